@@ -1,0 +1,65 @@
+"""Heartbeats: when the next sign of life is due, and what a late one means. Cron lines are read in their own zone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim
+from msgspec import Struct
+
+from tocsin.intake.specs import HeartbeatSpec
+from tocsin.kernel.instant import Duration, Instant, from_datetime, to_datetime
+from tocsin.kernel.reason import Reason
+
+
+class Heartbeat(Struct, kw_only=True):
+    """What is known of one heartbeat. ``due`` is when its absence becomes an alert (grace included)."""
+
+    service: str
+    name: str
+    state: str = "new"
+    """``new`` (never heard, not judged), ``up``, ``started``, ``late`` or ``failed``."""
+    last: Instant | None = None
+    started: Instant | None = None
+    due: Instant | None = None
+    exit_code: int | None = None
+    body: str = ""
+    beats: int = 0
+    took: Duration | None = None
+    """How long the last run took, from its start to its end, when it told both."""
+
+
+def next_due(spec: HeartbeatSpec, after: Instant) -> Instant:
+    """When the sign of life that follows ``after`` is late: the period or the next cron time, and the grace.
+
+    >>> from tocsin.kernel.instant import MINUTE
+    >>> next_due(HeartbeatSpec(service="a", name="b", every=MINUTE, grace=MINUTE), 0) == 2 * MINUTE
+    True
+    """
+    if not spec.cron:
+        return after + spec.every + spec.grace
+    local: datetime = to_datetime(after).astimezone(ZoneInfo(spec.timezone))
+    return from_datetime(next(CronSim(spec.cron, local))) + spec.grace
+
+
+def beaten(heart: Heartbeat, spec: HeartbeatSpec, kind: str, now: Instant, exit_code: int | None = None, body: str = "") -> Reason | None:
+    """Take one sign of life. Returns what it means for the heartbeat's alert: failed, back, or None for nothing."""
+    before = heart.state
+    heart.body, heart.exit_code = body, exit_code
+    if kind == "start":
+        heart.started = now
+        if before in ("new", "up"):
+            heart.state = "started"
+            heart.due = heart.due or next_due(spec, now)
+        return None
+    heart.took = now - heart.started if heart.started is not None else None
+    heart.started = None
+    heart.last = now
+    heart.beats += 1
+    heart.due = next_due(spec, now)
+    if kind == "fail":
+        heart.state = "failed"
+        return Reason.HEARTBEAT_FAILED
+    heart.state = "up"
+    return Reason.HEARTBEAT_BACK if before in ("late", "failed") else None

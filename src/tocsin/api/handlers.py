@@ -1,0 +1,42 @@
+"""All routes of the API, for the wiring; and what its OpenAPI document says about itself."""
+
+from __future__ import annotations
+
+from litestar import Router
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.types import ControllerRouterHandler
+
+from tocsin.api import access, alertmanager, docs, incidents, silences, system
+from tocsin.api.asking import known_query
+
+
+def api_handlers() -> list[ControllerRouterHandler]:
+    """The routers under ``/api`` and ``/am``, for ``faces.application``."""
+    return [
+        Router(
+            "/api/v1",
+            route_handlers=[
+                *incidents.HANDLERS,
+                *silences.HANDLERS,
+                *access.HANDLERS,
+                *system.HANDLERS,
+            ],
+            guards=[known_query],
+            include_in_schema=True,
+        ),
+        *docs.HANDLERS,
+        alertmanager.router(),
+    ]
+
+
+def openapi_config(version: str) -> OpenAPIConfig:
+    """How Litestar collects the document; ``docs`` serves it. Its own pages are put out of the way."""
+    return OpenAPIConfig(
+        title="Tocsin",
+        version=version,
+        description=docs.ABOUT,
+        path="/api/-/litestar",
+        render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+        use_handler_docstrings=True,
+    )

@@ -1,0 +1,269 @@
+"""Incidents and alerts: lists, one of them, what people do to them, and why somebody was or was not paged."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import get, post
+from litestar.params import Parameter
+from litestar.response import Stream
+from litestar.types import ControllerRouterHandler
+
+from tocsin.api import models as m
+from tocsin.api.asking import Cursor, IdempotencyKey, Limit, Number, Severity, Text, Texts
+from tocsin.engine.commands import Acknowledge, AddNote, Resolve
+from tocsin.faces.faces import Faces
+from tocsin.faces.problem import invalid, not_found
+from tocsin.faces.who import Who
+from tocsin.faces.why import explain_alert, explain_incident
+from tocsin.incidents.incident import Incident
+from tocsin.kernel.matcher import Matcher, MatcherError, parse_matcher
+from tocsin.store.reads import OPEN_STATES, Reads
+
+EXPORT_CHUNK = 50
+
+
+@get("/incidents", tags=["incidents"])
+async def list_incidents(
+    faces: Faces,
+    limit: Limit,
+    in_state: Annotated[
+        Literal["open", "triggered", "acknowledged", "resolved", "all"], Parameter(query="state")
+    ] = "all",
+    service: Text = None,
+    severity: Severity | None = None,
+    text: Text = None,
+    cursor: Cursor = None,
+) -> m.Listed[m.PublishedIncident]:
+    """List incidents, the newest first. ``text``: words that must all occur in the number, title, service or labels."""
+    found = await faces.read(
+        faces.reads.incidents,
+        states=_states(in_state),
+        service=service or "",
+        severity=severity or "",
+        words=text or "",
+        after=cursor,
+        limit=limit,
+    )
+    return m.listed(found, lambda one: m.incident_out(one, _base(faces)))
+
+
+@get("/incidents/{number:int}", tags=["incidents"])
+async def read_incident(faces: Faces, number: Number) -> m.IncidentSheet:
+    """Read an incident with the first pages of its timeline (newest first), of its pages and of its firing alerts."""
+
+    def sheet(reads: Reads) -> m.IncidentSheet | None:
+        incident = reads.incident(number)
+        if incident is None:
+            return None
+        return m.sheet_out(
+            incident,
+            _base(faces),
+            reads.timeline(number, newest_first=True),
+            reads.pages(incident=number),
+            reads.alerts(incident=number, state="firing"),
+        )
+
+    found = await faces.read(sheet, faces.reads)
+    if found is None:
+        raise not_found(f"incident #{number}")
+    return found
+
+
+@get("/incidents/{number:int}/alerts", tags=["incidents"])
+async def incident_alerts(
+    faces: Faces,
+    number: Number,
+    limit: Limit,
+    in_state: Annotated[Literal["firing", "resolved", "all"], Parameter(query="state")] = "all",
+    cursor: Cursor = None,
+) -> m.Listed[m.PublishedAlert]:
+    """List an incident's alerts, the newest first."""
+    await _incident(faces, number)
+    wanted = "" if in_state == "all" else in_state
+    found = await faces.read(faces.reads.alerts, incident=number, state=wanted, after=cursor, limit=limit)
+    return m.listed(found, m.alert_out)
+
+
+@get("/incidents/{number:int}/timeline", tags=["incidents"])
+async def incident_timeline(
+    faces: Faces, number: Number, limit: Limit, order: Literal["oldest", "newest"] = "oldest", cursor: Cursor = None
+) -> m.Listed[m.PublishedEntry]:
+    """List an incident's timeline, the oldest or the newest line first."""
+    await _incident(faces, number)
+    found = await faces.read(faces.reads.timeline, number, after=cursor, limit=limit, newest_first=order == "newest")
+    return m.listed(found, m.entry_out)
+
+
+@get("/incidents/{number:int}/pages", tags=["incidents"])
+async def incident_pages(
+    faces: Faces, number: Number, limit: Limit, cursor: Cursor = None
+) -> m.Listed[m.PublishedPage]:
+    """List the pages sent for an incident, the newest first."""
+    await _incident(faces, number)
+    return m.listed(await faces.read(faces.reads.pages, incident=number, after=cursor, limit=limit), m.page_out)
+
+
+@post("/incidents/{number:int}/acknowledge", status_code=200, tags=["incidents"], needs="responder")
+async def acknowledge(
+    faces: Faces, who: Who, number: Number, data: m.AcknowledgeIn | None = None, idempotency_key: IdempotencyKey = None
+) -> m.PublishedIncident:
+    """Say that you have it. Nobody is paged for it while that holds."""
+    hold = m.span(data.hold, "hold") if data else None
+    await faces.submit(Acknowledge(actor=who.actor, incident=number, hold=hold), idempotency_key or "")
+    return m.incident_out(await _incident(faces, number), _base(faces))
+
+
+@post("/incidents/{number:int}/resolve", status_code=200, tags=["incidents"], needs="responder")
+async def resolve(
+    faces: Faces, who: Who, number: Number, data: m.ResolveIn | None = None, idempotency_key: IdempotencyKey = None
+) -> m.PublishedIncident:
+    """Say that it is over. What still fires is judged again when the snooze ends."""
+    snooze = m.span(data.snooze, "snooze") if data else None
+    await faces.submit(Resolve(actor=who.actor, incident=number, snooze=snooze), idempotency_key or "")
+    return m.incident_out(await _incident(faces, number), _base(faces))
+
+
+@post("/incidents/{number:int}/notes", status_code=201, tags=["incidents"], needs="responder")
+async def add_note(
+    faces: Faces, who: Who, number: Number, data: m.NoteIn, idempotency_key: IdempotencyKey = None
+) -> m.PublishedIncident:
+    """Write something on the timeline."""
+    await faces.submit(AddNote(actor=who.actor, incident=number, text=data.text), idempotency_key or "")
+    return m.incident_out(await _incident(faces, number), _base(faces))
+
+
+@get("/alerts", tags=["alerts"])
+async def list_alerts(
+    faces: Faces,
+    limit: Limit,
+    in_state: Annotated[Literal["firing", "resolved", "all"], Parameter(query="state")] = "firing",
+    service: Text = None,
+    incident: Number | None = None,
+    matcher: Texts = None,
+    cursor: Cursor = None,
+) -> m.Listed[m.PublishedAlert]:
+    """List alerts, the newest first. ``matcher`` may be given several times: ``instance=~"cart-.*"``.
+
+    With matchers a page may be shorter than asked, or empty, and still have a ``next``.
+    """
+    found = await faces.read(
+        faces.reads.alerts,
+        state="" if in_state == "all" else in_state,
+        service=service or "",
+        incident=incident,
+        matchers=_matchers(matcher or []),
+        after=cursor,
+        limit=limit,
+    )
+    return m.listed(found, m.alert_out)
+
+
+@get("/alerts/{number:int}", tags=["alerts"])
+async def read_alert(faces: Faces, number: Number) -> m.PublishedAlert:
+    """Read an alert."""
+    found = await faces.read(faces.reads.alert, number)
+    if found is None:
+        raise not_found(f"alert {number}")
+    return m.alert_out(found)
+
+
+@get("/why/incident/{number:int}", tags=["incidents"])
+async def why_incident(faces: Faces, number: Number) -> m.PublishedExplanation:
+    """Say why somebody was or was not paged for an incident: the recorded decisions in order, and how it stands now."""
+    found = await faces.read(explain_incident, faces.reads, number, faces.now())
+    if found is None:
+        raise not_found(f"incident #{number}")
+    return m.explanation_out(found)
+
+
+@get("/why/alert/{number:int}", tags=["alerts"])
+async def why_alert(faces: Faces, number: Number) -> m.PublishedExplanation:
+    """Say why somebody was or was not paged for an alert."""
+    found = await faces.read(explain_alert, faces.reads, number, faces.now())
+    if found is None:
+        raise not_found(f"alert {number}")
+    return m.explanation_out(found)
+
+
+@get("/export/incidents", tags=["incidents"], media_type="application/jsonl")
+async def export_incidents(
+    faces: Faces,
+    in_state: Annotated[
+        Literal["open", "triggered", "acknowledged", "resolved", "all"], Parameter(query="state")
+    ] = "all",
+    service: Text = None,
+) -> Stream:
+    """Export incidents with their whole timelines and pages as JSON lines, the newest first.
+
+    Every few dozen lines are read in a snapshot of their own: an export of any size holds nothing up.
+    """
+    return Stream(_lines(faces, _states(in_state), service or ""), media_type="application/jsonl")
+
+
+async def _lines(faces: Faces, states: Sequence[str], service: str) -> AsyncIterator[bytes]:
+    cursor: str | None = None
+    while True:
+        lines, cursor = await faces.read(_chunk, faces.reads, states, service, cursor, _base(faces))
+        yield lines
+        if cursor is None:
+            return
+
+
+def _chunk(
+    reads: Reads, states: Sequence[str], service: str, cursor: str | None, base: str
+) -> tuple[bytes, str | None]:
+    found = reads.incidents(states=states, service=service, after=cursor, limit=EXPORT_CHUNK)
+    lines = bytearray()
+    for incident in found.items:
+        told: dict[str, Any] = msgspec.to_builtins(m.incident_out(incident, base))
+        told["timeline"] = _all(lambda after, n=incident.number: reads.timeline(n, after=after, limit=500), m.entry_out)
+        told["pages"] = _all(
+            lambda after, n=incident.number: reads.pages(incident=n, after=after, limit=500), m.page_out
+        )
+        lines += msgspec.json.encode(told) + b"\n"
+    return bytes(lines), found.next
+
+
+def _all(read: Any, publish: Any) -> list[Any]:
+    items: list[Any] = []
+    cursor: str | None = None
+    while True:
+        found = read(cursor)
+        items += [publish(one) for one in found.items]
+        cursor = found.next
+        if cursor is None:
+            return items
+
+
+def _states(word: str) -> Sequence[str]:
+    return OPEN_STATES if word == "open" else () if word == "all" else (word,)
+
+
+def _base(faces: Faces) -> str:
+    return faces.settings.public_url.rstrip("/")
+
+
+async def _incident(faces: Faces, number: int) -> Incident:
+    found = await faces.read(faces.reads.incident, number)
+    if found is None:
+        raise not_found(f"incident #{number}")
+    return found
+
+
+def _matchers(texts: list[str]) -> tuple[Matcher, ...]:
+    found = []
+    for text in texts:
+        try:
+            found.append(parse_matcher(text))
+        except MatcherError as error:
+            raise invalid("matcher", str(error)) from None
+    return tuple(found)
+
+
+HANDLERS: list[ControllerRouterHandler] = [
+    list_incidents, read_incident, incident_alerts, incident_timeline, incident_pages, acknowledge, resolve, add_note,
+    list_alerts, read_alert, why_incident, why_alert, export_incidents,
+]  # fmt: skip

@@ -1,0 +1,26 @@
+"""Services: what alerts are about and whose escalation is used."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from tocsin.kernel.instant import HOUR, MINUTE, Duration
+
+INBOX = "inbox"
+"""The service that always exists: events that match nothing land here, never nowhere."""
+
+
+class Service(Struct, frozen=True, kw_only=True):
+    """One service. ``acknowledge_for``: how long an acknowledgement holds before paging goes on.
+
+    ``reopen_within``: trouble of the same group that returns this soon after its incident was resolved reopens it.
+    """
+
+    key: str
+    about: str = ""
+    tier: int = 3
+    team: str = ""
+    needs: tuple[str, ...] = ()
+    escalation: str = ""
+    acknowledge_for: Duration = HOUR
+    reopen_within: Duration = 30 * MINUTE

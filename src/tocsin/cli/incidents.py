@@ -1,0 +1,307 @@
+"""``tocsin incidents``: list, show, ack, resolve, note."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+from tocsin.cli import show
+from tocsin.cli.client import Api, segment
+from tocsin.cli.failure import Refused
+from tocsin.cli.place import server_options
+from tocsin.cli.text import ago, clock, count, day, person, rough, span, stamp, zone
+from tocsin.cli.words import duration
+from tocsin.kernel.instant import MINUTE, Instant, format_duration
+
+STATES = ("open", "triggered", "acknowledged", "resolved", "all")
+SEVERITIES = ("sev1", "sev2", "sev3", "sev4")
+
+
+def number(text: str) -> int:
+    """An incident's number as people write it: ``17`` or ``#17``."""
+    digits = text.strip().removeprefix("#")
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 18:
+        raise click.BadParameter(f"{text!r} is not an incident's number, such as 17.")
+    return int(digits)
+
+
+@click.group()
+def incidents() -> None:
+    """List, acknowledge and resolve incidents."""
+
+
+@incidents.command("list")
+@click.option(
+    "--state",
+    type=click.Choice(STATES),
+    default="open",
+    show_default=True,
+    help="open is triggered and acknowledged together.",
+)
+@click.option("--service", metavar="NAME", help="Only of this service.")
+@click.option("--severity", type=click.Choice(SEVERITIES), help="Only of this severity; sev1 is the gravest.")
+@show.limit_option
+@server_options
+@show.json_option
+def list_incidents(
+    api: Api, state: str, service: str | None, severity: str | None, limit: int | None, as_json: bool
+) -> None:
+    """List incidents, the newest first.
+
+    \b
+    Examples:
+      tocsin incidents list
+      tocsin incidents list --state all --service checkout
+      tocsin incidents list --severity sev1 --json | jq '.[].number'
+    """
+    query = {"state": state, "service": service, "severity": severity}
+    show.print_list(
+        api.every("/incidents", query, show.asked(limit, as_json)),
+        (
+            show.Column("#", right=True),
+            show.Column("State"),
+            show.Column("Sev"),
+            show.Column("Service", least=60),
+            show.Column("Open", least=80),
+            show.Column("Holder", least=100),
+            show.Column("Title", wide=True),
+        ),
+        lambda one: _row(one, api.now),
+        as_json=as_json,
+        limit=limit,
+        empty="No incident is open." if state == "open" and not service and not severity else "No such incident.",
+        what="incidents",
+    )
+
+
+def _row(one: dict[str, Any], now: Instant | None) -> show.Row:
+    opened, ended = show.instant(one["opened_at"]), show.moment(one["resolved_at"])
+    until = ended if ended is not None else now
+    return (
+        str(one["number"]),
+        show.state(str(one["state"])),
+        str(one["severity"]),
+        str(one["service"]),
+        rough(max(0, until - opened)) if until is not None else stamp(opened),
+        person(str(one["acknowledged_by"] if one["state"] != "resolved" else one["resolved_by"])),
+        str(one["title"]),
+    )
+
+
+@incidents.command("show")
+@click.argument("incident", metavar="NUMBER", type=number)
+@server_options
+@show.json_option
+def show_incident(api: Api, incident: int, as_json: bool) -> None:
+    """Show an incident and everything about it.
+
+    How it stands, its firing alerts, the pages sent for it, and its timeline with the reason of every step.
+
+    \b
+    Examples:
+      tocsin incidents show 17
+      tocsin incidents show 17 --json | jq '.timeline[] | {at, what, because}'
+    """
+    found = whole(api, incident)
+    if as_json:
+        show.print_json(found)
+    else:
+        _sheet(found, api.now)
+
+
+def whole(api: Api, incident: int) -> dict[str, Any]:
+    """An incident with all of its timeline, pages and firing alerts as arrays, each in the order of time."""
+    path = f"/incidents/{segment(incident)}"
+    found: dict[str, Any] = api.get(path)
+    rest = {
+        "timeline": (f"{path}/timeline", {}),
+        "pages": (f"{path}/pages", {}),
+        "alerts": (f"{path}/alerts", {"state": "firing"}),
+    }
+    for name, (where, query) in rest.items():
+        first = found[name]
+        items: Iterable[dict[str, Any]] = api.every(where, query) if first["next"] else first["items"]
+        found[name] = sorted(items, key=lambda one: int(one["id"]))
+    return found
+
+
+def _sheet(one: dict[str, Any], now: Instant | None) -> None:
+    show.line(f"#{one['number']} {one['title']}", "head")
+    show.line(standing(one, now), show.STATE_WEIGHTS.get(str(one["state"]), ""))
+    show.facts(
+        [
+            ("service", str(one["service"])),
+            ("severity", str(one["severity"])),
+            ("opened", _when(one["opened_at"], now)),
+            ("reopened", count(int(one["reopened"]), "time") if one["reopened"] else ""),
+            ("labels", show.labels(one["labels"])),
+            ("page", str(one["url"])),
+        ]
+    )
+    if one["alerts"]:
+        show.heading(f"{count(len(one['alerts']), 'alert')} firing")
+        from tocsin.cli.alerts import COLUMNS, row
+
+        show.print_table(COLUMNS, [row(alert, now) for alert in one["alerts"]])
+    if one["pages"]:
+        show.heading(count(len(one["pages"]), "page"))
+        show.print_table(PAGE_COLUMNS, [_page(page) for page in one["pages"]])
+    show.heading("Timeline")
+    print_story(
+        (show.instant(each["at"]), str(each["what"]), str(each["because"]), str(each["actor"]))
+        for each in one["timeline"]
+    )
+
+
+PAGE_COLUMNS = (
+    show.Column("At"),
+    show.Column("Person"),
+    show.Column("By", least=60),
+    show.Column("State"),
+    show.Column("Because", wide=True),
+)
+
+
+def _page(page: dict[str, Any]) -> show.Row:
+    how = str(page["state"])
+    if page["answered_at"]:
+        how = "answered"
+    elif page["unsure"]:
+        how = f"{how}, perhaps twice"
+    because = f"{page['because']}: {page['error']}" if page["error"] else str(page["because"])
+    return stamp(show.moment(page["intended_at"])), str(page["person"]), str(page["channel"]), show.state(how), because
+
+
+def print_story(told: Iterable[tuple[Instant, str, str, str]]) -> None:
+    """Print what happened, oldest first: time, what, who; and on the next line because of what."""
+    today = ""
+    for at, what, because, actor in told:
+        if day(at) != today:
+            today = day(at)
+            show.line(f"  {today}, {zone(at)}", "mute")
+        who = person(actor)
+        show.line(f"  {clock(at)}  {what}{f' ({who})' if who and who not in what else ''}")
+        if because:
+            show.line(f"            because {because}", "mute")
+
+
+def _when(value: object, now: Instant | None) -> str:
+    at = show.moment(value)
+    return f"{stamp(at)} ({ago(at, now)})" if now is not None and at is not None else stamp(at)
+
+
+def standing(one: dict[str, Any], now: Instant | None) -> str:
+    """One sentence or two: where an incident stands, and what happens if nobody acts."""
+    state = str(one["state"])
+    if state == "resolved":
+        by = person(str(one["resolved_by"]))
+        told = f"Resolved {ago(show.moment(one['resolved_at']), now)}{f' by {by}' if by else ''}: {one['because']}."
+        snoozed = show.moment(one["snoozed_until"])
+        return f"{told} What still fires is judged again {_then(snoozed, now)}." if snoozed else told
+    if state == "acknowledged":
+        told = f"{person(str(one['acknowledged_by']))} has it, since {ago(show.moment(one['acknowledged_at']), now)}."
+        told = told.replace(" ago.", ".").replace("since", "for") if " ago." in told else told
+        until = show.moment(one["acknowledged_until"])
+        return f"{told} Paging goes on {_then(until, now)} if it is not resolved by then." if until else told
+    clear, paused = show.moment(one["clear_at"]), one["paused"]
+    if clear is not None:
+        return f"Every alert has ended; it resolves {_then(clear, now)} if they stay quiet."
+    if paused:
+        from tocsin.kernel.reason import EXPLAINED, Reason
+
+        # A newer server may have reasons this version has no words for.
+        why = EXPLAINED[Reason(paused)] if paused in set(Reason) else str(paused)
+        until = show.moment(one["paused_until"])
+        return f"Nobody is paged now: {why}{f', until {stamp(until)} ({ago(until, now)})' if until else ''}."
+    due = show.moment(one["next_page_at"])
+    return f"Nobody has it. The next page goes out {_then(due, now)} if nobody answers." if due else "Nobody has it."
+
+
+def _then(at: Instant | None, now: Instant | None) -> str:
+    if at is None or now is None:
+        return f"at {stamp(at)}"
+    return f"in {span(at - now) if at - now < 10 * MINUTE else rough(at - now)}" if at > now else "any moment"
+
+
+@incidents.command()
+@click.argument("numbers", metavar="NUMBER...", type=number, nargs=-1, required=True)
+@click.option("--for", "hold", type=duration, metavar="TIME", help="How long it holds, such as 30m.")
+@server_options
+@show.json_option
+def ack(api: Api, numbers: tuple[int, ...], hold: int | None, as_json: bool) -> None:
+    """Acknowledge incidents: nobody is paged while that holds.
+
+    \b
+    Examples:
+      tocsin incidents ack 17
+      tocsin incidents ack 17 18 --for 30m
+    """
+    body = {} if hold is None else {"hold": format_duration(hold)}
+    _each(api, numbers, "acknowledge", body, as_json)
+
+
+@incidents.command()
+@click.argument("numbers", metavar="NUMBER...", type=number, nargs=-1, required=True)
+@click.option(
+    "--snooze", type=duration, metavar="TIME",
+    help="While alerts still fire: when they are judged again.  [default: 1h]",
+)  # fmt: skip
+@server_options
+@show.json_option
+def resolve(api: Api, numbers: tuple[int, ...], snooze: int | None, as_json: bool) -> None:
+    """Resolve incidents.
+
+    What still fires then is judged again after a while, and pages.
+
+    \b
+    Examples:
+      tocsin incidents resolve 17
+      tocsin incidents resolve 17 --snooze 4h
+    """
+    body = {} if snooze is None else {"snooze": format_duration(snooze)}
+    _each(api, numbers, "resolve", body, as_json)
+
+
+@incidents.command()
+@click.argument("incident", metavar="NUMBER", type=number)
+@click.argument("words", metavar="TEXT...", nargs=-1)
+@server_options
+@show.json_option
+def note(api: Api, incident: int, words: tuple[str, ...], as_json: bool) -> None:
+    """Write something on an incident's timeline.
+
+    Without TEXT it is read from stdin.
+
+    \b
+    Examples:
+      tocsin incidents note 17 "Moved traffic to eu-west"
+      kubectl get pods | tocsin incidents note 17
+    """
+    text = " ".join(words) if words else _stdin()
+    if not text.strip():
+        raise Refused("A note needs a text.")
+    answer = api.write("POST", f"/incidents/{segment(incident)}/notes", {"text": text})
+    if as_json:
+        show.print_json(answer)
+    else:
+        show.line(f"Written on the timeline of #{incident}.")
+
+
+def _stdin() -> str:
+    if sys.stdin.isatty():
+        raise click.UsageError("Say what to write down, or pipe it in.")
+    return sys.stdin.read(100_000).rstrip("\n")
+
+
+def _each(api: Api, numbers: tuple[int, ...], verb: str, body: dict[str, str], as_json: bool) -> None:
+    done = []
+    for each in numbers:
+        done.append(api.write("POST", f"/incidents/{segment(each)}/{verb}", body))
+        if not as_json:
+            show.line(f"#{each} {done[-1]['title']}")
+            show.line(f"  {standing(done[-1], api.now)}")
+    if as_json:
+        show.print_json(done)

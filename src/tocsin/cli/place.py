@@ -1,0 +1,185 @@
+"""Where the server is and who asks: an address with a token, or the data folder of this machine's server."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+from collections.abc import Callable
+from functools import update_wrapper
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar, cast
+from urllib.parse import urlsplit
+
+import click
+
+from tocsin.cli.failure import Unauthorised, Unreachable
+
+DEFAULT_DATA = "tocsin-data"
+TOKEN = "token"  # noqa: S105  # a file's name
+ADDRESS = "address"
+CERTIFICATE = "certificate.pem"
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Place(NamedTuple):
+    """A server: its base URL without a slash at the end, the bearer token, and the folder it was found by, if any.
+
+    ``certificate``: the very certificate the server shows, when it is on this machine: its public name need not
+    match the loopback address it is reached by.
+    """
+
+    url: str
+    token: str
+    folder: Path | None = None
+    certificate: Path | None = None
+
+
+def data_option(command: F) -> F:
+    """Give a command ``--data``, the folder a server on this machine keeps its data in."""
+    return click.option(
+        "--data",
+        envvar="TOCSIN_DATA",
+        type=click.Path(file_okay=False, path_type=Path),
+        metavar="DIR",
+        show_envvar=True,
+        help=f"Data folder of the server on this machine.  [default: ./{DEFAULT_DATA}]",
+    )(command)
+
+
+def server_options(command: F) -> F:
+    """Give a command ``--url`` and ``--data``, and hand it an ``Api`` as its argument ``api``."""
+
+    def with_api(*args: Any, url: str | None, data: Path | None, **kwargs: Any) -> Any:
+        from tocsin.cli.client import Api
+
+        with Api(find(url, data)) as api:
+            return command(*args, api=api, **kwargs)
+
+    wrapped = data_option(update_wrapper(with_api, command))
+    return cast(
+        F,
+        click.option(
+            "--url",
+            envvar="TOCSIN_URL",
+            metavar="URL",
+            show_envvar=True,
+            help="Address of the server; its token is read from TOCSIN_TOKEN.",
+        )(wrapped),
+    )
+
+
+def find(url: str | None, data: Path | None) -> Place:
+    """Choose the server: an option counts before the environment, then an address before a folder.
+
+    Raises click.UsageError, Unreachable and Unauthorised, each with what to do about it.
+    """
+    context = click.get_current_context()
+    given = {
+        name: context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE for name in ("url", "data")
+    }
+    if given["url"] and given["data"]:
+        raise click.UsageError("Give --url or --data, not both: each of them names one server.")
+    if url and not given["data"]:
+        return _by_address(url)
+    return _by_folder(data or Path(DEFAULT_DATA))
+
+
+def _by_address(url: str) -> Place:
+    read_address(url)
+    token = os.environ.get("TOCSIN_TOKEN", "").strip()
+    if not token:
+        raise Unauthorised(
+            f"No token for {url}: put one into the environment variable TOCSIN_TOKEN. "
+            "Make one on the server's machine with `tocsin user token NAME`."
+        )
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise Unauthorised("TOCSIN_TOKEN does not hold a token: it has characters no token has.")
+    return Place(url.rstrip("/"), token)
+
+
+def read_address(url: str) -> None:
+    """Refuse with click.UsageError what is not the base URL of a server."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise click.UsageError(f"{url!r} is not an address: {error}.") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise click.UsageError(f"{url!r} is not an address: write it as https://tocsin.example.com.")
+    if parts.username is not None:
+        raise click.UsageError("An address must not hold a password or token: put the token into TOCSIN_TOKEN.")
+    if parts.query or parts.fragment:
+        raise click.UsageError(f"{url!r} is not the address of a server: leave out what follows '?' or '#'.")
+
+
+def _by_folder(folder: Path) -> Place:
+    try:
+        if not folder.is_dir():
+            raise Unreachable(
+                f"There is no Tocsin data folder at {folder}. "
+                "Start a server with `tocsin up`, or say where it is: --data DIR, or --url URL."
+            )
+        url = _address(folder)
+        token = _token(folder)
+        certificate = folder / CERTIFICATE
+        return Place(url, token, folder, certificate if certificate.is_file() else None)
+    except PermissionError as error:
+        owner = _owner(folder)
+        raise Unauthorised(
+            f"{error.filename} can only be read by {owner}: run this as that user (sudo -u {owner} tocsin ...), "
+            "or use --url with a token of your own in TOCSIN_TOKEN."
+        ) from None
+
+
+def _address(folder: Path) -> str:
+    try:
+        url = (folder / ADDRESS).read_text().strip()
+    except FileNotFoundError:
+        raise Unreachable(
+            f"No server runs on {folder}. Start it with `tocsin up --data {folder}`, "
+            "or name another with --url or --data."
+        ) from None
+    try:
+        read_address(url)
+    except click.UsageError:
+        raise Unreachable(f"{folder / ADDRESS} does not hold the address of a server.") from None
+    return url.rstrip("/")
+
+
+def _token(folder: Path) -> str:
+    path = folder / TOKEN
+    try:
+        # Opened before it is looked at, so that what is checked is what is read.
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise Unreachable(f"No server has started on {folder} yet: it has no token file.") from None
+    except OSError as error:
+        if isinstance(error, PermissionError):
+            raise
+        raise Unauthorised(
+            f"{path} is not a plain file ({error.strerror}): remove it and start the server again."
+        ) from None
+    with os.fdopen(handle) as file:
+        facts = os.fstat(handle)
+        mode = stat.S_IMODE(facts.st_mode)
+        if mode & 0o077:
+            raise Unauthorised(
+                f"{path} can be read by other users (its mode is {mode:04o}), so its token is not safe to use. "
+                f"Remove it and start the server again for a new one; if you are sure nobody read it: chmod 600 {path}"
+            )
+        if facts.st_uid not in (os.geteuid(), 0) and os.geteuid() != 0:
+            raise Unauthorised(f"{path} belongs to {_owner(path)}, not to you: a token of somebody else is not used.")
+        token = file.read(4096).strip()
+    if not token:
+        raise Unauthorised(f"{path} is empty: start the server again to have it written.")
+    return token
+
+
+def _owner(path: Path) -> str:
+    try:
+        uid = path.stat().st_uid
+        return pwd.getpwuid(uid).pw_name
+    except (OSError, KeyError):
+        return "its owner"

@@ -1,0 +1,57 @@
+"""``tocsin status``."""
+
+from __future__ import annotations
+
+import click
+
+from tocsin.cli.client import Api
+from tocsin.cli.failure import OK, UNREACHABLE
+from tocsin.cli.place import server_options
+from tocsin.cli.show import facts, json_option, line, moment, print_json
+from tocsin.cli.text import ago, count
+
+
+@click.command()
+@server_options
+@json_option
+def status(api: Api, as_json: bool) -> int:
+    """Say how the server is.
+
+    Exit code 0 when it is ready and its last self-audit passed, 3 otherwise.
+
+    \b
+    Examples:
+      tocsin status
+      tocsin status --json
+    """
+    found = api.get("/status")
+    audit = found.get("audit") or []
+    well = bool(found.get("ready")) and not audit
+    if as_json:
+        print_json(found)
+        return OK if well else UNREACHABLE
+    incidents = int(found.get("incidents_open", 0))
+    alerts = int(found.get("alerts_live", 0))
+    if not found.get("ready"):
+        line(f"Tocsin at {api.place.url} is not ready.", "ring")
+    elif audit:
+        line(f"Tocsin at {api.place.url} runs, but its self-audit found faults.", "ring")
+    else:
+        line(f"Tocsin at {api.place.url} runs and hears.", "rest")
+    if not found.get("paging", True):
+        line("Paging is off: nobody is paged.", "held")
+    elif moment(found.get("real_channel_proven_at")) is None:
+        line("Only the console is paged: no page has been delivered and acknowledged on a real channel yet.", "held")
+    for fault in audit:
+        line(f"  {fault}", "ring")
+    facts(
+        [
+            ("open", count(incidents, "incident")),
+            ("known", count(alerts, "alert")),
+            ("started", ago(moment(found.get("started_at")), api.now)),
+            ("audited", ago(moment(found.get("audit_at")), api.now)),
+            ("plan", str(found.get("plan_version") or "")[:12]),
+            ("version", str(found.get("version") or "")),
+        ]
+    )
+    return OK if well else UNREACHABLE

@@ -1,0 +1,97 @@
+"""``tocsin why``."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import click
+
+from tocsin.cli import show
+from tocsin.cli.client import Api, segment
+from tocsin.cli.failure import NotFound
+from tocsin.cli.incidents import print_story
+from tocsin.cli.place import server_options
+from tocsin.cli.text import ago, count, stamp
+
+_NUMBER = re.compile(r"(?:(incident|alert)s?\s*)?#?(\d{1,18})", re.IGNORECASE)
+
+
+@click.command()
+@click.argument("what", metavar="ALERT|INCIDENT", nargs=-1, required=True)
+@server_options
+@show.json_option
+def why(api: Api, what: tuple[str, ...], as_json: bool) -> None:
+    """Say why somebody was, or was not, paged.
+
+    Name an incident by its number, an alert as `alert 42`, or an alert by its alertname: then the newest of that name
+    is meant. Every decision is printed with its reason, and how it stands now.
+
+    \b
+    Examples:
+      tocsin why 17
+      tocsin why alert 42
+      tocsin why RedisDown
+    """
+    asked = " ".join(what).strip()
+    found, others = _find(api, asked)
+    if as_json:
+        show.print_json(found)
+        return
+    _print(found, api)
+    if others:
+        numbers = ", ".join(f"alert {each}" for each in others)
+        click.echo(f"\nOlder alerts of that name: {numbers}.", err=True)
+
+
+def _find(api: Api, asked: str) -> tuple[dict[str, Any], list[int]]:
+    numbered = _NUMBER.fullmatch(asked)
+    if numbered is None:
+        return _by_name(api, asked)
+    kind, number = (numbered[1] or "").lower(), numbered[2]
+    if kind:
+        return api.get(f"/why/{kind}/{number}"), []
+    try:
+        return api.get(f"/why/incident/{number}"), []
+    except NotFound:
+        try:
+            return api.get(f"/why/alert/{number}"), []
+        except NotFound:
+            raise NotFound(f"There is neither an incident nor an alert {number}.") from None
+
+
+def _by_name(api: Api, name: str) -> tuple[dict[str, Any], list[int]]:
+    from tocsin.kernel.matcher import Matcher
+
+    query = {"state": "all", "matcher": [str(Matcher("alertname", "=", name))]}
+    ids = [int(one["id"]) for one in api.every("/alerts", query, limit=6)]
+    if not ids:
+        raise NotFound(f"No alert has the name {name}. Names are exact; `tocsin alerts --state all` lists them.")
+    return api.get(f"/why/alert/{segment(ids[0])}"), ids[1:]
+
+
+def _print(found: dict[str, Any], api: Api) -> None:
+    name = f"#{found['id']}" if found["of"] == "incident" else f"Alert {found['id']}"
+    show.line(f"{name} {found['title']}", "head")
+    if found["of"] == "alert" and found["incident"]:
+        show.line(f"It is in incident #{found['incident']}.")
+    show.line("Somebody was paged." if found["paged"] else "Nobody was paged.", "" if found["paged"] else "held")
+    click.echo()
+    print_story(
+        (show.instant(each["at"]), _ends(str(each["text"]), each), str(each["because"]), "")
+        for each in found["sentences"]
+    )
+    now = found["now"]
+    show.heading("Now")
+    show.line(f"  {now['text']}, because {now['because']}.")
+    until = show.moment(now["until"])
+    if until is not None:
+        what = "The quiet ends" if found["quiet"] else "That is due"
+        show.line(f"  {what} {ago(until, api.now)}, at {stamp(until)}.")
+    decisions = count(len(found["sentences"]), "decision")
+    show.line(f"  {decisions} on record.", "mute")
+
+
+def _ends(text: str, sentence: dict[str, Any]) -> str:
+    until = show.moment(sentence["until"])
+    return f"{text}, until {stamp(until)}" if until is not None else text

@@ -1,0 +1,54 @@
+"""What people type as arguments: lengths of time, times, labels and matchers. Each says how to write it right."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import click
+
+from tocsin.kernel.instant import Duration, Instant, from_datetime, parse_duration
+
+
+def duration(text: str) -> Duration:
+    """A length of time such as ``30m``, ``2h`` or ``1d12h``, in microseconds, more than none."""
+    try:
+        found = parse_duration(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from None
+    if found <= 0:
+        raise click.BadParameter(f"{text!r} is no time at all.")
+    return found
+
+
+def time(text: str) -> Instant:
+    """A point in time: ``2026-11-22T18:00:00Z``; without a zone it is this machine's."""
+    try:
+        # A time without a zone is meant as the clock on this machine's wall shows it.
+        return from_datetime(datetime.fromisoformat(text).astimezone())
+    except (ValueError, OverflowError):
+        raise click.BadParameter(
+            f"{text!r} is not a time: write it as 2026-11-22T18:00, or as 2026-11-22T18:00Z in UTC."
+        ) from None
+
+
+def label(text: str) -> tuple[str, str]:
+    """``name=value``, split at the first equals sign."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise click.BadParameter(f"{text!r} is not a label: write it as name=value, such as region=eu.")
+    return name.strip(), value
+
+
+def matcher(text: str) -> str:
+    """``label=value``, ``!=``, ``=~`` or ``!~`` as Alertmanager writes matchers, in its one canonical spelling.
+
+    A lone word is an alert's name, as for ``amtool``. Read by the same reader the server has.
+    """
+    from tocsin.kernel.matcher import Matcher, MatcherError, parse_matcher
+
+    try:
+        if text.strip() and not any(mark in text for mark in "=!~\""):
+            return str(Matcher("alertname", "=", text.strip()))
+        return str(parse_matcher(text))
+    except MatcherError as error:
+        raise click.BadParameter(f"{error}.") from None

@@ -1,0 +1,406 @@
+"""The demo, from the first line to the last child's end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shlex
+import signal
+import string
+import sys
+import tempfile
+import time
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from tocsin.cli.client import Api
+from tocsin.cli.failure import Failure
+from tocsin.cli.place import TOKEN, Place
+from tocsin.demo import ports, shop
+from tocsin.demo.children import Children, environment
+from tocsin.demo.faults import CHAPTERS, FOLDER_LIMIT, THE_END, Act, timetable
+from tocsin.demo.inbox import Inbox
+from tocsin.demo.mail import Catcher, Letter
+from tocsin.demo.story import Line, Story, now
+from tocsin.kernel.instant import SECOND, format_duration
+
+PORT = 8080
+INBOX_PORT = 8025
+MAIL_PORT = 1025
+FAST = 2.0
+"""How many times faster ``--fast`` is. Probes and waits of the plan are shortened alike."""
+
+_READY_WITHIN = 30.0
+_GREEN_WITHIN = 30.0
+_SETTLED_WITHIN = 20.0
+_STARTED_AGAIN_AFTER = 30.0
+_LOOK = 0.4
+"""Seconds between two looks at what the server says."""
+
+_UP = "tocsin"
+_DEEDS: Mapping[str, signal.Signals] = {
+    "hang": signal.SIGSTOP,
+    "resume": signal.SIGCONT,
+    "kill": signal.SIGKILL,
+    "log everything": signal.SIGUSR1,
+    "clear the log": signal.SIGUSR2,
+}
+
+
+class Trouble(Exception):
+    """The demo cannot go on. The text says why, and what to do when something can be done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """Where everybody listens on 127.0.0.1."""
+
+    tocsin: int
+    inbox: int
+    smtp: int
+    payments: int
+    checkout: int
+    storefront: int
+
+    @classmethod
+    def pick(cls, tocsin: int, inbox: int | None, smtp: int | None) -> Ports:
+        """Find all ports; None takes the usual one or one near it. Raises ports.Busy when a wanted one is taken."""
+        taken: list[int] = []
+
+        def take(port: int) -> int:
+            taken.append(port)
+            return port
+
+        def asked(port: int | None, usual: int, what: str, option: str) -> int:
+            return ports.near(usual, taken) if port is None else ports.wanted(port, what, option, taken)
+
+        return cls(
+            tocsin=take(ports.wanted(tocsin, "Tocsin", "--port")),
+            inbox=take(asked(inbox, INBOX_PORT, "the inbox", "--inbox-port")),
+            smtp=take(asked(smtp, MAIL_PORT, "the mail catcher", "--mail-port")),
+            payments=take(ports.near(18090, taken)),
+            checkout=take(ports.near(18090, taken)),
+            storefront=take(ports.near(18090, taken)),
+        )
+
+
+def run(
+    data: Path | None = None,
+    port: int = PORT,
+    *,
+    mail_port: int | None = None,
+    inbox_port: int | None = None,
+    fast: bool = False,
+    until_done: bool = False,
+    out: TextIO | None = None,
+) -> int:
+    """Give the demo and return the exit code; everything it started has ended by then.
+
+    `data`: keep Tocsin's own data there instead of in a temporary folder that goes at the end. Ports of 0 mean any free
+    one. `until_done` ends after the last fault: 0 when everything happened that should when nobody answers, else 1.
+    Without it the demo goes on until Ctrl-C, which is 0.
+    """
+    out = out or sys.stdout
+    pace = FAST if fast else 1.0
+    try:
+        import aiosmtpd  # noqa: F401  # only whether it is there
+    except ImportError:
+        out.write("The demo's mail catcher needs one more package: pip install 'tocsin[demo]'\n")
+        return 1
+    try:
+        chosen = Ports.pick(port, inbox_port, mail_port)
+    except ports.Busy as busy:
+        out.write(f"{busy}\n")
+        return 1
+    folder = Path(tempfile.mkdtemp(prefix="tocsin-demo-"))
+    children = Children(folder)
+    colours = out.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+
+    def say(text: str) -> None:
+        print(text, file=out, flush=True)
+
+    demo = Demo(folder, data or folder / "data", chosen, children, pace, say, colours)
+    try:
+        return asyncio.run(demo.give(until_done))
+    finally:
+        children.close()
+        if not until_done:
+            say("Ended. Nothing is left behind." if data is None else f"Ended. Tocsin's data is in {data}.")
+
+
+class Demo:
+    """One demo: what is started, in which order, and what is said about it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        data: Path,
+        listen: Ports,
+        children: Children,
+        pace: float,
+        say: Callable[[str], None],
+        colours: bool,
+    ) -> None:
+        """`folder` holds everything that goes at the end. `pace` divides all times of the timetable."""
+        self._folder, self._data, self._ports, self._children, self._pace = folder, data, listen, children, pace
+        self._say, self._colours = say, colours
+        self._url = f"http://127.0.0.1:{listen.tocsin}"
+        self._inbox_url = f"http://127.0.0.1:{listen.inbox}/"
+        self._story = Story(people={"ana": "ana@shop.example", "ben": "ben@shop.example"}, inbox=self._inbox_url)
+        self._catcher = Catcher(self._letter)
+        self._inbox = Inbox(self._catcher, self._url)
+        self._api: Api | None = None
+        self._ping = ""
+        self._down: dict[str, float] = {}
+        """Roles that ended, and when they are started again; infinity for those the timetable takes care of."""
+        self._stop = asyncio.Event()
+
+    async def give(self, until_done: bool) -> int:
+        """Everything, in order. Returns the exit code; the children are the caller's to end."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self._stop.set)
+        work = asyncio.create_task(self._all(until_done))
+        stopped = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                self._say("")
+                return 1 if until_done else 0
+            return work.result()
+        except Trouble as trouble:
+            self._say(f"\n{trouble}")
+            return 1
+        finally:
+            for task in (work, stopped):
+                task.cancel()
+            await asyncio.gather(work, stopped, return_exceptions=True)
+            await self._inbox.close()
+            await self._catcher.close()
+
+    async def _all(self, until_done: bool) -> int:
+        self._say("Tocsin beside a small shop, with real faults. Ctrl-C ends everything and leaves nothing behind.\n")
+        await self._catcher.listen(self._ports.smtp)
+        await self._inbox.listen(self._ports.inbox)
+        plan = self._write_plan()
+        self._start("payments")
+        self._start("checkout")
+        self._start("storefront")
+        await self._up(plan)
+        self._ping = await self._key("heartbeat", "worker", "--heartbeat", "drain")
+        self._start("worker")
+        self._say(f"  Tocsin    {await self._sign_in()}")
+        self._say(f"  Inbox     {self._inbox_url}")
+        self._say(f"  The plan  {plan}\n")
+        await self._until_green()
+        self._tell("demo", "The shop is open and everything is green. The first fault comes in a few seconds.", "good")
+        missing = await self._faults()
+        if until_done:
+            return self._verdict(missing)
+        await self._your_turn()
+        return 0
+
+    # --- putting it up
+
+    def _write_plan(self) -> Path:
+        def at(port: int) -> str:
+            return f"http://127.0.0.1:{port}"
+
+        def span(seconds: float) -> str:
+            return format_duration(round(seconds / self._pace * 10) * SECOND // 10)
+
+        template = string.Template((Path(__file__).with_name("plan.yaml")).read_text(encoding="utf-8"))
+        path = self._folder / "plan" / "tocsin.yaml"
+        path.parent.mkdir()
+        text = template.substitute(
+            storefront=at(self._ports.storefront), checkout=at(self._ports.checkout), payments=at(self._ports.payments),
+            smtp=self._ports.smtp, log=self._folder / "log", log_limit=f"{FOLDER_LIMIT // 2**20}MiB",
+            look_every=span(2),
+            answer_within=span(10), ping_every=span(3), ping_grace=span(4),
+        )  # fmt: skip
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def _start(self, role: str) -> int:
+        payments, checkout = (f"http://127.0.0.1:{port}" for port in (self._ports.payments, self._ports.checkout))
+        queue, log = str(self._folder / "queue"), str(self._folder / "log")
+        own = {
+            "payments": ["--port", str(self._ports.payments)],
+            "checkout": ["--port", str(self._ports.checkout), "--payments", payments, "--queue", queue, "--log", log],
+            "storefront": [*("--port", str(self._ports.storefront)), "--payments", payments, "--checkout", checkout],
+            "worker": ["--queue", queue, "--ping", self._ping, "--ping-every", f"{3 / self._pace * 0.8:g}"],
+        }
+        self._down.pop(role, None)
+        return self._children.start(role, [sys.executable, "-m", shop.__name__, role, *own[role]])
+
+    async def _up(self, plan: Path) -> None:
+        argv = ["up", "--data", str(self._data), "--plan", str(plan.parent), "--port", str(self._ports.tocsin)]
+        self._children.start(_UP, [sys.executable, "-m", "tocsin", *argv])
+
+        async def ready() -> bool:
+            self._still_up()
+            try:
+                status, _ = await asyncio.to_thread(shop.call, f"{self._url}/readyz", None, 2.0)
+            except OSError:
+                return False
+            return status == 200
+
+        await self._until(ready, _READY_WITHIN, "Tocsin did not become ready")
+        self._api = Api(Place(self._url, (self._data / TOKEN).read_text().strip()))
+
+    def _still_up(self) -> None:
+        if not self._children.alive(_UP):
+            raise Trouble(f"Tocsin ended by itself. Its last words:\n{self._children.tail(_UP)}")
+
+    async def _sign_in(self) -> str:
+        printed = self._children.log(_UP).read_text(errors="replace")
+        found = re.search(rf"{re.escape(self._url)}/\S*sign-?in\S*", printed)
+        return found[0] if found else self._url
+
+    async def _key(self, source: str, service: str, *more: str) -> str:
+        """Make a key by the ordinary command; the URL a sender is given."""
+        argv = ("key", "create", "--source", source, "--service", service, *more)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tocsin", *argv, "--data", str(self._data), "--json",
+            env=environment(), stdin=DEVNULL, stdout=PIPE, stderr=PIPE,
+        )  # fmt: skip
+        printed, said = await process.communicate()
+        if process.returncode != 0:
+            raise Trouble(f"tocsin {shlex.join(argv)} failed: {said.decode(errors='replace').strip()}")
+        answer = json.loads(printed)
+        return str(answer["url"])
+
+    async def _until_green(self) -> None:
+        async def green() -> bool:
+            self._still_up()
+            await self._look()
+            for port in (self._ports.storefront, self._ports.checkout):
+                try:
+                    status, _ = await asyncio.to_thread(shop.call, f"http://127.0.0.1:{port}/health")
+                except OSError:
+                    return False
+                if status != 200:
+                    return False
+            return not self._story.open()
+
+        await self._until(green, _GREEN_WITHIN, "The shop did not become green")
+
+    async def _until(self, condition: Callable[[], Any], within: float, what: str) -> None:
+        deadline = time.monotonic() + within
+        while not await condition():
+            if time.monotonic() > deadline:
+                raise Trouble(f"{what} within {within:g} s. Tocsin's last words:\n{self._children.tail(_UP)}")
+            await asyncio.sleep(0.1)
+
+    # --- the story
+
+    def _tell(self, voice: Any, text: str, tone: Any = "plain") -> None:
+        self._say(Line(now(), voice, text, tone).shown(self._colours))
+
+    def _letter(self, letter: Letter) -> None:
+        self._say(self._story.letter(letter).shown(self._colours))
+
+    async def _look(self) -> None:
+        """Read what is new on the server and tell it. If it does not answer for a moment, it is asked again later."""
+        if self._api is None:
+            return
+        try:
+            incidents = await asyncio.to_thread(self._api.get, "/incidents", {"limit": 50})
+            items = {int(one["number"]): one for one in incidents["items"]}
+            lines = []
+            for number in self._story.changed(items.values()):
+                timeline = await asyncio.to_thread(self._timeline, number)
+                lines += self._story.incident(items[number], timeline)
+        except Failure:
+            self._still_up()
+            return
+        for line in sorted(lines, key=lambda line: line.at):
+            self._say(line.shown(self._colours))
+
+    def _timeline(self, number: int) -> list[dict[str, Any]]:
+        assert self._api is not None
+        return list(self._api.every(f"/incidents/{number}/timeline"))
+
+    def _do(self, act: Act) -> None:
+        if act.deed == "start":
+            if self._children.alive(act.role):
+                return  # someone was faster
+            pid = self._start(act.role)
+        else:
+            pid = self._children.pid(act.role)
+            self._children.signal(act.role, _DEEDS[act.deed])
+        if act.deed == "kill":
+            self._down[act.role] = float("inf")
+        tone = "bad" if any(act is chapter.breaks for chapter in CHAPTERS) else "good"
+        self._tell("shop", act.says.format(pid=pid), tone)
+
+    async def _faults(self) -> list[str]:
+        """Go through the timetable. Returns what should have happened and has not."""
+        began = time.monotonic()
+        missing: list[str] = []
+        for chapter, act in timetable():
+            await self._watch(began + act.at / self._pace)
+            if act is chapter.breaks:
+                missing += self._story.missing()
+                self._story.begin(chapter)
+                self._say("")
+                self._tell("demo", chapter.title, "head")
+            self._do(act)
+        await self._watch(began + THE_END / self._pace)
+        deadline = time.monotonic() + _SETTLED_WITHIN
+        while self._story.open() and time.monotonic() < deadline:
+            await self._watch(time.monotonic() + _LOOK)
+        return missing + self._story.missing()
+
+    async def _watch(self, until: float) -> None:
+        """Look and tell until then."""
+        while (left := until - time.monotonic()) > 0:
+            await asyncio.sleep(min(_LOOK, left))
+            self._still_up()
+            self._keep_the_shop_open()
+            await self._look()
+
+    def _keep_the_shop_open(self) -> None:
+        """Start again, after a while, what ended without the timetable's doing."""
+        for role in shop.ROLES:
+            if self._children.alive(role):
+                self._down.pop(role, None)
+            elif role not in self._down:
+                self._down[role] = time.monotonic() + _STARTED_AGAIN_AFTER
+                again = f"it is started again in {_STARTED_AGAIN_AFTER:g} s"
+                self._tell("shop", f"{role} ended, and not by the timetable; {again}", "bad")
+            elif time.monotonic() >= self._down[role]:
+                self._tell("shop", f"{role} is started again: process {self._start(role)}", "good")
+
+    def _verdict(self, missing: list[str]) -> int:
+        self._say("")
+        for each in missing:
+            self._tell("demo", f"Missing. {each}", "bad")
+        if not missing:
+            self._tell("demo", f"All {len(CHAPTERS)} faults were noticed, paged and resolved.", "good")
+        return 1 if missing else 0
+
+    async def _your_turn(self) -> None:
+        """Say what can be tried, and keep telling."""
+        url = await self._key("events", "checkout")
+        event = json.dumps({"title": "Card payments are slow", "severity": "warning", "key": "by-hand"})
+        pid = self._children.pid
+        self._say("")
+        still = self._story.open()
+        green = "Everything is green again." if not still else f"{len(still)} incidents are still open."
+        self._tell("demo", f"{green} Now it is your turn, in another terminal:", "head")
+        for what, how in (
+            ("hang payments", f"kill -STOP {pid('payments')}"),
+            ("let it go on", f"kill -CONT {pid('payments')}"),
+            ("end the worker", f"kill {pid('worker')}"),
+            ("send an event", f"curl -s -H 'content-type: application/json' -d {shlex.quote(event)} {url}"),
+        ):
+            self._say(f"            {what:<15} {how}")
+        self._say("")
+        while True:
+            await self._watch(time.monotonic() + 3600)

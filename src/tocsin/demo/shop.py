@@ -1,0 +1,317 @@
+"""The shop: four small real processes that talk HTTP on the loopback, one with a queue on disk.
+
+``python -m tocsin.demo.shop ROLE …`` runs one of them:
+
+- ``payments`` charges cards (``POST /charge``, ``GET /health``);
+- ``checkout`` takes orders: asks payments for the money, then puts each order as a file in the queue folder. SIGUSR1
+  makes it log every step into its log folder, as someone who forgot to switch debugging off would; SIGUSR2 stops
+  that and throws the log away;
+- ``storefront`` is what visitors see; its ``/health`` asks payments, and a visitor of its own buys something regularly;
+- ``worker`` drains the queue folder and pings its heartbeat URL.
+
+Only the standard library. Everything is bounded: bodies, waiting times, the queue, the log. None of them knows that a
+demo is being given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import http.server
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ROLES = ("payments", "checkout", "storefront", "worker")
+
+PATIENCE = 0.8
+"""Seconds one process of the shop waits for another."""
+
+LARGEST_BODY = 16 * 1024
+MOST_ORDERS = 2_000
+"""Files the queue folder may hold before checkout refuses orders."""
+
+LOG_STEP = 512 * 1024
+LOG_EVERY = 0.1
+LOG_LIMIT = 32 * 1024 * 1024
+"""A log that runs away writes LOG_STEP bytes every LOG_EVERY seconds and stops at LOG_LIMIT."""
+
+MOST_REQUESTS = 32
+"""Requests one process handles at a time; more wait in the listen queue."""
+
+Answer = tuple[int, Mapping[str, Any]]
+
+
+def call(url: str, body: bytes | None = None, within: float = PATIENCE) -> tuple[int, bytes]:
+    """GET, or POST when there is a body. Status and at most 64 KiB of the answer; OSError when none came in time."""
+    request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})
+    try:
+        with _direct.open(request, timeout=within) as answer:
+            return int(answer.status), answer.read(65536)
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code, refused.read(65536)
+    except http.client.HTTPException as broken:
+        raise ConnectionError(f"{type(broken).__name__}: {broken}") from broken
+
+
+# Everything is on the loopback; a proxy configured in the environment has no business here.
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Answers in JSON from the server's table of ``"GET /path"`` to functions of the body."""
+
+    protocol_version = "HTTP/1.1"
+    timeout = 5
+    server: Shopkeeper
+
+    def do_GET(self) -> None:
+        """Answer a GET."""
+        self._answer(b"")
+
+    def do_POST(self) -> None:
+        """Answer a POST whose body is not larger than LARGEST_BODY."""
+        try:
+            length = int(self.headers.get("Content-Length", "0"))
+        except ValueError:
+            length = -1
+        if not 0 <= length <= LARGEST_BODY:
+            self.close_connection = True
+            self._send(413, {"error": f"at most {LARGEST_BODY} bytes"})
+            return
+        self._answer(self.rfile.read(length))
+
+    def _answer(self, body: bytes) -> None:
+        found = self.server.routes.get(f"{self.command} {urllib.parse.urlsplit(self.path).path}")
+        status, content = found(body) if found else (404, {"error": "there is nothing here"})
+        self._send(status, content)
+
+    def _send(self, status: int, content: Mapping[str, Any]) -> None:
+        data = json.dumps(content).encode() + b"\n"
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def version_string(self) -> str:
+        """What the Server header says."""
+        return "shop"
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class names it so
+        """Say nothing of each request."""
+
+
+class Shopkeeper(http.server.ThreadingHTTPServer):
+    """One process of the shop, listening on 127.0.0.1."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, port: int, routes: Mapping[str, Callable[[bytes], Answer]]) -> None:
+        """Listen on `port` (0: any free one) and answer from `routes`."""
+        self.routes = routes
+        self._room = threading.BoundedSemaphore(MOST_REQUESTS)
+        super().__init__(("127.0.0.1", port), Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Hand the request to a thread once there is room for one more."""
+        self._room.acquire()
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve one connection and make room."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._room.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Pass over a caller that went away; report anything else."""
+        if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
+
+
+def payments(port: int) -> None:
+    """Charge cards until stopped."""
+    charged = 0
+
+    def charge(body: bytes) -> Answer:
+        nonlocal charged
+        try:
+            cents = json.loads(body)["cents"]
+        except (ValueError, KeyError, TypeError):
+            return 400, {"error": 'say how much: {"cents": 1250}'}
+        charged += 1
+        return 200, {"charged": cents, "number": charged}
+
+    def health(_: bytes) -> Answer:
+        return 200, {"status": "ok", "charged": charged}
+
+    Shopkeeper(port, {"GET /health": health, "POST /charge": charge}).serve_forever()
+
+
+class RunawayLog:
+    """A log that grows by itself while it is on, up to LOG_LIMIT bytes."""
+
+    def __init__(self, folder: Path) -> None:
+        """Log into ``checkout.log`` in `folder`, which is made."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / "checkout.log"
+        self._on = threading.Event()
+        threading.Thread(target=self._write, daemon=True).start()
+
+    def start(self, *_: object) -> None:
+        """Begin to log every step."""
+        self._on.set()
+
+    def stop(self, *_: object) -> None:
+        """Stop, and throw the log away."""
+        self._on.clear()
+
+    def _write(self) -> None:
+        line = b"DEBUG cart=8123 step=price item=teapot qty=1 took=0.0004s\n"
+        block = line * (LOG_STEP // len(line))
+        while True:
+            self._on.wait()
+            with self.path.open("wb") as out:
+                while self._on.is_set():
+                    if out.tell() + len(block) <= LOG_LIMIT:
+                        out.write(block)
+                        out.flush()
+                    time.sleep(LOG_EVERY)
+                out.truncate(0)
+
+
+def checkout(port: int, payments_url: str, queue: Path, log: Path) -> None:
+    """Take orders until stopped: charge, then put a file into `queue`, whole or not at all."""
+    queue.mkdir(parents=True, exist_ok=True)
+    runaway = RunawayLog(log)
+    signal.signal(signal.SIGUSR1, runaway.start)
+    signal.signal(signal.SIGUSR2, runaway.stop)
+    taken = 0
+    one_at_a_time = threading.Lock()
+
+    def order(body: bytes) -> Answer:
+        nonlocal taken
+        try:
+            cents = json.loads(body)["cents"]
+        except (ValueError, KeyError, TypeError):
+            return 400, {"error": 'say what it costs: {"cents": 1250}'}
+        if len(waiting(queue)) >= MOST_ORDERS:
+            return 507, {"error": "the queue is full"}
+        try:
+            status, _ = call(payments_url + "/charge", json.dumps({"cents": cents}).encode())
+        except OSError as error:
+            return 503, {"error": f"payments: {said(error)}"}
+        if status != 200:
+            return 502, {"error": f"payments answered {status}"}
+        with one_at_a_time:
+            taken += 1
+            name = f"{os.getpid()}-{taken:06d}"
+        # Written beside its name and then renamed, so that the worker never sees half an order.
+        half = queue / f".{name}"
+        half.write_text(json.dumps({"order": name, "cents": cents}))
+        half.rename(queue / f"{name}.json")
+        return 202, {"order": name}
+
+    def health(_: bytes) -> Answer:
+        return 200, {"status": "ok", "taken": taken, "waiting": len(waiting(queue))}
+
+    Shopkeeper(port, {"GET /health": health, "POST /orders": order}).serve_forever()
+
+
+def storefront(port: int, payments_url: str, checkout_url: str, order_every: float) -> None:
+    """Show the shop until stopped, and let a visitor buy something every so many seconds."""
+
+    def health(_: bytes) -> Answer:
+        try:
+            status, _ = call(payments_url + "/health")
+        except OSError as error:
+            return 503, {"status": "failing", "because": f"payments: {said(error)}"}
+        if status != 200:
+            return 503, {"status": "failing", "because": f"payments answered {status}"}
+        return 200, {"status": "ok"}
+
+    def visit() -> None:
+        while True:
+            time.sleep(order_every)
+            try:
+                call(checkout_url + "/orders", b'{"cents": 1250}', within=2 * PATIENCE)
+            except OSError:
+                pass  # a visitor who gets no answer goes away and comes back later
+
+    threading.Thread(target=visit, daemon=True).start()
+    Shopkeeper(port, {"GET /": lambda _: (200, {"sells": "teapots"}), "GET /health": health}).serve_forever()
+
+
+def worker(queue: Path, ping: str, ping_every: float) -> None:
+    """Ship what waits in `queue` until stopped, and ping `ping` (when there is one) every so many seconds."""
+    queue.mkdir(parents=True, exist_ok=True)
+    due = time.monotonic()
+    while True:
+        for order in waiting(queue)[:50]:
+            order.unlink(missing_ok=True)
+        if ping and time.monotonic() >= due:
+            due = time.monotonic() + ping_every
+            try:
+                call(ping, b"", within=2.0)
+            except OSError:
+                pass  # that no ping arrives is exactly what the other side listens for
+        time.sleep(0.25)
+
+
+def waiting(queue: Path) -> list[Path]:
+    """The orders in the queue folder, oldest name first."""
+    return sorted(path for path in queue.iterdir() if path.suffix == ".json")
+
+
+def said(error: OSError) -> str:
+    """An error in a few words, the same ones each time."""
+    inner = error.reason if isinstance(error, urllib.error.URLError) else error
+    if isinstance(inner, TimeoutError):
+        return f"no answer within {PATIENCE:g} s"
+    if isinstance(inner, ConnectionRefusedError):
+        return "nobody listens"
+    return str(inner)[:200]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one role until it is stopped."""
+    parser = argparse.ArgumentParser(prog="python -m tocsin.demo.shop", description=__doc__.split("\n")[0])
+    parser.add_argument("role", choices=ROLES)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--payments", default="", metavar="URL")
+    parser.add_argument("--checkout", default="", metavar="URL")
+    parser.add_argument("--queue", type=Path, default=Path("queue"), metavar="FOLDER")
+    parser.add_argument("--log", type=Path, default=Path("log"), metavar="FOLDER")
+    parser.add_argument("--order-every", type=float, default=1.0, metavar="SECONDS")
+    parser.add_argument("--ping", default="", metavar="URL")
+    parser.add_argument("--ping-every", type=float, default=3.0, metavar="SECONDS")
+    args = parser.parse_args(argv)
+    try:
+        if args.role == "payments":
+            payments(args.port)
+        elif args.role == "checkout":
+            checkout(args.port, args.payments, args.queue, args.log)
+        elif args.role == "storefront":
+            storefront(args.port, args.payments, args.checkout, args.order_every)
+        else:
+            worker(args.queue, args.ping, args.ping_every)
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""The story: what happens, told line by line, and whether all of it happened that should.
+
+Reads what the running server says of its incidents and what the timetable and the mail catcher report. Decides what is
+worth a line, and prints nothing itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from tocsin.cli.text import clean
+from tocsin.demo.faults import Chapter
+from tocsin.demo.mail import Letter
+from tocsin.kernel.reason import Reason
+
+Voice = Literal["demo", "shop", "tocsin", "inbox"]
+Tone = Literal["plain", "head", "bad", "held", "good"]
+
+_COLOURS: dict[Tone, str] = {"plain": "", "head": "1", "bad": "31", "held": "33", "good": "36"}
+
+_TELLING: dict[str, Tone] = {
+    Reason.OPENED: "bad",
+    Reason.REOPENED: "bad",
+    Reason.STEP_DUE: "held",
+    Reason.STEP_REPEATED: "held",
+    Reason.ESCALATION_EXHAUSTED: "held",
+    Reason.LAST_RESORT: "held",
+    Reason.NOBODY_REACHABLE: "held",
+    Reason.FAILED: "held",
+    Reason.ACKNOWLEDGED: "good",
+    Reason.ACKNOWLEDGEMENT_ENDED: "held",
+    Reason.ALL_CLEAR: "good",
+    Reason.BY_HAND: "good",
+    Reason.SNOOZED: "good",
+    Reason.SNOOZE_ENDED: "bad",
+    Reason.NOTE: "plain",
+    Reason.QUARANTINED: "bad",
+}
+"""The reasons that make a timeline entry worth a line here, and how it sounds. The rest is on the incident's page."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the story: the wall time, who speaks, what is said, and because of what."""
+
+    at: str
+    voice: Voice
+    text: str
+    tone: Tone = "plain"
+    because: str = ""
+
+    def shown(self, colours: bool) -> str:
+        """The line for a terminal. Nothing in it can steer the terminal but our own colours."""
+        text, because = clean(self.text), clean(self.because)
+        if not colours:
+            return f"{self.at}  {self.voice:<6}  {text}" + (f" (because {because})" if because else "")
+        code = _COLOURS[self.tone]
+        said = f"\x1b[{code}m{text}\x1b[0m" if code else text
+        why = f"\x1b[2m because {because}\x1b[0m" if because else ""
+        return f"\x1b[2m{self.at}  {self.voice:<6}\x1b[0m  {said}{why}"
+
+
+def now() -> str:
+    """The wall time on this machine, HH:MM:SS."""
+    return time.strftime("%H:%M:%S")
+
+
+def clock(moment: str) -> str:
+    """HH:MM:SS on this machine of a time as the API writes it; now when it is not one."""
+    try:
+        return f"{datetime.fromisoformat(moment).astimezone():%H:%M:%S}"
+    except ValueError:
+        return now()
+
+
+@dataclass
+class Story:
+    """What was told, and what is known of each incident. ``people`` are addresses by name, as the plan has them."""
+
+    people: Mapping[str, str]
+    inbox: str = ""
+    _told: dict[int, int] = field(default_factory=dict)
+    _seen: dict[int, str] = field(default_factory=dict)
+    _service: dict[int, str] = field(default_factory=dict)
+    _state: dict[int, str] = field(default_factory=dict)
+    _chapter: Chapter | None = None
+    _opened: set[str] = field(default_factory=set)
+    _mailed: set[tuple[str, str]] = field(default_factory=set)
+
+    def changed(self, incidents: Iterable[Mapping[str, Any]]) -> list[int]:
+        """The numbers of the incidents in a list from the API of which something new can be read, oldest first."""
+        return sorted(one["number"] for one in incidents if self._seen.get(one["number"]) != one["updated_at"])
+
+    def incident(self, one: Mapping[str, Any], timeline: Sequence[Mapping[str, Any]]) -> list[Line]:
+        """Take one incident as the API tells it, with its whole timeline, oldest first; say what is new about it."""
+        number = int(one["number"])
+        self._seen[number] = one["updated_at"]
+        self._service[number], self._state[number] = one["service"], one["state"]
+        fresh = timeline[self._told.get(number, 0) :]
+        self._told[number] = len(timeline)
+        if one["state"] != "resolved" or any(entry["reason"] in (Reason.OPENED, Reason.REOPENED) for entry in fresh):
+            self._opened.add(one["service"])
+        return [line for entry in fresh if (line := _line(one, entry))]
+
+    def letter(self, letter: Letter) -> Line:
+        """A mail arrived."""
+        service = letter.header("X-Tocsin-Service")
+        self._mailed.update((service, person) for person, address in self.people.items() if address in letter.to)
+        link = f"{self.inbox}mails/{letter.number}" if self.inbox else ""
+        return Line(letter.at, "inbox", f"mail for {', '.join(letter.to)}: {letter.subject}  {link}".rstrip(), "held")
+
+    def open(self) -> list[int]:
+        """The incidents that are not resolved."""
+        return sorted(number for number, state in self._state.items() if state != "resolved")
+
+    def begin(self, chapter: Chapter) -> None:
+        """From here on what happens belongs to this chapter."""
+        self._chapter = chapter
+        self._opened.clear()
+        self._mailed.clear()
+
+    def missing(self) -> list[str]:
+        """What should have happened in this chapter and has not, in sentences."""
+        chapter = self._chapter
+        if chapter is None:
+            return []
+        found = []
+        if chapter.service not in self._opened:
+            found.append(f"{chapter.title}: no incident was open on {chapter.service}")
+        unmailed = [person for person in chapter.paged if (chapter.service, person) not in self._mailed]
+        found += [f"{chapter.title}: no mail for {person} about {chapter.service}" for person in unmailed]
+        still = [number for number in self.open() if self._service[number] == chapter.service]
+        if still:
+            found.append(f"{chapter.title}: incident {', '.join(f'#{number}' for number in still)} is not resolved")
+        return found
+
+
+def _line(one: Mapping[str, Any], entry: Mapping[str, Any]) -> Line | None:
+    tone = _TELLING.get(entry["reason"])
+    if tone is None:
+        return None
+    number, service = one["number"], one["service"]
+    if entry["reason"] == Reason.OPENED:
+        text = f"#{number} opened on {service}, {one['severity'].upper()}: {one['title']}"
+    elif entry["reason"] == Reason.REOPENED:
+        text = f"#{number} on {service} is open again: {one['title']}"
+    else:
+        text = f"#{number} {service}: {entry['what']}"
+    actor = str(entry.get("actor") or "")
+    if actor.startswith(("person:", "user:", "token:", "page:")):
+        text += f", by {actor.partition(':')[2]}"
+    return Line(clock(entry["at"]), "tocsin", text, tone, str(entry["because"]))

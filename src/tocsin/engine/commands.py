@@ -1,0 +1,144 @@
+"""What people and scripts ask for. Every face hands one of these to ``runtime.submit`` and reads the ``Result``.
+
+Secrets never travel in a command: faces make them, show them once, and pass their hashes.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from tocsin.access.credentials import Role
+from tocsin.kernel.instant import Duration, Instant
+from tocsin.kernel.matcher import Matcher
+
+
+class Command(Struct, frozen=True, kw_only=True, tag_field="do"):
+    """Something asked for. ``actor``: ``person:ana``, ``user:ops``, ``token:deploys``, ``page:17`` or ``key:3``."""
+
+    actor: str = ""
+
+
+class Acknowledge(Command, frozen=True, kw_only=True, tag="acknowledge"):
+    """Someone has the incident. ``page``: the ledger row whose link was used, or 0. ``hold``: how long, None as the service says."""
+
+    incident: int
+    page: int = 0
+    hold: Duration | None = None
+
+
+class Resolve(Command, frozen=True, kw_only=True, tag="resolve"):
+    """It is over. While alerts still fire, ``snooze`` says when they are judged again (None: one hour)."""
+
+    incident: int
+    snooze: Duration | None = None
+
+
+class AddNote(Command, frozen=True, kw_only=True, tag="note"):
+    """Write something on the timeline (1 to 10,000 characters)."""
+
+    incident: int
+    text: str
+
+
+class SetSilence(Command, frozen=True, kw_only=True, tag="set_silence"):
+    """Create a silence, or change the one with ``id``. Answers with the id, a new one when the old is over."""
+
+    matchers: tuple[Matcher, ...]
+    author: str
+    comment: str
+    starts_at: Instant
+    ends_at: Instant
+    id: str = ""
+    origin: str = ""
+
+
+class ExpireSilence(Command, frozen=True, kw_only=True, tag="expire_silence"):
+    """End a silence now. ``origin``: only if it belongs to that service's keys ("": any)."""
+
+    id: str
+    origin: str = ""
+
+
+class CreateKey(Command, frozen=True, kw_only=True, tag="create_key"):
+    """Let a monitor in. Answers with the key's id."""
+
+    hash: bytes
+    hint: str
+    source: str
+    service: str
+    name: str = ""
+    heartbeat: str = ""
+
+
+class RevokeKey(Command, frozen=True, kw_only=True, tag="revoke_key"):
+    """Shut a monitor out."""
+
+    id: int
+
+
+class SetUser(Command, frozen=True, kw_only=True, tag="set_user"):
+    """Create or change a user. None leaves a field as it is; ``sign_out`` ends all sessions."""
+
+    name: str
+    role: Role | None = None
+    person: str | None = None
+    password: str | None = None
+    disabled: bool | None = None
+    sign_out: bool = False
+
+
+class CreateToken(Command, frozen=True, kw_only=True, tag="create_token"):
+    """Make a bearer token (``kind`` token) or one-time sign-in link (``kind`` link) for a user. Answers with its id."""
+
+    hash: bytes
+    kind: str
+    user: str
+    name: str = ""
+    expires_at: Instant | None = None
+
+
+class UseLink(Command, frozen=True, kw_only=True, tag="use_link"):
+    """Use a one-time sign-in link. Answers with the user's name; refused when used, expired or unknown."""
+
+    hash: bytes
+
+
+class RevokeToken(Command, frozen=True, kw_only=True, tag="revoke_token"):
+    """Make a token or link useless."""
+
+    id: int
+
+
+class DeclareKeys(Command, frozen=True, kw_only=True, tag="declare_keys"):
+    """The keys the plan declares, in full: those missing are made, those not named any more are revoked.
+
+    Each is ``(hash, hint, source, service, name)``.
+    """
+
+    keys: tuple[tuple[bytes, str, str, str, str], ...]
+
+
+class DiscardParked(Command, frozen=True, kw_only=True, tag="discard_parked"):
+    """A person has seen a parked request and it may go."""
+
+    id: int
+
+
+AnyCommand = (
+    Acknowledge | Resolve | AddNote | SetSilence | ExpireSilence | CreateKey | RevokeKey | SetUser | CreateToken | UseLink
+    | RevokeToken | DeclareKeys | DiscardParked
+)  # fmt: skip
+
+
+class Result(Struct, frozen=True, kw_only=True):
+    """What came of a command. ``ok`` False: refused with a ``code`` (not_found, conflict, invalid, forbidden) and a sentence.
+
+    ``reason`` names the decision; ``id`` is what was made (a text, whatever its kind).
+    """
+
+    ok: bool
+    code: str = ""
+    message: str = ""
+    field: str = ""
+    reason: str = ""
+    id: str = ""

@@ -1,0 +1,323 @@
+"""Commands: what people and scripts ask for, decided. Each returns a Result and changes nothing when it refuses."""
+
+from __future__ import annotations
+
+from tocsin.access.credentials import Key, Token, User
+from tocsin.engine import commands as c
+from tocsin.engine import hearing, settling, ticking
+from tocsin.engine.turn import Turn
+from tocsin.incidents.incident import Incident
+from tocsin.kernel.identity import identity, uuid_text
+from tocsin.kernel.instant import DAY, MINUTE, Duration
+from tocsin.kernel.reason import Reason
+from tocsin.pages.ledger import Page
+from tocsin.silences.silence import Silence
+
+LONGEST_HOLD: Duration = 7 * DAY
+LONGEST_NOTE = 10_000
+
+
+def refuse(code: str, message: str, field: str = "") -> c.Result:
+    """A refusal: why, in a sentence, and which field."""
+    return c.Result(ok=False, code=code, message=message, field=field)
+
+
+def decide(turn: Turn, command: c.AnyCommand) -> c.Result:
+    """Decide one command."""
+    match command:
+        case c.Acknowledge():
+            return _acknowledge(turn, command)
+        case c.Resolve():
+            return _resolve(turn, command)
+        case c.AddNote():
+            return _note(turn, command)
+        case c.SetSilence():
+            return _set_silence(turn, command)
+        case c.ExpireSilence():
+            return _expire_silence(turn, command)
+        case c.CreateKey():
+            return _create_key(turn, command)
+        case c.RevokeKey():
+            return _revoke_key(turn, command)
+        case c.DeclareKeys():
+            return _declare_keys(turn, command)
+        case c.SetUser():
+            return _set_user(turn, command)
+        case c.CreateToken():
+            return _create_token(turn, command)
+        case c.UseLink():
+            return _use_link(turn, command)
+        case c.RevokeToken():
+            return _revoke_token(turn, command)
+        case c.DiscardParked():
+            return _discard_parked(turn, command)
+
+
+# -- incidents ----------------------------------------------------------------------------------------------------------
+
+
+def _incident(turn: Turn, number: int) -> Incident | c.Result:
+    incident = turn.state.incidents.get(number)
+    if incident is not None:
+        return incident
+    if 0 < number <= turn.state.counters.incident:
+        return refuse("conflict", f"Incident #{number} is over and closed")
+    return refuse("not_found", f"There is no incident #{number}")
+
+
+def _acknowledge(turn: Turn, command: c.Acknowledge) -> c.Result:
+    incident = _incident(turn, command.incident)
+    if isinstance(incident, c.Result):
+        return incident
+    if command.hold is not None and not MINUTE <= command.hold <= LONGEST_HOLD:
+        return refuse("invalid", "An acknowledgement holds from one minute to seven days", "hold")
+    page: Page | None = None
+    if command.page:
+        page = turn.state.pages.get(command.page)
+        if page is None or page.incident != incident.number:
+            return refuse("not_found", f"There is no page {command.page} of incident #{incident.number}")
+    if not incident.open:
+        return refuse("conflict", f"Incident #{incident.number} is resolved already")
+    if page is not None and page.answered_at is None:
+        page.answered_at = turn.now
+        turn.save_page(page)
+        if page.channel != "console" and turn.state.counters.proven_at is None:
+            turn.state.counters.proven_at = turn.now
+    settling.acknowledge(turn, incident, command.actor, hold=command.hold)
+    return c.Result(ok=True, reason=Reason.ACKNOWLEDGED, id=str(incident.number))
+
+
+def _resolve(turn: Turn, command: c.Resolve) -> c.Result:
+    incident = _incident(turn, command.incident)
+    if isinstance(incident, c.Result):
+        return incident
+    if command.snooze is not None and not MINUTE <= command.snooze <= LONGEST_HOLD:
+        return refuse("invalid", "A snooze lasts from one minute to seven days", "snooze")
+    if not incident.open:
+        return refuse("conflict", f"Incident #{incident.number} is resolved already")
+    members = turn.members(incident)
+    for id in sorted(members.firing):
+        alert = turn.state.alerts[id]
+        if alert.source == hearing.OWN:
+            hearing.resolve(turn, alert, Reason.BY_HAND)
+    if members.firing:
+        snooze = command.snooze if command.snooze is not None else settling.DEFAULT_SNOOZE
+        settling.resolve(turn, incident, command.actor, Reason.BY_HAND, snooze)
+        return c.Result(ok=True, reason=Reason.SNOOZED, id=str(incident.number))
+    settling.resolve(turn, incident, command.actor, Reason.BY_HAND)
+    return c.Result(ok=True, reason=Reason.BY_HAND, id=str(incident.number))
+
+
+def _note(turn: Turn, command: c.AddNote) -> c.Result:
+    text = command.text.strip()
+    if not text or len(text) > LONGEST_NOTE:
+        return refuse("invalid", f"A note has 1 to {LONGEST_NOTE:,} characters", "text")
+    if not 0 < command.incident <= turn.state.counters.incident:
+        return refuse("not_found", f"There is no incident #{command.incident}")
+    turn.enter(command.incident, text, Reason.NOTE, command.actor)
+    incident = turn.state.incidents.get(command.incident)
+    if incident is not None:
+        turn.save_incident(incident)
+    return c.Result(ok=True, reason=Reason.NOTE, id=str(turn.state.counters.entry))
+
+
+# -- silences -----------------------------------------------------------------------------------------------------------
+
+
+def _set_silence(turn: Turn, command: c.SetSilence) -> c.Result:
+    now, state = turn.now, turn.state
+    if not command.matchers:
+        return refuse("invalid", "A silence needs at least one matcher", "matchers")
+    if all(m.matches({}) for m in command.matchers):
+        return refuse("invalid", "At least one matcher must not match the empty string, or it would silence everything", "matchers")
+    if command.ends_at <= command.starts_at:
+        return refuse("invalid", "A silence must end after it begins", "ends_at")
+    if command.ends_at <= now:
+        return refuse("invalid", "A silence cannot end in the past", "ends_at")
+    if not command.comment.strip():
+        return refuse("invalid", "A silence needs a comment: why", "comment")
+    if not command.author.strip():
+        return refuse("invalid", "A silence needs an author", "author")
+    starts = max(command.starts_at, now)
+    old = state.silences.get(command.id) if command.id else None
+    if command.id and (old is None or (command.origin and old.origin != command.origin)):
+        return refuse("not_found", f"There is no silence {command.id} that could be changed")
+    if old is not None:
+        same = set(old.matchers) == set(command.matchers) and (old.starts_at == command.starts_at or (old.state(now) == "pending"))
+        if same:
+            old.comment, old.author, old.ends_at, old.updated_at = command.comment, command.author, command.ends_at, now
+            old.starts_at = old.starts_at if old.state(now) == "active" else starts
+            old.reminded = False
+            return _silence_changed(turn, old, Reason.SILENCE_CHANGED)
+        _end(turn, old)
+    silence = Silence(
+        id=uuid_text(identity("silence", str(turn.seq))), matchers=command.matchers, author=command.author, comment=command.comment,
+        starts_at=starts, ends_at=command.ends_at, created_at=now, updated_at=now, origin=command.origin,
+    )  # fmt: skip
+    state.silences[silence.id] = silence
+    return _silence_changed(turn, silence, Reason.SILENCE_CREATED)
+
+
+def _silence_changed(turn: Turn, silence: Silence, reason: Reason) -> c.Result:
+    turn.changes.silences[silence.id] = silence
+    turn.state.timers.set("silence", silence.id, silence.due(turn.now))
+    turn.count("silences", reason)
+    ticking.rejudge(turn)
+    return c.Result(ok=True, reason=reason, id=silence.id)
+
+
+def _end(turn: Turn, silence: Silence) -> None:
+    silence.starts_at = min(silence.starts_at, turn.now)
+    silence.ends_at = silence.updated_at = turn.now
+    silence.closed = True
+    del turn.state.silences[silence.id]
+    turn.changes.silences[silence.id] = silence
+
+
+def _expire_silence(turn: Turn, command: c.ExpireSilence) -> c.Result:
+    silence = turn.state.silences.get(command.id)
+    if silence is None or (command.origin and silence.origin != command.origin):
+        return refuse("not_found", f"There is no silence {command.id} in force")
+    _end(turn, silence)
+    ticking.rejudge(turn)
+    turn.count("silences", Reason.SILENCE_ENDED)
+    return c.Result(ok=True, reason=Reason.SILENCE_ENDED, id=silence.id)
+
+
+# -- access -------------------------------------------------------------------------------------------------------------
+
+
+def _create_key(turn: Turn, command: c.CreateKey) -> c.Result:
+    state = turn.state
+    doors = sorted(name for name, source in turn.sources.items() if source.door)
+    if command.source not in doors:
+        return refuse("invalid", f"{command.source!r} is not a source; there are {', '.join(doors)}", "source")
+    if command.service not in turn.plan.services:
+        return refuse("invalid", f"The plan has no service {command.service!r}", "service")
+    if command.heartbeat and not any((s.service, s.name) == (command.service, command.heartbeat) for s in turn.plan.heartbeats):
+        return refuse("invalid", f"{command.service} has no heartbeat {command.heartbeat!r} in the plan", "heartbeat")
+    if command.hash in state.keys_by_hash:
+        return refuse("conflict", "This key exists already", "hash")
+    return c.Result(ok=True, id=str(_add_key(turn, command, declared=False).id))
+
+
+def _add_key(turn: Turn, command: c.CreateKey, declared: bool) -> Key:
+    state = turn.state
+    state.counters.key += 1
+    key = Key(
+        id=state.counters.key, hash=command.hash, hint=command.hint, source=command.source, service=command.service, name=command.name,
+        heartbeat=command.heartbeat, declared=declared, created_at=turn.now, created_by=command.actor,
+    )  # fmt: skip
+    state.keys[key.id] = state.keys_by_hash[key.hash] = turn.changes.keys[key.id] = key
+    return key
+
+
+def _revoke_key(turn: Turn, command: c.RevokeKey) -> c.Result:
+    key = turn.state.keys.get(command.id)
+    if key is None or key.revoked_at is not None:
+        return refuse("not_found", f"There is no key {command.id} in use")
+    key.revoked_at = turn.now
+    turn.changes.keys[key.id] = key
+    return c.Result(ok=True, id=str(key.id))
+
+
+def _declare_keys(turn: Turn, command: c.DeclareKeys) -> c.Result:
+    wanted = {hash: (hint, source, service, name) for hash, hint, source, service, name in command.keys}
+    for key in turn.state.keys.values():
+        if key.declared and key.revoked_at is None and wanted.get(key.hash) != (key.hint, key.source, key.service, key.name):
+            key.revoked_at = turn.now
+            turn.changes.keys[key.id] = key
+    for hash, (hint, source, service, name) in wanted.items():
+        known = turn.state.keys_by_hash.get(hash)
+        if known is None:
+            heartbeat = name if source == "heartbeat" else ""
+            _add_key(turn, c.CreateKey(hash=hash, hint=hint, source=source, service=service, name=name, heartbeat=heartbeat), declared=True)
+        elif known.revoked_at is not None or (known.source, known.service) != (source, service):
+            known.revoked_at, known.source, known.service, known.name, known.declared = None, source, service, name, True
+            turn.changes.keys[known.id] = known
+    return c.Result(ok=True)
+
+
+def _set_user(turn: Turn, command: c.SetUser) -> c.Result:
+    state = turn.state
+    name = command.name.strip()
+    if not name or len(name) > 100 or any(ord(ch) < 32 for ch in name):
+        return refuse("invalid", "A user's name has 1 to 100 printable characters", "name")
+    if command.person and command.person not in turn.plan.people:
+        return refuse("invalid", f"The plan has no person {command.person!r}", "person")
+    user = state.users_by_name.get(name)
+    if user is None:
+        if command.role is None:
+            return refuse("not_found", f"There is no user {name!r}")
+        state.counters.user += 1
+        user = User(id=state.counters.user, name=name, role=command.role, created_at=turn.now)
+        state.users[user.id] = state.users_by_name[name] = user
+    last_admin = user.role == "admin" and user.disabled_at is None and not any(
+        u.role == "admin" and u.disabled_at is None and u is not user for u in state.users.values()
+    )  # fmt: skip
+    if last_admin and (command.disabled or (command.role is not None and command.role != "admin")):
+        return refuse("conflict", f"{name} is the last admin", "role")
+    if command.role is not None:
+        user.role = command.role
+    if command.person is not None:
+        user.person = command.person
+    if command.password is not None:
+        user.password = command.password
+    if command.disabled is not None:
+        user.disabled_at = turn.now if command.disabled else None
+    if command.sign_out or command.disabled or command.password is not None:
+        user.epoch += 1
+    turn.changes.users[user.id] = user
+    return c.Result(ok=True, id=name)
+
+
+def _create_token(turn: Turn, command: c.CreateToken) -> c.Result:
+    state = turn.state
+    user = state.users_by_name.get(command.user)
+    if user is None or user.disabled_at is not None:
+        return refuse("not_found", f"There is no user {command.user!r}")
+    if command.kind not in ("token", "link"):
+        return refuse("invalid", "A token's kind is token or link", "kind")
+    if command.expires_at is not None and command.expires_at <= turn.now:
+        return refuse("invalid", "It would have expired already", "expires_at")
+    if command.hash in state.tokens_by_hash:
+        return refuse("conflict", "This token exists already")
+    state.counters.token += 1
+    token = Token(
+        id=state.counters.token, hash=command.hash, kind="link" if command.kind == "link" else "token", user=user.id, name=command.name,
+        created_at=turn.now, expires_at=command.expires_at,
+    )  # fmt: skip
+    state.tokens[token.id] = state.tokens_by_hash[token.hash] = turn.changes.tokens[token.id] = token
+    return c.Result(ok=True, id=str(token.id))
+
+
+def _use_link(turn: Turn, command: c.UseLink) -> c.Result:
+    token = turn.state.tokens_by_hash.get(command.hash)
+    user = turn.state.users.get(token.user) if token else None
+    if token is None or user is None or token.kind != "link" or user.disabled_at is not None:
+        return refuse("not_found", "This sign-in link is not known")
+    if token.used_at is not None or token.revoked_at is not None:
+        return refuse("conflict", "This sign-in link was used already")
+    if token.expires_at is not None and token.expires_at <= turn.now:
+        return refuse("conflict", "This sign-in link has expired")
+    token.used_at = turn.now
+    turn.changes.tokens[token.id] = token
+    return c.Result(ok=True, id=user.name)
+
+
+def _revoke_token(turn: Turn, command: c.RevokeToken) -> c.Result:
+    token = turn.state.tokens.get(command.id)
+    if token is None or token.revoked_at is not None:
+        return refuse("not_found", f"There is no token {command.id} in use")
+    token.revoked_at = turn.now
+    turn.changes.tokens[token.id] = token
+    return c.Result(ok=True, id=str(token.id))
+
+
+def _discard_parked(turn: Turn, command: c.DiscardParked) -> c.Result:
+    parked = turn.state.parked.pop(command.id, None)
+    if parked is None:
+        return refuse("not_found", f"There is no parked request {command.id}")
+    parked.discarded = True
+    turn.changes.parked[parked.id] = parked
+    return c.Result(ok=True, id=str(parked.id))

@@ -1,0 +1,225 @@
+"""The engine: applies one input after the other, and says what each changed, what must be done, and when it must be woken."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from tocsin.alerts.heartbeats import Heartbeat, next_due
+from tocsin.engine import deciding, hearing, paging, settling, ticking
+from tocsin.engine.commands import Result
+from tocsin.engine.inputs import AnyInput, Deaf, Decided, Delivered, PlanChange, Quarantine, Received, Seen, Tick, Unsure
+from tocsin.engine.state import Changes, Kept, Loaded, State
+from tocsin.engine.timers import Kind
+from tocsin.engine.turn import Turn
+from tocsin.intake.request import Heard, Source
+from tocsin.kernel.instant import MINUTE, Instant
+from tocsin.kernel.reason import Reason
+from tocsin.plan.model import Plan
+
+VERSION = "1"
+"""Changes when the same journal would be judged differently."""
+AFTER_DEAFNESS = 5 * MINUTE
+"""Monitors get this long to speak again before absence counts."""
+
+
+class EngineFault(Exception):
+    """Judging raised. The engine's memory may be half changed: drop it, reload, and quarantine what is named here."""
+
+    def __init__(self, kind: str, id: str, error: str) -> None:
+        super().__init__(f"{kind} {id}: {error}")
+        self.kind, self.id, self.error = kind, id, error
+
+
+class Applied(NamedTuple):
+    """What one input came to: the result of a command, and whether anything was changed."""
+
+    result: Result | None = None
+
+
+class Engine:
+    """The one writer's mind. Not thread-safe: whoever applies owns it."""
+
+    def __init__(self, loaded: Loaded, plan: Plan, sources: Mapping[str, Source]) -> None:
+        self.state = State(loaded)
+        self.plan = plan
+        self.sources = sources
+        self.changes = Changes()
+
+    def take(self) -> Changes:
+        """What changed since the last call, to be written in one commit."""
+        changes, self.changes = self.changes, Changes()
+        return changes
+
+    def next_due(self) -> Instant | None:
+        """When a Tick is needed next."""
+        return self.state.timers.next()
+
+    def decode(self, received: Received) -> Heard:
+        """Read a request again as it was read when it was received."""
+        source = self.sources[received.request.source]
+        return source.decode(received.request, received.at, source.limits, self.state.known)
+
+    def apply(self, seq: int, input: AnyInput, now: Instant, heard: Heard | None = None, plan: Plan | None = None) -> Applied:
+        """Apply the input at journal place ``seq`` as of ``now`` (never before the last one's).
+
+        ``heard``: what a request says, when the caller has read it already. ``plan``: the plan a PlanChange names.
+        Raises EngineFault when judging fails by a fault of its own.
+        """
+        counters = self.state.counters
+        counters.applied, counters.now = seq, now
+        turn = Turn(self.state, self.plan, self.sources, self.changes, seq, now)
+        try:
+            match input:
+                case Received():
+                    self._receive(turn, input, heard)
+                case Seen():
+                    self._seen(turn, input)
+                case Decided():
+                    return Applied(self._decide(turn, input))
+                case Tick():
+                    self._tick(turn, input.limit)
+                case Delivered():
+                    paging.delivered(turn, input)
+                case Unsure():
+                    paging.unsure(turn)
+                case PlanChange():
+                    self._change_plan(turn, input, plan)
+                case Deaf():
+                    self._deaf(turn, input)
+                case Quarantine():
+                    self._quarantine(turn, input)
+            self._settle(turn)
+        except EngineFault:
+            raise
+        except Exception as error:
+            raise EngineFault(type(input).__name__, str(seq), repr(error)) from error
+        return Applied()
+
+    def _settle(self, turn: Turn) -> None:
+        """Ask each touched incident once whether somebody must be paged now."""
+        while turn.touched:
+            number = next(iter(turn.touched))
+            del turn.touched[number]
+            incident = self.state.incidents.get(number)
+            if incident is not None:
+                settling.settle(turn, incident)
+
+    def _receive(self, turn: Turn, received: Received, heard: Heard | None) -> None:
+        key = self.state.keys.get(received.key)
+        if received.aside:
+            hearing.park(turn, key, received.service, received.request, received.aside)
+            return
+        if heard is None or any(digest not in self.state.known for digest in heard.repeated):
+            heard = self.decode(received)
+        if heard.park:
+            hearing.park(turn, key, received.service, received.request, heard.fault)
+        hearing.hear(turn, key, received.service, received.request.source, heard)
+
+    def _seen(self, turn: Turn, seen: Seen) -> None:
+        for at, bitmap in seen.heard:
+            for offset, byte in enumerate(bitmap):
+                while byte:
+                    low = byte & -byte
+                    byte ^= low
+                    alert = self.state.alerts.get(seen.base + offset * 8 + low.bit_length() - 1)
+                    if alert is not None:
+                        hearing.refresh(turn, alert, at)
+
+    def _decide(self, turn: Turn, decided: Decided) -> Result:
+        key = f"{decided.command.actor}\n{decided.idempotency_key}" if decided.idempotency_key else ""
+        kept = self.state.results.get(key) if key else None
+        if kept is not None:
+            return kept.result
+        result = deciding.decide(turn, decided.command)
+        self._settle(turn)
+        if key:
+            kept = Kept(key=key, at=turn.now, result=result)
+            self.state.results[key] = kept
+            self.changes.results.append(kept)
+        return result
+
+    def _tick(self, turn: Turn, limit: int) -> None:
+        for rung, (kind, id) in enumerate(self.state.timers.due(turn.now), 1):
+            try:
+                ticking.ring(turn, kind, id)
+                self._settle(turn)
+            except Exception as error:
+                raise EngineFault(kind, str(id), repr(error)) from error
+            if rung >= limit:
+                break
+        ticking.tidy(turn)
+
+    def _change_plan(self, turn: Turn, change: PlanChange, plan: Plan | None) -> None:
+        assert plan is not None and plan.version == change.version, "a plan change comes with its plan"
+        self.plan = turn.plan = plan
+        self.state.counters.plan, self.state.counters.paging = change.version, change.paging
+        specs = {(s.service, s.name): s for s in plan.heartbeats}
+        for place in [p for p in self.state.heartbeats if p not in specs]:
+            del self.state.heartbeats[place]
+            self.changes.heartbeats.pop(place, None)
+            self.changes.dropped_heartbeats.add(place)
+        for place, spec in specs.items():
+            heart = self.state.heartbeats.get(place)
+            if heart is None:
+                heart = self.state.heartbeats[place] = Heartbeat(service=spec.service, name=spec.name)
+                self.changes.dropped_heartbeats.discard(place)
+            elif heart.last is not None and heart.state in ("up", "started"):
+                heart.due = max(next_due(spec, heart.last), turn.now)
+            self.state.timers.set("heartbeat", f"{spec.service}/{spec.name}", heart.due)
+            self.changes.heartbeats[place] = heart
+        for alert in list(self.state.alerts.values()):
+            if alert.firing and alert.reason is Reason.COUNTS_AS_HEARTBEAT:
+                alert.reason = Reason.PLAN_CHANGED
+                hearing.place(turn, alert)
+                turn.save_alert(alert)
+
+    def _deaf(self, turn: Turn, deaf: Deaf) -> None:
+        """Absence in a time when nothing could be heard proves nothing: what concludes from it is moved."""
+        moved = max(0, deaf.end - deaf.start) + AFTER_DEAFNESS
+        for alert in self.state.alerts.values():
+            if alert.firing and alert.ends_at is not None:
+                alert.ends_at += moved
+                turn.save_alert(alert)
+        for place, heart in self.state.heartbeats.items():
+            if heart.due is not None and heart.state != "late":
+                heart.due += moved
+                self.changes.heartbeats[place] = heart
+        turn.count("decisions", Reason.DEAF)
+
+    def _quarantine(self, turn: Turn, faulty: Quarantine) -> None:
+        """Set aside what could not be judged, and page the last resort about it."""
+        if faulty.kind == "incident":
+            incident = self.state.incidents.get(int(faulty.id))
+            if incident is not None:
+                incident.next_at = incident.resume_at = incident.acknowledged_until = incident.clear_at = incident.snoozed_until = None
+                incident.reason = Reason.QUARANTINED
+                turn.enter(incident.number, "Set aside after a fault of Tocsin's own", Reason.QUARANTINED)
+                turn.save_incident(incident)
+        self._unschedule(turn, faulty.kind, faulty.id)
+        hearing.own_event(
+            turn, "inbox", f"quarantine:{faulty.kind}:{faulty.id}", f"Tocsin could not judge {faulty.kind} {faulty.id}: {faulty.error}"[:300],
+            "critical", {"kind": faulty.kind}, None, "Quarantined",
+        )  # fmt: skip
+
+    def _unschedule(self, turn: Turn, kind: str, id: str) -> None:
+        scheduled: tuple[Kind, ...] = ("alert", "page", "silence", "heartbeat")
+        if kind not in scheduled:
+            return
+        if kind == "page" and int(id) in self.state.pages:
+            paging.finish(turn, self.state.pages[int(id)], "failed", Reason.QUARANTINED)
+        elif kind == "alert" and int(id) in self.state.alerts:
+            alert = self.state.alerts[int(id)]
+            alert.ends_at = alert.ttl = None
+            alert.stale = True
+            turn.save_alert(alert)
+        elif kind == "silence" and id in self.state.silences:
+            silence = self.state.silences.pop(id)
+            silence.closed = True
+            self.changes.silences[id] = silence
+        elif kind == "heartbeat":
+            service, _, name = id.partition("/")
+            heart = self.state.heartbeats.get((service, name))
+            if heart is not None:
+                heart.due = None
+                self.changes.heartbeats[service, name] = heart

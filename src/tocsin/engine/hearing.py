@@ -1,0 +1,370 @@
+"""What an Event does to alerts: new, heard again, firing again, resolved; and which incident takes an alert."""
+
+from __future__ import annotations
+
+from tocsin.access.credentials import Key
+from tocsin.alerts.alert import Alert
+from tocsin.alerts.heartbeats import Heartbeat, beaten
+from tocsin.catalog.services import INBOX
+from tocsin.engine import settling
+from tocsin.engine.records import HeardChange, Parked
+from tocsin.engine.turn import Turn
+from tocsin.incidents.incident import Incident
+from tocsin.incidents.routes import Routed
+from tocsin.intake.event import Beat, Event
+from tocsin.intake.request import Heard, Request
+from tocsin.intake.specs import HeartbeatSpec
+from tocsin.kernel.identity import identity, label_text
+from tocsin.kernel.instant import MINUTE, Duration, Instant
+from tocsin.kernel.matcher import all_match
+from tocsin.kernel.reason import Reason
+from tocsin.silences.silence import matching
+
+MOST_ACTIVE = 50_000
+"""More active alerts than this on one key are folded into one alert that pages."""
+OWN = "tocsin"
+"""The source of alerts that Tocsin raises about itself. They end when a person resolves their incident."""
+MOST_LINES = 20
+"""A group's first alerts each get a line on the timeline; later ones are counted, and listed with their times beside it."""
+FOLD_PARKED = 10 * MINUTE
+
+
+def hear(turn: Turn, key: Key | None, service: str, source: str, heard: Heard) -> None:
+    """Take everything one request said."""
+    origin = key.service if key else service
+    key_id = key.id if key else 0
+    for digest in heard.repeated:
+        alert = turn.state.known.get(digest)
+        if alert is not None:
+            refresh(turn, alert, turn.now)
+    for event in heard.events:
+        hear_event(turn, source, origin, key_id, event)
+    for beat in heard.beats:
+        _beat(turn, key, origin, beat)
+    for change in heard.changes:
+        turn.state.counters.change += 1
+        turn.changes.changes.append(
+            HeardChange(
+                id=turn.state.counters.change, at=change.at, service=origin, source=source,
+                summary=change.summary, link=change.link, details=change.details,
+            )
+        )  # fmt: skip
+
+
+def hear_event(turn: Turn, source: str, origin: str, key_id: int, event: Event) -> None:
+    """Take one Event: decide which alert it is about and what it changes."""
+    state, now = turn.state, turn.now
+    who = identity(source, origin, "k" + event.key if event.key else b"l" + label_text(event.labels))
+    alert = state.by_identity.get(who)
+    if event.state == "firing" and (event.ends_at is None or event.ends_at > now):
+        if alert is None:
+            _first(turn, source, origin, key_id, who, event)
+        elif alert.firing:
+            _again(turn, alert, event)
+        else:
+            _fire_again(turn, alert, key_id, event)
+    elif alert is None:
+        turn.count("events", Reason.UNKNOWN_KEY)
+    elif event.state == "acknowledged":
+        _acknowledged(turn, alert, source)
+    elif not alert.firing:
+        turn.count("events", Reason.ALREADY_RESOLVED)
+    else:
+        resolve(turn, alert, Reason.SOURCE_RESOLVED, event.ends_at)
+
+
+def refresh(turn: Turn, alert: Alert, at: Instant) -> None:
+    """An unchanged repetition was heard at an instant, perhaps a little ago."""
+    turn.count("events", Reason.HEARD_AGAIN)
+    if not alert.firing:
+        if alert.resolved_at is not None and at <= alert.resolved_at:
+            return
+        _revive(turn, alert)
+    alert.last_seen = max(alert.last_seen, at)
+    alert.count += 1
+    alert.stale = False
+    if alert.ttl is not None and alert.ends_at is not None:
+        alert.ends_at = max(alert.ends_at, at + alert.ttl)
+    if alert.reason is Reason.COUNTS_AS_HEARTBEAT:
+        spec = _heartbeat_of(turn, alert.labels)
+        if spec is not None:
+            take_beat(turn, spec, "ok", at)
+    turn.save_alert(alert)
+
+
+def _first(turn: Turn, source: str, origin: str, key_id: int, who: bytes, event: Event) -> None:
+    state, now = turn.state, turn.now
+    if state.active_by_key.get(key_id, 0) >= MOST_ACTIVE and source != OWN:
+        _flooded(turn, origin, key_id)
+        return
+    routed = turn.plan.router.route(origin, event.key, event.labels, event.severity)
+    state.counters.alert += 1
+    alert = Alert(
+        id=state.counters.alert, identity=who, digest=event.digest, source=source, origin=origin, key=event.key, key_id=key_id,
+        labels=event.labels, annotations=event.annotations, title=event.title, severity=routed.severity, group=routed.group,
+        link=event.link, service=turn.plan.service(routed.service).key, routed=routed.reason, starts_at=event.starts_at,
+        ends_at=event.ends_at, ttl=event.ends_at - now if event.ends_at is not None else None, first_seen=now, last_seen=now,
+    )  # fmt: skip
+    turn.changes.new_alerts[alert.id] = alert
+    state.add_alert(alert)
+    turn.count("events", Reason.FIRST_SEEN)
+    place(turn, alert, routed.window)
+
+
+def _again(turn: Turn, alert: Alert, event: Event) -> None:
+    """It fires already. Alertmanager's merge: the older start, and the newer word on everything else."""
+    now = turn.now
+    turn.count("events", Reason.HEARD_AGAIN if alert.digest == event.digest and event.digest else Reason.CHANGED)
+    ttl = event.ends_at - now if event.ends_at is not None else None
+    if ttl is not None and event.ends_at == alert.ends_at:
+        ttl = None  # said again with the very same end: the end is a time of its own, not one that moves
+    alert.ttl = ttl
+    alert.ends_at = event.ends_at
+    alert.last_seen = now
+    alert.count += 1
+    alert.stale = False
+    alert.starts_at = min(alert.starts_at, event.starts_at)
+    alert.annotations, alert.title, alert.link = event.annotations, event.title or alert.title, event.link
+    if alert.labels != event.labels:
+        alert.labels = event.labels
+        alert.silences = matching(turn.state.silences.values(), alert.labels, alert.origin, now)
+        members = turn.state.members.get(alert.incident)
+        if members is not None:
+            (members.silenced.add if alert.silences else members.silenced.discard)(alert.id)
+    _remember_digest(turn, alert, event.digest)
+    if alert.reason is Reason.COUNTS_AS_HEARTBEAT:
+        spec = _heartbeat_of(turn, alert.labels)
+        if spec is not None:
+            take_beat(turn, spec, "ok", now)
+    worse = turn.plan.router.route(alert.origin, alert.key, alert.labels, event.severity).severity
+    if worse != alert.severity:
+        alert.severity = worse
+        _graver(turn, alert)
+    turn.state.timers.set("alert", alert.id, alert.ends_at)
+    turn.save_alert(alert)
+    turn.touch(alert.incident)
+
+
+def _fire_again(turn: Turn, alert: Alert, key_id: int, event: Event) -> None:
+    """It had ended, and fires. In the same incident it is the same alert; else it is a new one, so that history stays."""
+    turn.state.forget_alert(alert)
+    turn.changes.alerts[alert.id] = alert
+    _first(turn, alert.source, alert.origin, key_id, alert.identity, event)
+
+
+def _revive(turn: Turn, alert: Alert) -> None:
+    """A repetition came after its end, with nothing new in it: it fires again as it was."""
+    alert.state, alert.reason = "firing", Reason.FIRING_AGAIN
+    alert.resolved_at = None
+    if alert.ttl is not None:
+        alert.ends_at = turn.now + alert.ttl
+    turn.state.add_alert(alert)
+    routed = turn.plan.router.route(alert.origin, alert.key, alert.labels, alert.labels.get("severity", ""))
+    place(turn, alert, routed.window)
+
+
+def _remember_digest(turn: Turn, alert: Alert, digest: bytes) -> None:
+    if digest == alert.digest:
+        return
+    if turn.state.known.get(alert.digest) is alert:
+        del turn.state.known[alert.digest]
+    alert.digest = digest
+    if digest:
+        turn.state.known[digest] = alert
+
+
+def resolve(turn: Turn, alert: Alert, reason: Reason, ended: Instant | None = None) -> None:
+    """An alert ends. Its incident is settled before the turn is over."""
+    state = turn.state
+    alert.state, alert.reason = "resolved", reason
+    alert.resolved_at = turn.now
+    alert.ends_at = min(ended, turn.now) if ended is not None else turn.now
+    if reason is Reason.SOURCE_RESOLVED:
+        alert.last_seen = turn.now
+    state.known.pop(alert.digest, None)
+    state.active_by_key[alert.key_id] -= 1
+    members = state.members.get(alert.incident)
+    if members is not None:
+        members.firing.discard(alert.id)
+        members.silenced.discard(alert.id)
+    alert.silences = ()
+    state.timers.set("alert", alert.id, turn.now + 1)
+    turn.save_alert(alert)
+    turn.count("alerts", reason)
+    turn.touch(alert.incident)
+
+
+def place(turn: Turn, alert: Alert, window: int = 0) -> None:
+    """Decide who takes a firing alert that is in no open incident: a heartbeat, a silence, an incident that has room, a new one."""
+    state, now = turn.state, turn.now
+    spec = _heartbeat_of(turn, alert.labels) if alert.source != OWN else None
+    if spec is not None:
+        alert.reason, alert.incident = Reason.COUNTS_AS_HEARTBEAT, 0
+        take_beat(turn, spec, "ok", now)
+        return
+    alert.silences = matching(state.silences.values(), alert.labels, alert.origin, now) if state.silences else ()
+    incident = state.incidents.get(state.by_group.get((alert.service, alert.group), 0))
+    if incident is not None and incident.open and incident.window and now - incident.last_joined > incident.window:
+        incident = None
+    if incident is not None and not incident.open and not settling.reopens(incident, now):
+        incident = None
+    if alert.silences and (incident is None or not incident.open):
+        alert.reason, alert.incident = Reason.SILENCED, 0
+        turn.count("alerts", Reason.SILENCED)
+        return
+    if incident is None:
+        incident = _open(turn, alert, window)
+        alert.reason = Reason.OPENED
+    else:
+        alert.reason = Reason.SILENCED if alert.silences else Reason.JOINED
+        _join(turn, alert, incident)
+    alert.incident = incident.number
+    members = turn.members(incident)
+    members.firing.add(alert.id)
+    if alert.silences:
+        members.silenced.add(alert.id)
+    turn.touch(incident.number)
+
+
+def _open(turn: Turn, alert: Alert, window: int) -> Incident:
+    state, now = turn.state, turn.now
+    state.counters.incident += 1
+    incident = Incident(
+        number=state.counters.incident, service=alert.service, group=alert.group, title=alert.title, severity=alert.severity,
+        opened_at=now, updated_at=now, last_joined=now, window=window, quiet=_quiet(turn, alert), alerts=1, plan=turn.plan.version,
+        steps=turn.plan.steps(alert.service), next_at=now, labels=alert.labels,
+    )  # fmt: skip
+    state.add_incident(incident)
+    turn.save_incident(incident)
+    turn.enter(incident.number, f"Opened for {alert.service}: {alert.title}", Reason.OPENED, f"source:{alert.source}", alert=str(alert.id),
+               routed=alert.routed)  # fmt: skip
+    return incident
+
+
+def _quiet(turn: Turn, alert: Alert) -> Duration:
+    source = turn.sources.get(alert.source)
+    return source.quiet if source else 0
+
+
+def _join(turn: Turn, alert: Alert, incident: Incident) -> None:
+    incident.alerts += 1
+    incident.last_joined = turn.now
+    incident.quiet = max(incident.quiet, _quiet(turn, alert))
+    if not incident.open:
+        settling.reopen(turn, incident, Reason.REOPENED, f"source:{alert.source}")
+    elif incident.alerts <= MOST_LINES:
+        turn.enter(incident.number, f"Joined: {alert.title}", alert.reason, f"source:{alert.source}", alert=str(alert.id))
+    else:
+        turn.count("decisions", Reason.JOINED)
+    if alert.severity < incident.severity:
+        _graver(turn, alert, incident)
+    turn.save_incident(incident)
+
+
+def _graver(turn: Turn, alert: Alert, incident: Incident | None = None) -> None:
+    """An incident is as grave as its gravest alert has been."""
+    incident = incident or turn.state.incidents.get(alert.incident)
+    if incident is not None and incident.open and alert.severity < incident.severity:
+        turn.enter(incident.number, f"Now {alert.severity.upper()}, was {incident.severity.upper()}", Reason.CHANGED,
+                   f"source:{alert.source}", alert=str(alert.id))  # fmt: skip
+        incident.severity = alert.severity
+        turn.save_incident(incident)
+
+
+def _acknowledged(turn: Turn, alert: Alert, source: str) -> None:
+    incident = turn.state.incidents.get(alert.incident)
+    if incident is None or incident.state != "triggered":
+        turn.count("events", Reason.ALREADY_RESOLVED if not alert.firing else Reason.ACKNOWLEDGED)
+        return
+    settling.acknowledge(turn, incident, f"source:{source}", Reason.BY_SOURCE)
+
+
+# -- heartbeats ---------------------------------------------------------------------------------------------------------
+
+
+def _heartbeat_of(turn: Turn, labels: dict[str, str]) -> HeartbeatSpec | None:
+    for spec in turn.plan.heartbeats:
+        if spec.alert and all_match(spec.alert, labels):
+            return spec
+    return None
+
+
+def _beat(turn: Turn, key: Key | None, origin: str, beat: Beat) -> None:
+    name = key.heartbeat if key else ""
+    spec = next((s for s in turn.plan.heartbeats if s.service == origin and (s.name == name or not name)), None)
+    if spec is None:
+        turn.count("events", Reason.UNKNOWN_KEY)
+        own_event(turn, origin, f"heartbeat:{origin}/{name}", f"A heartbeat came for {origin} that the plan does not define",
+                  "warning", {"heartbeat": name})  # fmt: skip
+        return
+    take_beat(turn, spec, beat.kind, turn.now, beat.exit_code, beat.body)
+
+
+def take_beat(turn: Turn, spec: HeartbeatSpec, kind: str, at: Instant, exit_code: int | None = None, body: str = "") -> None:
+    """Take one sign of life, and raise or end the heartbeat's alert as it says."""
+    heart = turn.state.heartbeats.get((spec.service, spec.name))
+    if heart is None:
+        heart = turn.state.heartbeats[spec.service, spec.name] = Heartbeat(service=spec.service, name=spec.name)
+    meaning = beaten(heart, spec, kind, at, exit_code, body)
+    turn.changes.heartbeats[spec.service, spec.name] = heart
+    turn.state.timers.set("heartbeat", f"{spec.service}/{spec.name}", heart.due)
+    turn.count("heartbeats", meaning or Reason.HEARD_AGAIN)
+    if meaning is Reason.HEARTBEAT_FAILED:
+        code = f" with exit code {exit_code}" if exit_code is not None else ""
+        heartbeat_event(turn, spec, f"{spec.name} of {spec.service} reported a failure{code}", body)
+    elif meaning is Reason.HEARTBEAT_BACK:
+        who = identity(OWN, spec.service, f"kheartbeat:{spec.service}/{spec.name}")
+        alert = turn.state.by_identity.get(who)
+        if alert is not None and alert.firing:
+            resolve(turn, alert, Reason.HEARTBEAT_BACK)
+
+
+def heartbeat_event(turn: Turn, spec: HeartbeatSpec, title: str, body: str = "") -> None:
+    """Raise the alert of a heartbeat that is late or failed."""
+    own_event(turn, spec.service, f"heartbeat:{spec.service}/{spec.name}", title, spec.severity,
+              {"heartbeat": spec.name}, {"body": body} if body else {}, "HeartbeatMissing")  # fmt: skip
+
+
+# -- what Tocsin says of itself -----------------------------------------------------------------------------------------
+
+
+def own_event(
+    turn: Turn, service: str, key: str, title: str, severity: str, labels: dict[str, str],
+    annotations: dict[str, str] | None = None, name: str = "Tocsin",
+) -> None:  # fmt: skip
+    """Raise an alert of Tocsin's own on a service, deduplicated by key."""
+    service = turn.plan.service(service).key
+    hear_event(
+        turn, OWN, service, 0,
+        Event(
+            key=key, labels={"alertname": name, "service": service, "severity": severity, **labels}, annotations=annotations or {},
+            title=title, severity=severity, starts_at=turn.now,
+        ),
+    )  # fmt: skip
+
+
+def park(turn: Turn, key: Key | None, service: str, request: Request, fault: str) -> None:
+    """Keep a request that could not be read, and have a person told: one incident per key and ten minutes."""
+    origin = turn.plan.service(key.service if key else service).key
+    parked = Parked(id=turn.seq, at=turn.now, key_id=key.id if key else 0, service=origin, fault=fault, request=request)
+    turn.state.parked[parked.id] = turn.changes.parked[parked.id] = parked
+    turn.count("events", Reason.PARKED_REQUEST)
+    slot = turn.now // FOLD_PARKED
+    name = f"key {key.name or key.hint}" if key else "Tocsin itself"
+    own_event(turn, origin, f"parked:{parked.key_id}:{slot}", f"A request from {name} could not be read: {fault}"[:300], "error",
+              {"key": str(parked.key_id)}, {"parked": str(parked.id)}, "RequestParked")  # fmt: skip
+    alert = turn.state.by_identity.get(identity(OWN, origin, f"kparked:{parked.key_id}:{slot}"))
+    parked.incident = alert.incident if alert else 0
+
+
+def _flooded(turn: Turn, origin: str, key_id: int) -> None:
+    turn.count("events", Reason.KEY_FLOODED)
+    key = turn.state.keys.get(key_id)
+    own_event(turn, INBOX if origin not in turn.plan.services else origin, f"flood:{key_id}",
+              f"More than {MOST_ACTIVE:,} active alerts came with key {key.name or key.hint if key else key_id}; the rest are folded here",
+              "critical", {"key": str(key_id)}, None, "KeyFlooded")  # fmt: skip
+
+
+def routed(turn: Turn, alert: Alert) -> Routed:
+    """Where an alert would go under the plan in force."""
+    return turn.plan.router.route(alert.origin, alert.key, alert.labels, alert.labels.get("severity", ""))

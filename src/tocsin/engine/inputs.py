@@ -1,0 +1,89 @@
+"""Everything that can happen to the engine. What is journaled is one of these, and replaying them gives the same state."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+
+from tocsin.engine.commands import AnyCommand
+from tocsin.intake.request import Request
+from tocsin.kernel.instant import Duration, Instant
+
+
+class Received(Struct, frozen=True, tag="request", gc=False):
+    """A request from a monitor, by the key it came with (0: from Tocsin itself or a signed-in user, for ``service``).
+
+    ``at`` is when it was received: what it says is read as of then.
+    """
+
+    key: int
+    service: str
+    at: Instant
+    request: Request
+    aside: str = ""
+    """Why it is set aside unread, when judging it has failed before."""
+
+
+class Seen(Struct, frozen=True, tag="seen"):
+    """Unchanged repetitions, gathered: ``(instant, bitmap of alert ids counted from base)``, oldest first."""
+
+    base: int
+    heard: tuple[tuple[Instant, bytes], ...]
+
+
+class Decided(Struct, frozen=True, tag="command"):
+    """A command of a person or a script."""
+
+    command: AnyCommand
+    idempotency_key: str = ""
+
+
+class Tick(Struct, frozen=True, tag="tick"):
+    """Time has come for what is due, at most ``limit`` things."""
+
+    limit: int = 500
+
+
+class Delivered(Struct, frozen=True, tag="outcome"):
+    """What came of trying to send one page. ``state``: sent, retry or failed (for good)."""
+
+    page: int
+    state: str
+    code: str = ""
+    error: str = ""
+    provider_id: str = ""
+    retry_after: Duration | None = None
+    duplicate: bool = False
+    """It may have left before Tocsin stopped, and its channel drops no repetitions."""
+
+
+class Unsure(Struct, frozen=True, tag="unsure"):
+    """Tocsin starts again: pages that were intended and have no outcome may have left before it stopped."""
+
+
+class PlanChange(Struct, frozen=True, tag="plan"):
+    """Another plan is in force from now on. The plan itself is kept whole under its version."""
+
+    version: str
+    paging: bool = True
+
+
+class Deaf(Struct, frozen=True, tag="deaf"):
+    """Tocsin could not hear from ``start`` to ``end``: absence in that time proves nothing."""
+
+    start: Instant
+    end: Instant
+
+
+class Quarantine(Struct, frozen=True, tag="quarantine"):
+    """Judging something failed by a fault of Tocsin's own: it is set aside, and a person is told."""
+
+    kind: str
+    id: str
+    error: str
+
+
+AnyInput = Received | Seen | Decided | Tick | Delivered | Unsure | PlanChange | Deaf | Quarantine
+
+encode_input = msgspec.msgpack.Encoder().encode
+decode_input = msgspec.msgpack.Decoder(AnyInput).decode

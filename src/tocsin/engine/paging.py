@@ -1,0 +1,158 @@
+"""Pages: whom a due step pages, by which method, and what a channel's answer means."""
+
+from __future__ import annotations
+
+from tocsin.catalog.people import Person
+from tocsin.engine.inputs import Delivered
+from tocsin.engine.turn import Turn
+from tocsin.escalation.decide import escalate
+from tocsin.incidents.incident import Incident
+from tocsin.kernel.instant import format_duration
+from tocsin.kernel.reason import Reason
+from tocsin.pages.ledger import GIVE_UP_AFTER, Page, retry_after
+from tocsin.silences.silence import Silence
+
+
+def contacts(turn: Turn, person: Person) -> tuple[tuple[str, str], ...]:
+    """A person's contact methods under the plan in force."""
+    return person.contacts(turn.plan.mail is not None)
+
+
+def escalate_now(turn: Turn, incident: Incident) -> None:
+    """A step is due: write a page for each person it reaches, and when the next step is due."""
+    plan = turn.plan
+    call = escalate(
+        incident.steps, incident.step, incident.round, incident.laps, plan.last_resort,
+        lambda targets: bool(plan.people_of(targets)), turn.now,
+    )  # fmt: skip
+    for step in call.skipped:
+        turn.enter(incident.number, f"Step {step + 1} reaches nobody", Reason.NOBODY_REACHABLE)
+    people = plan.people_of(call.targets)
+    names = ", ".join(person.name for person in people) or "nobody"
+    turn.enter(incident.number, f"Paging {names}; next in {format_duration(call.next_at - turn.now)} if nobody answers",
+               call.reason, step=str(call.at_step + 1))  # fmt: skip
+    for person in people:
+        _page(turn, incident, person, call.reason, call.at_step, 0)
+    incident.step, incident.round, incident.laps = call.step, call.round, call.lap
+    incident.next_at = call.next_at
+    turn.save_incident(incident)
+
+
+def _page(turn: Turn, incident: Incident, person: Person, reason: Reason, step: int, method: int) -> None:
+    channel, address = contacts(turn, person)[method]
+    turn.state.counters.page += 1
+    page = Page(
+        id=turn.state.counters.page, incident=incident.number, person=person.key, channel=channel, address=address, title=incident.title,
+        reason=reason, step=step, method=method, intended_at=turn.now, next_at=turn.now,
+    )  # fmt: skip
+    incident.pages += 1
+    _hand_over(turn, page)
+    turn.count("pages", reason)
+
+
+def notice(turn: Turn, person: Person, silence: Silence, reason: Reason, title: str) -> None:
+    """Tell a person something that nobody has to answer."""
+    channel, address = contacts(turn, person)[0]
+    turn.state.counters.page += 1
+    page = Page(
+        id=turn.state.counters.page, incident=0, person=person.key, channel=channel, address=address, kind="notice", title=title,
+        reason=reason, intended_at=turn.now, next_at=turn.now, silence=silence.id,
+    )  # fmt: skip
+    _hand_over(turn, page)
+
+
+def _hand_over(turn: Turn, page: Page) -> None:
+    turn.state.add_page(page)
+    if turn.state.counters.paging:
+        due(turn, page)
+    else:
+        finish(turn, page, "overtaken", Reason.PAGING_OFF)
+
+
+def finish(turn: Turn, page: Page, state: str, outcome: Reason) -> None:
+    """A page comes to its end."""
+    page.state = state  # type: ignore[assignment]  # one of PageState, as every caller writes it out
+    page.outcome = outcome
+    page.next_at = None
+    page.finished_at = turn.now
+    turn.save_page(page)
+    turn.count("page_outcomes", outcome)
+
+
+def withdraw(turn: Turn, incident: Incident) -> None:
+    """Nobody needs to be paged any more: what has not left is overtaken."""
+    for id in sorted(turn.state.pages_of.get(incident.number, ())):
+        page = turn.state.pages[id]
+        if page.state == "intended":
+            finish(turn, page, "overtaken", Reason.OVERTAKEN)
+
+
+def due(turn: Turn, page: Page) -> None:
+    """A page's time has come: hand it to its channel, unless it was tried for so long that it counts as failed."""
+    if turn.now - page.intended_at > GIVE_UP_AFTER:
+        finish(turn, page, "failed", Reason.FAILED)
+        _next_method(turn, page)
+        return
+    page.handed_at = turn.now
+    page.next_at = turn.now + GIVE_UP_AFTER  # its outcome comes sooner; if not, that is a fault to be seen
+    turn.changes.deliver[page.id] = page
+    turn.save_page(page)
+
+
+def delivered(turn: Turn, outcome: Delivered) -> None:
+    """Take a channel's answer."""
+    page = turn.state.pages.get(outcome.page)
+    if page is None:
+        turn.count("page_outcomes", Reason.OVERTAKEN)
+        return
+    page.attempts += 1
+    page.error = outcome.error
+    page.provider_id = outcome.provider_id or page.provider_id
+    if page.state != "intended":
+        page.finished_at = turn.now  # it was on its way when the acknowledgement came
+        turn.save_page(page)
+        return
+    if outcome.state == "sent":
+        finish(turn, page, "sent", Reason.POSSIBLE_DUPLICATE if outcome.duplicate else Reason.SENT)
+    elif outcome.state == "retry":
+        page.outcome, page.handed_at = Reason.RETRYING, None
+        page.next_at = turn.now + max(outcome.retry_after or 0, retry_after(page.attempts))
+        turn.save_page(page)
+        turn.count("page_outcomes", Reason.RETRYING)
+        if page.attempts == 1:
+            _next_method(turn, page)  # a channel that fails may stay down: use the person's next one meanwhile
+    else:
+        finish(turn, page, "failed", Reason.FAILED)
+        _next_method(turn, page)
+
+
+def unsure(turn: Turn) -> None:
+    """Tocsin starts again: what was handed over and has no outcome may have left. It is judged again, and sent again."""
+    for id in sorted(turn.state.pages):
+        page = turn.state.pages[id]
+        if page.state == "intended" and page.handed_at is not None:
+            page.unsure = True
+            due(turn, page)
+
+
+def _next_method(turn: Turn, page: Page) -> None:
+    """A page did not get through: use the person's next method, else, when the step reached nobody, go on at once."""
+    incident = turn.state.incidents.get(page.incident)
+    if incident is None or incident.state != "triggered" or incident.paused is not None:
+        return
+    siblings = [turn.state.pages[id] for id in turn.state.pages_of[incident.number]]
+    person = turn.plan.people.get(page.person)
+    further = page.method + 1
+    tried = any(p.person == page.person and p.method == further and p.intended_at >= page.intended_at for p in siblings)
+    if person is not None and further < len(contacts(turn, person)) and not tried:
+        turn.enter(incident.number, f"{page.channel} did not reach {person.name}; trying the next method", Reason.FAILED, page=str(page.id))
+        _page(turn, incident, person, page.reason, page.step, further)
+        return
+    if page.state != "failed":
+        return
+    same_step = [p for p in siblings if p.step == page.step and p.intended_at >= page.intended_at]
+    if all(p.state == "failed" for p in same_step):
+        turn.enter(incident.number, f"Step {page.step + 1} reached nobody", Reason.NOBODY_REACHABLE, page=str(page.id))
+        if incident.step <= len(incident.steps) and incident.next_at is not None and page.step < len(incident.steps):
+            incident.step, incident.round = (page.step + 1, 0)
+            escalate_now(turn, incident)

@@ -1,0 +1,149 @@
+"""An incident's moves: acknowledged, resolved, reopened, and settled after its alerts changed.
+
+``settle`` is where quiet ends: whatever an input did to an incident's alerts, it is asked once, before the turn is over,
+whether somebody must be paged now, and if not, why not and until when.
+"""
+
+from __future__ import annotations
+
+from tocsin.engine import paging
+from tocsin.engine.state import Members
+from tocsin.engine.turn import SYSTEM, Turn
+from tocsin.incidents.incident import Incident
+from tocsin.kernel.instant import HOUR, Duration, Instant, format_duration
+from tocsin.kernel.reason import Reason
+
+DEFAULT_SNOOZE: Duration = HOUR
+
+
+def reopens(incident: Incident, now: Instant) -> bool:
+    """Whether trouble of the same group still returns to this resolved incident."""
+    return incident.keep_until is not None and now <= incident.keep_until
+
+
+def settle(turn: Turn, incident: Incident) -> None:
+    """Bring an incident in line with its alerts: clearing, kept quiet, or paging."""
+    if not incident.open:
+        return
+    members = turn.members(incident)
+    if not members.firing:
+        _clear(turn, incident)
+        return
+    if incident.clear_at is not None:
+        incident.clear_at = None
+        turn.enter(incident.number, "Fires again before it was resolved", Reason.FIRING_AGAIN)
+    if not members.loud:
+        pause(turn, incident, Reason.SILENCED, quiet_until(turn, members))
+    elif incident.state == "acknowledged":
+        incident.paused = incident.paused_until = None
+    else:
+        resume(turn, incident)
+    turn.save_incident(incident)
+
+
+def quiet_until(turn: Turn, members: Members) -> Instant:
+    """When the first of an incident's silenced alerts is not silenced any more."""
+    kinds = {turn.state.alerts[id].silences for id in members.silenced}
+    return min((max(turn.state.silences[s].ends_at for s in kind) for kind in kinds), default=turn.now)
+
+
+def pause(turn: Turn, incident: Incident, reason: Reason, until: Instant) -> None:
+    """Stop paging for a named reason, until a written time. Where the escalation stood is kept."""
+    if incident.next_at is not None:
+        incident.resume_at, incident.next_at = incident.next_at, None
+    if incident.paused is not reason:
+        turn.count("decisions", reason)
+        if reason is not Reason.CLEARING:
+            turn.enter(incident.number, "Paging is paused", reason)
+        paging.withdraw(turn, incident)
+    incident.paused, incident.paused_until = reason, until
+
+
+def resume(turn: Turn, incident: Incident) -> None:
+    """Go on paging where it stood, at once when that time has passed."""
+    if incident.paused is not None:
+        if incident.paused is not Reason.CLEARING:
+            turn.enter(incident.number, "Paging goes on", Reason.SILENCE_ENDED if incident.paused is Reason.SILENCED else Reason.FIRING_AGAIN)
+        incident.paused = incident.paused_until = None
+    if incident.next_at is None:
+        incident.next_at = max(incident.resume_at or turn.now, turn.now)
+    incident.resume_at = None
+    if incident.next_at <= turn.now:
+        paging.escalate_now(turn, incident)
+
+
+def _clear(turn: Turn, incident: Incident) -> None:
+    """Every alert has ended: resolve, at once or after the quiet its sources ask for."""
+    if incident.clear_at is None:
+        quiet = incident.quiet
+        if quiet == 0:
+            resolve(turn, incident, SYSTEM, Reason.ALL_CLEAR)
+            return
+        incident.clear_at = turn.now + quiet
+        pause(turn, incident, Reason.CLEARING, incident.clear_at)
+        turn.enter(incident.number, f"Every alert has ended; resolved in {format_duration(quiet)} if they stay quiet", Reason.CLEARING)
+    turn.save_incident(incident)
+
+
+def acknowledge(turn: Turn, incident: Incident, actor: str, reason: Reason = Reason.ACKNOWLEDGED, hold: Duration | None = None) -> None:
+    """Someone has it: nobody is paged until the acknowledgement runs out."""
+    hold = hold if hold is not None else turn.plan.service(incident.service).acknowledge_for
+    incident.state, incident.reason = "acknowledged", reason
+    incident.acknowledged_by, incident.acknowledged_at = actor, turn.now
+    incident.first_acknowledged_at = incident.first_acknowledged_at or turn.now
+    incident.acknowledged_until = turn.now + hold
+    incident.next_at = incident.resume_at = None
+    turn.enter(incident.number, f"Acknowledged for {format_duration(hold)}", reason, actor)
+    paging.withdraw(turn, incident)
+    turn.save_incident(incident)
+
+
+def unacknowledge(turn: Turn, incident: Incident) -> None:
+    """The acknowledgement ran out and the incident is still open: page from the first step."""
+    turn.enter(incident.number, f"Still open, so paging begins again (was acknowledged by {incident.acknowledged_by})", Reason.ACKNOWLEDGEMENT_ENDED)
+    _retrigger(turn, incident, Reason.ACKNOWLEDGEMENT_ENDED)
+    turn.touch(incident.number)
+    turn.save_incident(incident)
+
+
+def resolve(turn: Turn, incident: Incident, actor: str, reason: Reason, snooze: Duration | None = None) -> None:
+    """It is over. With a snooze, alerts still fire and are judged again when it ends."""
+    service = turn.plan.service(incident.service)
+    incident.state, incident.reason = "resolved", reason
+    incident.resolved_by, incident.resolved_at = actor, turn.now
+    incident.next_at = incident.resume_at = incident.acknowledged_until = incident.clear_at = None
+    incident.paused = incident.paused_until = None
+    incident.snoozed_until = turn.now + snooze if snooze is not None else None
+    incident.keep_until = turn.now + max(service.reopen_within, snooze or 0)
+    paging.withdraw(turn, incident)
+    if snooze is not None:
+        turn.enter(incident.number, f"Resolved while alerts still fire; judged again in {format_duration(snooze)}", Reason.SNOOZED, actor)
+    else:
+        turn.enter(incident.number, "Resolved", reason, actor)
+    turn.save_incident(incident)
+
+
+def reopen(turn: Turn, incident: Incident, reason: Reason, actor: str = SYSTEM) -> None:
+    """Resolved, and here again: the same incident, paged from the first step, with the steps the plan has now."""
+    if incident.snoozed_until is not None and turn.now < incident.snoozed_until:
+        turn.enter(incident.number, "Another alert while snoozed", Reason.SNOOZED, actor)
+        return
+    incident.reopened += 1
+    incident.resolved_at = incident.keep_until = incident.snoozed_until = None
+    incident.resolved_by = ""
+    incident.steps = turn.plan.steps(incident.service)
+    incident.plan = turn.plan.version
+    turn.enter(incident.number, "Reopened", reason, actor)
+    _retrigger(turn, incident, reason)
+    turn.touch(incident.number)
+    turn.save_incident(incident)
+
+
+def _retrigger(turn: Turn, incident: Incident, reason: Reason) -> None:
+    incident.state, incident.reason = "triggered", reason
+    incident.acknowledged_by = ""
+    incident.acknowledged_at = incident.acknowledged_until = None
+    incident.step = incident.round = incident.laps = 0
+    incident.next_at = turn.now
+    incident.resume_at = incident.clear_at = None
+    incident.paused = incident.paused_until = None

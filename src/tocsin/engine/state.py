@@ -1,0 +1,241 @@
+"""What the engine knows, and what one commit changed of it.
+
+In memory are open alerts and incidents and what is still waited for; closed ones are forgotten (the store has them).
+Everything here can be rebuilt from the tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from tocsin.access.credentials import Key, Token, User
+from tocsin.alerts.alert import Alert
+from tocsin.alerts.heartbeats import Heartbeat
+from tocsin.engine.commands import Result
+from tocsin.engine.records import HeardChange, Parked
+from tocsin.engine.timers import Kind, Timers
+from tocsin.incidents.incident import Entry, Incident
+from tocsin.kernel.instant import DAY, MINUTE, Instant
+from tocsin.pages.ledger import Page
+from tocsin.silences.silence import Silence
+
+REMEMBER_RESOLVED = 15 * MINUTE
+"""A resolved alert stays in memory this long, so that a repetition under way still finds it."""
+RESULTS_KEPT = DAY
+STALE_AFTER = DAY
+
+
+class Counters(Struct):
+    """The last number given of each kind; ``applied`` is the last journal row applied, at ``now``."""
+
+    alert: int = 0
+    incident: int = 0
+    entry: int = 0
+    page: int = 0
+    key: int = 0
+    user: int = 0
+    token: int = 0
+    change: int = 0
+    applied: int = 0
+    now: Instant = 0
+    paging: bool = True
+    plan: str = ""
+    proven_at: Instant | None = None
+
+
+class Members(Struct):
+    """An incident's alerts that fire, and those of them that a silence covers."""
+
+    firing: set[int] = set()
+    silenced: set[int] = set()
+
+    @property
+    def loud(self) -> bool:
+        """Whether some alert fires that nothing silences."""
+        return len(self.firing) > len(self.silenced)
+
+
+class Kept(Struct):
+    """A command's result under its idempotency key."""
+
+    key: str
+    at: Instant
+    result: Result
+
+
+class Loaded(NamedTuple):
+    """Live rows as the store reads them back."""
+
+    counters: Counters
+    alerts: Iterable[Alert] = ()
+    incidents: Iterable[Incident] = ()
+    pages: Iterable[Page] = ()
+    silences: Iterable[Silence] = ()
+    heartbeats: Iterable[Heartbeat] = ()
+    keys: Iterable[Key] = ()
+    users: Iterable[User] = ()
+    tokens: Iterable[Token] = ()
+    parked: Iterable[Parked] = ()
+    results: Iterable[Kept] = ()
+
+
+class Changes:
+    """What the inputs since the last commit changed. Each thing once, however often it was touched."""
+
+    def __init__(self) -> None:
+        self.alerts: dict[int, Alert] = {}
+        self.new_alerts: dict[int, Alert] = {}
+        self.incidents: dict[int, Incident] = {}
+        self.pages: dict[int, Page] = {}
+        self.silences: dict[str, Silence] = {}
+        self.heartbeats: dict[tuple[str, str], Heartbeat] = {}
+        self.dropped_heartbeats: set[tuple[str, str]] = set()
+        self.keys: dict[int, Key] = {}
+        self.users: dict[int, User] = {}
+        self.tokens: dict[int, Token] = {}
+        self.parked: dict[int, Parked] = {}
+        self.entries: list[tuple[int, Entry]] = []
+        self.changes: list[HeardChange] = []
+        self.results: list[Kept] = []
+        self.dropped_results: list[str] = []
+        self.plans: dict[str, Mapping[str, bytes]] = {}
+        self.deliver: dict[int, Page] = {}
+        self.counted: dict[tuple[str, str], int] = {}
+
+    def kinds(self) -> tuple[str, ...]:
+        """Which kinds of thing changed, for those who watch."""
+        named = {
+            "alerts": self.alerts or self.new_alerts, "silences": self.silences, "heartbeats": self.heartbeats, "keys": self.keys,
+            "users": self.users or self.tokens, "parked": self.parked, "pages": self.pages, "changes": self.changes, "plan": self.plans,
+        }  # fmt: skip
+        return tuple(name for name, changed in named.items() if changed)
+
+
+class State:
+    """Everything the engine knows. Built from what the store loaded; empty for a new journal."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self.counters = loaded.counters
+        self.alerts: dict[int, Alert] = {}
+        self.by_identity: dict[bytes, Alert] = {}
+        self.known: dict[bytes, Alert] = {}
+        self.active_by_key: dict[int, int] = {}
+        self.incidents: dict[int, Incident] = {}
+        self.by_group: dict[tuple[str, str], int] = {}
+        self.members: dict[int, Members] = {}
+        self.pages: dict[int, Page] = {}
+        self.pages_of: dict[int, set[int]] = {}
+        self.silences: dict[str, Silence] = {}
+        self.heartbeats: dict[tuple[str, str], Heartbeat] = {}
+        self.keys: dict[int, Key] = {}
+        self.keys_by_hash: dict[bytes, Key] = {}
+        self.users: dict[int, User] = {}
+        self.users_by_name: dict[str, User] = {}
+        self.tokens: dict[int, Token] = {}
+        self.tokens_by_hash: dict[bytes, Token] = {}
+        self.parked: dict[int, Parked] = {}
+        self.results: dict[str, Kept] = {}
+        self.timers = Timers(self.due_of)
+        for incident in sorted(loaded.incidents, key=lambda i: i.number):
+            self.add_incident(incident)
+        for alert in sorted(loaded.alerts, key=lambda a: a.id):
+            self.add_alert(alert)
+        for page in loaded.pages:
+            self.add_page(page)
+        for silence in loaded.silences:
+            self.silences[silence.id] = silence
+            self.timers.set("silence", silence.id, self.due_of("silence", silence.id))
+        for heart in loaded.heartbeats:
+            self.heartbeats[heart.service, heart.name] = heart
+            self.timers.set("heartbeat", f"{heart.service}/{heart.name}", heart.due)
+        for key in loaded.keys:
+            self.keys[key.id] = self.keys_by_hash[key.hash] = key
+        for user in loaded.users:
+            self.users[user.id] = self.users_by_name[user.name] = user
+        for token in loaded.tokens:
+            self.tokens[token.id] = self.tokens_by_hash[token.hash] = token
+        for parked in loaded.parked:
+            self.parked[parked.id] = parked
+        for kept in loaded.results:
+            self.results[kept.key] = kept
+
+    def due_of(self, kind: Kind, id: int | str) -> Instant | None:
+        """When something is due next, from the thing itself."""
+        match kind:
+            case "alert":
+                alert = self.alerts.get(int(id))
+                return alert_due(alert) if alert else None
+            case "incident":
+                incident = self.incidents.get(int(id))
+                return incident.due() if incident else None
+            case "page":
+                page = self.pages.get(int(id))
+                return page.next_at if page and page.state == "intended" else None
+            case "silence":
+                silence = self.silences.get(str(id))
+                return silence.due(self.counters.now) if silence else None
+            case "heartbeat":
+                service, _, name = str(id).partition("/")
+                heart = self.heartbeats.get((service, name))
+                return heart.due if heart and heart.state != "late" else None
+
+    def add_alert(self, alert: Alert) -> None:
+        """Keep an alert in memory, under all that finds it."""
+        self.alerts[alert.id] = alert
+        self.by_identity[alert.identity] = alert
+        if alert.digest and alert.firing:
+            self.known[alert.digest] = alert
+        if alert.firing:
+            self.active_by_key[alert.key_id] = self.active_by_key.get(alert.key_id, 0) + 1
+            members = self.members.get(alert.incident)
+            if members is not None:
+                members.firing.add(alert.id)
+                if alert.silences:
+                    members.silenced.add(alert.id)
+        self.timers.set("alert", alert.id, alert_due(alert))
+
+    def forget_alert(self, alert: Alert) -> None:
+        """Let a resolved alert go."""
+        del self.alerts[alert.id]
+        if self.by_identity.get(alert.identity) is alert:
+            del self.by_identity[alert.identity]
+        if self.known.get(alert.digest) is alert:
+            del self.known[alert.digest]
+
+    def add_incident(self, incident: Incident) -> None:
+        """Keep an incident in memory."""
+        self.incidents[incident.number] = incident
+        self.by_group[incident.service, incident.group] = incident.number
+        self.members[incident.number] = Members(set(), set())
+        self.timers.set("incident", incident.number, incident.due())
+
+    def forget_incident(self, incident: Incident) -> None:
+        """Let an incident go that nothing can reopen, and its finished pages."""
+        del self.incidents[incident.number]
+        del self.members[incident.number]
+        if self.by_group.get((incident.service, incident.group)) == incident.number:
+            del self.by_group[incident.service, incident.group]
+        for id in self.pages_of.pop(incident.number, set()):
+            self.pages.pop(id, None)
+
+    def add_page(self, page: Page) -> None:
+        """Keep a page in memory: while it is intended, or while its incident is."""
+        self.pages[page.id] = page
+        self.pages_of.setdefault(page.incident, set()).add(page.id)
+        self.timers.set("page", page.id, page.next_at if page.state == "intended" else None)
+
+    def incident_live(self, number: int) -> bool:
+        """Whether the engine keeps an incident in memory."""
+        return number in self.incidents
+
+
+def alert_due(alert: Alert) -> Instant | None:
+    """When something about an alert happens by itself: it expires, goes stale, or, resolved, is forgotten."""
+    if alert.resolved_at is not None:
+        return alert.resolved_at + REMEMBER_RESOLVED
+    if alert.ends_at is not None:
+        return alert.ends_at
+    return None if alert.stale else alert.last_seen + STALE_AFTER

@@ -1,0 +1,147 @@
+"""What happens when time has come for something."""
+
+from __future__ import annotations
+
+from tocsin.engine import hearing, paging, settling
+from tocsin.engine.state import RESULTS_KEPT
+from tocsin.engine.timers import Kind
+from tocsin.engine.turn import Turn
+from tocsin.incidents.incident import Incident
+from tocsin.kernel.instant import format_rfc3339
+from tocsin.kernel.reason import Reason
+from tocsin.silences.silence import Silence, matching
+
+
+def ring(turn: Turn, kind: Kind, id: int | str) -> None:
+    """Judge one thing that is due."""
+    match kind:
+        case "alert":
+            _alert(turn, int(id))
+        case "incident":
+            _incident(turn, turn.state.incidents[int(id)])
+        case "page":
+            paging.due(turn, turn.state.pages[int(id)])
+        case "silence":
+            _silence(turn, turn.state.silences[str(id)])
+        case "heartbeat":
+            _heartbeat(turn, str(id))
+
+
+def _alert(turn: Turn, id: int) -> None:
+    alert = turn.state.alerts[id]
+    if not alert.firing:
+        turn.state.forget_alert(alert)
+        turn.save_alert(alert)
+    elif alert.ends_at is not None:
+        hearing.resolve(turn, alert, Reason.EXPIRED, alert.ends_at)
+    else:
+        alert.stale = True
+        turn.save_alert(alert)
+        if alert.incident in turn.state.incidents:
+            turn.enter(alert.incident, f"Nothing new for a day: {alert.title}", Reason.STALE, alert=str(alert.id))
+
+
+def _incident(turn: Turn, incident: Incident) -> None:
+    now = turn.now
+    if incident.acknowledged_until is not None and incident.acknowledged_until <= now:
+        incident.acknowledged_until = None
+        settling.unacknowledge(turn, incident)
+    elif incident.clear_at is not None and incident.clear_at <= now:
+        settling.resolve(turn, incident, "code", Reason.ALL_CLEAR)
+    elif incident.snoozed_until is not None and incident.snoozed_until <= now:
+        incident.snoozed_until = None
+        if turn.members(incident).firing:
+            settling.reopen(turn, incident, Reason.SNOOZE_ENDED)
+        else:
+            turn.save_incident(incident)
+    elif incident.keep_until is not None and incident.keep_until <= now:
+        turn.changes.incidents[incident.number] = incident
+        turn.changes.pages |= {id: turn.state.pages[id] for id in turn.state.pages_of.get(incident.number, ())}
+        turn.state.forget_incident(incident)
+        return
+    elif incident.next_at is not None and incident.next_at <= now:
+        paging.escalate_now(turn, incident)
+    turn.state.timers.set("incident", incident.number, incident.due())
+
+
+def _silence(turn: Turn, silence: Silence) -> None:
+    now = turn.now
+    if silence.ends_at <= now:
+        close(turn, silence)
+        return
+    remind = silence.remind_at()
+    if remind is not None and not silence.reminded and remind <= now:
+        silence.reminded = True
+        tell_author(turn, silence, Reason.SILENCE_ENDS_SOON, f"Your silence ends at {format_rfc3339(silence.ends_at)}")
+    turn.changes.silences[silence.id] = silence
+    rejudge(turn)
+    turn.state.timers.set("silence", silence.id, silence.due(now))
+
+
+def close(turn: Turn, silence: Silence) -> None:
+    """A silence is over: say so, judge again what it kept quiet, and let it go."""
+    silence.closed = True
+    del turn.state.silences[silence.id]
+    turn.changes.silences[silence.id] = silence
+    quiet = sum(silence.id in alert.silences for alert in turn.state.alerts.values())
+    rejudge(turn)
+    still = f"; {quiet} alerts it kept quiet still fire" if quiet else ""
+    tell_author(turn, silence, Reason.SILENCE_ENDED, f"Your silence has ended{still}")
+
+
+def tell_author(turn: Turn, silence: Silence, reason: Reason, title: str) -> None:
+    """Tell a silence's author, when the plan knows them by name or address; else whoever is the last resort."""
+    author = silence.author.strip().lower()
+    known = [p for p in turn.plan.people.values() if author in (p.key.lower(), p.name.lower(), p.email.lower())]
+    what = " ".join(str(m) for m in silence.matchers)
+    for person in known or turn.plan.people_of(turn.plan.last_resort):
+        paging.notice(turn, person, silence, reason, f"{title}: {what}")
+    turn.count("silences", reason)
+
+
+def rejudge(turn: Turn) -> None:
+    """Silences changed: find what they cover now, place what nothing keeps quiet any more, settle what it touches."""
+    state, now = turn.state, turn.now
+    active = [s for s in state.silences.values() if s.state(now) == "active"]
+    for alert in list(state.alerts.values()):
+        if not alert.firing or alert.reason is Reason.COUNTS_AS_HEARTBEAT:
+            continue
+        covered = matching(active, alert.labels, alert.origin, now) if active else ()
+        if covered == alert.silences:
+            continue
+        alert.silences = covered
+        turn.save_alert(alert)
+        members = state.members.get(alert.incident)
+        if members is not None:
+            (members.silenced.add if covered else members.silenced.discard)(alert.id)
+            turn.touch(alert.incident)
+        if not covered and (members is None or not state.incidents[alert.incident].open):
+            hearing.place(turn, alert, hearing.routed(turn, alert).window)
+
+
+def _heartbeat(turn: Turn, id: str) -> None:
+    service, _, name = id.partition("/")
+    heart = turn.state.heartbeats[service, name]
+    spec = next((s for s in turn.plan.heartbeats if (s.service, s.name) == (service, name)), None)
+    heart.due = None
+    turn.changes.heartbeats[service, name] = heart
+    if spec is None:
+        return
+    heart.state = "late"
+    turn.count("heartbeats", Reason.HEARTBEAT_LATE)
+    last = f"last heard {format_rfc3339(heart.last)}" if heart.last else "never heard"
+    hearing.heartbeat_event(turn, spec, f"{name} of {service} gives no sign of life ({last})", heart.body)
+
+
+def tidy(turn: Turn) -> None:
+    """Let results go that no client will ask for again, and finished notices."""
+    state = turn.state
+    while state.results:
+        oldest = next(iter(state.results.values()))
+        if turn.now - oldest.at <= RESULTS_KEPT:
+            break
+        del state.results[oldest.key]
+        turn.changes.dropped_results.append(oldest.key)
+    for id in [i for i in state.pages_of.get(0, ()) if state.pages[i].state != "intended"]:
+        state.pages_of[0].discard(id)
+        turn.changes.pages[id] = state.pages.pop(id)

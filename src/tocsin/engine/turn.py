@@ -1,0 +1,71 @@
+"""One turn of the engine: the state, the plan and the instant one input is judged with, and small moves all judges share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tocsin.alerts.alert import Alert
+from tocsin.engine.state import Changes, Members, State
+from tocsin.incidents.incident import Entry, Incident
+from tocsin.intake.request import Source
+from tocsin.kernel.instant import Instant
+from tocsin.kernel.reason import Reason
+from tocsin.pages.ledger import Page
+from tocsin.plan.model import Plan
+
+SYSTEM = "code"
+
+
+class Turn:
+    """Hands a judge everything it may look at, and keeps note of what it changes."""
+
+    __slots__ = ("changes", "now", "plan", "seq", "sources", "state", "touched")
+
+    def __init__(self, state: State, plan: Plan, sources: Mapping[str, Source], changes: Changes, seq: int, now: Instant) -> None:
+        self.state = state
+        self.plan = plan
+        self.sources = sources
+        self.changes = changes
+        self.seq = seq
+        self.now = now
+        self.touched: dict[int, None] = {}
+        """Incidents to settle before the turn ends, in the order they were touched."""
+
+    def save_alert(self, alert: Alert) -> None:
+        """An alert was changed."""
+        if alert.id not in self.changes.new_alerts:
+            self.changes.alerts[alert.id] = alert
+
+    def save_incident(self, incident: Incident) -> None:
+        """An incident was changed; its timer follows."""
+        incident.updated_at = self.now
+        self.changes.incidents[incident.number] = incident
+        self.state.timers.set("incident", incident.number, incident.due())
+
+    def save_page(self, page: Page) -> None:
+        """A page was changed; its timer follows."""
+        self.changes.pages[page.id] = page
+        if page.state == "intended":
+            self.state.timers.set("page", page.id, page.next_at)
+
+    def touch(self, number: int) -> None:
+        """An incident's alerts changed: settle it before the turn ends."""
+        if number:
+            self.touched[number] = None
+
+    def enter(self, incident: int, what: str, reason: Reason, actor: str = SYSTEM, **detail: str) -> None:
+        """Write one line on an incident's timeline."""
+        self.state.counters.entry += 1
+        entry = Entry(incident=incident, at=self.now, what=what, reason=reason, actor=actor, detail=detail)
+        self.changes.entries.append((self.state.counters.entry, entry))
+        self.count("decisions", reason)
+
+    def count(self, kind: str, reason: str) -> None:
+        """Count a decision for the metrics."""
+        self.changes.counted[kind, reason] = self.changes.counted.get((kind, reason), 0) + 1
+
+    def members(self, incident: Incident) -> Members:
+        """The alerts of a live incident that fire."""
+        return self.state.members[incident.number]
+
+

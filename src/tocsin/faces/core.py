@@ -1,0 +1,132 @@
+"""The faces' end of the line to the core.
+
+The faces never write to the database; the core answers a command after its commit, so what is read next already shows it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any, TypeVar
+
+import msgspec
+
+from tocsin.engine.commands import AnyCommand, Result
+from tocsin.runtime.line import (
+    MAX_FRAME,
+    AnyAsk,
+    AskEvents,
+    AskReload,
+    AskStatus,
+    AskSubmit,
+    AskWatch,
+    Changed,
+    HeardReply,
+    Reloaded,
+    Status,
+    encode,
+    frame,
+    read_answer,
+    read_frame,
+)
+
+T = TypeVar("T")
+
+
+class CoreGone(Exception):
+    """The core cannot be reached or did not answer in time. Callers answer 503 with Retry-After."""
+
+
+class CoreClient:
+    """A connection to the core, opened when first needed and again after it broke."""
+
+    def __init__(self, path: str, timeout: float = 10.0) -> None:
+        self._path = path
+        self._timeout = timeout
+        self._next = 0
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._writer: asyncio.StreamWriter | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._opening = asyncio.Lock()
+
+    async def submit(self, command: AnyCommand, idempotency_key: str = "") -> Result:
+        """Have a command decided. Raises CoreGone."""
+        return await self._ask(AskSubmit(self._number(), command, idempotency_key), Result)
+
+    async def events(self, service: str, body: bytes, actor: str) -> HeardReply:
+        """Hand in events for a service, in the form of ``POST /api/events``. Raises CoreGone."""
+        return await self._ask(AskEvents(self._number(), service, body, actor), HeardReply)
+
+    async def reload(self, actor: str) -> Reloaded:
+        """Have the plan folder read again. Raises CoreGone."""
+        return await self._ask(AskReload(self._number(), actor), Reloaded)
+
+    async def status(self) -> Status:
+        """How the core is. Raises CoreGone."""
+        return await self._ask(AskStatus(self._number()), Status)
+
+    async def changes(self) -> AsyncIterator[Changed]:
+        """What changes from now on, on a connection of its own. Raises CoreGone when it breaks: read anew, then watch again."""
+        reader, writer = await self._open()
+        try:
+            writer.write(frame(encode(AskWatch(0))))
+            while True:
+                answer = read_answer(await read_frame(reader))
+                if isinstance(answer.body, Changed):
+                    yield answer.body
+        except (OSError, EOFError) as error:
+            raise CoreGone(str(error)) from error
+        finally:
+            writer.close()
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._reading:
+            self._reading.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._reading
+        if self._writer:
+            self._writer.close()
+
+    def _number(self) -> int:
+        self._next += 1
+        return self._next
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        try:
+            return await asyncio.open_unix_connection(self._path, limit=MAX_FRAME)
+        except OSError as error:
+            raise CoreGone(f"the core does not answer at {self._path}: {error.strerror}") from error
+
+    async def _ask(self, ask: AnyAsk, kind: type[T]) -> T:
+        async with self._opening:
+            if self._writer is None or self._writer.is_closing():
+                reader, self._writer = await self._open()
+                self._reading = asyncio.create_task(self._read(reader, self._writer))
+        answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting[ask.n] = answered
+        try:
+            self._writer.write(frame(encode(ask)))
+            answer = await asyncio.wait_for(answered, self._timeout)
+        except (OSError, TimeoutError) as error:
+            raise CoreGone("the core did not answer in time") from error
+        finally:
+            self._waiting.pop(ask.n, None)
+        if not isinstance(answer, kind):
+            raise CoreGone(f"the core answered {type(answer).__name__}, not {kind.__name__}")
+        return answer
+
+    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                answer = read_answer(await read_frame(reader))
+                waiting = self._waiting.get(answer.n)
+                if waiting is not None and not waiting.done():
+                    waiting.set_result(answer.body)
+        except (OSError, EOFError, msgspec.DecodeError) as error:
+            for waiting in self._waiting.values():
+                if not waiting.done():
+                    waiting.set_exception(CoreGone(f"the line to the core broke: {error}"))
+        finally:
+            writer.close()

@@ -1,0 +1,120 @@
+"""Everything a handler of any face works with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+from msgspec import Struct
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from tocsin.engine.commands import AnyCommand, Result
+from tocsin.faces.core import CoreClient
+from tocsin.faces.live import Live
+from tocsin.faces.passwords import Guesses
+from tocsin.faces.problem import refused, unavailable
+from tocsin.kernel.instant import Instant
+from tocsin.plan.model import Plan
+from tocsin.store.reads import Reads
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+LINK_PATH = "/sign-in/link/"
+"""Where a one-time sign-in link leads; the secret follows."""
+
+
+class FaceSettings(Struct, frozen=True, kw_only=True):
+    """What the faces are told. ``public_url`` has no slash at its end; ``cookie_secure`` None: as the request came.
+
+    ``threads`` is how many reads run at once, ``waiting`` how many more may wait before callers are asked to come back.
+    """
+
+    public_url: str
+    cookie_secure: bool | None = None
+    paging: bool = True
+    threads: int = 4
+    waiting: int = 128
+    version: str = ""
+
+
+class Faces:
+    """The faces' parts: reads, the line to the core, the clock, the signing key.
+
+    ``read_plan`` turns a version and its files into the Plan (the plan room's reader, handed in by the wiring).
+    """
+
+    def __init__(
+        self,
+        *,
+        reads: Reads,
+        core: CoreClient,
+        clock: Callable[[], Instant],
+        signing_key: bytes,
+        settings: FaceSettings,
+        read_plan: Callable[[str, Mapping[str, bytes]], Plan],
+    ) -> None:
+        if len(signing_key) < 32:
+            raise ValueError("the signing key needs 32 bytes")
+        self.reads = reads
+        self.core = core
+        self.clock = clock
+        self.signing_key = signing_key
+        self.settings = settings
+        self.guesses = Guesses()
+        self.live = Live(core.changes)
+        self.hashing = asyncio.Semaphore(2)
+        self._read_plan = read_plan
+        self._plan: Plan | None = None
+        self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="reads")
+        self._asked = 0
+
+    def now(self) -> Instant:
+        """The wall clock."""
+        return self.clock()
+
+    def link(self, path: str) -> str:
+        """An absolute address of this server."""
+        return self.settings.public_url.rstrip("/") + path
+
+    async def read(self, ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a read in the pool: ``await faces.read(faces.reads.incident, 17)``. Problem 503 when too many wait."""
+        if self._asked >= self.settings.threads + self.settings.waiting:
+            raise unavailable("too many reads are waiting")
+        self._asked += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, partial(ask, *args, **kwargs))
+        except (OperationalError, PoolTimeout) as error:
+            raise unavailable("the database does not answer") from error
+        finally:
+            self._asked -= 1
+
+    async def submit(self, command: AnyCommand, idempotency_key: str = "") -> Result:
+        """Have a command decided. Raises Problem when it is refused, CoreGone (503) when nobody decides."""
+        result = await self.core.submit(command, idempotency_key)
+        if not result.ok:
+            raise refused(result)
+        return result
+
+    async def plan(self) -> Plan | None:
+        """The plan in force, read once per version; None before the first."""
+        return await self.read(self._current_plan)
+
+    def _current_plan(self) -> Plan | None:
+        version = self.reads.plan_version()
+        if self._plan is None or self._plan.version != version:
+            files = self.reads.plan_files(version) if version else None
+            if files is None:
+                return None
+            self._plan = self._read_plan(version, files)
+        return self._plan
+
+    async def close(self) -> None:
+        """Let go of everything."""
+        await self.live.close()
+        await self.core.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)

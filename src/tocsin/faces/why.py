@@ -1,0 +1,259 @@
+"""Why somebody was or was not paged: the recorded decisions in order, and how it stands now. Decides nothing."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from tocsin.alerts.alert import Alert
+from tocsin.incidents.incident import Entry, Incident
+from tocsin.kernel.instant import Instant
+from tocsin.kernel.reason import Reason
+from tocsin.pages.ledger import Page
+from tocsin.silences.silence import Silence
+from tocsin.store.reads import MOST, Reads
+
+LONGEST = 2_000
+"""How many lines of a timeline, and how many rows of the ledger, one explanation holds."""
+
+
+class Sentence(Struct, frozen=True, kw_only=True):
+    """One decision. ``until``: when the quiet it names ends by itself."""
+
+    at: Instant
+    text: str
+    reason: Reason
+    until: Instant | None = None
+    actor: str = ""
+
+
+class Explanation(Struct, frozen=True, kw_only=True):
+    """An answer to "why was, or wasn't, I paged?". ``now`` is how it stands; ``quiet``: nobody is paged now."""
+
+    of: Literal["alert", "incident"]
+    id: int
+    title: str
+    incident: int
+    paged: bool
+    quiet: bool
+    sentences: tuple[Sentence, ...]
+    now: Sentence
+
+
+def explain_incident(reads: Reads, number: int, now: Instant) -> Explanation | None:
+    """The whole story of an incident, or None when there is no such incident."""
+    incident = reads.incident(number)
+    if incident is None:
+        return None
+    entries, pages = _timeline(reads, number), _pages(reads, number)
+    standing = _standing(incident, now)
+    return Explanation(
+        of="incident",
+        id=number,
+        title=incident.title,
+        incident=number,
+        paged=any(page.kind == "page" and page.state == "sent" for page in pages),
+        quiet=_quiet(incident),
+        sentences=_in_order([*map(_entry, entries), *_ledger(pages)]),
+        now=standing,
+    )
+
+
+def explain_alert(reads: Reads, number: int, now: Instant) -> Explanation | None:
+    """The story of an alert: what was made of it, and of its incident since it was there. None when there is none."""
+    alert = reads.alert(number)
+    if alert is None:
+        return None
+    incident = reads.incident(alert.incident) if alert.incident else None
+    silences = [one for one in (reads.silence(name) for name in alert.silences) if one is not None]
+    told = [
+        Sentence(
+            at=alert.first_seen, text=f"{alert.title} was first heard from {alert.source}", reason=Reason.FIRST_SEEN
+        ),
+        Sentence(at=alert.first_seen, text=f"It went to the service {alert.service}", reason=alert.routed),
+    ]
+    told += [
+        Sentence(
+            at=max(silence.starts_at, alert.first_seen),
+            text=f"The silence {silence.id} by {silence.author} keeps it quiet: {silence.comment}",
+            reason=Reason.SILENCED,
+            until=silence.ends_at,
+            actor=silence.author,
+        )
+        for silence in silences
+    ]
+    if alert.reason is not Reason.FIRST_SEEN and not (silences and alert.reason is Reason.SILENCED):
+        told.append(Sentence(at=_judged(alert), text=_alert_text(alert), reason=alert.reason))
+    paged = False
+    if incident is not None:
+        entries, pages = _timeline(reads, incident.number), _pages(reads, incident.number)
+        told += [
+            _entry(entry)
+            for entry in entries
+            if entry.at >= alert.first_seen and entry.detail.get("alert", str(number)) == str(number)
+        ]
+        since = [page for page in pages if page.intended_at >= alert.first_seen]
+        told += _ledger(since)
+        paged = any(page.kind == "page" and page.state == "sent" for page in since)
+    return Explanation(
+        of="alert",
+        id=number,
+        title=alert.title,
+        incident=alert.incident,
+        paged=paged,
+        quiet=not alert.firing or bool(alert.silences) or incident is None or _quiet(incident),
+        sentences=_in_order(told),
+        now=_alert_standing(alert, silences, incident, now),
+    )
+
+
+def _in_order(told: list[Sentence]) -> tuple[Sentence, ...]:
+    # Sorting is stable: what was decided in one input stays in its order.
+    return tuple(sorted(told, key=lambda sentence: sentence.at))
+
+
+def _timeline(reads: Reads, number: int) -> list[Entry]:
+    found: list[Entry] = []
+    cursor: str | None = None
+    while len(found) < LONGEST:
+        one = reads.timeline(number, after=cursor, limit=MOST)
+        found += [stored.entry for stored in one.items]
+        cursor = one.next
+        if cursor is None:
+            break
+    return found
+
+
+def _pages(reads: Reads, number: int) -> list[Page]:
+    found: list[Page] = []
+    cursor: str | None = None
+    while len(found) < LONGEST:
+        one = reads.pages(incident=number, after=cursor, limit=MOST)
+        found += one.items
+        cursor = one.next
+        if cursor is None:
+            break
+    return found[::-1]
+
+
+def _entry(entry: Entry) -> Sentence:
+    return Sentence(at=entry.at, text=entry.what, reason=entry.reason, actor=entry.actor)
+
+
+def _ledger(pages: list[Page]) -> list[Sentence]:
+    told = []
+    for page in pages:
+        what = "page" if page.kind == "page" else "notice"
+        told.append(
+            Sentence(
+                at=page.intended_at,
+                text=f"A {what} for {page.person} by {page.channel} was written down (step {page.step + 1})",
+                reason=page.reason,
+            )
+        )
+        if page.finished_at is not None and page.outcome is not None:
+            how = {"sent": "left", "failed": "failed", "overtaken": "was not sent any more"}.get(page.state, page.state)
+            error = f": {page.error}" if page.error else ""
+            text = f"The {what} for {page.person} by {page.channel} {how}{error}"
+            told.append(Sentence(at=page.finished_at, text=text, reason=page.outcome))
+        elif page.state == "intended" and page.attempts:
+            text = f"The {what} for {page.person} by {page.channel} has failed {page.attempts} times: {page.error}"
+            told.append(Sentence(at=page.intended_at, text=text, reason=Reason.RETRYING, until=page.next_at))
+        if page.unsure:
+            text = f"The {what} for {page.person} by {page.channel} may have arrived twice"
+            told.append(Sentence(at=page.finished_at or page.intended_at, text=text, reason=Reason.POSSIBLE_DUPLICATE))
+        if page.answered_at is not None:
+            told.append(
+                Sentence(at=page.answered_at, text=f"{page.person} answered by {page.channel}", reason=Reason.ANSWERED)
+            )
+    return told
+
+
+def _quiet(incident: Incident) -> bool:
+    return not incident.open or incident.state == "acknowledged" or incident.paused is not None
+
+
+def _standing(incident: Incident, now: Instant) -> Sentence:
+    """How an incident stands, whatever was said before."""
+    if not incident.open:
+        if incident.snoozed_until is not None and incident.snoozed_until > now:
+            return Sentence(
+                at=incident.resolved_at or incident.updated_at,
+                text=f"It was resolved by {incident.resolved_by or 'hand'} while alerts fired; nobody is paged "
+                "until the snooze ends",
+                reason=Reason.SNOOZED,
+                until=incident.snoozed_until,
+                actor=incident.resolved_by,
+            )
+        return Sentence(
+            at=incident.resolved_at or incident.updated_at,
+            text="It is resolved; nobody is paged",
+            reason=incident.reason,
+            actor=incident.resolved_by,
+        )
+    if incident.state == "acknowledged":
+        return Sentence(
+            at=incident.acknowledged_at or incident.updated_at,
+            text=f"{incident.acknowledged_by} has it; nobody is paged while that holds",
+            reason=Reason.ACKNOWLEDGED,
+            until=incident.acknowledged_until,
+            actor=incident.acknowledged_by,
+        )
+    if incident.paused is not None:
+        return Sentence(
+            at=incident.updated_at,
+            text="Nobody is paged at the moment",
+            reason=incident.paused,
+            until=incident.paused_until,
+        )
+    if incident.clear_at is not None:
+        return Sentence(
+            at=incident.updated_at,
+            text="Every alert has ended; it resolves if they stay quiet",
+            reason=Reason.CLEARING,
+            until=incident.clear_at,
+        )
+    if incident.next_at is not None and incident.pages:
+        return Sentence(
+            at=incident.updated_at,
+            text=f"Step {incident.step + 1} is paged next unless somebody answers",
+            reason=Reason.WAITING_FOR_ANSWER,
+            until=incident.next_at,
+        )
+    if incident.next_at is not None:
+        return Sentence(
+            at=incident.updated_at,
+            text=f"Step {incident.step + 1} is paged next",
+            reason=Reason.STEP_DUE,
+            until=incident.next_at,
+        )
+    return Sentence(at=incident.updated_at, text="It is open", reason=incident.reason)
+
+
+def _alert_standing(alert: Alert, silences: list[Silence], incident: Incident | None, now: Instant) -> Sentence:
+    if not alert.firing:
+        return Sentence(at=alert.resolved_at or alert.last_seen, text="It does not fire any more", reason=alert.reason)
+    if alert.silences:
+        ends = max((silence.ends_at for silence in silences), default=None)
+        return Sentence(
+            at=alert.last_seen, text="It is silenced; nobody is paged for it", reason=Reason.SILENCED, until=ends
+        )
+    if incident is not None:
+        stands = _standing(incident, now)
+        return Sentence(
+            at=stands.at,
+            text=f"It is in incident #{incident.number}: {stands.text[0].lower()}{stands.text[1:]}",
+            reason=stands.reason,
+            until=stands.until,
+            actor=stands.actor,
+        )
+    return Sentence(at=alert.last_seen, text=_alert_text(alert), reason=alert.reason)
+
+
+def _judged(alert: Alert) -> Instant:
+    return alert.resolved_at if alert.resolved_at is not None else alert.last_seen
+
+
+def _alert_text(alert: Alert) -> str:
+    return "It fires" if alert.firing else "It ended"

@@ -1,0 +1,1 @@
+"""Incidents: which service and group an alert belongs to; opening, joining, acknowledging, resolving, reopening."""

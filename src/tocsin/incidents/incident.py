@@ -1,0 +1,84 @@
+"""An Incident: what people respond to. Its states, and when something about it is due."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from tocsin.escalation.policy import Step
+from tocsin.kernel.instant import Duration, Instant
+from tocsin.kernel.reason import Reason
+
+IncidentState = Literal["triggered", "acknowledged", "resolved"]
+
+
+class Incident(Struct, kw_only=True):
+    """One incident, ``number`` short and counting up.
+
+    Escalation: ``steps`` is the snapshot taken when it opened (or was reopened), ``step`` and ``round`` say what is paged next,
+    ``next_at`` when (kept in ``resume_at`` while paused). ``paused`` names why nothing is paged now although it is open, ``paused_until`` when that ends.
+    ``acknowledged_until``: when an acknowledgement stops holding. ``clear_at``: when it resolves if its alerts stay quiet.
+    ``quiet``: how long its alerts must stay quiet before it resolves, as the slowest of their sources asks.
+    ``snoozed_until``: resolved by hand while alerts fired; judged again then. ``keep_until``: until when trouble reopens it.
+    """
+
+    number: int
+    service: str
+    group: str
+    title: str
+    severity: str
+    state: IncidentState = "triggered"
+    reason: Reason = Reason.OPENED
+    opened_at: Instant
+    updated_at: Instant
+    last_joined: Instant
+    window: Duration = 0
+    quiet: Duration = 0
+    alerts: int = 0
+    plan: str = ""
+    steps: tuple[Step, ...] = ()
+    step: int = 0
+    round: int = 0
+    laps: int = 0
+    next_at: Instant | None = None
+    resume_at: Instant | None = None
+    paused: Reason | None = None
+    paused_until: Instant | None = None
+    pages: int = 0
+    acknowledged_by: str = ""
+    acknowledged_at: Instant | None = None
+    acknowledged_until: Instant | None = None
+    first_acknowledged_at: Instant | None = None
+    clear_at: Instant | None = None
+    resolved_by: str = ""
+    resolved_at: Instant | None = None
+    snoozed_until: Instant | None = None
+    keep_until: Instant | None = None
+    reopened: int = 0
+    labels: dict[str, str] = {}
+
+    @property
+    def open(self) -> bool:
+        """Whether it is not resolved."""
+        return self.state != "resolved"
+
+    def due(self) -> Instant | None:
+        """The next instant at which something about it happens by itself, or None when nothing is pending."""
+        moments = [
+            moment
+            for moment in (self.next_at, self.acknowledged_until, self.clear_at, self.snoozed_until, self.keep_until)
+            if moment is not None
+        ]
+        return min(moments, default=None)
+
+
+class Entry(Struct, kw_only=True, gc=False):
+    """One line of an incident's timeline. ``reason`` is the because; ``actor`` is ``person:ana``, ``code`` or ``source:…``."""
+
+    incident: int
+    at: Instant
+    what: str
+    reason: Reason
+    actor: str = "code"
+    detail: dict[str, str] = {}

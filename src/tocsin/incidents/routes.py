@@ -1,0 +1,98 @@
+"""Routes: which service an alert belongs to, how its alerts are grouped, how grave they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from tocsin.catalog.services import INBOX
+from tocsin.kernel.instant import Duration
+from tocsin.kernel.matcher import Matcher, all_match
+from tocsin.kernel.reason import Reason
+
+SEVERITIES = ("sev1", "sev2", "sev3", "sev4")
+DEFAULT_SEVERITY: dict[str, str] = {
+    "critical": "sev1", "page": "sev1", "emergency": "sev1", "fatal": "sev1", "p1": "sev1", "sev1": "sev1", "high": "sev1",
+    "error": "sev2", "major": "sev2", "p2": "sev2", "sev2": "sev2",
+    "warning": "sev3", "warn": "sev3", "minor": "sev3", "p3": "sev3", "sev3": "sev3",
+    "info": "sev4", "notice": "sev4", "none": "sev4", "low": "sev4", "p4": "sev4", "p5": "sev4", "sev4": "sev4",
+}  # fmt: skip
+UNKNOWN_SEVERITY = "sev2"
+"""A word nobody has mapped: grave enough to be seen, and said on the alert."""
+
+
+class Route(Struct, frozen=True, kw_only=True):
+    """One route. ``group_by`` None: the default (by alertname, else by the source's own key).
+
+    ``group_window`` 0: as long as the incident is open; else a new alert joins only this soon after the last one joined.
+    """
+
+    match: tuple[Matcher, ...]
+    service: str
+    group_by: tuple[str, ...] | None = None
+    group_window: Duration = 0
+    severity: dict[str, str] = {}
+
+
+class Routed(NamedTuple):
+    """Where an alert goes and why."""
+
+    service: str
+    group: str
+    window: Duration
+    severity: str
+    reason: Reason
+
+
+class Router:
+    """The routes of a plan, the first match wins, found through the equality matchers rather than one by one."""
+
+    def __init__(self, routes: tuple[Route, ...]) -> None:
+        self._by_equality: dict[str, dict[str, list[tuple[int, Route]]]] = {}
+        self._others: list[tuple[int, Route]] = []
+        for order, route in enumerate(routes):
+            first = next((m for m in route.match if m.operator == "=" and m.value), None)
+            if first is None:
+                self._others.append((order, route))
+            else:
+                self._by_equality.setdefault(first.label, {}).setdefault(first.value, []).append((order, route))
+
+    def match(self, labels: Mapping[str, str], only: str = "") -> Route | None:
+        """The first route whose matchers are all met; with ``only``, among the routes of that service."""
+        best: tuple[int, Route] | None = None
+        for label, values in self._by_equality.items():
+            for candidate in values.get(labels.get(label, ""), ()):
+                if (best is None or candidate[0] < best[0]) and _takes(candidate[1], labels, only):
+                    best = candidate
+        for candidate in self._others:
+            if best is not None and candidate[0] > best[0]:
+                break
+            if _takes(candidate[1], labels, only):
+                best = candidate
+                break
+        return best[1] if best else None
+
+    def route(self, key_service: str, source_key: str, labels: Mapping[str, str], severity: str) -> Routed:
+        """Decide service, group and severity of an alert that came with a key of ``key_service``.
+
+        A key of one service can only reach that service; a key of the inbox is sorted by all the plan's routes.
+        """
+        only = "" if key_service == INBOX else key_service
+        route = self.match(labels, only)
+        name = labels.get("alertname", "")
+        default = (f"alertname={name}" if name else f"key={source_key}") if name or source_key else ""
+        word = severity.lower()
+        if route is None:
+            reason = Reason.NO_ROUTE if key_service == INBOX else Reason.KEY_SERVICE
+            return Routed(key_service, default, 0, DEFAULT_SEVERITY.get(word, UNKNOWN_SEVERITY), reason)
+        group = default
+        if route.group_by is not None:
+            group = ",".join(f"{label}={labels.get(label, '')}" for label in route.group_by)
+        grave = route.severity.get(severity) or DEFAULT_SEVERITY.get(word, UNKNOWN_SEVERITY)
+        return Routed(route.service, group, route.group_window, grave, Reason.ROUTE_MATCHED)
+
+
+def _takes(route: Route, labels: Mapping[str, str], only: str) -> bool:
+    return (not only or route.service == only) and all_match(route.match, labels)

@@ -1,0 +1,122 @@
+"""Process: does it run? Found by its pid file or by its name, and looked at in /proc.
+
+Option ``by``: ``name`` (the exact process name, or the base name of the command it was started with) or ``pidfile``
+(the target is the path of a file that holds the pid). A zombie does not run. A stopped process is there and does
+nothing, which is what "hung" looks like from outside, so one stopped among many is a failure too.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tocsin.intake.checked import Checked
+from tocsin.intake.specs import ProbeSpec
+from tocsin.kernel.instant import SECOND, Instant
+from tocsin.kernel.outside import Outside
+
+_PROC = Path("/proc")
+_NAME_KEPT = 15  # the kernel keeps this much of a process' name
+
+
+async def check(spec: ProbeSpec, now: Instant, outside: Outside) -> Checked:
+    """Look once. Aside, because reading /proc/PID/cmdline waits for a process that hangs inside the kernel."""
+    by, target, timeout = spec.options.get("by", "name"), spec.target, spec.timeout / SECOND
+    if not target:
+        return Checked(False, "This probe names no process")
+    look = _by_pidfile if by == "pidfile" else _by_name
+    try:
+        return await outside.aside(f"process:{by}:{target}", lambda: look(target), within=timeout)
+    except TimeoutError:
+        return Checked(False, f"Looking for the process {target} did not end within {timeout:g} s")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        return Checked(False, f"The process {target} cannot be looked for: {reason}")
+
+
+def _by_pidfile(path: str) -> Checked:
+    try:
+        with Path(path).open("rb") as file:
+            text = file.read(64).split()
+    except FileNotFoundError:
+        return Checked(False, f"No process: its pid file {path} does not exist")
+    if not text or not text[0].isdigit() or int(text[0]) <= 0:
+        return Checked(False, f"No process: its pid file {path} holds no pid")
+    pid = int(text[0])
+    facts = {"pid": str(pid)}
+    found = _status(pid)
+    if found is None:
+        return Checked(False, f"The process of {path} is gone: nothing runs as pid {pid}", facts)
+    name, state = found
+    facts |= {"name": name, "state": state}
+    if state in "ZX":
+        return Checked(False, f"The process {name} (pid {pid}) has died: only a zombie is left", facts)
+    if state in "Tt":
+        return Checked(False, f"The process {name} (pid {pid}) hangs: it is stopped", facts)
+    return Checked(True, f"The process {name} runs (pid {pid})", facts)
+
+
+def _by_name(name: str) -> Checked:
+    running: list[int] = []
+    stopped: list[int] = []
+    zombies: list[int] = []
+    for entry in _PROC.iterdir():
+        if not entry.name.isdigit():
+            continue
+        pid = int(entry.name)
+        found = _status(pid)
+        if found is None or (name not in (found[0], _started_as(pid)) and not _kept(found[0], name)):
+            continue
+        (zombies if found[1] in "ZX" else stopped if found[1] in "Tt" else running).append(pid)
+    facts = {"running": str(len(running)), "stopped": str(len(stopped)), "zombies": str(len(zombies))}
+    if stopped:
+        which = f"pid {stopped[0]}" if len(stopped) == 1 else f"{len(stopped)} of them"
+        beside = f" beside {len(running)} that run{'s' if len(running) == 1 else ''}" if running else ""
+        return Checked(False, f"The process {name} hangs: it is stopped ({which}){beside}", facts)
+    if running:
+        many = "" if len(running) == 1 else f", {len(running)} times"
+        return Checked(True, f"The process {name} runs{many}", facts)
+    if zombies:
+        return Checked(False, f"The process {name} has died: only a zombie is left (pid {zombies[0]})", facts)
+    return Checked(False, f"No process named {name} runs", facts)
+
+
+def _kept(kept: str, name: str) -> bool:
+    """Whether this is the beginning the kernel kept of a longer name."""
+    return len(name) > _NAME_KEPT and len(kept) == _NAME_KEPT and name.startswith(kept)
+
+
+def _status(pid: int) -> tuple[str, str] | None:
+    """Name and state letter of a process, None when it is gone."""
+    try:
+        stat = (_PROC / str(pid) / "stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The name stands in brackets and may hold brackets and spaces itself, so the last one counts.
+    end = stat.rindex(b")")
+    name = stat[stat.index(b"(") + 1 : end].decode("utf-8", "replace")
+    return name, _beyond_the_first(pid, chr(stat[end + 2]))
+
+
+def _beyond_the_first(pid: int, state: str) -> str:
+    """A process whose first thread has ended looks like a zombie while others still work."""
+    if state != "Z":
+        return state
+    try:
+        for task in (_PROC / str(pid) / "task").iterdir():
+            stat = (task / "stat").read_bytes()
+            letter = chr(stat[stat.rindex(b")") + 2])
+            if letter not in "ZX":
+                return letter
+    except OSError:
+        return state
+    return state
+
+
+def _started_as(pid: int) -> str:
+    """The base name of the command it was started with; "" for a kernel thread, a zombie or one that is gone."""
+    try:
+        with (_PROC / str(pid) / "cmdline").open("rb") as file:
+            first = file.read(4096).split(b"\0", 1)[0]
+    except OSError:
+        return ""
+    return first.rpartition(b"/")[2].decode("utf-8", "replace")

@@ -1,0 +1,28 @@
+"""TCP: does something accept connections at ``host:port`` (``[::1]:5432`` for IPv6)? It is closed again at once."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+from tocsin.intake.checked import Checked
+from tocsin.intake.specs import ProbeSpec
+from tocsin.kernel.instant import SECOND, Instant
+from tocsin.kernel.outside import Outside, Unanswered
+
+
+async def check(spec: ProbeSpec, now: Instant, outside: Outside) -> Checked:
+    """Connect once."""
+    host, _, port = spec.target.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65_536):
+        return Checked(False, f"{spec.target} is not a host and a port, such as db.example:5432")
+    timeout = spec.timeout / SECOND
+    started = perf_counter()
+    line = await outside.connect(host, int(port), within=timeout)
+    facts = {"took": f"{perf_counter() - started:.3f} s"}
+    if isinstance(line, Unanswered):
+        if line.code == "deadline":
+            return Checked(False, f"{spec.target} did not accept a connection within {timeout:g} s", facts)
+        return Checked(False, f"{spec.target} did not accept a connection: {line.error}", facts)
+    line.close()
+    return Checked(True, f"{spec.target} accepts connections", facts)

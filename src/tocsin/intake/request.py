@@ -1,0 +1,95 @@
+"""A request as it was received, and what a source says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol
+
+from msgspec import Struct
+
+from tocsin.intake.event import Beat, Change, Event
+from tocsin.kernel.instant import Instant
+
+
+class Request(Struct, frozen=True, kw_only=True, gc=False):
+    """The durable unit: one request as received, without the key that authorised it.
+
+    ``path`` is the part after the key (``/api/v2/alerts``, ``/start``); ``headers`` holds the allow-listed ones, lower-case.
+    """
+
+    source: str
+    method: str
+    path: str
+    query: str = ""
+    headers: dict[str, str] = {}
+    body: bytes = b""
+
+
+class Reply(NamedTuple):
+    """What is answered: status, JSON-ready bytes, content type and further headers."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Heard(Struct, frozen=True, kw_only=True, gc=False):
+    """What a source understood. ``reply`` goes out after the commit; ``fault`` names what could not be read.
+
+    A request with a ``fault`` and nothing understood is refused with its reply and not kept, unless ``park`` says that the
+    sender cannot be expected to correct it: then it is kept and a person is told.
+    """
+
+    reply: Reply
+    events: tuple[Event, ...] = ()
+    changes: tuple[Change, ...] = ()
+    beats: tuple[Beat, ...] = ()
+    repeated: tuple[bytes, ...] = ()
+    """Digests the caller already knew: unchanged repetitions, with nothing more to read."""
+    fault: str = ""
+    park: bool = False
+
+
+class Known(Protocol):
+    """What is remembered of an alert that fires: how far ahead of its arrival its end was set, and where that end is now."""
+
+    @property
+    def ttl(self) -> int | None:
+        """Microseconds from arrival to end as last sent; None when the end is fixed or never by time."""
+        ...
+
+    @property
+    def ends_at(self) -> int | None:
+        """When it expires unless repeated."""
+        ...
+
+
+class Limits(Struct, frozen=True):
+    """How much one key may send. ``rate`` is requests per second, ``burst`` how many may come at once."""
+
+    rate: float = 2_000.0
+    burst: int = 10_000
+    body: int = 4 * 1024 * 1024
+    alerts: int = 5_000
+
+
+Decode = Callable[[Request, Instant, Limits, Mapping[bytes, Known]], Heard]
+"""Read one request received at an instant. Pure. ``known`` lets a source pass over unchanged repetitions; {} reads everything."""
+
+
+class Source(NamedTuple):
+    """One wire format Tocsin hears.
+
+    ``quiet``: an incident all of whose alerts ended waits this long before it resolves, in case one returns.
+    ``door``: whether keys can be made for it.
+    ``refuse``: this format's own error body for a refusal Tocsin itself makes (status, message, retry-after seconds or None).
+    """
+
+    name: str
+    version: int
+    decode: Decode
+    refuse: Callable[[int, str, int | None], Reply]
+    quiet: int = 0
+    limits: Limits = Limits()
+    door: bool = True

@@ -1,0 +1,42 @@
+"""Identities that two machines, two runs and two hash seeds compute alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2b
+
+_OFFSET, _PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, 0xFFFFFFFFFFFFFFFF
+
+
+def identity(*parts: str | bytes) -> bytes:
+    """Sixteen bytes for a sequence of texts. Lengths are hashed too, so ``("a", "bc")`` differs from ``("ab", "c")``."""
+    text = bytearray()
+    for part in parts:
+        raw = part.encode() if isinstance(part, str) else part
+        text += len(raw).to_bytes(4, "little")
+        text += raw
+    return blake2b(text, digest_size=16).digest()
+
+
+def label_text(labels: Mapping[str, str]) -> bytes:
+    """Labels in one canonical byte string: sorted by name, separated by bytes that UTF-8 never holds."""
+    return b"\xff".join(f"{name}\0{labels[name]}".encode("utf-8", "surrogatepass") for name in sorted(labels))
+
+
+def fingerprint(labels: Mapping[str, str]) -> str:
+    """The fingerprint Alertmanager reports for a label set: 16 hexadecimal digits.
+
+    FNV-1a, 64 bit, over each name and value in name order, each followed by the byte 255
+    (prometheus/common, model/signature.go). Slow in Python: for answers to people, not for deduplication.
+    """
+    total = _OFFSET
+    for name in sorted(labels):
+        for byte in name.encode() + b"\xff" + labels[name].encode() + b"\xff":
+            total = ((total ^ byte) * _PRIME) & _MASK
+    return f"{total:016x}"
+
+
+def uuid_text(seed: bytes) -> str:
+    """A UUID-shaped text made from 16 bytes of identity, for clients that expect one."""
+    digits = seed.hex()
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:32]))

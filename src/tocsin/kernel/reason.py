@@ -1,0 +1,127 @@
+"""Every decision has a name. The same word stands in the timeline, the log, the metric, the API and the tests."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why something happened, or did not. The value is the word people see and scripts match on."""
+
+    # alerts
+    FIRST_SEEN = "first_seen"
+    HEARD_AGAIN = "heard_again"
+    CHANGED = "changed"
+    FIRING_AGAIN = "firing_again"
+    SOURCE_RESOLVED = "source_resolved"
+    EXPIRED = "expired"
+    ALREADY_RESOLVED = "already_resolved"
+    UNKNOWN_KEY = "unknown_dedup_key"
+    OLDER_THAN_KNOWN = "older_than_known"
+    KEY_FLOODED = "key_flooded"
+    COUNTS_AS_HEARTBEAT = "counts_as_heartbeat"
+    HEARTBEAT_LATE = "heartbeat_late"
+    HEARTBEAT_FAILED = "heartbeat_failed"
+    HEARTBEAT_BACK = "heartbeat_back"
+    STALE = "stale"
+
+    # routing and grouping
+    ROUTE_MATCHED = "route_matched"
+    KEY_SERVICE = "key_service"
+    NO_ROUTE = "no_route"
+
+    # incidents
+    OPENED = "opened"
+    JOINED = "joined"
+    REOPENED = "reopened"
+    ALL_CLEAR = "all_clear"
+    CLEARING = "clearing"
+    BY_HAND = "by_hand"
+    BY_SOURCE = "by_source"
+    SNOOZED = "snoozed"
+    SNOOZE_ENDED = "snooze_ended"
+    PARKED_REQUEST = "parked_request"
+    NOTE = "note"
+
+    # quiet, and its end
+    SILENCED = "silenced"
+    SILENCE_ENDED = "silence_ended"
+    SILENCE_ENDS_SOON = "silence_ends_soon"
+    SILENCE_CREATED = "silence_created"
+    SILENCE_CHANGED = "silence_changed"
+    ACKNOWLEDGED = "acknowledged"
+    ACKNOWLEDGEMENT_ENDED = "acknowledgement_ended"
+    PAGING_OFF = "paging_off"
+    PLAN_CHANGED = "plan_changed"
+    DEAF = "deaf"
+
+    # paging
+    STEP_DUE = "step_due"
+    STEP_REPEATED = "step_repeated"
+    WAITING_FOR_ANSWER = "waiting_for_answer"
+    NOBODY_REACHABLE = "nobody_reachable"
+    ESCALATION_EXHAUSTED = "escalation_exhausted"
+    LAST_RESORT = "last_resort"
+    SENT = "sent"
+    RETRYING = "retrying"
+    FAILED = "failed"
+    OVERTAKEN = "overtaken"
+    POSSIBLE_DUPLICATE = "possible_duplicate"
+    ANSWERED = "answered"
+    QUARANTINED = "quarantined"
+
+
+EXPLAINED: dict[Reason, str] = {
+    Reason.FIRST_SEEN: "this condition was heard for the first time",
+    Reason.HEARD_AGAIN: "the monitor repeated what was known",
+    Reason.CHANGED: "the monitor said something new about it",
+    Reason.FIRING_AGAIN: "it had ended and fires again",
+    Reason.SOURCE_RESOLVED: "the monitor said that it ended",
+    Reason.EXPIRED: "the monitor stopped repeating it, and its end time passed",
+    Reason.ALREADY_RESOLVED: "it was already over",
+    Reason.UNKNOWN_KEY: "nothing is open under this deduplication key",
+    Reason.OLDER_THAN_KNOWN: "a newer word on it had already come",
+    Reason.KEY_FLOODED: "this key has more active alerts than it may; the rest are counted in one",
+    Reason.COUNTS_AS_HEARTBEAT: "the plan reads this alert as a heartbeat: it must keep firing",
+    Reason.HEARTBEAT_LATE: "no sign of life came within its period and grace",
+    Reason.HEARTBEAT_FAILED: "the job reported a failure",
+    Reason.HEARTBEAT_BACK: "a sign of life came again",
+    Reason.STALE: "it has fired for a day without a new word",
+    Reason.ROUTE_MATCHED: "a route of the plan matched its labels",
+    Reason.KEY_SERVICE: "the key it came with belongs to this service",
+    Reason.NO_ROUTE: "no route matched, so it is kept in the inbox",
+    Reason.OPENED: "no open incident had room for this alert",
+    Reason.JOINED: "an open incident of the same group took it",
+    Reason.REOPENED: "the same trouble came back soon after it was resolved",
+    Reason.ALL_CLEAR: "every alert in it has ended and stayed quiet",
+    Reason.CLEARING: "every alert has ended; it resolves if they stay quiet",
+    Reason.BY_HAND: "a person said so",
+    Reason.BY_SOURCE: "the monitor said so",
+    Reason.SNOOZED: "a person resolved it while alerts still fire; it is judged again when the snooze ends",
+    Reason.SNOOZE_ENDED: "the snooze ended and alerts still fire",
+    Reason.PARKED_REQUEST: "a request could not be read; it is kept for a person to see",
+    Reason.NOTE: "a person wrote it down",
+    Reason.SILENCED: "a silence matches it",
+    Reason.SILENCE_ENDED: "a silence ended, so what still fires is judged again",
+    Reason.SILENCE_ENDS_SOON: "a silence is about to end",
+    Reason.SILENCE_CREATED: "a silence began",
+    Reason.SILENCE_CHANGED: "a silence was changed",
+    Reason.ACKNOWLEDGED: "a person has it",
+    Reason.ACKNOWLEDGEMENT_ENDED: "it was acknowledged, but is not resolved and the time for it ran out",
+    Reason.PAGING_OFF: "Tocsin runs with paging off",
+    Reason.PLAN_CHANGED: "the plan changed, so what still fires is judged again",
+    Reason.DEAF: "Tocsin could not hear for a while, so absence proves nothing yet",
+    Reason.STEP_DUE: "this step of the escalation was due",
+    Reason.STEP_REPEATED: "the step is repeated as the plan says",
+    Reason.WAITING_FOR_ANSWER: "someone was paged and has time to answer",
+    Reason.NOBODY_REACHABLE: "this step can reach nobody, so the next one follows at once",
+    Reason.ESCALATION_EXHAUSTED: "every step has been paged and nobody answered",
+    Reason.LAST_RESORT: "nobody else could be reached",
+    Reason.SENT: "the channel took it",
+    Reason.RETRYING: "the channel failed for the moment; it is tried again",
+    Reason.FAILED: "the channel refused it for good",
+    Reason.OVERTAKEN: "it was not needed any more when it was about to leave",
+    Reason.POSSIBLE_DUPLICATE: "Tocsin stopped while it was leaving; it may have arrived before",
+    Reason.ANSWERED: "the person answered",
+    Reason.QUARANTINED: "judging it failed; it is set aside and the last resort is paged",
+}

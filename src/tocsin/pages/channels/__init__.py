@@ -1,0 +1,18 @@
+"""Channels: one file reaches people in one way. What to send, to whom and when is decided elsewhere.
+
+To add one: a file with a factory ``(Setup) -> Channel | None`` and a line here. None: the plan does not set it up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tocsin.pages.channels import console, email, webhook
+from tocsin.pages.channels.setup import Setup
+from tocsin.pages.message import Channel
+
+CHANNELS: dict[str, Callable[[Setup], Channel | None]] = {
+    "email": email.channel,
+    "webhook": webhook.channel,
+    "console": console.channel,
+}

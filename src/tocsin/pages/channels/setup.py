@@ -1,0 +1,62 @@
+"""What channels are made from: the parts of a plan they need, and the hands they are given."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, TextIO
+
+from tocsin.catalog.people import Person
+from tocsin.kernel.outside import Outside, Unanswered
+from tocsin.pages.message import Failed
+
+DEADLINE = 14.0
+"""Seconds an attempt may take: below the 15 that callers count on."""
+
+
+class MailServer(Protocol):
+    """The mail server of a plan. ``server`` is ``smtp://``, ``smtp+starttls://`` or ``smtps://`` host[:port];
+    ``password`` is a reference, never the password."""
+
+    @property
+    def server(self) -> str: ...
+    @property
+    def sender(self) -> str: ...
+    @property
+    def user(self) -> str: ...
+    @property
+    def password(self) -> str: ...
+
+
+class Sockets(Outside, Protocol):
+    """The hands, of which one opens real sockets."""
+
+    async def connect(self, host: str, port: int, *, within: float) -> socket.socket | Unanswered:
+        """As ``Outside.connect``: connected, not blocking."""
+        ...
+
+    @property
+    def tls(self) -> ssl.SSLContext:
+        """Which certificates are believed."""
+        ...
+
+
+@dataclass(frozen=True)
+class Setup:
+    """``secret`` gives the text behind a reference such as ``secret:smtp``; raises LookupError, OSError or ValueError.
+
+    ``terminal``: where the console channel prints, None for standard output.
+    """
+
+    outside: Sockets
+    secret: Callable[[str], str]
+    mail: MailServer | None = None
+    people: Mapping[str, Person] = field(default_factory=dict)
+    terminal: TextIO | None = None
+
+
+def no_secret(reference: str) -> Failed:
+    """The answer when a secret cannot be had: only a person can change that, so the next way is tried."""
+    return Failed("auth", f"{reference} cannot be read: is it set on this machine?", permanent=True)

@@ -1,0 +1,188 @@
+"""Webhook: a person's pages posted to a URL of theirs, signed as Standard Webhooks says (standardwebhooks.com).
+
+Headers: ``webhook-id`` is the page's idempotency key: the same for every attempt at the same page, so a receiver can
+drop repetitions. ``webhook-timestamp`` is the time of the attempt in seconds since 1970. ``webhook-signature`` is
+``v1,`` and the base64 of HMAC-SHA256 over ``{id}.{timestamp}.{body}`` with the bytes behind the ``whsec_`` secret.
+
+The body is JSON; times are RFC 3339 in UTC, texts are as the monitors sent them::
+
+    {"type": "incident.page",                    or "incident.notice": nobody has to answer it
+     "timestamp": "2026-10-20T01:24:02.000Z",
+     "data": {
+       "page": 34,                               number of the page in the ledger
+       "person": {"key": "ana", "name": "Ana", "timezone": "Europe/Madrid"},
+       "incident": {"number": 12, "title": "Checkout answers 503", "service": "checkout", "severity": "sev1",
+                    "state": "triggered", "since": "2026-10-20T01:18:00.000Z", "alerts": 3, "url": "https://…"},
+       "because": "this step of the escalation was due",
+       "next_step": "Ben is paged in 5 min if nobody answers",
+       "lines": ["Checkout answers 503", "Payments time out"],
+       "acknowledge_url": "https://…",           a page with one button; fetching it acknowledges nothing
+       "possible_duplicate": false}}
+
+Any 2xx means taken. 429 and 503 may say ``Retry-After``. 410 ends it for this page, other 4xx too (not 408, 425, 429);
+5xx is tried again. Redirects are refused. What the receiver answers is not read beyond 64 kB.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
+import msgspec
+
+from tocsin.kernel.instant import HOUR, SECOND, Duration, Instant, format_rfc3339, from_datetime
+from tocsin.kernel.outside import Answer, Unanswered
+from tocsin.pages.channels.setup import DEADLINE, Setup, no_secret
+from tocsin.pages.message import Failed, Message, Sent
+from tocsin.pages.rendering import stable_key
+
+_READ = 65_536
+_LONGEST_WAIT = HOUR
+
+
+def channel(setup: Setup) -> Webhook:
+    """One for all people of the plan."""
+    return Webhook(setup)
+
+
+class Webhook:
+    """Posts pages. The receiver drops a repetition by its ``webhook-id``."""
+
+    name = "webhook"
+    idempotent = True
+    real = True
+
+    def __init__(self, setup: Setup) -> None:
+        self._outside, self._secret, self._people = setup.outside, setup.secret, setup.people
+
+    async def send(self, message: Message) -> Sent | Failed:
+        """Post it once."""
+        person = self._people.get(message.person)
+        hook = person.webhook if person else None
+        if hook is None or hook.url != message.address:
+            return Failed("client", "the plan no longer has this webhook", permanent=True)
+        try:
+            key = signing_key(self._secret(hook.secret))
+        except binascii.Error:
+            return Failed("auth", f"{hook.secret} is not a whsec_ secret: base64 is wanted", permanent=True)
+        except (LookupError, OSError, ValueError):
+            return no_secret(hook.secret)
+        body = payload(message)
+        answer = await self._outside.request(
+            "POST",
+            message.address,
+            headers={"content-type": "application/json", **signed(stable_key(message), message.now, body, key)},
+            content=body,
+            within=DEADLINE,
+            limit=_READ,
+        )
+        if isinstance(answer, Unanswered):
+            # A certificate, a refused address or an impossible URL stay as they are; the rest may pass.
+            certain = answer.code in ("refused_address", "client") or answer.error.startswith("its certificate")
+            return Failed(answer.code, f"the webhook did not answer: {answer.error}", permanent=certain)
+        return outcome(answer, message.now)
+
+    async def close(self) -> None:
+        """Nothing is kept open."""
+
+
+def outcome(answer: Answer, now: Instant) -> Sent | Failed:
+    """What a receiver's status means."""
+    status, said = answer.status, f"the webhook answered {answer.status}"
+    wait = retry_after(answer.headers.get("retry-after", ""), now)
+    if 200 <= status < 300:
+        return Sent()
+    if status == 429:
+        return Failed("rate_limit", f"{said}: too many requests", retry_after=wait)
+    if status in (408, 425) or status >= 500:
+        return Failed("server", said, retry_after=wait)
+    if status == 410:
+        return Failed("client", f"{said}: it is gone for good", permanent=True)
+    if status in (401, 403):
+        return Failed("auth", said, permanent=True)
+    if 300 <= status < 400:
+        return Failed("client", f"{said}: redirects are not followed, use the final URL", permanent=True)
+    return Failed("client" if status >= 400 else "server", said, permanent=status >= 400)
+
+
+def retry_after(text: str, now: Instant) -> Duration | None:
+    """``Retry-After`` in seconds or as a date, at most an hour ahead; None when it says nothing usable."""
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return min(int(text[:9]) * SECOND, _LONGEST_WAIT)
+    try:
+        moment = parsedate_to_datetime(text)
+        wait = from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now
+    except (ValueError, OverflowError, IndexError):
+        return None
+    return min(wait, _LONGEST_WAIT) if wait > 0 else None
+
+
+def signing_key(secret: str) -> bytes:
+    """The bytes behind ``whsec_…``. Raises binascii.Error when it is not base64 or empty."""
+    text = secret.strip().removeprefix("whsec_")
+    key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    if not key:
+        raise binascii.Error("an empty secret signs nothing")
+    return key
+
+
+def signed(identifier: str, now: Instant, body: bytes, key: bytes) -> dict[str, str]:
+    """The three headers of Standard Webhooks for this body."""
+    timestamp = str(now // SECOND)
+    digest = hmac.new(key, f"{identifier}.{timestamp}.".encode() + body, hashlib.sha256).digest()
+    return {
+        "webhook-id": identifier,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
+    }
+
+
+def payload(message: Message) -> bytes:
+    """The body, as the module says."""
+    fields = {
+        "type": "incident.notice" if message.kind == "notice" else "incident.page",
+        "timestamp": _time(message.now),
+        "data": {
+            "page": message.page,
+            "person": {"key": message.person, "name": message.person_name, "timezone": message.timezone},
+            "incident": {
+                "number": message.incident,
+                "title": message.title,
+                "service": message.service,
+                "severity": message.severity,
+                "state": message.state,
+                "since": _time(message.since),
+                "alerts": message.alerts,
+                "url": message.url,
+            },
+            "because": message.because,
+            "next_step": message.next_step,
+            "lines": message.lines,
+            "acknowledge_url": message.acknowledge_url,
+            "possible_duplicate": message.possible_duplicate,
+        },
+    }
+    return msgspec.json.encode(_encodable(fields))
+
+
+def _encodable(value: object) -> object:
+    """Halves of surrogate pairs cannot be written as UTF-8; they become U+FFFD."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {key: _encodable(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encodable(inner) for inner in value]
+    return value
+
+
+def _time(instant: Instant) -> str | None:
+    try:
+        return format_rfc3339(instant)
+    except OverflowError:  # a time no calendar has
+        return None

@@ -1,0 +1,75 @@
+"""What a channel is handed, and what it answers."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from tocsin.kernel.instant import Duration, Instant
+
+
+class Message(Struct, frozen=True, kw_only=True):
+    """Everything a channel needs to render one page or notice. Texts are as the monitors sent them: escape when rendering.
+
+    ``idempotency_key`` is the same whenever the same page is tried again. ``acknowledge_url`` is "" for a notice.
+    ``test`` marks a page that a person asked for to see whether it arrives.
+    """
+
+    page: int
+    idempotency_key: str
+    kind: str
+    person: str
+    person_name: str
+    address: str
+    timezone: str
+    incident: int
+    title: str
+    service: str
+    severity: str
+    since: Instant
+    now: Instant
+    state: str
+    alerts: int
+    because: str
+    next_step: str
+    """What happens if nobody answers, as a sentence, or ""."""
+    lines: tuple[str, ...] = ()
+    """Facts worth reading at night: the firing alerts' titles, bounded by the caller to 10."""
+    url: str = ""
+    acknowledge_url: str = ""
+    possible_duplicate: bool = False
+
+
+class Sent(Struct, frozen=True):
+    """The channel took it. ``provider_id`` is how its provider names it, "" when it does not."""
+
+    provider_id: str = ""
+
+
+class Failed(Struct, frozen=True):
+    """The channel did not take it. ``permanent``: trying again cannot help. ``retry_after``: the provider's own wish.
+
+    ``code`` is one of auth, rate_limit, client, server, deadline, unreachable, tls, refused_address.
+    """
+
+    code: str
+    error: str
+    permanent: bool = False
+    retry_after: Duration | None = None
+
+
+class Channel(Protocol):
+    """One way to reach people. ``idempotent``: the provider drops a repetition with the same key. ``real``: not the console."""
+
+    name: str
+    idempotent: bool
+    real: bool
+
+    async def send(self, message: Message) -> Sent | Failed:
+        """Try once, within 15 seconds. Never raises for what the outside does; never logs secrets."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...

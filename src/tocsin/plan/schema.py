@@ -1,0 +1,291 @@
+"""The plan language, declared: every section, its keys, what they mean. The decoder and the JSON Schema both read it.
+
+What probes receive (``ProbeSpec.target`` and ``ProbeSpec.options``, all texts; options the plan leaves out are absent):
+
+========  =====================  ===========================================================================
+kind      target                 options
+========  =====================  ===========================================================================
+http      the URL                ``status`` such as ``200-399`` or ``200,204``; ``body`` an RE2 pattern to be found;
+                                 ``latency`` microseconds; ``certificate_days`` whole days that must be left
+tcp       ``host:port``          none
+process   a name or a pidfile    ``by``: ``name`` or ``pidfile``
+disk      an absolute path       one of ``used_percent`` such as ``90`` (when nothing is said) or ``97.5``;
+                                 ``free_bytes``; ``folder_bytes``, the most its contents may take
+========  =====================  ===========================================================================
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from tocsin.plan.decoder import At, Either, Field, ListOf, NamesOf, Record, RecordOf, Variants
+from tocsin.plan.words import (
+    CRON,
+    EMAIL,
+    EVERY,
+    GRACE,
+    HOLD,
+    HOST_PORT,
+    LABEL,
+    LATENCY,
+    LEVEL,
+    MATCHER,
+    MONTH,
+    NAME,
+    PATH,
+    PERCENT,
+    PERIOD,
+    PROCESS,
+    REFERENCE,
+    REGEX,
+    SECRET,
+    SEVERITY,
+    SEVERITY_WORD,
+    SIZE,
+    SMTP,
+    SOURCE,
+    STATUS,
+    TARGET,
+    TEXT,
+    TIER,
+    TIMEOUT,
+    URL,
+    VERSION,
+    WAIT,
+    ZONE,
+    whole,
+)
+
+LANGUAGE: Final = "1"
+"""The version of the language, as ``tocsin: 1`` says it."""
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+class Webhook(Record):
+    """Where pages are posted, signed as Standard Webhooks."""
+
+    what = "a webhook"
+    url = Field(URL, "Where pages are posted.", required=True)
+    secret = Field(SECRET, "What they are signed with: secret:NAME.", required=True)
+
+
+class Person(Record):
+    """Someone who can be paged."""
+
+    what = "a person"
+    later = frozenset({"phone", "sms", "call", "slack", "telegram", "chat", "contacts"})
+    name = Field(TEXT, "What people call them. Default: the name the plan uses.")
+    email = Field(EMAIL, "Where mail pages go; needs `mail`.")
+    timezone = Field(ZONE, "Where they live. Default: the file's time zone.")
+    webhook = Field(RecordOf(Webhook), "Where pages are posted as well.")
+
+
+class Team(Record):
+    """People who answer together."""
+
+    what = "a team"
+    later = frozenset({"schedule", "slack", "chat"})
+    members = Field(ListOf(REFERENCE, "people", at_least=1), "Who is in it, the first one first.", required=True)
+    lead = Field(REFERENCE, "Who answers for it: the last resort, when nothing else is said.")
+
+
+class Probe(Record):
+    """What every probe can say."""
+
+    what = "a probe"
+    name = Field(NAME, "What the probe is called. Default: its kind and what it looks at.")
+    every = Field(EVERY, "How often it looks. Default: 30s.")
+    timeout = Field(TIMEOUT, "How long it waits for an answer, never longer than `every`. Default: 5s.")
+    failures = Field(whole("a number of failures", 1, 100), "How many failures in a row make an alert. Default: 2.")
+    severity = Field(SEVERITY, "How grave a failure is, as a monitor would say it. Default: critical.")
+
+
+class HttpProbe(Probe):
+    """Asks a URL and judges the answer."""
+
+    what = "an http probe"
+    http = Field(URL, "The URL to ask for.", required=True)
+    status = Field(STATUS, "Status codes that are well. Default: 200-399.")
+    body = Field(REGEX, "A regular expression (RE2) that the body must contain.")
+    latency = Field(LATENCY, "An answer that takes longer is a failure.")
+    certificate_days = Field(whole("a number of days", 1, 3650), "How many days its certificate must be good for.")
+
+
+class TcpProbe(Probe):
+    """Opens a connection and closes it again."""
+
+    what = "a tcp probe"
+    tcp = Field(HOST_PORT, "The host:port to connect to.", required=True)
+
+
+class Pidfile(Record):
+    """A file that holds the number of a process."""
+
+    what = "a mapping with the key pidfile"
+    pidfile = Field(PATH, "Its absolute path.", required=True)
+
+
+class ProcessProbe(Probe):
+    """Looks whether a process runs on this machine."""
+
+    what = "a process probe"
+    process = Field(Either(PROCESS, RecordOf(Pidfile)), "The process' name, or {pidfile: /run/it.pid}.", required=True)
+
+
+class DiskProbe(Probe):
+    """Looks how full the file system of a path is."""
+
+    what = "a disk probe"
+    exclusive = (("used", "free", "contents"),)
+    disk = Field(PATH, "An absolute path on the disk to watch.", required=True)
+    used = Field(PERCENT, "Used this much or more is a failure. Default: 90%.")
+    free = Field(SIZE, "Less free than this is a failure, such as 2GB.")
+    contents = Field(SIZE, "The folder holding more than this is a failure, such as 500MB.")
+
+
+PROBES: Final[dict[str, type[Probe]]] = {"http": HttpProbe, "tcp": TcpProbe, "process": ProcessProbe, "disk": DiskProbe}
+_LATER_PROBES: Final = _words(
+    "redis postgres postgresql mysql rabbitmq kafka dns icmp ping certificate grpc sqs lambda command"
+)
+
+
+class Heartbeat(Record):
+    """A sign of life that must keep coming, by ping or by an alert that always fires."""
+
+    what = "a heartbeat"
+    one_of = (("every", "cron"),)
+    together = {"timezone": "cron"}
+    every = Field(PERIOD, "How often it comes.")
+    cron = Field(CRON, "When it comes, as a cron line of five fields.")
+    timezone = Field(ZONE, "Where the cron line is meant. Default: the file's time zone.")
+    grace = Field(GRACE, "How late it may be. Default: 5m.")
+    severity = Field(SEVERITY, "How grave its absence is. Default: critical.")
+    alert = Field(
+        ListOf(MATCHER, "matchers", at_least=1, at_most=50, single=True),
+        "An alert that counts as the sign of life, such as alertname=Watchdog.",
+    )
+
+
+class Key(Record):
+    """A key monitors send with, declared here by reference."""
+
+    what = "a key"
+    source = Field(SOURCE, "Which wire format it is for.", required=True)
+    secret = Field(At(SECRET), "The key itself: secret:NAME.", required=True)
+
+
+class Service(Record):
+    """What alerts are about, and who answers for it."""
+
+    what = "a service"
+    later = _words(
+        "playbooks targets provider urgency objectives objective schedule maintenance customers runbook trust"
+    )
+    about = Field(TEXT, "One sentence on what it does.")
+    tier = Field(TIER, "How much depends on it: 1 the most, 5 the least. Default: 3.")
+    team = Field(REFERENCE, "Who owns it. Default: the file's team.")
+    needs = Field(ListOf(REFERENCE, "services"), "The services it cannot work without.")
+    escalation = Field(REFERENCE, "Who is paged, in which order. Default: the last resort.")
+    acknowledge_for = Field(HOLD, "How long an acknowledgement holds before paging goes on. Default: 1h.")
+    reopen_within = Field(MONTH, "Trouble that returns this soon reopens its incident. Default: 30m.")
+    probes = Field(
+        ListOf(Variants("a probe", PROBES, _LATER_PROBES), "probes", at_most=1_000), "What Tocsin looks at by itself."
+    )
+    heartbeats = Field(NamesOf(NAME, RecordOf(Heartbeat), "heartbeats"), "Signs of life that must keep coming.")
+    keys = Field(NamesOf(NAME, RecordOf(Key), "keys"), "Keys that monitors send this service's alerts with.")
+
+
+class Step(Record):
+    """Page these, then wait."""
+
+    what = "an escalation step"
+    later = frozenset({"notify", "only", "urgency", "unless"})
+    page = Field(
+        ListOf(TARGET, "people and teams", at_least=1, at_most=100, single=True),
+        "Whom to page: a person, `team NAME`, or a list.",
+        required=True,
+    )
+    wait = Field(WAIT, "How long to wait for an acknowledgement. Default: 5m.")
+    repeat = Field(whole("a number of times", 1, 100), "How many times the step is paged in all. Default: 1.")
+
+
+class Group(Record):
+    """Which alerts become one incident."""
+
+    what = "a grouping"
+    by = Field(ListOf(LABEL, "labels", at_most=50), "Alerts with equal values of these labels belong together.")
+    window = Field(
+        MONTH, "A new alert joins only this soon after the last one did. Default: as long as the incident is open."
+    )
+
+
+class Route(Record):
+    """Which alerts belong to which service. The first route that matches wins."""
+
+    what = "a route"
+    later = frozenset({"urgency", "escalation", "playbooks", "continue", "inhibit", "silence"})
+    match = Field(
+        ListOf(MATCHER, "matchers", at_most=50, single=True),
+        "Conditions that must all hold; [] takes everything.",
+        required=True,
+    )
+    service = Field(REFERENCE, "Where they go.", required=True)
+    group = Field(RecordOf(Group), "Which of them become one incident. Default: by alertname.")
+    severity = Field(
+        NamesOf(SEVERITY_WORD, LEVEL, "severities"), "The monitor's words, and what they mean here: sev1 to sev4."
+    )
+
+
+class Mail(Record):
+    """The mail server pages leave through."""
+
+    what = "a mail server"
+    together = {"user": "password", "password": "user"}
+    server = Field(SMTP, "smtp://, smtp+starttls:// or smtps:// and host:port.", required=True)
+    sender = Field(EMAIL, "The address pages come from.", required=True, key="from")
+    user = Field(TEXT, "Who signs in.")
+    password = Field(SECRET, "With what: secret:NAME.")
+
+
+class PlanFile(Record):
+    """A Tocsin plan, or one file of it. Names are global in the workspace and owned by the file that defines them."""
+
+    what = "a plan file"
+    later = _words(
+        "schedules maintenance playbooks targets provider providers customers objectives silences drills overrides "
+        "trust changes chat"
+    ) | {"status page"}
+    tocsin = Field(VERSION, "The version of the plan language: `tocsin: 1`.", required=True)
+    team = Field(REFERENCE, "Who owns what this file defines: all people of such files, unless `teams` says otherwise.")
+    timezone = Field(
+        ZONE, "Where this file's people and cron lines are. Default: as the other files, when they agree, else UTC."
+    )
+    people = Field(NamesOf(NAME, RecordOf(Person), "people"), "Who can be paged.")
+    teams = Field(NamesOf(NAME, RecordOf(Team), "teams"), "People who answer together.")
+    services = Field(NamesOf(NAME, RecordOf(Service), "services"), "What alerts are about.")
+    escalations = Field(
+        NamesOf(NAME, ListOf(RecordOf(Step), "steps", at_least=1, at_most=100), "escalations"),
+        "Who is paged, in which order.",
+    )
+    routes = Field(
+        ListOf(RecordOf(Route), "routes"),
+        "Which alerts belong to which service. Files count in the order of their names.",
+    )
+    mail = Field(RecordOf(Mail), "The mail server pages leave through.")
+    last_resort = Field(
+        ListOf(TARGET, "people and teams", at_least=1, at_most=100, single=True),
+        "Who is paged when nobody else can be. Default: the first team's lead, else that team, else the first person.",
+    )
+    outside_heartbeat = Field(
+        URL, "A URL fetched whenever Tocsin finds itself well, so that something outside notices when not."
+    )
+
+
+def json_schema() -> dict[str, Any]:
+    """The language as JSON Schema 2020-12, for editors. Names and circles are for ``read_plan`` to check."""
+    defs: dict[str, Any] = {}
+    top = RecordOf(PlanFile).json(defs)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Tocsin plan", **top, "$defs": defs}

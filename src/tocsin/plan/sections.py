@@ -1,0 +1,501 @@
+"""From what was written to the Plan: names are looked up, defaults filled in, and what cannot be right is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+from tocsin.catalog.people import Person, Team, Webhook
+from tocsin.catalog.services import INBOX, Service
+from tocsin.escalation.policy import Escalation, Step
+from tocsin.incidents.routes import DEFAULT_SEVERITY, Route
+from tocsin.intake.specs import HeartbeatSpec, KeySpec, ProbeSpec
+from tocsin.kernel.instant import HOUR, MINUTE, SECOND, format_duration
+from tocsin.kernel.matcher import Matcher
+from tocsin.plan import schema as written
+from tocsin.plan.findings import Findings, shown
+from tocsin.plan.model import Mail, Plan
+from tocsin.plan.positions import Placed, Position
+
+_CYCLE_SHOWN: Final = 8
+_PAIRS: Final = 200_000
+"""How many pairs of routes are compared in search of routes that can never match; a bound on time, not a rule."""
+
+
+class Source(NamedTuple):
+    """One file as written, and the name it goes by."""
+
+    name: str
+    plan: written.PlanFile
+
+
+def assemble(sources: Sequence[Source], version: str, complete: bool, findings: Findings) -> Plan | None:
+    """The plan that files make together; None when any of them has an error.
+
+    ``complete``: every file could be read. When one could not, nobody knows its names, so none is called unknown.
+    """
+    return _Assembly(sources, version, complete, findings).plan()
+
+
+class _Names:
+    """The names of one kind: defined once, used anywhere."""
+
+    def __init__(self, kind: str, complete: bool, findings: Findings) -> None:
+        self._kind = kind
+        self.complete = complete
+        self._findings = findings
+        self.places: dict[str, Position] = {}
+
+    def define(self, name: Placed[str]) -> None:
+        """Take a name; report it when another place has it."""
+        first = self.places.setdefault(name.value, name.at)
+        if first != name.at:
+            message = f"{self._kind} {shown(name.value)} is defined twice; the first is {first.seen_from(name.at)}"
+            self._findings.error(
+                name.at, message, "a name belongs to the file that defines it: rename one, or join them"
+            )
+
+    def known(self, name: Placed[str] | None, hint: str = "") -> str:
+        """The name, when it was written and is defined; else "", reported when it is unknown."""
+        if name is None:
+            return ""
+        if name.value not in self.places and self.complete:
+            message = f"unknown {self._kind} {shown(name.value)}"
+            self._findings.error(name.at, message, hint or self._findings.nearest(name.value, self.places))
+        return name.value
+
+
+class _Assembly:
+    def __init__(self, sources: Sequence[Source], version: str, complete: bool, findings: Findings) -> None:
+        self._sources = sources
+        self._version = version
+        self._complete = complete
+        self._findings = findings
+        self._people_names = _Names("person", complete, findings)
+        self._team_names = _Names("team", complete, findings)
+        self._service_names = _Names("service", complete, findings)
+        self._escalation_names = _Names("escalation", complete, findings)
+        teams = [one.plan.team.value for one in sources if one.plan.team]
+        zones = [one.plan.timezone for one in sources if one.plan.timezone]
+        self._team = teams[0] if teams else ""
+        self._zone = zones[0] if zones else "UTC"
+        # A file that is silent follows the others when they agree.
+        self._silent_team = self._team if len(set(teams)) == 1 else ""
+        self._silent_zone = self._zone if len(set(zones)) == 1 else "UTC"
+
+    def plan(self) -> Plan | None:
+        self._define_names()
+        people = self._people()
+        teams = self._teams()
+        services = self._services()
+        self._refuse_cycles(services)
+        escalations = self._escalations()
+        routes, placed_routes = self._routes()
+        probes = tuple(self._probes())
+        heartbeats = tuple(self._heartbeats())
+        keys = tuple(self._keys())
+        mail = self._mail()
+        last_resort = self._last_resort(people, teams)
+        outside = self._once("outside heartbeat")
+        if not people and self._people_names.complete:
+            at = self._sources[0].plan.at
+            self._findings.error(
+                at, "the plan names nobody to page", "add people, such as: people: {ana: {email: ana@shop.example}}"
+            )
+        if self._findings.errors or not last_resort:
+            return None
+        # Of a plan with errors only the errors are said: half of the warnings would be their consequences.
+        self._warn_of_services()
+        self._warn_of_people(people, mail)
+        self._warn_of_mail(mail)
+        self._warn_of_routes(placed_routes)
+        return Plan(
+            version=self._version,
+            team=self._team,
+            timezone=self._zone,
+            people=people,
+            teams=teams,
+            services=services,
+            escalations=escalations,
+            routes=routes,
+            probes=probes,
+            heartbeats=heartbeats,
+            keys=keys,
+            mail=mail,
+            last_resort=last_resort,
+            outside_heartbeat=(outside.outside_heartbeat or "") if outside else "",
+        )
+
+    # names
+
+    def _define_names(self) -> None:
+        said_teams: dict[str, Position] = {}
+        for _, plan in self._sources:
+            for key, names, section in (
+                ("people", self._people_names, plan.people),
+                ("teams", self._team_names, plan.teams),
+                ("services", self._service_names, plan.services),
+                ("escalations", self._escalation_names, plan.escalations),
+            ):
+                if key in plan.places and section is None:
+                    names.complete = False  # it could not be read, and has been reported
+                for name, _ in section or ():
+                    names.define(name)
+            if plan.team:
+                said_teams.setdefault(plan.team.value, plan.team.at)
+        for team, at in said_teams.items():
+            self._team_names.places.setdefault(team, at)
+        self._service_names.places.setdefault(INBOX, Position("", 1, 1))
+
+    def _targets(self, targets: tuple[Placed[str], ...] | None) -> tuple[str, ...]:
+        for target, at in targets or ():
+            kind, _, name = target.partition(":")
+            if kind == "team":
+                self._team_names.known(Placed(name, at))
+            elif name in self._team_names.places and name not in self._people_names.places:
+                self._people_names.known(Placed(name, at), f"{name} is a team: write `team {name}`")
+            else:
+                self._people_names.known(Placed(name, at))
+        return tuple(dict.fromkeys(target for target, _ in targets or ()))
+
+    def _once(self, key: str) -> written.PlanFile | None:
+        """The one file that says something only one file may say."""
+        said = [one.plan for one in self._sources if key in one.plan.places]
+        for again in said[1:]:
+            first, at = said[0].where(key), again.where(key)
+            message = f"{shown(key)} is said twice; the first is {first.seen_from(at)}"
+            self._findings.error(at, message, "one file says it for all")
+        return said[0] if said else None
+
+    def _zone_of(self, plan: written.PlanFile) -> str:
+        return plan.timezone or self._silent_zone
+
+    # people
+
+    def _people(self) -> dict[str, Person]:
+        found: dict[str, Person] = {}
+        for _, plan in self._sources:
+            for (key, _), person in plan.people or ():
+                if person is None or key in found:
+                    continue
+                hook = person.webhook
+                found[key] = Person(
+                    key=key,
+                    name=person.name or key,
+                    email=person.email or "",
+                    webhook=Webhook(hook.url or "", hook.secret or "") if hook else None,
+                    timezone=person.timezone or self._zone_of(plan),
+                )
+        return found
+
+    def _teams(self) -> dict[str, Team]:
+        found: dict[str, Team] = {}
+        said: dict[str, list[str]] = {}
+        for _, plan in self._sources:
+            for (key, _), team in plan.teams or ():
+                if team is not None and key not in found:
+                    names = dict.fromkeys(self._people_names.known(one) for one in team.members or ())
+                    found[key] = Team(key=key, members=tuple(names), lead=self._people_names.known(team.lead))
+            if plan.team:
+                said.setdefault(plan.team.value, []).extend(name.value for name, _ in plan.people or ())
+        defined = {name.value for _, plan in self._sources for name, _ in plan.teams or ()}
+        for key, members in said.items():
+            if key in defined:
+                continue
+            if not members and self._people_names.complete:
+                hint = f"define it (teams: {{{key}: {{members: [ana]}}}}), or put its people into this file"
+                self._findings.error(self._team_names.places[key], f"team {shown(key)} has nobody in it", hint)
+            found[key] = Team(key=key, members=tuple(dict.fromkeys(members)))
+        # The first team named is the first in line when nothing else says who is the last resort.
+        first = found.pop(self._team, None)
+        return {self._team: first, **found} if first else found
+
+    def _last_resort(self, people: dict[str, Person], teams: dict[str, Team]) -> tuple[str, ...]:
+        said = self._once("last resort")
+        if said is not None:
+            return self._targets(said.last_resort)
+        first = next(iter(teams.values()), None)
+        if first is not None:
+            return (f"person:{first.lead}",) if first.lead else (f"team:{first.key}",)
+        return tuple(f"person:{key}" for key in list(people)[:1])
+
+    # services
+
+    def _written_services(self) -> Iterator[tuple[written.PlanFile, Placed[str], written.Service]]:
+        for _, plan in self._sources:
+            for name, service in plan.services or ():
+                if service is not None and self._service_names.places[name.value] == name.at:
+                    yield plan, name, service
+
+    def _services(self) -> dict[str, Service]:
+        found: dict[str, Service] = {}
+        for plan, (key, _), service in self._written_services():
+            needs = tuple(dict.fromkeys(self._service_names.known(one) for one in service.needs or ()))
+            ours = plan.team.value if plan.team else self._silent_team
+            hold, reopen = service.acknowledge_for, service.reopen_within
+            found[key] = Service(
+                key=key,
+                about=service.about or "",
+                tier=service.tier or 3,
+                team=self._team_names.known(service.team) or ours,
+                needs=needs,
+                escalation=self._escalation_names.known(service.escalation),
+                acknowledge_for=HOUR if hold is None else hold,
+                reopen_within=30 * MINUTE if reopen is None else reopen,
+            )
+        if INBOX not in found:
+            found[INBOX] = Service(key=INBOX, about="Events that no route takes land here.", team=self._team)
+        return found
+
+    def _refuse_cycles(self, services: dict[str, Service]) -> None:
+        """Report services that are needed by what they need. Walks without recursion: a plan is input."""
+        places = {
+            (name.value, need.value): need.at
+            for _, name, service in self._written_services()
+            for need in service.needs or ()
+        }
+        done: set[str] = set()
+        for start in services:
+            path: dict[str, Iterator[str]] = {}
+            current: str | None = None if start in done else start
+            while current is not None:
+                needs = path.get(current)
+                if needs is None:
+                    needs = path[current] = iter(services[current].needs)
+                need = next(needs, None)
+                if need is None:
+                    done.add(current)
+                    del path[current]
+                    current = next(reversed(path), None)
+                elif need in path:
+                    circle = list(path)[list(path).index(need) :]
+                    self._report_circle(circle, places[current, need])
+                elif need in services and need not in done:
+                    current = need
+
+    def _report_circle(self, circle: list[str], at: Position) -> None:
+        named = circle if len(circle) <= _CYCLE_SHOWN else [*circle[: _CYCLE_SHOWN - 1], "…"]
+        message = f"services need each other in a circle: {' needs '.join([*named, circle[0]])}"
+        self._findings.error(at, message, "leave out the one it can do without for a while")
+
+    # escalations and routes
+
+    def _escalations(self) -> dict[str, Escalation]:
+        found: dict[str, Escalation] = {}
+        for _, plan in self._sources:
+            for (key, _), steps in plan.escalations or ():
+                if key not in found:
+                    read = (
+                        Step(self._targets(step.page), step.wait or 5 * MINUTE, step.repeat or 1)
+                        for step in steps or ()
+                    )
+                    found[key] = Escalation(key, tuple(read))
+        return found
+
+    def _routes(self) -> tuple[tuple[Route, ...], list[tuple[Position, Route]]]:
+        placed = []
+        for _, plan in self._sources:
+            for route in plan.routes or ():
+                group = route.group
+                one = Route(
+                    match=route.match or (),
+                    service=self._service_names.known(route.service),
+                    group_by=group.by if group else None,
+                    group_window=(group.window or 0) if group else 0,
+                    severity={name.value: level for name, level in route.severity or () if level is not None},
+                )
+                placed.append((route.at, one))
+        return tuple(one for _, one in placed), placed
+
+    # what Tocsin listens for
+
+    def _probes(self) -> Iterator[ProbeSpec]:
+        severities = self._severities()
+        for _, name, service in self._written_services():
+            places: dict[str, Position] = {}
+            for probe in service.probes or ():
+                kind, target, options = self._looks_at(probe)
+                called = probe.name or _default_name(kind, target)
+                at = probe.where("name")
+                first = places.setdefault(called, at)
+                if first != at:
+                    message = f"{name.value} has two probes called {shown(called)}; the first is {first.seen_from(at)}"
+                    self._findings.error(at, message, "give one of them a name")
+                every = 30 * SECOND if probe.every is None else probe.every
+                timeout = min(5 * SECOND, every) if probe.timeout is None else probe.timeout
+                if timeout > every:
+                    message = f"the probe waits {format_duration(timeout)} but looks every {format_duration(every)}"
+                    self._findings.error(probe.where("timeout"), message, "timeout is never longer than every")
+                if isinstance(probe, written.HttpProbe) and (probe.latency or 0) > timeout:
+                    message = f"an answer later than {format_duration(timeout)} has failed already"
+                    self._findings.error(probe.where("latency"), message, "latency is never longer than timeout")
+                yield ProbeSpec(
+                    service=name.value,
+                    name=called,
+                    kind=kind,
+                    target=target,
+                    every=every,
+                    timeout=timeout,
+                    failures=probe.failures or 2,
+                    severity=self._severity(probe.severity, severities),
+                    options=options,
+                )
+
+    def _looks_at(self, probe: written.Probe) -> tuple[str, str, dict[str, str]]:
+        """Kind, target and options, as ``schema`` documents them."""
+        match probe:
+            case written.HttpProbe():
+                url = probe.http or ""
+                days = probe.certificate_days
+                if days is not None and url and not url.lower().startswith("https:"):
+                    self._findings.error(probe.where("certificate days"), "only https:// has a certificate")
+                said = {
+                    "status": probe.status,
+                    "body": probe.body,
+                    "latency": None if probe.latency is None else str(probe.latency),
+                    "certificate_days": None if days is None else str(days),
+                }
+                return "http", url, {key: value for key, value in said.items() if value is not None}
+            case written.TcpProbe():
+                return "tcp", probe.tcp or "", {}
+            case written.ProcessProbe():
+                process = probe.process
+                if isinstance(process, written.Pidfile):
+                    return "process", process.pidfile or "", {"by": "pidfile"}
+                return "process", process or "", {"by": "name"}
+            case written.DiskProbe():
+                if probe.free is not None:
+                    return "disk", probe.disk or "", {"free_bytes": str(probe.free)}
+                if probe.contents is not None:
+                    return "disk", probe.disk or "", {"folder_bytes": str(probe.contents)}
+                return "disk", probe.disk or "", {"used_percent": probe.used or "90"}
+        raise AssertionError(f"schema.PROBES has {type(probe).__name__}, which nothing here reads")
+
+    def _heartbeats(self) -> Iterator[HeartbeatSpec]:
+        severities = self._severities()
+        for plan, service_name, service in self._written_services():
+            for (name, _), beat in service.heartbeats or ():
+                if beat is not None:
+                    yield HeartbeatSpec(
+                        service=service_name.value,
+                        name=name,
+                        every=beat.every or 0,
+                        cron=beat.cron or "",
+                        timezone=(beat.timezone or self._zone_of(plan)) if beat.cron else "UTC",
+                        grace=5 * MINUTE if beat.grace is None else beat.grace,
+                        severity=self._severity(beat.severity, severities),
+                        alert=beat.alert or (),
+                    )
+
+    def _severities(self) -> frozenset[str]:
+        """The words that mean something here: everyone's, and those the plan's routes map."""
+        routes = (route for _, plan in self._sources for route in plan.routes or ())
+        mapped = (word.value for route in routes for word, _ in route.severity or ())
+        return frozenset(DEFAULT_SEVERITY).union(mapped)
+
+    def _severity(self, said: Placed[str] | None, known: frozenset[str]) -> str:
+        if said is None:
+            return "critical"
+        # Routes map words as they are written; the words everyone knows may be written in any case.
+        if said.value not in known and said.value.lower() not in known and self._complete:
+            hint = self._findings.nearest(said.value, sorted(known)) or "write critical, error, warning or info"
+            self._findings.error(said.at, f"unknown severity {shown(said.value)}", hint)
+        return said.value
+
+    def _keys(self) -> Iterator[KeySpec]:
+        secrets: dict[str, Placed[str]] = {}
+        for _, service_name, service in self._written_services():
+            for name, key in service.keys or ():
+                if key is None or key.secret is None:
+                    continue
+                first = secrets.setdefault(key.secret.value, Placed(service_name.value, key.secret.at))
+                if first.at != key.secret.at:
+                    message = f"this is already a key of {first.value}, {first.at.seen_from(key.secret.at)}"
+                    self._findings.error(key.secret.at, message, "every key has a secret of its own")
+                service_key, secret = service_name.value, key.secret.value
+                yield KeySpec(source=key.source or "", service=service_key, name=name.value, secret=secret)
+
+    def _mail(self) -> Mail | None:
+        said = self._once("mail")
+        mail = said.mail if said else None
+        if mail is None:
+            return None
+        return Mail(mail.server or "", mail.sender or "", mail.user or "", mail.password or "")
+
+    # what will probably surprise
+
+    def _warn_of_services(self) -> None:
+        for _, (key, at), service in self._written_services():
+            if "escalation" not in service.places:
+                self._findings.warning(at, f"service {shown(key)} has no escalation: it pages the last resort")
+
+    def _warn_of_people(self, people: dict[str, Person], mail: Mail | None) -> None:
+        unsent = []
+        for person in people.values():
+            at = self._people_names.places[person.key]
+            if person.webhook is not None or (person.email and mail is not None):
+                continue
+            if person.email:
+                unsent.append((at, person.key))
+            else:
+                hint = "add an email address (and `mail`) or a webhook"
+                self._findings.warning(at, f"only the console pages {shown(person.key)}", hint)
+        if unsent:
+            names = [key for _, key in unsent[:5]] + (["others"] if len(unsent) > 5 else [])
+            whom = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+            hint = "add mail: {server: smtp://localhost:25, from: tocsin@shop.example}"
+            message = f"the plan names no mail server, so only the console pages {whom}"
+            self._findings.warning(unsent[0][0], message, hint)
+
+    def _warn_of_mail(self, mail: Mail | None) -> None:
+        if mail is None or not mail.password or not mail.server.startswith("smtp:"):
+            return
+        if urlsplit(mail.server).hostname not in ("localhost", "127.0.0.1", "::1"):
+            said = next(one.plan.mail for one in self._sources if one.plan.mail)
+            hint = "write smtp+starttls:// or smtps://"
+            self._findings.warning(said.where("server"), "the mail password travels unencrypted with smtp://", hint)
+
+    def _warn_of_routes(self, routes: list[tuple[Position, Route]]) -> None:
+        """Routes that an earlier one leaves nothing to, where that is certain: patterns are not compared."""
+        by_first: dict[tuple[str, str], list[tuple[Position, Route]]] = {}
+        open_to_all: list[tuple[Position, Route]] = []
+        pairs = 0
+        for at, route in routes:
+            equal = {one.label: one.value for one in route.match if one.operator == "="}
+            candidates = open_to_all + [found for pair in equal.items() for found in by_first.get(pair, ())]
+            pairs += len(candidates)
+            if pairs > _PAIRS:
+                return
+            taker = next((found for found in candidates if _takes_all(found[1], route, equal)), None)
+            if taker is not None:
+                self._warn_of_route(at, route, *taker)
+                continue  # whatever this route would take from later ones, the earlier one takes as well
+            first = next(((one.label, one.value) for one in route.match if one.operator == "=" and one.value), None)
+            (open_to_all if first is None else by_first.setdefault(first, [])).append((at, route))
+
+    def _warn_of_route(self, at: Position, route: Route, earlier: Position, by: Route) -> None:
+        where = earlier.seen_from(at)
+        if route.service in (by.service, INBOX):
+            self._findings.warning(at, f"this route never matches: the one {where} takes everything it would")
+        else:
+            # A key of one service reaches that service's routes alone: for it the earlier route does not count.
+            message = f"only a key of {route.service} reaches this route: the one {where} takes all else it would"
+            self._findings.warning(at, message, "put the narrower route first")
+
+
+def _takes_all(earlier: Route, later: Route, equal: dict[str, str]) -> bool:
+    """Whether every alert that meets ``later`` surely meets ``earlier``."""
+    return all(one in later.match or _implied(one, equal) for one in earlier.match)
+
+
+def _implied(one: Matcher, equal: dict[str, str]) -> bool:
+    return one.label in equal and one.matches(equal)
+
+
+def _default_name(kind: str, target: str) -> str:
+    """What a probe is called that nobody named. A query may hold a token, so it stays out."""
+    if kind == "http":
+        parts = urlsplit(target)
+        return f"http {parts.netloc}{parts.path}".rstrip("/")
+    return f"{kind} {target}"

@@ -1,0 +1,1 @@
+"""The live loops around the engine: writer, clock, listener, timers, delivery, probing, and the line to the faces."""

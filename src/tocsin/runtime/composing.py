@@ -1,0 +1,51 @@
+"""The message a page carries, made from what is known the moment it leaves."""
+
+from __future__ import annotations
+
+from tocsin.engine.state import State
+from tocsin.incidents.incident import Incident
+from tocsin.kernel.instant import Instant, format_duration
+from tocsin.kernel.reason import EXPLAINED
+from tocsin.pages.ledger import Page
+from tocsin.pages.message import Message
+from tocsin.plan.model import Plan
+
+MOST_LINES = 10
+
+
+def compose(state: State, plan: Plan, page: Page, now: Instant, base: str, token: str) -> Message | None:
+    """What to send for a page; None when it is not needed any more (acknowledged, resolved, silenced meanwhile)."""
+    if page.state != "intended":
+        return None
+    person = plan.people.get(page.person)
+    incident = state.incidents.get(page.incident)
+    if page.kind == "page" and incident is None:
+        return None
+    return Message(
+        page=page.id, idempotency_key=f"tocsin-page-{page.id}-{page.intended_at}", kind=page.kind, person=page.person,
+        person_name=person.name if person else page.person, address=page.address, timezone=person.timezone if person else plan.timezone,
+        incident=page.incident, title=incident.title if incident else page.title, service=incident.service if incident else "",
+        severity=incident.severity if incident else "", since=incident.opened_at if incident else page.intended_at, now=now,
+        state=incident.state if incident else "", alerts=incident.alerts if incident else 0, because=EXPLAINED[page.reason],
+        next_step=_next_step(plan, incident, now) if incident else "", lines=_lines(state, incident) if incident else (),
+        url=f"{base}/incidents/{incident.number}" if incident else f"{base}/silences", possible_duplicate=page.unsure,
+        acknowledge_url=f"{base}/p/{token}" if incident else "",
+    )  # fmt: skip
+
+
+def _next_step(plan: Plan, incident: Incident, now: Instant) -> str:
+    """What happens if nobody answers, as a sentence."""
+    if incident.next_at is None:
+        return ""
+    wait = format_duration(max(0, incident.next_at - now) // 1_000_000 * 1_000_000)
+    targets = incident.steps[incident.step].targets if incident.step < len(incident.steps) else plan.last_resort
+    names = ", ".join(person.name for person in plan.people_of(targets))
+    return f"{names or 'The last resort'} is paged in {wait} if nobody answers"
+
+
+def _lines(state: State, incident: Incident) -> tuple[str, ...]:
+    members = state.members.get(incident.number)
+    if members is None:
+        return ()
+    ids = sorted(tuple(members.firing))[:MOST_LINES]
+    return tuple(state.alerts[id].title for id in ids if id in state.alerts)

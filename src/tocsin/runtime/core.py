@@ -1,0 +1,302 @@
+"""The core process: listener, writer, timers, delivery, probing and the line to the faces, put to work together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections import Counter
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from tocsin.engine.commands import AnyCommand, DeclareKeys, Result
+from tocsin.engine.engine import Engine
+from tocsin.engine.inputs import Deaf, Decided, PlanChange, Unsure
+from tocsin.intake.event import Event
+from tocsin.intake.request import Reply, Request, Source
+from tocsin.intake.specs import ProbeSpec
+from tocsin.pages.ledger import Page
+from tocsin.pages.links import make_token
+from tocsin.pages.message import Channel, Message
+from tocsin.plan.model import Plan
+from tocsin.runtime.audit import Audit, audit
+from tocsin.runtime.clock import Clock
+from tocsin.runtime.composing import compose
+from tocsin.runtime.delivery import Delivery
+from tocsin.runtime.doors import Doors
+from tocsin.runtime.line import Changed, HeardReply, Reloaded, Status
+from tocsin.runtime.line_server import LineServer
+from tocsin.runtime.listener import Exchange, Listener
+from tocsin.runtime.metrics import Metrics
+from tocsin.runtime.passing import Passer
+from tocsin.runtime.probing import Prober
+from tocsin.runtime.writer import Committed, Job, Writer
+from tocsin.store.writer import Store
+
+log = structlog.get_logger("tocsin.core")
+
+AUDIT_EVERY = 15.0
+
+
+class PlanRead:
+    """A plan as read from its folder: the plan or None, its files, and its findings as texts."""
+
+    def __init__(self, plan: Plan | None, files: Mapping[str, bytes], findings: tuple[str, ...], ok: bool) -> None:
+        self.plan = plan
+        self.files = files
+        self.findings = findings
+        self.ok = ok
+
+
+class Parts:
+    """The real parts a core is put together from. The wiring picks them."""
+
+    def __init__(
+        self, *, store: Store, clock: Clock, sources: Mapping[str, Source], routing_key: Callable[[bytes], str | None],
+        read_plan: Callable[[], PlanRead], declared_keys: Callable[[Plan], DeclareKeys], channels: Callable[[Plan], Mapping[str, Channel]],
+        prober: Callable[..., Prober], signing_key: bytes, public_url: str, paging: bool, outside: Callable[[str], object], ballast: Path,
+    ) -> None:  # fmt: skip
+        self.store = store
+        self.clock = clock
+        self.sources = sources
+        self.routing_key = routing_key
+        self.read_plan = read_plan
+        self.declared_keys = declared_keys
+        self.channels = channels
+        self.prober = prober
+        self.signing_key = signing_key
+        self.public_url = public_url
+        self.paging = paging
+        self.outside = outside
+        self.ballast = ballast
+
+
+class Core:
+    """Everything that must go on at night. One per node; the faces are elsewhere."""
+
+    def __init__(self, parts: Parts, plan: PlanRead) -> None:
+        assert plan.plan is not None
+        self._parts = parts
+        self._loop = asyncio.get_running_loop()
+        self._plan = plan.plan
+        self._stopped = asyncio.Event()
+        self.fault: BaseException | None = None
+        self.ready = False
+        self.started_at = parts.clock.now()
+        self.counted: Counter[tuple[str, str]] = Counter()
+        self.audit = Audit((), 0)
+        self._audited: asyncio.Task[None] | None = None
+        self._reloading = asyncio.Lock()
+        self.writer = Writer(parts.store, self._plan, parts.sources, parts.clock, self._committed, self._fatal)
+        self.doors = Doors(self.writer, parts.sources, parts.routing_key, parts.clock)
+        self.delivery = Delivery(self._compose, self.writer.urgent)
+        self.line = LineServer(self)
+        self.metrics = Metrics(self)
+        self.listener: Listener | None = None
+        self._passer: Passer | None = None
+        self._prober: Prober | None = None
+        self._probing: asyncio.Task[None] | None = None
+        self._read = plan
+
+    async def start(self) -> None:
+        """Catch up with the time in which nothing was heard, then begin to judge, page and probe."""
+        now = self._parts.clock.now()
+        counters = self.writer.engine.state.counters
+        alive = int(self._parts.store.meta("alive_at") or b"0")
+        last = max(alive, counters.now)
+        self.writer.start()
+        if last:
+            await self._apply(Job(Deaf(last, now)))
+        await self._put_in_force(self._read)
+        await self._apply(Job(Unsure()))
+        self._prober = self._parts.prober(self._plan.probes, self._probed)
+        self._probing = asyncio.create_task(self._prober.run())
+        self._audited = asyncio.create_task(self._audit_loop())
+
+    async def listen(self, host: str, port: int, tls: ssl.SSLContext | None, line: Path, faces: Path) -> None:
+        """Open the doors."""
+        await self.line.start(line)
+        self._passer = Passer(str(faces))
+        self.listener = Listener(self._handle)
+        await self.listener.start(host, port, tls)
+        self.ready = True
+
+    async def run(self) -> None:
+        """Until stopped. Raises what ended the writer, if it failed."""
+        await self._stopped.wait()
+        self.ready = False
+        for task in (self._probing, self._audited):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        if self.listener is not None:
+            await self.listener.stop()
+        if self._passer is not None:
+            await self._passer.close()
+        await self.delivery.close()
+        await self.line.close()
+        if self.fault is not None:
+            raise self.fault
+        await asyncio.to_thread(self.writer.stop)
+
+    def stop(self) -> None:
+        """Ask it to end."""
+        self._stopped.set()
+
+    # -- what others ask ------------------------------------------------------------------------------------------------
+
+    async def submit(self, command: AnyCommand, idempotency_key: str = "") -> Result:
+        """Have a command decided; answers after the commit."""
+        job = await self._apply(Job(Decided(command, idempotency_key)))
+        return job.result or Result(ok=False, code="unavailable", message=f"It could not be decided: {job.failed}")
+
+    async def events(self, service: str, body: bytes, actor: str) -> HeardReply:
+        """Take events for a service on behalf of a signed-in user."""
+        if service not in self._plan.services:
+            return HeardReply(404, b'{"type":"about:blank","title":"There is no such service","status":404}')
+        source = self._parts.sources["events"]
+        answered: asyncio.Future[Reply] = self._loop.create_future()
+        request = Request(source="events", method="POST", path="/api/events", headers={"content-type": "application/json", "x-actor": actor}, body=body)
+        self.doors.offer(request, source, 0, service, self._parts.clock.now(), answered.set_result)
+        reply = await answered
+        return HeardReply(reply.status, reply.body)
+
+    async def reload(self, actor: str) -> Reloaded:
+        """Read the plan again, and put it in force when it is good."""
+        async with self._reloading:
+            read = await asyncio.to_thread(self._parts.read_plan)
+            if read.plan is None or not read.ok:
+                log.warning("plan_refused", actor=actor, findings=list(read.findings[:20]))
+                return Reloaded(False, False, self._plan.version, read.findings)
+            changed = read.plan.version != self._plan.version
+            try:
+                await self._put_in_force(read)
+            except ValueError as error:
+                return Reloaded(False, False, self._plan.version, (*read.findings, str(error)))
+            if self._prober is not None:
+                self._prober.replace(read.plan.probes)
+            log.info("plan_in_force", actor=actor, version=read.plan.version, changed=changed)
+            return Reloaded(True, changed, read.plan.version, read.findings)
+
+    def status(self) -> Status:
+        """How it is."""
+        state = self.writer.engine.state
+        return Status(
+            ready=self.ready, paging=self._parts.paging, started_at=self.started_at, now=self._parts.clock.now(), plan_version=self._plan.version,
+            real_channel_proven_at=state.counters.proven_at, alerts_live=sum(max(0, n) for n in state.active_by_key.values()),
+            incidents_open=sum(i.open for i in list(state.incidents.values())), waiting=self.writer.waiting, audit=self.audit.faults,
+            audit_at=self.audit.at or None, requests=self.doors.requests, refused=self.doors.refused, public_url=self._parts.public_url,
+            mail_ready=self._plan.mail is not None,
+        )  # fmt: skip
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """Decisions by kind and reason since the start."""
+        return dict(self.counted)
+
+    def levels(self) -> dict[str, tuple[float, str]]:
+        """What the metrics page shows as levels."""
+        status = self.status()
+        return {
+            "requests_total": (status.requests, "Requests of monitors, taken or refused."),
+            "requests_refused_total": (status.refused, "Requests of monitors that were refused."),
+            "commits_total": (self.writer.commits, "Commits of the writer."),
+            "alerts_firing": (status.alerts_live, "Alerts that fire."),
+            "incidents_open": (status.incidents_open, "Incidents that are not resolved."),
+            "inputs_waiting": (status.waiting, "Inputs that wait for the writer."),
+            "pages_under_way": (self.delivery.under_way, "Pages handed to a channel and not answered yet."),
+            "connections": (self.listener.connections if self.listener else 0, "Open connections."),
+            "audit_faults": (len(status.audit), "Faults the self-audit found last; anything but 0 needs a person."),
+            "journal_applied": (self.writer.engine.state.counters.applied, "The last journal row applied."),
+        }
+
+    # -- inside ---------------------------------------------------------------------------------------------------------
+
+    async def _put_in_force(self, read: PlanRead) -> None:
+        assert read.plan is not None
+        plan = read.plan
+        channels = self._parts.channels(plan)
+        keys = self._parts.declared_keys(plan)
+        await self._apply(Job(PlanChange(plan.version, self._parts.paging), plan=plan, files=read.files))
+        await self._apply(Job(Decided(keys)))
+        self._plan = plan
+        await self.delivery.replace(channels)
+
+    async def _apply(self, job: Job) -> Job:
+        answered: asyncio.Future[Job] = self._loop.create_future()
+        job.done = lambda done: answered.done() or answered.set_result(done)
+        self.writer.urgent(job)
+        return await answered
+
+    async def _probed(self, spec: ProbeSpec, event: Event) -> None:
+        """A probe has something to say: it comes in as any other event, on its service."""
+        source = self._parts.sources["probe"]
+        answered: asyncio.Future[Reply] = self._loop.create_future()
+        request = Request(source="probe", method="POST", path=f"/{spec.service}/{spec.name}", body=msgspec.json.encode(event))
+        self.doors.offer(request, source, 0, spec.service, self._parts.clock.now(), answered.set_result)
+        reply = await answered
+        if reply.status != HTTPStatus.ACCEPTED:
+            raise RuntimeError(f"a probe's event was not kept: {reply.status}")
+
+    def _compose(self, page: Page) -> Message | None:
+        state = self.writer.engine.state
+        return compose(state, self._plan, page, self._parts.clock.now(), self._parts.public_url, make_token(self._parts.signing_key, page.id))
+
+    def _handle(self, exchange: Exchange) -> None:
+        if self.doors.handle(exchange):
+            return
+        match exchange.path:
+            case "/healthz":
+                exchange.answer(Reply(200, b"ok\n", "text/plain; charset=utf-8"))
+            case "/readyz":
+                faults = self.audit.faults
+                body = "".join(f"{fault}\n" for fault in faults) or "ready\n"
+                exchange.answer(Reply(503 if faults else 200, body.encode(), "text/plain; charset=utf-8"))
+            case "/metrics":
+                exchange.answer(Reply(200, self.metrics.text(), "text/plain; version=0.0.4; charset=utf-8"))
+            case _:
+                assert self._passer is not None
+                self._passer.handle(exchange)
+
+    def _committed(self, committed: Committed, engine: Engine) -> None:
+        """On the writer's thread: hand over to the loop."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed while stopping
+            self._loop.call_soon_threadsafe(self._tell, committed)
+
+    def _tell(self, committed: Committed) -> None:
+        for job in committed.jobs:
+            if job.done is not None:
+                job.done(job)
+        changes = committed.changes
+        for page in changes.deliver.values():
+            self.delivery.hand(page)
+        if changes.keys:
+            self.doors.forget_keys()
+        if changes.counted:
+            self.counted.update(changes.counted)
+        kinds = changes.kinds()
+        if kinds or changes.incidents:
+            self.line.tell(Changed(tuple(changes.incidents), kinds))
+        since = self.doors.refusing_since
+        if since is not None and not self.doors.full and not self.writer.overloaded(self._parts.clock.now()):
+            self.doors.refusing_since = None
+            self.writer.urgent(Job(Deaf(since, self._parts.clock.now())))
+
+    def _fatal(self, error: BaseException) -> None:
+        self.fault = error
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._stopped.set)
+
+    async def _audit_loop(self) -> None:
+        while True:
+            self.audit = audit(self.writer, self.delivery, self._parts.clock.now())
+            if self.audit.faults:
+                log.error("audit_failed", faults=list(self.audit.faults))
+            elif self._plan.outside_heartbeat:
+                self._parts.outside(self._plan.outside_heartbeat)
+            await asyncio.sleep(AUDIT_EVERY)
+

@@ -1,0 +1,152 @@
+"""What goes over the line between the core and the faces: questions down, answers and notices of change up.
+
+Frames are a four-byte length and MessagePack.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+from msgspec import Struct
+
+from tocsin.engine.commands import AnyCommand, Result
+
+MAX_FRAME = 32 * 1024 * 1024
+
+
+class Ask(Struct, frozen=True, tag_field="ask"):
+    """A question to the core; ``n`` comes back with its answer."""
+
+    n: int
+
+
+class AskSubmit(Ask, frozen=True, tag="submit"):
+    """Decide a command. ``idempotency_key``: the same key from the same actor within 24 h answers with the first result."""
+
+    command: AnyCommand
+    idempotency_key: str = ""
+
+
+class AskEvents(Ask, frozen=True, tag="events"):
+    """Take a body of ``POST /api/events`` on behalf of a signed-in user, for one service."""
+
+    service: str
+    body: bytes
+    actor: str
+
+
+class AskReload(Ask, frozen=True, tag="reload"):
+    """Read the plan folder again. A bad plan changes nothing."""
+
+    actor: str
+
+
+class AskStatus(Ask, frozen=True, tag="status"):
+    """How the core is: see Status."""
+
+
+class AskWatch(Ask, frozen=True, tag="watch"):
+    """From now on tell this connection what changed: see Changed."""
+
+
+AnyAsk = AskSubmit | AskEvents | AskReload | AskStatus | AskWatch
+
+
+class Changed(Struct, frozen=True):
+    """What one commit changed: incident numbers, and which other kinds of thing (``alerts``, ``silences``, ``keys``, ``plan``, ``heartbeats``, ``parked``)."""
+
+    incidents: tuple[int, ...] = ()
+    kinds: tuple[str, ...] = ()
+
+
+class Reloaded(Struct, frozen=True):
+    """What a reload came to. ``findings`` are the plan's errors and warnings as texts; ``changed`` whether a new plan is in force."""
+
+    ok: bool
+    changed: bool
+    version: str
+    findings: tuple[str, ...] = ()
+
+
+class Status(Struct, frozen=True):
+    """How the core is. ``audit``: the faults the self-audit found last, () when it passed."""
+
+    ready: bool
+    paging: bool
+    started_at: int
+    now: int
+    plan_version: str
+    real_channel_proven_at: int | None
+    alerts_live: int
+    incidents_open: int
+    waiting: int
+    audit: tuple[str, ...] = ()
+    audit_at: int | None = None
+    requests: int = 0
+    refused: int = 0
+    public_url: str = ""
+    mail_ready: bool = False
+
+
+class HeardReply(Struct, frozen=True):
+    """The answer to AskEvents: an HTTP status and body."""
+
+    status: int
+    body: bytes
+
+
+class AnswerResult(Struct, frozen=True, tag="result"):
+    """Carries a Result."""
+
+    n: int
+    body: Result
+
+
+class AnswerHeard(Struct, frozen=True, tag="heard"):
+    """Carries a HeardReply."""
+
+    n: int
+    body: HeardReply
+
+
+class AnswerReloaded(Struct, frozen=True, tag="reloaded"):
+    """Carries a Reloaded."""
+
+    n: int
+    body: Reloaded
+
+
+class AnswerStatus(Struct, frozen=True, tag="status"):
+    """Carries a Status."""
+
+    n: int
+    body: Status
+
+
+class AnswerChanged(Struct, frozen=True, tag="changed"):
+    """Carries a Changed; ``n`` is 0."""
+
+    n: int
+    body: Changed
+
+
+AnyAnswer = AnswerResult | AnswerHeard | AnswerReloaded | AnswerStatus | AnswerChanged
+
+
+encode = msgspec.msgpack.Encoder().encode
+read_ask = msgspec.msgpack.Decoder(AnyAsk).decode
+read_answer = msgspec.msgpack.Decoder(AnyAnswer).decode
+
+
+def frame(body: bytes) -> bytes:
+    """A frame as it goes over the socket."""
+    return len(body).to_bytes(4, "big") + body
+
+
+async def read_frame(reader: asyncio.StreamReader) -> bytes:
+    """Read one frame. Raises EOFError at the end and for a frame over the bound."""
+    size = int.from_bytes(await reader.readexactly(4), "big")
+    if size > MAX_FRAME:
+        raise EOFError(f"a frame of {size} bytes is over the bound")
+    return await reader.readexactly(size)

@@ -1,0 +1,133 @@
+"""The core's end of the line to the faces."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from tocsin.engine.commands import AnyCommand, Result
+from tocsin.runtime.line import (
+    AnswerChanged,
+    AnswerHeard,
+    AnswerReloaded,
+    AnswerResult,
+    AnswerStatus,
+    AnyAnswer,
+    AnyAsk,
+    AskEvents,
+    AskReload,
+    AskStatus,
+    AskSubmit,
+    AskWatch,
+    Changed,
+    HeardReply,
+    Reloaded,
+    Status,
+    encode,
+    frame,
+    read_ask,
+    read_frame,
+)
+
+log = structlog.get_logger("tocsin.line")
+
+MOST_BEHIND = 8 * 1024 * 1024
+"""A watcher that has this much unread is hung up on; it reads anew when it comes back."""
+
+
+class Answering(Protocol):
+    """Who answers what comes over the line."""
+
+    async def submit(self, command: AnyCommand, idempotency_key: str = "") -> Result: ...
+    async def events(self, service: str, body: bytes, actor: str) -> HeardReply: ...
+    async def reload(self, actor: str) -> Reloaded: ...
+    def status(self) -> Status: ...
+
+
+class LineServer:
+    """Listens on a Unix socket that only its owner can open."""
+
+    def __init__(self, answering: Answering) -> None:
+        self._answering = answering
+        self._server: asyncio.Server | None = None
+        self._watchers: set[asyncio.StreamWriter] = set()
+        self._open: set[asyncio.Task[None]] = set()
+
+    async def start(self, path: Path) -> None:
+        """Begin to listen."""
+        path.unlink(missing_ok=True)
+        before = os.umask(0o177)
+        try:
+            self._server = await asyncio.start_unix_server(self._serve, path)
+        finally:
+            os.umask(before)
+
+    async def close(self) -> None:
+        """Hang up on everybody."""
+        if self._server is not None:
+            self._server.close()
+        for task in list(self._open):
+            task.cancel()
+        await asyncio.gather(*self._open, return_exceptions=True)
+
+    def tell(self, changed: Changed) -> None:
+        """Tell watchers what one commit changed."""
+        if not self._watchers:
+            return
+        notice = frame(encode(AnswerChanged(0, changed)))
+        for writer in list(self._watchers):
+            if writer.is_closing() or writer.transport.get_write_buffer_size() > MOST_BEHIND:
+                self._watchers.discard(writer)
+                writer.transport.abort()
+            else:
+                writer.write(notice)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._open.add(task)
+        asked: set[asyncio.Task[None]] = set()
+        try:
+            while True:
+                ask = read_ask(await read_frame(reader))
+                if isinstance(ask, AskWatch):
+                    self._watchers.add(writer)
+                    continue
+                answering = asyncio.create_task(self._answer(ask, writer))
+                asked.add(answering)
+                answering.add_done_callback(asked.discard)
+        except (OSError, EOFError):
+            pass
+        except msgspec.DecodeError as error:
+            log.error("line_garbled", error=str(error))
+        except asyncio.CancelledError:
+            pass
+        finally:
+            for answering in asked:
+                answering.cancel()
+            self._open.discard(task)
+            self._watchers.discard(writer)
+            writer.close()
+
+    async def _answer(self, ask: AnyAsk, writer: asyncio.StreamWriter) -> None:
+        answer: AnyAnswer
+        match ask:
+            case AskSubmit():
+                answer = AnswerResult(ask.n, await self._answering.submit(ask.command, ask.idempotency_key))
+            case AskEvents():
+                answer = AnswerHeard(ask.n, await self._answering.events(ask.service, ask.body, ask.actor))
+            case AskReload():
+                answer = AnswerReloaded(ask.n, await self._answering.reload(ask.actor))
+            case AskStatus():
+                answer = AnswerStatus(ask.n, self._answering.status())
+            case AskWatch():
+                return
+        with contextlib.suppress(OSError):
+            writer.write(frame(encode(answer)))
+            await writer.drain()

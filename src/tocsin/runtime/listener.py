@@ -1,0 +1,343 @@
+"""The HTTP listener in front of everything: intake is answered here, everything else is passed on to the faces.
+
+A framework around the hot path costs two to four times its rate, so this is httptools on a bare asyncio protocol: one
+request at a time per connection, bounded heads and bodies, deadlines against slow senders.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections import deque
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import httptools
+
+from tocsin.intake.request import Reply
+
+MOST_HEAD = 32 * 1024
+MOST_BODY = 16 * 1024 * 1024
+MOST_CONNECTIONS = 8_192
+MOST_PIPELINED = 16
+IDLE = 90.0
+SLOW_REQUEST = 30.0
+SWEEP = 1.0
+
+_STATUS = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
+_CLOSE = b"connection: close\r\n"
+
+
+class Exchange:
+    """One request being answered. ``answer`` may be called once, from the event loop."""
+
+    __slots__ = ("_connection", "body", "headers", "keep_alive", "method", "path", "query", "target")
+
+    def __init__(self, connection: Connection, method: str, target: bytes, headers: list[tuple[bytes, bytes]], body: bytes, keep_alive: bool) -> None:
+        self._connection = connection
+        self.method = method
+        self.target = target
+        self.headers = headers
+        self.body = body
+        self.keep_alive = keep_alive
+        path, _, query = target.partition(b"?")
+        self.path = path.decode("latin-1")
+        self.query = query.decode("latin-1")
+
+    def header(self, name: bytes) -> str:
+        """A header's value, "" when absent. ``name`` in lower case."""
+        for have, value in self.headers:
+            if have == name:
+                return value.decode("latin-1")
+        return ""
+
+    @property
+    def peer(self) -> str:
+        """The address at the other end."""
+        return self._connection.peer
+
+    @property
+    def secure(self) -> bool:
+        """Whether it came over TLS."""
+        return self._connection.secure
+
+    def answer(self, reply: Reply) -> None:
+        """Send the answer, when the other end is still there."""
+        self._connection.answered(self, reply)
+
+    def pass_on(self, data: bytes) -> None:
+        """Send bytes of an answer as they are."""
+        self._connection.write(data)
+
+    def passed(self, keep_alive: bool) -> None:
+        """The answer passed on is complete."""
+        self._connection.finish(keep_alive and self.keep_alive)
+
+    @property
+    def gone(self) -> bool:
+        """Whether the other end has hung up."""
+        return self._connection.closed
+
+    async def drained(self) -> None:
+        """Wait until the other end has taken enough of what was sent."""
+        await self._connection.drained()
+
+
+Handle = Callable[[Exchange], None]
+
+
+class Connection(asyncio.Protocol):
+    """One connection: parses requests and answers them in order."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._transport: asyncio.Transport | None = None
+        self._parser: Any = None
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._head_size = 0
+        self._body: list[bytes] = []
+        self._body_size = 0
+        self._waiting: deque[Exchange] = deque()
+        self._current: Exchange | None = None
+        self._resumed: asyncio.Event | None = None
+        self.closed = False
+        self.secure = False
+        self.peer = ""
+        self.deadline = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client connected."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._parser = httptools.HttpRequestParser(self)
+        peer = transport.get_extra_info("peername")
+        self.peer = str(peer[0]) if isinstance(peer, tuple) else ""
+        self.secure = transport.get_extra_info("ssl_object") is not None
+        if not self._listener.add(self):
+            transport.abort()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """It is gone."""
+        self.closed = True
+        self._waiting.clear()
+        self._listener.remove(self)
+        if self._resumed is not None:
+            self._resumed.set()
+
+    def pause_writing(self) -> None:
+        """The other end reads slowly."""
+        self._resumed = asyncio.Event()
+
+    def resume_writing(self) -> None:
+        """The other end has caught up."""
+        if self._resumed is not None:
+            self._resumed.set()
+            self._resumed = None
+
+    async def drained(self) -> None:
+        """Wait while the other end reads slowly."""
+        if self._resumed is not None:
+            await self._resumed.wait()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._bad(HTTPStatus.NOT_IMPLEMENTED)
+        except httptools.HttpParserCallbackError as error:
+            self._bad(error.__context__.status if isinstance(error.__context__, _Refused) else HTTPStatus.BAD_REQUEST)
+        except httptools.HttpParserError:
+            self._bad(HTTPStatus.BAD_REQUEST)
+
+    # -- the parser calls these -----------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._url = b""
+        self._headers = []
+        self._body = []
+        self._head_size = self._body_size = 0
+        self.deadline = self._listener.time + SLOW_REQUEST
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the target."""
+        self._url += url
+        self._grow(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header."""
+        self._headers.append((name.lower(), value))
+        self._grow(len(name) + len(value))
+
+    def _grow(self, size: int) -> None:
+        self._head_size += size
+        if self._head_size > MOST_HEAD:
+            raise _Refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+
+    def on_headers_complete(self) -> None:
+        """The head is whole."""
+        for name, value in self._headers:
+            if name == b"content-length" and (not value.isdigit() or int(value) > MOST_BODY):
+                raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body."""
+        self._body.append(body)
+        self._body_size += len(body)
+        if self._body_size > MOST_BODY:
+            raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+
+    def on_message_complete(self) -> None:
+        """A request is whole: answer it now, or after those before it."""
+        parser = self._parser
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        exchange = Exchange(self, parser.get_method().decode("latin-1"), self._url, self._headers, body, parser.should_keep_alive())
+        if self._current is None:
+            self._begin(exchange)
+        else:
+            self._waiting.append(exchange)
+            if len(self._waiting) > MOST_PIPELINED and self._transport is not None:
+                self._transport.pause_reading()
+
+    # -- answering ------------------------------------------------------------------------------------------------------
+
+    def _begin(self, exchange: Exchange) -> None:
+        self._current = exchange
+        self.deadline = 0.0
+        self._listener.handle(exchange)
+
+    def write(self, data: bytes) -> None:
+        """Send bytes."""
+        if not self.closed and self._transport is not None:
+            self._transport.write(data)
+
+    def answered(self, exchange: Exchange, reply: Reply) -> None:
+        """The answer to the request under way."""
+        if exchange is not self._current:
+            return
+        head = [
+            _STATUS.get(reply.status) or f"HTTP/1.1 {reply.status} Unknown\r\n".encode(),
+            b"content-type: ", reply.content_type.encode("latin-1"), b"\r\ncontent-length: ", str(len(reply.body)).encode(), b"\r\n",
+        ]  # fmt: skip
+        for name, value in reply.headers:
+            head.append(f"{name}: {value}\r\n".encode("latin-1"))
+        if not exchange.keep_alive:
+            head.append(_CLOSE)
+        head.append(b"\r\n")
+        if exchange.method != "HEAD":
+            head.append(reply.body)
+        self.write(b"".join(head))
+        self.finish(exchange.keep_alive)
+
+    def finish(self, keep_alive: bool) -> None:
+        """The answer is out: take the next request, or hang up."""
+        self._current = None
+        if self.closed or self._transport is None:
+            return
+        if not keep_alive:
+            self._transport.close()
+            return
+        self.deadline = self._listener.time + IDLE
+        if self._waiting:
+            if len(self._waiting) == MOST_PIPELINED:
+                self._transport.resume_reading()
+            self._begin(self._waiting.popleft())
+        elif self._listener.closing:
+            self._transport.close()
+
+    def _bad(self, status: HTTPStatus) -> None:
+        """What came is no request this listener takes: say so and hang up."""
+        if self._current is None:
+            body = status.phrase.encode()
+            self.write(_STATUS[status] + b"content-type: text/plain\r\n" + f"content-length: {len(body)}\r\n".encode() + _CLOSE + b"\r\n" + body)
+        if self._transport is not None and not self.closed:
+            self._transport.close()
+
+    def hang_up(self) -> None:
+        """End it now."""
+        if self._transport is not None and not self.closed:
+            self._transport.abort()
+
+    def hang_up_when_idle(self) -> None:
+        """End it unless a request is being answered."""
+        if self._current is None and self._transport is not None and not self.closed:
+            self._transport.close()
+
+
+class _Refused(Exception):
+    """A head or body beyond the bounds."""
+
+    def __init__(self, status: HTTPStatus) -> None:
+        super().__init__(status.phrase)
+        self.status = status
+
+
+class Listener:
+    """Listens on one address and hands every request to ``handle``."""
+
+    def __init__(self, handle: Handle) -> None:
+        self.handle = handle
+        self.time = 0.0
+        self.closing = False
+        self._connections: set[Connection] = set()
+        self._server: asyncio.Server | None = None
+        self._sweeping: asyncio.Task[None] | None = None
+
+    async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
+        """Begin to listen. Raises OSError when the address is taken."""
+        loop = asyncio.get_running_loop()
+        self.time = loop.time()
+        self._server = await loop.create_server(
+            lambda: Connection(self), host, port, ssl=tls, backlog=4_096, ssl_handshake_timeout=10 if tls else None
+        )
+        self._sweeping = asyncio.create_task(self._sweep())
+
+    async def stop(self) -> None:
+        """Take no new connections, let requests under way finish for five seconds, then hang up."""
+        self.closing = True
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self._connections):
+            connection.hang_up_when_idle()
+        for _ in range(100):
+            if not self._connections:
+                break
+            await asyncio.sleep(0.05)
+        for connection in list(self._connections):
+            connection.hang_up()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._sweeping
+
+    def add(self, connection: Connection) -> bool:
+        """Keep a new connection; False when there are too many."""
+        if len(self._connections) >= MOST_CONNECTIONS:
+            return False
+        connection.deadline = self.time + SLOW_REQUEST
+        self._connections.add(connection)
+        return True
+
+    def remove(self, connection: Connection) -> None:
+        """A connection is gone."""
+        self._connections.discard(connection)
+
+    @property
+    def connections(self) -> int:
+        """How many there are."""
+        return len(self._connections)
+
+    async def _sweep(self) -> None:
+        """Hang up on what is past its deadline. One coarse clock for all costs the hot path nothing."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self.time = loop.time()
+            for connection in [c for c in self._connections if 0 < c.deadline < self.time]:
+                connection.hang_up()
+            await asyncio.sleep(SWEEP)

@@ -1,0 +1,52 @@
+"""Figures for Prometheus, collected when asked so that the hot path only counts."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+
+class Figures(Protocol):
+    """Where the figures come from."""
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """Decisions by kind and reason since the start."""
+        ...
+
+    def levels(self) -> dict[str, tuple[float, str]]:
+        """What is measured as a level: name to value and help."""
+        ...
+
+
+class Metrics:
+    """Renders the figures."""
+
+    def __init__(self, figures: Figures) -> None:
+        self._figures = figures
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+
+    def text(self) -> bytes:
+        """Everything, in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """What prometheus_client asks a collector for."""
+        decided = CounterMetricFamily("tocsin_decisions", "What was decided, by kind and named reason.", labels=("kind", "reason"))
+        for (kind, reason), number in sorted(self._figures.counts().items()):
+            decided.add_metric((kind, reason), number)
+        yield decided
+        for name, (value, explained) in self._figures.levels().items():
+            family = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+            metric = family("tocsin_" + name.removesuffix("_total"), explained)
+            metric.add_metric((), value)
+            yield metric
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        cpu = CounterMetricFamily("process_cpu_seconds", "Processor time used.")
+        cpu.add_metric((), used.ru_utime + used.ru_stime)
+        yield cpu
+        yield GaugeMetricFamily("process_max_resident_memory_bytes", "The most memory the core has had.", value=used.ru_maxrss * 1024)

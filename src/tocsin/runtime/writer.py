@@ -1,0 +1,303 @@
+"""The one writer: a thread that gathers what has come, applies it, commits it, and only then lets anybody be answered.
+
+Requests that wait together share a commit; nothing waits on purpose. The engine belongs to this thread. A failed commit is
+fatal to the engine's memory: it is dropped and read again from the tables.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import structlog
+
+from tocsin.engine.commands import Result
+from tocsin.engine.engine import Engine, EngineFault
+from tocsin.engine.inputs import AnyInput, Deaf, Quarantine, Received, Tick
+from tocsin.engine.state import Changes
+from tocsin.intake.request import Heard, Source
+from tocsin.kernel.instant import MILLISECOND, MINUTE, SECOND, Instant
+from tocsin.plan.model import Plan
+from tocsin.runtime.clock import Clock
+from tocsin.runtime.seen import SeenBuffer
+from tocsin.store.rows import Journaled
+from tocsin.store.writer import LeaseLost, Store
+
+log = structlog.get_logger("tocsin.writer")
+
+LOWER_LANE_BUDGET = 20 * MILLISECOND
+SEEN_EVERY = MINUTE
+HOUSEKEEP_EVERY = SECOND // 5
+ALIVE_EVERY = 5 * SECOND
+JUMPED = 30 * SECOND
+MOST_WAITING_BYTES = 16 * 1024 * 1024
+LONGEST_WAIT = 2 * SECOND
+
+
+class Job:
+    """One input on its way through the writer. ``done`` is called after the commit, on the writer's thread's behalf."""
+
+    __slots__ = ("done", "failed", "files", "heard", "input", "plan", "result", "size", "since")
+
+    def __init__(self, input: AnyInput, done: Callable[[Job], None] | None = None, heard: Heard | None = None,
+                 plan: Plan | None = None, files: Mapping[str, bytes] | None = None, size: int = 0) -> None:  # fmt: skip
+        self.input = input
+        self.done = done
+        self.heard = heard
+        self.plan = plan
+        self.files = files
+        self.size = size
+        self.since: Instant = 0
+        self.result: Result | None = None
+        self.failed = ""
+
+
+class Committed(NamedTuple):
+    """What one commit did, handed to the event loop."""
+
+    jobs: list[Job]
+    changes: Changes
+
+
+class Writer:
+    """Owns the store and the engine from ``start`` until ``stop``."""
+
+    def __init__(
+        self, store: Store, plan: Plan, sources: Mapping[str, Source], clock: Clock,
+        committed: Callable[[Committed, Engine], None], fatal: Callable[[BaseException], None],
+    ) -> None:  # fmt: skip
+        self._store = store
+        self._sources = sources
+        self._clock = clock
+        self._committed = committed
+        self._fatal = fatal
+        self.engine = Engine(store.load(), plan, sources)
+        self.seen = SeenBuffer()
+        self._seq = self.engine.state.counters.applied
+        self._urgent: deque[Job] = deque()
+        self._intake: deque[Job] = deque()
+        self._awake = True
+        self._event = threading.Event()
+        self._stopping = False
+        self._seen_at = self._clock.now()
+        self._housekept: Instant = 0
+        self._alive_at = self._clock.now()
+        self._wall, self._ran = self._clock.now(), self._clock.awake()
+        self._faults: list[Quarantine] = []
+        self.waiting_bytes = 0
+        self.commits = 0
+        self._thread = threading.Thread(target=self._run, name="tocsin-writer", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish what waits, then end."""
+        self._stopping = True
+        self._event.set()
+        self._thread.join()
+        self._store.close()
+
+    def urgent(self, job: Job) -> None:
+        """Hand in a command, an outcome or another input that goes before intake."""
+        job.since = self._clock.now()
+        self._urgent.append(job)
+        if not self._awake:
+            self._event.set()
+
+    def intake(self, job: Job, now: Instant) -> None:
+        """Hand in a request."""
+        job.since = now
+        self.waiting_bytes += job.size
+        self._intake.append(job)
+        if not self._awake:
+            self._event.set()
+
+    def overloaded(self, now: Instant) -> bool:
+        """Whether more waits than may: requests are refused until it is less."""
+        if self.waiting_bytes > MOST_WAITING_BYTES:
+            return True
+        try:
+            return now - self._intake[0].since > LONGEST_WAIT
+        except IndexError:
+            return False
+
+    @property
+    def waiting(self) -> int:
+        """How many inputs wait."""
+        return len(self._urgent) + len(self._intake)
+
+    # -- the thread -----------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while True:
+                if not (self._urgent or self._intake):
+                    if self._stopping:
+                        self._flush_seen()
+                        return
+                    self._rest()
+                self._turn()
+        except BaseException as error:
+            log.critical("writer_stopped", error=repr(error))
+            self._fatal(error)
+
+    def _rest(self) -> None:
+        """Sleep until something comes or is due. What was handed in meanwhile is never slept over."""
+        self._awake = False
+        if not (self._urgent or self._intake or self._stopping):
+            now = self._clock.now()
+            due = self.engine.next_due()
+            wait = min(max(0, due - now), SECOND) if due is not None else SECOND
+            self._event.wait(wait / SECOND)
+        self._event.clear()
+        self._awake = True
+
+    def _now(self) -> Instant:
+        return max(self.engine.state.counters.now, self._clock.now())
+
+    def _turn(self) -> None:
+        """Gather, apply, commit, tell."""
+        now = self._now()
+        batch = self._deaf_gap()
+        batch += [Job(fault) for fault in self._faults]
+        self._faults = []
+        due = self.engine.next_due()
+        rings = due is not None and due <= now
+        if self.seen and (rings or now - self._seen_at >= SEEN_EVERY):
+            seen = self.seen.take()
+            self._seen_at = now
+            if seen is not None:
+                batch.append(Job(seen))
+        if rings:
+            batch.append(Job(Tick()))
+        while self._urgent:
+            batch.append(self._urgent.popleft())
+        self._apply(batch, now)
+
+    def _apply(self, batch: list[Job], now: Instant) -> None:
+        engine = self.engine
+        journal: list[Journaled] = []
+        began = self._clock.awake()
+        fault: tuple[Job, EngineFault] | None = None
+        done: list[Job] = []
+        taken = 0
+        while True:
+            if taken < len(batch):
+                job = batch[taken]
+                taken += 1
+            elif self._intake and self._clock.awake() - began < LOWER_LANE_BUDGET:
+                job = self._intake.popleft()
+                self.waiting_bytes -= job.size
+            else:
+                break
+            self._seq += 1
+            try:
+                job.result = engine.apply(self._seq, job.input, now, job.heard, job.plan).result
+            except EngineFault as error:
+                fault = (job, error)
+                done.append(job)
+                break
+            self._keep_files(job)
+            journal.append(Journaled(self._seq, now, job.input))
+            done.append(job)
+        if fault is not None:
+            self._set_aside(done + batch[taken:], *fault)
+            return
+        if done:
+            self._commit(done, journal, now)
+        self._housekeep(now)
+
+    def _commit(self, jobs: list[Job], journal: list[Journaled], now: Instant) -> None:
+        changes = self.engine.take()
+        try:
+            self._store.commit(journal, changes, self.engine.state)
+        except LeaseLost:
+            self._refuse(jobs, "another node has taken over")
+            raise
+        except Exception as error:
+            log.error("commit_failed", error=repr(error), inputs=len(jobs))
+            self._reload()
+            self._refuse(jobs, f"the database did not take it: {error}")
+            return
+        self.commits += 1
+        self._alive_at = now
+        self._committed(Committed(jobs, changes), self.engine)
+
+    def _keep_files(self, job: Job) -> None:
+        """A plan that comes into force is kept whole, in the same commit."""
+        if job.plan is not None and job.files is not None:
+            self.engine.changes.plans[job.plan.version] = job.files
+
+    def _refuse(self, jobs: list[Job], why: str) -> None:
+        for job in jobs:
+            job.failed = why
+        self._committed(Committed(jobs, Changes()), self.engine)
+
+    def _reload(self) -> None:
+        """Drop the engine's memory and read it again from the tables."""
+        self.engine = Engine(self._store.load(), self.engine.plan, self._sources)
+        self._seq = self.engine.state.counters.applied
+
+    def _set_aside(self, jobs: list[Job], faulty: Job, fault: EngineFault) -> None:
+        """Judging failed by a fault of our own. Nothing of the batch is lost: apply it again one by one, and the faulty
+        one as something set aside that a person is told about."""
+        log.error("judging_failed", kind=fault.kind, id=fault.id, error=fault.error)
+        self._reload()
+        for job in jobs:
+            if job is faulty:
+                if isinstance(job.input, Received) and not job.input.aside:
+                    received = job.input
+                    job.input = Received(received.key, received.service, received.at, received.request, fault.error[:500])
+                elif isinstance(job.input, Tick):
+                    self._faults.append(Quarantine(fault.kind, fault.id, fault.error[:500]))
+                    continue
+                else:
+                    self._refuse([job], f"judging it failed: {fault.error}")
+                    continue
+            self._apply_alone(job)
+
+    def _apply_alone(self, job: Job) -> None:
+        now = self._now()
+        self._seq += 1
+        try:
+            job.result = self.engine.apply(self._seq, job.input, now, job.heard if not _aside(job.input) else None, job.plan).result
+        except EngineFault as error:
+            log.error("judging_failed", kind=error.kind, id=error.id, error=error.error)
+            self._reload()
+            if isinstance(job.input, Tick):
+                self._faults.append(Quarantine(error.kind, error.id, error.error[:500]))
+            self._refuse([job], f"judging it failed: {error.error}")
+            return
+        self._keep_files(job)
+        self._commit([job], [Journaled(self._seq, now, job.input)], now)
+
+    def _deaf_gap(self) -> list[Job]:
+        """A suspended machine or a clock that jumped forward is time in which nothing could be heard."""
+        wall, ran = self._clock.now(), self._clock.awake()
+        gap = (wall - self._wall) - (ran - self._ran)
+        start, self._wall, self._ran = self._wall, wall, ran
+        return [Job(Deaf(start, wall))] if gap > JUMPED else []
+
+    def _flush_seen(self) -> None:
+        seen = self.seen.take()
+        if seen is not None:
+            self._apply([Job(seen)], self._now())
+
+    def _housekeep(self, now: Instant) -> None:
+        if now - self._housekept < HOUSEKEEP_EVERY:
+            return
+        self._housekept = now
+        self._store.housekeep(now)
+        if now - self._alive_at >= ALIVE_EVERY:
+            self._alive_at = now
+            self._store.set_meta("alive_at", str(now).encode())
+
+
+def _aside(input: AnyInput) -> bool:
+    return isinstance(input, Received) and bool(input.aside)
+
+

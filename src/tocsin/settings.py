@@ -1,0 +1,77 @@
+"""What an administrator sets, read once and handed in from outside."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+LONGEST_SOCKET = 100
+"""A Unix socket's path may have 107 bytes on Linux."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One node's settings. ``database`` "" means SQLite in ``data``; ``plan`` None means ``data``/plan.
+
+    ``environ`` is where secrets given by environment variables are looked up.
+    """
+
+    data: Path
+    plan: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = 8080
+    database: str = ""
+    public_url: str = ""
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    paging: bool = True
+    log_format: str = "text"
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
+
+    @property
+    def plan_folder(self) -> Path:
+        """Where the plan is."""
+        return self.plan or self.data / "plan"
+
+    @property
+    def base_url(self) -> str:
+        """The address people and monitors reach it by, without a slash at its end."""
+        if self.public_url:
+            return self.public_url.rstrip("/")
+        host = socket.gethostname() if self.host in ("0.0.0.0", "::", "") else self.host
+        host = f"[{host}]" if ":" in host else host
+        return f"{'https' if self.tls_cert else 'http'}://{host}:{self.port}"
+
+    def socket(self, name: str) -> Path:
+        """Where one of the node's own Unix sockets lies: in the data folder, or, when that path is too long, beside others of
+        this user in the folder for temporary files."""
+        path = self.data.resolve() / f"{name}.sock"
+        if len(os.fsencode(path)) <= LONGEST_SOCKET:
+            return path
+        mark = hashlib.sha256(os.fsencode(self.data.resolve())).hexdigest()[:16]
+        folder = Path(tempfile.gettempdir()) / f"tocsin-{os.getuid()}-{mark}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.stat().st_uid != os.getuid() or folder.is_symlink():
+            raise PermissionError(f"{folder} belongs to someone else")
+        return folder / f"{name}.sock"
+
+    def secret(self, reference: str) -> str:
+        """The text behind ``secret:NAME``: ``TOCSIN_SECRET_NAME`` in the environment, or the file ``data``/secrets/NAME.
+
+        Raises LookupError, in words that say where it was looked for.
+        """
+        name = reference.removeprefix("secret:")
+        variable = "TOCSIN_SECRET_" + "".join(c if c.isalnum() else "_" for c in name).upper()
+        found = self.environ.get(variable)
+        if found:
+            return found
+        file = self.data / "secrets" / Path(name).name
+        try:
+            return file.read_text(encoding="utf-8").strip()
+        except OSError:
+            raise LookupError(f"secret:{name} is not set: give it as {variable}, or in the file {file}") from None

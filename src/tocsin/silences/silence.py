@@ -1,0 +1,63 @@
+"""A Silence, and the alerts it keeps quiet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from msgspec import Struct
+
+from tocsin.kernel.instant import HOUR, MINUTE, Instant
+from tocsin.kernel.matcher import Matcher, all_match
+
+SilenceState = Literal["pending", "active", "expired"]
+REMIND_BEFORE = 15 * MINUTE
+
+
+class Silence(Struct, kw_only=True):
+    """Alerts that meet all matchers are quiet from ``starts_at`` until ``ends_at``.
+
+    ``origin``: "" silences alerts of every service; else only alerts that came with keys of that service.
+    ``reminded``: the author was told that it ends soon; ``closed``: what it kept quiet was judged again at its end.
+    """
+
+    id: str
+    matchers: tuple[Matcher, ...]
+    author: str
+    comment: str
+    starts_at: Instant
+    ends_at: Instant
+    created_at: Instant
+    updated_at: Instant
+    origin: str = ""
+    reminded: bool = False
+    closed: bool = False
+
+    def state(self, now: Instant) -> SilenceState:
+        """Whether it is still to come, in force, or over."""
+        return "expired" if now >= self.ends_at else "active" if now >= self.starts_at else "pending"
+
+    def covers(self, labels: Mapping[str, str], origin: str) -> bool:
+        """Whether its matchers are met, whatever the time."""
+        return (not self.origin or self.origin == origin) and all_match(self.matchers, labels)
+
+    def remind_at(self) -> Instant | None:
+        """When to say that it ends soon; None for one shorter than an hour."""
+        return self.ends_at - REMIND_BEFORE if self.ends_at - self.starts_at >= HOUR else None
+
+    def due(self, now: Instant) -> Instant | None:
+        """The next instant at which something changes by itself: its beginning, its reminder or its end."""
+        if self.closed:
+            return None
+        remind = self.remind_at()
+        moments = [self.ends_at]
+        if now < self.starts_at:
+            moments.append(self.starts_at)
+        if remind is not None and not self.reminded:
+            moments.append(remind)
+        return min(moments)
+
+
+def matching(silences: Iterable[Silence], labels: Mapping[str, str], origin: str, now: Instant) -> tuple[str, ...]:
+    """Ids of the silences in force that match, in a fixed order."""
+    return tuple(sorted(s.id for s in silences if s.state(now) == "active" and s.covers(labels, origin)))

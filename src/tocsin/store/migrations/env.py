@@ -1,0 +1,16 @@
+"""Alembic's way in: runs the migrations on the database whose URL the caller put into the configuration."""
+
+from __future__ import annotations
+
+from alembic import context
+from sqlalchemy import create_engine
+
+from tocsin.store.tables import metadata
+
+database = create_engine(context.config.attributes["url"])
+with database.connect() as connection:
+    context.configure(connection=connection, target_metadata=metadata, transactional_ddl=True)
+    with context.begin_transaction():
+        context.run_migrations()
+    connection.commit()
+database.dispose()

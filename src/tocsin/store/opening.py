@@ -1,0 +1,179 @@
+"""Opening a database, bringing it to this version's schema, backing it up, checking it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tocsin.store.sqlite import FILE, SqliteStore
+from tocsin.store.writer import Store
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine as Database
+
+HEAD = "0001"
+"""The newest migration. A test compares it with the folder."""
+
+
+class SchemaError(Exception):
+    """The database cannot be used by this version; the message says what to do."""
+
+
+def url_for(data: Path, database: str = "") -> str:
+    """The SQLAlchemy URL of the database: the one given, or SQLite in the data folder."""
+    if not database:
+        return f"sqlite:///{(data / FILE).resolve()}"
+    scheme, separator, rest = database.partition("://")
+    if scheme in ("postgres", "postgresql"):
+        return f"postgresql+psycopg{separator}{rest}"
+    return database
+
+
+def is_sqlite(url: str) -> bool:
+    """Whether a URL names a SQLite file."""
+    return url.startswith("sqlite:")
+
+
+def sqlite_path(url: str) -> Path:
+    """The file of a SQLite URL."""
+    return Path(url.removeprefix("sqlite:///"))
+
+
+def migrate(url: str) -> bool:
+    """Bring a database to the newest schema, creating it when missing. Says whether anything was done.
+
+    Raises SchemaError for a database of a newer Tocsin.
+    """
+    if is_sqlite(url):
+        _create_file(sqlite_path(url))
+    have = _version(url)
+    if have == HEAD:
+        return False
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["url"] = url
+    known = {revision.revision for revision in ScriptDirectory.from_config(config).walk_revisions()}
+    if have and have not in known:
+        raise SchemaError(f"this database has schema {have}, which a newer Tocsin wrote: run that version, or restore a backup")
+    command.upgrade(config, "head")
+    return True
+
+
+def needs_migration(url: str) -> bool:
+    """Whether ``migrate`` would do anything. Quick: Alembic itself is not imported."""
+    return _version(url) != HEAD
+
+
+def open_writer(url: str, tzdata: str) -> Store:
+    """Open the one writer's hold on a migrated database."""
+    if is_sqlite(url):
+        return SqliteStore(sqlite_path(url), tzdata)
+    from tocsin.store.postgres import PostgresStore
+
+    return PostgresStore(url, tzdata)
+
+
+def open_reader(url: str) -> Database:
+    """Open a database for reading only, with a bounded pool."""
+    from sqlalchemy import create_engine, event
+    from sqlalchemy.pool import QueuePool
+
+    if not is_sqlite(url):
+        return create_engine(
+            url, pool_size=4, max_overflow=4, pool_pre_ping=True, isolation_level="AUTOCOMMIT",
+            connect_args={"options": "-c default_transaction_read_only=on -c statement_timeout=10000"},
+        )  # fmt: skip
+    path = sqlite_path(url)
+    database = create_engine(f"sqlite:///file:{path}?mode=ro&uri=true", poolclass=QueuePool, pool_size=4, max_overflow=4,
+                             connect_args={"check_same_thread": False})  # fmt: skip
+
+    @event.listens_for(database, "connect")
+    def _only_read(connection: sqlite3.Connection, _: object) -> None:
+        connection.execute("PRAGMA query_only=ON")
+        connection.execute("PRAGMA busy_timeout=5000")
+
+    return database
+
+
+def backup(url: str, to: Path) -> None:
+    """Copy a SQLite database into a new file while it is in use. PostgreSQL has its own tools: raises SchemaError."""
+    if not is_sqlite(url):
+        raise SchemaError("back up PostgreSQL with pg_dump or your provider's snapshots")
+    if to.exists():
+        raise SchemaError(f"{to} exists already")
+    source = sqlite3.connect(f"file:{sqlite_path(url)}?mode=ro", uri=True)
+    descriptor = os.open(to, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    os.close(descriptor)
+    target = sqlite3.connect(to)
+    try:
+        with target:
+            source.backup(target, pages=1_000)
+    finally:
+        target.close()
+        source.close()
+
+
+def check(url: str) -> list[str]:
+    """What is wrong with a database, as sentences; [] when nothing is."""
+    found = []
+    have = _version(url)
+    if have != HEAD:
+        found.append(f"the schema is {have or 'missing'}, this version needs {HEAD}: run tocsin db migrate")
+        return found
+    from sqlalchemy import text
+
+    database = open_reader(url)
+    with database.connect() as connection:
+        if is_sqlite(url):
+            found += [str(row[0]) for row in connection.execute(text("PRAGMA integrity_check")) if row[0] != "ok"]
+        lost = connection.execute(
+            text("SELECT count(*) FROM alerts a WHERE a.incident > 0 AND NOT EXISTS (SELECT 1 FROM incidents i WHERE i.number = a.incident)")
+        ).scalar()
+        if lost:
+            found.append(f"{lost} alerts name an incident that does not exist")
+        lost = connection.execute(
+            text("SELECT count(*) FROM pages p WHERE p.incident > 0 AND NOT EXISTS (SELECT 1 FROM incidents i WHERE i.number = p.incident)")
+        ).scalar()
+        if lost:
+            found.append(f"{lost} pages name an incident that does not exist")
+    database.dispose()
+    return found
+
+
+def _create_file(path: Path) -> None:
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA auto_vacuum=INCREMENTAL")  # only counts before the first table
+    database.execute("PRAGMA journal_mode=WAL")
+    database.close()
+
+
+def _version(url: str) -> str:
+    """The migration a database is at, "" when it has none."""
+    if is_sqlite(url):
+        if not sqlite_path(url).exists():
+            return ""
+        database = sqlite3.connect(f"file:{sqlite_path(url)}?mode=ro", uri=True)
+        try:
+            row = database.execute("SELECT version_num FROM alembic_version").fetchone()
+        except sqlite3.OperationalError:
+            return ""
+        finally:
+            database.close()
+        return str(row[0]) if row else ""
+    import psycopg
+
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        if connection.execute("SELECT to_regclass('alembic_version')").fetchone() == (None,):
+            return ""
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        return str(row[0]) if row else ""

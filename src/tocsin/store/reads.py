@@ -1,0 +1,510 @@
+"""What people and scripts read. Every read is one short snapshot, paged by cursor and capped; nothing here writes.
+
+Filters that have a column and an index are SQL. The others (labels, text) are looked at row by row while at most
+``SCAN`` rows are read: a page may therefore be shorter than asked, or empty, and still have a ``next``.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+import msgspec
+import zstandard
+from msgspec import Struct
+from sqlalchemy import Connection, Engine, Table, create_engine, event, func, literal_column, select, union_all
+from sqlalchemy.engine import make_url
+from sqlalchemy.pool import QueuePool
+from sqlalchemy.sql.elements import ColumnElement
+
+from tocsin.access.credentials import Key, Token, User
+from tocsin.alerts.alert import Alert
+from tocsin.alerts.heartbeats import Heartbeat
+from tocsin.engine.records import HeardChange, Parked
+from tocsin.incidents.incident import Entry, Incident
+from tocsin.kernel.instant import Instant
+from tocsin.kernel.matcher import Matcher, all_match
+from tocsin.pages.ledger import Page
+from tocsin.silences.silence import Silence
+from tocsin.store import tables
+
+T = TypeVar("T")
+
+LIMIT, MOST = 50, 500
+"""How many rows a page holds unless asked otherwise, and at most."""
+SCAN = 50_000
+"""How many rows one call looks at to fill a page."""
+CHUNK = 2_000
+PLAN_BYTES = 64 * 1024 * 1024
+OPEN_STATES = ("triggered", "acknowledged")
+ALL_STATES = (*OPEN_STATES, "resolved")
+
+
+class CursorError(ValueError):
+    """A cursor is not one that a page named as its ``next``."""
+
+
+class Slice(Struct, Generic[T], frozen=True):
+    """One page of a list. ``next`` is the cursor of the following page, None at the end."""
+
+    items: list[T]
+    next: str | None = None
+
+
+class OpenCount(Struct, frozen=True):
+    """How many incidents of a service are open, by state."""
+
+    service: str
+    triggered: int = 0
+    acknowledged: int = 0
+
+
+class StoredEntry(Struct, frozen=True):
+    """A line of a timeline and its place in the store."""
+
+    id: int
+    entry: Entry
+
+
+def open_engine(database: str, connections: int = 6, statement_seconds: int = 5) -> Engine:
+    """Open a database for reading only. ``database`` is a SQLAlchemy URL (sqlite:///path or postgresql://…).
+
+    SQLite opens with ``mode=ro`` and ``query_only``; on PostgreSQL each transaction is read-only and bounded in time.
+    """
+    url = make_url(database)
+    if url.get_backend_name() == "sqlite":
+        if not url.database or url.database == ":memory:":
+            raise ValueError("reading needs a database file")
+        where = f"file:{quote(str(Path(url.database).absolute()))}?mode=ro"
+
+        def connect() -> sqlite3.Connection:
+            # isolation_level None: the driver begins nothing by itself, `begin` below does.
+            made = sqlite3.connect(where, uri=True, check_same_thread=False, isolation_level=None, timeout=2.0)
+            made.execute("PRAGMA query_only=ON")
+            made.execute("PRAGMA cache_size=-8192")
+            return made
+
+        engine = create_engine(
+            "sqlite://", creator=connect, poolclass=QueuePool, pool_size=connections, max_overflow=0, pool_timeout=5
+        )
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+        return engine
+    if url.drivername in ("postgresql", "postgres"):
+        url = url.set(drivername="postgresql+psycopg")
+    bounds = {
+        "statement_timeout": statement_seconds * 1000,
+        "idle_in_transaction_session_timeout": 5_000,
+        "default_transaction_read_only": "on",
+    }
+    options = " ".join(f"-c {name}={value}" for name, value in bounds.items())
+    return create_engine(
+        url,
+        connect_args={"options": options, "connect_timeout": 5, "application_name": "tocsin faces"},
+        isolation_level="REPEATABLE READ",
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=5,
+        pool_pre_ping=True,
+    )
+
+
+class Reads:
+    """Reads of one workspace. Methods block: call them from a thread. Safe to share between threads."""
+
+    def __init__(self, engine: Engine, workspace: int = 1) -> None:
+        self._engine = engine
+        self._workspace = workspace
+
+    # --- incidents
+
+    def incidents(
+        self,
+        *,
+        states: Sequence[str] = (),
+        service: str = "",
+        severity: str = "",
+        words: str = "",
+        after: str | None = None,
+        limit: int = LIMIT,
+    ) -> Slice[Incident]:
+        """Newest first. ``states`` () is all; ``words`` must all occur in the number, title, service or labels."""
+        last = _number(after)
+        limit = _capped(limit)
+        wanted = [word.casefold() for word in words.split()]
+        table = tables.incidents
+
+        def chunk(connection: Connection, before: int | None, count: int) -> list[tuple[int, bytes]]:
+            # One ordered scan for each state, each ended by its own limit: an `IN` would sort or search everything.
+            scans = []
+            for state in dict.fromkeys(states) if states else (None,):
+                one = select(table.c.number, table.c.body).where(*self._here(table))
+                if state is not None:
+                    one = one.where(table.c.state == state)
+                if service:
+                    one = one.where(table.c.service == service)
+                if severity:
+                    one = one.where(table.c.severity == severity)
+                if before is not None:
+                    one = one.where(table.c.number < before)
+                scans.append(one.order_by(table.c.number.desc()).limit(count))
+            if len(scans) == 1:
+                return [(row[0], row[1]) for row in connection.execute(scans[0])]
+            both = union_all(*(select(scan.subquery()) for scan in scans)).subquery()
+            found = connection.execute(select(both).order_by(both.c.number.desc()).limit(count))
+            return [(row[0], row[1]) for row in found]
+
+        keep = (lambda one: _mentions(one, wanted)) if wanted else None
+        return self._page(chunk, _incident.decode, last, limit, keep)
+
+    def incident(self, number: int) -> Incident | None:
+        """One incident."""
+        return self._one(tables.incidents, tables.incidents.c.number == number, _incident.decode)
+
+    def timeline(
+        self, incident: int, *, after: str | None = None, limit: int = LIMIT, newest_first: bool = False
+    ) -> Slice[StoredEntry]:
+        """The timeline of an incident, oldest first unless told otherwise."""
+        table = tables.entries
+
+        def chunk(connection: Connection, beyond: int | None, count: int) -> list[tuple[int, bytes]]:
+            asked = select(table.c.id, table.c.body).where(*self._here(table), table.c.incident == incident)
+            if beyond is not None:
+                asked = asked.where(table.c.id < beyond if newest_first else table.c.id > beyond)
+            asked = asked.order_by(table.c.id.desc() if newest_first else table.c.id).limit(count)
+            return [(row[0], row[1]) for row in connection.execute(asked)]
+
+        limit = _capped(limit)
+        with self._snapshot() as connection:
+            rows = chunk(connection, _number(after), limit + 1)
+        items = [StoredEntry(number, _entry.decode(body)) for number, body in rows[:limit]]
+        return Slice(items, str(items[-1].id) if len(rows) > limit else None)
+
+    # --- alerts
+
+    def alerts(
+        self,
+        *,
+        state: str = "",
+        service: str = "",
+        incident: int | None = None,
+        matchers: tuple[Matcher, ...] = (),
+        origin: str = "",
+        after: str | None = None,
+        limit: int = LIMIT,
+    ) -> Slice[Alert]:
+        """Newest first. ``origin`` is the service of the key they came with."""
+        table = tables.alerts
+        where: list[ColumnElement[bool]] = []
+        if state == "firing":
+            # The literal, not a parameter: only then is the partial index provably enough.
+            where.append(table.c.state == literal_column("'firing'"))
+        elif state:
+            where.append(table.c.state == state)
+        if incident is not None:
+            where.append(table.c.incident == incident)
+        if service:
+            where.append(table.c.service == service)
+
+        def keep(alert: Alert) -> bool:
+            return (not origin or alert.origin == origin) and all_match(matchers, alert.labels)
+
+        return self._page(
+            self._by_id(table, where),
+            _alert.decode,
+            _number(after),
+            _capped(limit),
+            keep if origin or matchers else None,
+        )
+
+    def alert(self, number: int) -> Alert | None:
+        """One alert."""
+        return self._one(tables.alerts, tables.alerts.c.id == number, _alert.decode)
+
+    def firing_alerts(self, origin: str, most: int = SCAN) -> Iterator[list[Alert]]:
+        """Firing alerts that came with keys of a service, in chunks, each read in a short snapshot of its own."""
+        firing = tables.alerts.c.state == literal_column("'firing'")
+        yield from self._stream(tables.alerts, [firing], _alert.decode, most, lambda one: one.origin == origin)
+
+    # --- silences
+
+    def silences(
+        self,
+        now: Instant,
+        *,
+        which: str = "live",
+        origin: str | None = None,
+        after: str | None = None,
+        limit: int = LIMIT,
+    ) -> Slice[Silence]:
+        """``which``: live (pending or active), expired or all. The one that ends last comes first."""
+        table = tables.silences
+        limit = _capped(limit)
+        asked = select(table.c.body).where(*self._here(table))
+        if which == "live":
+            asked = asked.where(table.c.ends_at > now)
+        elif which == "expired":
+            asked = asked.where(table.c.ends_at <= now)
+        if after is not None:
+            ends, _, last = after.partition("~")
+            bound = _number(ends)
+            asked = asked.where((table.c.ends_at < bound) | ((table.c.ends_at == bound) & (table.c.id > last)))
+        found: list[Silence] = []
+        with self._snapshot() as connection:
+            for row in connection.execute(asked.order_by(table.c.ends_at.desc(), table.c.id).limit(SCAN)):
+                silence = _silence.decode(row[0])
+                if origin is None or silence.origin == origin:
+                    found.append(silence)
+                    if len(found) > limit:
+                        break
+        items = found[:limit]
+        return Slice(items, f"{items[-1].ends_at}~{items[-1].id}" if len(found) > limit else None)
+
+    def silence(self, name: str) -> Silence | None:
+        """One silence."""
+        return self._one(tables.silences, tables.silences.c.id == name, _silence.decode)
+
+    # --- services, the plan, meta
+
+    def open_counts(self) -> list[OpenCount]:
+        """Services that have open incidents, by name."""
+        table = tables.incidents
+        asked = (
+            select(table.c.service, table.c.state, func.count())
+            .where(*self._here(table), table.c.state.in_(OPEN_STATES))
+            .group_by(table.c.service, table.c.state)
+        )
+        counts: dict[str, dict[str, int]] = {}
+        with self._snapshot() as connection:
+            for service, state, count in connection.execute(asked):
+                counts.setdefault(service, {})[state] = count
+        return [OpenCount(service, **states) for service, states in sorted(counts.items())]
+
+    def meta(self, name: str) -> bytes | None:
+        """A value of the ``meta`` table: ``signing_key``, ``plan`` …"""
+        with self._snapshot() as connection:
+            row = connection.execute(
+                select(tables.meta.c.value).where(*self._here(tables.meta), tables.meta.c.name == name)
+            ).first()
+        return None if row is None else bytes(row[0])
+
+    def plan_version(self) -> str:
+        """The version of the plan in force, "" before there is one."""
+        return (self.meta("plan") or b"").decode()
+
+    def plan_files(self, version: str) -> dict[str, bytes] | None:
+        """The files of a plan by name; None for a version that is not kept."""
+        asked = select(tables.plans.c.files).where(*self._here(tables.plans), tables.plans.c.version == version)
+        with self._snapshot() as connection:
+            row = connection.execute(asked).first()
+        if row is None:
+            return None
+        return _files.decode(zstandard.ZstdDecompressor().decompress(row[0], max_output_size=PLAN_BYTES))
+
+    # --- who may
+
+    def keys(self, *, after: str | None = None, limit: int = LIMIT) -> Slice[Key]:
+        """Keys, revoked ones too, newest first."""
+        return self._page(self._by_id(tables.keys, []), _key.decode, _number(after), _capped(limit))
+
+    def key(self, number: int) -> Key | None:
+        """One key."""
+        return self._one(tables.keys, tables.keys.c.id == number, _key.decode)
+
+    def key_by_hash(self, digest: bytes) -> Key | None:
+        """The key with this hash, revoked or not."""
+        return self._one(tables.keys, tables.keys.c.hash == digest, _key.decode)
+
+    def users(self, *, after: str | None = None, limit: int = LIMIT) -> Slice[User]:
+        """Users, disabled ones too, newest first."""
+        return self._page(self._by_id(tables.users, []), _user.decode, _number(after), _capped(limit))
+
+    def user(self, name: str) -> User | None:
+        """The user of that name."""
+        return self._one(tables.users, tables.users.c.name == name, _user.decode)
+
+    def user_by_id(self, number: int) -> User | None:
+        """The user with that id."""
+        return self._one(tables.users, tables.users.c.id == number, _user.decode)
+
+    def token(self, number: int) -> Token | None:
+        """One token or link."""
+        return self._one(tables.tokens, tables.tokens.c.id == number, _token.decode)
+
+    def token_by_hash(self, digest: bytes) -> Token | None:
+        """The token or link with this hash, usable or not."""
+        return self._one(tables.tokens, tables.tokens.c.hash == digest, _token.decode)
+
+    def bearer(self, digest: bytes) -> tuple[Token, User] | None:
+        """A token and its user in one snapshot."""
+        with self._snapshot() as connection:
+            row = connection.execute(
+                select(tables.tokens.c.body).where(*self._here(tables.tokens), tables.tokens.c.hash == digest)
+            ).first()
+            if row is None:
+                return None
+            token = _token.decode(row[0])
+            of = connection.execute(
+                select(tables.users.c.body).where(*self._here(tables.users), tables.users.c.id == token.user)
+            ).first()
+        return None if of is None else (token, _user.decode(of[0]))
+
+    def tokens(self, *, user: int | None = None, after: str | None = None, limit: int = LIMIT) -> Slice[Token]:
+        """Tokens and links, spent ones too, newest first."""
+        keep = (lambda one: one.user == user) if user is not None else None
+        return self._page(self._by_id(tables.tokens, []), _token.decode, _number(after), _capped(limit), keep)
+
+    # --- the rest
+
+    def parked(self, *, discarded: bool = False, after: str | None = None, limit: int = LIMIT) -> Slice[Parked]:
+        """Parked requests, newest first; without those a person has discarded unless asked for."""
+        where = [] if discarded else [tables.parked.c.discarded.is_(False)]
+        return self._page(self._by_id(tables.parked, where), _parked.decode, _number(after), _capped(limit))
+
+    def parked_request(self, number: int) -> Parked | None:
+        """One parked request, whole."""
+        return self._one(tables.parked, tables.parked.c.id == number, _parked.decode)
+
+    def changes(self, *, service: str = "", after: str | None = None, limit: int = LIMIT) -> Slice[HeardChange]:
+        """Deploys and other changes, newest first."""
+        where = [tables.changes.c.service == service] if service else []
+        return self._page(self._by_id(tables.changes, where), _change.decode, _number(after), _capped(limit))
+
+    def heartbeats(self) -> list[Heartbeat]:
+        """All heartbeats, by service and name."""
+        table = tables.heartbeats
+        asked = select(table.c.body).where(*self._here(table)).order_by(table.c.service, table.c.name).limit(10_000)
+        with self._snapshot() as connection:
+            return [_heartbeat.decode(row[0]) for row in connection.execute(asked)]
+
+    def pages(
+        self,
+        *,
+        incident: int | None = None,
+        person: str = "",
+        state: str = "",
+        after: str | None = None,
+        limit: int = LIMIT,
+    ) -> Slice[Page]:
+        """The page ledger, newest first."""
+        where = [tables.pages.c.incident == incident] if incident is not None else []
+
+        def keep(page: Page) -> bool:
+            return (not person or page.person == person) and (not state or page.state == state)
+
+        return self._page(
+            self._by_id(tables.pages, where),
+            _page.decode,
+            _number(after),
+            _capped(limit),
+            keep if person or state else None,
+        )
+
+    def page(self, number: int) -> Page | None:
+        """One row of the ledger."""
+        return self._one(tables.pages, tables.pages.c.id == number, _page.decode)
+
+    # --- how
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[Connection]:
+        with self._engine.begin() as connection:
+            yield connection
+
+    def _here(self, table: Table) -> list[ColumnElement[bool]]:
+        return [table.c.workspace == self._workspace]
+
+    def _by_id(
+        self, table: Table, where: Sequence[ColumnElement[bool]]
+    ) -> Callable[[Connection, int | None, int], list[tuple[int, bytes]]]:
+        def chunk(connection: Connection, before: int | None, count: int) -> list[tuple[int, bytes]]:
+            asked = select(table.c.id, table.c.body).where(*self._here(table), *where)
+            if before is not None:
+                asked = asked.where(table.c.id < before)
+            return [(row[0], row[1]) for row in connection.execute(asked.order_by(table.c.id.desc()).limit(count))]
+
+        return chunk
+
+    def _page(
+        self,
+        chunk: Callable[[Connection, int | None, int], list[tuple[int, bytes]]],
+        decode: Callable[[bytes], T],
+        before: int | None,
+        limit: int,
+        keep: Callable[[T], bool] | None = None,
+    ) -> Slice[T]:
+        """Fill one page. Each chunk is its own snapshot, so that a long search never holds the log back."""
+        found: list[T] = []
+        seen = 0
+        count = limit + 1 if keep is None else CHUNK
+        while True:
+            with self._snapshot() as connection:
+                rows = chunk(connection, before, count)
+            for number, body in rows:
+                if len(found) == limit:
+                    # At least one more row follows the last one that was looked at.
+                    return Slice(found, str(before))
+                one = decode(body)
+                before = number
+                if keep is None or keep(one):
+                    found.append(one)
+            seen += len(rows)
+            if len(rows) < count:
+                return Slice(found, None)
+            if seen >= SCAN:
+                return Slice(found, str(before))
+
+    def _stream(
+        self, table: Table, where: Sequence[Any], decode: Callable[[bytes], T], most: int, keep: Callable[[T], bool]
+    ) -> Iterator[list[T]]:
+        chunk, before, given = self._by_id(table, where), None, 0
+        while given < most:
+            with self._snapshot() as connection:
+                rows = chunk(connection, before, CHUNK)
+            kept = [one for one in (decode(body) for _, body in rows) if keep(one)][: most - given]
+            given += len(kept)
+            yield kept
+            if len(rows) < CHUNK:
+                return
+            before = rows[-1][0]
+
+    def _one(self, table: Table, where: ColumnElement[bool], decode: Callable[[bytes], T]) -> T | None:
+        with self._snapshot() as connection:
+            row = connection.execute(select(table.c.body).where(*self._here(table), where)).first()
+        return None if row is None else decode(row[0])
+
+
+def _number(cursor: str | None) -> int | None:
+    if cursor is None:
+        return None
+    if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 18:
+        raise CursorError(f"{cursor!r} is not a cursor: use the `next` of the page before")
+    return int(cursor)
+
+
+def _capped(limit: int) -> int:
+    return max(1, min(limit, MOST))
+
+
+def _mentions(incident: Incident, words: list[str]) -> bool:
+    told = " ".join(
+        (f"#{incident.number}", incident.title, incident.service, *(f"{n}={v}" for n, v in incident.labels.items()))
+    ).casefold()
+    return all(word in told for word in words)
+
+
+_incident = msgspec.json.Decoder(Incident)
+_entry = msgspec.json.Decoder(Entry)
+_alert = msgspec.json.Decoder(Alert)
+_silence = msgspec.json.Decoder(Silence)
+_key = msgspec.json.Decoder(Key)
+_user = msgspec.json.Decoder(User)
+_token = msgspec.json.Decoder(Token)
+_parked = msgspec.json.Decoder(Parked)
+_change = msgspec.json.Decoder(HeardChange)
+_heartbeat = msgspec.json.Decoder(Heartbeat)
+_page = msgspec.json.Decoder(Page)
+_files = msgspec.msgpack.Decoder(dict[str, bytes])

@@ -1,0 +1,138 @@
+"""What the engine changed, as rows: one place that says which columns each noun has, for both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import zstandard
+
+from tocsin.engine.inputs import AnyInput, decode_input, encode_input
+from tocsin.engine.state import Changes, State
+from tocsin.kernel.instant import Instant
+
+WORKSPACE = 1
+COMPRESS_FROM = 2_048
+
+Row = tuple[Any, ...]
+body = msgspec.json.Encoder().encode
+
+_shrink = zstandard.ZstdCompressor(level=1).compress
+
+
+class Journaled(NamedTuple):
+    """One row of the journal, ready to be written."""
+
+    seq: int
+    at: Instant
+    input: AnyInput
+
+
+class Statement(NamedTuple):
+    """Rows for one table. ``key``: the columns a row that exists is recognised by, () when every row is new.
+
+    ``types`` are PostgreSQL's, for sending whole columns as arrays.
+    """
+
+    table: str
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+    key: tuple[str, ...] = ()
+
+
+JOURNAL = Statement("journal", ("seq", "workspace", "at", "kind", "versions", "body"), ("bigint", "int", "bigint", "text", "int", "bytea"))
+_ALERT = ("id", "workspace", "incident", "service", "state", "live", "body")
+_ALERT_TYPES = ("bigint", "int", "bigint", "text", "text", "boolean", "bytea")
+NEW_ALERTS = Statement("alerts", _ALERT, _ALERT_TYPES)
+ALERTS = Statement("alerts", _ALERT, _ALERT_TYPES, ("id",))
+INCIDENTS = Statement(
+    "incidents", ("number", "workspace", "service", "state", "severity", "opened_at", "live", "body"),
+    ("bigint", "int", "text", "text", "text", "bigint", "boolean", "bytea"), ("number",),
+)  # fmt: skip
+ENTRIES = Statement("entries", ("id", "workspace", "incident", "at", "body"), ("bigint", "int", "bigint", "bigint", "bytea"))
+PAGES = Statement(
+    "pages", ("id", "workspace", "incident", "person", "state", "intended_at", "live", "body"),
+    ("bigint", "int", "bigint", "text", "text", "bigint", "boolean", "bytea"), ("id",),
+)  # fmt: skip
+SILENCES = Statement("silences", ("id", "workspace", "ends_at", "live", "body"), ("text", "int", "bigint", "boolean", "bytea"), ("id",))
+HEARTBEATS = Statement("heartbeats", ("service", "name", "workspace", "body"), ("text", "text", "int", "bytea"), ("service", "name"))
+KEYS = Statement("keys", ("id", "workspace", "hash", "revoked", "body"), ("bigint", "int", "bytea", "boolean", "bytea"), ("id",))
+USERS = Statement("users", ("id", "workspace", "name", "body"), ("bigint", "int", "text", "bytea"), ("id",))
+TOKENS = Statement("tokens", ("id", "workspace", "hash", "body"), ("bigint", "int", "bytea", "bytea"), ("id",))
+PARKED = Statement("parked", ("id", "workspace", "at", "discarded", "body"), ("bigint", "int", "bigint", "boolean", "bytea"), ("id",))
+CHANGES = Statement("changes", ("id", "workspace", "service", "at", "body"), ("bigint", "int", "text", "bigint", "bytea"))
+RESULTS = Statement("results", ("key", "workspace", "at", "body"), ("text", "int", "bigint", "bytea"), ("key",))
+PLANS = Statement("plans", ("version", "workspace", "at", "files"), ("text", "int", "bigint", "bytea"), ("version",))
+META = Statement("meta", ("name", "workspace", "value"), ("text", "int", "bytea"), ("name",))
+VERSIONS = Statement("versions", ("id", "engine", "tzdata"), ("int", "text", "text"), ("id",))
+
+
+def pack(raw: bytes) -> bytes:
+    """Compress what is worth it: a zero byte and the text as it is, or a one byte and zstd."""
+    return b"\1" + _shrink(raw) if len(raw) >= COMPRESS_FROM else b"\0" + raw
+
+
+def unpack(packed: bytes) -> bytes:
+    """The text that ``pack`` was given."""
+    return zstandard.ZstdDecompressor().decompress(packed[1:], max_output_size=1 << 28) if packed[:1] == b"\1" else packed[1:]
+
+
+def pack_files(files: Mapping[str, bytes]) -> bytes:
+    """A plan's files as one value."""
+    return pack(msgspec.msgpack.encode(dict(sorted(files.items()))))
+
+
+def unpack_files(packed: bytes) -> dict[str, bytes]:
+    """The files ``pack_files`` was given."""
+    return msgspec.msgpack.decode(unpack(packed), type=dict[str, bytes])
+
+
+def journal_row(row: Journaled, versions: int) -> Row:
+    """A journal row as it is written."""
+    return row.seq, WORKSPACE, row.at, row.input.__struct_config__.tag, versions, pack(encode_input(row.input))
+
+
+def read_journal_row(seq: int, at: Instant, packed: bytes) -> Journaled:
+    """A journal row as it was written."""
+    return Journaled(seq, at, decode_input(unpack(packed)))
+
+
+def statements(journal: Sequence[Journaled], changes: Changes, state: State, versions: int) -> Iterable[tuple[Statement, list[Row]]]:
+    """Everything one commit writes."""
+
+    def each(items: Iterable[Any], row: Callable[[Any], Row]) -> list[Row]:
+        return [row(item) for item in items]
+
+    def alert(a: Any) -> Row:
+        return a.id, WORKSPACE, a.incident, a.service, a.state, state.alerts.get(a.id) is a, body(a)
+
+    return (
+        (JOURNAL, [journal_row(row, versions) for row in journal]),
+        (NEW_ALERTS, each(changes.new_alerts.values(), alert)),
+        (ALERTS, each((a for a in changes.alerts.values() if a.id not in changes.new_alerts), alert)),
+        (INCIDENTS, each(changes.incidents.values(), lambda i: (
+            i.number, WORKSPACE, i.service, i.state, i.severity, i.opened_at, i.number in state.incidents, body(i)))),
+        (ENTRIES, each(changes.entries, lambda e: (e[0], WORKSPACE, e[1].incident, e[1].at, body(e[1])))),
+        (PAGES, each(changes.pages.values(), lambda p: (
+            p.id, WORKSPACE, p.incident, p.person, p.state, p.intended_at, p.id in state.pages, body(p)))),
+        (SILENCES, each(changes.silences.values(), lambda s: (s.id, WORKSPACE, s.ends_at, not s.closed, body(s)))),
+        (HEARTBEATS, each(changes.heartbeats.values(), lambda h: (h.service, h.name, WORKSPACE, body(h)))),
+        (KEYS, each(changes.keys.values(), lambda k: (k.id, WORKSPACE, k.hash, k.revoked_at is not None, body(k)))),
+        (USERS, each(changes.users.values(), lambda u: (u.id, WORKSPACE, u.name, body(u)))),
+        (TOKENS, each(changes.tokens.values(), lambda t: (t.id, WORKSPACE, t.hash, body(t)))),
+        (PARKED, each(changes.parked.values(), lambda p: (p.id, WORKSPACE, p.at, p.discarded, body(p)))),
+        (CHANGES, each(changes.changes, lambda c: (c.id, WORKSPACE, c.service, c.at, body(c)))),
+        (RESULTS, each(changes.results, lambda r: (r.key, WORKSPACE, r.at, body(r)))),
+        (PLANS, [(version, WORKSPACE, state.counters.now, pack_files(files)) for version, files in changes.plans.items()]),
+        (META, [("plan", WORKSPACE, version.encode()) for version in changes.plans]),
+        (META, [("counters", WORKSPACE, body(state.counters))]),
+    )  # fmt: skip
+
+
+def deletions(changes: Changes) -> Iterable[tuple[str, tuple[str, ...], list[Row]]]:
+    """Rows that go: table, the columns that name a row, and the rows' names."""
+    return (
+        ("heartbeats", ("service", "name"), [place for place in sorted(changes.dropped_heartbeats)]),
+        ("results", ("key",), [(key,) for key in changes.dropped_results]),
+    )

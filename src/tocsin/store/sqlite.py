@@ -1,0 +1,210 @@
+"""The writer on SQLite: write-ahead log, an fsync for every commit, checkpoints kept out of the commits' way."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tocsin.engine.engine import VERSION
+from tocsin.engine.state import Changes, Loaded, State
+from tocsin.kernel.instant import DAY, Instant
+from tocsin.store import rows, writer
+from tocsin.store.rows import Journaled, Row, Statement
+
+FILE = "tocsin.db"
+PAGES_BEFORE_CHECKPOINT = 2_000
+PAGES_WRITER_CHECKPOINTS = 8_000
+JOURNAL_KEPT = 30 * DAY
+JOURNAL_BYTES = 5 * 1024**3
+NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p", "ceph", "glusterfs", "fuse.glusterfs"}
+
+
+class FolderInUse(Exception):
+    """Another Tocsin writes in this data folder, or the folder cannot be used; the message says which and what to do."""
+
+
+class SqliteStore:
+    """See ``writer.Store``. Open it with ``open_folder``; migrations have run before."""
+
+    def __init__(self, path: Path, tzdata: str) -> None:
+        self._path = path
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=0", "temp_store=MEMORY", "cache_size=-16000", "busy_timeout=5000"):
+            self._db.execute(f"PRAGMA {pragma}")
+        self._sql: dict[Statement, str] = {}
+        self._versions = self._version_row(tzdata)
+        self._checkpointer = Checkpointer(path)
+        self._thinned: Instant = 0
+
+    def load(self) -> Loaded:
+        """Read what the engine keeps in memory."""
+        return writer.load(lambda query: self._db.execute(query).fetchall(), "live")
+
+    def commit(self, journal: Sequence[Journaled], changes: Changes, state: State) -> None:
+        """Write inputs and what they changed in one transaction."""
+        db = self._db
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            for statement, values in rows.statements(journal, changes, state, self._versions):
+                if values:
+                    db.executemany(self._statement(statement), values)
+            for table, columns, names in rows.deletions(changes):
+                if names:
+                    db.executemany(f"DELETE FROM {table} WHERE {' AND '.join(f'{c} = ?' for c in columns)}", names)
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+
+    def journal(self, after: int = 0) -> Iterator[Journaled]:
+        """The inputs that were applied, in order."""
+        while True:
+            found = self._db.execute("SELECT seq, at, body FROM journal WHERE seq > ? ORDER BY seq LIMIT 1000", (after,)).fetchall()
+            if not found:
+                return
+            yield from writer.journal_rows(found)
+            after = found[-1][0]
+
+    def plan_files(self, version: str) -> Mapping[str, bytes] | None:
+        """The files of a plan version."""
+        row = self._db.execute("SELECT files FROM plans WHERE version = ?", (version,)).fetchone()
+        return rows.unpack_files(row[0]) if row else None
+
+    def meta(self, name: str) -> bytes | None:
+        """A named value."""
+        row = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return bytes(row[0]) if row else None
+
+    def set_meta(self, name: str, value: bytes) -> None:
+        """Set a named value, durably."""
+        self._put(rows.META, (name, rows.WORKSPACE, value))
+
+    def housekeep(self, now: Instant) -> None:
+        """Checkpoint what gathered, and thin the journal a little."""
+        pages = self._wal_pages()
+        if pages > PAGES_BEFORE_CHECKPOINT:
+            self._checkpointer.wake()
+        if pages > PAGES_WRITER_CHECKPOINTS:
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        if now - self._thinned > DAY // 24:
+            self._thin(now)
+
+    def close(self) -> None:
+        """Checkpoint and close."""
+        self._checkpointer.close()
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self._db.close()
+
+    def _thin(self, now: Instant) -> None:
+        """Forget what is older than the journal is kept, in small slices; then once an hour."""
+        size = os.stat(self._path).st_size
+        until = now - JOURNAL_KEPT if size < JOURNAL_BYTES else now
+        deleted = self._db.execute(
+            "DELETE FROM journal WHERE seq IN (SELECT seq FROM journal WHERE at < ? AND seq NOT IN (SELECT id FROM parked WHERE NOT discarded)"
+            " ORDER BY seq LIMIT 500)",
+            (until,),
+        ).rowcount
+        self._db.execute("PRAGMA incremental_vacuum(200)").fetchall()
+        if deleted < 500 and size < JOURNAL_BYTES:
+            self._thinned = now
+
+    def _wal_pages(self) -> int:
+        try:
+            return os.stat(f"{self._path}-wal").st_size // 4096
+        except FileNotFoundError:
+            return 0
+
+    def _put(self, statement: Statement, row: Row) -> None:
+        self._db.execute(self._statement(statement), row)
+
+    def _statement(self, statement: Statement) -> str:
+        sql = self._sql.get(statement)
+        if sql is None:
+            marks = ", ".join("?" * len(statement.columns))
+            sql = f"INSERT INTO {statement.table} ({', '.join(statement.columns)}) VALUES ({marks})"
+            if statement.key:
+                others = [c for c in statement.columns if c not in statement.key]
+                sql += f" ON CONFLICT ({', '.join(statement.key)}) DO UPDATE SET " + ", ".join(f"{c} = excluded.{c}" for c in others)
+            self._sql[statement] = sql
+        return sql
+
+    def _version_row(self, tzdata: str) -> int:
+        row = self._db.execute("SELECT id FROM versions WHERE engine = ? AND tzdata = ?", (VERSION, tzdata)).fetchone()
+        if row:
+            return int(row[0])
+        number = int(self._db.execute("SELECT coalesce(max(id), 0) + 1 FROM versions").fetchone()[0])
+        self._put(rows.VERSIONS, (number, VERSION, tzdata))
+        return number
+
+
+class Checkpointer:
+    """Moves the write-ahead log into the database from a thread of its own, so that commits do not wait for it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._wanted = threading.Event()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="tocsin-checkpoint", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Ask for a checkpoint."""
+        self._wanted.set()
+
+    def close(self) -> None:
+        """Stop, after the checkpoint under way."""
+        self._closing = True
+        self._wanted.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        db = sqlite3.connect(self._path, isolation_level=None)
+        db.execute("PRAGMA busy_timeout=100")
+        db.execute("PRAGMA synchronous=FULL")
+        while True:
+            self._wanted.wait()
+            self._wanted.clear()
+            if self._closing:
+                db.close()
+                return
+            db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+
+def hold_folder(data: Path) -> Any:
+    """Make the data folder this process's own: a lock that lasts as long as the returned file is open.
+
+    Raises FolderInUse when another process holds it or it lies on a network file system.
+    """
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    kind = file_system(data)
+    if kind in NETWORK_FILE_SYSTEMS:
+        raise FolderInUse(f"{data} lies on a network file system ({kind}), where SQLite may lose data: use a local disk, or PostgreSQL with --database")
+    lock = (data / "lock").open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise FolderInUse(f"Tocsin already runs in {data}: stop it first, or give --data another folder") from None
+    return lock
+
+
+def file_system(path: Path) -> str:
+    """The kind of file system a path lies on, "" when that cannot be told."""
+    best, kind = "", ""
+    try:
+        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    where = str(path.resolve())
+    for mount in mounts:
+        fields = mount.split()
+        point = fields[1].replace("\\040", " ")
+        if (where == point or where.startswith(point.rstrip("/") + "/")) and len(point) >= len(best):
+            best, kind = point, fields[2]
+    return kind

@@ -1,0 +1,195 @@
+"""What every page is drawn with: who looks, the plan, how the core is; and the drawing itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Literal
+from urllib.parse import quote, urlencode
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from litestar import Request, Response
+from litestar.response import Redirect
+from msgspec import Struct
+
+from tocsin.faces.core import CoreGone
+from tocsin.faces.faces import Faces
+from tocsin.faces.who import Who
+from tocsin.kernel.instant import Instant
+from tocsin.plan.model import Plan
+from tocsin.runtime.line import Status
+from tocsin.web import words
+from tocsin.web.files import address
+from tocsin.web.words import Reader
+
+Theme = Literal["system", "light", "dark"]
+AnyRequest = Request[Any, Any, Any]
+
+FRAGMENT_HEADER = "x-tocsin-live"
+"""A request of our own script for the middle of a page, to take the parts from that have changed."""
+PREFERENCES = "tocsin-preferences"
+YEAR = 365 * 24 * 3600
+STATUS_WITHIN = 2.0
+"""Seconds a page waits for the core to say how it is before it is drawn without."""
+
+SAID = {
+    "acknowledged": "You have it. Nobody else is paged while you do.",
+    "resolved": "Resolved.",
+    "noted": "Your note is on the timeline.",
+    "silenced": "The silence is in force as written below.",
+    "expired": "The silence has ended. What still fires was judged again.",
+    "revoked": "The key is revoked. Whoever still uses it is refused.",
+    "sent": "The test event was heard. Its incident is in the list.",
+    "discarded": "The request is discarded.",
+    "user": "The user is saved.",
+    "kept": "Kept.",
+    "password": "The password is changed. Other browsers are signed out.",
+    "reloaded": "The plan was read again and is in force.",
+    "unchanged": "The plan was read again. Nothing in it has changed.",
+}
+"""What a page says after something was done, by the word in its address: only these texts can appear."""
+
+
+class Preferences(Struct, frozen=True):
+    """What one browser keeps for its reader."""
+
+    theme: Theme = "system"
+    single_keys: bool = True
+    absolute: bool = False
+
+    def written(self) -> str:
+        """As the cookie's value."""
+        return urlencode({"theme": self.theme, "keys": "on" if self.single_keys else "off", "times": "absolute" if self.absolute else "relative"})
+
+
+def preferences(request: AnyRequest) -> Preferences:
+    """What this browser keeps; anything unreadable counts as not chosen."""
+    kept = dict(part.partition("=")[::2] for part in request.cookies.get(PREFERENCES, "").split("&"))
+    theme = kept.get("theme", "")
+    return Preferences("light" if theme == "light" else "dark" if theme == "dark" else "system", kept.get("keys") != "off", kept.get("times") == "absolute")
+
+
+def keep(response: Response[Any], chosen: Preferences, secure: bool) -> None:
+    """Have the browser keep preferences for a year."""
+    response.set_cookie(PREFERENCES, chosen.written(), path="/", max_age=YEAR, httponly=True, samesite="lax", secure=secure)
+
+
+def zone_named(name: str) -> ZoneInfo | None:
+    """A zone, or None for one that does not exist."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+
+
+def zone_of(plan: Plan | None, person: str) -> ZoneInfo:
+    """The zone a person reads times in: their own, else the plan's, else UTC."""
+    names = []
+    if plan is not None:
+        if person in plan.people:
+            names.append(plan.people[person].timezone)
+        names.append(plan.timezone)
+    # UTC is also what the plan says of a person it knows no zone of.
+    chosen = next((name for name in names if name != "UTC"), "UTC")
+    return zone_named(chosen) or ZoneInfo("UTC")
+
+
+def environment() -> Environment:
+    """The templates: escaped always, and an unknown name is a fault rather than an empty place."""
+    made = Environment(
+        loader=PackageLoader("tocsin.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, auto_reload=False
+    )
+    made.globals.update(
+        static=address,
+        because=words.because,
+        count=words.count,
+        span=words.span,
+        spelled=words.spelled,
+        listed=words.listed,
+        initials=words.initials,
+        written=words.written,
+        quoted=lambda text: quote(text, safe=""),
+        states=words.STATES,
+        severity_words=words.SEVERITY_WORDS,
+        by=words.BY,
+    )
+    return made
+
+
+templates = environment()
+
+
+class View:
+    """One page being drawn for one request."""
+
+    def __init__(self, request: AnyRequest, faces: Faces, who: Who, plan: Plan | None, status: Status | None) -> None:
+        self.request = request
+        self.faces = faces
+        self.who = who
+        self.plan = plan
+        self.status = status
+        self.chosen = preferences(request)
+        self.now: Instant = faces.now()
+        person = who.user.person if who.user else ""
+        self.reader = Reader(
+            self.now, zone_of(plan, person), plan, person=person, user=who.user.name if who.user else "", absolute=self.chosen.absolute
+        )
+
+    @property
+    def paging(self) -> bool:
+        """Whether anyone is paged at all."""
+        return self.status.paging if self.status is not None else self.faces.settings.paging
+
+    @property
+    def only_console(self) -> bool:
+        """Whether no real channel has delivered an answered page yet. False while the core does not say."""
+        return self.status is not None and self.status.real_channel_proven_at is None
+
+    def draw(self, template: str, *, code: int = 200, headers: Mapping[str, str] | None = None, theme: str = "", **what: Any) -> Response[bytes]:
+        """The page. A request of our own script gets the middle of it alone."""
+        chosen = theme or ("" if self.chosen.theme == "system" else self.chosen.theme)
+        done = SAID.get(self.request.query_params.get("done", ""), "")
+        text = templates.get_template(template).render(
+            view=self, reader=self.reader, who=self.who, plan=self.plan, status=self.status, now=self.now, theme=chosen, done=done,
+            fragment=FRAGMENT_HEADER in self.request.headers, path=self.request.scope["path"], **what,
+        )  # fmt: skip
+        return Response(text.encode(), status_code=code, media_type="text/html; charset=utf-8", headers=dict(headers or {}))
+
+
+async def view(request: AnyRequest, faces: Faces, who: Who) -> View:
+    """Find out what every page needs. A core that is gone does not keep the page from being drawn."""
+    return View(request, faces, who, await faces.plan(), await status_of(faces))
+
+
+async def status_of(faces: Faces) -> Status | None:
+    """How the core is, None when it does not say in time."""
+    try:
+        return await asyncio.wait_for(faces.core.status(), STATUS_WITHIN)
+    except (CoreGone, TimeoutError):
+        return None
+
+
+def leads_to(path: str, done: str = "") -> Redirect:
+    """Go on to a page of ours after something was done, with the word of what was."""
+    if done:
+        path += ("&" if "?" in path else "?") + urlencode({"done": done})
+    return Redirect(path, status_code=303)
+
+
+def own_path(given: str, otherwise: str = "/") -> str:
+    """A path on this server, never an address elsewhere."""
+    plain = given.startswith("/") and not given.startswith(("//", "/\\")) and given.isprintable() and "\\" not in given and len(given) < 500
+    return given if plain else otherwise
+
+
+async def fields(request: AnyRequest) -> dict[str, str]:
+    """A form's texts by name, trimmed; the last of equals, files left out."""
+    return {name: value.strip() for name, value in (await request.form()).items() if isinstance(value, str)}
+
+
+def with_query(path: str, **query: str | None) -> str:
+    """A path with those parameters that say something."""
+    said = urlencode({name: value for name, value in query.items() if value})
+    return f"{path}?{said}" if said else path
+

@@ -1,0 +1,336 @@
+"""Times, spans and sentences as people read them: short, active, past tense for facts, present for now.
+
+A ``Reader`` is whoever looks: their zone, whether they want clock times everywhere, and which person of the plan they are.
+Everything here is a function of its arguments; what is returned as ``Markup`` is escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from markupsafe import Markup
+from msgspec import Struct
+
+from tocsin.incidents.incident import Entry, Incident
+from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, format_rfc3339, to_datetime
+from tocsin.kernel.reason import EXPLAINED, Reason
+from tocsin.pages.ledger import Page
+from tocsin.plan.model import Plan
+
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+STATES = {"triggered": ("ring", "bell", "Triggered"), "acknowledged": ("held", "half", "Acknowledged"), "resolved": ("rest", "ok", "Resolved")}
+SEVERITY_WORDS = {"sev1": "critical", "sev2": "major", "sev3": "minor", "sev4": "low"}
+BY = {"email": "by email", "webhook": "by webhook", "console": "on the console"}
+NARROW = "\u202f"
+TOGETHER: Duration = 30 * SECOND
+"""Pages intended within this span of each other left for one reason."""
+
+
+def count(number: int, noun: str, nouns: str = "") -> str:
+    """``3 alerts``, ``1 alert``; digits, with thousands parted."""
+    return f"{number:,}\u00a0{noun if number == 1 else nouns or noun + 's'}"
+
+
+def spelled(number: int) -> str:
+    """``two`` for 2, digits from 13 on."""
+    return NUMBERS[number] if 0 <= number < len(NUMBERS) else f"{number:,}"
+
+
+def listed(names: Sequence[str], last: str = "and") -> str:
+    """``Ana``, ``Ana and Ben``, ``Ana, Ben and Chi``."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}" if names else ""
+
+
+def span(duration: Duration) -> str:
+    """A span as people say it, two units at most: ``40 s``, ``2 min 10 s``, ``13 min``, ``4 h 5 min``, ``3 d 2 h``.
+
+    Seconds are dropped from ten minutes on. A negative span counts as none.
+    """
+    seconds = max(0, round(duration / SECOND))
+    if seconds < 60:
+        return f"{seconds}\u00a0s"
+    if seconds < 600:
+        minutes, rest = divmod(seconds, 60)
+        return f"{minutes}\u00a0min" + (f" {rest}\u00a0s" if rest else "")
+    minutes = seconds // 60
+    if minutes < 60:
+        return f"{minutes}\u00a0min"
+    hours, rest = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours}\u00a0h" + (f" {rest}\u00a0min" if rest else "")
+    days, hours = divmod(hours, 24)
+    return f"{days}\u00a0d" + (f" {hours}\u00a0h" if hours and days < 7 else "")
+
+
+def initials(name: str) -> str:
+    """Two letters for a round badge."""
+    words = [word for word in name.replace("-", " ").replace(".", " ").split() if word[0].isalnum()]
+    return "".join(word[0] for word in (words[:1] + words[-1:] if len(words) > 1 else words))[:2].upper() or "?"
+
+
+class Who(NamedTuple):
+    """Somebody or something that acted. ``kind``: person, code, source or none."""
+
+    kind: str
+    name: str
+    letters: str = ""
+    you: bool = False
+
+
+class Line(Struct, frozen=True):
+    """One sentence with a time in its middle: ``Ben is paged`` (due) ``if nobody answers``. ``due`` None: all is in ``before``."""
+
+    who: Who
+    before: str
+    due: Instant | None = None
+    after: str = ""
+
+    @property
+    def text(self) -> str:
+        """The sentence without its time."""
+        return " ".join(part for part in (self.before, self.after) if part)
+
+
+class Reader:
+    """Whoever looks at the page, and the instant it is drawn for."""
+
+    def __init__(self, now: Instant, zone: ZoneInfo, plan: Plan | None = None, *, person: str = "", user: str = "", absolute: bool = False) -> None:
+        self.now = now
+        self.zone = zone
+        self.plan = plan
+        self.person = person
+        self.user = user
+        self.absolute = absolute
+
+    # --- times
+
+    def clock(self, at: Instant) -> str:
+        """``03:18:02`` in the reader's zone."""
+        return f"{to_datetime(at).astimezone(self.zone):%H:%M:%S}"
+
+    def minute(self, at: Instant) -> str:
+        """``03:18``, with the day when it is not today."""
+        local, today = to_datetime(at).astimezone(self.zone), to_datetime(self.now).astimezone(self.zone)
+        return f"{local:%H:%M}" if local.date() == today.date() else f"{local:%a} {local.day} {local:%b}, {local:%H:%M}"
+
+    def day(self, at: Instant) -> str:
+        """``Tue 20 Oct 2026``."""
+        local = to_datetime(at).astimezone(self.zone)
+        return f"{local:%a} {local.day} {local:%b %Y}"
+
+    def full(self, at: Instant) -> str:
+        """``Tue 20 Oct 2026, 03:18:02``."""
+        return f"{self.day(at)}, {self.clock(at)}"
+
+    def time(self, at: Instant, text: str, kind: str = "") -> Markup:
+        """A ``<time>`` that says ``text`` and knows the instant. ``kind`` names how a script keeps it fresh: due, since, ago."""
+        mark = Markup(' data-{}="{}"').format(kind, at // 1000) if kind and not self.absolute else Markup()
+        return Markup('<time datetime="{}" title="{}"{}>{}</time>').format(format_rfc3339(at), self.full(at), mark, text)
+
+    def at(self, at: Instant) -> Markup:
+        """A clock time with seconds."""
+        return self.time(at, self.clock(at))
+
+    def on(self, at: Instant) -> Markup:
+        """A time to the minute, with the day when it is not today."""
+        return self.time(at, self.minute(at))
+
+    def ago(self, at: Instant) -> Markup:
+        """``13 min ago``, kept fresh; a clock time for a reader who wants those."""
+        if self.absolute:
+            return self.on(at)
+        return self.time(at, "just now" if self.now - at < 5 * SECOND else f"{span(self.now - at)} ago", "ago")
+
+    def open_for(self, at: Instant) -> Markup:
+        """``open 13 min``, kept fresh."""
+        if self.absolute:
+            return self.time(at, f"since {self.minute(at)}")
+        return self.time(at, f"open {span(self.now - at)}", "open")
+
+    def length(self, at: Instant) -> Markup:
+        """``13 min`` so far, kept fresh."""
+        return self.time(at, span(self.now - at), "since")
+
+    def due(self, at: Instant) -> Markup:
+        """``at 03:48:10``, which a script turns into ``in 2 min 10 s`` and counts down."""
+        near = at - self.now < 12 * HOUR
+        text = f"at {self.clock(at)}" if near else f"on {self.minute(at)}"
+        return Markup('<span class="left">{}</span>').format(self.time(at, text, "due" if near else ""))
+
+    # --- people
+
+    def name(self, person: str) -> str:
+        """How a person of the plan is called in a sentence: the first name while it is the only one of its kind."""
+        if self.plan is None or person not in self.plan.people:
+            return person
+        name = self.plan.people[person].name
+        first = name.split()[0] if name.split() else person
+        return name if sum(other.name.split()[:1] == [first] for other in self.plan.people.values()) > 1 else first
+
+    def full_name(self, person: str) -> str:
+        """A person's whole name."""
+        return self.plan.people[person].name if self.plan is not None and person in self.plan.people else person
+
+    def is_you(self, actor: str) -> bool:
+        """Whether an actor such as ``person:ana`` or ``user:ops`` is the reader."""
+        return bool((self.person and actor == f"person:{self.person}") or (self.user and actor == f"user:{self.user}"))
+
+    def who(self, actor: str) -> Who:
+        """Who an actor is: ``person:ana``, ``user:ops``, ``token:deploys``, ``source:alertmanager``, ``code``."""
+        kind, _, name = actor.partition(":")
+        if kind == "person":
+            return Who("person", self.name(name), initials(self.full_name(name)), self.is_you(actor))
+        if kind == "user":
+            return Who("person", name, initials(name), self.is_you(actor))
+        if kind == "source":
+            return Who("source", name)
+        if kind == "token":
+            return Who("code", f"a script ({name})")
+        if kind == "key":
+            return Who("code", f"key {name}")
+        return Who("code", "Tocsin") if actor else Who("none", "Nobody yet")
+
+    def targets(self, targets: Iterable[str]) -> str:
+        """``Ana``, ``everyone in shop (Ana and Ben)`` for a step's targets."""
+        parts = []
+        for target in targets:
+            kind, _, name = target.partition(":")
+            if kind == "team" and self.plan is not None and name in self.plan.teams:
+                members = listed([self.name(member) for member in self.plan.teams[name].members])
+                parts.append(f"everyone in {name} ({members})" if members else f"team {name}")
+            else:
+                parts.append(self.name(name))
+        return listed(parts)
+
+    def plural(self, targets: Iterable[str]) -> bool:
+        """Whether a step's targets are more than one person."""
+        named = tuple(targets)
+        return len(named) > 1 or any(target.startswith("team:") for target in named)
+
+    # --- what is going on
+
+    def next_step(self, incident: Incident) -> tuple[str, ...]:
+        """The targets paged next, the last resort after the last step."""
+        if incident.step < len(incident.steps):
+            return incident.steps[incident.step].targets
+        return self.plan.last_resort if self.plan is not None else ()
+
+    def fate(self, incident: Incident) -> Line:
+        """What happens if nobody does anything. Its ``who`` is nobody in particular."""
+        none = Who("none", "")
+        if not incident.open:
+            if incident.snoozed_until is not None:
+                return Line(none, "It is looked at again", incident.snoozed_until, "and pages anew if alerts still fire.")
+            return Line(none, "Nothing more happens by itself.")
+        if incident.clear_at is not None:
+            return Line(none, "Every alert has ended. It resolves", incident.clear_at, "if they stay quiet.")
+        if incident.state == "acknowledged":
+            if incident.acknowledged_until is None:
+                return Line(none, "Nobody else is paged while it is acknowledged.")
+            return Line(none, "Paging goes on", incident.acknowledged_until, "unless it is resolved by then.")
+        if incident.paused is not None:
+            why = EXPLAINED[incident.paused]
+            if incident.paused_until is not None:
+                return Line(none, f"Nobody is paged: {why}. It is judged again", incident.paused_until, "")
+            return Line(none, f"Nobody is paged: {why}.")
+        if incident.next_at is None:
+            return Line(none, "Nobody is left to page.")
+        targets = self.next_step(incident)
+        name = self.targets(targets) or "the last resort"
+        verb = "are" if self.plural(targets) and not name.startswith("everyone") else "is"
+        again = " again" if incident.round > 0 or (incident.laps > 0 and incident.step == 0) else ""
+        if incident.next_at <= self.now:
+            return Line(none, f"{_upper(name)} {verb} being paged{again} now.")
+        return Line(none, f"{_upper(name)} {verb} paged{again}", incident.next_at, "if nobody answers.")
+
+    def paged(self, pages: Sequence[Page]) -> tuple[Who, str] | None:
+        """Who was paged last and how, from ledger rows newest first: ``Ana was paged by email``. None when nobody was."""
+        real = [page for page in pages if page.kind == "page" and page.state != "overtaken"]
+        if not real:
+            return None
+        newest = real[0]
+        last = [page for page in real if newest.intended_at - page.intended_at <= TOGETHER and page.step == newest.step]
+        people = list(dict.fromkeys(page.person for page in reversed(last)))
+        names = listed([self.name(person) for person in people])
+        one = Who("person", names, initials(self.full_name(newest.person)), newest.person == self.person and len(people) == 1)
+        how = listed(list(dict.fromkeys(BY.get(page.channel, f"by {page.channel}") for page in last)))
+        if all(page.state == "failed" for page in last):
+            return one, f"{names} could not be reached {how}"
+        be = "were" if len(people) > 1 else "was"
+        if all(page.state == "intended" for page in last):
+            be = "are being" if len(people) > 1 else "is being"
+        return one, f"{names} {be} paged {how}"
+
+    def now_line(self, incident: Incident, pages: Sequence[Page]) -> Line:
+        """What is happening this second, in one line."""
+        fate = self.fate(incident)
+        if incident.state == "acknowledged" and incident.clear_at is None:
+            holder = self.who(incident.acknowledged_by)
+            since = f" since {self.minute(incident.acknowledged_at)}" if incident.acknowledged_at is not None else ""
+            has = "have" if holder.you else "has"
+            return Line(holder, f"{'You' if holder.you else _upper(holder.name)} {has} it{since}. {fate.before}", fate.due, fate.after)
+        if not incident.open:
+            by = self.who(incident.resolved_by) if incident.resolved_by and incident.resolved_by != "code" else Who("code", "Tocsin")
+            if by.kind == "code":
+                said = f"Resolved: {EXPLAINED.get(incident.reason, 'every alert in it has ended')}."
+            else:
+                said = f"Resolved by {'you' if by.you else by.name}."
+            return Line(by, f"{said} {fate.before}" if fate.due else said, fate.due, fate.after)
+        last = self.paged(pages)
+        if last is None or incident.clear_at is not None or incident.paused is not None:
+            who = last[0] if last is not None else Who("none", "")
+            return Line(who, fate.before, fate.due, fate.after)
+        return Line(last[0], f"{last[1]}; {_lower(fate.before, self)}", fate.due, fate.after)
+
+    def holder(self, incident: Incident) -> Who:
+        """Who has the incident, or had it last."""
+        if incident.state == "resolved":
+            return self.who(incident.resolved_by or "code")
+        return self.who(incident.acknowledged_by) if incident.state == "acknowledged" else Who("none", "Nobody yet")
+
+    def headline(self, needed: int, held: int, quiet: int, *, more: bool = False) -> str:
+        """The h1 of the list: is anything on fire?"""
+        if needed:
+            first = f"{_upper(spelled(needed))} {'incident needs' if needed == 1 else 'incidents need'} a person."
+            if more:
+                first = f"More than {needed} incidents need a person."
+            return first + (f" {_upper(spelled(held))} more {'is' if held == 1 else 'are'} held." if held else "")
+        if held:
+            return f"{_upper(spelled(held))} {'incident is' if held == 1 else 'incidents are'} held. Nothing else needs a person."
+        if quiet:
+            return f"Nothing needs a person. {_upper(spelled(quiet))} {'incident is' if quiet == 1 else 'incidents are'} kept quiet."
+        return "Nothing needs a person."
+
+
+def because(reason: Reason | str) -> str:
+    """The sentence of a named reason."""
+    try:
+        return EXPLAINED[Reason(reason)]
+    except (ValueError, KeyError):
+        return str(reason).replace("_", " ")
+
+
+def written(entry: Entry) -> str:
+    """The words of a note, or "" for a line that is not one."""
+    return entry.detail.get("text") or entry.what if entry.reason is Reason.NOTE else ""
+
+
+def night(at: Instant, zone: ZoneInfo) -> bool:
+    """Whether it is between 22:00 and 07:00 there."""
+    hour = to_datetime(at).astimezone(zone).hour
+    return hour >= 22 or hour < 7
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _lower(text: str, reader: Reader) -> str:
+    """A sentence as the second half of another: lower case unless it begins with a name."""
+    starts_with_name = reader.plan is not None and any(text.startswith(person.name.split()[0]) for person in reader.plan.people.values() if person.name)
+    return text if starts_with_name else text[:1].lower() + text[1:]
+
+
+__all__ = ["DAY", "HOUR", "MINUTE", "Line", "Reader", "Who", "because", "count", "initials", "listed", "night", "span", "spelled", "written"]

@@ -1,0 +1,295 @@
+"""Picks every real part. The only importer of the plug folders."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.metadata
+import importlib.util
+import os
+import secrets
+import signal
+import socket
+import ssl
+import sys
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tocsin.runtime.supervisor import DO_NOT_RESTART, run_once, supervise
+from tocsin.settings import Settings
+
+if TYPE_CHECKING:
+    from tocsin.engine.commands import DeclareKeys
+    from tocsin.pages.message import Channel
+    from tocsin.plan.model import Plan
+    from tocsin.runtime.core import PlanRead
+    from tocsin.runtime.outbound import Outbound
+
+
+def up(settings: Settings) -> int:
+    """Run a node until it is told to end. Returns the process's exit code."""
+    from tocsin.store.opening import SchemaError, is_sqlite, needs_migration, url_for
+    from tocsin.store.sqlite import FolderInUse, hold_folder
+
+    try:
+        lock = hold_folder(settings.data)
+    except (FolderInUse, OSError) as error:
+        print(f"tocsin: {error}", file=sys.stderr)
+        return 1
+    with lock:
+        busy = _busy(settings)
+        if busy:
+            print(f"tocsin: {busy}", file=sys.stderr)
+            return 1
+        url = url_for(settings.data, settings.database)
+        if not is_sqlite(url) and importlib.util.find_spec("psycopg") is None:
+            print("tocsin: PostgreSQL needs its driver: install tocsin[postgres]", file=sys.stderr)
+            return 1
+        _write_starter_plan(settings.plan_folder)
+        try:
+            if needs_migration(url) and run_once(lambda: _migrate(url)):
+                return 1
+        except (SchemaError, OSError) as error:
+            print(f"tocsin: {error}", file=sys.stderr)
+            return 1
+        return supervise(
+            {"core": lambda: _run(_core(settings), settings), "faces": lambda: _run(_faces(settings), settings)}, reload="core"
+        )
+
+
+def _run(work: Coroutine[Any, Any, int], settings: Settings) -> int:
+    import uvloop
+
+    _logging(settings.log_format)
+    return uvloop.run(work)
+
+
+# -- the core -----------------------------------------------------------------------------------------------------------
+
+
+async def _core(settings: Settings) -> int:
+    import structlog
+
+    from tocsin.intake.probes import PROBES
+    from tocsin.intake.sources import SOURCES
+    from tocsin.intake.sources.pagerduty import routing_key
+    from tocsin.runtime.clock import SystemClock
+    from tocsin.runtime.core import Core, Parts
+    from tocsin.runtime.first_run import first_run
+    from tocsin.runtime.outbound import Outbound
+    from tocsin.runtime.probing import Prober
+    from tocsin.store.opening import open_writer, url_for
+
+    log = structlog.get_logger("tocsin")
+    loop = asyncio.get_running_loop()
+    clock = SystemClock()
+    outside = Outbound()
+    read = plan_reader(settings)
+    plan = read()
+    for finding in plan.findings:
+        print(finding, file=sys.stderr)
+    if plan.plan is None or not plan.ok:
+        print(f"tocsin: the plan in {settings.plan_folder} has errors; nothing was started", file=sys.stderr)
+        return DO_NOT_RESTART
+    store = open_writer(url_for(settings.data, settings.database), importlib.metadata.version("tzdata"))
+    signing_key = store.meta("signing_key")
+    if signing_key is None:
+        signing_key = secrets.token_bytes(32)
+        store.set_meta("signing_key", signing_key)
+    beating: set[asyncio.Task[object]] = set()
+
+    def beat(url: str) -> None:
+        task: asyncio.Task[object] = asyncio.create_task(outside.request("GET", url, within=10, limit=1024))
+        beating.add(task)
+        task.add_done_callback(beating.discard)
+
+    parts = Parts(
+        store=store, clock=clock, sources=SOURCES, routing_key=routing_key, read_plan=read, declared_keys=lambda p: declared_keys(settings, p),
+        channels=lambda p: channels(settings, p, outside), signing_key=signing_key, public_url=settings.base_url, paging=settings.paging,
+        prober=lambda specs, submit: Prober(specs, submit, probes=PROBES, outside=outside, now=clock.now), outside=beat,
+        ballast=settings.data / "ballast",
+    )  # fmt: skip
+    core = Core(parts, plan)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, core.stop)
+    reloads: set[asyncio.Task[object]] = set()
+
+    def reload() -> None:
+        task: asyncio.Task[object] = asyncio.create_task(core.reload("signal:SIGHUP"))
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    try:
+        await core.start()
+        await core.listen(settings.host, settings.port, _tls(settings), settings.socket("core"), settings.socket("faces"))
+    except (OSError, ValueError) as error:
+        print(f"tocsin: {error}", file=sys.stderr)
+        return DO_NOT_RESTART
+    lines = await first_run(core, plan.plan, settings.data, settings.base_url, clock.now(), link_wanted=sys.stdout.isatty())
+    print("\n".join(lines), flush=True)
+    log.info("ready", address=settings.base_url, paging=settings.paging, plan=plan.plan.version[:12])
+    await core.run()
+    await outside.close()
+    return 0
+
+
+def plan_reader(settings: Settings) -> Callable[[], PlanRead]:
+    """A reader of the plan folder."""
+    from tocsin.plan import read_plan
+    from tocsin.plan.folder import PlanFolderError, load_folder
+    from tocsin.runtime.core import PlanRead
+
+    def read() -> PlanRead:
+        try:
+            files = load_folder(settings.plan_folder)
+        except PlanFolderError as error:
+            return PlanRead(None, {}, (str(error),), ok=False)
+        reading = read_plan(files)
+        return PlanRead(reading.plan, files, tuple(str(f) for f in reading.findings), ok=reading.plan is not None)
+
+    return read
+
+
+def channels(settings: Settings, plan: Plan, outside: Outbound) -> Mapping[str, Channel]:
+    """The channels a plan sets up."""
+    from tocsin.pages.channels import CHANNELS
+    from tocsin.pages.channels.setup import Setup
+
+    setup = Setup(outside=outside, secret=settings.secret, mail=plan.mail, people=plan.people)
+    made = ((name, make(setup)) for name, make in CHANNELS.items())
+    return {name: channel for name, channel in made if channel is not None}
+
+
+def declared_keys(settings: Settings, plan: Plan) -> DeclareKeys:
+    """The keys a plan declares, by the hashes of their secrets. Raises ValueError when one cannot be had."""
+    from tocsin.access.credentials import secret_hash
+    from tocsin.engine.commands import DeclareKeys
+
+    keys = []
+    for spec in plan.keys:
+        try:
+            text = settings.secret(spec.secret)
+        except LookupError as error:
+            raise ValueError(f"the key {spec.name} of {spec.service}: {error.args[0]}") from None
+        if len(text) < 16:
+            raise ValueError(f"the key {spec.name} of {spec.service} has fewer than 16 characters: make a random one of 32")
+        keys.append((secret_hash(text), text[-4:], spec.source, spec.service, spec.name))
+    return DeclareKeys(actor="plan", keys=tuple(keys))
+
+
+# -- the faces ----------------------------------------------------------------------------------------------------------
+
+
+async def _faces(settings: Settings) -> int:
+    import uvicorn
+
+    from tocsin.api import api_handlers, openapi_config
+    from tocsin.faces import FaceSettings, Faces, application
+    from tocsin.faces.core import CoreClient
+    from tocsin.plan import read_plan
+    from tocsin.runtime.clock import SystemClock
+    from tocsin.store.opening import open_reader, url_for
+    from tocsin.store.reads import Reads
+    from tocsin.web import error_page, web_handlers
+
+    version = importlib.metadata.version("tocsin")
+    reads = Reads(open_reader(url_for(settings.data, settings.database)))
+    signing_key = reads.meta("signing_key")
+    while signing_key is None:  # the core makes it when it starts for the first time
+        await asyncio.sleep(0.02)
+        signing_key = reads.meta("signing_key")
+
+    def plan_of(version: str, files: Mapping[str, bytes]) -> Plan:
+        plan = read_plan(files).plan
+        if plan is None:
+            raise ValueError(f"the plan {version} cannot be read any more")
+        return plan
+
+    faces = Faces(
+        reads=reads, core=CoreClient(str(settings.socket("core"))), clock=SystemClock().now, signing_key=signing_key, read_plan=plan_of,
+        settings=FaceSettings(public_url=settings.base_url, paging=settings.paging, version=version),
+    )  # fmt: skip
+    app = application([*api_handlers(), *web_handlers()], faces, error_page=error_page, openapi=openapi_config(version))
+    path = settings.socket("faces")
+    path.unlink(missing_ok=True)
+    os.umask(0o177)
+    server = uvicorn.Server(
+        uvicorn.Config(app, uds=str(path), http="httptools", ws="none", lifespan="on", access_log=False, log_config=None, proxy_headers=False,
+                       server_header=False, timeout_graceful_shutdown=3)
+    )  # fmt: skip
+    await server.serve()
+    return 0
+
+
+# -- before anything runs -----------------------------------------------------------------------------------------------
+
+
+def _migrate(url: str) -> int:
+    from tocsin.store.opening import SchemaError, migrate
+
+    try:
+        migrate(url)
+    except SchemaError as error:
+        print(f"tocsin: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _write_starter_plan(folder: Path) -> None:
+    """Give a newcomer a plan to begin with. A folder that exists is left alone."""
+    if folder.exists():
+        return
+    from tocsin.plan import starter_plan
+
+    folder.mkdir(parents=True)
+    for name, content in starter_plan().items():
+        (folder / name).write_bytes(content)
+
+
+def _busy(settings: Settings) -> str:
+    """Why the address cannot be listened on, or ""."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with contextlib.closing(socket.socket(family)) as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind((settings.host, settings.port))
+        except OSError as error:
+            return f"cannot listen on {settings.host}:{settings.port}: {error.strerror}. Give --port another number, or stop what uses it"
+    return ""
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if settings.tls_cert is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise ValueError(f"the certificate {settings.tls_cert} and its key cannot be used: {error}") from error
+    return context
+
+
+def _logging(form: str) -> None:
+    """Structured logs on standard error: lines for people, or JSON."""
+    import logging
+
+    import structlog
+
+    shared: Iterable[Any] = (
+        structlog.contextvars.merge_contextvars, structlog.stdlib.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True),
+    )  # fmt: skip
+    shown: Any = structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    structlog.configure(
+        processors=[*shared, structlog.processors.format_exc_info, shown],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=list(shared), processors=[
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta, shown,
+    ]))  # fmt: skip
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

@@ -1,0 +1,1 @@
+"""The contract every channel passes against real servers, and the words of a page."""

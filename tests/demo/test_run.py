@@ -1,0 +1,161 @@
+"""The demo itself: the ordinary `tocsin up`, real faults, a story that is true, and nothing left behind."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.ports import free_port
+from tests.support.processes import Process, inherited_environment
+from tests.support.waiting import eventually
+from tocsin.cli.client import Api
+from tocsin.cli.place import Place
+
+pytestmark = pytest.mark.journey
+
+
+class Running:
+    """A demo as a child process, with a temporary folder of its own to leave nothing in."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.temporary = folder / "temporary"
+        self.temporary.mkdir()
+        self.port = free_port()
+        ports = ["--port", str(self.port), "--inbox-port", str(free_port()), "--mail-port", str(free_port())]
+        self.process = Process(
+            [sys.executable, "-m", "tocsin", "demo", "--fast", *ports, *arguments],
+            log=folder / "story.txt",
+            env=inherited_environment(TMPDIR=str(self.temporary), PYTHONUNBUFFERED="1"),
+        )
+
+    def told(self, pattern: str, within: float = 60.0) -> re.Match[str]:
+        """Wait until the story has it."""
+        self.process.wait_until(lambda: re.search(pattern, self.process.output()), within=within, what=pattern)
+        found = re.search(pattern, self.process.output())
+        assert found
+        return found
+
+    def left(self) -> list[str]:
+        """Processes and files that exist and should not."""
+        found = [str(path) for path in self.temporary.iterdir()]
+        for each in psutil.process_iter():
+            try:
+                if each.environ().get("TMPDIR") == str(self.temporary) and each.status() != psutil.STATUS_ZOMBIE:
+                    found.append(" ".join(each.cmdline()))
+            except psutil.Error:
+                continue
+        return found
+
+
+@pytest.fixture
+def demo(tmp_path):
+    """Starts a demo, and ends it whatever happens."""
+    started: list[Running] = []
+
+    def start(*arguments: str) -> Running:
+        started.append(Running(tmp_path, *arguments))
+        return started[-1]
+
+    yield start
+    for each in started:
+        if each.process.running:
+            each.process.stop()
+
+
+def test_every_fault_is_noticed_paged_and_resolved(demo):
+    """Nobody answers: both people are paged, the repairs resolve everything, and the exit code says so."""
+    running = demo("--until-done")
+    running.told(r"everything is green")
+    eventually(lambda: not running.process.running, within=180, what="the end of the story")
+    story = running.process.output()
+    assert running.process.popen.returncode == 0, story
+    assert "All 4 faults were noticed, paged and resolved." in story
+
+    # In this order: what was broken, what was noticed and why, whom it paged, the mail, the next person, the end.
+    order = [
+        r"shop    payments hangs: process \d+ is stopped",
+        r"tocsin  #(\d+) opened on payments, SEV1: .*did not answer",
+        r"tocsin  #\d+ payments: Paging Ana.* \(because ",
+        r"inbox   mail for ana@shop.example: .*http://127.0.0.1:\d+/mails/\d+",
+        r"tocsin  #\d+ payments: Paging Ben",
+        r"inbox   mail for ben@shop.example: ",
+        r"shop    payments goes on",
+        r"tocsin  #\d+ payments: Resolved",
+        r"shop    checkout, process \d+, logs every step",
+        r"tocsin  #\d+ opened on checkout, .* holds \d+ MB; the limit is 21 MB",
+        r"shop    payments dies",
+        r"tocsin  #\d+ on payments is open again",
+        r"shop    worker dies",
+        r"tocsin  #\d+ opened on worker",
+        r"tocsin  #\d+ worker: Resolved",
+    ]
+    at = 0
+    for pattern in order:
+        found = re.compile(pattern).search(story, at)
+        assert found, f"{pattern} is missing after {story[at : at + 200]!r}\n{story}"
+        at = found.end()
+    assert running.left() == []
+
+
+def test_an_answer_ends_the_paging_and_ctrl_c_everything(demo, tmp_path):
+    """Acknowledged by a person, Ben is left alone; Ctrl-C, in the middle of a fault, leaves nothing behind."""
+    data = tmp_path / "data"
+    running = demo("--data", str(data))
+    number = running.told(r"#(\d+) opened on payments")[1]
+    with Api(Place(f"http://127.0.0.1:{running.port}", (data / "token").read_text().strip())) as api:
+        api.write("POST", f"/incidents/{number}/acknowledge")
+    running.told(rf"#{number} payments: Acknowledged")
+    hung = int(running.told(r"payments hangs: process (\d+)")[1])
+    assert psutil.Process(hung).status() == psutil.STATUS_STOPPED
+    assert not re.search(rf"#{number} payments: Paging Ben", running.process.output())
+
+    running.process.send(signal.SIGINT)
+    eventually(lambda: not running.process.running, within=20, what="the end after Ctrl-C")
+    assert running.process.popen.returncode == 0
+    assert "Nothing" not in running.process.output().splitlines()[-1]
+    assert str(data) in running.process.output().splitlines()[-1]
+    assert running.left() == []
+    assert (data / "token").exists() is False or (data / "token").stat().st_mode & 0o077 == 0
+
+
+def test_a_second_run_works_and_a_third_beside_it_is_told_why_not(demo, tmp_path):
+    """The same ports, twice in a row; at the same time one of them says who is in the way."""
+    running = demo()
+    running.told(r"everything is green")
+    again = Process(
+        [sys.executable, "-m", "tocsin", "demo", "--port", str(running.port)],
+        log=tmp_path / "again.txt",
+        env=inherited_environment(TMPDIR=str(running.temporary)),
+    )
+    eventually(lambda: not again.running, within=20)
+    assert again.popen.returncode == 1
+    assert f"Port {running.port} is busy" in again.output()
+
+    running.process.send(signal.SIGTERM)
+    eventually(lambda: not running.process.running, within=20, what="the end after SIGTERM")
+    assert running.left() == []
+    second = Process(
+        [sys.executable, "-m", "tocsin", "demo", "--port", str(running.port)],
+        log=tmp_path / "second.txt",
+        env=inherited_environment(TMPDIR=str(running.temporary)),
+    )
+    try:
+        second.wait_until(lambda: "everything is green" in second.output(), within=60, what="a second demo")
+    finally:
+        second.stop()
+    assert running.left() == []
+
+
+def test_even_kill_9_leaves_nothing(demo):
+    """The kernel ends the children, the sweeper ends what they started and removes the folder."""
+    running = demo()
+    running.told(r"payments hangs")
+    assert len(running.left()) > 5
+    running.process.popen.kill()
+    running.process.popen.wait()
+    eventually(lambda: running.left() == [], within=20, what="nothing")

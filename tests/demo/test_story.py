@@ -1,0 +1,115 @@
+"""The story: what is told, in which words, and what is found missing."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.demo.test_mail import mail
+from tocsin.demo.faults import CHAPTERS, THE_END, timetable
+from tocsin.demo.mail import Letter, read
+from tocsin.demo.story import Line, Story
+from tocsin.kernel.reason import EXPLAINED, Reason
+
+PEOPLE = {"ana": "ana@shop.example", "ben": "ben@shop.example"}
+AT = "2026-11-22T03:24:00.000Z"
+
+
+def incident(number: int, service: str, state: str = "triggered", updated_at: str = AT) -> dict[str, object]:
+    return {
+        "number": number,
+        "service": service,
+        "state": state,
+        "severity": "sev1",
+        "title": f"{service} does not answer",
+        "updated_at": updated_at,
+    }
+
+
+def entry(what: str, reason: str, actor: str = "code") -> dict[str, str]:
+    return {"at": AT, "what": what, "reason": reason, "because": EXPLAINED[Reason(reason)], "actor": actor}
+
+
+OPENED = entry("Opened for payments: payments does not answer", "opened", "source:probe")
+PAGING = entry("Paging Ana; next in 10s if nobody answers", "step_due")
+
+
+def letter(number: int, to: str, service: str) -> Letter:
+    message = mail(f"#1 {service}", to=to)
+    message["X-Tocsin-Service"] = service
+    return read(number, "03:24:01", "tocsin@shop.example", (to,), bytes(message))
+
+
+def test_only_what_is_new_is_told():
+    """An incident read twice is told once; what was added later follows."""
+    story = Story(PEOPLE)
+    one = incident(1, "payments")
+    assert story.changed([one]) == [1]
+    told = story.incident(one, [OPENED, PAGING])
+    assert [line.text for line in told] == [
+        "#1 opened on payments, SEV1: payments does not answer",
+        "#1 payments: Paging Ana; next in 10s if nobody answers",
+    ]
+    assert told[1].because == "this step of the escalation was due"
+    assert story.changed([one]) == []
+    assert story.incident(one, [OPENED, PAGING]) == []
+
+    later = incident(1, "payments", "acknowledged", "2026-11-22T03:24:09.000Z")
+    assert story.changed([later]) == [1]
+    told = story.incident(later, [OPENED, PAGING, entry("Acknowledged for 1h", "acknowledged", "person:ana")])
+    assert [line.text for line in told] == ["#1 payments: Acknowledged for 1h, by ana"]
+    assert story.open() == [1]
+
+
+def test_a_chapter_in_which_all_happened_misses_nothing():
+    """Opened, both mails, resolved: nothing is missing; each of them alone is."""
+    first = CHAPTERS[0]
+    story = Story(PEOPLE, "http://127.0.0.1:8025/")
+    story.begin(first)
+    assert len(story.missing()) == 3
+    story.incident(incident(1, "payments"), [OPENED])
+    line = story.letter(letter(1, "ana@shop.example", "payments"))
+    assert line.text == "mail for ana@shop.example: #1 payments  http://127.0.0.1:8025/mails/1"
+    assert story.missing() == [
+        "A process hangs: no mail for ben about payments",
+        "A process hangs: incident #1 is not resolved",
+    ]
+    story.letter(letter(2, "ben@shop.example", "storefront"))
+    assert "A process hangs: no mail for ben about payments" in story.missing()
+    story.letter(letter(3, "ben@shop.example", "payments"))
+    story.incident(incident(1, "payments", "resolved"), [OPENED, entry("Resolved", "all_clear")])
+    assert story.missing() == []
+
+
+def test_what_happened_in_an_earlier_chapter_does_not_count_again():
+    """A resolved incident of the same service must be reopened to count."""
+    story = Story(PEOPLE)
+    story.begin(CHAPTERS[0])
+    story.incident(incident(1, "payments", "resolved"), [OPENED, entry("Resolved", "all_clear")])
+    story.begin(CHAPTERS[2])
+    assert story.missing()[0] == "A dependency dies: no incident was open on payments"
+    timeline = [OPENED, entry("Resolved", "all_clear"), entry("Reopened", "reopened"), entry("Resolved", "all_clear")]
+    told = story.incident(incident(1, "payments", "resolved", "later"), timeline)
+    assert told[0].text == "#1 on payments is open again: payments does not answer"
+    assert story.missing() == ["A dependency dies: no mail for ana about payments"]
+
+
+@pytest.mark.parametrize("colours", [True, False])
+def test_no_text_can_steer_the_terminal(colours):
+    """Titles come from monitors: their control characters are written out."""
+    shown = Line("03:24:00", "tocsin", "a\x1b[2Jb\nc", "bad", "d\x07").shown(colours)
+    assert re.sub(r"\x1b\[\d+m", "", shown).isprintable()
+    assert ("\x1b" in shown) is colours
+
+
+def test_every_fault_is_mended_before_the_next_and_before_the_end():
+    """The timetable holds together: one fault at a time, each with time to be noticed."""
+    acts = timetable()
+    assert [act for _, act in acts] == [act for chapter in CHAPTERS for act in (chapter.breaks, chapter.mends)]
+    assert acts[-1][1].at < THE_END
+    for chapter in CHAPTERS:
+        assert chapter.mends.at - chapter.breaks.at >= 15
+        assert chapter.mends.role == chapter.breaks.role
+        for act in (chapter.breaks, chapter.mends):
+            act.says.format(pid=1)

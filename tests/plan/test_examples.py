@@ -1,0 +1,209 @@
+"""Whole plans, read to the last field."""
+
+from __future__ import annotations
+
+from tests.plan.written import example
+from tocsin.catalog.people import Person, Team, Webhook
+from tocsin.catalog.services import Service
+from tocsin.escalation.policy import Escalation, Step
+from tocsin.incidents.routes import Route
+from tocsin.intake.specs import HeartbeatSpec, KeySpec, ProbeSpec
+from tocsin.kernel.instant import HOUR, MILLISECOND, MINUTE, SECOND
+from tocsin.kernel.matcher import Matcher
+from tocsin.plan import read_plan, starter_plan
+from tocsin.plan.model import Mail, Plan
+from tocsin.plan.reading import plan_version
+
+
+def test_the_shops_plan_is_read_to_the_last_field():
+    """The plan of the shop means exactly what it says."""
+    files = {"tocsin.yaml": example("shop.yaml")}
+    reading = read_plan(files)
+    assert "\n".join(map(str, reading.findings)) == (
+        "tocsin.yaml:6:3: warning: the plan names no mail server, so only the console pages ana, ben and kei\n"
+        "    add mail: {server: smtp://localhost:25, from: tocsin@shop.example}"
+    )
+    assert reading.plan == Plan(
+        version=plan_version(files),
+        team="shop",
+        timezone="Europe/Madrid",
+        people={
+            "ana": Person(key="ana", name="Ana", email="ana@shop.example", timezone="Europe/Madrid"),
+            "ben": Person(key="ben", name="Ben", email="ben@shop.example", timezone="Europe/Madrid"),
+            "kei": Person(key="kei", name="Kei", email="kei@shop.example", timezone="Asia/Tokyo"),
+        },
+        teams={"shop": Team(key="shop", members=("ana", "ben", "kei"))},
+        services={
+            "checkout": Service(
+                key="checkout",
+                about="Takes the customer's money.",
+                tier=1,
+                team="shop",
+                needs=("payments", "cart-redis"),
+                escalation="shop",
+            ),
+            "cart-redis": Service(key="cart-redis", tier=1, team="shop", escalation="shop"),
+            "payments": Service(key="payments", tier=1, team="shop", escalation="shop"),
+            "orders-batch": Service(key="orders-batch", tier=3, team="shop", escalation="shop"),
+            "inbox": Service(key="inbox", about="Events that no route takes land here.", team="shop"),
+        },
+        escalations={
+            "shop": Escalation(
+                "shop",
+                (
+                    Step(("person:ana",), 5 * MINUTE, 1),
+                    Step(("person:ben", "person:kei"), 10 * MINUTE, 1),
+                    Step(("team:shop",), 10 * MINUTE, 3),
+                ),
+            )
+        },
+        routes=(
+            Route(
+                match=(Matcher("job", "=", "checkout"),),
+                service="checkout",
+                group_by=("alertname", "region"),
+                group_window=5 * MINUTE,
+                severity={"critical": "sev1", "error": "sev2", "warning": "sev3"},
+            ),
+            Route(match=(Matcher("alertname", "=~", "Redis.*"),), service="cart-redis"),
+        ),
+        probes=(
+            ProbeSpec(
+                service="cart-redis",
+                name="tcp cart-1.shop.example:6379",
+                kind="tcp",
+                target="cart-1.shop.example:6379",
+                every=15 * SECOND,
+            ),
+        ),
+        heartbeats=(
+            HeartbeatSpec(
+                service="orders-batch",
+                name="nightly",
+                cron="0 3 * * *",
+                timezone="Europe/Madrid",
+                grace=20 * MINUTE,
+            ),
+        ),
+        last_resort=("team:shop",),
+    )
+
+
+def test_every_key_of_the_language_arrives():
+    """A plan that uses every key once is read to the last field."""
+    reading = read_plan({"a.yaml": example("everything.yaml")})
+    assert reading.plan is not None, "\n".join(map(str, reading.findings))
+    plan = reading.plan
+    assert plan.people == {
+        "ana": Person(
+            key="ana",
+            name="Ana",
+            email="ana@shop.example",
+            webhook=Webhook("https://hooks.shop.example/ana?x=1", "secret:ana_hook"),
+            timezone="Asia/Tokyo",
+        ),
+        "ben": Person(key="ben", name="ben", email="ben@shop.example", timezone="Europe/Madrid"),
+        "7": Person(key="7", name="7", timezone="Europe/Madrid"),
+    }
+    assert plan.teams == {
+        "shop": Team(key="shop", members=("ana", "ben"), lead="ben"),
+        "night": Team(key="night", members=("7",)),
+    }
+    assert plan.escalations["shop"].steps == (
+        Step(("person:ana",), 90 * SECOND, 2),
+        Step(("person:ben", "team:night"), 5 * MINUTE, 1),
+        Step(("team:shop",), 5 * MINUTE, 1),
+    )
+    assert plan.services == {
+        "inbox": Service(key="inbox", team="shop", escalation="shop"),
+        "checkout": Service(
+            key="checkout",
+            about="10:00 no ~ +34600000000",
+            tier=1,
+            team="night",
+            needs=("payments",),
+            escalation="shop",
+            acknowledge_for=2 * HOUR,
+            reopen_within=0,
+        ),
+        "payments": Service(key="payments", team="shop"),
+    }
+    of = "checkout"
+    assert plan.probes == (
+        ProbeSpec(
+            service=of, name="front", kind="http", target="https://shop.example/health",
+            every=MINUTE, timeout=10 * SECOND, failures=3, severity="warning",
+            options={
+                "status": "200-299,304", "body": r'"ok":\s*true',
+                "latency": str(1500 * MILLISECOND), "certificate_days": "14",
+            },
+        ),
+        ProbeSpec(
+            service=of, name="http 10.0.0.1:8080/x", kind="http", target="http://10.0.0.1:8080/x?token=1",
+            every=2 * SECOND, timeout=2 * SECOND,
+        ),
+        ProbeSpec(service=of, name="tcp [::1]:5432", kind="tcp", target="[::1]:5432"),
+        ProbeSpec(service=of, name="process postgres", kind="process", target="postgres", options={"by": "name"}),
+        ProbeSpec(
+            service=of, name="process /run/it.pid", kind="process", target="/run/it.pid", options={"by": "pidfile"},
+        ),
+        ProbeSpec(service=of, name="disk /", kind="disk", target="/", options={"used_percent": "97.5"}),
+        ProbeSpec(
+            service=of, name="disk /var", kind="disk", target="/var", severity="Minor",
+            options={"free_bytes": str(2560 * 1024 * 1024)},
+        ),
+        ProbeSpec(service=of, name="disk /srv", kind="disk", target="/srv", options={"used_percent": "90"}),
+    )  # fmt: skip
+    assert plan.heartbeats == (
+        HeartbeatSpec(service=of, name="nightly", cron="0 3 * * mon-fri", timezone="Europe/Madrid", grace=0),
+        HeartbeatSpec(
+            service=of,
+            name="watchdog",
+            every=5 * MINUTE,
+            severity="sev1",
+            alert=(Matcher("alertname", "=", "Watchdog"),),
+        ),
+        HeartbeatSpec(
+            service=of,
+            name="both",
+            every=90 * MINUTE,
+            alert=(Matcher("job", "=", "a"), Matcher("env", "!~", "dev.*")),
+        ),
+        HeartbeatSpec(service=of, name="tokyo", cron="*/5 * * * *", timezone="Asia/Tokyo"),
+    )
+    assert plan.keys == (
+        KeySpec(source="alertmanager", service=of, name="prometheus", secret="secret:prom"),
+        KeySpec(source="heartbeat", service=of, name="jobs", secret="secret:JOBS.2"),
+    )
+    assert plan.routes == (
+        Route(match=(), service=of, group_by=(), severity={"P0": "sev1"}),
+        Route(match=(Matcher("env", "=", "dev"),), service="payments", group_window=5 * MINUTE),
+    )
+    assert plan.mail == Mail("smtp+starttls://mail.shop.example:587", "tocsin@shop.example", "tocsin", "secret:smtp")
+    assert plan.last_resort == ("team:shop", "person:7")
+    assert plan.outside_heartbeat == "https://hc.example/ping/1"
+
+
+def test_the_starter_plan_stands_and_pages_its_one_person():
+    """What a new installation begins with: an inbox whose escalation reaches somebody, and few enough lines to read."""
+    files = starter_plan()
+    reading = read_plan(files)
+    assert reading.plan is not None
+    assert [one.message for one in reading.findings] == ["only the console pages 'admin'"]
+    steps = reading.plan.steps("inbox")
+    assert [one.key for one in reading.plan.people_of(steps[0].targets)] == ["admin"]
+    lines = [line.strip() for text in files.values() for line in text.decode().splitlines()]
+    assert len([line for line in lines if line and not line.startswith("#")]) <= 20
+
+
+def test_the_starter_plans_next_steps_are_right_when_taken():
+    """Whoever takes the comment signs away has a plan that stands."""
+    text = starter_plan()["tocsin.yaml"].decode()
+    taken = []
+    for line in text.splitlines():
+        indent, sign, rest = line.partition("# ")
+        taken.append(indent + rest if sign and not indent.strip() and "Tocsin's plan" not in line else line)
+    reading = read_plan({"tocsin.yaml": "\n".join(taken).encode()})
+    assert [str(one) for one in reading.findings] == []
+    assert reading.plan is not None
+    assert (len(reading.plan.probes), len(reading.plan.heartbeats), len(reading.plan.routes)) == (1, 1, 1)
