@@ -73,7 +73,7 @@ async def _core(settings: Settings) -> int:
 
     from tocsin.intake.probes import PROBES
     from tocsin.intake.sources import SOURCES
-    from tocsin.intake.sources.pagerduty import routing_key
+    from tocsin.intake.sources.pagerduty import redacted, routing_key
     from tocsin.runtime.clock import SystemClock
     from tocsin.runtime.core import Core, Parts
     from tocsin.runtime.first_run import first_run
@@ -105,7 +105,7 @@ async def _core(settings: Settings) -> int:
         task.add_done_callback(beating.discard)
 
     parts = Parts(
-        store=store, clock=clock, sources=SOURCES, routing_key=routing_key, read_plan=read, declared_keys=lambda p: declared_keys(settings, p),
+        store=store, clock=clock, sources=SOURCES, routing_key=routing_key, redacted=redacted, read_plan=read, declared_keys=lambda p: declared_keys(settings, p),
         channels=lambda p: channels(settings, p, outside), signing_key=signing_key, public_url=settings.base_url, paging=settings.paging,
         prober=lambda specs, submit: Prober(specs, submit, probes=PROBES, outside=outside, now=clock.now), outside=beat,
         ballast=settings.data / "ballast",
@@ -185,14 +185,18 @@ def declared_keys(settings: Settings, plan: Plan) -> DeclareKeys:
 async def _faces(settings: Settings) -> int:
     import uvicorn
 
-    from tocsin.api import api_handlers, openapi_config
-    from tocsin.faces import FaceSettings, Faces, application
+    from tocsin.api.handlers import api_handlers, openapi_config
+    from tocsin.faces.application import application
     from tocsin.faces.core import CoreClient
+    from tocsin.faces.faces import Faces, FaceSettings
     from tocsin.plan import read_plan
     from tocsin.runtime.clock import SystemClock
     from tocsin.store.opening import open_reader, url_for
     from tocsin.store.reads import Reads
-    from tocsin.web import error_page, web_handlers
+    try:
+        from tocsin.web import error_page, web_handlers
+    except ImportError:
+        error_page, web_handlers = None, list
 
     version = importlib.metadata.version("tocsin")
     reads = Reads(open_reader(url_for(settings.data, settings.database)))

@@ -25,6 +25,9 @@ from tocsin.pages.message import Failed, Sent
 from tocsin.plan.model import Mail
 from tocsin.runtime.outbound import Outbound
 
+# The test server does not know that its whole connection is secure.
+pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
+
 SECRETS = {"secret:smtp": "hunter2", "secret:wrong": "sesame"}
 
 
@@ -103,7 +106,7 @@ async def test_an_international_domain_is_written_in_ascii(mail_server: MailServ
 
 @pytest.mark.parametrize(
     "address",
-    ["", "ana", "@", "ana@", "ana@shop.example\r\nBcc: eve@evil.example", "a b@c", "a@b@c", "<a@b>", "a@b>,c@d", "\ud800@x"],
+    ["", "ana", "@", "ana@", "ana@x.example\r\nBcc: eve@x.example", "a b@c", "a@b@c", "<a@b>", "a@b>,c@d", "\ud800@x"],
 )
 async def test_an_address_that_is_none_is_refused_for_good_and_nothing_is_sent(
     mail_server: MailServer, address: str

@@ -53,12 +53,13 @@ class Running:
 
 
 @pytest.fixture
-def demo(tmp_path):
+def demo(tmp_path_factory):
     """Starts a demo, and ends it whatever happens."""
     started: list[Running] = []
 
     def start(*arguments: str) -> Running:
-        started.append(Running(tmp_path, *arguments))
+        # A short name: the path of a Unix socket below it has room for about a hundred characters.
+        started.append(Running(tmp_path_factory.mktemp("demo"), *arguments))
         return started[-1]
 
     yield start
@@ -80,10 +81,10 @@ def test_every_fault_is_noticed_paged_and_resolved(demo):
     order = [
         r"shop    payments hangs: process \d+ is stopped",
         r"tocsin  #(\d+) opened on payments, SEV1: .*did not answer",
-        r"tocsin  #\d+ payments: Paging Ana.* \(because ",
-        r"inbox   mail for ana@shop.example: .*http://127.0.0.1:\d+/mails/\d+",
+        r"tocsin  #\d+ payments: Paging Ana.* \(because this step of the escalation was due\)",
+        r"inbox   Ana has mail about #\d+: http://127.0.0.1:\d+/mails/\d+",
         r"tocsin  #\d+ payments: Paging Ben",
-        r"inbox   mail for ben@shop.example: ",
+        r"inbox   Ben has mail about #\d+: ",
         r"shop    payments goes on",
         r"tocsin  #\d+ payments: Resolved",
         r"shop    checkout, process \d+, logs every step",
@@ -117,10 +118,8 @@ def test_an_answer_ends_the_paging_and_ctrl_c_everything(demo, tmp_path):
     running.process.send(signal.SIGINT)
     eventually(lambda: not running.process.running, within=20, what="the end after Ctrl-C")
     assert running.process.popen.returncode == 0
-    assert "Nothing" not in running.process.output().splitlines()[-1]
-    assert str(data) in running.process.output().splitlines()[-1]
+    assert running.process.output().splitlines()[-1] == f"Ended. Tocsin's data is in {data}."
     assert running.left() == []
-    assert (data / "token").exists() is False or (data / "token").stat().st_mode & 0o077 == 0
 
 
 def test_a_second_run_works_and_a_third_beside_it_is_told_why_not(demo, tmp_path):

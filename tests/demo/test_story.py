@@ -38,6 +38,7 @@ PAGING = entry("Paging Ana; next in 10s if nobody answers", "step_due")
 def letter(number: int, to: str, service: str) -> Letter:
     message = mail(f"#1 {service}", to=to)
     message["X-Tocsin-Service"] = service
+    message["X-Tocsin-Incident"] = "1"
     return read(number, "03:24:01", "tocsin@shop.example", (to,), bytes(message))
 
 
@@ -51,6 +52,7 @@ def test_only_what_is_new_is_told():
         "#1 opened on payments, SEV1: payments does not answer",
         "#1 payments: Paging Ana; next in 10s if nobody answers",
     ]
+    assert told[0].because == ""
     assert told[1].because == "this step of the escalation was due"
     assert story.changed([one]) == []
     assert story.incident(one, [OPENED, PAGING]) == []
@@ -70,7 +72,7 @@ def test_a_chapter_in_which_all_happened_misses_nothing():
     assert len(story.missing()) == 3
     story.incident(incident(1, "payments"), [OPENED])
     line = story.letter(letter(1, "ana@shop.example", "payments"))
-    assert line.text == "mail for ana@shop.example: #1 payments  http://127.0.0.1:8025/mails/1"
+    assert line.text == "Ana has mail about #1: http://127.0.0.1:8025/mails/1"
     assert story.missing() == [
         "A process hangs: no mail for ben about payments",
         "A process hangs: incident #1 is not resolved",

@@ -1,1 +1,1 @@
-"""."""
+"""What all faces share, over a database filled by hand and a core that decides nothing."""

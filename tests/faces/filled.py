@@ -86,10 +86,14 @@ class Filler:
         self.put(tables.incidents, [row])
         return int(row["number"])
 
-    def entry(self, incident: int, what: str, reason: Reason, at: Instant = NOW, actor: str = "code", **detail: str) -> None:
+    def entry(
+        self, incident: int, what: str, reason: Reason, at: Instant = NOW, actor: str = "code", **detail: str
+    ) -> None:
         """Write one line of a timeline."""
         one = Entry(incident=incident, at=at, what=what, reason=reason, actor=actor, detail=detail)
-        self.put(tables.entries, [{"id": self.next(tables.entries), "incident": incident, "at": at, "body": encode(one)}])
+        self.put(
+            tables.entries, [{"id": self.next(tables.entries), "incident": incident, "at": at, "body": encode(one)}]
+        )
 
     def alert_row(self, labels: dict[str, str], **fields: Any) -> dict[str, Any]:
         """A row of one alert."""
@@ -100,7 +104,9 @@ class Filler:
             "ends_at": NOW + 4 * MINUTE, "first_seen": NOW - 10 * MINUTE, "last_seen": NOW - 30 * SECOND,
             "link": "http://prometheus/graph",
         } | fields  # fmt: skip
-        one = Alert(id=number, identity=identity(told["source"], told["origin"], label_text(labels)), labels=labels, **told)
+        one = Alert(
+            id=number, identity=identity(told["source"], told["origin"], label_text(labels)), labels=labels, **told
+        )
         return {
             "id": number, "incident": one.incident, "service": one.service, "state": one.state,
             "live": told.get("live", True), "body": encode(one),
@@ -142,13 +148,24 @@ class Filler:
         number = self.next(tables.keys)
         one = Key(id=number, hash=secret_hash(secret), hint=secret[-4:], source=source, service=service,
                   name=fields.pop("name", f"key {number}"), created_at=NOW, **fields)  # fmt: skip
-        self.put(tables.keys, [{"id": number, "hash": one.hash, "revoked": one.revoked_at is not None, "body": encode(one)}])
+        self.put(
+            tables.keys, [{"id": number, "hash": one.hash, "revoked": one.revoked_at is not None, "body": encode(one)}]
+        )
         return number
 
     def user(self, name: str, role: Role, **fields: Any) -> int:
         """Write one user."""
         number = self.next(tables.users)
-        self.put(tables.users, [{"id": number, "name": name, "body": encode(User(id=number, name=name, role=role, created_at=NOW, **fields))}])
+        self.put(
+            tables.users,
+            [
+                {
+                    "id": number,
+                    "name": name,
+                    "body": encode(User(id=number, name=name, role=role, created_at=NOW, **fields)),
+                }
+            ],
+        )
         return number
 
     def set_user(self, number: int, user: User) -> None:
@@ -205,18 +222,40 @@ def fill(database: str) -> Filler:
     filler.entry(one, "opened", Reason.OPENED, NOW - 10 * MINUTE)
     filler.entry(one, "paged", Reason.STEP_DUE, NOW - 9 * MINUTE, person="ana")
     filler.alert({"alertname": "RedisDown", "instance": "cart-1", "severity": "critical"}, incident=one)
-    filler.alert({"alertname": "RedisDown", "instance": "cart-2", "severity": "critical"}, incident=one, silences=("11111111-2222-3333-4444-555555555555",), reason=Reason.SILENCED)
+    filler.alert(
+        {"alertname": "RedisDown", "instance": "cart-2", "severity": "critical"},
+        incident=one,
+        silences=("11111111-2222-3333-4444-555555555555",),
+        reason=Reason.SILENCED,
+    )
     filler.page(one)
     two = filler.incident(service="search", state="acknowledged", severity="sev3", title="SlowQueries", acknowledged_by="person:ana",
                           acknowledged_at=NOW - 5 * MINUTE, acknowledged_until=NOW + 55 * MINUTE, paused=Reason.ACKNOWLEDGED,
                           paused_until=NOW + 55 * MINUTE)  # fmt: skip
-    filler.alert({"alertname": "SlowQueries", "severity": "warning"}, incident=two, service="search", origin="search", source="pagerduty", ends_at=None)
+    filler.alert(
+        {"alertname": "SlowQueries", "severity": "warning"},
+        incident=two,
+        service="search",
+        origin="search",
+        source="pagerduty",
+        ends_at=None,
+    )
     filler.incident(state="resolved", title="DiskFull", resolved_by="code", resolved_at=NOW - MINUTE)
-    filler.alert({"alertname": "DiskFull", "instance": "db1"}, incident=3, state="resolved", ends_at=NOW - 2 * MINUTE, reason=Reason.SOURCE_RESOLVED)
+    filler.alert(
+        {"alertname": "DiskFull", "instance": "db1"},
+        incident=3,
+        state="resolved",
+        ends_at=NOW - 2 * MINUTE,
+        reason=Reason.SOURCE_RESOLVED,
+    )
     filler.silence('instance="cart-2"', name="11111111-2222-3333-4444-555555555555", origin="checkout")
-    filler.silence('job="x"', name="22222222-2222-3333-4444-555555555555", starts_at=NOW - 99 * MINUTE, ends_at=NOW - MINUTE)
+    filler.silence(
+        'job="x"', name="22222222-2222-3333-4444-555555555555", starts_at=NOW - 99 * MINUTE, ends_at=NOW - MINUTE
+    )
     filler.change("checkout", "deployed 42")
-    filler.heartbeat(Heartbeat(service="checkout", name="backup", state="up", last=NOW - MINUTE, due=NOW + 5 * MINUTE, beats=3))
+    filler.heartbeat(
+        Heartbeat(service="checkout", name="backup", state="up", last=NOW - MINUTE, due=NOW + 5 * MINUTE, beats=3)
+    )
     return filler
 
 
@@ -269,7 +308,11 @@ def plan(version: str = "abc123", files: Mapping[str, bytes] | None = None) -> P
     return Plan(
         version=version,
         people={"ana": Person(key="ana", name="Ana", email="ana@example.org")},
-        services={"inbox": Service(key="inbox"), "checkout": Service(key="checkout", about="sells", tier=1), "search": Service(key="search")},
+        services={
+            "inbox": Service(key="inbox"),
+            "checkout": Service(key="checkout", about="sells", tier=1),
+            "search": Service(key="search"),
+        },
         last_resort=("person:ana",),
     )
 

@@ -273,7 +273,8 @@ def test_only_a_web_address_becomes_a_link(url: str | None, link: str) -> None:
     ("url", "good"),
     [
         ("http://h", True), ("http://u:p@h:80/x#f", True), ("http://[::1]:9/x", True), ("/x", True),
-        ("http://[fe80::1%25en0]/", True), ("*", True), ("mailto:x y", True), ("http://é/ü ü", True), ("http://h/?%zz", True),
+        ("http://[fe80::1%25en0]/", True), ("*", True), ("mailto:x y", True), ("http://é/ü ü", True),
+        ("http://h/?%zz", True),
         ("http://[::1", False), ("http://h:b", False), ("http://h/%zz", False), ("http://a b", False), (":x", False),
         ("x", False), ("", False), (" http://h", False), ("1http://x", False), ("http://h/\x7f", False),
     ],

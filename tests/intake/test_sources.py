@@ -69,7 +69,7 @@ def texts_in(value: Any) -> Iterator[str]:
                 yield from texts_in(inner)
 
 
-@pytest.mark.parametrize("name", sorted(SOURCES))
+@pytest.mark.parametrize("name", sorted(PATHS))
 @settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 @given(body=bodies, which=st.integers(0, 5), method=st.sampled_from(["POST", "POST", "POST", "GET", "HEAD", "DELETE"]))
 def test_no_bytes_make_it_raise_and_whatever_comes_out_can_be_stored(
@@ -116,7 +116,7 @@ def test_whatever_fires_and_is_sent_again_is_nothing_but_a_repetition(batch: lis
     assert again.reply == first.reply
 
 
-@pytest.mark.parametrize("name", sorted(SOURCES))
+@pytest.mark.parametrize("name", sorted(PATHS))
 @pytest.mark.parametrize("status", [401, 403, 413, 429, 503])
 def test_every_source_refuses_in_its_own_shape(name: str, status: int) -> None:
     reply = SOURCES[name].refuse(status, "because", 9 if status in (429, 503) else None)
@@ -125,7 +125,8 @@ def test_every_source_refuses_in_its_own_shape(name: str, status: int) -> None:
     assert reply.content_type.startswith("text/plain") or json.loads(reply.body)
 
 
-def test_the_register_names_every_source_by_its_own_name() -> None:
-    assert {name: source.name for name, source in SOURCES.items()} == {name: name for name in PATHS}
+def test_the_register_names_every_source_by_its_own_name_and_each_open_one_is_tested_here() -> None:
+    assert {name: source.name for name, source in SOURCES.items()} == {name: name for name in SOURCES}
+    assert {name for name, source in SOURCES.items() if source.door} == set(PATHS)
     assert all(source.version >= 1 for source in SOURCES.values())
     assert [name for name, source in SOURCES.items() if source.quiet] == ["alertmanager"]

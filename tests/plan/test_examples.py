@@ -153,6 +153,9 @@ def test_every_key_of_the_language_arrives():
             options={"free_bytes": str(2560 * 1024 * 1024)},
         ),
         ProbeSpec(service=of, name="disk /srv", kind="disk", target="/srv", options={"used_percent": "90"}),
+        ProbeSpec(
+            service=of, name="disk /srv/queue", kind="disk", target="/srv/queue", options={"folder_bytes": "20000000"},
+        ),
     )  # fmt: skip
     assert plan.heartbeats == (
         HeartbeatSpec(service=of, name="nightly", cron="0 3 * * mon-fri", timezone="Europe/Madrid", grace=0),
@@ -173,7 +176,7 @@ def test_every_key_of_the_language_arrives():
     )
     assert plan.keys == (
         KeySpec(source="alertmanager", service=of, name="prometheus", secret="secret:prom"),
-        KeySpec(source="heartbeat", service=of, name="jobs", secret="secret:JOBS.2"),
+        KeySpec(source="heartbeat", service=of, name="nightly", secret="secret:JOBS.2"),
     )
     assert plan.routes == (
         Route(match=(), service=of, group_by=(), severity={"P0": "sev1"}),

@@ -263,6 +263,11 @@ MISTAKES = {
         "'101%' is not a share of a disk",
         "such as 90%",
     ),
+    "two limits of one disk": (
+        PROBE + "{disk: /, used: 90%, §contents: 2GB}",
+        "a disk probe takes only one of used and contents",
+        "",
+    ),
     "a size's unit": (
         PROBE + "{disk: /, free: §2Gb}",
         "unknown unit 'Gb'",
@@ -372,6 +377,11 @@ MISTAKES = {
         SERVICE + "keys: {k: {source: §prometheus, secret: secret:x}}",
         "'prometheus' is not a source",
         "write one of alertmanager, pagerduty",
+    ),
+    "a heartbeat's key of another name": (
+        SERVICE + "heartbeats: {nightly: {every: 1d}}\n    keys: {§nihgtly: {source: heartbeat, secret: secret:x}}",
+        "the key 'nihgtly' is for a heartbeat of that name, and the service has none",
+        "did you mean nightly?",
     ),
     "a key's secret used twice": (
         SERVICE + "keys: {k: {source: events, secret: secret:x}, l: {source: events, secret: §secret:x}}",
@@ -510,6 +520,7 @@ def test_what_one_file_says_for_all_is_not_said_twice(line):
     [
         "people: {kei: {webhook: {url: 'https://x/', secret: hunter2}}}",
         "people: {kei: {webhook: {url: 'https://ana:hunter2@x/', secret: secret:x}}}",
+        "people: {kei: {webhook: {url: 'https://hunter2@x/', secret: secret:x}}}",
         "mail: {server: smtp://a, from: a@b, user: a, password: hunter2}",
         "mail: {server: 'smtp://a:hunter2@b', from: a@b}",
         "services: {a: {keys: {k: {source: events, secret: hunter2}}}}",

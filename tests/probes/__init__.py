@@ -1,1 +1,1 @@
-"""Probes looked at through real servers, processes and disks; the guarded way out; the loop that keeps probes looking."""
+"""Probes at real servers, processes and disks; the guarded way out; the loop that keeps probes looking."""

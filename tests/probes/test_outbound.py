@@ -118,10 +118,12 @@ async def test_deny_private_keeps_loopback_out(catcher: Catcher) -> None:
 
 
 async def test_proxies_of_the_environment_are_ignored(catcher: Catcher, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
-    outbound = Outbound()
-    answer = await outbound.request("GET", catcher.url, within=5, limit=100)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HTTP_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    outbound = Outbound(resolver=lambda host, port: ["127.0.0.1"])
+    answer = await outbound.request("GET", f"http://shop.example:{catcher.port}/", within=5, limit=100)
     await outbound.close()
     assert isinstance(answer, Answer)
 

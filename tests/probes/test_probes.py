@@ -72,7 +72,13 @@ async def test_a_wrong_status_says_what_came_and_what_was_expected(outbound: Out
 
 @pytest.mark.parametrize(
     ("wanted", "status", "ok"),
-    [("200", 200, True), ("200", 204, False), ("200,404", 404, True), ("200-299, 301", 301, True), ("400-499", 200, False)],
+    [
+        ("200", 200, True),
+        ("200", 204, False),
+        ("200,404", 404, True),
+        ("200-299, 301", 301, True),
+        ("400-499", 200, False),
+    ],
 )
 async def test_the_wanted_status_is_one_several_or_a_range(
     outbound: Outbound, catcher: Catcher, wanted: str, status: int, ok: bool
@@ -166,7 +172,7 @@ async def test_a_listener_whose_queue_is_full_did_not_accept_in_time(outbound: O
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
-        target = "127.0.0.1:%d" % full.getsockname()[1]
+        target = f"127.0.0.1:{full.getsockname()[1]}"
         waiting = [socket.socket() for _ in range(4)]
         for one in waiting:
             one.setblocking(False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import selectors
 from collections.abc import Awaitable, Callable, Coroutine
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -215,7 +216,7 @@ def test_a_probe_never_overlaps_itself_and_keeps_its_rhythm() -> None:
     stage = plays([probe("a", every=4)], script)
     assert stage.overlaps == 0
     begun = [second for second, _ in stage.looks]
-    assert {round(later - earlier, 6) for earlier, later in zip(begun, begun[1:], strict=False)} == {8.0}
+    assert {round(later - earlier, 6) for earlier, later in pairwise(begun)} == {8.0}
 
 
 def test_at_most_64_look_at_once() -> None:
@@ -236,7 +237,7 @@ def test_a_hundred_dead_probes_do_not_delay_a_living_one() -> None:
 
     stage = plays([*dead, probe("alive")], script)
     begun = [second for second, name in stage.looks if name == "alive" and second > 20]
-    assert all(later - earlier == pytest.approx(10) for earlier, later in zip(begun, begun[1:], strict=False))
+    assert all(later - earlier == pytest.approx(10) for earlier, later in pairwise(begun))
     assert {name for _, name in stage.looks} == {one.name for one in dead} | {"alive"}, "the dead have their turn too"
 
 

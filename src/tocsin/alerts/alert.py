@@ -19,6 +19,7 @@ class Alert(Struct, kw_only=True, gc=False):
     the full label set; one alert per identity is kept while it matters, the next firing after that is a new alert.
     ``service`` is where it was routed; ``origin`` the service of the key it came with.
     ``ends_at``: firing: when it expires unless repeated (None: never by time); resolved: when it ended.
+    ``timeout``: the sender named no end; it expires unless repeated.
     ``ttl``: how far ahead of its arrival the sender set ``ends_at``, so that an unchanged repetition moves it as far again.
     ``resolved_at`` is set while it is resolved; ``stale``: it never expires by time and has not been heard of for a day.
     ``incident`` is 0 while none has taken it; ``reason`` is the last judgement on it, ``silences`` those that match it now.
@@ -44,6 +45,7 @@ class Alert(Struct, kw_only=True, gc=False):
     starts_at: Instant
     ends_at: Instant | None = None
     ttl: int | None = None
+    timeout: bool = False
     first_seen: Instant
     last_seen: Instant
     resolved_at: Instant | None = None

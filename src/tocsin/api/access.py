@@ -17,6 +17,7 @@ from tocsin.faces.problem import Problem, invalid, not_found
 from tocsin.faces.sessions import derived_secret, fresh_secret
 from tocsin.faces.who import Who, new_password
 from tocsin.kernel.instant import DAY, format_rfc3339
+from tocsin.store.reads import LIMIT
 
 UserName = Annotated[str, Parameter(min_length=1, max_length=200)]
 TOKEN_PREFIX = "tocsin_"  # noqa: S105 (no secret: it lets scanners of secrets recognise one)
@@ -36,7 +37,7 @@ def key_url(base: str, source: str, key: str) -> str:
 
 
 @get("/keys", tags=["access"])
-async def list_keys(faces: Faces, limit: Limit, cursor: Cursor = None) -> m.Listed[m.PublishedKey]:
+async def list_keys(faces: Faces, limit: Limit = LIMIT, cursor: Cursor = None) -> m.Listed[m.PublishedKey]:
     """List keys, revoked ones too, the newest first."""
     return m.listed(await faces.read(faces.reads.keys, after=cursor, limit=limit), m.key_out)
 
@@ -72,7 +73,7 @@ async def me(who: Who) -> m.Me:
 
 
 @get("/users", tags=["access"])
-async def list_users(faces: Faces, limit: Limit, cursor: Cursor = None) -> m.Listed[m.PublishedUser]:
+async def list_users(faces: Faces, limit: Limit = LIMIT, cursor: Cursor = None) -> m.Listed[m.PublishedUser]:
     """List users, disabled ones too, the newest first."""
     return m.listed(await faces.read(faces.reads.users, after=cursor, limit=limit), m.user_out)
 
@@ -146,7 +147,7 @@ async def create_token(
 
 
 @get("/tokens", tags=["access"], needs="admin")
-async def list_tokens(faces: Faces, limit: Limit, cursor: Cursor = None) -> m.Listed[m.PublishedToken]:
+async def list_tokens(faces: Faces, limit: Limit = LIMIT, cursor: Cursor = None) -> m.Listed[m.PublishedToken]:
     """List tokens and links, spent ones too, the newest first."""
 
     def read(after: str | None) -> m.Listed[m.PublishedToken]:

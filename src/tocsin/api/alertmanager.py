@@ -213,11 +213,15 @@ async def ready(faces: Faces, key: str) -> Response[bytes]:
     return Response(b"OK", media_type="text/plain")
 
 
-@route("/{rest:path}", http_method=["GET", "POST", "PUT", "PATCH", "DELETE"], csrf=False)
-async def nothing(faces: Faces, key: str, rest: str) -> Response[bytes]:
+# One for each step of a path: having taken a known step, the router does not come back for another way.
+_NOTHING = ["/{rest:path}", "/api/{rest:path}", "/api/v2/{rest:path}", "/-/{rest:path}"]
+
+
+@route(_NOTHING, http_method=["GET", "POST", "PUT", "PATCH", "DELETE"], csrf=False)
+async def nothing(request: Request[Any, Any, Any], faces: Faces, key: str, rest: str) -> Response[bytes]:
     """Whatever else Alertmanager may know."""
     await _key(faces, key)
-    raise Refused(404, f"path {rest} was not found", 404)
+    raise Refused(404, f"path {_path(request)} was not found", 404)
 
 
 def router() -> Router:
@@ -249,9 +253,13 @@ def _refused(_: Request[Any, Any, State], error: Refused) -> Response[bytes]:
 
 
 def _unknown(request: Request[Any, Any, State], error: HTTPException) -> Response[bytes]:
-    path = request.scope["path"].split("/", 3)[-1]
-    message = f"path /{path} was not found" if error.status_code == 404 else error.detail
+    message = f"path {_path(request)} was not found" if error.status_code == 404 else error.detail
     return _refused(request, Refused(error.status_code, message, error.status_code))
+
+
+def _path(request: Request[Any, Any, Any]) -> str:
+    """The path after the key."""
+    return "/" + request.scope["path"].split("/", 3)[-1]
 
 
 def _problem(request: Request[Any, Any, State], error: Problem) -> Response[bytes]:

@@ -7,15 +7,15 @@ from typing import Annotated, Any, Literal
 
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
-from litestar.params import Parameter, ParameterKwarg
+from litestar.params import HeaderParameter, Parameter, QueryParameter
 
 from tocsin.api.models import LARGEST
 from tocsin.faces.problem import Problem
-from tocsin.store.reads import LIMIT, MOST
+from tocsin.store.reads import MOST
 
 Severity = Literal["sev1", "sev2", "sev3", "sev4"]
 Number = Annotated[int, Parameter(ge=0, le=LARGEST, description="Its number.")]
-Limit = Annotated[int, Parameter(ge=1, le=MOST, default=LIMIT, description="How many items a page holds.")]
+Limit = Annotated[int, Parameter(ge=1, le=MOST, description="How many items a page holds.")]
 Cursor = Annotated[
     str | None,
     Parameter(max_length=200, min_length=1, description="The `next` of the page before; without it the first page."),
@@ -24,8 +24,8 @@ Text = Annotated[str | None, Parameter(max_length=1_000)]
 Texts = Annotated[list[str] | None, Parameter(max_items=50)]
 IdempotencyKey = Annotated[
     str | None,
-    Parameter(
-        header="Idempotency-Key",
+    HeaderParameter(
+        name="Idempotency-Key",
         min_length=1,
         max_length=200,
         description="A text of your choice. Sent again within a day, nothing is done twice and the answer is alike.",
@@ -52,5 +52,5 @@ def _taken(handler: BaseRouteHandler) -> set[str]:
     for name, field in handler.parsed_fn_signature.parameters.items():
         if name not in _OURS:
             how = field.kwarg_definition
-            names.add((how.query if isinstance(how, ParameterKwarg) else None) or name)
+            names.add((how.name if isinstance(how, QueryParameter) else None) or name)
     return names

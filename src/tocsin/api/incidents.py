@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import get, post
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from litestar.response import Stream
 from litestar.types import ControllerRouterHandler
 
@@ -20,7 +20,7 @@ from tocsin.faces.who import Who
 from tocsin.faces.why import explain_alert, explain_incident
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.matcher import Matcher, MatcherError, parse_matcher
-from tocsin.store.reads import OPEN_STATES, Reads
+from tocsin.store.reads import LIMIT, OPEN_STATES, Reads
 
 EXPORT_CHUNK = 50
 
@@ -28,9 +28,9 @@ EXPORT_CHUNK = 50
 @get("/incidents", tags=["incidents"])
 async def list_incidents(
     faces: Faces,
-    limit: Limit,
+    limit: Limit = LIMIT,
     in_state: Annotated[
-        Literal["open", "triggered", "acknowledged", "resolved", "all"], Parameter(query="state")
+        Literal["open", "triggered", "acknowledged", "resolved", "all"], QueryParameter(name="state")
     ] = "all",
     service: Text = None,
     severity: Severity | None = None,
@@ -76,8 +76,8 @@ async def read_incident(faces: Faces, number: Number) -> m.IncidentSheet:
 async def incident_alerts(
     faces: Faces,
     number: Number,
-    limit: Limit,
-    in_state: Annotated[Literal["firing", "resolved", "all"], Parameter(query="state")] = "all",
+    limit: Limit = LIMIT,
+    in_state: Annotated[Literal["firing", "resolved", "all"], QueryParameter(name="state")] = "all",
     cursor: Cursor = None,
 ) -> m.Listed[m.PublishedAlert]:
     """List an incident's alerts, the newest first."""
@@ -89,7 +89,11 @@ async def incident_alerts(
 
 @get("/incidents/{number:int}/timeline", tags=["incidents"])
 async def incident_timeline(
-    faces: Faces, number: Number, limit: Limit, order: Literal["oldest", "newest"] = "oldest", cursor: Cursor = None
+    faces: Faces,
+    number: Number,
+    limit: Limit = LIMIT,
+    order: Literal["oldest", "newest"] = "oldest",
+    cursor: Cursor = None,
 ) -> m.Listed[m.PublishedEntry]:
     """List an incident's timeline, the oldest or the newest line first."""
     await _incident(faces, number)
@@ -99,7 +103,7 @@ async def incident_timeline(
 
 @get("/incidents/{number:int}/pages", tags=["incidents"])
 async def incident_pages(
-    faces: Faces, number: Number, limit: Limit, cursor: Cursor = None
+    faces: Faces, number: Number, limit: Limit = LIMIT, cursor: Cursor = None
 ) -> m.Listed[m.PublishedPage]:
     """List the pages sent for an incident, the newest first."""
     await _incident(faces, number)
@@ -138,8 +142,8 @@ async def add_note(
 @get("/alerts", tags=["alerts"])
 async def list_alerts(
     faces: Faces,
-    limit: Limit,
-    in_state: Annotated[Literal["firing", "resolved", "all"], Parameter(query="state")] = "firing",
+    limit: Limit = LIMIT,
+    in_state: Annotated[Literal["firing", "resolved", "all"], QueryParameter(name="state")] = "firing",
     service: Text = None,
     incident: Number | None = None,
     matcher: Texts = None,
@@ -192,7 +196,7 @@ async def why_alert(faces: Faces, number: Number) -> m.PublishedExplanation:
 async def export_incidents(
     faces: Faces,
     in_state: Annotated[
-        Literal["open", "triggered", "acknowledged", "resolved", "all"], Parameter(query="state")
+        Literal["open", "triggered", "acknowledged", "resolved", "all"], QueryParameter(name="state")
     ] = "all",
     service: Text = None,
 ) -> Stream:

@@ -89,7 +89,7 @@ class PublishedIncident(Struct, frozen=True, kw_only=True):
 
 
 class PublishedEntry(Struct, frozen=True, kw_only=True):
-    """One line of a timeline. ``actor``: ``person:ana``, ``user:ops``, ``token:deploys``, ``source:…`` or Tocsin itself."""
+    """One line of a timeline. ``actor``: ``person:ana``, ``user:ops``, ``token:deploys``, ``source:…`` or Tocsin."""
 
     id: int
     at: Moment
@@ -369,7 +369,7 @@ class PublishedSentence(Struct, frozen=True, kw_only=True):
 
 
 class PublishedExplanation(Struct, frozen=True, kw_only=True):
-    """Why somebody was or was not paged, in order. ``now`` is how it stands; ``quiet``: nobody is paged at the moment."""
+    """Why somebody was or was not paged, in order. ``now`` is how it stands; ``quiet``: nobody is paged now."""
 
     of: Literal["alert", "incident"]
     id: int
@@ -493,7 +493,8 @@ def _incident(one: Incident, base: str) -> dict[str, Any]:
         "group": one.group, "labels": one.labels, "opened_at": format_rfc3339(one.opened_at),
         "updated_at": format_rfc3339(one.updated_at), "alert_count": one.alerts, "page_count": one.pages,
         "acknowledged_by": one.acknowledged_by, "acknowledged_at": moment(one.acknowledged_at),
-        "acknowledged_until": moment(one.acknowledged_until), "first_acknowledged_at": moment(one.first_acknowledged_at),
+        "acknowledged_until": moment(one.acknowledged_until),
+        "first_acknowledged_at": moment(one.first_acknowledged_at),
         "resolved_by": one.resolved_by, "resolved_at": moment(one.resolved_at),
         "snoozed_until": moment(one.snoozed_until), "clear_at": moment(one.clear_at), "reopened": one.reopened,
         "paused": word(one.paused), "paused_until": moment(one.paused_until), "next_page_at": moment(one.next_at),
@@ -534,7 +535,8 @@ def page_out(one: Page) -> PublishedPage:
         parts = urlsplit(address)
         address = f"{parts.scheme}://{parts.hostname or ''}/…"
     return PublishedPage(
-        id=one.id, incident=one.incident or None, person=one.person, channel=one.channel, address=address, kind=one.kind,
+        id=one.id, incident=one.incident or None, person=one.person, channel=one.channel, address=address,
+        kind=one.kind,
         title=one.title, reason=str(one.reason), because=EXPLAINED[one.reason], step=one.step, state=one.state,
         outcome=word(one.outcome), intended_at=format_rfc3339(one.intended_at), next_at=moment(one.next_at),
         attempts=one.attempts, finished_at=moment(one.finished_at), answered_at=moment(one.answered_at),
@@ -558,8 +560,8 @@ def alert_out(one: Alert) -> PublishedAlert:
 def silence_out(one: Silence, now: Instant) -> PublishedSilence:
     """A silence as it is now."""
     return PublishedSilence(
-        id=one.id, state=one.state(now), matchers=[str(m) for m in one.matchers], author=one.author, comment=one.comment,
-        starts_at=format_rfc3339(one.starts_at), ends_at=format_rfc3339(one.ends_at),
+        id=one.id, state=one.state(now), matchers=[str(m) for m in one.matchers], author=one.author,
+        comment=one.comment, starts_at=format_rfc3339(one.starts_at), ends_at=format_rfc3339(one.ends_at),
         created_at=format_rfc3339(one.created_at), updated_at=format_rfc3339(one.updated_at), origin=one.origin,
     )  # fmt: skip
 
@@ -602,8 +604,8 @@ def parked_fields(one: Parked) -> dict[str, Any]:
 def change_out(one: HeardChange) -> PublishedChange:
     """A change."""
     return PublishedChange(
-        id=one.id, at=format_rfc3339(one.at), service=one.service, source=one.source, summary=one.summary, link=one.link,
-        details=one.details,
+        id=one.id, at=format_rfc3339(one.at), service=one.service, source=one.source, summary=one.summary,
+        link=one.link, details=one.details,
     )  # fmt: skip
 
 

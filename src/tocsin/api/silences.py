@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from litestar import delete, get, post, put
-from litestar.params import Parameter
+from litestar.params import Parameter, QueryParameter
 from litestar.types import ControllerRouterHandler
 
 from tocsin.api import models as m
@@ -16,6 +16,7 @@ from tocsin.faces.problem import invalid, not_found
 from tocsin.faces.who import Who
 from tocsin.kernel.instant import SECOND, Instant
 from tocsin.silences.silence import Silence
+from tocsin.store.reads import LIMIT
 
 SilenceId = Annotated[str, Parameter(min_length=1, max_length=100)]
 
@@ -23,8 +24,8 @@ SilenceId = Annotated[str, Parameter(min_length=1, max_length=100)]
 @get("/silences", tags=["silences"])
 async def list_silences(
     faces: Faces,
-    limit: Limit,
-    in_state: Annotated[Literal["live", "expired", "all"], Parameter(query="state")] = "live",
+    limit: Limit = LIMIT,
+    in_state: Annotated[Literal["live", "expired", "all"], QueryParameter(name="state")] = "live",
     origin: Text = None,
     cursor: Cursor = None,
 ) -> m.Listed[m.PublishedSilence]:

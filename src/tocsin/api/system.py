@@ -6,7 +6,7 @@ import base64
 from typing import Annotated, Literal
 
 from litestar import Response, delete, get, post
-from litestar.params import Parameter
+from litestar.params import Parameter, QueryParameter
 from litestar.response import Stream
 from litestar.types import ControllerRouterHandler
 
@@ -18,6 +18,7 @@ from tocsin.faces.live import TooManySubscribers
 from tocsin.faces.problem import not_found
 from tocsin.faces.who import Who
 from tocsin.kernel.instant import format_duration
+from tocsin.store.reads import LIMIT
 
 ServiceName = Annotated[str, Parameter(min_length=1, max_length=200)]
 
@@ -62,7 +63,7 @@ async def send_events(faces: Faces, who: Who, name: ServiceName, body: bytes) ->
 
 @get("/parked", tags=["records"])
 async def list_parked(
-    faces: Faces, limit: Limit, discarded: bool = False, cursor: Cursor = None
+    faces: Faces, limit: Limit = LIMIT, discarded: bool = False, cursor: Cursor = None
 ) -> m.Listed[m.PublishedParked]:
     """List requests that could not be read, the newest first; with ``discarded`` those too that a person has seen."""
     found = await faces.read(faces.reads.parked, discarded=discarded, after=cursor, limit=limit)
@@ -91,10 +92,10 @@ async def discard_parked(faces: Faces, who: Who, number: Number, idempotency_key
 @get("/pages", tags=["records"])
 async def list_pages(
     faces: Faces,
-    limit: Limit,
+    limit: Limit = LIMIT,
     incident: Number | None = None,
     person: Text = None,
-    in_state: Annotated[Literal["intended", "sent", "failed", "overtaken"] | None, Parameter(query="state")] = None,
+    in_state: Annotated[Literal["intended", "sent", "failed", "overtaken"] | None, QueryParameter(name="state")] = None,
     cursor: Cursor = None,
 ) -> m.Listed[m.PublishedPage]:
     """List the page ledger, the newest first: each attempt to reach a person, written before it was made."""
@@ -106,7 +107,7 @@ async def list_pages(
 
 @get("/changes", tags=["records"])
 async def list_changes(
-    faces: Faces, limit: Limit, service: Text = None, cursor: Cursor = None
+    faces: Faces, limit: Limit = LIMIT, service: Text = None, cursor: Cursor = None
 ) -> m.Listed[m.PublishedChange]:
     """List deploys and other changes, the newest first."""
     found = await faces.read(faces.reads.changes, service=service or "", after=cursor, limit=limit)

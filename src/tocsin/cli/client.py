@@ -243,6 +243,9 @@ def _sentence(problem: Mapping[str, Any]) -> str:
             if isinstance(error, dict):
                 field = error.get("field") or error.get("key") or error.get("pointer") or ""
                 named.append((str(field), str(error.get("message") or error.get("detail") or "")))
+    # A sentence begins with a capital, unless it begins with the name of a field.
+    if not any(field and said.startswith(field) for field, _ in named):
+        said = said[:1].upper() + said[1:]
     parts = []
     for field, message in named:
         if field and field not in said:

@@ -14,7 +14,7 @@ from tocsin.cli.failure import Refused
 from tocsin.cli.place import server_options
 from tocsin.cli.text import ago, clock, count, day, person, rough, span, stamp, zone
 from tocsin.cli.words import duration
-from tocsin.kernel.instant import MINUTE, Instant, format_duration
+from tocsin.kernel.instant import MINUTE, SECOND, Instant, format_duration
 
 STATES = ("open", "triggered", "acknowledged", "resolved", "all")
 SEVERITIES = ("sev1", "sev2", "sev3", "sev4")
@@ -202,8 +202,9 @@ def standing(one: dict[str, Any], now: Instant | None) -> str:
         snoozed = show.moment(one["snoozed_until"])
         return f"{told} What still fires is judged again {_then(snoozed, now)}." if snoozed else told
     if state == "acknowledged":
-        told = f"{person(str(one['acknowledged_by']))} has it, since {ago(show.moment(one['acknowledged_at']), now)}."
-        told = told.replace(" ago.", ".").replace("since", "for") if " ago." in told else told
+        who, since = person(str(one["acknowledged_by"])), show.moment(one["acknowledged_at"])
+        long = now - since if now is not None and since is not None else 0
+        told = f"{who} has had it for {rough(long)}." if long >= 2 * SECOND else f"{who} has it."
         until = show.moment(one["acknowledged_until"])
         return f"{told} Paging goes on {_then(until, now)} if it is not resolved by then." if until else told
     clear, paused = show.moment(one["clear_at"]), one["paused"]

@@ -54,7 +54,7 @@ def read(number: int, at: str, sender: str, to: tuple[str, ...], content: bytes)
     # mail that cannot be read is still a mail that arrived.
     try:
         headers = [(name, str(value)) for name, value in parsed.items()]
-        subject = str(parsed.get("Subject", ""))
+        subject = str(parsed.get("Subject", "")).strip()
         if isinstance(parsed, EmailMessage):
             text, html = _content(parsed, "plain"), _content(parsed, "html")
     except (LookupError, ValueError, TypeError, AttributeError, email.errors.MessageError):

@@ -40,7 +40,7 @@ LARGEST_BODY = 16 * 1024
 MOST_ORDERS = 2_000
 """Files the queue folder may hold before checkout refuses orders."""
 
-LOG_STEP = 512 * 1024
+LOG_STEP = 1024 * 1024
 LOG_EVERY = 0.1
 LOG_LIMIT = 32 * 1024 * 1024
 """A log that runs away writes LOG_STEP bytes every LOG_EVERY seconds and stops at LOG_LIMIT."""

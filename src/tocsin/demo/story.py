@@ -110,8 +110,11 @@ class Story:
         """A mail arrived."""
         service = letter.header("X-Tocsin-Service")
         self._mailed.update((service, person) for person, address in self.people.items() if address in letter.to)
-        link = f"{self.inbox}mails/{letter.number}" if self.inbox else ""
-        return Line(letter.at, "inbox", f"mail for {', '.join(letter.to)}: {letter.subject}  {link}".rstrip(), "held")
+        names = {address: person.title() for person, address in self.people.items()}
+        whose = ", ".join(names.get(address, address) for address in letter.to)
+        number = letter.header("X-Tocsin-Incident")
+        about = f"#{number}" if number not in ("", "0") else letter.subject
+        return Line(letter.at, "inbox", f"{whose} has mail about {about}: {self.inbox}mails/{letter.number}", "held")
 
     def open(self) -> list[int]:
         """The incidents that are not resolved."""
@@ -123,8 +126,8 @@ class Story:
         self._opened.clear()
         self._mailed.clear()
 
-    def missing(self) -> list[str]:
-        """What should have happened in this chapter and has not, in sentences."""
+    def unnoticed(self) -> list[str]:
+        """What should have happened in this chapter before it is mended and has not, in sentences."""
         chapter = self._chapter
         if chapter is None:
             return []
@@ -133,6 +136,13 @@ class Story:
             found.append(f"{chapter.title}: no incident was open on {chapter.service}")
         unmailed = [person for person in chapter.paged if (chapter.service, person) not in self._mailed]
         found += [f"{chapter.title}: no mail for {person} about {chapter.service}" for person in unmailed]
+        return found
+
+    def missing(self) -> list[str]:
+        """What should have happened in this chapter by its end and has not, in sentences."""
+        chapter, found = self._chapter, self.unnoticed()
+        if chapter is None:
+            return []
         still = [number for number in self.open() if self._service[number] == chapter.service]
         if still:
             found.append(f"{chapter.title}: incident {', '.join(f'#{number}' for number in still)} is not resolved")
@@ -153,4 +163,6 @@ def _line(one: Mapping[str, Any], entry: Mapping[str, Any]) -> Line | None:
     actor = str(entry.get("actor") or "")
     if actor.startswith(("person:", "user:", "token:", "page:")):
         text += f", by {actor.partition(':')[2]}"
-    return Line(clock(entry["at"]), "tocsin", text, tone, str(entry["because"]))
+    # Why it was opened is its title: what the probe found, or what the monitor sent.
+    because = "" if entry["reason"] == Reason.OPENED else str(entry["because"])
+    return Line(clock(entry["at"]), "tocsin", text, tone, because)

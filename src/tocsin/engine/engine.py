@@ -58,7 +58,11 @@ class Engine:
     def decode(self, received: Received) -> Heard:
         """Read a request again as it was read when it was received."""
         source = self.sources[received.request.source]
-        return source.decode(received.request, received.at, source.limits, self.state.known)
+        return source.decode(received.request, received.at, source.limits, self.state.known_of(self._origin(received)))
+
+    def _origin(self, received: Received) -> str:
+        key = self.state.keys.get(received.key)
+        return key.service if key else received.service
 
     def apply(self, seq: int, input: AnyInput, now: Instant, heard: Heard | None = None, plan: Plan | None = None) -> Applied:
         """Apply the input at journal place ``seq`` as of ``now`` (never before the last one's).
@@ -110,11 +114,15 @@ class Engine:
         if received.aside:
             hearing.park(turn, key, received.service, received.request, received.aside)
             return
-        if heard is None or any(digest not in self.state.known for digest in heard.repeated):
+        if heard is None or (heard.repeated and not self._all_known(received, heard)):
             heard = self.decode(received)
         if heard.park:
             hearing.park(turn, key, received.service, received.request, heard.fault)
         hearing.hear(turn, key, received.service, received.request.source, heard)
+
+    def _all_known(self, received: Received, heard: Heard) -> bool:
+        known = self.state.known_of(self._origin(received))
+        return all(digest in known for digest in heard.repeated)
 
     def _seen(self, turn: Turn, seen: Seen) -> None:
         for at, bitmap in seen.heard:

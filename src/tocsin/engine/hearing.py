@@ -5,6 +5,7 @@ from __future__ import annotations
 from tocsin.access.credentials import Key
 from tocsin.alerts.alert import Alert
 from tocsin.alerts.heartbeats import Heartbeat, beaten
+from tocsin.alerts.merge import Span, merge
 from tocsin.catalog.services import INBOX
 from tocsin.engine import settling
 from tocsin.engine.records import HeardChange, Parked
@@ -34,7 +35,7 @@ def hear(turn: Turn, key: Key | None, service: str, source: str, heard: Heard) -
     origin = key.service if key else service
     key_id = key.id if key else 0
     for digest in heard.repeated:
-        alert = turn.state.known.get(digest)
+        alert = turn.state.known_of(origin).get(digest)
         if alert is not None:
             refresh(turn, alert, turn.now)
     for event in heard.events:
@@ -92,7 +93,11 @@ def refresh(turn: Turn, alert: Alert, at: Instant) -> None:
     turn.save_alert(alert)
 
 
-def _first(turn: Turn, source: str, origin: str, key_id: int, who: bytes, event: Event) -> None:
+def _span(alert: Alert) -> Span:
+    return Span(alert.starts_at, alert.ends_at, alert.timeout)
+
+
+def _first(turn: Turn, source: str, origin: str, key_id: int, who: bytes, event: Event, starts_at: Instant | None = None) -> None:
     state, now = turn.state, turn.now
     if state.active_by_key.get(key_id, 0) >= MOST_ACTIVE and source != OWN:
         _flooded(turn, origin, key_id)
@@ -102,8 +107,9 @@ def _first(turn: Turn, source: str, origin: str, key_id: int, who: bytes, event:
     alert = Alert(
         id=state.counters.alert, identity=who, digest=event.digest, source=source, origin=origin, key=event.key, key_id=key_id,
         labels=event.labels, annotations=event.annotations, title=event.title, severity=routed.severity, group=routed.group,
-        link=event.link, service=turn.plan.service(routed.service).key, routed=routed.reason, starts_at=event.starts_at,
-        ends_at=event.ends_at, ttl=event.ends_at - now if event.ends_at is not None else None, first_seen=now, last_seen=now,
+        link=event.link, service=turn.plan.service(routed.service).key, routed=routed.reason,
+        starts_at=event.starts_at if starts_at is None else starts_at, ends_at=event.ends_at, timeout=event.timeout,
+        ttl=event.ends_at - now if event.ends_at is not None else None, first_seen=now, last_seen=now,
     )  # fmt: skip
     turn.changes.new_alerts[alert.id] = alert
     state.add_alert(alert)
@@ -115,15 +121,14 @@ def _again(turn: Turn, alert: Alert, event: Event) -> None:
     """It fires already. Alertmanager's merge: the older start, and the newer word on everything else."""
     now = turn.now
     turn.count("events", Reason.HEARD_AGAIN if alert.digest == event.digest and event.digest else Reason.CHANGED)
-    ttl = event.ends_at - now if event.ends_at is not None else None
-    if ttl is not None and event.ends_at == alert.ends_at:
-        ttl = None  # said again with the very same end: the end is a time of its own, not one that moves
-    alert.ttl = ttl
-    alert.ends_at = event.ends_at
+    span = merge(_span(alert), Span(event.starts_at, event.ends_at, event.timeout), now)
+    # An end said again as it was, or kept against a nearer one, is a time of its own and does not move with repetitions.
+    moves = span.ends_at is not None and span.ends_at == event.ends_at and event.ends_at != alert.ends_at
+    alert.ttl = span.ends_at - now if moves and span.ends_at is not None else None
+    alert.starts_at, alert.ends_at, alert.timeout = span
     alert.last_seen = now
     alert.count += 1
     alert.stale = False
-    alert.starts_at = min(alert.starts_at, event.starts_at)
     alert.annotations, alert.title, alert.link = event.annotations, event.title or alert.title, event.link
     if alert.labels != event.labels:
         alert.labels = event.labels
@@ -149,7 +154,8 @@ def _fire_again(turn: Turn, alert: Alert, key_id: int, event: Event) -> None:
     """It had ended, and fires. In the same incident it is the same alert; else it is a new one, so that history stays."""
     turn.state.forget_alert(alert)
     turn.changes.alerts[alert.id] = alert
-    _first(turn, alert.source, alert.origin, key_id, alert.identity, event)
+    span = merge(_span(alert), Span(event.starts_at, event.ends_at, event.timeout), turn.now)
+    _first(turn, alert.source, alert.origin, key_id, alert.identity, event, span.starts_at)
 
 
 def _revive(turn: Turn, alert: Alert) -> None:
@@ -166,11 +172,10 @@ def _revive(turn: Turn, alert: Alert) -> None:
 def _remember_digest(turn: Turn, alert: Alert, digest: bytes) -> None:
     if digest == alert.digest:
         return
-    if turn.state.known.get(alert.digest) is alert:
-        del turn.state.known[alert.digest]
+    turn.state.forget_digest(alert)
     alert.digest = digest
     if digest:
-        turn.state.known[digest] = alert
+        turn.state.known_of(alert.origin)[digest] = alert
 
 
 def resolve(turn: Turn, alert: Alert, reason: Reason, ended: Instant | None = None) -> None:
@@ -181,7 +186,7 @@ def resolve(turn: Turn, alert: Alert, reason: Reason, ended: Instant | None = No
     alert.ends_at = min(ended, turn.now) if ended is not None else turn.now
     if reason is Reason.SOURCE_RESOLVED:
         alert.last_seen = turn.now
-    state.known.pop(alert.digest, None)
+    state.forget_digest(alert)
     state.active_by_key[alert.key_id] -= 1
     members = state.members.get(alert.incident)
     if members is not None:

@@ -121,7 +121,7 @@ class State:
         self.counters = loaded.counters
         self.alerts: dict[int, Alert] = {}
         self.by_identity: dict[bytes, Alert] = {}
-        self.known: dict[bytes, Alert] = {}
+        self._known: dict[str, dict[bytes, Alert]] = {}
         self.active_by_key: dict[int, int] = {}
         self.incidents: dict[int, Incident] = {}
         self.by_group: dict[tuple[str, str], int] = {}
@@ -187,7 +187,7 @@ class State:
         self.alerts[alert.id] = alert
         self.by_identity[alert.identity] = alert
         if alert.digest and alert.firing:
-            self.known[alert.digest] = alert
+            self.known_of(alert.origin)[alert.digest] = alert
         if alert.firing:
             self.active_by_key[alert.key_id] = self.active_by_key.get(alert.key_id, 0) + 1
             members = self.members.get(alert.incident)
@@ -197,13 +197,25 @@ class State:
                     members.silenced.add(alert.id)
         self.timers.set("alert", alert.id, alert_due(alert))
 
+    def known_of(self, origin: str) -> dict[bytes, Alert]:
+        """The alerts that fire and came with keys of one service, by the digest of what was last said of them."""
+        known = self._known.get(origin)
+        if known is None:
+            known = self._known[origin] = {}
+        return known
+
+    def forget_digest(self, alert: Alert) -> None:
+        """What was last said of an alert is no unchanged repetition any more."""
+        known = self.known_of(alert.origin)
+        if known.get(alert.digest) is alert:
+            del known[alert.digest]
+
     def forget_alert(self, alert: Alert) -> None:
         """Let a resolved alert go."""
         del self.alerts[alert.id]
         if self.by_identity.get(alert.identity) is alert:
             del self.by_identity[alert.identity]
-        if self.known.get(alert.digest) is alert:
-            del self.known[alert.digest]
+        self.forget_digest(alert)
 
     def add_incident(self, incident: Incident) -> None:
         """Keep an incident in memory."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from http.cookies import SimpleCookie
@@ -12,7 +13,7 @@ import structlog
 from litestar import Litestar, Request, Response
 from litestar.datastructures import MutableScopeHeaders, State
 from litestar.di import Provide
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException, LitestarDeprecationWarning, ValidationException
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.params import ParameterKwarg
@@ -100,23 +101,26 @@ def application(
         TooManySubscribers: on_crowd,
         Exception: on_fault,
     }
-    return Litestar(
-        route_handlers=list(handlers),
-        guards=[guard],
-        dependencies={
-            "faces": Provide(lambda: faces, sync_to_thread=False),
-            "who": Provide(who_of, sync_to_thread=False),
-        },
-        exception_handlers=exception_handlers,
-        before_send=[finish],
-        lifespan=[life],
-        state=State({"faces": faces}),
-        request_max_body_size=BODY_CAP,
-        openapi_config=openapi,
-        include_in_schema=False,
-        plugins=list(plugins),
-        logging_config=None,
-    )
+    with warnings.catch_warnings():
+        # Litestar 3 will want its own markers on parameters that 2 infers; we ask for 2.
+        warnings.simplefilter("ignore", LitestarDeprecationWarning)
+        return Litestar(
+            route_handlers=list(handlers),
+            guards=[guard],
+            dependencies={
+                "faces": Provide(lambda: faces, sync_to_thread=False),
+                "who": Provide(who_of, sync_to_thread=False),
+            },
+            exception_handlers=exception_handlers,
+            before_send=[finish],
+            lifespan=[life],
+            state=State({"faces": faces}),
+            request_max_body_size=BODY_CAP,
+            openapi_config=openapi,
+            include_in_schema=False,
+            plugins=list(plugins),
+            logging_config=None,
+        )
 
 
 def who_of(request: Request[Any, Any, Any]) -> Who:
@@ -161,7 +165,7 @@ def _fault(extra: dict[str, Any], request: Request[Any, Any, Any]) -> FieldFault
     known = handler.parsed_fn_signature.parameters.get(field) if isinstance(handler, HTTPRouteHandler) else None
     how = known.kwarg_definition if known is not None else None
     if isinstance(how, ParameterKwarg):
-        field = how.query or how.header or field
+        field = how.name or how.query or how.header or field
     if field == "data":
         named = _NAMED_FIELD.search(message)
         field = named.group(1) if named else "body"

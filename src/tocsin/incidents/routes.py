@@ -90,7 +90,7 @@ class Router:
         group = default
         if route.group_by is not None:
             group = ",".join(f"{label}={labels.get(label, '')}" for label in route.group_by)
-        grave = route.severity.get(severity) or DEFAULT_SEVERITY.get(word, UNKNOWN_SEVERITY)
+        grave = route.severity.get(severity) or route.severity.get(word) or DEFAULT_SEVERITY.get(word, UNKNOWN_SEVERITY)
         return Routed(route.service, group, route.group_window, grave, Reason.ROUTE_MATCHED)
 
 

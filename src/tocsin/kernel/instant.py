@@ -50,8 +50,7 @@ def parse_rfc3339(text: str) -> Instant:
 
 def format_rfc3339(instant: Instant) -> str:
     """Write ``2026-11-22T03:24:00.500Z``: UTC, always milliseconds, so that texts sort as the instants do."""
-    moment = to_datetime(instant)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return to_datetime(instant).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def parse_duration(text: str) -> Duration:

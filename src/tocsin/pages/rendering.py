@@ -42,26 +42,38 @@ def stable_key(message: Message) -> str:
 
 
 def subject(message: Message) -> str:
-    """``[SEV1] Checkout answers 503 (#12)``; a notice says that nobody has to answer it."""
+    """``[SEV1] Checkout answers 503 (#12)``; a notice says that it is one."""
     title = plain(message.title, 160) or "Something is wrong"
     tail = f" (#{message.incident})" if message.incident else ""
-    return f"[{'notice' if message.kind == 'notice' else severity(message)}] {title}{tail}"
+    return f"[{'notice' if message.kind == 'notice' else severity(message) or 'page'}] {title}{tail}"
 
 
 def severity(message: Message) -> str:
-    """``SEV1`` for sev1, the source's own word otherwise."""
+    """``SEV1`` for sev1, the source's own word otherwise, "" when there is none."""
     word = plain(message.severity, 30)
-    return word.upper() if re.fullmatch(r"(?i)sev\d", word) else word or "no severity"
+    return word.upper() if re.fullmatch(r"(?i)sev\d", word) else word
 
 
 def state(message: Message) -> str:
     """Triggered, acknowledged or resolved, as a word for people."""
-    return plain(message.state, 30).capitalize() or "Triggered"
+    return plain(message.state, 30).capitalize()
+
+
+def answerable(message: Message) -> bool:
+    """Whether it leads to a page with an Acknowledge button. A notice never does: nobody has to answer it."""
+    return message.kind != "notice" and link(message) == message.acknowledge_url != ""
+
+
+def label(message: Message) -> str:
+    """What the button says. The button in a mail acknowledges nothing, so it does not claim to."""
+    if answerable(message):
+        return "Open to acknowledge"
+    return "Open the incident" if message.incident else "Open in Tocsin"
 
 
 def link(message: Message) -> str:
     """The one link of a message: where it is answered, or where it is read. "" unless it is an http(s) URL."""
-    for url in (message.acknowledge_url, message.url):
+    for url in ("" if message.kind == "notice" else message.acknowledge_url, message.url):
         if url[:8].lower().startswith(("http://", "https://")) and not re.search(r"[\s<>\"'\\^`{|}]", url):
             cleaned = plain(url, _ADDRESS)
             if cleaned == url:
@@ -126,13 +138,14 @@ CAREFUL = "Nothing happens until you press Acknowledge there."
 
 def text(message: Message) -> str:
     """The message as plain text, the most urgent first."""
-    service = plain(message.service, _NAME)
+    known = (severity(message), state(message).lower(), plain(message.service, _NAME))
+    facts = ", ".join(part for part in known if part)
     parts = [
         plain(message.title, _TITLE) or "Something is wrong",
-        f"{since(message)}. {severity(message)}, {state(message).lower()}{f', {service}' if service else ''}.",
+        f"{since(message)}.{f' {facts}.' if facts else ''}",
     ]
     if url := link(message):
-        ask = f"Acknowledge: {url}\n{CAREFUL}" if message.acknowledge_url else f"Read on: {url}"
+        ask = f"Acknowledge: {url}\n{CAREFUL}" if answerable(message) else f"Read on: {url}"
         parts.append(ask)
     if following := after(message):
         parts.append(following)
@@ -204,23 +217,23 @@ def html(message: Message) -> str:
         _row(f'<p class="ink2" style="{_SMALL}">{_e(because(message))}</p>'),
         _row(_chips(message), top=16),
         _row(
-            '<h1 class="ink" dir="auto" style="margin:0;font-size:26px;line-height:32px;font-weight:700;color:#15201e;'
-            f'overflow-wrap:anywhere">{_e(title)}</h1>',
+            '<h1 class="ink" dir="auto" style="margin:0;font-size:26px;line-height:32px;font-weight:700;color:#15201e">'
+            f"{_e(title)}</h1>",
             top=12,
         ),
         _row(
-            '<p class="ink2" style="margin:0;font-size:16px;line-height:24px;color:#42504c;overflow-wrap:anywhere">'
+            '<p class="ink2" style="margin:0;font-size:16px;line-height:24px;color:#42504c">'
             f"{_e(since(message))}{f' · {_e(service)}' if service else ''}</p>",
             top=8,
         ),
     ]
     if url := link(message):
-        rows.append(_row(_button(url, "Open to acknowledge" if message.acknowledge_url else "Open the incident"), 24))
+        rows.append(_row(_button(url, label(message)), top=24))
     align = "text-align:center;" if url else ""
     if following := after(message):
-        look = f"margin:0;{align}font-size:15px;line-height:22px;font-weight:600;color:#15201e;overflow-wrap:anywhere"
+        look = f"margin:0;{align}font-size:15px;line-height:22px;font-weight:600;color:#15201e"
         rows.append(_row(f'<p class="ink" dir="auto" style="{look}">{_e(following)}</p>', top=12))
-    if url and message.acknowledge_url:
+    if answerable(message):
         rows.append(_row(f'<p class="ink2" style="{align}{_SMALL}">{_e(CAREFUL)}</p>', top=4 if following else 12))
     if message.lines:
         rows.append(_row(_facts(message), top=24))
@@ -256,7 +269,9 @@ def html(message: Message) -> str:
 
 
 def _row(inside: str, top: int = 0) -> str:
-    return f'<tr><td style="padding:{top}px 0 0">{inside}</td></tr>'
+    if not inside:
+        return ""
+    return f'<tr><td style="padding:{top}px 0 0;overflow-wrap:anywhere">{inside}</td></tr>'
 
 
 def _chips(message: Message) -> str:
@@ -275,10 +290,12 @@ def _chips(message: Message) -> str:
     name, look = found or ("rest", "background:#dcecea;color:#0b6661")
     badge = (
         ""
-        if message.kind == "notice"
+        if message.kind == "notice" or not message.state
         else f'&nbsp;&nbsp;&nbsp;<span class="{name}" style="display:inline-block;padding:3px 10px;border-radius:12px;'
         f'{look};font-weight:600">{_e(state(message))}</span>'
     )
+    if not word and not badge:
+        return ""
     css = f"sev {word.lower()}" if word in _SEVERITIES else "ink2"
     return (
         '<p style="margin:0;font-size:13px;line-height:20px">'
@@ -298,7 +315,7 @@ def _button(url: str, label: str) -> str:
 
 def _facts(message: Message) -> str:
     items = "".join(
-        f'<li dir="auto" style="margin:0 0 6px;overflow-wrap:anywhere">{_e(plain(line))}</li>'
+        f'<li dir="auto" style="margin:0 0 6px">{_e(plain(line))}</li>'
         for line in message.lines[:_LINES]
     )
     rest = f'<p class="ink2" style="{_SMALL}">{_e(more(message))}</p>' if more(message) else ""

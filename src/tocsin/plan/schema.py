@@ -173,7 +173,7 @@ class Key(Record):
     """A key monitors send with, declared here by reference."""
 
     what = "a key"
-    source = Field(SOURCE, "Which wire format it is for.", required=True)
+    source = Field(SOURCE, "Which wire format it is for. A heartbeat's key has the heartbeat's name.", required=True)
     secret = Field(At(SECRET), "The key itself: secret:NAME.", required=True)
 
 

@@ -413,8 +413,19 @@ class _Assembly:
                 if first.at != key.secret.at:
                     message = f"this is already a key of {first.value}, {first.at.seen_from(key.secret.at)}"
                     self._findings.error(key.secret.at, message, "every key has a secret of its own")
+                if key.source == "heartbeat":
+                    self._check_heartbeat_key(name, service)
                 service_key, secret = service_name.value, key.secret.value
                 yield KeySpec(source=key.source or "", service=service_key, name=name.value, secret=secret)
+
+    def _check_heartbeat_key(self, name: Placed[str], service: written.Service) -> None:
+        """A ping says nothing but its key: the key's name must say which heartbeat it is."""
+        beats = [beat.value for beat, _ in service.heartbeats or ()]
+        unread = "heartbeats" in service.places and service.heartbeats is None
+        if name.value not in beats and not unread:
+            hint = self._findings.nearest(name.value, beats) or "define it under heartbeats"
+            message = f"the key {shown(name.value)} is for a heartbeat of that name, and the service has none"
+            self._findings.error(name.at, message, hint)
 
     def _mail(self) -> Mail | None:
         said = self._once("mail")

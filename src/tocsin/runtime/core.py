@@ -56,7 +56,7 @@ class Parts:
     """The real parts a core is put together from. The wiring picks them."""
 
     def __init__(
-        self, *, store: Store, clock: Clock, sources: Mapping[str, Source], routing_key: Callable[[bytes], str | None],
+        self, *, store: Store, clock: Clock, sources: Mapping[str, Source], routing_key: Callable[[bytes], str | None], redacted: Callable[[bytes], bytes],
         read_plan: Callable[[], PlanRead], declared_keys: Callable[[Plan], DeclareKeys], channels: Callable[[Plan], Mapping[str, Channel]],
         prober: Callable[..., Prober], signing_key: bytes, public_url: str, paging: bool, outside: Callable[[str], object], ballast: Path,
     ) -> None:  # fmt: skip
@@ -64,6 +64,7 @@ class Parts:
         self.clock = clock
         self.sources = sources
         self.routing_key = routing_key
+        self.redacted = redacted
         self.read_plan = read_plan
         self.declared_keys = declared_keys
         self.channels = channels
@@ -92,7 +93,7 @@ class Core:
         self._audited: asyncio.Task[None] | None = None
         self._reloading = asyncio.Lock()
         self.writer = Writer(parts.store, self._plan, parts.sources, parts.clock, self._committed, self._fatal)
-        self.doors = Doors(self.writer, parts.sources, parts.routing_key, parts.clock)
+        self.doors = Doors(self.writer, parts.sources, parts.clock, parts.routing_key, parts.redacted)
         self.delivery = Delivery(self._compose, self.writer.urgent)
         self.line = LineServer(self)
         self.metrics = Metrics(self)

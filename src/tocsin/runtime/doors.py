@@ -44,10 +44,14 @@ class Bucket:
 class Doors:
     """Takes requests of monitors. Runs on the event loop; the engine's state is only read here."""
 
-    def __init__(self, writer: Writer, sources: Mapping[str, Source], routing_key: Callable[[bytes], str | None], clock: Clock) -> None:
+    def __init__(
+        self, writer: Writer, sources: Mapping[str, Source], clock: Clock,
+        routing_key: Callable[[bytes], str | None], redacted: Callable[[bytes], bytes],
+    ) -> None:  # fmt: skip
         self._writer = writer
         self._sources = sources
         self._routing_key = routing_key
+        self._redacted = redacted
         self._clock = clock
         self._by_text: dict[str, tuple[Key, Source]] = {}
         self._buckets: dict[int, Bucket] = {}
@@ -72,7 +76,7 @@ class Doors:
             if exchange.method != "POST":
                 self._refuse(exchange, self._sources["pagerduty"], 405, "only POST is taken here")
                 return True
-            self._take(exchange, "pagerduty", self._routing_key(exchange.body) or "", path)
+            self._take_pagerduty(exchange, path)
         elif path == "/api/events" or path.startswith("/api/events/"):
             if exchange.method != "POST":
                 self._refuse(exchange, self._sources["events"], 405, "only POST is taken here")
@@ -83,6 +87,19 @@ class Doors:
         else:
             return False
         return True
+
+    def _take_pagerduty(self, exchange: Exchange, path: str) -> None:
+        """PagerDuty's key lies in the body; it is taken out before the request is kept."""
+        key = self._routing_key(exchange.body)
+        if key is None:
+            self.requests += 1
+            self.refused += 1
+            source = self._sources["pagerduty"]
+            request = Request(source="pagerduty", method=exchange.method, path=path, body=exchange.body[: source.limits.body])
+            exchange.answer(source.decode(request, self._clock.now(), source.limits, {}).reply)
+            return
+        exchange.body = self._redacted(exchange.body)
+        self._take(exchange, "pagerduty", key, path)
 
     def _take(self, exchange: Exchange, source_name: str, text: str, path: str) -> None:
         now = self._clock.now()
@@ -115,7 +132,7 @@ class Doors:
 
     def offer(self, request: Request, source: Source, key: int, service: str, now: Instant, answer: Callable[[Reply], None]) -> None:
         """Read a request, keep it, and answer after the commit."""
-        remembered = self._writer.engine.state.known
+        remembered = self._writer.engine.state.known_of(service)
         heard = source.decode(request, now, source.limits, remembered)
         if not (heard.events or heard.beats or heard.changes or heard.park):
             if heard.repeated:

@@ -12,7 +12,7 @@ import ssl
 from collections import deque
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import httptools
 
@@ -110,8 +110,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client connected."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's transports are not asyncio's by class
         self._parser = httptools.HttpRequestParser(self)
         peer = transport.get_extra_info("peername")
         self.peer = str(peer[0]) if isinstance(peer, tuple) else ""
@@ -223,8 +222,10 @@ class Connection(asyncio.Protocol):
             return
         head = [
             _STATUS.get(reply.status) or f"HTTP/1.1 {reply.status} Unknown\r\n".encode(),
-            b"content-type: ", reply.content_type.encode("latin-1"), b"\r\ncontent-length: ", str(len(reply.body)).encode(), b"\r\n",
+            b"content-length: ", str(len(reply.body)).encode(), b"\r\n",
         ]  # fmt: skip
+        if reply.content_type:
+            head += [b"content-type: ", reply.content_type.encode("latin-1"), b"\r\n"]
         for name, value in reply.headers:
             head.append(f"{name}: {value}\r\n".encode("latin-1"))
         if not exchange.keep_alive:

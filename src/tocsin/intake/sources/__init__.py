@@ -6,5 +6,6 @@ from tocsin.intake.request import Source
 from tocsin.intake.sources import alertmanager, events, heartbeat, pagerduty, probe
 
 SOURCES: dict[str, Source] = {
-    source.name: source for source in (alertmanager.SOURCE, events.SOURCE, heartbeat.SOURCE, pagerduty.SOURCE, probe.SOURCE)
+    source.name: source
+    for source in (alertmanager.SOURCE, events.SOURCE, heartbeat.SOURCE, pagerduty.SOURCE, probe.SOURCE)
 }

@@ -163,7 +163,7 @@ def _heard(request: Request, now: Instant, limits: Limits, known: Mapping[bytes,
         if (
             have is not None
             and end > now
-            and (end == have.ends_at or ((ttl := have.ttl) is not None and nearest <= end - ttl <= farthest))
+            and (end == have.ends_at if (ttl := have.ttl) is None else nearest <= end - ttl <= farthest and end != have.ends_at)
             and not (events and _identity(one, index, has_nul) in said)
         ):
             repeated.append(digest)
@@ -507,4 +507,4 @@ def _is_authority(authority: str) -> bool:
     return _HOST.fullmatch(host) is not None
 
 
-SOURCE = Source(name="alertmanager", version=VERSION, decode=decode, refuse=refuse, quiet=60)
+SOURCE = Source(name="alertmanager", version=VERSION, decode=decode, refuse=refuse, quiet=60 * SECOND)

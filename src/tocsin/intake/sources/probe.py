@@ -17,7 +17,7 @@ def decode(request: Request, now: Instant, limits: Limits, known: Mapping[bytes,
     """Read one probe's Event."""
     try:
         return Heard(reply=Reply(202), events=(_read(request.body),))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Heard(reply=Reply(400), fault=str(error), park=True)
 
 

@@ -39,13 +39,14 @@ class Console:
         """Print it."""
         if self._writing:
             return Failed("deadline", "the terminal still has not taken the page before this one")
-        block = page(message, coloured=_colours(self._terminal))
         self._writing = True
         try:
+            block = page(message, coloured=_colours(self._terminal))
             await self._outside.aside(f"console {next(self._numbers)}", lambda: self._write(block), within=5.0)
         except TimeoutError:
             return Failed("deadline", "the terminal does not take any output")
         except (OSError, ValueError) as error:
+            self._writing = False
             return Failed("unreachable", f"the terminal is gone: {error}")
         return Sent()
 

@@ -190,5 +190,6 @@
   }
   tick();
   setInterval(tick, 1000);
+  setInterval(() => { if (!document.hidden && document.querySelector("[data-poll]")) refresh(); }, 3000); // counts that no change announces
   listen();
 })();

@@ -1,0 +1,101 @@
+"""The page a person opens from a mail at three in the morning: what, since when, what happens next, and one button.
+
+The address is signed and is all the permission there is, so looking changes nothing and only the button acknowledges.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request, Response, get, post
+from litestar.response import Redirect
+
+from tocsin.engine.commands import Acknowledge
+from tocsin.faces.core import CoreGone
+from tocsin.faces.faces import Faces
+from tocsin.faces.problem import Problem
+from tocsin.incidents.incident import Incident
+from tocsin.kernel.instant import to_datetime
+from tocsin.pages.ledger import Page
+from tocsin.pages.links import read_token, still_works
+from tocsin.store.reads import Reads
+from tocsin.web.door import bare
+from tocsin.web.view import AnyRequest, preferences, zone_of
+from tocsin.web.words import BY, Reader, because, night
+
+HEADERS = {"cache-control": "no-store", "referrer-policy": "no-referrer", "x-robots-tag": "noindex, nofollow"}
+LINES = 5
+
+
+@get("/p/{token:str}", needs="anyone")
+async def page_page(request: Request[Any, Any, Any], faces: Faces, token: str) -> Response[bytes]:
+    """Show what it is about. Changes nothing, whoever or whatever looks."""
+    return await _draw(request, faces, token)
+
+
+# No form token: the address is the secret, and a person's first tap must not fail because a cookie was not kept.
+@post("/p/{token:str}", needs="anyone", csrf=False, status_code=303)
+async def acknowledge_page(request: Request[Any, Any, Any], faces: Faces, token: str) -> Response[Any]:
+    """Acknowledge as the person who was paged. Tapping twice is the same as once."""
+    found = await faces.read(_find, faces.reads, read_token(faces.signing_key, token))
+    if found is None or not still_works(found[1].resolved_at, faces.now()):
+        return await _draw(request, faces, token)
+    page, incident = found
+    actor = f"person:{page.person}"
+    if incident.state == "triggered" or (incident.state == "acknowledged" and incident.acknowledged_by != actor):
+        try:
+            await faces.submit(Acknowledge(actor=actor, incident=incident.number, page=page.id))
+        except CoreGone:
+            return await _draw(request, faces, token, fault="Tocsin did not answer, so nothing was written down. Press it again.", code=503)
+        except Problem as problem:
+            if problem.status not in (404, 409):
+                raise
+    answer = Redirect(f"/p/{token}", status_code=303)
+    answer.headers.update(HEADERS)
+    return answer
+
+
+def _find(reads: Reads, number: int | None) -> tuple[Page, Incident] | None:
+    page = reads.page(number) if number is not None else None
+    incident = reads.incident(page.incident) if page is not None and page.incident else None
+    return (page, incident) if page is not None and incident is not None else None
+
+
+async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "", code: int = 200) -> Response[bytes]:
+    now = faces.now()
+    number = read_token(faces.signing_key, token)
+    found = await faces.read(_find, faces.reads, number)
+    plan = await faces.plan()
+    if found is None or not still_works(found[1].resolved_at, now):
+        # A forged link and a missing page look alike.
+        return bare(request, "stale.html", code=410 if found is not None else 404, headers=HEADERS, known=found is not None)
+    page, incident = found
+    zone = zone_of(plan, page.person)
+    reader = Reader(now, zone, plan, person=page.person)
+    firing = await faces.read(faces.reads.alerts, incident=incident.number, state="firing", limit=LINES + 1)
+    chosen = preferences(request).theme
+    return bare(
+        request,
+        "night.html",
+        code=code,
+        headers=HEADERS,
+        theme=chosen if chosen != "system" else "dark" if night(now, zone) else "system",
+        reader=reader,
+        plan=plan,
+        page=page,
+        incident=incident,
+        fate=reader.fate(incident),
+        mine=incident.state == "acknowledged" and incident.acknowledged_by == f"person:{page.person}",
+        holder=reader.holder(incident),
+        clock=f"{to_datetime(now).astimezone(zone):%H:%M}",
+        firing=[alert.title or alert.labels.get("alertname", "Untitled") for alert in firing.items[:LINES] if alert.title != incident.title or incident.alerts > 1],
+        more=incident.alerts - LINES if len(firing.items) > LINES else 0,
+        why=because(page.reason),
+        how=BY.get(page.channel, f"by {page.channel}"),
+        token=token,
+        fault=fault,
+        now=now,
+    )
+
+
+handlers = [page_page, acknowledge_page]

@@ -1,0 +1,14 @@
+"""Every page, for the wiring: ``application([*web.routes.handlers, …], faces, error_page=web.routes.error_page)``."""
+
+from __future__ import annotations
+
+from litestar.types import ControllerRouterHandler
+
+from tocsin.web import alerts, door, files, incidents, keeping, night, own, services, silences
+from tocsin.web.door import error_page as error_page
+
+handlers: list[ControllerRouterHandler] = [
+    files.static_file, files.favicon, *door.handlers, *incidents.handlers, *alerts.handlers, *silences.handlers,
+    *services.handlers, *keeping.handlers, *night.handlers, *own.handlers,
+]  # fmt: skip
+"""Hand these to ``faces.application.application`` together with the API's."""

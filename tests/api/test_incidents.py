@@ -1,0 +1,171 @@
+"""Incidents and alerts over the API."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.api.client import World
+from tests.faces.filled import NOW
+from tocsin.engine.commands import Acknowledge, AddNote, Resolve, Result
+from tocsin.kernel.instant import MINUTE
+from tocsin.store import tables
+
+
+async def test_incidents_come_newest_first_and_page_by_page(world: World) -> None:
+    """Following `next` meets every incident once."""
+    numbers, cursor = [], ""
+    while True:
+        page = await world.get(f"/incidents?limit=1{cursor}")
+        numbers += [one["number"] for one in page["items"]]
+        if page["next"] is None:
+            break
+        cursor = f"&cursor={page['next']}"
+    assert numbers == [3, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("query", "numbers"),
+    [
+        ("state=open", [2, 1]),
+        ("state=resolved", [3]),
+        ("service=search", [2]),
+        ("severity=sev3", [2]),
+        ("text=redis+cart", [1]),
+        ("text=%233", [3]),
+        ("state=open&service=search&severity=sev1", []),
+    ],
+)
+async def test_filters_of_incidents_are_all_met(world: World, query: str, numbers: list[int]) -> None:
+    """Each filter narrows the list."""
+    assert [one["number"] for one in (await world.get(f"/incidents?{query}"))["items"]] == numbers
+
+
+async def test_an_incident_shows_what_belongs_to_it(world: World) -> None:
+    """The sheet holds timeline, pages and firing alerts, every instant an RFC 3339 text."""
+    sheet = await world.get("/incidents/1")
+    assert sheet["opened_at"] == "2026-11-22T03:14:00.000Z"
+    assert [one["reason"] for one in sheet["timeline"]["items"]] == ["step_due", "opened"]
+    assert [one["person"] for one in sheet["pages"]["items"]] == ["ana"]
+    assert [one["labels"]["instance"] for one in sheet["alerts"]["items"]] == ["cart-2", "cart-1"]
+    assert sheet["url"] == "http://tocsin.test/incidents/1"
+
+
+async def test_what_is_not_there_is_a_problem_that_says_so(world: World) -> None:
+    """404 with a sentence, for the incident and for its parts."""
+    for path in (
+        "/incidents/99",
+        "/incidents/99/timeline",
+        "/alerts/99",
+        "/why/alert/99",
+        "/silences/99",
+        "/parked/99",
+    ):
+        answer = await world.call("GET", path)
+        assert answer.status_code == 404, path
+        assert answer.headers["content-type"].startswith("application/problem+json")
+        assert "99" in answer.json()["detail"]
+
+
+async def test_an_unknown_query_parameter_is_refused_by_name(world: World) -> None:
+    """A misspelt filter never shows everything."""
+    answer = await world.call("GET", "/incidents?servce=checkout")
+    assert answer.status_code == 400
+    assert answer.json()["field"] == "servce"
+    assert "did you mean service?" in answer.json()["detail"]
+
+
+async def test_a_fault_names_the_field_as_the_sender_knows_it(world: World) -> None:
+    """Query parameters, known fields and unknown fields."""
+    assert (await world.call("GET", "/incidents?state=odd")).json()["field"] == "state"
+    assert (await world.call("GET", "/incidents?cursor=odd")).json()["field"] == "cursor"
+    assert (await world.call("POST", "/incidents/1/acknowledge", {"hold": "5"})).json()["field"] == "hold"
+    assert (await world.call("POST", "/incidents/1/acknowledge", {"hodl": "5m"})).json()["field"] == "hodl"
+    assert (await world.call("POST", "/incidents/1/notes", {})).json()["field"] == "text"
+
+
+async def test_a_responder_acts_and_the_core_is_told_who(world: World) -> None:
+    """Commands carry the actor, the durations in microseconds and the idempotency key."""
+    assert (
+        await world.call("POST", "/incidents/1/acknowledge", {"hold": "30m"}, "responder", Idempotency_Key="k1")
+    ).status_code == 200
+    assert (await world.call("POST", "/incidents/1/resolve", {"snooze": "2h"}, "responder")).status_code == 200
+    assert (await world.call("POST", "/incidents/1/notes", {"text": "looking"}, "responder")).status_code == 201
+    assert world.core.asked == [
+        (Acknowledge(actor="person:ana", incident=1, hold=30 * MINUTE), "k1"),
+        (Resolve(actor="person:ana", incident=1, snooze=120 * MINUTE), ""),
+        (AddNote(actor="person:ana", incident=1, text="looking"), ""),
+    ]
+
+
+async def test_a_viewer_reads_and_does_not_act(world: World) -> None:
+    """403 that names the role, and nothing reaches the core."""
+    answer = await world.call("POST", "/incidents/1/acknowledge", {}, "viewer")
+    assert answer.status_code == 403
+    assert "responder" in answer.json()["detail"]
+    assert world.core.asked == []
+
+
+async def test_a_refusal_of_the_engine_becomes_a_problem(world: World) -> None:
+    """Code, sentence and field are passed on."""
+    world.core.answer = Result(ok=False, code="conflict", message="Incident #1 is resolved already", field="")
+    answer = await world.call("POST", "/incidents/1/acknowledge")
+    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+    assert answer.json()["detail"] == "Incident #1 is resolved already"
+
+
+async def test_without_the_core_writes_answer_503_and_reads_go_on(world: World) -> None:
+    """Retry-After says when to come again."""
+    world.core.gone = True
+    answer = await world.call("POST", "/incidents/1/acknowledge")
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "2"
+    assert (await world.get("/incidents"))["items"]
+
+
+async def test_alerts_are_filtered_by_matchers_and_columns(world: World) -> None:
+    """The default is what fires."""
+
+    async def titles(query: str) -> list[int]:
+        return [one["id"] for one in (await world.get(f"/alerts?{query}"))["items"]]
+
+    assert await titles("") == [3, 2, 1]
+    assert await titles("state=all") == [4, 3, 2, 1]
+    assert await titles("matcher=instance%3D~%22cart-.*%22&matcher=instance!%3Dcart-1") == [2]
+    assert await titles("service=search") == [3]
+    assert await titles("incident=1") == [2, 1]
+    assert (await world.call("GET", "/alerts?matcher=oops")).json()["field"] == "matcher"
+
+
+async def test_why_tells_the_decisions_in_order_and_how_it_stands(world: World) -> None:
+    """Machine words with their explanations, and until when quiet lasts."""
+    story = await world.get("/why/incident/1")
+    assert [one["reason"] for one in story["sentences"]] == ["opened", "step_due", "step_due", "sent"]
+    assert story["paged"] is True
+    assert all(one["because"] for one in story["sentences"])
+    acknowledged = await world.get("/why/incident/2")
+    assert (acknowledged["quiet"], acknowledged["now"]["reason"]) == (True, "acknowledged")
+    assert acknowledged["now"]["until"] == "2026-11-22T04:19:00.000Z"
+
+
+async def test_why_of_a_silenced_alert_names_the_silence_and_its_end(world: World) -> None:
+    """The silence is part of the story and of how it stands."""
+    story = await world.get("/why/alert/2")
+    assert story["now"]["reason"] == "silenced"
+    assert story["now"]["until"] == "2026-11-22T04:24:00.000Z"
+    assert any("11111111-2222" in one["text"] for one in story["sentences"])
+    assert [one["at"] for one in story["sentences"]] == sorted(one["at"] for one in story["sentences"])
+
+
+async def test_an_export_is_one_json_line_per_incident(world: World) -> None:
+    """With the whole timeline and the ledger, across more incidents than one chunk holds."""
+    world.filler.put(
+        tables.incidents,
+        [world.filler.incident_row(opened_at=NOW) for _ in range(120)],
+    )
+    answer = await world.call("GET", "/export/incidents", role="viewer")
+    lines = [json.loads(line) for line in answer.text.splitlines()]
+    assert [one["number"] for one in lines] == list(range(123, 0, -1))
+    assert [one["reason"] for one in lines[-1]["timeline"]] == ["opened", "step_due"]
+    assert [one["person"] for one in lines[-1]["pages"]] == ["ana"]

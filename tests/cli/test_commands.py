@@ -1,0 +1,390 @@
+"""Each command: what it asks of the API, and what it says."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+
+import pytest
+
+from tests.cli.stage import (
+    TOKEN,
+    Asked,
+    Stage,
+    alert,
+    entry,
+    explanation,
+    incident,
+    on_terminal,
+    page,
+    sheet,
+    silence,
+    status,
+    user,
+)
+from tests.support.processes import inherited_environment
+from tests.support.server import tocsin_command
+
+
+def test_show_tells_how_it_stands_and_what_comes_next(stage: Stage) -> None:
+    """State, alerts, pages and the timeline oldest first, each line with its because."""
+    stage.answers["GET /incidents/17"] = (200, sheet())
+    out = stage.run("incidents", "show", "#17").out
+    assert out.startswith("#17 Cart redis is out of memory\nNobody has it. The next page goes out in 4 min 32 s if nobody answers.\n")
+    assert "1 alert firing" in out
+    assert out.index("The incident was opened") < out.index("Paged ana by email") < out.index("Note: moved traffic (ben)")
+    assert "because this step of the escalation was due" in out
+    assert "Sun 22 Nov 2026, UTC" in out
+
+
+def test_show_json_has_all_of_the_timeline_as_one_array(stage: Stage) -> None:
+    """The API's first page is only the beginning; what follows is read too."""
+    entries = [entry(number) for number in range(1, 4)]
+    first = {"items": entries[:0:-1], "next": "2"}
+    stage.answers["GET /incidents/17"] = (200, sheet(timeline=first))
+    stage.pages("GET /incidents/17/timeline", entries[:2], entries[2:])
+    found = stage.run("incidents", "show", "17", "--json").json
+    assert found["timeline"] == entries
+    assert found["pages"] == [page(7)]
+    assert found["alerts"] == [alert(42)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"state": "acknowledged", "acknowledged_by": "person:ana", "acknowledged_at": "2026-11-22T03:20:00.000Z",
+             "acknowledged_until": "2026-11-22T04:20:00.000Z"},
+            "ana has had it for 10 min. Paging goes on in 50 min if it is not resolved by then.",
+        ),
+        (
+            {"state": "resolved", "resolved_by": "user:ops", "resolved_at": "2026-11-22T03:29:00.000Z", "because": "a person said so",
+             "snoozed_until": "2026-11-22T04:29:00.000Z"},
+            "Resolved 1 min ago by ops: a person said so. What still fires is judged again in 59 min.",
+        ),
+        (
+            {"paused": "silenced", "paused_until": "2026-11-22T05:30:00.000Z"},
+            "Nobody is paged now: a silence matches it, until 2026-11-22 05:30:00 UTC (in 2 h).",
+        ),
+        ({"paused": "of_the_future"}, "Nobody is paged now: of_the_future."),
+        (
+            {"clear_at": "2026-11-22T03:31:00.000Z"},
+            "Every alert has ended; it resolves in 1 min if they stay quiet.",
+        ),
+        ({"next_page_at": None}, "Nobody has it."),
+    ],
+)  # fmt: skip
+def test_each_standing_is_a_sentence(stage: Stage, changes: dict[str, object], sentence: str) -> None:
+    """What it is, and what happens if nobody acts."""
+    stage.answers["GET /incidents/17"] = (200, sheet(**changes))
+    assert stage.run("incidents", "show", "17").out.splitlines()[1] == sentence
+
+
+def test_acknowledging_takes_several_and_a_time(stage: Stage) -> None:
+    """The hold is written as the API reads durations; --json is an array."""
+    for number in (17, 18):
+        stage.answers[f"POST /incidents/{number}/acknowledge"] = (200, incident(number, state="acknowledged"))
+    found = stage.run("incidents", "ack", "17", "#18", "--for", "90m", "--json").json
+    assert [one["number"] for one in found] == [17, 18]
+    assert [asked.body for asked in stage.asked] == [{"hold": "1h30m"}, {"hold": "1h30m"}]
+
+
+def test_resolving_may_snooze(stage: Stage) -> None:
+    """Without --snooze the server decides how long."""
+    stage.answers["POST /incidents/17/resolve"] = (200, incident(17, state="resolved", resolved_at="2026-11-22T03:30:00.000Z"))
+    assert stage.run("incidents", "resolve", "17").code == 0
+    assert stage.run("incidents", "resolve", "17", "--snooze", "4h").code == 0
+    assert [asked.body for asked in stage.asked] == [{}, {"snooze": "4h"}]
+
+
+def test_a_note_is_words_or_stdin(stage: Stage) -> None:
+    """Both are one text; an empty one is refused before it is sent."""
+    stage.answers["POST /incidents/17/notes"] = (201, incident())
+    stage.run("incidents", "note", "17", "moved", "traffic")
+    stage.run("incidents", "note", "17", stdin="one\ntwo\n")
+    assert [asked.body for asked in stage.asked] == [{"text": "moved traffic"}, {"text": "one\ntwo"}]
+    assert stage.run("incidents", "note", "17", stdin=" \n").code == 1
+    assert len(stage.asked) == 2
+
+
+@pytest.mark.parametrize("words", [["17"], ["#17"], ["incident", "17"], ["incident", "#17"], ["Incident 17"]])
+def test_why_takes_an_incident_however_it_is_written(stage: Stage, words: list[str]) -> None:
+    """The decisions, each with its because, and how it stands."""
+    stage.answers["GET /why/incident/17"] = (200, explanation())
+    out = stage.run("why", *words).out
+    assert "Somebody was paged." in out
+    assert "because the channel took it" in out
+    assert "Step 2 is paged next unless somebody answers, because someone was paged and has time to answer." in out
+    assert "in 4 min" in out
+
+
+@pytest.mark.parametrize("words", [["alert", "42"], ["42"], ["alert #42"]])
+def test_why_takes_an_alert(stage: Stage, words: list[str]) -> None:
+    """A number that is no incident's may be an alert's."""
+    stage.answers["GET /why/alert/42"] = (200, explanation("alert", 42, paged=False))
+    done = stage.run("why", *words)
+    assert done.code == 0
+    assert "Alert 42" in done.out
+    assert "Nobody was paged." in done.out
+
+
+def test_why_takes_an_alertname_and_means_the_newest(stage: Stage) -> None:
+    """Older ones are named, on stderr."""
+    stage.pages("GET /alerts", [alert(42), alert(40)])
+    stage.answers["GET /why/alert/42"] = (200, explanation("alert", 42))
+    done = stage.run("why", "RedisFull")
+    assert "Alert 42" in done.out
+    assert "alert 40" in done.err
+    assert stage.asked[0].query["matcher"] == ['alertname="RedisFull"']
+    assert stage.asked[0].query["state"] == ["all"]
+    assert stage.run("why", "RedisFull", "--json").json["id"] == 42
+
+
+def test_why_of_nothing_is_not_found(stage: Stage) -> None:
+    """Exit code 1, and what it could have been."""
+    stage.pages("GET /alerts", [])
+    assert stage.run("why", "99")[::2] == (1, "Error: There is neither an incident nor an alert 99.\n")
+    assert stage.run("why", "Nope").code == 1
+
+
+def test_a_silence_is_added_for_a_time_or_until_one(stage: Stage) -> None:
+    """Durations are reckoned by the server; the author is $USER unless said."""
+    stage.answers["POST /silences"] = (201, silence())
+    out = stage.run("silence", "add", "RedisFull", "region=~eu-.*", "--for", "2h", "--comment", "moving").out
+    assert "6f1c5a0e-3c7f-4d6e-9a51-0f5f8a4f7f10" in out
+    stage.run("silence", "add", "a=b", "--until", "2026-11-23T08:00+01:00", "--comment", "x", "--author", "ana")
+    assert [asked.body for asked in stage.asked] == [
+        {"matchers": ['alertname="RedisFull"', 'region=~"eu-.*"'], "duration": "2h", "comment": "moving", "author": "ops"},
+        {"matchers": ['a="b"'], "ends_at": "2026-11-23T07:00:00.000Z", "comment": "x", "author": "ana"},
+    ]
+
+
+@pytest.mark.parametrize("times", [[], ["--for", "1h", "--until", "2026-11-23T08:00"], ["--for", "0s"], ["--for", "soon"]])
+def test_a_silence_always_ends_at_one_time(stage: Stage, times: list[str]) -> None:
+    """None, two or no real time: the command is not understood."""
+    assert stage.run("silence", "add", "a=b", "--comment", "x", *times).code == 2
+    assert stage.asked == []
+
+
+def test_updating_a_silence_keeps_what_is_not_given(stage: Stage) -> None:
+    """--for counts from now, by the server's clock."""
+    one = silence()
+    stage.answers[f"GET /silences/{one['id']}"] = (200, one)
+    stage.answers[f"PUT /silences/{one['id']}"] = (200, silence("another"))
+    stage.answers["GET /status"] = (200, status(now="2026-11-22T03:30:00.500Z"))
+    assert "another" in stage.run("silence", "update", one["id"], "--for", "1h").out
+    assert stage.asked[-1].body == {
+        "matchers": one["matchers"], "comment": one["comment"], "author": one["author"], "origin": "",
+        "starts_at": one["starts_at"], "ends_at": "2026-11-22T04:30:00.500Z",
+    }  # fmt: skip
+    assert stage.run("silence", "update", one["id"]).code == 2
+
+
+def test_silences_are_shown_and_expired(stage: Stage) -> None:
+    """Several at once; --json says so for each."""
+    stage.answers["GET /silences/a"] = (200, silence("a"))
+    assert stage.run("silence", "show", "a", "--json").json["id"] == "a"
+    assert "moving cart-1" in stage.run("silence", "show", "a").out
+    stage.answers["DELETE /silences/a"] = stage.answers["DELETE /silences/b"] = (204, None)
+    assert stage.run("silence", "expire", "a", "b", "--json").json == [
+        {"id": "a", "state": "expired"},
+        {"id": "b", "state": "expired"},
+    ]
+
+
+def test_an_id_cannot_leave_its_place_in_the_path(stage: Stage) -> None:
+    """What a person types is one segment, whatever is in it."""
+    stage.run("silence", "show", "../keys?x=1#y")
+    assert stage.asked[0].path == "/api/v1/silences/..%2Fkeys%3Fx%3D1%23y"
+
+
+def test_sending_an_event(stage: Stage) -> None:
+    """Everything a script may say; what ends by itself is reckoned by the server's clock."""
+    stage.answers["POST /services/a%20b/events"] = (202, {"accepted": 1})
+    stage.answers["GET /status"] = (200, status(now="2026-11-22T03:30:00.000Z"))
+    done = stage.run(
+        "send", "--service", "a b", "--title", "Restore failed", "--severity", "error", "--label", "host=db1",
+        "--label", "path=/a=b", "--annotation", "summary=x", "--link", "https://x", "--for", "10m",
+    )  # fmt: skip
+    assert done.code == 0
+    assert "tocsin send --service 'a b' --label host=db1 --label path=/a=b --resolve" in done.out
+    assert stage.asked[-1].body == {
+        "title": "Restore failed", "state": "firing", "severity": "error", "labels": {"host": "db1", "path": "/a=b"},
+        "annotations": {"summary": "x"}, "link": "https://x", "ends_at": "2026-11-22T03:40:00.000Z",
+    }  # fmt: skip
+
+
+def test_an_event_without_key_or_labels_gets_a_key_to_resolve_it_with(stage: Stage) -> None:
+    """So that a repetition after a broken connection is the same event."""
+    stage.answers["POST /services/inbox/events"] = (202, {"accepted": 1})
+    assert "--key cli-" in stage.run("send").out
+    assert stage.asked[0].body["key"].startswith("cli-")
+
+
+def test_resolving_an_event_needs_to_know_which(stage: Stage) -> None:
+    """By its key or its labels."""
+    stage.answers["POST /services/inbox/events"] = (202, {"accepted": 1})
+    assert stage.run("send", "--resolve").code == 2
+    assert stage.run("send", "--resolve", "--key", "k").code == 0
+    assert stage.asked[0].body == {"title": "Resolved from the command line", "state": "resolved", "key": "k"}
+
+
+def test_a_new_key_is_three_fields_for_scripts_and_lines_to_paste_for_people(stage: Stage) -> None:
+    """`url` is what one pastes into the sender."""
+    made = {"id": 4, "key": "SECRET", "url": "https://tocsin.example.com/am/SECRET"}
+    stage.answers["POST /keys"] = (201, made)
+    command = ("key", "create", "--source", "alertmanager", "--service", "inbox", "--name", "prom")
+    assert stage.run(*command, "--json").json == made
+    assert stage.asked[0].body == {"source": "alertmanager", "service": "inbox", "name": "prom"}
+    out = stage.run(*command).out
+    assert "path_prefix: /am/SECRET" in out
+    assert "targets: ['tocsin.example.com']" in out
+
+
+@pytest.mark.parametrize(
+    ("source", "url"),
+    [("pagerduty", "/v2/enqueue"), ("events", "/api/events"), ("heartbeat", "/ping/SECRET"), ("new", "/somewhere")],
+)
+def test_every_source_has_its_lines_with_the_real_address(stage: Stage, source: str, url: str) -> None:
+    """The key and the address stand in what is pasted."""
+    stage.answers["POST /keys"] = (201, {"id": 4, "key": "SECRET", "url": f"https://t.example/base{url}"})
+    pasted = stage.run("key", "create", "--source", source, "--service", "x").out.split("\n\n", 2)[2]
+    assert "SECRET" in pasted
+    if source != "new":
+        assert f"https://t.example/base{url}" in pasted
+
+
+def test_revoking_a_key(stage: Stage) -> None:
+    """By its number."""
+    stage.answers["DELETE /keys/4"] = (204, None)
+    assert stage.run("key", "revoke", "4", "--json").json == {"id": "4", "revoked": True}
+    assert stage.run("key", "revoke", "4").out == "Key 4 is revoked.\n"
+
+
+def test_users_are_added_with_a_password_from_stdin(stage: Stage) -> None:
+    """Never from the arguments."""
+    stage.answers["POST /users"] = (201, user("ben"))
+    assert stage.run("user", "add", "ben", "--role", "admin", "--person", "ben", "--password", stdin="hunter2 x\n").code == 0
+    assert stage.asked[0].body == {"name": "ben", "role": "admin", "person": "ben", "password": "hunter2 x"}
+    assert "tocsin user link ben" in stage.run("user", "add", "ben").out
+    assert stage.asked[1].body == {"name": "ben", "role": "responder"}
+
+
+def test_a_password_that_does_not_come_is_not_set(stage: Stage) -> None:
+    """An empty stdin is no password."""
+    assert stage.run("user", "password", "ana").code == 1
+    assert stage.asked == []
+
+
+def test_a_password_typed_on_a_terminal_is_asked_for_twice_and_not_shown(stage: Stage) -> None:
+    """The terminal never receives it back."""
+    stage.answers["PATCH /users/ana"] = (200, user())
+    outer, inner = pty.openpty()
+    process = subprocess.Popen(
+        [str(tocsin_command()), "user", "password", "ana"],
+        env=inherited_environment(TOCSIN_URL=stage.url, TOCSIN_TOKEN=TOKEN),
+        stdin=inner, stdout=inner, stderr=inner, start_new_session=True,
+        preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0),
+    )  # fmt: skip
+    os.close(inner)
+    received = b""
+    for prompt in (b"Password", b"Again"):
+        while prompt not in received:
+            received += os.read(outer, 1000)
+        os.write(outer, b"s3cret phrase\n")
+    assert process.wait(30) == 0
+    try:
+        while part := os.read(outer, 1000):
+            received += part
+    except OSError:  # how Linux says that the other end is closed
+        pass
+    os.close(outer)
+    assert b"s3cret" not in received
+    assert stage.asked[0].body == {"password": "s3cret phrase", "sign_out": True}
+
+
+def test_links_and_tokens_are_printed_alone(stage: Stage) -> None:
+    """So that $(…) holds the secret and nothing else."""
+    made = {"id": 3, "url": "https://t.example/sign-in/link/X", "expires_at": "2026-11-22T03:45:00.000Z"}
+    stage.answers["POST /users/ana/link"] = (201, made)
+    done = stage.run("user", "link", "ana")
+    assert (done.out, done.err) == ("https://t.example/sign-in/link/X\n", "It works once, for 15 min.\n")
+    stage.answers["POST /users/ana/tokens"] = (201, {"id": 3, "token": "tocsin_X", "expires_at": None})
+    assert stage.run("user", "token", "ana", "--name", "deploys", "--for", "90d").out == "tocsin_X\n"
+    assert stage.asked[-1].body == {"name": "deploys", "expires_in": "12w6d"}
+    stage.answers["DELETE /tokens/3"] = (204, None)
+    assert stage.run("user", "revoke", "3").code == 0
+
+
+def test_users_are_disabled_and_let_in_again(stage: Stage) -> None:
+    """Undo is the same command."""
+    stage.answers["PATCH /users/ben"] = (200, user("ben"))
+    assert stage.run("user", "disable", "ben").out == "User ben is shut out.\n"
+    stage.run("user", "disable", "ben", "--undo")
+    assert [asked.body for asked in stage.asked] == [{"disabled": True}, {"disabled": False}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "word"),
+    [
+        ({}, 0, "runs and hears"),
+        ({"paging": False}, 0, "Paging is off"),
+        ({"real_channel_proven_at": None}, 0, "Only the console is paged"),
+        ({"ready": False}, 3, "is not ready"),
+        ({"audit": ["incident #3 has no next timer"]}, 3, "incident #3 has no next timer"),
+    ],
+)
+def test_status_says_how_it_is_and_its_exit_code_too(stage: Stage, changes: dict[str, object], code: int, word: str) -> None:
+    """0 only when it is ready and its self-audit passed."""
+    stage.answers["GET /status"] = (200, status(**changes))
+    done = stage.run("status")
+    assert done.code == code
+    assert word in done.out
+    assert stage.run("status", "--json").json == status(**changes)
+
+
+def test_plan_show_prints_the_files_in_force(stage: Stage) -> None:
+    """Their text, and nothing that steers the terminal."""
+    stage.answers["GET /plan"] = (200, {"version": "a1b2c3", "files": {"b.yaml": "two: 2\n", "a.yaml": "one: 1\x1b\n"}})
+    assert stage.run("plan", "show").out == "# Plan a1b2c3, 2 files\n# --- a.yaml\none: 1\\x1b\n# --- b.yaml\ntwo: 2\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "said"),
+    [
+        ({"ok": True, "changed": True, "version": "b2", "findings": ["a.yaml:1:1: warning: x"]}, 0, "Plan b2 is in force."),
+        ({"ok": True, "changed": False, "version": "b2", "findings": []}, 0, "Nothing changed: plan b2 was in force already."),
+        ({"ok": False, "changed": False, "version": "a1", "findings": ["a.yaml:1:1: error: x"]}, 1, "The plan was refused; plan a1 stays in force."),
+    ],
+)  # fmt: skip
+def test_reloading_says_which_plan_is_in_force(stage: Stage, answer: dict[str, object], code: int, said: str) -> None:
+    """A refused plan is exit code 1, with its findings."""
+    stage.answers["POST /plan/reload"] = (200, answer)
+    done = stage.run("plan", "reload")
+    assert (done.code, done.out.splitlines()[-1]) == (code, said)
+    assert stage.run("plan", "reload", "--json").json == answer
+
+
+def test_an_incident_on_a_terminal_is_readable_at_any_width(stage: Stage) -> None:
+    """Its sheet holds tables of its own."""
+    stage.answers["GET /incidents/17"] = (200, sheet())
+    for columns in (40, 120):
+        done = on_terminal(columns, "incidents", "show", "17", TOCSIN_URL=stage.url, TOCSIN_TOKEN=TOKEN)
+        assert (done.code, done.err) == (0, "")
+        assert "RedisFull" in done.out
+
+
+def test_an_interrupted_command_says_so(stage: Stage) -> None:
+    """Ctrl-C is exit code 130, without a trace of Python."""
+    process: list[subprocess.Popen[str]] = []
+
+    def answer(asked: Asked) -> None:
+        process[0].send_signal(2)
+        process[0].wait(30)
+
+    stage.answers["GET /alerts"] = answer
+    env = inherited_environment(TOCSIN_URL=stage.url, TOCSIN_TOKEN=TOKEN)
+    process.append(subprocess.Popen([str(tocsin_command()), "alerts"], env=env, stderr=subprocess.PIPE, text=True))
+    _, err = process[0].communicate(timeout=30)
+    assert (process[0].returncode, err.strip()) == (130, "Interrupted.")

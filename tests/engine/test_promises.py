@@ -1,0 +1,131 @@
+"""The promises, over random nights: nothing quiet without a reason, no page while an acknowledgement holds, one truth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.engine.world import PLAN, START, World, dump
+from tocsin.engine.inputs import Deaf, Received, Seen
+from tocsin.engine.state import State
+from tocsin.intake.request import Request
+from tocsin.kernel.instant import SECOND, format_rfc3339, parse_duration
+
+NAMES = st.sampled_from(["Down", "Slow", "Watchdog"])
+JOBS = st.sampled_from(["checkout", "search", "other"])
+HOSTS = st.sampled_from(["a", "b"])
+SPANS = st.sampled_from(["1s", "20s", "61s", "5m", "16m", "31m", "2h"])
+INCIDENTS = st.integers(1, 5)
+
+MOVES = st.one_of(
+    st.tuples(st.just("fires"), NAMES, JOBS, HOSTS, st.sampled_from(["", "4m", "30s"])),
+    st.tuples(st.just("resolves"), NAMES, JOBS, HOSTS),
+    st.tuples(st.just("posts"), NAMES, JOBS, HOSTS, st.sampled_from([-60, 30, 240])),
+    st.tuples(st.just("wait"), SPANS),
+    st.tuples(st.just("acknowledge"), INCIDENTS, st.sampled_from(["", "5m"])),
+    st.tuples(st.just("resolve"), INCIDENTS, st.sampled_from(["", "2m"])),
+    st.tuples(st.just("note"), INCIDENTS),
+    st.tuples(st.just("silence"), st.sampled_from(['alertname="Down"', 'instance="a"', 'job!="x"']), SPANS, st.sampled_from(["0s", "5m"])),
+    st.tuples(st.just("expire"), st.integers(0, 3)),
+    st.tuples(st.just("answers"), st.sampled_from(["sent", "retry", "failed", "never"])),
+    st.tuples(st.just("restart"), SPANS),
+    st.tuples(st.just("deaf"), SPANS),
+    st.tuples(st.just("plan"), st.integers(0, 2)),
+    st.tuples(st.just("garbage")),
+    st.tuples(st.just("seen"), st.sets(st.integers(1, 8), min_size=1)),
+)
+
+PLANS = (
+    PLAN,
+    PLAN.replace(b"page: ana, wait: 5m", b"page: team shop, wait: 1m"),
+    PLAN.replace(b"      watchdog: {every: 5m, grace: 1m, alert: 'alertname=\"Watchdog\"'}\n", b""),
+)
+
+
+def lived(moves: list[tuple[Any, ...]], check: Any = None) -> World:
+    """A night made of moves. Every promise is looked at after every input (``World.check``)."""
+    world = World()
+    silences: list[str] = []
+    for move in moves:
+        match move:
+            case ("fires", name, job, host, expires):
+                world.fires(name, job=job, instance=host, expires=expires)
+            case ("resolves", name, job, host):
+                world.resolves(name, job=job, instance=host)
+            case ("posts", name, job, host, ahead):
+                alert = {"labels": {"alertname": name, "job": job, "instance": host}, "endsAt": format_rfc3339(world.now + ahead * SECOND)}
+                headers = {"content-type": "application/json"}
+                body = msgspec.json.encode([alert])
+                world.apply(Received(0, "inbox", world.now, Request(source="alertmanager", method="POST", path="/api/v2/alerts", headers=headers, body=body)))
+            case ("wait", span):
+                world.at(f"{(world.now - START + parse_duration(span)) // 1000}ms")
+            case ("acknowledge", incident, hold):
+                world.acknowledges(incident, hold)
+            case ("resolve", incident, snooze):
+                world.resolves_by_hand(incident, snooze)
+            case ("note", incident):
+                world.notes(incident, "looking")
+            case ("silence", matcher, span, after):
+                silences.append(world.silences(matcher, for_=span, after=after).id)
+            case ("expire", index):
+                world.expires(silences[index % len(silences)] if silences else "none")
+            case ("answers", answer):
+                world.answers = lambda page, answer=answer: answer
+            case ("restart", span):
+                world.restarted(span)
+            case ("deaf", span):
+                start = world.now
+                world.now += parse_duration(span)
+                world.apply(Deaf(start, world.now))
+                world.ring(world.now)
+            case ("plan", index):
+                world.put_in_force(PLANS[index])
+            case ("garbage",):
+                world.apply(Received(0, "inbox", world.now, Request(source="alertmanager", method="POST", path="/api/v2/alerts",
+                                     headers={"content-type": "application/json"}, body=b"{")))  # fmt: skip
+            case ("seen", ids):
+                from tocsin.runtime.seen import bitmap
+
+                world.apply(Seen(min(ids), ((world.now - SECOND, bitmap(min(ids), ids)),)))
+        if check is not None:
+            check(world)
+    return world
+
+
+@settings(max_examples=250, deadline=None)
+@given(st.lists(MOVES, max_size=25))
+def test_the_state_read_back_from_the_rows_is_the_live_one_after_every_move(moves):
+    def check(world: World) -> None:
+        assert dump(State(world.loaded())) == dump(world.engine.state)
+
+    lived(moves, check)
+
+
+@settings(max_examples=250, deadline=None)
+@given(st.lists(MOVES.filter(lambda move: move[0] != "restart"), max_size=30))
+def test_the_journal_replayed_from_nothing_gives_the_live_state(moves):
+    world = lived(moves)
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(MOVES, max_size=30))
+def test_a_restart_changes_nothing_in_what_the_journal_says(moves):
+    """Restarts included: what the journal replays to is what lives, for the journal holds the deaf time too."""
+    world = lived(moves)
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(MOVES, max_size=25))
+def test_whoever_waits_long_enough_is_paged_while_anything_fires(moves):
+    """After any night, with channels that work and nothing that keeps it quiet any more, what still fires is paged again."""
+    world = lived(moves)
+    world.answers = lambda page: "sent"
+    before = len(world.pages)
+    world.at(f"{(world.now - START) // 1000 + 4 * 3_600_000}ms")
+    open_incidents = {i.number for i in world.engine.state.incidents.values() if i.open and world.engine.state.members[i.number].loud}
+    assert open_incidents <= {incident for _, _, incident in world.pages[before:]}

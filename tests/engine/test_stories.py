@@ -1,0 +1,304 @@
+"""Stories: what happens to people when monitors speak, told in virtual time with the real engine."""
+
+from __future__ import annotations
+
+from tests.engine.world import PLAN, World, dump
+from tocsin.engine.commands import CreateKey, Result
+
+
+def test_nobody_answers_so_each_step_is_paged_and_then_the_last_resort_and_all_again():
+    """Ana, five minutes later Ben, ten later Ben again, ten later Kei; half an hour after that it begins anew."""
+    world = World().fires("Down", job="checkout").at("60m")
+    assert world.pages == [
+        ("0s", "ana", 1), ("300s", "ben", 1), ("900s", "ben", 1), ("1500s", "kei", 1), ("3300s", "ana", 1), ("3600s", "ben", 1),
+    ]  # fmt: skip
+    assert world.told(1)[:5] == ["opened", "step_due", "step_due", "step_repeated", "escalation_exhausted"]
+
+
+def test_forty_alerts_of_one_name_are_one_incident_and_one_page():
+    world = World()
+    for host in range(40):
+        world.fires("Slow", job="checkout", instance=f"host-{host}")
+    assert list(world.engine.state.incidents) == [1]
+    assert world.incident(1).alerts == 40
+    assert world.pages == [("0s", "ana", 1)]
+
+
+def test_alerts_that_share_nothing_are_never_one_incident():
+    world = World().fires("Slow", job="checkout").fires("Full", job="checkout").fires("", service="search", key="a").fires("", service="search", key="b")
+    assert len(world.engine.state.incidents) == 4
+
+
+def test_an_acknowledgement_keeps_everybody_quiet_until_it_runs_out():
+    world = World().fires("Down", job="checkout").at("1m")
+    assert world.acknowledges(1).ok
+    world.at("60m")
+    assert world.pages == [("0s", "ana", 1)]
+    world.at("62m")
+    assert world.pages[1:] == [("3660s", "ana", 1)]
+    assert world.told(1)[-2:] == ["acknowledgement_ended", "step_due"]
+
+
+def test_notes_and_the_acknowledgement_survive_every_later_event():
+    world = World().fires("Down", job="checkout", instance="a").at("1m")
+    world.acknowledges(1)
+    world.notes(1, "looking at the database")
+    world.fires("Down", job="checkout", instance="b").fires("Down", job="checkout", instance="a").at("5m")
+    assert world.incident(1).state == "acknowledged"
+    assert world.incident(1).acknowledged_by == "person:ana"
+    assert [e.what for e in world.timeline if e.reason == "note"] == ["looking at the database"]
+    assert world.pages == [("0s", "ana", 1)]
+
+
+def test_the_monitor_resolves_and_nobody_is_paged_any_more():
+    world = World().fires("Down", job="checkout").at("1m").resolves("Down", job="checkout").at("40m")
+    assert world.pages == [("0s", "ana", 1)]
+    assert world.told(1)[-1] == "all_clear"
+
+
+def test_trouble_that_returns_within_the_window_reopens_the_same_incident_and_pages():
+    world = World().fires("Down", job="checkout").at("1m").resolves("Down", job="checkout").at("20m").fires("Down", job="checkout")
+    assert list(world.engine.state.incidents) == [1]
+    assert world.incident(1).reopened == 1
+    assert world.pages == [("0s", "ana", 1), ("1200s", "ana", 1)]
+
+
+def test_trouble_that_returns_later_is_a_new_incident():
+    world = World().fires("Down", job="checkout").at("1m").resolves("Down", job="checkout").at("40m").fires("Down", job="checkout")
+    assert list(world.engine.state.incidents) == [2]
+    assert world.pages[-1] == ("2400s", "ana", 2)
+
+
+def test_resolved_by_hand_while_alerts_fire_is_judged_again_after_the_snooze():
+    world = World().fires("Down", job="checkout").at("1m")
+    assert world.resolves_by_hand(1).reason == "snoozed"
+    world.at("60m")
+    assert world.pages == [("0s", "ana", 1)]
+    world.at("61m")
+    assert world.pages[-1] == ("3660s", "ana", 1)
+    assert world.told(1)[-2:] == ["snooze_ended", "step_due"]
+
+
+def test_a_snooze_that_ends_after_the_alert_did_stays_quiet():
+    world = World().fires("Down", job="checkout").at("1m")
+    world.resolves_by_hand(1, snooze="10m")
+    world.at("5m").resolves("Down", job="checkout").at("2h")
+    assert world.pages == [("0s", "ana", 1)]
+
+
+def test_a_silenced_alert_opens_nothing_and_pages_at_once_when_the_silence_ends():
+    world = World()
+    silence = world.silences('alertname="Down"', for_="30m")
+    world.fires("Down", job="checkout").at("29m")
+    assert world.pages == []
+    assert not world.engine.state.incidents
+    world.at("31m")
+    assert [p for p in world.pages if p[2]] == [("1800s", "ana", 1)]
+    assert silence.ok
+
+
+def test_silencing_every_alert_of_an_incident_pauses_its_escalation_and_ending_it_goes_on():
+    world = World().fires("Down", job="checkout").at("1m")
+    silence = world.silences('alertname="Down"', for_="2h")
+    world.at("60m")
+    assert [p for p in world.pages if p[2]] == [("0s", "ana", 1)]
+    assert world.incident(1).paused == "silenced"
+    world.expires(silence.id)
+    assert world.pages[-1] == ("3600s", "ben", 1)
+
+
+def test_one_loud_alert_among_silenced_ones_is_paged():
+    world = World()
+    world.silences('instance="a"', for_="2h")
+    world.fires("Down", job="checkout", instance="a").fires("Down", job="checkout", instance="b")
+    assert [p for p in world.pages if p[2]] == [("0s", "ana", 1)]
+
+
+def test_the_author_of_a_silence_is_told_before_and_at_its_end():
+    world = World()
+    world.silences('alertname="Down"', for_="2h")
+    world.at("2h")
+    assert world.pages == [("6300s", "ana", 0), ("7200s", "ana", 0)]
+
+
+def test_an_expiring_alert_that_nobody_repeats_ends_at_its_time():
+    world = World().fires("Down", job="checkout", expires="4m").at("10m")
+    assert world.told(1)[-1] == "all_clear"
+    assert world.pages == [("0s", "ana", 1)]
+
+
+def test_two_replicas_one_of_which_says_resolved_do_not_resolve_the_incident():
+    """An Alertmanager-API alert that ended must stay quiet for a minute before its incident resolves."""
+    world = World()
+    body = b'[{"labels":{"alertname":"Down","job":"checkout"},"annotations":{},"endsAt":"%s"}]'
+    alertmanager = lambda ends: world.apply(_received(world, body % ends))  # noqa: E731  # reads better in the story
+    alertmanager(b"2026-11-23T03:04:00Z")
+    world.at("1m")
+    alertmanager(b"2026-11-23T03:01:00Z")
+    assert world.incident(1).paused == "clearing"
+    world.at("90s")
+    alertmanager(b"2026-11-23T03:05:30Z")
+    world.at("5m")
+    assert world.incident(1).state == "triggered"
+    assert world.pages == [("0s", "ana", 1), ("300s", "ben", 1)]
+
+
+def test_a_page_that_fails_for_good_falls_through_to_the_next_step_at_once():
+    world = World()
+    world.answers = lambda page: "failed" if page.person == "ana" else "sent"
+    world.fires("Down", job="checkout")
+    assert world.pages == [("0s", "ana", 1), ("0s", "ben", 1)]
+    assert "nobody_reachable" in world.told(1)
+
+
+def test_a_page_that_fails_for_the_moment_is_tried_again_with_growing_pauses():
+    world = World()
+    tries = iter(["retry", "retry", "sent"])
+    world.answers = lambda page: next(tries)
+    world.fires("Down", job="checkout").at("1m")
+    assert world.pages == [("0s", "ana", 1), ("5s", "ana", 1), ("15s", "ana", 1)]
+
+
+def test_a_late_start_fires_what_waits_once_and_the_next_step_counts_from_there():
+    """Down for an hour: one page at the return, not all the steps that would have been due."""
+    world = World().fires("Down", job="checkout").at("1m").restarted("60m")
+    world.at("62m")
+    assert world.pages == [("0s", "ana", 1), ("3660s", "ben", 1)]
+
+
+def test_ten_minutes_down_with_alerts_that_would_have_been_repeated_resolve_nothing_and_page_nobody_twice():
+    world = World()
+    for host in range(50):
+        world.fires("Down", job="checkout", instance=str(host), expires="4m")
+    world.acknowledges(1)
+    world.at("1m").restarted("10m")
+    assert world.incident(1).state == "acknowledged"
+    assert len(world.engine.state.members[1].firing) == 50
+    for host in range(50):
+        world.fires("Down", job="checkout", instance=str(host), expires="4m")
+    world.at("14m")
+    assert len(world.engine.state.members[1].firing) == 50
+    assert world.pages == [("0s", "ana", 1)]
+
+
+def test_a_page_without_an_outcome_is_sent_again_and_marked_as_a_possible_repetition():
+    world = World()
+    world.answers = lambda page: "never"
+    world.fires("Down", job="checkout").at("1m")
+    world.answers = lambda page: "sent"
+    world.restarted()
+    assert world.pages == [("0s", "ana", 1), ("62s", "ana", 1)]
+    assert world.engine.state.pages[1].unsure
+
+
+def test_a_page_that_was_acknowledged_while_it_left_is_overtaken():
+    world = World()
+    world.answers = lambda page: "never"
+    world.fires("Down", job="checkout")
+    world.acknowledges(1)
+    assert world.engine.state.pages[1].state == "overtaken"
+
+
+def test_acknowledging_from_a_page_proves_its_channel():
+    world = World().fires("Down", job="checkout")
+    assert world.engine.state.counters.proven_at is None
+    assert world.acknowledges(1, page=1).ok
+    assert world.engine.state.counters.proven_at == world.now
+
+
+def test_a_heartbeat_that_stops_is_an_incident_and_its_return_ends_it():
+    world = World()
+    key = world.asked(CreateKey(hash=b"h", hint="h", source="heartbeat", service="orders", heartbeat="nightly"))
+    ping = lambda suffix="": world.apply(_ping(world, int(key.id), suffix))  # noqa: E731
+    ping()
+    world.at("14m")
+    assert world.pages == []
+    world.at("16m")
+    assert world.pages == [("900s", "ana", 1)]
+    ping()
+    assert not world.incident(1).open
+    ping("/fail")
+    assert world.pages[-1] == ("960s", "ana", 1)
+
+
+def test_a_watchdog_alert_is_a_heartbeat_and_its_silence_pages():
+    world = World().fires("Watchdog", expires="4m").at("3m").fires("Watchdog", expires="4m").at("8m")
+    assert world.pages == []
+    world.at("10m")
+    assert world.pages == [("540s", "ana", 1)]
+
+
+def test_paging_off_writes_down_whom_it_would_have_paged():
+    world = World(paging=False).fires("Down", job="checkout").at("6m")
+    assert world.pages == []
+    assert [(p.person, p.outcome) for p in world.engine.state.pages.values()] == [("ana", "paging_off"), ("ben", "paging_off")]
+
+
+def test_the_same_idempotency_key_gives_the_same_answer_and_acts_once():
+    world = World().fires("Down", job="checkout")
+    answers = [world.asked(_note(1), key="k") for _ in range(3)]
+    assert len({a.id for a in answers}) == 1
+    assert world.told(1).count("note") == 1
+
+
+def test_a_plan_change_leaves_the_steps_an_incident_was_opened_with():
+    world = World().fires("Down", job="checkout").at("1m")
+    world.put_in_force(PLAN.replace(b"page: ben, wait: 10m, repeat: 2", b"page: kei, wait: 1m"))
+    world.at("6m")
+    assert world.pages == [("0s", "ana", 1), ("300s", "ben", 1)]
+
+
+def test_a_person_removed_from_the_plan_is_passed_over():
+    world = World().fires("Down", job="checkout").at("1m")
+    gone = PLAN.replace(b"  ben: {name: Ben, email: ben@shop.example}\n", b"").replace(b"[ana, ben, kei]", b"[ana, kei]")
+    world.put_in_force(gone.replace(b"    - {page: ben, wait: 10m, repeat: 2}\n", b""))
+    world.at("6m")
+    assert world.pages == [("0s", "ana", 1), ("300s", "kei", 1)]
+
+
+def test_an_alert_said_graver_raises_its_incident():
+    world = World().fires("Down", job="checkout", severity="warning", key="k").fires("Down", job="checkout", severity="critical", key="k")
+    assert world.incident(1).severity == "sev1"
+
+
+def test_a_request_that_cannot_be_read_is_kept_and_a_person_is_paged_once_in_ten_minutes():
+    world = World()
+    for _ in range(3):
+        world.apply(_received(world, b"{not json"))
+    assert len(world.engine.state.parked) == 3
+    assert world.pages == [("0s", "kei", 1)]
+
+
+def test_refusals_change_nothing():
+    world = World().fires("Down", job="checkout")
+    before = dump(world.engine.state)
+    for refused, code in (
+        (world.acknowledges(99), "not_found"), (world.acknowledges(1, hold="8d"), "invalid"), (world.resolves_by_hand(1, snooze="1s"), "invalid"),
+        (world.notes(1, "  "), "invalid"), (world.silences("a=~\".*\"", for_="1h"), "invalid"), (world.expires("nothing"), "not_found"),
+    ):  # fmt: skip
+        assert isinstance(refused, Result) and not refused.ok and refused.code == code and refused.message
+    after = dump(world.engine.state)
+    for moved in ("applied", "now"):
+        before["counters"].pop(moved), after["counters"].pop(moved)
+    assert before == after
+
+
+
+def _received(world: World, body: bytes):
+    from tocsin.engine.inputs import Received
+    from tocsin.intake.request import Request
+
+    return Received(0, "inbox", world.now, Request(source="alertmanager", method="POST", path="/api/v2/alerts", headers={"content-type": "application/json"}, body=body))
+
+
+def _ping(world: World, key: int, suffix: str):
+    from tocsin.engine.inputs import Received
+    from tocsin.intake.request import Request
+
+    return Received(key, "orders", world.now, Request(source="heartbeat", method="GET", path=suffix or "/"))
+
+
+def _note(incident: int):
+    from tocsin.engine.commands import AddNote
+
+    return AddNote(incident=incident, text="same", actor="user:ops")

@@ -1,0 +1,298 @@
+"""A world in virtual time around the real engine: monitors that speak, people with phones, and a clock that jumps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from tocsin.engine.commands import Acknowledge, AddNote, AnyCommand, ExpireSilence, Resolve, Result, SetSilence
+from tocsin.engine.engine import Engine
+from tocsin.engine.inputs import AnyInput, Deaf, Decided, Delivered, PlanChange, Received, Tick, Unsure, decode_input, encode_input
+from tocsin.engine.quiet import unexplained
+from tocsin.engine.state import Changes, Counters, Loaded, State
+from tocsin.incidents.incident import Entry, Incident
+from tocsin.intake.event import Event
+from tocsin.intake.request import Heard, Request
+from tocsin.intake.sources import SOURCES
+from tocsin.kernel.instant import SECOND, Instant, parse_duration, parse_rfc3339
+from tocsin.kernel.matcher import parse_matcher
+from tocsin.pages.ledger import Page
+from tocsin.plan import read_plan
+from tocsin.plan.model import Plan
+
+START = parse_rfc3339("2026-11-23T03:00:00Z")
+
+PLAN = b"""
+tocsin: 1
+team: shop
+people:
+  ana: {name: Ana, email: ana@shop.example}
+  ben: {name: Ben, email: ben@shop.example}
+  kei: {name: Kei, email: kei@shop.example}
+mail: {server: smtp://localhost:25, from: tocsin@shop.example}
+teams:
+  shop: {members: [ana, ben, kei], lead: ana}
+last resort: kei
+escalations:
+  shop:
+    - {page: ana, wait: 5m}
+    - {page: ben, wait: 10m, repeat: 2}
+services:
+  checkout: {escalation: shop, acknowledge for: 1h, reopen within: 30m}
+  search: {escalation: shop}
+  orders:
+    escalation: shop
+    heartbeats:
+      nightly: {every: 10m, grace: 5m}
+      watchdog: {every: 5m, grace: 1m, alert: 'alertname="Watchdog"'}
+routes:
+  - {match: ['job="checkout"'], service: checkout, severity: {critical: sev1, warning: sev3}}
+  - {match: ['job="search"'], service: search, group: {by: [region], window: 5m}}
+"""
+
+
+def plan_of(text: bytes) -> Plan:
+    """The plan a text says, which must be good."""
+    reading = read_plan({"tocsin.yaml": text})
+    assert reading.plan is not None, "\n".join(map(str, reading.findings))
+    return reading.plan
+
+
+class World:
+    """Everything a story needs. Times are texts such as ``5m`` after the start."""
+
+    def __init__(self, plan: bytes = PLAN, paging: bool = True) -> None:
+        self.plans: dict[str, Plan] = {}
+        self.now: Instant = START
+        self.seq = 0
+        self.journal: list[tuple[int, Instant, bytes]] = []
+        self.pages: list[tuple[str, str, int]] = []
+        self.timeline: list[Entry] = []
+        self.rows: dict[str, dict[Any, Any]] = {}
+        self.answers: Callable[[Page], str] = lambda page: "sent"
+        self.paging = paging
+        first = plan_of(plan)
+        self.engine = Engine(Loaded(Counters()), first, SOURCES)
+        self.put_in_force(plan)
+
+    # -- time -----------------------------------------------------------------------------------------------------------
+
+    def at(self, offset: str) -> World:
+        """Let time pass until then; everything due on the way happens at its own instant."""
+        until = START + parse_duration(offset)
+        assert until >= self.now, "time only goes forward"
+        self.ring(until)
+        self.now = until
+        return self
+
+    def ring(self, until: Instant) -> None:
+        """Whatever is due until then, at its own instant."""
+        while (due := self.engine.next_due()) is not None and due <= until:
+            self.now = max(self.now, due)
+            self.apply(Tick())
+
+    @property
+    def clock(self) -> str:
+        """Seconds since the start."""
+        return f"{(self.now - START) / SECOND:g}s"
+
+    # -- inputs ---------------------------------------------------------------------------------------------------------
+
+    def apply(self, input: AnyInput, heard: Heard | None = None, plan: Plan | None = None) -> Result | None:
+        """Journal and apply an input, then let channels answer, then look whether every promise holds."""
+        self.seq += 1
+        self.journal.append((self.seq, self.now, encode_input(input)))
+        result = self.engine.apply(self.seq, input, self.now, heard, plan).result
+        self._take(self.engine.take())
+        self.check()
+        return result
+
+    def _take(self, changes: Changes) -> None:
+        for _, entry in changes.entries:
+            self.timeline.append(msgspec.structs.replace(entry))
+        self._keep(changes)
+        for page in list(changes.deliver.values()):
+            if page.state != "intended":
+                continue
+            self.must_be_wanted(page)
+            self.pages.append((self.clock, page.person, page.incident))
+            answer = self.answers(page)
+            if answer != "never":
+                self.apply(Delivered(page.id, answer))
+
+    def _keep(self, changes: Changes) -> None:
+        """Keep rows as the store does: whole, as JSON."""
+        state = self.engine.state
+        for name, changed, live in (
+            ("alerts", changes.new_alerts | changes.alerts, lambda a: state.alerts.get(a.id) is a),
+            ("incidents", changes.incidents, lambda i: i.number in state.incidents),
+            ("pages", changes.pages, lambda p: p.id in state.pages),
+            ("silences", changes.silences, lambda s: not s.closed),
+            ("heartbeats", changes.heartbeats, lambda h: True),
+            ("keys", changes.keys, lambda k: True),
+            ("users", changes.users, lambda u: True),
+            ("tokens", changes.tokens, lambda t: True),
+            ("parked", changes.parked, lambda p: not p.discarded),
+        ):
+            rows = self.rows.setdefault(name, {})
+            for key, noun in changed.items():
+                if live(noun):
+                    rows[key] = (type(noun), msgspec.json.encode(noun))
+                else:
+                    rows.pop(key, None)
+        for place in changes.dropped_heartbeats:
+            self.rows["heartbeats"].pop(place, None)
+        kept = self.rows.setdefault("results", {})
+        for result in changes.results:
+            kept[result.key] = (type(result), msgspec.json.encode(result))
+        for key in changes.dropped_results:
+            kept.pop(key, None)
+
+    def restarted(self, down: str = "2s") -> World:
+        """Stop hard and start again from the rows, ``down`` later."""
+        last = self.now
+        self.engine = Engine(self.loaded(), self.engine.plan, SOURCES)
+        self.now += parse_duration(down)
+        self.apply(Deaf(last, self.now))
+        self.apply(Unsure())
+        self.ring(self.now)
+        return self
+
+    def loaded(self) -> Loaded:
+        """The rows as the store reads them back."""
+        counters = msgspec.json.decode(msgspec.json.encode(self.engine.state.counters), type=Counters)
+        nouns = {name: [msgspec.json.decode(raw, type=kind) for kind, raw in rows.values()] for name, rows in self.rows.items()}
+        return Loaded(counters=counters, **nouns)
+
+    def replayed(self) -> Engine:
+        """An engine that was given the whole journal again."""
+        engine = Engine(Loaded(Counters()), next(iter(self.plans.values())), SOURCES)
+        for seq, at, raw in self.journal:
+            input = decode_input(raw)
+            plan = self.plans[input.version] if isinstance(input, PlanChange) else None
+            engine.apply(seq, input, at, None, plan)
+            engine.take()
+        return engine
+
+    def put_in_force(self, plan: bytes) -> None:
+        """Another plan."""
+        read = plan_of(plan)
+        self.plans[read.version] = read
+        self.apply(PlanChange(read.version, self.paging), plan=read)
+
+    def hears(self, *events: Event, service: str = "inbox", source: str = "events") -> World:
+        """Events come, as Tocsin's own API takes them."""
+        body = msgspec.json.encode({"events": [_plain(event) for event in events]})
+        self.apply(Received(0, service, self.now, Request(source=source, method="POST", path="/api/events", body=body)))
+        return self
+
+    def fires(self, name: str, *, service: str = "inbox", key: str = "", expires: str = "", severity: str = "critical", **labels: str) -> World:
+        """An alert fires."""
+        ends = self.now + parse_duration(expires) if expires else None
+        return self.hears(
+            Event(key=key, labels={"alertname": name, "severity": severity, **labels}, title=f"{name} fires", severity=severity,
+                  starts_at=self.now, ends_at=ends), service=service,
+        )  # fmt: skip
+
+    def resolves(self, name: str, *, service: str = "inbox", key: str = "", severity: str = "critical", **labels: str) -> World:
+        """It ends."""
+        return self.hears(
+            Event(key=key, state="resolved", labels={"alertname": name, "severity": severity, **labels}, title=f"{name} fires",
+                  severity=severity, starts_at=self.now, ends_at=self.now), service=service,
+        )  # fmt: skip
+
+    def asked(self, command: AnyCommand, key: str = "") -> Result:
+        """Someone asks for something."""
+        result = self.apply(Decided(command, key))
+        assert result is not None
+        return result
+
+    def acknowledges(self, incident: int, hold: str = "", page: int = 0) -> Result:
+        """Ana has it."""
+        return self.asked(Acknowledge(incident=incident, actor="person:ana", page=page, hold=parse_duration(hold) if hold else None))
+
+    def resolves_by_hand(self, incident: int, snooze: str = "") -> Result:
+        """Ana says it is over."""
+        return self.asked(Resolve(incident=incident, actor="person:ana", snooze=parse_duration(snooze) if snooze else None))
+
+    def notes(self, incident: int, text: str) -> Result:
+        """Ana writes something down."""
+        return self.asked(AddNote(incident=incident, actor="person:ana", text=text))
+
+    def silences(self, *matchers: str, for_: str, after: str = "0s", id: str = "") -> Result:
+        """Ana silences something."""
+        starts = self.now + parse_duration(after)
+        return self.asked(
+            SetSilence(matchers=tuple(map(parse_matcher, matchers)), author="Ana", comment="known", starts_at=starts,
+                       ends_at=starts + parse_duration(for_), actor="person:ana", id=id)
+        )  # fmt: skip
+
+    def expires(self, silence: str) -> Result:
+        """Ana ends a silence."""
+        return self.asked(ExpireSilence(id=silence, actor="person:ana"))
+
+    # -- what is so -----------------------------------------------------------------------------------------------------
+
+    def incident(self, number: int) -> Incident:
+        """An incident in memory."""
+        return self.engine.state.incidents[number]
+
+    def told(self, incident: int) -> list[str]:
+        """The reasons on an incident's timeline, in order."""
+        return [str(entry.reason) for entry in self.timeline if entry.incident == incident]
+
+    def must_be_wanted(self, page: Page) -> None:
+        """No page leaves while an acknowledgement holds."""
+        incident = self.engine.state.incidents.get(page.incident)
+        if page.kind == "page":
+            assert incident is not None and incident.state == "triggered" and incident.paused is None, incident
+
+    def check(self) -> None:
+        """What must hold after every input."""
+        state = self.engine.state
+        due = self.engine.next_due()
+        if due is None or due > self.now:
+            assert unexplained(state, self.now) == []
+        for incident in state.incidents.values():
+            if incident.open:
+                due = incident.due()
+                assert due is not None or incident.paused is not None, incident
+                assert due is None or due > self.now or self.engine.next_due() is not None
+
+
+def _plain(event: Event) -> dict[str, Any]:
+    from tocsin.kernel.instant import format_rfc3339
+
+    plain: dict[str, Any] = {"title": event.title, "state": event.state, "labels": event.labels, "severity": event.severity}
+    if event.key:
+        plain["key"] = event.key
+    plain["starts_at"] = format_rfc3339(event.starts_at)
+    if event.ends_at is not None:
+        plain["ends_at"] = format_rfc3339(event.ends_at)
+    return plain
+
+
+def dump(state: State) -> dict[str, Any]:
+    """Everything a state knows, in a form that can be compared."""
+    plain = msgspec.to_builtins
+    return {
+        "counters": plain(state.counters),
+        "alerts": {id: plain(alert) for id, alert in sorted(state.alerts.items())},
+        "identities": {identity.hex(): alert.id for identity, alert in sorted(state.by_identity.items())},
+        "known": {f"{origin} {digest.hex()}": alert.id for origin, known in sorted(state._known.items()) for digest, alert in sorted(known.items())},
+        "active": {key: number for key, number in sorted(state.active_by_key.items()) if number},
+        "incidents": {number: plain(incident) for number, incident in sorted(state.incidents.items())},
+        "groups": {f"{service}/{group}": number for (service, group), number in sorted(state.by_group.items())},
+        "members": {number: (sorted(m.firing), sorted(m.silenced)) for number, m in sorted(state.members.items())},
+        "pages": {id: plain(page) for id, page in sorted(state.pages.items())},
+        "silences": {id: plain(silence) for id, silence in sorted(state.silences.items())},
+        "heartbeats": {f"{a}/{b}": plain(heart) for (a, b), heart in sorted(state.heartbeats.items())},
+        "keys": {id: plain(key) for id, key in sorted(state.keys.items())},
+        "users": {id: plain(user) for id, user in sorted(state.users.items())},
+        "tokens": {id: plain(token) for id, token in sorted(state.tokens.items())},
+        "parked": {id: plain(parked) for id, parked in sorted(state.parked.items())},
+        "results": {key: plain(kept) for key, kept in sorted(state.results.items())},
+        "due": state.timers.next(),
+    }

@@ -1,0 +1,435 @@
+"""One invented night in a shop, written into a real SQLite file, and a core that decides just enough for the pages.
+
+Everything is written through the store's own tables, as the writer would; hostile texts are among it on purpose.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sqlite3
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import zstandard
+from sqlalchemy import Table, create_engine, insert, select, update
+
+from tocsin.access.credentials import Key, Token, User, secret_hash
+from tocsin.alerts.alert import Alert
+from tocsin.alerts.heartbeats import Heartbeat
+from tocsin.engine import commands as c
+from tocsin.engine.records import Parked
+from tocsin.faces.core import CoreGone
+from tocsin.faces.passwords import hash_password
+from tocsin.incidents.incident import Entry, Incident
+from tocsin.intake.request import Request
+from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Instant, parse_rfc3339
+from tocsin.kernel.matcher import Matcher
+from tocsin.kernel.reason import Reason
+from tocsin.pages.ledger import Page
+from tocsin.plan import plan_version, read_plan
+from tocsin.plan.model import Plan
+from tocsin.runtime.line import Changed, HeardReply, Reloaded, Status
+from tocsin.silences.silence import Silence
+from tocsin.store import tables
+
+NOW = parse_rfc3339("2026-10-20T01:31:08Z")
+"""03:31 in Stockholm."""
+SIGNING_KEY = b"a signing key of thirty-two bytes"
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'`{{7*7}}"
+PASSWORD = "correct horse battery"
+
+PLAN = {
+    "tocsin.yaml": b"""\
+tocsin: 1
+team: shop
+timezone: Europe/Stockholm
+
+people:
+  ana: {name: Ana Ribeiro, email: ana@larkfield.example, timezone: Europe/Stockholm}
+  ben: {name: Ben Okafor, email: ben@larkfield.example, timezone: Europe/Stockholm}
+  mei: {name: Mei Tanaka, email: mei@larkfield.example, timezone: Europe/Stockholm}
+
+teams:
+  shop: {members: [ana, ben], lead: ana}
+
+mail: {server: smtp://127.0.0.1:25, from: tocsin@larkfield.example}
+
+escalations:
+  shop:
+    - {page: ana, wait: 5m}
+    - {page: ben, wait: 5m, repeat: 2}
+    - {page: team shop, wait: 10m}
+  platform:
+    - {page: mei, wait: 5m}
+    - {page: ana, wait: 10m}
+
+services:
+  checkout:
+    about: Takes orders and puts them into the queue.
+    tier: 1
+    needs: [payments]
+    escalation: shop
+  payments:
+    about: Charges cards.
+    tier: 1
+    escalation: shop
+  search:
+    about: Finds products.
+    tier: 2
+    escalation: platform
+  orders-batch:
+    about: Exports the day's orders to the warehouse.
+    tier: 3
+    escalation: platform
+    heartbeats:
+      nightly-export: {cron: "0 3 * * *", timezone: Europe/Stockholm, grace: 20m}
+
+routes:
+  - match: ['job="checkout"']
+    service: checkout
+  - match: ['job="search"']
+    service: search
+""",
+}
+
+
+def the_plan() -> Plan:
+    """The night's plan."""
+    reading = read_plan(PLAN)
+    assert reading.plan is not None, reading.findings
+    return reading.plan
+
+
+class Night:
+    """The database of the night. `put` writes one noun as the writer would; `connection` is for what a test adds."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "tocsin.db"
+        self.url = f"sqlite:///{self.path}"
+        self.engine = create_engine(self.url)
+        tables.metadata.create_all(self.engine)
+        with sqlite3.connect(self.path) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+        self.plan = the_plan()
+        self.entries = itertools.count(1)
+        version = plan_version(PLAN)
+        self._insert(tables.plans, version=version, at=NOW, files=zstandard.compress(msgspec.msgpack.encode(PLAN)))
+        self._insert(tables.meta, name="plan", value=version.encode())
+
+    def _insert(self, table: Table, **values: Any) -> None:
+        with self.engine.begin() as connection:
+            connection.execute(insert(table).values(**values))
+
+    def put(self, *nouns: Any) -> None:
+        """Write or overwrite rows."""
+        with self.engine.begin() as connection:
+            for noun in nouns:
+                table, keys, more = _row(noun, next(self.entries) if isinstance(noun, Entry) else 0)
+                values = {**keys, **more, "body": msgspec.json.encode(noun)}
+                where = [table.c[name] == value for name, value in keys.items()]
+                if connection.execute(select(table.c.body).where(*where)).first() is None:
+                    connection.execute(insert(table).values(**values))
+                else:
+                    connection.execute(update(table).where(*where).values(**values))
+
+    def incident(self, number: int) -> Incident:
+        """Read one incident back."""
+        with self.engine.begin() as connection:
+            row = connection.execute(select(tables.incidents.c.body).where(tables.incidents.c.number == number)).one()
+        return msgspec.json.decode(row[0], type=Incident)
+
+    def bodies(self, table: Table, kind: type[Any]) -> list[Any]:
+        """All rows of a table."""
+        with self.engine.begin() as connection:
+            return [msgspec.json.decode(row[0], type=kind) for row in connection.execute(select(table.c.body))]
+
+    def enter(self, number: int, at: Instant, what: str, reason: Reason, actor: str = "code", **detail: str) -> None:
+        """One line of a timeline."""
+        self.put(Entry(incident=number, at=at, what=what, reason=reason, actor=actor, detail=detail))
+
+
+def _row(noun: Any, ordinal: int) -> tuple[Table, dict[str, Any], dict[str, Any]]:
+    match noun:
+        case Incident():
+            return tables.incidents, {"number": noun.number}, {
+                "service": noun.service, "state": noun.state, "severity": noun.severity, "opened_at": noun.opened_at, "live": noun.open,
+            }  # fmt: skip
+        case Alert():
+            more = {"incident": noun.incident, "service": noun.service, "state": noun.state, "live": noun.firing}
+            return tables.alerts, {"id": noun.id}, more
+        case Entry():
+            return tables.entries, {"id": ordinal}, {"incident": noun.incident, "at": noun.at}
+        case Page():
+            return tables.pages, {"id": noun.id}, {
+                "incident": noun.incident, "person": noun.person, "state": noun.state, "intended_at": noun.intended_at, "live": True,
+            }  # fmt: skip
+        case Silence():
+            return tables.silences, {"id": noun.id}, {"ends_at": noun.ends_at, "live": not noun.closed}
+        case Key():
+            return tables.keys, {"id": noun.id}, {"hash": noun.hash, "revoked": noun.revoked_at is not None}
+        case User():
+            return tables.users, {"id": noun.id}, {"name": noun.name}
+        case Token():
+            return tables.tokens, {"id": noun.id}, {"hash": noun.hash}
+        case Parked():
+            return tables.parked, {"id": noun.id}, {"at": noun.at, "discarded": noun.discarded}
+        case Heartbeat():
+            return tables.heartbeats, {"service": noun.service, "name": noun.name}, {}
+    raise TypeError(noun)
+
+
+def alert(id: int, title: str, service: str, incident: int, **more: Any) -> Alert:
+    """An alert that has fired for a while."""
+    labels = more.pop("labels", {"alertname": title.split()[0], "job": service, "instance": f"{service}-{id}:9100"})
+    began = more.pop("starts_at", NOW - 13 * MINUTE)
+    return Alert(
+        **{
+            "id": id, "identity": id.to_bytes(16, "big"), "source": "alertmanager", "origin": "inbox", "key_id": 1, "labels": labels,
+            "annotations": {"summary": title}, "title": title, "severity": "sev2", "service": service, "incident": incident,
+            "routed": Reason.ROUTE_MATCHED, "reason": Reason.JOINED, "starts_at": began, "first_seen": began, "last_seen": NOW - 12 * SECOND,
+            "ends_at": NOW + 4 * MINUTE, "ttl": 4 * MINUTE, "count": 27, **more,
+        }
+    )  # fmt: skip
+
+
+def fill(night: Night) -> Night:
+    """The night at 03:31:08: two triggered, one held, one silenced, two resolved."""
+    plan = night.plan
+    password = hash_password(PASSWORD)
+    night.put(
+        User(id=1, name="ana", role="admin", person="ana", password=password, created_at=NOW - 90 * DAY),
+        User(id=2, name="ben", role="responder", person="ben", created_at=NOW - 90 * DAY),
+        User(id=3, name="auditor", role="viewer", created_at=NOW - 30 * DAY),
+        User(id=4, name="lena", role="responder", created_at=NOW - 400 * DAY, disabled_at=NOW - 40 * DAY),
+        Key(id=1, hash=b"1" * 32, hint="29qd", source="alertmanager", service="inbox", name="prometheus in Stockholm", created_at=NOW - 60 * DAY, created_by="person:ana"),
+        Key(id=2, hash=b"2" * 32, hint="Zk4u", source="pagerduty", service="payments", name="card provider", created_at=NOW - 21 * DAY, created_by="person:ben"),
+        Key(id=3, hash=b"3" * 32, hint="w0Rx", source="heartbeat", service="orders-batch", name="", heartbeat="nightly-export", declared=True, created_at=NOW - 60 * DAY),
+        Key(id=4, hash=b"4" * 32, hint="aa11", source="events", service="search", name="old script", created_at=NOW - 80 * DAY, revoked_at=NOW - 9 * DAY),
+        Heartbeat(service="orders-batch", name="nightly-export", state="up", last=NOW - 27 * MINUTE, due=NOW + 23 * HOUR, beats=61),
+    )  # fmt: skip
+
+    def incident(number: int, service: str, title: str, severity: str, opened: Instant, **more: Any) -> Incident:
+        return Incident(
+            number=number, service=service, group=f"alertname={title}", title=title, severity=severity, opened_at=opened, updated_at=NOW,
+            last_joined=opened, steps=plan.steps(service), plan=plan.version, **more,
+        )  # fmt: skip
+
+    opened = NOW - 13 * MINUTE
+    night.put(
+        incident(1042, "checkout", "About 1 in 6 shoppers cannot pay by card", "sev1", opened, alerts=4, pages=2, step=1, round=1,
+                 next_at=NOW + 2 * MINUTE + 10 * SECOND, labels={"job": "checkout"}),
+        incident(1044, "search", "Search takes 6 seconds for everyone", "sev2", NOW - 2 * MINUTE, alerts=1, pages=1, step=1,
+                 next_at=NOW + 2 * MINUTE + 52 * SECOND),
+        incident(1043, "orders-batch", "Nightly order export runs 12 min late", "sev3", NOW - 41 * MINUTE, alerts=1, pages=1,
+                 state="acknowledged", reason=Reason.ACKNOWLEDGED, acknowledged_by="person:ben", acknowledged_at=NOW - 36 * MINUTE,
+                 first_acknowledged_at=NOW - 36 * MINUTE, acknowledged_until=NOW + 24 * MINUTE),
+        incident(1041, "payments", "Refund queue is longer than 500", "sev3", NOW - 3 * HOUR, alerts=2, paused=Reason.SILENCED,
+                 paused_until=NOW + 89 * MINUTE),
+        incident(1040, "payments", "Refunds were 4 min late", "sev3", NOW - 5 * HOUR, alerts=3, pages=1, state="resolved", reason=Reason.ALL_CLEAR,
+                 resolved_by="code", resolved_at=NOW - 4 * HOUR - 20 * MINUTE, first_acknowledged_at=NOW - 5 * HOUR + 2 * MINUTE),
+        incident(1038, "checkout", "Product photos loaded slowly in Norway", "sev4", NOW - 9 * HOUR, alerts=1, state="resolved",
+                 reason=Reason.BY_HAND, resolved_by="person:ana", resolved_at=NOW - 8 * HOUR, snoozed_until=NOW + 16 * HOUR),
+    )  # fmt: skip
+    night.put(
+        alert(1, "CardDeclineRate above 15% for 2 min", "checkout", 1042, severity="sev1", starts_at=opened),
+        alert(2, "RedisMemoryHigh: cart-redis at 96%", "checkout", 1042, starts_at=opened + 31 * SECOND, labels={"alertname": "RedisMemoryHigh", "job": "checkout", "instance": "cart-redis-1:9121", "region": "eu-north-1", "severity": "warning"}),
+        alert(3, "PaymentTimeout on 21 instances", "checkout", 1042, starts_at=opened + MINUTE),
+        alert(4, "CheckoutErrorRate above 10%", "checkout", 1042, state="resolved", reason=Reason.SOURCE_RESOLVED, ends_at=NOW - 3 * MINUTE, starts_at=opened),
+        alert(5, "SearchLatencyHigh: p95 over 6 s", "search", 1044, starts_at=NOW - 2 * MINUTE, count=4),
+        alert(6, "ExportLate by 12 min", "orders-batch", 1043, severity="sev3", starts_at=NOW - 41 * MINUTE, count=82),
+        alert(7, "RefundQueueLong: 731 waiting", "payments", 1041, severity="sev3", silences=("5f1c0a9e-1111-4222-8333-444455556666",), reason=Reason.SILENCED),
+        alert(8, "RefundQueueOld: 40 min", "payments", 1041, severity="sev3", silences=("5f1c0a9e-1111-4222-8333-444455556666",), reason=Reason.SILENCED),
+        alert(9, "Watchdog", "inbox", 0, severity="sev4", reason=Reason.COUNTS_AS_HEARTBEAT, routed=Reason.NO_ROUTE, count=8641),
+        alert(10, "RefundsLate", "payments", 1040, severity="sev3", state="resolved", reason=Reason.SOURCE_RESOLVED, ends_at=NOW - 4 * HOUR),
+    )  # fmt: skip
+    night.put(
+        Page(id=17, incident=1042, person="ana", channel="email", address="ana@larkfield.example", title="About 1 in 6", reason=Reason.STEP_DUE,
+             step=0, state="sent", outcome=Reason.SENT, intended_at=opened + 2 * SECOND, next_at=None, attempts=1, finished_at=opened + 3 * SECOND),
+        Page(id=18, incident=1042, person="ben", channel="email", address="ben@larkfield.example", title="About 1 in 6", reason=Reason.STEP_DUE,
+             step=1, state="sent", outcome=Reason.POSSIBLE_DUPLICATE, unsure=True, intended_at=NOW - 3 * MINUTE, next_at=None, attempts=2,
+             finished_at=NOW - 3 * MINUTE + 41 * SECOND),
+        Page(id=19, incident=1044, person="mei", channel="email", address="mei@larkfield.example", title="Search", reason=Reason.STEP_DUE,
+             step=0, state="sent", outcome=Reason.SENT, intended_at=NOW - 2 * MINUTE, next_at=None, attempts=1, finished_at=NOW - 119 * SECOND),
+        Page(id=16, incident=1043, person="mei", channel="email", address="mei@larkfield.example", title="Export", reason=Reason.STEP_DUE,
+             step=0, state="sent", outcome=Reason.SENT, intended_at=NOW - 41 * MINUTE, next_at=None, attempts=1, finished_at=NOW - 41 * MINUTE + SECOND),
+        Page(id=15, incident=1040, person="ana", channel="email", address="ana@larkfield.example", title="Refunds", reason=Reason.STEP_DUE, step=0,
+             state="sent", outcome=Reason.SENT, intended_at=NOW - 5 * HOUR, next_at=None, attempts=1, finished_at=NOW - 5 * HOUR + SECOND,
+             answered_at=NOW - 5 * HOUR + 2 * MINUTE),
+    )  # fmt: skip
+    title = "About 1 in 6 shoppers cannot pay by card"
+    night.enter(1042, opened, f"Opened for checkout: {title}", Reason.OPENED, "source:alertmanager", alert="1")
+    night.enter(1042, opened + 2 * SECOND, "Paging Ana Ribeiro; next in 5m if nobody answers", Reason.STEP_DUE)
+    night.enter(1042, opened + 31 * SECOND, "Joined: RedisMemoryHigh: cart-redis at 96%", Reason.JOINED, "source:alertmanager", alert="2")
+    night.enter(1042, opened + MINUTE, "Joined: PaymentTimeout on 21 instances", Reason.JOINED, "source:alertmanager", alert="3")
+    night.enter(1042, opened + 3 * MINUTE, "Now SEV1, was SEV2", Reason.CHANGED, "source:alertmanager", alert="1")
+    night.enter(1042, NOW - 3 * MINUTE, "Paging Ben Okafor; next in 5m if nobody answers", Reason.STEP_DUE)
+    night.enter(1042, NOW - 90 * SECOND, "Started on the train, back in 10 minutes.\nCard provider has nothing on its status page.", Reason.NOTE, "person:ana")
+    night.put(
+        Silence(id="5f1c0a9e-1111-4222-8333-444455556666", matchers=(Matcher("alertname", "=~", "Refund.*"), Matcher("job", "=", "payments")),
+                author="Ana Ribeiro", comment="Refund worker is being moved to the new queue", starts_at=NOW - 2 * HOUR, ends_at=NOW + 89 * MINUTE,
+                created_at=NOW - 2 * HOUR, updated_at=NOW - 2 * HOUR),
+        Silence(id="6f1c0a9e-1111-4222-8333-444455556666", matchers=(Matcher("region", "=", "eu-west-9"),), author="Ben Okafor", comment="Region is built up",
+                starts_at=NOW + HOUR, ends_at=NOW + DAY, created_at=NOW - HOUR, updated_at=NOW - HOUR),
+        Silence(id="7f1c0a9e-1111-4222-8333-444455556666", matchers=(Matcher("job", "=", "search"),), author="Mei Tanaka", comment="Index rebuild",
+                starts_at=NOW - 2 * DAY, ends_at=NOW - DAY, created_at=NOW - 2 * DAY, updated_at=NOW - 2 * DAY, closed=True),
+        Parked(id=77, at=NOW - 17 * MINUTE, key_id=2, service="payments", fault="payload.severity: “disaster” is not one of critical, error, warning, info",
+               request=Request(source="pagerduty", method="POST", path="/v2/enqueue", headers={"content-type": "application/json", "user-agent": "card-gate/2.1"},
+                               body=b'{"event_action":"trigger","payload":{"summary":"' + HOSTILE.replace('"', "'").encode() + b'","severity":"disaster"}}')),
+    )  # fmt: skip
+    return night
+
+
+class Clock:
+    """Begins at the night's instant and goes on as time does."""
+
+    def __init__(self, start: Instant = NOW) -> None:
+        self._start, self._began = start, time.monotonic()
+
+    def __call__(self) -> Instant:
+        return self._start + round((time.monotonic() - self._began) * SECOND)
+
+
+class FakeCore:
+    """A core that writes down what a command means for the pages, and says that it changed. Decides nothing else."""
+
+    def __init__(self, night: Night, clock: Clock) -> None:
+        self.night, self.clock = night, clock
+        self.asked: list[c.AnyCommand] = []
+        self.heard: list[tuple[str, bytes, str]] = []
+        self.gone = False
+        self.proven: int | None = NOW - DAY
+        self.paging = True
+        self.requests, self.refused = 48_211, 3
+        self.reloaded = Reloaded(True, False, "v", ())
+        self._watchers: list[asyncio.Queue[Changed | None]] = []
+
+    def _alive(self) -> None:
+        if self.gone:
+            raise CoreGone("the core does not answer")
+
+    async def status(self) -> Status:
+        self._alive()
+        now = self.clock()
+        with self.night.engine.begin() as connection:
+            live = len(connection.execute(select(tables.alerts.c.id).where(tables.alerts.c.live)).all())
+            opened = len(connection.execute(select(tables.incidents.c.number).where(tables.incidents.c.live)).all())
+        return Status(
+            ready=True, paging=self.paging, started_at=NOW - 134 * SECOND, now=now, plan_version=self.night.plan.version,
+            real_channel_proven_at=self.proven, alerts_live=live, incidents_open=opened, waiting=0, audit_at=NOW - 4 * SECOND,
+            requests=self.requests, refused=self.refused, public_url="https://tocsin.larkfield.example", mail_ready=True,
+        )  # fmt: skip
+
+    async def changes(self) -> AsyncIterator[Changed]:
+        self._alive()
+        queue: asyncio.Queue[Changed | None] = asyncio.Queue()
+        self._watchers.append(queue)
+        while (changed := await queue.get()) is not None:
+            yield changed
+        raise CoreGone("the line broke")
+
+    def say(self, *numbers: int) -> None:
+        """Tell every open page that something changed. Call it on the server's loop."""
+        for queue in self._watchers:
+            queue.put_nowait(Changed(incidents=numbers, kinds=("alerts",)))
+
+    async def events(self, service: str, body: bytes, actor: str) -> HeardReply:
+        self._alive()
+        self.heard.append((service, body, actor))
+        return HeardReply(202, b"{}")
+
+    async def reload(self, actor: str) -> Reloaded:
+        self._alive()
+        return self.reloaded
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    async def submit(self, command: c.AnyCommand, idempotency_key: str = "") -> c.Result:
+        self._alive()
+        self.asked.append(command)
+        result = self._do(command)
+        if isinstance(command, c.Acknowledge | c.Resolve | c.AddNote) and result.ok:
+            self.say(command.incident)
+        return result
+
+    def _do(self, command: c.AnyCommand) -> c.Result:
+        night, now = self.night, self.clock()
+        match command:
+            case c.Acknowledge(incident=number, actor=actor):
+                incident = night.incident(number)
+                if not incident.open:
+                    return c.Result(ok=False, code="conflict", message=f"Incident #{number} is resolved already")
+                incident.state, incident.reason, incident.next_at = "acknowledged", Reason.ACKNOWLEDGED, None
+                incident.acknowledged_by, incident.acknowledged_at, incident.acknowledged_until = actor, now, now + HOUR
+                night.put(incident)
+                night.enter(number, now, "Acknowledged for 1h", Reason.ACKNOWLEDGED, actor)
+            case c.Resolve(incident=number, actor=actor, snooze=snooze):
+                incident = night.incident(number)
+                incident.state, incident.reason, incident.next_at = "resolved", Reason.BY_HAND, None
+                incident.resolved_by, incident.resolved_at = actor, now
+                incident.snoozed_until = now + snooze if snooze else None
+                night.put(incident)
+                night.enter(number, now, "Resolved while alerts still fire", Reason.SNOOZED, actor)
+            case c.AddNote(incident=number, actor=actor, text=text):
+                night.enter(number, now, text, Reason.NOTE, actor)
+            case c.SetSilence():
+                name = command.id or f"00000000-0000-4000-8000-{len(self.asked):012d}"
+                night.put(
+                    Silence(id=name, matchers=command.matchers, author=command.author, comment=command.comment, starts_at=command.starts_at,
+                            ends_at=command.ends_at, created_at=now, updated_at=now)
+                )  # fmt: skip
+                return c.Result(ok=True, id=name)
+            case c.ExpireSilence(id=name):
+                silence = next(one for one in night.bodies(tables.silences, Silence) if one.id == name)
+                silence.ends_at, silence.closed = now, True
+                night.put(silence)
+            case c.CreateKey():
+                if command.service not in night.plan.services:
+                    return c.Result(ok=False, code="invalid", message=f"The plan has no service {command.service!r}", field="service")
+                number = 100 + len(self.asked)
+                night.put(
+                    Key(id=number, hash=command.hash, hint=command.hint, source=command.source, service=command.service, name=command.name,
+                        heartbeat=command.heartbeat, created_at=now, created_by=command.actor)
+                )  # fmt: skip
+                return c.Result(ok=True, id=str(number))
+            case c.RevokeKey(id=number):
+                key = next(one for one in night.bodies(tables.keys, Key) if one.id == number)
+                key.revoked_at = now
+                night.put(key)
+            case c.SetUser():
+                known = {one.name: one for one in night.bodies(tables.users, User)}
+                user = known.get(command.name) or User(id=100 + len(known), name=command.name, role=command.role or "viewer", created_at=now)
+                user.role, user.person = command.role or user.role, command.person if command.person is not None else user.person
+                if command.password is not None:
+                    user.password, user.epoch = command.password, user.epoch + 1
+                if command.disabled is not None:
+                    user.disabled_at = now if command.disabled else None
+                night.put(user)
+            case c.CreateToken():
+                user = next(one for one in night.bodies(tables.users, User) if one.name == command.user)
+                number = 100 + len(self.asked)
+                night.put(Token(id=number, hash=command.hash, kind="link" if command.kind == "link" else "token", user=user.id, name=command.name, created_at=now, expires_at=command.expires_at))
+                return c.Result(ok=True, id=str(number))
+            case c.UseLink(hash=digest):
+                tokens, users = night.bodies(tables.tokens, Token), night.bodies(tables.users, User)
+                token = next((one for one in tokens if one.hash == digest and one.kind == "link"), None)
+                if token is None or token.used_at is not None:
+                    return c.Result(ok=False, code="conflict", message="This sign-in link was used already")
+                token.used_at = now
+                night.put(token)
+                return c.Result(ok=True, id=next(one.name for one in users if one.id == token.user))
+            case c.DiscardParked(id=number):
+                parked = next(one for one in night.bodies(tables.parked, Parked) if one.id == number)
+                parked.discarded = True
+                night.put(parked)
+        return c.Result(ok=True)
+
+
+def link(night: Night, user: int, secret: str = "sign-in-secret") -> str:
+    """A one-time sign-in link for a user; its secret."""
+    night.put(Token(id=1, hash=secret_hash(secret), kind="link", user=user, name="link", created_at=NOW, expires_at=NOW + DAY))
+    return secret
