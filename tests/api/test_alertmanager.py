@@ -197,7 +197,8 @@ async def test_an_alert_is_shown_as_alertmanager_shows_it(world: World) -> None:
         if one["labels"]["instance"] == "cart-1"
     )
     assert list(alert) == [
-        "annotations", "endsAt", "fingerprint", "receivers", "startsAt", "status", "updatedAt", "generatorURL", "labels",
+        "annotations", "endsAt", "fingerprint", "receivers", "startsAt", "status", "updatedAt",
+        "generatorURL", "labels",
     ]  # fmt: skip
     assert alert["status"] == {"inhibitedBy": [], "silencedBy": [], "state": "active"}
     assert alert["fingerprint"] == "1a455ae926c5dd24"

@@ -74,6 +74,8 @@ async def test_an_unknown_query_parameter_is_refused_by_name(world: World) -> No
     assert answer.status_code == 400
     assert answer.json()["field"] == "servce"
     assert "did you mean service?" in answer.json()["detail"]
+    twice = await world.call("GET", "/incidents?service=checkout&service=search")
+    assert (twice.status_code, twice.json()["field"]) == (400, "service")
 
 
 async def test_a_fault_names_the_field_as_the_sender_knows_it(world: World) -> None:

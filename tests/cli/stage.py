@@ -61,6 +61,7 @@ class Stage:
         self.answers: dict[str, Answer] = {}
         self.asked: list[Asked] = []
         self.content_type = "application/json"
+        self.headers: dict[str, str] = {}
         stage = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -74,7 +75,7 @@ class Stage:
             def date_time_string(self, timestamp: float | None = None) -> str:
                 return DATE
 
-            def log_message(self, format: str, *args: Any) -> None:
+            def log_message(self, *args: Any) -> None:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -107,7 +108,10 @@ class Stage:
 
     def problem(self, route: str, status: int, code: str, detail: str, **more: Any) -> None:
         """Refuse as the API does."""
-        self.answers[route] = (status, {"type": "about:blank", "title": code, "status": status, "code": code, "detail": detail, **more})
+        self.answers[route] = (
+            status,
+            {"type": "about:blank", "title": code, "status": status, "code": code, "detail": detail, **more},
+        )
 
     def folder(self, tmp_path: Path) -> Path:
         """A data folder as `tocsin up` leaves it, leading here."""
@@ -142,13 +146,23 @@ class Stage:
         if asked.headers.get("authorization") != f"Bearer {TOKEN}":
             answer = (401, {"title": "Unauthorized", "status": 401, "code": "not_signed_in", "detail": "sign in"})
         elif answer is None:
-            answer = (404, {"title": "Not Found", "status": 404, "code": "not_found", "detail": f"there is nothing at {parts.path}"})
+            answer = (
+                404,
+                {
+                    "title": "Not Found",
+                    "status": 404,
+                    "code": "not_found",
+                    "detail": f"there is nothing at {parts.path}",
+                },
+            )
         status, body = answer
         content = body if isinstance(body, bytes) else b"" if body is None else msgspec.json.encode(body)
         handler.send_response(status)
         if content:
             kind = self.content_type if status < 400 or isinstance(body, bytes) else "application/problem+json"
             handler.send_header("Content-Type", kind)
+        for name, value in self.headers.items():
+            handler.send_header(name, value)
         handler.send_header("Content-Length", str(len(content)))
         handler.end_headers()
         handler.wfile.write(content)
@@ -158,7 +172,14 @@ def run(*arguments: str, stdin: str = "", cwd: Path | None = None, **environment
     """Run `tocsin` as a script would: no terminal anywhere."""
     env = inherited_environment(**{"TZ": "UTC", "USER": "ops", **environment})
     done = subprocess.run(
-        [str(tocsin_command()), *arguments], env=env, input=stdin, capture_output=True, text=True, timeout=60, check=False, cwd=cwd
+        [str(tocsin_command()), *arguments],
+        env=env,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=cwd,
     )
     return Done(done.returncode, done.stdout, done.stderr)
 
@@ -243,7 +264,12 @@ def key(number: int = 4, **changes: Any) -> dict[str, Any]:
 def user(name: str = "ana", **changes: Any) -> dict[str, Any]:
     """A user, in the API's own shape."""
     base = m.PublishedUser(
-        name=name, role="responder", person="ana", password=True, created_at="2026-11-20T03:00:00.000Z", disabled_at=None
+        name=name,
+        role="responder",
+        person="ana",
+        password=True,
+        created_at="2026-11-20T03:00:00.000Z",
+        disabled_at=None,
     )
     return {**msgspec.to_builtins(base), **changes}
 
@@ -291,8 +317,21 @@ def page(number: int, **changes: Any) -> dict[str, Any]:
 def sheet(number: int = 17, **changes: Any) -> dict[str, Any]:
     """An incident with what belongs to it, in the API's own shape."""
     newest_first = [
-        entry(3, at="2026-11-22T03:20:00.000Z", what="Note: moved traffic", reason="note", because="a person wrote it down", actor="person:ben"),
-        entry(2, at="2026-11-22T03:17:01.000Z", what="Paged ana by email", reason="step_due", because="this step of the escalation was due"),
+        entry(
+            3,
+            at="2026-11-22T03:20:00.000Z",
+            what="Note: moved traffic",
+            reason="note",
+            because="a person wrote it down",
+            actor="person:ben",
+        ),
+        entry(
+            2,
+            at="2026-11-22T03:17:01.000Z",
+            what="Paged ana by email",
+            reason="step_due",
+            because="this step of the escalation was due",
+        ),
         entry(1),
     ]
     return {
@@ -323,5 +362,3 @@ def explanation(of: str = "incident", number: int = 17, **changes: Any) -> dict[
         ),
     )  # fmt: skip
     return {**msgspec.to_builtins(base), **changes}
-
-

@@ -31,9 +31,13 @@ def test_show_tells_how_it_stands_and_what_comes_next(stage: Stage) -> None:
     """State, alerts, pages and the timeline oldest first, each line with its because."""
     stage.answers["GET /incidents/17"] = (200, sheet())
     out = stage.run("incidents", "show", "#17").out
-    assert out.startswith("#17 Cart redis is out of memory\nNobody has it. The next page goes out in 4 min 32 s if nobody answers.\n")
+    assert out.startswith(
+        "#17 Cart redis is out of memory\nNobody has it. The next page goes out in 4 min 32 s if nobody answers.\n"
+    )
     assert "1 alert firing" in out
-    assert out.index("The incident was opened") < out.index("Paged ana by email") < out.index("Note: moved traffic (ben)")
+    assert (
+        out.index("The incident was opened") < out.index("Paged ana by email") < out.index("Note: moved traffic (ben)")
+    )
     assert "because this step of the escalation was due" in out
     assert "Sun 22 Nov 2026, UTC" in out
 
@@ -92,7 +96,10 @@ def test_acknowledging_takes_several_and_a_time(stage: Stage) -> None:
 
 def test_resolving_may_snooze(stage: Stage) -> None:
     """Without --snooze the server decides how long."""
-    stage.answers["POST /incidents/17/resolve"] = (200, incident(17, state="resolved", resolved_at="2026-11-22T03:30:00.000Z"))
+    stage.answers["POST /incidents/17/resolve"] = (
+        200,
+        incident(17, state="resolved", resolved_at="2026-11-22T03:30:00.000Z"),
+    )
     assert stage.run("incidents", "resolve", "17").code == 0
     assert stage.run("incidents", "resolve", "17", "--snooze", "4h").code == 0
     assert [asked.body for asked in stage.asked] == [{}, {"snooze": "4h"}]
@@ -155,12 +162,19 @@ def test_a_silence_is_added_for_a_time_or_until_one(stage: Stage) -> None:
     assert "6f1c5a0e-3c7f-4d6e-9a51-0f5f8a4f7f10" in out
     stage.run("silence", "add", "a=b", "--until", "2026-11-23T08:00+01:00", "--comment", "x", "--author", "ana")
     assert [asked.body for asked in stage.asked] == [
-        {"matchers": ['alertname="RedisFull"', 'region=~"eu-.*"'], "duration": "2h", "comment": "moving", "author": "ops"},
+        {
+            "matchers": ['alertname="RedisFull"', 'region=~"eu-.*"'],
+            "duration": "2h",
+            "comment": "moving",
+            "author": "ops",
+        },
         {"matchers": ['a="b"'], "ends_at": "2026-11-23T07:00:00.000Z", "comment": "x", "author": "ana"},
     ]
 
 
-@pytest.mark.parametrize("times", [[], ["--for", "1h", "--until", "2026-11-23T08:00"], ["--for", "0s"], ["--for", "soon"]])
+@pytest.mark.parametrize(
+    "times", [[], ["--for", "1h", "--until", "2026-11-23T08:00"], ["--for", "0s"], ["--for", "soon"]]
+)
 def test_a_silence_always_ends_at_one_time(stage: Stage, times: list[str]) -> None:
     """None, two or no real time: the command is not understood."""
     assert stage.run("silence", "add", "a=b", "--comment", "x", *times).code == 2
@@ -265,7 +279,10 @@ def test_revoking_a_key(stage: Stage) -> None:
 def test_users_are_added_with_a_password_from_stdin(stage: Stage) -> None:
     """Never from the arguments."""
     stage.answers["POST /users"] = (201, user("ben"))
-    assert stage.run("user", "add", "ben", "--role", "admin", "--person", "ben", "--password", stdin="hunter2 x\n").code == 0
+    assert (
+        stage.run("user", "add", "ben", "--role", "admin", "--person", "ben", "--password", stdin="hunter2 x\n").code
+        == 0
+    )
     assert stage.asked[0].body == {"name": "ben", "role": "admin", "person": "ben", "password": "hunter2 x"}
     assert "tocsin user link ben" in stage.run("user", "add", "ben").out
     assert stage.asked[1].body == {"name": "ben", "role": "responder"}
@@ -335,7 +352,9 @@ def test_users_are_disabled_and_let_in_again(stage: Stage) -> None:
         ({"audit": ["incident #3 has no next timer"]}, 3, "incident #3 has no next timer"),
     ],
 )
-def test_status_says_how_it_is_and_its_exit_code_too(stage: Stage, changes: dict[str, object], code: int, word: str) -> None:
+def test_status_says_how_it_is_and_its_exit_code_too(
+    stage: Stage, changes: dict[str, object], code: int, word: str
+) -> None:
     """0 only when it is ready and its self-audit passed."""
     stage.answers["GET /status"] = (200, status(**changes))
     done = stage.run("status")

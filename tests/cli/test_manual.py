@@ -65,7 +65,9 @@ def test_the_manual_names_no_command_that_does_not_exist() -> None:
 
 
 @pytest.mark.parametrize(("path", "command", "ctx"), LEAVES, ids=NAMES)
-def test_every_command_has_an_example_that_it_would_understand(path: str, command: click.Command, ctx: click.Context) -> None:
+def test_every_command_has_an_example_that_it_would_understand(
+    path: str, command: click.Command, ctx: click.Context
+) -> None:
     """The help shows it, and its options exist."""
     assert command.help
     _, _, examples = command.help.partition("Examples:")
@@ -130,7 +132,9 @@ def test_help_is_there_in_a_quarter_of_a_second() -> None:
     assert min(times) <= 0.25
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["incidents", "list", "--help"], ["up", "--help"], ["silence", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["incidents", "list", "--help"], ["up", "--help"], ["silence", "--help"]]
+)
 def test_help_imports_nothing_it_does_not_need(arguments: list[str]) -> None:
     """Neither the server nor rich nor an HTTP client."""
     code = (
@@ -164,7 +168,12 @@ def test_completion_is_a_script_for_the_shell(shell: str) -> None:
 
 @pytest.mark.parametrize(
     ("typed", "offered"),
-    [("tocsin inc", "incidents"), ("tocsin incidents a", "ack"), ("tocsin incidents list --sta", "--state"), ("tocsin alerts --state re", "resolved")],
+    [
+        ("tocsin inc", "incidents"),
+        ("tocsin incidents a", "ack"),
+        ("tocsin incidents list --sta", "--state"),
+        ("tocsin alerts --state re", "resolved"),
+    ],
 )
 def test_completion_offers_what_may_follow(typed: str, offered: str) -> None:
     """Commands, options and their choices."""
@@ -180,7 +189,9 @@ def test_the_version_is_printed() -> None:
 
 def test_python_dash_m_is_the_same_command() -> None:
     """For where the script is not on the path."""
-    done = subprocess.run([sys.executable, "-m", "tocsin", "--version"], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "tocsin", "--version"], capture_output=True, text=True, timeout=60, check=True
+    )
     assert done.stdout == run("--version").out
 
 

@@ -133,6 +133,24 @@ def test_a_server_that_is_not_ready_is_exit_code_3(stage: Stage) -> None:
     assert stage.run("alerts")[::2] == (3, "Error: The core does not answer.\n")
 
 
+def test_a_server_that_will_be_ready_in_a_moment_is_waited_for(stage: Stage) -> None:
+    """As right after its start: Retry-After says when to come back, and the idempotency key stays the same."""
+    times = iter([503, 503, 200])
+    stage.headers = {"Retry-After": "0"}
+    stage.answers["POST /incidents/17/acknowledge"] = lambda asked: (next(times), incident(17))
+    assert stage.run("incidents", "ack", "17").code == 0
+    assert len({asked.headers["idempotency-key"] for asked in stage.asked}) == 1
+    assert len(stage.asked) == 3
+
+
+def test_a_server_that_asks_to_come_back_much_later_is_not_waited_for(stage: Stage) -> None:
+    """A person waits five seconds at most; whoever sheds load is asked once."""
+    stage.headers = {"Retry-After": "60"}
+    stage.problem("GET /alerts", 503, "unavailable", "too many reads are waiting")
+    assert stage.run("alerts").code == 3
+    assert len(stage.asked) == 1
+
+
 def test_another_programs_answer_is_not_taken_for_tocsins(stage: Stage) -> None:
     """A web page at that address, or JSON of another shape, is said to be not Tocsin."""
     stage.content_type = "text/html"

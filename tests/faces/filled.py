@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import zstandard
 from sqlalchemy import Engine, Table, create_engine, event, insert
 
 from tocsin.access.credentials import Key, Role, Token, User, secret_hash
@@ -32,6 +31,7 @@ from tocsin.runtime.line import Changed, HeardReply, Reloaded, Status
 from tocsin.silences.silence import Silence
 from tocsin.store import tables
 from tocsin.store.reads import Reads, open_engine
+from tocsin.store.rows import pack_files
 
 NOW = parse_rfc3339("2026-11-22T03:24:00Z")
 SIGNING_KEY = b"s" * 32
@@ -70,8 +70,9 @@ class Filler:
         number = self.next(tables.incidents)
         state: IncidentState = fields.pop("state", "triggered")
         at = fields.pop("opened_at", NOW - 10 * MINUTE)
-        told = {
-            "service": "checkout", "group": f"alertname=A{number}", "title": f"RedisDown cart-{number}", "severity": "sev1",
+        told: dict[str, Any] = {
+            "service": "checkout", "group": f"alertname=A{number}", "title": f"RedisDown cart-{number}",
+            "severity": "sev1",
             "updated_at": at, "last_joined": at, "labels": {"alertname": f"A{number}"}, "alerts": 1,
         } | fields  # fmt: skip
         one = Incident(number=number, state=state, opened_at=at, **told)
@@ -98,8 +99,9 @@ class Filler:
     def alert_row(self, labels: dict[str, str], **fields: Any) -> dict[str, Any]:
         """A row of one alert."""
         number = self.next(tables.alerts)
-        told = {
-            "source": "alertmanager", "origin": "checkout", "service": "checkout", "annotations": {"summary": "it is down"},
+        told: dict[str, Any] = {
+            "source": "alertmanager", "origin": "checkout", "service": "checkout",
+            "annotations": {"summary": "it is down"},
             "title": labels.get("alertname", "?"), "severity": "sev1", "starts_at": NOW - 10 * MINUTE,
             "ends_at": NOW + 4 * MINUTE, "first_seen": NOW - 10 * MINUTE, "last_seen": NOW - 30 * SECOND,
             "link": "http://prometheus/graph",
@@ -118,8 +120,15 @@ class Filler:
         self.put(tables.alerts, [row])
         return int(row["id"])
 
-    def silence(self, *matchers: str, name: str, starts_at: Instant = NOW - MINUTE, ends_at: Instant = NOW + 60 * MINUTE,
-                origin: str = "", comment: str = "maintenance") -> str:  # fmt: skip
+    def silence(
+        self,
+        *matchers: str,
+        name: str,
+        starts_at: Instant = NOW - MINUTE,
+        ends_at: Instant = NOW + 60 * MINUTE,
+        origin: str = "",
+        comment: str = "maintenance",
+    ) -> str:
         """Write one silence."""
         one = Silence(
             id=name, matchers=tuple(parse_matcher(text) for text in matchers), author="ana", comment=comment,
@@ -131,7 +140,7 @@ class Filler:
     def page(self, incident: int, person: str = "ana", **fields: Any) -> int:
         """Write one row of the ledger."""
         number = self.next(tables.pages)
-        told = {
+        told: dict[str, Any] = {
             "channel": "email", "address": f"{person}@example.org", "reason": Reason.STEP_DUE, "state": "sent",
             "outcome": Reason.SENT, "intended_at": NOW - 9 * MINUTE, "next_at": None, "finished_at": NOW - 9 * MINUTE,
         } | fields  # fmt: skip
@@ -197,8 +206,7 @@ class Filler:
 
     def plan(self, version: str, files: dict[str, bytes]) -> None:
         """Write the plan in force."""
-        packed = zstandard.ZstdCompressor().compress(msgspec.msgpack.encode(files))
-        self.put(tables.plans, [{"version": version, "at": NOW, "files": packed}])
+        self.put(tables.plans, [{"version": version, "at": NOW, "files": pack_files(files)}])
         self.put(tables.meta, [{"name": "plan", "value": version.encode()}])
 
 
@@ -229,9 +237,11 @@ def fill(database: str) -> Filler:
         reason=Reason.SILENCED,
     )
     filler.page(one)
-    two = filler.incident(service="search", state="acknowledged", severity="sev3", title="SlowQueries", acknowledged_by="person:ana",
-                          acknowledged_at=NOW - 5 * MINUTE, acknowledged_until=NOW + 55 * MINUTE, paused=Reason.ACKNOWLEDGED,
-                          paused_until=NOW + 55 * MINUTE)  # fmt: skip
+    two = filler.incident(
+        service="search", state="acknowledged", severity="sev3", title="SlowQueries", acknowledged_by="person:ana",
+        acknowledged_at=NOW - 5 * MINUTE, acknowledged_until=NOW + 55 * MINUTE, paused=Reason.ACKNOWLEDGED,
+        paused_until=NOW + 55 * MINUTE,
+    )  # fmt: skip
     filler.alert(
         {"alertname": "SlowQueries", "severity": "warning"},
         incident=two,
@@ -291,7 +301,8 @@ class FakeCore(CoreClient):
     async def status(self) -> Status:
         self._here()
         return Status(
-            ready=True, paging=True, started_at=NOW - 60 * MINUTE, now=NOW, plan_version="abc123", real_channel_proven_at=None,
+            ready=True, paging=True, started_at=NOW - 60 * MINUTE, now=NOW, plan_version="abc123",
+            real_channel_proven_at=None,
             alerts_live=3, incidents_open=2, waiting=0,
         )  # fmt: skip
 

@@ -63,7 +63,8 @@ def test_first_pages_are_read_in_order_from_an_index(crowd: str) -> None:
     engine = open_engine(crowd)
     plans = {
         "alerts": "SELECT id, body FROM alerts WHERE workspace = 1 AND state = 'firing' ORDER BY id DESC LIMIT 51",
-        "incidents": "SELECT number FROM incidents WHERE workspace = 1 AND state = 'triggered' ORDER BY number DESC LIMIT 51",
+        "incidents": "SELECT number FROM incidents WHERE workspace = 1 AND state = 'triggered' "
+        "ORDER BY number DESC LIMIT 51",
     }
     with engine.begin() as connection:
         for table, sql in plans.items():

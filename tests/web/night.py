@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import zstandard
+
 from sqlalchemy import Table, create_engine, insert, select, update
 
 from tocsin.access.credentials import Key, Token, User, secret_hash
@@ -35,6 +35,7 @@ from tocsin.plan.model import Plan
 from tocsin.runtime.line import Changed, HeardReply, Reloaded, Status
 from tocsin.silences.silence import Silence
 from tocsin.store import tables
+from tocsin.store.rows import pack_files
 
 NOW = parse_rfc3339("2026-10-20T01:31:08Z")
 """03:31 in Stockholm."""
@@ -117,7 +118,7 @@ class Night:
         self.plan = the_plan()
         self.entries = itertools.count(1)
         version = plan_version(PLAN)
-        self._insert(tables.plans, version=version, at=NOW, files=zstandard.compress(msgspec.msgpack.encode(PLAN)))
+        self._insert(tables.plans, version=version, at=NOW, files=pack_files(PLAN))
         self._insert(tables.meta, name="plan", value=version.encode())
 
     def _insert(self, table: Table, **values: Any) -> None:

@@ -13,12 +13,13 @@ A key sees the alerts and silences whose origin is its service. Shapes, filters 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
+import structlog
 from litestar import Request, Response, Router, delete, get, post, route
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
@@ -39,6 +40,10 @@ from tocsin.store.reads import Reads
 
 VERSION = "0.25.0"
 MOST_SILENCES = 10_000
+
+T = TypeVar("T")
+
+log = structlog.get_logger("alertmanager")
 
 _FILTER = re.compile(r"\s*([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(=~|=|!=|!~)\s*(.*?)\s*", re.DOTALL | re.ASCII)
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
@@ -91,9 +96,13 @@ async def receivers(faces: Faces, key: str) -> Response[bytes]:
 async def alerts(request: Request[Any, Any, Any], faces: Faces, key: str) -> Response[bytes]:
     """Firing alerts, by fingerprint."""
     of = await _key(faces, key)
-    wanted = _Wanted(request)
-    found = [(_fingerprint(one), _gettable(one, faces.now())) for one in await _firing(faces, of, wanted)]
-    return _json([shown for _, shown in sorted(found, key=lambda pair: pair[0])])
+    wanted, now = _Wanted(request), faces.now()
+
+    def shown(chunk: list[Alert]) -> list[tuple[str, bytes]]:
+        return [(_fingerprint(one), msgspec.json.encode(_gettable(one, now))) for one in chunk]
+
+    found = sorted(await _firing(faces, of, wanted, shown))
+    return Response(b"[" + b",".join(text for _, text in found) + b"]\n", media_type="application/json")
 
 
 @get("/api/v2/alerts/groups")
@@ -103,7 +112,7 @@ async def groups(request: Request[Any, Any, Any], faces: Faces, key: str) -> Res
     wanted = _Wanted(request)
     now = faces.now()
     together: dict[tuple[str, str], list[Alert]] = {}
-    for one in await _firing(faces, of, wanted):
+    for one in await _firing(faces, of, wanted, list):
         together.setdefault((one.service, one.group), []).append(one)
     shown = [
         {
@@ -241,7 +250,13 @@ def router() -> Router:
             ready,
             nothing,
         ],
-        exception_handlers={Refused: _refused, HTTPException: _unknown, Problem: _problem, CoreGone: _gone},
+        exception_handlers={
+            Refused: _refused,
+            HTTPException: _unknown,
+            Problem: _problem,
+            CoreGone: _gone,
+            Exception: _fault,
+        },
         opt={"needs": "anyone"},
         include_in_schema=False,
     )
@@ -272,6 +287,11 @@ def _gone(request: Request[Any, Any, State], _: CoreGone) -> Response[bytes]:
     answer = _refused(request, Refused(503, "Tocsin's core does not answer at the moment; nothing was changed", 503))
     answer.headers["Retry-After"] = "2"
     return answer
+
+
+def _fault(request: Request[Any, Any, State], error: Exception) -> Response[bytes]:
+    log.error("fault", path="/am/…" + _path(request), method=request.method, exc_info=error)
+    return _refused(request, Refused(500, "Tocsin made a mistake here; it is in its log", 500))
 
 
 # --- who, what
@@ -315,12 +335,17 @@ class _Wanted:
         return all_match(self.matchers, one.labels)
 
 
-async def _firing(faces: Faces, key: Key, wanted: _Wanted) -> list[Alert]:
-    """Chunk by chunk, so that neither a snapshot nor a thread is held for long."""
-    found: list[Alert] = []
+async def _firing(faces: Faces, key: Key, wanted: _Wanted, shown: Callable[[list[Alert]], list[T]]) -> list[T]:
+    """What is wanted of the firing alerts, chunk by chunk: no snapshot, thread or loop is held for long."""
     chunks = iter(faces.reads.firing_alerts(key.service))
-    while (chunk := await faces.read(next, chunks, None)) is not None:
-        found += [one for one in chunk if wanted.takes(one)]
+
+    def following() -> list[T] | None:
+        chunk = next(chunks, None)
+        return None if chunk is None else shown([one for one in chunk if wanted.takes(one)])
+
+    found: list[T] = []
+    while (some := await faces.read(following)) is not None:
+        found += some
     return found
 
 

@@ -36,21 +36,26 @@ _OURS = frozenset({"self", "data", "body", "request", "faces", "who", "idempoten
 
 
 async def known_query(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Refuse query parameters a route does not know: a filter that is silently ignored shows too much."""
-    given = set(connection.query_params)
+    """Refuse query parameters a route does not know, or takes once: a filter that is ignored shows too much."""
+    given = connection.query_params
     if not given:
         return
-    taken = _taken(handler) - set(connection.path_params)
-    for name in sorted(given - taken):
-        near = get_close_matches(name, taken, 1)
-        hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(taken))}" if taken else ""
-        raise Problem(400, "unknown_parameter", f"there is no query parameter {name!r} here{hint}", field=name)
+    taken = {name: many for name, many in _taken(handler).items() if name not in connection.path_params}
+    for name in sorted(set(given)):
+        if name not in taken:
+            near = get_close_matches(name, taken, 1)
+            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(taken))}" if taken else ""
+            raise Problem(400, "unknown_parameter", f"there is no query parameter {name!r} here{hint}", field=name)
+        if not taken[name] and len(given.getall(name)) > 1:
+            raise Problem(400, "invalid", f"{name} is given more than once", field=name)
 
 
-def _taken(handler: BaseRouteHandler) -> set[str]:
-    names = set()
+def _taken(handler: BaseRouteHandler) -> dict[str, bool]:
+    """The query parameters of a route, and whether each may be given several times."""
+    names = {}
     for name, field in handler.parsed_fn_signature.parameters.items():
         if name not in _OURS:
             how = field.kwarg_definition
-            names.add((how.name if isinstance(how, QueryParameter) else None) or name)
+            known = (how.name if isinstance(how, QueryParameter) else None) or name
+            names[known] = any(inner.is_non_string_sequence for inner in (field, *field.inner_types))
     return names

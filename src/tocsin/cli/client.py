@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
+from time import sleep
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -20,6 +21,7 @@ from tocsin.kernel.instant import Instant, from_datetime, parse_rfc3339
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
+PATIENCE_SECONDS = 5.0
 LARGEST_ANSWER = 64 * 1024 * 1024
 PAGE = 500
 
@@ -42,6 +44,7 @@ class Api:
         self._host, self._port, self._prefix = parts.hostname, parts.port, f"{parts.path}/api/v1"
         self._tls = parts.scheme == "https"
         self._connection: http.client.HTTPConnection | None = None
+        self._come_back: float | None = None
 
     def __enter__(self) -> Api:
         return self
@@ -102,7 +105,7 @@ class Api:
         }
         if body is not None:
             headers |= {"Content-Type": "application/json", "Idempotency-Key": key}
-        status, kind, content = self._exchange(method, self._prefix + path, body, headers)
+        status, kind, content = self._patiently(method, self._prefix + path, body, headers)
         if kind == "json":
             try:
                 answer = json.loads(content) if content else None
@@ -115,6 +118,19 @@ class Api:
                 raise self._not_ours()
             return answer
         raise self._refusal(status, answer)
+
+    def _patiently(
+        self, method: str, target: str, body: bytes | None, headers: dict[str, str]
+    ) -> tuple[int, str, bytes]:
+        """One exchange; while the server says that it will be ready in a moment, as when it starts, wait for that."""
+        waited = 0.0
+        while True:
+            status, kind, content = self._exchange(method, target, body, headers)
+            wait = self._come_back
+            if status != 503 or wait is None or waited + wait > PATIENCE_SECONDS:
+                return status, kind, content
+            sleep(wait)
+            waited += wait
 
     def _exchange(
         self, method: str, target: str, body: bytes | None, headers: dict[str, str]
@@ -150,6 +166,8 @@ class Api:
                 self.now = from_datetime(parsedate_to_datetime(date))
             except ValueError:
                 self.now = None
+        later = response.getheader("Retry-After", "").strip()
+        self._come_back = max(0.1, int(later)) if later.isascii() and later.isdigit() and len(later) < 6 else None
         if response.will_close:
             self.close()
         media = response.getheader("Content-Type", "").partition(";")[0].strip().lower()

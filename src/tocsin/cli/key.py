@@ -24,9 +24,7 @@ def key() -> None:
 
 
 @key.command()
-@click.option(
-    "--source", metavar="KIND", required=True, help=f"How the monitor speaks: {', '.join(SOURCES)}."
-)
+@click.option("--source", metavar="KIND", required=True, help=f"How the monitor speaks: {', '.join(SOURCES)}.")
 @click.option(
     "--service",
     metavar="NAME",

@@ -204,7 +204,7 @@ def in_words(plan: Plan, files: int) -> str:
     if bare:
         verb = "pages" if len(bare) == 1 else "page"
         told.append(f"Without an escalation {_listed(bare)} {verb} the last resort at once.")
-    names = _listed([target.partition(":")[2] for target in plan.last_resort])
+    names = _listed([target.removeprefix("person:").replace(":", " ") for target in plan.last_resort])
     told.append(f"When nobody else can be reached, {names} {'is' if len(plan.last_resort) == 1 else 'are'} paged.")
     return " ".join(told)
 

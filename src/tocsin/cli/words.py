@@ -47,7 +47,7 @@ def matcher(text: str) -> str:
     from tocsin.kernel.matcher import Matcher, MatcherError, parse_matcher
 
     try:
-        if text.strip() and not any(mark in text for mark in "=!~\""):
+        if text.strip() and not any(mark in text for mark in '=!~"'):
             return str(Matcher("alertname", "=", text.strip()))
         return str(parse_matcher(text))
     except MatcherError as error:

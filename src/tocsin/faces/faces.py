@@ -69,7 +69,7 @@ class Faces:
         self.live = Live(core.changes)
         self.hashing = asyncio.Semaphore(2)
         self._read_plan = read_plan
-        self._plan: Plan | None = None
+        self._plan: tuple[str, Plan] | None = None
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="reads")
         self._asked = 0
 
@@ -106,12 +106,13 @@ class Faces:
 
     def _current_plan(self) -> Plan | None:
         version = self.reads.plan_version()
-        if self._plan is None or self._plan.version != version:
+        known = self._plan
+        if known is None or known[0] != version:
             files = self.reads.plan_files(version) if version else None
             if files is None:
                 return None
-            self._plan = self._read_plan(version, files)
-        return self._plan
+            known = self._plan = (version, self._read_plan(version, files))
+        return known[1]
 
     async def close(self) -> None:
         """Let go of everything."""

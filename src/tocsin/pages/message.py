@@ -13,7 +13,6 @@ class Message(Struct, frozen=True, kw_only=True):
     """Everything a channel needs to render one page or notice. Texts are as the monitors sent them: escape when rendering.
 
     ``idempotency_key`` is the same whenever the same page is tried again. ``acknowledge_url`` is "" for a notice.
-    ``test`` marks a page that a person asked for to see whether it arrives.
     """
 
     page: int

@@ -29,7 +29,7 @@ def compose(state: State, plan: Plan, page: Page, now: Instant, base: str, token
         state=incident.state if incident else "", alerts=incident.alerts if incident else 0, because=EXPLAINED[page.reason],
         next_step=_next_step(plan, incident, now) if incident else "", lines=_lines(state, incident) if incident else (),
         url=f"{base}/incidents/{incident.number}" if incident else f"{base}/silences", possible_duplicate=page.unsure,
-        acknowledge_url=f"{base}/p/{token}" if incident else "",
+        acknowledge_url=f"{base}/p/{token}" if incident and page.kind == "page" else "",
     )  # fmt: skip
 
 

@@ -229,7 +229,12 @@ class Core:
 
     async def _apply(self, job: Job) -> Job:
         answered: asyncio.Future[Job] = self._loop.create_future()
-        job.done = lambda done: answered.done() or answered.set_result(done)
+
+        def done(job: Job) -> None:
+            if not answered.done():
+                answered.set_result(job)
+
+        job.done = done
         self.writer.urgent(job)
         return await answered
 

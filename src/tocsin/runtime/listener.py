@@ -116,7 +116,7 @@ class Connection(asyncio.Protocol):
         self.peer = str(peer[0]) if isinstance(peer, tuple) else ""
         self.secure = transport.get_extra_info("ssl_object") is not None
         if not self._listener.add(self):
-            transport.abort()
+            self._transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
         """It is gone."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,13 +71,19 @@ def needs_migration(url: str) -> bool:
     return _version(url) != HEAD
 
 
-def open_writer(url: str, tzdata: str) -> Store:
-    """Open the one writer's hold on a migrated database."""
+def open_writer(url: str, tzdata: str, stop: threading.Event | None = None) -> Store:
+    """Open the one writer's hold on a migrated database.
+
+    On PostgreSQL this waits until no other node writes: call it from a thread, and set ``stop`` to end the waiting
+    (it raises writer.Stopped then).
+    """
     if is_sqlite(url):
         return SqliteStore(sqlite_path(url), tzdata)
     from tocsin.store.postgres import PostgresStore
 
-    return PostgresStore(url, tzdata)
+    store = PostgresStore(url, tzdata, stop)
+    store.wait_for_lease()
+    return store
 
 
 def open_reader(url: str) -> Database:
@@ -172,7 +179,14 @@ def _version(url: str) -> str:
         return str(row[0]) if row else ""
     import psycopg
 
-    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+    try:
+        connection = psycopg.connect(url.replace("+psycopg", "", 1), connect_timeout=10)
+    except psycopg.OperationalError as error:
+        raise SchemaError(f"the database cannot be reached: {' '.join(str(error).split())}") from None
+    with connection:
+        encoding = connection.info.parameter_status("server_encoding")
+        if encoding != "UTF8":
+            raise SchemaError(f"the database stores text as {encoding}: create it anew with ENCODING 'UTF8'")
         if connection.execute("SELECT to_regclass('alembic_version')").fetchone() == (None,):
             return ""
         row = connection.execute("SELECT version_num FROM alembic_version").fetchone()

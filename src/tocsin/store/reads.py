@@ -14,7 +14,6 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 import msgspec
-import zstandard
 from msgspec import Struct
 from sqlalchemy import Connection, Engine, Table, create_engine, event, func, literal_column, select, union_all
 from sqlalchemy.engine import make_url
@@ -31,6 +30,7 @@ from tocsin.kernel.matcher import Matcher, all_match
 from tocsin.pages.ledger import Page
 from tocsin.silences.silence import Silence
 from tocsin.store import tables
+from tocsin.store.rows import unpack_files
 
 T = TypeVar("T")
 
@@ -39,7 +39,6 @@ LIMIT, MOST = 50, 500
 SCAN = 50_000
 """How many rows one call looks at to fill a page."""
 CHUNK = 2_000
-PLAN_BYTES = 64 * 1024 * 1024
 OPEN_STATES = ("triggered", "acknowledged")
 ALL_STATES = (*OPEN_STATES, "resolved")
 
@@ -302,7 +301,7 @@ class Reads:
             row = connection.execute(asked).first()
         if row is None:
             return None
-        return _files.decode(zstandard.ZstdDecompressor().decompress(row[0], max_output_size=PLAN_BYTES))
+        return unpack_files(bytes(row[0]))
 
     # --- who may
 
@@ -507,4 +506,3 @@ _parked = msgspec.json.Decoder(Parked)
 _change = msgspec.json.Decoder(HeardChange)
 _heartbeat = msgspec.json.Decoder(Heartbeat)
 _page = msgspec.json.Decoder(Page)
-_files = msgspec.msgpack.Decoder(dict[str, bytes])

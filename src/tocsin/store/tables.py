@@ -192,3 +192,14 @@ results = Table(
     Column("at", BigInteger, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("name", Text, primary_key=True),  # writer; only on PostgreSQL is there more than one node to hold it
+    _workspace(),
+    Column("token", BigInteger, nullable=False),  # counts up with every holder, so that an old one is told apart
+    Column("holder", Text, nullable=False),
+    Column("backend", Integer, nullable=False),  # the process id of the holder's connection on the server
+    Column("ends_at", BigInteger, nullable=False),  # by the database's clock
+)

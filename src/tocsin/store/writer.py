@@ -25,6 +25,10 @@ class LeaseLost(Exception):
     """Another node writes now. This one must drop its memory and wait its turn."""
 
 
+class Stopped(Exception):
+    """Asked to end while waiting for the database, or for another node to stop writing."""
+
+
 class Store(Protocol):
     """The writer's hold on a database. Used from one thread. Any failure leaves the database as it was before the call."""
 

@@ -90,7 +90,7 @@ async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "
         clock=f"{to_datetime(now).astimezone(zone):%H:%M}",
         firing=[alert.title or alert.labels.get("alertname", "Untitled") for alert in firing.items[:LINES] if alert.title != incident.title or incident.alerts > 1],
         more=incident.alerts - LINES if len(firing.items) > LINES else 0,
-        why=because(page.reason),
+        why=f"You are step {page.step + 1} for {incident.service}, and {because(page.reason)}" if page.step < len(incident.steps) else f"You are the last resort, and {because(page.reason)}",
         how=BY.get(page.channel, f"by {page.channel}"),
         token=token,
         fault=fault,

@@ -282,6 +282,11 @@ class Reader:
         if last is None or incident.clear_at is not None or incident.paused is not None:
             who = last[0] if last is not None else Who("none", "")
             return Line(who, fate.before, fate.due, fate.after)
+        targets = self.next_step(incident)
+        if fate.due is not None and self.targets(targets) == last[0].name:
+            # The same one again: named once.
+            again = fate.before.removeprefix(_upper(last[0].name)).strip()
+            return Line(last[0], f"{last[1]} and {again}", fate.due, fate.after)
         return Line(last[0], f"{last[1]}; {_lower(fate.before, self)}", fate.due, fate.after)
 
     def holder(self, incident: Incident) -> Who:

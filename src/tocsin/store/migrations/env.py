@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alembic import context
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 
 from tocsin.store.tables import metadata
 
@@ -11,6 +11,8 @@ database = create_engine(context.config.attributes["url"])
 with database.connect() as connection:
     context.configure(connection=connection, target_metadata=metadata, transactional_ddl=True)
     with context.begin_transaction():
+        if connection.dialect.name == "postgresql":  # of two nodes that start together one migrates, the other waits
+            connection.execute(text("SELECT pg_advisory_xact_lock(8026371)"))
         context.run_migrations()
     connection.commit()
 database.dispose()

@@ -25,7 +25,7 @@
     Enter: () => { const row = at(); if (!row || document.activeElement !== document.body) return false; row.querySelector("a")?.click(); },
     a: () => { const button = (at() || document).querySelector("[data-ack]"); if (!button || button.offsetParent === null) return false; button.click(); },
     n: () => document.querySelector("[data-note]")?.focus(),
-    "/": () => document.querySelector("[data-find]")?.focus(),
+    "/": () => { const find = document.querySelector("[data-find]"); find?.form?.classList.add("is-on"); find?.focus(); },
     "?": () => help?.showModal(),
   };
   document.addEventListener("keydown", (event) => {

@@ -24,7 +24,7 @@
     const t = now();
     for (const el of root.querySelectorAll("time[data-due]")) {
       const left = Number(el.dataset.due) - t;
-      put(el, left > 0 ? `in ${span(left)}` : "now");
+      put(el, left > 0 ? `in ${left < 600000 ? span(left).replace(/ (\d)\u00a0s$/, " 0$1\u00a0s").replace(/min$/, "min 00\u00a0s") : span(left)}` : "now"); // one width within a minute
       if (left <= 0 && !dues.has(el.dataset.due)) { dues.add(el.dataset.due); setTimeout(refresh, 700); }
     }
     for (const el of root.querySelectorAll("time[data-since]")) put(el, span(t - el.dataset.since));

@@ -1,0 +1,115 @@
+-- The load wrk sends: alerts as Prometheus posts them, about 790 bytes each, 8 labels.
+--
+-- wrk ... -s load.lua -- KIND BATCH SET SEED PATH...
+--   KIND   distinct: every alert is new. resent: the SET alerts that were sent before, again and again, with a later end.
+--   BATCH  alerts per POST
+--   SET    how many alerts there are (resent)
+--   SEED   ten digits are counted up from here, so that two rounds never send the same distinct alert
+--   PATH   one for each key; requests take them in turn
+--
+-- Every request has the same length for the same path, so heads are made once. What is left to do per request is small
+-- against what a server does with it: wrk itself sends some 60,000 of these a second.
+
+local ffi = require("ffi")
+ffi.cdef [[
+  typedef struct { long sec; long usec; } tocsin_timeval;
+  int gettimeofday(tocsin_timeval *now, void *zone);
+]]
+local clock = ffi.new("tocsin_timeval")
+local concat, format, date, floor = table.concat, string.format, os.date, math.floor
+
+local AHEAD = 240 -- Prometheus: four times the resend delay of a minute
+local ZERO = 48
+
+local kind, batch, set, counter
+local heads, pieces, tails = {}, {}, {}
+local turn = 0
+local started, second, stamp
+
+local function one(number)
+  local n = tonumber(number)
+  local service, host = n % 50, n % 100
+  return format(
+    '{"labels":{"alertname":"%s","instance":"node-%s.prod.example.net:9100","job":"svc-%02d","severity":"%s",'
+      .. '"cluster":"prod-eu-%d","namespace":"team-%02d","pod":"svc-%02d-7f9c6d5b4-%s","region":"eu-west-%d"},'
+      .. '"annotations":{"summary":"Error rate of svc-%02d on node-%s is above its budget",'
+      .. '"description":"More than 5 %% of the requests of the last five minutes failed. The deployment, the database and'
+      .. ' the queue behind it are linked from the dashboard; look at the change that came before it first.",'
+      .. '"runbook_url":"https://runbooks.example.net/svc-%02d/error-rate"},'
+      .. '"startsAt":"%s","endsAt":"',
+    host < 50 and "HighErrorRate" or "SlowRequests!", number, service, host < 50 and "warning_" or "critical",
+    n % 2, n % 20, service, number, n % 3 + 1, service, number, service, started
+  )
+end
+
+local TAIL = '","generatorURL":"http://prometheus-0.monitoring.example.net:9090/graph?g0.expr=rate%28http_requests_total'
+  .. '%7Bcode%3D~%225..%22%7D%5B5m%5D%29+%3E+0.05&g0.tab=1"}'
+
+local function ahead()
+  ffi.C.gettimeofday(clock, nil)
+  local now = tonumber(clock.sec)
+  if now ~= second then
+    second = now
+    stamp = date("!%Y-%m-%dT%H:%M:%S", now + AHEAD)
+  end
+  return format("%s.%03dZ", stamp, floor(tonumber(clock.usec) / 1000))
+end
+
+function init(args)
+  kind, batch, set, counter = args[1], tonumber(args[2]), tonumber(args[3]), tonumber(args[4])
+  started = date("!%Y-%m-%dT%H:%M:%S.000Z", os.time() - 60)
+  if kind == "resent" then
+    started = args[5]
+    for n = 0, set - 1 do pieces[n] = one(format("%010d", counter + n)) end
+    counter = 0
+  end
+  local size = batch * (#one(format("%010d", 0)) + 24 + #TAIL) + (batch - 1) + 2
+  for index = 6, #args do
+    heads[#heads + 1] = "POST " .. args[index] .. " HTTP/1.1\r\nHost: " .. wrk.host .. ":" .. wrk.port
+      .. "\r\nUser-Agent: Prometheus/2.42.0\r\nContent-Type: application/json\r\nContent-Length: " .. size .. "\r\n\r\n["
+  end
+end
+
+local parts = {}
+
+function request()
+  turn = turn % #heads + 1
+  local tail = ahead() .. TAIL
+  parts[1] = heads[turn]
+  local at = 1
+  for n = 1, batch do
+    if kind == "resent" then
+      parts[at + 1] = pieces[counter]
+      counter = (counter + 1) % set
+    else
+      parts[at + 1] = one(format("%010d", counter))
+      counter = counter + 1
+    end
+    parts[at + 2] = tail
+    parts[at + 3] = n < batch and "," or "]"
+    at = at + 3
+  end
+  return concat(parts, "", 1, at)
+end
+
+local statuses = {}
+
+function response(status)
+  statuses[status] = (statuses[status] or 0) + 1
+end
+
+local threads = {}
+
+function setup(thread)
+  threads[#threads + 1] = thread
+end
+
+function done(summary, latency, requests)
+  local errors = summary.errors
+  io.write(format(
+    '\nJSON {"requests":%d,"microseconds":%d,"bytes":%d,"connect":%d,"read":%d,"write":%d,"timeout":%d,"status":%d,'
+      .. '"p50":%d,"p90":%d,"p99":%d,"max":%d}\n',
+    summary.requests, summary.duration, summary.bytes, errors.connect, errors.read, errors.write, errors.timeout,
+    errors.status, latency:percentile(50), latency:percentile(90), latency:percentile(99), latency.max
+  ))
+end

@@ -1,0 +1,356 @@
+"""The writer on PostgreSQL: one round trip for every commit, and a lease that lets only one node write.
+
+The lease is a row with a token that counts up with every holder. Each commit locks that row and looks for its own token
+in the same transaction as everything it writes, so a holder that was stopped and overtaken can write nothing any more,
+whatever it believes. Time is the database's: the nodes' clocks play no part.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import psycopg
+import structlog
+
+from tocsin.engine.engine import VERSION
+from tocsin.engine.state import Changes, Loaded, State
+from tocsin.intake.bounds import clean
+from tocsin.kernel.identity import identity
+from tocsin.kernel.instant import DAY, MINUTE, SECOND, Duration, Instant, format_duration
+from tocsin.store import rows, writer
+from tocsin.store.rows import Journaled, Row, Statement
+
+log = structlog.get_logger("tocsin.store")
+
+LEASE: Duration = 10 * SECOND
+"""How long the lease lasts unless it is renewed; a standby takes over so long after its holder fell silent."""
+LEASE_WHILE_LOADING: Duration = MINUTE
+"""Reading a million alerts takes longer than the lease lasts, and nothing can be renewed meanwhile."""
+STATEMENT_SECONDS = 10
+LOAD_SECONDS = 120
+JOURNAL_KEPT = 30 * DAY
+JOURNAL_BYTES = 5 * 1024**3
+ASK_EVERY = 0.5
+SAY_EVERY = 60.0
+
+_SESSION = {
+    "synchronous_commit": "on",
+    "idle_in_transaction_session_timeout": "5s",  # a stopped holder must not keep its successor waiting for a lock
+    "statement_timeout": f"{STATEMENT_SECONDS}s",
+    "client_encoding": "UTF8",
+    "bytea_output": "hex",
+}
+_CONNECT: dict[str, Any] = {
+    "connect_timeout": 5, "application_name": "tocsin core", "target_session_attrs": "read-write",
+    "keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000,
+}  # fmt: skip
+# The statements below are put together from names of our own; values always travel beside them.
+# ruff: noqa: S608
+_NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+# Division by zero is the cheapest way to have the server itself refuse the rest of the transaction without our asking.
+_HELD = (
+    "WITH held AS MATERIALIZED (SELECT 1 FROM lease WHERE name = 'writer' AND token = %s FOR SHARE)"
+    " SELECT 1 / count(*) FROM held"
+)
+_TAKE = (
+    "INSERT INTO lease (name, token, holder, backend, ends_at)"
+    f" VALUES ('writer', 1, %s, pg_backend_pid(), {_NOW} + %s)"
+    " ON CONFLICT (name) DO UPDATE SET"
+    " token = lease.token + 1, holder = excluded.holder, backend = excluded.backend, ends_at = excluded.ends_at"
+    f" WHERE lease.ends_at <= {_NOW}"
+    # This very node held it and its connection is gone: it was restarted, and need not wait for itself.
+    " OR (lease.holder = excluded.holder AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = lease.backend))"
+    " RETURNING token"
+)
+_KEEP = (
+    f"UPDATE lease SET ends_at = {_NOW} + %s, backend = pg_backend_pid()"
+    " WHERE name = 'writer' AND token = %s RETURNING 1"
+)
+
+Command = tuple[str, Sequence[Any]]
+
+
+class _Holder(NamedTuple):
+    """Who holds the lease, and for how long yet unless it is renewed."""
+
+    node: str
+    left: Duration
+
+
+class PostgresStore:
+    """See ``writer.Store``. Made without touching the database: call ``wait_for_lease`` before anything else.
+
+    ``stop`` ends the waiting for the lease or for a database that is away (with ``writer.Stopped``). ``node`` names
+    this node to the others, its host's name unless given.
+    """
+
+    def __init__(
+        self, url: str, tzdata: str, stop: threading.Event | None = None, node: str = "", lease: Duration = LEASE
+    ) -> None:
+        self._address = url.replace("+psycopg", "", 1)
+        self._tzdata = tzdata
+        self._stop = stop or threading.Event()
+        self._node = node or socket.gethostname()
+        self._lease = lease
+        self._db: psycopg.Connection[Row] | None = None
+        self._sql: dict[Statement, str] = {}
+        self._token = 0
+        self._versions = 0
+        self._kept = 0.0
+        self._thinned: Instant = 0
+
+    def wait_for_lease(self) -> None:
+        """Wait until this node is the one that writes. Raises writer.Stopped when asked to end before that."""
+        said, last = 0.0, ""
+        while not self._stop.is_set():
+            try:
+                holder = self._take_lease()
+                if holder is None:
+                    self._versions = self._version_row()
+                    log.info("lease_taken", node=self._node, token=self._token)
+                    return
+                state = f"standby: {holder.node} writes; this node hears nothing and pages nobody until it takes over"
+                left = format_duration(max(0, holder.left) // SECOND * SECOND)
+            except psycopg.OperationalError as error:
+                self._drop()
+                state, left = f"the database cannot be reached: {_told(error)}", ""
+            if state != last or time.monotonic() - said > SAY_EVERY:
+                log.warning("waiting_for_lease", node=self._node, why=state, lease_left=left)
+                said, last = time.monotonic(), state
+            self._stop.wait(ASK_EVERY)
+        raise writer.Stopped
+
+    def load(self) -> Loaded:
+        """Read what the engine keeps in memory.
+
+        After a lost connection it waits until the database is back. Raises LeaseLost when another node took over
+        meanwhile, and writer.Stopped when asked to end.
+        """
+        said = 0.0
+        while True:
+            try:
+                self._keep_lease(LEASE_WHILE_LOADING)
+                break
+            except psycopg.OperationalError as error:
+                self._drop()
+                if not said or time.monotonic() - said > SAY_EVERY:
+                    log.error("database_lost", error=_told(error))
+                    said = time.monotonic()
+            if self._stop.wait(ASK_EVERY):
+                raise writer.Stopped
+        if said:
+            log.info("database_back")
+        return writer.load(self._select, "live")
+
+    def commit(self, journal: Sequence[Journaled], changes: Changes, state: State) -> None:
+        """Write inputs and what they changed in one transaction. Raises LeaseLost, or psycopg.Error."""
+        commands: list[Command] = []
+        for statement, values in rows.statements(journal, changes, state, self._versions):
+            if values:
+                commands.append((self._insert(statement), _columns(statement, values)))
+        for table, columns, names in rows.deletions(changes):
+            if names:
+                commands.append(_delete(table, columns, names))
+        self._write(commands)
+
+    def journal(self, after: int = 0) -> Iterator[Journaled]:
+        """The inputs that were applied, in order."""
+        while True:
+            found = self._select("SELECT seq, at, body FROM journal WHERE seq > %s ORDER BY seq LIMIT 1000", (after,))
+            if not found:
+                return
+            yield from writer.journal_rows(found)
+            after = found[-1][0]
+
+    def plan_files(self, version: str) -> Mapping[str, bytes] | None:
+        """The files of a plan version."""
+        found = self._select("SELECT files FROM plans WHERE version = %s", (_storable(version),))
+        return rows.unpack_files(found[0][0]) if found else None
+
+    def meta(self, name: str) -> bytes | None:
+        """A named value."""
+        found = self._select("SELECT value FROM meta WHERE name = %s", (_storable(name),))
+        return bytes(found[0][0]) if found else None
+
+    def set_meta(self, name: str, value: bytes) -> None:
+        """Set a named value, durably."""
+        self._write([(self._insert(rows.META), _columns(rows.META, [(name, rows.WORKSPACE, value)]))])
+
+    def housekeep(self, now: Instant) -> None:
+        """Renew the lease in good time, and thin the journal a little."""
+        if time.monotonic() - self._kept > self._lease / SECOND / 4:
+            self._keep_lease(self._lease)
+        if now - self._thinned > DAY // 24:
+            self._thin(now)
+
+    def close(self) -> None:
+        """Give the lease back, so that a standby takes over at once, and let go of the database."""
+        if self._db is not None and self._token:
+            with suppress(psycopg.Error):
+                self._db.execute("UPDATE lease SET ends_at = 0 WHERE name = 'writer' AND token = %s", (self._token,))
+        self._token = 0
+        self._drop()
+
+    # -- the connection ------------------------------------------------------------------------------------------------
+
+    def _connected(self) -> psycopg.Connection[Row]:
+        """The connection, made anew when there is none."""
+        if self._db is None or self._db.closed:
+            own = psycopg.conninfo.conninfo_to_dict(self._address)
+            db = psycopg.connect(
+                self._address, autocommit=True, **{name: value for name, value in _CONNECT.items() if name not in own}
+            )
+            try:
+                for name, value in _SESSION.items():
+                    db.execute("SELECT set_config(%s, %s, false)", (name, value))
+            except BaseException:
+                db.close()
+                raise
+            self._db = db
+        return self._db
+
+    def _drop(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    def _usable(self) -> psycopg.Connection[Row]:
+        """The connection as it is. A lost one is made anew only by ``load``: memory may not be what was kept."""
+        if self._db is None or self._db.closed:
+            raise psycopg.OperationalError("the connection to the database is lost")
+        return self._db
+
+    def _select(self, query: str, values: Sequence[Any] = ()) -> list[Row]:
+        db = self._usable()
+        with db.transaction(), db.cursor(binary=True) as cursor:
+            cursor.execute(f"SET LOCAL statement_timeout = '{LOAD_SECONDS}s'")
+            return cursor.execute(query, values).fetchall()
+
+    def _write(self, commands: Sequence[Command]) -> None:
+        """Run commands in one transaction and one round trip, if the lease is still this node's."""
+        db = self._usable()
+        try:
+            with db.pipeline():
+                db.execute("BEGIN")
+                db.execute(_HELD, (self._token,))
+                for command, values in commands:
+                    db.execute(command, values)
+                db.execute("COMMIT")
+        except BaseException as error:
+            self._roll_back(db)
+            if isinstance(error, psycopg.errors.DivisionByZero):
+                raise self._lost() from None
+            raise
+
+    def _roll_back(self, db: psycopg.Connection[Row]) -> None:
+        try:
+            db.rollback()
+        except psycopg.Error:
+            self._drop()
+
+    # -- the lease -----------------------------------------------------------------------------------------------------
+
+    def _take_lease(self) -> _Holder | None:
+        """Take the lease if nobody holds it; else who does."""
+        db = self._connected()
+        taken = db.execute(_TAKE, (self._node, self._lease)).fetchone()
+        if taken is not None:
+            self._token, self._kept = taken[0], time.monotonic()
+            return None
+        held = db.execute(f"SELECT holder, ends_at - {_NOW} FROM lease WHERE name = 'writer'").fetchone()
+        return _Holder(*held) if held else _Holder("another node", 0)
+
+    def _keep_lease(self, how_long: Duration) -> None:
+        """Renew the lease. Raises LeaseLost when it is another's by now."""
+        if self._connected().execute(_KEEP, (how_long, self._token)).fetchone() is None:
+            raise self._lost()
+        self._kept = time.monotonic()
+
+    def _lost(self) -> writer.LeaseLost:
+        self._token = 0
+        return writer.LeaseLost(f"{self._node} does not hold the lease any more: another node writes now")
+
+    # -- odds and ends -------------------------------------------------------------------------------------------------
+
+    def _thin(self, now: Instant) -> None:
+        """Forget what is older than the journal is kept, in small slices; then once an hour."""
+        size = self._select("SELECT pg_total_relation_size('journal')")[0][0]
+        until = now - JOURNAL_KEPT if size < JOURNAL_BYTES else now
+        old = (
+            "SELECT seq FROM journal WHERE at < %s AND seq NOT IN (SELECT id FROM parked WHERE NOT discarded)"
+            " ORDER BY seq LIMIT 500"
+        )
+        found = [row[0] for row in self._select(old, (until,))]
+        if found:
+            self._write([("DELETE FROM journal WHERE seq = ANY(%s::bigint[])", (found,))])
+        # The table shrinks only when the database vacuums it: one slice an hour is enough while it is merely too large.
+        if len(found) < 500 or size >= JOURNAL_BYTES:
+            self._thinned = now
+
+    def _version_row(self) -> int:
+        known = "SELECT id FROM versions WHERE engine = %s AND tzdata = %s"
+        found = self._select(known, (VERSION, self._tzdata))
+        if not found:
+            number = self._select("SELECT coalesce(max(id), 0) + 1 FROM versions")[0][0]
+            values = _columns(rows.VERSIONS, [(number, VERSION, self._tzdata)])
+            self._write([(self._insert(rows.VERSIONS), values)])
+            return int(number)
+        return int(found[0][0])
+
+    def _insert(self, statement: Statement) -> str:
+        """One INSERT for any number of rows, which come as one array for each column."""
+        sql = self._sql.get(statement)
+        if sql is None:
+            names = ", ".join(statement.columns)
+            arrays = ", ".join(f"%b::{kind}[]" for kind in statement.types)
+            sql = f"INSERT INTO {statement.table} ({names}) SELECT * FROM unnest({arrays})"
+            if statement.key:
+                others = ", ".join(f"{c} = excluded.{c}" for c in statement.columns if c not in statement.key)
+                sql += f" ON CONFLICT ({', '.join(statement.key)}) DO UPDATE SET {others}"
+            self._sql[statement] = sql
+        return sql
+
+
+def _columns(statement: Statement, values: Sequence[Row]) -> list[list[Any]]:
+    """Rows turned into columns. Of rows with one key the last counts: no command may touch a row twice."""
+    if statement.key and len(values) > 1:
+        places = [statement.columns.index(name) for name in statement.key]
+        values = list({tuple(row[place] for place in places): row for row in values}.values())
+    return [
+        _texts(column) if kind == "text" else list(column)
+        for kind, column in zip(statement.types, zip(*values, strict=True), strict=True)
+    ]
+
+
+def _delete(table: str, columns: Sequence[str], names: Sequence[Row]) -> Command:
+    arrays = ", ".join("%b::text[]" for _ in columns)
+    same = " AND ".join(f"{table}.{c} = gone.{c}" for c in columns)
+    command = f"DELETE FROM {table} USING unnest({arrays}) AS gone ({', '.join(columns)}) WHERE {same}"
+    return command, [_texts(column) for column in zip(*names, strict=True)]
+
+
+def _texts(column: Sequence[str]) -> list[str]:
+    """A text column as PostgreSQL can store it. Nearly always it already is."""
+    whole = "".join(column)
+    if "\0" not in whole and (whole.isascii() or clean(whole) == whole):
+        return list(column)
+    return [_storable(text) for text in column]
+
+
+def _storable(text: str) -> str:
+    """A text without NUL and halves of surrogate pairs, in which two different texts stay different.
+
+    These columns are for searching; the noun itself is whole in its body.
+    """
+    cleaned = clean(text)
+    return text if cleaned == text else f"{cleaned}#{identity(text.encode('utf-8', 'surrogatepass')).hex()}"
+
+
+def _told(error: psycopg.Error) -> str:
+    """An error of the driver in one line."""
+    return " ".join(str(error).split())[:300]

@@ -1,0 +1,298 @@
+"""A small company's nights, made of numbers: the same numbers are the same inputs, in every process and on every store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from hypothesis import strategies as st
+
+from tocsin.catalog.people import Person, Team, Webhook
+from tocsin.catalog.services import INBOX, Service
+from tocsin.engine import commands as c
+from tocsin.engine.engine import Engine
+from tocsin.engine.inputs import AnyInput, Deaf, Decided, Delivered, PlanChange, Quarantine, Received, Seen, Tick, Unsure
+from tocsin.engine.state import Loaded, State
+from tocsin.escalation.policy import Escalation, Step
+from tocsin.incidents.routes import Route
+from tocsin.intake.request import Heard, Request
+from tocsin.intake.sources import SOURCES
+from tocsin.intake.specs import HeartbeatSpec
+from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, format_rfc3339, parse_rfc3339
+from tocsin.kernel.matcher import parse_matcher
+from tocsin.plan.model import Mail, Plan
+from tocsin.store.rows import Journaled
+from tocsin.store.writer import Store
+
+START: Instant = parse_rfc3339("2026-11-22T03:24:00Z")
+WAITS: tuple[Duration, ...] = (0, SECOND, 20 * SECOND, 61 * SECOND, 5 * MINUTE, 16 * MINUTE, 31 * MINUTE, 2 * HOUR, 25 * HOUR)
+
+PEOPLE = {
+    "ana": Person(key="ana", name="Ana"),
+    "ben": Person(key="ben", name="Ben", email="ben@shop.example", webhook=Webhook("https://hook.example/ben", "secret:ben")),
+    "kei": Person(key="kei", name="Kei 渓", email="kei@shop.example"),
+}
+PLAN = Plan(
+    version="a" * 64,
+    people=PEOPLE,
+    teams={"shop": Team(key="shop", members=("ana", "ben"))},
+    services={
+        INBOX: Service(key=INBOX),
+        "shop": Service(key="shop", escalation="shop", acknowledge_for=10 * MINUTE, reopen_within=10 * MINUTE),
+        "db": Service(key="db"),
+    },
+    escalations={"shop": Escalation("shop", (Step(("person:ben",), 5 * MINUTE, 2), Step(("team:shop",), 5 * MINUTE)))},
+    routes=(
+        Route(match=(parse_matcher("job=db"),), service="db", group_by=("instance",), group_window=5 * MINUTE),
+        Route(match=(parse_matcher("job=shop"),), service="shop", severity={"critical": "sev1"}),
+    ),
+    heartbeats=(
+        HeartbeatSpec(service="shop", name="backup", every=10 * MINUTE, grace=MINUTE),
+        HeartbeatSpec(service="db", name="watchdog", every=5 * MINUTE, grace=MINUTE, alert=(parse_matcher("alertname=Watchdog"),)),
+        HeartbeatSpec(service="db", name="nightly", cron="0 4 * * *", timezone="Europe/Lisbon"),
+    ),
+    mail=Mail(server="smtp://mail.example", sender="tocsin@shop.example"),
+    last_resort=("person:kei",),
+)  # fmt: skip
+OTHER = msgspec.structs.replace(
+    PLAN,
+    version="b" * 64,
+    people={name: PEOPLE[name] for name in ("ana", "kei")},
+    services=PLAN.services | {"shop": Service(key="shop", escalation="shop", reopen_within=0)},
+    escalations={"shop": Escalation("shop", (Step(("person:ben",), MINUTE), Step(("person:ana",), 2 * MINUTE)))},
+    heartbeats=(HeartbeatSpec(service="shop", name="backup", every=MINUTE, grace=0),),
+    mail=None,
+)
+PLANS = {plan.version: plan for plan in (PLAN, OTHER)}
+FILES: dict[str, Mapping[str, bytes]] = {version: {"tocsin.yaml": version.encode()} for version in PLANS}
+
+Move = tuple[int, int, int, int, int]
+"""What happens, three numbers that say how, and which of ``WAITS`` passes before it."""
+
+KINDS = 24
+moves: st.SearchStrategy[list[Move]] = st.lists(
+    st.tuples(
+        st.integers(0, KINDS - 1), st.integers(0, 7), st.integers(0, 7), st.integers(0, 3), st.integers(0, len(WAITS) - 1)
+    ),
+    min_size=1,
+    max_size=25,
+)  # fmt: skip
+
+BEGINNING: tuple[AnyInput, ...] = (
+    PlanChange(PLAN.version),
+    Decided(c.CreateKey(hash=b"inbox", hint="aaaa", source="alertmanager", service=INBOX, name="prometheus")),
+    Decided(c.CreateKey(hash=b"shop", hint="bbbb", source="alertmanager", service="shop")),
+    Decided(c.CreateKey(hash=b"backup", hint="cccc", source="heartbeat", service="shop", heartbeat="backup")),
+    Decided(c.SetUser(name="ops", role="admin")),
+)
+
+
+class Step_(NamedTuple):
+    """One input, ready to be applied: as it is journaled, and what it says when the doors have read it already."""
+
+    row: Journaled
+    heard: Heard | None
+
+
+def empty() -> Engine:
+    """An engine that knows nothing."""
+    return Engine(Loaded(State_counters()), PLAN, SOURCES)
+
+
+def State_counters() -> Any:
+    from tocsin.engine.state import Counters
+
+    return Counters()
+
+
+def apply(engine: Engine, row: Journaled, heard: Heard | None = None) -> None:
+    """Apply one journaled input as the writer does, with the plan it names."""
+    plan = PLANS[row.input.version] if isinstance(row.input, PlanChange) else None
+    engine.apply(row.seq, row.input, row.at, heard, plan)
+    if plan is not None:
+        engine.changes.plans[plan.version] = FILES[plan.version]
+
+
+def commit(store: Store, engine: Engine, journal: Sequence[Journaled]) -> None:
+    """Write what was applied."""
+    store.commit(journal, engine.take(), engine.state)
+
+
+class Life:
+    """An engine that lives through moves; ``rows`` is its journal."""
+
+    def __init__(self) -> None:
+        self.engine = empty()
+        self.now = START
+        self.rows: list[Journaled] = []
+        for input in BEGINNING:
+            self.hear(input)
+
+    def hear(self, input: AnyInput, heard: Heard | None = None) -> None:
+        """One input now."""
+        row = Journaled(len(self.rows) + 1, self.now, input)
+        apply(self.engine, row, heard)
+        self.rows.append(row)
+
+    def live(self, move: Move) -> None:
+        """What a move says, as of after its wait. Ticks that are due before it come first, as they would."""
+        kind, a, b, d, wait = move
+        until = self.now + WAITS[wait]
+        for _ in range(200):
+            due = self.engine.next_due()
+            if due is None or due > until:
+                break
+            self.now = max(self.now, due)
+            self.hear(Tick(1 + a * 3))
+        self.now = max(self.now, until)
+        input = self._input(kind, a, b, d)
+        heard = None
+        if isinstance(input, Received) and not input.aside and d % 2:
+            heard = self._read(input)
+        self.hear(input, heard)
+
+    def _read(self, received: Received) -> Heard:
+        """Read a request as the doors do, passing over what is known."""
+        return self.engine.decode(received)
+
+    def _input(self, kind: int, a: int, b: int, d: int) -> AnyInput:
+        now = self.now
+        match kind:
+            case 0 | 1 | 2 | 3:
+                return self._prometheus([a, b] if d == 3 else [a], ends=(None, 4 * MINUTE, -SECOND, 30 * SECOND)[b % 4], key=1 + d % 2)
+            case 4:
+                alerts = [{"status": "resolved", **_alert(a), "endsAt": format_rfc3339(now - SECOND)}]
+                return _received(1, INBOX, now, "alertmanager", "/api/v2/alerts", alerts)
+            case 5 | 6:
+                state = ("firing", "resolved", "acknowledged", "firing")[d]
+                event = {"title": f"odd \0 {a} \u2028 𝄞", "key": f"event {a % 3}", "state": state, "severity": ("critical", "warning", "?")[b % 3]}
+                if state == "firing" and b > 5:
+                    event["ends_at"] = format_rfc3339(now + 3 * MINUTE)
+                return _received(0, ("shop", "db", INBOX)[b % 3], now, "events", "/api/events", event)
+            case 7:
+                action = ("trigger", "acknowledge", "resolve", "trigger")[d]
+                payload = {"summary": "full", "source": "db1", "severity": "error"}
+                body = {"event_action": action, "dedup_key": f"pd{a % 2}", "routing_key": "x", "payload": payload}
+                return _received(0, "db", now, "pagerduty", "/v2/enqueue", body)
+            case 8:
+                return _received(3, "shop", now, "heartbeat", ("/", "/start", "/fail", "/3")[d], b"said \xff\0")
+            case 9:
+                return _received(1 + d % 2, INBOX, now, "alertmanager", "/api/v2/alerts", b"{ not json \xff")
+            case 10:
+                return msgspec.structs.replace(self._prometheus([a], None, 1), aside="judging it failed")
+            case 11:
+                ids = sorted(self.engine.state.alerts)[: 1 + a]
+                return Seen(min(ids, default=1), ((now - b * SECOND, bytes([1 + d * 60, a])), (now, bytes([255]))))
+            case 12:
+                return Decided(c.Acknowledge(actor="person:ana", incident=1 + a % 4, page=b if d == 1 else 0, hold=(None, 2 * MINUTE)[d % 2]))
+            case 13:
+                return Decided(c.Resolve(actor="user:ops", incident=1 + a % 4, snooze=(None, 2 * MINUTE, None, HOUR)[d]))
+            case 14:
+                return Decided(c.AddNote(actor="user:ops", incident=1 + a % 4, text="seen \0"), idempotency_key=f"note {b % 3}" if d else "")
+            case 15:
+                what = (("job=shop",), ("alertname=~A1|A2",), ("alertname!=A1", "job=db"), ("instance=i0",))[a % 4]
+                known = sorted(self.engine.state.silences)
+                return Decided(c.SetSilence(
+                    actor="user:ops", matchers=tuple(map(parse_matcher, what)), author=("ana", "nobody")[d % 2], comment="why",
+                    starts_at=now + (0, 5 * MINUTE)[d // 2], ends_at=now + (2 * MINUTE, 20 * MINUTE, 90 * MINUTE, 6 * HOUR)[b % 4],
+                    id=known[b % len(known)] if known and b > 5 else "", origin=("", "shop")[b // 4],
+                ))  # fmt: skip
+            case 16:
+                known = sorted(self.engine.state.silences)
+                return Decided(c.ExpireSilence(actor="user:ops", id=known[a % len(known)] if known else "none"))
+            case 17 | 18:
+                return Delivered(
+                    1 + a + 8 * (b % 3), ("sent", "retry", "failed", "sent")[d], "x", "why \0", "id", (None, MINUTE)[b % 2], duplicate=b == 3
+                )
+            case 19:
+                return (Unsure(), Tick(), Deaf(now - MINUTE, now), Deaf(now - b * HOUR, now))[d]
+            case 20:
+                return PlanChange((PLAN, OTHER)[a % 2].version, paging=d != 3)
+            case 21:
+                return self._quarantine(a, b)
+            case 22:
+                parked = sorted(self.engine.state.parked)
+                return Decided(c.DiscardParked(actor="user:ops", id=parked[a % len(parked)] if parked else 99))
+            case _:
+                return Decided(self._access(a, b), idempotency_key=f"access {a}" if d == 3 else "")
+
+    def _prometheus(self, which: Sequence[int], ends: Duration | None, key: int) -> Received:
+        alerts = [_alert(one) | ({"endsAt": format_rfc3339(self.now + ends)} if ends is not None else {}) for one in which]
+        return _received(key, INBOX, self.now, "alertmanager", "/api/v2/alerts", alerts)
+
+    def _quarantine(self, a: int, b: int) -> Quarantine:
+        state = self.engine.state
+        kind, found = (
+            ("incident", sorted(map(str, state.incidents))), ("alert", sorted(map(str, state.alerts))), ("page", sorted(map(str, state.pages))),
+            ("silence", sorted(state.silences)), ("heartbeat", sorted(f"{service}/{name}" for service, name in state.heartbeats)),
+        )[a % 5]  # fmt: skip
+        return Quarantine(kind, found[b % len(found)], "boom \0") if found else Quarantine("Decided", "7", "boom")
+
+    def _access(self, a: int, b: int) -> c.AnyCommand:
+        many: tuple[c.AnyCommand, ...] = (
+            c.CreateKey(actor="user:ops", hash=b"k%d" % b, hint="x\0", source="events", service="shop", name="n\0"),
+            c.RevokeKey(actor="user:ops", id=1 + b),
+            c.SetUser(actor="user:ops", name=f"user {b % 3}", role=("viewer", "admin")[b % 2], password="x", sign_out=b > 5),
+            c.CreateToken(actor="user:ops", hash=b"t%d" % b, kind=("token", "link")[b % 2], user="ops", expires_at=self.now + HOUR),
+            c.UseLink(actor="", hash=b"t%d" % b),
+            c.RevokeToken(actor="user:ops", id=1 + b),
+            c.DeclareKeys(actor="plan", keys=((b"d%d" % b, "dddd", "events", "db", "declared"),)),
+            c.SetUser(actor="user:ops", name="ops", disabled=b > 3),
+        )
+        return many[a]
+
+
+def lived(moves: Iterable[Move]) -> Life:
+    """A life made of moves."""
+    life = Life()
+    for move in moves:
+        life.live(move)
+    return life
+
+
+def _alert(one: int) -> dict[str, Any]:
+    labels = {"alertname": ("A0", "A1", "A2", "Watchdog")[one % 4], "job": ("shop", "db")[one // 4], "instance": f"i{one % 3}"}
+    return {"labels": labels | ({"severity": "critical"} if one % 2 else {}), "annotations": {"summary": "it is \0 down"}}
+
+
+def _received(key: int, service: str, now: Instant, source: str, path: str, body: object) -> Received:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    headers = {"content-type": "application/json"}
+    return Received(key, service, now, Request(source=source, method="POST", path=path, headers=headers, body=raw))
+
+
+def dump(state: State) -> dict[str, Any]:
+    """Everything a state holds, in an order of its own. What is empty is as good as absent.
+
+    Of the timers, what will ring and when: a thing rings when it is due, but never before the time it is queued for.
+    """
+    found: dict[str, Any] = {}
+    for name, value in vars(state).items():
+        if name == "timers":
+            continue
+        if isinstance(value, dict):
+            kept = {repr(key): msgspec.to_builtins(one) for key, one in value.items() if not _nothing(one)}
+            found[name] = dict(sorted(kept.items()))
+        else:
+            found[name] = msgspec.to_builtins(value)
+    rings = {}
+    for (kind, id), queued in state.timers._earliest.items():
+        due = state.due_of(kind, id)
+        if due is not None:
+            rings[f"{kind} {id}"] = max(due, queued)
+    found["timers"] = dict(sorted(rings.items()))
+    return found
+
+
+def _nothing(value: object) -> bool:
+    if isinstance(value, msgspec.Struct):
+        return not any(getattr(value, name) for name in value.__struct_fields__)
+    return not value
+
+
+def digest(tables: Mapping[str, Any]) -> str:
+    """A short name for the content of all tables."""
+    return hashlib.sha256(repr(sorted(tables.items())).encode()).hexdigest()
