@@ -1,10 +1,11 @@
 -- The load wrk sends: alerts as Prometheus posts them, about 790 bytes each, 8 labels.
 --
--- wrk ... -s load.lua -- KIND BATCH SET SEED PATH...
+-- wrk ... -s load.lua -- KIND BATCH SET SEED STARTED PATH...
 --   KIND   distinct: every alert is new. resent: the SET alerts that were sent before, again and again, with a later end.
 --   BATCH  alerts per POST
 --   SET    how many alerts there are (resent)
 --   SEED   ten digits are counted up from here, so that two rounds never send the same distinct alert
+--   STARTED  every alert's startsAt
 --   PATH   one for each key; requests take them in turn
 --
 -- Every request has the same length for the same path, so heads are made once. What is left to do per request is small
@@ -37,7 +38,7 @@ local function one(number)
       .. ' the queue behind it are linked from the dashboard; look at the change that came before it first.",'
       .. '"runbook_url":"https://runbooks.example.net/svc-%02d/error-rate"},'
       .. '"startsAt":"%s","endsAt":"',
-    host < 50 and "HighErrorRate" or "SlowRequests!", number, service, host < 50 and "warning_" or "critical",
+    host < 50 and "HighErrorRate" or "HighLatencyP99", number, service, host < 50 and "critical" or "warning",
     n % 2, n % 20, service, number, n % 3 + 1, service, number, service, started
   )
 end
@@ -57,9 +58,8 @@ end
 
 function init(args)
   kind, batch, set, counter = args[1], tonumber(args[2]), tonumber(args[3]), tonumber(args[4])
-  started = date("!%Y-%m-%dT%H:%M:%S.000Z", os.time() - 60)
+  started = args[5]
   if kind == "resent" then
-    started = args[5]
     for n = 0, set - 1 do pieces[n] = one(format("%010d", counter + n)) end
     counter = 0
   end
@@ -90,18 +90,6 @@ function request()
     at = at + 3
   end
   return concat(parts, "", 1, at)
-end
-
-local statuses = {}
-
-function response(status)
-  statuses[status] = (statuses[status] or 0) + 1
-end
-
-local threads = {}
-
-function setup(thread)
-  threads[#threads + 1] = thread
 end
 
 function done(summary, latency, requests)

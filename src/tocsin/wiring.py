@@ -193,10 +193,8 @@ async def _faces(settings: Settings) -> int:
     from tocsin.runtime.clock import SystemClock
     from tocsin.store.opening import open_reader, url_for
     from tocsin.store.reads import Reads
-    try:
-        from tocsin.web import error_page, web_handlers
-    except ImportError:
-        error_page, web_handlers = None, list
+    from tocsin.web.routes import error_page
+    from tocsin.web.routes import handlers as web_handlers
 
     version = importlib.metadata.version("tocsin")
     reads = Reads(open_reader(url_for(settings.data, settings.database)))
@@ -215,7 +213,7 @@ async def _faces(settings: Settings) -> int:
         reads=reads, core=CoreClient(str(settings.socket("core"))), clock=SystemClock().now, signing_key=signing_key, read_plan=plan_of,
         settings=FaceSettings(public_url=settings.base_url, paging=settings.paging, version=version),
     )  # fmt: skip
-    app = application([*api_handlers(), *web_handlers()], faces, error_page=error_page, openapi=openapi_config(version))
+    app = application([*api_handlers(), *web_handlers], faces, error_page=error_page, openapi=openapi_config(version))
     path = settings.socket("faces")
     path.unlink(missing_ok=True)
     os.umask(0o177)

@@ -51,7 +51,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TocsinServer]:
 
 @pytest.fixture
 def new_amtool(server: TocsinServer) -> Callable[[], Amtool]:
-    """amtool with a fresh key of the inbox."""
+    """The real amtool with a fresh key of the inbox."""
 
     def make() -> Amtool:
         status, key = server.call("POST", "/api/v1/keys", {"source": "alertmanager", "service": "inbox"})

@@ -124,7 +124,7 @@ class Stage:
 
     def run(self, *arguments: str, stdin: str = "", **environment: str) -> Done:
         """Run `tocsin` with this server as TOCSIN_URL."""
-        return run(*arguments, stdin=stdin, TOCSIN_URL=self.url, TOCSIN_TOKEN=TOKEN, **environment)
+        return run(*arguments, stdin=stdin, cwd=None, TOCSIN_URL=self.url, TOCSIN_TOKEN=TOKEN, **environment)
 
     def _answer(self, handler: BaseHTTPRequestHandler) -> None:
         parts = urlsplit(handler.path)
@@ -220,7 +220,8 @@ def incident(number: int = 17, **changes: Any) -> dict[str, Any]:
     base = m.PublishedIncident(
         number=number, url=f"https://tocsin.example.com/incidents/{number}", title="Cart redis is out of memory",
         service="cart-redis", severity="sev1", state="triggered", reason="opened",
-        because="no open incident had room for this alert", group="alertname=RedisFull", labels={"alertname": "RedisFull"},
+        because="no open incident had room for this alert", group="alertname=RedisFull",
+        labels={"alertname": "RedisFull"},
         opened_at="2026-11-22T03:17:00.000Z", updated_at="2026-11-22T03:28:00.000Z", alert_count=2, page_count=1,
         acknowledged_by="", acknowledged_at=None, acknowledged_until=None, first_acknowledged_at=None, resolved_by="",
         resolved_at=None, snoozed_until=None, clear_at=None, reopened=0, paused=None, paused_until=None,
@@ -232,8 +233,8 @@ def incident(number: int = 17, **changes: Any) -> dict[str, Any]:
 def alert(number: int = 42, **changes: Any) -> dict[str, Any]:
     """An alert, in the API's own shape."""
     base = m.PublishedAlert(
-        id=number, fingerprint="0011223344556677", title="RedisFull", state="firing", severity="sev1", service="cart-redis",
-        origin="inbox", source="alertmanager", key="", group="alertname=RedisFull",
+        id=number, fingerprint="0011223344556677", title="RedisFull", state="firing", severity="sev1",
+        service="cart-redis", origin="inbox", source="alertmanager", key="", group="alertname=RedisFull",
         labels={"alertname": "RedisFull", "instance": "cart-1"}, annotations={}, link="", reason="joined",
         because="an open incident of the same group took it", routed="route_matched",
         starts_at="2026-11-22T03:17:00.000Z", ends_at=None, first_seen="2026-11-22T03:17:00.000Z",
@@ -287,7 +288,8 @@ def status(**changes: Any) -> dict[str, Any]:
     """How the server is, in the API's own shape."""
     base = m.PublishedStatus(
         version="0.1.0", ready=True, paging=True, started_at="2026-11-22T01:00:00.000Z", now="2026-11-22T03:30:00.500Z",
-        plan_version="a1b2c3d4e5f60718", real_channel_proven_at="2026-11-20T03:00:00.000Z", alerts_live=2, incidents_open=1,
+        plan_version="a1b2c3d4e5f60718", real_channel_proven_at="2026-11-20T03:00:00.000Z", alerts_live=2,
+        incidents_open=1,
         waiting=0, audit=[], audit_at="2026-11-22T03:29:50.000Z", requests=120, refused=0,
         public_url="https://tocsin.example.com", mail_ready=True,
     )  # fmt: skip
@@ -353,7 +355,7 @@ def explanation(of: str = "incident", number: int = 17, **changes: Any) -> dict[
         of="incident" if of == "incident" else "alert", id=number, title="Cart redis is out of memory", incident=17,
         paged=True, quiet=False,
         sentences=[
-            sentence("2026-11-22T03:17:00.000Z", "The incident was opened", "opened", "no open incident had room for this alert"),
+            sentence("2026-11-22T03:17:00.000Z", "The incident was opened", "opened", "no open incident had room"),
             sentence("2026-11-22T03:17:02.000Z", "The page for ana by email left", "sent", "the channel took it"),
         ],
         now=sentence(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import subprocess
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,11 @@ from tests.cli.stage import (
 )
 from tests.support.processes import inherited_environment
 from tests.support.server import tocsin_command
+
+
+def reloaded(ok: bool, changed: bool, version: str, *findings: str) -> dict[str, object]:
+    """What the API answers to a reload."""
+    return {"ok": ok, "changed": changed, "version": version, "findings": list(findings)}
 
 
 def test_show_tells_how_it_stands_and_what_comes_next(stage: Stage) -> None:
@@ -63,8 +69,8 @@ def test_show_json_has_all_of_the_timeline_as_one_array(stage: Stage) -> None:
             "ana has had it for 10 min. Paging goes on in 50 min if it is not resolved by then.",
         ),
         (
-            {"state": "resolved", "resolved_by": "user:ops", "resolved_at": "2026-11-22T03:29:00.000Z", "because": "a person said so",
-             "snoozed_until": "2026-11-22T04:29:00.000Z"},
+            {"state": "resolved", "resolved_by": "user:ops", "resolved_at": "2026-11-22T03:29:00.000Z",
+             "because": "a person said so", "snoozed_until": "2026-11-22T04:29:00.000Z"},
             "Resolved 1 min ago by ops: a person said so. What still fires is judged again in 59 min.",
         ),
         (
@@ -79,7 +85,7 @@ def test_show_json_has_all_of_the_timeline_as_one_array(stage: Stage) -> None:
         ({"next_page_at": None}, "Nobody has it."),
     ],
 )  # fmt: skip
-def test_each_standing_is_a_sentence(stage: Stage, changes: dict[str, object], sentence: str) -> None:
+def test_each_standing_is_a_sentence(stage: Stage, changes: dict[str, Any], sentence: str) -> None:
     """What it is, and what happens if nobody acts."""
     stage.answers["GET /incidents/17"] = (200, sheet(**changes))
     assert stage.run("incidents", "show", "17").out.splitlines()[1] == sentence
@@ -372,11 +378,11 @@ def test_plan_show_prints_the_files_in_force(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("answer", "code", "said"),
     [
-        ({"ok": True, "changed": True, "version": "b2", "findings": ["a.yaml:1:1: warning: x"]}, 0, "Plan b2 is in force."),
-        ({"ok": True, "changed": False, "version": "b2", "findings": []}, 0, "Nothing changed: plan b2 was in force already."),
-        ({"ok": False, "changed": False, "version": "a1", "findings": ["a.yaml:1:1: error: x"]}, 1, "The plan was refused; plan a1 stays in force."),
+        (reloaded(True, True, "b2", "a.yaml:1:1: warning: x"), 0, "Plan b2 is in force."),
+        (reloaded(True, False, "b2"), 0, "Nothing changed: plan b2 was in force already."),
+        (reloaded(False, False, "a1", "a.yaml:1:1: error: x"), 1, "The plan was refused; plan a1 stays in force."),
     ],
-)  # fmt: skip
+)
 def test_reloading_says_which_plan_is_in_force(stage: Stage, answer: dict[str, object], code: int, said: str) -> None:
     """A refused plan is exit code 1, with its findings."""
     stage.answers["POST /plan/reload"] = (200, answer)

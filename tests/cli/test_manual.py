@@ -141,7 +141,8 @@ def test_help_imports_nothing_it_does_not_need(arguments: list[str]) -> None:
         "import sys\nfrom tocsin.cli.root import run\n"
         f"run({arguments!r})\n"
         "print(sorted({name.partition('.')[0] for name in sys.modules} & "
-        "{'rich', 'sqlalchemy', 'litestar', 'uvicorn', 'httpx2', 'yaml', 'alembic', 're2', 'asyncio', 'structlog'}), file=sys.stderr)"
+        "{'rich', 'sqlalchemy', 'litestar', 'uvicorn', 'httpx2', 'yaml', 'alembic', 're2', 'asyncio', 'structlog'}), "
+        "file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stderr == "[]\n"

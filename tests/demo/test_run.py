@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.support.processes import Process, inherited_environment
 from tests.support.waiting import eventually
 from tocsin.cli.client import Api
 from tocsin.cli.place import Place
+from tocsin.demo.run import by_hand
 
 pytestmark = pytest.mark.journey
 
@@ -158,3 +160,16 @@ def test_even_kill_9_leaves_nothing(demo):
     running.process.popen.kill()
     running.process.popen.wait()
     eventually(lambda: running.left() == [], within=20, what="nothing")
+
+
+def test_the_printed_command_sends_an_event_and_ends_it(tocsin_server):
+    """What the demo tells one to paste works as it stands."""
+    server = tocsin_server(
+        plan={"tocsin": 1, "people": {"ana": {"name": "Ana"}}, "services": {"checkout": {"about": "Orders."}}}
+    )
+    key = eventually(lambda: server.new_key("events", "checkout"), within=20, what="a key")
+    for state in ("firing", "resolved"):
+        done = subprocess.run(by_hand(key, state), shell=True, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        alerts = eventually(lambda state=state: [a for a in server.json("alerts", "--all") if a["state"] == state])
+        assert [alert["title"] for alert in alerts] == ["Card payments are slow"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from hypothesis import strategies as st
@@ -15,7 +15,7 @@ from tocsin.catalog.services import INBOX, Service
 from tocsin.engine import commands as c
 from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import AnyInput, Deaf, Decided, Delivered, PlanChange, Quarantine, Received, Seen, Tick, Unsure
-from tocsin.engine.state import Loaded, State
+from tocsin.engine.state import Counters, Loaded, Members, State
 from tocsin.escalation.policy import Escalation, Step
 from tocsin.incidents.routes import Route
 from tocsin.intake.request import Heard, Request
@@ -90,22 +90,9 @@ BEGINNING: tuple[AnyInput, ...] = (
 )
 
 
-class Step_(NamedTuple):
-    """One input, ready to be applied: as it is journaled, and what it says when the doors have read it already."""
-
-    row: Journaled
-    heard: Heard | None
-
-
 def empty() -> Engine:
     """An engine that knows nothing."""
-    return Engine(Loaded(State_counters()), PLAN, SOURCES)
-
-
-def State_counters() -> Any:
-    from tocsin.engine.state import Counters
-
-    return Counters()
+    return Engine(Loaded(Counters()), PLAN, SOURCES)
 
 
 def apply(engine: Engine, row: Journaled, heard: Heard | None = None) -> None:
@@ -273,11 +260,7 @@ def dump(state: State) -> dict[str, Any]:
     for name, value in vars(state).items():
         if name == "timers":
             continue
-        if isinstance(value, dict):
-            kept = {repr(key): msgspec.to_builtins(one) for key, one in value.items() if not _nothing(one)}
-            found[name] = dict(sorted(kept.items()))
-        else:
-            found[name] = msgspec.to_builtins(value)
+        found[name] = _plain(value)
     rings = {}
     for (kind, id), queued in state.timers._earliest.items():
         due = state.due_of(kind, id)
@@ -287,10 +270,14 @@ def dump(state: State) -> dict[str, Any]:
     return found
 
 
-def _nothing(value: object) -> bool:
-    if isinstance(value, msgspec.Struct):
-        return not any(getattr(value, name) for name in value.__struct_fields__)
-    return not value
+def _plain(value: object) -> Any:
+    """Nouns and indexes as plain values; what is empty in an index is left out."""
+    if isinstance(value, dict):
+        kept = {repr(key): _plain(one) for key, one in value.items()}
+        return {key: kept[key] for key in sorted(kept) if kept[key]}
+    if isinstance(value, Members):
+        return [sorted(value.firing), sorted(value.silenced)] if value.firing or value.silenced else None
+    return msgspec.to_builtins(value, order="deterministic")
 
 
 def digest(tables: Mapping[str, Any]) -> str:

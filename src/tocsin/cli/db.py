@@ -63,7 +63,8 @@ def plain_words(url: str) -> Iterator[None]:
     try:
         yield
     except SchemaError as error:
-        raise Refused(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
+        said = str(error).rstrip(".")
+        raise Refused(f"{said[:1].upper()}{said[1:]}{'' if said.endswith('?') else '.'}") from None
     except drivers as error:
         # The driver's own error without the statement and the link to documentation SQLAlchemy adds.
         said = str(getattr(error, "orig", None) or error).strip()

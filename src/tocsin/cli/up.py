@@ -127,10 +127,10 @@ def up(
         from tocsin.cli.place import read_address
 
         read_address(public_url)
-    from tocsin import wiring
     from tocsin.settings import Settings
+    from tocsin.wiring import up as run_up
 
-    return wiring.up(
+    return run_up(
         Settings(
             data=data,
             plan=plan,

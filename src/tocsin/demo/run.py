@@ -132,6 +132,12 @@ def run(
             say("Ended. Nothing is left behind." if data is None else f"Ended. Tocsin's data is in {data}.")
 
 
+def by_hand(key: Mapping[str, str], state: str) -> str:
+    """The command line that sends an event with a key."""
+    event = json.dumps({"key": "by-hand", "title": "Card payments are slow", "severity": "warning", "state": state})
+    return f"curl -s -H 'Authorization: Bearer {key['key']}' {key['url']} --json {shlex.quote(event)}"
+
+
 class Demo:
     """One demo: what is started, in which order, and what is said about it."""
 
@@ -193,7 +199,7 @@ class Demo:
         self._start("checkout")
         self._start("storefront")
         await self._up(plan)
-        self._ping = await self._key("heartbeat", "worker", "--heartbeat", "drain")
+        self._ping = (await self._key("heartbeat", "worker", "--heartbeat", "drain"))["url"]
         self._start("worker")
         self._say(f"  Tocsin    {await self._sign_in()}")
         self._say(f"  Inbox     {self._inbox_url}")
@@ -262,10 +268,10 @@ class Demo:
         """A link that signs the one who opens it in, as the ordinary command makes it."""
         return str((await self._ask_tocsin("user", "link", "admin", "--for", "12h"))["url"])
 
-    async def _key(self, source: str, service: str, *more: str) -> str:
-        """Make a key; the URL a sender is given."""
+    async def _key(self, source: str, service: str, *more: str) -> dict[str, str]:
+        """Make a key: ``key``, and the ``url`` a sender is given."""
         made = await self._ask_tocsin("key", "create", "--source", source, "--service", service, *more)
-        return str(made["url"])
+        return {"key": str(made["key"]), "url": str(made["url"])}
 
     async def _ask_tocsin(self, *argv: str) -> dict[str, Any]:
         """Run an ordinary command and read what it prints as JSON; again when it says that later may help."""
@@ -418,8 +424,7 @@ class Demo:
 
     async def _your_turn(self) -> None:
         """Say what can be tried, and keep telling."""
-        url = await self._key("events", "checkout")
-        event = json.dumps({"title": "Card payments are slow", "severity": "warning", "key": "by-hand"})
+        key = await self._key("events", "checkout")
         pid = self._children.pid
         self._say("")
         still = self._story.open()
@@ -429,7 +434,8 @@ class Demo:
             ("hang payments", f"kill -STOP {pid('payments')}"),
             ("let it go on", f"kill -CONT {pid('payments')}"),
             ("end the worker", f"kill {pid('worker')}"),
-            ("send an event", f"curl -s -H 'content-type: application/json' -d {shlex.quote(event)} {url}"),
+            ("send an event", by_hand(key, "firing")),
+            ("end it", by_hand(key, "resolved")),
         ):
             self._say(f"            {what:<15} {how}")
         self._say("")

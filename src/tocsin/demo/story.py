@@ -157,7 +157,7 @@ def _line(one: Mapping[str, Any], entry: Mapping[str, Any]) -> Line | None:
     if entry["reason"] == Reason.OPENED:
         text = f"#{number} opened on {service}, {one['severity'].upper()}: {one['title']}"
     elif entry["reason"] == Reason.REOPENED:
-        text = f"#{number} on {service} is open again: {one['title']}"
+        text = f"#{number} on {service} is open again"
     else:
         text = f"#{number} {service}: {entry['what']}"
     actor = str(entry.get("actor") or "")

@@ -147,6 +147,7 @@ def _next_method(turn: Turn, page: Page) -> None:
     if person is not None and further < len(contacts(turn, person)) and not tried:
         turn.enter(incident.number, f"{page.channel} did not reach {person.name}; trying the next method", Reason.FAILED, page=str(page.id))
         _page(turn, incident, person, page.reason, page.step, further)
+        turn.save_incident(incident)
         return
     if page.state != "failed":
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tocsin.engine.quiet import unexplained
 from tocsin.engine.state import State
 from tocsin.kernel.instant import MINUTE, SECOND, Instant
 from tocsin.runtime.delivery import Delivery
@@ -29,6 +30,11 @@ def audit(writer: Writer, delivery: Delivery, now: Instant) -> Audit:
     due = writer.engine.next_due()
     if due is not None and due < now - LATE:
         faults.append(f"timers are {(now - due) // SECOND} s late")
+    if writer.failures:
+        faults.append(f"the database has refused the last {writer.failures} commits")
+    quiet = unexplained(state, now - LATE)
+    if quiet:
+        faults.append(f"{len(quiet)} alerts fire and are quiet without a reason, among them {quiet[0]}")
     stuck = sum(1 for page in list(state.pages.values()) if page.state == "intended" and page.handed_at is not None and now - page.handed_at > STUCK)
     if stuck:
         faults.append(f"{stuck} pages were handed to a channel and have no outcome after {STUCK // MINUTE} min")

@@ -24,6 +24,7 @@ from tocsin.pages.links import make_token
 from tocsin.pages.message import Channel, Message
 from tocsin.plan.model import Plan
 from tocsin.runtime.audit import Audit, audit
+from tocsin.runtime.ballast import Ballast
 from tocsin.runtime.clock import Clock
 from tocsin.runtime.composing import compose
 from tocsin.runtime.delivery import Delivery
@@ -90,6 +91,8 @@ class Core:
         self.started_at = parts.clock.now()
         self.counted: Counter[tuple[str, str]] = Counter()
         self.audit = Audit((), 0)
+        self.ballast = Ballast(parts.ballast)
+        self.ballast.take()
         self._audited: asyncio.Task[None] | None = None
         self._reloading = asyncio.Lock()
         self.writer = Writer(parts.store, self._plan, parts.sources, parts.clock, self._committed, self._fatal)
@@ -102,6 +105,8 @@ class Core:
         self._prober: Prober | None = None
         self._probing: asyncio.Task[None] | None = None
         self._read = plan
+        self._faces_up = False
+        self._meeting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Catch up with the time in which nothing was heard, then begin to judge, page and probe."""
@@ -125,12 +130,23 @@ class Core:
         self.listener = Listener(self._handle)
         await self.listener.start(host, port, tls)
         self.ready = True
+        self._meeting = asyncio.create_task(self._meet_faces(faces))
+
+    async def _meet_faces(self, path: Path) -> None:
+        """Ready means that pages can be opened too; later on, their absence alone makes nothing unready."""
+        while not self._faces_up:
+            with contextlib.suppress(OSError):
+                _, writer = await asyncio.open_unix_connection(path)
+                writer.close()
+                self._faces_up = True
+                return
+            await asyncio.sleep(0.02)
 
     async def run(self) -> None:
         """Until stopped. Raises what ended the writer, if it failed."""
         await self._stopped.wait()
         self.ready = False
-        for task in (self._probing, self._audited):
+        for task in (self._probing, self._audited, self._meeting):
             if task is not None:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
@@ -189,7 +205,7 @@ class Core:
         state = self.writer.engine.state
         return Status(
             ready=self.ready, paging=self._parts.paging, started_at=self.started_at, now=self._parts.clock.now(), plan_version=self._plan.version,
-            real_channel_proven_at=state.counters.proven_at, alerts_live=sum(max(0, n) for n in state.active_by_key.values()),
+            real_channel_proven_at=state.counters.proven_at, alerts_live=sum(max(0, n) for n in list(state.active_by_key.values())),
             incidents_open=sum(i.open for i in list(state.incidents.values())), waiting=self.writer.waiting, audit=self.audit.faults,
             audit_at=self.audit.at or None, requests=self.doors.requests, refused=self.doors.refused, public_url=self._parts.public_url,
             mail_ready=self._plan.mail is not None,
@@ -259,7 +275,7 @@ class Core:
             case "/healthz":
                 exchange.answer(Reply(200, b"ok\n", "text/plain; charset=utf-8"))
             case "/readyz":
-                faults = self.audit.faults
+                faults = self.audit.faults if self._faces_up else ("the pages are starting",)
                 body = "".join(f"{fault}\n" for fault in faults) or "ready\n"
                 exchange.answer(Reply(503 if faults else 200, body.encode(), "text/plain; charset=utf-8"))
             case "/metrics":
@@ -279,7 +295,12 @@ class Core:
                 job.done(job)
         changes = committed.changes
         for page in changes.deliver.values():
-            self.delivery.hand(page)
+            self.delivery.hand(page, recorded=committed.kept)
+        if not committed.kept and not self.doors.full:
+            self.doors.full = True
+            self.doors.refusing_since = self.doors.refusing_since or self._parts.clock.now()
+            self.ballast.release()
+            log.error("intake_closed", why="the database takes nothing; the ballast was let go")
         if changes.keys:
             self.doors.forget_keys()
         if changes.counted:
@@ -302,7 +323,10 @@ class Core:
             self.audit = audit(self.writer, self.delivery, self._parts.clock.now())
             if self.audit.faults:
                 log.error("audit_failed", faults=list(self.audit.faults))
-            elif self._plan.outside_heartbeat:
+            if self.doors.full and self.writer.failures == 0 and self.ballast.take():
+                self.doors.full = False
+                log.warning("intake_open")
+            if not self.audit.faults and self._plan.outside_heartbeat:
                 self._parts.outside(self._plan.outside_heartbeat)
-            await asyncio.sleep(AUDIT_EVERY)
+            await asyncio.sleep(AUDIT_EVERY if not self.doors.full else 1.0)
 

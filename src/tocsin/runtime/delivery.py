@@ -35,6 +35,7 @@ class Delivery:
         self._queues: dict[str, asyncio.PriorityQueue[tuple[int, int, Page]]] = {}
         self._workers: list[asyncio.Task[None]] = []
         self._order = count()
+        self._unrecorded: set[int] = set()
         self.under_way = 0
 
     async def replace(self, channels: Mapping[str, Channel]) -> None:
@@ -48,8 +49,10 @@ class Delivery:
         for channel in gone:
             await channel.close()
 
-    def hand(self, page: Page) -> None:
-        """Queue a page: first pages before repeated ones, notices last."""
+    def hand(self, page: Page, recorded: bool = True) -> None:
+        """Queue a page: first pages before repeated ones, notices last. One that is not ``recorded`` has no outcome either."""
+        if not recorded:
+            self._unrecorded.add(id(page))
         queue = self._queues.get(page.channel)
         if queue is None:
             self._finish(page, Failed("client", f"there is no channel {page.channel}", permanent=True), None)
@@ -99,4 +102,8 @@ class Delivery:
             state = "failed" if answer.permanent else "retry"
             outcome = Delivered(page.id, state, answer.code, f"{answer.code}: {answer.error}"[:500], retry_after=answer.retry_after)
             log.warning("page_not_sent", page=page.id, incident=page.incident, channel=page.channel, why=answer.code, permanent=answer.permanent)
+        if id(page) in self._unrecorded:
+            self._unrecorded.discard(id(page))
+            log.warning("page_not_recorded", page=page.id, incident=page.incident, person=page.person)
+            return
         self._submit(Job(outcome))

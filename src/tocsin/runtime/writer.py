@@ -32,6 +32,8 @@ SEEN_EVERY = MINUTE
 HOUSEKEEP_EVERY = SECOND // 5
 ALIVE_EVERY = 5 * SECOND
 JUMPED = 30 * SECOND
+MOST_TRIES = 20
+FAILURES_BEFORE_PAGING = 3
 MOST_WAITING_BYTES = 16 * 1024 * 1024
 LONGEST_WAIT = 2 * SECOND
 
@@ -39,7 +41,7 @@ LONGEST_WAIT = 2 * SECOND
 class Job:
     """One input on its way through the writer. ``done`` is called after the commit, on the writer's thread's behalf."""
 
-    __slots__ = ("done", "failed", "files", "heard", "input", "plan", "result", "size", "since")
+    __slots__ = ("done", "failed", "files", "heard", "input", "plan", "result", "since", "size", "tries")
 
     def __init__(self, input: AnyInput, done: Callable[[Job], None] | None = None, heard: Heard | None = None,
                  plan: Plan | None = None, files: Mapping[str, bytes] | None = None, size: int = 0) -> None:  # fmt: skip
@@ -52,6 +54,7 @@ class Job:
         self.since: Instant = 0
         self.result: Result | None = None
         self.failed = ""
+        self.tries = 0
 
 
 class Committed(NamedTuple):
@@ -59,6 +62,8 @@ class Committed(NamedTuple):
 
     jobs: list[Job]
     changes: Changes
+    kept: bool = True
+    """False: the commit failed. Only pages are in ``changes`` then, and only when they must go out unrecorded."""
 
 
 class Writer:
@@ -88,6 +93,8 @@ class Writer:
         self._faults: list[Quarantine] = []
         self.waiting_bytes = 0
         self.commits = 0
+        self.failures = 0
+        self._unrecorded: set[tuple[int, str, int, int]] = set()
         self._thread = threading.Thread(target=self._run, name="tocsin-writer", daemon=True)
 
     def start(self) -> None:
@@ -220,10 +227,11 @@ class Writer:
             raise
         except Exception as error:
             log.error("commit_failed", error=repr(error), inputs=len(jobs))
-            self._reload()
-            self._refuse(jobs, f"the database did not take it: {error}")
+            self._failed_commit(jobs, changes, str(error))
             return
         self.commits += 1
+        self.failures = 0
+        self._unrecorded.clear()
         self._alive_at = now
         self._committed(Committed(jobs, changes), self.engine)
 
@@ -232,10 +240,35 @@ class Writer:
         if job.plan is not None and job.files is not None:
             self.engine.changes.plans[job.plan.version] = job.files
 
-    def _refuse(self, jobs: list[Job], why: str) -> None:
+    def _failed_commit(self, jobs: list[Job], changes: Changes, why: str) -> None:
+        """Requests are refused, for their senders try again. What nobody else would say again is tried again here.
+
+        When the database has not taken anything for a while, pages go out all the same: a page that nobody wrote down is
+        better than one that nobody got.
+        """
+        self.failures += 1
+        self._reload()
+        again = [job for job in jobs if not isinstance(job.input, Received | Tick) and job.tries < MOST_TRIES]
+        for job in again:
+            job.tries += 1
+        self._refuse([job for job in jobs if job not in again], f"the database did not take it: {why}", kept=False)
+        self._urgent.extend(again)
+        if self.failures > FAILURES_BEFORE_PAGING:
+            wanted = Changes()
+            for page in changes.deliver.values():
+                mark = (page.incident, page.person, page.step, page.method)
+                if page.incident in self.engine.state.incidents and mark not in self._unrecorded:
+                    self._unrecorded.add(mark)
+                    wanted.deliver[page.id] = page
+            self._committed(Committed([], wanted, kept=False), self.engine)
+        self._event.wait(min(0.05 * 2 ** min(self.failures, 6), 2.0))
+        self._event.clear()
+
+    def _refuse(self, jobs: list[Job], why: str, kept: bool = True) -> None:
         for job in jobs:
             job.failed = why
-        self._committed(Committed(jobs, Changes()), self.engine)
+        if jobs:
+            self._committed(Committed(jobs, Changes(), kept), self.engine)
 
     def _reload(self) -> None:
         """Drop the engine's memory and read it again from the tables."""
@@ -291,10 +324,17 @@ class Writer:
         if now - self._housekept < HOUSEKEEP_EVERY:
             return
         self._housekept = now
-        self._store.housekeep(now)
-        if now - self._alive_at >= ALIVE_EVERY:
-            self._alive_at = now
-            self._store.set_meta("alive_at", str(now).encode())
+        try:
+            self._store.housekeep(now)
+            if now - self._alive_at >= ALIVE_EVERY or self.failures:
+                self._alive_at = now
+                self._store.set_meta("alive_at", str(now).encode())
+                self.failures = 0
+        except LeaseLost:
+            raise
+        except Exception as error:
+            self.failures += 1
+            log.error("housekeeping_failed", error=repr(error))
 
 
 def _aside(input: AnyInput) -> bool:

@@ -163,10 +163,17 @@ def error_page(request: AnyRequest, problem: Problem) -> Response[Any]:
     keep = {name: value for name, value in problem.headers.items() if name.lower() in ("retry-after", "allow")}
     return bare(
         request, "error.html", code=problem.status, headers=keep, headline=HEADLINES.get(problem.status, "This did not work."),
-        detail=problem.detail[:1].upper() + problem.detail[1:] + ("" if problem.detail.endswith((".", "?")) else "."), status=problem.status,
+        detail=_sentence(problem), status=problem.status,
         back=back if back != request.scope["path"] else "", now=faces.now(),
         gone=problem.status == 503, repeat=request.method == "GET",
     )  # fmt: skip
+
+
+def _sentence(problem: Problem) -> str:
+    if problem.status == 404 and problem.detail == "there is nothing here":
+        return "The address may be old, or cut short on its way."
+    detail = problem.detail[:1].upper() + problem.detail[1:]
+    return detail if detail.endswith((".", "?")) else detail + "."
 
 
 handlers = [sign_in_page, sign_in, link_page, use_link, sign_out, welcome_page, welcome_key]

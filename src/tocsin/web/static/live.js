@@ -188,6 +188,11 @@
     button.hidden = false;
     button.addEventListener("click", async () => { await navigator.clipboard.writeText(button.parentNode.querySelector("pre").textContent); put(button.lastElementChild, "Copied"); tell("Copied."); setTimeout(() => put(button.lastElementChild, "Copy"), 2000); });
   }
+  if (/[?&]done=/.test(location.search)) { // said once, not again at each reload
+    const here = new URL(location.href);
+    here.searchParams.delete("done");
+    history.replaceState(null, "", here);
+  }
   tick();
   setInterval(tick, 1000);
   setInterval(() => { if (!document.hidden && document.querySelector("[data-poll]")) refresh(); }, 3000); // counts that no change announces

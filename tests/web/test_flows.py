@@ -1,0 +1,308 @@
+"""Every core flow by plain links and forms, as a browser without scripts sends them."""
+
+from __future__ import annotations
+
+import re
+
+from tests.support.waiting import eventually
+from tests.web.conftest import Browserless
+from tests.web.night import HOSTILE, NOW
+from tests.web.serving import Site
+from tocsin.alerts.alert import Alert
+from tocsin.engine import commands as c
+from tocsin.kernel.instant import DAY, HOUR, MINUTE
+from tocsin.kernel.matcher import Matcher
+
+
+def test_the_list_says_in_one_sentence_what_needs_a_person(ana: Browserless) -> None:
+    ana.get("/")
+    assert "Two incidents need a person. One more is held.</h1>" in ana.page
+    assert "Ben was paged by email and is paged again" in ana.page
+    assert re.search(r"<h2[^>]*>Needs a person</h2>.*<h2[^>]*>Somebody has it</h2>.*<h2[^>]*>Kept quiet</h2>.*<h2[^>]*>Resolved lately</h2>", ana.page, re.DOTALL)
+
+
+def test_filters_live_in_the_address(ana: Browserless) -> None:
+    assert ana.get("/?service=search").text.count('class="row"') == 1
+    assert "#1044" in ana.page
+    assert ana.get("/?severity=sev1").text.count('class="row"') == 1
+    assert ana.get("/?state=all&text=refund").text.count('class="row"') == 2
+    assert "No incident matches these filters." in ana.get("/?state=all&text=nothing-like-it").text
+    assert 'href="/?state=resolved&amp;service=search"' in ana.get("/?service=search").text
+
+
+def test_an_incident_is_acknowledged_from_the_list(site: Site, ana: Browserless) -> None:
+    ana.get("/")
+    answer = ana.send("/incidents/1042/acknowledge")
+    assert site.core.asked == [c.Acknowledge(actor="person:ana", incident=1042)]
+    assert answer.url.path == "/"
+    assert "You have it since" in answer.text
+    assert "You have it. Nobody else is paged while you do." in answer.text
+
+
+def test_resolving_while_alerts_fire_takes_a_snooze_of_one_hour_unless_chosen(site: Site, ana: Browserless) -> None:
+    ana.get("/incidents/1042")
+    assert 'data-firing="1"' in ana.page
+    assert f'<option value="{HOUR}" selected>1 h</option>' in ana.page
+    ana.send("/incidents/1042/resolve", snooze=str(4 * HOUR))
+    assert site.core.asked[-1] == c.Resolve(actor="person:ana", incident=1042, snooze=4 * HOUR)
+    assert "It is looked at again" in ana.page
+    ana.get("/incidents/1044")
+    ana.send("/incidents/1044/resolve", snooze="as long as you like")
+    assert site.core.asked[-1] == c.Resolve(actor="person:ana", incident=1044, snooze=HOUR)
+
+
+def test_a_note_goes_on_the_timeline(site: Site, ana: Browserless) -> None:
+    ana.get("/incidents/1042")
+    ana.send("/incidents/1042/note", text="  Rolled the deploy back.  ")
+    assert site.core.asked == [c.AddNote(actor="person:ana", incident=1042, text="Rolled the deploy back.")]
+    assert '<p class="said">Rolled the deploy back.</p>' in ana.page
+
+
+def test_an_empty_note_is_refused_where_it_was_written(site: Site, ana: Browserless) -> None:
+    ana.get("/incidents/1042")
+    answer = ana.send("/incidents/1042/note", text="   ")
+    assert answer.status_code == 400
+    assert 'aria-invalid="true"' in answer.text
+    assert "Write something first." in answer.text
+    assert site.core.asked == []
+
+
+def test_the_room_answers_why_somebody_was_paged_or_was_not(ana: Browserless) -> None:
+    ana.get("/incidents/1042")
+    assert "You were paged at 03:18:10" in ana.page
+    assert "because this step of the escalation was due." in ana.page
+    assert "Possible duplicate" in ana.page
+    ana.get("/incidents/1043")
+    assert "You were not paged" in ana.page
+    assert "because Ben acknowledged before step 2 was due." in ana.page
+    ana.get("/incidents/1041")
+    assert "Nobody is paged: a silence matches it." in ana.page
+
+
+def test_a_silence_says_how_many_firing_alerts_it_keeps_quiet_before_it_is_made(site: Site, ana: Browserless) -> None:
+    ana.get('/silences/new?matchers=job%3D"checkout"')
+    assert "3\u00a0firing alerts are kept quiet by this." in ana.page
+    answer = ana.send("/silences", matchers='job="search"', comment="", length=str(HOUR), do="preview")
+    assert "1\u00a0firing alert is kept quiet by this." in answer.text
+    assert site.core.asked == []
+    answer = ana.send("/silences", matchers='job="search"\nregion!~"eu-.*"', comment="Index rebuild", length=str(HOUR), do="save")
+    made = site.core.asked[-1]
+    assert isinstance(made, c.SetSilence)
+    assert made.matchers == (Matcher("job", "=", "search"), Matcher("region", "!~", "eu-.*"))
+    assert (made.author, made.comment) == ("Ana Ribeiro", "Index rebuild")
+    assert HOUR - MINUTE < made.ends_at - NOW < HOUR + MINUTE
+    assert "The silence is in force as written below." in answer.text
+
+
+def test_a_silence_that_cannot_be_is_given_back_with_every_fault(site: Site, ana: Browserless) -> None:
+    ana.get("/silences/new")
+    answer = ana.send("/silences", matchers='job=~"(("', comment="", length="until", until="2020-01-01T00:00", do="save")
+    assert answer.status_code == 400
+    assert "is not a regular expression RE2 accepts" in answer.text
+    assert "Say why, for whoever finds it at night." in answer.text
+    assert "is in the past." in answer.text
+    assert site.core.asked == []
+
+
+def test_a_silence_is_changed_and_ended(site: Site, ana: Browserless) -> None:
+    one = "5f1c0a9e-1111-4222-8333-444455556666"
+    ana.get(f"/silences/{one}")
+    ana.send(f"/silences/{one}", matchers='alertname=~"Refund.*"', comment="Longer", length="until", until="2026-10-20T09:00", do="save")
+    changed = site.core.asked[-1]
+    assert isinstance(changed, c.SetSilence)
+    assert (changed.id, changed.comment, changed.author) == (one, "Longer", "Ana Ribeiro")
+    assert changed.ends_at == NOW + (5 * 60 + 28) * MINUTE + 52_000_000, "09:00 on the wall in Stockholm"
+    ana.send(f"/silences/{one}/expire")
+    assert site.core.asked[-1] == c.ExpireSilence(actor="person:ana", id=one)
+
+
+def test_a_key_is_shown_once_with_lines_to_paste(site: Site, ana: Browserless) -> None:
+    ana.get("/keys")
+    answer = ana.send("/keys", source="alertmanager", service="inbox", name="prometheus")
+    found = re.search(r"path_prefix: /am/([A-Za-z0-9]{32})", answer.text)
+    assert found is not None
+    made = site.core.asked[-1]
+    assert isinstance(made, c.CreateKey)
+    assert found[1] not in repr(made)
+    assert made.hint == found[1][-4:]
+    assert "&#39;tocsin.larkfield.example&#39;" in answer.text
+    assert found[1] not in ana.get("/keys").text
+    ana.send("/keys/1/revoke")
+    assert site.core.asked[-1] == c.RevokeKey(actor="person:ana", id=1)
+
+
+def test_a_key_for_a_heartbeat_names_which(site: Site, ana: Browserless) -> None:
+    ana.get("/keys")
+    assert "Choose which heartbeat of the plan it feeds." in ana.send("/keys", source="heartbeat", heartbeat="").text
+    ana.send("/keys", source="heartbeat", heartbeat="orders-batch/nightly-export")
+    made = site.core.asked[-1]
+    assert isinstance(made, c.CreateKey)
+    assert (made.service, made.heartbeat) == ("orders-batch", "nightly-export")
+    assert "/ping/" in ana.page
+
+
+def test_a_test_event_is_sent_as_a_monitor_would(site: Site, ana: Browserless) -> None:
+    ana.get("/services")
+    answer = ana.send("/services/checkout/test")
+    service, body, actor = site.core.heard[-1]
+    assert (service, actor) == ("checkout", "person:ana")
+    assert b"Test event for checkout, sent by Ana Ribeiro" in body
+    assert "The test event was heard." in answer.text
+
+
+def test_a_parked_request_is_shown_as_text_and_discarded(site: Site, ana: Browserless) -> None:
+    ana.get("/parked/77")
+    assert "<script>alert" not in ana.page
+    assert "&lt;script&gt;alert(1)" in ana.page
+    ana.send("/parked/77/discard")
+    assert site.core.asked[-1] == c.DiscardParked(actor="person:ana", id=77)
+    assert "Every request could be read." in ana.page
+
+
+def test_a_user_is_added_and_gets_a_link_that_works_once(site: Site, ana: Browserless) -> None:
+    ana.get("/users")
+    answer = ana.send("/users", name="mei", role="responder", person="mei")
+    found = re.search(r"(/sign-in/link/[A-Za-z0-9]{32})", answer.text)
+    assert found is not None
+    mei = Browserless(site, 0)
+    assert "One press, and you are in." in mei.get(found[1]).text
+    assert mei.send(found[1]).url.path == "/"
+    assert "Mei Tanaka" in mei.page
+    again = Browserless(site, 0)
+    again.get(found[1])
+    assert again.send(found[1]).status_code == 401
+    assert "This link does not work any more." in again.page
+
+
+def test_a_user_is_disabled(site: Site, ana: Browserless) -> None:
+    ana.get("/users")
+    ana.send("/users/2", do="disable")
+    assert site.core.asked[-1] == c.SetUser(actor="person:ana", name="ben", disabled=True)
+    assert Browserless(site, 2).get("/").url.path == "/sign-in"
+
+
+def test_a_bad_plan_is_shown_and_changes_nothing(site: Site, ana: Browserless) -> None:
+    ana.get("/plan")
+    site.core.reloaded = site.core.reloaded.__class__(False, False, "", ("tocsin.yaml:3:1: error: <b>no</b>",))
+    answer = ana.send("/plan/reload")
+    assert answer.status_code == 409
+    assert "The one below stays in force." in answer.text
+    assert "tocsin.yaml:3:1: error: &lt;b&gt;no&lt;/b&gt;" in answer.text
+
+
+def test_hostile_texts_stay_texts_on_every_page(site: Site, ana: Browserless) -> None:
+    """Whatever a monitor writes into titles, labels, annotations and links."""
+    alert = Alert(
+        id=666, identity=b"6" * 16, source="events", origin="inbox", labels={"alertname": HOSTILE, HOSTILE: HOSTILE}, annotations={HOSTILE: HOSTILE},
+        title=HOSTILE, severity="sev1", service="checkout", starts_at=NOW, first_seen=NOW, last_seen=NOW, incident=1042, link="javascript:alert(3)",
+    )  # fmt: skip
+    one = site.night.incident(1042)
+    one.title, one.service = HOSTILE, HOSTILE
+    site.night.put(alert, one)
+    site.night.enter(1042, NOW, f"Joined: {HOSTILE}", one.reason, f"source:{HOSTILE}", **{"alert": HOSTILE})
+    for path in ("/", "/?state=all&text=" + HOSTILE, "/incidents/1042", "/alerts", "/alerts/666", "/alerts?match=" + HOSTILE, "/silences/new?matchers=" + HOSTILE):
+        ana.get(path)
+        assert "<script>alert" not in ana.page, path
+        assert "<img" not in ana.page, path
+        assert "{{7*7}}" in ana.page or "49" not in ana.page, path
+        assert 'href="javascript:' not in ana.page, path
+
+
+def test_a_form_from_elsewhere_is_refused(site: Site, ana: Browserless) -> None:
+    ana.get("/")
+    for answer in (
+        ana.http.post("/incidents/1042/acknowledge"),
+        ana.http.post("/incidents/1042/acknowledge", data={"csrf": "forged"}),
+        ana.http.post("/incidents/1042/acknowledge", data={"csrf": site.csrf(site.session(1))}, headers={"origin": "https://evil.example"}),
+        ana.http.post("/keys", data={"source": "events", "service": "inbox"}),
+    ):
+        assert answer.status_code == 403
+        assert "You may not do this." in answer.text
+    assert site.core.asked == []
+
+
+def test_what_a_role_may_not_do_is_neither_shown_nor_possible(site: Site) -> None:
+    auditor = Browserless(site, 3)
+    auditor.get("/incidents/1042")
+    assert "/acknowledge" not in auditor.page
+    assert "Acknowledging and resolving needs the role responder." in auditor.page
+    csrf = site.csrf(dict(auditor.http.cookies.items()))
+    assert auditor.http.post("/incidents/1042/acknowledge", data={"csrf": csrf}).status_code == 403
+    assert auditor.get("/users").status_code == 403
+    assert site.core.asked == []
+
+
+def test_the_only_console_note_goes_when_a_real_channel_is_proven(site: Site, ana: Browserless) -> None:
+    assert "Only the console is paged." not in ana.get("/").text
+    site.core.proven = None
+    for path in ("/", "/incidents/1042", "/alerts", "/settings"):
+        assert "Only the console is paged." in ana.get(path).text
+    site.core.paging = False
+    assert "<b>Paging is off.</b>" in ana.get("/").text
+
+
+def test_a_core_that_is_gone_is_said_and_nothing_is_pretended(site: Site, ana: Browserless) -> None:
+    ana.get("/incidents/1042")
+    page = ana.page
+    site.core.gone = True
+    assert "core does not answer; reconnecting." in ana.get("/incidents/1042").text
+    ana.page = page
+    answer = ana.send("/incidents/1042/acknowledge")
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "2"
+    assert "Tocsin does not answer at the moment." in answer.text
+
+
+def test_the_first_event_page_counts_what_was_refused_too(site: Site, ana: Browserless) -> None:
+    site.core.requests, site.core.refused = 0, 3
+    ana.get("/welcome")
+    assert re.search(r'<span class="num">3</span> refused', ana.page)
+    assert "path_prefix: /am/YOUR-KEY" in ana.page
+    answer = ana.send("/welcome")
+    assert re.search(r"path_prefix: /am/[A-Za-z0-9]{32}", answer.text)
+    assert "The key is in the block and is not shown again." in answer.text
+
+
+def test_preferences_are_kept_by_the_browser(ana: Browserless) -> None:
+    ana.get("/settings")
+    ana.send("/settings", theme="dark", times="absolute")
+    assert 'data-theme="dark"' in ana.get("/").text
+    assert 'data-keys="off"' in ana.page
+    assert "since 03:18" in ana.page
+    ana.send("/theme", theme="light")
+    assert 'data-theme="light"' in ana.page
+    assert 'data-keys="off"' in ana.page
+
+
+def test_a_page_of_ours_never_leads_elsewhere(ana: Browserless) -> None:
+    ana.get("/")
+    csrf = re.search(r'name="csrf" value="([^"]+)"', ana.page)
+    assert csrf is not None
+    for back in ("https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"):
+        answer = ana.http.post("/theme", data={"csrf": csrf[1], "theme": "light", "back": back}, follow_redirects=False)
+        assert answer.headers["location"] == "/"
+
+
+def test_a_long_list_is_paged(site: Site, ana: Browserless) -> None:
+    one = site.night.incident(1040)
+    for number in range(2000, 2120):
+        one.number, one.resolved_at = number, NOW - DAY * 3
+        site.night.put(one)
+    assert ana.get("/?state=resolved").text.count('class="row"') == 50
+    older = re.search(r'<a href="([^"]+)" rel="next">Older</a>', ana.page)
+    assert older is not None
+    assert ana.get(older[1].replace("&amp;", "&")).text.count('class="row"') == 50
+    assert "Back to the newest" in ana.page
+
+
+def test_live_updates_say_what_changed_and_that_the_core_lives(site: Site, ana: Browserless) -> None:
+    with ana.http.stream("GET", "/live") as stream:
+        lines = stream.iter_lines()
+        seen = [next(lines) for _ in range(4)]
+        assert seen[2] == "event: beat"
+        assert '"core":true' in seen[3]
+        eventually(lambda: bool(site.core._watchers), what="the fan-out to watch")
+        site.on_loop(lambda: site.core.say(1042))
+        for line in lines:
+            if line.startswith("data:") and '"incidents":[1042]' in line:
+                break

@@ -1,0 +1,97 @@
+"""The page a person opens from a mail: looking changes nothing, one press acknowledges, and it ends calmly."""
+
+from __future__ import annotations
+
+import httpx2
+import pytest
+
+from tests.web.night import NOW, SIGNING_KEY
+from tests.web.serving import Site
+from tocsin.engine import commands as c
+from tocsin.kernel.instant import DAY, HOUR, MINUTE
+from tocsin.pages.links import make_token
+
+
+@pytest.fixture
+def http(site: Site) -> httpx2.Client:
+    """A browser that nobody signed in with."""
+    return httpx2.Client(base_url=site.url, follow_redirects=True, headers={"accept": "text/html"})
+
+
+PATH = "/p/" + make_token(SIGNING_KEY, 17)
+
+
+def test_it_says_what_since_when_and_what_happens_if_nobody_answers(http: httpx2.Client) -> None:
+    page = http.get(PATH).text
+    assert "<h1>About 1 in 6 shoppers cannot pay by card</h1>" in page
+    assert "Since 03:18" in page
+    assert "SEV1" in page
+    assert "Ben is paged again at 03:33:18 if nobody answers." in page
+    assert page.count("<button") == 1
+    assert "<script" not in page
+
+
+def test_looking_changes_nothing_and_leaves_no_trace_behind(site: Site, http: httpx2.Client) -> None:
+    answer = http.get(PATH)
+    assert site.core.asked == []
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert "noindex" in answer.headers["x-robots-tag"]
+    assert http.head(PATH).status_code in (200, 405)
+    assert site.core.asked == []
+
+
+def test_one_press_acknowledges_as_the_person_who_was_paged(site: Site, http: httpx2.Client) -> None:
+    answer = http.post(PATH)
+    assert site.core.asked == [c.Acknowledge(actor="person:ana", incident=1042, page=17)]
+    assert "You have it" in answer.text
+    assert "Nobody else is paged while you have it." in answer.text
+    assert "Paging goes on at" in answer.text
+    http.post(PATH)
+    assert len(site.core.asked) == 1, "pressing twice is the same as once"
+
+
+def test_one_that_somebody_else_has_says_so_and_can_be_taken_over(site: Site, http: httpx2.Client) -> None:
+    path = "/p/" + make_token(SIGNING_KEY, 16)
+    page = http.get(path).text
+    assert "Ben has it" in page
+    assert "Take it over from Ben" in page
+    http.post(path)
+    assert site.core.asked == [c.Acknowledge(actor="person:mei", incident=1043, page=16)]
+
+
+def test_a_forged_or_cut_link_gets_a_calm_page(site: Site, http: httpx2.Client) -> None:
+    for path in ("/p/17.forged", "/p/17", PATH[:-1], "/p/" + make_token(b"x" * 32, 17), "/p/" + make_token(SIGNING_KEY, 999)):
+        for answer in (http.get(path), http.post(path)):
+            assert answer.status_code == 404
+            assert "This link does not work any more." in answer.text
+            assert 'href="/sign-in"' in answer.text
+    assert site.core.asked == []
+
+
+def test_a_link_works_until_a_day_after_its_incident_was_resolved(site: Site, http: httpx2.Client) -> None:
+    incident = site.night.incident(1042)
+    incident.state, incident.resolved_at, incident.resolved_by = "resolved", NOW - DAY + HOUR, "code"
+    site.night.put(incident)
+    assert "It is over" in http.get(PATH).text
+    incident.resolved_at = NOW - DAY - MINUTE
+    site.night.put(incident)
+    assert http.get(PATH).status_code == 410
+    http.post(PATH)
+    assert site.core.asked == []
+
+
+def test_it_is_dark_at_night_where_the_person_is_unless_they_chose(site: Site, http: httpx2.Client) -> None:
+    assert 'data-theme="dark"' in http.get(PATH).text
+    assert 'data-theme="light"' in http.get(PATH, headers={"cookie": "tocsin-preferences=theme=light"}).text
+    site.clock._start += 8 * HOUR
+    assert "data-theme" not in http.get(PATH).text
+
+
+def test_when_the_core_does_not_answer_the_press_is_not_pretended(site: Site, http: httpx2.Client) -> None:
+    site.core.gone = True
+    assert http.get(PATH).status_code == 200, "it can be read all the same"
+    answer = http.post(PATH)
+    assert answer.status_code == 503
+    assert "nothing was written down. Press it again." in answer.text
+    assert "<button" in answer.text

@@ -1,0 +1,118 @@
+"""What pages say: spans, names, and the sentence of what happens next."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tests.web.night import NOW, the_plan
+from tocsin.incidents.incident import Incident
+from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, parse_rfc3339
+from tocsin.kernel.reason import EXPLAINED, Reason
+from tocsin.pages.ledger import Page
+from tocsin.web.words import Reader, because, count, initials, listed, night, span
+
+STOCKHOLM = ZoneInfo("Europe/Stockholm")
+
+
+def reader(**how: object) -> Reader:
+    return Reader(NOW, STOCKHOLM, the_plan(), person="ana", user="ana", **how)  # type: ignore[arg-type]  # passes options through
+
+
+def incident(**more: object) -> Incident:
+    fields = {
+        "number": 1, "service": "checkout", "group": "g", "title": "T", "severity": "sev1", "opened_at": NOW, "updated_at": NOW,
+        "last_joined": NOW, "steps": the_plan().steps("checkout"), **more,
+    }  # fmt: skip
+    return Incident(**fields)  # type: ignore[arg-type]  # the fields of an incident
+
+
+def page(person: str, **more: object) -> Page:
+    fields = {
+        "id": 1, "incident": 1, "person": person, "channel": "email", "address": "", "reason": Reason.STEP_DUE, "intended_at": NOW - MINUTE,
+        "next_at": None, "state": "sent", **more,
+    }  # fmt: skip
+    return Page(**fields)  # type: ignore[arg-type]  # the fields of a page
+
+
+@pytest.mark.parametrize(
+    ("length", "said"),
+    [
+        (0, "0 s"), (-5 * SECOND, "0 s"), (40 * SECOND, "40 s"), (2 * MINUTE, "2 min"), (130 * SECOND, "2 min 10 s"), (13 * MINUTE + 9 * SECOND, "13 min"),
+        (4 * HOUR + 5 * MINUTE, "4 h 5 min"), (3 * DAY + 2 * HOUR, "3 d 2 h"), (60 * DAY, "60 d"),
+    ],
+)  # fmt: skip
+def test_a_span_has_two_units_at_most_and_never_breaks_from_its_unit(length: int, said: str) -> None:
+    assert span(length).replace("\u00a0", " ") == said
+    assert " " not in span(40 * SECOND)
+
+
+def test_numbers_and_names_read_as_a_sentence() -> None:
+    assert (listed(["Ana"]), listed(["Ana", "Ben", "Mei"])) == ("Ana", "Ana, Ben and Mei")
+    assert (count(1, "alert"), count(1200, "person", "people")) == ("1\u00a0alert", "1,200\u00a0people")
+    assert (initials("Ana Ribeiro"), initials("ops"), initials("💥")) == ("AR", "O", "?")
+
+
+def test_a_triggered_incident_says_who_was_paged_and_who_is_next() -> None:
+    line = reader().now_line(incident(step=1, next_at=NOW + 130 * SECOND), [page("ana")])
+    assert line.before == "Ana was paged by email; Ben is paged"
+    assert (line.due, line.after) == (NOW + 130 * SECOND, "if nobody answers.")
+
+
+def test_the_same_person_again_is_named_once() -> None:
+    line = reader().now_line(incident(step=1, round=1, next_at=NOW + MINUTE), [page("ben", step=1)])
+    assert line.before == "Ben was paged by email and is paged again"
+
+
+def test_a_page_that_could_not_be_delivered_says_so() -> None:
+    line = reader().now_line(incident(step=1, next_at=NOW + MINUTE), [page("ana", state="failed", outcome=Reason.FAILED)])
+    assert line.before.startswith("Ana could not be reached by email;")
+
+
+def test_after_the_last_step_comes_the_last_resort() -> None:
+    assert reader().fate(incident(step=3, next_at=NOW + MINUTE)).before == "Ana is paged"
+
+
+def test_a_silenced_incident_says_why_nobody_is_paged_and_until_when() -> None:
+    fate = reader().fate(incident(paused=Reason.SILENCED, paused_until=NOW + HOUR))
+    assert fate.before == "Nobody is paged: a silence matches it. It is judged again"
+    assert fate.due == NOW + HOUR
+
+
+def test_an_acknowledged_incident_says_who_has_it_and_when_paging_goes_on() -> None:
+    held = incident(state="acknowledged", acknowledged_by="person:ana", acknowledged_at=NOW - MINUTE, acknowledged_until=NOW + HOUR)
+    assert reader().now_line(held, []).before == "You have it since 03:30. Paging goes on"
+    assert Reader(NOW, STOCKHOLM, the_plan(), person="ben").now_line(held, []).before.startswith("Ana has it since 03:30.")
+
+
+def test_a_snoozed_incident_says_when_it_is_looked_at_again() -> None:
+    snoozed = incident(state="resolved", resolved_by="person:ben", resolved_at=NOW, snoozed_until=NOW + HOUR)
+    line = reader().now_line(snoozed, [])
+    assert line.before == "Resolved by Ben. It is looked at again"
+    assert line.due == NOW + HOUR
+
+
+def test_a_due_time_is_printed_as_a_clock_time_for_those_without_scripts() -> None:
+    text = str(reader().due(NOW + 130 * SECOND))
+    assert "at 03:33:18</time>" in text
+    assert f'data-due="{(NOW + 130 * SECOND) // 1000}"' in text
+
+
+def test_a_reader_who_wants_clock_times_gets_no_relative_ones() -> None:
+    plain = reader(absolute=True)
+    assert "since 03:18" in str(plain.open_for(NOW - 13 * MINUTE))
+    assert "data-" not in str(plain.ago(NOW - 13 * MINUTE))
+
+
+def test_the_night_is_the_persons_own() -> None:
+    """22:00 to 07:00 where they are, whatever the server's zone."""
+    eleven = parse_rfc3339("2026-10-20T21:00:00Z")
+    assert night(eleven, STOCKHOLM)
+    assert not night(eleven, ZoneInfo("America/New_York"))
+    assert not night(parse_rfc3339("2026-10-20T05:00:00Z"), STOCKHOLM)
+
+
+def test_every_reason_has_a_because() -> None:
+    assert all(because(reason) == EXPLAINED[reason] for reason in Reason)
+    assert because("something_newer") == "something newer"
