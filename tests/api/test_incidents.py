@@ -82,6 +82,7 @@ async def test_a_fault_names_the_field_as_the_sender_knows_it(world: World) -> N
     """Query parameters, known fields and unknown fields."""
     assert (await world.call("GET", "/incidents?state=odd")).json()["field"] == "state"
     assert (await world.call("GET", "/incidents?cursor=odd")).json()["field"] == "cursor"
+    assert (await world.call("GET", f"/pages?incident={2**80}")).json()["field"] == "incident"
     assert (await world.call("POST", "/incidents/1/acknowledge", {"hold": "5"})).json()["field"] == "hold"
     assert (await world.call("POST", "/incidents/1/acknowledge", {"hodl": "5m"})).json()["field"] == "hodl"
     assert (await world.call("POST", "/incidents/1/notes", {})).json()["field"] == "text"

@@ -171,5 +171,10 @@ def test_the_printed_command_sends_an_event_and_ends_it(tocsin_server):
     for state in ("firing", "resolved"):
         done = subprocess.run(by_hand(key, state), shell=True, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-        alerts = eventually(lambda state=state: [a for a in server.json("alerts", "--all") if a["state"] == state])
-        assert [alert["title"] for alert in alerts] == ["Card payments are slow"]
+        assert '"status":4' not in done.stdout
+        assert alerts_of(server, state) == ["Card payments are slow"]
+
+
+def alerts_of(server, state):
+    """Titles of the alerts in a state, once there are any."""
+    return eventually(lambda: [alert["title"] for alert in server.json("alerts", "--state", state)], what=state)

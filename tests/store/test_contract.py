@@ -13,7 +13,7 @@ from tocsin.engine.engine import Engine
 from tocsin.intake.sources import SOURCES
 
 # A PostgreSQL database takes as long to make as fifty moves on SQLite: fewer, longer lives there.
-few = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+few = settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 @few

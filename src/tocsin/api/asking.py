@@ -15,6 +15,7 @@ from tocsin.store.reads import MOST
 
 Severity = Literal["sev1", "sev2", "sev3", "sev4"]
 Number = Annotated[int, Parameter(ge=0, le=LARGEST, description="Its number.")]
+SomeNumber = Annotated[int | None, Parameter(ge=0, le=LARGEST, description="Its number.")]
 Limit = Annotated[int, Parameter(ge=1, le=MOST, description="How many items a page holds.")]
 Cursor = Annotated[
     str | None,

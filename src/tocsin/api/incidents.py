@@ -12,7 +12,7 @@ from litestar.response import Stream
 from litestar.types import ControllerRouterHandler
 
 from tocsin.api import models as m
-from tocsin.api.asking import Cursor, IdempotencyKey, Limit, Number, Severity, Text, Texts
+from tocsin.api.asking import Cursor, IdempotencyKey, Limit, Number, Severity, SomeNumber, Text, Texts
 from tocsin.engine.commands import Acknowledge, AddNote, Resolve
 from tocsin.faces.faces import Faces
 from tocsin.faces.problem import invalid, not_found
@@ -145,7 +145,7 @@ async def list_alerts(
     limit: Limit = LIMIT,
     in_state: Annotated[Literal["firing", "resolved", "all"], QueryParameter(name="state")] = "firing",
     service: Text = None,
-    incident: Number | None = None,
+    incident: SomeNumber = None,
     matcher: Texts = None,
     cursor: Cursor = None,
 ) -> m.Listed[m.PublishedAlert]:

@@ -11,7 +11,7 @@ from litestar.response import Stream
 from litestar.types import ControllerRouterHandler
 
 from tocsin.api import models as m
-from tocsin.api.asking import Cursor, IdempotencyKey, Limit, Number, Text
+from tocsin.api.asking import Cursor, IdempotencyKey, Limit, Number, SomeNumber, Text
 from tocsin.engine.commands import DiscardParked
 from tocsin.faces.faces import Faces
 from tocsin.faces.live import TooManySubscribers
@@ -93,7 +93,7 @@ async def discard_parked(faces: Faces, who: Who, number: Number, idempotency_key
 async def list_pages(
     faces: Faces,
     limit: Limit = LIMIT,
-    incident: Number | None = None,
+    incident: SomeNumber = None,
     person: Text = None,
     in_state: Annotated[Literal["intended", "sent", "failed", "overtaken"] | None, QueryParameter(name="state")] = None,
     cursor: Cursor = None,

@@ -135,7 +135,8 @@ def run(
 def by_hand(key: Mapping[str, str], state: str) -> str:
     """The command line that sends an event with a key."""
     event = json.dumps({"key": "by-hand", "title": "Card payments are slow", "severity": "warning", "state": state})
-    return f"curl -s -H 'Authorization: Bearer {key['key']}' {key['url']} --json {shlex.quote(event)}"
+    headers = f"-H 'Authorization: Bearer {key['key']}' -H 'Content-Type: application/json'"
+    return f"curl -s {headers} -d {shlex.quote(event)} {key['url']}"
 
 
 class Demo:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tocsin.alerts.alert import Alert
-from tocsin.engine.state import Changes, Members, State
+from tocsin.engine.state import Changes, Members, State, alert_due
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.intake.request import Source
 from tocsin.kernel.instant import Instant
@@ -32,7 +32,8 @@ class Turn:
         """Incidents to settle before the turn ends, in the order they were touched."""
 
     def save_alert(self, alert: Alert) -> None:
-        """An alert was changed."""
+        """An alert was changed; its timer follows."""
+        self.state.timers.set("alert", alert.id, alert_due(alert))
         if alert.id not in self.changes.new_alerts:
             self.changes.alerts[alert.id] = alert
 

@@ -78,7 +78,7 @@
     const changed = words(old) !== words(fresh), copy = document.importNode(fresh, true);
     for (const fold of old.querySelectorAll("details[id][open]")) copy.querySelector(`#${CSS.escape(fold.id)}`)?.setAttribute("open", "");
     if (old.classList.contains("is-at")) copy.classList.add("is-at");
-    if (old.dataset.row && copy.tagName !== "TR") copy.style.minHeight = `${old.offsetHeight}px`; // rows below stay where they are
+    if (old.dataset.row && copy.tagName !== "TR") copy.style.minHeight = `${old.getBoundingClientRect().height}px`; // rows below stay where they are
     old.replaceWith(copy);
     tick(copy.parentNode);
     if (changed && old.id !== "strips") mark(copy);
