@@ -41,6 +41,10 @@ class Server(Protocol):
         """Bytes of memory its main process holds."""
         ...
 
+    def processor_seconds(self) -> float:
+        """Processor time all its processes have used."""
+        ...
+
     def log_bytes(self) -> int:
         """Size of its write-ahead log, 0 when it has none to look at."""
         ...
@@ -58,7 +62,7 @@ class Tocsin:
     """`tocsin up`, with the measuring plan, paging on and keys for a load."""
 
     def __init__(self, *, name: str = "tocsin", cores: str = "", postgres: Postgres | None = None, keys: int = KEYS,
-                 plan: dict[str, Any] | None = None, secrets: dict[str, str] | None = None) -> None:  # fmt: skip
+                 plan: dict[str, Any] | None = None, secrets: dict[str, str] | None = None, started: bool = True) -> None:  # fmt: skip
         self.name = name
         self._folder = new_folder()
         self._postgres = postgres
@@ -69,7 +73,9 @@ class Tocsin:
             database=self._database,
             prefix=pinned(cores),
             environment=secrets or {},
-        ).start()
+        )
+        if started:
+            self.server.start()
         self.url = self.server.url
         self.paths = [f"/am/{self.key()}/api/v2/alerts" for _ in range(keys)]
 
@@ -93,6 +99,12 @@ class Tocsin:
     def resident(self) -> int:
         """Bytes of memory the core holds."""
         return int(self.core.memory_info().rss)
+
+    def processor_seconds(self) -> float:
+        """Processor time of supervisor, core and faces, and of PostgreSQL where that is the store."""
+        assert self.server.process is not None
+        servers = [self.server.process, *([self._postgres.process] if self._postgres else [])]
+        return sum(used_by(member) for server in servers for member in server.family())
 
     def log_bytes(self) -> int:
         """Size of SQLite's write-ahead log."""
@@ -144,6 +156,10 @@ class Alertmanager:
         """Bytes of memory it holds."""
         return int(psutil.Process(self._process.pid).memory_info().rss)
 
+    def processor_seconds(self) -> float:
+        """Processor time it has used."""
+        return used_by(psutil.Process(self._process.pid))
+
     def log_bytes(self) -> int:
         """It keeps alerts in memory only."""
         return 0
@@ -187,6 +203,15 @@ class Watch:
     def _look(self) -> None:
         self.most_log = max(self.most_log, self._server.log_bytes())
         self.most_resident = max(self.most_resident, self._server.resident())
+
+
+def used_by(process: psutil.Process) -> float:
+    """Seconds of processor time one process has used, 0 when it is gone."""
+    try:
+        times = process.cpu_times()
+        return float(times.user + times.system)
+    except psutil.NoSuchProcess:
+        return 0.0
 
 
 def program(*names: str) -> str:

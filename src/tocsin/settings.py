@@ -47,6 +47,13 @@ class Settings:
         host = f"[{host}]" if ":" in host else host
         return f"{'https' if self.tls_cert else 'http'}://{host}:{self.port}"
 
+    @property
+    def local_url(self) -> str:
+        """The address this machine itself reaches it by, whatever people elsewhere use."""
+        host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        host = f"[{host}]" if ":" in host else host
+        return f"{'https' if self.tls_cert else 'http'}://{host}:{self.port}"
+
     def socket(self, name: str) -> Path:
         """Where one of the node's own Unix sockets lies: in the data folder, or, when that path is too long, beside others of
         this user in the folder for temporary files."""

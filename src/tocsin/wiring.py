@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import importlib.metadata
 import importlib.util
 import os
@@ -14,6 +15,7 @@ import ssl
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from tocsin.runtime.supervisor import DO_NOT_RESTART, run_once, supervise
@@ -76,7 +78,7 @@ async def _core(settings: Settings) -> int:
     from tocsin.intake.sources.pagerduty import redacted, routing_key
     from tocsin.runtime.clock import SystemClock
     from tocsin.runtime.core import Core, Parts
-    from tocsin.runtime.first_run import first_run
+    from tocsin.runtime.first_run import first_run, leave_address
     from tocsin.runtime.outbound import Outbound
     from tocsin.runtime.probing import Prober
     from tocsin.store.opening import open_writer, url_for
@@ -127,7 +129,12 @@ async def _core(settings: Settings) -> int:
     except (OSError, ValueError) as error:
         print(f"tocsin: {error}", file=sys.stderr)
         return DO_NOT_RESTART
+    # What exists now stays; the collector need not look at it again, and new things mostly die without it.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
     lines = await first_run(core, plan.plan, settings.data, settings.base_url, clock.now(), link_wanted=sys.stdout.isatty())
+    leave_address(settings.data, settings.local_url, settings.tls_cert)
     print("\n".join(lines), flush=True)
     log.info("ready", address=settings.base_url, paging=settings.paging, plan=plan.plan.version[:12])
     await core.run()
@@ -191,13 +198,13 @@ async def _faces(settings: Settings) -> int:
     from tocsin.faces.faces import Faces, FaceSettings
     from tocsin.plan import read_plan
     from tocsin.runtime.clock import SystemClock
-    from tocsin.store.opening import open_reader, url_for
-    from tocsin.store.reads import Reads
+    from tocsin.store.opening import url_for
+    from tocsin.store.reads import Reads, open_engine
     from tocsin.web.routes import error_page
     from tocsin.web.routes import handlers as web_handlers
 
     version = importlib.metadata.version("tocsin")
-    reads = Reads(open_reader(url_for(settings.data, settings.database)))
+    reads = Reads(open_engine(url_for(settings.data, settings.database)))
     signing_key = reads.meta("signing_key")
     while signing_key is None:  # the core makes it when it starts for the first time
         await asyncio.sleep(0.02)
@@ -217,7 +224,15 @@ async def _faces(settings: Settings) -> int:
     path = settings.socket("faces")
     path.unlink(missing_ok=True)
     os.umask(0o177)
-    server = uvicorn.Server(
+
+    class Server(uvicorn.Server):
+        """Ends live streams first: they would otherwise keep a stop waiting."""
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            faces.live.stop()
+            super().handle_exit(sig, frame)
+
+    server = Server(
         uvicorn.Config(app, uds=str(path), http="httptools", ws="none", lifespan="on", access_log=False, log_config=None, proxy_headers=False,
                        server_header=False, timeout_graceful_shutdown=3)
     )  # fmt: skip

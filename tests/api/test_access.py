@@ -65,10 +65,13 @@ async def test_a_user_s_password_reaches_the_core_as_a_hash(world: World) -> Non
 
 
 async def test_a_user_that_exists_is_not_made_again(world: World) -> None:
-    """Creating is not changing."""
+    """Creating is not changing: the core is told so, and its refusal names the field."""
+    world.core.answer = Result(ok=False, code="conflict", message="There is a user 'ana' already", field="name")
     answer = await world.call("POST", "/users", {"name": "ana", "role": "admin"})
     assert (answer.status_code, answer.json()["field"]) == (409, "name")
-    assert world.core.asked == []
+    assert world.core.asked == [
+        (SetUser(actor="token:admin script", name="ana", role="admin", person="", new=True), "")
+    ]
 
 
 async def test_links_and_tokens_are_shown_once_and_end(world: World) -> None:

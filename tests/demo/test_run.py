@@ -10,12 +10,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from playwright.sync_api import expect
 
 from tests.support.ports import free_port
 from tests.support.processes import Process, inherited_environment
 from tests.support.waiting import eventually
-from tocsin.cli.client import Api
-from tocsin.cli.place import Place
 from tocsin.demo.run import by_hand
 
 pytestmark = pytest.mark.journey
@@ -30,7 +29,7 @@ class Running:
         self.port = free_port()
         ports = ["--port", str(self.port), "--inbox-port", str(free_port()), "--mail-port", str(free_port())]
         self.process = Process(
-            [sys.executable, "-m", "tocsin", "demo", "--fast", *ports, *arguments],
+            [sys.executable, "-m", "tocsin", "demo", *ports, *arguments],
             log=folder / "story.txt",
             env=inherited_environment(TMPDIR=str(self.temporary), PYTHONUNBUFFERED="1"),
         )
@@ -59,9 +58,9 @@ def demo(tmp_path_factory):
     """Starts a demo, and ends it whatever happens."""
     started: list[Running] = []
 
-    def start(*arguments: str) -> Running:
+    def start(*arguments: str, fast: bool = True) -> Running:
         # A short name: the path of a Unix socket below it has room for about a hundred characters.
-        started.append(Running(tmp_path_factory.mktemp("demo"), *arguments))
+        started.append(Running(tmp_path_factory.mktemp("demo"), *arguments, *(["--fast"] if fast else [])))
         return started[-1]
 
     yield start
@@ -105,17 +104,28 @@ def test_every_fault_is_noticed_paged_and_resolved(demo):
     assert running.left() == []
 
 
-def test_an_answer_ends_the_paging_and_ctrl_c_everything(demo, tmp_path):
-    """Acknowledged by a person, Ben is left alone; Ctrl-C, in the middle of a fault, leaves nothing behind."""
+@pytest.mark.browser
+def test_an_answer_from_the_mail_ends_the_paging_and_ctrl_c_everything(demo, page, tmp_path):
+    """Acknowledged by Ana, from her mail, Ben is left alone; Ctrl-C in the middle of a fault leaves nothing behind."""
     data = tmp_path / "data"
-    running = demo("--data", str(data))
-    number = running.told(r"#(\d+) opened on payments")[1]
-    with Api(Place(f"http://127.0.0.1:{running.port}", (data / "token").read_text().strip())) as api:
-        api.write("POST", f"/incidents/{number}/acknowledge")
-    running.told(rf"#{number} payments: Acknowledged")
+    running = demo("--data", str(data), fast=False)  # ten seconds to answer instead of five
+    sign_in = running.told(r"Tocsin +(http://\S+)")[1]
+    inbox = running.told(r"Inbox +(http://\S+)")[1]
     hung = int(running.told(r"payments hangs: process (\d+)")[1])
+    number = running.told(r"#(\d+) opened on payments")[1]
+    mail = running.told(rf"Ana has mail about #{number}: (http://\S+)")[1]
+    assert mail.startswith(inbox)
+
+    page.goto(mail)
+    with page.expect_popup() as opened:
+        page.frame_locator("iframe").get_by_role("link", name="Open to acknowledge").click()
+    opened.value.get_by_role("button", name="Acknowledge").click()
+    running.told(rf"#{number} payments: Acknowledged .*by ana")
     assert psutil.Process(hung).status() == psutil.STATUS_STOPPED
-    assert not re.search(rf"#{number} payments: Paging Ben", running.process.output())
+    assert f"#{number} payments: Paging Ben" not in running.process.output()
+    page.goto(sign_in)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_text(f"#{number}").first).to_be_visible()
 
     running.process.send(signal.SIGINT)
     eventually(lambda: not running.process.running, within=20, what="the end after Ctrl-C")

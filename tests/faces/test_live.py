@@ -112,3 +112,19 @@ async def test_there_is_a_bound_on_live_pages(monkeypatch: pytest.MonkeyPatch) -
     core.changed.put_nowait(Changed(incidents=(1,)))
     await first
     await live.close()
+
+
+async def test_a_server_that_ends_does_not_wait_for_open_pages() -> None:
+    """Every stream ends at once, and new ones end before they begin."""
+    live = Live(FakeCore().changes)
+
+    async def follow() -> list[Update | None]:
+        return [update async for update in live.updates()]
+
+    following = [asyncio.ensure_future(follow()) for _ in range(3)]
+    await asyncio.sleep(0.01)
+    live.stop()
+    async with asyncio.timeout(5):
+        assert await asyncio.gather(*following) == [[], [], []]
+        assert await follow() == []
+    await live.close()

@@ -34,7 +34,7 @@ def a_plan(mail: MailServer | None = None, services: Mapping[str, Any] | None = 
         | {name: {"escalation": "shop", **about} for name, about in (services or {}).items()},
     }
     if mail:
-        plan["mail"] = {"server": f"smtp://{mail.host}:{mail.port}", "from": "Tocsin <tocsin@shop.example>"}
+        plan["mail"] = {"server": f"smtp://{mail.host}:{mail.port}", "from": "tocsin@shop.example"}
     return plan | more
 
 
@@ -46,11 +46,13 @@ def incidents(server: TocsinServer, **query: str) -> list[dict[str, Any]]:
 
 
 def incident(server: TocsinServer, number: int) -> dict[str, Any]:
-    """One incident with its timeline, pages and alerts, each a plain list."""
+    """One incident with its timeline, pages and alerts as plain lists, the oldest first."""
     status, found = server.call("GET", f"/api/v1/incidents/{number}")
     assert status == 200, found
     for part in ("timeline", "pages", "alerts"):
-        found[part] = found[part]["items"]
+        status, listed = server.call("GET", f"/api/v1/incidents/{number}/{part}?limit=200")
+        assert status == 200, listed
+        found[part] = sorted(listed["items"], key=lambda one: int(one["id"]))
     return dict(found)
 
 

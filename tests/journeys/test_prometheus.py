@@ -111,7 +111,7 @@ def test_a_process_dies_ana_acknowledges_from_her_mail_and_it_ends_by_itself(
 
     # One tap acknowledges it as Ana, and proves the channel. It is her only page.
     page.get_by_role("button", name="Acknowledge").click()
-    page.get_by_text("You have it").wait_for()
+    page.get_by_role("heading", name="You have it").wait_for()
     assert axe(page) == []
     found = becomes(server, number, "acknowledged")
     assert found["acknowledged_by"] == "person:ana"

@@ -49,13 +49,18 @@ class _Place:
         return store
 
     def tables(self) -> dict[str, list[tuple[Any, ...]]]:
-        engine = create_engine(self.url, poolclass=NullPool)
-        with engine.connect() as connection:
-            return {
-                table.name: sorted(tuple(row) for row in connection.execute(select(*_decided(table))))
-                for table in metadata.sorted_tables
-                if table.name not in UNCOMPARED
-            }
+        return rows_of(self.url)
+
+
+def rows_of(url: str) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table of a database, in an order of its own."""
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.connect() as connection:
+        return {
+            table.name: sorted(tuple(row) for row in connection.execute(select(*_decided(table))))
+            for table in metadata.sorted_tables
+            if table.name not in UNCOMPARED
+        }
 
 
 def _decided(table: Table) -> list[Column[Any]]:

@@ -118,6 +118,13 @@ class Life:
         for input in BEGINNING:
             self.hear(input)
 
+    @classmethod
+    def again(cls, engine: Engine, rows: Sequence[Journaled]) -> Life:
+        """Go on with an engine that was read back after these inputs."""
+        life = cls()
+        life.engine, life.rows, life.now = engine, list(rows), engine.state.counters.now
+        return life
+
     def hear(self, input: AnyInput, heard: Heard | None = None) -> None:
         """One input now."""
         row = Journaled(len(self.rows) + 1, self.now, input)

@@ -18,7 +18,9 @@ class Browserless:
     def __init__(self, site: Site, user: int = 1) -> None:
         self.site = site
         cookies = site.session(user) if user else {}
-        self.http = httpx2.Client(base_url=site.url, cookies=cookies, follow_redirects=True, headers={"accept": "text/html"})
+        self.http = httpx2.Client(
+            base_url=site.url, cookies=cookies, follow_redirects=True, headers={"accept": "text/html"}
+        )
         self.page = ""
 
     def get(self, path: str) -> httpx2.Response:

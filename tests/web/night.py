@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-
-from sqlalchemy import Table, create_engine, insert, select, update
+from sqlalchemy import Table, create_engine, func, insert, select, update
 
 from tocsin.access.credentials import Key, Token, User, secret_hash
 from tocsin.alerts.alert import Alert
@@ -156,18 +155,34 @@ class Night:
 def _row(noun: Any, ordinal: int) -> tuple[Table, dict[str, Any], dict[str, Any]]:
     match noun:
         case Incident():
-            return tables.incidents, {"number": noun.number}, {
-                "service": noun.service, "state": noun.state, "severity": noun.severity, "opened_at": noun.opened_at, "live": noun.open,
-            }  # fmt: skip
+            return (
+                tables.incidents,
+                {"number": noun.number},
+                {
+                    "service": noun.service,
+                    "state": noun.state,
+                    "severity": noun.severity,
+                    "opened_at": noun.opened_at,
+                    "live": noun.open,
+                },
+            )
         case Alert():
             more = {"incident": noun.incident, "service": noun.service, "state": noun.state, "live": noun.firing}
             return tables.alerts, {"id": noun.id}, more
         case Entry():
             return tables.entries, {"id": ordinal}, {"incident": noun.incident, "at": noun.at}
         case Page():
-            return tables.pages, {"id": noun.id}, {
-                "incident": noun.incident, "person": noun.person, "state": noun.state, "intended_at": noun.intended_at, "live": True,
-            }  # fmt: skip
+            return (
+                tables.pages,
+                {"id": noun.id},
+                {
+                    "incident": noun.incident,
+                    "person": noun.person,
+                    "state": noun.state,
+                    "intended_at": noun.intended_at,
+                    "live": True,
+                },
+            )
         case Silence():
             return tables.silences, {"id": noun.id}, {"ends_at": noun.ends_at, "live": not noun.closed}
         case Key():
@@ -183,18 +198,34 @@ def _row(noun: Any, ordinal: int) -> tuple[Table, dict[str, Any], dict[str, Any]
     raise TypeError(noun)
 
 
-def alert(id: int, title: str, service: str, incident: int, **more: Any) -> Alert:
+def alert(number: int, title: str, service: str, incident: int, **more: Any) -> Alert:
     """An alert that has fired for a while."""
-    labels = more.pop("labels", {"alertname": title.split()[0], "job": service, "instance": f"{service}-{id}:9100"})
+    labels = more.pop("labels", {"alertname": title.split()[0], "job": service, "instance": f"{service}-{number}:9100"})
     began = more.pop("starts_at", NOW - 13 * MINUTE)
     return Alert(
         **{
-            "id": id, "identity": id.to_bytes(16, "big"), "source": "alertmanager", "origin": "inbox", "key_id": 1, "labels": labels,
-            "annotations": {"summary": title}, "title": title, "severity": "sev2", "service": service, "incident": incident,
-            "routed": Reason.ROUTE_MATCHED, "reason": Reason.JOINED, "starts_at": began, "first_seen": began, "last_seen": NOW - 12 * SECOND,
-            "ends_at": NOW + 4 * MINUTE, "ttl": 4 * MINUTE, "count": 27, **more,
+            "id": number,
+            "identity": number.to_bytes(16, "big"),
+            "source": "alertmanager",
+            "origin": "inbox",
+            "key_id": 1,
+            "labels": labels,
+            "annotations": {"summary": title},
+            "title": title,
+            "severity": "sev2",
+            "service": service,
+            "incident": incident,
+            "routed": Reason.ROUTE_MATCHED,
+            "reason": Reason.JOINED,
+            "starts_at": began,
+            "first_seen": began,
+            "last_seen": NOW - 12 * SECOND,
+            "ends_at": NOW + 4 * MINUTE,
+            "ttl": 4 * MINUTE,
+            "count": 27,
+            **more,
         }
-    )  # fmt: skip
+    )
 
 
 def fill(night: Night) -> Night:
@@ -206,81 +237,375 @@ def fill(night: Night) -> Night:
         User(id=2, name="ben", role="responder", person="ben", created_at=NOW - 90 * DAY),
         User(id=3, name="auditor", role="viewer", created_at=NOW - 30 * DAY),
         User(id=4, name="lena", role="responder", created_at=NOW - 400 * DAY, disabled_at=NOW - 40 * DAY),
-        Key(id=1, hash=b"1" * 32, hint="29qd", source="alertmanager", service="inbox", name="prometheus in Stockholm", created_at=NOW - 60 * DAY, created_by="person:ana"),
-        Key(id=2, hash=b"2" * 32, hint="Zk4u", source="pagerduty", service="payments", name="card provider", created_at=NOW - 21 * DAY, created_by="person:ben"),
-        Key(id=3, hash=b"3" * 32, hint="w0Rx", source="heartbeat", service="orders-batch", name="", heartbeat="nightly-export", declared=True, created_at=NOW - 60 * DAY),
-        Key(id=4, hash=b"4" * 32, hint="aa11", source="events", service="search", name="old script", created_at=NOW - 80 * DAY, revoked_at=NOW - 9 * DAY),
-        Heartbeat(service="orders-batch", name="nightly-export", state="up", last=NOW - 27 * MINUTE, due=NOW + 23 * HOUR, beats=61),
-    )  # fmt: skip
+        Key(
+            id=1,
+            hash=b"1" * 32,
+            hint="29qd",
+            source="alertmanager",
+            service="inbox",
+            name="prometheus in Stockholm",
+            created_at=NOW - 60 * DAY,
+            created_by="person:ana",
+        ),
+        Key(
+            id=2,
+            hash=b"2" * 32,
+            hint="Zk4u",
+            source="pagerduty",
+            service="payments",
+            name="card provider",
+            created_at=NOW - 21 * DAY,
+            created_by="person:ben",
+        ),
+        Key(
+            id=3,
+            hash=b"3" * 32,
+            hint="w0Rx",
+            source="heartbeat",
+            service="orders-batch",
+            name="",
+            heartbeat="nightly-export",
+            declared=True,
+            created_at=NOW - 60 * DAY,
+        ),
+        Key(
+            id=4,
+            hash=b"4" * 32,
+            hint="aa11",
+            source="events",
+            service="search",
+            name="old script",
+            created_at=NOW - 80 * DAY,
+            revoked_at=NOW - 9 * DAY,
+        ),
+        Heartbeat(
+            service="orders-batch",
+            name="nightly-export",
+            state="up",
+            last=NOW - 27 * MINUTE,
+            due=NOW + 23 * HOUR,
+            beats=61,
+        ),
+    )
 
     def incident(number: int, service: str, title: str, severity: str, opened: Instant, **more: Any) -> Incident:
         return Incident(
-            number=number, service=service, group=f"alertname={title}", title=title, severity=severity, opened_at=opened, updated_at=NOW,
-            last_joined=opened, steps=plan.steps(service), plan=plan.version, **more,
-        )  # fmt: skip
+            number=number,
+            service=service,
+            group=f"alertname={title}",
+            title=title,
+            severity=severity,
+            opened_at=opened,
+            updated_at=NOW,
+            last_joined=opened,
+            steps=plan.steps(service),
+            plan=plan.version,
+            **more,
+        )
 
     opened = NOW - 13 * MINUTE
     night.put(
-        incident(1042, "checkout", "About 1 in 6 shoppers cannot pay by card", "sev1", opened, alerts=4, pages=2, step=1, round=1,
-                 next_at=NOW + 2 * MINUTE + 10 * SECOND, labels={"job": "checkout"}),
-        incident(1044, "search", "Search takes 6 seconds for everyone", "sev2", NOW - 2 * MINUTE, alerts=1, pages=1, step=1,
-                 next_at=NOW + 2 * MINUTE + 52 * SECOND),
-        incident(1043, "orders-batch", "Nightly order export runs 12 min late", "sev3", NOW - 41 * MINUTE, alerts=1, pages=1,
-                 state="acknowledged", reason=Reason.ACKNOWLEDGED, acknowledged_by="person:ben", acknowledged_at=NOW - 36 * MINUTE,
-                 first_acknowledged_at=NOW - 36 * MINUTE, acknowledged_until=NOW + 24 * MINUTE),
-        incident(1041, "payments", "Refund queue is longer than 500", "sev3", NOW - 3 * HOUR, alerts=2, paused=Reason.SILENCED,
-                 paused_until=NOW + 89 * MINUTE),
-        incident(1040, "payments", "Refunds were 4 min late", "sev3", NOW - 5 * HOUR, alerts=3, pages=1, state="resolved", reason=Reason.ALL_CLEAR,
-                 resolved_by="code", resolved_at=NOW - 4 * HOUR - 20 * MINUTE, first_acknowledged_at=NOW - 5 * HOUR + 2 * MINUTE),
-        incident(1038, "checkout", "Product photos loaded slowly in Norway", "sev4", NOW - 9 * HOUR, alerts=1, state="resolved",
-                 reason=Reason.BY_HAND, resolved_by="person:ana", resolved_at=NOW - 8 * HOUR, snoozed_until=NOW + 16 * HOUR),
-    )  # fmt: skip
+        incident(
+            1042,
+            "checkout",
+            "About 1 in 6 shoppers cannot pay by card",
+            "sev1",
+            opened,
+            alerts=4,
+            pages=2,
+            step=1,
+            round=1,
+            next_at=NOW + 2 * MINUTE + 10 * SECOND,
+            labels={"job": "checkout"},
+        ),
+        incident(
+            1044,
+            "search",
+            "Search takes 6 seconds for everyone",
+            "sev2",
+            NOW - 2 * MINUTE,
+            alerts=1,
+            pages=1,
+            step=1,
+            next_at=NOW + 2 * MINUTE + 52 * SECOND,
+        ),
+        incident(
+            1043,
+            "orders-batch",
+            "Nightly order export runs 12 min late",
+            "sev3",
+            NOW - 41 * MINUTE,
+            alerts=1,
+            pages=1,
+            state="acknowledged",
+            reason=Reason.ACKNOWLEDGED,
+            acknowledged_by="person:ben",
+            acknowledged_at=NOW - 36 * MINUTE,
+            first_acknowledged_at=NOW - 36 * MINUTE,
+            acknowledged_until=NOW + 24 * MINUTE,
+        ),
+        incident(
+            1041,
+            "payments",
+            "Refund queue is longer than 500",
+            "sev3",
+            NOW - 3 * HOUR,
+            alerts=2,
+            paused=Reason.SILENCED,
+            paused_until=NOW + 89 * MINUTE,
+        ),
+        incident(
+            1040,
+            "payments",
+            "Refunds were 4 min late",
+            "sev3",
+            NOW - 5 * HOUR,
+            alerts=3,
+            pages=1,
+            state="resolved",
+            reason=Reason.ALL_CLEAR,
+            resolved_by="code",
+            resolved_at=NOW - 4 * HOUR - 20 * MINUTE,
+            first_acknowledged_at=NOW - 5 * HOUR + 2 * MINUTE,
+        ),
+        incident(
+            1038,
+            "checkout",
+            "Product photos loaded slowly in Norway",
+            "sev4",
+            NOW - 9 * HOUR,
+            alerts=1,
+            state="resolved",
+            reason=Reason.BY_HAND,
+            resolved_by="person:ana",
+            resolved_at=NOW - 8 * HOUR,
+            snoozed_until=NOW + 16 * HOUR,
+        ),
+    )
     night.put(
         alert(1, "CardDeclineRate above 15% for 2 min", "checkout", 1042, severity="sev1", starts_at=opened),
-        alert(2, "RedisMemoryHigh: cart-redis at 96%", "checkout", 1042, starts_at=opened + 31 * SECOND, labels={"alertname": "RedisMemoryHigh", "job": "checkout", "instance": "cart-redis-1:9121", "region": "eu-north-1", "severity": "warning"}),
+        alert(
+            2,
+            "RedisMemoryHigh: cart-redis at 96%",
+            "checkout",
+            1042,
+            starts_at=opened + 31 * SECOND,
+            labels={
+                "alertname": "RedisMemoryHigh",
+                "job": "checkout",
+                "instance": "cart-redis-1:9121",
+                "region": "eu-north-1",
+                "severity": "warning",
+            },
+        ),
         alert(3, "PaymentTimeout on 21 instances", "checkout", 1042, starts_at=opened + MINUTE),
-        alert(4, "CheckoutErrorRate above 10%", "checkout", 1042, state="resolved", reason=Reason.SOURCE_RESOLVED, ends_at=NOW - 3 * MINUTE, starts_at=opened),
+        alert(
+            4,
+            "CheckoutErrorRate above 10%",
+            "checkout",
+            1042,
+            state="resolved",
+            reason=Reason.SOURCE_RESOLVED,
+            ends_at=NOW - 3 * MINUTE,
+            starts_at=opened,
+        ),
         alert(5, "SearchLatencyHigh: p95 over 6 s", "search", 1044, starts_at=NOW - 2 * MINUTE, count=4),
         alert(6, "ExportLate by 12 min", "orders-batch", 1043, severity="sev3", starts_at=NOW - 41 * MINUTE, count=82),
-        alert(7, "RefundQueueLong: 731 waiting", "payments", 1041, severity="sev3", silences=("5f1c0a9e-1111-4222-8333-444455556666",), reason=Reason.SILENCED),
-        alert(8, "RefundQueueOld: 40 min", "payments", 1041, severity="sev3", silences=("5f1c0a9e-1111-4222-8333-444455556666",), reason=Reason.SILENCED),
-        alert(9, "Watchdog", "inbox", 0, severity="sev4", reason=Reason.COUNTS_AS_HEARTBEAT, routed=Reason.NO_ROUTE, count=8641),
-        alert(10, "RefundsLate", "payments", 1040, severity="sev3", state="resolved", reason=Reason.SOURCE_RESOLVED, ends_at=NOW - 4 * HOUR),
-    )  # fmt: skip
+        alert(
+            7,
+            "RefundQueueLong: 731 waiting",
+            "payments",
+            1041,
+            severity="sev3",
+            silences=("5f1c0a9e-1111-4222-8333-444455556666",),
+            reason=Reason.SILENCED,
+        ),
+        alert(
+            8,
+            "RefundQueueOld: 40 min",
+            "payments",
+            1041,
+            severity="sev3",
+            silences=("5f1c0a9e-1111-4222-8333-444455556666",),
+            reason=Reason.SILENCED,
+        ),
+        alert(
+            9,
+            "Watchdog",
+            "inbox",
+            0,
+            severity="sev4",
+            reason=Reason.COUNTS_AS_HEARTBEAT,
+            routed=Reason.NO_ROUTE,
+            count=8641,
+        ),
+        alert(
+            10,
+            "RefundsLate",
+            "payments",
+            1040,
+            severity="sev3",
+            state="resolved",
+            reason=Reason.SOURCE_RESOLVED,
+            ends_at=NOW - 4 * HOUR,
+        ),
+    )
     night.put(
-        Page(id=17, incident=1042, person="ana", channel="email", address="ana@larkfield.example", title="About 1 in 6", reason=Reason.STEP_DUE,
-             step=0, state="sent", outcome=Reason.SENT, intended_at=opened + 2 * SECOND, next_at=None, attempts=1, finished_at=opened + 3 * SECOND),
-        Page(id=18, incident=1042, person="ben", channel="email", address="ben@larkfield.example", title="About 1 in 6", reason=Reason.STEP_DUE,
-             step=1, state="sent", outcome=Reason.POSSIBLE_DUPLICATE, unsure=True, intended_at=NOW - 3 * MINUTE, next_at=None, attempts=2,
-             finished_at=NOW - 3 * MINUTE + 41 * SECOND),
-        Page(id=19, incident=1044, person="mei", channel="email", address="mei@larkfield.example", title="Search", reason=Reason.STEP_DUE,
-             step=0, state="sent", outcome=Reason.SENT, intended_at=NOW - 2 * MINUTE, next_at=None, attempts=1, finished_at=NOW - 119 * SECOND),
-        Page(id=16, incident=1043, person="mei", channel="email", address="mei@larkfield.example", title="Export", reason=Reason.STEP_DUE,
-             step=0, state="sent", outcome=Reason.SENT, intended_at=NOW - 41 * MINUTE, next_at=None, attempts=1, finished_at=NOW - 41 * MINUTE + SECOND),
-        Page(id=15, incident=1040, person="ana", channel="email", address="ana@larkfield.example", title="Refunds", reason=Reason.STEP_DUE, step=0,
-             state="sent", outcome=Reason.SENT, intended_at=NOW - 5 * HOUR, next_at=None, attempts=1, finished_at=NOW - 5 * HOUR + SECOND,
-             answered_at=NOW - 5 * HOUR + 2 * MINUTE),
-    )  # fmt: skip
+        Page(
+            id=17,
+            incident=1042,
+            person="ana",
+            channel="email",
+            address="ana@larkfield.example",
+            title="About 1 in 6",
+            reason=Reason.STEP_DUE,
+            step=0,
+            state="sent",
+            outcome=Reason.SENT,
+            intended_at=opened + 2 * SECOND,
+            next_at=None,
+            attempts=1,
+            finished_at=opened + 3 * SECOND,
+        ),
+        Page(
+            id=18,
+            incident=1042,
+            person="ben",
+            channel="email",
+            address="ben@larkfield.example",
+            title="About 1 in 6",
+            reason=Reason.STEP_DUE,
+            step=1,
+            state="sent",
+            outcome=Reason.POSSIBLE_DUPLICATE,
+            unsure=True,
+            intended_at=NOW - 3 * MINUTE,
+            next_at=None,
+            attempts=2,
+            finished_at=NOW - 3 * MINUTE + 41 * SECOND,
+        ),
+        Page(
+            id=19,
+            incident=1044,
+            person="mei",
+            channel="email",
+            address="mei@larkfield.example",
+            title="Search",
+            reason=Reason.STEP_DUE,
+            step=0,
+            state="sent",
+            outcome=Reason.SENT,
+            intended_at=NOW - 2 * MINUTE,
+            next_at=None,
+            attempts=1,
+            finished_at=NOW - 119 * SECOND,
+        ),
+        Page(
+            id=16,
+            incident=1043,
+            person="mei",
+            channel="email",
+            address="mei@larkfield.example",
+            title="Export",
+            reason=Reason.STEP_DUE,
+            step=0,
+            state="sent",
+            outcome=Reason.SENT,
+            intended_at=NOW - 41 * MINUTE,
+            next_at=None,
+            attempts=1,
+            finished_at=NOW - 41 * MINUTE + SECOND,
+        ),
+        Page(
+            id=15,
+            incident=1040,
+            person="ana",
+            channel="email",
+            address="ana@larkfield.example",
+            title="Refunds",
+            reason=Reason.STEP_DUE,
+            step=0,
+            state="sent",
+            outcome=Reason.SENT,
+            intended_at=NOW - 5 * HOUR,
+            next_at=None,
+            attempts=1,
+            finished_at=NOW - 5 * HOUR + SECOND,
+            answered_at=NOW - 5 * HOUR + 2 * MINUTE,
+        ),
+    )
     title = "About 1 in 6 shoppers cannot pay by card"
     night.enter(1042, opened, f"Opened for checkout: {title}", Reason.OPENED, "source:alertmanager", alert="1")
     night.enter(1042, opened + 2 * SECOND, "Paging Ana Ribeiro; next in 5m if nobody answers", Reason.STEP_DUE)
-    night.enter(1042, opened + 31 * SECOND, "Joined: RedisMemoryHigh: cart-redis at 96%", Reason.JOINED, "source:alertmanager", alert="2")
-    night.enter(1042, opened + MINUTE, "Joined: PaymentTimeout on 21 instances", Reason.JOINED, "source:alertmanager", alert="3")
+    night.enter(
+        1042,
+        opened + 31 * SECOND,
+        "Joined: RedisMemoryHigh: cart-redis at 96%",
+        Reason.JOINED,
+        "source:alertmanager",
+        alert="2",
+    )
+    night.enter(
+        1042, opened + MINUTE, "Joined: PaymentTimeout on 21 instances", Reason.JOINED, "source:alertmanager", alert="3"
+    )
     night.enter(1042, opened + 3 * MINUTE, "Now SEV1, was SEV2", Reason.CHANGED, "source:alertmanager", alert="1")
     night.enter(1042, NOW - 3 * MINUTE, "Paging Ben Okafor; next in 5m if nobody answers", Reason.STEP_DUE)
-    night.enter(1042, NOW - 90 * SECOND, "Started on the train, back in 10 minutes.\nCard provider has nothing on its status page.", Reason.NOTE, "person:ana")
+    night.enter(
+        1042,
+        NOW - 90 * SECOND,
+        "Started on the train, back in 10 minutes.\nCard provider has nothing on its status page.",
+        Reason.NOTE,
+        "person:ana",
+    )
     night.put(
-        Silence(id="5f1c0a9e-1111-4222-8333-444455556666", matchers=(Matcher("alertname", "=~", "Refund.*"), Matcher("job", "=", "payments")),
-                author="Ana Ribeiro", comment="Refund worker is being moved to the new queue", starts_at=NOW - 2 * HOUR, ends_at=NOW + 89 * MINUTE,
-                created_at=NOW - 2 * HOUR, updated_at=NOW - 2 * HOUR),
-        Silence(id="6f1c0a9e-1111-4222-8333-444455556666", matchers=(Matcher("region", "=", "eu-west-9"),), author="Ben Okafor", comment="Region is built up",
-                starts_at=NOW + HOUR, ends_at=NOW + DAY, created_at=NOW - HOUR, updated_at=NOW - HOUR),
-        Silence(id="7f1c0a9e-1111-4222-8333-444455556666", matchers=(Matcher("job", "=", "search"),), author="Mei Tanaka", comment="Index rebuild",
-                starts_at=NOW - 2 * DAY, ends_at=NOW - DAY, created_at=NOW - 2 * DAY, updated_at=NOW - 2 * DAY, closed=True),
-        Parked(id=77, at=NOW - 17 * MINUTE, key_id=2, service="payments", fault="payload.severity: “disaster” is not one of critical, error, warning, info",
-               request=Request(source="pagerduty", method="POST", path="/v2/enqueue", headers={"content-type": "application/json", "user-agent": "card-gate/2.1"},
-                               body=b'{"event_action":"trigger","payload":{"summary":"' + HOSTILE.replace('"', "'").encode() + b'","severity":"disaster"}}')),
-    )  # fmt: skip
+        Silence(
+            id="5f1c0a9e-1111-4222-8333-444455556666",
+            matchers=(Matcher("alertname", "=~", "Refund.*"), Matcher("job", "=", "payments")),
+            author="Ana Ribeiro",
+            comment="Refund worker is being moved to the new queue",
+            starts_at=NOW - 2 * HOUR,
+            ends_at=NOW + 89 * MINUTE,
+            created_at=NOW - 2 * HOUR,
+            updated_at=NOW - 2 * HOUR,
+        ),
+        Silence(
+            id="6f1c0a9e-1111-4222-8333-444455556666",
+            matchers=(Matcher("region", "=", "eu-west-9"),),
+            author="Ben Okafor",
+            comment="Region is built up",
+            starts_at=NOW + HOUR,
+            ends_at=NOW + DAY,
+            created_at=NOW - HOUR,
+            updated_at=NOW - HOUR,
+        ),
+        Silence(
+            id="7f1c0a9e-1111-4222-8333-444455556666",
+            matchers=(Matcher("job", "=", "search"),),
+            author="Mei Tanaka",
+            comment="Index rebuild",
+            starts_at=NOW - 2 * DAY,
+            ends_at=NOW - DAY,
+            created_at=NOW - 2 * DAY,
+            updated_at=NOW - 2 * DAY,
+            closed=True,
+        ),
+        Parked(
+            id=77,
+            at=NOW - 17 * MINUTE,
+            key_id=2,
+            service="payments",
+            fault="payload.severity: “disaster” is not one of critical, error, warning, info",
+            request=Request(
+                source="pagerduty",
+                method="POST",
+                path="/v2/enqueue",
+                headers={"content-type": "application/json", "user-agent": "card-gate/2.1"},
+                body=b'{"event_action":"trigger","payload":{"summary":"'
+                + HOSTILE.replace('"', "'").encode()
+                + b'","severity":"disaster"}}',
+            ),
+        ),
+    )
     return night
 
 
@@ -316,13 +641,28 @@ class FakeCore:
         self._alive()
         now = self.clock()
         with self.night.engine.begin() as connection:
-            live = len(connection.execute(select(tables.alerts.c.id).where(tables.alerts.c.live)).all())
-            opened = len(connection.execute(select(tables.incidents.c.number).where(tables.incidents.c.live)).all())
+            live = connection.execute(
+                select(func.count()).select_from(tables.alerts).where(tables.alerts.c.live)
+            ).scalar_one()
+            opened = connection.execute(
+                select(func.count()).select_from(tables.incidents).where(tables.incidents.c.live)
+            ).scalar_one()
         return Status(
-            ready=True, paging=self.paging, started_at=NOW - 134 * SECOND, now=now, plan_version=self.night.plan.version,
-            real_channel_proven_at=self.proven, alerts_live=live, incidents_open=opened, waiting=0, audit_at=NOW - 4 * SECOND,
-            requests=self.requests, refused=self.refused, public_url="https://tocsin.larkfield.example", mail_ready=True,
-        )  # fmt: skip
+            ready=True,
+            paging=self.paging,
+            started_at=NOW - 134 * SECOND,
+            now=now,
+            plan_version=self.night.plan.version,
+            real_channel_proven_at=self.proven,
+            alerts_live=live,
+            incidents_open=opened,
+            waiting=0,
+            audit_at=NOW - 4 * SECOND,
+            requests=self.requests,
+            refused=self.refused,
+            public_url="https://tocsin.larkfield.example",
+            mail_ready=True,
+        )
 
     async def changes(self) -> AsyncIterator[Changed]:
         self._alive()
@@ -380,9 +720,17 @@ class FakeCore:
             case c.SetSilence():
                 name = command.id or f"00000000-0000-4000-8000-{len(self.asked):012d}"
                 night.put(
-                    Silence(id=name, matchers=command.matchers, author=command.author, comment=command.comment, starts_at=command.starts_at,
-                            ends_at=command.ends_at, created_at=now, updated_at=now)
-                )  # fmt: skip
+                    Silence(
+                        id=name,
+                        matchers=command.matchers,
+                        author=command.author,
+                        comment=command.comment,
+                        starts_at=command.starts_at,
+                        ends_at=command.ends_at,
+                        created_at=now,
+                        updated_at=now,
+                    )
+                )
                 return c.Result(ok=True, id=name)
             case c.ExpireSilence(id=name):
                 silence = next(one for one in night.bodies(tables.silences, Silence) if one.id == name)
@@ -390,12 +738,26 @@ class FakeCore:
                 night.put(silence)
             case c.CreateKey():
                 if command.service not in night.plan.services:
-                    return c.Result(ok=False, code="invalid", message=f"The plan has no service {command.service!r}", field="service")
+                    return c.Result(
+                        ok=False,
+                        code="invalid",
+                        message=f"The plan has no service {command.service!r}",
+                        field="service",
+                    )
                 number = 100 + len(self.asked)
                 night.put(
-                    Key(id=number, hash=command.hash, hint=command.hint, source=command.source, service=command.service, name=command.name,
-                        heartbeat=command.heartbeat, created_at=now, created_by=command.actor)
-                )  # fmt: skip
+                    Key(
+                        id=number,
+                        hash=command.hash,
+                        hint=command.hint,
+                        source=command.source,
+                        service=command.service,
+                        name=command.name,
+                        heartbeat=command.heartbeat,
+                        created_at=now,
+                        created_by=command.actor,
+                    )
+                )
                 return c.Result(ok=True, id=str(number))
             case c.RevokeKey(id=number):
                 key = next(one for one in night.bodies(tables.keys, Key) if one.id == number)
@@ -403,8 +765,13 @@ class FakeCore:
                 night.put(key)
             case c.SetUser():
                 known = {one.name: one for one in night.bodies(tables.users, User)}
-                user = known.get(command.name) or User(id=100 + len(known), name=command.name, role=command.role or "viewer", created_at=now)
-                user.role, user.person = command.role or user.role, command.person if command.person is not None else user.person
+                user = known.get(command.name) or User(
+                    id=100 + len(known), name=command.name, role=command.role or "viewer", created_at=now
+                )
+                user.role, user.person = (
+                    command.role or user.role,
+                    command.person if command.person is not None else user.person,
+                )
                 if command.password is not None:
                     user.password, user.epoch = command.password, user.epoch + 1
                 if command.disabled is not None:
@@ -413,7 +780,17 @@ class FakeCore:
             case c.CreateToken():
                 user = next(one for one in night.bodies(tables.users, User) if one.name == command.user)
                 number = 100 + len(self.asked)
-                night.put(Token(id=number, hash=command.hash, kind="link" if command.kind == "link" else "token", user=user.id, name=command.name, created_at=now, expires_at=command.expires_at))
+                night.put(
+                    Token(
+                        id=number,
+                        hash=command.hash,
+                        kind="link" if command.kind == "link" else "token",
+                        user=user.id,
+                        name=command.name,
+                        created_at=now,
+                        expires_at=command.expires_at,
+                    )
+                )
                 return c.Result(ok=True, id=str(number))
             case c.UseLink(hash=digest):
                 tokens, users = night.bodies(tables.tokens, Token), night.bodies(tables.users, User)
@@ -432,5 +809,7 @@ class FakeCore:
 
 def link(night: Night, user: int, secret: str = "sign-in-secret") -> str:
     """A one-time sign-in link for a user; its secret."""
-    night.put(Token(id=1, hash=secret_hash(secret), kind="link", user=user, name="link", created_at=NOW, expires_at=NOW + DAY))
+    night.put(
+        Token(id=1, hash=secret_hash(secret), kind="link", user=user, name="link", created_at=NOW, expires_at=NOW + DAY)
+    )
     return secret

@@ -63,7 +63,12 @@ class Site:
         """Run something in the server's loop, and wait for it."""
         assert self.loop is not None
         done = threading.Event()
-        self.loop.call_soon_threadsafe(lambda: (do(), done.set()))
+
+        def run() -> None:
+            do()
+            done.set()
+
+        self.loop.call_soon_threadsafe(run)
         assert done.wait(5)
 
 
@@ -78,7 +83,14 @@ def serving(folder: Path, filled: bool = True) -> Iterator[Site]:
     """Serve the night on a free port while the block lasts."""
     site = Site(folder, filled)
     server = uvicorn.Server(
-        uvicorn.Config(site.app(), host="127.0.0.1", port=site.port, log_level="warning", lifespan="on", timeout_graceful_shutdown=1)
+        uvicorn.Config(
+            site.app(),
+            host="127.0.0.1",
+            port=site.port,
+            log_level="warning",
+            lifespan="on",
+            timeout_graceful_shutdown=1,
+        )
     )
 
     def run() -> None:

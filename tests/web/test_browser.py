@@ -21,11 +21,34 @@ pytestmark = pytest.mark.browser
 
 NIGHT = "/p/" + make_token(SIGNING_KEY, 17)
 PAGES = [
-    "/", "/?state=resolved", "/incidents/1042", "/incidents/1043", "/incidents/1041", "/incidents/1040", "/alerts", "/alerts/7", "/silences",
-    '/silences/new?matchers=job%3D"checkout"', "/silences/5f1c0a9e-1111-4222-8333-444455556666", "/silences/7f1c0a9e-1111-4222-8333-444455556666",
-    "/services", "/keys", "/parked", "/parked/77", "/users", "/plan", "/welcome", "/settings", "/more", "/sign-in", "/sign-in/link/abc", "/nope", NIGHT,
-    "/p/" + make_token(SIGNING_KEY, 16), "/p/no",
-]  # fmt: skip
+    "/",
+    "/?state=resolved",
+    "/incidents/1042",
+    "/incidents/1043",
+    "/incidents/1041",
+    "/incidents/1040",
+    "/alerts",
+    "/alerts/7",
+    "/silences",
+    '/silences/new?matchers=job%3D"checkout"',
+    "/silences/5f1c0a9e-1111-4222-8333-444455556666",
+    "/silences/7f1c0a9e-1111-4222-8333-444455556666",
+    "/services",
+    "/keys",
+    "/parked",
+    "/parked/77",
+    "/users",
+    "/plan",
+    "/welcome",
+    "/settings",
+    "/more",
+    "/sign-in",
+    "/sign-in/link/abc",
+    "/nope",
+    NIGHT,
+    "/p/" + make_token(SIGNING_KEY, 16),
+    "/p/no",
+]
 
 
 @pytest.fixture
@@ -67,19 +90,30 @@ def change(site: Site, *numbers: int) -> None:
 def new_incident(site: Site, number: int, title: str = "Checkout is down") -> None:
     site.night.put(
         Incident(
-            number=number, service="checkout", group=str(number), title=title, severity="sev1", opened_at=NOW, updated_at=NOW, last_joined=NOW,
-            steps=site.night.plan.steps("checkout"), alerts=1, next_at=site.clock() + MINUTE,
+            number=number,
+            service="checkout",
+            group=str(number),
+            title=title,
+            severity="sev1",
+            opened_at=NOW,
+            updated_at=NOW,
+            last_joined=NOW,
+            steps=site.night.plan.steps("checkout"),
+            alerts=1,
+            next_at=site.clock() + MINUTE,
         )
-    )  # fmt: skip
+    )
 
 
-# -- as it looks --------------------------------------------------------------------------------------------------------
+# -- as it looks -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("theme", "width", "height"), [("light", 1440, 900), ("dark", 390, 844)], ids=["wide and light", "phone and dark"]
 )
-def test_axe_finds_nothing_serious_on_any_page(browser: Browser, site: Site, theme: str, width: int, height: int) -> None:
+def test_axe_finds_nothing_serious_on_any_page(
+    browser: Browser, site: Site, theme: str, width: int, height: int
+) -> None:
     made = context(browser, site, viewport={"width": width, "height": height}, color_scheme=theme)
     page = made.new_page()
     found = {}
@@ -132,7 +166,7 @@ def test_forced_colours_keep_the_marks(browser: Browser, site: Site) -> None:
     made.close()
 
 
-# -- without a script ---------------------------------------------------------------------------------------------------
+# -- without a script --------------------------------------------------------------------------------------------------
 
 
 def test_acknowledging_resolving_and_noting_work_without_javascript(browser: Browser, site: Site) -> None:
@@ -165,7 +199,7 @@ def test_on_a_phone_the_filters_open_without_javascript(browser: Browser, site: 
     made.close()
 
 
-# -- live ---------------------------------------------------------------------------------------------------------------
+# -- live --------------------------------------------------------------------------------------------------------------
 
 
 def test_a_countdown_runs_and_a_lost_connection_is_said_within_five_seconds(window: Page, site: Site) -> None:
@@ -188,7 +222,8 @@ def test_a_row_changes_in_place_and_nothing_else_moves(window: Page, site: Site)
     live(window)
     window.evaluate(
         """() => { window.moved = 0;
-        new PerformanceObserver(list => { for (const entry of list.getEntries()) window.moved += entry.value; }).observe({type: "layout-shift", buffered: false}); }"""
+        new PerformanceObserver(list => { for (const entry of list.getEntries()) window.moved += entry.value; })
+            .observe({type: "layout-shift", buffered: false}); }"""
     )
     before = window.locator("#i1044").bounding_box()
     one = site.night.incident(1042)
@@ -294,7 +329,7 @@ def test_a_refused_press_shows_why(window: Page, site: Site) -> None:
     expect(window.locator("main")).to_contain_text("Incident #1044 is resolved already.")
 
 
-# -- by keyboard --------------------------------------------------------------------------------------------------------
+# -- by keyboard -------------------------------------------------------------------------------------------------------
 
 
 def test_a_night_by_keyboard_alone(window: Page, site: Site) -> None:
@@ -317,7 +352,15 @@ def test_a_night_by_keyboard_alone(window: Page, site: Site) -> None:
     window.keyboard.press("Escape")
     window.keyboard.press("Escape")
     window.wait_for_url(site.url + "/")
-    for key, path in (("a", "/alerts"), ("s", "/silences"), ("v", "/services"), ("k", "/keys"), ("p", "/parked"), ("l", "/plan"), ("i", "/")):
+    for key, path in (
+        ("a", "/alerts"),
+        ("s", "/silences"),
+        ("v", "/services"),
+        ("k", "/keys"),
+        ("p", "/parked"),
+        ("l", "/plan"),
+        ("i", "/"),
+    ):
         window.keyboard.press("g")
         window.keyboard.press(key)
         window.wait_for_url(site.url + path)
@@ -353,9 +396,10 @@ def test_the_skip_link_and_focus_are_never_hidden(browser: Browser, site: Site) 
     for _ in range(40):
         page.keyboard.press("Tab")
         hidden = page.evaluate(
-            """() => { const one = document.activeElement, box = one.getBoundingClientRect(), bar = document.querySelector('.nav');
+            """() => { const one = document.activeElement, bar = document.querySelector('.nav');
+            const box = one.getBoundingClientRect(), top = bar.getBoundingClientRect().top;
             if (one === document.body || bar.contains(one) || !box.height) return "";
-            return box.bottom > bar.getBoundingClientRect().top + 1 && box.top < innerHeight ? one.outerHTML.slice(0, 80) : ""; }"""
+            return box.bottom > top + 1 && box.top < innerHeight ? one.outerHTML.slice(0, 80) : ""; }"""
         )
         if hidden:
             covered.append(hidden)

@@ -61,7 +61,13 @@ def test_one_that_somebody_else_has_says_so_and_can_be_taken_over(site: Site, ht
 
 
 def test_a_forged_or_cut_link_gets_a_calm_page(site: Site, http: httpx2.Client) -> None:
-    for path in ("/p/17.forged", "/p/17", PATH[:-1], "/p/" + make_token(b"x" * 32, 17), "/p/" + make_token(SIGNING_KEY, 999)):
+    for path in (
+        "/p/17.forged",
+        "/p/17",
+        PATH[:-1],
+        "/p/" + make_token(b"x" * 32, 17),
+        "/p/" + make_token(SIGNING_KEY, 999),
+    ):
         for answer in (http.get(path), http.post(path)):
             assert answer.status_code == 404
             assert "This link does not work any more." in answer.text

@@ -43,19 +43,40 @@ TEXT = [
     *((ink, ground) for ink in ("ink", "ink-2", "ink-3", "accent", "ring") for ground in ("paper", "surface", "hover")),
     *((ink, "sunken") for ink in ("ink", "ink-2")),
     *((ink, "raised") for ink in ("ink", "ink-2", "accent")),
-    ("on-accent", "accent"), ("on-accent", "accent-deep"), ("on-ring", "ring-solid"), ("held", "held-tint"), ("ink", "held-tint"),
-    ("ink", "ring-tint"), ("ring", "ring-tint"), ("ink", "rest-tint"), ("accent", "accent-tint"), ("code", "code-tint"), ("rest", "surface"),
-    ("mute", "surface"), ("ink-2", "mute-tint"), ("ink", "mute-tint"), ("accent", "held-tint"), ("ink-2", "held-tint"),
+    ("on-accent", "accent"),
+    ("on-accent", "accent-deep"),
+    ("on-ring", "ring-solid"),
+    ("held", "held-tint"),
+    ("ink", "held-tint"),
+    ("ink", "ring-tint"),
+    ("ring", "ring-tint"),
+    ("ink", "rest-tint"),
+    ("accent", "accent-tint"),
+    ("code", "code-tint"),
+    ("rest", "surface"),
+    ("mute", "surface"),
+    ("ink-2", "mute-tint"),
+    ("ink", "mute-tint"),
+    ("accent", "held-tint"),
+    ("ink-2", "held-tint"),
     *((f"sev{n}", ground) for n in (1, 2, 3, 4) for ground in ("surface", "hover", "paper")),
-]  # fmt: skip
+]
 EDGES = [(edge, ground) for edge in ("line-strong", "focus") for ground in ("paper", "surface", "hover", "raised")]
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_text_and_edges_stand_out_from_every_ground_they_are_used_on(theme: str) -> None:
     colours = LIGHT if theme == "light" else {**LIGHT, **DARK}
-    weak = [f"{a} on {b}: {contrast(colours['--' + a], colours['--' + b]):.2f}" for a, b in TEXT if contrast(colours["--" + a], colours["--" + b]) < 4.5]
-    weak += [f"{a} on {b}: {contrast(colours['--' + a], colours['--' + b]):.2f}" for a, b in EDGES if contrast(colours["--" + a], colours["--" + b]) < 3]
+    weak = [
+        f"{a} on {b}: {contrast(colours['--' + a], colours['--' + b]):.2f}"
+        for a, b in TEXT
+        if contrast(colours["--" + a], colours["--" + b]) < 4.5
+    ]
+    weak += [
+        f"{a} on {b}: {contrast(colours['--' + a], colours['--' + b]):.2f}"
+        for a, b in EDGES
+        if contrast(colours["--" + a], colours["--" + b]) < 3
+    ]
     assert weak == []
 
 

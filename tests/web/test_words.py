@@ -22,27 +22,50 @@ def reader(**how: object) -> Reader:
 
 def incident(**more: object) -> Incident:
     fields = {
-        "number": 1, "service": "checkout", "group": "g", "title": "T", "severity": "sev1", "opened_at": NOW, "updated_at": NOW,
-        "last_joined": NOW, "steps": the_plan().steps("checkout"), **more,
-    }  # fmt: skip
+        "number": 1,
+        "service": "checkout",
+        "group": "g",
+        "title": "T",
+        "severity": "sev1",
+        "opened_at": NOW,
+        "updated_at": NOW,
+        "last_joined": NOW,
+        "steps": the_plan().steps("checkout"),
+        **more,
+    }
     return Incident(**fields)  # type: ignore[arg-type]  # the fields of an incident
 
 
 def page(person: str, **more: object) -> Page:
     fields = {
-        "id": 1, "incident": 1, "person": person, "channel": "email", "address": "", "reason": Reason.STEP_DUE, "intended_at": NOW - MINUTE,
-        "next_at": None, "state": "sent", **more,
-    }  # fmt: skip
+        "id": 1,
+        "incident": 1,
+        "person": person,
+        "channel": "email",
+        "address": "",
+        "reason": Reason.STEP_DUE,
+        "intended_at": NOW - MINUTE,
+        "next_at": None,
+        "state": "sent",
+        **more,
+    }
     return Page(**fields)  # type: ignore[arg-type]  # the fields of a page
 
 
 @pytest.mark.parametrize(
     ("length", "said"),
     [
-        (0, "0 s"), (-5 * SECOND, "0 s"), (40 * SECOND, "40 s"), (2 * MINUTE, "2 min"), (130 * SECOND, "2 min 10 s"), (13 * MINUTE + 9 * SECOND, "13 min"),
-        (4 * HOUR + 5 * MINUTE, "4 h 5 min"), (3 * DAY + 2 * HOUR, "3 d 2 h"), (60 * DAY, "60 d"),
+        (0, "0 s"),
+        (-5 * SECOND, "0 s"),
+        (40 * SECOND, "40 s"),
+        (2 * MINUTE, "2 min"),
+        (130 * SECOND, "2 min 10 s"),
+        (13 * MINUTE + 9 * SECOND, "13 min"),
+        (4 * HOUR + 5 * MINUTE, "4 h 5 min"),
+        (3 * DAY + 2 * HOUR, "3 d 2 h"),
+        (60 * DAY, "60 d"),
     ],
-)  # fmt: skip
+)
 def test_a_span_has_two_units_at_most_and_never_breaks_from_its_unit(length: int, said: str) -> None:
     assert span(length).replace("\u00a0", " ") == said
     assert " " not in span(40 * SECOND)
@@ -66,7 +89,9 @@ def test_the_same_person_again_is_named_once() -> None:
 
 
 def test_a_page_that_could_not_be_delivered_says_so() -> None:
-    line = reader().now_line(incident(step=1, next_at=NOW + MINUTE), [page("ana", state="failed", outcome=Reason.FAILED)])
+    line = reader().now_line(
+        incident(step=1, next_at=NOW + MINUTE), [page("ana", state="failed", outcome=Reason.FAILED)]
+    )
     assert line.before.startswith("Ana could not be reached by email;")
 
 
@@ -81,9 +106,13 @@ def test_a_silenced_incident_says_why_nobody_is_paged_and_until_when() -> None:
 
 
 def test_an_acknowledged_incident_says_who_has_it_and_when_paging_goes_on() -> None:
-    held = incident(state="acknowledged", acknowledged_by="person:ana", acknowledged_at=NOW - MINUTE, acknowledged_until=NOW + HOUR)
+    held = incident(
+        state="acknowledged", acknowledged_by="person:ana", acknowledged_at=NOW - MINUTE, acknowledged_until=NOW + HOUR
+    )
     assert reader().now_line(held, []).before == "You have it since 03:30. Paging goes on"
-    assert Reader(NOW, STOCKHOLM, the_plan(), person="ben").now_line(held, []).before.startswith("Ana has it since 03:30.")
+    assert (
+        Reader(NOW, STOCKHOLM, the_plan(), person="ben").now_line(held, []).before.startswith("Ana has it since 03:30.")
+    )
 
 
 def test_a_snoozed_incident_says_when_it_is_looked_at_again() -> None:

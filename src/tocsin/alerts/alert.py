@@ -12,7 +12,7 @@ from tocsin.kernel.reason import Reason
 AlertState = Literal["firing", "resolved"]
 
 
-class Alert(Struct, kw_only=True, gc=False):
+class Alert(Struct, kw_only=True, gc=False, omit_defaults=True):
     """One condition of one service.
 
     ``id`` counts up and is never given again. ``identity`` is 16 bytes over source, key's service and the source's key or

@@ -13,7 +13,7 @@ from tocsin.api import models as m
 from tocsin.api.asking import Cursor, IdempotencyKey, Limit, Number
 from tocsin.engine.commands import CreateKey, CreateToken, RevokeKey, RevokeToken, SetUser
 from tocsin.faces.faces import LINK_PATH, Faces
-from tocsin.faces.problem import Problem, invalid, not_found
+from tocsin.faces.problem import invalid, not_found
 from tocsin.faces.sessions import derived_secret, fresh_secret
 from tocsin.faces.who import Who, new_password
 from tocsin.kernel.instant import DAY, format_rfc3339
@@ -83,14 +83,13 @@ async def create_user(
     faces: Faces, who: Who, data: m.UserIn, idempotency_key: IdempotencyKey = None
 ) -> m.PublishedUser:
     """Let somebody sign in."""
-    if not idempotency_key and await faces.read(faces.reads.user, data.name.strip()) is not None:
-        raise Problem(409, "conflict", f"there is a user {data.name.strip()} already", field="name")
     command = SetUser(
         actor=who.actor,
         name=data.name,
         role=data.role,
         person=data.person,
         password=await _hashed(faces, data.password),
+        new=True,
     )
     result = await faces.submit(command, idempotency_key or "")
     return await _user(faces, result.id)

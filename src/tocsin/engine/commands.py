@@ -77,7 +77,7 @@ class RevokeKey(Command, frozen=True, kw_only=True, tag="revoke_key"):
 
 
 class SetUser(Command, frozen=True, kw_only=True, tag="set_user"):
-    """Create or change a user. None leaves a field as it is; ``sign_out`` ends all sessions."""
+    """Create or change a user. None leaves a field as it is; ``sign_out`` ends all sessions; ``new``: only create."""
 
     name: str
     role: Role | None = None
@@ -85,6 +85,7 @@ class SetUser(Command, frozen=True, kw_only=True, tag="set_user"):
     password: str | None = None
     disabled: bool | None = None
     sign_out: bool = False
+    new: bool = False
 
 
 class CreateToken(Command, frozen=True, kw_only=True, tag="create_token"):

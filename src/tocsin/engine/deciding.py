@@ -128,7 +128,8 @@ def _set_silence(turn: Turn, command: c.SetSilence) -> c.Result:
     now, state = turn.now, turn.state
     if not command.matchers:
         return refuse("invalid", "A silence needs at least one matcher", "matchers")
-    if all(m.matches({}) for m in command.matchers):
+    # As in Alertmanager a negative matcher always counts as one that says something.
+    if all(m.operator in ("=", "=~") and m.matches({}) for m in command.matchers):
         return refuse("invalid", "At least one matcher must not match the empty string, or it would silence everything", "matchers")
     if command.ends_at <= command.starts_at:
         return refuse("invalid", "A silence must end after it begins", "ends_at")
@@ -143,13 +144,24 @@ def _set_silence(turn: Turn, command: c.SetSilence) -> c.Result:
     if command.id and (old is None or (command.origin and old.origin != command.origin)):
         return refuse("not_found", f"There is no silence {command.id} that could be changed")
     if old is not None:
-        same = set(old.matchers) == set(command.matchers) and (old.starts_at == command.starts_at or (old.state(now) == "pending"))
-        if same:
+        # What it has kept quiet stays true: another beginning only for one that is to come, and only to come. Matchers are
+        # compared in their order, as Alertmanager does.
+        match old.state(now):
+            case "pending":
+                in_place = command.starts_at >= now
+            case "active":
+                in_place = command.starts_at == old.starts_at
+            case "expired":
+                in_place = False
+        if in_place and old.matchers == command.matchers:
             old.comment, old.author, old.ends_at, old.updated_at = command.comment, command.author, command.ends_at, now
-            old.starts_at = old.starts_at if old.state(now) == "active" else starts
+            old.starts_at = command.starts_at
             old.reminded = False
             return _silence_changed(turn, old, Reason.SILENCE_CHANGED)
-        _end(turn, old)
+        if old.state(now) == "expired":
+            ticking.close(turn, old)
+        else:
+            _end(turn, old)
     silence = Silence(
         id=uuid_text(identity("silence", str(turn.seq))), matchers=command.matchers, author=command.author, comment=command.comment,
         starts_at=starts, ends_at=command.ends_at, created_at=now, updated_at=now, origin=command.origin,
@@ -162,7 +174,7 @@ def _silence_changed(turn: Turn, silence: Silence, reason: Reason) -> c.Result:
     turn.changes.silences[silence.id] = silence
     turn.state.timers.set("silence", silence.id, silence.due(turn.now))
     turn.count("silences", reason)
-    ticking.rejudge(turn)
+    ticking.rejudge(turn, silence.id)
     return c.Result(ok=True, reason=reason, id=silence.id)
 
 
@@ -246,6 +258,8 @@ def _set_user(turn: Turn, command: c.SetUser) -> c.Result:
     if command.person and command.person not in turn.plan.people:
         return refuse("invalid", f"The plan has no person {command.person!r}", "person")
     user = state.users_by_name.get(name)
+    if user is not None and command.new:
+        return refuse("conflict", f"There is a user {name!r} already", "name")
     if user is None:
         if command.role is None:
             return refuse("not_found", f"There is no user {name!r}")

@@ -145,6 +145,7 @@ class Engine:
             kept = Kept(key=key, at=turn.now, result=result)
             self.state.results[key] = kept
             self.changes.results.append(kept)
+            self.changes.dropped_results.pop(key, None)
         return result
 
     def _tick(self, turn: Turn, limit: int) -> None:
@@ -160,6 +161,7 @@ class Engine:
 
     def _change_plan(self, turn: Turn, change: PlanChange, plan: Plan | None) -> None:
         assert plan is not None and plan.version == change.version, "a plan change comes with its plan"
+        before = {(s.service, s.name): s for s in self.plan.heartbeats}
         self.plan = turn.plan = plan
         self.state.counters.plan, self.state.counters.paging = change.version, change.paging
         specs = {(s.service, s.name): s for s in plan.heartbeats}
@@ -172,7 +174,7 @@ class Engine:
             if heart is None:
                 heart = self.state.heartbeats[place] = Heartbeat(service=spec.service, name=spec.name)
                 self.changes.dropped_heartbeats.discard(place)
-            elif heart.last is not None and heart.state in ("up", "started"):
+            elif before.get(place) != spec and heart.last is not None and heart.state in ("up", "started"):
                 heart.due = max(next_due(spec, heart.last), turn.now)
             self.state.timers.set("heartbeat", f"{spec.service}/{spec.name}", heart.due)
             self.changes.heartbeats[place] = heart

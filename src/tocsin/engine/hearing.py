@@ -256,6 +256,7 @@ def _join(turn: Turn, alert: Alert, incident: Incident) -> None:
     incident.last_joined = turn.now
     incident.quiet = max(incident.quiet, _quiet(turn, alert))
     if not incident.open:
+        incident.title = alert.title
         settling.reopen(turn, incident, Reason.REOPENED, f"source:{alert.source}")
     elif incident.alerts <= MOST_LINES:
         turn.enter(incident.number, f"Joined: {alert.title}", alert.reason, f"source:{alert.source}", alert=str(alert.id))
@@ -263,7 +264,7 @@ def _join(turn: Turn, alert: Alert, incident: Incident) -> None:
         turn.count("decisions", Reason.JOINED)
     if alert.severity < incident.severity:
         _graver(turn, alert, incident)
-    turn.save_incident(incident)
+    turn.touch(incident.number)
 
 
 def _graver(turn: Turn, alert: Alert, incident: Incident | None = None) -> None:

@@ -100,7 +100,7 @@ class Changes:
         self.entries: list[tuple[int, Entry]] = []
         self.changes: list[HeardChange] = []
         self.results: list[Kept] = []
-        self.dropped_results: list[str] = []
+        self.dropped_results: dict[str, None] = {}
         self.plans: dict[str, Mapping[str, bytes]] = {}
         self.deliver: dict[int, Page] = {}
         self.counted: dict[tuple[str, str], int] = {}

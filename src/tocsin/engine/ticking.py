@@ -7,7 +7,7 @@ from tocsin.engine.state import RESULTS_KEPT
 from tocsin.engine.timers import Kind
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
-from tocsin.kernel.instant import format_rfc3339
+from tocsin.kernel.instant import SECOND, format_duration, format_rfc3339
 from tocsin.kernel.reason import Reason
 from tocsin.silences.silence import Silence, matching
 
@@ -99,8 +99,11 @@ def tell_author(turn: Turn, silence: Silence, reason: Reason, title: str) -> Non
     turn.count("silences", reason)
 
 
-def rejudge(turn: Turn) -> None:
-    """Silences changed: find what they cover now, place what nothing keeps quiet any more, settle what it touches."""
+def rejudge(turn: Turn, changed: str = "") -> None:
+    """Silences changed: find what they cover now, place what nothing keeps quiet any more, settle what it touches.
+
+    ``changed``: a silence whose end may have moved, so that incidents it pauses say the new one.
+    """
     state, now = turn.state, turn.now
     active = [s for s in state.silences.values() if s.state(now) == "active"]
     for alert in list(state.alerts.values()):
@@ -108,6 +111,8 @@ def rejudge(turn: Turn) -> None:
             continue
         covered = matching(active, alert.labels, alert.origin, now) if active else ()
         if covered == alert.silences:
+            if changed in covered and alert.incident in state.members:
+                turn.touch(alert.incident)
             continue
         alert.silences = covered
         turn.save_alert(alert)
@@ -129,7 +134,7 @@ def _heartbeat(turn: Turn, id: str) -> None:
         return
     heart.state = "late"
     turn.count("heartbeats", Reason.HEARTBEAT_LATE)
-    last = f"last heard {format_rfc3339(heart.last)}" if heart.last else "never heard"
+    last = f"last heard {format_duration((turn.now - heart.last) // SECOND * SECOND)} ago" if heart.last else "never heard"
     hearing.heartbeat_event(turn, spec, f"{name} of {service} gives no sign of life ({last})", heart.body)
 
 
@@ -141,7 +146,7 @@ def tidy(turn: Turn) -> None:
         if turn.now - oldest.at <= RESULTS_KEPT:
             break
         del state.results[oldest.key]
-        turn.changes.dropped_results.append(oldest.key)
+        turn.changes.dropped_results[oldest.key] = None
     for id in [i for i in state.pages_of.get(0, ()) if state.pages[i].state != "intended"]:
         state.pages_of[0].discard(id)
         turn.changes.pages[id] = state.pages.pop(id)

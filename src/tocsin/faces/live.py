@@ -66,6 +66,7 @@ class Live:
         self._changes = changes
         self._subscribers: set[_Subscriber] = set()
         self._reader: asyncio.Task[None] | None = None
+        self._stopped = False
 
     @property
     def full(self) -> bool:
@@ -88,12 +89,14 @@ class Live:
         loop = asyncio.get_running_loop()
         end = loop.time() + longest
         try:
-            while loop.time() < end:
+            while loop.time() < end and not self._over():
                 try:
                     await asyncio.wait_for(mine.something.wait(), min(beat, max(0.0, end - loop.time())))
                 except TimeoutError:
                     yield None
                     continue
+                if self._over():
+                    return
                 yield mine.take()
                 await asyncio.sleep(gap)
         finally:
@@ -105,8 +108,18 @@ class Live:
         async for update in self.updates():
             yield b": here\n\n" if update is None else b"event: changed\ndata: " + msgspec.json.encode(update) + b"\n\n"
 
+    def _over(self) -> bool:
+        return self._stopped
+
+    def stop(self) -> None:
+        """End all streams, so that a server that is told to end need not wait for open pages. They come back later."""
+        self._stopped = True
+        for subscriber in self._subscribers:
+            subscriber.something.set()
+
     async def close(self) -> None:
         """Stop reading."""
+        self.stop()
         if self._reader is not None:
             self._reader.cancel()
             with contextlib.suppress(asyncio.CancelledError):

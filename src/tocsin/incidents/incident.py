@@ -13,7 +13,7 @@ from tocsin.kernel.reason import Reason
 IncidentState = Literal["triggered", "acknowledged", "resolved"]
 
 
-class Incident(Struct, kw_only=True):
+class Incident(Struct, kw_only=True, omit_defaults=True):
     """One incident, ``number`` short and counting up.
 
     Escalation: ``steps`` is the snapshot taken when it opened (or was reopened), ``step`` and ``round`` say what is paged next,
@@ -65,15 +65,14 @@ class Incident(Struct, kw_only=True):
 
     def due(self) -> Instant | None:
         """The next instant at which something about it happens by itself, or None when nothing is pending."""
-        moments = [
-            moment
-            for moment in (self.next_at, self.acknowledged_until, self.clear_at, self.snoozed_until, self.keep_until)
-            if moment is not None
-        ]
-        return min(moments, default=None)
+        due = self.next_at
+        for moment in (self.acknowledged_until, self.clear_at, self.snoozed_until, self.keep_until):
+            if moment is not None and (due is None or moment < due):
+                due = moment
+        return due
 
 
-class Entry(Struct, kw_only=True, gc=False):
+class Entry(Struct, kw_only=True, gc=False, omit_defaults=True):
     """One line of an incident's timeline. ``reason`` is the because; ``actor`` is ``person:ana``, ``code`` or ``source:…``."""
 
     incident: int

@@ -23,6 +23,9 @@ UNKNOWN_SEVERITY = "sev2"
 """A word nobody has mapped: grave enough to be seen, and said on the alert."""
 
 
+MOST_REMEMBERED = 20_000
+
+
 class Route(Struct, frozen=True, kw_only=True):
     """One route. ``group_by`` None: the default (by alertname, else by the source's own key).
 
@@ -52,6 +55,9 @@ class Router:
     def __init__(self, routes: tuple[Route, ...]) -> None:
         self._by_equality: dict[str, dict[str, list[tuple[int, Route]]]] = {}
         self._others: list[tuple[int, Route]] = []
+        asked = {matcher.label for route in routes for matcher in route.match} | {label for route in routes for label in route.group_by or ()}
+        self._asked = tuple(sorted(asked | {"alertname"}))
+        self._routed: dict[tuple[str, ...], Routed] = {}
         for order, route in enumerate(routes):
             first = next((m for m in route.match if m.operator == "=" and m.value), None)
             if first is None:
@@ -75,10 +81,21 @@ class Router:
         return best[1] if best else None
 
     def route(self, key_service: str, source_key: str, labels: Mapping[str, str], severity: str) -> Routed:
-        """Decide service, group and severity of an alert that came with a key of ``key_service``.
+        """Decide service, group and severity of an alert that came with a key of ``key_service``. Remembered for alerts alike in
+        every label a route asks for.
 
         A key of one service can only reach that service; a key of the inbox is sorted by all the plan's routes.
         """
+        have = labels.get
+        alike = (key_service, source_key, severity, *[have(label, "") for label in self._asked])
+        routed = self._routed.get(alike)
+        if routed is None:
+            if len(self._routed) >= MOST_REMEMBERED:
+                self._routed.clear()
+            routed = self._routed[alike] = self._decide(key_service, source_key, labels, severity)
+        return routed
+
+    def _decide(self, key_service: str, source_key: str, labels: Mapping[str, str], severity: str) -> Routed:
         only = "" if key_service == INBOX else key_service
         route = self.match(labels, only)
         name = labels.get("alertname", "")

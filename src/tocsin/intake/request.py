@@ -68,8 +68,8 @@ class Known(Protocol):
 class Limits(Struct, frozen=True):
     """How much one key may send. ``rate`` is requests per second, ``burst`` how many may come at once."""
 
-    rate: float = 20_000.0
-    burst: int = 40_000
+    rate: float = 2_000.0
+    burst: int = 10_000
     body: int = 4 * 1024 * 1024
     alerts: int = 5_000
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from hashlib import blake2b
 
+import msgspec
+
+_sorted_json = msgspec.json.Encoder(order="sorted").encode
 _OFFSET, _PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, 0xFFFFFFFFFFFFFFFF
 
 
@@ -18,9 +21,9 @@ def identity(*parts: str | bytes) -> bytes:
     return blake2b(text, digest_size=16).digest()
 
 
-def label_text(labels: Mapping[str, str]) -> bytes:
-    """Labels in one canonical byte string: sorted by name, separated by bytes that UTF-8 never holds."""
-    return b"\xff".join(f"{name}\0{labels[name]}".encode("utf-8", "surrogatepass") for name in sorted(labels))
+def label_text(labels: dict[str, str]) -> bytes:
+    """Labels in one canonical byte string: JSON, sorted by name. Raises ValueError for lone surrogates."""
+    return _sorted_json(labels)
 
 
 def fingerprint(labels: Mapping[str, str]) -> str:

@@ -17,7 +17,7 @@ RETRY_LONGEST: Duration = 300 * SECOND
 GIVE_UP_AFTER: Duration = HOUR
 
 
-class Page(Struct, kw_only=True):
+class Page(Struct, kw_only=True, omit_defaults=True):
     """One page. ``kind`` notice is a message that nobody has to answer (a silence ends soon).
 
     ``next_at`` is when it is (re)tried while intended; ``attempts`` counts answers of the channel that were heard.

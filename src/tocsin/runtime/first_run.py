@@ -34,7 +34,6 @@ async def first_run(core: Core, plan: Plan, data: Path, base: str, now: Instant,
     state = core.writer.engine.state
     name = await _admin(core, state, plan)
     await _machine_token(core, state, data, name)
-    (data / "address").write_text(base + "\n", encoding="utf-8")
     lines = [f"Tocsin listens on {base}"]
     if not any(token.kind == "link" and token.used_at for token in state.tokens.values()) or link_wanted:
         link = secrets.token_urlsafe(24)
@@ -45,6 +44,16 @@ async def first_run(core: Core, plan: Plan, data: Path, base: str, now: Instant,
         await core.submit(CreateKey(actor=ACTOR, hash=secret_hash(key), hint=key[-4:], source="alertmanager", service=INBOX, name="prometheus"))
         lines += ["", "Paste this into prometheus.yml (the key is shown only now):", "", *alerting_block(base, key)]
     return lines
+
+
+def leave_address(data: Path, local_url: str, certificate: Path | None) -> None:
+    """Write down where this machine's command line finds the server, and which certificate to believe there."""
+    (data / "address").write_text(local_url + "\n", encoding="utf-8")
+    copy = data / "certificate.pem"
+    if certificate is not None:
+        copy.write_bytes(certificate.read_bytes())
+    else:
+        copy.unlink(missing_ok=True)
 
 
 def alerting_block(base: str, key: str) -> list[str]:

@@ -6,13 +6,9 @@ import os
 import sqlite3
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tocsin.store.sqlite import FILE, SqliteStore
 from tocsin.store.writer import Store
-
-if TYPE_CHECKING:
-    from sqlalchemy.engine import Engine as Database
 
 HEAD = "0001"
 """The newest migration. A test compares it with the folder."""
@@ -86,28 +82,6 @@ def open_writer(url: str, tzdata: str, stop: threading.Event | None = None) -> S
     return store
 
 
-def open_reader(url: str) -> Database:
-    """Open a database for reading only, with a bounded pool."""
-    from sqlalchemy import create_engine, event
-    from sqlalchemy.pool import QueuePool
-
-    if not is_sqlite(url):
-        return create_engine(
-            url, pool_size=4, max_overflow=4, pool_pre_ping=True, isolation_level="AUTOCOMMIT",
-            connect_args={"options": "-c default_transaction_read_only=on -c statement_timeout=10000"},
-        )  # fmt: skip
-    path = sqlite_path(url)
-    database = create_engine(f"sqlite:///file:{path}?mode=ro&uri=true", poolclass=QueuePool, pool_size=4, max_overflow=4,
-                             connect_args={"check_same_thread": False})  # fmt: skip
-
-    @event.listens_for(database, "connect")
-    def _only_read(connection: sqlite3.Connection, _: object) -> None:
-        connection.execute("PRAGMA query_only=ON")
-        connection.execute("PRAGMA busy_timeout=5000")
-
-    return database
-
-
 def backup(url: str, to: Path) -> None:
     """Copy a SQLite database into a new file while it is in use. PostgreSQL has its own tools: raises SchemaError."""
     if not is_sqlite(url):
@@ -135,7 +109,9 @@ def check(url: str) -> list[str]:
         return found
     from sqlalchemy import text
 
-    database = open_reader(url)
+    from tocsin.store.reads import open_engine
+
+    database = open_engine(url)
     with database.connect() as connection:
         if is_sqlite(url):
             found += [str(row[0]) for row in connection.execute(text("PRAGMA integrity_check")) if row[0] != "ok"]

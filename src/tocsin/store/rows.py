@@ -125,7 +125,7 @@ def statements(journal: Sequence[Journaled], changes: Changes, state: State, ver
         (CHANGES, each(changes.changes, lambda c: (c.id, WORKSPACE, c.service, c.at, body(c)))),
         (RESULTS, each(changes.results, lambda r: (r.key, WORKSPACE, r.at, body(r)))),
         (PLANS, [(version, WORKSPACE, state.counters.now, pack_files(files)) for version, files in changes.plans.items()]),
-        (META, [("plan", WORKSPACE, version.encode()) for version in changes.plans]),
+        (META, [("plan", WORKSPACE, state.counters.plan.encode())] if changes.plans else []),
         (META, [("counters", WORKSPACE, body(state.counters))]),
     )  # fmt: skip
 

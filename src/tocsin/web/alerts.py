@@ -1,4 +1,4 @@
-"""The list of alerts and the page of one: what fires, how often it was heard, and why it pages nobody if it does not."""
+"""The list of alerts and the page of one: what fires, how often it was heard, and why it pages nobody."""
 
 from __future__ import annotations
 
@@ -46,7 +46,12 @@ async def alerts_page(request: Request[Any, Any, Any], faces: Faces, who: Who) -
     seen = await view(request, faces, who)
     after = asked.get("after") or None
     found = await faces.read(
-        faces.reads.alerts, state="" if state == "all" else state, service=service, matchers=matchers, after=after, limit=SHOWN
+        faces.reads.alerts,
+        state="" if state == "all" else state,
+        service=service,
+        matchers=matchers,
+        after=after,
+        limit=SHOWN,
     )
     incidents = await faces.read(_incidents_of, faces.reads, found.items)
     rows = [Row(alert, quiet_reason(seen.reader, alert, incidents.get(alert.incident))) for alert in found.items]
@@ -63,7 +68,9 @@ async def alerts_page(request: Request[Any, Any, Any], faces: Faces, who: Who) -
         services=sorted({*(seen.plan.services if seen.plan else ()), *((service,) if service else ())}),
         older=with_query("/alerts", state=state, service=service, match=text, after=found.next) if found.next else "",
         newer=with_query("/alerts", state=state, service=service, match=text) if after else "",
-        headline=_headline(state, firing, more, bool(service or text), sum(bool(row.why) and row.alert.firing for row in rows)),
+        headline=_headline(
+            state, firing, more, bool(service or text), sum(bool(row.why) and row.alert.firing for row in rows)
+        ),
         clear=with_query("/alerts", state=state) if service or text else "",
     )
 
@@ -75,11 +82,15 @@ def _headline(state: str, firing: int, more: bool, filtered: bool, quiet: int) -
         return "No alert matches these filters." if filtered else "Nothing fires."
     many = "More than " if more else ""
     sentence = f"{many}{firing:,} {'alert fires' if firing == 1 and not more else 'alerts fire'}."
-    return sentence + (f" {quiet:,} of them {'pages' if quiet == 1 else 'page'} nobody, for the reason beside it." if quiet and not more else "")
+    return sentence + (
+        f" {quiet:,} of them {'pages' if quiet == 1 else 'page'} nobody, for the reason beside it."
+        if quiet and not more
+        else ""
+    )
 
 
 def read_filter(text: str) -> tuple[Matcher, ...]:
-    """Matchers such as ``job="checkout"``, one or several with commas between; a plain word is looked for in the alert's name."""
+    """Matchers such as ``job="checkout"``, with commas between; plain words are looked for in the alert's name."""
     if not text:
         return ()
     if not any(sign in text for sign in "=!"):
@@ -123,7 +134,9 @@ async def alert_page(request: Request[Any, Any, Any], faces: Faces, who: Who, nu
         raise not_found(f"alert {number}")
     incident = await faces.read(faces.reads.incident, alert.incident) if alert.incident else None
     silences = await faces.read(_silences_of, faces.reads, alert)
-    kept = "\n".join(str(Matcher(name, "=", alert.labels[name])) for name in sorted(alert.labels) if name not in UNUSED_FOR_SILENCE)
+    kept = "\n".join(
+        str(Matcher(name, "=", alert.labels[name])) for name in sorted(alert.labels) if name not in UNUSED_FOR_SILENCE
+    )
     return seen.draw(
         "alert.html",
         alert=alert,

@@ -13,24 +13,35 @@ from tocsin.catalog.services import INBOX
 from tocsin.faces.faces import LINK_PATH, Faces
 from tocsin.faces.problem import Problem
 from tocsin.faces.who import NotSignedIn, Who, end_session, sign_in_with_link, sign_in_with_password, start_session
-from tocsin.web.services import Made, make_key, public_url
 from tocsin.web.senders import WHERE, snippet
+from tocsin.web.services import Made, make_key, public_url
 from tocsin.web.view import FRAGMENT_HEADER, AnyRequest, View, fields, own_path, preferences, templates, view
 
 THE_KEY = "YOUR-KEY"
 
 
-def bare(request: AnyRequest, template: str, *, code: int = 200, headers: dict[str, str] | None = None, theme: str = "", **what: Any) -> Response[bytes]:
+def bare(
+    request: AnyRequest,
+    template: str,
+    *,
+    code: int = 200,
+    headers: dict[str, str] | None = None,
+    theme: str = "",
+    **what: Any,
+) -> Response[bytes]:
     """A page without the shell, for whoever is not signed in or when the shell itself may be what is broken."""
     who = getattr(request.state, "who", None)
     chosen = theme or preferences(request).theme
     text = templates.get_template(template).render(
-        who=who if isinstance(who, Who) else Who(), theme="" if chosen == "system" else chosen, path=request.scope["path"], **what
+        who=who if isinstance(who, Who) else Who(),
+        theme="" if chosen == "system" else chosen,
+        path=request.scope["path"],
+        **what,
     )
     return Response(text.encode(), status_code=code, media_type="text/html; charset=utf-8", headers=headers or {})
 
 
-# -- signing in ---------------------------------------------------------------------------------------------------------
+# -- signing in --------------------------------------------------------------------------------------------------------
 
 
 @get("/sign-in", needs="anyone")
@@ -39,7 +50,9 @@ async def sign_in_page(request: Request[Any, Any, Any], who: Who) -> Response[by
     return _sign_in(request, who, own_path(request.query_params.get("next", "/")))
 
 
-def _sign_in(request: AnyRequest, who: Who, onward: str, *, name: str = "", fault: str = "", code: int = 200) -> Response[bytes]:
+def _sign_in(
+    request: AnyRequest, who: Who, onward: str, *, name: str = "", fault: str = "", code: int = 200
+) -> Response[bytes]:
     return bare(request, "sign-in.html", code=code, onward=onward, name=name, fault=fault, signed_in=who.name)
 
 
@@ -50,7 +63,9 @@ async def sign_in(request: Request[Any, Any, Any], faces: Faces, who: Who) -> Re
     password = (await request.form()).get("password", "")
     onward = own_path(form.get("next", "/"))
     try:
-        user = await sign_in_with_password(faces, who, form.get("name", ""), password if isinstance(password, str) else "")
+        user = await sign_in_with_password(
+            faces, who, form.get("name", ""), password if isinstance(password, str) else ""
+        )
     except Problem as problem:
         if problem.status not in (401, 429):
             raise
@@ -81,7 +96,9 @@ async def use_link(request: Request[Any, Any, Any], faces: Faces, who: Who, secr
     except Problem as problem:
         if problem.status not in (401, 404, 409):
             raise
-        return bare(request, "link.html", code=401, secret=secret, fault=problem.detail[:1].upper() + problem.detail[1:] + ".")
+        return bare(
+            request, "link.html", code=401, secret=secret, fault=problem.detail[:1].upper() + problem.detail[1:] + "."
+        )
     incidents = await faces.read(faces.reads.incidents, limit=1)
     return _let_in(faces, who, user, "/" if incidents.items else "/welcome")
 
@@ -94,7 +111,7 @@ async def sign_out(who: Who) -> Redirect:
     return answer
 
 
-# -- the first event ----------------------------------------------------------------------------------------------------
+# -- the first event ---------------------------------------------------------------------------------------------------
 
 
 @get("/welcome")
@@ -112,7 +129,11 @@ async def welcome_key(request: Request[Any, Any, Any], faces: Faces, who: Who) -
 
 async def _welcome(seen: View, made: Made | None) -> Response[bytes]:
     faces = seen.faces
-    keys = [key for key in (await faces.read(faces.reads.keys, limit=100)).items if key.revoked_at is None and key.source == "alertmanager"]
+    keys = [
+        key
+        for key in (await faces.read(faces.reads.keys, limit=100)).items
+        if key.revoked_at is None and key.source == "alertmanager"
+    ]
     first = (await faces.read(faces.reads.incidents, limit=1)).items
     heard = await faces.read(faces.reads.alerts, limit=1)
     base = public_url(seen)
@@ -133,7 +154,7 @@ async def _welcome(seen: View, made: Made | None) -> Response[bytes]:
     )
 
 
-# -- what cannot be done ------------------------------------------------------------------------------------------------
+# -- what cannot be done -----------------------------------------------------------------------------------------------
 
 HEADLINES = {
     400: "This cannot be used as it is.",
@@ -159,14 +180,25 @@ def error_page(request: AnyRequest, problem: Problem) -> Response[Any]:
         return Redirect("/sign-in" + ("?" + urlencode({"next": onward}) if onward != "/" else ""), status_code=303)
     faces: Faces = request.app.state.faces
     came_from = urlsplit(request.headers.get("referer", ""))
-    back = own_path(came_from.path + ("?" + came_from.query if came_from.query else ""), "") if came_from.netloc == request.headers.get("host") else ""
+    back = (
+        own_path(came_from.path + ("?" + came_from.query if came_from.query else ""), "")
+        if came_from.netloc == request.headers.get("host")
+        else ""
+    )
     keep = {name: value for name, value in problem.headers.items() if name.lower() in ("retry-after", "allow")}
     return bare(
-        request, "error.html", code=problem.status, headers=keep, headline=HEADLINES.get(problem.status, "This did not work."),
-        detail=_sentence(problem), status=problem.status,
-        back=back if back != request.scope["path"] else "", now=faces.now(),
-        gone=problem.status == 503, repeat=request.method == "GET",
-    )  # fmt: skip
+        request,
+        "error.html",
+        code=problem.status,
+        headers=keep,
+        headline=HEADLINES.get(problem.status, "This did not work."),
+        detail=_sentence(problem),
+        status=problem.status,
+        back=back if back != request.scope["path"] else "",
+        now=faces.now(),
+        gone=problem.status == 503,
+        repeat=request.method == "GET",
+    )
 
 
 def _sentence(problem: Problem) -> str:

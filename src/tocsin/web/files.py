@@ -60,4 +60,6 @@ def static_file(request: Request[Any, Any, Any], name: str) -> Response[bytes]:
 @get("/favicon.ico", needs="anyone", sync_to_thread=False)
 def favicon() -> Response[bytes]:
     """For browsers that ask without being told where."""
-    return Response(FILES["favicon.svg"].body, media_type="image/svg+xml", headers={"cache-control": "public, max-age=86400"})
+    return Response(
+        FILES["favicon.svg"].body, media_type="image/svg+xml", headers={"cache-control": "public, max-age=86400"}
+    )

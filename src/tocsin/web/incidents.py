@@ -1,4 +1,4 @@
-"""The list of incidents and the room of one: what goes on, why, what happens next, and the three things a person does."""
+"""The list of incidents and the room of one: what goes on, why, what happens next, and what a person does."""
 
 from __future__ import annotations
 
@@ -27,7 +27,13 @@ RESOLVED_LATELY: Duration = DAY
 ALERTS_SHOWN = 20
 ENTRIES_SHOWN = 100
 SNOOZES: tuple[tuple[str, Duration], ...] = (("15 min", 15 * MINUTE), ("1 h", HOUR), ("4 h", 4 * HOUR), ("1 d", DAY))
-STATES = {"": OPEN_STATES, "triggered": ("triggered",), "acknowledged": ("acknowledged",), "resolved": ("resolved",), "all": ()}
+STATES = {
+    "": OPEN_STATES,
+    "triggered": ("triggered",),
+    "acknowledged": ("acknowledged",),
+    "resolved": ("resolved",),
+    "all": (),
+}
 NOTE_LONGEST = 10_000
 
 
@@ -71,7 +77,12 @@ async def incidents_page(request: Request[Any, Any, Any], faces: Faces, who: Who
     """Open incidents by who must act, and what was resolved lately; or what the filters in the address choose."""
     asked = request.query_params
     state = asked.get("state", "")
-    chosen = Chosen(state if state in STATES else "", asked.get("service", ""), asked.get("severity", ""), asked.get("text", "").strip()[:200])
+    chosen = Chosen(
+        state if state in STATES else "",
+        asked.get("service", ""),
+        asked.get("severity", ""),
+        asked.get("text", "").strip()[:200],
+    )
     seen = await view(request, faces, who)
     found = await faces.read(_listing, faces.reads, chosen, asked.get("after") or None, seen.now)
     reader = seen.reader
@@ -113,16 +124,29 @@ async def incidents_page(request: Request[Any, Any, Any], faces: Faces, who: Who
 
 def _listing(reads: Reads, chosen: Chosen, after: str | None, now: int) -> Listing:
     sliced = reads.incidents(
-        states=STATES[chosen.state], service=chosen.service, severity=chosen.severity, words=chosen.text, after=after, limit=SHOWN
+        states=STATES[chosen.state],
+        service=chosen.service,
+        severity=chosen.severity,
+        words=chosen.text,
+        after=after,
+        limit=SHOWN,
     )
     lately: list[Incident] = []
     if chosen.state == "" and after is None:
         recent = reads.incidents(
-            states=("resolved",), service=chosen.service, severity=chosen.severity, words=chosen.text, limit=RESOLVED_SHOWN
+            states=("resolved",),
+            service=chosen.service,
+            severity=chosen.severity,
+            words=chosen.text,
+            limit=RESOLVED_SHOWN,
         )
         lately = [one for one in recent.items if (one.resolved_at or 0) > now - RESOLVED_LATELY]
     counts = reads.open_counts()
-    pages = {one.number: reads.pages(incident=one.number, limit=10).items for one in sliced.items if one.state == "triggered" and one.pages}
+    pages = {
+        one.number: reads.pages(incident=one.number, limit=10).items
+        for one in sliced.items
+        if one.state == "triggered" and one.pages
+    }
     return Listing(
         sliced.items,
         sliced.next,
@@ -169,7 +193,9 @@ def _under(reader: Reader, found: Listing, chosen: Chosen) -> str:
     mine = [one for one in found.incidents if one.state == "acknowledged" and reader.is_you(one.acknowledged_by)]
     if mine:
         said.append(f"You have {listed([f'#{one.number}' for one in mine[:5]])}.")
-    only = [part for part in (chosen.service, chosen.severity.upper(), f"“{chosen.text}”" if chosen.text else "") if part]
+    only = [
+        part for part in (chosen.service, chosen.severity.upper(), f"“{chosen.text}”" if chosen.text else "") if part
+    ]
     if only:
         said.append(f"Only {listed(only)}.")
     if not found.incidents and found.lately and not only:
@@ -191,14 +217,15 @@ def _nothing(chosen: Chosen, filtered: bool) -> str:
 
 def _paged_first(seen: View, most: int = 6) -> tuple[list[tuple[str, str]], int]:
     """Who is paged first, by service; the inbox last."""
-    if seen.plan is None:
+    plan = seen.plan
+    if plan is None:
         return [], 0
-    names = sorted(seen.plan.services, key=lambda name: (name == INBOX, seen.plan.services[name].tier if seen.plan else 0, name))
-    first = [(name, seen.reader.targets(seen.plan.steps(name)[0].targets)) for name in names if seen.plan.steps(name)]
+    names = sorted(plan.services, key=lambda name: (name == INBOX, plan.services[name].tier, name))
+    first = [(name, seen.reader.targets(plan.steps(name)[0].targets)) for name in names if plan.steps(name)]
     return first[:most], max(0, len(first) - most)
 
 
-# -- one incident -------------------------------------------------------------------------------------------------------
+# -- one incident ------------------------------------------------------------------------------------------------------
 
 
 class StepView(NamedTuple):
@@ -220,7 +247,9 @@ async def incident_page(request: Request[Any, Any, Any], faces: Faces, who: Who,
     return await _room(seen, number)
 
 
-async def _room(seen: View, number: int, *, code: int = 200, faults: dict[str, str] | None = None, typed: str = "") -> Response[bytes]:
+async def _room(
+    seen: View, number: int, *, code: int = 200, faults: dict[str, str] | None = None, typed: str = ""
+) -> Response[bytes]:
     faces, reader = seen.faces, seen.reader
     incident = await faces.read(faces.reads.incident, number)
     if incident is None:
@@ -228,7 +257,9 @@ async def _room(seen: View, number: int, *, code: int = 200, faults: dict[str, s
     asked = seen.request.query_params
     everything = asked.get("alerts") == "all"
     alerts = await faces.read(faces.reads.alerts, incident=number, limit=500 if everything else 200)
-    entries = await faces.read(faces.reads.timeline, number, newest_first=True, after=asked.get("after") or None, limit=ENTRIES_SHOWN)
+    entries = await faces.read(
+        faces.reads.timeline, number, newest_first=True, after=asked.get("after") or None, limit=ENTRIES_SHOWN
+    )
     pages = await faces.read(faces.reads.pages, incident=number, limit=100)
     ordered = sorted(alerts.items, key=lambda one: (not one.firing, one.severity, -one.id))
     firing = sum(one.firing for one in ordered)
@@ -261,7 +292,12 @@ def _steps(reader: Reader, incident: Incident, pages: list[Page]) -> list[StepVi
     for index, step in enumerate(incident.steps):
         last = next((page for page in pages if page.kind == "page" and page.step == index), None)
         state = "later"
-        if incident.state == "triggered" and incident.paused is None and incident.next_at is not None and index == incident.step:
+        if (
+            incident.state == "triggered"
+            and incident.paused is None
+            and incident.next_at is not None
+            and index == incident.step
+        ):
             state = "next"
         elif last is not None:
             state = "done"
@@ -283,7 +319,13 @@ def _whys(reader: Reader, incident: Incident, pages: list[Page]) -> list[tuple[s
     for index, step in enumerate(incident.steps):
         for person in plan.people_of(step.targets):
             in_steps.setdefault(person.key, index)
-    people = dict.fromkeys([*([reader.person] if reader.person in plan.people else []), *(page.person for page in reversed(pages)), *in_steps])
+    people = dict.fromkeys(
+        [
+            *([reader.person] if reader.person in plan.people else []),
+            *(page.person for page in reversed(pages)),
+            *in_steps,
+        ]
+    )
     said = []
     for key in list(people)[:20]:
         you = key == reader.person
@@ -293,15 +335,26 @@ def _whys(reader: Reader, incident: Incident, pages: list[Page]) -> list[tuple[s
         if left:
             newest = left[0]
             times = "" if len(left) == 1 else f", {count(len(left), 'page')} in all"
-            how = {"sent": f"{was} paged", "intended": f"{'are' if you else 'is'} being paged", "failed": "could not be reached"}[newest.state]
+            how = {
+                "sent": f"{was} paged",
+                "intended": f"{'are' if you else 'is'} being paged",
+                "failed": "could not be reached",
+            }[newest.state]
             said.append((f"{name} {how} at {reader.clock(newest.intended_at)}{times}", because(newest.reason)))
         elif mine:
-            said.append((f"{name} {has} not been paged: the page was held back", because(mine[0].outcome or mine[0].reason)))
+            said.append(
+                (f"{name} {has} not been paged: the page was held back", because(mine[0].outcome or mine[0].reason))
+            )
         elif key not in in_steps:
             said.append((f"{name} {was} not paged", f"no step for {incident.service} names {'you' if you else name}"))
         elif incident.state == "acknowledged":
             by = reader.who(incident.acknowledged_by)
-            said.append((f"{name} {was} not paged", f"{'you' if by.you else by.name} acknowledged before step {in_steps[key] + 1} was due"))
+            said.append(
+                (
+                    f"{name} {was} not paged",
+                    f"{'you' if by.you else by.name} acknowledged before step {in_steps[key] + 1} was due",
+                )
+            )
         elif incident.state == "resolved":
             said.append((f"{name} {was} not paged", f"it was resolved before step {in_steps[key] + 1} was due"))
         elif incident.paused is not None:
@@ -310,7 +363,12 @@ def _whys(reader: Reader, incident: Incident, pages: list[Page]) -> list[tuple[s
             when = ""
             if incident.next_at is not None and in_steps[key] == incident.step:
                 when = f", due at {reader.clock(incident.next_at)}"
-            said.append((f"{name} {has} not been paged yet", f"{'you are' if you else name + ' is'} in step {in_steps[key] + 1}{when}"))
+            said.append(
+                (
+                    f"{name} {has} not been paged yet",
+                    f"{'you are' if you else name + ' is'} in step {in_steps[key] + 1}{when}",
+                )
+            )
     return said
 
 
@@ -339,7 +397,13 @@ async def note(request: Request[Any, Any, Any], faces: Faces, who: Who, number: 
     """Write something on the timeline. A refused text is given back to be changed."""
     form = await fields(request)
     text = form.get("text", "").replace("\r\n", "\n")
-    fault = "Write something first." if not text else f"At most {NOTE_LONGEST:,} characters; this has {len(text):,}." if len(text) > NOTE_LONGEST else ""
+    fault = (
+        "Write something first."
+        if not text
+        else f"At most {NOTE_LONGEST:,} characters; this has {len(text):,}."
+        if len(text) > NOTE_LONGEST
+        else ""
+    )
     if not fault:
         try:
             await faces.submit(AddNote(actor=who.actor, incident=number, text=text))

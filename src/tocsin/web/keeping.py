@@ -19,7 +19,7 @@ from tocsin.kernel.instant import DAY
 from tocsin.plan.findings import Finding
 from tocsin.plan.reading import read_plan
 from tocsin.web.view import View, fields, leads_to, view, with_query
-from tocsin.web.words import span, spelled
+from tocsin.web.words import count, span, spelled
 
 SHOWN = 50
 BODY_SHOWN = 100_000
@@ -27,7 +27,7 @@ FILE_SHOWN = 400_000
 LINK_LASTS = DAY
 
 
-# -- parked requests ----------------------------------------------------------------------------------------------------
+# -- parked requests ---------------------------------------------------------------------------------------------------
 
 
 @get("/parked")
@@ -40,11 +40,16 @@ async def parked_page(request: Request[Any, Any, Any], faces: Faces, who: Who) -
     headline = "Every request could be read."
     if many:
         number = spelled(many)[:1].upper() + spelled(many)[1:]
-        headline = f"{'More than ' if found.next else ''}{number} {'request' if many == 1 else 'requests'} could not be read."
+        headline = (
+            f"{'More than ' if found.next else ''}{number} {'request' if many == 1 else 'requests'} could not be read."
+        )
     return seen.draw(
-        "parked.html", parked=found.items, headline=headline, older=with_query("/parked", after=found.next) if found.next else "",
+        "parked.html",
+        parked=found.items,
+        headline=headline,
+        older=with_query("/parked", after=found.next) if found.next else "",
         newer="/parked" if asked.get("after") else "",
-    )  # fmt: skip
+    )
 
 
 @get("/parked/{number:int}")
@@ -57,12 +62,17 @@ async def parked_request_page(request: Request[Any, Any, Any], faces: Faces, who
     key = await faces.read(faces.reads.key, parked.key_id) if parked.key_id else None
     body = parked.request.body
     return seen.draw(
-        "parked-request.html", parked=parked, key=key, body=as_text(body[:BODY_SHOWN]), left_out=max(0, len(body) - BODY_SHOWN), size=len(body)
+        "parked-request.html",
+        parked=parked,
+        key=key,
+        body=as_text(body[:BODY_SHOWN]),
+        left_out=max(0, len(body) - BODY_SHOWN),
+        size=len(body),
     )
 
 
 def as_text(body: bytes) -> str:
-    """Bytes as text that shows what they are: JSON indented, anything unreadable escaped, no sign that turns a line around."""
+    """Bytes as text that shows what they are: JSON indented, and every sign that cannot be seen written out."""
     try:
         return _plain(msgspec.json.format(body, indent=2).decode())
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -80,7 +90,7 @@ async def discard_parked(faces: Faces, who: Who, number: int) -> Redirect:
     return leads_to("/parked", "discarded")
 
 
-# -- users --------------------------------------------------------------------------------------------------------------
+# -- users -------------------------------------------------------------------------------------------------------------
 
 
 class Link(NamedTuple):
@@ -97,22 +107,37 @@ async def users_page(request: Request[Any, Any, Any], faces: Faces, who: Who) ->
     return await _users(await view(request, faces, who))
 
 
-async def _users(seen: View, *, link: Link | None = None, typed: dict[str, str] | None = None, faults: dict[str, str] | None = None) -> Response[bytes]:
+async def _users(
+    seen: View, *, link: Link | None = None, typed: dict[str, str] | None = None, faults: dict[str, str] | None = None
+) -> Response[bytes]:
     found = await seen.faces.read(seen.faces.reads.users, limit=500)
     users = sorted(found.items, key=lambda one: (one.disabled_at is not None, one.name.casefold()))
     able = sum(one.disabled_at is None for one in users)
     number = spelled(able)[:1].upper() + spelled(able)[1:]
     return seen.draw(
-        "users.html", code=400 if faults else 200, users=users, roles=ROLES, link=link, typed=typed or {}, faults=faults or {},
+        "users.html",
+        code=400 if faults else 200,
+        users=users,
+        roles=ROLES,
+        link=link,
+        typed=typed or {},
+        faults=faults or {},
         people=sorted(seen.plan.people.values(), key=lambda one: one.name) if seen.plan is not None else [],
         headline=f"{number} {'person' if able == 1 else 'people'} may sign in.",
-    )  # fmt: skip
+    )
 
 
 async def _new_link(seen: View, name: str) -> Link:
     secret = fresh_secret()
     await seen.faces.submit(
-        CreateToken(actor=seen.who.actor, hash=secret_hash(secret), kind="link", user=name, name="sign-in link", expires_at=seen.now + LINK_LASTS)
+        CreateToken(
+            actor=seen.who.actor,
+            hash=secret_hash(secret),
+            kind="link",
+            user=name,
+            name="sign-in link",
+            expires_at=seen.now + LINK_LASTS,
+        )
     )
     return Link(name, seen.faces.link(LINK_PATH + secret), span(LINK_LASTS))
 
@@ -141,7 +166,9 @@ async def add_user(request: Request[Any, Any, Any], faces: Faces, who: Who) -> R
 
 
 @post("/users/{number:int}", needs="admin", status_code=200)
-async def change_user(request: Request[Any, Any, Any], faces: Faces, who: Who, number: int) -> Response[bytes] | Redirect:
+async def change_user(
+    request: Request[Any, Any, Any], faces: Faces, who: Who, number: int
+) -> Response[bytes] | Redirect:
     """Change a role or a person, make a link, disable or enable."""
     form = await fields(request)
     user = await faces.read(faces.reads.user_by_id, number)
@@ -161,7 +188,7 @@ async def change_user(request: Request[Any, Any, Any], faces: Faces, who: Who, n
     return leads_to("/users", "user")
 
 
-# -- the plan -----------------------------------------------------------------------------------------------------------
+# -- the plan ----------------------------------------------------------------------------------------------------------
 
 
 @get("/plan")
@@ -179,9 +206,15 @@ async def _plan(seen: View, *, refused: tuple[str, ...] = (), code: int = 200) -
     if plan is None:
         headline = "There is no plan yet."
     else:
-        headline = f"{len(plan.services)} {'service' if len(plan.services) == 1 else 'services'}, {len(plan.people)} {'person' if len(plan.people) == 1 else 'people'} to page, {len(plan.routes)} {'route' if len(plan.routes) == 1 else 'routes'}."
-    shown = [(name, files[name][:FILE_SHOWN].decode("utf-8", "replace"), len(files[name]) > FILE_SHOWN) for name in sorted(files)]
-    return seen.draw("plan.html", code=code, version=version, files=shown, findings=findings, refused=refused, headline=headline)
+        people = count(len(plan.people), "person", "people")
+        headline = f"{count(len(plan.services), 'service')}, {people} to page, {count(len(plan.routes), 'route')}."
+    shown = [
+        (name, files[name][:FILE_SHOWN].decode("utf-8", "replace"), len(files[name]) > FILE_SHOWN)
+        for name in sorted(files)
+    ]
+    return seen.draw(
+        "plan.html", code=code, version=version, files=shown, findings=findings, refused=refused, headline=headline
+    )
 
 
 @post("/plan/reload", needs="admin", status_code=200)
@@ -190,9 +223,18 @@ async def reload_plan(request: Request[Any, Any, Any], faces: Faces, who: Who) -
     came = await faces.core.reload(who.actor)
     if came.ok:
         return leads_to("/plan", "reloaded" if came.changed else "unchanged")
-    return await _plan(await view(request, faces, who), refused=came.findings or ("The plan folder cannot be read.",), code=409)
+    return await _plan(
+        await view(request, faces, who), refused=came.findings or ("The plan folder cannot be read.",), code=409
+    )
 
 
 handlers = [
-    parked_page, parked_request_page, discard_parked, users_page, add_user, change_user, plan_page, reload_plan,
-]  # fmt: skip
+    parked_page,
+    parked_request_page,
+    discard_parked,
+    users_page,
+    add_user,
+    change_user,
+    plan_page,
+    reload_plan,
+]

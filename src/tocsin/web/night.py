@@ -46,7 +46,13 @@ async def acknowledge_page(request: Request[Any, Any, Any], faces: Faces, token:
         try:
             await faces.submit(Acknowledge(actor=actor, incident=incident.number, page=page.id))
         except CoreGone:
-            return await _draw(request, faces, token, fault="Tocsin did not answer, so nothing was written down. Press it again.", code=503)
+            return await _draw(
+                request,
+                faces,
+                token,
+                fault="Tocsin did not answer, so nothing was written down. Press it again.",
+                code=503,
+            )
         except Problem as problem:
             if problem.status not in (404, 409):
                 raise
@@ -68,7 +74,9 @@ async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "
     plan = await faces.plan()
     if found is None or not still_works(found[1].resolved_at, now):
         # A forged link and a missing page look alike.
-        return bare(request, "stale.html", code=410 if found is not None else 404, headers=HEADERS, known=found is not None)
+        return bare(
+            request, "stale.html", code=410 if found is not None else 404, headers=HEADERS, known=found is not None
+        )
     page, incident = found
     zone = zone_of(plan, page.person)
     reader = Reader(now, zone, plan, person=page.person)
@@ -88,9 +96,15 @@ async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "
         mine=incident.state == "acknowledged" and incident.acknowledged_by == f"person:{page.person}",
         holder=reader.holder(incident),
         clock=f"{to_datetime(now).astimezone(zone):%H:%M}",
-        firing=[alert.title or alert.labels.get("alertname", "Untitled") for alert in firing.items[:LINES] if alert.title != incident.title or incident.alerts > 1],
+        firing=[
+            alert.title or alert.labels.get("alertname", "Untitled")
+            for alert in firing.items[:LINES]
+            if alert.title != incident.title or incident.alerts > 1
+        ],
         more=incident.alerts - LINES if len(firing.items) > LINES else 0,
-        why=f"You are step {page.step + 1} for {incident.service}, and {because(page.reason)}" if page.step < len(incident.steps) else f"You are the last resort, and {because(page.reason)}",
+        why=f"You are step {page.step + 1} for {incident.service}, and {because(page.reason)}"
+        if page.step < len(incident.steps)
+        else f"You are the last resort, and {because(page.reason)}",
         how=BY.get(page.channel, f"by {page.channel}"),
         token=token,
         fault=fault,

@@ -37,7 +37,11 @@ async def keep_settings(request: Request[Any, Any, Any], who: Who) -> Redirect:
     """Keep how this browser shows things."""
     form = await fields(request)
     answer = leads_to("/settings", "kept")
-    keep(answer, Preferences(_theme(form.get("theme", "")), form.get("keys") == "on", form.get("times") == "absolute"), who.secure)
+    keep(
+        answer,
+        Preferences(_theme(form.get("theme", "")), form.get("keys") == "on", form.get("times") == "absolute"),
+        who.secure,
+    )
     return answer
 
 
@@ -89,8 +93,10 @@ async def more_page(request: Request[Any, Any, Any], faces: Faces, who: Who) -> 
 
 @get("/live")
 async def live_stream(faces: Faces) -> Stream:
-    """Server-sent events: ``changed`` when something did, ``beat`` as a sign of life that says whether the core lives."""
-    return Stream(_events(faces), media_type="text/event-stream", headers={"cache-control": "no-store", "x-accel-buffering": "no"})
+    """Server-sent events: ``changed`` when something did, ``beat`` as a sign of life of these faces and of the core."""
+    return Stream(
+        _events(faces), media_type="text/event-stream", headers={"cache-control": "no-store", "x-accel-buffering": "no"}
+    )
 
 
 async def _events(faces: Faces) -> AsyncIterator[bytes]:

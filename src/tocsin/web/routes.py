@@ -8,7 +8,15 @@ from tocsin.web import alerts, door, files, incidents, keeping, night, own, serv
 from tocsin.web.door import error_page as error_page
 
 handlers: list[ControllerRouterHandler] = [
-    files.static_file, files.favicon, *door.handlers, *incidents.handlers, *alerts.handlers, *silences.handlers,
-    *services.handlers, *keeping.handlers, *night.handlers, *own.handlers,
-]  # fmt: skip
+    files.static_file,
+    files.favicon,
+    *door.handlers,
+    *incidents.handlers,
+    *alerts.handlers,
+    *silences.handlers,
+    *services.handlers,
+    *keeping.handlers,
+    *night.handlers,
+    *own.handlers,
+]
 """Hand these to ``faces.application.application`` together with the API's."""

@@ -16,7 +16,11 @@ class Sender(NamedTuple):
 
 SENDERS = (
     Sender("alertmanager", "Prometheus", "Prometheus sends to Tocsin as if it were an Alertmanager; amtool works too."),
-    Sender("pagerduty", "PagerDuty events", "Anything that can send PagerDuty Events v2: only the address and the key change."),
+    Sender(
+        "pagerduty",
+        "PagerDuty events",
+        "Anything that can send PagerDuty Events v2: only the address and the key change.",
+    ),
     Sender("events", "Plain HTTP", "One POST with curl, a script or a webhook."),
     Sender("heartbeat", "Heartbeat", "A job calls an address when it is well; silence becomes an alert."),
 )
@@ -52,7 +56,10 @@ def snippet(source: str, public_url: str, key: str) -> str:
                 '  "payload": {"summary": "A test", "source": "curl", "severity": "info"}}\'\n'
             )
         case "heartbeat":
-            return f"# crontab: a sign of life after each success\n0 3 * * *  /usr/local/bin/backup && curl -fsS -m 10 --retry 5 -o /dev/null {url}\n"
+            return (
+                "# crontab: a sign of life after each success\n"
+                f"0 3 * * *  /usr/local/bin/backup && curl -fsS -m 10 --retry 5 -o /dev/null {url}\n"
+            )
         case _:
             return (
                 f"curl -fsS -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\\n  {url} -d '"
@@ -61,7 +68,7 @@ def snippet(source: str, public_url: str, key: str) -> str:
 
 
 WHERE = {
-    "alertmanager": "Into prometheus.yml, beside or instead of what stands under alerting: now. Then reload Prometheus.",
+    "alertmanager": "Into prometheus.yml, beside or instead of what stands under alerting: now. Then reload it.",
     "pagerduty": "Wherever the tool asks for a routing (integration) key and the address of the events API.",
     "heartbeat": "At the end of the job, or in its crontab line.",
     "events": "Into a script, or anything that can send a POST.",

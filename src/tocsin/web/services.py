@@ -50,7 +50,9 @@ async def services_page(request: Request[Any, Any, Any], faces: Faces, who: Who)
     cards = []
     plan = seen.plan
     if plan is not None:
-        order = sorted(plan.services.values(), key=lambda one: (one.key not in counts, one.key == INBOX, one.tier, one.key))
+        order = sorted(
+            plan.services.values(), key=lambda one: (one.key not in counts, one.key == INBOX, one.tier, one.key)
+        )
         for service in order:
             steps = plan.steps(service.key)
             cards.append(
@@ -60,7 +62,11 @@ async def services_page(request: Request[Any, Any, Any], faces: Faces, who: Who)
                     in_words(seen, steps),
                     counts.get(service.key),
                     [one for one in plan.probes if one.service == service.key],
-                    [(one, hearts.get((one.service, one.name))) for one in plan.heartbeats if one.service == service.key],
+                    [
+                        (one, hearts.get((one.service, one.name)))
+                        for one in plan.heartbeats
+                        if one.service == service.key
+                    ],
                     sum(key.service == service.key and key.revoked_at is None for key in keys),
                 )
             )
@@ -109,11 +115,13 @@ async def send_test(request: Request[Any, Any, Any], faces: Faces, who: Who, nam
     }
     heard = await faces.core.events(name, msgspec.json.encode(event), who.actor)
     if heard.status >= 300:
-        raise Problem(heard.status, "refused", f"the test event was refused: {heard.body.decode(errors='replace')[:300]}")
+        raise Problem(
+            heard.status, "refused", f"the test event was refused: {heard.body.decode(errors='replace')[:300]}"
+        )
     return leads_to(own_path(form.get("back", ""), with_query("/", service=name)), "sent")
 
 
-# -- keys ---------------------------------------------------------------------------------------------------------------
+# -- keys --------------------------------------------------------------------------------------------------------------
 
 
 class Made(NamedTuple):
@@ -133,7 +141,9 @@ async def keys_page(request: Request[Any, Any, Any], faces: Faces, who: Who) -> 
     return await _keys(await view(request, faces, who))
 
 
-async def _keys(seen: View, *, made: Made | None = None, typed: dict[str, str] | None = None, faults: dict[str, str] | None = None) -> Response[bytes]:
+async def _keys(
+    seen: View, *, made: Made | None = None, typed: dict[str, str] | None = None, faults: dict[str, str] | None = None
+) -> Response[bytes]:
     asked = seen.request.query_params
     found = await seen.faces.read(seen.faces.reads.keys, after=asked.get("after") or None, limit=100)
     used = [key for key in found.items if key.revoked_at is None]
@@ -167,7 +177,9 @@ def _headline(used: list[Key], seen: View) -> str:
 
 def public_url(seen: View) -> str:
     """The address monitors reach this server by."""
-    return (seen.status.public_url if seen.status is not None and seen.status.public_url else seen.faces.settings.public_url).rstrip("/")
+    return (
+        seen.status.public_url if seen.status is not None and seen.status.public_url else seen.faces.settings.public_url
+    ).rstrip("/")
 
 
 async def make_key(seen: View, source: str, service: str, name: str, heartbeat: str = "") -> Made:
@@ -175,11 +187,19 @@ async def make_key(seen: View, source: str, service: str, name: str, heartbeat: 
     secret = fresh_secret()
     await seen.faces.submit(
         CreateKey(
-            actor=seen.who.actor, hash=secret_hash(secret), hint=secret[-4:], source=source, service=service, name=name, heartbeat=heartbeat
+            actor=seen.who.actor,
+            hash=secret_hash(secret),
+            hint=secret[-4:],
+            source=source,
+            service=service,
+            name=name,
+            heartbeat=heartbeat,
         )
     )
     base = public_url(seen)
-    return Made(secret, source, service, address(source, base, secret), snippet(source, base, secret), WHERE.get(source, ""))
+    return Made(
+        secret, source, service, address(source, base, secret), snippet(source, base, secret), WHERE.get(source, "")
+    )
 
 
 @post("/keys", needs="admin", status_code=200)
@@ -193,7 +213,9 @@ async def create_key(request: Request[Any, Any, Any], faces: Faces, who: Who) ->
     if source == "heartbeat":
         service, _, heartbeat = form.get("heartbeat", "").partition("/")
         if not heartbeat:
-            faults["heartbeat"] = "Choose which heartbeat of the plan it feeds. Heartbeats are written in the plan first."
+            faults["heartbeat"] = (
+                "Choose which heartbeat of the plan it feeds. Heartbeats are written in the plan first."
+            )
     if not faults:
         try:
             made = await make_key(seen, source, service, name, heartbeat)

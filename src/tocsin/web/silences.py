@@ -1,4 +1,4 @@
-"""Silences: the list, and a form that says how many firing alerts it would keep quiet before anyone presses the button."""
+"""Silences: the list, and a form that says how many firing alerts it would keep quiet before it is sent."""
 
 from __future__ import annotations
 
@@ -21,14 +21,23 @@ from tocsin.web.view import View, fields, leads_to, view, with_query
 
 SHOWN = 50
 HIT_SHOWN = 5
-LENGTHS = (("30 min", 30 * MINUTE), ("1 h", HOUR), ("2 h", 2 * HOUR), ("4 h", 4 * HOUR), ("8 h", 8 * HOUR), ("1 d", DAY), ("3 d", 3 * DAY), ("7 d", 7 * DAY))
+LENGTHS = (
+    ("30 min", 30 * MINUTE),
+    ("1 h", HOUR),
+    ("2 h", 2 * HOUR),
+    ("4 h", 4 * HOUR),
+    ("8 h", 8 * HOUR),
+    ("1 d", DAY),
+    ("3 d", 3 * DAY),
+    ("7 d", 7 * DAY),
+)
 UNTIL = "until"
 
 
 class Hits(NamedTuple):
     """The firing alerts a form's matchers would keep quiet."""
 
-    count: int
+    number: int
     more: bool
     some: list[Alert]
 
@@ -50,7 +59,9 @@ async def silences_page(request: Request[Any, Any, Any], faces: Faces, who: Who)
     seen = await view(request, faces, who)
     found = await faces.read(faces.reads.silences, seen.now, which=which, after=asked.get("after") or None, limit=SHOWN)
     active = sum(one.state(seen.now) == "active" for one in found.items)
-    quiet = await faces.read(_quiet_by, faces, [one.id for one in found.items]) if which == "live" and found.items else {}
+    quiet = (
+        await faces.read(_quiet_by, faces, [one.id for one in found.items]) if which == "live" and found.items else {}
+    )
     if which == "expired":
         headline = "Silences that are over."
     elif active:
@@ -87,7 +98,12 @@ def _hits(faces: Faces, matchers: tuple[Matcher, ...]) -> Hits:
 async def new_silence(request: Request[Any, Any, Any], faces: Faces, who: Who) -> Response[bytes]:
     """The form, with matchers from the address when it has some."""
     asked = request.query_params
-    typed = Typed(asked.get("matchers", "")[:5000], asked.get("comment", ""), asked.get("length", Typed().length), asked.get("until", ""))
+    typed = Typed(
+        asked.get("matchers", "")[:5000],
+        asked.get("comment", ""),
+        asked.get("length", Typed().length),
+        asked.get("until", ""),
+    )
     return await _form(await view(request, faces, who), None, typed, {}, preview=bool(typed.matchers))
 
 
@@ -103,7 +119,9 @@ async def silence_page(request: Request[Any, Any, Any], faces: Faces, who: Who, 
     return await _form(seen, silence, typed, {}, preview=True)
 
 
-async def _form(seen: View, silence: Silence | None, typed: Typed, faults: dict[str, str], *, preview: bool = False, code: int = 200) -> Response[bytes]:
+async def _form(
+    seen: View, silence: Silence | None, typed: Typed, faults: dict[str, str], *, preview: bool = False, code: int = 200
+) -> Response[bytes]:
     hits = None
     if preview and "matchers" not in faults:
         try:
@@ -113,9 +131,16 @@ async def _form(seen: View, silence: Silence | None, typed: Typed, faults: dict[
         else:
             hits = await seen.faces.read(_hits, seen.faces, matchers) if matchers else None
     return seen.draw(
-        "silence.html", code=code, silence=silence, typed=typed, faults=faults, hits=hits, lengths=LENGTHS, until=UNTIL,
+        "silence.html",
+        code=code,
+        silence=silence,
+        typed=typed,
+        faults=faults,
+        hits=hits,
+        lengths=LENGTHS,
+        until=UNTIL,
         over=silence is not None and silence.state(seen.now) == "expired",
-    )  # fmt: skip
+    )
 
 
 def read_matchers(text: str) -> tuple[Matcher, ...]:
@@ -130,7 +155,9 @@ async def create_silence(request: Request[Any, Any, Any], faces: Faces, who: Who
 
 
 @post("/silences/{name:str}", needs="responder", status_code=303)
-async def change_silence(request: Request[Any, Any, Any], faces: Faces, who: Who, name: str) -> Response[bytes] | Redirect:
+async def change_silence(
+    request: Request[Any, Any, Any], faces: Faces, who: Who, name: str
+) -> Response[bytes] | Redirect:
     """Change a silence."""
     silence = await faces.read(faces.reads.silence, name)
     if silence is None:
@@ -138,10 +165,17 @@ async def change_silence(request: Request[Any, Any, Any], faces: Faces, who: Who
     return await _save(request, faces, who, silence)
 
 
-async def _save(request: Request[Any, Any, Any], faces: Faces, who: Who, silence: Silence | None) -> Response[bytes] | Redirect:
+async def _save(
+    request: Request[Any, Any, Any], faces: Faces, who: Who, silence: Silence | None
+) -> Response[bytes] | Redirect:
     form = await fields(request)
     seen = await view(request, faces, who)
-    typed = Typed(form.get("matchers", "").replace("\r\n", "\n")[:5000], form.get("comment", "")[:2000], form.get("length", ""), form.get("until", ""))
+    typed = Typed(
+        form.get("matchers", "").replace("\r\n", "\n")[:5000],
+        form.get("comment", "")[:2000],
+        form.get("length", ""),
+        form.get("until", ""),
+    )
     if form.get("do") == "preview":
         return await _form(seen, silence, typed, {}, preview=True)
     faults: dict[str, str] = {}
@@ -151,7 +185,7 @@ async def _save(request: Request[Any, Any, Any], faces: Faces, who: Who, silence
     except MatcherError as error:
         faults["matchers"] = str(error)
     if not matchers and not faults:
-        faults["matchers"] = "Write at least one matcher, such as job=\"checkout\"."
+        faults["matchers"] = 'Write at least one matcher, such as job="checkout".'
     if not typed.comment:
         faults["comment"] = "Say why, for whoever finds it at night."
     ends = _end(seen, typed, faults)
@@ -159,15 +193,23 @@ async def _save(request: Request[Any, Any, Any], faces: Faces, who: Who, silence
         starts = silence.starts_at if silence is not None else seen.now
         author = silence.author if silence is not None else seen.reader.full_name(who.name)
         command = SetSilence(
-            actor=who.actor, matchers=matchers, author=author, comment=typed.comment, starts_at=starts, ends_at=ends,
-            id=silence.id if silence is not None else "", origin=silence.origin if silence is not None else "",
-        )  # fmt: skip
+            actor=who.actor,
+            matchers=matchers,
+            author=author,
+            comment=typed.comment,
+            starts_at=starts,
+            ends_at=ends,
+            id=silence.id if silence is not None else "",
+            origin=silence.origin if silence is not None else "",
+        )
         try:
             result = await faces.submit(command)
         except Problem as problem:
             if problem.status not in (400, 404, 409):
                 raise
-            faults[{"ends_at": "until"}.get(problem.field, problem.field)] = problem.detail.removeprefix(f"{problem.field}: ")
+            faults[{"ends_at": "until"}.get(problem.field, problem.field)] = problem.detail.removeprefix(
+                f"{problem.field}: "
+            )
         else:
             return leads_to(f"/silences/{result.id}", "silenced")
     return await _form(seen, silence, typed, faults, preview=True, code=400)

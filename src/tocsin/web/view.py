@@ -60,19 +60,31 @@ class Preferences(Struct, frozen=True):
 
     def written(self) -> str:
         """As the cookie's value."""
-        return urlencode({"theme": self.theme, "keys": "on" if self.single_keys else "off", "times": "absolute" if self.absolute else "relative"})
+        return urlencode(
+            {
+                "theme": self.theme,
+                "keys": "on" if self.single_keys else "off",
+                "times": "absolute" if self.absolute else "relative",
+            }
+        )
 
 
 def preferences(request: AnyRequest) -> Preferences:
     """What this browser keeps; anything unreadable counts as not chosen."""
     kept = dict(part.partition("=")[::2] for part in request.cookies.get(PREFERENCES, "").split("&"))
     theme = kept.get("theme", "")
-    return Preferences("light" if theme == "light" else "dark" if theme == "dark" else "system", kept.get("keys") != "off", kept.get("times") == "absolute")
+    return Preferences(
+        "light" if theme == "light" else "dark" if theme == "dark" else "system",
+        kept.get("keys") != "off",
+        kept.get("times") == "absolute",
+    )
 
 
 def keep(response: Response[Any], chosen: Preferences, secure: bool) -> None:
     """Have the browser keep preferences for a year."""
-    response.set_cookie(PREFERENCES, chosen.written(), path="/", max_age=YEAR, httponly=True, samesite="lax", secure=secure)
+    response.set_cookie(
+        PREFERENCES, chosen.written(), path="/", max_age=YEAR, httponly=True, samesite="lax", secure=secure
+    )
 
 
 def zone_named(name: str) -> ZoneInfo | None:
@@ -98,7 +110,12 @@ def zone_of(plan: Plan | None, person: str) -> ZoneInfo:
 def environment() -> Environment:
     """The templates: escaped always, and an unknown name is a fault rather than an empty place."""
     made = Environment(
-        loader=PackageLoader("tocsin.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, auto_reload=False
+        loader=PackageLoader("tocsin.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
     )
     made.globals.update(
         static=address,
@@ -133,7 +150,12 @@ class View:
         self.now: Instant = faces.now()
         person = who.user.person if who.user else ""
         self.reader = Reader(
-            self.now, zone_of(plan, person), plan, person=person, user=who.user.name if who.user else "", absolute=self.chosen.absolute
+            self.now,
+            zone_of(plan, person),
+            plan,
+            person=person,
+            user=who.user.name if who.user else "",
+            absolute=self.chosen.absolute,
         )
 
     @property
@@ -146,15 +168,28 @@ class View:
         """Whether no real channel has delivered an answered page yet. False while the core does not say."""
         return self.status is not None and self.status.real_channel_proven_at is None
 
-    def draw(self, template: str, *, code: int = 200, headers: Mapping[str, str] | None = None, theme: str = "", **what: Any) -> Response[bytes]:
+    def draw(
+        self, template: str, *, code: int = 200, headers: Mapping[str, str] | None = None, theme: str = "", **what: Any
+    ) -> Response[bytes]:
         """The page. A request of our own script gets the middle of it alone."""
         chosen = theme or ("" if self.chosen.theme == "system" else self.chosen.theme)
         done = SAID.get(self.request.query_params.get("done", ""), "")
         text = templates.get_template(template).render(
-            view=self, reader=self.reader, who=self.who, plan=self.plan, status=self.status, now=self.now, theme=chosen, done=done,
-            fragment=FRAGMENT_HEADER in self.request.headers, path=self.request.scope["path"], **what,
-        )  # fmt: skip
-        return Response(text.encode(), status_code=code, media_type="text/html; charset=utf-8", headers=dict(headers or {}))
+            view=self,
+            reader=self.reader,
+            who=self.who,
+            plan=self.plan,
+            status=self.status,
+            now=self.now,
+            theme=chosen,
+            done=done,
+            fragment=FRAGMENT_HEADER in self.request.headers,
+            path=self.request.scope["path"],
+            **what,
+        )
+        return Response(
+            text.encode(), status_code=code, media_type="text/html; charset=utf-8", headers=dict(headers or {})
+        )
 
 
 async def view(request: AnyRequest, faces: Faces, who: Who) -> View:
@@ -179,7 +214,13 @@ def leads_to(path: str, done: str = "") -> Redirect:
 
 def own_path(given: str, otherwise: str = "/") -> str:
     """A path on this server, never an address elsewhere."""
-    plain = given.startswith("/") and not given.startswith(("//", "/\\")) and given.isprintable() and "\\" not in given and len(given) < 500
+    plain = (
+        given.startswith("/")
+        and not given.startswith(("//", "/\\"))
+        and given.isprintable()
+        and "\\" not in given
+        and len(given) < 500
+    )
     return given if plain else otherwise
 
 
@@ -192,4 +233,3 @@ def with_query(path: str, **query: str | None) -> str:
     """A path with those parameters that say something."""
     said = urlencode({name: value for name, value in query.items() if value})
     return f"{path}?{said}" if said else path
-

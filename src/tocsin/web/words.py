@@ -1,7 +1,7 @@
 """Times, spans and sentences as people read them: short, active, past tense for facts, present for now.
 
-A ``Reader`` is whoever looks: their zone, whether they want clock times everywhere, and which person of the plan they are.
-Everything here is a function of its arguments; what is returned as ``Markup`` is escaped.
+A ``Reader`` is whoever looks: their zone, whether they want clock times everywhere, and which person of the plan they
+are. Everything here is a function of its arguments; what is returned as ``Markup`` is escaped.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ from tocsin.pages.ledger import Page
 from tocsin.plan.model import Plan
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-STATES = {"triggered": ("ring", "bell", "Triggered"), "acknowledged": ("held", "half", "Acknowledged"), "resolved": ("rest", "ok", "Resolved")}
+STATES = {
+    "triggered": ("ring", "bell", "Triggered"),
+    "acknowledged": ("held", "half", "Acknowledged"),
+    "resolved": ("rest", "ok", "Resolved"),
+}
 SEVERITY_WORDS = {"sev1": "critical", "sev2": "major", "sev3": "minor", "sev4": "low"}
 BY = {"email": "by email", "webhook": "by webhook", "console": "on the console"}
 NARROW = "\u202f"
@@ -80,7 +84,7 @@ class Who(NamedTuple):
 
 
 class Line(Struct, frozen=True):
-    """One sentence with a time in its middle: ``Ben is paged`` (due) ``if nobody answers``. ``due`` None: all is in ``before``."""
+    """One sentence with a time in its middle: ``Ben is paged`` (due) ``if nobody answers``. ``due`` may be None."""
 
     who: Who
     before: str
@@ -96,7 +100,16 @@ class Line(Struct, frozen=True):
 class Reader:
     """Whoever looks at the page, and the instant it is drawn for."""
 
-    def __init__(self, now: Instant, zone: ZoneInfo, plan: Plan | None = None, *, person: str = "", user: str = "", absolute: bool = False) -> None:
+    def __init__(
+        self,
+        now: Instant,
+        zone: ZoneInfo,
+        plan: Plan | None = None,
+        *,
+        person: str = "",
+        user: str = "",
+        absolute: bool = False,
+    ) -> None:
         self.now = now
         self.zone = zone
         self.plan = plan
@@ -125,9 +138,11 @@ class Reader:
         return f"{self.day(at)}, {self.clock(at)}"
 
     def time(self, at: Instant, text: str, kind: str = "") -> Markup:
-        """A ``<time>`` that says ``text`` and knows the instant. ``kind`` names how a script keeps it fresh: due, since, ago."""
+        """A ``<time>`` that says ``text``. ``kind`` names how a script keeps it fresh: due, since, open or ago."""
         mark = Markup(' data-{}="{}"').format(kind, at // 1000) if kind and not self.absolute else Markup()
-        return Markup('<time datetime="{}" title="{}"{}>{}</time>').format(format_rfc3339(at), self.full(at), mark, text)
+        return Markup('<time datetime="{}" title="{}"{}>{}</time>').format(
+            format_rfc3339(at), self.full(at), mark, text
+        )
 
     def at(self, at: Instant) -> Markup:
         """A clock time with seconds."""
@@ -222,7 +237,9 @@ class Reader:
         none = Who("none", "")
         if not incident.open:
             if incident.snoozed_until is not None:
-                return Line(none, "It is looked at again", incident.snoozed_until, "and pages anew if alerts still fire.")
+                return Line(
+                    none, "It is looked at again", incident.snoozed_until, "and pages anew if alerts still fire."
+                )
             return Line(none, "Nothing more happens by itself.")
         if incident.clear_at is not None:
             return Line(none, "Every alert has ended. It resolves", incident.clear_at, "if they stay quiet.")
@@ -246,7 +263,7 @@ class Reader:
         return Line(none, f"{_upper(name)} {verb} paged{again}", incident.next_at, "if nobody answers.")
 
     def paged(self, pages: Sequence[Page]) -> tuple[Who, str] | None:
-        """Who was paged last and how, from ledger rows newest first: ``Ana was paged by email``. None when nobody was."""
+        """Who was paged last and how, from ledger rows newest first; None when nobody was."""
         real = [page for page in pages if page.kind == "page" and page.state != "overtaken"]
         if not real:
             return None
@@ -254,7 +271,9 @@ class Reader:
         last = [page for page in real if newest.intended_at - page.intended_at <= TOGETHER and page.step == newest.step]
         people = list(dict.fromkeys(page.person for page in reversed(last)))
         names = listed([self.name(person) for person in people])
-        one = Who("person", names, initials(self.full_name(newest.person)), newest.person == self.person and len(people) == 1)
+        one = Who(
+            "person", names, initials(self.full_name(newest.person)), newest.person == self.person and len(people) == 1
+        )
         how = listed(list(dict.fromkeys(BY.get(page.channel, f"by {page.channel}") for page in last)))
         if all(page.state == "failed" for page in last):
             return one, f"{names} could not be reached {how}"
@@ -270,9 +289,18 @@ class Reader:
             holder = self.who(incident.acknowledged_by)
             since = f" since {self.minute(incident.acknowledged_at)}" if incident.acknowledged_at is not None else ""
             has = "have" if holder.you else "has"
-            return Line(holder, f"{'You' if holder.you else _upper(holder.name)} {has} it{since}. {fate.before}", fate.due, fate.after)
+            return Line(
+                holder,
+                f"{'You' if holder.you else _upper(holder.name)} {has} it{since}. {fate.before}",
+                fate.due,
+                fate.after,
+            )
         if not incident.open:
-            by = self.who(incident.resolved_by) if incident.resolved_by and incident.resolved_by != "code" else Who("code", "Tocsin")
+            by = (
+                self.who(incident.resolved_by)
+                if incident.resolved_by and incident.resolved_by != "code"
+                else Who("code", "Tocsin")
+            )
             if by.kind == "code":
                 said = f"Resolved: {EXPLAINED.get(incident.reason, 'every alert in it has ended')}."
             else:
@@ -303,9 +331,11 @@ class Reader:
                 first = f"More than {needed} incidents need a person."
             return first + (f" {_upper(spelled(held))} more {'is' if held == 1 else 'are'} held." if held else "")
         if held:
-            return f"{_upper(spelled(held))} {'incident is' if held == 1 else 'incidents are'} held. Nothing else needs a person."
+            many = f"{_upper(spelled(held))} {'incident is' if held == 1 else 'incidents are'}"
+            return f"{many} held. Nothing else needs a person."
         if quiet:
-            return f"Nothing needs a person. {_upper(spelled(quiet))} {'incident is' if quiet == 1 else 'incidents are'} kept quiet."
+            many = f"{_upper(spelled(quiet))} {'incident is' if quiet == 1 else 'incidents are'}"
+            return f"Nothing needs a person. {many} kept quiet."
         return "Nothing needs a person."
 
 
@@ -334,8 +364,25 @@ def _upper(text: str) -> str:
 
 def _lower(text: str, reader: Reader) -> str:
     """A sentence as the second half of another: lower case unless it begins with a name."""
-    starts_with_name = reader.plan is not None and any(text.startswith(person.name.split()[0]) for person in reader.plan.people.values() if person.name)
+    starts_with_name = reader.plan is not None and any(
+        text.startswith(person.name.split()[0]) for person in reader.plan.people.values() if person.name
+    )
     return text if starts_with_name else text[:1].lower() + text[1:]
 
 
-__all__ = ["DAY", "HOUR", "MINUTE", "Line", "Reader", "Who", "because", "count", "initials", "listed", "night", "span", "spelled", "written"]
+__all__ = [
+    "DAY",
+    "HOUR",
+    "MINUTE",
+    "Line",
+    "Reader",
+    "Who",
+    "because",
+    "count",
+    "initials",
+    "listed",
+    "night",
+    "span",
+    "spelled",
+    "written",
+]

@@ -163,7 +163,12 @@ def _heard(request: Request, now: Instant, limits: Limits, known: Mapping[bytes,
         if (
             have is not None
             and end > now
-            and (end == have.ends_at if (ttl := have.ttl) is None else nearest <= end - ttl <= farthest and end != have.ends_at)
+            and (
+                end == have.ends_at
+                if (ttl := have.ttl) is None
+                # A named end said again to the very microsecond does not move: that is news, once.
+                else nearest <= end - ttl <= farthest and (last_end == ZERO or end != have.ends_at)
+            )
             and not (events and _identity(one, index, has_nul) in said)
         ):
             repeated.append(digest)
@@ -267,14 +272,14 @@ def _event(
         raise _One("start time must be before end time")
     if not labels:
         raise _One("at least one label pair required")
-    if not (all(map(str.isidentifier, labels)) and "".join(labels).isascii()):
+    if not _well_named(labels):
         raise _One(f"invalid label set: invalid name {_first_bad_name(labels)}")
-    if annotations and not (all(map(str.isidentifier, annotations)) and "".join(annotations).isascii()):
+    if annotations and not _well_named(annotations):
         raise _One(f"invalid annotations: invalid name {_first_bad_name(annotations)}")
-    # A raw text no longer than one name may be cannot break any bound.
-    if has_nul or (len(one.labels) > MAX_NAME and too_much(labels, MAX_LABELS, MAX_LABEL)):
+    # A raw text no longer than its bound holds no value beyond that bound, and few short names are few and short.
+    if has_nul or (not _few_and_short(one.labels, labels, MAX_LABEL) and too_much(labels, MAX_LABELS, MAX_LABEL)):
         labels = bounded_labels(labels)
-    if has_nul or (len(one.annotations) > MAX_NAME and too_much(annotations, MAX_ANNOTATIONS, MAX_ANNOTATION)):
+    if has_nul or (not _few_and_short(one.annotations, annotations, MAX_ANNOTATION) and too_much(annotations, MAX_ANNOTATIONS, MAX_ANNOTATION)):
         annotations = bounded_annotations(annotations)
     severity = labels.get("severity", "")
     return Event(
@@ -289,6 +294,28 @@ def _event(
         digest=digest,
         timeout=timeout,
     )
+
+
+_NAMES_KEPT = 20_000
+_well: dict[tuple[str, ...], bool] = {}
+"""Sequences of label names that were found good, and whether they are few and short. Monitors send the same ones all day."""
+
+
+def _well_named(texts: Mapping[str, str]) -> bool:
+    """Whether every name is one Alertmanager takes."""
+    names = tuple(texts)
+    if names in _well:
+        return True
+    if not (all(map(str.isidentifier, names)) and "".join(names).isascii()):
+        return False
+    if len(_well) >= _NAMES_KEPT:
+        _well.clear()
+    _well[names] = len(names) <= MAX_LABELS and sum(map(len, names)) <= MAX_NAME
+    return True
+
+
+def _few_and_short(raw: msgspec.Raw, texts: Mapping[str, str], longest: int) -> bool:
+    return len(raw) <= longest and _well.get(tuple(texts), not texts)
 
 
 class _SaidBefore:
@@ -365,12 +392,22 @@ def _start(raw: msgspec.Raw, index: int) -> Instant:
         raise _unreadable(f"alerts[{index}].startsAt {error}") from None
 
 
+_LINKS_KEPT = 5_000
+_plain_links: set[str] = set()
+"""Links that need no look: a rule sends the same one with every alert."""
+
+
 def _link(raw: msgspec.Raw, index: int) -> str | None:
     """The link to show, "" when there is none to show, None when Alertmanager would refuse it."""
     text = _text(raw, index, "generatorURL")
     if not text:
         return ""
+    if text in _plain_links:
+        return text
     if len(text) <= MAX_LINK and _PLAIN_URL.fullmatch(text):
+        if len(_plain_links) >= _LINKS_KEPT:
+            _plain_links.clear()
+        _plain_links.add(text)
         return text
     return web_link(clean(text)) if is_request_uri(text) else None
 

@@ -1,0 +1,306 @@
+"""Whatever is posted to a real Alertmanager and to a real Tocsin, what both tell of alerts and silences agrees.
+
+Hypothesis plays clients: it posts batches, silences, changes and expires, and after every step reads everything back
+from both. What differs on purpose is excluded here by name and listed in `docs/senders/alertmanager-api.md`; each
+such difference has its own test in `test_deliberate_differences.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import re2
+from hypothesis import HealthCheck, Phase, note, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+
+from tests.differential.pair import LINK, Example, Pair, now
+from tests.intake.test_alertmanager_differential import alerts as any_alerts
+from tests.support.waiting import eventually
+from tocsin.kernel.instant import SECOND, format_rfc3339
+
+EXAMPLES = int(os.environ.get("TOCSIN_DIFFERENTIAL", "30"))
+STEPS = 14
+
+# --- alerts
+
+# Half a minute away from now and a minute from each other: nothing ends while a step is looked at, and no two are taken
+# for the same (an end up to 5 s from where a repetition would have put it is one: a deliberate difference).
+offsets = st.integers(-120, 120).map(lambda minutes: minutes * 60 + 30)
+often = st.sampled_from([-270, -210, -150, -90, -30])
+starts = st.one_of(st.none(), st.just("0001-01-01T00:00:00Z"), offsets, often, often, often)
+ends = st.one_of(
+    st.none(), st.just("0001-01-01T00:00:00.000Z"), offsets, often, st.sampled_from([90, 150, 210, 330]),
+    st.sampled_from([("later", 60), ("later", 120), ("later", 240)]),
+)  # fmt: skip
+
+values = st.sampled_from(["a", "b", "", "web", "x\ny", "ü", 'q"\\', "<&>"])
+names = st.sampled_from(["instance", "job", "severity", "_x"])
+label_sets = st.one_of(
+    st.sampled_from([{}, {"instance": "a"}, {"instance": "a", "job": "web"}, {"instance": "a", "job": ""}]),
+    st.dictionaries(names, values, max_size=2),
+)
+annotations = st.dictionaries(st.sampled_from(["summary", "runbook"]), st.sampled_from(["", "s", "é\n"]), max_size=2)
+
+
+@st.composite
+def good_alerts(draw: st.DrawFn) -> dict[str, Any]:
+    """Mostly the same few label sets with other times: repetitions, resolutions, two replicas that disagree."""
+    alert: dict[str, Any] = {"labels": draw(label_sets)}
+    if (starts_at := draw(starts)) is not None:
+        alert["startsAt"] = starts_at
+    if (ends_at := draw(ends)) is not None:
+        alert["endsAt"] = ends_at
+    if draw(st.booleans()):
+        alert["annotations"] = draw(annotations)
+    if draw(st.booleans()):
+        alert["generatorURL"] = draw(st.sampled_from([LINK, "", "mailto:ana", "http://[::1]:9/"]))
+    return alert
+
+
+def timed(example: Example, alert: Any) -> Any:
+    """The alert with texts for its times, its example among its labels, and no NUL, which Tocsin shows as U+FFFD."""
+    if not isinstance(alert, dict):
+        return alert
+    alert = dict(alert)
+    for field in ("startsAt", "endsAt"):
+        match alert.get(field):
+            case ("later", seconds):
+                # As Prometheus does: so far ahead of each time it is said.
+                alert[field] = format_rfc3339(now() + seconds * SECOND)
+            case ("now", seconds):
+                alert[field] = example.at(seconds // 60 * 60 + 30)
+            case int(seconds) if abs(seconds) > 5:
+                alert[field] = example.at(seconds)
+    for field in ("labels", "annotations"):
+        if isinstance(alert.get(field), dict):
+            alert[field] = {
+                name: value.replace("\0", "0") if isinstance(value, str) else value
+                for name, value in alert[field].items()
+            }
+    if isinstance(alert.get("labels"), dict):
+        alert["labels"] |= example.labels()
+    return alert
+
+
+# --- matchers, as filters and in silences
+
+patterns = st.sampled_from(
+    ["", "a", ".*", ".+", "a|b", "(?i)A", "x.y", "(?s)x.y", "[", "(", "a{2}", "a**", "web|", "\\d", "^a$", "\\bü", "\\pL+"]
+)
+texts = st.one_of(values, patterns, st.text('ab"\\ n\n\v\t.=~!|()*,{}é', max_size=5))
+filter_names = st.one_of(names, st.sampled_from(["absent", "a:b", "a-b", "é", "", "1a"]))
+spaces = st.sampled_from(["", "", "", " ", "\t", "\n", "\v", "\u00a0"])
+
+
+@st.composite
+def filters(draw: st.DrawFn) -> str:
+    """A filter: mostly as people write them, sometimes quoted oddly."""
+    value = draw(texts)
+    match draw(st.integers(0, 4)):
+        case 0:
+            value = '"' + value + '"'
+        case 1 | 2:
+            value = '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+    operator = draw(st.sampled_from(["=", "!=", "=~", "!~"]))
+    return "".join(
+        (draw(spaces), draw(filter_names), draw(spaces), operator, draw(spaces), value, draw(spaces))
+    )
+
+
+def unbalanced(pattern: str) -> bool:
+    """Whether a pattern is none by itself, but becomes one between the anchors that Alertmanager puts around it.
+
+    Deliberate difference: `a)|(b` is refused.
+    """
+    options = re2.Options()
+    options.log_errors = False
+
+    def good(text: str) -> bool:
+        try:
+            re2.compile(text, options)
+        except re2.error:
+            return False
+        return True
+
+    return not good(pattern) and good(f"^(?:{pattern})$")
+
+
+usable_filters = filters().filter(lambda text: not any(unbalanced(text[place:]) for place in range(len(text) + 1)))
+flags = st.sampled_from(["true", "false", "1", "no", "TRUE", "", "x"])
+queries = st.fixed_dictionaries(
+    {},
+    optional={
+        "active": flags,
+        "silenced": flags,
+        "inhibited": flags,
+        "unprocessed": flags,
+        "receiver": st.sampled_from(["inbox", "in.*", "check", "checkout|inbox", "", "[", "(?i)INBOX"]),
+    },
+)
+
+matchers = st.fixed_dictionaries(
+    {"name": st.one_of(names, st.just("absent")), "value": values, "isRegex": st.just(False)},
+    optional={"isEqual": st.sampled_from([True, False, None])},
+) | st.fixed_dictionaries(
+    {"name": names, "value": patterns.filter(lambda one: one not in ("[", "(", "a**")), "isRegex": st.just(True)},
+    optional={"isEqual": st.booleans()},
+)
+silence_starts = st.one_of(st.just("0001-01-01T00:00:00Z"), st.integers(-5, 5).map(lambda minutes: minutes * 60 + 30))
+silence_ends = st.integers(6, 90).map(lambda minutes: minutes * 60 + 30)
+
+
+@st.composite
+def silence_fields(draw: st.DrawFn) -> dict[str, Any]:
+    """A silence that both take. Its times are offsets; the example's own matcher goes anywhere among its matchers."""
+    listed: list[Any] = draw(st.lists(matchers, max_size=2))
+    listed.insert(draw(st.integers(0, len(listed))), None)
+    return {
+        "matchers": listed,
+        "startsAt": draw(silence_starts),
+        "endsAt": draw(silence_ends),
+        "comment": draw(st.sampled_from(["why", "é\n"])),
+        "createdBy": draw(st.sampled_from(["ana", "ben"])),
+    }
+
+
+WRONG: list[tuple[str, Any]] = [
+    ("matchers", []),
+    ("matchers", None),
+    ("matchers", "x"),
+    ("matchers", [{}]),
+    ("matchers", [{"name": "", "value": "a", "isRegex": False}]),
+    ("matchers", [{"name": "a-b", "value": "a", "isRegex": False}]),
+    ("matchers", [{"name": "a", "value": "", "isRegex": False}]),
+    ("matchers", [{"name": "a", "value": ".*", "isRegex": True}, {"name": "b", "value": "", "isRegex": False}]),
+    ("matchers", [{"name": "a", "value": "[", "isRegex": True}]),
+    ("matchers", [{"name": "a", "value": "b"}]),
+    ("matchers", [{"name": "a", "isRegex": False}]),
+    ("startsAt", None),
+    ("startsAt", "x"),
+    ("startsAt", 7_200),
+    ("endsAt", None),
+    ("endsAt", -30),
+    ("endsAt", "2030-01-01"),
+    ("endsAt", "0001-01-01T00:00:00Z"),
+    ("comment", None),
+    ("comment", 5),
+    ("createdBy", None),
+    ("id", "99999999-2222-3333-4444-555555555555"),
+    ("id", "nothing"),
+]
+
+
+def told(example: Example, fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields as a client sends them."""
+    body = dict(fields)
+    for name in ("startsAt", "endsAt"):
+        if isinstance(body.get(name), int):
+            body[name] = example.at(body[name])
+    if isinstance(body.get("matchers"), list):
+        body["matchers"] = [example.matcher() if one is None else one for one in body["matchers"]]
+    return body
+
+
+class Clients(RuleBasedStateMachine):
+    """What clients may do in any order, and that both servers then tell the same."""
+
+    pair: Pair
+
+    @initialize()
+    def begin(self) -> None:
+        self.example = Example(self.pair)
+        note(f"example={self.example.name}")
+
+    def teardown(self) -> None:
+        if hasattr(self, "example"):
+            self.example.leave()
+
+    @rule(batch=st.lists(good_alerts(), min_size=1, max_size=3))
+    def alerts_are_posted(self, batch: list[Any]) -> None:
+        self.example.post([timed(self.example, one) for one in batch])
+
+    @rule(batch=st.lists(any_alerts(), min_size=1, max_size=2))
+    def anything_is_posted(self, batch: list[Any]) -> None:
+        self.example.post([timed(self.example, one) for one in batch])
+
+    @rule(chosen=st.lists(usable_filters, max_size=2), others=queries)
+    def alerts_are_read(self, chosen: list[str], others: dict[str, str]) -> None:
+        self.example.check_alerts(chosen, **others)
+
+    @rule(chosen=st.lists(usable_filters, max_size=1), others=queries)
+    def groups_are_read(self, chosen: list[str], others: dict[str, str]) -> None:
+        def agree() -> bool:
+            self.example.check_groups(chosen, **others)
+            return True
+
+        eventually(agree, within=3, what="both to tell the same groups")
+
+    @rule(fields=silence_fields())
+    def a_silence_is_made(self, fields: dict[str, Any]) -> None:
+        assert self.example.set_silence(told(self.example, fields)) is not None
+
+    @rule(fields=silence_fields(), wrong=st.sampled_from(WRONG))
+    def a_wrong_silence_is_refused(self, fields: dict[str, Any], wrong: tuple[str, Any]) -> None:
+        assert self.example.set_silence(told(self.example, fields | dict([wrong]))) is None
+
+    @precondition(lambda self: self.example.silences)
+    @rule(data=st.data(), fields=silence_fields(), changed=st.sets(st.sampled_from(["comment", "createdBy", "endsAt", "startsAt", "matchers"])))
+    def a_silence_is_changed(self, data: st.DataObject, fields: dict[str, Any], changed: set[str]) -> None:
+        """As a client does: read, change some fields, post what it has."""
+        of = data.draw(st.sampled_from(self.example.silences))
+        new = told(self.example, fields)
+        bodies = []
+        for side, id in zip(self.pair.sides, of.ids, strict=True):
+            read = side.ask("GET", f"/api/v2/silence/{id}").told
+            read = {name: value for name, value in read.items() if name not in ("status", "updatedAt")}
+            bodies.append(read | {name: new[name] for name in changed})
+        if bodies[0]["endsAt"] <= self.example.at(35):
+            # It is over, and its end is when it was deleted, by each server's word.
+            for body in bodies:
+                body["endsAt"] = new["endsAt"]
+        self.example.set_silences(bodies, of)
+
+    @precondition(lambda self: self.example.silences)
+    @rule(data=st.data(), turn=st.booleans())
+    def a_silence_is_set_again_in_another_order(self, data: st.DataObject, turn: bool) -> None:
+        of = data.draw(st.sampled_from(self.example.silences))
+        body = of.body | {"matchers": of.body["matchers"][::-1] if turn else of.body["matchers"] * 2}
+        if of.body.get("startsAt", "") > self.example.at(0):
+            self.example.set_silence(body, of)
+
+    @precondition(lambda self: self.example.silences)
+    @rule(data=st.data())
+    def a_silence_is_deleted(self, data: st.DataObject) -> None:
+        self.example.delete(data.draw(st.sampled_from(self.example.silences)))
+
+    @rule(chosen=st.lists(usable_filters, min_size=1, max_size=1))
+    def silences_are_read(self, chosen: list[str]) -> None:
+        self.example.check_silences(chosen)
+
+    @invariant()
+    def both_tell_the_same(self) -> None:
+        self.example.check_alerts()
+        self.example.check_silences()
+        for one in self.example.silences[-2:]:
+            self.example.check_silence(one)
+
+
+def test_whatever_clients_do_both_tell_the_same(pair: Pair) -> None:
+    """Alerts, groups and silences, after every step."""
+
+    class Here(Clients):
+        pass
+
+    Here.pair = pair
+    run_state_machine_as_test(
+        Here,
+        settings=settings(
+            max_examples=EXAMPLES,
+            report_multiple_bugs=False,
+            phases=[p for p in Phase if p is not Phase.shrink] if os.environ.get("NOSHRINK") else list(Phase),
+            stateful_step_count=STEPS,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+        ),
+    )

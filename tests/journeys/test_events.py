@@ -1,0 +1,124 @@
+"""Tocsin's own format with curl, one by one and in batches, and `tocsin send`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+
+import pytest
+
+from tests.journeys.telling import a_plan, becomes, curl, incident, incidents, opened
+from tests.support.mail import MailServer
+from tests.support.server import TocsinServer
+
+pytestmark = pytest.mark.journey
+
+
+@pytest.fixture
+def server(tocsin_server: Callable[..., TocsinServer], mail_server: MailServer) -> TocsinServer:
+    """Tocsin with a service called db."""
+    return tocsin_server(plan=a_plan(mail_server, {"db": {}}))
+
+
+def post(key: dict[str, str], body: object, *more: str) -> tuple[int, dict[str, object]]:
+    """curl with a bearer key: status and the decoded answer."""
+    text = body if isinstance(body, str) else json.dumps(body)
+    said = curl(
+        "-H", f"Authorization: Bearer {key['key']}", "-H", "Content-Type: application/json", "-d", text,
+        "-w", "\n%{http_code} %{content_type}", *more, key["url"],
+    )  # fmt: skip
+    answer, _, line = said.rpartition("\n")
+    status, kind = line.split(" ", 1)
+    assert "json" in kind
+    return int(status), json.loads(answer)
+
+
+def test_one_event_opens_an_incident_and_its_end_closes_it(server: TocsinServer, mail_server: MailServer) -> None:
+    key = server.new_key("events", "db")
+    failed = {
+        "title": "Backup failed", "key": "backup/db1", "severity": "critical", "link": "https://ci.example/9",
+        "labels": {"host": "db1"}, "annotations": {"runbook": "https://runbooks.example/backup"},
+    }  # fmt: skip
+    assert post(key, failed) == (202, {"accepted": 1})
+    assert post(key, {**failed, "title": "Backup failed twice"}) == (202, {"accepted": 1})
+    found = opened(server)
+    assert (found["title"], found["service"], found["severity"]) == ("Backup failed", "db", "sev1")
+    (alert,) = found["alerts"]
+    assert (alert["count"], alert["title"], alert["link"]) == (2, "Backup failed twice", "https://ci.example/9")
+    assert post(key, {"title": "Backup failed", "key": "backup/db1", "state": "resolved"})[0] == 202
+    becomes(server, found["number"], "resolved")
+    assert len(mail_server.wait_for(1)) == 1
+
+
+def test_a_batch_is_taken_whole_or_not_at_all(server: TocsinServer) -> None:
+    key = server.new_key("events", "db")
+    good = [{"title": f"disk {n}", "labels": {"disk": str(n)}} for n in range(3)]
+    status, answer = post(key, {"events": [*good, {"titel": "typo"}]})
+    assert status == 400
+    assert {wrong["field"] for wrong in answer["errors"]} == {"events[3].title", "events[3].titel"}  # type: ignore[attr-defined]  # a JSON answer
+    assert server.json("alerts") == []
+    status, answer = post(key, {"events": [*good, {"title": "nameless"}]})
+    assert status == 202
+    assert answer["accepted"] == 4
+    assert len(server.json("alerts")) == 4
+    # The nameless one was given a key, by which it ends.
+    (made,) = [one for one in answer["keys"] if one]  # type: ignore[attr-defined]  # a JSON answer
+    assert post(key, {"title": "nameless", "key": made, "state": "resolved"})[0] == 202
+    assert len(server.json("alerts")) == 3
+
+
+def test_what_is_no_event_is_refused_as_a_problem_that_names_the_field(server: TocsinServer) -> None:
+    key = server.new_key("events", "db")
+    for body in ("{", "[]", '"x"', '{"title": 5}', '{"title": "x", "state": "burning"}', '{"title": "x", "labels": {"a": []}}'):
+        status, answer = post(key, body)
+        assert status == 400, body
+        assert answer["title"]
+        assert answer["status"] == 400
+    assert incidents(server) == []
+
+
+def test_the_key_may_stand_in_the_address_too(server: TocsinServer) -> None:
+    """For senders that can set no header."""
+    key = server.new_key("events", "db")
+    body = '{"title": "from a sender without headers"}'
+    said = curl("-o", "/dev/null", "-w", "%{http_code}", "-d", body, f"{key['url']}/{key['key']}")
+    assert said == "202"
+    assert opened(server)["service"] == "db"
+
+
+def test_tocsin_send_opens_one_and_the_line_it_prints_ends_it(server: TocsinServer) -> None:
+    said = server.run(
+        "send", "--service", "db", "--title", "Restore failed", "--severity", "error", "--label", "host=db1"
+    ).stdout
+    found = opened(server)
+    assert (found["title"], found["service"], found["severity"]) == ("Restore failed", "db", "sev2")
+    again = re.search(r"When it is over: tocsin (.*)", said)
+    assert again is not None
+    server.run(*again.group(1).split())
+    becomes(server, found["number"], "resolved")
+    assert server.json("send", "--service", "db", "--key", "x", "--title", "once")["accepted"] == 1
+    assert server.run("send", "--service", "nowhere", check=False).returncode == 1
+    assert incident(server, 2)["title"] == "once"
+
+
+def test_the_command_line_answers_and_says_why(server: TocsinServer, mail_server: MailServer) -> None:
+    """What a person at a terminal does with it: list, show, note, acknowledge, why, resolve."""
+    server.run("send", "--service", "db", "--title", "Replication stopped", "--key", "r")
+    mail_server.wait_for(1)
+    (listed,) = server.json("incidents", "list")
+    number = str(listed["number"])
+    assert "Replication stopped" in server.run("incidents", "show", number).stdout
+    server.run("incidents", "note", number, "looking at the replica")
+    server.run("incidents", "ack", number)
+    why = server.json("why", number)
+    assert why["paged"] is True
+    assert why["quiet"] is True
+    assert why["now"]["reason"] == "acknowledged"
+    assert why["now"]["until"]
+    assert "looking at the replica" in server.run("incidents", "show", number).stdout
+    server.run("incidents", "resolve", number)
+    found = becomes(server, int(number), "resolved")
+    assert found["reason"] in ("snoozed", "by_hand")
+    assert found["snoozed_until"], "the alert still fires, so it is judged again"
+    assert len(mail_server.messages) == 1
