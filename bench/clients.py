@@ -129,8 +129,13 @@ def main() -> None:
         print(json.dumps(asyncio.run(_events_until_told(url, rest[:-1], float(rest[-1])))))
         return
     ended = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+    threading.Thread(target=_wait_for_end, args=(ended,), daemon=True).start()
     print(json.dumps(pages(url, rest[0], rest[1], ended)))
+
+
+def _wait_for_end(ended: threading.Event) -> None:
+    sys.stdin.read()
+    ended.set()
 
 
 async def _events_until_told(url: str, paths: list[str], rate: float) -> dict[str, float]:

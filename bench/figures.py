@@ -105,7 +105,7 @@ def page_latency(pages: int, postgres: Postgres | None, say: Say) -> dict[str, A
         f"page latency: {len(loud)} pages p50 {found['p50']:.1f} p99 {found['p99']:.1f} worst {found['slowest']:.1f} ms beside"
         f" {events.found.get('per_second', 0):,.0f} events/s (p99 {events.found.get('p99_ms', 0):.1f} ms), {found['reads']:.0f} reads of"
         f" {heaviest}, {exporting.found.get('read', 0):.0f} exports; alone p50 {found['quiet_p50']:.1f} p99 {found['quiet_p99']:.1f};"
-        f" ledger intended→handed p50 {found['ledger_p50']:.1f} p99 {found['ledger_p99']:.1f}"
+        f" ledger intended→answered p50 {found['ledger_p50']:.1f} p99 {found['ledger_p99']:.1f}"
     )
     return found
 
@@ -150,9 +150,9 @@ def _ledger(server: Tocsin, pages: int) -> list[float]:
         if status != 200:
             raise RuntimeError(f"the ledger was answered {status}")
         for page in listed["items"]:
-            handed = page.get("handed_at")
-            if handed:
-                took.append(_between(page["intended_at"], handed))
+            finished = page.get("finished_at")
+            if finished:
+                took.append(_between(page["intended_at"], finished))
         if not listed.get("next"):
             break
         cursor = f"&cursor={urllib.parse.quote(listed['next'])}"

@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from statistics import median
 from typing import Any
+
+import psutil
 
 from bench.servers import Server, Tocsin, Watch, pinned, program
 
@@ -57,7 +58,8 @@ LOADS = (
 class Round:
     """What one round of one server came to. Times in milliseconds, memory in bytes.
 
-    `microseconds` is the processor time the server used for each alert: what is left to compare when others use the machine.
+    `microseconds` is the processor time the server used for each alert: what is left to compare when others use the
+    machine; `others` is how busy, in percent, the machine was just before with nothing of ours running.
     """
 
     server: str
@@ -71,6 +73,7 @@ class Round:
     log: int
     resident: int
     microseconds: float
+    others: float
     unjudged: int
     faults: list[str] = field(default_factory=list)
 
@@ -91,6 +94,7 @@ def wrk(server: Server, load: Load, seconds: float, seed: int, started: str) -> 
 
 def one_round(start: Callable[[str], Server], load: Load, seconds: float, number: int) -> Round:
     """A fresh server, warmed up, measured for some seconds, and checked: every alert that was answered 2xx was judged."""
+    others = psutil.cpu_percent(0.5)
     server = start(SERVER_CORE if load.pinned else "")
     try:
         started = (datetime.now(UTC) - timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
@@ -105,7 +109,7 @@ def one_round(start: Callable[[str], Server], load: Load, seconds: float, number
             told = wrk(server, load, seconds, seed + (50_000_000 if load.kind == "distinct" else 0), started)
         used = server.processor_seconds() - used
         taken = told["requests"] - told["status"]
-        unjudged, faults = 0, []
+        unjudged, faults = 0, list[str]()
         if isinstance(server, Tocsin):
             unjudged, faults = check(server, load, before, taken, seconds)
         return Round(
@@ -120,6 +124,7 @@ def one_round(start: Callable[[str], Server], load: Load, seconds: float, number
             log=watch.most_log,
             resident=watch.most_resident,
             microseconds=used / max(1, taken * load.batch) * 1e6,
+            others=others,
             unjudged=unjudged,
             faults=faults,
         )
@@ -204,8 +209,3 @@ def measure(
                     f"  {one.microseconds:6.1f} µs/alert  RSS {one.resident >> 20:5} MB  WAL {one.log >> 20:3} MB{worry}"
                 )
     return found
-
-
-def middle(rounds: Sequence[Round], what: str) -> float:
-    """The median of a figure over rounds."""
-    return float(median(getattr(one, what) for one in rounds))

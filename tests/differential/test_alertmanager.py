@@ -11,7 +11,7 @@ import os
 from typing import Any
 
 import re2
-from hypothesis import HealthCheck, Phase, note, settings
+from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
@@ -304,3 +304,21 @@ def test_whatever_clients_do_both_tell_the_same(pair: Pair) -> None:
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
         ),
     )
+
+
+grid = st.sampled_from([-330, -270, -210, -150, -90, -30, 90, 150, 210, 330, 390, None])
+words = st.lists(st.tuples(grid, grid), min_size=2, max_size=6)
+
+
+@settings(max_examples=EXAMPLES * 2, suppress_health_check=[HealthCheck.too_slow])
+@given(said=words)
+def test_whatever_is_said_of_one_alert_makes_the_same_times(pair: Pair, said: list[tuple[int | None, int | None]]) -> None:
+    """Replicas that disagree, ends that come nearer or move away, alerts that fire again."""
+    example = Example(pair)
+    try:
+        example.post([{"labels": example.labels()}])
+        for start, end in said:
+            fields = {"startsAt": start, "endsAt": end}
+            example.post([timed(example, {"labels": {}, **{name: at for name, at in fields.items() if at is not None}})])
+    finally:
+        example.leave()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.engine.world import PLAN, World, dump
 from tocsin.engine.commands import CreateKey, Result
+from tocsin.kernel.instant import parse_duration
 
 
 def test_nobody_answers_so_each_step_is_paged_and_then_the_last_resort_and_all_again():
@@ -302,3 +303,37 @@ def _note(incident: int):
     from tocsin.engine.commands import AddNote
 
     return AddNote(incident=incident, text="same", actor="user:ops")
+
+
+def test_a_restart_does_not_make_a_heartbeat_late():
+    """Putting the same plan in force again, as every start does, leaves what deafness moved."""
+    world = World()
+    key = world.asked(CreateKey(hash=b"h", hint="h", source="heartbeat", service="orders", heartbeat="nightly"))
+    world.apply(_ping(world, int(key.id), ""))
+    world.at("5m").restarted("30m")
+    world.put_in_force(PLAN)
+    world.at("36m")
+    assert world.pages == []
+
+
+def test_paging_switched_on_pages_the_first_person_at_once():
+    world = World(paging=False).fires("Down", job="checkout").at("2m")
+    world.paging = True
+    world.put_in_force(PLAN)
+    assert world.pages == [("120s", "ana", 1)]
+
+
+def test_the_alert_of_a_heartbeat_that_left_the_plan_ends():
+    world = World()
+    key = world.asked(CreateKey(hash=b"h", hint="h", source="heartbeat", service="orders", heartbeat="nightly"))
+    world.apply(_ping(world, int(key.id), "/fail"))
+    assert world.incident(1).open
+    world.put_in_force(PLAN.replace(b"      nightly: {every: 10m, grace: 5m}\n", b""))
+    assert not world.incident(1).open
+
+
+def test_moving_the_end_of_a_silence_moves_what_its_incident_says():
+    world = World().fires("Down", job="checkout").at("1m")
+    silence = world.silences('alertname="Down"', for_="1h")
+    world.silences('alertname="Down"', for_="2h", id=silence.id)
+    assert world.incident(1).paused_until == world.now + parse_duration("2h")

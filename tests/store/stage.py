@@ -14,7 +14,18 @@ from tocsin.catalog.people import Person, Team, Webhook
 from tocsin.catalog.services import INBOX, Service
 from tocsin.engine import commands as c
 from tocsin.engine.engine import Engine
-from tocsin.engine.inputs import AnyInput, Deaf, Decided, Delivered, PlanChange, Quarantine, Received, Seen, Tick, Unsure
+from tocsin.engine.inputs import (
+    AnyInput,
+    Deaf,
+    Decided,
+    Delivered,
+    PlanChange,
+    Quarantine,
+    Received,
+    Seen,
+    Tick,
+    Unsure,
+)
 from tocsin.engine.state import Counters, Loaded, Members, State
 from tocsin.escalation.policy import Escalation, Step
 from tocsin.incidents.routes import Route
@@ -28,11 +39,23 @@ from tocsin.store.rows import Journaled
 from tocsin.store.writer import Store
 
 START: Instant = parse_rfc3339("2026-11-22T03:24:00Z")
-WAITS: tuple[Duration, ...] = (0, SECOND, 20 * SECOND, 61 * SECOND, 5 * MINUTE, 16 * MINUTE, 31 * MINUTE, 2 * HOUR, 25 * HOUR)
+WAITS: tuple[Duration, ...] = (
+    0,
+    SECOND,
+    20 * SECOND,
+    61 * SECOND,
+    5 * MINUTE,
+    16 * MINUTE,
+    31 * MINUTE,
+    2 * HOUR,
+    25 * HOUR,
+)
 
 PEOPLE = {
     "ana": Person(key="ana", name="Ana"),
-    "ben": Person(key="ben", name="Ben", email="ben@shop.example", webhook=Webhook("https://hook.example/ben", "secret:ben")),
+    "ben": Person(
+        key="ben", name="Ben", email="ben@shop.example", webhook=Webhook("https://hook.example/ben", "secret:ben")
+    ),
     "kei": Person(key="kei", name="Kei 渓", email="kei@shop.example"),
 }
 PLAN = Plan(
@@ -156,13 +179,20 @@ class Life:
         now = self.now
         match kind:
             case 0 | 1 | 2 | 3:
-                return self._prometheus([a, b] if d == 3 else [a], ends=(None, 4 * MINUTE, -SECOND, 30 * SECOND)[b % 4], key=1 + d % 2)
+                return self._prometheus(
+                    [a, b] if d == 3 else [a], ends=(None, 4 * MINUTE, -SECOND, 30 * SECOND)[b % 4], key=1 + d % 2
+                )
             case 4:
                 alerts = [{"status": "resolved", **_alert(a), "endsAt": format_rfc3339(now - SECOND)}]
                 return _received(1, INBOX, now, "alertmanager", "/api/v2/alerts", alerts)
             case 5 | 6:
                 state = ("firing", "resolved", "acknowledged", "firing")[d]
-                event = {"title": f"odd \0 {a} \u2028 𝄞", "key": f"event {a % 3}", "state": state, "severity": ("critical", "warning", "?")[b % 3]}
+                event = {
+                    "title": f"odd \0 {a} \u2028 𝄞",
+                    "key": f"event {a % 3}",
+                    "state": state,
+                    "severity": ("critical", "warning", "?")[b % 3],
+                }
                 if state == "firing" and b > 5:
                     event["ends_at"] = format_rfc3339(now + 3 * MINUTE)
                 return _received(0, ("shop", "db", INBOX)[b % 3], now, "events", "/api/events", event)
@@ -181,11 +211,20 @@ class Life:
                 ids = sorted(self.engine.state.alerts)[: 1 + a]
                 return Seen(min(ids, default=1), ((now - b * SECOND, bytes([1 + d * 60, a])), (now, bytes([255]))))
             case 12:
-                return Decided(c.Acknowledge(actor="person:ana", incident=1 + a % 4, page=b if d == 1 else 0, hold=(None, 2 * MINUTE)[d % 2]))
+                return Decided(
+                    c.Acknowledge(
+                        actor="person:ana", incident=1 + a % 4, page=b if d == 1 else 0, hold=(None, 2 * MINUTE)[d % 2]
+                    )
+                )
             case 13:
-                return Decided(c.Resolve(actor="user:ops", incident=1 + a % 4, snooze=(None, 2 * MINUTE, None, HOUR)[d]))
+                return Decided(
+                    c.Resolve(actor="user:ops", incident=1 + a % 4, snooze=(None, 2 * MINUTE, None, HOUR)[d])
+                )
             case 14:
-                return Decided(c.AddNote(actor="user:ops", incident=1 + a % 4, text="seen \0"), idempotency_key=f"note {b % 3}" if d else "")
+                return Decided(
+                    c.AddNote(actor="user:ops", incident=1 + a % 4, text="seen \0"),
+                    idempotency_key=f"note {b % 3}" if d else "",
+                )
             case 15:
                 what = (("job=shop",), ("alertname=~A1|A2",), ("alertname!=A1", "job=db"), ("instance=i0",))[a % 4]
                 known = sorted(self.engine.state.silences)
@@ -199,7 +238,13 @@ class Life:
                 return Decided(c.ExpireSilence(actor="user:ops", id=known[a % len(known)] if known else "none"))
             case 17 | 18:
                 return Delivered(
-                    1 + a + 8 * (b % 3), ("sent", "retry", "failed", "sent")[d], "x", "why \0", "id", (None, MINUTE)[b % 2], duplicate=b == 3
+                    1 + a + 8 * (b % 3),
+                    ("sent", "retry", "failed", "sent")[d],
+                    "x",
+                    "why \0",
+                    "id",
+                    (None, MINUTE)[b % 2],
+                    duplicate=b == 3,
                 )
             case 19:
                 return (Unsure(), Tick(), Deaf(now - MINUTE, now), Deaf(now - b * HOUR, now))[d]
@@ -214,7 +259,9 @@ class Life:
                 return Decided(self._access(a, b), idempotency_key=f"access {a}" if d == 3 else "")
 
     def _prometheus(self, which: Sequence[int], ends: Duration | None, key: int) -> Received:
-        alerts = [_alert(one) | ({"endsAt": format_rfc3339(self.now + ends)} if ends is not None else {}) for one in which]
+        alerts = [
+            _alert(one) | ({"endsAt": format_rfc3339(self.now + ends)} if ends is not None else {}) for one in which
+        ]
         return _received(key, INBOX, self.now, "alertmanager", "/api/v2/alerts", alerts)
 
     def _quarantine(self, a: int, b: int) -> Quarantine:
@@ -229,8 +276,12 @@ class Life:
         many: tuple[c.AnyCommand, ...] = (
             c.CreateKey(actor="user:ops", hash=b"k%d" % b, hint="x\0", source="events", service="shop", name="n\0"),
             c.RevokeKey(actor="user:ops", id=1 + b),
-            c.SetUser(actor="user:ops", name=f"user {b % 3}", role=("viewer", "admin")[b % 2], password="x", sign_out=b > 5),
-            c.CreateToken(actor="user:ops", hash=b"t%d" % b, kind=("token", "link")[b % 2], user="ops", expires_at=self.now + HOUR),
+            c.SetUser(
+                actor="user:ops", name=f"user {b % 3}", role=("viewer", "admin")[b % 2], password="x", sign_out=b > 5
+            ),
+            c.CreateToken(
+                actor="user:ops", hash=b"t%d" % b, kind=("token", "link")[b % 2], user="ops", expires_at=self.now + HOUR
+            ),
             c.UseLink(actor="", hash=b"t%d" % b),
             c.RevokeToken(actor="user:ops", id=1 + b),
             c.DeclareKeys(actor="plan", keys=((b"d%d" % b, "dddd", "events", "db", "declared"),)),
@@ -248,8 +299,15 @@ def lived(moves: Iterable[Move]) -> Life:
 
 
 def _alert(one: int) -> dict[str, Any]:
-    labels = {"alertname": ("A0", "A1", "A2", "Watchdog")[one % 4], "job": ("shop", "db")[one // 4], "instance": f"i{one % 3}"}
-    return {"labels": labels | ({"severity": "critical"} if one % 2 else {}), "annotations": {"summary": "it is \0 down"}}
+    labels = {
+        "alertname": ("A0", "A1", "A2", "Watchdog")[one % 4],
+        "job": ("shop", "db")[one // 4],
+        "instance": f"i{one % 3}",
+    }
+    return {
+        "labels": labels | ({"severity": "critical"} if one % 2 else {}),
+        "annotations": {"summary": "it is \0 down"},
+    }
 
 
 def _received(key: int, service: str, now: Instant, source: str, path: str, body: object) -> Received:

@@ -22,6 +22,7 @@ def test_from_the_printed_link_to_an_answered_incident(page: Page, tocsin_server
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("console", lambda said: faults.append(said.text) if "Content Security Policy" in said.text else None)
 
+    assert printed is not None
     page.goto(printed[0])
     page.get_by_role("button", name="Sign in on this browser").click()
     page.wait_for_url("**/welcome")

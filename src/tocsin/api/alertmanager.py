@@ -123,7 +123,7 @@ async def groups(request: Request[Any, Any, Any], faces: Faces, key: str) -> Res
         }
         for (service, _), members in together.items()
     ]
-    return _json(sorted(shown, key=lambda one: (sorted(one["labels"].items()), one["receiver"]["name"])))
+    return _json(sorted(shown, key=lambda one: (_label_order(one["labels"]), one["receiver"]["name"])))
 
 
 @get("/api/v2/silences")
@@ -422,7 +422,13 @@ def _silence_place(one: Silence, now: Instant) -> tuple[int, int]:
 def _place(one: Alert) -> tuple[Any, ...]:
     # By job, then instance, those without last; then by all labels.
     first = [(label not in one.labels, one.labels.get(label, "")) for label in ("job", "instance")]
-    return *first, sorted(one.labels.items())
+    return *first, _label_order(one.labels)
+
+
+def _label_order(labels: dict[str, str]) -> tuple[Any, ...]:
+    """Alertmanager's order of label sets: the fewer first; where one lacks a name that the other has, the one first."""
+    # Of equally many, the one whose first differing name comes later lacks the earlier name: later names sort first.
+    return len(labels), [((*(-ord(char) for char in name), 1), value) for name, value in sorted(labels.items())]
 
 
 def _group_labels(one: Alert) -> dict[str, str]:

@@ -163,6 +163,7 @@ class Engine:
         assert plan is not None and plan.version == change.version, "a plan change comes with its plan"
         before = {(s.service, s.name): s for s in self.plan.heartbeats}
         self.plan = turn.plan = plan
+        begins = change.paging and not self.state.counters.paging
         self.state.counters.plan, self.state.counters.paging = change.version, change.paging
         specs = {(s.service, s.name): s for s in plan.heartbeats}
         for place in [p for p in self.state.heartbeats if p not in specs]:
@@ -183,6 +184,20 @@ class Engine:
                 alert.reason = Reason.PLAN_CHANGED
                 hearing.place(turn, alert)
                 turn.save_alert(alert)
+        self._end_the_unwatched(turn)
+        if begins:
+            for incident in list(self.state.incidents.values()):
+                if incident.state == "triggered":
+                    settling.begin_again(turn, incident, Reason.PLAN_CHANGED)
+
+    def _end_the_unwatched(self, turn: Turn) -> None:
+        """Alerts of probes and heartbeats that the plan does not have any more: nothing else could end them."""
+        watched = {("probe", f"{s.service}/{s.name}") for s in turn.plan.probes}
+        watched |= {(hearing.OWN, f"heartbeat:{s.service}/{s.name}") for s in turn.plan.heartbeats}
+        for alert in list(self.state.alerts.values()):
+            ours = alert.source == "probe" or (alert.source == hearing.OWN and alert.labels["alertname"] == "HeartbeatMissing")
+            if alert.firing and ours and (alert.source, alert.key) not in watched:
+                hearing.resolve(turn, alert, Reason.PLAN_CHANGED)
 
     def _deaf(self, turn: Turn, deaf: Deaf) -> None:
         """Absence in a time when nothing could be heard proves nothing: what concludes from it is moved."""

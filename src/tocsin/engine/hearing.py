@@ -68,10 +68,14 @@ def hear_event(turn: Turn, source: str, origin: str, key_id: int, event: Event) 
         turn.count("events", Reason.UNKNOWN_KEY)
     elif event.state == "acknowledged":
         _acknowledged(turn, alert, source)
-    elif not alert.firing:
-        turn.count("events", Reason.ALREADY_RESOLVED)
     else:
-        resolve(turn, alert, Reason.SOURCE_RESOLVED, event.ends_at)
+        ended = _ended(turn, alert, event)
+        if alert.firing:
+            resolve(turn, alert, Reason.SOURCE_RESOLVED, ended)
+        else:
+            turn.count("events", Reason.ALREADY_RESOLVED)
+            alert.ends_at = ended if ended is not None else alert.ends_at
+            turn.save_alert(alert)
 
 
 def refresh(turn: Turn, alert: Alert, at: Instant) -> None:
@@ -91,6 +95,18 @@ def refresh(turn: Turn, alert: Alert, at: Instant) -> None:
         if spec is not None:
             take_beat(turn, spec, "ok", at)
     turn.save_alert(alert)
+
+
+def _ended(turn: Turn, alert: Alert, event: Event) -> Instant | None:
+    """Take a word that an alert is over: the beginning it tells, and the end; None when it tells none.
+
+    The beginning counts when the alert fires again, as in Alertmanager.
+    """
+    if event.ends_at is None:
+        return None
+    span = merge(_span(alert), Span(event.starts_at, event.ends_at, event.timeout), turn.now)
+    alert.starts_at, alert.timeout = span.starts_at, span.timeout
+    return span.ends_at
 
 
 def _span(alert: Alert) -> Span:

@@ -139,6 +139,14 @@ def reopen(turn: Turn, incident: Incident, reason: Reason, actor: str = SYSTEM) 
     turn.save_incident(incident)
 
 
+def begin_again(turn: Turn, incident: Incident, reason: Reason) -> None:
+    """Page from the first step, now."""
+    turn.enter(incident.number, "Paging begins", reason)
+    _retrigger(turn, incident, reason)
+    turn.touch(incident.number)
+    turn.save_incident(incident)
+
+
 def _retrigger(turn: Turn, incident: Incident, reason: Reason) -> None:
     incident.state, incident.reason = "triggered", reason
     incident.acknowledged_by = ""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
 from msgspec import Struct
 
 from tocsin.alerts.alert import Alert
+from tocsin.engine.state import Counters
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
@@ -47,14 +49,14 @@ def explain_incident(reads: Reads, number: int, now: Instant) -> Explanation | N
     if incident is None:
         return None
     entries, pages = _timeline(reads, number), _pages(reads, number)
-    standing = _standing(incident, now)
+    standing = _standing(incident, now, _paging(reads))
     return Explanation(
         of="incident",
         id=number,
         title=incident.title,
         incident=number,
         paged=any(page.kind == "page" and page.state == "sent" for page in pages),
-        quiet=_quiet(incident),
+        quiet=_quiet(incident) or standing.reason is Reason.PAGING_OFF,
         sentences=_in_order([*map(_entry, entries), *_ledger(pages)]),
         now=standing,
     )
@@ -104,7 +106,7 @@ def explain_alert(reads: Reads, number: int, now: Instant) -> Explanation | None
         paged=paged,
         quiet=not alert.firing or bool(alert.silences) or incident is None or _quiet(incident),
         sentences=_in_order(told),
-        now=_alert_standing(alert, silences, incident, now),
+        now=_alert_standing(alert, silences, incident, now, _paging(reads)),
     )
 
 
@@ -170,11 +172,17 @@ def _ledger(pages: list[Page]) -> list[Sentence]:
     return told
 
 
+def _paging(reads: Reads) -> bool:
+    """Whether Tocsin pages at all, as its last commit says."""
+    counters = reads.meta("counters")
+    return counters is None or msgspec.json.decode(counters, type=Counters).paging
+
+
 def _quiet(incident: Incident) -> bool:
     return not incident.open or incident.state == "acknowledged" or incident.paused is not None
 
 
-def _standing(incident: Incident, now: Instant) -> Sentence:
+def _standing(incident: Incident, now: Instant, paging: bool) -> Sentence:
     """How an incident stands, whatever was said before."""
     if not incident.open:
         if incident.snoozed_until is not None and incident.snoozed_until > now:
@@ -214,6 +222,13 @@ def _standing(incident: Incident, now: Instant) -> Sentence:
             reason=Reason.CLEARING,
             until=incident.clear_at,
         )
+    if incident.next_at is not None and not paging:
+        return Sentence(
+            at=incident.updated_at,
+            text=f"Nobody is paged; step {incident.step + 1} would be next",
+            reason=Reason.PAGING_OFF,
+            until=incident.next_at,
+        )
     if incident.next_at is not None and incident.pages:
         return Sentence(
             at=incident.updated_at,
@@ -231,7 +246,9 @@ def _standing(incident: Incident, now: Instant) -> Sentence:
     return Sentence(at=incident.updated_at, text="It is open", reason=incident.reason)
 
 
-def _alert_standing(alert: Alert, silences: list[Silence], incident: Incident | None, now: Instant) -> Sentence:
+def _alert_standing(
+    alert: Alert, silences: list[Silence], incident: Incident | None, now: Instant, paging: bool
+) -> Sentence:
     if not alert.firing:
         return Sentence(at=alert.resolved_at or alert.last_seen, text="It does not fire any more", reason=alert.reason)
     if alert.silences:
@@ -240,7 +257,7 @@ def _alert_standing(alert: Alert, silences: list[Silence], incident: Incident | 
             at=alert.last_seen, text="It is silenced; nobody is paged for it", reason=Reason.SILENCED, until=ends
         )
     if incident is not None:
-        stands = _standing(incident, now)
+        stands = _standing(incident, now, paging)
         return Sentence(
             at=stands.at,
             text=f"It is in incident #{incident.number}: {stands.text[0].lower()}{stands.text[1:]}",

@@ -41,6 +41,7 @@ from tocsin.store.writer import Store
 log = structlog.get_logger("tocsin.core")
 
 AUDIT_EVERY = 15.0
+MOST_LOGGED = 50
 
 
 class PlanRead:
@@ -301,6 +302,8 @@ class Core:
             self.doors.refusing_since = self.doors.refusing_since or self._parts.clock.now()
             self.ballast.release()
             log.error("intake_closed", why="the database takes nothing; the ballast was let go")
+        for _, entry in changes.entries[:MOST_LOGGED]:
+            log.info("decided", incident=entry.incident, reason=str(entry.reason), what=entry.what[:200], actor=entry.actor)
         if changes.keys:
             self.doors.forget_keys()
         if changes.counted:

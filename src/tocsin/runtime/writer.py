@@ -247,11 +247,12 @@ class Writer:
         better than one that nobody got.
         """
         self.failures += 1
-        self._reload()
         again = [job for job in jobs if not isinstance(job.input, Received | Tick) and job.tries < MOST_TRIES]
         for job in again:
             job.tries += 1
+        # Refused before the reload, which waits for as long as a database is away.
         self._refuse([job for job in jobs if job not in again], f"the database did not take it: {why}", kept=False)
+        self._reload()
         self._urgent.extend(again)
         if self.failures > FAILURES_BEFORE_PAGING:
             wanted = Changes()

@@ -19,8 +19,6 @@ import structlog
 
 from tocsin.engine.engine import VERSION
 from tocsin.engine.state import Changes, Loaded, State
-from tocsin.intake.bounds import clean
-from tocsin.kernel.identity import identity
 from tocsin.kernel.instant import DAY, MINUTE, SECOND, Duration, Instant, format_duration
 from tocsin.store import rows, writer
 from tocsin.store.rows import Journaled, Row, Statement
@@ -151,8 +149,7 @@ class PostgresStore:
         """Write inputs and what they changed in one transaction. Raises LeaseLost, or psycopg.Error."""
         commands: list[Command] = []
         for statement, values in rows.statements(journal, changes, state, self._versions):
-            if values:
-                commands.append((self._insert(statement), _columns(statement, values)))
+            commands.append((self._insert(statement), _columns(statement, values)))
         for table, columns, names in rows.deletions(changes):
             if names:
                 commands.append(_delete(table, columns, names))
@@ -169,12 +166,12 @@ class PostgresStore:
 
     def plan_files(self, version: str) -> Mapping[str, bytes] | None:
         """The files of a plan version."""
-        found = self._select("SELECT files FROM plans WHERE version = %s", (_storable(version),))
+        found = self._select("SELECT files FROM plans WHERE version = %s", (rows.storable(version),))
         return rows.unpack_files(found[0][0]) if found else None
 
     def meta(self, name: str) -> bytes | None:
         """A named value."""
-        found = self._select("SELECT value FROM meta WHERE name = %s", (_storable(name),))
+        found = self._select("SELECT value FROM meta WHERE name = %s", (rows.storable(name),))
         return bytes(found[0][0]) if found else None
 
     def set_meta(self, name: str, value: bytes) -> None:
@@ -321,34 +318,14 @@ def _columns(statement: Statement, values: Sequence[Row]) -> list[list[Any]]:
     if statement.key and len(values) > 1:
         places = [statement.columns.index(name) for name in statement.key]
         values = list({tuple(row[place] for place in places): row for row in values}.values())
-    return [
-        _texts(column) if kind == "text" else list(column)
-        for kind, column in zip(statement.types, zip(*values, strict=True), strict=True)
-    ]
+    return [list(column) for column in zip(*values, strict=True)]
 
 
 def _delete(table: str, columns: Sequence[str], names: Sequence[Row]) -> Command:
     arrays = ", ".join("%b::text[]" for _ in columns)
     same = " AND ".join(f"{table}.{c} = gone.{c}" for c in columns)
     command = f"DELETE FROM {table} USING unnest({arrays}) AS gone ({', '.join(columns)}) WHERE {same}"
-    return command, [_texts(column) for column in zip(*names, strict=True)]
-
-
-def _texts(column: Sequence[str]) -> list[str]:
-    """A text column as PostgreSQL can store it. Nearly always it already is."""
-    whole = "".join(column)
-    if "\0" not in whole and (whole.isascii() or clean(whole) == whole):
-        return list(column)
-    return [_storable(text) for text in column]
-
-
-def _storable(text: str) -> str:
-    """A text without NUL and halves of surrogate pairs, in which two different texts stay different.
-
-    These columns are for searching; the noun itself is whole in its body.
-    """
-    cleaned = clean(text)
-    return text if cleaned == text else f"{cleaned}#{identity(text.encode('utf-8', 'surrogatepass')).hex()}"
+    return command, [list(column) for column in zip(*names, strict=True)]
 
 
 def _told(error: psycopg.Error) -> str:

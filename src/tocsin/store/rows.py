@@ -10,13 +10,16 @@ import zstandard
 
 from tocsin.engine.inputs import AnyInput, decode_input, encode_input
 from tocsin.engine.state import Changes, State
+from tocsin.intake.bounds import clean
+from tocsin.kernel.identity import identity
 from tocsin.kernel.instant import Instant
 
 WORKSPACE = 1
 COMPRESS_FROM = 2_048
 
 Row = tuple[Any, ...]
-body = msgspec.json.Encoder().encode
+
+_encode = msgspec.json.Encoder().encode
 
 _shrink = zstandard.ZstdCompressor(level=1).compress
 
@@ -68,6 +71,46 @@ META = Statement("meta", ("name", "workspace", "value"), ("text", "int", "bytea"
 VERSIONS = Statement("versions", ("id", "engine", "tzdata"), ("int", "text", "text"), ("id",))
 
 
+def body(noun: Any) -> bytes:
+    """A noun as its row keeps it. Halves of surrogate pairs, which no UTF-8 holds, become U+FFFD: no text stops a commit."""
+    try:
+        return _encode(noun)
+    except UnicodeEncodeError:
+        return _encode(_written(noun))
+
+
+def _written(value: Any) -> Any:
+    """The same in plain values, with texts that can be written."""
+    match value:
+        case str():
+            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        case bytes() | int() | float() | None:
+            return value
+        case dict():
+            return {_written(key): _written(one) for key, one in value.items()}
+        case list():
+            return [_written(one) for one in value]
+        case _:
+            return _written(msgspec.to_builtins(value, builtin_types=(bytes,)))
+
+
+def storable(text: str) -> str:
+    """A text as any database can keep it in a column: without NUL and halves of surrogate pairs, and two different
+    texts still different. The noun itself is whole in its body."""
+    cleaned = clean(text)
+    return text if cleaned == text else f"{cleaned}#{identity(text.encode('utf-8', 'surrogatepass')).hex()}"
+
+
+def _with_texts(statement: Statement, values: list[Row]) -> tuple[Statement, list[Row]]:
+    """Rows whose text columns can be kept. Nearly always they already are."""
+    texts = [place for place, kind in enumerate(statement.types) if kind == "text"]
+    for place in texts:
+        whole = "".join([row[place] for row in values])
+        if "\0" in whole or not (whole.isascii() or clean(whole) == whole):
+            return statement, [tuple(storable(v) if i in texts else v for i, v in enumerate(row)) for row in values]
+    return statement, values
+
+
 def pack(raw: bytes) -> bytes:
     """Compress what is worth it: a zero byte and the text as it is, or a one byte and zstd."""
     return b"\1" + _shrink(raw) if len(raw) >= COMPRESS_FROM else b"\0" + raw
@@ -90,7 +133,11 @@ def unpack_files(packed: bytes) -> dict[str, bytes]:
 
 def journal_row(row: Journaled, versions: int) -> Row:
     """A journal row as it is written."""
-    return row.seq, WORKSPACE, row.at, row.input.__struct_config__.tag, versions, pack(encode_input(row.input))
+    try:
+        raw = encode_input(row.input)
+    except UnicodeEncodeError:
+        raw = msgspec.msgpack.encode(_written(row.input))
+    return row.seq, WORKSPACE, row.at, row.input.__struct_config__.tag, versions, pack(raw)
 
 
 def read_journal_row(seq: int, at: Instant, packed: bytes) -> Journaled:
@@ -99,7 +146,7 @@ def read_journal_row(seq: int, at: Instant, packed: bytes) -> Journaled:
 
 
 def statements(journal: Sequence[Journaled], changes: Changes, state: State, versions: int) -> Iterable[tuple[Statement, list[Row]]]:
-    """Everything one commit writes."""
+    """Everything one commit writes, without the tables it leaves alone."""
 
     def each(items: Iterable[Any], row: Callable[[Any], Row]) -> list[Row]:
         return [row(item) for item in items]
@@ -107,7 +154,7 @@ def statements(journal: Sequence[Journaled], changes: Changes, state: State, ver
     def alert(a: Any) -> Row:
         return a.id, WORKSPACE, a.incident, a.service, a.state, state.alerts.get(a.id) is a, body(a)
 
-    return (
+    everything = (
         (JOURNAL, [journal_row(row, versions) for row in journal]),
         (NEW_ALERTS, each(changes.new_alerts.values(), alert)),
         (ALERTS, each((a for a in changes.alerts.values() if a.id not in changes.new_alerts), alert)),
@@ -128,11 +175,12 @@ def statements(journal: Sequence[Journaled], changes: Changes, state: State, ver
         (META, [("plan", WORKSPACE, state.counters.plan.encode())] if changes.plans else []),
         (META, [("counters", WORKSPACE, body(state.counters))]),
     )  # fmt: skip
+    return (_with_texts(statement, values) for statement, values in everything if values)
 
 
 def deletions(changes: Changes) -> Iterable[tuple[str, tuple[str, ...], list[Row]]]:
     """Rows that go: table, the columns that name a row, and the rows' names."""
     return (
-        ("heartbeats", ("service", "name"), [place for place in sorted(changes.dropped_heartbeats)]),
-        ("results", ("key",), [(key,) for key in changes.dropped_results]),
+        ("heartbeats", ("service", "name"), [tuple(map(storable, place)) for place in sorted(changes.dropped_heartbeats)]),
+        ("results", ("key",), [(storable(key),) for key in changes.dropped_results]),
     )

@@ -51,8 +51,7 @@ class SqliteStore:
         db.execute("BEGIN IMMEDIATE")
         try:
             for statement, values in rows.statements(journal, changes, state, self._versions):
-                if values:
-                    db.executemany(self._statement(statement), values)
+                db.executemany(self._statement(statement), values)
             for table, columns, names in rows.deletions(changes):
                 if names:
                     db.executemany(f"DELETE FROM {table} WHERE {' AND '.join(f'{c} = ?' for c in columns)}", names)

@@ -1,0 +1,183 @@
+"""kill -9 under load, again and again: what was acknowledged is there, every page arrived, repetitions say so."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import psutil
+import pytest
+
+from tests.faults.counting import SECRET, a_plan_for, check_pages, everything, missing, settled
+from tests.faults.load import PLAN_ROUTES, Load
+from tests.journeys.telling import curl
+from tests.support.catcher import Catcher
+from tests.support.mail import MailServer
+from tests.support.server import TocsinServer
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.faults
+
+Find = Callable[[TocsinServer, str], psutil.Process]
+
+
+@pytest.fixture
+def server(
+    tocsin_server: Callable[..., TocsinServer], mail_server: MailServer, catcher: Catcher, database: str | None
+) -> TocsinServer:
+    """Tocsin that pages two people for every incident of the load."""
+    return tocsin_server(
+        plan=a_plan_for(mail_server, catcher, PLAN_ROUTES),
+        database=database,
+        environment={"TOCSIN_SECRET_BEN": SECRET},
+    )
+
+
+def test_nothing_acknowledged_is_lost_and_no_page_is_missing(
+    server: TocsinServer, mail_server: MailServer, catcher: Catcher, kills: int, process_of: Find
+) -> None:
+    """At random moments the whole tree is killed, or the core alone, which the supervisor starts again."""
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")
+    dice = random.Random(seed)
+    with Load(server).running() as load:
+        for _ in range(kills):
+            load.wait_for_more(dice.randrange(1, 120))
+            if dice.random() < 0.5:
+                server.kill9()
+                server.start()
+            else:
+                core = process_of(server, "core")
+                core.kill()
+                eventually(lambda dead=core: not dead.is_running(), what="the core to be gone")
+                server.wait_ready()
+        load.wait_for_more(100)
+    assert server.process is not None
+    assert server.process.running
+    assert missing(server, load.acknowledged) == set()
+    counted = check_pages(server, mail_server, catcher)
+    print(f"{kills} kills, {len(load.acknowledged)} acknowledged, answers {load.answers}, {dict(counted)}")
+    assert counted["incidents"] >= len(load.acknowledged) // 20
+    assert set(load.answers) <= {200, 202, 503}
+    eventually(lambda: server.status("/readyz") == 200, within=20, what="the self-audit to pass")
+    server.run("db", "check", *(["--database", server.database] if server.database else []))
+
+
+def test_a_page_that_was_leaving_when_tocsin_died_is_sent_again_and_marked(
+    server: TocsinServer, mail_server: MailServer, catcher: Catcher
+) -> None:
+    """The mail server took the first one and never said so; nobody knows, so it goes out again and says it may be a repetition."""
+    mail_server.stall()
+    server.run("send", "--service", "load", "--title", "leaving")
+    mail_server.wait_for(1)
+    catcher.wait_for(1)
+    server.kill9()
+    mail_server.behave()
+    server.start()
+    mail_server.wait_for(2)
+    counted = check_pages(server, mail_server, catcher)
+    assert counted["pages"] == 2
+    assert counted["repeated"] >= 1
+
+
+def test_a_page_acknowledged_while_tocsin_was_down_is_not_possible_but_one_before_is_left_alone(
+    server: TocsinServer, mail_server: MailServer
+) -> None:
+    """What was acknowledged before the kill is judged again after it: nobody is paged for it."""
+    mail_server.mute()
+    server.run("send", "--service", "load", "--title", "acknowledged in time")
+    eventually(lambda: mail_server.connections >= 1, what="the mail to be leaving")
+    server.run("incidents", "ack", "1")
+    server.kill9()
+    mail_server.behave()
+    server.start()
+    rows = settled(server)
+    assert {row["state"] for row in rows if row["person"] == "ana"} == {"overtaken"}
+    assert mail_server.messages == []
+
+
+def test_time_in_which_tocsin_was_down_resolves_nothing_and_pages_nobody_twice(
+    server: TocsinServer, mail_server: MailServer, catcher: Catcher
+) -> None:
+    """A thousand alerts whose end, as their monitor set it, passes while nobody could hear a repetition."""
+    key = server.new_key("alertmanager")
+    end = datetime.now(UTC) + timedelta(seconds=6)
+    batch = [
+        {"labels": {"alertname": "Load", "n": str(n), "incident": f"i{n // 100}"}, "endsAt": end.isoformat()}
+        for n in range(1000)
+    ]
+    sent = curl(
+        "-f", "-H", "Content-Type: application/json", "--data-binary", json.dumps(batch),
+        key["url"] + "/api/v2/alerts", "-w", "%{http_code}",
+    )  # fmt: skip
+    assert sent == "200"
+    before = settled(server)
+    assert len(before) == 20
+    assert datetime.now(UTC) < end, "this machine is too slow for the test to mean anything"
+    server.kill9()
+    eventually(lambda: datetime.now(UTC) > end + timedelta(seconds=1), what="their end to pass")
+    server.start()
+    eventually(lambda: server.status("/readyz") == 200, what="the self-audit to pass")
+    firing = list(everything(server, "/api/v1/alerts", state="firing"))
+    assert len(firing) == 1000
+    assert {one["state"] for one in everything(server, "/api/v1/incidents")} == {"triggered"}
+    # They are heard again as Prometheus would say them: nothing new comes of it.
+    again = datetime.now(UTC) + timedelta(minutes=4)
+    curl(
+        "-f", "-H", "Content-Type: application/json", key["url"] + "/api/v2/alerts", "--data-binary",
+        json.dumps([{**one, "endsAt": again.isoformat()} for one in batch]),
+    )  # fmt: skip
+    assert [row["id"] for row in settled(server)] == [row["id"] for row in before]
+    counted = check_pages(server, mail_server, catcher)
+    assert counted == {"incidents": 10, "pages": 20, "repeated": 0}
+
+
+def test_sigterm_under_load_loses_nothing_and_ends_well(
+    server: TocsinServer, mail_server: MailServer, catcher: Catcher
+) -> None:
+    with Load(server).running() as load:
+        for _ in range(2):
+            load.wait_for_more(150)
+            began = time.monotonic()
+            assert server.stop() == 0
+            assert time.monotonic() - began < 8
+            server.start()
+        load.wait_for_more(50)
+    assert missing(server, load.acknowledged) == set()
+    counted = check_pages(server, mail_server, catcher)
+    print(f"{len(load.acknowledged)} acknowledged, answers {load.answers}, {dict(counted)}")
+
+
+def test_the_supervisor_starts_a_killed_core_again_within_moments(
+    server: TocsinServer, process_of: Find
+) -> None:
+    """The same supervisor, the same port, another process."""
+    assert server.process is not None
+    supervisor = server.process.pid
+    for _ in range(2):
+        core = process_of(server, "core")
+        core.kill()
+        began = time.monotonic()
+        another = eventually(
+            lambda dead=core: (found := process_of(server, "core")).pid != dead.pid and found, what="another core"
+        )
+        assert another
+        server.wait_ready(within=10)
+        assert time.monotonic() - began < 8
+    assert server.process.pid == supervisor
+    assert "core ended (signal SIGKILL); starting it again" in server.output()
+
+
+def test_the_children_end_with_their_supervisor(server: TocsinServer) -> None:
+    """kill -9 of the supervisor alone leaves nobody behind who would write beside its successor."""
+    assert server.process is not None
+    children = server.process.family()[1:]
+    assert len(children) == 2
+    server.process.popen.kill()
+    server.process.popen.wait()
+    eventually(lambda: not any(child.is_running() for child in children), what="the children to end")
+    server.start()
+    assert server.status("/readyz") == 200
