@@ -38,14 +38,18 @@ def main() -> None:
             found["starts"] = figures.starts(3 if asked.quick else 10, say)
         if "full" in asked.parts:
             found["full"] = {
-                name: figures.full_house(store, 1 if asked.quick else 5, say) for name, store in _stores(postgres).items()
+                name: figures.full_house(store, 1 if asked.quick else 5, say)
+                for name, store in _stores(postgres).items()
             }
         if "pages" in asked.parts:
             found["pages"] = {
-                name: figures.page_latency(40 if asked.quick else 300, store, say) for name, store in _stores(postgres).items()
+                name: figures.page_latency(40 if asked.quick else 300, store, say)
+                for name, store in _stores(postgres).items()
             }
         if "intake" in asked.parts:
-            starts: list[tuple[str, Callable[[str], Server]]] = [("alertmanager", lambda cores: Alertmanager(cores=cores))]
+            starts: list[tuple[str, Callable[[str], Server]]] = [
+                ("alertmanager", lambda cores: Alertmanager(cores=cores))
+            ]
             starts.append(("sqlite", lambda cores: Tocsin(name="sqlite", cores=cores)))
             if postgres is not None:
                 starts.append(("postgres", lambda cores: Tocsin(name="postgres", cores=cores, postgres=postgres)))
@@ -67,20 +71,33 @@ def _stores(postgres: Postgres | None) -> dict[str, Postgres | None]:
 
 def machine() -> dict[str, Any]:
     """What the figures were measured on."""
-    model = next((line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "?")
+    processors = Path("/proc/cpuinfo").read_text().splitlines()
     return {
-        "cores": os.cpu_count(), "processor": model, "memory_gb": round(psutil.virtual_memory().total / 2**30), "kernel": platform.release(),
-        "python": platform.python_version(), "alertmanager": version_of([program("prometheus-alertmanager", "alertmanager"), "--version"]),
-        "wrk": version_of([program("wrk"), "-v"]), "fsync_ms": fsync_milliseconds(), "busy_percent": psutil.cpu_percent(3.0),
-        "load": os.getloadavg()[0], "at": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
-    }  # fmt: skip
+        "at": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+        "cores": os.cpu_count(),
+        "processor": next(
+            (line.partition(":")[2].strip() for line in processors if line.startswith("model name")), "?"
+        ),
+        "memory_gb": round(psutil.virtual_memory().total / 2**30),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "alertmanager": version_of([program("prometheus-alertmanager", "alertmanager"), "--version"]),
+        "wrk": version_of([program("wrk"), "-v"]),
+        "fsync_ms": fsync_milliseconds(),
+        "busy_percent": psutil.cpu_percent(3.0),
+        "load": os.getloadavg()[0],
+    }
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one short round of everything: does it work, roughly how fast")
+    parser.add_argument(
+        "--quick", action="store_true", help="one short round of everything: does it work, roughly how fast"
+    )
     parser.add_argument("--parts", default=",".join(PARTS), help=f"some of {','.join(PARTS)}")
-    parser.add_argument("--load", default="", help="only loads of intake whose name holds this text, such as 'distinct 64'")
+    parser.add_argument(
+        "--load", default="", help="only loads of intake whose name holds this text, such as 'distinct 64'"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="rounds of intake (default 5)")
     parser.add_argument("--seconds", type=float, default=6.0, help="how long each round measures (default 6)")
     parser.add_argument("--no-postgres", dest="postgres", action="store_false", help="SQLite only")

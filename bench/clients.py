@@ -37,8 +37,8 @@ def alert(number: int, started: str, ends: str) -> dict[str, object]:
         },
         "annotations": {
             "summary": f"Error rate of svc-{service:02d} on node-{digits} is above its budget",
-            "description": "More than 5 % of the requests of the last five minutes failed. The deployment, the database and"
-            " the queue behind it are linked from the dashboard; look at the change that came before it first.",
+            "description": "More than 5 % of the requests of the last five minutes failed. The deployment, the database"
+            " and the queue behind it are linked from the dashboard; look at the change that came before it first.",
             "runbook_url": f"https://runbooks.example.net/svc-{service:02d}/error-rate",
         },
         "startsAt": started,
@@ -68,7 +68,9 @@ async def events(url: str, paths: list[str], rate: float, ended: asyncio.Event) 
             began = time.monotonic()
             writer.write(request)
             head = await reader.readuntil(b"\r\n\r\n")
-            length = next((int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0)
+            length = next(
+                (int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0
+            )
             if length:
                 await reader.readexactly(length)
             took.append(time.monotonic() - began)
@@ -88,14 +90,19 @@ async def events(url: str, paths: list[str], rate: float, ended: asyncio.Event) 
                 new += 1
             which = 900_000_000 + (10_000 + new if number % 10 == 0 else number % 2_000)
             body = json.dumps([alert(which, started, ends)], separators=(",", ":")).encode()
-            head = f"POST {paths[number % len(paths)]} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-            queue.put_nowait(head.encode() + body)
+            head = f"POST {paths[number % len(paths)]} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
+            queue.put_nowait(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         await asyncio.sleep(0.002)
     seconds = time.monotonic() - began
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    return {"per_second": done["sent"] / seconds, "not_2xx": done["not_2xx"], "left": queue.qsize(), "p99_ms": percentile(took, 99) * 1000}
+    return {
+        "per_second": done["sent"] / seconds,
+        "not_2xx": done["not_2xx"],
+        "left": queue.qsize(),
+        "p99_ms": percentile(took, 99) * 1000,
+    }
 
 
 def pages(url: str, token: str, path: str, ended: threading.Event) -> dict[str, float]:
@@ -112,7 +119,13 @@ def pages(url: str, token: str, path: str, ended: threading.Event) -> dict[str, 
         size = len(answer.read())
         failed += answer.status != 200
         took.append(time.monotonic() - began)
-    return {"read": len(took), "not_2xx": failed, "bytes": size, "p50_ms": percentile(took, 50) * 1000, "p99_ms": percentile(took, 99) * 1000}
+    return {
+        "read": len(took),
+        "not_2xx": failed,
+        "bytes": size,
+        "p50_ms": percentile(took, 50) * 1000,
+        "p99_ms": percentile(took, 99) * 1000,
+    }
 
 
 def percentile(values: list[float], percent: int) -> float:

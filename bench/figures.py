@@ -102,10 +102,11 @@ def page_latency(pages: int, postgres: Postgres | None, say: Say) -> dict[str, A
             "read_p99": max(one.found.get("p99_ms", 0) for one in looping),
         }  # fmt: skip
     say(
-        f"page latency: {len(loud)} pages p50 {found['p50']:.1f} p99 {found['p99']:.1f} worst {found['slowest']:.1f} ms beside"
-        f" {events.found.get('per_second', 0):,.0f} events/s (p99 {events.found.get('p99_ms', 0):.1f} ms), {found['reads']:.0f} reads of"
-        f" {heaviest}, {exporting.found.get('read', 0):.0f} exports; alone p50 {found['quiet_p50']:.1f} p99 {found['quiet_p99']:.1f};"
-        f" ledger intended→answered p50 {found['ledger_p50']:.1f} p99 {found['ledger_p99']:.1f}"
+        f"{len(loud)} pages: p50 {found['p50']:.1f} p99 {found['p99']:.1f} worst {found['slowest']:.1f} ms beside"
+        f" {events.found['per_second']:,.0f} events/s (p99 {events.found['p99_ms']:.1f} ms), {found['reads']:.0f} reads"
+        f" of {heaviest} and {exporting.found['read']:.0f} exports; with nothing beside them p50 {found['quiet_p50']:.1f}"
+        f" p99 {found['quiet_p99']:.1f}; by the ledger, intended to answered, p50 {found['ledger_p50']:.1f}"
+        f" p99 {found['ledger_p99']:.1f}"
     )
     return found
 
@@ -119,7 +120,9 @@ def _pages(server: Tocsin, key: str, catcher: Catcher, pages: int, name: str) ->
         body = json.dumps({"key": title, "title": title, "severity": "critical"}).encode()
         seen = len(catcher.requests)
         began = time.monotonic()
-        connection.request("POST", "/api/events", body, {"Content-Type": "application/json", "Authorization": f"Bearer {key}"})
+        connection.request(
+            "POST", "/api/events", body, {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
+        )
         answer = connection.getresponse()
         answer.read()
         if answer.status != 202:
@@ -172,7 +175,11 @@ def full_house(postgres: Postgres | None, restarts: int, say: Say) -> dict[str, 
         lists = {path: _times(server, path, 50) for path in LISTS}
         resident = server.resident()
         core = server.core
-        others = sum(m.memory_info().rss for m in server.server.process.family() if m.pid != core.pid) if server.server.process else 0
+        others = (
+            sum(m.memory_info().rss for m in server.server.process.family() if m.pid != core.pid)
+            if server.server.process
+            else 0
+        )
         stopped, killed = [], []
         for _ in range(restarts):
             server.server.stop()
@@ -185,20 +192,29 @@ def full_house(postgres: Postgres | None, restarts: int, say: Say) -> dict[str, 
     finally:
         server.close()
     found = {
-        "active": active, "active_after_restart": still, "core_rss": resident, "core_rss_after_restart": after, "other_rss": others,
+        "active": active,
+        "active_after_restart": still,
+        "core_rss": resident,
+        "core_rss_after_restart": after,
+        "other_rss": others,
         "lists": {path: {"p50": median(times), "p99": percentile(times, 99)} for path, times in lists.items()},
-        "restart": median(stopped), "restart_worst": max(stopped), "restart_killed": median(killed), "restart_killed_worst": max(killed),
-    }  # fmt: skip
-    told = "; ".join(f"{path} p50 {median(times):.1f} p99 {percentile(times, 99):.1f} ms" for path, times in lists.items())
+        "restart": median(stopped),
+        "restart_worst": max(stopped),
+        "restart_killed": median(killed),
+        "restart_killed_worst": max(killed),
+    }
+    told = "; ".join(
+        f"{path} p50 {median(times):.1f} p99 {percentile(times, 99):.1f} ms" for path, times in lists.items()
+    )
     say(
-        f"{active:,.0f} active: {told}; core {resident >> 20} MB (after restart {after >> 20}), supervisor and faces {others >> 20} MB;"
-        f" restart {median(stopped):.2f} s, after kill -9 {median(killed):.2f} s"
+        f"{active:,.0f} active: {told}; core {resident >> 20} MB (after starting again {after >> 20}), supervisor and"
+        f" faces {others >> 20} MB; started again in {median(stopped):.2f} s, after kill -9 {median(killed):.2f} s"
     )
     return found
 
 
 def starts(times: int, say: Say) -> dict[str, Any]:
-    """`tocsin --help`, and `tocsin up` until /readyz says 200, from an empty folder and from one that was used. Seconds."""
+    """`tocsin --help`, and `tocsin up` until /readyz says 200, from an empty folder and a used one. Seconds."""
     helped = []
     for _ in range(times):
         began = time.monotonic()
@@ -213,8 +229,17 @@ def starts(times: int, say: Say) -> dict[str, Any]:
             used.append(_ready(server))
         finally:
             server.close()
-    found = {"help": median(helped), "empty": median(empty), "empty_worst": max(empty), "used": median(used), "used_worst": max(used)}
-    say(f"tocsin --help {found['help']:.3f} s; tocsin up ready {found['empty']:.2f} s from an empty folder, {found['used']:.2f} s from a used one")
+    found = {
+        "help": median(helped),
+        "empty": median(empty),
+        "empty_worst": max(empty),
+        "used": median(used),
+        "used_worst": max(used),
+    }
+    say(
+        f"tocsin --help {found['help']:.3f} s; tocsin up ready after {found['empty']:.2f} s from an empty folder,"
+        f" {found['used']:.2f} s from a used one"
+    )
     return found
 
 
@@ -239,7 +264,7 @@ def _ready(server: Tocsin) -> float:
 
 
 def _times(server: Tocsin, path: str, times: int) -> list[float]:
-    """How long a signed-in reader waits for a page, in milliseconds, over one connection; the first look is not counted."""
+    """How long a signed-in reader waits for a page, in milliseconds, over one connection; the first is not counted."""
     connection = _connection(server)
     took = []
     for _ in range(times + 1):

@@ -81,8 +81,9 @@ class Round:
 def wrk(server: Server, load: Load, seconds: float, seed: int, started: str) -> dict[str, Any]:
     """Run wrk against a server and return what its script printed."""
     command = [
-        *pinned(WRK_CORE if load.pinned else ""), program("wrk"), "-t1", f"-c{load.connections}", f"-d{seconds:g}s", "--timeout", "20s",
-        "--latency", "-s", str(LUA), server.url, "--", load.kind, str(load.batch), str(SET), str(seed), started, *server.paths,
+        *pinned(WRK_CORE if load.pinned else ""), program("wrk"), "-t1", f"-c{load.connections}",
+        f"-d{seconds:g}s", "--timeout", "20s", "--latency", "-s", str(LUA), server.url,
+        "--", load.kind, str(load.batch), str(SET), str(seed), started, *server.paths,
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds + 120)
     lines = [line for line in done.stdout.splitlines() if line.startswith("JSON ")]
@@ -93,7 +94,7 @@ def wrk(server: Server, load: Load, seconds: float, seed: int, started: str) -> 
 
 
 def one_round(start: Callable[[str], Server], load: Load, seconds: float, number: int) -> Round:
-    """A fresh server, warmed up, measured for some seconds, and checked: every alert that was answered 2xx was judged."""
+    """A fresh server, warmed up, measured for some seconds, and checked: every alert answered 2xx was judged."""
     others = psutil.cpu_percent(0.5)
     server = start(SERVER_CORE if load.pinned else "")
     try:
@@ -139,7 +140,7 @@ def check(server: Tocsin, load: Load, before: dict[str, float], taken: int, seco
     """How many counted alerts were not judged, and what else was not as it should be. From /metrics alone.
 
     Distinct: as many alerts seen for the first time as were answered, and at most as many more as wrk hung up on.
-    Re-sent: every alert of the set was heard again in every whole stretch of five seconds, which is how they are counted.
+    Re-sent: every alert of the set was heard again in every whole stretch of five seconds: repetitions count once in each.
     """
     settle(server)
     after = server.decisions()
@@ -147,10 +148,8 @@ def check(server: Tocsin, load: Load, before: dict[str, float], taken: int, seco
     def rose(name: str) -> float:
         return after.get(name, 0.0) - before.get(name, 0.0)
 
-    faults = []
-    for reason in ("key_flooded", "parked_request", "unknown_key"):
-        if rose(EVENTS % reason):
-            faults.append(f"{rose(EVENTS % reason):.0f} {reason}")
+    unwanted = ("key_flooded", "parked_request", "unknown_key")
+    faults = [f"{rose(EVENTS % reason):.0f} {reason}" for reason in unwanted if rose(EVENTS % reason)]
     if rose("tocsin_requests_refused_total"):
         faults.append(f"{rose('tocsin_requests_refused_total'):.0f} refused")
     if after.get("tocsin_audit_faults", 0):
@@ -189,7 +188,11 @@ def settle(server: Server) -> None:
 
 
 def measure(
-    starts: Sequence[tuple[str, Callable[[str], Server]]], loads: Sequence[Load], rounds: int, seconds: float, say: Callable[[str], None]
+    starts: Sequence[tuple[str, Callable[[str], Server]]],
+    loads: Sequence[Load],
+    rounds: int,
+    seconds: float,
+    say: Callable[[str], None],
 ) -> dict[str, list[Round]]:
     """All loads, `rounds` times, the servers taking turns in an order that changes; by `load name/server name`."""
     found: dict[str, list[Round]] = {}
@@ -203,9 +206,16 @@ def measure(
                 number += 1
                 one = one_round(start, load, seconds, number % 90 + 1)
                 found.setdefault(f"{load.name}/{name}", []).append(one)
-                worry = f"  !! unjudged {one.unjudged} {'; '.join(one.faults)} errors {one.errors}" if one.unjudged or one.faults or one.errors else ""
-                say(
-                    f"round {turn + 1}/{rounds}  {load.name:42} {name:13} {one.alerts_per_second:9,.0f} alerts/s  p99 {one.p99:7.1f} ms"
-                    f"  {one.microseconds:6.1f} µs/alert  RSS {one.resident >> 20:5} MB  WAL {one.log >> 20:3} MB{worry}"
-                )
+                say(f"round {turn + 1}/{rounds}  {load.name:42} {name:13} {told(one)}")
     return found
+
+
+def told(one: Round) -> str:
+    """A round in one line, with what went wrong in it."""
+    line = (
+        f"{one.alerts_per_second:9,.0f} alerts/s  p99 {one.p99:7.1f} ms  {one.microseconds:6.1f} µs/alert"
+        f"  RSS {one.resident >> 20:5} MB  WAL {one.log >> 20:3} MB"
+    )
+    if one.unjudged or one.errors or one.refused or one.faults:
+        line += f"  !! {one.unjudged} unjudged, {one.errors} errors, {one.refused} refused {'; '.join(one.faults)}"
+    return line

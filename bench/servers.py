@@ -26,8 +26,8 @@ from tests.support.server import TocsinServer
 
 RESULTS = Path(__file__).parent / "results"
 KEYS = 48
-"""Keys a round's alerts are spread over: with 50,000 active alerts and 20,000 requests a second allowed to each, neither
-limit is met. All belong to the inbox, so that every alert is judged by all 100 routes."""
+"""Keys a round's alerts are spread over: each may have 50,000 active alerts and send 20,000 requests a second, and none
+comes near that. All belong to the inbox, so that every alert is judged by all 100 routes."""
 
 
 class Server(Protocol):
@@ -61,8 +61,18 @@ class Server(Protocol):
 class Tocsin:
     """`tocsin up`, with the measuring plan, paging on and keys for a load."""
 
-    def __init__(self, *, name: str = "tocsin", cores: str = "", postgres: Postgres | None = None, keys: int = KEYS,
-                 plan: dict[str, Any] | None = None, secrets: dict[str, str] | None = None, started: bool = True) -> None:  # fmt: skip
+    def __init__(
+        self,
+        *,
+        name: str = "tocsin",
+        cores: str = "",
+        postgres: Postgres | None = None,
+        keys: int = KEYS,
+        plan: dict[str, Any] | None = None,
+        secrets: dict[str, str] | None = None,
+        started: bool = True,
+    ) -> None:
+        """Prepare one, and start it unless `started` says no. `cores` as taskset reads them, "" leaves it free."""
         self.name = name
         self._folder = new_folder()
         self._postgres = postgres
@@ -74,6 +84,8 @@ class Tocsin:
             prefix=pinned(cores),
             environment=secrets or {},
         )
+        if postgres is not None:
+            pin(postgres.process, cores)
         if started:
             self.server.start()
         self.url = self.server.url
@@ -225,6 +237,12 @@ def program(*names: str) -> str:
 def pinned(cores: str) -> list[str]:
     """What goes before a command to keep it on these cores; "" leaves it free."""
     return ["taskset", "-c", cores] if cores else []
+
+
+def pin(process: Process, cores: str) -> None:
+    """Keep a running server and what it starts from now on on these cores; "" sets it free."""
+    for member in process.family():
+        member.cpu_affinity([int(core) for core in cores.split(",") if core] or list(range(os.cpu_count() or 1)))
 
 
 def new_folder() -> Path:

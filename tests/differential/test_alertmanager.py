@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
-from tests.differential.pair import LINK, Example, Pair, now
+from tests.differential.pair import LINK, Example, Pair, Side, now
 from tests.intake.test_alertmanager_differential import alerts as any_alerts
 from tests.support.waiting import eventually
 from tocsin.kernel.instant import SECOND, format_rfc3339
@@ -322,3 +322,47 @@ def test_whatever_is_said_of_one_alert_makes_the_same_times(pair: Pair, said: li
             example.post([timed(example, {"labels": {}, **{name: at for name, at in fields.items() if at is not None}})])
     finally:
         example.leave()
+
+
+def test_an_alert_whose_end_comes_is_gone_from_both(pair: Pair, example: Example) -> None:
+    """Within two seconds of its end, whether it was heard once, or kept alive by a repetition until then."""
+    for name, ahead in (("once", 1.5), ("again", 1.0), ("again", 4.0), ("stays", 300)):
+        labels, begun = example.labels(instance=name), example.at(-60)
+        example.post([{"labels": labels, "startsAt": begun, "endsAt": example.at(ahead)}])
+
+    def shown(side: Side) -> set[str]:
+        told = side.ask("GET", f"/api/v2/alerts?{example.query([])}").told
+        return {one["labels"]["instance"] for one in told}
+
+    for side in pair.sides:
+        assert shown(side) == {"once", "again", "stays"} or now() > example.base + SECOND
+    for left, at in (({"again", "stays"}, 1.5), ({"stays"}, 4.0)):
+        for side in pair.sides:
+            eventually(lambda left=left, side=side: shown(side) == left, within=8, what=f"only {left} to be left")
+            assert round(at * 1_000) * 1_000 <= now() - example.base <= (at + 2) * SECOND
+    example.check_alerts()
+
+
+def test_a_silence_begins_and_ends_by_itself_on_both(pair: Pair, example: Example) -> None:
+    """Pending, active, expired; the alert is active, suppressed, active."""
+    example.post([{"labels": example.labels(instance="a")}])
+    body = {
+        "matchers": [example.matcher()], "startsAt": example.at(1.2), "endsAt": example.at(3.2),
+        "comment": "why", "createdBy": "ana",
+    }  # fmt: skip
+    silence = example.set_silence(body)
+    assert silence is not None
+
+    def told_by(side: int) -> tuple[str, str]:
+        asked = pair.sides[side]
+        told = asked.ask("GET", f"/api/v2/silence/{silence.ids[side]}").told
+        (alert,) = asked.ask("GET", f"/api/v2/alerts?{example.query([])}").told
+        return told["status"]["state"], alert["status"]["state"]
+
+    example.check_alerts()
+    for at, wanted in ((1.2, ("active", "suppressed")), (3.2, ("expired", "active"))):
+        for side in (0, 1):
+            eventually(lambda: told_by(side) == wanted, within=8, what=f"server {side} to tell {wanted}")
+            assert now() - example.base <= (at + 2) * SECOND
+        example.check_alerts()
+        example.check_silences()

@@ -108,6 +108,16 @@ def test_silencing_every_alert_of_an_incident_pauses_its_escalation_and_ending_i
     assert world.pages[-1] == ("3600s", "ben", 1)
 
 
+def test_a_silence_to_come_begins_at_its_time_over_what_fires_already():
+    world = World().fires("Down", job="checkout")
+    world.silences('alertname="Down"', for_="2h", after="2m")
+    world.at("1m59s")
+    assert world.incident(1).paused is None
+    world.at("60m")
+    assert world.incident(1).paused == "silenced"
+    assert [p for p in world.pages if p[2]] == [("0s", "ana", 1)]
+
+
 def test_one_loud_alert_among_silenced_ones_is_paged():
     world = World()
     world.silences('instance="a"', for_="2h")

@@ -1,4 +1,4 @@
-"""A small company's nights, made of numbers: the same numbers are the same inputs, in every process and on every store."""
+"""A small company's nights, made of numbers: the same numbers are the same inputs in every process, on every store."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tocsin.incidents.routes import Route
 from tocsin.intake.request import Heard, Request
 from tocsin.intake.sources import SOURCES
 from tocsin.intake.specs import HeartbeatSpec
-from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, format_rfc3339, parse_rfc3339
+from tocsin.kernel.instant import HOUR, MINUTE, SECOND, Duration, Instant, format_rfc3339, parse_rfc3339
 from tocsin.kernel.matcher import parse_matcher
 from tocsin.plan.model import Mail, Plan
 from tocsin.store.rows import Journaled
@@ -74,7 +74,9 @@ PLAN = Plan(
     ),
     heartbeats=(
         HeartbeatSpec(service="shop", name="backup", every=10 * MINUTE, grace=MINUTE),
-        HeartbeatSpec(service="db", name="watchdog", every=5 * MINUTE, grace=MINUTE, alert=(parse_matcher("alertname=Watchdog"),)),
+        HeartbeatSpec(
+            service="db", name="watchdog", every=5 * MINUTE, grace=MINUTE, alert=(parse_matcher("alertname=Watchdog"),)
+        ),
         HeartbeatSpec(service="db", name="nightly", cron="0 4 * * *", timezone="Europe/Lisbon"),
     ),
     mail=Mail(server="smtp://mail.example", sender="tocsin@shop.example"),
@@ -98,7 +100,8 @@ Move = tuple[int, int, int, int, int]
 KINDS = 24
 moves: st.SearchStrategy[list[Move]] = st.lists(
     st.tuples(
-        st.integers(0, KINDS - 1), st.integers(0, 7), st.integers(0, 7), st.integers(0, 3), st.integers(0, len(WAITS) - 1)
+        st.integers(0, KINDS - 1), st.integers(0, 7), st.integers(0, 7), st.integers(0, 3),
+        st.integers(0, len(WAITS) - 1),
     ),
     min_size=1,
     max_size=25,
@@ -138,8 +141,8 @@ class Life:
         self.engine = empty()
         self.now = START
         self.rows: list[Journaled] = []
-        for input in BEGINNING:
-            self.hear(input)
+        for one in BEGINNING:
+            self.hear(one)
 
     @classmethod
     def again(cls, engine: Engine, rows: Sequence[Journaled]) -> Life:
@@ -148,9 +151,9 @@ class Life:
         life.engine, life.rows, life.now = engine, list(rows), engine.state.counters.now
         return life
 
-    def hear(self, input: AnyInput, heard: Heard | None = None) -> None:
+    def hear(self, one: AnyInput, heard: Heard | None = None) -> None:
         """One input now."""
-        row = Journaled(len(self.rows) + 1, self.now, input)
+        row = Journaled(len(self.rows) + 1, self.now, one)
         apply(self.engine, row, heard)
         self.rows.append(row)
 
@@ -165,15 +168,11 @@ class Life:
             self.now = max(self.now, due)
             self.hear(Tick(1 + a * 3))
         self.now = max(self.now, until)
-        input = self._input(kind, a, b, d)
+        one = self._input(kind, a, b, d)
         heard = None
-        if isinstance(input, Received) and not input.aside and d % 2:
-            heard = self._read(input)
-        self.hear(input, heard)
-
-    def _read(self, received: Received) -> Heard:
-        """Read a request as the doors do, passing over what is known."""
-        return self.engine.decode(received)
+        if isinstance(one, Received) and not one.aside and d % 2:
+            heard = self.engine.decode(one)  # as the doors do, passing over what is known already
+        self.hear(one, heard)
 
     def _input(self, kind: int, a: int, b: int, d: int) -> AnyInput:
         now = self.now
@@ -229,8 +228,9 @@ class Life:
                 what = (("job=shop",), ("alertname=~A1|A2",), ("alertname!=A1", "job=db"), ("instance=i0",))[a % 4]
                 known = sorted(self.engine.state.silences)
                 return Decided(c.SetSilence(
-                    actor="user:ops", matchers=tuple(map(parse_matcher, what)), author=("ana", "nobody")[d % 2], comment="why",
-                    starts_at=now + (0, 5 * MINUTE)[d // 2], ends_at=now + (2 * MINUTE, 20 * MINUTE, 90 * MINUTE, 6 * HOUR)[b % 4],
+                    actor="user:ops", matchers=tuple(map(parse_matcher, what)), author=("ana", "nobody")[d % 2],
+                    comment="why", starts_at=now + (0, 5 * MINUTE)[d // 2],
+                    ends_at=now + (2 * MINUTE, 20 * MINUTE, 90 * MINUTE, 6 * HOUR)[b % 4],
                     id=known[b % len(known)] if known and b > 5 else "", origin=("", "shop")[b // 4],
                 ))  # fmt: skip
             case 16:
@@ -267,8 +267,11 @@ class Life:
     def _quarantine(self, a: int, b: int) -> Quarantine:
         state = self.engine.state
         kind, found = (
-            ("incident", sorted(map(str, state.incidents))), ("alert", sorted(map(str, state.alerts))), ("page", sorted(map(str, state.pages))),
-            ("silence", sorted(state.silences)), ("heartbeat", sorted(f"{service}/{name}" for service, name in state.heartbeats)),
+            ("incident", sorted(map(str, state.incidents))),
+            ("alert", sorted(map(str, state.alerts))),
+            ("page", sorted(map(str, state.pages))),
+            ("silence", sorted(state.silences)),
+            ("heartbeat", sorted(f"{service}/{name}" for service, name in state.heartbeats)),
         )[a % 5]  # fmt: skip
         return Quarantine(kind, found[b % len(found)], "boom \0") if found else Quarantine("Decided", "7", "boom")
 
@@ -327,10 +330,10 @@ def dump(state: State) -> dict[str, Any]:
             continue
         found[name] = _plain(value)
     rings = {}
-    for (kind, id), queued in state.timers._earliest.items():
-        due = state.due_of(kind, id)
+    for (kind, which), queued in state.timers._earliest.items():
+        due = state.due_of(kind, which)
         if due is not None:
-            rings[f"{kind} {id}"] = max(due, queued)
+            rings[f"{kind} {which}"] = max(due, queued)
     found["timers"] = dict(sorted(rings.items()))
     return found
 

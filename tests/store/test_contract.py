@@ -23,7 +23,6 @@ from tocsin.engine.inputs import Delivered
 from tocsin.engine.records import HeardChange
 from tocsin.engine.state import Kept
 from tocsin.incidents.incident import Entry
-from tocsin.intake.bounds import clean
 from tocsin.intake.sources import SOURCES
 from tocsin.kernel.reason import Reason
 from tocsin.store.rows import Journaled
@@ -110,7 +109,8 @@ def test_two_hash_seeds_lead_to_the_same_tables(tmp_path: Path) -> None:
     said = [
         subprocess.run(
             [sys.executable, "-c", program, str(tmp_path / seed)],
-            env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2],
+            env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True,
+            cwd=Path(__file__).parents[2],
         ).stdout
         for seed in ("1", "2")
     ]  # fmt: skip
@@ -176,7 +176,7 @@ def test_no_text_breaks_a_commit_and_no_two_become_one(places: Places, names: li
 
 def clean_of_halves(text: str) -> str:
     """What is kept of a text inside a noun."""
-    return text if "\ud800" not in text else clean(text)
+    return text.replace("\ud800", "\ufffd")
 
 
 def test_named_values_and_plans_come_back_whole(places: Places) -> None:

@@ -20,7 +20,8 @@ class Alert(Struct, kw_only=True, gc=False, omit_defaults=True):
     ``service`` is where it was routed; ``origin`` the service of the key it came with.
     ``ends_at``: firing: when it expires unless repeated (None: never by time); resolved: when it ended.
     ``timeout``: the sender named no end; it expires unless repeated.
-    ``ttl``: how far ahead of its arrival the sender set ``ends_at``, so that an unchanged repetition moves it as far again.
+    ``ttl``: how far ahead of its arrival the sender set ``ends_at``, so that an unchanged repetition moves it as far again
+    (None: each end counts as it was said).
     ``resolved_at`` is set while it is resolved; ``stale``: it never expires by time and has not been heard of for a day.
     ``incident`` is 0 while none has taken it; ``reason`` is the last judgement on it, ``silences`` those that match it now.
     """

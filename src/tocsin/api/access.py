@@ -16,24 +16,12 @@ from tocsin.faces.faces import LINK_PATH, Faces
 from tocsin.faces.problem import invalid, not_found
 from tocsin.faces.sessions import derived_secret, fresh_secret
 from tocsin.faces.who import Who, new_password
+from tocsin.intake.addresses import sender_url
 from tocsin.kernel.instant import DAY, format_rfc3339
 from tocsin.store.reads import LIMIT
 
 UserName = Annotated[str, Parameter(min_length=1, max_length=200)]
 TOKEN_PREFIX = "tocsin_"  # noqa: S105 (no secret: it lets scanners of secrets recognise one)
-
-
-def key_url(base: str, source: str, key: str) -> str:
-    """What one pastes into the sender."""
-    match source:
-        case "alertmanager":
-            return f"{base}/am/{key}"
-        case "pagerduty":
-            return f"{base}/v2/enqueue"
-        case "heartbeat":
-            return f"{base}/ping/{key}"
-        case _:
-            return f"{base}/api/events"
 
 
 @get("/keys", tags=["access"])
@@ -56,7 +44,7 @@ async def create_key(faces: Faces, who: Who, data: m.KeyIn, idempotency_key: Ide
         heartbeat=data.heartbeat,
     )
     result = await faces.submit(command, idempotency_key or "")
-    return m.NewKey(id=int(result.id), key=secret, url=key_url(faces.link(""), data.source, secret))
+    return m.NewKey(id=int(result.id), key=secret, url=sender_url(faces.link(""), data.source, secret))
 
 
 @delete("/keys/{number:int}", tags=["access"])

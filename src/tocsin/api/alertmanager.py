@@ -325,7 +325,10 @@ class _Wanted:
         except MatcherError as error:
             raise Refused(400, f"failed to parse receiver param: {_regex_fault(error)}") from None
 
-    def takes(self, one: Alert) -> bool:
+    def takes(self, one: Alert, now: Instant) -> bool:
+        if one.ttl is None and one.ends_at is not None and one.ends_at < now:
+            # Over, and no repetition can have moved its end: the engine is about to say so.
+            return False
         if one.silences:
             if not self.silenced:
                 return False
@@ -342,7 +345,8 @@ async def _firing(faces: Faces, key: Key, wanted: _Wanted, shown: Callable[[list
 
     def following() -> list[T] | None:
         chunk = next(chunks, None)
-        return None if chunk is None else shown([one for one in chunk if wanted.takes(one)])
+        now = faces.now()
+        return None if chunk is None else shown([one for one in chunk if wanted.takes(one, now)])
 
     found: list[T] = []
     while (some := await faces.read(following)) is not None:

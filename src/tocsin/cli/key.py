@@ -46,7 +46,8 @@ def create(api: Api, source: str, service: str, name: str, heartbeat: str, as_js
       tocsin key create --source heartbeat --service orders-batch --heartbeat nightly
       tocsin key create --source events --service checkout --json
     """
-    from tocsin.web.senders import WHERE, address, snippet
+    from tocsin.intake.addresses import sender_url
+    from tocsin.web.senders import WHERE, snippet
 
     body = {"source": source, "service": service, "name": name, "heartbeat": heartbeat}
     made = api.write("POST", "/keys", {field: value for field, value in body.items() if value})
@@ -57,7 +58,7 @@ def create(api: Api, source: str, service: str, name: str, heartbeat: str, as_js
     click.echo()
     show.facts([("key", str(made["key"])), ("url", str(made["url"]))])
     secret, url = str(made["key"]), str(made["url"])
-    base = url.removesuffix(address(source, "", secret))
+    base = url.removesuffix(sender_url("", source, secret))
     show.heading(WHERE.get(source, "Into the sender."))
     click.echo()
     for each in snippet(source, base, secret).splitlines():

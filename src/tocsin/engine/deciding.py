@@ -172,7 +172,8 @@ def _set_silence(turn: Turn, command: c.SetSilence) -> c.Result:
 
 def _silence_changed(turn: Turn, silence: Silence, reason: Reason) -> c.Result:
     turn.changes.silences[silence.id] = silence
-    turn.state.timers.set("silence", silence.id, silence.due(turn.now))
+    silence.begun = silence.state(turn.now) == "active"
+    turn.state.timers.set("silence", silence.id, silence.due())
     turn.count("silences", reason)
     ticking.rejudge(turn, silence.id)
     return c.Result(ok=True, reason=reason, id=silence.id)

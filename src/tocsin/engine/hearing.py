@@ -28,6 +28,9 @@ OWN = "tocsin"
 MOST_LINES = 20
 """A group's first alerts each get a line on the timeline; later ones are counted, and listed with their times beside it."""
 FOLD_PARKED = 10 * MINUTE
+NEAREST_MOVING: Duration = MINUTE
+"""An end nearer than this is taken to the letter each time it is said. Else an unchanged repetition moves it, and is dated to
+some seconds: for a near end that would be too early."""
 
 
 def hear(turn: Turn, key: Key | None, service: str, source: str, heard: Heard) -> None:
@@ -68,14 +71,13 @@ def hear_event(turn: Turn, source: str, origin: str, key_id: int, event: Event) 
         turn.count("events", Reason.UNKNOWN_KEY)
     elif event.state == "acknowledged":
         _acknowledged(turn, alert, source)
+    elif not alert.firing:
+        turn.count("events", Reason.ALREADY_RESOLVED)
     else:
-        ended = _ended(turn, alert, event)
-        if alert.firing:
-            resolve(turn, alert, Reason.SOURCE_RESOLVED, ended)
-        else:
-            turn.count("events", Reason.ALREADY_RESOLVED)
-            alert.ends_at = ended if ended is not None else alert.ends_at
-            turn.save_alert(alert)
+        if event.ends_at is not None and event.starts_at < event.ends_at:
+            # It tells a beginning too: should the alert fire again, the spans may overlap.
+            alert.starts_at = merge(_span(alert), Span(event.starts_at, event.ends_at, event.timeout), turn.now).starts_at
+        resolve(turn, alert, Reason.SOURCE_RESOLVED, event.ends_at)
 
 
 def refresh(turn: Turn, alert: Alert, at: Instant) -> None:
@@ -97,16 +99,8 @@ def refresh(turn: Turn, alert: Alert, at: Instant) -> None:
     turn.save_alert(alert)
 
 
-def _ended(turn: Turn, alert: Alert, event: Event) -> Instant | None:
-    """Take a word that an alert is over: the beginning it tells, and the end; None when it tells none.
-
-    The beginning counts when the alert fires again, as in Alertmanager.
-    """
-    if event.ends_at is None:
-        return None
-    span = merge(_span(alert), Span(event.starts_at, event.ends_at, event.timeout), turn.now)
-    alert.starts_at, alert.timeout = span.starts_at, span.timeout
-    return span.ends_at
+def _ttl(ends_at: Instant | None, now: Instant) -> Duration | None:
+    return ends_at - now if ends_at is not None and ends_at - now >= NEAREST_MOVING else None
 
 
 def _span(alert: Alert) -> Span:
@@ -125,7 +119,7 @@ def _first(turn: Turn, source: str, origin: str, key_id: int, who: bytes, event:
         labels=event.labels, annotations=event.annotations, title=event.title, severity=routed.severity, group=routed.group,
         link=event.link, service=turn.plan.service(routed.service).key, routed=routed.reason,
         starts_at=event.starts_at if starts_at is None else starts_at, ends_at=event.ends_at, timeout=event.timeout,
-        ttl=event.ends_at - now if event.ends_at is not None else None, first_seen=now, last_seen=now,
+        ttl=_ttl(event.ends_at, now), first_seen=now, last_seen=now,
     )  # fmt: skip
     turn.changes.new_alerts[alert.id] = alert
     state.add_alert(alert)
@@ -140,7 +134,7 @@ def _again(turn: Turn, alert: Alert, event: Event) -> None:
     span = merge(_span(alert), Span(event.starts_at, event.ends_at, event.timeout), now)
     # An end said again as it was, or kept against a nearer one, is a time of its own and does not move with repetitions.
     moves = span.ends_at is not None and span.ends_at == event.ends_at and event.ends_at != alert.ends_at
-    alert.ttl = span.ends_at - now if moves and span.ends_at is not None else None
+    alert.ttl = _ttl(span.ends_at, now) if moves else None
     alert.starts_at, alert.ends_at, alert.timeout = span
     alert.last_seen = now
     alert.count += 1

@@ -7,7 +7,7 @@ from tocsin.engine.inputs import Delivered
 from tocsin.engine.turn import Turn
 from tocsin.escalation.decide import escalate
 from tocsin.incidents.incident import Incident
-from tocsin.kernel.instant import format_duration
+from tocsin.kernel.instant import say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.pages.ledger import GIVE_UP_AFTER, Page, retry_after
 from tocsin.silences.silence import Silence
@@ -29,7 +29,7 @@ def escalate_now(turn: Turn, incident: Incident) -> None:
         turn.enter(incident.number, f"Step {step + 1} reaches nobody", Reason.NOBODY_REACHABLE)
     people = plan.people_of(call.targets)
     names = ", ".join(person.name for person in people) or "nobody"
-    turn.enter(incident.number, f"Paging {names}; next in {format_duration(call.next_at - turn.now)} if nobody answers",
+    turn.enter(incident.number, f"Paging {names}; next in {say_duration(call.next_at - turn.now)} if nobody answers",
                call.reason, step=str(call.at_step + 1))  # fmt: skip
     for person in people:
         _page(turn, incident, person, call.reason, call.at_step, 0)

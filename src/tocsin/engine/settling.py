@@ -10,7 +10,7 @@ from tocsin.engine import paging
 from tocsin.engine.state import Members
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.incidents.incident import Incident
-from tocsin.kernel.instant import HOUR, Duration, Instant, format_duration
+from tocsin.kernel.instant import HOUR, Duration, Instant, say_duration
 from tocsin.kernel.reason import Reason
 
 DEFAULT_SNOOZE: Duration = HOUR
@@ -24,6 +24,7 @@ def reopens(incident: Incident, now: Instant) -> bool:
 def settle(turn: Turn, incident: Incident) -> None:
     """Bring an incident in line with its alerts: clearing, kept quiet, or paging."""
     if not incident.open:
+        turn.save_incident(incident)
         return
     members = turn.members(incident)
     if not members.firing:
@@ -81,7 +82,7 @@ def _clear(turn: Turn, incident: Incident) -> None:
             return
         incident.clear_at = turn.now + quiet
         pause(turn, incident, Reason.CLEARING, incident.clear_at)
-        turn.enter(incident.number, f"Every alert has ended; resolved in {format_duration(quiet)} if they stay quiet", Reason.CLEARING)
+        turn.enter(incident.number, f"Every alert has ended; resolved in {say_duration(quiet)} if they stay quiet", Reason.CLEARING)
     turn.save_incident(incident)
 
 
@@ -93,17 +94,24 @@ def acknowledge(turn: Turn, incident: Incident, actor: str, reason: Reason = Rea
     incident.first_acknowledged_at = incident.first_acknowledged_at or turn.now
     incident.acknowledged_until = turn.now + hold
     incident.next_at = incident.resume_at = None
-    turn.enter(incident.number, f"Acknowledged for {format_duration(hold)}", reason, actor)
+    turn.enter(incident.number, f"Acknowledged for {say_duration(hold)}", reason, actor)
     paging.withdraw(turn, incident)
     turn.save_incident(incident)
 
 
 def unacknowledge(turn: Turn, incident: Incident) -> None:
     """The acknowledgement ran out and the incident is still open: page from the first step."""
-    turn.enter(incident.number, f"Still open, so paging begins again (was acknowledged by {incident.acknowledged_by})", Reason.ACKNOWLEDGEMENT_ENDED)
+    turn.enter(incident.number, f"Still open, so paging begins again (was acknowledged by {named(turn, incident.acknowledged_by)})", Reason.ACKNOWLEDGEMENT_ENDED)
     _retrigger(turn, incident, Reason.ACKNOWLEDGEMENT_ENDED)
     turn.touch(incident.number)
     turn.save_incident(incident)
+
+
+def named(turn: Turn, actor: str) -> str:
+    """An actor as a timeline says it: a person's own name, else the name after the kind."""
+    kind, _, name = actor.partition(":")
+    person = turn.plan.people.get(name) if kind == "person" else None
+    return person.name if person else name or kind
 
 
 def resolve(turn: Turn, incident: Incident, actor: str, reason: Reason, snooze: Duration | None = None) -> None:
@@ -117,7 +125,7 @@ def resolve(turn: Turn, incident: Incident, actor: str, reason: Reason, snooze: 
     incident.keep_until = turn.now + max(service.reopen_within, snooze or 0)
     paging.withdraw(turn, incident)
     if snooze is not None:
-        turn.enter(incident.number, f"Resolved while alerts still fire; judged again in {format_duration(snooze)}", Reason.SNOOZED, actor)
+        turn.enter(incident.number, f"Resolved while alerts still fire; judged again in {say_duration(snooze)}", Reason.SNOOZED, actor)
     else:
         turn.enter(incident.number, "Resolved", reason, actor)
     turn.save_incident(incident)

@@ -176,7 +176,7 @@ class State:
                 return page.next_at if page and page.state == "intended" else None
             case "silence":
                 silence = self.silences.get(str(id))
-                return silence.due(self.counters.now) if silence else None
+                return silence.due() if silence else None
             case "heartbeat":
                 service, _, name = str(id).partition("/")
                 heart = self.heartbeats.get((service, name))

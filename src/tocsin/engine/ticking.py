@@ -7,7 +7,7 @@ from tocsin.engine.state import RESULTS_KEPT
 from tocsin.engine.timers import Kind
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
-from tocsin.kernel.instant import SECOND, format_duration, format_rfc3339
+from tocsin.kernel.instant import format_rfc3339, say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.silences.silence import Silence, matching
 
@@ -69,13 +69,14 @@ def _silence(turn: Turn, silence: Silence) -> None:
     if silence.ends_at <= now:
         close(turn, silence)
         return
+    silence.begun = silence.begun or silence.starts_at <= now
     remind = silence.remind_at()
     if remind is not None and not silence.reminded and remind <= now:
         silence.reminded = True
         tell_author(turn, silence, Reason.SILENCE_ENDS_SOON, f"Your silence ends at {format_rfc3339(silence.ends_at)}")
     turn.changes.silences[silence.id] = silence
     rejudge(turn)
-    turn.state.timers.set("silence", silence.id, silence.due(now))
+    turn.state.timers.set("silence", silence.id, silence.due())
 
 
 def close(turn: Turn, silence: Silence) -> None:
@@ -134,7 +135,7 @@ def _heartbeat(turn: Turn, id: str) -> None:
         return
     heart.state = "late"
     turn.count("heartbeats", Reason.HEARTBEAT_LATE)
-    last = f"last heard {format_duration((turn.now - heart.last) // SECOND * SECOND)} ago" if heart.last else "never heard"
+    last = f"last heard {say_duration(turn.now - heart.last)} ago" if heart.last else "never heard"
     hearing.heartbeat_event(turn, spec, f"{name} of {service} gives no sign of life ({last})", heart.body)
 
 

@@ -60,6 +60,17 @@ def parse_duration(text: str) -> Duration:
     return sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(text))
 
 
+def say_duration(duration: Duration) -> str:
+    """A span as people say it, in its two largest units: ``2 min 27 s``, ``1 h``, ``3 d 4 h``; ``0 s`` for less than a second."""
+    parts = []
+    rest = max(duration, 0)
+    for unit, size in (("d", DAY), ("h", HOUR), ("min", MINUTE), ("s", SECOND)):
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2]) or "0 s"
+
+
 def format_duration(duration: Duration) -> str:
     """Write a span as ``parse_duration`` reads it, largest units first: ``1h30m``, ``0s``."""
     if duration < 0:

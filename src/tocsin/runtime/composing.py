@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tocsin.engine.state import State
 from tocsin.incidents.incident import Incident
-from tocsin.kernel.instant import Instant, format_duration
+from tocsin.kernel.instant import Instant, say_duration
 from tocsin.kernel.reason import EXPLAINED
 from tocsin.pages.ledger import Page
 from tocsin.pages.message import Message
@@ -37,7 +37,7 @@ def _next_step(plan: Plan, incident: Incident, now: Instant) -> str:
     """What happens if nobody answers, as a sentence."""
     if incident.next_at is None:
         return ""
-    wait = format_duration(max(0, incident.next_at - now) // 1_000_000 * 1_000_000)
+    wait = say_duration(incident.next_at - now)
     targets = incident.steps[incident.step].targets if incident.step < len(incident.steps) else plan.last_resort
     names = ", ".join(person.name for person in plan.people_of(targets))
     return f"{names or 'The last resort'} is paged in {wait} if nobody answers"

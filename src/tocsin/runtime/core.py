@@ -115,9 +115,9 @@ class Core:
         counters = self.writer.engine.state.counters
         alive = int(self._parts.store.meta("alive_at") or b"0")
         last = max(alive, counters.now)
-        self.writer.start()
         if last:
-            await self._apply(Job(Deaf(last, now)))
+            self.writer.urgent(Job(Deaf(last, now)))  # before the writer looks at the clock for the first time
+        self.writer.start()
         await self._put_in_force(self._read)
         await self._apply(Job(Unsure()))
         self._prober = self._parts.prober(self._plan.probes, self._probed)

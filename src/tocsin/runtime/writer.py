@@ -172,6 +172,8 @@ class Writer:
         batch = self._deaf_gap()
         batch += [Job(fault) for fault in self._faults]
         self._faults = []
+        while self._urgent:
+            batch.append(self._urgent.popleft())  # before the clock: one of them may say that nothing could be heard
         due = self.engine.next_due()
         rings = due is not None and due <= now
         if self.seen and (rings or now - self._seen_at >= SEEN_EVERY):
@@ -181,8 +183,6 @@ class Writer:
                 batch.append(Job(seen))
         if rings:
             batch.append(Job(Tick()))
-        while self._urgent:
-            batch.append(self._urgent.popleft())
         self._apply(batch, now)
 
     def _apply(self, batch: list[Job], now: Instant) -> None:

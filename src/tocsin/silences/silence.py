@@ -18,7 +18,8 @@ class Silence(Struct, kw_only=True):
     """Alerts that meet all matchers are quiet from ``starts_at`` until ``ends_at``.
 
     ``origin``: "" silences alerts of every service; else only alerts that came with keys of that service.
-    ``reminded``: the author was told that it ends soon; ``closed``: what it kept quiet was judged again at its end.
+    ``begun``: what it covers was judged when it came in force; ``reminded``: the author was told that it ends soon;
+    ``closed``: what it kept quiet was judged again at its end.
     """
 
     id: str
@@ -30,6 +31,7 @@ class Silence(Struct, kw_only=True):
     created_at: Instant
     updated_at: Instant
     origin: str = ""
+    begun: bool = False
     reminded: bool = False
     closed: bool = False
 
@@ -45,13 +47,13 @@ class Silence(Struct, kw_only=True):
         """When to say that it ends soon; None for one shorter than an hour."""
         return self.ends_at - REMIND_BEFORE if self.ends_at - self.starts_at >= HOUR else None
 
-    def due(self, now: Instant) -> Instant | None:
+    def due(self) -> Instant | None:
         """The next instant at which something changes by itself: its beginning, its reminder or its end."""
         if self.closed:
             return None
         remind = self.remind_at()
         moments = [self.ends_at]
-        if now < self.starts_at:
+        if not self.begun:
             moments.append(self.starts_at)
         if remind is not None and not self.reminded:
             moments.append(remind)

@@ -102,7 +102,8 @@ class SqliteStore:
 
     def _thin(self, now: Instant) -> None:
         """Forget what is older than the journal is kept, in small slices; then once an hour."""
-        size = os.stat(self._path).st_size
+        pages, free, each = (self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size"))
+        size = (pages - free) * each  # what is in use: the file itself shrinks later than what is in it
         until = now - JOURNAL_KEPT if size < JOURNAL_BYTES else now
         deleted = self._db.execute(
             "DELETE FROM journal WHERE seq IN (SELECT seq FROM journal WHERE at < ? AND seq NOT IN (SELECT id FROM parked WHERE NOT discarded)"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from tocsin.intake.addresses import sender_url
+
 
 class Sender(NamedTuple):
     """One way monitors speak to Tocsin. ``source`` is the key's kind."""
@@ -27,19 +29,9 @@ SENDERS = (
 NAMES = {sender.source: sender.name for sender in SENDERS}
 
 
-def address(source: str, public_url: str, key: str) -> str:
-    """The address a sender uses."""
-    base = public_url.rstrip("/")
-    return {
-        "alertmanager": f"{base}/am/{key}",
-        "pagerduty": f"{base}/v2/enqueue",
-        "heartbeat": f"{base}/ping/{key}",
-    }.get(source, f"{base}/api/events")
-
-
 def snippet(source: str, public_url: str, key: str) -> str:
     """Lines to paste into the sender, or to run in a shell."""
-    url = address(source, public_url, key)
+    url = sender_url(public_url.rstrip("/"), source, key)
     parts = urlsplit(url)
     match source:
         case "alertmanager":
@@ -62,7 +54,7 @@ def snippet(source: str, public_url: str, key: str) -> str:
             )
         case _:
             return (
-                f"curl -fsS -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\\n  {url} -d '"
+                f"curl -fsS -H 'Content-Type: application/json' {url} \\\n  -d '"
                 '{"title": "Backup failed", "key": "backup/db1", "severity": "critical"}\'\n'
             )
 

@@ -17,10 +17,11 @@ from tocsin.faces.faces import Faces
 from tocsin.faces.problem import Problem, not_found
 from tocsin.faces.sessions import fresh_secret
 from tocsin.faces.who import Who
+from tocsin.intake.addresses import sender_url
 from tocsin.intake.specs import HeartbeatSpec, ProbeSpec
 from tocsin.kernel.instant import MINUTE, format_rfc3339
 from tocsin.store.reads import OpenCount
-from tocsin.web.senders import NAMES, SENDERS, WHERE, address, snippet
+from tocsin.web.senders import NAMES, SENDERS, WHERE, snippet
 from tocsin.web.view import View, fields, leads_to, own_path, view, with_query
 from tocsin.web.words import listed, span
 
@@ -198,7 +199,7 @@ async def make_key(seen: View, source: str, service: str, name: str, heartbeat: 
     )
     base = public_url(seen)
     return Made(
-        secret, source, service, address(source, base, secret), snippet(source, base, secret), WHERE.get(source, "")
+        secret, source, service, sender_url(base, source, secret), snippet(source, base, secret), WHERE.get(source, "")
     )
 
 

@@ -1,0 +1,145 @@
+"""What happens to the database between commits: checkpoints, thinning, backups, checks."""
+
+from __future__ import annotations
+
+import os
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.store.conftest import TZDATA, Places, rows_of
+from tests.store.stage import PLAN, START, commit, dump, lived
+from tests.support.waiting import eventually
+from tocsin.engine.engine import Engine
+from tocsin.engine.inputs import Received, Tick
+from tocsin.engine.state import Changes
+from tocsin.intake.request import Request
+from tocsin.intake.sources import SOURCES
+from tocsin.kernel.instant import DAY, HOUR, SECOND
+from tocsin.store import postgres, sqlite
+from tocsin.store.opening import SchemaError, backup, check, migrate, url_for
+from tocsin.store.rows import Journaled
+from tocsin.store.sqlite import SqliteStore
+
+
+def test_the_journal_is_thinned_by_age_and_what_is_parked_stays(places: Places) -> None:
+    """In slices, so that no commit waits long; a parked request's own row goes only when a person has discarded it."""
+    place = places.new()
+    store, life = place.open(), lived([(9, 0, 0, 0, 0)])
+    parked = next(iter(life.engine.state.parked))
+    life.rows += [Journaled(len(life.rows) + 1 + n, START + n * SECOND, Tick()) for n in range(2_000)]
+    late = [Journaled(len(life.rows) + 1 + n, START + 20 * DAY, Tick()) for n in range(10)]
+    commit(store, life.engine, [*life.rows, *late])
+    now = START + 31 * DAY
+    seen = []
+    for _ in range(20):
+        store.housekeep(now)
+        seen.append(len(place.tables()["journal"]))
+    assert all(0 <= before - after <= 500 for before, after in pairwise(seen))
+    assert [row.seq for row in store.journal()] == [parked, *(row.seq for row in late)]
+    assert dump(Engine(store.load(), PLAN, SOURCES).state) == dump(life.engine.state)
+    places.clear()
+
+
+def test_a_journal_that_is_too_large_is_thinned_to_its_size_and_not_to_nothing(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest go first; what is in use counts, not what the file has already given back inside."""
+    bound = 12 * 1024 * 1024
+    for module in (sqlite, postgres):
+        monkeypatch.setattr(module, "JOURNAL_BYTES", bound)
+    place = places.new()
+    store, life = place.open(), lived([])
+    commit(store, life.engine, life.rows)
+    rows = [_large(len(life.rows) + 1 + n, 16_384) for n in range(1_500)]
+    for start in range(0, len(rows), 100):
+        store.commit(rows[start : start + 100], Changes(), life.engine.state)
+    for hour in range(40):
+        store.housekeep(START + (hour + 2) * HOUR)
+    left = [row.seq for row in store.journal()]
+    assert left[-1] == rows[-1].seq
+    assert left == list(range(left[0], left[-1] + 1))
+    assert 100 <= len(left) < 1_000
+    places.clear()
+
+
+def _large(seq: int, size: int) -> Journaled:
+    request = Request(source="events", method="POST", path="/api/events", body=os.urandom(size))
+    return Journaled(seq, START, Received(1, "shop", START, request))
+
+
+def test_the_write_ahead_log_stays_small_under_a_burst(tmp_path: Path) -> None:
+    """As the writer does it: housekeeping five times a second, between commits as fast as they go."""
+    migrate(url_for(tmp_path))
+    store, life = SqliteStore(tmp_path / "tocsin.db", TZDATA), lived([])
+    commit(store, life.engine, life.rows)
+    log = tmp_path / "tocsin.db-wal"
+    largest, kept, written, seq = 0, 0.0, 0, len(life.rows)
+    while written < 200 * 1024 * 1024:
+        seq += 1
+        store.commit([_large(seq, 256 * 1024)], Changes(), life.engine.state)
+        written += 256 * 1024
+        if time.monotonic() - kept > 0.2:
+            kept = time.monotonic()
+            store.housekeep(START)
+        largest = max(largest, log.stat().st_size)
+    assert 0 < largest <= 64 * 1024 * 1024
+    store.close()
+    assert not log.exists()
+
+
+def test_a_backup_taken_in_use_is_a_whole_database(tmp_path: Path) -> None:
+    url = url_for(tmp_path)
+    migrate(url)
+    store, life = SqliteStore(tmp_path / "tocsin.db", TZDATA), lived([(0, 0, 0, 0, 0), (8, 0, 0, 2, 7)])
+    commit(store, life.engine, life.rows)
+    copy = tmp_path / "copy.db"
+    backup(url, copy)
+    tables, kept = rows_of(url), len(life.rows)
+    life.live((0, 1, 0, 0, 0))
+    commit(store, life.engine, life.rows[kept:])
+    store.close()
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert rows_of(f"sqlite:///{copy}") == tables
+    assert check(f"sqlite:///{copy}") == []
+    again = SqliteStore(copy, TZDATA)
+    Engine(again.load(), PLAN, SOURCES)
+    again.close()
+    with pytest.raises(SchemaError, match="exists already"):
+        backup(url, copy)
+
+
+def test_postgres_is_backed_up_with_its_own_tools(postgres_url: str, tmp_path: Path) -> None:
+    with pytest.raises(SchemaError, match="pg_dump"):
+        backup(postgres_url, tmp_path / "copy")
+
+
+def test_a_check_names_what_is_wrong(places: Places) -> None:
+    place = places.new()
+    store, life = place.open(), lived([(0, 0, 0, 0, 0)])
+    commit(store, life.engine, life.rows)
+    assert check(place.url) == []
+    life.engine.state.alerts[1].incident = 77
+    life.engine.changes.alerts[1] = life.engine.state.alerts[1]
+    page = life.engine.state.pages[1]
+    page.incident = 78
+    life.engine.changes.pages[1] = page
+    commit(store, life.engine, [])
+    assert check(place.url) == [
+        "1 alerts name an incident that does not exist",
+        "1 pages name an incident that does not exist",
+    ]
+    places.clear()
+
+
+def test_checkpoints_happen_without_the_writer_when_there_is_time(tmp_path: Path) -> None:
+    migrate(url_for(tmp_path))
+    store, life = SqliteStore(tmp_path / "tocsin.db", TZDATA), lived([])
+    commit(store, life.engine, life.rows)
+    store.commit([_large(100, 12 * 1024 * 1024)], Changes(), life.engine.state)
+    before = (tmp_path / "tocsin.db").stat().st_size
+    store.housekeep(START)
+    eventually(lambda: (tmp_path / "tocsin.db").stat().st_size > before + 8 * 1024 * 1024, what="a checkpoint")
+    store.close()

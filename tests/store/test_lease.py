@@ -1,0 +1,221 @@
+"""One node writes at a time on PostgreSQL, however the others stop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+from structlog.testing import capture_logs
+
+from tests.store.conftest import TZDATA, rows_of
+from tests.store.stage import PLAN, Life, commit, dump, lived
+from tests.support.postgres import running_postgres
+from tests.support.waiting import eventually
+from tocsin.engine.engine import Engine
+from tocsin.intake.sources import SOURCES
+from tocsin.kernel.instant import MILLISECOND, SECOND, Duration
+from tocsin.store.opening import SchemaError, migrate, needs_migration
+from tocsin.store.postgres import PostgresStore
+from tocsin.store.writer import LeaseLost, Stopped
+
+SHORT: Duration = 300 * MILLISECOND
+LONG: Duration = 3600 * SECOND
+
+
+@pytest.fixture
+def node(postgres_url: str) -> Iterator[Callable[..., PostgresStore]]:
+    """Makes a node's store on one migrated database: call with the node's name, and how long its lease lasts."""
+    migrate(postgres_url)
+    made: list[PostgresStore] = []
+
+    def new(name: str, lease: Duration = LONG, stop: threading.Event | None = None) -> PostgresStore:
+        made.append(PostgresStore(postgres_url, TZDATA, stop, node=name, lease=lease))
+        return made[-1]
+
+    yield new
+    for store in made:
+        store.close()
+
+
+def _waiting(store: PostgresStore) -> threading.Thread:
+    def wait() -> None:
+        try:
+            store.wait_for_lease()
+        except Stopped:
+            return
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    return thread
+
+
+def _connections(url: str) -> list[int]:
+    """The server's processes behind the writers of a database."""
+    query = (
+        "SELECT pid FROM pg_stat_activity"
+        " WHERE application_name = 'tocsin core' AND datname = current_database() ORDER BY pid"
+    )
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        return [row[0] for row in connection.execute(query)]
+
+
+def _cut(url: str) -> None:
+    """End every writer's connection to a database, as a failover would."""
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        for pid in _connections(url):
+            connection.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+
+
+def test_the_second_node_waits_and_says_so_and_the_first_goes_on(node: Callable[..., PostgresStore]) -> None:
+    first, stop = node("first"), threading.Event()
+    first.wait_for_lease()
+    second = node("second", stop=stop)
+    with capture_logs() as said:
+        thread = _waiting(second)
+        told = eventually(
+            lambda: [line for line in said if line["event"] == "waiting_for_lease"], what="a standby's word"
+        )
+        assert "first writes" in told[0]["why"]
+        assert "standby" in told[0]["why"]
+        life = lived([(0, 0, 0, 0, 0)])
+        commit(first, life.engine, life.rows)
+        assert thread.is_alive()
+        stop.set()
+        thread.join(5)
+    assert not thread.is_alive()
+    assert [line for line in said if line["event"] == "lease_taken"] == []
+
+
+def test_a_standby_that_is_told_to_end_raises_stopped(node: Callable[..., PostgresStore]) -> None:
+    node("first").wait_for_lease()
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(Stopped):
+        node("second", stop=stop).wait_for_lease()
+
+
+def test_a_holder_that_falls_silent_is_overtaken_and_can_write_nothing_any_more(
+    node: Callable[..., PostgresStore], postgres_url: str
+) -> None:
+    """Stopped, not dead: it comes back believing that it still writes, and changes nothing."""
+    first, second = node("first", SHORT), node("second")
+    first.wait_for_lease()
+    life = lived([(0, 0, 0, 0, 0)])
+    commit(first, life.engine, life.rows)
+    kept = len(life.rows)
+    # Loading takes a longer lease; a silent holder is one that has not renewed since its last housekeeping.
+    first.housekeep(life.now)
+    second.wait_for_lease()
+    tables = rows_of(postgres_url)
+    life.live((0, 1, 0, 0, 0))
+    with pytest.raises(LeaseLost):
+        commit(first, life.engine, life.rows[kept:])
+    with pytest.raises(LeaseLost):
+        first.set_meta("alive_at", b"0")
+    with pytest.raises(LeaseLost):
+        first.load()
+    assert rows_of(postgres_url) == tables
+    own = Life.again(Engine(second.load(), PLAN, SOURCES), life.rows[:kept])
+    own.live((0, 2, 0, 0, 0))
+    commit(second, own.engine, own.rows[kept:])
+    first.close()
+    second.housekeep(own.now)  # a former holder that ends takes nothing from the one that writes now
+
+
+def test_a_holder_that_renews_keeps_its_lease(node: Callable[..., PostgresStore]) -> None:
+    """The standby asks again and again for three times as long as a lease lasts."""
+    first, stop = node("first", SHORT), threading.Event()
+    first.wait_for_lease()
+    thread = _waiting(node("second", stop=stop))
+    for _ in range(15):
+        first.housekeep(0)
+        stop.wait(SHORT / SECOND / 5)
+    first.set_meta("alive_at", b"1")
+    assert thread.is_alive()
+    stop.set()
+    thread.join(5)
+
+
+def test_a_holder_that_ends_in_order_hands_over_at_once(node: Callable[..., PostgresStore]) -> None:
+    first, second = node("first"), node("second")
+    first.wait_for_lease()
+    thread = _waiting(second)
+    first.close()
+    thread.join(5)
+    second.set_meta("alive_at", b"2")
+
+
+def test_a_node_that_was_killed_need_not_wait_for_itself(node: Callable[..., PostgresStore], postgres_url: str) -> None:
+    """Its old connection is gone from the server, so nothing of its former self can still write."""
+    before = node("first")
+    before.wait_for_lease()
+    _cut(postgres_url)
+    again = node("first")
+    again.wait_for_lease()
+    again.set_meta("alive_at", b"3")
+    with pytest.raises(LeaseLost):
+        before.load()
+
+
+def test_another_node_waits_even_when_the_holder_has_lost_its_connection(
+    node: Callable[..., PostgresStore], postgres_url: str
+) -> None:
+    first, stop = node("first"), threading.Event()
+    first.wait_for_lease()
+    _cut(postgres_url)
+    stop.set()
+    thread = _waiting(node("second", stop=stop))
+    thread.join(5)
+    first.load()
+    first.set_meta("alive_at", b"4")
+
+
+def test_a_broken_connection_fails_the_commit_and_load_connects_again(
+    node: Callable[..., PostgresStore], postgres_url: str
+) -> None:
+    store = node("first")
+    store.wait_for_lease()
+    life = lived([(0, 0, 0, 0, 0)])
+    commit(store, life.engine, life.rows)
+    before, kept = dump(life.engine.state), len(life.rows)
+    _cut(postgres_url)
+    life.live((0, 1, 0, 0, 0))
+    for _ in range(2):  # and again: nothing is written by a connection that nobody has read the tables through
+        with pytest.raises(psycopg.OperationalError):
+            commit(store, life.engine, life.rows[kept:])
+    again = Life.again(Engine(store.load(), PLAN, SOURCES), life.rows[:kept])
+    assert dump(again.engine.state) == before
+    again.live((0, 1, 0, 0, 0))
+    commit(store, again.engine, again.rows[kept:])
+
+
+def test_load_waits_for_a_database_that_is_away_and_ends_when_told_to() -> None:
+    """The server is stopped and started again under a node that holds the lease."""
+    with running_postgres() as server:
+        url = server.new_database()
+        migrate(url)
+        stop = threading.Event()
+        store = PostgresStore(url, TZDATA, stop, node="first")
+        store.wait_for_lease()
+        server.stop()
+        with pytest.raises(psycopg.OperationalError):
+            store.set_meta("alive_at", b"1")
+        with pytest.raises(SchemaError, match="cannot be reached"):
+            needs_migration(url)
+        loaded: list[object] = []
+        with capture_logs() as said:
+            thread = threading.Thread(target=lambda: loaded.append(store.load()), daemon=True)
+            thread.start()
+            eventually(lambda: [line for line in said if line["event"] == "database_lost"], what="word of the loss")
+            assert not loaded
+            server.start()
+            thread.join(10)
+        assert len(loaded) == 1
+        store.set_meta("alive_at", b"2")
+        server.stop()
+        stop.set()
+        with pytest.raises(Stopped):
+            store.load()
+        store.close()

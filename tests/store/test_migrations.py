@@ -1,0 +1,123 @@
+"""The migrations lead to the tables the code uses, on both databases."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import NullPool, create_engine, inspect, text
+
+import tocsin.store
+from tests.support.postgres import Postgres
+from tocsin.store.opening import HEAD, SchemaError, check, migrate, needs_migration, url_for
+from tocsin.store.tables import metadata
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database nothing was done to yet."""
+    found: str = url_for(tmp_path / "data") if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    return found
+
+
+def test_the_newest_migration_is_the_one_the_code_asks_for() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(tocsin.store.__file__).parent / "migrations"))
+    assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
+
+
+def test_the_migrations_make_the_tables_of_the_code(url: str) -> None:
+    """Columns, types, defaults, keys and indexes with their conditions."""
+    assert needs_migration(url)
+    assert check(url) != []
+    assert migrate(url)
+    assert not needs_migration(url)
+    assert not migrate(url)
+    assert check(url) == []
+    database = create_engine(url, poolclass=NullPool)
+    with database.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, metadata) == []
+    made = _described(url)
+    with database.begin() as connection:
+        metadata.drop_all(connection)
+        metadata.create_all(connection)
+    assert _described(url) == made
+
+
+def _described(url: str) -> dict[str, object]:
+    """What the database itself says of its tables: what ``compare_metadata`` passes over is in here as well."""
+    database = create_engine(url, poolclass=NullPool)
+    with database.connect() as connection:
+        look = inspect(connection)
+        return {
+            name: (
+                sorted((c["name"], str(c["type"]), c["nullable"], c["default"]) for c in look.get_columns(name)),
+                look.get_pk_constraint(name),
+                sorted(look.get_unique_constraints(name), key=str),
+                sorted(
+                    (
+                        str(i["name"]),
+                        i["column_names"],
+                        i["unique"],
+                        sorted(map(str, i.get("dialect_options", {}).items())),
+                    )
+                    for i in look.get_indexes(name)
+                ),
+            )
+            for name in look.get_table_names()
+            if name != "alembic_version"
+        }
+
+
+def _said(option: tuple[str, object]) -> str:
+    return f"{option[0]}: {option[1]}"
+
+
+def test_a_database_of_a_newer_version_is_left_alone(url: str) -> None:
+    migrate(url)
+    with create_engine(url, poolclass=NullPool).begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SchemaError, match="newer"):
+        migrate(url)
+    assert "9999" in check(url)[0]
+
+
+def test_two_nodes_that_start_together_migrate_once(postgres_url: str) -> None:
+    program = "import sys; from tocsin.store.opening import migrate; migrate(sys.argv[1])"
+    nodes = [
+        subprocess.Popen([sys.executable, "-c", program, postgres_url], stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    assert [node.communicate(timeout=60)[1] for node in nodes] == ["", ""]
+    assert [node.returncode for node in nodes] == [0, 0]
+    assert not needs_migration(postgres_url)
+
+
+def test_a_database_that_cannot_hold_every_text_is_refused(postgres: Postgres) -> None:
+    made = postgres.new_database()
+    name = made.rpartition("/")[2]
+    with psycopg.connect(postgres.url("postgres").replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{name}"'.encode())
+        connection.execute(f"CREATE DATABASE \"{name}\" TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'".encode())
+    with pytest.raises(SchemaError, match="SQL_ASCII"):
+        migrate(made)
+    postgres.drop_database(made)
+
+
+def test_a_new_file_is_its_owners_alone_and_can_give_space_back(tmp_path: Path) -> None:
+    migrate(url_for(tmp_path / "data"))
+    path = tmp_path / "data" / "tocsin.db"
+    assert path.stat().st_mode & 0o777 == 0o600
+    database = sqlite3.connect(path)
+    assert database.execute("PRAGMA auto_vacuum").fetchone() == (2,)
+    assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    database.close()
