@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import platform
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -27,6 +28,8 @@ PARTS = ("intake", "pages", "full", "starts")
 def main() -> None:
     """Measure what was asked for."""
     asked = _arguments()
+    # Ended politely, it ends the servers it started and removes their data.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     program("wrk")
     program("prometheus-alertmanager", "alertmanager")
     say = _narrator()

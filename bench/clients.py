@@ -38,7 +38,7 @@ def alert(number: int, started: str, ends: str) -> dict[str, object]:
         "annotations": {
             "summary": f"Error rate of svc-{service:02d} on node-{digits} is above its budget",
             "description": "More than 5 % of the requests of the last five minutes failed. The deployment, the database"
-            " and the queue behind it are linked from the dashboard; look at the change that came before it first.",
+            " and the queue behind it are linked from the dashboard; look there first.",
             "runbook_url": f"https://runbooks.example.net/svc-{service:02d}/error-rate",
         },
         "startsAt": started,

@@ -104,7 +104,7 @@ def page_latency(pages: int, postgres: Postgres | None, say: Say) -> dict[str, A
     say(
         f"{len(loud)} pages: p50 {found['p50']:.1f} p99 {found['p99']:.1f} worst {found['slowest']:.1f} ms beside"
         f" {events.found['per_second']:,.0f} events/s (p99 {events.found['p99_ms']:.1f} ms), {found['reads']:.0f} reads"
-        f" of {heaviest} and {exporting.found['read']:.0f} exports; with nothing beside them p50 {found['quiet_p50']:.1f}"
+        f" of {heaviest}, {exporting.found['read']:.0f} exports; with nothing beside p50 {found['quiet_p50']:.1f}"
         f" p99 {found['quiet_p99']:.1f}; by the ledger, intended to answered, p50 {found['ledger_p50']:.1f}"
         f" p99 {found['ledger_p99']:.1f}"
     )

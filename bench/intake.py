@@ -140,7 +140,7 @@ def check(server: Tocsin, load: Load, before: dict[str, float], taken: int, seco
     """How many counted alerts were not judged, and what else was not as it should be. From /metrics alone.
 
     Distinct: as many alerts seen for the first time as were answered, and at most as many more as wrk hung up on.
-    Re-sent: every alert of the set was heard again in every whole stretch of five seconds: repetitions count once in each.
+    Re-sent: every alert of the set was heard again in every whole stretch of five seconds; in each it counts once.
     """
     settle(server)
     after = server.decisions()

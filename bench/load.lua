@@ -36,7 +36,7 @@ local function one(number)
       .. '"cluster":"prod-eu-%d","namespace":"team-%02d","pod":"svc-%02d-7f9c6d5b4-%s","region":"eu-west-%d"},'
       .. '"annotations":{"summary":"Error rate of svc-%02d on node-%s is above its budget",'
       .. '"description":"More than 5 %% of the requests of the last five minutes failed. The deployment, the database and'
-      .. ' the queue behind it are linked from the dashboard; look at the change that came before it first.",'
+      .. ' the queue behind it are linked from the dashboard; look there first.",'
       .. '"runbook_url":"https://runbooks.example.net/svc-%02d/error-rate"},'
       .. '"startsAt":"%s","endsAt":"',
     latency and "HighLatencyP99" or "HighErrorRate", number, service, latency and "warning" or "critical",

@@ -8,8 +8,8 @@ from typing import Any
 
 WAL_MOST = 64 << 20
 HEADINGS = (
-    "load", "server", "alerts/s", "ratio", "p50 ms", "p99 ms", "CPU µs/alert", "ratio by CPU", "RSS MB", "WAL MB", "others", "not judged",
-    "target",
+    "load", "server", "alerts/s", "ratio", "p50 ms", "p99 ms", "CPU µs/alert", "ratio by CPU", "RSS MB", "WAL MB",
+    "others", "not judged", "target",
 )  # fmt: skip
 
 
@@ -29,9 +29,10 @@ def about(found: dict[str, Any]) -> str:
     """A few lines on the machine."""
     m = found["machine"]
     return (
-        f"{m['at']}: {m['cores']} cores ({m['processor']}), {m['memory_gb']} GB, Linux {m['kernel']}, Python {m['python']}\n"
-        f"{m['alertmanager']}; {m['wrk'].partition(' Copyright')[0]}\n"
-        f"4 kB made durable in {m['fsync_ms']:.2f} ms; others kept the machine {m['busy_percent']:.0f} % busy before it began"
+        f"{m['at']}: {m['cores']} cores ({m['processor']}), {m['memory_gb']} GB, Linux {m['kernel']}\n"
+        f"Python {m['python']}; {m['alertmanager']}; {m['wrk'].partition(' Copyright')[0]}\n"
+        f"4 kB made durable in {m['fsync_ms']:.2f} ms; before it began, others kept the machine"
+        f" {m['busy_percent']:.0f} % busy"
     )
 
 
@@ -75,7 +76,8 @@ def _pages(stores: dict[str, Any]) -> list[list[str]]:
     for store, one in stores.items():
         events, export = one["events"], one["export"]
         failed = one["reads_failed"] + events["not_2xx"] + export["not_2xx"]
-        beside = f"{events['per_second']:,.0f} events/s, {one['reads']:.0f} reads of {one['heaviest']}, {export['read']:.0f} exports"
+        reads = f"{one['reads']:.0f} reads of {one['heaviest']}, {export['read']:.0f} exports"
+        beside = f"{events['per_second']:,.0f} events/s, {reads}"
         rows += [
             _figure(f"{store}: event posted to page at its receiver, median of {one['pages']}", one["p50"], "ms"),
             _figure(f"{store}: the same, p99; beside it {beside}, {failed:.0f} failed", one["p99"], "ms", 100),

@@ -84,12 +84,18 @@ class Tocsin:
             prefix=pinned(cores),
             environment=secrets or {},
         )
+        self.url = self.server.url
+        self.paths: list[str] = []
         if postgres is not None:
             pin(postgres.process, cores)
-        if started:
+        if not started:
+            return
+        try:
             self.server.start()
-        self.url = self.server.url
-        self.paths = [f"/am/{self.key()}/api/v2/alerts" for _ in range(keys)]
+            self.paths += [f"/am/{self.key()}/api/v2/alerts" for _ in range(keys)]
+        except BaseException:
+            self.close()
+            raise
 
     def key(self, source: str = "alertmanager", service: str = "inbox") -> str:
         """Make a key and return its text."""

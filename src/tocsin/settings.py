@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104  # names for it, nothing is bound here
+"""Addresses that mean every one of this machine's, and how the machine reaches itself there."""
 LONGEST_SOCKET = 100
 """A Unix socket's path may have 107 bytes on Linux."""
 
@@ -43,19 +45,20 @@ class Settings:
         """The address people and monitors reach it by, without a slash at its end."""
         if self.public_url:
             return self.public_url.rstrip("/")
-        host = socket.gethostname() if self.host in ("0.0.0.0", "::", "") else self.host
+        host = socket.gethostname() if self.host in EVERYWHERE else self.host
         host = f"[{host}]" if ":" in host else host
         return f"{'https' if self.tls_cert else 'http'}://{host}:{self.port}"
 
     @property
     def local_url(self) -> str:
         """The address this machine itself reaches it by, whatever people elsewhere use."""
-        host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        host = EVERYWHERE.get(self.host, self.host)
         host = f"[{host}]" if ":" in host else host
         return f"{'https' if self.tls_cert else 'http'}://{host}:{self.port}"
 
     def socket(self, name: str) -> Path:
-        """Where one of the node's own Unix sockets lies: in the data folder, or, when that path is too long, beside others of
+        """Where one of the node's own Unix sockets lies: in the data folder, or, when that path is too long,
+        beside others of
         this user in the folder for temporary files."""
         path = self.data.resolve() / f"{name}.sock"
         if len(os.fsencode(path)) <= LONGEST_SOCKET:
@@ -68,7 +71,8 @@ class Settings:
         return folder / f"{name}.sock"
 
     def secret(self, reference: str) -> str:
-        """The text behind ``secret:NAME``: ``TOCSIN_SECRET_NAME`` in the environment, or the file ``data``/secrets/NAME.
+        """The text behind ``secret:NAME``: ``TOCSIN_SECRET_NAME`` in the environment, or the file
+        ``data``/secrets/NAME.
 
         Raises LookupError, in words that say where it was looked for.
         """

@@ -56,7 +56,8 @@ def up(settings: Settings) -> int:
             print(f"tocsin: {error}", file=sys.stderr)
             return 1
         return supervise(
-            {"core": lambda: _run(_core(settings), settings), "faces": lambda: _run(_faces(settings), settings)}, reload="core"
+            {"core": lambda: _run(_core(settings), settings), "faces": lambda: _run(_faces(settings), settings)},
+            reload="core",
         )
 
 
@@ -67,7 +68,8 @@ def _run(work: Coroutine[Any, Any, int], settings: Settings) -> int:
     return uvloop.run(work)
 
 
-# -- the core -----------------------------------------------------------------------------------------------------------
+# -- the core
+# -----------------------------------------------------------------------------------------------------------
 
 
 async def _core(settings: Settings) -> int:
@@ -107,11 +109,21 @@ async def _core(settings: Settings) -> int:
         task.add_done_callback(beating.discard)
 
     parts = Parts(
-        store=store, clock=clock, sources=SOURCES, routing_key=routing_key, redacted=redacted, read_plan=read, declared_keys=lambda p: declared_keys(settings, p),
-        channels=lambda p: channels(settings, p, outside), signing_key=signing_key, public_url=settings.base_url, paging=settings.paging,
-        prober=lambda specs, submit: Prober(specs, submit, probes=PROBES, outside=outside, now=clock.now), outside=beat,
+        store=store,
+        clock=clock,
+        sources=SOURCES,
+        routing_key=routing_key,
+        redacted=redacted,
+        read_plan=read,
+        declared_keys=lambda p: declared_keys(settings, p),
+        channels=lambda p: channels(settings, p, outside),
+        signing_key=signing_key,
+        public_url=settings.base_url,
+        paging=settings.paging,
+        prober=lambda specs, submit: Prober(specs, submit, probes=PROBES, outside=outside, now=clock.now),
+        outside=beat,
         ballast=settings.data / "ballast",
-    )  # fmt: skip
+    )
     core = Core(parts, plan)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, core.stop)
@@ -125,7 +137,9 @@ async def _core(settings: Settings) -> int:
     loop.add_signal_handler(signal.SIGHUP, reload)
     try:
         await core.start()
-        await core.listen(settings.host, settings.port, _tls(settings), settings.socket("core"), settings.socket("faces"))
+        await core.listen(
+            settings.host, settings.port, _tls(settings), settings.socket("core"), settings.socket("faces")
+        )
     except (OSError, ValueError) as error:
         print(f"tocsin: {error}", file=sys.stderr)
         return DO_NOT_RESTART
@@ -133,7 +147,9 @@ async def _core(settings: Settings) -> int:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)
-    lines = await first_run(core, plan.plan, settings.data, settings.base_url, clock.now(), link_wanted=sys.stdout.isatty())
+    lines = await first_run(
+        core, plan.plan, settings.data, settings.base_url, clock.now(), link_wanted=sys.stdout.isatty()
+    )
     leave_address(settings.data, settings.local_url, settings.tls_cert)
     print("\n".join(lines), flush=True)
     log.info("ready", address=settings.base_url, paging=settings.paging, plan=plan.plan.version[:12])
@@ -181,12 +197,15 @@ def declared_keys(settings: Settings, plan: Plan) -> DeclareKeys:
         except LookupError as error:
             raise ValueError(f"the key {spec.name} of {spec.service}: {error.args[0]}") from None
         if len(text) < 16:
-            raise ValueError(f"the key {spec.name} of {spec.service} has fewer than 16 characters: make a random one of 32")
+            raise ValueError(
+                f"the key {spec.name} of {spec.service} has fewer than 16 characters: make a random one of 32"
+            )
         keys.append((secret_hash(text), text[-4:], spec.source, spec.service, spec.name))
     return DeclareKeys(actor="plan", keys=tuple(keys))
 
 
-# -- the faces ----------------------------------------------------------------------------------------------------------
+# -- the faces
+# ----------------------------------------------------------------------------------------------------------
 
 
 async def _faces(settings: Settings) -> int:
@@ -217,9 +236,13 @@ async def _faces(settings: Settings) -> int:
         return plan
 
     faces = Faces(
-        reads=reads, core=CoreClient(str(settings.socket("core"))), clock=SystemClock().now, signing_key=signing_key, read_plan=plan_of,
+        reads=reads,
+        core=CoreClient(str(settings.socket("core"))),
+        clock=SystemClock().now,
+        signing_key=signing_key,
+        read_plan=plan_of,
         settings=FaceSettings(public_url=settings.base_url, paging=settings.paging, version=version),
-    )  # fmt: skip
+    )
     app = application([*api_handlers(), *web_handlers], faces, error_page=error_page, openapi=openapi_config(version))
     path = settings.socket("faces")
     path.unlink(missing_ok=True)
@@ -233,14 +256,25 @@ async def _faces(settings: Settings) -> int:
             super().handle_exit(sig, frame)
 
     server = Server(
-        uvicorn.Config(app, uds=str(path), http="httptools", ws="none", lifespan="on", access_log=False, log_config=None, proxy_headers=False,
-                       server_header=False, timeout_graceful_shutdown=3)
-    )  # fmt: skip
+        uvicorn.Config(
+            app,
+            uds=str(path),
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            access_log=False,
+            log_config=None,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=3,
+        )
+    )
     await server.serve()
     return 0
 
 
-# -- before anything runs -----------------------------------------------------------------------------------------------
+# -- before anything runs
+# -----------------------------------------------------------------------------------------------
 
 
 def _migrate(url: str) -> int:
@@ -273,7 +307,8 @@ def _busy(settings: Settings) -> str:
         try:
             tried.bind((settings.host, settings.port))
         except OSError as error:
-            return f"cannot listen on {settings.host}:{settings.port}: {error.strerror}. Give --port another number, or stop what uses it"
+            where = f"{settings.host}:{settings.port}"
+            return f"cannot listen on {where}: {error.strerror}. Give --port another number, or stop what uses it"
     return ""
 
 
@@ -296,9 +331,15 @@ def _logging(form: str) -> None:
     import structlog
 
     shared: Iterable[Any] = (
-        structlog.contextvars.merge_contextvars, structlog.stdlib.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True),
-    )  # fmt: skip
-    shown: Any = structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    )
+    shown: Any = (
+        structlog.processors.JSONRenderer()
+        if form == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, shown],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
@@ -306,7 +347,13 @@ def _logging(form: str) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=list(shared), processors=[
-        structlog.stdlib.ProcessorFormatter.remove_processors_meta, shown,
-    ]))  # fmt: skip
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=list(shared),
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                shown,
+            ],
+        )
+    )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

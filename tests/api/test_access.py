@@ -17,7 +17,7 @@ from tocsin.kernel.instant import MINUTE
     [
         ("alertmanager", "http://tocsin.test/am/{key}"),
         ("pagerduty", "http://tocsin.test/v2/enqueue"),
-        ("events", "http://tocsin.test/api/events"),
+        ("events", "http://tocsin.test/api/events/{key}"),
         ("heartbeat", "http://tocsin.test/ping/{key}"),
     ],
 )

@@ -22,7 +22,8 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
         tocsin.start()
         eventually(lambda: tocsin.status("/api/openapi.json") == 200, what="the faces to answer", within=20)
         with running_alertmanager(ALERTMANAGER_CONFIG) as alertmanager:
-            yield Pair(alertmanager.url, tocsin.new_key("alertmanager")["url"])
+            keys = [tocsin.new_key("alertmanager", service)["url"] for service in ("inbox", "checkout")]
+            yield Pair(alertmanager.url, *keys)
     finally:
         tocsin.close()
         print(tocsin.output()[-4_000:])

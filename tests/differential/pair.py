@@ -18,8 +18,15 @@ ALERTMANAGER_CONFIG: dict[str, Any] = {
     "route": {
         "receiver": "inbox",
         "group_by": GROUP_BY,
-        "routes": [{"matchers": ['job="web"'], "receiver": "checkout"}],
+        "routes": [
+            {"matchers": ['job="web"'], "receiver": "checkout"},
+            {"matchers": ['severity="both"'], "receiver": "checkout", "continue": True},
+            {"matchers": ['severity="both"'], "receiver": "inbox"},
+        ],
     },
+    "inhibit_rules": [
+        {"source_matchers": ['severity="both"'], "target_matchers": ['severity="inhibited"'], "equal": ["example"]}
+    ],
     "receivers": [{"name": "inbox"}, {"name": "checkout"}],
 }
 PLAN: dict[str, Any] = {
@@ -93,8 +100,9 @@ class Side:
 class Pair:
     """Both servers."""
 
-    def __init__(self, alertmanager: str, tocsin: str) -> None:
-        self.theirs, self.ours = Side(alertmanager), Side(tocsin)
+    def __init__(self, alertmanager: str, tocsin: str, neighbour: str) -> None:
+        """Three bases; ``neighbour``: the same Tocsin, with the key of a service that nobody here speaks to."""
+        self.theirs, self.ours, self.neighbour = Side(alertmanager), Side(tocsin), Side(neighbour)
 
     @property
     def sides(self) -> tuple[Side, Side]:

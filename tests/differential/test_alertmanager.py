@@ -366,3 +366,36 @@ def test_a_silence_begins_and_ends_by_itself_on_both(pair: Pair, example: Exampl
             assert now() - example.base <= (at + 2) * SECOND
         example.check_alerts()
         example.check_silences()
+
+
+def test_ids_are_taken_letter_for_letter(pair: Pair, example: Example) -> None:
+    """One in capitals or without its dashes is another id."""
+    made = example.set_silence(told(example, {
+        "matchers": [None], "startsAt": -30, "endsAt": 3_600, "comment": "why", "createdBy": "ana",
+    }))  # fmt: skip
+    assert made is not None
+    for changed in (str.upper, lambda id: id.replace("-", ""), lambda id: id[:-1], lambda id: id + "%20"):
+        for method in ("GET", "DELETE"):
+            theirs, ours = (
+                side.ask(method, f"/api/v2/silence/{changed(id)}") for side, id in zip(pair.sides, made.ids, strict=True)
+            )
+            assert ours.status == theirs.status != 200
+            assert ours.text.partition("uuid")[:2] == theirs.text.partition("uuid")[:2]
+    example.check_silence(made)
+
+
+def test_without_a_filter_everything_is_told(pair: Pair, example: Example) -> None:
+    """Lists, receivers, and the shape of the status."""
+    example.post([{"labels": example.labels(instance=name)} for name in "abcde"])
+    theirs, ours = pair.ask("GET", "/api/v2/alerts")
+    assert [one["fingerprint"] for one in ours.told] == [one["fingerprint"] for one in theirs.told]
+    assert len(ours.told) >= 5
+    theirs, ours = pair.ask("GET", "/api/v2/silences")
+    assert len(ours.told) == len(theirs.told)
+    theirs, ours = pair.ask("GET", "/api/v2/receivers")
+    assert sorted(ours.told, key=str) == sorted(theirs.told, key=str)
+    theirs, ours = pair.ask("GET", "/api/v2/status")
+    assert ours.told.keys() == theirs.told.keys()
+    assert ours.told["versionInfo"].keys() == theirs.told["versionInfo"].keys()
+    assert ours.told["versionInfo"]["version"] == theirs.told["versionInfo"]["version"]
+    assert ours.told["cluster"].keys() >= {"status"}

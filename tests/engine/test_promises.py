@@ -1,4 +1,5 @@
-"""The promises, over random nights: nothing quiet without a reason, no page while an acknowledgement holds, one truth."""
+"""The promises, over random nights: nothing quiet without a reason, no page while an acknowledgement holds, one
+truth."""
 
 from __future__ import annotations
 
@@ -28,7 +29,12 @@ MOVES = st.one_of(
     st.tuples(st.just("acknowledge"), INCIDENTS, st.sampled_from(["", "5m"])),
     st.tuples(st.just("resolve"), INCIDENTS, st.sampled_from(["", "2m"])),
     st.tuples(st.just("note"), INCIDENTS),
-    st.tuples(st.just("silence"), st.sampled_from(['alertname="Down"', 'instance="a"', 'job!="x"']), SPANS, st.sampled_from(["0s", "5m"])),
+    st.tuples(
+        st.just("silence"),
+        st.sampled_from(['alertname="Down"', 'instance="a"', 'job!="x"']),
+        SPANS,
+        st.sampled_from(["0s", "5m"]),
+    ),
     st.tuples(st.just("expire"), st.integers(0, 3)),
     st.tuples(st.just("answers"), st.sampled_from(["sent", "retry", "failed", "never"])),
     st.tuples(st.just("restart"), SPANS),
@@ -56,10 +62,22 @@ def lived(moves: list[tuple[Any, ...]], check: Any = None) -> World:
             case ("resolves", name, job, host):
                 world.resolves(name, job=job, instance=host)
             case ("posts", name, job, host, ahead):
-                alert = {"labels": {"alertname": name, "job": job, "instance": host}, "endsAt": format_rfc3339(world.now + ahead * SECOND)}
+                alert = {
+                    "labels": {"alertname": name, "job": job, "instance": host},
+                    "endsAt": format_rfc3339(world.now + ahead * SECOND),
+                }
                 headers = {"content-type": "application/json"}
                 body = msgspec.json.encode([alert])
-                world.apply(Received(0, "inbox", world.now, Request(source="alertmanager", method="POST", path="/api/v2/alerts", headers=headers, body=body)))
+                world.apply(
+                    Received(
+                        0,
+                        "inbox",
+                        world.now,
+                        Request(
+                            source="alertmanager", method="POST", path="/api/v2/alerts", headers=headers, body=body
+                        ),
+                    )
+                )
             case ("wait", span):
                 world.at(f"{(world.now - START + parse_duration(span)) // 1000}ms")
             case ("acknowledge", incident, hold):
@@ -84,8 +102,20 @@ def lived(moves: list[tuple[Any, ...]], check: Any = None) -> World:
             case ("plan", index):
                 world.put_in_force(PLANS[index])
             case ("garbage",):
-                world.apply(Received(0, "inbox", world.now, Request(source="alertmanager", method="POST", path="/api/v2/alerts",
-                                     headers={"content-type": "application/json"}, body=b"{")))  # fmt: skip
+                world.apply(
+                    Received(
+                        0,
+                        "inbox",
+                        world.now,
+                        Request(
+                            source="alertmanager",
+                            method="POST",
+                            path="/api/v2/alerts",
+                            headers={"content-type": "application/json"},
+                            body=b"{",
+                        ),
+                    )
+                )
             case ("seen", ids):
                 from tocsin.runtime.seen import bitmap
 
@@ -122,10 +152,13 @@ def test_a_restart_changes_nothing_in_what_the_journal_says(moves):
 @settings(max_examples=150, deadline=None)
 @given(st.lists(MOVES, max_size=25))
 def test_whoever_waits_long_enough_is_paged_while_anything_fires(moves):
-    """After any night, with channels that work and nothing that keeps it quiet any more, what still fires is paged again."""
+    """After any night, with channels that work and nothing that keeps it quiet any more, what still fires is paged
+    again."""
     world = lived(moves)
     world.answers = lambda page: "sent"
     before = len(world.pages)
     world.at(f"{(world.now - START) // 1000 + 4 * 3_600_000}ms")
-    open_incidents = {i.number for i in world.engine.state.incidents.values() if i.open and world.engine.state.members[i.number].loud}
+    open_incidents = {
+        i.number for i in world.engine.state.incidents.values() if i.open and world.engine.state.members[i.number].loud
+    }
     assert open_incidents <= {incident for _, _, incident in world.pages[before:]}

@@ -11,8 +11,13 @@ def test_nobody_answers_so_each_step_is_paged_and_then_the_last_resort_and_all_a
     """Ana, five minutes later Ben, ten later Ben again, ten later Kei; half an hour after that it begins anew."""
     world = World().fires("Down", job="checkout").at("60m")
     assert world.pages == [
-        ("0s", "ana", 1), ("300s", "ben", 1), ("900s", "ben", 1), ("1500s", "kei", 1), ("3300s", "ana", 1), ("3600s", "ben", 1),
-    ]  # fmt: skip
+        ("0s", "ana", 1),
+        ("300s", "ben", 1),
+        ("900s", "ben", 1),
+        ("1500s", "kei", 1),
+        ("3300s", "ana", 1),
+        ("3600s", "ben", 1),
+    ]
     assert world.told(1)[:5] == ["opened", "step_due", "step_due", "step_repeated", "escalation_exhausted"]
 
 
@@ -26,7 +31,13 @@ def test_forty_alerts_of_one_name_are_one_incident_and_one_page():
 
 
 def test_alerts_that_share_nothing_are_never_one_incident():
-    world = World().fires("Slow", job="checkout").fires("Full", job="checkout").fires("", service="search", key="a").fires("", service="search", key="b")
+    world = (
+        World()
+        .fires("Slow", job="checkout")
+        .fires("Full", job="checkout")
+        .fires("", service="search", key="a")
+        .fires("", service="search", key="b")
+    )
     assert len(world.engine.state.incidents) == 4
 
 
@@ -58,14 +69,28 @@ def test_the_monitor_resolves_and_nobody_is_paged_any_more():
 
 
 def test_trouble_that_returns_within_the_window_reopens_the_same_incident_and_pages():
-    world = World().fires("Down", job="checkout").at("1m").resolves("Down", job="checkout").at("20m").fires("Down", job="checkout")
+    world = (
+        World()
+        .fires("Down", job="checkout")
+        .at("1m")
+        .resolves("Down", job="checkout")
+        .at("20m")
+        .fires("Down", job="checkout")
+    )
     assert list(world.engine.state.incidents) == [1]
     assert world.incident(1).reopened == 1
     assert world.pages == [("0s", "ana", 1), ("1200s", "ana", 1)]
 
 
 def test_trouble_that_returns_later_is_a_new_incident():
-    world = World().fires("Down", job="checkout").at("1m").resolves("Down", job="checkout").at("40m").fires("Down", job="checkout")
+    world = (
+        World()
+        .fires("Down", job="checkout")
+        .at("1m")
+        .resolves("Down", job="checkout")
+        .at("40m")
+        .fires("Down", job="checkout")
+    )
     assert list(world.engine.state.incidents) == [2]
     assert world.pages[-1] == ("2400s", "ana", 2)
 
@@ -242,7 +267,10 @@ def test_a_watchdog_alert_is_a_heartbeat_and_its_silence_pages():
 def test_paging_off_writes_down_whom_it_would_have_paged():
     world = World(paging=False).fires("Down", job="checkout").at("6m")
     assert world.pages == []
-    assert [(p.person, p.outcome) for p in world.engine.state.pages.values()] == [("ana", "paging_off"), ("ben", "paging_off")]
+    assert [(p.person, p.outcome) for p in world.engine.state.pages.values()] == [
+        ("ana", "paging_off"),
+        ("ben", "paging_off"),
+    ]
 
 
 def test_the_same_idempotency_key_gives_the_same_answer_and_acts_once():
@@ -261,14 +289,20 @@ def test_a_plan_change_leaves_the_steps_an_incident_was_opened_with():
 
 def test_a_person_removed_from_the_plan_is_passed_over():
     world = World().fires("Down", job="checkout").at("1m")
-    gone = PLAN.replace(b"  ben: {name: Ben, email: ben@shop.example}\n", b"").replace(b"[ana, ben, kei]", b"[ana, kei]")
+    gone = PLAN.replace(b"  ben: {name: Ben, email: ben@shop.example}\n", b"").replace(
+        b"[ana, ben, kei]", b"[ana, kei]"
+    )
     world.put_in_force(gone.replace(b"    - {page: ben, wait: 10m, repeat: 2}\n", b""))
     world.at("6m")
     assert world.pages == [("0s", "ana", 1), ("300s", "kei", 1)]
 
 
 def test_an_alert_said_graver_raises_its_incident():
-    world = World().fires("Down", job="checkout", severity="warning", key="k").fires("Down", job="checkout", severity="critical", key="k")
+    world = (
+        World()
+        .fires("Down", job="checkout", severity="warning", key="k")
+        .fires("Down", job="checkout", severity="critical", key="k")
+    )
     assert world.incident(1).severity == "sev1"
 
 
@@ -284,9 +318,13 @@ def test_refusals_change_nothing():
     world = World().fires("Down", job="checkout")
     before = dump(world.engine.state)
     for refused, code in (
-        (world.acknowledges(99), "not_found"), (world.acknowledges(1, hold="8d"), "invalid"), (world.resolves_by_hand(1, snooze="1s"), "invalid"),
-        (world.notes(1, "  "), "invalid"), (world.silences("a=~\".*\"", for_="1h"), "invalid"), (world.expires("nothing"), "not_found"),
-    ):  # fmt: skip
+        (world.acknowledges(99), "not_found"),
+        (world.acknowledges(1, hold="8d"), "invalid"),
+        (world.resolves_by_hand(1, snooze="1s"), "invalid"),
+        (world.notes(1, "  "), "invalid"),
+        (world.silences('a=~".*"', for_="1h"), "invalid"),
+        (world.expires("nothing"), "not_found"),
+    ):
         assert isinstance(refused, Result) and not refused.ok and refused.code == code and refused.message
     after = dump(world.engine.state)
     for moved in ("applied", "now"):
@@ -294,12 +332,22 @@ def test_refusals_change_nothing():
     assert before == after
 
 
-
 def _received(world: World, body: bytes):
     from tocsin.engine.inputs import Received
     from tocsin.intake.request import Request
 
-    return Received(0, "inbox", world.now, Request(source="alertmanager", method="POST", path="/api/v2/alerts", headers={"content-type": "application/json"}, body=body))
+    return Received(
+        0,
+        "inbox",
+        world.now,
+        Request(
+            source="alertmanager",
+            method="POST",
+            path="/api/v2/alerts",
+            headers={"content-type": "application/json"},
+            body=body,
+        ),
+    )
 
 
 def _ping(world: World, key: int, suffix: str):

@@ -9,7 +9,18 @@ import msgspec
 
 from tocsin.engine.commands import Acknowledge, AddNote, AnyCommand, ExpireSilence, Resolve, Result, SetSilence
 from tocsin.engine.engine import Engine
-from tocsin.engine.inputs import AnyInput, Deaf, Decided, Delivered, PlanChange, Received, Tick, Unsure, decode_input, encode_input
+from tocsin.engine.inputs import (
+    AnyInput,
+    Deaf,
+    Decided,
+    Delivered,
+    PlanChange,
+    Received,
+    Tick,
+    Unsure,
+    decode_input,
+    encode_input,
+)
 from tocsin.engine.quiet import unexplained
 from tocsin.engine.state import Changes, Counters, Loaded, State
 from tocsin.incidents.incident import Entry, Incident
@@ -77,7 +88,8 @@ class World:
         self.engine = Engine(Loaded(Counters()), first, SOURCES)
         self.put_in_force(plan)
 
-    # -- time -----------------------------------------------------------------------------------------------------------
+    # -- time
+    # -----------------------------------------------------------------------------------------------------------
 
     def at(self, offset: str) -> World:
         """Let time pass until then; everything due on the way happens at its own instant."""
@@ -98,7 +110,8 @@ class World:
         """Seconds since the start."""
         return f"{(self.now - START) / SECOND:g}s"
 
-    # -- inputs ---------------------------------------------------------------------------------------------------------
+    # -- inputs
+    # ---------------------------------------------------------------------------------------------------------
 
     def apply(self, input: AnyInput, heard: Heard | None = None, plan: Plan | None = None) -> Result | None:
         """Journal and apply an input, then let channels answer, then look whether every promise holds."""
@@ -163,7 +176,10 @@ class World:
     def loaded(self) -> Loaded:
         """The rows as the store reads them back."""
         counters = msgspec.json.decode(msgspec.json.encode(self.engine.state.counters), type=Counters)
-        nouns = {name: [msgspec.json.decode(raw, type=kind) for kind, raw in rows.values()] for name, rows in self.rows.items()}
+        nouns = {
+            name: [msgspec.json.decode(raw, type=kind) for kind, raw in rows.values()]
+            for name, rows in self.rows.items()
+        }
         return Loaded(counters=counters, **nouns)
 
     def replayed(self) -> Engine:
@@ -188,20 +204,46 @@ class World:
         self.apply(Received(0, service, self.now, Request(source=source, method="POST", path="/api/events", body=body)))
         return self
 
-    def fires(self, name: str, *, service: str = "inbox", key: str = "", expires: str = "", severity: str = "critical", **labels: str) -> World:
+    def fires(
+        self,
+        name: str,
+        *,
+        service: str = "inbox",
+        key: str = "",
+        expires: str = "",
+        severity: str = "critical",
+        **labels: str,
+    ) -> World:
         """An alert fires."""
         ends = self.now + parse_duration(expires) if expires else None
         return self.hears(
-            Event(key=key, labels={"alertname": name, "severity": severity, **labels}, title=f"{name} fires", severity=severity,
-                  starts_at=self.now, ends_at=ends), service=service,
-        )  # fmt: skip
+            Event(
+                key=key,
+                labels={"alertname": name, "severity": severity, **labels},
+                title=f"{name} fires",
+                severity=severity,
+                starts_at=self.now,
+                ends_at=ends,
+            ),
+            service=service,
+        )
 
-    def resolves(self, name: str, *, service: str = "inbox", key: str = "", severity: str = "critical", **labels: str) -> World:
+    def resolves(
+        self, name: str, *, service: str = "inbox", key: str = "", severity: str = "critical", **labels: str
+    ) -> World:
         """It ends."""
         return self.hears(
-            Event(key=key, state="resolved", labels={"alertname": name, "severity": severity, **labels}, title=f"{name} fires",
-                  severity=severity, starts_at=self.now, ends_at=self.now), service=service,
-        )  # fmt: skip
+            Event(
+                key=key,
+                state="resolved",
+                labels={"alertname": name, "severity": severity, **labels},
+                title=f"{name} fires",
+                severity=severity,
+                starts_at=self.now,
+                ends_at=self.now,
+            ),
+            service=service,
+        )
 
     def asked(self, command: AnyCommand, key: str = "") -> Result:
         """Someone asks for something."""
@@ -211,11 +253,15 @@ class World:
 
     def acknowledges(self, incident: int, hold: str = "", page: int = 0) -> Result:
         """Ana has it."""
-        return self.asked(Acknowledge(incident=incident, actor="person:ana", page=page, hold=parse_duration(hold) if hold else None))
+        return self.asked(
+            Acknowledge(incident=incident, actor="person:ana", page=page, hold=parse_duration(hold) if hold else None)
+        )
 
     def resolves_by_hand(self, incident: int, snooze: str = "") -> Result:
         """Ana says it is over."""
-        return self.asked(Resolve(incident=incident, actor="person:ana", snooze=parse_duration(snooze) if snooze else None))
+        return self.asked(
+            Resolve(incident=incident, actor="person:ana", snooze=parse_duration(snooze) if snooze else None)
+        )
 
     def notes(self, incident: int, text: str) -> Result:
         """Ana writes something down."""
@@ -225,15 +271,23 @@ class World:
         """Ana silences something."""
         starts = self.now + parse_duration(after)
         return self.asked(
-            SetSilence(matchers=tuple(map(parse_matcher, matchers)), author="Ana", comment="known", starts_at=starts,
-                       ends_at=starts + parse_duration(for_), actor="person:ana", id=id)
-        )  # fmt: skip
+            SetSilence(
+                matchers=tuple(map(parse_matcher, matchers)),
+                author="Ana",
+                comment="known",
+                starts_at=starts,
+                ends_at=starts + parse_duration(for_),
+                actor="person:ana",
+                id=id,
+            )
+        )
 
     def expires(self, silence: str) -> Result:
         """Ana ends a silence."""
         return self.asked(ExpireSilence(id=silence, actor="person:ana"))
 
-    # -- what is so -----------------------------------------------------------------------------------------------------
+    # -- what is so
+    # -----------------------------------------------------------------------------------------------------
 
     def incident(self, number: int) -> Incident:
         """An incident in memory."""
@@ -265,7 +319,12 @@ class World:
 def _plain(event: Event) -> dict[str, Any]:
     from tocsin.kernel.instant import format_rfc3339
 
-    plain: dict[str, Any] = {"title": event.title, "state": event.state, "labels": event.labels, "severity": event.severity}
+    plain: dict[str, Any] = {
+        "title": event.title,
+        "state": event.state,
+        "labels": event.labels,
+        "severity": event.severity,
+    }
     if event.key:
         plain["key"] = event.key
     plain["starts_at"] = format_rfc3339(event.starts_at)
@@ -281,7 +340,11 @@ def dump(state: State) -> dict[str, Any]:
         "counters": plain(state.counters),
         "alerts": {id: plain(alert) for id, alert in sorted(state.alerts.items())},
         "identities": {identity.hex(): alert.id for identity, alert in sorted(state.by_identity.items())},
-        "known": {f"{origin} {digest.hex()}": alert.id for origin, known in sorted(state._known.items()) for digest, alert in sorted(known.items())},
+        "known": {
+            f"{origin} {digest.hex()}": alert.id
+            for origin, known in sorted(state._known.items())
+            for digest, alert in sorted(known.items())
+        },
         "active": {key: number for key, number in sorted(state.active_by_key.items()) if number},
         "incidents": {number: plain(incident) for number, incident in sorted(state.incidents.items())},
         "groups": {f"{service}/{group}": number for (service, group), number in sorted(state.by_group.items())},

@@ -78,13 +78,16 @@ def test_what_is_no_event_is_refused_as_a_problem_that_names_the_field(server: T
     assert incidents(server) == []
 
 
-def test_the_key_may_stand_in_the_address_too(server: TocsinServer) -> None:
-    """For senders that can set no header."""
+def test_the_key_may_stand_in_a_header_or_in_the_address(server: TocsinServer) -> None:
+    """The address that is printed works alone, for senders that can set no header."""
     key = server.new_key("events", "db")
+    status = ["-o", "/dev/null", "-w", "%{http_code}"]
     body = '{"title": "from a sender without headers"}'
-    said = curl("-o", "/dev/null", "-w", "%{http_code}", "-d", body, f"{key['url']}/{key['key']}")
-    assert said == "202"
+    assert curl(*status, "-d", body, key["url"]) == "202"
     assert opened(server)["service"] == "db"
+    plain = f"{server.url}/api/events"
+    assert curl(*status, "-d", body, "-H", f"Authorization: Bearer {key['key']}", plain) == "202"
+    assert curl(*status, "-d", body, plain) == "401"
 
 
 def test_tocsin_send_opens_one_and_the_line_it_prints_ends_it(server: TocsinServer) -> None:

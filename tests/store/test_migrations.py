@@ -68,7 +68,7 @@ def _described(url: str) -> dict[str, object]:
                         str(i["name"]),
                         i["column_names"],
                         i["unique"],
-                        sorted(map(str, i.get("dialect_options", {}).items())),
+                        sorted(map(_said, i.get("dialect_options", {}).items())),
                     )
                     for i in look.get_indexes(name)
                 ),

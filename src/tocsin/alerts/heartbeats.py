@@ -43,7 +43,9 @@ def next_due(spec: HeartbeatSpec, after: Instant) -> Instant:
     return from_datetime(next(CronSim(spec.cron, local))) + spec.grace
 
 
-def beaten(heart: Heartbeat, spec: HeartbeatSpec, kind: str, now: Instant, exit_code: int | None = None, body: str = "") -> Reason | None:
+def beaten(
+    heart: Heartbeat, spec: HeartbeatSpec, kind: str, now: Instant, exit_code: int | None = None, body: str = ""
+) -> Reason | None:
     """Take one sign of life. Returns what it means for the heartbeat's alert: failed, back, or None for nothing."""
     before = heart.state
     heart.body, heart.exit_code = body, exit_code

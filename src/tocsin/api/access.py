@@ -179,6 +179,15 @@ async def _user(faces: Faces, name: str) -> m.PublishedUser:
 
 
 HANDLERS: list[ControllerRouterHandler] = [
-    list_keys, create_key, revoke_key, me, list_users, create_user, change_user, create_link, create_token, list_tokens,
+    list_keys,
+    create_key,
+    revoke_key,
+    me,
+    list_users,
+    create_user,
+    change_user,
+    create_link,
+    create_token,
+    list_tokens,
     revoke_token,
-]  # fmt: skip
+]

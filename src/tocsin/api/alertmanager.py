@@ -3,8 +3,9 @@
 A key sees the alerts and silences whose origin is its service. Shapes, filters and refusals are those of Alertmanager
 0.25. Deliberate differences:
 
-- a receiver is the service an alert was routed to; there is no inhibition;
-- a silence needs a comment and an author;
+- a receiver is the service an alert was routed to, one for each alert; there is no inhibition;
+- a silence needs a comment and an author; a change of one that is refused leaves it as it was (there it ends);
+- ``generatorURL`` only where a browser may follow it; times in UTC; a pattern that is none without the anchors is refused;
 - the reason after ``parsing silence body from "" failed, because`` and ``error parsing regexp`` is in our words;
 - an alert repeated unchanged may show an earlier ``endsAt`` than the last repetition said, but never a past one;
 - ``silencedBy`` may name a silence of all services, which this key cannot read or change.
@@ -46,7 +47,9 @@ T = TypeVar("T")
 log = structlog.get_logger("alertmanager")
 
 # Space is what Go's \s is: no vertical tab.
-_FILTER = re.compile(r"[ \t\n\f\r]*([a-zA-Z_:][a-zA-Z0-9_:]*)[ \t\n\f\r]*(=~|=|!=|!~)[ \t\n\f\r]*(.*?)[ \t\n\f\r]*", re.DOTALL)
+_FILTER = re.compile(
+    r"[ \t\n\f\r]*([a-zA-Z_:][a-zA-Z0-9_:]*)[ \t\n\f\r]*(=~|=|!=|!~)[ \t\n\f\r]*(.*?)[ \t\n\f\r]*", re.DOTALL
+)
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 _UUID = re.compile(r"(?i)[a-f0-9]{8}-?[a-f0-9]{4}-?[a-f0-9]{4}-?[a-f0-9]{4}-?[a-f0-9]{12}")
 _TRUE = frozenset({"true", "1", "yes", "ok", "y", "on", "selected", "checked", "t", "enabled"})
@@ -618,7 +621,7 @@ def _unreadable(because: str) -> Refused:
 def _uuid(text: str) -> str:
     if _UUID.fullmatch(text) is None:
         raise Refused(422, f"silenceID in path must be of type uuid: {_quoted(text)}", 601)
-    return text.lower()
+    return text
 
 
 def _regex_fault(error: MatcherError) -> str:

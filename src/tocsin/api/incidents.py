@@ -268,6 +268,17 @@ def _matchers(texts: list[str]) -> tuple[Matcher, ...]:
 
 
 HANDLERS: list[ControllerRouterHandler] = [
-    list_incidents, read_incident, incident_alerts, incident_timeline, incident_pages, acknowledge, resolve, add_note,
-    list_alerts, read_alert, why_incident, why_alert, export_incidents,
-]  # fmt: skip
+    list_incidents,
+    read_incident,
+    incident_alerts,
+    incident_timeline,
+    incident_pages,
+    acknowledge,
+    resolve,
+    add_note,
+    list_alerts,
+    read_alert,
+    why_incident,
+    why_alert,
+    export_incidents,
+]

@@ -488,18 +488,34 @@ def listed(found: Slice[Any], publish: Any) -> Listed[Any]:
 
 def _incident(one: Incident, base: str) -> dict[str, Any]:
     return {
-        "number": one.number, "url": f"{base}/incidents/{one.number}", "title": one.title, "service": one.service,
-        "severity": one.severity, "state": one.state, "reason": str(one.reason), "because": EXPLAINED[one.reason],
-        "group": one.group, "labels": one.labels, "opened_at": format_rfc3339(one.opened_at),
-        "updated_at": format_rfc3339(one.updated_at), "alert_count": one.alerts, "page_count": one.pages,
-        "acknowledged_by": one.acknowledged_by, "acknowledged_at": moment(one.acknowledged_at),
+        "number": one.number,
+        "url": f"{base}/incidents/{one.number}",
+        "title": one.title,
+        "service": one.service,
+        "severity": one.severity,
+        "state": one.state,
+        "reason": str(one.reason),
+        "because": EXPLAINED[one.reason],
+        "group": one.group,
+        "labels": one.labels,
+        "opened_at": format_rfc3339(one.opened_at),
+        "updated_at": format_rfc3339(one.updated_at),
+        "alert_count": one.alerts,
+        "page_count": one.pages,
+        "acknowledged_by": one.acknowledged_by,
+        "acknowledged_at": moment(one.acknowledged_at),
         "acknowledged_until": moment(one.acknowledged_until),
         "first_acknowledged_at": moment(one.first_acknowledged_at),
-        "resolved_by": one.resolved_by, "resolved_at": moment(one.resolved_at),
-        "snoozed_until": moment(one.snoozed_until), "clear_at": moment(one.clear_at), "reopened": one.reopened,
-        "paused": word(one.paused), "paused_until": moment(one.paused_until), "next_page_at": moment(one.next_at),
+        "resolved_by": one.resolved_by,
+        "resolved_at": moment(one.resolved_at),
+        "snoozed_until": moment(one.snoozed_until),
+        "clear_at": moment(one.clear_at),
+        "reopened": one.reopened,
+        "paused": word(one.paused),
+        "paused_until": moment(one.paused_until),
+        "next_page_at": moment(one.next_at),
         "plan": one.plan,
-    }  # fmt: skip
+    }
 
 
 def incident_out(one: Incident, base: str) -> PublishedIncident:
@@ -523,9 +539,14 @@ def entry_out(stored: StoredEntry) -> PublishedEntry:
     """One line of a timeline."""
     one = stored.entry
     return PublishedEntry(
-        id=stored.id, at=format_rfc3339(one.at), what=one.what, reason=str(one.reason), because=EXPLAINED[one.reason],
-        actor=one.actor, detail=one.detail,
-    )  # fmt: skip
+        id=stored.id,
+        at=format_rfc3339(one.at),
+        what=one.what,
+        reason=str(one.reason),
+        because=EXPLAINED[one.reason],
+        actor=one.actor,
+        detail=one.detail,
+    )
 
 
 def page_out(one: Page) -> PublishedPage:
@@ -535,114 +556,210 @@ def page_out(one: Page) -> PublishedPage:
         parts = urlsplit(address)
         address = f"{parts.scheme}://{parts.hostname or ''}/…"
     return PublishedPage(
-        id=one.id, incident=one.incident or None, person=one.person, channel=one.channel, address=address,
+        id=one.id,
+        incident=one.incident or None,
+        person=one.person,
+        channel=one.channel,
+        address=address,
         kind=one.kind,
-        title=one.title, reason=str(one.reason), because=EXPLAINED[one.reason], step=one.step, state=one.state,
-        outcome=word(one.outcome), intended_at=format_rfc3339(one.intended_at), next_at=moment(one.next_at),
-        attempts=one.attempts, finished_at=moment(one.finished_at), answered_at=moment(one.answered_at),
-        provider_id=one.provider_id, error=one.error, unsure=one.unsure,
-    )  # fmt: skip
+        title=one.title,
+        reason=str(one.reason),
+        because=EXPLAINED[one.reason],
+        step=one.step,
+        state=one.state,
+        outcome=word(one.outcome),
+        intended_at=format_rfc3339(one.intended_at),
+        next_at=moment(one.next_at),
+        attempts=one.attempts,
+        finished_at=moment(one.finished_at),
+        answered_at=moment(one.answered_at),
+        provider_id=one.provider_id,
+        error=one.error,
+        unsure=one.unsure,
+    )
 
 
 def alert_out(one: Alert) -> PublishedAlert:
     """An alert."""
     return PublishedAlert(
-        id=one.id, fingerprint=fingerprint(one.labels), title=one.title, state=one.state, severity=one.severity,
-        service=one.service, origin=one.origin, source=one.source, key=one.key, group=one.group, labels=one.labels,
-        annotations=one.annotations, link=one.link, reason=str(one.reason), because=EXPLAINED[one.reason],
-        routed=str(one.routed), starts_at=format_rfc3339(one.starts_at), ends_at=moment(one.ends_at),
-        first_seen=format_rfc3339(one.first_seen), last_seen=format_rfc3339(one.last_seen),
-        resolved_at=moment(one.resolved_at), stale=one.stale, count=one.count, incident=one.incident or None,
+        id=one.id,
+        fingerprint=fingerprint(one.labels),
+        title=one.title,
+        state=one.state,
+        severity=one.severity,
+        service=one.service,
+        origin=one.origin,
+        source=one.source,
+        key=one.key,
+        group=one.group,
+        labels=one.labels,
+        annotations=one.annotations,
+        link=one.link,
+        reason=str(one.reason),
+        because=EXPLAINED[one.reason],
+        routed=str(one.routed),
+        starts_at=format_rfc3339(one.starts_at),
+        ends_at=moment(one.ends_at),
+        first_seen=format_rfc3339(one.first_seen),
+        last_seen=format_rfc3339(one.last_seen),
+        resolved_at=moment(one.resolved_at),
+        stale=one.stale,
+        count=one.count,
+        incident=one.incident or None,
         silences=list(one.silences),
-    )  # fmt: skip
+    )
 
 
 def silence_out(one: Silence, now: Instant) -> PublishedSilence:
     """A silence as it is now."""
     return PublishedSilence(
-        id=one.id, state=one.state(now), matchers=[str(m) for m in one.matchers], author=one.author,
-        comment=one.comment, starts_at=format_rfc3339(one.starts_at), ends_at=format_rfc3339(one.ends_at),
-        created_at=format_rfc3339(one.created_at), updated_at=format_rfc3339(one.updated_at), origin=one.origin,
-    )  # fmt: skip
+        id=one.id,
+        state=one.state(now),
+        matchers=[str(m) for m in one.matchers],
+        author=one.author,
+        comment=one.comment,
+        starts_at=format_rfc3339(one.starts_at),
+        ends_at=format_rfc3339(one.ends_at),
+        created_at=format_rfc3339(one.created_at),
+        updated_at=format_rfc3339(one.updated_at),
+        origin=one.origin,
+    )
 
 
 def key_out(one: Key) -> PublishedKey:
     """A key without its secret."""
     return PublishedKey(
-        id=one.id, name=one.name, source=one.source, service=one.service, hint=one.hint, heartbeat=one.heartbeat,
-        declared=one.declared, created_at=format_rfc3339(one.created_at), created_by=one.created_by,
+        id=one.id,
+        name=one.name,
+        source=one.source,
+        service=one.service,
+        hint=one.hint,
+        heartbeat=one.heartbeat,
+        declared=one.declared,
+        created_at=format_rfc3339(one.created_at),
+        created_by=one.created_by,
         revoked_at=moment(one.revoked_at),
-    )  # fmt: skip
+    )
 
 
 def user_out(one: User) -> PublishedUser:
     """A user."""
     return PublishedUser(
-        name=one.name, role=one.role, person=one.person, password=bool(one.password),
-        created_at=format_rfc3339(one.created_at), disabled_at=moment(one.disabled_at),
-    )  # fmt: skip
+        name=one.name,
+        role=one.role,
+        person=one.person,
+        password=bool(one.password),
+        created_at=format_rfc3339(one.created_at),
+        disabled_at=moment(one.disabled_at),
+    )
 
 
 def token_out(one: Token, user: str) -> PublishedToken:
     """A token or link without its secret."""
     return PublishedToken(
-        id=one.id, kind=one.kind, user=user, name=one.name, created_at=format_rfc3339(one.created_at),
-        expires_at=moment(one.expires_at), used_at=moment(one.used_at), revoked_at=moment(one.revoked_at),
-    )  # fmt: skip
+        id=one.id,
+        kind=one.kind,
+        user=user,
+        name=one.name,
+        created_at=format_rfc3339(one.created_at),
+        expires_at=moment(one.expires_at),
+        used_at=moment(one.used_at),
+        revoked_at=moment(one.revoked_at),
+    )
 
 
 def parked_fields(one: Parked) -> dict[str, Any]:
     """What a list tells of a parked request."""
     return {
-        "id": one.id, "at": format_rfc3339(one.at), "service": one.service, "source": one.request.source,
-        "key_id": one.key_id, "fault": one.fault, "method": one.request.method, "path": one.request.path,
-        "query": one.request.query, "size": len(one.request.body), "incident": one.incident or None,
+        "id": one.id,
+        "at": format_rfc3339(one.at),
+        "service": one.service,
+        "source": one.request.source,
+        "key_id": one.key_id,
+        "fault": one.fault,
+        "method": one.request.method,
+        "path": one.request.path,
+        "query": one.request.query,
+        "size": len(one.request.body),
+        "incident": one.incident or None,
         "discarded": one.discarded,
-    }  # fmt: skip
+    }
 
 
 def change_out(one: HeardChange) -> PublishedChange:
     """A change."""
     return PublishedChange(
-        id=one.id, at=format_rfc3339(one.at), service=one.service, source=one.source, summary=one.summary,
-        link=one.link, details=one.details,
-    )  # fmt: skip
+        id=one.id,
+        at=format_rfc3339(one.at),
+        service=one.service,
+        source=one.source,
+        summary=one.summary,
+        link=one.link,
+        details=one.details,
+    )
 
 
 def heartbeat_out(one: Heartbeat) -> PublishedHeartbeat:
     """A heartbeat."""
     return PublishedHeartbeat(
-        service=one.service, name=one.name, state=one.state, last=moment(one.last), started=moment(one.started),
-        due=moment(one.due), took=None if one.took is None else format_duration(one.took), exit_code=one.exit_code,
+        service=one.service,
+        name=one.name,
+        state=one.state,
+        last=moment(one.last),
+        started=moment(one.started),
+        due=moment(one.due),
+        took=None if one.took is None else format_duration(one.took),
+        exit_code=one.exit_code,
         beats=one.beats,
-    )  # fmt: skip
+    )
 
 
 def status_out(one: Status, version: str, public_url: str) -> PublishedStatus:
     """How the core is."""
     return PublishedStatus(
-        version=version, ready=one.ready, paging=one.paging, started_at=format_rfc3339(one.started_at),
-        now=format_rfc3339(one.now), plan_version=one.plan_version,
-        real_channel_proven_at=moment(one.real_channel_proven_at), alerts_live=one.alerts_live,
-        incidents_open=one.incidents_open, waiting=one.waiting, audit=list(one.audit), audit_at=moment(one.audit_at),
-        requests=one.requests, refused=one.refused, public_url=one.public_url or public_url, mail_ready=one.mail_ready,
-    )  # fmt: skip
+        version=version,
+        ready=one.ready,
+        paging=one.paging,
+        started_at=format_rfc3339(one.started_at),
+        now=format_rfc3339(one.now),
+        plan_version=one.plan_version,
+        real_channel_proven_at=moment(one.real_channel_proven_at),
+        alerts_live=one.alerts_live,
+        incidents_open=one.incidents_open,
+        waiting=one.waiting,
+        audit=list(one.audit),
+        audit_at=moment(one.audit_at),
+        requests=one.requests,
+        refused=one.refused,
+        public_url=one.public_url or public_url,
+        mail_ready=one.mail_ready,
+    )
 
 
 def sentence_out(one: Sentence) -> PublishedSentence:
     """One sentence of an explanation."""
     return PublishedSentence(
-        at=format_rfc3339(one.at), text=one.text, reason=str(one.reason), because=EXPLAINED[one.reason],
-        until=moment(one.until), actor=one.actor,
-    )  # fmt: skip
+        at=format_rfc3339(one.at),
+        text=one.text,
+        reason=str(one.reason),
+        because=EXPLAINED[one.reason],
+        until=moment(one.until),
+        actor=one.actor,
+    )
 
 
 def explanation_out(one: Explanation) -> PublishedExplanation:
     """An explanation."""
     return PublishedExplanation(
-        of=one.of, id=one.id, title=one.title, incident=one.incident or None, paged=one.paged, quiet=one.quiet,
-        sentences=[sentence_out(each) for each in one.sentences], now=sentence_out(one.now),
-    )  # fmt: skip
+        of=one.of,
+        id=one.id,
+        title=one.title,
+        incident=one.incident or None,
+        paged=one.paged,
+        quiet=one.quiet,
+        sentences=[sentence_out(each) for each in one.sentences],
+        now=sentence_out(one.now),
+    )
 
 
 # --- from what is taken in

@@ -103,5 +103,9 @@ async def _silence(faces: Faces, name: str) -> Silence:
 
 
 HANDLERS: list[ControllerRouterHandler] = [
-    list_silences, read_silence, create_silence, change_silence, expire_silence,
-]  # fmt: skip
+    list_silences,
+    read_silence,
+    create_silence,
+    change_silence,
+    expire_silence,
+]

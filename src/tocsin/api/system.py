@@ -159,6 +159,16 @@ async def events(faces: Faces) -> Stream:
 
 
 HANDLERS: list[ControllerRouterHandler] = [
-    list_services, send_events, list_parked, read_parked, discard_parked, list_pages, list_changes, list_heartbeats,
-    read_plan, reload_plan, status, events,
-]  # fmt: skip
+    list_services,
+    send_events,
+    list_parked,
+    read_parked,
+    discard_parked,
+    list_pages,
+    list_changes,
+    list_heartbeats,
+    read_plan,
+    reload_plan,
+    status,
+    events,
+]

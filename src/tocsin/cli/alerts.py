@@ -22,9 +22,13 @@ STATES = ("firing", "resolved", "all")
 @click.option("--service", metavar="NAME", help="Only of this service.")
 @click.option("--incident", type=click.IntRange(1), metavar="NUMBER", help="Only of this incident.")
 @click.option(
-    "--match", "matchers", type=matcher, multiple=True, metavar="MATCHER",
+    "--match",
+    "matchers",
+    type=matcher,
+    multiple=True,
+    metavar="MATCHER",
     help="Only those whose labels match, such as region=eu or 'alertname=~\"Disk.*\"'; may be repeated.",
-)  # fmt: skip
+)
 @show.limit_option
 @server_options
 @show.json_option

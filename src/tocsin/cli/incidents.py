@@ -247,9 +247,11 @@ def ack(api: Api, numbers: tuple[int, ...], hold: int | None, as_json: bool) -> 
 @incidents.command()
 @click.argument("numbers", metavar="NUMBER...", type=number, nargs=-1, required=True)
 @click.option(
-    "--snooze", type=duration, metavar="TIME",
+    "--snooze",
+    type=duration,
+    metavar="TIME",
     help="While alerts still fire: when they are judged again.  [default: 1h]",
-)  # fmt: skip
+)
 @server_options
 @show.json_option
 def resolve(api: Api, numbers: tuple[int, ...], snooze: int | None, as_json: bool) -> None:

@@ -125,7 +125,7 @@ def _row(one: dict[str, Any], now: Instant | None) -> show.Row:
 @click.argument("id", metavar="ID")
 @server_options
 @show.json_option
-def revoke(api: Api, id: str, as_json: bool) -> None:  # noqa: A002  # click names it as the argument is named
+def revoke(api: Api, id: str, as_json: bool) -> None:  # click names it as the argument is named
     """Shut a monitor out.
 
     What it sends with this key is refused from now on.

@@ -22,9 +22,13 @@ from tocsin.kernel.instant import format_rfc3339
 @click.option("--key", metavar="TEXT", help="What makes events the same problem; --resolve needs it, or the labels.")
 @click.option("--label", "labels", type=label, multiple=True, metavar="NAME=VALUE", help="A label; may be repeated.")
 @click.option(
-    "--annotation", "annotations", type=label, multiple=True, metavar="NAME=VALUE",
+    "--annotation",
+    "annotations",
+    type=label,
+    multiple=True,
+    metavar="NAME=VALUE",
     help="Something to know that does not tell problems apart; may be repeated.",
-)  # fmt: skip
+)
 @click.option("--link", metavar="URL", help="Where there is more to see.")
 @click.option("--for", "lasts", type=duration, metavar="TIME", help="It ends by itself after this, such as 10m.")
 @click.option("--resolve", is_flag=True, help="Say that it is over.")

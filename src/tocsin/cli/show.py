@@ -43,9 +43,16 @@ Row = Sequence[str | Cell]
 
 STYLES = {"ring": "bold red", "held": "yellow", "rest": "green", "mute": "dim", "head": "bold", "": ""}
 STATE_WEIGHTS = {
-    "triggered": "ring", "acknowledged": "held", "resolved": "rest", "firing": "ring",
-    "active": "held", "pending": "", "expired": "mute", "failed": "ring", "late": "ring",
-}  # fmt: skip
+    "triggered": "ring",
+    "acknowledged": "held",
+    "resolved": "rest",
+    "firing": "ring",
+    "active": "held",
+    "pending": "",
+    "expired": "mute",
+    "failed": "ring",
+    "late": "ring",
+}
 
 
 def json_option(command: F) -> F:

@@ -112,7 +112,7 @@ def _matchers(one: dict[str, Any]) -> str:
 @click.argument("id", metavar="ID")
 @server_options
 @show.json_option
-def show_silence(api: Api, id: str, as_json: bool) -> None:  # noqa: A002  # click names it as the argument is named
+def show_silence(api: Api, id: str, as_json: bool) -> None:  # click names it as the argument is named
     """Show a silence.
 
     \b
@@ -137,7 +137,7 @@ def show_silence(api: Api, id: str, as_json: bool) -> None:  # noqa: A002  # cli
 @show.json_option
 def update(
     api: Api,
-    id: str,  # noqa: A002  # click names it as the argument is named
+    id: str,  # click names it as the argument is named
     lasts: int | None,
     until: Instant | None,
     comment: str | None,

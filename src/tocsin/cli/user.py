@@ -212,16 +212,20 @@ def _token_row(one: dict[str, Any], now: Instant | None) -> show.Row:
     else:
         state = show.Cell(f"ends {ago(ends, now)}" if ends is not None else "works")
     return (
-        str(one["id"]), str(one["user"]), str(one["kind"]), ago(show.moment(one["created_at"]), now), state,
+        str(one["id"]),
+        str(one["user"]),
+        str(one["kind"]),
+        ago(show.moment(one["created_at"]), now),
+        state,
         str(one["name"]),
-    )  # fmt: skip
+    )
 
 
 @user.command()
 @click.argument("id", metavar="ID")
 @server_options
 @show.json_option
-def revoke(api: Api, id: str, as_json: bool) -> None:  # noqa: A002  # click names it as the argument is named
+def revoke(api: Api, id: str, as_json: bool) -> None:  # click names it as the argument is named
     """Make a token or sign-in link useless.
 
     \b

@@ -226,11 +226,17 @@ class Demo:
         path = self._folder / "plan" / "tocsin.yaml"
         path.parent.mkdir()
         text = template.substitute(
-            storefront=at(self._ports.storefront), checkout=at(self._ports.checkout), payments=at(self._ports.payments),
-            smtp=self._ports.smtp, log=self._folder / "log", log_limit=f"{FOLDER_LIMIT // 2**20}MiB",
+            storefront=at(self._ports.storefront),
+            checkout=at(self._ports.checkout),
+            payments=at(self._ports.payments),
+            smtp=self._ports.smtp,
+            log=self._folder / "log",
+            log_limit=f"{FOLDER_LIMIT // 2**20}MiB",
             look_every=span(2),
-            answer_within=span(10), ping_every=span(3), ping_grace=span(4),
-        )  # fmt: skip
+            answer_within=span(10),
+            ping_every=span(3),
+            ping_grace=span(4),
+        )
         path.write_text(text, encoding="utf-8")
         return path
 

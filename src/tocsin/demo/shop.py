@@ -108,7 +108,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """What the Server header says."""
         return "shop"
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class names it so
+    def log_message(self, format: str, *args: object) -> None:  # the base class names it so
         """Say nothing of each request."""
 
 

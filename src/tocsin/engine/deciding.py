@@ -53,7 +53,8 @@ def decide(turn: Turn, command: c.AnyCommand) -> c.Result:
             return _discard_parked(turn, command)
 
 
-# -- incidents ----------------------------------------------------------------------------------------------------------
+# -- incidents
+# ----------------------------------------------------------------------------------------------------------
 
 
 def _incident(turn: Turn, number: int) -> Incident | c.Result:
@@ -121,7 +122,8 @@ def _note(turn: Turn, command: c.AddNote) -> c.Result:
     return c.Result(ok=True, reason=Reason.NOTE, id=str(turn.state.counters.entry))
 
 
-# -- silences -----------------------------------------------------------------------------------------------------------
+# -- silences
+# -----------------------------------------------------------------------------------------------------------
 
 
 def _set_silence(turn: Turn, command: c.SetSilence) -> c.Result:
@@ -130,7 +132,11 @@ def _set_silence(turn: Turn, command: c.SetSilence) -> c.Result:
         return refuse("invalid", "A silence needs at least one matcher", "matchers")
     # As in Alertmanager a negative matcher always counts as one that says something.
     if all(m.operator in ("=", "=~") and m.matches({}) for m in command.matchers):
-        return refuse("invalid", "At least one matcher must not match the empty string, or it would silence everything", "matchers")
+        return refuse(
+            "invalid",
+            "At least one matcher must not match the empty string, or it would silence everything",
+            "matchers",
+        )
     if command.ends_at <= command.starts_at:
         return refuse("invalid", "A silence must end after it begins", "ends_at")
     if command.ends_at <= now:
@@ -144,7 +150,8 @@ def _set_silence(turn: Turn, command: c.SetSilence) -> c.Result:
     if command.id and (old is None or (command.origin and old.origin != command.origin)):
         return refuse("not_found", f"There is no silence {command.id} that could be changed")
     if old is not None:
-        # What it has kept quiet stays true: another beginning only for one that is to come, and only to come. Matchers are
+        # What it has kept quiet stays true: another beginning only for one that is to come, and only to come.
+        # Matchers are
         # compared in their order, as Alertmanager does.
         match old.state(now):
             case "pending":
@@ -163,9 +170,16 @@ def _set_silence(turn: Turn, command: c.SetSilence) -> c.Result:
         else:
             _end(turn, old)
     silence = Silence(
-        id=uuid_text(identity("silence", str(turn.seq))), matchers=command.matchers, author=command.author, comment=command.comment,
-        starts_at=starts, ends_at=command.ends_at, created_at=now, updated_at=now, origin=command.origin,
-    )  # fmt: skip
+        id=uuid_text(identity("silence", str(turn.seq))),
+        matchers=command.matchers,
+        author=command.author,
+        comment=command.comment,
+        starts_at=starts,
+        ends_at=command.ends_at,
+        created_at=now,
+        updated_at=now,
+        origin=command.origin,
+    )
     state.silences[silence.id] = silence
     return _silence_changed(turn, silence, Reason.SILENCE_CREATED)
 
@@ -197,7 +211,8 @@ def _expire_silence(turn: Turn, command: c.ExpireSilence) -> c.Result:
     return c.Result(ok=True, reason=Reason.SILENCE_ENDED, id=silence.id)
 
 
-# -- access -------------------------------------------------------------------------------------------------------------
+# -- access
+# -------------------------------------------------------------------------------------------------------------
 
 
 def _create_key(turn: Turn, command: c.CreateKey) -> c.Result:
@@ -207,7 +222,9 @@ def _create_key(turn: Turn, command: c.CreateKey) -> c.Result:
         return refuse("invalid", f"{command.source!r} is not a source; there are {', '.join(doors)}", "source")
     if command.service not in turn.plan.services:
         return refuse("invalid", f"The plan has no service {command.service!r}", "service")
-    if command.heartbeat and not any((s.service, s.name) == (command.service, command.heartbeat) for s in turn.plan.heartbeats):
+    if command.heartbeat and not any(
+        (s.service, s.name) == (command.service, command.heartbeat) for s in turn.plan.heartbeats
+    ):
         return refuse("invalid", f"{command.service} has no heartbeat {command.heartbeat!r} in the plan", "heartbeat")
     if command.hash in state.keys_by_hash:
         return refuse("conflict", "This key exists already", "hash")
@@ -218,9 +235,17 @@ def _add_key(turn: Turn, command: c.CreateKey, declared: bool) -> Key:
     state = turn.state
     state.counters.key += 1
     key = Key(
-        id=state.counters.key, hash=command.hash, hint=command.hint, source=command.source, service=command.service, name=command.name,
-        heartbeat=command.heartbeat, declared=declared, created_at=turn.now, created_by=command.actor,
-    )  # fmt: skip
+        id=state.counters.key,
+        hash=command.hash,
+        hint=command.hint,
+        source=command.source,
+        service=command.service,
+        name=command.name,
+        heartbeat=command.heartbeat,
+        declared=declared,
+        created_at=turn.now,
+        created_by=command.actor,
+    )
     state.keys[key.id] = state.keys_by_hash[key.hash] = turn.changes.keys[key.id] = key
     return key
 
@@ -237,16 +262,30 @@ def _revoke_key(turn: Turn, command: c.RevokeKey) -> c.Result:
 def _declare_keys(turn: Turn, command: c.DeclareKeys) -> c.Result:
     wanted = {hash: (hint, source, service, name) for hash, hint, source, service, name in command.keys}
     for key in turn.state.keys.values():
-        if key.declared and key.revoked_at is None and wanted.get(key.hash) != (key.hint, key.source, key.service, key.name):
+        if (
+            key.declared
+            and key.revoked_at is None
+            and wanted.get(key.hash) != (key.hint, key.source, key.service, key.name)
+        ):
             key.revoked_at = turn.now
             turn.changes.keys[key.id] = key
     for hash, (hint, source, service, name) in wanted.items():
         known = turn.state.keys_by_hash.get(hash)
         if known is None:
             heartbeat = name if source == "heartbeat" else ""
-            _add_key(turn, c.CreateKey(hash=hash, hint=hint, source=source, service=service, name=name, heartbeat=heartbeat), declared=True)
+            _add_key(
+                turn,
+                c.CreateKey(hash=hash, hint=hint, source=source, service=service, name=name, heartbeat=heartbeat),
+                declared=True,
+            )
         elif known.revoked_at is not None or (known.source, known.service) != (source, service):
-            known.revoked_at, known.source, known.service, known.name, known.declared = None, source, service, name, True
+            known.revoked_at, known.source, known.service, known.name, known.declared = (
+                None,
+                source,
+                service,
+                name,
+                True,
+            )
             turn.changes.keys[known.id] = known
     return c.Result(ok=True)
 
@@ -267,9 +306,11 @@ def _set_user(turn: Turn, command: c.SetUser) -> c.Result:
         state.counters.user += 1
         user = User(id=state.counters.user, name=name, role=command.role, created_at=turn.now)
         state.users[user.id] = state.users_by_name[name] = user
-    last_admin = user.role == "admin" and user.disabled_at is None and not any(
-        u.role == "admin" and u.disabled_at is None and u is not user for u in state.users.values()
-    )  # fmt: skip
+    last_admin = (
+        user.role == "admin"
+        and user.disabled_at is None
+        and not any(u.role == "admin" and u.disabled_at is None and u is not user for u in state.users.values())
+    )
     if last_admin and (command.disabled or (command.role is not None and command.role != "admin")):
         return refuse("conflict", f"{name} is the last admin", "role")
     if command.role is not None:
@@ -299,9 +340,14 @@ def _create_token(turn: Turn, command: c.CreateToken) -> c.Result:
         return refuse("conflict", "This token exists already")
     state.counters.token += 1
     token = Token(
-        id=state.counters.token, hash=command.hash, kind="link" if command.kind == "link" else "token", user=user.id, name=command.name,
-        created_at=turn.now, expires_at=command.expires_at,
-    )  # fmt: skip
+        id=state.counters.token,
+        hash=command.hash,
+        kind="link" if command.kind == "link" else "token",
+        user=user.id,
+        name=command.name,
+        created_at=turn.now,
+        expires_at=command.expires_at,
+    )
     state.tokens[token.id] = state.tokens_by_hash[token.hash] = turn.changes.tokens[token.id] = token
     return c.Result(ok=True, id=str(token.id))
 

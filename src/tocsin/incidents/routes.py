@@ -14,11 +14,30 @@ from tocsin.kernel.reason import Reason
 
 SEVERITIES = ("sev1", "sev2", "sev3", "sev4")
 DEFAULT_SEVERITY: dict[str, str] = {
-    "critical": "sev1", "page": "sev1", "emergency": "sev1", "fatal": "sev1", "p1": "sev1", "sev1": "sev1", "high": "sev1",
-    "error": "sev2", "major": "sev2", "p2": "sev2", "sev2": "sev2",
-    "warning": "sev3", "warn": "sev3", "minor": "sev3", "p3": "sev3", "sev3": "sev3",
-    "info": "sev4", "notice": "sev4", "none": "sev4", "low": "sev4", "p4": "sev4", "p5": "sev4", "sev4": "sev4",
-}  # fmt: skip
+    "critical": "sev1",
+    "page": "sev1",
+    "emergency": "sev1",
+    "fatal": "sev1",
+    "p1": "sev1",
+    "sev1": "sev1",
+    "high": "sev1",
+    "error": "sev2",
+    "major": "sev2",
+    "p2": "sev2",
+    "sev2": "sev2",
+    "warning": "sev3",
+    "warn": "sev3",
+    "minor": "sev3",
+    "p3": "sev3",
+    "sev3": "sev3",
+    "info": "sev4",
+    "notice": "sev4",
+    "none": "sev4",
+    "low": "sev4",
+    "p4": "sev4",
+    "p5": "sev4",
+    "sev4": "sev4",
+}
 UNKNOWN_SEVERITY = "sev2"
 """A word nobody has mapped: grave enough to be seen, and said on the alert."""
 
@@ -29,7 +48,8 @@ MOST_REMEMBERED = 20_000
 class Route(Struct, frozen=True, kw_only=True):
     """One route. ``group_by`` None: the default (by alertname, else by the source's own key).
 
-    ``group_window`` 0: as long as the incident is open; else a new alert joins only this soon after the last one joined.
+    ``group_window`` 0: as long as the incident is open; else a new alert joins only this soon after the last one
+    joined.
     """
 
     match: tuple[Matcher, ...]
@@ -55,7 +75,9 @@ class Router:
     def __init__(self, routes: tuple[Route, ...]) -> None:
         self._by_equality: dict[str, dict[str, list[tuple[int, Route]]]] = {}
         self._others: list[tuple[int, Route]] = []
-        asked = {matcher.label for route in routes for matcher in route.match} | {label for route in routes for label in route.group_by or ()}
+        asked = {matcher.label for route in routes for matcher in route.match} | {
+            label for route in routes for label in route.group_by or ()
+        }
         self._asked = tuple(sorted(asked | {"alertname"}))
         self._routed: dict[tuple[str, ...], Routed] = {}
         for order, route in enumerate(routes):
@@ -81,7 +103,8 @@ class Router:
         return best[1] if best else None
 
     def route(self, key_service: str, source_key: str, labels: Mapping[str, str], severity: str) -> Routed:
-        """Decide service, group and severity of an alert that came with a key of ``key_service``. Remembered for alerts alike in
+        """Decide service, group and severity of an alert that came with a key of ``key_service``. Remembered for
+        alerts alike in
         every label a route asks for.
 
         A key of one service can only reach that service; a key of the inbox is sorted by all the plan's routes.

@@ -12,7 +12,8 @@ _OFFSET, _PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, 0xFFFFFFFFFFFFFFFF
 
 
 def identity(*parts: str | bytes) -> bytes:
-    """Sixteen bytes for a sequence of texts. Lengths are hashed too, so ``("a", "bc")`` differs from ``("ab", "c")``."""
+    """Sixteen bytes for a sequence of texts. Lengths are hashed too, so ``("a", "bc")`` differs from ``("ab",
+    "c")``."""
     text = bytearray()
     for part in parts:
         raw = part.encode() if isinstance(part, str) else part

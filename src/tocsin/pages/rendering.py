@@ -314,10 +314,7 @@ def _button(url: str, label: str) -> str:
 
 
 def _facts(message: Message) -> str:
-    items = "".join(
-        f'<li dir="auto" style="margin:0 0 6px">{_e(plain(line))}</li>'
-        for line in message.lines[:_LINES]
-    )
+    items = "".join(f'<li dir="auto" style="margin:0 0 6px">{_e(plain(line))}</li>' for line in message.lines[:_LINES])
     rest = f'<p class="ink2" style="{_SMALL}">{_e(more(message))}</p>' if more(message) else ""
     heading = "What fires" if message.state != "resolved" else "What fired"
     return (

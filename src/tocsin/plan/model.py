@@ -62,7 +62,8 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         return found.steps if found else (Step(self.last_resort),)
 
     def people_of(self, targets: tuple[str, ...]) -> tuple[Person, ...]:
-        """The people behind targets such as ``person:ana`` and ``team:shop``, each once, in order. Unknown names are left out."""
+        """The people behind targets such as ``person:ana`` and ``team:shop``, each once, in order. Unknown names
+        are left out."""
         found: dict[str, Person] = {}
         for target in targets:
             kind, _, name = target.partition(":")

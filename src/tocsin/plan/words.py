@@ -25,9 +25,17 @@ _STRING: Final = {"type": "string"}
 
 _DURATION: Final = "([0-9]{1,9}(ms|[smhdw])){1,6}"
 _SIZES: Final = {
-    "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
-    "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40,
-}  # fmt: skip
+    "B": 1,
+    "kB": 10**3,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+    "KiB": 2**10,
+    "MiB": 2**20,
+    "GiB": 2**30,
+    "TiB": 2**40,
+}
 _STATUS_RULE: Final = "write codes from 100 to 599, such as 200-399 or 200,204"
 _PERCENT_RULE: Final = "write a number up to 100 with a percent sign, such as 90%"
 _CRON_RULE: Final = "write five fields: minute, hour, day of month, month, day of week, such as 0 3 * * *"
@@ -197,18 +205,28 @@ TARGET: Final = At(
 )
 ZONE: Final = Word("a time zone", _zone, write="write a name such as Europe/Madrid or UTC", also=_STRING)
 EMAIL: Final = Word(
-    "an e-mail address", _text, pattern=r"[^@\s<>,;:\"()\[\]]{1,64}@[A-Za-z0-9]([A-Za-z0-9.\-]{0,252})",
-    write="write a plain address such as ana@shop.example", also=_STRING,
-)  # fmt: skip
+    "an e-mail address",
+    _text,
+    pattern=r"[^@\s<>,;:\"()\[\]]{1,64}@[A-Za-z0-9]([A-Za-z0-9.\-]{0,252})",
+    write="write a plain address such as ana@shop.example",
+    also=_STRING,
+)
 URL: Final = Word(
-    "a URL", _url, pattern=r"[Hh][Tt][Tt][Pp][Ss]?://[^\s/]\S{0,2040}",
-    write="write it in full, beginning with http:// or https://", secret=True, also=_STRING,
-)  # fmt: skip
+    "a URL",
+    _url,
+    pattern=r"[Hh][Tt][Tt][Pp][Ss]?://[^\s/]\S{0,2040}",
+    write="write it in full, beginning with http:// or https://",
+    secret=True,
+    also=_STRING,
+)
 SECRET: Final = Word(
-    "a reference to a secret", _text, pattern=r"secret:[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}",
+    "a reference to a secret",
+    _text,
+    pattern=r"secret:[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}",
     write="never put the secret itself in the plan: write secret:NAME, and keep the secret where Tocsin runs",
-    secret=True, also=_STRING,
-)  # fmt: skip
+    secret=True,
+    also=_STRING,
+)
 MATCHER: Final = Word("a matcher", _matcher, also=_STRING)
 REGEX: Final = Word("a regular expression", _regex)
 LABEL: Final = Word(
@@ -219,18 +237,24 @@ LABEL: Final = Word(
     also=_STRING,
 )
 CRON: Final = Word(
-    "a cron line", _cron, pattern=r"[0-9A-Za-z*/,#\-]{1,200}( +[0-9A-Za-z*/,#\-]{1,200}){4}",
-    write=_CRON_RULE, also=_STRING,
-)  # fmt: skip
+    "a cron line",
+    _cron,
+    pattern=r"[0-9A-Za-z*/,#\-]{1,200}( +[0-9A-Za-z*/,#\-]{1,200}){4}",
+    write=_CRON_RULE,
+    also=_STRING,
+)
 SEVERITY: Final = At(
     Word("a severity", _text, pattern=r"[A-Za-z0-9][A-Za-z0-9._ \-]{0,63}", write="write a word such as critical")
 )
 SEVERITY_WORD: Final = Word("a severity as monitors write it", _text)
 LEVEL: Final = Choice("one of Tocsin's severities", *SEVERITIES)
 STATUS: Final = Word(
-    "a range of HTTP status codes", _status, pattern=r"[0-9]{3}(-[0-9]{3})?( *, *[0-9]{3}(-[0-9]{3})?){0,19}",
-    write=_STATUS_RULE, also={"type": ["string", "integer"]},
-)  # fmt: skip
+    "a range of HTTP status codes",
+    _status,
+    pattern=r"[0-9]{3}(-[0-9]{3})?( *, *[0-9]{3}(-[0-9]{3})?){0,19}",
+    write=_STATUS_RULE,
+    also={"type": ["string", "integer"]},
+)
 HOST_PORT: Final = Word(
     "a host and a port",
     _host_port,
@@ -239,19 +263,29 @@ HOST_PORT: Final = Word(
     also=_STRING,
 )
 SMTP: Final = Word(
-    "a mail server", _server, pattern=rf"(smtp|smtps|smtp\+starttls)://{_HOST}(:[0-9]{{1,5}})?",
-    write="write smtp://, smtp+starttls:// or smtps:// and host:port, and no password", secret=True, also=_STRING,
-)  # fmt: skip
+    "a mail server",
+    _server,
+    pattern=rf"(smtp|smtps|smtp\+starttls)://{_HOST}(:[0-9]{{1,5}})?",
+    write="write smtp://, smtp+starttls:// or smtps:// and host:port, and no password",
+    secret=True,
+    also=_STRING,
+)
 PATH: Final = Word("an absolute path", _text, pattern=r"/[^\x00-\x1f]{0,1000}", write="begin it with /", also=_STRING)
 PROCESS: Final = Word("a process' name", _text, pattern=r"[^\x00-\x1f]{1,200}")
 PERCENT: Final = Word(
-    "a share of a disk", _percent, pattern=r"[0-9]{1,3}(\.[0-9]{1,3})? ?%", write=_PERCENT_RULE,
+    "a share of a disk",
+    _percent,
+    pattern=r"[0-9]{1,3}(\.[0-9]{1,3})? ?%",
+    write=_PERCENT_RULE,
     also=_STRING,
-)  # fmt: skip
+)
 SIZE: Final = Word(
-    "a size", _bytes, pattern=r"[0-9]{1,9}(\.[0-9]{1,6})? ?[A-Za-z]{1,3}",
-    write="write a number and its unit, such as 2GB or 500MiB", also=_STRING,
-)  # fmt: skip
+    "a size",
+    _bytes,
+    pattern=r"[0-9]{1,9}(\.[0-9]{1,6})? ?[A-Za-z]{1,3}",
+    write="write a number and its unit, such as 2GB or 500MiB",
+    also=_STRING,
+)
 TIER: Final = whole("a tier", 1, 5)
 VERSION: Final = At(Word("the language's version", _text, also={"type": ["integer", "string"], "enum": [1, "1"]}))
 SOURCE: Final = Choice("a source", "alertmanager", "pagerduty", "events", "heartbeat")

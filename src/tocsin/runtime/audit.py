@@ -35,7 +35,11 @@ def audit(writer: Writer, delivery: Delivery, now: Instant) -> Audit:
     quiet = unexplained(state, now - LATE)
     if quiet:
         faults.append(f"{len(quiet)} alerts fire and are quiet without a reason, among them {quiet[0]}")
-    stuck = sum(1 for page in list(state.pages.values()) if page.state == "intended" and page.handed_at is not None and now - page.handed_at > STUCK)
+    stuck = sum(
+        1
+        for page in list(state.pages.values())
+        if page.state == "intended" and page.handed_at is not None and now - page.handed_at > STUCK
+    )
     if stuck:
         faults.append(f"{stuck} pages were handed to a channel and have no outcome after {STUCK // MINUTE} min")
     if delivery.under_way > 10_000:

@@ -22,15 +22,28 @@ def compose(state: State, plan: Plan, page: Page, now: Instant, base: str, token
     if page.kind == "page" and incident is None:
         return None
     return Message(
-        page=page.id, idempotency_key=f"tocsin-page-{page.id}-{page.intended_at}", kind=page.kind, person=page.person,
-        person_name=person.name if person else page.person, address=page.address, timezone=person.timezone if person else plan.timezone,
-        incident=page.incident, title=incident.title if incident else page.title, service=incident.service if incident else "",
-        severity=incident.severity if incident else "", since=incident.opened_at if incident else page.intended_at, now=now,
-        state=incident.state if incident else "", alerts=incident.alerts if incident else 0, because=EXPLAINED[page.reason],
-        next_step=_next_step(plan, incident, now) if incident else "", lines=_lines(state, incident) if incident else (),
-        url=f"{base}/incidents/{incident.number}" if incident else f"{base}/silences", possible_duplicate=page.unsure,
+        page=page.id,
+        idempotency_key=f"tocsin-page-{page.id}-{page.intended_at}",
+        kind=page.kind,
+        person=page.person,
+        person_name=person.name if person else page.person,
+        address=page.address,
+        timezone=person.timezone if person else plan.timezone,
+        incident=page.incident,
+        title=incident.title if incident else page.title,
+        service=incident.service if incident else "",
+        severity=incident.severity if incident else "",
+        since=incident.opened_at if incident else page.intended_at,
+        now=now,
+        state=incident.state if incident else "",
+        alerts=incident.alerts if incident else 0,
+        because=EXPLAINED[page.reason],
+        next_step=_next_step(plan, incident, now) if incident else "",
+        lines=_lines(state, incident) if incident else (),
+        url=f"{base}/incidents/{incident.number}" if incident else f"{base}/silences",
+        possible_duplicate=page.unsure,
         acknowledge_url=f"{base}/p/{token}" if incident and page.kind == "page" else "",
-    )  # fmt: skip
+    )
 
 
 def _next_step(plan: Plan, incident: Incident, now: Instant) -> str:
@@ -47,5 +60,5 @@ def _lines(state: State, incident: Incident) -> tuple[str, ...]:
     members = state.members.get(incident.number)
     if members is None:
         return ()
-    ids = sorted(tuple(members.firing))[:MOST_LINES]
+    ids = sorted(members.firing)[:MOST_LINES]
     return tuple(state.alerts[id].title for id in ids if id in state.alerts)

@@ -58,10 +58,23 @@ class Parts:
     """The real parts a core is put together from. The wiring picks them."""
 
     def __init__(
-        self, *, store: Store, clock: Clock, sources: Mapping[str, Source], routing_key: Callable[[bytes], str | None], redacted: Callable[[bytes], bytes],
-        read_plan: Callable[[], PlanRead], declared_keys: Callable[[Plan], DeclareKeys], channels: Callable[[Plan], Mapping[str, Channel]],
-        prober: Callable[..., Prober], signing_key: bytes, public_url: str, paging: bool, outside: Callable[[str], object], ballast: Path,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        sources: Mapping[str, Source],
+        routing_key: Callable[[bytes], str | None],
+        redacted: Callable[[bytes], bytes],
+        read_plan: Callable[[], PlanRead],
+        declared_keys: Callable[[Plan], DeclareKeys],
+        channels: Callable[[Plan], Mapping[str, Channel]],
+        prober: Callable[..., Prober],
+        signing_key: bytes,
+        public_url: str,
+        paging: bool,
+        outside: Callable[[str], object],
+        ballast: Path,
+    ) -> None:
         self.store = store
         self.clock = clock
         self.sources = sources
@@ -166,7 +179,8 @@ class Core:
         """Ask it to end."""
         self._stopped.set()
 
-    # -- what others ask ------------------------------------------------------------------------------------------------
+    # -- what others ask
+    # ------------------------------------------------------------------------------------------------
 
     async def submit(self, command: AnyCommand, idempotency_key: str = "") -> Result:
         """Have a command decided; answers after the commit."""
@@ -179,7 +193,13 @@ class Core:
             return HeardReply(404, b'{"type":"about:blank","title":"There is no such service","status":404}')
         source = self._parts.sources["events"]
         answered: asyncio.Future[Reply] = self._loop.create_future()
-        request = Request(source="events", method="POST", path="/api/events", headers={"content-type": "application/json", "x-actor": actor}, body=body)
+        request = Request(
+            source="events",
+            method="POST",
+            path="/api/events",
+            headers={"content-type": "application/json", "x-actor": actor},
+            body=body,
+        )
         self.doors.offer(request, source, 0, service, self._parts.clock.now(), answered.set_result)
         reply = await answered
         return HeardReply(reply.status, reply.body)
@@ -205,12 +225,22 @@ class Core:
         """How it is."""
         state = self.writer.engine.state
         return Status(
-            ready=self.ready, paging=self._parts.paging, started_at=self.started_at, now=self._parts.clock.now(), plan_version=self._plan.version,
-            real_channel_proven_at=state.counters.proven_at, alerts_live=sum(max(0, n) for n in list(state.active_by_key.values())),
-            incidents_open=sum(i.open for i in list(state.incidents.values())), waiting=self.writer.waiting, audit=self.audit.faults,
-            audit_at=self.audit.at or None, requests=self.doors.requests, refused=self.doors.refused, public_url=self._parts.public_url,
+            ready=self.ready,
+            paging=self._parts.paging,
+            started_at=self.started_at,
+            now=self._parts.clock.now(),
+            plan_version=self._plan.version,
+            real_channel_proven_at=state.counters.proven_at,
+            alerts_live=sum(max(0, n) for n in list(state.active_by_key.values())),
+            incidents_open=sum(i.open for i in list(state.incidents.values())),
+            waiting=self.writer.waiting,
+            audit=self.audit.faults,
+            audit_at=self.audit.at or None,
+            requests=self.doors.requests,
+            refused=self.doors.refused,
+            public_url=self._parts.public_url,
             mail_ready=self._plan.mail is not None,
-        )  # fmt: skip
+        )
 
     def counts(self) -> dict[tuple[str, str], int]:
         """Decisions by kind and reason since the start."""
@@ -232,7 +262,8 @@ class Core:
             "journal_applied": (self.writer.engine.state.counters.applied, "The last journal row applied."),
         }
 
-    # -- inside ---------------------------------------------------------------------------------------------------------
+    # -- inside
+    # ---------------------------------------------------------------------------------------------------------
 
     async def _put_in_force(self, read: PlanRead) -> None:
         assert read.plan is not None
@@ -259,7 +290,9 @@ class Core:
         """A probe has something to say: it comes in as any other event, on its service."""
         source = self._parts.sources["probe"]
         answered: asyncio.Future[Reply] = self._loop.create_future()
-        request = Request(source="probe", method="POST", path=f"/{spec.service}/{spec.name}", body=msgspec.json.encode(event))
+        request = Request(
+            source="probe", method="POST", path=f"/{spec.service}/{spec.name}", body=msgspec.json.encode(event)
+        )
         self.doors.offer(request, source, 0, spec.service, self._parts.clock.now(), answered.set_result)
         reply = await answered
         if reply.status != HTTPStatus.ACCEPTED:
@@ -267,7 +300,14 @@ class Core:
 
     def _compose(self, page: Page) -> Message | None:
         state = self.writer.engine.state
-        return compose(state, self._plan, page, self._parts.clock.now(), self._parts.public_url, make_token(self._parts.signing_key, page.id))
+        return compose(
+            state,
+            self._plan,
+            page,
+            self._parts.clock.now(),
+            self._parts.public_url,
+            make_token(self._parts.signing_key, page.id),
+        )
 
     def _handle(self, exchange: Exchange) -> None:
         if self.doors.handle(exchange):
@@ -303,7 +343,9 @@ class Core:
             self.ballast.release()
             log.error("intake_closed", why="the database takes nothing; the ballast was let go")
         for _, entry in changes.entries[:MOST_LOGGED]:
-            log.info("decided", incident=entry.incident, reason=str(entry.reason), what=entry.what[:200], actor=entry.actor)
+            log.info(
+                "decided", incident=entry.incident, reason=str(entry.reason), what=entry.what[:200], actor=entry.actor
+            )
         if changes.keys:
             self.doors.forget_keys()
         if changes.counted:
@@ -332,4 +374,3 @@ class Core:
             if not self.audit.faults and self._plan.outside_heartbeat:
                 self._parts.outside(self._plan.outside_heartbeat)
             await asyncio.sleep(AUDIT_EVERY if not self.doors.full else 1.0)
-

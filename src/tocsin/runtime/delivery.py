@@ -50,7 +50,8 @@ class Delivery:
             await channel.close()
 
     def hand(self, page: Page, recorded: bool = True) -> None:
-        """Queue a page: first pages before repeated ones, notices last. One that is not ``recorded`` has no outcome either."""
+        """Queue a page: first pages before repeated ones, notices last. One that is not ``recorded`` has no
+        outcome either."""
         if not recorded:
             self._unrecorded.add(id(page))
         queue = self._queues.get(page.channel)
@@ -97,11 +98,27 @@ class Delivery:
         if isinstance(answer, Sent):
             duplicate = page.unsure and channel is not None and not channel.idempotent
             outcome = Delivered(page.id, "sent", provider_id=answer.provider_id[:200], duplicate=duplicate)
-            log.info("page_sent", page=page.id, incident=page.incident, person=page.person, channel=page.channel, possible_duplicate=duplicate)
+            log.info(
+                "page_sent",
+                page=page.id,
+                incident=page.incident,
+                person=page.person,
+                channel=page.channel,
+                possible_duplicate=duplicate,
+            )
         else:
             state = "failed" if answer.permanent else "retry"
-            outcome = Delivered(page.id, state, answer.code, f"{answer.code}: {answer.error}"[:500], retry_after=answer.retry_after)
-            log.warning("page_not_sent", page=page.id, incident=page.incident, channel=page.channel, why=answer.code, permanent=answer.permanent)
+            outcome = Delivered(
+                page.id, state, answer.code, f"{answer.code}: {answer.error}"[:500], retry_after=answer.retry_after
+            )
+            log.warning(
+                "page_not_sent",
+                page=page.id,
+                incident=page.incident,
+                channel=page.channel,
+                why=answer.code,
+                permanent=answer.permanent,
+            )
         if id(page) in self._unrecorded:
             self._unrecorded.discard(id(page))
             log.warning("page_not_recorded", page=page.id, incident=page.incident, person=page.person)

@@ -1,4 +1,5 @@
-"""The doors monitors come in by: which key, which source, whether it may, what it says, and the answer after the commit."""
+"""The doors monitors come in by: which key, which source, whether it may, what it says, and the answer after the
+commit."""
 
 from __future__ import annotations
 
@@ -45,9 +46,13 @@ class Doors:
     """Takes requests of monitors. Runs on the event loop; the engine's state is only read here."""
 
     def __init__(
-        self, writer: Writer, sources: Mapping[str, Source], clock: Clock,
-        routing_key: Callable[[bytes], str | None], redacted: Callable[[bytes], bytes],
-    ) -> None:  # fmt: skip
+        self,
+        writer: Writer,
+        sources: Mapping[str, Source],
+        clock: Clock,
+        routing_key: Callable[[bytes], str | None],
+        redacted: Callable[[bytes], bytes],
+    ) -> None:
         self._writer = writer
         self._sources = sources
         self._routing_key = routing_key
@@ -97,7 +102,9 @@ class Doors:
             self.requests += 1
             self.refused += 1
             source = self._sources["pagerduty"]
-            request = Request(source="pagerduty", method=exchange.method, path=path, body=exchange.body[: source.limits.body])
+            request = Request(
+                source="pagerduty", method=exchange.method, path=path, body=exchange.body[: source.limits.body]
+            )
             exchange.answer(source.decode(request, self._clock.now(), source.limits, {}).reply)
             return
         exchange.body = self._redacted(exchange.body)
@@ -109,7 +116,9 @@ class Doors:
         known = self._by_text.get(text) or self._look_up(text, source_name)
         if known is None or known[0].revoked_at is not None or known[0].source != source_name:
             status = 400 if source_name == "pagerduty" else 403 if text else 401
-            self._refuse(exchange, self._sources[source_name], status, f"this key is not known for {source_name}, or was revoked")
+            self._refuse(
+                exchange, self._sources[source_name], status, f"this key is not known for {source_name}, or was revoked"
+            )
             return
         key, source = known
         limits = source.limits
@@ -127,12 +136,20 @@ class Doors:
             self._refuse(exchange, source, 503, "more is waiting than can be kept; send it again", 2)
             return
         request = Request(
-            source=source_name, method=exchange.method, path=path, query=exchange.query, body=exchange.body,
-            headers={name.decode(): value.decode("latin-1") for name, value in exchange.headers if name in KEPT_HEADERS},
-        )  # fmt: skip
+            source=source_name,
+            method=exchange.method,
+            path=path,
+            query=exchange.query,
+            body=exchange.body,
+            headers={
+                name.decode(): value.decode("latin-1") for name, value in exchange.headers if name in KEPT_HEADERS
+            },
+        )
         self.offer(request, source, key.id, key.service, now, exchange.answer)
 
-    def offer(self, request: Request, source: Source, key: int, service: str, now: Instant, answer: Callable[[Reply], None]) -> None:
+    def offer(
+        self, request: Request, source: Source, key: int, service: str, now: Instant, answer: Callable[[Reply], None]
+    ) -> None:
         """Read a request, keep it, and answer after the commit."""
         remembered = self._writer.engine.state.known_of(service)
         heard = source.decode(request, now, source.limits, remembered)
@@ -167,7 +184,9 @@ class Doors:
         """Keys changed, or the engine was read anew: look each up again."""
         self._by_text.clear()
 
-    def _refuse(self, exchange: Exchange, source: Source, status: int, message: str, retry_after: int | None = None) -> None:
+    def _refuse(
+        self, exchange: Exchange, source: Source, status: int, message: str, retry_after: int | None = None
+    ) -> None:
         self.refused += 1
         if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             log.warning("refused", source=source.name, status=status, why=message, client=exchange.peer)

@@ -61,7 +61,7 @@ class LineServer:
 
     async def start(self, path: Path) -> None:
         """Begin to listen."""
-        path.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)  # noqa: ASYNC240  # once, before anything is listened to
         before = os.umask(0o177)
         try:
             self._server = await asyncio.start_unix_server(self._serve, path)

@@ -35,7 +35,15 @@ class Exchange:
 
     __slots__ = ("_connection", "body", "headers", "keep_alive", "method", "path", "query", "target")
 
-    def __init__(self, connection: Connection, method: str, target: bytes, headers: list[tuple[bytes, bytes]], body: bytes, keep_alive: bool) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        method: str,
+        target: bytes,
+        headers: list[tuple[bytes, bytes]],
+        body: bytes,
+        keep_alive: bool,
+    ) -> None:
         self._connection = connection
         self.method = method
         self.target = target
@@ -152,7 +160,8 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError:
             self._bad(HTTPStatus.BAD_REQUEST)
 
-    # -- the parser calls these -----------------------------------------------------------------------------------------
+    # -- the parser calls these
+    # -----------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -196,7 +205,9 @@ class Connection(asyncio.Protocol):
         """A request is whole: answer it now, or after those before it."""
         parser = self._parser
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        exchange = Exchange(self, parser.get_method().decode("latin-1"), self._url, self._headers, body, parser.should_keep_alive())
+        exchange = Exchange(
+            self, parser.get_method().decode("latin-1"), self._url, self._headers, body, parser.should_keep_alive()
+        )
         if self._current is None:
             self._begin(exchange)
         else:
@@ -204,7 +215,8 @@ class Connection(asyncio.Protocol):
             if len(self._waiting) > MOST_PIPELINED and self._transport is not None:
                 self._transport.pause_reading()
 
-    # -- answering ------------------------------------------------------------------------------------------------------
+    # -- answering
+    # ------------------------------------------------------------------------------------------------------
 
     def _begin(self, exchange: Exchange) -> None:
         self._current = exchange
@@ -222,8 +234,10 @@ class Connection(asyncio.Protocol):
             return
         head = [
             _STATUS.get(reply.status) or f"HTTP/1.1 {reply.status} Unknown\r\n".encode(),
-            b"content-length: ", str(len(reply.body)).encode(), b"\r\n",
-        ]  # fmt: skip
+            b"content-length: ",
+            str(len(reply.body)).encode(),
+            b"\r\n",
+        ]
         if reply.content_type:
             head += [b"content-type: ", reply.content_type.encode("latin-1"), b"\r\n"]
         for name, value in reply.headers:
@@ -256,7 +270,14 @@ class Connection(asyncio.Protocol):
         """What came is no request this listener takes: say so and hang up."""
         if self._current is None:
             body = status.phrase.encode()
-            self.write(_STATUS[status] + b"content-type: text/plain\r\n" + f"content-length: {len(body)}\r\n".encode() + _CLOSE + b"\r\n" + body)
+            self.write(
+                _STATUS[status]
+                + b"content-type: text/plain\r\n"
+                + f"content-length: {len(body)}\r\n".encode()
+                + _CLOSE
+                + b"\r\n"
+                + body
+            )
         if self._transport is not None and not self.closed:
             self._transport.close()
 

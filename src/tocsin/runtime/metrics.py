@@ -36,7 +36,9 @@ class Metrics:
 
     def collect(self) -> Iterator[Metric]:
         """What prometheus_client asks a collector for."""
-        decided = CounterMetricFamily("tocsin_decisions", "What was decided, by kind and named reason.", labels=("kind", "reason"))
+        decided = CounterMetricFamily(
+            "tocsin_decisions", "What was decided, by kind and named reason.", labels=("kind", "reason")
+        )
         for (kind, reason), number in sorted(self._figures.counts().items()):
             decided.add_metric((kind, reason), number)
         yield decided
@@ -49,4 +51,6 @@ class Metrics:
         cpu = CounterMetricFamily("process_cpu_seconds", "Processor time used.")
         cpu.add_metric((), used.ru_utime + used.ru_stime)
         yield cpu
-        yield GaugeMetricFamily("process_max_resident_memory_bytes", "The most memory the core has had.", value=used.ru_maxrss * 1024)
+        yield GaugeMetricFamily(
+            "process_max_resident_memory_bytes", "The most memory the core has had.", value=used.ru_maxrss * 1024
+        )

@@ -164,9 +164,7 @@ class Guard:
             raise RefusedAddressError(next(iter(refusals.values())))
         return allowed
 
-    async def first(
-        self, host: str, port: int, attempt: Callable[[str, float], Awaitable[T]], *, within: float
-    ) -> T:
+    async def first(self, host: str, port: int, attempt: Callable[[str, float], Awaitable[T]], *, within: float) -> T:
         """Try the addresses one after the other, each with its share of the time, and return the first that worked."""
         clock = asyncio.get_running_loop().time
         ends = clock() + within
@@ -342,9 +340,7 @@ class Outbound:
         """As ``Outside.connect``; what comes back is a connected socket that does not block."""
         try:
             async with asyncio.timeout(within):
-                return await self._guard.first(
-                    host, port, lambda address, _: _open(address, port), within=within
-                )
+                return await self._guard.first(host, port, lambda address, _: _open(address, port), within=within)
         except _OUTSIDE as error:
             return unanswered(error)
 

@@ -14,9 +14,21 @@ from tocsin.runtime.listener import Exchange
 
 MOST_IDLE = 32
 MOST_AT_ONCE = 256
-DROPPED = {b"connection", b"keep-alive", b"transfer-encoding", b"content-length", b"upgrade", b"te", b"trailer", b"expect", b"proxy-connection"}
+DROPPED = {
+    b"connection",
+    b"keep-alive",
+    b"transfer-encoding",
+    b"content-length",
+    b"upgrade",
+    b"te",
+    b"trailer",
+    b"expect",
+    b"proxy-connection",
+}
 OURS = (b"x-tocsin-", b"x-forwarded-", b"forwarded")
-STARTING = Reply(503, b"Tocsin's pages are starting; the engine is up.\n", "text/plain; charset=utf-8", (("retry-after", "1"),))
+STARTING = Reply(
+    503, b"Tocsin's pages are starting; the engine is up.\n", "text/plain; charset=utf-8", (("retry-after", "1"),)
+)
 
 
 class _Answer:
@@ -49,7 +61,9 @@ class Passer:
     def handle(self, exchange: Exchange) -> None:
         """Pass one request on."""
         if len(self._tasks) >= MOST_AT_ONCE:
-            exchange.answer(Reply(503, b"Too many requests for pages are under way.\n", "text/plain", (("retry-after", "2"),)))
+            exchange.answer(
+                Reply(503, b"Too many requests for pages are under way.\n", "text/plain", (("retry-after", "2"),))
+            )
             return
         task = asyncio.create_task(self._pass(exchange))
         self._tasks.add(task)
@@ -66,7 +80,8 @@ class Passer:
     async def _pass(self, exchange: Exchange) -> None:
         request = _request(exchange)
         answer = _Answer()
-        # A kept connection may have been closed meanwhile; nothing was sent back then, so a safe request is tried again.
+        # A kept connection may have been closed meanwhile; nothing was sent back then, so a safe request is tried
+        # again.
         for fresh in (False, True) if self._idle and exchange.method in ("GET", "HEAD") else (True,):
             try:
                 reader, writer = await self._connect(fresh)
@@ -93,7 +108,14 @@ class Passer:
         elif answer.begun:
             exchange.passed(False)
         else:
-            exchange.answer(Reply(502, b"Tocsin's pages stopped while answering; they start again by themselves.\n", "text/plain", (("retry-after", "1"),)))
+            exchange.answer(
+                Reply(
+                    502,
+                    b"Tocsin's pages stopped while answering; they start again by themselves.\n",
+                    "text/plain",
+                    (("retry-after", "1"),),
+                )
+            )
 
     async def _relay(self, exchange: Exchange, answer: _Answer, reader: asyncio.StreamReader) -> None:
         if exchange.method == "HEAD":
@@ -126,7 +148,13 @@ def _request(exchange: Exchange) -> bytes:
         if name not in DROPPED and not name.startswith(OURS):
             lines += [name, b": ", value, b"\r\n"]
     lines += [
-        b"x-tocsin-client: ", exchange.peer.encode("latin-1"), b"\r\nx-tocsin-scheme: ", b"https" if exchange.secure else b"http",
-        b"\r\ncontent-length: ", str(len(exchange.body)).encode(), b"\r\n\r\n", exchange.body,
-    ]  # fmt: skip
+        b"x-tocsin-client: ",
+        exchange.peer.encode("latin-1"),
+        b"\r\nx-tocsin-scheme: ",
+        b"https" if exchange.secure else b"http",
+        b"\r\ncontent-length: ",
+        str(len(exchange.body)).encode(),
+        b"\r\n\r\n",
+        exchange.body,
+    ]
     return b"".join(lines)

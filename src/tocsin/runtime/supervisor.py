@@ -51,7 +51,7 @@ class Child:
             code = self.work()
         except SystemExit as error:
             code = error.code if isinstance(error.code, int) else 1
-        except BaseException:
+        except BaseException:  # noqa: BLE001  # a child ends with a code, whatever ended it, and says what it was
             import traceback
 
             traceback.print_exc()
@@ -98,7 +98,11 @@ def supervise(works: Mapping[str, Callable[[], int]], reload: str) -> int:
             break
         for child, status in ended:
             wait = child.died()
-            print(f"tocsin: {child.name} ended ({_told(status)}); starting it again{f' in {wait:.1f} s' if wait else ''}", file=sys.stderr, flush=True)
+            print(
+                f"tocsin: {child.name} ended ({_told(status)}); starting it again{f' in {wait:.1f} s' if wait else ''}",
+                file=sys.stderr,
+                flush=True,
+            )
         for child in children.values():
             if not child.pid and child.again_at <= time.monotonic():
                 child.start()

@@ -1,6 +1,7 @@
 """The one writer: a thread that gathers what has come, applies it, commits it, and only then lets anybody be answered.
 
-Requests that wait together share a commit; nothing waits on purpose. The engine belongs to this thread. A failed commit is
+Requests that wait together share a commit; nothing waits on purpose. The engine belongs to this thread. A failed
+commit is
 fatal to the engine's memory: it is dropped and read again from the tables.
 """
 
@@ -43,8 +44,15 @@ class Job:
 
     __slots__ = ("done", "failed", "files", "heard", "input", "plan", "result", "since", "size", "tries")
 
-    def __init__(self, input: AnyInput, done: Callable[[Job], None] | None = None, heard: Heard | None = None,
-                 plan: Plan | None = None, files: Mapping[str, bytes] | None = None, size: int = 0) -> None:  # fmt: skip
+    def __init__(
+        self,
+        input: AnyInput,
+        done: Callable[[Job], None] | None = None,
+        heard: Heard | None = None,
+        plan: Plan | None = None,
+        files: Mapping[str, bytes] | None = None,
+        size: int = 0,
+    ) -> None:
         self.input = input
         self.done = done
         self.heard = heard
@@ -70,9 +78,14 @@ class Writer:
     """Owns the store and the engine from ``start`` until ``stop``."""
 
     def __init__(
-        self, store: Store, plan: Plan, sources: Mapping[str, Source], clock: Clock,
-        committed: Callable[[Committed, Engine], None], fatal: Callable[[BaseException], None],
-    ) -> None:  # fmt: skip
+        self,
+        store: Store,
+        plan: Plan,
+        sources: Mapping[str, Source],
+        clock: Clock,
+        committed: Callable[[Committed, Engine], None],
+        fatal: Callable[[BaseException], None],
+    ) -> None:
         self._store = store
         self._sources = sources
         self._clock = clock
@@ -137,7 +150,8 @@ class Writer:
         """How many inputs wait."""
         return len(self._urgent) + len(self._intake)
 
-    # -- the thread -----------------------------------------------------------------------------------------------------
+    # -- the thread
+    # -----------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         try:
@@ -148,7 +162,7 @@ class Writer:
                         return
                     self._rest()
                 self._turn()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # the edge of the thread: the core ends with it
             log.critical("writer_stopped", error=repr(error))
             self._fatal(error)
 
@@ -225,7 +239,7 @@ class Writer:
         except LeaseLost:
             self._refuse(jobs, "another node has taken over")
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever the driver raises, nothing was written
             log.error("commit_failed", error=repr(error), inputs=len(jobs))
             self._failed_commit(jobs, changes, str(error))
             return
@@ -243,7 +257,8 @@ class Writer:
     def _failed_commit(self, jobs: list[Job], changes: Changes, why: str) -> None:
         """Requests are refused, for their senders try again. What nobody else would say again is tried again here.
 
-        When the database has not taken anything for a while, pages go out all the same: a page that nobody wrote down is
+        When the database has not taken anything for a while, pages go out all the same: a page that nobody wrote
+        down is
         better than one that nobody got.
         """
         self.failures += 1
@@ -285,7 +300,9 @@ class Writer:
             if job is faulty:
                 if isinstance(job.input, Received) and not job.input.aside:
                     received = job.input
-                    job.input = Received(received.key, received.service, received.at, received.request, fault.error[:500])
+                    job.input = Received(
+                        received.key, received.service, received.at, received.request, fault.error[:500]
+                    )
                 elif isinstance(job.input, Tick):
                     self._faults.append(Quarantine(fault.kind, fault.id, fault.error[:500]))
                     continue
@@ -298,7 +315,9 @@ class Writer:
         now = self._now()
         self._seq += 1
         try:
-            job.result = self.engine.apply(self._seq, job.input, now, job.heard if not _aside(job.input) else None, job.plan).result
+            job.result = self.engine.apply(
+                self._seq, job.input, now, job.heard if not _aside(job.input) else None, job.plan
+            ).result
         except EngineFault as error:
             log.error("judging_failed", kind=error.kind, id=error.id, error=error.error)
             self._reload()
@@ -333,12 +352,10 @@ class Writer:
                 self.failures = 0
         except LeaseLost:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # work between commits must not end the writer
             self.failures += 1
             log.error("housekeeping_failed", error=repr(error))
 
 
 def _aside(input: AnyInput) -> bool:
     return isinstance(input, Received) and bool(input.aside)
-
-

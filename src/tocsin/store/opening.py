@@ -57,7 +57,9 @@ def migrate(url: str) -> bool:
     config.attributes["url"] = url
     known = {revision.revision for revision in ScriptDirectory.from_config(config).walk_revisions()}
     if have and have not in known:
-        raise SchemaError(f"this database has schema {have}, which a newer Tocsin wrote: run that version, or restore a backup")
+        raise SchemaError(
+            f"this database has schema {have}, which a newer Tocsin wrote: run that version, or restore a backup"
+        )
     command.upgrade(config, "head")
     return True
 
@@ -107,24 +109,21 @@ def check(url: str) -> list[str]:
     if have != HEAD:
         found.append(f"the schema is {have or 'missing'}, this version needs {HEAD}: run tocsin db migrate")
         return found
-    from sqlalchemy import text
+    from sqlalchemy import func, select, text
 
+    from tocsin.store import tables
     from tocsin.store.reads import open_engine
 
     database = open_engine(url)
     with database.connect() as connection:
         if is_sqlite(url):
             found += [str(row[0]) for row in connection.execute(text("PRAGMA integrity_check")) if row[0] != "ok"]
-        lost = connection.execute(
-            text("SELECT count(*) FROM alerts a WHERE a.incident > 0 AND NOT EXISTS (SELECT 1 FROM incidents i WHERE i.number = a.incident)")
-        ).scalar()
-        if lost:
-            found.append(f"{lost} alerts name an incident that does not exist")
-        lost = connection.execute(
-            text("SELECT count(*) FROM pages p WHERE p.incident > 0 AND NOT EXISTS (SELECT 1 FROM incidents i WHERE i.number = p.incident)")
-        ).scalar()
-        if lost:
-            found.append(f"{lost} pages name an incident that does not exist")
+        for table in (tables.alerts, tables.pages):
+            known = select(tables.incidents.c.number).where(tables.incidents.c.number == table.c.incident).exists()
+            asked = select(func.count()).select_from(table).where(table.c.incident > 0, ~known)
+            lost = connection.execute(asked).scalar()
+            if lost:
+                found.append(f"{lost} {table.name} name an incident that does not exist")
     database.dispose()
     return found
 

@@ -44,11 +44,16 @@ _SESSION = {
     "bytea_output": "hex",
 }
 _CONNECT: dict[str, Any] = {
-    "connect_timeout": 5, "application_name": "tocsin core", "target_session_attrs": "read-write",
-    "keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000,
-}  # fmt: skip
+    "connect_timeout": 5,
+    "application_name": "tocsin core",
+    "target_session_attrs": "read-write",
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
 # The statements below are put together from names of our own; values always travel beside them.
-# ruff: noqa: S608
 _NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 # Division by zero is the cheapest way to have the server itself refuse the rest of the transaction without our asking.
 _HELD = (

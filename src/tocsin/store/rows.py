@@ -44,27 +44,47 @@ class Statement(NamedTuple):
     key: tuple[str, ...] = ()
 
 
-JOURNAL = Statement("journal", ("seq", "workspace", "at", "kind", "versions", "body"), ("bigint", "int", "bigint", "text", "int", "bytea"))
+JOURNAL = Statement(
+    "journal",
+    ("seq", "workspace", "at", "kind", "versions", "body"),
+    ("bigint", "int", "bigint", "text", "int", "bytea"),
+)
 _ALERT = ("id", "workspace", "incident", "service", "state", "live", "body")
 _ALERT_TYPES = ("bigint", "int", "bigint", "text", "text", "boolean", "bytea")
 NEW_ALERTS = Statement("alerts", _ALERT, _ALERT_TYPES)
 ALERTS = Statement("alerts", _ALERT, _ALERT_TYPES, ("id",))
 INCIDENTS = Statement(
-    "incidents", ("number", "workspace", "service", "state", "severity", "opened_at", "live", "body"),
-    ("bigint", "int", "text", "text", "text", "bigint", "boolean", "bytea"), ("number",),
-)  # fmt: skip
-ENTRIES = Statement("entries", ("id", "workspace", "incident", "at", "body"), ("bigint", "int", "bigint", "bigint", "bytea"))
+    "incidents",
+    ("number", "workspace", "service", "state", "severity", "opened_at", "live", "body"),
+    ("bigint", "int", "text", "text", "text", "bigint", "boolean", "bytea"),
+    ("number",),
+)
+ENTRIES = Statement(
+    "entries", ("id", "workspace", "incident", "at", "body"), ("bigint", "int", "bigint", "bigint", "bytea")
+)
 PAGES = Statement(
-    "pages", ("id", "workspace", "incident", "person", "state", "intended_at", "live", "body"),
-    ("bigint", "int", "bigint", "text", "text", "bigint", "boolean", "bytea"), ("id",),
-)  # fmt: skip
-SILENCES = Statement("silences", ("id", "workspace", "ends_at", "live", "body"), ("text", "int", "bigint", "boolean", "bytea"), ("id",))
-HEARTBEATS = Statement("heartbeats", ("service", "name", "workspace", "body"), ("text", "text", "int", "bytea"), ("service", "name"))
-KEYS = Statement("keys", ("id", "workspace", "hash", "revoked", "body"), ("bigint", "int", "bytea", "boolean", "bytea"), ("id",))
+    "pages",
+    ("id", "workspace", "incident", "person", "state", "intended_at", "live", "body"),
+    ("bigint", "int", "bigint", "text", "text", "bigint", "boolean", "bytea"),
+    ("id",),
+)
+SILENCES = Statement(
+    "silences", ("id", "workspace", "ends_at", "live", "body"), ("text", "int", "bigint", "boolean", "bytea"), ("id",)
+)
+HEARTBEATS = Statement(
+    "heartbeats", ("service", "name", "workspace", "body"), ("text", "text", "int", "bytea"), ("service", "name")
+)
+KEYS = Statement(
+    "keys", ("id", "workspace", "hash", "revoked", "body"), ("bigint", "int", "bytea", "boolean", "bytea"), ("id",)
+)
 USERS = Statement("users", ("id", "workspace", "name", "body"), ("bigint", "int", "text", "bytea"), ("id",))
 TOKENS = Statement("tokens", ("id", "workspace", "hash", "body"), ("bigint", "int", "bytea", "bytea"), ("id",))
-PARKED = Statement("parked", ("id", "workspace", "at", "discarded", "body"), ("bigint", "int", "bigint", "boolean", "bytea"), ("id",))
-CHANGES = Statement("changes", ("id", "workspace", "service", "at", "body"), ("bigint", "int", "text", "bigint", "bytea"))
+PARKED = Statement(
+    "parked", ("id", "workspace", "at", "discarded", "body"), ("bigint", "int", "bigint", "boolean", "bytea"), ("id",)
+)
+CHANGES = Statement(
+    "changes", ("id", "workspace", "service", "at", "body"), ("bigint", "int", "text", "bigint", "bytea")
+)
 RESULTS = Statement("results", ("key", "workspace", "at", "body"), ("text", "int", "bigint", "bytea"), ("key",))
 PLANS = Statement("plans", ("version", "workspace", "at", "files"), ("text", "int", "bigint", "bytea"), ("version",))
 META = Statement("meta", ("name", "workspace", "value"), ("text", "int", "bytea"), ("name",))
@@ -72,7 +92,8 @@ VERSIONS = Statement("versions", ("id", "engine", "tzdata"), ("int", "text", "te
 
 
 def body(noun: Any) -> bytes:
-    """A noun as its row keeps it. Halves of surrogate pairs, which no UTF-8 holds, become U+FFFD: no text stops a commit."""
+    """A noun as its row keeps it. Halves of surrogate pairs, which no UTF-8 holds, become U+FFFD: no text stops a
+    commit."""
     try:
         return _encode(noun)
     except UnicodeEncodeError:
@@ -118,7 +139,11 @@ def pack(raw: bytes) -> bytes:
 
 def unpack(packed: bytes) -> bytes:
     """The text that ``pack`` was given."""
-    return zstandard.ZstdDecompressor().decompress(packed[1:], max_output_size=1 << 28) if packed[:1] == b"\1" else packed[1:]
+    return (
+        zstandard.ZstdDecompressor().decompress(packed[1:], max_output_size=1 << 28)
+        if packed[:1] == b"\1"
+        else packed[1:]
+    )
 
 
 def pack_files(files: Mapping[str, bytes]) -> bytes:
@@ -145,7 +170,9 @@ def read_journal_row(seq: int, at: Instant, packed: bytes) -> Journaled:
     return Journaled(seq, at, decode_input(unpack(packed)))
 
 
-def statements(journal: Sequence[Journaled], changes: Changes, state: State, versions: int) -> Iterable[tuple[Statement, list[Row]]]:
+def statements(
+    journal: Sequence[Journaled], changes: Changes, state: State, versions: int
+) -> Iterable[tuple[Statement, list[Row]]]:
     """Everything one commit writes, without the tables it leaves alone."""
 
     def each(items: Iterable[Any], row: Callable[[Any], Row]) -> list[Row]:
@@ -158,11 +185,30 @@ def statements(journal: Sequence[Journaled], changes: Changes, state: State, ver
         (JOURNAL, [journal_row(row, versions) for row in journal]),
         (NEW_ALERTS, each(changes.new_alerts.values(), alert)),
         (ALERTS, each((a for a in changes.alerts.values() if a.id not in changes.new_alerts), alert)),
-        (INCIDENTS, each(changes.incidents.values(), lambda i: (
-            i.number, WORKSPACE, i.service, i.state, i.severity, i.opened_at, i.number in state.incidents, body(i)))),
+        (
+            INCIDENTS,
+            each(
+                changes.incidents.values(),
+                lambda i: (
+                    i.number,
+                    WORKSPACE,
+                    i.service,
+                    i.state,
+                    i.severity,
+                    i.opened_at,
+                    i.number in state.incidents,
+                    body(i),
+                ),
+            ),
+        ),
         (ENTRIES, each(changes.entries, lambda e: (e[0], WORKSPACE, e[1].incident, e[1].at, body(e[1])))),
-        (PAGES, each(changes.pages.values(), lambda p: (
-            p.id, WORKSPACE, p.incident, p.person, p.state, p.intended_at, p.id in state.pages, body(p)))),
+        (
+            PAGES,
+            each(
+                changes.pages.values(),
+                lambda p: (p.id, WORKSPACE, p.incident, p.person, p.state, p.intended_at, p.id in state.pages, body(p)),
+            ),
+        ),
         (SILENCES, each(changes.silences.values(), lambda s: (s.id, WORKSPACE, s.ends_at, not s.closed, body(s)))),
         (HEARTBEATS, each(changes.heartbeats.values(), lambda h: (h.service, h.name, WORKSPACE, body(h)))),
         (KEYS, each(changes.keys.values(), lambda k: (k.id, WORKSPACE, k.hash, k.revoked_at is not None, body(k)))),
@@ -171,16 +217,23 @@ def statements(journal: Sequence[Journaled], changes: Changes, state: State, ver
         (PARKED, each(changes.parked.values(), lambda p: (p.id, WORKSPACE, p.at, p.discarded, body(p)))),
         (CHANGES, each(changes.changes, lambda c: (c.id, WORKSPACE, c.service, c.at, body(c)))),
         (RESULTS, each(changes.results, lambda r: (r.key, WORKSPACE, r.at, body(r)))),
-        (PLANS, [(version, WORKSPACE, state.counters.now, pack_files(files)) for version, files in changes.plans.items()]),
+        (
+            PLANS,
+            [(version, WORKSPACE, state.counters.now, pack_files(files)) for version, files in changes.plans.items()],
+        ),
         (META, [("plan", WORKSPACE, state.counters.plan.encode())] if changes.plans else []),
         (META, [("counters", WORKSPACE, body(state.counters))]),
-    )  # fmt: skip
+    )
     return (_with_texts(statement, values) for statement, values in everything if values)
 
 
 def deletions(changes: Changes) -> Iterable[tuple[str, tuple[str, ...], list[Row]]]:
     """Rows that go: table, the columns that name a row, and the rows' names."""
     return (
-        ("heartbeats", ("service", "name"), [tuple(map(storable, place)) for place in sorted(changes.dropped_heartbeats)]),
+        (
+            "heartbeats",
+            ("service", "name"),
+            [tuple(map(storable, place)) for place in sorted(changes.dropped_heartbeats)],
+        ),
         ("results", ("key",), [(storable(key),) for key in changes.dropped_results]),
     )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,23 @@ PAGES_BEFORE_CHECKPOINT = 2_000
 PAGES_WRITER_CHECKPOINTS = 8_000
 JOURNAL_KEPT = 30 * DAY
 JOURNAL_BYTES = 5 * 1024**3
-NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p", "ceph", "glusterfs", "fuse.glusterfs"}
+NETWORK_FILE_SYSTEMS = {
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "fuse.sshfs",
+    "9p",
+    "ceph",
+    "glusterfs",
+    "fuse.glusterfs",
+}
 
 
 class FolderInUse(Exception):
-    """Another Tocsin writes in this data folder, or the folder cannot be used; the message says which and what to do."""
+    """Another Tocsin writes in this data folder, or the folder cannot be used; the message says which and what to
+    do."""
 
 
 class SqliteStore:
@@ -34,12 +46,20 @@ class SqliteStore:
     def __init__(self, path: Path, tzdata: str) -> None:
         self._path = path
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=0", "temp_store=MEMORY", "cache_size=-16000", "busy_timeout=5000"):
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "wal_autocheckpoint=0",
+            "temp_store=MEMORY",
+            "cache_size=-16000",
+            "busy_timeout=5000",
+        ):
             self._db.execute(f"PRAGMA {pragma}")
         self._sql: dict[Statement, str] = {}
         self._versions = self._version_row(tzdata)
         self._checkpointer = Checkpointer(path)
         self._thinned: Instant = 0
+        self._checkpoint_at = PAGES_WRITER_CHECKPOINTS
 
     def load(self) -> Loaded:
         """Read what the engine keeps in memory."""
@@ -60,11 +80,14 @@ class SqliteStore:
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise
+        self._bound_log()
 
     def journal(self, after: int = 0) -> Iterator[Journaled]:
         """The inputs that were applied, in order."""
         while True:
-            found = self._db.execute("SELECT seq, at, body FROM journal WHERE seq > ? ORDER BY seq LIMIT 1000", (after,)).fetchall()
+            found = self._db.execute(
+                "SELECT seq, at, body FROM journal WHERE seq > ? ORDER BY seq LIMIT 1000", (after,)
+            ).fetchall()
             if not found:
                 return
             yield from writer.journal_rows(found)
@@ -86,11 +109,8 @@ class SqliteStore:
 
     def housekeep(self, now: Instant) -> None:
         """Checkpoint what gathered, and thin the journal a little."""
-        pages = self._wal_pages()
-        if pages > PAGES_BEFORE_CHECKPOINT:
+        if self._wal_pages() > PAGES_BEFORE_CHECKPOINT:
             self._checkpointer.wake()
-        if pages > PAGES_WRITER_CHECKPOINTS:
-            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         if now - self._thinned > DAY // 24:
             self._thin(now)
 
@@ -102,21 +122,36 @@ class SqliteStore:
 
     def _thin(self, now: Instant) -> None:
         """Forget what is older than the journal is kept, in small slices; then once an hour."""
-        pages, free, each = (self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size"))
+        pages, free, each = (
+            self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+        )
         size = (pages - free) * each  # what is in use: the file itself shrinks later than what is in it
         until = now - JOURNAL_KEPT if size < JOURNAL_BYTES else now
         deleted = self._db.execute(
-            "DELETE FROM journal WHERE seq IN (SELECT seq FROM journal WHERE at < ? AND seq NOT IN (SELECT id FROM parked WHERE NOT discarded)"
-            " ORDER BY seq LIMIT 500)",
+            "DELETE FROM journal WHERE seq IN (SELECT seq FROM journal WHERE at < ?"
+            " AND seq NOT IN (SELECT id FROM parked WHERE NOT discarded) ORDER BY seq LIMIT 500)",
             (until,),
         ).rowcount
         self._db.execute("PRAGMA incremental_vacuum(200)").fetchall()
         if deleted < 500 and size < JOURNAL_BYTES:
             self._thinned = now
 
+    def _bound_log(self) -> None:
+        """Write back what the other thread has not managed to: only the writer itself can keep the log from growing.
+
+        While somebody reads an older state it cannot either, and tries again when the log is a little longer.
+        """
+        pages = self._wal_pages()
+        if pages > self._checkpoint_at:
+            with suppress(sqlite3.OperationalError):  # what was committed stays committed
+                self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            self._checkpoint_at = pages + PAGES_BEFORE_CHECKPOINT // 4
+        elif pages < PAGES_WRITER_CHECKPOINTS:
+            self._checkpoint_at = PAGES_WRITER_CHECKPOINTS
+
     def _wal_pages(self) -> int:
         try:
-            return os.stat(f"{self._path}-wal").st_size // 4096
+            return Path(f"{self._path}-wal").stat().st_size // 4096
         except FileNotFoundError:
             return 0
 
@@ -130,7 +165,9 @@ class SqliteStore:
             sql = f"INSERT INTO {statement.table} ({', '.join(statement.columns)}) VALUES ({marks})"
             if statement.key:
                 others = [c for c in statement.columns if c not in statement.key]
-                sql += f" ON CONFLICT ({', '.join(statement.key)}) DO UPDATE SET " + ", ".join(f"{c} = excluded.{c}" for c in others)
+                sql += f" ON CONFLICT ({', '.join(statement.key)}) DO UPDATE SET " + ", ".join(
+                    f"{c} = excluded.{c}" for c in others
+                )
             self._sql[statement] = sql
         return sql
 
@@ -184,7 +221,10 @@ def hold_folder(data: Path) -> Any:
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     kind = file_system(data)
     if kind in NETWORK_FILE_SYSTEMS:
-        raise FolderInUse(f"{data} lies on a network file system ({kind}), where SQLite may lose data: use a local disk, or PostgreSQL with --database")
+        raise FolderInUse(
+            f"{data} lies on a network file system ({kind}), where SQLite may lose data: "
+            "use a local disk, or PostgreSQL with --database"
+        )
     lock = (data / "lock").open("a+")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

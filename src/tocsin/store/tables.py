@@ -10,7 +10,11 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary,
 from sqlalchemy.types import TypeEngine
 
 metadata = MetaData(
-    naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s", "uq": "uq_%(table_name)s_%(column_0_N_name)s"}
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    }
 )
 
 # SQLite gives a table its fast row id only for the very type INTEGER.
@@ -54,7 +58,9 @@ alerts = Table(
 )
 Index("ix_alerts_incident_id", alerts.c.incident, alerts.c.id)
 Index("ix_alerts_live_id", alerts.c.id, sqlite_where=text("live"), postgresql_where=text("live"))
-Index("ix_alerts_firing_id", alerts.c.id, sqlite_where=text("state = 'firing'"), postgresql_where=text("state = 'firing'"))
+Index(
+    "ix_alerts_firing_id", alerts.c.id, sqlite_where=text("state = 'firing'"), postgresql_where=text("state = 'firing'")
+)
 
 incidents = Table(
     "incidents",

@@ -252,9 +252,7 @@ def _placed(message: str) -> str:
     return f"{place}: {what[:1].lower()}{what[1:]}" if where or what.startswith("Expected") else what
 
 
-def _event(
-    one: _Posted, index: int, digest: bytes, end: Instant, timeout: bool, now: Instant, has_nul: bool
-) -> Event:
+def _event(one: _Posted, index: int, digest: bytes, end: Instant, timeout: bool, now: Instant, has_nul: bool) -> Event:
     """Build the event of one alert, or raise _One or _Whole. The order of the checks is Alertmanager's."""
     starts_at = _start(one.starts_at, index)
     link = _link(one.generator, index)
@@ -279,7 +277,10 @@ def _event(
     # A raw text no longer than its bound holds no value beyond that bound, and few short names are few and short.
     if has_nul or (not _few_and_short(one.labels, labels, MAX_LABEL) and too_much(labels, MAX_LABELS, MAX_LABEL)):
         labels = bounded_labels(labels)
-    if has_nul or (not _few_and_short(one.annotations, annotations, MAX_ANNOTATION) and too_much(annotations, MAX_ANNOTATIONS, MAX_ANNOTATION)):
+    if has_nul or (
+        not _few_and_short(one.annotations, annotations, MAX_ANNOTATION)
+        and too_much(annotations, MAX_ANNOTATIONS, MAX_ANNOTATION)
+    ):
         annotations = bounded_annotations(annotations)
     severity = labels.get("severity", "")
     return Event(
@@ -298,7 +299,8 @@ def _event(
 
 _NAMES_KEPT = 20_000
 _well: dict[tuple[str, ...], bool] = {}
-"""Sequences of label names that were found good, and whether they are few and short. Monitors send the same ones all day."""
+"""Sequences of label names that were found good, and whether they are few and short. Monitors send the same ones
+all day."""
 
 
 def _well_named(texts: Mapping[str, str]) -> bool:

@@ -165,9 +165,7 @@ def _event(one: object, place: str, number: int, body: bytes, now: Instant, wron
         state=state,
         labels=bounded_labels(labels) if too_much(labels, MAX_LABELS, MAX_LABEL) else labels,
         annotations=(
-            bounded_annotations(annotations)
-            if too_much(annotations, MAX_ANNOTATIONS, MAX_ANNOTATION)
-            else annotations
+            bounded_annotations(annotations) if too_much(annotations, MAX_ANNOTATIONS, MAX_ANNOTATION) else annotations
         ),
         title=title,
         severity=severity,

@@ -258,9 +258,7 @@ def _refused(status: int, message: str, headers: tuple[tuple[str, str], ...] = (
     return Heard(reply=_error(status, "invalid event", message, [message], headers), fault=message)
 
 
-def _error(
-    status: int, word: str, message: str, errors: list[str], headers: tuple[tuple[str, str], ...] = ()
-) -> Reply:
+def _error(status: int, word: str, message: str, errors: list[str], headers: tuple[tuple[str, str], ...] = ()) -> Reply:
     text = msgspec.json.encode({"status": word, "message": clean(message), "errors": [clean(e) for e in errors]})
     return Reply(status, text, headers=headers)
 
