@@ -6,8 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.register_assert_rewrite("tests.differential.pair")
-
 from tests.differential.pair import ALERTMANAGER_CONFIG, PLAN, Example, Pair
 from tests.support.alertmanager import running_alertmanager
 from tests.support.server import TocsinServer

@@ -1,4 +1,4 @@
-"""Two servers that are told the same things: a real Alertmanager and a real Tocsin; and what they answer, comparable."""
+"""Two servers that are told the same: a real Alertmanager and a real Tocsin; and what they answer, made comparable."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import http.client
 import itertools
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -184,7 +184,7 @@ class Example:
             bodies = [{**body, "id": id} for id in of.ids]
         return self.set_silences(bodies, of)
 
-    def set_silences(self, bodies: list[Mapping[str, Any]], of: Silence | None = None) -> Silence | None:
+    def set_silences(self, bodies: Sequence[Mapping[str, Any]], of: Silence | None = None) -> Silence | None:
         """The same with a body for each."""
         theirs, ours = (
             side.ask("POST", "/api/v2/silences", json.dumps(body, ensure_ascii=False).encode())
@@ -208,8 +208,7 @@ class Example:
     def delete(self, silence: Silence) -> None:
         """Expire a silence on both."""
         theirs, ours = (
-            side.ask("DELETE", f"/api/v2/silence/{id}")
-            for side, id in zip(self.pair.sides, silence.ids, strict=True)
+            side.ask("DELETE", f"/api/v2/silence/{id}") for side, id in zip(self.pair.sides, silence.ids, strict=True)
         )
         assert ours.comparable() == theirs.comparable()
 
@@ -232,7 +231,7 @@ class Example:
             self._firing = {frozenset(one["labels"].items()) for one in theirs.told}
 
     def check_groups(self, filters: list[str] | None = None, **others: str) -> None:
-        """Both lists of groups agree. Alertmanager groups a moment after it has answered: an AssertionError may pass."""
+        """Both lists of groups agree. Alertmanager groups a moment after its answer: an AssertionError may pass."""
         theirs, ours = self.pair.ask("GET", f"/api/v2/alerts/groups?{self.query(filters or [], **others)}")
         if theirs.status != 200:
             assert ours.comparable() == theirs.comparable()

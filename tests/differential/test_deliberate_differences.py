@@ -1,6 +1,7 @@
 """Where Tocsin differs from Alertmanager on purpose: each line of the list in `docs/senders/alertmanager-api.md`.
 
-A difference that goes away, on either side, fails here: then the list, and what the comparison leaves out, are too long.
+A difference that goes away, on either side, fails here: the list, and what the comparison leaves out, are then too
+long.
 """
 
 from __future__ import annotations

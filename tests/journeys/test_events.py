@@ -90,6 +90,14 @@ def test_the_key_may_stand_in_a_header_or_in_the_address(server: TocsinServer) -
     assert curl(*status, "-d", body, plain) == "401"
 
 
+def test_two_troubles_that_share_nothing_are_two_incidents(server: TocsinServer) -> None:
+    """Told apart by labels alone, without a name or a key: the second pages as the first did."""
+    key = server.new_key("events", "db")
+    assert post(key, {"title": "Replica lags", "labels": {"replica": "1"}})[0] == 202
+    assert post(key, {"title": "Restore failed", "labels": {"host": "db1"}})[0] == 202
+    assert {one["title"] for one in incidents(server)} == {"Replica lags", "Restore failed"}
+
+
 def test_tocsin_send_opens_one_and_the_line_it_prints_ends_it(server: TocsinServer) -> None:
     said = server.run(
         "send", "--service", "db", "--title", "Restore failed", "--severity", "error", "--label", "host=db1"

@@ -37,12 +37,16 @@ NIGHT: list[Move] = [
     (0, 1, 0, 0, 8),
 ]
 
+# An alert that expired, is heard of again, and is silenced by now: it belongs to its old incident no more.
+MOVED: list[Move] = [(0, 5, 4, 0, 5), (15, 1, 1, 2, 0), (17, 2, 0, 0, 5), (11, 5, 5, 0, 1)]
+
 few = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 @few
 @given(made=moves)
 @example(made=NIGHT)
+@example(made=MOVED)
 def test_what_is_loaded_is_what_was_live_after_every_input(places: Places, made: list[Move]) -> None:
     """The memory can be dropped at any moment."""
     note(repr(made))

@@ -20,6 +20,7 @@ class Alert(Struct, kw_only=True, gc=False, omit_defaults=True):
     the full label set; one alert per identity is kept while it matters, the next firing after that is a new alert.
     ``service`` is where it was routed; ``origin`` the service of the key it came with.
     ``ends_at``: firing: when it expires unless repeated (None: never by time); resolved: when it ended.
+    ``deaf_until``: up to when the times in which nothing could be heard are counted into ``ends_at``.
     ``timeout``: the sender named no end; it expires unless repeated.
     ``ttl``: how far ahead of its arrival the sender set ``ends_at``, so that an unchanged repetition moves it as
     far again
@@ -50,6 +51,7 @@ class Alert(Struct, kw_only=True, gc=False, omit_defaults=True):
     starts_at: Instant
     ends_at: Instant | None = None
     ttl: int | None = None
+    deaf_until: Instant = 0
     timeout: bool = False
     first_seen: Instant
     last_seen: Instant

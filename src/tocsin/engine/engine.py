@@ -21,18 +21,16 @@ from tocsin.engine.inputs import (
     Tick,
     Unsure,
 )
-from tocsin.engine.state import Changes, Kept, Loaded, State
+from tocsin.engine.state import AFTER_DEAFNESS, MOST_DEAF, Changes, Kept, Loaded, State
 from tocsin.engine.timers import Kind
 from tocsin.engine.turn import Turn
 from tocsin.intake.request import Heard, Source
-from tocsin.kernel.instant import MINUTE, Instant
+from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
 from tocsin.plan.model import Plan
 
 VERSION = "1"
 """Changes when the same journal would be judged differently."""
-AFTER_DEAFNESS = 5 * MINUTE
-"""Monitors get this long to speak again before absence counts."""
 
 
 class EngineFault(Exception):
@@ -96,7 +94,7 @@ class Engine:
                 case Decided():
                     return Applied(self._decide(turn, input))
                 case Tick():
-                    self._tick(turn, input.limit)
+                    self._tick(turn, input)
                 case Delivered():
                     paging.delivered(turn, input)
                 case Unsure():
@@ -162,14 +160,16 @@ class Engine:
             self.changes.dropped_results.pop(key, None)
         return result
 
-    def _tick(self, turn: Turn, limit: int) -> None:
+    def _tick(self, turn: Turn, tick: Tick) -> None:
         for rung, (kind, id) in enumerate(self.state.timers.due(turn.now), 1):
+            if tick.skip and (kind, str(id)) in tick.skip:
+                continue
             try:
                 ticking.ring(turn, kind, id)
                 self._settle(turn)
             except Exception as error:
                 raise EngineFault(kind, str(id), repr(error)) from error
-            if rung >= limit:
+            if rung >= tick.limit:
                 break
         ticking.tidy(turn)
 
@@ -216,12 +216,20 @@ class Engine:
                 hearing.resolve(turn, alert, Reason.PLAN_CHANGED)
 
     def _deaf(self, turn: Turn, deaf: Deaf) -> None:
-        """Absence in a time when nothing could be heard proves nothing: what concludes from it is moved."""
-        moved = max(0, deaf.end - deaf.start) + AFTER_DEAFNESS
-        for alert in self.state.alerts.values():
-            if alert.firing and alert.ends_at is not None:
-                alert.ends_at += moved
-                turn.save_alert(alert)
+        """Absence in a time when nothing could be heard proves nothing: what concludes from it is moved.
+
+        Heartbeats are few and moved here. Alerts may be fifty thousand, most of them heard of again before they would
+        expire: each counts the time in when its end comes up.
+        """
+        gaps = self.state.counters.deaf
+        length = max(0, deaf.end - deaf.start)
+        if deaf.continued and gaps:
+            gaps[-1] = (gaps[-1][0], max(gaps[-1][1], deaf.end))
+            moved = length
+        else:
+            gaps.append((deaf.start, deaf.start + length))
+            del gaps[:-MOST_DEAF]
+            moved = length + AFTER_DEAFNESS
         for place, heart in self.state.heartbeats.items():
             if heart.due is not None and heart.state != "late":
                 heart.due += moved
@@ -233,9 +241,8 @@ class Engine:
         if faulty.kind == "incident":
             incident = self.state.incidents.get(int(faulty.id))
             if incident is not None:
-                incident.next_at = incident.resume_at = incident.acknowledged_until = incident.clear_at = (
-                    incident.snoozed_until
-                ) = None
+                incident.next_at = incident.resume_at = incident.acknowledged_until = incident.clear_at = None
+                incident.snoozed_until = incident.keep_until = None
                 incident.reason = Reason.QUARANTINED
                 turn.enter(incident.number, "Set aside after a fault of Tocsin's own", Reason.QUARANTINED)
                 turn.save_incident(incident)
@@ -266,6 +273,7 @@ class Engine:
             silence = self.state.silences.pop(id)
             silence.closed = True
             self.changes.silences[id] = silence
+            ticking.rejudge(turn)  # what it kept quiet is quiet no longer
         elif kind == "heartbeat":
             service, _, name = id.partition("/")
             heart = self.state.heartbeats.get((service, name))

@@ -242,6 +242,10 @@ def place(turn: Turn, alert: Alert, window: int = 0) -> None:
     """Decide who takes a firing alert that is in no open incident: a heartbeat, a silence, an incident that has
     room, a new one."""
     state, now = turn.state, turn.now
+    before = state.members.get(alert.incident)
+    if before is not None:
+        before.firing.discard(alert.id)
+        before.silenced.discard(alert.id)
     spec = _heartbeat_of(turn, alert.labels) if alert.source != OWN else None
     if spec is not None:
         alert.reason, alert.incident = Reason.COUNTS_AS_HEARTBEAT, 0

@@ -40,9 +40,13 @@ class Decided(Struct, frozen=True, tag="command"):
 
 
 class Tick(Struct, frozen=True, tag="tick"):
-    """Time has come for what is due, at most ``limit`` things."""
+    """Time has come for what is due, at most ``limit`` things.
+
+    ``skip``: each ``(kind, id)`` that cannot be judged and that setting aside did not help.
+    """
 
     limit: int = 500
+    skip: tuple[tuple[str, str], ...] = ()
 
 
 class Delivered(Struct, frozen=True, tag="outcome"):
@@ -70,10 +74,14 @@ class PlanChange(Struct, frozen=True, tag="plan"):
 
 
 class Deaf(Struct, frozen=True, tag="deaf"):
-    """Tocsin could not hear from ``start`` to ``end``: absence in that time proves nothing."""
+    """Tocsin could not hear from ``start`` to ``end``: absence in that time proves nothing.
+
+    ``continued``: it goes on from the last one's end, and monitors get their time to speak again only once.
+    """
 
     start: Instant
     end: Instant
+    continued: bool = False
 
 
 class Quarantine(Struct, frozen=True, tag="quarantine"):

@@ -22,6 +22,10 @@ from tocsin.kernel.instant import DAY, MINUTE, Instant
 from tocsin.pages.ledger import Page
 from tocsin.silences.silence import Silence
 
+AFTER_DEAFNESS = 5 * MINUTE
+"""Monitors get this long to speak again before absence counts."""
+MOST_DEAF = 20
+"""So many of the last times in which nothing could be heard are remembered."""
 REMEMBER_RESOLVED = 15 * MINUTE
 """A resolved alert stays in memory this long, so that a repetition under way still finds it."""
 RESULTS_KEPT = DAY
@@ -44,6 +48,8 @@ class Counters(Struct):
     paging: bool = True
     plan: str = ""
     proven_at: Instant | None = None
+    deaf: list[tuple[Instant, Instant]] = []
+    """The last times in which nothing could be heard, oldest first: expiry counts them in when it comes up."""
 
 
 class Members(Struct):

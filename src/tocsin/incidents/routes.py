@@ -8,6 +8,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from tocsin.catalog.services import INBOX
+from tocsin.kernel.identity import identity, label_text
 from tocsin.kernel.instant import Duration
 from tocsin.kernel.matcher import Matcher, all_match
 from tocsin.kernel.reason import Reason
@@ -43,6 +44,8 @@ UNKNOWN_SEVERITY = "sev2"
 
 
 MOST_REMEMBERED = 20_000
+_BY_LABELS = "\0labels"
+"""Stands for the whole label set: alerts that nothing else groups share an incident only with themselves."""
 
 
 class Route(Struct, frozen=True, kw_only=True):
@@ -102,12 +105,10 @@ class Router:
                 break
         return best[1] if best else None
 
-    def route(self, key_service: str, source_key: str, labels: Mapping[str, str], severity: str) -> Routed:
-        """Decide service, group and severity of an alert that came with a key of ``key_service``. Remembered for
-        alerts alike in
-        every label a route asks for.
+    def route(self, key_service: str, source_key: str, labels: dict[str, str], severity: str) -> Routed:
+        """Decide service, group and severity of an alert that came with a key of ``key_service``.
 
-        A key of one service can only reach that service; a key of the inbox is sorted by all the plan's routes.
+        Remembered for alerts that are alike in every label a route asks for. A key of one service can only reach that service; a key of the inbox is sorted by all the plan's routes.
         """
         have = labels.get
         alike = (key_service, source_key, severity, *[have(label, "") for label in self._asked])
@@ -116,13 +117,15 @@ class Router:
             if len(self._routed) >= MOST_REMEMBERED:
                 self._routed.clear()
             routed = self._routed[alike] = self._decide(key_service, source_key, labels, severity)
+        if routed.group == _BY_LABELS:
+            return routed._replace(group=f"labels={identity(label_text(labels)).hex()}")
         return routed
 
     def _decide(self, key_service: str, source_key: str, labels: Mapping[str, str], severity: str) -> Routed:
         only = "" if key_service == INBOX else key_service
         route = self.match(labels, only)
         name = labels.get("alertname", "")
-        default = (f"alertname={name}" if name else f"key={source_key}") if name or source_key else ""
+        default = f"alertname={name}" if name else f"key={source_key}" if source_key else _BY_LABELS
         word = severity.lower()
         if route is None:
             reason = Reason.NO_ROUTE if key_service == INBOX else Reason.KEY_SERVICE

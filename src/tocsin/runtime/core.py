@@ -41,6 +41,8 @@ from tocsin.store.writer import Store
 log = structlog.get_logger("tocsin.core")
 
 AUDIT_EVERY = 15.0
+LOOK_AGAIN = 0.5
+"""How often it is looked whether a closed intake can be opened."""
 MOST_LOGGED = 50
 
 
@@ -107,6 +109,8 @@ class Core:
         self.audit = Audit((), 0)
         self.ballast = Ballast(parts.ballast)
         self.ballast.take()
+        self._closed = asyncio.Event()
+        """Set while intake is closed."""
         self._audited: asyncio.Task[None] | None = None
         self._reloading = asyncio.Lock()
         self.writer = Writer(parts.store, self._plan, parts.sources, parts.clock, self._committed, self._fatal)
@@ -316,7 +320,7 @@ class Core:
             case "/healthz":
                 exchange.answer(Reply(200, b"ok\n", "text/plain; charset=utf-8"))
             case "/readyz":
-                faults = self.audit.faults if self._faces_up else ("the pages are starting",)
+                faults = self._faults()
                 body = "".join(f"{fault}\n" for fault in faults) or "ready\n"
                 exchange.answer(Reply(503 if faults else 200, body.encode(), "text/plain; charset=utf-8"))
             case "/metrics":
@@ -324,6 +328,14 @@ class Core:
             case _:
                 assert self._passer is not None
                 self._passer.handle(exchange)
+
+    def _faults(self) -> tuple[str, ...]:
+        """Why it cannot do all of its work now; () when it can."""
+        if not self._faces_up:
+            return ("the pages are starting",)
+        if self.doors.full:
+            return ("intake is closed: the database takes nothing", *self.audit.faults)
+        return self.audit.faults
 
     def _committed(self, committed: Committed, engine: Engine) -> None:
         """On the writer's thread: hand over to the loop."""
@@ -341,6 +353,7 @@ class Core:
             self.doors.full = True
             self.doors.refusing_since = self.doors.refusing_since or self._parts.clock.now()
             self.ballast.release()
+            self._closed.set()
             log.error("intake_closed", why="the database takes nothing; the ballast was let go")
         for _, entry in changes.entries[:MOST_LOGGED]:
             log.info(
@@ -370,7 +383,12 @@ class Core:
                 log.error("audit_failed", faults=list(self.audit.faults))
             if self.doors.full and self.writer.failures == 0 and self.ballast.take():
                 self.doors.full = False
+                self._closed.clear()
                 log.warning("intake_open")
             if not self.audit.faults and self._plan.outside_heartbeat:
                 self._parts.outside(self._plan.outside_heartbeat)
-            await asyncio.sleep(AUDIT_EVERY if not self.doors.full else 1.0)
+            if self.doors.full:
+                await asyncio.sleep(LOOK_AGAIN)
+            else:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._closed.wait(), AUDIT_EVERY)

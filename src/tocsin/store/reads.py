@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, Engine, Table, create_engine, event, func, literal_column, select, union_all
+from sqlalchemy import Connection, Engine, Table, and_, create_engine, event, func, literal_column, select, union_all
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql.elements import ColumnElement
@@ -41,6 +41,10 @@ SCAN = 50_000
 CHUNK = 2_000
 OPEN_STATES = ("triggered", "acknowledged")
 ALL_STATES = (*OPEN_STATES, "resolved")
+
+
+_FIRING = and_(literal_column("live"), tables.alerts.c.state == "firing")
+"""What fires is live. The bare column is what the partial index is made of, so that it is provably enough."""
 
 
 class CursorError(ValueError):
@@ -199,8 +203,7 @@ class Reads:
         table = tables.alerts
         where: list[ColumnElement[bool]] = []
         if state == "firing":
-            # The literal, not a parameter: only then is the partial index provably enough.
-            where.append(table.c.state == literal_column("'firing'"))
+            where.append(_FIRING)
         elif state:
             where.append(table.c.state == state)
         if incident is not None:
@@ -225,8 +228,7 @@ class Reads:
 
     def firing_alerts(self, origin: str, most: int = SCAN) -> Iterator[list[Alert]]:
         """Firing alerts that came with keys of a service, in chunks, each read in a short snapshot of its own."""
-        firing = tables.alerts.c.state == literal_column("'firing'")
-        yield from self._stream(tables.alerts, [firing], _alert.decode, most, lambda one: one.origin == origin)
+        yield from self._stream(tables.alerts, [_FIRING], _alert.decode, most, lambda one: one.origin == origin)
 
     # --- silences
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,6 +17,7 @@ from tocsin.kernel.instant import Instant
 
 WORKSPACE = 1
 COMPRESS_FROM = 2_048
+ROWS_AT_ONCE = 5_000
 
 Row = tuple[Any, ...]
 
@@ -172,7 +174,7 @@ def read_journal_row(seq: int, at: Instant, packed: bytes) -> Journaled:
 
 def statements(
     journal: Sequence[Journaled], changes: Changes, state: State, versions: int
-) -> Iterable[tuple[Statement, list[Row]]]:
+) -> Iterator[tuple[Statement, list[Row]]]:
     """Everything one commit writes, without the tables it leaves alone."""
 
     def each(items: Iterable[Any], row: Callable[[Any], Row]) -> list[Row]:
@@ -183,8 +185,6 @@ def statements(
 
     everything = (
         (JOURNAL, [journal_row(row, versions) for row in journal]),
-        (NEW_ALERTS, each(changes.new_alerts.values(), alert)),
-        (ALERTS, each((a for a in changes.alerts.values() if a.id not in changes.new_alerts), alert)),
         (
             INCIDENTS,
             each(
@@ -224,7 +224,14 @@ def statements(
         (META, [("plan", WORKSPACE, state.counters.plan.encode())] if changes.plans else []),
         (META, [("counters", WORKSPACE, body(state.counters))]),
     )
-    return (_with_texts(statement, values) for statement, values in everything if values)
+    changed = (a for a in changes.alerts.values() if a.id not in changes.new_alerts)
+    for statement, alerts in ((NEW_ALERTS, iter(changes.new_alerts.values())), (ALERTS, changed)):
+        # In slices: a time of deafness changes every alert, and all their rows at once would be a lot of memory.
+        while some := list(islice(alerts, ROWS_AT_ONCE)):
+            yield _with_texts(statement, each(some, alert))
+    for statement, values in everything:
+        if values:
+            yield _with_texts(statement, values)
 
 
 def deletions(changes: Changes) -> Iterable[tuple[str, tuple[str, ...], list[Row]]]:

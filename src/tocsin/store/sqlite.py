@@ -45,6 +45,7 @@ class SqliteStore:
 
     def __init__(self, path: Path, tzdata: str) -> None:
         self._path = path
+        self._log = Path(f"{path}-wal")
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
         for pragma in (
             "journal_mode=WAL",
@@ -151,7 +152,7 @@ class SqliteStore:
 
     def _wal_pages(self) -> int:
         try:
-            return Path(f"{self._path}-wal").stat().st_size // 4096
+            return self._log.stat().st_size // 4096
         except FileNotFoundError:
             return 0
 

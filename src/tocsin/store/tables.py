@@ -58,9 +58,6 @@ alerts = Table(
 )
 Index("ix_alerts_incident_id", alerts.c.incident, alerts.c.id)
 Index("ix_alerts_live_id", alerts.c.id, sqlite_where=text("live"), postgresql_where=text("live"))
-Index(
-    "ix_alerts_firing_id", alerts.c.id, sqlite_where=text("state = 'firing'"), postgresql_where=text("state = 'firing'")
-)
 
 incidents = Table(
     "incidents",

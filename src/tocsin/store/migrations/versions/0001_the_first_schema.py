@@ -13,7 +13,6 @@ depends_on = None
 # SQLite gives a table its fast row id only for the very type INTEGER.
 BIG_KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 LIVE = sa.text("live")
-FIRING = sa.text("state = 'firing'")
 
 
 def _workspace() -> sa.Column[int]:
@@ -33,7 +32,6 @@ def upgrade() -> None:
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_alerts"),
     )
-    op.create_index("ix_alerts_firing_id", "alerts", ["id"], sqlite_where=FIRING, postgresql_where=FIRING)
     op.create_index("ix_alerts_incident_id", "alerts", ["incident", "id"])
     op.create_index("ix_alerts_live_id", "alerts", ["id"], sqlite_where=LIVE, postgresql_where=LIVE)
     op.create_table(
