@@ -110,6 +110,14 @@ def test_a_key_of_one_service_sees_its_own_alone(pair: Pair, example: Example) -
     assert json.loads(pair.neighbour.ask("GET", f"/api/v2/alerts?{example.query([])}").text) == []
 
 
+def test_tocsin_s_own_alerts_about_the_service_are_told_too(pair: Pair) -> None:
+    """Such as this one: that a request was refused, in whole or in part, and kept for a person to see."""
+    theirs, ours = pair.ask("POST", "/api/v2/alerts", [{"labels": {}}])
+    assert (theirs.status, ours.status) == (400, 400)
+    theirs, ours = pair.ask("GET", "/api/v2/alerts?filter=alertname=RequestParked")
+    assert (len(theirs.told), len(ours.told)) == (0, 1)
+
+
 def test_there_is_no_inhibition_and_an_alert_has_one_receiver_and_group(pair: Pair, example: Example) -> None:
     """With `continue: true` Alertmanager tells both."""
     pair.ask("POST", "/api/v2/alerts", [{"labels": example.labels(severity="both")}])

@@ -212,10 +212,7 @@ class State:
 
     def known_of(self, origin: str) -> dict[bytes, Alert]:
         """The alerts that fire and came with keys of one service, by the digest of what was last said of them."""
-        known = self._known.get(origin)
-        if known is None:
-            known = self._known[origin] = {}
-        return known
+        return self._known.setdefault(origin, {})  # in one step: the listener's thread asks too
 
     def forget_digest(self, alert: Alert) -> None:
         """What was last said of an alert is no unchanged repetition any more."""

@@ -9,6 +9,8 @@ from tocsin.engine.inputs import Seen
 from tocsin.kernel.instant import SECOND, Instant
 
 BUCKET = 5 * SECOND
+SPAN = 1 << 16
+"""How many ids one bitmap spans: an alert that fires for months does not make all of them as long as its age."""
 
 
 class SeenBuffer:
@@ -30,14 +32,19 @@ class SeenBuffer:
                 heard = self._heard[bucket] = set()
             heard.update(alerts)
 
-    def take(self) -> Seen | None:
-        """Everything gathered, as an input; None when there is nothing."""
+    def take(self) -> list[Seen]:
+        """Everything gathered, as inputs: one for each stretch of ids."""
         with self._lock:
             heard, self._heard = self._heard, {}
-        if not heard:
-            return None
-        base = min(min(ids) for ids in heard.values())
-        return Seen(base, tuple((at, bitmap(base, heard[at])) for at in sorted(heard)))
+        stretches: dict[int, dict[Instant, set[int]]] = {}
+        for at in sorted(heard):
+            for id in heard[at]:
+                stretches.setdefault(id // SPAN, {}).setdefault(at, set()).add(id)
+        found = []
+        for _, of in sorted(stretches.items()):
+            base = min(min(ids) for ids in of.values())
+            found.append(Seen(base, tuple((at, bitmap(base, ids)) for at, ids in of.items())))
+        return found
 
 
 def bitmap(base: int, ids: set[int]) -> bytes:
