@@ -259,14 +259,16 @@ def new_folder() -> Path:
 
 @contextmanager
 def durable_postgres() -> Iterator[Postgres]:
-    """A PostgreSQL that keeps its promises (fsync on), with its data on the same disk."""
-    folder = new_folder()
-    server = Postgres(folder, durable=True)
-    try:
-        yield server
-    finally:
-        server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+    """A PostgreSQL that keeps its promises (fsync on). Its data lies in /var/tmp, which is a disk.
+
+    As root it runs as `nobody`, who may not be let through to the folder of this checkout.
+    """
+    with tempfile.TemporaryDirectory(prefix="tocsin-bench-", dir="/var/tmp") as folder:
+        server = Postgres(Path(folder), durable=True)
+        try:
+            yield server
+        finally:
+            server.stop()
 
 
 def fsync_milliseconds(times: int = 100) -> float:

@@ -13,6 +13,7 @@ import signal
 import socket
 import ssl
 import sys
+import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
 from types import FrameType
@@ -84,6 +85,7 @@ async def _core(settings: Settings) -> int:
     from tocsin.runtime.outbound import Outbound
     from tocsin.runtime.probing import Prober
     from tocsin.store.opening import open_writer, url_for
+    from tocsin.store.writer import Stopped
 
     log = structlog.get_logger("tocsin")
     loop = asyncio.get_running_loop()
@@ -96,7 +98,16 @@ async def _core(settings: Settings) -> int:
     if plan.plan is None or not plan.ok:
         print(f"tocsin: the plan in {settings.plan_folder} has errors; nothing was started", file=sys.stderr)
         return DO_NOT_RESTART
-    store = open_writer(url_for(settings.data, settings.database), importlib.metadata.version("tzdata"))
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        # On PostgreSQL this waits while another node writes.
+        store = await asyncio.to_thread(
+            open_writer, url_for(settings.data, settings.database), importlib.metadata.version("tzdata"), stop
+        )
+    except Stopped:
+        return 0
     signing_key = store.meta("signing_key")
     if signing_key is None:
         signing_key = secrets.token_bytes(32)
@@ -125,8 +136,13 @@ async def _core(settings: Settings) -> int:
         ballast=settings.data / "ballast",
     )
     core = Core(parts, plan)
+
+    def end() -> None:
+        stop.set()
+        core.stop()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, core.stop)
+        loop.add_signal_handler(number, end)
     reloads: set[asyncio.Task[object]] = set()
 
     def reload() -> None:

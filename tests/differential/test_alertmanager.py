@@ -52,7 +52,9 @@ FEW_LABEL_SETS: list[dict[str, str]] = [
     {}, {"instance": "a"}, {"instance": "a", "job": "web"}, {"instance": "a", "job": ""},
 ]  # fmt: skip
 label_sets = st.sampled_from(FEW_LABEL_SETS) | st.dictionaries(names, values, max_size=2)
-annotations = st.dictionaries(st.sampled_from(["summary", "runbook"]), st.sampled_from(["", "s", "é\n"]), max_size=2)
+annotation_sets = st.dictionaries(
+    st.sampled_from(["summary", "runbook"]), st.sampled_from(["", "s", "é\n"]), max_size=2
+)
 
 
 @st.composite
@@ -64,7 +66,7 @@ def good_alerts(draw: st.DrawFn) -> dict[str, Any]:
     if (ends_at := draw(ends)) is not None:
         alert["endsAt"] = ends_at
     if draw(st.booleans()):
-        alert["annotations"] = draw(annotations)
+        alert["annotations"] = draw(annotation_sets)
     if draw(st.booleans()):
         alert["generatorURL"] = draw(st.sampled_from([LINK, "", "mailto:ana", "http://[::1]:9/"]))
     return alert
@@ -402,6 +404,22 @@ def test_a_silence_begins_and_ends_by_itself_on_both(pair: Pair, example: Exampl
             assert now() - example.base <= (at + 2) * SECOND
         example.check_alerts()
         example.check_silences()
+
+
+def test_a_silence_may_say_only_what_it_does_not_cover(pair: Pair, example: Example) -> None:
+    """A negative matcher counts as one that says something; one that every text meets does not."""
+    example.post([{"labels": example.labels()}])
+    fields = {"startsAt": -30, "endsAt": 3_600, "comment": "why", "createdBy": "ana"}
+    other = {"name": "example", "value": "nobody", "isRegex": False, "isEqual": False}
+    made = example.set_silence(told(example, fields | {"matchers": [other]}))
+    assert made is not None
+    example.check_alerts()
+    example.check_silence(made)
+    everything = [{"name": "example", "value": value, "isRegex": True} for value in (".*", "x?")]
+    assert example.set_silence(told(example, fields | {"matchers": everything})) is None
+    except_empty = {"name": "absent", "value": "", "isRegex": False, "isEqual": False}
+    assert example.set_silence(told(example, fields | {"matchers": [except_empty]})) is not None
+    example.check_alerts()
 
 
 def test_ids_are_taken_letter_for_letter(pair: Pair, example: Example) -> None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from tocsin.access.credentials import Key, Token, User
 from tocsin.engine import commands as c
 from tocsin.engine import hearing, settling, ticking
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.identity import identity, uuid_text
-from tocsin.kernel.instant import DAY, MINUTE, Duration
+from tocsin.kernel.instant import DAY, MINUTE, Duration, from_datetime
 from tocsin.kernel.reason import Reason
 from tocsin.pages.ledger import Page
 from tocsin.silences.silence import Silence
 
 LONGEST_HOLD: Duration = 7 * DAY
 LONGEST_NOTE = 10_000
+LAST_INSTANT = from_datetime(datetime(9999, 12, 31, tzinfo=UTC))
 
 
 def refuse(code: str, message: str, field: str = "") -> c.Result:
@@ -141,6 +144,8 @@ def _set_silence(turn: Turn, command: c.SetSilence) -> c.Result:
         return refuse("invalid", "A silence must end after it begins", "ends_at")
     if command.ends_at <= now:
         return refuse("invalid", "A silence cannot end in the past", "ends_at")
+    if command.ends_at > LAST_INSTANT:
+        return refuse("invalid", "A silence must end before the year 10000", "ends_at")
     if not command.comment.strip():
         return refuse("invalid", "A silence needs a comment: why", "comment")
     if not command.author.strip():
@@ -151,8 +156,7 @@ def _set_silence(turn: Turn, command: c.SetSilence) -> c.Result:
         return refuse("not_found", f"There is no silence {command.id} that could be changed")
     if old is not None:
         # What it has kept quiet stays true: another beginning only for one that is to come, and only to come.
-        # Matchers are
-        # compared in their order, as Alertmanager does.
+        # Matchers are compared in their order, as Alertmanager does.
         match old.state(now):
             case "pending":
                 in_place = command.starts_at >= now

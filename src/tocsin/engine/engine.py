@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from tocsin.alerts.heartbeats import Heartbeat, next_due
 from tocsin.engine import deciding, hearing, paging, settling, ticking
 from tocsin.engine.commands import Result
@@ -25,12 +27,16 @@ from tocsin.engine.state import AFTER_DEAFNESS, MOST_DEAF, Changes, Kept, Loaded
 from tocsin.engine.timers import Kind
 from tocsin.engine.turn import Turn
 from tocsin.intake.request import Heard, Source
-from tocsin.kernel.instant import Instant
+from tocsin.kernel.instant import MINUTE, Duration, Instant
 from tocsin.kernel.reason import Reason
 from tocsin.plan.model import Plan
 
 VERSION = "1"
 """Changes when the same journal would be judged differently."""
+
+
+LATE = MINUTE
+"""A request that was received longer ago than this by its own clock came while the clock was set back."""
 
 
 class EngineFault(Exception):
@@ -39,6 +45,13 @@ class EngineFault(Exception):
     def __init__(self, kind: str, id: str, error: str) -> None:
         super().__init__(f"{kind} {id}: {error}")
         self.kind, self.id, self.error = kind, id, error
+
+
+def _later(heard: Heard, late: Duration) -> Heard:
+    """The same, with ends as far ahead of now as their sender set them ahead of the request."""
+    return replace(
+        heard, events=tuple(e if e.ends_at is None else replace(e, ends_at=e.ends_at + late) for e in heard.events)
+    )
 
 
 class Applied(NamedTuple):
@@ -128,6 +141,9 @@ class Engine:
             return
         if heard is None or (heard.repeated and not self._all_known(received, heard)):
             heard = self.decode(received)
+        late = turn.now - received.at
+        if late > LATE:
+            heard = _later(heard, late)
         if heard.park:
             hearing.park(turn, key, received.service, received.request, heard.fault)
         hearing.hear(turn, key, received.service, received.request.source, heard)

@@ -29,6 +29,8 @@ MOST_LINES = 20
 """A group's first alerts each get a line on the timeline; later ones are counted, and listed with their times
 beside it."""
 FOLD_PARKED = 10 * MINUTE
+MOST_PARKED = 1_000
+MOST_PARKED_BYTES = 64 * 1024 * 1024
 NEAREST_MOVING: Duration = MINUTE
 """An end nearer than this is taken to the letter each time it is said. Else an unchanged repetition moves it, and
 is dated to
@@ -454,6 +456,7 @@ def park(turn: Turn, key: Key | None, service: str, request: Request, fault: str
     origin = turn.plan.service(key.service if key else service).key
     parked = Parked(id=turn.seq, at=turn.now, key_id=key.id if key else 0, service=origin, fault=fault, request=request)
     turn.state.parked[parked.id] = turn.changes.parked[parked.id] = parked
+    _make_room(turn)
     turn.count("events", Reason.PARKED_REQUEST)
     slot = turn.now // FOLD_PARKED
     name = f"key {key.name or key.hint}" if key else "Tocsin itself"
@@ -469,6 +472,17 @@ def park(turn: Turn, key: Key | None, service: str, request: Request, fault: str
     )
     alert = turn.state.by_identity.get(identity(OWN, origin, f"kparked:{parked.key_id}:{slot}"))
     parked.incident = alert.incident if alert else 0
+
+
+def _make_room(turn: Turn) -> None:
+    """Parked requests are held in memory whole: the oldest go when they are too many. The journal has them still."""
+    parked = turn.state.parked
+    held = sum(len(one.request.body) for one in parked.values())
+    while len(parked) > MOST_PARKED or (held > MOST_PARKED_BYTES and len(parked) > 1):
+        oldest = parked.pop(min(parked))
+        held -= len(oldest.request.body)
+        oldest.discarded = True
+        turn.changes.parked[oldest.id] = oldest
 
 
 def _flooded(turn: Turn, origin: str, key_id: int) -> None:

@@ -108,7 +108,8 @@ class Router:
     def route(self, key_service: str, source_key: str, labels: dict[str, str], severity: str) -> Routed:
         """Decide service, group and severity of an alert that came with a key of ``key_service``.
 
-        Remembered for alerts that are alike in every label a route asks for. A key of one service can only reach that service; a key of the inbox is sorted by all the plan's routes.
+        Remembered for alerts that are alike in every label a route asks for. A key of one service can only reach that
+        service; a key of the inbox is sorted by all the plan's routes.
         """
         have = labels.get
         alike = (key_service, source_key, severity, *[have(label, "") for label in self._asked])

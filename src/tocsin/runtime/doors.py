@@ -10,6 +10,7 @@ from http import HTTPStatus
 import structlog
 
 from tocsin.access.credentials import Key, secret_hash
+from tocsin.alerts.alert import Alert
 from tocsin.engine.inputs import Received
 from tocsin.intake.request import Limits, Reply, Request, Source
 from tocsin.kernel.instant import SECOND, Instant
@@ -154,12 +155,14 @@ class Doors:
         remembered = self._writer.engine.state.known_of(service)
         heard = source.decode(request, now, source.limits, remembered)
         if not (heard.events or heard.beats or heard.changes or heard.park):
-            if heard.repeated:
-                self._writer.seen.add((remembered[digest].id for digest in heard.repeated if digest in remembered), now)
-            elif heard.fault:
-                self.refused += 1
-            answer(heard.reply)
-            return
+            durable = self._durable(remembered, heard.repeated)
+            if durable is not None:
+                if durable:
+                    self._writer.seen.add(durable, now)
+                elif heard.fault:
+                    self.refused += 1
+                answer(heard.reply)
+                return
 
         def done(job: Job) -> None:
             if job.failed:
@@ -168,6 +171,18 @@ class Doors:
                 answer(heard.reply)
 
         self._writer.intake(Job(Received(key, service, now, request), done, heard, size=len(request.body) + 500), now)
+
+    def _durable(self, remembered: Mapping[bytes, Alert], repeated: tuple[bytes, ...]) -> list[int] | None:
+        """The alerts that are repeated; None when one is not committed yet: then this waits for a commit like any
+        news."""
+        kept = self._writer.kept_alerts
+        ids = []
+        for digest in repeated:
+            alert = remembered.get(digest)
+            if alert is None or alert.id > kept:
+                return None
+            ids.append(alert.id)
+        return ids
 
     def _look_up(self, text: str, source: str) -> tuple[Key, Source] | None:
         if not text or len(text) > 200:

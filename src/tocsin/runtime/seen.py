@@ -37,13 +37,16 @@ class SeenBuffer:
         with self._lock:
             heard, self._heard = self._heard, {}
         stretches: dict[int, dict[Instant, set[int]]] = {}
-        for at in sorted(heard):
-            for id in heard[at]:
+        for at, ids in sorted(heard.items()):
+            if ids and min(ids) // SPAN == max(ids) // SPAN:
+                stretches.setdefault(min(ids) // SPAN, {})[at] = ids
+                continue
+            for id in ids:
                 stretches.setdefault(id // SPAN, {}).setdefault(at, set()).add(id)
         found = []
         for _, of in sorted(stretches.items()):
-            base = min(min(ids) for ids in of.values())
-            found.append(Seen(base, tuple((at, bitmap(base, ids)) for at, ids in of.items())))
+            base = min(map(min, of.values()))
+            found.append(Seen(base, tuple((at, bitmap(base, some)) for at, some in of.items())))
         return found
 
 

@@ -13,10 +13,11 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import structlog
+from msgspec import structs
 
 from tocsin.engine.commands import Result
 from tocsin.engine.engine import Engine, EngineFault
-from tocsin.engine.inputs import AnyInput, Deaf, Quarantine, Received, Tick
+from tocsin.engine.inputs import AnyInput, Deaf, Decided, Delivered, PlanChange, Quarantine, Received, Tick
 from tocsin.engine.state import Changes
 from tocsin.intake.request import Heard, Source
 from tocsin.kernel.instant import MILLISECOND, MINUTE, SECOND, Instant
@@ -37,6 +38,9 @@ MOST_TRIES = 20
 FAILURES_BEFORE_PAGING = 3
 MOST_WAITING_BYTES = 16 * 1024 * 1024
 LONGEST_WAIT = 2 * SECOND
+MOST_SKIPPED = 100
+LAST_WORD = "fault"
+"""The kind of a quarantine that only tells: what it names is no timer of the engine."""
 
 
 class Job:
@@ -103,10 +107,20 @@ class Writer:
         self._housekept: Instant = 0
         self._alive_at = self._clock.now()
         self._wall, self._ran = self._clock.now(), self._clock.awake()
+        self._paced = self._ran
+        self.latest = self.engine.state.counters.now
+        self._in_force = plan
         self._faults: list[Quarantine] = []
-        self.waiting_bytes = 0
+        self._skip: tuple[tuple[str, str], ...] = ()
+        self._bytes_in = self._bytes_out = 0  # each written by one thread only
+        self.due: Instant | None = self.engine.next_due()
+        """What is due next. Others look here, for the engine's own timers belong to the writer's thread."""
+        self.kept_alerts = self.engine.state.counters.alert
+        """The newest alert that a commit has made durable. What was applied since may still be dropped."""
         self.commits = 0
         self.failures = 0
+        """How often in a row the database refused; a small write that it takes sets this back."""
+        self._in_a_row = 0
         self._unrecorded: set[tuple[int, str, int, int]] = set()
         self._thread = threading.Thread(target=self._run, name="tocsin-writer", daemon=True)
 
@@ -131,7 +145,7 @@ class Writer:
     def intake(self, job: Job, now: Instant) -> None:
         """Hand in a request."""
         job.since = now
-        self.waiting_bytes += job.size
+        self._bytes_in += job.size
         self._intake.append(job)
         if not self._awake:
             self._event.set()
@@ -144,6 +158,16 @@ class Writer:
             return now - self._intake[0].since > LONGEST_WAIT
         except IndexError:
             return False
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How much the requests that wait hold."""
+        return self._bytes_in - self._bytes_out
+
+    @property
+    def unjudged(self) -> tuple[tuple[str, str], ...]:
+        """``(kind, id)`` of timers that cannot be judged and could not be set aside either."""
+        return self._skip
 
     @property
     def waiting(self) -> int:
@@ -170,15 +194,23 @@ class Writer:
         """Sleep until something comes or is due. What was handed in meanwhile is never slept over."""
         self._awake = False
         if not (self._urgent or self._intake or self._stopping):
-            now = self._clock.now()
-            due = self.engine.next_due()
+            now = self._now()
+            due = self.due = self.engine.next_due()
             wait = min(max(0, due - now), SECOND) if due is not None else SECOND
             self._event.wait(wait / SECOND)
         self._event.clear()
         self._awake = True
 
     def _now(self) -> Instant:
-        return max(self.engine.state.counters.now, self._clock.now())
+        """The instant of what is applied next: never before the last one's.
+
+        When the clock was set back, time goes on at half its pace until the clock has caught up: standing still
+        would keep everybody from being paged for that long.
+        """
+        wall, ran = self._clock.now(), self._clock.awake()
+        passed, self._paced = ran - self._paced, ran
+        self.latest = max(wall, self.latest + max(0, passed) // 2)
+        return max(self.engine.state.counters.now, self.latest)
 
     def _turn(self) -> None:
         """Gather, apply, commit, tell."""
@@ -188,15 +220,13 @@ class Writer:
         self._faults = []
         while self._urgent:
             batch.append(self._urgent.popleft())  # before the clock: one of them may say that nothing could be heard
-        due = self.engine.next_due()
+        due = self.due = self.engine.next_due()
         rings = due is not None and due <= now
         if self.seen and (rings or now - self._seen_at >= SEEN_EVERY):
-            seen = self.seen.take()
             self._seen_at = now
-            if seen is not None:
-                batch.append(Job(seen))
+            batch += map(Job, self.seen.take())
         if rings:
-            batch.append(Job(Tick()))
+            batch.append(Job(Tick(skip=self._skip)))
         self._apply(batch, now)
 
     def _apply(self, batch: list[Job], now: Instant) -> None:
@@ -212,7 +242,7 @@ class Writer:
                 taken += 1
             elif self._intake and self._clock.awake() - began < LOWER_LANE_BUDGET:
                 job = self._intake.popleft()
-                self.waiting_bytes -= job.size
+                self._bytes_out += job.size
             else:
                 break
             self._seq += 1
@@ -244,7 +274,9 @@ class Writer:
             self._failed_commit(jobs, changes, str(error))
             return
         self.commits += 1
-        self.failures = 0
+        self.kept_alerts = self.engine.state.counters.alert
+        self.failures = self._in_a_row = 0
+        self._in_force = self.engine.plan
         self._unrecorded.clear()
         self._alive_at = now
         self._committed(Committed(jobs, changes), self.engine)
@@ -258,18 +290,16 @@ class Writer:
         """Requests are refused, for their senders try again. What nobody else would say again is tried again here.
 
         When the database has not taken anything for a while, pages go out all the same: a page that nobody wrote
-        down is
-        better than one that nobody got.
+        down is better than one that nobody got.
         """
         self.failures += 1
-        again = [job for job in jobs if not isinstance(job.input, Received | Tick) and job.tries < MOST_TRIES]
-        for job in again:
-            job.tries += 1
+        self._in_a_row += 1
+        again = [job for job in jobs if self._again(job)]
         # Refused before the reload, which waits for as long as a database is away.
         self._refuse([job for job in jobs if job not in again], f"the database did not take it: {why}", kept=False)
         self._reload()
-        self._urgent.extend(again)
-        if self.failures > FAILURES_BEFORE_PAGING:
+        self._urgent.extendleft(reversed(again))  # before what came meanwhile
+        if self._in_a_row > FAILURES_BEFORE_PAGING:
             wanted = Changes()
             for page in changes.deliver.values():
                 mark = (page.incident, page.person, page.step, page.method)
@@ -277,8 +307,16 @@ class Writer:
                     self._unrecorded.add(mark)
                     wanted.deliver[page.id] = page
             self._committed(Committed([], wanted, kept=False), self.engine)
-        self._event.wait(min(0.05 * 2 ** min(self.failures, 6), 2.0))
+        self._event.wait(min(0.05 * 2 ** min(self._in_a_row, 6), 2.0))
         self._event.clear()
+
+    def _again(self, job: Job) -> bool:
+        """Whether to try again what a commit did not take. A person who waits is told after a while; what channels
+        answered and what nobody could hear is kept for as long as it takes, except when asked to end."""
+        if isinstance(job.input, Received | Tick) or self._stopping:
+            return False
+        job.tries += 1
+        return job.tries <= MOST_TRIES or not isinstance(job.input, Decided | PlanChange)
 
     def _refuse(self, jobs: list[Job], why: str, kept: bool = True) -> None:
         for job in jobs:
@@ -288,45 +326,57 @@ class Writer:
 
     def _reload(self) -> None:
         """Drop the engine's memory and read it again from the tables."""
-        self.engine = Engine(self._store.load(), self.engine.plan, self._sources)
+        self.engine = Engine(self._store.load(), self._in_force, self._sources)
         self._seq = self.engine.state.counters.applied
 
     def _set_aside(self, jobs: list[Job], faulty: Job, fault: EngineFault) -> None:
         """Judging failed by a fault of our own. Nothing of the batch is lost: apply it again one by one, and the faulty
         one as something set aside that a person is told about."""
-        log.error("judging_failed", kind=fault.kind, id=fault.id, error=fault.error)
         self._reload()
         for job in jobs:
-            if job is faulty:
-                if isinstance(job.input, Received) and not job.input.aside:
-                    received = job.input
-                    job.input = Received(
-                        received.key, received.service, received.at, received.request, fault.error[:500]
-                    )
-                elif isinstance(job.input, Tick):
-                    self._faults.append(Quarantine(fault.kind, fault.id, fault.error[:500]))
-                    continue
-                else:
-                    self._refuse([job], f"judging it failed: {fault.error}")
-                    continue
-            self._apply_alone(job)
+            if job is not faulty or self._put_aside(job, fault):
+                self._apply_alone(job)
 
     def _apply_alone(self, job: Job) -> None:
-        now = self._now()
-        self._seq += 1
-        try:
-            job.result = self.engine.apply(
-                self._seq, job.input, now, job.heard if not _aside(job.input) else None, job.plan
-            ).result
-        except EngineFault as error:
-            log.error("judging_failed", kind=error.kind, id=error.id, error=error.error)
-            self._reload()
-            if isinstance(job.input, Tick):
-                self._faults.append(Quarantine(error.kind, error.id, error.error[:500]))
-            self._refuse([job], f"judging it failed: {error.error}")
+        while True:
+            now = self._now()
+            self._seq += 1
+            try:
+                job.result = self.engine.apply(self._seq, job.input, now, job.heard, job.plan).result
+            except EngineFault as fault:
+                self._reload()
+                if self._put_aside(job, fault):
+                    continue
+                return
+            self._keep_files(job)
+            self._commit([job], [Journaled(self._seq, now, job.input)], now)
             return
-        self._keep_files(job)
-        self._commit([job], [Journaled(self._seq, now, job.input)], now)
+
+    def _put_aside(self, job: Job, fault: EngineFault) -> bool:
+        """Turn what could not be judged into something that can, or leave it; says whether to apply it again.
+
+        A request is kept unread. A timer, an outcome or another input of our own is left, and becomes a quarantine in
+        the next turn, which pages the last resort. When not even that can be judged, the timer is passed over, so that
+        it holds up no other.
+        """
+        log.error("judging_failed", kind=fault.kind, id=fault.id, error=fault.error)
+        why = fault.error[:500]
+        match job.input:
+            case Received(aside=""):
+                job.input = structs.replace(job.input, aside=why)
+                job.heard = None
+                return True
+            case Received() | Decided() | PlanChange():
+                self._refuse([job], f"judging it failed: {fault.error}")
+            case Quarantine() as one:
+                self._skip = (*self._skip, (one.kind, one.id))[-MOST_SKIPPED:]
+                if one.kind != LAST_WORD:
+                    self._faults.append(Quarantine(LAST_WORD, f"{one.kind} {one.id}", one.error))
+            case Delivered():
+                self._faults.append(Quarantine("page", str(job.input.page), why))
+            case _:
+                self._faults.append(Quarantine(fault.kind, fault.id, why))
+        return False
 
     def _deaf_gap(self) -> list[Job]:
         """A suspended machine or a clock that jumped forward is time in which nothing could be heard."""
@@ -337,8 +387,8 @@ class Writer:
 
     def _flush_seen(self) -> None:
         seen = self.seen.take()
-        if seen is not None:
-            self._apply([Job(seen)], self._now())
+        if seen:
+            self._apply([Job(one) for one in seen], self._now())
 
     def _housekeep(self, now: Instant) -> None:
         if now - self._housekept < HOUSEKEEP_EVERY:
@@ -355,7 +405,3 @@ class Writer:
         except Exception as error:  # noqa: BLE001  # work between commits must not end the writer
             self.failures += 1
             log.error("housekeeping_failed", error=repr(error))
-
-
-def _aside(input: AnyInput) -> bool:
-    return isinstance(input, Received) and bool(input.aside)
