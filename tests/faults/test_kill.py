@@ -135,6 +135,24 @@ def test_time_in_which_tocsin_was_down_resolves_nothing_and_pages_nobody_twice(
     assert counted == {"incidents": 10, "pages": 20, "repeated": 0}
 
 
+def test_a_step_that_fell_due_while_tocsin_was_down_is_paged_at_the_start(
+    tocsin_server: Callable[..., TocsinServer], mail_server: MailServer, catcher: Catcher, database: str | None
+) -> None:
+    """Ana did not answer within three seconds, and nobody was there to call ben: he is called first thing."""
+    plan = a_plan_for(mail_server, catcher, PLAN_ROUTES)
+    plan["escalations"]["both"] = [{"page": "ana", "wait": "3s"}, {"page": "ben", "wait": "1h"}]
+    server = tocsin_server(plan=plan, database=database, environment={"TOCSIN_SECRET_BEN": SECRET})
+    server.run("send", "--service", "load", "--title", "nobody answers")
+    mail_server.wait_for(1)
+    due = datetime.now(UTC) + timedelta(seconds=3)
+    server.kill9()
+    assert catcher.requests == [], "this machine is too slow for the test to mean anything"
+    eventually(lambda: datetime.now(UTC) > due, what="the second step to be due")
+    server.start()
+    catcher.wait_for(1)
+    assert {(row["person"], row["state"]) for row in settled(server)} == {("ana", "sent"), ("ben", "sent")}
+
+
 def test_sigterm_under_load_loses_nothing_and_ends_well(
     server: TocsinServer, mail_server: MailServer, catcher: Catcher
 ) -> None:

@@ -50,7 +50,7 @@ class Tick(Struct, frozen=True, tag="tick"):
 
 
 class Delivered(Struct, frozen=True, tag="outcome"):
-    """What came of trying to send one page. ``state``: sent, retry or failed (for good)."""
+    """What came of trying to send one page. ``state``: sent, retry, failed (for good) or unneeded (not tried)."""
 
     page: int
     state: str

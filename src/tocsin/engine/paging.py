@@ -132,6 +132,11 @@ def delivered(turn: Turn, outcome: Delivered) -> None:
     if page is None:
         turn.count("page_outcomes", Reason.OVERTAKEN)
         return
+    if outcome.state == "unneeded":
+        if page.state == "intended":  # the acknowledgement it saw was never committed
+            page.handed_at, page.next_at = None, turn.now + retry_after(1)
+            turn.save_page(page)
+        return
     page.attempts += 1
     page.error = outcome.error
     page.provider_id = outcome.provider_id or page.provider_id

@@ -27,7 +27,7 @@ def audit(writer: Writer, delivery: Delivery, now: Instant) -> Audit:
     faults = [*unattended(state, now)]
     if writer.overloaded(now):
         faults.append(f"{writer.waiting} inputs wait longer than they should")
-    due = writer.engine.next_due()
+    due = writer.due
     if due is not None and due < now - LATE:
         faults.append(f"timers are {(now - due) // SECOND} s late")
     if writer.failures:
@@ -42,6 +42,9 @@ def audit(writer: Writer, delivery: Delivery, now: Instant) -> Audit:
     )
     if stuck:
         faults.append(f"{stuck} pages were handed to a channel and have no outcome after {STUCK // MINUTE} min")
+    if writer.unjudged:
+        kind, id = writer.unjudged[0]
+        faults.append(f"{len(writer.unjudged)} timers cannot be judged, among them {kind} {id}")
     if delivery.under_way > 10_000:
         faults.append(f"{delivery.under_way} pages wait to leave")
     return Audit(tuple(faults), now)

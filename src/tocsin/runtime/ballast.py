@@ -35,8 +35,10 @@ class Ballast:
         self.released = False
         return True
 
-    def release(self) -> None:
-        """Let the room go."""
+    def release(self) -> bool:
+        """Let the room go; says whether there was any."""
         self.released = True
+        there = self._path.exists()
         with contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)
+        return there

@@ -14,12 +14,15 @@ MOST_LINES = 10
 
 
 def compose(state: State, plan: Plan, page: Page, now: Instant, base: str, token: str) -> Message | None:
-    """What to send for a page; None when it is not needed any more (acknowledged, resolved, silenced meanwhile)."""
+    """What to send for a page; None when it is not needed any more (acknowledged, resolved, silenced meanwhile).
+
+    The state may be newer than the page: it is read again from the tables after a failed commit.
+    """
     if page.state != "intended":
         return None
     person = plan.people.get(page.person)
     incident = state.incidents.get(page.incident)
-    if page.kind == "page" and incident is None:
+    if page.kind == "page" and (incident is None or incident.state != "triggered" or incident.paused is not None):
         return None
     return Message(
         page=page.id,
@@ -48,10 +51,11 @@ def compose(state: State, plan: Plan, page: Page, now: Instant, base: str, token
 
 def _next_step(plan: Plan, incident: Incident, now: Instant) -> str:
     """What happens if nobody answers, as a sentence."""
-    if incident.next_at is None:
+    next_at, step = incident.next_at, incident.step  # read once: the writer's thread may change them
+    if next_at is None:
         return ""
-    wait = say_duration(incident.next_at - now)
-    targets = incident.steps[incident.step].targets if incident.step < len(incident.steps) else plan.last_resort
+    wait = say_duration(next_at - now)
+    targets = incident.steps[step].targets if step < len(incident.steps) else plan.last_resort
     names = ", ".join(person.name for person in plan.people_of(targets))
     return f"{names or 'The last resort'} is paged in {wait} if nobody answers"
 
@@ -61,4 +65,4 @@ def _lines(state: State, incident: Incident) -> tuple[str, ...]:
     if members is None:
         return ()
     ids = sorted(members.firing)[:MOST_LINES]
-    return tuple(state.alerts[id].title for id in ids if id in state.alerts)
+    return tuple(alert.title for alert in map(state.alerts.get, ids) if alert is not None)

@@ -19,6 +19,7 @@ from tocsin.engine.inputs import Deaf, Decided, PlanChange, Unsure
 from tocsin.intake.event import Event
 from tocsin.intake.request import Reply, Request, Source
 from tocsin.intake.specs import ProbeSpec
+from tocsin.kernel.instant import SECOND, Instant
 from tocsin.pages.ledger import Page
 from tocsin.pages.links import make_token
 from tocsin.pages.message import Channel, Message
@@ -41,6 +42,8 @@ from tocsin.store.writer import Store
 log = structlog.get_logger("tocsin.core")
 
 AUDIT_EVERY = 15.0
+DEAF_EVERY = 30 * SECOND
+LONGEST_START = 20.0
 LOOK_AGAIN = 0.5
 """How often it is looked whether a closed intake can be opened."""
 MOST_LOGGED = 50
@@ -111,6 +114,8 @@ class Core:
         self.ballast.take()
         self._closed = asyncio.Event()
         """Set while intake is closed."""
+        self._held = False
+        self._deaf_until: Instant = 0
         self._audited: asyncio.Task[None] | None = None
         self._reloading = asyncio.Lock()
         self.writer = Writer(parts.store, self._plan, parts.sources, parts.clock, self._committed, self._fatal)
@@ -132,11 +137,19 @@ class Core:
         counters = self.writer.engine.state.counters
         alive = int(self._parts.store.meta("alive_at") or b"0")
         last = max(alive, counters.now)
+        # Before the writer looks at the clock for the first time: the ways out, and that nothing could be heard.
+        await self.delivery.replace(self._parts.channels(self._plan))
+        keys = Decided(self._parts.declared_keys(self._plan))
         if last:
-            self.writer.urgent(Job(Deaf(last, now)))  # before the writer looks at the clock for the first time
+            self.writer.urgent(Job(Deaf(last, now)))
+        change = PlanChange(self._plan.version, self._parts.paging)
+        first = (Job(change, plan=self._plan, files=self._read.files), Job(keys), Job(Unsure()))
+        answers = [asyncio.ensure_future(self._apply(job)) for job in first]
+        await asyncio.sleep(0)  # all of them wait in the writer's queue now
         self.writer.start()
-        await self._put_in_force(self._read)
-        await self._apply(Job(Unsure()))
+        done, _ = await asyncio.wait(answers, timeout=LONGEST_START)
+        if len(done) < len(answers) or any(answer.result().failed for answer in done):
+            log.error("not_written_down", why="the database takes nothing; paging goes on, and it is tried again")
         self._prober = self._parts.prober(self._plan.probes, self._probed)
         self._probing = asyncio.create_task(self._prober.run())
         self._audited = asyncio.create_task(self._audit_loop())
@@ -169,11 +182,12 @@ class Core:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
+        sound = self.fault is None  # without its writer nothing can be finished: be started again at once
         if self.listener is not None:
-            await self.listener.stop()
+            await self.listener.stop(5.0 if sound else 0.0)
         if self._passer is not None:
             await self._passer.close()
-        await self.delivery.close()
+        await self.delivery.close(2.0 if sound else 0.0)
         await self.line.close()
         if self.fault is not None:
             raise self.fault
@@ -189,14 +203,15 @@ class Core:
     async def submit(self, command: AnyCommand, idempotency_key: str = "") -> Result:
         """Have a command decided; answers after the commit."""
         job = await self._apply(Job(Decided(command, idempotency_key)))
-        return job.result or Result(ok=False, code="unavailable", message=f"It could not be decided: {job.failed}")
+        if job.result is not None and not job.failed:
+            return job.result
+        return Result(ok=False, code="unavailable", message=f"It could not be decided: {job.failed}")
 
     async def events(self, service: str, body: bytes, actor: str) -> HeardReply:
         """Take events for a service on behalf of a signed-in user."""
         if service not in self._plan.services:
             return HeardReply(404, b'{"type":"about:blank","title":"There is no such service","status":404}')
         source = self._parts.sources["events"]
-        answered: asyncio.Future[Reply] = self._loop.create_future()
         request = Request(
             source="events",
             method="POST",
@@ -204,21 +219,24 @@ class Core:
             headers={"content-type": "application/json", "x-actor": actor},
             body=body,
         )
-        self.doors.offer(request, source, 0, service, self._parts.clock.now(), answered.set_result)
-        reply = await answered
+        reply = await self._offer(request, source, service)
         return HeardReply(reply.status, reply.body)
 
     async def reload(self, actor: str) -> Reloaded:
         """Read the plan again, and put it in force when it is good."""
         async with self._reloading:
-            read = await asyncio.to_thread(self._parts.read_plan)
+            try:
+                read = await asyncio.to_thread(self._parts.read_plan)
+            except OSError as error:
+                return Reloaded(False, False, self._plan.version, (str(error),))
             if read.plan is None or not read.ok:
                 log.warning("plan_refused", actor=actor, findings=list(read.findings[:20]))
                 return Reloaded(False, False, self._plan.version, read.findings)
             changed = read.plan.version != self._plan.version
             try:
-                await self._put_in_force(read)
-            except ValueError as error:
+                await self._put_in_force(read.plan, read.files)
+            except (LookupError, ValueError) as error:
+                log.warning("plan_refused", actor=actor, why=str(error))
                 return Reloaded(False, False, self._plan.version, (*read.findings, str(error)))
             if self._prober is not None:
                 self._prober.replace(read.plan.probes)
@@ -269,15 +287,32 @@ class Core:
     # -- inside
     # ---------------------------------------------------------------------------------------------------------
 
-    async def _put_in_force(self, read: PlanRead) -> None:
-        assert read.plan is not None
-        plan = read.plan
-        channels = self._parts.channels(plan)
+    async def _put_in_force(self, plan: Plan, files: Mapping[str, bytes]) -> None:
+        """Have another plan judge from now on. Raises ValueError or LookupError when it cannot; nothing changed then."""
         keys = self._parts.declared_keys(plan)
-        await self._apply(Job(PlanChange(plan.version, self._parts.paging), plan=plan, files=read.files))
-        await self._apply(Job(Decided(keys)))
+        before, channels = self.delivery.channels, self._parts.channels(plan)
+        # A page of the new plan finds its channel, and one under way still finds that of the old.
+        await self.delivery.replace({**channels, **before})
+        changed = await self._apply(Job(PlanChange(plan.version, self._parts.paging), plan=plan, files=files))
+        if changed.failed:
+            await self.delivery.replace(before)
+            raise ValueError(f"the plan could not be put in force: {changed.failed}")
         self._plan = plan
         await self.delivery.replace(channels)
+        declared = await self._apply(Job(Decided(keys)))
+        if declared.failed:
+            raise ValueError(f"the plan is in force, but not the keys it declares: {declared.failed}")
+
+    async def _offer(self, request: Request, source: Source, service: str) -> Reply:
+        """Take a request of Tocsin's own or a signed-in user's; answers after the commit."""
+        answered: asyncio.Future[Reply] = self._loop.create_future()
+
+        def answer(reply: Reply) -> None:
+            if not answered.done():  # whoever asked may have gone
+                answered.set_result(reply)
+
+        self.doors.offer(request, source, 0, service, self._parts.clock.now(), answer)
+        return await answered
 
     async def _apply(self, job: Job) -> Job:
         answered: asyncio.Future[Job] = self._loop.create_future()
@@ -293,12 +328,10 @@ class Core:
     async def _probed(self, spec: ProbeSpec, event: Event) -> None:
         """A probe has something to say: it comes in as any other event, on its service."""
         source = self._parts.sources["probe"]
-        answered: asyncio.Future[Reply] = self._loop.create_future()
         request = Request(
             source="probe", method="POST", path=f"/{spec.service}/{spec.name}", body=msgspec.json.encode(event)
         )
-        self.doors.offer(request, source, 0, spec.service, self._parts.clock.now(), answered.set_result)
-        reply = await answered
+        reply = await self._offer(request, source, spec.service)
         if reply.status != HTTPStatus.ACCEPTED:
             raise RuntimeError(f"a probe's event was not kept: {reply.status}")
 
@@ -343,16 +376,19 @@ class Core:
             self._loop.call_soon_threadsafe(self._tell, committed)
 
     def _tell(self, committed: Committed) -> None:
-        for job in committed.jobs:
-            if job.done is not None:
-                job.done(job)
         changes = committed.changes
         for page in changes.deliver.values():
             self.delivery.hand(page, recorded=committed.kept)
+        for job in committed.jobs:
+            if job.done is not None:
+                try:
+                    job.done(job)
+                except Exception:  # noqa: BLE001  # one answer that cannot be given must not cost the others theirs
+                    log.exception("answer_fault")
         if not committed.kept and not self.doors.full:
             self.doors.full = True
             self.doors.refusing_since = self.doors.refusing_since or self._parts.clock.now()
-            self.ballast.release()
+            self._held = self.ballast.release()
             self._closed.set()
             log.error("intake_closed", why="the database takes nothing; the ballast was let go")
         for _, entry in changes.entries[:MOST_LOGGED]:
@@ -366,22 +402,47 @@ class Core:
         kinds = changes.kinds()
         if kinds or changes.incidents:
             self.line.tell(Changed(tuple(changes.incidents), kinds))
-        since = self.doors.refusing_since
-        if since is not None and not self.doors.full and not self.writer.overloaded(self._parts.clock.now()):
+        self._mind_deafness()
+
+    def _mind_deafness(self) -> None:
+        """While requests are refused nothing can be heard: say so as soon as it begins, again while it lasts, and when
+        it ends, so that nothing expires meanwhile. An overload that comes and goes counts as one."""
+        since, now, last = self.doors.refusing_since, self._parts.clock.now(), self._deaf_until
+        if since is None or now - last < DEAF_EVERY:
+            return
+        if not self.doors.full and not self.writer.overloaded(now):
             self.doors.refusing_since = None
-            self.writer.urgent(Job(Deaf(since, self._parts.clock.now())))
+        continued = since < last + 2 * DEAF_EVERY
+        self._deaf_until = now
+        self.writer.urgent(Job(Deaf(last if continued else since, now, continued)))
 
     def _fatal(self, error: BaseException) -> None:
         self.fault = error
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._stopped.set)
 
+    async def _look(self) -> Audit:
+        """The self-audit reads what the writer's thread may be changing: what it finds counts when it is there twice."""
+        found: Audit | None = None
+        for _ in range(2):
+            now = self._parts.clock.now()
+            try:
+                found = audit(self.writer, self.delivery, now)
+            except Exception as error:  # noqa: BLE001  # half of a change was seen, or the audit itself is at fault
+                found = Audit((f"the self-audit failed: {error!r}",), now)
+            if not found.faults:
+                break
+            await asyncio.sleep(0.1)
+        assert found is not None
+        return found
+
     async def _audit_loop(self) -> None:
         while True:
-            self.audit = audit(self.writer, self.delivery, self._parts.clock.now())
+            self.audit = await self._look()
+            self._mind_deafness()
             if self.audit.faults:
                 log.error("audit_failed", faults=list(self.audit.faults))
-            if self.doors.full and self.writer.failures == 0 and self.ballast.take():
+            if self.doors.full and self.writer.failures == 0 and (self.ballast.take() or not self._held):
                 self.doors.full = False
                 self._closed.clear()
                 log.warning("intake_open")

@@ -32,11 +32,15 @@ class Delivery:
         self._compose = compose
         self._submit = submit
         self._channels: dict[str, Channel] = {}
-        self._queues: dict[str, asyncio.PriorityQueue[tuple[int, int, Page]]] = {}
+        self._queues: dict[str, asyncio.PriorityQueue[tuple[int, int, Page, bool]]] = {}
         self._workers: list[asyncio.Task[None]] = []
         self._order = count()
-        self._unrecorded: set[int] = set()
         self.under_way = 0
+
+    @property
+    def channels(self) -> dict[str, Channel]:
+        """Those in use, by name."""
+        return dict(self._channels)
 
     async def replace(self, channels: Mapping[str, Channel]) -> None:
         """Use these channels from now on. What is being sent ends with the channel it began with."""
@@ -52,18 +56,21 @@ class Delivery:
     def hand(self, page: Page, recorded: bool = True) -> None:
         """Queue a page: first pages before repeated ones, notices last. One that is not ``recorded`` has no
         outcome either."""
-        if not recorded:
-            self._unrecorded.add(id(page))
         queue = self._queues.get(page.channel)
         if queue is None:
-            self._finish(page, Failed("client", f"there is no channel {page.channel}", permanent=True), None)
+            self._tell(page, _no_channel(page.channel), None, recorded)
             return
         self.under_way += 1
         rank = 2 if page.kind == "notice" else 0 if page.step == 0 and page.attempts == 0 else 1
-        queue.put_nowait((rank, next(self._order), page))
+        queue.put_nowait((rank, next(self._order), page, recorded))
 
-    async def close(self) -> None:
-        """Stop; what has no outcome yet is judged again at the next start."""
+    async def close(self, patience: float = 0.0) -> None:
+        """Stop, after at most ``patience`` seconds for what is under way; what has no outcome then is judged again at
+        the next start."""
+        waited = 0.0
+        while self.under_way and waited < patience:
+            await asyncio.sleep(0.02)
+            waited += 0.02
         for worker in self._workers:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
@@ -73,29 +80,35 @@ class Delivery:
     async def _work(self, name: str) -> None:
         queue = self._queues[name]
         while True:
-            _, _, page = await queue.get()
+            _, _, page, recorded = await queue.get()
+            channel = self._channels.get(name)
             try:
-                await self._deliver(name, page)
+                answer = await self._deliver(name, channel, page) if channel is not None else _no_channel(name)
+                self._tell(page, answer, channel, recorded)
             finally:
                 self.under_way -= 1
 
-    async def _deliver(self, name: str, page: Page) -> None:
-        message = self._compose(page)
-        if message is None:
-            log.info("page_overtaken", page=page.id, incident=page.incident)
-            return
-        channel = self._channels[name]
+    async def _deliver(self, name: str, channel: Channel, page: Page) -> Sent | Failed | None:
+        """Send a page; None when it is not needed any more."""
+        answer: Sent | Failed
         try:
+            message = self._compose(page)
+            if message is None:
+                return None
             answer = await asyncio.wait_for(channel.send(message), DEADLINE)
         except TimeoutError:
             answer = Failed("deadline", f"no answer within {DEADLINE:.0f} s")
         except Exception as error:  # a channel's own fault must not end its worker, and is told like any failure
             log.exception("channel_fault", channel=name, page=page.id)
             answer = Failed("client", f"{name} failed: {error!r}"[:300])
-        self._finish(page, answer, channel)
+        return answer
 
-    def _finish(self, page: Page, answer: Sent | Failed, channel: Channel | None) -> None:
-        if isinstance(answer, Sent):
+    def _tell(self, page: Page, answer: Sent | Failed | None, channel: Channel | None, recorded: bool) -> None:
+        """Log what came of a page, and hand it back to be judged."""
+        if answer is None:
+            log.info("page_overtaken", page=page.id, incident=page.incident)
+            outcome = Delivered(page.id, "unneeded")
+        elif isinstance(answer, Sent):
             duplicate = page.unsure and channel is not None and not channel.idempotent
             outcome = Delivered(page.id, "sent", provider_id=answer.provider_id[:200], duplicate=duplicate)
             log.info(
@@ -119,8 +132,11 @@ class Delivery:
                 why=answer.code,
                 permanent=answer.permanent,
             )
-        if id(page) in self._unrecorded:
-            self._unrecorded.discard(id(page))
+        if not recorded:
             log.warning("page_not_recorded", page=page.id, incident=page.incident, person=page.person)
             return
         self._submit(Job(outcome))
+
+
+def _no_channel(name: str) -> Failed:
+    return Failed("client", f"there is no channel {name}", permanent=True)

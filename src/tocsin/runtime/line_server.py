@@ -92,7 +92,6 @@ class LineServer:
         task = asyncio.current_task()
         assert task is not None
         self._open.add(task)
-        asked: set[asyncio.Task[None]] = set()
         try:
             while True:
                 ask = read_ask(await read_frame(reader))
@@ -100,8 +99,9 @@ class LineServer:
                     self._watchers.add(writer)
                     continue
                 answering = asyncio.create_task(self._answer(ask, writer))
-                asked.add(answering)
-                answering.add_done_callback(asked.discard)
+                # One that was asked is decided to its end, even when nobody waits for the answer any more.
+                self._open.add(answering)
+                answering.add_done_callback(self._open.discard)
         except (OSError, EOFError):
             pass
         except msgspec.DecodeError as error:
@@ -109,25 +109,27 @@ class LineServer:
         except asyncio.CancelledError:
             pass
         finally:
-            for answering in asked:
-                answering.cancel()
             self._open.discard(task)
             self._watchers.discard(writer)
             writer.close()
 
     async def _answer(self, ask: AnyAsk, writer: asyncio.StreamWriter) -> None:
         answer: AnyAnswer
-        match ask:
-            case AskSubmit():
-                answer = AnswerResult(ask.n, await self._answering.submit(ask.command, ask.idempotency_key))
-            case AskEvents():
-                answer = AnswerHeard(ask.n, await self._answering.events(ask.service, ask.body, ask.actor))
-            case AskReload():
-                answer = AnswerReloaded(ask.n, await self._answering.reload(ask.actor))
-            case AskStatus():
-                answer = AnswerStatus(ask.n, self._answering.status())
-            case AskWatch():
-                return
+        try:
+            match ask:
+                case AskSubmit():
+                    answer = AnswerResult(ask.n, await self._answering.submit(ask.command, ask.idempotency_key))
+                case AskEvents():
+                    answer = AnswerHeard(ask.n, await self._answering.events(ask.service, ask.body, ask.actor))
+                case AskReload():
+                    answer = AnswerReloaded(ask.n, await self._answering.reload(ask.actor))
+                case AskStatus():
+                    answer = AnswerStatus(ask.n, self._answering.status())
+                case AskWatch():
+                    return
+        except Exception:  # noqa: BLE001  # the line's edge: whoever asked is told by the time that ran out
+            log.exception("line_fault", ask=type(ask).__name__)
+            return
         with contextlib.suppress(OSError):
             writer.write(frame(encode(answer)))
             await writer.drain()

@@ -320,14 +320,14 @@ class Listener:
         )
         self._sweeping = asyncio.create_task(self._sweep())
 
-    async def stop(self) -> None:
-        """Take no new connections, let requests under way finish for five seconds, then hang up."""
+    async def stop(self, patience: float = 5.0) -> None:
+        """Take no new connections, let requests under way finish for ``patience`` seconds, then hang up."""
         self.closing = True
         if self._server is not None:
             self._server.close()
         for connection in list(self._connections):
             connection.hang_up_when_idle()
-        for _ in range(100):
+        for _ in range(int(patience / 0.05)):
             if not self._connections:
                 break
             await asyncio.sleep(0.05)

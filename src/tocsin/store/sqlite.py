@@ -64,7 +64,7 @@ class SqliteStore:
 
     def load(self) -> Loaded:
         """Read what the engine keeps in memory."""
-        return writer.load(lambda query: self._db.execute(query).fetchall(), "live")
+        return writer.load(self._db.execute, "live")
 
     def commit(self, journal: Sequence[Journaled], changes: Changes, state: State) -> None:
         """Write inputs and what they changed in one transaction."""

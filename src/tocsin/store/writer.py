@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -66,7 +66,7 @@ class Store(Protocol):
         ...
 
 
-Select = Callable[[str], Sequence[tuple[Any, ...]]]
+Select = Callable[[str], Iterable[tuple[Any, ...]]]
 
 
 def load(select: Select, live: str) -> Loaded:
