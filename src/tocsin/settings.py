@@ -12,6 +12,7 @@ from pathlib import Path
 
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104  # names for it, nothing is bound here
 """Addresses that mean every one of this machine's, and how the machine reaches itself there."""
+USUAL = ("/run/tocsin", "/tmp", "/var/tmp")  # noqa: S108  # a folder there is used only when it is ours alone
 LONGEST_SOCKET = 100
 """A Unix socket's path may have 107 bytes on Linux."""
 
@@ -57,22 +58,32 @@ class Settings:
         return f"{'https' if self.tls_cert else 'http'}://{host}:{self.port}"
 
     def socket(self, name: str) -> Path:
-        """Where one of the node's own Unix sockets lies: in the data folder, or, when that path is too long,
-        beside others of
-        this user in the folder for temporary files."""
+        """Where one of the node's own Unix sockets lies: in the data folder.
+
+        When that path is too long, it lies in a folder of its own in the first of the usual places where it is short
+        enough. Raises ValueError when there is none, and PermissionError when the folder is someone else's.
+        """
         path = self.data.resolve() / f"{name}.sock"
         if len(os.fsencode(path)) <= LONGEST_SOCKET:
             return path
         mark = hashlib.sha256(os.fsencode(self.data.resolve())).hexdigest()[:16]
-        folder = Path(tempfile.gettempdir()) / f"tocsin-{os.getuid()}-{mark}"
+        places = (self.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir(), *USUAL)
+        usable = [Path(place) for place in places if place and os.access(place, os.W_OK)]
+        folders = [place / f"tocsin-{os.getuid()}-{mark}" for place in usable]
+        short = [folder for folder in folders if len(os.fsencode(folder / f"{name}.sock")) <= LONGEST_SOCKET]
+        if not short:
+            raise ValueError(
+                f"the paths of {self.data} and {tempfile.gettempdir()} are too long for a Unix socket"
+                f" ({LONGEST_SOCKET} bytes): give --data or TMPDIR a shorter one"
+            )
+        folder = short[0]
         folder.mkdir(mode=0o700, exist_ok=True)
         if folder.stat().st_uid != os.getuid() or folder.is_symlink():
             raise PermissionError(f"{folder} belongs to someone else")
         return folder / f"{name}.sock"
 
     def secret(self, reference: str) -> str:
-        """The text behind ``secret:NAME``: ``TOCSIN_SECRET_NAME`` in the environment, or the file
-        ``data``/secrets/NAME.
+        """The text behind ``secret:NAME``: ``TOCSIN_SECRET_NAME`` of the environment, or ``data``/secrets/NAME.
 
         Raises LookupError, in words that say where it was looked for.
         """
@@ -83,6 +94,11 @@ class Settings:
             return found
         file = self.data / "secrets" / Path(name).name
         try:
-            return file.read_text(encoding="utf-8").strip()
+            found = file.read_text(encoding="utf-8").strip()
+        except UnicodeDecodeError:
+            raise LookupError(f"secret:{name} is not text: {file} must be UTF-8") from None
         except OSError:
             raise LookupError(f"secret:{name} is not set: give it as {variable}, or in the file {file}") from None
+        if not found:
+            raise LookupError(f"secret:{name} is empty: {file} holds nothing")
+        return found

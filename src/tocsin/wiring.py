@@ -8,6 +8,7 @@ import gc
 import importlib.metadata
 import importlib.util
 import os
+import resource
 import secrets
 import signal
 import socket
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from tocsin.runtime.outbound import Outbound
 
 
+MOST_FILES = 65_536
+
+
 def up(settings: Settings) -> int:
     """Run a node until it is told to end. Returns the process's exit code."""
     from tocsin.store.opening import SchemaError, is_sqlite, needs_migration, url_for
@@ -41,7 +45,7 @@ def up(settings: Settings) -> int:
         print(f"tocsin: {error}", file=sys.stderr)
         return 1
     with lock:
-        busy = _busy(settings)
+        busy = _busy(settings) or _nowhere(settings)
         if busy:
             print(f"tocsin: {busy}", file=sys.stderr)
             return 1
@@ -66,11 +70,11 @@ def _run(work: Coroutine[Any, Any, int], settings: Settings) -> int:
     import uvloop
 
     _logging(settings.log_format)
+    _more_files()
     return uvloop.run(work)
 
 
-# -- the core
-# -----------------------------------------------------------------------------------------------------------
+# -- the core ----------------------------------------------------------------------------------------------------------
 
 
 async def _core(settings: Settings) -> int:
@@ -112,12 +116,12 @@ async def _core(settings: Settings) -> int:
     if signing_key is None:
         signing_key = secrets.token_bytes(32)
         store.set_meta("signing_key", signing_key)
-    beating: set[asyncio.Task[object]] = set()
+    under_way: set[asyncio.Task[object]] = set()
 
-    def beat(url: str) -> None:
-        task: asyncio.Task[object] = asyncio.create_task(outside.request("GET", url, within=10, limit=1024))
-        beating.add(task)
-        task.add_done_callback(beating.discard)
+    def begin(work: Coroutine[Any, Any, object]) -> None:
+        task = asyncio.create_task(work)
+        under_way.add(task)  # the loop alone would let go of it
+        task.add_done_callback(under_way.discard)
 
     parts = Parts(
         store=store,
@@ -132,7 +136,7 @@ async def _core(settings: Settings) -> int:
         public_url=settings.base_url,
         paging=settings.paging,
         prober=lambda specs, submit: Prober(specs, submit, probes=PROBES, outside=outside, now=clock.now),
-        outside=beat,
+        outside=lambda url: begin(outside.request("GET", url, within=10, limit=1024)),
         ballast=settings.data / "ballast",
     )
     core = Core(parts, plan)
@@ -143,14 +147,7 @@ async def _core(settings: Settings) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
-    reloads: set[asyncio.Task[object]] = set()
-
-    def reload() -> None:
-        task: asyncio.Task[object] = asyncio.create_task(core.reload("signal:SIGHUP"))
-        reloads.add(task)
-        task.add_done_callback(reloads.discard)
-
-    loop.add_signal_handler(signal.SIGHUP, reload)
+    loop.add_signal_handler(signal.SIGHUP, lambda: begin(core.reload("signal:SIGHUP")))
     try:
         await core.start()
         await core.listen(
@@ -220,8 +217,7 @@ def declared_keys(settings: Settings, plan: Plan) -> DeclareKeys:
     return DeclareKeys(actor="plan", keys=tuple(keys))
 
 
-# -- the faces
-# ----------------------------------------------------------------------------------------------------------
+# -- the faces ---------------------------------------------------------------------------------------------------------
 
 
 async def _faces(settings: Settings) -> int:
@@ -271,26 +267,23 @@ async def _faces(settings: Settings) -> int:
             faces.live.stop()
             super().handle_exit(sig, frame)
 
-    server = Server(
-        uvicorn.Config(
-            app,
-            uds=str(path),
-            http="httptools",
-            ws="none",
-            lifespan="on",
-            access_log=False,
-            log_config=None,
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=3,
-        )
+    config = uvicorn.Config(
+        app,
+        uds=str(path),
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=3,
     )
-    await server.serve()
+    await Server(config).serve()
     return 0
 
 
-# -- before anything runs
-# -----------------------------------------------------------------------------------------------
+# -- before anything runs ----------------------------------------------------------------------------------------------
 
 
 def _migrate(url: str) -> int:
@@ -313,6 +306,23 @@ def _write_starter_plan(folder: Path) -> None:
     folder.mkdir(parents=True)
     for name, content in starter_plan().items():
         (folder / name).write_bytes(content)
+
+
+def _nowhere(settings: Settings) -> str:
+    """Why core and faces could not reach each other, or ""."""
+    try:
+        settings.socket("faces")
+    except (OSError, ValueError) as error:
+        return str(error)
+    return ""
+
+
+def _more_files() -> None:
+    """As many open files as this process may have: connections must not keep a page from leaving."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _busy(settings: Settings) -> str:
@@ -368,6 +378,7 @@ def _logging(form: str) -> None:
             foreign_pre_chain=list(shared),
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,  # else what a traceback's variables hold would be shown too
                 shown,
             ],
         )

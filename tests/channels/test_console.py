@@ -39,9 +39,7 @@ async def test_a_page_is_printed_with_its_link_and_what_follows() -> None:
 
 
 @pytest.mark.parametrize("no_color", ["", "1"])
-async def test_a_terminal_gets_colours_unless_it_asks_for_none(
-    no_color: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_terminal_gets_colours_unless_it_asks_for_none(no_color: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", no_color)
     master, slave = pty.openpty()
     with os.fdopen(slave, "w", encoding="utf-8") as terminal:

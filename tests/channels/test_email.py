@@ -304,9 +304,7 @@ def secure_server(certificate: Certificate, *, starttls: bool) -> Iterator[tuple
     how: dict[str, Any] = {"tls_context": context, "require_starttls": True} if starttls else {"ssl_context": context}
     if not starttls:
         how["auth_require_tls"] = False  # it does not know that the whole connection is
-    server = Controller(
-        keeper, hostname="127.0.0.1", port=port, authenticator=keeper.check, auth_required=True, **how
-    )
+    server = Controller(keeper, hostname="127.0.0.1", port=port, authenticator=keeper.check, auth_required=True, **how)
     server.start()
     try:
         yield port, keeper

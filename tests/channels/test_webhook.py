@@ -173,9 +173,7 @@ async def test_a_wrong_certificate_is_refused_for_good_and_a_right_one_taken(
     assert isinstance(await post(tls_catcher.url, outside=trusting), Sent)
     expired = make_certificate(tmp_path, days=-1)
     with running_catcher(expired) as server:
-        late = await post(
-            server.url, outside=Outbound(tls=ssl.create_default_context(cafile=str(expired.authority)))
-        )
+        late = await post(server.url, outside=Outbound(tls=ssl.create_default_context(cafile=str(expired.authority))))
     assert isinstance(late, Failed)
     assert (late.code, late.permanent) == ("tls", True)
 

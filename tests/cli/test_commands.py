@@ -264,7 +264,12 @@ def test_a_new_key_is_three_fields_for_scripts_and_lines_to_paste_for_people(sta
 
 @pytest.mark.parametrize(
     ("source", "url"),
-    [("pagerduty", "/v2/enqueue"), ("events", "/api/events/SECRET"), ("heartbeat", "/ping/SECRET"), ("new", "/somewhere")],
+    [
+        ("pagerduty", "/v2/enqueue"),
+        ("events", "/api/events/SECRET"),
+        ("heartbeat", "/ping/SECRET"),
+        ("new", "/somewhere"),
+    ],
 )
 def test_every_source_has_its_lines_with_the_real_address(stage: Stage, source: str, url: str) -> None:
     """The key and the address stand in what is pasted."""

@@ -45,6 +45,7 @@ LINK = "http://prometheus:9090/graph?g0.expr=up&g0.tab=1"
 """A link that both must show."""
 
 TOLERANCE = 2 * SECOND
+ZERO = "0001-01-01T00:00:00"
 PARSING = "failed, because "
 REGEXP = "error parsing regexp"
 
@@ -159,10 +160,12 @@ class Example:
         self.check_alerts()
 
     def _note(self, batch: list[Any]) -> None:
-        """Remember which alerts are said to be over while they do not fire.
+        """Remember of which alerts the beginnings may differ. Deliberate differences:
 
-        Deliberate difference: Tocsin lets that pass; Alertmanager keeps it, and when the alert fires again and both
-        spans overlap, it tells the earlier beginning.
+        - one is said to be over that does not fire: Tocsin lets that pass; Alertmanager keeps it, and when the alert
+          fires again and both spans overlap, it tells the earlier beginning;
+        - one has an end ahead and no beginning: that is then its end, and moves with every repetition; where Tocsin
+          finds the repetition unchanged, it does not move.
         """
         firing = set(self._firing)
         for alert in batch:
@@ -171,7 +174,11 @@ class Example:
                 continue
             key = frozenset((name, value) for name, value in labels.items() if value)
             ends = alert.get("endsAt")
-            if ends is None or _ahead(ends):
+            if ends is None or _zero(ends):
+                continue
+            if _ahead(ends):
+                if _zero(alert.get("startsAt") or ZERO):
+                    self._begins_unknown.add(key)
                 continue
             if key not in firing:
                 self._begins_unknown.add(key)
@@ -317,12 +324,16 @@ def _same_silence(theirs: dict[str, Any], ours: dict[str, Any]) -> None:
 
 
 def _ahead(text: object) -> bool:
-    """Whether a posted end is ahead, or says that there is none."""
+    """Whether a posted time is ahead."""
     try:
-        at = parse_rfc3339(str(text))
+        return parse_rfc3339(str(text)) > now()
     except ValueError:
         return False
-    return at > now() or str(text).startswith("0001-01-01T00:00:00")
+
+
+def _zero(text: object) -> bool:
+    """Whether a posted time says that there is none."""
+    return str(text).startswith(ZERO)
 
 
 def _of(text: str) -> Instant:

@@ -7,12 +7,13 @@ such difference has its own test in `test_deliberate_differences.py`.
 
 from __future__ import annotations
 
+import itertools
 import os
 from functools import partial
 from typing import Any
 
 import re2
-from hypothesis import HealthCheck, Phase, given, note, settings
+from hypothesis import HealthCheck, Phase, example, given, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -30,7 +31,7 @@ from tocsin.kernel.instant import SECOND, format_rfc3339
 
 # What is found is short enough to read, and making it shorter against real servers takes minutes: only when a number of
 # examples was asked for.
-EXAMPLES = int(os.environ.get("TOCSIN_DIFFERENTIAL", "30"))
+EXAMPLES = int(os.environ.get("TOCSIN_DIFFERENTIAL", "50"))
 PHASES = [phase for phase in Phase if phase is not Phase.shrink or "TOCSIN_DIFFERENTIAL" in os.environ]
 STEPS = 14
 
@@ -341,19 +342,96 @@ words = st.lists(st.tuples(grid, grid), min_size=2, max_size=6)
 
 
 @settings(max_examples=EXAMPLES * 2, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
+@example(said=[(-150, 210), (-270, -30), (-90, 210)])  # the word that it is over tells an earlier beginning
+@example(said=[(-150, 330), (None, None), (-30, 90)])  # an end that nobody named never outlives a named one
 @given(said=words)
 def test_whatever_is_said_of_one_alert_makes_the_same_times(
     pair: Pair, said: list[tuple[int | None, int | None]]
 ) -> None:
     """Replicas that disagree, ends that come nearer or move away, alerts that fire again."""
-    example = Example(pair)
+    room = Example(pair)
     try:
-        example.post([{"labels": example.labels()}])
+        room.post([{"labels": room.labels()}])
         for start, end in said:
             times = {name: at for name, at in (("startsAt", start), ("endsAt", end)) if at is not None}
-            example.post([timed(example, {"labels": {}, **times})])
+            room.post([timed(room, {"labels": {}, **times})])
     finally:
-        example.leave()
+        room.leave()
+
+
+@st.composite
+def changes(draw: st.DrawFn) -> dict[str, Any]:
+    """What a client changes of a silence it has read; offsets for times, an order for the matchers."""
+    return draw(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "comment": st.just("another reason"),
+                "endsAt": silence_ends,
+                "startsAt": silence_starts,
+                "matchers": st.sampled_from(["turned", "doubled", "one less", "the same"]),
+            },
+        )
+    )
+
+
+@settings(max_examples=EXAMPLES, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
+@example(begins=330, steps=[{"matchers": "turned"}])
+@example(begins=330, steps=[{"startsAt": -30}])
+@example(begins=-30, steps=[{"comment": "another reason"}, {"matchers": "doubled"}])
+@example(begins=-30, steps=[{"startsAt": 30}, {"startsAt": 90}, {"startsAt": -90}])
+@given(begins=silence_starts, steps=st.lists(changes(), min_size=1, max_size=4))
+def test_a_silence_is_changed_in_place_by_both_or_made_anew_by_both(
+    pair: Pair, begins: str | int, steps: list[dict[str, Any]]
+) -> None:
+    """Its matchers, in their order, and what it has kept quiet so far, never change under its id."""
+    room = Example(pair)
+    try:
+        room.post([{"labels": room.labels(job="web")}, {"labels": room.labels(job="b")}])
+        web = {"name": "job", "value": "web|b", "isRegex": True}
+        fields = {"matchers": [None, web], "startsAt": begins, "endsAt": 3_630, "comment": "why", "createdBy": "ana"}
+        held = room.set_silence(told(room, fields))
+        assert held is not None
+        for step in steps:
+            new = told(room, {name: value for name, value in step.items() if name != "matchers"})
+            bodies = []
+            for side, id in zip(pair.sides, held.ids, strict=True):
+                read = side.ask("GET", f"/api/v2/silence/{id}").told
+                own = read["matchers"]
+                orders = {"turned": own[::-1], "doubled": own * 2, "one less": own[1:] or own}
+                bodies.append(read | new | {"matchers": orders.get(step.get("matchers", ""), own)})
+            held = room.set_silences(bodies, held) or held
+            room.check_silences()
+            room.check_alerts()
+    finally:
+        room.leave()
+
+
+@settings(max_examples=EXAMPLES // 5, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
+@example(sets=[{"severity": "a", "_x": "a"}, {"severity": "a"}, {}, {"_x": "b"}, {"job": "web"}], quiet="severity")
+@given(sets=st.lists(st.dictionaries(names, values, max_size=3), min_size=2, max_size=6), quiet=names)
+def test_lists_and_groups_agree_under_every_flag(pair: Pair, sets: list[dict[str, str]], quiet: str) -> None:
+    """Which are told, in which order, under which receiver; alerts with one of the labels are silenced."""
+    room = Example(pair)
+    try:
+        room.post([{"labels": room.labels(**labels)} for labels in sets])
+        matchers = [None, {"name": quiet, "value": ".+", "isRegex": True}]
+        fields = {"startsAt": -30, "endsAt": 3_600, "comment": "why", "createdBy": "ana"}
+        assert room.set_silence(told(room, fields | {"matchers": matchers})) is not None
+        eventually(partial(settled, room), within=3, what="both to tell the same groups")
+        for active, silenced in itertools.product(("true", "false"), repeat=2):
+            for receiver in ("", "checkout"):
+                asked = {"active": active, "silenced": silenced, "receiver": receiver}
+                room.check_alerts([], **asked)
+                room.check_groups([], **asked)
+    finally:
+        room.leave()
+
+
+def settled(room: Example) -> bool:
+    """Whether both tell the same groups."""
+    room.check_groups()
+    return True
 
 
 def test_an_alert_whose_end_comes_is_gone_from_both(pair: Pair, example: Example) -> None:

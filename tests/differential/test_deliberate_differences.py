@@ -91,6 +91,14 @@ def test_an_unchanged_repetition_moves_the_end_within_a_minute(pair: Pair, examp
     assert (their["endsAt"], our["endsAt"]) == (example.at(303), example.at(300))
 
 
+def test_a_beginning_that_nobody_named_stays_when_a_repetition_is_unchanged(pair: Pair, example: Example) -> None:
+    """With an end and no beginning an alert begins at its end, says Alertmanager, and moves it each time."""
+    for ahead in (300, 303):
+        pair.ask("POST", "/api/v2/alerts", [{"labels": example.labels(), "endsAt": example.at(ahead)}])
+    their, our = alerts_of(example)
+    assert (their["startsAt"], our["startsAt"]) == (example.at(303), example.at(300))
+
+
 def test_a_pattern_must_be_one_by_itself(pair: Pair, example: Example) -> None:
     """Alertmanager looks only after it has put anchors and a group around it."""
     theirs, ours = pair.ask("GET", f"/api/v2/alerts?filter={quote('job=~a)|(b')}")

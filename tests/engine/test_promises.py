@@ -1,8 +1,8 @@
-"""The promises, over random nights: nothing quiet without a reason, no page while an acknowledgement holds, one
-truth."""
+"""The promises, over random nights: quiet only for a reason, no page while an acknowledgement holds, one truth."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ from tocsin.engine.inputs import Deaf, Received, Seen
 from tocsin.engine.state import State
 from tocsin.intake.request import Request
 from tocsin.kernel.instant import SECOND, format_rfc3339, parse_duration
+from tocsin.pages.ledger import Page
 
 NAMES = st.sampled_from(["Down", "Slow", "Watchdog"])
 JOBS = st.sampled_from(["checkout", "search", "other"])
@@ -49,6 +50,10 @@ PLANS = (
     PLAN.replace(b"page: ana, wait: 5m", b"page: team shop, wait: 1m"),
     PLAN.replace(b"      watchdog: {every: 5m, grace: 1m, alert: 'alertname=\"Watchdog\"'}\n", b""),
 )
+
+
+def _always(answer: str) -> Callable[[Page], str]:
+    return lambda page: answer
 
 
 def lived(moves: list[tuple[Any, ...]], check: Any = None) -> World:
@@ -91,7 +96,7 @@ def lived(moves: list[tuple[Any, ...]], check: Any = None) -> World:
             case ("expire", index):
                 world.expires(silences[index % len(silences)] if silences else "none")
             case ("answers", answer):
-                world.answers = lambda page, answer=answer: answer
+                world.answers = _always(answer)
             case ("restart", span):
                 world.restarted(span)
             case ("deaf", span):
@@ -152,8 +157,7 @@ def test_a_restart_changes_nothing_in_what_the_journal_says(moves):
 @settings(max_examples=150, deadline=None)
 @given(st.lists(MOVES, max_size=25))
 def test_whoever_waits_long_enough_is_paged_while_anything_fires(moves):
-    """After any night, with channels that work and nothing that keeps it quiet any more, what still fires is paged
-    again."""
+    """After any night, what still fires is paged again, when channels work and nothing keeps it quiet any more."""
     world = lived(moves)
     world.answers = lambda page: "sent"
     before = len(world.pages)

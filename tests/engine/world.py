@@ -88,8 +88,7 @@ class World:
         self.engine = Engine(Loaded(Counters()), first, SOURCES)
         self.put_in_force(plan)
 
-    # -- time
-    # -----------------------------------------------------------------------------------------------------------
+    # -- time ----------------------------------------------------------------------------------------------------------
 
     def at(self, offset: str) -> World:
         """Let time pass until then; everything due on the way happens at its own instant."""
@@ -110,8 +109,7 @@ class World:
         """Seconds since the start."""
         return f"{(self.now - START) / SECOND:g}s"
 
-    # -- inputs
-    # ---------------------------------------------------------------------------------------------------------
+    # -- inputs --------------------------------------------------------------------------------------------------------
 
     def apply(self, input: AnyInput, heard: Heard | None = None, plan: Plan | None = None) -> Result | None:
         """Journal and apply an input, then let channels answer, then look whether every promise holds."""
@@ -286,8 +284,7 @@ class World:
         """Ana ends a silence."""
         return self.asked(ExpireSilence(id=silence, actor="person:ana"))
 
-    # -- what is so
-    # -----------------------------------------------------------------------------------------------------
+    # -- what is so ----------------------------------------------------------------------------------------------------
 
     def incident(self, number: int) -> Incident:
         """An incident in memory."""

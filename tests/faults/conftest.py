@@ -44,6 +44,6 @@ def find_process(server: TocsinServer, name: str) -> psutil.Process:
 
 def _listens(process: psutil.Process, port: int) -> bool:
     return any(
-        one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port
+        one.status == psutil.CONN_LISTEN and one.laddr.port == port
         for one in process.net_connections(kind="tcp")
     )

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.intake.hearing import NOW, Remembered, Remembered, answer, hear, recorded, remembered
+from tests.intake.hearing import NOW, Remembered, answer, hear, recorded, remembered
 from tocsin.intake.request import Heard, Limits
 from tocsin.intake.sources.alertmanager import RESOLVE_TIMEOUT, is_request_uri
 from tocsin.kernel.instant import MINUTE, SECOND, format_rfc3339, parse_rfc3339, to_datetime

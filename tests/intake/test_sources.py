@@ -47,7 +47,7 @@ shaped: st.SearchStrategy[Any] = st.recursive(
 jsons = st.one_of(values, shaped, st.lists(st.dictionaries(fields, shaped, max_size=5), max_size=3)).map(
     lambda value: json.dumps(value).encode()
 )
-escapes = st.text("[]{}\",:\\ud8c0eE1-.+ nulltruefalse\n\ufeff", max_size=40).map(str.encode)
+escapes = st.text('[]{}",:\\ud8c0eE1-.+ nulltruefalse\n\ufeff', max_size=40).map(str.encode)
 bodies = st.one_of(st.binary(max_size=60), jsons, escapes)
 
 

@@ -116,7 +116,7 @@ class Shop:
         self.process.wait_until(self._answers, within=10, what="the shop to open")
 
     def die(self) -> None:
-        """kill -9."""
+        """Kill -9."""
         assert self.process is not None
         self.process.kill9()
 

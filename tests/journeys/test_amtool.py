@@ -25,7 +25,7 @@ def server(tocsin_server: Callable[..., TocsinServer]) -> TocsinServer:
 
 @pytest.fixture
 def amtool(server: TocsinServer, tmp_path: Path) -> Amtool:
-    """amtool with a key for the inbox."""
+    """Amtool with a key for the inbox."""
     return Amtool(server.new_key("alertmanager")["url"], tmp_path)
 
 
@@ -106,7 +106,8 @@ def test_a_silence_lives_its_whole_life(server: TocsinServer, amtool: Amtool) ->
     assert len(made) == 36
     assert queried(amtool) == []
     assert names(queried(amtool, "--silenced")) == ["db1"]
-    assert queried(amtool, "--silenced")[0]["status"] == {"inhibitedBy": [], "silencedBy": [made], "state": "suppressed"}
+    suppressed = {"inhibitedBy": [], "silencedBy": [made], "state": "suppressed"}
+    assert queried(amtool, "--silenced")[0]["status"] == suppressed
     paused = incident(server, number)
     assert (paused["paused"], paused["state"]) == ("silenced", "triggered")
     assert paused["paused_until"]

@@ -22,7 +22,7 @@ def server(tocsin_server: Callable[..., TocsinServer], mail_server: MailServer) 
 
 
 def post(key: dict[str, str], body: object, *more: str) -> tuple[int, dict[str, object]]:
-    """curl with a bearer key: status and the decoded answer."""
+    """Curl with a bearer key: status and the decoded answer."""
     text = body if isinstance(body, str) else json.dumps(body)
     said = curl(
         "-H", f"Authorization: Bearer {key['key']}", "-H", "Content-Type: application/json", "-d", text,
@@ -70,7 +70,8 @@ def test_a_batch_is_taken_whole_or_not_at_all(server: TocsinServer) -> None:
 
 def test_what_is_no_event_is_refused_as_a_problem_that_names_the_field(server: TocsinServer) -> None:
     key = server.new_key("events", "db")
-    for body in ("{", "[]", '"x"', '{"title": 5}', '{"title": "x", "state": "burning"}', '{"title": "x", "labels": {"a": []}}'):
+    wrong = ('{"title": 5}', '{"title": "x", "state": "burning"}', '{"title": "x", "labels": {"a": []}}')
+    for body in ("{", "[]", '"x"', *wrong):
         status, answer = post(key, body)
         assert status == 400, body
         assert answer["title"]

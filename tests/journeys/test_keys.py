@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.journeys.telling import a_plan, curl, incidents
+from tests.support import needs
 from tests.support.server import TocsinServer
 
 pytestmark = pytest.mark.journey
@@ -54,19 +55,19 @@ def send(source: str, url: str, key: str, *, body: str | None = None) -> Answer:
         "heartbeat": "log",
     }[source]  # fmt: skip
     address = f"{url}/api/v2/alerts" if source == "alertmanager" else url
-    said = curl(
-        "-D", "-", "-H", "Content-Type: application/json", "-H", f"Authorization: Bearer {key}", "-H", "Expect:",
-        "--data-binary", "@-" if body and len(body) > 50_000 else body or good, address,
-    ) if not (body and len(body) > 50_000) else _large(address, key, body)  # fmt: skip
+    said = _curl(address, key, body or good)
     head, _, rest = said.replace("\r\n", "\n").partition("\n\n")
     first, *lines = head.split("\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     return Answer(int(first.split()[1]), headers, rest)
 
 
-def _large(address: str, key: str, body: str) -> str:
-    command = ["curl", "-sS", "-D", "-", "-H", "Content-Type: application/json", "-H", f"Authorization: Bearer {key}",
-               "-H", "Expect:", "--data-binary", "@-", address]  # fmt: skip
+def _curl(address: str, key: str, body: str) -> str:
+    """Head and body of the answer. The body sent comes by a pipe: it may be longer than an argument can be."""
+    command = [
+        needs.program("curl"), "-sS", "-D", "-", "-H", "Content-Type: application/json", "-H", "Expect:",
+        "-H", f"Authorization: Bearer {key}", "--data-binary", "@-", address,
+    ]  # fmt: skip
     done = subprocess.run(command, input=body, capture_output=True, text=True, timeout=30, check=True)
     return done.stdout
 
@@ -192,8 +193,8 @@ def test_more_than_a_key_may_send_is_429_with_retry_after(strict: TocsinServer) 
 
 def test_more_alerts_in_one_request_than_a_key_may_send_are_413(strict: TocsinServer) -> None:
     many = {
-        "alertmanager": "[" + ",".join('{"labels": {"alertname": "A%d"}}' % n for n in range(5)) + "]",
-        "events": '{"events": [' + ",".join('{"title": "%d"}' % n for n in range(5)) + "]}",
+        "alertmanager": json.dumps([{"labels": {"alertname": f"A{n}"}} for n in range(5)]),
+        "events": json.dumps({"events": [{"title": str(n)} for n in range(5)]}),
     }
     for source, body in many.items():
         key = strict.new_key(source, "batch")

@@ -173,7 +173,9 @@ def test_only_tls_1_2_and_newer_are_spoken(server: TocsinServer, certificate: Ce
 
 
 @pytest.fixture
-def notifying(server: TocsinServer, key: dict[str, str], certificate: Certificate, tmp_path: Path) -> Iterator[Alertmanager]:
+def notifying(
+    server: TocsinServer, key: dict[str, str], certificate: Certificate, tmp_path: Path
+) -> Iterator[Alertmanager]:
     """A real Alertmanager whose receiver is PagerDuty, and PagerDuty is Tocsin."""
     pagerduty: dict[str, Any] = {
         "routing_key": key["key"], "url": key["url"], "send_resolved": True,

@@ -1,4 +1,4 @@
-"""The plan while Tocsin runs: read again by command, API and signal; a bad one never replaces a good one. Paging off."""
+"""The plan while Tocsin runs: read again on demand, and a bad one never replaces a good one. Paging off."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first journey: a process dies; Prometheus tells Tocsin, Tocsin mails Ana, Ana acknowledges, the process returns."""
+"""The first journey: a process dies, Prometheus tells Tocsin, Tocsin mails Ana, and it ends by itself."""
 
 from __future__ import annotations
 

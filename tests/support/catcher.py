@@ -158,5 +158,5 @@ class _Handler(BaseHTTPRequestHandler):
             return body
         return self.rfile.read(int(self.headers.get("content-length", 0)))
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class's name for it
+    def log_message(self, format: str, *args: Any) -> None:  # the base class's name for it
         """Say nothing: the test looks at `requests`."""

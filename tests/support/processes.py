@@ -32,8 +32,8 @@ class Process:
     ) -> None:
         """Start `argv`, appending stdout and stderr to `log`. `user` drops root to that account."""
         self.log = log
-        # setpriv is exec'ed away, so the pid is the program's own. It comes after the change of user, which would
-        # clear the death signal.
+        # setpriv is exec'ed away, so the pid is the program's own. It comes after the change of user,
+        # which would clear the death signal.
         tie = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
         with log.open("ab") as out:
             self.popen = subprocess.Popen(

@@ -38,8 +38,9 @@ class Key(Struct, kw_only=True):
 
 
 class User(Struct, kw_only=True):
-    """Someone who may sign in. ``person`` is the person of the plan they are, or "". ``password`` is an scrypt
-    hash or "".
+    """Someone who may sign in.
+
+    ``person`` is the person of the plan they are, or "". ``password`` is an scrypt hash or "".
 
     ``epoch`` counts up to end all sessions.
     """

@@ -15,20 +15,18 @@ AlertState = Literal["firing", "resolved"]
 class Alert(Struct, kw_only=True, gc=False, omit_defaults=True):
     """One condition of one service.
 
-    ``id`` counts up and is never given again. ``identity`` is 16 bytes over source, key's service and the source's
-    key or
-    the full label set; one alert per identity is kept while it matters, the next firing after that is a new alert.
+    ``id`` counts up and is never given again. ``identity`` is 16 bytes over source, key's service and the source's key
+    or the full label set; one alert per identity is kept while it matters, the next firing after that is a new alert.
     ``service`` is where it was routed; ``origin`` the service of the key it came with.
     ``ends_at``: firing: when it expires unless repeated (None: never by time); resolved: when it ended.
     ``deaf_until``: up to when the times in which nothing could be heard are counted into ``ends_at``.
     ``timeout``: the sender named no end; it expires unless repeated.
-    ``ttl``: how far ahead of its arrival the sender set ``ends_at``, so that an unchanged repetition moves it as
-    far again
-    (None: each end counts as it was said).
-    ``resolved_at`` is set while it is resolved; ``stale``: it never expires by time and has not been heard of for
-    a day.
-    ``incident`` is 0 while none has taken it; ``reason`` is the last judgement on it, ``silences`` those that
-    match it now.
+    ``ttl``: how far ahead of its arrival the sender set ``ends_at``, so that an unchanged repetition moves it as far
+    again (None: each end counts as it was said).
+    ``resolved_at`` is set while it is resolved; ``stale``: it never expires by time and has
+    not been heard of for a day.
+    ``incident`` is 0 while none has taken it; ``reason`` is the last judgement on it,
+    ``silences`` those that match it now.
     """
 
     id: int

@@ -1,8 +1,8 @@
 """How two statements about the times of one alert become one, as Alertmanager merges them.
 
-Two Prometheus replicas report the same alert with ends that differ, and one may already say *resolved* while the
-other still fires. The rules are those of Alertmanager 0.25 (``types.Alert.Merge`` and the overlap test of
-``provider/mem.Put``).
+Two Prometheus replicas report the same alert with ends that differ, and one may already say *resolved*
+while the other still fires. The rules are those of Alertmanager 0.25 (``types.Alert.Merge`` and the overlap
+test of ``provider/mem.Put``).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from tocsin.kernel.instant import Instant
 class Span(NamedTuple):
     """From when to when one statement holds an alert to be firing.
 
-    ``ends_at`` None: never by time. ``timeout``: nobody named the end; it was set so that the alert expires unless
-    repeated.
+    ``ends_at`` None: never by time. ``timeout``: nobody named the end;
+    it was set so that the alert expires unless repeated.
     """
 
     starts_at: Instant
@@ -41,8 +41,8 @@ def merge(old: Span, new: Span, now: Instant) -> Span:
     Without overlap the newer stands alone: a new firing. Otherwise the earliest start is kept, and
 
     - if the newer says that it ended, that end holds, unless the old one had ended too and later;
-    - if the newer fires, the later of both ends holds, except that an end nobody named (a timeout) never outlives a
-      named one.
+    - if the newer fires, the later of both ends holds, except that an end nobody named (a timeout)
+      never outlives a named one.
     """
     if not overlap(old, new):
         return new

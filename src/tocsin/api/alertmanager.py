@@ -5,8 +5,8 @@ A key sees the alerts and silences whose origin is its service. Shapes, filters 
 
 - a receiver is the service an alert was routed to, one for each alert; there is no inhibition;
 - a silence needs a comment and an author; a change of one that is refused leaves it as it was (there it ends);
-- ``generatorURL`` only where a browser may follow it; times in UTC; a pattern that is none without the anchors is
-refused;
+- ``generatorURL`` only where a browser may follow it; times in UTC; a pattern that is none
+  without the anchors is refused;
 - the reason after ``parsing silence body from "" failed, because`` and ``error parsing regexp`` is in our words;
 - an alert repeated unchanged may show an earlier ``endsAt`` than the last repetition said, but never a past one;
 - ``silencedBy`` may name a silence of all services, which this key cannot read or change.

@@ -6,8 +6,10 @@ from msgspec import Struct
 
 
 class Webhook(Struct, frozen=True):
-    """Where a person's pages are posted, signed. ``secret`` is a reference such as ``secret:ana_hook``, never the
-    secret."""
+    """Where a person's pages are posted, signed.
+
+    ``secret`` is a reference such as ``secret:ana_hook``, never the secret.
+    """
 
     url: str
     secret: str

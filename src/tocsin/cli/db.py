@@ -109,8 +109,8 @@ def migrate(url: str, as_json: bool) -> None:
 def backup(url: str, to: Path, as_json: bool) -> None:
     """Copy the database into one file, while the server runs.
 
-    SQLite only; PostgreSQL has pg_dump. The copy is of one moment and readable by its owner alone: it holds everything
-    Tocsin knows.
+    SQLite only; PostgreSQL has pg_dump. The copy is of one moment and readable by its owner alone:
+    it holds everything Tocsin knows.
 
     \b
     Examples:

@@ -28,9 +28,23 @@ def number(text: str) -> int:
     return int(digits)
 
 
-@click.group()
+class Incidents(click.Group):
+    """A group that lists when no command of it is named, as ``tocsin alerts`` does."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put ``list`` where nothing, or only options of the list, stands."""
+        alone = not args or (args[0].startswith("-") and args[0] not in ("-h", "--help"))
+        if alone and not ctx.resilient_parsing:  # completion asks for what may stand here
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=Incidents)
 def incidents() -> None:
-    """List, acknowledge and resolve incidents."""
+    """List, acknowledge and resolve incidents.
+
+    `tocsin incidents` alone is `tocsin incidents list`.
+    """
 
 
 @incidents.command("list")

@@ -71,13 +71,16 @@ def rough(duration: Duration) -> str:
 
 
 def ago(moment: Instant | None, now: Instant | None) -> str:
-    """``13 min ago``, ``in 2 h``, ``just now``; the clock time when the server did not say what time it is."""
+    """``13 min ago``, ``in 2 h``, ``just now``; the clock time when the server did not say what time it is.
+
+    The server tells its time in whole seconds, and up to two of them late: what has just happened may seem to lie ahead.
+    """
     if moment is None:
         return ""
     if now is None:
         return stamp(moment)
     if moment > now:
-        return f"in {rough(moment - now)}" if moment - now >= SECOND else "just now"
+        return f"in {rough(moment - now)}" if moment - now >= 2 * SECOND else "just now"
     return f"{rough(now - moment)} ago" if now - moment >= 2 * SECOND else "just now"
 
 

@@ -25,8 +25,8 @@ ROLES = ("viewer", "responder", "admin")
 def user() -> None:
     """Manage who may sign in.
 
-    A viewer reads; a responder also acknowledges, resolves and silences; an admin also manages keys, users and the
-    plan.
+    A viewer reads; a responder also acknowledges, resolves and silences; an admin also manages keys,
+    users and the plan.
     """
 
 
@@ -129,8 +129,8 @@ def link(api: Api, name: str, good_for: int | None, as_json: bool) -> None:
 def password(api: Api, name: str, as_json: bool) -> None:
     """Set someone's password, and end their sessions.
 
-    It is asked for, or read as one line from stdin when that is not a terminal; never given as an argument, where
-    others could see it.
+    It is asked for, or read as one line from stdin when that is not a terminal; never given as an argument,
+    where others could see it.
 
     \b
     Examples:

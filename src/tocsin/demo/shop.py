@@ -9,8 +9,8 @@
 - ``storefront`` is what visitors see; its ``/health`` asks payments, and a visitor of its own buys something regularly;
 - ``worker`` drains the queue folder and pings its heartbeat URL.
 
-Only the standard library. Everything is bounded: bodies, waiting times, the queue, the log. None of them knows that a
-demo is being given.
+Only the standard library. Everything is bounded: bodies, waiting times, the queue, the log.
+None of them knows that a demo is being given.
 """
 
 from __future__ import annotations

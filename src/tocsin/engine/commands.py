@@ -19,8 +19,10 @@ class Command(Struct, frozen=True, kw_only=True, tag_field="do"):
 
 
 class Acknowledge(Command, frozen=True, kw_only=True, tag="acknowledge"):
-    """Someone has the incident. ``page``: the ledger row whose link was used, or 0. ``hold``: how long, None as
-    the service says."""
+    """Someone has the incident.
+
+    ``page``: the ledger row whose link was used, or 0. ``hold``: how long, None as the service says.
+    """
 
     incident: int
     page: int = 0
@@ -144,9 +146,9 @@ AnyCommand = (
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """What came of a command. ``ok`` False: refused with a ``code`` (not_found, conflict, invalid, forbidden) and
-    a sentence.
+    """What came of a command.
 
+    ``ok`` False: refused with a ``code`` (not_found, conflict, invalid, forbidden) and a sentence.
     ``reason`` names the decision; ``id`` is what was made (a text, whatever its kind).
     """
 

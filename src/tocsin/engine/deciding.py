@@ -56,8 +56,7 @@ def decide(turn: Turn, command: c.AnyCommand) -> c.Result:
             return _discard_parked(turn, command)
 
 
-# -- incidents
-# ----------------------------------------------------------------------------------------------------------
+# -- incidents ---------------------------------------------------------------------------------------------------------
 
 
 def _incident(turn: Turn, number: int) -> Incident | c.Result:
@@ -125,8 +124,7 @@ def _note(turn: Turn, command: c.AddNote) -> c.Result:
     return c.Result(ok=True, reason=Reason.NOTE, id=str(turn.state.counters.entry))
 
 
-# -- silences
-# -----------------------------------------------------------------------------------------------------------
+# -- silences ----------------------------------------------------------------------------------------------------------
 
 
 def _set_silence(turn: Turn, command: c.SetSilence) -> c.Result:
@@ -215,8 +213,7 @@ def _expire_silence(turn: Turn, command: c.ExpireSilence) -> c.Result:
     return c.Result(ok=True, reason=Reason.SILENCE_ENDED, id=silence.id)
 
 
-# -- access
-# -------------------------------------------------------------------------------------------------------------
+# -- access ------------------------------------------------------------------------------------------------------------
 
 
 def _create_key(turn: Turn, command: c.CreateKey) -> c.Result:
@@ -226,9 +223,8 @@ def _create_key(turn: Turn, command: c.CreateKey) -> c.Result:
         return refuse("invalid", f"{command.source!r} is not a source; there are {', '.join(doors)}", "source")
     if command.service not in turn.plan.services:
         return refuse("invalid", f"The plan has no service {command.service!r}", "service")
-    if command.heartbeat and not any(
-        (s.service, s.name) == (command.service, command.heartbeat) for s in turn.plan.heartbeats
-    ):
+    named = (command.service, command.heartbeat)
+    if command.heartbeat and all((spec.service, spec.name) != named for spec in turn.plan.heartbeats):
         return refuse("invalid", f"{command.service} has no heartbeat {command.heartbeat!r} in the plan", "heartbeat")
     if command.hash in state.keys_by_hash:
         return refuse("conflict", "This key exists already", "hash")
@@ -266,30 +262,19 @@ def _revoke_key(turn: Turn, command: c.RevokeKey) -> c.Result:
 def _declare_keys(turn: Turn, command: c.DeclareKeys) -> c.Result:
     wanted = {hash: (hint, source, service, name) for hash, hint, source, service, name in command.keys}
     for key in turn.state.keys.values():
-        if (
-            key.declared
-            and key.revoked_at is None
-            and wanted.get(key.hash) != (key.hint, key.source, key.service, key.name)
-        ):
+        told = (key.hint, key.source, key.service, key.name)
+        if key.declared and key.revoked_at is None and wanted.get(key.hash) != told:
             key.revoked_at = turn.now
             turn.changes.keys[key.id] = key
     for hash, (hint, source, service, name) in wanted.items():
         known = turn.state.keys_by_hash.get(hash)
         if known is None:
             heartbeat = name if source == "heartbeat" else ""
-            _add_key(
-                turn,
-                c.CreateKey(hash=hash, hint=hint, source=source, service=service, name=name, heartbeat=heartbeat),
-                declared=True,
-            )
+            new = c.CreateKey(hash=hash, hint=hint, source=source, service=service, name=name, heartbeat=heartbeat)
+            _add_key(turn, new, declared=True)
         elif known.revoked_at is not None or (known.source, known.service) != (source, service):
-            known.revoked_at, known.source, known.service, known.name, known.declared = (
-                None,
-                source,
-                service,
-                name,
-                True,
-            )
+            known.revoked_at, known.declared = None, True
+            known.source, known.service, known.name = source, service, name
             turn.changes.keys[known.id] = known
     return c.Result(ok=True)
 

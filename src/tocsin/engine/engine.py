@@ -1,5 +1,4 @@
-"""The engine: applies one input after the other, and says what each changed, what must be done, and when it must
-be woken."""
+"""The engine: applies input after input, and says what each changed, what must be done, and when to wake it."""
 
 from __future__ import annotations
 
@@ -270,8 +269,7 @@ class Engine:
             f"Tocsin could not judge {faulty.kind} {faulty.id}: {faulty.error}"[:300],
             "critical",
             {"kind": faulty.kind},
-            None,
-            "Quarantined",
+            name="Quarantined",
         )
 
     def _unschedule(self, turn: Turn, kind: str, id: str) -> None:

@@ -26,15 +26,15 @@ MOST_ACTIVE = 50_000
 OWN = "tocsin"
 """The source of alerts that Tocsin raises about itself. They end when a person resolves their incident."""
 MOST_LINES = 20
-"""A group's first alerts each get a line on the timeline; later ones are counted, and listed with their times
-beside it."""
+"""So many alerts of a group each get a line on the timeline; later ones are counted, and listed beside it."""
 FOLD_PARKED = 10 * MINUTE
 MOST_PARKED = 1_000
 MOST_PARKED_BYTES = 64 * 1024 * 1024
 NEAREST_MOVING: Duration = MINUTE
-"""An end nearer than this is taken to the letter each time it is said. Else an unchanged repetition moves it, and
-is dated to
-some seconds: for a near end that would be too early."""
+"""An end nearer than this is taken to the letter each time it is said.
+
+Else an unchanged repetition moves it, and is dated to some seconds: for a near end that would be too early.
+"""
 
 
 def hear(turn: Turn, key: Key | None, service: str, source: str, heard: Heard) -> None:
@@ -51,17 +51,16 @@ def hear(turn: Turn, key: Key | None, service: str, source: str, heard: Heard) -
         _beat(turn, key, origin, beat)
     for change in heard.changes:
         turn.state.counters.change += 1
-        turn.changes.changes.append(
-            HeardChange(
-                id=turn.state.counters.change,
-                at=change.at,
-                service=origin,
-                source=source,
-                summary=change.summary,
-                link=change.link,
-                details=change.details,
-            )
+        told = HeardChange(
+            id=turn.state.counters.change,
+            at=change.at,
+            service=origin,
+            source=source,
+            summary=change.summary,
+            link=change.link,
+            details=change.details,
         )
+        turn.changes.changes.append(told)
 
 
 def hear_event(turn: Turn, source: str, origin: str, key_id: int, event: Event) -> None:
@@ -85,9 +84,7 @@ def hear_event(turn: Turn, source: str, origin: str, key_id: int, event: Event) 
     else:
         if event.ends_at is not None and event.starts_at < event.ends_at:
             # It tells a beginning too: should the alert fire again, the spans may overlap.
-            alert.starts_at = merge(
-                _span(alert), Span(event.starts_at, event.ends_at, event.timeout), turn.now
-            ).starts_at
+            alert.starts_at = merge(_span(alert), _span(event), now).starts_at
         resolve(turn, alert, Reason.SOURCE_RESOLVED, event.ends_at)
 
 
@@ -103,10 +100,7 @@ def refresh(turn: Turn, alert: Alert, at: Instant) -> None:
     alert.stale = False
     if alert.ttl is not None and alert.ends_at is not None:
         alert.ends_at = max(alert.ends_at, at + alert.ttl)
-    if alert.reason is Reason.COUNTS_AS_HEARTBEAT:
-        spec = _heartbeat_of(turn, alert.labels)
-        if spec is not None:
-            take_beat(turn, spec, "ok", at)
+    _beat_by(turn, alert, at)
     turn.save_alert(alert)
 
 
@@ -114,8 +108,8 @@ def _ttl(ends_at: Instant | None, now: Instant) -> Duration | None:
     return ends_at - now if ends_at is not None and ends_at - now >= NEAREST_MOVING else None
 
 
-def _span(alert: Alert) -> Span:
-    return Span(alert.starts_at, alert.ends_at, alert.timeout)
+def _span(one: Alert | Event) -> Span:
+    return Span(one.starts_at, one.ends_at, one.timeout)
 
 
 def _first(
@@ -160,9 +154,9 @@ def _again(turn: Turn, alert: Alert, event: Event) -> None:
     """It fires already. Alertmanager's merge: the older start, and the newer word on everything else."""
     now = turn.now
     turn.count("events", Reason.HEARD_AGAIN if alert.digest == event.digest and event.digest else Reason.CHANGED)
-    span = merge(_span(alert), Span(event.starts_at, event.ends_at, event.timeout), now)
-    # An end said again as it was, or kept against a nearer one, is a time of its own and does not move with
-    # repetitions.
+    span = merge(_span(alert), _span(event), now)
+    # An end said again as it was, or kept against a nearer one, is a time of its own:
+    # it does not move with repetitions.
     moves = span.ends_at is not None and span.ends_at == event.ends_at and event.ends_at != alert.ends_at
     alert.ttl = _ttl(span.ends_at, now) if moves else None
     alert.starts_at, alert.ends_at, alert.timeout = span
@@ -177,10 +171,7 @@ def _again(turn: Turn, alert: Alert, event: Event) -> None:
         if members is not None:
             (members.silenced.add if alert.silences else members.silenced.discard)(alert.id)
     _remember_digest(turn, alert, event.digest)
-    if alert.reason is Reason.COUNTS_AS_HEARTBEAT:
-        spec = _heartbeat_of(turn, alert.labels)
-        if spec is not None:
-            take_beat(turn, spec, "ok", now)
+    _beat_by(turn, alert, now)
     worse = turn.plan.router.route(alert.origin, alert.key, alert.labels, event.severity).severity
     if worse != alert.severity:
         alert.severity = worse
@@ -191,11 +182,13 @@ def _again(turn: Turn, alert: Alert, event: Event) -> None:
 
 
 def _fire_again(turn: Turn, alert: Alert, key_id: int, event: Event) -> None:
-    """It had ended, and fires. In the same incident it is the same alert; else it is a new one, so that history
-    stays."""
+    """It had ended, and fires.
+
+    In the same incident it is the same alert; else it is a new one, so that history stays.
+    """
     turn.state.forget_alert(alert)
     turn.changes.alerts[alert.id] = alert
-    span = merge(_span(alert), Span(event.starts_at, event.ends_at, event.timeout), turn.now)
+    span = merge(_span(alert), _span(event), turn.now)
     _first(turn, alert.source, alert.origin, key_id, alert.identity, event, span.starts_at)
 
 
@@ -206,8 +199,7 @@ def _revive(turn: Turn, alert: Alert) -> None:
     if alert.ttl is not None:
         alert.ends_at = turn.now + alert.ttl
     turn.state.add_alert(alert)
-    routed = turn.plan.router.route(alert.origin, alert.key, alert.labels, alert.labels.get("severity", ""))
-    place(turn, alert, routed.window)
+    place(turn, alert, routed(turn, alert).window)
 
 
 def _remember_digest(turn: Turn, alert: Alert, digest: bytes) -> None:
@@ -241,8 +233,10 @@ def resolve(turn: Turn, alert: Alert, reason: Reason, ended: Instant | None = No
 
 
 def place(turn: Turn, alert: Alert, window: int = 0) -> None:
-    """Decide who takes a firing alert that is in no open incident: a heartbeat, a silence, an incident that has
-    room, a new one."""
+    """Decide who takes a firing alert that is in no open incident.
+
+    A heartbeat, a silence, an incident that has room, or a new one.
+    """
     state, now = turn.state, turn.now
     before = state.members.get(alert.incident)
     if before is not None:
@@ -299,14 +293,8 @@ def _open(turn: Turn, alert: Alert, window: int) -> Incident:
     )
     state.add_incident(incident)
     turn.save_incident(incident)
-    turn.enter(
-        incident.number,
-        f"Opened for {alert.service}: {alert.title}",
-        Reason.OPENED,
-        f"source:{alert.source}",
-        alert=str(alert.id),
-        routed=alert.routed,
-    )
+    what = f"Opened for {alert.service}: {alert.title}"
+    turn.enter(incident.number, what, Reason.OPENED, f"source:{alert.source}", alert=str(alert.id), routed=alert.routed)
     return incident
 
 
@@ -337,13 +325,8 @@ def _graver(turn: Turn, alert: Alert, incident: Incident | None = None) -> None:
     """An incident is as grave as its gravest alert has been."""
     incident = incident or turn.state.incidents.get(alert.incident)
     if incident is not None and incident.open and alert.severity < incident.severity:
-        turn.enter(
-            incident.number,
-            f"Now {alert.severity.upper()}, was {incident.severity.upper()}",
-            Reason.CHANGED,
-            f"source:{alert.source}",
-            alert=str(alert.id),
-        )
+        what = f"Now {alert.severity.upper()}, was {incident.severity.upper()}"
+        turn.enter(incident.number, what, Reason.CHANGED, f"source:{alert.source}", alert=str(alert.id))
         incident.severity = alert.severity
         turn.save_incident(incident)
 
@@ -356,8 +339,7 @@ def _acknowledged(turn: Turn, alert: Alert, source: str) -> None:
     settling.acknowledge(turn, incident, f"source:{source}", Reason.BY_SOURCE)
 
 
-# -- heartbeats
-# ---------------------------------------------------------------------------------------------------------
+# -- heartbeats --------------------------------------------------------------------------------------------------------
 
 
 def _heartbeat_of(turn: Turn, labels: dict[str, str]) -> HeartbeatSpec | None:
@@ -367,19 +349,20 @@ def _heartbeat_of(turn: Turn, labels: dict[str, str]) -> HeartbeatSpec | None:
     return None
 
 
+def _beat_by(turn: Turn, alert: Alert, at: Instant) -> None:
+    """What counts as a heartbeat beats each time it is heard."""
+    spec = _heartbeat_of(turn, alert.labels) if alert.reason is Reason.COUNTS_AS_HEARTBEAT else None
+    if spec is not None:
+        take_beat(turn, spec, "ok", at)
+
+
 def _beat(turn: Turn, key: Key | None, origin: str, beat: Beat) -> None:
     name = key.heartbeat if key else ""
     spec = next((s for s in turn.plan.heartbeats if s.service == origin and (s.name == name or not name)), None)
     if spec is None:
         turn.count("events", Reason.UNKNOWN_KEY)
-        own_event(
-            turn,
-            origin,
-            f"heartbeat:{origin}/{name}",
-            f"A heartbeat came for {origin} that the plan does not define",
-            "warning",
-            {"heartbeat": name},
-        )
+        title = f"A heartbeat came for {origin} that the plan does not define"
+        own_event(turn, origin, f"heartbeat:{origin}/{name}", title, "warning", {"heartbeat": name})
         return
     take_beat(turn, spec, beat.kind, turn.now, beat.exit_code, beat.body)
 
@@ -399,8 +382,7 @@ def take_beat(
         code = f" with exit code {exit_code}" if exit_code is not None else ""
         heartbeat_event(turn, spec, f"{spec.name} of {spec.service} reported a failure{code}", body)
     elif meaning is Reason.HEARTBEAT_BACK:
-        who = identity(OWN, spec.service, f"kheartbeat:{spec.service}/{spec.name}")
-        alert = turn.state.by_identity.get(who)
+        alert = _own_alert(turn, spec.service, f"heartbeat:{spec.service}/{spec.name}")
         if alert is not None and alert.firing:
             resolve(turn, alert, Reason.HEARTBEAT_BACK)
 
@@ -414,13 +396,12 @@ def heartbeat_event(turn: Turn, spec: HeartbeatSpec, title: str, body: str = "")
         title,
         spec.severity,
         {"heartbeat": spec.name},
-        {"body": body} if body else {},
-        "HeartbeatMissing",
+        annotations={"body": body} if body else {},
+        name="HeartbeatMissing",
     )
 
 
-# -- what Tocsin says of itself
-# -----------------------------------------------------------------------------------------
+# -- what Tocsin says of itself ----------------------------------------------------------------------------------------
 
 
 def own_event(
@@ -430,25 +411,25 @@ def own_event(
     title: str,
     severity: str,
     labels: dict[str, str],
+    *,
     annotations: dict[str, str] | None = None,
     name: str = "Tocsin",
 ) -> None:
-    """Raise an alert of Tocsin's own on a service, deduplicated by key."""
+    """Raise an alert of Tocsin's own on a service, deduplicated by key. ``name`` is its ``alertname``."""
     service = turn.plan.service(service).key
-    hear_event(
-        turn,
-        OWN,
-        service,
-        0,
-        Event(
-            key=key,
-            labels={"alertname": name, "service": service, "severity": severity, **labels},
-            annotations=annotations or {},
-            title=title,
-            severity=severity,
-            starts_at=turn.now,
-        ),
+    event = Event(
+        key=key,
+        labels={"alertname": name, "service": service, "severity": severity, **labels},
+        annotations=annotations or {},
+        title=title,
+        severity=severity,
+        starts_at=turn.now,
     )
+    hear_event(turn, OWN, service, 0, event)
+
+
+def _own_alert(turn: Turn, service: str, key: str) -> Alert | None:
+    return turn.state.by_identity.get(identity(OWN, service, "k" + key))
 
 
 def park(turn: Turn, key: Key | None, service: str, request: Request, fault: str) -> None:
@@ -458,19 +439,19 @@ def park(turn: Turn, key: Key | None, service: str, request: Request, fault: str
     turn.state.parked[parked.id] = turn.changes.parked[parked.id] = parked
     _make_room(turn)
     turn.count("events", Reason.PARKED_REQUEST)
-    slot = turn.now // FOLD_PARKED
+    fold = f"parked:{parked.key_id}:{turn.now // FOLD_PARKED}"
     name = f"key {key.name or key.hint}" if key else "Tocsin itself"
     own_event(
         turn,
         origin,
-        f"parked:{parked.key_id}:{slot}",
+        fold,
         f"A request from {name} could not be read: {fault}"[:300],
         "error",
         {"key": str(parked.key_id)},
-        {"parked": str(parked.id)},
-        "RequestParked",
+        annotations={"parked": str(parked.id)},
+        name="RequestParked",
     )
-    alert = turn.state.by_identity.get(identity(OWN, origin, f"kparked:{parked.key_id}:{slot}"))
+    alert = _own_alert(turn, origin, fold)
     parked.incident = alert.incident if alert else 0
 
 
@@ -496,8 +477,7 @@ def _flooded(turn: Turn, origin: str, key_id: int) -> None:
         f"More than {MOST_ACTIVE:,} active alerts came with key {name}; the rest are folded here",
         "critical",
         {"key": str(key_id)},
-        None,
-        "KeyFlooded",
+        name="KeyFlooded",
     )
 
 

@@ -1,5 +1,7 @@
-"""Everything that can happen to the engine. What is journaled is one of these, and replaying them gives the same
-state."""
+"""Everything that can happen to the engine.
+
+What is journaled is one of these, and replaying them gives the same state.
+"""
 
 from __future__ import annotations
 

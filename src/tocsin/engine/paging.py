@@ -159,8 +159,10 @@ def delivered(turn: Turn, outcome: Delivered) -> None:
 
 
 def unsure(turn: Turn) -> None:
-    """Tocsin starts again: what was handed over and has no outcome may have left. It is judged again, and sent
-    again."""
+    """Tocsin starts again: what was handed over and has no outcome may have left.
+
+    It is judged again, and sent again.
+    """
     for id in sorted(turn.state.pages):
         page = turn.state.pages[id]
         if page.state == "intended" and page.handed_at is not None:

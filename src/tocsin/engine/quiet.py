@@ -1,5 +1,7 @@
-"""Why a firing alert pages nobody at this very moment, and when that ends. There is always an answer, or something
-is wrong."""
+"""Why a firing alert pages nobody at this very moment, and when that ends.
+
+There is always an answer, or something is wrong.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """An incident's moves: acknowledged, resolved, reopened, and settled after its alerts changed.
 
-``settle`` is where quiet ends: whatever an input did to an incident's alerts, it is asked once, before the turn is
-over,
-whether somebody must be paged now, and if not, why not and until when.
+``settle`` is where quiet ends: whatever an input did to an incident's alerts, it is asked once,
+before the turn is over, whether somebody must be paged now, and if not, why not and until when.
 """
 
 from __future__ import annotations

@@ -28,8 +28,10 @@ class Timers:
         return len(self._earliest)
 
     def set(self, kind: Kind, id: int | str, due: Instant | None) -> None:
-        """Say when something is due next; None when never. A later time than before is found when the earlier one
-        pops."""
+        """Say when something is due next; None when never.
+
+        A later time than before is found when the earlier one pops.
+        """
         if due is None:
             return
         known = self._earliest.get((kind, id))

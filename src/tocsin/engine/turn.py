@@ -1,5 +1,4 @@
-"""One turn of the engine: the state, the plan and the instant one input is judged with, and small moves all judges
-share."""
+"""One turn of the engine: what one input is judged with, and the small moves all judges share."""
 
 from __future__ import annotations
 

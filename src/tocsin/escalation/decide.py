@@ -14,8 +14,10 @@ AFTER_THE_LAST = 30 * MINUTE
 
 
 class Call(NamedTuple):
-    """Page these now. ``step`` and ``round`` are what is paged after them, at ``next_at``; ``lap`` counts whole
-    passes."""
+    """Page these now.
+
+    ``step`` and ``round`` are what is paged after them, at ``next_at``; ``lap`` counts whole passes.
+    """
 
     targets: tuple[str, ...]
     at_step: int
@@ -39,10 +41,9 @@ def escalate(
 ) -> Call:
     """Say who is paged now that a step is due, and when the next is.
 
-    A step that reaches nobody is passed over at once. After the last one the last resort is paged, and half an
-    hour later
-    it all begins again: an unanswered incident is never left alone. The wait counts from now, so that a step that
-    fires late (Tocsin was down) does not make the next one follow on its heels.
+    A step that reaches nobody is passed over at once. After the last one the last resort is paged,
+    and half an hour later it all begins again: an unanswered incident is never left alone. The wait counts from now,
+    so that a step that fires late (Tocsin was down) does not make the next one follow on its heels.
     """
     skipped: list[int] = []
     while step < len(steps):

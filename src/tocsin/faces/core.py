@@ -1,7 +1,7 @@
 """The faces' end of the line to the core.
 
-The faces never write to the database; the core answers a command after its commit, so what is read next already
-shows it.
+The faces never write to the database; the core answers a command after its commit,
+so what is read next already shows it.
 """
 
 from __future__ import annotations
@@ -68,8 +68,10 @@ class CoreClient:
         return await self._ask(AskStatus(self._number()), Status)
 
     async def changes(self) -> AsyncIterator[Changed]:
-        """What changes from now on, on a connection of its own. Raises CoreGone when it breaks: read anew, then
-        watch again."""
+        """What changes from now on, on a connection of its own.
+
+        Raises CoreGone when it breaks: read anew, then watch again.
+        """
         reader, writer = await self._open()
         try:
             writer.write(frame(encode(AskWatch(0))))

@@ -16,15 +16,14 @@ IncidentState = Literal["triggered", "acknowledged", "resolved"]
 class Incident(Struct, kw_only=True, omit_defaults=True):
     """One incident, ``number`` short and counting up.
 
-    Escalation: ``steps`` is the snapshot taken when it opened (or was reopened), ``step`` and ``round`` say what
-    is paged next,
-    ``next_at`` when (kept in ``resume_at`` while paused). ``paused`` names why nothing is paged now although it is
-    open, ``paused_until`` when that ends.
-    ``acknowledged_until``: when an acknowledgement stops holding. ``clear_at``: when it resolves if its alerts
-    stay quiet.
+    Escalation: ``steps`` is the snapshot taken when it opened (or was reopened),
+    ``step`` and ``round`` say what is paged next, ``next_at`` when (kept in ``resume_at`` while paused).
+    ``paused`` names why nothing is paged now although it is open, ``paused_until`` when that ends.
+    ``acknowledged_until``: when an acknowledgement stops holding. ``clear_at``: when it resolves
+    if its alerts stay quiet.
     ``quiet``: how long its alerts must stay quiet before it resolves, as the slowest of their sources asks.
-    ``snoozed_until``: resolved by hand while alerts fired; judged again then. ``keep_until``: until when trouble
-    reopens it.
+    ``snoozed_until``: resolved by hand while alerts fired; judged again then.
+    ``keep_until``: until when trouble reopens it.
     """
 
     number: int
@@ -77,8 +76,10 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
 
 
 class Entry(Struct, kw_only=True, gc=False, omit_defaults=True):
-    """One line of an incident's timeline. ``reason`` is the because; ``actor`` is ``person:ana``, ``code`` or
-    ``source:…``."""
+    """One line of an incident's timeline.
+
+    ``reason`` is the because; ``actor`` is ``person:ana``, ``code`` or ``source:…``.
+    """
 
     incident: int
     at: Instant

@@ -51,8 +51,8 @@ _BY_LABELS = "\0labels"
 class Route(Struct, frozen=True, kw_only=True):
     """One route. ``group_by`` None: the default (by alertname, else by the source's own key).
 
-    ``group_window`` 0: as long as the incident is open; else a new alert joins only this soon after the last one
-    joined.
+    ``group_window`` 0: as long as the incident is open; else a new alert joins only this soon
+    after the last one joined.
     """
 
     match: tuple[Matcher, ...]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 
 def sender_url(base: str, source: str, key: str) -> str:
-    """Where a source's senders post to. ``base`` has no slash at its end. PagerDuty's clients carry the key in the
-    body."""
+    """Where a source's senders post to.
+
+    ``base`` has no slash at its end. PagerDuty's clients carry the key in the body.
+    """
     match source:
         case "alertmanager":
             return f"{base}/am/{key}"

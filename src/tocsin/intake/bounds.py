@@ -4,8 +4,8 @@ Nothing here refuses: a text that is too long is cut with a visible mark, becaus
 still has to wake someone. What makes two alerts one (label names and values, deduplication keys) is cut with a digest
 of the whole, so that two long texts that differ only at their ends stay two.
 
-Every text that leaves here can be stored by any database and encoded as UTF-8: NUL and halves of surrogate pairs
-become U+FFFD.
+Every text that leaves here can be stored by any database and encoded as UTF-8: NUL and halves
+of surrogate pairs become U+FFFD.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ class Event(Struct, frozen=True, kw_only=True, gc=False):
 
     ``key``: the source's own deduplication key, or "" when the full label set is the identity.
     ``severity``: the source's own word, mapped by the route that takes it.
-    ``ends_at``: for a firing event, when it expires unless repeated (None: never by time); for a resolved one,
-    when it ended.
+    ``ends_at``: for a firing event, when it expires unless repeated (None: never by time);
+    for a resolved one, when it ended.
     ``digest``: 16 bytes over all that matters in the raw text (never ``ends_at``), or b"". A source that sets it lets
     an unchanged repetition be recognised without reading it again.
     ``timeout``: the sender named no end; ``ends_at`` was set so that the alert expires unless repeated.

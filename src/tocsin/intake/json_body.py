@@ -1,9 +1,8 @@
-"""Reading JSON as it really arrives: bytes that are not UTF-8, halves of surrogate pairs, numbers too large for a
-machine.
+"""Reading JSON as it really arrives: bytes that are not UTF-8, halved surrogate pairs, numbers beyond a machine's.
 
-Go's decoder, which most senders were written against, replaces what is not text by U+FFFD and goes on. A strict
-reader would refuse the whole request for one bad byte in one annotation, so the first try is strict and fast, the
-second is mended.
+Go's decoder, which most senders were written against, replaces what is not text by U+FFFD and goes on.
+A strict reader would refuse the whole request for one bad byte in one annotation, so the first try is strict and fast,
+the second is mended.
 """
 
 from __future__ import annotations

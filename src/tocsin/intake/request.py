@@ -14,8 +14,8 @@ from tocsin.kernel.instant import Instant
 class Request(Struct, frozen=True, kw_only=True, gc=False):
     """The durable unit: one request as received, without the key that authorised it.
 
-    ``path`` is the part after the key (``/api/v2/alerts``, ``/start``); ``headers`` holds the allow-listed ones,
-    lower-case.
+    ``path`` is the part after the key (``/api/v2/alerts``, ``/start``);
+    ``headers`` holds the allow-listed ones, lower-case.
     """
 
     source: str
@@ -38,9 +38,8 @@ class Reply(NamedTuple):
 class Heard(Struct, frozen=True, kw_only=True, gc=False):
     """What a source understood. ``reply`` goes out after the commit; ``fault`` names what could not be read.
 
-    A request with a ``fault`` and nothing understood is refused with its reply and not kept, unless ``park`` says
-    that the
-    sender cannot be expected to correct it: then it is kept and a person is told.
+    A request with a ``fault`` and nothing understood is refused with its reply and not kept,
+    unless ``park`` says that the sender cannot be expected to correct it: then it is kept and a person is told.
     """
 
     reply: Reply
@@ -54,8 +53,7 @@ class Heard(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Known(Protocol):
-    """What is remembered of an alert that fires: how far ahead of its arrival its end was set, and where that end
-    is now."""
+    """What is remembered of an alert that fires: how far ahead its end was set, and where that end is now."""
 
     @property
     def ttl(self) -> int | None:
@@ -78,8 +76,10 @@ class Limits(Struct, frozen=True):
 
 
 Decode = Callable[[Request, Instant, Limits, Mapping[bytes, Known]], Heard]
-"""Read one request received at an instant. Pure. ``known`` lets a source pass over unchanged repetitions; {} reads
-everything."""
+"""Read one request received at an instant.
+
+Pure. ``known`` lets a source pass over unchanged repetitions; {} reads everything.
+"""
 
 
 class Source(NamedTuple):
@@ -87,8 +87,8 @@ class Source(NamedTuple):
 
     ``quiet``: an incident all of whose alerts ended waits this long before it resolves, in case one returns.
     ``door``: whether keys can be made for it.
-    ``refuse``: this format's own error body for a refusal Tocsin itself makes (status, message, retry-after
-    seconds or None).
+    ``refuse``: this format's own error body for a refusal Tocsin itself makes (status, message,
+    retry-after seconds or None).
     """
 
     name: str

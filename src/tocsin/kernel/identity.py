@@ -12,8 +12,10 @@ _OFFSET, _PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, 0xFFFFFFFFFFFFFFFF
 
 
 def identity(*parts: str | bytes) -> bytes:
-    """Sixteen bytes for a sequence of texts. Lengths are hashed too, so ``("a", "bc")`` differs from ``("ab",
-    "c")``."""
+    """Sixteen bytes for a sequence of texts.
+
+    Lengths are hashed too, so ``("a", "bc")`` differs from ``("ab", "c")``.
+    """
     text = bytearray()
     for part in parts:
         raw = part.encode() if isinstance(part, str) else part
@@ -30,8 +32,8 @@ def label_text(labels: dict[str, str]) -> bytes:
 def fingerprint(labels: Mapping[str, str]) -> str:
     """The fingerprint Alertmanager reports for a label set: 16 hexadecimal digits.
 
-    FNV-1a, 64 bit, over each name and value in name order, each followed by the byte 255
-    (prometheus/common, model/signature.go). Slow in Python: for answers to people, not for deduplication.
+    FNV-1a, 64 bit, over each name and value in name order, each followed by the byte 255 (prometheus/common,
+    model/signature.go). Slow in Python: for answers to people, not for deduplication.
     """
     total = _OFFSET
     for name in sorted(labels):

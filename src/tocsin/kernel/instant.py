@@ -61,8 +61,10 @@ def parse_duration(text: str) -> Duration:
 
 
 def say_duration(duration: Duration) -> str:
-    """A span as people say it, in its two largest units: ``2 min 27 s``, ``1 h``, ``3 d 4 h``; ``0 s`` for less
-    than a second."""
+    """A span as people say it, in its two largest units: ``2 min 27 s``, ``1 h``, ``3 d 4 h``.
+
+    Less than a second is ``0 s``.
+    """
     parts = []
     rest = max(duration, 0)
     for unit, size in (("d", DAY), ("h", HOUR), ("min", MINUTE), ("s", SECOND)):

@@ -1,5 +1,7 @@
-"""Signed links to one page. A link names a page and proves that Tocsin made it; whether it still works is decided
-with the incident."""
+"""Signed links to one page.
+
+A link names a page and proves that Tocsin made it; whether it still works is decided with the incident.
+"""
 
 from __future__ import annotations
 

@@ -10,8 +10,9 @@ from tocsin.kernel.instant import Duration, Instant
 
 
 class Message(Struct, frozen=True, kw_only=True):
-    """Everything a channel needs to render one page or notice. Texts are as the monitors sent them: escape when
-    rendering.
+    """Everything a channel needs to render one page or notice.
+
+    Texts are as the monitors sent them: escape when rendering.
 
     ``idempotency_key`` is the same whenever the same page is tried again. ``acknowledge_url`` is "" for a notice.
     """
@@ -60,8 +61,10 @@ class Failed(Struct, frozen=True):
 
 
 class Channel(Protocol):
-    """One way to reach people. ``idempotent``: the provider drops a repetition with the same key. ``real``: not
-    the console."""
+    """One way to reach people.
+
+    ``idempotent``: the provider drops a repetition with the same key. ``real``: not the console.
+    """
 
     name: str
     idempotent: bool

@@ -14,8 +14,11 @@ from tocsin.intake.specs import HeartbeatSpec, KeySpec, ProbeSpec
 
 
 class Mail(Struct, frozen=True):
-    """The mail server pages leave through. ``server`` is ``smtp://``, ``smtp+starttls://`` or ``smtps://`` host[:port];
-    ``password`` is a reference such as ``secret:smtp``, never the password."""
+    """The mail server pages leave through.
+
+    ``server`` is ``smtp://``, ``smtp+starttls://`` or ``smtps://`` host[:port]; ``password`` is a reference such as
+    ``secret:smtp``, never the password.
+    """
 
     server: str
     sender: str
@@ -62,8 +65,10 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         return found.steps if found else (Step(self.last_resort),)
 
     def people_of(self, targets: tuple[str, ...]) -> tuple[Person, ...]:
-        """The people behind targets such as ``person:ana`` and ``team:shop``, each once, in order. Unknown names
-        are left out."""
+        """The people behind targets such as ``person:ana`` and ``team:shop``, each once, in order.
+
+        Unknown names are left out.
+        """
         found: dict[str, Person] = {}
         for target in targets:
             kind, _, name = target.partition(":")

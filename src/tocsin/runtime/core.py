@@ -197,8 +197,7 @@ class Core:
         """Ask it to end."""
         self._stopped.set()
 
-    # -- what others ask
-    # ------------------------------------------------------------------------------------------------
+    # -- what others ask -----------------------------------------------------------------------------------------------
 
     async def submit(self, command: AnyCommand, idempotency_key: str = "") -> Result:
         """Have a command decided; answers after the commit."""
@@ -284,11 +283,10 @@ class Core:
             "journal_applied": (self.writer.engine.state.counters.applied, "The last journal row applied."),
         }
 
-    # -- inside
-    # ---------------------------------------------------------------------------------------------------------
+    # -- inside --------------------------------------------------------------------------------------------------------
 
     async def _put_in_force(self, plan: Plan, files: Mapping[str, bytes]) -> None:
-        """Have another plan judge from now on. Raises ValueError or LookupError when it cannot; nothing changed then."""
+        """Have another plan judge from now on. Raises ValueError or LookupError when it cannot."""
         keys = self._parts.declared_keys(plan)
         before, channels = self.delivery.channels, self._parts.channels(plan)
         # A page of the new plan finds its channel, and one under way still finds that of the old.
@@ -336,15 +334,9 @@ class Core:
             raise RuntimeError(f"a probe's event was not kept: {reply.status}")
 
     def _compose(self, page: Page) -> Message | None:
-        state = self.writer.engine.state
-        return compose(
-            state,
-            self._plan,
-            page,
-            self._parts.clock.now(),
-            self._parts.public_url,
-            make_token(self._parts.signing_key, page.id),
-        )
+        parts = self._parts
+        token = make_token(parts.signing_key, page.id)
+        return compose(self.writer.engine.state, self._plan, page, parts.clock.now(), parts.public_url, token)
 
     def _handle(self, exchange: Exchange) -> None:
         if self.doors.handle(exchange):
@@ -383,7 +375,7 @@ class Core:
             if job.done is not None:
                 try:
                     job.done(job)
-                except Exception:  # noqa: BLE001  # one answer that cannot be given must not cost the others theirs
+                except Exception:  # one answer that cannot be given must not cost the others theirs
                     log.exception("answer_fault")
         if not committed.kept and not self.doors.full:
             self.doors.full = True
@@ -405,8 +397,10 @@ class Core:
         self._mind_deafness()
 
     def _mind_deafness(self) -> None:
-        """While requests are refused nothing can be heard: say so as soon as it begins, again while it lasts, and when
-        it ends, so that nothing expires meanwhile. An overload that comes and goes counts as one."""
+        """While requests are refused nothing can be heard: said when it begins, while it lasts and when it ends.
+
+        So nothing expires meanwhile. An overload that comes and goes counts as one.
+        """
         since, now, last = self.doors.refusing_since, self._parts.clock.now(), self._deaf_until
         if since is None or now - last < DEAF_EVERY:
             return
@@ -422,7 +416,7 @@ class Core:
             self._loop.call_soon_threadsafe(self._stopped.set)
 
     async def _look(self) -> Audit:
-        """The self-audit reads what the writer's thread may be changing: what it finds counts when it is there twice."""
+        """The self-audit reads what the writer's thread may be changing: only what it finds twice counts."""
         found: Audit | None = None
         for _ in range(2):
             now = self._parts.clock.now()

@@ -54,8 +54,10 @@ class Delivery:
             await channel.close()
 
     def hand(self, page: Page, recorded: bool = True) -> None:
-        """Queue a page: first pages before repeated ones, notices last. One that is not ``recorded`` has no
-        outcome either."""
+        """Queue a page: first pages before repeated ones, notices last.
+
+        One that is not ``recorded`` has no outcome either.
+        """
         queue = self._queues.get(page.channel)
         if queue is None:
             self._tell(page, _no_channel(page.channel), None, recorded)
@@ -65,8 +67,10 @@ class Delivery:
         queue.put_nowait((rank, next(self._order), page, recorded))
 
     async def close(self, patience: float = 0.0) -> None:
-        """Stop, after at most ``patience`` seconds for what is under way; what has no outcome then is judged again at
-        the next start."""
+        """Stop, after at most ``patience`` seconds for what is under way.
+
+        What has no outcome then is judged again at the next start.
+        """
         waited = 0.0
         while self.under_way and waited < patience:
             await asyncio.sleep(0.02)

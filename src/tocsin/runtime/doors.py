@@ -1,5 +1,4 @@
-"""The doors monitors come in by: which key, which source, whether it may, what it says, and the answer after the
-commit."""
+"""The doors monitors come in by: which key and source, whether it may, what it says, the answer after the commit."""
 
 from __future__ import annotations
 
@@ -35,7 +34,8 @@ class Bucket:
 
     def take(self, limits: Limits, now: Instant) -> bool:
         """Take one; False when there is none."""
-        self.left = min(float(limits.burst), self.left + (now - self.at) * limits.rate / SECOND)
+        passed = max(0, now - self.at)  # the clock may have been set back
+        self.left = min(float(limits.burst), self.left + passed * limits.rate / SECOND)
         self.at = now
         if self.left < 1.0:
             return False
@@ -98,6 +98,11 @@ class Doors:
 
     def _take_pagerduty(self, exchange: Exchange, path: str) -> None:
         """PagerDuty's key lies in the body; it is taken out before the request is kept."""
+        if len(exchange.body) > self._sources["pagerduty"].limits.body:  # before it is read for its key
+            self.requests += 1
+            limit = self._sources["pagerduty"].limits.body
+            self._refuse(exchange, self._sources["pagerduty"], 413, f"the body has more than {limit} bytes")
+            return
         key = self._routing_key(exchange.body)
         if key is None:
             self.requests += 1
@@ -153,12 +158,18 @@ class Doors:
     ) -> None:
         """Read a request, keep it, and answer after the commit."""
         remembered = self._writer.engine.state.known_of(service)
-        heard = source.decode(request, now, source.limits, remembered)
+        try:
+            heard = source.decode(request, now, source.limits, remembered)
+        except Exception as error:  # a source's own fault: the request is kept unread, and a person is told
+            log.exception("reading_failed", source=source.name)
+            self._keep_unread(Received(key, service, now, request, repr(error)[:500]), source, answer)
+            return
         if not (heard.events or heard.beats or heard.changes or heard.park):
             durable = self._durable(remembered, heard.repeated)
             if durable is not None:
                 if durable:
-                    self._writer.seen.add(durable, now)
+                    # The writer's time goes on when the clock was set back, and expiry is by that.
+                    self._writer.seen.add(durable, max(now, self._writer.latest))
                 elif heard.fault:
                     self.refused += 1
                 answer(heard.reply)
@@ -172,9 +183,21 @@ class Doors:
 
         self._writer.intake(Job(Received(key, service, now, request), done, heard, size=len(request.body) + 500), now)
 
+    def _keep_unread(self, received: Received, source: Source, answer: Callable[[Reply], None]) -> None:
+        def done(job: Job) -> None:
+            if job.failed:
+                answer(source.refuse(503, f"it could not be kept: {job.failed}; send it again", 2))
+            else:
+                answer(source.refuse(400, "it could not be read; it was kept, and a person is told", None))
+
+        self.refused += 1
+        self._writer.intake(Job(received, done, size=len(received.request.body) + 500), received.at)
+
     def _durable(self, remembered: Mapping[bytes, Alert], repeated: tuple[bytes, ...]) -> list[int] | None:
-        """The alerts that are repeated; None when one is not committed yet: then this waits for a commit like any
-        news."""
+        """The alerts that are repeated; None when one is not committed yet.
+
+        Then this waits for a commit like any news.
+        """
         kept = self._writer.kept_alerts
         ids = []
         for digest in repeated:

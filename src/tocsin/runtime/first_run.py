@@ -28,9 +28,8 @@ def random_key() -> str:
 async def first_run(core: Core, plan: Plan, data: Path, base: str, now: Instant, link_wanted: bool) -> list[str]:
     """Make sure that somebody can get in; returns what to print.
 
-    The token file is written anew when its token is not known any more. A sign-in link is made when nobody has
-    ever signed in,
-    or when it is ``link_wanted``: it is shown once, works once, and never reaches a log kept for longer.
+    The token file is written anew when its token is not known any more. A sign-in link is made when nobody has ever
+    signed in, or when it is ``link_wanted``: it is shown once, works once, and never reaches a log kept for longer.
     """
     state = core.writer.engine.state
     name = await _admin(core, state, plan)
@@ -38,28 +37,16 @@ async def first_run(core: Core, plan: Plan, data: Path, base: str, now: Instant,
     lines = [f"Tocsin listens on {base}"]
     if not any(token.kind == "link" and token.used_at for token in state.tokens.values()) or link_wanted:
         link = secrets.token_urlsafe(24)
+        hashed, ends = secret_hash(link), now + LINK_WORKS
         await core.submit(
-            CreateToken(
-                actor=ACTOR,
-                hash=secret_hash(link),
-                kind="link",
-                user=name,
-                name="printed at start",
-                expires_at=now + LINK_WORKS,
-            )
+            CreateToken(actor=ACTOR, hash=hashed, kind="link", user=name, name="printed at start", expires_at=ends)
         )
         lines += ["", "Sign in once with this link (it works for an hour):", f"  {base}/sign-in/link/{link}"]
     if not state.keys:
         key = random_key()
+        hashed = secret_hash(key)
         await core.submit(
-            CreateKey(
-                actor=ACTOR,
-                hash=secret_hash(key),
-                hint=key[-4:],
-                source="alertmanager",
-                service=INBOX,
-                name="prometheus",
-            )
+            CreateKey(actor=ACTOR, hash=hashed, hint=key[-4:], source="alertmanager", service=INBOX, name="prometheus")
         )
         lines += ["", "Paste this into prometheus.yml (the key is shown only now):", "", *alerting_block(base, key)]
     return lines

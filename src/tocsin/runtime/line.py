@@ -22,8 +22,10 @@ class Ask(Struct, frozen=True, tag_field="ask"):
 
 
 class AskSubmit(Ask, frozen=True, tag="submit"):
-    """Decide a command. ``idempotency_key``: the same key from the same actor within 24 h answers with the first
-    result."""
+    """Decide a command.
+
+    ``idempotency_key``: the same key from the same actor within 24 h answers with the first result.
+    """
 
     command: AnyCommand
     idempotency_key: str = ""
@@ -55,16 +57,21 @@ AnyAsk = AskSubmit | AskEvents | AskReload | AskStatus | AskWatch
 
 
 class Changed(Struct, frozen=True):
-    """What one commit changed: incident numbers, and which other kinds of thing (``alerts``, ``silences``,
-    ``keys``, ``plan``, ``heartbeats``, ``parked``)."""
+    """What one commit changed.
+
+    ``incidents`` are numbers; ``kinds`` says which other kinds of thing: ``alerts``, ``silences``, ``keys``, ``plan``,
+    ``heartbeats``, ``parked``.
+    """
 
     incidents: tuple[int, ...] = ()
     kinds: tuple[str, ...] = ()
 
 
 class Reloaded(Struct, frozen=True):
-    """What a reload came to. ``findings`` are the plan's errors and warnings as texts; ``changed`` whether a new
-    plan is in force."""
+    """What a reload came to.
+
+    ``findings`` are the plan's errors and warnings as texts; ``changed`` whether a new plan is in force.
+    """
 
     ok: bool
     changed: bool

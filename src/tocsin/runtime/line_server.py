@@ -127,7 +127,7 @@ class LineServer:
                     answer = AnswerStatus(ask.n, self._answering.status())
                 case AskWatch():
                     return
-        except Exception:  # noqa: BLE001  # the line's edge: whoever asked is told by the time that ran out
+        except Exception:  # the line's edge: whoever asked is told by the time that ran out
             log.exception("line_fault", ask=type(ask).__name__)
             return
         with contextlib.suppress(OSError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import ssl
 from collections import deque
 from collections.abc import Callable
@@ -15,16 +16,21 @@ from http import HTTPStatus
 from typing import Any, cast
 
 import httptools
+import structlog
 
 from tocsin.intake.request import Reply
 
 MOST_HEAD = 32 * 1024
 MOST_BODY = 16 * 1024 * 1024
 MOST_CONNECTIONS = 8_192
+KEPT_FILES = 768
 MOST_PIPELINED = 16
 IDLE = 90.0
 SLOW_REQUEST = 30.0
+LINGER = 3.0
 SWEEP = 1.0
+
+log = structlog.get_logger("tocsin.listener")
 
 _STATUS = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
 _CLOSE = b"connection: close\r\n"
@@ -33,7 +39,7 @@ _CLOSE = b"connection: close\r\n"
 class Exchange:
     """One request being answered. ``answer`` may be called once, from the event loop."""
 
-    __slots__ = ("_connection", "body", "headers", "keep_alive", "method", "path", "query", "target")
+    __slots__ = ("_connection", "body", "headers", "keep_alive", "method", "path", "query", "target", "when_gone")
 
     def __init__(
         self,
@@ -50,6 +56,8 @@ class Exchange:
         self.headers = headers
         self.body = body
         self.keep_alive = keep_alive
+        self.when_gone: Callable[[], None] | None = None
+        """Called when the other end hangs up before the answer is complete."""
         path, _, query = target.partition(b"?")
         self.path = path.decode("latin-1")
         self.query = query.decode("latin-1")
@@ -106,6 +114,9 @@ class Connection(asyncio.Protocol):
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._head_size = 0
+        self._fed = 0
+        self._refused: HTTPStatus | None = None
+        self._beginning = False
         self._body: list[bytes] = []
         self._body_size = 0
         self._waiting: deque[Exchange] = deque()
@@ -131,6 +142,8 @@ class Connection(asyncio.Protocol):
         self.closed = True
         self._waiting.clear()
         self._listener.remove(self)
+        if self._current is not None and self._current.when_gone is not None:
+            self._current.when_gone()
         if self._resumed is not None:
             self._resumed.set()
 
@@ -145,31 +158,45 @@ class Connection(asyncio.Protocol):
             self._resumed = None
 
     async def drained(self) -> None:
-        """Wait while the other end reads slowly."""
+        """Wait while the other end reads slowly. Raises TimeoutError when it reads nothing for a long time."""
         if self._resumed is not None:
-            await self._resumed.wait()
+            async with asyncio.timeout(SLOW_REQUEST):
+                await self._resumed.wait()
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
+        while data and self._refused is None and not self.closed:
+            data = self._fed_to_parser(data)
+
+    def _fed_to_parser(self, data: bytes) -> bytes:
+        """Have the parser read; what it left, which is nothing except after a request to upgrade."""
+        self._fed += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._bad(HTTPStatus.NOT_IMPLEMENTED)
+        except httptools.HttpParserUpgrade as asked:
+            # Nothing is upgraded here: the request was taken as any other, and what follows is read as the next.
+            self._parser = httptools.HttpRequestParser(self)
+            return data[asked.args[0] :]
         except httptools.HttpParserCallbackError as error:
             self._bad(error.__context__.status if isinstance(error.__context__, _Refused) else HTTPStatus.BAD_REQUEST)
         except httptools.HttpParserError:
             self._bad(HTTPStatus.BAD_REQUEST)
+        else:
+            # The parser gathers a header until it is whole, and a long one again with every piece.
+            if self._fed - self._body_size > 2 * MOST_HEAD + len(data) + 8 * self._body_size:
+                self._bad(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        return b""
 
-    # -- the parser calls these
-    # -----------------------------------------------------------------------------------------
+    # -- the parser calls these ----------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
         """A request begins."""
         self._url = b""
         self._headers = []
         self._body = []
-        self._head_size = self._body_size = 0
-        self.deadline = self._listener.time + SLOW_REQUEST
+        self._head_size = self._body_size = self._fed = 0
+        if self._current is None:
+            self.deadline = self._listener.time + SLOW_REQUEST
 
     def on_url(self, url: bytes) -> None:
         """A part of the target."""
@@ -179,7 +206,7 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header."""
         self._headers.append((name.lower(), value))
-        self._grow(len(name) + len(value))
+        self._grow(len(name) + len(value) + 4)
 
     def _grow(self, size: int) -> None:
         self._head_size += size
@@ -191,7 +218,7 @@ class Connection(asyncio.Protocol):
         for name, value in self._headers:
             if name == b"content-length" and (not value.isdigit() or int(value) > MOST_BODY):
                 raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-            if name == b"expect" and value.lower() == b"100-continue":
+            if name == b"expect" and value.lower() == b"100-continue" and self._current is None:
                 self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
@@ -204,6 +231,7 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """A request is whole: answer it now, or after those before it."""
         parser = self._parser
+        self._fed = 0
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         exchange = Exchange(
             self, parser.get_method().decode("latin-1"), self._url, self._headers, body, parser.should_keep_alive()
@@ -215,17 +243,20 @@ class Connection(asyncio.Protocol):
             if len(self._waiting) > MOST_PIPELINED and self._transport is not None:
                 self._transport.pause_reading()
 
-    # -- answering
-    # ------------------------------------------------------------------------------------------------------
+    # -- answering -----------------------------------------------------------------------------------------------------
 
     def _begin(self, exchange: Exchange) -> None:
         self._current = exchange
         self.deadline = 0.0
-        self._listener.handle(exchange)
+        try:
+            self._listener.handle(exchange)
+        except Exception:  # the edge of the listener: a fault of our own is answered too
+            log.exception("request_fault", method=exchange.method)
+            self.answered(exchange, Reply(500, b"Tocsin failed to answer this.\n", "text/plain; charset=utf-8"))
 
     def write(self, data: bytes) -> None:
         """Send bytes."""
-        if not self.closed and self._transport is not None:
+        if not self.closed and self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
     def answered(self, exchange: Exchange, reply: Reply) -> None:
@@ -256,19 +287,37 @@ class Connection(asyncio.Protocol):
         if self.closed or self._transport is None:
             return
         if not keep_alive:
-            self._transport.close()
+            self._close()
             return
         self.deadline = self._listener.time + IDLE
-        if self._waiting:
-            if len(self._waiting) == MOST_PIPELINED:
+        if not self._beginning:  # else the loop below goes on: answers at once would nest without end
+            self._next()
+
+    def _next(self) -> None:
+        """Begin with those that wait, until one is not answered at once."""
+        self._beginning = True
+        while self._waiting and self._current is None and not self.closed:
+            if len(self._waiting) == MOST_PIPELINED and self._transport is not None:
                 self._transport.resume_reading()
             self._begin(self._waiting.popleft())
-        elif self._listener.closing:
+        self._beginning = False
+        if self._current is None and not self._waiting and self._transport is not None and not self.closed:
+            if self._refused is not None:
+                self._bad(self._refused)
+            elif self._listener.closing:
+                self._transport.close()
+
+    def _close(self) -> None:
+        """Hang up once everything was sent, and in any case before long."""
+        self._waiting.clear()
+        if self._transport is not None and not self.closed:
+            self.deadline = self._listener.time + SLOW_REQUEST
             self._transport.close()
 
     def _bad(self, status: HTTPStatus) -> None:
-        """What came is no request this listener takes: say so and hang up."""
-        if self._current is None:
+        """What came is no request this listener takes: say so and hang up, after what came before it is answered."""
+        self._refused = status  # from now on nothing more is read
+        if self._current is None and not self._waiting:
             body = status.phrase.encode()
             self.write(
                 _STATUS[status]
@@ -278,8 +327,17 @@ class Connection(asyncio.Protocol):
                 + b"\r\n"
                 + body
             )
-        if self._transport is not None and not self.closed:
-            self._transport.close()
+            self._linger()
+
+    def _linger(self) -> None:
+        """Hang up when the other end does. Closing at once, while it sends, would make it lose the answer."""
+        if self._transport is None or self.closed or self._transport.is_closing():
+            return
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+            self.deadline = self._listener.time + LINGER
+        else:
+            self._close()
 
     def hang_up(self) -> None:
         """End it now."""
@@ -307,6 +365,9 @@ class Listener:
         self.handle = handle
         self.time = 0.0
         self.closing = False
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        # Some files are kept for the database, the faces and above all for pages.
+        self.most = MOST_CONNECTIONS if files < 0 else max(16, min(MOST_CONNECTIONS, files - KEPT_FILES))
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
         self._sweeping: asyncio.Task[None] | None = None
@@ -340,7 +401,7 @@ class Listener:
 
     def add(self, connection: Connection) -> bool:
         """Keep a new connection; False when there are too many."""
-        if len(self._connections) >= MOST_CONNECTIONS:
+        if len(self._connections) >= self.most:
             return False
         connection.deadline = self.time + SLOW_REQUEST
         self._connections.add(connection)

@@ -80,8 +80,8 @@ class Passer:
     async def _pass(self, exchange: Exchange) -> None:
         request = _request(exchange)
         answer = _Answer()
-        # A kept connection may have been closed meanwhile; nothing was sent back then, so a safe request is tried
-        # again.
+        # A kept connection may have been closed meanwhile; nothing was sent back then,
+        # so a safe request is tried again.
         for fresh in (False, True) if self._idle and exchange.method in ("GET", "HEAD") else (True,):
             try:
                 reader, writer = await self._connect(fresh)
@@ -90,32 +90,28 @@ class Passer:
                 return
             answer = _Answer()
             try:
+                exchange.when_gone = writer.transport.abort  # or a stream that is silent now would be held for nobody
                 writer.write(request)
                 await self._relay(exchange, answer, reader)
-            except (OSError, httptools.HttpParserError):
+            except (OSError, EOFError, asyncio.LimitOverrunError, httptools.HttpParserError):
                 pass
             except asyncio.CancelledError:
                 writer.close()
                 raise
+            exchange.when_gone = None
             if answer.complete and answer.keep_alive and not exchange.gone and len(self._idle) < MOST_IDLE:
                 self._idle.append((reader, writer))
             else:
                 writer.close()
-            if answer.begun or answer.complete:
+            if answer.begun or answer.complete or exchange.gone:
                 break
         if answer.complete:
             exchange.passed(True)
         elif answer.begun:
             exchange.passed(False)
         else:
-            exchange.answer(
-                Reply(
-                    502,
-                    b"Tocsin's pages stopped while answering; they start again by themselves.\n",
-                    "text/plain",
-                    (("retry-after", "1"),),
-                )
-            )
+            why = b"Tocsin's pages stopped while answering; they start again by themselves.\n"
+            exchange.answer(Reply(502, why, "text/plain", (("retry-after", "1"),)))
 
     async def _relay(self, exchange: Exchange, answer: _Answer, reader: asyncio.StreamReader) -> None:
         if exchange.method == "HEAD":
@@ -128,6 +124,7 @@ class Passer:
             if not data:
                 return
             answer.parser.feed_data(data)
+            answer.begun = True
             exchange.pass_on(data)
             await exchange.drained()
             if exchange.gone:

@@ -44,8 +44,9 @@ class Child:
             return
         code = 1
         try:
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a reload must not end a child that does not listen yet
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
             die_with_parent(parent)
             code = self.work()

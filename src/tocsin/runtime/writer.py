@@ -1,8 +1,7 @@
 """The one writer: a thread that gathers what has come, applies it, commits it, and only then lets anybody be answered.
 
-Requests that wait together share a commit; nothing waits on purpose. The engine belongs to this thread. A failed
-commit is
-fatal to the engine's memory: it is dropped and read again from the tables.
+Requests that wait together share a commit; nothing waits on purpose. The engine belongs to this thread.
+A failed commit is fatal to the engine's memory: it is dropped and read again from the tables.
 """
 
 from __future__ import annotations
@@ -174,8 +173,7 @@ class Writer:
         """How many inputs wait."""
         return len(self._urgent) + len(self._intake)
 
-    # -- the thread
-    # -----------------------------------------------------------------------------------------------------
+    # -- the thread ----------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         try:
@@ -311,8 +309,11 @@ class Writer:
         self._event.clear()
 
     def _again(self, job: Job) -> bool:
-        """Whether to try again what a commit did not take. A person who waits is told after a while; what channels
-        answered and what nobody could hear is kept for as long as it takes, except when asked to end."""
+        """Whether to try again what a commit did not take.
+
+        A person who waits is told after a while; what channels answered and what nobody could hear is kept for as long
+        as it takes, except when asked to end.
+        """
         if isinstance(job.input, Received | Tick) or self._stopping:
             return False
         job.tries += 1
@@ -330,8 +331,11 @@ class Writer:
         self._seq = self.engine.state.counters.applied
 
     def _set_aside(self, jobs: list[Job], faulty: Job, fault: EngineFault) -> None:
-        """Judging failed by a fault of our own. Nothing of the batch is lost: apply it again one by one, and the faulty
-        one as something set aside that a person is told about."""
+        """Judging failed by a fault of our own.
+
+        Nothing of the batch is lost: apply it again one by one, and the faulty one as something set aside that a
+        person is told about.
+        """
         self._reload()
         for job in jobs:
             if job is not faulty or self._put_aside(job, fault):
@@ -341,6 +345,8 @@ class Writer:
         while True:
             now = self._now()
             self._seq += 1
+            if isinstance(job.input, Tick):
+                job.input = Tick(job.input.limit, self._skip)
             try:
                 job.result = self.engine.apply(self._seq, job.input, now, job.heard, job.plan).result
             except EngineFault as fault:
@@ -355,9 +361,9 @@ class Writer:
     def _put_aside(self, job: Job, fault: EngineFault) -> bool:
         """Turn what could not be judged into something that can, or leave it; says whether to apply it again.
 
-        A request is kept unread. A timer, an outcome or another input of our own is left, and becomes a quarantine in
-        the next turn, which pages the last resort. When not even that can be judged, the timer is passed over, so that
-        it holds up no other.
+        A request is kept unread. A timer, an outcome or another input of our own is left,
+        and becomes a quarantine in the next turn, which pages the last resort. When not even that can be judged,
+        the timer is passed over, so that it holds up no other.
         """
         log.error("judging_failed", kind=fault.kind, id=fault.id, error=fault.error)
         why = fault.error[:500]
@@ -369,8 +375,8 @@ class Writer:
             case Received() | Decided() | PlanChange():
                 self._refuse([job], f"judging it failed: {fault.error}")
             case Quarantine() as one:
-                self._skip = (*self._skip, (one.kind, one.id))[-MOST_SKIPPED:]
-                if one.kind != LAST_WORD:
+                if one.kind != LAST_WORD and (one.kind, one.id) not in self._skip:
+                    self._skip = (*self._skip, (one.kind, one.id))[-MOST_SKIPPED:]
                     self._faults.append(Quarantine(LAST_WORD, f"{one.kind} {one.id}", one.error))
             case Delivered():
                 self._faults.append(Quarantine("page", str(job.input.page), why))

@@ -75,8 +75,8 @@ _KEEP = (
     " WHERE name = 'writer' AND token = %s RETURNING 1"
 )
 _NOT_PARKED = "seq NOT IN (SELECT id FROM parked WHERE NOT discarded)"
-# Estimated from its ends: a table that was deleted from does not say how much of it is in use, and places are given in
-# one row without gaps.
+# Estimated from its ends: a table that was deleted from does not say how much of it is in use,
+# and places are given in one row without gaps.
 _JOURNAL_SIZE = (
     "SELECT coalesce((max(seq) - min(seq) + 1) * (avg(size) + 80), 0)::bigint FROM ("
     f" (SELECT seq, pg_column_size(body) AS size FROM journal WHERE {_NOT_PARKED} ORDER BY seq LIMIT 200)"

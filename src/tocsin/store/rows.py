@@ -94,8 +94,10 @@ VERSIONS = Statement("versions", ("id", "engine", "tzdata"), ("int", "text", "te
 
 
 def body(noun: Any) -> bytes:
-    """A noun as its row keeps it. Halves of surrogate pairs, which no UTF-8 holds, become U+FFFD: no text stops a
-    commit."""
+    """A noun as its row keeps it.
+
+    Halves of surrogate pairs, which no UTF-8 holds, become U+FFFD: no text stops a commit.
+    """
     try:
         return _encode(noun)
     except UnicodeEncodeError:
@@ -118,8 +120,10 @@ def _written(value: Any) -> Any:
 
 
 def storable(text: str) -> str:
-    """A text as any database can keep it in a column: without NUL and halves of surrogate pairs, and two different
-    texts still different. The noun itself is whole in its body."""
+    """A text as any database can keep it in a column: without NUL and halves of surrogate pairs.
+
+    Two different texts are still different. The noun itself is whole in its body.
+    """
     cleaned = clean(text)
     return text if cleaned == text else f"{cleaned}#{identity(text.encode('utf-8', 'surrogatepass')).hex()}"
 
@@ -141,11 +145,9 @@ def pack(raw: bytes) -> bytes:
 
 def unpack(packed: bytes) -> bytes:
     """The text that ``pack`` was given."""
-    return (
-        zstandard.ZstdDecompressor().decompress(packed[1:], max_output_size=1 << 28)
-        if packed[:1] == b"\1"
-        else packed[1:]
-    )
+    if packed[:1] == b"\1":
+        return zstandard.ZstdDecompressor().decompress(packed[1:], max_output_size=1 << 28)
+    return packed[1:]
 
 
 def pack_files(files: Mapping[str, bytes]) -> bytes:
@@ -183,32 +185,19 @@ def statements(
     def alert(a: Any) -> Row:
         return a.id, WORKSPACE, a.incident, a.service, a.state, state.alerts.get(a.id) is a, body(a)
 
+    def incident(i: Any) -> Row:
+        live = i.number in state.incidents
+        return i.number, WORKSPACE, i.service, i.state, i.severity, i.opened_at, live, body(i)
+
+    def page(p: Any) -> Row:
+        return p.id, WORKSPACE, p.incident, p.person, p.state, p.intended_at, p.id in state.pages, body(p)
+
+    now = state.counters.now
     everything = (
         (JOURNAL, [journal_row(row, versions) for row in journal]),
-        (
-            INCIDENTS,
-            each(
-                changes.incidents.values(),
-                lambda i: (
-                    i.number,
-                    WORKSPACE,
-                    i.service,
-                    i.state,
-                    i.severity,
-                    i.opened_at,
-                    i.number in state.incidents,
-                    body(i),
-                ),
-            ),
-        ),
+        (INCIDENTS, each(changes.incidents.values(), incident)),
         (ENTRIES, each(changes.entries, lambda e: (e[0], WORKSPACE, e[1].incident, e[1].at, body(e[1])))),
-        (
-            PAGES,
-            each(
-                changes.pages.values(),
-                lambda p: (p.id, WORKSPACE, p.incident, p.person, p.state, p.intended_at, p.id in state.pages, body(p)),
-            ),
-        ),
+        (PAGES, each(changes.pages.values(), page)),
         (SILENCES, each(changes.silences.values(), lambda s: (s.id, WORKSPACE, s.ends_at, not s.closed, body(s)))),
         (HEARTBEATS, each(changes.heartbeats.values(), lambda h: (h.service, h.name, WORKSPACE, body(h)))),
         (KEYS, each(changes.keys.values(), lambda k: (k.id, WORKSPACE, k.hash, k.revoked_at is not None, body(k)))),
@@ -217,10 +206,7 @@ def statements(
         (PARKED, each(changes.parked.values(), lambda p: (p.id, WORKSPACE, p.at, p.discarded, body(p)))),
         (CHANGES, each(changes.changes, lambda c: (c.id, WORKSPACE, c.service, c.at, body(c)))),
         (RESULTS, each(changes.results, lambda r: (r.key, WORKSPACE, r.at, body(r)))),
-        (
-            PLANS,
-            [(version, WORKSPACE, state.counters.now, pack_files(files)) for version, files in changes.plans.items()],
-        ),
+        (PLANS, [(version, WORKSPACE, now, pack_files(files)) for version, files in changes.plans.items()]),
         (META, [("plan", WORKSPACE, state.counters.plan.encode())] if changes.plans else []),
         (META, [("counters", WORKSPACE, body(state.counters))]),
     )
@@ -236,11 +222,6 @@ def statements(
 
 def deletions(changes: Changes) -> Iterable[tuple[str, tuple[str, ...], list[Row]]]:
     """Rows that go: table, the columns that name a row, and the rows' names."""
-    return (
-        (
-            "heartbeats",
-            ("service", "name"),
-            [tuple(map(storable, place)) for place in sorted(changes.dropped_heartbeats)],
-        ),
-        ("results", ("key",), [(storable(key),) for key in changes.dropped_results]),
-    )
+    heartbeats: list[Row] = [tuple(map(storable, place)) for place in sorted(changes.dropped_heartbeats)]
+    results: list[Row] = [(storable(key),) for key in changes.dropped_results]
+    return (("heartbeats", ("service", "name"), heartbeats), ("results", ("key",), results))

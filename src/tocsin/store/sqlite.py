@@ -36,8 +36,10 @@ NETWORK_FILE_SYSTEMS = {
 
 
 class FolderInUse(Exception):
-    """Another Tocsin writes in this data folder, or the folder cannot be used; the message says which and what to
-    do."""
+    """Another Tocsin writes in this data folder, or the folder cannot be used.
+
+    The message says which, and what to do.
+    """
 
 
 class SqliteStore:

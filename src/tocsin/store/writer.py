@@ -30,8 +30,10 @@ class Stopped(Exception):
 
 
 class Store(Protocol):
-    """The writer's hold on a database. Used from one thread. Any failure leaves the database as it was before the
-    call."""
+    """The writer's hold on a database.
+
+    Used from one thread. Any failure leaves the database as it was before the call.
+    """
 
     def load(self) -> Loaded:
         """Read what the engine keeps in memory."""

@@ -349,12 +349,8 @@ def _whys(reader: Reader, incident: Incident, pages: list[Page]) -> list[tuple[s
             said.append((f"{name} {was} not paged", f"no step for {incident.service} names {'you' if you else name}"))
         elif incident.state == "acknowledged":
             by = reader.who(incident.acknowledged_by)
-            said.append(
-                (
-                    f"{name} {was} not paged",
-                    f"{'you' if by.you else by.name} acknowledged before step {in_steps[key] + 1} was due",
-                )
-            )
+            earlier = f"{'you' if by.you else by.name} acknowledged before step {in_steps[key] + 1} was due"
+            said.append((f"{name} {was} not paged", earlier))
         elif incident.state == "resolved":
             said.append((f"{name} {was} not paged", f"it was resolved before step {in_steps[key] + 1} was due"))
         elif incident.paused is not None:
@@ -363,12 +359,8 @@ def _whys(reader: Reader, incident: Incident, pages: list[Page]) -> list[tuple[s
             when = ""
             if incident.next_at is not None and in_steps[key] == incident.step:
                 when = f", due at {reader.clock(incident.next_at)}"
-            said.append(
-                (
-                    f"{name} {has} not been paged yet",
-                    f"{'you are' if you else name + ' is'} in step {in_steps[key] + 1}{when}",
-                )
-            )
+            turn = f"{'you are' if you else name + ' is'} in step {in_steps[key] + 1}{when}"
+            said.append((f"{name} {has} not been paged yet", turn))
     return said
 
 

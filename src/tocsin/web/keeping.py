@@ -129,16 +129,15 @@ async def _users(
 
 async def _new_link(seen: View, name: str) -> Link:
     secret = fresh_secret()
-    await seen.faces.submit(
-        CreateToken(
-            actor=seen.who.actor,
-            hash=secret_hash(secret),
-            kind="link",
-            user=name,
-            name="sign-in link",
-            expires_at=seen.now + LINK_LASTS,
-        )
+    command = CreateToken(
+        actor=seen.who.actor,
+        hash=secret_hash(secret),
+        kind="link",
+        user=name,
+        name="sign-in link",
+        expires_at=seen.now + LINK_LASTS,
     )
+    await seen.faces.submit(command)
     return Link(name, seen.faces.link(LINK_PATH + secret), span(LINK_LASTS))
 
 

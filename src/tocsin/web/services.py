@@ -56,6 +56,7 @@ async def services_page(request: Request[Any, Any, Any], faces: Faces, who: Who)
         )
         for service in order:
             steps = plan.steps(service.key)
+            beats = [one for one in plan.heartbeats if one.service == service.key]
             cards.append(
                 Card(
                     service,
@@ -63,11 +64,7 @@ async def services_page(request: Request[Any, Any, Any], faces: Faces, who: Who)
                     in_words(seen, steps),
                     counts.get(service.key),
                     [one for one in plan.probes if one.service == service.key],
-                    [
-                        (one, hearts.get((one.service, one.name)))
-                        for one in plan.heartbeats
-                        if one.service == service.key
-                    ],
+                    [(beat, hearts.get((beat.service, beat.name))) for beat in beats],
                     sum(key.service == service.key and key.revoked_at is None for key in keys),
                 )
             )
@@ -100,7 +97,11 @@ def in_words(seen: View, steps: tuple[Step, ...]) -> str:
 
 @post("/services/{name:str}/test", needs="responder", status_code=303)
 async def send_test(request: Request[Any, Any, Any], faces: Faces, who: Who, name: str) -> Redirect:
-    """Have a test event heard for a service, as if a monitor had sent it. It ends by itself after ten minutes."""
+    """Have a test event heard for a service, as if a monitor had sent it. It ends by itself after ten minutes.
+
+    It has no ``alertname``, so that each makes an incident and a page of its own: one that joined an incident somebody
+    holds already would page nobody, and prove nothing.
+    """
     form = await fields(request)
     seen = await view(request, faces, who)
     if seen.plan is None or name not in seen.plan.services:
@@ -110,7 +111,7 @@ async def send_test(request: Request[Any, Any, Any], faces: Faces, who: Who, nam
         "title": f"Test event for {name}, sent by {by}",
         "key": f"tocsin/test/{seen.now}",
         "severity": "warning",
-        "labels": {"alertname": "TestEvent", "sent_by": by},
+        "labels": {"sent_by": by},
         "annotations": {"summary": "Nothing is wrong. Somebody wants to see whether this arrives."},
         "ends_at": format_rfc3339(seen.now + TEST_LASTS),
     }
@@ -186,17 +187,16 @@ def public_url(seen: View) -> str:
 async def make_key(seen: View, source: str, service: str, name: str, heartbeat: str = "") -> Made:
     """Make a key and have it written down. Raises Problem when it is refused."""
     secret = fresh_secret()
-    await seen.faces.submit(
-        CreateKey(
-            actor=seen.who.actor,
-            hash=secret_hash(secret),
-            hint=secret[-4:],
-            source=source,
-            service=service,
-            name=name,
-            heartbeat=heartbeat,
-        )
+    command = CreateKey(
+        actor=seen.who.actor,
+        hash=secret_hash(secret),
+        hint=secret[-4:],
+        source=source,
+        service=service,
+        name=name,
+        heartbeat=heartbeat,
     )
+    await seen.faces.submit(command)
     base = public_url(seen)
     return Made(
         secret, source, service, sender_url(base, source, secret), snippet(source, base, secret), WHERE.get(source, "")

@@ -124,9 +124,12 @@ class Reader:
         return f"{to_datetime(at).astimezone(self.zone):%H:%M:%S}"
 
     def minute(self, at: Instant) -> str:
-        """``03:18``, with the day when it is not today."""
+        """``03:18``, with the day when it is not today, and the year when it is not this one."""
         local, today = to_datetime(at).astimezone(self.zone), to_datetime(self.now).astimezone(self.zone)
-        return f"{local:%H:%M}" if local.date() == today.date() else f"{local:%a} {local.day} {local:%b}, {local:%H:%M}"
+        if local.date() == today.date():
+            return f"{local:%H:%M}"
+        year = f" {local.year}" if local.year != today.year else ""
+        return f"{local:%a} {local.day} {local:%b}{year}, {local:%H:%M}"
 
     def day(self, at: Instant) -> str:
         """``Tue 20 Oct 2026``."""
@@ -168,9 +171,13 @@ class Reader:
         """``13 min`` so far, kept fresh."""
         return self.time(at, span(self.now - at), "since")
 
+    def near(self, at: Instant) -> bool:
+        """Whether it is so soon that a countdown says more than the day."""
+        return at - self.now < 12 * HOUR
+
     def due(self, at: Instant) -> Markup:
         """``at 03:48:10``, which a script turns into ``in 2 min 10 s`` and counts down."""
-        near = at - self.now < 12 * HOUR
+        near = self.near(at)
         text = f"at {self.clock(at)}" if near else f"on {self.minute(at)}"
         return Markup('<span class="left">{}</span>').format(self.time(at, text, "due" if near else ""))
 

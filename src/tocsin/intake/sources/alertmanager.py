@@ -6,13 +6,13 @@ What it does with an alert (its ``api/v2/api.go`` and the ``Alert.Validate`` of 
 - without ``endsAt`` it ends five minutes from now unless repeated (``resolve_timeout``), and is marked as a timeout;
 - an end that has passed means resolved; a start after the end is refused;
 - empty label values count as absent; names are ``[a-zA-Z_][a-zA-Z0-9_]*``; an alert needs one label;
-- alerts that break a rule are refused one by one: the good part of the batch is kept, the answer is 400 and a JSON
-  string;
+- alerts that break a rule are refused one by one: the good part of the batch is kept,
+  the answer is 400 and a JSON string;
 - a body that does not decode, lacks ``labels`` or has a ``generatorURL`` that is none is refused whole: 400, 422 or
   415 and ``{"code", "message"}``.
 
-Whatever part of a request is refused for its content is parked too: Prometheus drops what was answered 400 and nobody
-would know.
+Whatever part of a request is refused for its content is parked too: Prometheus drops what was answered
+400 and nobody would know.
 
 The repetition of a known alert costs one digest and one look-up. The digest covers the raw text of everything but
 ``endsAt``, which moves on with every repetition; it is compared by how far ahead of now it lies (``REPEAT_SLACK``).
@@ -21,14 +21,14 @@ Deliberate differences from Alertmanager 0.25:
 
 - ``[null]`` is refused with 400; Alertmanager's handler panics and the connection is dropped;
 - the reason after ``parsing alerts body from "" failed, because`` is in our words and names the field;
-- anything after the JSON array is refused; Alertmanager does not look at it. A Content-Type that cannot be parsed is
-  415, not 400;
+- anything after the JSON array is refused; Alertmanager does not look at it.
+  A Content-Type that cannot be parsed is 415, not 400;
 - field names are matched exactly, Go ignores their case; of a field given twice the last counts, Go merges two objects;
 - NUL in a text becomes U+FFFD, and so does each bad UTF-8 *sequence* (in Go, each bad byte);
 - overlong texts and label sets are cut and marked (``intake.bounds``); Alertmanager keeps any;
 - times are kept to the microsecond (Alertmanager: nanosecond) and from year 1 to 9999;
-- of several invalid names in one alert the first is named (Alertmanager: any), and of very many refused alerts the
-  first hundred;
+- of several invalid names in one alert the first is named (Alertmanager: any), and of very many
+  refused alerts the first hundred;
 - more alerts in one request than the key's limit are refused whole with 413.
 """
 
@@ -299,8 +299,10 @@ def _event(one: _Posted, index: int, digest: bytes, end: Instant, timeout: bool,
 
 _NAMES_KEPT = 20_000
 _well: dict[tuple[str, ...], bool] = {}
-"""Sequences of label names that were found good, and whether they are few and short. Monitors send the same ones
-all day."""
+"""Sequences of label names that were found good, and whether they are few and short.
+
+Monitors send the same ones all day.
+"""
 
 
 def _well_named(texts: Mapping[str, str]) -> bool:
@@ -462,8 +464,9 @@ _ANY = re.compile(
 
 @lru_cache(maxsize=4_096)
 def _instant(text: str) -> Instant:
-    """The instant of a time as Alertmanager reads it; "" is 1970, as in its library. Raises ValueError with what is
-    wrong.
+    """The instant of a time as Alertmanager reads it; "" is 1970, as in its library.
+
+    Raises ValueError with what is wrong.
 
     Remembered, because alerts of one batch share their ends.
     """

@@ -1,18 +1,18 @@
 """PagerDuty's Events API v2: ``POST /v2/enqueue`` and ``POST /v2/change/enqueue``.
 
-An alert's identity is the ``dedup_key``, which may come back after a resolve. Alerts never expire by time. ``source``,
-``component``, ``group`` and ``class`` become labels; ``custom_details``, ``client``, links and images become
-annotations.
+An alert's identity is the ``dedup_key``, which may come back after a resolve. Alerts never expire by time.
+``source``, ``component``, ``group`` and ``class`` become labels; ``custom_details``, ``client``,
+links and images become annotations.
 
-The routing key, which authorises, lies in the body: ``routing_key`` finds it, ``redacted`` takes it out before the
-request is kept. Both come before ``decode``, so that what is judged live and what is judged again from the journal
-are one text.
+The routing key, which authorises, lies in the body: ``routing_key`` finds it, ``redacted`` takes it out
+before the request is kept. Both come before ``decode``, so that what is judged live and what is judged
+again from the journal are one text.
 
 Deliberate differences from PagerDuty:
 
 - ``severity`` is free text (real senders write their own words) and is mapped by the route, but it must be there;
-- texts that are too long are cut and marked; PagerDuty documents 1024 characters for a summary and 255 for a
-  ``dedup_key``;
+- texts that are too long are cut and marked; PagerDuty documents 1024 characters for a summary
+  and 255 for a ``dedup_key``;
 - a ``dedup_key`` that was not given is made from the content and the time of arrival;
 - a number or a truth value stands for its text in ``source``, ``severity``, ``component``, ``group`` and ``class``;
 - a ``timestamp`` that cannot be read, or lies in the future, counts as now;

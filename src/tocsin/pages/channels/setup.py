@@ -17,8 +17,11 @@ DEADLINE = 14.0
 
 
 class MailServer(Protocol):
-    """The mail server of a plan. ``server`` is ``smtp://``, ``smtp+starttls://`` or ``smtps://`` host[:port];
-    ``password`` is a reference, never the password."""
+    """The mail server of a plan.
+
+    ``server`` is ``smtp://``, ``smtp+starttls://`` or ``smtps://`` host[:port];
+    ``password`` is a reference, never the password.
+    """
 
     @property
     def server(self) -> str: ...

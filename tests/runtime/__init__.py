@@ -1,0 +1,1 @@
+"""The live loops, with real stores and sockets and a clock by hand."""

@@ -1,0 +1,456 @@
+"""The writer when things go wrong: the database takes nothing, judging has a fault of its own, the clock is odd."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine.world import PLAN, dump, plan_of
+from tests.runtime.stage import Stage, received
+from tests.support.waiting import eventually
+from tocsin.engine import deciding, hearing, paging, ticking
+from tocsin.engine.commands import Acknowledge, AddNote
+from tocsin.engine.inputs import Deaf, Decided, Delivered, PlanChange, Quarantine, Received, Tick
+from tocsin.engine.turn import Turn
+from tocsin.intake.sources import SOURCES
+from tocsin.kernel.instant import HOUR, MINUTE, SECOND
+from tocsin.pages.ledger import Page
+from tocsin.runtime.writer import MOST_TRIES, MOST_WAITING_BYTES, Job, Writer
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """A writer of one's own."""
+    one = Stage(tmp_path)
+    yield one
+    one.store.close()
+
+
+def ack(incident: int) -> Decided:
+    return Decided(Acknowledge(incident=incident, actor="person:ana"))
+
+
+def note(text: str) -> Decided:
+    return Decided(AddNote(incident=1, text=text, actor="person:ana"))
+
+
+# --- The database takes nothing --------------------------------------------------------------------------------------
+
+
+def test_a_failed_commit_refuses_requests_and_keeps_nothing_of_them(stage: Stage) -> None:
+    """The sender hears no, and memory is what the tables say."""
+    first = stage.hears("Before")
+    stage.turns()
+    stage.store.failing = 1
+    lost = stage.hears("Lost")
+    stage.turns()
+    assert not first.failed
+    assert "disk is full" in lost.failed
+    assert {alert.labels["alertname"] for alert in stage.state.alerts.values()} == {"Before"}
+    assert [one.kept for one in stage.told] == [True, False]
+    stage.stands()
+    again = stage.hears("Lost")
+    stage.turns()
+    assert not again.failed
+    stage.stands()
+
+
+def test_every_request_of_a_failed_commit_is_answered_once(stage: Stage) -> None:
+    """However many share it, and whatever was tried again beside them."""
+    stage.store.failing = 2
+    jobs = [stage.hears(f"A{number}") for number in range(30)]
+    jobs += [stage.asks(note(f"n{number}")) for number in range(5)]
+    stage.turns()
+    assert all(stage.answers.count(job) == 1 for job in jobs)
+
+
+def test_commands_and_outcomes_are_tried_again_in_their_order(stage: Stage) -> None:
+    """A person is not told no for a hiccup, and the ledger learns what the channel said."""
+    stage.hears("Down")
+    stage.turns()
+    (page,) = stage.pages()
+    stage.store.failing = 2
+    asked = [stage.asks(note("one")), stage.asks(Delivered(page.id, "sent")), stage.asks(note("two"))]
+    stage.turn()
+    stage.asks(note("three"))
+    stage.turns()
+    assert all(not job.failed for job in asked)
+    kept = [one for one in stage.journal if isinstance(one, Decided | Delivered)]
+    assert [one.command.text if isinstance(one, Decided) else one.state for one in kept] == ["one", "sent", "two", "three"]  # type: ignore[union-attr]
+    assert stage.state.pages[page.id].state == "sent"
+    stage.stands()
+
+
+def test_a_person_is_told_when_it_takes_too_long_but_an_outcome_is_never_given_up(stage: Stage) -> None:
+    """Nobody else would ever say again what a channel answered."""
+    stage.hears("Down")
+    stage.turns()
+    (page,) = stage.pages()
+    asked = stage.asks(note("in vain"))
+    stage.asks(Delivered(page.id, "sent"))
+    stage.store.failing = 3 * MOST_TRIES
+    for _ in range(3 * MOST_TRIES):
+        stage.turn()
+    assert asked.failed
+    assert stage.answers.count(asked) == 1
+    stage.turns()
+    assert stage.state.pages[page.id].state == "sent"
+    assert note("in vain") not in stage.journal
+    stage.stands()
+
+
+def test_while_the_database_is_away_a_page_that_is_due_goes_out_unrecorded_and_only_once(stage: Stage) -> None:
+    """A page that nobody wrote down is better than one that nobody got; the same again every second is not."""
+    stage.hears("Down")
+    stage.turns()
+    assert [page.person for page in stage.pages()] == ["kei"]
+    stage.store.failing = 30
+    stage.clock.passes(31 * MINUTE)
+    for _ in range(30):
+        stage.turn()
+    assert [(page.person, page.incident) for page in stage.pages(kept=False)] == [("kei", 1)]
+    stage.turns()
+    assert [page.person for page in stage.pages()] == ["kei", "kei"], "and once more, written down, when it is back"
+    stage.stands()
+
+
+def test_small_writes_that_succeed_do_not_keep_pages_from_leaving(stage: Stage) -> None:
+    """A database that takes a few bytes and no commit is away all the same."""
+    stage.store.small_too = False
+    stage.hears("Down")
+    stage.turns()
+    stage.store.failing = 30
+    stage.clock.passes(31 * MINUTE)
+    for _ in range(30):
+        stage.turn()
+        stage.clock.passes(SECOND)
+    assert [page.person for page in stage.pages(kept=False)] == ["kei"]
+
+
+def test_a_plan_that_was_not_committed_judges_nothing(stage: Stage) -> None:
+    """After a failed commit the plan in force is the one the tables know."""
+    other = plan_of(PLAN.replace(b"last resort: kei", b"last resort: ben"))
+    job = Job(PlanChange(other.version), stage.answers.append, plan=other, files={})
+    stage.writer.urgent(job)
+    stage.store.failing = MOST_TRIES + 1
+    stage.hears("Down")
+    stage.turns()
+    assert job.failed
+    assert stage.writer.engine.plan is stage.plan
+    stage.hears("Down")
+    stage.turns()
+    assert [page.person for page in stage.pages()] == ["kei"]
+
+
+def test_a_clock_set_back_does_not_hold_time_up(stage: Stage) -> None:
+    """Steps go on, at half the pace, until the clock has caught up; and monitors that mean it by the clock are
+    understood."""
+    stage.hears("Down", job="checkout")
+    stage.turns()
+    stage.clock.jumps(-HOUR)
+    stage.turns()
+    for _ in range(11 * 60):
+        stage.clock.passes(SECOND)
+        stage.turns()
+    assert [page.person for page in stage.pages()] == ["ana", "ben"]
+    before = stage.state.counters.now
+    for _ in range(2 * 60):
+        stage.clock.passes(MINUTE)
+        stage.turns()
+    stage.hears("Other")
+    stage.turns()
+    assert stage.state.counters.now == stage.clock.now() > before
+
+
+# --- Faults of our own -----------------------------------------------------------------------------------------------
+
+
+def breaks(monkeypatch: pytest.MonkeyPatch, room: Any, name: str, when: Any) -> list[object]:
+    """Have a function of the engine raise for some of its arguments; returns those it raised for."""
+    real = getattr(room, name)
+    broken: list[object] = []
+
+    def function(*given: Any, **named: Any) -> Any:
+        if when(*given):
+            broken.append(given)
+            raise KeyError("a fault of our own")
+        return real(*given, **named)
+
+    monkeypatch.setattr(room, name, function)
+    return broken
+
+
+def test_a_request_that_cannot_be_judged_is_set_aside_and_everything_else_is_kept_in_order(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is parked whole, an incident says so, and the last resort is paged for it."""
+    breaks(monkeypatch, hearing, "hear_event", lambda turn, source, origin, key, event: event.title == "Bad fires")
+    jobs = [stage.hears("One"), stage.hears("Bad"), stage.hears("Two"), stage.hears("Bad"), stage.hears("Three")]
+    stage.turns()
+    assert all(not job.failed for job in jobs)
+    assert stage.answers.count(jobs[1]) == 1
+    requests = [one for one in stage.journal if isinstance(one, Received)]
+    assert [bool(one.aside) for one in requests] == [False, True, False, True, False]
+    assert [alert.title for alert in stage.state.alerts.values() if alert.source == "events"] == [
+        "One fires",
+        "Two fires",
+        "Three fires",
+    ]
+    assert [parked.request for parked in stage.state.parked.values()] == [requests[1].request, requests[3].request]
+    told = [alert for alert in stage.state.alerts.values() if alert.labels["alertname"] == "RequestParked"]
+    assert len(told) == 1
+    assert ("kei", told[0].incident) in {(page.person, page.incident) for page in stage.pages()}
+    stage.stands()
+
+
+@pytest.mark.parametrize("kind", ["incident", "silence", "heartbeat", "page"])
+def test_a_timer_that_cannot_be_judged_is_quarantined_and_holds_up_no_other(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """The last resort is paged about it, and what is due beside it happens."""
+    broken: Any = {
+        "incident": (ticking, "_incident", lambda turn, incident: incident.number == 1),
+        "silence": (ticking, "_silence", lambda turn, silence: True),
+        "heartbeat": (ticking, "_heartbeat", lambda turn, id: True),
+        "page": (paging, "due", lambda turn, page: page.attempts == 1),
+    }
+    prepare(stage, kind)
+    calls = breaks(monkeypatch, *broken[kind])
+    stage.clock.passes(11 * MINUTE)
+    stage.hears("Elsewhere")
+    stage.turns()
+    stage.clock.passes(10 * MINUTE)
+    stage.turns()
+    assert calls
+    aside = [one for one in stage.journal if isinstance(one, Quarantine)]
+    assert [one.kind for one in aside] == [kind]
+    told = [alert for alert in stage.state.alerts.values() if alert.labels["alertname"] == "Quarantined"]
+    assert len(told) == 1
+    assert told[0].incident in {page.incident for page in stage.pages() if page.person == "kei"}
+    assert stage.writer.unjudged == ()
+    assert "ben" in {page.person for page in stage.pages() if page.incident == 2}, "the other incident's next step"
+    if kind == "silence":
+        assert stage.state.incidents[1].state == "triggered"
+        assert all(not alert.silences for alert in stage.state.alerts.values())
+    stage.stands()
+
+
+def prepare(stage: Stage, kind: str) -> None:
+    """Two incidents of checkout's, and whatever else the kind needs, due within twenty minutes."""
+    from tocsin.engine.commands import SetSilence
+    from tocsin.kernel.matcher import parse_matcher
+
+    stage.hears("First", job="checkout")
+    stage.turns()
+    stage.hears("Second", job="checkout")
+    stage.turns()
+    now = stage.clock.now()
+    if kind == "silence":
+        matchers = (parse_matcher('alertname="First"'),)
+        stage.asks(
+            Decided(
+                SetSilence(
+                    matchers=matchers, author="ana", comment="x", starts_at=now, ends_at=now + 10 * MINUTE, actor="a"
+                )
+            )
+        )
+    if kind == "heartbeat":
+        from tocsin.engine.inputs import Received
+        from tocsin.intake.request import Request
+
+        beat = Request(source="heartbeat", method="GET", path="/")
+        stage.writer.intake(Job(Received(0, "orders", now, beat)), now)
+    if kind == "page":
+        stage.turns()
+        stage.asks(Delivered(stage.pages()[0].id, "retry"))
+    stage.turns()
+
+
+def test_a_fault_in_the_quarantine_itself_does_not_go_round_for_ever(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The timer is passed over, the last resort hears of it, and other timers ring."""
+    stage.hears("First", job="checkout")
+    stage.turns()
+    stage.hears("Second", job="checkout")
+    stage.turns()
+    calls = breaks(monkeypatch, ticking, "_incident", lambda turn, incident: incident.number == 1)
+    real = Turn.save_incident
+
+    def save(turn: Turn, incident: Any) -> None:
+        if incident.number == 1:
+            raise ValueError("not even this")
+        real(turn, incident)
+
+    monkeypatch.setattr(Turn, "save_incident", save)
+    stage.clock.passes(6 * MINUTE)
+    stage.turns(10)
+    assert len(calls) == 1
+    assert stage.writer.unjudged == (("incident", "1"),)
+    assert "ben" in {page.person for page in stage.pages() if page.incident == 2}
+    told = [alert for alert in stage.state.alerts.values() if alert.labels["alertname"] == "Quarantined"]
+    assert told
+    assert told[0].incident in {page.incident for page in stage.pages() if page.person == "kei"}
+    loads = stage.store.loads
+    for _ in range(20):
+        stage.clock.passes(MINUTE)
+        stage.turns(10)
+    assert stage.store.loads == loads, "memory is read anew only for something new"
+    assert [one for one in stage.journal if isinstance(one, Tick)][-1].skip == (("incident", "1"),)
+    stage.stands(timers=False)
+
+
+def test_when_nothing_at_all_can_be_said_of_a_fault_the_writer_still_goes_on(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even the last word failing ends in silence about that one thing, not in a loop."""
+    stage.hears("First", job="checkout")
+    stage.turns()
+    breaks(monkeypatch, ticking, "_incident", lambda turn, incident: incident.number == 1)
+    breaks(monkeypatch, hearing, "own_event", lambda *_: True)
+    stage.clock.passes(6 * MINUTE)
+    stage.turns(10)
+    assert ("incident", "1") in stage.writer.unjudged
+    job = stage.hears("Second", job="checkout")
+    stage.turns(10)
+    assert not job.failed
+
+
+def test_a_faulty_command_is_refused_and_those_beside_it_are_not(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asked hears that it could not be done."""
+    stage.hears("Down")
+    stage.turns()
+    breaks(monkeypatch, deciding, "_acknowledge", lambda *_: True)
+    before, asked, after = stage.asks(note("a")), stage.asks(ack(1)), stage.asks(note("b"))
+    heard = stage.hears("Other")
+    stage.turns()
+    assert [bool(job.failed) for job in (before, asked, after, heard)] == [False, True, False, False]
+    assert all(stage.answers.count(job) == 1 for job in (before, asked, after, heard))
+    assert [one.command.text for one in stage.journal if isinstance(one, Decided)] == ["a", "b"]  # type: ignore[union-attr]
+    stage.stands()
+
+
+def test_an_outcome_that_cannot_be_judged_sets_its_page_aside(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not left waiting for an hour, and the last resort hears of it."""
+    stage.hears("Down", job="checkout")
+    stage.turns()
+    (page,) = stage.pages()
+    breaks(monkeypatch, paging, "delivered", lambda *_: True)
+    stage.asks(Delivered(page.id, "retry"))
+    stage.turns()
+    assert stage.state.pages[page.id].state == "failed"
+    assert "kei" in {one.person for one in stage.pages()}
+    stage.stands()
+
+
+# --- Time in which nothing could be heard ----------------------------------------------------------------------------
+
+
+def test_a_machine_that_slept_says_so_before_anything_expires(stage: Stage) -> None:
+    """A jump of the clock is deafness; what would have expired in it has not."""
+    body = received(stage.clock.now(), "Down")
+    stage.writer.intake(Job(body), stage.clock.now())
+    stage.turns()
+    alert = next(iter(stage.state.alerts.values()))
+    alert.ends_at = stage.clock.now() + 4 * MINUTE
+    alert.ttl = 4 * MINUTE
+    stage.state.timers.set("alert", alert.id, alert.ends_at)
+    stage.clock.passes(MINUTE)
+    stage.clock.jumps(2 * HOUR)
+    stage.turns()
+    deaf = [one for one in stage.journal if isinstance(one, Deaf)]
+    assert [(one.end - one.start) // HOUR for one in deaf] == [2]
+    assert alert.firing
+    stage.clock.passes(7 * MINUTE)
+    stage.turns()
+    assert alert.firing
+    stage.clock.passes(2 * HOUR)
+    stage.turns()
+    assert not alert.firing, "absence counts again"
+
+
+def test_a_clock_that_goes_as_it_should_is_no_deafness(stage: Stage) -> None:
+    """However long nothing happens."""
+    for _ in range(10):
+        stage.clock.passes(HOUR)
+        stage.turn()
+    assert not [one for one in stage.journal if isinstance(one, Deaf)]
+
+
+# --- Threads ---------------------------------------------------------------------------------------------------------
+
+
+def test_more_waiting_than_may_is_an_overload_and_ends_with_it(stage: Stage) -> None:
+    """By bytes and by time, and what was taken is subtracted again."""
+    now = stage.clock.now()
+    assert not stage.writer.overloaded(now)
+    stage.writer.intake(Job(received(now, "Big"), size=MOST_WAITING_BYTES + 1), now)
+    assert stage.writer.overloaded(now)
+    stage.turns()
+    assert stage.writer.waiting_bytes == 0
+    assert not stage.writer.overloaded(now)
+    stage.hears("Late")
+    stage.clock.passes(3 * SECOND)
+    assert stage.writer.overloaded(stage.clock.now())
+    stage.turns()
+    assert not stage.writer.overloaded(stage.clock.now())
+
+
+def test_everything_handed_in_from_elsewhere_is_answered_and_the_end_waits_for_it(tmp_path: Path) -> None:
+    """The real thread: nothing is slept over, and stop finishes what waits."""
+    from tests.runtime.stage import HandClock, open_store
+
+    answered: list[Job] = []
+    clock, store = HandClock(), open_store(tmp_path)
+
+    def committed(one: Any, engine: Any) -> None:
+        for job in one.jobs:
+            if job.done is not None:
+                job.done(job)
+
+    writer = Writer(store, plan_of(PLAN), SOURCES, clock, committed, lambda error: pytest.fail(repr(error)))
+    writer.start()
+    for number in range(300):
+        writer.intake(Job(received(clock.now(), f"A{number}"), answered.append, size=10), clock.now())
+        if number % 50 == 0:
+            eventually(lambda: not writer.waiting)
+    writer.seen.add([1], clock.now())
+    writer.urgent(Job(note("last"), answered.append))
+    writer.stop()
+    assert len(answered) == 301
+    assert all(not job.failed for job in answered)
+    assert writer.waiting_bytes == 0
+    again = open_store(tmp_path)
+    kinds = [type(row.input).__name__ for row in again.journal()]
+    assert kinds.count("Received") == 300
+    assert kinds[-1] == "Seen"
+    again.close()
+
+
+def test_the_tables_hold_what_is_in_memory_after_every_turn(stage: Stage) -> None:
+    """Whether or not its commit succeeded."""
+    for number in range(40):
+        stage.store.failing = number % 3 == 0
+        stage.hears(f"A{number % 7}")
+        if number % 5 == 0:
+            stage.asks(ack(1 + number % 3))
+        stage.turn()
+        stage.stands()
+        stage.clock.passes(40 * SECOND)
+    assert dump(stage.state)["alerts"]
+
+
+def test_pages_are_handed_over_only_after_their_commit(stage: Stage) -> None:
+    """A page of a commit that failed is not sent, and one that is sent has its row."""
+    stage.store.failing = 1
+    stage.hears("Down")
+    stage.turns()
+    assert stage.pages() == stage.pages(kept=False) == []
+    stage.hears("Down")
+    stage.turns()
+    (page,) = stage.pages()
+    assert isinstance(page, Page)
+    assert page.id in {one.id for one in stage.store.real.load().pages}
