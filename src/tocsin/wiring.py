@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import importlib.metadata
-import importlib.util
 import os
 import resource
 import secrets
@@ -36,7 +36,7 @@ MOST_FILES = 65_536
 
 def up(settings: Settings) -> int:
     """Run a node until it is told to end. Returns the process's exit code."""
-    from tocsin.store.opening import SchemaError, is_sqlite, needs_migration, url_for
+    from tocsin.store.opening import SchemaError, needs_migration, url_for
     from tocsin.store.sqlite import FolderInUse, hold_folder
 
     try:
@@ -50,9 +50,6 @@ def up(settings: Settings) -> int:
             print(f"tocsin: {busy}", file=sys.stderr)
             return 1
         url = url_for(settings.data, settings.database)
-        if not is_sqlite(url) and importlib.util.find_spec("psycopg") is None:
-            print("tocsin: PostgreSQL needs its driver: install tocsin[postgres]", file=sys.stderr)
-            return 1
         _write_starter_plan(settings.plan_folder)
         try:
             if needs_migration(url) and run_once(lambda: _migrate(url)):
@@ -334,7 +331,8 @@ def _busy(settings: Settings) -> str:
             tried.bind((settings.host, settings.port))
         except OSError as error:
             where = f"{settings.host}:{settings.port}"
-            return f"cannot listen on {where}: {error.strerror}. Give --port another number, or stop what uses it"
+            taken = ". Give --port another number, or stop what uses it" if error.errno == errno.EADDRINUSE else ""
+            return f"cannot listen on {where}: {error.strerror}{taken}"
     return ""
 
 

@@ -73,7 +73,8 @@ def rough(duration: Duration) -> str:
 def ago(moment: Instant | None, now: Instant | None) -> str:
     """``13 min ago``, ``in 2 h``, ``just now``; the clock time when the server did not say what time it is.
 
-    The server tells its time in whole seconds, and up to two of them late: what has just happened may seem to lie ahead.
+    The server tells its time in whole seconds, and up to two of them late:
+    what has just happened may seem to lie ahead.
     """
     if moment is None:
         return ""

@@ -152,11 +152,19 @@ def _version(url: str) -> str:
         finally:
             database.close()
         return str(row[0]) if row else ""
-    import psycopg
+    if not url.startswith("postgresql+psycopg://"):
+        scheme = url.partition(":")[0]
+        raise SchemaError(f"{scheme!r} is no database Tocsin can use: write postgresql://…, or nothing for SQLite")
+    try:
+        import psycopg
+    except ImportError:
+        raise SchemaError("PostgreSQL needs its driver: install tocsin[postgres]") from None
 
     try:
         connection = psycopg.connect(url.replace("+psycopg", "", 1), connect_timeout=10)
-    except psycopg.OperationalError as error:
+    except psycopg.ProgrammingError:  # it quotes the URL, and the password with it
+        raise SchemaError("the database's URL cannot be read: write postgresql://user@host:5432/name") from None
+    except psycopg.Error as error:
         raise SchemaError(f"the database cannot be reached: {' '.join(str(error).split())}") from None
     with connection:
         encoding = connection.info.parameter_status("server_encoding")

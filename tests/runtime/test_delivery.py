@@ -1,0 +1,270 @@
+"""Pages on their way out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from tests.engine.world import World
+from tocsin.engine.inputs import Delivered
+from tocsin.kernel.reason import Reason
+from tocsin.pages.ledger import Page
+from tocsin.pages.message import Failed, Message, Sent
+from tocsin.runtime.composing import compose
+from tocsin.runtime.delivery import WORKERS, Delivery
+from tocsin.runtime.writer import Job
+
+
+class Hand:
+    """A channel that is told what to do."""
+
+    idempotent = False
+
+    def __init__(self) -> None:
+        self.sent: list[int] = []
+        self.answer: Callable[[Message], Sent | Failed] = lambda message: Sent()
+        self.free = asyncio.Event()
+        self.free.set()
+        self.closed = False
+
+    async def send(self, message: Message) -> Sent | Failed:
+        """Take a page, when it is free."""
+        await self.free.wait()
+        self.sent.append(message.page)
+        return self.answer(message)
+
+    async def close(self) -> None:
+        """Closed."""
+        self.closed = True
+
+
+class Office:
+    """Delivery with two channels, and what it handed back."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[Delivered] = []
+        self.mail, self.hook = Hand(), Hand()
+        self.unwanted: set[int] = set()
+        self.delivery = Delivery(self._compose, self._submit)
+        self._number = 0
+
+    def _submit(self, job: Job) -> None:
+        assert isinstance(job.input, Delivered)
+        self.outcomes.append(job.input)
+
+    def _compose(self, page: Page) -> Message | None:
+        if page.title == "broken":
+            raise KeyError("a fault of our own")
+        return None if page.id in self.unwanted else message(page)
+
+    def page(self, channel: str = "mail", step: int = 0, kind: str = "page", title: str = "", attempts: int = 0) -> Page:
+        """A page handed over."""
+        self._number += 1
+        page = Page(
+            id=self._number,
+            incident=1,
+            person="ana",
+            channel=channel,
+            address="a",
+            kind="notice" if kind == "notice" else "page",
+            title=title,
+            reason=Reason.STEP_DUE,
+            step=step,
+            intended_at=0,
+            next_at=0,
+            attempts=attempts,
+        )
+        self.delivery.hand(page)
+        return page
+
+    def states(self) -> dict[int, str]:
+        """What came of each page."""
+        return {one.page: one.state for one in self.outcomes}
+
+
+def message(page: Page) -> Message:
+    return Message(
+        page=page.id,
+        idempotency_key=str(page.id),
+        kind=page.kind,
+        person="ana",
+        person_name="Ana",
+        address=page.address,
+        timezone="UTC",
+        incident=1,
+        title="",
+        service="",
+        severity="",
+        since=0,
+        now=0,
+        state="",
+        alerts=0,
+        because="",
+        next_step="",
+    )
+
+
+@pytest.fixture
+async def office() -> AsyncIterator[Office]:
+    """An office with both channels in use."""
+    one = Office()
+    await one.delivery.replace({"mail": one.mail, "hook": one.hook})
+    yield one
+    await one.delivery.close()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def test_a_slow_channel_delays_no_other(office: Office) -> None:
+    """A hundred pages wait for the mail server; the webhook takes its own at once."""
+    office.mail.free.clear()
+    for _ in range(100):
+        office.page("mail")
+    last = office.page("hook")
+    await until(lambda: office.states())
+    assert office.states() == {last.id: "sent"}
+    assert office.delivery.under_way == 100
+    office.mail.free.set()
+    await until(lambda: len(office.outcomes) == 101)
+    assert office.delivery.under_way == 0
+
+
+async def test_first_pages_jump_the_queue_and_notices_come_last(office: Office) -> None:
+    """Behind those that are being sent already."""
+    office.mail.free.clear()
+    first = [office.page().id for _ in range(WORKERS)]
+    await asyncio.sleep(0)
+    notice, later, retried, urgent = (
+        office.page(kind="notice").id,
+        office.page(step=1).id,
+        office.page(attempts=2).id,
+        office.page().id,
+    )
+    await until(lambda: office.delivery._queues["mail"].qsize() == 4)
+    office.mail.free.set()
+    await until(lambda: len(office.outcomes) == WORKERS + 4)
+    assert office.mail.sent[WORKERS:] == [urgent, later, retried, notice]
+    assert set(office.mail.sent[:WORKERS]) == set(first)
+
+
+async def test_a_channel_that_raises_loses_nothing(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each of its pages is tried again, and its workers live on; a page that cannot be composed costs no other."""
+
+    def fails(message: Message) -> Sent:
+        raise ZeroDivisionError("the channel's own fault")
+
+    office.mail.answer = fails
+    for _ in range(2 * WORKERS):
+        office.page()
+        office.page(title="broken")
+    await until(lambda: len(office.outcomes) == 4 * WORKERS)
+    assert set(office.states().values()) == {"retry"}
+    office.mail.answer = lambda message: Sent("id-1")
+    page = office.page()
+    await until(lambda: page.id in office.states())
+    assert office.outcomes[-1].provider_id == "id-1"
+    assert "channel_fault" in capsys.readouterr().out
+
+
+async def test_a_page_is_looked_at_once_more_just_before_it_leaves(office: Office) -> None:
+    """What was acknowledged while it waited is not sent, and is said to be unneeded."""
+    office.mail.free.clear()
+    for _ in range(WORKERS):
+        office.page()
+    await asyncio.sleep(0)
+    waiting = office.page()
+    office.unwanted.add(waiting.id)
+    office.mail.free.set()
+    await until(lambda: waiting.id in office.states())
+    assert office.states()[waiting.id] == "unneeded"
+    assert waiting.id not in office.mail.sent
+
+
+async def test_a_page_for_a_channel_that_left_with_its_plan_fails_and_the_channel_can_come_back(office: Office) -> None:
+    """Its queue and its workers outlive it."""
+    office.mail.free.clear()
+    held = [office.page().id for _ in range(WORKERS)]
+    await until(lambda: not office.delivery._queues["mail"].qsize())
+    queued = [office.page().id for _ in range(2 * WORKERS)]
+    await office.delivery.replace({"hook": office.hook})
+    assert office.mail.closed
+    office.mail.free.set()
+    await until(lambda: len(office.outcomes) == len(held) + len(queued))
+    assert {office.states()[id] for id in held} == {"sent"}, "what was being sent ends with the channel it began with"
+    assert {office.states()[id] for id in queued} == {"failed"}
+    again = Hand()
+    await office.delivery.replace({"mail": again, "hook": office.hook})
+    page = office.page()
+    await until(lambda: page.id in office.states())
+    assert again.sent == [page.id]
+    assert not office.hook.closed
+
+
+async def test_a_page_for_a_channel_nobody_knows_fails_for_good(office: Office) -> None:
+    """The next method is used then."""
+    page = office.page("pigeon")
+    assert office.states() == {page.id: "failed"}
+    assert office.delivery.under_way == 0
+
+
+async def test_what_was_not_written_down_has_no_outcome(office: Office) -> None:
+    """Its number may be another page's soon."""
+    page = Page(
+        id=7, incident=1, person="ana", channel="mail", address="a", reason=Reason.STEP_DUE, intended_at=0, next_at=0
+    )
+    office.delivery.hand(page, recorded=False)
+    await until(lambda: office.mail.sent == [7])
+    await until(lambda: not office.delivery.under_way)
+    assert office.outcomes == []
+    office.delivery.hand(page)
+    await until(lambda: office.outcomes)
+
+
+async def test_an_orderly_end_waits_for_what_is_being_sent() -> None:
+    """A page cut off in the middle would be sent twice."""
+    office = Office()
+    await office.delivery.replace({"mail": office.mail})
+    office.mail.free.clear()
+    page = office.page()
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(office.delivery.close(patience=5.0))
+    await asyncio.sleep(0)
+    office.mail.free.set()
+    await asyncio.wait_for(closing, 5)
+    assert office.states() == {page.id: "sent"}
+
+
+def test_a_page_from_before_the_memory_was_read_anew_is_not_sent_against_an_acknowledgement() -> None:
+    """The page in the queue is not the engine's any more; its incident says the truth."""
+    world = World()
+    world.answers = lambda page: "never"
+    world.fires("Down", job="checkout")
+    (stale,) = world.engine.state.pages.values()
+    world.restarted()
+    arguments = (world.engine.plan, stale, world.now, "http://a", "t")
+    assert compose(world.engine.state, *arguments) is not None
+    world.acknowledges(1)
+    assert stale.state == "intended"
+    assert compose(world.engine.state, *arguments) is None
+
+
+def test_a_page_that_was_not_sent_for_an_acknowledgement_nobody_kept_is_tried_again() -> None:
+    """The acknowledgement was seen, and its commit failed: the page must not wait for an hour."""
+    world = World()
+    world.answers = lambda page: "never"
+    world.fires("Down", job="checkout")
+    world.apply(Delivered(1, "unneeded"))
+    assert len(world.pages) == 1
+    world.at("10s")
+    assert [person for _, person, _ in world.pages] == ["ana", "ana"]
+    world.acknowledges(1)
+    world.apply(Delivered(1, "unneeded"))
+    assert world.engine.state.pages[1].state == "overtaken"
+    world.at("40s")
+    assert len(world.pages) == 2
