@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.engine.world import PLAN, START, World, dump
@@ -131,6 +131,14 @@ def lived(moves: list[tuple[Any, ...]], check: Any = None) -> World:
 
 
 @settings(max_examples=250, deadline=None)
+@example(
+    [
+        ("fires", "Down", "search", "b", ""),
+        ("wait", "16m"),
+        ("fires", "Down", "search", "a", "4m"),
+        ("wait", "2h"),
+    ]
+).via("two live incidents of one group, of which the newer is forgotten first")
 @given(st.lists(MOVES, max_size=25))
 def test_the_state_read_back_from_the_rows_is_the_live_one_after_every_move(moves):
     def check(world: World) -> None:

@@ -344,7 +344,7 @@ def dump(state: State) -> dict[str, Any]:
         },
         "active": {key: number for key, number in sorted(state.active_by_key.items()) if number},
         "incidents": {number: plain(incident) for number, incident in sorted(state.incidents.items())},
-        "groups": {f"{service}/{group}": number for (service, group), number in sorted(state.by_group.items())},
+        "groups": {f"{service}/{group}": numbers for (service, group), numbers in sorted(state._groups.items())},
         "members": {number: (sorted(m.firing), sorted(m.silenced)) for number, m in sorted(state.members.items())},
         "pages": {id: plain(page) for id, page in sorted(state.pages.items())},
         "silences": {id: plain(silence) for id, silence in sorted(state.silences.items())},

@@ -50,7 +50,7 @@ class HandClock:
 
 
 class UncertainStore:
-    """A real store whose next commits fail as those of a full disk do: after everything was written, before it is kept."""
+    """A real store whose next commits fail as those of a full disk do: when all was written, before it is kept."""
 
     def __init__(self, real: Store) -> None:
         self.real = real

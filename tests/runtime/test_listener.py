@@ -11,6 +11,7 @@ import httptools
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from tocsin.intake.request import Reply
 from tocsin.runtime import listener as module
@@ -201,7 +202,7 @@ def test_ten_thousand_pipelined_requests_do_not_nest() -> None:
     assert talk.wire.reading
 
 
-def test_a_fault_of_our_own_is_answered(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_fault_of_our_own_is_answered() -> None:
     """With 500, and the next request goes on."""
 
     def handle(exchange: Exchange) -> None:
@@ -211,9 +212,10 @@ def test_a_fault_of_our_own_is_answered(capsys: pytest.CaptureFixture[str]) -> N
         exchange.answer(Reply(200))
 
     talk = Talk(handle)
-    talk.say(GET + POST)
+    with capture_logs() as logs:
+        talk.say(GET + POST)
     assert [status for status, _ in talk.answers()] == [500, 200]
-    assert "request_fault" in capsys.readouterr().out
+    assert [one["event"] for one in logs] == ["request_fault"]
 
 
 def test_a_header_that_never_ends_is_cut_off_before_it_is_gathered() -> None:

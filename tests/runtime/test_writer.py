@@ -79,7 +79,8 @@ def test_commands_and_outcomes_are_tried_again_in_their_order(stage: Stage) -> N
     stage.turns()
     assert all(not job.failed for job in asked)
     kept = [one for one in stage.journal if isinstance(one, Decided | Delivered)]
-    assert [one.command.text if isinstance(one, Decided) else one.state for one in kept] == ["one", "sent", "two", "three"]  # type: ignore[union-attr]
+    said = [one.command.text if isinstance(one, Decided) else one.state for one in kept]  # type: ignore[union-attr]
+    assert said == ["one", "sent", "two", "three"]
     assert stage.state.pages[page.id].state == "sent"
     stage.stands()
 

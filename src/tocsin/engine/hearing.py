@@ -248,7 +248,7 @@ def place(turn: Turn, alert: Alert, window: int = 0) -> None:
         take_beat(turn, spec, "ok", now)
         return
     alert.silences = matching(state.silences.values(), alert.labels, alert.origin, now) if state.silences else ()
-    incident = state.incidents.get(state.by_group.get((alert.service, alert.group), 0))
+    incident = state.newest_of(alert.service, alert.group)
     if incident is not None and incident.open and incident.window and now - incident.last_joined > incident.window:
         incident = None
     if incident is not None and not incident.open and not settling.reopens(incident, now):

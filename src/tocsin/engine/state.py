@@ -6,6 +6,7 @@ Everything here can be rebuilt from the tables.
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -137,7 +138,7 @@ class State:
         self._known: dict[str, dict[bytes, Alert]] = {}
         self.active_by_key: dict[int, int] = {}
         self.incidents: dict[int, Incident] = {}
-        self.by_group: dict[tuple[str, str], int] = {}
+        self._groups: dict[tuple[str, str], list[int]] = {}
         self.members: dict[int, Members] = {}
         self.pages: dict[int, Page] = {}
         self.pages_of: dict[int, set[int]] = {}
@@ -230,16 +231,23 @@ class State:
     def add_incident(self, incident: Incident) -> None:
         """Keep an incident in memory."""
         self.incidents[incident.number] = incident
-        self.by_group[incident.service, incident.group] = incident.number
+        insort(self._groups.setdefault((incident.service, incident.group), []), incident.number)
         self.members[incident.number] = Members(set(), set())
         self.timers.set("incident", incident.number, incident.due())
+
+    def newest_of(self, service: str, group: str) -> Incident | None:
+        """The newest live incident of a group. There are several when a window closed one to newcomers."""
+        numbers = self._groups.get((service, group))
+        return self.incidents[numbers[-1]] if numbers else None
 
     def forget_incident(self, incident: Incident) -> None:
         """Let an incident go that nothing can reopen, and its finished pages."""
         del self.incidents[incident.number]
         del self.members[incident.number]
-        if self.by_group.get((incident.service, incident.group)) == incident.number:
-            del self.by_group[incident.service, incident.group]
+        group = incident.service, incident.group
+        self._groups[group].remove(incident.number)
+        if not self._groups[group]:
+            del self._groups[group]
         for id in self.pages_of.pop(incident.number, set()):
             self.pages.pop(id, None)
 

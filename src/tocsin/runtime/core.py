@@ -177,11 +177,12 @@ class Core:
         """Until stopped. Raises what ended the writer, if it failed."""
         await self._stopped.wait()
         self.ready = False
-        for task in (self._probing, self._audited, self._meeting):
-            if task is not None:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+        tasks = [task for task in (self._probing, self._audited, self._meeting) if task is not None]
+        for task in tasks:
+            task.cancel()
+        for ended in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(ended, Exception):
+                log.error("task_failed", error=repr(ended))
         sound = self.fault is None  # without its writer nothing can be finished: be started again at once
         if self.listener is not None:
             await self.listener.stop(5.0 if sound else 0.0)

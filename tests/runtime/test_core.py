@@ -1,0 +1,533 @@
+"""The core put together: what must hold between the event loop and the writer's thread."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+
+from tests.engine.world import PLAN, START, plan_of
+from tests.runtime.stage import HandClock, UncertainStore, events, open_store
+from tests.runtime.test_delivery import Hand
+from tocsin.engine.commands import Acknowledge, CreateKey, DeclareKeys
+from tocsin.engine.inputs import Deaf, PlanChange, Received
+from tocsin.engine.state import Changes, State
+from tocsin.intake.request import Heard, Reply, Request
+from tocsin.intake.sources import SOURCES
+from tocsin.intake.sources.pagerduty import redacted, routing_key
+from tocsin.kernel.instant import HOUR, MINUTE, SECOND
+from tocsin.pages.message import Channel, Failed, Sent
+from tocsin.plan.model import Plan
+from tocsin.runtime import core as module
+from tocsin.runtime.ballast import Ballast
+from tocsin.runtime.core import Core, Parts, PlanRead
+from tocsin.runtime.doors import Bucket
+from tocsin.runtime.listener import Exchange
+from tocsin.store.rows import Journaled
+
+
+class NoProber:
+    """Probes nothing."""
+
+    def replace(self, specs: object) -> None:
+        """Nothing."""
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        await asyncio.Event().wait()
+
+
+class FullStore(UncertainStore):
+    """A store that takes nothing at all while it is ``full``."""
+
+    def __init__(self, real: Any) -> None:
+        super().__init__(real)
+        self.full = False
+        self.refuses: type | None = None
+
+    def commit(self, journal: Sequence[Journaled], changes: Changes, state: State) -> None:
+        """As the real one, or not at all."""
+        if self.full or (self.refuses and any(isinstance(row.input, self.refuses) for row in journal)):
+            raise sqlite3.OperationalError("database or disk is full")
+        self.real.commit(journal, changes, state)
+
+    def set_meta(self, name: str, value: bytes) -> None:
+        """As the real one, or not at all."""
+        if self.full:
+            raise sqlite3.OperationalError("database or disk is full")
+        self.real.set_meta(name, value)
+
+
+class Night:
+    """A core with a mail channel by hand, on a store that can be full."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.clock = HandClock()
+        self.plan = PLAN
+        self.mail = Hand()
+        self.channels: Callable[[Plan], Mapping[str, Channel]] = lambda plan: {"email": self.mail, "console": self.mail}
+        self.keys: Callable[[Plan], DeclareKeys] = lambda plan: DeclareKeys(actor="plan", keys=())
+        self.core: Core
+
+    async def start(self) -> Core:
+        """Start, or start again."""
+        self.store = FullStore(open_store(self.data).real)
+        parts = Parts(
+            store=self.store,
+            clock=self.clock,
+            sources=SOURCES,
+            routing_key=routing_key,
+            redacted=redacted,
+            read_plan=self.read,
+            declared_keys=lambda plan: self.keys(plan),
+            channels=lambda plan: self.channels(plan),
+            prober=lambda *_: NoProber(),  # type: ignore[arg-type, return-value]  # all the core asks of it
+            signing_key=b"k" * 32,
+            public_url="http://tocsin.example",
+            paging=True,
+            outside=lambda url: None,
+            ballast=self.data / "ballast",
+        )
+        self.core = Core(parts, self.read())
+        await self.core.start()
+        return self.core
+
+    def read(self) -> PlanRead:
+        """The plan's files."""
+        return PlanRead(plan_of(self.plan), {"tocsin.yaml": self.plan}, (), ok=True)
+
+    async def stop(self) -> None:
+        """In good order."""
+        self.core.stop()
+        await self.core.run()
+
+    async def fires(self, *names: str) -> int:
+        """Alerts come over the line, as from a signed-in user; the status."""
+        reply = await self.core.events("inbox", events(self.clock.now(), names, {"job": "checkout"}), "user:ana")
+        return reply.status
+
+    @property
+    def state(self) -> State:
+        """What the engine knows."""
+        return self.core.writer.engine.state
+
+    def journal(self, kind: type) -> list[Any]:
+        """The inputs of a kind that were kept."""
+        return [row.input for row in open_reader(self.data) if isinstance(row.input, kind)]
+
+
+def open_reader(data: Path) -> list[Journaled]:
+    """The journal, read beside the writer."""
+    from tocsin.store.rows import read_journal_row
+
+    with sqlite3.connect(data / "tocsin.db") as db:
+        rows = db.execute("SELECT seq, at, body FROM journal ORDER BY seq").fetchall()
+    return [read_journal_row(*row) for row in rows]
+
+
+@pytest.fixture
+async def night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Night]:
+    """A night that begins quietly."""
+    monkeypatch.setattr("tocsin.runtime.ballast.SIZE", 1 << 20)
+    monkeypatch.setattr("tocsin.runtime.ballast.ENOUGH", 4 << 20)
+    monkeypatch.setattr(module, "AUDIT_EVERY", 0.02)
+    monkeypatch.setattr(module, "LOOK_AGAIN", 0.02)
+    one = Night(tmp_path)
+    await one.start()
+    yield one
+    await one.stop()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(8):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+# --- Starting --------------------------------------------------------------------------------------------------------
+
+
+async def test_what_fell_due_while_it_was_down_is_paged_by_its_channel(night: Night) -> None:
+    """The ways out are there before the first look at the clock: no page fails for want of a channel."""
+    await night.fires("Down")
+    await until(lambda: night.mail.sent)
+    await night.stop()
+    night.clock.jumps(6 * MINUTE)
+    await night.start()
+    await until(lambda: len(night.mail.sent) == 2)
+    await until(lambda: all(page.state == "sent" for page in night.state.pages.values()))
+    assert [page.person for page in night.state.pages.values()] == ["ana", "ben"]
+    assert night.journal(Deaf)[-1].end - night.journal(Deaf)[-1].start >= 6 * MINUTE - SECOND
+
+
+async def test_a_page_under_way_at_an_orderly_end_is_not_sent_twice(night: Night) -> None:
+    """The end waits for it."""
+    night.mail.free.clear()
+    await night.fires("Down")
+    await until(lambda: night.core.delivery.under_way)
+    stopping = asyncio.create_task(night.stop())
+    await asyncio.sleep(0)
+    night.mail.free.set()
+    await stopping
+    await night.start()
+    await asyncio.sleep(0)
+    await until(lambda: night.core.writer.waiting == 0)
+    assert night.mail.sent == [1]
+    assert night.state.pages[1].state == "sent"
+
+
+# --- Plans -----------------------------------------------------------------------------------------------------------
+
+BEN = PLAN.replace(b"{page: ana, wait: 5m}", b"{page: ben, wait: 5m}")
+
+
+async def test_a_plan_whose_channels_or_keys_cannot_be_had_changes_nothing(night: Night) -> None:
+    """The answer says why, and pages leave as before."""
+    good, before = night.channels, night.core._plan
+
+    def fails(plan: Plan) -> Any:
+        raise LookupError("secret:smtp is not set")
+
+    night.plan, night.channels = BEN, fails
+    answer = await night.core.reload("user:ana")
+    assert (answer.ok, answer.findings) == (False, ("secret:smtp is not set",))
+
+    def lacks(plan: Plan) -> DeclareKeys:
+        raise ValueError("the key has fewer than 16 characters")
+
+    night.channels, keys, night.keys = good, night.keys, lacks
+    assert not (await night.core.reload("user:ana")).ok
+    night.keys = keys
+    assert night.core._plan is before is night.core.writer.engine.plan
+    await night.fires("Down")
+    await until(lambda: night.mail.sent)
+    assert night.state.pages[1].person == "ana"
+    assert (await night.core.reload("user:ana")).changed
+    await night.fires("Other")
+    await until(lambda: len(night.mail.sent) == 2)
+    assert night.state.pages[2].person == "ben"
+
+
+async def test_a_plan_the_database_does_not_take_is_not_said_to_be_in_force(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And its channels are not used."""
+    monkeypatch.setattr("tocsin.runtime.writer.MOST_TRIES", 1)
+    other = Hand()
+    night.plan = BEN
+    night.channels = lambda plan: {"email": other, "console": other}
+    night.store.refuses = PlanChange
+    answer = await night.core.reload("user:ana")
+    assert not answer.ok
+    assert not night.mail.closed
+    night.store.refuses = None
+    await until(lambda: not night.core.doors.full)
+    await night.fires("Down")
+    await until(lambda: night.mail.sent)
+    assert night.state.pages[1].person == "ana"
+    assert other.sent == []
+
+
+async def test_reloads_at_the_same_time_come_one_after_the_other(night: Night) -> None:
+    """The last one's plan is in force, with the last one's channels."""
+    made: list[Hand] = []
+
+    def channels(plan: Plan) -> Mapping[str, Channel]:
+        made.append(Hand())
+        return {"email": made[-1], "console": made[-1]}
+
+    night.channels = channels
+    plans = [PLAN, BEN, PLAN, BEN]
+
+    async def reload(plan: bytes) -> bool:
+        night.plan = plan
+        return (await night.core.reload("signal:SIGHUP")).ok
+
+    assert await asyncio.gather(*map(reload, plans)) == [True] * 4
+    assert [one.closed for one in made] == [True] * 3 + [False]
+    assert night.core.writer.engine.plan.version == plan_of(BEN).version == night.core._plan.version
+
+
+# --- Answers ---------------------------------------------------------------------------------------------------------
+
+
+async def test_whoever_stops_waiting_costs_nobody_a_page(night: Night) -> None:
+    """The answer goes nowhere; the page of the same commit leaves."""
+    asking = asyncio.create_task(night.fires("Down"))
+    await asyncio.sleep(0)
+    asking.cancel()
+    await until(lambda: night.mail.sent)
+
+
+async def test_an_answer_that_cannot_be_given_costs_no_other_its_own(night: Night) -> None:
+    """Nor any page."""
+    source = SOURCES["events"]
+
+    def fails(reply: Reply) -> None:
+        raise RuntimeError("nobody takes it")
+
+    got: list[Reply] = []
+    now = night.clock.now()
+    with capture_logs() as logs:
+        for answer in (fails, got.append, fails, got.append):
+            request = Request(source="events", method="POST", path="/api/events", body=events(now, ["Down"]))
+            night.core.doors.offer(request, source, 0, "inbox", now, answer)
+        await until(lambda: len(got) == 2)
+    assert {reply.status for reply in got} == {202}
+    assert [one["event"] for one in logs].count("answer_fault") == 2
+    await until(lambda: night.mail.sent)
+
+
+async def test_a_command_whose_commit_never_succeeded_is_not_said_to_be_done(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was judged, but nobody will ever know."""
+    monkeypatch.setattr("tocsin.runtime.writer.MOST_TRIES", 1)
+    await night.fires("Down")
+    night.store.full = True
+    result = await night.core.submit(Acknowledge(incident=1, actor="person:ana"))
+    assert (result.ok, result.code) == (False, "unavailable")
+    night.store.full = False
+    await until(lambda: not night.core.doors.full)
+    assert night.state.incidents[1].state == "triggered"
+
+
+async def test_a_request_its_source_cannot_read_for_a_fault_of_its_own_is_kept_and_answered(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parked, with an incident, and refused as what it is."""
+
+    def decode(*_: object) -> Heard:
+        raise ZeroDivisionError("the source's own fault")
+
+    broken = SOURCES["events"]._replace(decode=decode)
+    got: list[Reply] = []
+    request = Request(source="events", method="POST", path="/api/events", body=b"{}")
+    with capture_logs() as logs:
+        night.core.doors.offer(request, broken, 0, "inbox", night.clock.now(), got.append)
+        await until(lambda: got)
+    assert got[0].status == 400
+    assert [parked.request.body for parked in night.state.parked.values()] == [b"{}"]
+    assert night.journal(Received)[-1].aside
+    assert "reading_failed" in [one["event"] for one in logs]
+    await until(lambda: night.mail.sent)
+
+
+async def test_what_a_door_refuses_is_answered_once(night: Night) -> None:
+    """Wrong method, unknown key, too long a body, too many requests."""
+    from tests.runtime.test_listener import Talk
+    from tocsin.access.credentials import secret_hash
+
+    text = "k" * 32
+    for source in ("pagerduty", "events", "alertmanager", "heartbeat"):
+        made = await night.core.submit(
+            CreateKey(hash=secret_hash(text + source), hint="kkkk", source=source, service="inbox", actor="user:ana")
+        )
+        assert made.ok, made
+    taken: list[Exchange] = []
+
+    def handle(exchange: Exchange) -> None:
+        taken.append(exchange)
+        if not night.core.doors.handle(exchange):
+            exchange.answer(Reply(404))
+
+    big = b"x" * (SOURCES["pagerduty"].limits.body + 1)
+    alert = msgspec.json.encode([{"labels": {"alertname": "a"}}])
+    cases = [
+        (b"GET", b"/v2/enqueue", b"", 405),
+        (b"POST", b"/v2/enqueue", b"{}", 400),
+        (b"POST", b"/v2/enqueue", big, 413),
+        (b"POST", b"/v2/enqueue", b'{"routing_key": "unknown", "event_action": "trigger"}', 400),
+        (b"GET", b"/api/events", b"", 405),
+        (b"POST", b"/api/events", b"{}", 401),
+        (b"POST", b"/api/events/unknown", b"{}", 403),
+        (b"POST", b"/am/" + text.encode() + b"events/api/v2/alerts", alert, 403),
+        (b"POST", b"/am/" + text.encode() + b"alertmanager/api/v2/alerts", alert, 200),
+        (b"POST", b"/am/" + text.encode() + b"alertmanager/api/v2/alerts", big, 413),
+        (b"GET", b"/am/" + text.encode() + b"alertmanager/api/v2/alerts", b"", 404),
+        (b"POST", b"/ping/" + text.encode() + b"heartbeat", big, 200),
+    ]
+    with capture_logs() as logs:
+        for method, path, body, status in cases:
+            talk = Talk(handle)
+            talk.say(method + b" " + path + b" HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            await until(lambda talk=talk: talk.answers())  # type: ignore[misc]
+            assert [answer[0] for answer in talk.answers()] == [status], path
+    assert text not in repr(logs), "keys are in no log"
+
+
+def test_a_clock_set_back_does_not_shut_a_key_out() -> None:
+    """Its bucket does not empty by time that runs backwards."""
+    limits = SOURCES["events"].limits
+    bucket = Bucket(limits, START)
+    assert bucket.take(limits, START - HOUR)
+    assert bucket.take(limits, START - HOUR + 1)
+
+
+# --- Not hearing -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_full_disk_closes_intake_and_time_in_which_nothing_is_heard_expires_nothing(night: Night) -> None:
+    """The ballast is let go; deafness is said at once, while it lasts and at its end; then intake opens by itself."""
+    ends = night.clock.now() + 4 * MINUTE
+    body = msgspec.json.encode(
+        [{"labels": {"alertname": "Short", "job": "checkout"}, "endsAt": "2026-11-23T03:04:00Z", "startsAt": "2026-11-23T03:00:00Z"}]
+    )
+    source = SOURCES["alertmanager"]
+    got: list[Reply] = []
+
+    def post() -> None:
+        now = night.clock.now()
+        request = Request(source="alertmanager", method="POST", path="/api/v2/alerts", body=body)
+        night.core.doors.offer(request, source, 0, "inbox", now, got.append)
+
+    post()
+    await until(lambda: got)
+    (alert,) = night.state.alerts.values()
+    assert alert.ends_at == ends
+    ballast = night.data / "ballast"
+    assert ballast.exists()
+
+    night.store.full = True
+    assert await night.fires("Lost") == 503
+    await until(lambda: night.core.doors.full)
+    assert not ballast.exists()
+    assert night.core._faults()
+    night.store.full = False
+    night.core.ballast.take = lambda: False  # type: ignore[method-assign]  # the disk has room again only later
+    await until(lambda: night.journal(Deaf))
+    for _ in range(20):
+        night.clock.passes(MINUTE)
+        count = len(night.journal(Deaf))
+        await until(lambda count=count: len(night.journal(Deaf)) > count)  # type: ignore[misc]
+    (alert,) = night.state.alerts.values()
+    assert alert.firing
+    assert night.state.incidents[1].open
+    deaf = night.journal(Deaf)
+    assert [one.continued for one in deaf] == [False] + [True] * (len(deaf) - 1)
+    assert all(after.start == before.end for before, after in zip(deaf, deaf[1:], strict=False))
+
+    del night.core.ballast.take  # type: ignore[method-assign]
+    await until(lambda: not night.core.doors.full)
+    assert ballast.exists()
+    night.clock.passes(MINUTE)
+    await until(lambda: night.core.doors.refusing_since is None)
+    for _ in range(12):
+        night.clock.passes(MINUTE)
+        assert await night.fires("Tock") == 202
+    await until(lambda: not night.state.alerts.get(1) or not night.state.alerts[1].firing)
+
+
+async def test_a_small_disk_on_which_no_ballast_fits_opens_intake_again(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was never set aside is not waited for."""
+    await night.stop()
+    (night.data / "ballast").unlink(missing_ok=True)
+    monkeypatch.setattr("tocsin.runtime.ballast.ENOUGH", 1 << 60)
+    await night.start()
+    night.store.full = True
+    assert await night.fires("Lost") == 503
+    night.store.full = False
+    await until(lambda: not night.core.doors.full)
+    assert await night.fires("Heard") == 202
+
+
+async def test_an_overload_that_comes_and_goes_is_one_time_of_deafness(night: Night) -> None:
+    """However often it is refused within a minute."""
+    from tocsin.kernel.instant import Instant
+
+    real = night.core.writer.overloaded
+    loaded = True
+
+    def overloaded(now: Instant) -> bool:
+        return loaded or real(now)
+
+    night.core.writer.overloaded = overloaded  # type: ignore[method-assign]
+    for number in range(20):
+        loaded = True
+        night.core.doors.refusing_since = night.core.doors.refusing_since or night.clock.now()
+        night.core._mind_deafness()
+        night.clock.passes(SECOND)
+        loaded = False
+        await night.fires(f"A{number}")
+    night.clock.passes(MINUTE)
+    await until(lambda: night.core.doors.refusing_since is None)
+    await until(lambda: night.core.writer.waiting == 0)
+    assert len(night.journal(Deaf)) == 2
+    assert [one.continued for one in night.journal(Deaf)] == [False, True]
+
+
+# --- Looking after itself --------------------------------------------------------------------------------------------
+
+
+async def test_the_self_audit_does_not_touch_the_timers(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They belong to the writer's thread; two threads in one heap lose timers."""
+    import threading
+
+    from tocsin.engine.timers import Timers
+
+    asked: set[str] = set()
+    real = Timers.next
+
+    def noticed(timers: Timers) -> Any:
+        asked.add(threading.current_thread().name)
+        return real(timers)
+
+    monkeypatch.setattr(Timers, "next", noticed)
+    before = night.core.audit.at
+    night.clock.passes(SECOND)
+    await night.fires("Down")
+    await until(lambda: night.core.audit.at > before)
+    assert asked == {"tocsin-writer"}
+
+
+async def test_what_the_self_audit_sees_once_is_half_of_a_change(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what is there twice counts; and an audit that fails is a fault too."""
+    seen: list[list[int]] = [[7], []]
+    monkeypatch.setattr("tocsin.runtime.audit.unexplained", lambda state, now: seen.pop(0) if seen else [])
+    assert (await night.core._look()).faults == ()
+    monkeypatch.setattr("tocsin.runtime.audit.unexplained", lambda state, now: [7])
+    assert len((await night.core._look()).faults) == 1
+
+    def fails(state: State, now: int) -> list[int]:
+        raise RuntimeError("dictionary changed size during iteration")
+
+    monkeypatch.setattr("tocsin.runtime.audit.unexplained", fails)
+    assert "the self-audit failed" in (await night.core._look()).faults[0]
+
+
+async def test_a_writer_that_ends_ends_the_core_at_once(night: Night) -> None:
+    """Nothing can be finished without it, and every second counts until the next is up."""
+    with capture_logs():
+        night.core.writer._fatal(sqlite3.DatabaseError("file is not a database"))
+        with pytest.raises(sqlite3.DatabaseError):
+            await asyncio.wait_for(night.core.run(), 2)
+        night.core.writer.stop()
+    await night.start()
+
+
+async def test_a_channel_that_fails_is_followed_by_the_next_step_at_once(night: Night) -> None:
+    """All the way: intake, judging, a channel that says no for good, the outcome, the next person."""
+    night.mail.answer = lambda message: Failed("auth", "no", permanent=True) if message.person == "ana" else Sent()
+    await night.fires("Down")
+    await until(lambda: [page.state for page in night.state.pages.values()] == ["failed", "sent"])
+    assert [page.person for page in night.state.pages.values()] == ["ana", "ben"]
+
+
+def test_the_ballast_says_whether_it_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Room that was never set aside need not come back."""
+    monkeypatch.setattr("tocsin.runtime.ballast.SIZE", 1 << 16)
+    one = Ballast(tmp_path / "ballast")
+    assert not one.release()
+    assert one.take()
+    assert (tmp_path / "ballast").stat().st_size == 1 << 16
+    assert one.release()
+    assert not (tmp_path / "ballast").exists()
