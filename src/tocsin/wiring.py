@@ -180,9 +180,25 @@ def plan_reader(settings: Settings) -> Callable[[], PlanRead]:
         except PlanFolderError as error:
             return PlanRead(None, {}, (str(error),), ok=False)
         reading = read_plan(files)
-        return PlanRead(reading.plan, files, tuple(str(f) for f in reading.findings), ok=reading.plan is not None)
+        findings = [str(finding) for finding in reading.findings]
+        if reading.plan is not None:
+            findings += missing_secrets(settings, reading.plan)
+        return PlanRead(reading.plan, files, tuple(findings), ok=reading.plan is not None)
 
     return read
+
+
+def missing_secrets(settings: Settings, plan: Plan) -> list[str]:
+    """Secrets that pages need and that this machine does not have, as warnings. The files alone cannot tell."""
+    named = [plan.mail.password] if plan.mail and plan.mail.password else []
+    named += [person.webhook.secret for person in plan.people.values() if person.webhook]
+    found = []
+    for reference in dict.fromkeys(named):
+        try:
+            settings.secret(reference)
+        except (LookupError, OSError, ValueError) as error:
+            found.append(f"warning: {error.args[0] if error.args else error}; until then pages that need it fail")
+    return found
 
 
 def channels(settings: Settings, plan: Plan, outside: Outbound) -> Mapping[str, Channel]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from tocsin.engine.state import Changes, State
 from tocsin.intake.request import Heard, Reply, Request
 from tocsin.intake.sources import SOURCES
 from tocsin.intake.sources.pagerduty import redacted, routing_key
-from tocsin.kernel.instant import HOUR, MINUTE, SECOND
+from tocsin.kernel.instant import HOUR, MINUTE, SECOND, Instant, format_rfc3339
 from tocsin.pages.message import Channel, Failed, Sent
 from tocsin.plan.model import Plan
 from tocsin.runtime import core as module
@@ -88,7 +89,7 @@ class Night:
             read_plan=self.read,
             declared_keys=lambda plan: self.keys(plan),
             channels=lambda plan: self.channels(plan),
-            prober=lambda *_: NoProber(),  # type: ignore[arg-type, return-value]  # all the core asks of it
+            prober=lambda *_: NoProber(),  # type: ignore[arg-type]  # all the core asks of it
             signing_key=b"k" * 32,
             public_url="http://tocsin.example",
             paging=True,
@@ -327,8 +328,16 @@ async def test_what_a_door_refuses_is_answered_once(night: Night) -> None:
 
     text = "k" * 32
     for source in ("pagerduty", "events", "alertmanager", "heartbeat"):
+        beats = source == "heartbeat"
         made = await night.core.submit(
-            CreateKey(hash=secret_hash(text + source), hint="kkkk", source=source, service="inbox", actor="user:ana")
+            CreateKey(
+                hash=secret_hash(text + source),
+                hint="kkkk",
+                source=source,
+                service="orders" if beats else "inbox",
+                heartbeat="nightly" if beats else "",
+                actor="user:ana",
+            )
         )
         assert made.ok, made
     taken: list[Exchange] = []
@@ -357,7 +366,8 @@ async def test_what_a_door_refuses_is_answered_once(night: Night) -> None:
     with capture_logs() as logs:
         for method, path, body, status in cases:
             talk = Talk(handle)
-            talk.say(method + b" " + path + b" HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            head = b" HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+            talk.say(method + b" " + path + head + body)
             await until(lambda talk=talk: talk.answers())  # type: ignore[misc]
             assert [answer[0] for answer in talk.answers()] == [status], path
     assert text not in repr(logs), "keys are in no log"
@@ -377,15 +387,17 @@ def test_a_clock_set_back_does_not_shut_a_key_out() -> None:
 async def test_a_full_disk_closes_intake_and_time_in_which_nothing_is_heard_expires_nothing(night: Night) -> None:
     """The ballast is let go; deafness is said at once, while it lasts and at its end; then intake opens by itself."""
     ends = night.clock.now() + 4 * MINUTE
+    labels = {"alertname": "Short", "job": "checkout"}
     body = msgspec.json.encode(
-        [{"labels": {"alertname": "Short", "job": "checkout"}, "endsAt": "2026-11-23T03:04:00Z", "startsAt": "2026-11-23T03:00:00Z"}]
+        [{"labels": labels, "endsAt": format_rfc3339(ends), "startsAt": format_rfc3339(night.clock.now())}]
     )
     source = SOURCES["alertmanager"]
     got: list[Reply] = []
 
     def post() -> None:
         now = night.clock.now()
-        request = Request(source="alertmanager", method="POST", path="/api/v2/alerts", body=body)
+        kind = {"content-type": "application/json"}
+        request = Request(source="alertmanager", method="POST", path="/api/v2/alerts", body=body, headers=kind)
         night.core.doors.offer(request, source, 0, "inbox", now, got.append)
 
     post()
@@ -412,9 +424,9 @@ async def test_a_full_disk_closes_intake_and_time_in_which_nothing_is_heard_expi
     assert night.state.incidents[1].open
     deaf = night.journal(Deaf)
     assert [one.continued for one in deaf] == [False] + [True] * (len(deaf) - 1)
-    assert all(after.start == before.end for before, after in zip(deaf, deaf[1:], strict=False))
+    assert all(after.start == before.end for before, after in pairwise(deaf))
 
-    del night.core.ballast.take  # type: ignore[method-assign]
+    del night.core.ballast.take
     await until(lambda: not night.core.doors.full)
     assert ballast.exists()
     night.clock.passes(MINUTE)
@@ -442,8 +454,6 @@ async def test_a_small_disk_on_which_no_ballast_fits_opens_intake_again(
 
 async def test_an_overload_that_comes_and_goes_is_one_time_of_deafness(night: Night) -> None:
     """However often it is refused within a minute."""
-    from tocsin.kernel.instant import Instant
-
     real = night.core.writer.overloaded
     loaded = True
 

@@ -21,7 +21,9 @@ from tocsin.runtime.writer import Job
 class Hand:
     """A channel that is told what to do."""
 
+    name = "hand"
     idempotent = False
+    real = True
 
     def __init__(self) -> None:
         self.sent: list[int] = []
@@ -60,7 +62,9 @@ class Office:
             raise KeyError("a fault of our own")
         return None if page.id in self.unwanted else message(page)
 
-    def page(self, channel: str = "mail", step: int = 0, kind: str = "page", title: str = "", attempts: int = 0) -> Page:
+    def page(
+        self, channel: str = "mail", step: int = 0, kind: str = "page", title: str = "", attempts: int = 0
+    ) -> Page:
         """A page handed over."""
         self._number += 1
         page = Page(

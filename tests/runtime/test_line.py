@@ -129,10 +129,13 @@ async def test_a_watcher_that_does_not_read_is_hung_up_on(line: Line, monkeypatc
         await first
         while line.server._watchers:
             line.server.tell(Changed(tuple(range(20_000))))
+
+    async def read_on() -> None:
+        while True:
+            await anext(changes)
+
     with pytest.raises(CoreGone):
-        async with asyncio.timeout(5):
-            while True:
-                await anext(changes)
+        await asyncio.wait_for(read_on(), 5)
 
 
 async def test_what_waits_hears_at_once_that_the_core_is_gone_and_the_next_question_finds_it_again(line: Line) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
+from itertools import pairwise
 from typing import Any
 
 import httptools
@@ -100,7 +101,7 @@ def read_answers(raw: bytes, methods: list[str] | None = None) -> list[tuple[int
 def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
     """Data cut at some places."""
     places = sorted({cut % (len(data) + 1) for cut in cuts} | {0, len(data)})
-    return [data[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [data[a:b] for a, b in pairwise(places)]
 
 
 REQUESTS = st.lists(
@@ -166,7 +167,12 @@ def test_answers_that_take_their_time_keep_their_order(
 ) -> None:
     """However answers are delayed: one for each request taken, in order, and a refusal only after them."""
     waiting: list[Exchange] = []
-    talk = Talk(lambda exchange: (talk.taken.append(exchange), waiting.append(exchange))[0])
+
+    def handle(exchange: Exchange) -> None:
+        talk.taken.append(exchange)
+        waiting.append(exchange)
+
+    talk = Talk(handle)
     for piece in pieces(b"".join(requests) + end, cuts):
         if not talk.wire.ended and talk.wire.reading:
             talk.connection.data_received(piece)

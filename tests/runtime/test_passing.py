@@ -153,7 +153,9 @@ async def test_the_end_of_an_answer_is_known(street: Street, request_: bytes, an
     for _ in range(3):
         writer.write(request_)
         assert await asyncio.wait_for(reader.readexactly(len(answer)), 5) == answer
-    assert street.faces.open == (0 if request_.startswith(b"HEAD") else 1), "kept, but after HEAD, where nothing shows it"
+    assert street.faces.open == (0 if request_.startswith(b"HEAD") else 1), (
+        "kept, but after HEAD, where nothing shows it"
+    )
     assert len(street.faces.requests) == 3
     writer.close()
 
@@ -206,9 +208,7 @@ async def test_a_client_that_hangs_up_frees_a_stream_that_says_nothing(street: S
     assert len(street.faces.requests) == 1, "and it is not asked again for nobody"
 
 
-async def test_a_client_that_reads_slowly_slows_the_faces_down(
-    street: Street, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_client_that_reads_slowly_slows_the_faces_down(street: Street, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing piles up in the core; one that reads nothing at all is hung up on."""
     monkeypatch.setattr(listener_module, "SLOW_REQUEST", 0.3)
     sent = 0

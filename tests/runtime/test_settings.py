@@ -46,7 +46,10 @@ def test_sockets_lie_in_the_data_folder(places: Path) -> None:
 
 def test_a_long_data_folder_has_its_sockets_elsewhere_in_a_folder_of_their_own(places: Path) -> None:
     """The same for every process of the node, another for another data folder, and nobody else can enter."""
-    one, other = Settings(data=long_folder(places / "a"), environ={}), Settings(data=long_folder(places / "b"), environ={})
+    one, other = (
+        Settings(data=long_folder(places / "a"), environ={}),
+        Settings(data=long_folder(places / "b"), environ={}),
+    )
     path = one.socket("core")
     assert len(os.fsencode(path)) <= LONGEST_SOCKET
     assert path == one.socket("core")
@@ -71,7 +74,7 @@ def test_when_temporary_files_lie_too_deep_as_well_the_next_usual_place_is_used(
 def test_when_there_is_no_place_at_all_it_is_said(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In words that say what to do, before anything starts."""
     monkeypatch.setattr(tempfile, "tempdir", str(long_folder(places / "t")))
-    with pytest.raises(ValueError, match="too long for a Unix socket.*give --data or TMPDIR a shorter one"):
+    with pytest.raises(ValueError, match=r"too long for a Unix socket.*give --data or TMPDIR a shorter one"):
         Settings(data=long_folder(places / "a"), environ={}).socket("core")
 
 
@@ -92,9 +95,9 @@ def test_a_secret_comes_from_the_environment_or_else_from_its_file(tmp_path: Pat
     (tmp_path / "secrets" / "smtp-relay").write_text("from the file\n")
     one = Settings(data=tmp_path, environ={})
     assert one.secret("secret:smtp-relay") == "from the file"
-    assert Settings(data=tmp_path, environ={"TOCSIN_SECRET_SMTP_RELAY": "from outside"}).secret("secret:smtp-relay") == (
-        "from outside"
-    )
+    assert Settings(data=tmp_path, environ={"TOCSIN_SECRET_SMTP_RELAY": "from outside"}).secret(
+        "secret:smtp-relay"
+    ) == ("from outside")
 
 
 @pytest.mark.parametrize("name", ["missing", "empty", "binary", "folder", "../outside", "/etc/hostname"])

@@ -192,7 +192,9 @@ def test_all_end_together_in_good_order(family: Callable[..., Family], number: s
 
 def test_a_child_that_will_not_end_is_ended(family: Callable[..., Family]) -> None:
     """After its grace."""
-    one = family("{'core': steady('core'), 'faces': stubborn}", "import tocsin.runtime.supervisor as s\ns.GRACE = 0.3\n")
+    one = family(
+        "{'core': steady('core'), 'faces': stubborn}", "import tocsin.runtime.supervisor as s\ns.GRACE = 0.3\n"
+    )
     one.started("core")
     stubborn = one.started("faces")
     one.process.terminate()

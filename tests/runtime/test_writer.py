@@ -215,7 +215,7 @@ def test_a_timer_that_cannot_be_judged_is_quarantined_and_holds_up_no_other(
     broken: Any = {
         "incident": (ticking, "_incident", lambda turn, incident: incident.number == 1),
         "silence": (ticking, "_silence", lambda turn, silence: True),
-        "heartbeat": (ticking, "_heartbeat", lambda turn, id: True),
+        "heartbeat": (ticking, "_heartbeat", lambda turn, name: True),
         "page": (paging, "due", lambda turn, page: page.attempts == 1),
     }
     prepare(stage, kind)

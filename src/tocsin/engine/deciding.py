@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import msgspec
+
 from tocsin.access.credentials import Key, Token, User
 from tocsin.engine import commands as c
 from tocsin.engine import hearing, settling, ticking
@@ -223,9 +225,14 @@ def _create_key(turn: Turn, command: c.CreateKey) -> c.Result:
         return refuse("invalid", f"{command.source!r} is not a source; there are {', '.join(doors)}", "source")
     if command.service not in turn.plan.services:
         return refuse("invalid", f"The plan has no service {command.service!r}", "service")
-    named = (command.service, command.heartbeat)
-    if command.heartbeat and all((spec.service, spec.name) != named for spec in turn.plan.heartbeats):
-        return refuse("invalid", f"{command.service} has no heartbeat {command.heartbeat!r} in the plan", "heartbeat")
+    if command.source == "heartbeat" or command.heartbeat:
+        names = [spec.name for spec in turn.plan.heartbeats if spec.service == command.service and not spec.alert]
+        name = command.heartbeat or (names[0] if len(names) == 1 else "")
+        if name not in names:
+            there = f"it has {', '.join(names)}" if names else "it has none: add one under its heartbeats"
+            what = f"no heartbeat {name!r} in the plan" if name else "not just one heartbeat in the plan"
+            return refuse("invalid", f"{command.service} has {what}; {there}", "heartbeat")
+        command = msgspec.structs.replace(command, heartbeat=name)
     if command.hash in state.keys_by_hash:
         return refuse("conflict", "This key exists already", "hash")
     return c.Result(ok=True, id=str(_add_key(turn, command, declared=False).id))

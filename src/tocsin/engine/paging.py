@@ -183,7 +183,7 @@ def _next_method(turn: Turn, page: Page) -> None:
         turn.enter(
             incident.number,
             f"{page.channel} did not reach {person.name}; trying the next method",
-            Reason.FAILED,
+            Reason.FAILED if page.state == "failed" else Reason.RETRYING,
             page=str(page.id),
         )
         _page(turn, incident, person, page.reason, page.step, further)

@@ -55,9 +55,18 @@ def pause(turn: Turn, incident: Incident, reason: Reason, until: Instant) -> Non
     if incident.paused is not reason:
         turn.count("decisions", reason)
         if reason is not Reason.CLEARING:
-            turn.enter(incident.number, "Paging is paused", reason)
+            turn.enter(incident.number, _why_paused(turn, incident), reason)
         paging.withdraw(turn, incident)
     incident.paused, incident.paused_until = reason, until
+
+
+def _why_paused(turn: Turn, incident: Incident) -> str:
+    """Whose silence pauses an incident, so that the timeline still says it when the silence is long gone."""
+    for id in sorted(turn.members(incident).silenced):
+        for name in turn.state.alerts[id].silences:
+            silence = turn.state.silences[name]
+            return f"Paging is paused by a silence of {silence.author}: {silence.comment}"
+    return "Paging is paused"
 
 
 def resume(turn: Turn, incident: Incident) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo
+
 from tocsin.engine.state import State
 from tocsin.incidents.incident import Incident
-from tocsin.kernel.instant import Instant, say_duration
+from tocsin.kernel.instant import Instant, to_datetime
 from tocsin.kernel.reason import EXPLAINED
 from tocsin.pages.ledger import Page
 from tocsin.pages.message import Message
@@ -24,6 +26,7 @@ def compose(state: State, plan: Plan, page: Page, now: Instant, base: str, token
     incident = state.incidents.get(page.incident)
     if page.kind == "page" and (incident is None or incident.state != "triggered" or incident.paused is not None):
         return None
+    zone = person.timezone if person else plan.timezone
     return Message(
         page=page.id,
         idempotency_key=f"tocsin-page-{page.id}-{page.intended_at}",
@@ -31,7 +34,7 @@ def compose(state: State, plan: Plan, page: Page, now: Instant, base: str, token
         person=page.person,
         person_name=person.name if person else page.person,
         address=page.address,
-        timezone=person.timezone if person else plan.timezone,
+        timezone=zone,
         incident=page.incident,
         title=incident.title if incident else page.title,
         service=incident.service if incident else "",
@@ -41,7 +44,7 @@ def compose(state: State, plan: Plan, page: Page, now: Instant, base: str, token
         state=incident.state if incident else "",
         alerts=incident.alerts if incident else 0,
         because=EXPLAINED[page.reason],
-        next_step=_next_step(plan, incident, now) if incident else "",
+        next_step=_next_step(plan, incident, zone) if incident else "",
         lines=_lines(state, incident) if incident else (),
         url=f"{base}/incidents/{incident.number}" if incident else f"{base}/silences",
         possible_duplicate=page.unsure,
@@ -49,15 +52,15 @@ def compose(state: State, plan: Plan, page: Page, now: Instant, base: str, token
     )
 
 
-def _next_step(plan: Plan, incident: Incident, now: Instant) -> str:
+def _next_step(plan: Plan, incident: Incident, zone: str) -> str:
     """What happens if nobody answers, as a sentence."""
     next_at, step = incident.next_at, incident.step  # read once: the writer's thread may change them
     if next_at is None:
         return ""
-    wait = say_duration(next_at - now)
+    at = to_datetime(next_at).astimezone(ZoneInfo(zone))  # a clock time: the message may be read much later
     targets = incident.steps[step].targets if step < len(incident.steps) else plan.last_resort
     names = ", ".join(person.name for person in plan.people_of(targets))
-    return f"{names or 'The last resort'} is paged in {wait} if nobody answers"
+    return f"{names or 'The last resort'} is paged at {at:%H:%M:%S} if nobody answers"
 
 
 def _lines(state: State, incident: Incident) -> tuple[str, ...]:

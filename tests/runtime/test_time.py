@@ -1,0 +1,130 @@
+"""What the engine does for the loops: cheap deafness, clocks that were set back, parked requests within bounds."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.engine.world import START, World, dump
+from tocsin.engine import hearing
+from tocsin.engine.engine import Engine
+from tocsin.engine.inputs import Deaf, Received, Seen
+from tocsin.engine.state import MOST_DEAF
+from tocsin.intake.request import Request
+from tocsin.intake.sources import SOURCES
+from tocsin.kernel.instant import HOUR, MINUTE, SECOND, Instant, format_rfc3339
+
+
+def posts(world: World, name: str, at: Instant | None = None, ends: int = 4 * MINUTE) -> None:
+    """Prometheus repeats an alert, by a clock that may be wrong."""
+    at = world.now if at is None else at
+    body = [{"labels": {"alertname": name, "job": "checkout"}, "startsAt": format_rfc3339(START)}]
+    body[0]["endsAt"] = format_rfc3339(at + ends)
+    kind = {"content-type": "application/json"}
+    request = Request(
+        source="alertmanager", method="POST", path="/api/v2/alerts", body=json.dumps(body).encode(), headers=kind
+    )
+    world.apply(Received(0, "inbox", at, request))
+
+
+def test_deafness_changes_no_alert_until_its_end_comes_up() -> None:
+    """Fifty thousand alerts are not written anew for a restart; most are heard of again before it matters."""
+    world = World()
+    posts(world, "Down")
+    before = dict(world.rows["alerts"])
+    world.at("2m").apply(Deaf(world.now - MINUTE, world.now))
+    assert world.rows["alerts"] == before
+
+
+@pytest.mark.parametrize(
+    ("gaps", "ends"),
+    [
+        ([], 4),
+        ([(1, 3)], 4 + 2 + 5),
+        ([(1, 2), (2, 3)], 4 + 2 + 5 + 5),
+        ([(1, 2), (5, 6)], 4 + 2 + 5 + 5),
+        ([(0, 1), (1, 30)], 4 + 30 + 5 + 5),
+    ],
+    ids=["none", "one", "two", "the second in the time won by the first", "long"],
+)
+def test_an_alert_lives_longer_by_the_time_nothing_could_be_heard_and_five_minutes(
+    gaps: list[tuple[int, int]], ends: int
+) -> None:
+    """For each such time; whether it came up in between or not."""
+    world = World()
+    posts(world, "Down")
+    for start, end in gaps:
+        world.at(f"{start}m")
+        world.now = START + end * MINUTE
+        world.apply(Deaf(START + start * MINUTE, world.now))
+    world.at(f"{ends}m" if ends * MINUTE > world.now - START else f"{(world.now - START) // SECOND}s")
+    alert = world.engine.state.alerts[1]
+    assert START + ends * MINUTE - SECOND <= (alert.ends_at or 0) <= START + ends * MINUTE
+    assert not alert.firing
+
+
+def test_times_that_go_on_from_one_another_win_their_five_minutes_once() -> None:
+    """A disk that was full for ten minutes, said in slices."""
+    world = World()
+    posts(world, "Down")
+    world.at("1m").apply(Deaf(world.now, world.now))
+    for minute in range(2, 12):
+        world.at(f"{minute}m").apply(Deaf(world.now - MINUTE, world.now, continued=True))
+        assert world.engine.state.alerts[1].firing
+    world.at("18m")
+    assert world.engine.state.alerts[1].firing
+    world.at("19m")
+    assert not world.engine.state.alerts[1].firing
+    assert world.engine.state.alerts[1].ends_at == START + 19 * MINUTE
+
+
+def test_an_alert_heard_of_since_is_not_moved() -> None:
+    """What was said after the deafness counts as it was said."""
+    world = World()
+    posts(world, "Down")
+    world.at("2m").apply(Deaf(world.now - MINUTE, world.now))
+    world.at("3m")
+    posts(world, "Down")
+    world.at("7m")
+    assert not world.engine.state.alerts[1].firing
+
+
+def test_deafness_is_the_same_live_from_the_tables_and_replayed() -> None:
+    """And only so many times are remembered."""
+    world = World()
+    posts(world, "Down", ends=HOUR)
+    for minute in range(1, 60, 2):
+        world.at(f"{minute}m").apply(Deaf(world.now - SECOND, world.now))
+    assert len(world.engine.state.counters.deaf) == MOST_DEAF
+    world.at("61m")
+    assert world.engine.state.alerts[1].firing
+    assert dump(world.replayed().state) == dump(world.engine.state)
+    assert dump(Engine(world.loaded(), world.engine.plan, SOURCES).state) == dump(world.engine.state)
+
+
+def test_monitors_are_understood_by_their_own_clock_while_ours_was_set_back() -> None:
+    """An end four minutes ahead is four minutes ahead, whatever the hour is said to be."""
+    world = World().at("2h")
+    posts(world, "Down", at=world.now - HOUR)
+    (alert,) = world.engine.state.alerts.values()
+    assert alert.firing
+    assert alert.ends_at == world.now + 4 * MINUTE
+    world.at("2h1m")
+    world.apply(Seen(alert.id, ((world.now, b"\1"),)))
+    assert alert.ends_at == world.now + 4 * MINUTE
+
+
+def test_parked_requests_are_bounded_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest go; what is left and what is remembered are the same in the tables."""
+    monkeypatch.setattr(hearing, "MOST_PARKED", 5)
+    world = World()
+    for number in range(12):
+        request = Request(source="events", method="POST", path="/api/events", body=b"%d" % number)
+        world.apply(Received(0, "inbox", world.now, request, aside="a fault"))
+    assert [parked.request.body for parked in world.engine.state.parked.values()] == [b"7", b"8", b"9", b"10", b"11"]
+    assert dump(Engine(world.loaded(), world.engine.plan, SOURCES).state) == dump(world.engine.state)
+    monkeypatch.setattr(hearing, "MOST_PARKED_BYTES", 100)
+    request = Request(source="events", method="POST", path="/api/events", body=b"x" * 1_000)
+    world.apply(Received(0, "inbox", world.now, request, aside="a fault"))
+    assert len(world.engine.state.parked) == 1, "the newest is kept, however long"
