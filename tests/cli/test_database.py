@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import stat
 from pathlib import Path
+
+import pytest
 
 from tests.cli.stage import run
 
@@ -70,3 +73,12 @@ def test_a_databases_password_is_never_printed() -> None:
         assert "hunter2" not in done.out + done.err
         assert "Traceback" not in done.err
         assert "127.0.0.1" in done.err
+
+
+@pytest.mark.parametrize("url", ["mysql://a:hunter2@db/x", "postgresql://a:hunter2@[bad", "nonsense"])
+def test_what_is_no_database_is_told_in_a_sentence_without_its_password(url: str) -> None:
+    """Whoever mistypes the address gets no traceback, and the password stays out of logs."""
+    done = run("db", "check", "--database", url)
+    assert done.code == 1
+    assert re.fullmatch(r"Error: .+\.\n", done.err)
+    assert "hunter2" not in done.err

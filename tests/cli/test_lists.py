@@ -15,6 +15,7 @@ from tests.support.server import tocsin_command
 
 LISTS = [
     (["incidents", "list"], "GET /incidents", incident),
+    (["incidents"], "GET /incidents", incident),
     (["alerts"], "GET /alerts", alert),
     (["alerts", "list"], "GET /alerts", alert),
     (["silence", "list"], "GET /silences", silence),

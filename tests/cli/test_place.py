@@ -246,7 +246,7 @@ def test_on_the_servers_machine_its_own_certificate_is_trusted_and_no_other(
         stage.close()
 
 
-@pytest.mark.parametrize("arguments", [["incidents"], ["nonsense"], ["alerts", "--nope"], ["silence", "add", "x"]])
+@pytest.mark.parametrize("arguments", [["silence"], ["nonsense"], ["alerts", "--nope"], ["silence", "add", "x"]])
 def test_what_cannot_be_understood_is_exit_code_2(arguments: list[str]) -> None:
     """And it goes to stderr."""
     done = run(*arguments, TOCSIN_URL="http://127.0.0.1:9", TOCSIN_TOKEN=TOKEN)

@@ -176,7 +176,8 @@ def test_answers_that_take_their_time_keep_their_order(
     for piece in pieces(b"".join(requests) + end, cuts):
         if not talk.wire.ended and talk.wire.reading:
             talk.connection.data_received(piece)
-        if waiting and data.draw(st.booleans()):
+        now: bool = data.draw(st.booleans())
+        if waiting and now:
             one = waiting.pop(0)
             one.answer(Reply(200, one.path.encode(), "text/plain"))
     while waiting:
