@@ -34,9 +34,10 @@ def escalate_now(turn: Turn, incident: Incident) -> None:
         turn.enter(incident.number, f"Step {step + 1} reaches nobody", Reason.NOBODY_REACHABLE)
     people = plan.people_of(call.targets)
     names = ", ".join(person.name for person in people) or "nobody"
+    paging = "Paging" if turn.state.counters.paging else "Paging is off; it would have paged"
     turn.enter(
         incident.number,
-        f"Paging {names}; next in {say_duration(call.next_at - turn.now)} if nobody answers",
+        f"{paging} {names}; next in {say_duration(call.next_at - turn.now)} if nobody answers",
         call.reason,
         step=str(call.at_step + 1),
     )

@@ -178,6 +178,12 @@ def _paging(reads: Reads) -> bool:
     return counters is None or msgspec.json.decode(counters, type=Counters).paging
 
 
+def _called(actor: str) -> str:
+    """An actor without its kind: ``person:ana`` is ana."""
+    kind, _, name = actor.partition(":")
+    return name or kind
+
+
 def _quiet(incident: Incident) -> bool:
     return not incident.open or incident.state == "acknowledged" or incident.paused is not None
 
@@ -188,7 +194,7 @@ def _standing(incident: Incident, now: Instant, paging: bool) -> Sentence:
         if incident.snoozed_until is not None and incident.snoozed_until > now:
             return Sentence(
                 at=incident.resolved_at or incident.updated_at,
-                text=f"It was resolved by {incident.resolved_by or 'hand'} while alerts fired; nobody is paged "
+                text=f"It was resolved by {_called(incident.resolved_by) or 'hand'} while alerts fired; nobody is paged "
                 "until the snooze ends",
                 reason=Reason.SNOOZED,
                 until=incident.snoozed_until,
@@ -203,7 +209,7 @@ def _standing(incident: Incident, now: Instant, paging: bool) -> Sentence:
     if incident.state == "acknowledged":
         return Sentence(
             at=incident.acknowledged_at or incident.updated_at,
-            text=f"{incident.acknowledged_by} has it; nobody is paged while that holds",
+            text=f"{_called(incident.acknowledged_by)} has it; nobody is paged while that holds",
             reason=Reason.ACKNOWLEDGED,
             until=incident.acknowledged_until,
             actor=incident.acknowledged_by,
