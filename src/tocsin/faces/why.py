@@ -194,8 +194,8 @@ def _standing(incident: Incident, now: Instant, paging: bool) -> Sentence:
         if incident.snoozed_until is not None and incident.snoozed_until > now:
             return Sentence(
                 at=incident.resolved_at or incident.updated_at,
-                text=f"It was resolved by {_called(incident.resolved_by) or 'hand'} while alerts fired; nobody is paged "
-                "until the snooze ends",
+                text=f"It was resolved by {_called(incident.resolved_by) or 'hand'} while alerts fired; "
+                "nobody is paged until the snooze ends",
                 reason=Reason.SNOOZED,
                 until=incident.snoozed_until,
                 actor=incident.resolved_by,
