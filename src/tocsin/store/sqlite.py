@@ -17,8 +17,8 @@ from tocsin.store import rows, writer
 from tocsin.store.rows import Journaled, Row, Statement
 
 FILE = "tocsin.db"
-PAGES_BEFORE_CHECKPOINT = 2_000
-PAGES_WRITER_CHECKPOINTS = 8_000
+PAGES_BEFORE_CHECKPOINT = 1_000
+PAGES_WRITER_CHECKPOINTS = 5_000
 JOURNAL_KEPT = 30 * DAY
 JOURNAL_BYTES = 5 * 1024**3
 NETWORK_FILE_SYSTEMS = {
