@@ -9,7 +9,7 @@ from tocsin.escalation.decide import escalate
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import say_duration
 from tocsin.kernel.reason import Reason
-from tocsin.pages.ledger import GIVE_UP_AFTER, Page, retry_after
+from tocsin.pages.ledger import GIVE_UP_AFTER, Page, PageState, retry_after
 from tocsin.silences.silence import Silence
 
 
@@ -97,9 +97,9 @@ def _hand_over(turn: Turn, page: Page) -> None:
         finish(turn, page, "overtaken", Reason.PAGING_OFF)
 
 
-def finish(turn: Turn, page: Page, state: str, outcome: Reason) -> None:
+def finish(turn: Turn, page: Page, state: PageState, outcome: Reason) -> None:
     """A page comes to its end."""
-    page.state = state  # type: ignore[assignment]  # one of PageState, as every caller writes it out
+    page.state = state
     page.outcome = outcome
     page.next_at = None
     page.finished_at = turn.now
