@@ -59,31 +59,36 @@ def silence(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in (good | changes).items() if value != "absent"}
 
 
+def lasting(**changes: Any) -> dict[str, Any]:
+    """A silence that has not ended yet by any clock: the real Alertmanager knows only the wall's."""
+    return silence(**{"endsAt": "2099-01-01T00:00:00Z"} | changes)
+
+
 LONG_AGO = {"startsAt": "2020-01-01T00:00:00Z", "endsAt": "2020-01-02T00:00:00Z"}
 BAD_SILENCES: list[Any] = [
     {},
     None,
     b"",
-    silence(comment="absent"),
-    silence(comment=None),
-    silence(createdBy="absent"),
-    silence(startsAt="absent"),
-    silence(endsAt="absent"),
-    silence(matchers="absent"),
-    silence(matchers=[]),
-    silence(matchers=[{}]),
-    silence(matchers=[{"name": "a", "isRegex": False}]),
-    silence(matchers=[{"name": "a", "value": "b", "isRegex": False}, {"name": "a", "value": "b"}]),
-    silence(matchers=[{"name": "", "value": "b", "isRegex": False}]),
-    silence(matchers=[{"name": "a-b", "value": "b", "isRegex": False}]),
-    silence(matchers=[{"name": "a", "value": "", "isRegex": False}]),
-    silence(matchers=[{"name": "a", "value": ".*", "isRegex": True}]),
-    silence(matchers=[{"name": "a", "value": "", "isRegex": False}, {"name": "b", "value": "x?", "isRegex": True}]),
-    silence(startsAt="2100-01-01T00:00:00Z", endsAt="2099-01-01T00:00:00Z"),
-    silence(startsAt="2100-01-01T00:00:00Z", endsAt="2100-01-01T00:00:00Z"),
-    silence(**LONG_AGO),
-    silence(id="x", startsAt="2099-01-01T00:00:00Z", endsAt="2100-01-01T00:00:00Z"),
-    silence(id=NONE, startsAt="2099-01-01T00:00:00Z", endsAt="2100-01-01T00:00:00Z"),
+    lasting(comment="absent"),
+    lasting(comment=None),
+    lasting(createdBy="absent"),
+    lasting(startsAt="absent"),
+    lasting(endsAt="absent"),
+    lasting(matchers="absent"),
+    lasting(matchers=[]),
+    lasting(matchers=[{}]),
+    lasting(matchers=[{"name": "a", "isRegex": False}]),
+    lasting(matchers=[{"name": "a", "value": "b", "isRegex": False}, {"name": "a", "value": "b"}]),
+    lasting(matchers=[{"name": "", "value": "b", "isRegex": False}]),
+    lasting(matchers=[{"name": "a-b", "value": "b", "isRegex": False}]),
+    lasting(matchers=[{"name": "a", "value": "", "isRegex": False}]),
+    lasting(matchers=[{"name": "a", "value": ".*", "isRegex": True}]),
+    lasting(matchers=[{"name": "a", "value": "", "isRegex": False}, {"name": "b", "value": "x?", "isRegex": True}]),
+    lasting(startsAt="2100-01-01T00:00:00Z", endsAt="2099-01-01T00:00:00Z"),
+    lasting(startsAt="2100-01-01T00:00:00Z", endsAt="2100-01-01T00:00:00Z"),
+    lasting(**LONG_AGO),
+    lasting(id="x", startsAt="2099-01-01T00:00:00Z", endsAt="2100-01-01T00:00:00Z"),
+    lasting(id=NONE, startsAt="2099-01-01T00:00:00Z", endsAt="2100-01-01T00:00:00Z"),
 ]
 UNREADABLE: list[bytes] = [
     b"{",

@@ -136,8 +136,9 @@ class World:
     def _keep(self, changes: Changes) -> None:
         """Keep rows as the store does: whole, as JSON."""
         state = self.engine.state
+        alerts = changes.new_alerts | changes.seen_alerts | changes.alerts
         for name, changed, live in (
-            ("alerts", changes.new_alerts | changes.alerts, lambda a: state.alerts.get(a.id) is a),
+            ("alerts", alerts, lambda a: state.alerts.get(a.id) is a),
             ("incidents", changes.incidents, lambda i: i.number in state.incidents),
             ("pages", changes.pages, lambda p: p.id in state.pages),
             ("silences", changes.silences, lambda s: not s.closed),
@@ -332,15 +333,17 @@ def _plain(event: Event) -> dict[str, Any]:
 
 def dump(state: State) -> dict[str, Any]:
     """Everything a state knows, in a form that can be compared."""
-    plain = msgspec.to_builtins
+
+    def plain(noun: object) -> Any:
+        return msgspec.json.decode(msgspec.json.encode(noun))
+
     return {
         "counters": plain(state.counters),
         "alerts": {id: plain(alert) for id, alert in sorted(state.alerts.items())},
-        "identities": {identity.hex(): alert.id for identity, alert in sorted(state.by_identity.items())},
-        "known": {
-            f"{origin} {digest.hex()}": alert.id
-            for origin, known in sorted(state._known.items())
-            for digest, alert in sorted(known.items())
+        "places": {
+            f"{source} {origin} {place!r}": alert.id
+            for (source, origin), known in sorted(state._places.items())
+            for place, alert in sorted(known.items())
         },
         "active": {key: number for key, number in sorted(state.active_by_key.items()) if number},
         "incidents": {number: plain(incident) for number, incident in sorted(state.incidents.items())},

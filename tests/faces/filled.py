@@ -21,7 +21,7 @@ from tocsin.faces.core import CoreClient, CoreGone
 from tocsin.faces.faces import Faces, FaceSettings
 from tocsin.faces.passwords import hash_password
 from tocsin.incidents.incident import Entry, Incident, IncidentState
-from tocsin.kernel.identity import identity, label_text
+from tocsin.kernel.identity import texts_json
 from tocsin.kernel.instant import MINUTE, SECOND, Instant, parse_rfc3339
 from tocsin.kernel.matcher import parse_matcher
 from tocsin.kernel.reason import Reason
@@ -107,7 +107,7 @@ class Filler:
             "link": "http://prometheus/graph",
         } | fields  # fmt: skip
         one = Alert(
-            id=number, identity=identity(told["source"], told["origin"], label_text(labels)), labels=labels, **told
+            id=number, labels_json=texts_json(labels), annotations_json=texts_json(told.pop("annotations")), **told
         )
         return {
             "id": number, "incident": one.incident, "service": one.service, "state": one.state,

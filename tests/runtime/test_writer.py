@@ -188,7 +188,7 @@ def test_a_request_that_cannot_be_judged_is_set_aside_and_everything_else_is_kep
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is parked whole, an incident says so, and the last resort is paged for it."""
-    breaks(monkeypatch, hearing, "hear_event", lambda turn, source, origin, key, event: event.title == "Bad fires")
+    breaks(monkeypatch, hearing, "_hear_event", lambda *given: given[-1].title == "Bad fires")
     jobs = [stage.hears("One"), stage.hears("Bad"), stage.hears("Two"), stage.hears("Bad"), stage.hears("Three")]
     stage.turns()
     assert all(not job.failed for job in jobs)
@@ -358,7 +358,7 @@ def test_a_machine_that_slept_says_so_before_anything_expires(stage: Stage) -> N
     alert = next(iter(stage.state.alerts.values()))
     alert.ends_at = stage.clock.now() + 4 * MINUTE
     alert.ttl = 4 * MINUTE
-    stage.state.timers.set("alert", alert.id, alert.ends_at)
+    stage.state.watch_alert(alert)
     stage.clock.passes(MINUTE)
     stage.clock.jumps(2 * HOUR)
     stage.turns()

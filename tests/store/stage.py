@@ -345,7 +345,7 @@ def _plain(value: object) -> Any:
         return {key: kept[key] for key in sorted(kept) if kept[key]}
     if isinstance(value, Members):
         return [sorted(value.firing), sorted(value.silenced)] if value.firing or value.silenced else None
-    return msgspec.to_builtins(value, order="deterministic")
+    return msgspec.json.decode(msgspec.json.encode(value, order="deterministic"))
 
 
 def digest(tables: Mapping[str, Any]) -> str:

@@ -83,7 +83,7 @@ def test_the_journal_alone_leads_to_the_same_state(places: Places, made: list[Mo
 @example(made=[(20, 1, 0, 0, 0), (20, 0, 0, 0, 0)], cuts={5})
 @example(made=[(14, 7, 1, 3, 5), (0, 0, 0, 0, 8), (14, 7, 1, 3, 0)], cuts={0})
 def test_it_does_not_matter_which_inputs_share_a_commit(places: Places, made: list[Move], cuts: set[int]) -> None:
-    """One by one, or as they happened to gather: the tables are the same to the byte."""
+    """One by one, or as they happened to gather: the tables say the same."""
     note(repr(made))
     rows = lived(made).rows
     found = []
@@ -94,7 +94,7 @@ def test_it_does_not_matter_which_inputs_share_a_commit(places: Places, made: li
             for row in rows[start:end]:
                 apply(engine, row)
             commit(store, engine, rows[start:end])
-        found.append(place.tables())
+        found.append(place.told())
     assert found[0] == found[1]
     places.clear()
 

@@ -25,6 +25,7 @@ from tocsin.faces.core import CoreGone
 from tocsin.faces.passwords import hash_password
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.intake.request import Request
+from tocsin.kernel.identity import texts_json
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Instant, parse_rfc3339
 from tocsin.kernel.matcher import Matcher
 from tocsin.kernel.reason import Reason
@@ -205,12 +206,11 @@ def alert(number: int, title: str, service: str, incident: int, **more: Any) -> 
     return Alert(
         **{
             "id": number,
-            "identity": number.to_bytes(16, "big"),
             "source": "alertmanager",
             "origin": "inbox",
             "key_id": 1,
-            "labels": labels,
-            "annotations": {"summary": title},
+            "labels_json": texts_json(labels),
+            "annotations_json": texts_json({"summary": title}),
             "title": title,
             "severity": "sev2",
             "service": service,

@@ -10,6 +10,7 @@ from tests.web.night import HOSTILE, NOW
 from tests.web.serving import Site
 from tocsin.alerts.alert import Alert
 from tocsin.engine import commands as c
+from tocsin.kernel.identity import texts_json
 from tocsin.kernel.instant import DAY, HOUR, MINUTE
 from tocsin.kernel.matcher import Matcher
 
@@ -210,11 +211,10 @@ def test_hostile_texts_stay_texts_on_every_page(site: Site, ana: Browserless) ->
     """Whatever a monitor writes into titles, labels, annotations and links."""
     alert = Alert(
         id=666,
-        identity=b"6" * 16,
         source="events",
         origin="inbox",
-        labels={"alertname": HOSTILE, HOSTILE: HOSTILE},
-        annotations={HOSTILE: HOSTILE},
+        labels_json=texts_json({"alertname": HOSTILE, HOSTILE: HOSTILE}),
+        annotations_json=texts_json({HOSTILE: HOSTILE}),
         title=HOSTILE,
         severity="sev1",
         service="checkout",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from tocsin.intake.event import Beat, Change, Event
 from tocsin.kernel.instant import Instant
@@ -46,14 +46,39 @@ class Heard(Struct, frozen=True, kw_only=True, gc=False):
     events: tuple[Event, ...] = ()
     changes: tuple[Change, ...] = ()
     beats: tuple[Beat, ...] = ()
-    repeated: tuple[bytes, ...] = ()
-    """Digests the caller already knew: unchanged repetitions, with nothing more to read."""
+    repeated: tuple[int, ...] = ()
+    """Alerts the caller already knew, by id: unchanged repetitions, with nothing more to read."""
     fault: str = ""
     park: bool = False
 
 
 class Known(Protocol):
-    """What is remembered of an alert that fires: how far ahead its end was set, and where that end is now."""
+    """What is remembered of an alert: what was last said of it, how far ahead its end was set, where it is now."""
+
+    @property
+    def id(self) -> int:
+        """Its number."""
+        ...
+
+    @property
+    def firing(self) -> bool:
+        """Whether it fires. What has ended is no repetition, whatever is said of it."""
+        ...
+
+    @property
+    def annotations_json(self) -> Raw:
+        """Its annotations as last said, to the letter."""
+        ...
+
+    @property
+    def link(self) -> str:
+        """Its link as last said."""
+        ...
+
+    @property
+    def starts_at(self) -> int:
+        """The earliest beginning that was said."""
+        ...
 
     @property
     def ttl(self) -> int | None:
@@ -78,7 +103,8 @@ class Limits(Struct, frozen=True):
 Decode = Callable[[Request, Instant, Limits, Mapping[bytes, Known]], Heard]
 """Read one request received at an instant.
 
-Pure. ``known`` lets a source pass over unchanged repetitions; {} reads everything.
+Pure. ``known``, the alerts of this source and the key's service by ``label_text``, lets a source pass over unchanged
+repetitions; {} reads everything.
 """
 
 

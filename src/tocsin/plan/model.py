@@ -53,7 +53,12 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def router(self) -> Router:
         """The routes, indexed once."""
-        return Router(self.routes)
+        return Router(self.routes, self.services)
+
+    @cached_property
+    def heartbeat_alerts(self) -> tuple[HeartbeatSpec, ...]:
+        """The heartbeats for which an alert counts as the sign of life."""
+        return tuple(spec for spec in self.heartbeats if spec.alert)
 
     def service(self, key: str) -> Service:
         """The service of that name, or the inbox when the plan no longer has it."""

@@ -9,7 +9,6 @@ from http import HTTPStatus
 import structlog
 
 from tocsin.access.credentials import Key, secret_hash
-from tocsin.alerts.alert import Alert
 from tocsin.engine.inputs import Received
 from tocsin.intake.request import Limits, Reply, Request, Source
 from tocsin.kernel.instant import SECOND, Instant
@@ -157,23 +156,22 @@ class Doors:
         self, request: Request, source: Source, key: int, service: str, now: Instant, answer: Callable[[Reply], None]
     ) -> None:
         """Read a request, keep it, and answer after the commit."""
-        remembered = self._writer.engine.state.known_of(service)
+        remembered = self._writer.engine.state.known_of(source.name, service)
         try:
             heard = source.decode(request, now, source.limits, remembered)
         except Exception as error:  # a source's own fault: the request is kept unread, and a person is told
             log.exception("reading_failed", source=source.name)
             self._keep_unread(Received(key, service, now, request, repr(error)[:500]), source, answer)
             return
-        if not (heard.events or heard.beats or heard.changes or heard.park):
-            durable = self._durable(remembered, heard.repeated)
-            if durable is not None:
-                if durable:
-                    # The writer's time goes on when the clock was set back, and expiry is by that.
-                    self._writer.seen.add(durable, max(now, self._writer.latest))
-                elif heard.fault:
-                    self.refused += 1
-                answer(heard.reply)
-                return
+        news = heard.events or heard.beats or heard.changes or heard.park
+        if not news and self._durable(heard.repeated):
+            if heard.repeated:
+                # The writer's time goes on when the clock was set back, and expiry is by that.
+                self._writer.seen.add(heard.repeated, max(now, self._writer.latest))
+            elif heard.fault:
+                self.refused += 1
+            answer(heard.reply)
+            return
 
         def done(job: Job) -> None:
             if job.failed:
@@ -193,19 +191,9 @@ class Doors:
         self.refused += 1
         self._writer.intake(Job(received, done, size=len(received.request.body) + 500), received.at)
 
-    def _durable(self, remembered: Mapping[bytes, Alert], repeated: tuple[bytes, ...]) -> list[int] | None:
-        """The alerts that are repeated; None when one is not committed yet.
-
-        Then this waits for a commit like any news.
-        """
-        kept = self._writer.kept_alerts
-        ids = []
-        for digest in repeated:
-            alert = remembered.get(digest)
-            if alert is None or alert.id > kept:
-                return None
-            ids.append(alert.id)
-        return ids
+    def _durable(self, repeated: tuple[int, ...]) -> bool:
+        """Whether what is repeated is committed. If not, the repetition waits for a commit like any news."""
+        return not repeated or max(repeated) <= self._writer.kept_alerts
 
     def _look_up(self, text: str, source: str) -> tuple[Key, Source] | None:
         if not text or len(text) > 200:

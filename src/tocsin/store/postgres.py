@@ -114,6 +114,7 @@ class PostgresStore:
         self._versions = 0
         self._kept = 0.0
         self._thinned: Instant = 0
+        self._tidied = 0
 
     def wait_for_lease(self) -> None:
         """Wait until this node is the one that writes. Raises writer.Stopped when asked to end before that."""
@@ -295,7 +296,11 @@ class PostgresStore:
         found = [row[0] for row in self._select(old, (until,))]
         if found:
             self._write([("DELETE FROM journal WHERE seq = ANY(%s::bigint[])", (found,))])
-        if len(found) < 500 and size < JOURNAL_BYTES:
+        replaced, tidied = writer.replaced_alert_rows(self._select, self._tidied)
+        if replaced:
+            self._write([(statement, ()) for statement in replaced])
+        self._tidied = tidied or 0
+        if len(found) < 500 and size < JOURNAL_BYTES and tidied is None:
             self._thinned = now
 
     def _version_row(self) -> int:

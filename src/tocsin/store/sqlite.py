@@ -62,6 +62,7 @@ class SqliteStore:
         self._versions = self._version_row(tzdata)
         self._checkpointer = Checkpointer(path)
         self._thinned: Instant = 0
+        self._tidied = 0
         self._checkpoint_at = PAGES_WRITER_CHECKPOINTS
 
     def load(self) -> Loaded:
@@ -135,8 +136,12 @@ class SqliteStore:
             " AND seq NOT IN (SELECT id FROM parked WHERE NOT discarded) ORDER BY seq LIMIT 500)",
             (until,),
         ).rowcount
+        replaced, tidied = writer.replaced_alert_rows(self._db.execute, self._tidied)
+        for statement in replaced:
+            self._db.execute(statement)
+        self._tidied = tidied or 0
         self._db.execute("PRAGMA incremental_vacuum(200)").fetchall()
-        if deleted < 500 and size < JOURNAL_BYTES:
+        if deleted < 500 and size < JOURNAL_BYTES and tidied is None:
             self._thinned = now
 
     def _bound_log(self) -> None:

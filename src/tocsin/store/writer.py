@@ -16,9 +16,13 @@ from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import Instant
 from tocsin.pages.ledger import Page
 from tocsin.silences.silence import Silence
-from tocsin.store.rows import Journaled, read_journal_row
+from tocsin.store import alert_rows
+from tocsin.store.rows import Journaled, read_journal_row, unpack
 
 T = TypeVar("T")
+
+TIDIED = 40
+"""So many blocks of alerts are looked at in one slice of the work between commits."""
 
 
 class LeaseLost(Exception):
@@ -83,7 +87,7 @@ def load(select: Select, live: str) -> Loaded:
     numbers = {incident.number for incident in incidents} | {0}
     return Loaded(
         counters=counters[0] if counters else Counters(),
-        alerts=nouns(Alert, f"SELECT body FROM alerts WHERE {live}"),
+        alerts=_alerts(select, live),
         incidents=incidents,
         pages=(page for page in nouns(Page, f"SELECT body FROM pages WHERE {live}") if page.incident in numbers),
         silences=nouns(Silence, f"SELECT body FROM silences WHERE {live}"),
@@ -94,6 +98,47 @@ def load(select: Select, live: str) -> Loaded:
         parked=nouns(Parked, "SELECT body FROM parked WHERE NOT discarded ORDER BY id"),
         results=nouns(Kept, "SELECT body FROM results ORDER BY at, key"),
     )
+
+
+def _alerts(select: Select, live: str) -> Iterator[Alert]:
+    """The alerts the engine keeps: those with a row of their own, and those whose place in a block nothing replaced."""
+    decode = msgspec.json.Decoder(Alert).decode
+    seen: dict[int, tuple[Instant, int, Instant | None]] = {}
+    for (body,) in select("SELECT body FROM alert_sightings"):
+        seen.update(alert_rows.read_sightings(unpack(bytes(body))))
+    for (body,) in select(f"SELECT body FROM alerts WHERE {live}"):
+        yield alert_rows.sighted(alert_rows.alone(decode(body)), seen)
+    # A cross join: SQLite then looks the alerts up by block, and not a block for each alert there ever was.
+    replaced = {
+        id
+        for (id,) in select("SELECT id FROM alert_blocks CROSS JOIN alerts WHERE id BETWEEN first AND last")
+    }
+    for (body,) in select("SELECT body FROM alert_blocks ORDER BY first"):
+        for alert in alert_rows.read_block(unpack(bytes(body))):
+            if alert.id not in replaced:
+                yield alert_rows.sighted(alert_rows.alone(alert), seen)
+
+
+def replaced_alert_rows(select: Select, after: int) -> tuple[list[str], int | None]:
+    """Statements that remove what says nothing any more, a slice of it: blocks above the id ``after`` in which every
+    alert has a row of its own, sightings of alerts the engine has forgotten. And where to go on, None at the end.
+    """
+    blocks = list(select(f"SELECT first, last FROM alert_blocks WHERE first > {after} ORDER BY first LIMIT {TIDIED}"))
+    found = []
+    for first, last in blocks:
+        ((own,),) = select(f"SELECT count(*) FROM alerts WHERE id BETWEEN {first} AND {last}")
+        if own == last - first + 1:
+            found.append(f"DELETE FROM alert_block_incidents WHERE first = {first}")
+            found.append(f"DELETE FROM alert_blocks WHERE first = {first}")
+    if len(blocks) == TIDIED:
+        return found, int(blocks[-1][0])
+    size = alert_rows.STRETCH
+    here = f"BETWEEN stretch * {size} AND stretch * {size} + {size - 1}"
+    found.append(
+        f"DELETE FROM alert_sightings WHERE NOT EXISTS (SELECT 1 FROM alerts WHERE live AND id {here})"
+        f" AND NOT EXISTS (SELECT 1 FROM alert_blocks WHERE first {here} OR last {here})"
+    )
+    return found, None
 
 
 def journal_rows(rows: Sequence[tuple[Any, ...]]) -> Iterator[Journaled]:
