@@ -18,7 +18,7 @@ from tocsin.engine.commands import Result
 from tocsin.engine.engine import Engine, EngineFault
 from tocsin.engine.inputs import AnyInput, Deaf, Decided, Delivered, PlanChange, Quarantine, Received, Tick
 from tocsin.engine.state import Changes
-from tocsin.intake.request import Heard, Source
+from tocsin.intake.request import Heard, Reply, Source
 from tocsin.kernel.instant import MILLISECOND, MINUTE, SECOND, Instant
 from tocsin.plan.model import Plan
 from tocsin.runtime.clock import Clock
@@ -45,7 +45,9 @@ LAST_WORD = "fault"
 class Job:
     """One input on its way through the writer. ``done`` is called after the commit, on the writer's thread's behalf."""
 
-    __slots__ = ("done", "failed", "files", "heard", "input", "plan", "result", "since", "size", "tries")
+    __slots__ = (
+        "done", "failed", "files", "heard", "input", "plan", "read", "reply", "result", "since", "size", "tries",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -59,6 +61,10 @@ class Job:
         self.input = input
         self.done = done
         self.heard = heard
+        self.reply: Reply | None = None
+        """What a request that could be read is answered once it is kept."""
+        self.read: Callable[[], bool] | None = None
+        """Reads a request that was not read yet; False when nothing in it has to be kept, and it was answered."""
         self.plan = plan
         self.files = files
         self.size = size
@@ -159,6 +165,11 @@ class Writer:
             return False
 
     @property
+    def busy(self) -> bool:
+        """Whether a request that comes now has to wait for others."""
+        return self._awake and bool(self._intake)
+
+    @property
     def waiting_bytes(self) -> int:
         """How much the requests that wait hold."""
         return self._bytes_in - self._bytes_out
@@ -241,6 +252,8 @@ class Writer:
             elif self._intake and self._clock.awake() - began < LOWER_LANE_BUDGET:
                 job = self._intake.popleft()
                 self._bytes_out += job.size
+                if job.read is not None and not job.read():
+                    continue
             else:
                 break
             self._seq += 1
