@@ -21,10 +21,11 @@ class Command(Struct, frozen=True, kw_only=True, tag_field="do"):
 class Acknowledge(Command, frozen=True, kw_only=True, tag="acknowledge"):
     """Someone has the incident.
 
-    ``page``: the ledger row whose link was used, or 0. ``hold``: how long, None as the service says.
+    ``page``: the ledger row whose link was used, or 0. ``hold``: how long, None as the service says. Without
+    ``incident`` it is the page's, and without an ``actor`` whoever was paged: when nothing else can be looked up.
     """
 
-    incident: int
+    incident: int = 0
     page: int = 0
     hold: Duration | None = None
 
@@ -145,10 +146,15 @@ AnyCommand = (
 )
 
 
+ANSWERS = (Acknowledge, Resolve, AddNote, SetSilence, ExpireSilence)
+"""What people say when they are paged: taken even while nothing can be written down."""
+
+
 class Result(Struct, frozen=True, kw_only=True):
     """What came of a command.
 
-    ``ok`` False: refused with a ``code`` (not_found, conflict, invalid, forbidden) and a sentence.
+    ``ok`` False: refused with a ``code`` (not_found, conflict, invalid, forbidden) and a sentence; or not decided
+    (unavailable), or decided, in force and not written down yet (unwritten).
     ``reason`` names the decision; ``id`` is what was made (a text, whatever its kind).
     """
 

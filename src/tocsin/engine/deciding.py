@@ -14,7 +14,6 @@ from tocsin.incidents.incident import Incident
 from tocsin.kernel.identity import identity, uuid_text
 from tocsin.kernel.instant import DAY, MINUTE, Duration, from_datetime
 from tocsin.kernel.reason import Reason
-from tocsin.pages.ledger import Page
 from tocsin.silences.silence import Silence
 
 LONGEST_HOLD: Duration = 7 * DAY
@@ -71,16 +70,14 @@ def _incident(turn: Turn, number: int) -> Incident | c.Result:
 
 
 def _acknowledge(turn: Turn, command: c.Acknowledge) -> c.Result:
-    incident = _incident(turn, command.incident)
+    page = turn.state.pages.get(command.page)
+    incident = _incident(turn, command.incident or (page.incident if page is not None else 0))
     if isinstance(incident, c.Result):
         return incident
     if command.hold is not None and not MINUTE <= command.hold <= LONGEST_HOLD:
         return refuse("invalid", "An acknowledgement holds from one minute to seven days", "hold")
-    page: Page | None = None
-    if command.page:
-        page = turn.state.pages.get(command.page)
-        if page is None or page.incident != incident.number:
-            return refuse("not_found", f"There is no page {command.page} of incident #{incident.number}")
+    if command.page and (page is None or page.incident != incident.number):
+        return refuse("not_found", f"There is no page {command.page} of incident #{incident.number}")
     if not incident.open:
         return refuse("conflict", f"Incident #{incident.number} is resolved already")
     if page is not None and page.answered_at is None:
@@ -88,7 +85,8 @@ def _acknowledge(turn: Turn, command: c.Acknowledge) -> c.Result:
         turn.save_page(page)
         if page.channel != "console" and turn.state.counters.proven_at is None:
             turn.state.counters.proven_at = turn.now
-    settling.acknowledge(turn, incident, command.actor, hold=command.hold)
+    actor = command.actor or (f"person:{page.person}" if page is not None else "")
+    settling.acknowledge(turn, incident, actor, hold=command.hold)
     return c.Result(ok=True, reason=Reason.ACKNOWLEDGED, id=str(incident.number))
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import msgspec
 import structlog
+from msgspec import structs
 
-from tocsin.engine.commands import AnyCommand, DeclareKeys, Result
+from tocsin.engine.commands import ANSWERS, AnyCommand, DeclareKeys, Result
 from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import Deaf, Decided, PlanChange, Unsure
 from tocsin.intake.event import Event
@@ -36,7 +37,7 @@ from tocsin.runtime.listener import Exchange, Listener
 from tocsin.runtime.metrics import Metrics
 from tocsin.runtime.passing import Passer
 from tocsin.runtime.probing import Prober
-from tocsin.runtime.writer import Committed, Job, Writer
+from tocsin.runtime.writer import NOTHING_TAKEN, Committed, Job, Writer
 from tocsin.store.writer import Store
 
 log = structlog.get_logger("tocsin.core")
@@ -47,6 +48,9 @@ LONGEST_START = 20.0
 LOOK_AGAIN = 0.5
 """How often it is looked whether a closed intake can be opened."""
 MOST_LOGGED = 50
+MOST_UNWRITTEN = 20_000
+"""More inputs that are in memory alone than this, and people's commands are refused until some are written."""
+UNWRITTEN = f"It is in force, but not written down yet: {NOTHING_TAKEN}. That is done when it does"
 
 
 class PlanRead:
@@ -148,7 +152,7 @@ class Core:
         await asyncio.sleep(0)  # all of them wait in the writer's queue now
         self.writer.start()
         done, _ = await asyncio.wait(answers, timeout=LONGEST_START)
-        if len(done) < len(answers) or any(answer.result().failed for answer in done):
+        if len(done) < len(answers) or any(answer.result().unwritten for answer in done):
             log.error("not_written_down", why="the database takes nothing; paging goes on, and it is tried again")
         self._prober = self._parts.prober(self._plan.probes, self._probed)
         self._probing = asyncio.create_task(self._prober.run())
@@ -201,8 +205,15 @@ class Core:
     # -- what others ask -----------------------------------------------------------------------------------------------
 
     async def submit(self, command: AnyCommand, idempotency_key: str = "") -> Result:
-        """Have a command decided; answers after the commit."""
+        """Have a command decided; answers after the commit.
+
+        While nothing can be written, what people say to a page is decided all the same, and the answer says how it is.
+        """
+        if self.writer.away and (not isinstance(command, ANSWERS) or self.writer.unwritten > MOST_UNWRITTEN):
+            return Result(ok=False, code="unavailable", message=f"Nothing was changed: {NOTHING_TAKEN}")
         job = await self._apply(Job(Decided(command, idempotency_key)))
+        if job.unwritten and job.result is not None and job.result.ok:
+            return structs.replace(job.result, ok=False, code="unwritten", message=UNWRITTEN)
         if job.result is not None and not job.failed:
             return job.result
         return Result(ok=False, code="unavailable", message=f"It could not be decided: {job.failed}")
@@ -212,6 +223,9 @@ class Core:
         if service not in self._plan.services:
             return HeardReply(404, b'{"type":"about:blank","title":"There is no such service","status":404}')
         source = self._parts.sources["events"]
+        if self.doors.full:
+            refusal = source.refuse(503, f"{NOTHING_TAKEN}; send it again", 2)
+            return HeardReply(refusal.status, refusal.body)
         request = Request(
             source="events",
             method="POST",
@@ -223,7 +237,9 @@ class Core:
         return HeardReply(reply.status, reply.body)
 
     async def reload(self, actor: str) -> Reloaded:
-        """Read the plan again, and put it in force when it is good."""
+        """Read the plan again, and put it in force when it is good. Nothing is while nothing can be written."""
+        if self.writer.away:
+            return Reloaded(False, False, self._plan.version, (f"Nothing was changed: {NOTHING_TAKEN}",))
         async with self._reloading:
             try:
                 read = await asyncio.to_thread(self._parts.read_plan)
@@ -234,14 +250,15 @@ class Core:
                 return Reloaded(False, False, self._plan.version, read.findings)
             changed = read.plan.version != self._plan.version
             try:
-                await self._put_in_force(read.plan, read.files)
+                written = await self._put_in_force(read.plan, read.files)
             except (LookupError, ValueError) as error:
                 log.warning("plan_refused", actor=actor, why=str(error))
                 return Reloaded(False, False, self._plan.version, (*read.findings, str(error)))
             if self._prober is not None:
                 self._prober.replace(read.plan.probes)
             log.info("plan_in_force", actor=actor, version=read.plan.version, changed=changed)
-            return Reloaded(True, changed, read.plan.version, read.findings)
+            findings = read.findings if written else (*read.findings, UNWRITTEN)
+            return Reloaded(True, changed, read.plan.version, findings)
 
     def status(self) -> Status:
         """How it is."""
@@ -281,13 +298,17 @@ class Core:
             "pages_under_way": (self.delivery.under_way, "Pages handed to a channel and not answered yet."),
             "connections": (self.listener.connections if self.listener else 0, "Open connections."),
             "audit_faults": (len(status.audit), "Faults the self-audit found last; anything but 0 needs a person."),
+            "inputs_unwritten": (self.writer.unwritten, "Inputs in memory alone, because the database takes nothing."),
             "journal_applied": (self.writer.engine.state.counters.applied, "The last journal row applied."),
         }
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
-    async def _put_in_force(self, plan: Plan, files: Mapping[str, bytes]) -> None:
-        """Have another plan judge from now on. Raises ValueError or LookupError when it cannot."""
+    async def _put_in_force(self, plan: Plan, files: Mapping[str, bytes]) -> bool:
+        """Have another plan judge from now on; says whether it is written down.
+
+        Raises ValueError or LookupError when it cannot.
+        """
         keys = self._parts.declared_keys(plan)
         before, channels = self.delivery.channels, self._parts.channels(plan)
         # A page of the new plan finds its channel, and one under way still finds that of the old.
@@ -301,6 +322,7 @@ class Core:
         declared = await self._apply(Job(Decided(keys)))
         if declared.failed:
             raise ValueError(f"the plan is in force, but not the keys it declares: {declared.failed}")
+        return not (changed.unwritten or declared.unwritten)
 
     async def _offer(self, request: Request, source: Source, service: str) -> Reply:
         """Take a request of Tocsin's own or a signed-in user's; answers after the commit."""
@@ -360,7 +382,7 @@ class Core:
         if not self._faces_up:
             return ("the pages are starting",)
         if self.doors.full:
-            return ("intake is closed: the database takes nothing", *self.audit.faults)
+            return ("intake is closed: the database takes nothing; paging goes on in memory", *self.audit.faults)
         return self.audit.faults
 
     def _committed(self, committed: Committed, engine: Engine) -> None:
@@ -371,7 +393,9 @@ class Core:
     def _tell(self, committed: Committed) -> None:
         changes = committed.changes
         for page in changes.deliver.values():
-            self.delivery.hand(page, recorded=committed.kept)
+            if not committed.kept:
+                log.warning("page_unrecorded", page=page.id, incident=page.incident, person=page.person)
+            self.delivery.hand(page)
         for job in committed.jobs:
             if job.done is not None:
                 try:

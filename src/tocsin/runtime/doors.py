@@ -198,6 +198,8 @@ class Doors:
 
         Then this waits for a commit like any news.
         """
+        if self._writer.failures:
+            return None  # what is known of them may be in memory alone
         kept = self._writer.kept_alerts
         ids = []
         for digest in repeated:
