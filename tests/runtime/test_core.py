@@ -433,7 +433,7 @@ async def test_a_full_disk_closes_intake_and_time_in_which_nothing_is_heard_expi
     assert await night.fires("Lost") == 503
     await until(lambda: night.core.doors.full)
     assert not ballast.exists()
-    assert night.core._faults()
+    assert night.core.faults()
     night.store.full = False
     night.core.ballast.take = lambda: False  # type: ignore[method-assign]  # the disk has room again only later
     await until(lambda: night.journal(Deaf))

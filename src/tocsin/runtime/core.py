@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
 from collections import Counter
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -31,11 +30,10 @@ from tocsin.runtime.clock import Clock
 from tocsin.runtime.composing import compose
 from tocsin.runtime.delivery import Delivery
 from tocsin.runtime.doors import Doors
-from tocsin.runtime.line import Changed, HeardReply, Reloaded, Status
-from tocsin.runtime.line_server import LineServer
-from tocsin.runtime.listener import Exchange, Listener
+from tocsin.runtime.front import Front
+from tocsin.runtime.line import Changed, HeardReply, Known, Reloaded, Status
+from tocsin.runtime.listener import Exchange
 from tocsin.runtime.metrics import Metrics
-from tocsin.runtime.passing import Passer
 from tocsin.runtime.probing import Prober
 from tocsin.runtime.writer import NOTHING_TAKEN, Committed, Job, Writer
 from tocsin.store.writer import Store
@@ -125,10 +123,8 @@ class Core:
         self.writer = Writer(parts.store, self._plan, parts.sources, parts.clock, self._committed, self._fatal)
         self.doors = Doors(self.writer, parts.sources, parts.clock, parts.routing_key, parts.redacted)
         self.delivery = Delivery(self._compose, self.writer.urgent)
-        self.line = LineServer(self)
-        self.metrics = Metrics(self)
-        self.listener: Listener | None = None
-        self._passer: Passer | None = None
+        self._metrics = Metrics(self)
+        self._front: Front | None = None
         self._prober: Prober | None = None
         self._probing: asyncio.Task[None] | None = None
         self._read = plan
@@ -158,14 +154,12 @@ class Core:
         self._probing = asyncio.create_task(self._prober.run())
         self._audited = asyncio.create_task(self._audit_loop())
 
-    async def listen(self, host: str, port: int, tls: ssl.SSLContext | None, line: Path, faces: Path) -> None:
-        """Open the doors."""
-        await self.line.start(line)
-        self._passer = Passer(str(faces))
-        self.listener = Listener(self._handle)
-        await self.listener.start(host, port, tls)
+    def answer(self, front: Front) -> None:
+        """Open the doors: answer what comes by them from now on."""
+        self._front = front
+        front.turn_to(self)
         self.ready = True
-        self._meeting = asyncio.create_task(self._meet_faces(faces))
+        self._meeting = asyncio.create_task(self._meet_faces(front.faces))
 
     async def _meet_faces(self, path: Path) -> None:
         """Ready means that pages can be opened too; later on, their absence alone makes nothing unready."""
@@ -188,12 +182,11 @@ class Core:
             if isinstance(ended, Exception):
                 log.error("task_failed", error=repr(ended))
         sound = self.fault is None  # without its writer nothing can be finished: be started again at once
-        if self.listener is not None:
-            await self.listener.stop(5.0 if sound else 0.0)
-        if self._passer is not None:
-            await self._passer.close()
+        if self._front is not None:
+            await self._front.close(5.0 if sound else 0.0)
         await self.delivery.close(2.0 if sound else 0.0)
-        await self.line.close()
+        if self._front is not None:
+            await self._front.line.close()
         if self.fault is not None:
             raise self.fault
         await asyncio.to_thread(self.writer.stop)
@@ -260,6 +253,22 @@ class Core:
             findings = read.findings if written else (*read.findings, UNWRITTEN)
             return Reloaded(True, changed, read.plan.version, findings)
 
+    def take(self, exchange: Exchange) -> bool:
+        """Take a request if a monitor sent it."""
+        return self.doors.handle(exchange)
+
+    def faults(self) -> tuple[str, ...]:
+        """Why it cannot do all of its work now; () when it can."""
+        if not self._faces_up:
+            return ("the pages are starting",)
+        if self.doors.full:
+            return ("intake is closed: the database takes nothing; paging goes on in memory", *self.audit.faults)
+        return self.audit.faults
+
+    def metrics(self) -> bytes:
+        """What it counted and measured, in Prometheus' text format."""
+        return self._metrics.text()
+
     def status(self) -> Status:
         """How it is."""
         state = self.writer.engine.state
@@ -281,6 +290,12 @@ class Core:
             mail_ready=self._plan.mail is not None,
         )
 
+    def known(self, token: bytes, user: int) -> Known:
+        """Who a token's hash or a user's id names."""
+        state = self.writer.engine.state
+        found = state.tokens_by_hash.get(token)
+        return Known(found, state.users.get(found.user if found is not None else user))
+
     def counts(self) -> dict[tuple[str, str], int]:
         """Decisions by kind and reason since the start."""
         return dict(self.counted)
@@ -296,7 +311,7 @@ class Core:
             "incidents_open": (status.incidents_open, "Incidents that are not resolved."),
             "inputs_waiting": (status.waiting, "Inputs that wait for the writer."),
             "pages_under_way": (self.delivery.under_way, "Pages handed to a channel and not answered yet."),
-            "connections": (self.listener.connections if self.listener else 0, "Open connections."),
+            "connections": (self._front.listener.connections if self._front else 0, "Open connections."),
             "audit_faults": (len(status.audit), "Faults the self-audit found last; anything but 0 needs a person."),
             "inputs_unwritten": (self.writer.unwritten, "Inputs in memory alone, because the database takes nothing."),
             "journal_applied": (self.writer.engine.state.counters.applied, "The last journal row applied."),
@@ -361,30 +376,6 @@ class Core:
         token = make_token(parts.signing_key, page.id)
         return compose(self.writer.engine.state, self._plan, page, parts.clock.now(), parts.public_url, token)
 
-    def _handle(self, exchange: Exchange) -> None:
-        if self.doors.handle(exchange):
-            return
-        match exchange.path:
-            case "/healthz":
-                exchange.answer(Reply(200, b"ok\n", "text/plain; charset=utf-8"))
-            case "/readyz":
-                faults = self._faults()
-                body = "".join(f"{fault}\n" for fault in faults) or "ready\n"
-                exchange.answer(Reply(503 if faults else 200, body.encode(), "text/plain; charset=utf-8"))
-            case "/metrics":
-                exchange.answer(Reply(200, self.metrics.text(), "text/plain; version=0.0.4; charset=utf-8"))
-            case _:
-                assert self._passer is not None
-                self._passer.handle(exchange)
-
-    def _faults(self) -> tuple[str, ...]:
-        """Why it cannot do all of its work now; () when it can."""
-        if not self._faces_up:
-            return ("the pages are starting",)
-        if self.doors.full:
-            return ("intake is closed: the database takes nothing; paging goes on in memory", *self.audit.faults)
-        return self.audit.faults
-
     def _committed(self, committed: Committed, engine: Engine) -> None:
         """On the writer's thread: hand over to the loop."""
         with contextlib.suppress(RuntimeError):  # the loop is closed while stopping
@@ -417,8 +408,8 @@ class Core:
         if changes.counted:
             self.counted.update(changes.counted)
         kinds = changes.kinds()
-        if kinds or changes.incidents:
-            self.line.tell(Changed(tuple(changes.incidents), kinds))
+        if self._front is not None and (kinds or changes.incidents):
+            self._front.line.tell(Changed(tuple(changes.incidents), kinds))
         self._mind_deafness()
 
     def _mind_deafness(self) -> None:

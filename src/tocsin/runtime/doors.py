@@ -23,6 +23,17 @@ KEPT_HEADERS = (b"content-type", b"user-agent", b"ce-id", b"ce-type", b"ce-sourc
 MOST_REMEMBERED = 10_000
 
 
+def door(method: str, path: str) -> str | None:
+    """The source whose door an address is; None when no monitor calls it."""
+    if path.startswith("/am/"):
+        return "alertmanager" if method == "POST" and path[4:].partition("/")[2] == "api/v2/alerts" else None
+    if path.startswith("/ping/"):
+        return "heartbeat"
+    if path in ("/v2/enqueue", "/v2/change/enqueue"):
+        return "pagerduty"
+    return "events" if path == "/api/events" or path.startswith("/api/events/") else None
+
+
 class Bucket:
     """A token bucket: ``rate`` requests a second, ``burst`` at once."""
 
@@ -70,30 +81,25 @@ class Doors:
     def handle(self, exchange: Exchange) -> bool:
         """Take a request if it is for one of the doors; False when it is not."""
         path = exchange.path
-        if path.startswith("/am/"):
+        name = door(exchange.method, path)
+        if name is None:
+            return False
+        if name == "alertmanager":
             key, _, rest = path[4:].partition("/")
-            if exchange.method != "POST" or rest != "api/v2/alerts":
-                return False
-            self._take(exchange, "alertmanager", key, "/" + rest)
-        elif path.startswith("/ping/"):
+            self._take(exchange, name, key, "/" + rest)
+        elif name == "heartbeat":
             key, _, rest = path[6:].partition("/")
             # A long log must not make a healthy job look dead: it is cut, never refused.
-            exchange.body = exchange.body[: self._sources["heartbeat"].limits.body]
-            self._take(exchange, "heartbeat", key, "/" + rest)
-        elif path in ("/v2/enqueue", "/v2/change/enqueue"):
-            if exchange.method != "POST":
-                self._refuse(exchange, self._sources["pagerduty"], 405, "only POST is taken here")
-                return True
+            exchange.body = exchange.body[: self._sources[name].limits.body]
+            self._take(exchange, name, key, "/" + rest)
+        elif exchange.method != "POST":
+            self._refuse(exchange, self._sources[name], 405, "only POST is taken here")
+        elif name == "pagerduty":
             self._take_pagerduty(exchange, path)
-        elif path == "/api/events" or path.startswith("/api/events/"):
-            if exchange.method != "POST":
-                self._refuse(exchange, self._sources["events"], 405, "only POST is taken here")
-                return True
+        else:
             bearer = exchange.header(b"authorization")
             key = path[12:] or (bearer[7:].strip() if bearer[:7].lower() == "bearer " else "")
-            self._take(exchange, "events", key, "/api/events")
-        else:
-            return False
+            self._take(exchange, name, key, "/api/events")
         return True
 
     def _take_pagerduty(self, exchange: Exchange, path: str) -> None:

@@ -68,7 +68,7 @@ _TAKE = (
     f" VALUES ('writer', 1, %s, pg_backend_pid(), {_NOW} + %s)"
     " ON CONFLICT (name) DO UPDATE SET"
     " token = lease.token + 1, holder = excluded.holder, backend = excluded.backend, ends_at = excluded.ends_at"
-    f" WHERE lease.ends_at <= {_NOW}"
+    f" WHERE lease.ends_at = 0 OR (%s AND lease.ends_at <= {_NOW})"
     # This very node held it and its connection is gone: it was restarted, and need not wait for itself.
     " OR (lease.holder = excluded.holder AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = lease.backend))"
     " RETURNING token"
@@ -175,12 +175,16 @@ class PostgresStore:
         self._kept = 0.0
         self._thinned: Instant = 0
 
-    def wait_for_lease(self) -> None:
-        """Wait until this node is the one that writes. Raises writer.Stopped when asked to end before that."""
-        said, last = 0.0, ""
+    def wait_for_lease(self, waiting: Callable[[str], None] = lambda why: None) -> None:
+        """Wait until this node is the one that writes; ``waiting`` is told why, in a sentence, each time it looked.
+
+        When a database that was away is back, whoever held the lease gets one more lease's time to take it up again:
+        that node may have gone on in memory. Raises writer.Stopped when asked to end before that.
+        """
+        said, last, leave = 0.0, "", 0.0
         while not self._stop.is_set():
             try:
-                holder = self._take_lease()
+                holder = self._take_lease(over=time.monotonic() >= leave)
                 if holder is None:
                     self._versions = self._version_row()
                     log.info("lease_taken", node=self._node, token=self._token)
@@ -190,6 +194,8 @@ class PostgresStore:
             except psycopg.OperationalError as error:
                 self._drop()
                 state, left = f"the database cannot be reached: {_told(error)}", ""
+                leave = time.monotonic() + self._lease / SECOND
+            waiting(state)
             if state != last or time.monotonic() - said > SAY_EVERY:
                 log.warning("waiting_for_lease", node=self._node, why=state, lease_left=left)
                 said, last = time.monotonic(), state
@@ -372,10 +378,11 @@ class PostgresStore:
 
     # -- the lease -----------------------------------------------------------------------------------------------------
 
-    def _take_lease(self) -> _Holder | None:
-        """Take the lease if nobody holds it; else who does."""
+    def _take_lease(self, over: bool) -> _Holder | None:
+        """Take the lease if nobody holds it, or, with ``over``, if it was not renewed; else who does."""
         db = self._connected()
-        taken = db.execute(_TAKE, (self._node, self._lease)).fetchone()
+        with self._cutter.within(db, ANSWER_SECONDS):
+            taken = db.execute(_TAKE, (self._node, self._lease, over)).fetchone()
         if taken is not None:
             self._token, self._kept = taken[0], time.monotonic()
             return None

@@ -166,7 +166,7 @@ class View:
     @property
     def only_console(self) -> bool:
         """Whether no real channel has delivered an answered page yet. False while the core does not say."""
-        return self.status is not None and self.status.real_channel_proven_at is None
+        return self.status is not None and self.status.ready and self.status.real_channel_proven_at is None
 
     def draw(
         self, template: str, *, code: int = 200, headers: Mapping[str, str] | None = None, theme: str = "", **what: Any
