@@ -256,9 +256,10 @@ def channels(settings: Settings, plan: Plan, outside: Outbound) -> Mapping[str, 
 def declared_keys(settings: Settings, plan: Plan) -> DeclareKeys:
     """The keys a plan declares, by the hashes of their secrets. Raises ValueError when one cannot be had."""
     from tocsin.access.credentials import secret_hash
+    from tocsin.access.limits import KeyLimits
     from tocsin.engine.commands import DeclareKeys
 
-    keys = []
+    keys, limits = [], {}
     for spec in plan.keys:
         try:
             text = settings.secret(spec.secret)
@@ -269,7 +270,9 @@ def declared_keys(settings: Settings, plan: Plan) -> DeclareKeys:
                 f"the key {spec.name} of {spec.service} has fewer than 16 characters: make a random one of 32"
             )
         keys.append((secret_hash(text), text[-4:], spec.source, spec.service, spec.name))
-    return DeclareKeys(actor="plan", keys=tuple(keys))
+        if spec.limits != KeyLimits():
+            limits[secret_hash(text)] = spec.limits
+    return DeclareKeys(actor="plan", keys=tuple(keys), limits=limits)
 
 
 # -- the faces ---------------------------------------------------------------------------------------------------------

@@ -763,6 +763,10 @@ class FakeCore:
                     )
                 )
                 return c.Result(ok=True, id=str(number))
+            case c.LimitKey(id=number, limits=limits):
+                key = next(one for one in night.bodies(tables.keys, Key) if one.id == number)
+                key.limits = limits
+                night.put(key)
             case c.RevokeKey(id=number):
                 key = next(one for one in night.bodies(tables.keys, Key) if one.id == number)
                 key.revoked_at = now

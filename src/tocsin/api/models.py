@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import Annotated, Any, Generic, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
 from tocsin.access.credentials import Key, Role, Token, User
+from tocsin.access.limits import LEAST_BODY, LEAST_RATE, MOST_ALERTS, MOST_BODY, MOST_BURST, MOST_RATE, KeyLimits
 from tocsin.alerts.alert import Alert
 from tocsin.alerts.heartbeats import Heartbeat
 from tocsin.engine.records import HeardChange, Parked
 from tocsin.faces.problem import invalid
 from tocsin.faces.why import Explanation, Sentence
 from tocsin.incidents.incident import Incident
+from tocsin.intake.request import Limits
 from tocsin.kernel.identity import fingerprint
 from tocsin.kernel.instant import (
     Duration,
@@ -195,7 +197,10 @@ class PublishedService(Struct, frozen=True, kw_only=True):
 
 
 class PublishedKey(Struct, frozen=True, kw_only=True):
-    """A key, without its secret. ``hint`` is its last four characters; ``declared``: the plan defines it."""
+    """A key, without its secret. ``hint`` is its last four characters; ``declared``: the plan defines it.
+
+    ``limits_set`` names those of its ``limits`` that are its own; the others are as for every key.
+    """
 
     id: int
     name: str
@@ -207,6 +212,17 @@ class PublishedKey(Struct, frozen=True, kw_only=True):
     created_at: Moment
     created_by: str
     revoked_at: Moment | None
+    limits: PublishedLimits
+    limits_set: list[str]
+
+
+class PublishedLimits(Struct, frozen=True, kw_only=True):
+    """How much a key may send: requests per second and at once, bytes of a request, alerts in one."""
+
+    rate: float
+    burst: int
+    body: int
+    alerts: int
 
 
 class NewKey(Struct, frozen=True, kw_only=True):
@@ -427,6 +443,22 @@ class SilenceIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     origin: Annotated[str, Meta(max_length=200)] = ""
 
 
+class LimitsIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much a key may send; null: as every key. ``rate``: requests per second; ``burst``: at once, by default five
+    seconds of the rate; ``body``: bytes of a request; ``alerts``: how many one request may hold."""
+
+    rate: Annotated[float, Meta(ge=LEAST_RATE, le=MOST_RATE)] | UnsetType | None = UNSET
+    burst: Annotated[int, Meta(ge=1, le=MOST_BURST)] | UnsetType | None = UNSET
+    body: Annotated[int, Meta(ge=LEAST_BODY, le=MOST_BODY)] | UnsetType | None = UNSET
+    alerts: Annotated[int, Meta(ge=1, le=MOST_ALERTS)] | UnsetType | None = UNSET
+
+
+class KeyChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is to be changed of a key; limits that are left out stay."""
+
+    limits: LimitsIn
+
+
 class KeyIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the key is for. ``heartbeat``: which heartbeat of the plan it beats (``source`` heartbeat only)."""
 
@@ -434,6 +466,7 @@ class KeyIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     service: Name
     name: Annotated[str, Meta(max_length=200)] = ""
     heartbeat: Annotated[str, Meta(max_length=200)] = ""
+    limits: LimitsIn = LimitsIn()
 
 
 class UserIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -628,6 +661,7 @@ def silence_out(one: Silence, now: Instant) -> PublishedSilence:
 
 def key_out(one: Key) -> PublishedKey:
     """A key without its secret."""
+    limits = Limits().of(one.limits)
     return PublishedKey(
         id=one.id,
         name=one.name,
@@ -639,7 +673,15 @@ def key_out(one: Key) -> PublishedKey:
         created_at=format_rfc3339(one.created_at),
         created_by=one.created_by,
         revoked_at=moment(one.revoked_at),
+        limits=PublishedLimits(rate=limits.rate, burst=limits.burst, body=limits.body, alerts=limits.alerts),
+        limits_set=[name for name in one.limits.__struct_fields__ if getattr(one.limits, name) is not None],
     )
+
+
+def limits_in(said: LimitsIn, before: KeyLimits) -> KeyLimits:
+    """What is set for a key from now on."""
+    given = {name: getattr(said, name) for name in said.__struct_fields__ if getattr(said, name) is not UNSET}
+    return structs.replace(before, **given)
 
 
 def user_out(one: User) -> PublishedUser:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from tocsin.access.credentials import Role
+from tocsin.access.limits import KeyLimits
 from tocsin.kernel.instant import Duration, Instant
 from tocsin.kernel.matcher import Matcher
 
@@ -72,6 +73,14 @@ class CreateKey(Command, frozen=True, kw_only=True, tag="create_key"):
     service: str
     name: str = ""
     heartbeat: str = ""
+    limits: KeyLimits = KeyLimits()
+
+
+class LimitKey(Command, frozen=True, kw_only=True, tag="limit_key"):
+    """From now on a key may send this much."""
+
+    id: int
+    limits: KeyLimits
 
 
 class RevokeKey(Command, frozen=True, kw_only=True, tag="revoke_key"):
@@ -117,10 +126,11 @@ class RevokeToken(Command, frozen=True, kw_only=True, tag="revoke_token"):
 class DeclareKeys(Command, frozen=True, kw_only=True, tag="declare_keys"):
     """The keys the plan declares, in full: those missing are made, those not named any more are revoked.
 
-    Each is ``(hash, hint, source, service, name)``.
+    Each is ``(hash, hint, source, service, name)``. ``limits`` are by hash, for those that set any.
     """
 
     keys: tuple[tuple[bytes, str, str, str, str], ...]
+    limits: dict[bytes, KeyLimits] = {}
 
 
 class DiscardParked(Command, frozen=True, kw_only=True, tag="discard_parked"):
@@ -136,6 +146,7 @@ AnyCommand = (
     | SetSilence
     | ExpireSilence
     | CreateKey
+    | LimitKey
     | RevokeKey
     | SetUser
     | CreateToken

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from tocsin.access.credentials import Key, Token, User
+from tocsin.access.limits import KeyLimits
 from tocsin.engine import commands as c
 from tocsin.engine import hearing, settling, ticking
 from tocsin.engine.turn import Turn
@@ -41,6 +42,8 @@ def decide(turn: Turn, command: c.AnyCommand) -> c.Result:
             return _expire_silence(turn, command)
         case c.CreateKey():
             return _create_key(turn, command)
+        case c.LimitKey():
+            return _limit_key(turn, command)
         case c.RevokeKey():
             return _revoke_key(turn, command)
         case c.DeclareKeys():
@@ -231,6 +234,9 @@ def _create_key(turn: Turn, command: c.CreateKey) -> c.Result:
             what = f"no heartbeat {name!r} in the plan" if name else "not just one heartbeat in the plan"
             return refuse("invalid", f"{command.service} has {what}; {there}", "heartbeat")
         command = msgspec.structs.replace(command, heartbeat=name)
+    fault = command.limits.fault()
+    if fault is not None:
+        return refuse("invalid", _sentence(fault[1]), f"limits.{fault[0]}")
     if command.hash in state.keys_by_hash:
         return refuse("conflict", "This key exists already", "hash")
     return c.Result(ok=True, id=str(_add_key(turn, command, declared=False).id))
@@ -250,9 +256,28 @@ def _add_key(turn: Turn, command: c.CreateKey, declared: bool) -> Key:
         declared=declared,
         created_at=turn.now,
         created_by=command.actor,
+        limits=command.limits,
     )
     state.keys[key.id] = state.keys_by_hash[key.hash] = turn.changes.keys[key.id] = key
     return key
+
+
+def _limit_key(turn: Turn, command: c.LimitKey) -> c.Result:
+    key = turn.state.keys.get(command.id)
+    if key is None or key.revoked_at is not None:
+        return refuse("not_found", f"There is no key {command.id} in use")
+    if key.declared:
+        return refuse("conflict", f"The plan declares key {command.id}: its limits are set there")
+    fault = command.limits.fault()
+    if fault is not None:
+        return refuse("invalid", _sentence(fault[1]), f"limits.{fault[0]}")
+    key.limits = command.limits
+    turn.changes.keys[key.id] = key
+    return c.Result(ok=True, id=str(key.id))
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _revoke_key(turn: Turn, command: c.RevokeKey) -> c.Result:
@@ -276,10 +301,14 @@ def _declare_keys(turn: Turn, command: c.DeclareKeys) -> c.Result:
         if known is None:
             heartbeat = name if source == "heartbeat" else ""
             new = c.CreateKey(hash=hash, hint=hint, source=source, service=service, name=name, heartbeat=heartbeat)
-            _add_key(turn, new, declared=True)
+            known = _add_key(turn, new, declared=True)
         elif known.revoked_at is not None or (known.source, known.service) != (source, service):
             known.revoked_at, known.declared = None, True
             known.source, known.service, known.name = source, service, name
+            turn.changes.keys[known.id] = known
+        limits = command.limits.get(hash, KeyLimits())
+        if known.declared and known.limits != limits:
+            known.limits = limits
             turn.changes.keys[known.id] = known
     return c.Result(ok=True)
 

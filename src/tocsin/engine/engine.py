@@ -25,7 +25,7 @@ from tocsin.engine.inputs import (
 from tocsin.engine.state import AFTER_DEAFNESS, MOST_DEAF, Changes, Kept, Loaded, State
 from tocsin.engine.timers import Kind
 from tocsin.engine.turn import Turn
-from tocsin.intake.request import Heard, Source
+from tocsin.intake.request import WIDEST, Heard, Source
 from tocsin.kernel.instant import MINUTE, Duration, Instant
 from tocsin.kernel.reason import Reason
 from tocsin.plan.model import Plan
@@ -80,7 +80,7 @@ class Engine:
     def decode(self, received: Received) -> Heard:
         """Read a request again as it was read when it was received."""
         source = self.sources[received.request.source]
-        return source.decode(received.request, received.at, source.limits, self.state.known_of(self._origin(received)))
+        return source.decode(received.request, received.at, WIDEST, self.state.known_of(self._origin(received)))
 
     def _origin(self, received: Received) -> str:
         key = self.state.keys.get(received.key)

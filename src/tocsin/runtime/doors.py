@@ -9,6 +9,7 @@ from http import HTTPStatus
 import structlog
 
 from tocsin.access.credentials import Key, secret_hash
+from tocsin.access.limits import MOST_BODY
 from tocsin.alerts.alert import Alert
 from tocsin.engine.inputs import Received
 from tocsin.intake.request import Limits, Reply, Request, Source
@@ -70,7 +71,7 @@ class Doors:
         self._routing_key = routing_key
         self._redacted = redacted
         self._clock = clock
-        self._by_text: dict[str, tuple[Key, Source]] = {}
+        self._by_text: dict[str, tuple[Key, Source, Limits]] = {}
         self._buckets: dict[int, Bucket] = {}
         self.requests = 0
         self.refused = 0
@@ -89,8 +90,6 @@ class Doors:
             self._take(exchange, name, key, "/" + rest)
         elif name == "heartbeat":
             key, _, rest = path[6:].partition("/")
-            # A long log must not make a healthy job look dead: it is cut, never refused.
-            exchange.body = exchange.body[: self._sources[name].limits.body]
             self._take(exchange, name, key, "/" + rest)
         elif exchange.method != "POST":
             self._refuse(exchange, self._sources[name], 405, "only POST is taken here")
@@ -104,10 +103,9 @@ class Doors:
 
     def _take_pagerduty(self, exchange: Exchange, path: str) -> None:
         """PagerDuty's key lies in the body; it is taken out before the request is kept."""
-        if len(exchange.body) > self._sources["pagerduty"].limits.body:  # before it is read for its key
+        if len(exchange.body) > MOST_BODY:  # before it is read for its key
             self.requests += 1
-            limit = self._sources["pagerduty"].limits.body
-            self._refuse(exchange, self._sources["pagerduty"], 413, f"the body has more than {limit} bytes")
+            self._refuse(exchange, self._sources["pagerduty"], 413, f"the body has more than {MOST_BODY} bytes")
             return
         key = self._routing_key(exchange.body)
         if key is None:
@@ -132,8 +130,10 @@ class Doors:
                 exchange, self._sources[source_name], status, f"this key is not known for {source_name}, or was revoked"
             )
             return
-        key, source = known
-        limits = source.limits
+        key, source, limits = known
+        if source_name == "heartbeat":
+            # A long log must not make a healthy job look dead: it is cut, never refused.
+            exchange.body = exchange.body[: limits.body]
         if len(exchange.body) > limits.body:
             self._refuse(exchange, source, 413, f"the body has more than {limits.body} bytes")
             return
@@ -157,15 +157,22 @@ class Doors:
                 name.decode(): value.decode("latin-1") for name, value in exchange.headers if name in KEPT_HEADERS
             },
         )
-        self.offer(request, source, key.id, key.service, now, exchange.answer)
+        self.offer(request, source, key.id, key.service, now, exchange.answer, limits)
 
     def offer(
-        self, request: Request, source: Source, key: int, service: str, now: Instant, answer: Callable[[Reply], None]
+        self,
+        request: Request,
+        source: Source,
+        key: int,
+        service: str,
+        now: Instant,
+        answer: Callable[[Reply], None],
+        limits: Limits | None = None,
     ) -> None:
-        """Read a request, keep it, and answer after the commit."""
+        """Read a request within a key's limits (None: the source's), keep it, and answer after the commit."""
         remembered = self._writer.engine.state.known_of(service)
         try:
-            heard = source.decode(request, now, source.limits, remembered)
+            heard = source.decode(request, now, limits or source.limits, remembered)
         except Exception as error:  # a source's own fault: the request is kept unread, and a person is told
             log.exception("reading_failed", source=source.name)
             self._keep_unread(Received(key, service, now, request, repr(error)[:500]), source, answer)
@@ -215,7 +222,7 @@ class Doors:
             ids.append(alert.id)
         return ids
 
-    def _look_up(self, text: str, source: str) -> tuple[Key, Source] | None:
+    def _look_up(self, text: str, source: str) -> tuple[Key, Source, Limits] | None:
         if not text or len(text) > 200:
             return None
         key = self._writer.engine.state.keys_by_hash.get(secret_hash(text))
@@ -223,7 +230,8 @@ class Doors:
             return None
         if len(self._by_text) >= MOST_REMEMBERED:
             self._by_text.clear()
-        self._by_text[text] = key, self._sources[key.source]
+        of = self._sources[key.source]
+        self._by_text[text] = key, of, of.limits.of(key.limits)
         return self._by_text[text]
 
     def forget_keys(self) -> None:

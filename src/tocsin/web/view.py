@@ -39,6 +39,7 @@ SAID = {
     "noted": "Your note is on the timeline.",
     "silenced": "The silence is in force as written below.",
     "expired": "The silence has ended. What still fires was judged again.",
+    "limited": "The key may send as much as was set, from now on.",
     "revoked": "The key is revoked. Whoever still uses it is refused.",
     "sent": "The test event was heard. Its incident is in the list.",
     "discarded": "The request is discarded.",
