@@ -251,6 +251,9 @@ def test_a_key_may_send_what_was_set_for_it_and_no_other_is_touched(own: TocsinS
             small = own.json("key", "create", "--source", source, "--service", "batch", "--body", "2KB")
             refused = send(source, small["url"], small["key"], body=_padded(source, small["key"], 4_000))
             assert (refused.status, has_shape(source, refused)) == (413, True), source
+    long = own.json("key", "create", "--source", "pagerduty", "--service", "batch", "--body", "6MiB")
+    body = _padded("pagerduty", long["key"], 5 * 2**20)
+    assert send("pagerduty", long["url"], long["key"], body=body).status == 202
     events = own.json("key", "create", "--source", "events", "--service", "batch", "--alerts", "3")
     assert send("events", events["url"], events["key"], body=_many(3)).status == 202
     assert send("events", events["url"], events["key"], body=_many(4)).status == 413

@@ -281,6 +281,14 @@ async def test_whoever_stops_waiting_costs_nobody_a_page(night: Night) -> None:
     await until(lambda: night.mail.sent)
 
 
+async def test_a_test_event_counts_as_received(night: Night) -> None:
+    """The page that waits for the first event would say 0 received beside it; what is no event is refused."""
+    assert await night.fires("Down") == 202
+    assert (night.core.status().requests, night.core.status().refused) == (1, 0)
+    assert (await night.core.events("inbox", b"{}", "user:ana")).status == 400
+    assert (night.core.status().requests, night.core.status().refused) == (2, 1)
+
+
 async def test_an_answer_that_cannot_be_given_costs_no_other_its_own(night: Night) -> None:
     """Nor any page."""
     source = SOURCES["events"]

@@ -55,6 +55,11 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         """The routes, indexed once."""
         return Router(self.routes)
 
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """What its people are called, by their keys."""
+        return {key: person.name for key, person in self.people.items()}
+
     def service(self, key: str) -> Service:
         """The service of that name, or the inbox when the plan no longer has it."""
         return self.services.get(key) or self.services[INBOX]

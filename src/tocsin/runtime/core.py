@@ -216,7 +216,9 @@ class Core:
         if service not in self._plan.services:
             return HeardReply(404, b'{"type":"about:blank","title":"There is no such service","status":404}')
         source = self._parts.sources["events"]
+        self.doors.requests += 1
         if self.doors.full:
+            self.doors.refused += 1
             refusal = source.refuse(503, f"{NOTHING_TAKEN}; send it again", 2)
             return HeardReply(refusal.status, refusal.body)
         request = Request(
@@ -304,8 +306,11 @@ class Core:
         """What the metrics page shows as levels."""
         status = self.status()
         return {
-            "requests_total": (status.requests, "Requests of monitors, taken or refused."),
-            "requests_refused_total": (status.refused, "Requests of monitors that were refused."),
+            "requests_total": (
+                status.requests,
+                "Requests with events, taken or refused.",
+            ),
+            "requests_refused_total": (status.refused, "Those of them that were refused."),
             "commits_total": (self.writer.commits, "Commits of the writer."),
             "alerts_firing": (status.alerts_live, "Alerts that fire."),
             "incidents_open": (status.incidents_open, "Incidents that are not resolved."),

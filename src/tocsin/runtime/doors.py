@@ -9,7 +9,6 @@ from http import HTTPStatus
 import structlog
 
 from tocsin.access.credentials import Key, secret_hash
-from tocsin.access.limits import MOST_BODY
 from tocsin.alerts.alert import Alert
 from tocsin.engine.inputs import Received
 from tocsin.intake.request import Limits, Reply, Request, Source
@@ -78,6 +77,7 @@ class Doors:
         self.full = False
         self.refusing_since: Instant | None = None
         self._loop = asyncio.get_running_loop()
+        self._longest = self._longest_body("pagerduty")
 
     def handle(self, exchange: Exchange) -> bool:
         """Take a request if it is for one of the doors; False when it is not."""
@@ -103,9 +103,9 @@ class Doors:
 
     def _take_pagerduty(self, exchange: Exchange, path: str) -> None:
         """PagerDuty's key lies in the body; it is taken out before the request is kept."""
-        if len(exchange.body) > MOST_BODY:  # before it is read for its key
+        if len(exchange.body) > self._longest:  # before it is read for its key
             self.requests += 1
-            self._refuse(exchange, self._sources["pagerduty"], 413, f"the body has more than {MOST_BODY} bytes")
+            self._refuse(exchange, self._sources["pagerduty"], 413, f"the body has more than {self._longest} bytes")
             return
         key = self._routing_key(exchange.body)
         if key is None:
@@ -237,6 +237,14 @@ class Doors:
     def forget_keys(self) -> None:
         """Keys changed, or the engine was read anew: look each up again."""
         self._by_text.clear()
+        self._longest = self._longest_body("pagerduty")
+
+    def _longest_body(self, source: str) -> int:
+        """The most that any key of a source may send at once."""
+        limits = self._sources[source].limits
+        keys = list(self._writer.engine.state.keys.values())
+        own = [limits.of(key.limits).body for key in keys if key.source == source and key.revoked_at is None]
+        return max([limits.body, *own])
 
     def _refuse(
         self, exchange: Exchange, source: Source, status: int, message: str, retry_after: int | None = None
