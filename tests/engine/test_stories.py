@@ -419,7 +419,8 @@ def test_limits_of_a_key_are_kept_refused_out_of_bounds_and_the_plan_s_are_its_o
     refused = world.asked(LimitKey(id=key, limits=KeyLimits(alerts=10**6)))
     assert (refused.code, refused.field) == ("invalid", "limits.alerts")
     assert world.asked(LimitKey(id=99, limits=KeyLimits())).code == "not_found"
-    body = msgspec.json.encode({"events": [{"title": "Many", "labels": {"alertname": "Many", "n": str(n)}} for n in range(6_000)]})
+    many = [{"title": "Many", "labels": {"alertname": "Many", "n": str(number)}} for number in range(6_000)]
+    body = msgspec.json.encode({"events": many})
     request = Request(source="events", method="POST", path="/api/events", body=body)
     world.apply(Received(key, "inbox", world.now, request))
     assert len(world.engine.state.alerts) == 6_000
