@@ -27,7 +27,7 @@ from tocsin.kernel.matcher import parse_matcher
 from tocsin.kernel.reason import Reason
 from tocsin.pages.ledger import Page
 from tocsin.plan.model import Plan
-from tocsin.runtime.line import Changed, HeardReply, Reloaded, Status
+from tocsin.runtime.line import Changed, HeardReply, Known, Reloaded, Status
 from tocsin.silences.silence import Silence
 from tocsin.store import tables
 from tocsin.store.reads import Reads, open_engine
@@ -277,6 +277,7 @@ class FakeCore(CoreClient):
         self.asked: list[tuple[AnyCommand, str]] = []
         self.answer = Result(ok=True, id="1")
         self.gone = False
+        self.remembered = Known()
         self.heard: list[tuple[str, bytes, str]] = []
         self.changed: asyncio.Queue[Changed | None] = asyncio.Queue()
 
@@ -293,6 +294,10 @@ class FakeCore(CoreClient):
         self._here()
         self.heard.append((service, body, actor))
         return HeardReply(202, b'{"accepted":1}')
+
+    async def known(self, *, token: bytes = b"", user: int = 0) -> Known:
+        self._here()
+        return self.remembered
 
     async def reload(self, actor: str) -> Reloaded:
         self._here()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.plan.written import example
+from tocsin.access.limits import KeyLimits
 from tocsin.catalog.people import Person, Team, Webhook
 from tocsin.catalog.services import Service
 from tocsin.escalation.policy import Escalation, Step
@@ -175,9 +176,12 @@ def test_every_key_of_the_language_arrives():
         HeartbeatSpec(service=of, name="tokyo", cron="*/5 * * * *", timezone="Asia/Tokyo"),
     )
     assert plan.keys == (
-        KeySpec(source="alertmanager", service=of, name="prometheus", secret="secret:prom"),
+        KeySpec(
+            source="alertmanager", service=of, name="prometheus", secret="secret:prom",
+            limits=KeyLimits(rate=50, burst=200, body=1_000_000, alerts=500),
+        ),
         KeySpec(source="heartbeat", service=of, name="nightly", secret="secret:JOBS.2"),
-    )
+    )  # fmt: skip
     assert plan.routes == (
         Route(match=(), service=of, group_by=(), severity={"P0": "sev1"}),
         Route(match=(Matcher("env", "=", "dev"),), service="payments", group_window=5 * MINUTE),

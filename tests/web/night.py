@@ -627,6 +627,8 @@ class FakeCore:
         self.asked: list[c.AnyCommand] = []
         self.heard: list[tuple[str, bytes, str]] = []
         self.gone = False
+        self.answer: c.Result | None = None
+        """What every command is answered with, instead of being done."""
         self.proven: int | None = NOW - DAY
         self.paging = True
         self.requests, self.refused = 48_211, 3
@@ -692,6 +694,8 @@ class FakeCore:
     async def submit(self, command: c.AnyCommand, idempotency_key: str = "") -> c.Result:
         self._alive()
         self.asked.append(command)
+        if self.answer is not None:
+            return self.answer
         result = self._do(command)
         if isinstance(command, c.Acknowledge | c.Resolve | c.AddNote) and result.ok:
             self.say(command.incident)
@@ -759,6 +763,10 @@ class FakeCore:
                     )
                 )
                 return c.Result(ok=True, id=str(number))
+            case c.LimitKey(id=number, limits=limits):
+                key = next(one for one in night.bodies(tables.keys, Key) if one.id == number)
+                key.limits = limits
+                night.put(key)
             case c.RevokeKey(id=number):
                 key = next(one for one in night.bodies(tables.keys, Key) if one.id == number)
                 key.revoked_at = now

@@ -35,6 +35,7 @@ PAGES = [
     "/silences/7f1c0a9e-1111-4222-8333-444455556666",
     "/services",
     "/keys",
+    "/keys/1",
     "/parked",
     "/parked/77",
     "/users",

@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from tocsin.access.limits import KeyLimits
 from tocsin.kernel.instant import Instant
 
 Role = Literal["viewer", "responder", "admin"]
@@ -35,6 +36,7 @@ class Key(Struct, kw_only=True):
     created_at: Instant
     created_by: str = ""
     revoked_at: Instant | None = None
+    limits: KeyLimits = KeyLimits()
 
 
 class User(Struct, kw_only=True):

@@ -24,7 +24,7 @@ from tocsin.engine.inputs import (
 )
 from tocsin.engine.state import AFTER_DEAFNESS, MOST_DEAF, Changes, Kept, Loaded, State
 from tocsin.engine.turn import Turn
-from tocsin.intake.request import Heard, Source
+from tocsin.intake.request import WIDEST, Heard, Source
 from tocsin.kernel.instant import MINUTE, Duration, Instant
 from tocsin.kernel.reason import Reason
 from tocsin.plan.model import Plan
@@ -81,7 +81,7 @@ class Engine:
         source = self.sources[received.request.source]
         key = self.state.keys.get(received.key)
         known = self.state.known_of(source.name, key.service if key else received.service)
-        return source.decode(received.request, received.at, source.limits, known)
+        return source.decode(received.request, received.at, WIDEST, known)
 
     def apply(
         self, seq: int, input: AnyInput, now: Instant, heard: Heard | None = None, plan: Plan | None = None

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from msgspec import Raw, Struct
 
+from tocsin.access.limits import MOST_ALERTS, MOST_BODY, MOST_BURST, MOST_RATE, KeyLimits
 from tocsin.intake.event import Beat, Change, Event
 from tocsin.kernel.instant import Instant
 
@@ -98,6 +99,22 @@ class Limits(Struct, frozen=True):
     burst: int = 10_000
     body: int = 4 * 1024 * 1024
     alerts: int = 5_000
+
+    def of(self, own: KeyLimits) -> Limits:
+        """These, with what was set for one key."""
+        if own == KeyLimits():
+            return self
+        burst = own.at_once
+        return Limits(
+            rate=self.rate if own.rate is None else own.rate,
+            burst=self.burst if burst is None else burst,
+            body=self.body if own.body is None else own.body,
+            alerts=self.alerts if own.alerts is None else own.alerts,
+        )
+
+
+WIDEST = Limits(MOST_RATE, MOST_BURST, MOST_BODY, MOST_ALERTS)
+"""What was let in is within some key's limits: it is read again without asking for them."""
 
 
 Decode = Callable[[Request, Instant, Limits, Mapping[bytes, Known]], Heard]

@@ -60,6 +60,11 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         """The heartbeats for which an alert counts as the sign of life."""
         return tuple(spec for spec in self.heartbeats if spec.alert)
 
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """What its people are called, by their keys."""
+        return {key: person.name for key, person in self.people.items()}
+
     def service(self, key: str) -> Service:
         """The service of that name, or the inbox when the plan no longer has it."""
         return self.services.get(key) or self.services[INBOX]

@@ -20,6 +20,9 @@ from typing import Any, Final
 
 from tocsin.plan.decoder import At, Either, Field, ListOf, NamesOf, Record, RecordOf, Variants
 from tocsin.plan.words import (
+    ALERTS,
+    BODY,
+    BURST,
     CRON,
     EMAIL,
     EVERY,
@@ -36,6 +39,7 @@ from tocsin.plan.words import (
     PERCENT,
     PERIOD,
     PROCESS,
+    RATE,
     REFERENCE,
     REGEX,
     SECRET,
@@ -169,12 +173,23 @@ class Heartbeat(Record):
     )
 
 
+class KeyLimits(Record):
+    """How much a key may send. What is left out is as for every key."""
+
+    what = "limits of a key"
+    rate = Field(RATE, "Requests per second, such as 50/s. Default: 2000/s.")
+    burst = Field(BURST, "How many requests may come at once. Default: five seconds of the rate.")
+    body = Field(BODY, "The longest request. Default: 4MiB.")
+    alerts = Field(ALERTS, "How many alerts one request may hold. Default: 5000.")
+
+
 class Key(Record):
     """A key monitors send with, declared here by reference."""
 
     what = "a key"
     source = Field(SOURCE, "Which wire format it is for. A heartbeat's key has the heartbeat's name.", required=True)
     secret = Field(At(SECRET), "The key itself: secret:NAME.", required=True)
+    limits = Field(RecordOf(KeyLimits), "How much it may send, where that is not as for every key.")
 
 
 class Service(Record):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
+from tocsin.access.limits import KeyLimits
 from tocsin.catalog.people import Person, Team, Webhook
 from tocsin.catalog.services import INBOX, Service
 from tocsin.escalation.policy import Escalation, Step
@@ -416,7 +417,13 @@ class _Assembly:
                 if key.source == "heartbeat":
                     self._check_heartbeat_key(name, service)
                 service_key, secret = service_name.value, key.secret.value
-                yield KeySpec(source=key.source or "", service=service_key, name=name.value, secret=secret)
+                yield KeySpec(
+                    source=key.source or "",
+                    service=service_key,
+                    name=name.value,
+                    secret=secret,
+                    limits=_limits(key.limits),
+                )
 
     def _check_heartbeat_key(self, name: Placed[str], service: written.Service) -> None:
         """A ping says nothing but its key: the key's name must say which heartbeat it is."""
@@ -510,3 +517,9 @@ def _default_name(kind: str, target: str) -> str:
         parts = urlsplit(target)
         return f"http {parts.netloc}{parts.path}".rstrip("/")
     return f"{kind} {target}"
+
+
+def _limits(said: written.KeyLimits | None) -> KeyLimits:
+    if said is None:
+        return KeyLimits()
+    return KeyLimits(rate=said.rate, burst=said.burst, body=said.body, alerts=said.alerts)

@@ -12,6 +12,15 @@ from urllib.parse import urlsplit
 
 from cronsim import CronSim, CronSimError
 
+from tocsin.access.limits import (
+    MOST_ALERTS,
+    MOST_BURST,
+    RATE_PATTERN,
+    SIZE_PATTERN,
+    SIZES,
+    KeyLimits,
+    read_rate,
+)
 from tocsin.incidents.routes import SEVERITIES
 from tocsin.kernel.instant import DAY, MILLISECOND, MINUTE, SECOND, Duration, format_duration, parse_duration
 from tocsin.kernel.matcher import Matcher, MatcherError, compiled, parse_matcher
@@ -24,18 +33,6 @@ _STRING: Final = {"type": "string"}
 """For words no editor takes for a number or a boolean."""
 
 _DURATION: Final = "([0-9]{1,9}(ms|[smhdw])){1,6}"
-_SIZES: Final = {
-    "B": 1,
-    "kB": 10**3,
-    "KB": 10**3,
-    "MB": 10**6,
-    "GB": 10**9,
-    "TB": 10**12,
-    "KiB": 2**10,
-    "MiB": 2**20,
-    "GiB": 2**30,
-    "TiB": 2**40,
-}
 _STATUS_RULE: Final = "write codes from 100 to 599, such as 200-399 or 200,204"
 _PERCENT_RULE: Final = "write a number up to 100 with a percent sign, such as 90%"
 _CRON_RULE: Final = "write five fields: minute, hour, day of month, month, day of week, such as 0 3 * * *"
@@ -176,10 +173,25 @@ def _percent(text: str) -> str:
 def _bytes(text: str) -> int:
     unit = text.lstrip("0123456789. ")
     number = text.removesuffix(unit)
-    if unit not in _SIZES:
-        close = nearest(unit, _SIZES) or "GB"
-        raise Unfit(f"unknown unit {shown(unit)}", f"did you mean {close}? Units are {', '.join(_SIZES)}")
-    return round(float(number) * _SIZES[unit])
+    if unit not in SIZES:
+        close = nearest(unit, SIZES) or "GB"
+        raise Unfit(f"unknown unit {shown(unit)}", f"did you mean {close}? Units are {', '.join(SIZES)}")
+    return round(float(number) * SIZES[unit])
+
+
+def _body(text: str) -> int:
+    return _limit(KeyLimits(body=_bytes(text))).body or 0
+
+
+def _rate(text: str) -> float:
+    return _limit(KeyLimits(rate=read_rate(text))).rate or 0.0
+
+
+def _limit(limits: KeyLimits) -> KeyLimits:
+    fault = limits.fault()
+    if fault is not None:
+        raise Unfit(fault[1])
+    return limits
 
 
 def _target(text: str) -> str:
@@ -282,10 +294,16 @@ PERCENT: Final = Word(
 SIZE: Final = Word(
     "a size",
     _bytes,
-    pattern=r"[0-9]{1,9}(\.[0-9]{1,6})? ?[A-Za-z]{1,3}",
+    pattern=SIZE_PATTERN,
     write="write a number and its unit, such as 2GB or 500MiB",
     also=_STRING,
 )
+BODY: Final = Word(
+    "a size", _body, pattern=SIZE_PATTERN, write="write a number and its unit, such as 1MB or 512KiB", also=_STRING
+)
+RATE: Final = Word("a rate", _rate, pattern=RATE_PATTERN, write="write requests per time, such as 50/s", also=_STRING)
+BURST: Final = whole("a burst", 1, MOST_BURST)
+ALERTS: Final = whole("a number of alerts", 1, MOST_ALERTS)
 TIER: Final = whole("a tier", 1, 5)
 VERSION: Final = At(Word("the language's version", _text, also={"type": ["integer", "string"], "enum": [1, "1"]}))
 SOURCE: Final = Choice("a source", "alertmanager", "pagerduty", "events", "heartbeat")

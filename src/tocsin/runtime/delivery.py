@@ -1,7 +1,7 @@
 """Pages on their way out: each channel has its own queue and workers, so that a slow one delays no other.
 
-The ledger row was committed before a page gets here. Just before the bytes leave it is looked at once more; what the
-channel answers goes back to the engine as an input.
+The ledger row was committed before a page gets here, unless the database takes nothing. Just before the bytes leave it
+is looked at once more; what the channel answers goes back to the engine as an input.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Delivery:
         self._compose = compose
         self._submit = submit
         self._channels: dict[str, Channel] = {}
-        self._queues: dict[str, asyncio.PriorityQueue[tuple[int, int, Page, bool]]] = {}
+        self._queues: dict[str, asyncio.PriorityQueue[tuple[int, int, Page]]] = {}
         self._workers: list[asyncio.Task[None]] = []
         self._order = count()
         self.under_way = 0
@@ -53,18 +53,15 @@ class Delivery:
         for channel in gone:
             await channel.close()
 
-    def hand(self, page: Page, recorded: bool = True) -> None:
-        """Queue a page: first pages before repeated ones, notices last.
-
-        One that is not ``recorded`` has no outcome either.
-        """
+    def hand(self, page: Page) -> None:
+        """Queue a page: first pages before repeated ones, notices last."""
         queue = self._queues.get(page.channel)
         if queue is None:
-            self._tell(page, _no_channel(page.channel), None, recorded)
+            self._tell(page, _no_channel(page.channel), None)
             return
         self.under_way += 1
         rank = 2 if page.kind == "notice" else 0 if page.step == 0 and page.attempts == 0 else 1
-        queue.put_nowait((rank, next(self._order), page, recorded))
+        queue.put_nowait((rank, next(self._order), page))
 
     async def close(self, patience: float = 0.0) -> None:
         """Stop, after at most ``patience`` seconds for what is under way.
@@ -84,11 +81,11 @@ class Delivery:
     async def _work(self, name: str) -> None:
         queue = self._queues[name]
         while True:
-            _, _, page, recorded = await queue.get()
+            _, _, page = await queue.get()
             channel = self._channels.get(name)
             try:
                 answer = await self._deliver(name, channel, page) if channel is not None else _no_channel(name)
-                self._tell(page, answer, channel, recorded)
+                self._tell(page, answer, channel)
             finally:
                 self.under_way -= 1
 
@@ -107,7 +104,7 @@ class Delivery:
             answer = Failed("client", f"{name} failed: {error!r}"[:300])
         return answer
 
-    def _tell(self, page: Page, answer: Sent | Failed | None, channel: Channel | None, recorded: bool) -> None:
+    def _tell(self, page: Page, answer: Sent | Failed | None, channel: Channel | None) -> None:
         """Log what came of a page, and hand it back to be judged."""
         if answer is None:
             log.info("page_overtaken", page=page.id, incident=page.incident)
@@ -136,9 +133,6 @@ class Delivery:
                 why=answer.code,
                 permanent=answer.permanent,
             )
-        if not recorded:
-            log.warning("page_not_recorded", page=page.id, incident=page.incident, person=page.person)
-            return
         self._submit(Job(outcome))
 
 

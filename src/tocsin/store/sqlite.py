@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tocsin.engine.engine import VERSION
-from tocsin.engine.state import Changes, Loaded, State
+from tocsin.engine.state import Changes, Counters, Loaded, State
 from tocsin.kernel.instant import DAY, Instant
 from tocsin.store import rows, writer
 from tocsin.store.rows import Journaled, Row, Statement
@@ -87,6 +87,16 @@ class SqliteStore:
                 db.execute("ROLLBACK")
             raise
         self._bound_log()
+
+    def takes_nothing(self, error: Exception) -> bool:
+        """Whether a failure means that there is no room, or no disk; else it is the rows' own fault."""
+        return isinstance(error, sqlite3.DatabaseError) and not isinstance(
+            error, sqlite3.IntegrityError | sqlite3.DataError | sqlite3.ProgrammingError | sqlite3.NotSupportedError
+        )
+
+    def resume(self) -> Counters:
+        """After a failure: the counters as the tables have them."""
+        return writer.counters(self._db.execute)
 
     def journal(self, after: int = 0) -> Iterator[Journaled]:
         """The inputs that were applied, in order."""

@@ -47,6 +47,17 @@ class Store(Protocol):
         """Write inputs and what they changed, durably and all at once. Raises LeaseLost, or the driver's error."""
         ...
 
+    def takes_nothing(self, error: Exception) -> bool:
+        """Whether a failure means that the database is away or has no room; else it is the rows' own fault."""
+        ...
+
+    def resume(self) -> Counters:
+        """After a failure: the counters as the tables have them, which may hold what seemed to have failed.
+
+        Never waits for a database that is away. Raises LeaseLost, or the driver's error.
+        """
+        ...
+
     def journal(self, after: int = 0) -> Iterator[Journaled]:
         """The inputs that were applied, in order."""
         ...
@@ -75,6 +86,13 @@ class Store(Protocol):
 Select = Callable[[str], Iterable[tuple[Any, ...]]]
 
 
+def counters(select: Select) -> Counters:
+    """The counters of the last commit."""
+    for row in select("SELECT value FROM meta WHERE name = 'counters'"):
+        return msgspec.json.decode(row[0], type=Counters)
+    return Counters()
+
+
 def load(select: Select, live: str) -> Loaded:
     """Read the live rows back. ``live`` is the database's way to say that a boolean is true."""
 
@@ -82,11 +100,10 @@ def load(select: Select, live: str) -> Loaded:
         decode = msgspec.json.Decoder(kind).decode
         return (decode(row[0]) for row in select(query))
 
-    counters = list(nouns(Counters, "SELECT value FROM meta WHERE name = 'counters'"))
     incidents = list(nouns(Incident, f"SELECT body FROM incidents WHERE {live}"))
     numbers = {incident.number for incident in incidents} | {0}
     return Loaded(
-        counters=counters[0] if counters else Counters(),
+        counters=counters(select),
         alerts=_alerts(select, live),
         incidents=incidents,
         pages=(page for page in nouns(Page, f"SELECT body FROM pages WHERE {live}") if page.incident in numbers),

@@ -39,6 +39,7 @@ SAID = {
     "noted": "Your note is on the timeline.",
     "silenced": "The silence is in force as written below.",
     "expired": "The silence has ended. What still fires was judged again.",
+    "limited": "The key may send as much as was set, from now on.",
     "revoked": "The key is revoked. Whoever still uses it is refused.",
     "sent": "The test event was heard. Its incident is in the list.",
     "discarded": "The request is discarded.",
@@ -166,7 +167,7 @@ class View:
     @property
     def only_console(self) -> bool:
         """Whether no real channel has delivered an answered page yet. False while the core does not say."""
-        return self.status is not None and self.status.real_channel_proven_at is None
+        return self.status is not None and self.status.ready and self.status.real_channel_proven_at is None
 
     def draw(
         self, template: str, *, code: int = 200, headers: Mapping[str, str] | None = None, theme: str = "", **what: Any

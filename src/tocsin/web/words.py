@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup
 from msgspec import Struct
 
+from tocsin.access.actors import called
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, format_rfc3339, to_datetime
 from tocsin.kernel.reason import EXPLAINED, Reason
@@ -207,12 +208,8 @@ class Reader:
         if kind == "user":
             return Who("person", name, initials(name), self.is_you(actor))
         if kind == "source":
-            return Who("source", name)
-        if kind == "token":
-            return Who("code", f"a script ({name})")
-        if kind == "key":
-            return Who("code", f"key {name}")
-        return Who("code", "Tocsin") if actor else Who("none", "Nobody yet")
+            return Who("source", called(actor))
+        return Who("code", called(actor)) if actor else Who("none", "Nobody yet")
 
     def targets(self, targets: Iterable[str]) -> str:
         """``Ana``, ``everyone in shop (Ana and Ben)`` for a step's targets."""
