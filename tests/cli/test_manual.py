@@ -107,6 +107,8 @@ def test_exit_codes_are_in_the_manual() -> None:
         ("Page", m.PublishedPage),
         ("Alert", m.PublishedAlert),
         ("Silence", m.PublishedSilence),
+        ("On call", m.PublishedOnCall),
+        ("Shift", m.PublishedShift),
         ("Explanation", m.PublishedExplanation),
         ("Key", m.PublishedKey),
         ("User", m.PublishedUser),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from tocsin.kernel.identity import identity, label_text
 from tocsin.kernel.instant import MINUTE, SECOND, Instant, parse_rfc3339
 from tocsin.kernel.matcher import parse_matcher
 from tocsin.kernel.reason import Reason
+from tocsin.oncall.schedule import Layer, Length, Schedule, Window
+from tocsin.oncall.zone import DAY_OF, WEEK_OF, wall_of
 from tocsin.pages.ledger import Page
 from tocsin.plan.model import Plan
 from tocsin.runtime.line import Changed, HeardReply, Reloaded, Status
@@ -314,11 +317,33 @@ class FakeCore(CoreClient):
             yield one
 
 
+SHOP = Schedule(
+    key="shop",
+    about="Who is called first.",
+    timezone="Europe/Madrid",
+    layers=(
+        Layer(
+            name="week",
+            turns=(("ana",), ("ben",)),
+            length=Length(minutes=WEEK_OF),
+            begins=wall_of(date(2026, 11, 16), 9 * 60),
+            timezone="Europe/Madrid",
+            only=(Window(0, 6 * DAY_OF),),
+        ),
+    ),
+)
+"""Ana and Ben week by week, from Monday to Saturday: nobody on Sundays."""
+
+
 def plan(version: str = "abc123", files: Mapping[str, bytes] | None = None) -> Plan:
     """The plan of the filled world."""
     return Plan(
         version=version,
-        people={"ana": Person(key="ana", name="Ana", email="ana@example.org")},
+        people={
+            "ana": Person(key="ana", name="Ana", email="ana@example.org"),
+            "ben": Person(key="ben", name="Ben", email="ben@example.org"),
+        },
+        schedules={"shop": SHOP},
         services={
             "inbox": Service(key="inbox"),
             "checkout": Service(key="checkout", about="sells", tier=1),

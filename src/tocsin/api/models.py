@@ -178,6 +178,33 @@ class PublishedSilence(Struct, frozen=True, kw_only=True):
     origin: str
 
 
+class PublishedOnCall(Struct, frozen=True, kw_only=True):
+    """Somebody who is on call. ``since`` and ``until``: the shift, without a break, by one turn or one override."""
+
+    person: str
+    since: Moment
+    until: Moment
+    why: str
+
+
+class PublishedShift(Struct, frozen=True, kw_only=True):
+    """One person on call from ``start`` up to ``end``, by a layer of the plan or an override."""
+
+    person: str
+    start: Moment
+    end: Moment
+    layer: str
+
+
+class PublishedSchedule(Struct, frozen=True, kw_only=True):
+    """A schedule of the plan, and who is on call by it."""
+
+    name: str
+    about: str
+    timezone: str
+    on_call: list[PublishedOnCall]
+
+
 class PublishedService(Struct, frozen=True, kw_only=True):
     """A service of the plan (``planned``), or one that only incidents still name; and how many of those are open."""
 

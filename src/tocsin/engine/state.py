@@ -20,6 +20,7 @@ from tocsin.engine.records import HeardChange, Parked
 from tocsin.engine.timers import Kind, Timers
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.instant import DAY, MINUTE, Instant
+from tocsin.oncall.override import Cover
 from tocsin.pages.ledger import Page
 from tocsin.silences.silence import Silence
 
@@ -151,6 +152,7 @@ class State:
         self.tokens: dict[int, Token] = {}
         self.tokens_by_hash: dict[bytes, Token] = {}
         self.parked: dict[int, Parked] = {}
+        self.covers: dict[str, tuple[Cover, ...]] = {}
         self.results: dict[str, Kept] = {}
         self.timers = Timers(self.due_of)
         for incident in sorted(loaded.incidents, key=lambda i: i.number):

@@ -112,7 +112,7 @@ def tell_author(turn: Turn, silence: Silence, reason: Reason, title: str) -> Non
     author = silence.author.strip().lower()
     known = [p for p in turn.plan.people.values() if author in (p.key.lower(), p.name.lower(), p.email.lower())]
     what = " ".join(str(m) for m in silence.matchers)
-    for person in known or turn.plan.people_of(turn.plan.last_resort):
+    for person in known or turn.plan.people_of(turn.plan.last_resort, turn.now, turn.state.covers):
         paging.notice(turn, person, silence, reason, f"{title}: {what}")
     turn.count("silences", reason)
 

@@ -1,0 +1,120 @@
+"""`tocsin oncall` on a plan's files, and against the real server: the same answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.stage import run
+from tests.support.server import TocsinServer
+
+PLAN = """\
+tocsin: 1
+timezone: Europe/Madrid
+people:
+  ana: {name: Ana}
+  ben: {name: Ben}
+  kei: {name: Kei, timezone: Asia/Tokyo}
+last resort: [ana]
+schedules:
+  shop-primary:
+    layers:
+      - {rotate: [ana, ben], every: week, handoff: Mon 09:00, starts: 2026-11-16 with ana}
+      - {rotate: [kei], every: week, handoff: Mon 09:00, timezone: Asia/Tokyo, only: [Mon-Fri 09:00-18:00]}
+  office:
+    layers: [{rotate: ana, only: Mon-Fri 09:00-18:00}]
+escalations:
+  shop: [{page: shop-primary, wait: 5m}, {page: ben}]
+services:
+  checkout: {escalation: shop}
+"""
+UNKNOWN = "overrides are not known here"
+
+Start = Callable[..., TocsinServer]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> str:
+    """A plan folder."""
+    (tmp_path / "tocsin.yaml").write_text(PLAN)
+    return str(tmp_path)
+
+
+def test_who_is_on_call_by_the_files_alone(folder: str) -> None:
+    """JSON on stdout; what the files cannot know is said on stderr."""
+    done = run("oncall", "who", "shop-primary", "--at", "2026-11-24T03:00Z", "--plan", folder, "--json")
+    assert done.code == 0, done.err
+    assert UNKNOWN in done.err
+    assert done.json == [
+        {
+            "person": "kei",
+            "since": "2026-11-24T00:00:00.000Z",
+            "until": "2026-11-24T09:00:00.000Z",
+            "why": "layer 2 of shop-primary",
+        }
+    ]
+
+
+def test_shifts_by_the_files_alone(folder: str) -> None:
+    start, end = "2026-11-23T00:00Z", "2026-11-24T12:00Z"
+    done = run("oncall", "shifts", "shop-primary", "--from", start, "--to", end, "--plan", folder, "--json")
+    assert done.code == 0, done.err
+    assert done.json == [
+        {"person": "kei", "start": "2026-11-23T00:00:00.000Z", "end": "2026-11-23T09:00:00.000Z", "layer": "layer 2"},
+        {"person": "ben", "start": "2026-11-23T09:00:00.000Z", "end": "2026-11-24T00:00:00.000Z", "layer": "layer 1"},
+        {"person": "kei", "start": "2026-11-24T00:00:00.000Z", "end": "2026-11-24T09:00:00.000Z", "layer": "layer 2"},
+        {"person": "ben", "start": "2026-11-24T09:00:00.000Z", "end": "2026-11-24T12:00:00.000Z", "layer": "layer 1"},
+    ]
+
+
+def test_people_get_tables_and_sentences(folder: str) -> None:
+    done = run("oncall", "who", "shop-primary", "--at", "2026-11-24T03:00Z", "--plan", folder, TZ="UTC")
+    assert "kei     2026-11-24 00:00:00 UTC  2026-11-24 09:00:00 UTC (in 6 h)  layer 2 of shop-primary" in done.out
+    assert (
+        "Nobody is on call by office."
+        in run("oncall", "who", "office", "--at", "2026-11-22T03:00Z", "--plan", folder).out
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["who", "shop-primry"], 1, "The plan has no schedule shop-primry. Did you mean shop-primary?"),
+        (["who", "zzz"], 1, "It has shop-primary, office."),
+        (["who", "office", "--at", "soon"], 2, "'soon' is not a time"),
+        (["who", "office", "--at", "0001-01-01T00:00Z"], 2, "ask about a time from 1980 to 2199"),
+        (["shifts", "office", "--from", "2026-11-24T00:00Z", "--to", "2026-11-24T00:00Z"], 2, "--to must be later"),
+        (["shifts", "office", "--from", "2020-01-01T00:00Z", "--to", "2026-01-01T00:00Z"], 2, "two years at most"),
+        (["shifts", "office", "--from", "2026-11-24T00:00Z"], 2, "Missing option '--to'"),
+        (["who", "office", "--url", "http://localhost"], 2, "Give --plan, or a server"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_with_why(folder: str, arguments: list[str], code: int, says: str) -> None:
+    done = run("oncall", *arguments, "--plan", folder)
+    assert (done.code, done.out) == (code, "")
+    assert says in done.err
+
+
+def test_a_plan_with_errors_is_not_answered_from(folder: str) -> None:
+    Path(folder, "tocsin.yaml").write_text(PLAN.replace("[ana, ben]", "[ana, bne]"))
+    done = run("oncall", "who", "office", "--plan", folder)
+    assert (done.code, done.out) == (1, "")
+    assert "unknown person 'bne'" in done.err
+    assert run("oncall", "who", "office", "--plan", folder + "/nowhere").code == 1
+
+
+def test_the_server_answers_as_the_files_do(tocsin_server: Start, folder: str) -> None:
+    server = tocsin_server(plan=PLAN)
+    at = ["--at", "2026-11-24T03:00Z"]
+    ranged = ["--from", "2026-10-20T00:00Z", "--to", "2026-11-24T00:00Z"]
+    for arguments in (["who", "shop-primary", *at], ["who", "office", *at], ["shifts", "shop-primary", *ranged]):
+        offline = run("oncall", *arguments, "--plan", folder, "--json")
+        done = server.run("oncall", *arguments, "--json")
+        assert json.loads(done.stdout) == offline.json
+        assert UNKNOWN not in done.stderr
+    done = server.run("oncall", "who", "shop-primry", check=False)
+    assert done.returncode == 1
+    assert "did you mean shop-primary?" in done.stderr
