@@ -109,6 +109,7 @@ def test_exit_codes_are_in_the_manual() -> None:
         ("Silence", m.PublishedSilence),
         ("On call", m.PublishedOnCall),
         ("Shift", m.PublishedShift),
+        ("Override", m.PublishedOverride),
         ("Explanation", m.PublishedExplanation),
         ("Key", m.PublishedKey),
         ("User", m.PublishedUser),

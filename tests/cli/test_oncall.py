@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,3 +120,61 @@ def test_the_server_answers_as_the_files_do(tocsin_server: Start, folder: str) -
     done = server.run("oncall", "who", "shop-primry", check=False)
     assert done.returncode == 1
     assert "did you mean shop-primary?" in done.stderr
+
+
+def test_an_override_is_made_seen_and_taken_back(tocsin_server: Start) -> None:
+    """Who is on call changes with each; the plan's files do not."""
+    server = tocsin_server(plan=PLAN)
+    made = server.json("oncall", "override", "office", "kei", "--for", "4h", "--reason", "painting")
+    assert (made["id"], made["kind"], made["state"], made["person"]) == (1, "override", "agreed", "kei")
+    assert made["asked_by"] == "token:this machine"
+    [who] = server.json("oncall", "who", "office")
+    assert (who["person"], who["until"]) == ("kei", made["ends_at"])
+    assert who["why"].startswith("override 1 of office: kei, asked by ")
+    assert who["why"].endswith(": painting")
+    assert [one["id"] for one in server.json("oncall", "overrides")] == [1]
+    assert "Override 1: kei on office" in server.run("oncall", "cancel", "1").stdout
+    assert server.json("oncall", "overrides") == []
+    assert [one["state"] for one in server.json("oncall", "overrides", "--state", "all")] == ["cancelled"]
+    assert server.run("oncall", "cancel", "1", check=False).returncode == 1
+
+
+def test_a_swap_and_a_cover_request_wait_for_their_people(tocsin_server: Start, tmp_path: Path) -> None:
+    server = tocsin_server(plan=PLAN)
+    tokens = {}
+    for name in ("ana", "ben"):
+        server.run("user", "add", name, "--role", "responder", "--person", name)
+        tokens[name] = server.json("user", "token", name)["token"]
+
+    def as_(person: str, *arguments: str) -> Any:
+        return run("oncall", *arguments, "--url", server.url, "--json", TOCSIN_TOKEN=tokens[person])
+
+    shifts = server.json("oncall", "shifts", "shop-primary", "--from", soon(2), "--to", soon(16))
+    other = {"ana": "ben", "ben": "ana"}
+    first = next(one for one in shifts if one["person"] in other)
+    second = next(one for one in shifts if one["person"] == other[first["person"]])
+    mine, theirs = first["person"], second["person"]
+    asked = as_(
+        mine, "swap", "shop-primary", theirs, "--from", first["start"], "--to", first["end"],
+        "--back-from", second["start"], "--back-to", second["end"],
+    )  # fmt: skip
+    assert asked.code == 0, asked.err
+    assert asked.json["state"] == "asked"
+    refused = as_(mine, "accept", "1")
+    assert (refused.code, "can answer this swap" in refused.err) == (4, True)
+    assert as_(theirs, "accept", "1").json["state"] == "agreed"
+    for shift, person in ((first, theirs), (second, mine)):
+        [who] = server.json("oncall", "who", "shop-primary", "--at", shift["start"])
+        assert (who["person"], who["since"], who["until"]) == (person, shift["start"], shift["end"])
+
+    later = next(one for one in shifts if one["person"] == mine and one is not first)
+    wanted = as_(mine, "cover", "shop-primary", "--person", mine, "--from", later["start"], "--to", later["end"])
+    assert wanted.json["state"] == "asked"
+    assert as_(theirs, "accept", "2").json["person"] == theirs
+    backwards = as_(mine, "override", "shop-primary", theirs, "--from", later["end"], "--to", later["start"])
+    assert (backwards.code, "It must end after it begins" in backwards.err) == (1, True)
+
+
+def soon(days: int) -> str:
+    """Midnight, so many days from now."""
+    return f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%dT00:00Z}"

@@ -26,6 +26,7 @@ from tocsin.kernel.identity import identity, label_text
 from tocsin.kernel.instant import MINUTE, SECOND, Instant, parse_rfc3339
 from tocsin.kernel.matcher import parse_matcher
 from tocsin.kernel.reason import Reason
+from tocsin.oncall.override import Override
 from tocsin.oncall.schedule import Layer, Length, Schedule, Window
 from tocsin.oncall.zone import DAY_OF, WEEK_OF, wall_of
 from tocsin.pages.ledger import Page
@@ -139,6 +140,21 @@ class Filler:
         )  # fmt: skip
         self.put(tables.silences, [{"id": name, "ends_at": ends_at, "live": ends_at > NOW, "body": encode(one)}])
         return name
+
+    def override(self, **fields: Any) -> int:
+        """Write one override: by default ben in ana's place for the hour to come."""
+        number = self.next(tables.overrides)
+        told: dict[str, Any] = {
+            "kind": "override", "schedule": "shop", "person": "ben", "instead_of": "", "starts_at": NOW,
+            "ends_at": NOW + 60 * MINUTE, "asked_by": "person:ana", "asked_at": NOW - MINUTE, "agreed_at": NOW - MINUTE,
+        } | fields  # fmt: skip
+        one = Override(id=number, **told)
+        row = {
+            "id": number, "schedule": one.schedule, "ends_at": one.last, "live": one.closes_at > NOW,
+            "body": encode(one),
+        }  # fmt: skip
+        self.put(tables.overrides, [row])
+        return number
 
     def page(self, incident: int, person: str = "ana", **fields: Any) -> int:
         """Write one row of the ledger."""

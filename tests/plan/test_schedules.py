@@ -177,6 +177,11 @@ def test_gaps_are_warned_of_with_the_first_one():
     )
 
 
+def test_a_gap_of_layers_without_a_start_has_no_date():
+    (found,) = warned(ROTA + "{rotate: ana, only: Mon-Fri 09:00-18:00}")
+    assert found.endswith("the first is from Mon 18:00 to Tue 09:00")
+
+
 def test_layers_that_cover_each_others_gaps_have_none():
     rota = ROTA + "{rotate: ana, only: Mon-Fri 08:00-20:00}\n      - {rotate: ben, only: [20:00-08:00, 'Sat,Sun']}"
     assert warned(rota) == []

@@ -25,6 +25,7 @@ from tocsin.kernel.instant import (
 )
 from tocsin.kernel.matcher import Matcher, MatcherError, Operator, matcher, parse_matcher
 from tocsin.kernel.reason import EXPLAINED, Reason
+from tocsin.oncall.override import Override
 from tocsin.pages.ledger import Page
 from tocsin.runtime.line import Status
 from tocsin.silences.silence import Silence
@@ -203,6 +204,48 @@ class PublishedSchedule(Struct, frozen=True, kw_only=True):
     about: str
     timezone: str
     on_call: list[PublishedOnCall]
+
+
+class PublishedPersonShift(Struct, frozen=True, kw_only=True):
+    """A shift of one person, and the schedule it is of."""
+
+    schedule: str
+    start: Moment
+    end: Moment
+    layer: str
+
+
+class PublishedReached(Struct, frozen=True, kw_only=True):
+    """Whom a step of a service's escalation reaches at an instant. ``by``: the schedule and layer; "" when named."""
+
+    step: int
+    person: str
+    by: str
+
+
+class PublishedOverride(Struct, frozen=True, kw_only=True):
+    """Somebody in another's place, or the wish for it. ``state``: asked, agreed, declined, cancelled, lapsed or over.
+
+    ``kind``: override, swap or cover. ``person`` is on call instead of ``instead_of`` ("": of everybody); in the second
+    time of a swap, ``back_starts_at`` to ``back_ends_at``, it is the other way round.
+    """
+
+    id: int
+    kind: str
+    schedule: str
+    person: str
+    instead_of: str
+    starts_at: Moment
+    ends_at: Moment
+    back_starts_at: Moment | None
+    back_ends_at: Moment | None
+    reason: str
+    state: str
+    asked_by: str
+    asked_at: Moment
+    answered_by: str
+    agreed_at: Moment | None
+    cancelled_at: Moment | None
 
 
 class PublishedService(Struct, frozen=True, kw_only=True):
@@ -454,6 +497,50 @@ class SilenceIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     origin: Annotated[str, Meta(max_length=200)] = ""
 
 
+class OverrideIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who is on call instead. Without ``starts_at`` from now; ``instead_of`` somebody, or "" in place of everybody.
+
+    It ends at ``ends_at``, or ``duration`` after its beginning.
+    """
+
+    schedule: Name
+    person: Name
+    starts_at: Moment | None = None
+    ends_at: Moment | None = None
+    duration: Span | None = None
+    instead_of: Annotated[str, Meta(max_length=200)] = ""
+    reason: Annotated[str, Meta(max_length=1_000)] = ""
+
+
+class SwapIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Your time on call, for one of somebody else's. It counts when they agree."""
+
+    schedule: Name
+    other: Name
+    starts_at: Moment
+    ends_at: Moment
+    back_starts_at: Moment
+    back_ends_at: Moment
+    reason: Annotated[str, Meta(max_length=1_000)] = ""
+
+
+class CoverIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A time somebody on the schedule is wanted for, in place of ``person``; "" where nobody is on call."""
+
+    schedule: Name
+    starts_at: Moment | None = None
+    ends_at: Moment | None = None
+    duration: Span | None = None
+    person: Annotated[str, Meta(max_length=200)] = ""
+    reason: Annotated[str, Meta(max_length=1_000)] = ""
+
+
+class AnswerIn(Struct, frozen=True, forbid_unknown_fields=True):
+    """Agree to a swap, decline it, or take a cover request."""
+
+    yes: bool = True
+
+
 class KeyIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the key is for. ``heartbeat``: which heartbeat of the plan it beats (``source`` heartbeat only)."""
 
@@ -650,6 +737,28 @@ def silence_out(one: Silence, now: Instant) -> PublishedSilence:
         created_at=format_rfc3339(one.created_at),
         updated_at=format_rfc3339(one.updated_at),
         origin=one.origin,
+    )
+
+
+def override_out(one: Override, now: Instant) -> PublishedOverride:
+    """An override, a swap or a cover request as it is published."""
+    return PublishedOverride(
+        id=one.id,
+        kind=one.kind,
+        schedule=one.schedule,
+        person=one.person,
+        instead_of=one.instead_of,
+        starts_at=format_rfc3339(one.starts_at),
+        ends_at=format_rfc3339(one.ends_at),
+        back_starts_at=moment(one.back[0] if one.back else None),
+        back_ends_at=moment(one.back[1] if one.back else None),
+        reason=one.reason,
+        state=one.state(now),
+        asked_by=one.asked_by,
+        asked_at=format_rfc3339(one.asked_at),
+        answered_by=one.answered_by,
+        agreed_at=moment(one.agreed_at),
+        cancelled_at=moment(one.cancelled_at),
     )
 
 

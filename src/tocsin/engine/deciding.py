@@ -8,7 +8,7 @@ import msgspec
 
 from tocsin.access.credentials import Key, Token, User
 from tocsin.engine import commands as c
-from tocsin.engine import hearing, settling, ticking
+from tocsin.engine import hearing, overriding, settling, ticking
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.identity import identity, uuid_text
@@ -56,6 +56,16 @@ def decide(turn: Turn, command: c.AnyCommand) -> c.Result:
             return _revoke_token(turn, command)
         case c.DiscardParked():
             return _discard_parked(turn, command)
+        case c.AddOverride():
+            return overriding.add(turn, command)
+        case c.AskSwap():
+            return overriding.ask_swap(turn, command)
+        case c.AskCover():
+            return overriding.ask_cover(turn, command)
+        case c.AnswerOverride():
+            return overriding.answer(turn, command)
+        case c.CancelOverride():
+            return overriding.cancel(turn, command)
 
 
 # -- incidents ---------------------------------------------------------------------------------------------------------

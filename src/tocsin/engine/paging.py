@@ -11,7 +11,6 @@ from tocsin.kernel.instant import say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.pages.ledger import GIVE_UP_AFTER, Page, PageState, retry_after
 from tocsin.plan.model import Reached
-from tocsin.silences.silence import Silence
 
 
 def contacts(turn: Turn, person: Person) -> tuple[tuple[str, str], ...]:
@@ -116,7 +115,7 @@ def _page(turn: Turn, incident: Incident, person: Person, reason: Reason, step: 
     turn.count("pages", reason)
 
 
-def notice(turn: Turn, person: Person, silence: Silence, reason: Reason, title: str) -> None:
+def notice(turn: Turn, person: Person, reason: Reason, title: str, *, silence: str = "") -> None:
     """Tell a person something that nobody has to answer."""
     channel, address = contacts(turn, person)[0]
     turn.state.counters.page += 1
@@ -131,7 +130,7 @@ def notice(turn: Turn, person: Person, silence: Silence, reason: Reason, title: 
         reason=reason,
         intended_at=turn.now,
         next_at=turn.now,
-        silence=silence.id,
+        silence=silence,
     )
     _hand_over(turn, page)
 

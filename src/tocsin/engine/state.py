@@ -20,7 +20,7 @@ from tocsin.engine.records import HeardChange, Parked
 from tocsin.engine.timers import Kind, Timers
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.instant import DAY, MINUTE, Instant
-from tocsin.oncall.override import Cover
+from tocsin.oncall.override import Cover, Override, covers_by_schedule
 from tocsin.pages.ledger import Page
 from tocsin.silences.silence import Silence
 
@@ -45,6 +45,7 @@ class Counters(Struct):
     user: int = 0
     token: int = 0
     change: int = 0
+    override: int = 0
     applied: int = 0
     now: Instant = 0
     paging: bool = True
@@ -87,6 +88,7 @@ class Loaded(NamedTuple):
     users: Iterable[User] = ()
     tokens: Iterable[Token] = ()
     parked: Iterable[Parked] = ()
+    overrides: Iterable[Override] = ()
     results: Iterable[Kept] = ()
 
 
@@ -105,6 +107,7 @@ class Changes:
         self.users: dict[int, User] = {}
         self.tokens: dict[int, Token] = {}
         self.parked: dict[int, Parked] = {}
+        self.overrides: dict[int, Override] = {}
         self.entries: list[tuple[int, Entry]] = []
         self.changes: list[HeardChange] = []
         self.results: list[Kept] = []
@@ -124,6 +127,7 @@ class Changes:
             "parked": self.parked,
             "pages": self.pages,
             "changes": self.changes,
+            "overrides": self.overrides,
             "plan": self.plans,
         }
         return tuple(name for name, changed in named.items() if changed)
@@ -152,6 +156,7 @@ class State:
         self.tokens: dict[int, Token] = {}
         self.tokens_by_hash: dict[bytes, Token] = {}
         self.parked: dict[int, Parked] = {}
+        self.overrides: dict[int, Override] = {}
         self.covers: dict[str, tuple[Cover, ...]] = {}
         self.results: dict[str, Kept] = {}
         self.timers = Timers(self.due_of)
@@ -175,6 +180,10 @@ class State:
             self.tokens[token.id] = self.tokens_by_hash[token.hash] = token
         for parked in loaded.parked:
             self.parked[parked.id] = parked
+        for override in loaded.overrides:
+            self.overrides[override.id] = override
+            self.timers.set("override", override.id, override.closes_at)
+        self.covers = covers_by_schedule(self.overrides)
         for kept in loaded.results:
             self.results[kept.key] = kept
 
@@ -197,6 +206,9 @@ class State:
                 service, _, name = str(id).partition("/")
                 heart = self.heartbeats.get((service, name))
                 return heart.due if heart and heart.state != "late" else None
+            case "override":
+                override = self.overrides.get(int(id))
+                return override.closes_at if override else None
 
     def add_alert(self, alert: Alert) -> None:
         """Keep an alert in memory, under all that finds it."""

@@ -70,17 +70,17 @@ class Roster:
         shifts = self.shifts(start, end, covers)
         return tuple(_without((start, end), _joined(sorted((shift.start, shift.end) for shift in shifts))))
 
-    def beside(self, at: Instant, steps: int) -> tuple[Shift, ...]:
+    def beside(self, at: Instant, steps: int, covers: tuple[Cover, ...] = ()) -> tuple[Shift, ...]:
         """Who has the turn so many turns after (or before) the one that is on at an instant, in the same layer.
 
-        Overrides do not move turns. Without those who are on call themselves: nobody stands in for themselves.
+        Overrides move no turns, but who is on call by one is not the next: nobody stands in for themselves.
         """
         planned = self.who(at)
         if not planned:
             return ()
         now = planned[0]
         layer = self.schedule.layers[now.layer]
-        busy = {shift.person for shift in planned}
+        busy = {shift.person for shift in (*planned, *self.who(at, covers))}
         people = (one for one in layer.people(now.turn + steps) if one not in busy)
         return tuple(Shift(one, now.start, now.end, now.layer, now.turn + steps) for one in people)
 

@@ -115,12 +115,16 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         if roster is None:
             return []
         if offset:
-            shifts = roster.beside(at, 1 if offset == "next" else -1)
+            shifts = roster.beside(at, 1 if offset == "next" else -1, self.covers_for(key, covers))
             return [(shift.person, f"{offset} on {key}, {layer_of(roster.schedule, shift)}") for shift in shifts]
         return [
             (shift.person, f"{key}, {layer_of(roster.schedule, shift)}")
-            for shift in roster.who(at, covers.get(key, ()))
+            for shift in roster.who(at, self.covers_for(key, covers))
         ]
+
+    def covers_for(self, schedule: str, covers: Covers) -> tuple[Cover, ...]:
+        """The overrides of a schedule whose person is in the plan: who has left takes nobody's place."""
+        return tuple(one for one in covers.get(schedule, ()) if one.person in self.people)
 
     def shadows_of(self, targets: tuple[str, ...], at: Instant, covers: Covers) -> tuple[Person, ...]:
         """Who gets a copy of what is paged to targets at an instant: nobody who is paged themselves."""

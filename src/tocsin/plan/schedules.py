@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Final
@@ -13,6 +14,7 @@ from tocsin.oncall import coverage
 from tocsin.oncall.roster import Roster
 from tocsin.oncall.schedule import Layer, Length, Schedule, joined
 from tocsin.oncall.zone import DAY_OF, MONDAY, WEEK_OF, Wall, said, wall_of
+from tocsin.oncall.zone import zone as zone_of
 from tocsin.plan import schema as written
 from tocsin.plan.findings import Findings, shown
 from tocsin.plan.names import Names
@@ -138,12 +140,13 @@ class Schedules:
             return
         key, zone = roster.schedule.key, roster.schedule.timezone
         start, end = gaps[0]
+        first = f"{said(start, zone)} to {said(end, zone)}"
+        if zone_of(zone).local(start).year == NO_START.day.year:  # nobody said from when: the day means nothing
+            first = re.sub(r" [0-9]+ \w+ [0-9]{4}", "", first)
         count = f"{len(gaps)} gap{'s' if len(gaps) > 1 else ''}"
         length = sum(end - start for start, end in gaps)
-        message = (
-            f"nobody is on call by {key} for {say_duration(length)} in 52 weeks, in {count}; the first is from "
-            f"{said(start, zone)} to {said(end, zone)}"
-        )
+        lasts = f"{say_duration(length)} in 52 weeks, in {count}"
+        message = f"nobody is on call by {key} for {lasts}; the first is from {first}"
         hint = "a page goes on to the next step then; a first layer without `only` covers all"
         self._findings.warning(at, message, hint)
 

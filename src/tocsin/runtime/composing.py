@@ -46,10 +46,16 @@ def compose(state: State, plan: Plan, page: Page, now: Instant, base: str, token
         because=EXPLAINED[page.reason],
         next_step=_next_step(state, plan, incident, zone) if incident else "",
         lines=_lines(state, incident) if incident else (),
-        url=f"{base}/incidents/{incident.number}" if incident else f"{base}/silences",
+        url=f"{base}/{_leads_to(page)}",
         possible_duplicate=page.unsure,
         acknowledge_url=f"{base}/p/{token}" if incident and page.kind == "page" else "",
     )
+
+
+def _leads_to(page: Page) -> str:
+    if page.incident:
+        return f"incidents/{page.incident}"
+    return "silences" if page.silence else "oncall"
 
 
 def _next_step(state: State, plan: Plan, incident: Incident, zone: str) -> str:
