@@ -287,6 +287,13 @@ class NewKey(Struct, frozen=True, kw_only=True):
     url: str
 
 
+class NewFeed(Struct, frozen=True, kw_only=True):
+    """A calendar's secret address, shown this once. Revoke it as a token, by its id."""
+
+    id: int
+    url: str
+
+
 class PublishedUser(Struct, frozen=True, kw_only=True):
     """Someone who may sign in. ``person``: who of the plan they are, or ""."""
 
@@ -302,7 +309,7 @@ class PublishedToken(Struct, frozen=True, kw_only=True):
     """A bearer token or a one-time sign-in link, without its secret."""
 
     id: int
-    kind: Literal["token", "link"]
+    kind: Literal["token", "link", "feed"]
     user: str
     name: str
     created_at: Moment
@@ -533,6 +540,13 @@ class CoverIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     duration: Span | None = None
     person: Annotated[str, Meta(max_length=200)] = ""
     reason: Annotated[str, Meta(max_length=1_000)] = ""
+
+
+class FeedIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whose shifts a calendar shows: those of a schedule or of a person."""
+
+    schedule: Annotated[str, Meta(max_length=200)] = ""
+    person: Annotated[str, Meta(max_length=200)] = ""
 
 
 class AnswerIn(Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,11 +8,14 @@ from litestar import delete, get, post
 from litestar.params import Parameter, QueryParameter
 from litestar.types import ControllerRouterHandler
 
+from tocsin.access.credentials import secret_hash
 from tocsin.api import models as m
 from tocsin.api.asking import Cursor, IdempotencyKey, Limit, Number
-from tocsin.engine.commands import AddOverride, AnswerOverride, AskCover, AskSwap, CancelOverride
+from tocsin.engine.commands import AddOverride, AnswerOverride, AskCover, AskSwap, CancelOverride, CreateToken
 from tocsin.faces.faces import Faces
+from tocsin.faces.feeds import FEED, FEED_PATH
 from tocsin.faces.problem import Problem, invalid, not_found
+from tocsin.faces.sessions import derived_secret, fresh_secret
 from tocsin.faces.who import Who
 from tocsin.kernel.instant import Instant, format_rfc3339
 from tocsin.oncall.asking import clipped, fault_of, fault_of_range, layer_of, why
@@ -207,6 +210,27 @@ async def cancel_override(faces: Faces, who: Who, number: Number, idempotency_ke
     await faces.submit(CancelOverride(actor=who.actor, id=number), idempotency_key or "")
 
 
+@post("/oncall/feeds", tags=["on call"], needs="viewer")
+async def create_feed(faces: Faces, who: Who, data: m.FeedIn, idempotency_key: IdempotencyKey = None) -> m.NewFeed:
+    """Make the secret address of a calendar (iCalendar) with the shifts of a schedule or a person."""
+    plan = await faces.plan()
+    if bool(data.schedule) == bool(data.person):
+        raise invalid("schedule", "say either schedule or person")
+    kind, name = ("schedule", data.schedule) if data.schedule else ("person", data.person)
+    known = [] if plan is None else list(plan.schedules if data.schedule else plan.people)
+    if name not in known:
+        raise invalid(kind, f"there is no {kind} {name}")
+    secret = fresh_secret()
+    if idempotency_key is not None:
+        secret = derived_secret(faces.signing_key, "feed", who.actor, idempotency_key)
+    assert who.user is not None
+    command = CreateToken(
+        actor=who.actor, hash=secret_hash(secret), kind=FEED, user=who.user.name, name=f"{kind}:{name}"
+    )
+    result = await faces.submit(command, idempotency_key or "")
+    return m.NewFeed(id=int(result.id), url=faces.link(f"{FEED_PATH}{secret}.ics"))
+
+
 # -- how ---------------------------------------------------------------------------------------------------------------
 
 
@@ -298,4 +322,5 @@ HANDLERS: list[ControllerRouterHandler] = [
     ask_cover,
     answer_override,
     cancel_override,
+    create_feed,
 ]

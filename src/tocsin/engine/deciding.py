@@ -338,8 +338,8 @@ def _create_token(turn: Turn, command: c.CreateToken) -> c.Result:
     user = state.users_by_name.get(command.user)
     if user is None or user.disabled_at is not None:
         return refuse("not_found", f"There is no user {command.user!r}")
-    if command.kind not in ("token", "link"):
-        return refuse("invalid", "A token's kind is token or link", "kind")
+    if command.kind not in ("token", "link", "feed"):
+        return refuse("invalid", "A token's kind is token, link or feed", "kind")
     if command.expires_at is not None and command.expires_at <= turn.now:
         return refuse("invalid", "It would have expired already", "expires_at")
     if command.hash in state.tokens_by_hash:
@@ -348,7 +348,7 @@ def _create_token(turn: Turn, command: c.CreateToken) -> c.Result:
     token = Token(
         id=state.counters.token,
         hash=command.hash,
-        kind="link" if command.kind == "link" else "token",
+        kind=command.kind,  # type: ignore[arg-type]  # one of the three, as was asked above
         user=user.id,
         name=command.name,
         created_at=turn.now,
