@@ -197,6 +197,16 @@ def test_a_gap_a_clock_makes_between_two_zones_is_found():
     assert found.endswith("the first is from Sun 28 Mar 2027 19:00 to Sun 28 Mar 2027 20:00")
 
 
+def test_looking_ahead_has_a_bound():
+    """A plan of many busy schedules is read in a moment; what is not looked at is not warned of."""
+    layers = "layers: [{rotate: [ana, ben], every: hour, starts: 2026-11-16, only: Mon-Fri}]"
+    names = [f"s{n}" for n in range(200)]
+    text = "schedules:\n" + "".join(f"  {name}: {{{layers}}}\n" for name in names)
+    text += f"escalations: {{e: [{', '.join(f'{{page: {name}}}' for name in names[:100])}]}}\n"
+    found = warned(text + "services: {a: {escalation: e}}")
+    assert 10 < len(found) < 200
+
+
 TWO = """
 schedules:
   first: {layers: [{rotate: [ana, ben], every: week, handoff: Mon 09:00, starts: 2026-11-16 with ana}]}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tocsin.kernel.instant import DAY, Instant
+from tocsin.kernel.instant import DAY, MINUTE, Instant
 from tocsin.oncall.roster import Roster, Shift, Span
-from tocsin.oncall.zone import zone
+from tocsin.oncall.zone import DAY_OF, zone
 
 YEAR = 52 * 7 * DAY
 HALF_A_YEAR = 26 * 7 * DAY
@@ -27,10 +27,16 @@ def begins(roster: Roster) -> Instant:
 
 def gaps_ahead(roster: Roster) -> tuple[Span, ...]:
     """When nobody is on call in the 52 weeks from the schedule's begin, overrides aside."""
-    if any(not layer.only for layer in roster.schedule.layers):
-        return ()
     start = begins(roster)
-    return roster.gaps(start, start + YEAR)
+    return roster.left_out(start, start + YEAR)
+
+
+def effort(roster: Roster) -> int:
+    """About how many shifts and windows it takes to look a year ahead: what a plan may make us do has a bound."""
+    return sum(
+        YEAR // MINUTE // (layer.length.minutes or 28 * DAY_OF * layer.length.months) + 52 * len(layer.only)
+        for layer in roster.schedule.layers
+    )
 
 
 def twice(first: Roster, second: Roster) -> Twice | None:

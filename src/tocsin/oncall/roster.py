@@ -70,6 +70,13 @@ class Roster:
         shifts = self.shifts(start, end, covers)
         return tuple(_without((start, end), _joined(sorted((shift.start, shift.end) for shift in shifts))))
 
+    def left_out(self, start: Instant, end: Instant) -> tuple[Span, ...]:
+        """The parts of a range no layer is meant for, which is when nobody is on call, overrides aside."""
+        if any(not layer.only for layer in self.schedule.layers):
+            return ()
+        meant = sorted(span for layer in self.schedule.layers for span in _windows(layer, start, end))
+        return tuple(_without((start, end), _joined(meant)))
+
     def beside(self, at: Instant, steps: int, covers: tuple[Cover, ...] = ()) -> tuple[Shift, ...]:
         """Who has the turn so many turns after (or before) the one that is on at an instant, in the same layer.
 

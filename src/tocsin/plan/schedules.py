@@ -25,8 +25,8 @@ NO_START: Final = Start(date(2000, 1, 3), "")
 """A Monday: turns count from here when nothing is said."""
 
 _NINE: Final = 9 * 60
-_LOOKED_AT: Final = 400
-"""How many schedules and pairs of them are looked at ahead in time; a bound on time, not a rule."""
+_EFFORT: Final = 200_000
+"""How many shifts are looked at ahead in search of surprises, a second's worth; what is left then goes without."""
 
 
 class Schedules:
@@ -37,6 +37,7 @@ class Schedules:
         self._people = people
         self._names = schedules
         self._findings = findings
+        self._looked = 0
 
     def read(self, zone_of: Callable[[written.PlanFile], str]) -> dict[str, Schedule]:
         """Every schedule, by name. ``zone_of`` says which time zone a file is in."""
@@ -109,13 +110,17 @@ class Schedules:
     def warn(self, schedules: dict[str, Schedule], escalations: dict[str, Escalation], teams: dict[str, Team]) -> None:
         """Look ahead: turns without a beginning, layers nobody sees, gaps, and people who would be called twice."""
         self._warn_of_starts()
-        rosters = {key: Roster(one) for key, one in list(schedules.items())[:_LOOKED_AT]}
+        rosters = {key: Roster(one) for key, one in schedules.items()}
         for key, roster in rosters.items():
             at = self._names.places[key]
             self._warn_of_hidden(roster.schedule, at)
             self._warn_of_gaps(roster, at)
         self._warn_of_offsets(escalations, rosters)
         self._warn_of_twice(escalations, rosters)
+
+    def _may_look(self, *rosters: Roster) -> bool:
+        self._looked += sum(map(coverage.effort, rosters))
+        return self._looked <= _EFFORT
 
     def _warn_of_starts(self) -> None:
         for plan in self._files:
@@ -135,7 +140,7 @@ class Schedules:
                 self._findings.warning(at, message, "put the layer that always applies first, or give the later `only`")
 
     def _warn_of_gaps(self, roster: Roster, at: Position) -> None:
-        gaps = coverage.gaps_ahead(roster)
+        gaps = coverage.gaps_ahead(roster) if self._may_look(roster) else ()
         if not gaps:
             return
         key, zone = roster.schedule.key, roster.schedule.timezone
@@ -177,7 +182,7 @@ class Schedules:
             )
             for place, key in enumerate(keys):
                 for other in keys[place + 1 :]:
-                    if (key, other) in told or len(told) >= _LOOKED_AT:
+                    if (key, other) in told or not self._may_look(rosters[key], rosters[other]):
                         continue
                     told.add((key, other))
                     found = coverage.twice(rosters[key], rosters[other])
