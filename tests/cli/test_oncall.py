@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from tests.cli.stage import run
 from tests.support.server import TocsinServer
+from tests.support.waiting import eventually
 
 PLAN = """\
 tocsin: 1
@@ -178,3 +180,57 @@ def test_a_swap_and_a_cover_request_wait_for_their_people(tocsin_server: Start, 
 def soon(days: int) -> str:
     """Midnight, so many days from now."""
     return f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%dT00:00Z}"
+
+
+def test_who_is_on_call_for_schedules_people_and_services(tocsin_server: Start) -> None:
+    server = tocsin_server(plan=PLAN)
+    at = ["--at", "2026-11-24T03:00Z"]
+    listed = server.json("oncall", "list", *at)
+    assert [(one["name"], [who["person"] for who in one["on_call"]]) for one in listed] == [
+        ("office", []),
+        ("shop-primary", ["kei"]),
+    ]
+    assert "office        nobody" in server.run("oncall", "list", *at).stdout
+    ranged = ["--from", "2026-11-23T00:00Z", "--to", "2026-11-23T12:00Z"]
+    assert server.json("oncall", "person", "kei", *ranged) == [
+        {
+            "schedule": "shop-primary",
+            "start": "2026-11-23T00:00:00.000Z",
+            "end": "2026-11-23T09:00:00.000Z",
+            "layer": "layer 2",
+        }
+    ]
+    assert server.json("oncall", "service", "checkout", *at) == [
+        {"step": 1, "person": "kei", "by": "shop-primary, layer 2"},
+        {"step": 2, "person": "ben", "by": ""},
+    ]
+    assert "did you mean checkout?" in server.run("oncall", "service", "chekout", check=False).stderr
+
+
+def test_a_calendar_is_made_read_and_revoked(tocsin_server: Start) -> None:
+    """Through the whole server: its address needs no signing in, until it is revoked."""
+    server = tocsin_server(plan=PLAN)
+    made = server.json("oncall", "feed", "--schedule", "shop-primary")
+    answer = httpx2.get(made["url"])
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/calendar; charset=utf-8")
+    assert answer.text.startswith("BEGIN:VCALENDAR\r\n")
+    assert answer.text.count("BEGIN:VEVENT") > 300
+    server.run("user", "revoke", str(made["id"]))
+    assert httpx2.get(made["url"]).status_code == 404
+    assert server.run("oncall", "feed", "--person", "bob", check=False).returncode == 1
+    assert server.run("oncall", "feed", check=False).returncode == 2
+
+
+@pytest.mark.parametrize("store", ["sqlite", "postgres"])
+def test_an_override_pages_on_both_stores(tocsin_server: Start, request: pytest.FixtureRequest, store: str) -> None:
+    """Made, survived kill -9, and paged: the timeline and `tocsin why` say by what."""
+    database = request.getfixturevalue("postgres_url") if store == "postgres" else None
+    server = tocsin_server(plan=PLAN, database=database)
+    server.run("oncall", "override", "shop-primary", "ben", "--for", "4h")
+    server.kill9()
+    server.restart()
+    assert server.json("oncall", "who", "shop-primary")[0]["person"] == "ben"
+    server.run("send", "--service", "checkout", "--title", "Cards fail", "--severity", "critical")
+    [incident] = eventually(lambda: server.json("incidents", "list"))
+    told = server.run("why", str(incident["number"])).stdout
+    assert "Paging Ben (shop-primary, override 1); next in 5 min if nobody answers" in told

@@ -74,6 +74,100 @@ def who(api: Api | None, plan: Path | None, schedule: str, at: Instant | None, a
     )
 
 
+@oncall.command("list")
+@click.option("--at", type=time, metavar="TIME", help="When, such as 2026-11-23T03:24Z.  [default: now]")
+@server_options
+@show.json_option
+def list_schedules(api: Api, at: Instant | None, as_json: bool) -> None:
+    """List the plan's schedules and who is on call by each.
+
+    \b
+    Examples:
+      tocsin oncall list
+      tocsin oncall list --at 2026-12-24T20:00Z --json
+    """
+    found = api.get("/oncall/schedules", {} if at is None else {"at": format_rfc3339(at)})["items"]
+    if as_json:
+        show.print_array(found)
+        return
+    if not found:
+        click.echo("The plan has no schedules.")
+        return
+    now = at if at is not None else api.now
+    show.print_table(
+        (show.Column("Schedule"), show.Column("Person"), show.Column("Until"), show.Column("About", least=100)),
+        [
+            (
+                str(one["name"]),
+                str(who["person"]) if who else show.Cell("nobody", "ring"),
+                _until(show.instant(who["until"]), now) if who else "",
+                str(one["about"]),
+            )
+            for one in found
+            for who in one["on_call"] or [None]
+        ],
+    )
+
+
+@oncall.command()
+@click.argument("name", metavar="PERSON")
+@click.option("--from", "start", type=time, metavar="TIME", required=True, help="From when.")
+@click.option("--to", "end", type=time, metavar="TIME", required=True, help="Up to when; two years later at most.")
+@server_options
+@show.json_option
+def person(api: Api, name: str, start: Instant, end: Instant, as_json: bool) -> None:
+    """List a person's shifts, of every schedule.
+
+    \b
+    Examples:
+      tocsin oncall person ana --from 2026-12-01 --to 2027-01-01
+    """
+    if start >= end:
+        raise click.UsageError("--to must be later than --from.")
+    query = {"from": format_rfc3339(start), "to": format_rfc3339(end)}
+    found = api.get(f"/oncall/people/{segment(name)}/shifts", query)["items"]
+    if as_json:
+        show.print_array(found)
+        return
+    if not found:
+        click.echo(f"{name} is not on call in that time.")
+        return
+    show.print_table(
+        (show.Column("From"), show.Column("To"), show.Column("Schedule"), show.Column("Layer", least=80)),
+        [
+            (stamp(show.moment(one["start"])), stamp(show.moment(one["end"])), str(one["schedule"]), str(one["layer"]))
+            for one in found
+        ],
+    )
+
+
+@oncall.command()
+@click.argument("name", metavar="SERVICE")
+@click.option("--at", type=time, metavar="TIME", help="When, such as 2026-11-23T03:24Z.  [default: now]")
+@server_options
+@show.json_option
+def service(api: Api, name: str, at: Instant | None, as_json: bool) -> None:
+    """Say whom each step of a service's escalation would reach.
+
+    \b
+    Examples:
+      tocsin oncall service checkout
+      tocsin oncall service checkout --at 2026-12-24T20:00Z --json
+    """
+    query = {} if at is None else {"at": format_rfc3339(at)}
+    found = api.get(f"/oncall/services/{segment(name)}/who", query)["items"]
+    if as_json:
+        show.print_array(found)
+        return
+    if not found:
+        show.line(f"No step of {name} reaches anybody then; the last resort is paged.", "ring")
+        return
+    show.print_table(
+        (show.Column("Step", right=True), show.Column("Person"), show.Column("By")),
+        [(str(one["step"]), str(one["person"]), str(one["by"]) or "named in the plan") for one in found],
+    )
+
+
 @oncall.command()
 @click.argument("schedule", metavar="SCHEDULE")
 @click.option("--from", "start", type=time, metavar="TIME", required=True, help="From when.")
@@ -111,6 +205,31 @@ def shifts(api: Api | None, plan: Path | None, schedule: str, start: Instant, en
             for one in found
         ],
     )
+
+
+@oncall.command()
+@click.option("--schedule", metavar="SCHEDULE", default="", help="The shifts of this schedule.")
+@click.option("--person", metavar="PERSON", default="", help="The shifts of this person.")
+@server_options
+@show.json_option
+def feed(api: Api, schedule: str, person: str, as_json: bool) -> None:
+    """Make a calendar's secret address (iCalendar).
+
+    Calendar programs subscribe to it. It is shown this once; `tocsin user revoke ID` makes it useless.
+
+    \b
+    Examples:
+      tocsin oncall feed --person ana
+      tocsin oncall feed --schedule shop-primary --json | jq -r .url
+    """
+    if bool(schedule) == bool(person):
+        raise click.UsageError("Say whose shifts: either --schedule or --person.")
+    made = api.write("POST", "/oncall/feeds", {"schedule": schedule} if schedule else {"person": person})
+    if as_json:
+        show.print_json(made)
+        return
+    show.line(str(made["url"]))
+    click.echo(f"This is shown only now. `tocsin user revoke {made['id']}` makes it useless.", err=True)
 
 
 # --- who takes whose place
