@@ -80,6 +80,7 @@ class World:
         self.seq = 0
         self.journal: list[tuple[int, Instant, bytes]] = []
         self.pages: list[tuple[str, str, int]] = []
+        self.told_pages: list[Page] = []
         self.timeline: list[Entry] = []
         self.rows: dict[str, dict[Any, Any]] = {}
         self.answers: Callable[[Page], str] = lambda page: "sent"
@@ -129,6 +130,7 @@ class World:
                 continue
             self.must_be_wanted(page)
             self.pages.append((self.clock, page.person, page.incident))
+            self.told_pages.append(page)
             answer = self.answers(page)
             if answer != "never":
                 self.apply(Delivered(page.id, answer))
@@ -147,6 +149,7 @@ class World:
             ("users", changes.users, lambda u: True),
             ("tokens", changes.tokens, lambda t: True),
             ("parked", changes.parked, lambda p: not p.discarded),
+            ("overrides", changes.overrides, lambda o: o.id in state.overrides),
         ):
             rows = self.rows.setdefault(name, {})
             for key, noun in changed.items():
@@ -356,6 +359,8 @@ def dump(state: State) -> dict[str, Any]:
         "users": {id: plain(user) for id, user in sorted(state.users.items())},
         "tokens": {id: plain(token) for id, token in sorted(state.tokens.items())},
         "parked": {id: plain(parked) for id, parked in sorted(state.parked.items())},
+        "overrides": {id: plain(override) for id, override in sorted(state.overrides.items())},
+        "covers": plain(state.covers),
         "results": {key: plain(kept) for key, kept in sorted(state.results.items())},
         "due": state.timers.next(),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,9 @@ from tocsin.kernel.identity import texts_json
 from tocsin.kernel.instant import MINUTE, SECOND, Instant, parse_rfc3339
 from tocsin.kernel.matcher import parse_matcher
 from tocsin.kernel.reason import Reason
+from tocsin.oncall.override import Override
+from tocsin.oncall.schedule import Layer, Length, Schedule, Window
+from tocsin.oncall.zone import DAY_OF, WEEK_OF, wall_of
 from tocsin.pages.ledger import Page
 from tocsin.plan.model import Plan
 from tocsin.runtime.line import Changed, HeardReply, Known, Reloaded, Status
@@ -136,6 +140,21 @@ class Filler:
         )  # fmt: skip
         self.put(tables.silences, [{"id": name, "ends_at": ends_at, "live": ends_at > NOW, "body": encode(one)}])
         return name
+
+    def override(self, **fields: Any) -> int:
+        """Write one override: by default ben in ana's place for the hour to come."""
+        number = self.next(tables.overrides)
+        told: dict[str, Any] = {
+            "kind": "override", "schedule": "shop", "person": "ben", "instead_of": "", "starts_at": NOW,
+            "ends_at": NOW + 60 * MINUTE, "asked_by": "person:ana", "asked_at": NOW - MINUTE, "agreed_at": NOW - MINUTE,
+        } | fields  # fmt: skip
+        one = Override(id=number, **told)
+        row = {
+            "id": number, "schedule": one.schedule, "ends_at": one.last, "live": one.closes_at > NOW,
+            "body": encode(one),
+        }  # fmt: skip
+        self.put(tables.overrides, [row])
+        return number
 
     def page(self, incident: int, person: str = "ana", **fields: Any) -> int:
         """Write one row of the ledger."""
@@ -319,11 +338,33 @@ class FakeCore(CoreClient):
             yield one
 
 
+SHOP = Schedule(
+    key="shop",
+    about="Who is called first.",
+    timezone="Europe/Madrid",
+    layers=(
+        Layer(
+            name="week",
+            turns=(("ana",), ("ben",)),
+            length=Length(minutes=WEEK_OF),
+            begins=wall_of(date(2026, 11, 16), 9 * 60),
+            timezone="Europe/Madrid",
+            only=(Window(0, 6 * DAY_OF),),
+        ),
+    ),
+)
+"""Ana and Ben week by week, from Monday to Saturday: nobody on Sundays."""
+
+
 def plan(version: str = "abc123", files: Mapping[str, bytes] | None = None) -> Plan:
     """The plan of the filled world."""
     return Plan(
         version=version,
-        people={"ana": Person(key="ana", name="Ana", email="ana@example.org")},
+        people={
+            "ana": Person(key="ana", name="Ana", email="ana@example.org"),
+            "ben": Person(key="ben", name="Ben", email="ben@example.org"),
+        },
+        schedules={"shop": SHOP},
         services={
             "inbox": Service(key="inbox"),
             "checkout": Service(key="checkout", about="sells", tier=1),

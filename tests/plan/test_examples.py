@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from tests.plan.written import example
 from tocsin.access.limits import KeyLimits
 from tocsin.catalog.people import Person, Team, Webhook
@@ -11,6 +13,8 @@ from tocsin.incidents.routes import Route
 from tocsin.intake.specs import HeartbeatSpec, KeySpec, ProbeSpec
 from tocsin.kernel.instant import HOUR, MILLISECOND, MINUTE, SECOND
 from tocsin.kernel.matcher import Matcher
+from tocsin.oncall.schedule import Layer, Length, Schedule, Window
+from tocsin.oncall.zone import DAY_OF, WEEK_OF, wall_of
 from tocsin.plan import read_plan, starter_plan
 from tocsin.plan.model import Mail, Plan
 from tocsin.plan.reading import plan_version
@@ -115,6 +119,48 @@ def test_every_key_of_the_language_arrives():
         Step(("person:ben", "team:night"), 5 * MINUTE, 1),
         Step(("team:shop",), 5 * MINUTE, 1),
     )
+    assert plan.escalations["rota"].steps == (
+        Step(("schedule:shop-primary", "schedule:shop-primary:next")),
+        Step(("schedule:shop-primary:previous", "team:night", "person:ana"), one=True),
+    )
+    assert plan.schedules == {
+        "shop-primary": Schedule(
+            key="shop-primary",
+            about="Who is called first.",
+            timezone="Europe/Lisbon",
+            layers=(
+                Layer(
+                    name="week",
+                    turns=(("ben", "7"), ("ana",), ("ana",)),
+                    length=Length(minutes=2 * WEEK_OF),
+                    begins=wall_of(date(2026, 11, 11), 10 * 60 + 30),
+                    timezone="Europe/Lisbon",
+                    shadows=("7",),
+                ),
+                Layer(
+                    name="layer 2",
+                    turns=(("ben",),),
+                    length=Length(minutes=WEEK_OF),
+                    begins=wall_of(date(2000, 1, 3), 9 * 60),
+                    timezone="Asia/Tokyo",
+                    only=(
+                        *(Window(day * DAY_OF + 9 * 60, 9 * 60) for day in range(4)),
+                        Window(4 * DAY_OF + 9 * 60, 9 * 60),
+                        Window(4 * DAY_OF + 22 * 60, 2 * DAY_OF + 2 * 60),
+                    ),
+                ),
+                Layer(
+                    name="layer 3",
+                    turns=(("ana",), ("ben",)),
+                    length=Length(months=1),
+                    begins=wall_of(date(2026, 10, 31), 8 * 60),
+                    day=31,
+                    timezone="Europe/Lisbon",
+                    only=(Window(6 * DAY_OF + 20 * 60, 8 * 60),),
+                ),
+            ),
+        ),
+    }
     assert plan.services == {
         "inbox": Service(key="inbox", team="shop", escalation="shop"),
         "checkout": Service(
@@ -198,7 +244,7 @@ def test_the_starter_plan_stands_and_pages_its_one_person():
     assert reading.plan is not None
     assert [one.message for one in reading.findings] == ["only the console pages 'admin'"]
     steps = reading.plan.steps("inbox")
-    assert [one.key for one in reading.plan.people_of(steps[0].targets)] == ["admin"]
+    assert [one.key for one in reading.plan.people_of(steps[0].targets, 0, {})] == ["admin"]
     lines = [line.strip() for text in files.values() for line in text.decode().splitlines()]
     assert len([line for line in lines if line and not line.startswith("#")]) <= 20
 

@@ -29,6 +29,11 @@ PAGES = [
     "/incidents/1040",
     "/alerts",
     "/alerts/7",
+    "/oncall",
+    "/oncall?schedule=platform-hours",
+    "/oncall/new?schedule=shop-primary",
+    "/oncall/new?kind=swap&schedule=shop-primary",
+    "/oncall/new?kind=cover",
     "/silences",
     '/silences/new?matchers=job%3D"checkout"',
     "/silences/5f1c0a9e-1111-4222-8333-444455556666",
@@ -355,6 +360,7 @@ def test_a_night_by_keyboard_alone(window: Page, site: Site) -> None:
     window.wait_for_url(site.url + "/")
     for key, path in (
         ("a", "/alerts"),
+        ("o", "/oncall"),
         ("s", "/silences"),
         ("v", "/services"),
         ("k", "/keys"),

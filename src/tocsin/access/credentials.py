@@ -58,11 +58,14 @@ class User(Struct, kw_only=True):
 
 
 class Token(Struct, kw_only=True):
-    """A bearer token of a user (``kind`` token) or a sign-in link that works once (``kind`` link)."""
+    """A bearer token of a user (``kind`` token), a sign-in link that works once (link), or a calendar's address (feed).
+
+    A feed signs nobody in; its ``name`` says what it shows.
+    """
 
     id: int
     hash: bytes
-    kind: Literal["token", "link"]
+    kind: Literal["token", "link", "feed"]
     user: int
     name: str
     created_at: Instant

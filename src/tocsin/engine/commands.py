@@ -139,6 +139,54 @@ class DiscardParked(Command, frozen=True, kw_only=True, tag="discard_parked"):
     id: int
 
 
+class AddOverride(Command, frozen=True, kw_only=True, tag="add_override"):
+    """``person`` is on call by a schedule for a while; ``instead_of`` somebody, or "" in place of everybody."""
+
+    schedule: str
+    person: str
+    starts_at: Instant
+    ends_at: Instant
+    instead_of: str = ""
+    reason: str = ""
+
+
+class AskSwap(Command, frozen=True, kw_only=True, tag="ask_swap"):
+    """``person``, who asks, gives a time on call to ``other`` and takes one of theirs, when they agree."""
+
+    schedule: str
+    person: str
+    other: str
+    starts_at: Instant
+    ends_at: Instant
+    back_starts_at: Instant
+    back_ends_at: Instant
+    reason: str = ""
+
+
+class AskCover(Command, frozen=True, kw_only=True, tag="ask_cover"):
+    """Somebody on the schedule is wanted for a time: in the place of ``person``, or "" where nobody is on call."""
+
+    schedule: str
+    starts_at: Instant
+    ends_at: Instant
+    person: str = ""
+    reason: str = ""
+
+
+class AnswerOverride(Command, frozen=True, kw_only=True, tag="answer_override"):
+    """``person``, who asks, agrees to a swap or declines it, or takes a cover request."""
+
+    id: int
+    person: str
+    yes: bool = True
+
+
+class CancelOverride(Command, frozen=True, kw_only=True, tag="cancel_override"):
+    """Take back or end an override, a swap or a cover request."""
+
+    id: int
+
+
 AnyCommand = (
     Acknowledge
     | Resolve
@@ -154,6 +202,11 @@ AnyCommand = (
     | RevokeToken
     | DeclareKeys
     | DiscardParked
+    | AddOverride
+    | AskSwap
+    | AskCover
+    | AnswerOverride
+    | CancelOverride
 )
 
 

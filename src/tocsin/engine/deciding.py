@@ -9,7 +9,7 @@ import msgspec
 from tocsin.access.credentials import Key, Token, User
 from tocsin.access.limits import KeyLimits
 from tocsin.engine import commands as c
-from tocsin.engine import hearing, settling, ticking
+from tocsin.engine import hearing, overriding, settling, ticking
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.identity import identity, uuid_text
@@ -58,6 +58,16 @@ def decide(turn: Turn, command: c.AnyCommand) -> c.Result:
             return _revoke_token(turn, command)
         case c.DiscardParked():
             return _discard_parked(turn, command)
+        case c.AddOverride():
+            return overriding.add(turn, command)
+        case c.AskSwap():
+            return overriding.ask_swap(turn, command)
+        case c.AskCover():
+            return overriding.ask_cover(turn, command)
+        case c.AnswerOverride():
+            return overriding.answer(turn, command)
+        case c.CancelOverride():
+            return overriding.cancel(turn, command)
 
 
 # -- incidents ---------------------------------------------------------------------------------------------------------
@@ -355,8 +365,8 @@ def _create_token(turn: Turn, command: c.CreateToken) -> c.Result:
     user = state.users_by_name.get(command.user)
     if user is None or user.disabled_at is not None:
         return refuse("not_found", f"There is no user {command.user!r}")
-    if command.kind not in ("token", "link"):
-        return refuse("invalid", "A token's kind is token or link", "kind")
+    if command.kind not in ("token", "link", "feed"):
+        return refuse("invalid", "A token's kind is token, link or feed", "kind")
     if command.expires_at is not None and command.expires_at <= turn.now:
         return refuse("invalid", "It would have expired already", "expires_at")
     if command.hash in state.tokens_by_hash:
@@ -365,7 +375,7 @@ def _create_token(turn: Turn, command: c.CreateToken) -> c.Result:
     token = Token(
         id=state.counters.token,
         hash=command.hash,
-        kind="link" if command.kind == "link" else "token",
+        kind=command.kind,  # type: ignore[arg-type]  # one of the three, as was asked above
         user=user.id,
         name=command.name,
         created_at=turn.now,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from tocsin.alerts.heartbeats import Heartbeat, next_due
-from tocsin.engine import deciding, hearing, paging, settling, ticking
+from tocsin.engine import deciding, hearing, overriding, paging, settling, ticking
 from tocsin.engine.commands import Result
 from tocsin.engine.inputs import (
     AnyInput,
@@ -289,6 +289,8 @@ class Engine:
             silence.closed = True
             self.changes.silences[id] = silence
             ticking.rejudge(turn)  # what it kept quiet is quiet no longer
+        elif kind == "override" and int(id) in self.state.overrides:
+            overriding.close(turn, self.state.overrides[int(id)])
         elif kind == "heartbeat":
             service, _, name = id.partition("/")
             heart = self.state.heartbeats.get((service, name))

@@ -21,6 +21,7 @@ from tocsin.engine.records import HeardChange, Parked
 from tocsin.engine.timers import Kind, Timers
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.instant import DAY, MINUTE, Instant
+from tocsin.oncall.override import Cover, Override, covers_by_schedule
 from tocsin.pages.ledger import Page
 from tocsin.silences.silence import Silence
 
@@ -47,6 +48,7 @@ class Counters(Struct):
     user: int = 0
     token: int = 0
     change: int = 0
+    override: int = 0
     applied: int = 0
     now: Instant = 0
     paging: bool = True
@@ -89,6 +91,7 @@ class Loaded(NamedTuple):
     users: Iterable[User] = ()
     tokens: Iterable[Token] = ()
     parked: Iterable[Parked] = ()
+    overrides: Iterable[Override] = ()
     results: Iterable[Kept] = ()
 
 
@@ -109,6 +112,7 @@ class Changes:
         self.users: dict[int, User] = {}
         self.tokens: dict[int, Token] = {}
         self.parked: dict[int, Parked] = {}
+        self.overrides: dict[int, Override] = {}
         self.entries: list[tuple[int, Entry]] = []
         self.changes: list[HeardChange] = []
         self.results: list[Kept] = []
@@ -128,6 +132,7 @@ class Changes:
             "parked": self.parked,
             "pages": self.pages,
             "changes": self.changes,
+            "overrides": self.overrides,
             "plan": self.plans,
         }
         return tuple(name for name, changed in named.items() if changed)
@@ -155,6 +160,8 @@ class State:
         self.tokens: dict[int, Token] = {}
         self.tokens_by_hash: dict[bytes, Token] = {}
         self.parked: dict[int, Parked] = {}
+        self.overrides: dict[int, Override] = {}
+        self.covers: dict[str, tuple[Cover, ...]] = {}
         self.results: dict[str, Kept] = {}
         self.timers = Timers(self.due_of)
         for incident in sorted(loaded.incidents, key=lambda i: i.number):
@@ -180,6 +187,10 @@ class State:
             self.tokens[token.id] = self.tokens_by_hash[token.hash] = token
         for parked in loaded.parked:
             self.parked[parked.id] = parked
+        for override in loaded.overrides:
+            self.overrides[override.id] = override
+            self.timers.set("override", override.id, override.closes_at)
+        self.covers = covers_by_schedule(self.overrides)
         for kept in loaded.results:
             self.results[kept.key] = kept
 
@@ -202,6 +213,9 @@ class State:
                 service, _, name = str(id).partition("/")
                 heart = self.heartbeats.get((service, name))
                 return heart.due if heart and heart.state != "late" else None
+            case "override":
+                override = self.overrides.get(int(id))
+                return override.closes_at if override else None
 
     def add_alert(self, alert: Alert, place: bytes) -> None:
         """Keep an alert in memory, under all that finds it. ``place`` is its own."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tocsin.alerts.alert import Alert
-from tocsin.engine import hearing, paging, settling
+from tocsin.engine import hearing, overriding, paging, settling
 from tocsin.engine.state import AFTER_DEAFNESS, RESULTS_KEPT, State, alert_due
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
@@ -37,6 +37,8 @@ def ring(turn: Turn, kind: str, id: int | str) -> None:
             _silence(turn, turn.state.silences[str(id)])
         case "heartbeat":
             _heartbeat(turn, str(id))
+        case "override":
+            overriding.close(turn, turn.state.overrides[int(id)])
 
 
 def _alert(turn: Turn, id: int) -> None:
@@ -123,8 +125,8 @@ def tell_author(turn: Turn, silence: Silence, reason: Reason, title: str) -> Non
     author = silence.author.strip().lower()
     known = [p for p in turn.plan.people.values() if author in (p.key.lower(), p.name.lower(), p.email.lower())]
     what = " ".join(str(m) for m in silence.matchers)
-    for person in known or turn.plan.people_of(turn.plan.last_resort):
-        paging.notice(turn, person, silence, reason, f"{title}: {what}")
+    for person in known or turn.plan.people_of(turn.plan.last_resort, turn.now, turn.state.covers):
+        paging.notice(turn, person, reason, f"{title}: {what}", silence=silence.id)
     turn.count("silences", reason)
 
 

@@ -19,7 +19,8 @@ from tocsin.faces.live import Live
 from tocsin.faces.passwords import Guesses
 from tocsin.faces.problem import Problem, refused, unavailable
 from tocsin.kernel.instant import Instant
-from tocsin.plan.model import Plan
+from tocsin.oncall.override import covers_by_schedule
+from tocsin.plan.model import Covers, Plan
 from tocsin.store.reads import Reads
 
 P = ParamSpec("P")
@@ -125,6 +126,12 @@ class Faces:
     async def plan(self) -> Plan | None:
         """The plan in force, read once per version; None before the first."""
         return await self.read(self._current_plan)
+
+    async def covers(self, since: Instant | None = None, schedule: str = "") -> Covers:
+        """The overrides that count from an instant on (without it: now), by schedule."""
+        since = self.now() if since is None else since
+        found = await self.read(self.reads.overrides_since, since, schedule)
+        return covers_by_schedule({one.id: one for one in found})
 
     def _current_plan(self) -> Plan | None:
         version = self.reads.plan_version()

@@ -14,7 +14,8 @@ class Message(Struct, frozen=True, kw_only=True):
 
     Texts are as the monitors sent them: escape when rendering.
 
-    ``idempotency_key`` is the same whenever the same page is tried again. ``acknowledge_url`` is "" for a notice.
+    ``idempotency_key`` is the same whenever the same page is tried again. ``acknowledge_url`` is "" for notices and
+    copies.
     """
 
     page: int

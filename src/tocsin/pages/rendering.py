@@ -42,10 +42,11 @@ def stable_key(message: Message) -> str:
 
 
 def subject(message: Message) -> str:
-    """``[SEV1] Checkout answers 503 (#12)``; a notice says that it is one."""
+    """``[SEV1] Checkout answers 503 (#12)``; a notice and a copy say that they are one."""
     title = plain(message.title, 160) or "Something is wrong"
     tail = f" (#{message.incident})" if message.incident else ""
-    return f"[{'notice' if message.kind == 'notice' else severity(message) or 'page'}] {title}{tail}"
+    kind = "notice" if message.kind == "notice" else severity(message) or "page"
+    return f"[{kind}{' copy' if message.kind == 'copy' else ''}] {title}{tail}"
 
 
 def severity(message: Message) -> str:
@@ -60,8 +61,8 @@ def state(message: Message) -> str:
 
 
 def answerable(message: Message) -> bool:
-    """Whether it leads to a page with an Acknowledge button. A notice never does: nobody has to answer it."""
-    return message.kind != "notice" and link(message) == message.acknowledge_url != ""
+    """Whether it leads to a page with an Acknowledge button. Notices and copies never do: nobody has to answer them."""
+    return message.kind == "page" and link(message) == message.acknowledge_url != ""
 
 
 def label(message: Message) -> str:
@@ -73,7 +74,7 @@ def label(message: Message) -> str:
 
 def link(message: Message) -> str:
     """The one link of a message: where it is answered, or where it is read. "" unless it is an http(s) URL."""
-    for url in ("" if message.kind == "notice" else message.acknowledge_url, message.url):
+    for url in (message.acknowledge_url if message.kind == "page" else "", message.url):
         if url[:8].lower().startswith(("http://", "https://")) and not re.search(r"[\s<>\"'\\^`{|}]", url):
             cleaned = plain(url, _ADDRESS)
             if cleaned == url:
@@ -122,6 +123,10 @@ def because(message: Message) -> str:
     """Why this person gets it, as a sentence."""
     name = plain(message.person_name, _NAME) or plain(message.person, _NAME)
     reason = plain(message.because).rstrip(".")
+    if message.kind == "copy":
+        return f"Tocsin sends {name or 'you'} a copy, and pages whoever is on call" + (
+            f", because {reason}" if reason else ""
+        )
     verb = "tells" if message.kind == "notice" else "pages"
     return f"Tocsin {verb} {name or 'you'}" + (f" because {reason}" if reason else "")
 

@@ -6,7 +6,6 @@ import re
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import cache
-from importlib.resources import files
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -24,6 +23,7 @@ from tocsin.access.limits import (
 from tocsin.incidents.routes import SEVERITIES
 from tocsin.kernel.instant import DAY, MILLISECOND, MINUTE, SECOND, Duration, format_duration, parse_duration
 from tocsin.kernel.matcher import Matcher, MatcherError, compiled, parse_matcher
+from tocsin.oncall.zone import zones
 from tocsin.plan.decoder import At, Choice, Unfit, Word
 from tocsin.plan.findings import nearest, shown
 
@@ -68,13 +68,6 @@ def duration(least: Duration = SECOND, most: Duration = YEAR) -> Word[Duration]:
 
     write = "write a number and its unit (ms, s, m, h, d, w), such as 90s, 5m or 1h30m"
     return Word("a duration", parse, pattern=_DURATION, write=write, also=_STRING)
-
-
-@cache
-def zones() -> frozenset[str]:
-    """The names of all time zones, from the bundled zone data, so that a plan reads alike on every machine."""
-    names = files("tzdata").joinpath("zones").read_text("utf-8").split()
-    return frozenset(names) - {"Factory"}
 
 
 def _zone(text: str) -> str:
@@ -195,7 +188,13 @@ def _limit(limits: KeyLimits) -> KeyLimits:
 
 
 def _target(text: str) -> str:
-    return f"team:{text[5:].strip()}" if text.startswith("team ") else f"person:{text}"
+    """``team:shop``; ``schedule:shop-primary:next``; ``name:ana`` for a person or a schedule, told apart later."""
+    first, _, rest = text.partition(" ")
+    if first == "team" and rest:
+        return f"team:{rest.strip()}"
+    if first in ("next", "previous") and rest:
+        return f"schedule:{rest.split()[1]}:{first}"
+    return f"name:{text}"
 
 
 NAME_PATTERN: Final = r"[a-z0-9][a-z0-9._\-]{0,63}"
@@ -211,8 +210,8 @@ TARGET: Final = At(
     Word(
         "whom to page",
         _target,
-        pattern=rf"(team +)?{NAME_PATTERN}",
-        write="write a person's name, or team and its name, such as `team shop`",
+        pattern=rf"(team +|(next|previous) +on +)?{NAME_PATTERN}",
+        write="write a person's or a schedule's name, `team shop`, or `next on shop-primary`",
     )
 )
 ZONE: Final = Word("a time zone", _zone, write="write a name such as Europe/Madrid or UTC", also=_STRING)

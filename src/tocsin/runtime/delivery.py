@@ -60,7 +60,7 @@ class Delivery:
             self._tell(page, _no_channel(page.channel), None)
             return
         self.under_way += 1
-        rank = 2 if page.kind == "notice" else 0 if page.step == 0 and page.attempts == 0 else 1
+        rank = 2 if page.kind != "page" else 0 if page.step == 0 and page.attempts == 0 else 1
         queue.put_nowait((rank, next(self._order), page))
 
     async def close(self, patience: float = 0.0) -> None:

@@ -27,10 +27,11 @@ from tocsin.engine.records import HeardChange, Parked
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.matcher import Matcher, all_match
+from tocsin.oncall.override import Override
 from tocsin.pages.ledger import Page
 from tocsin.silences.silence import Silence
 from tocsin.store import alert_rows, tables
-from tocsin.store.rows import unpack, unpack_files
+from tocsin.store.rows import storable, unpack, unpack_files
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -258,6 +259,27 @@ class Reads:
     def silence(self, name: str) -> Silence | None:
         """One silence."""
         return self._one(tables.silences, tables.silences.c.id == name, _silence.decode)
+
+    # --- who takes whose place
+
+    def overrides(self, *, live: bool = True, after: str | None = None, limit: int = LIMIT) -> Slice[Override]:
+        """Overrides, swaps and cover requests, newest first; ``live``: only those in force, to come or asked for."""
+        where: list[ColumnElement[bool]] = [literal_column("live")] if live else []
+        return self._page(self._by_id(tables.overrides, where), _override.decode, _number(after), _capped(limit))
+
+    def override(self, number: int) -> Override | None:
+        """One of them."""
+        return self._one(tables.overrides, tables.overrides.c.id == number, _override.decode)
+
+    def overrides_since(self, since: Instant, schedule: str = "") -> list[Override]:
+        """Those that end after an instant, over or not, the newest ``SCAN`` of them: what may count from then on."""
+        table = tables.overrides
+        asked = select(table.c.body).where(*self._here(table), table.c.ends_at > since)
+        if schedule:
+            asked = asked.where(table.c.schedule == storable(schedule))
+        with self._snapshot() as connection:
+            rows = connection.execute(asked.order_by(table.c.id.desc()).limit(SCAN))
+            return [_override.decode(row[0]) for row in rows]
 
     # --- services, the plan, meta
 
@@ -569,6 +591,7 @@ _incident = msgspec.json.Decoder(Incident)
 _entry = msgspec.json.Decoder(Entry)
 _alert = msgspec.json.Decoder(Alert)
 _silence = msgspec.json.Decoder(Silence)
+_override = msgspec.json.Decoder(Override)
 _key = msgspec.json.Decoder(Key)
 _user = msgspec.json.Decoder(User)
 _token = msgspec.json.Decoder(Token)

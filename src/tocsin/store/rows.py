@@ -95,6 +95,12 @@ PARKED = Statement(
 CHANGES = Statement(
     "changes", ("id", "workspace", "service", "at", "body"), ("bigint", "int", "text", "bigint", "bytea")
 )
+OVERRIDES = Statement(
+    "overrides",
+    ("id", "workspace", "schedule", "ends_at", "live", "body"),
+    ("bigint", "int", "text", "bigint", "boolean", "bytea"),
+    ("id",),
+)
 RESULTS = Statement("results", ("key", "workspace", "at", "body"), ("text", "int", "bigint", "bytea"), ("key",))
 PLANS = Statement("plans", ("version", "workspace", "at", "files"), ("text", "int", "bigint", "bytea"), ("version",))
 META = Statement("meta", ("name", "workspace", "value"), ("text", "int", "bytea"), ("name",))
@@ -200,6 +206,9 @@ def statements(
     def page(p: Any) -> Row:
         return p.id, WORKSPACE, p.incident, p.person, p.state, p.intended_at, p.id in state.pages, body(p)
 
+    def override(o: Any) -> Row:
+        return o.id, WORKSPACE, o.schedule, o.last, o.id in state.overrides, body(o)
+
     now = state.counters.now
     everything = (
         (JOURNAL, [journal_row(row, versions) for row in journal]),
@@ -213,6 +222,7 @@ def statements(
         (TOKENS, each(changes.tokens.values(), lambda t: (t.id, WORKSPACE, t.hash, body(t)))),
         (PARKED, each(changes.parked.values(), lambda p: (p.id, WORKSPACE, p.at, p.discarded, body(p)))),
         (CHANGES, each(changes.changes, lambda c: (c.id, WORKSPACE, c.service, c.at, body(c)))),
+        (OVERRIDES, each(changes.overrides.values(), override)),
         (RESULTS, each(changes.results, lambda r: (r.key, WORKSPACE, r.at, body(r)))),
         (PLANS, [(version, WORKSPACE, now, pack_files(files)) for version, files in changes.plans.items()]),
         (META, [("plan", WORKSPACE, state.counters.plan.encode())] if changes.plans else []),

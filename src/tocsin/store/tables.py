@@ -205,6 +205,19 @@ plans = Table(
     Column("files", LargeBinary, nullable=False),  # MessagePack map of name to content, zstd
 )
 
+overrides = Table(
+    "overrides",
+    metadata,
+    Column("id", BigKey, primary_key=True, autoincrement=False),
+    _workspace(),
+    Column("schedule", Text, nullable=False),
+    Column("ends_at", BigInteger, nullable=False),
+    Column("live", Boolean, nullable=False),  # the engine still keeps it in memory
+    Column("body", LargeBinary, nullable=False),
+)
+Index("ix_overrides_schedule_ends_at", overrides.c.schedule, overrides.c.ends_at)
+Index("ix_overrides_live_id", overrides.c.id, sqlite_where=text("live"), postgresql_where=text("live"))
+
 meta = Table(
     "meta",
     metadata,

@@ -14,6 +14,7 @@ from tocsin.engine.records import Parked
 from tocsin.engine.state import Changes, Counters, Kept, Loaded, State
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import Instant
+from tocsin.oncall.override import Override
 from tocsin.pages.ledger import Page
 from tocsin.silences.silence import Silence
 from tocsin.store import alert_rows
@@ -113,6 +114,7 @@ def load(select: Select, live: str) -> Loaded:
         users=nouns(User, "SELECT body FROM users ORDER BY id"),
         tokens=nouns(Token, "SELECT body FROM tokens ORDER BY id"),
         parked=nouns(Parked, "SELECT body FROM parked WHERE NOT discarded ORDER BY id"),
+        overrides=nouns(Override, f"SELECT body FROM overrides WHERE {live} ORDER BY id"),
         results=nouns(Kept, "SELECT body FROM results ORDER BY at, key"),
     )
 

@@ -67,7 +67,7 @@ class PublishedToken(Struct, frozen=True, kw_only=True):
     """A bearer token or a one-time sign-in link, without its secret."""
 
     id: int
-    kind: Literal["token", "link"]
+    kind: Literal["token", "link", "feed"]
     user: str
     name: str
     created_at: Moment
