@@ -146,6 +146,8 @@ class World:
             ("users", changes.users, lambda u: True),
             ("tokens", changes.tokens, lambda t: True),
             ("parked", changes.parked, lambda p: not p.discarded),
+            ("contacts", changes.contacts, lambda c: not c.removed),
+            ("reaches", changes.reaches, lambda r: True),
         ):
             rows = self.rows.setdefault(name, {})
             for key, noun in changed.items():
@@ -353,6 +355,10 @@ def dump(state: State) -> dict[str, Any]:
         "users": {id: plain(user) for id, user in sorted(state.users.items())},
         "tokens": {id: plain(token) for id, token in sorted(state.tokens.items())},
         "parked": {id: plain(parked) for id, parked in sorted(state.parked.items())},
+        "contacts": {id: plain(contact) for id, contact in sorted(state.contacts.items())},
+        "contacts_of": {name: sorted(ids) for name, ids in sorted(state.contacts_of.items())},
+        "reaches": {name: plain(reach) for name, reach in sorted(state.reaches.items())},
+        "gathering": {id: sorted(pages) for id, pages in sorted(state.gathering.items())},
         "results": {key: plain(kept) for key, kept in sorted(state.results.items())},
         "due": state.timers.next(),
     }

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from tocsin.alerts.heartbeats import Heartbeat, next_due
-from tocsin.engine import deciding, hearing, paging, settling, ticking
+from tocsin.engine import contacting, deciding, hearing, paging, settling, ticking
 from tocsin.engine.commands import Result
 from tocsin.engine.inputs import (
     AnyInput,
@@ -213,6 +213,7 @@ class Engine:
                 alert.reason = Reason.PLAN_CHANGED
                 hearing.place(turn, alert)
                 turn.save_alert(alert)
+        contacting.declare(turn)
         self._end_the_unwatched(turn)
         if begins:
             for incident in list(self.state.incidents.values()):

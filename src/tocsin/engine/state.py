@@ -20,7 +20,9 @@ from tocsin.engine.records import HeardChange, Parked
 from tocsin.engine.timers import Kind, Timers
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.instant import DAY, MINUTE, Instant
+from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import Page
+from tocsin.pages.rules import Reach
 from tocsin.silences.silence import Silence
 
 AFTER_DEAFNESS = 5 * MINUTE
@@ -44,6 +46,7 @@ class Counters(Struct):
     user: int = 0
     token: int = 0
     change: int = 0
+    contact: int = 0
     applied: int = 0
     now: Instant = 0
     paging: bool = True
@@ -87,6 +90,8 @@ class Loaded(NamedTuple):
     tokens: Iterable[Token] = ()
     parked: Iterable[Parked] = ()
     results: Iterable[Kept] = ()
+    contacts: Iterable[Contact] = ()
+    reaches: Iterable[Reach] = ()
 
 
 class Changes:
@@ -104,6 +109,8 @@ class Changes:
         self.users: dict[int, User] = {}
         self.tokens: dict[int, Token] = {}
         self.parked: dict[int, Parked] = {}
+        self.contacts: dict[int, Contact] = {}
+        self.reaches: dict[str, Reach] = {}
         self.entries: list[tuple[int, Entry]] = []
         self.changes: list[HeardChange] = []
         self.results: list[Kept] = []
@@ -122,6 +129,7 @@ class Changes:
             "users": self.users or self.tokens,
             "parked": self.parked,
             "pages": self.pages,
+            "contacts": self.contacts or self.reaches,
             "changes": self.changes,
             "plan": self.plans,
         }
@@ -152,6 +160,11 @@ class State:
         self.tokens_by_hash: dict[bytes, Token] = {}
         self.parked: dict[int, Parked] = {}
         self.results: dict[str, Kept] = {}
+        self.contacts: dict[int, Contact] = {}
+        self.contacts_of: dict[str, set[int]] = {}
+        self.reaches: dict[str, Reach] = {}
+        self.gathering: dict[int, set[int]] = {}
+        """Pages that wait to go out together, by contact method."""
         self.timers = Timers(self.due_of)
         for incident in sorted(loaded.incidents, key=lambda i: i.number):
             self.add_incident(incident)
@@ -175,6 +188,10 @@ class State:
             self.parked[parked.id] = parked
         for kept in loaded.results:
             self.results[kept.key] = kept
+        for contact in loaded.contacts:
+            self.add_contact(contact)
+        for reach in loaded.reaches:
+            self.reaches[reach.person] = reach
 
     def due_of(self, kind: Kind, id: int | str) -> Instant | None:
         """When something is due next, from the thing itself."""
@@ -256,6 +273,32 @@ class State:
         self.pages[page.id] = page
         self.pages_of.setdefault(page.incident, set()).add(page.id)
         self.timers.set("page", page.id, page.next_at if page.state == "intended" else None)
+        self.gather(page)
+
+    def gather(self, page: Page) -> None:
+        """Keep note of whether a page waits to go out together with others."""
+        if page.gathers:
+            self.gathering.setdefault(page.contact, set()).add(page.id)
+        elif page.contact in self.gathering:
+            self.gathering[page.contact].discard(page.id)
+            if not self.gathering[page.contact]:
+                del self.gathering[page.contact]
+
+    def add_contact(self, contact: Contact) -> None:
+        """Keep a contact method in memory."""
+        self.contacts[contact.id] = contact
+        self.contacts_of.setdefault(contact.person, set()).add(contact.id)
+
+    def forget_contact(self, contact: Contact) -> None:
+        """A contact method is no more."""
+        del self.contacts[contact.id]
+        self.contacts_of[contact.person].discard(contact.id)
+        if not self.contacts_of[contact.person]:
+            del self.contacts_of[contact.person]
+
+    def contacts_by(self, person: str) -> list[Contact]:
+        """A person's contact methods, the oldest first."""
+        return [self.contacts[id] for id in sorted(self.contacts_of.get(person, ()))]
 
     def incident_live(self, number: int) -> bool:
         """Whether the engine keeps an incident in memory."""

@@ -8,8 +8,9 @@ from tocsin.engine.state import AFTER_DEAFNESS, RESULTS_KEPT
 from tocsin.engine.timers import Kind
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
-from tocsin.kernel.instant import Duration, format_rfc3339, say_duration
+from tocsin.kernel.instant import Duration, Instant, format_rfc3339, say_duration
 from tocsin.kernel.reason import Reason
+from tocsin.pages.ledger import DRILL_WORKS, Page
 from tocsin.silences.silence import Silence, matching
 
 
@@ -113,7 +114,7 @@ def tell_author(turn: Turn, silence: Silence, reason: Reason, title: str) -> Non
     known = [p for p in turn.plan.people.values() if author in (p.key.lower(), p.name.lower(), p.email.lower())]
     what = " ".join(str(m) for m in silence.matchers)
     for person in known or turn.plan.people_of(turn.plan.last_resort):
-        paging.notice(turn, person, silence, reason, f"{title}: {what}")
+        paging.notice(turn, person, reason, f"{title}: {what}", silence=silence.id)
     turn.count("silences", reason)
 
 
@@ -157,7 +158,7 @@ def _heartbeat(turn: Turn, id: str) -> None:
 
 
 def tidy(turn: Turn) -> None:
-    """Let results go that no client will ask for again, and finished notices."""
+    """Let results go that no client will ask for again, finished notices, and drills that can be answered no more."""
     state = turn.state
     while state.results:
         oldest = next(iter(state.results.values()))
@@ -165,6 +166,11 @@ def tidy(turn: Turn) -> None:
             break
         del state.results[oldest.key]
         turn.changes.dropped_results[oldest.key] = None
-    for id in [i for i in state.pages_of.get(0, ()) if state.pages[i].state != "intended"]:
+    for id in [i for i in state.pages_of.get(0, ()) if _told(state.pages[i], turn.now)]:
         state.pages_of[0].discard(id)
         turn.changes.pages[id] = state.pages.pop(id)
+
+
+def _told(page: Page, now: Instant) -> bool:
+    over = page.kind != "drill" or now - page.intended_at > DRILL_WORKS
+    return page.state != "intended" and over

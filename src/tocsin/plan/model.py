@@ -55,6 +55,11 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         """The routes, indexed once."""
         return Router(self.routes)
 
+    @cached_property
+    def reaches(self) -> frozenset[str]:
+        """The channels that are set up, by which people can have contact methods."""
+        return frozenset({"webhook"} | ({"email"} if self.mail else set()))
+
     def service(self, key: str) -> Service:
         """The service of that name, or the inbox when the plan no longer has it."""
         return self.services.get(key) or self.services[INBOX]

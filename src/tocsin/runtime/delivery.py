@@ -143,4 +143,4 @@ class Delivery:
 
 
 def _no_channel(name: str) -> Failed:
-    return Failed("client", f"there is no channel {name}", permanent=True)
+    return Failed("no_channel", f"there is no channel {name}", permanent=True)

@@ -300,7 +300,7 @@ class Writer:
         if self._in_a_row > FAILURES_BEFORE_PAGING:
             wanted = Changes()
             for page in changes.deliver.values():
-                mark = (page.incident, page.person, page.step, page.method)
+                mark = (page.incident, page.person, page.step, page.contact)
                 if page.incident in self.engine.state.incidents and mark not in self._unrecorded:
                     self._unrecorded.add(mark)
                     wanted.deliver[page.id] = page

@@ -10,7 +10,7 @@ from pathlib import Path
 from tocsin.store.sqlite import FILE, SqliteStore
 from tocsin.store.writer import Store
 
-HEAD = "0001"
+HEAD = "0003"
 """The newest migration. A test compares it with the folder."""
 
 

@@ -27,7 +27,9 @@ from tocsin.engine.records import HeardChange, Parked
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.matcher import Matcher, all_match
+from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import Page
+from tocsin.pages.rules import Reach
 from tocsin.silences.silence import Silence
 from tocsin.store import tables
 from tocsin.store.rows import unpack_files
@@ -358,6 +360,25 @@ class Reads:
         keep = (lambda one: one.user == user) if user is not None else None
         return self._page(self._by_id(tables.tokens, []), _token.decode, _number(after), _capped(limit), keep)
 
+    # --- how people are reached
+
+    def contacts(self, person: str) -> list[Contact]:
+        """A person's contact methods, the oldest first."""
+        table = tables.contacts
+        asked = select(table.c.body).where(*self._here(table), table.c.person == person, table.c.live.is_(True))
+        with self._snapshot() as connection:
+            return [_contact.decode(row[0]) for row in connection.execute(asked.order_by(table.c.id).limit(MOST))]
+
+    def contact(self, number: int) -> Contact | None:
+        """One contact method; None when it was removed."""
+        return self._one(
+            tables.contacts, and_(tables.contacts.c.id == number, tables.contacts.c.live.is_(True)), _contact.decode
+        )
+
+    def reach(self, person: str) -> Reach:
+        """A person's own rules; the defaults when they never said anything."""
+        return self._one(tables.reaches, tables.reaches.c.person == person, _reach.decode) or Reach(person=person)
+
     # --- the rest
 
     def parked(self, *, discarded: bool = False, after: str | None = None, limit: int = LIMIT) -> Slice[Parked]:
@@ -508,3 +529,5 @@ _parked = msgspec.json.Decoder(Parked)
 _change = msgspec.json.Decoder(HeardChange)
 _heartbeat = msgspec.json.Decoder(Heartbeat)
 _page = msgspec.json.Decoder(Page)
+_contact = msgspec.json.Decoder(Contact)
+_reach = msgspec.json.Decoder(Reach)

@@ -159,6 +159,25 @@ parked = Table(
     Column("body", LargeBinary, nullable=False),
 )
 
+contacts = Table(
+    "contacts",
+    metadata,
+    Column("id", BigKey, primary_key=True, autoincrement=False),
+    _workspace(),
+    Column("person", Text, nullable=False),
+    Column("live", Boolean, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+Index("ix_contacts_person_id", contacts.c.person, contacts.c.id)
+
+reaches = Table(
+    "reaches",
+    metadata,
+    Column("person", Text, primary_key=True),
+    _workspace(),
+    Column("body", LargeBinary, nullable=False),
+)
+
 changes = Table(
     "changes",
     metadata,
