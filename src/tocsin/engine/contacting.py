@@ -28,7 +28,7 @@ from tocsin.pages.contacts import (
     Contact,
     checked_address,
 )
-from tocsin.pages.ledger import Page
+from tocsin.pages.ledger import DRILL_WORKS, Page
 from tocsin.pages.rules import fault
 
 BETWEEN_CODES: Duration = 20 * SECOND
@@ -239,7 +239,7 @@ def start_drill(turn: Turn, command: c.StartDrill) -> c.Result:
 def answer_drill(turn: Turn, command: c.AnswerDrill) -> c.Result:
     """A page of a drill was answered: the rest of it is not sent."""
     page = turn.state.pages.get(command.page)
-    if page is None or page.kind != "drill":
+    if page is None or page.kind != "drill" or turn.now - page.intended_at > DRILL_WORKS:
         return refuse("not_found", "This drill is over")
     paging.answered(turn, page)
     for one in _drills(turn):
