@@ -358,6 +358,10 @@ class World:
         due = self.engine.next_due()
         if due is None or due > self.now:
             assert unexplained(state, self.now) == []
+        for row in state.pages.values():
+            if row.state == "intended":
+                assert row.next_at is not None, row
+                assert not row.waiting or row.next_at <= self.now or row.held is not None, "it waits for no reason"
         for incident in state.incidents.values():
             if incident.open:
                 due = incident.due()

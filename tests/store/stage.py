@@ -34,10 +34,13 @@ from tocsin.intake.sources import SOURCES
 from tocsin.intake.specs import HeartbeatSpec
 from tocsin.kernel.instant import HOUR, MINUTE, SECOND, Duration, Instant, format_rfc3339, parse_rfc3339
 from tocsin.kernel.matcher import parse_matcher
+from tocsin.pages.contacts import code_hash, code_of
+from tocsin.pages.rules import Reach, Way
 from tocsin.plan.model import Mail, Plan
 from tocsin.store.rows import Journaled
 from tocsin.store.writer import Store
 
+KEY = b"a signing key of thirty-two bytes"
 START: Instant = parse_rfc3339("2026-11-22T03:24:00Z")
 WAITS: tuple[Duration, ...] = (
     0,
@@ -65,7 +68,7 @@ PLAN = Plan(
     services={
         INBOX: Service(key=INBOX),
         "shop": Service(key="shop", escalation="shop", acknowledge_for=10 * MINUTE, reopen_within=10 * MINUTE),
-        "db": Service(key="db"),
+        "db": Service(key="db", urgency={"sev1": "low", "sev2": "low"}),
     },
     escalations={"shop": Escalation("shop", (Step(("person:ben",), 5 * MINUTE, 2), Step(("team:shop",), 5 * MINUTE)))},
     routes=(
@@ -97,7 +100,7 @@ FILES: dict[str, Mapping[str, bytes]] = {version: {"tocsin.yaml": version.encode
 Move = tuple[int, int, int, int, int]
 """What happens, three numbers that say how, and which of ``WAITS`` passes before it."""
 
-KINDS = 24
+KINDS = 27
 moves: st.SearchStrategy[list[Move]] = st.lists(
     st.tuples(
         st.integers(0, KINDS - 1), st.integers(0, 7), st.integers(0, 7), st.integers(0, 3),
@@ -255,6 +258,14 @@ class Life:
             case 22:
                 parked = sorted(self.engine.state.parked)
                 return Decided(c.DiscardParked(actor="user:ops", id=parked[a % len(parked)] if parked else 99))
+            case 23:
+                return Decided(self._contact(a, b, d))
+            case 24:
+                ways = tuple(Way(1 + (a + n) % 6, n * MINUTE) for n in range(d))
+                low = Reach(person=("ana", "ben")[b % 2], high=ways, low=ways[:1], quiet_from=0, quiet_until=a * 60)
+                return Decided(c.SetReach(actor="user:ops", reach=low))
+            case 25:
+                return Decided(self._responding(a, b))
             case _:
                 return Decided(self._access(a, b), idempotency_key=f"access {a}" if d == 3 else "")
 
@@ -274,6 +285,35 @@ class Life:
             ("heartbeat", sorted(f"{service}/{name}" for service, name in state.heartbeats)),
         )[a % 5]  # fmt: skip
         return Quarantine(kind, found[b % len(found)], "boom \0") if found else Quarantine("Decided", "7", "boom")
+
+    def _contact(self, a: int, b: int, d: int) -> c.AnyCommand:
+        contact, seed = 1 + b, b"%016d" % d
+        hash = code_hash(KEY, contact, seed, code_of(KEY, contact, seed))
+        address = f"https://hook.example/{b % 3}"
+        many: tuple[c.AnyCommand, ...] = (
+            c.AddContact(
+                actor="user:ops", person=("ana", "ben")[d % 2], channel="webhook", address=address, label="odd 渓"
+            ),
+            c.SendCode(actor="user:ops", contact=contact, seed=seed, hash=hash),
+            c.VerifyContact(actor="user:ops", contact=contact, hash=hash),
+            c.VerifyContact(actor="user:ops", contact=contact, hash=b"wrong"),
+            c.MarkContact(actor="user:ops", contact=contact, why="lost \0"),
+            c.RemoveContact(actor="user:ops", contact=contact),
+            c.TryContact(actor="user:ops", contact=contact),
+            c.StartDrill(actor="user:ops", person=("ana", "ben")[d % 2])
+            if d < 2 else c.AnswerDrill(actor="", page=1 + b * 3),
+        )  # fmt: skip
+        return many[a]
+
+    def _responding(self, a: int, b: int) -> c.AnyCommand:
+        incident = 1 + b % 4
+        many: tuple[c.AnyCommand, ...] = (
+            c.Reassign(actor="person:ana", incident=incident, person=("ana", "kei")[b // 4], note="odd 渓"),
+            c.Snooze(actor="person:ana", incident=incident, until=self.now + (2 * MINUTE, HOUR)[b // 4]),
+            c.AddResponders(actor="person:ana", incident=incident, targets=(("person:ben", "team:shop")[b // 4],)),
+            c.ApplyPlan(actor="person:ana", incident=incident),
+        )
+        return many[a % 4]
 
     def _access(self, a: int, b: int) -> c.AnyCommand:
         many: tuple[c.AnyCommand, ...] = (

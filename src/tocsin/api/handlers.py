@@ -7,7 +7,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ControllerRouterHandler
 
-from tocsin.api import access, alertmanager, docs, incidents, silences, system
+from tocsin.api import access, alertmanager, contacts, docs, incidents, silences, system
 from tocsin.api.asking import known_query
 
 
@@ -20,6 +20,7 @@ def api_handlers() -> list[ControllerRouterHandler]:
                 *incidents.HANDLERS,
                 *silences.HANDLERS,
                 *access.HANDLERS,
+                *contacts.HANDLERS,
                 *system.HANDLERS,
             ],
             guards=[known_query],

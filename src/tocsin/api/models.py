@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Generic, Literal, TypeVar
-from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
@@ -25,7 +24,9 @@ from tocsin.kernel.instant import (
 )
 from tocsin.kernel.matcher import Matcher, MatcherError, Operator, matcher, parse_matcher
 from tocsin.kernel.reason import EXPLAINED, Reason
+from tocsin.pages.contacts import Contact, masked
 from tocsin.pages.ledger import Page
+from tocsin.pages.rules import Reach, Way, clock_text, parse_clock
 from tocsin.runtime.line import Status
 from tocsin.silences.silence import Silence
 from tocsin.store.reads import Slice, StoredEntry
@@ -57,7 +58,11 @@ class Listed(Struct, Generic[T], frozen=True):
 
 
 class PublishedIncident(Struct, frozen=True, kw_only=True):
-    """An incident. ``paused`` names why nothing is paged now although it is open, ``paused_until`` when that ends."""
+    """An incident. ``paused`` names why nothing is paged now although it is open, ``paused_until`` when that ends.
+
+    ``waits`` names why the next page is later than its step. ``responders`` were added by hand. ``plan``: the version
+    whose steps it follows.
+    """
 
     number: int
     url: str
@@ -85,6 +90,9 @@ class PublishedIncident(Struct, frozen=True, kw_only=True):
     paused: str | None
     paused_until: Moment | None
     next_page_at: Moment | None
+    urgency: Literal["high", "low"]
+    waits: str | None
+    responders: list[str]
     plan: str
 
 
@@ -101,7 +109,11 @@ class PublishedEntry(Struct, frozen=True, kw_only=True):
 
 
 class PublishedPage(Struct, frozen=True, kw_only=True):
-    """A row of the page ledger. ``unsure``: Tocsin stopped while it was leaving, so it may have arrived twice."""
+    """A row of the page ledger. ``unsure``: Tocsin stopped while it was leaving, so it may have arrived twice.
+
+    ``contact``: the person's contact method. ``held`` names why it was not to leave at once, ``not_before`` the end of
+    that. ``bundle``: the page it goes out with in one message.
+    """
 
     id: int
     incident: int | None
@@ -123,6 +135,10 @@ class PublishedPage(Struct, frozen=True, kw_only=True):
     provider_id: str
     error: str
     unsure: bool
+    contact: int | None
+    held: str | None
+    not_before: Moment | None
+    bundle: int | None
 
 
 class PublishedAlert(Struct, frozen=True, kw_only=True):
@@ -381,7 +397,135 @@ class PublishedExplanation(Struct, frozen=True, kw_only=True):
     now: PublishedSentence
 
 
+class PublishedContact(Struct, frozen=True, kw_only=True):
+    """A contact method. ``declared``: the plan names it, so it is trusted as it stands.
+
+    ``state``: unverified until its code came back; failing when its channel refused the address, as ``failure`` says.
+    """
+
+    id: int
+    person: str
+    channel: str
+    address: str
+    label: str
+    state: Literal["unverified", "verified", "failing"]
+    declared: bool
+    added_at: Moment
+    added_by: str
+    verified_at: Moment | None
+    failed_at: Moment | None
+    failure: str
+    code_until: Moment | None
+
+
+class NewContact(PublishedContact, frozen=True, kw_only=True):
+    """A contact method just added. ``signing_secret``: what pages to a webhook are signed with, shown this once."""
+
+    signing_secret: str | None
+
+
+class WayOut(Struct, frozen=True, kw_only=True):
+    """A method is used ``after`` so long without an answer."""
+
+    contact: int
+    after: Span
+
+
+class PublishedReach(Struct, frozen=True, kw_only=True):
+    """A person's rules. ``high`` or ``low`` empty: the most direct method at once and the others two minutes apart.
+
+    Quiet hours are of the person's own day and hold for low urgency only; the same time twice is none. Once
+    ``bundle_after`` pages left by one method within ``bundle_within``, more go out together at its end.
+    """
+
+    person: str
+    high: list[WayOut]
+    low: list[WayOut]
+    quiet_from: str
+    quiet_until: str
+    bundle_after: int
+    bundle_within: Span
+
+
+class Started(Struct, frozen=True, kw_only=True):
+    """A message was written down to be sent: ``page`` is its number in the ledger."""
+
+    page: int
+
+
 # --- what is taken in
+
+
+class ContactIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A new contact method: a code is sent to it. Without ``person`` it is yours."""
+
+    channel: Name
+    address: Annotated[str, Meta(min_length=1, max_length=2_000)]
+    label: Annotated[str, Meta(max_length=60)] = ""
+    person: Annotated[str, Meta(max_length=200)] = ""
+
+
+class CodeIn(Struct, frozen=True, forbid_unknown_fields=True):
+    """The six digits that arrived."""
+
+    code: Annotated[str, Meta(min_length=1, max_length=32)]
+
+
+class FailingIn(Struct, frozen=True, forbid_unknown_fields=True):
+    """Why a method does not work."""
+
+    why: Annotated[str, Meta(max_length=200)] = ""
+
+
+class WayIn(Struct, frozen=True, forbid_unknown_fields=True):
+    """Use this method, ``after`` so long without an answer."""
+
+    contact: Annotated[int, Meta(ge=0, le=LARGEST)]
+    after: Span = "0s"
+
+
+class ReachIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A person's rules, whole: what is left out is as for everybody. Without ``person`` they are yours."""
+
+    person: Annotated[str, Meta(max_length=200)] = ""
+    high: Annotated[list[WayIn], Meta(max_length=20)] = []
+    low: Annotated[list[WayIn], Meta(max_length=20)] = []
+    quiet_from: Annotated[str, Meta(max_length=5)] = "22:00"
+    quiet_until: Annotated[str, Meta(max_length=5)] = "08:00"
+    bundle_after: Annotated[int, Meta(ge=1, le=20)] = 3
+    bundle_within: Span = "30s"
+
+
+class DrillIn(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom to page. Without ``person`` it is you."""
+
+    person: Annotated[str, Meta(max_length=200)] = ""
+
+
+Note = Annotated[str, Meta(max_length=500, description="Why, for the timeline.")]
+
+
+class ReassignIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who has to answer from now on."""
+
+    person: Name
+    note: Note = ""
+
+
+class SnoozeIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When paging begins again: ``until`` an instant, or ``duration`` from now."""
+
+    until: Moment | None = None
+    duration: Span | None = None
+    note: Note = ""
+
+
+class RespondersIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whom to ask for help: persons and teams of the plan."""
+
+    people: Annotated[list[Name], Meta(max_length=50)] = []
+    teams: Annotated[list[Name], Meta(max_length=50)] = []
+    note: Note = ""
 
 
 class AcknowledgeIn(Struct, frozen=True, forbid_unknown_fields=True):
@@ -514,6 +658,9 @@ def _incident(one: Incident, base: str) -> dict[str, Any]:
         "paused": word(one.paused),
         "paused_until": moment(one.paused_until),
         "next_page_at": moment(one.next_at),
+        "urgency": one.urgency,
+        "waits": word(one.waits),
+        "responders": list(one.responders),
         "plan": one.plan,
     }
 
@@ -550,17 +697,13 @@ def entry_out(stored: StoredEntry) -> PublishedEntry:
 
 
 def page_out(one: Page) -> PublishedPage:
-    """One row of the ledger. Of a webhook's address only the host: the rest may be a secret."""
-    address = one.address
-    if one.channel == "webhook":
-        parts = urlsplit(address)
-        address = f"{parts.scheme}://{parts.hostname or ''}/…"
+    """One row of the ledger. Of an address only so much that its owner knows it: it is nobody else's business."""
     return PublishedPage(
         id=one.id,
         incident=one.incident or None,
         person=one.person,
         channel=one.channel,
-        address=address,
+        address=one.address if one.channel == "console" else masked(one.channel, one.address),
         kind=one.kind,
         title=one.title,
         reason=str(one.reason),
@@ -576,7 +719,85 @@ def page_out(one: Page) -> PublishedPage:
         provider_id=one.provider_id,
         error=one.error,
         unsure=one.unsure,
+        contact=one.contact or None,
+        held=word(one.held),
+        not_before=moment(one.not_before),
+        bundle=one.bundle or None,
     )
+
+
+def _contact(one: Contact) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "person": one.person,
+        "channel": one.channel,
+        "address": one.address,
+        "label": one.label,
+        "state": one.state,
+        "declared": one.declared,
+        "added_at": format_rfc3339(one.added_at),
+        "added_by": one.added_by,
+        "verified_at": moment(one.verified_at),
+        "failed_at": moment(one.failed_at),
+        "failure": one.failure,
+        "code_until": moment(one.code_until),
+    }
+
+
+def contact_out(one: Contact) -> PublishedContact:
+    """A contact method, as its owner may see it."""
+    return PublishedContact(**_contact(one))
+
+
+def new_contact_out(one: Contact, signing_secret: str | None) -> NewContact:
+    """A contact method just added."""
+    return NewContact(**_contact(one), signing_secret=signing_secret)
+
+
+def reach_out(one: Reach) -> PublishedReach:
+    """A person's rules."""
+    return PublishedReach(
+        person=one.person,
+        high=[WayOut(contact=way.contact, after=format_duration(way.after)) for way in one.high],
+        low=[WayOut(contact=way.contact, after=format_duration(way.after)) for way in one.low],
+        quiet_from=clock_text(one.quiet_from),
+        quiet_until=clock_text(one.quiet_until),
+        bundle_after=one.bundle_after,
+        bundle_within=format_duration(one.bundle_within),
+    )
+
+
+def reach_in(data: ReachIn, person: str) -> Reach:
+    """Rules that were sent. Raises Problem 400 that names the field."""
+    return Reach(
+        person=person,
+        high=_ways("high", data.high),
+        low=_ways("low", data.low),
+        quiet_from=_clock("quiet_from", data.quiet_from),
+        quiet_until=_clock("quiet_until", data.quiet_until),
+        bundle_after=data.bundle_after,
+        bundle_within=_span_or_none("bundle_within", data.bundle_within),
+    )
+
+
+def _ways(field: str, given: list[WayIn]) -> tuple[Way, ...]:
+    spans = [_span_or_none(f"{field}.{place}.after", one.after) for place, one in enumerate(given)]
+    return tuple(Way(one.contact, after) for one, after in zip(given, spans, strict=True))
+
+
+def _span_or_none(field: str, text: str) -> Duration:
+    """A span that may be nothing at all: ``0s``."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise invalid(field, str(error)) from None
+
+
+def _clock(field: str, text: str) -> int:
+    try:
+        return parse_clock(text)
+    except ValueError as error:
+        raise invalid(field, str(error)) from None
 
 
 def alert_out(one: Alert) -> PublishedAlert:

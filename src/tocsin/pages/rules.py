@@ -5,6 +5,7 @@ Decisions only: who waits for what, and until when. Each wait has a named reason
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Set
 from datetime import datetime, time, timedelta
 from typing import NamedTuple
@@ -119,6 +120,19 @@ def bundled_until(paged: list[Instant], after: int, within: Duration, now: Insta
     """
     lately = [at for at in paged if now - at < within]
     return lately[-after] + within if within and len(lately) >= after else None
+
+
+def parse_clock(text: str) -> int:
+    """The minute of the day of ``22:00``. Raises ValueError."""
+    found = re.fullmatch(r"([01]?[0-9]|2[0-3]):([0-5][0-9])", text.strip(), re.ASCII)
+    if found is None:
+        raise ValueError(f"{text!r} is not a time of the day, such as 22:00")
+    return int(found[1]) * 60 + int(found[2])
+
+
+def clock_text(minute: int) -> str:
+    """A minute of the day as people write it: ``08:00``."""
+    return f"{minute // 60:02d}:{minute % 60:02d}"
 
 
 def fault(reach: Reach, known: Set[int]) -> tuple[str, str] | None:
