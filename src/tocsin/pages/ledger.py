@@ -65,6 +65,11 @@ class Page(Struct, kw_only=True, omit_defaults=True):
         return self.state == "intended" and self.handed_at is None and not self.attempts
 
     @property
+    def planned(self) -> bool:
+        """Whether it waits for a named reason before it is tried at all."""
+        return self.waiting and self.held is not None
+
+    @property
     def gathers(self) -> bool:
         """Whether it waits to go out together with others."""
         return self.state == "intended" and self.handed_at is None and self.held is Reason.BUNDLED

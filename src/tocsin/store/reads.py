@@ -413,16 +413,18 @@ class Reads:
     ) -> Slice[Page]:
         """The page ledger, newest first."""
         where = [tables.pages.c.incident == incident] if incident is not None else []
+        if person:
+            where.append(tables.pages.c.person == person)
 
         def keep(page: Page) -> bool:
-            return (not person or page.person == person) and (not state or page.state == state)
+            return not state or page.state == state
 
         return self._page(
             self._by_id(tables.pages, where),
             _page.decode,
             _number(after),
             _capped(limit),
-            keep if person or state else None,
+            keep if state else None,
         )
 
     def page(self, number: int) -> Page | None:

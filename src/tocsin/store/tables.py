@@ -99,6 +99,7 @@ pages = Table(
     Column("body", LargeBinary, nullable=False),
 )
 Index("ix_pages_incident_id", pages.c.incident, pages.c.id)
+Index("ix_pages_person_id", pages.c.person, pages.c.id)
 Index("ix_pages_live_id", pages.c.id, sqlite_where=text("live"), postgresql_where=text("live"))
 
 silences = Table(

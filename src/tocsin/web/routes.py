@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from litestar.types import ControllerRouterHandler
 
-from tocsin.web import alerts, door, files, incidents, keeping, night, own, services, silences
+from tocsin.web import alerts, door, files, incidents, keeping, night, own, services, silences, you
 from tocsin.web.door import error_page as error_page
 
 handlers: list[ControllerRouterHandler] = [
@@ -18,5 +18,6 @@ handlers: list[ControllerRouterHandler] = [
     *keeping.handlers,
     *night.handlers,
     *own.handlers,
+    *you.handlers,
 ]
 """Hand these to ``faces.application.application`` together with the API's."""

@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_contacts"),
     )
     op.create_index("ix_contacts_person_id", "contacts", ["person", "id"])
+    op.create_index("ix_pages_person_id", "pages", ["person", "id"])
     op.create_table(
         "reaches",
         sa.Column("person", sa.Text(), nullable=False),
