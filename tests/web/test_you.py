@@ -189,5 +189,5 @@ def test_a_newer_plan_is_offered_to_an_incident_that_follows_an_older_one(site: 
 
 def test_what_waits_in_the_ledger_says_for_what_and_until_when(ana: Browserless) -> None:
     ana.get("/incidents/1042")
-    assert "planned for 03:32:08, because the person has time to answer by the method before it" in ana.page
+    assert "at 03:32:08, if nobody answers" in ana.page
     assert "Ben was paged by email and is paged again" in ana.get("/").text, "what is planned was not done yet"

@@ -142,6 +142,7 @@ def environment() -> Environment:
         states=words.STATES,
         severity_words=words.SEVERITY_WORDS,
         by=words.BY,
+        held_words=words.HELD,
     )
     return made
 

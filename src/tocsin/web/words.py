@@ -34,6 +34,12 @@ BY = {
     "voice": "by a call",
     "push": "by push",
 }
+HELD = {
+    Reason.NEXT_METHOD: ", if nobody answers",
+    Reason.QUIET_HOURS: ", in their morning",
+    Reason.BUNDLED: ", with others",
+}
+"""What a page waits for, after the time it waits until."""
 NARROW = "\u202f"
 TOGETHER: Duration = 30 * SECOND
 """Pages intended within this span of each other left for one reason."""
