@@ -16,6 +16,11 @@ from tocsin.pages.links import make_token
 from tocsin.pages.rules import Reach, Way
 
 
+def asked(site: Site) -> object:
+    """What the core was asked last."""
+    return site.core.asked[-1]
+
+
 def test_the_page_says_in_one_sentence_how_a_page_comes(ana: Browserless) -> None:
     ana.get("/you")
     assert "A page reaches you by webhook at once and by email after 3\u00a0min.</h1>" in ana.page
@@ -59,7 +64,7 @@ def test_a_method_that_cannot_be_is_said_beside_its_field_and_given_back(site: S
 def test_each_method_can_be_tested_called_broken_and_removed(site: Site, ana: Browserless) -> None:
     ana.get("/you")
     ana.send("/you/contacts/2/test")
-    assert site.core.asked[-1] == c.TryContact(actor="person:ana", contact=2)
+    assert asked(site) == c.TryContact(actor="person:ana", contact=2)
     ana.send("/you/contacts/2/failing")
     assert "Failing" in ana.page
     ana.send("/you/contacts/2/remove")
@@ -73,7 +78,7 @@ def test_rules_are_chosen_by_urgency_and_given_back_as_they_were(site: Site, ana
         "high-1": str(2 * MINUTE), "high-2": "0", "high-4": "", "low-1": "0", "quiet_from": "21:30",
         "quiet_until": "07:15", "after": "1", "within": str(MINUTE), "do": "keep",
     })  # fmt: skip
-    assert site.core.asked[-1] == c.SetReach(
+    assert asked(site) == c.SetReach(
         actor="person:ana",
         reach=Reach(
             person="ana", high=(Way(2, 0), Way(1, 2 * MINUTE)), low=(Way(1, 0),), quiet_from=21 * 60 + 30,
@@ -82,7 +87,7 @@ def test_rules_are_chosen_by_urgency_and_given_back_as_they_were(site: Site, ana
     )  # fmt: skip
     assert f'<option value="{2 * MINUTE}" selected>after 2\u00a0min</option>' in ana.page
     ana.send("/you/rules", quiet_from="", quiet_until="", after="", within="", do="reset")
-    assert site.core.asked[-1] == c.SetReach(actor="person:ana", reach=Reach(person="ana"))
+    assert asked(site) == c.SetReach(actor="person:ana", reach=Reach(person="ana"))
 
 
 @pytest.mark.parametrize(
@@ -103,12 +108,12 @@ def test_rules_that_cannot_be_are_refused_where_they_were_made(
 def test_page_me_now_pages_and_is_answered_from_its_own_link(site: Site, ana: Browserless) -> None:
     ana.get("/you")
     ana.send("/you/drill")
-    assert site.core.asked[-1] == c.StartDrill(actor="person:ana", person="ana")
+    assert asked(site) == c.StartDrill(actor="person:ana", person="ana")
     nobody = Browserless(site, user=0)
     link = "/p/" + make_token(SIGNING_KEY, 14)
     assert "This is what a page is like." in nobody.get(link).text
     assert "You answered, so a real page would be yours now." in nobody.send(link).text
-    assert site.core.asked[-1] == c.AnswerDrill(actor="person:ana", page=14)
+    assert asked(site) == c.AnswerDrill(actor="person:ana", page=14)
     site.clock.goes_on(2 * HOUR)
     assert nobody.get(link).status_code == 410
 
@@ -118,7 +123,7 @@ def test_who_is_asked_for_help_says_that_they_come(site: Site) -> None:
     link = "/p/" + make_token(SIGNING_KEY, 20)
     assert "Ben asks for help" in nobody.get(link).text
     nobody.send(link)
-    assert site.core.asked[-1] == c.Acknowledge(actor="person:mei", incident=1043, page=20)
+    assert asked(site) == c.Acknowledge(actor="person:mei", incident=1043, page=20)
 
 
 def test_nobody_but_an_admin_sees_or_changes_how_another_is_reached(site: Site, ana: Browserless) -> None:
@@ -132,7 +137,7 @@ def test_nobody_but_an_admin_sees_or_changes_how_another_is_reached(site: Site, 
     assert site.core.asked == []
     assert "A page reaches Mei by email at once.</h1>" in ana.get("/you?person=mei").text
     ana.send("/you/drill")
-    assert site.core.asked[-1] == c.StartDrill(actor="person:ana", person="mei")
+    assert asked(site) == c.StartDrill(actor="person:ana", person="mei")
 
 
 def test_a_form_without_its_token_changes_nothing(site: Site, ana: Browserless) -> None:
@@ -147,12 +152,12 @@ def test_a_form_without_its_token_changes_nothing(site: Site, ana: Browserless) 
 def test_an_incident_is_given_away_put_off_and_help_is_asked_for(site: Site, ana: Browserless) -> None:
     ana.get("/incidents/1042")
     ana.send("/incidents/1042/reassign", person="mei", note=" knows  the bank ")
-    assert site.core.asked[-1] == c.Reassign(actor="person:ana", incident=1042, person="mei", note="knows the bank")
+    assert asked(site) == c.Reassign(actor="person:ana", incident=1042, person="mei", note="knows the bank")
     ana.send("/incidents/1042/snooze", until=f"for-{HOUR}", note="")
     put_off = site.core.asked[-1]
     assert isinstance(put_off, c.Snooze) and 0 <= put_off.until - NOW - HOUR < MINUTE
     ana.send("/incidents/1042/help", target="team:shop", note="")
-    assert site.core.asked[-1] == c.AddResponders(actor="person:ana", incident=1042, targets=("team:shop",))
+    assert asked(site) == c.AddResponders(actor="person:ana", incident=1042, targets=("team:shop",))
 
 
 def test_an_incident_can_be_put_off_until_the_readers_own_morning(site: Site, ana: Browserless) -> None:
@@ -181,7 +186,7 @@ def test_a_newer_plan_is_offered_to_an_incident_that_follows_an_older_one(site: 
     ana.get("/incidents/1042")
     assert "as the plan 00000000 says" in ana.page
     ana.send("/incidents/1042/apply-plan")
-    assert site.core.asked[-1] == c.ApplyPlan(actor="person:ana", incident=1042)
+    assert asked(site) == c.ApplyPlan(actor="person:ana", incident=1042)
     incident.plan = site.night.plan.version
     site.night.put(incident)
     assert "apply-plan" not in ana.get("/incidents/1042").text
