@@ -155,3 +155,14 @@ async def test_a_drill_pages_whoever_asks(world: World) -> None:
 async def test_the_ledger_tells_nobody_a_persons_whole_address(world: World) -> None:
     (page,) = (await world.get("/incidents/1/pages"))["items"]
     assert page["address"] == "a…@example.org"
+
+
+async def test_a_viewer_may_be_reached_but_not_point_tocsin_at_an_address_inside(world: World) -> None:
+    """Vera is a person of the plan now; a webhook would have Tocsin connect to wherever she says."""
+    vera = world.filler.user("vera ii", "viewer", person="ana")
+    world.filler.token("w" * 40, vera, name="")
+    headers = {"Authorization": "Bearer " + "w" * 40}
+    for channel, address, status in (("webhook", "https://10.0.0.1/", 403), ("email", "vera@home.example", 201)):
+        body = {"channel": channel, "address": address}
+        answer = await world.client.post("/api/v1/contacts", json=body, headers=headers)
+        assert answer.status_code == status, answer.text

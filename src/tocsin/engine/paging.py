@@ -143,7 +143,7 @@ def page(
 
 def drill(turn: Turn, person: Person) -> list[Page]:
     """Page a person about nothing, by their own rules for high urgency."""
-    return _write(turn, person, About(0, "Drill: this is what a page is like", Reason.DRILL, kind="drill"))
+    return _write(turn, person, About(0, "This is what a page is like", Reason.DRILL, kind="drill"))
 
 
 def _write(turn: Turn, person: Person, about: About) -> list[Page]:

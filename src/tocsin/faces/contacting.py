@@ -39,6 +39,9 @@ async def contact_of(faces: Faces, who: Who, number: int) -> Contact:
 
 async def add(faces: Faces, who: Who, command: AddContact, idempotency_key: str = "") -> Contact:
     """Add a method and send a code to it. When too many were sent already it is there without: one can be asked for."""
+    if command.channel == "webhook" and not who.may("responder"):
+        # Tocsin stands inside the network: where it connects to is not for everybody who may look to say.
+        raise Problem(403, "forbidden", "adding a webhook needs the role responder")
     number = int((await faces.submit(command, idempotency_key)).id)
     try:
         await send_code(faces, who, number, f"{idempotency_key} code" if idempotency_key else "")

@@ -45,7 +45,7 @@ def subject(message: Message) -> str:
     """``[SEV1] Checkout answers 503 (#12)``; a notice says that it is one."""
     title = plain(message.title, 160) or "Something is wrong"
     tail = f" (#{message.incident})" if message.incident and message.incidents == 1 else ""
-    return f"[{'notice' if message.kind == 'notice' else severity(message) or 'page'}] {title}{tail}"
+    return f"[{message.kind if message.kind in ('notice', 'drill') else severity(message) or 'page'}] {title}{tail}"
 
 
 def severity(message: Message) -> str:

@@ -26,7 +26,7 @@ def compose(state: State, plan: Plan, page: Page, now: Instant, base: str, key: 
     The state may be newer than the page: it is read again from the tables after a failed commit. ``key``, the signing
     key, makes links, codes and the signatures of people's own webhooks: none of them is kept anywhere.
     """
-    rows = [state.pages.get(id) for id in page.bundled] or [page]
+    rows = [page if id == page.id else state.pages.get(id) for id in page.bundled] or [page]
     wanted = [row for row in rows if row is not None and _wanted(state, row)]
     if not wanted:
         return None

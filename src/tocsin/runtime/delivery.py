@@ -54,7 +54,7 @@ class Delivery:
             await channel.close()
 
     def hand(self, page: Page, recorded: bool = True) -> None:
-        """Queue a page: first pages before repeated ones, notices last.
+        """Queue a page: first pages before repeated ones, notices and drills last.
 
         One that is not ``recorded`` has no outcome either.
         """
@@ -63,7 +63,7 @@ class Delivery:
             self._tell(page, _no_channel(page.channel), None, recorded)
             return
         self.under_way += 1
-        rank = 2 if page.kind == "notice" else 0 if page.step == 0 and page.attempts == 0 else 1
+        rank = 2 if page.kind in ("notice", "drill") else 0 if page.step == 0 and page.attempts == 0 else 1
         queue.put_nowait((rank, next(self._order), page, recorded))
 
     async def close(self, patience: float = 0.0) -> None:
