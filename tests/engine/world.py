@@ -361,7 +361,8 @@ class World:
         for row in state.pages.values():
             if row.state == "intended":
                 assert row.next_at is not None, row
-                assert not row.waiting or row.next_at <= self.now or row.held is not None, "it waits for no reason"
+                reason = row.held or row.outcome
+                assert not row.waiting or row.next_at <= self.now or reason is not None, "it waits for no reason"
         for incident in state.incidents.values():
             if incident.open:
                 due = incident.due()

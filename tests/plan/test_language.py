@@ -57,6 +57,14 @@ def test_an_urgency_that_is_none_is_refused(written):
     assert reading.plan is None
 
 
+def test_a_telephone_number_is_not_the_plans():
+    """It is the person's own, and the refusal says where it belongs."""
+    reading = read(tocsin="tocsin: 1\npeople: {ana: {phone: +34600000000}}")
+    (found,) = [one for one in reading.findings if one.level == "error"]
+    assert found.message == "'phone' is not part of a person"
+    assert "tocsin contact add" in found.hint
+
+
 def test_a_files_team_is_its_people_unless_teams_says_otherwise():
     """Files of one team add up."""
     reading = read(

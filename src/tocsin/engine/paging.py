@@ -345,7 +345,7 @@ def delivered(turn: Turn, outcome: Delivered) -> None:
 def _delivered(turn: Turn, row: Page, outcome: Delivered) -> None:
     if outcome.state == "unneeded":
         if row.state == "intended":  # the acknowledgement it saw was never committed
-            row.handed_at, row.next_at = None, turn.now + retry_after(1)
+            row.handed_at, row.next_at, row.outcome = None, turn.now + retry_after(1), Reason.RETRYING
             turn.save_page(row)
         return
     row.attempts += 1

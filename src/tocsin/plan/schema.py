@@ -77,7 +77,10 @@ class Person(Record):
     """Someone who can be paged."""
 
     what = "a person"
-    later = frozenset({"phone", "sms", "call", "slack", "telegram", "chat", "contacts"})
+    elsewhere = dict.fromkeys(
+        ("phone", "sms", "call", "slack", "telegram", "chat", "contacts"),
+        "a person's own contact methods are added and proven by them: the page You, or tocsin contact add",
+    )
     name = Field(TEXT, "What people call them. Default: the name the plan uses.")
     email = Field(EMAIL, "Where mail pages go; needs `mail`.")
     timezone = Field(ZONE, "Where they live. Default: the file's time zone.")
