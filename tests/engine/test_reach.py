@@ -189,6 +189,19 @@ def test_what_becomes_urgent_does_not_wait_for_the_morning():
     assert pages(world) == [("3600s", MAIL)]
 
 
+def test_what_was_begun_by_day_is_not_gone_on_with_at_night():
+    """A retry, or a second method, whose time comes after the quiet hours began, waits for the morning too."""
+    plan = LOW.replace(b"{page: ana, wait: 5m}", b"{page: ana, wait: 9h}")
+    world = World(plan)
+    (hook,) = world.has("ana", PUSH)
+    world.left.clear()
+    world.rules("ana", low=(Way(hook, 0), Way(1, 10 * MINUTE)), quiet_from=10 * 60, quiet_until=11 * 60)
+    world.at("5h55m").fires("Slow", job="search").at("6h30m")
+    assert pages(world) == [("21300s", PUSH)]
+    world.at("7h1m")
+    assert pages(world) == [("21300s", PUSH), ("25200s", MAIL)]
+
+
 def test_of_several_people_those_awake_are_paged_and_the_others_wait_for_their_morning():
     """Kei is in Tokyo, where it is noon."""
     plan = LOW.replace(b"email: kei@shop.example}", b"email: kei@shop.example, timezone: Asia/Tokyo}").replace(

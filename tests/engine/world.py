@@ -43,7 +43,7 @@ from tocsin.kernel.instant import SECOND, Instant, parse_duration, parse_rfc3339
 from tocsin.kernel.matcher import parse_matcher
 from tocsin.pages.contacts import code_hash, code_of
 from tocsin.pages.ledger import Page
-from tocsin.pages.rules import Reach
+from tocsin.pages.rules import Reach, quiet_until
 from tocsin.plan import read_plan
 from tocsin.plan.model import Plan
 
@@ -320,12 +320,21 @@ class World:
         return [str(entry.reason) for entry in self.timeline if entry.incident == incident]
 
     def must_be_wanted(self, page: Page) -> None:
-        """No page leaves while an acknowledgement holds; of a bundle every incident still needs somebody."""
-        state = self.engine.state
+        """No page leaves while an acknowledgement holds; of a bundle every incident still needs somebody.
+
+        None of low urgency leaves in its person's quiet hours, and none by a method that was never proven, or removed.
+        """
+        state, plan = self.engine.state, self.engine.plan
         for row in [state.pages[id] for id in page.bundled] or [page]:
             incident = state.incidents.get(row.incident)
             if row.kind == "page":
                 assert incident is not None and incident.state == "triggered" and incident.paused is None, incident
+                if incident.urgency == "low" and not row.unsure and row.person in plan.people:
+                    reach = state.reaches.get(row.person) or Reach(person=row.person)
+                    assert quiet_until(reach, plan.people[row.person].timezone, self.now) is None, "it is their night"
+            if row.kind != "notice" and row.contact and not row.unsure:
+                contact = state.contacts[row.contact]
+                assert contact.trusted and contact.address == row.address, contact
 
     def has(self, person: str, *addresses: str, channel: str = "webhook") -> list[int]:
         """A person adds contact methods of their own and proves them."""

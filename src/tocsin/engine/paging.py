@@ -247,8 +247,8 @@ def withdraw(turn: Turn, incident: Incident, *, person: str = "", kinds: tuple[P
 
 def hurry(turn: Turn, incident: Incident) -> None:
     """Whoever's pages wait for their morning is paged now, as their rules for high urgency say."""
-    waiting = [row for row in _pages(turn, incident.number) if row.waiting and row.held is Reason.QUIET_HOURS]
-    asleep = {row.person: row for row in waiting}
+    rows = [row for row in _pages(turn, incident.number) if row.state == "intended" and row.handed_at is None]
+    asleep = {row.person: row for row in rows if row.held is Reason.QUIET_HOURS}
     for key, row in asleep.items():
         withdraw(turn, incident, person=key)
         if key in turn.plan.people:
@@ -274,10 +274,14 @@ def _pages(turn: Turn, incident: int) -> list[Page]:
 def due(turn: Turn, row: Page) -> None:
     """A page's time has come: hand it to its channel.
 
-    Unless it was tried for so long that it counts as failed, its method went meanwhile, or so many pages have just left
-    by the same method that it waits to go out with others.
+    Unless it was tried for so long that it counts as failed, its method went meanwhile, it is of low urgency and the
+    person's quiet hours have begun, or so many pages have just left by the same method that it waits to go with others.
     """
     if not _fit(turn, row):
+        return
+    quiet = _quiet(turn, row)
+    if quiet is not None:
+        _hold(turn, row, Reason.QUIET_HOURS, quiet)
         return
     together = [row]
     contact = turn.state.contacts.get(row.contact)
@@ -288,13 +292,25 @@ def due(turn: Turn, row: Page) -> None:
             reach = reach_of(turn, row.person)
             until = bundled_until(contact.paged, reach.bundle_after, reach.bundle_within, turn.now)
             if until is not None:
-                row.held, row.not_before, row.next_at = Reason.BUNDLED, until, until
-                turn.save_page(row)
-                turn.count("pages", Reason.BUNDLED)
+                _hold(turn, row, Reason.BUNDLED, until)
                 return
         contact.paged = [*contact.paged, turn.now][-reach_of(turn, row.person).bundle_after :]
         turn.save_contact(contact)
     _hand(turn, together)
+
+
+def _hold(turn: Turn, row: Page, reason: Reason, until: Instant) -> None:
+    row.held, row.not_before, row.next_at = reason, until, until
+    turn.save_page(row)
+    turn.count("pages", reason)
+
+
+def _quiet(turn: Turn, row: Page) -> Instant | None:
+    """Until when a page of low urgency waits, though it was begun by day; None when it does not."""
+    incident, person = turn.state.incidents.get(row.incident), turn.plan.people.get(row.person)
+    if row.kind != "page" or incident is None or person is None or incident.urgency != "low":
+        return None
+    return quiet_until(reach_of(turn, row.person), person.timezone, turn.now) if row.handed_at is None else None
 
 
 def _fit(turn: Turn, row: Page) -> bool:
