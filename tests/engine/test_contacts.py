@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from tests.engine.world import KEY, PLAN, World
@@ -155,6 +156,15 @@ def test_a_method_that_cannot_be_is_refused_by_its_field(channel, address, perso
     refused = adds(world, address, channel, person)
     assert (refused.ok, refused.code, refused.field) == (False, "invalid", field)
     assert world.engine.state.contacts == before
+
+
+def test_a_channel_whose_addresses_name_secrets_is_the_plans_alone():
+    """Or whoever may add a method could use any secret of the server."""
+    world = World()
+    plan = msgspec.structs.replace(world.engine.plan)
+    plan.__dict__["reaches"] = frozenset({"email", "webhook", "apprise"})
+    world.engine.plan = plan
+    assert adds(world, "secret:smtp", "apprise").field == "channel"
 
 
 def test_the_same_method_twice_is_refused_and_so_are_too_many():

@@ -148,6 +148,8 @@ def test_rules_that_cannot_be_are_named_by_their_field(reach, field):
         ("email", "Ana.B@SHOP.Example", "Ana.B@shop.example"),
         ("webhook", "https://push.example/a?b=c", "https://push.example/a?b=c"),
         ("telegram", " 12345 ", "12345"),
+        ("matrix", "@ana:matrix.shop.example", "@ana:matrix.shop.example"),
+        ("slack", "U024BE7LH", "U024BE7LH"),
     ],
 )
 def test_an_address_is_kept_in_one_form(channel, written, kept):
@@ -162,7 +164,7 @@ def test_an_address_is_kept_in_one_form(channel, written, kept):
         ("email", "ana@"), ("email", "a b@shop.example"), ("email", "ana@shop.example\nBcc: x@y.example"),
         ("webhook", "http://push.example/"), ("webhook", "ftp://push.example/"), ("webhook", "https:///x"),
         ("webhook", "https://a:b@push.example/"), ("webhook", "https://[::1"), ("telegram", "a\0b"), ("telegram", ""),
-        ("telegram", "x" * 2_001),
+        ("telegram", "x" * 2_001), ("matrix", "ana"), ("matrix", "@ana"), ("slack", "ana"), ("ntfy", "secret:smtp"),
     ],
 )  # fmt: skip
 def test_an_address_that_cannot_be_is_refused_with_what_to_write(channel, written):

@@ -24,6 +24,7 @@ from tocsin.pages.contacts import (
     CODES_PER_PERSON,
     LONGEST_LABEL,
     MOST_CONTACTS,
+    OWN,
     BadAddress,
     Contact,
     checked_address,
@@ -60,8 +61,8 @@ def add(turn: Turn, command: c.AddContact) -> c.Result:
     """A new method, unverified."""
     if command.person not in turn.plan.people:
         return refuse("invalid", f"The plan has no person {command.person!r}", "person")
-    if command.channel not in turn.plan.reaches:
-        there = ", ".join(sorted(turn.plan.reaches))
+    if command.channel not in turn.plan.reaches & OWN:
+        there = ", ".join(sorted(turn.plan.reaches & OWN))
         return refuse("invalid", f"The plan sets up no channel {command.channel!r}; there are {there}", "channel")
     try:
         address = checked_address(command.channel, command.address)

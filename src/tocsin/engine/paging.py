@@ -16,7 +16,7 @@ from tocsin.pages.contacts import CONSOLE, Contact
 from tocsin.pages.ledger import GIVE_UP_AFTER, Page, PageKind, PageState, retry_after
 from tocsin.pages.rules import Planned, Reach, bundled_until, quiet_until, usable, ways
 
-REFUSALS = frozenset({"client", "refused_address"})
+REFUSALS = frozenset({"client", "gone", "refused_address"})
 """Codes of a failure that is the address's: others are Tocsin's own or the channel's, and say nothing of a person."""
 OF_A_STEP = frozenset({Reason.STEP_DUE, Reason.STEP_REPEATED, Reason.ESCALATION_EXHAUSTED, Reason.LAST_RESORT})
 

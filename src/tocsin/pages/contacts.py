@@ -32,9 +32,14 @@ CONSOLE = "console"
 DIRECT = ("push", "sms", "voice", "call", "telegram", "signal", "whatsapp", "ntfy", "slack", "teams", "matrix")
 """The most direct ways first. What is not named comes after these; e-mail, which wakes nobody, is the last."""
 PHONES = frozenset({"sms", "voice", "call", "whatsapp", "signal"})
+OWN = frozenset({*DIRECT, "email", "webhook"})
+"""The channels people can add methods for. Others have addresses that only the plan may say, such as references to a
+secret: whoever named one of those could use any secret of the server."""
 
 _EMAIL = re.compile(r"[^@\s<>,;:\"()\[\]\x00-\x1f]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.\-]{0,252})")
 _PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
+_MATRIX = re.compile(r"@[^\s:@]{1,200}:[A-Za-z0-9.\-\[\]:]{1,255}")
+_SLACK = re.compile(r"[UW][A-Z0-9]{6,20}")
 _PHONE_FILL = re.compile(r"[\s().\-/\u2010-\u2015]")
 
 
@@ -97,6 +102,12 @@ def checked_address(channel: str, address: str) -> str:
         return number
     if channel == "webhook":
         return _checked_url(text)
+    if channel == "matrix" and not _MATRIX.fullmatch(text):
+        raise BadAddress("write the Matrix user in full, such as @ana:matrix.shop.example")
+    if channel == "slack" and not _SLACK.fullmatch(text):
+        raise BadAddress("write the member ID from the Slack profile, such as U024BE7LH")
+    if text.lower().startswith("secret:"):
+        raise BadAddress("a reference to a secret belongs in the plan")
     return text
 
 

@@ -13,7 +13,7 @@ from tocsin.faces.faces import Faces
 from tocsin.faces.problem import Problem
 from tocsin.faces.who import Who
 from tocsin.kernel.instant import MINUTE, SECOND, Duration
-from tocsin.pages.contacts import CONSOLE, LONGEST_LABEL, Contact, directness, webhook_secret
+from tocsin.pages.contacts import CONSOLE, LONGEST_LABEL, OWN, Contact, directness, webhook_secret
 from tocsin.pages.rules import Planned, Reach, Way, clock_text, parse_clock, ways
 from tocsin.web.view import View, fields, leads_to, view, with_query
 from tocsin.web.words import BY, listed, span
@@ -74,7 +74,7 @@ async def _you(seen: View, asked: str, shown: Shown, *, code: int = 200) -> Resp
         contacts=contacts,
         named=named,
         ready=ready,
-        channels=[(name, channel_name(name)) for name in sorted(ready)],
+        channels=[(name, channel_name(name)) for name in sorted(ready & OWN)],
         headline=_headline(seen, person, mine, high),
         under=_under(low, reach),
         choices=_choices(contacts, reach),
