@@ -172,6 +172,7 @@ def test_every_key_of_the_language_arrives():
             escalation="shop",
             acknowledge_for=2 * HOUR,
             reopen_within=0,
+            urgency={"sev1": "high", "sev2": "high", "sev3": "low", "sev4": "low"},
         ),
         "payments": Service(key="payments", team="shop"),
     }

@@ -24,17 +24,14 @@ class Person(Struct, frozen=True, kw_only=True):
     webhook: Webhook | None = None
     timezone: str = "UTC"
 
-    def contacts(self, email_ready: bool) -> tuple[tuple[str, str], ...]:
-        """``(channel, address)`` pairs in the order to use them; the console when there is nothing better.
-
-        ``email_ready`` says whether the plan configures a mail server at all.
-        """
+    def declared(self) -> tuple[tuple[str, str], ...]:
+        """``(channel, address)`` of the contact methods the plan names. The person's own are in the product."""
         found = []
-        if self.email and email_ready:
+        if self.email:
             found.append(("email", self.email))
         if self.webhook:
             found.append(("webhook", self.webhook.url))
-        return tuple(found) or (("console", self.key),)
+        return tuple(found)
 
 
 class Team(Struct, frozen=True, kw_only=True):

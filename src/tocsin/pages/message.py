@@ -16,6 +16,8 @@ class Message(Struct, frozen=True, kw_only=True):
 
     ``idempotency_key`` is the same whenever the same page is tried again. ``acknowledge_url`` is "" for notices and
     copies.
+    ``incidents``: how many it is about; of several ``lines`` name each and ``alerts`` counts all of theirs.
+    ``signing``: what a webhook that the person added themself is signed with; "" for one that the plan declares.
     """
 
     page: int
@@ -41,6 +43,8 @@ class Message(Struct, frozen=True, kw_only=True):
     url: str = ""
     acknowledge_url: str = ""
     possible_duplicate: bool = False
+    incidents: int = 1
+    signing: str = ""
 
 
 class Sent(Struct, frozen=True):
@@ -52,7 +56,8 @@ class Sent(Struct, frozen=True):
 class Failed(Struct, frozen=True):
     """The channel did not take it. ``permanent``: trying again cannot help. ``retry_after``: the provider's own wish.
 
-    ``code`` is one of auth, rate_limit, client, server, deadline, unreachable, tls, refused_address.
+    ``code`` is one of auth, rate_limit, client, server, deadline, unreachable, tls, refused_address, no_channel. A
+    permanent client or refused_address is the address's own fault, and its contact method is marked as failing.
     """
 
     code: str

@@ -44,8 +44,8 @@ def stable_key(message: Message) -> str:
 def subject(message: Message) -> str:
     """``[SEV1] Checkout answers 503 (#12)``; a notice and a copy say that they are one."""
     title = plain(message.title, 160) or "Something is wrong"
-    tail = f" (#{message.incident})" if message.incident else ""
-    kind = "notice" if message.kind == "notice" else severity(message) or "page"
+    tail = f" (#{message.incident})" if message.incident and message.incidents == 1 else ""
+    kind = message.kind if message.kind in ("notice", "drill") else severity(message) or "page"
     return f"[{kind}{' copy' if message.kind == 'copy' else ''}] {title}{tail}"
 
 
@@ -115,8 +115,10 @@ def clock(message: Message) -> str:
 
 def more(message: Message) -> str:
     """How many alerts are not named in ``lines``."""
-    rest = message.alerts - len(message.lines[:_LINES])
-    return f"and {rest} more alert{'' if rest == 1 else 's'}" if message.lines and rest > 0 else ""
+    several = message.incidents > 1
+    rest = (message.incidents if several else message.alerts) - len(message.lines[:_LINES])
+    what = "incident" if several else "alert"
+    return f"and {rest} more {what}{'' if rest == 1 else 's'}" if message.lines and rest > 0 else ""
 
 
 def because(message: Message) -> str:

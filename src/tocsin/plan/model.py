@@ -88,6 +88,11 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         """The schedules, made to be asked; each remembers what it was asked lately."""
         return {key: Roster(schedule) for key, schedule in self.schedules.items()}
 
+    @cached_property
+    def reaches(self) -> frozenset[str]:
+        """The channels that are set up, by which people can have contact methods."""
+        return frozenset({"webhook"} | ({"email"} if self.mail else set()))
+
     def service(self, key: str) -> Service:
         """The service of that name, or the inbox when the plan no longer has it."""
         return self.services.get(key) or self.services[INBOX]

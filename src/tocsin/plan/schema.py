@@ -54,6 +54,7 @@ from tocsin.plan.words import (
     TEXT,
     TIER,
     TIMEOUT,
+    URGENCY,
     URL,
     VERSION,
     WAIT,
@@ -81,7 +82,10 @@ class Person(Record):
     """Someone who can be paged."""
 
     what = "a person"
-    later = frozenset({"phone", "sms", "call", "slack", "telegram", "chat", "contacts"})
+    elsewhere = dict.fromkeys(
+        ("phone", "sms", "call", "slack", "telegram", "chat", "contacts"),
+        "a person's own contact methods are added and proven by them: the page You, or tocsin contact add",
+    )
     name = Field(TEXT, "What people call them. Default: the name the plan uses.")
     email = Field(EMAIL, "Where mail pages go; needs `mail`.")
     timezone = Field(ZONE, "Where they live. Default: the file's time zone.")
@@ -193,12 +197,22 @@ class Key(Record):
     limits = Field(RecordOf(KeyLimits), "How much it may send, where that is not as for every key.")
 
 
+class UrgencyOf(Record):
+    """How urgent each severity is."""
+
+    what = "a mapping of severities to high or low"
+    sev1 = Field(URGENCY, "How urgent a sev1 is.")
+    sev2 = Field(URGENCY, "How urgent a sev2 is.")
+    sev3 = Field(URGENCY, "How urgent a sev3 is.")
+    sev4 = Field(URGENCY, "How urgent a sev4 is.")
+
+
 class Service(Record):
     """What alerts are about, and who answers for it."""
 
     what = "a service"
     later = _words(
-        "playbooks targets provider urgency objectives objective schedule maintenance customers runbook trust"
+        "playbooks targets provider objectives objective schedule maintenance customers runbook trust"
     )
     about = Field(TEXT, "One sentence on what it does.")
     tier = Field(TIER, "How much depends on it: 1 the most, 5 the least. Default: 3.")
@@ -207,6 +221,11 @@ class Service(Record):
     escalation = Field(REFERENCE, "Who is paged, in which order. Default: the last resort.")
     acknowledge_for = Field(HOLD, "How long an acknowledgement holds before paging goes on. Default: 1h.")
     reopen_within = Field(MONTH, "Trouble that returns this soon reopens its incident. Default: 30m.")
+    urgency = Field(
+        Either(URGENCY, RecordOf(UrgencyOf)),
+        "high pages at any hour, low waits for the person's morning; one word, or by severity: {sev4: low}. "
+        "Default: high.",
+    )
     probes = Field(
         ListOf(Variants("a probe", PROBES, _LATER_PROBES), "probes", at_most=1_000), "What Tocsin looks at by itself."
     )
@@ -296,7 +315,7 @@ class Route(Record):
     """Which alerts belong to which service. The first route that matches wins."""
 
     what = "a route"
-    later = frozenset({"urgency", "escalation", "playbooks", "continue", "inhibit", "silence"})
+    later = frozenset({"escalation", "playbooks", "continue", "inhibit", "silence"})
     match = Field(
         ListOf(MATCHER, "matchers", at_most=50, single=True),
         "Conditions that must all hold; [] takes everything.",
@@ -304,6 +323,10 @@ class Route(Record):
     )
     service = Field(REFERENCE, "Where they go.", required=True)
     group = Field(RecordOf(Group), "Which of them become one incident. Default: by alertname.")
+    urgency = Field(
+        Either(URGENCY, RecordOf(UrgencyOf)),
+        "high or low, or by severity: {sev3: low, sev4: low}. Default: as the service says.",
+    )
     severity = Field(
         NamesOf(SEVERITY_WORD, LEVEL, "severities"), "The monitor's words, and what they mean here: sev1 to sev4."
     )

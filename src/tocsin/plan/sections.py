@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 from tocsin.access.limits import KeyLimits
 from tocsin.catalog.people import Person, Team, Webhook
-from tocsin.catalog.services import INBOX, Service
+from tocsin.catalog.services import INBOX, Service, Urgency
 from tocsin.escalation.policy import Escalation, Step
-from tocsin.incidents.routes import DEFAULT_SEVERITY, Route
+from tocsin.incidents.routes import DEFAULT_SEVERITY, SEVERITIES, Route
 from tocsin.intake.specs import HeartbeatSpec, KeySpec, ProbeSpec
 from tocsin.kernel.instant import HOUR, MINUTE, SECOND, format_duration
 from tocsin.kernel.matcher import Matcher
@@ -240,6 +240,7 @@ class _Assembly:
                 escalation=self._escalation_names.known(service.escalation),
                 acknowledge_for=HOUR if hold is None else hold,
                 reopen_within=30 * MINUTE if reopen is None else reopen,
+                urgency=_urgency(service.urgency),
             )
         if INBOX not in found:
             found[INBOX] = Service(key=INBOX, about="Events that no route takes land here.", team=self._team)
@@ -306,6 +307,7 @@ class _Assembly:
                     group_by=group.by if group else None,
                     group_window=(group.window or 0) if group else 0,
                     severity={name.value: level for name, level in route.severity or () if level is not None},
+                    urgency=_urgency(route.urgency),
                 )
                 placed.append((route.at, one))
         return tuple(one for _, one in placed), placed
@@ -503,6 +505,12 @@ class _Assembly:
             # A key of one service reaches that service's routes alone: for it the earlier route does not count.
             message = f"only a key of {route.service} reaches this route: the one {where} takes all else it would"
             self._findings.warning(at, message, "put the narrower route first")
+
+
+def _urgency(said: str | written.UrgencyOf | None) -> dict[str, Urgency]:
+    """One word for every severity, or what is said of each."""
+    words = {level: said if isinstance(said, str) else getattr(said, level, None) for level in SEVERITIES}
+    return {level: "low" if word == "low" else "high" for level, word in words.items() if word is not None}
 
 
 def _takes_all(earlier: Route, later: Route, equal: dict[str, str]) -> bool:

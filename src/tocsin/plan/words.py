@@ -259,6 +259,7 @@ SEVERITY: Final = At(
 )
 SEVERITY_WORD: Final = Word("a severity as monitors write it", _text)
 LEVEL: Final = Choice("one of Tocsin's severities", *SEVERITIES)
+URGENCY: Final = Choice("an urgency", "high", "low")
 STATUS: Final = Word(
     "a range of HTTP status codes",
     _status,

@@ -54,13 +54,14 @@ class Delivery:
             await channel.close()
 
     def hand(self, page: Page) -> None:
-        """Queue a page: first pages before repeated ones, notices last."""
+        """Queue a page: first pages before repeated ones, notices, copies and drills last."""
         queue = self._queues.get(page.channel)
         if queue is None:
             self._tell(page, _no_channel(page.channel), None)
             return
         self.under_way += 1
-        rank = 2 if page.kind != "page" else 0 if page.step == 0 and page.attempts == 0 else 1
+        last = page.kind in ("notice", "copy", "drill")
+        rank = 2 if last else 0 if page.step == 0 and page.attempts == 0 else 1
         queue.put_nowait((rank, next(self._order), page))
 
     async def close(self, patience: float = 0.0) -> None:
@@ -137,4 +138,4 @@ class Delivery:
 
 
 def _no_channel(name: str) -> Failed:
-    return Failed("client", f"there is no channel {name}", permanent=True)
+    return Failed("no_channel", f"there is no channel {name}", permanent=True)
