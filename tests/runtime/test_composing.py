@@ -47,6 +47,7 @@ def test_several_incidents_are_one_message_with_a_count_and_one_link() -> None:
     assert read_token(KEY, message.acknowledge_url.removeprefix(f"{BASE}/p/")) == first.id
     assert rendering.subject(message) == "[SEV1] 3 incidents, the gravest: D fires"
     assert "and 1 more" not in rendering.text(message)
+    assert "Incident #" not in rendering.text(message) + rendering.html(message)
 
 
 def test_what_is_answered_on_the_way_is_left_out_and_the_last_one_left_is_an_ordinary_page() -> None:

@@ -23,7 +23,7 @@ def asked(site: Site) -> object:
 
 def test_the_page_says_in_one_sentence_how_a_page_comes(ana: Browserless) -> None:
     ana.get("/you")
-    assert "A page reaches you by webhook at once and by email after 3\u00a0min.</h1>" in ana.page
+    assert "A page reaches you by webhook (Phone) at once and by email after 3\u00a0min.</h1>" in ana.page
     assert "What is of low urgency comes by email, never between 22:00 and 08:00." in ana.page
     assert "it is gone for good" in ana.page
 

@@ -161,7 +161,7 @@ def text(message: Message) -> str:
         parts.append("\n".join([*listed, *([f"  {more(message)}"] if more(message) else [])]))
     if message.possible_duplicate:
         parts.append(DUPLICATE)
-    incident = f"Incident #{message.incident}. " if message.incident else ""
+    incident = f"Incident #{message.incident}. " if message.incident and message.incidents == 1 else ""
     parts.append(f"{because(message)}.\n{incident}{clock(message)}")
     return "\n\n".join(parts) + "\n"
 
@@ -252,7 +252,7 @@ def html(message: Message) -> str:
                 top=24,
             )
         )
-    incident = f"Incident #{message.incident} · " if message.incident else ""
+    incident = f"Incident #{message.incident} · " if message.incident and message.incidents == 1 else ""
     rows.append(
         _row(
             f'<p class="ink2 line" style="{_SMALL};padding:12px 0 0;border-top:1px solid #d5dcd8">'

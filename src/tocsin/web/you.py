@@ -106,11 +106,14 @@ def _headline(seen: View, person: str, mine: bool, planned: list[Planned]) -> st
     who = "you" if mine else seen.reader.name(person)
     if planned[0].channel == CONSOLE:
         return f"Nothing but the console reaches {who}."
-    told = [
-        f"{BY.get(one.channel, 'by ' + one.channel)} {'at once' if not one.after else 'after ' + span(one.after)}"
-        for one in planned
-    ]
+    told = [f"{_by(one)} {'at once' if not one.after else 'after ' + span(one.after)}" for one in planned]
     return f"A page reaches {who} {listed(told)}."
+
+
+def _by(one: Planned) -> str:
+    """``by email``, with what the person calls it when they call it something."""
+    label = f" ({one.contact.label})" if one.contact is not None and one.contact.label else ""
+    return BY.get(one.channel, f"by {one.channel}") + label
 
 
 def _under(low: list[Planned], reach: Reach) -> str:
@@ -118,7 +121,7 @@ def _under(low: list[Planned], reach: Reach) -> str:
         wait = "at any hour"
     else:
         wait = f"never between {clock_text(reach.quiet_from)} and {clock_text(reach.quiet_until)}"
-    how = listed([BY.get(one.channel, f"by {one.channel}") for one in low])
+    how = listed([_by(one) for one in low])
     return f"What is of low urgency comes {how}, {wait}."
 
 
