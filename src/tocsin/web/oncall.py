@@ -283,8 +283,6 @@ async def _page(seen: View, feed_url: str = "") -> Response[bytes]:
             "doubles": doubles(plan, reader.covers, reader),
         }
 
-    # A week that has begun is shown whole: overrides of its past days count too.
-    reader.covers = await seen.faces.covers(seen.now - 8 * DAY)
     looked: dict[str, Any] = await seen.faces.read(look) if rosters else {"boards": [], "chosen": ""}
     found = await seen.faces.read(seen.faces.reads.overrides, limit=200)
     overrides = [one for one in found.items if one.state(seen.now) in ("asked", "agreed")]
