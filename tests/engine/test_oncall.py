@@ -102,7 +102,7 @@ def test_a_schedule_that_left_the_plan_has_nobody_on_shift():
     gone = PLAN.replace(b"  primary:\n", b"  other:\n").replace(b"page: primary", b"page: other")
     world.put_in_force(gone.replace(b"next on primary", b"next on other"))
     world.at("31m")
-    assert world.pages[1:] == [("1800s", "ben", 1)], "the next step: next on watched"
+    assert world.pages[1:] == [("1800s", "ben", 1), ("1800s", "zoe", 1)], "next on watched, and the last resort"
 
 
 def test_the_next_on_a_schedule_is_who_has_the_turn_after():
