@@ -101,7 +101,10 @@ class PublishedEntry(Struct, frozen=True, kw_only=True):
 
 
 class PublishedPage(Struct, frozen=True, kw_only=True):
-    """A row of the page ledger. ``unsure``: Tocsin stopped while it was leaving, so it may have arrived twice."""
+    """A row of the page ledger. ``unsure``: Tocsin stopped while it was leaving, so it may have arrived twice.
+
+    ``overtaken_by``: the newer page to the same place that was sent in its stead.
+    """
 
     id: int
     incident: int | None
@@ -123,6 +126,7 @@ class PublishedPage(Struct, frozen=True, kw_only=True):
     provider_id: str
     error: str
     unsure: bool
+    overtaken_by: int | None
 
 
 class PublishedAlert(Struct, frozen=True, kw_only=True):
@@ -574,6 +578,7 @@ def page_out(one: Page) -> PublishedPage:
         finished_at=moment(one.finished_at),
         answered_at=moment(one.answered_at),
         provider_id=one.provider_id,
+        overtaken_by=one.overtaken_by or None,
         error=one.error,
         unsure=one.unsure,
     )

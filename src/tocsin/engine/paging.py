@@ -65,8 +65,26 @@ def _page(turn: Turn, incident: Incident, person: Person, reason: Reason, step: 
         next_at=turn.now,
     )
     incident.pages += 1
+    _replace(turn, page)
     _hand_over(turn, page)
     turn.count("pages", reason)
+
+
+def _replace(turn: Turn, newer: Page) -> None:
+    """What never left and waits to be tried again gives way to a newer page: nobody needs both at once."""
+    for page in _pages_of(turn, newer.incident):
+        if page.refused and _same_place(page, newer):
+            page.overtaken_by = newer.id
+            finish(turn, page, "overtaken", Reason.REPLACED)
+
+
+def _same_place(one: Page, other: Page) -> bool:
+    return (one.person, one.channel, one.address) == (other.person, other.channel, other.address)
+
+
+def _pages_of(turn: Turn, incident: int) -> list[Page]:
+    """An incident's pages, oldest first."""
+    return [turn.state.pages[id] for id in sorted(turn.state.pages_of.get(incident, ()))]
 
 
 def notice(turn: Turn, person: Person, silence: Silence, reason: Reason, title: str) -> None:
@@ -109,8 +127,7 @@ def finish(turn: Turn, page: Page, state: PageState, outcome: Reason) -> None:
 
 def withdraw(turn: Turn, incident: Incident) -> None:
     """Nobody needs to be paged any more: what has not left is overtaken."""
-    for id in sorted(turn.state.pages_of.get(incident.number, ())):
-        page = turn.state.pages[id]
+    for page in _pages_of(turn, incident.number):
         if page.state == "intended":
             finish(turn, page, "overtaken", Reason.OVERTAKEN)
 
@@ -143,10 +160,16 @@ def delivered(turn: Turn, outcome: Delivered) -> None:
     page.provider_id = outcome.provider_id or page.provider_id
     if page.state != "intended":
         page.finished_at = turn.now  # it was on its way when the acknowledgement came
+        if page.state == "overtaken" and outcome.state == "sent":
+            page.outcome = Reason.LEFT_BEFORE
+            turn.count("page_outcomes", Reason.LEFT_BEFORE)
         turn.save_page(page)
         return
     if outcome.state == "sent":
         finish(turn, page, "sent", Reason.POSSIBLE_DUPLICATE if outcome.duplicate else Reason.SENT)
+    elif outcome.state == "retry" and (newer := _newer(turn, page)):
+        page.overtaken_by = newer.id
+        finish(turn, page, "overtaken", Reason.REPLACED)
     elif outcome.state == "retry":
         page.outcome, page.handed_at = Reason.RETRYING, None
         page.next_at = turn.now + max(outcome.retry_after or 0, retry_after(page.attempts))
@@ -157,6 +180,18 @@ def delivered(turn: Turn, outcome: Delivered) -> None:
     else:
         finish(turn, page, "failed", Reason.FAILED)
         _next_method(turn, page)
+
+
+def _newer(turn: Turn, page: Page) -> Page | None:
+    """A newer page of the same incident to the same place that has left or still may."""
+    return next(
+        (
+            other
+            for other in (_pages_of(turn, page.incident) if page.kind == "page" else ())
+            if other.id > page.id and other.state in ("intended", "sent") and _same_place(other, page)
+        ),
+        None,
+    )
 
 
 def unsure(turn: Turn) -> None:
@@ -176,7 +211,7 @@ def _next_method(turn: Turn, page: Page) -> None:
     incident = turn.state.incidents.get(page.incident)
     if incident is None or incident.state != "triggered" or incident.paused is not None:
         return
-    siblings = [turn.state.pages[id] for id in turn.state.pages_of[incident.number]]
+    siblings = _pages_of(turn, incident.number)
     person = turn.plan.people.get(page.person)
     further = page.method + 1
     tried = any(p.person == page.person and p.method == further and p.intended_at >= page.intended_at for p in siblings)
@@ -190,11 +225,19 @@ def _next_method(turn: Turn, page: Page) -> None:
         _page(turn, incident, person, page.reason, page.step, further)
         turn.save_incident(incident)
         return
-    if page.state != "failed":
-        return
-    same_step = [p for p in siblings if p.step == page.step and p.intended_at >= page.intended_at]
-    if all(p.state == "failed" for p in same_step):
+    if page.step < len(incident.steps) and incident.next_at is not None and _reached_nobody(page, siblings):
         turn.enter(incident.number, f"Step {page.step + 1} reached nobody", Reason.NOBODY_REACHABLE, page=str(page.id))
-        if incident.step <= len(incident.steps) and incident.next_at is not None and page.step < len(incident.steps):
-            incident.step, incident.round = (page.step + 1, 0)
-            escalate_now(turn, incident)
+        incident.step, incident.round = page.step + 1, 0
+        escalate_now(turn, incident)
+
+
+def _reached_nobody(page: Page, pages: list[Page]) -> bool:
+    """Whether the step a page belongs to is the last one paged, and every page of it was refused at least once.
+
+    That a channel may take it later is no reason to wait: nobody knows of the incident until then.
+    """
+    if any(p.id > page.id and p.step != page.step for p in pages):
+        return False
+    of_step = [p for p in pages if p.step == page.step]
+    began = max((p.intended_at for p in of_step if p.method == 0 and p.id <= page.id), default=page.intended_at)
+    return not any(p.may_reach for p in of_step if p.intended_at >= began)
