@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tocsin.plan.model import Plan
     from tocsin.runtime.core import PlanRead
     from tocsin.runtime.outbound import Outbound
+    from tocsin.store.writer import Store
 
 
 MOST_FILES = 65_536
@@ -92,13 +93,10 @@ async def _core(settings: Settings) -> int:
     loop = asyncio.get_running_loop()
     clock = SystemClock()
     outside = Outbound()
+    # From here on a wish to read the plan again is kept until there is somebody to do it.
+    reloads = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, reloads.set)
     read = plan_reader(settings)
-    plan = read()
-    for finding in plan.findings:
-        print(finding, file=sys.stderr)
-    if plan.plan is None or not plan.ok:
-        print(f"tocsin: the plan in {settings.plan_folder} has errors; nothing was started", file=sys.stderr)
-        return DO_NOT_RESTART
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -109,6 +107,17 @@ async def _core(settings: Settings) -> int:
         )
     except Stopped:
         return 0
+    plan = _usable(settings, read(), outside)
+    for finding in plan.findings:
+        (log.warning if plan.ok else log.error)("plan_finding", finding=finding)
+    if plan.plan is None or not plan.ok:
+        plan = last_good(settings, store, plan.findings)
+    if plan.plan is None:
+        log.critical(
+            "plan_refused",
+            why=f"the plan in {settings.plan_folder} has errors and none was in force before; nothing was started",
+        )
+        return DO_NOT_RESTART
     signing_key = store.meta("signing_key")
     if signing_key is None:
         signing_key = secrets.token_bytes(32)
@@ -144,7 +153,6 @@ async def _core(settings: Settings) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
-    loop.add_signal_handler(signal.SIGHUP, lambda: begin(core.reload("signal:SIGHUP")))
     try:
         await core.start()
         await core.listen(
@@ -162,6 +170,9 @@ async def _core(settings: Settings) -> int:
     )
     leave_address(settings.data, settings.local_url, settings.tls_cert)
     print("\n".join(lines), flush=True)
+    loop.add_signal_handler(signal.SIGHUP, lambda: begin(core.reload("signal:SIGHUP")))
+    if reloads.is_set():
+        begin(core.reload("signal:SIGHUP"))
     log.info("ready", address=settings.base_url, paging=settings.paging, plan=plan.plan.version[:12])
     await core.run()
     await outside.close()
@@ -186,6 +197,32 @@ def plan_reader(settings: Settings) -> Callable[[], PlanRead]:
         return PlanRead(reading.plan, files, tuple(findings), ok=reading.plan is not None)
 
     return read
+
+
+def _usable(settings: Settings, read: PlanRead, outside: Outbound) -> PlanRead:
+    """The same, but not ok when this machine lacks the secret of a key it declares or what a channel needs."""
+    from tocsin.runtime.core import PlanRead
+
+    if read.plan is None:
+        return read
+    try:
+        declared_keys(settings, read.plan)
+        channels(settings, read.plan, outside)
+    except (LookupError, ValueError) as error:
+        return PlanRead(read.plan, read.files, (*read.findings, str(error)), ok=False)
+    return read
+
+
+def last_good(settings: Settings, store: Store, refused: tuple[str, ...]) -> PlanRead:
+    """The plan that was in force last, as the database keeps it, in the stead of one that is ``refused``."""
+    from tocsin.plan import read_plan
+    from tocsin.runtime.core import PlanRead
+
+    files = store.plan_files((store.meta("plan") or b"").decode())
+    plan = read_plan(files).plan if files is not None else None
+    if files is None or plan is None:
+        return PlanRead(None, {}, refused, ok=False)
+    return PlanRead(plan, files, tuple(missing_secrets(settings, plan)), ok=True, refused=refused)
 
 
 def missing_secrets(settings: Settings, plan: Plan) -> list[str]:
