@@ -88,14 +88,12 @@ async def _core(settings: Settings) -> int:
     from tocsin.runtime.outbound import Outbound
     from tocsin.store.writer import Stopped
 
-    plan = plan_reader(settings)()
-    for finding in plan.findings:
-        print(finding, file=sys.stderr)
-    if plan.plan is None or not plan.ok:
-        print(f"tocsin: the plan in {settings.plan_folder} has errors; nothing was started", file=sys.stderr)
-        return DO_NOT_RESTART
+    log = structlog.get_logger("tocsin")
     loop = asyncio.get_running_loop()
     clock, outside, begin, stop = SystemClock(), Outbound(), Beginning(), threading.Event()
+    # From here on a wish to read the plan again is kept until there is somebody to do it.
+    reloads = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, reloads.set)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
@@ -105,6 +103,19 @@ async def _core(settings: Settings) -> int:
     except (OSError, ValueError) as error:
         print(f"tocsin: {error}", file=sys.stderr)
         return DO_NOT_RESTART
+    plan = _usable(settings, plan_reader(settings)(), outside)
+    for finding in plan.findings:
+        (log.warning if plan.ok else log.error)("plan_finding", finding=finding)
+    if plan.plan is None or not plan.ok:
+        plan = last_good(settings, store, plan.findings)
+    if plan.plan is None:
+        log.critical(
+            "plan_refused",
+            why=f"the plan in {settings.plan_folder} has errors and none was in force before; nothing was started",
+        )
+        await front.close()
+        await front.line.close()
+        return DO_NOT_RESTART
     core = Core(_parts(settings, store, clock, outside, begin), plan)
 
     def end() -> None:
@@ -113,7 +124,6 @@ async def _core(settings: Settings) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
-    loop.add_signal_handler(signal.SIGHUP, lambda: begin(core.reload("signal:SIGHUP")))
     try:
         await core.start()
         await front.open(settings.host, settings.port, _tls(settings), settings.socket("core"))
@@ -130,9 +140,10 @@ async def _core(settings: Settings) -> int:
     )
     leave_address(settings.data, settings.local_url, settings.tls_cert)
     print("\n".join(lines), flush=True)
-    structlog.get_logger("tocsin").info(
-        "ready", address=settings.base_url, paging=settings.paging, plan=plan.plan.version[:12]
-    )
+    loop.add_signal_handler(signal.SIGHUP, lambda: begin(core.reload("signal:SIGHUP")))
+    if reloads.is_set():
+        begin(core.reload("signal:SIGHUP"))
+    log.info("ready", address=settings.base_url, paging=settings.paging, plan=plan.plan.version[:12])
     await core.run()
     await outside.close()
     return 0
@@ -228,6 +239,32 @@ def plan_reader(settings: Settings) -> Callable[[], PlanRead]:
         return PlanRead(reading.plan, files, tuple(findings), ok=reading.plan is not None)
 
     return read
+
+
+def _usable(settings: Settings, read: PlanRead, outside: Outbound) -> PlanRead:
+    """The same, but not ok when this machine lacks the secret of a key it declares or what a channel needs."""
+    from tocsin.runtime.core import PlanRead
+
+    if read.plan is None:
+        return read
+    try:
+        declared_keys(settings, read.plan)
+        channels(settings, read.plan, outside)
+    except (LookupError, ValueError) as error:
+        return PlanRead(read.plan, read.files, (*read.findings, str(error)), ok=False)
+    return read
+
+
+def last_good(settings: Settings, store: Store, refused: tuple[str, ...]) -> PlanRead:
+    """The plan that was in force last, as the database keeps it, in the stead of one that is ``refused``."""
+    from tocsin.plan import read_plan
+    from tocsin.runtime.core import PlanRead
+
+    files = store.plan_files((store.meta("plan") or b"").decode())
+    plan = read_plan(files).plan if files is not None else None
+    if files is None or plan is None:
+        return PlanRead(None, {}, refused, ok=False)
+    return PlanRead(plan, files, tuple(missing_secrets(settings, plan)), ok=True, refused=refused)
 
 
 def missing_secrets(settings: Settings, plan: Plan) -> list[str]:

@@ -28,6 +28,8 @@ services:
   db: {escalation: shopp}
 """
 
+UNKEPT = {"ci": {"source": "events", "secret": "secret:unset"}}
+
 
 def in_force(server: TocsinServer) -> str:
     """The plan in force, as its one file."""
@@ -92,14 +94,47 @@ def test_what_is_wrong_is_said_with_file_line_and_the_right_name(server: TocsinS
     assert "anna" in checked.stdout
 
 
-def test_a_server_does_not_start_with_a_bad_plan_and_says_why(server: TocsinServer) -> None:
-    server.stop()
+def test_a_server_that_never_had_a_good_plan_does_not_start_and_says_why(
+    tocsin_server: Callable[..., TocsinServer],
+) -> None:
+    server = tocsin_server(plan=a_plan(), start=False)
     server.write_plan(BAD)
     server.start(wait=False)
     assert server.process is not None
     assert server.process.popen.wait(20) == 1
     assert "tocsin.yaml:7" in server.output()
     assert "nothing was started" in server.output()
+
+
+@pytest.mark.parametrize("bad", [BAD, "", a_plan(services={"db": {"keys": UNKEPT}})])
+def test_a_start_over_a_bad_plan_judges_with_the_last_good_one_and_says_so(server: TocsinServer, bad: Any) -> None:
+    """Somebody breaks the plan, and the machine restarts at night: people are paged all the same, and told."""
+    good = in_force(server)
+    server.kill9()
+    if bad:
+        server.write_plan(bad)
+    else:
+        (server.plan / "tocsin.yaml").unlink()
+    server.start()
+    assert in_force(server) == good
+    assert "plan_refused" in server.output()
+    said = opened(server, service="inbox")
+    assert "the plan on disk" in said["title"].lower()
+    eventually(lambda: incident(server, said["number"])["pages"], what="a page about it")
+    status, ready = server.call("GET", "/readyz")
+    assert status == 200
+    assert "the plan on disk is refused" in ready
+    assert server.call("GET", "/api/v1/status")[1]["plan_refused"]
+    assert "plan on disk" in server.run("status", check=False).stdout
+    server.run("send", "--service", "db", "--title", "still known")
+
+    server.kill9()
+    server.start()
+    assert len(incidents(server, service="inbox")) == 1, "another start tells nobody twice"
+    server.write_plan(a_plan(services={"db": {}}))
+    server.run("plan", "reload")
+    eventually(lambda: incident(server, said["number"])["state"] == "resolved", what="its end")
+    assert server.call("GET", "/api/v1/status")[1]["plan_refused"] == []
 
 
 def test_a_plan_that_is_taken_away_leaves_the_one_in_force(server: TocsinServer) -> None:

@@ -561,6 +561,24 @@ async def test_a_channel_that_fails_is_followed_by_the_next_step_at_once(night: 
     assert [page.person for page in night.state.pages.values()] == ["ana", "ben", "kei"]  # kei: the last resort
 
 
+async def test_the_self_audit_does_not_pass_while_an_incident_has_reached_nobody(night: Night) -> None:
+    """Every channel refuses, again and again: whoever watches from outside must notice that nobody is paged."""
+    night.mail.answer = lambda message: Failed("unreachable", "connection refused")
+    await night.fires("Down")
+    await until(lambda: sum(page.refused for page in night.state.pages.values()) == 3)
+    assert (await night.core._look()).faults == ()
+    for _ in range(3):
+        night.clock.passes(MINUTE)
+        attempts = sum(page.attempts for page in night.state.pages.values())
+        await until(lambda: sum(page.attempts for page in night.state.pages.values()) > attempts)  # noqa: B023  # at once
+    (fault,) = (await night.core._look()).faults
+    assert fault == "1 incidents have reached nobody for 2 min, among them #1: its pages are refused"
+    night.mail.answer = lambda message: Sent()
+    night.clock.passes(HOUR // 2)
+    await until(lambda: any(page.left for page in night.state.pages.values()))
+    assert (await night.core._look()).faults == ()
+
+
 def test_the_ballast_says_whether_it_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Room that was never set aside need not come back."""
     monkeypatch.setattr("tocsin.runtime.ballast.SIZE", 1 << 16)

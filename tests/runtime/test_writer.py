@@ -519,6 +519,30 @@ def test_a_clock_that_goes_as_it_should_is_no_deafness(stage: Stage) -> None:
     assert not [one for one in stage.journal if isinstance(one, Deaf)]
 
 
+def test_a_clock_corrected_back_and_forth_is_no_deafness(stage: Stage) -> None:
+    """The engine's time did not jump, and everything was heard: nothing that concludes from absence is put off."""
+    for _ in range(2):
+        stage.clock.jumps(-HOUR)
+        stage.turn()
+        stage.clock.passes(10 * SECOND)
+        stage.turn()
+        stage.clock.jumps(HOUR)
+        stage.turn()
+    assert not [one for one in stage.journal if isinstance(one, Deaf)]
+
+
+def test_of_a_clock_that_was_behind_only_what_time_skipped_is_deafness(stage: Stage) -> None:
+    """Behind for an hour, time went on at half its pace: setting the clock right skips the other half."""
+    stage.clock.jumps(-2 * HOUR)
+    for _ in range(60):
+        stage.turn()
+        stage.clock.passes(MINUTE)
+    stage.turn()
+    stage.clock.jumps(2 * HOUR)
+    stage.turn()
+    assert [(one.end - one.start) // MINUTE for one in stage.journal if isinstance(one, Deaf)] == [30]
+
+
 # --- Threads ---------------------------------------------------------------------------------------------------------
 
 

@@ -189,6 +189,8 @@ def _page(page: dict[str, Any]) -> show.Row:
         how = f"planned for {clock(show.instant(page['not_before']))}"
     elif page["unsure"]:
         how = f"{how}, perhaps twice"
+    if page["outcome"] == "left_before":
+        how = f"{how}, yet delivered"
     because = f"{page['because']}: {page['error']}" if page["error"] else str(page["because"])
     return stamp(show.moment(page["intended_at"])), str(page["person"]), str(page["channel"]), show.state(how), because
 

@@ -66,6 +66,8 @@ class Reason(StrEnum):
     RETRYING = "retrying"
     FAILED = "failed"
     OVERTAKEN = "overtaken"
+    REPLACED = "replaced"
+    LEFT_BEFORE = "left_before"
     POSSIBLE_DUPLICATE = "possible_duplicate"
     ANSWERED = "answered"
     NEXT_METHOD = "next_method"
@@ -145,6 +147,8 @@ EXPLAINED: dict[Reason, str] = {
     Reason.RETRYING: "the channel failed for the moment; it is tried again",
     Reason.FAILED: "the channel refused it for good",
     Reason.OVERTAKEN: "it was not needed any more when it was about to leave",
+    Reason.REPLACED: "it had not left yet, and a newer page to the same person by the same way took its place",
+    Reason.LEFT_BEFORE: "it was already leaving when it was not needed any more, and was delivered",
     Reason.POSSIBLE_DUPLICATE: "Tocsin stopped while it was leaving; it may have arrived before",
     Reason.ANSWERED: "the person answered",
     Reason.NEXT_METHOD: "the person has time to answer by the method before it",

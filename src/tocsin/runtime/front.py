@@ -23,6 +23,10 @@ class Behind(Answering, Protocol):
         """Why it cannot do all of its work now; () when it can."""
         ...
 
+    def remarks(self) -> tuple[str, ...]:
+        """What somebody should look at although it can do all of its work; () when there is nothing."""
+        ...
+
     def metrics(self) -> bytes:
         """Its figures, in Prometheus' text format."""
         ...
@@ -64,7 +68,7 @@ class Front:
                 exchange.answer(Reply(200, b"ok\n", "text/plain; charset=utf-8"))
             case "/readyz":
                 faults = self._behind.faults()
-                body = "".join(f"{fault}\n" for fault in faults) or "ready\n"
+                body = "".join(f"{line}\n" for line in (*(faults or ("ready",)), *self._behind.remarks()))
                 exchange.answer(Reply(503 if faults else 200, body.encode(), "text/plain; charset=utf-8"))
             case "/metrics":
                 exchange.answer(Reply(200, self._behind.metrics(), "text/plain; version=0.0.4; charset=utf-8"))

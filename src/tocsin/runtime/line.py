@@ -88,7 +88,10 @@ class Reloaded(Struct, frozen=True):
 
 
 class Status(Struct, frozen=True):
-    """How the core is. ``audit``: the faults the self-audit found last, () when it passed."""
+    """How the core is. ``audit``: the faults the self-audit found last, () when it passed.
+
+    ``plan_refused``: what is wrong with the plan on disk, when an earlier one is in force.
+    """
 
     ready: bool
     paging: bool
@@ -105,6 +108,7 @@ class Status(Struct, frozen=True):
     refused: int = 0
     public_url: str = ""
     mail_ready: bool = False
+    plan_refused: tuple[str, ...] = ()
 
 
 class HeardReply(Struct, frozen=True):

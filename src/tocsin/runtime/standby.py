@@ -49,6 +49,10 @@ class Standby:
         """Why it takes nothing."""
         return (self.why,)
 
+    def remarks(self) -> tuple[str, ...]:
+        """Nothing beside that."""
+        return ()
+
     def metrics(self) -> bytes:
         """That it stands by."""
         return self._metrics.text()

@@ -141,9 +141,8 @@ class Writer:
         self._seen_at = self._clock.now()
         self._housekept: Instant = 0
         self._alive_at = self._clock.now()
-        self._wall, self._ran = self._clock.now(), self._clock.awake()
-        self._paced = self._ran
-        self.latest = self.engine.state.counters.now
+        self._paced = self._ran = self._clock.awake()
+        self.latest = self._gauged = max(self._clock.now(), self.engine.state.counters.now)
         self._in_force = plan
         self._faults: list[Quarantine] = []
         self._skip: tuple[tuple[str, str], ...] = ()
@@ -535,11 +534,14 @@ class Writer:
         return False
 
     def _deaf_gap(self) -> list[Job]:
-        """A suspended machine or a clock that jumped forward is time in which nothing could be heard."""
-        wall, ran = self._clock.now(), self._clock.awake()
-        gap = (wall - self._wall) - (ran - self._ran)
-        start, self._wall, self._ran = self._wall, wall, ran
-        return [Job(Deaf(start, wall))] if gap > JUMPED else []
+        """A suspended machine or a clock that jumped forward is time in which nothing could be heard.
+
+        Only what the engine's time skipped counts: a clock set back and right again skips little of it or nothing.
+        """
+        latest, ran = self.latest, self._paced
+        gap = (latest - self._gauged) - (ran - self._ran)
+        start, self._gauged, self._ran = self._gauged, latest, ran
+        return [Job(Deaf(start, latest))] if gap > JUMPED else []
 
     def _flush_seen(self) -> None:
         seen = self.seen.take()

@@ -290,7 +290,8 @@ async def _room(
         older=with_query(f"/incidents/{number}", after=entries.next) if entries.next else "",
         newer=f"/incidents/{number}" if asked.get("after") else "",
         pages=pages.items,
-        people_paged=len({page.person for page in pages.items if page.state == "sent"}),
+        people_paged=len({page.person for page in pages.items if page.left}),
+        pages_left=sum(page.left for page in pages.items),
         steps=_steps(reader, incident, pages.items),
         whys=_whys(reader, incident, pages.items),
         snoozes=SNOOZES,
@@ -346,15 +347,18 @@ def _whys(reader: Reader, incident: Incident, pages: list[Page]) -> list[tuple[s
         name, was, has = ("You", "were", "have") if you else (reader.name(key), "was", "has")
         theirs = [page for page in pages if page.person == key and page.kind == "page"]
         mine = [page for page in theirs if not page.planned] or theirs
-        left = [page for page in mine if page.state in ("sent", "intended", "failed")]
+        left = [page for page in mine if page.state != "overtaken" or page.left]
         if left:
             newest = left[0]
             times = "" if len(left) == 1 else f", {count(len(left), 'page')} in all"
             how = {
                 "sent": f"{was} paged",
                 "intended": f"{'are' if you else 'is'} {'to be' if left[0].planned else 'being'} paged",
+                "overtaken": f"{was} paged, too late to be held back,",
                 "failed": "could not be reached",
             }[newest.state]
+            if newest.refused:
+                how = "could not be reached yet"
             said.append((f"{name} {how} at {reader.clock(newest.intended_at)}{times}", because(newest.reason)))
         elif mine:
             said.append(

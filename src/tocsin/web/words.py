@@ -17,7 +17,7 @@ from tocsin.access.actors import called
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, format_rfc3339, to_datetime
 from tocsin.kernel.reason import EXPLAINED, Reason
-from tocsin.pages.ledger import Page
+from tocsin.pages.ledger import Page, unreached_since
 from tocsin.plan.model import Covers, Plan
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -294,7 +294,11 @@ class Reader:
 
     def paged(self, pages: Sequence[Page]) -> tuple[Who, str] | None:
         """Who was paged last and how, from ledger rows newest first; None when nobody was."""
-        real = [page for page in pages if page.kind == "page" and page.state != "overtaken" and not page.planned]
+        real = [
+            page
+            for page in pages
+            if page.kind == "page" and (page.state != "overtaken" or page.left) and not page.planned
+        ]
         if not real:
             return None
         newest = real[0]
@@ -307,6 +311,8 @@ class Reader:
         how = listed(list(dict.fromkeys(BY.get(page.channel, f"by {page.channel}") for page in last)))
         if all(page.state == "failed" for page in last):
             return one, f"{names} could not be reached {how}"
+        if unreached_since(pages) is not None and not any(page.may_reach for page in last):
+            return one, f"{names} could not be reached yet {how}, which is tried again"
         be = "were" if len(people) > 1 else "was"
         if all(page.state == "intended" for page in last):
             be = "are being" if len(people) > 1 else "is being"

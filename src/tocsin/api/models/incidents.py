@@ -75,7 +75,8 @@ class PublishedPage(Struct, frozen=True, kw_only=True):
     """A row of the page ledger. ``unsure``: Tocsin stopped while it was leaving, so it may have arrived twice.
 
     ``contact``: the person's contact method. ``held`` names why it was not to leave at once, ``not_before`` the end of
-    that. ``bundle``: the page it goes out with in one message.
+    that. ``bundle``: the page it goes out with in one message. ``overtaken_by``: the newer page to the same place that
+    was sent in its stead.
     """
 
     id: int
@@ -102,6 +103,7 @@ class PublishedPage(Struct, frozen=True, kw_only=True):
     held: str | None
     not_before: Moment | None
     bundle: int | None
+    overtaken_by: int | None
 
 
 class IncidentSheet(PublishedIncident, frozen=True, kw_only=True):
@@ -247,6 +249,7 @@ def page_out(one: Page) -> PublishedPage:
         held=word(one.held),
         not_before=moment(one.not_before),
         bundle=one.bundle or None,
+        overtaken_by=one.overtaken_by or None,
     )
 
 
