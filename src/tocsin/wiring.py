@@ -54,8 +54,8 @@ def up(settings: Settings) -> int:
             tell(busy)
             return 1
         url = url_for(settings.data, settings.database)
-        _write_starter_plan(settings.plan_folder)
         try:
+            _write_starter_plan(settings.plan_folder)
             if needs_migration(url) and run_once(lambda: _migrate(url, tell)):
                 return 1
         except (SchemaError, OSError) as error:

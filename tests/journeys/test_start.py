@@ -7,6 +7,8 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,6 +50,28 @@ def test_a_damaged_database_is_said_in_a_sentence(tocsin_server: Callable[..., T
     assert "tocsin.db" in said
     assert "tocsin db check" in said
     assert "Traceback" not in said
+
+
+def test_a_plan_that_cannot_be_begun_is_said_in_a_sentence(
+    tocsin_server: Callable[..., TocsinServer], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    server = tocsin_server(plan=tmp_path / "file" / "plan", start=False)
+    server.start(wait=False)
+    assert server.process is not None
+    assert server.process.popen.wait(20) == 1
+    assert str(tmp_path / "file") in server.output()
+    assert "Traceback" not in server.output()
+
+
+def test_what_the_unit_starts_may_write_the_plan_it_begins_with() -> None:
+    """The file system is read-only to it but for its own folder, and no package is named that nobody published."""
+    unit = (Path(__file__).parents[2] / "packaging" / "tocsin.service").read_text()
+    (command,) = [line.split() for line in unit.splitlines() if line.startswith("ExecStart=")]
+    folders = [Path(word) for before, word in pairwise(command) if before in ("--data", "--plan")]
+    assert folders
+    assert all(folder.is_relative_to("/var/lib/tocsin") for folder in folders)
+    assert "pip install tocsin" not in unit
 
 
 def test_everything_on_standard_error_is_json_when_that_was_asked_for(

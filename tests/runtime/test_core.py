@@ -373,6 +373,32 @@ async def test_what_a_door_refuses_is_answered_once(night: Night) -> None:
     assert text not in repr(logs), "keys are in no log"
 
 
+@pytest.mark.parametrize(
+    ("path", "kind", "said"),
+    [
+        ("/api/v1/incidents/1/notes", "application/problem+json", ["code", "detail", "status", "title", "type"]),
+        ("/api/events", "application/problem+json", ["detail", "status", "title", "type"]),
+        ("/v2/enqueue", "application/json", ["errors", "message", "status"]),
+        ("/am/key/api/v2/alerts", "application/json", ["code", "message"]),
+    ],
+)
+async def test_a_body_beyond_every_bound_is_refused_in_the_words_of_its_api(
+    night: Night, path: str, kind: str, said: list[str]
+) -> None:
+    from tests.runtime.test_listener import Talk
+    from tocsin.runtime.listener import MOST_BODY
+
+    talk = Talk()
+    talk.listener.refusal = night.core._refusal
+    talk.say(f"POST {path}?x=1 HTTP/1.1\r\nContent-Length: {MOST_BODY + 1}\r\n\r\n".encode())
+    ((status, body),) = talk.answers()
+    assert status == 413
+    assert f"content-type: {kind}\r\n".encode() in bytes(talk.wire.sent)
+    told = msgspec.json.decode(body)
+    assert sorted(told) == said
+    assert str(MOST_BODY) in body.decode()
+
+
 def test_a_clock_set_back_does_not_shut_a_key_out() -> None:
     """Its bucket does not empty by time that runs backwards."""
     limits = SOURCES["events"].limits

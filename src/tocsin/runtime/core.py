@@ -180,7 +180,7 @@ class Core:
         """Open the doors."""
         await self.line.start(line)
         self._passer = Passer(str(faces))
-        self.listener = Listener(self._handle)
+        self.listener = Listener(self._handle, self._refusal)
         await self.listener.start(host, port, tls)
         self.ready = True
         self._meeting = asyncio.create_task(self._meet_faces(faces))
@@ -404,6 +404,14 @@ class Core:
             case _:
                 assert self._passer is not None
                 self._passer.handle(exchange)
+
+    def _refusal(self, path: str, status: int, message: str) -> Reply | None:
+        """What is refused before it is a request, in the words of the door or API it was for."""
+        if path.startswith("/api/v1/"):
+            title = HTTPStatus(status).phrase
+            problem = {"type": "about:blank", "title": title, "status": status, "code": "too_large", "detail": message}
+            return Reply(status, msgspec.json.encode(problem), "application/problem+json")
+        return self.doors.refusal(path, status, message)
 
     def _faults(self) -> tuple[str, ...]:
         """Why it cannot do all of its work now; () when it can."""

@@ -43,6 +43,10 @@ class Bucket:
         return True
 
 
+DOORS = {"/am/": "alertmanager", "/ping/": "heartbeat", "/v2/": "pagerduty", "/api/events": "events"}
+"""Which source's door a path leads to, by how it begins."""
+
+
 class Doors:
     """Takes requests of monitors. Runs on the event loop; the engine's state is only read here."""
 
@@ -66,6 +70,15 @@ class Doors:
         self.full = False
         self.refusing_since: Instant | None = None
         self._loop = asyncio.get_running_loop()
+
+    def refusal(self, path: str, status: int, message: str) -> Reply | None:
+        """How a door words the refusal of what never became a request for it; None when the path is no door's."""
+        for start, name in DOORS.items():
+            if path.startswith(start):
+                self.requests += 1
+                self.refused += 1
+                return self._sources[name].refuse(status, message, None)
+        return None
 
     def handle(self, exchange: Exchange) -> bool:
         """Take a request if it is for one of the doors; False when it is not."""
