@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from tests.faces.filled import NOW, Filler
 from tocsin.faces.why import Explanation, explain_incident
@@ -11,7 +12,7 @@ from tocsin.kernel.reason import Reason
 from tocsin.store.reads import Reads, open_engine
 
 
-def _told(tmp_path: Path, **page: object) -> Explanation:
+def _told(tmp_path: Path, **page: Any) -> Explanation:
     filler = Filler(f"sqlite:///{tmp_path}/tocsin.db")
     number = filler.incident(pages=1, next_at=NOW + MINUTE)
     filler.page(number, intended_at=NOW - 2 * MINUTE, **page)

@@ -569,7 +569,7 @@ async def test_the_self_audit_does_not_pass_while_an_incident_has_reached_nobody
         attempts = sum(page.attempts for page in night.state.pages.values())
         await until(lambda: sum(page.attempts for page in night.state.pages.values()) > attempts)  # noqa: B023  # at once
     (fault,) = (await night.core._look()).faults
-    assert fault == "1 incidents have reached nobody for 2 min, among them #1: its pages are refused"
+    assert fault == "incident #1 has reached nobody for 2 min: its pages are refused"
     night.mail.answer = lambda message: Sent()
     night.clock.passes(HOUR // 2)
     await until(lambda: any(page.left for page in night.state.pages.values()))

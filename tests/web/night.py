@@ -627,6 +627,8 @@ class FakeCore:
         self.asked: list[c.AnyCommand] = []
         self.heard: list[tuple[str, bytes, str]] = []
         self.gone = False
+        self.audit: tuple[str, ...] = ()
+        self.plan_refused: tuple[str, ...] = ()
         self.proven: int | None = NOW - DAY
         self.paging = True
         self.requests, self.refused = 48_211, 3
@@ -657,6 +659,8 @@ class FakeCore:
             alerts_live=live,
             incidents_open=opened,
             waiting=0,
+            audit=self.audit,
+            plan_refused=self.plan_refused,
             audit_at=NOW - 4 * SECOND,
             requests=self.requests,
             refused=self.refused,
