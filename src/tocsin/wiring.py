@@ -160,6 +160,7 @@ async def _core(settings: Settings) -> int:
             "plan_refused",
             why=f"the plan in {settings.plan_folder} has errors and none was in force before; nothing was started",
         )
+        store.close()
         return DO_NOT_RESTART
     signing_key = store.meta("signing_key")
     if signing_key is None:
@@ -217,7 +218,11 @@ async def _core(settings: Settings) -> int:
     if reloads.is_set():
         begin(core.reload("signal:SIGHUP"))
     log.info("ready", address=settings.base_url, paging=settings.paging, plan=plan.plan.version[:12])
-    await core.run()
+    try:
+        await core.run()
+    except sqlite3.Error as error:  # started again at once; when the file itself is damaged, that start says so
+        log.critical("database_failed", error=repr(error))
+        return 1
     await outside.close()
     return 0
 

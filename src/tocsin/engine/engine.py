@@ -30,7 +30,7 @@ from tocsin.kernel.instant import MINUTE, Duration, Instant
 from tocsin.kernel.reason import Reason
 from tocsin.plan.model import Plan
 
-VERSION = "1"
+VERSION = "2"
 """Changes when the same journal would be judged differently."""
 
 
