@@ -7,11 +7,13 @@ import contextlib
 import errno
 import gc
 import importlib.metadata
+import json
 import os
 import resource
 import secrets
 import signal
 import socket
+import sqlite3
 import ssl
 import sys
 import threading
@@ -20,7 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from tocsin.runtime.supervisor import DO_NOT_RESTART, run_once, supervise
+from tocsin.runtime.supervisor import DO_NOT_RESTART, run_once, say, supervise
 from tocsin.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,30 +43,35 @@ SOON = 0.3
 
 def up(settings: Settings) -> int:
     """Run a node until it is told to end. Returns the process's exit code."""
-    from tocsin.store.opening import SchemaError, needs_migration, url_for
+    from tocsin.store.opening import SchemaError, damage, needs_migration, url_for
     from tocsin.store.sqlite import FolderInUse, hold_folder
 
+    tell = _teller(settings.log_format)
     try:
         lock = hold_folder(settings.data)
     except (FolderInUse, OSError) as error:
-        print(f"tocsin: {error}", file=sys.stderr)
+        tell(str(error))
         return 1
     with lock:
         busy = _busy(settings) or _nowhere(settings)
         if busy:
-            print(f"tocsin: {busy}", file=sys.stderr)
+            tell(busy)
             return 1
         url = url_for(settings.data, settings.database)
-        _write_starter_plan(settings.plan_folder)
         try:
-            if needs_migration(url) and run_once(lambda: _migrate(url)):
+            _write_starter_plan(settings.plan_folder)
+            if needs_migration(url) and run_once(lambda: _migrate(url, tell)):
                 return 1
         except (SchemaError, OSError) as error:
-            print(f"tocsin: {error}", file=sys.stderr)
+            tell(str(error))
+            return 1
+        except sqlite3.Error as error:
+            tell(damage(url, error) or f"the database {url} cannot be used: {error}")
             return 1
         return supervise(
-            {"core": lambda: _run(_core(settings), settings), "faces": lambda: _run(_faces(settings), settings)},
+            {"core": lambda: _run(_sound(settings), settings), "faces": lambda: _run(_faces(settings), settings)},
             reload="core",
+            say=tell,
         )
 
 
@@ -73,10 +80,46 @@ def _run(work: Coroutine[Any, Any, int], settings: Settings) -> int:
 
     _logging(settings.log_format)
     _more_files()
-    return uvloop.run(work)
+    try:
+        return uvloop.run(work)
+    except Exception:  # noqa: BLE001  # the edge of the process: it is started again, and what ended it is told
+        import structlog
+
+        structlog.get_logger("tocsin").critical("ended_by_a_fault", exc_info=True)
+        return 1
+
+
+def _teller(form: str) -> Callable[[str], None]:
+    """How the process that only watches says something: a logger's imports would stay in its memory for a few lines."""
+    if form != "json":
+        return say
+    from tocsin.kernel.instant import format_rfc3339
+    from tocsin.runtime.clock import SystemClock
+
+    def tell(text: str) -> None:
+        line = {"event": text, "level": "error", "timestamp": format_rfc3339(SystemClock().now())}
+        print(json.dumps(line), file=sys.stderr, flush=True)
+
+    return tell
 
 
 # -- the core ----------------------------------------------------------------------------------------------------------
+
+
+async def _sound(settings: Settings) -> int:
+    """The core; a database that is damaged ends everything with a word on what to do, for no new start mends it."""
+    from tocsin.store.opening import damage, url_for
+
+    try:
+        return await _core(settings)
+    except sqlite3.Error as error:
+        said = damage(url_for(settings.data, settings.database), error)
+        if not said:
+            raise
+        import structlog
+
+        structlog.get_logger("tocsin").critical("database_damaged", why=said)
+        return DO_NOT_RESTART
 
 
 async def _core(settings: Settings) -> int:
@@ -101,7 +144,7 @@ async def _core(settings: Settings) -> int:
     except Stopped:
         return 0
     except (OSError, ValueError) as error:
-        print(f"tocsin: {error}", file=sys.stderr)
+        log.critical("nothing_started", why=str(error))
         return DO_NOT_RESTART
     plan = _usable(settings, plan_reader(settings)(), outside)
     for finding in plan.findings:
@@ -115,6 +158,7 @@ async def _core(settings: Settings) -> int:
         )
         await front.close()
         await front.line.close()
+        store.close()
         return DO_NOT_RESTART
     core = Core(_parts(settings, store, clock, outside, begin), plan)
 
@@ -128,7 +172,7 @@ async def _core(settings: Settings) -> int:
         await core.start()
         await front.open(settings.host, settings.port, _tls(settings), settings.socket("core"))
     except (OSError, ValueError) as error:
-        print(f"tocsin: {error}", file=sys.stderr)
+        log.critical("nothing_started", why=str(error))
         return DO_NOT_RESTART
     core.answer(front)
     # What exists now stays; the collector need not look at it again, and new things mostly die without it.
@@ -144,7 +188,11 @@ async def _core(settings: Settings) -> int:
     if reloads.is_set():
         begin(core.reload("signal:SIGHUP"))
     log.info("ready", address=settings.base_url, paging=settings.paging, plan=plan.plan.version[:12])
-    await core.run()
+    try:
+        await core.run()
+    except sqlite3.Error as error:  # started again at once; when the file itself is damaged, that start says so
+        log.critical("database_failed", error=repr(error))
+        return 1
     await outside.close()
     return 0
 
@@ -381,13 +429,21 @@ async def _faces(settings: Settings) -> int:
 # -- before anything runs ----------------------------------------------------------------------------------------------
 
 
-def _migrate(url: str) -> int:
-    from tocsin.store.opening import SchemaError, migrate
+def _migrate(url: str, tell: Callable[[str], None]) -> int:
+    from sqlalchemy.exc import DatabaseError
+
+    from tocsin.store.opening import SchemaError, damage, migrate
 
     try:
         migrate(url)
     except SchemaError as error:
-        print(f"tocsin: {error}", file=sys.stderr)
+        tell(str(error))
+        return 1
+    except (sqlite3.Error, DatabaseError) as error:
+        said = damage(url, getattr(error, "orig", None) or error)
+        if not said:
+            raise
+        tell(said)
         return 1
     return 0
 

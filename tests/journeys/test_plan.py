@@ -137,6 +137,18 @@ def test_a_start_over_a_bad_plan_judges_with_the_last_good_one_and_says_so(serve
     assert server.call("GET", "/api/v1/status")[1]["plan_refused"] == []
 
 
+def test_the_last_good_plan_is_kept_in_postgresql_too(
+    tocsin_server: Callable[..., TocsinServer], postgres_url: str
+) -> None:
+    server = tocsin_server(plan=a_plan(services={"db": {}}), database=postgres_url)
+    good = in_force(server)
+    server.kill9()
+    server.write_plan(BAD)
+    server.start()
+    assert in_force(server) == good
+    assert "the plan on disk" in opened(server)["title"].lower()
+
+
 def test_a_plan_that_is_taken_away_leaves_the_one_in_force(server: TocsinServer) -> None:
     good = in_force(server)
     (server.plan / "tocsin.yaml").unlink()

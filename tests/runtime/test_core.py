@@ -403,6 +403,33 @@ async def test_what_a_door_refuses_is_answered_once(night: Night) -> None:
     assert text not in repr(logs), "keys are in no log"
 
 
+@pytest.mark.parametrize(
+    ("path", "kind", "said"),
+    [
+        ("/api/v1/incidents/1/notes", "application/problem+json", ["code", "detail", "status", "title", "type"]),
+        ("/api/events", "application/problem+json", ["detail", "status", "title", "type"]),
+        ("/v2/enqueue", "application/json", ["errors", "message", "status"]),
+        ("/am/key/api/v2/alerts", "application/json", ["code", "message"]),
+    ],
+)
+async def test_a_body_beyond_every_bound_is_refused_in_the_words_of_its_api(
+    night: Night, path: str, kind: str, said: list[str]
+) -> None:
+    from tests.runtime.test_listener import Talk
+    from tocsin.runtime.front import Front
+    from  import MOST_BODY
+
+    talk = Talk()
+    talk.listener.refusal = Front(night.core, Path("faces"))._refusal
+    talk.say(f"POST {path}?x=1 HTTP/1.1\r\nContent-Length: {MOST_BODY + 1}\r\n\r\n".encode())
+    ((status, body),) = talk.answers()
+    assert status == 413
+    assert f"content-type: {kind}\r\n".encode() in bytes(talk.wire.sent)
+    told = msgspec.json.decode(body)
+    assert sorted(told) == said
+    assert str(MOST_BODY) in body.decode()
+
+
 def test_a_clock_set_back_does_not_shut_a_key_out() -> None:
     """Its bucket does not empty by time that runs backwards."""
     limits = SOURCES["events"].limits
@@ -572,7 +599,7 @@ async def test_the_self_audit_does_not_pass_while_an_incident_has_reached_nobody
         attempts = sum(page.attempts for page in night.state.pages.values())
         await until(lambda: sum(page.attempts for page in night.state.pages.values()) > attempts)  # noqa: B023  # at once
     (fault,) = (await night.core._look()).faults
-    assert fault == "1 incidents have reached nobody for 2 min, among them #1: its pages are refused"
+    assert fault == "incident #1 has reached nobody for 2 min: its pages are refused"
     night.mail.answer = lambda message: Sent()
     night.clock.passes(HOUR // 2)
     await until(lambda: any(page.left for page in night.state.pages.values()))

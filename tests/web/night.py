@@ -737,6 +737,8 @@ class FakeCore:
         self.gone = False
         self.answer: c.Result | None = None
         """What every command is answered with, instead of being done."""
+        self.audit: tuple[str, ...] = ()
+        self.plan_refused: tuple[str, ...] = ()
         self.proven: int | None = NOW - DAY
         self.paging = True
         self.requests, self.refused = 48_211, 3
@@ -767,6 +769,8 @@ class FakeCore:
             alerts_live=live,
             incidents_open=opened,
             waiting=0,
+            audit=self.audit,
+            plan_refused=self.plan_refused,
             audit_at=NOW - 4 * SECOND,
             requests=self.requests,
             refused=self.refused,

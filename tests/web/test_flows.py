@@ -374,3 +374,15 @@ def test_live_updates_say_what_changed_and_that_the_core_lives(site: Site, ana: 
         for line in lines:
             if line.startswith("data:") and '"incidents":[1042]' in line:
                 break
+
+
+def test_every_page_says_that_the_plan_on_disk_is_refused_and_what_the_self_check_found(
+    site: Site, ana: Browserless
+) -> None:
+    site.core.plan_refused = ("tocsin.yaml:7:13: error: there is no person <anna>",)
+    site.core.audit = ("incident #1042 has reached nobody for 2 min: its pages are refused",)
+    for path in ("/", "/silences"):
+        page = ana.get(path).text
+        assert "the last good one is in force" in page
+        assert "no person &lt;anna&gt;" in page
+        assert "self-check found a fault" in page

@@ -46,10 +46,8 @@ def audit(writer: Writer, delivery: Delivery, now: Instant) -> Audit:
         faults.append(f"{stuck} pages were handed to a channel and have no outcome after {STUCK // MINUTE} min")
     lost = unreached(state, now)
     if lost:
-        faults.append(
-            f"{len(lost)} incidents have reached nobody for {STUCK // MINUTE} min, among them #{lost[0]}: "
-            "its pages are refused"
-        )
+        more = f", and {len(lost) - 1} more like it," if lost[1:] else ""
+        faults.append(f"incident #{lost[0]}{more} has reached nobody for {STUCK // MINUTE} min: its pages are refused")
     if writer.unjudged:
         kind, id = writer.unjudged[0]
         faults.append(f"{len(writer.unjudged)} timers cannot be judged, among them {kind} {id}")

@@ -285,6 +285,10 @@ class Core:
         """Take a request if a monitor sent it."""
         return self.doors.handle(exchange)
 
+    def refusal(self, path: str, status: int, message: str) -> Reply | None:
+        """How a monitor's door words what was refused before it was a request."""
+        return self.doors.refusal(path, status, message)
+
     def faults(self) -> tuple[str, ...]:
         """Why it cannot do all of its work now; () when it can."""
         if not self._faces_up:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ssl
+from http import HTTPStatus
 from pathlib import Path
 from typing import Protocol
+
+import msgspec
 
 from tocsin.intake.request import Reply
 from tocsin.runtime.line_server import Answering, LineServer
@@ -17,6 +20,10 @@ class Behind(Answering, Protocol):
 
     def take(self, exchange: Exchange) -> bool:
         """Take a request if a monitor sent it; False when it is for somebody else."""
+        ...
+
+    def refusal(self, path: str, status: int, message: str) -> Reply | None:
+        """What a monitor is told whose request was refused before it was one; None when it is for somebody else."""
         ...
 
     def faults(self) -> tuple[str, ...]:
@@ -39,7 +46,7 @@ class Front:
         self._behind = behind
         self.faces = faces
         self.line = LineServer(behind)
-        self.listener = Listener(self._handle)
+        self.listener = Listener(self._handle, self._refusal)
         self._passer = Passer(str(faces))
         self._open = False
 
@@ -59,6 +66,14 @@ class Front:
         """Let requests under way finish for ``patience`` seconds, then hang up."""
         await self.listener.stop(patience)
         await self._passer.close()
+
+    def _refusal(self, path: str, status: int, message: str) -> Reply | None:
+        """What is refused before it is a request, in the words of the door or API it was for."""
+        if path.startswith("/api/v1/"):
+            title = HTTPStatus(status).phrase
+            problem = {"type": "about:blank", "title": title, "status": status, "code": "too_large", "detail": message}
+            return Reply(status, msgspec.json.encode(problem), "application/problem+json")
+        return self._behind.refusal(path, status, message)
 
     def _handle(self, exchange: Exchange) -> None:
         if self._behind.take(exchange):

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from tocsin.engine.commands import AnyCommand, Result
-from tocsin.intake.request import Source
+from tocsin.intake.request import Reply, Source
 from tocsin.kernel.instant import Instant
-from tocsin.runtime.doors import door
+from tocsin.runtime.doors import door, refusal
 from tocsin.runtime.line import HeardReply, Known, Reloaded, Status
 from tocsin.runtime.listener import Exchange
 from tocsin.runtime.metrics import Metrics
@@ -44,6 +44,12 @@ class Standby:
         self._refused += 1
         exchange.answer(self._sources[name].refuse(HTTPStatus.SERVICE_UNAVAILABLE, self.why, COME_BACK))
         return True
+
+    def refusal(self, path: str, status: int, message: str) -> Reply | None:
+        """What is too large here is too large anywhere."""
+        reply = refusal(self._sources, path, status, message)
+        self._refused += reply is not None
+        return reply
 
     def faults(self) -> tuple[str, ...]:
         """Why it takes nothing."""
