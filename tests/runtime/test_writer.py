@@ -103,6 +103,26 @@ def test_a_person_is_told_when_it_takes_too_long_but_an_outcome_is_never_given_u
     stage.stands()
 
 
+def test_a_command_nobody_waits_for_any_more_is_not_decided(stage: Stage) -> None:
+    """The person was told that it failed: it must not take effect a minute later. Neither held up nor tried again."""
+    stage.hears("Down")
+    stage.turns()
+    held_up = stage.asks(note("held up"), until=stage.clock.awake() + 8 * SECOND)
+    in_time = stage.asks(note("in time"), until=stage.clock.awake() + 20 * SECOND)
+    stage.clock.passes(9 * SECOND)
+    stage.turns()
+    assert held_up.failed and not in_time.failed
+    stage.store.failing = 3
+    tried = stage.asks(note("tried"), until=stage.clock.awake() + 8 * SECOND)
+    stage.turn()
+    assert not tried.failed
+    stage.clock.passes(9 * SECOND)
+    stage.turns()
+    assert tried.failed and stage.answers.count(tried) == stage.answers.count(held_up) == 1
+    assert [one.command.text for one in stage.journal if isinstance(one, Decided)] == ["in time"]  # type: ignore[union-attr]
+    stage.stands()
+
+
 def test_while_the_database_is_away_a_page_that_is_due_goes_out_unrecorded_and_only_once(stage: Stage) -> None:
     """A page that nobody wrote down is better than one that nobody got; the same again every second is not."""
     stage.hears("Down")

@@ -34,6 +34,7 @@ from tocsin.engine.commands import ExpireSilence, SetSilence
 from tocsin.faces.core import CoreGone
 from tocsin.faces.faces import Faces
 from tocsin.faces.problem import Problem
+from tocsin.faces.who import SAFE
 from tocsin.kernel.identity import fingerprint
 from tocsin.kernel.instant import Instant, format_rfc3339, from_datetime
 from tocsin.kernel.matcher import Matcher, MatcherError, Operator, all_match, compiled, matcher
@@ -288,8 +289,8 @@ def _problem(request: Request[Any, Any, State], error: Problem) -> Response[byte
     return answer
 
 
-def _gone(request: Request[Any, Any, State], _: CoreGone) -> Response[bytes]:
-    answer = _refused(request, Refused(503, "Tocsin's core does not answer at the moment; nothing was changed", 503))
+def _gone(request: Request[Any, Any, State], error: CoreGone) -> Response[bytes]:
+    answer = _refused(request, Refused(503, error.words(request.method not in SAFE), 503))
     answer.headers["Retry-After"] = "2"
     return answer
 

@@ -25,7 +25,7 @@ from tocsin.faces.core import CoreGone
 from tocsin.faces.faces import Faces
 from tocsin.faces.live import TooManySubscribers
 from tocsin.faces.problem import FieldFault, Problem, unavailable
-from tocsin.faces.who import Who, cookie_names, guard
+from tocsin.faces.who import SAFE, Who, cookie_names, guard
 from tocsin.kernel.instant import SECOND
 from tocsin.store.reads import CursorError
 
@@ -77,7 +77,7 @@ def application(
 
     def on_gone(request: Request[Any, Any, Any], error: CoreGone) -> Response[Any]:
         log.warning("core_gone", error=str(error), path=request.scope["path"])
-        return answered(request, unavailable("Tocsin's core does not answer at the moment; nothing was changed"))
+        return answered(request, unavailable(error.words(request.method not in SAFE)))
 
     def on_cursor(request: Request[Any, Any, Any], error: CursorError) -> Response[Any]:
         return answered(request, Problem(400, "invalid", str(error), field="cursor"))

@@ -94,5 +94,7 @@ _STATUS = {"not_found": 404, "conflict": 409, "invalid": 400, "forbidden": 403}
 
 
 def refused(result: Result) -> Problem:
-    """The problem for a command that the engine refused."""
+    """The problem for a command that the engine refused, or could not decide now."""
+    if result.code == "unavailable":
+        return unavailable(f"{result.message}; nothing was changed")
     return Problem(_STATUS.get(result.code, 409), result.code or "refused", result.message, field=result.field)

@@ -200,9 +200,9 @@ class Core:
 
     # -- what others ask -----------------------------------------------------------------------------------------------
 
-    async def submit(self, command: AnyCommand, idempotency_key: str = "") -> Result:
-        """Have a command decided; answers after the commit."""
-        job = await self._apply(Job(Decided(command, idempotency_key)))
+    async def submit(self, command: AnyCommand, idempotency_key: str = "", until: Duration = 0) -> Result:
+        """Have a command decided; answers after the commit. ``until``: see AskSubmit."""
+        job = await self._apply(Job(Decided(command, idempotency_key), until=until))
         if job.result is not None and not job.failed:
             return job.result
         return Result(ok=False, code="unavailable", message=f"It could not be decided: {job.failed}")

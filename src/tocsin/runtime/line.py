@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from tocsin.engine.commands import AnyCommand, Result
+from tocsin.kernel.instant import Duration
 
 MAX_FRAME = 32 * 1024 * 1024
 
@@ -25,10 +26,13 @@ class AskSubmit(Ask, frozen=True, tag="submit"):
     """Decide a command.
 
     ``idempotency_key``: the same key from the same actor within 24 h answers with the first result.
+    ``until``: when nobody waits for the answer any more, by this machine's clock that stands still while it sleeps
+    (microseconds); a command that is not decided by then is not decided at all. 0: however long it takes.
     """
 
     command: AnyCommand
     idempotency_key: str = ""
+    until: Duration = 0
 
 
 class AskEvents(Ask, frozen=True, tag="events"):

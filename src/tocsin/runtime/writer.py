@@ -19,7 +19,7 @@ from tocsin.engine.engine import Engine, EngineFault
 from tocsin.engine.inputs import AnyInput, Deaf, Decided, Delivered, PlanChange, Quarantine, Received, Tick
 from tocsin.engine.state import Changes
 from tocsin.intake.request import Heard, Source
-from tocsin.kernel.instant import MILLISECOND, MINUTE, SECOND, Instant
+from tocsin.kernel.instant import MILLISECOND, MINUTE, SECOND, Duration, Instant
 from tocsin.plan.model import Plan
 from tocsin.runtime.clock import Clock
 from tocsin.runtime.seen import SeenBuffer
@@ -45,7 +45,7 @@ LAST_WORD = "fault"
 class Job:
     """One input on its way through the writer. ``done`` is called after the commit, on the writer's thread's behalf."""
 
-    __slots__ = ("done", "failed", "files", "heard", "input", "plan", "result", "since", "size", "tries")
+    __slots__ = ("done", "failed", "files", "heard", "input", "plan", "result", "since", "size", "tries", "until")
 
     def __init__(
         self,
@@ -55,6 +55,7 @@ class Job:
         plan: Plan | None = None,
         files: Mapping[str, bytes] | None = None,
         size: int = 0,
+        until: Duration = 0,
     ) -> None:
         self.input = input
         self.done = done
@@ -66,6 +67,8 @@ class Job:
         self.result: Result | None = None
         self.failed = ""
         self.tries = 0
+        self.until = until
+        """When whoever asked has gone, by the clock's ``awake``; 0: never. What they were told must stay true."""
 
 
 class Committed(NamedTuple):
@@ -218,6 +221,10 @@ class Writer:
         self._faults = []
         while self._urgent:
             batch.append(self._urgent.popleft())  # before the clock: one of them may say that nothing could be heard
+        late = [job for job in batch if self._too_late(job)]
+        if late:
+            self._refuse(late, "it waited for too long")
+            batch = [job for job in batch if job not in late]
         due = self.due = self.engine.next_due()
         rings = due is not None and due <= now
         if self.seen and (rings or now - self._seen_at >= SEEN_EVERY):
@@ -314,10 +321,13 @@ class Writer:
         A person who waits is told after a while; what channels answered and what nobody could hear is kept for as long
         as it takes, except when asked to end.
         """
-        if isinstance(job.input, Received | Tick) or self._stopping:
+        if isinstance(job.input, Received | Tick) or self._stopping or self._too_late(job):
             return False
         job.tries += 1
         return job.tries <= MOST_TRIES or not isinstance(job.input, Decided | PlanChange)
+
+    def _too_late(self, job: Job) -> bool:
+        return 0 < job.until <= self._clock.awake()
 
     def _refuse(self, jobs: list[Job], why: str, kept: bool = True) -> None:
         for job in jobs:
