@@ -39,6 +39,14 @@ def up(settings: Settings) -> int:
     from tocsin.store.opening import SchemaError, needs_migration, url_for
     from tocsin.store.sqlite import FolderInUse, hold_folder
 
+    starter = not settings.plan_folder.exists()
+    if starter and not settings.plan_is_usual:
+        print(
+            f"tocsin: there is no plan folder {settings.plan_folder}. Put the plan there, or leave --plan out: "
+            f"a starter plan is then written to {settings.usual_plan_folder}",
+            file=sys.stderr,
+        )
+        return 1
     try:
         lock = hold_folder(settings.data)
     except (FolderInUse, OSError) as error:
@@ -50,7 +58,8 @@ def up(settings: Settings) -> int:
             print(f"tocsin: {busy}", file=sys.stderr)
             return 1
         url = url_for(settings.data, settings.database)
-        _write_starter_plan(settings.plan_folder)
+        if starter:
+            _write_starter_plan(settings.plan_folder)
         try:
             if needs_migration(url) and run_once(lambda: _migrate(url)):
                 return 1
@@ -58,7 +67,10 @@ def up(settings: Settings) -> int:
             print(f"tocsin: {error}", file=sys.stderr)
             return 1
         return supervise(
-            {"core": lambda: _run(_core(settings), settings), "faces": lambda: _run(_faces(settings), settings)},
+            {
+                "core": lambda: _run(_core(settings, starter), settings),
+                "faces": lambda: _run(_faces(settings), settings),
+            },
             reload="core",
         )
 
@@ -74,7 +86,7 @@ def _run(work: Coroutine[Any, Any, int], settings: Settings) -> int:
 # -- the core ----------------------------------------------------------------------------------------------------------
 
 
-async def _core(settings: Settings) -> int:
+async def _core(settings: Settings, starter: bool) -> int:
     import structlog
 
     from tocsin.intake.probes import PROBES
@@ -160,6 +172,8 @@ async def _core(settings: Settings) -> int:
     lines = await first_run(
         core, plan.plan, settings.data, settings.base_url, clock.now(), link_wanted=sys.stdout.isatty()
     )
+    if starter:
+        lines.insert(1, f"A starter plan was written to {settings.plan_folder}: an inbox, and you as its one person")
     leave_address(settings.data, settings.local_url, settings.tls_cert)
     print("\n".join(lines), flush=True)
     log.info("ready", address=settings.base_url, paging=settings.paging, plan=plan.plan.version[:12])
@@ -311,9 +325,7 @@ def _migrate(url: str) -> int:
 
 
 def _write_starter_plan(folder: Path) -> None:
-    """Give a newcomer a plan to begin with. A folder that exists is left alone."""
-    if folder.exists():
-        return
+    """Give a newcomer a plan to begin with."""
     from tocsin.plan import starter_plan
 
     folder.mkdir(parents=True)

@@ -73,7 +73,7 @@ class CoreClient:
     async def submit(self, command: AnyCommand, idempotency_key: str = "") -> Result:
         """Have a command decided. Raises CoreGone.
 
-        The core lets it drop a little before this stops waiting: whoever was told that it failed is not surprised later.
+        The core lets it drop a little before this stops waiting: whoever was told that it failed is not surprised.
         """
         until = round((asyncio.get_running_loop().time() + self._timeout * DECIDED_WITHIN) * SECOND)
         return await self._ask(AskSubmit(self._number(), command, idempotency_key, until), Result)

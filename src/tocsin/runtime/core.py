@@ -19,7 +19,7 @@ from tocsin.engine.inputs import Deaf, Decided, PlanChange, Unsure
 from tocsin.intake.event import Event
 from tocsin.intake.request import Reply, Request, Source
 from tocsin.intake.specs import ProbeSpec
-from tocsin.kernel.instant import SECOND, Instant
+from tocsin.kernel.instant import SECOND, Duration, Instant
 from tocsin.pages.ledger import Page
 from tocsin.pages.links import make_token
 from tocsin.pages.message import Channel, Message
