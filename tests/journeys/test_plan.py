@@ -159,7 +159,10 @@ def test_with_paging_off_everything_is_judged_and_nobody_is_paged(
     server = tocsin_server(plan=a_plan(mail_server, {"db": {}}), arguments=["--paging", "off"])
     server.run("send", "--service", "db", "--title", "would have paged", "--key", "k")
     found = opened(server)
-    assert found["state"] == "triggered"
+    assert (found["state"], found["paused"], found["next_page_at"]) == ("triggered", "paging_off", None)
+    told = server.run("incidents", "show", str(found["number"])).stdout
+    assert "Nobody is paged now: Tocsin runs with paging off." in told
+    assert "next page goes out" not in told and "overtaken" not in told
     # Who would have been paged stands in the ledger, and why it was not sent.
     assert [(page["person"], page["state"], page["outcome"]) for page in found["pages"]] == [
         ("ana", "overtaken", "paging_off")

@@ -373,6 +373,16 @@ def test_a_night_by_keyboard_alone(window: Page, site: Site) -> None:
     expect(window.get_by_role("dialog")).to_be_hidden()
 
 
+def test_a_in_the_list_acknowledges_nothing_that_was_not_chosen(window: Page, site: Site) -> None:
+    """Nobody wants to hold an incident they have not looked at."""
+    window.goto(site.url + "/")
+    live(window)
+    window.keyboard.press("a")
+    window.keyboard.press("j")
+    expect(window.locator(".is-at")).to_have_count(1)
+    assert site.core.asked == []
+
+
 def test_single_keys_can_be_turned_off(window: Page, site: Site) -> None:
     window.goto(site.url + "/settings")
     window.get_by_label("Single keys").uncheck()

@@ -47,7 +47,7 @@ async def list_incidents(
         after=cursor,
         limit=limit,
     )
-    return m.listed(found, lambda one: m.incident_out(one, _base(faces)))
+    return m.listed(found, lambda one: _published(faces, one))
 
 
 @get("/incidents/{number:int}", tags=["incidents"])
@@ -61,6 +61,7 @@ async def read_incident(faces: Faces, number: Number) -> m.IncidentSheet:
         return m.sheet_out(
             incident,
             _base(faces),
+            faces.settings.paging,
             reads.timeline(number, newest_first=True),
             reads.pages(incident=number),
             reads.alerts(incident=number, state="firing"),
@@ -117,7 +118,7 @@ async def acknowledge(
     """Say that you have it. Nobody is paged for it while that holds."""
     hold = m.span(data.hold, "hold") if data else None
     await faces.submit(Acknowledge(actor=who.actor, incident=number, hold=hold), idempotency_key or "")
-    return m.incident_out(await _incident(faces, number), _base(faces))
+    return _published(faces, await _incident(faces, number))
 
 
 @post("/incidents/{number:int}/resolve", status_code=200, tags=["incidents"], needs="responder")
@@ -127,7 +128,7 @@ async def resolve(
     """Say that it is over. What still fires is judged again when the snooze ends."""
     snooze = m.span(data.snooze, "snooze") if data else None
     await faces.submit(Resolve(actor=who.actor, incident=number, snooze=snooze), idempotency_key or "")
-    return m.incident_out(await _incident(faces, number), _base(faces))
+    return _published(faces, await _incident(faces, number))
 
 
 @post("/incidents/{number:int}/notes", status_code=201, tags=["incidents"], needs="responder")
@@ -136,7 +137,7 @@ async def add_note(
 ) -> m.PublishedIncident:
     """Write something on the timeline."""
     await faces.submit(AddNote(actor=who.actor, incident=number, text=data.text), idempotency_key or "")
-    return m.incident_out(await _incident(faces, number), _base(faces))
+    return _published(faces, await _incident(faces, number))
 
 
 @get("/alerts", tags=["alerts"])
@@ -210,19 +211,19 @@ async def export_incidents(
 async def _lines(faces: Faces, states: Sequence[str], service: str) -> AsyncIterator[bytes]:
     cursor: str | None = None
     while True:
-        lines, cursor = await faces.read(_chunk, faces.reads, states, service, cursor, _base(faces))
+        lines, cursor = await faces.read(_chunk, faces.reads, states, service, cursor, faces)
         yield lines
         if cursor is None:
             return
 
 
 def _chunk(
-    reads: Reads, states: Sequence[str], service: str, cursor: str | None, base: str
+    reads: Reads, states: Sequence[str], service: str, cursor: str | None, faces: Faces
 ) -> tuple[bytes, str | None]:
     found = reads.incidents(states=states, service=service, after=cursor, limit=EXPORT_CHUNK)
     lines = bytearray()
     for incident in found.items:
-        told: dict[str, Any] = msgspec.to_builtins(m.incident_out(incident, base))
+        told: dict[str, Any] = msgspec.to_builtins(_published(faces, incident))
         told["timeline"] = _all(lambda after, n=incident.number: reads.timeline(n, after=after, limit=500), m.entry_out)
         told["pages"] = _all(
             lambda after, n=incident.number: reads.pages(incident=n, after=after, limit=500), m.page_out
@@ -248,6 +249,10 @@ def _states(word: str) -> Sequence[str]:
 
 def _base(faces: Faces) -> str:
     return faces.settings.public_url.rstrip("/")
+
+
+def _published(faces: Faces, one: Incident) -> m.PublishedIncident:
+    return m.incident_out(one, _base(faces), faces.settings.paging)
 
 
 async def _incident(faces: Faces, number: int) -> Incident:

@@ -57,7 +57,10 @@ class Listed(Struct, Generic[T], frozen=True):
 
 
 class PublishedIncident(Struct, frozen=True, kw_only=True):
-    """An incident. ``paused`` names why nothing is paged now although it is open, ``paused_until`` when that ends."""
+    """An incident. ``paused`` names why nothing is paged now although it is open, ``paused_until`` when that ends.
+
+    With paging off that is ``paging_off``, and ``next_page_at`` is null: nothing follows by itself.
+    """
 
     number: int
     url: str
@@ -486,7 +489,8 @@ def listed(found: Slice[Any], publish: Any) -> Listed[Any]:
     return Listed([publish(one) for one in found.items], found.next)
 
 
-def _incident(one: Incident, base: str) -> dict[str, Any]:
+def _incident(one: Incident, base: str, paging: bool) -> dict[str, Any]:
+    off = one.open and not paging
     return {
         "number": one.number,
         "url": f"{base}/incidents/{one.number}",
@@ -511,24 +515,24 @@ def _incident(one: Incident, base: str) -> dict[str, Any]:
         "snoozed_until": moment(one.snoozed_until),
         "clear_at": moment(one.clear_at),
         "reopened": one.reopened,
-        "paused": word(one.paused),
+        "paused": word(one.paused or (Reason.PAGING_OFF if off else None)),
         "paused_until": moment(one.paused_until),
-        "next_page_at": moment(one.next_at),
+        "next_page_at": moment(None if off else one.next_at),
         "plan": one.plan,
     }
 
 
-def incident_out(one: Incident, base: str) -> PublishedIncident:
-    """An incident; ``base`` is the public address."""
-    return PublishedIncident(**_incident(one, base))
+def incident_out(one: Incident, base: str, paging: bool) -> PublishedIncident:
+    """An incident; ``base`` is the public address, ``paging`` whether this server pages anybody."""
+    return PublishedIncident(**_incident(one, base, paging))
 
 
 def sheet_out(
-    one: Incident, base: str, timeline: Slice[StoredEntry], pages: Slice[Page], alerts: Slice[Alert]
+    one: Incident, base: str, paging: bool, timeline: Slice[StoredEntry], pages: Slice[Page], alerts: Slice[Alert]
 ) -> IncidentSheet:
     """An incident with the first pages of what belongs to it."""
     return IncidentSheet(
-        **_incident(one, base),
+        **_incident(one, base, paging),
         timeline=listed(timeline, entry_out),
         pages=listed(pages, page_out),
         alerts=listed(alerts, alert_out),

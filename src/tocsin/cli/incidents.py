@@ -10,7 +10,7 @@ import click
 
 from tocsin.cli import show
 from tocsin.cli.client import Api, segment
-from tocsin.cli.failure import Refused
+from tocsin.cli.failure import OK, Failure, Refused
 from tocsin.cli.place import server_options
 from tocsin.cli.text import ago, clock, count, day, person, rough, span, stamp, zone
 from tocsin.cli.words import duration
@@ -181,7 +181,9 @@ PAGE_COLUMNS = (
 
 def _page(page: dict[str, Any]) -> show.Row:
     how = str(page["state"])
-    if page["answered_at"]:
+    if page["outcome"] == "paging_off":
+        how = "not sent: paging is off"
+    elif page["answered_at"]:
         how = "answered"
     elif page["unsure"]:
         how = f"{how}, perhaps twice"
@@ -220,6 +222,8 @@ def standing(one: dict[str, Any], now: Instant | None) -> str:
         long = now - since if now is not None and since is not None else 0
         told = f"{who} has had it for {rough(long)}." if long >= 2 * SECOND else f"{who} has it."
         until = show.moment(one["acknowledged_until"])
+        if one["paused"] == "paging_off":
+            return f"{told} Nobody is paged: Tocsin runs with paging off."
         return f"{told} Paging goes on {_then(until, now)} if it is not resolved by then." if until else told
     clear, paused = show.moment(one["clear_at"]), one["paused"]
     if clear is not None:
@@ -246,7 +250,7 @@ def _then(at: Instant | None, now: Instant | None) -> str:
 @click.option("--for", "hold", type=duration, metavar="TIME", help="How long it holds, such as 30m.")
 @server_options
 @show.json_option
-def ack(api: Api, numbers: tuple[int, ...], hold: int | None, as_json: bool) -> None:
+def ack(api: Api, numbers: tuple[int, ...], hold: int | None, as_json: bool) -> int:
     """Acknowledge incidents: nobody is paged while that holds.
 
     \b
@@ -255,7 +259,7 @@ def ack(api: Api, numbers: tuple[int, ...], hold: int | None, as_json: bool) -> 
       tocsin incidents ack 17 18 --for 30m
     """
     body = {} if hold is None else {"hold": format_duration(hold)}
-    _each(api, numbers, "acknowledge", body, as_json)
+    return _each(api, numbers, "acknowledge", body, as_json)
 
 
 @incidents.command()
@@ -268,7 +272,7 @@ def ack(api: Api, numbers: tuple[int, ...], hold: int | None, as_json: bool) -> 
 )
 @server_options
 @show.json_option
-def resolve(api: Api, numbers: tuple[int, ...], snooze: int | None, as_json: bool) -> None:
+def resolve(api: Api, numbers: tuple[int, ...], snooze: int | None, as_json: bool) -> int:
     """Resolve incidents.
 
     What still fires then is judged again after a while, and pages.
@@ -279,7 +283,7 @@ def resolve(api: Api, numbers: tuple[int, ...], snooze: int | None, as_json: boo
       tocsin incidents resolve 17 --snooze 4h
     """
     body = {} if snooze is None else {"snooze": format_duration(snooze)}
-    _each(api, numbers, "resolve", body, as_json)
+    return _each(api, numbers, "resolve", body, as_json)
 
 
 @incidents.command()
@@ -313,12 +317,30 @@ def _stdin() -> str:
     return sys.stdin.read(100_000).rstrip("\n")
 
 
-def _each(api: Api, numbers: tuple[int, ...], verb: str, body: dict[str, str], as_json: bool) -> None:
-    done = []
-    for each in numbers:
-        done.append(api.write("POST", f"/incidents/{segment(each)}/{verb}", body))
+def _each(api: Api, numbers: tuple[int, ...], verb: str, body: dict[str, str], as_json: bool) -> int:
+    """Do it for each incident, whatever became of the others. Returns the exit code: that of the first failure.
+
+    A server that does not answer or takes no orders is not asked again; those left are named.
+    """
+    done: list[dict[str, Any]] = []
+    code = OK
+    for place, each in enumerate(numbers, 1):
+        try:
+            done.append(api.write("POST", f"/incidents/{segment(each)}/{verb}", body))
+        except Failure as failure:
+            code = code or failure.exit_code
+            about = f"#{each}"
+            if len(numbers) > 1 and about not in failure.message:
+                failure.message = f"{about}: {failure.message}"
+            failure.show()
+            if isinstance(failure, Refused):
+                continue
+            if numbers[place:]:
+                click.echo(f"Not tried: {', '.join(f'#{left}' for left in numbers[place:])}.", err=True)
+            break
         if not as_json:
             show.line(f"#{each} {done[-1]['title']}")
             show.line(f"  {standing(done[-1], api.now)}")
-    if as_json:
+    if as_json and (done or len(numbers) > 1):
         show.print_json(done)
+    return code

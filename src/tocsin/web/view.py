@@ -156,6 +156,7 @@ class View:
             person=person,
             user=who.user.name if who.user else "",
             absolute=self.chosen.absolute,
+            paging=self.paging,
         )
 
     @property

@@ -109,6 +109,7 @@ class Reader:
         person: str = "",
         user: str = "",
         absolute: bool = False,
+        paging: bool = True,
     ) -> None:
         self.now = now
         self.zone = zone
@@ -116,6 +117,7 @@ class Reader:
         self.person = person
         self.user = user
         self.absolute = absolute
+        self.paging = paging
 
     # --- times
 
@@ -250,6 +252,8 @@ class Reader:
             return Line(none, "Nothing more happens by itself.")
         if incident.clear_at is not None:
             return Line(none, "Every alert has ended. It resolves", incident.clear_at, "if they stay quiet.")
+        if not self.paging:
+            return Line(none, "Nobody is paged: Tocsin runs with paging off.")
         if incident.state == "acknowledged":
             if incident.acknowledged_until is None:
                 return Line(none, "Nobody else is paged while it is acknowledged.")
