@@ -98,7 +98,7 @@ async def _core(settings: Settings, starter: bool) -> int:
     from tocsin.runtime.outbound import Outbound
     from tocsin.runtime.probing import Prober
     from tocsin.store.opening import open_writer, url_for
-    from tocsin.store.writer import Stopped
+    from tocsin.store.writer import LeaseLost, Stopped
 
     log = structlog.get_logger("tocsin")
     loop = asyncio.get_running_loop()
@@ -177,7 +177,10 @@ async def _core(settings: Settings, starter: bool) -> int:
     leave_address(settings.data, settings.local_url, settings.tls_cert)
     print("\n".join(lines), flush=True)
     log.info("ready", address=settings.base_url, paging=settings.paging, plan=plan.plan.version[:12])
-    await core.run()
+    try:
+        await core.run()
+    except LeaseLost as error:
+        print(f"tocsin: {error}; this one stands by", file=sys.stderr, flush=True)
     await outside.close()
     return 0
 

@@ -41,6 +41,8 @@ def test_show_tells_how_it_stands_and_what_comes_next(stage: Stage) -> None:
         "#17 Cart redis is out of memory\nNobody has it. The next page goes out in 4 min 32 s if nobody answers.\n"
     )
     assert "1 alert firing" in out
+    assert "1 change since an hour before it opened" in out
+    assert "maxmemory lowered to 2 GB https://ci.example/9" in out
     assert (
         out.index("The incident was opened") < out.index("Paged ana by email") < out.index("Note: moved traffic (ben)")
     )

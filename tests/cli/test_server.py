@@ -105,7 +105,7 @@ def test_an_event_becomes_an_incident_and_is_answered_from_the_command_line(tocs
     assert "has it" in server.run("why", number).stdout
     server.run("incidents", "note", number, "Looking at the card provider")
     shown = server.json("incidents", "show", number)
-    assert shown.keys() == documented("Incident") | {"timeline", "pages", "alerts"}
+    assert shown.keys() == documented("Incident") | {"timeline", "pages", "alerts", "changes"}
     assert all(entry.keys() == documented("Timeline entry") for entry in shown["timeline"])
     assert all(page.keys() == documented("Page") for page in shown["pages"])
     told = server.run("incidents", "show", number).stdout

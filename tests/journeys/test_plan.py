@@ -85,7 +85,7 @@ def test_what_is_wrong_is_said_with_file_line_and_the_right_name(server: TocsinS
     for words in ("tocsin.yaml:7", "anna", "tocsin.yaml:10", "shopp", "stays in force"):
         assert words in said.stdout, said.stdout
     status, answer = server.call("POST", "/api/v1/plan/reload")
-    assert (status, answer["ok"], answer["changed"]) == (200, False, False)
+    assert (status, answer["code"], answer["ok"], answer["changed"]) == (422, "plan_refused", False, False)
     assert len([finding for finding in answer["findings"] if "error" in finding]) == 2
     checked = server.run("plan", "check", str(server.plan), check=False)
     assert checked.returncode == 1

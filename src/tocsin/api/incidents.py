@@ -14,6 +14,7 @@ from litestar.types import ControllerRouterHandler
 from tocsin.api import models as m
 from tocsin.api.asking import Cursor, IdempotencyKey, Limit, Number, Severity, SomeNumber, Text, Texts
 from tocsin.engine.commands import Acknowledge, AddNote, Resolve
+from tocsin.faces.around import around
 from tocsin.faces.faces import Faces
 from tocsin.faces.problem import invalid, not_found
 from tocsin.faces.who import Who
@@ -52,7 +53,8 @@ async def list_incidents(
 
 @get("/incidents/{number:int}", tags=["incidents"])
 async def read_incident(faces: Faces, number: Number) -> m.IncidentSheet:
-    """Read an incident with the first pages of its timeline (newest first), of its pages and of its firing alerts."""
+    """Read an incident with the first pages of its timeline (newest first), pages, firing alerts and changes."""
+    plan = await faces.plan()
 
     def sheet(reads: Reads) -> m.IncidentSheet | None:
         incident = reads.incident(number)
@@ -65,6 +67,7 @@ async def read_incident(faces: Faces, number: Number) -> m.IncidentSheet:
             reads.timeline(number, newest_first=True),
             reads.pages(incident=number),
             reads.alerts(incident=number, state="firing"),
+            reads.changes(**around(incident, plan)._asdict()),
         )
 
     found = await faces.read(sheet, faces.reads)
@@ -109,6 +112,18 @@ async def incident_pages(
     """List the pages sent for an incident, the newest first."""
     await _incident(faces, number)
     return m.listed(await faces.read(faces.reads.pages, incident=number, after=cursor, limit=limit), m.page_out)
+
+
+@get("/incidents/{number:int}/changes", tags=["incidents"])
+async def incident_changes(
+    faces: Faces, number: Number, limit: Limit = LIMIT, cursor: Cursor = None
+) -> m.Listed[m.PublishedChange]:
+    """List what was changed around an incident, the newest first.
+
+    Changes of its service and of all that this needs, from an hour before it opened until it was resolved.
+    """
+    those = around(await _incident(faces, number), await faces.plan())
+    return m.listed(await faces.read(faces.reads.changes, **those._asdict(), after=cursor, limit=limit), m.change_out)
 
 
 @post("/incidents/{number:int}/acknowledge", status_code=200, tags=["incidents"], needs="responder")
@@ -278,6 +293,7 @@ HANDLERS: list[ControllerRouterHandler] = [
     incident_alerts,
     incident_timeline,
     incident_pages,
+    incident_changes,
     acknowledge,
     resolve,
     add_note,

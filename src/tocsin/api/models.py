@@ -158,12 +158,28 @@ class PublishedAlert(Struct, frozen=True, kw_only=True):
     silences: list[str]
 
 
+class PublishedChange(Struct, frozen=True, kw_only=True):
+    """A deploy or another change that Tocsin was told about."""
+
+    id: int
+    at: Moment
+    service: str
+    source: str
+    summary: str
+    link: str
+    details: dict[str, str]
+
+
 class IncidentSheet(PublishedIncident, frozen=True, kw_only=True):
-    """An incident with the first page of its timeline, of the pages sent for it and of its firing alerts."""
+    """An incident with the first page of its timeline, of the pages sent for it, of its firing alerts and of changes.
+
+    ``changes``: those of its service and of all that this needs, from an hour before it opened until it was resolved.
+    """
 
     timeline: Listed[PublishedEntry]
     pages: Listed[PublishedPage]
     alerts: Listed[PublishedAlert]
+    changes: Listed[PublishedChange]
 
 
 class PublishedSilence(Struct, frozen=True, kw_only=True):
@@ -292,18 +308,6 @@ class ParkedSheet(PublishedParked, frozen=True, kw_only=True):
     headers: dict[str, str]
     body: str | None
     body_base64: str | None
-
-
-class PublishedChange(Struct, frozen=True, kw_only=True):
-    """A deploy or another change that Tocsin was told about."""
-
-    id: int
-    at: Moment
-    service: str
-    source: str
-    summary: str
-    link: str
-    details: dict[str, str]
 
 
 class PublishedHeartbeat(Struct, frozen=True, kw_only=True):
@@ -528,7 +532,13 @@ def incident_out(one: Incident, base: str, paging: bool) -> PublishedIncident:
 
 
 def sheet_out(
-    one: Incident, base: str, paging: bool, timeline: Slice[StoredEntry], pages: Slice[Page], alerts: Slice[Alert]
+    one: Incident,
+    base: str,
+    paging: bool,
+    timeline: Slice[StoredEntry],
+    pages: Slice[Page],
+    alerts: Slice[Alert],
+    changes: Slice[HeardChange],
 ) -> IncidentSheet:
     """An incident with the first pages of what belongs to it."""
     return IncidentSheet(
@@ -536,6 +546,7 @@ def sheet_out(
         timeline=listed(timeline, entry_out),
         pages=listed(pages, page_out),
         alerts=listed(alerts, alert_out),
+        changes=listed(changes, change_out),
     )
 
 

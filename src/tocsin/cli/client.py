@@ -236,7 +236,7 @@ class Api:
             return self._not_ours() if status in (404, 405) else Unreachable(f"{self.place.url} answered {status}.")
         if status == 404:
             return NotFound(said or "There is no such thing.")
-        return Refused(said or f"The server refused with {status}.")
+        return Refused(said or f"The server refused with {status}.", problem)
 
 
 def _query(query: Mapping[str, Any] | None) -> str:

@@ -112,7 +112,8 @@ def _row(one: dict[str, Any], now: Instant | None) -> show.Row:
 def show_incident(api: Api, incident: int, as_json: bool) -> None:
     """Show an incident and everything about it.
 
-    How it stands, its firing alerts, the pages sent for it, and its timeline with the reason of every step.
+    How it stands, its firing alerts, the pages sent for it, what was changed on its service and what it needs,
+    and its timeline with the reason of every step.
 
     \b
     Examples:
@@ -127,13 +128,14 @@ def show_incident(api: Api, incident: int, as_json: bool) -> None:
 
 
 def whole(api: Api, incident: int) -> dict[str, Any]:
-    """An incident with all of its timeline, pages and firing alerts as arrays, each in the order of time."""
+    """An incident with all of its timeline, pages, firing alerts and changes as arrays, each in the order of time."""
     path = f"/incidents/{segment(incident)}"
     found: dict[str, Any] = api.get(path)
     rest = {
         "timeline": (f"{path}/timeline", {}),
         "pages": (f"{path}/pages", {}),
         "alerts": (f"{path}/alerts", {"state": "firing"}),
+        "changes": (f"{path}/changes", {}),
     }
     for name, (where, query) in rest.items():
         first = found[name]
@@ -163,6 +165,9 @@ def _sheet(one: dict[str, Any], now: Instant | None) -> None:
     if one["pages"]:
         show.heading(count(len(one["pages"]), "page"))
         show.print_table(PAGE_COLUMNS, [_page(page) for page in one["pages"]])
+    if one["changes"]:
+        show.heading(f"{count(len(one['changes']), 'change')} since an hour before it opened")
+        show.print_table(CHANGE_COLUMNS, [_change(change) for change in one["changes"]])
     show.heading("Timeline")
     print_story(
         (show.instant(each["at"]), str(each["what"]), str(each["because"]), str(each["actor"]))
@@ -189,6 +194,16 @@ def _page(page: dict[str, Any]) -> show.Row:
         how = f"{how}, perhaps twice"
     because = f"{page['because']}: {page['error']}" if page["error"] else str(page["because"])
     return stamp(show.moment(page["intended_at"])), str(page["person"]), str(page["channel"]), show.state(how), because
+
+
+CHANGE_COLUMNS = (show.Column("At"), show.Column("Service"), show.Column("Change", wide=True))
+
+
+def _change(change: dict[str, Any]) -> show.Row:
+    what = str(change["summary"])
+    if change["link"]:
+        what += f" {change['link']}"
+    return stamp(show.moment(change["at"])), str(change["service"]), what
 
 
 def print_story(told: Iterable[tuple[Instant, str, str, str]]) -> None:

@@ -128,6 +128,9 @@ class DiscardParked(Command, frozen=True, kw_only=True, tag="discard_parked"):
     id: int
 
 
+ASKED = "\n"
+"""Stands in an idempotency key between the sender's text and a digest of what was asked under it."""
+
 AnyCommand = (
     Acknowledge
     | Resolve

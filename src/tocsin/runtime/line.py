@@ -25,7 +25,8 @@ class Ask(Struct, frozen=True, tag_field="ask"):
 class AskSubmit(Ask, frozen=True, tag="submit"):
     """Decide a command.
 
-    ``idempotency_key``: the same key from the same actor within 24 h answers with the first result.
+    ``idempotency_key``: the same key from the same actor within 24 h answers with the first result. What follows the
+    mark ``ASKED`` in it is a digest of the request: the same key for another request is refused.
     ``until``: when nobody waits for the answer any more, by this machine's clock that stands still while it sleeps
     (microseconds); a command that is not decided by then is not decided at all. 0: however long it takes.
     """

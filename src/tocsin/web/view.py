@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Any, Literal
 from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -15,6 +16,7 @@ from msgspec import Struct
 
 from tocsin.faces.core import CoreGone
 from tocsin.faces.faces import Faces
+from tocsin.faces.sessions import derived_secret, fresh_secret
 from tocsin.faces.who import Who
 from tocsin.kernel.instant import Instant
 from tocsin.plan.model import Plan
@@ -184,12 +186,13 @@ class View:
             now=self.now,
             theme=chosen,
             done=done,
+            once=fresh_secret(),
             fragment=FRAGMENT_HEADER in self.request.headers,
             path=self.request.scope["path"],
             **what,
         )
         return Response(
-            text.encode(), status_code=code, media_type="text/html; charset=utf-8", headers=dict(headers or {})
+            text.encode(), status_code=code, media_type="text/html", headers=dict(headers or {})
         )
 
 
@@ -228,6 +231,24 @@ def own_path(given: str, otherwise: str = "/") -> str:
 async def fields(request: AnyRequest) -> dict[str, str]:
     """A form's texts by name, trimmed; the last of equals, files left out."""
     return {name: value.strip() for name, value in (await request.form()).items() if isinstance(value, str)}
+
+
+def once(form: Mapping[str, str]) -> str:
+    """The idempotency key of a form that was filled in once: sent again as it was, by a reload or a second press, it
+    does nothing twice. "" for a form without the mark.
+    """
+    mark = form.get("once", "")
+    if not 16 <= len(mark) <= 64:
+        return ""
+    told = "\0".join(f"{name}\0{form[name]}" for name in sorted(form) if name != "csrf")
+    return f"form {blake2b(told.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}"
+
+
+def form_secret(seen: View, purpose: str, idempotency_key: str) -> str:
+    """A random secret; for a form that may be sent again, the same one again, so that the answer is the same."""
+    if not idempotency_key:
+        return fresh_secret()
+    return derived_secret(seen.faces.signing_key, f"form {purpose}", seen.who.actor, idempotency_key)
 
 
 def with_query(path: str, **query: str | None) -> str:

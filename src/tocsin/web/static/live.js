@@ -175,6 +175,8 @@
       if (!answer.ok) throw new Error(String(answer.status));
       const text = await answer.text();
       form.reset();
+      const mark = form.elements.once; // what is written next is another note
+      if (mark) mark.value = mark.defaultValue = [...crypto.getRandomValues(new Uint8Array(16))].map((n) => n.toString(16).padStart(2, "0")).join("");
       if (row) row.querySelector("a")?.focus({ preventScroll: true });
       else if (!form.querySelector("[data-note]")) main.focus({ preventScroll: true });
       if (row) document.activeElement?.blur();
