@@ -344,10 +344,8 @@ def _each(api: Api, numbers: tuple[int, ...], verb: str, body: dict[str, str], a
             done.append(api.write("POST", f"/incidents/{segment(each)}/{verb}", body))
         except Failure as failure:
             code = code or failure.exit_code
-            about = f"#{each}"
-            if len(numbers) > 1 and about not in failure.message:
-                failure.message = f"{about}: {failure.message}"
-            failure.show()
+            named = len(numbers) == 1 or f"#{each}" in failure.message
+            (failure if named else Failure(f"#{each}: {failure.message}")).show()
             if isinstance(failure, Refused):
                 continue
             if numbers[place:]:
