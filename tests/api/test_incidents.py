@@ -223,6 +223,14 @@ async def test_why_tells_the_decisions_in_order_and_how_it_stands(world: World) 
     assert acknowledged["now"]["until"] == "2026-11-22T04:19:00.000Z"
 
 
+async def test_why_of_an_alert_that_joined_later_says_who_had_been_paged(world: World) -> None:
+    """It paged nobody itself, and yet nobody may read that nobody was paged."""
+    late = world.filler.alert({"alertname": "Late"}, incident=1, first_seen=NOW + MINUTE, last_seen=NOW + MINUTE)
+    story = await world.get(f"/why/alert/{late}")
+    assert story["paged"] is True
+    assert "ana had been paged for incident #1 before it came" in [one["text"] for one in story["sentences"]]
+
+
 async def test_why_of_a_silenced_alert_names_the_silence_and_its_end(world: World) -> None:
     """The silence is part of the story and of how it stands."""
     story = await world.get("/why/alert/2")

@@ -93,6 +93,7 @@ def test_the_key_may_stand_in_a_header_or_in_the_address(server: TocsinServer) -
     plain = f"{server.url}/api/events"
     assert curl(*status, "-d", body, "-H", f"Authorization: Bearer {key['key']}", plain) == "202"
     assert curl(*status, "-d", body, plain) == "401"
+    assert "no key was sent" in curl("-d", body, plain)
 
 
 def test_two_troubles_that_share_nothing_are_two_incidents(server: TocsinServer) -> None:

@@ -71,9 +71,9 @@ def list_incidents(
       tocsin incidents list --state all --service checkout
       tocsin incidents list --severity sev1 --json | jq '.[].number'
     """
-    query = {"state": state, "service": service, "severity": severity}
+    query = {"state": state, "severity": severity}
     show.print_list(
-        api.every("/incidents", query, show.asked(limit, as_json)),
+        api.every_of(service, "/incidents", query, show.asked(limit, as_json)),
         (
             show.Column("#", right=True),
             show.Column("State"),

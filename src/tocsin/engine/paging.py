@@ -171,6 +171,10 @@ def unsure(turn: Turn) -> None:
             due(turn, page)
 
 
+def _named(incident: Incident, step: int) -> str:
+    return f"Step {step + 1}" if step < len(incident.steps) else "The last resort"
+
+
 def _next_method(turn: Turn, page: Page) -> None:
     """A page did not get through: use the person's next method, else, when the step reached nobody, go on at once."""
     incident = turn.state.incidents.get(page.incident)
@@ -194,7 +198,8 @@ def _next_method(turn: Turn, page: Page) -> None:
         return
     same_step = [p for p in siblings if p.step == page.step and p.intended_at >= page.intended_at]
     if all(p.state == "failed" for p in same_step):
-        turn.enter(incident.number, f"Step {page.step + 1} reached nobody", Reason.NOBODY_REACHABLE, page=str(page.id))
+        what = f"{_named(incident, page.step)} reached nobody"
+        turn.enter(incident.number, what, Reason.NOBODY_REACHABLE, page=str(page.id))
         if incident.step <= len(incident.steps) and incident.next_at is not None and page.step < len(incident.steps):
             incident.step, incident.round = (page.step + 1, 0)
             escalate_now(turn, incident)

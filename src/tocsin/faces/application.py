@@ -19,7 +19,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.params import ParameterKwarg
 from litestar.plugins import InitPlugin, PluginProtocol
-from litestar.types import ControllerRouterHandler, ExceptionHandlersMap, Message, Receive, Scope, Send
+from litestar.types import ControllerRouterHandler, ExceptionHandlersMap, Message, Scope
 
 from tocsin.faces import sessions
 from tocsin.faces.core import CoreGone
@@ -47,7 +47,7 @@ log = structlog.get_logger("faces")
 class Application(Litestar):
     """Answers HEAD wherever it answers GET, with the same head."""
 
-    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """One request, as the server hands it over."""
         if scope["type"] != "http" or scope["method"] != "HEAD":
             await super().__call__(scope, receive, send)
@@ -71,7 +71,8 @@ class Application(Litestar):
             hears.cancel()
             return {"type": "http.disconnect"}
 
-        await super().__call__({**scope, "method": "GET"}, gone, head_only)
+        read: Any = {**scope, "method": "GET"}
+        await super().__call__(read, gone, head_only)
 
 
 def application(
@@ -81,7 +82,7 @@ def application(
     error_page: ErrorPage | None = None,
     openapi: OpenAPIConfig | None = None,
     plugins: Sequence[InitPlugin | PluginProtocol] = (),
-) -> Application:
+) -> Litestar:
     """Put the faces together.
 
     Handlers may ask for ``faces: Faces`` and ``who: Who``. What they need is their option ``needs`` (see ``who``).

@@ -42,8 +42,11 @@ def stable_key(message: Message) -> str:
 
 
 def subject(message: Message) -> str:
-    """``[SEV1] Checkout answers 503 (#12)``; a notice says that it is one."""
+    """``[SEV1] checkout: Payments time out (#12)``; a notice says that it is one. A service is named once."""
     title = plain(message.title, 160) or "Something is wrong"
+    service = plain(message.service, _NAME)
+    if service and service.casefold() not in title.casefold():
+        title = f"{service}: {title}"
     tail = f" (#{message.incident})" if message.incident else ""
     return f"[{'notice' if message.kind == 'notice' else severity(message) or 'page'}] {title}{tail}"
 

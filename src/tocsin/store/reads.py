@@ -383,7 +383,7 @@ class Reads:
         ``since`` and ``until`` are about when they happened, both included.
         """
         at = tables.changes.c.at
-        where = [tables.changes.c.service.in_(services)] if services else []
+        where: list[ColumnElement[bool]] = [tables.changes.c.service.in_(services)] if services else []
         where += [at >= since] if since is not None else []
         where += [at <= until] if until is not None else []
         return self._page(self._by_id(tables.changes, where), _change.decode, _number(after), _capped(limit))

@@ -142,12 +142,22 @@ templates = environment()
 class View:
     """One page being drawn for one request."""
 
-    def __init__(self, request: AnyRequest, faces: Faces, who: Who, plan: Plan | None, status: Status | None) -> None:
+    def __init__(
+        self,
+        request: AnyRequest,
+        faces: Faces,
+        who: Who,
+        plan: Plan | None,
+        status: Status | None,
+        delivered: bool = False,
+    ) -> None:
         self.request = request
         self.faces = faces
         self.who = who
         self.plan = plan
         self.status = status
+        self.delivered = delivered
+        """Whether a real channel took a page of late; asked only while none has been answered."""
         self.chosen = preferences(request)
         self.now: Instant = faces.now()
         person = who.user.person if who.user else ""
@@ -198,7 +208,12 @@ class View:
 
 async def view(request: AnyRequest, faces: Faces, who: Who) -> View:
     """Find out what every page needs. A core that is gone does not keep the page from being drawn."""
-    return View(request, faces, who, await faces.plan(), await status_of(faces))
+    plan, status = await faces.plan(), await status_of(faces)
+    delivered = False
+    if status is not None and status.real_channel_proven_at is None:
+        sent = await faces.read(faces.reads.pages, state="sent", limit=20)
+        delivered = any(page.channel != "console" for page in sent.items)
+    return View(request, faces, who, plan, status, delivered)
 
 
 async def status_of(faces: Faces) -> Status | None:
