@@ -47,6 +47,13 @@ def up(settings: Settings) -> int:
     from tocsin.store.sqlite import FolderInUse, hold_folder
 
     tell = _teller(settings.log_format)
+    starter = not settings.plan_folder.exists()
+    if starter and not settings.plan_is_usual:
+        tell(
+            f"there is no plan folder {settings.plan_folder}. Put the plan there, or leave --plan out: "
+            f"a starter plan is then written to {settings.usual_plan_folder}"
+        )
+        return 1
     try:
         lock = hold_folder(settings.data)
     except (FolderInUse, OSError) as error:
@@ -59,7 +66,8 @@ def up(settings: Settings) -> int:
             return 1
         url = url_for(settings.data, settings.database)
         try:
-            _write_starter_plan(settings.plan_folder)
+            if starter:
+                _write_starter_plan(settings.plan_folder)
             if needs_migration(url) and run_once(lambda: _migrate(url, tell)):
                 return 1
         except (SchemaError, OSError) as error:
@@ -69,7 +77,10 @@ def up(settings: Settings) -> int:
             tell(damage(url, error) or f"the database {url} cannot be used: {error}")
             return 1
         return supervise(
-            {"core": lambda: _run(_sound(settings), settings), "faces": lambda: _run(_faces(settings), settings)},
+            {
+                "core": lambda: _run(_sound(settings, starter), settings),
+                "faces": lambda: _run(_faces(settings), settings),
+            },
             reload="core",
             say=tell,
         )
@@ -106,12 +117,12 @@ def _teller(form: str) -> Callable[[str], None]:
 # -- the core ----------------------------------------------------------------------------------------------------------
 
 
-async def _sound(settings: Settings) -> int:
+async def _sound(settings: Settings, starter: bool) -> int:
     """The core; a database that is damaged ends everything with a word on what to do, for no new start mends it."""
     from tocsin.store.opening import damage, url_for
 
     try:
-        return await _core(settings)
+        return await _core(settings, starter)
     except sqlite3.Error as error:
         said = damage(url_for(settings.data, settings.database), error)
         if not said:
@@ -122,14 +133,14 @@ async def _sound(settings: Settings) -> int:
         return DO_NOT_RESTART
 
 
-async def _core(settings: Settings) -> int:
+async def _core(settings: Settings, starter: bool) -> int:
     import structlog
 
     from tocsin.runtime.clock import SystemClock
     from tocsin.runtime.core import Core
     from tocsin.runtime.first_run import first_run, leave_address
     from tocsin.runtime.outbound import Outbound
-    from tocsin.store.writer import Stopped
+    from tocsin.store.writer import LeaseLost, Stopped
 
     log = structlog.get_logger("tocsin")
     loop = asyncio.get_running_loop()
@@ -182,6 +193,8 @@ async def _core(settings: Settings) -> int:
     lines = await first_run(
         core, plan.plan, settings.data, settings.base_url, clock.now(), link_wanted=sys.stdout.isatty()
     )
+    if starter:
+        lines.insert(1, f"A starter plan was written to {settings.plan_folder}: an inbox, and you as its one person")
     leave_address(settings.data, settings.local_url, settings.tls_cert)
     print("\n".join(lines), flush=True)
     loop.add_signal_handler(signal.SIGHUP, lambda: begin(core.reload("signal:SIGHUP")))
@@ -190,6 +203,8 @@ async def _core(settings: Settings) -> int:
     log.info("ready", address=settings.base_url, paging=settings.paging, plan=plan.plan.version[:12])
     try:
         await core.run()
+    except LeaseLost as error:
+        log.warning("stands_by", why=str(error))
     except sqlite3.Error as error:  # started again at once; when the file itself is damaged, that start says so
         log.critical("database_failed", error=repr(error))
         return 1
@@ -449,9 +464,7 @@ def _migrate(url: str, tell: Callable[[str], None]) -> int:
 
 
 def _write_starter_plan(folder: Path) -> None:
-    """Give a newcomer a plan to begin with. A folder that exists is left alone."""
-    if folder.exists():
-        return
+    """Give a newcomer a plan to begin with."""
     from tocsin.plan import starter_plan
 
     folder.mkdir(parents=True)

@@ -337,6 +337,15 @@ def reach(**changes: Any) -> dict[str, Any]:
     return {**msgspec.to_builtins(base), **changes}
 
 
+def change(number: int = 3, **changes: Any) -> dict[str, Any]:
+    """Something that was changed out there, in the API's own shape."""
+    base = m.PublishedChange(
+        id=number, at="2026-11-22T03:02:00.000Z", service="cart-redis", source="pagerduty",
+        summary="maxmemory lowered to 2 GB", link="https://ci.example/9", details={},
+    )  # fmt: skip
+    return {**msgspec.to_builtins(base), **changes}
+
+
 def sheet(number: int = 17, **changes: Any) -> dict[str, Any]:
     """An incident with what belongs to it, in the API's own shape."""
     newest_first = [
@@ -362,6 +371,7 @@ def sheet(number: int = 17, **changes: Any) -> dict[str, Any]:
         "timeline": {"items": newest_first, "next": None},
         "pages": {"items": [page(7)], "next": None},
         "alerts": {"items": [alert(42)], "next": None},
+        "changes": {"items": [change(3)], "next": None},
         **changes,
     }
 

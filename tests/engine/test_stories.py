@@ -6,7 +6,7 @@ import msgspec
 
 from tests.engine.world import PLAN, World, dump
 from tocsin.access.limits import KeyLimits
-from tocsin.engine.commands import Acknowledge, CreateKey, DeclareKeys, LimitKey
+from tocsin.engine.commands import ASKED, Acknowledge, CreateKey, DeclareKeys, LimitKey
 from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import Delivered, Received
 from tocsin.intake.request import Request
@@ -376,6 +376,16 @@ def test_the_same_idempotency_key_gives_the_same_answer_and_acts_once():
     answers = [world.asked(_note(1), key="k") for _ in range(3)]
     assert len({a.id for a in answers}) == 1
     assert world.told(1).count("note") == 1
+
+
+def test_an_idempotency_key_is_for_one_request_only():
+    """Another note under it would be lost, and its writer would believe that it is on the timeline."""
+    world = World().fires("Down", job="checkout")
+    first = world.asked(_note(1), key=f"k{ASKED}one")
+    assert world.asked(_note(1), key=f"k{ASKED}one") == first
+    assert world.asked(_note(1), key=f"k{ASKED}two").code == "reused"
+    assert world.asked(_note(1), key=f"l{ASKED}two").ok
+    assert world.told(1).count("note") == 2
 
 
 def test_a_plan_change_leaves_the_steps_an_incident_was_opened_with():

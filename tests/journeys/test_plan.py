@@ -87,7 +87,7 @@ def test_what_is_wrong_is_said_with_file_line_and_the_right_name(server: TocsinS
     for words in ("tocsin.yaml:7", "anna", "tocsin.yaml:10", "shopp", "stays in force"):
         assert words in said.stdout, said.stdout
     status, answer = server.call("POST", "/api/v1/plan/reload")
-    assert (status, answer["ok"], answer["changed"]) == (200, False, False)
+    assert (status, answer["code"], answer["ok"], answer["changed"]) == (422, "plan_refused", False, False)
     assert len([finding for finding in answer["findings"] if "error" in finding]) == 2
     checked = server.run("plan", "check", str(server.plan), check=False)
     assert checked.returncode == 1
@@ -206,7 +206,10 @@ def test_with_paging_off_everything_is_judged_and_nobody_is_paged(
     server = tocsin_server(plan=a_plan(mail_server, {"db": {}}), arguments=["--paging", "off"])
     server.run("send", "--service", "db", "--title", "would have paged", "--key", "k")
     found = opened(server)
-    assert found["state"] == "triggered"
+    assert (found["state"], found["paused"], found["next_page_at"]) == ("triggered", "paging_off", None)
+    told = server.run("incidents", "show", str(found["number"])).stdout
+    assert "Nobody is paged now: Tocsin runs with paging off." in told
+    assert "next page goes out" not in told and "overtaken" not in told
     # Who would have been paged stands in the ledger, and why it was not sent.
     assert [(page["person"], page["state"], page["outcome"]) for page in found["pages"]] == [
         ("ana", "overtaken", "paging_off")

@@ -416,8 +416,8 @@ async def test_a_body_beyond_every_bound_is_refused_in_the_words_of_its_api(
     night: Night, path: str, kind: str, said: list[str]
 ) -> None:
     from tests.runtime.test_listener import Talk
+    from tocsin.access.limits import MOST_BODY
     from tocsin.runtime.front import Front
-    from  import MOST_BODY
 
     talk = Talk()
     talk.listener.refusal = Front(night.core, Path("faces"))._refusal

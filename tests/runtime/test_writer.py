@@ -127,6 +127,20 @@ def test_what_people_and_channels_say_meanwhile_counts_at_once_and_is_written_in
     stage.stands()
 
 
+def test_a_command_nobody_waits_for_any_more_is_not_decided(stage: Stage) -> None:
+    """The person was told that it failed: it must not take effect a minute later."""
+    stage.hears("Down")
+    stage.turns()
+    held_up = stage.asks(note("held up"), until=stage.clock.awake() + 8 * SECOND)
+    in_time = stage.asks(note("in time"), until=stage.clock.awake() + 20 * SECOND)
+    stage.clock.passes(9 * SECOND)
+    stage.turns()
+    assert [bool(job.failed) for job in (held_up, in_time)] == [True, False]
+    assert stage.answers.count(held_up) == 1
+    assert [one.command.text for one in stage.journal if isinstance(one, Decided)] == ["in time"]  # type: ignore[union-attr]
+    stage.stands()
+
+
 def test_a_page_that_left_unrecorded_is_in_the_ledger_afterwards_and_leaves_only_once(stage: Stage) -> None:
     """A page that nobody wrote down is better than one that nobody got; the same again every second is not."""
     stage.hears("Down")

@@ -504,6 +504,9 @@ def _works(turn: Turn, row: Page) -> None:
         turn.save_contact(contact)
         turn.count("contacts", Reason.CONTACT_WORKS)
 
+def _named(incident: Incident, step: int) -> str:
+    return f"Step {step + 1}" if step < len(incident.steps) else "The last resort"
+
 
 def _next_method(turn: Turn, row: Page) -> None:
     """A page did not get through: use the person's next method, else, when the step reached nobody, go on at once."""
@@ -538,7 +541,8 @@ def _next_method(turn: Turn, row: Page) -> None:
     if row.reason not in OF_A_STEP or incident is None or incident.next_at is None or row.step >= len(incident.steps):
         return
     if _reached_nobody(turn, row):
-        turn.enter(incident.number, f"Step {row.step + 1} reached nobody", Reason.NOBODY_REACHABLE, page=str(row.id))
+        what = f"{_named(incident, row.step)} reached nobody"
+        turn.enter(incident.number, what, Reason.NOBODY_REACHABLE, page=str(row.id))
         incident.step, incident.round = (row.step + 1, 0)
         escalate_now(turn, incident)
         if row.state == "failed":  # a channel that is down may come back: the next step is enough meanwhile

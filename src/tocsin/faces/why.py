@@ -61,7 +61,7 @@ def explain_incident(
         incident=number,
         paged=any(page.kind == "page" and page.left for page in pages),
         quiet=_quiet(incident) or standing.reason is Reason.PAGING_OFF,
-        sentences=_in_order([*map(_entry, entries), *_ledger(pages)]),
+        sentences=_in_order([*map(_entry, entries), *_ledger(pages, len(incident.steps))]),
         now=standing,
     )
 
@@ -103,8 +103,14 @@ def explain_alert(
             if entry.at >= alert.first_seen and entry.detail.get("alert", str(number)) == str(number)
         ]
         since = [page for page in pages if page.intended_at >= alert.first_seen]
-        told += _ledger(since)
-        paged = any(page.kind == "page" and page.left for page in since)
+        told += _ledger(since, len(incident.steps))
+        sent = [page for page in pages if page.kind == "page" and page.left]
+        paged = bool(sent)
+        before = dict.fromkeys(page.person for page in sent if page.intended_at < alert.first_seen)
+        if before:
+            # It paged nobody itself: the incident it joined had.
+            text = f"{', '.join(before)} had been paged for incident #{incident.number} before it came"
+            told.append(Sentence(at=alert.first_seen, text=text, reason=Reason.JOINED))
     return Explanation(
         of="alert",
         id=number,
@@ -150,14 +156,23 @@ def _entry(entry: Entry) -> Sentence:
     return Sentence(at=entry.at, text=entry.what, reason=entry.reason, actor=entry.actor)
 
 
-def _ledger(pages: list[Page]) -> list[Sentence]:
+def _step(step: int, steps: int) -> str:
+    """How step number ``step`` (from 0) of so many is called; after the last comes the last resort."""
+    return f"step {step + 1}" if step < steps else "the last resort"
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _ledger(pages: list[Page], steps: int) -> list[Sentence]:
     told = []
     for page in pages:
         what = {"page": "page", "help": "call for help"}.get(page.kind, "notice")
         told.append(
             Sentence(
                 at=page.intended_at,
-                text=f"A {what} for {page.person} by {page.channel} was written down (step {page.step + 1})",
+                text=f"A {what} for {page.person} by {page.channel} was written down ({_step(page.step, steps)})",
                 reason=page.reason,
             )
         )
@@ -257,7 +272,7 @@ def _standing(
     if incident.next_at is not None and not paging:
         return Sentence(
             at=incident.updated_at,
-            text=f"Nobody is paged; step {incident.step + 1} would be next",
+            text=f"Nobody is paged; {_step(incident.step, len(incident.steps))} would be next",
             reason=Reason.PAGING_OFF,
             until=incident.next_at,
         )
@@ -272,14 +287,14 @@ def _standing(
     if incident.next_at is not None and incident.pages:
         return Sentence(
             at=incident.updated_at,
-            text=f"Step {incident.step + 1} is paged next unless somebody answers",
+            text=f"{_upper(_step(incident.step, len(incident.steps)))} is paged next unless somebody answers",
             reason=Reason.WAITING_FOR_ANSWER,
             until=incident.next_at,
         )
     if incident.next_at is not None:
         return Sentence(
             at=incident.updated_at,
-            text=f"Step {incident.step + 1} is paged next",
+            text=f"{_upper(_step(incident.step, len(incident.steps)))} is paged next",
             reason=Reason.STEP_DUE,
             until=incident.next_at,
         )

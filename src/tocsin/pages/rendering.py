@@ -44,8 +44,11 @@ def stable_key(message: Message) -> str:
 
 
 def subject(message: Message) -> str:
-    """``[SEV1] Checkout answers 503 (#12)``; a notice and a copy say that they are one."""
+    """``[SEV1] checkout: Payments time out (#12)``; a notice and a copy say so. A service is named once."""
     title = plain(message.title, 160) or "Something is wrong"
+    service = plain(message.service, _NAME) if message.incidents == 1 else ""
+    if service and service.casefold() not in title.casefold():
+        title = f"{service}: {title}"
     tail = f" (#{message.incident})" if message.incident and message.incidents == 1 else ""
     kind = message.kind if message.kind in ("notice", "drill") else severity(message) or "page"
     return f"[{kind}{' copy' if message.kind == 'copy' else ''}] {title}{tail}"

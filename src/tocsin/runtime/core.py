@@ -21,7 +21,7 @@ from tocsin.engine.inputs import Deaf, Decided, PlanChange, Unsure
 from tocsin.intake.event import Event
 from tocsin.intake.request import Reply, Request, Source
 from tocsin.intake.specs import ProbeSpec
-from tocsin.kernel.instant import SECOND, Instant
+from tocsin.kernel.instant import SECOND, Duration, Instant
 from tocsin.pages.ledger import Page
 from tocsin.pages.message import Channel, Message
 from tocsin.plan.model import Plan
@@ -218,14 +218,14 @@ class Core:
 
     # -- what others ask -----------------------------------------------------------------------------------------------
 
-    async def submit(self, command: AnyCommand, idempotency_key: str = "") -> Result:
-        """Have a command decided; answers after the commit.
+    async def submit(self, command: AnyCommand, idempotency_key: str = "", until: Duration = 0) -> Result:
+        """Have a command decided; answers after the commit. ``until``: see AskSubmit.
 
         While nothing can be written, what people say to a page is decided all the same, and the answer says how it is.
         """
         if self.writer.away and (not isinstance(command, ANSWERS) or self.writer.unwritten > MOST_UNWRITTEN):
             return Result(ok=False, code="unavailable", message=f"Nothing was changed: {NOTHING_TAKEN}")
-        job = await self._apply(Job(Decided(command, idempotency_key)))
+        job = await self._apply(Job(Decided(command, idempotency_key), until=until))
         if job.unwritten and job.result is not None and job.result.ok:
             return structs.replace(job.result, ok=False, code="unwritten", message=UNWRITTEN)
         if job.result is not None and not job.failed:

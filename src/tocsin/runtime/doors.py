@@ -140,9 +140,8 @@ class Doors:
         known = self._by_text.get(text) or self._look_up(text, source_name)
         if known is None or known[0].revoked_at is not None or known[0].source != source_name:
             status = 400 if source_name == "pagerduty" else 403 if text else 401
-            self._refuse(
-                exchange, self._sources[source_name], status, f"this key is not known for {source_name}, or was revoked"
-            )
+            why = f"this key is not known for {source_name}, or was revoked" if text else "no key was sent"
+            self._refuse(exchange, self._sources[source_name], status, why)
             return
         key, source, limits = known
         if source_name == "heartbeat":

@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from tocsin.engine.commands import AnyCommand, Result
 from tocsin.intake.request import Reply, Source
-from tocsin.kernel.instant import Instant
+from tocsin.kernel.instant import Duration, Instant
 from tocsin.runtime.doors import door, refusal
 from tocsin.runtime.line import HeardReply, Known, Reloaded, Status
 from tocsin.runtime.listener import Exchange
@@ -74,7 +74,7 @@ class Standby:
             "requests_refused_total": (self._refused, "Requests of monitors that were refused."),
         }
 
-    async def submit(self, command: AnyCommand, idempotency_key: str = "") -> Result:
+    async def submit(self, command: AnyCommand, idempotency_key: str = "", until: Duration = 0) -> Result:
         """Nothing is decided here."""
         return Result(ok=False, code="unavailable", message=f"Nothing was changed here. {self.why}")
 

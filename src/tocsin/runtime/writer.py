@@ -56,7 +56,8 @@ class Job:
     """One input on its way through the writer. ``done`` is called after the commit, on the writer's thread's behalf."""
 
     __slots__ = (
-        "done", "failed", "files", "heard", "input", "plan", "read", "reply", "result", "since", "size", "unwritten",
+        "done", "failed", "files", "heard", "input", "plan", "read", "reply", "result", "since", "size", "until",
+        "unwritten",
     )  # fmt: skip
 
     def __init__(
@@ -67,6 +68,7 @@ class Job:
         plan: Plan | None = None,
         files: Mapping[str, bytes] | None = None,
         size: int = 0,
+        until: Duration = 0,
     ) -> None:
         self.input = input
         self.done = done
@@ -83,6 +85,8 @@ class Job:
         self.failed = ""
         self.unwritten = False
         """It was judged and is in force, but is in memory alone until the database takes it."""
+        self.until = until
+        """When whoever asked has gone, by the clock's ``awake``; 0: never. What they were told must stay true."""
 
 
 class Committed(NamedTuple):
@@ -280,6 +284,10 @@ class Writer:
         self._faults = []
         while self._urgent:
             batch.append(self._urgent.popleft())  # before the clock: one of them may say that nothing could be heard
+        late = [job for job in batch if self._too_late(job)]
+        if late:
+            self._refuse(late, "it waited for too long")
+            batch = [job for job in batch if job not in late]
         due = self.due = self.engine.next_due()
         rings = due is not None and due <= now
         if self.seen and (rings or now - self._seen_at >= SEEN_EVERY):
@@ -470,6 +478,9 @@ class Writer:
             self._write(self._now())
         if self._unwritten:
             self._give_up("Tocsin ended while the database was away")
+
+    def _too_late(self, job: Job) -> bool:
+        return 0 < job.until <= self._clock.awake()
 
     def _refuse(self, jobs: list[Job], why: str, kept: bool = True) -> None:
         for job in jobs:

@@ -124,6 +124,7 @@ class Reader:
         user: str = "",
         absolute: bool = False,
         covers: Covers | None = None,
+        paging: bool = True,
     ) -> None:
         self.now = now
         self.zone = zone
@@ -132,6 +133,7 @@ class Reader:
         self.user = user
         self.absolute = absolute
         self.covers: Covers = covers or {}
+        self.paging = paging
 
     # --- times
 
@@ -271,6 +273,8 @@ class Reader:
             return Line(none, "Nothing more happens by itself.")
         if incident.clear_at is not None:
             return Line(none, "Every alert has ended. It resolves", incident.clear_at, "if they stay quiet.")
+        if not self.paging:
+            return Line(none, "Nobody is paged: Tocsin runs with paging off.")
         if incident.state == "acknowledged":
             if incident.acknowledged_until is None:
                 return Line(none, "Nobody else is paged while it is acknowledged.")
