@@ -79,7 +79,7 @@ async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "
         )
     page, incident = found
     zone = zone_of(plan, page.person)
-    reader = Reader(now, zone, plan, person=page.person)
+    reader = Reader(now, zone, plan, person=page.person, paging=faces.settings.paging)
     firing = await faces.read(faces.reads.alerts, incident=incident.number, state="firing", limit=LINES + 1)
     chosen = preferences(request).theme
     return bare(
