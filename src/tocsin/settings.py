@@ -39,7 +39,17 @@ class Settings:
     @property
     def plan_folder(self) -> Path:
         """Where the plan is."""
-        return self.plan or self.data / "plan"
+        return self.plan or self.usual_plan_folder
+
+    @property
+    def usual_plan_folder(self) -> Path:
+        """Where the plan is when nothing is said."""
+        return self.data / "plan"
+
+    @property
+    def plan_is_usual(self) -> bool:
+        """Whether the plan is where it is when nothing is said. Anywhere else a missing folder is a mistyped one."""
+        return self.plan_folder.resolve() == self.usual_plan_folder.resolve()
 
     @property
     def base_url(self) -> str:

@@ -7,11 +7,13 @@ import contextlib
 import errno
 import gc
 import importlib.metadata
+import json
 import os
 import resource
 import secrets
 import signal
 import socket
+import sqlite3
 import ssl
 import sys
 import threading
@@ -20,7 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from tocsin.runtime.supervisor import DO_NOT_RESTART, run_once, supervise
+from tocsin.runtime.supervisor import DO_NOT_RESTART, run_once, say, supervise
 from tocsin.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,30 +43,46 @@ SOON = 0.3
 
 def up(settings: Settings) -> int:
     """Run a node until it is told to end. Returns the process's exit code."""
-    from tocsin.store.opening import SchemaError, needs_migration, url_for
+    from tocsin.store.opening import SchemaError, damage, needs_migration, url_for
     from tocsin.store.sqlite import FolderInUse, hold_folder
 
+    tell = _teller(settings.log_format)
+    starter = not settings.plan_folder.exists()
+    if starter and not settings.plan_is_usual:
+        tell(
+            f"there is no plan folder {settings.plan_folder}. Put the plan there, or leave --plan out: "
+            f"a starter plan is then written to {settings.usual_plan_folder}"
+        )
+        return 1
     try:
         lock = hold_folder(settings.data)
     except (FolderInUse, OSError) as error:
-        print(f"tocsin: {error}", file=sys.stderr)
+        tell(str(error))
         return 1
     with lock:
         busy = _busy(settings) or _nowhere(settings)
         if busy:
-            print(f"tocsin: {busy}", file=sys.stderr)
+            tell(busy)
             return 1
         url = url_for(settings.data, settings.database)
-        _write_starter_plan(settings.plan_folder)
         try:
-            if needs_migration(url) and run_once(lambda: _migrate(url)):
+            if starter:
+                _write_starter_plan(settings.plan_folder)
+            if needs_migration(url) and run_once(lambda: _migrate(url, tell)):
                 return 1
         except (SchemaError, OSError) as error:
-            print(f"tocsin: {error}", file=sys.stderr)
+            tell(str(error))
+            return 1
+        except sqlite3.Error as error:
+            tell(damage(url, error) or f"the database {url} cannot be used: {error}")
             return 1
         return supervise(
-            {"core": lambda: _run(_core(settings), settings), "faces": lambda: _run(_faces(settings), settings)},
+            {
+                "core": lambda: _run(_sound(settings, starter), settings),
+                "faces": lambda: _run(_faces(settings), settings),
+            },
             reload="core",
+            say=tell,
         )
 
 
@@ -73,29 +91,63 @@ def _run(work: Coroutine[Any, Any, int], settings: Settings) -> int:
 
     _logging(settings.log_format)
     _more_files()
-    return uvloop.run(work)
+    try:
+        return uvloop.run(work)
+    except Exception:  # noqa: BLE001  # the edge of the process: it is started again, and what ended it is told
+        import structlog
+
+        structlog.get_logger("tocsin").critical("ended_by_a_fault", exc_info=True)
+        return 1
+
+
+def _teller(form: str) -> Callable[[str], None]:
+    """How the process that only watches says something: a logger's imports would stay in its memory for a few lines."""
+    if form != "json":
+        return say
+    from tocsin.kernel.instant import format_rfc3339
+    from tocsin.runtime.clock import SystemClock
+
+    def tell(text: str) -> None:
+        line = {"event": text, "level": "error", "timestamp": format_rfc3339(SystemClock().now())}
+        print(json.dumps(line), file=sys.stderr, flush=True)
+
+    return tell
 
 
 # -- the core ----------------------------------------------------------------------------------------------------------
 
 
-async def _core(settings: Settings) -> int:
+async def _sound(settings: Settings, starter: bool) -> int:
+    """The core; a database that is damaged ends everything with a word on what to do, for no new start mends it."""
+    from tocsin.store.opening import damage, url_for
+
+    try:
+        return await _core(settings, starter)
+    except sqlite3.Error as error:
+        said = damage(url_for(settings.data, settings.database), error)
+        if not said:
+            raise
+        import structlog
+
+        structlog.get_logger("tocsin").critical("database_damaged", why=said)
+        return DO_NOT_RESTART
+
+
+async def _core(settings: Settings, starter: bool) -> int:
     import structlog
 
     from tocsin.runtime.clock import SystemClock
     from tocsin.runtime.core import Core
     from tocsin.runtime.first_run import first_run, leave_address
     from tocsin.runtime.outbound import Outbound
-    from tocsin.store.writer import Stopped
+    from tocsin.store.writer import LeaseLost, Stopped
 
-    plan = plan_reader(settings)()
-    for finding in plan.findings:
-        print(finding, file=sys.stderr)
-    if plan.plan is None or not plan.ok:
-        print(f"tocsin: the plan in {settings.plan_folder} has errors; nothing was started", file=sys.stderr)
-        return DO_NOT_RESTART
+    log = structlog.get_logger("tocsin")
     loop = asyncio.get_running_loop()
     clock, outside, begin, stop = SystemClock(), Outbound(), Beginning(), threading.Event()
+    # From here on a wish to read the plan again is kept until there is somebody to do it.
+    reloads = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, reloads.set)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
@@ -103,7 +155,21 @@ async def _core(settings: Settings) -> int:
     except Stopped:
         return 0
     except (OSError, ValueError) as error:
-        print(f"tocsin: {error}", file=sys.stderr)
+        log.critical("nothing_started", why=str(error))
+        return DO_NOT_RESTART
+    plan = _usable(settings, plan_reader(settings)(), outside)
+    for finding in plan.findings:
+        (log.warning if plan.ok else log.error)("plan_finding", finding=finding)
+    if plan.plan is None or not plan.ok:
+        plan = last_good(settings, store, plan.findings)
+    if plan.plan is None:
+        log.critical(
+            "plan_refused",
+            why=f"the plan in {settings.plan_folder} has errors and none was in force before; nothing was started",
+        )
+        await front.close()
+        await front.line.close()
+        store.close()
         return DO_NOT_RESTART
     core = Core(_parts(settings, store, clock, outside, begin), plan)
 
@@ -113,12 +179,11 @@ async def _core(settings: Settings) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
-    loop.add_signal_handler(signal.SIGHUP, lambda: begin(core.reload("signal:SIGHUP")))
     try:
         await core.start()
         await front.open(settings.host, settings.port, _tls(settings), settings.socket("core"))
     except (OSError, ValueError) as error:
-        print(f"tocsin: {error}", file=sys.stderr)
+        log.critical("nothing_started", why=str(error))
         return DO_NOT_RESTART
     core.answer(front)
     # What exists now stays; the collector need not look at it again, and new things mostly die without it.
@@ -128,12 +193,21 @@ async def _core(settings: Settings) -> int:
     lines = await first_run(
         core, plan.plan, settings.data, settings.base_url, clock.now(), link_wanted=sys.stdout.isatty()
     )
+    if starter:
+        lines.insert(1, f"A starter plan was written to {settings.plan_folder}: an inbox, and you as its one person")
     leave_address(settings.data, settings.local_url, settings.tls_cert)
     print("\n".join(lines), flush=True)
-    structlog.get_logger("tocsin").info(
-        "ready", address=settings.base_url, paging=settings.paging, plan=plan.plan.version[:12]
-    )
-    await core.run()
+    loop.add_signal_handler(signal.SIGHUP, lambda: begin(core.reload("signal:SIGHUP")))
+    if reloads.is_set():
+        begin(core.reload("signal:SIGHUP"))
+    log.info("ready", address=settings.base_url, paging=settings.paging, plan=plan.plan.version[:12])
+    try:
+        await core.run()
+    except LeaseLost as error:
+        log.warning("stands_by", why=str(error))
+    except sqlite3.Error as error:  # started again at once; when the file itself is damaged, that start says so
+        log.critical("database_failed", error=repr(error))
+        return 1
     await outside.close()
     return 0
 
@@ -228,6 +302,32 @@ def plan_reader(settings: Settings) -> Callable[[], PlanRead]:
         return PlanRead(reading.plan, files, tuple(findings), ok=reading.plan is not None)
 
     return read
+
+
+def _usable(settings: Settings, read: PlanRead, outside: Outbound) -> PlanRead:
+    """The same, but not ok when this machine lacks the secret of a key it declares or what a channel needs."""
+    from tocsin.runtime.core import PlanRead
+
+    if read.plan is None:
+        return read
+    try:
+        declared_keys(settings, read.plan)
+        channels(settings, read.plan, outside)
+    except (LookupError, ValueError) as error:
+        return PlanRead(read.plan, read.files, (*read.findings, str(error)), ok=False)
+    return read
+
+
+def last_good(settings: Settings, store: Store, refused: tuple[str, ...]) -> PlanRead:
+    """The plan that was in force last, as the database keeps it, in the stead of one that is ``refused``."""
+    from tocsin.plan import read_plan
+    from tocsin.runtime.core import PlanRead
+
+    files = store.plan_files((store.meta("plan") or b"").decode())
+    plan = read_plan(files).plan if files is not None else None
+    if files is None or plan is None:
+        return PlanRead(None, {}, refused, ok=False)
+    return PlanRead(plan, files, tuple(missing_secrets(settings, plan)), ok=True, refused=refused)
 
 
 def missing_secrets(settings: Settings, plan: Plan) -> list[str]:
@@ -344,21 +444,27 @@ async def _faces(settings: Settings) -> int:
 # -- before anything runs ----------------------------------------------------------------------------------------------
 
 
-def _migrate(url: str) -> int:
-    from tocsin.store.opening import SchemaError, migrate
+def _migrate(url: str, tell: Callable[[str], None]) -> int:
+    from sqlalchemy.exc import DatabaseError
+
+    from tocsin.store.opening import SchemaError, damage, migrate
 
     try:
         migrate(url)
     except SchemaError as error:
-        print(f"tocsin: {error}", file=sys.stderr)
+        tell(str(error))
+        return 1
+    except (sqlite3.Error, DatabaseError) as error:
+        said = damage(url, getattr(error, "orig", None) or error)
+        if not said:
+            raise
+        tell(said)
         return 1
     return 0
 
 
 def _write_starter_plan(folder: Path) -> None:
-    """Give a newcomer a plan to begin with. A folder that exists is left alone."""
-    if folder.exists():
-        return
+    """Give a newcomer a plan to begin with."""
     from tocsin.plan import starter_plan
 
     folder.mkdir(parents=True)

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from tests.api.client import World
-from tests.faces.filled import NOW
+from tests.faces.filled import NOW, TOKENS
 from tocsin.engine.commands import (
+    ASKED,
     Acknowledge,
     AddNote,
     AddResponders,
@@ -19,7 +20,7 @@ from tocsin.engine.commands import (
     Result,
     Snooze,
 )
-from tocsin.kernel.instant import MINUTE
+from tocsin.kernel.instant import MINUTE, SECOND, parse_rfc3339
 from tocsin.store import tables
 
 
@@ -62,6 +63,25 @@ async def test_an_incident_shows_what_belongs_to_it(world: World) -> None:
     assert sheet["url"] == "http://tocsin.test/incidents/1"
 
 
+async def test_an_incident_shows_what_was_changed_around_it(world: World) -> None:
+    """On its service and on what that needs, an hour before it opened and since; nothing else, or after its end."""
+    opened = (await world.get("/incidents/1"))["opened_at"]
+    at = parse_rfc3339(opened)
+    for service, minutes in (("checkout", -61), ("checkout", -59), ("search", -5), ("cards", -5), ("checkout", 3)):
+        world.filler.change(service, f"{service} {minutes}", at + minutes * MINUTE)
+    expected = ["checkout 3", "cards -5", "checkout -59", "deployed 42"]
+    assert [one["summary"] for one in (await world.get("/incidents/1"))["changes"]["items"]] == expected
+    first = await world.get("/incidents/1/changes?limit=2")
+    rest = await world.get(f"/incidents/1/changes?limit=2&cursor={first['next']}")
+    assert [one["summary"] for one in first["items"] + rest["items"]] == expected
+    over = await world.get("/incidents/3")
+    ended = parse_rfc3339(over["resolved_at"])
+    for seconds in (-1, 1):
+        world.filler.change(over["service"], f"{seconds}", ended + seconds * SECOND)
+    told = [one["summary"] for one in (await world.get("/incidents/3/changes"))["items"]]
+    assert told[0] == "-1", "what came after its end is not its own"
+
+
 async def test_what_is_not_there_is_a_problem_that_says_so(world: World) -> None:
     """404 with a sentence, for the incident and for its parts."""
     for path in (
@@ -98,6 +118,47 @@ async def test_a_fault_names_the_field_as_the_sender_knows_it(world: World) -> N
     assert (await world.call("POST", "/incidents/1/notes", {})).json()["field"] == "text"
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "detail"),
+    [
+        ("POST", "/incidents/1/notes", None, "body: is missing"),
+        ("POST", "/incidents/1/notes", {}, "text: is missing"),
+        ("POST", "/incidents/1/notes", {"text": "a", "to": "b"}, "to: is not known here"),
+        ("POST", "/incidents/1/notes", [1], "body: must be an object, not an array"),
+        ("POST", "/incidents/1/acknowledge", {"hold": 5}, "hold: must be a text or null, not a whole number"),
+        ("POST", "/users", {"name": "x", "role": "boss"}, "role: must be one of viewer, responder, admin, not 'boss'"),
+        ("GET", "/incidents?state=nope", None,
+         "state: must be one of open, triggered, acknowledged, resolved, all, not 'nope'"),
+        ("GET", "/pages?state=bad", None, "state: must be one of intended, sent, failed, overtaken, not 'bad'"),
+        ("GET", "/incidents?limit=x", None, "limit: must be a whole number, not a text"),
+        ("GET", "/incidents?limit=0", None, "limit: must be at least 1"),
+        ("GET", f"/incidents?text={'x' * 1_001}", None, "text: must have at most 1000 characters"),
+    ],
+)  # fmt: skip
+async def test_a_fault_is_said_in_the_senders_words(
+    world: World, method: str, path: str, body: object, detail: str
+) -> None:
+    """With every choice there is, and nothing of the language this is written in."""
+    answer = await world.call(method, path, body)
+    assert (answer.status_code, answer.json()["detail"]) == (400, detail)
+
+
+async def test_a_body_nested_without_end_is_refused(world: World) -> None:
+    """It is the sender's fault, not ours."""
+    headers = {"authorization": f"Bearer {TOKENS['admin']}", "content-type": "application/json"}
+    answer = await world.client.post("/api/v1/incidents/1/notes", content=b"[" * 200_000, headers=headers)
+    assert (answer.status_code, answer.json()["detail"]) == (400, "the body is nested too deeply")
+
+
+async def test_head_answers_as_get_without_a_body(world: World) -> None:
+    """Watchers and proxies ask so; a stream, too, ends with its head."""
+    for path in ("/incidents", "/incidents/99", "/events"):
+        answer = await world.call("HEAD", path)
+        assert answer.content == b""
+        assert answer.status_code == (404 if "99" in path else 200)
+        assert "json" in answer.headers["content-type"] or path == "/events"
+
+
 async def test_a_responder_acts_and_the_core_is_told_who(world: World) -> None:
     """Commands carry the actor, the durations in microseconds and the idempotency key."""
     assert (
@@ -105,11 +166,23 @@ async def test_a_responder_acts_and_the_core_is_told_who(world: World) -> None:
     ).status_code == 200
     assert (await world.call("POST", "/incidents/1/resolve", {"snooze": "2h"}, "responder")).status_code == 200
     assert (await world.call("POST", "/incidents/1/notes", {"text": "looking"}, "responder")).status_code == 201
+    assert world.core.asked[0][1].startswith(f"k1{ASKED}")
     assert world.core.asked == [
-        (Acknowledge(actor="person:ana", incident=1, hold=30 * MINUTE), "k1"),
+        (Acknowledge(actor="person:ana", incident=1, hold=30 * MINUTE), world.core.asked[0][1]),
         (Resolve(actor="person:ana", incident=1, snooze=120 * MINUTE), ""),
         (AddNote(actor="person:ana", incident=1, text="looking"), ""),
     ]
+
+
+async def test_an_idempotency_key_carries_what_was_asked_under_it(world: World) -> None:
+    """The same request has the same mark, another body or another address another one."""
+    for number, text in ((1, "a"), (1, "a"), (1, "b"), (2, "a")):
+        await world.call("POST", f"/incidents/{number}/notes", {"text": text}, Idempotency_Key="k")
+    same, again, body, path = (key for _, key in world.core.asked)
+    assert same == again
+    assert len({same, body, path}) == 3
+    world.core.answer = Result(ok=False, code="reused", message="This idempotency key was used already")
+    assert (await world.call("POST", "/incidents/1/notes", {"text": "c"}, Idempotency_Key="k")).status_code == 422
 
 
 async def test_a_viewer_reads_and_does_not_act(world: World) -> None:
@@ -160,6 +233,14 @@ async def test_why_tells_the_decisions_in_order_and_how_it_stands(world: World) 
     acknowledged = await world.get("/why/incident/2")
     assert (acknowledged["quiet"], acknowledged["now"]["reason"]) == (True, "acknowledged")
     assert acknowledged["now"]["until"] == "2026-11-22T04:19:00.000Z"
+
+
+async def test_why_of_an_alert_that_joined_later_says_who_had_been_paged(world: World) -> None:
+    """It paged nobody itself, and yet nobody may read that nobody was paged."""
+    late = world.filler.alert({"alertname": "Late"}, incident=1, first_seen=NOW + MINUTE, last_seen=NOW + MINUTE)
+    story = await world.get(f"/why/alert/{late}")
+    assert story["paged"] is True
+    assert "ana had been paged for incident #1 before it came" in [one["text"] for one in story["sentences"]]
 
 
 async def test_why_of_a_silenced_alert_names_the_silence_and_its_end(world: World) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from tests.channels.words import page
 from tocsin.pages.channels import CHANNELS
+from tocsin.pages.channels import console as module
 from tocsin.pages.channels.setup import Setup
 from tocsin.pages.message import Channel, Failed, Sent
 from tocsin.runtime.outbound import Outbound
@@ -73,22 +74,49 @@ async def test_a_terminal_that_is_gone_is_a_failure() -> None:
     assert (answer.code, answer.permanent) == ("unreachable", False)
 
 
-async def test_a_paused_terminal_blocks_nothing_and_takes_pages_again_later() -> None:
-    release = threading.Event()
+class Paused(io.StringIO):
+    """A terminal that takes nothing until released (Ctrl-S, Ctrl-Q)."""
 
-    class Paused(io.StringIO):
-        def write(self, text: str) -> int:
-            release.wait(30)
-            return super().write(text)
+    def __init__(self) -> None:
+        super().__init__()
+        self.release = threading.Event()
 
+    def write(self, text: str) -> int:
+        self.release.wait(30)
+        return super().write(text)
+
+
+async def test_pages_that_come_together_are_printed_one_after_the_other() -> None:
+    out = io.StringIO()
+    channel = console(out)
+    answers = await asyncio.gather(*(channel.send(page(title=f"number {n}")) for n in range(16)))
+    assert answers == [Sent()] * 16
+    assert re.findall(r"\] number (\d+) ", out.getvalue()) == [str(n) for n in range(16)]
+
+
+async def test_a_paused_terminal_blocks_nothing_and_takes_pages_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TAKEN_WITHIN", 0.05)
+    out = Paused()
+    channel = console(out)
+    for answer in await asyncio.gather(channel.send(page()), channel.send(page(title="second"))):
+        assert isinstance(answer, Failed)
+        assert answer.code == "deadline"
+    out.release.set()
+    async with asyncio.timeout(5):
+        while await channel.send(page(title="third")) != Sent():
+            await asyncio.sleep(0.01)
+    assert "third" in out.getvalue()
+    assert "second" not in out.getvalue()
+
+
+async def test_a_page_waits_its_turn_no_longer_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TURN_WITHIN", 0.05)
     out = Paused()
     channel = console(out)
     first = asyncio.create_task(channel.send(page()))
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0)  # it has its turn now
     answer = await channel.send(page(title="second"))
     assert isinstance(answer, Failed)
     assert answer.code == "deadline"
-    release.set()
+    out.release.set()
     assert await first == Sent()
-    assert await channel.send(page(title="third")) == Sent()
-    assert "third" in out.getvalue()

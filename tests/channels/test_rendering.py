@@ -202,7 +202,9 @@ def test_the_subject_has_severity_what_and_which() -> None:
     assert rendering.subject(words()) == "[SEV1] Checkout answers 503 (#12)"
     assert rendering.subject(words(severity="critical")) == "[critical] Checkout answers 503 (#12)"
     assert rendering.subject(words(kind="notice", incident=0)) == "[notice] Checkout answers 503"
-    assert rendering.subject(words(title="  ", severity="")) == "[page] Something is wrong (#12)"
+    assert rendering.subject(words(title="  ", severity="")) == "[page] checkout: Something is wrong (#12)"
+    assert rendering.subject(words(title="Payments time out")) == "[SEV1] checkout: Payments time out (#12)"
+    assert rendering.subject(words(title="Disk full", service="")) == "[SEV1] Disk full (#12)"
 
 
 def test_the_text_says_what_since_when_how_bad_and_what_follows() -> None:

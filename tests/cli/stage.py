@@ -313,7 +313,7 @@ def page(number: int, **changes: Any) -> dict[str, Any]:
         reason="step_due", because="this step of the escalation was due", step=0, state="sent", outcome="sent",
         intended_at="2026-11-22T03:17:01.000Z", next_at=None, attempts=1, finished_at="2026-11-22T03:17:02.000Z",
         answered_at=None, provider_id="", error="", unsure=False,
-        contact=1, held=None, not_before=None, bundle=None,
+        contact=1, held=None, not_before=None, bundle=None, overtaken_by=None,
     )  # fmt: skip
     return {**msgspec.to_builtins(base), **changes}
 
@@ -333,6 +333,15 @@ def reach(**changes: Any) -> dict[str, Any]:
     base = m.PublishedReach(
         person="ana", high=[m.WayOut(contact=7, after="0s"), m.WayOut(contact=4, after="2m")], low=[],
         quiet_from="22:00", quiet_until="08:00", bundle_after=3, bundle_within="30s",
+    )  # fmt: skip
+    return {**msgspec.to_builtins(base), **changes}
+
+
+def change(number: int = 3, **changes: Any) -> dict[str, Any]:
+    """Something that was changed out there, in the API's own shape."""
+    base = m.PublishedChange(
+        id=number, at="2026-11-22T03:02:00.000Z", service="cart-redis", source="pagerduty",
+        summary="maxmemory lowered to 2 GB", link="https://ci.example/9", details={},
     )  # fmt: skip
     return {**msgspec.to_builtins(base), **changes}
 
@@ -362,6 +371,7 @@ def sheet(number: int = 17, **changes: Any) -> dict[str, Any]:
         "timeline": {"items": newest_first, "next": None},
         "pages": {"items": [page(7)], "next": None},
         "alerts": {"items": [alert(42)], "next": None},
+        "changes": {"items": [change(3)], "next": None},
         **changes,
     }
 

@@ -42,6 +42,8 @@ def test_show_tells_how_it_stands_and_what_comes_next(stage: Stage) -> None:
         "#17 Cart redis is out of memory\nNobody has it. The next page goes out in 4 min 32 s if nobody answers.\n"
     )
     assert "1 alert firing" in out
+    assert "1 change since an hour before it opened" in out
+    assert "maxmemory lowered to 2 GB https://ci.example/9" in out
     assert (
         out.index("The incident was opened") < out.index("Paged ana by email") < out.index("Note: moved traffic (ben)")
     )
@@ -84,6 +86,12 @@ def test_show_json_has_all_of_the_timeline_as_one_array(stage: Stage) -> None:
             "Every alert has ended; it resolves in 1 min if they stay quiet.",
         ),
         ({"next_page_at": None}, "Nobody has it."),
+        ({"paused": "paging_off", "next_page_at": None}, "Nobody is paged now: Tocsin runs with paging off."),
+        (
+            {"state": "acknowledged", "acknowledged_by": "person:ana", "acknowledged_at": "2026-11-22T03:20:00.000Z",
+             "acknowledged_until": "2026-11-22T04:20:00.000Z", "paused": "paging_off"},
+            "ana has had it for 10 min. Nobody is paged: Tocsin runs with paging off.",
+        ),
     ],
 )  # fmt: skip
 def test_each_standing_is_a_sentence(stage: Stage, changes: dict[str, Any], sentence: str) -> None:
@@ -99,6 +107,34 @@ def test_acknowledging_takes_several_and_a_time(stage: Stage) -> None:
     found = stage.run("incidents", "ack", "17", "#18", "--for", "90m", "--json").json
     assert [one["number"] for one in found] == [17, 18]
     assert [asked.body for asked in stage.asked] == [{"hold": "1h30m"}, {"hold": "1h30m"}]
+
+
+@pytest.mark.parametrize("verb", ["acknowledge", "resolve"])
+def test_one_that_is_refused_keeps_none_of_the_others(stage: Stage, verb: str) -> None:
+    """Each is done or named with why not, and a script can tell."""
+    for number in (23, 15):
+        stage.answers[f"POST /incidents/{number}/{verb}"] = (200, incident(number, state="acknowledged"))
+    stage.problem(f"POST /incidents/99999/{verb}", 404, "not_found", "There is no incident #99999")
+    stage.problem(f"POST /incidents/16/{verb}", 409, "conflict", "It is resolved already")
+    command = ("incidents", {"acknowledge": "ack", "resolve": "resolve"}[verb], "23", "99999", "16", "15")
+    done = stage.run(*command)
+    assert done.code == 1
+    assert [line for line in done.out.splitlines() if line.startswith("#")] == [
+        f"#{number} {incident(number)['title']}" for number in (23, 15)
+    ]
+    assert done.err == "Error: There is no incident #99999.\nError: #16: It is resolved already.\n"
+    scripted = stage.run(*command, "--json")
+    assert ([one["number"] for one in scripted.json], scripted.code) == ([23, 15], 1)
+
+
+def test_a_server_that_takes_no_orders_is_not_asked_again(stage: Stage) -> None:
+    """What was done until then is told, and what was not tried is named."""
+    stage.answers["POST /incidents/17/acknowledge"] = (200, incident(17, state="acknowledged"))
+    stage.problem("POST /incidents/18/acknowledge", 403, "forbidden", "this needs the role responder")
+    done = stage.run("incidents", "ack", "17", "18", "19", "20", "--json")
+    assert ([one["number"] for one in done.json], done.code) == ([17], 4)
+    assert done.err.endswith("Not tried: #19, #20.\n")
+    assert len(stage.asked) == 2
 
 
 def test_resolving_may_snooze(stage: Stage) -> None:
@@ -241,6 +277,7 @@ def test_an_event_without_key_or_labels_gets_a_key_to_resolve_it_with(stage: Sta
     stage.answers["POST /services/inbox/events"] = (202, {"accepted": 1})
     assert "--key cli-" in stage.run("send").out
     assert stage.asked[0].body["key"].startswith("cli-")
+    assert stage.run("send", "--json").json == {"accepted": 1, "key": stage.asked[1].body["key"]}
 
 
 def test_resolving_an_event_needs_to_know_which(stage: Stage) -> None:
@@ -385,7 +422,7 @@ def test_users_are_disabled_and_let_in_again(stage: Stage) -> None:
     [
         ({}, 0, "runs and hears"),
         ({"paging": False}, 0, "Paging is off"),
-        ({"real_channel_proven_at": None}, 0, "Only the console is paged"),
+        ({"real_channel_proven_at": None}, 0, "No page by email or webhook has been acknowledged yet"),
         ({"ready": False}, 3, "is not ready"),
         ({"audit": ["incident #3 has no next timer"]}, 3, "incident #3 has no next timer"),
     ],

@@ -57,6 +57,17 @@ def test_a_list_that_breaks_off_is_no_json_and_no_success(stage: Stage) -> None:
         json.loads(done.out)
 
 
+@pytest.mark.parametrize("command", ["incidents", "alerts"])
+def test_a_service_that_does_not_exist_is_named_with_the_nearest(stage: Stage, command: str) -> None:
+    """A list that is empty for a slip of the keyboard would look like a quiet night."""
+    stage.pages(f"GET /{command}", [])
+    stage.pages("GET /services", [{"name": "checkout"}, {"name": "inbox"}])
+    for wanted in ([], ["--json"]):
+        done = stage.run(command, "list", "--service", "chekout", *wanted)
+        assert (done.code, done.err) == (1, "Error: There is no service 'chekout'; did you mean checkout?\n")
+    assert stage.run(command, "list", "--service", "checkout", "--json").json == []
+
+
 def test_limit_stops_asking(stage: Stage) -> None:
     """Pages that are not needed are not read."""
     stage.pages("GET /alerts", [alert(1), alert(2)], [alert(3)])
@@ -85,7 +96,7 @@ def test_filters_are_the_servers(stage: Stage) -> None:
     )
     stage.run("incidents", "list", "--severity", "sev1", "--service", "x")
     stage.run("silence", "list", "--state", "expired")
-    first, second, third = (asked.query for asked in stage.asked)
+    first, second, third = (asked.query for asked in stage.asked if not asked.path.endswith("/services"))
     assert first == {
         "state": ["all"], "service": ["a b"], "incident": ["3"],
         "matcher": ['alertname="RedisFull"', 'region!="eu"'], "limit": ["500"],

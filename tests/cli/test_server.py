@@ -36,6 +36,36 @@ def documented(title: str) -> set[str]:
     return {name for row in rows for name in re.findall(r"`([a-z_]+)`", row)}
 
 
+def test_a_mistyped_plan_folder_starts_nothing(tocsin_server: Start, tmp_path: Path) -> None:
+    """Another plan than the team's would page the wrong people, or nobody. Nothing is written anywhere."""
+    server = tocsin_server(start=False)
+    done = server.run("up", "--plan", str(tmp_path / "plam"), "--port", str(server.port), check=False)
+    assert done.returncode == 1
+    assert f"there is no plan folder {tmp_path / 'plam'}" in done.stderr
+    assert not (tmp_path / "plam").exists()
+    assert not server.data.exists()
+
+
+def test_the_banner_says_where_a_starter_plan_was_written_and_who_signs_in(tocsin_server: Start) -> None:
+    """And only the first time."""
+    server = tocsin_server()
+    first = eventually(lambda: server.output() if "sign-in/link" in server.output() else "")
+    assert f"A starter plan was written to {server.data / 'plan'}" in first
+    assert "You are then admin, and act as admin of the plan." in first
+    server.restart()
+    assert server.output().count("A starter plan was written") == 1
+
+
+def test_the_first_admin_is_nobody_of_a_teams_own_plan(tocsin_server: Start) -> None:
+    """Whoever uses the printed link must not answer in somebody else's name."""
+    server = tocsin_server(plan=PLAN)
+    assert "tocsin user add ana --role admin --person ana" in eventually(
+        lambda: server.output() if "sign-in/link" in server.output() else ""
+    )
+    [admin] = server.json("user", "list")
+    assert (admin["name"], admin["person"]) == ("admin", "")
+
+
 def test_an_event_becomes_an_incident_and_is_answered_from_the_command_line(tocsin_server: Start) -> None:
     """send, list, why, ack, note, resolve: each sees what the one before did, and prints the documented fields."""
     server = tocsin_server(plan=PLAN)
@@ -75,7 +105,7 @@ def test_an_event_becomes_an_incident_and_is_answered_from_the_command_line(tocs
     assert "has it" in server.run("why", number).stdout
     server.run("incidents", "note", number, "Looking at the card provider")
     shown = server.json("incidents", "show", number)
-    assert shown.keys() == documented("Incident") | {"timeline", "pages", "alerts"}
+    assert shown.keys() == documented("Incident") | {"timeline", "pages", "alerts", "changes"}
     assert all(entry.keys() == documented("Timeline entry") for entry in shown["timeline"])
     assert all(page.keys() == documented("Page") for page in shown["pages"])
     told = server.run("incidents", "show", number).stdout

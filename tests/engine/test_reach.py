@@ -300,3 +300,47 @@ def test_a_retry_is_never_delayed_for_a_bundle():
     world.answers = lambda page: next(tries, "sent")
     storm(world, *"ABCD").at("6s")
     assert world.pages[-1] == ("5s", "ana", 1)
+
+
+# -- channels that are down --------------------------------------------------------------------------------------------
+
+
+def test_a_step_whose_methods_are_all_refused_is_followed_by_the_next_at_once_without_a_wait_for_what_was_planned():
+    world = World()
+    world.has("ana", PUSH, SMS)
+    world.left.clear()
+    world.answers = lambda page: "retry" if page.person == "ana" else "sent"
+    world.fires("Down", job="checkout")
+    assert world.left == [
+        ("0s", "ana", PUSH, "page"), ("0s", "ana", SMS, "page"), ("0s", "ana", MAIL, "page"),
+        ("0s", "ben", "ben@shop.example", "page"),
+    ]  # fmt: skip
+    assert "stands_in" not in world.told(1), "her channels may come back: whoever is next is enough"
+
+
+def test_a_page_planned_for_later_replaces_nothing_before_it_leaves():
+    """Ana's push is down when her step is repeated: what is tried again stays until the next push leaves."""
+    world = World(PLAN.replace(b"- {page: ana, wait: 5m}", b"- {page: ana, wait: 5m, repeat: 2}"))
+    push, sms = world.has("ana", PUSH, SMS)
+    world.rules("ana", high=(Way(sms, 0), Way(push, 2 * MINUTE)))
+    world.answers = lambda page: "retry" if page.address == PUSH else "sent"
+    world.fires("Down", job="checkout").at("6m")
+    tried, planned = [row for row in world.rows(1, "ana") if row.address == PUSH]
+    assert (tried.refused, planned.planned) == (True, True)
+    world.at("7m")
+    assert (tried.state, tried.outcome, tried.overtaken_by) == ("overtaken", "replaced", planned.id)
+    assert planned.refused
+
+
+def test_of_a_bundle_that_is_tried_again_what_a_newer_page_replaced_is_not_in_it():
+    plan = PLAN.replace(b"- {page: ana, wait: 5m}", b"- {page: [ana, kei], wait: 35s, repeat: 2}")
+    world = World(plan)
+    world.answers = lambda page: "retry" if page.person == "ana" and page.bundled else "sent"
+    storm(world, *"ABCDE").at("34s")
+    world.answers = lambda page: "sent"
+    world.at("3m")
+    for number in (4, 5):
+        older, *_, newest = world.rows(number, "ana")
+        assert newest.state == "sent"
+        assert older.state == "sent" or older.overtaken_by, older
+    assert all(row.state != "intended" for row in world.engine.state.pages.values())

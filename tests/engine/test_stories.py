@@ -6,9 +6,9 @@ import msgspec
 
 from tests.engine.world import PLAN, World, dump
 from tocsin.access.limits import KeyLimits
-from tocsin.engine.commands import Acknowledge, CreateKey, DeclareKeys, LimitKey
+from tocsin.engine.commands import ASKED, Acknowledge, CreateKey, DeclareKeys, LimitKey
 from tocsin.engine.engine import Engine
-from tocsin.engine.inputs import Received
+from tocsin.engine.inputs import Delivered, Received
 from tocsin.intake.request import Request
 from tocsin.intake.sources import SOURCES
 from tocsin.kernel.instant import parse_duration
@@ -197,9 +197,89 @@ def test_a_page_that_fails_for_good_falls_through_to_the_next_step_at_once():
 def test_a_page_that_fails_for_the_moment_is_tried_again_with_growing_pauses():
     world = World()
     tries = iter(["retry", "retry", "sent"])
-    world.answers = lambda page: next(tries)
+    world.answers = lambda page: next(tries) if page.person == "ana" else "sent"
     world.fires("Down", job="checkout").at("1m")
-    assert world.pages == [("0s", "ana", 1), ("5s", "ana", 1), ("15s", "ana", 1)]
+    assert [page for page in world.pages if page[1] == "ana"] == [("0s", "ana", 1), ("5s", "ana", 1), ("15s", "ana", 1)]
+
+
+def test_a_step_whose_channel_is_down_is_followed_by_the_next_at_once_and_still_tried_again():
+    world = World()
+    tries = iter(["retry", "retry", "sent"])
+    world.answers = lambda page: next(tries) if page.person == "ana" else "sent"
+    world.fires("Down", job="checkout")
+    assert world.pages == [("0s", "ana", 1), ("0s", "ben", 1)]
+    assert "nobody_reachable" in world.told(1)
+    world.at("9m")
+    assert [page.state for page in world.engine.state.pages.values()] == ["sent", "sent"]
+    assert world.pages[2:] == [("5s", "ana", 1), ("15s", "ana", 1)], "the wait of Ben's step counts from his page"
+
+
+def test_while_every_channel_is_down_each_step_is_tried_once_and_then_only_again():
+    """Nobody can be reached: all steps and the last resort are tried at once, and a call that nobody got is no loop."""
+    world = World()
+    world.answers = lambda page: "retry"
+    world.fires("Down", job="checkout")
+    assert world.pages == [("0s", "ana", 1), ("0s", "ben", 1), ("0s", "kei", 1)]
+    world.at("4s")
+    assert len(world.engine.state.pages) == 3
+    world.answers = lambda page: "sent"
+    world.at("6s")
+    assert world.pages[3:] == [("5s", "ana", 1), ("5s", "ben", 1), ("5s", "kei", 1)]
+
+
+def test_a_step_of_which_one_person_was_reached_waits_for_an_answer():
+    world = World(PLAN.replace(b"{page: ana, wait: 5m}", b"{page: [ana, kei], wait: 5m}"))
+    world.answers = lambda page: "sent" if page.person == "kei" else "retry"
+    world.fires("Down", job="checkout").at("4m")
+    assert {person for _, person, _ in world.pages} == {"ana", "kei"}
+
+
+def test_a_persons_last_method_that_fails_skips_nobody_who_was_reached():
+    """Ana's mail and her webhook fail one after the other; Kei, of the same step, was reached before."""
+    plan = PLAN.replace(b"{page: ana, wait: 5m}", b"{page: [ana, kei], wait: 5m}").replace(
+        b"email: ana@shop.example}",
+        b"email: ana@shop.example, webhook: {url: 'https://hook.example/ana', secret: secret:hook}}",
+    )
+    world = World(plan)
+    world.answers = lambda page: "sent" if page.person == "kei" else "never"
+    world.fires("Down", job="checkout").at("10s")
+    world.apply(Delivered(1, "retry", error="refused"))
+    world.at("20s").apply(Delivered(3, "failed", error="gone"))
+    world.at("4m")
+    assert {person for _, person, _ in world.pages} == {"ana", "kei"}
+
+
+def test_a_page_that_fails_late_pages_no_step_that_was_paged_since():
+    world = World()
+    world.answers = lambda page: "never" if page.person == "ana" else "sent"
+    world.fires("Down", job="checkout").at("6m")
+    assert world.pages == [("0s", "ana", 1), ("300s", "ben", 1)]
+    world.apply(Delivered(1, "failed", error="too late"))
+    assert world.pages == [("0s", "ana", 1), ("300s", "ben", 1)]
+
+
+def test_a_newer_page_to_the_same_place_replaces_one_that_never_left():
+    """Ben's mail server is down over his first page and his second: when it is back, one mail leaves."""
+    world = World()
+    world.answers = lambda page: "retry" if page.person == "ben" else "sent"
+    world.fires("Down", job="checkout").at("46m")
+    older = [page for page in world.engine.state.pages.values() if page.person == "ben" and page.state == "overtaken"]
+    newer = [page for page in world.engine.state.pages.values() if page.person == "ben" and page.state == "intended"]
+    assert [page.outcome for page in older] == ["replaced"] * len(older) and older
+    assert len(newer) == 1 and older[-1].overtaken_by == newer[0].id
+    world.pages.clear()
+    world.answers = lambda page: "sent"
+    world.at("54m")
+    assert [person for _, person, _ in world.pages].count("ben") == 1
+
+
+def test_a_page_refused_after_a_newer_one_was_taken_is_not_tried_again():
+    world = World(PLAN.replace(b"{page: ben, wait: 10m, repeat: 2}", b"{page: ana, wait: 10m}"))
+    world.answers = lambda page: "never" if page.id == 1 else "sent"
+    world.fires("Down", job="checkout").at("6m")
+    world.apply(Delivered(1, "retry", error="deadline"))
+    page = world.engine.state.pages[1]
+    assert (page.state, page.outcome, page.overtaken_by) == ("overtaken", "replaced", 2)
 
 
 def test_a_late_start_fires_what_waits_once_and_the_next_step_counts_from_there():
@@ -240,6 +320,17 @@ def test_a_page_that_was_acknowledged_while_it_left_is_overtaken():
     world.fires("Down", job="checkout")
     world.acknowledges(1)
     assert world.engine.state.pages[1].state == "overtaken"
+    assert world.engine.state.pages[1].outcome == "overtaken"
+
+
+def test_a_page_that_was_delivered_although_it_was_overtaken_says_so():
+    world = World()
+    world.answers = lambda page: "never"
+    world.fires("Down", job="checkout").at("1s").acknowledges(1)
+    world.at("4s").apply(Delivered(1, "sent", provider_id="250 OK"))
+    page = world.engine.state.pages[1]
+    assert (page.state, page.outcome, page.provider_id) == ("overtaken", "left_before", "250 OK")
+    assert page.finished_at == world.now
 
 
 def test_acknowledging_from_a_page_proves_its_channel():
@@ -285,6 +376,16 @@ def test_the_same_idempotency_key_gives_the_same_answer_and_acts_once():
     answers = [world.asked(_note(1), key="k") for _ in range(3)]
     assert len({a.id for a in answers}) == 1
     assert world.told(1).count("note") == 1
+
+
+def test_an_idempotency_key_is_for_one_request_only():
+    """Another note under it would be lost, and its writer would believe that it is on the timeline."""
+    world = World().fires("Down", job="checkout")
+    first = world.asked(_note(1), key=f"k{ASKED}one")
+    assert world.asked(_note(1), key=f"k{ASKED}one") == first
+    assert world.asked(_note(1), key=f"k{ASKED}two").code == "reused"
+    assert world.asked(_note(1), key=f"l{ASKED}two").ok
+    assert world.told(1).count("note") == 2
 
 
 def test_a_plan_change_leaves_the_steps_an_incident_was_opened_with():

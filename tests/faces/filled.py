@@ -379,7 +379,9 @@ def plan(version: str = "abc123", files: Mapping[str, bytes] | None = None) -> P
         schedules={"shop": SHOP},
         services={
             "inbox": Service(key="inbox"),
-            "checkout": Service(key="checkout", about="sells", tier=1),
+            "checkout": Service(key="checkout", about="sells", tier=1, needs=("payments",)),
+            "payments": Service(key="payments", needs=("cards", "checkout")),
+            "cards": Service(key="cards"),
             "search": Service(key="search"),
         },
         last_resort=("person:ana",),

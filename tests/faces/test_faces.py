@@ -66,6 +66,10 @@ async def test_a_refused_command_is_a_problem_and_a_silent_core_is_503(tmp_path:
     with pytest.raises(Problem) as refused:
         await faces.submit(Acknowledge(incident=9))
     assert (refused.value.status, refused.value.field) == (404, "incident")
+    core.answer = Result(ok=False, code="unavailable", message="It could not be decided: the disk is full")
+    with pytest.raises(Problem) as not_now:
+        await faces.submit(Acknowledge(incident=9))
+    assert (not_now.value.status, not_now.value.headers) == (503, {"Retry-After": "2"})
     core.gone = True
     with pytest.raises(CoreGone):
         await faces.submit(Acknowledge(incident=9))

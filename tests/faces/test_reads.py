@@ -115,7 +115,7 @@ def test_postgresql_reads_the_same(postgres: Postgres, tmp_path: Path) -> None:
         lambda reads: reads.users(),
         lambda reads: reads.tokens(user=2),
         lambda reads: reads.pages(person="ana"),
-        lambda reads: reads.changes(service="checkout"),
+        lambda reads: reads.changes(services=("checkout", "search"), since=0, until=NOW, limit=1),
         lambda reads: reads.heartbeats(),
         lambda reads: reads.plan_files(reads.plan_version()),
         lambda reads: reads.parked(),

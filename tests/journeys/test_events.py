@@ -57,7 +57,8 @@ def test_a_batch_is_taken_whole_or_not_at_all(server: TocsinServer) -> None:
     status, answer = post(key, {"events": [*good, {"titel": "typo"}]})
     assert status == 400
     assert {wrong["field"] for wrong in answer["errors"]} == {"events[3].title", "events[3].titel"}  # type: ignore[attr-defined]  # a JSON answer
-    assert server.json("alerts") == []
+    assert [one["labels"]["alertname"] for one in server.json("alerts")] == ["RequestParked"]
+    server.run("incidents", "resolve", str(opened(server)["number"]))
     status, answer = post(key, {"events": [*good, {"title": "nameless"}]})
     assert status == 202
     assert answer["accepted"] == 4
@@ -76,7 +77,10 @@ def test_what_is_no_event_is_refused_as_a_problem_that_names_the_field(server: T
         assert status == 400, body
         assert answer["title"]
         assert answer["status"] == 400
-    assert incidents(server) == []
+    (kept,) = incidents(server)
+    assert kept["service"] == "db", "one incident for all of them, where whoever looks after the sender sees it"
+    assert kept["title"].startswith("A request from key")
+    assert len(server.call("GET", "/api/v1/parked")[1]["items"]) == 6
 
 
 def test_the_key_may_stand_in_a_header_or_in_the_address(server: TocsinServer) -> None:
@@ -89,6 +93,7 @@ def test_the_key_may_stand_in_a_header_or_in_the_address(server: TocsinServer) -
     plain = f"{server.url}/api/events"
     assert curl(*status, "-d", body, "-H", f"Authorization: Bearer {key['key']}", plain) == "202"
     assert curl(*status, "-d", body, plain) == "401"
+    assert "no key was sent" in curl("-d", body, plain)
 
 
 def test_two_troubles_that_share_nothing_are_two_incidents(server: TocsinServer) -> None:

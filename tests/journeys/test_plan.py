@@ -28,6 +28,8 @@ services:
   db: {escalation: shopp}
 """
 
+UNKEPT = {"ci": {"source": "events", "secret": "secret:unset"}}
+
 
 def in_force(server: TocsinServer) -> str:
     """The plan in force, as its one file."""
@@ -85,21 +87,66 @@ def test_what_is_wrong_is_said_with_file_line_and_the_right_name(server: TocsinS
     for words in ("tocsin.yaml:7", "anna", "tocsin.yaml:10", "shopp", "stays in force"):
         assert words in said.stdout, said.stdout
     status, answer = server.call("POST", "/api/v1/plan/reload")
-    assert (status, answer["ok"], answer["changed"]) == (200, False, False)
+    assert (status, answer["code"], answer["ok"], answer["changed"]) == (422, "plan_refused", False, False)
     assert len([finding for finding in answer["findings"] if "error" in finding]) == 2
     checked = server.run("plan", "check", str(server.plan), check=False)
     assert checked.returncode == 1
     assert "anna" in checked.stdout
 
 
-def test_a_server_does_not_start_with_a_bad_plan_and_says_why(server: TocsinServer) -> None:
-    server.stop()
+def test_a_server_that_never_had_a_good_plan_does_not_start_and_says_why(
+    tocsin_server: Callable[..., TocsinServer],
+) -> None:
+    server = tocsin_server(plan=a_plan(), start=False)
     server.write_plan(BAD)
     server.start(wait=False)
     assert server.process is not None
     assert server.process.popen.wait(20) == 1
     assert "tocsin.yaml:7" in server.output()
     assert "nothing was started" in server.output()
+
+
+@pytest.mark.parametrize("bad", [BAD, "", a_plan(services={"db": {"keys": UNKEPT}})])
+def test_a_start_over_a_bad_plan_judges_with_the_last_good_one_and_says_so(server: TocsinServer, bad: Any) -> None:
+    """Somebody breaks the plan, and the machine restarts at night: people are paged all the same, and told."""
+    good = in_force(server)
+    server.kill9()
+    if bad:
+        server.write_plan(bad)
+    else:
+        (server.plan / "tocsin.yaml").unlink()
+    server.start()
+    assert in_force(server) == good
+    assert "plan_refused" in server.output()
+    said = opened(server, service="inbox")
+    assert "the plan on disk" in said["title"].lower()
+    eventually(lambda: incident(server, said["number"])["pages"], what="a page about it")
+    status, ready = server.call("GET", "/readyz")
+    assert status == 200
+    assert "the plan on disk is refused" in ready
+    assert server.call("GET", "/api/v1/status")[1]["plan_refused"]
+    assert "plan on disk" in server.run("status", check=False).stdout
+    server.run("send", "--service", "db", "--title", "still known")
+
+    server.kill9()
+    server.start()
+    assert len(incidents(server, service="inbox")) == 1, "another start tells nobody twice"
+    server.write_plan(a_plan(services={"db": {}}))
+    server.run("plan", "reload")
+    eventually(lambda: incident(server, said["number"])["state"] == "resolved", what="its end")
+    assert server.call("GET", "/api/v1/status")[1]["plan_refused"] == []
+
+
+def test_the_last_good_plan_is_kept_in_postgresql_too(
+    tocsin_server: Callable[..., TocsinServer], postgres_url: str
+) -> None:
+    server = tocsin_server(plan=a_plan(services={"db": {}}), database=postgres_url)
+    good = in_force(server)
+    server.kill9()
+    server.write_plan(BAD)
+    server.start()
+    assert in_force(server) == good
+    assert "the plan on disk" in opened(server)["title"].lower()
 
 
 def test_a_plan_that_is_taken_away_leaves_the_one_in_force(server: TocsinServer) -> None:
@@ -159,7 +206,10 @@ def test_with_paging_off_everything_is_judged_and_nobody_is_paged(
     server = tocsin_server(plan=a_plan(mail_server, {"db": {}}), arguments=["--paging", "off"])
     server.run("send", "--service", "db", "--title", "would have paged", "--key", "k")
     found = opened(server)
-    assert found["state"] == "triggered"
+    assert (found["state"], found["paused"], found["next_page_at"]) == ("triggered", "paging_off", None)
+    told = server.run("incidents", "show", str(found["number"])).stdout
+    assert "Nobody is paged now: Tocsin runs with paging off." in told
+    assert "next page goes out" not in told and "overtaken" not in told
     # Who would have been paged stands in the ledger, and why it was not sent.
     assert [(page["person"], page["state"], page["outcome"]) for page in found["pages"]] == [
         ("ana", "overtaken", "paging_off")

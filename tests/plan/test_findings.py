@@ -653,6 +653,14 @@ def test_a_route_only_a_services_own_key_reaches_is_said_to_be_just_that():
     assert found == ["only a key of b reaches this route: the one on line 7 takes all else it would"]
 
 
+@pytest.mark.parametrize(("every", "warns"), [("30s", True), ("1m", False)])
+def test_an_alert_that_must_come_more_often_than_it_is_repeated_is_warned_of(every, warns):
+    """It would be late while all is well, and page somebody each time."""
+    alive = f"services: {{a: {{heartbeats: {{dog: {{alert: [alertname=Watchdog], every: {every}}}}}}}}}\n"
+    found = [one for one in warned(alive) if "dog" in one]
+    assert found == (["heartbeat 'dog' is an alert that must come again within 30s"] if warns else [])
+
+
 def test_of_a_plan_with_errors_only_the_errors_are_said():
     """Half of its warnings would be consequences."""
     assert {one.level for one in read(tocsin=HEAD + "services: {a: {tier: 7}}").findings} == {"error"}

@@ -146,9 +146,9 @@ class Stage:
     def _fatal(self, error: BaseException) -> None:
         raise error
 
-    def asks(self, input: AnyInput, plan: Plan | None = None) -> Job:
+    def asks(self, input: AnyInput, plan: Plan | None = None, until: Duration = 0) -> Job:
         """Something urgent waits."""
-        job = Job(input, self.answers.append, plan=plan, files={} if plan else None)
+        job = Job(input, self.answers.append, plan=plan, files={} if plan else None, until=until)
         self.writer.urgent(job)
         return job
 

@@ -403,6 +403,33 @@ async def test_what_a_door_refuses_is_answered_once(night: Night) -> None:
     assert text not in repr(logs), "keys are in no log"
 
 
+@pytest.mark.parametrize(
+    ("path", "kind", "said"),
+    [
+        ("/api/v1/incidents/1/notes", "application/problem+json", ["code", "detail", "status", "title", "type"]),
+        ("/api/events", "application/problem+json", ["detail", "status", "title", "type"]),
+        ("/v2/enqueue", "application/json", ["errors", "message", "status"]),
+        ("/am/key/api/v2/alerts", "application/json", ["code", "message"]),
+    ],
+)
+async def test_a_body_beyond_every_bound_is_refused_in_the_words_of_its_api(
+    night: Night, path: str, kind: str, said: list[str]
+) -> None:
+    from tests.runtime.test_listener import Talk
+    from tocsin.access.limits import MOST_BODY
+    from tocsin.runtime.front import Front
+
+    talk = Talk()
+    talk.listener.refusal = Front(night.core, Path("faces"))._refusal
+    talk.say(f"POST {path}?x=1 HTTP/1.1\r\nContent-Length: {MOST_BODY + 1}\r\n\r\n".encode())
+    ((status, body),) = talk.answers()
+    assert status == 413
+    assert f"content-type: {kind}\r\n".encode() in bytes(talk.wire.sent)
+    told = msgspec.json.decode(body)
+    assert sorted(told) == said
+    assert str(MOST_BODY) in body.decode()
+
+
 def test_a_clock_set_back_does_not_shut_a_key_out() -> None:
     """Its bucket does not empty by time that runs backwards."""
     limits = SOURCES["events"].limits
@@ -559,6 +586,24 @@ async def test_a_channel_that_fails_is_followed_by_the_next_step_at_once(night: 
     await night.fires("Down")
     await until(lambda: [page.state for page in night.state.pages.values()] == ["failed", "sent", "sent"])
     assert [page.person for page in night.state.pages.values()] == ["ana", "ben", "kei"]  # kei: the last resort
+
+
+async def test_the_self_audit_does_not_pass_while_an_incident_has_reached_nobody(night: Night) -> None:
+    """Every channel refuses, again and again: whoever watches from outside must notice that nobody is paged."""
+    night.mail.answer = lambda message: Failed("unreachable", "connection refused")
+    await night.fires("Down")
+    await until(lambda: sum(page.refused for page in night.state.pages.values()) == 3)
+    assert (await night.core._look()).faults == ()
+    for _ in range(3):
+        night.clock.passes(MINUTE)
+        attempts = sum(page.attempts for page in night.state.pages.values())
+        await until(lambda: sum(page.attempts for page in night.state.pages.values()) > attempts)  # noqa: B023  # at once
+    (fault,) = (await night.core._look()).faults
+    assert fault == "incident #1 has reached nobody for 2 min: its pages are refused"
+    night.mail.answer = lambda message: Sent()
+    night.clock.passes(HOUR // 2)
+    await until(lambda: any(page.left for page in night.state.pages.values()))
+    assert (await night.core._look()).faults == ()
 
 
 def test_the_ballast_says_whether_it_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 
 from tocsin.access.credentials import User
 from tocsin.engine.commands import AddNote, AnyCommand, Result
-from tocsin.faces.core import CoreClient, CoreGone
+from tocsin.faces.core import DECIDED_WITHIN, CoreClient, CoreGone
+from tocsin.kernel.instant import SECOND
 from tocsin.runtime import line_server as module
 from tocsin.runtime.line import Changed, HeardReply, Known, Reloaded, Status
 from tocsin.runtime.line_server import LineServer
@@ -27,7 +28,7 @@ class Core:
         self.free.set()
         self.broken = False
 
-    async def submit(self, command: AnyCommand, idempotency_key: str = "") -> Result:
+    async def submit(self, command: AnyCommand, idempotency_key: str = "", until: int = 0) -> Result:
         """Decide."""
         assert isinstance(command, AddNote)
         if self.broken:
@@ -35,6 +36,7 @@ class Core:
         if command.text == "slow":
             await self.free.wait()
         self.decided.append(command.text)
+        self.until = until
         return Result(ok=True, id=f"{command.text}/{idempotency_key}")
 
     async def events(self, service: str, body: bytes, actor: str) -> HeardReply:
@@ -94,6 +96,24 @@ async def test_every_question_has_its_own_answer(line: Line) -> None:
     line.core.free.set()
     assert (await slow).id == "slow/k"
     assert (await line.client.reload("ana")).version == "v2"
+
+
+async def test_nobody_is_told_that_nothing_was_changed_when_that_is_not_known(line: Line) -> None:
+    """What was asked in vain may still be done, what could not even be asked was not; the core knows when to stop."""
+    line.core.free.clear()
+    impatient = CoreClient(str(line.path), timeout=0.2)
+    before = asyncio.get_running_loop().time()
+    with pytest.raises(CoreGone) as late:
+        await impatient.submit(note("slow"))
+    assert "may still be done" in late.value.words(True)
+    assert "changed" not in late.value.words(False)
+    line.core.free.set()
+    await impatient.submit(note("quick"))
+    assert before < line.core.until / SECOND <= asyncio.get_running_loop().time() + 0.2 * DECIDED_WITHIN
+    await impatient.close()
+    with pytest.raises(CoreGone) as nowhere:
+        await CoreClient(f"{line.path}.gone").submit(note("nobody"))
+    assert nowhere.value.words(True).endswith("; nothing was changed")
 
 
 async def test_only_its_owner_can_open_the_socket(line: Line) -> None:

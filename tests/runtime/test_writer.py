@@ -127,6 +127,20 @@ def test_what_people_and_channels_say_meanwhile_counts_at_once_and_is_written_in
     stage.stands()
 
 
+def test_a_command_nobody_waits_for_any_more_is_not_decided(stage: Stage) -> None:
+    """The person was told that it failed: it must not take effect a minute later."""
+    stage.hears("Down")
+    stage.turns()
+    held_up = stage.asks(note("held up"), until=stage.clock.awake() + 8 * SECOND)
+    in_time = stage.asks(note("in time"), until=stage.clock.awake() + 20 * SECOND)
+    stage.clock.passes(9 * SECOND)
+    stage.turns()
+    assert [bool(job.failed) for job in (held_up, in_time)] == [True, False]
+    assert stage.answers.count(held_up) == 1
+    assert [one.command.text for one in stage.journal if isinstance(one, Decided)] == ["in time"]  # type: ignore[union-attr]
+    stage.stands()
+
+
 def test_a_page_that_left_unrecorded_is_in_the_ledger_afterwards_and_leaves_only_once(stage: Stage) -> None:
     """A page that nobody wrote down is better than one that nobody got; the same again every second is not."""
     stage.hears("Down")
@@ -517,6 +531,30 @@ def test_a_clock_that_goes_as_it_should_is_no_deafness(stage: Stage) -> None:
         stage.clock.passes(HOUR)
         stage.turn()
     assert not [one for one in stage.journal if isinstance(one, Deaf)]
+
+
+def test_a_clock_corrected_back_and_forth_is_no_deafness(stage: Stage) -> None:
+    """The engine's time did not jump, and everything was heard: nothing that concludes from absence is put off."""
+    for _ in range(2):
+        stage.clock.jumps(-HOUR)
+        stage.turn()
+        stage.clock.passes(10 * SECOND)
+        stage.turn()
+        stage.clock.jumps(HOUR)
+        stage.turn()
+    assert not [one for one in stage.journal if isinstance(one, Deaf)]
+
+
+def test_of_a_clock_that_was_behind_only_what_time_skipped_is_deafness(stage: Stage) -> None:
+    """Behind for an hour, time went on at half its pace: setting the clock right skips the other half."""
+    stage.clock.jumps(-2 * HOUR)
+    for _ in range(60):
+        stage.turn()
+        stage.clock.passes(MINUTE)
+    stage.turn()
+    stage.clock.jumps(2 * HOUR)
+    stage.turn()
+    assert [(one.end - one.start) // MINUTE for one in stage.journal if isinstance(one, Deaf)] == [30]
 
 
 # --- Threads ---------------------------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ class TocsinServer:
         `tocsin up`; `prefix` goes before it (`["taskset", "-c", "0"]`).
         """
         self.data = folder / "data"
-        self.plan = plan if isinstance(plan, Path) else folder / "plan"
+        self.plan = plan if isinstance(plan, Path) else self.data / "plan" if plan is None else folder / "plan"
         if plan is not None and not isinstance(plan, Path):
             self.write_plan(plan)
         self.port = free_port()

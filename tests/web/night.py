@@ -20,7 +20,7 @@ from tocsin.access.credentials import Key, Token, User, secret_hash
 from tocsin.alerts.alert import Alert
 from tocsin.alerts.heartbeats import Heartbeat
 from tocsin.engine import commands as c
-from tocsin.engine.records import Parked
+from tocsin.engine.records import HeardChange, Parked
 from tocsin.faces.core import CoreGone
 from tocsin.faces.passwords import hash_password
 from tocsin.incidents.incident import Entry, Incident
@@ -227,6 +227,8 @@ def _row(noun: Any, ordinal: int) -> tuple[Table, dict[str, Any], dict[str, Any]
             return tables.contacts, {"id": noun.id}, {"person": noun.person, "live": not noun.removed}
         case Reach():
             return tables.reaches, {"person": noun.person}, {}
+        case HeardChange():
+            return tables.changes, {"id": noun.id}, {"service": noun.service, "at": noun.at}
         case Heartbeat():
             return tables.heartbeats, {"service": noun.service, "name": noun.name}, {}
     raise TypeError(noun)
@@ -733,10 +735,14 @@ class FakeCore:
     def __init__(self, night: Night, clock: Clock) -> None:
         self.night, self.clock = night, clock
         self.asked: list[c.AnyCommand] = []
+        self.keys: list[str] = []
+        self.kept: dict[str, c.Result] = {}
         self.heard: list[tuple[str, bytes, str]] = []
         self.gone = False
         self.answer: c.Result | None = None
         """What every command is answered with, instead of being done."""
+        self.audit: tuple[str, ...] = ()
+        self.plan_refused: tuple[str, ...] = ()
         self.proven: int | None = NOW - DAY
         self.paging = True
         self.requests, self.refused = 48_211, 3
@@ -767,6 +773,8 @@ class FakeCore:
             alerts_live=live,
             incidents_open=opened,
             waiting=0,
+            audit=self.audit,
+            plan_refused=self.plan_refused,
             audit_at=NOW - 4 * SECOND,
             requests=self.requests,
             refused=self.refused,
@@ -823,7 +831,12 @@ class FakeCore:
         self.asked.append(command)
         if self.answer is not None:
             return self.answer
+        self.keys.append(idempotency_key)
+        if idempotency_key in self.kept:
+            return self.kept[idempotency_key]
         result = self._do(command)
+        if idempotency_key:
+            self.kept[idempotency_key] = result
         if isinstance(command, c.Acknowledge | c.Resolve | c.AddNote) and result.ok:
             self.say(command.incident)
         return result

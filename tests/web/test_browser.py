@@ -135,7 +135,7 @@ def test_axe_finds_nothing_serious_on_any_page(
     assert found == {}
 
 
-@pytest.mark.parametrize(("width", "text"), [(320, 100), (360, 100), (390, 200), (1280, 200)])
+@pytest.mark.parametrize(("width", "text"), [(320, 100), (320, 200), (360, 100), (390, 200), (1280, 200)])
 def test_nothing_is_cut_off_or_scrolls_sideways(browser: Browser, site: Site, width: int, text: int) -> None:
     """At 320 px, and with letters twice as large; long words of monitors break."""
     one = site.night.incident(1042)
@@ -382,6 +382,16 @@ def test_a_night_by_keyboard_alone(window: Page, site: Site) -> None:
     expect(window.get_by_role("dialog")).to_be_visible()
     window.keyboard.press("Escape")
     expect(window.get_by_role("dialog")).to_be_hidden()
+
+
+def test_a_in_the_list_acknowledges_nothing_that_was_not_chosen(window: Page, site: Site) -> None:
+    """Nobody wants to hold an incident they have not looked at."""
+    window.goto(site.url + "/")
+    live(window)
+    window.keyboard.press("a")
+    window.keyboard.press("j")
+    expect(window.locator(".is-at")).to_have_count(1)
+    assert site.core.asked == []
 
 
 def test_single_keys_can_be_turned_off(window: Page, site: Site) -> None:

@@ -11,6 +11,7 @@ from tests.web.serving import Site
 from tocsin.access.limits import KeyLimits
 from tocsin.alerts.alert import Alert
 from tocsin.engine import commands as c
+from tocsin.engine.records import HeardChange
 from tocsin.kernel.identity import texts_json
 from tocsin.kernel.instant import DAY, HOUR, MINUTE
 from tocsin.kernel.matcher import Matcher
@@ -195,6 +196,52 @@ def test_a_test_event_is_sent_as_a_monitor_would(site: Site, ana: Browserless) -
     assert "The test event was heard." in answer.text
 
 
+def test_a_form_sent_twice_does_nothing_twice(site: Site, ana: Browserless) -> None:
+    """A second press, or a reload of the answer; the next form is another one."""
+    ana.get("/incidents/1042")
+    page = ana.page
+    for text in ("on it", "on it", "still on it"):
+        ana.page = page
+        ana.send("/incidents/1042/note", text=text)
+    ana.get("/incidents/1042")
+    ana.send("/incidents/1042/note", text="on it")
+    first, again, other, anew = site.core.keys
+    assert first and first == again
+    assert len({first, other, anew}) == 3
+    site.core.keys.clear()
+    ana.get("/keys")
+    page = ana.page
+    made = [ana.send("/keys", source="events", service="checkout", name="ci").text]
+    ana.page = page
+    made.append(ana.send("/keys", source="events", service="checkout", name="ci").text)
+    shown = [re.findall(r"/api/events/(\w{32})", text) for text in made]
+    assert shown[0] and shown[0] == shown[1]
+    assert len(set(site.core.keys)) == 1
+
+
+def test_what_was_changed_stands_beside_the_incident(site: Site, ana: Browserless) -> None:
+    """On the service it is about, or on one that needs; a link that is none is text."""
+    assert "What was changed" not in ana.get("/incidents/1042").text
+    opened = site.night.incident(1042).opened_at
+    for number, (service, link, at) in enumerate(
+        [
+            ("payments", "https://ci.example/9", opened - 5 * MINUTE),
+            ("checkout", "javascript:alert(1)", opened + MINUTE),
+            ("search", "", opened - MINUTE),
+            ("checkout", "", opened - 2 * HOUR),
+        ],
+        1,
+    ):
+        site.night.put(
+            HeardChange(id=number, at=at, service=service, source="pagerduty", summary=f"deploy {number}", link=link)
+        )
+    shown = ana.get("/incidents/1042").text
+    assert '<a href="https://ci.example/9" rel="noreferrer noopener">deploy 1</a>' in shown
+    assert "deploy 2" in shown and "javascript:" not in shown
+    assert "deploy 3" not in shown and "deploy 4" not in shown
+    assert "before it opened, at" in shown and "after it had opened" in shown
+
+
 def test_a_parked_request_is_shown_as_text_and_discarded(site: Site, ana: Browserless) -> None:
     ana.get("/parked/77")
     assert "<script>alert" not in ana.page
@@ -304,7 +351,9 @@ def test_the_only_console_note_goes_when_a_real_channel_is_proven(site: Site, an
     assert "Only the console is paged." not in ana.get("/").text
     site.core.proven = None
     for path in ("/", "/incidents/1042", "/alerts", "/settings"):
-        assert "Only the console is paged." in ana.get(path).text
+        # Mail has left already, so that only its arrival is not proven.
+        assert "No page has been acknowledged yet." in ana.get(path).text
+        assert "Only the console is paged." not in ana.page
     site.core.paging = False
     assert "<b>Paging is off.</b>" in ana.get("/").text
 
@@ -374,3 +423,15 @@ def test_live_updates_say_what_changed_and_that_the_core_lives(site: Site, ana: 
         for line in lines:
             if line.startswith("data:") and '"incidents":[1042]' in line:
                 break
+
+
+def test_every_page_says_that_the_plan_on_disk_is_refused_and_what_the_self_check_found(
+    site: Site, ana: Browserless
+) -> None:
+    site.core.plan_refused = ("tocsin.yaml:7:13: error: there is no person <anna>",)
+    site.core.audit = ("incident #1042 has reached nobody for 2 min: its pages are refused",)
+    for path in ("/", "/silences"):
+        page = ana.get(path).text
+        assert "the last good one is in force" in page
+        assert "no person &lt;anna&gt;" in page
+        assert "self-check found a fault" in page

@@ -95,6 +95,19 @@ def test_a_page_that_could_not_be_delivered_says_so() -> None:
     assert line.before.startswith("Ana could not be reached by email;")
 
 
+def test_a_page_that_was_refused_is_not_said_to_be_leaving() -> None:
+    line = reader().now_line(
+        incident(step=1, next_at=NOW + MINUTE), [page("ana", state="intended", attempts=2, outcome=Reason.RETRYING)]
+    )
+    assert line.before.startswith("Ana could not be reached yet by email, which is tried again;")
+
+
+def test_a_page_that_left_although_it_was_overtaken_reached_its_person() -> None:
+    late = page("ana", state="overtaken", outcome=Reason.LEFT_BEFORE, finished_at=NOW)
+    line = reader().now_line(incident(step=1, next_at=NOW + MINUTE), [late])
+    assert line.before == "Ana was paged by email; Ben is paged"
+
+
 def test_after_the_last_step_comes_the_last_resort() -> None:
     assert reader().fate(incident(step=3, next_at=NOW + MINUTE)).before == "Ana is paged"
 

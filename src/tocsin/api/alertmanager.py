@@ -42,6 +42,7 @@ from tocsin.engine.commands import ExpireSilence, SetSilence
 from tocsin.faces.core import CoreGone
 from tocsin.faces.faces import Faces
 from tocsin.faces.problem import Problem
+from tocsin.faces.who import SAFE
 from tocsin.kernel.instant import Instant, format_rfc3339
 from tocsin.kernel.matcher import MatcherError, all_match, compiled
 from tocsin.silences.silence import Silence
@@ -276,8 +277,8 @@ def _problem(request: Request[Any, Any, State], error: Problem) -> Response[byte
     return answer
 
 
-def _gone(request: Request[Any, Any, State], _: CoreGone) -> Response[bytes]:
-    answer = _refused(request, Refused(503, "Tocsin's core does not answer at the moment; nothing was changed", 503))
+def _gone(request: Request[Any, Any, State], error: CoreGone) -> Response[bytes]:
+    answer = _refused(request, Refused(503, error.words(request.method not in SAFE), 503))
     answer.headers["Retry-After"] = "2"
     return answer
 

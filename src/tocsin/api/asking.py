@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
+from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.params import HeaderParameter, Parameter, QueryParameter
 
 from tocsin.api.models import LARGEST
+from tocsin.engine.commands import ASKED
 from tocsin.faces.problem import Problem
 from tocsin.store.reads import MOST
 
@@ -23,15 +26,30 @@ Cursor = Annotated[
 ]
 Text = Annotated[str | None, Parameter(max_length=1_000)]
 Texts = Annotated[list[str] | None, Parameter(max_items=50)]
-IdempotencyKey = Annotated[
+IdempotencyKey = str | None
+"""What ``repetition`` makes of the header; None without one."""
+_IdempotencyHeader = Annotated[
     str | None,
     HeaderParameter(
         name="Idempotency-Key",
         min_length=1,
         max_length=200,
-        description="A text of your choice. Sent again within a day, nothing is done twice and the answer is alike.",
+        description="A text of your choice. Sent again within a day with the same request, nothing is done twice and "
+        "the answer is alike; with another request it is refused (422).",
     ),
 ]
+
+
+async def repetition(
+    request: Request[Any, Any, Any], idempotency_header: _IdempotencyHeader = None
+) -> str | None:
+    """The idempotency key with what is asked under it: see ``AskSubmit``."""
+    if idempotency_header is None:
+        return None
+    digest = hashlib.blake2b(f"{request.method} {request.scope['path']}\n".encode(), digest_size=16)
+    digest.update(await request.body())
+    return f"{idempotency_header}{ASKED}{digest.hexdigest()}"
+
 
 _OURS = frozenset({"self", "data", "body", "request", "faces", "who", "idempotency_key"})
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from litestar import Router
+from litestar.di import Provide
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ControllerRouterHandler
 
 from tocsin.api import access, alertmanager, contacts, docs, incidents, oncall, silences, system
-from tocsin.api.asking import known_query
+from tocsin.api.asking import known_query, repetition
 
 
 def api_handlers() -> list[ControllerRouterHandler]:
@@ -25,6 +26,7 @@ def api_handlers() -> list[ControllerRouterHandler]:
                 *system.HANDLERS,
             ],
             guards=[known_query],
+            dependencies={"idempotency_key": Provide(repetition)},
             include_in_schema=True,
         ),
         *docs.HANDLERS,

@@ -14,6 +14,7 @@ from litestar.types import ControllerRouterHandler
 from tocsin.api import models as m
 from tocsin.api.asking import Cursor, IdempotencyKey, Limit, Number, Severity, SomeNumber, Text, Texts
 from tocsin.engine.commands import Acknowledge, AddNote, AddResponders, ApplyPlan, Reassign, Resolve, Snooze
+from tocsin.faces.around import around
 from tocsin.faces.contacting import as_person
 from tocsin.faces.faces import Faces
 from tocsin.faces.problem import invalid, not_found
@@ -48,12 +49,13 @@ async def list_incidents(
         after=cursor,
         limit=limit,
     )
-    return m.listed(found, lambda one: m.incident_out(one, _base(faces)))
+    return m.listed(found, lambda one: _published(faces, one))
 
 
 @get("/incidents/{number:int}", tags=["incidents"])
 async def read_incident(faces: Faces, number: Number) -> m.IncidentSheet:
-    """Read an incident with the first pages of its timeline (newest first), of its pages and of its firing alerts."""
+    """Read an incident with the first pages of its timeline (newest first), pages, firing alerts and changes."""
+    plan = await faces.plan()
 
     def sheet(reads: Reads) -> m.IncidentSheet | None:
         incident = reads.incident(number)
@@ -62,9 +64,11 @@ async def read_incident(faces: Faces, number: Number) -> m.IncidentSheet:
         return m.sheet_out(
             incident,
             _base(faces),
+            faces.settings.paging,
             reads.timeline(number, newest_first=True),
             reads.pages(incident=number),
             reads.alerts(incident=number, state="firing"),
+            reads.changes(**around(incident, plan)._asdict()),
         )
 
     found = await faces.read(sheet, faces.reads)
@@ -111,6 +115,18 @@ async def incident_pages(
     return m.listed(await faces.read(faces.reads.pages, incident=number, after=cursor, limit=limit), m.page_out)
 
 
+@get("/incidents/{number:int}/changes", tags=["incidents"])
+async def incident_changes(
+    faces: Faces, number: Number, limit: Limit = LIMIT, cursor: Cursor = None
+) -> m.Listed[m.PublishedChange]:
+    """List what was changed around an incident, the newest first.
+
+    Changes of its service and of all that this needs, from an hour before it opened until it was resolved.
+    """
+    those = around(await _incident(faces, number), await faces.plan())
+    return m.listed(await faces.read(faces.reads.changes, **those._asdict(), after=cursor, limit=limit), m.change_out)
+
+
 @post("/incidents/{number:int}/acknowledge", status_code=200, tags=["incidents"], needs="responder")
 async def acknowledge(
     faces: Faces, who: Who, number: Number, data: m.AcknowledgeIn | None = None, idempotency_key: IdempotencyKey = None
@@ -118,7 +134,7 @@ async def acknowledge(
     """Say that you have it. Nobody is paged for it while that holds."""
     hold = m.span(data.hold, "hold") if data else None
     await faces.submit(Acknowledge(actor=who.actor, incident=number, hold=hold), idempotency_key or "")
-    return m.incident_out(await _incident(faces, number), _base(faces))
+    return _published(faces, await _incident(faces, number))
 
 
 @post("/incidents/{number:int}/resolve", status_code=200, tags=["incidents"], needs="responder")
@@ -128,7 +144,7 @@ async def resolve(
     """Say that it is over. What still fires is judged again when the snooze ends."""
     snooze = m.span(data.snooze, "snooze") if data else None
     await faces.submit(Resolve(actor=who.actor, incident=number, snooze=snooze), idempotency_key or "")
-    return m.incident_out(await _incident(faces, number), _base(faces))
+    return _published(faces, await _incident(faces, number))
 
 
 @post("/incidents/{number:int}/notes", status_code=201, tags=["incidents"], needs="responder")
@@ -137,7 +153,7 @@ async def add_note(
 ) -> m.PublishedIncident:
     """Write something on the timeline."""
     await faces.submit(AddNote(actor=who.actor, incident=number, text=data.text), idempotency_key or "")
-    return m.incident_out(await _incident(faces, number), _base(faces))
+    return _published(faces, await _incident(faces, number))
 
 
 @post("/incidents/{number:int}/take", status_code=200, tags=["incidents"], needs="responder")
@@ -147,7 +163,7 @@ async def take(
     """Take it as the person you are, whoever has it now."""
     hold = m.span(data.hold, "hold") if data else None
     await faces.submit(Acknowledge(actor=as_person(who), incident=number, hold=hold), idempotency_key or "")
-    return m.incident_out(await _incident(faces, number), _base(faces))
+    return _published(faces, await _incident(faces, number))
 
 
 @post("/incidents/{number:int}/reassign", status_code=200, tags=["incidents"], needs="responder")
@@ -157,7 +173,7 @@ async def reassign(
     """Give it to somebody: they are paged at once, and the escalation goes on after them."""
     command = Reassign(actor=who.actor, incident=number, person=data.person, note=data.note)
     await faces.submit(command, idempotency_key or "")
-    return m.incident_out(await _incident(faces, number), _base(faces))
+    return _published(faces, await _incident(faces, number))
 
 
 @post("/incidents/{number:int}/snooze", status_code=200, tags=["incidents"], needs="responder")
@@ -170,7 +186,7 @@ async def snooze(
     until, length = m.instant(data.until, "until"), m.span(data.duration, "duration")
     ends = until if until is not None else faces.now() + (length or 0)
     await faces.submit(Snooze(actor=who.actor, incident=number, until=ends, note=data.note), idempotency_key or "")
-    return m.incident_out(await _incident(faces, number), _base(faces))
+    return _published(faces, await _incident(faces, number))
 
 
 @post("/incidents/{number:int}/responders", status_code=200, tags=["incidents"], needs="responder")
@@ -181,7 +197,7 @@ async def add_responders(
     targets = (*(f"person:{name}" for name in data.people), *(f"team:{name}" for name in data.teams))
     command = AddResponders(actor=who.actor, incident=number, targets=targets, note=data.note)
     await faces.submit(command, idempotency_key or "")
-    return m.incident_out(await _incident(faces, number), _base(faces))
+    return _published(faces, await _incident(faces, number))
 
 
 @post("/incidents/{number:int}/apply-plan", status_code=200, tags=["incidents"], needs="responder")
@@ -190,7 +206,7 @@ async def apply_plan(
 ) -> m.PublishedIncident:
     """Follow the steps of the plan now in force instead of those it was opened with."""
     await faces.submit(ApplyPlan(actor=who.actor, incident=number), idempotency_key or "")
-    return m.incident_out(await _incident(faces, number), _base(faces))
+    return _published(faces, await _incident(faces, number))
 
 
 @get("/alerts", tags=["alerts"])
@@ -264,19 +280,19 @@ async def export_incidents(
 async def _lines(faces: Faces, states: Sequence[str], service: str) -> AsyncIterator[bytes]:
     cursor: str | None = None
     while True:
-        lines, cursor = await faces.read(_chunk, faces.reads, states, service, cursor, _base(faces))
+        lines, cursor = await faces.read(_chunk, faces.reads, states, service, cursor, faces)
         yield lines
         if cursor is None:
             return
 
 
 def _chunk(
-    reads: Reads, states: Sequence[str], service: str, cursor: str | None, base: str
+    reads: Reads, states: Sequence[str], service: str, cursor: str | None, faces: Faces
 ) -> tuple[bytes, str | None]:
     found = reads.incidents(states=states, service=service, after=cursor, limit=EXPORT_CHUNK)
     lines = bytearray()
     for incident in found.items:
-        told: dict[str, Any] = msgspec.to_builtins(m.incident_out(incident, base))
+        told: dict[str, Any] = msgspec.to_builtins(_published(faces, incident))
         told["timeline"] = _all(lambda after, n=incident.number: reads.timeline(n, after=after, limit=500), m.entry_out)
         told["pages"] = _all(
             lambda after, n=incident.number: reads.pages(incident=n, after=after, limit=500), m.page_out
@@ -310,6 +326,10 @@ async def _names(faces: Faces) -> dict[str, str]:
     return plan.names if plan is not None else {}
 
 
+def _published(faces: Faces, one: Incident) -> m.PublishedIncident:
+    return m.incident_out(one, _base(faces), faces.settings.paging)
+
+
 async def _incident(faces: Faces, number: int) -> Incident:
     found = await faces.read(faces.reads.incident, number)
     if found is None:
@@ -333,6 +353,7 @@ HANDLERS: list[ControllerRouterHandler] = [
     incident_alerts,
     incident_timeline,
     incident_pages,
+    incident_changes,
     acknowledge,
     resolve,
     add_note,

@@ -15,7 +15,7 @@ from tocsin.api.asking import Cursor, IdempotencyKey, Limit, Number, SomeNumber,
 from tocsin.engine.commands import DiscardParked
 from tocsin.faces.faces import Faces
 from tocsin.faces.live import TooManySubscribers
-from tocsin.faces.problem import not_found
+from tocsin.faces.problem import Problem, not_found
 from tocsin.faces.who import Who
 from tocsin.kernel.instant import format_duration
 from tocsin.store.reads import LIMIT
@@ -110,7 +110,7 @@ async def list_changes(
     faces: Faces, limit: Limit = LIMIT, service: Text = None, cursor: Cursor = None
 ) -> m.Listed[m.PublishedChange]:
     """List deploys and other changes, the newest first."""
-    found = await faces.read(faces.reads.changes, service=service or "", after=cursor, limit=limit)
+    found = await faces.read(faces.reads.changes, services=(service,) if service else (), after=cursor, limit=limit)
     return m.listed(found, m.change_out)
 
 
@@ -136,8 +136,18 @@ async def read_plan(faces: Faces) -> m.PublishedPlan:
 
 @post("/plan/reload", status_code=200, tags=["plan"])
 async def reload_plan(faces: Faces, who: Who, idempotency_key: IdempotencyKey = None) -> m.PublishedReload:
-    """Read the plan's folder again. A plan with errors changes nothing: ``ok`` is false and ``findings`` say why."""
+    """Read the plan's folder again.
+
+    A plan with errors changes nothing: 422, a problem document that also has the fields of this answer.
+    """
     found = await faces.core.reload(who.actor)
+    if not found.ok:
+        raise Problem(
+            422,
+            "plan_refused",
+            f"the plan was refused, so {found.version[:12]} stays in force",
+            more={"ok": False, "changed": False, "version": found.version, "findings": list(found.findings)},
+        )
     return m.PublishedReload(ok=found.ok, changed=found.changed, version=found.version, findings=list(found.findings))
 
 

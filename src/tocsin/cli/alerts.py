@@ -52,9 +52,9 @@ def alerts(
       tocsin alerts --service checkout --match region=eu
       tocsin alerts --state all --json
     """
-    query = {"state": state, "service": service, "incident": incident, "matcher": list(matchers)}
+    query = {"state": state, "incident": incident, "matcher": list(matchers)}
     show.print_list(
-        api.every("/alerts", query, show.asked(limit, as_json)),
+        api.every_of(service, "/alerts", query, show.asked(limit, as_json)),
         COLUMNS,
         lambda one: row(one, api.now),
         as_json=as_json,

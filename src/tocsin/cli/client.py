@@ -8,6 +8,7 @@ import os
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from email.utils import parsedate_to_datetime
 from time import sleep
 from types import TracebackType
@@ -83,6 +84,22 @@ class Api:
             if not page.get("next") or left == 0:
                 return
             asked["cursor"] = page["next"]
+
+    def every_of(
+        self, service: str | None, path: str, query: Mapping[str, Any], limit: int | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """As ``every``, for a list that may be of one service. Raises NotFound when there is no such service."""
+        none = True
+        for one in self.every(path, {**query, "service": service}, limit):
+            none = False
+            yield one
+        if none and service:
+            # Only then, for a service that the plan has no more may still have something.
+            names = [str(one["name"]) for one in self.get("/services")["items"]]
+            if service not in names:
+                near = get_close_matches(service, names, 1)
+                hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names[:20])}."
+                raise NotFound(f"There is no service {service!r}; {hint}")
 
     def write(self, method: str, path: str, body: Any = None) -> Any:
         """Change something. A repetition after a broken connection carries the same idempotency key."""
@@ -236,7 +253,7 @@ class Api:
             return self._not_ours() if status in (404, 405) else Unreachable(f"{self.place.url} answered {status}.")
         if status == 404:
             return NotFound(said or "There is no such thing.")
-        return Refused(said or f"The server refused with {status}.")
+        return Refused(said or f"The server refused with {status}.", problem)
 
 
 def _query(query: Mapping[str, Any] | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import IO, Any
 
 import click
@@ -36,7 +37,11 @@ class Failure(click.ClickException):
 
 
 class Refused(Failure):
-    """The server said no, there is no such thing, or what was looked at has errors."""
+    """The server said no, there is no such thing, or what was looked at has errors. ``told``: the server's document."""
+
+    def __init__(self, message: str, told: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.told = told or {}
 
 
 class NotFound(Refused):

@@ -10,7 +10,7 @@ import click
 
 from tocsin.cli import show
 from tocsin.cli.client import Api, segment
-from tocsin.cli.failure import Refused
+from tocsin.cli.failure import OK, Failure, Refused
 from tocsin.cli.place import server_options
 from tocsin.cli.text import ago, clock, count, day, person, rough, span, stamp, zone
 from tocsin.cli.words import duration, time
@@ -71,9 +71,9 @@ def list_incidents(
       tocsin incidents list --state all --service checkout
       tocsin incidents list --severity sev1 --json | jq '.[].number'
     """
-    query = {"state": state, "service": service, "severity": severity}
+    query = {"state": state, "severity": severity}
     show.print_list(
-        api.every("/incidents", query, show.asked(limit, as_json)),
+        api.every_of(service, "/incidents", query, show.asked(limit, as_json)),
         (
             show.Column("#", right=True),
             show.Column("State"),
@@ -112,7 +112,8 @@ def _row(one: dict[str, Any], now: Instant | None) -> show.Row:
 def show_incident(api: Api, incident: int, as_json: bool) -> None:
     """Show an incident and everything about it.
 
-    How it stands, its firing alerts, the pages sent for it, and its timeline with the reason of every step.
+    How it stands, its firing alerts, the pages sent for it, what was changed on its service and what it needs,
+    and its timeline with the reason of every step.
 
     \b
     Examples:
@@ -127,13 +128,14 @@ def show_incident(api: Api, incident: int, as_json: bool) -> None:
 
 
 def whole(api: Api, incident: int) -> dict[str, Any]:
-    """An incident with all of its timeline, pages and firing alerts as arrays, each in the order of time."""
+    """An incident with all of its timeline, pages, firing alerts and changes as arrays, each in the order of time."""
     path = f"/incidents/{segment(incident)}"
     found: dict[str, Any] = api.get(path)
     rest = {
         "timeline": (f"{path}/timeline", {}),
         "pages": (f"{path}/pages", {}),
         "alerts": (f"{path}/alerts", {"state": "firing"}),
+        "changes": (f"{path}/changes", {}),
     }
     for name, (where, query) in rest.items():
         first = found[name]
@@ -165,6 +167,9 @@ def _sheet(one: dict[str, Any], now: Instant | None) -> None:
     if one["pages"]:
         show.heading(count(len(one["pages"]), "page"))
         show.print_table(PAGE_COLUMNS, [_page(page) for page in one["pages"]])
+    if one["changes"]:
+        show.heading(f"{count(len(one['changes']), 'change')} since an hour before it opened")
+        show.print_table(CHANGE_COLUMNS, [_change(change) for change in one["changes"]])
     show.heading("Timeline")
     print_story(
         (show.instant(each["at"]), str(each["what"]), str(each["because"]), str(each["actor"]))
@@ -183,14 +188,28 @@ PAGE_COLUMNS = (
 
 def _page(page: dict[str, Any]) -> show.Row:
     how = str(page["state"])
-    if page["answered_at"]:
+    if page["outcome"] == "paging_off":
+        how = "not sent: paging is off"
+    elif page["answered_at"]:
         how = "answered"
     elif page["state"] == "intended" and page["held"] and not page["attempts"]:
         how = f"planned for {clock(show.instant(page['not_before']))}"
     elif page["unsure"]:
         how = f"{how}, perhaps twice"
+    if page["outcome"] == "left_before":
+        how = f"{how}, yet delivered"
     because = f"{page['because']}: {page['error']}" if page["error"] else str(page["because"])
     return stamp(show.moment(page["intended_at"])), str(page["person"]), str(page["channel"]), show.state(how), because
+
+
+CHANGE_COLUMNS = (show.Column("At"), show.Column("Service"), show.Column("Change", wide=True))
+
+
+def _change(change: dict[str, Any]) -> show.Row:
+    what = str(change["summary"])
+    if change["link"]:
+        what += f" {change['link']}"
+    return stamp(show.moment(change["at"])), str(change["service"]), what
 
 
 def print_story(told: Iterable[tuple[Instant, str, str, str]]) -> None:
@@ -224,6 +243,8 @@ def standing(one: dict[str, Any], now: Instant | None) -> str:
         long = now - since if now is not None and since is not None else 0
         told = f"{who} has had it for {rough(long)}." if long >= 2 * SECOND else f"{who} has it."
         until = show.moment(one["acknowledged_until"])
+        if one["paused"] == "paging_off":
+            return f"{told} Nobody is paged: Tocsin runs with paging off."
         return f"{told} Paging goes on {_then(until, now)} if it is not resolved by then." if until else told
     clear, paused = show.moment(one["clear_at"]), one["paused"]
     if clear is not None:
@@ -252,7 +273,7 @@ def _then(at: Instant | None, now: Instant | None) -> str:
 @click.option("--for", "hold", type=duration, metavar="TIME", help="How long it holds, such as 30m.")
 @server_options
 @show.json_option
-def ack(api: Api, numbers: tuple[int, ...], hold: int | None, as_json: bool) -> None:
+def ack(api: Api, numbers: tuple[int, ...], hold: int | None, as_json: bool) -> int:
     """Acknowledge incidents: nobody is paged while that holds.
 
     \b
@@ -261,7 +282,7 @@ def ack(api: Api, numbers: tuple[int, ...], hold: int | None, as_json: bool) -> 
       tocsin incidents ack 17 18 --for 30m
     """
     body = {} if hold is None else {"hold": format_duration(hold)}
-    _each(api, numbers, "acknowledge", body, as_json)
+    return _each(api, numbers, "acknowledge", body, as_json)
 
 
 why_option = click.option("--why", metavar="TEXT", default="", help="For the timeline.")
@@ -372,7 +393,7 @@ def apply_plan(api: Api, incident: int, as_json: bool) -> None:
 )
 @server_options
 @show.json_option
-def resolve(api: Api, numbers: tuple[int, ...], snooze: int | None, as_json: bool) -> None:
+def resolve(api: Api, numbers: tuple[int, ...], snooze: int | None, as_json: bool) -> int:
     """Resolve incidents.
 
     What still fires then is judged again after a while, and pages.
@@ -383,7 +404,7 @@ def resolve(api: Api, numbers: tuple[int, ...], snooze: int | None, as_json: boo
       tocsin incidents resolve 17 --snooze 4h
     """
     body = {} if snooze is None else {"snooze": format_duration(snooze)}
-    _each(api, numbers, "resolve", body, as_json)
+    return _each(api, numbers, "resolve", body, as_json)
 
 
 @incidents.command()
@@ -417,12 +438,28 @@ def _stdin() -> str:
     return sys.stdin.read(100_000).rstrip("\n")
 
 
-def _each(api: Api, numbers: tuple[int, ...], verb: str, body: dict[str, Any], as_json: bool) -> None:
-    done = []
-    for each in numbers:
-        done.append(api.write("POST", f"/incidents/{segment(each)}/{verb}", body))
+def _each(api: Api, numbers: tuple[int, ...], verb: str, body: dict[str, Any], as_json: bool) -> int:
+    """Do it for each incident, whatever became of the others. Returns the exit code: that of the first failure.
+
+    A server that does not answer or takes no orders is not asked again; those left are named.
+    """
+    done: list[dict[str, Any]] = []
+    code = OK
+    for place, each in enumerate(numbers, 1):
+        try:
+            done.append(api.write("POST", f"/incidents/{segment(each)}/{verb}", body))
+        except Failure as failure:
+            code = code or failure.exit_code
+            named = len(numbers) == 1 or f"#{each}" in failure.message
+            (failure if named else Failure(f"#{each}: {failure.message}")).show()
+            if isinstance(failure, Refused):
+                continue
+            if numbers[place:]:
+                click.echo(f"Not tried: {', '.join(f'#{left}' for left in numbers[place:])}.", err=True)
+            break
         if not as_json:
             show.line(f"#{each} {done[-1]['title']}")
             show.line(f"  {standing(done[-1], api.now)}")
-    if as_json:
+    if as_json and (done or len(numbers) > 1):
         show.print_json(done)
+    return code

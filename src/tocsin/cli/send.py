@@ -79,7 +79,8 @@ def send(
     body = {name: value for name, value in event.items() if value}
     found = api.write("POST", f"/services/{segment(service)}/events", body)
     if as_json:
-        show.print_json(found)
+        # The key is told when nobody else knows it: without it the event cannot be resolved.
+        show.print_json({**found, "key": key} if key else found)
         return
     show.line(f"{'Resolution' if resolve else 'Event'} taken for {service}.")
     if not resolve:

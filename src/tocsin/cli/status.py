@@ -41,7 +41,11 @@ def status(api: Api, as_json: bool) -> int:
     if not found.get("paging", True):
         line("Paging is off: nobody is paged.", "held")
     elif moment(found.get("real_channel_proven_at")) is None:
-        line("Only the console is paged: no page has been delivered and acknowledged on a real channel yet.", "held")
+        line("No page by email or webhook has been acknowledged yet, so it is not known that anybody is woken.", "held")
+    refused = found.get("plan_refused") or []
+    if refused:
+        line("The plan on disk has errors; the last good one is in force. `tocsin plan check` says all of:", "ring")
+        line(f"  {refused[0]}", "ring")
     for fault in audit:
         line(f"  {fault}", "ring")
     facts(

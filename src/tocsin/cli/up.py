@@ -27,7 +27,7 @@ from tocsin.cli.place import DEFAULT_DATA
     show_default="DATA/plan",
     show_envvar=True,
     metavar="DIR",
-    help="Folder with the plan's YAML files; a starter plan is written when it is missing.",
+    help="Folder with the plan's YAML files; it must be there.",
 )
 @click.option(
     "--host",

@@ -109,7 +109,7 @@ def run(
     try:
         import aiosmtpd  # noqa: F401  # only whether it is there
     except ImportError:
-        out.write("The demo's mail catcher needs one more package: pip install 'tocsin[demo]'\n")
+        out.write("The demo's mail catcher needs one more package: pip install '.[demo]' in Tocsin's repository\n")
         return 1
     try:
         chosen = Ports.pick(port, inbox_port, mail_port)

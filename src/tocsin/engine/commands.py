@@ -282,6 +282,9 @@ class ApplyPlan(Command, frozen=True, kw_only=True, tag="apply_plan"):
     incident: int
 
 
+ASKED = "\n"
+"""Stands in an idempotency key between the sender's text and a digest of what was asked under it."""
+
 AnyCommand = (
     Acknowledge
     | Resolve

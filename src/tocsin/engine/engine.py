@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tocsin.alerts.heartbeats import Heartbeat, next_due
 from tocsin.engine import contacting, deciding, hearing, overriding, paging, settling, ticking
-from tocsin.engine.commands import Result
+from tocsin.engine.commands import ASKED, Result, refuse
 from tocsin.engine.inputs import (
     AnyInput,
     Deaf,
@@ -155,14 +155,17 @@ class Engine:
                         hearing.refresh(turn, alert, at)
 
     def _decide(self, turn: Turn, decided: Decided) -> Result:
-        key = f"{decided.command.actor}\n{decided.idempotency_key}" if decided.idempotency_key else ""
+        named, _, asked = decided.idempotency_key.partition(ASKED)
+        key = f"{decided.command.actor}\n{named}" if named else ""
         kept = self.state.results.get(key) if key else None
         if kept is not None:
+            if kept.asked and asked and kept.asked != asked:
+                return refuse("reused", "This idempotency key was used for another request already")
             return kept.result
         result = deciding.decide(turn, decided.command)
         self._settle(turn)
         if key:
-            kept = Kept(key=key, at=turn.now, result=result)
+            kept = Kept(key=key, at=turn.now, result=result, asked=asked)
             self.state.results[key] = kept
             self.changes.results.append(kept)
             self.changes.dropped_results.pop(key, None)

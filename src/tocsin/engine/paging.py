@@ -369,6 +369,9 @@ def _fit(turn: Turn, row: Page) -> bool:
 
 def _hand(turn: Turn, rows: list[Page]) -> None:
     """Hand pages to their channel as one message; the first stands for all."""
+    for row in rows:
+        _replace(turn, row)
+    rows = [row for row in rows if row.state == "intended"]
     first = rows[0]
     several = len(rows) > 1
     for row in rows:
@@ -407,10 +410,16 @@ def _delivered(turn: Turn, row: Page, outcome: Delivered) -> None:
     row.provider_id = outcome.provider_id or row.provider_id
     if row.state != "intended":
         row.finished_at = turn.now  # it was on its way when the acknowledgement came
+        if row.state == "overtaken" and outcome.state == "sent":
+            row.outcome = Reason.LEFT_BEFORE
+            turn.count("page_outcomes", Reason.LEFT_BEFORE)
         turn.save_page(row)
         return
     if outcome.state == "sent":
         finish(turn, row, "sent", Reason.POSSIBLE_DUPLICATE if outcome.duplicate else Reason.SENT)
+    elif outcome.state == "retry" and (newer := _newer(turn, row)):
+        row.overtaken_by = newer.id
+        finish(turn, row, "overtaken", Reason.REPLACED)
     elif outcome.state == "retry":
         row.outcome, row.handed_at = Reason.RETRYING, None
         row.next_at = turn.now + max(outcome.retry_after or 0, retry_after(row.attempts))
@@ -421,6 +430,27 @@ def _delivered(turn: Turn, row: Page, outcome: Delivered) -> None:
     else:
         finish(turn, row, "failed", Reason.FAILED)
         _next_method(turn, row)
+
+
+def _replace(turn: Turn, newer: Page) -> None:
+    """What never left and waits to be tried again gives way to a newer page: nobody needs both at once."""
+    for row in _alike(turn, newer):
+        if row.id < newer.id and row.refused:
+            row.overtaken_by = newer.id
+            finish(turn, row, "overtaken", Reason.REPLACED)
+
+
+def _newer(turn: Turn, row: Page) -> Page | None:
+    """A newer page about the same to the same place that has left, or is tried."""
+    others = (one for one in _alike(turn, row) if one.id > row.id)
+    return next((one for one in others if one.left or (one.state == "intended" and not one.waiting)), None)
+
+
+def _alike(turn: Turn, row: Page) -> list[Page]:
+    """The pages of the same incident and kind to the same place, oldest first. What is about none has none like it."""
+    place = (row.kind, row.person, row.channel, row.address)
+    pages = _pages(turn, row.incident) if row.incident else []
+    return [one for one in pages if (one.kind, one.person, one.channel, one.address) == place]
 
 
 def unsure(turn: Turn) -> None:
@@ -474,6 +504,9 @@ def _works(turn: Turn, row: Page) -> None:
         turn.save_contact(contact)
         turn.count("contacts", Reason.CONTACT_WORKS)
 
+def _named(incident: Incident, step: int) -> str:
+    return f"Step {step + 1}" if step < len(incident.steps) else "The last resort"
+
 
 def _next_method(turn: Turn, row: Page) -> None:
     """A page did not get through: use the person's next method, else, when the step reached nobody, go on at once."""
@@ -491,9 +524,9 @@ def _next_method(turn: Turn, row: Page) -> None:
         fresh = next((one for one in able(turn, row.person) if one.id not in used), None)
         if fresh is not None:
             about = About(row.incident, row.title, row.reason, row.step, row.kind)
-            following = _row(
-                turn, row.person, Planned(fresh, fresh.channel, fresh.address, 0), about, turn.now
-            )
+            planned = Planned(fresh, fresh.channel, fresh.address, 0)
+            following = _row(turn, row.person, planned, about, turn.now)
+            following.instead_of = row.id
     if person is not None and following is not None:
         if incident is not None:
             turn.enter(
@@ -505,16 +538,29 @@ def _next_method(turn: Turn, row: Page) -> None:
         following.next_at = turn.now
         due(turn, following)
         return
-    if row.state != "failed" or row.reason not in OF_A_STEP or incident is None:
+    if row.reason not in OF_A_STEP or incident is None or incident.next_at is None or row.step >= len(incident.steps):
         return
-    same_step = [one for one in rows if one.step == row.step and one.reason in OF_A_STEP]
-    if any(one.state in ("intended", "sent") for one in same_step):
-        return
-    turn.enter(incident.number, f"Step {row.step + 1} reached nobody", Reason.NOBODY_REACHABLE, page=str(row.id))
-    if incident.step <= len(incident.steps) and incident.next_at is not None and row.step < len(incident.steps):
+    if _reached_nobody(turn, row):
+        what = f"{_named(incident, row.step)} reached nobody"
+        turn.enter(incident.number, what, Reason.NOBODY_REACHABLE, page=str(row.id))
         incident.step, incident.round = (row.step + 1, 0)
         escalate_now(turn, incident)
-        _stand_in(turn, incident, row.step)
+        if row.state == "failed":  # a channel that is down may come back: the next step is enough meanwhile
+            _stand_in(turn, incident, row.step)
+
+
+def _reached_nobody(turn: Turn, row: Page) -> bool:
+    """Whether the step a page belongs to is the last one paged, and every page of it was refused at least once.
+
+    That a channel may take it later is no reason to wait: nobody knows of the incident until then.
+    """
+    pages = [one for one in _pages(turn, row.incident) if one.kind == "page" and one.reason in OF_A_STEP]
+    if any(one.id > row.id and one.step != row.step for one in pages):
+        return False
+    of_step = [one for one in pages if one.step == row.step]
+    rounds = [one.intended_at for one in of_step if not one.instead_of and one.id <= row.id]
+    began = max(rounds, default=row.intended_at)
+    return not any(one.may_reach for one in of_step if one.intended_at >= began or one.waiting)
 
 
 def _when(row: Page) -> tuple[Instant, int]:

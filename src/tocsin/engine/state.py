@@ -80,6 +80,8 @@ class Kept(Struct):
     key: str
     at: Instant
     result: Result
+    asked: str = ""
+    """A digest of what was asked, "" when nobody said."""
 
 
 class Loaded(NamedTuple):

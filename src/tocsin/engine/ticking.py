@@ -7,7 +7,7 @@ from tocsin.engine import hearing, overriding, paging, settling
 from tocsin.engine.state import AFTER_DEAFNESS, RESULTS_KEPT, State, alert_due
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
-from tocsin.kernel.instant import Duration, Instant, format_rfc3339, say_duration
+from tocsin.kernel.instant import Duration, Instant, format_rfc3339, to_datetime
 from tocsin.kernel.reason import Reason
 from tocsin.pages.ledger import DRILL_WORKS, Page
 from tocsin.silences.silence import Silence, matching
@@ -166,7 +166,8 @@ def _heartbeat(turn: Turn, id: str) -> None:
         return
     heart.state = "late"
     turn.count("heartbeats", Reason.HEARTBEAT_LATE)
-    last = f"last heard {say_duration(turn.now - heart.last)} ago" if heart.last else "never heard"
+    # A clock time: the title is read for as long as the incident is open.
+    last = f"last heard {to_datetime(heart.last):%Y-%m-%d %H:%M:%S} UTC" if heart.last else "never heard"
     hearing.heartbeat_event(turn, spec, f"{name} of {service} gives no sign of life ({last})", heart.body)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import warnings
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -23,9 +24,10 @@ from litestar.types import ControllerRouterHandler, ExceptionHandlersMap, Messag
 from tocsin.faces import sessions
 from tocsin.faces.core import CoreGone
 from tocsin.faces.faces import Faces
+from tocsin.faces.faults import in_words
 from tocsin.faces.live import TooManySubscribers
 from tocsin.faces.problem import FieldFault, Problem, unavailable
-from tocsin.faces.who import Who, cookie_names, guard
+from tocsin.faces.who import SAFE, Who, cookie_names, guard
 from tocsin.kernel.instant import SECOND
 from tocsin.store.reads import CursorError
 
@@ -40,6 +42,37 @@ ErrorPage = Callable[[Request[Any, Any, Any], Problem], Response[Any]]
 _NAMED_FIELD = re.compile(r"field `([^`]+)`")
 
 log = structlog.get_logger("faces")
+
+
+class Application(Litestar):
+    """Answers HEAD wherever it answers GET, with the same head."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """One request, as the server hands it over."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await super().__call__(scope, receive, send)
+            return
+        begun = asyncio.Event()
+
+        async def head_only(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await send(message)
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                begun.set()
+
+        async def gone() -> Any:
+            """A stream would go on for as long as somebody listened: once the head is out, nobody does."""
+            hears = asyncio.ensure_future(receive())
+            leaves = asyncio.ensure_future(begun.wait())
+            await asyncio.wait((hears, leaves), return_when=asyncio.FIRST_COMPLETED)
+            if hears.done() and not begun.is_set():
+                leaves.cancel()
+                return hears.result()
+            hears.cancel()
+            return {"type": "http.disconnect"}
+
+        read: Any = {**scope, "method": "GET"}
+        await super().__call__(read, gone, head_only)
 
 
 def application(
@@ -77,13 +110,18 @@ def application(
 
     def on_gone(request: Request[Any, Any, Any], error: CoreGone) -> Response[Any]:
         log.warning("core_gone", error=str(error), path=request.scope["path"])
-        return answered(request, unavailable("Tocsin's core does not answer at the moment; nothing was changed"))
+        return answered(request, unavailable(error.words(request.method not in SAFE)))
 
     def on_cursor(request: Request[Any, Any, Any], error: CursorError) -> Response[Any]:
         return answered(request, Problem(400, "invalid", str(error), field="cursor"))
 
     def on_crowd(request: Request[Any, Any, Any], _: TooManySubscribers) -> Response[Any]:
         return answered(request, unavailable("too many pages are kept live", 30))
+
+    def on_deep(request: Request[Any, Any, Any], error: RecursionError) -> Response[Any]:
+        if "deserializing" not in str(error):  # one of ours
+            return on_fault(request, error)
+        return answered(request, Problem(400, "invalid", "the body is nested too deeply", field="body"))
 
     def on_fault(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
         log.error("fault", path=request.scope["path"], method=request.method, exc_info=error)
@@ -99,12 +137,13 @@ def application(
         CoreGone: on_gone,
         CursorError: on_cursor,
         TooManySubscribers: on_crowd,
+        RecursionError: on_deep,
         Exception: on_fault,
     }
     with warnings.catch_warnings():
         # Litestar 3 will want its own markers on parameters that 2 infers; we ask for 2.
         warnings.simplefilter("ignore", LitestarDeprecationWarning)
-        return Litestar(
+        return Application(
             route_handlers=list(handlers),
             guards=[guard],
             dependencies={
@@ -161,15 +200,20 @@ def _from_http(error: HTTPException, request: Request[Any, Any, Any]) -> Problem
 def _fault(extra: dict[str, Any], request: Request[Any, Any, Any]) -> FieldFault:
     """One fault, with the field as the sender knows it."""
     field, message = str(extra.get("key") or "body"), str(extra.get("message") or "cannot be used")
+    place = field.replace("[", ".").split(".")
     handler = request.scope.get("route_handler")
     known = handler.parsed_fn_signature.parameters.get(field) if isinstance(handler, HTTPRouteHandler) else None
     how = known.kwarg_definition if known is not None else None
+    asked: tuple[Any, list[str]] = (known.annotation, []) if known is not None else (None, [])
+    if known is None and isinstance(handler, HTTPRouteHandler) and "data" in handler.parsed_fn_signature.parameters:
+        body = handler.parsed_fn_signature.parameters["data"].annotation
+        asked = body, [part for part in place if not part.rstrip("]").isdigit()]
     if isinstance(how, ParameterKwarg):
         field = how.name or how.query or how.header or field
     if field == "data":
         named = _NAMED_FIELD.search(message)
         field = named.group(1) if named else "body"
-    return FieldFault(field, message)
+    return FieldFault(field, in_words(message, *asked))
 
 
 def _finish(headers: MutableScopeHeaders, scope: Scope, faces: Faces) -> None:

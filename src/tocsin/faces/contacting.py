@@ -44,7 +44,7 @@ async def add(faces: Faces, who: Who, command: AddContact, idempotency_key: str 
         raise Problem(403, "forbidden", "adding a webhook needs the role responder")
     number = int((await faces.submit(command, idempotency_key)).id)
     try:
-        await send_code(faces, who, number, f"{idempotency_key} code" if idempotency_key else "")
+        await send_code(faces, who, number, f"code for {idempotency_key}" if idempotency_key else "")
     except Problem as problem:
         if problem.status != 429:
             raise

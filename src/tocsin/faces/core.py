@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from tocsin.engine.commands import AnyCommand, Result
+from tocsin.kernel.instant import SECOND
 from tocsin.runtime.line import (
     MAX_FRAME,
     AnyAsk,
@@ -36,9 +37,27 @@ from tocsin.runtime.line import (
 
 T = TypeVar("T")
 
+DECIDED_WITHIN = 0.8
+"""The part of the time an answer may take in which a command must be decided; the rest is for its commit."""
+
 
 class CoreGone(Exception):
-    """The core cannot be reached or did not answer in time. Callers answer 503 with Retry-After."""
+    """The core cannot be reached or did not answer in time. Callers answer 503 with Retry-After.
+
+    ``asked``: the question had left by then, so that what it asks for may be done all the same.
+    """
+
+    def __init__(self, why: str, *, asked: bool = False) -> None:
+        super().__init__(why)
+        self.asked = asked
+
+    def words(self, writes: bool) -> str:
+        """What the one who asked is told. ``writes``: they wanted something changed."""
+        if not self.asked:
+            return "Tocsin's core does not answer at the moment" + ("; nothing was changed" if writes else "")
+        return "Tocsin's core did not answer in time" + (
+            "; what you asked for may still be done: look before you repeat it" if writes else ""
+        )
 
 
 class CoreClient:
@@ -54,8 +73,12 @@ class CoreClient:
         self._opening = asyncio.Lock()
 
     async def submit(self, command: AnyCommand, idempotency_key: str = "") -> Result:
-        """Have a command decided. Raises CoreGone."""
-        return await self._ask(AskSubmit(self._number(), command, idempotency_key), Result)
+        """Have a command decided. Raises CoreGone.
+
+        The core lets it drop a little before this stops waiting: whoever was told that it failed is not surprised.
+        """
+        until = round((asyncio.get_running_loop().time() + self._timeout * DECIDED_WITHIN) * SECOND)
+        return await self._ask(AskSubmit(self._number(), command, idempotency_key, until), Result)
 
     async def events(self, service: str, body: bytes, actor: str) -> HeardReply:
         """Hand in events for a service, in the form of ``POST /api/events``. Raises CoreGone."""
@@ -120,7 +143,7 @@ class CoreClient:
             self._writer.write(frame(encode(ask)))
             answer = await asyncio.wait_for(answered, self._timeout)
         except (OSError, TimeoutError) as error:
-            raise CoreGone("the core did not answer in time") from error
+            raise CoreGone("the core did not answer in time", asked=True) from error
         finally:
             self._waiting.pop(ask.n, None)
         if not isinstance(answer, kind):
@@ -137,6 +160,6 @@ class CoreClient:
         except (OSError, EOFError, msgspec.DecodeError) as error:
             for waiting in self._waiting.values():
                 if not waiting.done():
-                    waiting.set_exception(CoreGone(f"the line to the core broke: {error}"))
+                    waiting.set_exception(CoreGone(f"the line to the core broke: {error}", asked=True))
         finally:
             writer.close()

@@ -45,6 +45,7 @@ class Problem(Exception):
         field: str = "",
         errors: tuple[FieldFault, ...] = (),
         headers: dict[str, str] | None = None,
+        more: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -53,6 +54,8 @@ class Problem(Exception):
         self.field = field
         self.errors = errors
         self.headers = headers or {}
+        self.more = more or {}
+        """Further fields of the document, for those who know this problem."""
 
     def document(self) -> ProblemDocument:
         """The body that says so."""
@@ -68,7 +71,7 @@ class Problem(Exception):
     def response(self) -> Response[Any]:
         """The answer that says so."""
         return Response(
-            msgspec.json.encode(self.document()),
+            msgspec.json.encode({**msgspec.to_builtins(self.document()), **self.more}),
             status_code=self.status,
             media_type=MEDIA_TYPE,
             headers=dict(self.headers),
@@ -92,7 +95,7 @@ def unavailable(detail: str, seconds: int = 2) -> Problem:
 
 _STATUS = {
     "not_found": 404, "conflict": 409, "invalid": 400, "forbidden": 403, "too_many": 429, "unavailable": 503,
-    "unwritten": 503,
+    "unwritten": 503, "reused": 422,
 }  # fmt: skip
 
 

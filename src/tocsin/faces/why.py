@@ -14,7 +14,7 @@ from tocsin.engine.state import Counters
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
-from tocsin.pages.ledger import Page
+from tocsin.pages.ledger import Page, unreached_since
 from tocsin.silences.silence import Silence
 from tocsin.store.reads import MOST, Reads
 
@@ -53,15 +53,15 @@ def explain_incident(
     if incident is None:
         return None
     entries, pages = _timeline(reads, number), _pages(reads, number)
-    standing = _standing(incident, now, _paging(reads), names)
+    standing = _standing(incident, pages, now, _paging(reads), names)
     return Explanation(
         of="incident",
         id=number,
         title=incident.title,
         incident=number,
-        paged=any(page.kind == "page" and page.state == "sent" for page in pages),
+        paged=any(page.kind == "page" and page.left for page in pages),
         quiet=_quiet(incident) or standing.reason is Reason.PAGING_OFF,
-        sentences=_in_order([*map(_entry, entries), *_ledger(pages)]),
+        sentences=_in_order([*map(_entry, entries), *_ledger(pages, len(incident.steps))]),
         now=standing,
     )
 
@@ -94,6 +94,7 @@ def explain_alert(
     if alert.reason is not Reason.FIRST_SEEN and not (silences and alert.reason is Reason.SILENCED):
         told.append(Sentence(at=_judged(alert), text=_alert_text(alert), reason=alert.reason))
     paged = False
+    pages: list[Page] = []
     if incident is not None:
         entries, pages = _timeline(reads, incident.number), _pages(reads, incident.number)
         told += [
@@ -102,8 +103,14 @@ def explain_alert(
             if entry.at >= alert.first_seen and entry.detail.get("alert", str(number)) == str(number)
         ]
         since = [page for page in pages if page.intended_at >= alert.first_seen]
-        told += _ledger(since)
-        paged = any(page.kind == "page" and page.state == "sent" for page in since)
+        told += _ledger(since, len(incident.steps))
+        sent = [page for page in pages if page.kind == "page" and page.left]
+        paged = bool(sent)
+        before = dict.fromkeys(page.person for page in sent if page.intended_at < alert.first_seen)
+        if before:
+            # It paged nobody itself: the incident it joined had.
+            text = f"{', '.join(before)} had been paged for incident #{incident.number} before it came"
+            told.append(Sentence(at=alert.first_seen, text=text, reason=Reason.JOINED))
     return Explanation(
         of="alert",
         id=number,
@@ -112,7 +119,7 @@ def explain_alert(
         paged=paged,
         quiet=not alert.firing or bool(alert.silences) or incident is None or _quiet(incident),
         sentences=_in_order(told),
-        now=_alert_standing(alert, silences, incident, now, _paging(reads), names),
+        now=_alert_standing(alert, silences, incident, pages, now, _paging(reads), names),
     )
 
 
@@ -149,14 +156,23 @@ def _entry(entry: Entry) -> Sentence:
     return Sentence(at=entry.at, text=entry.what, reason=entry.reason, actor=entry.actor)
 
 
-def _ledger(pages: list[Page]) -> list[Sentence]:
+def _step(step: int, steps: int) -> str:
+    """How step number ``step`` (from 0) of so many is called; after the last comes the last resort."""
+    return f"step {step + 1}" if step < steps else "the last resort"
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _ledger(pages: list[Page], steps: int) -> list[Sentence]:
     told = []
     for page in pages:
         what = {"page": "page", "help": "call for help"}.get(page.kind, "notice")
         told.append(
             Sentence(
                 at=page.intended_at,
-                text=f"A {what} for {page.person} by {page.channel} was written down (step {page.step + 1})",
+                text=f"A {what} for {page.person} by {page.channel} was written down ({_step(page.step, steps)})",
                 reason=page.reason,
             )
         )
@@ -164,9 +180,8 @@ def _ledger(pages: list[Page]) -> list[Sentence]:
             text = f"The {what} for {page.person} by {page.channel} was not to leave at once"
             told.append(Sentence(at=page.intended_at, text=text, reason=page.held, until=page.not_before))
         if page.finished_at is not None and page.outcome is not None:
-            how = {"sent": "left", "failed": "failed", "overtaken": "was not sent any more"}.get(page.state, page.state)
             error = f": {page.error}" if page.error else ""
-            text = f"The {what} for {page.person} by {page.channel} {how}{error}"
+            text = f"The {what} for {page.person} by {page.channel} {_end(page)}{error}"
             told.append(Sentence(at=page.finished_at, text=text, reason=page.outcome))
         elif page.state == "intended" and page.attempts:
             text = f"The {what} for {page.person} by {page.channel} has failed {page.attempts} times: {page.error}"
@@ -179,6 +194,15 @@ def _ledger(pages: list[Page]) -> list[Sentence]:
                 Sentence(at=page.answered_at, text=f"{page.person} answered by {page.channel}", reason=Reason.ANSWERED)
             )
     return told
+
+
+def _end(page: Page) -> str:
+    """What became of a page that has come to its end."""
+    if page.state == "overtaken" and page.left:
+        return "was overtaken while it was leaving, and was delivered"
+    if page.overtaken_by:
+        return f"was not sent any more: page {page.overtaken_by} took its place"
+    return {"sent": "left", "failed": "failed", "overtaken": "was not sent any more"}.get(page.state, page.state)
 
 
 def _paging(reads: Reads) -> bool:
@@ -196,7 +220,9 @@ def _quiet(incident: Incident) -> bool:
     )
 
 
-def _standing(incident: Incident, now: Instant, paging: bool, names: Mapping[str, str] | None) -> Sentence:
+def _standing(
+    incident: Incident, pages: list[Page], now: Instant, paging: bool, names: Mapping[str, str] | None
+) -> Sentence:
     """How an incident stands, whatever was said before."""
     if not incident.open:
         if incident.snoozed_until is not None and incident.snoozed_until > now:
@@ -246,21 +272,29 @@ def _standing(incident: Incident, now: Instant, paging: bool, names: Mapping[str
     if incident.next_at is not None and not paging:
         return Sentence(
             at=incident.updated_at,
-            text=f"Nobody is paged; step {incident.step + 1} would be next",
+            text=f"Nobody is paged; {_step(incident.step, len(incident.steps))} would be next",
             reason=Reason.PAGING_OFF,
+            until=incident.next_at,
+        )
+    unreached = unreached_since(pages)
+    if incident.next_at is not None and unreached is not None:
+        return Sentence(
+            at=unreached,
+            text=f"Nobody could be reached yet; step {incident.step + 1} is paged next unless somebody answers",
+            reason=Reason.RETRYING if any(page.refused for page in pages) else Reason.FAILED,
             until=incident.next_at,
         )
     if incident.next_at is not None and incident.pages:
         return Sentence(
             at=incident.updated_at,
-            text=f"Step {incident.step + 1} is paged next unless somebody answers",
+            text=f"{_upper(_step(incident.step, len(incident.steps)))} is paged next unless somebody answers",
             reason=Reason.WAITING_FOR_ANSWER,
             until=incident.next_at,
         )
     if incident.next_at is not None:
         return Sentence(
             at=incident.updated_at,
-            text=f"Step {incident.step + 1} is paged next",
+            text=f"{_upper(_step(incident.step, len(incident.steps)))} is paged next",
             reason=Reason.STEP_DUE,
             until=incident.next_at,
         )
@@ -271,6 +305,7 @@ def _alert_standing(
     alert: Alert,
     silences: list[Silence],
     incident: Incident | None,
+    pages: list[Page],
     now: Instant,
     paging: bool,
     names: Mapping[str, str] | None,
@@ -283,7 +318,7 @@ def _alert_standing(
             at=alert.last_seen, text="It is silenced; nobody is paged for it", reason=Reason.SILENCED, until=ends
         )
     if incident is not None:
-        stands = _standing(incident, now, paging, names)
+        stands = _standing(incident, pages, now, paging, names)
         told = stands.text
         if incident.state != "acknowledged":  # that begins with a name
             told = told[0].lower() + told[1:]

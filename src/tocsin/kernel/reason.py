@@ -66,6 +66,8 @@ class Reason(StrEnum):
     RETRYING = "retrying"
     FAILED = "failed"
     OVERTAKEN = "overtaken"
+    REPLACED = "replaced"
+    LEFT_BEFORE = "left_before"
     POSSIBLE_DUPLICATE = "possible_duplicate"
     ANSWERED = "answered"
     NEXT_METHOD = "next_method"
@@ -113,12 +115,12 @@ EXPLAINED: dict[Reason, str] = {
     Reason.HEARTBEAT_BACK: "a sign of life came again",
     Reason.STALE: "it has fired for a day without a new word",
     Reason.ROUTE_MATCHED: "a route of the plan matched its labels",
-    Reason.KEY_SERVICE: "the key it came with belongs to this service",
+    Reason.KEY_SERVICE: "it was sent for this service, by its key or by name",
     Reason.NO_ROUTE: "no route matched, so it is kept in the inbox",
     Reason.OPENED: "no open incident had room for this alert",
     Reason.JOINED: "an open incident of the same group took it",
     Reason.REOPENED: "the same trouble came back soon after it was resolved",
-    Reason.ALL_CLEAR: "every alert in it has ended and stayed quiet",
+    Reason.ALL_CLEAR: "every alert in it has ended",
     Reason.CLEARING: "every alert has ended; it resolves if they stay quiet",
     Reason.BY_HAND: "a person said so",
     Reason.BY_SOURCE: "the monitor said so",
@@ -146,6 +148,8 @@ EXPLAINED: dict[Reason, str] = {
     Reason.RETRYING: "the channel failed for the moment; it is tried again",
     Reason.FAILED: "the channel refused it for good",
     Reason.OVERTAKEN: "it was not needed any more when it was about to leave",
+    Reason.REPLACED: "it had not left yet, and a newer page to the same person by the same way took its place",
+    Reason.LEFT_BEFORE: "it was already leaving when it was not needed any more, and was delivered",
     Reason.POSSIBLE_DUPLICATE: "Tocsin stopped while it was leaving; it may have arrived before",
     Reason.ANSWERED: "the person answered",
     Reason.NEXT_METHOD: "the person has time to answer by the method before it",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from msgspec import Struct
@@ -31,6 +32,8 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     ``handed_at``: when it was last handed to its channel, None while it waits for a retry.
     ``unsure``: Tocsin stopped between intent and outcome, so the person may have it already.
     ``answered_at``: when its own link was used to acknowledge.
+    ``instead_of``: the page that did not get through, and for which this one was written down.
+    ``overtaken_by``: the newer page to the same place that took its place, 0 when there is none.
     """
 
     id: int
@@ -59,6 +62,23 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     unsure: bool = False
     answered_at: Instant | None = None
     silence: str = ""
+    instead_of: int = 0
+    overtaken_by: int = 0
+
+    @property
+    def left(self) -> bool:
+        """Whether its channel took it, be it after it was overtaken."""
+        return self.state == "sent" or self.outcome is Reason.LEFT_BEFORE
+
+    @property
+    def refused(self) -> bool:
+        """Whether its channel did not take it so far, and is tried again."""
+        return self.state == "intended" and self.attempts > 0
+
+    @property
+    def may_reach(self) -> bool:
+        """Whether it left, or is on its first way out: one that was refused has reached nobody yet."""
+        return self.left or (self.state == "intended" and not self.attempts)
 
     @property
     def waiting(self) -> bool:
@@ -79,3 +99,14 @@ class Page(Struct, kw_only=True, omit_defaults=True):
 def retry_after(attempts: int) -> Duration:
     """How long to wait after the n-th failure of a channel that may recover: 5 s, 10 s, 20 s … at most 5 min."""
     return min(RETRY_FIRST << max(0, min(attempts - 1, 10)), RETRY_LONGEST)
+
+
+def unreached_since(pages: Iterable[Page]) -> Instant | None:
+    """Since when an incident's pages have reached nobody: the first that did not leave after the last that did.
+
+    None when the last pages reached somebody, or are on their first way out.
+    """
+    wanted = [page for page in pages if page.kind == "page"]
+    left = max((page.finished_at or page.intended_at for page in wanted if page.left), default=None)
+    lost = [page for page in wanted if page.refused or page.state == "failed" or page.overtaken_by]
+    return min((page.intended_at for page in lost if left is None or page.intended_at > left), default=None)

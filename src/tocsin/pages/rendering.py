@@ -24,6 +24,8 @@ _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _UNSEEN = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
 _HALVES = re.compile("[\ud800-\udfff]")
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,100}")
+ONLY_READ = frozenset({"notice", "copy"})
+"""Kinds of message that nobody has to answer."""
 
 
 def plain(text: str, limit: int = _LINE) -> str:
@@ -42,8 +44,11 @@ def stable_key(message: Message) -> str:
 
 
 def subject(message: Message) -> str:
-    """``[SEV1] Checkout answers 503 (#12)``; a notice and a copy say that they are one."""
+    """``[SEV1] checkout: Payments time out (#12)``; a notice and a copy say so. A service is named once."""
     title = plain(message.title, 160) or "Something is wrong"
+    service = plain(message.service, _NAME) if message.incidents == 1 else ""
+    if service and service.casefold() not in title.casefold():
+        title = f"{service}: {title}"
     tail = f" (#{message.incident})" if message.incident and message.incidents == 1 else ""
     kind = message.kind if message.kind in ("notice", "drill") else severity(message) or "page"
     return f"[{kind}{' copy' if message.kind == 'copy' else ''}] {title}{tail}"
@@ -62,7 +67,7 @@ def state(message: Message) -> str:
 
 def answerable(message: Message) -> bool:
     """Whether it leads to a page with an Acknowledge button. Notices and copies never do: nobody has to answer them."""
-    return message.kind == "page" and link(message) == message.acknowledge_url != ""
+    return message.kind not in ONLY_READ and link(message) == message.acknowledge_url != ""
 
 
 def label(message: Message) -> str:
@@ -74,7 +79,7 @@ def label(message: Message) -> str:
 
 def link(message: Message) -> str:
     """The one link of a message: where it is answered, or where it is read. "" unless it is an http(s) URL."""
-    for url in (message.acknowledge_url if message.kind == "page" else "", message.url):
+    for url in ("" if message.kind in ONLY_READ else message.acknowledge_url, message.url):
         if url[:8].lower().startswith(("http://", "https://")) and not re.search(r"[\s<>\"'\\^`{|}]", url):
             cleaned = plain(url, _ADDRESS)
             if cleaned == url:

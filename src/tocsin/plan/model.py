@@ -98,6 +98,14 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         """The service of that name, or the inbox when the plan no longer has it."""
         return self.services.get(key) or self.services[INBOX]
 
+    def with_needs(self, service: str) -> tuple[str, ...]:
+        """A service and everything it needs, directly or through others, the nearest first, each once."""
+        found = [service]
+        for name in found:  # grows while it is walked
+            if name in self.services:
+                found += [need for need in self.services[name].needs if need not in found]
+        return tuple(found)
+
     def steps(self, service: str) -> tuple[Step, ...]:
         """The escalation steps of a service; the last resort alone when it names none."""
         found = self.escalations.get(self.service(service).escalation)

@@ -86,6 +86,7 @@ class _Assembly:
             return None
         # Of a plan with errors only the errors are said: half of the warnings would be their consequences.
         self._warn_of_services()
+        self._warn_of_heartbeats()
         self._warn_of_people(people, mail, schedules)
         self._warn_of_mail(mail)
         self._warn_of_routes(placed_routes)
@@ -450,6 +451,15 @@ class _Assembly:
         for _, (key, at), service in self._written_services():
             if "escalation" not in service.places:
                 self._findings.warning(at, f"service {shown(key)} has no escalation: it pages the last resort")
+
+    def _warn_of_heartbeats(self) -> None:
+        for _, _, service in self._written_services():
+            for (name, at), beat in service.heartbeats or ():
+                if beat is not None and beat.alert and beat.every and beat.every < MINUTE:
+                    often = format_duration(beat.every)
+                    message = f"heartbeat {shown(name)} is an alert that must come again within {often}"
+                    hint = "Prometheus says an alert again once a minute: write every: 1m or more"
+                    self._findings.warning(at, message, hint)
 
     def _warn_of_people(self, people: dict[str, Person], mail: Mail | None, schedules: dict[str, Schedule]) -> None:
         unsent = []

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from tocsin.engine.quiet import unexplained
 from tocsin.engine.state import State
 from tocsin.kernel.instant import MINUTE, SECOND, Instant
+from tocsin.pages.ledger import unreached_since
 from tocsin.runtime.delivery import Delivery
 from tocsin.runtime.writer import Writer
 
@@ -43,6 +44,10 @@ def audit(writer: Writer, delivery: Delivery, now: Instant) -> Audit:
     )
     if stuck:
         faults.append(f"{stuck} pages were handed to a channel and have no outcome after {STUCK // MINUTE} min")
+    lost = unreached(state, now)
+    if lost:
+        more = f", and {len(lost) - 1} more like it," if lost[1:] else ""
+        faults.append(f"incident #{lost[0]}{more} has reached nobody for {STUCK // MINUTE} min: its pages are refused")
     if writer.unjudged:
         kind, id = writer.unjudged[0]
         faults.append(f"{len(writer.unjudged)} timers cannot be judged, among them {kind} {id}")
@@ -58,4 +63,18 @@ def unattended(state: State, now: Instant) -> list[str]:
         due = incident.due() if incident.paused is None else incident.paused_until
         if incident.open and (due is None or due < now - LATE):
             found.append(f"incident #{incident.number} is {incident.state} and has nothing ahead of it")
+    return found
+
+
+def unreached(state: State, now: Instant) -> list[int]:
+    """Incidents that somebody must answer and of which nobody could be told for a while: no channel takes their pages.
+
+    A page that is tried again is handed to its channel anew each time, and so never looks stuck by itself.
+    """
+    found = []
+    for incident in list(state.incidents.values()):
+        if incident.state == "triggered" and incident.paused is None:
+            since = unreached_since([state.pages[id] for id in list(state.pages_of.get(incident.number, ()))])
+            if since is not None and now - since > STUCK:
+                found.append(incident.number)
     return found

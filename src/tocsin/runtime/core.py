@@ -13,13 +13,15 @@ import msgspec
 import structlog
 from msgspec import structs
 
+from tocsin.alerts.alert import keyed
+from tocsin.catalog.services import INBOX
 from tocsin.engine.commands import ANSWERS, AnyCommand, DeclareKeys, Result
 from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import Deaf, Decided, PlanChange, Unsure
 from tocsin.intake.event import Event
 from tocsin.intake.request import Reply, Request, Source
 from tocsin.intake.specs import ProbeSpec
-from tocsin.kernel.instant import SECOND, Instant
+from tocsin.kernel.instant import SECOND, Duration, Instant
 from tocsin.pages.ledger import Page
 from tocsin.pages.message import Channel, Message
 from tocsin.plan.model import Plan
@@ -48,16 +50,30 @@ MOST_LOGGED = 50
 MOST_UNWRITTEN = 20_000
 """More inputs that are in memory alone than this, and people's commands are refused until some are written."""
 UNWRITTEN = f"It is in force, but not written down yet: {NOTHING_TAKEN}. That is done when it does"
+MOST_FINDINGS = 20
+PLAN_KEY = "tocsin:plan"
+"""The deduplication key of what is told when the plan on disk could not be used at a start."""
 
 
 class PlanRead:
-    """A plan as read from its folder: the plan or None, its files, and its findings as texts."""
+    """A plan as read from its folder: the plan or None, its files, and its findings as texts.
 
-    def __init__(self, plan: Plan | None, files: Mapping[str, bytes], findings: tuple[str, ...], ok: bool) -> None:
+    ``refused``: what is wrong with the folder, when this is the last good plan in its stead.
+    """
+
+    def __init__(
+        self,
+        plan: Plan | None,
+        files: Mapping[str, bytes],
+        findings: tuple[str, ...],
+        ok: bool,
+        refused: tuple[str, ...] = (),
+    ) -> None:
         self.plan = plan
         self.files = files
         self.findings = findings
         self.ok = ok
+        self.refused = refused
 
 
 class Parts:
@@ -118,6 +134,7 @@ class Core:
         self._held = False
         self._deaf_until: Instant = 0
         self._audited: asyncio.Task[None] | None = None
+        self._plan_told: asyncio.Task[None] | None = None
         self._reloading = asyncio.Lock()
         self.writer = Writer(parts.store, self._plan, parts.sources, parts.clock, self._committed, self._fatal)
         self.doors = Doors(self.writer, parts.sources, parts.clock, parts.routing_key, parts.redacted)
@@ -127,6 +144,8 @@ class Core:
         self._prober: Prober | None = None
         self._probing: asyncio.Task[None] | None = None
         self._read = plan
+        self._plan_refused = plan.refused
+        """What is wrong with the plan on disk, when another judges; () when that one does."""
         self._faces_up = False
         self._meeting: asyncio.Task[None] | None = None
 
@@ -151,6 +170,9 @@ class Core:
             log.error("not_written_down", why="the database takes nothing; paging goes on, and it is tried again")
         self._prober = self._parts.prober(self._plan.probes, self._probed)
         self._probing = asyncio.create_task(self._prober.run())
+        if self._plan_refused:
+            log.error("plan_refused", actor="start", findings=list(self._plan_refused[:20]))
+        self._plan_told = asyncio.create_task(self._tell_of_plan())
         self._audited = asyncio.create_task(self._audit_loop())
 
     def answer(self, front: Front) -> None:
@@ -174,7 +196,7 @@ class Core:
         """Until stopped. Raises what ended the writer, if it failed."""
         await self._stopped.wait()
         self.ready = False
-        tasks = [task for task in (self._probing, self._audited, self._meeting) if task is not None]
+        tasks = [task for task in (self._probing, self._audited, self._meeting, self._plan_told) if task is not None]
         for task in tasks:
             task.cancel()
         for ended in await asyncio.gather(*tasks, return_exceptions=True):
@@ -196,14 +218,14 @@ class Core:
 
     # -- what others ask -----------------------------------------------------------------------------------------------
 
-    async def submit(self, command: AnyCommand, idempotency_key: str = "") -> Result:
-        """Have a command decided; answers after the commit.
+    async def submit(self, command: AnyCommand, idempotency_key: str = "", until: Duration = 0) -> Result:
+        """Have a command decided; answers after the commit. ``until``: see AskSubmit.
 
         While nothing can be written, what people say to a page is decided all the same, and the answer says how it is.
         """
         if self.writer.away and (not isinstance(command, ANSWERS) or self.writer.unwritten > MOST_UNWRITTEN):
             return Result(ok=False, code="unavailable", message=f"Nothing was changed: {NOTHING_TAKEN}")
-        job = await self._apply(Job(Decided(command, idempotency_key)))
+        job = await self._apply(Job(Decided(command, idempotency_key), until=until))
         if job.unwritten and job.result is not None and job.result.ok:
             return structs.replace(job.result, ok=False, code="unwritten", message=UNWRITTEN)
         if job.result is not None and not job.failed:
@@ -238,18 +260,23 @@ class Core:
             try:
                 read = await asyncio.to_thread(self._parts.read_plan)
             except OSError as error:
+                self._plan_refused = (str(error),)
                 return Reloaded(False, False, self._plan.version, (str(error),))
             if read.plan is None or not read.ok:
+                self._plan_refused = read.findings
                 log.warning("plan_refused", actor=actor, findings=list(read.findings[:20]))
                 return Reloaded(False, False, self._plan.version, read.findings)
             changed = read.plan.version != self._plan.version
             try:
                 written = await self._put_in_force(read.plan, read.files)
             except (LookupError, ValueError) as error:
+                self._plan_refused = (str(error),)
                 log.warning("plan_refused", actor=actor, why=str(error))
                 return Reloaded(False, False, self._plan.version, (*read.findings, str(error)))
             if self._prober is not None:
                 self._prober.replace(read.plan.probes)
+            self._plan_refused = ()
+            await self._tell_of_plan()
             log.info("plan_in_force", actor=actor, version=read.plan.version, changed=changed)
             findings = read.findings if written else (*read.findings, UNWRITTEN)
             return Reloaded(True, changed, read.plan.version, findings)
@@ -258,6 +285,10 @@ class Core:
         """Take a request if a monitor sent it."""
         return self.doors.handle(exchange)
 
+    def refusal(self, path: str, status: int, message: str) -> Reply | None:
+        """How a monitor's door words what was refused before it was a request."""
+        return self.doors.refusal(path, status, message)
+
     def faults(self) -> tuple[str, ...]:
         """Why it cannot do all of its work now; () when it can."""
         if not self._faces_up:
@@ -265,6 +296,12 @@ class Core:
         if self.doors.full:
             return ("intake is closed: the database takes nothing; paging goes on in memory", *self.audit.faults)
         return self.audit.faults
+
+    def remarks(self) -> tuple[str, ...]:
+        """That it judges by another plan than the one on disk, when it does."""
+        if not self._plan_refused:
+            return ()
+        return (f"the plan on disk is refused, the last good one is in force: {self._plan_refused[0]}",)
 
     def metrics(self) -> bytes:
         """What it counted and measured, in Prometheus' text format."""
@@ -289,6 +326,7 @@ class Core:
             refused=self.doors.refused,
             public_url=self._parts.public_url,
             mail_ready=self._plan.mail is not None,
+            plan_refused=self._plan_refused[:MOST_FINDINGS],
         )
 
     def known(self, token: bytes, user: int) -> Known:
@@ -342,6 +380,26 @@ class Core:
         if declared.failed:
             raise ValueError(f"the plan is in force, but not the keys it declares: {declared.failed}")
         return not (changed.unwritten or declared.unwritten)
+
+    async def _tell_of_plan(self) -> None:
+        """Tell the inbox that a start found a plan that is no good, and when that is over.
+
+        A reload tells whoever asked for it; nobody may be there to see a start.
+        """
+        known = self.writer.engine.state.known_of("events", INBOX).get(keyed(PLAN_KEY))
+        if not self._plan_refused and (known is None or not known.firing):
+            return
+        event = {
+            "key": PLAN_KEY,
+            "title": "The plan on disk has errors; the last good one is in force",
+            "state": "firing" if self._plan_refused else "resolved",
+            "labels": {"alertname": "PlanRefused"},
+            "severity": "warning",
+            "annotations": {"errors": "\n".join(self._plan_refused[:MOST_FINDINGS])[:2000]},
+        }
+        reply = await self.events(INBOX, msgspec.json.encode(event), "code")
+        if reply.status != HTTPStatus.ACCEPTED:
+            log.error("plan_not_told", status=reply.status)
 
     async def _offer(self, request: Request, source: Source, service: str) -> Reply:
         """Take a request of Tocsin's own or a signed-in user's; answers after the commit."""

@@ -34,6 +34,12 @@ def door(method: str, path: str) -> str | None:
     return "events" if path == "/api/events" or path.startswith("/api/events/") else None
 
 
+def refusal(sources: Mapping[str, Source], path: str, status: int, message: str) -> Reply | None:
+    """What is refused before it is a request, in the shape of the API it was for; None when that is no monitor's."""
+    name = "alertmanager" if path.startswith("/am/") else door("POST", path)
+    return None if name is None else sources[name].refuse(status, message, None)
+
+
 class Bucket:
     """A token bucket: ``rate`` requests a second, ``burst`` at once."""
 
@@ -78,6 +84,14 @@ class Doors:
         self.refusing_since: Instant | None = None
         self._loop = asyncio.get_running_loop()
         self._longest = self._longest_body("pagerduty")
+
+    def refusal(self, path: str, status: int, message: str) -> Reply | None:
+        """How a door words the refusal of what never became a request for it; None when the path is no door's."""
+        reply = refusal(self._sources, path, status, message)
+        if reply is not None:
+            self.requests += 1
+            self.refused += 1
+        return reply
 
     def handle(self, exchange: Exchange) -> bool:
         """Take a request if it is for one of the doors; False when it is not."""
@@ -126,9 +140,8 @@ class Doors:
         known = self._by_text.get(text) or self._look_up(text, source_name)
         if known is None or known[0].revoked_at is not None or known[0].source != source_name:
             status = 400 if source_name == "pagerduty" else 403 if text else 401
-            self._refuse(
-                exchange, self._sources[source_name], status, f"this key is not known for {source_name}, or was revoked"
-            )
+            why = f"this key is not known for {source_name}, or was revoked" if text else "no key was sent"
+            self._refuse(exchange, self._sources[source_name], status, why)
             return
         key, source, limits = known
         if source_name == "heartbeat":

@@ -43,6 +43,7 @@ async def first_run(core: Core, plan: Plan, data: Path, base: str, now: Instant,
             CreateToken(actor=ACTOR, hash=hashed, kind="link", user=name, name="printed at start", expires_at=ends)
         )
         lines += ["", "Sign in once with this link (it works for an hour):", f"  {base}/sign-in/link/{link}"]
+        lines += _as_whom(state, plan, name)
     if not state.keys:
         key = random_key()
         hashed = secret_hash(key)
@@ -81,9 +82,20 @@ async def _admin(core: Core, state: State, plan: Plan) -> str:
     for user in state.users.values():
         if user.role == "admin" and user.disabled_at is None:
             return user.name
-    person = "admin" if "admin" in plan.people else next(iter(plan.people))
+    # Never somebody of a team's own plan: whoever finds the link would answer in their name.
+    person = "admin" if "admin" in plan.people else ""
     result = await core.submit(SetUser(actor=ACTOR, name="admin", role="admin", person=person))
     return result.id
+
+
+def _as_whom(state: State, plan: Plan, name: str) -> list[str]:
+    """In whose name the link lets somebody act."""
+    user = state.users_by_name[name]
+    if user.person:
+        return [f"You are then {name}, and act as {user.person} of the plan."]
+    example = next(iter(plan.people))
+    add = f"tocsin user add {example} --role admin --person {example}"
+    return [f"You are then {name}, who is nobody of the plan. A user for each person: {add}"]
 
 
 async def _machine_token(core: Core, state: State, data: Path, user: str) -> None:

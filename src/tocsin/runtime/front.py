@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ssl
+from http import HTTPStatus
 from pathlib import Path
 from typing import Protocol
+
+import msgspec
 
 from tocsin.intake.request import Reply
 from tocsin.runtime.line_server import Answering, LineServer
@@ -19,8 +22,16 @@ class Behind(Answering, Protocol):
         """Take a request if a monitor sent it; False when it is for somebody else."""
         ...
 
+    def refusal(self, path: str, status: int, message: str) -> Reply | None:
+        """What a monitor is told whose request was refused before it was one; None when it is for somebody else."""
+        ...
+
     def faults(self) -> tuple[str, ...]:
         """Why it cannot do all of its work now; () when it can."""
+        ...
+
+    def remarks(self) -> tuple[str, ...]:
+        """What somebody should look at although it can do all of its work; () when there is nothing."""
         ...
 
     def metrics(self) -> bytes:
@@ -35,7 +46,7 @@ class Front:
         self._behind = behind
         self.faces = faces
         self.line = LineServer(behind)
-        self.listener = Listener(self._handle)
+        self.listener = Listener(self._handle, self._refusal)
         self._passer = Passer(str(faces))
         self._open = False
 
@@ -56,6 +67,14 @@ class Front:
         await self.listener.stop(patience)
         await self._passer.close()
 
+    def _refusal(self, path: str, status: int, message: str) -> Reply | None:
+        """What is refused before it is a request, in the words of the door or API it was for."""
+        if path.startswith("/api/v1/"):
+            title = HTTPStatus(status).phrase
+            problem = {"type": "about:blank", "title": title, "status": status, "code": "too_large", "detail": message}
+            return Reply(status, msgspec.json.encode(problem), "application/problem+json")
+        return self._behind.refusal(path, status, message)
+
     def _handle(self, exchange: Exchange) -> None:
         if self._behind.take(exchange):
             return
@@ -64,7 +83,7 @@ class Front:
                 exchange.answer(Reply(200, b"ok\n", "text/plain; charset=utf-8"))
             case "/readyz":
                 faults = self._behind.faults()
-                body = "".join(f"{fault}\n" for fault in faults) or "ready\n"
+                body = "".join(f"{line}\n" for line in (*(faults or ("ready",)), *self._behind.remarks()))
                 exchange.answer(Reply(503 if faults else 200, body.encode(), "text/plain; charset=utf-8"))
             case "/metrics":
                 exchange.answer(Reply(200, self._behind.metrics(), "text/plain; version=0.0.4; charset=utf-8"))

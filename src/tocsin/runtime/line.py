@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from tocsin.access.credentials import Token, User
 from tocsin.engine.commands import AnyCommand, Result
+from tocsin.kernel.instant import Duration
 
 MAX_FRAME = 32 * 1024 * 1024
 
@@ -25,11 +26,15 @@ class Ask(Struct, frozen=True, tag_field="ask"):
 class AskSubmit(Ask, frozen=True, tag="submit"):
     """Decide a command.
 
-    ``idempotency_key``: the same key from the same actor within 24 h answers with the first result.
+    ``idempotency_key``: the same key from the same actor within 24 h answers with the first result. What follows the
+    mark ``ASKED`` in it is a digest of the request: the same key for another request is refused.
+    ``until``: when nobody waits for the answer any more, by this machine's clock that stands still while it sleeps
+    (microseconds); a command that is not decided by then is not decided at all. 0: however long it takes.
     """
 
     command: AnyCommand
     idempotency_key: str = ""
+    until: Duration = 0
 
 
 class AskEvents(Ask, frozen=True, tag="events"):
@@ -88,7 +93,10 @@ class Reloaded(Struct, frozen=True):
 
 
 class Status(Struct, frozen=True):
-    """How the core is. ``audit``: the faults the self-audit found last, () when it passed."""
+    """How the core is. ``audit``: the faults the self-audit found last, () when it passed.
+
+    ``plan_refused``: what is wrong with the plan on disk, when an earlier one is in force.
+    """
 
     ready: bool
     paging: bool
@@ -105,6 +113,7 @@ class Status(Struct, frozen=True):
     refused: int = 0
     public_url: str = ""
     mail_ready: bool = False
+    plan_refused: tuple[str, ...] = ()
 
 
 class HeardReply(Struct, frozen=True):

@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from tocsin.engine.commands import AnyCommand, Result
+from tocsin.kernel.instant import Duration
 from tocsin.runtime.line import (
     AnswerChanged,
     AnswerHeard,
@@ -47,7 +48,7 @@ MOST_BEHIND = 8 * 1024 * 1024
 class Answering(Protocol):
     """Who answers what comes over the line."""
 
-    async def submit(self, command: AnyCommand, idempotency_key: str = "") -> Result: ...
+    async def submit(self, command: AnyCommand, idempotency_key: str = "", until: Duration = 0) -> Result: ...
     async def events(self, service: str, body: bytes, actor: str) -> HeardReply: ...
     async def reload(self, actor: str) -> Reloaded: ...
     def status(self) -> Status: ...
@@ -122,7 +123,8 @@ class LineServer:
         try:
             match ask:
                 case AskSubmit():
-                    answer = AnswerResult(ask.n, await self.answering.submit(ask.command, ask.idempotency_key))
+                    result = await self.answering.submit(ask.command, ask.idempotency_key, ask.until)
+                    answer = AnswerResult(ask.n, result)
                 case AskEvents():
                     answer = AnswerHeard(ask.n, await self.answering.events(ask.service, ask.body, ask.actor))
                 case AskReload():

@@ -318,14 +318,17 @@ class Connection(asyncio.Protocol):
         """What came is no request this listener takes: say so and hang up, after what came before it is answered."""
         self._refused = status  # from now on nothing more is read
         if self._current is None and not self._waiting:
-            body = status.phrase.encode()
+            reply = None
+            if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:  # the one refusal by which the target is known
+                path = self._url.partition(b"?")[0].decode("latin-1")
+                reply = self._listener.refusal(path, status, f"the body has more than {MOST_BODY} bytes")
+            reply = reply or Reply(status, status.phrase.encode(), "text/plain")
             self.write(
                 _STATUS[status]
-                + b"content-type: text/plain\r\n"
-                + f"content-length: {len(body)}\r\n".encode()
+                + f"content-type: {reply.content_type}\r\ncontent-length: {len(reply.body)}\r\n".encode("latin-1")
                 + _CLOSE
                 + b"\r\n"
-                + body
+                + reply.body
             )
             self._linger()
 
@@ -359,10 +362,14 @@ class _Refused(Exception):
 
 
 class Listener:
-    """Listens on one address and hands every request to ``handle``."""
+    """Listens on one address and hands every request to ``handle``.
 
-    def __init__(self, handle: Handle) -> None:
+    ``refusal(path, status, message)`` words what is refused before it is a request, None: in plain text.
+    """
+
+    def __init__(self, handle: Handle, refusal: Callable[[str, int, str], Reply | None] = lambda *_: None) -> None:
         self.handle = handle
+        self.refusal = refusal
         self.time = 0.0
         self.closing = False
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]

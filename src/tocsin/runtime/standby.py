@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from tocsin.engine.commands import AnyCommand, Result
-from tocsin.intake.request import Source
-from tocsin.kernel.instant import Instant
-from tocsin.runtime.doors import door
+from tocsin.intake.request import Reply, Source
+from tocsin.kernel.instant import Duration, Instant
+from tocsin.runtime.doors import door, refusal
 from tocsin.runtime.line import HeardReply, Known, Reloaded, Status
 from tocsin.runtime.listener import Exchange
 from tocsin.runtime.metrics import Metrics
@@ -45,9 +45,19 @@ class Standby:
         exchange.answer(self._sources[name].refuse(HTTPStatus.SERVICE_UNAVAILABLE, self.why, COME_BACK))
         return True
 
+    def refusal(self, path: str, status: int, message: str) -> Reply | None:
+        """What is too large here is too large anywhere."""
+        reply = refusal(self._sources, path, status, message)
+        self._refused += reply is not None
+        return reply
+
     def faults(self) -> tuple[str, ...]:
         """Why it takes nothing."""
         return (self.why,)
+
+    def remarks(self) -> tuple[str, ...]:
+        """Nothing beside that."""
+        return ()
 
     def metrics(self) -> bytes:
         """That it stands by."""
@@ -64,7 +74,7 @@ class Standby:
             "requests_refused_total": (self._refused, "Requests of monitors that were refused."),
         }
 
-    async def submit(self, command: AnyCommand, idempotency_key: str = "") -> Result:
+    async def submit(self, command: AnyCommand, idempotency_key: str = "", until: Duration = 0) -> Result:
         """Nothing is decided here."""
         return Result(ok=False, code="unavailable", message=f"Nothing was changed here. {self.why}")
 

@@ -73,8 +73,15 @@ class Child:
         return wait
 
 
-def supervise(works: Mapping[str, Callable[[], int]], reload: str) -> int:
+def say(text: str) -> None:
+    """Tell whoever runs Tocsin, on standard error."""
+    print(f"tocsin: {text}", file=sys.stderr, flush=True)
+
+
+def supervise(works: Mapping[str, Callable[[], int]], reload: str, say: Callable[[str], None] = say) -> int:
     """Run one process for each work until SIGTERM or SIGINT; SIGHUP goes to the one named ``reload``.
+
+    ``say`` tells what ended and when it is started again.
 
     Returns 0 when asked to end, 1 when a child said that it cannot work at all.
     """
@@ -99,11 +106,7 @@ def supervise(works: Mapping[str, Callable[[], int]], reload: str) -> int:
             break
         for child, status in ended:
             wait = child.died()
-            print(
-                f"tocsin: {child.name} ended ({_told(status)}); starting it again{f' in {wait:.1f} s' if wait else ''}",
-                file=sys.stderr,
-                flush=True,
-            )
+            say(f"{child.name} ended ({_told(status)}); starting it again{f' in {wait:.1f} s' if wait else ''}")
         for child in children.values():
             if not child.pid and child.again_at <= time.monotonic():
                 child.start()

@@ -56,7 +56,8 @@ class Job:
     """One input on its way through the writer. ``done`` is called after the commit, on the writer's thread's behalf."""
 
     __slots__ = (
-        "done", "failed", "files", "heard", "input", "plan", "read", "reply", "result", "since", "size", "unwritten",
+        "done", "failed", "files", "heard", "input", "plan", "read", "reply", "result", "since", "size", "until",
+        "unwritten",
     )  # fmt: skip
 
     def __init__(
@@ -67,6 +68,7 @@ class Job:
         plan: Plan | None = None,
         files: Mapping[str, bytes] | None = None,
         size: int = 0,
+        until: Duration = 0,
     ) -> None:
         self.input = input
         self.done = done
@@ -83,6 +85,8 @@ class Job:
         self.failed = ""
         self.unwritten = False
         """It was judged and is in force, but is in memory alone until the database takes it."""
+        self.until = until
+        """When whoever asked has gone, by the clock's ``awake``; 0: never. What they were told must stay true."""
 
 
 class Committed(NamedTuple):
@@ -141,9 +145,8 @@ class Writer:
         self._seen_at = self._clock.now()
         self._housekept: Instant = 0
         self._alive_at = self._clock.now()
-        self._wall, self._ran = self._clock.now(), self._clock.awake()
-        self._paced = self._ran
-        self.latest = self.engine.state.counters.now
+        self._paced = self._ran = self._clock.awake()
+        self.latest = self._gauged = max(self._clock.now(), self.engine.state.counters.now)
         self._in_force = plan
         self._faults: list[Quarantine] = []
         self._skip: tuple[tuple[str, str], ...] = ()
@@ -279,6 +282,10 @@ class Writer:
         self._faults = []
         while self._urgent:
             batch.append(self._urgent.popleft())  # before the clock: one of them may say that nothing could be heard
+        late = [job for job in batch if self._too_late(job)]
+        if late:
+            self._refuse(late, "it waited for too long")
+            batch = [job for job in batch if job not in late]
         due = self.due = self.engine.next_due()
         rings = due is not None and due <= now
         if self.seen and (rings or now - self._seen_at >= SEEN_EVERY):
@@ -469,6 +476,9 @@ class Writer:
         if self._unwritten:
             self._give_up("Tocsin ended while the database was away")
 
+    def _too_late(self, job: Job) -> bool:
+        return 0 < job.until <= self._clock.awake()
+
     def _refuse(self, jobs: list[Job], why: str, kept: bool = True) -> None:
         for job in jobs:
             job.failed = why
@@ -532,11 +542,14 @@ class Writer:
         return False
 
     def _deaf_gap(self) -> list[Job]:
-        """A suspended machine or a clock that jumped forward is time in which nothing could be heard."""
-        wall, ran = self._clock.now(), self._clock.awake()
-        gap = (wall - self._wall) - (ran - self._ran)
-        start, self._wall, self._ran = self._wall, wall, ran
-        return [Job(Deaf(start, wall))] if gap > JUMPED else []
+        """A suspended machine or a clock that jumped forward is time in which nothing could be heard.
+
+        Only what the engine's time skipped counts: a clock set back and right again skips little of it or nothing.
+        """
+        latest, ran = self.latest, self._paced
+        gap = (latest - self._gauged) - (ran - self._ran)
+        start, self._gauged, self._ran = self._gauged, latest, ran
+        return [Job(Deaf(start, latest))] if gap > JUMPED else []
 
     def _flush_seen(self) -> None:
         seen = self.seen.take()

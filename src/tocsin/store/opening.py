@@ -91,6 +91,18 @@ def open_writer(
     return store
 
 
+def damage(url: str, error: BaseException) -> str:
+    """What to say of an error that means a SQLite file is damaged or none at all; "" for any other error."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest of it says which kind
+    if not is_sqlite(url) or code not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return ""
+    path = sqlite_path(url)
+    return (
+        f"the database {path} is damaged: {error}. `tocsin db check --data {path.parent}` says how far; "
+        f"put a backup in its place, or move it away to begin with an empty one"
+    )
+
+
 def backup(url: str, to: Path) -> None:
     """Copy a SQLite database into a new file while it is in use. PostgreSQL has its own tools: raises SchemaError."""
     if not is_sqlite(url):

@@ -403,9 +403,23 @@ class Reads:
         """One parked request, whole."""
         return self._one(tables.parked, tables.parked.c.id == number, _parked.decode)
 
-    def changes(self, *, service: str = "", after: str | None = None, limit: int = LIMIT) -> Slice[HeardChange]:
-        """Deploys and other changes, newest first."""
-        where = [tables.changes.c.service == service] if service else []
+    def changes(
+        self,
+        *,
+        services: Sequence[str] = (),
+        since: Instant | None = None,
+        until: Instant | None = None,
+        after: str | None = None,
+        limit: int = LIMIT,
+    ) -> Slice[HeardChange]:
+        """Deploys and other changes, as they came in, newest first; of any service with () for ``services``.
+
+        ``since`` and ``until`` are about when they happened, both included.
+        """
+        at = tables.changes.c.at
+        where: list[ColumnElement[bool]] = [tables.changes.c.service.in_(services)] if services else []
+        where += [at >= since] if since is not None else []
+        where += [at <= until] if until is not None else []
         return self._page(self._by_id(tables.changes, where), _change.decode, _number(after), _capped(limit))
 
     def heartbeats(self) -> list[Heartbeat]:

@@ -15,7 +15,7 @@ from tocsin.faces.problem import Problem
 from tocsin.faces.who import NotSignedIn, Who, end_session, sign_in_with_link, sign_in_with_password, start_session
 from tocsin.web.senders import WHERE, snippet
 from tocsin.web.services import Made, make_key, public_url
-from tocsin.web.view import FRAGMENT_HEADER, AnyRequest, View, fields, own_path, preferences, templates, view
+from tocsin.web.view import FRAGMENT_HEADER, AnyRequest, View, fields, once, own_path, preferences, templates, view
 
 THE_KEY = "YOUR-KEY"
 
@@ -38,7 +38,7 @@ def bare(
         path=request.scope["path"],
         **what,
     )
-    return Response(text.encode(), status_code=code, media_type="text/html; charset=utf-8", headers=headers or {})
+    return Response(text.encode(), status_code=code, media_type="text/html", headers=headers or {})
 
 
 # -- signing in --------------------------------------------------------------------------------------------------------
@@ -123,8 +123,9 @@ async def welcome_page(request: Request[Any, Any, Any], faces: Faces, who: Who) 
 @post("/welcome", needs="admin", status_code=200)
 async def welcome_key(request: Request[Any, Any, Any], faces: Faces, who: Who) -> Response[bytes]:
     """Make a key for Prometheus and show it in the block to paste, once."""
+    key = once(await fields(request))
     seen = await view(request, faces, who)
-    return await _welcome(seen, await make_key(seen, "alertmanager", INBOX, "Prometheus"))
+    return await _welcome(seen, await make_key(seen, "alertmanager", INBOX, "Prometheus", idempotency_key=key))
 
 
 async def _welcome(seen: View, made: Made | None) -> Response[bytes]:

@@ -20,6 +20,7 @@ from tocsin.engine.commands import (
     Resolve,
     Snooze,
 )
+from tocsin.faces.around import around
 from tocsin.faces.faces import Faces
 from tocsin.faces.problem import Problem, not_found
 from tocsin.faces.who import Who
@@ -28,13 +29,14 @@ from tocsin.kernel.instant import DAY, HOUR, MINUTE, Duration, from_datetime, to
 from tocsin.kernel.reason import EXPLAINED, Reason
 from tocsin.pages.ledger import Page
 from tocsin.store.reads import OPEN_STATES, Reads
-from tocsin.web.view import View, fields, leads_to, view, with_query
+from tocsin.web.view import View, fields, leads_to, once, view, with_query
 from tocsin.web.words import Line, Reader, because, count, listed
 
 SHOWN = 50
 RESOLVED_SHOWN = 8
 RESOLVED_LATELY: Duration = DAY
 ALERTS_SHOWN = 20
+CHANGES_SHOWN = 10
 ENTRIES_SHOWN = 100
 SNOOZES: tuple[tuple[str, Duration], ...] = (("15 min", 15 * MINUTE), ("1 h", HOUR), ("4 h", 4 * HOUR), ("1 d", DAY))
 PUT_OFF: tuple[tuple[str, Duration], ...] = (("for 30 min", 30 * MINUTE), ("for 1 h", HOUR), ("for 4 h", 4 * HOUR))
@@ -274,6 +276,9 @@ async def _room(
         faces.reads.timeline, number, newest_first=True, after=asked.get("after") or None, limit=ENTRIES_SHOWN
     )
     pages = await faces.read(faces.reads.pages, incident=number, limit=100)
+    changes = await faces.read(
+        faces.reads.changes, **around(incident, seen.plan)._asdict(), limit=500 if everything else CHANGES_SHOWN
+    )
     ordered = sorted(alerts.items, key=lambda one: (not one.firing, one.severity, -one.id))
     firing = sum(one.firing for one in ordered)
     return seen.draw(
@@ -289,8 +294,11 @@ async def _room(
         entries=[(stored, reader.who(stored.entry.actor)) for stored in entries.items],
         older=with_query(f"/incidents/{number}", after=entries.next) if entries.next else "",
         newer=f"/incidents/{number}" if asked.get("after") else "",
+        changes=changes.items,
+        more_changes=changes.next is not None,
         pages=pages.items,
-        people_paged=len({page.person for page in pages.items if page.state == "sent"}),
+        people_paged=len({page.person for page in pages.items if page.left}),
+        pages_left=sum(page.left for page in pages.items),
         steps=_steps(reader, incident, pages.items),
         whys=_whys(reader, incident, pages.items),
         snoozes=SNOOZES,
@@ -346,15 +354,18 @@ def _whys(reader: Reader, incident: Incident, pages: list[Page]) -> list[tuple[s
         name, was, has = ("You", "were", "have") if you else (reader.name(key), "was", "has")
         theirs = [page for page in pages if page.person == key and page.kind == "page"]
         mine = [page for page in theirs if not page.planned] or theirs
-        left = [page for page in mine if page.state in ("sent", "intended", "failed")]
+        left = [page for page in mine if page.state != "overtaken" or page.left]
         if left:
             newest = left[0]
             times = "" if len(left) == 1 else f", {count(len(left), 'page')} in all"
             how = {
                 "sent": f"{was} paged",
                 "intended": f"{'are' if you else 'is'} {'to be' if left[0].planned else 'being'} paged",
+                "overtaken": f"{was} paged, too late to be held back,",
                 "failed": "could not be reached",
             }[newest.state]
+            if newest.refused:
+                how = "could not be reached yet"
             said.append((f"{name} {how} at {reader.clock(newest.intended_at)}{times}", because(newest.reason)))
         elif mine:
             said.append(
@@ -447,7 +458,7 @@ async def note(request: Request[Any, Any, Any], faces: Faces, who: Who, number: 
     )
     if not fault:
         try:
-            await faces.submit(AddNote(actor=who.actor, incident=number, text=text))
+            await faces.submit(AddNote(actor=who.actor, incident=number, text=text), once({**form, "of": str(number)}))
         except Problem as problem:
             if problem.status != 400:
                 raise

@@ -13,12 +13,11 @@ from tocsin.access.credentials import ROLES, secret_hash
 from tocsin.engine.commands import CreateToken, DiscardParked, SetUser
 from tocsin.faces.faces import LINK_PATH, Faces
 from tocsin.faces.problem import Problem, not_found
-from tocsin.faces.sessions import fresh_secret
 from tocsin.faces.who import Who
 from tocsin.kernel.instant import DAY
 from tocsin.plan.findings import Finding
 from tocsin.plan.reading import read_plan
-from tocsin.web.view import View, fields, leads_to, view, with_query
+from tocsin.web.view import View, fields, form_secret, leads_to, once, view, with_query
 from tocsin.web.words import count, span, spelled
 
 SHOWN = 50
@@ -127,8 +126,8 @@ async def _users(
     )
 
 
-async def _new_link(seen: View, name: str) -> Link:
-    secret = fresh_secret()
+async def _new_link(seen: View, name: str, idempotency_key: str) -> Link:
+    secret = form_secret(seen, "link", idempotency_key)
     command = CreateToken(
         actor=seen.who.actor,
         hash=secret_hash(secret),
@@ -137,7 +136,7 @@ async def _new_link(seen: View, name: str) -> Link:
         name="sign-in link",
         expires_at=seen.now + LINK_LASTS,
     )
-    await seen.faces.submit(command)
+    await seen.faces.submit(command, idempotency_key)
     return Link(name, seen.faces.link(LINK_PATH + secret), span(LINK_LASTS))
 
 
@@ -160,7 +159,7 @@ async def add_user(request: Request[Any, Any, Any], faces: Faces, who: Who) -> R
                 raise
             faults[problem.field] = problem.detail.removeprefix(f"{problem.field}: ")
         else:
-            return await _users(seen, link=await _new_link(seen, name))
+            return await _users(seen, link=await _new_link(seen, name, once(form)))
     return await _users(seen, typed=form, faults=faults)
 
 
@@ -176,7 +175,7 @@ async def change_user(
     seen = await view(request, faces, who)
     match form.get("do"):
         case "link":
-            return await _users(seen, link=await _new_link(seen, user.name))
+            return await _users(seen, link=await _new_link(seen, user.name, once({**form, "of": user.name})))
         case "disable":
             await faces.submit(SetUser(actor=who.actor, name=user.name, disabled=True))
         case "enable":

@@ -150,7 +150,7 @@ async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "
         )
     page, incident = found
     zone = zone_of(plan, page.person)
-    reader = Reader(now, zone, plan, person=page.person)
+    reader = Reader(now, zone, plan, person=page.person, paging=faces.settings.paging)
     if incident is None:
         return _draw_drill(request, reader, page, token, fault, code)
     others = await faces.read(_others, faces.reads, page)

@@ -18,7 +18,6 @@ from tocsin.engine.commands import CreateKey, LimitKey, RevokeKey
 from tocsin.escalation.policy import Step
 from tocsin.faces.faces import Faces
 from tocsin.faces.problem import Problem, not_found
-from tocsin.faces.sessions import fresh_secret
 from tocsin.faces.who import Who
 from tocsin.intake.addresses import sender_url
 from tocsin.intake.request import Limits
@@ -26,7 +25,7 @@ from tocsin.intake.specs import HeartbeatSpec, ProbeSpec
 from tocsin.kernel.instant import MINUTE, format_rfc3339
 from tocsin.store.reads import OpenCount
 from tocsin.web.senders import NAMES, SENDERS, WHERE, snippet
-from tocsin.web.view import View, fields, leads_to, own_path, view, with_query
+from tocsin.web.view import View, fields, form_secret, leads_to, once, own_path, view, with_query
 from tocsin.web.words import listed, span
 
 TEST_LASTS = 10 * MINUTE
@@ -201,10 +200,16 @@ def public_url(seen: View) -> str:
 
 
 async def make_key(
-    seen: View, source: str, service: str, name: str, heartbeat: str = "", limits: KeyLimits = KeyLimits()
+    seen: View,
+    source: str,
+    service: str,
+    name: str,
+    heartbeat: str = "",
+    limits: KeyLimits = KeyLimits(),
+    idempotency_key: str = "",
 ) -> Made:
-    """Make a key and have it written down. Raises Problem when it is refused."""
-    secret = fresh_secret()
+    """Make a key and have it written down; the same one for the same form. Raises Problem when it is refused."""
+    secret = form_secret(seen, "key", idempotency_key)
     command = CreateKey(
         actor=seen.who.actor,
         hash=secret_hash(secret),
@@ -215,7 +220,7 @@ async def make_key(
         heartbeat=heartbeat,
         limits=limits,
     )
-    await seen.faces.submit(command)
+    await seen.faces.submit(command, idempotency_key)
     base = public_url(seen)
     return Made(
         secret, source, service, sender_url(base, source, secret), snippet(source, base, secret), WHERE.get(source, "")
@@ -239,7 +244,7 @@ async def create_key(request: Request[Any, Any, Any], faces: Faces, who: Who) ->
     limits = _limits(form, faults)
     if not faults:
         try:
-            made = await make_key(seen, source, service, name, heartbeat, limits)
+            made = await make_key(seen, source, service, name, heartbeat, limits, once(form))
         except Problem as problem:
             if problem.status not in (400, 409):
                 raise

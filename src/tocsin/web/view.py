@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Any, Literal
 from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -15,6 +16,7 @@ from msgspec import Struct
 
 from tocsin.faces.core import CoreGone
 from tocsin.faces.faces import Faces
+from tocsin.faces.sessions import derived_secret, fresh_secret
 from tocsin.faces.who import Who
 from tocsin.kernel.instant import Instant
 from tocsin.plan.model import Covers, Plan
@@ -168,12 +170,15 @@ class View:
         plan: Plan | None,
         status: Status | None,
         covers: Covers | None = None,
+        delivered: bool = False,
     ) -> None:
         self.request = request
         self.faces = faces
         self.who = who
         self.plan = plan
         self.status = status
+        self.delivered = delivered
+        """Whether a real channel took a page of late; asked only while none has been answered."""
         self.chosen = preferences(request)
         self.now: Instant = faces.now()
         person = who.user.person if who.user else ""
@@ -185,6 +190,7 @@ class View:
             user=who.user.name if who.user else "",
             absolute=self.chosen.absolute,
             covers=covers,
+            paging=self.paging,
         )
 
     @property
@@ -212,20 +218,25 @@ class View:
             now=self.now,
             theme=chosen,
             done=done,
+            once=fresh_secret(),
             fragment=FRAGMENT_HEADER in self.request.headers,
             path=self.request.scope["path"],
             **what,
         )
         return Response(
-            text.encode(), status_code=code, media_type="text/html; charset=utf-8", headers=dict(headers or {})
+            text.encode(), status_code=code, media_type="text/html", headers=dict(headers or {})
         )
 
 
 async def view(request: AnyRequest, faces: Faces, who: Who) -> View:
     """Find out what every page needs. A core that is gone does not keep the page from being drawn."""
-    plan = await faces.plan()
+    plan, status = await faces.plan(), await status_of(faces)
     covers = await faces.covers() if plan is not None and plan.schedules else {}
-    return View(request, faces, who, plan, await status_of(faces), covers)
+    delivered = False
+    if status is not None and status.real_channel_proven_at is None:
+        sent = await faces.read(faces.reads.pages, state="sent", limit=20)
+        delivered = any(page.channel != "console" for page in sent.items)
+    return View(request, faces, who, plan, status, covers, delivered)
 
 
 async def status_of(faces: Faces) -> Status | None:
@@ -258,6 +269,24 @@ def own_path(given: str, otherwise: str = "/") -> str:
 async def fields(request: AnyRequest) -> dict[str, str]:
     """A form's texts by name, trimmed; the last of equals, files left out."""
     return {name: value.strip() for name, value in (await request.form()).items() if isinstance(value, str)}
+
+
+def once(form: Mapping[str, str]) -> str:
+    """The idempotency key of a form that was filled in once: sent again as it was, by a reload or a second press, it
+    does nothing twice. "" for a form without the mark.
+    """
+    mark = form.get("once", "")
+    if not 16 <= len(mark) <= 64:
+        return ""
+    told = "\0".join(f"{name}\0{form[name]}" for name in sorted(form) if name != "csrf")
+    return f"form {blake2b(told.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}"
+
+
+def form_secret(seen: View, purpose: str, idempotency_key: str) -> str:
+    """A random secret; for a form that may be sent again, the same one again, so that the answer is the same."""
+    if not idempotency_key:
+        return fresh_secret()
+    return derived_secret(seen.faces.signing_key, f"form {purpose}", seen.who.actor, idempotency_key)
 
 
 def with_query(path: str, **query: str | None) -> str:

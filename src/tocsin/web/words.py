@@ -17,7 +17,7 @@ from tocsin.access.actors import called
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, format_rfc3339, to_datetime
 from tocsin.kernel.reason import EXPLAINED, Reason
-from tocsin.pages.ledger import Page
+from tocsin.pages.ledger import Page, unreached_since
 from tocsin.plan.model import Covers, Plan
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -124,6 +124,7 @@ class Reader:
         user: str = "",
         absolute: bool = False,
         covers: Covers | None = None,
+        paging: bool = True,
     ) -> None:
         self.now = now
         self.zone = zone
@@ -132,6 +133,7 @@ class Reader:
         self.user = user
         self.absolute = absolute
         self.covers: Covers = covers or {}
+        self.paging = paging
 
     # --- times
 
@@ -271,6 +273,8 @@ class Reader:
             return Line(none, "Nothing more happens by itself.")
         if incident.clear_at is not None:
             return Line(none, "Every alert has ended. It resolves", incident.clear_at, "if they stay quiet.")
+        if not self.paging:
+            return Line(none, "Nobody is paged: Tocsin runs with paging off.")
         if incident.state == "acknowledged":
             if incident.acknowledged_until is None:
                 return Line(none, "Nobody else is paged while it is acknowledged.")
@@ -294,7 +298,11 @@ class Reader:
 
     def paged(self, pages: Sequence[Page]) -> tuple[Who, str] | None:
         """Who was paged last and how, from ledger rows newest first; None when nobody was."""
-        real = [page for page in pages if page.kind == "page" and page.state != "overtaken" and not page.planned]
+        real = [
+            page
+            for page in pages
+            if page.kind == "page" and (page.state != "overtaken" or page.left) and not page.planned
+        ]
         if not real:
             return None
         newest = real[0]
@@ -307,6 +315,8 @@ class Reader:
         how = listed(list(dict.fromkeys(BY.get(page.channel, f"by {page.channel}") for page in last)))
         if all(page.state == "failed" for page in last):
             return one, f"{names} could not be reached {how}"
+        if unreached_since(pages) is not None and not any(page.may_reach for page in last):
+            return one, f"{names} could not be reached yet {how}, which is tried again"
         be = "were" if len(people) > 1 else "was"
         if all(page.state == "intended" for page in last):
             be = "are being" if len(people) > 1 else "is being"

@@ -8,13 +8,15 @@ from msgspec import Meta, Struct
 
 from tocsin.alerts.alert import Alert
 from tocsin.api.models.alerts import PublishedAlert, alert_out
+from tocsin.api.models.system import PublishedChange, change_out
 from tocsin.api.models.values import Listed, Moment, Span, listed, moment, word
+from tocsin.engine.records import HeardChange
 from tocsin.faces.why import Explanation, Sentence
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import (
     format_rfc3339,
 )
-from tocsin.kernel.reason import EXPLAINED
+from tocsin.kernel.reason import EXPLAINED, Reason
 from tocsin.pages.contacts import masked
 from tocsin.pages.ledger import Page
 from tocsin.store.reads import Slice, StoredEntry
@@ -25,6 +27,7 @@ class PublishedIncident(Struct, frozen=True, kw_only=True):
 
     ``waits`` names why the next page is later than its step. ``responders`` were added by hand. ``plan``: the version
     whose steps it follows.
+    With paging off that is ``paging_off``, and ``next_page_at`` is null: nothing follows by itself.
     """
 
     number: int
@@ -75,7 +78,8 @@ class PublishedPage(Struct, frozen=True, kw_only=True):
     """A row of the page ledger. ``unsure``: Tocsin stopped while it was leaving, so it may have arrived twice.
 
     ``contact``: the person's contact method. ``held`` names why it was not to leave at once, ``not_before`` the end of
-    that. ``bundle``: the page it goes out with in one message.
+    that. ``bundle``: the page it goes out with in one message. ``overtaken_by``: the newer page to the same place that
+    was sent in its stead.
     """
 
     id: int
@@ -102,14 +106,19 @@ class PublishedPage(Struct, frozen=True, kw_only=True):
     held: str | None
     not_before: Moment | None
     bundle: int | None
+    overtaken_by: int | None
 
 
 class IncidentSheet(PublishedIncident, frozen=True, kw_only=True):
-    """An incident with the first page of its timeline, of the pages sent for it and of its firing alerts."""
+    """An incident with the first page of its timeline, of the pages sent for it, of its firing alerts and of changes.
+
+    ``changes``: those of its service and of all that this needs, from an hour before it opened until it was resolved.
+    """
 
     timeline: Listed[PublishedEntry]
     pages: Listed[PublishedPage]
     alerts: Listed[PublishedAlert]
+    changes: Listed[PublishedChange]
 
 
 class PublishedSentence(Struct, frozen=True, kw_only=True):
@@ -154,7 +163,8 @@ class NoteIn(Struct, frozen=True, forbid_unknown_fields=True):
     text: Annotated[str, Meta(min_length=1, max_length=10_000)]
 
 
-def _incident(one: Incident, base: str) -> dict[str, Any]:
+def _incident(one: Incident, base: str, paging: bool) -> dict[str, Any]:
+    off = one.open and not paging
     return {
         "number": one.number,
         "url": f"{base}/incidents/{one.number}",
@@ -179,9 +189,9 @@ def _incident(one: Incident, base: str) -> dict[str, Any]:
         "snoozed_until": moment(one.snoozed_until),
         "clear_at": moment(one.clear_at),
         "reopened": one.reopened,
-        "paused": word(one.paused),
+        "paused": word(one.paused or (Reason.PAGING_OFF if off else None)),
         "paused_until": moment(one.paused_until),
-        "next_page_at": moment(one.next_at),
+        "next_page_at": moment(None if off else one.next_at),
         "urgency": one.urgency,
         "waits": word(one.waits),
         "responders": list(one.responders),
@@ -189,20 +199,27 @@ def _incident(one: Incident, base: str) -> dict[str, Any]:
     }
 
 
-def incident_out(one: Incident, base: str) -> PublishedIncident:
-    """An incident; ``base`` is the public address."""
-    return PublishedIncident(**_incident(one, base))
+def incident_out(one: Incident, base: str, paging: bool) -> PublishedIncident:
+    """An incident; ``base`` is the public address, ``paging`` whether this server pages anybody."""
+    return PublishedIncident(**_incident(one, base, paging))
 
 
 def sheet_out(
-    one: Incident, base: str, timeline: Slice[StoredEntry], pages: Slice[Page], alerts: Slice[Alert]
+    one: Incident,
+    base: str,
+    paging: bool,
+    timeline: Slice[StoredEntry],
+    pages: Slice[Page],
+    alerts: Slice[Alert],
+    changes: Slice[HeardChange],
 ) -> IncidentSheet:
     """An incident with the first pages of what belongs to it."""
     return IncidentSheet(
-        **_incident(one, base),
+        **_incident(one, base, paging),
         timeline=listed(timeline, entry_out),
         pages=listed(pages, page_out),
         alerts=listed(alerts, alert_out),
+        changes=listed(changes, change_out),
     )
 
 
@@ -247,6 +264,7 @@ def page_out(one: Page) -> PublishedPage:
         held=word(one.held),
         not_before=moment(one.not_before),
         bundle=one.bundle or None,
+        overtaken_by=one.overtaken_by or None,
     )
 
 

@@ -103,6 +103,7 @@ class PublishedStatus(Struct, frozen=True, kw_only=True):
     """How Tocsin is. ``audit``: the faults its self-audit found last. ``waiting``: requests that wait for the journal.
 
     ``real_channel_proven_at``: when a page on a real channel was first delivered and acknowledged; null: never yet.
+    ``plan_refused``: what is wrong with the plan on disk, when an earlier one is in force.
     """
 
     version: str
@@ -121,6 +122,7 @@ class PublishedStatus(Struct, frozen=True, kw_only=True):
     refused: int
     public_url: str
     mail_ready: bool
+    plan_refused: list[str] = []
 
 
 def parked_fields(one: Parked) -> dict[str, Any]:
@@ -188,4 +190,5 @@ def status_out(one: Status, version: str, public_url: str) -> PublishedStatus:
         refused=one.refused,
         public_url=one.public_url or public_url,
         mail_ready=one.mail_ready,
+        plan_refused=list(one.plan_refused),
     )

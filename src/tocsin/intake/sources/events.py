@@ -2,11 +2,13 @@
 
     {"title": "disk 97% full", "labels": {"instance": "db1"}, "severity": "critical"}
     {"key": "backup/db1", "title": "backup failed", "state": "firing", "starts_at": "2026-11-22T03:24:00Z"}
-    {"key": "backup/db1", "title": "backup failed", "state": "resolved"}
+    {"key": "backup/db1", "state": "resolved"}
 
 All or nothing: if one event of a batch is wrong, none is taken, and the answer (``application/problem+json``) names
-every field that is wrong, unknown ones too. Whoever writes for this format reads its answers; taking half a batch
-would leave it to guess which half. Nothing is parked, for the same reason.
+every field that is wrong, unknown ones too: taking half a batch would leave its sender to guess which half. What is
+refused for its content is parked as well, for a script in a cron table reads no answers; unless all of it was about
+what is over, or a signed-in person sent it, who does read them. A ``link`` that cannot be a link costs nothing but
+itself: it is kept among the annotations, as text.
 
 ``key`` is the identity, else the full label set is. A firing event with neither gets a key of its own, which the
 answer names under ``keys`` so that it can be resolved. ``ends_at`` of a firing event is when it expires unless
@@ -34,6 +36,7 @@ from tocsin.intake.bounds import (
     cut,
     cut_identity,
     first_line,
+    flattened,
     scalar,
     too_much,
     web_link,
@@ -50,7 +53,10 @@ MAX_NAMED = 50
 """How many wrong fields one answer names."""
 
 _FIELDS = ("title", "state", "key", "labels", "annotations", "severity", "starts_at", "ends_at", "link")
-_STATES = ("firing", "resolved", "acknowledged")
+ENDINGS = ("resolved", "acknowledged")
+_STATES = ("firing", *ENDINGS)
+BY_PERSON = "x-actor"
+"""The header that names the signed-in user who handed in a request. No sender can give it: it is not allow-listed."""
 
 
 class _Wrong:
@@ -72,7 +78,7 @@ def decode(request: Request, now: Instant, limits: Limits, known: Mapping[bytes,
     try:
         posted = read_json(request.body)
     except NotJson as error:
-        return _refused(400, f"the body is not JSON: {error}")
+        return _parked(request, f"the body is not JSON: {error}")
     wrong = _Wrong()
     given: list[tuple[str, object]]
     if isinstance(posted, dict) and "events" in posted:
@@ -100,7 +106,11 @@ def decode(request: Request, now: Instant, limits: Limits, known: Mapping[bytes,
         if len(wrong.fields) > MAX_NAMED:
             break
     if wrong.fields:
-        return _wrong(wrong.fields)
+        over = bool(given) and all(isinstance(one, dict) and one.get("state") in ENDINGS for _, one in given)
+        named = wrong.fields[:MAX_NAMED]
+        rest = f", and {len(wrong.fields) - 1} more" if len(wrong.fields) > 1 else ""
+        first = f"{named[0]['field']} {named[0]['message']}{rest}"
+        return _parked(request, first, "nothing was taken: ", named, worth=not over)
     answer: dict[str, object] = {"accepted": len(events)}
     if any(keys):
         answer["keys"] = keys
@@ -134,14 +144,16 @@ def _event(one: object, place: str, number: int, body: bytes, now: Instant, wron
         if name not in _FIELDS:
             wrong.add(place + cut(name, 64), f"is not a known field; known are {', '.join(_FIELDS)}")
     title = cast("str | None", field("title", _title))
-    if fields.get("title") is None:
-        wrong.add(place + "title", "is missing")
     state = cast("EventState", field("state", _state) or "firing")
+    if fields.get("title") is None and fields.get("state") not in ENDINGS:
+        wrong.add(place + "title", "is missing")
     key = cast("str", field("key", _key) or "")
     labels = _mapping(fields.get("labels"), place + "labels", wrong)
     annotations = _mapping(fields.get("annotations"), place + "annotations", wrong)
     severity = cast("str", field("severity", _severity) or "")
-    link = cast("str", field("link", _link) or "")
+    link = web_link(scalar(fields.get("link")) or "")
+    if not link and (text := flattened(fields.get("link"), "link")):
+        annotations = {**text, **annotations}
     starts_at = cast("Instant | None", field("starts_at", _time))
     ends_at = cast("Instant | None", field("ends_at", _time))
     if ends_at is not None and starts_at is not None and ends_at < starts_at:
@@ -152,7 +164,7 @@ def _event(one: object, place: str, number: int, body: bytes, now: Instant, wron
     labels = {name: value for name, value in labels.items() if value}
     if not key and not labels and state != "firing":
         wrong.add(place + "key", f"is missing: without a key or labels nobody can tell what is {state}")
-    if len(wrong.fields) > before or title is None:
+    if len(wrong.fields) > before:
         return None
     if not key and not labels:
         key = identity("events", body, str(number), str(now)).hex()
@@ -167,7 +179,7 @@ def _event(one: object, place: str, number: int, body: bytes, now: Instant, wron
         annotations_json=texts_json(
             bounded_annotations(annotations) if too_much(annotations, MAX_ANNOTATIONS, MAX_ANNOTATION) else annotations
         ),
-        title=title,
+        title=title or "",
         severity=severity,
         starts_at=starts_at,
         ends_at=ends_at,
@@ -200,13 +212,6 @@ def _key(value: object) -> str:
 
 def _severity(value: object) -> str:
     return cut(_text(value).strip(), MAX_SEVERITY)
-
-
-def _link(value: object) -> str:
-    text = _text(value)
-    if text and not web_link(text):
-        raise ValueError("must be an http or https address of at most 2048 characters")
-    return text
 
 
 def _time(value: object) -> Instant:
@@ -258,11 +263,13 @@ def _kind(value: object) -> str:
             return "a number"
 
 
-def _wrong(fields: list[dict[str, str]]) -> Heard:
-    named = fields[:MAX_NAMED]
-    first = f"{named[0]['field']} {named[0]['message']}"
-    rest = f", and {len(fields) - 1} more" if len(fields) > 1 else ""
-    return Heard(reply=_problem(400, f"nothing was taken: {first}{rest}", errors=named), fault=first + rest)
+def _parked(
+    request: Request, fault: str, before: str = "", errors: list[dict[str, str]] | None = None, worth: bool = True
+) -> Heard:
+    """Refuse a request for its content, and keep it when nobody else would tell a person."""
+    park = worth and BY_PERSON not in request.headers
+    kept = "; it was kept, and a person is told" if park else ""
+    return Heard(reply=_problem(400, f"{before}{fault}{kept}", errors=errors), fault=fault, park=park)
 
 
 def _refused(status: int, message: str, headers: tuple[tuple[str, str], ...] = ()) -> Heard:

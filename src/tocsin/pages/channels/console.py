@@ -5,6 +5,7 @@ Never counts as reaching a person. Alert texts cannot move the cursor or colour 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from itertools import count
@@ -13,6 +14,10 @@ from typing import TextIO
 from tocsin.pages import rendering
 from tocsin.pages.channels.setup import Setup
 from tocsin.pages.message import Failed, Message, Sent
+
+TURN_WITHIN = 8.0
+TAKEN_WITHIN = 5.0
+"""Seconds a page waits for those before it, and for the terminal: together below what a channel may take."""
 
 _COLOURS = {"SEV1": "1;31", "SEV2": "33", "SEV3": "34", "SEV4": "2"}
 
@@ -33,21 +38,33 @@ class Console:
         self._outside = setup.outside
         self._terminal = setup.terminal or sys.stdout
         self._numbers = count()
+        self._turn = asyncio.Lock()
         self._writing = False
+        """Whether the terminal has a page that it has not taken yet, be it one whose time was up."""
 
     async def send(self, message: Message) -> Sent | Failed:
-        """Print it."""
-        if self._writing:
-            return Failed("deadline", "the terminal still has not taken the page before this one")
-        self._writing = True
+        """Print it, after those that came before: as many wait as the delivery has workers."""
         try:
-            block = page(message, coloured=_colours(self._terminal))
-            await self._outside.aside(f"console {next(self._numbers)}", lambda: self._write(block), within=5.0)
+            async with asyncio.timeout(TURN_WITHIN):
+                await self._turn.acquire()
         except TimeoutError:
-            return Failed("deadline", "the terminal does not take any output")
+            return Failed("deadline", "the terminal is slow: other pages are still being printed")
+        try:
+            return await self._print(page(message, coloured=_colours(self._terminal)))
         except (OSError, ValueError) as error:
             self._writing = False
             return Failed("unreachable", f"the terminal is gone: {error}")
+        finally:
+            self._turn.release()
+
+    async def _print(self, block: str) -> Sent | Failed:
+        if self._writing:
+            return Failed("deadline", "the terminal still has not taken an earlier page")
+        self._writing = True
+        try:
+            await self._outside.aside(f"console {next(self._numbers)}", lambda: self._write(block), within=TAKEN_WITHIN)
+        except TimeoutError:
+            return Failed("deadline", "the terminal does not take any output")
         return Sent()
 
     async def close(self) -> None:

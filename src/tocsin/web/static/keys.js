@@ -23,7 +23,8 @@
     j: () => step(1),
     k: () => step(-1),
     Enter: () => { const row = at(); if (!row || document.activeElement !== document.body) return false; row.querySelector("a")?.click(); },
-    a: () => { const button = (at() || document).querySelector("[data-ack]"); if (!button || button.offsetParent === null) return false; button.click(); },
+    // In a list only the chosen row is acknowledged: never one that nobody looked at.
+    a: () => { const button = (rows().length ? at() : document)?.querySelector("[data-ack]"); if (!button || button.offsetParent === null) return false; button.click(); },
     n: () => document.querySelector("[data-note]")?.focus(),
     "/": () => { const find = document.querySelector("[data-find]"); find?.form?.classList.add("is-on"); find?.focus(); },
     "?": () => help?.showModal(),

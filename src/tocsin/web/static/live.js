@@ -6,7 +6,7 @@
   const $ = (id) => document.getElementById(id);
   const main = $("main"), sign = $("live"), say = $("say"), news = $("news");
   if (!main) return;
-  const LOST = 5000, QUIET = 10000, SETTLE = 2000, zone = main.dataset.zone || "UTC";
+  const LOST = 4000, QUIET = 10000, SETTLE = 2000, zone = main.dataset.zone || "UTC";
   let ahead = Number(main.dataset.now || Date.now()) - Date.now(); // the server's clock against ours
   let heard = 0, stream = null, asking = null, again = false, waiting = null, touched = 0, dues = new Set();
   const clock = (at) => new Intl.DateTimeFormat("en-GB", { timeZone: zone, hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(at);
@@ -175,6 +175,8 @@
       if (!answer.ok) throw new Error(String(answer.status));
       const text = await answer.text();
       form.reset();
+      const mark = form.elements.once; // what is written next is another note
+      if (mark) mark.value = mark.defaultValue = [...crypto.getRandomValues(new Uint8Array(16))].map((n) => n.toString(16).padStart(2, "0")).join("");
       if (row) row.querySelector("a")?.focus({ preventScroll: true });
       else if (!form.querySelector("[data-note]")) main.focus({ preventScroll: true });
       if (row) document.activeElement?.blur();
