@@ -128,7 +128,7 @@ async def _core(settings: Settings) -> int:
         redacted=redacted,
         read_plan=read,
         declared_keys=lambda p: declared_keys(settings, p),
-        channels=lambda p: channels(settings, p, outside),
+        channels=lambda p: channels(settings, p, outside, signing_key),
         signing_key=signing_key,
         public_url=settings.base_url,
         paging=settings.paging,
@@ -192,6 +192,8 @@ def missing_secrets(settings: Settings, plan: Plan) -> list[str]:
     """Secrets that pages need and that this machine does not have, as warnings. The files alone cannot tell."""
     named = [plan.mail.password] if plan.mail and plan.mail.password else []
     named += [person.webhook.secret for person in plan.people.values() if person.webhook]
+    named += [text for one in plan.channels.values() for text in one.values() if text.startswith("secret:")]
+    named += [at for person in plan.people.values() for _, at in person.reach if at.startswith("secret:")]
     found = []
     for reference in dict.fromkeys(named):
         try:
@@ -201,12 +203,21 @@ def missing_secrets(settings: Settings, plan: Plan) -> list[str]:
     return found
 
 
-def channels(settings: Settings, plan: Plan, outside: Outbound) -> Mapping[str, Channel]:
+def channels(settings: Settings, plan: Plan, outside: Outbound, signing_key: bytes) -> Mapping[str, Channel]:
     """The channels a plan sets up."""
+    from tocsin.kernel.identity import identity
     from tocsin.pages.channels import CHANNELS
     from tocsin.pages.channels.setup import Setup
 
-    setup = Setup(outside=outside, secret=settings.secret, mail=plan.mail, people=plan.people)
+    setup = Setup(
+        outside=outside,
+        secret=settings.secret,
+        mail=plan.mail,
+        channels=plan.channels,
+        mark=identity("installation", signing_key).hex()[:16],
+        public_url=settings.base_url,
+        people=plan.people,
+    )
     made = ((name, make(setup)) for name, make in CHANNELS.items())
     return {name: channel for name, channel in made if channel is not None}
 

@@ -102,7 +102,13 @@ def test_every_key_of_the_language_arrives():
             webhook=Webhook("https://hooks.shop.example/ana?x=1", "secret:ana_hook"),
             timezone="Asia/Tokyo",
         ),
-        "ben": Person(key="ben", name="ben", email="ben@shop.example", timezone="Europe/Madrid"),
+        "ben": Person(
+            key="ben",
+            name="ben",
+            email="ben@shop.example",
+            timezone="Europe/Madrid",
+            reach=(("matrix", "@ben:shop.example"), ("email", "ben@shop.example")),
+        ),
         "7": Person(key="7", name="7", timezone="Europe/Madrid"),
     }
     assert plan.teams == {
@@ -183,6 +189,8 @@ def test_every_key_of_the_language_arrives():
         Route(match=(Matcher("env", "=", "dev"),), service="payments", group_window=5 * MINUTE),
     )
     assert plan.mail == Mail("smtp+starttls://mail.shop.example:587", "tocsin@shop.example", "tocsin", "secret:smtp")
+    assert plan.channels == {"matrix": {"server": "https://matrix.shop.example", "token": "secret:matrix"}}
+    assert plan.ready == {"email", "webhook", "console", "matrix"}
     assert plan.last_resort == ("team:shop", "person:7")
     assert plan.outside_heartbeat == "https://hc.example/ping/1"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from msgspec import Struct
 
 
@@ -16,25 +18,25 @@ class Webhook(Struct, frozen=True):
 
 
 class Person(Struct, frozen=True, kw_only=True):
-    """Someone who can be paged. ``key`` is the name the plan uses."""
+    """Someone who can be paged. ``key`` is the name the plan uses.
+
+    ``reach``: ``(channel, address)`` pairs in the order to use them; () means the mail first, then the webhook.
+    """
 
     key: str
     name: str
     email: str = ""
     webhook: Webhook | None = None
     timezone: str = "UTC"
+    reach: tuple[tuple[str, str], ...] = ()
 
-    def contacts(self, email_ready: bool) -> tuple[tuple[str, str], ...]:
+    def contacts(self, ready: Collection[str]) -> tuple[tuple[str, str], ...]:
         """``(channel, address)`` pairs in the order to use them; the console when there is nothing better.
 
-        ``email_ready`` says whether the plan configures a mail server at all.
+        ``ready`` names the channels that the plan sets up.
         """
-        found = []
-        if self.email and email_ready:
-            found.append(("email", self.email))
-        if self.webhook:
-            found.append(("webhook", self.webhook.url))
-        return tuple(found) or (("console", self.key),)
+        ways = self.reach or (("email", self.email), ("webhook", self.webhook.url if self.webhook else ""))
+        return tuple((way, address) for way, address in ways if address and way in ready) or (("console", self.key),)
 
 
 class Team(Struct, frozen=True, kw_only=True):

@@ -172,6 +172,7 @@ def summary(plan: Plan, files: int) -> dict[str, Any]:
         "heartbeats": len(plan.heartbeats),
         "keys": len(plan.keys),
         "mail": plan.mail is not None,
+        "channels": sorted(plan.channels),
         "last_resort": list(plan.last_resort),
     }
 
@@ -192,7 +193,7 @@ def in_words(plan: Plan, files: int) -> str:
     alone = [
         person.key
         for person in plan.people.values()
-        if all(channel == "console" for channel, _ in person.contacts(plan.mail is not None))
+        if all(channel == "console" for channel, _ in person.contacts(plan.ready))
     ]
     if plan.mail is None:
         told.append("It names no mail server, so nobody is paged by email.")

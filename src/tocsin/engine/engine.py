@@ -17,6 +17,7 @@ from tocsin.engine.inputs import (
     Delivered,
     PlanChange,
     Quarantine,
+    Reached,
     Received,
     Seen,
     Tick,
@@ -109,6 +110,8 @@ class Engine:
                     self._tick(turn, input)
                 case Delivered():
                     paging.delivered(turn, input)
+                case Reached():
+                    paging.reached(turn, input)
                 case Unsure():
                     paging.unsure(turn)
                 case PlanChange():

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from tocsin.catalog.people import Person
-from tocsin.engine.inputs import Delivered
+from tocsin.engine.inputs import Delivered, Reached
 from tocsin.engine.turn import Turn
 from tocsin.escalation.decide import escalate
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import say_duration
 from tocsin.kernel.reason import Reason
-from tocsin.pages.ledger import GIVE_UP_AFTER, Page, PageState, retry_after
+from tocsin.pages.ledger import FOLLOWED, GIVE_UP_AFTER, Page, PageState, receive, retry_after
 from tocsin.silences.silence import Silence
 
 
 def contacts(turn: Turn, person: Person) -> tuple[tuple[str, str], ...]:
     """A person's contact methods under the plan in force."""
-    return person.contacts(turn.plan.mail is not None)
+    return person.contacts(turn.plan.ready)
 
 
 def escalate_now(turn: Turn, incident: Incident) -> None:
@@ -111,8 +111,42 @@ def withdraw(turn: Turn, incident: Incident) -> None:
     """Nobody needs to be paged any more: what has not left is overtaken."""
     for id in sorted(turn.state.pages_of.get(incident.number, ())):
         page = turn.state.pages[id]
-        if page.state == "intended":
+        if page.state == "intended" and page.kind == "page":
             finish(turn, page, "overtaken", Reason.OVERTAKEN)
+
+
+def tell(turn: Turn, incident: Incident) -> None:
+    """Somebody has the incident or it is over: say so where it paged, in the channels that follow an incident."""
+    last: dict[tuple[str, str, str], Page] = {}
+    for id in sorted(turn.state.pages_of.get(incident.number, ())):
+        page = turn.state.pages[id]
+        place = page.person, page.channel, page.address
+        if page.kind == "update":
+            if page.state == "intended" and page.handed_at is None:
+                finish(turn, page, "overtaken", Reason.OVERTAKEN)  # this one says more
+        elif page.channel in FOLLOWED and (page.state == "sent" or (page.handed_at is not None and not page.attempts)):
+            last[place] = page  # sent, or on its way
+    for about in last.values():
+        turn.state.counters.page += 1
+        page = Page(
+            id=turn.state.counters.page,
+            incident=incident.number,
+            person=about.person,
+            channel=about.channel,
+            address=about.address,
+            kind="update",
+            title=incident.title,
+            reason=incident.reason,
+            about=about.id,
+            intended_at=turn.now,
+            next_at=turn.now,
+        )
+        _hand_over(turn, page)
+
+
+def awaited(turn: Turn, incident: Incident) -> bool:
+    """Whether some page of an incident has not come to its end."""
+    return any(turn.state.pages[id].state == "intended" for id in turn.state.pages_of.get(incident.number, ()))
 
 
 def due(turn: Turn, page: Page) -> None:
@@ -134,7 +168,9 @@ def delivered(turn: Turn, outcome: Delivered) -> None:
         turn.count("page_outcomes", Reason.OVERTAKEN)
         return
     if outcome.state == "unneeded":
-        if page.state == "intended":  # the acknowledgement it saw was never committed
+        if page.state == "intended" and page.kind == "update":
+            finish(turn, page, "overtaken", Reason.OVERTAKEN)
+        elif page.state == "intended":  # the acknowledgement it saw was never committed
             page.handed_at, page.next_at = None, turn.now + retry_after(1)
             turn.save_page(page)
         return
@@ -159,6 +195,20 @@ def delivered(turn: Turn, outcome: Delivered) -> None:
         _next_method(turn, page)
 
 
+def reached(turn: Turn, told: Reached) -> None:
+    """Take a provider's word on how far a page got. One that fails after all is treated like one never taken."""
+    page = turn.state.pages.get(told.page)
+    if page is None or not receive(page, told.receipt, turn.now):
+        return
+    if told.receipt == "failed":
+        page.error = told.error
+        finish(turn, page, "failed", Reason.FAILED)
+        _next_method(turn, page)
+    else:
+        turn.save_page(page)
+        turn.count("page_receipts", told.receipt)
+
+
 def unsure(turn: Turn) -> None:
     """Tocsin starts again: what was handed over and has no outcome may have left.
 
@@ -174,9 +224,10 @@ def unsure(turn: Turn) -> None:
 def _next_method(turn: Turn, page: Page) -> None:
     """A page did not get through: use the person's next method, else, when the step reached nobody, go on at once."""
     incident = turn.state.incidents.get(page.incident)
-    if incident is None or incident.state != "triggered" or incident.paused is not None:
+    if page.kind != "page" or incident is None or incident.state != "triggered" or incident.paused is not None:
         return
-    siblings = [turn.state.pages[id] for id in turn.state.pages_of[incident.number]]
+    pages = (turn.state.pages[id] for id in turn.state.pages_of[incident.number])
+    siblings = [sibling for sibling in pages if sibling.kind == "page"]
     person = turn.plan.people.get(page.person)
     further = page.method + 1
     tried = any(p.person == page.person and p.method == further and p.intended_at >= page.intended_at for p in siblings)

@@ -10,7 +10,11 @@ from tocsin.kernel.instant import HOUR, SECOND, Duration, Instant
 from tocsin.kernel.reason import Reason
 
 PageState = Literal["intended", "sent", "failed", "overtaken"]
-PageKind = Literal["page", "notice"]
+PageKind = Literal["page", "notice", "update"]
+Receipt = Literal["delivered", "seen", "failed"]
+
+FOLLOWED = frozenset({"matrix"})
+"""Channels that are told when somebody has an incident they paged for, or when it is over."""
 
 RETRY_FIRST: Duration = 5 * SECOND
 RETRY_LONGEST: Duration = 300 * SECOND
@@ -18,12 +22,14 @@ GIVE_UP_AFTER: Duration = HOUR
 
 
 class Page(Struct, kw_only=True, omit_defaults=True):
-    """One page. ``kind`` notice is a message that nobody has to answer (a silence ends soon).
+    """One page. ``kind`` notice is a message that nobody has to answer (a silence ends soon); update tells where the
+    page ``about`` went that somebody has the incident or that it is over.
 
     ``next_at`` is when it is (re)tried while intended; ``attempts`` counts answers of the channel that were heard.
     ``handed_at``: when it was last handed to its channel, None while it waits for a retry.
     ``unsure``: Tocsin stopped between intent and outcome, so the person may have it already.
-    ``answered_at``: when its own link was used to acknowledge.
+    ``delivered_at`` and ``seen_at``: when the provider said that it reached the person's device, and that it was seen.
+    ``answered_at``: when it was used to acknowledge, by its link or in its channel.
     """
 
     id: int
@@ -47,8 +53,31 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     provider_id: str = ""
     error: str = ""
     unsure: bool = False
+    delivered_at: Instant | None = None
+    seen_at: Instant | None = None
     answered_at: Instant | None = None
     silence: str = ""
+    about: int = 0
+
+
+def receive(page: Page, receipt: Receipt, now: Instant) -> bool:
+    """Note how far a page got, as its provider tells; whether that says anything new.
+
+    It only moves forward: sent, delivered, seen, answered. What was seen was delivered as well; a page that reached the
+    person does not fail any more, and one that failed stays so.
+    """
+    if page.state == "failed" or page.answered_at is not None:
+        return False
+    match receipt:
+        case "delivered" if page.delivered_at is None:
+            page.delivered_at = now
+        case "seen" if page.seen_at is None:
+            page.seen_at, page.delivered_at = now, page.delivered_at or now
+        case "failed" if page.delivered_at is None:
+            pass
+        case _:
+            return False
+    return True
 
 
 def retry_after(attempts: int) -> Duration:

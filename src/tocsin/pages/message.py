@@ -15,6 +15,8 @@ class Message(Struct, frozen=True, kw_only=True):
     Texts are as the monitors sent them: escape when rendering.
 
     ``idempotency_key`` is the same whenever the same page is tried again. ``acknowledge_url`` is "" for a notice.
+    ``kind`` is page, notice, or update: somebody has it (``state`` acknowledged, by ``who``) or it is over;
+    ``replaces`` is then the provider's id of the page it is about, "" when that is not known.
     """
 
     page: int
@@ -35,6 +37,10 @@ class Message(Struct, frozen=True, kw_only=True):
     because: str
     next_step: str
     """What happens if nobody answers, as a sentence, or ""."""
+    tried: tuple[str, ...] = ()
+    """What code already did about it, a sentence each."""
+    who: str = ""
+    replaces: str = ""
     lines: tuple[str, ...] = ()
     """Facts worth reading at night: the firing alerts' titles, bounded by the caller to 10."""
     url: str = ""
@@ -64,6 +70,7 @@ class Channel(Protocol):
     """One way to reach people.
 
     ``idempotent``: the provider drops a repetition with the same key. ``real``: not the console.
+    One whose provider answers is ``Called`` or ``Listening`` as well (``pages.answers``).
     """
 
     name: str

@@ -26,6 +26,10 @@ class Mail(Struct, frozen=True):
     password: str = ""
 
 
+NEEDS: dict[str, str] = {"email": "mail", "matrix": "matrix"}
+"""What a plan must set up before a channel reaches anybody. Channels that are not named here need nothing."""
+
+
 class Plan(Struct, frozen=True, kw_only=True, dict=True):
     """Everything a team checked in. Names are unique in their kind; every name that is used is defined.
 
@@ -45,6 +49,8 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     heartbeats: tuple[HeartbeatSpec, ...] = ()
     keys: tuple[KeySpec, ...] = ()
     mail: Mail | None = None
+    channels: dict[str, dict[str, str]] = {}
+    """What the plan says of each channel it sets up: keys and texts as ``plan.schema`` describes them."""
     last_resort: tuple[str, ...]
     """Targets as in a step, at least one: ``"person:ana"`` or ``"team:shop"``."""
     outside_heartbeat: str = ""
@@ -54,6 +60,12 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     def router(self) -> Router:
         """The routes, indexed once."""
         return Router(self.routes)
+
+    @cached_property
+    def ready(self) -> frozenset[str]:
+        """The channels this plan sets up."""
+        there = {*self.channels, *(("mail",) if self.mail else ())}
+        return frozenset({way for way, need in NEEDS.items() if need in there} | {"webhook", "console"})
 
     def service(self, key: str) -> Service:
         """The service of that name, or the inbox when the plan no longer has it."""

@@ -30,6 +30,7 @@ from tocsin.plan.words import (
     LATENCY,
     LEVEL,
     MATCHER,
+    MATRIX_USER,
     MONTH,
     NAME,
     PATH,
@@ -80,7 +81,8 @@ class Person(Record):
     name = Field(TEXT, "What people call them. Default: the name the plan uses.")
     email = Field(EMAIL, "Where mail pages go; needs `mail`.")
     timezone = Field(ZONE, "Where they live. Default: the file's time zone.")
-    webhook = Field(RecordOf(Webhook), "Where pages are posted as well.")
+    webhook = Field(RecordOf(Webhook), "Where pages are posted.")
+    matrix = Field(MATRIX_USER, "Their Matrix user, who is paged in a direct room; needs `channels: {matrix: …}`.")
 
 
 class Team(Record):
@@ -250,6 +252,21 @@ class Mail(Record):
     password = Field(SECRET, "With what: secret:NAME.")
 
 
+class Matrix(Record):
+    """The Matrix server pages leave through, and the user that sends them."""
+
+    what = "a Matrix server"
+    server = Field(URL, "The homeserver's address, such as https://matrix.shop.example.", required=True)
+    token = Field(SECRET, "The access token of the user that sends: secret:NAME.", required=True)
+
+
+class Channels(Record):
+    """The ways to reach people that have to be set up once for everybody."""
+
+    what = "the channels"
+    matrix = Field(RecordOf(Matrix), "Pages as direct messages on Matrix; acknowledged by a reaction or a reply.")
+
+
 class PlanFile(Record):
     """A Tocsin plan, or one file of it. Names are global in the workspace and owned by the file that defines them."""
 
@@ -275,6 +292,7 @@ class PlanFile(Record):
         "Which alerts belong to which service. Files count in the order of their names.",
     )
     mail = Field(RecordOf(Mail), "The mail server pages leave through.")
+    channels = Field(RecordOf(Channels), "Other ways pages leave by, each set up once for everybody.")
     last_resort = Field(
         ListOf(TARGET, "people and teams", at_least=1, at_most=100, single=True),
         "Who is paged when nobody else can be. Default: the first team's lead, else that team, else the first person.",

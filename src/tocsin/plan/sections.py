@@ -14,10 +14,13 @@ from tocsin.intake.specs import HeartbeatSpec, KeySpec, ProbeSpec
 from tocsin.kernel.instant import HOUR, MINUTE, SECOND, format_duration
 from tocsin.kernel.matcher import Matcher
 from tocsin.plan import schema as written
+from tocsin.plan.decoder import Record
 from tocsin.plan.findings import Findings, shown
-from tocsin.plan.model import Mail, Plan
+from tocsin.plan.model import NEEDS, Mail, Plan
 from tocsin.plan.positions import Placed, Position
 
+_WAYS: Final = ("email", "webhook", "matrix")
+"""The keys of a person that are ways to reach them. They are used in the order they are written in."""
 _CYCLE_SHOWN: Final = 8
 _PAIRS: Final = 200_000
 """How many pairs of routes are compared in search of routes that can never match; a bound on time, not a rule."""
@@ -96,6 +99,7 @@ class _Assembly:
         heartbeats = tuple(self._heartbeats())
         keys = tuple(self._keys())
         mail = self._mail()
+        channels = self._channels()
         last_resort = self._last_resort(people, teams)
         outside = self._once("outside heartbeat")
         if not people and self._people_names.complete:
@@ -107,10 +111,7 @@ class _Assembly:
             return None
         # Of a plan with errors only the errors are said: half of the warnings would be their consequences.
         self._warn_of_services()
-        self._warn_of_people(people, mail)
-        self._warn_of_mail(mail)
-        self._warn_of_routes(placed_routes)
-        return Plan(
+        plan = Plan(
             version=self._version,
             team=self._team,
             timezone=self._zone,
@@ -123,9 +124,14 @@ class _Assembly:
             heartbeats=heartbeats,
             keys=keys,
             mail=mail,
+            channels=channels,
             last_resort=last_resort,
             outside_heartbeat=(outside.outside_heartbeat or "") if outside else "",
         )
+        self._warn_of_people(plan)
+        self._warn_of_mail(mail)
+        self._warn_of_routes(placed_routes)
+        return plan
 
     # names
 
@@ -186,6 +192,7 @@ class _Assembly:
                     email=person.email or "",
                     webhook=Webhook(hook.url or "", hook.secret or "") if hook else None,
                     timezone=person.timezone or self._zone_of(plan),
+                    reach=_reach(person),
                 )
         return found
 
@@ -434,6 +441,28 @@ class _Assembly:
             return None
         return Mail(mail.server or "", mail.sender or "", mail.user or "", mail.password or "")
 
+    def _channels(self) -> dict[str, dict[str, str]]:
+        """What is said of each channel, and a word on people who have an address for one that nothing is said of."""
+        said = self._once("channels")
+        channels = said.channels if said else None
+        found: dict[str, dict[str, str]] = {}
+        for name in channels.fields if channels else ():
+            one = channels.values.get(name) if channels else None
+            if isinstance(one, Record):
+                found[name] = {key: str(value) for key, value in one.values.items()}
+        unread = said is not None and channels is None
+        for _, plan in self._sources:
+            for (key, _), person in plan.people or ():
+                if person is None or unread or not self._complete:
+                    continue
+                for way in _WAYS:
+                    need = NEEDS.get(way, "")
+                    written_here = channels is not None and need in channels.places
+                    if way in person.places and need not in ("", "mail") and not written_here:
+                        message = f"{shown(key)} is to be paged by {way}, and the plan does not set that up"
+                        self._findings.error(person.where(way), message, f"add channels: {{{need}: …}}")
+        return found
+
     # what will probably surprise
 
     def _warn_of_services(self) -> None:
@@ -441,16 +470,16 @@ class _Assembly:
             if "escalation" not in service.places:
                 self._findings.warning(at, f"service {shown(key)} has no escalation: it pages the last resort")
 
-    def _warn_of_people(self, people: dict[str, Person], mail: Mail | None) -> None:
+    def _warn_of_people(self, plan: Plan) -> None:
         unsent = []
-        for person in people.values():
+        for person in plan.people.values():
             at = self._people_names.places[person.key]
-            if person.webhook is not None or (person.email and mail is not None):
+            if person.contacts(plan.ready)[0][0] != "console":
                 continue
             if person.email:
                 unsent.append((at, person.key))
             else:
-                hint = "add an email address (and `mail`) or a webhook"
+                hint = "add an email address (and `mail`), a webhook or another way to reach them"
                 self._findings.warning(at, f"only the console pages {shown(person.key)}", hint)
         if unsent:
             names = [key for _, key in unsent[:5]] + (["others"] if len(unsent) > 5 else [])
@@ -493,6 +522,17 @@ class _Assembly:
             # A key of one service reaches that service's routes alone: for it the earlier route does not count.
             message = f"only a key of {route.service} reaches this route: the one {where} takes all else it would"
             self._findings.warning(at, message, "put the narrower route first")
+
+
+def _reach(person: written.Person) -> tuple[tuple[str, str], ...]:
+    """Channel and address of each way to reach a person, in the order written; () when that says nothing more."""
+    found = []
+    for key in person.places:
+        value = person.values.get(key)
+        address = value.url if isinstance(value, written.Webhook) else value
+        if key in _WAYS and isinstance(address, str):
+            found.append((key, address))
+    return () if [key for key, _ in found] in ([], ["email"], ["webhook"], ["email", "webhook"]) else tuple(found)
 
 
 def _takes_all(earlier: Route, later: Route, equal: dict[str, str]) -> bool:

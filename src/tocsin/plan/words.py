@@ -227,6 +227,13 @@ SECRET: Final = Word(
     secret=True,
     also=_STRING,
 )
+MATRIX_USER: Final = Word(
+    "a Matrix user",
+    _text,
+    pattern=r"@[!-9;-~]{1,200}:[A-Za-z0-9.\-]{1,200}(:[0-9]{1,5})?",
+    write='write it whole and quoted, such as "@ana:matrix.shop.example"',
+    also=_STRING,
+)
 MATCHER: Final = Word("a matcher", _matcher, also=_STRING)
 REGEX: Final = Word("a regular expression", _regex)
 LABEL: Final = Word(

@@ -26,6 +26,9 @@ def compose(state: State, plan: Plan, page: Page, now: Instant, base: str, token
     incident = state.incidents.get(page.incident)
     if page.kind == "page" and (incident is None or incident.state != "triggered" or incident.paused is not None):
         return None
+    about = state.pages.get(page.about) if page.kind == "update" else None
+    if page.kind == "update" and (about is None or incident is None or incident.state == "triggered"):
+        return None
     zone = person.timezone if person else plan.timezone
     return Message(
         page=page.id,
@@ -45,11 +48,21 @@ def compose(state: State, plan: Plan, page: Page, now: Instant, base: str, token
         alerts=incident.alerts if incident else 0,
         because=EXPLAINED[page.reason],
         next_step=_next_step(plan, incident, zone) if incident else "",
+        who=_who(plan, incident) if incident else "",
+        replaces=about.provider_id if about else "",
         lines=_lines(state, incident) if incident else (),
         url=f"{base}/incidents/{incident.number}" if incident else f"{base}/silences",
         possible_duplicate=page.unsure,
         acknowledge_url=f"{base}/p/{token}" if incident and page.kind == "page" else "",
     )
+
+
+def _who(plan: Plan, incident: Incident) -> str:
+    """The name of the person who has it, or who said that it is over; "" when no person did."""
+    actor = {"acknowledged": incident.acknowledged_by, "resolved": incident.resolved_by}.get(incident.state, "")
+    kind, _, name = actor.partition(":")
+    person = plan.people.get(name) if kind == "person" else None
+    return person.name if person else name
 
 
 def _next_step(plan: Plan, incident: Incident, zone: str) -> str:

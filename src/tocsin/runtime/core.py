@@ -24,6 +24,7 @@ from tocsin.pages.ledger import Page
 from tocsin.pages.links import make_token
 from tocsin.pages.message import Channel, Message
 from tocsin.plan.model import Plan
+from tocsin.runtime.answers import Answers
 from tocsin.runtime.audit import Audit, audit
 from tocsin.runtime.ballast import Ballast
 from tocsin.runtime.clock import Clock
@@ -121,6 +122,9 @@ class Core:
         self.writer = Writer(parts.store, self._plan, parts.sources, parts.clock, self._committed, self._fatal)
         self.doors = Doors(self.writer, parts.sources, parts.clock, parts.routing_key, parts.redacted)
         self.delivery = Delivery(self._compose, self.writer.urgent)
+        self.answers = Answers(
+            lambda: self.writer.engine.state, self.submit, self._apply, parts.clock, parts.public_url
+        )
         self.line = LineServer(self)
         self.metrics = Metrics(self)
         self.listener: Listener | None = None
@@ -150,6 +154,7 @@ class Core:
         done, _ = await asyncio.wait(answers, timeout=LONGEST_START)
         if len(done) < len(answers) or any(answer.result().failed for answer in done):
             log.error("not_written_down", why="the database takes nothing; paging goes on, and it is tried again")
+        self.answers.replace(self.delivery.channels)
         self._prober = self._parts.prober(self._plan.probes, self._probed)
         self._probing = asyncio.create_task(self._prober.run())
         self._audited = asyncio.create_task(self._audit_loop())
@@ -188,6 +193,7 @@ class Core:
             await self.listener.stop(5.0 if sound else 0.0)
         if self._passer is not None:
             await self._passer.close()
+        await self.answers.close()
         await self.delivery.close(2.0 if sound else 0.0)
         await self.line.close()
         if self.fault is not None:
@@ -298,6 +304,7 @@ class Core:
             raise ValueError(f"the plan could not be put in force: {changed.failed}")
         self._plan = plan
         await self.delivery.replace(channels)
+        self.answers.replace(channels)
         declared = await self._apply(Job(Decided(keys)))
         if declared.failed:
             raise ValueError(f"the plan is in force, but not the keys it declares: {declared.failed}")
@@ -340,7 +347,7 @@ class Core:
         return compose(self.writer.engine.state, self._plan, page, parts.clock.now(), parts.public_url, token)
 
     def _handle(self, exchange: Exchange) -> None:
-        if self.doors.handle(exchange):
+        if self.doors.handle(exchange) or self.answers.handle(exchange):
             return
         match exchange.path:
             case "/healthz":

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tocsin.pages.channels import console, email, webhook
+from tocsin.pages.channels import console, email, matrix, webhook
 from tocsin.pages.channels.setup import Setup
 from tocsin.pages.message import Channel
 
 CHANNELS: dict[str, Callable[[Setup], Channel | None]] = {
     "email": email.channel,
     "webhook": webhook.channel,
+    "matrix": matrix.channel,
     "console": console.channel,
 }

@@ -50,12 +50,17 @@ class Sockets(Outside, Protocol):
 class Setup:
     """``secret`` gives the text behind a reference such as ``secret:smtp``; raises LookupError, OSError or ValueError.
 
+    ``channels``: what the plan says of each channel, by its name there. ``mark`` tells this installation from others.
+    ``public_url``: where providers call it back, without a slash at its end.
     ``terminal``: where the console channel prints, None for standard output.
     """
 
     outside: Sockets
     secret: Callable[[str], str]
     mail: MailServer | None = None
+    channels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    mark: str = ""
+    public_url: str = ""
     people: Mapping[str, Person] = field(default_factory=dict)
     terminal: TextIO | None = None
 
