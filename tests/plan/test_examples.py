@@ -109,6 +109,9 @@ def test_every_key_of_the_language_arrives():
             timezone="Europe/Madrid",
             reach=(("matrix", "@ben:shop.example"), ("email", "ben@shop.example")),
         ),
+        "kei": Person(
+            key="kei", name="kei", timezone="Europe/Madrid", reach=(("pagerduty", "secret:old_pager"),)
+        ),
         "7": Person(key="7", name="7", timezone="Europe/Madrid"),
     }
     assert plan.teams == {
@@ -189,8 +192,11 @@ def test_every_key_of_the_language_arrives():
         Route(match=(Matcher("env", "=", "dev"),), service="payments", group_window=5 * MINUTE),
     )
     assert plan.mail == Mail("smtp+starttls://mail.shop.example:587", "tocsin@shop.example", "tocsin", "secret:smtp")
-    assert plan.channels == {"matrix": {"server": "https://matrix.shop.example", "token": "secret:matrix"}}
-    assert plan.ready == {"email", "webhook", "console", "matrix"}
+    assert plan.channels == {
+        "matrix": {"server": "https://matrix.shop.example", "token": "secret:matrix"},
+        "pagerduty": {"server": "https://events.eu.pagerduty.com"},
+    }
+    assert plan.ready == {"email", "webhook", "console", "matrix", "pagerduty"}
     assert plan.last_resort == ("team:shop", "person:7")
     assert plan.outside_heartbeat == "https://hc.example/ping/1"
 

@@ -27,7 +27,9 @@ class Mail(Struct, frozen=True):
 
 
 NEEDS: dict[str, str] = {"email": "mail", "matrix": "matrix"}
-"""What a plan must set up before a channel reaches anybody. Channels that are not named here need nothing."""
+"""What a plan must set up before a channel reaches anybody."""
+OPEN = frozenset({"webhook", "console", "pagerduty"})
+"""Channels that need nothing set up: what they need stands with the person."""
 
 
 class Plan(Struct, frozen=True, kw_only=True, dict=True):
@@ -65,7 +67,7 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     def ready(self) -> frozenset[str]:
         """The channels this plan sets up."""
         there = {*self.channels, *(("mail",) if self.mail else ())}
-        return frozenset({way for way, need in NEEDS.items() if need in there} | {"webhook", "console"})
+        return OPEN | {way for way, need in NEEDS.items() if need in there}
 
     def service(self, key: str) -> Service:
         """The service of that name, or the inbox when the plan no longer has it."""

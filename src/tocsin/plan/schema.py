@@ -82,6 +82,7 @@ class Person(Record):
     email = Field(EMAIL, "Where mail pages go; needs `mail`.")
     timezone = Field(ZONE, "Where they live. Default: the file's time zone.")
     webhook = Field(RecordOf(Webhook), "Where pages are posted.")
+    pagerduty = Field(SECRET, "A PagerDuty service's integration key (Events API v2), by reference: secret:NAME.")
     matrix = Field(MATRIX_USER, "Their Matrix user, who is paged in a direct room; needs `channels: {matrix: …}`.")
 
 
@@ -260,10 +261,18 @@ class Matrix(Record):
     token = Field(SECRET, "The access token of the user that sends: secret:NAME.", required=True)
 
 
+class PagerDuty(Record):
+    """Where PagerDuty's events go."""
+
+    what = "PagerDuty's address"
+    server = Field(URL, "Default: https://events.pagerduty.com; in Europe https://events.eu.pagerduty.com.")
+
+
 class Channels(Record):
     """The ways to reach people that have to be set up once for everybody."""
 
     what = "the channels"
+    pagerduty = Field(RecordOf(PagerDuty), "Incidents handed to PagerDuty, which follows them until they are over.")
     matrix = Field(RecordOf(Matrix), "Pages as direct messages on Matrix; acknowledged by a reaction or a reply.")
 
 

@@ -19,7 +19,7 @@ from tocsin.plan.findings import Findings, shown
 from tocsin.plan.model import NEEDS, Mail, Plan
 from tocsin.plan.positions import Placed, Position
 
-_WAYS: Final = ("email", "webhook", "matrix")
+_WAYS: Final = ("email", "webhook", "matrix", "pagerduty")
 """The keys of a person that are ways to reach them. They are used in the order they are written in."""
 _CYCLE_SHOWN: Final = 8
 _PAIRS: Final = 200_000

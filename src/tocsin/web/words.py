@@ -26,7 +26,13 @@ STATES = {
     "resolved": ("rest", "ok", "Resolved"),
 }
 SEVERITY_WORDS = {"sev1": "critical", "sev2": "major", "sev3": "minor", "sev4": "low"}
-BY = {"email": "by email", "webhook": "by webhook", "console": "on the console", "matrix": "on Matrix"}
+BY = {
+    "email": "by email",
+    "webhook": "by webhook",
+    "console": "on the console",
+    "matrix": "on Matrix",
+    "pagerduty": "by PagerDuty",
+}
 NARROW = "\u202f"
 TOGETHER: Duration = 30 * SECOND
 """Pages intended within this span of each other left for one reason."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tocsin.pages.channels import console, email, matrix, webhook
+from tocsin.pages.channels import console, email, matrix, pagerduty, webhook
 from tocsin.pages.channels.setup import Setup
 from tocsin.pages.message import Channel
 
@@ -15,5 +15,6 @@ CHANNELS: dict[str, Callable[[Setup], Channel | None]] = {
     "email": email.channel,
     "webhook": webhook.channel,
     "matrix": matrix.channel,
+    "pagerduty": pagerduty.channel,
     "console": console.channel,
 }

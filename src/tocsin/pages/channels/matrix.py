@@ -2,8 +2,8 @@
 
 The plan names a homeserver and the token of a user that Tocsin is there. A direct room with each person is found or
 made (as clients do: account data ``m.direct``), the page is an ordinary message, and its edit says later who has it and
-that it is over. Messages are not encrypted end to end: rooms are made without, so that nothing stands between a page and its
-reader; the connections are.
+that it is over. Messages are not encrypted end to end: rooms are made without, so that nothing stands between a page
+and its reader; the connections are.
 
 Answers come by ``/sync``: what was said while Tocsin was down is heard when it starts, for a day. A page's provider
 id is ``room/event``.
