@@ -112,6 +112,17 @@ def test_every_key_of_the_language_arrives():
         "kei": Person(
             key="kei", name="kei", timezone="Europe/Madrid", reach=(("pagerduty", "secret:old_pager"),)
         ),
+        "noa": Person(
+            key="noa",
+            name="noa",
+            timezone="Europe/Madrid",
+            reach=(
+                ("call", "+34600000000"),
+                ("sms", "+34600000000"),
+                ("slack", "U012ABCDEF"),
+                ("apprise", "secret:noa_gotify"),
+            ),
+        ),
         "7": Person(key="7", name="7", timezone="Europe/Madrid"),
     }
     assert plan.teams == {
@@ -195,8 +206,15 @@ def test_every_key_of_the_language_arrives():
     assert plan.channels == {
         "matrix": {"server": "https://matrix.shop.example", "token": "secret:matrix"},
         "pagerduty": {"server": "https://events.eu.pagerduty.com"},
+        "slack": {"token": "secret:slack", "signing secret": "secret:slack_signing", "server": "https://slack.example"},
+        "twilio": {
+            "account": "AC0123",
+            "token": "secret:twilio",
+            "from": "+34911000000",
+            "server": "https://api.twilio.example",
+        },
     }
-    assert plan.ready == {"email", "webhook", "console", "matrix", "pagerduty"}
+    assert plan.reaches == {"email", "webhook", "matrix", "pagerduty", "apprise", "slack", "sms", "call"}
     assert plan.last_resort == ("team:shop", "person:7")
     assert plan.outside_heartbeat == "https://hc.example/ping/1"
 

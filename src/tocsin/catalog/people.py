@@ -30,13 +30,15 @@ class Person(Struct, frozen=True, kw_only=True):
     timezone: str = "UTC"
     reach: tuple[tuple[str, str], ...] = ()
 
-    def contacts(self, ready: Collection[str]) -> tuple[tuple[str, str], ...]:
-        """``(channel, address)`` pairs in the order to use them; the console when there is nothing better.
-
-        ``ready`` names the channels that the plan sets up.
-        """
+    def declared(self) -> tuple[tuple[str, str], ...]:
+        """``(channel, address)`` of every way to reach them that the plan names, in the order to use them."""
         ways = self.reach or (("email", self.email), ("webhook", self.webhook.url if self.webhook else ""))
-        return tuple((way, address) for way, address in ways if address and way in ready) or (("console", self.key),)
+        return tuple((way, address) for way, address in ways if address)
+
+    def contacts(self, reaches: Collection[str]) -> tuple[tuple[str, str], ...]:
+        """Those of them whose channel the plan sets up (``reaches``); the console when there is nothing better."""
+        ways = tuple((way, address) for way, address in self.declared() if way in reaches)
+        return ways or (("console", self.key),)
 
 
 class Team(Struct, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ from tocsin.silences.silence import Silence
 
 def contacts(turn: Turn, person: Person) -> tuple[tuple[str, str], ...]:
     """A person's contact methods under the plan in force."""
-    return person.contacts(turn.plan.ready)
+    return person.contacts(turn.plan.reaches)
 
 
 def escalate_now(turn: Turn, incident: Incident) -> None:

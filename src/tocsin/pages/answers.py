@@ -59,10 +59,14 @@ class Heard(Struct, frozen=True, kw_only=True):
 
 
 class Taken(Struct, frozen=True):
-    """What came of an answer. ``said`` is a sentence for the person; ``ok``: it is theirs."""
+    """What came of an answer. ``said`` is a sentence for the person; ``ok``: it is theirs.
+
+    ``stranger``: whoever answered was not the one who was paged.
+    """
 
     ok: bool
     said: str
+    stranger: bool = False
 
 
 class DeafError(Exception):
@@ -80,8 +84,8 @@ class Called(Protocol):
         """What a call says; a Reply refuses one that its provider did not sign, is too old, or says nothing."""
         ...
 
-    def thank(self, taken: Taken) -> Reply:
-        """What the provider is answered when an answer was taken or not."""
+    async def thank(self, answer: Answer, taken: Taken) -> Reply:
+        """What the provider is answered when an answer was taken or not. Never raises for what the outside does."""
         ...
 
 

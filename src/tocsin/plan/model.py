@@ -26,9 +26,9 @@ class Mail(Struct, frozen=True):
     password: str = ""
 
 
-NEEDS: dict[str, str] = {"email": "mail", "matrix": "matrix"}
+NEEDS = {"email": "mail", "matrix": "matrix", "slack": "slack", "sms": "twilio", "call": "twilio"}
 """What a plan must set up before a channel reaches anybody."""
-OPEN = frozenset({"webhook", "console", "pagerduty"})
+OPEN = frozenset({"webhook", "pagerduty", "apprise"})
 """Channels that need nothing set up: what they need stands with the person."""
 
 
@@ -64,8 +64,8 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         return Router(self.routes)
 
     @cached_property
-    def ready(self) -> frozenset[str]:
-        """The channels this plan sets up."""
+    def reaches(self) -> frozenset[str]:
+        """The channels that are set up, by which people can be reached."""
         there = {*self.channels, *(("mail",) if self.mail else ())}
         return OPEN | {way for way, need in NEEDS.items() if need in there}
 

@@ -36,6 +36,7 @@ from tocsin.plan.words import (
     PATH,
     PERCENT,
     PERIOD,
+    PHONE,
     PROCESS,
     REFERENCE,
     REGEX,
@@ -43,6 +44,7 @@ from tocsin.plan.words import (
     SEVERITY,
     SEVERITY_WORD,
     SIZE,
+    SLACK_USER,
     SMTP,
     SOURCE,
     STATUS,
@@ -50,6 +52,8 @@ from tocsin.plan.words import (
     TEXT,
     TIER,
     TIMEOUT,
+    TWILIO_ACCOUNT,
+    TWILIO_SENDER,
     URL,
     VERSION,
     WAIT,
@@ -77,11 +81,15 @@ class Person(Record):
     """Someone who can be paged."""
 
     what = "a person"
-    later = frozenset({"phone", "sms", "call", "slack", "telegram", "chat", "contacts"})
+    later = frozenset({"phone", "telegram", "ntfy", "chat", "contacts"})
     name = Field(TEXT, "What people call them. Default: the name the plan uses.")
     email = Field(EMAIL, "Where mail pages go; needs `mail`.")
     timezone = Field(ZONE, "Where they live. Default: the file's time zone.")
     webhook = Field(RecordOf(Webhook), "Where pages are posted.")
+    call = Field(PHONE, "A telephone that is called; needs `channels: {twilio: …}`.")
+    sms = Field(PHONE, "A telephone that gets text messages; needs `channels: {twilio: …}`.")
+    slack = Field(SLACK_USER, "Their member ID, for direct messages; needs `channels: {slack: …}`.")
+    apprise = Field(SECRET, "An Apprise URL, by reference: secret:NAME. Reaches what Apprise reaches.")
     pagerduty = Field(SECRET, "A PagerDuty service's integration key (Events API v2), by reference: secret:NAME.")
     matrix = Field(MATRIX_USER, "Their Matrix user, who is paged in a direct room; needs `channels: {matrix: …}`.")
 
@@ -268,10 +276,31 @@ class PagerDuty(Record):
     server = Field(URL, "Default: https://events.pagerduty.com; in Europe https://events.eu.pagerduty.com.")
 
 
+class Slack(Record):
+    """The Slack app pages leave through."""
+
+    what = "a Slack app"
+    token = Field(SECRET, "Its bot token (xoxb-…), by reference: secret:NAME.", required=True)
+    signing_secret = Field(SECRET, "What Slack signs button presses with: secret:NAME.", required=True)
+    server = Field(URL, "Where its Web API is. Default: https://slack.com.")
+
+
+class Twilio(Record):
+    """The Twilio account that sends text messages and calls."""
+
+    what = "a Twilio account"
+    account = Field(TWILIO_ACCOUNT, "Its Account SID (AC…).", required=True)
+    token = Field(SECRET, "Its auth token: secret:NAME. What Twilio tells is signed with it.", required=True)
+    sender = Field(TWILIO_SENDER, "The number messages and calls come from.", required=True, key="from")
+    server = Field(URL, "Default: https://api.twilio.com.")
+
+
 class Channels(Record):
     """The ways to reach people that have to be set up once for everybody."""
 
     what = "the channels"
+    slack = Field(RecordOf(Slack), "Pages as direct messages in Slack, with a button that acknowledges.")
+    twilio = Field(RecordOf(Twilio), "Text messages and calls by Twilio, acknowledged by a reply or a key.")
     pagerduty = Field(RecordOf(PagerDuty), "Incidents handed to PagerDuty, which follows them until they are over.")
     matrix = Field(RecordOf(Matrix), "Pages as direct messages on Matrix; acknowledged by a reaction or a reply.")
 

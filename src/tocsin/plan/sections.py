@@ -19,7 +19,7 @@ from tocsin.plan.findings import Findings, shown
 from tocsin.plan.model import NEEDS, Mail, Plan
 from tocsin.plan.positions import Placed, Position
 
-_WAYS: Final = ("email", "webhook", "matrix", "pagerduty")
+_WAYS: Final = ("email", "webhook", "matrix", "pagerduty", "slack", "sms", "call", "apprise")
 """The keys of a person that are ways to reach them. They are used in the order they are written in."""
 _CYCLE_SHOWN: Final = 8
 _PAIRS: Final = 200_000
@@ -474,7 +474,7 @@ class _Assembly:
         unsent = []
         for person in plan.people.values():
             at = self._people_names.places[person.key]
-            if person.contacts(plan.ready)[0][0] != "console":
+            if person.contacts(plan.reaches)[0][0] != "console":
                 continue
             if person.email:
                 unsent.append((at, person.key))

@@ -143,7 +143,9 @@ class Answers:
     async def _reply(self, name: str, channel: Called, heard: Heard) -> Reply:
         if heard.got is not None:
             await self.take(name, heard.got)
-        return channel.thank(await self.take(name, heard.answer)) if heard.answer is not None else heard.reply
+        if heard.answer is None:
+            return heard.reply
+        return await channel.thank(heard.answer, await self.take(name, heard.answer))
 
     async def take(self, name: str, told: Answer | Got) -> Taken:
         """Have what a channel verified decided; answers after the commit."""
@@ -157,7 +159,7 @@ class Answers:
         why = refusal(page, name, told, self._clock.now())
         if page is None or why:
             log.warning("answer_refused", channel=name, page=told.page, why=why)
-            return Taken(False, why)
+            return Taken(False, why, stranger=page is None or page.address != told.by)
         actor, number = f"person:{page.person}", page.incident
         if not self._has(actor, number):
             mark = identity(told.mark).hex()

@@ -32,6 +32,10 @@ BY = {
     "console": "on the console",
     "matrix": "on Matrix",
     "pagerduty": "by PagerDuty",
+    "slack": "on Slack",
+    "sms": "by text message",
+    "call": "by telephone",
+    "apprise": "by Apprise",
 }
 NARROW = "\u202f"
 TOGETHER: Duration = 30 * SECOND
