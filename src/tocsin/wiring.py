@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import errno
 import gc
+import hashlib
+import hmac
 import importlib.metadata
 import os
 import resource
@@ -205,7 +207,6 @@ def missing_secrets(settings: Settings, plan: Plan) -> list[str]:
 
 def channels(settings: Settings, plan: Plan, outside: Outbound, signing_key: bytes) -> Mapping[str, Channel]:
     """The channels a plan sets up."""
-    from tocsin.kernel.identity import identity
     from tocsin.pages.channels import CHANNELS
     from tocsin.pages.channels.setup import Setup
 
@@ -214,12 +215,18 @@ def channels(settings: Settings, plan: Plan, outside: Outbound, signing_key: byt
         secret=settings.secret,
         mail=plan.mail,
         channels=plan.channels,
-        mark=identity("installation", signing_key).hex()[:16],
+        mark=derived(signing_key, "installation").hex()[:16],
+        derive=lambda purpose: derived(signing_key, purpose),
         public_url=settings.base_url,
         people=plan.people,
     )
     made = ((name, make(setup)) for name, make in CHANNELS.items())
     return {name: channel for name, channel in made if channel is not None}
+
+
+def derived(signing_key: bytes, purpose: str) -> bytes:
+    """Thirty-two secret bytes of this installation for one purpose, always the same."""
+    return hmac.new(signing_key, b"tocsin derived v1\0" + purpose.encode(), hashlib.sha256).digest()
 
 
 def declared_keys(settings: Settings, plan: Plan) -> DeclareKeys:
@@ -277,7 +284,9 @@ async def _faces(settings: Settings) -> int:
         clock=SystemClock().now,
         signing_key=signing_key,
         read_plan=plan_of,
-        settings=FaceSettings(public_url=settings.base_url, paging=settings.paging, version=version),
+        settings=FaceSettings(
+            public_url=settings.base_url, paging=settings.paging, version=version, push_key=push_key(signing_key)
+        ),
     )
     app = application([*api_handlers(), *web_handlers], faces, error_page=error_page, openapi=openapi_config(version))
     path = settings.socket("faces")
@@ -305,6 +314,16 @@ async def _faces(settings: Settings) -> int:
     )
     await Server(config).serve()
     return 0
+
+
+def push_key(signing_key: bytes) -> str:
+    """What browsers are told to expect of this installation's web push; "" where the extra is not installed."""
+    from tocsin.pages.channels.push import PURPOSE, public_key
+
+    try:
+        return public_key(derived(signing_key, PURPOSE))
+    except ImportError:
+        return ""
 
 
 # -- before anything runs ----------------------------------------------------------------------------------------------

@@ -206,6 +206,7 @@ def test_every_key_of_the_language_arrives():
     assert plan.channels == {
         "matrix": {"server": "https://matrix.shop.example", "token": "secret:matrix"},
         "pagerduty": {"server": "https://events.eu.pagerduty.com"},
+        "push": {"contact": "ops@shop.example"},
         "slack": {"token": "secret:slack", "signing secret": "secret:slack_signing", "server": "https://slack.example"},
         "twilio": {
             "account": "AC0123",
@@ -214,7 +215,7 @@ def test_every_key_of_the_language_arrives():
             "server": "https://api.twilio.example",
         },
     }
-    assert plan.reaches == {"email", "webhook", "matrix", "pagerduty", "apprise", "slack", "sms", "call"}
+    assert plan.reaches == {"email", "webhook", "matrix", "pagerduty", "apprise", "slack", "sms", "call", "push"}
     assert plan.last_resort == ("team:shop", "person:7")
     assert plan.outside_heartbeat == "https://hc.example/ping/1"
 

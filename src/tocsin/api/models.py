@@ -556,8 +556,8 @@ def entry_out(stored: StoredEntry) -> PublishedEntry:
 
 
 def page_out(one: Page) -> PublishedPage:
-    """One row of the ledger. Of a webhook's address only the host: the rest may be a secret."""
-    address = one.address
+    """One row of the ledger. Of a webhook's address only the host: the rest may be a secret. Of a device's nothing."""
+    address = "a device" if one.channel == "push" else one.address
     if one.channel == "webhook":
         parts = urlsplit(address)
         address = f"{parts.scheme}://{parts.hostname or ''}/…"

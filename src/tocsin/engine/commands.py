@@ -91,6 +91,21 @@ class SetUser(Command, frozen=True, kw_only=True, tag="set_user"):
     new: bool = False
 
 
+class AddDevice(Command, frozen=True, kw_only=True, tag="add_device"):
+    """Have a user's browser show their pages. ``address``: its push subscription (``pages.subscription``)."""
+
+    user: str
+    address: str
+    label: str = ""
+
+
+class RemoveDevice(Command, frozen=True, kw_only=True, tag="remove_device"):
+    """A browser shows no pages any more."""
+
+    user: str
+    device: str
+
+
 class CreateToken(Command, frozen=True, kw_only=True, tag="create_token"):
     """Make a bearer token (``kind`` token) or one-time sign-in link (``kind`` link) for a user. Answers with its id."""
 
@@ -137,6 +152,8 @@ AnyCommand = (
     | CreateKey
     | RevokeKey
     | SetUser
+    | AddDevice
+    | RemoveDevice
     | CreateToken
     | UseLink
     | RevokeToken

@@ -6,19 +6,23 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from tocsin.access.credentials import Key, Token, User
+from tocsin.access.credentials import Device, Key, Token, User
 from tocsin.engine import commands as c
 from tocsin.engine import hearing, settling, ticking
+from tocsin.engine.paging import drop_device
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.identity import identity, uuid_text
 from tocsin.kernel.instant import DAY, MINUTE, Duration, from_datetime
 from tocsin.kernel.reason import Reason
 from tocsin.pages.ledger import Page
+from tocsin.pages.subscription import read_subscription
 from tocsin.silences.silence import Silence
 
 LONGEST_HOLD: Duration = 7 * DAY
 LONGEST_NOTE = 10_000
+LONGEST_LABEL = 60
+MOST_DEVICES = 10
 LAST_INSTANT = from_datetime(datetime(9999, 12, 31, tzinfo=UTC))
 
 
@@ -48,6 +52,10 @@ def decide(turn: Turn, command: c.AnyCommand) -> c.Result:
             return _declare_keys(turn, command)
         case c.SetUser():
             return _set_user(turn, command)
+        case c.AddDevice():
+            return _add_device(turn, command)
+        case c.RemoveDevice():
+            return _remove_device(turn, command)
         case c.CreateToken():
             return _create_token(turn, command)
         case c.UseLink():
@@ -321,6 +329,37 @@ def _set_user(turn: Turn, command: c.SetUser) -> c.Result:
         user.epoch += 1
     turn.changes.users[user.id] = user
     return c.Result(ok=True, id=name)
+
+
+def _add_device(turn: Turn, command: c.AddDevice) -> c.Result:
+    user = turn.state.users_by_name.get(command.user)
+    if user is None or user.disabled_at is not None:
+        return refuse("not_found", f"There is no user {command.user!r}")
+    if user.person not in turn.plan.people:
+        return refuse("conflict", f"{command.user} is no person of the plan, so nothing pages them")
+    try:
+        subscription = read_subscription(command.address)
+    except ValueError as error:
+        return refuse("invalid", str(error), "address")
+    label = command.label.strip()[:LONGEST_LABEL] or "A browser"
+    id = identity("device", subscription.endpoint).hex()
+    device = Device(id, subscription.written(), label, turn.now)
+    others = tuple(one for one in user.devices if one.id != id)
+    if len(others) >= MOST_DEVICES:
+        return refuse("conflict", f"A user has at most {MOST_DEVICES} devices: remove one first")
+    for other in turn.state.users.values():  # one browser, another user: whoever signed in last
+        if other is not user:
+            drop_device(turn, other, id)
+    user.devices = (device, *others)
+    turn.changes.users[user.id] = user
+    return c.Result(ok=True, id=id)
+
+
+def _remove_device(turn: Turn, command: c.RemoveDevice) -> c.Result:
+    user = turn.state.users_by_name.get(command.user)
+    if user is None or not drop_device(turn, user, command.device):
+        return refuse("not_found", f"{command.user} has no such device")
+    return c.Result(ok=True, id=command.device)
 
 
 def _create_token(turn: Turn, command: c.CreateToken) -> c.Result:

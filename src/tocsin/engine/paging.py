@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from tocsin.access.credentials import User
 from tocsin.catalog.people import Person
 from tocsin.engine.inputs import Delivered, Reached
 from tocsin.engine.turn import Turn
@@ -14,8 +17,29 @@ from tocsin.silences.silence import Silence
 
 
 def contacts(turn: Turn, person: Person) -> tuple[tuple[str, str], ...]:
-    """A person's contact methods under the plan in force."""
-    return person.contacts(turn.plan.reaches)
+    """A person's contact methods under the plan in force: their own devices, then what the plan says."""
+    users = (user for user in turn.state.users.values() if user.person == person.key and user.disabled_at is None)
+    own = tuple(("push", device.address) for user in users for device in user.devices)
+    declared = person.contacts(turn.plan.reaches)
+    return own + tuple(way for way in declared if way[0] != "console") if own else declared
+
+
+def drop_device(turn: Turn, user: User, id: str) -> bool:
+    """Let a user's device go; False when they have no such device."""
+    left = tuple(device for device in user.devices if device.id != id)
+    if len(left) == len(user.devices):
+        return False
+    user.devices = left
+    turn.changes.users[user.id] = user
+    return True
+
+
+def _unsubscribed(turn: Turn, address: str) -> None:
+    """A push service knows a device no more: it was removed there."""
+    for user in turn.state.users.values():
+        for device in user.devices:
+            if device.address == address:
+                drop_device(turn, user, device.id)
 
 
 def escalate_now(turn: Turn, incident: Incident) -> None:
@@ -192,6 +216,8 @@ def delivered(turn: Turn, outcome: Delivered) -> None:
             _next_method(turn, page)  # a channel that fails may stay down: use the person's next one meanwhile
     else:
         finish(turn, page, "failed", Reason.FAILED)
+        if outcome.code == "gone":
+            _unsubscribed(turn, page.address)
         _next_method(turn, page)
 
 
@@ -221,6 +247,17 @@ def unsure(turn: Turn) -> None:
             due(turn, page)
 
 
+def _further(turn: Turn, person: Person, page: Page, siblings: Sequence[Page]) -> int | None:
+    """The person's method after this page's, the first when that is gone; None when it was used already."""
+    ways = contacts(turn, person)
+    here = (page.channel, page.address)
+    further = ways.index(here) + 1 if here in ways else 0
+    if further >= len(ways):
+        return None
+    since = (p for p in siblings if p.person == page.person and p.intended_at >= page.intended_at)
+    return None if any((p.channel, p.address) == ways[further] for p in since) else further
+
+
 def _next_method(turn: Turn, page: Page) -> None:
     """A page did not get through: use the person's next method, else, when the step reached nobody, go on at once."""
     incident = turn.state.incidents.get(page.incident)
@@ -229,9 +266,8 @@ def _next_method(turn: Turn, page: Page) -> None:
     pages = (turn.state.pages[id] for id in turn.state.pages_of[incident.number])
     siblings = [sibling for sibling in pages if sibling.kind == "page"]
     person = turn.plan.people.get(page.person)
-    further = page.method + 1
-    tried = any(p.person == page.person and p.method == further and p.intended_at >= page.intended_at for p in siblings)
-    if person is not None and further < len(contacts(turn, person)) and not tried:
+    further = _further(turn, person, page, siblings) if person is not None else None
+    if person is not None and further is not None:
         turn.enter(
             incident.number,
             f"{page.channel} did not reach {person.name}; trying the next method",

@@ -13,7 +13,7 @@ PageState = Literal["intended", "sent", "failed", "overtaken"]
 PageKind = Literal["page", "notice", "update"]
 Receipt = Literal["delivered", "seen", "failed"]
 
-FOLLOWED = frozenset({"matrix", "pagerduty", "slack"})
+FOLLOWED = frozenset({"matrix", "pagerduty", "push", "slack"})
 """Channels that are told when somebody has an incident they paged for, or when it is over."""
 
 RETRY_FIRST: Duration = 5 * SECOND

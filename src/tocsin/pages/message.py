@@ -57,7 +57,8 @@ class Sent(Struct, frozen=True):
 class Failed(Struct, frozen=True):
     """The channel did not take it. ``permanent``: trying again cannot help. ``retry_after``: the provider's own wish.
 
-    ``code`` is one of auth, rate_limit, client, server, deadline, unreachable, tls, refused_address.
+    ``code`` is one of auth, rate_limit, client, server, deadline, unreachable, tls, refused_address, and gone: what the
+    address named is no more.
     """
 
     code: str

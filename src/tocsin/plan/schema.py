@@ -295,10 +295,18 @@ class Twilio(Record):
     server = Field(URL, "Default: https://api.twilio.com.")
 
 
+class Push(Record):
+    """Web push. People add their own devices in Tocsin's settings."""
+
+    what = "web push"
+    contact = Field(EMAIL, "Whom a push service may write to when something is wrong. Default: Tocsin's own address.")
+
+
 class Channels(Record):
     """The ways to reach people that have to be set up once for everybody."""
 
     what = "the channels"
+    push = Field(RecordOf(Push), "Pages as notifications of the web app, on devices people add themselves.")
     slack = Field(RecordOf(Slack), "Pages as direct messages in Slack, with a button that acknowledges.")
     twilio = Field(RecordOf(Twilio), "Text messages and calls by Twilio, acknowledged by a reply or a key.")
     pagerduty = Field(RecordOf(PagerDuty), "Incidents handed to PagerDuty, which follows them until they are over.")

@@ -113,7 +113,7 @@ def _written(value: Any) -> Any:
             return value
         case dict():
             return {_written(key): _written(one) for key, one in value.items()}
-        case list():
+        case list() | tuple():
             return [_written(one) for one in value]
         case _:
             return _written(msgspec.to_builtins(value, builtin_types=(bytes,)))

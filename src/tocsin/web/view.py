@@ -44,6 +44,8 @@ SAID = {
     "discarded": "The request is discarded.",
     "user": "The user is saved.",
     "kept": "Kept.",
+    "device": "Your pages are shown on this device from now on.",
+    "no_device": "The device is removed. It shows no more pages.",
     "password": "The password is changed. Other browsers are signed out.",
     "reloaded": "The plan was read again and is in force.",
     "unchanged": "The plan was read again. Nothing in it has changed.",

@@ -36,6 +36,7 @@ BY = {
     "sms": "by text message",
     "call": "by telephone",
     "apprise": "by Apprise",
+    "push": "on their device",
 }
 NARROW = "\u202f"
 TOGETHER: Duration = 30 * SECOND

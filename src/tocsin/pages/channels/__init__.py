@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tocsin.pages.channels import apprise, console, email, matrix, pagerduty, slack, twilio, webhook
+from tocsin.pages.channels import apprise, console, email, matrix, pagerduty, push, slack, twilio, webhook
 from tocsin.pages.channels.setup import Setup
 from tocsin.pages.message import Channel
 
@@ -15,6 +15,7 @@ CHANNELS: dict[str, Callable[[Setup], Channel | None]] = {
     "email": email.channel,
     "webhook": webhook.channel,
     "matrix": matrix.channel,
+    "push": push.channel,
     "slack": slack.channel,
     "sms": twilio.sms,
     "call": twilio.call,
