@@ -27,7 +27,7 @@ from tocsin.settings import Settings
 
 if TYPE_CHECKING:
     from tocsin.engine.commands import DeclareKeys
-    from tocsin.pages.message import Channel
+    from tocsin.pages.message import Channel, Failed, Message, Sent
     from tocsin.plan.model import Plan
     from tocsin.runtime.core import PlanRead
     from tocsin.runtime.outbound import Outbound
@@ -222,6 +222,38 @@ def channels(settings: Settings, plan: Plan, outside: Outbound, signing_key: byt
     )
     made = ((name, make(setup)) for name, make in CHANNELS.items())
     return {name: channel for name, channel in made if channel is not None}
+
+
+def signing_key_of(settings: Settings) -> bytes:
+    """The key of the installation in this data folder; a made-up one where nothing was started yet."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from tocsin.store.opening import url_for
+    from tocsin.store.reads import Reads, open_engine
+
+    if not settings.database and not settings.data.is_dir():
+        return bytes(32)
+    try:
+        return Reads(open_engine(url_for(settings.data, settings.database))).meta("signing_key") or bytes(32)
+    except (SQLAlchemyError, OSError):
+        return bytes(32)
+
+
+async def send_once(settings: Settings, plan: Plan, name: str, message: Message) -> Sent | Failed | None:
+    """Send one message by a channel of the plan, apart from any server; None when the plan does not set it up."""
+    from tocsin.runtime.outbound import Outbound
+
+    outside = Outbound()
+    try:
+        channel = channels(settings, plan, outside, signing_key_of(settings)).get(name)
+        if channel is None:
+            return None
+        try:
+            return await channel.send(message)
+        finally:
+            await channel.close()
+    finally:
+        await outside.close()
 
 
 def derived(signing_key: bytes, purpose: str) -> bytes:

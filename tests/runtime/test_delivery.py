@@ -38,6 +38,10 @@ class Hand:
         self.sent.append(message.page)
         return self.answer(message)
 
+    def preview(self, message: Message) -> str:
+        """Its words."""
+        return message.title
+
     async def close(self) -> None:
         """Closed."""
         self.closed = True

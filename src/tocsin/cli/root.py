@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "send": ("tocsin.cli.send:send", "Send an event to a service, to test or from a script."),
     "key": ("tocsin.cli.key:key", "Make and revoke the keys monitors send with."),
     "user": ("tocsin.cli.user:user", "Manage who may sign in."),
+    "channel": ("tocsin.cli.channel:channel", "See and test the ways people are reached."),
     "plan": ("tocsin.cli.plan:plan", "Check, show and reload the plan."),
     "db": ("tocsin.cli.db:db", "Migrate, back up and check the database."),
     "completion": ("tocsin.cli.completion:completion", "Print the completion script for a shell."),
@@ -37,7 +38,7 @@ HIDDEN: dict[str, str] = {
 SECTIONS = {
     "Run": ("up", "demo", "status"),
     "Respond": ("incidents", "alerts", "why", "silence"),
-    "Connect": ("send", "key", "user"),
+    "Connect": ("send", "key", "channel", "user"),
     "Look after": ("plan", "db", "completion"),
 }
 

@@ -82,6 +82,10 @@ class Channel(Protocol):
         """Try once, within 15 seconds. Never raises for what the outside does; never logs secrets."""
         ...
 
+    def preview(self, message: Message) -> str:
+        """What it would send, as whoever is at the other end would see it. Needs no secret and sends nothing."""
+        ...
+
     async def close(self) -> None:
         """Let go of connections."""
         ...

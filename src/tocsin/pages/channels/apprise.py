@@ -42,6 +42,10 @@ class Apprise:
         except ImportError:
             return Failed("client", "Apprise is not installed here: pip install 'tocsin[apprise]'", permanent=True)
 
+    def preview(self, message: Message) -> str:
+        """Title and body."""
+        return f"{rendering.subject(message)}\n\n{rendering.text(message)}"
+
     async def close(self) -> None:
         """Nothing is kept open."""
 

@@ -50,6 +50,10 @@ class Console:
             return Failed("unreachable", f"the terminal is gone: {error}")
         return Sent()
 
+    def preview(self, message: Message) -> str:
+        """The block, without colours."""
+        return page(message, coloured=False)
+
     async def close(self) -> None:
         """Nothing to let go of: the terminal is not ours."""
 

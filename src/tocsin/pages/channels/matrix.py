@@ -86,6 +86,10 @@ class Matrix:
             return why or no_secret(self._token)
         return Sent(f"{room}/{answer.get('event_id', '')}")
 
+    def preview(self, message: Message) -> str:
+        """The message's words."""
+        return str(said(message)["body"])
+
     async def close(self) -> None:
         """Nothing is kept open."""
 

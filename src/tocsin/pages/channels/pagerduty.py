@@ -56,6 +56,11 @@ class PagerDuty:
         )
         return failed(answer, message.now, "PagerDuty") or Sent(str(event.get("dedup_key", "")))
 
+    def preview(self, message: Message) -> str:
+        """The event, without its key."""
+        path, event = written(message, self._mark)
+        return f"POST {path}\n{msgspec.json.format(msgspec.json.encode(event), indent=2).decode()}"
+
     async def close(self) -> None:
         """Nothing is kept open."""
 

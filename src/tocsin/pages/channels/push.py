@@ -93,6 +93,10 @@ class Push:
         why = failed(answer, message.now, "the push service")
         return why or Sent(getattr(answer, "headers", {}).get("location", ""))
 
+    def preview(self, message: Message) -> str:
+        """What the web app's worker is told."""
+        return msgspec.json.format(said(message, self._base, "…"), indent=2).decode()
+
     async def close(self) -> None:
         """Nothing is kept open."""
 

@@ -73,6 +73,10 @@ class Slack:
         content = {"channel": message.address, "unfurl_links": False, "unfurl_media": False, **said(message)}
         return await self._ask("chat.postMessage", content, message.now)
 
+    def preview(self, message: Message) -> str:
+        """The message's text and blocks."""
+        return msgspec.json.format(msgspec.json.encode(said(message)), indent=2).decode()
+
     async def close(self) -> None:
         """Nothing is kept open."""
 

@@ -103,6 +103,12 @@ class Twilio:
         except msgspec.MsgspecError:
             return Sent()
 
+    def preview(self, message: Message) -> str:
+        """The text message, or what the call says."""
+        if self.name == "sms":
+            return short(message)
+        return spoken(message, f"{self._public_url}/callbacks/call/answer/{message.page}")
+
     async def close(self) -> None:
         """Nothing is kept open."""
 

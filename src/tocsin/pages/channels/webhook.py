@@ -80,6 +80,10 @@ class Webhook:
         )
         return failed(answer, message.now, "the webhook") or Sent()
 
+    def preview(self, message: Message) -> str:
+        """The body that is posted."""
+        return msgspec.json.format(payload(message), indent=2).decode()
+
     async def close(self) -> None:
         """Nothing is kept open."""
 
