@@ -112,3 +112,23 @@ def test_pagerduty_is_told_in_the_order_in_which_it_happened_however_slow_it_is(
     eventually(lambda: len(incident(here, 1)["pages"]) == 2, what="the update to be written down")
     assert len(catcher.requests) == 1
     assert [one.json()["event_action"] for one in catcher.wait_for(2)] == ["trigger", "acknowledge"]
+
+
+def test_pagerduty_is_told_that_it_is_over_even_if_tocsin_is_killed_while_telling(
+    tocsin_server: Callable[..., TocsinServer], catcher: Catcher
+) -> None:
+    catcher.replies.extend([Reply(202, "{}"), Reply(delay=600)])
+    catcher.default = Reply(202, "{}")
+    here = tocsin_server(plan=plan(catcher.url), environment={"TOCSIN_SECRET_OLD": "R" + 31 * "0"})
+    says(here)
+    eventually(lambda: incident(here, 1)["pages"][0]["state"] == "sent", what="the trigger to be written down")
+    here.run("incidents", "resolve", "1")
+    catcher.wait_for(2)
+    here.kill9()
+    here.start()
+    again = catcher.wait_for(3)[2]
+    assert again.json()["event_action"] == "resolve"
+    assert again.json()["dedup_key"] == catcher.requests[0].json()["dedup_key"]
+    row = eventually(lambda: (row := incident(here, 1)["pages"][1])["state"] == "sent" and row, what="its outcome")
+    assert row
+    assert row["unsure"], "it may have been told twice, which changes nothing there"

@@ -92,6 +92,9 @@ def test_a_text_message_is_acknowledged_by_a_reply_with_its_number(
     page = incident(story.server, 1)["pages"][0]
     assert page["delivered_at"]
     assert page["provider_id"] == "SM4322c22054f8412aaeb466955a7480aa"
+    for _ in range(3):
+        assert story.call("sms/status/1", delivered)[0] == 200
+    assert incident(story.server, 1)["pages"][0]["delivered_at"] == page["delivered_at"], "told again, it is the same"
     status, said = story.call("sms/answer", {"MessageSid": "SM2", "From": ANA, "Body": "ack 1", "To": "+34911000000"})
     assert status == 200
     assert ElementTree.fromstring(said).findtext("Message") == "You have incident #1."

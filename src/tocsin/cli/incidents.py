@@ -161,7 +161,7 @@ def _sheet(one: dict[str, Any], now: Instant | None) -> None:
 
         show.print_table(COLUMNS, [row(alert, now) for alert in one["alerts"]])
     if one["pages"]:
-        show.heading(count(len(one["pages"]), "page"))
+        show.heading(count(sum(page["kind"] == "page" for page in one["pages"]), "page"))
         show.print_table(PAGE_COLUMNS, [_page(page) for page in one["pages"]])
     show.heading("Timeline")
     print_story(
@@ -183,10 +183,15 @@ def _page(page: dict[str, Any]) -> show.Row:
     how = str(page["state"])
     if page["answered_at"]:
         how = "answered"
+    elif page["seen_at"]:
+        how = "seen"
+    elif page["delivered_at"]:
+        how = "arrived"
     elif page["unsure"]:
         how = f"{how}, perhaps twice"
+    by = str(page["channel"]) if page["kind"] == "page" else f"{page['channel']}, {page['kind']}"
     because = f"{page['because']}: {page['error']}" if page["error"] else str(page["because"])
-    return stamp(show.moment(page["intended_at"])), str(page["person"]), str(page["channel"]), show.state(how), because
+    return stamp(show.moment(page["intended_at"])), str(page["person"]), by, show.state(how), because
 
 
 def print_story(told: Iterable[tuple[Instant, str, str, str]]) -> None:

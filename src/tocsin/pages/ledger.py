@@ -60,23 +60,25 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     about: int = 0
 
 
-def receive(page: Page, receipt: Receipt, now: Instant) -> bool:
-    """Note how far a page got, as its provider tells; whether that says anything new.
+def tells(page: Page, receipt: Receipt) -> bool:
+    """Whether a provider's word on how far a page got says anything new.
 
-    It only moves forward: sent, delivered, seen, answered. What was seen was delivered as well; a page that reached the
-    person does not fail any more, and one that failed stays so.
+    It only moves forward: sent, delivered, seen, answered. A page that reached the person does not fail any more, and
+    one that failed stays so.
     """
     if page.state == "failed" or page.answered_at is not None:
         return False
-    match receipt:
-        case "delivered" if page.delivered_at is None:
-            page.delivered_at = now
-        case "seen" if page.seen_at is None:
-            page.seen_at, page.delivered_at = now, page.delivered_at or now
-        case "failed" if page.delivered_at is None:
-            pass
-        case _:
-            return False
+    return page.seen_at is None if receipt == "seen" else page.delivered_at is None
+
+
+def receive(page: Page, receipt: Receipt, now: Instant) -> bool:
+    """Note how far a page got; whether that is anything new. What was seen was delivered as well."""
+    if not tells(page, receipt):
+        return False
+    if receipt != "failed":
+        page.delivered_at = page.delivered_at or now
+    if receipt == "seen":
+        page.seen_at = now
     return True
 
 

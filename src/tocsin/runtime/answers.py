@@ -20,7 +20,7 @@ from tocsin.intake.request import Limits, Reply
 from tocsin.kernel.identity import identity
 from tocsin.kernel.instant import SECOND
 from tocsin.pages.answers import Answer, Call, Called, DeafError, Got, Heard, Listening, Taken, refusal
-from tocsin.pages.ledger import Page
+from tocsin.pages.ledger import Page, tells
 from tocsin.pages.message import Channel
 from tocsin.runtime.clock import Clock
 from tocsin.runtime.doors import Bucket
@@ -152,8 +152,8 @@ class Answers:
         state = self._state()
         page = state.pages.get(told.page)
         if isinstance(told, Got):
-            if page is None or page.channel != name:
-                return Taken(False, "")
+            if page is None or page.channel != name or not tells(page, told.receipt):
+                return Taken(False, "")  # told again, however often, it is not worth a row of the journal
             await self._apply(Job(Reached(page.id, told.receipt, told.error[:500])))
             return Taken(True, "")
         why = refusal(page, name, told, self._clock.now())

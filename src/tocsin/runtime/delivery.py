@@ -22,9 +22,9 @@ from tocsin.runtime.writer import Job
 
 log = structlog.get_logger("tocsin.pages")
 
-AT_ONCE = 48
+AT_ONCE = 64
 """Pages that one channel sends at once, and"""
-EACH = 4
+EACH = 8
 """how many of them may be one person's."""
 DEADLINE = 20.0
 LONGEST_ORDER = 20.0
