@@ -18,11 +18,11 @@ from typing import Any
 
 import psutil
 
-from bench import figures, intake, report
+from bench import figures, intake, oncall, report
 from bench.servers import Alertmanager, Server, Tocsin, durable_postgres, fsync_milliseconds, program, version_of
 from tests.support.postgres import Postgres
 
-PARTS = ("intake", "pages", "full", "starts")
+PARTS = ("intake", "pages", "full", "starts", "oncall")
 
 
 def main() -> None:
@@ -39,6 +39,8 @@ def main() -> None:
         postgres = cleanup.enter_context(durable_postgres()) if asked.postgres else None
         if "starts" in asked.parts:
             found["starts"] = figures.starts(3 if asked.quick else 10, say)
+        if "oncall" in asked.parts:
+            found["oncall"] = oncall.measure(3 if asked.quick else 10, say)
         if "full" in asked.parts:
             found["full"] = {
                 name: figures.full_house(store, 1 if asked.quick else 5, say)

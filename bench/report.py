@@ -19,7 +19,12 @@ def tables(found: dict[str, Any]) -> str:
     if "intake" in found:
         parts.append(f"Intake: medians of {found['rounds']} interleaved rounds of {found['seconds']:g} s each")
         parts.append(_intake(found["intake"]))
-    rows = [*_pages(found.get("pages", {})), *_full(found.get("full", {})), *_starts(found.get("starts"))]
+    rows = [
+        *_pages(found.get("pages", {})),
+        *_full(found.get("full", {})),
+        *_starts(found.get("starts")),
+        *_oncall(found.get("oncall")),
+    ]
     if rows:
         parts.append(_table([["figure", "measured", "target", ""], *rows]))
     return "\n\n".join(parts)
@@ -118,6 +123,17 @@ def _starts(one: dict[str, Any] | None) -> list[list[str]]:
         _figure("tocsin --help", one["help"], "s", 0.25),
         _figure("tocsin up, start to ready, empty folder", one["empty"], "s", 1.5),
         _figure("tocsin up, start to ready, used folder", one["used"], "s", 1.5),
+    ]
+
+
+def _oncall(one: dict[str, Any] | None) -> list[list[str]]:
+    if one is None:
+        return []
+    return [
+        _figure("who is on call at one instant, cold", one["cold_us"], "µs", 1_000),
+        _figure("the same from the cache", one["cached_us"], "µs", 50),
+        _figure("the same with ten overrides", one["overridden_us"], "µs", 50),
+        _figure("a calendar of 12 weeks and 200 schedules", one["calendar_ms"], "ms", 300),
     ]
 
 

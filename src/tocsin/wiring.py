@@ -29,11 +29,16 @@ if TYPE_CHECKING:
     from tocsin.engine.commands import DeclareKeys
     from tocsin.pages.message import Channel, Failed, Message, Sent
     from tocsin.plan.model import Plan
-    from tocsin.runtime.core import PlanRead
+    from tocsin.runtime.clock import Clock
+    from tocsin.runtime.core import Parts, PlanRead
+    from tocsin.runtime.front import Front
     from tocsin.runtime.outbound import Outbound
+    from tocsin.store.writer import Store
 
 
 MOST_FILES = 65_536
+SOON = 0.3
+"""Seconds after which a node that may not write yet answers as a standby."""
 
 
 def up(settings: Settings) -> int:
@@ -79,66 +84,30 @@ def _run(work: Coroutine[Any, Any, int], settings: Settings) -> int:
 async def _core(settings: Settings) -> int:
     import structlog
 
-    from tocsin.intake.probes import PROBES
-    from tocsin.intake.sources import SOURCES
-    from tocsin.intake.sources.pagerduty import redacted, routing_key
     from tocsin.runtime.clock import SystemClock
-    from tocsin.runtime.core import Core, Parts
+    from tocsin.runtime.core import Core
     from tocsin.runtime.first_run import first_run, leave_address
     from tocsin.runtime.outbound import Outbound
-    from tocsin.runtime.probing import Prober
-    from tocsin.store.opening import open_writer, url_for
     from tocsin.store.writer import Stopped
 
-    log = structlog.get_logger("tocsin")
-    loop = asyncio.get_running_loop()
-    clock = SystemClock()
-    outside = Outbound()
-    read = plan_reader(settings)
-    plan = read()
+    plan = plan_reader(settings)()
     for finding in plan.findings:
         print(finding, file=sys.stderr)
     if plan.plan is None or not plan.ok:
         print(f"tocsin: the plan in {settings.plan_folder} has errors; nothing was started", file=sys.stderr)
         return DO_NOT_RESTART
-    stop = threading.Event()
+    loop = asyncio.get_running_loop()
+    clock, outside, begin, stop = SystemClock(), Outbound(), Beginning(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
-        # On PostgreSQL this waits while another node writes.
-        store = await asyncio.to_thread(
-            open_writer, url_for(settings.data, settings.database), importlib.metadata.version("tzdata"), stop
-        )
+        store, front = await _until_this_node_writes(settings, clock, stop)
     except Stopped:
         return 0
-    signing_key = store.meta("signing_key")
-    if signing_key is None:
-        signing_key = secrets.token_bytes(32)
-        store.set_meta("signing_key", signing_key)
-    under_way: set[asyncio.Task[object]] = set()
-
-    def begin(work: Coroutine[Any, Any, object]) -> None:
-        task = asyncio.create_task(work)
-        under_way.add(task)  # the loop alone would let go of it
-        task.add_done_callback(under_way.discard)
-
-    parts = Parts(
-        store=store,
-        clock=clock,
-        sources=SOURCES,
-        routing_key=routing_key,
-        redacted=redacted,
-        read_plan=read,
-        declared_keys=lambda p: declared_keys(settings, p),
-        channels=lambda p: channels(settings, p, outside, signing_key),
-        signing_key=signing_key,
-        public_url=settings.base_url,
-        paging=settings.paging,
-        prober=lambda specs, submit: Prober(specs, submit, probes=PROBES, outside=outside, now=clock.now),
-        outside=lambda url: begin(outside.request("GET", url, within=10, limit=1024)),
-        ballast=settings.data / "ballast",
-    )
-    core = Core(parts, plan)
+    except (OSError, ValueError) as error:
+        print(f"tocsin: {error}", file=sys.stderr)
+        return DO_NOT_RESTART
+    core = Core(_parts(settings, store, clock, outside, begin), plan)
 
     def end() -> None:
         stop.set()
@@ -149,12 +118,11 @@ async def _core(settings: Settings) -> int:
     loop.add_signal_handler(signal.SIGHUP, lambda: begin(core.reload("signal:SIGHUP")))
     try:
         await core.start()
-        await core.listen(
-            settings.host, settings.port, _tls(settings), settings.socket("core"), settings.socket("faces")
-        )
+        await front.open(settings.host, settings.port, _tls(settings), settings.socket("core"))
     except (OSError, ValueError) as error:
         print(f"tocsin: {error}", file=sys.stderr)
         return DO_NOT_RESTART
+    core.answer(front)
     # What exists now stays; the collector need not look at it again, and new things mostly die without it.
     gc.collect()
     gc.freeze()
@@ -164,10 +132,84 @@ async def _core(settings: Settings) -> int:
     )
     leave_address(settings.data, settings.local_url, settings.tls_cert)
     print("\n".join(lines), flush=True)
-    log.info("ready", address=settings.base_url, paging=settings.paging, plan=plan.plan.version[:12])
+    structlog.get_logger("tocsin").info(
+        "ready", address=settings.base_url, paging=settings.paging, plan=plan.plan.version[:12]
+    )
     await core.run()
     await outside.close()
     return 0
+
+
+class Beginning:
+    """Starts work that nobody waits for, and keeps hold of it: the loop alone would let go."""
+
+    def __init__(self) -> None:
+        self._under_way: set[asyncio.Task[object]] = set()
+
+    def __call__(self, work: Coroutine[Any, Any, object]) -> None:
+        """Start it."""
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+
+async def _until_this_node_writes(settings: Settings, clock: Clock, stop: threading.Event) -> tuple[Store, Front]:
+    """The store, once this node may write, and the node's front, which answers as a standby until then.
+
+    Raises writer.Stopped when asked to end before that, OSError or ValueError when nothing can be listened on.
+    """
+    from tocsin.intake.sources import SOURCES
+    from tocsin.runtime.front import Front
+    from tocsin.runtime.standby import Standby
+    from tocsin.store.opening import open_writer, url_for
+
+    standby = Standby(SOURCES, clock.now, paging=settings.paging, public_url=settings.base_url)
+    front = Front(standby, settings.socket("faces"))
+    url, tzdata = url_for(settings.data, settings.database), importlib.metadata.version("tzdata")
+    node = f"{socket.gethostname()} ({settings.data.resolve()})"
+    opening = asyncio.create_task(asyncio.to_thread(open_writer, url, tzdata, stop, node, standby.waits))
+    await asyncio.wait((opening,), timeout=SOON)
+    try:
+        if not opening.done():
+            await front.open(settings.host, settings.port, _tls(settings), settings.socket("core"))
+        store = await opening
+    except BaseException:
+        stop.set()
+        await asyncio.gather(opening, return_exceptions=True)
+        await front.close()
+        await front.line.close()
+        raise
+    standby.waits("this node takes over, and reads what is written")
+    return store, front
+
+
+def _parts(settings: Settings, store: Store, clock: Clock, outside: Outbound, begin: Beginning) -> Parts:
+    from tocsin.intake.probes import PROBES
+    from tocsin.intake.sources import SOURCES
+    from tocsin.intake.sources.pagerduty import redacted, routing_key
+    from tocsin.runtime.core import Parts
+    from tocsin.runtime.probing import Prober
+
+    signing_key = store.meta("signing_key")
+    if signing_key is None:
+        signing_key = secrets.token_bytes(32)
+        store.set_meta("signing_key", signing_key)
+    return Parts(
+        store=store,
+        clock=clock,
+        sources=SOURCES,
+        routing_key=routing_key,
+        redacted=redacted,
+        read_plan=plan_reader(settings),
+        declared_keys=lambda plan: declared_keys(settings, plan),
+        channels=lambda plan: channels(settings, plan, outside, signing_key),
+        signing_key=signing_key,
+        public_url=settings.base_url,
+        paging=settings.paging,
+        prober=lambda specs, submit: Prober(specs, submit, probes=PROBES, outside=outside, now=clock.now),
+        outside=lambda url: begin(outside.request("GET", url, within=10, limit=1024)),
+        ballast=settings.data / "ballast",
+    )
 
 
 def plan_reader(settings: Settings) -> Callable[[], PlanRead]:
@@ -264,9 +306,10 @@ def derived(signing_key: bytes, purpose: str) -> bytes:
 def declared_keys(settings: Settings, plan: Plan) -> DeclareKeys:
     """The keys a plan declares, by the hashes of their secrets. Raises ValueError when one cannot be had."""
     from tocsin.access.credentials import secret_hash
+    from tocsin.access.limits import KeyLimits
     from tocsin.engine.commands import DeclareKeys
 
-    keys = []
+    keys, limits = [], {}
     for spec in plan.keys:
         try:
             text = settings.secret(spec.secret)
@@ -277,7 +320,9 @@ def declared_keys(settings: Settings, plan: Plan) -> DeclareKeys:
                 f"the key {spec.name} of {spec.service} has fewer than 16 characters: make a random one of 32"
             )
         keys.append((secret_hash(text), text[-4:], spec.source, spec.service, spec.name))
-    return DeclareKeys(actor="plan", keys=tuple(keys))
+        if spec.limits != KeyLimits():
+            limits[secret_hash(text)] = spec.limits
+    return DeclareKeys(actor="plan", keys=tuple(keys), limits=limits)
 
 
 # -- the faces ---------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import json
 import urllib.error
 import urllib.parse
 import urllib.request
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from tests.api.client import World
 from tests.faces.filled import KEY, NOW
 from tests.support.alertmanager import Alertmanager
 from tocsin.engine.commands import ExpireSilence, Result, SetSilence
-from tocsin.kernel.instant import HOUR, MINUTE, format_rfc3339
+from tocsin.kernel.instant import HOUR, MINUTE, format_rfc3339, parse_rfc3339
 from tocsin.kernel.matcher import Matcher
 from tocsin.kernel.reason import Reason
 
@@ -54,9 +54,14 @@ def silence(**changes: Any) -> dict[str, Any]:
         "comment": "why",
         "createdBy": "ana",
         "startsAt": now.isoformat().replace("+00:00", "Z"),
-        "endsAt": (now + timedelta(hours=1)).isoformat().replace("+00:00", "Z"),
+        "endsAt": "2100-01-01T00:00:00Z",  # the real Alertmanager goes by the real clock
     }
     return {name: value for name, value in (good | changes).items() if value != "absent"}
+
+
+def lasting(**changes: Any) -> dict[str, Any]:
+    """A silence that has not ended yet by any clock: the real Alertmanager knows only the wall's."""
+    return silence(**{"endsAt": "2099-01-01T00:00:00Z"} | changes)
 
 
 LONG_AGO = {"startsAt": "2020-01-01T00:00:00Z", "endsAt": "2020-01-02T00:00:00Z"}
@@ -64,26 +69,26 @@ BAD_SILENCES: list[Any] = [
     {},
     None,
     b"",
-    silence(comment="absent"),
-    silence(comment=None),
-    silence(createdBy="absent"),
-    silence(startsAt="absent"),
-    silence(endsAt="absent"),
-    silence(matchers="absent"),
-    silence(matchers=[]),
-    silence(matchers=[{}]),
-    silence(matchers=[{"name": "a", "isRegex": False}]),
-    silence(matchers=[{"name": "a", "value": "b", "isRegex": False}, {"name": "a", "value": "b"}]),
-    silence(matchers=[{"name": "", "value": "b", "isRegex": False}]),
-    silence(matchers=[{"name": "a-b", "value": "b", "isRegex": False}]),
-    silence(matchers=[{"name": "a", "value": "", "isRegex": False}]),
-    silence(matchers=[{"name": "a", "value": ".*", "isRegex": True}]),
-    silence(matchers=[{"name": "a", "value": "", "isRegex": False}, {"name": "b", "value": "x?", "isRegex": True}]),
-    silence(startsAt="2100-01-01T00:00:00Z", endsAt="2099-01-01T00:00:00Z"),
-    silence(startsAt="2100-01-01T00:00:00Z", endsAt="2100-01-01T00:00:00Z"),
-    silence(**LONG_AGO),
-    silence(id="x", startsAt="2099-01-01T00:00:00Z", endsAt="2100-01-01T00:00:00Z"),
-    silence(id=NONE, startsAt="2099-01-01T00:00:00Z", endsAt="2100-01-01T00:00:00Z"),
+    lasting(comment="absent"),
+    lasting(comment=None),
+    lasting(createdBy="absent"),
+    lasting(startsAt="absent"),
+    lasting(endsAt="absent"),
+    lasting(matchers="absent"),
+    lasting(matchers=[]),
+    lasting(matchers=[{}]),
+    lasting(matchers=[{"name": "a", "isRegex": False}]),
+    lasting(matchers=[{"name": "a", "value": "b", "isRegex": False}, {"name": "a", "value": "b"}]),
+    lasting(matchers=[{"name": "", "value": "b", "isRegex": False}]),
+    lasting(matchers=[{"name": "a-b", "value": "b", "isRegex": False}]),
+    lasting(matchers=[{"name": "a", "value": "", "isRegex": False}]),
+    lasting(matchers=[{"name": "a", "value": ".*", "isRegex": True}]),
+    lasting(matchers=[{"name": "a", "value": "", "isRegex": False}, {"name": "b", "value": "x?", "isRegex": True}]),
+    lasting(startsAt="2100-01-01T00:00:00Z", endsAt="2099-01-01T00:00:00Z"),
+    lasting(startsAt="2100-01-01T00:00:00Z", endsAt="2100-01-01T00:00:00Z"),
+    lasting(**LONG_AGO),
+    lasting(id="x", startsAt="2099-01-01T00:00:00Z", endsAt="2100-01-01T00:00:00Z"),
+    lasting(id=NONE, startsAt="2099-01-01T00:00:00Z", endsAt="2100-01-01T00:00:00Z"),
 ]
 UNREADABLE: list[bytes] = [
     b"{",
@@ -272,7 +277,7 @@ async def test_a_silence_is_set_for_the_key_s_service(world: World) -> None:
     assert (command.origin, command.actor, command.id) == ("checkout", "key:1", "")
     assert command.matchers == (Matcher("a", "=~", "b"),)
     assert command.starts_at < NOW
-    assert command.ends_at == NOW + HOUR
+    assert command.ends_at == parse_rfc3339("2100-01-01T00:00:00Z")
 
 
 async def test_an_update_keeps_the_beginning_it_was_read_with(world: World) -> None:

@@ -27,6 +27,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Litestar:
     # What the core says it made must be there to be read.
     filler.silence("a=b", name="1")
     filler.user("1", "viewer")
+    filler.override()
     faces = faces_of(database, FakeCore())
     return application(api_handlers(), faces, openapi=openapi_config("0.0.0"))
 

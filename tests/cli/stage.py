@@ -258,6 +258,7 @@ def key(number: int = 4, **changes: Any) -> dict[str, Any]:
     base = m.PublishedKey(
         id=number, name="prometheus", source="alertmanager", service="inbox", hint="wxyz", heartbeat="", declared=False,
         created_at="2026-11-20T03:00:00.000Z", created_by="user:ops", revoked_at=None,
+        limits=m.PublishedLimits(rate=2000.0, burst=10_000, body=4 * 2**20, alerts=5_000), limits_set=[],
     )  # fmt: skip
     return {**msgspec.to_builtins(base), **changes}
 

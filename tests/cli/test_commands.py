@@ -17,6 +17,7 @@ from tests.cli.stage import (
     entry,
     explanation,
     incident,
+    key,
     on_terminal,
     page,
     sheet,
@@ -285,6 +286,32 @@ def test_revoking_a_key(stage: Stage) -> None:
     stage.answers["DELETE /keys/4"] = (204, None)
     assert stage.run("key", "revoke", "4", "--json").json == {"id": "4", "revoked": True}
     assert stage.run("key", "revoke", "4").out == "Key 4 is revoked.\n"
+
+
+def test_limits_are_sent_as_numbers_and_default_takes_them_back(stage: Stage) -> None:
+    stage.answers["POST /keys"] = (201, {"id": 4, "key": "SECRET", "url": "https://t.example/am/SECRET"})
+    stage.run("key", "create", "--source", "events", "--service", "x", "--rate", "30/m", "--body", "1MB", "--json")
+    assert stage.asked[-1].body["limits"] == {"rate": 0.5, "body": 1_000_000}
+    stage.answers["PATCH /keys/4"] = (200, key(4))
+    said = stage.run("key", "set", "4", "--alerts", "5000", "--rate", "default", "--burst", "7").out
+    assert stage.asked[-1].body == {"limits": {"alerts": 5000, "rate": None, "burst": 7}}
+    assert said == "Key 4 may send 2000/s (10,000 at once), 5,000 alerts and 4MiB in one request.\n"
+    asked = len(stage.asked)
+    for wrong in (("--rate", "fast"), ("--body", "1"), ("--burst", "x"), ("--alerts", "0"), ()):
+        refused = stage.run("key", "set", "4", *wrong)
+        assert refused.code == 2, wrong
+    assert len(stage.asked) == asked
+
+
+def test_lists_of_keys_say_what_was_set(stage: Stage) -> None:
+    limits = {"rate": 50.0, "burst": 250, "body": 4 * 2**20, "alerts": 500}
+    stage.answers["GET /keys"] = (
+        200,
+        {"items": [key(1), key(2, limits=limits, limits_set=["rate", "alerts"])], "next": None},
+    )
+    shown = stage.run("key", "list").out
+    assert "as every key" in shown
+    assert "50/s, 500 alerts" in shown
 
 
 def test_users_are_added_with_a_password_from_stdin(stage: Stage) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.engine.world import PLAN, World, dump
-from tocsin.engine.inputs import Reached
+from tocsin.engine.inputs import Receipted
 from tocsin.kernel.instant import MINUTE, SECOND
 from tocsin.kernel.reason import Reason
 from tocsin.pages.answers import ANSWERABLE, Answer, refusal
@@ -56,20 +56,20 @@ def test_what_reached_somebody_or_has_failed_does_not_fail(page: Page) -> None:
 def test_a_page_that_was_taken_and_failed_on_its_way_is_tried_by_the_next_method_at_once() -> None:
     world = World(MATRIX).fires("Down", job="checkout")
     assert sent(world) == [("ana", "matrix", "page")]
-    world.at("20s").apply(Reached(1, "failed", "no such device"))
+    world.at("20s").apply(Receipted(1, "failed", "no such device"))
     assert sent(world) == [("ana", "matrix", "page"), ("ana", "email", "page")]
     assert world.engine.state.pages[1].error == "no such device"
-    world.apply(Reached(1, "failed", "told twice"))
+    world.apply(Receipted(1, "failed", "told twice"))
     assert len(sent(world)) == 2
 
 
 def test_a_page_somebody_saw_is_not_tried_again_by_another_method() -> None:
     world = World(MATRIX).fires("Down", job="checkout")
-    world.apply(Reached(1, "seen"))
-    world.apply(Reached(1, "failed", "too late to fail"))
+    world.apply(Receipted(1, "seen"))
+    world.apply(Receipted(1, "failed", "too late to fail"))
     assert sent(world) == [("ana", "matrix", "page")]
     assert world.engine.state.pages[1].seen_at == world.now
-    world.apply(Reached(99, "seen"))  # of an incident that is forgotten
+    world.apply(Receipted(99, "seen"))  # of an incident that is forgotten
 
 
 def test_where_it_paged_is_told_who_has_it_and_that_it_is_over() -> None:

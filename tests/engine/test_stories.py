@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from tests.engine.world import PLAN, World, dump
-from tocsin.engine.commands import CreateKey
+from tocsin.access.limits import KeyLimits
+from tocsin.engine.commands import Acknowledge, CreateKey, DeclareKeys, LimitKey
+from tocsin.engine.engine import Engine
+from tocsin.engine.inputs import Received
+from tocsin.intake.request import Request
+from tocsin.intake.sources import SOURCES
 from tocsin.kernel.instant import parse_duration
 
 
@@ -397,3 +404,44 @@ def test_moving_the_end_of_a_silence_moves_what_its_incident_says():
     silence = world.silences('alertname="Down"', for_="1h")
     world.silences('alertname="Down"', for_="2h", id=silence.id)
     assert world.incident(1).paused_until == world.now + parse_duration("2h")
+
+
+# --- How much a key may send ------------------------------------------------------------------------------------------
+
+
+def test_limits_of_a_key_are_kept_refused_out_of_bounds_and_the_plan_s_are_its_own():
+    """And the journal alone gives the same, even for a request that is beyond what the key may send later."""
+    world = World()
+    made = world.asked(
+        CreateKey(hash=b"h" * 32, hint="hhhh", source="events", service="inbox", limits=KeyLimits(alerts=9_000))
+    )
+    key = int(made.id)
+    refused = world.asked(LimitKey(id=key, limits=KeyLimits(alerts=10**6)))
+    assert (refused.code, refused.field) == ("invalid", "limits.alerts")
+    assert world.asked(LimitKey(id=99, limits=KeyLimits())).code == "not_found"
+    many = [{"title": "Many", "labels": {"alertname": "Many", "n": str(number)}} for number in range(6_000)]
+    body = msgspec.json.encode({"events": many})
+    request = Request(source="events", method="POST", path="/api/events", body=body)
+    world.apply(Received(key, "inbox", world.now, request))
+    assert len(world.engine.state.alerts) == 6_000
+    assert world.asked(LimitKey(id=key, limits=KeyLimits(rate=50, alerts=10))).ok
+    world.asked(
+        DeclareKeys(keys=((b"d" * 32, "dddd", "events", "inbox", "d"),), limits={b"d" * 32: KeyLimits(body=2_000)})
+    )
+    assert world.engine.state.keys[key + 1].limits == KeyLimits(body=2_000)
+    assert world.asked(LimitKey(id=key + 1, limits=KeyLimits())).code == "conflict"
+    world.asked(DeclareKeys(keys=((b"d" * 32, "dddd", "events", "inbox", "d"),)))
+    assert world.engine.state.keys[key + 1].limits == KeyLimits()
+    assert dump(world.replayed().state) == dump(world.engine.state)
+    assert dump(Engine(world.loaded(), world.engine.plan, SOURCES).state) == dump(world.engine.state)
+
+
+def test_a_page_alone_says_what_is_acknowledged_and_by_whom():
+    """For when nothing can be looked up: the incident is the page's, the person whoever was paged."""
+    world = World()
+    world.fires("Down", job="checkout")
+    (page,) = world.engine.state.pages.values()
+    assert world.asked(Acknowledge(page=page.id)).ok
+    assert world.engine.state.incidents[1].acknowledged_by == "person:ana"
+    assert world.asked(Acknowledge(page=999)).code == "not_found"
+    assert world.asked(Acknowledge()).code == "not_found"

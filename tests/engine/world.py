@@ -80,6 +80,7 @@ class World:
         self.seq = 0
         self.journal: list[tuple[int, Instant, bytes]] = []
         self.pages: list[tuple[str, str, int]] = []
+        self.told_pages: list[Page] = []
         self.timeline: list[Entry] = []
         self.rows: dict[str, dict[Any, Any]] = {}
         self.answers: Callable[[Page], str] = lambda page: "sent"
@@ -129,6 +130,7 @@ class World:
                 continue
             self.must_be_wanted(page)
             self.pages.append((self.clock, page.person, page.incident))
+            self.told_pages.append(page)
             answer = self.answers(page)
             if answer != "never":
                 self.apply(Delivered(page.id, answer))
@@ -136,8 +138,9 @@ class World:
     def _keep(self, changes: Changes) -> None:
         """Keep rows as the store does: whole, as JSON."""
         state = self.engine.state
+        alerts = changes.new_alerts | changes.seen_alerts | changes.alerts
         for name, changed, live in (
-            ("alerts", changes.new_alerts | changes.alerts, lambda a: state.alerts.get(a.id) is a),
+            ("alerts", alerts, lambda a: state.alerts.get(a.id) is a),
             ("incidents", changes.incidents, lambda i: i.number in state.incidents),
             ("pages", changes.pages, lambda p: p.id in state.pages),
             ("silences", changes.silences, lambda s: not s.closed),
@@ -146,6 +149,7 @@ class World:
             ("users", changes.users, lambda u: True),
             ("tokens", changes.tokens, lambda t: True),
             ("parked", changes.parked, lambda p: not p.discarded),
+            ("overrides", changes.overrides, lambda o: o.id in state.overrides),
         ):
             rows = self.rows.setdefault(name, {})
             for key, noun in changed.items():
@@ -332,15 +336,17 @@ def _plain(event: Event) -> dict[str, Any]:
 
 def dump(state: State) -> dict[str, Any]:
     """Everything a state knows, in a form that can be compared."""
-    plain = msgspec.to_builtins
+
+    def plain(noun: object) -> Any:
+        return msgspec.json.decode(msgspec.json.encode(noun))
+
     return {
         "counters": plain(state.counters),
         "alerts": {id: plain(alert) for id, alert in sorted(state.alerts.items())},
-        "identities": {identity.hex(): alert.id for identity, alert in sorted(state.by_identity.items())},
-        "known": {
-            f"{origin} {digest.hex()}": alert.id
-            for origin, known in sorted(state._known.items())
-            for digest, alert in sorted(known.items())
+        "places": {
+            f"{source} {origin} {place!r}": alert.id
+            for (source, origin), known in sorted(state._places.items())
+            for place, alert in sorted(known.items())
         },
         "active": {key: number for key, number in sorted(state.active_by_key.items()) if number},
         "incidents": {number: plain(incident) for number, incident in sorted(state.incidents.items())},
@@ -353,6 +359,8 @@ def dump(state: State) -> dict[str, Any]:
         "users": {id: plain(user) for id, user in sorted(state.users.items())},
         "tokens": {id: plain(token) for id, token in sorted(state.tokens.items())},
         "parked": {id: plain(parked) for id, parked in sorted(state.parked.items())},
+        "overrides": {id: plain(override) for id, override in sorted(state.overrides.items())},
+        "covers": plain(state.covers),
         "results": {key: plain(kept) for key, kept in sorted(state.results.items())},
         "due": state.timers.next(),
     }

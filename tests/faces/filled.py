@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,16 @@ from tocsin.faces.core import CoreClient, CoreGone
 from tocsin.faces.faces import Faces, FaceSettings
 from tocsin.faces.passwords import hash_password
 from tocsin.incidents.incident import Entry, Incident, IncidentState
-from tocsin.kernel.identity import identity, label_text
+from tocsin.kernel.identity import texts_json
 from tocsin.kernel.instant import MINUTE, SECOND, Instant, parse_rfc3339
 from tocsin.kernel.matcher import parse_matcher
 from tocsin.kernel.reason import Reason
+from tocsin.oncall.override import Override
+from tocsin.oncall.schedule import Layer, Length, Schedule, Window
+from tocsin.oncall.zone import DAY_OF, WEEK_OF, wall_of
 from tocsin.pages.ledger import Page
 from tocsin.plan.model import Plan
-from tocsin.runtime.line import Changed, HeardReply, Reloaded, Status
+from tocsin.runtime.line import Changed, HeardReply, Known, Reloaded, Status
 from tocsin.silences.silence import Silence
 from tocsin.store import tables
 from tocsin.store.reads import Reads, open_engine
@@ -107,7 +111,7 @@ class Filler:
             "link": "http://prometheus/graph",
         } | fields  # fmt: skip
         one = Alert(
-            id=number, identity=identity(told["source"], told["origin"], label_text(labels)), labels=labels, **told
+            id=number, labels_json=texts_json(labels), annotations_json=texts_json(told.pop("annotations")), **told
         )
         return {
             "id": number, "incident": one.incident, "service": one.service, "state": one.state,
@@ -136,6 +140,21 @@ class Filler:
         )  # fmt: skip
         self.put(tables.silences, [{"id": name, "ends_at": ends_at, "live": ends_at > NOW, "body": encode(one)}])
         return name
+
+    def override(self, **fields: Any) -> int:
+        """Write one override: by default ben in ana's place for the hour to come."""
+        number = self.next(tables.overrides)
+        told: dict[str, Any] = {
+            "kind": "override", "schedule": "shop", "person": "ben", "instead_of": "", "starts_at": NOW,
+            "ends_at": NOW + 60 * MINUTE, "asked_by": "person:ana", "asked_at": NOW - MINUTE, "agreed_at": NOW - MINUTE,
+        } | fields  # fmt: skip
+        one = Override(id=number, **told)
+        row = {
+            "id": number, "schedule": one.schedule, "ends_at": one.last, "live": one.closes_at > NOW,
+            "body": encode(one),
+        }  # fmt: skip
+        self.put(tables.overrides, [row])
+        return number
 
     def page(self, incident: int, person: str = "ana", **fields: Any) -> int:
         """Write one row of the ledger."""
@@ -277,6 +296,7 @@ class FakeCore(CoreClient):
         self.asked: list[tuple[AnyCommand, str]] = []
         self.answer = Result(ok=True, id="1")
         self.gone = False
+        self.remembered = Known()
         self.heard: list[tuple[str, bytes, str]] = []
         self.changed: asyncio.Queue[Changed | None] = asyncio.Queue()
 
@@ -293,6 +313,10 @@ class FakeCore(CoreClient):
         self._here()
         self.heard.append((service, body, actor))
         return HeardReply(202, b'{"accepted":1}')
+
+    async def known(self, *, token: bytes = b"", user: int = 0) -> Known:
+        self._here()
+        return self.remembered
 
     async def reload(self, actor: str) -> Reloaded:
         self._here()
@@ -314,11 +338,33 @@ class FakeCore(CoreClient):
             yield one
 
 
+SHOP = Schedule(
+    key="shop",
+    about="Who is called first.",
+    timezone="Europe/Madrid",
+    layers=(
+        Layer(
+            name="week",
+            turns=(("ana",), ("ben",)),
+            length=Length(minutes=WEEK_OF),
+            begins=wall_of(date(2026, 11, 16), 9 * 60),
+            timezone="Europe/Madrid",
+            only=(Window(0, 6 * DAY_OF),),
+        ),
+    ),
+)
+"""Ana and Ben week by week, from Monday to Saturday: nobody on Sundays."""
+
+
 def plan(version: str = "abc123", files: Mapping[str, bytes] | None = None) -> Plan:
     """The plan of the filled world."""
     return Plan(
         version=version,
-        people={"ana": Person(key="ana", name="Ana", email="ana@example.org")},
+        people={
+            "ana": Person(key="ana", name="Ana", email="ana@example.org"),
+            "ben": Person(key="ben", name="Ben", email="ben@example.org"),
+        },
+        schedules={"shop": SHOP},
         services={
             "inbox": Service(key="inbox"),
             "checkout": Service(key="checkout", about="sells", tier=1),

@@ -10,6 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from tests.faces.filled import NOW, Filler, fill, sqlite_url
 from tests.support.postgres import Postgres
+from tocsin.kernel.instant import HOUR
 from tocsin.kernel.matcher import parse_matcher
 from tocsin.store import reads as reads_module
 from tocsin.store import tables
@@ -95,6 +96,11 @@ def test_postgresql_reads_the_same(postgres: Postgres, tmp_path: Path) -> None:
     fill(sqlite_url(tmp_path))
     Filler(there).engine.dispose()
     fill(there)
+    for database in (sqlite_url(tmp_path), there):
+        filler = Filler(database)
+        filler.override()
+        filler.override(starts_at=NOW - HOUR, ends_at=NOW, schedule="other")
+        filler.engine.dispose()
     one, other = Reads(open_engine(sqlite_url(tmp_path))), Reads(open_engine(there))
     for ask in (
         lambda reads: reads.incidents(states=("triggered", "acknowledged"), limit=1),
@@ -113,9 +119,16 @@ def test_postgresql_reads_the_same(postgres: Postgres, tmp_path: Path) -> None:
         lambda reads: reads.heartbeats(),
         lambda reads: reads.plan_files(reads.plan_version()),
         lambda reads: reads.parked(),
+        lambda reads: reads.overrides(),
+        lambda reads: reads.overrides(live=False, limit=1),
+        lambda reads: reads.override(2),
+        lambda reads: reads.overrides_since(NOW),
+        lambda reads: reads.overrides_since(NOW - HOUR, "shop"),
         lambda reads: list(reads.firing_alerts("checkout")),
     ):
         assert ask(one) == ask(other)
+    assert [len(reads.overrides().items) for reads in (one, other)] == [1, 1]
+    assert [len(reads.overrides_since(NOW - HOUR)) for reads in (one, other)] == [2, 2]
     with pytest.raises(Exception, match="read-only"), open_engine(there).begin() as connection:
         connection.execute(text("DELETE FROM incidents"))
     other._engine.dispose()

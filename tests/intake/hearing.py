@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from msgspec import Raw
+
 from tocsin.intake.event import Event
 from tocsin.intake.request import Heard, Limits, Request
 from tocsin.intake.sources import SOURCES
@@ -19,8 +21,13 @@ RECORDED = Path(__file__).parent / "recorded"
 class Remembered(NamedTuple):
     """What is remembered of an alert, as the sources ask for it."""
 
+    id: int
     ttl: int | None
     ends_at: int | None
+    annotations_json: Raw
+    link: str
+    starts_at: int
+    firing: bool = True
 
 
 def recorded(name: str) -> list[dict[str, Any]]:
@@ -51,8 +58,15 @@ def hear(
 def remembered(*events: Event, now: Instant = NOW) -> dict[bytes, Remembered]:
     """What Tocsin knows after these events came in at ``now``."""
     return {
-        event.digest: Remembered(None if event.ends_at is None else event.ends_at - now, event.ends_at)
-        for event in events
+        event.label_text: Remembered(
+            number,
+            None if event.ends_at is None else event.ends_at - now,
+            event.ends_at,
+            event.annotations_json,
+            event.link,
+            event.starts_at,
+        )
+        for number, event in enumerate(events)
         if event.state == "firing"
     }
 

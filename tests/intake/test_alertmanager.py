@@ -52,6 +52,7 @@ def test_what_prometheus_sent_in_two_minutes_reads_as_it_meant_it() -> None:
         heard = post(record["body"]["text"], now=now, known=known)
         for event in heard.events:
             story.append(f"{event.title} {event.state}")
+            known.pop(event.label_text, None)  # what has ended is no repetition
             known |= remembered(event, now=now)
         story += ["repeated"] * len(heard.repeated)
     flaps = ["flapping firing", "flapping resolved"]
@@ -333,7 +334,7 @@ def test_an_end_that_moved_more_is_news(moved: int) -> None:
 def test_an_end_that_stays_exactly_where_it_was_is_a_repetition() -> None:
     said = [alert(startsAt=at(0), endsAt=at(900))]
     assert resent(said, later=600 * SECOND).repeated == ()
-    known = {digest: Remembered(None, have.ends_at) for digest, have in remembered(*post(said).events).items()}
+    known = {labels: have._replace(ttl=None) for labels, have in remembered(*post(said).events).items()}
     assert len(post(said, now=NOW + 600 * SECOND, known=known).repeated) == 1
 
 
@@ -394,17 +395,16 @@ def test_where_a_batch_is_divided_makes_no_difference(numbers: list[int], at_: i
     def take(bodies: list[list[int]]) -> tuple[dict[str, str], dict[str, int]]:
         shown: dict[str, str] = {}
         count: dict[str, int] = {}
-        digests: dict[str, tuple[bytes, Remembered]] = {}
+        known: dict[bytes, Remembered] = {}
         for body in bodies:
-            known = dict(digests.values())
             heard = post([alert({"n": str(n // 2)}, annotations={"summary": f"{n}"}) for n in body], known=known)
-            by_digest = {digest: labels for labels, (digest, _) in digests.items()}
-            for digest in heard.repeated:
-                count[by_digest[digest]] += 1
+            for id in heard.repeated:
+                count[str(id)] += 1
             for event in heard.events:
-                shown[event.labels["n"]] = event.title
-                count[event.labels["n"]] = count.get(event.labels["n"], 0) + 1
-                digests[event.labels["n"]] = (event.digest, Remembered(5 * MINUTE, event.ends_at))
+                name = event.labels["n"]
+                shown[name] = event.title
+                count[name] = count.get(name, 0) + 1
+                known[event.label_text] = remembered(event)[event.label_text]._replace(id=int(name))
         return shown, count
 
     assert take([numbers]) == take([numbers[:at_], numbers[at_:]]) == take([[n] for n in numbers])

@@ -44,7 +44,7 @@ def test_recorded_requests_are_taken_as_they_were(name: str) -> None:
             continue
         (event,) = heard.events
         assert answer(heard)["dedup_key"] == event.key == sent.get("dedup_key", event.key)
-        assert event.key and event.digest == b""
+        assert event.key and event.label_text == b""
 
 
 def test_alertmanagers_notifier_brings_everything_worth_a_look() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from tests.intake.hearing import LIMITS, NOW, hear, remembered
@@ -86,7 +86,7 @@ def test_no_bytes_make_it_raise_and_whatever_comes_out_can_be_stored(
         assert not heard.fault and not heard.park
     for event in events_of(heard):
         # PostgreSQL cannot store NUL, and nothing can store what UTF-8 cannot say.
-        assert not any("\0" in text for text in texts_in(msgspec.to_builtins(event)))
+        assert not any("\0" in text for text in texts_in(msgspec.json.decode(msgspec.json.encode(event))))
         msgspec.json.encode(event).decode()
     assert heard == source.decode(request, NOW, LIMITS, {}), "the same request judged again is the same"
 
@@ -111,8 +111,10 @@ def test_no_bytes_make_finding_or_hiding_a_routing_key_raise(body: bytes) -> Non
 )
 def test_whatever_fires_and_is_sent_again_is_nothing_but_a_repetition(batch: list[dict[str, Any]], later: int) -> None:
     first = hear("alertmanager", batch, path="/api/v2/alerts")
-    again = hear("alertmanager", batch, path="/api/v2/alerts", now=NOW + later, known=remembered(*first.events))
-    assert again.events == () and again.repeated == tuple(event.digest for event in first.events)
+    known = remembered(*first.events)
+    assume(len(known) == len(first.events))  # of two words on one label set only the last is remembered
+    again = hear("alertmanager", batch, path="/api/v2/alerts", now=NOW + later, known=known)
+    assert again.events == () and again.repeated == tuple(known[event.label_text].id for event in first.events)
     assert again.reply == first.reply
 
 

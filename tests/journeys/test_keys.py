@@ -208,3 +208,82 @@ def test_a_long_log_does_not_make_a_healthy_job_look_dead(strict: TocsinServer) 
     """A heartbeat whose body is beyond the key's limit is still a sign of life: its body is cut, as documented."""
     key = strict.new_key("heartbeat", "batch")
     assert send("heartbeat", key["url"], key["key"], body="x" * 2_001).status == 200
+
+
+# --- with limits of a key's own ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def own(request: pytest.FixtureRequest, tocsin_server: Callable[..., TocsinServer]) -> TocsinServer:
+    """Tocsin on either database, whose plan declares a key that may send little."""
+    database = None if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
+    plan = _limited({"rate": "1/m", "burst": 2, "alerts": 3, "body": "2KB"})
+    return tocsin_server(plan=plan, database=database, environment={"TOCSIN_SECRET_SMALL": SMALL_KEY})
+
+
+SMALL_KEY = "a-key-of-the-plan-of-32-characters"
+
+
+def _limited(limits: dict[str, Any]) -> dict[str, Any]:
+    keys = {"small": {"source": "events", "secret": "secret:small", "limits": limits}}
+    return a_plan(services={"batch": {"heartbeats": {"nightly": {"every": "1d"}}, "keys": keys}})
+
+
+def _many(count: int) -> str:
+    return json.dumps({"events": [{"title": str(n), "key": str(n)} for n in range(count)]})
+
+
+def test_a_key_may_send_what_was_set_for_it_and_no_other_is_touched(own: TocsinServer) -> None:
+    """At once, after a change and after another start; refused as the imitated API refuses."""
+    for source in SOURCES:
+        made = own.json(
+            "key", "create", "--source", source, "--service", "batch", "--rate", "1/m", "--burst", "2", "--body", "2KB"
+        )
+        answers = [send(source, made["url"], made["key"]) for _ in range(3)]
+        assert [answer.status for answer in answers] == [TAKEN[source], TAKEN[source], 429], source
+        assert int(answers[2].headers["retry-after"]) >= 1
+        assert has_shape(source, answers[2]), source
+        other = own.new_key(source, "batch")
+        assert all(send(source, other["url"], other["key"]).status == TAKEN[source] for _ in range(5))
+        if source != "heartbeat":
+            taken = send(source, other["url"], other["key"], body=_padded(source, other["key"], 4_000))
+            assert taken.status == TAKEN[source]
+            small = own.json("key", "create", "--source", source, "--service", "batch", "--body", "2KB")
+            refused = send(source, small["url"], small["key"], body=_padded(source, small["key"], 4_000))
+            assert (refused.status, has_shape(source, refused)) == (413, True), source
+    long = own.json("key", "create", "--source", "pagerduty", "--service", "batch", "--body", "6MiB")
+    body = _padded("pagerduty", long["key"], 5 * 2**20)
+    assert send("pagerduty", long["url"], long["key"], body=body).status == 202
+    events = own.json("key", "create", "--source", "events", "--service", "batch", "--alerts", "3")
+    assert send("events", events["url"], events["key"], body=_many(3)).status == 202
+    assert send("events", events["url"], events["key"], body=_many(4)).status == 413
+    changed = own.json("key", "set", str(events["id"]), "--alerts", "6000")
+    assert (changed["limits"]["alerts"], changed["limits_set"]) == (6000, ["alerts"])
+    assert send("events", events["url"], events["key"], body=_many(5_500)).status == 202
+    own.kill9()
+    own.start()
+    assert send("events", events["url"], events["key"], body=_many(6_001)).status == 413
+    assert send("events", events["url"], events["key"], body=_many(6_000)).status == 202
+    own.json("key", "set", str(events["id"]), "--alerts", "default")
+    assert send("events", events["url"], events["key"], body=_many(5_001)).status == 413
+
+
+def test_the_plan_limits_the_keys_it_declares(own: TocsinServer) -> None:
+    url = f"{own.url}/api/events/{SMALL_KEY}"
+    (declared,) = (one for one in own.json("key", "list") if one["declared"])
+    assert declared["limits"] == {"rate": pytest.approx(1 / 60), "burst": 2, "body": 2000, "alerts": 3}
+    assert send("events", url, SMALL_KEY, body=_many(4)).status == 413
+    assert send("events", url, SMALL_KEY).status == 202
+    assert send("events", url, SMALL_KEY).status == 429
+    refused = own.run("key", "set", str(declared["id"]), "--rate", "50/s", check=False)
+    assert refused.returncode == 1
+    assert "The plan declares key" in refused.stderr
+    own.write_plan(_limited({"rate": "50/s"}))
+    own.run("plan", "reload")
+    (declared,) = (one for one in own.json("key", "list") if one["declared"])
+    assert (declared["limits"]["burst"], declared["limits_set"]) == (250, ["rate"])
+    assert send("events", url, SMALL_KEY, body=_many(4)).status == 202
+    own.write_plan(_limited({"rate": "50"}))
+    refused = own.run("plan", "check", str(own.plan), check=False)
+    assert refused.returncode == 1
+    assert "50/s" in refused.stdout + refused.stderr

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from tests.plan.written import example
+from tocsin.access.limits import KeyLimits
 from tocsin.catalog.people import Person, Team, Webhook
 from tocsin.catalog.services import Service
 from tocsin.escalation.policy import Escalation, Step
@@ -10,6 +13,8 @@ from tocsin.incidents.routes import Route
 from tocsin.intake.specs import HeartbeatSpec, KeySpec, ProbeSpec
 from tocsin.kernel.instant import HOUR, MILLISECOND, MINUTE, SECOND
 from tocsin.kernel.matcher import Matcher
+from tocsin.oncall.schedule import Layer, Length, Schedule, Window
+from tocsin.oncall.zone import DAY_OF, WEEK_OF, wall_of
 from tocsin.plan import read_plan, starter_plan
 from tocsin.plan.model import Mail, Plan
 from tocsin.plan.reading import plan_version
@@ -134,6 +139,48 @@ def test_every_key_of_the_language_arrives():
         Step(("person:ben", "team:night"), 5 * MINUTE, 1),
         Step(("team:shop",), 5 * MINUTE, 1),
     )
+    assert plan.escalations["rota"].steps == (
+        Step(("schedule:shop-primary", "schedule:shop-primary:next")),
+        Step(("schedule:shop-primary:previous", "team:night", "person:ana"), one=True),
+    )
+    assert plan.schedules == {
+        "shop-primary": Schedule(
+            key="shop-primary",
+            about="Who is called first.",
+            timezone="Europe/Lisbon",
+            layers=(
+                Layer(
+                    name="week",
+                    turns=(("ben", "7"), ("ana",), ("ana",)),
+                    length=Length(minutes=2 * WEEK_OF),
+                    begins=wall_of(date(2026, 11, 11), 10 * 60 + 30),
+                    timezone="Europe/Lisbon",
+                    shadows=("7",),
+                ),
+                Layer(
+                    name="layer 2",
+                    turns=(("ben",),),
+                    length=Length(minutes=WEEK_OF),
+                    begins=wall_of(date(2000, 1, 3), 9 * 60),
+                    timezone="Asia/Tokyo",
+                    only=(
+                        *(Window(day * DAY_OF + 9 * 60, 9 * 60) for day in range(4)),
+                        Window(4 * DAY_OF + 9 * 60, 9 * 60),
+                        Window(4 * DAY_OF + 22 * 60, 2 * DAY_OF + 2 * 60),
+                    ),
+                ),
+                Layer(
+                    name="layer 3",
+                    turns=(("ana",), ("ben",)),
+                    length=Length(months=1),
+                    begins=wall_of(date(2026, 10, 31), 8 * 60),
+                    day=31,
+                    timezone="Europe/Lisbon",
+                    only=(Window(6 * DAY_OF + 20 * 60, 8 * 60),),
+                ),
+            ),
+        ),
+    }
     assert plan.services == {
         "inbox": Service(key="inbox", team="shop", escalation="shop"),
         "checkout": Service(
@@ -195,9 +242,12 @@ def test_every_key_of_the_language_arrives():
         HeartbeatSpec(service=of, name="tokyo", cron="*/5 * * * *", timezone="Asia/Tokyo"),
     )
     assert plan.keys == (
-        KeySpec(source="alertmanager", service=of, name="prometheus", secret="secret:prom"),
+        KeySpec(
+            source="alertmanager", service=of, name="prometheus", secret="secret:prom",
+            limits=KeyLimits(rate=50, burst=200, body=1_000_000, alerts=500),
+        ),
         KeySpec(source="heartbeat", service=of, name="nightly", secret="secret:JOBS.2"),
-    )
+    )  # fmt: skip
     assert plan.routes == (
         Route(match=(), service=of, group_by=(), severity={"P0": "sev1"}),
         Route(match=(Matcher("env", "=", "dev"),), service="payments", group_window=5 * MINUTE),
@@ -227,7 +277,7 @@ def test_the_starter_plan_stands_and_pages_its_one_person():
     assert reading.plan is not None
     assert [one.message for one in reading.findings] == ["only the console pages 'admin'"]
     steps = reading.plan.steps("inbox")
-    assert [one.key for one in reading.plan.people_of(steps[0].targets)] == ["admin"]
+    assert [one.key for one in reading.plan.people_of(steps[0].targets, 0, {})] == ["admin"]
     lines = [line.strip() for text in files.values() for line in text.decode().splitlines()]
     assert len([line for line in lines if line and not line.startswith("#")]) <= 20
 

@@ -29,8 +29,8 @@ MISTAKES = {
         "did you mean acknowledge for?",
     ),
     "a key of a later version": (
-        "§schedules: {}",
-        "'schedules' is not supported by this version",
+        "§maintenance: {}",
+        "'maintenance' is not supported by this version",
         "",
     ),
     "a service's key of a later version": (
@@ -120,12 +120,12 @@ MISTAKES = {
     ),
     "page missing": (
         STEP + "§{wait: 5m}",
-        "an escalation step needs the key 'page'",
-        "Whom to page",
+        "an escalation step needs exactly one of page and page one of; found none",
+        "",
     ),
     "nobody to page": (
         STEP + "{page: §[]}",
-        "expected a list of people and teams, at least 1; found none",
+        "expected a list of people, teams and schedules, at least 1; found none",
         "",
     ),
     "no steps": (

@@ -12,10 +12,10 @@ import msgspec
 from tests.engine.world import PLAN, START, dump, plan_of
 from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import AnyInput, PlanChange, Received
-from tocsin.engine.state import Changes, Loaded, State
+from tocsin.engine.state import Changes, Counters, Loaded, State
 from tocsin.intake.request import Reply, Request
 from tocsin.intake.sources import SOURCES
-from tocsin.kernel.instant import Duration, Instant, format_rfc3339
+from tocsin.kernel.instant import SECOND, Duration, Instant, format_rfc3339
 from tocsin.pages.ledger import Page
 from tocsin.plan.model import Plan
 from tocsin.runtime.writer import Committed, Job, Writer
@@ -55,6 +55,10 @@ class UncertainStore:
     def __init__(self, real: Store) -> None:
         self.real = real
         self.failing = 0
+        self.unanswered = 0
+        """How many next commits succeed, and nobody learns of it."""
+        self.refusing: Exception | None = None
+        """What commits fail with while the database takes other rows."""
         self.small_too = True
         """Whether small writes between commits fail too."""
         self.loads = 0
@@ -69,7 +73,20 @@ class UncertainStore:
         if self.failing:
             self.failing -= 1
             raise sqlite3.OperationalError("database or disk is full")
+        if self.refusing is not None:
+            raise self.refusing
         self.real.commit(journal, changes, state)
+        if self.unanswered:
+            self.unanswered -= 1
+            raise sqlite3.OperationalError("disk I/O error")
+
+    def takes_nothing(self, error: Exception) -> bool:
+        """As the real one."""
+        return self.real.takes_nothing(error)
+
+    def resume(self) -> Counters:
+        """As the real one."""
+        return self.real.resume()
 
     def journal(self, after: int = 0) -> Iterator[Journaled]:
         """As the real one."""
@@ -146,10 +163,15 @@ class Stage:
         self.writer._turn()
 
     def turns(self, most: int = 50) -> int:
-        """Turns until nothing waits and nothing is due; how many there were."""
+        """Turns until nothing waits, nothing is due and everything is written; how many there were.
+
+        While the database takes nothing a second goes by with each.
+        """
         for number in range(most):
+            if self.writer._away is not None:
+                self.clock.passes(SECOND)
             due = self.writer.engine.next_due()
-            waits = self.writer._urgent or self.writer._intake or self.writer._faults
+            waits = self.writer._urgent or self.writer._intake or self.writer._faults or self.writer._away
             if not waits and (due is None or due > self.writer._now()):
                 return number
             self.turn()

@@ -10,7 +10,7 @@ import pytest
 from tests.engine.world import World
 from tests.runtime.stage import HandClock
 from tocsin.engine.commands import Acknowledge, Result
-from tocsin.engine.inputs import Decided, Reached
+from tocsin.engine.inputs import Decided, Receipted
 from tocsin.intake.request import Reply
 from tocsin.pages.answers import Answer, Call, DeafError, Got, Heard, Taken
 from tocsin.pages.message import Message, Sent
@@ -160,7 +160,7 @@ async def test_a_receipt_told_again_is_no_row_of_the_journal(door: Door) -> None
     for _ in range(3):
         assert (await door.call()).status == 200
     assert door.world.seq == before + 1
-    assert Reached.__struct_config__.tag == "reached"
+    assert Receipted.__struct_config__.tag == "receipt"
     door.box.says = Heard(got=Got(page=99, receipt="seen"))
     await door.call()
     assert door.world.seq == before + 1

@@ -269,19 +269,6 @@ async def test_a_page_for_a_channel_nobody_knows_fails_for_good(office: Office) 
     assert office.delivery.under_way == 0
 
 
-async def test_what_was_not_written_down_has_no_outcome(office: Office) -> None:
-    """Its number may be another page's soon."""
-    page = Page(
-        id=7, incident=1, person="ana", channel="mail", address="a", reason=Reason.STEP_DUE, intended_at=0, next_at=0
-    )
-    office.delivery.hand(page, recorded=False)
-    await until(lambda: office.mail.sent == [7])
-    await until(lambda: not office.delivery.under_way)
-    assert office.outcomes == []
-    office.delivery.hand(page)
-    await until(lambda: office.outcomes)
-
-
 async def test_an_orderly_end_waits_for_what_is_being_sent() -> None:
     """A page cut off in the middle would be sent twice."""
     office = Office()

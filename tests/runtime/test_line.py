@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from tocsin.access.credentials import User
 from tocsin.engine.commands import AddNote, AnyCommand, Result
 from tocsin.faces.core import CoreClient, CoreGone
 from tocsin.runtime import line_server as module
-from tocsin.runtime.line import Changed, HeardReply, Reloaded, Status
+from tocsin.runtime.line import Changed, HeardReply, Known, Reloaded, Status
 from tocsin.runtime.line_server import LineServer
 
 
@@ -50,6 +51,10 @@ class Core:
         """How it is."""
         return Status(True, True, 1, 2, "v1", None, 3, 4, 5)
 
+    def known(self, token: bytes, user: int) -> Known:
+        """Remember."""
+        return Known(None, User(id=user, name=token.decode(), role="viewer", created_at=0))
+
 
 def note(text: str) -> AddNote:
     return AddNote(incident=1, text=text, actor="person:ana")
@@ -83,6 +88,9 @@ async def test_every_question_has_its_own_answer(line: Line) -> None:
     assert [answer.id for answer in answers] == [f"{number}/k{number}" for number in range(50)]
     assert await line.client.events("shop", b"|body|", "ana") == HeardReply(202, b"shop|body|ana")
     assert (await line.client.status()).alerts_live == 3
+    remembered = await line.client.known(token=b"t", user=4)
+    assert remembered.user is not None
+    assert (remembered.token, remembered.user.id, remembered.user.name) == (None, 4, "t")
     line.core.free.set()
     assert (await slow).id == "slow/k"
     assert (await line.client.reload("ana")).version == "v2"

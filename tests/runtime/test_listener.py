@@ -14,9 +14,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from tocsin.access.limits import MOST_BODY
 from tocsin.intake.request import Reply
 from tocsin.runtime import listener as module
-from tocsin.runtime.listener import MOST_BODY, MOST_HEAD, Connection, Exchange, Listener
+from tocsin.runtime.listener import MOST_HEAD, Connection, Exchange, Listener
 
 GET = b"GET /one HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /two?q=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from tests.engine.world import PLAN, dump, plan_of
 from tests.runtime.stage import Stage, received
@@ -15,10 +18,12 @@ from tocsin.engine import deciding, hearing, paging, ticking
 from tocsin.engine.commands import Acknowledge, AddNote
 from tocsin.engine.inputs import Deaf, Decided, Delivered, PlanChange, Quarantine, Received, Tick
 from tocsin.engine.turn import Turn
+from tocsin.intake.event import Event
+from tocsin.intake.request import Request
 from tocsin.intake.sources import SOURCES
 from tocsin.kernel.instant import HOUR, MINUTE, SECOND
 from tocsin.pages.ledger import Page
-from tocsin.runtime.writer import MOST_TRIES, MOST_WAITING_BYTES, Job, Writer
+from tocsin.runtime.writer import MOST_WAITING_BYTES, Job, Writer
 
 
 @pytest.fixture
@@ -40,70 +45,89 @@ def note(text: str) -> Decided:
 # --- The database takes nothing --------------------------------------------------------------------------------------
 
 
-def test_a_failed_commit_refuses_requests_and_keeps_nothing_of_them(stage: Stage) -> None:
-    """The sender hears no, and memory is what the tables say."""
-    first = stage.hears("Before")
-    stage.turns()
+def test_a_hiccup_of_the_database_is_waited_out_and_nobody_notices(stage: Stage) -> None:
+    """Answers and pages come a moment later, and everything is written."""
     stage.store.failing = 1
-    lost = stage.hears("Lost")
-    stage.turns()
-    assert not first.failed
-    assert "disk is full" in lost.failed
-    assert {alert.labels["alertname"] for alert in stage.state.alerts.values()} == {"Before"}
-    assert [one.kept for one in stage.told] == [True, False]
+    asked, heard = stage.asks(Deaf(1, 2)), stage.hears("Down")
+    stage.turn()
+    assert stage.told == []
+    later = stage.hears("Later")
+    stage.clock.passes(SECOND // 2)
+    stage.turn()
+    stage.turn()
+    assert [job.failed for job in (asked, heard, later)] == ["", "", ""]
+    assert [one.kept for one in stage.told] == [True, True]
+    assert [page.person for page in stage.pages()] == ["kei", "kei"]
     stage.stands()
-    again = stage.hears("Lost")
+
+
+def test_while_the_database_is_away_requests_are_refused_and_what_was_heard_before_is_paged(stage: Stage) -> None:
+    """The one that was being written is judged all the same: nobody can know whether its sender says it again."""
+    stage.store.failing = 10
+    caught = stage.hears("Caught")
+    stage.turn()
+    stage.clock.passes(2 * SECOND)
+    stage.turn()
+    assert "takes nothing" in caught.failed
+    assert [page.person for page in stage.pages(kept=False)] == ["kei"]
+    refused = stage.hears("Refused")
+    stage.turn()
+    assert "takes nothing" in refused.failed
+    assert {alert.labels["alertname"] for alert in stage.state.alerts.values()} == {"Caught"}
+    stage.turns()
+    again = stage.hears("Caught")
     stage.turns()
     assert not again.failed
+    assert [page.person for page in (*stage.pages(), *stage.pages(kept=False))] == ["kei"], "and is recognised"
     stage.stands()
 
 
-def test_every_request_of_a_failed_commit_is_answered_once(stage: Stage) -> None:
-    """However many share it, and whatever was tried again beside them."""
-    stage.store.failing = 2
+def test_every_request_is_answered_once_however_long_it_lasts(stage: Stage) -> None:
+    """However many share a commit, and whatever is beside them."""
+    stage.store.failing = 8
     jobs = [stage.hears(f"A{number}") for number in range(30)]
     jobs += [stage.asks(note(f"n{number}")) for number in range(5)]
+    stage.turn()
+    jobs += [stage.hears(f"B{number}") for number in range(3)]
     stage.turns()
     assert all(stage.answers.count(job) == 1 for job in jobs)
+    assert [bool(job.failed) for job in jobs] == [True] * 30 + [False] * 5 + [True] * 3
+    stage.stands()
 
 
-def test_commands_and_outcomes_are_tried_again_in_their_order(stage: Stage) -> None:
-    """A person is not told no for a hiccup, and the ledger learns what the channel said."""
-    stage.hears("Down")
+def test_what_people_and_channels_say_meanwhile_counts_at_once_and_is_written_in_its_order(stage: Stage) -> None:
+    """An acknowledgement stops paging when it is given, not when the database is back."""
+    stage.hears("Down", job="checkout")
     stage.turns()
     (page,) = stage.pages()
-    stage.store.failing = 2
-    asked = [stage.asks(note("one")), stage.asks(Delivered(page.id, "sent")), stage.asks(note("two"))]
+    stage.store.failing = 12
+    stage.clock.passes(5 * MINUTE)
     stage.turn()
-    stage.asks(note("three"))
+    stage.clock.passes(2 * SECOND)
+    stage.turn()
+    (second,) = stage.pages(kept=False)
+    assert second.person == "ben"
+    asked = [stage.asks(note("one")), stage.asks(Delivered(page.id, "sent")), stage.asks(Delivered(second.id, "sent"))]
+    acked = stage.asks(ack(1))
+    stage.turn()
+    assert acked.unwritten
+    assert acked.result is not None
+    assert acked.result.ok
+    assert stage.answers.count(acked) == 1
+    stage.clock.passes(30 * MINUTE)
+    stage.turn()
+    assert len(stage.pages(kept=False)) == 1, "nobody else is paged while an acknowledgement holds"
+    asked.append(stage.asks(note("two")))
     stage.turns()
-    assert all(not job.failed for job in asked)
     kept = [one for one in stage.journal if isinstance(one, Decided | Delivered)]
-    said = [one.command.text if isinstance(one, Decided) else one.state for one in kept]  # type: ignore[union-attr]
-    assert said == ["one", "sent", "two", "three"]
-    assert stage.state.pages[page.id].state == "sent"
+    said = [one.command.text if isinstance(one, Decided) and isinstance(one.command, AddNote) else "" for one in kept]
+    assert said == ["one", "", "", "", "two"]
+    assert {page.state for page in stage.state.pages.values()} == {"sent"}
+    assert stage.state.incidents[1].acknowledged_by == "person:ana"
     stage.stands()
 
 
-def test_a_person_is_told_when_it_takes_too_long_but_an_outcome_is_never_given_up(stage: Stage) -> None:
-    """Nobody else would ever say again what a channel answered."""
-    stage.hears("Down")
-    stage.turns()
-    (page,) = stage.pages()
-    asked = stage.asks(note("in vain"))
-    stage.asks(Delivered(page.id, "sent"))
-    stage.store.failing = 3 * MOST_TRIES
-    for _ in range(3 * MOST_TRIES):
-        stage.turn()
-    assert asked.failed
-    assert stage.answers.count(asked) == 1
-    stage.turns()
-    assert stage.state.pages[page.id].state == "sent"
-    assert note("in vain") not in stage.journal
-    stage.stands()
-
-
-def test_while_the_database_is_away_a_page_that_is_due_goes_out_unrecorded_and_only_once(stage: Stage) -> None:
+def test_a_page_that_left_unrecorded_is_in_the_ledger_afterwards_and_leaves_only_once(stage: Stage) -> None:
     """A page that nobody wrote down is better than one that nobody got; the same again every second is not."""
     stage.hears("Down")
     stage.turns()
@@ -112,9 +136,13 @@ def test_while_the_database_is_away_a_page_that_is_due_goes_out_unrecorded_and_o
     stage.clock.passes(31 * MINUTE)
     for _ in range(30):
         stage.turn()
-    assert [(page.person, page.incident) for page in stage.pages(kept=False)] == [("kei", 1)]
+        stage.clock.passes(SECOND)
+    (page,) = stage.pages(kept=False)
+    assert (page.person, page.incident) == ("kei", 1)
+    stage.asks(Delivered(page.id, "sent"))
     stage.turns()
-    assert [page.person for page in stage.pages()] == ["kei", "kei"], "and once more, written down, when it is back"
+    assert [page.person for page in stage.pages()] == ["kei"], "only the one from before"
+    assert stage.state.pages[page.id].state == "sent"
     stage.stands()
 
 
@@ -131,19 +159,129 @@ def test_small_writes_that_succeed_do_not_keep_pages_from_leaving(stage: Stage) 
     assert [page.person for page in stage.pages(kept=False)] == ["kei"]
 
 
-def test_a_plan_that_was_not_committed_judges_nothing(stage: Stage) -> None:
-    """After a failed commit the plan in force is the one the tables know."""
+@pytest.mark.parametrize("more", [False, True])
+def test_a_commit_whose_answer_was_lost_is_not_written_twice(stage: Stage, more: bool) -> None:
+    """The tables say how far it came; the rest is judged again and written."""
+    stage.hears("Down", job="checkout")
+    stage.turns()
+    stage.store.unanswered = 1
+    one = stage.hears("Other", job="checkout")
+    stage.turn()
+    assert not stage.answers.count(one)
+    if more:
+        stage.store.failing = 3
+        stage.asks(ack(1))
+        stage.asks(Delivered(1, "sent"))
+        stage.clock.passes(5 * MINUTE)
+    stage.turns()
+    assert stage.answers.count(one) == 1
+    assert len([row for row in stage.journal if isinstance(row, Received)]) == 2
+    people = [page.person for page in (*stage.pages(), *stage.pages(kept=False))]
+    assert people == (["ana", "ana", "ben"] if more else ["ana", "ana"])
+    stage.stands()
+
+
+def test_a_plan_that_came_into_force_in_a_commit_whose_answer_was_lost_is_in_force(stage: Stage) -> None:
+    """In memory as in the tables."""
     other = plan_of(PLAN.replace(b"last resort: kei", b"last resort: ben"))
-    job = Job(PlanChange(other.version), stage.answers.append, plan=other, files={})
-    stage.writer.urgent(job)
-    stage.store.failing = MOST_TRIES + 1
+    stage.store.unanswered = 1
+    stage.asks(PlanChange(other.version), plan=other)
+    stage.turn()
     stage.hears("Down")
     stage.turns()
-    assert job.failed
-    assert stage.writer.engine.plan is stage.plan
+    assert stage.writer.engine.plan is other
+    assert [page.person for page in stage.pages()] == ["ben"]
+
+
+def test_probes_are_heard_while_the_database_is_away(stage: Stage) -> None:
+    """Nobody else would say what Tocsin saw itself, and somebody is paged for it."""
+    stage.store.failing = 20
+    stage.asks(Deaf(1, 2))
+    stage.turn()
+    stage.clock.passes(2 * SECOND)
+    stage.turn()
+    now = stage.clock.now()
+    seen = Event(key="orders/web", state="firing", title="web is down", labels={"alertname": "P"}, starts_at=now)
+    request = Request(source="probe", method="POST", path="/orders/web", body=msgspec.json.encode(seen))
+    job = Job(Received(0, "inbox", stage.clock.now(), request), stage.answers.append, size=100)
+    stage.writer.intake(job, stage.clock.now())
+    stage.turn()
+    assert not job.failed
+    assert [page.person for page in stage.pages(kept=False)] == ["kei"]
+    stage.turns()
+    stage.stands()
+
+
+def test_a_fault_of_our_own_while_the_database_is_away_costs_nothing_that_is_unwritten(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory is read again, and what the tables do not hold is judged again, without paging anybody twice."""
+    stage.hears("Down", job="checkout")
+    stage.turns()
+    stage.store.failing = 20
+    stage.clock.passes(5 * MINUTE)
+    stage.asks(note("kept"))
+    stage.turn()
+    stage.clock.passes(2 * SECOND)
+    stage.turn()
+    assert [page.person for page in stage.pages(kept=False)] == ["ben"]
+    breaks(monkeypatch, deciding, "_acknowledge", lambda *_: True)
+    asked = stage.asks(ack(1))
+    stage.turn()
+    assert "judging it failed" in asked.failed
+    stage.turns()
+    assert [page.person for page in (*stage.pages(), *stage.pages(kept=False))] == ["ana", "ben"]
+    assert note("kept") in stage.journal
+    stage.stands()
+
+
+def test_rows_that_the_database_refuses_for_what_they_are_are_forgotten(stage: Stage) -> None:
+    """Their senders hear no, memory is what the tables say, and what nobody else would say again is judged again."""
+    first = stage.hears("Before")
+    stage.turns()
+    stage.store.refusing = sqlite3.IntegrityError("UNIQUE constraint failed")
+    lost, asked = stage.hears("Lost"), stage.asks(note("kept"))
+    stage.turn()
+    assert not first.failed
+    assert "UNIQUE" in lost.failed
+    assert {alert.labels["alertname"] for alert in stage.state.alerts.values()} == {"Before"}
+    stage.stands()
+    stage.store.refusing = None
+    stage.turns()
+    assert not asked.failed
+    assert note("kept") in stage.journal
+    stage.stands()
+
+
+def test_a_database_that_refuses_everything_for_what_it_is_counts_as_away(stage: Stage) -> None:
+    """Paging does not wait for rows that will never be taken."""
     stage.hears("Down")
     stage.turns()
-    assert [page.person for page in stage.pages()] == ["kei"]
+    stage.store.refusing = sqlite3.IntegrityError("UNIQUE constraint failed")
+    stage.asks(note("never"))
+    stage.clock.passes(31 * MINUTE)
+    for _ in range(10):
+        stage.turn()
+        stage.clock.passes(SECOND)
+    assert [page.person for page in stage.pages(kept=False)] == ["kei"]
+    stage.store.refusing = None
+    stage.turns()
+    stage.stands()
+
+
+def test_an_end_while_the_database_is_away_says_what_is_lost(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else would say it again."""
+    stage.hears("Down")
+    stage.turns()
+    stage.store.failing = 1000
+    stage.asks(note("lost"))
+    stage.turn()
+    monkeypatch.setattr(stage.writer._event, "wait", lambda _: stage.clock.passes(SECOND))
+    with capture_logs() as logs:
+        stage.writer._last_chance()
+    (lost,) = [line for line in logs if line["event"] == "never_written"]
+    assert lost["input"]["command"]["text"] == "lost"
+    stage.store.failing = 0
 
 
 def test_a_clock_set_back_does_not_hold_time_up(stage: Stage) -> None:
@@ -188,7 +326,7 @@ def test_a_request_that_cannot_be_judged_is_set_aside_and_everything_else_is_kep
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is parked whole, an incident says so, and the last resort is paged for it."""
-    breaks(monkeypatch, hearing, "hear_event", lambda turn, source, origin, key, event: event.title == "Bad fires")
+    breaks(monkeypatch, hearing, "_hear_event", lambda *given: given[-1].title == "Bad fires")
     jobs = [stage.hears("One"), stage.hears("Bad"), stage.hears("Two"), stage.hears("Bad"), stage.hears("Three")]
     stage.turns()
     assert all(not job.failed for job in jobs)
@@ -358,7 +496,7 @@ def test_a_machine_that_slept_says_so_before_anything_expires(stage: Stage) -> N
     alert = next(iter(stage.state.alerts.values()))
     alert.ends_at = stage.clock.now() + 4 * MINUTE
     alert.ttl = 4 * MINUTE
-    stage.state.timers.set("alert", alert.id, alert.ends_at)
+    stage.state.watch_alert(alert)
     stage.clock.passes(MINUTE)
     stage.clock.jumps(2 * HOUR)
     stage.turns()
@@ -431,26 +569,32 @@ def test_everything_handed_in_from_elsewhere_is_answered_and_the_end_waits_for_i
     again.close()
 
 
-def test_the_tables_hold_what_is_in_memory_after_every_turn(stage: Stage) -> None:
-    """Whether or not its commit succeeded."""
-    for number in range(40):
-        stage.store.failing = number % 3 == 0
+def test_the_tables_hold_what_is_in_memory_after_every_commit(stage: Stage) -> None:
+    """Whatever failed before it, and whether or not anybody learned that it succeeded."""
+    stood = 0
+    for number in range(80):
+        stage.store.failing += number % 7 == 0
+        stage.store.unanswered = number % 5 == 1
         stage.hears(f"A{number % 7}")
         if number % 5 == 0:
             stage.asks(ack(1 + number % 3))
         stage.turn()
-        stage.stands()
+        if not stage.writer.failures:
+            stage.stands()
+            stood += 1
         stage.clock.passes(40 * SECOND)
+    stage.turns()
+    stage.stands()
+    assert stood > 20
     assert dump(stage.state)["alerts"]
 
 
 def test_pages_are_handed_over_only_after_their_commit(stage: Stage) -> None:
-    """A page of a commit that failed is not sent, and one that is sent has its row."""
+    """A page of a commit that failed waits, and one that is sent has its row."""
     stage.store.failing = 1
     stage.hears("Down")
-    stage.turns()
+    stage.turn()
     assert stage.pages() == stage.pages(kept=False) == []
-    stage.hears("Down")
     stage.turns()
     (page,) = stage.pages()
     assert isinstance(page, Page)

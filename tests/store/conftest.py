@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
 import pytest
 from sqlalchemy import Column, NullPool, Table, create_engine, select
 from sqlalchemy.engine import make_url
@@ -14,6 +15,7 @@ from sqlalchemy.engine import make_url
 from tests.support.postgres import Postgres
 from tocsin.store.opening import migrate, url_for
 from tocsin.store.postgres import PostgresStore
+from tocsin.store.reads import Reads, open_engine
 from tocsin.store.sqlite import SqliteStore
 from tocsin.store.tables import metadata
 from tocsin.store.writer import Store
@@ -36,6 +38,10 @@ class Place(Protocol):
         """Every row of every table, in an order of its own."""
         ...
 
+    def told(self) -> dict[str, list[Any]]:
+        """What the tables say, however alerts lie in them: that depends on what shared a commit."""
+        ...
+
 
 class _Place:
     def __init__(self, url: str, make: Callable[[], Store], stores: list[Store]) -> None:
@@ -50,6 +56,22 @@ class _Place:
 
     def tables(self) -> dict[str, list[tuple[Any, ...]]]:
         return rows_of(self.url)
+
+    def told(self) -> dict[str, list[Any]]:
+        found: dict[str, list[Any]] = {n: r for n, r in rows_of(self.url).items() if not n.startswith("alert")}
+        engine = open_engine(self.url)
+        reads, after = Reads(engine), None
+        found["alerts"] = []
+        while True:
+            page = reads.alerts(after=after, limit=7)
+            found["alerts"] += [msgspec.json.encode(alert) for alert in page.items]
+            for alert in page.items:
+                assert reads.alert(alert.id) == alert
+                assert alert in reads.alerts(incident=alert.incident, after=str(alert.id + 1)).items
+            after = page.next
+            if after is None:
+                engine.dispose()
+                return found
 
 
 def rows_of(url: str) -> dict[str, list[tuple[Any, ...]]]:

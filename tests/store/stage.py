@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -34,6 +35,8 @@ from tocsin.intake.sources import SOURCES
 from tocsin.intake.specs import HeartbeatSpec
 from tocsin.kernel.instant import HOUR, MINUTE, SECOND, Duration, Instant, format_rfc3339, parse_rfc3339
 from tocsin.kernel.matcher import parse_matcher
+from tocsin.oncall.schedule import Layer, Length, Schedule
+from tocsin.oncall.zone import DAY_OF, wall_of
 from tocsin.plan.model import Mail, Plan
 from tocsin.store.rows import Journaled
 from tocsin.store.writer import Store
@@ -67,7 +70,23 @@ PLAN = Plan(
         "shop": Service(key="shop", escalation="shop", acknowledge_for=10 * MINUTE, reopen_within=10 * MINUTE),
         "db": Service(key="db"),
     },
-    escalations={"shop": Escalation("shop", (Step(("person:ben",), 5 * MINUTE, 2), Step(("team:shop",), 5 * MINUTE)))},
+    schedules={
+        "shop": Schedule(
+            key="shop",
+            layers=(
+                Layer(
+                    name="day",
+                    turns=(("ana",), ("ben",)),
+                    length=Length(minutes=DAY_OF),
+                    begins=wall_of(date(2026, 11, 22)),
+                    timezone="Europe/Lisbon",
+                ),
+            ),
+        )
+    },
+    escalations={
+        "shop": Escalation("shop", (Step(("schedule:shop",), 5 * MINUTE, 2), Step(("team:shop",), 5 * MINUTE)))
+    },
     routes=(
         Route(match=(parse_matcher("job=db"),), service="db", group_by=("instance",), group_window=5 * MINUTE),
         Route(match=(parse_matcher("job=shop"),), service="shop", severity={"critical": "sev1"}),
@@ -97,7 +116,7 @@ FILES: dict[str, Mapping[str, bytes]] = {version: {"tocsin.yaml": version.encode
 Move = tuple[int, int, int, int, int]
 """What happens, three numbers that say how, and which of ``WAITS`` passes before it."""
 
-KINDS = 24
+KINDS = 26
 moves: st.SearchStrategy[list[Move]] = st.lists(
     st.tuples(
         st.integers(0, KINDS - 1), st.integers(0, 7), st.integers(0, 7), st.integers(0, 3),
@@ -255,6 +274,8 @@ class Life:
             case 22:
                 parked = sorted(self.engine.state.parked)
                 return Decided(c.DiscardParked(actor="user:ops", id=parked[a % len(parked)] if parked else 99))
+            case 23 | 24:
+                return Decided(self._overriding(a, b, d), idempotency_key=f"override {a}" if d == 3 else "")
             case _:
                 return Decided(self._access(a, b), idempotency_key=f"access {a}" if d == 3 else "")
 
@@ -274,6 +295,27 @@ class Life:
             ("heartbeat", sorted(f"{service}/{name}" for service, name in state.heartbeats)),
         )[a % 5]  # fmt: skip
         return Quarantine(kind, found[b % len(found)], "boom \0") if found else Quarantine("Decided", "7", "boom")
+
+    def _overriding(self, a: int, b: int, d: int) -> c.AnyCommand:
+        now, who = self.now, ("ana", "ben", "kei", "nobody")[b % 4]
+        until = now + (2 * MINUTE, 20 * MINUTE, 6 * HOUR, -MINUTE)[d]
+        many: tuple[c.AnyCommand, ...] = (
+            c.AddOverride(actor="user:ops", schedule="shop", person=who, starts_at=now, ends_at=until, reason="x \0"),
+            c.AddOverride(
+                actor="person:ana", schedule="shop", person=who, starts_at=now + 5 * MINUTE, ends_at=now + HOUR,
+                instead_of="ana",
+            ),
+            c.AskCover(actor="person:ana", schedule="shop", person="ana", starts_at=now, ends_at=until),
+            c.AskSwap(
+                actor="person:ana", schedule="shop", person="ana", other="ben", starts_at=now, ends_at=until,
+                back_starts_at=now + 26 * HOUR, back_ends_at=now + 30 * HOUR,
+            ),
+            c.AnswerOverride(actor=f"person:{who}", id=1 + b, person=who, yes=d != 3),
+            c.AnswerOverride(actor=f"person:{who}", id=1 + d, person=who),
+            c.CancelOverride(actor="user:ops", id=1 + b),
+            c.AddOverride(actor="user:ops", schedule=who, person="ana", starts_at=now, ends_at=until),
+        )  # fmt: skip
+        return many[a]
 
     def _access(self, a: int, b: int) -> c.AnyCommand:
         many: tuple[c.AnyCommand, ...] = (
@@ -345,7 +387,7 @@ def _plain(value: object) -> Any:
         return {key: kept[key] for key in sorted(kept) if kept[key]}
     if isinstance(value, Members):
         return [sorted(value.firing), sorted(value.silenced)] if value.firing or value.silenced else None
-    return msgspec.to_builtins(value, order="deterministic")
+    return msgspec.json.decode(msgspec.json.encode(value, order="deterministic"))
 
 
 def digest(tables: Mapping[str, Any]) -> str:

@@ -26,6 +26,7 @@ from tocsin.incidents.incident import Entry
 from tocsin.intake.sources import SOURCES
 from tocsin.kernel.reason import Reason
 from tocsin.store.rows import Journaled
+from tocsin.store.sqlite import SqliteStore
 
 # A page that is tried in vain for an hour; an alert that goes stale and is heard of again.
 NIGHT: list[Move] = [
@@ -83,7 +84,7 @@ def test_the_journal_alone_leads_to_the_same_state(places: Places, made: list[Mo
 @example(made=[(20, 1, 0, 0, 0), (20, 0, 0, 0, 0)], cuts={5})
 @example(made=[(14, 7, 1, 3, 5), (0, 0, 0, 0, 8), (14, 7, 1, 3, 0)], cuts={0})
 def test_it_does_not_matter_which_inputs_share_a_commit(places: Places, made: list[Move], cuts: set[int]) -> None:
-    """One by one, or as they happened to gather: the tables are the same to the byte."""
+    """One by one, or as they happened to gather: the tables say the same."""
     note(repr(made))
     rows = lived(made).rows
     found = []
@@ -94,7 +95,7 @@ def test_it_does_not_matter_which_inputs_share_a_commit(places: Places, made: li
             for row in rows[start:end]:
                 apply(engine, row)
             commit(store, engine, rows[start:end])
-        found.append(place.tables())
+        found.append(place.told())
     assert found[0] == found[1]
     places.clear()
 
@@ -148,6 +149,43 @@ def test_a_commit_that_fails_leaves_the_tables_as_they_were_and_the_reloaded_eng
     commit(store, again.engine, again.rows[rows:])
     assert dump(Engine(store.load(), PLAN, SOURCES).state) == dump(again.engine.state)
     places.clear()
+
+
+def test_after_a_failure_the_tables_say_how_far_they_came(places: Places) -> None:
+    """Whether nothing was written or only the answer got lost; and the next commit goes on from there."""
+    store = places.new().open()
+    life = lived(NIGHT)
+    assert store.resume().applied == 0
+    commit(store, life.engine, life.rows)
+    assert store.resume() == life.engine.state.counters
+    before = len(life.rows)
+    life.live((0, 2, 0, 0, 0))
+    commit(store, life.engine, life.rows[before:])
+    assert store.resume().applied == life.rows[-1].seq
+
+
+def test_rows_at_fault_are_told_from_a_database_that_is_away(places: Places) -> None:
+    """The same place in the journal twice is our own fault; being unreachable or full is not."""
+    store = places.new().open()
+    life = lived(NIGHT)
+    commit(store, life.engine, life.rows)
+    with pytest.raises(Exception) as twice:  # each driver has its own
+        commit(store, life.engine, life.rows)
+    assert not store.takes_nothing(twice.value)
+    assert store.resume().applied == life.rows[-1].seq, "and the connection is as good as before"
+    assert not store.takes_nothing(ValueError("not even a driver's"))
+    away: list[Exception] = [
+        sqlite3.OperationalError("database or disk is full"),
+        sqlite3.DatabaseError("database disk image is malformed"),
+    ]
+    if not isinstance(store, SqliteStore):
+        away = [
+            psycopg.OperationalError("connection refused"),
+            psycopg.errors.DiskFull("no space left"),
+            psycopg.errors.AdminShutdown("terminating connection"),
+            psycopg.errors.ReadOnlySqlTransaction("cannot execute INSERT in a read-only transaction"),
+        ]
+    assert all(store.takes_nothing(one) for one in away)
 
 
 @few

@@ -25,9 +25,11 @@ from tocsin.faces.core import CoreGone
 from tocsin.faces.passwords import hash_password
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.intake.request import Request
+from tocsin.kernel.identity import texts_json
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Instant, parse_rfc3339
 from tocsin.kernel.matcher import Matcher
 from tocsin.kernel.reason import Reason
+from tocsin.oncall.override import Override
 from tocsin.pages.ledger import Page
 from tocsin.plan import plan_version, read_plan
 from tocsin.plan.model import Plan
@@ -57,6 +59,15 @@ teams:
   shop: {members: [ana, ben], lead: ana}
 
 mail: {server: smtp://127.0.0.1:25, from: tocsin@larkfield.example}
+
+schedules:
+  shop-primary:
+    about: Who is called first.
+    layers:
+      - {rotate: [ana, ben], every: week, handoff: Mon 09:00, starts: 2026-10-19 with ana}
+  platform-hours:
+    layers:
+      - {rotate: mei, only: "Mon-Fri 09:00-18:00"}
 
 escalations:
   shop:
@@ -119,6 +130,13 @@ class Night:
         version = plan_version(PLAN)
         self._insert(tables.plans, version=version, at=NOW, files=pack_files(PLAN))
         self._insert(tables.meta, name="plan", value=version.encode())
+
+    def replace_plan(self, files: dict[str, bytes]) -> None:
+        """Put other files in force."""
+        version = plan_version(files)
+        self._insert(tables.plans, version=version, at=NOW, files=pack_files(files))
+        with self.engine.begin() as connection:
+            connection.execute(update(tables.meta).where(tables.meta.c.name == "plan").values(value=version.encode()))
 
     def _insert(self, table: Table, **values: Any) -> None:
         with self.engine.begin() as connection:
@@ -185,6 +203,10 @@ def _row(noun: Any, ordinal: int) -> tuple[Table, dict[str, Any], dict[str, Any]
             )
         case Silence():
             return tables.silences, {"id": noun.id}, {"ends_at": noun.ends_at, "live": not noun.closed}
+        case Override():
+            live = noun.cancelled_at is None and noun.declined_at is None
+            more = {"schedule": noun.schedule, "ends_at": noun.last, "live": live}
+            return tables.overrides, {"id": noun.id}, more
         case Key():
             return tables.keys, {"id": noun.id}, {"hash": noun.hash, "revoked": noun.revoked_at is not None}
         case User():
@@ -205,12 +227,11 @@ def alert(number: int, title: str, service: str, incident: int, **more: Any) -> 
     return Alert(
         **{
             "id": number,
-            "identity": number.to_bytes(16, "big"),
             "source": "alertmanager",
             "origin": "inbox",
             "key_id": 1,
-            "labels": labels,
-            "annotations": {"summary": title},
+            "labels_json": texts_json(labels),
+            "annotations_json": texts_json({"summary": title}),
             "title": title,
             "severity": "sev2",
             "service": service,
@@ -627,6 +648,8 @@ class FakeCore:
         self.asked: list[c.AnyCommand] = []
         self.heard: list[tuple[str, bytes, str]] = []
         self.gone = False
+        self.answer: c.Result | None = None
+        """What every command is answered with, instead of being done."""
         self.proven: int | None = NOW - DAY
         self.paging = True
         self.requests, self.refused = 48_211, 3
@@ -689,9 +712,30 @@ class FakeCore:
     async def close(self) -> None:
         """Nothing is open."""
 
+    def _wish(self, command: c.AddOverride | c.AskSwap | c.AskCover, now: Instant) -> c.Result:
+        if command.ends_at <= command.starts_at:
+            return c.Result(ok=False, code="invalid", message="It must end after it begins", field="ends_at")
+        made = Override(
+            id=100 + len(self.asked), kind="cover", schedule=command.schedule, starts_at=command.starts_at,
+            ends_at=command.ends_at, reason=command.reason, asked_by=command.actor, asked_at=now,
+        )  # fmt: skip
+        match command:
+            case c.AddOverride():
+                made.kind, made.agreed_at = "override", now
+                made.person, made.instead_of = command.person, command.instead_of
+            case c.AskSwap():
+                made.kind, made.person, made.instead_of = "swap", command.other, command.person
+                made.back = (command.back_starts_at, command.back_ends_at)
+            case c.AskCover():
+                made.instead_of = command.person
+        self.night.put(made)
+        return c.Result(ok=True, id=str(made.id))
+
     async def submit(self, command: c.AnyCommand, idempotency_key: str = "") -> c.Result:
         self._alive()
         self.asked.append(command)
+        if self.answer is not None:
+            return self.answer
         result = self._do(command)
         if isinstance(command, c.Acknowledge | c.Resolve | c.AddNote) and result.ok:
             self.say(command.incident)
@@ -759,6 +803,10 @@ class FakeCore:
                     )
                 )
                 return c.Result(ok=True, id=str(number))
+            case c.LimitKey(id=number, limits=limits):
+                key = next(one for one in night.bodies(tables.keys, Key) if one.id == number)
+                key.limits = limits
+                night.put(key)
             case c.RevokeKey(id=number):
                 key = next(one for one in night.bodies(tables.keys, Key) if one.id == number)
                 key.revoked_at = now
@@ -784,7 +832,7 @@ class FakeCore:
                     Token(
                         id=number,
                         hash=command.hash,
-                        kind="link" if command.kind == "link" else "token",
+                        kind=command.kind,  # type: ignore[arg-type]  # one of the three
                         user=user.id,
                         name=command.name,
                         created_at=now,
@@ -792,6 +840,21 @@ class FakeCore:
                     )
                 )
                 return c.Result(ok=True, id=str(number))
+            case c.AddOverride() | c.AskSwap() | c.AskCover():
+                return self._wish(command, now)
+            case c.AnswerOverride(id=number) | c.CancelOverride(id=number):
+                found = next(one for one in night.bodies(tables.overrides, Override) if one.id == number)
+                if isinstance(command, c.CancelOverride):
+                    found.cancelled_at = now
+                elif command.yes:
+                    found.person, found.agreed_at = found.person or command.person, now
+                else:
+                    found.declined_at = now
+                night.put(found)
+            case c.RevokeToken(id=number):
+                token = next(one for one in night.bodies(tables.tokens, Token) if one.id == number)
+                token.revoked_at = now
+                night.put(token)
             case c.UseLink(hash=digest):
                 tokens, users = night.bodies(tables.tokens, Token), night.bodies(tables.users, User)
                 token = next((one for one in tokens if one.hash == digest and one.kind == "link"), None)

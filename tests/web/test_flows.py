@@ -8,8 +8,10 @@ from tests.support.waiting import eventually
 from tests.web.conftest import Browserless
 from tests.web.night import HOSTILE, NOW
 from tests.web.serving import Site
+from tocsin.access.limits import KeyLimits
 from tocsin.alerts.alert import Alert
 from tocsin.engine import commands as c
+from tocsin.kernel.identity import texts_json
 from tocsin.kernel.instant import DAY, HOUR, MINUTE
 from tocsin.kernel.matcher import Matcher
 
@@ -146,6 +148,33 @@ def test_a_key_is_shown_once_with_lines_to_paste(site: Site, ana: Browserless) -
     assert site.core.asked[-1] == c.RevokeKey(actor="person:ana", id=1)
 
 
+def test_how_much_a_key_may_send_is_shown_and_changed(site: Site, ana: Browserless) -> None:
+    assert "as every key" in ana.get("/keys").text
+    page = ana.get("/keys/1").text
+    assert 'placeholder="2000/s"' in page
+    refused = ana.send("/keys/1/limits", rate="fast", burst="", alerts="0", body="1MB")
+    assert refused.status_code == 400
+    assert "Write a rate such as 50/s or 10/m." in refused.text
+    assert "A request holds from 1 to 50000 alerts." in refused.text
+    assert 'value="fast"' in refused.text
+    assert not any(isinstance(one, c.LimitKey) for one in site.core.asked)
+    ana.send("/keys/1/limits", rate="50/s", burst="", alerts="500", body="1MB")
+    limits = KeyLimits(rate=50, alerts=500, body=1_000_000)
+    assert site.core.asked[-1] == c.LimitKey(actor="person:ana", id=1, limits=limits)
+    assert "50/s, 500 alerts, 1MB" in ana.page
+    assert 'value="50/s"' in ana.get("/keys/1").text
+    assert ana.get("/keys/999").status_code == 404
+
+
+def test_a_key_can_be_made_with_limits(site: Site, ana: Browserless) -> None:
+    ana.get("/keys")
+    assert "Write a whole number." in ana.send("/keys", source="events", service="inbox", burst="many").text
+    ana.send("/keys", source="events", service="inbox", name="x", rate="10/m")
+    made = site.core.asked[-1]
+    assert isinstance(made, c.CreateKey)
+    assert made.limits == KeyLimits(rate=10 / 60)
+
+
 def test_a_key_for_a_heartbeat_names_which(site: Site, ana: Browserless) -> None:
     ana.get("/keys")
     assert "Choose which heartbeat of the plan it feeds." in ana.send("/keys", source="heartbeat", heartbeat="").text
@@ -210,11 +239,10 @@ def test_hostile_texts_stay_texts_on_every_page(site: Site, ana: Browserless) ->
     """Whatever a monitor writes into titles, labels, annotations and links."""
     alert = Alert(
         id=666,
-        identity=b"6" * 16,
         source="events",
         origin="inbox",
-        labels={"alertname": HOSTILE, HOSTILE: HOSTILE},
-        annotations={HOSTILE: HOSTILE},
+        labels_json=texts_json({"alertname": HOSTILE, HOSTILE: HOSTILE}),
+        annotations_json=texts_json({HOSTILE: HOSTILE}),
         title=HOSTILE,
         severity="sev1",
         service="checkout",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import httpx2
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from tests.web.night import NOW, SIGNING_KEY
 from tests.web.serving import Site
 from tocsin.engine import commands as c
+from tocsin.engine.commands import Result
 from tocsin.kernel.instant import DAY, HOUR, MINUTE
 from tocsin.pages.links import make_token
+from tocsin.store.reads import Reads
 
 
 @pytest.fixture
@@ -101,3 +104,48 @@ def test_when_the_core_does_not_answer_the_press_is_not_pretended(site: Site, ht
     assert answer.status_code == 503
     assert "nothing was written down. Press it again." in answer.text
     assert "<button" in answer.text
+
+
+@pytest.fixture
+def unreadable(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database does not answer."""
+
+    def away(*_: object, **__: object) -> None:
+        raise OperationalError("SELECT", {}, Exception("connection refused"))
+
+    monkeypatch.setattr(Reads, "page", away)
+    monkeypatch.setattr(Reads, "plan_version", away)
+
+
+@pytest.mark.usefixtures("unreadable")
+def test_without_a_database_the_button_is_still_there_and_counts(site: Site, http: httpx2.Client) -> None:
+    answer = http.get(PATH)
+    assert answer.status_code == 503
+    assert answer.text.count("<button") == 1
+    assert "Paging goes on without it" in answer.text
+    assert "<script" not in answer.text
+    assert site.core.asked == []
+    site.core.answer = Result(ok=False, code="unwritten", message="It is in force, but not written down yet")
+    answer = http.post(PATH)
+    assert site.core.asked == [c.Acknowledge(page=17)]
+    assert answer.status_code == 202
+    assert "You have it" in answer.text
+    assert "not written down yet" in answer.text
+    assert "<button" not in answer.text
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.usefixtures("unreadable")
+def test_without_a_database_a_forged_link_does_nothing(site: Site, http: httpx2.Client) -> None:
+    forged = "/p/17.AAAA"
+    assert http.get(forged).status_code == 503
+    assert "<form" not in http.get(forged).text
+    assert http.post(forged).status_code == 503
+    assert site.core.asked == []
+
+
+def test_an_acknowledgement_that_cannot_be_written_down_says_so(site: Site, http: httpx2.Client) -> None:
+    site.core.answer = Result(ok=False, code="unwritten", message="It is in force, but not written down yet")
+    answer = http.post(PATH)
+    assert answer.status_code == 202
+    assert "in force, but not written down yet" in answer.text

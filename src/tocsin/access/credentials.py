@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from tocsin.access.limits import KeyLimits
 from tocsin.kernel.instant import Instant
 
 Role = Literal["viewer", "responder", "admin"]
@@ -35,6 +36,7 @@ class Key(Struct, kw_only=True):
     created_at: Instant
     created_by: str = ""
     revoked_at: Instant | None = None
+    limits: KeyLimits = KeyLimits()
 
 
 class Device(Struct, frozen=True):
@@ -66,11 +68,14 @@ class User(Struct, kw_only=True):
 
 
 class Token(Struct, kw_only=True):
-    """A bearer token of a user (``kind`` token) or a sign-in link that works once (``kind`` link)."""
+    """A bearer token of a user (``kind`` token), a sign-in link that works once (link), or a calendar's address (feed).
+
+    A feed signs nobody in; its ``name`` says what it shows.
+    """
 
     id: int
     hash: bytes
-    kind: Literal["token", "link"]
+    kind: Literal["token", "link", "feed"]
     user: int
     name: str
     created_at: Instant

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Raw, Struct, field
 
+from tocsin.kernel.identity import read_texts
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
 
 AlertState = Literal["firing", "resolved"]
 
 
-class Alert(Struct, kw_only=True, gc=False, omit_defaults=True):
+class Alert(Struct, gc=False, omit_defaults=True):
     """One condition of one service.
 
-    ``id`` counts up and is never given again. ``identity`` is 16 bytes over source, key's service and the source's key
-    or the full label set; one alert per identity is kept while it matters, the next firing after that is a new alert.
+    ``id`` counts up and is never given again. What makes two alerts one is the source, the key's service, and the
+    source's own key or else the full label set (``place``); one is kept while it matters, the next firing after that is
+    a new alert.
+    ``labels_json`` is ``kernel.identity.label_text``, ``annotations_json`` what the sender wrote: both stay text, for
+    fifty thousand alerts may be held and few are ever looked into.
     ``service`` is where it was routed; ``origin`` the service of the key it came with.
     ``ends_at``: firing: when it expires unless repeated (None: never by time); resolved: when it ended.
     ``deaf_until``: up to when the times in which nothing could be heard are counted into ``ends_at``.
@@ -30,36 +34,54 @@ class Alert(Struct, kw_only=True, gc=False, omit_defaults=True):
     """
 
     id: int
-    identity: bytes
-    digest: bytes = b""
     source: str
     origin: str
-    key: str = ""
-    key_id: int = 0
-    labels: dict[str, str]
-    annotations: dict[str, str]
+    labels_json: Raw = field(name="labels")
+    annotations_json: Raw = field(name="annotations")
     title: str
     severity: str
-    group: str = ""
-    link: str = ""
     service: str
-    state: AlertState = "firing"
-    reason: Reason = Reason.FIRST_SEEN
-    routed: Reason = Reason.NO_ROUTE
     starts_at: Instant
-    ends_at: Instant | None = None
-    ttl: int | None = None
-    deaf_until: Instant = 0
-    timeout: bool = False
     first_seen: Instant
     last_seen: Instant
+    group: str = ""
+    routed: Reason = Reason.NO_ROUTE
+    link: str = ""
+    key: str = ""
+    key_id: int = 0
+    ends_at: Instant | None = None
+    ttl: int | None = None
+    timeout: bool = False
+    state: AlertState = "firing"
+    reason: Reason = Reason.FIRST_SEEN
+    incident: int = 0
+    silences: tuple[str, ...] = ()
+    deaf_until: Instant = 0
     resolved_at: Instant | None = None
     stale: bool = False
     count: int = 1
-    incident: int = 0
-    silences: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Its labels, read anew each time."""
+        return read_texts(self.labels_json)
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """Its annotations, read anew each time."""
+        return read_texts(self.annotations_json)
+
+    @property
+    def place(self) -> bytes:
+        """Where it is found among the alerts of its source and its key's service."""
+        return keyed(self.key) if self.key else bytes(self.labels_json)
 
     @property
     def firing(self) -> bool:
         """Whether it fires."""
         return self.state == "firing"
+
+
+def keyed(key: str) -> bytes:
+    """The place of an alert that its source names by a key. No label set reads like this."""
+    return b"k" + key.encode("utf-8", "surrogatepass")

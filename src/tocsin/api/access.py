@@ -8,10 +8,11 @@ from litestar import delete, get, patch, post
 from litestar.params import Parameter
 from litestar.types import ControllerRouterHandler
 
-from tocsin.access.credentials import secret_hash
+from tocsin.access.credentials import Key, secret_hash
+from tocsin.access.limits import KeyLimits
 from tocsin.api import models as m
 from tocsin.api.asking import Cursor, IdempotencyKey, Limit, Number
-from tocsin.engine.commands import CreateKey, CreateToken, RevokeKey, RevokeToken, SetUser
+from tocsin.engine.commands import CreateKey, CreateToken, LimitKey, RevokeKey, RevokeToken, SetUser
 from tocsin.faces.faces import LINK_PATH, Faces
 from tocsin.faces.problem import invalid, not_found
 from tocsin.faces.sessions import derived_secret, fresh_secret
@@ -42,9 +43,28 @@ async def create_key(faces: Faces, who: Who, data: m.KeyIn, idempotency_key: Ide
         service=data.service,
         name=data.name,
         heartbeat=data.heartbeat,
+        limits=m.limits_in(data.limits, KeyLimits()),
     )
     result = await faces.submit(command, idempotency_key or "")
     return m.NewKey(id=int(result.id), key=secret, url=sender_url(faces.link(""), data.source, secret))
+
+
+@patch("/keys/{number:int}", tags=["access"])
+async def change_key(
+    faces: Faces, who: Who, number: Number, data: m.KeyChange, idempotency_key: IdempotencyKey = None
+) -> m.PublishedKey:
+    """Change how much a key may send. It counts at once."""
+    key = await _key(faces, number)
+    command = LimitKey(actor=who.actor, id=number, limits=m.limits_in(data.limits, key.limits))
+    await faces.submit(command, idempotency_key or "")
+    return m.key_out(await _key(faces, number))
+
+
+async def _key(faces: Faces, number: int) -> Key:
+    found = await faces.read(faces.reads.key, number)
+    if found is None:
+        raise not_found(f"key {number}")
+    return found
 
 
 @delete("/keys/{number:int}", tags=["access"])
@@ -181,6 +201,7 @@ async def _user(faces: Faces, name: str) -> m.PublishedUser:
 HANDLERS: list[ControllerRouterHandler] = [
     list_keys,
     create_key,
+    change_key,
     revoke_key,
     me,
     list_users,

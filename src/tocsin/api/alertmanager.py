@@ -14,10 +14,7 @@ A key sees the alerts and silences whose origin is its service. Shapes, filters 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
-from datetime import datetime
-from functools import lru_cache
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
@@ -28,15 +25,25 @@ from litestar.exceptions import HTTPException
 
 from tocsin.access.credentials import Key, secret_hash
 from tocsin.alerts.alert import Alert
+from tocsin.api.gettable import (
+    answer,
+    fingerprint_of,
+    gettable,
+    gettable_silence,
+    group_labels,
+    label_order,
+    place,
+    silence_place,
+)
+from tocsin.api.postable import Refused, checked, filters, flag, posted, quoted, regex_fault, uuid
 from tocsin.api.silences import same_second
 from tocsin.catalog.services import INBOX
 from tocsin.engine.commands import ExpireSilence, SetSilence
 from tocsin.faces.core import CoreGone
 from tocsin.faces.faces import Faces
 from tocsin.faces.problem import Problem
-from tocsin.kernel.identity import fingerprint
-from tocsin.kernel.instant import Instant, format_rfc3339, from_datetime
-from tocsin.kernel.matcher import Matcher, MatcherError, Operator, all_match, compiled, matcher
+from tocsin.kernel.instant import Instant, format_rfc3339
+from tocsin.kernel.matcher import MatcherError, all_match, compiled
 from tocsin.silences.silence import Silence
 from tocsin.store.reads import Reads
 
@@ -46,25 +53,6 @@ MOST_SILENCES = 10_000
 T = TypeVar("T")
 
 log = structlog.get_logger("alertmanager")
-
-# Space is what Go's \s is: no vertical tab.
-_FILTER = re.compile(
-    r"[ \t\n\f\r]*([a-zA-Z_:][a-zA-Z0-9_:]*)[ \t\n\f\r]*(=~|=|!=|!~)[ \t\n\f\r]*(.*?)[ \t\n\f\r]*", re.DOTALL
-)
-_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
-_UUID = re.compile(r"(?i)[a-f0-9]{8}-?[a-f0-9]{4}-?[a-f0-9]{4}-?[a-f0-9]{4}-?[a-f0-9]{12}")
-_TRUE = frozenset({"true", "1", "yes", "ok", "y", "on", "selected", "checked", "t", "enabled"})
-_ZERO = from_datetime(datetime.fromisoformat("0001-01-01T00:00:00+00:00"))
-_ORDER = {"active": 1, "pending": 2, "expired": 3}
-
-
-class Refused(Exception):
-    """A request that is refused in Alertmanager's own shape: a JSON text, or its framework's code and message."""
-
-    def __init__(self, status: int, message: str, code: int | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.body: Any = message if code is None else {"code": code, "message": message}
 
 
 # --- reading
@@ -81,7 +69,7 @@ async def status(faces: Faces, key: str) -> Response[bytes]:
     except CoreGone:
         started = faces.now()
     about = {"branch": "", "buildDate": "", "buildUser": "tocsin", "goVersion": "", "revision": "", "version": VERSION}
-    return _json(
+    return answer(
         {
             "cluster": {"peers": [], "status": "disabled"},
             "config": {"original": config},
@@ -94,7 +82,7 @@ async def status(faces: Faces, key: str) -> Response[bytes]:
 @get("/api/v2/receivers")
 async def receivers(faces: Faces, key: str) -> Response[bytes]:
     """The services this key's alerts may be routed to."""
-    return _json([{"name": name} for name in await _receivers(faces, await _key(faces, key))])
+    return answer([{"name": name} for name in await _receivers(faces, await _key(faces, key))])
 
 
 @get("/api/v2/alerts")
@@ -104,7 +92,7 @@ async def alerts(request: Request[Any, Any, Any], faces: Faces, key: str) -> Res
     wanted, now = _Wanted(request), faces.now()
 
     def shown(chunk: list[Alert]) -> list[tuple[str, bytes]]:
-        return [(_fingerprint(one), msgspec.json.encode(_gettable(one, now))) for one in chunk]
+        return [(fingerprint_of(one), msgspec.json.encode(gettable(one, now))) for one in chunk]
 
     found = sorted(await _firing(faces, of, wanted, shown))
     return Response(b"[" + b",".join(text for _, text in found) + b"]\n", media_type="application/json")
@@ -121,20 +109,20 @@ async def groups(request: Request[Any, Any, Any], faces: Faces, key: str) -> Res
         together.setdefault((one.service, one.group), []).append(one)
     shown = [
         {
-            "alerts": [_gettable(one, now) for one in sorted(members, key=_place)],
-            "labels": _group_labels(members[0]),
+            "alerts": [gettable(one, now) for one in sorted(members, key=place)],
+            "labels": group_labels(members[0]),
             "receiver": {"name": service},
         }
         for (service, _), members in together.items()
     ]
-    return _json(sorted(shown, key=lambda one: (_label_order(one["labels"]), one["receiver"]["name"])))
+    return answer(sorted(shown, key=lambda one: (label_order(one["labels"]), one["receiver"]["name"])))
 
 
 @get("/api/v2/silences")
 async def silences(request: Request[Any, Any, Any], faces: Faces, key: str) -> Response[bytes]:
     """Silences of this key's service: in force, to come, over."""
     of = await _key(faces, key)
-    wanted = _filters(request)
+    wanted = filters(request)
     now = faces.now()
     found = [
         one
@@ -142,15 +130,15 @@ async def silences(request: Request[Any, Any, Any], faces: Faces, key: str) -> R
         # As Alertmanager does: each filter must be one of the silence's own matchers, letter for letter.
         if all(any(own == asked for own in one.matchers) for asked in wanted)
     ]
-    return _json([_gettable_silence(one, now) for one in sorted(found, key=lambda one: _silence_place(one, now))])
+    return answer([gettable_silence(one, now) for one in sorted(found, key=lambda one: silence_place(one, now))])
 
 
 @get("/api/v2/silence/{silence:str}")
 async def silence(faces: Faces, key: str, silence: str) -> Response[bytes]:
     """One silence."""
     of = await _key(faces, key)
-    found = await _own_silence(faces, of, _uuid(silence))
-    return Response(b"", status_code=404) if found is None else _json(_gettable_silence(found, faces.now()))
+    found = await _own_silence(faces, of, uuid(silence))
+    return Response(b"", status_code=404) if found is None else answer(gettable_silence(found, faces.now()))
 
 
 # --- silencing
@@ -160,7 +148,7 @@ async def silence(faces: Faces, key: str, silence: str) -> Response[bytes]:
 async def expire(faces: Faces, key: str, silence: str) -> Response[bytes]:
     """End a silence. One that is over stays so."""
     of = await _key(faces, key)
-    found = await _own_silence(faces, of, _uuid(silence))
+    found = await _own_silence(faces, of, uuid(silence))
     if found is None:
         raise Refused(500, "silence not found")
     if found.state(faces.now()) != "expired":
@@ -174,8 +162,8 @@ async def set_silence(request: Request[Any, Any, Any], faces: Faces, key: str) -
     of = await _key(faces, key)
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if kind != "application/json":
-        raise Refused(415, f"unsupported media type {_quoted(kind)}, only [application/json] are allowed", 415)
-    given = _posted(await request.body())
+        raise Refused(415, f"unsupported media type {quoted(kind)}, only [application/json] are allowed", 415)
+    given = posted(await request.body())
     now = faces.now()
     if given.starts_at >= given.ends_at:
         raise Refused(400, "Failed to create silence: start time must be before end time")
@@ -184,7 +172,7 @@ async def set_silence(request: Request[Any, Any, Any], faces: Faces, key: str) -
     old = await _own_silence(faces, of, given.id) if given.id else None
     if given.id and old is None:
         raise Refused(404, "silence not found")
-    matchers = _checked(given)
+    matchers = checked(given)
     starts = given.starts_at
     if old is not None and same_second(starts, old.starts_at):
         # Clients write milliseconds: what they read and send back is the same beginning.
@@ -205,7 +193,7 @@ async def set_silence(request: Request[Any, Any, Any], faces: Faces, key: str) -
         if result.code == "not_found":
             raise Refused(404, "silence not found")
         raise Refused(400, f"silence invalid: {result.message}")
-    return _json({"silenceID": result.id})
+    return answer({"silenceID": result.id})
 
 
 # --- being well
@@ -320,14 +308,14 @@ class _Wanted:
     """The filters of a list of alerts."""
 
     def __init__(self, request: Request[Any, Any, Any]) -> None:
-        self.matchers = _filters(request)
-        self.active = _flag(request, "active")
-        self.silenced = _flag(request, "silenced")
+        self.matchers = filters(request)
+        self.active = flag(request, "active")
+        self.silenced = flag(request, "silenced")
         asked = request.query_params.getall("receiver", [])
         try:
             self.receiver = compiled(asked[-1]) if asked and asked[-1] else None
         except MatcherError as error:
-            raise Refused(400, f"failed to parse receiver param: {_regex_fault(error)}") from None
+            raise Refused(400, f"failed to parse receiver param: {regex_fault(error)}") from None
 
     def takes(self, one: Alert, now: Instant) -> bool:
         if one.ttl is None and one.ends_at is not None and one.ends_at < now:
@@ -373,261 +361,3 @@ def _silences(reads: Reads, origin: str, now: Instant) -> list[Silence]:
 async def _own_silence(faces: Faces, key: Key, name: str) -> Silence | None:
     found = await faces.read(faces.reads.silence, name)
     return found if found is not None and found.origin == key.service else None
-
-
-# --- shapes
-
-
-def _gettable(one: Alert, now: Instant) -> dict[str, Any]:
-    ends = one.ends_at
-    if ends is None or ends < now:
-        # Never by time, or its last repetitions changed nothing and were not written down one by one: it fires still.
-        ends = now + (one.ttl or 300_000_000)
-    return {
-        "annotations": one.annotations,
-        "endsAt": format_rfc3339(ends),
-        "fingerprint": _fingerprint(one),
-        "receivers": [{"name": one.service}],
-        "startsAt": format_rfc3339(one.starts_at),
-        "status": {
-            "inhibitedBy": [],
-            "silencedBy": list(one.silences),
-            "state": "suppressed" if one.silences else "active",
-        },
-        "updatedAt": format_rfc3339(one.last_seen),
-        **({"generatorURL": one.link} if one.link else {}),
-        "labels": one.labels,
-    }
-
-
-def _gettable_silence(one: Silence, now: Instant) -> dict[str, Any]:
-    return {
-        "id": one.id,
-        "status": {"state": one.state(now)},
-        "updatedAt": format_rfc3339(one.updated_at),
-        "comment": one.comment,
-        "createdBy": one.author,
-        "endsAt": format_rfc3339(one.ends_at),
-        "matchers": [
-            {
-                "isEqual": m.operator in ("=", "=~"),
-                "isRegex": m.operator in ("=~", "!~"),
-                "name": m.label,
-                "value": m.value,
-            }
-            for m in one.matchers
-        ],
-        "startsAt": format_rfc3339(one.starts_at),
-    }
-
-
-def _silence_place(one: Silence, now: Instant) -> tuple[int, int]:
-    state = one.state(now)
-    when = {"active": one.ends_at, "pending": one.starts_at, "expired": -one.ends_at}[state]
-    return _ORDER[state], when
-
-
-def _place(one: Alert) -> tuple[Any, ...]:
-    # By job, then instance, those without last; then by all labels.
-    first = [(label not in one.labels, one.labels.get(label, "")) for label in ("job", "instance")]
-    return *first, _label_order(one.labels)
-
-
-def _label_order(labels: dict[str, str]) -> tuple[Any, ...]:
-    """Alertmanager's order of label sets: the fewer first; where one lacks a name that the other has, the one first."""
-    # Of equally many, the one whose first differing name comes later lacks the earlier name: later names sort first.
-    return len(labels), [((*(-ord(char) for char in name), 1), value) for name, value in sorted(labels.items())]
-
-
-def _group_labels(one: Alert) -> dict[str, str]:
-    """The labels a group was made by: its text is ``name=value`` of each, with commas between."""
-    text = f",{one.group},"
-    return {name: value for name, value in one.labels.items() if f",{name}={value}," in text}
-
-
-def _fingerprint(one: Alert) -> str:
-    return _fingerprinted(tuple(sorted(one.labels.items())))
-
-
-@lru_cache(maxsize=65_536)
-def _fingerprinted(labels: tuple[tuple[str, str], ...]) -> str:
-    return fingerprint(dict(labels))
-
-
-def _json(told: Any) -> Response[bytes]:
-    return Response(msgspec.json.encode(told) + b"\n", media_type="application/json")
-
-
-# --- what is asked
-
-
-def _flag(request: Request[Any, Any, Any], name: str) -> bool:
-    given = request.query_params.getall(name, [])
-    return not given or not given[-1] or given[-1].lower() in _TRUE
-
-
-def _filters(request: Request[Any, Any, Any]) -> tuple[Matcher, ...]:
-    return tuple(read_filter(text) for text in request.query_params.getall("filter", []))
-
-
-def read_filter(text: str) -> Matcher:
-    """A matcher as Alertmanager 0.25 reads it: quotes are optional, and a backslash that escapes nothing is itself."""
-    found = _FILTER.fullmatch(text)
-    if found is None:
-        raise Refused(400, f"bad matcher format: {text}")
-    label, operator, raw = found.groups()
-    value, open_quote, place, quoted = [], raw.startswith('"'), 0, raw
-    if open_quote:
-        raw = raw[1:]
-    while place < len(raw):
-        char = raw[place]
-        if char == "\\" and place + 1 < len(raw):
-            place += 1
-            value.append({"n": "\n", '"': '"', "\\": "\\"}.get(raw[place], "\\" + raw[place]))
-        elif char == '"':
-            if not open_quote or place < len(raw) - 1:
-                raise Refused(400, f"matcher value contains unescaped double quote: {quoted}")
-            open_quote = False
-        else:
-            value.append(char)
-        place += 1
-    if open_quote:
-        raise Refused(400, f"matcher value contains unescaped double quote: {quoted}")
-    try:
-        return matcher(label, _operator(operator), "".join(value))
-    except MatcherError as error:
-        raise Refused(400, _regex_fault(error)) from None
-
-
-def _operator(text: str) -> Operator:
-    match text:
-        case "=" | "!=" | "=~" | "!~":
-            return text
-    raise AssertionError(text)
-
-
-class _Posted(msgspec.Struct):
-    id: str
-    comment: str
-    author: str
-    starts_at: Instant
-    ends_at: Instant
-    matchers: list[tuple[str, str, bool, bool]]
-
-
-def _posted(body: bytes) -> _Posted:
-    """What was posted, checked in the order in which Alertmanager's framework checks."""
-    if not body.strip():
-        raise _required("silence")
-    try:
-        given = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _unreadable(str(error)) from None
-    given = {} if given is None else given
-    if not isinstance(given, dict):
-        raise _unreadable("it is not an object")
-    texts = {name: _text(given, name) for name in ("id", "comment", "createdBy")}
-    times = {name: _time(given, name) for name in ("startsAt", "endsAt")}
-    listed = given.get("matchers")
-    if listed is not None and not isinstance(listed, list):
-        raise _unreadable("matchers is not a list")
-    for one in listed or []:
-        if one is not None and not isinstance(one, dict):
-            raise _unreadable("a matcher is not an object")
-        for name, kind in (("name", str), ("value", str), ("isRegex", bool), ("isEqual", bool)):
-            if one and one.get(name) is not None and not isinstance(one[name], kind):
-                raise _unreadable(f"matchers.{name} has the wrong type")
-    comment, author, ends = texts["comment"], texts["createdBy"], times["endsAt"]
-    if comment is None:
-        raise _required("comment")
-    if author is None:
-        raise _required("createdBy")
-    if ends is None:
-        raise _required("endsAt")
-    if listed is None:
-        raise _required("matchers")
-    if not listed:
-        raise Refused(422, "matchers in body should have at least 1 items", 612)
-    for place, one in enumerate(listed):
-        for name in ("isRegex", "name", "value"):
-            if (one or {}).get(name) is None:
-                raise _required(f"matchers.{place}.{name}")
-    starts = times["startsAt"]
-    if starts is None:
-        raise _required("startsAt")
-    matchers = [(one["name"], one["value"], one["isRegex"], one.get("isEqual") is not False) for one in listed]
-    return _Posted(texts["id"] or "", comment, author, starts, ends, matchers)
-
-
-def _checked(given: _Posted) -> tuple[Matcher, ...]:
-    """The matchers, or the refusal Alertmanager's silences give."""
-    found: list[Matcher] = []
-    for place, (name, value, regex, equal) in enumerate(given.matchers):
-        if _NAME.fullmatch(name) is None:
-            raise Refused(400, f"silence invalid: invalid label matcher {place}: invalid label name {_quoted(name)}")
-        try:
-            found.append(
-                matcher(name, _operator(("=" if equal else "!") + ("~" if regex else "" if equal else "=")), value)
-            )
-        except MatcherError as error:
-            raise Refused(
-                400,
-                f"silence invalid: invalid label matcher {place}: invalid regular expression {_quoted(value)}: "
-                f"{_regex_fault(error)}",
-            ) from None
-    if _all_empty(found):
-        raise Refused(400, "silence invalid: at least one matcher must not match the empty string")
-    return tuple(found)
-
-
-def _all_empty(matchers: Iterable[Matcher]) -> bool:
-    # As in Alertmanager a negative matcher always counts as one that says something.
-    return all(
-        (one.operator == "=" and not one.value) or (one.operator == "=~" and compiled(one.value).search("") is not None)
-        for one in matchers
-    )
-
-
-def _text(given: dict[str, Any], name: str) -> str | None:
-    value = given.get(name)
-    if value is not None and not isinstance(value, str):
-        raise _unreadable(f"{name} is not a text")
-    return value
-
-
-def _time(given: dict[str, Any], name: str) -> Instant | None:
-    value = _text(given, name)
-    if value is None:
-        return None
-    if not value:
-        return _ZERO
-    try:
-        if "T" not in value and "t" not in value and " " not in value:
-            raise ValueError
-        return from_datetime(datetime.fromisoformat(value.upper()))
-    except (ValueError, OverflowError):
-        raise _unreadable(
-            f"parsing time {_quoted(value)} as {_quoted('2006-01-02T15:04:05.000Z')}: cannot parse it"
-        ) from None
-
-
-def _required(name: str) -> Refused:
-    return Refused(422, f"{name} in body is required", 602)
-
-
-def _unreadable(because: str) -> Refused:
-    return Refused(400, f'parsing silence body from "" failed, because {because}', 400)
-
-
-def _uuid(text: str) -> str:
-    if _UUID.fullmatch(text) is None:
-        raise Refused(422, f"silenceID in path must be of type uuid: {_quoted(text)}", 601)
-    return text
-
-
-def _regex_fault(error: MatcherError) -> str:
-    return f"error parsing regexp: {error}"
-
-
-def _quoted(text: str) -> str:
-    return msgspec.json.encode(text).decode()

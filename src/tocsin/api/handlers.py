@@ -7,7 +7,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ControllerRouterHandler
 
-from tocsin.api import access, alertmanager, docs, incidents, silences, system
+from tocsin.api import access, alertmanager, docs, incidents, oncall, silences, system
 from tocsin.api.asking import known_query
 
 
@@ -19,6 +19,7 @@ def api_handlers() -> list[ControllerRouterHandler]:
             route_handlers=[
                 *incidents.HANDLERS,
                 *silences.HANDLERS,
+                *oncall.HANDLERS,
                 *access.HANDLERS,
                 *system.HANDLERS,
             ],

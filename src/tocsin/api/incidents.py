@@ -177,7 +177,7 @@ async def read_alert(faces: Faces, number: Number) -> m.PublishedAlert:
 @get("/why/incident/{number:int}", tags=["incidents"])
 async def why_incident(faces: Faces, number: Number) -> m.PublishedExplanation:
     """Say why somebody was or was not paged for an incident: the recorded decisions in order, and how it stands now."""
-    found = await faces.read(explain_incident, faces.reads, number, faces.now())
+    found = await faces.read(explain_incident, faces.reads, number, faces.now(), await _names(faces))
     if found is None:
         raise not_found(f"incident #{number}")
     return m.explanation_out(found)
@@ -186,7 +186,7 @@ async def why_incident(faces: Faces, number: Number) -> m.PublishedExplanation:
 @get("/why/alert/{number:int}", tags=["alerts"])
 async def why_alert(faces: Faces, number: Number) -> m.PublishedExplanation:
     """Say why somebody was or was not paged for an alert."""
-    found = await faces.read(explain_alert, faces.reads, number, faces.now())
+    found = await faces.read(explain_alert, faces.reads, number, faces.now(), await _names(faces))
     if found is None:
         raise not_found(f"alert {number}")
     return m.explanation_out(found)
@@ -248,6 +248,12 @@ def _states(word: str) -> Sequence[str]:
 
 def _base(faces: Faces) -> str:
     return faces.settings.public_url.rstrip("/")
+
+
+async def _names(faces: Faces) -> dict[str, str]:
+    """What the people of the plan in force are called."""
+    plan = await faces.plan()
+    return plan.names if plan is not None else {}
 
 
 async def _incident(faces: Faces, number: int) -> Incident:

@@ -57,7 +57,34 @@ def server_options(command: F) -> F:
         with Api(find(url, data)) as api:
             return command(*args, api=api, **kwargs)
 
-    wrapped = data_option(update_wrapper(with_api, command))
+    return _with_place(with_api, command)
+
+
+def server_or_plan_options(command: F) -> F:
+    """As ``server_options``, and ``--plan``: then no server is asked, and ``api`` is None."""
+
+    def with_either(*args: Any, url: str | None, data: Path | None, plan: Path | None, **kwargs: Any) -> Any:
+        from tocsin.cli.client import Api
+
+        if plan is None:
+            with Api(find(url, data)) as api:
+                return command(*args, api=api, plan=None, **kwargs)
+        context = click.get_current_context()
+        if click.core.ParameterSource.COMMANDLINE in map(context.get_parameter_source, ("url", "data")):
+            raise click.UsageError("Give --plan, or a server by --url or --data: the answer comes from one of them.")
+        return command(*args, api=None, plan=plan, **kwargs)
+
+    offline = click.option(
+        "--plan",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="Answer from the plan in this folder or file, without a server.",
+    )
+    return _with_place(with_either, offline(command))
+
+
+def _with_place(asking: Callable[..., Any], command: F) -> F:
+    wrapped = data_option(update_wrapper(asking, command))
     return cast(
         F,
         click.option(

@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "incidents": ("tocsin.cli.incidents:incidents", "List, acknowledge and resolve incidents."),
     "alerts": ("tocsin.cli.alerts:alerts", "List alerts."),
     "why": ("tocsin.cli.why:why", "Say why somebody was, or was not, paged."),
+    "oncall": ("tocsin.cli.oncall:oncall", "Say who is on call, now and later."),
     "silence": ("tocsin.cli.silence:silence", "Keep alerts quiet for a while."),
     "send": ("tocsin.cli.send:send", "Send an event to a service, to test or from a script."),
     "key": ("tocsin.cli.key:key", "Make and revoke the keys monitors send with."),
@@ -37,7 +38,7 @@ HIDDEN: dict[str, str] = {
 
 SECTIONS = {
     "Run": ("up", "demo", "status"),
-    "Respond": ("incidents", "alerts", "why", "silence"),
+    "Respond": ("incidents", "alerts", "why", "oncall", "silence"),
     "Connect": ("send", "key", "channel", "user"),
     "Look after": ("plan", "db", "completion"),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from tocsin.access.actors import called
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, to_datetime
 
 # C0 and C1 controls, DEL, and what reorders or hides text: bidirectional controls, zero-width characters, line and
@@ -112,7 +113,4 @@ def count(number: int, one: str, many: str = "") -> str:
 
 def person(actor: str) -> str:
     """Who did it, as people say it: ``ana`` for ``person:ana``, nothing for Tocsin itself."""
-    kind, colon, name = actor.partition(":")
-    if not colon:
-        return "" if actor == "code" else actor
-    return name if kind in ("person", "user") else f"{kind} {name}"
+    return "" if actor == "code" else called(actor)

@@ -232,6 +232,7 @@ class Demo:
             smtp=self._ports.smtp,
             log=self._folder / "log",
             log_limit=f"{FOLDER_LIMIT // 2**20}MiB",
+            today=time.strftime("%Y-%m-%d", time.gmtime()),
             look_every=span(2),
             answer_within=span(10),
             ping_every=span(3),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from tocsin.access.credentials import Role
+from tocsin.access.limits import KeyLimits
 from tocsin.kernel.instant import Duration, Instant
 from tocsin.kernel.matcher import Matcher
 
@@ -21,10 +22,11 @@ class Command(Struct, frozen=True, kw_only=True, tag_field="do"):
 class Acknowledge(Command, frozen=True, kw_only=True, tag="acknowledge"):
     """Someone has the incident.
 
-    ``page``: the ledger row whose link was used, or 0. ``hold``: how long, None as the service says.
+    ``page``: the ledger row whose link was used, or 0. ``hold``: how long, None as the service says. Without
+    ``incident`` it is the page's, and without an ``actor`` whoever was paged: when nothing else can be looked up.
     """
 
-    incident: int
+    incident: int = 0
     page: int = 0
     hold: Duration | None = None
 
@@ -71,6 +73,14 @@ class CreateKey(Command, frozen=True, kw_only=True, tag="create_key"):
     service: str
     name: str = ""
     heartbeat: str = ""
+    limits: KeyLimits = KeyLimits()
+
+
+class LimitKey(Command, frozen=True, kw_only=True, tag="limit_key"):
+    """From now on a key may send this much."""
+
+    id: int
+    limits: KeyLimits
 
 
 class RevokeKey(Command, frozen=True, kw_only=True, tag="revoke_key"):
@@ -131,14 +141,63 @@ class RevokeToken(Command, frozen=True, kw_only=True, tag="revoke_token"):
 class DeclareKeys(Command, frozen=True, kw_only=True, tag="declare_keys"):
     """The keys the plan declares, in full: those missing are made, those not named any more are revoked.
 
-    Each is ``(hash, hint, source, service, name)``.
+    Each is ``(hash, hint, source, service, name)``. ``limits`` are by hash, for those that set any.
     """
 
     keys: tuple[tuple[bytes, str, str, str, str], ...]
+    limits: dict[bytes, KeyLimits] = {}
 
 
 class DiscardParked(Command, frozen=True, kw_only=True, tag="discard_parked"):
     """A person has seen a parked request and it may go."""
+
+    id: int
+
+
+class AddOverride(Command, frozen=True, kw_only=True, tag="add_override"):
+    """``person`` is on call by a schedule for a while; ``instead_of`` somebody, or "" in place of everybody."""
+
+    schedule: str
+    person: str
+    starts_at: Instant
+    ends_at: Instant
+    instead_of: str = ""
+    reason: str = ""
+
+
+class AskSwap(Command, frozen=True, kw_only=True, tag="ask_swap"):
+    """``person``, who asks, gives a time on call to ``other`` and takes one of theirs, when they agree."""
+
+    schedule: str
+    person: str
+    other: str
+    starts_at: Instant
+    ends_at: Instant
+    back_starts_at: Instant
+    back_ends_at: Instant
+    reason: str = ""
+
+
+class AskCover(Command, frozen=True, kw_only=True, tag="ask_cover"):
+    """Somebody on the schedule is wanted for a time: in the place of ``person``, or "" where nobody is on call."""
+
+    schedule: str
+    starts_at: Instant
+    ends_at: Instant
+    person: str = ""
+    reason: str = ""
+
+
+class AnswerOverride(Command, frozen=True, kw_only=True, tag="answer_override"):
+    """``person``, who asks, agrees to a swap or declines it, or takes a cover request."""
+
+    id: int
+    person: str
+    yes: bool = True
+
+
+class CancelOverride(Command, frozen=True, kw_only=True, tag="cancel_override"):
+    """Take back or end an override, a swap or a cover request."""
 
     id: int
 
@@ -150,6 +209,7 @@ AnyCommand = (
     | SetSilence
     | ExpireSilence
     | CreateKey
+    | LimitKey
     | RevokeKey
     | SetUser
     | AddDevice
@@ -159,13 +219,23 @@ AnyCommand = (
     | RevokeToken
     | DeclareKeys
     | DiscardParked
+    | AddOverride
+    | AskSwap
+    | AskCover
+    | AnswerOverride
+    | CancelOverride
 )
+
+
+ANSWERS = (Acknowledge, Resolve, AddNote, SetSilence, ExpireSilence)
+"""What people say when they are paged: taken even while nothing can be written down."""
 
 
 class Result(Struct, frozen=True, kw_only=True):
     """What came of a command.
 
-    ``ok`` False: refused with a ``code`` (not_found, conflict, invalid, forbidden) and a sentence.
+    ``ok`` False: refused with a ``code`` (not_found, conflict, invalid, forbidden) and a sentence; or not decided
+    (unavailable), or decided, in force and not written down yet (unwritten).
     ``reason`` names the decision; ``id`` is what was made (a text, whatever its kind).
     """
 

@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 import msgspec
 
 from tocsin.access.credentials import Device, Key, Token, User
+from tocsin.access.limits import KeyLimits
 from tocsin.engine import commands as c
-from tocsin.engine import hearing, settling, ticking
+from tocsin.engine import hearing, overriding, settling, ticking
 from tocsin.engine.paging import drop_device
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.identity import identity, uuid_text
 from tocsin.kernel.instant import DAY, MINUTE, Duration, from_datetime
 from tocsin.kernel.reason import Reason
-from tocsin.pages.ledger import Page
 from tocsin.pages.subscription import read_subscription
 from tocsin.silences.silence import Silence
 
@@ -46,6 +46,8 @@ def decide(turn: Turn, command: c.AnyCommand) -> c.Result:
             return _expire_silence(turn, command)
         case c.CreateKey():
             return _create_key(turn, command)
+        case c.LimitKey():
+            return _limit_key(turn, command)
         case c.RevokeKey():
             return _revoke_key(turn, command)
         case c.DeclareKeys():
@@ -64,6 +66,16 @@ def decide(turn: Turn, command: c.AnyCommand) -> c.Result:
             return _revoke_token(turn, command)
         case c.DiscardParked():
             return _discard_parked(turn, command)
+        case c.AddOverride():
+            return overriding.add(turn, command)
+        case c.AskSwap():
+            return overriding.ask_swap(turn, command)
+        case c.AskCover():
+            return overriding.ask_cover(turn, command)
+        case c.AnswerOverride():
+            return overriding.answer(turn, command)
+        case c.CancelOverride():
+            return overriding.cancel(turn, command)
 
 
 # -- incidents ---------------------------------------------------------------------------------------------------------
@@ -79,16 +91,14 @@ def _incident(turn: Turn, number: int) -> Incident | c.Result:
 
 
 def _acknowledge(turn: Turn, command: c.Acknowledge) -> c.Result:
-    incident = _incident(turn, command.incident)
+    page = turn.state.pages.get(command.page)
+    incident = _incident(turn, command.incident or (page.incident if page is not None else 0))
     if isinstance(incident, c.Result):
         return incident
     if command.hold is not None and not MINUTE <= command.hold <= LONGEST_HOLD:
         return refuse("invalid", "An acknowledgement holds from one minute to seven days", "hold")
-    page: Page | None = None
-    if command.page:
-        page = turn.state.pages.get(command.page)
-        if page is None or page.incident != incident.number:
-            return refuse("not_found", f"There is no page {command.page} of incident #{incident.number}")
+    if command.page and (page is None or page.incident != incident.number):
+        return refuse("not_found", f"There is no page {command.page} of incident #{incident.number}")
     if not incident.open:
         return refuse("conflict", f"Incident #{incident.number} is resolved already")
     if page is not None and page.answered_at is None:
@@ -96,7 +106,8 @@ def _acknowledge(turn: Turn, command: c.Acknowledge) -> c.Result:
         turn.save_page(page)
         if page.channel != "console" and turn.state.counters.proven_at is None:
             turn.state.counters.proven_at = turn.now
-    settling.acknowledge(turn, incident, command.actor, hold=command.hold)
+    actor = command.actor or (f"person:{page.person}" if page is not None else "")
+    settling.acknowledge(turn, incident, actor, hold=command.hold)
     return c.Result(ok=True, reason=Reason.ACKNOWLEDGED, id=str(incident.number))
 
 
@@ -241,6 +252,9 @@ def _create_key(turn: Turn, command: c.CreateKey) -> c.Result:
             what = f"no heartbeat {name!r} in the plan" if name else "not just one heartbeat in the plan"
             return refuse("invalid", f"{command.service} has {what}; {there}", "heartbeat")
         command = msgspec.structs.replace(command, heartbeat=name)
+    fault = command.limits.fault()
+    if fault is not None:
+        return refuse("invalid", _sentence(fault[1]), f"limits.{fault[0]}")
     if command.hash in state.keys_by_hash:
         return refuse("conflict", "This key exists already", "hash")
     return c.Result(ok=True, id=str(_add_key(turn, command, declared=False).id))
@@ -260,9 +274,28 @@ def _add_key(turn: Turn, command: c.CreateKey, declared: bool) -> Key:
         declared=declared,
         created_at=turn.now,
         created_by=command.actor,
+        limits=command.limits,
     )
     state.keys[key.id] = state.keys_by_hash[key.hash] = turn.changes.keys[key.id] = key
     return key
+
+
+def _limit_key(turn: Turn, command: c.LimitKey) -> c.Result:
+    key = turn.state.keys.get(command.id)
+    if key is None or key.revoked_at is not None:
+        return refuse("not_found", f"There is no key {command.id} in use")
+    if key.declared:
+        return refuse("conflict", f"The plan declares key {command.id}: its limits are set there")
+    fault = command.limits.fault()
+    if fault is not None:
+        return refuse("invalid", _sentence(fault[1]), f"limits.{fault[0]}")
+    key.limits = command.limits
+    turn.changes.keys[key.id] = key
+    return c.Result(ok=True, id=str(key.id))
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _revoke_key(turn: Turn, command: c.RevokeKey) -> c.Result:
@@ -286,10 +319,14 @@ def _declare_keys(turn: Turn, command: c.DeclareKeys) -> c.Result:
         if known is None:
             heartbeat = name if source == "heartbeat" else ""
             new = c.CreateKey(hash=hash, hint=hint, source=source, service=service, name=name, heartbeat=heartbeat)
-            _add_key(turn, new, declared=True)
+            known = _add_key(turn, new, declared=True)
         elif known.revoked_at is not None or (known.source, known.service) != (source, service):
             known.revoked_at, known.declared = None, True
             known.source, known.service, known.name = source, service, name
+            turn.changes.keys[known.id] = known
+        limits = command.limits.get(hash, KeyLimits())
+        if known.declared and known.limits != limits:
+            known.limits = limits
             turn.changes.keys[known.id] = known
     return c.Result(ok=True)
 
@@ -367,8 +404,8 @@ def _create_token(turn: Turn, command: c.CreateToken) -> c.Result:
     user = state.users_by_name.get(command.user)
     if user is None or user.disabled_at is not None:
         return refuse("not_found", f"There is no user {command.user!r}")
-    if command.kind not in ("token", "link"):
-        return refuse("invalid", "A token's kind is token or link", "kind")
+    if command.kind not in ("token", "link", "feed"):
+        return refuse("invalid", "A token's kind is token, link or feed", "kind")
     if command.expires_at is not None and command.expires_at <= turn.now:
         return refuse("invalid", "It would have expired already", "expires_at")
     if command.hash in state.tokens_by_hash:
@@ -377,7 +414,7 @@ def _create_token(turn: Turn, command: c.CreateToken) -> c.Result:
     token = Token(
         id=state.counters.token,
         hash=command.hash,
-        kind="link" if command.kind == "link" else "token",
+        kind=command.kind,  # type: ignore[arg-type]  # one of the three, as was asked above
         user=user.id,
         name=command.name,
         created_at=turn.now,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from tocsin.alerts.heartbeats import Heartbeat, next_due
-from tocsin.engine import deciding, hearing, paging, settling, ticking
+from tocsin.engine import deciding, hearing, overriding, paging, settling, ticking
 from tocsin.engine.commands import Result
 from tocsin.engine.inputs import (
     AnyInput,
@@ -17,16 +17,15 @@ from tocsin.engine.inputs import (
     Delivered,
     PlanChange,
     Quarantine,
-    Reached,
+    Receipted,
     Received,
     Seen,
     Tick,
     Unsure,
 )
 from tocsin.engine.state import AFTER_DEAFNESS, MOST_DEAF, Changes, Kept, Loaded, State
-from tocsin.engine.timers import Kind
 from tocsin.engine.turn import Turn
-from tocsin.intake.request import Heard, Source
+from tocsin.intake.request import WIDEST, Heard, Source
 from tocsin.kernel.instant import MINUTE, Duration, Instant
 from tocsin.kernel.reason import Reason
 from tocsin.plan.model import Plan
@@ -81,11 +80,9 @@ class Engine:
     def decode(self, received: Received) -> Heard:
         """Read a request again as it was read when it was received."""
         source = self.sources[received.request.source]
-        return source.decode(received.request, received.at, source.limits, self.state.known_of(self._origin(received)))
-
-    def _origin(self, received: Received) -> str:
         key = self.state.keys.get(received.key)
-        return key.service if key else received.service
+        known = self.state.known_of(source.name, key.service if key else received.service)
+        return source.decode(received.request, received.at, WIDEST, known)
 
     def apply(
         self, seq: int, input: AnyInput, now: Instant, heard: Heard | None = None, plan: Plan | None = None
@@ -110,7 +107,7 @@ class Engine:
                     self._tick(turn, input)
                 case Delivered():
                     paging.delivered(turn, input)
-                case Reached():
+                case Receipted():
                     paging.reached(turn, input)
                 case Unsure():
                     paging.unsure(turn)
@@ -141,18 +138,14 @@ class Engine:
         if received.aside:
             hearing.park(turn, key, received.service, received.request, received.aside)
             return
-        if heard is None or (heard.repeated and not self._all_known(received, heard)):
-            heard = self.decode(received)
+        if heard is None or heard.repeated:
+            heard = self.decode(received)  # what was a repetition when it was read need not be one any more
         late = turn.now - received.at
         if late > LATE:
             heard = _later(heard, late)
         if heard.park:
             hearing.park(turn, key, received.service, received.request, heard.fault)
         hearing.hear(turn, key, received.service, received.request.source, heard)
-
-    def _all_known(self, received: Received, heard: Heard) -> bool:
-        known = self.state.known_of(self._origin(received))
-        return all(digest in known for digest in heard.repeated)
 
     def _seen(self, turn: Turn, seen: Seen) -> None:
         for at, bitmap in seen.heard:
@@ -179,17 +172,28 @@ class Engine:
         return result
 
     def _tick(self, turn: Turn, tick: Tick) -> None:
-        for rung, (kind, id) in enumerate(self.state.timers.due(turn.now), 1):
-            if tick.skip and (kind, str(id)) in tick.skip:
-                continue
-            try:
-                ticking.ring(turn, kind, id)
-                self._settle(turn)
-            except Exception as error:
-                raise EngineFault(kind, str(id), repr(error)) from error
+        rung = 0
+        for kind, id in self.state.timers.due(turn.now):
+            if kind == "alerts":
+                for alert in ticking.due_alerts(turn.state, int(id), turn.now):
+                    self._ring(turn, tick, "alert", alert)
+                    rung += 1
+                ticking.watch_again(turn, int(id))
+            else:
+                self._ring(turn, tick, kind, id)
+                rung += 1
             if rung >= tick.limit:
                 break
         ticking.tidy(turn)
+
+    def _ring(self, turn: Turn, tick: Tick, kind: str, id: int | str) -> None:
+        if tick.skip and (kind, str(id)) in tick.skip:
+            return
+        try:
+            ticking.ring(turn, kind, id)
+            self._settle(turn)
+        except Exception as error:
+            raise EngineFault(kind, str(id), repr(error)) from error
 
     def _change_plan(self, turn: Turn, change: PlanChange, plan: Plan | None) -> None:
         assert plan is not None, "a plan change comes with its plan"
@@ -276,9 +280,6 @@ class Engine:
         )
 
     def _unschedule(self, turn: Turn, kind: str, id: str) -> None:
-        scheduled: tuple[Kind, ...] = ("alert", "page", "silence", "heartbeat")
-        if kind not in scheduled:
-            return
         if kind == "page" and int(id) in self.state.pages:
             paging.finish(turn, self.state.pages[int(id)], "failed", Reason.QUARANTINED)
         elif kind == "alert" and int(id) in self.state.alerts:
@@ -291,6 +292,8 @@ class Engine:
             silence.closed = True
             self.changes.silences[id] = silence
             ticking.rejudge(turn)  # what it kept quiet is quiet no longer
+        elif kind == "override" and int(id) in self.state.overrides:
+            overriding.close(turn, self.state.overrides[int(id)])
         elif kind == "heartbeat":
             service, _, name = id.partition("/")
             heart = self.state.heartbeats.get((service, name))

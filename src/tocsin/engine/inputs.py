@@ -65,7 +65,7 @@ class Delivered(Struct, frozen=True, tag="outcome"):
     """It may have left before Tocsin stopped, and its channel drops no repetitions."""
 
 
-class Reached(Struct, frozen=True, tag="reached"):
+class Receipted(Struct, frozen=True, tag="receipt"):
     """A channel's provider told how far a page got. ``error``: why it failed after it had been taken."""
 
     page: int
@@ -103,7 +103,7 @@ class Quarantine(Struct, frozen=True, tag="quarantine"):
     error: str
 
 
-AnyInput = Received | Seen | Decided | Tick | Delivered | Reached | Unsure | PlanChange | Deaf | Quarantine
+AnyInput = Received | Seen | Decided | Tick | Delivered | Receipted | Unsure | PlanChange | Deaf | Quarantine
 
 encode_input = msgspec.msgpack.Encoder().encode
 decode_input = msgspec.msgpack.Decoder(AnyInput).decode

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from tocsin.access.credentials import User
 from tocsin.catalog.people import Person
-from tocsin.engine.inputs import Delivered, Reached
+from tocsin.engine.inputs import Delivered, Receipted
 from tocsin.engine.turn import Turn
-from tocsin.escalation.decide import escalate
+from tocsin.escalation.decide import Call, escalate
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.pages.ledger import FOLLOWED, GIVE_UP_AFTER, Page, PageState, receive, retry_after
-from tocsin.silences.silence import Silence
+from tocsin.plan.model import Reached
 
 
 def contacts(turn: Turn, person: Person) -> tuple[tuple[str, str], ...]:
@@ -51,13 +51,17 @@ def escalate_now(turn: Turn, incident: Incident) -> None:
         incident.round,
         incident.laps,
         plan.last_resort,
-        lambda targets: bool(plan.people_of(targets)),
+        lambda targets: bool(plan.people_of(targets, turn.now, turn.state.covers)),
         turn.now,
     )
     for step in call.skipped:
-        turn.enter(incident.number, f"Step {step + 1} reaches nobody", Reason.NOBODY_REACHABLE)
-    people = plan.people_of(call.targets)
-    names = ", ".join(person.name for person in people) or "nobody"
+        turn.enter(incident.number, _reaches_nobody(incident, step), Reason.NOBODY_REACHABLE)
+    reached = _whom(turn, incident, call)
+    people = [one.person for one in reached]
+    names = ", ".join(f"{person.name} ({by})" if by else person.name for person, by in reached) or "nobody"
+    shadows = plan.shadows_of(call.targets, turn.now, turn.state.covers)
+    if shadows:
+        names += f", with a copy to {', '.join(person.name for person in shadows)}"
     paging = "Paging" if turn.state.counters.paging else "Paging is off; it would have paged"
     turn.enter(
         incident.number,
@@ -67,9 +71,51 @@ def escalate_now(turn: Turn, incident: Incident) -> None:
     )
     for person in people:
         _page(turn, incident, person, call.reason, call.at_step, 0)
+    for shadow in shadows:
+        _copy(turn, incident, shadow, call)
     incident.step, incident.round, incident.laps = call.step, call.round, call.lap
     incident.next_at = call.next_at
     turn.save_incident(incident)
+
+
+def _whom(turn: Turn, incident: Incident, call: Call) -> tuple[Reached, ...]:
+    """Whom a step pages: everybody behind its targets, or one of them, each in turn from incident to incident."""
+    found = turn.plan.reached_by(call.targets, turn.now, turn.state.covers)
+    step = incident.steps[call.at_step] if call.at_step < len(incident.steps) else None
+    if step is None or not step.one or not found:
+        return found
+    return (found[(incident.number - 1 + incident.round + incident.laps) % len(found)],)
+
+
+def _reaches_nobody(incident: Incident, step: int) -> str:
+    """Says of a step why it is passed over."""
+    schedules = [
+        target.removeprefix("schedule:").partition(":")[0]
+        for target in incident.steps[step].targets
+        if target.startswith("schedule:")
+    ]
+    nobody = f": nobody is on call by {' and '.join(dict.fromkeys(schedules))}" if schedules else ""
+    return f"Step {step + 1} reaches nobody{nobody}"
+
+
+def _copy(turn: Turn, incident: Incident, person: Person, call: Call) -> None:
+    """A shadow's copy of what a step pages. Nobody has to answer it, and it counts as nobody reached."""
+    channel, address = contacts(turn, person)[0]
+    turn.state.counters.page += 1
+    page = Page(
+        id=turn.state.counters.page,
+        incident=incident.number,
+        person=person.key,
+        channel=channel,
+        address=address,
+        kind="copy",
+        title=incident.title,
+        reason=call.reason,
+        step=call.at_step,
+        intended_at=turn.now,
+        next_at=turn.now,
+    )
+    _hand_over(turn, page)
 
 
 def _page(turn: Turn, incident: Incident, person: Person, reason: Reason, step: int, method: int) -> None:
@@ -93,7 +139,7 @@ def _page(turn: Turn, incident: Incident, person: Person, reason: Reason, step: 
     turn.count("pages", reason)
 
 
-def notice(turn: Turn, person: Person, silence: Silence, reason: Reason, title: str) -> None:
+def notice(turn: Turn, person: Person, reason: Reason, title: str, *, silence: str = "") -> None:
     """Tell a person something that nobody has to answer."""
     channel, address = contacts(turn, person)[0]
     turn.state.counters.page += 1
@@ -108,7 +154,7 @@ def notice(turn: Turn, person: Person, silence: Silence, reason: Reason, title: 
         reason=reason,
         intended_at=turn.now,
         next_at=turn.now,
-        silence=silence.id,
+        silence=silence,
     )
     _hand_over(turn, page)
 
@@ -221,7 +267,7 @@ def delivered(turn: Turn, outcome: Delivered) -> None:
         _next_method(turn, page)
 
 
-def reached(turn: Turn, told: Reached) -> None:
+def reached(turn: Turn, told: Receipted) -> None:
     """Take a provider's word on how far a page got. One that fails after all is treated like one never taken."""
     page = turn.state.pages.get(told.page)
     if page is None or not receive(page, told.receipt, turn.now):
@@ -263,8 +309,7 @@ def _next_method(turn: Turn, page: Page) -> None:
     incident = turn.state.incidents.get(page.incident)
     if page.kind != "page" or incident is None or incident.state != "triggered" or incident.paused is not None:
         return
-    pages = (turn.state.pages[id] for id in turn.state.pages_of[incident.number])
-    siblings = [sibling for sibling in pages if sibling.kind == "page"]
+    siblings = [one for id in turn.state.pages_of[incident.number] if (one := turn.state.pages[id]).kind == "page"]
     person = turn.plan.people.get(page.person)
     further = _further(turn, person, page, siblings) if person is not None else None
     if person is not None and further is not None:

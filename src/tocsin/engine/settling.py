@@ -6,6 +6,7 @@ before the turn is over, whether somebody must be paged now, and if not, why not
 
 from __future__ import annotations
 
+from tocsin.access.actors import called
 from tocsin.engine import paging
 from tocsin.engine.state import Members
 from tocsin.engine.turn import SYSTEM, Turn
@@ -123,19 +124,12 @@ def unacknowledge(turn: Turn, incident: Incident) -> None:
     """The acknowledgement ran out and the incident is still open: page from the first step."""
     turn.enter(
         incident.number,
-        f"Still open, so paging begins again (was acknowledged by {named(turn, incident.acknowledged_by)})",
+        f"Still open, so paging begins again (was acknowledged by {called(incident.acknowledged_by, turn.plan.names)})",
         Reason.ACKNOWLEDGEMENT_ENDED,
     )
     _retrigger(turn, incident, Reason.ACKNOWLEDGEMENT_ENDED)
     turn.touch(incident.number)
     turn.save_incident(incident)
-
-
-def named(turn: Turn, actor: str) -> str:
-    """An actor as a timeline says it: a person's own name, else the name after the kind."""
-    kind, _, name = actor.partition(":")
-    person = turn.plan.people.get(name) if kind == "person" else None
-    return person.name if person else name or kind
 
 
 def resolve(turn: Turn, incident: Incident, actor: str, reason: Reason, snooze: Duration | None = None) -> None:

@@ -7,10 +7,11 @@ Everything here can be rebuilt from the tables.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from tocsin.access.credentials import Key, Token, User
 from tocsin.alerts.alert import Alert
@@ -20,9 +21,12 @@ from tocsin.engine.records import HeardChange, Parked
 from tocsin.engine.timers import Kind, Timers
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.instant import DAY, MINUTE, Instant
+from tocsin.oncall.override import Cover, Override, covers_by_schedule
 from tocsin.pages.ledger import Page
 from tocsin.silences.silence import Silence
 
+TOGETHER = 64
+"""So many alerts in a row have one timer: what comes together mostly ends together."""
 AFTER_DEAFNESS = 5 * MINUTE
 """Monitors get this long to speak again before absence counts."""
 MOST_DEAF = 20
@@ -44,6 +48,7 @@ class Counters(Struct):
     user: int = 0
     token: int = 0
     change: int = 0
+    override: int = 0
     applied: int = 0
     now: Instant = 0
     paging: bool = True
@@ -86,6 +91,7 @@ class Loaded(NamedTuple):
     users: Iterable[User] = ()
     tokens: Iterable[Token] = ()
     parked: Iterable[Parked] = ()
+    overrides: Iterable[Override] = ()
     results: Iterable[Kept] = ()
 
 
@@ -95,6 +101,8 @@ class Changes:
     def __init__(self) -> None:
         self.alerts: dict[int, Alert] = {}
         self.new_alerts: dict[int, Alert] = {}
+        self.seen_alerts: dict[int, Alert] = {}
+        """Alerts of which nothing changed but when they were heard last, how often, and where their end is."""
         self.incidents: dict[int, Incident] = {}
         self.pages: dict[int, Page] = {}
         self.silences: dict[str, Silence] = {}
@@ -104,18 +112,19 @@ class Changes:
         self.users: dict[int, User] = {}
         self.tokens: dict[int, Token] = {}
         self.parked: dict[int, Parked] = {}
+        self.overrides: dict[int, Override] = {}
         self.entries: list[tuple[int, Entry]] = []
         self.changes: list[HeardChange] = []
         self.results: list[Kept] = []
         self.dropped_results: dict[str, None] = {}
         self.plans: dict[str, Mapping[str, bytes]] = {}
         self.deliver: dict[int, Page] = {}
-        self.counted: dict[tuple[str, str], int] = {}
+        self.counted: defaultdict[tuple[str, str], int] = defaultdict(int)
 
     def kinds(self) -> tuple[str, ...]:
         """Which kinds of thing changed, for those who watch."""
         named = {
-            "alerts": self.alerts or self.new_alerts,
+            "alerts": self.alerts or self.new_alerts or self.seen_alerts,
             "silences": self.silences,
             "heartbeats": self.heartbeats,
             "keys": self.keys,
@@ -123,6 +132,7 @@ class Changes:
             "parked": self.parked,
             "pages": self.pages,
             "changes": self.changes,
+            "overrides": self.overrides,
             "plan": self.plans,
         }
         return tuple(name for name, changed in named.items() if changed)
@@ -134,8 +144,7 @@ class State:
     def __init__(self, loaded: Loaded) -> None:
         self.counters = loaded.counters
         self.alerts: dict[int, Alert] = {}
-        self.by_identity: dict[bytes, Alert] = {}
-        self._known: dict[str, dict[bytes, Alert]] = {}
+        self._places: dict[tuple[str, str], dict[bytes, Alert]] = {}
         self.active_by_key: dict[int, int] = {}
         self.incidents: dict[int, Incident] = {}
         self._groups: dict[tuple[str, str], list[int]] = {}
@@ -151,12 +160,17 @@ class State:
         self.tokens: dict[int, Token] = {}
         self.tokens_by_hash: dict[bytes, Token] = {}
         self.parked: dict[int, Parked] = {}
+        self.overrides: dict[int, Override] = {}
+        self.covers: dict[str, tuple[Cover, ...]] = {}
         self.results: dict[str, Kept] = {}
         self.timers = Timers(self.due_of)
         for incident in sorted(loaded.incidents, key=lambda i: i.number):
             self.add_incident(incident)
         for alert in sorted(loaded.alerts, key=lambda a: a.id):
-            self.add_alert(alert)
+            place = alert.place
+            if not alert.key:
+                alert.labels_json = Raw(place)  # one text for both
+            self.add_alert(alert, place)
         for page in loaded.pages:
             self.add_page(page)
         for silence in loaded.silences:
@@ -173,15 +187,19 @@ class State:
             self.tokens[token.id] = self.tokens_by_hash[token.hash] = token
         for parked in loaded.parked:
             self.parked[parked.id] = parked
+        for override in loaded.overrides:
+            self.overrides[override.id] = override
+            self.timers.set("override", override.id, override.closes_at)
+        self.covers = covers_by_schedule(self.overrides)
         for kept in loaded.results:
             self.results[kept.key] = kept
 
     def due_of(self, kind: Kind, id: int | str) -> Instant | None:
         """When something is due next, from the thing itself."""
         match kind:
-            case "alert":
-                alert = self.alerts.get(int(id))
-                return alert_due(alert) if alert else None
+            case "alerts":
+                dues = (alert_due(alert) for alert in self.alerts_of(int(id)))
+                return min((due for due in dues if due is not None), default=None)
             case "incident":
                 incident = self.incidents.get(int(id))
                 return incident.due() if incident else None
@@ -195,38 +213,41 @@ class State:
                 service, _, name = str(id).partition("/")
                 heart = self.heartbeats.get((service, name))
                 return heart.due if heart and heart.state != "late" else None
+            case "override":
+                override = self.overrides.get(int(id))
+                return override.closes_at if override else None
 
-    def add_alert(self, alert: Alert) -> None:
-        """Keep an alert in memory, under all that finds it."""
+    def add_alert(self, alert: Alert, place: bytes) -> None:
+        """Keep an alert in memory, under all that finds it. ``place`` is its own."""
         self.alerts[alert.id] = alert
-        self.by_identity[alert.identity] = alert
-        if alert.digest and alert.firing:
-            self.known_of(alert.origin)[alert.digest] = alert
-        if alert.firing:
+        self.known_of(alert.source, alert.origin)[place] = alert
+        if alert.state == "firing":
             self.active_by_key[alert.key_id] = self.active_by_key.get(alert.key_id, 0) + 1
-            members = self.members.get(alert.incident)
-            if members is not None:
+            if alert.incident and (members := self.members.get(alert.incident)) is not None:
                 members.firing.add(alert.id)
                 if alert.silences:
                     members.silenced.add(alert.id)
-        self.timers.set("alert", alert.id, alert_due(alert))
+        self.timers.set("alerts", alert.id // TOGETHER, alert_due(alert))
 
-    def known_of(self, origin: str) -> dict[bytes, Alert]:
-        """The alerts that fire and came with keys of one service, by the digest of what was last said of them."""
-        return self._known.setdefault(origin, {})  # in one step: the listener's thread asks too
+    def watch_alert(self, alert: Alert) -> None:
+        """Have an alert looked at when it is due."""
+        self.timers.set("alerts", alert.id // TOGETHER, alert_due(alert))
 
-    def forget_digest(self, alert: Alert) -> None:
-        """What was last said of an alert is no unchanged repetition any more."""
-        known = self.known_of(alert.origin)
-        if known.get(alert.digest) is alert:
-            del known[alert.digest]
+    def alerts_of(self, stretch: int) -> Iterator[Alert]:
+        """The alerts whose timers are one, in order."""
+        first = stretch * TOGETHER
+        return (alert for alert in map(self.alerts.get, range(first, first + TOGETHER)) if alert is not None)
+
+    def known_of(self, source: str, origin: str) -> dict[bytes, Alert]:
+        """The alerts that came from a source with keys of one service, by their place."""
+        return self._places.setdefault((source, origin), {})  # in one step: the listener's thread asks too
 
     def forget_alert(self, alert: Alert) -> None:
         """Let a resolved alert go."""
         del self.alerts[alert.id]
-        if self.by_identity.get(alert.identity) is alert:
-            del self.by_identity[alert.identity]
-        self.forget_digest(alert)
+        known, place = self.known_of(alert.source, alert.origin), alert.place
+        if known.get(place) is alert:
+            del known[place]
 
     def add_incident(self, incident: Incident) -> None:
         """Keep an incident in memory."""

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from tocsin.alerts.alert import Alert
-from tocsin.engine import hearing, paging, settling
-from tocsin.engine.state import AFTER_DEAFNESS, RESULTS_KEPT
-from tocsin.engine.timers import Kind
+from tocsin.engine import hearing, overriding, paging, settling
+from tocsin.engine.state import AFTER_DEAFNESS, RESULTS_KEPT, State, alert_due
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
-from tocsin.kernel.instant import MINUTE, Duration, format_rfc3339, say_duration
+from tocsin.kernel.instant import MINUTE, Duration, Instant, format_rfc3339, say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.silences.silence import Silence, matching
 
 
-def ring(turn: Turn, kind: Kind, id: int | str) -> None:
+def due_alerts(state: State, stretch: int, now: Instant) -> list[int]:
+    """Which alerts of those whose timers are one are due."""
+    dues = ((alert.id, alert_due(alert)) for alert in state.alerts_of(stretch))
+    return [id for id, due in dues if due is not None and due <= now]
+
+
+def watch_again(turn: Turn, stretch: int) -> None:
+    """Have the others be looked at when they are due. What was due and still is has been passed over on purpose."""
+    dues = (alert_due(alert) for alert in turn.state.alerts_of(stretch))
+    turn.state.timers.set("alerts", stretch, min((d for d in dues if d is not None and d > turn.now), default=None))
+
+
+def ring(turn: Turn, kind: str, id: int | str) -> None:
     """Judge one thing that is due."""
     match kind:
         case "alert":
@@ -26,6 +37,8 @@ def ring(turn: Turn, kind: Kind, id: int | str) -> None:
             _silence(turn, turn.state.silences[str(id)])
         case "heartbeat":
             _heartbeat(turn, str(id))
+        case "override":
+            overriding.close(turn, turn.state.overrides[int(id)])
 
 
 def _alert(turn: Turn, id: int) -> None:
@@ -115,8 +128,8 @@ def tell_author(turn: Turn, silence: Silence, reason: Reason, title: str) -> Non
     author = silence.author.strip().lower()
     known = [p for p in turn.plan.people.values() if author in (p.key.lower(), p.name.lower(), p.email.lower())]
     what = " ".join(str(m) for m in silence.matchers)
-    for person in known or turn.plan.people_of(turn.plan.last_resort):
-        paging.notice(turn, person, silence, reason, f"{title}: {what}")
+    for person in known or turn.plan.people_of(turn.plan.last_resort, turn.now, turn.state.covers):
+        paging.notice(turn, person, reason, f"{title}: {what}", silence=silence.id)
     turn.count("silences", reason)
 
 
@@ -142,7 +155,7 @@ def rejudge(turn: Turn, changed: str = "") -> None:
             (members.silenced.add if covered else members.silenced.discard)(alert.id)
             turn.touch(alert.incident)
         if not covered and (members is None or not state.incidents[alert.incident].open):
-            hearing.place(turn, alert, hearing.routed(turn, alert).window)
+            hearing.place(turn, alert)
 
 
 def _heartbeat(turn: Turn, id: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tocsin.alerts.alert import Alert
-from tocsin.engine.state import Changes, Members, State, alert_due
+from tocsin.engine.state import Changes, Members, State
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.intake.request import Source
 from tocsin.kernel.instant import Instant
@@ -35,9 +35,15 @@ class Turn:
 
     def save_alert(self, alert: Alert) -> None:
         """An alert was changed; its timer follows."""
-        self.state.timers.set("alert", alert.id, alert_due(alert))
+        self.state.watch_alert(alert)
         if alert.id not in self.changes.new_alerts:
             self.changes.alerts[alert.id] = alert
+
+    def saw_alert(self, alert: Alert) -> None:
+        """An alert was heard again, unchanged; its timer follows."""
+        self.state.watch_alert(alert)
+        if alert.id not in self.changes.new_alerts and alert.id not in self.changes.alerts:
+            self.changes.seen_alerts[alert.id] = alert
 
     def save_incident(self, incident: Incident) -> None:
         """An incident was changed; its timer follows."""
@@ -65,7 +71,7 @@ class Turn:
 
     def count(self, kind: str, reason: str) -> None:
         """Count a decision for the metrics."""
-        self.changes.counted[kind, reason] = self.changes.counted.get((kind, reason), 0) + 1
+        self.changes.counted[kind, reason] += 1
 
     def members(self, incident: Incident) -> Members:
         """The alerts of a live incident that fire."""

@@ -18,12 +18,14 @@ from tocsin.runtime.line import (
     MAX_FRAME,
     AnyAsk,
     AskEvents,
+    AskKnown,
     AskReload,
     AskStatus,
     AskSubmit,
     AskWatch,
     Changed,
     HeardReply,
+    Known,
     Reloaded,
     Status,
     encode,
@@ -66,6 +68,10 @@ class CoreClient:
     async def status(self) -> Status:
         """How the core is. Raises CoreGone."""
         return await self._ask(AskStatus(self._number()), Status)
+
+    async def known(self, *, token: bytes = b"", user: int = 0) -> Known:
+        """Who a token's hash or a user's id names, from the core's memory. Raises CoreGone."""
+        return await self._ask(AskKnown(self._number(), token, user), Known)
 
     async def changes(self) -> AsyncIterator[Changed]:
         """What changes from now on, on a connection of its own.

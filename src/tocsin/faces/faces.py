@@ -12,18 +12,22 @@ from msgspec import Struct
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from tocsin.access.credentials import Token, User
 from tocsin.engine.commands import AnyCommand, Result
 from tocsin.faces.core import CoreClient
 from tocsin.faces.live import Live
 from tocsin.faces.passwords import Guesses
-from tocsin.faces.problem import refused, unavailable
+from tocsin.faces.problem import Problem, refused, unavailable
 from tocsin.kernel.instant import Instant
-from tocsin.plan.model import Plan
+from tocsin.oncall.override import covers_by_schedule
+from tocsin.plan.model import Covers, Plan
 from tocsin.store.reads import Reads
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+LONGEST_READ = 8.0
+"""Seconds. Statements are bounded by the database; this is for one that does not even say so."""
 LINK_PATH = "/sign-in/link/"
 """Where a one-time sign-in link leads; the secret follows."""
 
@@ -84,16 +88,35 @@ class Faces:
         return self.settings.public_url.rstrip("/") + path
 
     async def read(self, ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a read in the pool: ``await faces.read(faces.reads.incident, 17)``. Problem 503 when too many wait."""
+        """Run a read in the pool: ``await faces.read(faces.reads.incident, 17)``.
+
+        Problem 503 when too many wait, or the database does not answer.
+        """
         if self._asked >= self.settings.threads + self.settings.waiting:
             raise unavailable("too many reads are waiting")
         self._asked += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, partial(ask, *args, **kwargs))
-        except (OperationalError, PoolTimeout) as error:
+            async with asyncio.timeout(LONGEST_READ):
+                return await asyncio.get_running_loop().run_in_executor(self._pool, partial(ask, *args, **kwargs))
+        except (OperationalError, PoolTimeout, TimeoutError) as error:
             raise unavailable("the database does not answer") from error
         finally:
             self._asked -= 1
+
+    async def bearer(self, digest: bytes) -> tuple[Token, User] | None:
+        """A bearer token and its user. While the database does not answer, as the core remembers them."""
+        try:
+            return await self.read(self.reads.bearer, digest)
+        except Problem:
+            known = await self.core.known(token=digest)
+            return (known.token, known.user) if known.token is not None and known.user is not None else None
+
+    async def user(self, number: int) -> User | None:
+        """The user with that id. While the database does not answer, as the core remembers them."""
+        try:
+            return await self.read(self.reads.user_by_id, number)
+        except Problem:
+            return (await self.core.known(user=number)).user
 
     async def submit(self, command: AnyCommand, idempotency_key: str = "") -> Result:
         """Have a command decided. Raises Problem when it is refused, CoreGone (503) when nobody decides."""
@@ -105,6 +128,12 @@ class Faces:
     async def plan(self) -> Plan | None:
         """The plan in force, read once per version; None before the first."""
         return await self.read(self._current_plan)
+
+    async def covers(self, since: Instant | None = None, schedule: str = "") -> Covers:
+        """The overrides that count from an instant on (without it: now), by schedule."""
+        since = self.now() if since is None else since
+        found = await self.read(self.reads.overrides_since, since, schedule)
+        return covers_by_schedule({one.id: one for one in found})
 
     def _current_plan(self) -> Plan | None:
         version = self.reads.plan_version()

@@ -90,9 +90,11 @@ def unavailable(detail: str, seconds: int = 2) -> Problem:
     return Problem(503, "unavailable", detail, headers={"Retry-After": str(seconds)})
 
 
-_STATUS = {"not_found": 404, "conflict": 409, "invalid": 400, "forbidden": 403}
+_STATUS = {"not_found": 404, "conflict": 409, "invalid": 400, "forbidden": 403, "unavailable": 503, "unwritten": 503}
 
 
 def refused(result: Result) -> Problem:
-    """The problem for a command that the engine refused."""
-    return Problem(_STATUS.get(result.code, 409), result.code or "refused", result.message, field=result.field)
+    """The problem for a command that the engine refused, or that is in force and not written down yet."""
+    status = _STATUS.get(result.code, 409)
+    again = {"Retry-After": "2"} if result.code == "unavailable" else {}
+    return Problem(status, result.code or "refused", result.message, field=result.field, headers=again)

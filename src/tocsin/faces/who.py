@@ -94,7 +94,7 @@ async def known(connection: ASGIConnection[Any, Any, Any, Any], faces: Faces) ->
         kind, _, secret = authorization.partition(" ")
         if kind.lower() != "bearer" or not secret.strip():
             raise NotSignedIn("the Authorization header must be `Bearer` and a token")
-        found = await faces.read(faces.reads.bearer, secret_hash(secret.strip()))
+        found = await faces.bearer(secret_hash(secret.strip()))
         if found is None or found[0].kind != "token":
             raise NotSignedIn("this token is not known here")
         token, user = found
@@ -109,7 +109,7 @@ async def known(connection: ASGIConnection[Any, Any, Any, Any], faces: Faces) ->
     named, visit = cookie_names(secure)
     session = sessions.read(connection.cookies.get(named, ""), faces.signing_key, now)
     if session is not None:
-        user_now = await faces.read(faces.reads.user_by_id, session.user)
+        user_now = await faces.user(session.user)
         if user_now is not None and user_now.disabled_at is None and user_now.epoch == session.epoch:
             who.user, who.session = user_now, session
             who.csrf = sessions.form_token(faces.signing_key, session.sid)

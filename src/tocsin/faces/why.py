@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
+from tocsin.access.actors import called
 from tocsin.alerts.alert import Alert
 from tocsin.engine.state import Counters
 from tocsin.incidents.incident import Entry, Incident
@@ -43,13 +45,15 @@ class Explanation(Struct, frozen=True, kw_only=True):
     now: Sentence
 
 
-def explain_incident(reads: Reads, number: int, now: Instant) -> Explanation | None:
-    """The whole story of an incident, or None when there is no such incident."""
+def explain_incident(
+    reads: Reads, number: int, now: Instant, names: Mapping[str, str] | None = None
+) -> Explanation | None:
+    """The whole story of an incident, or None when there is no such incident. ``names``: of the plan's people."""
     incident = reads.incident(number)
     if incident is None:
         return None
     entries, pages = _timeline(reads, number), _pages(reads, number)
-    standing = _standing(incident, now, _paging(reads))
+    standing = _standing(incident, now, _paging(reads), names)
     return Explanation(
         of="incident",
         id=number,
@@ -62,7 +66,9 @@ def explain_incident(reads: Reads, number: int, now: Instant) -> Explanation | N
     )
 
 
-def explain_alert(reads: Reads, number: int, now: Instant) -> Explanation | None:
+def explain_alert(
+    reads: Reads, number: int, now: Instant, names: Mapping[str, str] | None = None
+) -> Explanation | None:
     """The story of an alert: what was made of it, and of its incident since it was there. None when there is none."""
     alert = reads.alert(number)
     if alert is None:
@@ -106,7 +112,7 @@ def explain_alert(reads: Reads, number: int, now: Instant) -> Explanation | None
         paged=paged,
         quiet=not alert.firing or bool(alert.silences) or incident is None or _quiet(incident),
         sentences=_in_order(told),
-        now=_alert_standing(alert, silences, incident, now, _paging(reads)),
+        now=_alert_standing(alert, silences, incident, now, _paging(reads), names),
     )
 
 
@@ -184,23 +190,17 @@ def _paging(reads: Reads) -> bool:
     return counters is None or msgspec.json.decode(counters, type=Counters).paging
 
 
-def _called(actor: str) -> str:
-    """An actor without its kind: ``person:ana`` is ana."""
-    kind, _, name = actor.partition(":")
-    return name or kind
-
-
 def _quiet(incident: Incident) -> bool:
     return not incident.open or incident.state == "acknowledged" or incident.paused is not None
 
 
-def _standing(incident: Incident, now: Instant, paging: bool) -> Sentence:
+def _standing(incident: Incident, now: Instant, paging: bool, names: Mapping[str, str] | None) -> Sentence:
     """How an incident stands, whatever was said before."""
     if not incident.open:
         if incident.snoozed_until is not None and incident.snoozed_until > now:
             return Sentence(
                 at=incident.resolved_at or incident.updated_at,
-                text=f"It was resolved by {_called(incident.resolved_by) or 'hand'} while alerts fired; "
+                text=f"It was resolved by {called(incident.resolved_by, names) or 'hand'} while alerts fired; "
                 "nobody is paged until the snooze ends",
                 reason=Reason.SNOOZED,
                 until=incident.snoozed_until,
@@ -215,7 +215,7 @@ def _standing(incident: Incident, now: Instant, paging: bool) -> Sentence:
     if incident.state == "acknowledged":
         return Sentence(
             at=incident.acknowledged_at or incident.updated_at,
-            text=f"{_called(incident.acknowledged_by)} has it; nobody is paged while that holds",
+            text=f"{called(incident.acknowledged_by, names)} has it; nobody is paged while that holds",
             reason=Reason.ACKNOWLEDGED,
             until=incident.acknowledged_until,
             actor=incident.acknowledged_by,
@@ -259,7 +259,12 @@ def _standing(incident: Incident, now: Instant, paging: bool) -> Sentence:
 
 
 def _alert_standing(
-    alert: Alert, silences: list[Silence], incident: Incident | None, now: Instant, paging: bool
+    alert: Alert,
+    silences: list[Silence],
+    incident: Incident | None,
+    now: Instant,
+    paging: bool,
+    names: Mapping[str, str] | None,
 ) -> Sentence:
     if not alert.firing:
         return Sentence(at=alert.resolved_at or alert.last_seen, text="It does not fire any more", reason=alert.reason)
@@ -269,10 +274,13 @@ def _alert_standing(
             at=alert.last_seen, text="It is silenced; nobody is paged for it", reason=Reason.SILENCED, until=ends
         )
     if incident is not None:
-        stands = _standing(incident, now, paging)
+        stands = _standing(incident, now, paging, names)
+        told = stands.text
+        if incident.state != "acknowledged":  # that begins with a name
+            told = told[0].lower() + told[1:]
         return Sentence(
             at=stands.at,
-            text=f"It is in incident #{incident.number}: {stands.text[0].lower()}{stands.text[1:]}",
+            text=f"It is in incident #{incident.number}: {told}",
             reason=stands.reason,
             until=stands.until,
             actor=stands.actor,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
+from operator import itemgetter
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -75,14 +76,18 @@ class Routed(NamedTuple):
 class Router:
     """The routes of a plan, the first match wins, found through the equality matchers rather than one by one."""
 
-    def __init__(self, routes: tuple[Route, ...]) -> None:
+    def __init__(self, routes: tuple[Route, ...], services: Container[str] | None = None) -> None:
+        """``services``: those there are; what would go to another goes to the inbox. None: any."""
+        self._services = services
         self._by_equality: dict[str, dict[str, list[tuple[int, Route]]]] = {}
         self._others: list[tuple[int, Route]] = []
         asked = {matcher.label for route in routes for matcher in route.match} | {
             label for route in routes for label in route.group_by or ()
         }
         self._asked = tuple(sorted(asked | {"alertname"}))
-        self._routed: dict[tuple[str, ...], Routed] = {}
+        # Two names at the least: it gives a bare text for one.
+        self._pick = itemgetter(*self._asked, "alertname")
+        self._routed: dict[tuple[str, str, str, tuple[str, ...]], Routed] = {}
         for order, route in enumerate(routes):
             first = next((m for m in route.match if m.operator == "=" and m.value), None)
             if first is None:
@@ -111,8 +116,11 @@ class Router:
         Remembered for alerts that are alike in every label a route asks for. A key of one service can only reach that
         service; a key of the inbox is sorted by all the plan's routes.
         """
-        have = labels.get
-        alike = (key_service, source_key, severity, *[have(label, "") for label in self._asked])
+        try:
+            asked = self._pick(labels)
+        except KeyError:
+            asked = tuple([labels.get(label, "") for label in (*self._asked, "alertname")])
+        alike = key_service, source_key, severity, asked
         routed = self._routed.get(alike)
         if routed is None:
             if len(self._routed) >= MOST_REMEMBERED:
@@ -130,7 +138,9 @@ class Router:
         word = severity.lower()
         if route is None:
             reason = Reason.NO_ROUTE if key_service == INBOX else Reason.KEY_SERVICE
-            return Routed(key_service, default, 0, DEFAULT_SEVERITY.get(word, UNKNOWN_SEVERITY), reason)
+            there = self._services is None or key_service in self._services
+            grave = DEFAULT_SEVERITY.get(word, UNKNOWN_SEVERITY)
+            return Routed(key_service if there else INBOX, default, 0, grave, reason)
         group = default
         if route.group_by is not None:
             group = ",".join(f"{label}={labels.get(label, '')}" for label in route.group_by)

@@ -10,6 +10,7 @@ from msgspec import Struct
 from tocsin.intake.bounds import MAX_KEY, bounded_annotations, bounded_labels, cut_identity, first_line
 from tocsin.intake.event import Event
 from tocsin.intake.specs import ProbeSpec
+from tocsin.kernel.identity import texts_json
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.outside import Outside
 
@@ -47,7 +48,7 @@ def as_event(spec: ProbeSpec, checked: Checked, now: Instant, since: Instant | N
                 "instance": without_credentials(spec.target),
             }
         ),
-        annotations=bounded_annotations(checked.facts),
+        annotations_json=texts_json(bounded_annotations(checked.facts)),
         title=first_line(checked.summary),
         severity=spec.severity,
         starts_at=now if since is None else since,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
+from tocsin.access.limits import MOST_ALERTS, MOST_BODY, MOST_BURST, MOST_RATE, KeyLimits
 from tocsin.intake.event import Beat, Change, Event
 from tocsin.kernel.instant import Instant
 
@@ -46,14 +47,39 @@ class Heard(Struct, frozen=True, kw_only=True, gc=False):
     events: tuple[Event, ...] = ()
     changes: tuple[Change, ...] = ()
     beats: tuple[Beat, ...] = ()
-    repeated: tuple[bytes, ...] = ()
-    """Digests the caller already knew: unchanged repetitions, with nothing more to read."""
+    repeated: tuple[int, ...] = ()
+    """Alerts the caller already knew, by id: unchanged repetitions, with nothing more to read."""
     fault: str = ""
     park: bool = False
 
 
 class Known(Protocol):
-    """What is remembered of an alert that fires: how far ahead its end was set, and where that end is now."""
+    """What is remembered of an alert: what was last said of it, how far ahead its end was set, where it is now."""
+
+    @property
+    def id(self) -> int:
+        """Its number."""
+        ...
+
+    @property
+    def firing(self) -> bool:
+        """Whether it fires. What has ended is no repetition, whatever is said of it."""
+        ...
+
+    @property
+    def annotations_json(self) -> Raw:
+        """Its annotations as last said, to the letter."""
+        ...
+
+    @property
+    def link(self) -> str:
+        """Its link as last said."""
+        ...
+
+    @property
+    def starts_at(self) -> int:
+        """The earliest beginning that was said."""
+        ...
 
     @property
     def ttl(self) -> int | None:
@@ -74,11 +100,28 @@ class Limits(Struct, frozen=True):
     body: int = 4 * 1024 * 1024
     alerts: int = 5_000
 
+    def of(self, own: KeyLimits) -> Limits:
+        """These, with what was set for one key."""
+        if own == KeyLimits():
+            return self
+        burst = own.at_once
+        return Limits(
+            rate=self.rate if own.rate is None else own.rate,
+            burst=self.burst if burst is None else burst,
+            body=self.body if own.body is None else own.body,
+            alerts=self.alerts if own.alerts is None else own.alerts,
+        )
+
+
+WIDEST = Limits(MOST_RATE, MOST_BURST, MOST_BODY, MOST_ALERTS)
+"""What was let in is within some key's limits: it is read again without asking for them."""
+
 
 Decode = Callable[[Request, Instant, Limits, Mapping[bytes, Known]], Heard]
 """Read one request received at an instant.
 
-Pure. ``known`` lets a source pass over unchanged repetitions; {} reads everything.
+Pure. ``known``, the alerts of this source and the key's service by ``label_text``, lets a source pass over unchanged
+repetitions; {} reads everything.
 """
 
 

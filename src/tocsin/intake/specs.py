@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from tocsin.access.limits import KeyLimits
 from tocsin.kernel.instant import MINUTE, SECOND, Duration
 from tocsin.kernel.matcher import Matcher
 
@@ -48,3 +49,4 @@ class KeySpec(Struct, frozen=True, kw_only=True):
     service: str
     name: str
     secret: str
+    limits: KeyLimits = KeyLimits()

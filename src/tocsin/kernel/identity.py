@@ -8,6 +8,9 @@ from hashlib import blake2b
 import msgspec
 
 _sorted_json = msgspec.json.Encoder(order="sorted").encode
+read_texts = msgspec.json.Decoder(dict[str, str]).decode
+"""Texts by name, out of JSON: what ``label_text`` was given. Raises msgspec.DecodeError."""
+
 _OFFSET, _PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, 0xFFFFFFFFFFFFFFFF
 
 
@@ -27,6 +30,19 @@ def identity(*parts: str | bytes) -> bytes:
 def label_text(labels: dict[str, str]) -> bytes:
     """Labels in one canonical byte string: JSON, sorted by name. Raises ValueError for lone surrogates."""
     return _sorted_json(labels)
+
+
+def texts_json(texts: Mapping[str, str]) -> msgspec.Raw:
+    """Texts by name as JSON that can be put into other JSON as it is. What no UTF-8 holds becomes U+FFFD."""
+    try:
+        return msgspec.Raw(_sorted_json(texts))
+    except UnicodeEncodeError:
+        return msgspec.Raw(_sorted_json({whole(name): whole(text) for name, text in texts.items()}))
+
+
+def whole(text: str) -> str:
+    """The text with halves of surrogate pairs, which no UTF-8 holds, as U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def fingerprint(labels: Mapping[str, str]) -> str:

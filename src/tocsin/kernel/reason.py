@@ -70,6 +70,14 @@ class Reason(StrEnum):
     ANSWERED = "answered"
     QUARANTINED = "quarantined"
 
+    # who is on call
+    ON_CALL_CHANGED = "on_call_changed"
+    SWAP_ASKED = "swap_asked"
+    SWAP_DECLINED = "swap_declined"
+    COVER_ASKED = "cover_asked"
+    OVERRIDE_CANCELLED = "override_cancelled"
+    OVERRIDE_OVER = "override_over"
+
 
 EXPLAINED: dict[Reason, str] = {
     Reason.FIRST_SEEN: "this condition was heard for the first time",
@@ -124,4 +132,10 @@ EXPLAINED: dict[Reason, str] = {
     Reason.POSSIBLE_DUPLICATE: "Tocsin stopped while it was leaving; it may have arrived before",
     Reason.ANSWERED: "the person answered",
     Reason.QUARANTINED: "judging it failed; it is set aside and the last resort is paged",
+    Reason.ON_CALL_CHANGED: "somebody takes another's place on call",
+    Reason.SWAP_ASKED: "somebody asks to swap shifts",
+    Reason.SWAP_DECLINED: "the other does not want to swap",
+    Reason.COVER_ASKED: "somebody asks who takes a shift",
+    Reason.OVERRIDE_CANCELLED: "it was taken back, so the plan's layers count again",
+    Reason.OVERRIDE_OVER: "its time has passed",
 }

@@ -10,7 +10,7 @@ from tocsin.kernel.instant import HOUR, SECOND, Duration, Instant
 from tocsin.kernel.reason import Reason
 
 PageState = Literal["intended", "sent", "failed", "overtaken"]
-PageKind = Literal["page", "notice", "update"]
+PageKind = Literal["page", "notice", "copy", "update"]
 Receipt = Literal["delivered", "seen", "failed"]
 
 FOLLOWED = frozenset({"matrix", "pagerduty", "push", "slack"})
@@ -22,8 +22,9 @@ GIVE_UP_AFTER: Duration = HOUR
 
 
 class Page(Struct, kw_only=True, omit_defaults=True):
-    """One page. ``kind`` notice is a message that nobody has to answer (a silence ends soon); update tells where the
-    page ``about`` went that somebody has the incident or that it is over.
+    """One page. ``kind`` notice is a message that nobody has to answer (a silence ends soon); ``copy`` is what a shadow
+    gets of a page, and counts as nobody reached; ``update`` tells where the page ``about`` went that somebody has the
+    incident or that it is over.
 
     ``next_at`` is when it is (re)tried while intended; ``attempts`` counts answers of the channel that were heard.
     ``handed_at``: when it was last handed to its channel, None while it waits for a retry.

@@ -14,9 +14,9 @@ class Message(Struct, frozen=True, kw_only=True):
 
     Texts are as the monitors sent them: escape when rendering.
 
-    ``idempotency_key`` is the same whenever the same page is tried again. ``acknowledge_url`` is "" for a notice.
-    ``kind`` is page, notice, or update: somebody has it (``state`` acknowledged, by ``who``) or it is over;
-    ``replaces`` is then the provider's id of the page it is about, "" when that is not known.
+    ``idempotency_key`` is the same whenever the same page is tried again. ``acknowledge_url`` is "" for notices and
+    copies. ``kind`` is page, notice, copy, or update: somebody has it (``state`` acknowledged, by ``who``) or it is
+    over; ``replaces`` is then the provider's id of the page it is about, "" when that is not known.
     """
 
     page: int

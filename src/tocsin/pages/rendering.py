@@ -43,11 +43,11 @@ def stable_key(message: Message) -> str:
 
 
 def subject(message: Message) -> str:
-    """``[SEV1] Checkout answers 503 (#12)``; a notice says that it is one, an update how it stands."""
+    """``[SEV1] Checkout answers 503 (#12)``; a notice and a copy say that they are one, an update how it stands."""
     title = plain(message.title, 160) or "Something is wrong"
     tail = f" (#{message.incident})" if message.incident else ""
     head = {"notice": "notice", "update": state(message)}.get(message.kind, severity(message)) or "page"
-    return f"[{head}] {title}{tail}"
+    return f"[{head}{' copy' if message.kind == 'copy' else ''}] {title}{tail}"
 
 
 def severity(message: Message) -> str:
@@ -124,6 +124,10 @@ def because(message: Message) -> str:
     """Why this person gets it, as a sentence."""
     name = plain(message.person_name, _NAME) or plain(message.person, _NAME)
     reason = plain(message.because).rstrip(".")
+    if message.kind == "copy":
+        return f"Tocsin sends {name or 'you'} a copy, and pages whoever is on call" + (
+            f", because {reason}" if reason else ""
+        )
     verb = "tells" if message.kind == "notice" else "pages"
     return f"Tocsin {verb} {name or 'you'}" + (f" because {reason}" if reason else "")
 

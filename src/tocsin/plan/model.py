@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -11,6 +13,21 @@ from tocsin.catalog.services import INBOX, Service
 from tocsin.escalation.policy import Escalation, Step
 from tocsin.incidents.routes import Route, Router
 from tocsin.intake.specs import HeartbeatSpec, KeySpec, ProbeSpec
+from tocsin.kernel.instant import Instant
+from tocsin.oncall.asking import layer_of
+from tocsin.oncall.override import Cover
+from tocsin.oncall.roster import Roster
+from tocsin.oncall.schedule import Schedule
+
+Covers = Mapping[str, tuple[Cover, ...]]
+"""Overrides that may count, by schedule."""
+
+
+class Reached(NamedTuple):
+    """Somebody behind a target. ``by``: the schedule and layer that has them on call; "" when they are named."""
+
+    person: Person
+    by: str
 
 
 class Mail(Struct, frozen=True):
@@ -46,6 +63,7 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     teams: dict[str, Team] = {}
     services: dict[str, Service]
     escalations: dict[str, Escalation] = {}
+    schedules: dict[str, Schedule] = {}
     routes: tuple[Route, ...] = ()
     probes: tuple[ProbeSpec, ...] = ()
     heartbeats: tuple[HeartbeatSpec, ...] = ()
@@ -61,7 +79,22 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def router(self) -> Router:
         """The routes, indexed once."""
-        return Router(self.routes)
+        return Router(self.routes, self.services)
+
+    @cached_property
+    def heartbeat_alerts(self) -> tuple[HeartbeatSpec, ...]:
+        """The heartbeats for which an alert counts as the sign of life."""
+        return tuple(spec for spec in self.heartbeats if spec.alert)
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """What its people are called, by their keys."""
+        return {key: person.name for key, person in self.people.items()}
+
+    @cached_property
+    def rosters(self) -> dict[str, Roster]:
+        """The schedules, made to be asked; each remembers what it was asked lately."""
+        return {key: Roster(schedule) for key, schedule in self.schedules.items()}
 
     @cached_property
     def reaches(self) -> frozenset[str]:
@@ -78,16 +111,52 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         found = self.escalations.get(self.service(service).escalation)
         return found.steps if found else (Step(self.last_resort),)
 
-    def people_of(self, targets: tuple[str, ...]) -> tuple[Person, ...]:
-        """The people behind targets such as ``person:ana`` and ``team:shop``, each once, in order.
+    def people_of(self, targets: tuple[str, ...], at: Instant, covers: Covers) -> tuple[Person, ...]:
+        """The people behind targets at an instant, each once, in order."""
+        return tuple(one.person for one in self.reached_by(targets, at, covers))
 
-        Unknown names are left out.
+    def reached_by(self, targets: tuple[str, ...], at: Instant, covers: Covers) -> tuple[Reached, ...]:
+        """The people behind targets such as ``person:ana``, ``team:shop`` and ``schedule:shop-primary`` at an instant.
+
+        Each once, in order, with the schedule and layer that has them on call. ``covers``: the overrides in force, by
+        schedule. Unknown names are left out.
         """
-        found: dict[str, Person] = {}
+        found: dict[str, Reached] = {}
         for target in targets:
-            kind, _, name = target.partition(":")
-            members = (name,) if kind == "person" else self.teams[name].members if name in self.teams else ()
-            for member in members:
-                if member in self.people:
-                    found.setdefault(member, self.people[member])
+            for name, by in self._names_of(target, at, covers):
+                if name in self.people:
+                    found.setdefault(name, Reached(self.people[name], by))
         return tuple(found.values())
+
+    def _names_of(self, target: str, at: Instant, covers: Covers) -> list[tuple[str, str]]:
+        kind, _, name = target.partition(":")
+        if kind == "person":
+            return [(name, "")]
+        if kind == "team":
+            return [(member, "") for member in self.teams[name].members] if name in self.teams else []
+        key, _, offset = name.partition(":")
+        roster = self.rosters.get(key)
+        if roster is None:
+            return []
+        if offset:
+            shifts = roster.beside(at, 1 if offset == "next" else -1, self.covers_for(key, covers))
+            return [(shift.person, f"{offset} on {key}, {layer_of(roster.schedule, shift)}") for shift in shifts]
+        return [
+            (shift.person, f"{key}, {layer_of(roster.schedule, shift)}")
+            for shift in roster.who(at, self.covers_for(key, covers))
+        ]
+
+    def covers_for(self, schedule: str, covers: Covers) -> tuple[Cover, ...]:
+        """The overrides of a schedule whose person is in the plan: who has left takes nobody's place."""
+        return tuple(one for one in covers.get(schedule, ()) if one.person in self.people)
+
+    def shadows_of(self, targets: tuple[str, ...], at: Instant, covers: Covers) -> tuple[Person, ...]:
+        """Who gets a copy of what is paged to targets at an instant: nobody who is paged themselves."""
+        paged = {person.key for person in self.people_of(targets, at, covers)}
+        shadows: dict[str, Person] = {}
+        for target in targets:
+            roster = self.rosters.get(target.removeprefix("schedule:"))
+            for name in roster.shadows(at) if roster is not None else ():
+                if name in self.people and name not in paged:
+                    shadows.setdefault(name, self.people[name])
+        return tuple(shadows.values())

@@ -19,7 +19,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tocsin.plan.decoder import At, Either, Field, ListOf, NamesOf, Record, RecordOf, Variants
+from tocsin.plan.rotas import HANDOFF, HOURS, LENGTH, START
 from tocsin.plan.words import (
+    ALERTS,
+    BODY,
+    BURST,
     CRON,
     EMAIL,
     EVERY,
@@ -38,6 +42,7 @@ from tocsin.plan.words import (
     PERIOD,
     PHONE,
     PROCESS,
+    RATE,
     REFERENCE,
     REGEX,
     SECRET,
@@ -180,12 +185,23 @@ class Heartbeat(Record):
     )
 
 
+class KeyLimits(Record):
+    """How much a key may send. What is left out is as for every key."""
+
+    what = "limits of a key"
+    rate = Field(RATE, "Requests per second, such as 50/s. Default: 2000/s.")
+    burst = Field(BURST, "How many requests may come at once. Default: five seconds of the rate.")
+    body = Field(BODY, "The longest request. Default: 4MiB.")
+    alerts = Field(ALERTS, "How many alerts one request may hold. Default: 5000.")
+
+
 class Key(Record):
     """A key monitors send with, declared here by reference."""
 
     what = "a key"
     source = Field(SOURCE, "Which wire format it is for. A heartbeat's key has the heartbeat's name.", required=True)
     secret = Field(At(SECRET), "The key itself: secret:NAME.", required=True)
+    limits = Field(RecordOf(KeyLimits), "How much it may send, where that is not as for every key.")
 
 
 class Service(Record):
@@ -209,15 +225,69 @@ class Service(Record):
     keys = Field(NamesOf(NAME, RecordOf(Key), "keys"), "Keys that monitors send this service's alerts with.")
 
 
+class Layer(Record):
+    """People who take turns. Where several layers of a schedule apply, the last one counts."""
+
+    what = "a layer"
+    later = _words("holidays calendar ical until ends members team")
+    name = Field(NAME, "What the layer is called. Default: `layer 1`, `layer 2`, in their order.")
+    rotate = Field(
+        ListOf(
+            ListOf(REFERENCE, "people", at_least=1, at_most=50, single=True),
+            "turns",
+            at_least=1,
+            at_most=500,
+            single=True,
+        ),
+        "Who takes turns, in order. Several who are on call together stand in brackets: [[ana, ben], kei].",
+        required=True,
+    )
+    every = Field(LENGTH, "How long a turn is: hour, day, week, month, 12h, 3 days, 2 weeks. By the clock on the wall.")
+    handoff = Field(
+        HANDOFF,
+        "When turns change: 09:00, with a weekday (Mon 09:00) for weeks, a day (1 09:00) for months. Default: 09:00.",
+    )
+    starts = Field(
+        START, "From which day turns count, and whose turn it is then: 2026-11-16 with ana. Default: Mon 2000-01-03."
+    )
+    timezone = Field(ZONE, "Where its times are meant. Default: the schedule's.")
+    only = Field(
+        ListOf(HOURS, "hours of the week", at_least=1, at_most=100, single=True),
+        "The hours it is meant for, such as Mon-Fri 09:00-18:00. Default: always.",
+    )
+    shadow = Field(
+        ListOf(REFERENCE, "people", at_least=1, at_most=50, single=True),
+        "Who gets a copy of every page while it applies. A copy reaches nobody: it never stands for a page.",
+    )
+
+
+class Schedule(Record):
+    """Who is on call when."""
+
+    what = "a schedule"
+    later = _words("overrides holidays calendar ical")
+    about = Field(TEXT, "One sentence on what it is for.")
+    timezone = Field(ZONE, "Where its times are meant. Default: the file's time zone.")
+    layers = Field(
+        ListOf(RecordOf(Layer), "layers", at_least=1, at_most=50),
+        "Who takes turns, the later over the earlier.",
+        required=True,
+    )
+
+
 class Step(Record):
     """Page these, then wait."""
 
     what = "an escalation step"
     later = frozenset({"notify", "only", "urgency", "unless"})
+    one_of = (("page", "page one of"),)
     page = Field(
-        ListOf(TARGET, "people and teams", at_least=1, at_most=100, single=True),
-        "Whom to page: a person, `team NAME`, or a list.",
-        required=True,
+        ListOf(TARGET, "people, teams and schedules", at_least=1, at_most=100, single=True),
+        "Whom to page: a person, `team NAME`, a schedule, `next on SCHEDULE`, `previous on SCHEDULE`, or a list.",
+    )
+    page_one_of = Field(
+        ListOf(TARGET, "people, teams and schedules", at_least=1, at_most=100, single=True),
+        "The same, but only one of them is paged, each in turn from incident to incident.",
     )
     wait = Field(WAIT, "How long to wait for an acknowledgement. Default: 5m.")
     repeat = Field(whole("a number of times", 1, 100), "How many times the step is paged in all. Default: 1.")
@@ -318,7 +388,7 @@ class PlanFile(Record):
 
     what = "a plan file"
     later = _words(
-        "schedules maintenance playbooks targets provider providers customers objectives silences drills overrides "
+        "maintenance playbooks targets provider providers customers objectives silences drills overrides "
         "trust changes chat"
     ) | {"status page"}
     tocsin = Field(VERSION, "The version of the plan language: `tocsin: 1`.", required=True)
@@ -329,6 +399,7 @@ class PlanFile(Record):
     people = Field(NamesOf(NAME, RecordOf(Person), "people"), "Who can be paged.")
     teams = Field(NamesOf(NAME, RecordOf(Team), "teams"), "People who answer together.")
     services = Field(NamesOf(NAME, RecordOf(Service), "services"), "What alerts are about.")
+    schedules = Field(NamesOf(NAME, RecordOf(Schedule), "schedules"), "Who is on call when.")
     escalations = Field(
         NamesOf(NAME, ListOf(RecordOf(Step), "steps", at_least=1, at_most=100), "escalations"),
         "Who is paged, in which order.",

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
+from tocsin.access.limits import KeyLimits
 from tocsin.catalog.people import Person, Team, Webhook
 from tocsin.catalog.services import INBOX, Service
 from tocsin.escalation.policy import Escalation, Step
@@ -13,11 +14,14 @@ from tocsin.incidents.routes import DEFAULT_SEVERITY, Route
 from tocsin.intake.specs import HeartbeatSpec, KeySpec, ProbeSpec
 from tocsin.kernel.instant import HOUR, MINUTE, SECOND, format_duration
 from tocsin.kernel.matcher import Matcher
+from tocsin.oncall.schedule import Schedule
 from tocsin.plan import schema as written
 from tocsin.plan.decoder import Record
 from tocsin.plan.findings import Findings, shown
 from tocsin.plan.model import NEEDS, Mail, Plan
+from tocsin.plan.names import Names
 from tocsin.plan.positions import Placed, Position
+from tocsin.plan.schedules import Schedules
 
 _WAYS: Final = ("email", "webhook", "matrix", "pagerduty", "slack", "sms", "call", "apprise")
 """The keys of a person that are ways to reach them. They are used in the order they are written in."""
@@ -41,44 +45,18 @@ def assemble(sources: Sequence[Source], version: str, complete: bool, findings: 
     return _Assembly(sources, version, complete, findings).plan()
 
 
-class _Names:
-    """The names of one kind: defined once, used anywhere."""
-
-    def __init__(self, kind: str, complete: bool, findings: Findings) -> None:
-        self._kind = kind
-        self.complete = complete
-        self._findings = findings
-        self.places: dict[str, Position] = {}
-
-    def define(self, name: Placed[str]) -> None:
-        """Take a name; report it when another place has it."""
-        first = self.places.setdefault(name.value, name.at)
-        if first != name.at:
-            message = f"{self._kind} {shown(name.value)} is defined twice; the first is {first.seen_from(name.at)}"
-            self._findings.error(
-                name.at, message, "a name belongs to the file that defines it: rename one, or join them"
-            )
-
-    def known(self, name: Placed[str] | None, hint: str = "") -> str:
-        """The name, when it was written and is defined; else "", reported when it is unknown."""
-        if name is None:
-            return ""
-        if name.value not in self.places and self.complete:
-            message = f"unknown {self._kind} {shown(name.value)}"
-            self._findings.error(name.at, message, hint or self._findings.nearest(name.value, self.places))
-        return name.value
-
-
 class _Assembly:
     def __init__(self, sources: Sequence[Source], version: str, complete: bool, findings: Findings) -> None:
         self._sources = sources
         self._version = version
         self._complete = complete
         self._findings = findings
-        self._people_names = _Names("person", complete, findings)
-        self._team_names = _Names("team", complete, findings)
-        self._service_names = _Names("service", complete, findings)
-        self._escalation_names = _Names("escalation", complete, findings)
+        self._people_names = Names("person", complete, findings)
+        self._team_names = Names("team", complete, findings)
+        self._service_names = Names("service", complete, findings)
+        self._escalation_names = Names("escalation", complete, findings)
+        self._schedule_names = Names("schedule", complete, findings)
+        self._schedules = Schedules([one.plan for one in sources], self._people_names, self._schedule_names, findings)
         teams = [one.plan.team.value for one in sources if one.plan.team]
         zones = [one.plan.timezone for one in sources if one.plan.timezone]
         self._team = teams[0] if teams else ""
@@ -94,6 +72,7 @@ class _Assembly:
         services = self._services()
         self._refuse_cycles(services)
         escalations = self._escalations()
+        schedules = self._schedules.read(self._zone_of)
         routes, placed_routes = self._routes()
         probes = tuple(self._probes())
         heartbeats = tuple(self._heartbeats())
@@ -119,6 +98,7 @@ class _Assembly:
             teams=teams,
             services=services,
             escalations=escalations,
+            schedules=schedules,
             routes=routes,
             probes=probes,
             heartbeats=heartbeats,
@@ -128,9 +108,10 @@ class _Assembly:
             last_resort=last_resort,
             outside_heartbeat=(outside.outside_heartbeat or "") if outside else "",
         )
-        self._warn_of_people(plan)
+        self._warn_of_people(plan, schedules)
         self._warn_of_mail(mail)
         self._warn_of_routes(placed_routes)
+        self._schedules.warn(schedules, escalations, teams)
         return plan
 
     # names
@@ -143,6 +124,7 @@ class _Assembly:
                 ("teams", self._team_names, plan.teams),
                 ("services", self._service_names, plan.services),
                 ("escalations", self._escalation_names, plan.escalations),
+                ("schedules", self._schedule_names, plan.schedules),
             ):
                 if key in plan.places and section is None:
                     names.complete = False  # it could not be read, and has been reported
@@ -154,16 +136,31 @@ class _Assembly:
             self._team_names.places.setdefault(team, at)
         self._service_names.places.setdefault(INBOX, Position("", 1, 1))
 
-    def _targets(self, targets: tuple[Placed[str], ...] | None) -> tuple[str, ...]:
-        for target, at in targets or ():
-            kind, _, name = target.partition(":")
-            if kind == "team":
-                self._team_names.known(Placed(name, at))
-            elif name in self._team_names.places and name not in self._people_names.places:
-                self._people_names.known(Placed(name, at), f"{name} is a team: write `team {name}`")
+    def _targets(self, targets: tuple[Placed[str], ...] | None, schedules: bool = True) -> tuple[str, ...]:
+        found = (self._target(target, at, schedules) for target, at in targets or ())
+        return tuple(dict.fromkeys(found))
+
+    def _target(self, target: str, at: Position, schedules: bool) -> str:
+        """A target by its kind: a name is a person's or a schedule's."""
+        kind, _, name = target.partition(":")
+        people, teams, rotas = self._people_names, self._team_names, self._schedule_names
+        if kind == "team":
+            teams.known(Placed(name, at))
+        elif kind == "schedule" or (name in rotas.places and name not in people.places):
+            rotas.known(Placed(name.partition(":")[0], at))
+            if not schedules:
+                message = f"the last resort is whom nobody stands before, and {shown(name)} may have nobody on shift"
+                self._findings.error(at, message, "name a person or a team")
+            return f"schedule:{name}"
+        elif name not in people.places and people.complete and rotas.complete:
+            if name in teams.places:
+                people.known(Placed(name, at), f"{name} is a team: write `team {name}`")
+            elif rotas.places:
+                hint = self._findings.nearest(name, [*people.places, *rotas.places])
+                self._findings.error(at, f"unknown person or schedule {shown(name)}", hint)
             else:
-                self._people_names.known(Placed(name, at))
-        return tuple(dict.fromkeys(target for target, _ in targets or ()))
+                people.known(Placed(name, at))
+        return f"person:{name}" if kind == "name" else target
 
     def _once(self, key: str) -> written.PlanFile | None:
         """The one file that says something only one file may say."""
@@ -221,7 +218,7 @@ class _Assembly:
     def _last_resort(self, people: dict[str, Person], teams: dict[str, Team]) -> tuple[str, ...]:
         said = self._once("last resort")
         if said is not None:
-            return self._targets(said.last_resort)
+            return self._targets(said.last_resort, schedules=False)
         first = next(iter(teams.values()), None)
         if first is not None:
             return (f"person:{first.lead}",) if first.lead else (f"team:{first.key}",)
@@ -294,7 +291,12 @@ class _Assembly:
             for (key, _), steps in plan.escalations or ():
                 if key not in found:
                     read = (
-                        Step(self._targets(step.page), step.wait or 5 * MINUTE, step.repeat or 1)
+                        Step(
+                            self._targets(step.page or step.page_one_of),
+                            step.wait or 5 * MINUTE,
+                            step.repeat or 1,
+                            step.page_one_of is not None,
+                        )
                         for step in steps or ()
                     )
                     found[key] = Escalation(key, tuple(read))
@@ -423,7 +425,13 @@ class _Assembly:
                 if key.source == "heartbeat":
                     self._check_heartbeat_key(name, service)
                 service_key, secret = service_name.value, key.secret.value
-                yield KeySpec(source=key.source or "", service=service_key, name=name.value, secret=secret)
+                yield KeySpec(
+                    source=key.source or "",
+                    service=service_key,
+                    name=name.value,
+                    secret=secret,
+                    limits=_limits(key.limits),
+                )
 
     def _check_heartbeat_key(self, name: Placed[str], service: written.Service) -> None:
         """A ping says nothing but its key: the key's name must say which heartbeat it is."""
@@ -470,8 +478,9 @@ class _Assembly:
             if "escalation" not in service.places:
                 self._findings.warning(at, f"service {shown(key)} has no escalation: it pages the last resort")
 
-    def _warn_of_people(self, plan: Plan) -> None:
+    def _warn_of_people(self, plan: Plan, schedules: dict[str, Schedule]) -> None:
         unsent = []
+        on_call = {one: schedule.key for schedule in reversed(schedules.values()) for one in schedule.people()}
         for person in plan.people.values():
             at = self._people_names.places[person.key]
             if person.contacts(plan.reaches)[0][0] != "console":
@@ -480,7 +489,8 @@ class _Assembly:
                 unsent.append((at, person.key))
             else:
                 hint = "add an email address (and `mail`), a webhook or another way to reach them"
-                self._findings.warning(at, f"only the console pages {shown(person.key)}", hint)
+                whose = f", who is on call in {on_call[person.key]}" if person.key in on_call else ""
+                self._findings.warning(at, f"only the console pages {shown(person.key)}{whose}", hint)
         if unsent:
             names = [key for _, key in unsent[:5]] + (["others"] if len(unsent) > 5 else [])
             whom = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
@@ -550,3 +560,9 @@ def _default_name(kind: str, target: str) -> str:
         parts = urlsplit(target)
         return f"http {parts.netloc}{parts.path}".rstrip("/")
     return f"{kind} {target}"
+
+
+def _limits(said: written.KeyLimits | None) -> KeyLimits:
+    if said is None:
+        return KeyLimits()
+    return KeyLimits(rate=said.rate, burst=said.burst, body=said.body, alerts=said.alerts)

@@ -6,15 +6,24 @@ import re
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import cache
-from importlib.resources import files
 from typing import Final
 from urllib.parse import urlsplit
 
 from cronsim import CronSim, CronSimError
 
+from tocsin.access.limits import (
+    MOST_ALERTS,
+    MOST_BURST,
+    RATE_PATTERN,
+    SIZE_PATTERN,
+    SIZES,
+    KeyLimits,
+    read_rate,
+)
 from tocsin.incidents.routes import SEVERITIES
 from tocsin.kernel.instant import DAY, MILLISECOND, MINUTE, SECOND, Duration, format_duration, parse_duration
 from tocsin.kernel.matcher import Matcher, MatcherError, compiled, parse_matcher
+from tocsin.oncall.zone import zones
 from tocsin.plan.decoder import At, Choice, Unfit, Word
 from tocsin.plan.findings import nearest, shown
 
@@ -24,18 +33,6 @@ _STRING: Final = {"type": "string"}
 """For words no editor takes for a number or a boolean."""
 
 _DURATION: Final = "([0-9]{1,9}(ms|[smhdw])){1,6}"
-_SIZES: Final = {
-    "B": 1,
-    "kB": 10**3,
-    "KB": 10**3,
-    "MB": 10**6,
-    "GB": 10**9,
-    "TB": 10**12,
-    "KiB": 2**10,
-    "MiB": 2**20,
-    "GiB": 2**30,
-    "TiB": 2**40,
-}
 _STATUS_RULE: Final = "write codes from 100 to 599, such as 200-399 or 200,204"
 _PERCENT_RULE: Final = "write a number up to 100 with a percent sign, such as 90%"
 _CRON_RULE: Final = "write five fields: minute, hour, day of month, month, day of week, such as 0 3 * * *"
@@ -71,13 +68,6 @@ def duration(least: Duration = SECOND, most: Duration = YEAR) -> Word[Duration]:
 
     write = "write a number and its unit (ms, s, m, h, d, w), such as 90s, 5m or 1h30m"
     return Word("a duration", parse, pattern=_DURATION, write=write, also=_STRING)
-
-
-@cache
-def zones() -> frozenset[str]:
-    """The names of all time zones, from the bundled zone data, so that a plan reads alike on every machine."""
-    names = files("tzdata").joinpath("zones").read_text("utf-8").split()
-    return frozenset(names) - {"Factory"}
 
 
 def _zone(text: str) -> str:
@@ -176,14 +166,35 @@ def _percent(text: str) -> str:
 def _bytes(text: str) -> int:
     unit = text.lstrip("0123456789. ")
     number = text.removesuffix(unit)
-    if unit not in _SIZES:
-        close = nearest(unit, _SIZES) or "GB"
-        raise Unfit(f"unknown unit {shown(unit)}", f"did you mean {close}? Units are {', '.join(_SIZES)}")
-    return round(float(number) * _SIZES[unit])
+    if unit not in SIZES:
+        close = nearest(unit, SIZES) or "GB"
+        raise Unfit(f"unknown unit {shown(unit)}", f"did you mean {close}? Units are {', '.join(SIZES)}")
+    return round(float(number) * SIZES[unit])
+
+
+def _body(text: str) -> int:
+    return _limit(KeyLimits(body=_bytes(text))).body or 0
+
+
+def _rate(text: str) -> float:
+    return _limit(KeyLimits(rate=read_rate(text))).rate or 0.0
+
+
+def _limit(limits: KeyLimits) -> KeyLimits:
+    fault = limits.fault()
+    if fault is not None:
+        raise Unfit(fault[1])
+    return limits
 
 
 def _target(text: str) -> str:
-    return f"team:{text[5:].strip()}" if text.startswith("team ") else f"person:{text}"
+    """``team:shop``; ``schedule:shop-primary:next``; ``name:ana`` for a person or a schedule, told apart later."""
+    first, _, rest = text.partition(" ")
+    if first == "team" and rest:
+        return f"team:{rest.strip()}"
+    if first in ("next", "previous") and rest:
+        return f"schedule:{rest.split()[1]}:{first}"
+    return f"name:{text}"
 
 
 NAME_PATTERN: Final = r"[a-z0-9][a-z0-9._\-]{0,63}"
@@ -199,8 +210,8 @@ TARGET: Final = At(
     Word(
         "whom to page",
         _target,
-        pattern=rf"(team +)?{NAME_PATTERN}",
-        write="write a person's name, or team and its name, such as `team shop`",
+        pattern=rf"(team +|(next|previous) +on +)?{NAME_PATTERN}",
+        write="write a person's or a schedule's name, `team shop`, or `next on shop-primary`",
     )
 )
 ZONE: Final = Word("a time zone", _zone, write="write a name such as Europe/Madrid or UTC", also=_STRING)
@@ -313,10 +324,16 @@ PERCENT: Final = Word(
 SIZE: Final = Word(
     "a size",
     _bytes,
-    pattern=r"[0-9]{1,9}(\.[0-9]{1,6})? ?[A-Za-z]{1,3}",
+    pattern=SIZE_PATTERN,
     write="write a number and its unit, such as 2GB or 500MiB",
     also=_STRING,
 )
+BODY: Final = Word(
+    "a size", _body, pattern=SIZE_PATTERN, write="write a number and its unit, such as 1MB or 512KiB", also=_STRING
+)
+RATE: Final = Word("a rate", _rate, pattern=RATE_PATTERN, write="write requests per time, such as 50/s", also=_STRING)
+BURST: Final = whole("a burst", 1, MOST_BURST)
+ALERTS: Final = whole("a number of alerts", 1, MOST_ALERTS)
 TIER: Final = whole("a tier", 1, 5)
 VERSION: Final = At(Word("the language's version", _text, also={"type": ["integer", "string"], "enum": [1, "1"]}))
 SOURCE: Final = Choice("a source", "alertmanager", "pagerduty", "events", "heartbeat")

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import structlog
 
 from tocsin.engine.commands import Acknowledge, Result
-from tocsin.engine.inputs import Reached
+from tocsin.engine.inputs import Receipted
 from tocsin.engine.state import State
 from tocsin.intake.request import Limits, Reply
 from tocsin.kernel.identity import identity
@@ -154,7 +154,7 @@ class Answers:
         if isinstance(told, Got):
             if page is None or page.channel != name or not tells(page, told.receipt):
                 return Taken(False, "")  # told again, however often, it is not worth a row of the journal
-            await self._apply(Job(Reached(page.id, told.receipt, told.error[:500])))
+            await self._apply(Job(Receipted(page.id, told.receipt, told.error[:500])))
             return Taken(True, "")
         why = refusal(page, name, told, self._clock.now())
         if page is None or why:

@@ -31,7 +31,8 @@ def audit(writer: Writer, delivery: Delivery, now: Instant) -> Audit:
     if due is not None and due < now - LATE:
         faults.append(f"timers are {(now - due) // SECOND} s late")
     if writer.failures:
-        faults.append(f"the database has refused the last {writer.failures} commits")
+        kept = f", and {writer.unwritten} inputs are in memory alone" if writer.unwritten else ""
+        faults.append(f"the database has refused the last {writer.failures} commits{kept}")
     quiet = unexplained(state, now - LATE)
     if quiet:
         faults.append(f"{len(quiet)} alerts fire and are quiet without a reason, among them {quiet[0]}")

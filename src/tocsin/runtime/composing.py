@@ -24,7 +24,8 @@ def compose(state: State, plan: Plan, page: Page, now: Instant, base: str, token
         return None
     person = plan.people.get(page.person)
     incident = state.incidents.get(page.incident)
-    if page.kind == "page" and (incident is None or incident.state != "triggered" or incident.paused is not None):
+    wanted = incident is not None and incident.state == "triggered" and incident.paused is None
+    if page.kind in ("page", "copy") and not wanted:
         return None
     about = state.pages.get(page.about) if page.kind == "update" else None
     if page.kind == "update" and (about is None or incident is None or incident.state == "triggered"):
@@ -47,11 +48,11 @@ def compose(state: State, plan: Plan, page: Page, now: Instant, base: str, token
         state=incident.state if incident else "",
         alerts=incident.alerts if incident else 0,
         because=EXPLAINED[page.reason],
-        next_step=_next_step(plan, incident, zone) if incident else "",
+        next_step=_next_step(state, plan, incident, zone) if incident else "",
         who=_who(plan, incident) if incident else "",
         replaces=about.provider_id if about else "",
         lines=_lines(state, incident) if incident else (),
-        url=f"{base}/incidents/{incident.number}" if incident else f"{base}/silences",
+        url=f"{base}/{_leads_to(page)}",
         possible_duplicate=page.unsure,
         acknowledge_url=f"{base}/p/{token}" if incident and page.kind == "page" else "",
     )
@@ -65,14 +66,20 @@ def _who(plan: Plan, incident: Incident) -> str:
     return person.name if person else name
 
 
-def _next_step(plan: Plan, incident: Incident, zone: str) -> str:
+def _leads_to(page: Page) -> str:
+    if page.incident:
+        return f"incidents/{page.incident}"
+    return "silences" if page.silence else "oncall"
+
+
+def _next_step(state: State, plan: Plan, incident: Incident, zone: str) -> str:
     """What happens if nobody answers, as a sentence."""
     next_at, step = incident.next_at, incident.step  # read once: the writer's thread may change them
     if next_at is None:
         return ""
     at = to_datetime(next_at).astimezone(ZoneInfo(zone))  # a clock time: the message may be read much later
     targets = incident.steps[step].targets if step < len(incident.steps) else plan.last_resort
-    names = ", ".join(person.name for person in plan.people_of(targets))
+    names = ", ".join(person.name for person in plan.people_of(targets, next_at, state.covers))
     return f"{names or 'The last resort'} is paged at {at:%H:%M:%S} if nobody answers"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
 from collections import Counter
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -12,8 +11,9 @@ from pathlib import Path
 
 import msgspec
 import structlog
+from msgspec import structs
 
-from tocsin.engine.commands import AnyCommand, DeclareKeys, Result
+from tocsin.engine.commands import ANSWERS, AnyCommand, DeclareKeys, Result
 from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import Deaf, Decided, PlanChange, Unsure
 from tocsin.intake.event import Event
@@ -31,13 +31,12 @@ from tocsin.runtime.clock import Clock
 from tocsin.runtime.composing import compose
 from tocsin.runtime.delivery import Delivery
 from tocsin.runtime.doors import Doors
-from tocsin.runtime.line import Changed, HeardReply, Reloaded, Status
-from tocsin.runtime.line_server import LineServer
-from tocsin.runtime.listener import Exchange, Listener
+from tocsin.runtime.front import Front
+from tocsin.runtime.line import Changed, HeardReply, Known, Reloaded, Status
+from tocsin.runtime.listener import Exchange
 from tocsin.runtime.metrics import Metrics
-from tocsin.runtime.passing import Passer
 from tocsin.runtime.probing import Prober
-from tocsin.runtime.writer import Committed, Job, Writer
+from tocsin.runtime.writer import NOTHING_TAKEN, Committed, Job, Writer
 from tocsin.store.writer import Store
 
 log = structlog.get_logger("tocsin.core")
@@ -48,6 +47,9 @@ LONGEST_START = 20.0
 LOOK_AGAIN = 0.5
 """How often it is looked whether a closed intake can be opened."""
 MOST_LOGGED = 50
+MOST_UNWRITTEN = 20_000
+"""More inputs that are in memory alone than this, and people's commands are refused until some are written."""
+UNWRITTEN = f"It is in force, but not written down yet: {NOTHING_TAKEN}. That is done when it does"
 
 
 class PlanRead:
@@ -125,10 +127,8 @@ class Core:
         self.answers = Answers(
             lambda: self.writer.engine.state, self.submit, self._apply, parts.clock, parts.public_url
         )
-        self.line = LineServer(self)
-        self.metrics = Metrics(self)
-        self.listener: Listener | None = None
-        self._passer: Passer | None = None
+        self._metrics = Metrics(self)
+        self._front: Front | None = None
         self._prober: Prober | None = None
         self._probing: asyncio.Task[None] | None = None
         self._read = plan
@@ -152,21 +152,19 @@ class Core:
         await asyncio.sleep(0)  # all of them wait in the writer's queue now
         self.writer.start()
         done, _ = await asyncio.wait(answers, timeout=LONGEST_START)
-        if len(done) < len(answers) or any(answer.result().failed for answer in done):
+        if len(done) < len(answers) or any(answer.result().unwritten for answer in done):
             log.error("not_written_down", why="the database takes nothing; paging goes on, and it is tried again")
         self.answers.replace(self.delivery.channels)
         self._prober = self._parts.prober(self._plan.probes, self._probed)
         self._probing = asyncio.create_task(self._prober.run())
         self._audited = asyncio.create_task(self._audit_loop())
 
-    async def listen(self, host: str, port: int, tls: ssl.SSLContext | None, line: Path, faces: Path) -> None:
-        """Open the doors."""
-        await self.line.start(line)
-        self._passer = Passer(str(faces))
-        self.listener = Listener(self._handle)
-        await self.listener.start(host, port, tls)
+    def answer(self, front: Front) -> None:
+        """Open the doors: answer what comes by them from now on."""
+        self._front = front
+        front.turn_to(self)
         self.ready = True
-        self._meeting = asyncio.create_task(self._meet_faces(faces))
+        self._meeting = asyncio.create_task(self._meet_faces(front.faces))
 
     async def _meet_faces(self, path: Path) -> None:
         """Ready means that pages can be opened too; later on, their absence alone makes nothing unready."""
@@ -189,13 +187,12 @@ class Core:
             if isinstance(ended, Exception):
                 log.error("task_failed", error=repr(ended))
         sound = self.fault is None  # without its writer nothing can be finished: be started again at once
-        if self.listener is not None:
-            await self.listener.stop(5.0 if sound else 0.0)
-        if self._passer is not None:
-            await self._passer.close()
+        if self._front is not None:
+            await self._front.close(5.0 if sound else 0.0)
         await self.answers.close()
         await self.delivery.close(2.0 if sound else 0.0)
-        await self.line.close()
+        if self._front is not None:
+            await self._front.line.close()
         if self.fault is not None:
             raise self.fault
         await asyncio.to_thread(self.writer.stop)
@@ -207,8 +204,15 @@ class Core:
     # -- what others ask -----------------------------------------------------------------------------------------------
 
     async def submit(self, command: AnyCommand, idempotency_key: str = "") -> Result:
-        """Have a command decided; answers after the commit."""
+        """Have a command decided; answers after the commit.
+
+        While nothing can be written, what people say to a page is decided all the same, and the answer says how it is.
+        """
+        if self.writer.away and (not isinstance(command, ANSWERS) or self.writer.unwritten > MOST_UNWRITTEN):
+            return Result(ok=False, code="unavailable", message=f"Nothing was changed: {NOTHING_TAKEN}")
         job = await self._apply(Job(Decided(command, idempotency_key)))
+        if job.unwritten and job.result is not None and job.result.ok:
+            return structs.replace(job.result, ok=False, code="unwritten", message=UNWRITTEN)
         if job.result is not None and not job.failed:
             return job.result
         return Result(ok=False, code="unavailable", message=f"It could not be decided: {job.failed}")
@@ -218,6 +222,11 @@ class Core:
         if service not in self._plan.services:
             return HeardReply(404, b'{"type":"about:blank","title":"There is no such service","status":404}')
         source = self._parts.sources["events"]
+        self.doors.requests += 1
+        if self.doors.full:
+            self.doors.refused += 1
+            refusal = source.refuse(503, f"{NOTHING_TAKEN}; send it again", 2)
+            return HeardReply(refusal.status, refusal.body)
         request = Request(
             source="events",
             method="POST",
@@ -229,7 +238,9 @@ class Core:
         return HeardReply(reply.status, reply.body)
 
     async def reload(self, actor: str) -> Reloaded:
-        """Read the plan again, and put it in force when it is good."""
+        """Read the plan again, and put it in force when it is good. Nothing is while nothing can be written."""
+        if self.writer.away:
+            return Reloaded(False, False, self._plan.version, (f"Nothing was changed: {NOTHING_TAKEN}",))
         async with self._reloading:
             try:
                 read = await asyncio.to_thread(self._parts.read_plan)
@@ -240,14 +251,31 @@ class Core:
                 return Reloaded(False, False, self._plan.version, read.findings)
             changed = read.plan.version != self._plan.version
             try:
-                await self._put_in_force(read.plan, read.files)
+                written = await self._put_in_force(read.plan, read.files)
             except (LookupError, ValueError) as error:
                 log.warning("plan_refused", actor=actor, why=str(error))
                 return Reloaded(False, False, self._plan.version, (*read.findings, str(error)))
             if self._prober is not None:
                 self._prober.replace(read.plan.probes)
             log.info("plan_in_force", actor=actor, version=read.plan.version, changed=changed)
-            return Reloaded(True, changed, read.plan.version, read.findings)
+            findings = read.findings if written else (*read.findings, UNWRITTEN)
+            return Reloaded(True, changed, read.plan.version, findings)
+
+    def take(self, exchange: Exchange) -> bool:
+        """Take a request if a monitor sent it."""
+        return self.doors.handle(exchange) or self.answers.handle(exchange)
+
+    def faults(self) -> tuple[str, ...]:
+        """Why it cannot do all of its work now; () when it can."""
+        if not self._faces_up:
+            return ("the pages are starting",)
+        if self.doors.full:
+            return ("intake is closed: the database takes nothing; paging goes on in memory", *self.audit.faults)
+        return self.audit.faults
+
+    def metrics(self) -> bytes:
+        """What it counted and measured, in Prometheus' text format."""
+        return self._metrics.text()
 
     def status(self) -> Status:
         """How it is."""
@@ -270,6 +298,12 @@ class Core:
             mail_ready=self._plan.mail is not None,
         )
 
+    def known(self, token: bytes, user: int) -> Known:
+        """Who a token's hash or a user's id names."""
+        state = self.writer.engine.state
+        found = state.tokens_by_hash.get(token)
+        return Known(found, state.users.get(found.user if found is not None else user))
+
     def counts(self) -> dict[tuple[str, str], int]:
         """Decisions by kind and reason since the start."""
         return dict(self.counted)
@@ -278,22 +312,29 @@ class Core:
         """What the metrics page shows as levels."""
         status = self.status()
         return {
-            "requests_total": (status.requests, "Requests of monitors, taken or refused."),
-            "requests_refused_total": (status.refused, "Requests of monitors that were refused."),
+            "requests_total": (
+                status.requests,
+                "Requests with events, taken or refused.",
+            ),
+            "requests_refused_total": (status.refused, "Those of them that were refused."),
             "commits_total": (self.writer.commits, "Commits of the writer."),
             "alerts_firing": (status.alerts_live, "Alerts that fire."),
             "incidents_open": (status.incidents_open, "Incidents that are not resolved."),
             "inputs_waiting": (status.waiting, "Inputs that wait for the writer."),
             "pages_under_way": (self.delivery.under_way, "Pages handed to a channel and not answered yet."),
-            "connections": (self.listener.connections if self.listener else 0, "Open connections."),
+            "connections": (self._front.listener.connections if self._front else 0, "Open connections."),
             "audit_faults": (len(status.audit), "Faults the self-audit found last; anything but 0 needs a person."),
+            "inputs_unwritten": (self.writer.unwritten, "Inputs in memory alone, because the database takes nothing."),
             "journal_applied": (self.writer.engine.state.counters.applied, "The last journal row applied."),
         }
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
-    async def _put_in_force(self, plan: Plan, files: Mapping[str, bytes]) -> None:
-        """Have another plan judge from now on. Raises ValueError or LookupError when it cannot."""
+    async def _put_in_force(self, plan: Plan, files: Mapping[str, bytes]) -> bool:
+        """Have another plan judge from now on; says whether it is written down.
+
+        Raises ValueError or LookupError when it cannot.
+        """
         keys = self._parts.declared_keys(plan)
         before, channels = self.delivery.channels, self._parts.channels(plan)
         # A page of the new plan finds its channel, and one under way still finds that of the old.
@@ -308,6 +349,7 @@ class Core:
         declared = await self._apply(Job(Decided(keys)))
         if declared.failed:
             raise ValueError(f"the plan is in force, but not the keys it declares: {declared.failed}")
+        return not (changed.unwritten or declared.unwritten)
 
     async def _offer(self, request: Request, source: Source, service: str) -> Reply:
         """Take a request of Tocsin's own or a signed-in user's; answers after the commit."""
@@ -346,30 +388,6 @@ class Core:
         token = make_token(parts.signing_key, page.id)
         return compose(self.writer.engine.state, self._plan, page, parts.clock.now(), parts.public_url, token)
 
-    def _handle(self, exchange: Exchange) -> None:
-        if self.doors.handle(exchange) or self.answers.handle(exchange):
-            return
-        match exchange.path:
-            case "/healthz":
-                exchange.answer(Reply(200, b"ok\n", "text/plain; charset=utf-8"))
-            case "/readyz":
-                faults = self._faults()
-                body = "".join(f"{fault}\n" for fault in faults) or "ready\n"
-                exchange.answer(Reply(503 if faults else 200, body.encode(), "text/plain; charset=utf-8"))
-            case "/metrics":
-                exchange.answer(Reply(200, self.metrics.text(), "text/plain; version=0.0.4; charset=utf-8"))
-            case _:
-                assert self._passer is not None
-                self._passer.handle(exchange)
-
-    def _faults(self) -> tuple[str, ...]:
-        """Why it cannot do all of its work now; () when it can."""
-        if not self._faces_up:
-            return ("the pages are starting",)
-        if self.doors.full:
-            return ("intake is closed: the database takes nothing", *self.audit.faults)
-        return self.audit.faults
-
     def _committed(self, committed: Committed, engine: Engine) -> None:
         """On the writer's thread: hand over to the loop."""
         with contextlib.suppress(RuntimeError):  # the loop is closed while stopping
@@ -378,7 +396,9 @@ class Core:
     def _tell(self, committed: Committed) -> None:
         changes = committed.changes
         for page in changes.deliver.values():
-            self.delivery.hand(page, recorded=committed.kept)
+            if not committed.kept:
+                log.warning("page_unrecorded", page=page.id, incident=page.incident, person=page.person)
+            self.delivery.hand(page)
         for job in committed.jobs:
             if job.done is not None:
                 try:
@@ -400,8 +420,8 @@ class Core:
         if changes.counted:
             self.counted.update(changes.counted)
         kinds = changes.kinds()
-        if kinds or changes.incidents:
-            self.line.tell(Changed(tuple(changes.incidents), kinds))
+        if self._front is not None and (kinds or changes.incidents):
+            self._front.line.tell(Changed(tuple(changes.incidents), kinds))
         self._mind_deafness()
 
     def _mind_deafness(self) -> None:

@@ -1,8 +1,8 @@
 """Pages on their way out: each channel has its own lane, and each person a share of it, so that a slow one delays
 neither another channel nor another person. What goes to one person about one incident by one channel goes in order.
 
-The ledger row was committed before a page gets here. Just before the bytes leave it is looked at once more; what the
-channel answers goes back to the engine as an input.
+The ledger row was committed before a page gets here, unless the database takes nothing. Just before the bytes leave it
+is looked at once more; what the channel answers goes back to the engine as an input.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ LONGEST_ORDER = 20.0
 Compose = Callable[[Page], Message | None]
 Place = tuple[int, str, str]
 """Incident, person and channel: what goes there goes in order."""
-Waiting = tuple[int, int, Page, bool]
-"""Rank, order of coming, the page, and whether it is recorded."""
+Waiting = tuple[int, int, Page]
+"""Rank, order of coming, and the page."""
 
 
 class _Lane:
@@ -73,7 +73,7 @@ class Delivery:
         self._submit = submit
         self._channels: dict[str, Channel] = {}
         self._lanes: dict[str, _Lane] = {}
-        self._behind: dict[Place, deque[tuple[Page, bool]]] = {}
+        self._behind: dict[Place, deque[Page]] = {}
         self._sending: set[asyncio.Task[None]] = set()
         self._order = count()
         self.under_way = 0
@@ -92,44 +92,41 @@ class Delivery:
         for channel in gone:
             await channel.close()
 
-    def hand(self, page: Page, recorded: bool = True) -> None:
-        """Queue a page: first pages before repeated ones, notices and updates last.
-
-        One that is not ``recorded`` has no outcome either.
-        """
+    def hand(self, page: Page) -> None:
+        """Queue a page: first pages before repeated ones, notices and updates last."""
         if page.channel not in self._lanes:
-            self._tell(page, _no_channel(page.channel), None, recorded)
+            self._tell(page, _no_channel(page.channel), None)
             return
         self.under_way += 1
         place = _place(page)
         if place in self._behind:
-            self._behind[place].append((page, recorded))
+            self._behind[place].append(page)
         else:
             self._behind[place] = deque()
-            self._queue(page, recorded)
+            self._queue(page)
 
-    def _queue(self, page: Page, recorded: bool) -> None:
+    def _queue(self, page: Page) -> None:
         lane = self._lanes[page.channel]
         rank = 2 if page.kind != "page" else 0 if page.step == 0 and page.attempts == 0 else 1
-        heappush(lane.waiting.setdefault(page.person, []), (rank, next(self._order), page, recorded))
+        heappush(lane.waiting.setdefault(page.person, []), (rank, next(self._order), page))
         self._pump(page.channel)
 
     def _pump(self, name: str) -> None:
         """Begin with as many of a channel's pages as may be sent now."""
         lane = self._lanes[name]
         while (first := lane.next()) is not None:
-            task = asyncio.create_task(self._send(name, first[2], first[3]))
+            task = asyncio.create_task(self._send(name, first[2]))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
 
-    def _release(self, place: Place, queue: deque[tuple[Page, bool]]) -> None:
+    def _release(self, place: Place, queue: deque[Page]) -> None:
         """The page before has come to its end, or took too long to: go on with the next for the same place."""
         if self._behind.get(place) is not queue:
             return
         if queue:
-            page, recorded = queue.popleft()
+            page = queue.popleft()
             self._behind[place] = deque(queue)
-            self._queue(page, recorded)
+            self._queue(page)
         else:
             del self._behind[place]
 
@@ -148,11 +145,11 @@ class Delivery:
         for channel in self._channels.values():
             await channel.close()
 
-    async def _send(self, name: str, page: Page, recorded: bool) -> None:
+    async def _send(self, name: str, page: Page) -> None:
         channel = self._channels.get(name)
         try:
             answer = await self._deliver(name, channel, page) if channel is not None else _no_channel(name)
-            self._tell(page, answer, channel, recorded)
+            self._tell(page, answer, channel)
         finally:
             self.under_way -= 1
             self._lanes[name].ended(page.person)
@@ -173,7 +170,7 @@ class Delivery:
             answer = Failed("client", f"{name} failed: {error!r}"[:300])
         return answer
 
-    def _tell(self, page: Page, answer: Sent | Failed | None, channel: Channel | None, recorded: bool) -> None:
+    def _tell(self, page: Page, answer: Sent | Failed | None, channel: Channel | None) -> None:
         """Log what came of a page, and hand it back to be judged."""
         if answer is None:
             log.info("page_overtaken", page=page.id, incident=page.incident)
@@ -204,10 +201,6 @@ class Delivery:
             )
         place = _place(page)
         queue = self._behind.get(place, deque())
-        if not recorded:
-            log.warning("page_not_recorded", page=page.id, incident=page.incident, person=page.person)
-            self._release(place, queue)
-            return
         # The next one may be about this one: it waits until what came of this one can be read.
         asyncio.get_running_loop().call_later(LONGEST_ORDER, self._release, place, queue)
         self._submit(Job(outcome, done=lambda _: self._release(place, queue)))

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 import structlog
+from msgspec import structs
 
 from tocsin.access.credentials import Key, secret_hash
-from tocsin.alerts.alert import Alert
 from tocsin.engine.inputs import Received
-from tocsin.intake.request import Limits, Reply, Request, Source
+from tocsin.intake.request import Heard, Limits, Reply, Request, Source
 from tocsin.kernel.instant import SECOND, Instant
 from tocsin.runtime.clock import Clock
 from tocsin.runtime.listener import Exchange
@@ -21,6 +21,17 @@ log = structlog.get_logger("tocsin.intake")
 
 KEPT_HEADERS = (b"content-type", b"user-agent", b"ce-id", b"ce-type", b"ce-source")
 MOST_REMEMBERED = 10_000
+
+
+def door(method: str, path: str) -> str | None:
+    """The source whose door an address is; None when no monitor calls it."""
+    if path.startswith("/am/"):
+        return "alertmanager" if method == "POST" and path[4:].partition("/")[2] == "api/v2/alerts" else None
+    if path.startswith("/ping/"):
+        return "heartbeat"
+    if path in ("/v2/enqueue", "/v2/change/enqueue"):
+        return "pagerduty"
+    return "events" if path == "/api/events" or path.startswith("/api/events/") else None
 
 
 class Bucket:
@@ -59,49 +70,42 @@ class Doors:
         self._routing_key = routing_key
         self._redacted = redacted
         self._clock = clock
-        self._by_text: dict[str, tuple[Key, Source]] = {}
+        self._by_text: dict[str, tuple[Key, Source, Limits]] = {}
         self._buckets: dict[int, Bucket] = {}
         self.requests = 0
         self.refused = 0
         self.full = False
         self.refusing_since: Instant | None = None
         self._loop = asyncio.get_running_loop()
+        self._longest = self._longest_body("pagerduty")
 
     def handle(self, exchange: Exchange) -> bool:
         """Take a request if it is for one of the doors; False when it is not."""
         path = exchange.path
-        if path.startswith("/am/"):
+        name = door(exchange.method, path)
+        if name is None:
+            return False
+        if name == "alertmanager":
             key, _, rest = path[4:].partition("/")
-            if exchange.method != "POST" or rest != "api/v2/alerts":
-                return False
-            self._take(exchange, "alertmanager", key, "/" + rest)
-        elif path.startswith("/ping/"):
+            self._take(exchange, name, key, "/" + rest)
+        elif name == "heartbeat":
             key, _, rest = path[6:].partition("/")
-            # A long log must not make a healthy job look dead: it is cut, never refused.
-            exchange.body = exchange.body[: self._sources["heartbeat"].limits.body]
-            self._take(exchange, "heartbeat", key, "/" + rest)
-        elif path in ("/v2/enqueue", "/v2/change/enqueue"):
-            if exchange.method != "POST":
-                self._refuse(exchange, self._sources["pagerduty"], 405, "only POST is taken here")
-                return True
+            self._take(exchange, name, key, "/" + rest)
+        elif exchange.method != "POST":
+            self._refuse(exchange, self._sources[name], 405, "only POST is taken here")
+        elif name == "pagerduty":
             self._take_pagerduty(exchange, path)
-        elif path == "/api/events" or path.startswith("/api/events/"):
-            if exchange.method != "POST":
-                self._refuse(exchange, self._sources["events"], 405, "only POST is taken here")
-                return True
+        else:
             bearer = exchange.header(b"authorization")
             key = path[12:] or (bearer[7:].strip() if bearer[:7].lower() == "bearer " else "")
-            self._take(exchange, "events", key, "/api/events")
-        else:
-            return False
+            self._take(exchange, name, key, "/api/events")
         return True
 
     def _take_pagerduty(self, exchange: Exchange, path: str) -> None:
         """PagerDuty's key lies in the body; it is taken out before the request is kept."""
-        if len(exchange.body) > self._sources["pagerduty"].limits.body:  # before it is read for its key
+        if len(exchange.body) > self._longest:  # before it is read for its key
             self.requests += 1
-            limit = self._sources["pagerduty"].limits.body
-            self._refuse(exchange, self._sources["pagerduty"], 413, f"the body has more than {limit} bytes")
+            self._refuse(exchange, self._sources["pagerduty"], 413, f"the body has more than {self._longest} bytes")
             return
         key = self._routing_key(exchange.body)
         if key is None:
@@ -126,8 +130,10 @@ class Doors:
                 exchange, self._sources[source_name], status, f"this key is not known for {source_name}, or was revoked"
             )
             return
-        key, source = known
-        limits = source.limits
+        key, source, limits = known
+        if source_name == "heartbeat":
+            # A long log must not make a healthy job look dead: it is cut, never refused.
+            exchange.body = exchange.body[: limits.body]
         if len(exchange.body) > limits.body:
             self._refuse(exchange, source, 413, f"the body has more than {limits.body} bytes")
             return
@@ -151,63 +157,73 @@ class Doors:
                 name.decode(): value.decode("latin-1") for name, value in exchange.headers if name in KEPT_HEADERS
             },
         )
-        self.offer(request, source, key.id, key.service, now, exchange.answer)
+        self.offer(request, source, key.id, key.service, now, exchange.answer, limits)
 
     def offer(
-        self, request: Request, source: Source, key: int, service: str, now: Instant, answer: Callable[[Reply], None]
+        self,
+        request: Request,
+        source: Source,
+        key: int,
+        service: str,
+        now: Instant,
+        answer: Callable[[Reply], None],
+        limits: Limits | None = None,
     ) -> None:
-        """Read a request, keep it, and answer after the commit."""
-        remembered = self._writer.engine.state.known_of(service)
+        """Read a request within a key's limits (None: the source's), keep it, and answer after the commit.
+
+        While others wait, it is read when its turn comes, on the writer's thread: what was read long before it is
+        judged has left the processor's caches by then, which costs as much again.
+        """
+
+        def done(job: Job) -> None:
+            if job.failed:
+                answer(source.refuse(503, f"it could not be kept: {job.failed}; send it again", 2))
+            elif job.reply is None:
+                self.refused += 1
+                answer(source.refuse(400, "it could not be read; it was kept, and a person is told", None))
+            else:
+                answer(job.reply)
+
+        job = Job(Received(key, service, now, request), done, size=len(request.body) + 500)
+        if self._writer.busy:
+            job.read = lambda: self._read(
+                job, source, limits, lambda heard: self._loop.call_soon_threadsafe(self._said, answer, heard)
+            )
+            self._writer.intake(job, now)
+        elif self._read(job, source, limits, lambda heard: self._said(answer, heard)):
+            self._writer.intake(job, now)
+
+    def _read(self, job: Job, source: Source, limits: Limits | None, say: Callable[[Heard], object]) -> bool:
+        """Read a request. Whether anything in it has to be kept; if not, ``say`` answers it."""
+        received = job.input
+        assert isinstance(received, Received)
+        known = self._writer.engine.state.known_of(source.name, received.service)
         try:
-            heard = source.decode(request, now, source.limits, remembered)
+            heard = job.heard = source.decode(received.request, received.at, limits or source.limits, known)
         except Exception as error:  # a source's own fault: the request is kept unread, and a person is told
             log.exception("reading_failed", source=source.name)
-            self._keep_unread(Received(key, service, now, request, repr(error)[:500]), source, answer)
-            return
-        if not (heard.events or heard.beats or heard.changes or heard.park):
-            durable = self._durable(remembered, heard.repeated)
-            if durable is not None:
-                if durable:
-                    # The writer's time goes on when the clock was set back, and expiry is by that.
-                    self._writer.seen.add(durable, max(now, self._writer.latest))
-                elif heard.fault:
-                    self.refused += 1
-                answer(heard.reply)
-                return
+            job.input = structs.replace(received, aside=repr(error)[:500])
+            return True
+        job.reply = heard.reply
+        if heard.events or heard.beats or heard.changes or heard.park or not self._durable(heard.repeated):
+            return True
+        if heard.repeated:
+            # The writer's time goes on when the clock was set back, and expiry is by that.
+            self._writer.seen.add(heard.repeated, max(received.at, self._writer.latest))
+        say(heard)
+        return False
 
-        def done(job: Job) -> None:
-            if job.failed:
-                answer(source.refuse(503, f"it could not be kept: {job.failed}; send it again", 2))
-            else:
-                answer(heard.reply)
+    def _said(self, answer: Callable[[Reply], None], heard: Heard) -> None:
+        if heard.fault:
+            self.refused += 1
+        answer(heard.reply)
 
-        self._writer.intake(Job(Received(key, service, now, request), done, heard, size=len(request.body) + 500), now)
+    def _durable(self, repeated: tuple[int, ...]) -> bool:
+        """Whether what is repeated is committed. If not, the repetition waits for a commit like any news."""
+        # While commits fail, what is known may be in memory alone.
+        return not repeated or (not self._writer.failures and max(repeated) <= self._writer.kept_alerts)
 
-    def _keep_unread(self, received: Received, source: Source, answer: Callable[[Reply], None]) -> None:
-        def done(job: Job) -> None:
-            if job.failed:
-                answer(source.refuse(503, f"it could not be kept: {job.failed}; send it again", 2))
-            else:
-                answer(source.refuse(400, "it could not be read; it was kept, and a person is told", None))
-
-        self.refused += 1
-        self._writer.intake(Job(received, done, size=len(received.request.body) + 500), received.at)
-
-    def _durable(self, remembered: Mapping[bytes, Alert], repeated: tuple[bytes, ...]) -> list[int] | None:
-        """The alerts that are repeated; None when one is not committed yet.
-
-        Then this waits for a commit like any news.
-        """
-        kept = self._writer.kept_alerts
-        ids = []
-        for digest in repeated:
-            alert = remembered.get(digest)
-            if alert is None or alert.id > kept:
-                return None
-            ids.append(alert.id)
-        return ids
-
-    def _look_up(self, text: str, source: str) -> tuple[Key, Source] | None:
+    def _look_up(self, text: str, source: str) -> tuple[Key, Source, Limits] | None:
         if not text or len(text) > 200:
             return None
         key = self._writer.engine.state.keys_by_hash.get(secret_hash(text))
@@ -215,12 +231,21 @@ class Doors:
             return None
         if len(self._by_text) >= MOST_REMEMBERED:
             self._by_text.clear()
-        self._by_text[text] = key, self._sources[key.source]
+        of = self._sources[key.source]
+        self._by_text[text] = key, of, of.limits.of(key.limits)
         return self._by_text[text]
 
     def forget_keys(self) -> None:
         """Keys changed, or the engine was read anew: look each up again."""
         self._by_text.clear()
+        self._longest = self._longest_body("pagerduty")
+
+    def _longest_body(self, source: str) -> int:
+        """The most that any key of a source may send at once."""
+        limits = self._sources[source].limits
+        keys = list(self._writer.engine.state.keys.values())
+        own = [limits.of(key.limits).body for key in keys if key.source == source and key.revoked_at is None]
+        return max([limits.body, *own])
 
     def _refuse(
         self, exchange: Exchange, source: Source, status: int, message: str, retry_after: int | None = None

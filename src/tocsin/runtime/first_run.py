@@ -7,6 +7,7 @@ import secrets
 import string
 from pathlib import Path
 
+from tocsin.access.actors import THIS_MACHINE
 from tocsin.access.credentials import secret_hash
 from tocsin.catalog.services import INBOX
 from tocsin.engine.commands import CreateKey, CreateToken, SetUser
@@ -94,7 +95,7 @@ async def _machine_token(core: Core, state: State, data: Path, user: str) -> Non
     if known is not None and known.revoked_at is None:
         return
     token = secrets.token_urlsafe(32)
-    await core.submit(CreateToken(actor=ACTOR, hash=secret_hash(token), kind="token", user=user, name="this machine"))
+    await core.submit(CreateToken(actor=ACTOR, hash=secret_hash(token), kind="token", user=user, name=THIS_MACHINE))
     new = data / "token.new"
     descriptor = os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as opened:

@@ -10,6 +10,7 @@ import asyncio
 import msgspec
 from msgspec import Struct
 
+from tocsin.access.credentials import Token, User
 from tocsin.engine.commands import AnyCommand, Result
 
 MAX_FRAME = 32 * 1024 * 1024
@@ -49,11 +50,18 @@ class AskStatus(Ask, frozen=True, tag="status"):
     """How the core is: see Status."""
 
 
+class AskKnown(Ask, frozen=True, tag="known"):
+    """Who a token's hash or a user's id names, from the engine's memory: for when the database does not answer."""
+
+    token: bytes = b""
+    user: int = 0
+
+
 class AskWatch(Ask, frozen=True, tag="watch"):
     """From now on tell this connection what changed: see Changed."""
 
 
-AnyAsk = AskSubmit | AskEvents | AskReload | AskStatus | AskWatch
+AnyAsk = AskSubmit | AskEvents | AskReload | AskStatus | AskKnown | AskWatch
 
 
 class Changed(Struct, frozen=True):
@@ -106,6 +114,20 @@ class HeardReply(Struct, frozen=True):
     body: bytes
 
 
+class Known(Struct, frozen=True):
+    """The answer to AskKnown; None for what is not known."""
+
+    token: Token | None = None
+    user: User | None = None
+
+
+class AnswerKnown(Struct, frozen=True, tag="known"):
+    """Carries a Known."""
+
+    n: int
+    body: Known
+
+
 class AnswerResult(Struct, frozen=True, tag="result"):
     """Carries a Result."""
 
@@ -141,7 +163,7 @@ class AnswerChanged(Struct, frozen=True, tag="changed"):
     body: Changed
 
 
-AnyAnswer = AnswerResult | AnswerHeard | AnswerReloaded | AnswerStatus | AnswerChanged
+AnyAnswer = AnswerResult | AnswerHeard | AnswerReloaded | AnswerStatus | AnswerKnown | AnswerChanged
 
 
 encode = msgspec.msgpack.Encoder().encode

@@ -15,18 +15,21 @@ from tocsin.engine.commands import AnyCommand, Result
 from tocsin.runtime.line import (
     AnswerChanged,
     AnswerHeard,
+    AnswerKnown,
     AnswerReloaded,
     AnswerResult,
     AnswerStatus,
     AnyAnswer,
     AnyAsk,
     AskEvents,
+    AskKnown,
     AskReload,
     AskStatus,
     AskSubmit,
     AskWatch,
     Changed,
     HeardReply,
+    Known,
     Reloaded,
     Status,
     encode,
@@ -48,13 +51,14 @@ class Answering(Protocol):
     async def events(self, service: str, body: bytes, actor: str) -> HeardReply: ...
     async def reload(self, actor: str) -> Reloaded: ...
     def status(self) -> Status: ...
+    def known(self, token: bytes, user: int) -> Known: ...
 
 
 class LineServer:
     """Listens on a Unix socket that only its owner can open."""
 
     def __init__(self, answering: Answering) -> None:
-        self._answering = answering
+        self.answering = answering
         self._server: asyncio.Server | None = None
         self._watchers: set[asyncio.StreamWriter] = set()
         self._open: set[asyncio.Task[None]] = set()
@@ -118,13 +122,15 @@ class LineServer:
         try:
             match ask:
                 case AskSubmit():
-                    answer = AnswerResult(ask.n, await self._answering.submit(ask.command, ask.idempotency_key))
+                    answer = AnswerResult(ask.n, await self.answering.submit(ask.command, ask.idempotency_key))
                 case AskEvents():
-                    answer = AnswerHeard(ask.n, await self._answering.events(ask.service, ask.body, ask.actor))
+                    answer = AnswerHeard(ask.n, await self.answering.events(ask.service, ask.body, ask.actor))
                 case AskReload():
-                    answer = AnswerReloaded(ask.n, await self._answering.reload(ask.actor))
+                    answer = AnswerReloaded(ask.n, await self.answering.reload(ask.actor))
                 case AskStatus():
-                    answer = AnswerStatus(ask.n, self._answering.status())
+                    answer = AnswerStatus(ask.n, self.answering.status())
+                case AskKnown():
+                    answer = AnswerKnown(ask.n, self.answering.known(ask.token, ask.user))
                 case AskWatch():
                     return
         except Exception:  # the line's edge: whoever asked is told by the time that ran out

@@ -18,10 +18,10 @@ from typing import Any, cast
 import httptools
 import structlog
 
+from tocsin.access.limits import MOST_BODY
 from tocsin.intake.request import Reply
 
 MOST_HEAD = 32 * 1024
-MOST_BODY = 16 * 1024 * 1024
 MOST_CONNECTIONS = 8_192
 KEPT_FILES = 768
 MOST_PIPELINED = 16

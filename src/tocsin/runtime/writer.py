@@ -1,7 +1,9 @@
 """The one writer: a thread that gathers what has come, applies it, commits it, and only then lets anybody be answered.
 
 Requests that wait together share a commit; nothing waits on purpose. The engine belongs to this thread.
-A failed commit is fatal to the engine's memory: it is dropped and read again from the tables.
+While the database takes nothing, judging and paging go on in memory: what was judged is kept in order, and written
+down when it can be. Memory is always what the tables say and what is not written yet. Only rows that the database
+refuses for what they are cost the engine its memory: it is dropped and read again.
 """
 
 from __future__ import annotations
@@ -11,15 +13,16 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import msgspec
 import structlog
 from msgspec import structs
 
-from tocsin.engine.commands import Result
+from tocsin.engine.commands import ANSWERS, Result
 from tocsin.engine.engine import Engine, EngineFault
 from tocsin.engine.inputs import AnyInput, Deaf, Decided, Delivered, PlanChange, Quarantine, Received, Tick
 from tocsin.engine.state import Changes
-from tocsin.intake.request import Heard, Source
-from tocsin.kernel.instant import MILLISECOND, MINUTE, SECOND, Instant
+from tocsin.intake.request import Heard, Reply, Source
+from tocsin.kernel.instant import MILLISECOND, MINUTE, SECOND, Duration, Instant
 from tocsin.plan.model import Plan
 from tocsin.runtime.clock import Clock
 from tocsin.runtime.seen import SeenBuffer
@@ -33,8 +36,15 @@ SEEN_EVERY = MINUTE
 HOUSEKEEP_EVERY = SECOND // 5
 ALIVE_EVERY = 5 * SECOND
 JUMPED = 30 * SECOND
-MOST_TRIES = 20
-FAILURES_BEFORE_PAGING = 3
+PATIENCE = SECOND
+"""So long a database may take nothing before pages leave unrecorded, and whoever waits is told."""
+FIRST_TRY_AGAIN = SECOND // 20
+LAST_TRY_AGAIN = 2 * SECOND
+MOST_DROPPED = 3
+"""After so many batches in a row that were refused for what they are, the database counts as away."""
+LAST_CHANCE = 3.0
+"""How many seconds an orderly end waits for a database that is away."""
+NOTHING_TAKEN = "the database takes nothing at the moment"
 MOST_WAITING_BYTES = 16 * 1024 * 1024
 LONGEST_WAIT = 2 * SECOND
 MOST_SKIPPED = 100
@@ -45,7 +55,9 @@ LAST_WORD = "fault"
 class Job:
     """One input on its way through the writer. ``done`` is called after the commit, on the writer's thread's behalf."""
 
-    __slots__ = ("done", "failed", "files", "heard", "input", "plan", "result", "since", "size", "tries")
+    __slots__ = (
+        "done", "failed", "files", "heard", "input", "plan", "read", "reply", "result", "since", "size", "unwritten",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -59,13 +71,18 @@ class Job:
         self.input = input
         self.done = done
         self.heard = heard
+        self.reply: Reply | None = None
+        """What a request that could be read is answered once it is kept."""
+        self.read: Callable[[], bool] | None = None
+        """Reads a request that was not read yet; False when nothing in it has to be kept, and it was answered."""
         self.plan = plan
         self.files = files
         self.size = size
         self.since: Instant = 0
         self.result: Result | None = None
         self.failed = ""
-        self.tries = 0
+        self.unwritten = False
+        """It was judged and is in force, but is in memory alone until the database takes it."""
 
 
 class Committed(NamedTuple):
@@ -74,7 +91,26 @@ class Committed(NamedTuple):
     jobs: list[Job]
     changes: Changes
     kept: bool = True
-    """False: the commit failed. Only pages are in ``changes`` then, and only when they must go out unrecorded."""
+    """False: the database takes nothing. Only pages that leave unrecorded are in ``changes`` then."""
+
+
+class Away:
+    """A database that takes nothing: since when, and when it is tried again, by the clock that never jumps."""
+
+    def __init__(self, now: Duration) -> None:
+        self.since = now
+        self.try_at = now
+        self.tries = 0
+        self.told = False
+
+    def failed(self, now: Duration) -> None:
+        """One more try in vain: the next comes later."""
+        self.tries += 1
+        self.try_at = now + min(FIRST_TRY_AGAIN << min(self.tries, 10), LAST_TRY_AGAIN)
+
+    def over(self, now: Duration) -> bool:
+        """Whether it is no hiccup any more."""
+        return now - self.since >= PATIENCE
 
 
 class Writer:
@@ -119,8 +155,11 @@ class Writer:
         self.commits = 0
         self.failures = 0
         """How often in a row the database refused; a small write that it takes sets this back."""
-        self._in_a_row = 0
-        self._unrecorded: set[tuple[int, str, int, int]] = set()
+        self._dropped = 0
+        self._away: Away | None = None
+        self._unwritten: list[tuple[Journaled, Job]] = []
+        """What was judged and is in no table yet, in order."""
+        self._untold: list[Job] = []
         self._thread = threading.Thread(target=self._run, name="tocsin-writer", daemon=True)
 
     def start(self) -> None:
@@ -159,9 +198,25 @@ class Writer:
             return False
 
     @property
+    def busy(self) -> bool:
+        """Whether a request that comes now has to wait for others."""
+        return self._awake and bool(self._intake)
+
+    @property
     def waiting_bytes(self) -> int:
         """How much the requests that wait hold."""
         return self._bytes_in - self._bytes_out
+
+    @property
+    def away(self) -> bool:
+        """Whether the database takes nothing, and judging goes on in memory."""
+        away = self._away
+        return away is not None and away.told
+
+    @property
+    def unwritten(self) -> int:
+        """How many inputs are in memory alone."""
+        return len(self._unwritten)
 
     @property
     def unjudged(self) -> tuple[tuple[str, str], ...]:
@@ -178,23 +233,31 @@ class Writer:
     def _run(self) -> None:
         try:
             while True:
-                if not (self._urgent or self._intake):
+                if not self._busy():
                     if self._stopping:
                         self._flush_seen()
+                        self._last_chance()
                         return
                     self._rest()
                 self._turn()
         except BaseException as error:  # noqa: BLE001  # the edge of the thread: the core ends with it
             log.critical("writer_stopped", error=repr(error))
+            self._give_up("another node has taken over" if isinstance(error, LeaseLost) else f"it failed: {error}")
             self._fatal(error)
+
+    def _busy(self) -> bool:
+        """Whether something waits that can be judged. Requests of monitors cannot while nothing can be written."""
+        return bool(self._urgent or (self._intake and self._away is None))
 
     def _rest(self) -> None:
         """Sleep until something comes or is due. What was handed in meanwhile is never slept over."""
         self._awake = False
-        if not (self._urgent or self._intake or self._stopping):
+        if not (self._busy() or self._stopping):
             now = self._now()
             due = self.due = self.engine.next_due()
             wait = min(max(0, due - now), SECOND) if due is not None else SECOND
+            if self._away is not None:
+                wait = min(wait, max(0, self._away.try_at - self._clock.awake()))
             self._event.wait(wait / SECOND)
         self._event.clear()
         self._awake = True
@@ -225,6 +288,8 @@ class Writer:
             batch += map(Job, self.seen.take())
         if rings:
             batch.append(Job(Tick(skip=self._skip)))
+        if self._away is not None and self._away.told:
+            batch += self._own_requests()
         self._apply(batch, now)
 
     def _apply(self, batch: list[Job], now: Instant) -> None:
@@ -238,9 +303,11 @@ class Writer:
             if taken < len(batch):
                 job = batch[taken]
                 taken += 1
-            elif self._intake and self._clock.awake() - began < LOWER_LANE_BUDGET:
+            elif self._intake and self._away is None and self._clock.awake() - began < LOWER_LANE_BUDGET:
                 job = self._intake.popleft()
                 self._bytes_out += job.size
+                if job.read is not None and not job.read():
+                    continue
             else:
                 break
             self._seq += 1
@@ -256,68 +323,154 @@ class Writer:
         if fault is not None:
             self._set_aside(done + batch[taken:], *fault)
             return
-        if done:
+        if done or self._away is not None:
             self._commit(done, journal, now)
         self._housekeep(now)
 
     def _commit(self, jobs: list[Job], journal: list[Journaled], now: Instant) -> None:
-        changes = self.engine.take()
+        """Have what was judged written down. What cannot be written stays judged, and waits."""
+        self._unwritten += zip(journal, jobs, strict=True)
+        self._untold += jobs
+        if self._away is None or self._clock.awake() >= self._away.try_at:
+            self._write(now)
+        if self._away is not None and self._away.over(self._clock.awake()):
+            self._go_on(self._away)
+
+    def _write(self, now: Instant) -> None:
+        """Write down everything that is not written yet, in one commit."""
         try:
-            self._store.commit(journal, changes, self.engine.state)
+            if self._away is not None:
+                self._catch_up(self._store.resume().applied)
+            if self._unwritten:
+                rows = [row for row, _ in self._unwritten]
+                self._store.commit(rows, self.engine.changes, self.engine.state)
+            else:
+                self._store.set_meta("alive_at", str(now).encode())
         except LeaseLost:
-            self._refuse(jobs, "another node has taken over")
             raise
-        except Exception as error:  # noqa: BLE001  # whatever the driver raises, nothing was written
-            log.error("commit_failed", error=repr(error), inputs=len(jobs))
-            self._failed_commit(jobs, changes, str(error))
+        except Exception as error:  # noqa: BLE001  # whatever the driver raises: nothing was written, or nobody knows
+            if self.failures & (self.failures - 1) == 0:  # the first, and then more and more seldom
+                log.error("commit_failed", error=repr(error), inputs=len(self._unwritten))
+            if self._store.takes_nothing(error) or self._dropped >= MOST_DROPPED:
+                self._wait_for_better_times()
+            else:
+                self._drop(str(error))
             return
+        if self._away is not None:
+            log.warning("database_back", written=len(self._unwritten))
+            self._away = None
         self.commits += 1
         self.kept_alerts = self.engine.state.counters.alert
-        self.failures = self._in_a_row = 0
+        self.failures = self._dropped = 0
         self._in_force = self.engine.plan
-        self._unrecorded.clear()
+        self._unwritten = []
         self._alive_at = now
-        self._committed(Committed(jobs, changes), self.engine)
+        jobs, self._untold = self._untold, []
+        self._committed(Committed(jobs, self.engine.take()), self.engine)
 
     def _keep_files(self, job: Job) -> None:
         """A plan that comes into force is kept whole, in the same commit."""
         if job.plan is not None and job.files is not None:
             self.engine.changes.plans[job.plan.version] = job.files
 
-    def _failed_commit(self, jobs: list[Job], changes: Changes, why: str) -> None:
-        """Requests are refused, for their senders try again. What nobody else would say again is tried again here.
+    # -- while nothing can be written ----------------------------------------------------------------------------------
 
-        When the database has not taken anything for a while, pages go out all the same: a page that nobody wrote
-        down is better than one that nobody got.
+    def _wait_for_better_times(self) -> None:
+        self.failures += 1
+        if self._away is None:
+            self._away = Away(self._clock.awake())
+        self._away.failed(self._clock.awake())
+
+    def _go_on(self, away: Away) -> None:
+        """Let pages leave unrecorded, and tell whoever waits how it is.
+
+        A page that nobody wrote down is better than one that nobody got. Senders of requests try again, and what they
+        say again is recognised.
+        """
+        told, wanted = self._untold, Changes()
+        self._untold = []
+        wanted.deliver, self.engine.changes.deliver = self.engine.changes.deliver, {}
+        for job in told:
+            job.unwritten = True
+            job.heard = None  # it is read again if it must be
+            if isinstance(job.input, Received) and not _own(job.input):
+                job.failed = NOTHING_TAKEN
+        if told or wanted.deliver or not away.told:
+            self._committed(Committed(told, wanted, kept=False), self.engine)
+        away.told = True
+
+    def _own_requests(self) -> list[Job]:
+        """The requests of Tocsin's own probes, which are judged in memory like timers. The others are refused."""
+        own: list[Job] = []
+        others: list[Job] = []
+        for _ in range(len(self._intake)):
+            job = self._intake.popleft()
+            self._bytes_out += job.size
+            (own if isinstance(job.input, Received) and _own(job.input) else others).append(job)
+        self._refuse(others, NOTHING_TAKEN, kept=False)
+        return own
+
+    def _catch_up(self, applied: int) -> None:
+        """The database is back, and holds everything up to ``applied``.
+
+        That may be more than it said: the answer to a commit can get lost. Then memory is read again from the tables.
+        """
+        if self._unwritten and applied >= self._unwritten[0][0].seq:
+            self._reload()
+
+    def _reload(self) -> None:
+        """Drop the engine's memory, read it again from the tables, and judge again what they do not hold yet."""
+        wanted = tuple(self.engine.changes.deliver)
+        loaded = self._store.load()
+        self._seq = loaded.counters.applied
+        for _, job in (one for one in self._unwritten if one[0].seq <= self._seq):
+            self._in_force = job.plan or self._in_force
+        self.engine = Engine(loaded, self._in_force, self._sources)
+        self._unwritten = [one for one in self._unwritten if one[0].seq > self._seq]
+        for row, job in self._unwritten:
+            self._seq = row.seq
+            job.result = self.engine.apply(row.seq, row.input, row.at, plan=job.plan).result
+            self._keep_files(job)
+        pages = (page for id in wanted if (page := self.engine.state.pages.get(id)) and page.state == "intended")
+        self.engine.changes.deliver = {page.id: page for page in pages}  # the others have left
+
+    def _drop(self, why: str) -> None:
+        """The database takes other rows, but not these: forget them.
+
+        Requests are refused, for their senders try again; what nobody else would say again is judged again.
         """
         self.failures += 1
-        self._in_a_row += 1
-        again = [job for job in jobs if self._again(job)]
+        self._dropped += 1
+        rows, self._unwritten = self._unwritten, []
+        untold, self._untold = self._untold, []
+        waiting = set(untold)
+        again = [job if job in waiting else Job(job.input, plan=job.plan, files=job.files) for _, job in rows]
+        again = [job for job in again if not isinstance(job.input, Received | Tick)]
         # Refused before the reload, which waits for as long as a database is away.
-        self._refuse([job for job in jobs if job not in again], f"the database did not take it: {why}", kept=False)
+        requests = [job for job in untold if isinstance(job.input, Received)]
+        self._refuse(requests, f"the database did not take it: {why}", kept=False)
         self._reload()
         self._urgent.extendleft(reversed(again))  # before what came meanwhile
-        if self._in_a_row > FAILURES_BEFORE_PAGING:
-            wanted = Changes()
-            for page in changes.deliver.values():
-                mark = (page.incident, page.person, page.step, page.method)
-                if page.incident in self.engine.state.incidents and mark not in self._unrecorded:
-                    self._unrecorded.add(mark)
-                    wanted.deliver[page.id] = page
-            self._committed(Committed([], wanted, kept=False), self.engine)
-        self._event.wait(min(0.05 * 2 ** min(self._in_a_row, 6), 2.0))
-        self._event.clear()
 
-    def _again(self, job: Job) -> bool:
-        """Whether to try again what a commit did not take.
+    def _give_up(self, why: str) -> None:
+        """What is in memory alone is lost with it: say so of everything that no sender would say again."""
+        for row, _ in self._unwritten:
+            if isinstance(row.input, Delivered) or (
+                isinstance(row.input, Decided) and isinstance(row.input.command, ANSWERS)
+            ):
+                log.error("never_written", at=row.at, input=msgspec.to_builtins(row.input, str_keys=True), why=why)
+        self._refuse(self._untold, why)
+        self._untold = []
 
-        A person who waits is told after a while; what channels answered and what nobody could hear is kept for as long
-        as it takes, except when asked to end.
-        """
-        if isinstance(job.input, Received | Tick) or self._stopping:
-            return False
-        job.tries += 1
-        return job.tries <= MOST_TRIES or not isinstance(job.input, Decided | PlanChange)
+    def _last_chance(self) -> None:
+        """Asked to end while the database is away: try for a moment, then say what is lost."""
+        until = self._clock.awake() + int(LAST_CHANCE * SECOND)
+        while self._away is not None and self._unwritten and self._clock.awake() < until:
+            self._event.wait(0.1)
+            self._event.clear()
+            self._write(self._now())
+        if self._unwritten:
+            self._give_up("Tocsin ended while the database was away")
 
     def _refuse(self, jobs: list[Job], why: str, kept: bool = True) -> None:
         for job in jobs:
@@ -325,10 +478,7 @@ class Writer:
         if jobs:
             self._committed(Committed(jobs, Changes(), kept), self.engine)
 
-    def _reload(self) -> None:
-        """Drop the engine's memory and read it again from the tables."""
-        self.engine = Engine(self._store.load(), self._in_force, self._sources)
-        self._seq = self.engine.state.counters.applied
+    # -- faults of our own ---------------------------------------------------------------------------------------------
 
     def _set_aside(self, jobs: list[Job], faulty: Job, fault: EngineFault) -> None:
         """Judging failed by a fault of our own.
@@ -397,17 +547,21 @@ class Writer:
             self._apply([Job(one) for one in seen], self._now())
 
     def _housekeep(self, now: Instant) -> None:
-        if now - self._housekept < HOUSEKEEP_EVERY:
+        if now - self._housekept < HOUSEKEEP_EVERY or self._away is not None:
             return
         self._housekept = now
         try:
             self._store.housekeep(now)
-            if now - self._alive_at >= ALIVE_EVERY or self.failures:
+            if now - self._alive_at >= ALIVE_EVERY:
                 self._alive_at = now
                 self._store.set_meta("alive_at", str(now).encode())
-                self.failures = 0
         except LeaseLost:
             raise
         except Exception as error:  # noqa: BLE001  # work between commits must not end the writer
-            self.failures += 1
             log.error("housekeeping_failed", error=repr(error))
+            self._wait_for_better_times()
+
+
+def _own(received: Received) -> bool:
+    """Whether a request comes from Tocsin's own probes, which live and die with the memory it is kept in."""
+    return received.request.source == "probe"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from tocsin.store.sqlite import FILE, SqliteStore
 from tocsin.store.writer import Store
 
-HEAD = "0001"
+HEAD = "0004"
 """The newest migration. A test compares it with the folder."""
 
 
@@ -69,18 +70,24 @@ def needs_migration(url: str) -> bool:
     return _version(url) != HEAD
 
 
-def open_writer(url: str, tzdata: str, stop: threading.Event | None = None) -> Store:
+def open_writer(
+    url: str,
+    tzdata: str,
+    stop: threading.Event | None = None,
+    node: str = "",
+    waiting: Callable[[str], None] | None = None,
+) -> Store:
     """Open the one writer's hold on a migrated database.
 
     On PostgreSQL this waits until no other node writes: call it from a thread, and set ``stop`` to end the waiting
-    (it raises writer.Stopped then).
+    (it raises writer.Stopped then). ``node`` names this node to the others; ``waiting`` is told why it waits.
     """
     if is_sqlite(url):
         return SqliteStore(sqlite_path(url), tzdata)
     from tocsin.store.postgres import PostgresStore
 
-    store = PostgresStore(url, tzdata, stop)
-    store.wait_for_lease()
+    store = PostgresStore(url, tzdata, stop, node)
+    store.wait_for_lease(waiting or (lambda why: None))
     return store
 
 

@@ -7,18 +7,19 @@ whatever it believes. Time is the database's: the nodes' clocks play no part.
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import psycopg
 import structlog
 
 from tocsin.engine.engine import VERSION
-from tocsin.engine.state import Changes, Loaded, State
+from tocsin.engine.state import Changes, Counters, Loaded, State
 from tocsin.kernel.instant import DAY, MINUTE, SECOND, Duration, Instant, format_duration
 from tocsin.store import rows, writer
 from tocsin.store.rows import Journaled, Row, Statement
@@ -31,6 +32,8 @@ LEASE_WHILE_LOADING: Duration = MINUTE
 """Reading a million alerts takes longer than the lease lasts, and nothing can be renewed meanwhile."""
 STATEMENT_SECONDS = 10
 LOAD_SECONDS = 120
+ANSWER_SECONDS = 8.0
+"""How long a commit may take before its connection is cut: judging goes on then, and pages do not wait for it."""
 JOURNAL_KEPT = 30 * DAY
 JOURNAL_BYTES = 5 * 1024**3
 ASK_EVERY = 0.5
@@ -65,7 +68,7 @@ _TAKE = (
     f" VALUES ('writer', 1, %s, pg_backend_pid(), {_NOW} + %s)"
     " ON CONFLICT (name) DO UPDATE SET"
     " token = lease.token + 1, holder = excluded.holder, backend = excluded.backend, ends_at = excluded.ends_at"
-    f" WHERE lease.ends_at <= {_NOW}"
+    f" WHERE lease.ends_at = 0 OR (%s AND lease.ends_at <= {_NOW})"
     # This very node held it and its connection is gone: it was restarted, and need not wait for itself.
     " OR (lease.holder = excluded.holder AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = lease.backend))"
     " RETURNING token"
@@ -93,6 +96,61 @@ class _Holder(NamedTuple):
     left: Duration
 
 
+class Cutter:
+    """Cuts connections whose server does not answer in time.
+
+    A server that is frozen, or behind a wall that swallows packets, closes nothing: the driver would wait for ever.
+    """
+
+    def __init__(self) -> None:
+        self._until: dict[psycopg.Connection[Row], float] = {}
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        threading.Thread(target=self._run, name="tocsin-cutter", daemon=True).start()
+
+    @contextmanager
+    def within(self, db: psycopg.Connection[Row], seconds: float) -> Iterator[None]:
+        """What is asked of a connection in this block fails with OperationalError when it takes longer."""
+        with self._lock:
+            self._until[db] = time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._until.pop(db, None)
+
+    def close(self) -> None:
+        """Look after nothing any more."""
+        self._closing.set()
+
+    def _run(self) -> None:
+        while not self._closing.wait(0.25):
+            with self._lock:  # held while cutting, so that the next one's time is not cut
+                for db, until in list(self._until.items()):
+                    if time.monotonic() > until:
+                        del self._until[db]
+                        with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(db.fileno())) as end:
+                            end.shutdown(socket.SHUT_RDWR)
+
+
+class Connecting(threading.Thread):
+    """Connects in a thread of its own: a server that is away keeps whoever asks waiting for seconds."""
+
+    def __init__(self, connect: Callable[[], psycopg.Connection[Row]]) -> None:
+        super().__init__(name="tocsin-connecting", daemon=True)
+        self._connect = connect
+        self.made: psycopg.Connection[Row] | None = None
+        self.failed: Exception | None = None
+        self.start()
+
+    def run(self) -> None:
+        """Try once."""
+        try:
+            self.made = self._connect()
+        except Exception as error:  # noqa: BLE001  # handed to whoever asks
+            self.failed = error
+
+
 class PostgresStore:
     """See ``writer.Store``. Made without touching the database: call ``wait_for_lease`` before anything else.
 
@@ -109,18 +167,25 @@ class PostgresStore:
         self._node = node or socket.gethostname()
         self._lease = lease
         self._db: psycopg.Connection[Row] | None = None
+        self._cutter = Cutter()
+        self._connecting: Connecting | None = None
         self._sql: dict[Statement, str] = {}
         self._token = 0
         self._versions = 0
         self._kept = 0.0
         self._thinned: Instant = 0
+        self._tidied = 0
 
-    def wait_for_lease(self) -> None:
-        """Wait until this node is the one that writes. Raises writer.Stopped when asked to end before that."""
-        said, last = 0.0, ""
+    def wait_for_lease(self, waiting: Callable[[str], None] = lambda why: None) -> None:
+        """Wait until this node is the one that writes; ``waiting`` is told why, in a sentence, each time it looked.
+
+        When a database that was away is back, whoever held the lease gets one more lease's time to take it up again:
+        that node may have gone on in memory. Raises writer.Stopped when asked to end before that.
+        """
+        said, last, leave = 0.0, "", 0.0
         while not self._stop.is_set():
             try:
-                holder = self._take_lease()
+                holder = self._take_lease(over=time.monotonic() >= leave)
                 if holder is None:
                     self._versions = self._version_row()
                     log.info("lease_taken", node=self._node, token=self._token)
@@ -130,6 +195,8 @@ class PostgresStore:
             except psycopg.OperationalError as error:
                 self._drop()
                 state, left = f"the database cannot be reached: {_told(error)}", ""
+                leave = time.monotonic() + self._lease / SECOND
+            waiting(state)
             if state != last or time.monotonic() - said > SAY_EVERY:
                 log.warning("waiting_for_lease", node=self._node, why=state, lease_left=left)
                 said, last = time.monotonic(), state
@@ -168,6 +235,23 @@ class PostgresStore:
                 commands.append(_delete(table, columns, names))
         self._write(commands)
 
+    def takes_nothing(self, error: Exception) -> bool:
+        """Whether a failure means that the server is away or has no room; else it is the rows' own fault."""
+        away = psycopg.OperationalError | psycopg.InterfaceError | psycopg.errors.ReadOnlySqlTransaction
+        return isinstance(error, away)
+
+    def resume(self) -> Counters:
+        """After a failure: the counters as the tables have them, on a connection made anew when it was lost.
+
+        While that is under way, and when it failed, it raises OperationalError. Renewing the lease waits for what the
+        lost connection may still be writing.
+        """
+        if self._db is None or self._db.closed:
+            self._drop()
+            self._db = self._reconnected()
+        self._keep_lease(self._lease)
+        return writer.counters(self._select)
+
     def journal(self, after: int = 0) -> Iterator[Journaled]:
         """The inputs that were applied, in order."""
         while True:
@@ -192,8 +276,9 @@ class PostgresStore:
         self._write([(self._insert(rows.META), _columns(rows.META, [(name, rows.WORKSPACE, value)]))])
 
     def housekeep(self, now: Instant) -> None:
-        """Renew the lease in good time, and thin the journal a little."""
+        """Renew the lease in good time, and thin the journal a little. A lost connection is for ``resume`` to mend."""
         if time.monotonic() - self._kept > self._lease / SECOND / 4:
+            self._usable()
             self._keep_lease(self._lease)
         if now - self._thinned > DAY // 24:
             self._thin(now)
@@ -204,6 +289,7 @@ class PostgresStore:
             with suppress(psycopg.Error):
                 self._db.execute("UPDATE lease SET ends_at = 0 WHERE name = 'writer' AND token = %s", (self._token,))
         self._token = 0
+        self._cutter.close()
         self._drop()
 
     # -- the connection ------------------------------------------------------------------------------------------------
@@ -211,18 +297,46 @@ class PostgresStore:
     def _connected(self) -> psycopg.Connection[Row]:
         """The connection, made anew when there is none."""
         if self._db is None or self._db.closed:
-            own = psycopg.conninfo.conninfo_to_dict(self._address)
-            db = psycopg.connect(
-                self._address, autocommit=True, **{name: value for name, value in _CONNECT.items() if name not in own}
-            )
-            try:
+            self._db = self._connect()
+        return self._db
+
+    def _connect(self) -> psycopg.Connection[Row]:
+        own = psycopg.conninfo.conninfo_to_dict(self._address)
+        db = psycopg.connect(
+            self._address, autocommit=True, **{name: value for name, value in _CONNECT.items() if name not in own}
+        )
+        try:
+            with self._cutter.within(db, ANSWER_SECONDS):
                 for name, value in _SESSION.items():
                     db.execute("SELECT set_config(%s, %s, false)", (name, value))
-            except BaseException:
-                db.close()
-                raise
-            self._db = db
-        return self._db
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _reconnect(self) -> psycopg.Connection[Row]:
+        """A new connection, with the lease renewed on it."""
+        db = self._connect()
+        try:
+            with self._cutter.within(db, ANSWER_SECONDS):
+                if db.execute(_KEEP, (self._lease, self._token)).fetchone() is None:
+                    raise self._lost()
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _reconnected(self) -> psycopg.Connection[Row]:
+        """The connection that was made meanwhile. Raises OperationalError while there is none."""
+        if self._connecting is None:
+            self._connecting = Connecting(self._reconnect)
+            self._connecting.join(0.02)  # one that is there answers at once
+        if self._connecting.is_alive():
+            raise psycopg.OperationalError("the server has not answered yet")
+        done, self._connecting = self._connecting, None
+        if done.made is None:
+            raise done.failed or psycopg.OperationalError("no connection was made")
+        return done.made
 
     def _drop(self) -> None:
         if self._db is not None:
@@ -230,14 +344,14 @@ class PostgresStore:
             self._db = None
 
     def _usable(self) -> psycopg.Connection[Row]:
-        """The connection as it is. A lost one is made anew only by ``load``: memory may not be what was kept."""
+        """The connection as it is. Only ``load`` and ``resume`` make a lost one anew, and look at what was kept."""
         if self._db is None or self._db.closed:
             raise psycopg.OperationalError("the connection to the database is lost")
         return self._db
 
     def _select(self, query: str, values: Sequence[Any] = ()) -> list[Row]:
         db = self._usable()
-        with db.transaction(), db.cursor(binary=True) as cursor:
+        with self._cutter.within(db, LOAD_SECONDS + 1), db.transaction(), db.cursor(binary=True) as cursor:
             cursor.execute(f"SET LOCAL statement_timeout = '{LOAD_SECONDS}s'")
             return cursor.execute(query, values).fetchall()
 
@@ -245,7 +359,7 @@ class PostgresStore:
         """Run commands in one transaction and one round trip, if the lease is still this node's."""
         db = self._usable()
         try:
-            with db.pipeline():
+            with self._cutter.within(db, ANSWER_SECONDS), db.pipeline():
                 db.execute("BEGIN")
                 db.execute(_HELD, (self._token,))
                 for command, values in commands:
@@ -265,10 +379,11 @@ class PostgresStore:
 
     # -- the lease -----------------------------------------------------------------------------------------------------
 
-    def _take_lease(self) -> _Holder | None:
-        """Take the lease if nobody holds it; else who does."""
+    def _take_lease(self, over: bool) -> _Holder | None:
+        """Take the lease if nobody holds it, or, with ``over``, if it was not renewed; else who does."""
         db = self._connected()
-        taken = db.execute(_TAKE, (self._node, self._lease)).fetchone()
+        with self._cutter.within(db, ANSWER_SECONDS):
+            taken = db.execute(_TAKE, (self._node, self._lease, over)).fetchone()
         if taken is not None:
             self._token, self._kept = taken[0], time.monotonic()
             return None
@@ -277,7 +392,10 @@ class PostgresStore:
 
     def _keep_lease(self, how_long: Duration) -> None:
         """Renew the lease. Raises LeaseLost when it is another's by now."""
-        if self._connected().execute(_KEEP, (how_long, self._token)).fetchone() is None:
+        db = self._connected()
+        with self._cutter.within(db, ANSWER_SECONDS):
+            kept = db.execute(_KEEP, (how_long, self._token)).fetchone()
+        if kept is None:
             raise self._lost()
         self._kept = time.monotonic()
 
@@ -295,7 +413,11 @@ class PostgresStore:
         found = [row[0] for row in self._select(old, (until,))]
         if found:
             self._write([("DELETE FROM journal WHERE seq = ANY(%s::bigint[])", (found,))])
-        if len(found) < 500 and size < JOURNAL_BYTES:
+        replaced, tidied = writer.replaced_alert_rows(self._select, self._tidied)
+        if replaced:
+            self._write([(statement, ()) for statement in replaced])
+        self._tidied = tidied or 0
+        if len(found) < 500 and size < JOURNAL_BYTES and tidied is None:
             self._thinned = now
 
     def _version_row(self) -> int:

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -27,11 +27,13 @@ from tocsin.engine.records import HeardChange, Parked
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.matcher import Matcher, all_match
+from tocsin.oncall.override import Override
 from tocsin.pages.ledger import Page
 from tocsin.silences.silence import Silence
-from tocsin.store import tables
-from tocsin.store.rows import unpack_files
+from tocsin.store import alert_rows, tables
+from tocsin.store.rows import storable, unpack, unpack_files
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 LIMIT, MOST = 50, 500
@@ -200,35 +202,25 @@ class Reads:
         limit: int = LIMIT,
     ) -> Slice[Alert]:
         """Newest first. ``origin`` is the service of the key they came with."""
-        table = tables.alerts
-        where: list[ColumnElement[bool]] = []
-        if state == "firing":
-            where.append(_FIRING)
-        elif state:
-            where.append(table.c.state == state)
-        if incident is not None:
-            where.append(table.c.incident == incident)
-        if service:
-            where.append(table.c.service == service)
+        bound = _Wanted(self._workspace, state, service, incident)
 
         def keep(alert: Alert) -> bool:
             return (not origin or alert.origin == origin) and all_match(matchers, alert.labels)
 
         return self._page(
-            self._by_id(table, where),
-            _alert.decode,
-            _number(after),
-            _capped(limit),
-            keep if origin or matchers else None,
+            bound.chunk, _itself, _number(after), _capped(limit), keep if origin or matchers else None
         )
 
     def alert(self, number: int) -> Alert | None:
         """One alert."""
-        return self._one(tables.alerts, tables.alerts.c.id == number, _alert.decode)
+        with self._snapshot() as connection:
+            found = _Wanted(self._workspace).chunk(connection, number + 1, 1)
+        return found[0][1] if found and found[0][0] == number else None
 
     def firing_alerts(self, origin: str, most: int = SCAN) -> Iterator[list[Alert]]:
         """Firing alerts that came with keys of a service, in chunks, each read in a short snapshot of its own."""
-        yield from self._stream(tables.alerts, [_FIRING], _alert.decode, most, lambda one: one.origin == origin)
+        chunk = _Wanted(self._workspace, "firing").chunk
+        yield from self._stream(chunk, _itself, most, lambda one: one.origin == origin)
 
     # --- silences
 
@@ -267,6 +259,27 @@ class Reads:
     def silence(self, name: str) -> Silence | None:
         """One silence."""
         return self._one(tables.silences, tables.silences.c.id == name, _silence.decode)
+
+    # --- who takes whose place
+
+    def overrides(self, *, live: bool = True, after: str | None = None, limit: int = LIMIT) -> Slice[Override]:
+        """Overrides, swaps and cover requests, newest first; ``live``: only those in force, to come or asked for."""
+        where: list[ColumnElement[bool]] = [literal_column("live")] if live else []
+        return self._page(self._by_id(tables.overrides, where), _override.decode, _number(after), _capped(limit))
+
+    def override(self, number: int) -> Override | None:
+        """One of them."""
+        return self._one(tables.overrides, tables.overrides.c.id == number, _override.decode)
+
+    def overrides_since(self, since: Instant, schedule: str = "") -> list[Override]:
+        """Those that end after an instant, over or not, the newest ``SCAN`` of them: what may count from then on."""
+        table = tables.overrides
+        asked = select(table.c.body).where(*self._here(table), table.c.ends_at > since)
+        if schedule:
+            asked = asked.where(table.c.schedule == storable(schedule))
+        with self._snapshot() as connection:
+            rows = connection.execute(asked.order_by(table.c.id.desc()).limit(SCAN))
+            return [_override.decode(row[0]) for row in rows]
 
     # --- services, the plan, meta
 
@@ -431,8 +444,8 @@ class Reads:
 
     def _page(
         self,
-        chunk: Callable[[Connection, int | None, int], list[tuple[int, bytes]]],
-        decode: Callable[[bytes], T],
+        chunk: Callable[[Connection, int | None, int], list[tuple[int, R]]],
+        decode: Callable[[R], T],
         before: int | None,
         limit: int,
         keep: Callable[[T], bool] | None = None,
@@ -459,9 +472,13 @@ class Reads:
                 return Slice(found, str(before))
 
     def _stream(
-        self, table: Table, where: Sequence[Any], decode: Callable[[bytes], T], most: int, keep: Callable[[T], bool]
+        self,
+        chunk: Callable[[Connection, int | None, int], list[tuple[int, R]]],
+        decode: Callable[[R], T],
+        most: int,
+        keep: Callable[[T], bool],
     ) -> Iterator[list[T]]:
-        chunk, before, given = self._by_id(table, where), None, 0
+        before, given = None, 0
         while given < most:
             with self._snapshot() as connection:
                 rows = chunk(connection, before, CHUNK)
@@ -476,6 +493,79 @@ class Reads:
         with self._snapshot() as connection:
             row = connection.execute(select(table.c.body).where(*self._here(table), where)).first()
         return None if row is None else decode(row[0])
+
+
+class _Wanted(NamedTuple):
+    """Which alerts are asked for, by what there are columns for. ``alert_rows`` says how they lie in the tables."""
+
+    workspace: int
+    state: str = ""
+    service: str = ""
+    incident: int | None = None
+
+    def chunk(self, connection: Connection, before: int | None, count: int) -> list[tuple[int, Alert]]:
+        """The newest ``count`` of them with ids below ``before``, newest first, as they were last heard."""
+        found = dict(self._own(connection, before, count))
+        if self.state in ("", "firing"):
+            found.update(self._together(connection, before, count))
+        newest = sorted(found.items(), reverse=True)[:count]
+        stretches = {id // alert_rows.STRETCH for id, alert in newest if alert.firing}
+        table = tables.alert_sightings
+        asked = select(table.c.body).where(table.c.workspace == self.workspace, table.c.stretch.in_(stretches))
+        for (body,) in connection.execute(asked) if stretches else ():
+            seen = alert_rows.read_sightings(unpack(body))
+            for _, alert in newest:
+                alert_rows.sighted(alert, seen)
+        return newest
+
+    def _own(self, connection: Connection, before: int | None, count: int) -> Iterator[tuple[int, Alert]]:
+        """Those that have a row of their own."""
+        table = tables.alerts
+        asked = select(table.c.id, table.c.body).where(table.c.workspace == self.workspace)
+        if self.state == "firing":
+            asked = asked.where(_FIRING)
+        elif self.state:
+            asked = asked.where(table.c.state == self.state)
+        if self.incident is not None:
+            asked = asked.where(table.c.incident == self.incident)
+        if self.service:
+            asked = asked.where(table.c.service == self.service)
+        if before is not None:
+            asked = asked.where(table.c.id < before)
+        for id, body in connection.execute(asked.order_by(table.c.id.desc()).limit(count)):
+            yield id, _alert.decode(body)
+
+    def _together(self, connection: Connection, before: int | None, count: int) -> Iterator[tuple[int, Alert]]:
+        """Those that still lie in the block they came in, at least the newest ``count``."""
+        table = tables.alert_blocks
+        asked = select(table.c.first, table.c.last, table.c.body).where(table.c.workspace == self.workspace)
+        if self.incident is not None:
+            joined = tables.alert_block_incidents
+            asked = asked.join(joined, joined.c.first == table.c.first).where(joined.c.incident == self.incident)
+        if before is not None:
+            asked = asked.where(table.c.first < before)
+        asked = asked.order_by(table.c.first.desc()).execution_options(stream_results=True)
+        rows = connection.execute(asked)
+        given = 0
+        for first, last, body in rows:
+            if given >= count:
+                rows.close()
+                return
+            own = select(tables.alerts.c.id).where(tables.alerts.c.id.between(first, last))
+            replaced = set(connection.execute(own).scalars())
+            for alert in reversed(alert_rows.read_block(unpack(body))):
+                if (
+                    alert.id not in replaced
+                    and (before is None or alert.id < before)
+                    and (self.incident is None or alert.incident == self.incident)
+                    and (not self.service or alert.service == self.service)
+                ):
+                    given += 1
+                    yield alert.id, alert
+
+
+def _itself(one: T) -> T:
+    return one
 
 
 def _number(cursor: str | None) -> int | None:
@@ -501,6 +591,7 @@ _incident = msgspec.json.Decoder(Incident)
 _entry = msgspec.json.Decoder(Entry)
 _alert = msgspec.json.Decoder(Alert)
 _silence = msgspec.json.Decoder(Silence)
+_override = msgspec.json.Decoder(Override)
 _key = msgspec.json.Decoder(Key)
 _user = msgspec.json.Decoder(User)
 _token = msgspec.json.Decoder(Token)

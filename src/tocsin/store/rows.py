@@ -12,8 +12,9 @@ import zstandard
 from tocsin.engine.inputs import AnyInput, decode_input, encode_input
 from tocsin.engine.state import Changes, State
 from tocsin.intake.bounds import clean
-from tocsin.kernel.identity import identity
+from tocsin.kernel.identity import identity, whole
 from tocsin.kernel.instant import Instant
+from tocsin.store import alert_rows
 
 WORKSPACE = 1
 COMPRESS_FROM = 2_048
@@ -55,6 +56,13 @@ _ALERT = ("id", "workspace", "incident", "service", "state", "live", "body")
 _ALERT_TYPES = ("bigint", "int", "bigint", "text", "text", "boolean", "bytea")
 NEW_ALERTS = Statement("alerts", _ALERT, _ALERT_TYPES)
 ALERTS = Statement("alerts", _ALERT, _ALERT_TYPES, ("id",))
+ALERT_BLOCKS = Statement("alert_blocks", ("first", "last", "workspace", "body"), ("bigint", "bigint", "int", "bytea"))
+ALERT_BLOCK_INCIDENTS = Statement(
+    "alert_block_incidents", ("incident", "first", "workspace"), ("bigint", "bigint", "int")
+)
+ALERT_SIGHTINGS = Statement(
+    "alert_sightings", ("stretch", "workspace", "body"), ("bigint", "int", "bytea"), ("stretch",)
+)
 INCIDENTS = Statement(
     "incidents",
     ("number", "workspace", "service", "state", "severity", "opened_at", "live", "body"),
@@ -87,6 +95,12 @@ PARKED = Statement(
 CHANGES = Statement(
     "changes", ("id", "workspace", "service", "at", "body"), ("bigint", "int", "text", "bigint", "bytea")
 )
+OVERRIDES = Statement(
+    "overrides",
+    ("id", "workspace", "schedule", "ends_at", "live", "body"),
+    ("bigint", "int", "text", "bigint", "boolean", "bytea"),
+    ("id",),
+)
 RESULTS = Statement("results", ("key", "workspace", "at", "body"), ("text", "int", "bigint", "bytea"), ("key",))
 PLANS = Statement("plans", ("version", "workspace", "at", "files"), ("text", "int", "bigint", "bytea"), ("version",))
 META = Statement("meta", ("name", "workspace", "value"), ("text", "int", "bytea"), ("name",))
@@ -108,7 +122,7 @@ def _written(value: Any) -> Any:
     """The same in plain values, with texts that can be written."""
     match value:
         case str():
-            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            return whole(value)
         case bytes() | int() | float() | None:
             return value
         case dict():
@@ -192,6 +206,9 @@ def statements(
     def page(p: Any) -> Row:
         return p.id, WORKSPACE, p.incident, p.person, p.state, p.intended_at, p.id in state.pages, body(p)
 
+    def override(o: Any) -> Row:
+        return o.id, WORKSPACE, o.schedule, o.last, o.id in state.overrides, body(o)
+
     now = state.counters.now
     everything = (
         (JOURNAL, [journal_row(row, versions) for row in journal]),
@@ -205,19 +222,37 @@ def statements(
         (TOKENS, each(changes.tokens.values(), lambda t: (t.id, WORKSPACE, t.hash, body(t)))),
         (PARKED, each(changes.parked.values(), lambda p: (p.id, WORKSPACE, p.at, p.discarded, body(p)))),
         (CHANGES, each(changes.changes, lambda c: (c.id, WORKSPACE, c.service, c.at, body(c)))),
+        (OVERRIDES, each(changes.overrides.values(), override)),
         (RESULTS, each(changes.results, lambda r: (r.key, WORKSPACE, r.at, body(r)))),
         (PLANS, [(version, WORKSPACE, now, pack_files(files)) for version, files in changes.plans.items()]),
         (META, [("plan", WORKSPACE, state.counters.plan.encode())] if changes.plans else []),
         (META, [("counters", WORKSPACE, body(state.counters))]),
     )
-    changed = (a for a in changes.alerts.values() if a.id not in changes.new_alerts)
-    for statement, alerts in ((NEW_ALERTS, iter(changes.new_alerts.values())), (ALERTS, changed)):
-        # In slices: a time of deafness changes every alert, and all their rows at once would be a lot of memory.
+    new = changes.new_alerts
+    together = len(new) >= alert_rows.BLOCK_FROM
+    if together:
+        blocks = list(alert_rows.blocks(list(new.values())))
+        yield ALERT_BLOCKS, [(b[0].id, b[-1].id, WORKSPACE, pack(body(b))) for b in blocks]
+        joined = ((number, b[0].id, WORKSPACE) for b in blocks for number in sorted({a.incident for a in b}))
+        yield ALERT_BLOCK_INCIDENTS, list(joined)
+    alone = (alert for id, alert in new.items() if not (together and id in state.alerts))
+    changed = (a for a in changes.alerts.values() if a.id not in new)
+    for statement, alerts in ((NEW_ALERTS, alone), (ALERTS, changed)):
+        # In slices: a plan or a silence may change every alert, and all their rows at once would be a lot of memory.
         while some := list(islice(alerts, ROWS_AT_ONCE)):
             yield _with_texts(statement, each(some, alert))
+    if changes.seen_alerts:
+        stretches = sorted({id // alert_rows.STRETCH for id in changes.seen_alerts})
+        yield ALERT_SIGHTINGS, [(stretch, WORKSPACE, pack(_sightings(state, stretch))) for stretch in stretches]
     for statement, values in everything:
         if values:
             yield _with_texts(statement, values)
+
+
+def _sightings(state: State, stretch: int) -> bytes:
+    first = stretch * alert_rows.STRETCH
+    held = map(state.alerts.get, range(first, first + alert_rows.STRETCH))
+    return alert_rows.sightings(alert for alert in held if alert is not None and alert.firing)
 
 
 def deletions(changes: Changes) -> Iterable[tuple[str, tuple[str, ...], list[Row]]]:

@@ -7,11 +7,12 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from tocsin.engine.engine import VERSION
-from tocsin.engine.state import Changes, Loaded, State
+from tocsin.engine.state import Changes, Counters, Loaded, State
 from tocsin.kernel.instant import DAY, Instant
 from tocsin.store import rows, writer
 from tocsin.store.rows import Journaled, Row, Statement
@@ -19,6 +20,7 @@ from tocsin.store.rows import Journaled, Row, Statement
 FILE = "tocsin.db"
 PAGES_BEFORE_CHECKPOINT = 1_000
 PAGES_WRITER_CHECKPOINTS = 5_000
+ROWS_IN_ONE_STEP = (64, 8, 1)
 JOURNAL_KEPT = 30 * DAY
 JOURNAL_BYTES = 5 * 1024**3
 NETWORK_FILE_SYSTEMS = {
@@ -58,10 +60,11 @@ class SqliteStore:
             "busy_timeout=5000",
         ):
             self._db.execute(f"PRAGMA {pragma}")
-        self._sql: dict[Statement, str] = {}
+        self._sql: dict[tuple[Statement, int], str] = {}
         self._versions = self._version_row(tzdata)
         self._checkpointer = Checkpointer(path)
         self._thinned: Instant = 0
+        self._tidied = 0
         self._checkpoint_at = PAGES_WRITER_CHECKPOINTS
 
     def load(self) -> Loaded:
@@ -74,7 +77,7 @@ class SqliteStore:
         db.execute("BEGIN IMMEDIATE")
         try:
             for statement, values in rows.statements(journal, changes, state, self._versions):
-                db.executemany(self._statement(statement), values)
+                self._put_all(statement, values)
             for table, columns, names in rows.deletions(changes):
                 if names:
                     db.executemany(f"DELETE FROM {table} WHERE {' AND '.join(f'{c} = ?' for c in columns)}", names)
@@ -84,6 +87,16 @@ class SqliteStore:
                 db.execute("ROLLBACK")
             raise
         self._bound_log()
+
+    def takes_nothing(self, error: Exception) -> bool:
+        """Whether a failure means that there is no room, or no disk; else it is the rows' own fault."""
+        return isinstance(error, sqlite3.DatabaseError) and not isinstance(
+            error, sqlite3.IntegrityError | sqlite3.DataError | sqlite3.ProgrammingError | sqlite3.NotSupportedError
+        )
+
+    def resume(self) -> Counters:
+        """After a failure: the counters as the tables have them."""
+        return writer.counters(self._db.execute)
 
     def journal(self, after: int = 0) -> Iterator[Journaled]:
         """The inputs that were applied, in order."""
@@ -135,8 +148,12 @@ class SqliteStore:
             " AND seq NOT IN (SELECT id FROM parked WHERE NOT discarded) ORDER BY seq LIMIT 500)",
             (until,),
         ).rowcount
+        replaced, tidied = writer.replaced_alert_rows(self._db.execute, self._tidied)
+        for statement in replaced:
+            self._db.execute(statement)
+        self._tidied = tidied or 0
         self._db.execute("PRAGMA incremental_vacuum(200)").fetchall()
-        if deleted < 500 and size < JOURNAL_BYTES:
+        if deleted < 500 and size < JOURNAL_BYTES and tidied is None:
             self._thinned = now
 
     def _bound_log(self) -> None:
@@ -161,17 +178,26 @@ class SqliteStore:
     def _put(self, statement: Statement, row: Row) -> None:
         self._db.execute(self._statement(statement), row)
 
-    def _statement(self, statement: Statement) -> str:
-        sql = self._sql.get(statement)
+    def _put_all(self, statement: Statement, values: Sequence[Row]) -> None:
+        """Many rows in few steps: in each the driver lets go of the interpreter, and has to wait to get it back."""
+        start = 0
+        for size in ROWS_IN_ONE_STEP:
+            while start + size <= len(values):
+                flat = tuple(chain.from_iterable(values[start : start + size]))
+                self._db.execute(self._statement(statement, size), flat)
+                start += size
+
+    def _statement(self, statement: Statement, size: int = 1) -> str:
+        sql = self._sql.get((statement, size))
         if sql is None:
-            marks = ", ".join("?" * len(statement.columns))
-            sql = f"INSERT INTO {statement.table} ({', '.join(statement.columns)}) VALUES ({marks})"
+            marks = ", ".join([f"({', '.join('?' * len(statement.columns))})"] * size)
+            sql = f"INSERT INTO {statement.table} ({', '.join(statement.columns)}) VALUES {marks}"
             if statement.key:
                 others = [c for c in statement.columns if c not in statement.key]
                 sql += f" ON CONFLICT ({', '.join(statement.key)}) DO UPDATE SET " + ", ".join(
                     f"{c} = excluded.{c}" for c in others
                 )
-            self._sql[statement] = sql
+            self._sql[statement, size] = sql
         return sql
 
     def _version_row(self, tzdata: str) -> int:

@@ -59,6 +59,32 @@ alerts = Table(
 Index("ix_alerts_incident_id", alerts.c.incident, alerts.c.id)
 Index("ix_alerts_live_id", alerts.c.id, sqlite_where=text("live"), postgresql_where=text("live"))
 
+alert_blocks = Table(
+    "alert_blocks",
+    metadata,
+    Column("first", BigKey, primary_key=True, autoincrement=False),  # alert ids
+    Column("last", BigInteger, nullable=False),
+    _workspace(),
+    Column("body", LargeBinary, nullable=False),  # JSON list of alerts as first heard, zstd-compressed
+)
+
+alert_block_incidents = Table(
+    "alert_block_incidents",
+    metadata,
+    Column("incident", BigInteger, primary_key=True, autoincrement=False),
+    Column("first", BigInteger, primary_key=True, autoincrement=False),
+    _workspace(),
+    sqlite_with_rowid=False,
+)
+
+alert_sightings = Table(
+    "alert_sightings",
+    metadata,
+    Column("stretch", BigKey, primary_key=True, autoincrement=False),  # ids from 512 times this on
+    _workspace(),
+    Column("body", LargeBinary, nullable=False),  # MessagePack of Sightings, zstd-compressed when that is shorter
+)
+
 incidents = Table(
     "incidents",
     metadata,
@@ -178,6 +204,19 @@ plans = Table(
     Column("at", BigInteger, nullable=False),
     Column("files", LargeBinary, nullable=False),  # MessagePack map of name to content, zstd
 )
+
+overrides = Table(
+    "overrides",
+    metadata,
+    Column("id", BigKey, primary_key=True, autoincrement=False),
+    _workspace(),
+    Column("schedule", Text, nullable=False),
+    Column("ends_at", BigInteger, nullable=False),
+    Column("live", Boolean, nullable=False),  # the engine still keeps it in memory
+    Column("body", LargeBinary, nullable=False),
+)
+Index("ix_overrides_schedule_ends_at", overrides.c.schedule, overrides.c.ends_at)
+Index("ix_overrides_live_id", overrides.c.id, sqlite_where=text("live"), postgresql_where=text("live"))
 
 meta = Table(
     "meta",

@@ -14,11 +14,16 @@ from tocsin.engine.records import Parked
 from tocsin.engine.state import Changes, Counters, Kept, Loaded, State
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import Instant
+from tocsin.oncall.override import Override
 from tocsin.pages.ledger import Page
 from tocsin.silences.silence import Silence
-from tocsin.store.rows import Journaled, read_journal_row
+from tocsin.store import alert_rows
+from tocsin.store.rows import Journaled, read_journal_row, unpack
 
 T = TypeVar("T")
+
+TIDIED = 40
+"""So many blocks of alerts are looked at in one slice of the work between commits."""
 
 
 class LeaseLost(Exception):
@@ -41,6 +46,17 @@ class Store(Protocol):
 
     def commit(self, journal: Sequence[Journaled], changes: Changes, state: State) -> None:
         """Write inputs and what they changed, durably and all at once. Raises LeaseLost, or the driver's error."""
+        ...
+
+    def takes_nothing(self, error: Exception) -> bool:
+        """Whether a failure means that the database is away or has no room; else it is the rows' own fault."""
+        ...
+
+    def resume(self) -> Counters:
+        """After a failure: the counters as the tables have them, which may hold what seemed to have failed.
+
+        Never waits for a database that is away. Raises LeaseLost, or the driver's error.
+        """
         ...
 
     def journal(self, after: int = 0) -> Iterator[Journaled]:
@@ -71,6 +87,13 @@ class Store(Protocol):
 Select = Callable[[str], Iterable[tuple[Any, ...]]]
 
 
+def counters(select: Select) -> Counters:
+    """The counters of the last commit."""
+    for row in select("SELECT value FROM meta WHERE name = 'counters'"):
+        return msgspec.json.decode(row[0], type=Counters)
+    return Counters()
+
+
 def load(select: Select, live: str) -> Loaded:
     """Read the live rows back. ``live`` is the database's way to say that a boolean is true."""
 
@@ -78,12 +101,11 @@ def load(select: Select, live: str) -> Loaded:
         decode = msgspec.json.Decoder(kind).decode
         return (decode(row[0]) for row in select(query))
 
-    counters = list(nouns(Counters, "SELECT value FROM meta WHERE name = 'counters'"))
     incidents = list(nouns(Incident, f"SELECT body FROM incidents WHERE {live}"))
     numbers = {incident.number for incident in incidents} | {0}
     return Loaded(
-        counters=counters[0] if counters else Counters(),
-        alerts=nouns(Alert, f"SELECT body FROM alerts WHERE {live}"),
+        counters=counters(select),
+        alerts=_alerts(select, live),
         incidents=incidents,
         pages=(page for page in nouns(Page, f"SELECT body FROM pages WHERE {live}") if page.incident in numbers),
         silences=nouns(Silence, f"SELECT body FROM silences WHERE {live}"),
@@ -92,8 +114,50 @@ def load(select: Select, live: str) -> Loaded:
         users=nouns(User, "SELECT body FROM users ORDER BY id"),
         tokens=nouns(Token, "SELECT body FROM tokens ORDER BY id"),
         parked=nouns(Parked, "SELECT body FROM parked WHERE NOT discarded ORDER BY id"),
+        overrides=nouns(Override, f"SELECT body FROM overrides WHERE {live} ORDER BY id"),
         results=nouns(Kept, "SELECT body FROM results ORDER BY at, key"),
     )
+
+
+def _alerts(select: Select, live: str) -> Iterator[Alert]:
+    """The alerts the engine keeps: those with a row of their own, and those whose place in a block nothing replaced."""
+    decode = msgspec.json.Decoder(Alert).decode
+    seen: dict[int, tuple[Instant, int, Instant | None]] = {}
+    for (body,) in select("SELECT body FROM alert_sightings"):
+        seen.update(alert_rows.read_sightings(unpack(bytes(body))))
+    for (body,) in select(f"SELECT body FROM alerts WHERE {live}"):
+        yield alert_rows.sighted(alert_rows.alone(decode(body)), seen)
+    # A cross join: SQLite then looks the alerts up by block, and not a block for each alert there ever was.
+    replaced = {
+        id
+        for (id,) in select("SELECT id FROM alert_blocks CROSS JOIN alerts WHERE id BETWEEN first AND last")
+    }
+    for (body,) in select("SELECT body FROM alert_blocks ORDER BY first"):
+        for alert in alert_rows.read_block(unpack(bytes(body))):
+            if alert.id not in replaced:
+                yield alert_rows.sighted(alert_rows.alone(alert), seen)
+
+
+def replaced_alert_rows(select: Select, after: int) -> tuple[list[str], int | None]:
+    """Statements that remove what says nothing any more, a slice of it: blocks above the id ``after`` in which every
+    alert has a row of its own, sightings of alerts the engine has forgotten. And where to go on, None at the end.
+    """
+    blocks = list(select(f"SELECT first, last FROM alert_blocks WHERE first > {after} ORDER BY first LIMIT {TIDIED}"))
+    found = []
+    for first, last in blocks:
+        ((own,),) = select(f"SELECT count(*) FROM alerts WHERE id BETWEEN {first} AND {last}")
+        if own == last - first + 1:
+            found.append(f"DELETE FROM alert_block_incidents WHERE first = {first}")
+            found.append(f"DELETE FROM alert_blocks WHERE first = {first}")
+    if len(blocks) == TIDIED:
+        return found, int(blocks[-1][0])
+    size = alert_rows.STRETCH
+    here = f"BETWEEN stretch * {size} AND stretch * {size} + {size - 1}"
+    found.append(
+        f"DELETE FROM alert_sightings WHERE NOT EXISTS (SELECT 1 FROM alerts WHERE live AND id {here})"
+        f" AND NOT EXISTS (SELECT 1 FROM alert_blocks WHERE first {here} OR last {here})"
+    )
+    return found, None
 
 
 def journal_rows(rows: Sequence[tuple[Any, ...]]) -> Iterator[Journaled]:

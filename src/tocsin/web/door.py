@@ -191,12 +191,14 @@ def error_page(request: AnyRequest, problem: Problem) -> Response[Any]:
         "error.html",
         code=problem.status,
         headers=keep,
-        headline=HEADLINES.get(problem.status, "This did not work."),
+        headline="Done, and not written down yet."
+        if problem.code == "unwritten"
+        else HEADLINES.get(problem.status, "This did not work."),
         detail=_sentence(problem),
         status=problem.status,
         back=back if back != request.scope["path"] else "",
         now=faces.now(),
-        gone=problem.status == 503,
+        gone=problem.status == 503 and problem.code != "unwritten",
         repeat=request.method == "GET",
     )
 

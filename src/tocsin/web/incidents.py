@@ -317,7 +317,7 @@ def _whys(reader: Reader, incident: Incident, pages: list[Page]) -> list[tuple[s
         return []
     in_steps: dict[str, int] = {}
     for index, step in enumerate(incident.steps):
-        for person in plan.people_of(step.targets):
+        for person in plan.people_of(step.targets, reader.now, reader.covers):
             in_steps.setdefault(person.key, index)
     people = dict.fromkeys(
         [

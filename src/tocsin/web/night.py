@@ -30,14 +30,26 @@ LINES = 5
 @get("/p/{token:str}", needs="anyone")
 async def page_page(request: Request[Any, Any, Any], faces: Faces, token: str) -> Response[bytes]:
     """Show what it is about. Changes nothing, whoever or whatever looks."""
-    return await _draw(request, faces, token)
+    try:
+        return await _draw(request, faces, token)
+    except Problem as problem:
+        number = read_token(faces.signing_key, token)
+        if problem.code != "unavailable" or number is None:
+            raise
+        return _away(request, token, "Do you have it?", "Tocsin's database does not answer. Paging goes on without it.")
 
 
 # No form token: the address is the secret, and a person's first tap must not fail because a cookie was not kept.
 @post("/p/{token:str}", needs="anyone", csrf=False, status_code=303)
 async def acknowledge_page(request: Request[Any, Any, Any], faces: Faces, token: str) -> Response[Any]:
     """Acknowledge as the person who was paged. Tapping twice is the same as once."""
-    found = await faces.read(_find, faces.reads, read_token(faces.signing_key, token))
+    number = read_token(faces.signing_key, token)
+    try:
+        found = await faces.read(_find, faces.reads, number)
+    except Problem as problem:
+        if problem.code != "unavailable" or number is None:
+            raise
+        return await _acknowledge_unseen(request, faces, token, number)
     if found is None or not still_works(found[1].resolved_at, faces.now()):
         return await _draw(request, faces, token)
     page, incident = found
@@ -54,11 +66,39 @@ async def acknowledge_page(request: Request[Any, Any, Any], faces: Faces, token:
                 code=503,
             )
         except Problem as problem:
+            if problem.code == "unwritten":
+                return _taken(request, token, problem)
             if problem.status not in (404, 409):
                 raise
     answer = Redirect(f"/p/{token}", status_code=303)
     answer.headers.update(HEADERS)
     return answer
+
+
+async def _acknowledge_unseen(request: AnyRequest, faces: Faces, token: str, page: int) -> Response[bytes]:
+    """Acknowledge by the page alone: the core knows its incident, and whom it paged."""
+    try:
+        await faces.submit(Acknowledge(page=page))
+    except CoreGone:
+        return _away(request, token, "Tocsin did not answer.", "Nothing was written down. Press it again.")
+    except Problem as problem:
+        if problem.code == "unwritten":
+            return _taken(request, token, problem)
+        return _away(request, token, "That could not be done.", f"{problem.detail}.", code=problem.status)
+    return _away(request, token, "You have it", "It is written down.", code=200, taken=True)
+
+
+def _taken(request: AnyRequest, token: str, problem: Problem) -> Response[bytes]:
+    return _away(request, token, "You have it", f"{problem.detail}.", code=202, taken=True)
+
+
+def _away(
+    request: AnyRequest, token: str, headline: str, detail: str, *, code: int = 503, taken: bool = False
+) -> Response[bytes]:
+    """What can be shown, and done, when nothing can be read."""
+    return bare(
+        request, "away.html", code=code, headers=HEADERS, headline=headline, detail=detail, taken=taken, token=token
+    )
 
 
 def _find(reads: Reads, number: int | None) -> tuple[Page, Incident] | None:
@@ -69,8 +109,7 @@ def _find(reads: Reads, number: int | None) -> tuple[Page, Incident] | None:
 
 async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "", code: int = 200) -> Response[bytes]:
     now = faces.now()
-    number = read_token(faces.signing_key, token)
-    found = await faces.read(_find, faces.reads, number)
+    found = await faces.read(_find, faces.reads, read_token(faces.signing_key, token))
     plan = await faces.plan()
     if found is None or not still_works(found[1].resolved_at, now):
         # A forged link and a missing page look alike.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from litestar.types import ControllerRouterHandler
 
-from tocsin.web import alerts, door, files, incidents, keeping, night, own, services, silences
+from tocsin.faces import feeds
+from tocsin.web import alerts, door, files, incidents, keeping, night, oncall, own, services, silences
 from tocsin.web.door import error_page as error_page
 
 handlers: list[ControllerRouterHandler] = [
@@ -15,6 +16,8 @@ handlers: list[ControllerRouterHandler] = [
     *door.handlers,
     *incidents.handlers,
     *alerts.handlers,
+    *oncall.handlers,
+    *feeds.handlers,
     *silences.handlers,
     *services.handlers,
     *keeping.handlers,

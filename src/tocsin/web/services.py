@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -9,15 +10,18 @@ from litestar import Request, Response, get, post
 from litestar.response import Redirect
 
 from tocsin.access.credentials import Key, secret_hash
+from tocsin.access.limits import KeyLimits, read_rate, read_size, show_rate, show_size
+from tocsin.access.limits import show as show_limits
 from tocsin.alerts.heartbeats import Heartbeat
 from tocsin.catalog.services import INBOX, Service
-from tocsin.engine.commands import CreateKey, RevokeKey
+from tocsin.engine.commands import CreateKey, LimitKey, RevokeKey
 from tocsin.escalation.policy import Step
 from tocsin.faces.faces import Faces
 from tocsin.faces.problem import Problem, not_found
 from tocsin.faces.sessions import fresh_secret
 from tocsin.faces.who import Who
 from tocsin.intake.addresses import sender_url
+from tocsin.intake.request import Limits
 from tocsin.intake.specs import HeartbeatSpec, ProbeSpec
 from tocsin.kernel.instant import MINUTE, format_rfc3339
 from tocsin.store.reads import OpenCount
@@ -126,6 +130,16 @@ async def send_test(request: Request[Any, Any, Any], faces: Faces, who: Who, nam
 # -- keys --------------------------------------------------------------------------------------------------------------
 
 
+_USUAL = Limits()
+USUAL = {
+    "rate": show_rate(_USUAL.rate),
+    "burst": f"{_USUAL.burst:,}",
+    "alerts": f"{_USUAL.alerts:,}",
+    "body": show_size(_USUAL.body),
+}
+"""How much every key may send, as it is shown."""
+
+
 class Made(NamedTuple):
     """A key just made: the only time it is shown."""
 
@@ -159,6 +173,8 @@ async def _keys(
         made=made,
         typed=typed or {},
         faults=faults or {},
+        usual=USUAL,
+        limits=show_limits,
         senders=SENDERS,
         names=NAMES,
         services=sorted(plan.services) if plan is not None else [],
@@ -184,7 +200,9 @@ def public_url(seen: View) -> str:
     ).rstrip("/")
 
 
-async def make_key(seen: View, source: str, service: str, name: str, heartbeat: str = "") -> Made:
+async def make_key(
+    seen: View, source: str, service: str, name: str, heartbeat: str = "", limits: KeyLimits = KeyLimits()
+) -> Made:
     """Make a key and have it written down. Raises Problem when it is refused."""
     secret = fresh_secret()
     command = CreateKey(
@@ -195,6 +213,7 @@ async def make_key(seen: View, source: str, service: str, name: str, heartbeat: 
         service=service,
         name=name,
         heartbeat=heartbeat,
+        limits=limits,
     )
     await seen.faces.submit(command)
     base = public_url(seen)
@@ -217,9 +236,10 @@ async def create_key(request: Request[Any, Any, Any], faces: Faces, who: Who) ->
             faults["heartbeat"] = (
                 "Choose which heartbeat of the plan it feeds. Heartbeats are written in the plan first."
             )
+    limits = _limits(form, faults)
     if not faults:
         try:
-            made = await make_key(seen, source, service, name, heartbeat)
+            made = await make_key(seen, source, service, name, heartbeat, limits)
         except Problem as problem:
             if problem.status not in (400, 409):
                 raise
@@ -229,6 +249,69 @@ async def create_key(request: Request[Any, Any, Any], faces: Faces, who: Who) ->
     return await _keys(seen, typed=form, faults=faults)
 
 
+@get("/keys/{number:int}", needs="admin")
+async def key_page(request: Request[Any, Any, Any], faces: Faces, who: Who, number: int) -> Response[bytes]:
+    """One key, and the form for how much it may send."""
+    seen, key = await view(request, faces, who), await _key(faces, number)
+    return _draw_key(seen, key, _typed(key.limits))
+
+
+@post("/keys/{number:int}/limits", needs="admin", status_code=303)
+async def limit_key(request: Request[Any, Any, Any], faces: Faces, who: Who, number: int) -> Response[bytes] | Redirect:
+    """Change how much a key may send."""
+    form = await fields(request)
+    faults: dict[str, str] = {}
+    limits = _limits(form, faults)
+    if faults:
+        seen, key = await view(request, faces, who), await _key(faces, number)
+        return _draw_key(seen, key, form, faults)
+    await faces.submit(LimitKey(actor=who.actor, id=number, limits=limits))
+    return leads_to("/keys", "limited")
+
+
+async def _key(faces: Faces, number: int) -> Key:
+    key = await faces.read(faces.reads.key, number)
+    if key is None:
+        raise not_found(f"key {number}")
+    return key
+
+
+def _draw_key(seen: View, key: Key, typed: dict[str, str], faults: dict[str, str] | None = None) -> Response[bytes]:
+    return seen.draw(
+        "key.html", code=400 if faults else 200, key=key, typed=typed, faults=faults or {}, names=NAMES, usual=USUAL
+    )
+
+
+def _typed(limits: KeyLimits) -> dict[str, str]:
+    """Limits as a form holds them."""
+    return {
+        "rate": show_rate(limits.rate) if limits.rate is not None else "",
+        "burst": str(limits.burst) if limits.burst is not None else "",
+        "alerts": str(limits.alerts) if limits.alerts is not None else "",
+        "body": show_size(limits.body) if limits.body is not None else "",
+    }
+
+
+def _limits(form: dict[str, str], faults: dict[str, str]) -> KeyLimits:
+    """The limits a form says; what cannot be read is left in ``faults``."""
+    read: dict[str, Callable[[str], Any]] = {"rate": read_rate, "burst": int, "alerts": int, "body": read_size}
+    found: dict[str, Any] = {}
+    for name, reading in read.items():
+        text = form.get(name, "")
+        if not text:
+            continue
+        try:
+            found[name] = reading(text)
+        except ValueError as error:
+            faults[name] = f"{error}." if name in ("rate", "body") else "Write a whole number."
+            continue
+        fault = KeyLimits(**{name: found[name]}).fault()
+        if fault is not None:
+            faults[name] = f"{fault[1]}."
+    faults.update({name: text[:1].upper() + text[1:] for name, text in faults.items()})
+    return KeyLimits(**found)
+
+
 @post("/keys/{number:int}/revoke", needs="admin", status_code=303)
 async def revoke_key(faces: Faces, who: Who, number: int) -> Redirect:
     """Shut a monitor out."""
@@ -236,4 +319,4 @@ async def revoke_key(faces: Faces, who: Who, number: int) -> Redirect:
     return leads_to("/keys", "revoked")
 
 
-handlers = [services_page, send_test, keys_page, create_key, revoke_key]
+handlers = [services_page, send_test, keys_page, create_key, key_page, limit_key, revoke_key]

@@ -17,7 +17,7 @@ from tocsin.faces.core import CoreGone
 from tocsin.faces.faces import Faces
 from tocsin.faces.who import Who
 from tocsin.kernel.instant import Instant
-from tocsin.plan.model import Plan
+from tocsin.plan.model import Covers, Plan
 from tocsin.runtime.line import Status
 from tocsin.web import words
 from tocsin.web.files import address
@@ -39,6 +39,7 @@ SAID = {
     "noted": "Your note is on the timeline.",
     "silenced": "The silence is in force as written below.",
     "expired": "The silence has ended. What still fires was judged again.",
+    "limited": "The key may send as much as was set, from now on.",
     "revoked": "The key is revoked. Whoever still uses it is refused.",
     "sent": "The test event was heard. Its incident is in the list.",
     "discarded": "The request is discarded.",
@@ -48,6 +49,12 @@ SAID = {
     "no_device": "The device is removed. It shows no more pages.",
     "password": "The password is changed. Other browsers are signed out.",
     "reloaded": "The plan was read again and is in force.",
+    "overridden": "It counts. Those concerned are told.",
+    "wished": "It is asked. Those concerned are told, and it counts when somebody says yes.",
+    "accepted": "It counts. Those concerned are told.",
+    "declined": "Declined. The plan's layers count.",
+    "taken-back": "Taken back. The plan's layers count again.",
+    "feed-revoked": "The calendar's address is useless now.",
     "unchanged": "The plan was read again. Nothing in it has changed.",
 }
 """What a page says after something was done, by the word in its address: only these texts can appear."""
@@ -142,7 +149,15 @@ templates = environment()
 class View:
     """One page being drawn for one request."""
 
-    def __init__(self, request: AnyRequest, faces: Faces, who: Who, plan: Plan | None, status: Status | None) -> None:
+    def __init__(
+        self,
+        request: AnyRequest,
+        faces: Faces,
+        who: Who,
+        plan: Plan | None,
+        status: Status | None,
+        covers: Covers | None = None,
+    ) -> None:
         self.request = request
         self.faces = faces
         self.who = who
@@ -158,6 +173,7 @@ class View:
             person=person,
             user=who.user.name if who.user else "",
             absolute=self.chosen.absolute,
+            covers=covers,
         )
 
     @property
@@ -168,7 +184,7 @@ class View:
     @property
     def only_console(self) -> bool:
         """Whether no real channel has delivered an answered page yet. False while the core does not say."""
-        return self.status is not None and self.status.real_channel_proven_at is None
+        return self.status is not None and self.status.ready and self.status.real_channel_proven_at is None
 
     def draw(
         self, template: str, *, code: int = 200, headers: Mapping[str, str] | None = None, theme: str = "", **what: Any
@@ -196,7 +212,9 @@ class View:
 
 async def view(request: AnyRequest, faces: Faces, who: Who) -> View:
     """Find out what every page needs. A core that is gone does not keep the page from being drawn."""
-    return View(request, faces, who, await faces.plan(), await status_of(faces))
+    plan = await faces.plan()
+    covers = await faces.covers() if plan is not None and plan.schedules else {}
+    return View(request, faces, who, plan, await status_of(faces), covers)
 
 
 async def status_of(faces: Faces) -> Status | None:

@@ -13,11 +13,12 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup
 from msgspec import Struct
 
+from tocsin.access.actors import called
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, format_rfc3339, to_datetime
 from tocsin.kernel.reason import EXPLAINED, Reason
 from tocsin.pages.ledger import Page
-from tocsin.plan.model import Plan
+from tocsin.plan.model import Covers, Plan
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 STATES = {
@@ -120,6 +121,7 @@ class Reader:
         person: str = "",
         user: str = "",
         absolute: bool = False,
+        covers: Covers | None = None,
     ) -> None:
         self.now = now
         self.zone = zone
@@ -127,6 +129,7 @@ class Reader:
         self.person = person
         self.user = user
         self.absolute = absolute
+        self.covers: Covers = covers or {}
 
     # --- times
 
@@ -218,12 +221,8 @@ class Reader:
         if kind == "user":
             return Who("person", name, initials(name), self.is_you(actor))
         if kind == "source":
-            return Who("source", name)
-        if kind == "token":
-            return Who("code", f"a script ({name})")
-        if kind == "key":
-            return Who("code", f"key {name}")
-        return Who("code", "Tocsin") if actor else Who("none", "Nobody yet")
+            return Who("source", called(actor))
+        return Who("code", called(actor)) if actor else Who("none", "Nobody yet")
 
     def targets(self, targets: Iterable[str]) -> str:
         """``Ana``, ``everyone in shop (Ana and Ben)`` for a step's targets."""
@@ -233,9 +232,18 @@ class Reader:
             if kind == "team" and self.plan is not None and name in self.plan.teams:
                 members = listed([self.name(member) for member in self.plan.teams[name].members])
                 parts.append(f"everyone in {name} ({members})" if members else f"team {name}")
+            elif kind == "schedule":
+                parts.append(self._on_call(target, name))
             else:
                 parts.append(self.name(name))
         return listed(parts)
+
+    def _on_call(self, target: str, name: str) -> str:
+        """``whoever is on call by shop-primary (Ana now)``: who is paged is known when the step is due."""
+        key, _, offset = name.partition(":")
+        people = self.plan.people_of((target,), self.now, self.covers) if self.plan is not None else ()
+        now = listed([self.name(person.key) for person in people]) or "nobody"
+        return f"whoever is {offset or 'on call'} {'on' if offset else 'by'} {key} ({now} now)"
 
     def plural(self, targets: Iterable[str]) -> bool:
         """Whether a step's targets are more than one person."""

@@ -14,8 +14,8 @@ What it does with an alert (its ``api/v2/api.go`` and the ``Alert.Validate`` of 
 Whatever part of a request is refused for its content is parked too: Prometheus drops what was answered
 400 and nobody would know.
 
-The repetition of a known alert costs one digest and one look-up. The digest covers the raw text of everything but
-``endsAt``, which moves on with every repetition; it is compared by how far ahead of now it lies (``REPEAT_SLACK``).
+The repetition of a known alert costs one look-up by the text of its labels and a comparison of the rest, to the letter.
+Its ``endsAt`` moves on with every repetition; that is compared by how far ahead of now it lies (``REPEAT_SLACK``).
 
 Deliberate differences from Alertmanager 0.25:
 
@@ -39,7 +39,6 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from hashlib import blake2b
 
 import msgspec
 
@@ -63,6 +62,7 @@ from tocsin.intake.bounds import (
 from tocsin.intake.event import Event
 from tocsin.intake.json_body import mended, plain
 from tocsin.intake.request import Heard, Known, Limits, Reply, Request, Source
+from tocsin.kernel.identity import label_text, read_texts, texts_json
 from tocsin.kernel.instant import DAY, MINUTE, SECOND, Duration, Instant, from_datetime
 
 VERSION = 1
@@ -83,17 +83,16 @@ _ABSENT = msgspec.Raw(b"")
 
 
 class _Posted(msgspec.Struct, gc=False):
-    """One alert as posted. What is raw is hashed as it is, and read only if the alert turns out to be new."""
+    """One alert as posted. What is raw is compared as it is, and read only if the alert turns out to be new."""
 
     labels: msgspec.Raw = _ABSENT
-    annotations: msgspec.Raw = _ABSENT
+    annotations: msgspec.Raw = msgspec.Raw(b"{}")
     starts_at: msgspec.Raw = msgspec.field(name="startsAt", default=_ABSENT)
     ends_at: str | None = msgspec.field(name="endsAt", default=None)
     generator: msgspec.Raw = msgspec.field(name="generatorURL", default=_ABSENT)
 
 
 _batch = msgspec.json.Decoder(list[_Posted])
-_texts = msgspec.json.Decoder(dict[str, str])
 _texts_or_null = msgspec.json.Decoder(dict[str, str | None] | None)
 _raws = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _text_or_null: msgspec.json.Decoder[str | None] = msgspec.json.Decoder(str | None)
@@ -138,16 +137,16 @@ def _heard(request: Request, now: Instant, limits: Limits, known: Mapping[bytes,
     if len(posted) > limits.alerts:
         raise _Whole(413, 413, f"{len(posted)} alerts in one request are more than this key may send ({limits.alerts})")
 
-    repeated: list[bytes] = []
+    repeated: list[int] = []
     events: list[Event] = []
     refused: list[str] = []
     first_invalid: _Whole | None = None
-    said = _SaidBefore(events)
-    has_nul = b"\\u0000" in body
+    said = _Said(events)
     recall = known.get
-    nearest, farthest = now - REPEAT_SLACK, now + REPEAT_SLACK
     last_text: str | None = None
-    last_end = ZERO
+    last_end = start = ZERO
+    last_start = last_generator = _ABSENT
+    link: str | None = ""
     for index, one in enumerate(posted):
         text = one.ends_at
         if text != last_text:
@@ -156,25 +155,25 @@ def _heard(request: Request, now: Instant, limits: Limits, known: Mapping[bytes,
                 last_end = ZERO if text is None else _instant(text)
             except ValueError as error:
                 raise _unreadable(f"alerts[{index}].endsAt {error}") from None
-        end = last_end if last_end != ZERO else now + RESOLVE_TIMEOUT
-        raw = b"\0".join((one.labels, one.annotations, one.starts_at, one.generator))
-        digest = blake2b(raw, digest_size=16).digest()
-        have = recall(digest)
+        timeout = last_end == ZERO
+        end = now + RESOLVE_TIMEOUT if timeout else last_end
+        labels = bytes(one.labels)
+        have = recall(labels)
+        if one.starts_at != last_start:
+            last_start, start = one.starts_at, _start(one.starts_at, index)
+        if one.generator != last_generator:
+            last_generator, link = one.generator, _link(one.generator, index)
         if (
             have is not None
-            and end > now
-            and (
-                end == have.ends_at
-                if (ttl := have.ttl) is None
-                # A named end said again to the very microsecond does not move: that is news, once.
-                else nearest <= end - ttl <= farthest and (last_end == ZERO or end != have.ends_at)
-            )
-            and not (events and _identity(one, index, has_nul) in said)
+            and labels not in said
+            and _repeats(have, one.annotations, start, link, end, timeout, now)
         ):
-            repeated.append(digest)
+            repeated.append(have.id)
             continue
         try:
-            event = _event(one, index, digest, end, last_end == ZERO, now, has_nul)
+            event = None if link is None else _plain_event(one, labels, start, end, timeout, link, now)
+            if event is None:
+                event = _odd_event(one, index, start, end, timeout, link, now)
         except _One as reason:
             refused.append(str(reason))
         except _Whole as refusal:
@@ -183,7 +182,16 @@ def _heard(request: Request, now: Instant, limits: Limits, known: Mapping[bytes,
                 raise
             first_invalid = first_invalid or refusal
         else:
-            events.append(event)
+            if event.label_text != labels:
+                have = recall(event.label_text)
+            if (
+                have is not None  # written in another manner than last time, it may still say the same
+                and event.label_text not in said
+                and _repeats(have, event.annotations_json, event.starts_at, event.link, end, timeout, now)
+            ):
+                repeated.append(have.id)
+            else:
+                events.append(event)
     if first_invalid is not None:
         raise first_invalid
     if not refused:
@@ -200,6 +208,36 @@ def _heard(request: Request, now: Instant, limits: Limits, known: Mapping[bytes,
         fault=fault,
         park=True,
     )
+
+
+class _Said:
+    """The label sets of the events so far; gathered only when a known alert has to be looked for among them."""
+
+    def __init__(self, events: list[Event]) -> None:
+        self._events, self._texts = events, set[bytes]()
+
+    def __contains__(self, label_text: bytes) -> bool:
+        if len(self._texts) < len(self._events):
+            self._texts.update([event.label_text for event in self._events])
+        return label_text in self._texts
+
+
+def _repeats(
+    have: Known, annotations: msgspec.Raw, start: Instant, link: str | None, end: Instant, timeout: bool, now: Instant
+) -> bool:
+    """Whether an alert with the labels of a known one says nothing new: it fires on, and only its end moves along."""
+    if not (
+        have.firing
+        and end > now
+        and annotations == have.annotations_json
+        and (start >= have.starts_at or start == ZERO)
+        and link == have.link
+    ):
+        return False
+    if have.ttl is None:
+        return end == have.ends_at
+    # A named end said again to the very microsecond does not move: that is news, once.
+    return -REPEAT_SLACK <= end - have.ttl - now <= REPEAT_SLACK and (timeout or end != have.ends_at)
 
 
 def refuse(status: int, message: str, retry_after: int | None = None) -> Reply:
@@ -252,102 +290,116 @@ def _placed(message: str) -> str:
     return f"{place}: {what[:1].lower()}{what[1:]}" if where or what.startswith("Expected") else what
 
 
-def _event(one: _Posted, index: int, digest: bytes, end: Instant, timeout: bool, now: Instant, has_nul: bool) -> Event:
-    """Build the event of one alert, or raise _One or _Whole. The order of the checks is Alertmanager's."""
-    starts_at = _start(one.starts_at, index)
-    link = _link(one.generator, index)
+def _plain_event(
+    one: _Posted, raw: bytes, start: Instant, end: Instant, timeout: bool, link: str, now: Instant
+) -> Event | None:
+    """The event of an alert in which nothing is out of the ordinary, as nearly all are; None for ``_odd_event`` to see.
+
+    ``raw``: its labels as posted. A raw text no longer than its bound holds no value beyond that bound.
+    """
+    written = bytes(one.annotations)  # a copy: the whole body would stay in memory with it
+    try:
+        labels, annotations = read_texts(raw), read_texts(written)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    severity = labels.get("severity", "")
+    if (
+        not labels
+        or not _good.issuperset(labels)
+        or not _good.issuperset(annotations)
+        or "" in labels.values()
+        or len(raw) > MAX_LABEL
+        or len(written) > MAX_ANNOTATION
+        or len(labels) > MAX_LABELS
+        or len(annotations) > MAX_ANNOTATIONS
+        or len(severity) > MAX_SEVERITY
+        # One character is looked for much faster than six.
+        or (b"\\" in raw and _NUL in raw)
+        or (b"\\" in written and _NUL in written)
+        or end < start
+        or start == ZERO
+    ):
+        return None
+    text = label_text(labels)
+    title = annotations.get("summary", "").strip()
+    return Event(
+        labels,
+        start,
+        end,
+        "firing" if end > now else "resolved",
+        title if title and len(title) <= MAX_TITLE and "\n" not in title else _title(labels, annotations),
+        severity,
+        msgspec.Raw(written),
+        link,
+        timeout,
+        raw if text == raw else text,  # the one whose hash is known already
+    )
+
+
+def _odd_event(
+    one: _Posted,
+    index: int,
+    start: Instant,
+    end: Instant,
+    timeout: bool,
+    link: str | None,
+    now: Instant,
+) -> Event:
+    """Build the event of any alert, or raise _One or _Whole. The order of the checks is Alertmanager's."""
     labels = _mapping(one.labels, index, "labels")
     annotations = _mapping(one.annotations, index, "annotations") or {}
     if link is None:
         raise _invalid(index, "generatorURL", "uri", _text_or_null.decode(mended(bytes(one.generator))) or "")
     if labels is None:
         raise _Whole(422, 602, f"{index}.labels in body is required")
-    if starts_at == ZERO:
-        starts_at = now if timeout else end
-    if "" in labels.values():
-        labels = {name: value for name, value in labels.items() if value}
-    if end < starts_at:
+    if start == ZERO:
+        start = now if timeout else end
+    labels = {name: value for name, value in labels.items() if value}
+    if end < start:
         raise _One("start time must be before end time")
     if not labels:
         raise _One("at least one label pair required")
-    if not _well_named(labels):
-        raise _One(f"invalid label set: invalid name {_first_bad_name(labels)}")
-    if annotations and not _well_named(annotations):
-        raise _One(f"invalid annotations: invalid name {_first_bad_name(annotations)}")
-    # A raw text no longer than its bound holds no value beyond that bound, and few short names are few and short.
-    if has_nul or (not _few_and_short(one.labels, labels, MAX_LABEL) and too_much(labels, MAX_LABELS, MAX_LABEL)):
+    for texts, what in ((labels, "label set"), (annotations, "annotations")):
+        if not _well_named(texts):
+            raise _One(f"invalid {what}: invalid name {_first_bad_name(texts)}")
+    if _NUL in bytes(one.labels) or too_much(labels, MAX_LABELS, MAX_LABEL):
         labels = bounded_labels(labels)
-    if has_nul or (
-        not _few_and_short(one.annotations, annotations, MAX_ANNOTATION)
-        and too_much(annotations, MAX_ANNOTATIONS, MAX_ANNOTATION)
-    ):
+    if _NUL in bytes(one.annotations) or too_much(annotations, MAX_ANNOTATIONS, MAX_ANNOTATION):
         annotations = bounded_annotations(annotations)
-    severity = labels.get("severity", "")
     return Event(
-        state="firing" if end > now else "resolved",
-        labels=labels,
-        annotations=annotations,
-        title=_title(labels, annotations),
-        severity=severity if len(severity) <= MAX_SEVERITY else cut(severity, MAX_SEVERITY),
-        starts_at=starts_at,
-        ends_at=end,
-        link=link,
-        digest=digest,
-        timeout=timeout,
+        labels,
+        start,
+        end,
+        "firing" if end > now else "resolved",
+        _title(labels, annotations),
+        cut(labels.get("severity", ""), MAX_SEVERITY),
+        texts_json(annotations),
+        link,
+        timeout,
+        label_text(labels),
     )
 
 
+_NUL = b"\\u0000"
 _NAMES_KEPT = 20_000
-_well: dict[tuple[str, ...], bool] = {}
-"""Sequences of label names that were found good, and whether they are few and short.
-
-Monitors send the same ones all day.
-"""
+_good: set[str] = set()
+"""Names that were found good and short. Monitors send the same ones all day."""
 
 
 def _well_named(texts: Mapping[str, str]) -> bool:
     """Whether every name is one Alertmanager takes."""
-    names = tuple(texts)
-    if names in _well:
-        return True
-    if not (all(map(str.isidentifier, names)) and "".join(names).isascii()):
+    if not (all(map(str.isidentifier, texts)) and "".join(texts).isascii()):
         return False
-    if len(_well) >= _NAMES_KEPT:
-        _well.clear()
-    _well[names] = len(names) <= MAX_LABELS and sum(map(len, names)) <= MAX_NAME
+    if len(_good) + len(texts) > _NAMES_KEPT:
+        _good.clear()
+    _good.update(name for name in texts if len(name) <= MAX_NAME)
     return True
-
-
-def _few_and_short(raw: msgspec.Raw, texts: Mapping[str, str], longest: int) -> bool:
-    return len(raw) <= longest and _well.get(tuple(texts), not texts)
-
-
-class _SaidBefore:
-    """The label sets of the events so far; worked out only when a known alert follows news in the same batch."""
-
-    def __init__(self, events: list[Event]) -> None:
-        self._events, self._labels = events, set[frozenset[tuple[str, str]]]()
-        self._taken = 0
-
-    def __contains__(self, labels: object) -> bool:
-        for event in self._events[self._taken :]:
-            self._labels.add(frozenset(event.labels.items()))
-        self._taken = len(self._events)
-        return labels in self._labels
-
-
-def _identity(one: _Posted, index: int, has_nul: bool) -> frozenset[tuple[str, str]]:
-    """The label set of a known alert as its event would carry it."""
-    labels = _mapping(one.labels, index, "labels") or {}
-    labels = {name: value for name, value in labels.items() if value}
-    if has_nul or too_much(labels, MAX_LABELS, MAX_LABEL):
-        labels = bounded_labels(labels)
-    return frozenset(labels.items())
 
 
 def _title(labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
     for name in ("summary", "description"):
-        if title := annotations.get(name, "").strip():
+        title = annotations.get(name)
+        if title and (title := title.strip()):
             return title if len(title) <= MAX_TITLE and "\n" not in title else first_line(title)
     name = labels.get("alertname", "")
     if not name:
@@ -359,7 +411,7 @@ def _title(labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
 def _mapping(raw: msgspec.Raw, index: int, field: str) -> dict[str, str] | None:
     """Labels or annotations; None when absent or null. A null value is an empty one, as in Go."""
     try:
-        return _texts.decode(raw)
+        return read_texts(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):
         pass
     text = mended(bytes(raw))

@@ -41,7 +41,7 @@ from tocsin.intake.bounds import (
 from tocsin.intake.event import Event, EventState
 from tocsin.intake.json_body import NotJson, read_json
 from tocsin.intake.request import Heard, Known, Limits, Reply, Request, Source
-from tocsin.kernel.identity import identity
+from tocsin.kernel.identity import identity, texts_json
 from tocsin.kernel.instant import Instant, parse_rfc3339
 
 VERSION = 1
@@ -164,7 +164,7 @@ def _event(one: object, place: str, number: int, body: bytes, now: Instant, wron
         key=key,
         state=state,
         labels=bounded_labels(labels) if too_much(labels, MAX_LABELS, MAX_LABEL) else labels,
-        annotations=(
+        annotations_json=texts_json(
             bounded_annotations(annotations) if too_much(annotations, MAX_ANNOTATIONS, MAX_ANNOTATION) else annotations
         ),
         title=title,

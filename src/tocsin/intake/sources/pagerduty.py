@@ -45,7 +45,7 @@ from tocsin.intake.bounds import (
 from tocsin.intake.event import Change, Event, EventState
 from tocsin.intake.json_body import NotJson, read_json
 from tocsin.intake.request import Heard, Known, Limits, Reply, Request, Source
-from tocsin.kernel.identity import identity
+from tocsin.kernel.identity import identity, texts_json
 from tocsin.kernel.instant import Instant, from_datetime
 
 VERSION = 1
@@ -156,7 +156,7 @@ def _event(event: dict[str, object], body: bytes, now: Instant) -> Heard:
         key=key,
         state=state,
         labels={name: cut_identity(text, MAX_LABEL) for name in _LABELS if (text := scalar(payload.get(name)))},
-        annotations=annotations,
+        annotations_json=texts_json(annotations),
         title=first_line(str(payload["summary"])),
         severity=cut((scalar(payload["severity"]) or "").strip(), MAX_SEVERITY),
         starts_at=_time(payload.get("timestamp"), now),

@@ -2,7 +2,7 @@
 "use strict";
 (() => {
   if (document.body.dataset.keys !== "on") return;
-  const GO = { i: "/", a: "/alerts", s: "/silences", v: "/services", k: "/keys", p: "/parked", l: "/plan" };
+  const GO = { i: "/", a: "/alerts", o: "/oncall", s: "/silences", v: "/services", k: "/keys", p: "/parked", l: "/plan" };
   const help = document.getElementById("keys-help");
   let chord = 0;
   const typing = (el) => el instanceof HTMLElement && (el.isContentEditable || el.matches("input:not([type=checkbox], [type=radio]), textarea, select"));

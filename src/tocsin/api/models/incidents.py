@@ -1,0 +1,266 @@
+"""Incidents with their timelines and pages, what is said to them, and why somebody was paged."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from msgspec import Meta, Struct
+
+from tocsin.alerts.alert import Alert
+from tocsin.api.models.alerts import PublishedAlert, alert_out
+from tocsin.api.models.values import Listed, Moment, Span, listed, moment, word
+from tocsin.faces.why import Explanation, Sentence
+from tocsin.incidents.incident import Incident
+from tocsin.kernel.instant import (
+    format_rfc3339,
+)
+from tocsin.kernel.reason import EXPLAINED
+from tocsin.pages.ledger import Page
+from tocsin.store.reads import Slice, StoredEntry
+
+
+class PublishedIncident(Struct, frozen=True, kw_only=True):
+    """An incident. ``paused`` names why nothing is paged now although it is open, ``paused_until`` when that ends."""
+
+    number: int
+    url: str
+    title: str
+    service: str
+    severity: str
+    state: str
+    reason: str
+    because: str
+    group: str
+    labels: dict[str, str]
+    opened_at: Moment
+    updated_at: Moment
+    alert_count: int
+    page_count: int
+    acknowledged_by: str
+    acknowledged_at: Moment | None
+    acknowledged_until: Moment | None
+    first_acknowledged_at: Moment | None
+    resolved_by: str
+    resolved_at: Moment | None
+    snoozed_until: Moment | None
+    clear_at: Moment | None
+    reopened: int
+    paused: str | None
+    paused_until: Moment | None
+    next_page_at: Moment | None
+    plan: str
+
+
+class PublishedEntry(Struct, frozen=True, kw_only=True):
+    """One line of a timeline. ``actor``: ``person:ana``, ``user:ops``, ``token:deploys``, ``source:…`` or Tocsin."""
+
+    id: int
+    at: Moment
+    what: str
+    reason: str
+    because: str
+    actor: str
+    detail: dict[str, str]
+
+
+class PublishedPage(Struct, frozen=True, kw_only=True):
+    """A row of the page ledger. ``unsure``: Tocsin stopped while it was leaving, so it may have arrived twice.
+
+    ``kind`` is page, notice, copy, or update: that somebody has the incident or that it is over. ``delivered_at`` and
+    ``seen_at`` are null where the channel's provider does not tell.
+    """
+
+    id: int
+    incident: int | None
+    person: str
+    channel: str
+    address: str
+    kind: str
+    title: str
+    reason: str
+    because: str
+    step: int
+    state: str
+    outcome: str | None
+    intended_at: Moment
+    next_at: Moment | None
+    attempts: int
+    finished_at: Moment | None
+    delivered_at: Moment | None
+    seen_at: Moment | None
+    answered_at: Moment | None
+    provider_id: str
+    error: str
+    unsure: bool
+
+
+class IncidentSheet(PublishedIncident, frozen=True, kw_only=True):
+    """An incident with the first page of its timeline, of the pages sent for it and of its firing alerts."""
+
+    timeline: Listed[PublishedEntry]
+    pages: Listed[PublishedPage]
+    alerts: Listed[PublishedAlert]
+
+
+class PublishedSentence(Struct, frozen=True, kw_only=True):
+    """One decision. ``because`` explains ``reason``; ``until``: when the quiet it names ends."""
+
+    at: Moment
+    text: str
+    reason: str
+    because: str
+    until: Moment | None
+    actor: str
+
+
+class PublishedExplanation(Struct, frozen=True, kw_only=True):
+    """Why somebody was or was not paged, in order. ``now`` is how it stands; ``quiet``: nobody is paged now."""
+
+    of: Literal["alert", "incident"]
+    id: int
+    title: str
+    incident: int | None
+    paged: bool
+    quiet: bool
+    sentences: list[PublishedSentence]
+    now: PublishedSentence
+
+
+class AcknowledgeIn(Struct, frozen=True, forbid_unknown_fields=True):
+    """``hold``: how long it holds before paging goes on; without it as the service's plan says."""
+
+    hold: Span | None = None
+
+
+class ResolveIn(Struct, frozen=True, forbid_unknown_fields=True):
+    """``snooze``: while alerts still fire, when they are judged again; without it in one hour."""
+
+    snooze: Span | None = None
+
+
+class NoteIn(Struct, frozen=True, forbid_unknown_fields=True):
+    """A note for the timeline."""
+
+    text: Annotated[str, Meta(min_length=1, max_length=10_000)]
+
+
+def _incident(one: Incident, base: str) -> dict[str, Any]:
+    return {
+        "number": one.number,
+        "url": f"{base}/incidents/{one.number}",
+        "title": one.title,
+        "service": one.service,
+        "severity": one.severity,
+        "state": one.state,
+        "reason": str(one.reason),
+        "because": EXPLAINED[one.reason],
+        "group": one.group,
+        "labels": one.labels,
+        "opened_at": format_rfc3339(one.opened_at),
+        "updated_at": format_rfc3339(one.updated_at),
+        "alert_count": one.alerts,
+        "page_count": one.pages,
+        "acknowledged_by": one.acknowledged_by,
+        "acknowledged_at": moment(one.acknowledged_at),
+        "acknowledged_until": moment(one.acknowledged_until),
+        "first_acknowledged_at": moment(one.first_acknowledged_at),
+        "resolved_by": one.resolved_by,
+        "resolved_at": moment(one.resolved_at),
+        "snoozed_until": moment(one.snoozed_until),
+        "clear_at": moment(one.clear_at),
+        "reopened": one.reopened,
+        "paused": word(one.paused),
+        "paused_until": moment(one.paused_until),
+        "next_page_at": moment(one.next_at),
+        "plan": one.plan,
+    }
+
+
+def incident_out(one: Incident, base: str) -> PublishedIncident:
+    """An incident; ``base`` is the public address."""
+    return PublishedIncident(**_incident(one, base))
+
+
+def sheet_out(
+    one: Incident, base: str, timeline: Slice[StoredEntry], pages: Slice[Page], alerts: Slice[Alert]
+) -> IncidentSheet:
+    """An incident with the first pages of what belongs to it."""
+    return IncidentSheet(
+        **_incident(one, base),
+        timeline=listed(timeline, entry_out),
+        pages=listed(pages, page_out),
+        alerts=listed(alerts, alert_out),
+    )
+
+
+def entry_out(stored: StoredEntry) -> PublishedEntry:
+    """One line of a timeline."""
+    one = stored.entry
+    return PublishedEntry(
+        id=stored.id,
+        at=format_rfc3339(one.at),
+        what=one.what,
+        reason=str(one.reason),
+        because=EXPLAINED[one.reason],
+        actor=one.actor,
+        detail=one.detail,
+    )
+
+
+def page_out(one: Page) -> PublishedPage:
+    """One row of the ledger. Of a webhook's address only the host: the rest may be a secret. Of a device's nothing."""
+    address = "a device" if one.channel == "push" else one.address
+    if one.channel == "webhook":
+        parts = urlsplit(address)
+        address = f"{parts.scheme}://{parts.hostname or ''}/…"
+    return PublishedPage(
+        id=one.id,
+        incident=one.incident or None,
+        person=one.person,
+        channel=one.channel,
+        address=address,
+        kind=one.kind,
+        title=one.title,
+        reason=str(one.reason),
+        because=EXPLAINED[one.reason],
+        step=one.step,
+        state=one.state,
+        outcome=word(one.outcome),
+        intended_at=format_rfc3339(one.intended_at),
+        next_at=moment(one.next_at),
+        attempts=one.attempts,
+        finished_at=moment(one.finished_at),
+        delivered_at=moment(one.delivered_at),
+        seen_at=moment(one.seen_at),
+        answered_at=moment(one.answered_at),
+        provider_id=one.provider_id,
+        error=one.error,
+        unsure=one.unsure,
+    )
+
+
+def sentence_out(one: Sentence) -> PublishedSentence:
+    """One sentence of an explanation."""
+    return PublishedSentence(
+        at=format_rfc3339(one.at),
+        text=one.text,
+        reason=str(one.reason),
+        because=EXPLAINED[one.reason],
+        until=moment(one.until),
+        actor=one.actor,
+    )
+
+
+def explanation_out(one: Explanation) -> PublishedExplanation:
+    """An explanation."""
+    return PublishedExplanation(
+        of=one.of,
+        id=one.id,
+        title=one.title,
+        incident=one.incident or None,
+        paged=one.paged,
+        quiet=one.quiet,
+        sentences=[sentence_out(each) for each in one.sentences],
+        now=sentence_out(one.now),
+    )

@@ -1,0 +1,267 @@
+"""Overrides, swaps and cover requests, decided. Each returns a Result and changes nothing when it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tocsin.engine import commands as c
+from tocsin.engine import paging
+from tocsin.engine.turn import Turn
+from tocsin.kernel.instant import DAY, Duration, Instant
+from tocsin.kernel.reason import Reason
+from tocsin.oncall.override import Kind, Override, covers_by_schedule
+from tocsin.oncall.roster import Roster
+from tocsin.oncall.zone import said
+
+LONGEST: Duration = 366 * DAY
+AHEAD: Duration = 2 * 366 * DAY
+"""How far ahead an override may end."""
+LONGEST_REASON = 1_000
+MOST_LIVE = 500
+"""How many overrides of one schedule may be in force, to come or asked for."""
+
+
+def add(turn: Turn, command: c.AddOverride) -> c.Result:
+    """Somebody is on call for a while, from now on at the earliest."""
+    refused = _refused(turn, command.schedule, command.starts_at, command.ends_at, command.reason)
+    if refused is not None:
+        return refused
+    for field, name in (("person", command.person), ("instead_of", command.instead_of)):
+        if (name or field == "person") and name not in turn.plan.people:
+            return _refuse("invalid", f"The plan has no person {name!r}", field)
+    if command.person == command.instead_of:
+        return _refuse("invalid", "Nobody stands in for themselves", "instead_of")
+    starts = max(command.starts_at, turn.now)
+    if command.instead_of and not _has(turn, command.schedule, command.instead_of, starts, command.ends_at):
+        message = f"{command.instead_of} is not on call by {command.schedule} in that time"
+        return _refuse("invalid", message, "instead_of")
+    made = _make(turn, "override", command, command.person, command.instead_of, starts, command.ends_at)
+    made.agreed_at = turn.now
+    done = _keep(turn, made, Reason.ON_CALL_CHANGED)
+    for_whom = f" for {_called(turn, made.instead_of)}" if made.instead_of else ""
+    _tell(turn, made, done, [made.person], "You are on call" + for_whom, command.actor)
+    _tell(turn, made, done, [made.instead_of], f"{_called(turn, made.person)} is on call for you", command.actor)
+    return done
+
+
+def ask_swap(turn: Turn, command: c.AskSwap) -> c.Result:
+    """Two people exchange two times, when the other agrees."""
+    if not command.person:
+        return _refuse("forbidden", "Only people of the plan swap their shifts, and you are none of them")
+    for start, end, field in (
+        (command.starts_at, command.ends_at, ""),
+        (command.back_starts_at, command.back_ends_at, "back_"),
+    ):
+        refused = _refused(turn, command.schedule, start, end, command.reason, field)
+        if refused is not None:
+            return refused
+        if start < turn.now:
+            return _refuse("invalid", "A swap is of times to come", f"{field}starts_at")
+    if command.other not in turn.plan.people:
+        return _refuse("invalid", f"The plan has no person {command.other!r}", "other")
+    if command.other == command.person:
+        return _refuse("invalid", "A swap needs somebody else", "other")
+    if command.starts_at < command.back_ends_at and command.back_starts_at < command.ends_at:
+        return _refuse("invalid", "The two times of a swap overlap", "back_starts_at")
+    for name, start, end, field in (
+        (command.person, command.starts_at, command.ends_at, "starts_at"),
+        (command.other, command.back_starts_at, command.back_ends_at, "back_starts_at"),
+    ):
+        if not _has(turn, command.schedule, name, start, end):
+            return _refuse("invalid", f"{name} is not on call by {command.schedule} in that time", field)
+    made = _make(turn, "swap", command, command.other, command.person, command.starts_at, command.ends_at)
+    made.back = (command.back_starts_at, command.back_ends_at)
+    done = _keep(turn, made, Reason.SWAP_ASKED)
+    _tell(
+        turn,
+        made,
+        done,
+        [made.person],
+        f"{_called(turn, made.instead_of)} asks you to swap shifts and take over",
+        command.actor,
+    )
+    return done
+
+
+def ask_cover(turn: Turn, command: c.AskCover) -> c.Result:
+    """Somebody on the schedule is wanted for a time; whoever takes it is on call then."""
+    refused = _refused(turn, command.schedule, command.starts_at, command.ends_at, command.reason)
+    if refused is not None:
+        return refused
+    starts = max(command.starts_at, turn.now)
+    if command.person and not _has(turn, command.schedule, command.person, starts, command.ends_at):
+        return _refuse("invalid", f"{command.person} is not on call by {command.schedule} in that time", "person")
+    if not command.person and not turn.plan.rosters[command.schedule].gaps(
+        starts, command.ends_at, turn.plan.covers_for(command.schedule, turn.state.covers)
+    ):
+        return _refuse("invalid", "Somebody is on call all that time: say whose place is to be taken", "person")
+    made = _make(turn, "cover", command, "", command.person, starts, command.ends_at)
+    done = _keep(turn, made, Reason.COVER_ASKED)
+    others = [one for one in turn.plan.schedules[command.schedule].people() if one != command.person]
+    _tell(turn, made, done, others, f"Somebody is wanted for {_called(turn, command.person) or 'a gap'}", command.actor)
+    return done
+
+
+def answer(turn: Turn, command: c.AnswerOverride) -> c.Result:
+    """The other agrees to a swap or declines it; anybody on the schedule takes a cover request."""
+    found = turn.state.overrides.get(command.id)
+    if found is None:
+        return _gone(turn, command.id)
+    if not command.person:
+        return _refuse("forbidden", "Only people of the plan answer, and you are none of them")
+    if found.agreed_at is not None or found.declined_at is not None:
+        return _refuse("conflict", f"{_named(found)} was answered already")
+    if found.kind == "swap" and command.person != found.person:
+        return _refuse("forbidden", f"Only {found.person} can answer this swap")
+    if found.kind == "cover":
+        if not command.yes:
+            return _refuse("invalid", "A cover request is taken or left alone", "yes")
+        roster = turn.plan.rosters.get(found.schedule)
+        if command.person == found.instead_of:
+            return _refuse("conflict", "It is your own place that is to be taken")
+        if roster is None or command.person not in roster.schedule.people():
+            return _refuse("forbidden", f"Only people on {found.schedule} can take its shifts")
+        found.person = command.person
+    found.answered_by = command.actor
+    if command.yes:
+        found.agreed_at = turn.now
+        done = _keep(turn, found, Reason.ON_CALL_CHANGED)
+    else:
+        found.declined_at = turn.now
+        done = _drop(turn, found, Reason.SWAP_DECLINED)
+    outcome = "takes over" if command.yes else "does not want to swap"
+    _tell(
+        turn,
+        found,
+        done,
+        [found.instead_of, _asker(found)],
+        f"{_called(turn, command.person)} {outcome}",
+        command.actor,
+    )
+    return done
+
+
+def cancel(turn: Turn, command: c.CancelOverride) -> c.Result:
+    """Take back what is asked for, or end what is in force: from now on the plan counts again."""
+    found = turn.state.overrides.get(command.id)
+    if found is None:
+        return _gone(turn, command.id)
+    found.cancelled_at = turn.now
+    done = _drop(turn, found, Reason.OVERRIDE_CANCELLED)
+    _tell(
+        turn,
+        found,
+        done,
+        [found.person, found.instead_of, _asker(found)],
+        "Taken back: the plan counts again",
+        command.actor,
+    )
+    return done
+
+
+def close(turn: Turn, override: Override) -> None:
+    """An override is over, or nobody answered in time: the store keeps it."""
+    _drop(turn, override, Reason.OVERRIDE_OVER)
+
+
+def _refused(
+    turn: Turn, schedule: str, starts_at: Instant, ends_at: Instant, reason: str, prefix: str = ""
+) -> c.Result | None:
+    """What is wrong with a time on a schedule, whatever is wanted for it."""
+    if schedule not in turn.plan.schedules:
+        return _refuse("invalid", f"The plan has no schedule {schedule!r}", "schedule")
+    if ends_at <= starts_at:
+        return _refuse("invalid", "It must end after it begins", f"{prefix}ends_at")
+    if ends_at <= turn.now:
+        return _refuse("invalid", "It cannot end in the past", f"{prefix}ends_at")
+    if ends_at - max(starts_at, turn.now) > LONGEST or ends_at > turn.now + AHEAD:
+        return _refuse("invalid", "It lasts a year at most, and ends within two", f"{prefix}ends_at")
+    if len(reason) > LONGEST_REASON:
+        return _refuse("invalid", f"A reason has at most {LONGEST_REASON:,} characters", "reason")
+    if sum(one.schedule == schedule for one in turn.state.overrides.values()) >= MOST_LIVE:
+        return _refuse("conflict", f"{schedule} has {MOST_LIVE} overrides already: cancel some")
+    return None
+
+
+def _has(turn: Turn, schedule: str, person: str, start: Instant, end: Instant) -> bool:
+    """Whether somebody is on call at some time of a range, as things stand."""
+    roster: Roster = turn.plan.rosters[schedule]
+    covers = turn.plan.covers_for(schedule, turn.state.covers)
+    return any(shift.person == person for shift in roster.shifts(start, end, covers))
+
+
+def _make(
+    turn: Turn,
+    kind: Kind,
+    command: c.AddOverride | c.AskSwap | c.AskCover,
+    person: str,
+    instead_of: str,
+    starts_at: Instant,
+    ends_at: Instant,
+) -> Override:
+    turn.state.counters.override += 1
+    return Override(
+        id=turn.state.counters.override,
+        kind=kind,
+        schedule=command.schedule,
+        person=person,
+        instead_of=instead_of,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        reason=command.reason.strip(),
+        asked_by=command.actor,
+        asked_at=turn.now,
+    )
+
+
+def _keep(turn: Turn, override: Override, reason: Reason) -> c.Result:
+    turn.state.overrides[override.id] = override
+    turn.state.timers.set("override", override.id, override.closes_at)
+    return _changed(turn, override, reason)
+
+
+def _drop(turn: Turn, override: Override, reason: Reason) -> c.Result:
+    del turn.state.overrides[override.id]
+    return _changed(turn, override, reason)
+
+
+def _changed(turn: Turn, override: Override, reason: Reason) -> c.Result:
+    turn.state.covers = covers_by_schedule(turn.state.overrides)
+    turn.changes.overrides[override.id] = override
+    turn.count("overrides", reason)
+    return c.Result(ok=True, reason=reason, id=str(override.id))
+
+
+def _gone(turn: Turn, id: int) -> c.Result:
+    if 0 < id <= turn.state.counters.override:
+        return _refuse("conflict", f"Override {id} is over")
+    return _refuse("not_found", f"There is no override {id}")
+
+
+def _tell(turn: Turn, override: Override, done: c.Result, people: Iterable[str], what: str, actor: str) -> None:
+    """Tell those concerned, but not whoever does it, what is so now; in their own time zone."""
+    for name in dict.fromkeys(people):
+        person = turn.plan.people.get(name)
+        if person is None or f"person:{name}" == actor:
+            continue
+        start, end = said(override.starts_at, person.timezone), said(override.ends_at, person.timezone)
+        reason = f" ({override.reason})" if override.reason else ""
+        text = f"{what}: {override.schedule}, {start} to {end} {person.timezone}{reason}"
+        paging.notice(turn, person, Reason(done.reason), text[:300])
+
+
+def _asker(override: Override) -> str:
+    kind, _, name = override.asked_by.partition(":")
+    return name if kind == "person" else ""
+
+
+def _called(turn: Turn, name: str) -> str:
+    return turn.plan.people[name].name if name in turn.plan.people else name
+
+
+def _named(override: Override) -> str:
+    return {"override": "An override", "swap": "This swap", "cover": "This cover request"}[override.kind]
+
+
+def _refuse(code: str, message: str, field: str = "") -> c.Result:
+    return c.Result(ok=False, code=code, message=message, field=field)

@@ -1,0 +1,103 @@
+"""Overrides: somebody takes another's place for a while, whatever the plan's layers say.
+
+Three kinds of one noun: an override counts at once; a swap exchanges two times when the other agrees; a cover request
+waits for anybody on the schedule to take it. What has been is never changed: they begin when they are agreed at the
+earliest, and end when they are cancelled.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from msgspec import Struct
+
+from tocsin.kernel.instant import Instant
+
+Kind = Literal["override", "swap", "cover"]
+
+
+class Cover(NamedTuple):
+    """What an override does to a schedule: ``person`` is on call from ``start`` to ``end``.
+
+    ``instead_of``: only where that person would be; "" in place of everybody, also where nobody would be.
+    ``id`` is the override's number; of two, the higher one counts. ``why`` says what people are told about it.
+    """
+
+    id: int
+    person: str
+    start: Instant
+    end: Instant
+    instead_of: str = ""
+    why: str = ""
+
+
+class Override(Struct, kw_only=True, omit_defaults=True):
+    """Somebody in another's place, or the wish for it.
+
+    ``person``: who is on call instead; of a cover request nobody has taken yet "". ``instead_of``: whose place it is;
+    "" everybody's, also where nobody is on call. ``back``: the time of a swap in which it is the other way round.
+    ``asked_by`` and ``answered_by`` are actors such as ``person:ana``.
+    """
+
+    id: int
+    kind: Kind
+    schedule: str
+    person: str = ""
+    instead_of: str = ""
+    starts_at: Instant
+    ends_at: Instant
+    back: tuple[Instant, Instant] | None = None
+    reason: str = ""
+    asked_by: str
+    asked_at: Instant
+    agreed_at: Instant | None = None
+    declined_at: Instant | None = None
+    cancelled_at: Instant | None = None
+    answered_by: str = ""
+
+    @property
+    def first(self) -> Instant:
+        """When it begins, the earlier of a swap's two times."""
+        return min(self.starts_at, self.back[0]) if self.back else self.starts_at
+
+    @property
+    def last(self) -> Instant:
+        """When it is over, the later of a swap's two times."""
+        return max(self.ends_at, self.back[1]) if self.back else self.ends_at
+
+    @property
+    def closes_at(self) -> Instant:
+        """When it is of no more use: it is over, or a swap was not agreed before it would have begun."""
+        return self.first if self.kind == "swap" and self.agreed_at is None else self.last
+
+    def state(self, now: Instant) -> Literal["asked", "agreed", "declined", "cancelled", "lapsed", "over"]:
+        """How it stands. ``agreed``: in force or to come; ``lapsed``: nobody answered in time."""
+        if self.cancelled_at is not None:
+            return "cancelled"
+        if self.declined_at is not None:
+            return "declined"
+        if self.agreed_at is None:
+            return "asked" if now < self.closes_at else "lapsed"
+        return "agreed" if now < self.last else "over"
+
+    def covers(self) -> tuple[Cover, ...]:
+        """What it does to its schedule: nothing before it was agreed, nothing after it was cancelled."""
+        if self.agreed_at is None:
+            return ()
+        by = self.asked_by.partition(":")[2] or self.asked_by
+        why = f"{self.person}{f' for {self.instead_of}' if self.instead_of else ''}, asked by {by}"
+        why += f": {self.reason}" if self.reason else ""
+        parts = [(self.person, self.starts_at, self.ends_at, self.instead_of)]
+        if self.back:
+            parts.append((self.instead_of, *self.back, self.person))
+        end = self.last if self.cancelled_at is None else self.cancelled_at
+        cut = [(who, max(low, self.agreed_at), min(high, end), whose) for who, low, high, whose in parts]
+        return tuple(Cover(self.id, who, low, high, whose, why) for who, low, high, whose in cut if low < high)
+
+
+def covers_by_schedule(overrides: dict[int, Override]) -> dict[str, tuple[Cover, ...]]:
+    """What many overrides do, by schedule and in the order of their numbers."""
+    found: dict[str, list[Cover]] = {}
+    for id in sorted(overrides):
+        found.setdefault(overrides[id].schedule, []).extend(overrides[id].covers())
+    return {schedule: tuple(covers) for schedule, covers in found.items() if covers}

@@ -1,0 +1,241 @@
+"""Who is on call at an instant, and who over a range: one computation for both, so that what is shown is what pages.
+
+A shift is as long as one person is on call by one turn of one layer (or one override) without a break: it begins at
+the first instant its wall clock shows the time of its begin, and ends at the last one that shows its end. Where a clock
+is set back over a handoff both people are on call, and no instant is left out.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Final, NamedTuple
+
+from tocsin.kernel.instant import DAY, Instant
+from tocsin.oncall.override import Cover
+from tocsin.oncall.schedule import Layer, Schedule
+from tocsin.oncall.zone import MONDAY, WEEK_OF, zone
+
+_DAYS_KEPT: Final = 64
+
+Span = tuple[Instant, Instant]
+"""From the first instant up to, and without, the second."""
+
+
+class Shift(NamedTuple):
+    """One person on call from ``start`` up to ``end``.
+
+    ``layer`` counts from 0 in the schedule, and ``turn`` in the layer; ``override`` is the number of the override that
+    made it, else 0.
+    """
+
+    person: str
+    start: Instant
+    end: Instant
+    layer: int
+    turn: int
+    override: int = 0
+
+
+class Roster:
+    """A schedule that can be asked. Remembers the days it was asked about lately."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+        for layer in schedule.layers:
+            zone(layer.timezone)  # read now, not when somebody has to be paged
+        self._days: dict[tuple[int, tuple[Cover, ...]], tuple[Shift, ...]] = {}
+
+    def who(self, at: Instant, covers: tuple[Cover, ...] = ()) -> tuple[Shift, ...]:
+        """Who is on call at an instant, each person once; () for nobody."""
+        day = at // DAY, covers
+        shifts = self._days.get(day)
+        if shifts is None:
+            if len(self._days) >= _DAYS_KEPT:
+                self._days.clear()
+            shifts = self._days[day] = self.shifts(at // DAY * DAY, at // DAY * DAY + DAY, covers)
+        return _each_once([shift for shift in shifts if shift.start <= at < shift.end])
+
+    def shifts(self, start: Instant, end: Instant, covers: Sequence[Cover] = ()) -> tuple[Shift, ...]:
+        """Every shift that has a part in the range, whole, in order of their begin."""
+        near = [one for one in covers if one.start < end and start < one.end]
+        low = min([start, *(one.start for one in near)])
+        high = max([end, *(one.end for one in near)])
+        found = covered(self._shifts(low, high), covers)
+        return tuple(shift for shift in found if shift.start < end and start < shift.end)
+
+    def gaps(self, start: Instant, end: Instant, covers: Sequence[Cover] = ()) -> tuple[Span, ...]:
+        """The parts of a range in which nobody is on call."""
+        shifts = self.shifts(start, end, covers)
+        return tuple(_without((start, end), _joined(sorted((shift.start, shift.end) for shift in shifts))))
+
+    def left_out(self, start: Instant, end: Instant) -> tuple[Span, ...]:
+        """The parts of a range no layer is meant for, which is when nobody is on call, overrides aside."""
+        if any(not layer.only for layer in self.schedule.layers):
+            return ()
+        meant = sorted(span for layer in self.schedule.layers for span in _windows(layer, start, end))
+        return tuple(_without((start, end), _joined(meant)))
+
+    def beside(self, at: Instant, steps: int, covers: tuple[Cover, ...] = ()) -> tuple[Shift, ...]:
+        """Who has the turn so many turns after (or before) the one that is on at an instant, in the same layer.
+
+        Overrides move no turns, but who is on call by one is not the next: nobody stands in for themselves.
+        """
+        planned = self.who(at)
+        if not planned:
+            return ()
+        now = planned[0]
+        layer = self.schedule.layers[now.layer]
+        busy = {shift.person for shift in (*planned, *self.who(at, covers))}
+        people = (one for one in layer.people(now.turn + steps) if one not in busy)
+        return tuple(Shift(one, now.start, now.end, now.layer, now.turn + steps) for one in people)
+
+    def shadows(self, at: Instant) -> tuple[str, ...]:
+        """Who gets a copy of what is paged at an instant."""
+        planned = self.who(at)
+        if not planned:
+            return ()
+        on_call = {shift.person for shift in planned}
+        return tuple(one for one in self.schedule.layers[planned[0].layer].shadows if one not in on_call)
+
+    def _shifts(self, start: Instant, end: Instant) -> list[Shift]:
+        """What the layers make of a range. A layer is seen where none above it applies."""
+        found: list[Shift] = []
+        above: list[Layer] = []
+        for place in range(len(self.schedule.layers) - 1, -1, -1):
+            layer = self.schedule.layers[place]
+            own = _own_shifts(layer, place, start, end)
+            if above and own:
+                low, high = min(shift.start for shift in own), max(shift.end for shift in own)
+                hidden = _joined(sorted(span for one in above for span in _windows(one, low, high)))
+                own = [
+                    shift._replace(start=piece[0], end=piece[1])
+                    for shift in own
+                    for piece in _without((shift.start, shift.end), hidden)
+                    if piece[0] < end and start < piece[1]
+                ]
+            found += own
+            if not layer.only:
+                break
+            above.append(layer)
+        found.sort(key=_by_begin)
+        return found
+
+
+def covered(shifts: list[Shift], covers: Sequence[Cover]) -> list[Shift]:
+    """Shifts after overrides, the later override over the earlier one."""
+    for cover in sorted(covers, key=lambda one: one.id):
+        left: list[Shift] = []
+        for shift in shifts:
+            if (
+                shift.end <= cover.start
+                or cover.end <= shift.start
+                or (cover.instead_of and shift.person != cover.instead_of)
+            ):
+                left.append(shift)
+            else:
+                if shift.start < cover.start:
+                    left.append(shift._replace(end=cover.start))
+                if cover.end < shift.end:
+                    left.append(shift._replace(start=cover.end))
+                if cover.instead_of:
+                    start, end = max(shift.start, cover.start), min(shift.end, cover.end)
+                    left.append(Shift(cover.person, start, end, shift.layer, shift.turn, cover.id))
+        if not cover.instead_of:
+            left.append(Shift(cover.person, cover.start, cover.end, -1, 0, cover.id))
+        shifts = left
+    return sorted(shifts, key=_by_begin)
+
+
+def _by_begin(shift: Shift) -> tuple[Instant, int, int]:
+    return shift.start, -shift.layer, shift.turn
+
+
+def _each_once(shifts: list[Shift]) -> tuple[Shift, ...]:
+    found: dict[str, Shift] = {}
+    for shift in shifts:
+        found.setdefault(shift.person, shift)
+    return tuple(found.values())
+
+
+def _own_shifts(layer: Layer, place: int, start: Instant, end: Instant) -> list[Shift]:
+    """The shifts of one layer that have a part in a range, as if it were alone."""
+    found: list[Shift] = []
+    turns = _turns(layer, start, end)
+    windows = _windows(layer, start, end) if layer.only else None
+    for turn, begin, over in turns:
+        spans = [(begin, over)] if windows is None else _within(windows, begin, over)
+        for low, high in spans:
+            if low < end and start < high:
+                found += [Shift(person, low, high, place, turn) for person in layer.people(turn)]
+    return found
+
+
+def _turns(layer: Layer, start: Instant, end: Instant) -> Iterator[tuple[int, Instant, Instant]]:
+    """The turns that have a part in a range: number, begin and end. Found by reckoning, not by counting up to it."""
+    edges = zone(layer.timezone).edges
+    turn = layer.turn(zone(layer.timezone).shows(start))
+    while edges(layer.begin(turn))[1] > start:
+        turn -= 1  # where the clock is set back, the turn before is still on
+    begin = edges(layer.begin(turn))[0]
+    while begin < end:
+        following = edges(layer.begin(turn + 1))
+        if begin < following[1]:  # else the clock skipped the whole of it
+            yield turn, begin, following[1]
+        turn, begin = turn + 1, following[0]
+
+
+def _windows(layer: Layer, start: Instant, end: Instant) -> list[Span]:
+    """When a layer with hours applies, as far as that has a part in a range; whole, in order, without overlaps."""
+    edges = zone(layer.timezone).edges
+    week = (zone(layer.timezone).shows(start) - MONDAY) // WEEK_OF - 2  # a window is at most a week long
+    found: list[Span] = []
+    while True:
+        monday = MONDAY + week * WEEK_OF
+        for window in layer.only:
+            begin = edges(monday + window.start)[0]
+            if begin >= end:
+                return [span for span in found if start < span[1]]
+            over = edges(monday + window.start + window.minutes)[1]
+            if found and begin <= found[-1][1]:
+                found[-1] = found[-1][0], max(found[-1][1], over)
+            elif begin < over:
+                found.append((begin, over))
+        week += 1
+
+
+def _within(windows: list[Span], start: Instant, end: Instant) -> list[Span]:
+    """The parts of windows that lie in a range."""
+    first = max(bisect_right(windows, (start, start)) - 1, 0)
+    found = []
+    for low, high in islice(windows, first, None):
+        if low >= end:
+            break
+        if start < high:
+            found.append((max(low, start), min(high, end)))
+    return found
+
+
+def _without(span: Span, hidden: list[Span]) -> list[Span]:
+    """What is left of a range."""
+    start, end = span
+    found = []
+    for low, high in _within(hidden, start, end):
+        if start < low:
+            found.append((start, low))
+        start = high
+    if start < end:
+        found.append((start, end))
+    return found
+
+
+def _joined(spans: Iterable[Span]) -> list[Span]:
+    """Ranges in order of their begin, with those that meet or overlap made one."""
+    found: list[Span] = []
+    for start, end in spans:
+        if found and start <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], end)
+        else:
+            found.append((start, end))
+    return found

@@ -1,0 +1,123 @@
+"""Wall clocks: what a clock on a wall in a zone shows at an instant, and when it shows a time.
+
+A ``Wall`` counts minutes on such a clock since 1970-01-01 00:00, as if no clock was ever changed. Zone data comes from
+the bundled ``tzdata`` package, never from the machine, so that a plan means the same everywhere.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from functools import cache
+from importlib.resources import files
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from tocsin.kernel.instant import MINUTE, SECOND, Instant, from_datetime, to_datetime
+
+Wall = int
+
+HOUR_OF: Final = 60
+DAY_OF: Final = 24 * 60
+WEEK_OF: Final = 7 * DAY_OF
+"""Lengths of an hour, a day and a week on a wall clock, in minutes."""
+
+DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+MONDAY: Final[Wall] = 4 * DAY_OF
+"""Monday 1970-01-05, 00:00: weeks on a wall clock count from here."""
+
+EARLIEST: Final = from_datetime(to_datetime(0).replace(year=1980))
+LATEST: Final = from_datetime(to_datetime(0).replace(year=2200))
+"""Who is on call can be asked from 1980 up to 2200."""
+
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  # a wall clock has no zone
+_KEPT: Final = 4_096
+
+
+@cache
+def zones() -> frozenset[str]:
+    """The names of all time zones, from the bundled zone data, so that a plan reads alike on every machine."""
+    names = files("tzdata").joinpath("zones").read_text("utf-8").split()
+    return frozenset(names) - {"Factory"}
+
+
+class Zone:
+    """The wall clocks of one zone."""
+
+    def __init__(self, name: str) -> None:
+        if name not in zones():
+            raise ValueError(f"there is no time zone {name!r}")
+        with files("tzdata.zoneinfo").joinpath(*name.split("/")).open("rb") as data:
+            self._info = ZoneInfo.from_file(data, key=name)
+        self._edges: dict[Wall, tuple[Instant, Instant]] = {}
+
+    def shows(self, instant: Instant) -> Wall:
+        """What the clock shows, in whole minutes."""
+        local = to_datetime(instant).astimezone(self._info).replace(tzinfo=None)
+        return (local - _EPOCH) // timedelta(minutes=1)
+
+    def local(self, instant: Instant) -> datetime:
+        """The aware datetime of an instant in this zone."""
+        return to_datetime(instant).astimezone(self._info)
+
+    def edges(self, wall: Wall) -> tuple[Instant, Instant]:
+        """The first and the last instant at which the clock shows a time: what begins then, and what ends then.
+
+        They differ when the clock is set back over that time. A time that the clock skips has one instant for both:
+        the one at which it is set forward. Both grow with ``wall``, so that turns that meet on the wall never leave
+        an instant between them.
+        """
+        found = self._edges.get(wall)
+        if found is None:
+            if len(self._edges) >= _KEPT:
+                self._edges.clear()
+            found = self._edges[wall] = self._find(wall)
+        return found
+
+    def _find(self, wall: Wall) -> tuple[Instant, Instant]:
+        local = (_EPOCH + timedelta(minutes=wall)).replace(tzinfo=self._info)
+        early, late = local.utcoffset(), local.replace(fold=1).utcoffset()
+        assert early is not None, "every zone has an offset at every time"
+        assert late is not None, "every zone has an offset at every time"
+        first = wall * MINUTE - early // timedelta(microseconds=1)
+        if early == late:
+            return first, first
+        last = wall * MINUTE - late // timedelta(microseconds=1)
+        if first < last:
+            return first, last
+        forward = self._set_forward(last, first)
+        return forward, forward
+
+    def _set_forward(self, before: Instant, after: Instant) -> Instant:
+        """The second between two instants at which the clock was set forward."""
+        low, high = before // SECOND, after // SECOND
+        offset = self.local(low * SECOND).utcoffset()
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self.local(middle * SECOND).utcoffset() == offset:
+                low = middle
+            else:
+                high = middle
+        return high * SECOND
+
+
+@cache
+def zone(name: str) -> Zone:
+    """The zone of that name, read once. Raises ValueError for a name that is none."""
+    return Zone(name)
+
+
+def wall_of(day: date, minute: int = 0) -> Wall:
+    """Midnight of a day on a wall clock, and so many minutes."""
+    return (day - _EPOCH.date()).days * DAY_OF + minute
+
+
+def day_of(wall: Wall) -> date:
+    """The day a wall clock is in."""
+    return _EPOCH.date() + timedelta(days=wall // DAY_OF)
+
+
+def said(instant: Instant, name: str) -> str:
+    """An instant as a clock and a calendar on a wall show it: ``Mon 16 Nov 2026 09:00``."""
+    local = zone(name).local(instant)
+    return f"{DAYS[local.weekday()]} {local.day} {MONTHS[local.month - 1]} {local:%Y %H:%M}"

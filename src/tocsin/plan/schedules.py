@@ -1,0 +1,216 @@
+"""Schedules from what was written to the room's own types, and what about them will probably surprise."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import Final
+
+from tocsin.catalog.people import Team
+from tocsin.escalation.policy import Escalation
+from tocsin.kernel.instant import say_duration
+from tocsin.oncall import coverage
+from tocsin.oncall.roster import Roster
+from tocsin.oncall.schedule import Layer, Length, Schedule, joined
+from tocsin.oncall.zone import DAY_OF, MONDAY, WEEK_OF, Wall, said, wall_of
+from tocsin.oncall.zone import zone as zone_of
+from tocsin.plan import schema as written
+from tocsin.plan.findings import Findings, shown
+from tocsin.plan.names import Names
+from tocsin.plan.positions import Position
+from tocsin.plan.rotas import Handoff, Start
+
+NO_START: Final = Start(date(2000, 1, 3), "")
+"""A Monday: turns count from here when nothing is said."""
+
+_NINE: Final = 9 * 60
+_EFFORT: Final = 200_000
+"""How many shifts are looked at ahead in search of surprises, a second's worth; what is left then goes without."""
+
+
+class Schedules:
+    """Reads the section ``schedules`` of a plan's files."""
+
+    def __init__(self, files: Sequence[written.PlanFile], people: Names, schedules: Names, findings: Findings) -> None:
+        self._files = files
+        self._people = people
+        self._names = schedules
+        self._findings = findings
+        self._looked = 0
+
+    def read(self, zone_of: Callable[[written.PlanFile], str]) -> dict[str, Schedule]:
+        """Every schedule, by name. ``zone_of`` says which time zone a file is in."""
+        found: dict[str, Schedule] = {}
+        for plan in self._files:
+            for (key, at), schedule in plan.schedules or ():
+                if key in self._people.places:
+                    message = f"{shown(key)} is a person as well, {self._people.places[key].seen_from(at)}"
+                    self._findings.error(at, message, "give the schedule another name: both can be paged")
+                if schedule is None or key in found:
+                    continue
+                zone = schedule.timezone or zone_of(plan)
+                layers = (
+                    self._layer(layer, place, layer.timezone or zone)
+                    for place, layer in enumerate(schedule.layers or (), 1)
+                )
+                found[key] = Schedule(
+                    key=key,
+                    about=schedule.about or "",
+                    timezone=zone,
+                    layers=tuple(layer for layer in layers if layer is not None),
+                )
+        return found
+
+    def _layer(self, layer: written.Layer, place: int, zone: str) -> Layer | None:
+        turns = [tuple(dict.fromkeys(self._people.known(one) for one in turn)) for turn in layer.rotate or ()]
+        turns = [turn for turn in turns if turn]
+        shadows = tuple(dict.fromkeys(self._people.known(one) for one in layer.shadow or ()))
+        if not turns:
+            return None
+        start = layer.starts.value if layer.starts else NO_START
+        if start.person:
+            first = next((place for place, turn in enumerate(turns) if start.person in turn), None)
+            if first is None:
+                known = dict.fromkeys(one for turn in turns for one in turn)
+                message = f"{shown(start.person)} has no turn in this layer, so it cannot start with them"
+                self._findings.error(layer.where("starts"), message, self._findings.nearest(start.person, known))
+            else:
+                turns = turns[first:] + turns[:first]
+        if layer.every is None and "every" not in layer.places and len(turns) > 1:
+            hint = "write how long a turn is, such as `every: week`"
+            self._findings.error(layer.at, "a layer whose people take turns needs the key 'every'", hint)
+        length = layer.every.value if layer.every else Length(minutes=WEEK_OF)
+        handoff = layer.handoff.value if layer.handoff else Handoff(_NINE)
+        self._check_handoff(layer, length, handoff)
+        begins, day = _begin(start, layer.starts is not None, length, handoff)
+        only = [window for windows in layer.only or () for window in windows]
+        return Layer(
+            name=layer.name or f"layer {place}",
+            turns=tuple(turns),
+            length=length,
+            begins=begins,
+            day=day,
+            timezone=zone,
+            only=joined(only),
+            shadows=shadows,
+        )
+
+    def _check_handoff(self, layer: written.Layer, length: Length, handoff: Handoff) -> None:
+        at = layer.where("handoff")
+        if handoff.weekday is not None and (length.months or length.minutes % WEEK_OF):
+            hint = "write the time alone" if not length.months else "write the day of the month, such as 1 09:00"
+            self._findings.error(at, "turns that do not last whole weeks have no weekday to change on", hint)
+        if handoff.day is not None and not length.months:
+            hint = "write a weekday or the time alone"
+            self._findings.error(at, "turns that do not last whole months have no day of the month to change on", hint)
+
+    # what will probably surprise
+
+    def warn(self, schedules: dict[str, Schedule], escalations: dict[str, Escalation], teams: dict[str, Team]) -> None:
+        """Look ahead: turns without a beginning, layers nobody sees, gaps, and people who would be called twice."""
+        self._warn_of_starts()
+        rosters = {key: Roster(one) for key, one in schedules.items()}
+        for key, roster in rosters.items():
+            at = self._names.places[key]
+            self._warn_of_hidden(roster.schedule, at)
+            self._warn_of_gaps(roster, at)
+        self._warn_of_offsets(escalations, rosters)
+        self._warn_of_twice(escalations, rosters)
+
+    def _may_look(self, *rosters: Roster) -> bool:
+        self._looked += sum(map(coverage.effort, rosters))
+        return self._looked <= _EFFORT
+
+    def _warn_of_starts(self) -> None:
+        for plan in self._files:
+            for _, schedule in plan.schedules or ():
+                for layer in (schedule.layers or ()) if schedule else ():
+                    if layer.starts is None and len(layer.rotate or ()) > 1:
+                        first = (layer.rotate or ())[0][0].value
+                        message = f"the layer has no `starts`: its turns count from Monday 2000-01-03 with {first}"
+                        hint = f"say from which day, such as `starts: 2026-11-16 with {first}`"
+                        self._findings.warning(layer.at, message, hint)
+
+    def _warn_of_hidden(self, schedule: Schedule, at: Position) -> None:
+        for place, layer in enumerate(schedule.layers[1:], 1):
+            if not layer.only:
+                under = " and ".join(one.name for one in schedule.layers[:place][-3:])
+                message = f"{layer.name} of {schedule.key} always applies, so nobody is ever on call by {under}"
+                self._findings.warning(at, message, "put the layer that always applies first, or give the later `only`")
+
+    def _warn_of_gaps(self, roster: Roster, at: Position) -> None:
+        gaps = coverage.gaps_ahead(roster) if self._may_look(roster) else ()
+        if not gaps:
+            return
+        key, zone = roster.schedule.key, roster.schedule.timezone
+        start, end = gaps[0]
+        first = f"{said(start, zone)} to {said(end, zone)}"
+        if zone_of(zone).local(start).year == NO_START.day.year:  # nobody said from when: the day means nothing
+            first = re.sub(r" [0-9]+ \w+ [0-9]{4}", "", first)
+        count = f"{len(gaps)} gap{'s' if len(gaps) > 1 else ''}"
+        length = sum(end - start for start, end in gaps)
+        lasts = f"{say_duration(length)} in 52 weeks, in {count}"
+        message = f"nobody is on call by {key} for {lasts}; the first is from {first}"
+        hint = "a page goes on to the next step then; a first layer without `only` covers all"
+        self._findings.warning(at, message, hint)
+
+    def _warn_of_offsets(self, escalations: dict[str, Escalation], rosters: dict[str, Roster]) -> None:
+        for escalation in escalations.values():
+            for step in escalation.steps:
+                for target in step.targets:
+                    kind, _, rest = target.partition(":")
+                    key, _, offset = rest.partition(":")
+                    if kind != "schedule" or not offset or key not in rosters:
+                        continue
+                    for layer in rosters[key].schedule.layers:
+                        if len(layer.turns) == 1:
+                            message = f"{layer.name} has one turn, so there is no {offset} on {key} while it applies"
+                            hint = f"{escalation.key} goes on to the next step then"
+                            self._findings.warning(self._names.places[key], message, hint)
+
+    def _warn_of_twice(self, escalations: dict[str, Escalation], rosters: dict[str, Roster]) -> None:
+        told: set[tuple[str, str]] = set()
+        for escalation in escalations.values():
+            keys = list(
+                dict.fromkeys(
+                    target.removeprefix("schedule:")
+                    for step in escalation.steps
+                    for target in step.targets
+                    if target.removeprefix("schedule:") in rosters
+                )
+            )
+            for place, key in enumerate(keys):
+                for other in keys[place + 1 :]:
+                    if (key, other) in told or not self._may_look(rosters[key], rosters[other]):
+                        continue
+                    told.add((key, other))
+                    found = coverage.twice(rosters[key], rosters[other])
+                    if found is not None:
+                        zone = rosters[other].schedule.timezone
+                        message = (
+                            f"{found.person} is on call by {key} and {other} at once, first from "
+                            f"{said(found.start, zone)} to {said(found.end, zone)}: "
+                            f"{escalation.key} would page them twice and nobody else"
+                        )
+                        hint = "let the second schedule start with another person"
+                        self._findings.warning(self._names.places[other], message, hint)
+
+
+def _begin(start: Start, written: bool, length: Length, handoff: Handoff) -> tuple[Wall, int]:
+    """When the turn begins that is on at the start day's end, and the day of the month turns of months begin on.
+
+    That is the last handoff on that day or before it.
+    """
+    day = wall_of(start.day)
+    if length.months:
+        of_month = handoff.day or (start.day.day if written else 1)
+        layer = Layer(
+            name="", turns=((),), length=Length(months=1), begins=day + handoff.minute, timezone="UTC", day=of_month
+        )
+        return layer.begin(layer.turn(day + DAY_OF - 1)), of_month
+    if length.minutes % WEEK_OF == 0:
+        weekday = (day - MONDAY) // DAY_OF % 7
+        if handoff.weekday is not None:
+            day -= (weekday - handoff.weekday) % 7 * DAY_OF
+    return day + handoff.minute, 1

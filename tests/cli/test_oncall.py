@@ -1,0 +1,236 @@
+"""`tocsin oncall` on a plan's files, and against the real server: the same answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.cli.stage import run
+from tests.support.server import TocsinServer
+from tests.support.waiting import eventually
+
+PLAN = """\
+tocsin: 1
+timezone: Europe/Madrid
+people:
+  ana: {name: Ana}
+  ben: {name: Ben}
+  kei: {name: Kei, timezone: Asia/Tokyo}
+last resort: [ana]
+schedules:
+  shop-primary:
+    layers:
+      - {rotate: [ana, ben], every: week, handoff: Mon 09:00, starts: 2026-11-16 with ana}
+      - {rotate: [kei], every: week, handoff: Mon 09:00, timezone: Asia/Tokyo, only: [Mon-Fri 09:00-18:00]}
+  office:
+    layers: [{rotate: ana, only: Mon-Fri 09:00-18:00}]
+escalations:
+  shop: [{page: shop-primary, wait: 5m}, {page: ben}]
+services:
+  checkout: {escalation: shop}
+"""
+UNKNOWN = "overrides are not known here"
+
+Start = Callable[..., TocsinServer]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> str:
+    """A plan folder."""
+    (tmp_path / "tocsin.yaml").write_text(PLAN)
+    return str(tmp_path)
+
+
+def test_who_is_on_call_by_the_files_alone(folder: str) -> None:
+    """JSON on stdout; what the files cannot know is said on stderr."""
+    done = run("oncall", "who", "shop-primary", "--at", "2026-11-24T03:00Z", "--plan", folder, "--json")
+    assert done.code == 0, done.err
+    assert UNKNOWN in done.err
+    assert done.json == [
+        {
+            "person": "kei",
+            "since": "2026-11-24T00:00:00.000Z",
+            "until": "2026-11-24T09:00:00.000Z",
+            "why": "layer 2 of shop-primary",
+        }
+    ]
+
+
+def test_shifts_by_the_files_alone(folder: str) -> None:
+    start, end = "2026-11-23T00:00Z", "2026-11-24T12:00Z"
+    done = run("oncall", "shifts", "shop-primary", "--from", start, "--to", end, "--plan", folder, "--json")
+    assert done.code == 0, done.err
+    assert done.json == [
+        {"person": "kei", "start": "2026-11-23T00:00:00.000Z", "end": "2026-11-23T09:00:00.000Z", "layer": "layer 2"},
+        {"person": "ben", "start": "2026-11-23T09:00:00.000Z", "end": "2026-11-24T00:00:00.000Z", "layer": "layer 1"},
+        {"person": "kei", "start": "2026-11-24T00:00:00.000Z", "end": "2026-11-24T09:00:00.000Z", "layer": "layer 2"},
+        {"person": "ben", "start": "2026-11-24T09:00:00.000Z", "end": "2026-11-24T12:00:00.000Z", "layer": "layer 1"},
+    ]
+
+
+def test_people_get_tables_and_sentences(folder: str) -> None:
+    done = run("oncall", "who", "shop-primary", "--at", "2026-11-24T03:00Z", "--plan", folder, TZ="UTC")
+    assert "kei     2026-11-24 00:00:00 UTC  2026-11-24 09:00:00 UTC (in 6 h)  layer 2 of shop-primary" in done.out
+    assert (
+        "Nobody is on call by office."
+        in run("oncall", "who", "office", "--at", "2026-11-22T03:00Z", "--plan", folder).out
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["who", "shop-primry"], 1, "The plan has no schedule shop-primry. Did you mean shop-primary?"),
+        (["who", "zzz"], 1, "It has shop-primary, office."),
+        (["who", "office", "--at", "soon"], 2, "'soon' is not a time"),
+        (["who", "office", "--at", "0001-01-01T00:00Z"], 2, "ask about a time from 1980 to 2199"),
+        (["shifts", "office", "--from", "2026-11-24T00:00Z", "--to", "2026-11-24T00:00Z"], 2, "--to must be later"),
+        (["shifts", "office", "--from", "2020-01-01T00:00Z", "--to", "2026-01-01T00:00Z"], 2, "two years at most"),
+        (["shifts", "office", "--from", "2026-11-24T00:00Z"], 2, "Missing option '--to'"),
+        (["who", "office", "--url", "http://localhost"], 2, "Give --plan, or a server"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_with_why(folder: str, arguments: list[str], code: int, says: str) -> None:
+    done = run("oncall", *arguments, "--plan", folder)
+    assert (done.code, done.out) == (code, "")
+    assert says in done.err
+
+
+def test_a_plan_with_errors_is_not_answered_from(folder: str) -> None:
+    Path(folder, "tocsin.yaml").write_text(PLAN.replace("[ana, ben]", "[ana, bne]"))
+    done = run("oncall", "who", "office", "--plan", folder)
+    assert (done.code, done.out) == (1, "")
+    assert "unknown person 'bne'" in done.err
+    assert run("oncall", "who", "office", "--plan", folder + "/nowhere").code == 1
+
+
+def test_the_server_answers_as_the_files_do(tocsin_server: Start, folder: str) -> None:
+    server = tocsin_server(plan=PLAN)
+    at = ["--at", "2026-11-24T03:00Z"]
+    ranged = ["--from", "2026-10-20T00:00Z", "--to", "2026-11-24T00:00Z"]
+    for arguments in (["who", "shop-primary", *at], ["who", "office", *at], ["shifts", "shop-primary", *ranged]):
+        offline = run("oncall", *arguments, "--plan", folder, "--json")
+        done = server.run("oncall", *arguments, "--json")
+        assert json.loads(done.stdout) == offline.json
+        assert UNKNOWN not in done.stderr
+    done = server.run("oncall", "who", "shop-primry", check=False)
+    assert done.returncode == 1
+    assert "did you mean shop-primary?" in done.stderr
+
+
+def test_an_override_is_made_seen_and_taken_back(tocsin_server: Start) -> None:
+    """Who is on call changes with each; the plan's files do not."""
+    server = tocsin_server(plan=PLAN)
+    made = server.json("oncall", "override", "office", "kei", "--for", "4h", "--reason", "painting")
+    assert (made["id"], made["kind"], made["state"], made["person"]) == (1, "override", "agreed", "kei")
+    assert made["asked_by"] == "token:this machine"
+    [who] = server.json("oncall", "who", "office")
+    assert (who["person"], who["until"]) == ("kei", made["ends_at"])
+    assert who["why"].startswith("override 1 of office: kei, asked by ")
+    assert who["why"].endswith(": painting")
+    assert [one["id"] for one in server.json("oncall", "overrides")] == [1]
+    assert "Override 1: kei on office" in server.run("oncall", "cancel", "1").stdout
+    assert server.json("oncall", "overrides") == []
+    assert [one["state"] for one in server.json("oncall", "overrides", "--state", "all")] == ["cancelled"]
+    assert server.run("oncall", "cancel", "1", check=False).returncode == 1
+
+
+def test_a_swap_and_a_cover_request_wait_for_their_people(tocsin_server: Start, tmp_path: Path) -> None:
+    server = tocsin_server(plan=PLAN)
+    tokens = {}
+    for name in ("ana", "ben"):
+        server.run("user", "add", name, "--role", "responder", "--person", name)
+        tokens[name] = server.json("user", "token", name)["token"]
+
+    def as_(person: str, *arguments: str) -> Any:
+        return run("oncall", *arguments, "--url", server.url, "--json", TOCSIN_TOKEN=tokens[person])
+
+    shifts = server.json("oncall", "shifts", "shop-primary", "--from", soon(2), "--to", soon(16))
+    other = {"ana": "ben", "ben": "ana"}
+    first = next(one for one in shifts if one["person"] in other)
+    second = next(one for one in shifts if one["person"] == other[first["person"]])
+    mine, theirs = first["person"], second["person"]
+    asked = as_(
+        mine, "swap", "shop-primary", theirs, "--from", first["start"], "--to", first["end"],
+        "--back-from", second["start"], "--back-to", second["end"],
+    )  # fmt: skip
+    assert asked.code == 0, asked.err
+    assert asked.json["state"] == "asked"
+    refused = as_(mine, "accept", "1")
+    assert (refused.code, "can answer this swap" in refused.err) == (4, True)
+    assert as_(theirs, "accept", "1").json["state"] == "agreed"
+    for shift, person in ((first, theirs), (second, mine)):
+        [who] = server.json("oncall", "who", "shop-primary", "--at", shift["start"])
+        assert (who["person"], who["since"], who["until"]) == (person, shift["start"], shift["end"])
+
+    later = next(one for one in shifts if one["person"] == mine and one is not first)
+    wanted = as_(mine, "cover", "shop-primary", "--person", mine, "--from", later["start"], "--to", later["end"])
+    assert wanted.json["state"] == "asked"
+    assert as_(theirs, "accept", "2").json["person"] == theirs
+    backwards = as_(mine, "override", "shop-primary", theirs, "--from", later["end"], "--to", later["start"])
+    assert (backwards.code, "It must end after it begins" in backwards.err) == (1, True)
+
+
+def soon(days: int) -> str:
+    """Midnight, so many days from now."""
+    return f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%dT00:00Z}"
+
+
+def test_who_is_on_call_for_schedules_people_and_services(tocsin_server: Start) -> None:
+    server = tocsin_server(plan=PLAN)
+    at = ["--at", "2026-11-24T03:00Z"]
+    listed = server.json("oncall", "list", *at)
+    assert [(one["name"], [who["person"] for who in one["on_call"]]) for one in listed] == [
+        ("office", []),
+        ("shop-primary", ["kei"]),
+    ]
+    assert "office        nobody" in server.run("oncall", "list", *at).stdout
+    ranged = ["--from", "2026-11-23T00:00Z", "--to", "2026-11-23T12:00Z"]
+    assert server.json("oncall", "person", "kei", *ranged) == [
+        {
+            "schedule": "shop-primary",
+            "start": "2026-11-23T00:00:00.000Z",
+            "end": "2026-11-23T09:00:00.000Z",
+            "layer": "layer 2",
+        }
+    ]
+    assert server.json("oncall", "service", "checkout", *at) == [
+        {"step": 1, "person": "kei", "by": "shop-primary, layer 2"},
+        {"step": 2, "person": "ben", "by": ""},
+    ]
+    assert "did you mean checkout?" in server.run("oncall", "service", "chekout", check=False).stderr
+
+
+def test_a_calendar_is_made_read_and_revoked(tocsin_server: Start) -> None:
+    """Through the whole server: its address needs no signing in, until it is revoked."""
+    server = tocsin_server(plan=PLAN)
+    made = server.json("oncall", "feed", "--schedule", "shop-primary")
+    answer = httpx2.get(made["url"])
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/calendar; charset=utf-8")
+    assert answer.text.startswith("BEGIN:VCALENDAR\r\n")
+    assert answer.text.count("BEGIN:VEVENT") > 300
+    server.run("user", "revoke", str(made["id"]))
+    assert httpx2.get(made["url"]).status_code == 404
+    assert server.run("oncall", "feed", "--person", "bob", check=False).returncode == 1
+    assert server.run("oncall", "feed", check=False).returncode == 2
+
+
+@pytest.mark.parametrize("store", ["sqlite", "postgres"])
+def test_an_override_pages_on_both_stores(tocsin_server: Start, request: pytest.FixtureRequest, store: str) -> None:
+    """Made, survived kill -9, and paged: the timeline and `tocsin why` say by what."""
+    database = request.getfixturevalue("postgres_url") if store == "postgres" else None
+    server = tocsin_server(plan=PLAN, database=database)
+    server.run("oncall", "override", "shop-primary", "ben", "--for", "4h")
+    server.kill9()
+    server.restart()
+    assert server.json("oncall", "who", "shop-primary")[0]["person"] == "ben"
+    server.run("send", "--service", "checkout", "--title", "Cards fail", "--severity", "critical")
+    [incident] = eventually(lambda: server.json("incidents", "list"))
+    told = server.run("why", str(incident["number"])).stdout
+    assert "Paging Ben (shop-primary, override 1); next in 5 min if nobody answers" in told

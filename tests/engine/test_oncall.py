@@ -1,0 +1,169 @@
+"""Stories of who is paged when schedules say who is on call, told in virtual time with the real engine."""
+
+from __future__ import annotations
+
+from tests.engine.world import World
+
+# The world begins on Monday 2026-11-23 at 03:00 UTC.
+PLAN = b"""
+tocsin: 1
+team: shop
+people:
+  ana: {name: Ana, email: ana@shop.example}
+  ben: {name: Ben, email: ben@shop.example}
+  kei: {name: Kei, email: kei@shop.example}
+  zoe: {name: Zoe, email: zoe@shop.example}
+mail: {server: smtp://localhost:25, from: tocsin@shop.example}
+last resort: zoe
+schedules:
+  primary:
+    layers:
+      - {rotate: [ana, ben], every: day, handoff: 04:00, starts: 2026-11-22 with ana}
+  hours:
+    layers:
+      - {rotate: kei, only: 05:00-06:00}
+  watched:
+    layers:
+      - {rotate: [ana, ben, kei], every: day, handoff: 04:00, starts: 2026-11-22 with ana, shadow: zoe}
+  empty:
+    layers:
+      - {rotate: kei, only: 05:00-06:00, shadow: zoe}
+escalations:
+  shop:
+    - {page: primary, wait: 30m, repeat: 3}
+    - {page: next on watched, wait: 10m}
+  office:
+    - {page: [hours, next on primary], wait: 5m}
+    - {page: ben}
+  quiet:
+    - {page: hours, wait: 5m}
+    - {page: empty, wait: 5m}
+    - {page: ben, wait: 5m}
+  shadowed:
+    - {page: watched, wait: 30m}
+    - {page: ben, wait: 30m}
+  turns:
+    - {page one of: [team shop], wait: 10m, repeat: 2}
+services:
+  checkout: {escalation: shop}
+  office: {escalation: office}
+  quiet: {escalation: quiet}
+  shadowed: {escalation: shadowed}
+  turns: {escalation: turns}
+routes:
+  - {match: ['job="checkout"'], service: checkout}
+  - {match: ['job="office"'], service: office}
+  - {match: ['job="quiet"'], service: quiet}
+  - {match: ['job="shadowed"'], service: shadowed}
+  - {match: ['job="turns"'], service: turns}
+"""
+
+
+def said(world: World, incident: int = 1) -> list[str]:
+    """The lines of an incident's timeline on paging."""
+    return [
+        entry.what
+        for entry in world.timeline
+        if entry.incident == incident and ("aging" in entry.what or "nobody" in entry.what)
+    ]
+
+
+def test_who_is_on_call_when_the_step_is_due_is_paged():
+    """Ana until 04:00, Ben from then: the second time the step is paged it reaches him."""
+    world = World(PLAN).at("45m").fires("Down", job="checkout").at("80m")
+    assert world.pages == [("2700s", "ana", 1), ("4500s", "ben", 1)]
+    assert said(world) == [
+        "Paging Ana (primary, layer 1); next in 30 min if nobody answers",
+        "Paging Ben (primary, layer 1); next in 30 min if nobody answers",
+    ]
+
+
+def test_schedules_stay_live_while_an_incident_is_open():
+    """The incident keeps its steps; who is on call is asked of the plan in force."""
+    world = World(PLAN).fires("Down", job="checkout").at("10m")
+    world.put_in_force(PLAN.replace(b"rotate: [ana, ben], every: day, handoff: 04:00, starts: 2026-11-22 with ana",
+                                    b"rotate: kei"))  # fmt: skip
+    world.at("31m")
+    assert world.pages == [("0s", "ana", 1), ("1800s", "kei", 1)]
+
+
+def test_a_step_whose_schedule_has_nobody_on_shift_falls_through_at_once_and_says_so():
+    world = World(PLAN).fires("Down", job="quiet").at("1m")
+    assert world.pages == [("0s", "ben", 1)]
+    assert said(world)[:2] == [
+        "Step 1 reaches nobody: nobody is on call by hours",
+        "Step 2 reaches nobody: nobody is on call by empty",
+    ]
+    assert world.told(1)[1:4] == ["nobody_reachable", "nobody_reachable", "step_due"]
+
+
+def test_a_schedule_that_left_the_plan_has_nobody_on_shift():
+    world = World(PLAN).fires("Down", job="checkout").at("10m")
+    gone = PLAN.replace(b"  primary:\n", b"  other:\n").replace(b"page: primary", b"page: other")
+    world.put_in_force(gone.replace(b"next on primary", b"next on other"))
+    world.at("31m")
+    assert world.pages[1:] == [("1800s", "ben", 1)], "the next step: next on watched"
+
+
+def test_the_next_on_a_schedule_is_who_has_the_turn_after():
+    world = World(PLAN).fires("Down", job="office").at("1m")
+    assert world.pages == [("0s", "ben", 1)]
+    assert said(world) == ["Paging Ben (next on primary, layer 1); next in 5 min if nobody answers"]
+
+
+def test_a_shadow_gets_a_copy():
+    world = World(PLAN).fires("Down", job="shadowed").at("1m")
+    assert world.pages == [("0s", "ana", 1), ("0s", "zoe", 1)]
+    kinds = {page.person: page.kind for page in world.engine.state.pages.values()}
+    assert kinds == {"ana": "page", "zoe": "copy"}
+    assert said(world) == ["Paging Ana (watched, layer 1), with a copy to Zoe; next in 30 min if nobody answers"]
+
+
+def test_a_shadow_is_never_the_only_one_reached():
+    """Ana's page fails, Zoe's copy arrives: the step reached nobody, and the next one follows at once."""
+    world = World(PLAN)
+    world.answers = lambda page: "failed" if page.person == "ana" else "sent"
+    world.fires("Down", job="shadowed").at("1m")
+    assert [who for _, who, _ in world.pages if who != "zoe"] == ["ana", "ben"]
+    assert "nobody_reachable" in world.told(1)
+
+
+def test_a_copy_that_fails_changes_nothing():
+    world = World(PLAN)
+    world.answers = lambda page: "failed" if page.kind == "copy" else "sent"
+    world.fires("Down", job="shadowed").at("20m")
+    assert world.pages == [("0s", "ana", 1), ("0s", "zoe", 1)]
+    assert "nobody_reachable" not in world.told(1)
+
+
+def test_an_acknowledgement_overtakes_copies_too():
+    world = World(PLAN)
+    world.answers = lambda page: "never" if page.kind == "copy" else "sent"
+    world.fires("Down", job="shadowed").at("1m")
+    world.acknowledges(1)
+    assert {page.kind: page.state for page in world.engine.state.pages.values()} == {
+        "page": "sent", "copy": "overtaken",
+    }  # fmt: skip
+
+
+def test_one_of_several_is_paged_in_turn():
+    """From incident to incident, and from one time to the next."""
+    world = World(PLAN)
+    for place in range(5):
+        world.fires(f"Down{place}", job="turns")
+    assert [(person, incident) for _, person, incident in world.pages] == [
+        ("ana", 1), ("ben", 2), ("kei", 3), ("zoe", 4), ("ana", 5),
+    ]  # fmt: skip
+    world.at("10m")
+    assert [(person, incident) for _, person, incident in world.pages[5:]] == [
+        ("ben", 1), ("kei", 2), ("zoe", 3), ("ana", 4), ("ben", 5),
+    ]  # fmt: skip
+
+
+def test_the_journal_again_pages_the_same_people():
+    world = World(PLAN).at("45m").fires("Down", job="checkout").fires("Up", job="shadowed").at("3h")
+    replayed = world.replayed()
+    assert {id: page.person for id, page in replayed.state.pages.items()} == {
+        id: page.person for id, page in world.engine.state.pages.items()
+    }
+    assert world.restarted().engine.state.pages.keys() == replayed.state.pages.keys()

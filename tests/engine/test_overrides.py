@@ -1,0 +1,291 @@
+"""Stories of overrides, swaps and cover requests, in virtual time with the real engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.engine.test_oncall import PLAN, said
+from tests.engine.world import START, World, dump
+from tocsin.engine.commands import AddOverride, AnswerOverride, AskCover, AskSwap, CancelOverride, Result
+from tocsin.kernel.instant import parse_duration
+
+# `primary` has ana until 04:00, an hour after the world begins, then ben until 04:00 the day after, then ana.
+
+
+def at(offset: str) -> int:
+    """An instant, as a time after the start."""
+    return START - parse_duration(offset[1:]) if offset.startswith("-") else START + parse_duration(offset)
+
+
+def overrides(world: World, person: str, start: str, end: str, key: str = "", **more: Any) -> Result:
+    """Somebody is put on call by ana."""
+    more = {"schedule": "primary", "actor": "person:ana"} | more
+    return world.asked(AddOverride(person=person, starts_at=at(start), ends_at=at(end), **more), key)
+
+
+def swaps(world: World, mine: tuple[str, str], theirs: tuple[str, str], **more: Any) -> Result:
+    """Ana asks Ben to swap."""
+    more = {"schedule": "primary", "actor": "person:ana", "person": "ana", "other": "ben"} | more
+    return world.asked(
+        AskSwap(
+            starts_at=at(mine[0]), ends_at=at(mine[1]), back_starts_at=at(theirs[0]), back_ends_at=at(theirs[1]), **more
+        )
+    )
+
+
+def answers(world: World, person: str, id: int = 1, yes: bool = True) -> Result:
+    """Somebody answers."""
+    return world.asked(AnswerOverride(id=id, person=person, yes=yes, actor=f"person:{person}"))
+
+
+def pages(world: World) -> list[tuple[str, str, int]]:
+    """What was paged about incidents."""
+    return [page for page in world.pages if page[2]]
+
+
+def notices(world: World) -> list[str]:
+    """What people were told about who is on call."""
+    return [
+        f"{page.person}: {page.title}"
+        for page in sorted(world.told_pages, key=lambda page: page.id)
+        if not page.incident
+    ]
+
+
+def paged_at(world: World, *offsets: str) -> list[str]:
+    """Who a new incident of checkout pages first, at each of these times."""
+    found = []
+    for offset in offsets:
+        world.at(offset).fires(f"At {offset}", job="checkout")
+        number = max(world.engine.state.incidents)
+        found += [person for _, person, incident in world.pages if incident == number]
+        world.acknowledges(number)
+    return found
+
+
+def test_an_override_is_paged_instead_of_the_plans_layers_while_it_lasts():
+    world = World(PLAN)
+    assert overrides(world, "kei", "10m", "20m").ok
+    assert paged_at(world, "9m", "10m", "19m", "20m") == ["ana", "kei", "kei", "ana"]
+    assert said(world, 2) == ["Paging Kei (primary, override 1); next in 30 min if nobody answers"]
+
+
+def test_the_later_override_counts():
+    world = World(PLAN)
+    overrides(world, "kei", "0s", "50m")
+    overrides(world, "zoe", "10m", "20m")
+    assert paged_at(world, "9m", "10m", "20m") == ["kei", "zoe", "kei"]
+
+
+def test_an_override_for_somebody_counts_where_they_would_be_on_call():
+    """Kei stands in for ana alone: at 04:00 it is ben's turn all the same."""
+    world = World(PLAN)
+    assert overrides(world, "kei", "0s", "3h", instead_of="ana").ok
+    assert paged_at(world, "30m", "90m") == ["kei", "ben"]
+
+
+def test_an_override_fills_a_gap():
+    world = World(PLAN)
+    assert overrides(world, "zoe", "0s", "30m", schedule="hours").ok
+    world.fires("Down", job="quiet").at("1m")
+    assert pages(world) == [("0s", "zoe", 1)]
+
+
+def test_an_override_made_meanwhile_counts_when_the_next_step_is_due():
+    world = World(PLAN).fires("Down", job="checkout").at("10m")
+    overrides(world, "kei", "0s", "50m")
+    world.at("31m")
+    assert pages(world) == [("0s", "ana", 1), ("1800s", "kei", 1)]
+
+
+def test_an_override_that_begins_in_the_past_begins_now():
+    """What was is not changed."""
+    world = World(PLAN).at("10m")
+    assert overrides(world, "kei", "-2h", "20m").ok
+    assert world.engine.state.overrides[1].starts_at == at("10m")
+
+
+def test_a_cancelled_override_ends_now_and_what_was_stays():
+    world = World(PLAN)
+    overrides(world, "kei", "10m", "50m")
+    assert paged_at(world, "20m") == ["kei"]
+    override = world.engine.state.overrides[1]
+    assert world.asked(CancelOverride(id=1, actor="person:ben")).reason == "override_cancelled"
+    assert [(cover.start, cover.end) for cover in override.covers()] == [(at("10m"), at("20m"))]
+    assert paged_at(world, "21m") == ["ana"]
+    again = world.asked(CancelOverride(id=1, actor="person:ben"))
+    assert (again.ok, again.code) == (False, "conflict")
+
+
+def test_an_override_that_is_over_is_forgotten():
+    world = World(PLAN)
+    overrides(world, "kei", "10m", "20m")
+    world.at("21m")
+    assert (world.engine.state.overrides, world.engine.state.covers) == ({}, {})
+
+
+def test_somebody_who_left_the_plan_takes_nobodys_place():
+    world = World(PLAN)
+    overrides(world, "kei", "0s", "50m")
+    left = PLAN.replace(b"  kei: {name: Kei, email: kei@shop.example}\n", b"").replace(b"rotate: kei", b"rotate: zoe")
+    world.put_in_force(left.replace(b"ana, ben, kei]", b"ana, ben]"))
+    assert paged_at(world, "1m") == ["ana"]
+
+
+@pytest.mark.parametrize(
+    ("what", "code", "field", "message"),
+    [
+        ({"start": "20m", "end": "10m"}, "invalid", "ends_at", "It must end after it begins"),
+        ({"start": "10m", "end": "10m"}, "invalid", "ends_at", "It must end after it begins"),
+        ({"start": "-2h", "end": "-1h"}, "invalid", "ends_at", "It cannot end in the past"),
+        ({"end": "400d"}, "invalid", "ends_at", "It lasts a year at most, and ends within two"),
+        ({"start": "740d", "end": "741d"}, "invalid", "ends_at", "It lasts a year at most, and ends within two"),
+        ({"person": "bob"}, "invalid", "person", "The plan has no person 'bob'"),
+        ({"person": ""}, "invalid", "person", "The plan has no person ''"),
+        ({"instead_of": "bob"}, "invalid", "instead_of", "The plan has no person 'bob'"),
+        ({"instead_of": "kei"}, "invalid", "instead_of", "Nobody stands in for themselves"),
+        ({"instead_of": "ben"}, "invalid", "instead_of", "ben is not on call by primary in that time"),
+        ({"schedule": "primry"}, "invalid", "schedule", "The plan has no schedule 'primry'"),
+        ({"reason": "x" * 1001}, "invalid", "reason", "A reason has at most 1,000 characters"),
+    ],
+)
+def test_an_override_that_cannot_be_is_refused_and_changes_nothing(what, code, field, message):
+    world = World(PLAN)
+    before = dump(world.engine.state) | {"counters": None}
+    refused = overrides(world, **({"person": "kei", "start": "0s", "end": "50m"} | what))
+    assert (refused.ok, refused.code, refused.field, refused.message) == (False, code, field, message)
+    assert dump(world.engine.state) | {"counters": None} == before
+    assert world.engine.state.counters.override == 0
+
+
+def test_an_override_asked_for_twice_with_one_key_is_made_once():
+    world = World(PLAN)
+    assert overrides(world, "kei", "0s", "50m", "key").id == overrides(world, "kei", "0s", "50m", "key").id == "1"
+    assert list(world.engine.state.overrides) == [1]
+
+
+def test_a_swap_counts_when_the_other_agrees_and_both_ways():
+    world = World(PLAN)
+    assert swaps(world, ("10m", "50m"), ("2h", "3h")).reason == "swap_asked"
+    assert paged_at(world, "5m") == ["ana"]
+    assert answers(world, "ben").reason == "on_call_changed"
+    assert paged_at(world, "20m", "55m", "150m", "4h") == ["ben", "ana", "ana", "ben"]
+
+
+def test_only_the_other_agrees_to_a_swap():
+    world = World(PLAN)
+    swaps(world, ("10m", "50m"), ("2h", "3h"))
+    for person in ("ana", "kei", ""):
+        assert answers(world, person).code == "forbidden"
+    assert answers(world, "ben", yes=False).reason == "swap_declined"
+    assert answers(world, "ben").code == "conflict"
+    assert paged_at(world, "20m", "150m") == ["ana", "ben"]
+
+
+def test_a_swap_nobody_agreed_to_in_time_lapses():
+    world = World(PLAN)
+    swaps(world, ("10m", "50m"), ("2h", "3h"))
+    override = world.engine.state.overrides[1]
+    world.at("11m")
+    assert answers(world, "ben").message == "Override 1 is over"
+    assert override.state(world.now) == "lapsed"
+    assert paged_at(world, "20m", "150m") == ["ana", "ben"]
+
+
+def test_a_swap_is_ended_at_once_both_ways():
+    world = World(PLAN)
+    swaps(world, ("10m", "50m"), ("2h", "3h"))
+    answers(world, "ben")
+    world.at("20m")
+    world.asked(CancelOverride(id=1, actor="person:ana"))
+    assert paged_at(world, "21m", "150m") == ["ana", "ben"]
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "more", "message"),
+    [
+        (("10m", "50m"), ("2h", "3h"), {"person": ""},
+         "Only people of the plan swap their shifts, and you are none of them"),
+        (("10m", "50m"), ("2h", "3h"), {"other": "bob"}, "The plan has no person 'bob'"),
+        (("10m", "50m"), ("2h", "3h"), {"other": "ana"}, "A swap needs somebody else"),
+        (("50m", "10m"), ("2h", "3h"), {}, "It must end after it begins"),
+        (("10m", "50m"), ("3h", "2h"), {}, "It must end after it begins"),
+        (("-10m", "50m"), ("2h", "3h"), {}, "A swap is of times to come"),
+        (("10m", "150m"), ("2h", "3h"), {}, "The two times of a swap overlap"),
+        (("2h", "3h"), ("10m", "50m"), {}, "ana is not on call by primary in that time"),
+        (("10m", "50m"), ("26h", "27h"), {}, "ben is not on call by primary in that time"),
+    ],
+)  # fmt: skip
+def test_a_swap_that_cannot_be_is_refused(mine, theirs, more, message):
+    refused = swaps(World(PLAN), mine, theirs, **more)
+    assert (refused.ok, refused.message) == (False, message)
+
+
+def test_a_cover_request_is_taken_by_somebody_on_the_schedule():
+    world = World(PLAN)
+    asked = AskCover(schedule="primary", person="ana", starts_at=at("10m"), ends_at=at("3h"), actor="person:ana")
+    assert world.asked(asked).reason == "cover_asked"
+    assert paged_at(world, "11m") == ["ana"], "nobody has taken it yet"
+    assert answers(world, "kei").message == "Only people on primary can take its shifts"
+    assert answers(world, "ana").message == "It is your own place that is to be taken"
+    assert answers(world, "ben", yes=False).code == "invalid"
+    world.at("20m")
+    assert answers(world, "ben").ok
+    assert paged_at(world, "30m") == ["ben"]
+    assert world.engine.state.overrides[1].covers()[0].start == at("20m"), "what was stays"
+    assert answers(world, "ben").message == "This cover request was answered already"
+
+
+def test_a_gap_can_be_asked_to_be_covered():
+    world = World(PLAN)
+    gap = AskCover(schedule="hours", starts_at=at("0s"), ends_at=at("30m"), actor="person:ana")
+    assert world.asked(gap).ok
+    assert answers(world, "kei").ok
+    world.fires("Down", job="quiet")
+    assert pages(world) == [("0s", "kei", 1)]
+    full = AskCover(schedule="primary", starts_at=at("0s"), ends_at=at("30m"), actor="person:ana")
+    assert world.asked(full).message == "Somebody is on call all that time: say whose place is to be taken"
+
+
+def test_there_is_a_bound_on_overrides():
+    world = World(PLAN)
+    for _ in range(500):
+        assert overrides(world, "kei", "0s", "50m").ok
+    assert overrides(world, "kei", "0s", "50m").code == "conflict"
+    assert overrides(world, "kei", "0s", "50m", schedule="hours").ok
+
+
+def test_overrides_survive_a_restart_and_the_journal_again():
+    world = World(PLAN)
+    overrides(world, "kei", "10m", "50m", reason="dentist")
+    swaps(world, ("55m", "58m"), ("2h", "3h"))
+    answers(world, "ben", 2)
+    world.at("20m")
+    before = dump(world.engine.state)
+    assert dump(world.replayed().state) == before
+    world.restarted()
+    assert dump(world.engine.state)["covers"] == before["covers"]
+    assert paged_at(world, "30m", "56m", "150m") == ["kei", "ben", "ana"]
+
+
+def test_those_concerned_are_told_and_whoever_does_it_is_not():
+    """In their own time zone; a cover request goes to everybody else on the schedule."""
+    world = World(PLAN.replace(b"kei: {name: Kei,", b"kei: {name: Kei, timezone: Asia/Tokyo,"))
+    overrides(world, "kei", "10m", "20m", instead_of="ana", reason="dentist")
+    assert notices(world) == [
+        "kei: You are on call for Ana: primary, Mon 23 Nov 2026 12:10 to Mon 23 Nov 2026 12:20 Asia/Tokyo (dentist)"
+    ]
+    swaps(world, ("30m", "50m"), ("2h", "3h"))
+    answers(world, "ben", 2)
+    world.asked(CancelOverride(id=2, actor="user:ops"))
+    asked = AskCover(schedule="primary", person="ben", starts_at=at("2h"), ends_at=at("3h"), actor="person:ben")
+    world.asked(asked)
+    assert [line.partition(", Mon")[0] for line in notices(world)[1:]] == [
+        "ben: Ana asks you to swap shifts and take over: primary",
+        "ana: Ben takes over: primary",
+        "ben: Taken back: the plan counts again: primary",
+        "ana: Taken back: the plan counts again: primary",
+        "ana: Somebody is wanted for Ben: primary",
+    ]

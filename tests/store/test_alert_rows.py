@@ -1,0 +1,167 @@
+"""Alerts that came together lie together, until something about one of them changes: nobody who reads can tell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import pytest
+
+from tests.store.conftest import Place, Places
+from tests.store.stage import BEGINNING, FILES, PLAN, START, apply, commit, dump, empty
+from tocsin.engine.engine import Engine
+from tocsin.engine.inputs import Received, Seen
+from tocsin.intake.request import Request
+from tocsin.intake.sources import SOURCES
+from tocsin.kernel.instant import DAY, MINUTE, SECOND, Instant, format_rfc3339
+from tocsin.runtime.seen import bitmap
+from tocsin.store import alert_rows
+from tocsin.store.reads import Reads, open_engine
+from tocsin.store.rows import Journaled
+
+MANY = 600
+"""More than two blocks, and more than one stretch."""
+
+
+class Flood:
+    """Many alerts of ten groups that come in one request, and what happens to them."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.store = place.open()
+        self.engine: Engine = empty()
+        self.seq = 0
+        self.now = START
+        for one in BEGINNING:
+            self.take(one)
+        self.post(range(MANY))
+
+    def take(self, one: object) -> None:
+        """Apply and commit one input."""
+        self.seq += 1
+        row = Journaled(self.seq, self.now, one)  # type: ignore[arg-type]  # any input
+        apply(self.engine, row)
+        commit(self.store, self.engine, [row])
+
+    def post(self, which: Sequence[int], ends: Instant = 10 * MINUTE, summary: str = "is down") -> None:
+        """Prometheus says these."""
+        alerts = [
+            {
+                "labels": {"alertname": f"A{one % 10}", "job": "db", "instance": f"i{one % 10}", "n": str(one)},
+                "annotations": {"summary": f"{one} {summary}"},
+                "endsAt": format_rfc3339(self.now + ends),
+            }
+            for one in which
+        ]
+        headers = {"content-type": "application/json"}
+        self.take(
+            Received(
+                1, "inbox", self.now,
+                Request(source="alertmanager", method="POST", path="/api/v2/alerts", headers=headers,
+                        body=json.dumps(alerts).encode()),
+            )
+        )  # fmt: skip
+
+    def heard_again(self, ids: set[int]) -> None:
+        """The same said again, unchanged."""
+        self.take(Seen(min(ids), ((self.now, bitmap(min(ids), ids)),)))
+
+    def same_when_read_back(self) -> None:
+        """What is loaded is what lives."""
+        assert dump(Engine(self.store.load(), PLAN, SOURCES).state) == dump(self.engine.state)
+
+
+@pytest.fixture
+def flood(places: Places) -> Flood:
+    assert FILES
+    return Flood(places.new())
+
+
+def test_what_came_together_is_read_one_by_one_and_in_order(flood: Flood) -> None:
+    rows = flood.place.tables()
+    assert rows["alerts"] == [] and len(rows["alert_blocks"]) == 3
+    flood.same_when_read_back()
+    reads = Reads(open_engine(flood.place.url))
+    found, after = [], None
+    while True:
+        page = reads.alerts(after=after, limit=70)
+        found += page.items
+        after = page.next
+        if after is None:
+            break
+    assert [alert.id for alert in found] == list(range(MANY, 0, -1))
+    assert all(reads.alert(alert.id) == alert == flood.engine.state.alerts[alert.id] for alert in found[::97])
+    assert reads.alert(MANY + 1) is None
+    incident = found[0].incident
+    ours = reads.alerts(incident=incident, limit=500).items
+    assert [alert.id for alert in ours] == [alert.id for alert in found if alert.incident == incident]
+    assert sum(map(len, reads.firing_alerts("inbox"))) == MANY
+    assert reads.alerts(service="db", limit=3).items == found[:3]
+    assert reads.alerts(state="resolved").items == [] == reads.alerts(service="shop").items
+
+
+def test_an_alert_that_changed_has_a_row_of_its_own_and_the_others_stay_where_they_are(flood: Flood) -> None:
+    flood.now += MINUTE
+    flood.post([3, 300, 599], ends=-SECOND)
+    flood.post([4], summary="is still down")
+    assert [row[0] for row in flood.place.tables()["alerts"]] == [4, 5, 301, 600]
+    flood.same_when_read_back()
+    reads = Reads(open_engine(flood.place.url))
+    assert [alert.id for alert in reads.alerts(state="resolved").items] == [600, 301, 4]
+    assert [alert.id for alert in reads.alerts(state="firing", limit=2).items] == [599, 598]
+    assert sum(map(len, reads.firing_alerts("inbox"))) == MANY - 3
+    fifth = reads.alert(5)
+    assert fifth is not None and fifth.title == "4 is still down" and fifth.count == 2
+
+
+def test_repetitions_write_no_alert_and_are_seen_all_the_same(flood: Flood) -> None:
+    flood.now += MINUTE
+    everyone = set(range(1, MANY + 1))
+    flood.heard_again(everyone)
+    flood.now += MINUTE
+    flood.heard_again(everyone - {7})
+    rows = flood.place.tables()
+    assert rows["alerts"] == [] and len(rows["alert_sightings"]) == 2
+    flood.same_when_read_back()
+    reads = Reads(open_engine(flood.place.url))
+    heard, missed = reads.alert(8), reads.alert(7)
+    assert heard is not None and (heard.count, heard.last_seen) == (3, flood.now)
+    assert heard.ends_at == flood.now + 10 * MINUTE
+    assert missed is not None and (missed.count, missed.last_seen) == (2, flood.now - MINUTE)
+
+
+def test_a_row_written_later_than_a_sighting_counts(flood: Flood) -> None:
+    flood.now += MINUTE
+    flood.heard_again({9, 10})
+    flood.now += SECOND
+    flood.post([8], summary="got worse")
+    flood.now += SECOND
+    flood.post([9], ends=-SECOND)
+    flood.same_when_read_back()
+    reads = Reads(open_engine(flood.place.url))
+    ninth, tenth = reads.alert(9), reads.alert(10)
+    assert ninth is not None and (ninth.count, ninth.last_seen) == (3, flood.now - SECOND)
+    assert tenth is not None and tenth.state == "resolved" and tenth.ends_at == flood.now - SECOND
+
+
+def test_what_says_nothing_any_more_is_removed(flood: Flood) -> None:
+    flood.now += MINUTE
+    flood.heard_again(set(range(1, MANY + 1)))
+    flood.post(range(256), ends=-SECOND)
+    flood.store.housekeep(flood.now)
+    rows = flood.place.tables()
+    assert [row[0] for row in rows["alert_blocks"]] == [257, 513]
+    assert {row[1] for row in rows["alert_block_incidents"]} == {257, 513}
+    assert len(rows["alert_sightings"]) == 2
+    flood.same_when_read_back()
+    flood.post(range(256, MANY), ends=-SECOND)
+    flood.now += DAY
+    flood.engine.state.alerts.clear()
+    for alert in Reads(open_engine(flood.place.url)).alerts(limit=500).items:
+        assert alert.state == "resolved"
+    flood.store.housekeep(flood.now)
+    assert flood.place.tables()["alert_blocks"] == []
+
+
+def test_blocks_are_cut_where_they_would_grow_too_large() -> None:
+    assert [len(block) for block in alert_rows.blocks(list(range(600)))] == [256, 256, 88]  # type: ignore[arg-type]
