@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from tests.api.client import World
 from tests.faces.filled import NOW
-from tocsin.engine.commands import Acknowledge, AddNote, Resolve, Result
+from tocsin.engine.commands import (
+    Acknowledge,
+    AddNote,
+    AddResponders,
+    ApplyPlan,
+    Reassign,
+    Resolve,
+    Result,
+    Snooze,
+)
 from tocsin.kernel.instant import MINUTE
 from tocsin.store import tables
 
@@ -172,3 +182,39 @@ async def test_an_export_is_one_json_line_per_incident(world: World) -> None:
     assert [one["number"] for one in lines] == list(range(123, 0, -1))
     assert [one["reason"] for one in lines[-1]["timeline"]] == ["opened", "step_due"]
     assert [one["person"] for one in lines[-1]["pages"]] == ["ana"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "command"),
+    [
+        ("take", {"hold": "30m"}, Acknowledge(actor="person:ana", incident=1, hold=30 * MINUTE)),
+        ("reassign", {"person": "ana", "note": "x"}, Reassign(actor="person:ana", incident=1, person="ana", note="x")),
+        ("snooze", {"duration": "2h"}, Snooze(actor="person:ana", incident=1, until=NOW + 120 * MINUTE)),
+        ("snooze", {"until": "2026-11-22T09:00:00Z"}, Snooze(actor="person:ana", incident=1, until=NOW + 336 * MINUTE)),
+        (
+            "responders",
+            {"people": ["ana"], "teams": ["shop"]},
+            AddResponders(actor="person:ana", incident=1, targets=("person:ana", "team:shop")),
+        ),
+        ("apply-plan", None, ApplyPlan(actor="person:ana", incident=1)),
+    ],
+)
+async def test_what_responders_do_reaches_the_core_in_their_name(
+    world: World, path: str, body: Any, command: Any
+) -> None:
+    answer = await world.call("POST", f"/incidents/1/{path}", body, "responder")
+    assert answer.status_code == 200, answer.text
+    assert [one for one, _ in world.core.asked] == [command]
+    assert (await world.call("POST", f"/incidents/1/{path}", body, "viewer")).status_code == 403
+
+
+async def test_only_a_person_can_take_an_incident(world: World) -> None:
+    """A script's user is nobody who could come."""
+    answer = await world.call("POST", "/incidents/1/take", role="admin")
+    assert (answer.status_code, answer.json()["code"]) == (403, "no_person")
+
+
+@pytest.mark.parametrize("body", [{}, {"until": "2026-11-22T09:00:00Z", "duration": "1h"}, {"until": "later"}])
+async def test_a_snooze_says_its_end_once(world: World, body: dict[str, str]) -> None:
+    answer = await world.call("POST", "/incidents/1/snooze", body)
+    assert (answer.status_code, answer.json()["field"]) == (400, "until")

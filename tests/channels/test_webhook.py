@@ -25,6 +25,7 @@ from tocsin.pages.channels import CHANNELS
 from tocsin.pages.channels.replies import retry_after
 from tocsin.pages.channels.setup import Setup
 from tocsin.pages.channels.webhook import signing_key
+from tocsin.pages.contacts import webhook_secret
 from tocsin.pages.message import Channel, Failed, Message, Sent
 from tocsin.runtime.outbound import Outbound
 
@@ -63,6 +64,19 @@ async def test_a_page_is_posted_and_the_official_package_verifies_it(catcher: Ca
     with pytest.raises(WebhookVerificationError):
         Official("whsec_" + base64.b64encode(b"another key of some bytes").decode()).verify(got.body, got.headers)
     await channel.close()
+
+
+async def test_a_webhook_a_person_added_is_signed_with_its_own_secret(catcher: Catcher) -> None:
+    """The plan knows nothing of it: the secret comes with the message."""
+    channel = CHANNELS["webhook"](Setup(Outbound(), SECRETS.__getitem__))
+    assert channel is not None
+    own = webhook_secret(b"a signing key of thirty-two bytes", 7)
+    assert await channel.send(page(address=f"{catcher.url}/own", signing=own, incidents=3)) == Sent()
+    (got,) = catcher.requests
+    assert Official(own).verify(got.body, got.headers)["data"]["incidents"] == 3
+    assert own.encode() not in got.body
+    refused = await channel.send(page(address=f"{catcher.url}/own"))
+    assert isinstance(refused, Failed) and refused.permanent
 
 
 async def test_every_attempt_at_a_page_has_the_same_id_and_its_own_time(catcher: Catcher) -> None:

@@ -225,7 +225,7 @@ def incident(number: int = 17, **changes: Any) -> dict[str, Any]:
         opened_at="2026-11-22T03:17:00.000Z", updated_at="2026-11-22T03:28:00.000Z", alert_count=2, page_count=1,
         acknowledged_by="", acknowledged_at=None, acknowledged_until=None, first_acknowledged_at=None, resolved_by="",
         resolved_at=None, snoozed_until=None, clear_at=None, reopened=0, paused=None, paused_until=None,
-        next_page_at="2026-11-22T03:34:32.000Z", plan="a1b2c3",
+        next_page_at="2026-11-22T03:34:32.000Z", urgency="high", waits=None, responders=[], plan="a1b2c3",
     )  # fmt: skip
     return {**msgspec.to_builtins(base), **changes}
 
@@ -313,6 +313,26 @@ def page(number: int, **changes: Any) -> dict[str, Any]:
         reason="step_due", because="this step of the escalation was due", step=0, state="sent", outcome="sent",
         intended_at="2026-11-22T03:17:01.000Z", next_at=None, attempts=1, finished_at="2026-11-22T03:17:02.000Z",
         delivered_at=None, seen_at=None, answered_at=None, provider_id="", error="", unsure=False,
+        contact=1, held=None, not_before=None, bundle=None,
+    )  # fmt: skip
+    return {**msgspec.to_builtins(base), **changes}
+
+
+def contact(number: int = 7, **changes: Any) -> dict[str, Any]:
+    """A contact method just added, in the API's own shape."""
+    base = m.NewContact(
+        id=number, person="ana", channel="webhook", address="https://push.example/ana", label="phone",
+        state="unverified", declared=False, added_at="2026-11-22T03:29:00.000Z", added_by="person:ana",
+        verified_at=None, failed_at=None, failure="", code_until="2026-11-22T03:39:00.000Z", signing_secret="whsec_x",
+    )  # fmt: skip
+    return {**msgspec.to_builtins(base), **changes}
+
+
+def reach(**changes: Any) -> dict[str, Any]:
+    """A person's rules, in the API's own shape."""
+    base = m.PublishedReach(
+        person="ana", high=[m.WayOut(contact=7, after="0s"), m.WayOut(contact=4, after="2m")], low=[],
+        quiet_from="22:00", quiet_until="08:00", bundle_after=3, bundle_within="30s",
     )  # fmt: skip
     return {**msgspec.to_builtins(base), **changes}
 

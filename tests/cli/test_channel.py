@@ -22,8 +22,6 @@ people:
     webhook: {{url: "{url}/ana", secret: secret:hook}}
     matrix: "@ana:shop.example"
     slack: U012ABCDEF
-    sms: "+34600000000"
-    call: "+34600000000"
     pagerduty: secret:old
     apprise: secret:gotify
   ben: {{name: Ben, webhook: {{url: "{url}/ben", secret: secret:nowhere}}}}
@@ -95,6 +93,8 @@ def test_what_stands_in_the_way_is_said(plan: Path, catcher: Catcher) -> None:
     assert run(*arguments, "zoe").code == 1
     assert "no person 'zoe'" in run(*arguments, "zoe").err
     assert "how to reach ben by slack" in run("channel", "test", "slack", "--plan", str(plan), "--person", "ben").err
+    theirs = run("channel", "test", "sms", "--plan", str(plan), "--person", "ana")
+    assert "`tocsin contact test`" in theirs.err
     assert "there are apprise, call" in run("channel", "preview", "pigeon", "--plan", str(plan)).err
     (plan / "tocsin.yaml").write_text("tocsin: 1\npeople: {ana: {}}\n")
     assert "does not set slack up" in run("channel", "preview", "slack", "--plan", str(plan)).err

@@ -7,7 +7,19 @@ from typing import Any
 
 import msgspec
 
-from tocsin.engine.commands import Acknowledge, AddNote, AnyCommand, ExpireSilence, Resolve, Result, SetSilence
+from tocsin.engine.commands import (
+    Acknowledge,
+    AddContact,
+    AddNote,
+    AnyCommand,
+    ExpireSilence,
+    Resolve,
+    Result,
+    SendCode,
+    SetReach,
+    SetSilence,
+    VerifyContact,
+)
 from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import (
     AnyInput,
@@ -29,10 +41,13 @@ from tocsin.intake.request import Heard, Request
 from tocsin.intake.sources import SOURCES
 from tocsin.kernel.instant import SECOND, Instant, parse_duration, parse_rfc3339
 from tocsin.kernel.matcher import parse_matcher
+from tocsin.pages.contacts import code_hash, code_of
 from tocsin.pages.ledger import Page
+from tocsin.pages.rules import Reach, quiet_until
 from tocsin.plan import read_plan
 from tocsin.plan.model import Plan
 
+KEY = b"a signing key of thirty-two bytes"
 START = parse_rfc3339("2026-11-23T03:00:00Z")
 
 PLAN = b"""
@@ -81,8 +96,12 @@ class World:
         self.journal: list[tuple[int, Instant, bytes]] = []
         self.pages: list[tuple[str, str, int]] = []
         self.told_pages: list[Page] = []
+        self.reached: list[int] = []
+        """The incidents of what left, each of a bundle too."""
+        self.left: list[tuple[str, str, str, str]] = []
+        """What left by which way: ``(clock, person, address, kind)``, notices and drills too."""
         self.timeline: list[Entry] = []
-        self.rows: dict[str, dict[Any, Any]] = {}
+        self.tables: dict[str, dict[Any, Any]] = {}
         self.answers: Callable[[Page], str] = lambda page: "sent"
         self.paging = paging
         first = plan_of(plan)
@@ -131,9 +150,13 @@ class World:
             self.must_be_wanted(page)
             self.pages.append((self.clock, page.person, page.incident))
             self.told_pages.append(page)
+            together = [self.engine.state.pages[id] for id in page.bundled] or [page]
+            self.reached += [row.incident for row in together if row.kind == "page"]
+            self.left.append((self.clock, page.person, page.address, page.kind))
             answer = self.answers(page)
             if answer != "never":
-                self.apply(Delivered(page.id, answer))
+                state, _, code = answer.partition(" ")
+                self.apply(Delivered(page.id, state, code, "550 no such mailbox" if code else ""))
 
     def _keep(self, changes: Changes) -> None:
         """Keep rows as the store does: whole, as JSON."""
@@ -150,16 +173,18 @@ class World:
             ("tokens", changes.tokens, lambda t: True),
             ("parked", changes.parked, lambda p: not p.discarded),
             ("overrides", changes.overrides, lambda o: o.id in state.overrides),
+            ("contacts", changes.contacts, lambda c: not c.removed),
+            ("reaches", changes.reaches, lambda r: True),
         ):
-            rows = self.rows.setdefault(name, {})
+            rows = self.tables.setdefault(name, {})
             for key, noun in changed.items():
                 if live(noun):
                     rows[key] = (type(noun), msgspec.json.encode(noun))
                 else:
                     rows.pop(key, None)
         for place in changes.dropped_heartbeats:
-            self.rows["heartbeats"].pop(place, None)
-        kept = self.rows.setdefault("results", {})
+            self.tables["heartbeats"].pop(place, None)
+        kept = self.tables.setdefault("results", {})
         for result in changes.results:
             kept[result.key] = (type(result), msgspec.json.encode(result))
         for key in changes.dropped_results:
@@ -180,7 +205,7 @@ class World:
         counters = msgspec.json.decode(msgspec.json.encode(self.engine.state.counters), type=Counters)
         nouns = {
             name: [msgspec.json.decode(raw, type=kind) for kind, raw in rows.values()]
-            for name, rows in self.rows.items()
+            for name, rows in self.tables.items()
         }
         return Loaded(counters=counters, **nouns)
 
@@ -299,10 +324,46 @@ class World:
         return [str(entry.reason) for entry in self.timeline if entry.incident == incident]
 
     def must_be_wanted(self, page: Page) -> None:
-        """No page leaves while an acknowledgement holds."""
-        incident = self.engine.state.incidents.get(page.incident)
-        if page.kind == "page":
-            assert incident is not None and incident.state == "triggered" and incident.paused is None, incident
+        """No page leaves while an acknowledgement holds; of a bundle every incident still needs somebody.
+
+        None of low urgency leaves in its person's quiet hours, and none by a method that was never proven, or removed.
+        """
+        state, plan = self.engine.state, self.engine.plan
+        for row in [state.pages[id] for id in page.bundled] or [page]:
+            incident = state.incidents.get(row.incident)
+            if row.kind == "page":
+                assert incident is not None and incident.state == "triggered" and incident.paused is None, incident
+                if incident.urgency == "low" and not row.unsure and row.person in plan.people:
+                    reach = state.reaches.get(row.person) or Reach(person=row.person)
+                    assert quiet_until(reach, plan.people[row.person].timezone, self.now) is None, "it is their night"
+            if row.kind != "notice" and row.contact and not row.unsure:
+                contact = state.contacts[row.contact]
+                assert contact.trusted and contact.address == row.address, contact
+
+    def has(self, person: str, *addresses: str, channel: str = "webhook") -> list[int]:
+        """A person adds contact methods of their own and proves them."""
+        found = []
+        for address in addresses:
+            made = self.asked(AddContact(actor=f"person:{person}", person=person, channel=channel, address=address))
+            found.append(int(made.id))
+            self.proves(found[-1])
+        return found
+
+    def proves(self, contact: int) -> Result:
+        """The code that is sent comes back. Counts no message: what it leaves is told apart by ``left``."""
+        seed = b"%016d" % contact
+        hash = code_hash(KEY, contact, seed, code_of(KEY, contact, seed))
+        sent = self.asked(SendCode(actor="person:ana", contact=contact, seed=seed, hash=hash))
+        return self.asked(VerifyContact(actor="person:ana", contact=contact, hash=hash)) if sent.ok else sent
+
+    def rules(self, person: str, **rules: Any) -> Result:
+        """A person says how they want to be reached."""
+        return self.asked(SetReach(actor=f"person:{person}", reach=Reach(person=person, **rules)))
+
+    def rows(self, incident: int, person: str = "") -> list[Page]:
+        """The ledger of an incident, as far as it is in memory."""
+        ids = sorted(self.engine.state.pages_of.get(incident, ()))
+        return [one for one in map(self.engine.state.pages.__getitem__, ids) if person in ("", one.person)]
 
     def check(self) -> None:
         """What must hold after every input."""
@@ -310,6 +371,11 @@ class World:
         due = self.engine.next_due()
         if due is None or due > self.now:
             assert unexplained(state, self.now) == []
+        for row in state.pages.values():
+            if row.state == "intended":
+                assert row.next_at is not None, row
+                reason = row.held or row.outcome
+                assert not row.waiting or row.next_at <= self.now or reason is not None, "it waits for no reason"
         for incident in state.incidents.values():
             if incident.open:
                 due = incident.due()
@@ -361,6 +427,10 @@ def dump(state: State) -> dict[str, Any]:
         "parked": {id: plain(parked) for id, parked in sorted(state.parked.items())},
         "overrides": {id: plain(override) for id, override in sorted(state.overrides.items())},
         "covers": plain(state.covers),
+        "contacts": {id: plain(contact) for id, contact in sorted(state.contacts.items())},
+        "contacts_of": {name: sorted(ids) for name, ids in sorted(state.contacts_of.items())},
+        "reaches": {name: plain(reach) for name, reach in sorted(state.reaches.items())},
+        "gathering": {id: sorted(pages) for id, pages in sorted(state.gathering.items())},
         "results": {key: plain(kept) for key, kept in sorted(state.results.items())},
         "due": state.timers.next(),
     }

@@ -29,6 +29,7 @@ from tocsin.kernel.reason import Reason
 from tocsin.oncall.override import Override
 from tocsin.oncall.schedule import Layer, Length, Schedule, Window
 from tocsin.oncall.zone import DAY_OF, WEEK_OF, wall_of
+from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import Page
 from tocsin.plan.model import Plan
 from tocsin.runtime.line import Changed, HeardReply, Known, Reloaded, Status
@@ -209,6 +210,14 @@ class Filler:
         self.put(tables.tokens, [{"id": number, "hash": one.hash, "body": encode(one)}])
         return number
 
+    def contact(self, person: str, channel: str, address: str, **fields: Any) -> int:
+        """Write one contact method."""
+        number = self.next(tables.contacts)
+        told: dict[str, Any] = {"added_at": NOW, "state": "verified", "verified_at": NOW} | fields
+        one = Contact(id=number, person=person, channel=channel, address=address, **told)
+        self.put(tables.contacts, [{"id": number, "person": person, "live": not one.removed, "body": encode(one)}])
+        return number
+
     def parked(self, one: Parked) -> None:
         """Write one parked request."""
         self.put(tables.parked, [{"id": one.id, "at": one.at, "discarded": one.discarded, "body": encode(one)}])
@@ -282,6 +291,9 @@ def fill(database: str) -> Filler:
         'job="x"', name="22222222-2222-3333-4444-555555555555", starts_at=NOW - 99 * MINUTE, ends_at=NOW - MINUTE
     )
     filler.change("checkout", "deployed 42")
+    filler.contact("ana", "email", "ana@example.org", declared=True)
+    filler.contact("ana", "webhook", "https://push.example/ana", state="unverified", verified_at=None, seed=b"s" * 32)
+    filler.contact("ben", "email", "ben@example.org")
     filler.heartbeat(
         Heartbeat(service="checkout", name="backup", state="up", last=NOW - MINUTE, due=NOW + 5 * MINUTE, beats=3)
     )

@@ -1,4 +1,4 @@
-"""Web push from the settings page to a notification that acknowledges, in a real Chromium.
+"""Web push from the page You to a notification that acknowledges, in a real Chromium.
 
 Its own push service is out on the internet. So the test stands in for that alone: it gives the subscription, catches
 what Tocsin posts there, decrypts it with the device's keys, and has Chromium's DevTools hand it to the real worker.
@@ -59,8 +59,8 @@ class Story:
         self.page.wait_for_url("**/welcome")
 
     def subscribe(self) -> None:
-        """Press the button on the settings page."""
-        self.page.goto(f"{self.server.url}/settings")
+        """Press the button on the page You."""
+        self.page.goto(f"{self.server.url}/you")
         self.page.get_by_role("button", name="Show my pages on this device").click()
         expect(self.page.get_by_text("Your pages are shown on this device from now on.").first).to_be_visible()
 
@@ -199,7 +199,7 @@ def test_a_device_that_is_gone_is_let_go_and_the_next_method_is_used(story: Stor
     ) or [{}, {}]
     assert (gone["channel"], gone["state"]) == ("push", "failed")
     assert other["channel"] == "console"
-    story.page.goto(f"{story.server.url}/settings")
+    story.page.goto(f"{story.server.url}/you")
     expect(story.page.get_by_role("button", name="Remove")).to_have_count(0)
 
 
@@ -207,7 +207,7 @@ def test_a_device_can_be_removed_and_nonsense_is_no_device(story: Story) -> None
     story.sign_in()
     story.subscribe()
     story.page.get_by_role("button", name="Remove").click()
-    expect(story.page.get_by_text("It shows no more pages.").first).to_be_visible()
+    expect(story.page.get_by_text("There is none yet.").first).to_be_visible()
     story.page.evaluate(
         "() => { const form = document.getElementById('device'); form.elements.address.value = '{}'; form.submit(); }"
     )

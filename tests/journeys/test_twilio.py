@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,24 @@ class Story:
 
     def __init__(self, server: TocsinServer, twilio: Catcher) -> None:
         self.server, self.twilio = server, twilio
+        self.page = 0
+
+    def proves(self, channel: str) -> None:
+        """Ana adds her telephone, and types the code that came there."""
+        added = len(self.twilio.requests)
+        number = str(self.server.json("contact", "add", channel, ANA)["id"])
+        told = form(self.twilio.wait_for(added + 1)[-1])
+        code = re.search(r"\b\d( ?\d){5}\b", told.get("Body") or told["Twiml"])
+        assert code is not None
+        self.server.run("contact", "verify", number, code[0])
+
+    def pages(self) -> dict[str, str]:
+        """A monitor speaks: what Twilio is asked to do about it."""
+        before = len(self.twilio.requests)
+        says(self.server)
+        fields = form(self.twilio.wait_for(before + 1)[before])
+        self.page = incident(self.server, 1)["pages"][0]["id"]
+        return fields
 
     def call(
         self, path: str, fields: Mapping[str, str], *, token: str = TOKEN, url: str = "", signed: bool = True
@@ -46,14 +65,18 @@ class Story:
 def start(
     tocsin_server: Callable[..., TocsinServer], catcher: Catcher, mail_server: MailServer
 ) -> Callable[..., Story]:
-    """Call with how Ana is reached."""
+    """Call with the telephones Ana proves, and what the plan says of her."""
 
-    def started(database: str | None = None, **ana: Any) -> Story:
+    def started(*telephones: str, database: str | None = None, **ana: Any) -> Story:
         catcher.default = Reply(201, RECORDED[0]["reply"]["body"]["text"])
         account = {"account": "AC1", "token": "secret:twilio", "from": "+34911000000", "server": catcher.url}
         plan = a_plan_for({"twilio": account}, **ana)
         plan["mail"] = {"server": f"smtp://{mail_server.host}:{mail_server.port}", "from": "tocsin@shop.example"}
-        return Story(tocsin_server(plan=plan, environment={"TOCSIN_SECRET_TWILIO": TOKEN}, database=database), catcher)
+        server = tocsin_server(plan=plan, environment={"TOCSIN_SECRET_TWILIO": TOKEN}, database=database)
+        story = Story(server, catcher)
+        for channel in telephones:
+            story.proves(channel)
+        return story
 
     return started
 
@@ -79,23 +102,24 @@ def form(request: Received) -> dict[str, str]:
 def test_a_text_message_is_acknowledged_by_a_reply_with_its_number(
     start: Callable[..., Story], database: str | None
 ) -> None:
-    story = start(sms=ANA, database=database)
-    says(story.server)
-    fields = form(story.twilio.wait_for(1)[0])
+    story = start("sms", database=database)
+    fields = story.pages()
     assert (fields["To"], fields["From"]) == (ANA, "+34911000000")
-    assert fields["StatusCallback"] == f"{story.server.url}/callbacks/sms/status/1"
-    for told in ("[SEV1] Checkout", "Since ", "Reply 1 to acknowledge.", f"{story.server.url}/p/1."):
+    assert fields["StatusCallback"] == f"{story.server.url}/callbacks/sms/status/{story.page}"
+    reply, link = f"Reply {story.page} to acknowledge.", f"{story.server.url}/p/{story.page}."
+    for told in ("[SEV1] Checkout", "Since ", reply, link):
         assert told in fields["Body"]
     delivered = {"MessageSid": "SM1", "MessageStatus": "delivered", "To": ANA}
-    assert story.call("sms/status/1", {"MessageSid": "SM1", "MessageStatus": "sent", "To": ANA})[0] == 200
-    assert story.call("sms/status/1", delivered)[0] == 200
+    assert story.call(f"sms/status/{story.page}", {"MessageSid": "SM1", "MessageStatus": "sent", "To": ANA})[0] == 200
+    assert story.call(f"sms/status/{story.page}", delivered)[0] == 200
     page = incident(story.server, 1)["pages"][0]
     assert page["delivered_at"]
     assert page["provider_id"] == "SM4322c22054f8412aaeb466955a7480aa"
     for _ in range(3):
-        assert story.call("sms/status/1", delivered)[0] == 200
+        assert story.call(f"sms/status/{story.page}", delivered)[0] == 200
     assert incident(story.server, 1)["pages"][0]["delivered_at"] == page["delivered_at"], "told again, it is the same"
-    status, said = story.call("sms/answer", {"MessageSid": "SM2", "From": ANA, "Body": "ack 1", "To": "+34911000000"})
+    answer = {"MessageSid": "SM2", "From": ANA, "Body": f"ack {story.page}", "To": "+34911000000"}
+    status, said = story.call("sms/answer", answer)
     assert status == 200
     assert ElementTree.fromstring(said).findtext("Message") == "You have incident #1."
     assert becomes(story.server, 1, "acknowledged")["acknowledged_by"] == "person:ana"
@@ -103,9 +127,8 @@ def test_a_text_message_is_acknowledged_by_a_reply_with_its_number(
 
 
 def test_a_call_reads_it_out_and_is_acknowledged_by_a_key(start: Callable[..., Story], database: str | None) -> None:
-    story = start(call=ANA, database=database)
-    says(story.server)
-    fields = form(story.twilio.wait_for(1)[0])
+    story = start("call", database=database)
+    fields = story.pages()
     twiml = ElementTree.fromstring(fields["Twiml"])
     gathers = twiml.findall("Gather")
     assert len(gathers) == 2, "it is said twice"
@@ -126,27 +149,25 @@ def test_what_could_not_be_delivered_is_tried_by_the_next_method(
     start: Callable[..., Story], mail_server: MailServer
 ) -> None:
     """Twilio takes a message, and tells a second later that the telephone is off."""
-    story = start(call=ANA, email="ana@shop.example")
-    says(story.server)
-    story.twilio.wait_for(1)
+    story = start("call", email="ana@shop.example")
+    story.pages()
     eventually(lambda: incident(story.server, 1)["pages"][0]["state"] == "sent", what="the call to be placed")
     assert not mail_server.messages
-    assert story.call("call/status/1", {"CallSid": "CA1", "CallStatus": "no-answer", "To": ANA})[0] == 200
+    assert story.call(f"call/status/{story.page}", {"CallSid": "CA1", "CallStatus": "no-answer", "To": ANA})[0] == 200
     eventually(lambda: mail_server.messages, what="a mail")
     call, mail = incident(story.server, 1)["pages"]
     assert (call["state"], call["error"], mail["channel"]) == ("failed", "Twilio says no-answer", "email")
 
 
 def test_what_twilio_did_not_sign_changes_nothing(start: Callable[..., Story]) -> None:
-    story = start(sms=ANA, call=ANA)
-    says(story.server)
-    story.twilio.wait_for(1)
-    good = {"MessageSid": "SM2", "From": ANA, "Body": "1"}
+    story = start("sms", "call")
+    story.pages()
+    good = {"MessageSid": "SM2", "From": ANA, "Body": f"{story.page}"}
     assert story.call("sms/answer", good, token="another token")[0] == 403
     assert story.call("sms/answer", good, signed=False)[0] == 403
-    assert story.call("sms/answer", good, url=f"{story.server.url}/callbacks/sms/status/1")[0] == 403
+    assert story.call("sms/answer", good, url=f"{story.server.url}/callbacks/sms/status/{story.page}")[0] == 403
     assert story.call("sms/answer", {**good, "From": "+34699999999"})[1].count("Message") == 0, "strangers cost money"
-    for body in ("yes", "2", "1 2", "99999999999999999999", "¹", ""):
+    for body in ("yes", f"{story.page + 1}", f"{story.page} 2", "99999999999999999999", "¹", ""):
         status, said = story.call("sms/answer", {**good, "Body": body, "MessageSid": f"SM-{body}"})
         assert (status, said.count("<Message>")) == (200, 0)
     for path in ("sms/elsewhere", "sms/status/x", "sms/answer/1/2", "call/answer", "sms"):
@@ -156,10 +177,9 @@ def test_what_twilio_did_not_sign_changes_nothing(start: Callable[..., Story]) -
 
 def test_an_answer_told_again_is_one_answer(start: Callable[..., Story]) -> None:
     """Its signature carries no time: it would be as good next year."""
-    story = start(sms=ANA)
-    says(story.server)
-    story.twilio.wait_for(1)
-    answer = {"MessageSid": "SM2", "From": ANA, "Body": "1"}
+    story = start("sms")
+    story.pages()
+    answer = {"MessageSid": "SM2", "From": ANA, "Body": f"{story.page}"}
     assert "You have" in story.call("sms/answer", answer)[1]
     says(story.server, state="resolved")
     becomes(story.server, 1, "resolved", within=20)

@@ -122,8 +122,6 @@ def test_every_key_of_the_language_arrives():
             name="noa",
             timezone="Europe/Madrid",
             reach=(
-                ("call", "+34600000000"),
-                ("sms", "+34600000000"),
                 ("slack", "U012ABCDEF"),
                 ("apprise", "secret:noa_gotify"),
             ),
@@ -192,6 +190,7 @@ def test_every_key_of_the_language_arrives():
             escalation="shop",
             acknowledge_for=2 * HOUR,
             reopen_within=0,
+            urgency={"sev1": "high", "sev2": "high", "sev3": "low", "sev4": "low"},
         ),
         "payments": Service(key="payments", team="shop"),
     }

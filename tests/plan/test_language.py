@@ -37,6 +37,34 @@ def test_there_is_always_a_last_resort(text, targets):
     assert good(text).last_resort == targets
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("low", {"sev1": "low", "sev2": "low", "sev3": "low", "sev4": "low"}),
+        ("{sev3: low, sev1: high}", {"sev1": "high", "sev3": "low"}),
+        ("{}", {}),
+    ],
+)
+def test_urgency_is_one_word_or_said_by_severity(written, meant):
+    """For a service and for a route alike."""
+    plan = good(f"services: {{pay: {{urgency: {written}}}}}\nroutes: [{{match: [], service: pay, urgency: {written}}}]")
+    assert plan.services["pay"].urgency == plan.routes[0].urgency == meant
+
+
+@pytest.mark.parametrize("written", ["none", "{sev5: low}", "{sev1: middling}", "[low]"])
+def test_an_urgency_that_is_none_is_refused(written):
+    reading = read(tocsin=f"tocsin: 1\npeople: {{ana: {{}}}}\nservices: {{pay: {{urgency: {written}}}}}")
+    assert reading.plan is None
+
+
+def test_a_telephone_number_is_not_the_plans():
+    """It is the person's own, and the refusal says where it belongs."""
+    reading = read(tocsin="tocsin: 1\npeople: {ana: {phone: +34600000000}}")
+    (found,) = [one for one in reading.findings if one.level == "error"]
+    assert found.message == "'phone' is not part of a person"
+    assert "tocsin contact add" in found.hint
+
+
 def test_a_files_team_is_its_people_unless_teams_says_otherwise():
     """Files of one team add up."""
     reading = read(

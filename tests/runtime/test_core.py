@@ -500,8 +500,7 @@ async def test_an_overload_that_comes_and_goes_is_one_time_of_deafness(night: Ni
         await night.fires(f"A{number}")
     night.clock.passes(MINUTE)
     await until(lambda: night.core.doors.refusing_since is None)
-    await until(lambda: night.core.writer.waiting == 0)
-    assert len(night.journal(Deaf)) == 2
+    await until(lambda: len(night.journal(Deaf)) == 2)  # what no more waits may still be on its way into a commit
     assert [one.continued for one in night.journal(Deaf)] == [False, True]
 
 
@@ -558,8 +557,8 @@ async def test_a_channel_that_fails_is_followed_by_the_next_step_at_once(night: 
     """All the way: intake, judging, a channel that says no for good, the outcome, the next person."""
     night.mail.answer = lambda message: Failed("auth", "no", permanent=True) if message.person == "ana" else Sent()
     await night.fires("Down")
-    await until(lambda: [page.state for page in night.state.pages.values()] == ["failed", "sent"])
-    assert [page.person for page in night.state.pages.values()] == ["ana", "ben"]
+    await until(lambda: [page.state for page in night.state.pages.values()] == ["failed", "sent", "sent"])
+    assert [page.person for page in night.state.pages.values()] == ["ana", "ben", "kei"]  # kei: the last resort
 
 
 def test_the_ballast_says_whether_it_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

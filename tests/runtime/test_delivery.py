@@ -290,7 +290,7 @@ def test_a_page_from_before_the_memory_was_read_anew_is_not_sent_against_an_ackn
     world.fires("Down", job="checkout")
     (stale,) = world.engine.state.pages.values()
     world.restarted()
-    arguments = (world.engine.plan, stale, world.now, "http://a", "t")
+    arguments = (world.engine.plan, stale, world.now, "http://a", b"a signing key")
     assert compose(world.engine.state, *arguments) is not None
     world.acknowledges(1)
     assert stale.state == "intended"

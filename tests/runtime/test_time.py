@@ -32,9 +32,9 @@ def test_deafness_changes_no_alert_until_its_end_comes_up() -> None:
     """Fifty thousand alerts are not written anew for a restart; most are heard of again before it matters."""
     world = World()
     posts(world, "Down")
-    before = dict(world.rows["alerts"])
+    before = dict(world.tables["alerts"])
     world.at("2m").apply(Deaf(world.now - MINUTE, world.now))
-    assert world.rows["alerts"] == before
+    assert world.tables["alerts"] == before
 
 
 @pytest.mark.parametrize(

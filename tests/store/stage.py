@@ -37,10 +37,13 @@ from tocsin.kernel.instant import HOUR, MINUTE, SECOND, Duration, Instant, forma
 from tocsin.kernel.matcher import parse_matcher
 from tocsin.oncall.schedule import Layer, Length, Schedule
 from tocsin.oncall.zone import DAY_OF, wall_of
+from tocsin.pages.contacts import code_hash, code_of
+from tocsin.pages.rules import Reach, Way
 from tocsin.plan.model import Mail, Plan
 from tocsin.store.rows import Journaled
 from tocsin.store.writer import Store
 
+KEY = b"a signing key of thirty-two bytes"
 START: Instant = parse_rfc3339("2026-11-22T03:24:00Z")
 WAITS: tuple[Duration, ...] = (
     0,
@@ -68,7 +71,7 @@ PLAN = Plan(
     services={
         INBOX: Service(key=INBOX),
         "shop": Service(key="shop", escalation="shop", acknowledge_for=10 * MINUTE, reopen_within=10 * MINUTE),
-        "db": Service(key="db"),
+        "db": Service(key="db", urgency={"sev1": "low", "sev2": "low"}),
     },
     schedules={
         "shop": Schedule(
@@ -116,7 +119,7 @@ FILES: dict[str, Mapping[str, bytes]] = {version: {"tocsin.yaml": version.encode
 Move = tuple[int, int, int, int, int]
 """What happens, three numbers that say how, and which of ``WAITS`` passes before it."""
 
-KINDS = 26
+KINDS = 29
 moves: st.SearchStrategy[list[Move]] = st.lists(
     st.tuples(
         st.integers(0, KINDS - 1), st.integers(0, 7), st.integers(0, 7), st.integers(0, 3),
@@ -276,6 +279,14 @@ class Life:
                 return Decided(c.DiscardParked(actor="user:ops", id=parked[a % len(parked)] if parked else 99))
             case 23 | 24:
                 return Decided(self._overriding(a, b, d), idempotency_key=f"override {a}" if d == 3 else "")
+            case 25:
+                return Decided(self._contact(a, b, d))
+            case 26:
+                ways = tuple(Way(1 + (a + n) % 6, n * MINUTE) for n in range(d))
+                low = Reach(person=("ana", "ben")[b % 2], high=ways, low=ways[:1], quiet_from=0, quiet_until=a * 60)
+                return Decided(c.SetReach(actor="user:ops", reach=low))
+            case 27:
+                return Decided(self._responding(a, b))
             case _:
                 return Decided(self._access(a, b), idempotency_key=f"access {a}" if d == 3 else "")
 
@@ -316,6 +327,35 @@ class Life:
             c.AddOverride(actor="user:ops", schedule=who, person="ana", starts_at=now, ends_at=until),
         )  # fmt: skip
         return many[a]
+
+    def _contact(self, a: int, b: int, d: int) -> c.AnyCommand:
+        contact, seed = 1 + b, b"%016d" % d
+        hash = code_hash(KEY, contact, seed, code_of(KEY, contact, seed))
+        address = f"https://hook.example/{b % 3}"
+        many: tuple[c.AnyCommand, ...] = (
+            c.AddContact(
+                actor="user:ops", person=("ana", "ben")[d % 2], channel="webhook", address=address, label="odd 渓"
+            ),
+            c.SendCode(actor="user:ops", contact=contact, seed=seed, hash=hash),
+            c.VerifyContact(actor="user:ops", contact=contact, hash=hash),
+            c.VerifyContact(actor="user:ops", contact=contact, hash=b"wrong"),
+            c.MarkContact(actor="user:ops", contact=contact, why="lost \0"),
+            c.RemoveContact(actor="user:ops", contact=contact),
+            c.TryContact(actor="user:ops", contact=contact),
+            c.StartDrill(actor="user:ops", person=("ana", "ben")[d % 2])
+            if d < 2 else c.AnswerDrill(actor="", page=1 + b * 3),
+        )  # fmt: skip
+        return many[a]
+
+    def _responding(self, a: int, b: int) -> c.AnyCommand:
+        incident = 1 + b % 4
+        many: tuple[c.AnyCommand, ...] = (
+            c.Reassign(actor="person:ana", incident=incident, person=("ana", "kei")[b // 4], note="odd 渓"),
+            c.Snooze(actor="person:ana", incident=incident, until=self.now + (2 * MINUTE, HOUR)[b // 4]),
+            c.AddResponders(actor="person:ana", incident=incident, targets=(("person:ben", "team:shop")[b // 4],)),
+            c.ApplyPlan(actor="person:ana", incident=incident),
+        )
+        return many[a % 4]
 
     def _access(self, a: int, b: int) -> c.AnyCommand:
         many: tuple[c.AnyCommand, ...] = (

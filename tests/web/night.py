@@ -30,7 +30,10 @@ from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Instant, parse_rfc3
 from tocsin.kernel.matcher import Matcher
 from tocsin.kernel.reason import Reason
 from tocsin.oncall.override import Override
+from tocsin.pages.contacts import BadAddress, Contact, checked_address
 from tocsin.pages.ledger import Page
+from tocsin.pages.rules import Reach, Way
+from tocsin.pages.rules import fault as rules_fault
 from tocsin.plan import plan_version, read_plan
 from tocsin.plan.model import Plan
 from tocsin.runtime.line import Changed, HeardReply, Reloaded, Status
@@ -160,6 +163,11 @@ class Night:
             row = connection.execute(select(tables.incidents.c.body).where(tables.incidents.c.number == number)).one()
         return msgspec.json.decode(row[0], type=Incident)
 
+    def contact(self, number: int) -> Contact:
+        """Read one contact method back."""
+        found: Contact = next(one for one in self.bodies(tables.contacts, Contact) if one.id == number)
+        return found
+
     def bodies(self, table: Table, kind: type[Any]) -> list[Any]:
         """All rows of a table."""
         with self.engine.begin() as connection:
@@ -215,6 +223,10 @@ def _row(noun: Any, ordinal: int) -> tuple[Table, dict[str, Any], dict[str, Any]
             return tables.tokens, {"id": noun.id}, {"hash": noun.hash}
         case Parked():
             return tables.parked, {"id": noun.id}, {"at": noun.at, "discarded": noun.discarded}
+        case Contact():
+            return tables.contacts, {"id": noun.id}, {"person": noun.person, "live": not noun.removed}
+        case Reach():
+            return tables.reaches, {"person": noun.person}, {}
         case Heartbeat():
             return tables.heartbeats, {"service": noun.service, "name": noun.name}, {}
     raise TypeError(noun)
@@ -538,6 +550,77 @@ def fill(night: Night) -> Night:
             finished_at=NOW - 41 * MINUTE + SECOND,
         ),
         Page(
+            id=14,
+            incident=0,
+            person="ana",
+            channel="webhook",
+            address="https://push.larkfield.example/ana",
+            kind="drill",
+            title="Drill",
+            reason=Reason.DRILL,
+            contact=2,
+            state="sent",
+            outcome=Reason.SENT,
+            intended_at=NOW - MINUTE,
+            next_at=None,
+            attempts=1,
+            finished_at=NOW - MINUTE + SECOND,
+        ),
+        Page(
+            id=20,
+            incident=1043,
+            person="mei",
+            channel="email",
+            address="mei@larkfield.example",
+            kind="help",
+            title="Export",
+            reason=Reason.ASKED_FOR_HELP,
+            contact=5,
+            state="sent",
+            outcome=Reason.SENT,
+            intended_at=NOW - MINUTE,
+            next_at=None,
+            attempts=1,
+            finished_at=NOW - MINUTE + SECOND,
+        ),
+        Page(
+            id=21,
+            incident=1042,
+            person="ben",
+            channel="webhook",
+            address="https://push.larkfield.example/ben",
+            title="About 1 in 6",
+            reason=Reason.STEP_DUE,
+            step=1,
+            contact=6,
+            held=Reason.NEXT_METHOD,
+            not_before=NOW + MINUTE,
+            intended_at=NOW - 3 * MINUTE,
+            next_at=NOW + MINUTE,
+        ),
+        Contact(
+            id=1, person="ana", channel="email", address="ana@larkfield.example", state="verified", declared=True,
+            added_at=NOW - 90 * DAY, verified_at=NOW - 90 * DAY,
+        ),
+        Contact(
+            id=2, person="ana", channel="webhook", address="https://push.larkfield.example/ana", label="Phone",
+            state="verified", added_at=NOW - 80 * DAY, verified_at=NOW - 80 * DAY,
+        ),
+        Contact(
+            id=3, person="ana", channel="webhook", address="https://push.larkfield.example/" + "long" * 40,
+            label=HOSTILE[:60], added_at=NOW - MINUTE, seed=b"s" * 32, code_hash=b"h" * 32, code_until=NOW + 9 * MINUTE,
+        ),
+        Contact(
+            id=4, person="ana", channel="webhook", address="https://old.larkfield.example/", label="Old phone",
+            state="failing", added_at=NOW - 99 * DAY, verified_at=NOW - 99 * DAY, failed_at=NOW - DAY,
+            failure="client: the webhook answered 410: it is gone for good",
+        ),
+        Contact(
+            id=5, person="mei", channel="email", address="mei@larkfield.example", state="verified", declared=True,
+            added_at=NOW - 90 * DAY, verified_at=NOW - 90 * DAY,
+        ),
+        Reach(person="ana", high=(Way(2, 0), Way(1, 3 * MINUTE))),
+        Page(
             id=15,
             incident=1040,
             person="ana",
@@ -638,6 +721,10 @@ class Clock:
 
     def __call__(self) -> Instant:
         return self._start + round((time.monotonic() - self._began) * SECOND)
+
+    def goes_on(self, length: int) -> None:
+        """So much time passes at once."""
+        self._start += length
 
 
 class FakeCore:
@@ -863,6 +950,48 @@ class FakeCore:
                 token.used_at = now
                 night.put(token)
                 return c.Result(ok=True, id=next(one.name for one in users if one.id == token.user))
+            case c.AddContact():
+                try:
+                    address = checked_address(command.channel, command.address)
+                except BadAddress as error:
+                    return c.Result(ok=False, code="invalid", message=str(error), field="address")
+                number = 100 + len(self.asked)
+                kept = {"person": command.person, "channel": command.channel, "label": command.label}
+                night.put(Contact(id=number, address=address, added_at=now, **kept))  # type: ignore[arg-type]  # texts all
+                return c.Result(ok=True, id=str(number))
+            case c.SendCode():
+                contact = night.contact(command.contact)
+                contact.seed, contact.code_hash, contact.code_until = command.seed, command.hash, now + 10 * MINUTE
+                night.put(contact)
+            case c.VerifyContact():
+                contact = night.contact(command.contact)
+                if contact.code_hash != command.hash:
+                    said = "This is not the code: 4 more tries"
+                    return c.Result(ok=False, code="invalid", message=said, field="code")
+                contact.state, contact.verified_at = "verified", now
+                night.put(contact)
+            case c.MarkContact():
+                contact = night.contact(command.contact)
+                contact.state, contact.failure = "failing", "its owner says so"
+                night.put(contact)
+            case c.RemoveContact():
+                contact = night.contact(command.contact)
+                contact.removed = True
+                night.put(contact)
+            case c.SetReach():
+                wrong = rules_fault(command.reach, {one.id for one in night.bodies(tables.contacts, Contact)})
+                if wrong is not None:
+                    return c.Result(ok=False, code="invalid", message=wrong[1], field=wrong[0])
+                night.put(command.reach)
+            case c.AnswerDrill():
+                page = next(one for one in night.bodies(tables.pages, Page) if one.id == command.page)
+                page.answered_at = now
+                night.put(page)
+            case c.Reassign(incident=number, person=person):
+                if person not in night.plan.people:
+                    said = f"The plan has no person {person!r}"
+                    return c.Result(ok=False, code="invalid", message=said, field="person")
+                night.enter(number, now, f"Given to {person}", Reason.REASSIGNED, command.actor)
             case c.DiscardParked(id=number):
                 parked = next(one for one in night.bodies(tables.parked, Parked) if one.id == number)
                 parked.discarded = True

@@ -47,12 +47,16 @@ PAGES = [
     "/plan",
     "/welcome",
     "/settings",
+    "/you",
+    "/you?person=mei",
     "/more",
     "/sign-in",
     "/sign-in/link/abc",
     "/nope",
     NIGHT,
     "/p/" + make_token(SIGNING_KEY, 16),
+    "/p/" + make_token(SIGNING_KEY, 14),
+    "/p/" + make_token(SIGNING_KEY, 20),
     "/p/no",
 ]
 

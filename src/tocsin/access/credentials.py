@@ -39,21 +39,12 @@ class Key(Struct, kw_only=True):
     limits: KeyLimits = KeyLimits()
 
 
-class Device(Struct, frozen=True):
-    """A browser that shows its user's pages. ``address`` is its push subscription, as JSON: a secret of the device."""
-
-    id: str
-    address: str
-    label: str
-    added_at: Instant
-
-
 class User(Struct, kw_only=True):
     """Someone who may sign in.
 
     ``person`` is the person of the plan they are, or "". ``password`` is an scrypt hash or "".
 
-    ``epoch`` counts up to end all sessions. ``devices``: the newest first.
+    ``epoch`` counts up to end all sessions.
     """
 
     id: int
@@ -64,7 +55,6 @@ class User(Struct, kw_only=True):
     epoch: int = 0
     created_at: Instant
     disabled_at: Instant | None = None
-    devices: tuple[Device, ...] = ()
 
 
 class Token(Struct, kw_only=True):

@@ -7,7 +7,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ControllerRouterHandler
 
-from tocsin.api import access, alertmanager, docs, incidents, oncall, silences, system
+from tocsin.api import access, alertmanager, contacts, docs, incidents, oncall, silences, system
 from tocsin.api.asking import known_query
 
 
@@ -21,6 +21,7 @@ def api_handlers() -> list[ControllerRouterHandler]:
                 *silences.HANDLERS,
                 *oncall.HANDLERS,
                 *access.HANDLERS,
+                *contacts.HANDLERS,
                 *system.HANDLERS,
             ],
             guards=[known_query],

@@ -13,7 +13,8 @@ from litestar.types import ControllerRouterHandler
 
 from tocsin.api import models as m
 from tocsin.api.asking import Cursor, IdempotencyKey, Limit, Number, Severity, SomeNumber, Text, Texts
-from tocsin.engine.commands import Acknowledge, AddNote, Resolve
+from tocsin.engine.commands import Acknowledge, AddNote, AddResponders, ApplyPlan, Reassign, Resolve, Snooze
+from tocsin.faces.contacting import as_person
 from tocsin.faces.faces import Faces
 from tocsin.faces.problem import invalid, not_found
 from tocsin.faces.who import Who
@@ -136,6 +137,59 @@ async def add_note(
 ) -> m.PublishedIncident:
     """Write something on the timeline."""
     await faces.submit(AddNote(actor=who.actor, incident=number, text=data.text), idempotency_key or "")
+    return m.incident_out(await _incident(faces, number), _base(faces))
+
+
+@post("/incidents/{number:int}/take", status_code=200, tags=["incidents"], needs="responder")
+async def take(
+    faces: Faces, who: Who, number: Number, data: m.AcknowledgeIn | None = None, idempotency_key: IdempotencyKey = None
+) -> m.PublishedIncident:
+    """Take it as the person you are, whoever has it now."""
+    hold = m.span(data.hold, "hold") if data else None
+    await faces.submit(Acknowledge(actor=as_person(who), incident=number, hold=hold), idempotency_key or "")
+    return m.incident_out(await _incident(faces, number), _base(faces))
+
+
+@post("/incidents/{number:int}/reassign", status_code=200, tags=["incidents"], needs="responder")
+async def reassign(
+    faces: Faces, who: Who, number: Number, data: m.ReassignIn, idempotency_key: IdempotencyKey = None
+) -> m.PublishedIncident:
+    """Give it to somebody: they are paged at once, and the escalation goes on after them."""
+    command = Reassign(actor=who.actor, incident=number, person=data.person, note=data.note)
+    await faces.submit(command, idempotency_key or "")
+    return m.incident_out(await _incident(faces, number), _base(faces))
+
+
+@post("/incidents/{number:int}/snooze", status_code=200, tags=["incidents"], needs="responder")
+async def snooze(
+    faces: Faces, who: Who, number: Number, data: m.SnoozeIn, idempotency_key: IdempotencyKey = None
+) -> m.PublishedIncident:
+    """Put it off until a set time; then paging begins again."""
+    if (data.until is None) == (data.duration is None):
+        raise invalid("until", "say either until when or for how long (duration)")
+    until, length = m.instant(data.until, "until"), m.span(data.duration, "duration")
+    ends = until if until is not None else faces.now() + (length or 0)
+    await faces.submit(Snooze(actor=who.actor, incident=number, until=ends, note=data.note), idempotency_key or "")
+    return m.incident_out(await _incident(faces, number), _base(faces))
+
+
+@post("/incidents/{number:int}/responders", status_code=200, tags=["incidents"], needs="responder")
+async def add_responders(
+    faces: Faces, who: Who, number: Number, data: m.RespondersIn, idempotency_key: IdempotencyKey = None
+) -> m.PublishedIncident:
+    """Ask more people for help: they are paged now, and need not take it over from whoever has it."""
+    targets = (*(f"person:{name}" for name in data.people), *(f"team:{name}" for name in data.teams))
+    command = AddResponders(actor=who.actor, incident=number, targets=targets, note=data.note)
+    await faces.submit(command, idempotency_key or "")
+    return m.incident_out(await _incident(faces, number), _base(faces))
+
+
+@post("/incidents/{number:int}/apply-plan", status_code=200, tags=["incidents"], needs="responder")
+async def apply_plan(
+    faces: Faces, who: Who, number: Number, idempotency_key: IdempotencyKey = None
+) -> m.PublishedIncident:
+    """Follow the steps of the plan now in force instead of those it was opened with."""
+    await faces.submit(ApplyPlan(actor=who.actor, incident=number), idempotency_key or "")
     return m.incident_out(await _incident(faces, number), _base(faces))
 
 
@@ -282,6 +336,11 @@ HANDLERS: list[ControllerRouterHandler] = [
     acknowledge,
     resolve,
     add_note,
+    take,
+    reassign,
+    snooze,
+    add_responders,
+    apply_plan,
     list_alerts,
     read_alert,
     why_incident,

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Literal
+
 from msgspec import Struct
 
 from tocsin.kernel.instant import HOUR, MINUTE, Duration
+
+Urgency = Literal["high", "low"]
 
 INBOX = "inbox"
 """The service that always exists: events that match nothing land here, never nowhere."""
@@ -14,6 +19,7 @@ class Service(Struct, frozen=True, kw_only=True):
     """One service. ``acknowledge_for``: how long an acknowledgement holds before paging goes on.
 
     ``reopen_within``: trouble of the same group that returns this soon after its incident was resolved reopens it.
+    ``urgency``: by severity; what is not named is high.
     """
 
     key: str
@@ -24,3 +30,4 @@ class Service(Struct, frozen=True, kw_only=True):
     escalation: str = ""
     acknowledge_for: Duration = HOUR
     reopen_within: Duration = 30 * MINUTE
+    urgency: Mapping[str, Urgency] = {}

@@ -13,6 +13,7 @@ from tocsin.cli.failure import OK, REFUSED, NotFound, Refused
 from tocsin.cli.place import DEFAULT_DATA, data_option
 from tocsin.cli.plan import default_folder
 from tocsin.cli.text import count
+from tocsin.pages.contacts import DEVICE, PHONES
 
 if TYPE_CHECKING:
     from tocsin.catalog.people import Person
@@ -42,6 +43,8 @@ def channel() -> None:
 def list_channels(folder: Path | None, as_json: bool) -> None:
     """List the channels and whom the plan reaches by each.
 
+    What people added themselves is theirs: `tocsin contact list`.
+
     \b
     Examples:
       tocsin channel list
@@ -54,7 +57,7 @@ def list_channels(folder: Path | None, as_json: bool) -> None:
     rows = []
     for name in sorted({*NEEDS, *OPEN, "console"}):
         ready = name in plan.reaches or name == "console"
-        people = [p.key for p in plan.people.values() if name in dict(p.contacts(plan.reaches))]
+        people = [p.key for p in plan.people.values() if ready and name in dict(p.declared())]
         rows.append({"channel": name, "ready": ready, "people": people, "follows": name in FOLLOWED})
     if as_json:
         show.print_json(rows)
@@ -135,10 +138,9 @@ def test(
     if person not in plan.people:
         raise NotFound(f"The plan has no person {person!r}.")
     who, address = _whom(plan, name, person)
-    if not address:
-        raise Refused(f"The plan does not say how to reach {person} by {name}.")
-    if name == "push":
-        raise Refused("Devices are added in Tocsin's settings, and tried by a test event for a service.")
+    if not address or name in (DEVICE, *PHONES):
+        own = "what people add themselves is tried by `tocsin contact test`"
+        raise Refused(f"The plan does not say how to reach {person} by {name}; {own}.")
     answer = asyncio.run(send_once(settings, plan, name, trial(who, address, SystemClock().now(), settings.base_url)))
     if answer is None:
         raise NotFound(_unknown(name))
@@ -183,7 +185,7 @@ def _whom(plan: Plan, name: str, person: str | None) -> tuple[Person, str]:
     people = [plan.people[person]] if person else list(plan.people.values())
     reached = [(one, dict(one.declared()).get(name, "")) for one in people]
     who, address = next(((one, at) for one, at in reached if at), reached[0])
-    return who, address or (who.key if name in ("console", "push") else "")  # these need no address in the plan
+    return who, address or (who.key if name in ("console", DEVICE, *PHONES) else "")  # these have none in the plan
 
 
 def _unknown(name: str) -> str:

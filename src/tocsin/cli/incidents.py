@@ -1,4 +1,4 @@
-"""``tocsin incidents``: list, show, ack, resolve, note."""
+"""``tocsin incidents``: list, show, ack, take, reassign, snooze, ask, resolve, note, apply-plan."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tocsin.cli.client import Api, segment
 from tocsin.cli.failure import Refused
 from tocsin.cli.place import server_options
 from tocsin.cli.text import ago, clock, count, day, person, rough, span, stamp, zone
-from tocsin.cli.words import duration
-from tocsin.kernel.instant import MINUTE, SECOND, Instant, format_duration
+from tocsin.cli.words import duration, time
+from tocsin.kernel.instant import MINUTE, SECOND, Instant, format_duration, format_rfc3339
 
 STATES = ("open", "triggered", "acknowledged", "resolved", "all")
 SEVERITIES = ("sev1", "sev2", "sev3", "sev4")
@@ -149,6 +149,8 @@ def _sheet(one: dict[str, Any], now: Instant | None) -> None:
         [
             ("service", str(one["service"])),
             ("severity", str(one["severity"])),
+            ("urgency", "low" if one["urgency"] == "low" else ""),
+            ("asked for help", ", ".join(one["responders"])),
             ("opened", _when(one["opened_at"], now)),
             ("reopened", count(int(one["reopened"]), "time") if one["reopened"] else ""),
             ("labels", show.labels(one["labels"])),
@@ -187,6 +189,8 @@ def _page(page: dict[str, Any]) -> show.Row:
         how = "seen"
     elif page["delivered_at"]:
         how = "arrived"
+    elif page["state"] == "intended" and page["held"] and not page["attempts"]:
+        how = f"planned for {clock(show.instant(page['not_before']))}"
     elif page["unsure"]:
         how = f"{how}, perhaps twice"
     by = str(page["channel"]) if page["kind"] == "page" else f"{page['channel']}, {page['kind']}"
@@ -237,6 +241,8 @@ def standing(one: dict[str, Any], now: Instant | None) -> str:
         until = show.moment(one["paused_until"])
         return f"Nobody is paged now: {why}{f', until {stamp(until)} ({ago(until, now)})' if until else ''}."
     due = show.moment(one["next_page_at"])
+    if due is not None and one.get("waits"):
+        return f"Of low urgency: the next page goes out {_then(due, now)}, not at night."
     return f"Nobody has it. The next page goes out {_then(due, now)} if nobody answers." if due else "Nobody has it."
 
 
@@ -261,6 +267,104 @@ def ack(api: Api, numbers: tuple[int, ...], hold: int | None, as_json: bool) -> 
     """
     body = {} if hold is None else {"hold": format_duration(hold)}
     _each(api, numbers, "acknowledge", body, as_json)
+
+
+why_option = click.option("--why", metavar="TEXT", default="", help="For the timeline.")
+
+
+@incidents.command()
+@click.argument("numbers", metavar="NUMBER...", type=number, nargs=-1, required=True)
+@click.option("--for", "hold", type=duration, metavar="TIME", help="How long it holds, such as 30m.")
+@server_options
+@show.json_option
+def take(api: Api, numbers: tuple[int, ...], hold: int | None, as_json: bool) -> None:
+    """Take incidents as the person you are, whoever has them.
+
+    \b
+    Examples:
+      tocsin incidents take 17
+    """
+    body = {} if hold is None else {"hold": format_duration(hold)}
+    _each(api, numbers, "take", body, as_json)
+
+
+@incidents.command()
+@click.argument("incident", metavar="NUMBER", type=number)
+@click.argument("to", metavar="PERSON")
+@why_option
+@server_options
+@show.json_option
+def reassign(api: Api, incident: int, to: str, why: str, as_json: bool) -> None:
+    """Give an incident to somebody.
+
+    They are paged at once, and the escalation goes on after them.
+
+    \b
+    Examples:
+      tocsin incidents reassign 17 kei --why "knows the bank"
+    """
+    _each(api, (incident,), "reassign", {"person": to, "note": why}, as_json)
+
+
+@incidents.command()
+@click.argument("incident", metavar="NUMBER", type=number)
+@click.option("--for", "length", type=duration, metavar="TIME", help="For so long, such as 4h.")
+@click.option("--until", type=time, metavar="TIME", help="Until then.")
+@why_option
+@server_options
+@show.json_option
+def snooze(api: Api, incident: int, length: int | None, until: int | None, why: str, as_json: bool) -> None:
+    """Put an open incident off until a set time.
+
+    Paging begins again then.
+
+    \b
+    Examples:
+      tocsin incidents snooze 17 --for 4h
+      tocsin incidents snooze 17 --until 2026-11-23T08:00 --why "fixed by the morning job"
+    """
+    if (length is None) == (until is None):
+        raise click.UsageError("Say either --for how long or --until when.")
+    ends = {"until": format_rfc3339(until)} if until is not None else {"duration": format_duration(length or 0)}
+    _each(api, (incident,), "snooze", {**ends, "note": why}, as_json)
+
+
+@incidents.command()
+@click.argument("incident", metavar="NUMBER", type=number)
+@click.argument("people", metavar="[PERSON]...", nargs=-1)
+@click.option("--team", "teams", metavar="NAME", multiple=True, help="Everyone in a team; may be repeated.")
+@why_option
+@server_options
+@show.json_option
+def ask(api: Api, incident: int, people: tuple[str, ...], teams: tuple[str, ...], why: str, as_json: bool) -> None:
+    """Ask more people for help with an incident.
+
+    They are paged now; whoever has the incident keeps it.
+
+    \b
+    Examples:
+      tocsin incidents ask 17 kei
+      tocsin incidents ask 17 --team shop --why "all hands"
+    """
+    if not people and not teams:
+        raise click.UsageError("Say whom to ask: a person, or --team NAME.")
+    _each(api, (incident,), "responders", {"people": list(people), "teams": list(teams), "note": why}, as_json)
+
+
+@incidents.command("apply-plan")
+@click.argument("incident", metavar="NUMBER", type=number)
+@server_options
+@show.json_option
+def apply_plan(api: Api, incident: int, as_json: bool) -> None:
+    """Have an incident follow the plan now in force.
+
+    Without this it follows the plan it was opened under. What nobody has is paged from the first step.
+
+    \b
+    Examples:
+      tocsin incidents apply-plan 17
+    """
+    _each(api, (incident,), "apply-plan", {}, as_json)
 
 
 @incidents.command()
@@ -318,7 +422,7 @@ def _stdin() -> str:
     return sys.stdin.read(100_000).rstrip("\n")
 
 
-def _each(api: Api, numbers: tuple[int, ...], verb: str, body: dict[str, str], as_json: bool) -> None:
+def _each(api: Api, numbers: tuple[int, ...], verb: str, body: dict[str, Any], as_json: bool) -> None:
     done = []
     for each in numbers:
         done.append(api.write("POST", f"/incidents/{segment(each)}/{verb}", body))

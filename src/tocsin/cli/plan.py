@@ -195,7 +195,7 @@ def in_words(plan: Plan, files: int) -> str:
     alone = [
         person.key
         for person in plan.people.values()
-        if all(channel == "console" for channel, _ in person.contacts(plan.reaches))
+        if not any(channel in plan.reaches for channel, _ in person.declared())
     ]
     if plan.mail is None:
         told.append("It names no mail server, so nobody is paged by email.")

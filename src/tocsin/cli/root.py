@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "silence": ("tocsin.cli.silence:silence", "Keep alerts quiet for a while."),
     "send": ("tocsin.cli.send:send", "Send an event to a service, to test or from a script."),
     "key": ("tocsin.cli.key:key", "Make and revoke the keys monitors send with."),
+    "contact": ("tocsin.cli.contact:contact", "Say how you are reached, and when."),
     "user": ("tocsin.cli.user:user", "Manage who may sign in."),
     "channel": ("tocsin.cli.channel:channel", "See and test the ways people are reached."),
     "plan": ("tocsin.cli.plan:plan", "Check, show and reload the plan."),
@@ -38,7 +39,7 @@ HIDDEN: dict[str, str] = {
 
 SECTIONS = {
     "Run": ("up", "demo", "status"),
-    "Respond": ("incidents", "alerts", "why", "oncall", "silence"),
+    "Respond": ("incidents", "alerts", "why", "oncall", "silence", "contact"),
     "Connect": ("send", "key", "channel", "user"),
     "Look after": ("plan", "db", "completion"),
 }

@@ -11,6 +11,7 @@ from tocsin.access.credentials import Role
 from tocsin.access.limits import KeyLimits
 from tocsin.kernel.instant import Duration, Instant
 from tocsin.kernel.matcher import Matcher
+from tocsin.pages.rules import Reach
 
 
 class Command(Struct, frozen=True, kw_only=True, tag_field="do"):
@@ -101,21 +102,6 @@ class SetUser(Command, frozen=True, kw_only=True, tag="set_user"):
     new: bool = False
 
 
-class AddDevice(Command, frozen=True, kw_only=True, tag="add_device"):
-    """Have a user's browser show their pages. ``address``: its push subscription (``pages.subscription``)."""
-
-    user: str
-    address: str
-    label: str = ""
-
-
-class RemoveDevice(Command, frozen=True, kw_only=True, tag="remove_device"):
-    """A browser shows no pages any more."""
-
-    user: str
-    device: str
-
-
 class CreateToken(Command, frozen=True, kw_only=True, tag="create_token"):
     """Make a bearer token (``kind`` token) or one-time sign-in link (``kind`` link) for a user. Answers with its id."""
 
@@ -202,6 +188,100 @@ class CancelOverride(Command, frozen=True, kw_only=True, tag="cancel_override"):
     id: int
 
 
+class AddContact(Command, frozen=True, kw_only=True, tag="add_contact"):
+    """A new way to reach a person, unverified. Answers with its id. Whoever asks was found to be allowed to."""
+
+    person: str
+    channel: str
+    address: str
+    label: str = ""
+
+
+class SendCode(Command, frozen=True, kw_only=True, tag="send_code"):
+    """Send a code by a contact method, to prove that it is the person's.
+
+    ``seed``: random, what the code is made from; ``hash``: the keyed hash it is recognised by (``pages.contacts``).
+    """
+
+    contact: int
+    seed: bytes
+    hash: bytes
+
+
+class VerifyContact(Command, frozen=True, kw_only=True, tag="verify_contact"):
+    """The code came back. Counts as a try when it is wrong."""
+
+    contact: int
+    hash: bytes
+
+
+class MarkContact(Command, frozen=True, kw_only=True, tag="mark_contact"):
+    """A contact method does not work, says its owner: pages use the others until a code proves it again."""
+
+    contact: int
+    why: str = ""
+
+
+class RemoveContact(Command, frozen=True, kw_only=True, tag="remove_contact"):
+    """A contact method goes. One that the plan declares goes with the plan only."""
+
+    contact: int
+
+
+class TryContact(Command, frozen=True, kw_only=True, tag="try_contact"):
+    """Send a harmless message by a contact method."""
+
+    contact: int
+
+
+class SetReach(Command, frozen=True, kw_only=True, tag="set_reach"):
+    """A person's own rules, whole."""
+
+    reach: Reach
+
+
+class StartDrill(Command, frozen=True, kw_only=True, tag="start_drill"):
+    """Page a person by their own rules about nothing. Answers with the number of the first page."""
+
+    person: str
+
+
+class AnswerDrill(Command, frozen=True, kw_only=True, tag="answer_drill"):
+    """The person answered a page of a drill: the rest of it is not sent."""
+
+    page: int
+
+
+class Reassign(Command, frozen=True, kw_only=True, tag="reassign"):
+    """Give an incident to a person: they are paged now, and the escalation goes on after them."""
+
+    incident: int
+    person: str
+    note: str = ""
+
+
+class Snooze(Command, frozen=True, kw_only=True, tag="snooze"):
+    """Put an open incident off until a set time; then paging begins again."""
+
+    incident: int
+    until: Instant
+    note: str = ""
+
+
+class AddResponders(Command, frozen=True, kw_only=True, tag="add_responders"):
+    """Ask more people for help with an open incident. ``targets`` as in a step: ``person:kei``, ``team:shop``."""
+
+    incident: int
+    targets: tuple[str, ...]
+    note: str = ""
+
+
+class ApplyPlan(Command, frozen=True, kw_only=True, tag="apply_plan"):
+    """Take the steps the plan has now instead of those the incident was opened with."""
+
+    incident: int
+
+
 AnyCommand = (
     Acknowledge
     | Resolve
@@ -212,8 +292,6 @@ AnyCommand = (
     | LimitKey
     | RevokeKey
     | SetUser
-    | AddDevice
-    | RemoveDevice
     | CreateToken
     | UseLink
     | RevokeToken
@@ -224,6 +302,19 @@ AnyCommand = (
     | AskCover
     | AnswerOverride
     | CancelOverride
+    | AddContact
+    | SendCode
+    | VerifyContact
+    | MarkContact
+    | RemoveContact
+    | TryContact
+    | SetReach
+    | StartDrill
+    | AnswerDrill
+    | Reassign
+    | Snooze
+    | AddResponders
+    | ApplyPlan
 )
 
 
@@ -234,8 +325,8 @@ ANSWERS = (Acknowledge, Resolve, AddNote, SetSilence, ExpireSilence)
 class Result(Struct, frozen=True, kw_only=True):
     """What came of a command.
 
-    ``ok`` False: refused with a ``code`` (not_found, conflict, invalid, forbidden) and a sentence; or not decided
-    (unavailable), or decided, in force and not written down yet (unwritten).
+    ``ok`` False: refused with a ``code`` (not_found, conflict, invalid, forbidden, too_many) and a sentence; or not
+    decided (unavailable), or decided, in force and not written down yet (unwritten).
     ``reason`` names the decision; ``id`` is what was made (a text, whatever its kind).
     """
 
@@ -245,3 +336,8 @@ class Result(Struct, frozen=True, kw_only=True):
     field: str = ""
     reason: str = ""
     id: str = ""
+
+
+def refuse(code: str, message: str, field: str = "") -> Result:
+    """A refusal: why, in a sentence, and which field."""
+    return Result(ok=False, code=code, message=message, field=field)

@@ -6,29 +6,22 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from tocsin.access.credentials import Device, Key, Token, User
+from tocsin.access.credentials import Key, Token, User
 from tocsin.access.limits import KeyLimits
 from tocsin.engine import commands as c
-from tocsin.engine import hearing, overriding, settling, ticking
-from tocsin.engine.paging import drop_device
+from tocsin.engine import contacting, hearing, overriding, paging, responding, settling, ticking
+from tocsin.engine.commands import refuse
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.identity import identity, uuid_text
 from tocsin.kernel.instant import DAY, MINUTE, Duration, from_datetime
 from tocsin.kernel.reason import Reason
-from tocsin.pages.subscription import read_subscription
+from tocsin.pages.ledger import Page
 from tocsin.silences.silence import Silence
 
 LONGEST_HOLD: Duration = 7 * DAY
 LONGEST_NOTE = 10_000
-LONGEST_LABEL = 60
-MOST_DEVICES = 10
 LAST_INSTANT = from_datetime(datetime(9999, 12, 31, tzinfo=UTC))
-
-
-def refuse(code: str, message: str, field: str = "") -> c.Result:
-    """A refusal: why, in a sentence, and which field."""
-    return c.Result(ok=False, code=code, message=message, field=field)
 
 
 def decide(turn: Turn, command: c.AnyCommand) -> c.Result:
@@ -54,10 +47,6 @@ def decide(turn: Turn, command: c.AnyCommand) -> c.Result:
             return _declare_keys(turn, command)
         case c.SetUser():
             return _set_user(turn, command)
-        case c.AddDevice():
-            return _add_device(turn, command)
-        case c.RemoveDevice():
-            return _remove_device(turn, command)
         case c.CreateToken():
             return _create_token(turn, command)
         case c.UseLink():
@@ -76,6 +65,26 @@ def decide(turn: Turn, command: c.AnyCommand) -> c.Result:
             return overriding.answer(turn, command)
         case c.CancelOverride():
             return overriding.cancel(turn, command)
+        case c.AddContact():
+            return contacting.add(turn, command)
+        case c.SendCode():
+            return contacting.send_code(turn, command)
+        case c.VerifyContact():
+            return contacting.verify(turn, command)
+        case c.MarkContact():
+            return contacting.mark(turn, command)
+        case c.RemoveContact():
+            return contacting.remove(turn, command)
+        case c.TryContact():
+            return contacting.test(turn, command)
+        case c.SetReach():
+            return contacting.set_reach(turn, command)
+        case c.StartDrill():
+            return contacting.start_drill(turn, command)
+        case c.AnswerDrill():
+            return contacting.answer_drill(turn, command)
+        case c.Reassign() | c.Snooze() | c.AddResponders() | c.ApplyPlan():
+            return _respond(turn, command)
 
 
 # -- incidents ---------------------------------------------------------------------------------------------------------
@@ -90,6 +99,21 @@ def _incident(turn: Turn, number: int) -> Incident | c.Result:
     return refuse("not_found", f"There is no incident #{number}")
 
 
+def _respond(turn: Turn, command: c.Reassign | c.Snooze | c.AddResponders | c.ApplyPlan) -> c.Result:
+    incident = _incident(turn, command.incident)
+    if isinstance(incident, c.Result):
+        return incident
+    match command:
+        case c.Reassign():
+            return responding.reassign(turn, incident, command)
+        case c.Snooze():
+            return responding.snooze(turn, incident, command)
+        case c.AddResponders():
+            return responding.add_responders(turn, incident, command)
+        case c.ApplyPlan():
+            return responding.apply_plan(turn, incident, command)
+
+
 def _acknowledge(turn: Turn, command: c.Acknowledge) -> c.Result:
     page = turn.state.pages.get(command.page)
     incident = _incident(turn, command.incident or (page.incident if page is not None else 0))
@@ -101,14 +125,37 @@ def _acknowledge(turn: Turn, command: c.Acknowledge) -> c.Result:
         return refuse("not_found", f"There is no page {command.page} of incident #{incident.number}")
     if not incident.open:
         return refuse("conflict", f"Incident #{incident.number} is resolved already")
-    if page is not None and page.answered_at is None:
-        page.answered_at = turn.now
-        turn.save_page(page)
-        if page.channel != "console" and turn.state.counters.proven_at is None:
-            turn.state.counters.proven_at = turn.now
+    if page is not None:
+        paging.answered(turn, page)
     actor = command.actor or (f"person:{page.person}" if page is not None else "")
-    settling.acknowledge(turn, incident, actor, hold=command.hold)
+    if page is not None and page.kind == "help" and incident.state == "acknowledged":
+        return _comes_to_help(turn, incident, page, actor)
+    together = _together(turn, page) if page is not None else []
+    for one in [incident, *together]:
+        settling.acknowledge(turn, one, actor, hold=command.hold)
     return c.Result(ok=True, reason=Reason.ACKNOWLEDGED, id=str(incident.number))
+
+
+def _comes_to_help(turn: Turn, incident: Incident, page: Page, actor: str) -> c.Result:
+    """Whoever was asked for help says that they come. Who has the incident still has it."""
+    paging.withdraw(turn, incident, person=page.person, kinds=("help",))
+    turn.enter(incident.number, "Comes to help", Reason.ANSWERED, actor)
+    turn.save_incident(incident)
+    return c.Result(ok=True, reason=Reason.ANSWERED, id=str(incident.number))
+
+
+def _together(turn: Turn, page: Page) -> list[Incident]:
+    """The other incidents that came in the same message as a page and wait for an answer: one answer is for all."""
+    first = turn.state.pages.get(page.bundle)
+    rows = [turn.state.pages[id] for id in first.bundled if id in turn.state.pages] if first else []
+    found: list[Incident] = []
+    for row in rows:
+        incident = turn.state.incidents.get(row.incident)
+        if row is page or incident is None or incident.state != "triggered":
+            continue
+        paging.answered(turn, row)
+        found.append(incident)
+    return found
 
 
 def _resolve(turn: Turn, command: c.Resolve) -> c.Result:
@@ -362,41 +409,13 @@ def _set_user(turn: Turn, command: c.SetUser) -> c.Result:
         user.password = command.password
     if command.disabled is not None:
         user.disabled_at = turn.now if command.disabled else None
+        others = (one for one in state.users.values() if one is not user and one.disabled_at is None)
+        if command.disabled and user.person and not any(one.person == user.person for one in others):
+            contacting.drop_devices(turn, user.person)
     if command.sign_out or command.disabled or command.password is not None:
         user.epoch += 1
     turn.changes.users[user.id] = user
     return c.Result(ok=True, id=name)
-
-
-def _add_device(turn: Turn, command: c.AddDevice) -> c.Result:
-    user = turn.state.users_by_name.get(command.user)
-    if user is None or user.disabled_at is not None:
-        return refuse("not_found", f"There is no user {command.user!r}")
-    if user.person not in turn.plan.people:
-        return refuse("conflict", f"{command.user} is no person of the plan, so nothing pages them")
-    try:
-        subscription = read_subscription(command.address)
-    except ValueError as error:
-        return refuse("invalid", str(error), "address")
-    label = command.label.strip()[:LONGEST_LABEL] or "A browser"
-    id = identity("device", subscription.endpoint).hex()
-    device = Device(id, subscription.written(), label, turn.now)
-    others = tuple(one for one in user.devices if one.id != id)
-    if len(others) >= MOST_DEVICES:
-        return refuse("conflict", f"A user has at most {MOST_DEVICES} devices: remove one first")
-    for other in turn.state.users.values():  # one browser, another user: whoever signed in last
-        if other is not user:
-            drop_device(turn, other, id)
-    user.devices = (device, *others)
-    turn.changes.users[user.id] = user
-    return c.Result(ok=True, id=id)
-
-
-def _remove_device(turn: Turn, command: c.RemoveDevice) -> c.Result:
-    user = turn.state.users_by_name.get(command.user)
-    if user is None or not drop_device(turn, user, command.device):
-        return refuse("not_found", f"{command.user} has no such device")
-    return c.Result(ok=True, id=command.device)
 
 
 def _create_token(turn: Turn, command: c.CreateToken) -> c.Result:

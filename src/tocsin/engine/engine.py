@@ -8,7 +8,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from tocsin.alerts.heartbeats import Heartbeat, next_due
-from tocsin.engine import deciding, hearing, overriding, paging, settling, ticking
+from tocsin.engine import contacting, deciding, hearing, overriding, paging, settling, ticking
 from tocsin.engine.commands import Result
 from tocsin.engine.inputs import (
     AnyInput,
@@ -30,7 +30,7 @@ from tocsin.kernel.instant import MINUTE, Duration, Instant
 from tocsin.kernel.reason import Reason
 from tocsin.plan.model import Plan
 
-VERSION = "1"
+VERSION = "2"
 """Changes when the same journal would be judged differently."""
 
 
@@ -220,6 +220,7 @@ class Engine:
                 alert.reason = Reason.PLAN_CHANGED
                 hearing.place(turn, alert)
                 turn.save_alert(alert)
+        contacting.declare(turn)
         self._end_the_unwatched(turn)
         if begins:
             for incident in list(self.state.incidents.values()):

@@ -11,8 +11,8 @@ from tocsin.access.credentials import Key
 from tocsin.alerts.alert import Alert, keyed
 from tocsin.alerts.heartbeats import Heartbeat, beaten
 from tocsin.alerts.merge import Span, merge
-from tocsin.catalog.services import INBOX
-from tocsin.engine import settling
+from tocsin.catalog.services import INBOX, Urgency
+from tocsin.engine import paging, settling
 from tocsin.engine.records import HeardChange, Parked
 from tocsin.engine.state import STALE_AFTER, TOGETHER
 from tocsin.engine.turn import Turn
@@ -122,6 +122,7 @@ def _seat(turn: Turn, source: str, routed: Routed) -> Seat | None:
         incident is None
         or not _has_room(incident, turn.now)
         or incident.alerts < MOST_LINES
+        or incident.urgency != "high"
         or routed.severity < incident.severity
         or _quiet(turn, source) > incident.quiet
     ):
@@ -387,6 +388,7 @@ def _open(turn: Turn, alert: Alert, window: int) -> Incident:
         alerts=1,
         plan=turn.plan.version,
         steps=turn.plan.steps(alert.service),
+        urgency=urgency(turn, alert),
         next_at=now,
         labels=alert.labels,
     )
@@ -407,7 +409,7 @@ def _join(turn: Turn, alert: Alert, incident: Incident) -> None:
     incident.last_joined = turn.now
     incident.quiet = max(incident.quiet, _quiet(turn, alert.source))
     if not incident.open:
-        incident.title = alert.title
+        incident.title, incident.urgency = alert.title, urgency(turn, alert)
         settling.reopen(turn, incident, Reason.REOPENED, f"source:{alert.source}")
     elif incident.alerts <= MOST_LINES:
         turn.enter(
@@ -417,6 +419,7 @@ def _join(turn: Turn, alert: Alert, incident: Incident) -> None:
         turn.count("decisions", Reason.JOINED)
     if alert.severity < incident.severity:
         _graver(turn, alert, incident)
+    _more_urgent(turn, alert, incident)
     turn.touch(incident.number)
 
 
@@ -428,6 +431,32 @@ def _graver(turn: Turn, alert: Alert, incident: Incident | None = None) -> None:
         turn.enter(incident.number, what, Reason.CHANGED, f"source:{alert.source}", alert=str(alert.id))
         incident.severity = alert.severity
         turn.save_incident(incident)
+        _more_urgent(turn, alert, incident)
+
+
+def urgency(turn: Turn, alert: Alert) -> Urgency:
+    """Whether an alert pages at any hour, as its route says for its severity, else its service."""
+    labels = alert.labels
+    where = turn.plan.router.route(alert.origin, alert.key, labels, labels.get("severity", ""))
+    by_route = where.urgency.get(alert.severity)
+    return by_route or turn.plan.service(alert.service).urgency.get(alert.severity, "high")
+
+
+def _more_urgent(turn: Turn, alert: Alert, incident: Incident) -> None:
+    """An incident is as urgent as its most urgent alert has been: what waited for a morning waits no longer."""
+    if incident.urgency == "high" or urgency(turn, alert) == "low":
+        return
+    incident.urgency = "high"
+    turn.enter(incident.number, "Now of high urgency", Reason.CHANGED, f"source:{alert.source}", alert=str(alert.id))
+    if incident.waits is not None:
+        incident.waits = None
+        if incident.next_at is not None:
+            incident.next_at = turn.now
+        elif incident.resume_at is not None:
+            incident.resume_at = turn.now
+    paging.hurry(turn, incident)
+    turn.save_incident(incident)
+    turn.touch(incident.number)
 
 
 def _acknowledged(turn: Turn, alert: Alert, source: str) -> None:

@@ -1,49 +1,68 @@
-"""Pages: whom a due step pages, by which method, and what a channel's answer means."""
+"""Pages: whom a due step pages, by which of their methods and when, and what a channel's answer means."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from tocsin.access.credentials import User
 from tocsin.catalog.people import Person
 from tocsin.engine.inputs import Delivered, Receipted
 from tocsin.engine.turn import Turn
-from tocsin.escalation.decide import Call, escalate
+from tocsin.escalation.decide import AFTER_THE_LAST, Call, escalate
 from tocsin.incidents.incident import Incident
-from tocsin.kernel.instant import say_duration
+from tocsin.kernel.instant import Instant, say_duration
 from tocsin.kernel.reason import Reason
-from tocsin.pages.ledger import FOLLOWED, GIVE_UP_AFTER, Page, PageState, receive, retry_after
+from tocsin.pages.contacts import CONSOLE, Contact
+from tocsin.pages.ledger import (
+    APART,
+    FOLLOWED,
+    GIVE_UP_AFTER,
+    Page,
+    PageKind,
+    PageState,
+    receive,
+    retry_after,
+)
+from tocsin.pages.rules import Planned, Reach, bundled_until, quiet_until, usable, ways
 from tocsin.plan.model import Reached
 
-
-def contacts(turn: Turn, person: Person) -> tuple[tuple[str, str], ...]:
-    """A person's contact methods under the plan in force: their own devices, then what the plan says."""
-    users = (user for user in turn.state.users.values() if user.person == person.key and user.disabled_at is None)
-    own = tuple(("push", device.address) for user in users for device in user.devices)
-    declared = person.contacts(turn.plan.reaches)
-    return own + tuple(way for way in declared if way[0] != "console") if own else declared
+REFUSALS = frozenset({"client", "gone", "refused_address"})
+"""Codes of a failure that is the address's: others are Tocsin's own or the channel's, and say nothing of a person."""
+OF_A_STEP = frozenset({Reason.STEP_DUE, Reason.STEP_REPEATED, Reason.ESCALATION_EXHAUSTED, Reason.LAST_RESORT})
 
 
-def drop_device(turn: Turn, user: User, id: str) -> bool:
-    """Let a user's device go; False when they have no such device."""
-    left = tuple(device for device in user.devices if device.id != id)
-    if len(left) == len(user.devices):
-        return False
-    user.devices = left
-    turn.changes.users[user.id] = user
-    return True
+class About(NamedTuple):
+    """What rows of the ledger are written for: an incident, or nothing. ``about``: the page an update follows."""
+
+    incident: int
+    title: str
+    reason: Reason
+    step: int = 0
+    kind: PageKind = "page"
+    urgency: str = "high"
+    about: int = 0
 
 
-def _unsubscribed(turn: Turn, address: str) -> None:
-    """A push service knows a device no more: it was removed there."""
-    for user in turn.state.users.values():
-        for device in user.devices:
-            if device.address == address:
-                drop_device(turn, user, device.id)
+def reach_of(turn: Turn, person: str) -> Reach:
+    """A person's own rules, or none."""
+    return turn.state.reaches.get(person) or Reach(person=person)
+
+
+def able(turn: Turn, person: str) -> list[Contact]:
+    """The methods a person can be paged by now, the most direct first."""
+    return usable(turn.state.contacts_by(person), turn.plan.reaches)
+
+
+def _planned(turn: Turn, person: str, urgency: str = "high") -> list[Planned]:
+    return ways(person, turn.state.contacts_by(person), reach_of(turn, person), urgency, turn.plan.reaches)
 
 
 def escalate_now(turn: Turn, incident: Incident) -> None:
-    """A step is due: write a page for each person it reaches, and when the next step is due."""
+    """A step is due: write down each person's pages, and when the next step is due.
+
+    One of low urgency waits while everybody it would page has quiet hours. When a step reached nobody, its team's lead
+    and the last resort are paged beside the next one.
+    """
     plan = turn.plan
     call = escalate(
         incident.steps,
@@ -51,17 +70,21 @@ def escalate_now(turn: Turn, incident: Incident) -> None:
         incident.round,
         incident.laps,
         plan.last_resort,
-        lambda targets: bool(plan.people_of(targets, turn.now, turn.state.covers)),
+        lambda targets: _reachable(turn, targets),
         turn.now,
     )
-    for step in call.skipped:
-        turn.enter(incident.number, _reaches_nobody(incident, step), Reason.NOBODY_REACHABLE)
     reached = _whom(turn, incident, call)
     people = [one.person for one in reached]
-    names = ", ".join(f"{person.name} ({by})" if by else person.name for person, by in reached) or "nobody"
+    morning = _morning(turn, incident, people)
+    if morning is not None:
+        _wait(turn, incident, people, morning)
+        return
+    for step in call.skipped:
+        turn.enter(incident.number, _reaches_nobody(incident, step), Reason.NOBODY_REACHABLE)
     shadows = plan.shadows_of(call.targets, turn.now, turn.state.covers)
+    names = ", ".join(f"{person.name} ({by})" if by else person.name for person, by in reached) or "nobody"
     if shadows:
-        names += f", with a copy to {', '.join(person.name for person in shadows)}"
+        names += f", with a copy to {_names(shadows)}"
     paging = "Paging" if turn.state.counters.paging else "Paging is off; it would have paged"
     turn.enter(
         incident.number,
@@ -69,12 +92,14 @@ def escalate_now(turn: Turn, incident: Incident) -> None:
         call.reason,
         step=str(call.at_step + 1),
     )
+    incident.step, incident.round, incident.laps = call.step, call.round, call.lap
+    incident.next_at, incident.waits = call.next_at, None
     for person in people:
-        _page(turn, incident, person, call.reason, call.at_step, 0)
+        page(turn, incident, person, call.reason, call.at_step)
     for shadow in shadows:
         _copy(turn, incident, shadow, call)
-    incident.step, incident.round, incident.laps = call.step, call.round, call.lap
-    incident.next_at = call.next_at
+    if call.skipped:
+        _stand_in(turn, incident, call.at_step)
     turn.save_incident(incident)
 
 
@@ -100,233 +125,470 @@ def _reaches_nobody(incident: Incident, step: int) -> str:
 
 def _copy(turn: Turn, incident: Incident, person: Person, call: Call) -> None:
     """A shadow's copy of what a step pages. Nobody has to answer it, and it counts as nobody reached."""
-    channel, address = contacts(turn, person)[0]
+    about = About(incident.number, incident.title, call.reason, call.at_step, "copy")
+    _hand_over(turn, _row(turn, person.key, _planned(turn, person.key)[0], about, turn.now))
+
+
+def _names(people: Sequence[Person]) -> str:
+    return ", ".join(person.name for person in people) or "nobody"
+
+
+def _reachable(turn: Turn, targets: tuple[str, ...]) -> bool:
+    """Whether a step reaches somebody. The console counts only where nobody has anything better: in a trial."""
+    people = turn.plan.people_of(targets, turn.now, turn.state.covers)
+    if any(able(turn, person.key) for person in people):
+        return True
+    return bool(people) and not any(able(turn, key) for key in turn.plan.people)
+
+
+def _morning(turn: Turn, incident: Incident, people: Sequence[Person]) -> Instant | None:
+    """Until when an incident of low urgency waits for the first of these people; None when it does not."""
+    if incident.urgency != "low" or not people:
+        return None
+    ends = [quiet_until(reach_of(turn, person.key), person.timezone, turn.now) for person in people]
+    waits = [end for end in ends if end is not None]
+    return min(waits) if len(waits) == len(ends) else None
+
+
+def _wait(turn: Turn, incident: Incident, people: Sequence[Person], until: Instant) -> None:
+    incident.next_at, incident.waits = until, Reason.QUIET_HOURS
+    length = say_duration(until - turn.now)
+    turn.enter(incident.number, f"Of low urgency: {_names(people)} paged in {length}", Reason.QUIET_HOURS)
+    turn.save_incident(incident)
+
+
+def _stand_in(turn: Turn, incident: Incident, step: int) -> None:
+    """Page the team's lead and the last resort because a step reached nobody; nobody twice, nor in vain again."""
+    team = turn.plan.teams.get(turn.plan.service(incident.service).team)
+    lead = (f"person:{team.lead}",) if team and team.lead else ()
+    paged = {
+        one.person
+        for one in _pages(turn, incident.number)
+        if one.kind == "page" and one.state != "overtaken" and turn.now - one.intended_at < AFTER_THE_LAST
+        and (one.state == "failed" or one.intended_at == turn.now or one.reason is Reason.STANDS_IN)
+    }  # fmt: skip
+    targets = (*lead, *turn.plan.last_resort)
+    wanted = turn.plan.people_of(targets, turn.now, turn.state.covers)
+    people = [person for person in wanted if person.key not in paged]
+    if people:
+        turn.enter(incident.number, f"Paging {_names(people)} as well", Reason.STANDS_IN)
+    for person in people:
+        page(turn, incident, person, Reason.STANDS_IN, step)
+
+
+# -- rows of the ledger ------------------------------------------------------------------------------------------------
+
+
+def page(
+    turn: Turn, incident: Incident, person: Person, reason: Reason, step: int, kind: PageKind = "page"
+) -> list[Page]:
+    """Write down a person's pages for an incident by their own rules, and hand over what leaves at once."""
+    about = About(incident.number, incident.title, reason, step, kind, incident.urgency if kind == "page" else "high")
+    return _write(turn, person, about)
+
+
+def drill(turn: Turn, person: Person) -> list[Page]:
+    """Page a person about nothing, by their own rules for high urgency."""
+    return _write(turn, person, About(0, "This is what a page is like", Reason.DRILL, kind="drill"))
+
+
+def _write(turn: Turn, person: Person, about: About) -> list[Page]:
+    quiet = quiet_until(reach_of(turn, person.key), person.timezone, turn.now) if about.urgency == "low" else None
+    begins = quiet or turn.now
+    coming = {
+        one.contact: one
+        for one in _pages(turn, about.incident)
+        if one.person == person.key and one.kind == about.kind and one.waiting
+    }
+    written = []
+    for planned in _planned(turn, person.key, about.urgency):
+        at = begins + planned.after
+        known = coming.get(planned.contact.id if planned.contact else 0)
+        if known is not None and (known.gathers or (known.next_at is not None and known.next_at <= at)):
+            continue  # written down before, and due sooner
+        if known is not None:
+            finish(turn, known, "overtaken", Reason.OVERTAKEN)
+        held = None if at <= turn.now else Reason.NEXT_METHOD if planned.after else Reason.QUIET_HOURS
+        written.append(_row(turn, person.key, planned, about, at, held))
+    for one in written:
+        if one.state == "intended":  # what was refused at once may have brought the next one forward, or ended them all
+            _hand_over(turn, one)
+    return written
+
+
+def _row(
+    turn: Turn, person: str, planned: Planned, about: About, at: Instant, held: Reason | None = None, silence: str = ""
+) -> Page:
     turn.state.counters.page += 1
-    page = Page(
+    row = Page(
         id=turn.state.counters.page,
-        incident=incident.number,
-        person=person.key,
-        channel=channel,
-        address=address,
-        kind="copy",
-        title=incident.title,
-        reason=call.reason,
-        step=call.at_step,
+        incident=about.incident,
+        person=person,
+        channel=planned.channel,
+        address=planned.address,
+        kind=about.kind,
+        title=about.title,
+        reason=about.reason,
+        step=about.step,
+        contact=planned.contact.id if planned.contact else 0,
+        held=held,
+        not_before=at if held else None,
         intended_at=turn.now,
-        next_at=turn.now,
-    )
-    _hand_over(turn, page)
-
-
-def _page(turn: Turn, incident: Incident, person: Person, reason: Reason, step: int, method: int) -> None:
-    channel, address = contacts(turn, person)[method]
-    turn.state.counters.page += 1
-    page = Page(
-        id=turn.state.counters.page,
-        incident=incident.number,
-        person=person.key,
-        channel=channel,
-        address=address,
-        title=incident.title,
-        reason=reason,
-        step=step,
-        method=method,
-        intended_at=turn.now,
-        next_at=turn.now,
-    )
-    incident.pages += 1
-    _hand_over(turn, page)
-    turn.count("pages", reason)
-
-
-def notice(turn: Turn, person: Person, reason: Reason, title: str, *, silence: str = "") -> None:
-    """Tell a person something that nobody has to answer."""
-    channel, address = contacts(turn, person)[0]
-    turn.state.counters.page += 1
-    page = Page(
-        id=turn.state.counters.page,
-        incident=0,
-        person=person.key,
-        channel=channel,
-        address=address,
-        kind="notice",
-        title=title,
-        reason=reason,
-        intended_at=turn.now,
-        next_at=turn.now,
+        next_at=at,
         silence=silence,
+        about=about.about,
     )
-    _hand_over(turn, page)
+    turn.state.add_page(row)
+    turn.save_page(row)
+    if about.kind not in ("notice", "copy", "update"):
+        turn.count("pages", about.reason)
+    return row
 
 
-def _hand_over(turn: Turn, page: Page) -> None:
-    turn.state.add_page(page)
-    if turn.state.counters.paging:
-        due(turn, page)
-    else:
-        finish(turn, page, "overtaken", Reason.PAGING_OFF)
+def notice(
+    turn: Turn, person: Person, reason: Reason, title: str, *, silence: str = "", contact: Contact | None = None
+) -> Page:
+    """Tell a person something that nobody has to answer, by their first method unless told by which."""
+    planned = Planned(contact, contact.channel, contact.address, 0) if contact else _planned(turn, person.key)[0]
+    row = _row(turn, person.key, planned, About(0, title, reason, kind="notice"), turn.now, silence=silence)
+    _hand_over(turn, row)
+    return row
 
 
-def finish(turn: Turn, page: Page, state: PageState, outcome: Reason) -> None:
+ASKED_FOR = frozenset({Reason.CONTACT_CODE, Reason.CONTACT_TEST, Reason.DRILL})
+"""Messages somebody asked to be sent to themself: they go out even where nobody is paged."""
+
+
+def _hand_over(turn: Turn, row: Page) -> None:
+    if not turn.state.counters.paging and row.reason not in ASKED_FOR:
+        _count(turn, row)
+        finish(turn, row, "overtaken", Reason.PAGING_OFF)
+    elif row.next_at is not None and row.next_at <= turn.now and row.handed_at is None:
+        due(turn, row)
+
+
+def _count(turn: Turn, row: Page) -> None:
+    """A page counts for its incident once it is to leave."""
+    incident = turn.state.incidents.get(row.incident)
+    if incident is not None and row.kind not in ("copy", "update") and row.waiting:
+        incident.pages += 1
+        turn.save_incident(incident)
+
+
+def finish(turn: Turn, row: Page, state: PageState, outcome: Reason) -> None:
     """A page comes to its end."""
-    page.state = state
-    page.outcome = outcome
-    page.next_at = None
-    page.finished_at = turn.now
-    turn.save_page(page)
+    row.state = state
+    row.outcome = outcome
+    row.next_at = None
+    row.finished_at = turn.now
+    turn.save_page(row)
     turn.count("page_outcomes", outcome)
 
 
-def withdraw(turn: Turn, incident: Incident) -> None:
-    """Nobody needs to be paged any more: what has not left is overtaken."""
-    for id in sorted(turn.state.pages_of.get(incident.number, ())):
-        page = turn.state.pages[id]
-        if page.state == "intended" and page.kind == "page":
-            finish(turn, page, "overtaken", Reason.OVERTAKEN)
+def withdraw(
+    turn: Turn, incident: Incident, *, person: str = "", kinds: tuple[PageKind, ...] = ("page", "copy")
+) -> None:
+    """Nobody needs to be paged any more (or that person does not): what has not left is overtaken."""
+    for row in _pages(turn, incident.number):
+        if row.state == "intended" and row.kind in kinds and person in ("", row.person):
+            finish(turn, row, "overtaken", Reason.OVERTAKEN)
 
 
 def tell(turn: Turn, incident: Incident) -> None:
-    """Somebody has the incident or it is over: say so where it paged, in the channels that follow an incident."""
+    """Somebody has the incident or it is over: say so where it paged, in the channels that follow an incident.
+
+    A message about several incidents stays as it is: it is about the others too.
+    """
     last: dict[tuple[str, str, str], Page] = {}
-    for id in sorted(turn.state.pages_of.get(incident.number, ())):
-        page = turn.state.pages[id]
-        place = page.person, page.channel, page.address
-        if page.kind == "update":
-            if page.state == "intended" and page.handed_at is None:
-                finish(turn, page, "overtaken", Reason.OVERTAKEN)  # this one says more
-        elif page.channel in FOLLOWED and (page.state == "sent" or (page.handed_at is not None and not page.attempts)):
-            last[place] = page  # sent, or on its way
-    for about in last.values():
-        turn.state.counters.page += 1
-        page = Page(
-            id=turn.state.counters.page,
-            incident=incident.number,
-            person=about.person,
-            channel=about.channel,
-            address=about.address,
-            kind="update",
-            title=incident.title,
-            reason=incident.reason,
-            about=about.id,
-            intended_at=turn.now,
-            next_at=turn.now,
-        )
-        _hand_over(turn, page)
+    for row in _pages(turn, incident.number):
+        if row.kind == "update":
+            if row.state == "intended" and row.handed_at is None:
+                finish(turn, row, "overtaken", Reason.OVERTAKEN)  # this one says more
+        elif row.channel in FOLLOWED and not row.bundle and (row.state == "sent" or row.leaving):
+            last[row.person, row.channel, row.address] = row
+    for page in last.values():
+        planned = Planned(turn.state.contacts.get(page.contact), page.channel, page.address, 0)
+        about = About(incident.number, incident.title, incident.reason, kind="update", about=page.id)
+        _hand_over(turn, _row(turn, page.person, planned, about, turn.now))
 
 
 def awaited(turn: Turn, incident: Incident) -> bool:
     """Whether some page of an incident has not come to its end."""
-    return any(turn.state.pages[id].state == "intended" for id in turn.state.pages_of.get(incident.number, ()))
+    return any(row.state == "intended" for row in _pages(turn, incident.number))
 
 
-def due(turn: Turn, page: Page) -> None:
-    """A page's time has come: hand it to its channel, unless it was tried for so long that it counts as failed."""
-    if turn.now - page.intended_at > GIVE_UP_AFTER:
-        finish(turn, page, "failed", Reason.FAILED)
-        _next_method(turn, page)
+def hurry(turn: Turn, incident: Incident) -> None:
+    """Whoever's pages wait for their morning is paged now, as their rules for high urgency say."""
+    rows = [row for row in _pages(turn, incident.number) if row.state == "intended" and row.handed_at is None]
+    asleep = {row.person: row for row in rows if row.held is Reason.QUIET_HOURS}
+    for key, row in asleep.items():
+        withdraw(turn, incident, person=key)
+        if key in turn.plan.people:
+            page(turn, incident, turn.plan.people[key], row.reason, row.step)
+
+
+def answered(turn: Turn, row: Page) -> None:
+    """A page's own link was used. One that came by a real channel proves that people can be reached."""
+    if row.answered_at is None:
+        row.answered_at = turn.now
+        turn.save_page(row)
+        if row.channel != CONSOLE and turn.state.counters.proven_at is None:
+            turn.state.counters.proven_at = turn.now
+
+
+def _pages(turn: Turn, incident: int) -> list[Page]:
+    return [turn.state.pages[id] for id in sorted(turn.state.pages_of.get(incident, ()))]
+
+
+# -- leaving -----------------------------------------------------------------------------------------------------------
+
+
+def due(turn: Turn, row: Page) -> None:
+    """A page's time has come: hand it to its channel.
+
+    Unless it was tried for so long that it counts as failed, its method went meanwhile, it is of low urgency and the
+    person's quiet hours have begun, or so many pages have just left by the same method that it waits to go with others.
+    """
+    if not _fit(turn, row):
         return
-    page.handed_at = turn.now
-    page.next_at = turn.now + GIVE_UP_AFTER  # its outcome comes sooner; if not, that is a fault to be seen
-    turn.changes.deliver[page.id] = page
-    turn.save_page(page)
+    quiet = _quiet(turn, row)
+    if quiet is not None:
+        _hold(turn, row, Reason.QUIET_HOURS, quiet)
+        return
+    together = [row]
+    contact = turn.state.contacts.get(row.contact)
+    if row.kind == "page" and contact is not None and row.handed_at is None and row.channel not in APART:
+        if row.gathers:
+            together = [turn.state.pages[id] for id in sorted(turn.state.gathering[contact.id])]
+        elif not row.attempts:
+            reach = reach_of(turn, row.person)
+            until = bundled_until(contact.paged, reach.bundle_after, reach.bundle_within, turn.now)
+            if until is not None:
+                _hold(turn, row, Reason.BUNDLED, until)
+                return
+        contact.paged = [*contact.paged, turn.now][-reach_of(turn, row.person).bundle_after :]
+        turn.save_contact(contact)
+    _hand(turn, together)
+
+
+def _hold(turn: Turn, row: Page, reason: Reason, until: Instant) -> None:
+    row.held, row.not_before, row.next_at = reason, until, until
+    turn.save_page(row)
+    turn.count("pages", reason)
+
+
+def _quiet(turn: Turn, row: Page) -> Instant | None:
+    """Until when a page of low urgency waits, though it was begun by day; None when it does not."""
+    incident, person = turn.state.incidents.get(row.incident), turn.plan.people.get(row.person)
+    if row.kind != "page" or incident is None or person is None or incident.urgency != "low":
+        return None
+    return quiet_until(reach_of(turn, row.person), person.timezone, turn.now) if row.handed_at is None else None
+
+
+def _fit(turn: Turn, row: Page) -> bool:
+    """Whether a page can still be sent by its method; if not, it has failed and the next method is used."""
+    contact = turn.state.contacts.get(row.contact)
+    if turn.now - (row.not_before or row.intended_at) > GIVE_UP_AFTER:
+        outcome = Reason.FAILED
+    elif row.kind == "update":
+        return True  # it goes where its page went, whatever became of the method since
+    elif row.contact and (contact is None or contact.address != row.address):
+        outcome, row.error = Reason.CONTACT_REMOVED, "the contact method was removed or changed"
+    elif row.kind != "notice" and contact is not None and row.waiting and contact not in able(turn, row.person):
+        outcome, row.error = Reason.CONTACT_FAILING, contact.failure
+    else:
+        return True
+    finish(turn, row, "failed", outcome)
+    _next_method(turn, row)
+    return False
+
+
+def _hand(turn: Turn, rows: list[Page]) -> None:
+    """Hand pages to their channel as one message; the first stands for all."""
+    first = rows[0]
+    several = len(rows) > 1
+    for row in rows:
+        _count(turn, row)
+        row.bundle = first.id if several else 0
+        row.bundled = tuple(one.id for one in rows) if several and row is first else ()
+        row.handed_at = turn.now
+        row.next_at = turn.now + GIVE_UP_AFTER  # its outcome comes sooner; if not, that is a fault to be seen
+        turn.save_page(row)
+    turn.changes.deliver[first.id] = first
 
 
 def delivered(turn: Turn, outcome: Delivered) -> None:
-    """Take a channel's answer."""
+    """Take a channel's answer, for every page that went in the message."""
     page = turn.state.pages.get(outcome.page)
     if page is None:
         turn.count("page_outcomes", Reason.OVERTAKEN)
         return
+    rows = _together(turn, page)
+    if outcome.state == "failed":
+        _refused(turn, page, outcome)
+    elif outcome.state == "sent":
+        _works(turn, page)
+    for row in rows:
+        _delivered(turn, row, outcome)
+
+
+def _delivered(turn: Turn, row: Page, outcome: Delivered) -> None:
     if outcome.state == "unneeded":
-        if page.state == "intended" and page.kind == "update":
-            finish(turn, page, "overtaken", Reason.OVERTAKEN)
-        elif page.state == "intended":  # the acknowledgement it saw was never committed
-            page.handed_at, page.next_at = None, turn.now + retry_after(1)
-            turn.save_page(page)
+        if row.state == "intended" and row.kind == "update":
+            finish(turn, row, "overtaken", Reason.OVERTAKEN)
+        elif row.state == "intended":  # the acknowledgement it saw was never committed
+            row.handed_at, row.next_at, row.outcome = None, turn.now + retry_after(1), Reason.RETRYING
+            turn.save_page(row)
         return
-    page.attempts += 1
-    page.error = outcome.error
-    page.provider_id = outcome.provider_id or page.provider_id
-    if page.state != "intended":
-        page.finished_at = turn.now  # it was on its way when the acknowledgement came
-        turn.save_page(page)
+    row.attempts += 1
+    row.error = outcome.error
+    row.provider_id = outcome.provider_id or row.provider_id
+    if row.state != "intended":
+        row.finished_at = turn.now  # it was on its way when the acknowledgement came
+        turn.save_page(row)
         return
     if outcome.state == "sent":
-        finish(turn, page, "sent", Reason.POSSIBLE_DUPLICATE if outcome.duplicate else Reason.SENT)
+        finish(turn, row, "sent", Reason.POSSIBLE_DUPLICATE if outcome.duplicate else Reason.SENT)
     elif outcome.state == "retry":
-        page.outcome, page.handed_at = Reason.RETRYING, None
-        page.next_at = turn.now + max(outcome.retry_after or 0, retry_after(page.attempts))
-        turn.save_page(page)
+        row.outcome, row.handed_at = Reason.RETRYING, None
+        row.next_at = turn.now + max(outcome.retry_after or 0, retry_after(row.attempts))
+        turn.save_page(row)
         turn.count("page_outcomes", Reason.RETRYING)
-        if page.attempts == 1:
-            _next_method(turn, page)  # a channel that fails may stay down: use the person's next one meanwhile
+        if row.attempts == 1:
+            _next_method(turn, row)  # a channel that fails may stay down: use the person's next one meanwhile
     else:
-        finish(turn, page, "failed", Reason.FAILED)
-        if outcome.code == "gone":
-            _unsubscribed(turn, page.address)
-        _next_method(turn, page)
+        finish(turn, row, "failed", Reason.FAILED)
+        _next_method(turn, row)
 
 
 def reached(turn: Turn, told: Receipted) -> None:
-    """Take a provider's word on how far a page got. One that fails after all is treated like one never taken."""
+    """Take a provider's word on how far a message got. One that fails after all is treated like one never taken."""
     page = turn.state.pages.get(told.page)
-    if page is None or not receive(page, told.receipt, turn.now):
-        return
-    if told.receipt == "failed":
-        page.error = told.error
-        finish(turn, page, "failed", Reason.FAILED)
-        _next_method(turn, page)
-    else:
-        turn.save_page(page)
-        turn.count("page_receipts", told.receipt)
+    for row in _together(turn, page) if page is not None else ():
+        if not receive(row, told.receipt, turn.now):
+            continue
+        if told.receipt == "failed":
+            row.error = told.error
+            finish(turn, row, "failed", Reason.FAILED)
+            _next_method(turn, row)
+        else:
+            turn.save_page(row)
+            turn.count("page_receipts", told.receipt)
+
+
+def _together(turn: Turn, page: Page) -> list[Page]:
+    """Every page that went in the message of this one."""
+    return [turn.state.pages[id] for id in page.bundled if id in turn.state.pages] or [page]
 
 
 def unsure(turn: Turn) -> None:
     """Tocsin starts again: what was handed over and has no outcome may have left.
 
-    It is judged again, and sent again.
+    It is judged again, and sent again; what went in one message goes in one message.
     """
+    messages: dict[tuple[int, int], list[Page]] = {}
     for id in sorted(turn.state.pages):
-        page = turn.state.pages[id]
-        if page.state == "intended" and page.handed_at is not None:
-            page.unsure = True
-            due(turn, page)
+        row = turn.state.pages[id]
+        if row.state == "intended" and row.handed_at is not None:
+            row.unsure = True
+            messages.setdefault((row.bundle, 0 if row.bundle else row.id), []).append(row)
+    for rows in messages.values():
+        fit = [row for row in rows if _fit(turn, row)]
+        if fit:
+            _hand(turn, fit)
 
 
-def _further(turn: Turn, person: Person, page: Page, siblings: Sequence[Page]) -> int | None:
-    """The person's method after this page's, the first when that is gone; None when it was used already."""
-    ways = contacts(turn, person)
-    here = (page.channel, page.address)
-    further = ways.index(here) + 1 if here in ways else 0
-    if further >= len(ways):
-        return None
-    since = (p for p in siblings if p.person == page.person and p.intended_at >= page.intended_at)
-    return None if any((p.channel, p.address) == ways[further] for p in since) else further
+# -- what does not get through -----------------------------------------------------------------------------------------
 
 
-def _next_method(turn: Turn, page: Page) -> None:
+def _refused(turn: Turn, row: Page, outcome: Delivered) -> None:
+    """A channel refused an address for good: mark the method, and tell its owner by another."""
+    contact = turn.state.contacts.get(row.contact)
+    if contact is None or contact.address != row.address or outcome.code not in REFUSALS:
+        return
+    known = contact.state == "failing"
+    contact.failed_at, contact.failure = turn.now, outcome.error[:500]
+    if contact.trusted:
+        contact.state = "failing"
+    turn.save_contact(contact)
+    turn.count("contacts", Reason.CONTACT_FAILING)
+    if outcome.code == "gone" and contact.channel == "push":
+        drop(turn, contact)  # a browser that subscribes again has another address
+    person = turn.plan.people.get(contact.person)
+    if known or person is None or not contact.trusted:
+        return
+    if row.incident in turn.state.incidents:
+        what = f"{contact.channel} does not reach {person.name} any more, and is marked as failing"
+        turn.enter(row.incident, what, Reason.CONTACT_FAILING, page=str(row.id))
+    others = [one for one in able(turn, person.key) if one is not contact and one.state == "verified"]
+    if others:
+        title = f"Your contact method {contact.label or contact.channel} fails: {contact.failure}"[:300]
+        notice(turn, person, Reason.CONTACT_FAILING, title, contact=others[0])
+
+
+def drop(turn: Turn, contact: Contact) -> None:
+    """A method goes, and the rules that name it forget it."""
+    contact.removed = True
+    contact.forget_code()
+    turn.state.forget_contact(contact)
+    turn.save_contact(contact)
+    reach = turn.state.reaches.get(contact.person)
+    if reach is not None and any(way.contact == contact.id for way in (*reach.high, *reach.low)):
+        reach.high = tuple(way for way in reach.high if way.contact != contact.id)
+        reach.low = tuple(way for way in reach.low if way.contact != contact.id)
+        turn.changes.reaches[reach.person] = reach
+
+
+def _works(turn: Turn, row: Page) -> None:
+    """A message went through: a method that was marked as failing works again."""
+    contact = turn.state.contacts.get(row.contact)
+    if contact is not None and contact.state == "failing" and contact.address == row.address:
+        contact.state, contact.failure, contact.failed_at = "verified", "", None
+        turn.save_contact(contact)
+        turn.count("contacts", Reason.CONTACT_WORKS)
+
+
+def _next_method(turn: Turn, row: Page) -> None:
     """A page did not get through: use the person's next method, else, when the step reached nobody, go on at once."""
-    incident = turn.state.incidents.get(page.incident)
-    if page.kind != "page" or incident is None or incident.state != "triggered" or incident.paused is not None:
+    incident = turn.state.incidents.get(row.incident)
+    if row.kind in ("notice", "copy", "update") or (row.incident and incident is None):
         return
-    siblings = [one for id in turn.state.pages_of[incident.number] if (one := turn.state.pages[id]).kind == "page"]
-    person = turn.plan.people.get(page.person)
-    further = _further(turn, person, page, siblings) if person is not None else None
-    if person is not None and further is not None:
-        turn.enter(
-            incident.number,
-            f"{page.channel} did not reach {person.name}; trying the next method",
-            Reason.FAILED if page.state == "failed" else Reason.RETRYING,
-            page=str(page.id),
-        )
-        _page(turn, incident, person, page.reason, page.step, further)
-        turn.save_incident(incident)
+    if row.kind == "page" and (incident is None or incident.state != "triggered" or incident.paused is not None):
         return
-    if page.state != "failed":
+    rows = [one for one in _pages(turn, row.incident) if one.kind == row.kind and one.intended_at >= row.intended_at]
+    theirs = [one for one in rows if one.person == row.person]
+    person = turn.plan.people.get(row.person)
+    following = min((one for one in theirs if one.waiting and not one.gathers), key=_when, default=None)
+    if person is not None and following is None:
+        used = {one.contact for one in theirs}
+        fresh = next((one for one in able(turn, row.person) if one.id not in used), None)
+        if fresh is not None:
+            about = About(row.incident, row.title, row.reason, row.step, row.kind)
+            following = _row(
+                turn, row.person, Planned(fresh, fresh.channel, fresh.address, 0), about, turn.now
+            )
+    if person is not None and following is not None:
+        if incident is not None:
+            turn.enter(
+                incident.number,
+                f"{row.channel} did not reach {person.name}; trying the next method",
+                Reason.FAILED if row.state == "failed" else Reason.RETRYING,
+                page=str(row.id),
+            )
+        following.next_at = turn.now
+        due(turn, following)
         return
-    same_step = [p for p in siblings if p.step == page.step and p.intended_at >= page.intended_at]
-    if all(p.state == "failed" for p in same_step):
-        turn.enter(incident.number, f"Step {page.step + 1} reached nobody", Reason.NOBODY_REACHABLE, page=str(page.id))
-        if incident.step <= len(incident.steps) and incident.next_at is not None and page.step < len(incident.steps):
-            incident.step, incident.round = (page.step + 1, 0)
-            escalate_now(turn, incident)
+    if row.state != "failed" or row.reason not in OF_A_STEP or incident is None:
+        return
+    same_step = [one for one in rows if one.step == row.step and one.reason in OF_A_STEP]
+    if any(one.state in ("intended", "sent") for one in same_step):
+        return
+    turn.enter(incident.number, f"Step {row.step + 1} reached nobody", Reason.NOBODY_REACHABLE, page=str(row.id))
+    if incident.step <= len(incident.steps) and incident.next_at is not None and row.step < len(incident.steps):
+        incident.step, incident.round = (row.step + 1, 0)
+        escalate_now(turn, incident)
+        _stand_in(turn, incident, row.step)
+
+
+def _when(row: Page) -> tuple[Instant, int]:
+    return row.next_at or 0, row.id

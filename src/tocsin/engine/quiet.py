@@ -36,7 +36,7 @@ def why_quiet(state: State, alert: Alert, now: Instant) -> Quiet | None:
         )
     if incident.next_at is None:
         return None
-    reason = Reason.WAITING_FOR_ANSWER if state.counters.paging else Reason.PAGING_OFF
+    reason = incident.waits or Reason.WAITING_FOR_ANSWER if state.counters.paging else Reason.PAGING_OFF
     return Quiet(Reason.SILENCED if alert.silences else reason, incident.next_at)
 
 

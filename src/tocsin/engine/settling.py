@@ -105,16 +105,22 @@ def _clear(turn: Turn, incident: Incident) -> None:
 
 
 def acknowledge(
-    turn: Turn, incident: Incident, actor: str, reason: Reason = Reason.ACKNOWLEDGED, hold: Duration | None = None
+    turn: Turn,
+    incident: Incident,
+    actor: str,
+    reason: Reason = Reason.ACKNOWLEDGED,
+    hold: Duration | None = None,
+    because: str = "",
 ) -> None:
-    """Someone has it: nobody is paged until the acknowledgement runs out."""
+    """Someone has it, or put it off: nobody is paged until that runs out. ``because``: their words, after a colon."""
     hold = hold if hold is not None else turn.plan.service(incident.service).acknowledge_for
     incident.state, incident.reason = "acknowledged", reason
     incident.acknowledged_by, incident.acknowledged_at = actor, turn.now
     incident.first_acknowledged_at = incident.first_acknowledged_at or turn.now
     incident.acknowledged_until = turn.now + hold
-    incident.next_at = incident.resume_at = None
-    turn.enter(incident.number, f"Acknowledged for {say_duration(hold)}", reason, actor)
+    incident.next_at = incident.resume_at = incident.waits = None
+    what = "Put off" if reason is Reason.PUT_OFF else "Acknowledged"
+    turn.enter(incident.number, f"{what} for {say_duration(hold)}{because}", reason, actor)
     paging.withdraw(turn, incident)
     paging.tell(turn, incident)
     turn.save_incident(incident)
@@ -138,10 +144,10 @@ def resolve(turn: Turn, incident: Incident, actor: str, reason: Reason, snooze: 
     incident.state, incident.reason = "resolved", reason
     incident.resolved_by, incident.resolved_at = actor, turn.now
     incident.next_at = incident.resume_at = incident.acknowledged_until = incident.clear_at = None
-    incident.paused = incident.paused_until = None
+    incident.paused = incident.paused_until = incident.waits = None
     incident.snoozed_until = turn.now + snooze if snooze is not None else None
     incident.keep_until = turn.now + max(service.reopen_within, snooze or 0)
-    paging.withdraw(turn, incident)
+    paging.withdraw(turn, incident, kinds=("page", "help"))
     paging.tell(turn, incident)
     if snooze is not None:
         turn.enter(
@@ -185,5 +191,5 @@ def _retrigger(turn: Turn, incident: Incident, reason: Reason) -> None:
     incident.acknowledged_at = incident.acknowledged_until = None
     incident.step = incident.round = incident.laps = 0
     incident.next_at = turn.now
-    incident.resume_at = incident.clear_at = None
+    incident.resume_at = incident.clear_at = incident.waits = None
     incident.paused = incident.paused_until = None

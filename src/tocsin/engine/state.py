@@ -22,7 +22,9 @@ from tocsin.engine.timers import Kind, Timers
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.instant import DAY, MINUTE, Instant
 from tocsin.oncall.override import Cover, Override, covers_by_schedule
+from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import Page
+from tocsin.pages.rules import Reach
 from tocsin.silences.silence import Silence
 
 TOGETHER = 64
@@ -49,6 +51,7 @@ class Counters(Struct):
     token: int = 0
     change: int = 0
     override: int = 0
+    contact: int = 0
     applied: int = 0
     now: Instant = 0
     paging: bool = True
@@ -93,6 +96,8 @@ class Loaded(NamedTuple):
     parked: Iterable[Parked] = ()
     overrides: Iterable[Override] = ()
     results: Iterable[Kept] = ()
+    contacts: Iterable[Contact] = ()
+    reaches: Iterable[Reach] = ()
 
 
 class Changes:
@@ -113,6 +118,8 @@ class Changes:
         self.tokens: dict[int, Token] = {}
         self.parked: dict[int, Parked] = {}
         self.overrides: dict[int, Override] = {}
+        self.contacts: dict[int, Contact] = {}
+        self.reaches: dict[str, Reach] = {}
         self.entries: list[tuple[int, Entry]] = []
         self.changes: list[HeardChange] = []
         self.results: list[Kept] = []
@@ -131,6 +138,7 @@ class Changes:
             "users": self.users or self.tokens,
             "parked": self.parked,
             "pages": self.pages,
+            "contacts": self.contacts or self.reaches,
             "changes": self.changes,
             "overrides": self.overrides,
             "plan": self.plans,
@@ -163,6 +171,11 @@ class State:
         self.overrides: dict[int, Override] = {}
         self.covers: dict[str, tuple[Cover, ...]] = {}
         self.results: dict[str, Kept] = {}
+        self.contacts: dict[int, Contact] = {}
+        self.contacts_of: dict[str, set[int]] = {}
+        self.reaches: dict[str, Reach] = {}
+        self.gathering: dict[int, set[int]] = {}
+        """Pages that wait to go out together, by contact method."""
         self.timers = Timers(self.due_of)
         for incident in sorted(loaded.incidents, key=lambda i: i.number):
             self.add_incident(incident)
@@ -193,6 +206,10 @@ class State:
         self.covers = covers_by_schedule(self.overrides)
         for kept in loaded.results:
             self.results[kept.key] = kept
+        for contact in loaded.contacts:
+            self.add_contact(contact)
+        for reach in loaded.reaches:
+            self.reaches[reach.person] = reach
 
     def due_of(self, kind: Kind, id: int | str) -> Instant | None:
         """When something is due next, from the thing itself."""
@@ -277,6 +294,32 @@ class State:
         self.pages[page.id] = page
         self.pages_of.setdefault(page.incident, set()).add(page.id)
         self.timers.set("page", page.id, page.next_at if page.state == "intended" else None)
+        self.gather(page)
+
+    def gather(self, page: Page) -> None:
+        """Keep note of whether a page waits to go out together with others."""
+        if page.gathers:
+            self.gathering.setdefault(page.contact, set()).add(page.id)
+        elif page.contact in self.gathering:
+            self.gathering[page.contact].discard(page.id)
+            if not self.gathering[page.contact]:
+                del self.gathering[page.contact]
+
+    def add_contact(self, contact: Contact) -> None:
+        """Keep a contact method in memory."""
+        self.contacts[contact.id] = contact
+        self.contacts_of.setdefault(contact.person, set()).add(contact.id)
+
+    def forget_contact(self, contact: Contact) -> None:
+        """A contact method is no more."""
+        del self.contacts[contact.id]
+        self.contacts_of[contact.person].discard(contact.id)
+        if not self.contacts_of[contact.person]:
+            del self.contacts_of[contact.person]
+
+    def contacts_by(self, person: str) -> list[Contact]:
+        """A person's contact methods, the oldest first."""
+        return [self.contacts[id] for id in sorted(self.contacts_of.get(person, ()))]
 
     def incident_live(self, number: int) -> bool:
         """Whether the engine keeps an incident in memory."""

@@ -9,6 +9,7 @@ from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import MINUTE, Duration, Instant, format_rfc3339, say_duration
 from tocsin.kernel.reason import Reason
+from tocsin.pages.ledger import DRILL_WORKS, Page
 from tocsin.silences.silence import Silence, matching
 
 
@@ -173,7 +174,7 @@ def _heartbeat(turn: Turn, id: str) -> None:
 
 
 def tidy(turn: Turn) -> None:
-    """Let results go that no client will ask for again, and finished notices."""
+    """Let results go that no client will ask for again, finished notices, and drills that can be answered no more."""
     state = turn.state
     while state.results:
         oldest = next(iter(state.results.values()))
@@ -181,6 +182,11 @@ def tidy(turn: Turn) -> None:
             break
         del state.results[oldest.key]
         turn.changes.dropped_results[oldest.key] = None
-    for id in [i for i in state.pages_of.get(0, ()) if state.pages[i].state != "intended"]:
+    for id in [i for i in state.pages_of.get(0, ()) if _told(state.pages[i], turn.now)]:
         state.pages_of[0].discard(id)
         turn.changes.pages[id] = state.pages.pop(id)
+
+
+def _told(page: Page, now: Instant) -> bool:
+    over = page.kind != "drill" or now - page.intended_at > DRILL_WORKS
+    return page.state != "intended" and over

@@ -10,6 +10,7 @@ from tocsin.incidents.incident import Entry, Incident
 from tocsin.intake.request import Source
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
+from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import Page
 from tocsin.plan.model import Plan
 
@@ -56,6 +57,11 @@ class Turn:
         self.changes.pages[page.id] = page
         if page.state == "intended":
             self.state.timers.set("page", page.id, page.next_at)
+        self.state.gather(page)
+
+    def save_contact(self, contact: Contact) -> None:
+        """A contact method was changed."""
+        self.changes.contacts[contact.id] = contact
 
     def touch(self, number: int) -> None:
         """An incident's alerts changed: settle it before the turn ends."""

@@ -90,7 +90,10 @@ def unavailable(detail: str, seconds: int = 2) -> Problem:
     return Problem(503, "unavailable", detail, headers={"Retry-After": str(seconds)})
 
 
-_STATUS = {"not_found": 404, "conflict": 409, "invalid": 400, "forbidden": 403, "unavailable": 503, "unwritten": 503}
+_STATUS = {
+    "not_found": 404, "conflict": 409, "invalid": 400, "forbidden": 403, "too_many": 429, "unavailable": 503,
+    "unwritten": 503,
+}  # fmt: skip
 
 
 def refused(result: Result) -> Problem:

@@ -152,8 +152,8 @@ def _entry(entry: Entry) -> Sentence:
 def _ledger(pages: list[Page]) -> list[Sentence]:
     told = []
     for page in pages:
-        what = page.kind
-        step = f" (step {page.step + 1})" if what == "page" else ""
+        what = {"help": "call for help"}.get(page.kind, page.kind)
+        step = f" (step {page.step + 1})" if page.kind == "page" else ""
         article = "An" if what == "update" else "A"
         told.append(
             Sentence(
@@ -162,6 +162,9 @@ def _ledger(pages: list[Page]) -> list[Sentence]:
                 reason=page.reason,
             )
         )
+        if page.held is not None:
+            text = f"The {what} for {page.person} by {page.channel} was not to leave at once"
+            told.append(Sentence(at=page.intended_at, text=text, reason=page.held, until=page.not_before))
         if page.finished_at is not None and page.outcome is not None:
             how = {"sent": "left", "failed": "failed", "overtaken": "was not sent any more"}.get(page.state, page.state)
             error = f": {page.error}" if page.error else ""
@@ -191,7 +194,12 @@ def _paging(reads: Reads) -> bool:
 
 
 def _quiet(incident: Incident) -> bool:
-    return not incident.open or incident.state == "acknowledged" or incident.paused is not None
+    return (
+        not incident.open
+        or incident.state == "acknowledged"
+        or incident.paused is not None
+        or incident.waits is not None
+    )
 
 
 def _standing(incident: Incident, now: Instant, paging: bool, names: Mapping[str, str] | None) -> Sentence:
@@ -233,6 +241,13 @@ def _standing(incident: Incident, now: Instant, paging: bool, names: Mapping[str
             text="Every alert has ended; it resolves if they stay quiet",
             reason=Reason.CLEARING,
             until=incident.clear_at,
+        )
+    if incident.next_at is not None and incident.waits is not None and paging:
+        return Sentence(
+            at=incident.updated_at,
+            text=f"Nobody is paged at the moment; step {incident.step + 1} is next",
+            reason=incident.waits,
+            until=incident.next_at,
         )
     if incident.next_at is not None and not paging:
         return Sentence(

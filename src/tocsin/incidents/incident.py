@@ -6,6 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from tocsin.catalog.services import Urgency
 from tocsin.escalation.policy import Step
 from tocsin.kernel.instant import Duration, Instant
 from tocsin.kernel.reason import Reason
@@ -18,6 +19,9 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
 
     Escalation: ``steps`` is the snapshot taken when it opened (or was reopened),
     ``step`` and ``round`` say what is paged next, ``next_at`` when (kept in ``resume_at`` while paused).
+    ``waits`` names why ``next_at`` is later than the step's own time.
+    ``urgency`` is that of its most urgent alert; low waits for people's mornings.
+    ``responders``: persons somebody added by hand.
     ``paused`` names why nothing is paged now although it is open, ``paused_until`` when that ends.
     ``acknowledged_until``: when an acknowledgement stops holding. ``clear_at``: when it resolves
     if its alerts stay quiet.
@@ -46,6 +50,9 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     laps: int = 0
     next_at: Instant | None = None
     resume_at: Instant | None = None
+    urgency: Urgency = "high"
+    waits: Reason | None = None
+    responders: tuple[str, ...] = ()
     paused: Reason | None = None
     paused_until: Instant | None = None
     pages: int = 0

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from tocsin.catalog.services import INBOX
+from tocsin.catalog.services import INBOX, Urgency
 from tocsin.kernel.identity import identity, label_text
 from tocsin.kernel.instant import Duration
 from tocsin.kernel.matcher import Matcher, all_match
@@ -53,7 +53,7 @@ class Route(Struct, frozen=True, kw_only=True):
     """One route. ``group_by`` None: the default (by alertname, else by the source's own key).
 
     ``group_window`` 0: as long as the incident is open; else a new alert joins only this soon
-    after the last one joined.
+    after the last one joined. ``urgency``: by severity; what is not named is as the service says.
     """
 
     match: tuple[Matcher, ...]
@@ -61,16 +61,18 @@ class Route(Struct, frozen=True, kw_only=True):
     group_by: tuple[str, ...] | None = None
     group_window: Duration = 0
     severity: dict[str, str] = {}
+    urgency: Mapping[str, Urgency] = {}
 
 
 class Routed(NamedTuple):
-    """Where an alert goes and why."""
+    """Where an alert goes and why. ``urgency``: what the route says of it by severity."""
 
     service: str
     group: str
     window: Duration
     severity: str
     reason: Reason
+    urgency: Mapping[str, Urgency] = {}
 
 
 class Router:
@@ -145,7 +147,7 @@ class Router:
         if route.group_by is not None:
             group = ",".join(f"{label}={labels.get(label, '')}" for label in route.group_by)
         grave = route.severity.get(severity) or route.severity.get(word) or DEFAULT_SEVERITY.get(word, UNKNOWN_SEVERITY)
-        return Routed(route.service, group, route.group_window, grave, Reason.ROUTE_MATCHED)
+        return Routed(route.service, group, route.group_window, grave, Reason.ROUTE_MATCHED, route.urgency)
 
 
 def _takes(route: Route, labels: Mapping[str, str], only: str) -> bool:

@@ -68,6 +68,22 @@ class Reason(StrEnum):
     OVERTAKEN = "overtaken"
     POSSIBLE_DUPLICATE = "possible_duplicate"
     ANSWERED = "answered"
+    NEXT_METHOD = "next_method"
+    QUIET_HOURS = "quiet_hours"
+    BUNDLED = "bundled"
+    STANDS_IN = "stands_in"
+    CONTACT_CODE = "contact_code"
+    CONTACT_TEST = "contact_test"
+    CONTACT_FAILING = "contact_failing"
+    CONTACT_WORKS = "contact_works"
+    CONTACT_REMOVED = "contact_removed"
+    DRILL = "drill"
+
+    # what responders do
+    REASSIGNED = "reassigned"
+    PUT_OFF = "put_off"
+    ASKED_FOR_HELP = "asked_for_help"
+    PLAN_APPLIED = "plan_applied"
     QUARANTINED = "quarantined"
 
     # who is on call
@@ -131,6 +147,20 @@ EXPLAINED: dict[Reason, str] = {
     Reason.OVERTAKEN: "it was not needed any more when it was about to leave",
     Reason.POSSIBLE_DUPLICATE: "Tocsin stopped while it was leaving; it may have arrived before",
     Reason.ANSWERED: "the person answered",
+    Reason.NEXT_METHOD: "the person has time to answer by the method before it",
+    Reason.QUIET_HOURS: "it is of low urgency and waits for the person's morning",
+    Reason.BUNDLED: "many pages left to the same person just before, so it goes out together with others",
+    Reason.STANDS_IN: "a step of the escalation reached nobody, so the team's lead and the last resort are paged",
+    Reason.CONTACT_CODE: "a code was asked for, to prove that this contact method is yours",
+    Reason.CONTACT_TEST: "a test of this contact method was asked for",
+    Reason.CONTACT_FAILING: "its channel refused the address for good",
+    Reason.CONTACT_WORKS: "a message went through again",
+    Reason.CONTACT_REMOVED: "the contact method was removed",
+    Reason.DRILL: "somebody asked to be paged, to see what it is like",
+    Reason.REASSIGNED: "a person gave it to another",
+    Reason.PUT_OFF: "a person put it off until a set time",
+    Reason.ASKED_FOR_HELP: "a person asked for help with it",
+    Reason.PLAN_APPLIED: "a person applied the plan now in force to it",
     Reason.QUARANTINED: "judging it failed; it is set aside and the last resort is paged",
     Reason.ON_CALL_CHANGED: "somebody takes another's place on call",
     Reason.SWAP_ASKED: "somebody asks to swap shifts",

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from tocsin.intake.request import Reply
 from tocsin.kernel.instant import DAY, Duration, Instant
-from tocsin.pages.ledger import Page, Receipt
+from tocsin.pages.ledger import ASKING, DRILL_WORKS, Page, Receipt
 
 ANSWERABLE: Duration = DAY
 """So long a page can be answered in its channel; that it was is remembered at least as long, so a replay is known."""
@@ -103,10 +103,10 @@ class Listening(Protocol):
 
 def refusal(page: Page | None, channel: str, answer: Answer, now: Instant) -> str:
     """Why an answer does not count, as a sentence, or ""."""
-    if page is None or page.channel != channel or page.kind != "page":
+    if page is None or page.channel != channel or page.kind not in ASKING:
         return "There is no such page, or its incident is over."
     if answer.by != page.address:
         return "This page is for somebody else."
-    if now - page.intended_at > ANSWERABLE:
+    if now - page.intended_at > (DRILL_WORKS if page.kind == "drill" else ANSWERABLE):
         return "This page is too old to be answered here: open Tocsin."
     return ""

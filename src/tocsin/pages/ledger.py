@@ -10,23 +10,34 @@ from tocsin.kernel.instant import HOUR, SECOND, Duration, Instant
 from tocsin.kernel.reason import Reason
 
 PageState = Literal["intended", "sent", "failed", "overtaken"]
-PageKind = Literal["page", "notice", "copy", "update"]
+PageKind = Literal["page", "notice", "copy", "help", "drill", "update"]
 Receipt = Literal["delivered", "seen", "failed"]
 
 FOLLOWED = frozenset({"matrix", "pagerduty", "push", "slack"})
 """Channels that are told when somebody has an incident they paged for, or when it is over."""
 
+APART = frozenset({"pagerduty"})
+"""Channels that keep an incident for each of ours: there pages are never bundled."""
+ASKING = frozenset({"page", "help", "drill"})
+"""Kinds that want an answer."""
+
 RETRY_FIRST: Duration = 5 * SECOND
 RETRY_LONGEST: Duration = 300 * SECOND
 GIVE_UP_AFTER: Duration = HOUR
+DRILL_WORKS: Duration = HOUR
+"""So long a page of a drill can be answered."""
 
 
 class Page(Struct, kw_only=True, omit_defaults=True):
     """One page. ``kind`` notice is a message that nobody has to answer (a silence ends soon); ``copy`` is what a shadow
-    gets of a page, and counts as nobody reached; ``update`` tells where the page ``about`` went that somebody has the
-    incident or that it is over.
+    gets of a page, and counts as nobody reached; help asks someone for help with an incident that somebody has; drill
+    is about nothing and only shows what a page is like; ``update`` tells where the page ``about`` went that somebody
+    has the incident or that it is over.
 
+    ``contact`` is the person's contact method, 0 the console.
     ``next_at`` is when it is (re)tried while intended; ``attempts`` counts answers of the channel that were heard.
+    ``held`` names why it was not to leave when it was written down, ``not_before`` when that ends.
+    ``bundle`` is the page it goes, or went, out with in one message; that one's ``bundled`` names them all.
     ``handed_at``: when it was last handed to its channel, None while it waits for a retry.
     ``unsure``: Tocsin stopped between intent and outcome, so the person may have it already.
     ``delivered_at`` and ``seen_at``: when the provider said that it reached the person's device, and that it was seen.
@@ -42,8 +53,11 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     title: str = ""
     reason: Reason
     step: int = 0
-    method: int = 0
-    """Which of the person's contact methods this is: 0 the first."""
+    contact: int = 0
+    held: Reason | None = None
+    not_before: Instant | None = None
+    bundle: int = 0
+    bundled: tuple[int, ...] = ()
     state: PageState = "intended"
     outcome: Reason | None = None
     intended_at: Instant
@@ -59,6 +73,26 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     answered_at: Instant | None = None
     silence: str = ""
     about: int = 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it was never handed to its channel and may still be."""
+        return self.state == "intended" and self.handed_at is None and not self.attempts
+
+    @property
+    def leaving(self) -> bool:
+        """Whether it was handed to its channel and no answer was heard, even if nobody needs it any more."""
+        return self.handed_at is not None and not self.attempts
+
+    @property
+    def planned(self) -> bool:
+        """Whether it waits for a named reason before it is tried at all."""
+        return self.waiting and self.held is not None
+
+    @property
+    def gathers(self) -> bool:
+        """Whether it waits to go out together with others."""
+        return self.state == "intended" and self.handed_at is None and self.held is Reason.BUNDLED
 
 
 def tells(page: Page, receipt: Receipt) -> bool:

@@ -7,6 +7,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from tocsin.kernel.instant import Duration, Instant
+from tocsin.pages.ledger import ASKING
 
 
 class Message(Struct, frozen=True, kw_only=True):
@@ -15,8 +16,10 @@ class Message(Struct, frozen=True, kw_only=True):
     Texts are as the monitors sent them: escape when rendering.
 
     ``idempotency_key`` is the same whenever the same page is tried again. ``acknowledge_url`` is "" for notices and
-    copies. ``kind`` is page, notice, copy, or update: somebody has it (``state`` acknowledged, by ``who``) or it is
-    over; ``replaces`` is then the provider's id of the page it is about, "" when that is not known.
+    copies. ``kind`` is that of the page; of an update, somebody has it (``state`` acknowledged, by ``who``) or it is
+    over, and ``replaces`` is the provider's id of the page it is about, "" when that is not known.
+    ``incidents``: how many it is about; of several ``lines`` name each and ``alerts`` counts all of theirs.
+    ``signing``: what a webhook that the person added themself is signed with; "" for one that the plan declares.
     """
 
     page: int
@@ -46,6 +49,13 @@ class Message(Struct, frozen=True, kw_only=True):
     url: str = ""
     acknowledge_url: str = ""
     possible_duplicate: bool = False
+    incidents: int = 1
+    signing: str = ""
+
+    @property
+    def asks(self) -> bool:
+        """Whether it wants an answer."""
+        return self.kind in ASKING
 
 
 class Sent(Struct, frozen=True):
@@ -57,8 +67,9 @@ class Sent(Struct, frozen=True):
 class Failed(Struct, frozen=True):
     """The channel did not take it. ``permanent``: trying again cannot help. ``retry_after``: the provider's own wish.
 
-    ``code`` is one of auth, rate_limit, client, server, deadline, unreachable, tls, refused_address, and gone: what the
-    address named is no more.
+    ``code`` is one of auth, rate_limit, client, server, deadline, unreachable, tls, refused_address, no_channel, and
+    gone: what the address named is no more. A permanent client, refused_address or gone is the address's own fault, and
+    its contact method is marked as failing; a device that is gone is removed.
     """
 
     code: str

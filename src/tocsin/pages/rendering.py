@@ -45,8 +45,9 @@ def stable_key(message: Message) -> str:
 def subject(message: Message) -> str:
     """``[SEV1] Checkout answers 503 (#12)``; a notice and a copy say that they are one, an update how it stands."""
     title = plain(message.title, 160) or "Something is wrong"
-    tail = f" (#{message.incident})" if message.incident else ""
-    head = {"notice": "notice", "update": state(message)}.get(message.kind, severity(message)) or "page"
+    tail = f" (#{message.incident})" if message.incident and message.incidents == 1 else ""
+    own = message.kind if message.kind in ("notice", "drill") else severity(message)
+    head = (state(message) if message.kind == "update" else own) or "page"
     return f"[{head}{' copy' if message.kind == 'copy' else ''}] {title}{tail}"
 
 
@@ -116,8 +117,10 @@ def clock(message: Message) -> str:
 
 def more(message: Message) -> str:
     """How many alerts are not named in ``lines``."""
-    rest = message.alerts - len(message.lines[:_LINES])
-    return f"and {rest} more alert{'' if rest == 1 else 's'}" if message.lines and rest > 0 else ""
+    several = message.incidents > 1
+    rest = (message.incidents if several else message.alerts) - len(message.lines[:_LINES])
+    what = "incident" if several else "alert"
+    return f"and {rest} more {what}{'' if rest == 1 else 's'}" if message.lines and rest > 0 else ""
 
 
 def because(message: Message) -> str:
@@ -165,7 +168,7 @@ def chat(message: Message, how: str = "") -> str:
     lines.append(f"{since(message)}.{f' {facts}.' if facts else ''}")
     lines += [f"- {plain(line)}" for line in message.lines[:3] if plain(line) != plain(message.title, _LINE)]
     lines += [f"Code tried: {one}" for one in tried(message)[:3]]
-    lines += [line for line in (how if message.kind == "page" else "", after(message), link(message)) if line]
+    lines += [line for line in (how if message.asks else "", after(message), link(message)) if line]
     if message.possible_duplicate:
         lines.append(DUPLICATE)
     return "\n".join(lines)
@@ -191,7 +194,7 @@ def text(message: Message) -> str:
         parts.append("\n".join(["What code already tried:", *(f"- {one}" for one in done)]))
     if message.possible_duplicate:
         parts.append(DUPLICATE)
-    incident = f"Incident #{message.incident}. " if message.incident else ""
+    incident = f"Incident #{message.incident}. " if message.incident and message.incidents == 1 else ""
     parts.append(f"{because(message)}.\n{incident}{clock(message)}")
     return "\n\n".join(parts) + "\n"
 
@@ -284,7 +287,7 @@ def html(message: Message) -> str:
                 top=24,
             )
         )
-    incident = f"Incident #{message.incident} · " if message.incident else ""
+    incident = f"Incident #{message.incident} · " if message.incident and message.incidents == 1 else ""
     rows.append(
         _row(
             f'<p class="ink2 line" style="{_SMALL};padding:12px 0 0;border-top:1px solid #d5dcd8">'

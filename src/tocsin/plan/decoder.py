@@ -265,6 +265,7 @@ class Record:
 
     ``exclusive``: groups of keys of which at most one is written. ``one_of``: exactly one. ``together``: a key and the
     one it makes no sense without. ``later``: keys that are designed and not in this version; the refusal says so.
+    ``elsewhere``: keys that people look for here, and where what they mean is said.
     """
 
     fields: ClassVar[dict[str, Field[Any]]] = {}
@@ -272,6 +273,7 @@ class Record:
     one_of: ClassVar[tuple[tuple[str, ...], ...]] = ()
     together: ClassVar[dict[str, str]] = {}
     later: ClassVar[frozenset[str]] = frozenset()
+    elsewhere: ClassVar[dict[str, str]] = {}
     what: ClassVar[str] = "a mapping"
 
     __slots__ = ("at", "places", "values")
@@ -427,7 +429,9 @@ def _found(node: Node) -> str:
 
 
 def _refuse_key(kind: type[Record], key: Scalar, findings: Findings) -> None:
-    if key.text in kind.later:
+    if key.text in kind.elsewhere:
+        findings.error(key.at, f"{shown(key.text)} is not part of {kind.what}", kind.elsewhere[key.text])
+    elif key.text in kind.later:
         findings.error(key.at, f"{shown(key.text)} is not supported by this version")
     else:
         findings.error(key.at, f"unknown key {shown(key.text)} in {kind.what}", findings.nearest(key.text, kind.fields))

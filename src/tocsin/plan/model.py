@@ -98,7 +98,7 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def reaches(self) -> frozenset[str]:
-        """The channels that are set up, by which people can be reached."""
+        """The channels that are set up, by which people can have contact methods."""
         there = {*self.channels, *(("mail",) if self.mail else ())}
         return OPEN | {way for way, need in NEEDS.items() if need in there}
 

@@ -40,7 +40,6 @@ from tocsin.plan.words import (
     PATH,
     PERCENT,
     PERIOD,
-    PHONE,
     PROCESS,
     RATE,
     REFERENCE,
@@ -59,6 +58,7 @@ from tocsin.plan.words import (
     TIMEOUT,
     TWILIO_ACCOUNT,
     TWILIO_SENDER,
+    URGENCY,
     URL,
     VERSION,
     WAIT,
@@ -86,13 +86,15 @@ class Person(Record):
     """Someone who can be paged."""
 
     what = "a person"
-    later = frozenset({"phone", "telegram", "ntfy", "chat", "contacts"})
+    later = frozenset({"chat"})
+    elsewhere = dict.fromkeys(
+        ("phone", "sms", "call", "telegram", "ntfy", "push", "contacts"),
+        "a person's own contact methods are added and proven by them: the page You, or tocsin contact add",
+    )
     name = Field(TEXT, "What people call them. Default: the name the plan uses.")
     email = Field(EMAIL, "Where mail pages go; needs `mail`.")
     timezone = Field(ZONE, "Where they live. Default: the file's time zone.")
     webhook = Field(RecordOf(Webhook), "Where pages are posted.")
-    call = Field(PHONE, "A telephone that is called; needs `channels: {twilio: …}`.")
-    sms = Field(PHONE, "A telephone that gets text messages; needs `channels: {twilio: …}`.")
     slack = Field(SLACK_USER, "Their member ID, for direct messages; needs `channels: {slack: …}`.")
     apprise = Field(SECRET, "An Apprise URL, by reference: secret:NAME. Reaches what Apprise reaches.")
     pagerduty = Field(SECRET, "A PagerDuty service's integration key (Events API v2), by reference: secret:NAME.")
@@ -204,12 +206,22 @@ class Key(Record):
     limits = Field(RecordOf(KeyLimits), "How much it may send, where that is not as for every key.")
 
 
+class UrgencyOf(Record):
+    """How urgent each severity is."""
+
+    what = "a mapping of severities to high or low"
+    sev1 = Field(URGENCY, "How urgent a sev1 is.")
+    sev2 = Field(URGENCY, "How urgent a sev2 is.")
+    sev3 = Field(URGENCY, "How urgent a sev3 is.")
+    sev4 = Field(URGENCY, "How urgent a sev4 is.")
+
+
 class Service(Record):
     """What alerts are about, and who answers for it."""
 
     what = "a service"
     later = _words(
-        "playbooks targets provider urgency objectives objective schedule maintenance customers runbook trust"
+        "playbooks targets provider objectives objective schedule maintenance customers runbook trust"
     )
     about = Field(TEXT, "One sentence on what it does.")
     tier = Field(TIER, "How much depends on it: 1 the most, 5 the least. Default: 3.")
@@ -218,6 +230,11 @@ class Service(Record):
     escalation = Field(REFERENCE, "Who is paged, in which order. Default: the last resort.")
     acknowledge_for = Field(HOLD, "How long an acknowledgement holds before paging goes on. Default: 1h.")
     reopen_within = Field(MONTH, "Trouble that returns this soon reopens its incident. Default: 30m.")
+    urgency = Field(
+        Either(URGENCY, RecordOf(UrgencyOf)),
+        "high pages at any hour, low waits for the person's morning; one word, or by severity: {sev4: low}. "
+        "Default: high.",
+    )
     probes = Field(
         ListOf(Variants("a probe", PROBES, _LATER_PROBES), "probes", at_most=1_000), "What Tocsin looks at by itself."
     )
@@ -307,7 +324,7 @@ class Route(Record):
     """Which alerts belong to which service. The first route that matches wins."""
 
     what = "a route"
-    later = frozenset({"urgency", "escalation", "playbooks", "continue", "inhibit", "silence"})
+    later = frozenset({"escalation", "playbooks", "continue", "inhibit", "silence"})
     match = Field(
         ListOf(MATCHER, "matchers", at_most=50, single=True),
         "Conditions that must all hold; [] takes everything.",
@@ -315,6 +332,10 @@ class Route(Record):
     )
     service = Field(REFERENCE, "Where they go.", required=True)
     group = Field(RecordOf(Group), "Which of them become one incident. Default: by alertname.")
+    urgency = Field(
+        Either(URGENCY, RecordOf(UrgencyOf)),
+        "high or low, or by severity: {sev3: low, sev4: low}. Default: as the service says.",
+    )
     severity = Field(
         NamesOf(SEVERITY_WORD, LEVEL, "severities"), "The monitor's words, and what they mean here: sev1 to sev4."
     )

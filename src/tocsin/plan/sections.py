@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 from tocsin.access.limits import KeyLimits
 from tocsin.catalog.people import Person, Team, Webhook
-from tocsin.catalog.services import INBOX, Service
+from tocsin.catalog.services import INBOX, Service, Urgency
 from tocsin.escalation.policy import Escalation, Step
-from tocsin.incidents.routes import DEFAULT_SEVERITY, Route
+from tocsin.incidents.routes import DEFAULT_SEVERITY, SEVERITIES, Route
 from tocsin.intake.specs import HeartbeatSpec, KeySpec, ProbeSpec
 from tocsin.kernel.instant import HOUR, MINUTE, SECOND, format_duration
 from tocsin.kernel.matcher import Matcher
@@ -23,8 +23,8 @@ from tocsin.plan.names import Names
 from tocsin.plan.positions import Placed, Position
 from tocsin.plan.schedules import Schedules
 
-_WAYS: Final = ("email", "webhook", "matrix", "pagerduty", "slack", "sms", "call", "apprise")
-"""The keys of a person that are ways to reach them. They are used in the order they are written in."""
+_WAYS: Final = ("email", "webhook", "matrix", "pagerduty", "slack", "apprise")
+"""The keys of a person that are contact methods."""
 _CYCLE_SHOWN: Final = 8
 _PAIRS: Final = 200_000
 """How many pairs of routes are compared in search of routes that can never match; a bound on time, not a rule."""
@@ -247,6 +247,7 @@ class _Assembly:
                 escalation=self._escalation_names.known(service.escalation),
                 acknowledge_for=HOUR if hold is None else hold,
                 reopen_within=30 * MINUTE if reopen is None else reopen,
+                urgency=_urgency(service.urgency),
             )
         if INBOX not in found:
             found[INBOX] = Service(key=INBOX, about="Events that no route takes land here.", team=self._team)
@@ -313,6 +314,7 @@ class _Assembly:
                     group_by=group.by if group else None,
                     group_window=(group.window or 0) if group else 0,
                     severity={name.value: level for name, level in route.severity or () if level is not None},
+                    urgency=_urgency(route.urgency),
                 )
                 placed.append((route.at, one))
         return tuple(one for _, one in placed), placed
@@ -483,7 +485,7 @@ class _Assembly:
         on_call = {one: schedule.key for schedule in reversed(schedules.values()) for one in schedule.people()}
         for person in plan.people.values():
             at = self._people_names.places[person.key]
-            if person.contacts(plan.reaches)[0][0] != "console":
+            if any(channel in plan.reaches for channel, _ in person.declared()):
                 continue
             if person.email:
                 unsent.append((at, person.key))
@@ -543,6 +545,12 @@ def _reach(person: written.Person) -> tuple[tuple[str, str], ...]:
         if key in _WAYS and isinstance(address, str):
             found.append((key, address))
     return () if [key for key, _ in found] in ([], ["email"], ["webhook"], ["email", "webhook"]) else tuple(found)
+
+
+def _urgency(said: str | written.UrgencyOf | None) -> dict[str, Urgency]:
+    """One word for every severity, or what is said of each."""
+    words = {level: said if isinstance(said, str) else getattr(said, level, None) for level in SEVERITIES}
+    return {level: "low" if word == "low" else "high" for level, word in words.items() if word is not None}
 
 
 def _takes_all(earlier: Route, later: Route, equal: dict[str, str]) -> bool:

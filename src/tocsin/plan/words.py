@@ -238,13 +238,6 @@ SECRET: Final = Word(
     secret=True,
     also=_STRING,
 )
-PHONE: Final = Word(
-    "a telephone number",
-    _text,
-    pattern=r"\+[1-9][0-9]{6,14}",
-    write='write it as E.164, quoted: "+" and its country first, no spaces, such as "+34600000000"',
-    also=_STRING,
-)
 SLACK_USER: Final = Word(
     "a Slack member's ID",
     _text,
@@ -290,6 +283,7 @@ SEVERITY: Final = At(
 )
 SEVERITY_WORD: Final = Word("a severity as monitors write it", _text)
 LEVEL: Final = Choice("one of Tocsin's severities", *SEVERITIES)
+URGENCY: Final = Choice("an urgency", "high", "low")
 STATUS: Final = Word(
     "a range of HTTP status codes",
     _status,

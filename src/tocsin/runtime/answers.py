@@ -13,14 +13,14 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
-from tocsin.engine.commands import Acknowledge, Result
+from tocsin.engine.commands import Acknowledge, AnswerDrill, Result
 from tocsin.engine.inputs import Receipted
 from tocsin.engine.state import State
 from tocsin.intake.request import Limits, Reply
 from tocsin.kernel.identity import identity
 from tocsin.kernel.instant import SECOND
 from tocsin.pages.answers import Answer, Call, Called, DeafError, Got, Heard, Listening, Taken, refusal
-from tocsin.pages.ledger import Page, tells
+from tocsin.pages.ledger import ASKING, Page, tells
 from tocsin.pages.message import Channel
 from tocsin.runtime.clock import Clock
 from tocsin.runtime.doors import Bucket
@@ -43,7 +43,7 @@ class Answers:
     def __init__(
         self,
         state: Callable[[], State],
-        submit: Callable[[Acknowledge, str], Awaitable[Result]],
+        submit: Callable[[Acknowledge | AnswerDrill, str], Awaitable[Result]],
         apply: Callable[[Job], Awaitable[Job]],
         clock: Clock,
         public_url: str,
@@ -79,7 +79,7 @@ class Answers:
 
         def find(provider_id: str) -> Page | None:
             pages = list(self._state().pages.values())
-            known = (p for p in pages if p.channel == name and p.kind == "page")
+            known = (p for p in pages if p.channel == name and p.kind in ASKING)
             return max((p for p in known if p.provider_id.startswith(provider_id)), key=lambda p: p.id, default=None)
 
         wait = FIRST_WAIT
@@ -161,12 +161,21 @@ class Answers:
             log.warning("answer_refused", channel=name, page=told.page, why=why)
             return Taken(False, why, stranger=page is None or page.address != told.by)
         actor, number = f"person:{page.person}", page.incident
-        if not self._has(actor, number):
-            mark = identity(told.mark).hex()
-            result = await self._submit(Acknowledge(actor=actor, incident=number, page=page.id), f"{name}:{mark}")
+        held = self._state().incidents.get(number)
+        helps = page.kind == "help" and held is not None and held.state == "acknowledged"
+        if page.kind == "drill" or helps or not self._has(actor, number):
+            command = (
+                AnswerDrill(actor=actor, page=page.id)
+                if page.kind == "drill"
+                else Acknowledge(actor=actor, incident=number, page=page.id)
+            )
+            result = await self._submit(command, f"{name}:{identity(told.mark).hex()}")
             if not result.ok:
                 log.warning("answer_refused", channel=name, page=page.id, why=result.message)
                 return Taken(False, f"{result.message}.")
+            if page.kind == "drill" or helps:
+                log.info("answer_taken", channel=name, page=page.id, incident=number)
+                return Taken(True, f"You come to help with incident #{number}." if helps else "That is how to answer.")
             if not self._has(actor, number):
                 log.warning("answer_refused", channel=name, page=page.id, why="it was told before")
                 return Taken(False, "")  # a replay: nobody is there to read why

@@ -4,36 +4,69 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
+from msgspec.structs import replace
+
+from tocsin.catalog.people import Person
 from tocsin.engine.state import State
 from tocsin.incidents.incident import Incident
-from tocsin.kernel.instant import Instant, to_datetime
-from tocsin.kernel.reason import EXPLAINED
+from tocsin.kernel.instant import Instant, say_duration, to_datetime
+from tocsin.kernel.reason import EXPLAINED, Reason
+from tocsin.pages.contacts import CODE_WORKS, code_of, webhook_secret
 from tocsin.pages.ledger import Page
+from tocsin.pages.links import make_token
 from tocsin.pages.message import Message
 from tocsin.plan.model import Plan
 
 MOST_LINES = 10
+ABOUT_ONESELF = frozenset({Reason.CONTACT_CODE, Reason.CONTACT_TEST, Reason.CONTACT_FAILING, Reason.DRILL})
+"""Reasons of messages that lead to the page on which people say how they are reached."""
 
 
-def compose(state: State, plan: Plan, page: Page, now: Instant, base: str, token: str) -> Message | None:
+def compose(state: State, plan: Plan, page: Page, now: Instant, base: str, key: bytes) -> Message | None:
     """What to send for a page; None when it is not needed any more (acknowledged, resolved, silenced meanwhile).
 
-    The state may be newer than the page: it is read again from the tables after a failed commit.
+    The state may be newer than the page: it is read again from the tables after a failed commit. ``key``, the signing
+    key, makes links, codes and the signatures of people's own webhooks: none of them is kept anywhere.
     """
-    if page.state != "intended":
+    rows = [page if id == page.id else state.pages.get(id) for id in page.bundled] or [page]
+    wanted = [row for row in rows if row is not None and _wanted(state, row)]
+    if not wanted:
         return None
+    first = wanted[0]
     person = plan.people.get(page.person)
+    message = _message(state, plan, first, person, now, base, key)
+    # The row that was handed over names the message, whichever of its incidents is still open.
+    message = replace(message, page=page.id, idempotency_key=f"tocsin-page-{page.id}-{page.intended_at}")
+    if len(wanted) > 1:
+        return _bundle(state, message, wanted, base)
+    if first.reason is Reason.CONTACT_CODE:
+        return _code(state, message, first, key)
+    return message
+
+
+def _wanted(state: State, page: Page) -> bool:
+    """Whether a page is still to be sent."""
+    if page.state != "intended":
+        return False
     incident = state.incidents.get(page.incident)
-    wanted = incident is not None and incident.state == "triggered" and incident.paused is None
-    if page.kind in ("page", "copy") and not wanted:
-        return None
+    if page.kind in ("page", "copy"):
+        return incident is not None and incident.state == "triggered" and incident.paused is None
+    if page.kind == "update":
+        return page.about in state.pages and incident is not None and incident.state != "triggered"
+    return page.kind != "help" or (incident is not None and incident.open)
+
+
+def _message(
+    state: State, plan: Plan, page: Page, person: Person | None, now: Instant, base: str, key: bytes
+) -> Message:
+    incident = state.incidents.get(page.incident)
+    contact = state.contacts.get(page.contact)
     about = state.pages.get(page.about) if page.kind == "update" else None
-    if page.kind == "update" and (about is None or incident is None or incident.state == "triggered"):
-        return None
     zone = person.timezone if person else plan.timezone
+    own = page.channel == "webhook" and contact is not None and not contact.declared
     return Message(
         page=page.id,
-        idempotency_key=f"tocsin-page-{page.id}-{page.intended_at}",
+        idempotency_key="",
         kind=page.kind,
         person=page.person,
         person_name=person.name if person else page.person,
@@ -48,13 +81,14 @@ def compose(state: State, plan: Plan, page: Page, now: Instant, base: str, token
         state=incident.state if incident else "",
         alerts=incident.alerts if incident else 0,
         because=EXPLAINED[page.reason],
-        next_step=_next_step(state, plan, incident, zone) if incident else "",
+        next_step=_next_step(state, plan, incident, page, zone) if incident else "",
         who=_who(plan, incident) if incident else "",
         replaces=about.provider_id if about else "",
         lines=_lines(state, incident) if incident else (),
-        url=f"{base}/{_leads_to(page)}",
+        url=_url(base, page),
         possible_duplicate=page.unsure,
-        acknowledge_url=f"{base}/p/{token}" if incident and page.kind == "page" else "",
+        acknowledge_url=f"{base}/p/{make_token(key, page.id)}" if page.kind not in ("notice", "copy", "update") else "",
+        signing=webhook_secret(key, page.contact) if own else "",
     )
 
 
@@ -66,16 +100,47 @@ def _who(plan: Plan, incident: Incident) -> str:
     return person.name if person else name
 
 
-def _leads_to(page: Page) -> str:
+def _url(base: str, page: Page) -> str:
+    """Where there is more to read."""
     if page.incident:
-        return f"incidents/{page.incident}"
-    return "silences" if page.silence else "oncall"
+        return f"{base}/incidents/{page.incident}"
+    if page.silence:
+        return f"{base}/silences"
+    return f"{base}/you" if page.reason in ABOUT_ONESELF else f"{base}/oncall"
 
 
-def _next_step(state: State, plan: Plan, incident: Incident, zone: str) -> str:
+def _bundle(state: State, message: Message, wanted: list[Page], base: str) -> Message:
+    """One message for several incidents. Its link answers all of them."""
+    incidents = [state.incidents[page.incident] for page in wanted]
+    gravest = min(incidents, key=lambda one: (one.severity, one.number))
+    return replace(
+        message,
+        incidents=len(incidents),
+        title=f"{len(incidents)} incidents, the gravest: {gravest.title}",
+        service="",
+        severity=gravest.severity,
+        since=min(one.opened_at for one in incidents),
+        alerts=sum(one.alerts for one in incidents),
+        because=EXPLAINED[Reason.BUNDLED],
+        lines=tuple(f"#{one.number} {one.service}: {one.title}" for one in incidents[:MOST_LINES]),
+        possible_duplicate=any(page.unsure for page in wanted),
+    )
+
+
+def _code(state: State, message: Message, page: Page, key: bytes) -> Message | None:
+    """The message that carries a code: made here, from the seed, and nowhere else. None when it was answered."""
+    contact = state.contacts.get(page.contact)
+    if contact is None or not contact.seed:
+        return None
+    code = code_of(key, contact.id, contact.seed)
+    works = f"It works for {say_duration(CODE_WORKS)}. If you did not ask for it, do nothing."
+    return replace(message, title=f"{code} is your code for Tocsin", lines=(works,))
+
+
+def _next_step(state: State, plan: Plan, incident: Incident, page: Page, zone: str) -> str:
     """What happens if nobody answers, as a sentence."""
     next_at, step = incident.next_at, incident.step  # read once: the writer's thread may change them
-    if next_at is None:
+    if next_at is None or page.kind == "help":
         return ""
     at = to_datetime(next_at).astimezone(ZoneInfo(zone))  # a clock time: the message may be read much later
     targets = incident.steps[step].targets if step < len(incident.steps) else plan.last_resort

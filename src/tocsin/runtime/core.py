@@ -21,7 +21,6 @@ from tocsin.intake.request import Reply, Request, Source
 from tocsin.intake.specs import ProbeSpec
 from tocsin.kernel.instant import SECOND, Instant
 from tocsin.pages.ledger import Page
-from tocsin.pages.links import make_token
 from tocsin.pages.message import Channel, Message
 from tocsin.plan.model import Plan
 from tocsin.runtime.answers import Answers
@@ -385,8 +384,8 @@ class Core:
 
     def _compose(self, page: Page) -> Message | None:
         parts = self._parts
-        token = make_token(parts.signing_key, page.id)
-        return compose(self.writer.engine.state, self._plan, page, parts.clock.now(), parts.public_url, token)
+        state, now = self.writer.engine.state, parts.clock.now()
+        return compose(state, self._plan, page, now, parts.public_url, parts.signing_key)
 
     def _committed(self, committed: Committed, engine: Engine) -> None:
         """On the writer's thread: hand over to the loop."""

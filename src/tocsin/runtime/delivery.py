@@ -93,7 +93,7 @@ class Delivery:
             await channel.close()
 
     def hand(self, page: Page) -> None:
-        """Queue a page: first pages before repeated ones, notices and updates last."""
+        """Queue a page: first pages before repeated ones; notices, copies, drills and updates last."""
         if page.channel not in self._lanes:
             self._tell(page, _no_channel(page.channel), None)
             return
@@ -107,7 +107,8 @@ class Delivery:
 
     def _queue(self, page: Page) -> None:
         lane = self._lanes[page.channel]
-        rank = 2 if page.kind != "page" else 0 if page.step == 0 and page.attempts == 0 else 1
+        last = page.kind in ("notice", "copy", "drill", "update")
+        rank = 2 if last else 0 if page.step == 0 and page.attempts == 0 else 1
         heappush(lane.waiting.setdefault(page.person, []), (rank, next(self._order), page))
         self._pump(page.channel)
 
@@ -212,4 +213,4 @@ def _place(page: Page) -> Place:
 
 
 def _no_channel(name: str) -> Failed:
-    return Failed("client", f"there is no channel {name}", permanent=True)
+    return Failed("no_channel", f"there is no channel {name}", permanent=True)

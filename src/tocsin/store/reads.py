@@ -28,7 +28,9 @@ from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.matcher import Matcher, all_match
 from tocsin.oncall.override import Override
+from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import Page
+from tocsin.pages.rules import Reach
 from tocsin.silences.silence import Silence
 from tocsin.store import alert_rows, tables
 from tocsin.store.rows import storable, unpack, unpack_files
@@ -371,6 +373,25 @@ class Reads:
         keep = (lambda one: one.user == user) if user is not None else None
         return self._page(self._by_id(tables.tokens, []), _token.decode, _number(after), _capped(limit), keep)
 
+    # --- how people are reached
+
+    def contacts(self, person: str) -> list[Contact]:
+        """A person's contact methods, the oldest first."""
+        table = tables.contacts
+        asked = select(table.c.body).where(*self._here(table), table.c.person == person, table.c.live.is_(True))
+        with self._snapshot() as connection:
+            return [_contact.decode(row[0]) for row in connection.execute(asked.order_by(table.c.id).limit(MOST))]
+
+    def contact(self, number: int) -> Contact | None:
+        """One contact method; None when it was removed."""
+        return self._one(
+            tables.contacts, and_(tables.contacts.c.id == number, tables.contacts.c.live.is_(True)), _contact.decode
+        )
+
+    def reach(self, person: str) -> Reach:
+        """A person's own rules; the defaults when they never said anything."""
+        return self._one(tables.reaches, tables.reaches.c.person == person, _reach.decode) or Reach(person=person)
+
     # --- the rest
 
     def parked(self, *, discarded: bool = False, after: str | None = None, limit: int = LIMIT) -> Slice[Parked]:
@@ -405,16 +426,18 @@ class Reads:
     ) -> Slice[Page]:
         """The page ledger, newest first."""
         where = [tables.pages.c.incident == incident] if incident is not None else []
+        if person:
+            where.append(tables.pages.c.person == person)
 
         def keep(page: Page) -> bool:
-            return (not person or page.person == person) and (not state or page.state == state)
+            return not state or page.state == state
 
         return self._page(
             self._by_id(tables.pages, where),
             _page.decode,
             _number(after),
             _capped(limit),
-            keep if person or state else None,
+            keep if state else None,
         )
 
     def page(self, number: int) -> Page | None:
@@ -599,3 +622,5 @@ _parked = msgspec.json.Decoder(Parked)
 _change = msgspec.json.Decoder(HeardChange)
 _heartbeat = msgspec.json.Decoder(Heartbeat)
 _page = msgspec.json.Decoder(Page)
+_contact = msgspec.json.Decoder(Contact)
+_reach = msgspec.json.Decoder(Reach)

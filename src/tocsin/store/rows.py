@@ -101,6 +101,10 @@ OVERRIDES = Statement(
     ("bigint", "int", "text", "bigint", "boolean", "bytea"),
     ("id",),
 )
+CONTACTS = Statement(
+    "contacts", ("id", "workspace", "person", "live", "body"), ("bigint", "int", "text", "boolean", "bytea"), ("id",)
+)
+REACHES = Statement("reaches", ("person", "workspace", "body"), ("text", "int", "bytea"), ("person",))
 RESULTS = Statement("results", ("key", "workspace", "at", "body"), ("text", "int", "bigint", "bytea"), ("key",))
 PLANS = Statement("plans", ("version", "workspace", "at", "files"), ("text", "int", "bigint", "bytea"), ("version",))
 META = Statement("meta", ("name", "workspace", "value"), ("text", "int", "bytea"), ("name",))
@@ -221,6 +225,8 @@ def statements(
         (USERS, each(changes.users.values(), lambda u: (u.id, WORKSPACE, u.name, body(u)))),
         (TOKENS, each(changes.tokens.values(), lambda t: (t.id, WORKSPACE, t.hash, body(t)))),
         (PARKED, each(changes.parked.values(), lambda p: (p.id, WORKSPACE, p.at, p.discarded, body(p)))),
+        (CONTACTS, each(changes.contacts.values(), lambda c: (c.id, WORKSPACE, c.person, not c.removed, body(c)))),
+        (REACHES, each(changes.reaches.values(), lambda r: (r.person, WORKSPACE, body(r)))),
         (CHANGES, each(changes.changes, lambda c: (c.id, WORKSPACE, c.service, c.at, body(c)))),
         (OVERRIDES, each(changes.overrides.values(), override)),
         (RESULTS, each(changes.results, lambda r: (r.key, WORKSPACE, r.at, body(r)))),

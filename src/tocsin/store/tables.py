@@ -125,6 +125,7 @@ pages = Table(
     Column("body", LargeBinary, nullable=False),
 )
 Index("ix_pages_incident_id", pages.c.incident, pages.c.id)
+Index("ix_pages_person_id", pages.c.person, pages.c.id)
 Index("ix_pages_live_id", pages.c.id, sqlite_where=text("live"), postgresql_where=text("live"))
 
 silences = Table(
@@ -182,6 +183,25 @@ parked = Table(
     _workspace(),
     Column("at", BigInteger, nullable=False),
     Column("discarded", Boolean, nullable=False, server_default=false()),
+    Column("body", LargeBinary, nullable=False),
+)
+
+contacts = Table(
+    "contacts",
+    metadata,
+    Column("id", BigKey, primary_key=True, autoincrement=False),
+    _workspace(),
+    Column("person", Text, nullable=False),
+    Column("live", Boolean, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+Index("ix_contacts_person_id", contacts.c.person, contacts.c.id)
+
+reaches = Table(
+    "reaches",
+    metadata,
+    Column("person", Text, primary_key=True),
+    _workspace(),
     Column("body", LargeBinary, nullable=False),
 )
 

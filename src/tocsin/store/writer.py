@@ -15,7 +15,9 @@ from tocsin.engine.state import Changes, Counters, Kept, Loaded, State
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import Instant
 from tocsin.oncall.override import Override
+from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import Page
+from tocsin.pages.rules import Reach
 from tocsin.silences.silence import Silence
 from tocsin.store import alert_rows
 from tocsin.store.rows import Journaled, read_journal_row, unpack
@@ -115,6 +117,8 @@ def load(select: Select, live: str) -> Loaded:
         tokens=nouns(Token, "SELECT body FROM tokens ORDER BY id"),
         parked=nouns(Parked, "SELECT body FROM parked WHERE NOT discarded ORDER BY id"),
         overrides=nouns(Override, f"SELECT body FROM overrides WHERE {live} ORDER BY id"),
+        contacts=nouns(Contact, f"SELECT body FROM contacts WHERE {live} ORDER BY id"),
+        reaches=nouns(Reach, "SELECT body FROM reaches ORDER BY person"),
         results=nouns(Kept, "SELECT body FROM results ORDER BY at, key"),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from litestar import Request, Response, get, post
@@ -9,12 +10,21 @@ from litestar.response import Redirect
 
 from tocsin.alerts.alert import Alert
 from tocsin.catalog.services import INBOX
-from tocsin.engine.commands import Acknowledge, AddNote, Resolve
+from tocsin.engine.commands import (
+    Acknowledge,
+    AddNote,
+    AddResponders,
+    AnyCommand,
+    ApplyPlan,
+    Reassign,
+    Resolve,
+    Snooze,
+)
 from tocsin.faces.faces import Faces
 from tocsin.faces.problem import Problem, not_found
 from tocsin.faces.who import Who
 from tocsin.incidents.incident import Incident
-from tocsin.kernel.instant import DAY, HOUR, MINUTE, Duration
+from tocsin.kernel.instant import DAY, HOUR, MINUTE, Duration, from_datetime, to_datetime
 from tocsin.kernel.reason import EXPLAINED, Reason
 from tocsin.pages.ledger import Page
 from tocsin.store.reads import OPEN_STATES, Reads
@@ -27,6 +37,9 @@ RESOLVED_LATELY: Duration = DAY
 ALERTS_SHOWN = 20
 ENTRIES_SHOWN = 100
 SNOOZES: tuple[tuple[str, Duration], ...] = (("15 min", 15 * MINUTE), ("1 h", HOUR), ("4 h", 4 * HOUR), ("1 d", DAY))
+PUT_OFF: tuple[tuple[str, Duration], ...] = (("for 30 min", 30 * MINUTE), ("for 1 h", HOUR), ("for 4 h", 4 * HOUR))
+MORNING = 8
+"""At this hour of the reader's morning what was put off until then begins again."""
 STATES = {
     "": OPEN_STATES,
     "triggered": ("triggered",),
@@ -282,6 +295,7 @@ async def _room(
         whys=_whys(reader, incident, pages.items),
         snoozes=SNOOZES,
         hour=HOUR,
+        moves=_moves(seen, incident),
         faults=faults or {},
         typed=typed,
     )
@@ -330,14 +344,15 @@ def _whys(reader: Reader, incident: Incident, pages: list[Page]) -> list[tuple[s
     for key in list(people)[:20]:
         you = key == reader.person
         name, was, has = ("You", "were", "have") if you else (reader.name(key), "was", "has")
-        mine = [page for page in pages if page.person == key and page.kind == "page"]
+        theirs = [page for page in pages if page.person == key and page.kind == "page"]
+        mine = [page for page in theirs if not page.planned] or theirs
         left = [page for page in mine if page.state in ("sent", "intended", "failed")]
         if left:
             newest = left[0]
             times = "" if len(left) == 1 else f", {count(len(left), 'page')} in all"
             how = {
                 "sent": f"{was} paged",
-                "intended": f"{'are' if you else 'is'} being paged",
+                "intended": f"{'are' if you else 'is'} {'to be' if left[0].planned else 'being'} paged",
                 "failed": "could not be reached",
             }[newest.state]
             said.append((f"{name} {how} at {reader.clock(newest.intended_at)}{times}", because(newest.reason)))
@@ -362,6 +377,40 @@ def _whys(reader: Reader, incident: Incident, pages: list[Page]) -> list[tuple[s
             turn = f"{'you are' if you else name + ' is'} in step {in_steps[key] + 1}{when}"
             said.append((f"{name} {has} not been paged yet", turn))
     return said
+
+
+class Moves(NamedTuple):
+    """What the forms beside the button offer: whom else to give it to or ask, until when to put it off."""
+
+    people: list[tuple[str, str]]
+    teams: list[str]
+    lengths: tuple[tuple[str, Duration], ...]
+    mornings: list[tuple[str, int]]
+    newer_plan: str
+    """The version in force, when the incident follows another."""
+
+
+def _moves(seen: View, incident: Incident) -> Moves | None:
+    plan, reader = seen.plan, seen.reader
+    if plan is None or not incident.open or not seen.who.may("responder"):
+        return None
+    mornings: list[tuple[str, int]] = []
+    today = to_datetime(seen.now).astimezone(reader.zone)
+    for day in range(8):
+        local = (today + timedelta(days=day)).replace(hour=MORNING, minute=0, second=0, microsecond=0, fold=0)
+        at = from_datetime(local)
+        monday = day > 1 and local.weekday() == 0
+        if at - seen.now >= MINUTE and (not mornings or monday):
+            mornings.append((f"until {reader.minute(at)}", at))
+    return Moves(
+        sorted(
+            ((one.key, one.name) for one in plan.people.values() if one.key != reader.person), key=lambda pair: pair[1]
+        ),
+        sorted(plan.teams),
+        PUT_OFF,
+        mornings,
+        plan.version if plan.version != incident.plan else "",
+    )
 
 
 def _back(form: dict[str, str], number: int, done: str) -> Redirect:
@@ -408,6 +457,65 @@ async def note(request: Request[Any, Any, Any], faces: Faces, who: Who, number: 
     return await _room(await view(request, faces, who), number, code=400, faults={"text": fault}, typed=text)
 
 
+async def _move(
+    request: Request[Any, Any, Any], faces: Faces, who: Who, number: int, command: AnyCommand, place: str, done: str
+) -> Response[bytes] | Redirect:
+    """Ask for a move; what is refused is said where it was asked for."""
+    try:
+        await faces.submit(command)
+    except Problem as problem:
+        if problem.status not in (400, 409):
+            raise
+        said = problem.detail.removeprefix(f"{problem.field}: ")
+        faults = {place: f"{said[:1].upper()}{said[1:]}{'' if said.endswith('.') else '.'}"}
+        return await _room(await view(request, faces, who), number, code=problem.status, faults=faults)
+    return leads_to(f"/incidents/{number}", done)
+
+
+def _note_of(form: dict[str, str]) -> str:
+    return " ".join(form.get("note", "").split())
+
+
+@post("/incidents/{number:int}/reassign", needs="responder", status_code=303)
+async def reassign(request: Request[Any, Any, Any], faces: Faces, who: Who, number: int) -> Response[bytes] | Redirect:
+    """Give it to somebody else, who is paged at once."""
+    form = await fields(request)
+    command = Reassign(actor=who.actor, incident=number, person=form.get("person", ""), note=_note_of(form))
+    return await _move(request, faces, who, number, command, "reassign", "given")
+
+
+@post("/incidents/{number:int}/snooze", needs="responder", status_code=303)
+async def snooze(request: Request[Any, Any, Any], faces: Faces, who: Who, number: int) -> Response[bytes] | Redirect:
+    """Put it off: for a while, or until the morning that was offered."""
+    form = await fields(request)
+    kind, _, value = form.get("until", "").partition("-")
+    size = int(value[:18]) if value.isascii() and value.isdigit() else 0
+    until = size if kind == "at" else faces.now() + size
+    command = Snooze(actor=who.actor, incident=number, until=until, note=_note_of(form))
+    return await _move(request, faces, who, number, command, "snooze", "put-off")
+
+
+@post("/incidents/{number:int}/help", needs="responder", status_code=303)
+async def ask_for_help(
+    request: Request[Any, Any, Any], faces: Faces, who: Who, number: int
+) -> Response[bytes] | Redirect:
+    """Ask a person or a team for help."""
+    form = await fields(request)
+    command = AddResponders(
+        actor=who.actor, incident=number, targets=(form.get("target", ""),), note=_note_of(form)
+    )
+    return await _move(request, faces, who, number, command, "help", "asked")
+
+
+@post("/incidents/{number:int}/apply-plan", needs="responder", status_code=303)
+async def apply_plan(
+    request: Request[Any, Any, Any], faces: Faces, who: Who, number: int
+) -> Response[bytes] | Redirect:
+    """Follow the plan now in force."""
+    command = ApplyPlan(actor=who.actor, incident=number)
+    return await _move(request, faces, who, number, command, "apply", "applied")
+
+
 def quiet_reason(reader: Reader, alert: Alert, incident: Incident | None) -> str:
     """Why an alert pages nobody at this moment, or "" when it does."""
     if not alert.firing:
@@ -428,4 +536,14 @@ def quiet_reason(reader: Reader, alert: Alert, incident: Incident | None) -> str
     return ""
 
 
-handlers = [incidents_page, incident_page, acknowledge, resolve, note]
+handlers = [
+    incidents_page,
+    incident_page,
+    acknowledge,
+    resolve,
+    note,
+    reassign,
+    snooze,
+    ask_for_help,
+    apply_plan,
+]

@@ -10,13 +10,14 @@ from typing import Any
 from litestar import Request, Response, get, post
 from litestar.response import Redirect
 
-from tocsin.engine.commands import Acknowledge
+from tocsin.engine.commands import Acknowledge, AnswerDrill
 from tocsin.faces.core import CoreGone
 from tocsin.faces.faces import Faces
 from tocsin.faces.problem import Problem
 from tocsin.incidents.incident import Incident
-from tocsin.kernel.instant import to_datetime
-from tocsin.pages.ledger import Page
+from tocsin.kernel.instant import Instant, to_datetime
+from tocsin.kernel.reason import Reason
+from tocsin.pages.ledger import DRILL_WORKS, Page
 from tocsin.pages.links import read_token, still_works
 from tocsin.store.reads import Reads
 from tocsin.web.door import bare
@@ -25,6 +26,7 @@ from tocsin.web.words import BY, Reader, because, night
 
 HEADERS = {"cache-control": "no-store", "referrer-policy": "no-referrer", "x-robots-tag": "noindex, nofollow"}
 LINES = 5
+MOST_BUNDLED = 50
 
 
 @get("/p/{token:str}", needs="anyone")
@@ -50,13 +52,13 @@ async def acknowledge_page(request: Request[Any, Any, Any], faces: Faces, token:
         if problem.code != "unavailable" or number is None:
             raise
         return await _acknowledge_unseen(request, faces, token, number)
-    if found is None or not still_works(found[1].resolved_at, faces.now()):
+    if found is None or not _works(*found, faces.now()):
         return await _draw(request, faces, token)
     page, incident = found
-    actor = f"person:{page.person}"
-    if incident.state == "triggered" or (incident.state == "acknowledged" and incident.acknowledged_by != actor):
+    command = _answer(page, incident)
+    if command is not None:
         try:
-            await faces.submit(Acknowledge(actor=actor, incident=incident.number, page=page.id))
+            await faces.submit(command)
         except CoreGone:
             return await _draw(
                 request,
@@ -101,17 +103,47 @@ def _away(
     )
 
 
-def _find(reads: Reads, number: int | None) -> tuple[Page, Incident] | None:
+def _answer(page: Page, incident: Incident | None) -> Acknowledge | AnswerDrill | None:
+    """What the button asks for; None when there is nothing left to answer."""
+    actor = f"person:{page.person}"
+    if incident is None:
+        return AnswerDrill(actor=actor, page=page.id) if page.answered_at is None else None
+    helps = page.kind == "help" and incident.state == "acknowledged" and page.answered_at is None
+    theirs = incident.state == "acknowledged" and incident.acknowledged_by != actor and page.kind != "help"
+    if incident.state == "triggered" or helps or theirs:
+        return Acknowledge(actor=actor, incident=incident.number, page=page.id)
+    return None
+
+
+def _works(page: Page, incident: Incident | None, now: Instant) -> bool:
+    """Whether a link still does something."""
+    if incident is None:
+        return now - page.intended_at <= DRILL_WORKS
+    return still_works(incident.resolved_at, now)
+
+
+def _find(reads: Reads, number: int | None) -> tuple[Page, Incident | None] | None:
+    """A page that can be answered, and what it is about: nothing, when it is a drill's."""
     page = reads.page(number) if number is not None else None
     incident = reads.incident(page.incident) if page is not None and page.incident else None
-    return (page, incident) if page is not None and incident is not None else None
+    if page is None or page.kind == "notice" or (incident is None and page.kind != "drill"):
+        return None
+    return page, incident
+
+
+def _others(reads: Reads, page: Page) -> list[Incident]:
+    """The other incidents that came in the same message."""
+    first = reads.page(page.bundle) if page.bundle else None
+    rows = [reads.page(id) for id in (first.bundled[:MOST_BUNDLED] if first is not None else ())]
+    found = [reads.incident(row.incident) for row in rows if row is not None and row.incident != page.incident]
+    return [one for one in found if one is not None]
 
 
 async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "", code: int = 200) -> Response[bytes]:
     now = faces.now()
     found = await faces.read(_find, faces.reads, read_token(faces.signing_key, token))
     plan = await faces.plan()
-    if found is None or not still_works(found[1].resolved_at, now):
+    if found is None or not _works(*found, now):
         # A forged link and a missing page look alike.
         return bare(
             request, "stale.html", code=410 if found is not None else 404, headers=HEADERS, known=found is not None
@@ -119,6 +151,9 @@ async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "
     page, incident = found
     zone = zone_of(plan, page.person)
     reader = Reader(now, zone, plan, person=page.person)
+    if incident is None:
+        return _draw_drill(request, reader, page, token, fault, code)
+    others = await faces.read(_others, faces.reads, page)
     firing = await faces.read(faces.reads.alerts, incident=incident.number, state="firing", limit=LINES + 1)
     chosen = preferences(request).theme
     return bare(
@@ -141,13 +176,43 @@ async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "
             if alert.title != incident.title or incident.alerts > 1
         ],
         more=incident.alerts - LINES if len(firing.items) > LINES else 0,
-        why=f"You are step {page.step + 1} for {incident.service}, and {because(page.reason)}"
-        if page.step < len(incident.steps)
-        else f"You are the last resort, and {because(page.reason)}",
+        others=others,
+        helping=page.kind == "help" and incident.state == "acknowledged",
+        coming=page.answered_at,
+        why=_why(page, incident),
         how=BY.get(page.channel, f"by {page.channel}"),
         token=token,
         fault=fault,
         now=now,
+    )
+
+
+def _why(page: Page, incident: Incident) -> str:
+    """Why this person was paged, as a sentence without its full stop."""
+    reason = because(page.reason)
+    if page.reason in (Reason.STEP_DUE, Reason.STEP_REPEATED):
+        return f"You are step {page.step + 1} for {incident.service}, and {reason}"
+    if page.reason in (Reason.LAST_RESORT, Reason.ESCALATION_EXHAUSTED):
+        return f"You are the last resort, and {reason}"
+    return reason[:1].upper() + reason[1:]
+
+
+def _draw_drill(
+    request: AnyRequest, reader: Reader, page: Page, token: str, fault: str, code: int
+) -> Response[bytes]:
+    chosen = preferences(request).theme
+    return bare(
+        request,
+        "drill.html",
+        code=code,
+        headers=HEADERS,
+        theme=chosen if chosen != "system" else "dark" if night(reader.now, reader.zone) else "system",
+        reader=reader,
+        page=page,
+        clock=f"{to_datetime(reader.now).astimezone(reader.zone):%H:%M}",
+        how=BY.get(page.channel, f"by {page.channel}"),
+        token=token,
+        fault=fault,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -29,6 +29,7 @@ from tocsin.kernel.instant import DAY, HOUR, Duration, Instant, from_datetime, t
 from tocsin.oncall.override import Cover, Override
 from tocsin.oncall.roster import Roster, Shift, Span
 from tocsin.oncall.zone import DAYS, MONTHS
+from tocsin.pages.rules import usable
 from tocsin.plan.model import Plan
 from tocsin.web.view import View, fields, leads_to, view, with_query
 from tocsin.web.words import Reader, listed, spelled
@@ -95,8 +96,10 @@ class Turn(NamedTuple):
     you: bool
 
 
-def board(plan: Plan, key: str, covers: tuple[Cover, ...], reader: Reader) -> Board:
-    """A schedule as its card shows it."""
+def board(
+    plan: Plan, key: str, covers: tuple[Cover, ...], reader: Reader, reached: Callable[[str], bool]
+) -> Board:
+    """A schedule as its card shows it. ``reached``: whether a person can be paged by more than the console."""
     roster = plan.rosters[key]
     now = reader.now
     shifts = roster.who(now, covers)
@@ -115,11 +118,7 @@ def board(plan: Plan, key: str, covers: tuple[Cover, ...], reader: Reader) -> Bo
         then=then,
         then_at=then_at,
         gaps=roster.gaps(now, now + AHEAD, covers),
-        unreached=[
-            shift.person
-            for shift in shifts
-            if all(way == "console" for way, _ in plan.people[shift.person].contacts(plan.mail is not None))
-        ],
+        unreached=[shift.person for shift in shifts if not reached(shift.person)],
         yours=any(shift.person == reader.person for shift in shifts),
     )
 
@@ -243,9 +242,12 @@ async def _page(seen: View, feed_url: str = "") -> Response[bytes]:
     plan, reader = seen.plan, seen.reader
     rosters = plan.rosters if plan is not None else {}
 
+    def reached(person: str) -> bool:
+        return plan is not None and bool(usable(seen.faces.reads.contacts(person), plan.reaches))
+
     def look() -> dict[str, Any]:
         assert plan is not None
-        boards = [board(plan, key, plan.covers_for(key, reader.covers), reader) for key in rosters]
+        boards = [board(plan, key, plan.covers_for(key, reader.covers), reader, reached) for key in rosters]
         chosen = _chosen(seen.request.query_params.get("schedule", ""), boards)
         covers = plan.covers_for(chosen, reader.covers)
         shown = weeks(rosters[chosen], covers, reader)

@@ -10,7 +10,7 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.response import Redirect, Stream
 
-from tocsin.engine.commands import AddDevice, RemoveDevice, SetUser
+from tocsin.engine.commands import SetUser
 from tocsin.faces.core import CoreGone
 from tocsin.faces.faces import Faces
 from tocsin.faces.passwords import password_is
@@ -18,26 +18,6 @@ from tocsin.faces.problem import Problem
 from tocsin.faces.who import Who, new_password, start_session
 from tocsin.web.view import Preferences, View, fields, keep, leads_to, own_path, preferences, view
 
-BROWSERS = {
-    "Edg": "Edge",
-    "OPR": "Opera",
-    "SamsungBrowser": "Samsung Internet",
-    "Firefox": "Firefox",
-    "FxiOS": "Firefox",
-    "Chrome": "Chrome",
-    "CriOS": "Chrome",
-    "Safari": "Safari",
-}
-"""What tells browsers apart, the narrower marks first: most claim to be each other."""
-PLACES = {
-    "Android": "Android",
-    "iPhone": "an iPhone",
-    "iPad": "an iPad",
-    "Windows": "Windows",
-    "Mac OS X": "a Mac",
-    "CrOS": "a Chromebook",
-    "Linux": "Linux",
-}
 BEAT = 2.0
 """Seconds between signs of life: a page says within five that it hears nothing."""
 
@@ -49,8 +29,7 @@ async def settings_page(request: Request[Any, Any, Any], faces: Faces, who: Who)
 
 
 def _settings(seen: View, faults: dict[str, str] | None = None) -> Response[bytes]:
-    key = seen.faces.settings.push_key
-    return seen.draw("settings.html", code=400 if faults else 200, faults=faults or {}, push_key=key)
+    return seen.draw("settings.html", code=400 if faults else 200, faults=faults or {})
 
 
 @post("/settings", needs="viewer", status_code=303)
@@ -92,33 +71,6 @@ async def change_password(request: Request[Any, Any, Any], faces: Faces, who: Wh
     return answer
 
 
-@post("/settings/devices", needs="viewer", status_code=303)
-async def add_device(request: Request[Any, Any, Any], faces: Faces, who: Who) -> Response[Any]:
-    """Have this browser show its user's pages."""
-    form = await fields(request)
-    if who.user is None:
-        raise Problem(403, "forbidden", "a script has no device")
-    label = browser_named(request.headers.get("user-agent", ""))
-    try:
-        command = AddDevice(actor=who.actor, user=who.user.name, address=form.get("address", ""), label=label)
-        await faces.submit(command)
-    except Problem as problem:
-        if problem.status not in (400, 409, 422):
-            raise
-        detail = f"{problem.detail[:1].upper()}{problem.detail[1:]}."
-        return _settings(await view(request, faces, who), {"device": detail})
-    return leads_to("/settings", "device")
-
-
-@post("/settings/devices/{device:str}/remove", needs="viewer", status_code=303)
-async def remove_device(faces: Faces, who: Who, device: str) -> Redirect:
-    """Show no pages there any more."""
-    if who.user is None:
-        raise Problem(403, "forbidden", "a script has no device")
-    await faces.submit(RemoveDevice(actor=who.actor, user=who.user.name, device=device))
-    return leads_to("/settings", "no_device")
-
-
 @post("/theme", needs="anyone", status_code=303)
 async def choose_theme(request: Request[Any, Any, Any], who: Who) -> Redirect:
     """Light, dark, or as the system is."""
@@ -147,13 +99,6 @@ async def live_stream(faces: Faces) -> Stream:
     )
 
 
-def browser_named(agent: str) -> str:
-    """What a person would call the browser they use: ``Firefox on Android``."""
-    name = next((said for mark, said in BROWSERS.items() if mark in agent), "A browser")
-    place = next((said for mark, said in PLACES.items() if mark in agent), "")
-    return f"{name} on {place}" if place else name
-
-
 async def _events(faces: Faces) -> AsyncIterator[bytes]:
     yield b"retry: 2000\n\n" + await _beat(faces)
     async for update in faces.live.updates(beat=BEAT):
@@ -175,8 +120,6 @@ async def _beat(faces: Faces) -> bytes:
 handlers = [
     settings_page,
     keep_settings,
-    add_device,
-    remove_device,
     change_password,
     choose_theme,
     more_page,

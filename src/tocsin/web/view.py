@@ -46,8 +46,19 @@ SAID = {
     "user": "The user is saved.",
     "kept": "Kept.",
     "device": "Your pages are shown on this device from now on.",
-    "no_device": "The device is removed. It shows no more pages.",
     "password": "The password is changed. Other browsers are signed out.",
+    "code": "A code is on its way there. Type it in below.",
+    "added": "The contact method is added. Too many codes were sent lately: ask for one later.",
+    "proven": "The contact method is verified. Pages use it from now on.",
+    "tested": "A test is on its way.",
+    "failing": "Pages use the other methods until a code proves this one again.",
+    "remove": "The contact method is removed.",
+    "rules": "The rules are kept.",
+    "drill": "The page is on its way. Answer it as you would at night.",
+    "given": "It was given away, and the page is on its way.",
+    "put-off": "It is put off. Paging begins again then.",
+    "asked": "They are being asked for help.",
+    "applied": "The plan now in force applies to it.",
     "reloaded": "The plan was read again and is in force.",
     "overridden": "It counts. Those concerned are told.",
     "wished": "It is asked. Those concerned are told, and it counts when somebody says yes.",
@@ -139,6 +150,7 @@ def environment() -> Environment:
         states=words.STATES,
         severity_words=words.SEVERITY_WORDS,
         by=words.BY,
+        held_words=words.HELD,
     )
     return made
 

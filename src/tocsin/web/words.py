@@ -37,8 +37,14 @@ BY = {
     "sms": "by text message",
     "call": "by telephone",
     "apprise": "by Apprise",
-    "push": "on their device",
+    "push": "by push",
 }
+HELD = {
+    Reason.NEXT_METHOD: ", if nobody answers",
+    Reason.QUIET_HOURS: ", in their morning",
+    Reason.BUNDLED: ", with others",
+}
+"""What a page waits for, after the time it waits until."""
 NARROW = "\u202f"
 TOGETHER: Duration = 30 * SECOND
 """Pages intended within this span of each other left for one reason."""
@@ -286,11 +292,13 @@ class Reader:
         again = " again" if incident.round > 0 or (incident.laps > 0 and incident.step == 0) else ""
         if incident.next_at <= self.now:
             return Line(none, f"{_upper(name)} {verb} being paged{again} now.")
+        if incident.waits is not None:
+            return Line(none, f"Of low urgency, so {name} {verb} paged", incident.next_at, "and not at night.")
         return Line(none, f"{_upper(name)} {verb} paged{again}", incident.next_at, "if nobody answers.")
 
     def paged(self, pages: Sequence[Page]) -> tuple[Who, str] | None:
         """Who was paged last and how, from ledger rows newest first; None when nobody was."""
-        real = [page for page in pages if page.kind == "page" and page.state != "overtaken"]
+        real = [page for page in pages if page.kind == "page" and page.state != "overtaken" and not page.planned]
         if not real:
             return None
         newest = real[0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
@@ -16,12 +15,17 @@ from tocsin.kernel.instant import (
     format_rfc3339,
 )
 from tocsin.kernel.reason import EXPLAINED
+from tocsin.pages.contacts import masked
 from tocsin.pages.ledger import Page
 from tocsin.store.reads import Slice, StoredEntry
 
 
 class PublishedIncident(Struct, frozen=True, kw_only=True):
-    """An incident. ``paused`` names why nothing is paged now although it is open, ``paused_until`` when that ends."""
+    """An incident. ``paused`` names why nothing is paged now although it is open, ``paused_until`` when that ends.
+
+    ``waits`` names why the next page is later than its step. ``responders`` were added by hand. ``plan``: the version
+    whose steps it follows.
+    """
 
     number: int
     url: str
@@ -49,6 +53,9 @@ class PublishedIncident(Struct, frozen=True, kw_only=True):
     paused: str | None
     paused_until: Moment | None
     next_page_at: Moment | None
+    urgency: Literal["high", "low"]
+    waits: str | None
+    responders: list[str]
     plan: str
 
 
@@ -67,8 +74,10 @@ class PublishedEntry(Struct, frozen=True, kw_only=True):
 class PublishedPage(Struct, frozen=True, kw_only=True):
     """A row of the page ledger. ``unsure``: Tocsin stopped while it was leaving, so it may have arrived twice.
 
-    ``kind`` is page, notice, copy, or update: that somebody has the incident or that it is over. ``delivered_at`` and
-    ``seen_at`` are null where the channel's provider does not tell.
+    ``kind`` is page, notice, copy, help, drill, or update: that somebody has the incident or that it is over.
+    ``delivered_at`` and ``seen_at`` are null where the channel's provider does not tell.
+    ``contact``: the person's contact method. ``held`` names why it was not to leave at once, ``not_before`` the end of
+    that. ``bundle``: the page it goes out with in one message.
     """
 
     id: int
@@ -93,6 +102,10 @@ class PublishedPage(Struct, frozen=True, kw_only=True):
     provider_id: str
     error: str
     unsure: bool
+    contact: int | None
+    held: str | None
+    not_before: Moment | None
+    bundle: int | None
 
 
 class IncidentSheet(PublishedIncident, frozen=True, kw_only=True):
@@ -173,6 +186,9 @@ def _incident(one: Incident, base: str) -> dict[str, Any]:
         "paused": word(one.paused),
         "paused_until": moment(one.paused_until),
         "next_page_at": moment(one.next_at),
+        "urgency": one.urgency,
+        "waits": word(one.waits),
+        "responders": list(one.responders),
         "plan": one.plan,
     }
 
@@ -209,17 +225,13 @@ def entry_out(stored: StoredEntry) -> PublishedEntry:
 
 
 def page_out(one: Page) -> PublishedPage:
-    """One row of the ledger. Of a webhook's address only the host: the rest may be a secret. Of a device's nothing."""
-    address = "a device" if one.channel == "push" else one.address
-    if one.channel == "webhook":
-        parts = urlsplit(address)
-        address = f"{parts.scheme}://{parts.hostname or ''}/…"
+    """One row of the ledger. Of an address only so much that its owner knows it: it is nobody else's business."""
     return PublishedPage(
         id=one.id,
         incident=one.incident or None,
         person=one.person,
         channel=one.channel,
-        address=address,
+        address=one.address if one.channel == "console" else masked(one.channel, one.address),
         kind=one.kind,
         title=one.title,
         reason=str(one.reason),
@@ -237,6 +249,10 @@ def page_out(one: Page) -> PublishedPage:
         provider_id=one.provider_id,
         error=one.error,
         unsure=one.unsure,
+        contact=one.contact or None,
+        held=word(one.held),
+        not_before=moment(one.not_before),
+        bundle=one.bundle or None,
     )
 
 

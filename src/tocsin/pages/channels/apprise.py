@@ -40,7 +40,7 @@ class Apprise:
         except TimeoutError:
             return Failed("deadline", f"Apprise did not finish within {DEADLINE:g} s")
         except ImportError:
-            return Failed("client", "Apprise is not installed here: pip install 'tocsin[apprise]'", permanent=True)
+            return Failed("no_channel", "Apprise is not installed here: pip install 'tocsin[apprise]'", permanent=True)
 
     def preview(self, message: Message) -> str:
         """Title and body."""
@@ -56,7 +56,7 @@ def _notify(url: str, message: Message) -> Sent | Failed:
     hand = apprise.Apprise()
     if not hand.add(url):
         return Failed("client", f"{message.address} is no URL that Apprise knows", permanent=True)
-    kind = apprise.NotifyType.FAILURE if message.kind == "page" else apprise.NotifyType.INFO
+    kind = apprise.NotifyType.FAILURE if message.asks else apprise.NotifyType.INFO
     done = hand.notify(
         title=rendering.subject(message),
         body=rendering.text(message),

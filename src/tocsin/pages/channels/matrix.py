@@ -187,7 +187,7 @@ def said(message: Message) -> dict[str, Any]:
     body = rendering.chat(message, HOW)
     head, _, rest = body.partition("\n")
     html = f"<strong>{escape(head)}</strong><br>{escape(rest)}".replace("\n", "<br>")
-    kind = "m.text" if message.kind == "page" else "m.notice"
+    kind = "m.text" if message.asks else "m.notice"
     return {"msgtype": kind, "body": body, "format": "org.matrix.custom.html", "formatted_body": html}
 
 

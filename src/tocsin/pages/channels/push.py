@@ -37,7 +37,7 @@ _MOST = 3_000
 _WAITS = HOUR
 """So long a push service keeps a page for a device that is off."""
 _READ = 16_384
-_MISSING = Failed("client", "web push is not installed here: pip install 'tocsin[push]'", permanent=True)
+_MISSING = Failed("no_channel", "web push is not installed here: pip install 'tocsin[push]'", permanent=True)
 
 
 def channel(setup: Setup) -> Push:
@@ -81,7 +81,7 @@ class Push:
                 "content-encoding": "aes128gcm",
                 "content-type": "application/octet-stream",
                 "ttl": str(_WAITS // SECOND),
-                "urgency": "high" if message.kind == "page" else "normal",
+                "urgency": "high" if message.asks else "normal",
                 "topic": f"tocsin-{message.incident or f'n{message.page}'}",
             },
             content=body,
@@ -126,7 +126,7 @@ def said(message: Message, base: str, token: str) -> bytes:
         "tag": f"incident-{message.incident}" if message.incident else f"notice-{message.page}",
         "at": message.now // 1_000,
         "url": path(link) or "/",
-        "acknowledge": path(message.acknowledge_url) if message.kind == "page" else "",
+        "acknowledge": path(message.acknowledge_url) if message.asks else "",
         "arrived": f"/callbacks/push/arrived/{token}",
     }
     text = msgspec.json.encode(told)

@@ -182,7 +182,7 @@ def said(message: Message) -> dict[str, Any]:
     lines = [_text(line) for line in rendering.chat(message).split("\n")]
     body = "\n".join([f"*{lines[0]}*", *lines[1:]])[:3_000]
     blocks: list[dict[str, Any]] = [{"type": "section", "text": {"type": "mrkdwn", "text": body, "verbatim": True}}]
-    if message.kind == "page":
+    if message.asks:
         button = {
             "type": "button",
             "action_id": ACKNOWLEDGE,

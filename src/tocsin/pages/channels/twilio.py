@@ -33,6 +33,8 @@ KEY = "1"
 RINGS = 40
 """Seconds a telephone rings before it counts as not answered."""
 _READ = 65_536
+_CODE = re.compile(r"\b\d{6}\b")
+"""Is read out digit by digit."""
 _REPLY = re.compile(r"(?i)\s*(?:ack(?:nowledge)?\s*)?#?(\d{1,18})\s*[.!]?\s*")
 _RECEIPTS: dict[str, Receipt] = {
     "delivered": "delivered",
@@ -185,7 +187,7 @@ def short(message: Message) -> str:
     parts = [head, f"{rendering.since(message)}{f', {service}' if service else ''}."]
     if done := rendering.tried(message):
         parts.append(f"Code tried: {rendering.plain(done[0], 60)}")
-    if message.kind == "page":
+    if message.asks:
         parts.append(f"Reply {message.page} to acknowledge.")
     return "\n".join([*parts, rendering.link(message)]).rstrip()
 
@@ -203,8 +205,9 @@ def spoken(message: Message, answer: str) -> str:
         f"Code already tried: {done[0].rstrip('.')}." if done else "",
     ]
     text = " ".join(word for word in words if word and word != ".")
-    if message.kind != "page":
-        return f"<Response><Say>{escape(text)}</Say></Response>"
+    if not message.asks:
+        said = f"<Say>{escape(_CODE.sub(lambda code: ' '.join(code[0]), text))}</Say>"
+        return f'<Response>{said}<Pause length="1"/>{said}</Response>'
     once = _gather(answer, f"{text} Press {KEY} to acknowledge.")
     return f"<Response>{once}{once}<Say>Nothing was acknowledged.</Say></Response>"
 

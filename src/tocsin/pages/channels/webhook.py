@@ -13,6 +13,7 @@ The body is JSON; times are RFC 3339 in UTC, texts are as the monitors sent them
        "person": {"key": "ana", "name": "Ana", "timezone": "Europe/Madrid"},
        "incident": {"number": 12, "title": "Checkout answers 503", "service": "checkout", "severity": "sev1",
                     "state": "triggered", "since": "2026-10-20T01:18:00.000Z", "alerts": 3, "url": "https://…"},
+       "incidents": 1,                           more when several pages to one person went out together
        "because": "this step of the escalation was due",
        "next_step": "Ben is paged in 5 min if nobody answers",
        "lines": ["Checkout answers 503", "Payments time out"],
@@ -59,16 +60,9 @@ class Webhook:
 
     async def send(self, message: Message) -> Sent | Failed:
         """Post it once."""
-        person = self._people.get(message.person)
-        hook = person.webhook if person else None
-        if hook is None or hook.url != message.address:
-            return Failed("client", "the plan no longer has this webhook", permanent=True)
-        try:
-            key = signing_key(self._secret(hook.secret))
-        except binascii.Error:
-            return Failed("auth", f"{hook.secret} is not a whsec_ secret: base64 is wanted", permanent=True)
-        except (LookupError, OSError, ValueError):
-            return no_secret(hook.secret)
+        key = signing_key(message.signing) if message.signing else self._declared_key(message)
+        if isinstance(key, Failed):
+            return key
         body = payload(message)
         answer = await self._outside.request(
             "POST",
@@ -83,6 +77,19 @@ class Webhook:
     def preview(self, message: Message) -> str:
         """The body that is posted."""
         return msgspec.json.format(payload(message), indent=2).decode()
+
+    def _declared_key(self, message: Message) -> bytes | Failed:
+        """What pages to a webhook of the plan are signed with."""
+        person = self._people.get(message.person)
+        hook = person.webhook if person else None
+        if hook is None or hook.url != message.address:
+            return Failed("client", "the plan no longer has this webhook", permanent=True)
+        try:
+            return signing_key(self._secret(hook.secret))
+        except binascii.Error:
+            return Failed("auth", f"{hook.secret} is not a whsec_ secret: base64 is wanted", permanent=True)
+        except (LookupError, OSError, ValueError):
+            return no_secret(hook.secret)
 
     async def close(self) -> None:
         """Nothing is kept open."""
@@ -126,6 +133,7 @@ def payload(message: Message) -> bytes:
                 "alerts": message.alerts,
                 "url": message.url,
             },
+            "incidents": message.incidents,
             "because": message.because,
             "next_step": message.next_step,
             "lines": message.lines,

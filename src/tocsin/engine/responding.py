@@ -1,0 +1,120 @@
+"""What responders do with an incident beside answering: give it away, put it off, ask for help, take a newer plan."""
+
+from __future__ import annotations
+
+from tocsin.engine import commands as c
+from tocsin.engine import hearing, paging, settling
+from tocsin.engine.commands import refuse
+from tocsin.engine.turn import Turn
+from tocsin.escalation.policy import Step
+from tocsin.incidents.incident import Incident
+from tocsin.kernel.instant import DAY, MINUTE, Duration
+from tocsin.kernel.reason import Reason
+
+LONGEST_REASON = 500
+MOST_STEPS = 200
+MOST_RESPONDERS = 50
+LONGEST_SNOOZE: Duration = 7 * DAY
+
+
+def reassign(turn: Turn, incident: Incident, command: c.Reassign) -> c.Result:
+    """Another person has to answer: they are paged at once, and after them the escalation goes on where it stood."""
+    person = turn.plan.people.get(command.person)
+    if person is None:
+        return refuse("invalid", f"The plan has no person {command.person!r}", "person")
+    wrong = _unfit(incident, command.note)
+    if wrong is not None:
+        return wrong
+    if len(incident.steps) >= MOST_STEPS:
+        return refuse("conflict", f"Incident #{incident.number} was given away too often")
+    step = min(incident.step, len(incident.steps))
+    incident.steps = (*incident.steps[:step], Step((f"person:{person.key}",)), *incident.steps[step:])
+    turn.enter(incident.number, f"Given to {person.name}{_because(command.note)}", Reason.REASSIGNED, command.actor)
+    _page_from(turn, incident, step)
+    incident.reason = Reason.REASSIGNED
+    return c.Result(ok=True, reason=Reason.REASSIGNED, id=str(incident.number))
+
+
+def snooze(turn: Turn, incident: Incident, command: c.Snooze) -> c.Result:
+    """Quiet until a set time. It is an acknowledgement with an end of its own, so that it can be taken over."""
+    wrong = _unfit(incident, command.note)
+    if wrong is not None:
+        return wrong
+    length = command.until - turn.now
+    if not MINUTE <= length <= LONGEST_SNOOZE:
+        return refuse("invalid", "A snooze lasts from one minute to seven days", "until")
+    settling.acknowledge(turn, incident, command.actor, Reason.PUT_OFF, length, _because(command.note))
+    return c.Result(ok=True, reason=Reason.PUT_OFF, id=str(incident.number))
+
+
+def add_responders(turn: Turn, incident: Incident, command: c.AddResponders) -> c.Result:
+    """Page more people now. While somebody has the incident they are asked for help, and need not take it over."""
+    wrong = _unfit(incident, command.note)
+    if wrong is not None:
+        return wrong
+    for target in command.targets:
+        kind, _, name = target.partition(":")
+        if kind not in ("person", "team") or name not in (turn.plan.people if kind == "person" else turn.plan.teams):
+            return refuse("invalid", f"The plan has no {kind if kind == 'team' else 'person'} {name!r}", "targets")
+    people = turn.plan.people_of(command.targets, turn.now, turn.state.covers)
+    if not people:
+        return refuse("invalid", "Name whom to ask: a person, or a team", "targets")
+    responders = tuple(dict.fromkeys((*incident.responders, *(person.key for person in people))))
+    if len(responders) > MOST_RESPONDERS:
+        return refuse("conflict", f"At most {MOST_RESPONDERS} people are added to one incident", "targets")
+    incident.responders = responders
+    names = ", ".join(person.name for person in people)
+    turn.enter(incident.number, f"Asked {names} for help{_because(command.note)}", Reason.ASKED_FOR_HELP, command.actor)
+    alone = incident.state == "triggered" and incident.paused is None
+    for person in people:
+        paging.page(turn, incident, person, Reason.ASKED_FOR_HELP, incident.step, "page" if alone else "help")
+    turn.save_incident(incident)
+    return c.Result(ok=True, reason=Reason.ASKED_FOR_HELP, id=str(incident.number))
+
+
+def apply_plan(turn: Turn, incident: Incident, command: c.ApplyPlan) -> c.Result:
+    """The steps and the urgency the plan has now; what is not answered yet is paged from the first step."""
+    wrong = _unfit(incident, "")
+    if wrong is not None:
+        return wrong
+    if incident.plan == turn.plan.version:
+        return refuse("conflict", f"Incident #{incident.number} follows the plan now in force already")
+    incident.steps, incident.plan = turn.plan.steps(incident.service), turn.plan.version
+    firing = [turn.state.alerts[id] for id in sorted(turn.members(incident).firing)]
+    if firing:
+        incident.urgency = "high" if any(hearing.urgency(turn, one) == "high" for one in firing) else "low"
+    what = f"The plan {turn.plan.version[:8]} applies now"
+    turn.enter(incident.number, what, Reason.PLAN_APPLIED, command.actor)
+    if incident.state == "triggered":
+        _page_from(turn, incident, 0)
+    else:
+        incident.step = incident.round = incident.laps = 0
+        turn.save_incident(incident)
+    return c.Result(ok=True, reason=Reason.PLAN_APPLIED, id=str(incident.number))
+
+
+def _page_from(turn: Turn, incident: Incident, step: int) -> None:
+    """Page from a step, now; when paging is paused, as soon as it goes on."""
+    paging.withdraw(turn, incident)
+    incident.state = "triggered"
+    incident.acknowledged_by = ""
+    incident.acknowledged_at = incident.acknowledged_until = incident.waits = None
+    incident.step, incident.round = step, 0
+    if incident.paused is None:
+        incident.next_at = turn.now
+    else:
+        incident.resume_at = turn.now
+    turn.save_incident(incident)
+    turn.touch(incident.number)
+
+
+def _unfit(incident: Incident, note: str) -> c.Result | None:
+    if not incident.open:
+        return refuse("conflict", f"Incident #{incident.number} is resolved already")
+    if len(note) > LONGEST_REASON or not note.isprintable():
+        return refuse("invalid", f"A reason has up to {LONGEST_REASON} printable characters", "note")
+    return None
+
+
+def _because(note: str) -> str:
+    return f": {note.strip()}" if note.strip() else ""

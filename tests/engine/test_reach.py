@@ -1,0 +1,302 @@
+"""How one person is reached: their methods, their rules by urgency, their mornings, and many incidents at once."""
+
+from __future__ import annotations
+
+from tests.engine.world import PLAN, START, World
+from tocsin.engine.quiet import why_quiet
+from tocsin.kernel.instant import HOUR, MINUTE, SECOND
+from tocsin.kernel.reason import Reason
+from tocsin.pages.rules import Way
+
+PUSH, SMS, CALL = "https://push.example/ana", "https://sms.example/ana", "https://call.example/ana"
+MAIL = "ana@shop.example"
+LOW = PLAN.replace(b"search: {escalation: shop}", b"search: {escalation: shop, urgency: low}").replace(
+    b"team: shop\n", b"team: shop\ntimezone: Europe/Madrid\n", 1
+)
+
+
+def pages(world: World) -> list[tuple[str, str]]:
+    """When pages left, and where to."""
+    return [(at, address) for at, _, address, kind in world.left if kind == "page"]
+
+
+def test_without_rules_the_most_direct_method_is_used_at_once_and_the_others_two_minutes_apart():
+    world = World()
+    world.has("ana", PUSH, SMS)
+    world.fires("Down", job="checkout").at("4m59s")
+    assert pages(world) == [("0s", PUSH), ("120s", SMS), ("240s", MAIL)]
+
+
+def test_rules_say_which_method_comes_when():
+    world = World()
+    push, sms, call = world.has("ana", PUSH, SMS, CALL)
+    assert world.rules("ana", high=(Way(call, 4 * MINUTE), Way(push, 0), Way(sms, 2 * MINUTE))).ok
+    world.fires("Down", job="checkout").at("4m59s")
+    assert pages(world) == [("0s", PUSH), ("120s", SMS), ("240s", CALL)]
+
+
+def test_what_waits_is_in_the_ledger_with_a_named_reason_and_its_end():
+    world = World()
+    push, sms = world.has("ana", PUSH, SMS)
+    world.rules("ana", high=(Way(push, 0), Way(sms, 2 * MINUTE)))
+    world.fires("Down", job="checkout")
+    (_, waits) = world.rows(1)
+    assert (waits.state, waits.held, waits.not_before) == ("intended", "next_method", START + 2 * MINUTE)
+
+
+def test_an_answer_withdraws_what_has_not_left_yet():
+    world = World()
+    world.has("ana", PUSH, SMS)
+    world.fires("Down", job="checkout").at("1m")
+    world.acknowledges(1)
+    assert [(row.address, row.state) for row in world.rows(1)] == [
+        (PUSH, "sent"), (SMS, "overtaken"), (MAIL, "overtaken"),
+    ]  # fmt: skip
+    world.at("30m")
+    assert pages(world) == [("0s", PUSH)]
+
+
+def test_the_monitors_own_end_withdraws_what_has_not_left_yet():
+    world = World()
+    world.has("ana", PUSH, SMS)
+    world.fires("Down", job="checkout").at("1m").resolves("Down", job="checkout").at("30m")
+    assert pages(world) == [("0s", PUSH)]
+
+
+def test_a_repeated_step_does_not_push_back_what_the_round_before_had_planned():
+    """A method that comes later than the step is repeated would otherwise never have its turn."""
+    plan = PLAN.replace(b"- {page: ana, wait: 5m}", b"- {page: ana, wait: 5m, repeat: 3}")
+    world = World(plan)
+    push, sms = world.has("ana", PUSH, SMS)
+    world.rules("ana", high=(Way(push, 0), Way(sms, 8 * MINUTE)))
+    world.fires("Down", job="checkout").at("14m")
+    assert pages(world) == [("0s", PUSH), ("300s", PUSH), ("480s", SMS), ("600s", PUSH)]
+
+
+def test_a_method_that_is_refused_is_marked_and_the_next_one_is_used_at_once_and_its_owner_told():
+    world = World()
+    world.answers = lambda page: "failed client" if page.address == PUSH and page.kind == "page" else "sent"
+    (push, _) = world.has("ana", PUSH, SMS)
+    world.left.clear()
+    world.fires("Down", job="checkout")
+    assert world.left == [
+        ("0s", "ana", PUSH, "page"), ("0s", "ana", SMS, "notice"), ("0s", "ana", SMS, "page"),
+    ]  # fmt: skip
+    contact = world.engine.state.contacts[push]
+    assert (contact.state, contact.failure) == ("failing", "550 no such mailbox")
+    assert "contact_failing" in world.told(1)
+    world.at("4m59s")
+    assert pages(world)[-1] == ("240s", MAIL), "what was planned for later keeps its time"
+
+
+def test_a_failing_method_is_left_alone_while_there_is_another_and_used_when_there_is_none():
+    world = World()
+    world.answers = lambda page: "failed client" if page.kind == "page" and page.person == "ana" else "sent"
+    world.fires("Down", job="checkout")
+    assert next(c for c in world.engine.state.contacts_by("ana")).state == "failing"
+    world.answers = lambda page: "sent"
+    world.left.clear()
+    world.fires("Slow", job="checkout")
+    assert pages(world) == [("0s", MAIL)], "better a method that failed than none"
+    assert next(c for c in world.engine.state.contacts_by("ana")).state == "verified", "it went through again"
+
+
+def test_a_failure_that_is_not_the_addresses_marks_nothing():
+    """A mail server's password that is wrong says nothing of anybody's mailbox."""
+    world = World()
+    world.answers = lambda page: "failed auth"
+    world.fires("Down", job="checkout")
+    assert {c.state for c in world.engine.state.contacts.values()} == {"verified"}
+
+
+def test_a_removed_method_is_not_used_for_a_page_that_was_written_down_before():
+    from tocsin.engine.commands import RemoveContact
+
+    world = World()
+    push, sms = world.has("ana", PUSH, SMS)
+    world.rules("ana", high=(Way(push, 0), Way(sms, 2 * MINUTE)))
+    world.fires("Down", job="checkout").at("1m")
+    assert world.asked(RemoveContact(actor="person:ana", contact=sms)).ok
+    world.at("3m")
+    assert pages(world) == [("0s", PUSH), ("120s", MAIL)], "the next method, not the removed one"
+    assert world.engine.state.reaches["ana"].high == (Way(push, 0),)
+
+
+def test_a_step_that_reaches_nobody_falls_through_and_pages_the_lead_and_the_last_resort():
+    plan = PLAN.replace(b"kei: {name: Kei, email: kei@shop.example}", b"kei: {name: Kei, email: kei@shop.example}\n"
+                        b"  lou: {name: Lou}").replace(b"{page: ana, wait: 5m}", b"{page: lou, wait: 5m}")  # fmt: skip
+    world = World(plan).fires("Down", job="checkout")
+    assert world.pages == [("0s", "ben", 1), ("0s", "ana", 1), ("0s", "kei", 1)]
+    assert world.told(1)[1:] == ["nobody_reachable", "step_due", "stands_in"]
+
+
+def test_where_nobody_has_more_than_the_console_it_is_good_enough():
+    world = World(b"tocsin: 1\npeople: {ana: {}, ben: {}}\nescalations: {e: [{page: ana}, {page: ben}]}\n"
+                  b"services: {inbox: {escalation: e}}\n")  # fmt: skip
+    world.fires("Down").at("6m")
+    assert world.pages == [("0s", "ana", 1), ("300s", "ben", 1)]
+
+
+# -- low urgency -------------------------------------------------------------------------------------------------------
+
+
+def test_low_urgency_waits_for_the_persons_own_morning_and_says_so():
+    """It is 04:00 in Madrid: Ana is paged at 08:00 there, and only then the next step counts."""
+    world = World(LOW).fires("Slow", job="search").at("3h59m")
+    assert world.left == []
+    assert world.told(1) == ["opened", "quiet_hours"]
+    quiet = why_quiet(world.engine.state, world.engine.state.alerts[1], world.now)
+    assert quiet == (Reason.QUIET_HOURS, START + 4 * HOUR)
+    world.at("4h4m")
+    assert pages(world) == [("14400s", MAIL)]
+    world.at("4h5m")
+    assert world.pages[-1] == ("14700s", "ben", 1)
+
+
+def test_high_urgency_knows_no_quiet_hours():
+    assert pages(World(LOW).fires("Slow", job="checkout")) == [("0s", MAIL)]
+
+
+def test_low_urgency_by_day_is_paged_at_once_by_the_gentlest_method_alone():
+    world = World(LOW)
+    world.has("ana", PUSH)
+    world.left.clear()
+    world.at("6h").fires("Slow", job="search").at("6h4m")
+    assert pages(world) == [("21600s", MAIL)]
+
+
+def test_quiet_hours_can_be_moved_and_switched_off():
+    world = World(LOW)
+    world.rules("ana", quiet_from=0, quiet_until=5 * 60)
+    world.fires("Slow", job="search").at("1h")
+    assert pages(world) == [("3600s", MAIL)]
+    world = World(LOW)
+    world.rules("ana", quiet_from=0, quiet_until=0)
+    assert pages(world.fires("Slow", job="search")) == [("0s", MAIL)]
+
+
+def test_what_becomes_urgent_does_not_wait_for_the_morning():
+    plan = LOW.replace(b"urgency: low", b"urgency: {sev3: low, sev4: low}")
+    world = World(plan).fires("Slow", job="search", severity="warning", region="eu").at("1h")
+    assert world.left == []
+    world.fires("Slow", job="search", severity="warning", region="eu", host="b").fires(
+        "Bad", job="search", severity="critical", region="eu"
+    )
+    assert pages(world)[-1] == ("3600s", MAIL)
+    world = World(plan.replace(b", window: 5m", b"")).fires("Slow", job="search", severity="warning").at("1h")
+    world.fires("Bad", job="search", severity="critical")
+    assert world.told(1)[-3:] == ["changed", "changed", "step_due"]
+    assert pages(world) == [("3600s", MAIL)]
+
+
+def test_what_was_begun_by_day_is_not_gone_on_with_at_night():
+    """A retry, or a second method, whose time comes after the quiet hours began, waits for the morning too."""
+    plan = LOW.replace(b"{page: ana, wait: 5m}", b"{page: ana, wait: 9h}")
+    world = World(plan)
+    (hook,) = world.has("ana", PUSH)
+    world.left.clear()
+    world.rules("ana", low=(Way(hook, 0), Way(1, 10 * MINUTE)), quiet_from=10 * 60, quiet_until=11 * 60)
+    world.at("5h55m").fires("Slow", job="search").at("6h30m")
+    assert pages(world) == [("21300s", PUSH)]
+    world.at("7h1m")
+    assert pages(world) == [("21300s", PUSH), ("25200s", MAIL)]
+
+
+def test_of_several_people_those_awake_are_paged_and_the_others_wait_for_their_morning():
+    """Kei is in Tokyo, where it is noon."""
+    plan = LOW.replace(b"email: kei@shop.example}", b"email: kei@shop.example, timezone: Asia/Tokyo}").replace(
+        b"{page: ana, wait: 5m}", b"{page: [ana, kei], wait: 5m}"
+    )
+    world = World(plan).fires("Slow", job="search").at("1m")
+    assert [(at, person) for at, person, _, _ in world.left] == [("0s", "kei")]
+    (waits,) = world.rows(1, "ana")
+    assert (waits.held, waits.not_before) == ("quiet_hours", START + 4 * HOUR)
+    world.resolves("Slow", job="search").at("6h")
+    assert [person for _, person, _, _ in world.left] == ["kei"]
+
+
+def test_a_silence_over_the_night_keeps_its_own_end():
+    world = World(LOW).fires("Slow", job="search")
+    world.silences('alertname="Slow"', for_="6h")
+    world.at("5h59m")
+    assert pages(world) == []
+    world.at("6h1m")
+    assert pages(world) == [("21600s", MAIL)]
+
+
+# -- many at once ------------------------------------------------------------------------------------------------------
+
+
+def storm(world: World, *names: str) -> World:
+    """Incidents that share nothing, one after another."""
+    for name in names:
+        world.fires(name, job="checkout")
+    return world
+
+
+def test_the_first_pages_of_a_storm_leave_at_once_and_the_rest_go_out_as_one():
+    world = storm(World(), *"ABCDEFG")
+    assert world.pages == [("0s", "ana", 1), ("0s", "ana", 2), ("0s", "ana", 3)]
+    assert [(row.held, row.not_before) for row in world.rows(4)] == [("bundled", START + 30 * SECOND)]
+    world.at("31s")
+    assert world.pages[3:] == [("30s", "ana", 4)], "one message"
+    rows = [world.rows(number)[0] for number in (4, 5, 6, 7)]
+    assert [(row.state, row.bundle, row.outcome) for row in rows] == [("sent", rows[0].id, "sent")] * 4
+    assert rows[0].bundled == tuple(row.id for row in rows)
+
+
+def test_bundling_is_the_persons_own_choice():
+    world = World()
+    world.rules("ana", bundle_after=1, bundle_within=MINUTE)
+    storm(world, "A", "B", "C").at("61s")
+    assert world.pages == [("0s", "ana", 1), ("60s", "ana", 2)]
+    world = World()
+    world.rules("ana", bundle_within=0)
+    assert len(storm(world, *"ABCDEFG").pages) == 7
+
+
+def test_what_was_answered_while_it_waited_is_not_in_the_message():
+    world = storm(World(), *"ABCDEF").at("10s")
+    world.acknowledges(4)
+    world.at("31s")
+    assert world.rows(4)[0].state == "overtaken"
+    assert world.rows(5)[0].bundled == tuple(world.rows(number)[0].id for number in (5, 6))
+
+
+def test_a_bundle_that_does_not_get_through_is_tried_again_as_one_and_each_page_uses_the_next_method():
+    world = World()
+    world.has("ana", PUSH)
+    world.left.clear()
+    world.answers = lambda page: "retry" if page.bundled and page.address == PUSH else "sent"
+    storm(world, *"ABCDEF").at("31s")
+    assert [address for _, address in pages(world)] == [PUSH] * 4 + [MAIL] * 3
+    world.answers = lambda page: "sent"
+    world.at("40s")
+    assert pages(world)[-1] == ("35s", PUSH)
+    assert all(row.state == "sent" for number in (4, 5, 6) for row in world.rows(number))
+
+
+def test_a_restart_sends_a_bundle_without_an_outcome_again_as_one():
+    world = World()
+    world.answers = lambda page: "never" if page.bundled else "sent"
+    storm(world, *"ABCDEF").at("31s")
+    world.answers = lambda page: "sent"
+    world.acknowledges(4)
+    world.restarted()
+    assert world.pages[4:] == [("33s", "ana", 5)]
+    assert world.rows(6)[0].state == "sent" and world.rows(6)[0].unsure
+    assert world.rows(4)[0].state == "overtaken"
+
+
+def test_one_answer_to_a_bundle_answers_all_of_it():
+    world = storm(World(), *"ABCDEF").at("31s")
+    world.acknowledges(5, page=world.rows(5)[0].id)
+    assert [world.incident(number).state for number in range(1, 7)] == ["triggered"] * 3 + ["acknowledged"] * 3
+
+
+def test_a_retry_is_never_delayed_for_a_bundle():
+    world = World()
+    tries = iter(["retry"])
+    world.answers = lambda page: next(tries, "sent")
+    storm(world, *"ABCD").at("6s")
+    assert world.pages[-1] == ("5s", "ana", 1)

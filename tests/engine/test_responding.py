@@ -1,0 +1,146 @@
+"""What responders do with an incident: take it, give it away, put it off, ask for help, apply a newer plan."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.engine.world import PLAN, World
+from tocsin.engine.commands import Acknowledge, AddResponders, ApplyPlan, Reassign, Snooze
+from tocsin.kernel.instant import HOUR
+
+
+def down(world: World | None = None) -> World:
+    return (world or World()).fires("Down", job="checkout")
+
+
+def test_an_incident_given_to_somebody_pages_them_at_once_and_the_escalation_goes_on_after_them():
+    world = down().at("1m")
+    assert world.asked(Reassign(actor="person:ana", incident=1, person="kei", note="knows the bank")).ok
+    assert world.pages[-1] == ("60s", "kei", 1)
+    assert world.timeline[-2].what == "Given to Kei: knows the bank"
+    assert (world.timeline[-2].reason, world.timeline[-2].actor) == ("reassigned", "person:ana")
+    world.at("6m")
+    assert world.pages[-1] == ("360s", "ben", 1)
+
+
+def test_giving_away_what_was_acknowledged_makes_the_other_answer():
+    world = down()
+    world.acknowledges(1)
+    world.asked(Reassign(actor="person:ana", incident=1, person="ben"))
+    assert (world.incident(1).state, world.incident(1).acknowledged_by) == ("triggered", "")
+    assert world.pages[-1] == ("0s", "ben", 1)
+
+
+def test_giving_away_while_silenced_pages_when_the_silence_ends():
+    world = down()
+    world.silences('alertname="Down"', for_="30m")
+    world.asked(Reassign(actor="person:ana", incident=1, person="kei"))
+    world.at("29m")
+    assert [p for p in world.pages if p[2]] == [("0s", "ana", 1)]
+    world.at("31m")
+    assert [p for p in world.pages if p[2]][1:] == [("1800s", "kei", 1)]
+
+
+def test_a_snooze_holds_until_its_time_and_then_paging_begins_again():
+    world = down()
+    until = world.now + 3 * HOUR
+    assert world.asked(Snooze(actor="person:ana", incident=1, until=until, note="fixed by the morning job")).ok
+    assert world.timeline[-1].what == "Put off for 3 h: fixed by the morning job"
+    world.at("2h59m")
+    assert world.pages == [("0s", "ana", 1)]
+    world.at("3h")
+    assert world.pages[-1] == ("10800s", "ana", 1)
+
+
+def test_help_is_paged_at_once_while_nobody_has_the_incident():
+    world = down().at("1m")
+    assert world.asked(AddResponders(actor="person:ana", incident=1, targets=("person:kei",))).ok
+    assert world.pages[-1] == ("60s", "kei", 1)
+    assert world.incident(1).responders == ("kei",)
+    world.acknowledges(1)
+    assert world.incident(1).state == "acknowledged"
+
+
+def test_who_is_asked_for_help_with_what_somebody_has_need_not_take_it_over():
+    world = down()
+    world.acknowledges(1)
+    world.has("kei", "https://push.example/kei")
+    world.asked(AddResponders(actor="person:ana", incident=1, targets=("team:shop",), note="the bank"))
+    asked = [(person, kind) for _, person, _, kind in world.left if kind == "help"]
+    assert asked == [("ana", "help"), ("ben", "help"), ("kei", "help")]
+    page = next(row for row in world.rows(1, "kei") if row.kind == "help")
+    answer = world.asked(Acknowledge(actor="person:kei", incident=1, page=page.id))
+    assert (answer.reason, world.incident(1).acknowledged_by) == ("answered", "person:ana")
+    assert world.timeline[-1].what == "Comes to help"
+    world.at("30m")
+    assert [kind for _, person, _, kind in world.left if person == "kei"].count("help") == 1, "the mail is withdrawn"
+
+
+def test_help_asked_for_ends_with_the_incident():
+    world = down()
+    world.acknowledges(1)
+    world.has("kei", "https://push.example/kei")
+    world.asked(AddResponders(actor="person:ana", incident=1, targets=("person:kei",)))
+    world.resolves("Down", job="checkout").at("20m")
+    assert [row.state for row in world.rows(1, "kei")] == ["sent", "overtaken"]
+
+
+def test_a_newer_plan_is_applied_by_hand_and_only_then():
+    world = down().at("1m")
+    newer = PLAN.replace(b"- {page: ana, wait: 5m}", b"- {page: kei, wait: 5m}")
+    world.put_in_force(newer)
+    opened = world.incident(1).plan
+    assert world.asked(ApplyPlan(actor="person:ana", incident=1)).ok
+    assert world.pages[-1] == ("60s", "kei", 1)
+    assert world.incident(1).plan == world.engine.plan.version != opened
+    assert "plan_applied" in world.told(1)
+    assert world.asked(ApplyPlan(actor="person:ana", incident=1)).code == "conflict"
+
+
+def test_a_newer_plan_pages_nobody_while_somebody_has_the_incident():
+    world = down()
+    world.acknowledges(1)
+    world.put_in_force(PLAN.replace(b"- {page: ana, wait: 5m}", b"- {page: kei, wait: 5m}"))
+    world.asked(ApplyPlan(actor="person:ana", incident=1))
+    assert world.pages == [("0s", "ana", 1)]
+    world.at("61m")
+    assert world.pages[1] == ("3600s", "kei", 1)
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "field"),
+    [
+        (Reassign(incident=9, person="ana"), "not_found", ""),
+        (Reassign(incident=1, person="nobody"), "invalid", "person"),
+        (Reassign(incident=1, person="ana", note="x" * 501), "invalid", "note"),
+        (Reassign(incident=1, person="ana", note="a\nb"), "invalid", "note"),
+        (Snooze(incident=1, until=0), "invalid", "until"),
+        (Snooze(incident=1, until=2**62), "invalid", "until"),
+        (AddResponders(incident=1, targets=()), "invalid", "targets"),
+        (AddResponders(incident=1, targets=("person:nobody",)), "invalid", "targets"),
+        (AddResponders(incident=1, targets=("ana",)), "invalid", "targets"),
+        (ApplyPlan(incident=1), "conflict", ""),
+    ],
+)
+def test_what_makes_no_sense_is_refused_and_changes_nothing(command, code, field):
+    from tests.engine.world import dump
+
+    world = down()
+    before = dump(world.engine.state)
+    refused = world.asked(command)
+    assert (refused.ok, refused.code, refused.field) == (False, code, field)
+    after = dump(world.engine.state)
+    del before["counters"]["applied"], after["counters"]["applied"]
+    assert after == before
+
+
+def test_nothing_is_done_to_what_is_resolved():
+    world = down()
+    world.resolves("Down", job="checkout").at("10m")
+    for command in (
+        Reassign(incident=1, person="ana"),
+        Snooze(incident=1, until=world.now + HOUR),
+        AddResponders(incident=1, targets=("person:ana",)),
+        ApplyPlan(incident=1),
+    ):
+        assert world.asked(command).code == "conflict"

@@ -1,0 +1,108 @@
+"""What a message says the moment it leaves: one incident, several together, a code, a call for help, a drill."""
+
+from __future__ import annotations
+
+from tests.engine.test_reach import storm
+from tests.engine.world import KEY, World
+from tocsin.engine.commands import AddContact, AddResponders, SendCode, StartDrill
+from tocsin.kernel.reason import EXPLAINED, Reason
+from tocsin.pages import rendering
+from tocsin.pages.contacts import code_hash, code_of, webhook_secret
+from tocsin.pages.ledger import Page
+from tocsin.pages.links import read_token
+from tocsin.pages.message import Message
+from tocsin.runtime.composing import compose
+
+BASE = "https://tocsin.example"
+
+
+def composed(world: World, page: Page) -> Message | None:
+    return compose(world.engine.state, world.engine.plan, page, world.now, BASE, KEY)
+
+
+def wanted(world: World, page: Page) -> Message:
+    found = composed(world, page)
+    assert found is not None
+    return found
+
+
+def held(world: World) -> World:
+    """Channels take what comes and say nothing yet."""
+    world.answers = lambda page: "never"
+    return world
+
+
+def bundle() -> tuple[World, Page]:
+    world = storm(held(World()), "A", "B", "C", "D", "E", "F").at("31s")
+    return world, world.rows(4)[0]
+
+
+def test_several_incidents_are_one_message_with_a_count_and_one_link() -> None:
+    world, first = bundle()
+    message = wanted(world, first)
+    assert message.incidents == 3
+    assert message.title == "3 incidents, the gravest: D fires"
+    assert message.lines == ("#4 checkout: D fires", "#5 checkout: E fires", "#6 checkout: F fires")
+    assert message.because == EXPLAINED[Reason.BUNDLED]
+    assert read_token(KEY, message.acknowledge_url.removeprefix(f"{BASE}/p/")) == first.id
+    assert rendering.subject(message) == "[SEV1] 3 incidents, the gravest: D fires"
+    assert "and 1 more" not in rendering.text(message)
+    assert "Incident #" not in rendering.text(message) + rendering.html(message)
+
+
+def test_what_is_answered_on_the_way_is_left_out_and_the_last_one_left_is_an_ordinary_page() -> None:
+    world, first = bundle()
+    world.acknowledges(4)
+    assert wanted(world, first).lines == ("#5 checkout: E fires", "#6 checkout: F fires")
+    world.acknowledges(5)
+    message = wanted(world, first)
+    assert (message.incidents, message.incident, message.title) == (1, 6, "F fires")
+    assert message.page == first.id, "its outcome is the row's that was handed over"
+    assert read_token(KEY, message.acknowledge_url.removeprefix(f"{BASE}/p/")) == world.rows(6)[0].id
+    world.acknowledges(6)
+    assert composed(world, first) is None
+
+
+def test_a_code_is_in_its_message_and_gone_once_it_was_used() -> None:
+    world = held(World())
+    contact = int(world.asked(AddContact(person="ana", channel="email", address="ana@home.example")).id)
+    seed = b"sixteen bytes ok"
+    code = code_of(KEY, contact, seed)
+    world.asked(SendCode(contact=contact, seed=seed, hash=code_hash(KEY, contact, seed, code)))
+    (page,) = world.rows(0)
+    message = wanted(world, page)
+    assert message.title == f"{code} is your code for Tocsin"
+    assert (message.acknowledge_url, message.url) == ("", f"{BASE}/you")
+    assert code not in page.title
+    world.engine.state.contacts[contact].seed = b""
+    assert composed(world, page) is None
+
+
+def test_a_webhook_of_ones_own_is_signed_with_its_own_secret_and_the_plans_with_the_plans() -> None:
+    world = World()
+    (hook,) = world.has("ana", "https://push.example/ana")
+    held(world).fires("Down", job="checkout")
+    own, mail = world.rows(1)
+    assert wanted(world, own).signing == webhook_secret(KEY, hook)
+    assert wanted(world, mail).signing == ""
+
+
+def test_a_call_for_help_is_wanted_while_the_incident_is_open_and_says_nothing_of_the_next_step() -> None:
+    world = World().fires("Down", job="checkout")
+    world.acknowledges(1)
+    held(world).asked(AddResponders(actor="person:ana", incident=1, targets=("person:kei",)))
+    (page,) = world.rows(1, "kei")
+    message = wanted(world, page)
+    assert (message.kind, message.next_step) == ("help", "")
+    assert rendering.answerable(message)
+    world.resolves("Down", job="checkout").at("2m")
+    assert composed(world, page) is None
+
+
+def test_a_drill_says_that_it_is_one_and_can_be_answered() -> None:
+    world = held(World())
+    world.asked(StartDrill(person="ana"))
+    (page,) = world.rows(0)
+    message = wanted(world, page)
+    assert rendering.subject(message) == "[drill] This is what a page is like"
+    assert rendering.answerable(message)
