@@ -194,8 +194,8 @@ def tell(turn: Turn, incident: Incident) -> None:
         if page.kind == "update":
             if page.state == "intended" and page.handed_at is None:
                 finish(turn, page, "overtaken", Reason.OVERTAKEN)  # this one says more
-        elif page.channel in FOLLOWED and (page.state == "sent" or (page.handed_at is not None and not page.attempts)):
-            last[place] = page  # sent, or on its way
+        elif page.kind == "page" and page.channel in FOLLOWED and (page.state == "sent" or _on_its_way(page)):
+            last[place] = page
     for about in last.values():
         turn.state.counters.page += 1
         page = Page(
@@ -212,6 +212,11 @@ def tell(turn: Turn, incident: Incident) -> None:
             next_at=turn.now,
         )
         _hand_over(turn, page)
+
+
+def _on_its_way(page: Page) -> bool:
+    """Whether its channel has it and has not answered, even if nobody waits for it any more."""
+    return page.handed_at is not None and not page.attempts
 
 
 def awaited(turn: Turn, incident: Incident) -> bool:

@@ -43,7 +43,8 @@ class Standby:
         What a channel's provider tells is put off too: only the node that writes has ears for it.
         """
         if exchange.path.startswith(CALLBACKS):
-            exchange.answer(Reply(503, f"{self.why}\n".encode(), "text/plain; charset=utf-8", (("retry-after", str(COME_BACK)),)))
+            back = (("retry-after", str(COME_BACK)),)
+            exchange.answer(Reply(503, f"{self.why}\n".encode(), "text/plain; charset=utf-8", back))
             return True
         name = door(exchange.method, exchange.path)
         if name is None:

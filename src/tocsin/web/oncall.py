@@ -118,7 +118,7 @@ def board(plan: Plan, key: str, covers: tuple[Cover, ...], reader: Reader) -> Bo
         unreached=[
             shift.person
             for shift in shifts
-            if all(way == "console" for way, _ in plan.people[shift.person].contacts(plan.mail is not None))
+            if all(way == "console" for way, _ in plan.people[shift.person].contacts(plan.reaches))
         ],
         yours=any(shift.person == reader.person for shift in shifts),
     )

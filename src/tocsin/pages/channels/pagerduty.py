@@ -2,8 +2,8 @@
 
 For a team that moves over gradually: a person of the plan whose address is the integration key of a PagerDuty service,
 by reference. The ``dedup_key`` is the incident's for as long as it lives, so PagerDuty keeps one incident for it
-however often it pages, and repetitions change nothing. A notice becomes a change event: it is to be read, and wakes
-nobody.
+however often it pages, and repetitions change nothing. A notice, and a shadow's copy of a page, become change events:
+they are to be read, and wake nobody.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def written(message: Message, mark: str) -> tuple[str, dict[str, object]]:
         return "/v2/enqueue", {"event_action": _ACTIONS.get(message.state, "acknowledge"), "dedup_key": dedup_key}
     summary = rendering.plain(message.title, _SUMMARY) or "Something is wrong"
     source = rendering.plain(message.service) or "tocsin"
-    if message.kind == "notice":
+    if message.kind != "page":
         when = format_rfc3339(message.now)
         return "/v2/change/enqueue", {
             "payload": {"summary": summary, "source": source, "timestamp": when},
