@@ -41,9 +41,10 @@ async def test_a_page_is_a_trigger_and_an_update_says_how_it_stands(catcher: Cat
         assert event == {"event_action": action, "dedup_key": "tocsin-m1-12", "routing_key": KEY}
 
 
-async def test_a_notice_is_a_change_and_wakes_nobody(catcher: Catcher) -> None:
+@pytest.mark.parametrize("kind", ["notice", "copy", "drill"])
+async def test_what_is_no_page_is_a_change_and_wakes_nobody(catcher: Catcher, kind: str) -> None:
     catcher.default = Reply(202, "{}")
-    assert isinstance(await pagerduty(catcher.url).send(page(address="secret:old", kind="notice")), Sent)
+    assert isinstance(await pagerduty(catcher.url).send(page(address="secret:old", kind=kind)), Sent)
     assert catcher.requests[0].path == "/v2/change/enqueue"
     assert "event_action" not in catcher.requests[0].json()
 

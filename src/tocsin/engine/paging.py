@@ -15,6 +15,7 @@ from tocsin.kernel.reason import Reason
 from tocsin.pages.contacts import CONSOLE, Contact
 from tocsin.pages.ledger import (
     APART,
+    ASKING,
     FOLLOWED,
     GIVE_UP_AFTER,
     Page,
@@ -297,14 +298,16 @@ def withdraw(
 def tell(turn: Turn, incident: Incident) -> None:
     """Somebody has the incident or it is over: say so where it paged, in the channels that follow an incident.
 
-    A message about several incidents stays as it is: it is about the others too.
+    Where a shadow got a copy, nothing is said. A message about several incidents stays as it is: it is about the others too.
     """
     last: dict[tuple[str, str, str], Page] = {}
     for row in _pages(turn, incident.number):
         if row.kind == "update":
             if row.state == "intended" and row.handed_at is None:
                 finish(turn, row, "overtaken", Reason.OVERTAKEN)  # this one says more
-        elif row.channel in FOLLOWED and not row.bundle and (row.state == "sent" or row.leaving):
+        elif row.kind not in ASKING or row.channel not in FOLLOWED or row.bundle:
+            continue
+        elif row.state == "sent" or row.leaving:
             last[row.person, row.channel, row.address] = row
     for page in last.values():
         planned = Planned(turn.state.contacts.get(page.contact), page.channel, page.address, 0)
