@@ -101,6 +101,19 @@ async def test_an_override_of_the_past_is_in_the_past(world: World) -> None:
     ]  # fmt: skip
 
 
+async def test_a_shift_that_was_interrupted_began_anew(world: World) -> None:
+    """Ana's week was cut by an override that is over: she is on call since its end, as the list of shifts says."""
+    start = parse_rfc3339("2026-11-17T10:00:00Z")
+    world.filler.override(starts_at=start, ends_at=start + HOUR, agreed_at=start)
+    [who] = (await world.get("/oncall/schedules/shop/who?at=2026-11-19T00:00:00Z"))["items"]
+    path = "/oncall/schedules/shop/shifts?from=2026-11-17T10:30:00Z&to=2026-11-19T00:00:01Z"
+    shifts = (await world.get(path))["items"]
+    assert (who["person"], who["since"]) == ("ana", "2026-11-17T11:00:00.000Z")
+    assert [(one["person"], one["start"]) for one in shifts] == [
+        ("ben", "2026-11-17T10:30:00.000Z"), ("ana", "2026-11-17T11:00:00.000Z"),
+    ]  # fmt: skip
+
+
 async def test_who_answers_for_a_service(world: World) -> None:
     assert (await world.get("/oncall/services/checkout/who"))["items"] == [{"step": 1, "person": "ana", "by": ""}]
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.engine.world import PLAN, World, dump
+from tocsin.engine.commands import AddResponders
 from tocsin.engine.inputs import Receipted
 from tocsin.kernel.instant import MINUTE, SECOND
 from tocsin.kernel.reason import Reason
 from tocsin.pages.answers import ANSWERABLE, Answer, refusal
-from tocsin.pages.ledger import Page, Receipt, receive
+from tocsin.pages.ledger import DRILL_WORKS, Page, Receipt, receive
 
 MATRIX = PLAN.replace(
     b"ana: {name: Ana, email: ana@shop.example}", b'ana: {name: Ana, matrix: "@ana:m.example", email: ana@shop.example}'
@@ -27,8 +28,9 @@ def a_page(**other: object) -> Page:
 
 
 def sent(world: World) -> list[tuple[str, str, str]]:
-    """Person, channel and kind of every row of the ledger."""
-    return [(page.person, page.channel, page.kind) for page in world.engine.state.pages.values()]
+    """Person, channel and kind of every row of the ledger that left."""
+    rows = [page for page in world.engine.state.pages.values() if page.handed_at is not None or page.attempts]
+    return [(page.person, page.channel, page.kind) for page in sorted(rows, key=lambda page: (page.handed_at, page.id))]
 
 
 @pytest.mark.parametrize(
@@ -75,12 +77,12 @@ def test_a_page_somebody_saw_is_not_tried_again_by_another_method() -> None:
 def test_where_it_paged_is_told_who_has_it_and_that_it_is_over() -> None:
     world = World(MATRIX).fires("Down", job="checkout").at("6m")  # by then Ben was paged by mail
     world.acknowledges(1)
-    assert sent(world)[2:] == [("ana", "matrix", "update")]
-    world.at("7m").resolves("Down", job="checkout").at("9m")
     assert sent(world)[3:] == [("ana", "matrix", "update")]
+    world.at("7m").resolves("Down", job="checkout").at("9m")
+    assert sent(world)[4:] == [("ana", "matrix", "update")]
     about = [page.about for page in world.engine.state.pages.values() if page.kind == "update"]
     assert about == [1, 1]
-    assert world.incident(1).pages == 2, "updates are no pages"
+    assert world.incident(1).pages == 3, "updates are no pages"
     assert dump(world.replayed().state) == dump(world.engine.state)
 
 
@@ -122,7 +124,36 @@ def test_a_page_on_its_way_when_it_was_acknowledged_is_followed_up() -> None:
 def test_nobody_is_told_with_paging_off() -> None:
     world = World(MATRIX, paging=False).fires("Down", job="checkout")
     world.acknowledges(1)
-    assert sent(world) == [("ana", "matrix", "page")]
+    assert [page.kind for page in world.engine.state.pages.values()] == ["page", "page"]
+
+
+def test_where_it_asked_for_help_is_told_that_it_is_over() -> None:
+    world = World(MATRIX).fires("Down", job="checkout")
+    world.acknowledges(1, by="person:ben")
+    world.asked(AddResponders(actor="person:ben", incident=1, targets=("person:ana",)))
+    assert sent(world)[1:] == [("ana", "matrix", "update"), ("ana", "matrix", "help")]
+    world.at("1m").resolves("Down", job="checkout").at("4m")
+    assert sent(world)[-1] == ("ana", "matrix", "update")
+    last = max(page.id for page in world.engine.state.pages.values())
+    assert world.engine.state.pages[last].about == next(p.id for p in world.engine.state.pages.values() if p.kind == "help")
+
+
+def test_a_message_about_several_incidents_is_not_updated_and_pagerduty_gets_none() -> None:
+    def crowd(plan: bytes) -> World:
+        world = World(plan)
+        for number in range(6):
+            world.fires("Down", job="checkout", at=str(number))
+        return world.at("31s")
+
+    world = crowd(MATRIX)
+    bundled = [page for page in world.engine.state.pages.values() if page.bundle]
+    assert {page.channel for page in bundled} == {"matrix"}
+    for number in sorted(world.engine.state.incidents):
+        world.acknowledges(number)
+    followed = {page.about for page in world.engine.state.pages.values() if page.kind == "update"}
+    assert followed and not followed & {page.id for page in bundled}
+    pager = crowd(PLAN.replace(b"email: ana@shop.example", b"pagerduty: secret:old"))
+    assert not any(page.bundle for page in pager.engine.state.pages.values() if page.channel == "pagerduty")
 
 
 ANSWER = Answer(page=1, by="@ana:m.example", mark="m1")
@@ -137,6 +168,9 @@ ANSWER = Answer(page=1, by="@ana:m.example", mark="m1")
         (None, ANSWER, 0, "no such page"),
         (a_page(channel="email"), ANSWER, 0, "no such page"),
         (a_page(kind="notice"), ANSWER, 0, "no such page"),
+        (a_page(kind="help"), ANSWER, ANSWERABLE, ""),
+        (a_page(kind="drill"), ANSWER, DRILL_WORKS, ""),
+        (a_page(kind="drill"), ANSWER, DRILL_WORKS + SECOND, "too old"),
         (a_page(address="@ben:m.example"), ANSWER, 0, "somebody else"),
     ],
 )

@@ -89,7 +89,7 @@ def test_schedules_stay_live_while_an_incident_is_open():
 
 def test_a_step_whose_schedule_has_nobody_on_shift_falls_through_at_once_and_says_so():
     world = World(PLAN).fires("Down", job="quiet").at("1m")
-    assert world.pages == [("0s", "ben", 1)]
+    assert world.pages == [("0s", "ben", 1), ("0s", "zoe", 1)], "the next step, and the last resort beside it"
     assert said(world)[:2] == [
         "Step 1 reaches nobody: nobody is on call by hours",
         "Step 2 reaches nobody: nobody is on call by empty",
@@ -102,7 +102,7 @@ def test_a_schedule_that_left_the_plan_has_nobody_on_shift():
     gone = PLAN.replace(b"  primary:\n", b"  other:\n").replace(b"page: primary", b"page: other")
     world.put_in_force(gone.replace(b"next on primary", b"next on other"))
     world.at("31m")
-    assert world.pages[1:] == [("1800s", "ben", 1)], "the next step: next on watched"
+    assert world.pages[1:] == [("1800s", "ben", 1), ("1800s", "zoe", 1)], "next on watched, and the last resort"
 
 
 def test_the_next_on_a_schedule_is_who_has_the_turn_after():

@@ -289,3 +289,11 @@ def test_those_concerned_are_told_and_whoever_does_it_is_not():
         "ana: Taken back: the plan counts again: primary",
         "ana: Somebody is wanted for Ben: primary",
     ]
+
+
+def test_an_answer_that_comes_before_the_tick_that_closes_is_too_late_all_the_same():
+    world = World(PLAN)
+    swaps(world, ("10m", "50m"), ("2h", "3h"))
+    world.now = at("10m")  # the command is applied first
+    assert answers(world, "ben").message == "Override 1 is over"
+    assert world.engine.state.covers == {}

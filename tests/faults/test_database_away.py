@@ -68,7 +68,7 @@ def server(
     return tocsin_server(plan=plan, database=postgres_alone.new_database(), environment={"TOCSIN_SECRET_BEN": SECRET})
 
 
-@pytest.mark.parametrize("away", [stopped, killed, frozen])
+@pytest.mark.parametrize("away", [killed, frozen])
 def test_a_step_that_falls_due_while_the_database_is_away_is_paged_and_can_be_answered(
     server: TocsinServer,
     mail_server: MailServer,

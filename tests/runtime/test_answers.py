@@ -9,7 +9,7 @@ import pytest
 
 from tests.engine.world import World
 from tests.runtime.stage import HandClock
-from tocsin.engine.commands import Acknowledge, Result
+from tocsin.engine.commands import Acknowledge, AnswerDrill, Result
 from tocsin.engine.inputs import Decided, Receipted
 from tocsin.intake.request import Reply
 from tocsin.pages.answers import Answer, Call, DeafError, Got, Heard, Taken

@@ -77,6 +77,28 @@ def test_somebody_is_put_on_call_by_a_form(site: Site, ana: Browserless) -> None
     assert "Taken back. The plan's layers count again." in shown(ana.page)
 
 
+def test_whoever_would_be_paged_twice_is_named(site: Site, ana: Browserless) -> None:
+    """Because of an override the plan knows nothing of."""
+    second = (
+        b"  second:\n    layers:\n      - {rotate: [ben, ana], every: week, handoff: Mon 09:00, starts: 2026-10-19}\n"
+    )
+    text = PLAN["tocsin.yaml"].replace(b"  platform-hours:", second + b"  platform-hours:")
+    text = text.replace(b"    - {page: ana, wait: 5m}\n    - {page: ben, wait: 5m, repeat: 2}\n",
+                        b"    - {page: shop-primary, wait: 5m}\n    - {page: second}\n")  # fmt: skip
+    site.night.replace_plan({"tocsin.yaml": text})
+    assert "twice" not in shown(ana.get("/oncall").text)
+    site.night.put(
+        Override(
+            id=7, kind="override", schedule="second", person="ana", starts_at=NOW + HOUR, ends_at=NOW + 2 * HOUR,
+            asked_by="person:ana", asked_at=NOW, agreed_at=NOW,
+        )
+    )  # fmt: skip
+    assert (
+        "You are on call for shop-primary and second at once from 04:31 to 05:31: shop would page you twice."
+        in shown(ana.get("/oncall").text)
+    )
+
+
 @pytest.mark.parametrize(
     ("fields", "says"),
     [

@@ -93,7 +93,7 @@ def _hear_events(turn: Turn, source: str, origin: str, key_id: int, events: Sequ
             routed = route(origin, "", event.labels, event.severity)
             if seat is None or routed is not seat.routed:
                 _followed(turn, seat, key_id, followed)
-                seat, followed = _seat(turn, source, routed), 0
+                seat, followed = _seat(turn, source, routed, event.labels), 0
                 room = MOST_ACTIVE - state.active_by_key.get(key_id, 0)
             if seat is not None and followed < room:
                 followed += 1
@@ -113,9 +113,11 @@ def _hear_events(turn: Turn, source: str, origin: str, key_id: int, events: Sequ
     _followed(turn, seat, key_id, followed)
 
 
-def _seat(turn: Turn, source: str, routed: Routed) -> Seat | None:
-    """The seat of alerts routed this way, if they are certain to get one in this input."""
-    if turn.state.silences or turn.plan.heartbeat_alerts:
+def _seat(turn: Turn, source: str, routed: Routed, labels: dict[str, str]) -> Seat | None:
+    """The seat of alerts routed this way, if they are certain to get one in this input. ``labels``: those of one;
+    what a route or a heartbeat asks for is the same in all.
+    """
+    if turn.state.silences or _heartbeat_of(turn, labels) is not None:
         return None
     incident = turn.state.newest_of(routed.service, routed.group)
     if (

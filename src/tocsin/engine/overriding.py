@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from tocsin.engine import commands as c
 from tocsin.engine import paging
@@ -72,14 +72,8 @@ def ask_swap(turn: Turn, command: c.AskSwap) -> c.Result:
     made = _make(turn, "swap", command, command.other, command.person, command.starts_at, command.ends_at)
     made.back = (command.back_starts_at, command.back_ends_at)
     done = _keep(turn, made, Reason.SWAP_ASKED)
-    _tell(
-        turn,
-        made,
-        done,
-        [made.person],
-        f"{_called(turn, made.instead_of)} asks you to swap shifts and take over",
-        command.actor,
-    )
+    asks = f"{_called(turn, made.instead_of)} asks you to swap shifts and take over"
+    _tell(turn, made, done, [made.person], asks, command.actor)
     return done
 
 
@@ -91,13 +85,13 @@ def ask_cover(turn: Turn, command: c.AskCover) -> c.Result:
     starts = max(command.starts_at, turn.now)
     if command.person and not _has(turn, command.schedule, command.person, starts, command.ends_at):
         return _refuse("invalid", f"{command.person} is not on call by {command.schedule} in that time", "person")
-    if not command.person and not turn.plan.rosters[command.schedule].gaps(
-        starts, command.ends_at, turn.plan.covers_for(command.schedule, turn.state.covers)
-    ):
+    roster = turn.plan.rosters[command.schedule]
+    covers = turn.plan.covers_for(command.schedule, turn.state.covers)
+    if not command.person and not any(roster.gaps(*piece, covers) for piece in _months(starts, command.ends_at)):
         return _refuse("invalid", "Somebody is on call all that time: say whose place is to be taken", "person")
     made = _make(turn, "cover", command, "", command.person, starts, command.ends_at)
     done = _keep(turn, made, Reason.COVER_ASKED)
-    others = [one for one in turn.plan.schedules[command.schedule].people() if one != command.person]
+    others = [one for one in roster.schedule.people() if one != command.person]
     _tell(turn, made, done, others, f"Somebody is wanted for {_called(turn, command.person) or 'a gap'}", command.actor)
     return done
 
@@ -109,8 +103,10 @@ def answer(turn: Turn, command: c.AnswerOverride) -> c.Result:
         return _gone(turn, command.id)
     if not command.person:
         return _refuse("forbidden", "Only people of the plan answer, and you are none of them")
-    if found.agreed_at is not None or found.declined_at is not None:
+    if found.agreed_at is not None:
         return _refuse("conflict", f"{_named(found)} was answered already")
+    if found.state(turn.now) != "asked":  # it is closed with the next tick
+        return _gone(turn, command.id)
     if found.kind == "swap" and command.person != found.person:
         return _refuse("forbidden", f"Only {found.person} can answer this swap")
     if found.kind == "cover":
@@ -129,15 +125,8 @@ def answer(turn: Turn, command: c.AnswerOverride) -> c.Result:
     else:
         found.declined_at = turn.now
         done = _drop(turn, found, Reason.SWAP_DECLINED)
-    outcome = "takes over" if command.yes else "does not want to swap"
-    _tell(
-        turn,
-        found,
-        done,
-        [found.instead_of, _asker(found)],
-        f"{_called(turn, command.person)} {outcome}",
-        command.actor,
-    )
+    told = f"{_called(turn, command.person)} {'takes over' if command.yes else 'does not want to swap'}"
+    _tell(turn, found, done, [found.instead_of, _asker(found)], told, command.actor)
     return done
 
 
@@ -187,7 +176,14 @@ def _has(turn: Turn, schedule: str, person: str, start: Instant, end: Instant) -
     """Whether somebody is on call at some time of a range, as things stand."""
     roster: Roster = turn.plan.rosters[schedule]
     covers = turn.plan.covers_for(schedule, turn.state.covers)
-    return any(shift.person == person for shift in roster.shifts(start, end, covers))
+    return any(
+        shift.person == person for low, high in _months(start, end) for shift in roster.shifts(low, high, covers)
+    )
+
+
+def _months(start: Instant, end: Instant) -> Iterator[tuple[Instant, Instant]]:
+    """A range in pieces: what is looked for is nearly always in the first."""
+    return ((low, min(low + 28 * DAY, end)) for low in range(start, end, 28 * DAY))
 
 
 def _make(

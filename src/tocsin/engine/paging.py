@@ -298,7 +298,8 @@ def withdraw(
 def tell(turn: Turn, incident: Incident) -> None:
     """Somebody has the incident or it is over: say so where it paged, in the channels that follow an incident.
 
-    Where a shadow got a copy, nothing is said. A message about several incidents stays as it is: it is about the others too.
+    Where a shadow got a copy nothing is said. A message about several incidents stays as it is: it is about the others
+    too.
     """
     last: dict[tuple[str, str, str], Page] = {}
     for row in _pages(turn, incident.number):

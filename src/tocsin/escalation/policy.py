@@ -26,3 +26,19 @@ class Escalation(Struct, frozen=True):
 
     key: str
     steps: tuple[Step, ...]
+
+    def successive(self) -> list[tuple[str, str]]:
+        """Schedules that are paged one after the other, in different steps; each pair once.
+
+        Without ``next`` and ``previous``: who has those turns is never who is on call.
+        """
+        by_step = [[one[9:] for one in step.targets if one.startswith("schedule:")] for step in self.steps]
+        found = [
+            (first, second)
+            for place, firsts in enumerate(by_step)
+            for first in firsts
+            for seconds in by_step[place + 1 :]
+            for second in seconds
+            if first != second and ":" not in first + second
+        ]
+        return list(dict.fromkeys(found))

@@ -20,6 +20,7 @@ from tocsin.faces.passwords import Guesses
 from tocsin.faces.problem import Problem, refused, unavailable
 from tocsin.kernel.instant import Instant
 from tocsin.oncall.override import covers_by_schedule
+from tocsin.oncall.schedule import LONGEST_TURN
 from tocsin.plan.model import Covers, Plan
 from tocsin.store.reads import Reads
 
@@ -130,8 +131,11 @@ class Faces:
         return await self.read(self._current_plan)
 
     async def covers(self, since: Instant | None = None, schedule: str = "") -> Covers:
-        """The overrides that count from an instant on (without it: now), by schedule."""
-        since = self.now() if since is None else since
+        """The overrides that count from an instant on (without it: now), by schedule.
+
+        Those too that ended before it, as far back as a shift that is on then may have been cut by one.
+        """
+        since = (self.now() if since is None else since) - LONGEST_TURN
         found = await self.read(self.reads.overrides_since, since, schedule)
         return covers_by_schedule({one.id: one for one in found})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -78,15 +78,20 @@ class Routed(NamedTuple):
 class Router:
     """The routes of a plan, the first match wins, found through the equality matchers rather than one by one."""
 
-    def __init__(self, routes: tuple[Route, ...], services: Container[str] | None = None) -> None:
-        """``services``: those there are; what would go to another goes to the inbox. None: any."""
+    def __init__(
+        self, routes: tuple[Route, ...], services: Container[str] | None = None, telling: Iterable[str] = ()
+    ) -> None:
+        """``services``: those there are; what would go to another goes to the inbox. None: any.
+
+        ``telling``: further labels in which alerts are alike that get the very same ``Routed``.
+        """
         self._services = services
         self._by_equality: dict[str, dict[str, list[tuple[int, Route]]]] = {}
         self._others: list[tuple[int, Route]] = []
         asked = {matcher.label for route in routes for matcher in route.match} | {
             label for route in routes for label in route.group_by or ()
         }
-        self._asked = tuple(sorted(asked | {"alertname"}))
+        self._asked = tuple(sorted(asked | {"alertname", *telling}))
         # Two names at the least: it gives a bare text for one.
         self._pick = itemgetter(*self._asked, "alertname")
         self._routed: dict[tuple[str, str, str, tuple[str, ...]], Routed] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from tocsin.kernel.instant import DAY, MINUTE, Instant
@@ -40,9 +41,14 @@ def effort(roster: Roster) -> int:
 
 
 def twice(first: Roster, second: Roster) -> Twice | None:
-    """The first time in half a year that somebody is on call by both schedules."""
+    """The first time in half a year that somebody is on call by both schedules, overrides aside."""
     start = max(begins(first), begins(second))
-    ours, theirs = first.shifts(start, start + HALF_A_YEAR), second.shifts(start, start + HALF_A_YEAR)
+    end = start + HALF_A_YEAR
+    return at_once(first.shifts(start, end), second.shifts(start, end), start)
+
+
+def at_once(ours: Sequence[Shift], theirs: Sequence[Shift], start: Instant) -> Twice | None:
+    """The first time from an instant on that one person has a shift of both, which are in order of their begin."""
     by_person: dict[str, list[Shift]] = {}
     for shift in theirs:
         by_person.setdefault(shift.person, []).append(shift)
@@ -50,7 +56,7 @@ def twice(first: Roster, second: Roster) -> Twice | None:
     for shift in ours:
         others = by_person.get(shift.person, [])
         place = places.get(shift.person, 0)
-        while place < len(others) and others[place].end <= shift.start:
+        while place < len(others) and others[place].end <= max(shift.start, start):
             place += 1
         if place < len(others):
             places[shift.person] = place

@@ -7,7 +7,11 @@ from datetime import date
 
 from msgspec import Struct
 
+from tocsin.kernel.instant import DAY, Duration
 from tocsin.oncall.zone import WEEK_OF, Wall, day_of, wall_of
+
+LONGEST_TURN: Duration = 372 * DAY
+"""A turn lasts twelve months or 53 weeks at most."""
 
 
 class Length(Struct, frozen=True):

@@ -79,7 +79,8 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def router(self) -> Router:
         """The routes, indexed once."""
-        return Router(self.routes, self.services)
+        heartbeats = {matcher.label for spec in self.heartbeat_alerts for matcher in spec.alert}
+        return Router(self.routes, self.services, heartbeats)
 
     @cached_property
     def heartbeat_alerts(self) -> tuple[HeartbeatSpec, ...]:

@@ -172,29 +172,22 @@ class Schedules:
     def _warn_of_twice(self, escalations: dict[str, Escalation], rosters: dict[str, Roster]) -> None:
         told: set[tuple[str, str]] = set()
         for escalation in escalations.values():
-            keys = list(
-                dict.fromkeys(
-                    target.removeprefix("schedule:")
-                    for step in escalation.steps
-                    for target in step.targets
-                    if target.removeprefix("schedule:") in rosters
-                )
-            )
-            for place, key in enumerate(keys):
-                for other in keys[place + 1 :]:
-                    if (key, other) in told or not self._may_look(rosters[key], rosters[other]):
-                        continue
-                    told.add((key, other))
+            for key, other in escalation.successive():
+                if (key, other) in told or not {key, other} <= rosters.keys():
+                    continue
+                told.add((key, other))
+                found = None
+                if self._may_look(rosters[key], rosters[other]):
                     found = coverage.twice(rosters[key], rosters[other])
-                    if found is not None:
-                        zone = rosters[other].schedule.timezone
-                        message = (
-                            f"{found.person} is on call by {key} and {other} at once, first from "
-                            f"{said(found.start, zone)} to {said(found.end, zone)}: "
-                            f"{escalation.key} would page them twice and nobody else"
-                        )
-                        hint = "let the second schedule start with another person"
-                        self._findings.warning(self._names.places[other], message, hint)
+                if found is not None:
+                    zone = rosters[other].schedule.timezone
+                    message = (
+                        f"{found.person} is on call by {key} and {other} at once, first from "
+                        f"{said(found.start, zone)} to {said(found.end, zone)}: "
+                        f"{escalation.key} would page them twice and nobody else"
+                    )
+                    hint = "let the second schedule start with another person"
+                    self._findings.warning(self._names.places[other], message, hint)
 
 
 def _begin(start: Start, written: bool, length: Length, handoff: Handoff) -> tuple[Wall, int]:

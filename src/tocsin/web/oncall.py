@@ -26,11 +26,12 @@ from tocsin.faces.problem import Problem, not_found
 from tocsin.faces.sessions import fresh_secret
 from tocsin.faces.who import Who
 from tocsin.kernel.instant import DAY, HOUR, Duration, Instant, from_datetime, to_datetime
+from tocsin.oncall.coverage import at_once
 from tocsin.oncall.override import Cover, Override
 from tocsin.oncall.roster import Roster, Shift, Span
 from tocsin.oncall.zone import DAYS, MONTHS
 from tocsin.pages.rules import usable
-from tocsin.plan.model import Plan
+from tocsin.plan.model import Covers, Plan
 from tocsin.web.view import View, fields, leads_to, view, with_query
 from tocsin.web.words import Reader, listed, spelled
 
@@ -150,6 +151,28 @@ def headline(boards: Sequence[Board], reader: Reader) -> str:
     return f"{who} {ahead}"
 
 
+def doubles(plan: Plan, covers: Covers, reader: Reader) -> list[str]:
+    """Who would be paged twice by one escalation in the weeks ahead, overrides included, as sentences."""
+    start, end = reader.now, reader.now + AHEAD
+    shifts: dict[str, tuple[Shift, ...]] = {}
+    told: dict[tuple[str, str], str] = {}
+    for escalation in plan.escalations.values():
+        for pair in escalation.successive():
+            if pair in told or not set(pair) <= plan.rosters.keys():
+                continue
+            for key in pair:
+                if key not in shifts:
+                    shifts[key] = plan.rosters[key].shifts(start, end, plan.covers_for(key, covers))
+            found = at_once(shifts[pair[0]], shifts[pair[1]], start)
+            if found is not None:
+                you = found.person == reader.person
+                who, whom = ("You are", "you") if you else (f"{reader.name(found.person)} is", "them")
+                when = f"from {reader.minute(found.start)} to {reader.minute(found.end)}"
+                both = f"{who} on call for {pair[0]} and {pair[1]} at once {when}"
+                told[pair] = f"{both}: {escalation.key} would page {whom} twice."
+    return list(told.values())
+
+
 def weeks(roster: Roster, covers: tuple[Cover, ...], reader: Reader) -> list[Week]:
     """Four weeks from this one on, in the reader's zone."""
     local = to_datetime(reader.now).astimezone(reader.zone)
@@ -259,10 +282,9 @@ async def _page(seen: View, feed_url: str = "") -> Response[bytes]:
             "turns": order[:MOST_LISTED],
             "more": max(0, len(order) - MOST_LISTED),
             "changes": clock_changes(shown, reader),
+            "doubles": doubles(plan, reader.covers, reader),
         }
 
-    # A week that has begun is shown whole: overrides of its past days count too.
-    reader.covers = await seen.faces.covers(seen.now - 8 * DAY)
     looked: dict[str, Any] = await seen.faces.read(look) if rosters else {"boards": [], "chosen": ""}
     found = await seen.faces.read(seen.faces.reads.overrides, limit=200)
     overrides = [one for one in found.items if one.state(seen.now) in ("asked", "agreed")]

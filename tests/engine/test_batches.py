@@ -1,0 +1,85 @@
+"""What comes in one batch is judged as it would be one by one, also where much comes and takes the short way."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tests.engine.world import World, dump
+from tocsin.engine import hearing
+from tocsin.engine.inputs import Received
+from tocsin.intake.request import Request
+from tocsin.kernel.instant import SECOND, format_rfc3339
+
+alerts = st.lists(
+    st.tuples(
+        st.sampled_from(["Down", "Slow"]),
+        st.sampled_from(["checkout", "search"]),
+        st.sampled_from(["critical", "critical", "critical", "warning", "info"]),
+        st.integers(0, 39),
+        st.sampled_from([240, 240, 240, 900, -5]),
+    ),
+    max_size=70,
+)
+
+
+def _posts(world: World, some: list[tuple[str, str, str, int, int]]) -> None:
+    batch = [
+        {
+            "labels": {"alertname": name, "job": job, "severity": severity, "n": str(n)},
+            "annotations": {"summary": f"{name} {n}"},
+            "endsAt": format_rfc3339(world.now + ends * SECOND),
+        }
+        for name, job, severity, n, ends in some
+    ]
+    headers = {"content-type": "application/json"}
+    body = msgspec.json.encode(batch)
+    request = Request(source="alertmanager", method="POST", path="/api/v2/alerts", headers=headers, body=body)
+    world.apply(Received(0, "inbox", world.now, request))
+
+
+def _told(world: World) -> object:
+    found = dump(world.engine.state)
+    found["counters"].pop("applied")
+    return found
+
+
+MANY = [("Down", "checkout", "critical", n, 240) for n in range(40)]
+
+
+INFO = [("Down", "checkout", "info", n, 240) for n in range(25)]
+
+
+@settings(max_examples=60, deadline=None)
+@example([*MANY, *MANY[:3], ("Down", "checkout", "warning", 50, 240), ("Down", "search", "critical", 3, 240)], 21)
+@example([*MANY, *(("Down", "checkout", "critical", n, 900) for n in range(60, 70))], 30)
+@example([*MANY, ("Down", "checkout", "critical", 5, -5), ("Down", "checkout", "critical", 5, 240)], 25)
+@example([*INFO, ("Down", "checkout", "critical", 5, 240)], 25)
+@given(alerts, st.integers(0, 70))
+def test_the_short_way_comes_to_the_same_as_the_long_one(some, at):
+    short, long = World(), World()
+    for world, patch in ((short, None), (long, lambda *_: None)):
+        with pytest.MonkeyPatch.context() as patched:
+            if patch is not None:
+                patched.setattr(hearing, "_seat", patch)
+            _posts(world, some[:at])
+            world.at("1m")
+            _posts(world, some[at:])
+    assert _told(short) == _told(long)
+    assert dump(short.replayed().state) == dump(short.engine.state)
+
+
+@settings(max_examples=60, deadline=None)
+@example(MANY, 21)
+@given(alerts, st.integers(0, 70))
+def test_where_much_that_comes_at_once_is_divided_makes_no_difference(some, at):
+    some = [(*one[:4], abs(one[4])) for one in some]  # what ends within a batch is settled with it, not before
+    whole, halves, single = World(), World(), World()
+    _posts(whole, some)
+    for part in (some[:at], some[at:]):
+        _posts(halves, part)
+    for one in some:
+        _posts(single, [one])
+    assert _told(whole) == _told(halves) == _told(single)
