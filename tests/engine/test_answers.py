@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.engine.world import PLAN, World, dump
-from tocsin.engine.commands import AddResponders
+from tocsin.engine.commands import Acknowledge, AddResponders
 from tocsin.engine.inputs import Receipted
 from tocsin.kernel.instant import MINUTE, SECOND
 from tocsin.kernel.reason import Reason
@@ -129,20 +129,21 @@ def test_nobody_is_told_with_paging_off() -> None:
 
 def test_where_it_asked_for_help_is_told_that_it_is_over() -> None:
     world = World(MATRIX).fires("Down", job="checkout")
-    world.acknowledges(1, by="person:ben")
+    world.asked(Acknowledge(actor="person:ben", incident=1))
     world.asked(AddResponders(actor="person:ben", incident=1, targets=("person:ana",)))
     assert sent(world)[1:] == [("ana", "matrix", "update"), ("ana", "matrix", "help")]
     world.at("1m").resolves("Down", job="checkout").at("4m")
     assert sent(world)[-1] == ("ana", "matrix", "update")
     last = max(page.id for page in world.engine.state.pages.values())
-    assert world.engine.state.pages[last].about == next(p.id for p in world.engine.state.pages.values() if p.kind == "help")
+    helped = [page.id for page in world.engine.state.pages.values() if page.kind == "help"]
+    assert world.engine.state.pages[last].about == helped[0]
 
 
 def test_a_message_about_several_incidents_is_not_updated_and_pagerduty_gets_none() -> None:
     def crowd(plan: bytes) -> World:
         world = World(plan)
-        for number in range(6):
-            world.fires("Down", job="checkout", at=str(number))
+        for name in "ABCDEF":
+            world.fires(name, job="checkout")
         return world.at("31s")
 
     world = crowd(MATRIX)

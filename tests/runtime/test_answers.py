@@ -9,7 +9,7 @@ import pytest
 
 from tests.engine.world import World
 from tests.runtime.stage import HandClock
-from tocsin.engine.commands import Acknowledge, AnswerDrill, Result
+from tocsin.engine.commands import Acknowledge, AddResponders, AnswerDrill, Result, StartDrill
 from tocsin.engine.inputs import Decided, Receipted
 from tocsin.intake.request import Reply
 from tocsin.pages.answers import Answer, Call, DeafError, Got, Heard, Taken
@@ -87,7 +87,7 @@ class Door:
             lambda: self.world.engine.state, self.submit, self.apply, self.clock, "https://tocsin.example"
         )
 
-    async def submit(self, command: Acknowledge, key: str) -> Result:
+    async def submit(self, command: Acknowledge | AnswerDrill, key: str) -> Result:
         """Decided by the real engine."""
         result = self.world.apply(Decided(command, key))
         assert result is not None
@@ -152,6 +152,24 @@ async def test_an_answer_is_the_same_command_as_the_mails_button(door: Door) -> 
     assert door.world.incident(1).state == "triggered"
     assert (await door.call()).body == b"", "a replay does not answer for her again"
     assert door.world.incident(1).state == "triggered"
+
+
+async def test_who_is_asked_for_help_answers_in_the_channel_and_takes_nothing_over(door: Door) -> None:
+    world = door.world
+    world.asked(Acknowledge(actor="person:ben", incident=1))
+    world.asked(AddResponders(actor="person:ben", incident=1, targets=("person:ana",)))
+    help = next(page for page in world.engine.state.pages.values() if page.kind == "help")
+    door.box.says = Heard(answer=Answer(page=help.id, by="ana@shop.example", mark="m2"))
+    assert (await door.call()).body == b"You come to help with incident #1."
+    assert (world.incident(1).acknowledged_by, help.answered_at) == ("person:ben", world.now)
+
+
+async def test_a_drill_is_answered_in_the_channel(door: Door) -> None:
+    world = door.world
+    number = int(world.asked(StartDrill(actor="person:ana", person="ana")).id)
+    door.box.says = Heard(answer=Answer(page=number, by="ana@shop.example", mark="m3"))
+    assert (await door.call()).body == b"That is how to answer."
+    assert world.engine.state.pages[number].answered_at == world.now
 
 
 async def test_a_receipt_told_again_is_no_row_of_the_journal(door: Door) -> None:
