@@ -167,7 +167,7 @@ def test_what_twilio_did_not_sign_changes_nothing(start: Callable[..., Story]) -
     assert story.call("sms/answer", good, signed=False)[0] == 403
     assert story.call("sms/answer", good, url=f"{story.server.url}/callbacks/sms/status/{story.page}")[0] == 403
     assert story.call("sms/answer", {**good, "From": "+34699999999"})[1].count("Message") == 0, "strangers cost money"
-    for body in ("yes", f"{story.page + 1}", f"{story.page} 2", "99999999999999999999", "¹", ""):
+    for body in ("yes", f"{story.page + 7}", f"{story.page} 2", "99999999999999999999", "¹", ""):
         status, said = story.call("sms/answer", {**good, "Body": body, "MessageSid": f"SM-{body}"})
         assert (status, said.count("<Message>")) == (200, 0)
     for path in ("sms/elsewhere", "sms/status/x", "sms/answer/1/2", "call/answer", "sms"):
