@@ -51,6 +51,9 @@ def test_a_provider_that_misbehaves_delays_no_other_channel_and_no_other_person(
         plan["mail"] = {"server": f"smtp://{mail_server.host}:{mail_server.port}", "from": "tocsin@shop.example"}
         hook = "whsec_" + base64.b64encode(b"twenty-four bytes of key").decode()
         server = tocsin_server(plan=plan, environment={"TOCSIN_SECRET_HOOK": hook})
+        for person in ("ana", "ben", "kei"):
+            alone = {"person": person, "bundle_within": "0s"}
+            assert server.call("PUT", "/api/v1/reach", alone)[0] == 200
         key = server.new_key("events", "checkout")["key"]
         events = [
             {"key": f"e{n}", "title": f"Trouble {n}", "labels": {"alertname": f"T{n}"}, "severity": "critical"}
