@@ -6,7 +6,7 @@ import pytest
 
 from tests.engine.world import PLAN, World, dump
 from tocsin.engine.commands import Acknowledge, AddResponders
-from tocsin.engine.inputs import Receipted
+from tocsin.engine.inputs import Delivered, Receipted
 from tocsin.kernel.instant import MINUTE, SECOND
 from tocsin.kernel.reason import Reason
 from tocsin.pages.answers import ANSWERABLE, Answer, refusal
@@ -119,6 +119,19 @@ def test_a_page_on_its_way_when_it_was_acknowledged_is_followed_up() -> None:
     world.fires("Down", job="checkout")
     world.acknowledges(1)
     assert sent(world) == [("ana", "matrix", "page"), ("ana", "matrix", "update")]
+    world.apply(Delivered(1, "sent", provider_id="!room/$1"))
+    world.at("1m").resolves("Down", job="checkout").at("4m")
+    assert sent(world)[2:] == [("ana", "matrix", "update")], "also when that was heard only later"
+
+
+def test_a_page_that_failed_after_it_was_acknowledged_is_not_followed_up() -> None:
+    world = World(MATRIX)
+    world.answers = lambda page: "never"
+    world.fires("Down", job="checkout")
+    world.acknowledges(1)
+    world.apply(Delivered(1, "failed", "client", "client: no such user"))
+    world.at("1m").resolves("Down", job="checkout").at("4m")
+    assert sent(world)[2:] == [("ana", "email", "notice")], "that her method fails"
 
 
 def test_nobody_is_told_with_paging_off() -> None:

@@ -308,7 +308,7 @@ def tell(turn: Turn, incident: Incident) -> None:
                 finish(turn, row, "overtaken", Reason.OVERTAKEN)  # this one says more
         elif row.kind not in ASKING or row.channel not in FOLLOWED or row.bundle:
             continue
-        elif row.state == "sent" or row.leaving:
+        elif row.went:
             last[row.person, row.channel, row.address] = row
     for page in last.values():
         planned = Planned(turn.state.contacts.get(page.contact), page.channel, page.address, 0)
