@@ -19,6 +19,7 @@ from tests.support.mail import MailServer, running_mail_server
 from tests.support.postgres import Postgres, running_postgres
 from tests.support.prometheus import Prometheus
 from tests.support.server import TocsinServer
+from tests.support.synapse import Synapse, running_synapse
 
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 
@@ -65,6 +66,13 @@ def start_prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Calla
     yield start
     for server in started:
         server.process.stop()
+
+
+@pytest.fixture(scope="session")
+def synapse() -> Iterator[Synapse]:
+    """A real Matrix homeserver, one per test worker; `.person(name)` registers somebody."""
+    with running_synapse() as server:
+        yield server
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import errno
 import gc
+import hashlib
+import hmac
 import importlib.metadata
 import json
 import os
@@ -27,7 +29,7 @@ from tocsin.settings import Settings
 
 if TYPE_CHECKING:
     from tocsin.engine.commands import DeclareKeys
-    from tocsin.pages.message import Channel
+    from tocsin.pages.message import Channel, Failed, Message, Sent
     from tocsin.plan.model import Plan
     from tocsin.runtime.clock import Clock
     from tocsin.runtime.core import Parts, PlanRead
@@ -157,7 +159,7 @@ async def _core(settings: Settings, starter: bool) -> int:
     except (OSError, ValueError) as error:
         log.critical("nothing_started", why=str(error))
         return DO_NOT_RESTART
-    plan = _usable(settings, plan_reader(settings)(), outside)
+    plan = _usable(settings, plan_reader(settings)(), outside, _signing_key(store))
     for finding in plan.findings:
         (log.warning if plan.ok else log.error)("plan_finding", finding=finding)
     if plan.plan is None or not plan.ok:
@@ -262,10 +264,7 @@ def _parts(settings: Settings, store: Store, clock: Clock, outside: Outbound, be
     from tocsin.runtime.core import Parts
     from tocsin.runtime.probing import Prober
 
-    signing_key = store.meta("signing_key")
-    if signing_key is None:
-        signing_key = secrets.token_bytes(32)
-        store.set_meta("signing_key", signing_key)
+    signing_key = _signing_key(store)
     return Parts(
         store=store,
         clock=clock,
@@ -274,7 +273,7 @@ def _parts(settings: Settings, store: Store, clock: Clock, outside: Outbound, be
         redacted=redacted,
         read_plan=plan_reader(settings),
         declared_keys=lambda plan: declared_keys(settings, plan),
-        channels=lambda plan: channels(settings, plan, outside),
+        channels=lambda plan: channels(settings, plan, outside, signing_key),
         signing_key=signing_key,
         public_url=settings.base_url,
         paging=settings.paging,
@@ -304,7 +303,16 @@ def plan_reader(settings: Settings) -> Callable[[], PlanRead]:
     return read
 
 
-def _usable(settings: Settings, read: PlanRead, outside: Outbound) -> PlanRead:
+def _signing_key(store: Store) -> bytes:
+    """What links, codes and callbacks are signed with: made at the first start, and kept in the database."""
+    key = store.meta("signing_key")
+    if key is None:
+        key = secrets.token_bytes(32)
+        store.set_meta("signing_key", key)
+    return key
+
+
+def _usable(settings: Settings, read: PlanRead, outside: Outbound, signing_key: bytes) -> PlanRead:
     """The same, but not ok when this machine lacks the secret of a key it declares or what a channel needs."""
     from tocsin.runtime.core import PlanRead
 
@@ -312,7 +320,7 @@ def _usable(settings: Settings, read: PlanRead, outside: Outbound) -> PlanRead:
         return read
     try:
         declared_keys(settings, read.plan)
-        channels(settings, read.plan, outside)
+        channels(settings, read.plan, outside, signing_key)
     except (LookupError, ValueError) as error:
         return PlanRead(read.plan, read.files, (*read.findings, str(error)), ok=False)
     return read
@@ -334,6 +342,8 @@ def missing_secrets(settings: Settings, plan: Plan) -> list[str]:
     """Secrets that pages need and that this machine does not have, as warnings. The files alone cannot tell."""
     named = [plan.mail.password] if plan.mail and plan.mail.password else []
     named += [person.webhook.secret for person in plan.people.values() if person.webhook]
+    named += [text for one in plan.channels.values() for text in one.values() if text.startswith("secret:")]
+    named += [at for person in plan.people.values() for _, at in person.reach if at.startswith("secret:")]
     found = []
     for reference in dict.fromkeys(named):
         try:
@@ -343,14 +353,60 @@ def missing_secrets(settings: Settings, plan: Plan) -> list[str]:
     return found
 
 
-def channels(settings: Settings, plan: Plan, outside: Outbound) -> Mapping[str, Channel]:
+def channels(settings: Settings, plan: Plan, outside: Outbound, signing_key: bytes) -> Mapping[str, Channel]:
     """The channels a plan sets up."""
     from tocsin.pages.channels import CHANNELS
     from tocsin.pages.channels.setup import Setup
 
-    setup = Setup(outside=outside, secret=settings.secret, mail=plan.mail, people=plan.people)
+    setup = Setup(
+        outside=outside,
+        secret=settings.secret,
+        mail=plan.mail,
+        channels=plan.channels,
+        mark=derived(signing_key, "installation").hex()[:16],
+        derive=lambda purpose: derived(signing_key, purpose),
+        public_url=settings.base_url,
+        people=plan.people,
+    )
     made = ((name, make(setup)) for name, make in CHANNELS.items())
     return {name: channel for name, channel in made if channel is not None}
+
+
+def signing_key_of(settings: Settings) -> bytes:
+    """The key of the installation in this data folder; a made-up one where nothing was started yet."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from tocsin.store.opening import url_for
+    from tocsin.store.reads import Reads, open_engine
+
+    if not settings.database and not settings.data.is_dir():
+        return bytes(32)
+    try:
+        return Reads(open_engine(url_for(settings.data, settings.database))).meta("signing_key") or bytes(32)
+    except (SQLAlchemyError, OSError):
+        return bytes(32)
+
+
+async def send_once(settings: Settings, plan: Plan, name: str, message: Message) -> Sent | Failed | None:
+    """Send one message by a channel of the plan, apart from any server; None when the plan does not set it up."""
+    from tocsin.runtime.outbound import Outbound
+
+    outside = Outbound()
+    try:
+        channel = channels(settings, plan, outside, signing_key_of(settings)).get(name)
+        if channel is None:
+            return None
+        try:
+            return await channel.send(message)
+        finally:
+            await channel.close()
+    finally:
+        await outside.close()
+
+
+def derived(signing_key: bytes, purpose: str) -> bytes:
+    """Thirty-two secret bytes of this installation for one purpose, always the same."""
+    return hmac.new(signing_key, b"tocsin derived v1\0" + purpose.encode(), hashlib.sha256).digest()
 
 
 def declared_keys(settings: Settings, plan: Plan) -> DeclareKeys:
@@ -411,7 +467,9 @@ async def _faces(settings: Settings) -> int:
         clock=SystemClock().now,
         signing_key=signing_key,
         read_plan=plan_of,
-        settings=FaceSettings(public_url=settings.base_url, paging=settings.paging, version=version),
+        settings=FaceSettings(
+            public_url=settings.base_url, paging=settings.paging, version=version, push_key=push_key(signing_key)
+        ),
     )
     app = application([*api_handlers(), *web_handlers], faces, error_page=error_page, openapi=openapi_config(version))
     path = settings.socket("faces")
@@ -439,6 +497,16 @@ async def _faces(settings: Settings) -> int:
     )
     await Server(config).serve()
     return 0
+
+
+def push_key(signing_key: bytes) -> str:
+    """What browsers are told to expect of this installation's web push; "" where the extra is not installed."""
+    from tocsin.pages.channels.push import PURPOSE, public_key
+
+    try:
+        return public_key(derived(signing_key, PURPOSE))
+    except ImportError:
+        return ""
 
 
 # -- before anything runs ----------------------------------------------------------------------------------------------

@@ -22,8 +22,9 @@ from tests.support.ports import free_port
 from tocsin.catalog.people import Person, Webhook
 from tocsin.kernel.instant import HOUR, SECOND
 from tocsin.pages.channels import CHANNELS
+from tocsin.pages.channels.replies import retry_after
 from tocsin.pages.channels.setup import Setup
-from tocsin.pages.channels.webhook import retry_after, signing_key
+from tocsin.pages.channels.webhook import signing_key
 from tocsin.pages.contacts import webhook_secret
 from tocsin.pages.message import Channel, Failed, Message, Sent
 from tocsin.runtime.outbound import Outbound

@@ -312,7 +312,7 @@ def page(number: int, **changes: Any) -> dict[str, Any]:
         id=number, incident=17, person="ana", channel="email", address="ana@shop.example", kind="page", title="",
         reason="step_due", because="this step of the escalation was due", step=0, state="sent", outcome="sent",
         intended_at="2026-11-22T03:17:01.000Z", next_at=None, attempts=1, finished_at="2026-11-22T03:17:02.000Z",
-        answered_at=None, provider_id="", error="", unsure=False,
+        delivered_at=None, seen_at=None, answered_at=None, provider_id="", error="", unsure=False,
         contact=1, held=None, not_before=None, bundle=None, overtaken_by=None,
     )  # fmt: skip
     return {**msgspec.to_builtins(base), **changes}

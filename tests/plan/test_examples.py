@@ -107,7 +107,25 @@ def test_every_key_of_the_language_arrives():
             webhook=Webhook("https://hooks.shop.example/ana?x=1", "secret:ana_hook"),
             timezone="Asia/Tokyo",
         ),
-        "ben": Person(key="ben", name="ben", email="ben@shop.example", timezone="Europe/Madrid"),
+        "ben": Person(
+            key="ben",
+            name="ben",
+            email="ben@shop.example",
+            timezone="Europe/Madrid",
+            reach=(("matrix", "@ben:shop.example"), ("email", "ben@shop.example")),
+        ),
+        "kei": Person(
+            key="kei", name="kei", timezone="Europe/Madrid", reach=(("pagerduty", "secret:old_pager"),)
+        ),
+        "noa": Person(
+            key="noa",
+            name="noa",
+            timezone="Europe/Madrid",
+            reach=(
+                ("slack", "U012ABCDEF"),
+                ("apprise", "secret:noa_gotify"),
+            ),
+        ),
         "7": Person(key="7", name="7", timezone="Europe/Madrid"),
     }
     assert plan.teams == {
@@ -234,6 +252,19 @@ def test_every_key_of_the_language_arrives():
         Route(match=(Matcher("env", "=", "dev"),), service="payments", group_window=5 * MINUTE),
     )
     assert plan.mail == Mail("smtp+starttls://mail.shop.example:587", "tocsin@shop.example", "tocsin", "secret:smtp")
+    assert plan.channels == {
+        "matrix": {"server": "https://matrix.shop.example", "token": "secret:matrix"},
+        "pagerduty": {"server": "https://events.eu.pagerduty.com"},
+        "push": {"contact": "ops@shop.example"},
+        "slack": {"token": "secret:slack", "signing secret": "secret:slack_signing", "server": "https://slack.example"},
+        "twilio": {
+            "account": "AC0123",
+            "token": "secret:twilio",
+            "from": "+34911000000",
+            "server": "https://api.twilio.example",
+        },
+    }
+    assert plan.reaches == {"email", "webhook", "matrix", "pagerduty", "apprise", "slack", "sms", "call", "push"}
     assert plan.last_resort == ("team:shop", "person:7")
     assert plan.outside_heartbeat == "https://hc.example/ping/1"
 

@@ -613,6 +613,24 @@ def test_people_whom_only_the_console_reaches_are_warned_of():
     assert [one.message for one in reading.findings] == ["only the console pages 'ana'"]
 
 
+def test_a_way_to_reach_somebody_that_the_plan_does_not_set_up_is_an_error():
+    """Else it would be found out when they are to be woken."""
+    (found,) = read(tocsin='tocsin: 1\npeople: {ana: {matrix: "@ana:shop.example"}}').findings
+    assert found.message == "'ana' is to be paged by matrix, and the plan does not set that up"
+    assert found.hint == "add channels: {matrix: …}"
+
+
+def test_a_channel_is_set_up_with_a_reference_and_never_with_the_secret():
+    """As everywhere in a plan; and the address of a person looks like one."""
+    (found,) = wrong("channels: {matrix: {server: 'https://m.example', token: syt_abc}}")
+    assert "syt_abc" not in f"{found.message} {found.hint}"
+    assert "secret:NAME" in found.hint
+    found, _ = read(
+        tocsin="tocsin: 1\npeople: {ana: {matrix: ana}}\nchannels: {matrix: {server: 'https://m.example'}}"
+    ).findings
+    assert found.message == "'ana' is not a Matrix user"
+
+
 def test_a_mail_password_in_the_clear_is_warned_of():
     """Except to this very machine."""
     rest = "from: a@b, user: a, password: secret:p}"

@@ -16,22 +16,22 @@ class Webhook(Struct, frozen=True):
 
 
 class Person(Struct, frozen=True, kw_only=True):
-    """Someone who can be paged. ``key`` is the name the plan uses."""
+    """Someone who can be paged. ``key`` is the name the plan uses.
+
+    ``reach``: ``(channel, address)`` pairs in the order written; () means the mail first, then the webhook.
+    """
 
     key: str
     name: str
     email: str = ""
     webhook: Webhook | None = None
     timezone: str = "UTC"
+    reach: tuple[tuple[str, str], ...] = ()
 
     def declared(self) -> tuple[tuple[str, str], ...]:
         """``(channel, address)`` of the contact methods the plan names. The person's own are in the product."""
-        found = []
-        if self.email:
-            found.append(("email", self.email))
-        if self.webhook:
-            found.append(("webhook", self.webhook.url))
-        return tuple(found)
+        ways = self.reach or (("email", self.email), ("webhook", self.webhook.url if self.webhook else ""))
+        return tuple((way, address) for way, address in ways if address)
 
 
 class Team(Struct, frozen=True, kw_only=True):

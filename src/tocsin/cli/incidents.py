@@ -165,7 +165,7 @@ def _sheet(one: dict[str, Any], now: Instant | None) -> None:
 
         show.print_table(COLUMNS, [row(alert, now) for alert in one["alerts"]])
     if one["pages"]:
-        show.heading(count(len(one["pages"]), "page"))
+        show.heading(count(sum(page["kind"] == "page" for page in one["pages"]), "page"))
         show.print_table(PAGE_COLUMNS, [_page(page) for page in one["pages"]])
     if one["changes"]:
         show.heading(f"{count(len(one['changes']), 'change')} since an hour before it opened")
@@ -192,14 +192,19 @@ def _page(page: dict[str, Any]) -> show.Row:
         how = "not sent: paging is off"
     elif page["answered_at"]:
         how = "answered"
+    elif page["seen_at"]:
+        how = "seen"
+    elif page["delivered_at"]:
+        how = "arrived"
     elif page["state"] == "intended" and page["held"] and not page["attempts"]:
         how = f"planned for {clock(show.instant(page['not_before']))}"
     elif page["unsure"]:
         how = f"{how}, perhaps twice"
     if page["outcome"] == "left_before":
         how = f"{how}, yet delivered"
+    by = str(page["channel"]) if page["kind"] == "page" else f"{page['channel']}, {page['kind']}"
     because = f"{page['because']}: {page['error']}" if page["error"] else str(page["because"])
-    return stamp(show.moment(page["intended_at"])), str(page["person"]), str(page["channel"]), show.state(how), because
+    return stamp(show.moment(page["intended_at"])), str(page["person"]), by, show.state(how), because
 
 
 CHANGE_COLUMNS = (show.Column("At"), show.Column("Service"), show.Column("Change", wide=True))

@@ -180,6 +180,7 @@ def summary(plan: Plan, files: int) -> dict[str, Any]:
         "heartbeats": len(plan.heartbeats),
         "keys": len(plan.keys),
         "mail": plan.mail is not None,
+        "channels": sorted(plan.channels),
         "last_resort": list(plan.last_resort),
     }
 

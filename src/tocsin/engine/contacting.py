@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from tocsin.engine import commands as c
 from tocsin.engine import paging
 from tocsin.engine.commands import refuse
+from tocsin.engine.paging import drop
 from tocsin.engine.turn import Turn
 from tocsin.kernel.instant import SECOND, Duration, Instant, say_duration
 from tocsin.kernel.reason import Reason
@@ -22,6 +23,7 @@ from tocsin.pages.contacts import (
     CODE_WORKS,
     CODES_PER_HOUR,
     CODES_PER_PERSON,
+    DEVICE,
     LONGEST_LABEL,
     MOST_CONTACTS,
     OWN,
@@ -32,6 +34,7 @@ from tocsin.pages.contacts import (
 )
 from tocsin.pages.ledger import DRILL_WORKS, Page
 from tocsin.pages.rules import fault
+from tocsin.pages.subscription import read_subscription
 
 BETWEEN_CODES: Duration = 20 * SECOND
 
@@ -44,7 +47,7 @@ def declare(turn: Turn) -> None:
         for contact in [one for one in theirs if one.declared]:
             address = wanted.pop(contact.channel, None)
             if address is None:
-                _remove(turn, contact)
+                drop(turn, contact)
             elif address != contact.address:
                 contact.address, contact.failure, contact.failed_at = address, "", None
                 _verified(turn, contact)
@@ -55,11 +58,11 @@ def declare(turn: Turn) -> None:
             _verified(turn, contact)
     for name in [name for name in turn.state.contacts_of if name not in turn.plan.people]:
         for contact in [one for one in turn.state.contacts_by(name) if one.declared]:
-            _remove(turn, contact)
+            drop(turn, contact)
 
 
 def add(turn: Turn, command: c.AddContact) -> c.Result:
-    """A new method, unverified."""
+    """A new method, unverified; a device is verified by its subscription, and one that is known gets its new keys."""
     if command.person not in turn.plan.people:
         return refuse("invalid", f"The plan has no person {command.person!r}", "person")
     if command.channel not in turn.plan.reaches & OWN:
@@ -73,12 +76,40 @@ def add(turn: Turn, command: c.AddContact) -> c.Result:
     if len(label) > LONGEST_LABEL or not label.isprintable():
         return refuse("invalid", f"A label has up to {LONGEST_LABEL} printable characters", "label")
     theirs = turn.state.contacts_by(command.person)
+    if command.channel == DEVICE:
+        if command.actor != f"person:{command.person}":
+            return refuse("invalid", "A device is added by its own person, from its own browser", "channel")
+        known = _same_device(turn, command.person, address)
+        if known is not None:
+            known.address, known.label = address, label or known.label
+            _verified(turn, known)
+            return c.Result(ok=True, id=str(known.id))
     if any((one.channel, one.address) == (command.channel, address) for one in theirs):
         return refuse("conflict", "This contact method is there already", "address")
     if len(theirs) >= MOST_CONTACTS:
         return refuse("conflict", f"A person has at most {MOST_CONTACTS} contact methods: remove one first")
     contact = _new(turn, command.person, command.channel, address, label, command.actor)
+    if command.channel == DEVICE:
+        _verified(turn, contact)  # the browser that gave the subscription is the proof
     return c.Result(ok=True, id=str(contact.id))
+
+
+def _same_device(turn: Turn, person: str, address: str) -> Contact | None:
+    """This person's method for the same browser. Others' goes: it shows the pages of whoever signed in last."""
+    endpoint, found = read_subscription(address).endpoint, None
+    for contact in [one for one in turn.state.contacts.values() if one.channel == DEVICE]:
+        if read_subscription(contact.address).endpoint == endpoint:
+            if contact.person == person:
+                found = contact
+            else:
+                drop(turn, contact)
+    return found
+
+
+def drop_devices(turn: Turn, person: str) -> None:
+    """Whoever may not sign in any more is shown nothing either."""
+    for contact in [one for one in turn.state.contacts_by(person) if one.channel == DEVICE]:
+        drop(turn, contact)
 
 
 def _new(turn: Turn, person: str, channel: str, address: str, label: str = "", added_by: str = "") -> Contact:
@@ -100,13 +131,8 @@ def _new(turn: Turn, person: str, channel: str, address: str, label: str = "", a
 def _verified(turn: Turn, contact: Contact) -> None:
     contact.state, contact.verified_at = "verified", turn.now
     contact.failure, contact.failed_at = "", None
-    _forget_code(contact)
+    contact.forget_code()
     turn.save_contact(contact)
-
-
-def _forget_code(contact: Contact) -> None:
-    contact.seed = contact.code_hash = b""
-    contact.code_until, contact.tries = None, 0
 
 
 def send_code(turn: Turn, command: c.SendCode) -> c.Result:
@@ -145,7 +171,7 @@ def verify(turn: Turn, command: c.VerifyContact) -> c.Result:
     if not hmac.compare_digest(contact.code_hash, command.hash):
         left = CODE_TRIES - contact.tries
         if left <= 0:
-            _forget_code(contact)
+            contact.forget_code()
         turn.save_contact(contact)
         then = f"{left} more {'try' if left == 1 else 'tries'}" if left > 0 else "ask for another code"
         return refuse("invalid", f"This is not the code: {then}", "code")
@@ -175,7 +201,7 @@ def remove(turn: Turn, command: c.RemoveContact) -> c.Result:
         return contact
     if contact.declared:
         return refuse("conflict", "The plan declares this contact method: remove it there")
-    _remove(turn, contact)
+    drop(turn, contact)
     if contact.trusted:
         _tell_owner(turn, contact, "A contact method of yours was removed")
     return c.Result(ok=True, id=str(contact.id))
@@ -187,18 +213,6 @@ def _tell_owner(turn: Turn, contact: Contact, what: str) -> None:
     if others:
         title = f"{what}: {contact.label or contact.channel} {masked(contact.channel, contact.address)}"[:300]
         paging.notice(turn, turn.plan.people[contact.person], Reason.CONTACT_CHANGED, title, contact=others[0])
-
-
-def _remove(turn: Turn, contact: Contact) -> None:
-    contact.removed = True
-    _forget_code(contact)
-    turn.state.forget_contact(contact)
-    turn.save_contact(contact)
-    reach = turn.state.reaches.get(contact.person)
-    if reach is not None and any(way.contact == contact.id for way in (*reach.high, *reach.low)):
-        reach.high = tuple(way for way in reach.high if way.contact != contact.id)
-        reach.low = tuple(way for way in reach.low if way.contact != contact.id)
-        turn.changes.reaches[reach.person] = reach
 
 
 def test(turn: Turn, command: c.TryContact) -> c.Result:

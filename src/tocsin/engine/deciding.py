@@ -409,6 +409,9 @@ def _set_user(turn: Turn, command: c.SetUser) -> c.Result:
         user.password = command.password
     if command.disabled is not None:
         user.disabled_at = turn.now if command.disabled else None
+        others = (one for one in state.users.values() if one is not user and one.disabled_at is None)
+        if command.disabled and user.person and not any(one.person == user.person for one in others):
+            contacting.drop_devices(turn, user.person)
     if command.sign_out or command.disabled or command.password is not None:
         user.epoch += 1
     turn.changes.users[user.id] = user

@@ -17,6 +17,7 @@ from tocsin.engine.inputs import (
     Delivered,
     PlanChange,
     Quarantine,
+    Receipted,
     Received,
     Seen,
     Tick,
@@ -106,6 +107,8 @@ class Engine:
                     self._tick(turn, input)
                 case Delivered():
                     paging.delivered(turn, input)
+                case Receipted():
+                    paging.reached(turn, input)
                 case Unsure():
                     paging.unsure(turn)
                 case PlanChange():

@@ -11,6 +11,7 @@ from msgspec import Struct
 from tocsin.engine.commands import AnyCommand
 from tocsin.intake.request import Request
 from tocsin.kernel.instant import Duration, Instant
+from tocsin.pages.ledger import Receipt
 
 
 class Received(Struct, frozen=True, tag="request", gc=False):
@@ -64,6 +65,14 @@ class Delivered(Struct, frozen=True, tag="outcome"):
     """It may have left before Tocsin stopped, and its channel drops no repetitions."""
 
 
+class Receipted(Struct, frozen=True, tag="receipt"):
+    """A channel's provider told how far a page got. ``error``: why it failed after it had been taken."""
+
+    page: int
+    receipt: Receipt
+    error: str = ""
+
+
 class Unsure(Struct, frozen=True, tag="unsure"):
     """Tocsin starts again: pages that were intended and have no outcome may have left before it stopped."""
 
@@ -94,7 +103,7 @@ class Quarantine(Struct, frozen=True, tag="quarantine"):
     error: str
 
 
-AnyInput = Received | Seen | Decided | Tick | Delivered | Unsure | PlanChange | Deaf | Quarantine
+AnyInput = Received | Seen | Decided | Tick | Delivered | Receipted | Unsure | PlanChange | Deaf | Quarantine
 
 encode_input = msgspec.msgpack.Encoder().encode
 decode_input = msgspec.msgpack.Decoder(AnyInput).decode

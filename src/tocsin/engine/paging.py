@@ -6,14 +6,24 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tocsin.catalog.people import Person
-from tocsin.engine.inputs import Delivered
+from tocsin.engine.inputs import Delivered, Receipted
 from tocsin.engine.turn import Turn
 from tocsin.escalation.decide import AFTER_THE_LAST, Call, escalate
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import Instant, say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.pages.contacts import CONSOLE, Contact
-from tocsin.pages.ledger import GIVE_UP_AFTER, Page, PageKind, PageState, retry_after
+from tocsin.pages.ledger import (
+    APART,
+    ASKING,
+    FOLLOWED,
+    GIVE_UP_AFTER,
+    Page,
+    PageKind,
+    PageState,
+    receive,
+    retry_after,
+)
 from tocsin.pages.rules import Planned, Reach, bundled_until, quiet_until, usable, ways
 from tocsin.plan.model import Reached
 
@@ -23,7 +33,7 @@ OF_A_STEP = frozenset({Reason.STEP_DUE, Reason.STEP_REPEATED, Reason.ESCALATION_
 
 
 class About(NamedTuple):
-    """What rows of the ledger are written for: an incident, or nothing at all."""
+    """What rows of the ledger are written for: an incident, or nothing. ``about``: the page an update follows."""
 
     incident: int
     title: str
@@ -31,6 +41,7 @@ class About(NamedTuple):
     step: int = 0
     kind: PageKind = "page"
     urgency: str = "high"
+    about: int = 0
 
 
 def reach_of(turn: Turn, person: str) -> Reach:
@@ -226,10 +237,11 @@ def _row(
         intended_at=turn.now,
         next_at=at,
         silence=silence,
+        about=about.about,
     )
     turn.state.add_page(row)
     turn.save_page(row)
-    if about.kind not in ("notice", "copy"):
+    if about.kind not in ("notice", "copy", "update"):
         turn.count("pages", about.reason)
     return row
 
@@ -259,7 +271,7 @@ def _hand_over(turn: Turn, row: Page) -> None:
 def _count(turn: Turn, row: Page) -> None:
     """A page counts for its incident once it is to leave."""
     incident = turn.state.incidents.get(row.incident)
-    if incident is not None and row.kind != "copy" and row.handed_at is None and not row.attempts:
+    if incident is not None and row.kind not in ("copy", "update") and row.waiting:
         incident.pages += 1
         turn.save_incident(incident)
 
@@ -281,6 +293,32 @@ def withdraw(
     for row in _pages(turn, incident.number):
         if row.state == "intended" and row.kind in kinds and person in ("", row.person):
             finish(turn, row, "overtaken", Reason.OVERTAKEN)
+
+
+def tell(turn: Turn, incident: Incident) -> None:
+    """Somebody has the incident or it is over: say so where it paged, in the channels that follow an incident.
+
+    Where a shadow got a copy nothing is said. A message about several incidents stays as it is: it is about the others
+    too.
+    """
+    last: dict[tuple[str, str, str], Page] = {}
+    for row in _pages(turn, incident.number):
+        if row.kind == "update":
+            if row.state == "intended" and row.handed_at is None:
+                finish(turn, row, "overtaken", Reason.OVERTAKEN)  # this one says more
+        elif row.kind not in ASKING or row.channel not in FOLLOWED or row.bundle:
+            continue
+        elif row.went:
+            last[row.person, row.channel, row.address] = row
+    for page in last.values():
+        planned = Planned(turn.state.contacts.get(page.contact), page.channel, page.address, 0)
+        about = About(incident.number, incident.title, incident.reason, kind="update", about=page.id)
+        _hand_over(turn, _row(turn, page.person, planned, about, turn.now))
+
+
+def awaited(turn: Turn, incident: Incident) -> bool:
+    """Whether some page of an incident has not come to its end."""
+    return any(row.state == "intended" for row in _pages(turn, incident.number))
 
 
 def hurry(turn: Turn, incident: Incident) -> None:
@@ -323,7 +361,7 @@ def due(turn: Turn, row: Page) -> None:
         return
     together = [row]
     contact = turn.state.contacts.get(row.contact)
-    if row.kind == "page" and contact is not None and row.handed_at is None:
+    if row.kind == "page" and contact is not None and row.handed_at is None and row.channel not in APART:
         if row.gathers:
             together = [turn.state.pages[id] for id in sorted(turn.state.gathering[contact.id])]
         elif not row.attempts:
@@ -356,6 +394,8 @@ def _fit(turn: Turn, row: Page) -> bool:
     contact = turn.state.contacts.get(row.contact)
     if turn.now - (row.not_before or row.intended_at) > GIVE_UP_AFTER:
         outcome = Reason.FAILED
+    elif row.kind == "update":
+        return True  # it goes where its page went, whatever became of the method since
     elif row.contact and (contact is None or contact.address != row.address):
         outcome, row.error = Reason.CONTACT_REMOVED, "the contact method was removed or changed"
     elif row.kind != "notice" and contact is not None and row.waiting and contact not in able(turn, row.person):
@@ -390,7 +430,7 @@ def delivered(turn: Turn, outcome: Delivered) -> None:
     if page is None:
         turn.count("page_outcomes", Reason.OVERTAKEN)
         return
-    rows = [turn.state.pages[id] for id in page.bundled if id in turn.state.pages] or [page]
+    rows = _together(turn, page)
     if outcome.state == "failed":
         _refused(turn, page, outcome)
     elif outcome.state == "sent":
@@ -401,7 +441,9 @@ def delivered(turn: Turn, outcome: Delivered) -> None:
 
 def _delivered(turn: Turn, row: Page, outcome: Delivered) -> None:
     if outcome.state == "unneeded":
-        if row.state == "intended":  # the acknowledgement it saw was never committed
+        if row.state == "intended" and row.kind == "update":
+            finish(turn, row, "overtaken", Reason.OVERTAKEN)
+        elif row.state == "intended":  # the acknowledgement it saw was never committed
             row.handed_at, row.next_at, row.outcome = None, turn.now + retry_after(1), Reason.RETRYING
             turn.save_page(row)
         return
@@ -453,6 +495,26 @@ def _alike(turn: Turn, row: Page) -> list[Page]:
     return [one for one in pages if (one.kind, one.person, one.channel, one.address) == place]
 
 
+def reached(turn: Turn, told: Receipted) -> None:
+    """Take a provider's word on how far a message got. One that fails after all is treated like one never taken."""
+    page = turn.state.pages.get(told.page)
+    for row in _together(turn, page) if page is not None else ():
+        if not receive(row, told.receipt, turn.now):
+            continue
+        if told.receipt == "failed":
+            row.error = told.error
+            finish(turn, row, "failed", Reason.FAILED)
+            _next_method(turn, row)
+        else:
+            turn.save_page(row)
+            turn.count("page_receipts", told.receipt)
+
+
+def _together(turn: Turn, page: Page) -> list[Page]:
+    """Every page that went in the message of this one."""
+    return [turn.state.pages[id] for id in page.bundled if id in turn.state.pages] or [page]
+
+
 def unsure(turn: Turn) -> None:
     """Tocsin starts again: what was handed over and has no outcome may have left.
 
@@ -484,6 +546,8 @@ def _refused(turn: Turn, row: Page, outcome: Delivered) -> None:
         contact.state = "failing"
     turn.save_contact(contact)
     turn.count("contacts", Reason.CONTACT_FAILING)
+    if outcome.code == "gone" and contact.channel == "push":
+        drop(turn, contact)  # a browser that subscribes again has another address
     person = turn.plan.people.get(contact.person)
     if known or person is None or not contact.trusted:
         return
@@ -494,6 +558,19 @@ def _refused(turn: Turn, row: Page, outcome: Delivered) -> None:
     if others:
         title = f"Your contact method {contact.label or contact.channel} fails: {contact.failure}"[:300]
         notice(turn, person, Reason.CONTACT_FAILING, title, contact=others[0])
+
+
+def drop(turn: Turn, contact: Contact) -> None:
+    """A method goes, and the rules that name it forget it."""
+    contact.removed = True
+    contact.forget_code()
+    turn.state.forget_contact(contact)
+    turn.save_contact(contact)
+    reach = turn.state.reaches.get(contact.person)
+    if reach is not None and any(way.contact == contact.id for way in (*reach.high, *reach.low)):
+        reach.high = tuple(way for way in reach.high if way.contact != contact.id)
+        reach.low = tuple(way for way in reach.low if way.contact != contact.id)
+        turn.changes.reaches[reach.person] = reach
 
 
 def _works(turn: Turn, row: Page) -> None:
@@ -511,7 +588,7 @@ def _named(incident: Incident, step: int) -> str:
 def _next_method(turn: Turn, row: Page) -> None:
     """A page did not get through: use the person's next method, else, when the step reached nobody, go on at once."""
     incident = turn.state.incidents.get(row.incident)
-    if row.kind in ("notice", "copy") or (row.incident and incident is None):
+    if row.kind in ("notice", "copy", "update") or (row.incident and incident is None):
         return
     if row.kind == "page" and (incident is None or incident.state != "triggered" or incident.paused is not None):
         return

@@ -122,6 +122,7 @@ def acknowledge(
     what = "Put off" if reason is Reason.PUT_OFF else "Acknowledged"
     turn.enter(incident.number, f"{what} for {say_duration(hold)}{because}", reason, actor)
     paging.withdraw(turn, incident)
+    paging.tell(turn, incident)
     turn.save_incident(incident)
 
 
@@ -147,6 +148,7 @@ def resolve(turn: Turn, incident: Incident, actor: str, reason: Reason, snooze: 
     incident.snoozed_until = turn.now + snooze if snooze is not None else None
     incident.keep_until = turn.now + max(service.reopen_within, snooze or 0)
     paging.withdraw(turn, incident, kinds=("page", "help"))
+    paging.tell(turn, incident)
     if snooze is not None:
         turn.enter(
             incident.number,

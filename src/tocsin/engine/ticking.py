@@ -7,7 +7,7 @@ from tocsin.engine import hearing, overriding, paging, settling
 from tocsin.engine.state import AFTER_DEAFNESS, RESULTS_KEPT, State, alert_due
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
-from tocsin.kernel.instant import Duration, Instant, format_rfc3339, to_datetime
+from tocsin.kernel.instant import MINUTE, Duration, Instant, format_rfc3339, to_datetime
 from tocsin.kernel.reason import Reason
 from tocsin.pages.ledger import DRILL_WORKS, Page
 from tocsin.silences.silence import Silence, matching
@@ -85,6 +85,9 @@ def _incident(turn: Turn, incident: Incident) -> None:
             settling.reopen(turn, incident, Reason.SNOOZE_ENDED)
         else:
             turn.save_incident(incident)
+    elif incident.keep_until is not None and incident.keep_until <= now and paging.awaited(turn, incident):
+        incident.keep_until = now + MINUTE  # somebody still has to be told that it is over
+        turn.save_incident(incident)
     elif incident.keep_until is not None and incident.keep_until <= now:
         turn.changes.incidents[incident.number] = incident
         turn.changes.pages |= {id: turn.state.pages[id] for id in turn.state.pages_of.get(incident.number, ())}

@@ -12,7 +12,7 @@ from tocsin.engine.commands import AddContact, SendCode, VerifyContact
 from tocsin.faces.faces import Faces
 from tocsin.faces.problem import Problem, invalid, not_found
 from tocsin.faces.who import Who
-from tocsin.pages.contacts import Contact, code_hash, code_of
+from tocsin.pages.contacts import DEVICE, Contact, code_hash, code_of
 
 SEED_BYTES = 32
 
@@ -38,11 +38,16 @@ async def contact_of(faces: Faces, who: Who, number: int) -> Contact:
 
 
 async def add(faces: Faces, who: Who, command: AddContact, idempotency_key: str = "") -> Contact:
-    """Add a method and send a code to it. When too many were sent already it is there without: one can be asked for."""
+    """Add a method and send a code to it; a device needs none.
+
+    When too many were sent already it is there without: one can be asked for.
+    """
     if command.channel == "webhook" and not who.may("responder"):
         # Tocsin stands inside the network: where it connects to is not for everybody who may look to say.
         raise Problem(403, "forbidden", "adding a webhook needs the role responder")
     number = int((await faces.submit(command, idempotency_key)).id)
+    if command.channel == DEVICE:
+        return await contact_of(faces, who, number)
     try:
         await send_code(faces, who, number, f"code for {idempotency_key}" if idempotency_key else "")
     except Problem as problem:

@@ -36,6 +36,7 @@ LINK_PATH = "/sign-in/link/"
 class FaceSettings(Struct, frozen=True, kw_only=True):
     """What the faces are told. ``public_url`` has no slash at its end; ``cookie_secure`` None: as the request came.
 
+    ``push_key``: the public key of web push, "" where it is not installed.
     ``threads`` is how many reads run at once, ``waiting`` how many more may wait before callers are asked to come back.
     """
 
@@ -45,6 +46,7 @@ class FaceSettings(Struct, frozen=True, kw_only=True):
     threads: int = 4
     waiting: int = 128
     version: str = ""
+    push_key: str = ""
 
 
 class Faces:

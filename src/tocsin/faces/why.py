@@ -168,11 +168,13 @@ def _upper(text: str) -> str:
 def _ledger(pages: list[Page], steps: int) -> list[Sentence]:
     told = []
     for page in pages:
-        what = {"page": "page", "help": "call for help"}.get(page.kind, "notice")
+        what = {"help": "call for help"}.get(page.kind, page.kind)
+        step = f" ({_step(page.step, steps)})" if page.kind == "page" else ""
+        article = "An" if what == "update" else "A"
         told.append(
             Sentence(
                 at=page.intended_at,
-                text=f"A {what} for {page.person} by {page.channel} was written down ({_step(page.step, steps)})",
+                text=f"{article} {what} for {page.person} by {page.channel} was written down{step}",
                 reason=page.reason,
             )
         )
@@ -189,6 +191,10 @@ def _ledger(pages: list[Page], steps: int) -> list[Sentence]:
         if page.unsure:
             text = f"The {what} for {page.person} by {page.channel} may have arrived twice"
             told.append(Sentence(at=page.finished_at or page.intended_at, text=text, reason=Reason.POSSIBLE_DUPLICATE))
+        for at, how in ((page.delivered_at, "arrived"), (page.seen_at, "was seen")):
+            if at is not None:
+                text = f"The {what} for {page.person} by {page.channel} {how}"
+                told.append(Sentence(at=at, text=text, reason=Reason.SENT))
         if page.answered_at is not None:
             told.append(
                 Sentence(at=page.answered_at, text=f"{page.person} answered by {page.channel}", reason=Reason.ANSWERED)

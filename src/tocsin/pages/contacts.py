@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from tocsin.kernel.instant import HOUR, MINUTE, Duration, Instant
+from tocsin.pages.subscription import read_subscription
 
 ContactState = Literal["unverified", "verified", "failing"]
 
@@ -29,6 +30,8 @@ MOST_CONTACTS = 20
 LONGEST_LABEL = 60
 
 CONSOLE = "console"
+DEVICE = "push"
+"""The channel whose addresses browsers give: push subscriptions."""
 DIRECT = ("push", "sms", "voice", "call", "telegram", "signal", "whatsapp", "ntfy", "slack", "teams", "matrix")
 """The most direct ways first. What is not named comes after these; e-mail, which wakes nobody, is the last."""
 PHONES = frozenset({"sms", "voice", "call", "whatsapp", "signal"})
@@ -78,6 +81,12 @@ class Contact(Struct, kw_only=True, omit_defaults=True):
         return self.verified_at is not None
 
 
+    def forget_code(self) -> None:
+        """The last code works no more."""
+        self.seed = self.code_hash = b""
+        self.code_until, self.tries = None, 0
+
+
 class BadAddress(ValueError):
     """An address cannot be one of its channel; the message says what to write."""
 
@@ -102,6 +111,11 @@ def checked_address(channel: str, address: str) -> str:
         return number
     if channel == "webhook":
         return _checked_url(text)
+    if channel == DEVICE:
+        try:
+            return read_subscription(text).written()
+        except ValueError as error:
+            raise BadAddress(str(error)) from None
     if channel == "matrix" and not _MATRIX.fullmatch(text):
         raise BadAddress("write the Matrix user in full, such as @ana:matrix.shop.example")
     if channel == "slack" and not _SLACK.fullmatch(text):
@@ -125,11 +139,20 @@ def _checked_url(text: str) -> str:
     return text
 
 
+def readable(channel: str, address: str) -> str:
+    """An address as its owner is shown it. A device's is a secret between its browser and this server."""
+    if channel != DEVICE:
+        return address
+    return f"a device, by {urlsplit(read_subscription(address).endpoint).hostname}"
+
+
 def masked(channel: str, address: str) -> str:
     """An address for everyone who may look but is not its owner: enough to recognise it, too little to use it."""
     if channel == "email":
         local, _, domain = address.rpartition("@")
         return f"{local[:1]}…@{domain}"
+    if channel == DEVICE:
+        return "a device"
     if channel == "webhook":
         return f"https://{urlsplit(address).hostname or ''}/…"
     return f"…{address[-3:]}" if len(address) > 6 else "…"

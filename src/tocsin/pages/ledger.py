@@ -11,7 +11,16 @@ from tocsin.kernel.instant import HOUR, SECOND, Duration, Instant
 from tocsin.kernel.reason import Reason
 
 PageState = Literal["intended", "sent", "failed", "overtaken"]
-PageKind = Literal["page", "notice", "copy", "help", "drill"]
+PageKind = Literal["page", "notice", "copy", "help", "drill", "update"]
+Receipt = Literal["delivered", "seen", "failed"]
+
+FOLLOWED = frozenset({"matrix", "pagerduty", "push", "slack"})
+"""Channels that are told when somebody has an incident they paged for, or when it is over."""
+
+APART = frozenset({"pagerduty"})
+"""Channels that keep an incident for each of ours: there pages are never bundled."""
+ASKING = frozenset({"page", "help", "drill"})
+"""Kinds that want an answer."""
 
 RETRY_FIRST: Duration = 5 * SECOND
 RETRY_LONGEST: Duration = 300 * SECOND
@@ -23,7 +32,8 @@ DRILL_WORKS: Duration = HOUR
 class Page(Struct, kw_only=True, omit_defaults=True):
     """One page. ``kind`` notice is a message that nobody has to answer (a silence ends soon); ``copy`` is what a shadow
     gets of a page, and counts as nobody reached; help asks someone for help with an incident that somebody has; drill
-    is about nothing and only shows what a page is like.
+    is about nothing and only shows what a page is like; ``update`` tells where the page ``about`` went that somebody
+    has the incident or that it is over.
 
     ``contact`` is the person's contact method, 0 the console.
     ``next_at`` is when it is (re)tried while intended; ``attempts`` counts answers of the channel that were heard.
@@ -31,7 +41,8 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     ``bundle`` is the page it goes, or went, out with in one message; that one's ``bundled`` names them all.
     ``handed_at``: when it was last handed to its channel, None while it waits for a retry.
     ``unsure``: Tocsin stopped between intent and outcome, so the person may have it already.
-    ``answered_at``: when its own link was used to acknowledge.
+    ``delivered_at`` and ``seen_at``: when the provider said that it reached the person's device, and that it was seen.
+    ``answered_at``: when it was used to acknowledge, by its link or in its channel.
     ``instead_of``: the page that did not get through, and for which this one was written down.
     ``overtaken_by``: the newer page to the same place that took its place, 0 when there is none.
     """
@@ -60,6 +71,8 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     provider_id: str = ""
     error: str = ""
     unsure: bool = False
+    delivered_at: Instant | None = None
+    seen_at: Instant | None = None
     answered_at: Instant | None = None
     silence: str = ""
     instead_of: int = 0
@@ -79,11 +92,17 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     def may_reach(self) -> bool:
         """Whether it left, or is on its first way out: one that was refused has reached nobody yet."""
         return self.left or (self.state == "intended" and not self.attempts)
+    about: int = 0
 
     @property
     def waiting(self) -> bool:
         """Whether it was never handed to its channel and may still be."""
         return self.state == "intended" and self.handed_at is None and not self.attempts
+
+    @property
+    def went(self) -> bool:
+        """Whether its channel has it, or took it, even if it was answered before that was heard."""
+        return self.handed_at is not None and self.state != "failed" and not (self.state == "overtaken" and self.error)
 
     @property
     def planned(self) -> bool:
@@ -94,6 +113,28 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     def gathers(self) -> bool:
         """Whether it waits to go out together with others."""
         return self.state == "intended" and self.handed_at is None and self.held is Reason.BUNDLED
+
+
+def tells(page: Page, receipt: Receipt) -> bool:
+    """Whether a provider's word on how far a page got says anything new.
+
+    It only moves forward: sent, delivered, seen, answered. A page that reached the person does not fail any more, and
+    one that failed stays so.
+    """
+    if page.state == "failed" or page.answered_at is not None:
+        return False
+    return page.seen_at is None if receipt == "seen" else page.delivered_at is None
+
+
+def receive(page: Page, receipt: Receipt, now: Instant) -> bool:
+    """Note how far a page got; whether that is anything new. What was seen was delivered as well."""
+    if not tells(page, receipt):
+        return False
+    if receipt != "failed":
+        page.delivered_at = page.delivered_at or now
+    if receipt == "seen":
+        page.seen_at = now
+    return True
 
 
 def retry_after(attempts: int) -> Duration:

@@ -7,6 +7,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from tocsin.kernel.instant import Duration, Instant
+from tocsin.pages.ledger import ASKING
 
 
 class Message(Struct, frozen=True, kw_only=True):
@@ -15,7 +16,8 @@ class Message(Struct, frozen=True, kw_only=True):
     Texts are as the monitors sent them: escape when rendering.
 
     ``idempotency_key`` is the same whenever the same page is tried again. ``acknowledge_url`` is "" for notices and
-    copies.
+    copies. ``kind`` is that of the page; of an update, somebody has it (``state`` acknowledged, by ``who``) or it is
+    over, and ``replaces`` is the provider's id of the page it is about, "" when that is not known.
     ``incidents``: how many it is about; of several ``lines`` name each and ``alerts`` counts all of theirs.
     ``signing``: what a webhook that the person added themself is signed with; "" for one that the plan declares.
     """
@@ -38,6 +40,10 @@ class Message(Struct, frozen=True, kw_only=True):
     because: str
     next_step: str
     """What happens if nobody answers, as a sentence, or ""."""
+    tried: tuple[str, ...] = ()
+    """What code already did about it, a sentence each."""
+    who: str = ""
+    replaces: str = ""
     lines: tuple[str, ...] = ()
     """Facts worth reading at night: the firing alerts' titles, bounded by the caller to 10."""
     url: str = ""
@@ -45,6 +51,11 @@ class Message(Struct, frozen=True, kw_only=True):
     possible_duplicate: bool = False
     incidents: int = 1
     signing: str = ""
+
+    @property
+    def asks(self) -> bool:
+        """Whether it wants an answer."""
+        return self.kind in ASKING
 
 
 class Sent(Struct, frozen=True):
@@ -56,8 +67,9 @@ class Sent(Struct, frozen=True):
 class Failed(Struct, frozen=True):
     """The channel did not take it. ``permanent``: trying again cannot help. ``retry_after``: the provider's own wish.
 
-    ``code`` is one of auth, rate_limit, client, server, deadline, unreachable, tls, refused_address, no_channel. A
-    permanent client or refused_address is the address's own fault, and its contact method is marked as failing.
+    ``code`` is one of auth, rate_limit, client, server, deadline, unreachable, tls, refused_address, no_channel, and
+    gone: what the address named is no more. A permanent client, refused_address or gone is the address's own fault, and
+    its contact method is marked as failing; a device that is gone is removed.
     """
 
     code: str
@@ -70,6 +82,7 @@ class Channel(Protocol):
     """One way to reach people.
 
     ``idempotent``: the provider drops a repetition with the same key. ``real``: not the console.
+    One whose provider answers is ``Called`` or ``Listening`` as well (``pages.answers``).
     """
 
     name: str
@@ -78,6 +91,10 @@ class Channel(Protocol):
 
     async def send(self, message: Message) -> Sent | Failed:
         """Try once, within 15 seconds. Never raises for what the outside does; never logs secrets."""
+        ...
+
+    def preview(self, message: Message) -> str:
+        """What it would send, as whoever is at the other end would see it. Needs no secret and sends nothing."""
         ...
 
     async def close(self) -> None:

@@ -7,6 +7,7 @@ and HTML escapes all of it. Each part is bounded, so a huge label makes a long p
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from hashlib import blake2b
 from html import escape
@@ -44,14 +45,18 @@ def stable_key(message: Message) -> str:
 
 
 def subject(message: Message) -> str:
-    """``[SEV1] checkout: Payments time out (#12)``; a notice and a copy say so. A service is named once."""
+    """``[SEV1] checkout: Payments time out (#12)``; a notice and a copy say so, an update how it stands.
+
+    A service is named once.
+    """
     title = plain(message.title, 160) or "Something is wrong"
     service = plain(message.service, _NAME) if message.incidents == 1 else ""
     if service and service.casefold() not in title.casefold():
         title = f"{service}: {title}"
     tail = f" (#{message.incident})" if message.incident and message.incidents == 1 else ""
-    kind = message.kind if message.kind in ("notice", "drill") else severity(message) or "page"
-    return f"[{kind}{' copy' if message.kind == 'copy' else ''}] {title}{tail}"
+    own = message.kind if message.kind in ("notice", "drill") else severity(message)
+    head = (state(message) if message.kind == "update" else own) or "page"
+    return f"[{head}{' copy' if message.kind == 'copy' else ''}] {title}{tail}"
 
 
 def severity(message: Message) -> str:
@@ -148,6 +153,35 @@ DUPLICATE = "You may have this already: Tocsin stopped while it was leaving and 
 CAREFUL = "Nothing happens until you press Acknowledge there."
 
 
+def tried(message: Message) -> list[str]:
+    """What code already did about it, a line each."""
+    return [plain(one) for one in message.tried[:_LINES] if plain(one)]
+
+
+def news(message: Message) -> str:
+    """What an update says: ``Ana has it.``, ``Resolved.``, ``Resolved by Ana.``"""
+    who = plain(message.who, _NAME)
+    if message.state == "acknowledged":
+        return f"{who or 'Somebody'} has it."
+    return f"{state(message) or 'Changed'}{f' by {who}' if who else ''}."
+
+
+def chat(message: Message, how: str = "") -> str:
+    """The message for a chat, a few lines. ``how``: how it is answered there, as a sentence."""
+    lines = [subject(message)]
+    if message.kind == "update":
+        return "\n".join([*lines, news(message), link(message)]).rstrip()
+    known = (state(message).lower(), plain(message.service, _NAME))
+    facts = ", ".join(part for part in known if part)
+    lines.append(f"{since(message)}.{f' {facts}.' if facts else ''}")
+    lines += [f"- {plain(line)}" for line in message.lines[:3] if plain(line) != plain(message.title, _LINE)]
+    lines += [f"Code tried: {one}" for one in tried(message)[:3]]
+    lines += [line for line in (how if message.asks else "", after(message), link(message)) if line]
+    if message.possible_duplicate:
+        lines.append(DUPLICATE)
+    return "\n".join(lines)
+
+
 def text(message: Message) -> str:
     """The message as plain text, the most urgent first."""
     known = (severity(message), state(message).lower(), plain(message.service, _NAME))
@@ -164,6 +198,8 @@ def text(message: Message) -> str:
     if message.lines:
         listed = [f"- {plain(line)}" for line in message.lines[:_LINES]]
         parts.append("\n".join([*listed, *([f"  {more(message)}"] if more(message) else [])]))
+    if done := tried(message):
+        parts.append("\n".join(["What code already tried:", *(f"- {one}" for one in done)]))
     if message.possible_duplicate:
         parts.append(DUPLICATE)
     incident = f"Incident #{message.incident}. " if message.incident and message.incidents == 1 else ""
@@ -249,6 +285,8 @@ def html(message: Message) -> str:
         rows.append(_row(f'<p class="ink2" style="{align}{_SMALL}">{_e(CAREFUL)}</p>', top=4 if following else 12))
     if message.lines:
         rows.append(_row(_facts(message), top=24))
+    if done := tried(message):
+        rows.append(_row(_listed("What code already tried", done), top=24))
     if message.possible_duplicate:
         rows.append(
             _row(
@@ -326,13 +364,17 @@ def _button(url: str, label: str) -> str:
 
 
 def _facts(message: Message) -> str:
-    items = "".join(f'<li dir="auto" style="margin:0 0 6px">{_e(plain(line))}</li>' for line in message.lines[:_LINES])
     rest = f'<p class="ink2" style="{_SMALL}">{_e(more(message))}</p>' if more(message) else ""
     heading = "What fires" if message.state != "resolved" else "What fired"
+    return _listed(heading, [plain(line) for line in message.lines[:_LINES]]) + rest
+
+
+def _listed(heading: str, lines: Sequence[str]) -> str:
+    items = "".join(f'<li dir="auto" style="margin:0 0 6px">{_e(line)}</li>' for line in lines)
     return (
         f'<p class="ink2" style="{_SMALL};margin:0 0 8px;font-weight:600">{heading}</p>'
         '<ul class="ink" style="margin:0;padding:0 0 0 20px;font-size:15px;line-height:22px;color:#15201e">'
-        f"{items}</ul>{rest}"
+        f"{items}</ul>"
     )
 
 

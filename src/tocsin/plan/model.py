@@ -43,6 +43,12 @@ class Mail(Struct, frozen=True):
     password: str = ""
 
 
+NEEDS = {"email": "mail", "matrix": "matrix", "slack": "slack", "sms": "twilio", "call": "twilio"}
+"""What a plan must set up before a channel reaches anybody."""
+OPEN = frozenset({"webhook", "pagerduty", "apprise", "push"})
+"""Channels that need nothing set up: what they need stands with the person."""
+
+
 class Plan(Struct, frozen=True, kw_only=True, dict=True):
     """Everything a team checked in. Names are unique in their kind; every name that is used is defined.
 
@@ -63,6 +69,8 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     heartbeats: tuple[HeartbeatSpec, ...] = ()
     keys: tuple[KeySpec, ...] = ()
     mail: Mail | None = None
+    channels: dict[str, dict[str, str]] = {}
+    """What the plan says of each channel it sets up: keys and texts as ``plan.schema`` describes them."""
     last_resort: tuple[str, ...]
     """Targets as in a step, at least one: ``"person:ana"`` or ``"team:shop"``."""
     outside_heartbeat: str = ""
@@ -92,7 +100,8 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def reaches(self) -> frozenset[str]:
         """The channels that are set up, by which people can have contact methods."""
-        return frozenset({"webhook"} | ({"email"} if self.mail else set()))
+        there = {*self.channels, *(("mail",) if self.mail else ())}
+        return OPEN | {way for way, need in NEEDS.items() if need in there}
 
     def service(self, key: str) -> Service:
         """The service of that name, or the inbox when the plan no longer has it."""

@@ -34,6 +34,7 @@ from tocsin.plan.words import (
     LATENCY,
     LEVEL,
     MATCHER,
+    MATRIX_USER,
     MONTH,
     NAME,
     PATH,
@@ -47,6 +48,7 @@ from tocsin.plan.words import (
     SEVERITY,
     SEVERITY_WORD,
     SIZE,
+    SLACK_USER,
     SMTP,
     SOURCE,
     STATUS,
@@ -54,6 +56,8 @@ from tocsin.plan.words import (
     TEXT,
     TIER,
     TIMEOUT,
+    TWILIO_ACCOUNT,
+    TWILIO_SENDER,
     URGENCY,
     URL,
     VERSION,
@@ -82,14 +86,19 @@ class Person(Record):
     """Someone who can be paged."""
 
     what = "a person"
+    later = frozenset({"chat"})
     elsewhere = dict.fromkeys(
-        ("phone", "sms", "call", "slack", "telegram", "chat", "contacts"),
+        ("phone", "sms", "call", "telegram", "ntfy", "push", "contacts"),
         "a person's own contact methods are added and proven by them: the page You, or tocsin contact add",
     )
     name = Field(TEXT, "What people call them. Default: the name the plan uses.")
     email = Field(EMAIL, "Where mail pages go; needs `mail`.")
     timezone = Field(ZONE, "Where they live. Default: the file's time zone.")
-    webhook = Field(RecordOf(Webhook), "Where pages are posted as well.")
+    webhook = Field(RecordOf(Webhook), "Where pages are posted.")
+    slack = Field(SLACK_USER, "Their member ID, for direct messages; needs `channels: {slack: …}`.")
+    apprise = Field(SECRET, "An Apprise URL, by reference: secret:NAME. Reaches what Apprise reaches.")
+    pagerduty = Field(SECRET, "A PagerDuty service's integration key (Events API v2), by reference: secret:NAME.")
+    matrix = Field(MATRIX_USER, "Their Matrix user, who is paged in a direct room; needs `channels: {matrix: …}`.")
 
 
 class Team(Record):
@@ -343,6 +352,58 @@ class Mail(Record):
     password = Field(SECRET, "With what: secret:NAME.")
 
 
+class Matrix(Record):
+    """The Matrix server pages leave through, and the user that sends them."""
+
+    what = "a Matrix server"
+    server = Field(URL, "The homeserver's address, such as https://matrix.shop.example.", required=True)
+    token = Field(SECRET, "The access token of the user that sends: secret:NAME.", required=True)
+
+
+class PagerDuty(Record):
+    """Where PagerDuty's events go."""
+
+    what = "PagerDuty's address"
+    server = Field(URL, "Default: https://events.pagerduty.com; in Europe https://events.eu.pagerduty.com.")
+
+
+class Slack(Record):
+    """The Slack app pages leave through."""
+
+    what = "a Slack app"
+    token = Field(SECRET, "Its bot token (xoxb-…), by reference: secret:NAME.", required=True)
+    signing_secret = Field(SECRET, "What Slack signs button presses with: secret:NAME.", required=True)
+    server = Field(URL, "Where its Web API is. Default: https://slack.com.")
+
+
+class Twilio(Record):
+    """The Twilio account that sends text messages and calls."""
+
+    what = "a Twilio account"
+    account = Field(TWILIO_ACCOUNT, "Its Account SID (AC…).", required=True)
+    token = Field(SECRET, "Its auth token: secret:NAME. What Twilio tells is signed with it.", required=True)
+    sender = Field(TWILIO_SENDER, "The number messages and calls come from.", required=True, key="from")
+    server = Field(URL, "Default: https://api.twilio.com.")
+
+
+class Push(Record):
+    """Web push. People add their own devices in Tocsin's settings."""
+
+    what = "web push"
+    contact = Field(EMAIL, "Whom a push service may write to when something is wrong. Default: Tocsin's own address.")
+
+
+class Channels(Record):
+    """The ways to reach people that have to be set up once for everybody."""
+
+    what = "the channels"
+    push = Field(RecordOf(Push), "Pages as notifications of the web app, on devices people add themselves.")
+    slack = Field(RecordOf(Slack), "Pages as direct messages in Slack, with a button that acknowledges.")
+    twilio = Field(RecordOf(Twilio), "Text messages and calls by Twilio, acknowledged by a reply or a key.")
+    pagerduty = Field(RecordOf(PagerDuty), "Incidents handed to PagerDuty, which follows them until they are over.")
+    matrix = Field(RecordOf(Matrix), "Pages as direct messages on Matrix; acknowledged by a reaction or a reply.")
+
+
 class PlanFile(Record):
     """A Tocsin plan, or one file of it. Names are global in the workspace and owned by the file that defines them."""
 
@@ -369,6 +430,7 @@ class PlanFile(Record):
         "Which alerts belong to which service. Files count in the order of their names.",
     )
     mail = Field(RecordOf(Mail), "The mail server pages leave through.")
+    channels = Field(RecordOf(Channels), "Other ways pages leave by, each set up once for everybody.")
     last_resort = Field(
         ListOf(TARGET, "people and teams", at_least=1, at_most=100, single=True),
         "Who is paged when nobody else can be. Default: the first team's lead, else that team, else the first person.",

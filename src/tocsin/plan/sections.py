@@ -16,12 +16,15 @@ from tocsin.kernel.instant import HOUR, MINUTE, SECOND, format_duration
 from tocsin.kernel.matcher import Matcher
 from tocsin.oncall.schedule import Schedule
 from tocsin.plan import schema as written
+from tocsin.plan.decoder import Record
 from tocsin.plan.findings import Findings, shown
-from tocsin.plan.model import Mail, Plan
+from tocsin.plan.model import NEEDS, Mail, Plan
 from tocsin.plan.names import Names
 from tocsin.plan.positions import Placed, Position
 from tocsin.plan.schedules import Schedules
 
+_WAYS: Final = ("email", "webhook", "matrix", "pagerduty", "slack", "apprise")
+"""The keys of a person that are contact methods."""
 _CYCLE_SHOWN: Final = 8
 _PAIRS: Final = 200_000
 """How many pairs of routes are compared in search of routes that can never match; a bound on time, not a rule."""
@@ -75,6 +78,7 @@ class _Assembly:
         heartbeats = tuple(self._heartbeats())
         keys = tuple(self._keys())
         mail = self._mail()
+        channels = self._channels()
         last_resort = self._last_resort(people, teams)
         outside = self._once("outside heartbeat")
         if not people and self._people_names.complete:
@@ -86,12 +90,7 @@ class _Assembly:
             return None
         # Of a plan with errors only the errors are said: half of the warnings would be their consequences.
         self._warn_of_services()
-        self._warn_of_heartbeats()
-        self._warn_of_people(people, mail, schedules)
-        self._warn_of_mail(mail)
-        self._warn_of_routes(placed_routes)
-        self._schedules.warn(schedules, escalations, teams)
-        return Plan(
+        plan = Plan(
             version=self._version,
             team=self._team,
             timezone=self._zone,
@@ -105,9 +104,16 @@ class _Assembly:
             heartbeats=heartbeats,
             keys=keys,
             mail=mail,
+            channels=channels,
             last_resort=last_resort,
             outside_heartbeat=(outside.outside_heartbeat or "") if outside else "",
         )
+        self._warn_of_heartbeats()
+        self._warn_of_people(plan, schedules)
+        self._warn_of_mail(mail)
+        self._warn_of_routes(placed_routes)
+        self._schedules.warn(schedules, escalations, teams)
+        return plan
 
     # names
 
@@ -184,6 +190,7 @@ class _Assembly:
                     email=person.email or "",
                     webhook=Webhook(hook.url or "", hook.secret or "") if hook else None,
                     timezone=person.timezone or self._zone_of(plan),
+                    reach=_reach(person),
                 )
         return found
 
@@ -445,6 +452,28 @@ class _Assembly:
             return None
         return Mail(mail.server or "", mail.sender or "", mail.user or "", mail.password or "")
 
+    def _channels(self) -> dict[str, dict[str, str]]:
+        """What is said of each channel, and a word on people who have an address for one that nothing is said of."""
+        said = self._once("channels")
+        channels = said.channels if said else None
+        found: dict[str, dict[str, str]] = {}
+        for name in channels.fields if channels else ():
+            one = channels.values.get(name) if channels else None
+            if isinstance(one, Record):
+                found[name] = {key: str(value) for key, value in one.values.items()}
+        unread = said is not None and channels is None
+        for _, plan in self._sources:
+            for (key, _), person in plan.people or ():
+                if person is None or unread or not self._complete:
+                    continue
+                for way in _WAYS:
+                    need = NEEDS.get(way, "")
+                    written_here = channels is not None and need in channels.places
+                    if way in person.places and need not in ("", "mail") and not written_here:
+                        message = f"{shown(key)} is to be paged by {way}, and the plan does not set that up"
+                        self._findings.error(person.where(way), message, f"add channels: {{{need}: …}}")
+        return found
+
     # what will probably surprise
 
     def _warn_of_services(self) -> None:
@@ -461,17 +490,17 @@ class _Assembly:
                     hint = "Prometheus says an alert again once a minute: write every: 1m or more"
                     self._findings.warning(at, message, hint)
 
-    def _warn_of_people(self, people: dict[str, Person], mail: Mail | None, schedules: dict[str, Schedule]) -> None:
+    def _warn_of_people(self, plan: Plan, schedules: dict[str, Schedule]) -> None:
         unsent = []
         on_call = {one: schedule.key for schedule in reversed(schedules.values()) for one in schedule.people()}
-        for person in people.values():
+        for person in plan.people.values():
             at = self._people_names.places[person.key]
-            if person.webhook is not None or (person.email and mail is not None):
+            if any(channel in plan.reaches for channel, _ in person.declared()):
                 continue
             if person.email:
                 unsent.append((at, person.key))
             else:
-                hint = "add an email address (and `mail`) or a webhook"
+                hint = "add an email address (and `mail`), a webhook or another way to reach them"
                 whose = f", who is on call in {on_call[person.key]}" if person.key in on_call else ""
                 self._findings.warning(at, f"only the console pages {shown(person.key)}{whose}", hint)
         if unsent:
@@ -515,6 +544,17 @@ class _Assembly:
             # A key of one service reaches that service's routes alone: for it the earlier route does not count.
             message = f"only a key of {route.service} reaches this route: the one {where} takes all else it would"
             self._findings.warning(at, message, "put the narrower route first")
+
+
+def _reach(person: written.Person) -> tuple[tuple[str, str], ...]:
+    """Channel and address of each way to reach a person, in the order written; () when that says nothing more."""
+    found = []
+    for key in person.places:
+        value = person.values.get(key)
+        address = value.url if isinstance(value, written.Webhook) else value
+        if key in _WAYS and isinstance(address, str):
+            found.append((key, address))
+    return () if [key for key, _ in found] in ([], ["email"], ["webhook"], ["email", "webhook"]) else tuple(found)
 
 
 def _urgency(said: str | written.UrgencyOf | None) -> dict[str, Urgency]:

@@ -238,6 +238,30 @@ SECRET: Final = Word(
     secret=True,
     also=_STRING,
 )
+SLACK_USER: Final = Word(
+    "a Slack member's ID",
+    _text,
+    pattern=r"[UW][A-Z0-9]{2,30}",
+    write="write the ID that Slack shows under Copy member ID, such as U012ABCDEF",
+    also=_STRING,
+)
+TWILIO_ACCOUNT: Final = Word(
+    "a Twilio account's SID", _text, pattern=r"AC[0-9A-Za-z]{1,64}", write="it begins with AC", also=_STRING
+)
+TWILIO_SENDER: Final = Word(
+    "a number of yours at Twilio",
+    _text,
+    pattern=r"\+[1-9][0-9]{6,14}",
+    write='write it as E.164, quoted: "+" and its country first, no spaces, such as "+34910000000"',
+    also=_STRING,
+)
+MATRIX_USER: Final = Word(
+    "a Matrix user",
+    _text,
+    pattern=r"@[!-9;-~]{1,200}:[A-Za-z0-9.\-]{1,200}(:[0-9]{1,5})?",
+    write='write it whole and quoted, such as "@ana:matrix.shop.example"',
+    also=_STRING,
+)
 MATCHER: Final = Word("a matcher", _matcher, also=_STRING)
 REGEX: Final = Word("a regular expression", _regex)
 LABEL: Final = Word(

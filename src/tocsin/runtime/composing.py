@@ -51,6 +51,8 @@ def _wanted(state: State, page: Page) -> bool:
     incident = state.incidents.get(page.incident)
     if page.kind in ("page", "copy"):
         return incident is not None and incident.state == "triggered" and incident.paused is None
+    if page.kind == "update":
+        return page.about in state.pages and incident is not None and incident.state != "triggered"
     return page.kind != "help" or (incident is not None and incident.open)
 
 
@@ -59,6 +61,7 @@ def _message(
 ) -> Message:
     incident = state.incidents.get(page.incident)
     contact = state.contacts.get(page.contact)
+    about = state.pages.get(page.about) if page.kind == "update" else None
     zone = person.timezone if person else plan.timezone
     own = page.channel == "webhook" and contact is not None and not contact.declared
     return Message(
@@ -79,12 +82,22 @@ def _message(
         alerts=incident.alerts if incident else 0,
         because=EXPLAINED[page.reason],
         next_step=_next_step(state, plan, incident, page, zone) if incident else "",
+        who=_who(plan, incident) if incident else "",
+        replaces=about.provider_id if about else "",
         lines=_lines(state, incident) if incident else (),
         url=_url(base, page),
         possible_duplicate=page.unsure,
-        acknowledge_url=f"{base}/p/{make_token(key, page.id)}" if page.kind not in ("notice", "copy") else "",
+        acknowledge_url=f"{base}/p/{make_token(key, page.id)}" if page.kind not in ("notice", "copy", "update") else "",
         signing=webhook_secret(key, page.contact) if own else "",
     )
+
+
+def _who(plan: Plan, incident: Incident) -> str:
+    """The name of the person who has it, or who said that it is over; "" when no person did."""
+    actor = {"acknowledged": incident.acknowledged_by, "resolved": incident.resolved_by}.get(incident.state, "")
+    kind, _, name = actor.partition(":")
+    person = plan.people.get(name) if kind == "person" else None
+    return person.name if person else name
 
 
 def _url(base: str, page: Page) -> str:

@@ -25,6 +25,7 @@ from tocsin.kernel.instant import SECOND, Duration, Instant
 from tocsin.pages.ledger import Page
 from tocsin.pages.message import Channel, Message
 from tocsin.plan.model import Plan
+from tocsin.runtime.answers import Answers
 from tocsin.runtime.audit import Audit, audit
 from tocsin.runtime.ballast import Ballast
 from tocsin.runtime.clock import Clock
@@ -139,6 +140,9 @@ class Core:
         self.writer = Writer(parts.store, self._plan, parts.sources, parts.clock, self._committed, self._fatal)
         self.doors = Doors(self.writer, parts.sources, parts.clock, parts.routing_key, parts.redacted)
         self.delivery = Delivery(self._compose, self.writer.urgent)
+        self.answers = Answers(
+            lambda: self.writer.engine.state, self.submit, self._apply, parts.clock, parts.public_url
+        )
         self._metrics = Metrics(self)
         self._front: Front | None = None
         self._prober: Prober | None = None
@@ -168,6 +172,7 @@ class Core:
         done, _ = await asyncio.wait(answers, timeout=LONGEST_START)
         if len(done) < len(answers) or any(answer.result().unwritten for answer in done):
             log.error("not_written_down", why="the database takes nothing; paging goes on, and it is tried again")
+        self.answers.replace(self.delivery.channels)
         self._prober = self._parts.prober(self._plan.probes, self._probed)
         self._probing = asyncio.create_task(self._prober.run())
         if self._plan_refused:
@@ -205,6 +210,7 @@ class Core:
         sound = self.fault is None  # without its writer nothing can be finished: be started again at once
         if self._front is not None:
             await self._front.close(5.0 if sound else 0.0)
+        await self.answers.close()
         await self.delivery.close(2.0 if sound else 0.0)
         if self._front is not None:
             await self._front.line.close()
@@ -283,7 +289,7 @@ class Core:
 
     def take(self, exchange: Exchange) -> bool:
         """Take a request if a monitor sent it."""
-        return self.doors.handle(exchange)
+        return self.doors.handle(exchange) or self.answers.handle(exchange)
 
     def refusal(self, path: str, status: int, message: str) -> Reply | None:
         """How a monitor's door words what was refused before it was a request."""
@@ -376,6 +382,7 @@ class Core:
             raise ValueError(f"the plan could not be put in force: {changed.failed}")
         self._plan = plan
         await self.delivery.replace(channels)
+        self.answers.replace(channels)
         declared = await self._apply(Job(Decided(keys)))
         if declared.failed:
             raise ValueError(f"the plan is in force, but not the keys it declares: {declared.failed}")

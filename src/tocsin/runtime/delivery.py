@@ -1,4 +1,5 @@
-"""Pages on their way out: each channel has its own queue and workers, so that a slow one delays no other.
+"""Pages on their way out: each channel has its own lane, and each person a share of it, so that a slow one delays
+neither another channel nor another person. What goes to one person about one incident by one channel goes in order.
 
 The ledger row was committed before a page gets here, unless the database takes nothing. Just before the bytes leave it
 is looked at once more; what the channel answers goes back to the engine as an input.
@@ -7,7 +8,9 @@ is looked at once more; what the channel answers goes back to the engine as an i
 from __future__ import annotations
 
 import asyncio
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from heapq import heappop, heappush
 from itertools import count
 
 import structlog
@@ -19,10 +22,47 @@ from tocsin.runtime.writer import Job
 
 log = structlog.get_logger("tocsin.pages")
 
-WORKERS = 16
+AT_ONCE = 64
+"""Pages that one channel sends at once, and"""
+EACH = 8
+"""how many of them may be one person's."""
 DEADLINE = 20.0
+LONGEST_ORDER = 20.0
+"""Seconds a page waits for the outcome of the one before it to be written down."""
 
 Compose = Callable[[Page], Message | None]
+Place = tuple[int, str, str]
+"""Incident, person and channel: what goes there goes in order."""
+Waiting = tuple[int, int, Page]
+"""Rank, order of coming, and the page."""
+
+
+class _Lane:
+    """One channel's pages that wait, by person, and how many of whom are being sent."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[str, list[Waiting]] = {}
+        self.sending: Counter[str] = Counter()
+
+    def next(self) -> Waiting | None:
+        """The first in line of those whose person has not all of their share under way."""
+        if self.sending.total() >= AT_ONCE:
+            return None
+        heads = [heap[0] for person, heap in self.waiting.items() if self.sending[person] < EACH]
+        if not heads:
+            return None
+        person = min(heads)[2].person
+        first = heappop(self.waiting[person])
+        if not self.waiting[person]:
+            del self.waiting[person]
+        self.sending[person] += 1
+        return first
+
+    def ended(self, person: str) -> None:
+        """One of a person's pages is not being sent any more."""
+        self.sending[person] -= 1
+        if not self.sending[person]:
+            del self.sending[person]
 
 
 class Delivery:
@@ -32,8 +72,9 @@ class Delivery:
         self._compose = compose
         self._submit = submit
         self._channels: dict[str, Channel] = {}
-        self._queues: dict[str, asyncio.PriorityQueue[tuple[int, int, Page]]] = {}
-        self._workers: list[asyncio.Task[None]] = []
+        self._lanes: dict[str, _Lane] = {}
+        self._behind: dict[Place, deque[Page]] = {}
+        self._sending: set[asyncio.Task[None]] = set()
         self._order = count()
         self.under_way = 0
 
@@ -47,22 +88,48 @@ class Delivery:
         gone = [self._channels[name] for name in self._channels if self._channels[name] is not channels.get(name)]
         self._channels = dict(channels)
         for name in channels:
-            if name not in self._queues:
-                self._queues[name] = asyncio.PriorityQueue()
-                self._workers += [asyncio.create_task(self._work(name)) for _ in range(WORKERS)]
+            self._lanes.setdefault(name, _Lane())
         for channel in gone:
             await channel.close()
 
     def hand(self, page: Page) -> None:
-        """Queue a page: first pages before repeated ones, notices, copies and drills last."""
-        queue = self._queues.get(page.channel)
-        if queue is None:
+        """Queue a page: first pages before repeated ones; notices, copies, drills and updates last."""
+        if page.channel not in self._lanes:
             self._tell(page, _no_channel(page.channel), None)
             return
         self.under_way += 1
-        last = page.kind in ("notice", "copy", "drill")
+        place = _place(page)
+        if place in self._behind:
+            self._behind[place].append(page)
+        else:
+            self._behind[place] = deque()
+            self._queue(page)
+
+    def _queue(self, page: Page) -> None:
+        lane = self._lanes[page.channel]
+        last = page.kind in ("notice", "copy", "drill", "update")
         rank = 2 if last else 0 if page.step == 0 and page.attempts == 0 else 1
-        queue.put_nowait((rank, next(self._order), page))
+        heappush(lane.waiting.setdefault(page.person, []), (rank, next(self._order), page))
+        self._pump(page.channel)
+
+    def _pump(self, name: str) -> None:
+        """Begin with as many of a channel's pages as may be sent now."""
+        lane = self._lanes[name]
+        while (first := lane.next()) is not None:
+            task = asyncio.create_task(self._send(name, first[2]))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+
+    def _release(self, place: Place, queue: deque[Page]) -> None:
+        """The page before has come to its end, or took too long to: go on with the next for the same place."""
+        if self._behind.get(place) is not queue:
+            return
+        if queue:
+            page = queue.popleft()
+            self._behind[place] = deque(queue)
+            self._queue(page)
+        else:
+            del self._behind[place]
 
     async def close(self, patience: float = 0.0) -> None:
         """Stop, after at most ``patience`` seconds for what is under way.
@@ -73,22 +140,21 @@ class Delivery:
         while self.under_way and waited < patience:
             await asyncio.sleep(0.02)
             waited += 0.02
-        for worker in self._workers:
-            worker.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
+        for task in self._sending:
+            task.cancel()
+        await asyncio.gather(*self._sending, return_exceptions=True)
         for channel in self._channels.values():
             await channel.close()
 
-    async def _work(self, name: str) -> None:
-        queue = self._queues[name]
-        while True:
-            _, _, page = await queue.get()
-            channel = self._channels.get(name)
-            try:
-                answer = await self._deliver(name, channel, page) if channel is not None else _no_channel(name)
-                self._tell(page, answer, channel)
-            finally:
-                self.under_way -= 1
+    async def _send(self, name: str, page: Page) -> None:
+        channel = self._channels.get(name)
+        try:
+            answer = await self._deliver(name, channel, page) if channel is not None else _no_channel(name)
+            self._tell(page, answer, channel)
+        finally:
+            self.under_way -= 1
+            self._lanes[name].ended(page.person)
+            self._pump(name)
 
     async def _deliver(self, name: str, channel: Channel, page: Page) -> Sent | Failed | None:
         """Send a page; None when it is not needed any more."""
@@ -134,7 +200,16 @@ class Delivery:
                 why=answer.code,
                 permanent=answer.permanent,
             )
-        self._submit(Job(outcome))
+        place = _place(page)
+        queue = self._behind.get(place, deque())
+        # The next one may be about this one: it waits until what came of this one can be read.
+        asyncio.get_running_loop().call_later(LONGEST_ORDER, self._release, place, queue)
+        self._submit(Job(outcome, done=lambda _: self._release(place, queue)))
+
+
+def _place(page: Page) -> Place:
+    """Notices belong to no incident, and need no order."""
+    return page.incident or -page.id, page.person, page.channel
 
 
 def _no_channel(name: str) -> Failed:

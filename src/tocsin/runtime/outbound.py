@@ -397,6 +397,8 @@ def unanswered(error: BaseException) -> Unanswered:
     chain = [error]
     while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None and cause not in chain:
         chain.append(cause)
+    # Waiting for more of what is encrypted is no fault of the encryption: that is a server that does not answer.
+    chain = [one for one in chain if not isinstance(one, ssl.SSLWantReadError | ssl.SSLWantWriteError)]
     for one in chain:
         if isinstance(one, RefusedAddressError):
             return Unanswered("refused_address", str(one))

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from tocsin.engine.commands import AnyCommand, Result
 from tocsin.intake.request import Reply, Source
 from tocsin.kernel.instant import Duration, Instant
+from tocsin.runtime.answers import PATH as CALLBACKS
 from tocsin.runtime.doors import door, refusal
 from tocsin.runtime.line import HeardReply, Known, Reloaded, Status
 from tocsin.runtime.listener import Exchange
@@ -37,7 +38,14 @@ class Standby:
         self.why = why
 
     def take(self, exchange: Exchange) -> bool:
-        """Refuse a monitor's request in its own API's shape, so that its sender tries again or elsewhere."""
+        """Refuse a monitor's request in its own API's shape, so that its sender tries again or elsewhere.
+
+        What a channel's provider tells is put off too: only the node that writes has ears for it.
+        """
+        if exchange.path.startswith(CALLBACKS):
+            later = ("retry-after", str(COME_BACK))
+            exchange.answer(Reply(503, f"{self.why}\n".encode(), "text/plain; charset=utf-8", (later,)))
+            return True
         name = door(exchange.method, exchange.path)
         if name is None:
             return False

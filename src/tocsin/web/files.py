@@ -7,11 +7,17 @@ from hashlib import blake2b
 from importlib.resources import files
 from typing import Any, NamedTuple
 
+import msgspec
 from litestar import Request, Response, get
 
 from tocsin.faces.problem import not_found
 
-KINDS = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml", "webmanifest": "application/manifest+json"}
+KINDS = {
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml; charset=utf-8",
+    "png": "image/png",
+}
 
 
 class File(NamedTuple):
@@ -36,6 +42,7 @@ def _load() -> dict[str, File]:
 
 
 FILES = _load()
+_AN_HOUR = {"cache-control": "public, max-age=3600"}
 _BY_NAME = {file.name: file for file in FILES.values()}
 
 
@@ -54,7 +61,39 @@ def static_file(request: Request[Any, Any, Any], name: str) -> Response[bytes]:
     packed = "gzip" in request.headers.get("accept-encoding", "")
     if packed:
         headers["content-encoding"] = "gzip"
-    return Response(file.packed if packed else file.body, media_type=f"{file.kind}; charset=utf-8", headers=headers)
+    return Response(file.packed if packed else file.body, media_type=file.kind, headers=headers)
+
+
+@get("/manifest.webmanifest", needs="anyone", sync_to_thread=False)
+def manifest() -> Response[bytes]:
+    """What makes the pages an app that a telephone can install: its name, its pictures, where it opens."""
+    pictures = [
+        {"src": address("icon-192.png"), "sizes": "192x192", "type": "image/png"},
+        {"src": address("icon-512.png"), "sizes": "512x512", "type": "image/png"},
+        {"src": address("icon-maskable.png"), "sizes": "512x512", "type": "image/png", "purpose": "maskable"},
+    ]
+    said = {
+        "id": "/",
+        "name": "Tocsin",
+        "short_name": "Tocsin",
+        "description": "Incidents, and whoever has them.",
+        "start_url": "/",
+        "scope": "/",
+        "display": "standalone",
+        "background_color": "#f3f5f3",
+        "theme_color": "#0b6661",
+        "icons": pictures,
+    }
+    return Response(msgspec.json.encode(said), media_type="application/manifest+json", headers=_AN_HOUR)
+
+
+@get("/worker.js", needs="anyone", sync_to_thread=False)
+def worker() -> Response[bytes]:
+    """The web app's worker. It lies at the top because a worker sees what is below it, and is asked for anew."""
+    body = FILES["worker.js"].body
+    for place, name in ((b"/static/ICON", "icon-192.png"), (b"/static/BADGE", "badge.png")):
+        body = body.replace(place, address(name).encode())
+    return Response(body, media_type=KINDS["js"], headers={"cache-control": "no-cache"})
 
 
 @get("/favicon.ico", needs="anyone", sync_to_thread=False)

@@ -117,4 +117,11 @@ async def _beat(faces: Faces) -> bytes:
     return b"event: beat\ndata: " + msgspec.json.encode({"now": faces.now() // 1000, "core": core}) + b"\n\n"
 
 
-handlers = [settings_page, keep_settings, change_password, choose_theme, more_page, live_stream]
+handlers = [
+    settings_page,
+    keep_settings,
+    change_password,
+    choose_theme,
+    more_page,
+    live_stream,
+]

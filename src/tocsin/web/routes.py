@@ -11,6 +11,8 @@ from tocsin.web.door import error_page as error_page
 handlers: list[ControllerRouterHandler] = [
     files.static_file,
     files.favicon,
+    files.manifest,
+    files.worker,
     *door.handlers,
     *incidents.handlers,
     *alerts.handlers,

@@ -47,6 +47,7 @@ SAID = {
     "discarded": "The request is discarded.",
     "user": "The user is saved.",
     "kept": "Kept.",
+    "device": "Your pages are shown on this device from now on.",
     "password": "The password is changed. Other browsers are signed out.",
     "code": "A code is on its way there. Type it in below.",
     "added": "The contact method is added. Too many codes were sent lately: ask for one later.",

@@ -31,8 +31,12 @@ BY = {
     "email": "by email",
     "webhook": "by webhook",
     "console": "on the console",
-    "sms": "by SMS",
-    "voice": "by a call",
+    "matrix": "on Matrix",
+    "pagerduty": "by PagerDuty",
+    "slack": "on Slack",
+    "sms": "by text message",
+    "call": "by telephone",
+    "apprise": "by Apprise",
     "push": "by push",
 }
 HELD = {

@@ -13,7 +13,7 @@ from tocsin.faces.faces import Faces
 from tocsin.faces.problem import Problem
 from tocsin.faces.who import Who
 from tocsin.kernel.instant import MINUTE, SECOND, Duration
-from tocsin.pages.contacts import CONSOLE, LONGEST_LABEL, OWN, Contact, directness, webhook_secret
+from tocsin.pages.contacts import CONSOLE, DEVICE, LONGEST_LABEL, OWN, Contact, directness, readable, webhook_secret
 from tocsin.pages.rules import Planned, Reach, Way, clock_text, parse_clock, ways
 from tocsin.web.view import View, fields, leads_to, view, with_query
 from tocsin.web.words import BY, listed, span
@@ -21,7 +21,32 @@ from tocsin.web.words import BY, listed, span
 AFTER: tuple[Duration, ...] = tuple(MINUTE * minutes for minutes in (0, 1, 2, 3, 4, 5, 10, 15, 30, 60))
 WITHIN: tuple[Duration, ...] = (10 * SECOND, 30 * SECOND, MINUTE, 2 * MINUTE, 5 * MINUTE)
 PAGES_SHOWN = 8
-CHANNEL_NAMES = {"email": "Email", "webhook": "Webhook", "sms": "SMS", "voice": "Phone call", "push": "Push"}
+CHANNEL_NAMES = {
+    "sms": "Text message",
+    "call": "Phone call",
+    "push": "Device",
+    "pagerduty": "PagerDuty",
+}
+BROWSERS = {
+    "Edg": "Edge",
+    "OPR": "Opera",
+    "SamsungBrowser": "Samsung Internet",
+    "Firefox": "Firefox",
+    "FxiOS": "Firefox",
+    "Chrome": "Chrome",
+    "CriOS": "Chrome",
+    "Safari": "Safari",
+}
+"""What tells browsers apart, the narrower marks first: most claim to be each other."""
+PLACES = {
+    "Android": "Android",
+    "iPhone": "an iPhone",
+    "iPad": "an iPad",
+    "Windows": "Windows",
+    "Mac OS X": "a Mac",
+    "CrOS": "a Chromebook",
+    "Linux": "Linux",
+}
 SAYS_SO = (400, 403, 404, 409, 429)
 """Refusals that are said on the page, beside what was refused."""
 
@@ -74,7 +99,9 @@ async def _you(seen: View, asked: str, shown: Shown, *, code: int = 200) -> Resp
         contacts=contacts,
         named=named,
         ready=ready,
-        channels=[(name, channel_name(name)) for name in sorted(ready & OWN)],
+        channels=[(name, channel_name(name)) for name in sorted(ready & OWN - {DEVICE})],
+        readable=readable,
+        push_key=faces.settings.push_key,
         headline=_headline(seen, person, mine, high),
         under=_under(low, reach),
         choices=_choices(contacts, reach),
@@ -163,6 +190,23 @@ async def add_method(request: Request[Any, Any, Any], faces: Faces, who: Who) ->
     return _back(who, person, "code" if contact.code_until is not None else "added")
 
 
+@post("/you/devices", needs="viewer", status_code=303)
+async def add_device(request: Request[Any, Any, Any], faces: Faces, who: Who) -> Response[bytes] | Redirect:
+    """Have this browser show its person's pages."""
+    form = await fields(request)
+    seen = await view(request, faces, who)
+    person = person_of(who)
+    label = browser_named(request.headers.get("user-agent", ""))
+    command = AddContact(
+        actor=who.actor, person=person, channel=DEVICE, address=form.get("address", ""), label=label
+    )
+    try:
+        await add(faces, who, command)
+    except Problem as problem:
+        return await _refused(seen, person, problem, "device", {})
+    return _back(who, person, "device")
+
+
 @post("/you/contacts/{number:int}/{do:str}", needs="viewer", status_code=303)
 async def change_method(
     request: Request[Any, Any, Any], faces: Faces, who: Who, number: int, do: str
@@ -188,6 +232,13 @@ async def change_method(
     except Problem as problem:
         return await _refused(seen, contact.person, problem, f"contact-{number}", {})
     return _back(who, contact.person, {"code": "code", "verify": "proven", "test": "tested"}.get(do, do))
+
+
+def browser_named(agent: str) -> str:
+    """What a person would call the browser they use: ``Firefox on Android``."""
+    name = next((said for mark, said in BROWSERS.items() if mark in agent), "A browser")
+    place = next((said for mark, said in PLACES.items() if mark in agent), "")
+    return f"{name} on {place}" if place else name
 
 
 @post("/you/rules", needs="viewer", status_code=303)
@@ -246,4 +297,4 @@ def _back(who: Who, person: str, done: str) -> Redirect:
     return leads_to(with_query("/you", person="" if own else person), done)
 
 
-handlers = [you_page, add_method, change_method, keep_rules, page_me_now]
+handlers = [you_page, add_method, add_device, change_method, keep_rules, page_me_now]

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from tocsin.api.models.values import LARGEST, Moment, Name, Span, moment
 from tocsin.faces.problem import invalid
 from tocsin.kernel.instant import Duration, format_duration, format_rfc3339, parse_duration
-from tocsin.pages.contacts import Contact
+from tocsin.pages.contacts import Contact, readable
 from tocsin.pages.rules import Reach, Way, clock_text, parse_clock
 
 
@@ -17,6 +17,7 @@ class PublishedContact(Struct, frozen=True, kw_only=True):
     """A contact method. ``declared``: the plan names it, so it is trusted as it stands.
 
     ``state``: unverified until its code came back; failing when its channel refused the address, as ``failure`` says.
+    ``address`` of a device (channel push) names its push service only.
     """
 
     id: int
@@ -146,7 +147,7 @@ def _contact(one: Contact) -> dict[str, Any]:
         "id": one.id,
         "person": one.person,
         "channel": one.channel,
-        "address": one.address,
+        "address": readable(one.channel, one.address),
         "label": one.label,
         "state": one.state,
         "declared": one.declared,

@@ -77,6 +77,8 @@ class PublishedEntry(Struct, frozen=True, kw_only=True):
 class PublishedPage(Struct, frozen=True, kw_only=True):
     """A row of the page ledger. ``unsure``: Tocsin stopped while it was leaving, so it may have arrived twice.
 
+    ``kind`` is page, notice, copy, help, drill, or update: that somebody has the incident or that it is over.
+    ``delivered_at`` and ``seen_at`` are null where the channel's provider does not tell.
     ``contact``: the person's contact method. ``held`` names why it was not to leave at once, ``not_before`` the end of
     that. ``bundle``: the page it goes out with in one message. ``overtaken_by``: the newer page to the same place that
     was sent in its stead.
@@ -98,6 +100,8 @@ class PublishedPage(Struct, frozen=True, kw_only=True):
     next_at: Moment | None
     attempts: int
     finished_at: Moment | None
+    delivered_at: Moment | None
+    seen_at: Moment | None
     answered_at: Moment | None
     provider_id: str
     error: str
@@ -256,6 +260,8 @@ def page_out(one: Page) -> PublishedPage:
         next_at=moment(one.next_at),
         attempts=one.attempts,
         finished_at=moment(one.finished_at),
+        delivered_at=moment(one.delivered_at),
+        seen_at=moment(one.seen_at),
         answered_at=moment(one.answered_at),
         provider_id=one.provider_id,
         error=one.error,

@@ -7,12 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tocsin.pages.channels import console, email, webhook
+from tocsin.pages.channels import apprise, console, email, matrix, pagerduty, push, slack, twilio, webhook
 from tocsin.pages.channels.setup import Setup
 from tocsin.pages.message import Channel
 
 CHANNELS: dict[str, Callable[[Setup], Channel | None]] = {
     "email": email.channel,
     "webhook": webhook.channel,
+    "matrix": matrix.channel,
+    "push": push.channel,
+    "slack": slack.channel,
+    "sms": twilio.sms,
+    "call": twilio.call,
+    "apprise": apprise.channel,
+    "pagerduty": pagerduty.channel,
     "console": console.channel,
 }

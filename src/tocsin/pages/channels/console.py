@@ -67,6 +67,10 @@ class Console:
             return Failed("deadline", "the terminal does not take any output")
         return Sent()
 
+    def preview(self, message: Message) -> str:
+        """The block, without colours."""
+        return page(message, coloured=False)
+
     async def close(self) -> None:
         """Nothing to let go of: the terminal is not ours."""
 

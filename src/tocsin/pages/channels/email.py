@@ -66,6 +66,12 @@ class Email:
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             return failure(error, host)
 
+    def preview(self, message: Message) -> str:
+        """Its head and its text; the HTML says the same."""
+        mail = written(message, self._mail.sender)
+        head = "\n".join(f"{name}: {mail[name]}" for name in ("From", "To", "Subject"))
+        return f"{head}\n\n{rendering.text(message)}"
+
     async def close(self) -> None:
         """Nothing is kept open."""
 

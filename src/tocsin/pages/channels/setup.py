@@ -46,16 +46,28 @@ class Sockets(Outside, Protocol):
         ...
 
 
+def _no_key(purpose: str) -> bytes:
+    """For a setup that was given no key: what is signed with it is believed by nobody else."""
+    return bytes(32)
+
+
 @dataclass(frozen=True)
 class Setup:
     """``secret`` gives the text behind a reference such as ``secret:smtp``; raises LookupError, OSError or ValueError.
 
+    ``channels``: what the plan says of each channel, by its name there. ``mark`` tells this installation from others.
+    ``derive`` gives 32 secret bytes of this installation for a purpose, always the same.
+    ``public_url``: where providers call it back, without a slash at its end.
     ``terminal``: where the console channel prints, None for standard output.
     """
 
     outside: Sockets
     secret: Callable[[str], str]
     mail: MailServer | None = None
+    channels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    mark: str = ""
+    public_url: str = ""
+    derive: Callable[[str], bytes] = _no_key
     people: Mapping[str, Person] = field(default_factory=dict)
     terminal: TextIO | None = None
 

@@ -17,6 +17,7 @@ The body is JSON; times are RFC 3339 in UTC, texts are as the monitors sent them
        "because": "this step of the escalation was due",
        "next_step": "Ben is paged in 5 min if nobody answers",
        "lines": ["Checkout answers 503", "Payments time out"],
+       "tried": ["Restarted checkout-2: it hangs again"],  what code already did, [] when nothing
        "acknowledge_url": "https://…",           a page with one button; fetching it acknowledges nothing
        "possible_duplicate": false}}
 
@@ -30,19 +31,16 @@ import base64
 import binascii
 import hashlib
 import hmac
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 
 import msgspec
 
-from tocsin.kernel.instant import HOUR, SECOND, Duration, Instant, format_rfc3339, from_datetime
-from tocsin.kernel.outside import Answer, Unanswered
+from tocsin.kernel.instant import SECOND, Instant, format_rfc3339
+from tocsin.pages.channels.replies import failed
 from tocsin.pages.channels.setup import DEADLINE, Setup, no_secret
 from tocsin.pages.message import Failed, Message, Sent
 from tocsin.pages.rendering import stable_key
 
 _READ = 65_536
-_LONGEST_WAIT = HOUR
 
 
 def channel(setup: Setup) -> Webhook:
@@ -74,11 +72,11 @@ class Webhook:
             within=DEADLINE,
             limit=_READ,
         )
-        if isinstance(answer, Unanswered):
-            # A certificate, a refused address or an impossible URL stay as they are; the rest may pass.
-            certain = answer.code in ("refused_address", "client") or answer.error.startswith("its certificate")
-            return Failed(answer.code, f"the webhook did not answer: {answer.error}", permanent=certain)
-        return outcome(answer, message.now)
+        return failed(answer, message.now, "the webhook") or Sent()
+
+    def preview(self, message: Message) -> str:
+        """The body that is posted."""
+        return msgspec.json.format(payload(message), indent=2).decode()
 
     def _declared_key(self, message: Message) -> bytes | Failed:
         """What pages to a webhook of the plan are signed with."""
@@ -95,38 +93,6 @@ class Webhook:
 
     async def close(self) -> None:
         """Nothing is kept open."""
-
-
-def outcome(answer: Answer, now: Instant) -> Sent | Failed:
-    """What a receiver's status means."""
-    status, said = answer.status, f"the webhook answered {answer.status}"
-    wait = retry_after(answer.headers.get("retry-after", ""), now)
-    if 200 <= status < 300:
-        return Sent()
-    if status == 429:
-        return Failed("rate_limit", f"{said}: too many requests", retry_after=wait)
-    if status in (408, 425) or status >= 500:
-        return Failed("server", said, retry_after=wait)
-    if status == 410:
-        return Failed("client", f"{said}: it is gone for good", permanent=True)
-    if status in (401, 403):
-        return Failed("auth", said, permanent=True)
-    if 300 <= status < 400:
-        return Failed("client", f"{said}: redirects are not followed, use the final URL", permanent=True)
-    return Failed("client" if status >= 400 else "server", said, permanent=status >= 400)
-
-
-def retry_after(text: str, now: Instant) -> Duration | None:
-    """``Retry-After`` in seconds or as a date, at most an hour ahead; None when it says nothing usable."""
-    text = text.strip()
-    if text.isascii() and text.isdigit():
-        return min(int(text[:9]) * SECOND, _LONGEST_WAIT)
-    try:
-        moment = parsedate_to_datetime(text)
-        wait = from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now
-    except (ValueError, OverflowError, IndexError):
-        return None
-    return min(wait, _LONGEST_WAIT) if wait > 0 else None
 
 
 def signing_key(secret: str) -> bytes:
@@ -171,6 +137,7 @@ def payload(message: Message) -> bytes:
             "because": message.because,
             "next_step": message.next_step,
             "lines": message.lines,
+            "tried": message.tried,
             "acknowledge_url": message.acknowledge_url,
             "possible_duplicate": message.possible_duplicate,
         },

@@ -1,0 +1,197 @@
+"""``tocsin channel``: the ways people are reached, by the plan's files alone; a test uses this machine's secrets."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tocsin.cli import show
+from tocsin.cli.failure import OK, REFUSED, NotFound, Refused
+from tocsin.cli.place import DEFAULT_DATA, data_option
+from tocsin.cli.plan import default_folder
+from tocsin.cli.text import count
+from tocsin.pages.contacts import DEVICE, PHONES
+
+if TYPE_CHECKING:
+    from tocsin.catalog.people import Person
+    from tocsin.plan.model import Plan
+    from tocsin.settings import Settings
+
+_plan_option = click.option(
+    "--plan",
+    "folder",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The plan's folder or file.  [default: TOCSIN_PLAN or ./tocsin-data/plan]",
+)
+
+
+@click.group()
+def channel() -> None:
+    """See and test the ways people are reached.
+
+    How each one is set up is in docs/channels.
+    """
+
+
+@channel.command("list")
+@_plan_option
+@show.json_option
+def list_channels(folder: Path | None, as_json: bool) -> None:
+    """List the channels and whom the plan reaches by each.
+
+    What people added themselves is theirs: `tocsin contact list`.
+
+    \b
+    Examples:
+      tocsin channel list
+      tocsin channel list --plan deploy/tocsin --json | jq '.[] | select(.ready)'
+    """
+    from tocsin.pages.ledger import FOLLOWED
+    from tocsin.plan.model import NEEDS, OPEN
+
+    plan = _plan(folder)
+    rows = []
+    for name in sorted({*NEEDS, *OPEN, "console"}):
+        ready = name in plan.reaches or name == "console"
+        people = [p.key for p in plan.people.values() if ready and name in dict(p.declared())]
+        rows.append({"channel": name, "ready": ready, "people": people, "follows": name in FOLLOWED})
+    if as_json:
+        show.print_json(rows)
+        return
+    for row in rows:
+        listed = ", ".join(map(str, row["people"])) if isinstance(row["people"], list) else ""
+        need = NEEDS.get(str(row["channel"]), "")
+        lacks = f"not set up: add {'mail' if need == 'mail' else f'channels: {{{need}: …}}'} to the plan"
+        show.line(f"{row['channel']:<10} {listed or ('nobody' if row['ready'] else lacks)}")
+
+
+@channel.command()
+@click.argument("name")
+@click.option(
+    "--kind", type=click.Choice(["page", "notice", "update"]), default="page", show_default=True, help="What is sent."
+)
+@click.option("--person", metavar="KEY", help="To whom.  [default: the first whom the plan reaches by it]")
+@_plan_option
+@data_option
+@show.json_option
+def preview(name: str, kind: str, person: str | None, folder: Path | None, data: Path | None, as_json: bool) -> None:
+    """Print what a channel would send, for an invented incident. Nothing is sent.
+
+    \b
+    Examples:
+      tocsin channel preview email
+      tocsin channel preview slack --kind update
+    """
+    from tocsin.pages.sample import sample
+    from tocsin.runtime.clock import SystemClock
+    from tocsin.runtime.outbound import Outbound
+    from tocsin.wiring import channels
+
+    plan, settings = _plan(folder), _settings(folder, data)
+    made = channels(settings, plan, Outbound(), bytes(32)).get(name)
+    if made is None:
+        raise NotFound(_unknown(name))
+    who, address = _whom(plan, name, person)
+    if not address:
+        raise Refused(f"The plan does not say how to reach {person or 'anybody'} by {name}.")
+    text = made.preview(sample(kind, who, address, SystemClock().now(), settings.base_url))
+    if as_json:
+        show.print_json({"channel": name, "kind": kind, "content": text})
+    else:
+        click.echo(text.rstrip("\n"))
+
+
+@channel.command()
+@click.argument("name")
+@click.option("--person", required=True, metavar="KEY", help="Whom to send it to.")
+@_plan_option
+@data_option
+@click.option("--public-url", envvar="TOCSIN_PUBLIC_URL", metavar="URL", help="Tocsin's address, as its pages name it.")
+@show.json_option
+def test(
+    name: str, person: str, folder: Path | None, data: Path | None, public_url: str | None, as_json: bool
+) -> int:
+    """Send a person a message that says it is a test.
+
+    Prints what the provider answered.
+
+    Runs apart from the server, with the plan's files and the secrets of this machine: TOCSIN_SECRET_… or the folder
+    secrets in the data folder. It is no page: nothing is written to the ledger. Exit code 1 when it was not taken.
+
+    \b
+    Examples:
+      tocsin channel test matrix --person ana
+      TOCSIN_SECRET_SLACK=xoxb-… tocsin channel test slack --person ana --plan deploy/tocsin
+    """
+    import msgspec
+
+    from tocsin.pages.message import Failed, Sent
+    from tocsin.pages.sample import trial
+    from tocsin.runtime.clock import SystemClock
+    from tocsin.wiring import send_once
+
+    plan, settings = _plan(folder), _settings(folder, data, public_url or "")
+    if person not in plan.people:
+        raise NotFound(f"The plan has no person {person!r}.")
+    who, address = _whom(plan, name, person)
+    if not address or name in (DEVICE, *PHONES):
+        own = "what people add themselves is tried by `tocsin contact test`"
+        raise Refused(f"The plan does not say how to reach {person} by {name}; {own}.")
+    answer = asyncio.run(send_once(settings, plan, name, trial(who, address, SystemClock().now(), settings.base_url)))
+    if answer is None:
+        raise NotFound(_unknown(name))
+    if as_json:
+        told = msgspec.to_builtins(answer)
+        told.pop("retry_after", None)
+        show.print_json({"channel": name, "person": person, "sent": isinstance(answer, Sent), **told})
+    elif isinstance(answer, Failed):
+        again = "Trying again cannot help." if answer.permanent else "It may pass: a page would be tried again."
+        show.line(f"Not sent: {answer.error}. {again}", "ring")
+    else:
+        named = f" It calls it {answer.provider_id}." if answer.provider_id else ""
+        show.line(f"Sent: the provider took it.{named} Look whether it arrived.", "rest")
+    return OK if isinstance(answer, Sent) else REFUSED
+
+
+def _plan(folder: Path | None) -> Plan:
+    from tocsin.plan.folder import PlanFolderError, load_folder
+    from tocsin.plan.reading import read_plan
+
+    place = folder or default_folder()
+    try:
+        reading = read_plan(load_folder(place))
+    except PlanFolderError as error:
+        raise Refused(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
+    if reading.plan is None:
+        errors = sum(finding.level == "error" for finding in reading.findings)
+        raise Refused(f"The plan in {place} has {count(errors, 'error')}: `tocsin plan check` names them.")
+    return reading.plan
+
+
+def _settings(folder: Path | None, data: Path | None, public_url: str = "") -> Settings:
+    from tocsin.settings import Settings
+
+    return Settings(data=data or Path(DEFAULT_DATA), plan=folder, public_url=public_url)
+
+
+def _whom(plan: Plan, name: str, person: str | None) -> tuple[Person, str]:
+    """The person, and their address by this channel, "" when the plan names none."""
+    if person is not None and person not in plan.people:
+        raise NotFound(f"The plan has no person {person!r}.")
+    people = [plan.people[person]] if person else list(plan.people.values())
+    reached = [(one, dict(one.declared()).get(name, "")) for one in people]
+    who, address = next(((one, at) for one, at in reached if at), reached[0])
+    return who, address or (who.key if name in ("console", DEVICE, *PHONES) else "")  # these have none in the plan
+
+
+def _unknown(name: str) -> str:
+    from tocsin.plan.model import NEEDS, OPEN
+
+    need = NEEDS.get(name)
+    if need is not None:
+        return f"The plan does not set {name} up: add {'mail' if need == 'mail' else f'channels: {{{need}: …}}'} to it."
+    return f"There is no channel {name!r}; there are {', '.join(sorted({*NEEDS, *OPEN, 'console'}))}."

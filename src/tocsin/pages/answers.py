@@ -1,0 +1,112 @@
+"""What comes back through a channel: that a page arrived, that it was seen, that somebody has it.
+
+A channel's provider is believed as far as the channel could verify it. Whether the answer counts is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol, runtime_checkable
+
+from msgspec import Struct
+
+from tocsin.intake.request import Reply
+from tocsin.kernel.instant import DAY, Duration, Instant
+from tocsin.pages.ledger import ASKING, DRILL_WORKS, Page, Receipt
+
+ANSWERABLE: Duration = DAY
+"""So long a page can be answered in its channel; that it was is remembered at least as long, so a replay is known."""
+
+
+class Call(Struct, frozen=True, kw_only=True):
+    """What a provider sent to a channel's door. ``url`` is the whole public address; header names are lower-case.
+
+    ``path`` is what follows the channel's name in it, without a slash at the front.
+    """
+
+    url: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    now: Instant
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """Somebody has it. ``by`` is their address in the channel.
+
+    ``mark`` is what the provider calls this very answer: told twice, it is one.
+    """
+
+    page: int
+    by: str
+    mark: str
+
+
+class Got(Struct, frozen=True, kw_only=True):
+    """How far a page got. ``error``: why it failed."""
+
+    page: int
+    receipt: Receipt
+    error: str = ""
+
+
+class Heard(Struct, frozen=True, kw_only=True):
+    """What a channel understood and could verify. ``reply`` is given when there is no ``answer``."""
+
+    answer: Answer | None = None
+    got: Got | None = None
+    reply: Reply = Reply(200)
+
+
+class Taken(Struct, frozen=True):
+    """What came of an answer. ``said`` is a sentence for the person; ``ok``: it is theirs.
+
+    ``stranger``: whoever answered was not the one who was paged.
+    """
+
+    ok: bool
+    said: str
+    stranger: bool = False
+
+
+class DeafError(Exception):
+    """A provider cannot be listened to, for the reason in the text. It is tried again later."""
+
+
+Take = Callable[[Answer | Got], Awaitable[Taken]]
+
+
+@runtime_checkable
+class Called(Protocol):
+    """A channel whose provider calls it back, at ``/callbacks/<name>/…``."""
+
+    def hear(self, call: Call) -> Heard | Reply:
+        """What a call says; a Reply refuses one that its provider did not sign, is too old, or says nothing."""
+        ...
+
+    async def thank(self, answer: Answer, taken: Taken) -> Reply:
+        """What the provider is answered when an answer was taken or not. Never raises for what the outside does."""
+        ...
+
+
+@runtime_checkable
+class Listening(Protocol):
+    """A channel that asks its provider by itself what people answered."""
+
+    async def listen(self, take: Take, find: Callable[[str], Page | None]) -> None:
+        """Listen until cancelled. Raises DeafError.
+
+        ``find`` gives the newest page whose provider's id begins so, while its incident lives.
+        """
+        ...
+
+
+def refusal(page: Page | None, channel: str, answer: Answer, now: Instant) -> str:
+    """Why an answer does not count, as a sentence, or ""."""
+    if page is None or page.channel != channel or page.kind not in ASKING:
+        return "There is no such page, or its incident is over."
+    if answer.by != page.address:
+        return "This page is for somebody else."
+    if now - page.intended_at > (DRILL_WORKS if page.kind == "drill" else ANSWERABLE):
+        return "This page is too old to be answered here: open Tocsin."
+    return ""

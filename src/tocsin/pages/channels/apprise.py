@@ -1,0 +1,67 @@
+"""Apprise: whatever the Apprise library reaches, by an Apprise URL that a person's secret holds.
+
+An optional extra: ``pip install 'tocsin[apprise]'``. Its URLs hold passwords, so a plan names them by reference only.
+The library opens its own connections, which the guard of ``runtime.outbound`` does not see: whoever may set a secret on
+this machine decides where they go. It says only whether it worked, so a failure is tried again like one that passes.
+"""
+
+from __future__ import annotations
+
+from tocsin.pages import rendering
+from tocsin.pages.channels.setup import DEADLINE, Setup, no_secret
+from tocsin.pages.message import Failed, Message, Sent
+
+
+def channel(setup: Setup) -> Apprise:
+    """One for all URLs of the plan."""
+    return Apprise(setup)
+
+
+class Apprise:
+    """Hands pages to the library, each on a thread of its own: it blocks."""
+
+    name = "apprise"
+    idempotent = False
+    real = True
+
+    def __init__(self, setup: Setup) -> None:
+        self._outside, self._secret = setup.outside, setup.secret
+
+    async def send(self, message: Message) -> Sent | Failed:
+        """Hand it over once."""
+        try:
+            url = self._secret(message.address)
+        except (LookupError, OSError, ValueError):
+            return no_secret(message.address)
+        try:
+            return await self._outside.aside(
+                f"apprise {rendering.stable_key(message)}", lambda: _notify(url, message), within=DEADLINE
+            )
+        except TimeoutError:
+            return Failed("deadline", f"Apprise did not finish within {DEADLINE:g} s")
+        except ImportError:
+            return Failed("no_channel", "Apprise is not installed here: pip install 'tocsin[apprise]'", permanent=True)
+
+    def preview(self, message: Message) -> str:
+        """Title and body."""
+        return f"{rendering.subject(message)}\n\n{rendering.text(message)}"
+
+    async def close(self) -> None:
+        """Nothing is kept open."""
+
+
+def _notify(url: str, message: Message) -> Sent | Failed:
+    import apprise
+
+    hand = apprise.Apprise()
+    if not hand.add(url):
+        return Failed("client", f"{message.address} is no URL that Apprise knows", permanent=True)
+    kind = apprise.NotifyType.FAILURE if message.asks else apprise.NotifyType.INFO
+    done = hand.notify(
+        title=rendering.subject(message),
+        body=rendering.text(message),
+        notify_type=kind,
+        body_format=apprise.NotifyFormat.TEXT,
+        interpret_escapes=False,
+    )
+    return Sent() if done else Failed("server", f"Apprise could not hand it to what {message.address} names")

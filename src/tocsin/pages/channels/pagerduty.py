@@ -1,0 +1,105 @@
+"""PagerDuty: an incident is triggered, acknowledged and resolved there as it is here (Events API v2).
+
+For a team that moves over gradually: a person of the plan whose address is the integration key of a PagerDuty service,
+by reference. The ``dedup_key`` is the incident's for as long as it lives, so PagerDuty keeps one incident for it
+however often it pages, and repetitions change nothing. Notices, copies and
+drills become change events: they are to be read, and wake nobody.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from tocsin.kernel.instant import format_rfc3339
+from tocsin.pages import rendering
+from tocsin.pages.channels.replies import failed
+from tocsin.pages.channels.setup import DEADLINE, Setup, no_secret
+from tocsin.pages.message import Failed, Message, Sent
+
+SERVER = "https://events.pagerduty.com"
+_ACTIONS = {"acknowledged": "acknowledge", "resolved": "resolve"}
+_SEVERITIES = {"SEV1": "critical", "SEV2": "error", "SEV3": "warning", "SEV4": "info"}
+_READ = 65_536
+_SUMMARY = 1_024
+
+
+def channel(setup: Setup) -> PagerDuty:
+    """One for all keys of the plan."""
+    return PagerDuty(setup)
+
+
+class PagerDuty:
+    """Posts events. PagerDuty drops a repetition by its ``dedup_key``."""
+
+    name = "pagerduty"
+    idempotent = True
+    real = True
+
+    def __init__(self, setup: Setup) -> None:
+        self._outside, self._secret, self._mark = setup.outside, setup.secret, setup.mark
+        self._server = setup.channels.get("pagerduty", {}).get("server", SERVER).rstrip("/")
+
+    async def send(self, message: Message) -> Sent | Failed:
+        """Post one event."""
+        try:
+            key = self._secret(message.address)
+        except (LookupError, OSError, ValueError):
+            return no_secret(message.address)
+        path, event = written(message, self._mark)
+        answer = await self._outside.request(
+            "POST",
+            self._server + path,
+            headers={"content-type": "application/json"},
+            content=msgspec.json.encode({**event, "routing_key": key}),
+            within=DEADLINE,
+            limit=_READ,
+        )
+        return failed(answer, message.now, "PagerDuty") or Sent(str(event.get("dedup_key", "")))
+
+    def preview(self, message: Message) -> str:
+        """The event, without its key."""
+        path, event = written(message, self._mark)
+        return f"POST {path}\n{msgspec.json.format(msgspec.json.encode(event), indent=2).decode()}"
+
+    async def close(self) -> None:
+        """Nothing is kept open."""
+
+
+def written(message: Message, mark: str) -> tuple[str, dict[str, object]]:
+    """The path and the event, without its key. ``mark`` keeps two installations with one key apart."""
+    link = rendering.link(message)
+    links = [{"href": link, "text": "Open in Tocsin"}] if link else []
+    dedup_key = f"tocsin-{mark}-{message.incident}"
+    if message.kind == "update":
+        return "/v2/enqueue", {"event_action": _ACTIONS.get(message.state, "acknowledge"), "dedup_key": dedup_key}
+    summary = rendering.plain(message.title, _SUMMARY) or "Something is wrong"
+    source = rendering.plain(message.service) or "tocsin"
+    if message.kind in ("notice", "copy", "drill"):
+        when = format_rfc3339(message.now)
+        return "/v2/change/enqueue", {
+            "payload": {"summary": summary, "source": source, "timestamp": when},
+            "links": links,
+        }
+    details = {
+        "since": format_rfc3339(message.since),
+        "alerts": message.alerts,
+        "firing": [rendering.plain(line) for line in message.lines],
+        "already tried": rendering.tried(message),
+        "because": rendering.because(message),
+        "next": rendering.after(message),
+        "possible duplicate": message.possible_duplicate,
+    }
+    return "/v2/enqueue", {
+        "event_action": "trigger",
+        "dedup_key": dedup_key,
+        "client": "Tocsin",
+        "client_url": link,
+        "links": links,
+        "payload": {
+            "summary": summary,
+            "source": source,
+            "severity": _SEVERITIES.get(rendering.severity(message), "error"),
+            "component": source,
+            "custom_details": details,
+        },
+    }

@@ -1,0 +1,48 @@
+"""What an HTTP provider's answer means for a page: taken, try again, or never."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
+from tocsin.kernel.instant import HOUR, SECOND, Duration, Instant, from_datetime
+from tocsin.kernel.outside import Answer, Unanswered
+from tocsin.pages.message import Failed
+
+_LONGEST_WAIT = HOUR
+
+
+def failed(answer: Answer | Unanswered, now: Instant, who: str) -> Failed | None:
+    """What stands in the way, or None: it was taken. ``who`` begins the sentence, such as "the webhook"."""
+    if isinstance(answer, Unanswered):
+        # A certificate, a refused address or an impossible URL stay as they are; the rest may pass.
+        certain = answer.code in ("refused_address", "client") or answer.error.startswith("its certificate")
+        return Failed(answer.code, f"{who} did not answer: {answer.error}", permanent=certain)
+    status, said = answer.status, f"{who} answered {answer.status}"
+    wait = retry_after(answer.headers.get("retry-after", ""), now)
+    if 200 <= status < 300:
+        return None
+    if status == 429:
+        return Failed("rate_limit", f"{said}: too many requests", retry_after=wait)
+    if status in (408, 425) or status >= 500:
+        return Failed("server", said, retry_after=wait)
+    if status == 410:
+        return Failed("client", f"{said}: it is gone for good", permanent=True)
+    if status in (401, 403):
+        return Failed("auth", said, permanent=True)
+    if 300 <= status < 400:
+        return Failed("client", f"{said}: redirects are not followed, use the final URL", permanent=True)
+    return Failed("client" if status >= 400 else "server", said, permanent=status >= 400)
+
+
+def retry_after(text: str, now: Instant) -> Duration | None:
+    """``Retry-After`` in seconds or as a date, at most an hour ahead; None when it says nothing usable."""
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return min(int(text[:9]) * SECOND, _LONGEST_WAIT)
+    try:
+        moment = parsedate_to_datetime(text)
+        wait = from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now
+    except (ValueError, OverflowError, IndexError):
+        return None
+    return min(wait, _LONGEST_WAIT) if wait > 0 else None

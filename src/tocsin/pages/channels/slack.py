@@ -1,0 +1,198 @@
+"""Slack: a page as a direct message of the plan's Slack app, with a button that acknowledges.
+
+Button presses come to ``/callbacks/slack`` (the app's Interactivity request URL), signed by Slack with the app's
+signing secret and a time that is at most five minutes old. When somebody has the incident and when it is over, the
+message says so instead of the button. A page's provider id is ``channel/ts``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+
+from tocsin.intake.request import Reply
+from tocsin.kernel.instant import MINUTE, SECOND, Instant
+from tocsin.kernel.outside import Answer as Answered
+from tocsin.kernel.outside import Unanswered
+from tocsin.pages import rendering
+from tocsin.pages.answers import Answer, Call, Heard, Taken
+from tocsin.pages.channels.replies import failed
+from tocsin.pages.channels.setup import DEADLINE, Setup, no_secret
+from tocsin.pages.message import Failed, Message, Sent
+
+SERVER = "https://slack.com"
+ACKNOWLEDGE = "tocsin_acknowledge"
+_FRESH = 5 * MINUTE
+_READ = 65_536
+_AUTH = frozenset(
+    {
+        "invalid_auth",
+        "not_authed",
+        "account_inactive",
+        "token_revoked",
+        "token_expired",
+        "missing_scope",
+        "no_permission",
+    }
+)
+_PASSES = frozenset(
+    {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
+)
+
+
+def channel(setup: Setup) -> Slack | None:
+    """None when the plan sets up no Slack app."""
+    return Slack(setup, setup.channels["slack"]) if "slack" in setup.channels else None
+
+
+class Slack:
+    """Sends as one app. Slack has no idempotency for messages, so one sent again is marked as such."""
+
+    name = "slack"
+    idempotent = False
+    real = True
+
+    def __init__(self, setup: Setup, said: Mapping[str, str]) -> None:
+        self._outside, self._secret = setup.outside, setup.secret
+        self._token, self._signing = said["token"], said["signing secret"]
+        self._server = said.get("server", SERVER).rstrip("/")
+
+    async def send(self, message: Message) -> Sent | Failed:
+        """Say it, or change what was said."""
+        place, _, ts = message.replaces.partition("/")
+        if message.kind == "update":
+            if not ts:
+                return Sent()  # what it would change was never said
+            content = {"channel": place, "ts": ts, **said(message)}
+            return await self._ask("chat.update", content, message.now)
+        content = {"channel": message.address, "unfurl_links": False, "unfurl_media": False, **said(message)}
+        return await self._ask("chat.postMessage", content, message.now)
+
+    def preview(self, message: Message) -> str:
+        """The message's text and blocks."""
+        return msgspec.json.format(msgspec.json.encode(said(message)), indent=2).decode()
+
+    async def close(self) -> None:
+        """Nothing is kept open."""
+
+    def hear(self, call: Call) -> Heard | Reply:
+        """A button press, when Slack signed it."""
+        try:
+            secret = self._secret(self._signing)
+        except (LookupError, OSError, ValueError):
+            return Reply(503)
+        if not signed(secret, call.headers, call.body, call.now):
+            return Reply(401)
+        try:
+            text = parse_qs(call.body.decode(), max_num_fields=10).get("payload", [""])[0]
+            pressed = msgspec.json.decode(text, type=_Pressed)
+        except (ValueError, msgspec.MsgspecError):
+            return Reply(400)
+        for action in pressed.actions:
+            if action.action_id == ACKNOWLEDGE and action.value.isascii() and action.value.isdigit():
+                mark = f"{pressed.container.channel_id}/{action.action_ts}"
+                return Heard(answer=Answer(page=int(action.value[:18]), by=pressed.user.id, mark=mark))
+        return Heard()
+
+    async def thank(self, answer: Answer, taken: Taken) -> Reply:
+        """Nothing when it counts: the message itself will say so. Else why not, to that person alone."""
+        if not taken.ok and taken.said:
+            place = answer.mark.partition("/")[0]
+            await self._ask("chat.postEphemeral", {"channel": place, "user": answer.by, "text": taken.said}, 0)
+        return Reply(200)
+
+    async def _ask(self, method: str, content: dict[str, Any], now: Instant) -> Sent | Failed:
+        try:
+            token = self._secret(self._token)
+        except (LookupError, OSError, ValueError):
+            return no_secret(self._token)
+        answer = await self._outside.request(
+            "POST",
+            f"{self._server}/api/{method}",
+            headers={"authorization": f"Bearer {token}", "content-type": "application/json; charset=utf-8"},
+            content=msgspec.json.encode(content),
+            within=DEADLINE if method != "chat.postEphemeral" else 2.0,
+            limit=_READ,
+        )
+        return outcome(answer, now)
+
+
+class _Named(msgspec.Struct):
+    id: str = ""
+
+
+class _Action(msgspec.Struct):
+    action_id: str = ""
+    value: str = ""
+    action_ts: str = ""
+
+
+class _Container(msgspec.Struct):
+    channel_id: str = ""
+
+
+class _Pressed(msgspec.Struct):
+    """The parts of a ``block_actions`` payload that say who pressed what."""
+
+    user: _Named
+    actions: list[_Action] = []
+    container: _Container = msgspec.field(default_factory=_Container)
+
+
+class _Reply(msgspec.Struct):
+    ok: bool = False
+    error: str = ""
+    channel: str = ""
+    ts: str = ""
+
+
+def outcome(answer: Answered | Unanswered, now: Instant) -> Sent | Failed:
+    """What Slack's answer means: it says 200 to much that it refuses."""
+    why = failed(answer, now, "Slack")
+    if why is not None or isinstance(answer, Unanswered):
+        return why or Failed("server", "Slack did not answer")
+    try:
+        told = msgspec.json.decode(answer.body, type=_Reply)
+    except msgspec.MsgspecError:
+        return Failed("server", "Slack answered something that is not its API's: is `server` right?")
+    if told.ok:
+        return Sent(f"{told.channel}/{told.ts}")
+    word = rendering.plain(told.error, 60) or "no reason"
+    if word in _PASSES:
+        return Failed("rate_limit" if "rate" in word else "server", f"Slack refused it for now: {word}")
+    return Failed("auth" if word in _AUTH else "client", f"Slack refused it: {word}", permanent=True)
+
+
+def signed(secret: str, headers: Mapping[str, str], body: bytes, now: Instant) -> bool:
+    """Whether Slack sent this body, within the last five minutes."""
+    stamp = headers.get("x-slack-request-timestamp", "")
+    if not (stamp.isascii() and stamp.isdigit()) or abs(now - int(stamp[:12]) * SECOND) > _FRESH:
+        return False
+    good = "v0=" + hmac.new(secret.encode(), b"v0:" + stamp.encode() + b":" + body, hashlib.sha256).hexdigest()
+    return hmac.compare_digest(good.encode(), headers.get("x-slack-signature", "").encode("utf-8", "replace"))
+
+
+def said(message: Message) -> dict[str, Any]:
+    """Text and blocks. What a monitor wrote is text: it mentions nobody and links nowhere."""
+    lines = [_text(line) for line in rendering.chat(message).split("\n")]
+    body = "\n".join([f"*{lines[0]}*", *lines[1:]])[:3_000]
+    blocks: list[dict[str, Any]] = [{"type": "section", "text": {"type": "mrkdwn", "text": body, "verbatim": True}}]
+    if message.asks:
+        button = {
+            "type": "button",
+            "action_id": ACKNOWLEDGE,
+            "text": {"type": "plain_text", "text": "Acknowledge"},
+            "value": str(message.page),
+            "style": "primary",
+        }
+        blocks.append({"type": "actions", "block_id": "tocsin", "elements": [button]})
+    return {"text": _text(rendering.subject(message)), "blocks": blocks}
+
+
+def _text(line: str) -> str:
+    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,191 @@
+"""What people answer through channels, on its way in.
+
+A provider that calls back comes to ``/callbacks/<channel>/…`` on the core's own port: an answer must be heard when the
+pages for people are down. The channel verifies who speaks; whether it counts is ``pages.answers``' to decide; what
+counts becomes the same command as the button behind a mail's link. Answers told twice are known by the provider's own
+name for them, across restarts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+
+from tocsin.engine.commands import Acknowledge, AnswerDrill, Result
+from tocsin.engine.inputs import Receipted
+from tocsin.engine.state import State
+from tocsin.intake.request import Limits, Reply
+from tocsin.kernel.identity import identity
+from tocsin.kernel.instant import SECOND
+from tocsin.pages.answers import Answer, Call, Called, DeafError, Got, Heard, Listening, Taken, refusal
+from tocsin.pages.ledger import ASKING, Page, tells
+from tocsin.pages.message import Channel
+from tocsin.runtime.clock import Clock
+from tocsin.runtime.doors import Bucket
+from tocsin.runtime.listener import Exchange
+from tocsin.runtime.writer import Job
+
+log = structlog.get_logger("tocsin.answers")
+
+PATH = "/callbacks/"
+LIMITS = Limits(rate=50.0, burst=200, body=64 * 1024)
+"""What all of a channel's calls together may be."""
+MOST_AT_ONCE = 64
+FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
+"""Seconds before a provider that could not be listened to is asked again."""
+
+
+class Answers:
+    """Takes answers of all channels. Runs on the event loop; the engine's state is only read here."""
+
+    def __init__(
+        self,
+        state: Callable[[], State],
+        submit: Callable[[Acknowledge | AnswerDrill, str], Awaitable[Result]],
+        apply: Callable[[Job], Awaitable[Job]],
+        clock: Clock,
+        public_url: str,
+    ) -> None:
+        self._state, self._submit, self._apply = state, submit, apply
+        self._clock, self._public_url = clock, public_url
+        self._channels: dict[str, Channel] = {}
+        self._buckets: dict[str, Bucket] = {}
+        self._listening: dict[str, asyncio.Task[None]] = {}
+        self._calls: set[asyncio.Task[None]] = set()
+
+    def replace(self, channels: Mapping[str, Channel]) -> None:
+        """Hear these channels from now on."""
+        gone = [name for name, channel in self._channels.items() if channel is not channels.get(name)]
+        for name in gone:
+            task = self._listening.pop(name, None)
+            if task is not None:
+                task.cancel()
+        self._channels = dict(channels)
+        for name, channel in channels.items():
+            if name not in self._listening and isinstance(channel, Listening):
+                self._listening[name] = asyncio.create_task(self._listen(name, channel))
+
+    async def close(self) -> None:
+        """Hear nothing any more; what was taken is finished."""
+        for task in self._listening.values():
+            task.cancel()
+        await asyncio.gather(*self._listening.values(), *self._calls, return_exceptions=True)
+
+    async def _listen(self, name: str, channel: Listening) -> None:
+        async def take(told: Answer | Got) -> Taken:
+            return await self.take(name, told)
+
+        def find(provider_id: str) -> Page | None:
+            pages = list(self._state().pages.values())
+            known = (p for p in pages if p.channel == name and p.kind in ASKING)
+            return max((p for p in known if p.provider_id.startswith(provider_id)), key=lambda p: p.id, default=None)
+
+        wait = FIRST_WAIT
+        while True:
+            began = self._clock.now()
+            try:
+                await channel.listen(take, find)
+            except DeafError as error:
+                log.warning("not_listening", channel=name, why=str(error), again_in=wait)
+            except Exception:  # a channel's own fault must not make it deaf for ever
+                log.exception("listening_fault", channel=name)
+            await asyncio.sleep(wait)
+            wait = FIRST_WAIT if self._clock.now() - began > LONGEST_WAIT * SECOND else min(2 * wait, LONGEST_WAIT)
+
+    def handle(self, exchange: Exchange) -> bool:
+        """Take a request if it is a provider's call; False when it is not."""
+        if not exchange.path.startswith(PATH):
+            return False
+        name, _, rest = exchange.path[len(PATH) :].partition("/")
+        channel: object = self._channels.get(name)
+        if not isinstance(channel, Called):
+            exchange.answer(_text(404, "No channel is called here."))
+        elif exchange.method != "POST":
+            exchange.answer(_text(405, "Only POST is taken here.", ("allow", "POST")))
+        elif len(exchange.body) > LIMITS.body:
+            exchange.answer(_text(413, f"The body has more than {LIMITS.body} bytes."))
+        elif not self._may(name) or len(self._calls) >= MOST_AT_ONCE:
+            exchange.answer(_text(429, "Too many calls; try again.", ("retry-after", "1")))
+        else:
+            call = Call(
+                url=self._public_url + exchange.target.decode("latin-1"),
+                path=rest,
+                headers={name.decode("latin-1"): value.decode("latin-1") for name, value in exchange.headers},
+                body=exchange.body,
+                now=self._clock.now(),
+            )
+            task = asyncio.create_task(self._called(name, channel, call, exchange))
+            self._calls.add(task)
+            task.add_done_callback(self._calls.discard)
+        return True
+
+    def _may(self, name: str) -> bool:
+        now = self._clock.now()
+        bucket = self._buckets.get(name)
+        if bucket is None:
+            bucket = self._buckets[name] = Bucket(LIMITS, now)
+        return bucket.take(LIMITS, now)
+
+    async def _called(self, name: str, channel: Called, call: Call, exchange: Exchange) -> None:
+        try:
+            heard = channel.hear(call)
+            if isinstance(heard, Reply):
+                log.warning("call_refused", channel=name, status=heard.status, client=exchange.peer)
+                exchange.answer(heard)
+            else:
+                exchange.answer(await self._reply(name, channel, heard))
+        except Exception:  # the edge: what a channel cannot read is refused like anything else
+            log.exception("call_fault", channel=name)
+            exchange.answer(_text(400, "This could not be read."))
+
+    async def _reply(self, name: str, channel: Called, heard: Heard) -> Reply:
+        if heard.got is not None:
+            await self.take(name, heard.got)
+        if heard.answer is None:
+            return heard.reply
+        return await channel.thank(heard.answer, await self.take(name, heard.answer))
+
+    async def take(self, name: str, told: Answer | Got) -> Taken:
+        """Have what a channel verified decided; answers after the commit."""
+        state = self._state()
+        page = state.pages.get(told.page)
+        if isinstance(told, Got):
+            if page is None or page.channel != name or not tells(page, told.receipt):
+                return Taken(False, "")  # told again, however often, it is not worth a row of the journal
+            await self._apply(Job(Receipted(page.id, told.receipt, told.error[:500])))
+            return Taken(True, "")
+        why = refusal(page, name, told, self._clock.now())
+        if page is None or why:
+            log.warning("answer_refused", channel=name, page=told.page, why=why)
+            return Taken(False, why, stranger=page is None or page.address != told.by)
+        actor, number = f"person:{page.person}", page.incident
+        held = self._state().incidents.get(number)
+        helps = page.kind == "help" and held is not None and held.state == "acknowledged"
+        if page.kind == "drill" or helps or not self._has(actor, number):
+            command = (
+                AnswerDrill(actor=actor, page=page.id)
+                if page.kind == "drill"
+                else Acknowledge(actor=actor, incident=number, page=page.id)
+            )
+            result = await self._submit(command, f"{name}:{identity(told.mark).hex()}")
+            if not result.ok:
+                log.warning("answer_refused", channel=name, page=page.id, why=result.message)
+                return Taken(False, f"{result.message}.")
+            if page.kind == "drill" or helps:
+                log.info("answer_taken", channel=name, page=page.id, incident=number)
+                return Taken(True, f"You come to help with incident #{number}." if helps else "That is how to answer.")
+            if not self._has(actor, number):
+                log.warning("answer_refused", channel=name, page=page.id, why="it was told before")
+                return Taken(False, "")  # a replay: nobody is there to read why
+        log.info("answer_taken", channel=name, page=page.id, incident=number)
+        return Taken(True, f"You have incident #{number}.")
+
+    def _has(self, actor: str, number: int) -> bool:
+        incident = self._state().incidents.get(number)
+        return incident is not None and incident.state == "acknowledged" and incident.acknowledged_by == actor
+
+
+def _text(status: int, text: str, *headers: tuple[str, str]) -> Reply:
+    return Reply(status, f"{text}\n".encode(), "text/plain; charset=utf-8", headers)

@@ -1,0 +1,135 @@
+"""The Matrix channel against a real Synapse, and what its answers mean against a server that misbehaves."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.channels.words import page
+from tests.support.catcher import Catcher, Reply
+from tests.support.ports import free_port
+from tests.support.synapse import MatrixPerson, Synapse
+from tocsin.kernel.instant import SECOND
+from tocsin.pages.channels import CHANNELS
+from tocsin.pages.channels.setup import Setup
+from tocsin.pages.message import Channel, Failed, Sent
+from tocsin.runtime.outbound import Outbound
+
+
+def matrix(server: str, token: str = "a token") -> Channel:
+    """The channel as the wiring makes it."""
+    said = {"matrix": {"server": server, "token": "secret:matrix"}}
+    made = CHANNELS["matrix"](Setup(Outbound(), {"secret:matrix": token}.__getitem__, channels=said))
+    assert made is not None
+    return made
+
+
+async def two(synapse: Synapse, *names: str) -> list[MatrixPerson]:
+    """Accounts of a test's own."""
+    return [await asyncio.to_thread(synapse.person, name) for name in names]
+
+
+def test_a_plan_without_it_has_no_such_channel() -> None:
+    assert CHANNELS["matrix"](Setup(Outbound(), dict[str, str]().__getitem__)) is None
+
+
+async def test_a_person_keeps_one_room_and_a_page_told_twice_is_there_once(synapse: Synapse) -> None:
+    bot, ana = await two(synapse, "bot-once", "ana-once")
+    channel = matrix(synapse.url + "/", bot.token)
+    first = await channel.send(page(address=ana.id))
+    again = await channel.send(page(address=ana.id, possible_duplicate=True))
+    other = await channel.send(page(address=ana.id, idempotency_key="page-35", page=35))
+    assert isinstance(first, Sent) and isinstance(other, Sent)
+    assert first == again
+    rooms = await asyncio.to_thread(ana.rooms)
+    assert [len(said) for said in rooms.values()] == [2]
+    assert other.provider_id.startswith(next(iter(rooms)) + "/")
+
+
+async def test_two_first_pages_at_once_make_one_room(synapse: Synapse) -> None:
+    bot, ana = await two(synapse, "bot-two", "ana-two")
+    channel = matrix(synapse.url, bot.token)
+    await asyncio.gather(*(channel.send(page(address=ana.id, idempotency_key=f"p{n}")) for n in range(4)))
+    assert [len(said) for said in (await asyncio.to_thread(ana.rooms)).values()] == [4]
+
+
+async def test_who_left_the_room_is_asked_into_a_new_one(synapse: Synapse) -> None:
+    bot, ana = await two(synapse, "bot-left", "ana-left")
+    channel = matrix(synapse.url, bot.token)
+    await channel.send(page(address=ana.id))
+    (room,) = await asyncio.to_thread(ana.rooms)
+    await asyncio.to_thread(ana.call, "POST", f"/rooms/{room}/leave", {})
+    assert isinstance(await channel.send(page(address=ana.id, idempotency_key="page-35")), Sent)
+    (new,) = await asyncio.to_thread(ana.rooms)
+    assert new != room
+
+
+async def test_a_notice_makes_no_sound_and_asks_for_nothing(synapse: Synapse) -> None:
+    bot, ana = await two(synapse, "bot-quiet", "ana-quiet")
+    await matrix(synapse.url, bot.token).send(page(address=ana.id, kind="notice", acknowledge_url=""))
+    _, event = await asyncio.to_thread(ana.page)
+    assert event["content"]["msgtype"] == "m.notice"
+    assert "React" not in event["content"]["body"]
+
+
+async def test_what_code_already_tried_is_told(synapse: Synapse) -> None:
+    bot, ana = await two(synapse, "bot-tried", "ana-tried")
+    await matrix(synapse.url, bot.token).send(page(address=ana.id, tried=("Restarted checkout-2: it hangs again",)))
+    _, event = await asyncio.to_thread(ana.page)
+    assert "Code tried: Restarted checkout-2: it hangs again" in event["content"]["body"]
+
+
+async def test_a_token_that_is_not_known_is_refused_for_good(synapse: Synapse) -> None:
+    answer = await matrix(synapse.url, "syt_wrong").send(page(address="@ana:matrix.example"))
+    assert answer == Failed("auth", "the Matrix server answered 401", permanent=True)
+
+
+async def test_somebody_who_is_not_there_is_refused_for_good(synapse: Synapse) -> None:
+    bot = await asyncio.to_thread(synapse.person, "bot-nobody")
+    answer = await matrix(synapse.url, bot.token).send(page(address="@nobody:matrix.example"))
+    assert answer == Failed("client", "the Matrix server answered 404", permanent=True)
+
+
+@pytest.mark.parametrize(
+    ("reply", "code", "permanent"),
+    [
+        (Reply(429, headers={"Retry-After": "7"}), "rate_limit", False),
+        (Reply(500), "server", False),
+        (Reply(200, "no JSON"), "server", False),
+        (Reply(200, "[]"), "server", False),
+        (Reply(403), "auth", True),
+        (Reply(reset=True), "unreachable", False),
+    ],
+)
+async def test_what_an_answer_means(catcher: Catcher, reply: Reply, code: str, permanent: bool) -> None:
+    catcher.default = reply
+    answer = await matrix(catcher.url).send(page(address="@ana:matrix.example"))
+    assert isinstance(answer, Failed)
+    assert (answer.code, answer.permanent) == (code, permanent)
+    assert answer.retry_after == (7 * SECOND if code == "rate_limit" else None)
+
+
+async def test_a_server_that_never_answers_is_given_up(catcher: Catcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tocsin.pages.channels.matrix.DEADLINE", 0.2)
+    catcher.default = Reply(delay=30)
+    answer = await matrix(catcher.url).send(page(address="@ana:matrix.example"))
+    assert isinstance(answer, Failed)
+    assert (answer.code, answer.permanent) == ("deadline", False)
+
+
+async def test_a_server_that_is_not_there_may_come_back() -> None:
+    answer = await matrix(f"http://127.0.0.1:{free_port()}").send(page(address="@ana:matrix.example"))
+    assert isinstance(answer, Failed)
+    assert (answer.code, answer.permanent) == ("unreachable", False)
+
+
+async def test_a_token_that_cannot_be_had_is_said(catcher: Catcher) -> None:
+    said = {"matrix": {"server": catcher.url, "token": "secret:elsewhere"}}
+    channel = CHANNELS["matrix"](Setup(Outbound(), dict[str, str]().__getitem__, channels=said))
+    assert channel is not None
+    answer = await channel.send(page(address="@ana:matrix.example"))
+    assert isinstance(answer, Failed)
+    assert (answer.code, answer.permanent) == ("auth", True)
+    assert "secret:elsewhere" in answer.error
+    assert not catcher.requests

@@ -1,0 +1,196 @@
+"""The door providers call back at: bounded, and never brought down by what comes in."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.engine.world import World
+from tests.runtime.stage import HandClock
+from tocsin.engine.commands import Acknowledge, AddResponders, AnswerDrill, Result, StartDrill
+from tocsin.engine.inputs import Decided, Receipted
+from tocsin.intake.request import Reply
+from tocsin.pages.answers import Answer, Call, DeafError, Got, Heard, Taken
+from tocsin.pages.message import Message, Sent
+from tocsin.runtime import answers as module
+from tocsin.runtime.answers import LIMITS, Answers
+from tocsin.runtime.writer import Job
+
+
+class Mailbox:
+    """A channel by the name of email whose provider calls back."""
+
+    name = "email"
+    idempotent = False
+    real = True
+
+    def __init__(self) -> None:
+        self.says: Heard | Reply | Exception = Heard()
+        self.listened = 0
+        self.ends: Exception | None = None
+
+    async def send(self, message: Message) -> Sent:
+        """Taken."""
+        return Sent()
+
+    def preview(self, message: Message) -> str:
+        """Its words."""
+        return message.title
+
+    async def close(self) -> None:
+        """Closed."""
+
+    def hear(self, call: Call) -> Heard | Reply:
+        """As told."""
+        if isinstance(self.says, Exception):
+            raise self.says
+        return self.says
+
+    async def thank(self, answer: Answer, taken: Taken) -> Reply:
+        """What came of it."""
+        return Reply(200, taken.said.encode())
+
+    async def listen(self, take: Any, find: Any) -> None:
+        """Until told to end."""
+        self.listened += 1
+        if self.ends is not None:
+            raise self.ends
+        await asyncio.Event().wait()
+
+
+class Exchange:
+    """A request, and what it was answered."""
+
+    peer = "192.0.2.1"
+
+    def __init__(self, path: str = "/callbacks/email", method: str = "POST", body: bytes = b"") -> None:
+        self.path, self.method, self.body = path, method, body
+        self.target, self.headers = path.encode(), [(b"x-signed", b"yes")]
+        self.reply: Reply | None = None
+
+    def answer(self, reply: Reply) -> None:
+        """Answered."""
+        assert self.reply is None, "once"
+        self.reply = reply
+
+
+class Door:
+    """The answers of a world in which Ana was paged by mail."""
+
+    def __init__(self) -> None:
+        self.world = World().fires("Down", job="checkout")
+        self.clock = HandClock()
+        self.box = Mailbox()
+        self.answers = Answers(
+            lambda: self.world.engine.state, self.submit, self.apply, self.clock, "https://tocsin.example"
+        )
+
+    async def submit(self, command: Acknowledge | AnswerDrill, key: str) -> Result:
+        """Decided by the real engine."""
+        result = self.world.apply(Decided(command, key))
+        assert result is not None
+        return result
+
+    async def apply(self, job: Job) -> Job:
+        """Applied by the real engine."""
+        self.world.apply(job.input)
+        return job
+
+    async def call(self, **how: Any) -> Reply:
+        """One call of the provider."""
+        exchange = Exchange(**how)
+        assert self.answers.handle(exchange)  # type: ignore[arg-type]  # all the door asks of an exchange
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert exchange.reply is not None
+        return exchange.reply
+
+
+@pytest.fixture
+async def door() -> Any:
+    """Open, at the world's time."""
+    one = Door()
+    one.answers.replace({"email": one.box})
+    yield one
+    await one.answers.close()
+
+
+ANA = Answer(page=1, by="ana@shop.example", mark="m1")
+
+
+async def test_what_is_elsewhere_is_not_the_doors(door: Door) -> None:
+    assert not door.answers.handle(Exchange("/"))  # type: ignore[arg-type]  # as above
+    assert (await door.call(path="/callbacks/")).status == 404
+    assert (await door.call(path="/callbacks/pigeon")).status == 404
+    assert (await door.call(method="GET")).status == 405
+    assert (await door.call(body=b"x" * (LIMITS.body + 1))).status == 413
+
+
+async def test_a_channels_own_fault_is_a_refusal_and_the_door_stays_open(door: Door) -> None:
+    door.box.says = ZeroDivisionError("a fault of the channel")
+    assert (await door.call()).status == 400
+    door.box.says = Reply(403)
+    assert (await door.call()).status == 403
+    door.box.says = Heard(reply=Reply(204))
+    assert (await door.call()).status == 204
+
+
+async def test_more_calls_than_a_channel_may_get_are_told_to_come_back(door: Door) -> None:
+    replies = [(await door.call()).status for _ in range(LIMITS.burst + 1)]
+    assert replies == [200] * LIMITS.burst + [429]
+
+
+async def test_an_answer_is_the_same_command_as_the_mails_button(door: Door) -> None:
+    door.box.says = Heard(answer=ANA)
+    assert (await door.call()).body == b"You have incident #1."
+    assert door.world.incident(1).acknowledged_by == "person:ana"
+    assert door.world.engine.state.pages[1].answered_at == door.world.now
+    assert (await door.call()).body == b"You have incident #1.", "told twice, it is still so"
+    door.world.at("90m")
+    assert door.world.incident(1).state == "triggered"
+    assert (await door.call()).body == b"", "a replay does not answer for her again"
+    assert door.world.incident(1).state == "triggered"
+
+
+async def test_who_is_asked_for_help_answers_in_the_channel_and_takes_nothing_over(door: Door) -> None:
+    world = door.world
+    world.asked(Acknowledge(actor="person:ben", incident=1))
+    world.asked(AddResponders(actor="person:ben", incident=1, targets=("person:ana",)))
+    help = next(page for page in world.engine.state.pages.values() if page.kind == "help")
+    door.box.says = Heard(answer=Answer(page=help.id, by="ana@shop.example", mark="m2"))
+    assert (await door.call()).body == b"You come to help with incident #1."
+    assert (world.incident(1).acknowledged_by, help.answered_at) == ("person:ben", world.now)
+
+
+async def test_a_drill_is_answered_in_the_channel(door: Door) -> None:
+    world = door.world
+    number = int(world.asked(StartDrill(actor="person:ana", person="ana")).id)
+    door.box.says = Heard(answer=Answer(page=number, by="ana@shop.example", mark="m3"))
+    assert (await door.call()).body == b"That is how to answer."
+    assert world.engine.state.pages[number].answered_at == world.now
+
+
+async def test_a_receipt_told_again_is_no_row_of_the_journal(door: Door) -> None:
+    door.box.says = Heard(got=Got(page=1, receipt="delivered"))
+    before = door.world.seq
+    for _ in range(3):
+        assert (await door.call()).status == 200
+    assert door.world.seq == before + 1
+    assert Receipted.__struct_config__.tag == "receipt"
+    door.box.says = Heard(got=Got(page=99, receipt="seen"))
+    await door.call()
+    assert door.world.seq == before + 1
+
+
+async def test_a_provider_that_cannot_be_listened_to_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FIRST_WAIT", 0.001)
+    for error in (DeafError("it answers 401"), ZeroDivisionError("a fault of the channel")):
+        one = Door()
+        one.box.ends = error
+        one.answers.replace({"email": one.box})
+        async with asyncio.timeout(5):
+            while one.box.listened < 3:
+                await asyncio.sleep(0.001)
+        await one.answers.close()
