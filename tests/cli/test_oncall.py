@@ -102,12 +102,23 @@ def test_what_cannot_be_asked_is_refused_with_why(folder: str, arguments: list[s
     assert says in done.err
 
 
-def test_a_plan_with_errors_is_not_answered_from(folder: str) -> None:
+def test_schedules_with_errors_are_not_answered_from(folder: str) -> None:
     Path(folder, "tocsin.yaml").write_text(PLAN.replace("[ana, ben]", "[ana, bne]"))
     done = run("oncall", "who", "office", "--plan", folder)
     assert (done.code, done.out) == (1, "")
     assert "unknown person 'bne'" in done.err
     assert run("oncall", "who", "office", "--plan", folder + "/nowhere").code == 1
+
+
+def test_what_is_wrong_elsewhere_in_the_plan_keeps_nobody_from_an_answer(folder: str) -> None:
+    """Files that are no plan, and services written for a newer Tocsin."""
+    good = run("oncall", "who", "shop-primary", "--at", "2026-11-21T02:24:00Z", "--plan", folder, "--json")
+    text = PLAN.replace("checkout: {", "checkout: {playbooks: [x], tier: nine, ") + "maintenance: []\n"
+    Path(folder, "tocsin.yaml").write_text(text)
+    Path(folder, "nights.yaml").write_text("scenario: one\n---\nscenario: two\n")
+    done = run("oncall", "who", "shop-primary", "--at", "2026-11-21T02:24:00Z", "--plan", folder, "--json")
+    assert (done.code, done.out) == (0, good.out) and '"ana"' in good.out
+    assert f"The plan has errors elsewhere; `tocsin plan check {folder}` lists them." in done.err
 
 
 def test_the_server_answers_as_the_files_do(tocsin_server: Start, folder: str) -> None:

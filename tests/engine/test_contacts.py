@@ -198,6 +198,19 @@ def test_a_method_its_owner_calls_broken_is_not_used_until_a_code_proves_it_agai
     assert method(world).state == "verified"
 
 
+def test_a_change_of_how_somebody_is_reached_is_told_by_another_method():
+    """Whoever got into an account cannot turn pages away unseen."""
+    world = World()
+    (hook,) = world.has("ana", HOOK)
+    assert [(address, kind) for _, _, address, kind in world.left] == [(HOOK, "notice"), ("ana@shop.example", "notice")]
+    world.asked(RemoveContact(actor="person:ana", contact=hook))
+    assert world.left[-1] == ("0s", "ana", "ana@shop.example", "notice")
+    other = int(adds(world, "https://other.example/").id)
+    before = len(world.left)
+    world.asked(RemoveContact(actor="person:ana", contact=other))
+    assert len(world.left) == before, "one that was never used changes nothing"
+
+
 def test_a_test_message_goes_to_that_method_alone_and_only_to_a_proven_one():
     world = World()
     (hook,) = world.has("ana", HOOK)

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.engine.test_oncall import PLAN, said
 from tests.engine.world import START, World, dump
 from tocsin.engine.commands import AddOverride, AnswerOverride, AskCover, AskSwap, CancelOverride, Result
 from tocsin.kernel.instant import parse_duration
+from tocsin.oncall.override import Override, covers_by_schedule
+from tocsin.oncall.roster import Roster
 
 # `primary` has ana until 04:00, an hour after the world begins, then ben until 04:00 the day after, then ana.
 
@@ -297,3 +301,58 @@ def test_an_answer_that_comes_before_the_tick_that_closes_is_too_late_all_the_sa
     world.now = at("10m")  # the command is applied first
     assert answers(world, "ben").message == "Override 1 is over"
     assert world.engine.state.covers == {}
+
+
+MOVES = st.lists(
+    st.tuples(
+        st.sampled_from(["fire", "override", "for somebody", "cancel", "swap", "cover", "agree", "acknowledge"]),
+        st.integers(1, 200),
+        st.sampled_from(["ana", "ben", "kei", "zoe"]),
+        st.integers(5, 300),
+    ),
+    min_size=3,
+    max_size=14,
+)
+
+
+@given(MOVES)
+def test_nobody_off_shift_is_paged_and_what_was_is_never_changed(moves):
+    """Looked at in the end, with every override there ever was: whoever was paged by the schedule was on call then."""
+    world = World(PLAN)
+    every: dict[int, Override] = {}
+    minutes = 0
+    for kind, wait, person, length in moves:
+        minutes += wait
+        world.at(f"{minutes}m")
+        last = world.engine.state.counters.override
+        start, end = f"{minutes + length % 60}m", f"{minutes + length % 60 + length}m"
+        match kind:
+            case "fire":
+                world.fires(f"At {minutes}", job="checkout")
+            case "override":
+                overrides(world, person, start, end)
+            case "for somebody":
+                overrides(world, person, start, end, instead_of="ana")
+            case "cancel":
+                world.asked(CancelOverride(id=1 + length % max(1, last), actor="user:ops"))
+            case "swap":
+                swaps(
+                    world, (f"{minutes + 1}m", f"{minutes + 60}m"), (f"{minutes + 60}m", f"{minutes + 120 + length}m")
+                )
+            case "cover":
+                asked = AskCover(
+                    schedule="primary", person="ana", starts_at=at(start), ends_at=at(end), actor="user:ops"
+                )
+                world.asked(asked)
+            case "agree":
+                answers(world, "ben", last)
+            case _ if world.engine.state.incidents:
+                world.acknowledges(max(world.engine.state.incidents))
+        every |= world.engine.state.overrides
+    world.at(f"{minutes + 120}m")
+    roster = Roster(world.engine.plan.schedules["primary"])
+    covers = covers_by_schedule(every).get("primary", ())
+    for page in world.told_pages:
+        if page.kind == "page" and page.step == 0:
+            assert page.person in [shift.person for shift in roster.who(page.intended_at, covers)], page
+    assert dump(world.replayed().state)["covers"] == dump(world.engine.state)["covers"]

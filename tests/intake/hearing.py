@@ -27,6 +27,7 @@ class Remembered(NamedTuple):
     annotations_json: Raw
     link: str
     starts_at: int
+    timeout: bool
     firing: bool = True
 
 
@@ -65,6 +66,7 @@ def remembered(*events: Event, now: Instant = NOW) -> dict[bytes, Remembered]:
             event.annotations_json,
             event.link,
             event.starts_at,
+            event.timeout,
         )
         for number, event in enumerate(events)
         if event.state == "firing"

@@ -75,7 +75,7 @@ def test_pages_follow_the_persons_rules_until_somebody_answers(server: TocsinSer
     found = opened(server)
     page = arrives(mail_server, HOME, 2)
     assert "Disk full" in page.subject
-    arrives(mail_server, WORK)
+    assert "Disk full" in arrives(mail_server, WORK, 2).subject, "after the notice of the new method"
     first, second = incident(server, found["number"])["pages"]
     assert (first["held"], second["held"]) == (None, "next_method")
     server.run("incidents", "take", str(found["number"]))
@@ -105,7 +105,7 @@ def test_a_drill_pages_like_the_real_thing_and_ends_with_its_answer(
     again = server.run("contact", "drill", check=False)
     assert again.returncode == 0, "the one before is over: its second method was withdrawn"
     arrives(mail_server, HOME, 3)
-    assert to(mail_server, WORK) == []
+    assert [mail.subject for mail in to(mail_server, WORK) if "[notice]" not in mail.subject] == []
 
 
 def test_low_urgency_outside_quiet_hours_is_paged_and_inside_them_waits(

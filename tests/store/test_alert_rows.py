@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 from tests.store.conftest import Place, Places
 from tests.store.stage import BEGINNING, FILES, PLAN, START, apply, commit, dump, empty
+from tocsin.alerts.alert import Alert
 from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import Received, Seen
+from tocsin.engine.state import Counters, Loaded, State
 from tocsin.intake.request import Request
 from tocsin.intake.sources import SOURCES
+from tocsin.kernel.identity import texts_json
 from tocsin.kernel.instant import DAY, MINUTE, SECOND, Instant, format_rfc3339
 from tocsin.runtime.seen import bitmap
 from tocsin.store import alert_rows
 from tocsin.store.reads import Reads, open_engine
-from tocsin.store.rows import Journaled
+from tocsin.store.rows import Journaled, body
 
 MANY = 600
 """More than two blocks, and more than one stretch."""
@@ -44,7 +48,15 @@ class Flood:
         commit(self.store, self.engine, [row])
 
     def post(self, which: Sequence[int], ends: Instant = 10 * MINUTE, summary: str = "is down") -> None:
-        """Prometheus says these."""
+        """Prometheus says these, in a commit of their own."""
+        row = self.prometheus(which, ends, summary)
+        apply(self.engine, row)
+        commit(self.store, self.engine, [row])
+
+    def prometheus(
+        self, which: Sequence[int], ends: Instant = 10 * MINUTE, summary: str = "is down"
+    ) -> Journaled:
+        """What Prometheus says of these, as the next input."""
         alerts = [
             {
                 "labels": {"alertname": f"A{one % 10}", "job": "db", "instance": f"i{one % 10}", "n": str(one)},
@@ -54,13 +66,10 @@ class Flood:
             for one in which
         ]
         headers = {"content-type": "application/json"}
-        self.take(
-            Received(
-                1, "inbox", self.now,
-                Request(source="alertmanager", method="POST", path="/api/v2/alerts", headers=headers,
-                        body=json.dumps(alerts).encode()),
-            )
-        )  # fmt: skip
+        self.seq += 1
+        body = json.dumps(alerts).encode()
+        request = Request(source="alertmanager", method="POST", path="/api/v2/alerts", headers=headers, body=body)
+        return Journaled(self.seq, self.now, Received(1, "inbox", self.now, request))
 
     def heard_again(self, ids: set[int]) -> None:
         """The same said again, unchanged."""
@@ -161,6 +170,39 @@ def test_what_says_nothing_any_more_is_removed(flood: Flood) -> None:
         assert alert.state == "resolved"
     flood.store.housekeep(flood.now)
     assert flood.place.tables()["alert_blocks"] == []
+
+
+def test_what_ends_in_the_commit_it_began_in_is_over_for_everybody(places: Places) -> None:
+    flood = Flood(places.new())
+    rows = [flood.prometheus(range(MANY, MANY + 20)), flood.prometheus([MANY + 7], ends=-SECOND)]
+    for row in rows:
+        apply(flood.engine, row)
+    commit(flood.store, flood.engine, rows)
+    flood.same_when_read_back()
+    reads = Reads(open_engine(flood.place.url))
+    assert [alert.title for alert in reads.alerts(state="resolved").items] == [f"{MANY + 7} is down"]
+    assert len(reads.alerts(state="firing", limit=20, after=None).items) == 20
+    assert all(alert.state == "firing" for alert in reads.alerts(state="firing", limit=500).items)
+
+
+def test_alerts_of_older_versions_are_found_by_their_labels_in_order() -> None:
+    """They were kept in the order their sender wrote them in."""
+    old = msgspec.json.decode(
+        b'{"id":1,"identity":"AAAA","digest":"BBBB","source":"alertmanager","origin":"inbox","title":"x",'
+        b'"labels":{"b":"2","a":"1"},"annotations":{"n":"1"},"severity":"sev1","service":"inbox",'
+        b'"starts_at":1,"first_seen":1,"last_seen":1}',
+        type=Alert,
+    )
+    state = State(Loaded(Counters(alert=1), alerts=[old]))
+    assert state.known_of("alertmanager", "inbox")[b'{"a":"1","b":"2"}'] is old
+    state.forget_alert(old)
+    assert not state.known_of("alertmanager", "inbox")
+
+
+def test_no_text_of_an_alert_stops_a_commit() -> None:
+    alert = Alert(1, "events", "inbox", texts_json({"a": "b"}), texts_json({}), "half \ud800", "sev1", "inbox", 1, 1, 1)
+    assert msgspec.json.decode(body([alert]), type=list[Alert])[0].title == "half \ufffd"
+    assert msgspec.json.decode(body(alert))["labels"] == {"a": "b"}
 
 
 def test_blocks_are_cut_where_they_would_grow_too_large() -> None:

@@ -496,13 +496,17 @@ def _roster(plan: Path | None, name: str) -> Roster:
     """A schedule of a plan's files. Says on stderr what the files cannot know."""
     from tocsin.plan.findings import nearest
     from tocsin.plan.folder import PlanFolderError, load_folder
-    from tocsin.plan.reading import read_plan
+    from tocsin.plan.reading import read_plan, read_schedules
 
     assert plan is not None, "without a server there is a plan"
     try:
-        reading = read_plan(load_folder(plan))
+        files = load_folder(plan)
     except PlanFolderError as error:
         raise Refused(f"{error}.") from None
+    reading = read_plan(files)
+    if reading.plan is None and (who := read_schedules(files)).plan is not None:
+        reading = who
+        click.echo(f"The plan has errors elsewhere; `tocsin plan check {plan}` lists them.", err=True)
     if reading.plan is None:
         first = next(one for one in reading.findings if one.level == "error")
         raise Refused(f"The plan has errors; `tocsin plan check {plan}` lists them. The first:\n{first}")

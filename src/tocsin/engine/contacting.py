@@ -28,6 +28,7 @@ from tocsin.pages.contacts import (
     BadAddress,
     Contact,
     checked_address,
+    masked,
 )
 from tocsin.pages.ledger import DRILL_WORKS, Page
 from tocsin.pages.rules import fault
@@ -150,6 +151,7 @@ def verify(turn: Turn, command: c.VerifyContact) -> c.Result:
         return refuse("invalid", f"This is not the code: {then}", "code")
     _verified(turn, contact)
     turn.count("contacts", "verified")
+    _tell_owner(turn, contact, "A contact method of yours was added and verified")
     return c.Result(ok=True, id=str(contact.id))
 
 
@@ -174,7 +176,17 @@ def remove(turn: Turn, command: c.RemoveContact) -> c.Result:
     if contact.declared:
         return refuse("conflict", "The plan declares this contact method: remove it there")
     _remove(turn, contact)
+    if contact.trusted:
+        _tell_owner(turn, contact, "A contact method of yours was removed")
     return c.Result(ok=True, id=str(contact.id))
+
+
+def _tell_owner(turn: Turn, contact: Contact, what: str) -> None:
+    """Say by another method that one was changed: whoever got into an account cannot turn pages away unseen."""
+    others = [one for one in paging.able(turn, contact.person) if one.id != contact.id]
+    if others:
+        title = f"{what}: {contact.label or contact.channel} {masked(contact.channel, contact.address)}"[:300]
+        paging.notice(turn, turn.plan.people[contact.person], Reason.CONTACT_CHANGED, title, contact=others[0])
 
 
 def _remove(turn: Turn, contact: Contact) -> None:

@@ -86,10 +86,17 @@ def _hear_events(turn: Turn, source: str, origin: str, key_id: int, events: Sequ
     alerts, new, counters = state.alerts, turn.changes.new_alerts, state.counters
     seat: Seat | None = None
     followed, room = 0, MOST_ACTIVE - state.active_by_key.get(key_id, 0)
-    watched: Instant | None = None
+    watched: Instant | None = 0
     for event in events:
         place = event.label_text
-        if place and event.state == "firing" and not event.key and place not in known:
+        ends = event.ends_at
+        if (
+            place
+            and event.state == "firing"
+            and (ends is None or ends > now)
+            and not event.key
+            and place not in known
+        ):
             routed = route(origin, "", event.labels, event.severity)
             if seat is None or routed is not seat.routed:
                 _followed(turn, seat, key_id, followed)
@@ -98,10 +105,9 @@ def _hear_events(turn: Turn, source: str, origin: str, key_id: int, events: Sequ
             if seat is not None and followed < room:
                 followed += 1
                 counters.alert = id = counters.alert + 1
-                due = event.ends_at
-                if due != watched or not id % TOGETHER:
-                    watched = due
-                    state.timers.set("alerts", id // TOGETHER, now + STALE_AFTER if due is None else due)
+                if ends != watched or not id % TOGETHER:
+                    watched = ends
+                    state.timers.set("alerts", id // TOGETHER, now + STALE_AFTER if ends is None else ends)
                 alerts[id] = new[id] = known[place] = _alert(
                     id, source, origin, key_id, place, event, routed, now, Reason.JOINED, seat.incident.number
                 )
@@ -109,7 +115,7 @@ def _hear_events(turn: Turn, source: str, origin: str, key_id: int, events: Sequ
                 continue
         _followed(turn, seat, key_id, followed)
         _hear_event(turn, known, source, origin, key_id, event)
-        seat, followed, watched = None, 0, None
+        seat, followed, watched = None, 0, 0
     _followed(turn, seat, key_id, followed)
 
 
@@ -182,6 +188,7 @@ def refresh(turn: Turn, alert: Alert, at: Instant) -> None:
     if not alert.firing:
         if alert.resolved_at is not None and at <= alert.resolved_at:
             return
+        turn.save_alert(alert)
         _revive(turn, alert)
     alert.last_seen = max(alert.last_seen, at)
     alert.count += 1
@@ -262,6 +269,7 @@ def _alert(
 def _again(turn: Turn, alert: Alert, event: Event) -> None:
     """It fires already. Alertmanager's merge: the older start, and the newer word on everything else."""
     now = turn.now
+    turn.save_alert(alert)  # before anything changes: from now on a repetition of it waits for the commit
     labels = Raw(event.label_text or label_text(event.labels))
     told = labels, event.annotations_json, event.title or alert.title, event.link
     news = told != (alert.labels_json, alert.annotations_json, alert.title, alert.link)
@@ -326,7 +334,6 @@ def resolve(turn: Turn, alert: Alert, reason: Reason, ended: Instant | None = No
         members.firing.discard(alert.id)
         members.silenced.discard(alert.id)
     alert.silences = ()
-    state.timers.set("alerts", alert.id // TOGETHER, turn.now + 1)
     turn.save_alert(alert)
     turn.count("alerts", reason)
     turn.touch(alert.incident)

@@ -244,8 +244,8 @@ def notice(
     return row
 
 
-ASKED_FOR = frozenset({Reason.CONTACT_CODE, Reason.CONTACT_TEST, Reason.DRILL})
-"""Messages somebody asked to be sent to themself: they go out even where nobody is paged."""
+ASKED_FOR = frozenset({Reason.CONTACT_CODE, Reason.CONTACT_TEST, Reason.CONTACT_CHANGED, Reason.DRILL})
+"""Messages about a person's own methods: they go out even where nobody is paged."""
 
 
 def _hand_over(turn: Turn, row: Page) -> None:

@@ -20,6 +20,7 @@ from tocsin.engine.commands import Result
 from tocsin.engine.records import HeardChange, Parked
 from tocsin.engine.timers import Kind, Timers
 from tocsin.incidents.incident import Entry, Incident
+from tocsin.kernel.identity import label_text
 from tocsin.kernel.instant import DAY, MINUTE, Instant
 from tocsin.oncall.override import Cover, Override, covers_by_schedule
 from tocsin.pages.contacts import Contact
@@ -184,7 +185,9 @@ class State:
         for alert in sorted(loaded.alerts, key=lambda a: a.id):
             place = alert.place
             if not alert.key:
-                alert.labels_json = Raw(place)  # one text for both
+                # Rows of older versions have the labels in their sender's order. One text for both.
+                place = label_text(alert.labels)
+                alert.labels_json = Raw(place)
             self.add_alert(alert, place)
         for page in loaded.pages:
             self.add_page(page)
@@ -246,7 +249,7 @@ class State:
                 members.firing.add(alert.id)
                 if alert.silences:
                     members.silenced.add(alert.id)
-        self.timers.set("alerts", alert.id // TOGETHER, alert_due(alert))
+        self.watch_alert(alert)
 
     def watch_alert(self, alert: Alert) -> None:
         """Have an alert looked at when it is due."""

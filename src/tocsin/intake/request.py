@@ -67,6 +67,11 @@ class Known(Protocol):
         ...
 
     @property
+    def timeout(self) -> bool:
+        """Whether its sender named no end."""
+        ...
+
+    @property
     def annotations_json(self) -> Raw:
         """Its annotations as last said, to the letter."""
         ...

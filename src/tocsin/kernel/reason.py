@@ -78,6 +78,7 @@ class Reason(StrEnum):
     CONTACT_TEST = "contact_test"
     CONTACT_FAILING = "contact_failing"
     CONTACT_WORKS = "contact_works"
+    CONTACT_CHANGED = "contact_changed"
     CONTACT_REMOVED = "contact_removed"
     DRILL = "drill"
 
@@ -159,6 +160,7 @@ EXPLAINED: dict[Reason, str] = {
     Reason.CONTACT_TEST: "a test of this contact method was asked for",
     Reason.CONTACT_FAILING: "its channel refused the address for good",
     Reason.CONTACT_WORKS: "a message went through again",
+    Reason.CONTACT_CHANGED: "how you are reached was changed; if that was not you, tell an admin",
     Reason.CONTACT_REMOVED: "the contact method was removed",
     Reason.DRILL: "somebody asked to be paged, to see what it is like",
     Reason.REASSIGNED: "a person gave it to another",

@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from tocsin.plan.decoder import RecordOf
-from tocsin.plan.documents import read_document
+from tocsin.plan.documents import Entries, read_document
 from tocsin.plan.findings import Finding, Findings
 from tocsin.plan.model import Plan
 from tocsin.plan.positions import Position
@@ -19,6 +19,8 @@ MAX_FILE_BYTES: Final = 1_000_000
 MAX_BYTES: Final = 16_000_000
 
 _FILE: Final = RecordOf(PlanFile)
+_WHO: Final = frozenset({"people", "teams", "schedules"})
+_SETTING: Final = frozenset({"tocsin", "team", "timezone"})
 
 
 class Reading(NamedTuple):
@@ -72,6 +74,27 @@ def read_plan(files: Mapping[str, bytes]) -> Reading:
         where = next(iter(sorted(files)), "tocsin.yaml")
         findings.error(Position(where, 1, 1), "there is no plan", "begin with `tocsin: 1` and name the people to page")
     plan_or_none = assemble(sources, plan_version(files), complete, findings) if sources else None
+    return Reading(plan_or_none, findings.sorted())
+
+
+def read_schedules(files: Mapping[str, bytes]) -> Reading:
+    """Read who is on call out of a plan that has errors: its people, teams and schedules, whatever else is wrong in it.
+
+    For questions alone: nobody is paged by this. The version is that of the whole.
+    """
+    findings = Findings()
+    if not _within_bounds(files, findings):
+        return Reading(None, findings.sorted())
+    sources = []
+    for name in sorted(files):
+        node = read_document(name, files[name], Findings())
+        if not isinstance(node, Entries) or not any(key.text in _WHO for key, _ in node.entries):
+            continue
+        node.entries = [(key, value) for key, value in node.entries if key.text in _WHO | _SETTING]
+        plan = _FILE.read(node, findings)
+        if plan is not None:
+            sources.append(Source(name, plan))
+    plan_or_none = assemble(sources, plan_version(files), True, findings) if sources else None
     return Reading(plan_or_none, findings.sorted())
 
 

@@ -233,8 +233,8 @@ class Doors:
 
     def _durable(self, repeated: tuple[int, ...]) -> bool:
         """Whether what is repeated is committed. If not, the repetition waits for a commit like any news."""
-        # While commits fail, what is known may be in memory alone.
-        return not repeated or (not self._writer.failures and max(repeated) <= self._writer.kept_alerts)
+        changes = self._writer.engine.changes
+        return changes.alerts.keys().isdisjoint(repeated) and changes.new_alerts.keys().isdisjoint(repeated)
 
     def _look_up(self, text: str, source: str) -> tuple[Key, Source, Limits] | None:
         if not text or len(text) > 200:

@@ -153,8 +153,6 @@ class Writer:
         self._bytes_in = self._bytes_out = 0  # each written by one thread only
         self.due: Instant | None = self.engine.next_due()
         """What is due next. Others look here, for the engine's own timers belong to the writer's thread."""
-        self.kept_alerts = self.engine.state.counters.alert
-        """The newest alert that a commit has made durable. What was applied since may still be dropped."""
         self.commits = 0
         self.failures = 0
         """How often in a row the database refused; a small write that it takes sets this back."""
@@ -313,10 +311,10 @@ class Writer:
             elif self._intake and self._away is None and self._clock.awake() - began < LOWER_LANE_BUDGET:
                 job = self._intake.popleft()
                 self._bytes_out += job.size
-                if job.read is not None and not job.read():
-                    continue
             else:
                 break
+            if job.read is not None and job.reply is None and not job.read():
+                continue
             self._seq += 1
             try:
                 job.result = engine.apply(self._seq, job.input, now, job.heard, job.plan).result
@@ -367,7 +365,6 @@ class Writer:
             log.warning("database_back", written=len(self._unwritten))
             self._away = None
         self.commits += 1
-        self.kept_alerts = self.engine.state.counters.alert
         self.failures = self._dropped = 0
         self._in_force = self.engine.plan
         self._unwritten = []

@@ -127,11 +127,14 @@ def _written(value: Any) -> Any:
     match value:
         case str():
             return whole(value)
-        case bytes() | int() | float() | None:
+        case bytes() | int() | float() | None | msgspec.Raw():
             return value
+        case msgspec.Struct():
+            names = zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True)
+            return {written: _written(getattr(value, name)) for name, written in names}
         case dict():
             return {_written(key): _written(one) for key, one in value.items()}
-        case list():
+        case list() | tuple():
             return [_written(one) for one in value]
         case _:
             return _written(msgspec.to_builtins(value, builtin_types=(bytes,)))
@@ -241,7 +244,8 @@ def statements(
         yield ALERT_BLOCKS, [(b[0].id, b[-1].id, WORKSPACE, pack(body(b))) for b in blocks]
         joined = ((number, b[0].id, WORKSPACE) for b in blocks for number in sorted({a.incident for a in b}))
         yield ALERT_BLOCK_INCIDENTS, list(joined)
-    alone = (alert for id, alert in new.items() if not (together and id in state.alerts))
+    # What ended in the very commit it began in is no matter of blocks, where everything fires.
+    alone = (alert for id, alert in new.items() if not (together and alert.firing and id in state.alerts))
     changed = (a for a in changes.alerts.values() if a.id not in new)
     for statement, alerts in ((NEW_ALERTS, alone), (ALERTS, changed)):
         # In slices: a plan or a silence may change every alert, and all their rows at once would be a lot of memory.

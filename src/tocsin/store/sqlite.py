@@ -149,8 +149,10 @@ class SqliteStore:
             (until,),
         ).rowcount
         replaced, tidied = writer.replaced_alert_rows(self._db.execute, self._tidied)
+        self._db.execute("BEGIN IMMEDIATE")
         for statement in replaced:
             self._db.execute(statement)
+        self._db.execute("COMMIT")
         self._tidied = tidied or 0
         self._db.execute("PRAGMA incremental_vacuum(200)").fetchall()
         if deleted < 500 and size < JOURNAL_BYTES and tidied is None:

@@ -147,12 +147,13 @@ def replaced_alert_rows(select: Select, after: int) -> tuple[list[str], int | No
     alert has a row of its own, sightings of alerts the engine has forgotten. And where to go on, None at the end.
     """
     blocks = list(select(f"SELECT first, last FROM alert_blocks WHERE first > {after} ORDER BY first LIMIT {TIDIED}"))
-    found = []
+    gone = []
     for first, last in blocks:
         ((own,),) = select(f"SELECT count(*) FROM alerts WHERE id BETWEEN {first} AND {last}")
         if own == last - first + 1:
-            found.append(f"DELETE FROM alert_block_incidents WHERE first = {first}")
-            found.append(f"DELETE FROM alert_blocks WHERE first = {first}")
+            gone.append(str(first))
+    here = f"WHERE first IN ({', '.join(gone)})"
+    found = [f"DELETE FROM {table} {here}" for table in ("alert_block_incidents", "alert_blocks")] if gone else []
     if len(blocks) == TIDIED:
         return found, int(blocks[-1][0])
     size = alert_rows.STRETCH

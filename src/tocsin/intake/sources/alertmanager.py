@@ -214,11 +214,12 @@ class _Said:
     """The label sets of the events so far; gathered only when a known alert has to be looked for among them."""
 
     def __init__(self, events: list[Event]) -> None:
-        self._events, self._texts = events, set[bytes]()
+        self._events, self._texts, self._gathered = events, set[bytes](), 0
 
     def __contains__(self, label_text: bytes) -> bool:
-        if len(self._texts) < len(self._events):
-            self._texts.update([event.label_text for event in self._events])
+        if self._gathered < len(self._events):
+            self._texts.update([event.label_text for event in self._events[self._gathered :]])
+            self._gathered = len(self._events)
         return label_text in self._texts
 
 
@@ -228,9 +229,10 @@ def _repeats(
     """Whether an alert with the labels of a known one says nothing new: it fires on, and only its end moves along."""
     if not (
         have.firing
+        and timeout == have.timeout
         and end > now
         and annotations == have.annotations_json
-        and (start >= have.starts_at or start == ZERO)
+        and (have.starts_at <= start <= end or start == ZERO)
         and link == have.link
     ):
         return False
