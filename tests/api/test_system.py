@@ -10,6 +10,7 @@ from tests.faces.filled import KEY, NOW
 from tocsin.engine.commands import DiscardParked
 from tocsin.engine.records import Parked
 from tocsin.intake.request import Request
+from tocsin.runtime.line import Reloaded
 
 
 async def test_services_come_with_their_open_incidents(world: World) -> None:
@@ -54,6 +55,20 @@ async def test_the_rest_is_listed(world: World) -> None:
     assert (await world.call("POST", "/plan/reload")).json() == {
         "ok": True, "changed": False, "version": "abc123", "findings": [],
     }  # fmt: skip
+
+
+async def test_a_reload_that_is_refused_tells_the_plan_s_faults_from_a_time_in_which_nothing_can_be_changed(
+    world: World,
+) -> None:
+    world.core.reloaded = Reloaded(False, False, "abc123", ("tocsin.yaml:7: error: unknown person",))
+    refused = await world.call("POST", "/plan/reload")
+    assert (refused.status_code, refused.json()["code"]) == (422, "plan_refused")
+    assert refused.json()["findings"] == ["tocsin.yaml:7: error: unknown person"]
+    world.core.reloaded = Reloaded(False, False, "", ("Nothing was changed here. standby: b writes",), looked=False)
+    later = await world.call("POST", "/plan/reload")
+    assert (later.status_code, later.json()["code"]) == (503, "unavailable")
+    assert "standby: b writes" in later.json()["detail"]
+    assert later.headers["retry-after"]
 
 
 async def test_the_host_of_a_webhook_is_all_that_is_told_of_its_address(world: World) -> None:

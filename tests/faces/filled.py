@@ -309,6 +309,7 @@ class FakeCore(CoreClient):
         self.answer = Result(ok=True, id="1")
         self.gone = False
         self.remembered = Known()
+        self.reloaded = Reloaded(True, False, "abc123")
         self.heard: list[tuple[str, bytes, str]] = []
         self.changed: asyncio.Queue[Changed | None] = asyncio.Queue()
 
@@ -332,7 +333,7 @@ class FakeCore(CoreClient):
 
     async def reload(self, actor: str) -> Reloaded:
         self._here()
-        return Reloaded(True, False, "abc123")
+        return self.reloaded
 
     async def status(self) -> Status:
         self._here()

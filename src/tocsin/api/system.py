@@ -15,7 +15,7 @@ from tocsin.api.asking import Cursor, IdempotencyKey, Limit, Number, SomeNumber,
 from tocsin.engine.commands import DiscardParked
 from tocsin.faces.faces import Faces
 from tocsin.faces.live import TooManySubscribers
-from tocsin.faces.problem import Problem, not_found
+from tocsin.faces.problem import Problem, not_found, unavailable
 from tocsin.faces.who import Who
 from tocsin.kernel.instant import format_duration
 from tocsin.store.reads import LIMIT
@@ -141,6 +141,8 @@ async def reload_plan(faces: Faces, who: Who, idempotency_key: IdempotencyKey = 
     A plan with errors changes nothing: 422, a problem document that also has the fields of this answer.
     """
     found = await faces.core.reload(who.actor)
+    if not found.looked:
+        raise unavailable(found.findings[0])
     if not found.ok:
         raise Problem(
             422,

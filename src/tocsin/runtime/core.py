@@ -261,7 +261,7 @@ class Core:
     async def reload(self, actor: str) -> Reloaded:
         """Read the plan again, and put it in force when it is good. Nothing is while nothing can be written."""
         if self.writer.away:
-            return Reloaded(False, False, self._plan.version, (f"Nothing was changed: {NOTHING_TAKEN}",))
+            return Reloaded(False, False, self._plan.version, (f"Nothing was changed: {NOTHING_TAKEN}",), looked=False)
         async with self._reloading:
             try:
                 read = await asyncio.to_thread(self._parts.read_plan)

@@ -83,13 +83,15 @@ class Changed(Struct, frozen=True):
 class Reloaded(Struct, frozen=True):
     """What a reload came to.
 
-    ``findings`` are the plan's errors and warnings as texts; ``changed`` whether a new plan is in force.
+    ``findings`` are the plan's errors and warnings as texts; ``changed`` whether a new plan is in force. ``looked``:
+    False when nothing can be changed now, whatever the plan says; why is the one finding.
     """
 
     ok: bool
     changed: bool
     version: str
     findings: tuple[str, ...] = ()
+    looked: bool = True
 
 
 class Status(Struct, frozen=True):

@@ -93,7 +93,7 @@ class Standby:
 
     async def reload(self, actor: str) -> Reloaded:
         """The plan in force is the writing node's."""
-        return Reloaded(False, False, "", (f"Nothing was changed here. {self.why}",))
+        return Reloaded(False, False, "", (f"Nothing was changed here. {self.why}",), looked=False)
 
     def status(self) -> Status:
         """How it is."""
