@@ -10,7 +10,7 @@ import pytest
 
 from tests.journeys.telling import a_plan, becomes, incident, opened
 from tests.support.mail import Mail, MailServer
-from tests.support.server import TocsinServer
+from tests.support.server import TOKEN_FILE, TocsinServer
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.journey
@@ -22,11 +22,15 @@ HOME, WORK = "ana@home.example", "ana@shop.example"
 def server(
     request: pytest.FixtureRequest, tocsin_server: Callable[..., TocsinServer], mail_server: MailServer
 ) -> TocsinServer:
-    """Tocsin with Ana, and Ben after her."""
+    """Tocsin with Ana, as whom everything is asked, and Ben after her."""
     url = request.getfixturevalue("postgres_url") if request.param == "postgres" else None
     plan = a_plan(mail_server, {"db": {}, "reports": {"urgency": "low"}})
     plan["people"]["ben"] = {"name": "Ben", "email": "ben@shop.example"}
-    return tocsin_server(plan=plan, database=url)
+    started = tocsin_server(plan=plan, database=url)
+    started.run("user", "add", "ana", "--role", "admin", "--person", "ana")
+    token = str(started.json("user", "token", "ana", "--name", "terminal")["token"])
+    (started.data / TOKEN_FILE).write_text(token)  # the terminal of this machine is Ana's
+    return started
 
 
 def to(mails: MailServer, address: str) -> list[Mail]:
