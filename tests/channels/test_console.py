@@ -91,7 +91,7 @@ async def test_pages_that_come_together_are_printed_one_after_the_other() -> Non
     channel = console(out)
     answers = await asyncio.gather(*(channel.send(page(title=f"number {n}")) for n in range(16)))
     assert answers == [Sent()] * 16
-    assert re.findall(r"\] number (\d+) ", out.getvalue()) == [str(n) for n in range(16)]
+    assert re.findall(r"number (\d+) ", out.getvalue()) == [str(n) for n in range(16)]
 
 
 async def test_a_paused_terminal_blocks_nothing_and_takes_pages_again_later(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,7 +57,9 @@ class Sender:
 @pytest.fixture
 def server(tocsin_server: Callable[..., TocsinServer], mail_server: MailServer) -> TocsinServer:
     """Tocsin that mails ana."""
-    return tocsin_server(plan=a_plan(mail_server, {"db": {}}))
+    started = tocsin_server(plan=a_plan(mail_server, {"db": {}}))
+    started.run("contact", "rules", "--bundle-within", "0s")  # each page a mail of its own, to be counted
+    return started
 
 
 def test_faces_that_are_killed_delay_no_page_and_come_back(

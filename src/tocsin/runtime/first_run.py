@@ -82,8 +82,8 @@ async def _admin(core: Core, state: State, plan: Plan) -> str:
     for user in state.users.values():
         if user.role == "admin" and user.disabled_at is None:
             return user.name
-    # Never somebody of a team's own plan: whoever finds the link would answer in their name.
-    person = "admin" if "admin" in plan.people else ""
+    # Of a team's own plan the first person; the banner says whom.
+    person = "admin" if "admin" in plan.people else next(iter(plan.people), "")
     result = await core.submit(SetUser(actor=ACTOR, name="admin", role="admin", person=person))
     return result.id
 
@@ -93,9 +93,7 @@ def _as_whom(state: State, plan: Plan, name: str) -> list[str]:
     user = state.users_by_name[name]
     if user.person:
         return [f"You are then {name}, and act as {user.person} of the plan."]
-    example = next(iter(plan.people))
-    add = f"tocsin user add {example} --role admin --person {example}"
-    return [f"You are then {name}, who is nobody of the plan. A user for each person: {add}"]
+    return [f"You are then {name}, who is nobody of the plan."]
 
 
 async def _machine_token(core: Core, state: State, data: Path, user: str) -> None:

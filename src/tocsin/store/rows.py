@@ -131,7 +131,9 @@ def _written(value: Any) -> Any:
             return value
         case msgspec.Struct():
             names = zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True)
-            return {written: _written(getattr(value, name)) for name, written in names}
+            config = value.__struct_config__
+            tag = {config.tag_field: config.tag} if config.tag_field is not None else {}
+            return tag | {written: _written(getattr(value, name)) for name, written in names}
         case dict():
             return {_written(key): _written(one) for key, one in value.items()}
         case list() | tuple():
