@@ -105,11 +105,15 @@ def escalate_now(turn: Turn, incident: Incident) -> None:
 
 
 def _whom(turn: Turn, incident: Incident, call: Call) -> tuple[Reached, ...]:
-    """Whom a step pages: everybody behind its targets, or one of them, each in turn from incident to incident."""
+    """Whom a step pages: everybody behind its targets, or one of them, each in turn from incident to incident.
+
+    Of several the one is somebody who can be reached.
+    """
     found = turn.plan.reached_by(call.targets, turn.now, turn.state.covers)
     step = incident.steps[call.at_step] if call.at_step < len(incident.steps) else None
     if step is None or not step.one or not found:
         return found
+    found = tuple(one for one in found if able(turn, one.person.key)) or found
     return (found[(incident.number - 1 + incident.round + incident.laps) % len(found)],)
 
 
@@ -139,7 +143,12 @@ def _reachable(turn: Turn, targets: tuple[str, ...]) -> bool:
     people = turn.plan.people_of(targets, turn.now, turn.state.covers)
     if any(able(turn, person.key) for person in people):
         return True
-    return bool(people) and not any(able(turn, key) for key in turn.plan.people)
+    return bool(people) and _on_trial(turn)
+
+
+def _on_trial(turn: Turn) -> bool:
+    """Whether nobody has anything better than the console, which then counts as reaching somebody."""
+    return not any(able(turn, key) for key in turn.plan.people)
 
 
 def _morning(turn: Turn, incident: Incident, people: Sequence[Person]) -> Instant | None:
@@ -629,7 +638,8 @@ def _next_method(turn: Turn, row: Page) -> None:
 def _reached_nobody(turn: Turn, row: Page) -> bool:
     """Whether the step a page belongs to is the last one paged, and every page of it was refused at least once.
 
-    That a channel may take it later is no reason to wait: nobody knows of the incident until then.
+    That a channel may take it later is no reason to wait: nobody knows of the incident until then. What is on the
+    console beside it reaches nobody, except in a trial.
     """
     pages = [one for one in _pages(turn, row.incident) if one.kind == "page" and one.reason in OF_A_STEP]
     if any(one.id > row.id and one.step != row.step for one in pages):
@@ -637,7 +647,8 @@ def _reached_nobody(turn: Turn, row: Page) -> bool:
     of_step = [one for one in pages if one.step == row.step]
     rounds = [one.intended_at for one in of_step if not one.instead_of and one.id <= row.id]
     began = max(rounds, default=row.intended_at)
-    return not any(one.may_reach for one in of_step if one.intended_at >= began or one.waiting)
+    reaching = [one for one in of_step if one.may_reach and (one.intended_at >= began or one.waiting)]
+    return not reaching or (all(one.channel == CONSOLE for one in reaching) and not _on_trial(turn))
 
 
 def _when(row: Page) -> tuple[Instant, int]:
