@@ -56,12 +56,10 @@ def wall(at: int, zone: str) -> datetime:
 def edges(shown: datetime, zone: str) -> tuple[int, int]:
     """The first and the last instant a wall clock shows a time; where it skips the time, the one it jumps at."""
     place = ZoneInfo(zone)
-    found = [
-        guess
-        for hours in range(-36, 37)
-        for guess in [instant(shown.replace(tzinfo=UTC)) + hours * 1_800 * SECOND]
-        if wall(guess, zone) == shown
-    ]
+    as_if_utc = instant(shown.replace(tzinfo=UTC))
+    offsets = {moment(as_if_utc + days * 36 * 3_600 * SECOND).astimezone(place).utcoffset() for days in (-1, 0, 1)}
+    guesses = [as_if_utc - offset // _STEP for offset in offsets if offset is not None]
+    found = [guess for guess in guesses if wall(guess, zone) == shown]
     if found:
         return min(found), max(found)
     low = instant((shown - timedelta(hours=26)).replace(tzinfo=UTC)) // SECOND

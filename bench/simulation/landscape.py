@@ -76,8 +76,9 @@ class Landscape:
 
     def text(self) -> bytes:
         """The plan, as somebody would have written it."""
-        lines = ["tocsin: 1", f"# edition {self.edition}", "mail: {server: smtp://localhost:25, from: tocsin@sim.example}"]
-        lines += [f"last resort: {self.last_resort}", "people:"]
+        lines = ["tocsin: 1", f"# edition {self.edition}"]
+        lines += ["mail: {server: smtp://localhost:25, from: tocsin@sim.example}", f"last resort: {self.last_resort}"]
+        lines.append("people:")
         for one in self.people.values():
             ways = {
                 "email": f"email: {one.key}@sim.example",
@@ -168,7 +169,7 @@ def _rota(random: Random, team: tuple[str, ...], begins: date) -> tuple[Turns, .
     lengths = (7 * 1_440, 7 * 1_440, 1_440, 720, 14 * 1_440, 0)
     first = begins if (length := random.choice(lengths)) else begins.replace(day=1)
     order = random.sample(team, len(team))
-    turns = tuple((one,) for one in order)
+    turns: tuple[tuple[str, ...], ...] = tuple((one,) for one in order)
     if random.random() < 0.2:
         turns = ((order[0], order[1]), *((one,) for one in order[2:]))
     layers = [Turns(turns, length, first, minute, random.choice(ZONES), random.random() < 0.1)]

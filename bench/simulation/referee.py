@@ -101,8 +101,8 @@ class Referee:
         self.gaps: list[tuple[int, int]] = []
         self.failing: set[tuple[str, str]] = set()
         self._agenda: list[tuple[int, tuple[str, str]]] = []
-        self._owed: list[tuple[int, int, str, str]] = []
-        """Until when a message for an incident has to have left to a person, by a way ("" any)."""
+        self._owed: list[tuple[int, int, int, str, str]] = []
+        """Until when, and since when, a message for an incident has to have left to a person, by a way ("" any)."""
         self._sent: dict[tuple[int, str, str], int] = {}
         self._paged: dict[tuple[str, str], list[int]] = {}
         self._rung: dict[tuple[str, str], Case] = {}
@@ -188,13 +188,16 @@ class Referee:
                 raise self._foul(f"page {row.id} to {row.person} left though nobody is to be paged", case, now)
             self._sent[row.incident, row.person, row.channel] = now
             self._tries.setdefault(row.incident, []).append((row, answer))
+        lately = self._paged.setdefault((page.person, page.channel), [])
+        lately.append(now)
+        del lately[:-4]
+
+    def answered(self, page: Page, answer: str) -> None:
+        """A channel answered. Refused for good, the method is left alone while there is another."""
         if answer == "failed":
             self.failing.add((page.person, page.channel))
         elif answer == "sent":
             self.failing.discard((page.person, page.channel))
-        lately = self._paged.setdefault((page.person, page.channel), [])
-        lately.append(now)
-        del lately[:-4]
 
     # -- judging -------------------------------------------------------------------------------------------------------
 
@@ -209,7 +212,7 @@ class Referee:
                 self._rung[key] = case
 
     def settle(self, now: int) -> list[Case]:
-        """Everything of this instant was said and seen: what had to happen must have. Answers which cases it touched."""
+        """Everything of this instant was said and seen: what had to happen must have. Answers the cases it touched."""
         self.advance(now)
         touched = list(self._rung.values())
         self._rung.clear()
@@ -218,11 +221,11 @@ class Referee:
                 self._escalates(case, now)
                 self._watch(case)
         for number in self._rows:
-            case = self.by_number.get(number)
-            if case is None:
+            paged = self.by_number.get(number)
+            if paged is None:
                 raise self._foul(f"a page for an incident nobody opened, #{number}", None, now)
-            self._explained(case, now)
-            touched.append(case)
+            self._explained(paged, now)
+            touched.append(paged)
         self._rows.clear()
         self._tries.clear()
         self._collect(now)
@@ -260,7 +263,7 @@ class Referee:
         return alarm.ends
 
     def _place(self, case: Case, alarm: Alarm, now: int) -> None:
-        """An alert fires that is in no open incident: the open one takes it, the one before is reopened, or a new one."""
+        """An alert fires that is in no open incident: an open one takes it, the last one is reopened, or one is new."""
         if case.state == "resolved" and case.keep_until is not None and now > case.keep_until:
             self.by_number.pop(case.number, None)
             case.state, case.number = "none", 0
@@ -341,7 +344,7 @@ class Referee:
 
     def _escalates(self, case: Case, now: int) -> None:
         """A step is due: it must have been paged at this very instant, and what reached nobody passed over at once."""
-        rows = [row for row in self._rows.get(case.number, ()) if str(row.reason) in STEPS]
+        rows = [row for row in self._rows.get(case.number, ()) if str(row.reason) in STEPS and not row.instead_of]
         low = self.land.services[case.service].low and URGENT[case.severity] == "low"
         case.waits, case.judged = False, now
         before, skipped = (case.step, case.round), False
@@ -403,18 +406,19 @@ class Referee:
         who = self.land.people[person]
         lately = [at for at in self._paged.get((person, who.ways[0]), ()) if now - at < BUNDLED_WITHIN]
         slack = BUNDLED_WITHIN if not who.flaky and len(lately) >= 3 else 0
-        heappush(self._owed, (now + slack, case.number, person, ""))
+        heappush(self._owed, (now + slack, now, case.number, person, ""))
         if not who.flaky and len(who.ways) > 1:
-            heappush(self._owed, (now + APART + BUNDLED_WITHIN, case.number, person, who.ways[1]))
+            heappush(self._owed, (now + APART + BUNDLED_WITHIN, now, case.number, person, who.ways[1]))
 
     def _collect(self, now: int) -> None:
         while self._owed and self._owed[0][0] <= now:
-            until, number, person, way = heappop(self._owed)
+            until, begun, number, person, way = heappop(self._owed)
             case = self.by_number.get(number)
             if case is None or not case.wanted:
                 continue  # answered, paused or over: nobody needs it any more
-            begun = until - APART - BUNDLED_WITHIN if way else until - BUNDLED_WITHIN
-            if (self._sent.get((number, person, way), 0) if way else self._sent_at(number, person)) < begun:
+            if self.gaps and self.gaps[-1][0] <= until < self.gaps[-1][1]:
+                heappush(self._owed, (self.gaps[-1][1] + BUNDLED_WITHIN, begun, number, person, way))
+            elif (self._sent.get((number, person, way), 0) if way else self._sent_at(number, person)) < begun:
                 if begun <= case.quieted <= now:
                     continue  # it was paused or paged anew meanwhile, and what had not left was withdrawn
                 raise self._foul(f"no message left to {person} ({way or 'any way'}) in time", case, now)
@@ -465,6 +469,8 @@ class Referee:
             if row.kind != "page":
                 continue
             reason = str(row.reason)
+            if row.instead_of and self._sent_at(case.number, row.person):
+                continue  # the next method of a page that was right when it was written, and failed for good just now
             if reason in STEPS and case.judged != now:
                 raise self._foul(f"{row.person} paged by step {row.step + 1} before it was due", case, now)
             if reason == "stands_in" and row.person not in (team[0], self.land.last_resort):

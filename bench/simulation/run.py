@@ -46,7 +46,7 @@ class Size:
     incidents: int = 200_000
     editions: int = 8
     each: int = 400
-    """About so many incidents from one stop, and one change of the plan, to the next."""
+    """About so many incidents from one stop, one change of the plan and one deaf time to the next."""
 
 
 @dataclass
@@ -67,12 +67,13 @@ class Told:
     acknowledgements: int = 0
     looked_at: int = 0
     seconds: float = 0.0
+    processor_seconds: float = 0.0
     reasons: dict[str, int] = field(default_factory=dict)
 
 
 def simulate(size: Size, seed: int, folder: Path, say: Callable[[str], None] = lambda what: None) -> Told:
     """Let a company live through its years. Raises Foul when a rule of paging is broken."""
-    began = time.monotonic()
+    began, worked = time.monotonic(), time.process_time()
     random = Random(seed)
     lands = made_up(random, size.people, size.schedules, size.years, size.editions)
     plans = [_read(land) for land in lands]
@@ -84,7 +85,8 @@ def simulate(size: Size, seed: int, folder: Path, say: Callable[[str], None] = l
         run.live(say)
     finally:
         run.store.close()
-    run.told.seconds = time.monotonic() - began
+    run.told.seconds = round(time.monotonic() - began, 1)
+    run.told.processor_seconds = round(time.process_time() - worked, 1)
     return run.told
 
 
@@ -124,7 +126,8 @@ class Run:
             if one.flaky
             for way in one.ways
         }
-        self._down = {way: _spells(random, self.now, self.until, 12 * size.years, 4 * HOUR) for way in ("email", "webhook")}
+        outages = 12 * size.years
+        self._down = {way: _spells(random, self.now, self.until, outages, 4 * HOUR) for way in ("email", "webhook")}
         self._everything_down = _spells(random, self.now, self.until, 4 * size.years, 2 * HOUR)
 
     # -- the clock -----------------------------------------------------------------------------------------------------
@@ -157,8 +160,8 @@ class Run:
         self.referee.advance(self.now)
         while self._script and self._script[0][0] <= self.now:
             heappop(self._script)[2]()
-        self._ring()
-        self._judge()
+            self._late()  # what is said together, after a stop, is judged one by one all the same
+        self._late()
         if self._crashed is not None:
             self._crashed = None
             self._stop(self.random.randrange(1, 90) * SECOND)
@@ -248,6 +251,7 @@ class Run:
             self._crash, self._crashed = False, page
             self.told.in_flight += 1
             return
+        self.referee.answered(page, answer)
         if answer != "sent":
             self.told.refused += 1
         code = "client" if answer == "failed" else ""
@@ -268,6 +272,7 @@ class Run:
 
     def _stop(self, down: int) -> None:
         """Tocsin stops hard, and starts again from its tables a while later."""
+        self._late()
         self._commit()
         self.store.close()
         self.store = self.opened()
@@ -283,7 +288,7 @@ class Run:
         self._late()
 
     def _late(self) -> None:
-        """What was to be said meanwhile is said now, in its order; what was due is due now."""
+        """What is due now happens, and is judged. What was to be said meanwhile is said after it, in its order."""
         self._ring()
         self._judge()
 
@@ -297,11 +302,7 @@ class Run:
     def _make_script(self) -> None:
         count = self.size.incidents
         self._at(self._moment(), lambda: self._trouble(count))
-        stops = max(3, count // self.size.each)
-        for deed in (self._break, self._change_plan, self._go_deaf):
-            for _ in range(stops):
-                self._at(self._moment(), deed)
-        for _ in range(max(20, count // 40)):
+        for _ in range(max(20 * len(self.lands[0].rotas), count // 40)):
             self._at(self._moment(), self._override)
 
     def _moment(self) -> int:
@@ -325,6 +326,9 @@ class Run:
         for n in range(1 if random.random() < 0.8 else random.randrange(2, 4)):
             at = self.now + (random.randrange(10 * MINUTE) if n else 0)
             self._at(at, lambda n=n: self._fire(service, name, f"i{n}", severity, 0))  # type: ignore[misc]
+        for deed in (self._break, self._change_plan, self._go_deaf):
+            if random.random() < 1 / self.size.each:  # while something is going on, which is when it hurts
+                self._at(self.now + random.randrange(40 * MINUTE), deed)
         if random.random() < 0.04:
             instance = random.choice(("", "i0"))
             self._at(self.now + random.randrange(30 * MINUTE), lambda: self._silence(name, instance))
@@ -334,7 +338,7 @@ class Run:
         ends = self.now + random.randrange(10, 60) * MINUTE if random.random() < 0.1 else None
         self.referee.fires(service, name, instance, severity, ends, self.now)
         self._said(service, name, instance, severity, "firing", ends)
-        heals = self.now + int(MINUTE * 60 ** random.uniform(0, 1.6))
+        heals = self.now + int(MINUTE * 60 ** random.uniform(0, 1.3))
         self._at(heals, lambda: self._heal(service, name, instance, severity))
         if again < 2 and random.random() < 0.15:
             returns = heals + random.randrange(1, 40) * MINUTE
@@ -378,7 +382,7 @@ class Run:
         self.referee.silenced(made.id, name, instance, until, self.now)
 
     def _perhaps_answered(self, page: Page) -> None:
-        eager = (0.0, 0.35, 0.7)[page.incident % 3]
+        eager = (0.2, 0.5, 0.8)[page.incident % 3]
         if self.random.random() < eager:
             self._at(self.now + self.random.randrange(20, 480) * SECOND, lambda: self._acknowledge(page))
 
@@ -451,6 +455,7 @@ class Run:
 
     def _go_deaf(self) -> None:
         """The machine sleeps, or a clock jumps: nothing is heard, and nothing done."""
+        self._late()  # of this instant everything has happened
         start = self.now
         self.now += self.random.randrange(10, 1_200) * SECOND
         self.told.deaf += 1
