@@ -232,26 +232,37 @@ class Referee:
         return touched
 
     def _ring(self, case: Case, now: int) -> None:
-        for alarm in list(case.alarms.values()):
-            over = [id for id, until in alarm.silences.items() if until <= now]
-            for id in over:
-                del alarm.silences[id]
-            if alarm.ends is not None and self._expires(alarm) <= now:
-                del case.alarms[alarm.instance]
-            elif over and not alarm.silences and not (alarm.home and case.open):
-                self._place(case, alarm, now)
+        """What time did to a case, in the order in which it was due: after a stop much may be due at once."""
+        due = [(case.snoozed_until, "incident", "")] if case.snoozed_until is not None else []
+        for alarm in case.alarms.values():
+            due += [(until, "silence", alarm.instance) for until in alarm.silences.values()]
+            if alarm.ends is not None:
+                due.append((self._expires(alarm), "alert", alarm.instance))
+        for at, kind, instance in sorted(due):
+            if at <= now:
+                self._passes(case, kind, instance, at, now)
         self._judge_again(case, now)
         if case.state == "acknowledged" and case.held_until is not None and case.held_until <= now:
             self._trigger(case, now)
-        elif case.state == "resolved" and case.snoozed_until is not None and case.snoozed_until <= now:
-            case.snoozed_until = None
-            if case.at_home:
-                self._trigger(case, now, anew=True)
         if case.state in ("none", "resolved") and not case.alarms and now > (case.keep_until or 0):
             self.by_number.pop(case.number, None)
             del self.cases[case.service, case.name]
         elif not (case.wanted and case.due is not None and case.due <= now):
             self._watch(case)
+
+    def _passes(self, case: Case, kind: str, instance: str, at: int, now: int) -> None:
+        """A snooze, a silence or an alert's own time is over."""
+        alarm = case.alarms.get(instance)
+        if kind == "incident" and case.snoozed_until is not None:
+            case.snoozed_until = None
+            if case.at_home:
+                self._trigger(case, now, anew=True)
+        elif kind == "alert" and alarm is not None:
+            del case.alarms[instance]
+        elif kind == "silence" and alarm is not None:
+            alarm.silences = {id: until for id, until in alarm.silences.items() if until > at}
+            if not alarm.silences and not (alarm.home and case.open):
+                self._place(case, alarm, now)
 
     def _expires(self, alarm: Alarm) -> int:
         """When an alert ends that nobody repeats: what could not be heard counts, and five minutes more."""
