@@ -78,7 +78,7 @@ class Landscape:
         """The plan, as somebody would have written it."""
         lines = ["tocsin: 1", f"# edition {self.edition}"]
         lines += ["mail: {server: smtp://localhost:25, from: tocsin@sim.example}", f"last resort: {self.last_resort}"]
-        lines.append("people:")
+        lines += ["findings notice: off", "people:"]
         for one in self.people.values():
             ways = {
                 "email": f"email: {one.key}@sim.example",
@@ -89,7 +89,8 @@ class Landscape:
         lines += [f"  {key}: {{members: [{', '.join(who)}], lead: {who[0]}}}" for key, who in self.teams.items()]
         lines.append("schedules:")
         for key, layers in self.rotas.items():
-            lines += [f"  {key}:", "    layers:", *(f"      - {_layer(layer)}" for layer in layers)]
+            told = [] if key.endswith("7") else ["    handoff notice: off"]  # enough of them to be in the way
+            lines += [f"  {key}:", *told, "    layers:", *(f"      - {_layer(layer)}" for layer in layers)]
         lines.append("escalations:")
         for service in self.services.values():
             lines += [f"  {service.key}:", *(f"    - {_step(step)}" for step in service.steps)]

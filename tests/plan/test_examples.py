@@ -145,6 +145,7 @@ def test_every_key_of_the_language_arrives():
         "shop-primary": Schedule(
             key="shop-primary",
             about="Who is called first.",
+            handoff_notice=False,
             timezone="Europe/Lisbon",
             layers=(
                 Layer(
@@ -267,6 +268,8 @@ def test_every_key_of_the_language_arrives():
     assert plan.reaches == {"email", "webhook", "matrix", "pagerduty", "apprise", "slack", "sms", "call", "push"}
     assert plan.last_resort == ("team:shop", "person:7")
     assert plan.outside_heartbeat == "https://hc.example/ping/1"
+    assert plan.findings_at == 8 * 60 + 30
+    assert not plan.schedules["shop-primary"].handoff_notice
 
 
 def test_the_starter_plan_stands_and_pages_its_one_person():

@@ -21,6 +21,8 @@ from tocsin.silences.silence import Silence
 
 LONGEST_HOLD: Duration = 7 * DAY
 LONGEST_NOTE = 10_000
+CARRIED = 120
+"""So much of an incident's last note is carried over to who comes on call."""
 LAST_INSTANT = from_datetime(datetime(9999, 12, 31, tzinfo=UTC))
 
 
@@ -188,6 +190,7 @@ def _note(turn: Turn, command: c.AddNote) -> c.Result:
     turn.enter(command.incident, text, Reason.NOTE, command.actor)
     incident = turn.state.incidents.get(command.incident)
     if incident is not None:
+        incident.note = " ".join(text.split())[:CARRIED]
         turn.save_incident(incident)
     return c.Result(ok=True, reason=Reason.NOTE, id=str(turn.state.counters.entry))
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from tocsin.alerts.heartbeats import Heartbeat, next_due
-from tocsin.engine import contacting, deciding, hearing, overriding, paging, settling, ticking
+from tocsin.engine import contacting, deciding, handing, hearing, overriding, paging, settling, ticking
 from tocsin.engine.commands import ASKED, Result, refuse
 from tocsin.engine.inputs import (
     AnyInput,
@@ -34,6 +34,8 @@ VERSION = "2"
 """Changes when the same journal would be judged differently."""
 
 
+NOTICE = 25
+"""A notice of schedules takes as long as so many other things that are due: few are told in one commit."""
 LATE = MINUTE
 """A request that was received longer ago than this by its own clock came while the clock was set back."""
 
@@ -184,7 +186,7 @@ class Engine:
                 ticking.watch_again(turn, int(id))
             else:
                 self._ring(turn, tick, kind, id)
-                rung += 1
+                rung += NOTICE if kind == "notice" else 1
             if rung >= tick.limit:
                 break
         ticking.tidy(turn)
@@ -200,7 +202,7 @@ class Engine:
 
     def _change_plan(self, turn: Turn, change: PlanChange, plan: Plan | None) -> None:
         assert plan is not None, "a plan change comes with its plan"
-        before = {(s.service, s.name): s for s in self.plan.heartbeats}
+        old, before = self.plan, {(s.service, s.name): s for s in self.plan.heartbeats}
         self.plan = turn.plan = plan
         begins = change.paging and not self.state.counters.paging
         self.state.counters.plan, self.state.counters.paging = change.version, change.paging
@@ -224,6 +226,7 @@ class Engine:
                 hearing.place(turn, alert)
                 turn.save_alert(alert)
         contacting.declare(turn)
+        handing.arrange(turn, old)
         self._end_the_unwatched(turn)
         if begins:
             for incident in list(self.state.incidents.values()):
@@ -298,6 +301,9 @@ class Engine:
             ticking.rejudge(turn)  # what it kept quiet is quiet no longer
         elif kind == "override" and int(id) in self.state.overrides:
             overriding.close(turn, self.state.overrides[int(id)])
+        elif kind == "notice" and id in self.state.duties:
+            self.state.duties[id].at = None
+            self.changes.duties[id] = self.state.duties[id]
         elif kind == "heartbeat":
             service, _, name = id.partition("/")
             heart = self.state.heartbeats.get((service, name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from tocsin.engine import commands as c
-from tocsin.engine import paging
+from tocsin.engine import handing, paging
 from tocsin.engine.turn import Turn
 from tocsin.kernel.instant import DAY, Duration, Instant
 from tocsin.kernel.reason import Reason
@@ -224,6 +224,7 @@ def _drop(turn: Turn, override: Override, reason: Reason) -> c.Result:
 def _changed(turn: Turn, override: Override, reason: Reason) -> c.Result:
     turn.state.covers = covers_by_schedule(turn.state.overrides)
     turn.changes.overrides[override.id] = override
+    handing.rearrange(turn, override.schedule)
     turn.count("overrides", reason)
     return c.Result(ok=True, reason=reason, id=str(override.id))
 

@@ -256,11 +256,28 @@ def _row(
 
 
 def notice(
-    turn: Turn, person: Person, reason: Reason, title: str, *, silence: str = "", contact: Contact | None = None
+    turn: Turn,
+    person: Person,
+    reason: Reason,
+    title: str,
+    *,
+    silence: str = "",
+    contact: Contact | None = None,
+    urgency: str = "high",
+    lines: tuple[str, ...] = (),
 ) -> Page:
-    """Tell a person something that nobody has to answer, by their first method unless told by which."""
-    planned = Planned(contact, contact.channel, contact.address, 0) if contact else _planned(turn, person.key)[0]
-    row = _row(turn, person.key, planned, About(0, title, reason, kind="notice"), turn.now, silence=silence)
+    """Tell a person something that nobody has to answer, by their first method unless told by which.
+
+    One of low urgency goes by their rules for that, and waits for their morning.
+    """
+    planned = _planned(turn, person.key, urgency)[0]
+    if contact is not None:
+        planned = Planned(contact, contact.channel, contact.address, 0)
+    quiet = quiet_until(reach_of(turn, person.key), person.timezone, turn.now) if urgency == "low" else None
+    about = About(0, title, reason, kind="notice", urgency=urgency)
+    held = Reason.QUIET_HOURS if quiet is not None else None
+    row = _row(turn, person.key, planned, about, quiet or turn.now, held, silence=silence)
+    row.lines = lines
     _hand_over(turn, row)
     return row
 

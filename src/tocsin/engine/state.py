@@ -22,6 +22,7 @@ from tocsin.engine.timers import Kind, Timers
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.identity import label_text
 from tocsin.kernel.instant import DAY, MINUTE, Instant
+from tocsin.oncall.duty import Duty
 from tocsin.oncall.override import Cover, Override, covers_by_schedule
 from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import Page
@@ -101,6 +102,7 @@ class Loaded(NamedTuple):
     results: Iterable[Kept] = ()
     contacts: Iterable[Contact] = ()
     reaches: Iterable[Reach] = ()
+    duties: Iterable[Duty] = ()
 
 
 class Changes:
@@ -123,6 +125,8 @@ class Changes:
         self.overrides: dict[int, Override] = {}
         self.contacts: dict[int, Contact] = {}
         self.reaches: dict[str, Reach] = {}
+        self.duties: dict[str, Duty] = {}
+        self.dropped_duties: set[str] = set()
         self.entries: list[tuple[int, Entry]] = []
         self.changes: list[HeardChange] = []
         self.results: list[Kept] = []
@@ -177,6 +181,7 @@ class State:
         self.contacts: dict[int, Contact] = {}
         self.contacts_of: dict[str, set[int]] = {}
         self.reaches: dict[str, Reach] = {}
+        self.duties: dict[str, Duty] = {}
         self.gathering: dict[int, set[int]] = {}
         """Pages that wait to go out together, by contact method."""
         self.timers = Timers(self.due_of)
@@ -215,6 +220,9 @@ class State:
             self.add_contact(contact)
         for reach in loaded.reaches:
             self.reaches[reach.person] = reach
+        for duty in loaded.duties:
+            self.duties[duty.name] = duty
+            self.timers.set("notice", duty.name, duty.at)
 
     def due_of(self, kind: Kind, id: int | str) -> Instant | None:
         """When something is due next, from the thing itself."""
@@ -235,6 +243,9 @@ class State:
                 service, _, name = str(id).partition("/")
                 heart = self.heartbeats.get((service, name))
                 return heart.due if heart and heart.state != "late" else None
+            case "notice":
+                duty = self.duties.get(str(id))
+                return duty.at if duty else None
             case "override":
                 override = self.overrides.get(int(id))
                 return override.closes_at if override else None

@@ -96,6 +96,9 @@ class Reason(StrEnum):
     COVER_ASKED = "cover_asked"
     OVERRIDE_CANCELLED = "override_cancelled"
     OVERRIDE_OVER = "override_over"
+    SHIFT_BEGINS = "shift_begins"
+    SHIFT_ENDS = "shift_ends"
+    SCHEDULE_FINDINGS = "schedule_findings"
 
 
 EXPLAINED: dict[Reason, str] = {
@@ -174,4 +177,7 @@ EXPLAINED: dict[Reason, str] = {
     Reason.COVER_ASKED: "somebody asks who takes a shift",
     Reason.OVERRIDE_CANCELLED: "it was taken back, so the plan's layers count again",
     Reason.OVERRIDE_OVER: "its time has passed",
+    Reason.SHIFT_BEGINS: "you come on call",
+    Reason.SHIFT_ENDS: "your shift is over",
+    Reason.SCHEDULE_FINDINGS: "something is wrong with who is on call in the days ahead",
 }

@@ -71,13 +71,14 @@ class Layer(Struct, frozen=True, kw_only=True):
 class Schedule(Struct, frozen=True, kw_only=True):
     """Who is on call when. Of its layers the last one that applies at an instant counts.
 
-    ``timezone`` is the one it is shown in.
+    ``timezone`` is the one it is shown in. ``handoff_notice``: whether those who come and go are told.
     """
 
     key: str
     layers: tuple[Layer, ...]
     timezone: str = "UTC"
     about: str = ""
+    handoff_notice: bool = True
 
     def people(self) -> tuple[str, ...]:
         """Everybody who ever has a turn, each once, in order."""

@@ -73,6 +73,8 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     """What the plan says of each channel it sets up: keys and texts as ``plan.schema`` describes them."""
     last_resort: tuple[str, ...]
     """Targets as in a step, at least one: ``"person:ana"`` or ``"team:shop"``."""
+    findings_at: int | None = 9 * 60
+    """The minute of the day at which is told what is wrong with schedules, in ``timezone``; None is never."""
     outside_heartbeat: str = ""
     """A URL that is fetched whenever the self-audit passes, so that something outside notices when it does not."""
 

@@ -104,6 +104,13 @@ def _days(text: str) -> list[int]:
     return found
 
 
+CLOCK: Final = Word(
+    "a time of the day or off",
+    lambda text: -1 if text == "off" else _minute(text),
+    pattern=f"off|{_TIME}",
+    write="write a time such as 09:00, or off",
+    also=_STRING,
+)
 LENGTH: Final = At(
     Word(
         "the length of a turn",

@@ -58,6 +58,7 @@ class Schedules:
                     key=key,
                     about=schedule.about or "",
                     timezone=zone,
+                    handoff_notice=schedule.handoff_notice != "off",
                     layers=tuple(layer for layer in layers if layer is not None),
                 )
         return found

@@ -19,7 +19,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tocsin.plan.decoder import At, Either, Field, ListOf, NamesOf, Record, RecordOf, Variants
-from tocsin.plan.rotas import HANDOFF, HOURS, LENGTH, START
+from tocsin.plan.rotas import CLOCK, HANDOFF, HOURS, LENGTH, START
 from tocsin.plan.words import (
     ALERTS,
     BODY,
@@ -52,6 +52,7 @@ from tocsin.plan.words import (
     SMTP,
     SOURCE,
     STATUS,
+    SWITCH,
     TARGET,
     TEXT,
     TIER,
@@ -290,6 +291,7 @@ class Schedule(Record):
         "Who takes turns, the later over the earlier.",
         required=True,
     )
+    handoff_notice = Field(SWITCH, "Whether those who come on call and go are told. Default: on.")
 
 
 class Step(Record):
@@ -434,6 +436,10 @@ class PlanFile(Record):
     last_resort = Field(
         ListOf(TARGET, "people and teams", at_least=1, at_most=100, single=True),
         "Who is paged when nobody else can be. Default: the first team's lead, else that team, else the first person.",
+    )
+    findings_notice = Field(
+        CLOCK,
+        "When it is told each day what is wrong with schedules: a time such as 09:00, or off. Default: 09:00.",
     )
     outside_heartbeat = Field(
         URL, "A URL fetched whenever Tocsin finds itself well, so that something outside notices when not."

@@ -81,6 +81,8 @@ class _Assembly:
         channels = self._channels()
         last_resort = self._last_resort(people, teams)
         outside = self._once("outside heartbeat")
+        findings = self._once("findings notice")
+        told_at = findings.findings_notice if findings is not None else None
         if not people and self._people_names.complete:
             at = self._sources[0].plan.at
             self._findings.error(
@@ -106,6 +108,7 @@ class _Assembly:
             mail=mail,
             channels=channels,
             last_resort=last_resort,
+            findings_at=9 * 60 if told_at is None else told_at if told_at >= 0 else None,
             outside_heartbeat=(outside.outside_heartbeat or "") if outside else "",
         )
         self._warn_of_heartbeats()

@@ -330,6 +330,7 @@ BURST: Final = whole("a burst", 1, MOST_BURST)
 ALERTS: Final = whole("a number of alerts", 1, MOST_ALERTS)
 TIER: Final = whole("a tier", 1, 5)
 VERSION: Final = At(Word("the language's version", _text, also={"type": ["integer", "string"], "enum": [1, "1"]}))
+SWITCH: Final = Choice("on or off", "on", "off")
 SOURCE: Final = Choice("a source", "alertmanager", "pagerduty", "events", "heartbeat")
 
 LATENCY: Final = duration(MILLISECOND, 5 * MINUTE)
