@@ -10,7 +10,7 @@ from tocsin.catalog.people import Person, Team, Webhook
 from tocsin.catalog.services import Service
 from tocsin.escalation.policy import Escalation, Step
 from tocsin.incidents.routes import Route
-from tocsin.intake.specs import HeartbeatSpec, KeySpec, ProbeSpec
+from tocsin.intake.specs import CalendarSpec, HeartbeatSpec, KeySpec, ProbeSpec
 from tocsin.kernel.instant import HOUR, MILLISECOND, MINUTE, SECOND
 from tocsin.kernel.matcher import Matcher
 from tocsin.oncall.schedule import Layer, Length, Schedule, Window
@@ -146,6 +146,7 @@ def test_every_key_of_the_language_arrives():
             key="shop-primary",
             about="Who is called first.",
             handoff_notice=False,
+            calendar="rota",
             timezone="Europe/Lisbon",
             layers=(
                 Layer(
@@ -269,6 +270,11 @@ def test_every_key_of_the_language_arrives():
     assert plan.last_resort == ("team:shop", "person:7")
     assert plan.outside_heartbeat == "https://hc.example/ping/1"
     assert plan.findings_at == 8 * 60 + 30
+    assert plan.calendars == {
+        "rota": CalendarSpec(name="rota", url="secret:rota_ics", every=30 * MINUTE),
+        "days-off": CalendarSpec(name="days-off", url="https://calendar.example/days-off.ics"),
+    }
+    assert plan.people["ana"].holidays == ("days-off",)
     assert not plan.schedules["shop-primary"].handoff_notice
 
 

@@ -8,10 +8,11 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from tocsin.alerts.heartbeats import Heartbeat, next_due
-from tocsin.engine import contacting, deciding, handing, hearing, overriding, paging, settling, ticking
+from tocsin.engine import contacting, covering, deciding, handing, hearing, overriding, paging, settling, ticking
 from tocsin.engine.commands import ASKED, Result, refuse
 from tocsin.engine.inputs import (
     AnyInput,
+    CalendarRead,
     Deaf,
     Decided,
     Delivered,
@@ -34,7 +35,7 @@ VERSION = "2"
 """Changes when the same journal would be judged differently."""
 
 
-NOTICE = 25
+NOTICE = 50
 """A notice of schedules takes as long as so many other things that are due: few are told in one commit."""
 LATE = MINUTE
 """A request that was received longer ago than this by its own clock came while the clock was set back."""
@@ -67,6 +68,7 @@ class Engine:
     def __init__(self, loaded: Loaded, plan: Plan, sources: Mapping[str, Source]) -> None:
         self.state = State(loaded)
         self.plan = plan
+        covering.renew(self.state, plan)
         self.sources = sources
         self.changes = Changes()
 
@@ -117,6 +119,9 @@ class Engine:
                     self._change_plan(turn, input, plan)
                 case Deaf():
                     self._deaf(turn, input)
+                case CalendarRead():
+                    covering.read(turn, input)
+                    handing.calendar_read(turn, input.name)
                 case Quarantine():
                     self._quarantine(turn, input)
             self._settle(turn)
@@ -226,6 +231,8 @@ class Engine:
                 hearing.place(turn, alert)
                 turn.save_alert(alert)
         contacting.declare(turn)
+        covering.forget(turn)
+        covering.renew(self.state, plan)
         handing.arrange(turn, old)
         self._end_the_unwatched(turn)
         if begins:

@@ -23,6 +23,7 @@ from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.identity import label_text
 from tocsin.kernel.instant import DAY, MINUTE, Instant
 from tocsin.oncall.duty import Duty
+from tocsin.oncall.imported import Imported
 from tocsin.oncall.override import Cover, Override, covers_by_schedule
 from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import Page
@@ -103,6 +104,7 @@ class Loaded(NamedTuple):
     contacts: Iterable[Contact] = ()
     reaches: Iterable[Reach] = ()
     duties: Iterable[Duty] = ()
+    calendars: Iterable[Imported] = ()
 
 
 class Changes:
@@ -127,6 +129,8 @@ class Changes:
         self.reaches: dict[str, Reach] = {}
         self.duties: dict[str, Duty] = {}
         self.dropped_duties: set[str] = set()
+        self.calendars: dict[str, Imported] = {}
+        self.dropped_calendars: set[str] = set()
         self.entries: list[tuple[int, Entry]] = []
         self.changes: list[HeardChange] = []
         self.results: list[Kept] = []
@@ -147,7 +151,7 @@ class Changes:
             "pages": self.pages,
             "contacts": self.contacts or self.reaches,
             "changes": self.changes,
-            "overrides": self.overrides,
+            "overrides": self.overrides or self.calendars,
             "plan": self.plans,
         }
         return tuple(name for name, changed in named.items() if changed)
@@ -177,6 +181,9 @@ class State:
         self.parked: dict[int, Parked] = {}
         self.overrides: dict[int, Override] = {}
         self.covers: dict[str, tuple[Cover, ...]] = {}
+        self.calendars: dict[str, Imported] = {}
+        self.standing: dict[str, tuple[Cover, ...]] = {}
+        """What calendars do to schedules, under the overrides. Reckoned from them and the plan."""
         self.results: dict[str, Kept] = {}
         self.contacts: dict[int, Contact] = {}
         self.contacts_of: dict[str, set[int]] = {}
@@ -220,6 +227,8 @@ class State:
             self.add_contact(contact)
         for reach in loaded.reaches:
             self.reaches[reach.person] = reach
+        for calendar in loaded.calendars:
+            self.calendars[calendar.name] = calendar
         for duty in loaded.duties:
             self.duties[duty.name] = duty
             self.timers.set("notice", duty.name, duty.at)

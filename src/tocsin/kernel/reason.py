@@ -99,6 +99,8 @@ class Reason(StrEnum):
     SHIFT_BEGINS = "shift_begins"
     SHIFT_ENDS = "shift_ends"
     SCHEDULE_FINDINGS = "schedule_findings"
+    CALENDAR_READ = "calendar_read"
+    CALENDAR_AWAY = "calendar_away"
 
 
 EXPLAINED: dict[Reason, str] = {
@@ -179,5 +181,7 @@ EXPLAINED: dict[Reason, str] = {
     Reason.OVERRIDE_OVER: "its time has passed",
     Reason.SHIFT_BEGINS: "you come on call",
     Reason.SHIFT_ENDS: "your shift is over",
+    Reason.CALENDAR_READ: "a calendar from elsewhere was read",
+    Reason.CALENDAR_AWAY: "a calendar from elsewhere cannot be read; its last copy counts",
     Reason.SCHEDULE_FINDINGS: "something is wrong with who is on call in the days ahead",
 }

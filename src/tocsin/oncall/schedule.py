@@ -72,6 +72,7 @@ class Schedule(Struct, frozen=True, kw_only=True):
     """Who is on call when. Of its layers the last one that applies at an instant counts.
 
     ``timezone`` is the one it is shown in. ``handoff_notice``: whether those who come and go are told.
+    ``calendar``: the imported one that lies over its layers, of which there may then be none.
     """
 
     key: str
@@ -79,6 +80,7 @@ class Schedule(Struct, frozen=True, kw_only=True):
     timezone: str = "UTC"
     about: str = ""
     handoff_notice: bool = True
+    calendar: str = ""
 
     def people(self) -> tuple[str, ...]:
         """Everybody who ever has a turn, each once, in order."""

@@ -12,7 +12,7 @@ from tocsin.catalog.people import Person, Team
 from tocsin.catalog.services import INBOX, Service
 from tocsin.escalation.policy import Escalation, Step
 from tocsin.incidents.routes import Route, Router
-from tocsin.intake.specs import HeartbeatSpec, KeySpec, ProbeSpec
+from tocsin.intake.specs import CalendarSpec, HeartbeatSpec, KeySpec, ProbeSpec
 from tocsin.kernel.instant import Instant
 from tocsin.oncall.asking import layer_of
 from tocsin.oncall.override import Cover
@@ -68,6 +68,7 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     probes: tuple[ProbeSpec, ...] = ()
     heartbeats: tuple[HeartbeatSpec, ...] = ()
     keys: tuple[KeySpec, ...] = ()
+    calendars: dict[str, CalendarSpec] = {}
     mail: Mail | None = None
     channels: dict[str, dict[str, str]] = {}
     """What the plan says of each channel it sets up: keys and texts as ``plan.schema`` describes them."""

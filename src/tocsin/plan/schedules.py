@@ -32,10 +32,13 @@ _EFFORT: Final = 200_000
 class Schedules:
     """Reads the section ``schedules`` of a plan's files."""
 
-    def __init__(self, files: Sequence[written.PlanFile], people: Names, schedules: Names, findings: Findings) -> None:
+    def __init__(
+        self, files: Sequence[written.PlanFile], people: Names, schedules: Names, calendars: Names, findings: Findings
+    ) -> None:
         self._files = files
         self._people = people
         self._names = schedules
+        self._calendars = calendars
         self._findings = findings
         self._looked = 0
 
@@ -50,6 +53,9 @@ class Schedules:
                 if schedule is None or key in found:
                     continue
                 zone = schedule.timezone or zone_of(plan)
+                if not {"layers", "calendar"} & set(schedule.places):
+                    hint = "say who takes turns, or name a calendar"
+                    self._findings.error(schedule.at, "a schedule needs the key 'layers'", hint)
                 layers = (
                     self._layer(layer, place, layer.timezone or zone)
                     for place, layer in enumerate(schedule.layers or (), 1)
@@ -58,6 +64,7 @@ class Schedules:
                     key=key,
                     about=schedule.about or "",
                     timezone=zone,
+                    calendar=self._calendars.known(schedule.calendar),
                     handoff_notice=schedule.handoff_notice != "off",
                     layers=tuple(layer for layer in layers if layer is not None),
                 )
@@ -141,6 +148,8 @@ class Schedules:
                 self._findings.warning(at, message, "put the layer that always applies first, or give the later `only`")
 
     def _warn_of_gaps(self, roster: Roster, at: Position) -> None:
+        if roster.schedule.calendar:
+            return  # what it leaves uncovered is known only where it is read
         gaps = coverage.gaps_ahead(roster) if self._may_look(roster) else ()
         if not gaps:
             return
@@ -178,7 +187,8 @@ class Schedules:
                     continue
                 told.add((key, other))
                 found = None
-                if self._may_look(rosters[key], rosters[other]):
+                both = rosters[key], rosters[other]
+                if all(one.schedule.layers for one in both) and self._may_look(*both):
                     found = coverage.twice(rosters[key], rosters[other])
                 if found is not None:
                     zone = rosters[other].schedule.timezone

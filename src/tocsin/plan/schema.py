@@ -96,10 +96,22 @@ class Person(Record):
     email = Field(EMAIL, "Where mail pages go; needs `mail`.")
     timezone = Field(ZONE, "Where they live. Default: the file's time zone.")
     webhook = Field(RecordOf(Webhook), "Where pages are posted.")
+    holidays = Field(
+        ListOf(REFERENCE, "calendars", at_least=1, at_most=20, single=True),
+        "Calendars that say when they are away. Their turns go to the next in line then.",
+    )
     slack = Field(SLACK_USER, "Their member ID, for direct messages; needs `channels: {slack: …}`.")
     apprise = Field(SECRET, "An Apprise URL, by reference: secret:NAME. Reaches what Apprise reaches.")
     pagerduty = Field(SECRET, "A PagerDuty service's integration key (Events API v2), by reference: secret:NAME.")
     matrix = Field(MATRIX_USER, "Their Matrix user, who is paged in a direct room; needs `channels: {matrix: …}`.")
+
+
+class Calendar(Record):
+    """A calendar that is kept elsewhere."""
+
+    what = "a calendar"
+    ical = Field(Either(SECRET, URL), "Where it is read from: a URL, or secret:NAME.", required=True)
+    every = Field(PERIOD, "How often it is read. Default: 15m.")
 
 
 class Team(Record):
@@ -283,14 +295,14 @@ class Schedule(Record):
     """Who is on call when."""
 
     what = "a schedule"
-    later = _words("overrides holidays calendar ical")
+    later = _words("overrides holidays ical")
     about = Field(TEXT, "One sentence on what it is for.")
     timezone = Field(ZONE, "Where its times are meant. Default: the file's time zone.")
     layers = Field(
         ListOf(RecordOf(Layer), "layers", at_least=1, at_most=50),
-        "Who takes turns, the later over the earlier.",
-        required=True,
+        "Who takes turns, the later over the earlier. Needed where there is no `calendar`.",
     )
+    calendar = Field(REFERENCE, "A calendar of `calendars` that lies over the layers: a rota kept elsewhere.")
     handoff_notice = Field(SWITCH, "Whether those who come on call and go are told. Default: on.")
 
 
@@ -422,6 +434,7 @@ class PlanFile(Record):
     people = Field(NamesOf(NAME, RecordOf(Person), "people"), "Who can be paged.")
     teams = Field(NamesOf(NAME, RecordOf(Team), "teams"), "People who answer together.")
     services = Field(NamesOf(NAME, RecordOf(Service), "services"), "What alerts are about.")
+    calendars = Field(NamesOf(NAME, RecordOf(Calendar), "calendars"), "Rotas and holidays that are kept elsewhere.")
     schedules = Field(NamesOf(NAME, RecordOf(Schedule), "schedules"), "Who is on call when.")
     escalations = Field(
         NamesOf(NAME, ListOf(RecordOf(Step), "steps", at_least=1, at_most=100), "escalations"),

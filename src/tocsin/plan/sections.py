@@ -16,6 +16,7 @@ from tocsin.kernel.instant import HOUR, MINUTE, SECOND, format_duration
 from tocsin.kernel.matcher import Matcher
 from tocsin.oncall.schedule import Schedule
 from tocsin.plan import schema as written
+from tocsin.plan.calendars import read_calendars
 from tocsin.plan.decoder import Record
 from tocsin.plan.findings import Findings, shown
 from tocsin.plan.model import NEEDS, Mail, Plan
@@ -56,7 +57,9 @@ class _Assembly:
         self._service_names = Names("service", complete, findings)
         self._escalation_names = Names("escalation", complete, findings)
         self._schedule_names = Names("schedule", complete, findings)
-        self._schedules = Schedules([one.plan for one in sources], self._people_names, self._schedule_names, findings)
+        self._calendar_names = Names("calendar", complete, findings)
+        names = self._people_names, self._schedule_names, self._calendar_names
+        self._schedules = Schedules([one.plan for one in sources], *names, findings)
         teams = [one.plan.team.value for one in sources if one.plan.team]
         zones = [one.plan.timezone for one in sources if one.plan.timezone]
         self._team = teams[0] if teams else ""
@@ -105,6 +108,7 @@ class _Assembly:
             probes=probes,
             heartbeats=heartbeats,
             keys=keys,
+            calendars=read_calendars([one.plan for one in self._sources], self._calendar_names),
             mail=mail,
             channels=channels,
             last_resort=last_resort,
@@ -129,6 +133,7 @@ class _Assembly:
                 ("services", self._service_names, plan.services),
                 ("escalations", self._escalation_names, plan.escalations),
                 ("schedules", self._schedule_names, plan.schedules),
+                ("calendars", self._calendar_names, plan.calendars),
             ):
                 if key in plan.places and section is None:
                     names.complete = False  # it could not be read, and has been reported
@@ -194,6 +199,7 @@ class _Assembly:
                     webhook=Webhook(hook.url or "", hook.secret or "") if hook else None,
                     timezone=person.timezone or self._zone_of(plan),
                     reach=_reach(person),
+                    holidays=tuple(self._calendar_names.known(one) for one in person.holidays or ()),
                 )
         return found
 
