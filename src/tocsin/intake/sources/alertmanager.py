@@ -232,7 +232,8 @@ def _repeats(
         and timeout == have.timeout
         and end > now
         and annotations == have.annotations_json
-        and (have.starts_at <= start <= end or start == ZERO)
+        # One that is to begin only later may begin when the known one has ended: another firing.
+        and (have.starts_at <= start <= now or start == ZERO)
         and link == have.link
     ):
         return False
