@@ -187,7 +187,7 @@ def _heard(request: Request, now: Instant, limits: Limits, known: Mapping[bytes,
             if (
                 have is not None  # written in another manner than last time, it may still say the same
                 and event.label_text not in said
-                and _repeats(have, event.annotations_json, event.starts_at, event.link, end, timeout, now)
+                and _repeats(have, event.annotations_json, start, event.link, end, timeout, now)
             ):
                 repeated.append(have.id)
             else:
