@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import psutil
 import pytest
 
-from tests.faults.counting import SECRET, a_plan_for, check_pages, everything, missing, settled
+from tests.faults.counting import SECRET, a_plan_for, bundle_briefly, check_pages, everything, missing, settled
 from tests.faults.load import PLAN_ROUTES, Load
 from tests.journeys.telling import curl
 from tests.support.catcher import Catcher
@@ -29,11 +29,13 @@ def server(
     tocsin_server: Callable[..., TocsinServer], mail_server: MailServer, catcher: Catcher, database: str | None
 ) -> TocsinServer:
     """Tocsin that pages two people for every incident of the load."""
-    return tocsin_server(
+    started = tocsin_server(
         plan=a_plan_for(mail_server, catcher, PLAN_ROUTES),
         database=database,
         environment={"TOCSIN_SECRET_BEN": SECRET},
     )
+    bundle_briefly(started)
+    return started
 
 
 def test_nothing_acknowledged_is_lost_and_no_page_is_missing(
