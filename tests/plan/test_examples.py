@@ -106,6 +106,7 @@ def test_every_key_of_the_language_arrives():
             email="ana@shop.example",
             webhook=Webhook("https://hooks.shop.example/ana?x=1", "secret:ana_hook"),
             timezone="Asia/Tokyo",
+            holidays=("days-off",),
         ),
         "ben": Person(
             key="ben",

@@ -27,7 +27,7 @@ class Shift(NamedTuple):
     """One person on call from ``start`` up to ``end``.
 
     ``layer`` counts from 0 in the schedule, and ``turn`` in the layer; ``override`` is the number of the override that
-    made it, else 0.
+    made it, else 0, and negative where a calendar from elsewhere did.
     """
 
     person: str
@@ -36,6 +36,11 @@ class Shift(NamedTuple):
     layer: int
     turn: int
     override: int = 0
+
+    @property
+    def by(self) -> str:
+        """What put them there other than a layer: ``override`` or ``calendar``; "" when a layer did."""
+        return "override" if self.override > 0 else "calendar" if self.override < 0 else ""
 
 
 class Roster:

@@ -54,7 +54,7 @@ class Schedules:
                     continue
                 zone = schedule.timezone or zone_of(plan)
                 if not {"layers", "calendar"} & set(schedule.places):
-                    hint = "say who takes turns, or name a calendar"
+                    hint = "say who takes turns, the later over the earlier, or name a calendar"
                     self._findings.error(schedule.at, "a schedule needs the key 'layers'", hint)
                 layers = (
                     self._layer(layer, place, layer.timezone or zone)

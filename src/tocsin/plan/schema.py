@@ -27,6 +27,7 @@ from tocsin.plan.words import (
     CRON,
     EMAIL,
     EVERY,
+    FEED,
     GRACE,
     HOLD,
     HOST_PORT,
@@ -110,7 +111,7 @@ class Calendar(Record):
     """A calendar that is kept elsewhere."""
 
     what = "a calendar"
-    ical = Field(Either(SECRET, URL), "Where it is read from: a URL, or secret:NAME.", required=True)
+    ical = Field(FEED, "Where it is read from: a URL, or secret:NAME where that is a secret.", required=True)
     every = Field(PERIOD, "How often it is read. Default: 15m.")
 
 

@@ -238,6 +238,14 @@ SECRET: Final = Word(
     secret=True,
     also=_STRING,
 )
+FEED: Final = Word(
+    "a URL or a reference to a secret",
+    lambda text: text if text.startswith("secret:") else _url(text),
+    pattern=r"secret:[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}|[Hh][Tt][Tt][Pp][Ss]?://[^\s/]\S{0,2040}",
+    write="write it in full, beginning with https://, or secret:NAME where the address is itself a secret",
+    secret=True,
+    also=_STRING,
+)
 SLACK_USER: Final = Word(
     "a Slack member's ID",
     _text,

@@ -205,7 +205,8 @@ def _week(monday: date, roster: Roster, covers: tuple[Cover, ...], reader: Reade
         you = shift.person == reader.person
         kind = "over" if shift.override else "you" if you else f"p{order.get(shift.person, 0) % 3}"
         name = "You" if you else reader.name(shift.person)
-        add(shift.start, shift.end, kind, name, " by an override" if shift.override else "")
+        how = {"override": " by an override", "calendar": " by a calendar"}.get(shift.by, "")
+        add(shift.start, shift.end, kind, name, how)
     for low, high in roster.gaps(max(start, reader.now), end, covers) if end > reader.now else ():
         add(low, high, "gap", "Nobody", "")
     last = dates[6]
@@ -232,7 +233,7 @@ def turns(roster: Roster, covers: tuple[Cover, ...], reader: Reader) -> list[Tur
             shift.start,
             shift.end,
             shift.person,
-            "override" if shift.override else roster.schedule.layers[shift.layer].name,
+            shift.by or roster.schedule.layers[shift.layer].name,
             shift.person == reader.person,
         )
         for shift in roster.shifts(start, end, covers)
