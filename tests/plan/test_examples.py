@@ -8,11 +8,12 @@ from tests.plan.written import example
 from tocsin.access.limits import KeyLimits
 from tocsin.catalog.people import Person, Team, Webhook
 from tocsin.catalog.services import Service
-from tocsin.escalation.policy import Escalation, Step
+from tocsin.escalation.policy import Escalation, Step, When
 from tocsin.incidents.routes import Route
 from tocsin.intake.specs import CalendarSpec, HeartbeatSpec, KeySpec, ProbeSpec
 from tocsin.kernel.instant import HOUR, MILLISECOND, MINUTE, SECOND
 from tocsin.kernel.matcher import Matcher
+from tocsin.oncall.hours import Hours
 from tocsin.oncall.schedule import Layer, Length, Schedule, Window
 from tocsin.oncall.zone import DAY_OF, WEEK_OF, wall_of
 from tocsin.plan import read_plan, starter_plan
@@ -140,7 +141,12 @@ def test_every_key_of_the_language_arrives():
     )
     assert plan.escalations["rota"].steps == (
         Step(("schedule:shop-primary", "schedule:shop-primary:next")),
-        Step(("schedule:shop-primary:previous", "team:night", "person:ana"), one=True),
+        Step(
+            ("schedule:shop-primary:previous", "team:night", "person:ana"),
+            one=True,
+            when=When(("sev1", "sev2"), "office", True, (Matcher("customer_tier", "=", "gold"),)),
+            answers=2,
+        ),
     )
     assert plan.schedules == {
         "shop-primary": Schedule(
@@ -190,7 +196,9 @@ def test_every_key_of_the_language_arrives():
             tier=1,
             team="night",
             needs=("payments",),
-            escalation="shop",
+            escalation="rota",
+            escalations={"sev1": "rota", "sev2": "rota", "sev3": "shop", "sev4": "shop"},
+            hours="office",
             acknowledge_for=2 * HOUR,
             reopen_within=0,
             urgency={"sev1": "high", "sev2": "high", "sev3": "low", "sev4": "low"},
@@ -271,6 +279,15 @@ def test_every_key_of_the_language_arrives():
     assert plan.last_resort == ("team:shop", "person:7")
     assert plan.outside_heartbeat == "https://hc.example/ping/1"
     assert plan.findings_at == 8 * 60 + 30
+    assert plan.hours == {
+        "office": Hours(
+            key="office",
+            timezone="Asia/Tokyo",
+            open=tuple(Window(day * DAY_OF + 9 * 60, 9 * 60) for day in range(5)),
+            closed=(date(2026, 1, 1), date(2026, 12, 25)),
+            holidays=("days-off",),
+        )
+    }
     assert plan.calendars == {
         "rota": CalendarSpec(name="rota", url="secret:rota_ics", every=30 * MINUTE),
         "days-off": CalendarSpec(name="days-off", url="https://calendar.example/days-off.ics"),

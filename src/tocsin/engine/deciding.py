@@ -133,9 +133,8 @@ def _acknowledge(turn: Turn, command: c.Acknowledge) -> c.Result:
     if page is not None and page.kind == "help" and incident.state == "acknowledged":
         return _comes_to_help(turn, incident, page, actor)
     together = _together(turn, page) if page is not None else []
-    for one in [incident, *together]:
-        settling.acknowledge(turn, one, actor, hold=command.hold)
-    return c.Result(ok=True, reason=Reason.ACKNOWLEDGED, id=str(incident.number))
+    reason, *_ = [settling.answer(turn, one, actor, command.hold) for one in (incident, *together)]
+    return c.Result(ok=True, reason=reason, id=str(incident.number))
 
 
 def _comes_to_help(turn: Turn, incident: Incident, page: Page, actor: str) -> c.Result:

@@ -210,7 +210,8 @@ def _findings_of_calendars(turn: Turn) -> Iterator[tuple[str, str]]:
             lost = unnamed(rota, people, turn.now)
             if lost:
                 yield key, f"{len(lost)} entries of {rota.name} name nobody of the plan, such as “{lost[0].text[:60]}”"
-        asked = {schedule.calendar, *(one for who in schedule.people() for one in plan.people[who].holidays)}
+        people_of = (plan.people[who] for who in schedule.people() if who in plan.people)
+        asked = {schedule.calendar, *(one for person in people_of for one in person.holidays)}
         for name in sorted(asked & turn.state.calendars.keys()):
             calendar = turn.state.calendars[name]
             if calendar.stale(turn.now):

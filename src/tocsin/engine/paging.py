@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tocsin.catalog.people import Person
+from tocsin.engine.covering import open_now, opens_at
 from tocsin.engine.inputs import Delivered, Receipted
 from tocsin.engine.turn import Turn
 from tocsin.escalation.decide import AFTER_THE_LAST, Call, escalate
+from tocsin.escalation.policy import Step
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import Instant, say_duration
 from tocsin.kernel.reason import Reason
@@ -73,13 +75,17 @@ def escalate_now(turn: Turn, incident: Incident) -> None:
         plan.last_resort,
         lambda targets: _reachable(turn, targets),
         turn.now,
+        lambda step: not _unmet(turn, incident, step),
     )
     reached = _whom(turn, incident, call)
     people = [one.person for one in reached]
-    morning = _morning(turn, incident, people)
-    if morning is not None:
-        _wait(turn, incident, people, morning)
+    waits = _waits(turn, incident, people)
+    if waits is not None:
+        _wait(turn, incident, people, *waits)
         return
+    for step in call.passed:
+        what = f"Step {step + 1} is passed over: {_unmet(turn, incident, incident.steps[step])}"
+        turn.enter(incident.number, what, Reason.STEP_NOT_MEANT)
     for step in call.skipped:
         turn.enter(incident.number, _reaches_nobody(incident, step), Reason.NOBODY_REACHABLE)
     shadows = plan.shadows_of(call.targets, turn.now, turn.state.covers)
@@ -109,12 +115,25 @@ def _whom(turn: Turn, incident: Incident, call: Call) -> tuple[Reached, ...]:
 
     Of several the one is somebody who can be reached.
     """
-    found = turn.plan.reached_by(call.targets, turn.now, turn.state.covers)
+    behind = turn.plan.reached_by(call.targets, turn.now, turn.state.covers)
+    found = tuple(one for one in behind if one.person.key not in incident.answered)
     step = incident.steps[call.at_step] if call.at_step < len(incident.steps) else None
     if step is None or not step.one or not found:
         return found
     found = tuple(one for one in found if able(turn, one.person.key)) or found
     return (found[(incident.number - 1 + incident.round + incident.laps) % len(found)],)
+
+
+def _unmet(turn: Turn, incident: Incident, step: Step) -> str:
+    """Why a step is not for this incident now; "" when it is."""
+    when = step.when
+    if not when.met(incident.severity, incident.labels, open_now(turn, when.hours) if when.hours else None):
+        return f"it is for {when.said}"
+    if incident.answered:
+        people = turn.plan.people_of(step.targets, turn.now, turn.state.covers)
+        if people and all(person.key in incident.answered for person in people):
+            return "everybody in it has answered"
+    return ""
 
 
 def _reaches_nobody(incident: Incident, step: int) -> str:
@@ -151,6 +170,16 @@ def _on_trial(turn: Turn) -> bool:
     return not any(able(turn, key) for key in turn.plan.people)
 
 
+def _waits(turn: Turn, incident: Incident, people: Sequence[Person]) -> tuple[Instant, Reason] | None:
+    """Until when an incident of low urgency waits, and for what: its service's hours, or somebody's morning."""
+    hours = turn.plan.service(incident.service).hours
+    opening = opens_at(turn, hours) if incident.urgency == "low" and hours else None
+    if opening is not None:
+        return opening, Reason.CLOSED_HOURS
+    morning = _morning(turn, incident, people)
+    return (morning, Reason.QUIET_HOURS) if morning is not None else None
+
+
 def _morning(turn: Turn, incident: Incident, people: Sequence[Person]) -> Instant | None:
     """Until when an incident of low urgency waits for the first of these people; None when it does not."""
     if incident.urgency != "low" or not people:
@@ -160,10 +189,10 @@ def _morning(turn: Turn, incident: Incident, people: Sequence[Person]) -> Instan
     return min(waits) if len(waits) == len(ends) else None
 
 
-def _wait(turn: Turn, incident: Incident, people: Sequence[Person], until: Instant) -> None:
-    incident.next_at, incident.waits = until, Reason.QUIET_HOURS
+def _wait(turn: Turn, incident: Incident, people: Sequence[Person], until: Instant, reason: Reason) -> None:
+    incident.next_at, incident.waits = until, reason
     length = say_duration(until - turn.now)
-    turn.enter(incident.number, f"Of low urgency: {_names(people)} paged in {length}", Reason.QUIET_HOURS)
+    turn.enter(incident.number, f"Of low urgency: {_names(people)} paged in {length}", reason)
     turn.save_incident(incident)
 
 

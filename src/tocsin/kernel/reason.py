@@ -58,6 +58,8 @@ class Reason(StrEnum):
     # paging
     STEP_DUE = "step_due"
     STEP_REPEATED = "step_repeated"
+    STEP_NOT_MEANT = "step_not_meant"
+    CLOSED_HOURS = "closed_hours"
     WAITING_FOR_ANSWER = "waiting_for_answer"
     NOBODY_REACHABLE = "nobody_reachable"
     ESCALATION_EXHAUSTED = "escalation_exhausted"
@@ -144,6 +146,8 @@ EXPLAINED: dict[Reason, str] = {
     Reason.PLAN_CHANGED: "the plan changed, so what still fires is judged again",
     Reason.DEAF: "Tocsin could not hear for a while, so absence proves nothing yet",
     Reason.STEP_DUE: "this step of the escalation was due",
+    Reason.STEP_NOT_MEANT: "this step is for other incidents or other hours, so the next one follows at once",
+    Reason.CLOSED_HOURS: "it is of low urgency and waits for the hours of its service",
     Reason.STEP_REPEATED: "the step is repeated as the plan says",
     Reason.WAITING_FOR_ANSWER: "someone was paged and has time to answer",
     Reason.NOBODY_REACHABLE: "this step can reach nobody, so the next one follows at once",

@@ -34,6 +34,7 @@ class Layer(Struct, frozen=True, kw_only=True):
     ``turns``: who is on call together in each turn, at least one person. ``begins``: when turn 0, the first of them,
     begins on the zone's wall clocks; turns before it count backwards. ``day``: the day of the month turns of months
     begin on, or the month's last when it has fewer.
+    ``closed``: whole days on which a layer with hours does not apply.
     ``only``: without overlaps and in order; () is always. ``shadows`` get a copy of every page, and never count.
     """
 
@@ -44,6 +45,7 @@ class Layer(Struct, frozen=True, kw_only=True):
     timezone: str
     day: int = 1
     only: tuple[Window, ...] = ()
+    closed: tuple[date, ...] = ()
     shadows: tuple[str, ...] = ()
 
     def begin(self, turn: int) -> Wall:

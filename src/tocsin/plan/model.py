@@ -15,6 +15,7 @@ from tocsin.incidents.routes import Route, Router
 from tocsin.intake.specs import CalendarSpec, HeartbeatSpec, KeySpec, ProbeSpec
 from tocsin.kernel.instant import Instant
 from tocsin.oncall.asking import layer_of
+from tocsin.oncall.hours import Hours
 from tocsin.oncall.override import Cover
 from tocsin.oncall.roster import Roster
 from tocsin.oncall.schedule import Schedule
@@ -64,6 +65,7 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     services: dict[str, Service]
     escalations: dict[str, Escalation] = {}
     schedules: dict[str, Schedule] = {}
+    hours: dict[str, Hours] = {}
     routes: tuple[Route, ...] = ()
     probes: tuple[ProbeSpec, ...] = ()
     heartbeats: tuple[HeartbeatSpec, ...] = ()
@@ -118,9 +120,10 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
                 found += [need for need in self.services[name].needs if need not in found]
         return tuple(found)
 
-    def steps(self, service: str) -> tuple[Step, ...]:
-        """The escalation steps of a service; the last resort alone when it names none."""
-        found = self.escalations.get(self.service(service).escalation)
+    def steps(self, service: str, severity: str = "") -> tuple[Step, ...]:
+        """The escalation steps of a service for a severity; the last resort alone when it names none."""
+        asked = self.service(service)
+        found = self.escalations.get(asked.escalations.get(severity) or asked.escalation)
         return found.steps if found else (Step(self.last_resort),)
 
     def people_of(self, targets: tuple[str, ...], at: Instant, covers: Covers) -> tuple[Person, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Final
 
@@ -11,12 +11,14 @@ from tocsin.catalog.people import Team
 from tocsin.escalation.policy import Escalation
 from tocsin.kernel.instant import say_duration
 from tocsin.oncall import coverage
+from tocsin.oncall.hours import Hours
 from tocsin.oncall.roster import Roster
 from tocsin.oncall.schedule import Layer, Length, Schedule, joined
 from tocsin.oncall.zone import DAY_OF, MONDAY, WEEK_OF, Wall, said, wall_of
 from tocsin.oncall.zone import zone as zone_of
 from tocsin.plan import schema as written
 from tocsin.plan.findings import Findings, shown
+from tocsin.plan.hours import layer_hours
 from tocsin.plan.names import Names
 from tocsin.plan.positions import Position
 from tocsin.plan.rotas import Handoff, Start
@@ -40,10 +42,12 @@ class Schedules:
         self._names = schedules
         self._calendars = calendars
         self._findings = findings
+        self._hours: Mapping[str, Hours] = {}
         self._looked = 0
 
-    def read(self, zone_of: Callable[[written.PlanFile], str]) -> dict[str, Schedule]:
+    def read(self, zone_of: Callable[[written.PlanFile], str], hours: Mapping[str, Hours]) -> dict[str, Schedule]:
         """Every schedule, by name. ``zone_of`` says which time zone a file is in."""
+        self._hours = hours
         found: dict[str, Schedule] = {}
         for plan in self._files:
             for (key, at), schedule in plan.schedules or ():
@@ -92,7 +96,7 @@ class Schedules:
         handoff = layer.handoff.value if layer.handoff else Handoff(_NINE)
         self._check_handoff(layer, length, handoff)
         begins, day = _begin(start, layer.starts is not None, length, handoff)
-        only = [window for windows in layer.only or () for window in windows]
+        only, named = layer_hours(layer, zone, self._hours, self._findings)
         return Layer(
             name=layer.name or f"layer {place}",
             turns=tuple(turns),
@@ -101,6 +105,7 @@ class Schedules:
             day=day,
             timezone=zone,
             only=joined(only),
+            closed=tuple(sorted({day for one in named for day in one.closed})),
             shadows=shadows,
         )
 
