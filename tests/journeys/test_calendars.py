@@ -1,4 +1,4 @@
-"""A rota that is kept elsewhere, through the whole system: a web server's calendar, a page by it, a source that goes."""
+"""A rota that is kept elsewhere, through the whole system: a calendar on a web server, a page by it, a lost source."""
 
 from __future__ import annotations
 
