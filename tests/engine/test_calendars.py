@@ -91,7 +91,7 @@ def test_the_lead_is_told_of_a_source_that_stays_away_and_of_entries_that_name_n
     world.apply(CalendarRead("rota", error="it answered 500"))
     world.at("7h")
     (word,) = notices(world)
-    assert (word.person, word.lines) == ("ben", ("1 entries of rota name nobody of the plan, such as “team lunch”",))
+    assert (word.person, word.lines) == ("ben", ("An entry of rota names nobody of the plan: “team lunch”",))
     world.at("31h")
     (line,) = notices(world)[-1].lines
     assert line == (

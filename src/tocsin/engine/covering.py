@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from tocsin.engine.inputs import CalendarRead
 from tocsin.engine.state import State
@@ -10,8 +10,9 @@ from tocsin.engine.turn import Turn
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
 from tocsin.oncall.hours import Hours, is_open, opens
-from tocsin.oncall.imported import Colleague, Imported, away_covers, rota_covers
+from tocsin.oncall.imported import Colleague, Imported, away_covers, rota_covers, unnamed
 from tocsin.oncall.override import Cover, Override, covers_by_schedule
+from tocsin.oncall.zone import said
 from tocsin.plan.model import Covers, Plan
 
 
@@ -57,6 +58,27 @@ def _away(plan: Plan, calendars: Mapping[str, Imported]) -> dict[str, list[tuple
         if spans:
             found[person.key] = sorted(spans)
     return found
+
+
+def findings(plan: Plan, calendars: Mapping[str, Imported], now: Instant) -> Iterator[tuple[str, str]]:
+    """Sources that are away, and entries that name nobody: the schedule, and a sentence."""
+    people = colleagues(plan)
+    for key, schedule in plan.schedules.items():
+        rota = calendars.get(schedule.calendar)
+        lost = unnamed(rota, people, now) if rota is not None else []
+        if lost:
+            what = f"{len(lost)} entries" if len(lost) > 1 else "An entry"
+            verb = "name" if len(lost) > 1 else "names"
+            yield key, f"{what} of {schedule.calendar} {verb} nobody of the plan: “{lost[0].text[:60]}”"
+        theirs = (plan.people[who] for who in schedule.people() if who in plan.people)
+        asked = {schedule.calendar, *(name for person in theirs for name in person.holidays)}
+        for name in sorted(asked & calendars.keys()):
+            calendar = calendars[name]
+            if calendar.stale(now):
+                zone = schedule.timezone
+                since = f"since {said(calendar.failing_since or now, zone)} {zone}"
+                kept = "its last copy counts" if calendar.read_at is not None else "it was never read"
+                yield key, f"The calendar {name} cannot be read {since} ({calendar.error}); {kept}"
 
 
 def open_now(turn: Turn, name: str) -> bool | None:

@@ -16,7 +16,6 @@ from tocsin.kernel.instant import DAY, Duration, Instant
 from tocsin.kernel.reason import Reason
 from tocsin.oncall import coverage
 from tocsin.oncall.duty import FINDINGS, Duty, handoff_of, next_clock, next_handoff
-from tocsin.oncall.imported import unnamed
 from tocsin.oncall.override import Cover
 from tocsin.oncall.roster import Roster, Shift
 from tocsin.oncall.zone import said
@@ -187,7 +186,7 @@ def findings(turn: Turn) -> Iterator[tuple[str, str]]:
         for name in dict.fromkeys(shift.person for shift in shifts[key]):
             if name in plan.people and not paging.able(turn, name):
                 yield key, f"{plan.people[name].name} is on call by {key} and can be reached by nothing but the console"
-    yield from _findings_of_calendars(turn)
+    yield from covering.findings(plan, turn.state.calendars, turn.now)
     for escalation in plan.escalations.values():
         for first_key, second_key in escalation.successive():
             if not {first_key, second_key} <= shifts.keys():
@@ -198,27 +197,6 @@ def findings(turn: Turn) -> Iterator[tuple[str, str]]:
                 when = f"{said(found.start, zone)} to {said(found.end, zone)} {zone}"
                 who = _names(plan, [found.person])
                 yield second_key, f"{who} is on call by {first_key} and {second_key} at once, first from {when}"
-
-
-def _findings_of_calendars(turn: Turn) -> Iterator[tuple[str, str]]:
-    """Sources that are away, and entries that name nobody."""
-    plan = turn.plan
-    people = covering.colleagues(plan)
-    for key, schedule in plan.schedules.items():
-        rota = turn.state.calendars.get(schedule.calendar)
-        if rota is not None:
-            lost = unnamed(rota, people, turn.now)
-            if lost:
-                yield key, f"{len(lost)} entries of {rota.name} name nobody of the plan, such as “{lost[0].text[:60]}”"
-        people_of = (plan.people[who] for who in schedule.people() if who in plan.people)
-        asked = {schedule.calendar, *(one for person in people_of for one in person.holidays)}
-        for name in sorted(asked & turn.state.calendars.keys()):
-            calendar = turn.state.calendars[name]
-            if calendar.stale(turn.now):
-                zone = schedule.timezone
-                since = f"since {said(calendar.failing_since or turn.now, zone)} {zone}"
-                kept = "its last copy counts" if calendar.read_at is not None else "it was never read"
-                yield key, f"The calendar {name} cannot be read {since} ({calendar.error}); {kept}"
 
 
 def _responsible(turn: Turn, key: str) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from tocsin.engine.commands import (
     CreateToken,
     RevokeToken,
 )
+from tocsin.engine.covering import findings
 from tocsin.faces.faces import Faces
 from tocsin.faces.feeds import FEED, FEED_PATH
 from tocsin.faces.problem import Problem, not_found
@@ -283,7 +284,7 @@ async def _page(seen: View, feed_url: str = "") -> Response[bytes]:
             "turns": order[:MOST_LISTED],
             "more": max(0, len(order) - MOST_LISTED),
             "changes": clock_changes(shown, reader),
-            "doubles": doubles(plan, reader.covers, reader),
+            "doubles": [*doubles(plan, reader.covers, reader), *_lost(plan, seen)],
         }
 
     looked: dict[str, Any] = await seen.faces.read(look) if rosters else {"boards": [], "chosen": ""}
@@ -303,6 +304,14 @@ async def _page(seen: View, feed_url: str = "") -> Response[bytes]:
         asking=with_query,
         **looked,
     )
+
+
+def _lost(plan: Plan, seen: View) -> list[str]:
+    """What is wrong with calendars from elsewhere, each thing once though several schedules ask it."""
+    if not plan.calendars:
+        return []
+    calendars = {one.name: one for one in seen.faces.reads.calendars()}
+    return list(dict.fromkeys(f"{text}." for _, text in findings(plan, calendars, seen.now)))
 
 
 def _chosen(asked: str, boards: Sequence[Board]) -> str:
