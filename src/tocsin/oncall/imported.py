@@ -75,7 +75,9 @@ class Colleague(Struct, frozen=True):
 
 
 def named_in(busy: Busy, people: Iterable[Colleague]) -> str:
-    """Whom an entry is about: by the mail address of somebody it invites, else by name; "" when that is not certain."""
+    """Whom an entry is about: by the mail address of somebody it invites, else by what its text calls them: their
+    whole name or address, the plan's name for them, their first name. "" when that is not certain.
+    """
     everybody = list(people)
     invited = [one.key for one in everybody if one.email and one.email.lower() in busy.emails]
     if len(invited) == 1:
@@ -84,12 +86,17 @@ def named_in(busy: Busy, people: Iterable[Colleague]) -> str:
     exact = [one.key for one in everybody if text and text in {one.key, one.name.casefold(), one.email.lower()}]
     if exact:
         return exact[0] if len(exact) == 1 else ""
-    said = [
-        one.key
-        for one in everybody
-        if any(re.search(rf"(?<!\w){re.escape(word.casefold())}(?!\w)", text) for word in (one.name, one.email) if word)
-    ]
+    words = set(re.findall(r"\w[\w.\-]*", text))
+    whole = [one.key for one in everybody if _says(text, one.name) or _says(text, one.email)]
+    keys = [one.key for one in everybody if one.key in words]
+    first = [one.key for one in everybody if one.name.casefold().partition(" ")[0] in words]
+    said = whole or keys or first
     return said[0] if len(said) == 1 else ""
+
+
+def _says(text: str, name: str) -> bool:
+    """Whether a text has a name in it, as words of its own."""
+    return bool(name) and re.search(rf"(?<!\w){re.escape(name.casefold())}(?!\w)", text) is not None
 
 
 def rota_covers(schedule: str, calendar: Imported, people: Iterable[Colleague], timezone: str) -> Iterator[Cover]:
