@@ -19,6 +19,8 @@ BUNDLED_WITHIN = 30 * SECOND
 APART = 2 * MINUTE
 AFTER_THE_LAST = 30 * MINUTE
 AFTER_DEAFNESS = 5 * MINUTE
+UNMET = -1
+"""The number of an incident that was opened and has not been heard of yet."""
 STEPS = frozenset({"step_due", "step_repeated", "escalation_exhausted", "last_resort"})
 
 
@@ -199,6 +201,13 @@ class Referee:
         elif answer == "sent":
             self.failing.discard((page.person, page.channel))
 
+    def meet(self, number: int, service: str, name: str) -> None:
+        """An incident has this number. After a stop several may be opened at once, and nobody says in which order."""
+        case = self.cases.get((service, name))
+        if number not in self.by_number and case is not None and case.number == UNMET:
+            case.number = number
+            self.by_number[number] = case
+
     # -- judging -------------------------------------------------------------------------------------------------------
 
     def advance(self, now: int) -> None:
@@ -283,8 +292,7 @@ class Referee:
         alarm.home = True
         if case.state == "none":
             self.numbers += 1
-            case.number = self.numbers
-            self.by_number[case.number] = case
+            case.number = UNMET
             self._trigger(case, now, anew=True)
         elif case.state == "resolved" and case.snoozed_until is None:
             self._trigger(case, now, anew=True)
@@ -449,7 +457,7 @@ class Referee:
         for one in people:
             if not self.land.people[one].flaky:
                 return True  # their methods do not fail; this one goes out with others in a moment, or in their morning
-            tried = {row.channel for row, _ in tries if row.person == one}
+            tried = {row.channel for row, _ in self._tries.get(case.number, ()) if row.person == one}
             ways = set(self.land.people[one].ways)
             untried = {way for way in ways - tried if (one, way) not in self.failing}
             if untried or not tried:
