@@ -25,6 +25,7 @@ from tocsin.kernel.instant import SECOND, Duration, Instant
 from tocsin.pages.ledger import Page
 from tocsin.pages.message import Channel, Message
 from tocsin.plan.model import Plan
+from tocsin.runtime import points
 from tocsin.runtime.answers import Answers
 from tocsin.runtime.audit import Audit, audit
 from tocsin.runtime.ballast import Ballast
@@ -36,6 +37,7 @@ from tocsin.runtime.front import Front
 from tocsin.runtime.line import Changed, HeardReply, Known, Reloaded, Status
 from tocsin.runtime.listener import Exchange
 from tocsin.runtime.metrics import Metrics
+from tocsin.runtime.points import Point
 from tocsin.runtime.probing import Prober
 from tocsin.runtime.writer import NOTHING_TAKEN, Committed, Job, Writer
 from tocsin.store.writer import Store
@@ -452,6 +454,7 @@ class Core:
 
     def _tell(self, committed: Committed) -> None:
         changes = committed.changes
+        points.passed(Point.TOLD, changes)
         for page in changes.deliver.values():
             if not committed.kept:
                 log.warning("page_unrecorded", page=page.id, incident=page.incident, person=page.person)
