@@ -274,7 +274,7 @@ def test_the_starter_plan_stands_and_pages_its_one_person():
     files = starter_plan()
     reading = read_plan(files)
     assert reading.plan is not None
-    assert [one.message for one in reading.findings] == ["only the console pages 'admin'"]
+    assert [one.message for one in reading.findings] == ["the plan names no way to reach 'admin'"]
     steps = reading.plan.steps("inbox")
     assert [one.key for one in reading.plan.people_of(steps[0].targets, 0, {})] == ["admin"]
     lines = [line.strip() for text in files.values() for line in text.decode().splitlines()]

@@ -610,7 +610,7 @@ def test_people_whom_only_the_console_reaches_are_warned_of():
     ]
     assert read(tocsin=HEAD + mail).findings == ()
     reading = read(tocsin="tocsin: 1\npeople: {ana: {}, ben: {webhook: {url: 'http://b/', secret: secret:b}}}\n" + mail)
-    assert [one.message for one in reading.findings] == ["only the console pages 'ana'"]
+    assert [one.message for one in reading.findings] == ["the plan names no way to reach 'ana'"]
 
 
 def test_a_way_to_reach_somebody_that_the_plan_does_not_set_up_is_an_error():

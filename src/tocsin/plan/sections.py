@@ -500,9 +500,9 @@ class _Assembly:
             if person.email:
                 unsent.append((at, person.key))
             else:
-                hint = "add an email address (and `mail`), a webhook or another way to reach them"
+                hint = "methods of their own count (the page You, `tocsin contact`); without one the console pages them"
                 whose = f", who is on call in {on_call[person.key]}" if person.key in on_call else ""
-                self._findings.warning(at, f"only the console pages {shown(person.key)}{whose}", hint)
+                self._findings.notice(at, f"the plan names no way to reach {shown(person.key)}{whose}", hint)
         if unsent:
             names = [key for _, key in unsent[:5]] + (["others"] if len(unsent) > 5 else [])
             whom = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
