@@ -8,7 +8,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from tocsin.alerts.heartbeats import Heartbeat, next_due
-from tocsin.engine import contacting, deciding, hearing, overriding, paging, settling, ticking
+from tocsin.engine import contacting, deciding, hearing, looping, overriding, paging, settling, ticking
 from tocsin.engine.commands import ASKED, Result, refuse
 from tocsin.engine.inputs import (
     AnyInput,
@@ -107,8 +107,10 @@ class Engine:
                     self._tick(turn, input)
                 case Delivered():
                     paging.delivered(turn, input)
+                    looping.delivered(turn, input)
                 case Receipted():
                     paging.reached(turn, input)
+                    looping.reached(turn, input)
                 case Unsure():
                     paging.unsure(turn)
                 case PlanChange():
@@ -224,6 +226,7 @@ class Engine:
                 hearing.place(turn, alert)
                 turn.save_alert(alert)
         contacting.declare(turn)
+        looping.declare(turn)
         self._end_the_unwatched(turn)
         if begins:
             for incident in list(self.state.incidents.values()):
@@ -260,6 +263,7 @@ class Engine:
             if heart.due is not None and heart.state != "late":
                 heart.due += moved
                 self.changes.heartbeats[place] = heart
+        looping.deafened(turn, moved)
         turn.count("decisions", Reason.DEAF)
 
     def _quarantine(self, turn: Turn, faulty: Quarantine) -> None:
@@ -296,6 +300,8 @@ class Engine:
             silence.closed = True
             self.changes.silences[id] = silence
             ticking.rejudge(turn)  # what it kept quiet is quiet no longer
+        elif kind == "loop":
+            looping.set_aside(turn, id)
         elif kind == "override" and int(id) in self.state.overrides:
             overriding.close(turn, self.state.overrides[int(id)])
         elif kind == "heartbeat":

@@ -18,6 +18,7 @@ from tocsin.oncall.asking import layer_of
 from tocsin.oncall.override import Cover
 from tocsin.oncall.roster import Roster
 from tocsin.oncall.schedule import Schedule
+from tocsin.pages.loops import LoopSpec
 
 Covers = Mapping[str, tuple[Cover, ...]]
 """Overrides that may count, by schedule."""
@@ -73,6 +74,8 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     """What the plan says of each channel it sets up: keys and texts as ``plan.schema`` describes them."""
     last_resort: tuple[str, ...]
     """Targets as in a step, at least one: ``"person:ana"`` or ``"team:shop"``."""
+    loops: tuple[LoopSpec, ...] = ()
+    """The channels Tocsin pages itself through, to see whether they work."""
     outside_heartbeat: str = ""
     """A URL that is fetched whenever the self-audit passes, so that something outside notices when it does not."""
 

@@ -33,6 +33,8 @@ from tocsin.plan.words import (
     LABEL,
     LATENCY,
     LEVEL,
+    LOOP_EVERY,
+    LOOP_WITHIN,
     MATCHER,
     MATRIX_USER,
     MONTH,
@@ -404,6 +406,18 @@ class Channels(Record):
     matrix = Field(RecordOf(Matrix), "Pages as direct messages on Matrix; acknowledged by a reaction or a reply.")
 
 
+class SyntheticPage(Record):
+    """Tocsin pages itself through the channels named, and somebody is told when such a page does not come back."""
+
+    what = "a synthetic page"
+    every = Field(LOOP_EVERY, "How often one leaves by each channel. Default: 1h.")
+    within = Field(LOOP_WITHIN, "How soon it must be back, before the next one leaves. Default: 5m.")
+    service = Field(REFERENCE, "Whose people are told, by other channels, when one is not back. Default: inbox.")
+    webhook = Field(URL, "Where one is posted: Tocsin's own /loopback, the long way round as people's pages go.")
+    email = Field(EMAIL, "A mailbox whose mail server posts what comes in to Tocsin's /loopback.")
+    matrix = Field(MATRIX_USER, "A Matrix user of yours who is nobody; Tocsin hears the message in the room itself.")
+
+
 class PlanFile(Record):
     """A Tocsin plan, or one file of it. Names are global in the workspace and owned by the file that defines them."""
 
@@ -434,6 +448,9 @@ class PlanFile(Record):
     last_resort = Field(
         ListOf(TARGET, "people and teams", at_least=1, at_most=100, single=True),
         "Who is paged when nobody else can be. Default: the first team's lead, else that team, else the first person.",
+    )
+    synthetic_page = Field(
+        RecordOf(SyntheticPage), "On a timetable Tocsin pages itself through each of these channels, and back."
     )
     outside_heartbeat = Field(
         URL, "A URL fetched whenever Tocsin finds itself well, so that something outside notices when not."

@@ -15,6 +15,7 @@ from tocsin.intake.specs import HeartbeatSpec, KeySpec, ProbeSpec
 from tocsin.kernel.instant import HOUR, MINUTE, SECOND, format_duration
 from tocsin.kernel.matcher import Matcher
 from tocsin.oncall.schedule import Schedule
+from tocsin.pages.loops import LoopSpec
 from tocsin.plan import schema as written
 from tocsin.plan.decoder import Record
 from tocsin.plan.findings import Findings, shown
@@ -22,6 +23,7 @@ from tocsin.plan.model import NEEDS, Mail, Plan
 from tocsin.plan.names import Names
 from tocsin.plan.positions import Placed, Position
 from tocsin.plan.schedules import Schedules
+from tocsin.plan.synthetic import loops_of
 
 _WAYS: Final = ("email", "webhook", "matrix", "pagerduty", "slack", "apprise")
 """The keys of a person that are contact methods."""
@@ -79,6 +81,7 @@ class _Assembly:
         keys = tuple(self._keys())
         mail = self._mail()
         channels = self._channels()
+        loops = self._loops(mail, channels)
         last_resort = self._last_resort(people, teams)
         outside = self._once("outside heartbeat")
         if not people and self._people_names.complete:
@@ -105,6 +108,7 @@ class _Assembly:
             keys=keys,
             mail=mail,
             channels=channels,
+            loops=loops,
             last_resort=last_resort,
             outside_heartbeat=(outside.outside_heartbeat or "") if outside else "",
         )
@@ -473,6 +477,14 @@ class _Assembly:
                         message = f"{shown(key)} is to be paged by {way}, and the plan does not set that up"
                         self._findings.error(person.where(way), message, f"add channels: {{{need}: …}}")
         return found
+
+    def _loops(self, mail: Mail | None, channels: dict[str, dict[str, str]]) -> tuple[LoopSpec, ...]:
+        said = self._once("synthetic page")
+        page = said.synthetic_page if said else None
+        if page is None or not self._complete:
+            return ()
+        service = self._service_names.known(page.service) or INBOX
+        return tuple(loops_of(page, service, {*channels, *(("mail",) if mail else ())}, self._findings))
 
     # what will probably surprise
 

@@ -23,6 +23,7 @@ from tocsin.intake.request import Reply, Request, Source
 from tocsin.intake.specs import ProbeSpec
 from tocsin.kernel.instant import SECOND, Duration, Instant
 from tocsin.pages.ledger import Page
+from tocsin.pages.loops import Loop
 from tocsin.pages.message import Channel, Message
 from tocsin.plan.model import Plan
 from tocsin.runtime import points
@@ -36,6 +37,7 @@ from tocsin.runtime.doors import Doors
 from tocsin.runtime.front import Front
 from tocsin.runtime.line import Changed, HeardReply, Known, Reloaded, Status
 from tocsin.runtime.listener import Exchange
+from tocsin.runtime.loopback import Loopback
 from tocsin.runtime.metrics import Metrics
 from tocsin.runtime.points import Point
 from tocsin.runtime.probing import Prober
@@ -144,6 +146,9 @@ class Core:
         self.delivery = Delivery(self._compose, self.writer.urgent)
         self.answers = Answers(
             lambda: self.writer.engine.state, self.submit, self._apply, parts.clock, parts.public_url
+        )
+        self.loopback = Loopback(
+            lambda: self.writer.engine.state, self.writer.urgent, parts.clock, parts.signing_key
         )
         self._metrics = Metrics(self)
         self._front: Front | None = None
@@ -291,7 +296,7 @@ class Core:
 
     def take(self, exchange: Exchange) -> bool:
         """Take a request if a monitor sent it."""
-        return self.doors.handle(exchange) or self.answers.handle(exchange)
+        return self.doors.handle(exchange) or self.answers.handle(exchange) or self.loopback.handle(exchange)
 
     def refusal(self, path: str, status: int, message: str) -> Reply | None:
         """How a monitor's door words what was refused before it was a request."""
@@ -346,6 +351,10 @@ class Core:
     def counts(self) -> dict[tuple[str, str], int]:
         """Decisions by kind and reason since the start."""
         return dict(self.counted)
+
+    def loops(self) -> list[Loop]:
+        """What is known of each channel's synthetic page."""
+        return list(self.writer.engine.state.counters.loops.values())
 
     def levels(self) -> dict[str, tuple[float, str]]:
         """What the metrics page shows as levels."""

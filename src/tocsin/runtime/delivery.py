@@ -109,7 +109,7 @@ class Delivery:
 
     def _queue(self, page: Page) -> None:
         lane = self._lanes[page.channel]
-        last = page.kind in ("notice", "copy", "drill", "update")
+        last = page.kind in ("notice", "copy", "drill", "update", "synthetic")
         rank = 2 if last else 0 if page.step == 0 and page.attempts == 0 else 1
         heappush(lane.waiting.setdefault(page.person, []), (rank, next(self._order), page))
         points.passed(Point.QUEUED, page)
