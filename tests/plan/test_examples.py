@@ -213,6 +213,9 @@ def test_every_key_of_the_language_arrives():
         ProbeSpec(
             service=of, name="process /run/it.pid", kind="process", target="/run/it.pid", options={"by": "pidfile"},
         ),
+        ProbeSpec(
+            service=of, name="peer tocsin-b.shop.example", kind="peer", target="https://tocsin-b.shop.example",
+        ),
         ProbeSpec(service=of, name="disk /", kind="disk", target="/", options={"used_percent": "97.5"}),
         ProbeSpec(
             service=of, name="disk /var", kind="disk", target="/var", severity="Minor",
@@ -267,6 +270,12 @@ def test_every_key_of_the_language_arrives():
     assert plan.reaches == {"email", "webhook", "matrix", "pagerduty", "apprise", "slack", "sms", "call", "push"}
     assert plan.last_resort == ("team:shop", "person:7")
     assert plan.outside_heartbeat == "https://hc.example/ping/1"
+    assert {(one.channel, one.address, one.service) for one in plan.loops} == {
+        ("webhook", "https://tocsin.shop.example/loopback", "inbox"),
+        ("email", "loop@shop.example", "inbox"),
+        ("matrix", "@loop:matrix.shop.example", "inbox"),
+    }
+    assert {(one.every, one.within) for one in plan.loops} == {(6 * HOUR, 3 * MINUTE)}
 
 
 def test_the_starter_plan_stands_and_pages_its_one_person():

@@ -691,3 +691,22 @@ def test_a_severity_a_route_maps_is_known():
         "routes: [{match: [], service: a, severity: {Blocker: sev1}}]"
     )
     assert [one.severity for one in plan.probes] == ["Blocker", "WARNING"]
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        (
+            "{every: 1h, within: 2h, webhook: 'https://t/loopback'}",
+            "a synthetic page has 2h to come back, and the next leaves every 1h",
+        ),
+        ("{every: 1h}", "the synthetic page names no channel"),
+        ("{email: loop@b.example}", "a synthetic page is to leave by email, and the plan does not set that up"),
+        ("{matrix: '@loop:b.example'}", "a synthetic page is to leave by matrix, and the plan does not set that up"),
+        ("{webhook: 'https://t/loopback', service: nowhere}", "unknown service 'nowhere'"),
+    ],
+)  # fmt: skip
+def test_a_synthetic_page_that_could_not_leave_or_be_judged_is_refused(said, found):
+    people = "{ana: {webhook: {url: 'http://b/', secret: secret:b}}}"
+    reading = read(tocsin=f"tocsin: 1\npeople: {people}\nsynthetic page: {said}\n")
+    assert [one.message for one in reading.findings if one.level == "error"] == [found]

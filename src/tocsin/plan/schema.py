@@ -11,6 +11,7 @@ tcp       ``host:port``          none
 process   a name or a pidfile    ``by``: ``name`` or ``pidfile``
 disk      an absolute path       one of ``used_percent`` such as ``90`` (when nothing is said) or ``97.5``;
                                  ``free_bytes``; ``folder_bytes``, the most its contents may take
+peer       another Tocsin's URL  none
 ========  =====================  ===========================================================================
 """
 
@@ -166,7 +167,20 @@ class DiskProbe(Probe):
     contents = Field(SIZE, "The folder holding more than this is a failure, such as 500MB.")
 
 
-PROBES: Final[dict[str, type[Probe]]] = {"http": HttpProbe, "tcp": TcpProbe, "process": ProcessProbe, "disk": DiskProbe}
+class PeerProbe(Probe):
+    """Asks another Tocsin whether it is well."""
+
+    what = "a peer probe"
+    peer = Field(URL, "The other Tocsin's address; its /readyz is asked.", required=True)
+
+
+PROBES: Final[dict[str, type[Probe]]] = {
+    "http": HttpProbe,
+    "tcp": TcpProbe,
+    "process": ProcessProbe,
+    "disk": DiskProbe,
+    "peer": PeerProbe,
+}
 _LATER_PROBES: Final = _words(
     "redis postgres postgresql mysql rabbitmq kafka dns icmp ping certificate grpc sqs lambda command"
 )

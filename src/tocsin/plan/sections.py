@@ -386,6 +386,8 @@ class _Assembly:
                 if probe.contents is not None:
                     return "disk", probe.disk or "", {"folder_bytes": str(probe.contents)}
                 return "disk", probe.disk or "", {"used_percent": probe.used or "90"}
+            case written.PeerProbe():
+                return "peer", probe.peer or "", {}
         raise AssertionError(f"schema.PROBES has {type(probe).__name__}, which nothing here reads")
 
     def _heartbeats(self) -> Iterator[HeartbeatSpec]:
@@ -586,9 +588,9 @@ def _implied(one: Matcher, equal: dict[str, str]) -> bool:
 
 def _default_name(kind: str, target: str) -> str:
     """What a probe is called that nobody named. A query may hold a token, so it stays out."""
-    if kind == "http":
+    if kind in ("http", "peer"):
         parts = urlsplit(target)
-        return f"http {parts.netloc}{parts.path}".rstrip("/")
+        return f"{kind} {parts.netloc}{parts.path}".rstrip("/")
     return f"{kind} {target}"
 
 

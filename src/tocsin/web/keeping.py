@@ -13,6 +13,7 @@ from tocsin.access.credentials import ROLES, secret_hash
 from tocsin.engine.commands import CreateToken, DiscardParked, SetUser
 from tocsin.faces.faces import LINK_PATH, Faces
 from tocsin.faces.problem import Problem, not_found
+from tocsin.faces.proof import loops
 from tocsin.faces.who import Who
 from tocsin.kernel.instant import DAY
 from tocsin.plan.findings import Finding
@@ -211,7 +212,14 @@ async def _plan(seen: View, *, refused: tuple[str, ...] = (), code: int = 200) -
         for name in sorted(files)
     ]
     return seen.draw(
-        "plan.html", code=code, version=version, files=shown, findings=findings, refused=refused, headline=headline
+        "plan.html",
+        code=code,
+        version=version,
+        files=shown,
+        findings=findings,
+        refused=refused,
+        headline=headline,
+        loops=await faces.read(loops, faces.reads),
     )
 
 
