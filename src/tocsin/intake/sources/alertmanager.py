@@ -187,7 +187,7 @@ def _heard(request: Request, now: Instant, limits: Limits, known: Mapping[bytes,
             if (
                 have is not None  # written in another manner than last time, it may still say the same
                 and event.label_text not in said
-                and _repeats(have, event.annotations_json, event.starts_at, event.link, end, timeout, now)
+                and _repeats(have, event.annotations_json, start, event.link, end, timeout, now)
             ):
                 repeated.append(have.id)
             else:
@@ -232,7 +232,8 @@ def _repeats(
         and timeout == have.timeout
         and end > now
         and annotations == have.annotations_json
-        and (have.starts_at <= start <= end or start == ZERO)
+        # One that is to begin only later may begin when the known one has ended: another firing.
+        and (have.starts_at <= start <= now or start == ZERO)
         and link == have.link
     ):
         return False
@@ -315,9 +316,9 @@ def _plain_event(
         or len(labels) > MAX_LABELS
         or len(annotations) > MAX_ANNOTATIONS
         or len(severity) > MAX_SEVERITY
-        # One character is looked for much faster than six.
-        or (b"\\" in raw and _NUL in raw)
-        or (b"\\" in written and _NUL in written)
+        # One byte is looked for much faster than six.
+        or (_BACKSLASH in raw and _NUL in raw)
+        or (_BACKSLASH in written and _NUL in written)
         or end < start
         or start == ZERO
     ):
@@ -383,6 +384,7 @@ def _odd_event(
 
 
 _NUL = b"\\u0000"
+_BACKSLASH = _NUL[0]
 _NAMES_KEPT = 20_000
 _good: set[str] = set()
 """Names that were found good and short. Monitors send the same ones all day."""
