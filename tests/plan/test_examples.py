@@ -15,6 +15,7 @@ from tocsin.kernel.instant import HOUR, MILLISECOND, MINUTE, SECOND
 from tocsin.kernel.matcher import Matcher
 from tocsin.oncall.schedule import Layer, Length, Schedule, Window
 from tocsin.oncall.zone import DAY_OF, WEEK_OF, wall_of
+from tocsin.pages.templates import Words
 from tocsin.plan import read_plan, starter_plan
 from tocsin.plan.model import Mail, Plan
 from tocsin.plan.reading import plan_version
@@ -275,6 +276,8 @@ def test_every_key_of_the_language_arrives():
         ("email", "loop@shop.example", "inbox"),
         ("matrix", "@loop:matrix.shop.example", "inbox"),
     }
+    assert plan.messages["email"] == Words("$severity $title", "$title\n$alerts")
+    assert list(plan.messages) == ["email", "matrix", "slack", "push", "apprise", "sms", "call"]
     assert {(one.every, one.within) for one in plan.loops} == {(6 * HOUR, 3 * MINUTE)}
 
 

@@ -696,6 +696,29 @@ def test_a_severity_a_route_maps_is_known():
 @pytest.mark.parametrize(
     ("said", "found"),
     [
+        ("{email: {text: 'Look at $titel'}}", "there is no placeholder $titel: did you mean $title?"),
+        ("{email: {text: '$title costs 5$'}}", "a $ is followed by a placeholder's name; write $$ for the sign itself"),
+        (
+            "{email: {text: '${title.__class__}'}}",
+            "a $ is followed by a placeholder's name; write $$ for the sign itself",
+        ),
+        ("{sms: {text: 'Something is wrong'}}", "this says nothing of what is wrong: use $title or $alerts in it"),
+        (f"{{sms: {{text: '$title {'x' * 2000}'}}}}", "a template has at most 2,000 characters, and this one 2,007"),
+        ("{sms: {subject: '$title'}}", None),
+        ("{webhook: {text: '$title'}}", None),
+    ],
+)
+def test_a_template_that_would_not_say_what_was_meant_is_refused(said, found):
+    """All of it is known before anybody is woken by it; a channel for programs has no words."""
+    errors = [one for one in read(tocsin=HEAD + f"messages: {said}").findings if one.level == "error"]
+    assert errors
+    if found is not None:
+        assert f"{errors[0].message}{': ' if errors[0].hint else ''}{errors[0].hint}" == found
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
         (
             "{every: 1h, within: 2h, webhook: 'https://t/loopback'}",
             "a synthetic page has 2h to come back, and the next leaves every 1h",

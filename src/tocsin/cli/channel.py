@@ -129,7 +129,7 @@ def preview(name: str, kind: str, person: str | None, folder: Path | None, data:
     who, address = _whom(plan, name, person)
     if not address:
         raise Refused(f"The plan does not say how to reach {person or 'anybody'} by {name}.")
-    text = made.preview(sample(kind, who, address, SystemClock().now(), settings.base_url))
+    text = made.preview(sample(kind, who, address, SystemClock().now(), settings.base_url, plan.messages.get(name)))
     if as_json:
         show.print_json({"channel": name, "kind": kind, "content": text})
     else:

@@ -34,6 +34,7 @@ from tocsin.plan.words import (
     LABEL,
     LATENCY,
     LEVEL,
+    LINE_TEMPLATE,
     LOOP_EVERY,
     LOOP_WITHIN,
     MATCHER,
@@ -57,6 +58,7 @@ from tocsin.plan.words import (
     STATUS,
     TARGET,
     TEXT,
+    TEXT_TEMPLATE,
     TIER,
     TIMEOUT,
     TWILIO_ACCOUNT,
@@ -420,6 +422,34 @@ class Channels(Record):
     matrix = Field(RecordOf(Matrix), "Pages as direct messages on Matrix; acknowledged by a reaction or a reply.")
 
 
+class OwnText(Record):
+    """The team's own words for a channel that has no subject."""
+
+    what = "the words of a channel"
+    text = Field(TEXT_TEMPLATE, "What a page says, with placeholders such as $title.", required=True)
+
+
+class OwnWords(Record):
+    """The team's own words for a channel: text with placeholders."""
+
+    what = "the words of a channel"
+    subject = Field(LINE_TEMPLATE, "The one line: subject or head. Default: [SEV1] checkout: what is wrong (#12).")
+    text = Field(TEXT_TEMPLATE, "What follows it. How to answer, and that it may be a repetition, is always added.")
+
+
+class Messages(Record):
+    """The team's own words for pages. What is left out is said in Tocsin's words."""
+
+    what = "the messages"
+    email = Field(RecordOf(OwnWords), "Mails.")
+    matrix = Field(RecordOf(OwnWords), "Messages on Matrix.")
+    slack = Field(RecordOf(OwnWords), "Messages in Slack.")
+    push = Field(RecordOf(OwnWords), "Notifications: their title and their text.")
+    apprise = Field(RecordOf(OwnWords), "What Apprise hands on.")
+    sms = Field(RecordOf(OwnText), "Text messages, at most 320 characters of it.")
+    call = Field(RecordOf(OwnText), "What a call says before it asks for a key.")
+
+
 class SyntheticPage(Record):
     """Tocsin pages itself through the channels named, and somebody is told when such a page does not come back."""
 
@@ -463,6 +493,7 @@ class PlanFile(Record):
         ListOf(TARGET, "people and teams", at_least=1, at_most=100, single=True),
         "Who is paged when nobody else can be. Default: the first team's lead, else that team, else the first person.",
     )
+    messages = Field(RecordOf(Messages), "The team's own words for pages, by channel, with placeholders like $title.")
     synthetic_page = Field(
         RecordOf(SyntheticPage), "On a timetable Tocsin pages itself through each of these channels, and back."
     )

@@ -16,6 +16,7 @@ from tocsin.kernel.instant import HOUR, MINUTE, SECOND, format_duration
 from tocsin.kernel.matcher import Matcher
 from tocsin.oncall.schedule import Schedule
 from tocsin.pages.loops import LoopSpec
+from tocsin.pages.templates import Words
 from tocsin.plan import schema as written
 from tocsin.plan.decoder import Record
 from tocsin.plan.findings import Findings, shown
@@ -82,6 +83,7 @@ class _Assembly:
         mail = self._mail()
         channels = self._channels()
         loops = self._loops(mail, channels)
+        said = self._once("messages")
         last_resort = self._last_resort(people, teams)
         outside = self._once("outside heartbeat")
         if not people and self._people_names.complete:
@@ -109,6 +111,7 @@ class _Assembly:
             mail=mail,
             channels=channels,
             loops=loops,
+            messages=_messages(said.messages if said else None),
             last_resort=last_resort,
             outside_heartbeat=(outside.outside_heartbeat or "") if outside else "",
         )
@@ -558,6 +561,13 @@ class _Assembly:
             # A key of one service reaches that service's routes alone: for it the earlier route does not count.
             message = f"only a key of {route.service} reaches this route: the one {where} takes all else it would"
             self._findings.warning(at, message, "put the narrower route first")
+
+
+def _messages(said: written.Messages | None) -> dict[str, Words]:
+    """The team's own words by channel."""
+    found = ((name, said.values.get(name)) for name in said.fields) if said else ()
+    read = ((name, one.values) for name, one in found if isinstance(one, Record))
+    return {name: Words(str(texts.get("subject") or ""), str(texts.get("text") or "")) for name, texts in read}
 
 
 def _reach(person: written.Person) -> tuple[tuple[str, str], ...]:
