@@ -109,6 +109,9 @@ routes:
     service: checkout
   - match: ['job="search"']
     service: search
+
+messages:
+  email: {subject: "$severity $service: $title", text: "$title\\n$since\\n$alerts\\nTried: $tried"}
 """,
 }
 

@@ -18,4 +18,6 @@ def test_the_ledger_of_an_incident_is_a_link_away(ana: Browserless) -> None:
 def test_the_plans_page_says_how_the_synthetic_pages_go(ana: Browserless) -> None:
     page = ana.get("/plan").text
     assert "The synthetic page by email did not come back within 5 min." in page
+    assert "SEV1 checkout: Checkout answers 503</span>" in page, "the plan's own words, of an invented incident"
+    assert "Tried: Restarted checkout-2: it hangs again" in page
     assert "The last one took less than a second and was back" in page

@@ -64,7 +64,7 @@ def subject(message: Message) -> str:
 
 def values(message: Message) -> dict[str, str]:
     """What the placeholders of a plan's own words stand for, each clean and bounded."""
-    listed = [f"- {plain(line)}" for line in message.lines[:_LINES]] + ([more(message)] if more(message) else [])
+    listed = [plain(line) for line in message.lines[:_LINES]] + ([more(message)] if more(message) else [])
     return {
         "title": plain(message.title, _TITLE) or "Something is wrong",
         "service": plain(message.service, _NAME),
@@ -73,13 +73,18 @@ def values(message: Message) -> dict[str, str]:
         "since": since(message),
         "because": f"{because(message)}.",
         "next": after(message),
-        "alerts": "\n".join(listed),
-        "tried": "\n".join(f"- {one}" for one in tried(message)),
+        "alerts": _several(listed),
+        "tried": _several(tried(message)),
         "number": str(message.incident) if message.incident and message.incidents == 1 else "",
         "person": plain(message.person_name, _NAME),
         "time": clock(message),
         "link": link(message),
     }
+
+
+def _several(lines: Sequence[str]) -> str:
+    """One is a phrase within a line; several are a list."""
+    return lines[0] if len(lines) == 1 else "\n".join(f"- {line}" for line in lines)
 
 
 def own(message: Message) -> str:
