@@ -518,7 +518,7 @@ class Core:
         for _ in range(2):
             now = self._parts.clock.now()
             try:
-                found = audit(self.writer, self.delivery, now)
+                found = await audit(self.writer, self.delivery, now)
             except Exception as error:  # noqa: BLE001  # half of a change was seen, or the audit itself is at fault
                 found = Audit((f"the self-audit failed: {error!r}",), now)
             if not found.faults:
