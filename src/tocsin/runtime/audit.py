@@ -44,7 +44,8 @@ async def audit(writer: Writer, delivery: Delivery, now: Instant) -> Audit:
         quiet += unexplained(state, now - LATE, alerts)
     stuck = 0
     async for pages in slices(list(state.pages.values())):
-        stuck += sum(one.state == "intended" and one.handed_at is not None and now - one.handed_at > STUCK for one in pages)
+        handed = (one.handed_at for one in pages if one.state == "intended" and one.handed_at is not None)
+        stuck += sum(now - at > STUCK for at in handed)
     if writer.overloaded(now):
         faults.append(f"{writer.waiting} inputs wait longer than they should")
     due = writer.due
