@@ -8,7 +8,18 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from tocsin.alerts.heartbeats import Heartbeat, next_due
-from tocsin.engine import contacting, covering, deciding, handing, hearing, overriding, paging, settling, ticking
+from tocsin.engine import (
+    contacting,
+    covering,
+    deciding,
+    handing,
+    hearing,
+    looping,
+    overriding,
+    paging,
+    settling,
+    ticking,
+)
 from tocsin.engine.commands import ASKED, Result, refuse
 from tocsin.engine.inputs import (
     AnyInput,
@@ -111,8 +122,10 @@ class Engine:
                     self._tick(turn, input)
                 case Delivered():
                     paging.delivered(turn, input)
+                    looping.delivered(turn, input)
                 case Receipted():
                     paging.reached(turn, input)
+                    looping.reached(turn, input)
                 case Unsure():
                     paging.unsure(turn)
                 case PlanChange():
@@ -231,6 +244,7 @@ class Engine:
                 hearing.place(turn, alert)
                 turn.save_alert(alert)
         contacting.declare(turn)
+        looping.declare(turn)
         covering.forget(turn)
         covering.renew(self.state, plan)
         handing.arrange(turn, old)
@@ -270,6 +284,7 @@ class Engine:
             if heart.due is not None and heart.state != "late":
                 heart.due += moved
                 self.changes.heartbeats[place] = heart
+        looping.deafened(turn, moved)
         turn.count("decisions", Reason.DEAF)
 
     def _quarantine(self, turn: Turn, faulty: Quarantine) -> None:
@@ -306,6 +321,8 @@ class Engine:
             silence.closed = True
             self.changes.silences[id] = silence
             ticking.rejudge(turn)  # what it kept quiet is quiet no longer
+        elif kind == "loop":
+            looping.set_aside(turn, id)
         elif kind == "override" and int(id) in self.state.overrides:
             overriding.close(turn, self.state.overrides[int(id)])
         elif kind == "notice" and id in self.state.duties:

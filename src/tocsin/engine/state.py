@@ -27,6 +27,7 @@ from tocsin.oncall.imported import Imported
 from tocsin.oncall.override import Cover, Override, covers_by_schedule
 from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import Page
+from tocsin.pages.loops import Loop
 from tocsin.pages.rules import Reach
 from tocsin.silences.silence import Silence
 
@@ -62,6 +63,8 @@ class Counters(Struct):
     proven_at: Instant | None = None
     deaf: list[tuple[Instant, Instant]] = []
     """The last times in which nothing could be heard, oldest first: expiry counts them in when it comes up."""
+    loops: dict[str, Loop] = {}
+    """Synthetic pages, by channel."""
 
 
 class Members(Struct):
@@ -223,6 +226,8 @@ class State:
             self.overrides[override.id] = override
             self.timers.set("override", override.id, override.closes_at)
         self.covers = covers_by_schedule(self.overrides)
+        for loop in self.counters.loops.values():
+            self.timers.set("loop", loop.channel, loop.due())
         for kept in loaded.results:
             self.results[kept.key] = kept
         for contact in loaded.contacts:
@@ -254,6 +259,9 @@ class State:
                 service, _, name = str(id).partition("/")
                 heart = self.heartbeats.get((service, name))
                 return heart.due if heart and heart.state != "late" else None
+            case "loop":
+                loop = self.counters.loops.get(str(id))
+                return loop.due() if loop else None
             case "notice":
                 duty = self.duties.get(str(id))
                 return duty.at if duty else None

@@ -19,6 +19,8 @@ from tocsin.oncall.hours import Hours
 from tocsin.oncall.override import Cover
 from tocsin.oncall.roster import Roster
 from tocsin.oncall.schedule import Schedule
+from tocsin.pages.loops import LoopSpec
+from tocsin.pages.templates import Words
 
 Covers = Mapping[str, tuple[Cover, ...]]
 """Overrides that may count, by schedule."""
@@ -76,6 +78,10 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     """What the plan says of each channel it sets up: keys and texts as ``plan.schema`` describes them."""
     last_resort: tuple[str, ...]
     """Targets as in a step, at least one: ``"person:ana"`` or ``"team:shop"``."""
+    messages: dict[str, Words] = {}
+    """The team's own words for pages, by channel."""
+    loops: tuple[LoopSpec, ...] = ()
+    """The channels Tocsin pages itself through, to see whether they work."""
     findings_at: int | None = 9 * 60
     """The minute of the day at which is told what is wrong with schedules, in ``timezone``; None is never."""
     outside_heartbeat: str = ""

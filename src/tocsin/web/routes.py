@@ -5,7 +5,7 @@ from __future__ import annotations
 from litestar.types import ControllerRouterHandler
 
 from tocsin.faces import feeds
-from tocsin.web import alerts, door, files, incidents, keeping, night, oncall, own, services, silences, you
+from tocsin.web import alerts, door, files, incidents, keeping, night, oncall, own, proof, services, silences, you
 from tocsin.web.door import error_page as error_page
 
 handlers: list[ControllerRouterHandler] = [
@@ -24,5 +24,6 @@ handlers: list[ControllerRouterHandler] = [
     *night.handlers,
     *own.handlers,
     *you.handlers,
+    *proof.handlers,
 ]
 """Hand these to ``faces.application.application`` together with the API's."""
