@@ -90,7 +90,8 @@ def _all_in_words(seen: View, plan: Plan, service: Service) -> str:
         by_steps.setdefault(plan.steps(service.key, severity), []).append(severity)
     if len(by_steps) == 1:
         return in_words(seen, plan.steps(service.key))
-    return " ".join(f"{listed([level.upper() for level in levels])}: {in_words(seen, steps)}" for steps, levels in by_steps.items())
+    said = ((listed([level.upper() for level in levels]), in_words(seen, steps)) for steps, levels in by_steps.items())
+    return " ".join(f"{levels}: {words}" for levels, words in said)
 
 
 def in_words(seen: View, steps: tuple[Step, ...]) -> str:
