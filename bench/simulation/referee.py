@@ -370,6 +370,9 @@ class Referee:
         while True:
             last = case.step >= len(case.steps)
             step = Step((f"person {self.land.last_resort}",), 0) if last else case.steps[case.step]
+            if not last and step.grave and case.severity != "critical":
+                case.step, case.round = case.step + 1, 0
+                continue
             people = self.people(step, now)
             able = {one for one in people if self.land.people[one].ways}
             if not able and not last:

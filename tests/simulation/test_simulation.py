@@ -69,6 +69,9 @@ FAULTS: dict[str, tuple[object, str, Any]] = {
     ),
     "a channel's refusal that nobody acts on": (paging, "_next_method", lambda turn, row: None),
     "deaf time that counts as silence of the monitors": (ticking, "_deafness", lambda turn, alert: 0),
+    "a step that asks for graver incidents and is paged all the same": (
+        paging, "_unmet", lambda turn, incident, step: ""
+    ),
     "steps of the plan in force instead of the incident's own": (
         paging, "escalate_now", lambda turn, incident, go=paging.escalate_now: _by_the_plan_now(turn, incident, go)
     ),
