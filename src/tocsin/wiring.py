@@ -261,10 +261,13 @@ def _parts(settings: Settings, store: Store, clock: Clock, outside: Outbound, be
     from tocsin.intake.probes import PROBES
     from tocsin.intake.sources import SOURCES
     from tocsin.intake.sources.pagerduty import redacted, routing_key
+    from tocsin.playbooks.runner.pool import Pool
     from tocsin.runtime.core import Parts
     from tocsin.runtime.probing import Prober
 
     signing_key = _signing_key(store)
+    pool = Pool(settings.data / "playbooks", hashlib.sha256(os.fsencode(settings.data.resolve())).hexdigest()[:32])
+    pool.end_orphans()  # before anything goes on that an earlier process may still be at
     return Parts(
         store=store,
         clock=clock,
@@ -280,6 +283,8 @@ def _parts(settings: Settings, store: Store, clock: Clock, outside: Outbound, be
         prober=lambda specs, submit: Prober(specs, submit, probes=PROBES, outside=outside, now=clock.now),
         outside=lambda url: begin(outside.request("GET", url, within=10, limit=1024)),
         ballast=settings.data / "ballast",
+        runner=pool,
+        secret=settings.secret,
     )
 
 
@@ -287,11 +292,12 @@ def plan_reader(settings: Settings) -> Callable[[], PlanRead]:
     """A reader of the plan folder."""
     from tocsin.plan import read_plan
     from tocsin.plan.folder import PlanFolderError, load_folder
+    from tocsin.playbooks.runner.reading import with_manifest
     from tocsin.runtime.core import PlanRead
 
     def read() -> PlanRead:
         try:
-            files = load_folder(settings.plan_folder)
+            files = with_manifest(load_folder(settings.plan_folder))
         except PlanFolderError as error:
             return PlanRead(None, {}, (str(error),), ok=False)
         reading = read_plan(files)
@@ -301,6 +307,14 @@ def plan_reader(settings: Settings) -> Callable[[], PlanRead]:
         return PlanRead(reading.plan, files, tuple(findings), ok=reading.plan is not None)
 
     return read
+
+
+def plan_files(folder: Path) -> dict[str, bytes]:
+    """A plan's files, with what its playbooks declare. Raises PlanFolderError."""
+    from tocsin.plan.folder import load_folder
+    from tocsin.playbooks.runner.reading import with_manifest
+
+    return with_manifest(load_folder(folder))
 
 
 def _signing_key(store: Store) -> bytes:
@@ -343,13 +357,14 @@ def missing_secrets(settings: Settings, plan: Plan) -> list[str]:
     named = [plan.mail.password] if plan.mail and plan.mail.password else []
     named += [person.webhook.secret for person in plan.people.values() if person.webhook]
     named += [text for one in plan.channels.values() for text in one.values() if text.startswith("secret:")]
+    named += [text for one in plan.targets for text in (one.reading, one.fixing) if text]
     named += [at for person in plan.people.values() for _, at in person.reach if at.startswith("secret:")]
     found = []
     for reference in dict.fromkeys(named):
         try:
             settings.secret(reference)
         except (LookupError, OSError, ValueError) as error:
-            found.append(f"warning: {error.args[0] if error.args else error}; until then pages that need it fail")
+            found.append(f"warning: {error.args[0] if error.args else error}; until then what needs it fails")
     return found
 
 

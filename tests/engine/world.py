@@ -104,7 +104,7 @@ class World:
         self.tables: dict[str, dict[Any, Any]] = {}
         self.answers: Callable[[Page], str] = lambda page: "sent"
         self.paging = paging
-        first = plan_of(plan)
+        first = self.read(plan)
         self.engine = Engine(Loaded(Counters()), first, SOURCES)
         self.put_in_force(plan)
 
@@ -175,6 +175,9 @@ class World:
             ("overrides", changes.overrides, lambda o: o.id in state.overrides),
             ("contacts", changes.contacts, lambda c: not c.removed),
             ("reaches", changes.reaches, lambda r: True),
+            ("runs", changes.runs, lambda r: r.number in state.runs),
+            ("steps", changes.steps, lambda s: True),
+            ("standings", changes.standings, lambda s: True),
         ):
             rows = self.tables.setdefault(name, {})
             for key, noun in changed.items():
@@ -219,9 +222,13 @@ class World:
             engine.take()
         return engine
 
+    def read(self, plan: bytes) -> Plan:
+        """The plan a text says."""
+        return plan_of(plan)
+
     def put_in_force(self, plan: bytes) -> None:
         """Another plan."""
-        read = plan_of(plan)
+        read = self.read(plan)
         self.plans[read.version] = read
         self.apply(PlanChange(read.version, self.paging), plan=read)
 
@@ -430,6 +437,9 @@ def dump(state: State) -> dict[str, Any]:
         "contacts": {id: plain(contact) for id, contact in sorted(state.contacts.items())},
         "contacts_of": {name: sorted(ids) for name, ids in sorted(state.contacts_of.items())},
         "reaches": {name: plain(reach) for name, reach in sorted(state.reaches.items())},
+        "runs": {number: plain(run) for number, run in sorted(state.runs.items())},
+        "steps": {number: [plain(one) for _, one in sorted(s.items())] for number, s in sorted(state.steps.items())},
+        "standings": {f"{a}/{b}": plain(one) for (a, b), one in sorted(state.standings.items())},
         "gathering": {id: sorted(pages) for id, pages in sorted(state.gathering.items())},
         "results": {key: plain(kept) for key, kept in sorted(state.results.items())},
         "due": state.timers.next(),

@@ -44,12 +44,13 @@ def check(folder: Path | None, strict: bool, as_json: bool) -> int:
       tocsin plan check deploy/tocsin --strict
       tocsin plan check --json | jq '.findings[] | select(.level == "error")'
     """
-    from tocsin.plan.folder import PlanFolderError, load_folder
+    from tocsin.plan.folder import PlanFolderError
     from tocsin.plan.reading import read_plan
+    from tocsin.wiring import plan_files
 
     place = folder or default_folder()
     try:
-        files = load_folder(place)
+        files = plan_files(place)
     except PlanFolderError as error:
         raise Refused(_sentence(str(error))) from None
     reading = read_plan(files)

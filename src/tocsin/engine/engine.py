@@ -8,7 +8,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from tocsin.alerts.heartbeats import Heartbeat, next_due
-from tocsin.engine import contacting, deciding, hearing, overriding, paging, settling, ticking
+from tocsin.engine import answering, contacting, deciding, hearing, overriding, paging, running, settling, ticking
 from tocsin.engine.commands import ASKED, Result, refuse
 from tocsin.engine.inputs import (
     AnyInput,
@@ -19,6 +19,7 @@ from tocsin.engine.inputs import (
     Quarantine,
     Receipted,
     Received,
+    Reported,
     Seen,
     Tick,
     Unsure,
@@ -109,8 +110,13 @@ class Engine:
                     paging.delivered(turn, input)
                 case Receipted():
                     paging.reached(turn, input)
+                case Reported():
+                    result = running.reported(turn, input)
+                    self._settle(turn)
+                    return Applied(result)
                 case Unsure():
                     paging.unsure(turn)
+                    running.again(turn)
                 case PlanChange():
                     self._change_plan(turn, input, plan)
                 case Deaf():
@@ -224,6 +230,7 @@ class Engine:
                 hearing.place(turn, alert)
                 turn.save_alert(alert)
         contacting.declare(turn)
+        running.plan_changed(turn)
         self._end_the_unwatched(turn)
         if begins:
             for incident in list(self.state.incidents.values()):
@@ -268,7 +275,7 @@ class Engine:
             incident = self.state.incidents.get(int(faulty.id))
             if incident is not None:
                 incident.next_at = incident.resume_at = incident.acknowledged_until = incident.clear_at = None
-                incident.snoozed_until = incident.keep_until = None
+                incident.snoozed_until = incident.keep_until = incident.hold_until = None
                 incident.reason = Reason.QUARANTINED
                 turn.enter(incident.number, "Set aside after a fault of Tocsin's own", Reason.QUARANTINED)
                 turn.save_incident(incident)
@@ -296,6 +303,8 @@ class Engine:
             silence.closed = True
             self.changes.silences[id] = silence
             ticking.rejudge(turn)  # what it kept quiet is quiet no longer
+        elif kind == "run" and int(id) in self.state.runs:
+            answering.hand_over(turn, self.state.runs[int(id)], "judging it failed", Reason.QUARANTINED)
         elif kind == "override" and int(id) in self.state.overrides:
             overriding.close(turn, self.state.overrides[int(id)])
         elif kind == "heartbeat":

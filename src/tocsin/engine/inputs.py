@@ -12,6 +12,7 @@ from tocsin.engine.commands import AnyCommand
 from tocsin.intake.request import Request
 from tocsin.kernel.instant import Duration, Instant
 from tocsin.pages.ledger import Receipt
+from tocsin.playbooks.run import Report
 
 
 class Received(Struct, frozen=True, tag="request", gc=False):
@@ -73,6 +74,14 @@ class Receipted(Struct, frozen=True, tag="receipt"):
     error: str = ""
 
 
+class Reported(Struct, frozen=True, tag="playbook"):
+    """The process of a run's attempt says something."""
+
+    run: int
+    attempt: int
+    report: Report
+
+
 class Unsure(Struct, frozen=True, tag="unsure"):
     """Tocsin starts again: pages that were intended and have no outcome may have left before it stopped."""
 
@@ -103,7 +112,7 @@ class Quarantine(Struct, frozen=True, tag="quarantine"):
     error: str
 
 
-AnyInput = Received | Seen | Decided | Tick | Delivered | Receipted | Unsure | PlanChange | Deaf | Quarantine
+AnyInput = Received | Seen | Decided | Tick | Delivered | Receipted | Reported | Unsure | PlanChange | Deaf | Quarantine
 
 encode_input = msgspec.msgpack.Encoder().encode
 decode_input = msgspec.msgpack.Decoder(AnyInput).decode

@@ -28,6 +28,8 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     ``quiet``: how long its alerts must stay quiet before it resolves, as the slowest of their sources asks.
     ``snoozed_until``: resolved by hand while alerts fired; judged again then.
     ``keep_until``: until when trouble reopens it.
+    ``answered``: it was looked whether a playbook answers it. ``hold_until``: until when at the latest pages wait for
+    ``run``, its last run. ``tried``: what code found and did, a sentence each, for whoever is paged.
     """
 
     number: int
@@ -67,6 +69,10 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     keep_until: Instant | None = None
     reopened: int = 0
     labels: dict[str, str] = {}
+    answered: bool = False
+    hold_until: Instant | None = None
+    run: int = 0
+    tried: tuple[str, ...] = ()
 
     @property
     def open(self) -> bool:
@@ -76,7 +82,9 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     def due(self) -> Instant | None:
         """The next instant at which something about it happens by itself, or None when nothing is pending."""
         due = self.next_at
-        for moment in (self.acknowledged_until, self.clear_at, self.snoozed_until, self.keep_until):
+        for moment in (
+            self.acknowledged_until, self.clear_at, self.snoozed_until, self.keep_until, self.hold_until,
+        ):  # fmt: skip
             if moment is not None and (due is None or moment < due):
                 due = moment
         return due

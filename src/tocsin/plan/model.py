@@ -18,6 +18,8 @@ from tocsin.oncall.asking import layer_of
 from tocsin.oncall.override import Cover
 from tocsin.oncall.roster import Roster
 from tocsin.oncall.schedule import Schedule
+from tocsin.playbooks.manifest import Manifest
+from tocsin.playbooks.targets import Target
 
 Covers = Mapping[str, tuple[Cover, ...]]
 """Overrides that may count, by schedule."""
@@ -73,6 +75,10 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     """What the plan says of each channel it sets up: keys and texts as ``plan.schema`` describes them."""
     last_resort: tuple[str, ...]
     """Targets as in a step, at least one: ``"person:ana"`` or ``"team:shop"``."""
+    playbooks: dict[str, Manifest] = {}
+    answers: dict[str, tuple[str, ...]] = {}
+    """Which playbooks answer for a service, in the order in which they are tried."""
+    targets: tuple[Target, ...] = ()
     outside_heartbeat: str = ""
     """A URL that is fetched whenever the self-audit passes, so that something outside notices when it does not."""
 

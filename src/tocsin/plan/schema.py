@@ -206,6 +206,22 @@ class Key(Record):
     limits = Field(RecordOf(KeyLimits), "How much it may send, where that is not as for every key.")
 
 
+class Target(Record):
+    """A system that playbooks look at and change. Its name is the lock: one run at a time."""
+
+    what = "a target"
+    one_of = (("redis", "kind"),)
+    together = {"kind": "look with", "look with": "kind"}
+    redis = Field(SECRET, "A Redis or Valkey server: the address it is read by, as secret:NAME.")
+    kind = Field(NAME, "The kind of another system, as the library for it calls it.")
+    look_with = Field(SECRET, "What reaches a system of that kind to read it: secret:NAME.")
+    fix_with = Field(SECRET, "What reaches it to change it: secret:NAME. Without it nothing is changed.")
+    match = Field(
+        ListOf(MATCHER, "matchers", at_most=50, single=True),
+        "The alerts that are about this one of several. Default: every alert of the service.",
+    )
+
+
 class UrgencyOf(Record):
     """How urgent each severity is."""
 
@@ -221,7 +237,7 @@ class Service(Record):
 
     what = "a service"
     later = _words(
-        "playbooks targets provider objectives objective schedule maintenance customers runbook trust"
+        "provider objectives objective schedule maintenance customers runbook trust"
     )
     about = Field(TEXT, "One sentence on what it does.")
     tier = Field(TIER, "How much depends on it: 1 the most, 5 the least. Default: 3.")
@@ -240,6 +256,13 @@ class Service(Record):
     )
     heartbeats = Field(NamesOf(NAME, RecordOf(Heartbeat), "heartbeats"), "Signs of life that must keep coming.")
     keys = Field(NamesOf(NAME, RecordOf(Key), "keys"), "Keys that monitors send this service's alerts with.")
+    playbooks = Field(
+        ListOf(REFERENCE, "playbooks", at_most=100, single=True),
+        "The playbooks that answer its alerts, the first that may run. Their code is in the plan's folder playbooks/.",
+    )
+    targets = Field(
+        NamesOf(NAME, RecordOf(Target), "targets"), "The systems its playbooks may look at and change, by reference."
+    )
 
 
 class Layer(Record):

@@ -16,12 +16,14 @@ from tocsin.kernel.instant import HOUR, MINUTE, SECOND, format_duration
 from tocsin.kernel.matcher import Matcher
 from tocsin.oncall.schedule import Schedule
 from tocsin.plan import schema as written
+from tocsin.plan.answering import Answering
 from tocsin.plan.decoder import Record
 from tocsin.plan.findings import Findings, shown
 from tocsin.plan.model import NEEDS, Mail, Plan
 from tocsin.plan.names import Names
 from tocsin.plan.positions import Placed, Position
 from tocsin.plan.schedules import Schedules
+from tocsin.playbooks.manifest import Manifest
 
 _WAYS: Final = ("email", "webhook", "matrix", "pagerduty", "slack", "apprise")
 """The keys of a person that are contact methods."""
@@ -37,16 +39,26 @@ class Source(NamedTuple):
     plan: written.PlanFile
 
 
-def assemble(sources: Sequence[Source], version: str, complete: bool, findings: Findings) -> Plan | None:
+def assemble(
+    sources: Sequence[Source], version: str, complete: bool, findings: Findings, playbooks: Sequence[Manifest] = ()
+) -> Plan | None:
     """The plan that files make together; None when any of them has an error.
 
     ``complete``: every file could be read. When one could not, nobody knows its names, so none is called unknown.
+    ``playbooks``: what the code beside the files declares.
     """
-    return _Assembly(sources, version, complete, findings).plan()
+    return _Assembly(sources, version, complete, findings, playbooks).plan()
 
 
 class _Assembly:
-    def __init__(self, sources: Sequence[Source], version: str, complete: bool, findings: Findings) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        version: str,
+        complete: bool,
+        findings: Findings,
+        playbooks: Sequence[Manifest],
+    ) -> None:
         self._sources = sources
         self._version = version
         self._complete = complete
@@ -57,6 +69,7 @@ class _Assembly:
         self._escalation_names = Names("escalation", complete, findings)
         self._schedule_names = Names("schedule", complete, findings)
         self._schedules = Schedules([one.plan for one in sources], self._people_names, self._schedule_names, findings)
+        self._answering = Answering(playbooks, complete, findings)
         teams = [one.plan.team.value for one in sources if one.plan.team]
         zones = [one.plan.timezone for one in sources if one.plan.timezone]
         self._team = teams[0] if teams else ""
@@ -79,6 +92,7 @@ class _Assembly:
         keys = tuple(self._keys())
         mail = self._mail()
         channels = self._channels()
+        answers, targets = self._answering.read(self._written_services(), services)
         last_resort = self._last_resort(people, teams)
         outside = self._once("outside heartbeat")
         if not people and self._people_names.complete:
@@ -106,8 +120,12 @@ class _Assembly:
             mail=mail,
             channels=channels,
             last_resort=last_resort,
+            playbooks=self._answering.playbooks,
+            answers=answers,
+            targets=targets,
             outside_heartbeat=(outside.outside_heartbeat or "") if outside else "",
         )
+        self._answering.warn(plan)
         self._warn_of_heartbeats()
         self._warn_of_people(plan, schedules)
         self._warn_of_mail(mail)

@@ -37,6 +37,7 @@ from tocsin.runtime.line import Changed, HeardReply, Known, Reloaded, Status
 from tocsin.runtime.listener import Exchange
 from tocsin.runtime.metrics import Metrics
 from tocsin.runtime.probing import Prober
+from tocsin.runtime.running import Runner, Runs
 from tocsin.runtime.writer import NOTHING_TAKEN, Committed, Job, Writer
 from tocsin.store.writer import Store
 
@@ -97,6 +98,8 @@ class Parts:
         paging: bool,
         outside: Callable[[str], object],
         ballast: Path,
+        runner: Runner | None = None,
+        secret: Callable[[str], str] = str,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -112,6 +115,8 @@ class Parts:
         self.paging = paging
         self.outside = outside
         self.ballast = ballast
+        self.runner = runner
+        self.secret = secret
 
 
 class Core:
@@ -143,6 +148,18 @@ class Core:
         self.answers = Answers(
             lambda: self.writer.engine.state, self.submit, self._apply, parts.clock, parts.public_url
         )
+        self._files: dict[str, Mapping[str, bytes]] = {self._plan.version: plan.files}
+        """The files of the plan in force, and of those that runs were begun with."""
+        self.runs: Runs | None = None
+        if parts.runner is not None:
+            self.runs = Runs(
+                parts.runner,
+                lambda: self.writer.engine.state,
+                lambda: self._plan,
+                lambda version: self._files.get(version),
+                parts.secret,
+                self._apply,
+            )
         self._metrics = Metrics(self)
         self._front: Front | None = None
         self._prober: Prober | None = None
@@ -168,11 +185,17 @@ class Core:
         first = (Job(change, plan=self._plan, files=self._read.files), Job(keys), Job(Unsure()))
         answers = [asyncio.ensure_future(self._apply(job)) for job in first]
         await asyncio.sleep(0)  # all of them wait in the writer's queue now
+        for run in list(self.writer.engine.state.runs.values()):
+            files = self._parts.store.plan_files(run.plan) if run.live and run.plan not in self._files else None
+            if files is not None:  # read now: the store is the writer's from here on
+                self._files[run.plan] = files
         self.writer.start()
         done, _ = await asyncio.wait(answers, timeout=LONGEST_START)
         if len(done) < len(answers) or any(answer.result().unwritten for answer in done):
             log.error("not_written_down", why="the database takes nothing; paging goes on, and it is tried again")
         self.answers.replace(self.delivery.channels)
+        if self._parts.runner is not None:
+            await self._parts.runner.prepare(self._read.files)
         self._prober = self._parts.prober(self._plan.probes, self._probed)
         self._probing = asyncio.create_task(self._prober.run())
         if self._plan_refused:
@@ -210,6 +233,8 @@ class Core:
         sound = self.fault is None  # without its writer nothing can be finished: be started again at once
         if self._front is not None:
             await self._front.close(5.0 if sound else 0.0)
+        if self.runs is not None:
+            await self.runs.close()
         await self.answers.close()
         await self.delivery.close(2.0 if sound else 0.0)
         if self._front is not None:
@@ -374,6 +399,9 @@ class Core:
         """
         keys = self._parts.declared_keys(plan)
         before, channels = self.delivery.channels, self._parts.channels(plan)
+        used = {run.plan for run in list(self.writer.engine.state.runs.values()) if run.live} | {self._plan.version}
+        self._files = {version: held for version, held in self._files.items() if version in used}
+        self._files[plan.version] = files
         # A page of the new plan finds its channel, and one under way still finds that of the old.
         await self.delivery.replace({**channels, **before})
         changed = await self._apply(Job(PlanChange(plan.version, self._parts.paging), plan=plan, files=files))
@@ -383,6 +411,8 @@ class Core:
         self._plan = plan
         await self.delivery.replace(channels)
         self.answers.replace(channels)
+        if self._parts.runner is not None:
+            await self._parts.runner.prepare(files)
         declared = await self._apply(Job(Decided(keys)))
         if declared.failed:
             raise ValueError(f"the plan is in force, but not the keys it declares: {declared.failed}")
@@ -456,6 +486,11 @@ class Core:
             if not committed.kept:
                 log.warning("page_unrecorded", page=page.id, incident=page.incident, person=page.person)
             self.delivery.hand(page)
+        if self.runs is not None and committed.kept:
+            for number, attempt in changes.halt:
+                self.runs.halt(number, attempt)
+            for run in changes.begin.values():
+                self.runs.begin(run)
         for job in committed.jobs:
             if job.done is not None:
                 try:
