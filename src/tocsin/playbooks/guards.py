@@ -158,3 +158,23 @@ def _broken(at: Situation, guard: Breaker) -> Blocked | None:
         times = f"{at.returned} times within {say_duration(guard.within)}"
         return Blocked(Reason.GUARD_BREAKER, f"this same trouble was answered {times} and came back")
     return None
+
+
+def say_guard(guard: Guard) -> str:
+    """A guard in words, for people who look before they trust."""
+    match guard:
+        case AtMost():
+            over = {"playbook": "", "target": " on one target", "fleet": " of all playbooks"}[guard.over]
+            return f"at most {guard.times} runs{over} in {say_duration(guard.per)}"
+        case Cooldown():
+            return f"{say_duration(guard.lasts)} between runs on a target"
+        case Blast():
+            share = f"{guard.most}" if guard.most else f"{guard.percent} %"
+            return f"at most {share} of the targets at once, never the last that is well"
+        case Frozen():
+            return f"changes nothing {guard.said} ({guard.timezone})"
+        case Breaker():
+            within = say_duration(guard.within)
+            return f"stops after {guard.failures} failures in a row, or {guard.returns} returns, in {within}"
+        case Unless():
+            return f"not while {guard.service} has an incident"
