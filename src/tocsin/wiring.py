@@ -29,8 +29,11 @@ from tocsin.settings import Settings
 
 if TYPE_CHECKING:
     from tocsin.engine.commands import DeclareKeys
+    from tocsin.intake.request import Source
     from tocsin.pages.message import Channel, Failed, Message, Sent
     from tocsin.plan.model import Plan
+    from tocsin.playbooks.manifest import Manifest
+    from tocsin.playbooks.run import Report
     from tocsin.runtime.clock import Clock
     from tocsin.runtime.core import Parts, PlanRead
     from tocsin.runtime.front import Front
@@ -315,6 +318,53 @@ def plan_files(folder: Path) -> dict[str, bytes]:
     from tocsin.playbooks.runner.reading import with_manifest
 
     return with_manifest(load_folder(folder))
+
+
+def dry_run(
+    settings: Settings,
+    files: Mapping[str, bytes],
+    plan: Plan,
+    manifest: Manifest,
+    service: str,
+    targets: Mapping[str, str],
+    args: Mapping[str, str],
+    labels: Mapping[str, str],
+    told: Callable[[Report], None],
+) -> tuple[int, str]:
+    """Diagnose for real with one of the plan's playbooks, apart from any server; nothing is changed.
+
+    Returns its process's status and what it printed. Raises LookupError for a missing secret.
+    """
+    from tocsin.playbooks.language import About
+    from tocsin.playbooks.runner.trying import dry_run
+    from tocsin.playbooks.session import Start
+
+    there = {one.name: one for one in plan.targets if one.service == service}
+    urls = {name: settings.secret(there[name].reading) for name in targets.values()}
+    about = About(service=service, labels=dict(labels))
+    start = Start(manifest.name, about, dict(targets), dict(args), urls)
+    return asyncio.run(dry_run(files, start, manifest.hand_over_after, told))
+
+
+def import_playbooks(folder: Path) -> None:
+    """Import a plan's playbooks into this process: for tests of them, which run there."""
+    import importlib
+
+    from tocsin.playbooks.runner.modules import make_importable, module_names
+
+    for name in [one for one in sys.modules if one.partition(".")[0] == "playbooks"]:
+        del sys.modules[name]  # another plan's, imported before
+    make_importable(folder)
+    for _, name in module_names(folder):
+        importlib.import_module(name)
+    sys.path.remove(str(folder))
+
+
+def sources() -> Mapping[str, Source]:
+    """The sources, as the engine is handed them."""
+    from tocsin.intake.sources import SOURCES
+
+    return SOURCES
 
 
 def _signing_key(store: Store) -> bytes:

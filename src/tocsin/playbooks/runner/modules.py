@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = "playbooks"
+TESTS = re.compile(r"(test_.*|.*_test|conftest)\.py")
 
 
 def module_names(folder: Path) -> Iterator[tuple[str, str]]:
     """The file of each module below ``folder``/playbooks, and what it is imported as."""
     for path in sorted((folder / PACKAGE).rglob("*.py")):
         file = path.relative_to(folder).as_posix()
+        if TESTS.fullmatch(path.name):
+            continue
         parts = list(path.relative_to(folder).with_suffix("").parts)
         if parts[-1] == "__init__":
             parts.pop()
