@@ -144,7 +144,9 @@ class Told:
         return self.last.why
 
 
-async def begun(pool: Pool, playbook: str, number: int = 1, recorded: tuple[Step, ...] = (), code: bytes = CODE) -> Process:
+async def begun(
+    pool: Pool, playbook: str, number: int = 1, recorded: tuple[Step, ...] = (), code: bytes = CODE
+) -> Process:
     process = await pool.begin({"playbooks/box.py": code}, number, 1, 60_000_000)
     about = About(service="cart", incident=1)
     urls = {"main": "redis://reader:pa55word@host/0"}

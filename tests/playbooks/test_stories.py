@@ -92,7 +92,8 @@ def test_a_playbook_hands_over_by_itself():
     fires(world)
     assert world.done == []
     assert world.pages == [("0s", "ana", 1)]
-    assert "empty-it: it is not full" in world.incident(1).tried
+    assert world.incident(1).tried[0] == "empty-it could not finish: it is not full"
+    assert world.rung("empty-it") == "act", "who hands over before anything is changed has done right"
 
 
 def test_after_three_fixes_in_one_night_a_person_is_woken():
@@ -117,7 +118,8 @@ def test_it_asks_first_and_goes_on_when_a_person_says_yes():
     fires(world)
     assert world.done == [] and world.run(1).state == "asking"
     assert world.pages == [("0s", "ana", 1)], "a person has to answer, so a person is paged"
-    assert "empty-it asks: May it do playground.drain(main)?" in world.incident(1).tried
+    asked = "empty-it asks: May it do playground.drain(main)? Answer where the incident is shown"
+    assert asked in world.incident(1).tried
     world.at("1m")
     assert not world.says(1, "maybe").ok
     assert world.says(1, "yes").ok

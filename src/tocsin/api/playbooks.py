@@ -46,7 +46,9 @@ async def set_trust(
     )
     await faces.submit(command, idempotency_key or "")
     plan, standings = await faces.plan(), await faces.read(faces.reads.standings)
-    one = next(one for one in in_service(plan, standings, service) if one.manifest.name == playbook)
+    one = next((one for one in in_service(plan, standings, service) if one.manifest.name == playbook), None)
+    if one is None:
+        raise not_found(f"playbook {playbook} of {service}")
     return m.playbook_out(one.manifest, one.service, one.standing, one.rung)
 
 

@@ -49,7 +49,9 @@ def playbook() -> None:
 @_plan_option
 @show.json_option
 def new(name: str, folder: Path | None, as_json: bool) -> None:
-    """Write a playbook to begin with, and a test of it, into the plan's folder.
+    """Write a playbook to begin with, and a test of it.
+
+    Into the plan's folder playbooks/.
 
     \b
     Examples:
@@ -80,9 +82,10 @@ def new(name: str, folder: Path | None, as_json: bool) -> None:
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
 @show.json_option
 def lint(folder: Path | None, as_json: bool) -> int:
-    """Import a plan's playbooks in a process of their own, and say what is wrong with them.
+    """Say what is wrong with a plan's playbooks.
 
-    FOLDER is the plan's; without it, TOCSIN_PLAN or ./tocsin-data/plan. Exit code 0 when nothing is, 1 when something.
+    They are imported in a process of their own. FOLDER is the plan's; without it, TOCSIN_PLAN or ./tocsin-data/plan.
+    Exit code 0 when nothing is, 1 when something.
 
     \b
     Examples:
@@ -136,9 +139,10 @@ def _read(place: Path) -> tuple[Reading, set[str]]:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @show.json_option
 def test(folder: Path | None, arguments: tuple[str, ...], as_json: bool) -> int:
-    """Run the tests of a plan's playbooks with pytest: playbooks/test_*.py, with the fixture `scene`.
+    """Run the tests of a plan's playbooks.
 
-    Needs pytest beside Tocsin. ARGUMENTS are pytest's own. Exit code 0 when all pass.
+    With pytest: playbooks/test_*.py, with the fixture `scene`. Needs pytest beside Tocsin. ARGUMENTS are pytest's own.
+    Exit code 0 when all pass.
 
     \b
     Examples:
@@ -190,7 +194,7 @@ def dry_run(
     from tocsin.wiring import dry_run as carry_out
 
     place = folder or default_folder()
-    plan, files = _good(place)
+    plan, files = good_plan(place)
     manifest = plan.playbooks.get(name)
     using = [key for key, names in plan.answers.items() if name in names]
     if manifest is None or (service or (using[0] if using else "")) not in using:
@@ -214,7 +218,8 @@ def dry_run(
     return _dry_result(told, status, output, as_json)
 
 
-def _good(place: Path) -> tuple[Plan, dict[str, bytes]]:
+def good_plan(place: Path) -> tuple[Plan, dict[str, bytes]]:
+    """A plan without errors, and its files. Raises Refused."""
     from tocsin.plan.folder import PlanFolderError
     from tocsin.plan.reading import read_plan
     from tocsin.wiring import plan_files
@@ -429,7 +434,9 @@ def history(
 @server_options
 @show.json_option
 def answer(api: Api, number: int, answer: str, as_json: bool) -> None:
-    """Answer what a run asks: yes or no to its fix, or one of its choices.
+    """Answer what a run asks.
+
+    Yes or no to its fix, or one of its choices.
 
     \b
     Examples:
@@ -444,7 +451,9 @@ def answer(api: Api, number: int, answer: str, as_json: bool) -> None:
 @server_options
 @show.json_option
 def cancel(api: Api, number: int, as_json: bool) -> None:
-    """Stop a run before it begins with anything more; ten seconds later its process is ended.
+    """Stop a run before it begins with anything more.
+
+    Ten seconds later its process is ended.
 
     \b
     Examples:
@@ -462,7 +471,9 @@ def cancel(api: Api, number: int, as_json: bool) -> None:
 @server_options
 @show.json_option
 def trust(api: Api, name: str, rung: str, service: str, why: str, as_json: bool) -> None:
-    """Say what a playbook is trusted to do for a service: observe, suggest, ask or act.
+    """Say what a playbook is trusted to do for a service.
+
+    Observe, suggest, ask or act; never above the ceiling its code declares.
 
     \b
     Examples:

@@ -253,11 +253,12 @@ def hand_over(turn: Turn, run: Run, why: str, reason: Reason = Reason.HANDED_OVE
     for step in begun:
         if step.verb == "fix":
             run.find(f"It is not known whether {short(step.function)}({step.shown}) was done: it had begun")
-    run.find(why)
     incident = incident_of(turn, run)
     if incident is not None:
-        for sentence in run.findings[-MOST_TRIED:]:
+        note(incident, f"{run.playbook} could not finish: {why}")  # first: a short message has room for little more
+        for sentence in run.findings[1 - MOST_TRIED :]:
             note(incident, f"{run.playbook}: {sentence}")
+    run.find(why)
     end(turn, run, "handed_over", reason, f"handed over: {why}")
 
 
@@ -293,6 +294,7 @@ def late(turn: Turn, run: Run) -> None:
     elif run.stopping:
         end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
     else:
+        run.broke = True
         hand_over(turn, run, f"it did not end within {say_duration(run.patience)}")
 
 

@@ -71,6 +71,7 @@ def reported(turn: Turn, told: Reported) -> Result:
         case GaveUp() as gave_up:
             for sentence in gave_up.findings:
                 run.find(sentence)
+            run.broke = gave_up.kind != "handed_over"
             _fails(turn, run, gave_up.why)
     return Result(ok=run.state == "running")
 
@@ -224,7 +225,7 @@ def _wait(turn: Turn, run: Run, approval: Approval) -> None:
         turn.enter(incident.number, what, Reason.APPROVAL_ASKED, run=str(run.number))
         for sentence in run.findings:
             answering.note(incident, f"{run.playbook}: {sentence}")
-        answering.note(incident, f"{run.playbook} asks: {approval.question}")
+        answering.note(incident, f"{run.playbook} asks: {approval.question} Answer where the incident is shown")
         answering.release(turn, incident, run)
 
 
@@ -334,6 +335,7 @@ def ring(turn: Turn, run: Run) -> None:
     elif run.stopping:
         answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
     else:
+        run.broke = True
         _fails(turn, run, f"it did not end within {say_duration(run.patience)}")
 
 

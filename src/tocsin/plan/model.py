@@ -121,6 +121,24 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
                 found += [need for need in self.services[name].needs if need not in found]
         return tuple(found)
 
+    def rules(self) -> list[tuple[str, dict[str, str]]]:
+        """The alerts it surely knows of: what its routes name by equality, and those of its own probes and heartbeats.
+
+        Service and labels, each once.
+        """
+        found: dict[tuple[str, str], dict[str, str]] = {}
+        for route in self.routes:
+            labels = {one.label: one.value for one in route.match if one.operator == "=" and one.value}
+            if labels:
+                found.setdefault((route.service, repr(sorted(labels.items()))), labels)
+        for probe in self.probes:
+            labels = {"alertname": "ProbeFailed", "probe": probe.name}
+            found.setdefault((probe.service, repr(sorted(labels.items()))), labels)
+        for heart in self.heartbeats:
+            labels = {"alertname": "HeartbeatMissing", "heartbeat": heart.name}
+            found.setdefault((heart.service, repr(sorted(labels.items()))), labels)
+        return [(service, labels) for (service, _), labels in found.items()]
+
     def steps(self, service: str) -> tuple[Step, ...]:
         """The escalation steps of a service; the last resort alone when it names none."""
         found = self.escalations.get(self.service(service).escalation)

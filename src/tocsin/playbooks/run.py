@@ -77,7 +77,8 @@ class Run(Struct, kw_only=True, omit_defaults=True):
     ``targets``: parameter to target's name; ``args``: the other parameters, as JSON. ``rung``: what it may do, fixed
     when it starts. ``attempt`` counts processes: what an earlier one says counts no more. ``deadline``: when it is
     handed over if it has not ended. ``unproven``: something was changed, and no verification held since.
-    ``asked``: questions that were answered, by step. ``trouble``: the incident's group.
+    ``broke``: it raised, was late, or its process was lost. ``asked``: questions that were answered, by step.
+    ``trouble``: the incident's group.
     """
 
     number: int
@@ -102,6 +103,7 @@ class Run(Struct, kw_only=True, omit_defaults=True):
     first_step_at: Instant | None = None
     fixes: int = 0
     unproven: bool = False
+    broke: bool = False
     verified_at: Instant | None = None
     approval: Approval | None = None
     approved_by: str = ""
@@ -125,8 +127,11 @@ class Run(Struct, kw_only=True, omit_defaults=True):
 
     @property
     def failed(self) -> bool:
-        """Whether code did not do what it was run for."""
-        return self.outcome == "handed_over"
+        """Whether it counts against its playbook: it changed something in vain, or it broke.
+
+        One that looked, and handed over by itself before it changed anything, did what it is there for.
+        """
+        return self.outcome == "handed_over" and (self.broke or self.fixes > 0)
 
     def due(self) -> Instant | None:
         """When something about it happens by itself."""
