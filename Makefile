@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 VENV := .venv
 BIN := $(VENV)/bin
-JOBS ?= 2
+JOBS ?= 3
 
 # What `tocsin demo` needs, and what development needs on top; each is a stamp, so the second time costs nothing.
 RUN := $(VENV)/.stamp-run

@@ -56,14 +56,14 @@ def test_the_banner_says_where_a_starter_plan_was_written_and_who_signs_in(tocsi
     assert server.output().count("A starter plan was written") == 1
 
 
-def test_the_first_admin_is_nobody_of_a_teams_own_plan(tocsin_server: Start) -> None:
-    """Whoever uses the printed link must not answer in somebody else's name."""
+def test_the_first_admin_of_a_teams_own_plan_is_its_first_person(tocsin_server: Start) -> None:
+    """Whoever uses the printed link answers in somebody's name, so the banner says in whose."""
     server = tocsin_server(plan=PLAN)
-    assert "tocsin user add ana --role admin --person ana" in eventually(
+    assert "You are then admin, and act as ana of the plan." in eventually(
         lambda: server.output() if "sign-in/link" in server.output() else ""
     )
     [admin] = server.json("user", "list")
-    assert (admin["name"], admin["person"]) == ("admin", "")
+    assert (admin["name"], admin["person"]) == ("admin", "ana")
 
 
 def test_an_event_becomes_an_incident_and_is_answered_from_the_command_line(tocsin_server: Start) -> None:

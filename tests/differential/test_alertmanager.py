@@ -344,6 +344,7 @@ words = st.lists(st.tuples(grid, grid), min_size=2, max_size=6)
 @settings(max_examples=EXAMPLES * 2, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
 @example(said=[(-150, 210), (-270, -30), (-90, 210)])  # the word that it is over tells an earlier beginning
 @example(said=[(-150, 330), (None, None), (-30, 90)])  # an end that nobody named never outlives a named one
+@example(said=[(-30, 210), (-30, 210), (210, 210)])  # begins when what is known ends: another firing
 @given(said=words)
 def test_whatever_is_said_of_one_alert_makes_the_same_times(
     pair: Pair, said: list[tuple[int | None, int | None]]

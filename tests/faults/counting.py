@@ -34,6 +34,12 @@ def a_plan_for(mail: MailServer, catcher: Catcher, routes: list[dict[str, Any]])
     }
 
 
+def bundle_briefly(server: TocsinServer) -> None:
+    """What is sent together waits two seconds for more, not thirty: it is still bundled, and nobody waits for it."""
+    for person in PEOPLE:
+        server.run("contact", "rules", "--person", person, "--bundle-within", "2s")
+
+
 def everything(server: TocsinServer, path: str, **query: str) -> Iterator[dict[str, Any]]:
     """All items of a list of the API, page by page."""
     cursor = ""

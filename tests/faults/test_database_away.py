@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.faults.counting import SECRET, a_plan_for, check_pages, everything, missing, settled
+from tests.faults.counting import SECRET, a_plan_for, bundle_briefly, check_pages, everything, missing, settled
 from tests.faults.load import PLAN_ROUTES, Load
 from tests.support.catcher import Catcher
 from tests.support.mail import MailServer
@@ -136,6 +136,7 @@ def test_a_database_that_comes_and_goes_under_load_loses_nothing_and_pages_once(
         database=postgres_alone.new_database(),
         environment={"TOCSIN_SECRET_BEN": SECRET},
     )
+    bundle_briefly(server)
     with Load(server).running() as load:
         for _ in range(3):
             load.wait_for_more(60)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
-from tests.faults.counting import SECRET, a_plan_for, check_pages, everything, missing
+from tests.faults.counting import SECRET, a_plan_for, bundle_briefly, check_pages, everything, missing
 from tests.faults.load import PLAN_ROUTES, Load
 from tests.support.catcher import Catcher
 from tests.support.mail import MailServer
@@ -38,6 +38,7 @@ def test_a_commit_that_fails_is_503_and_nothing_acknowledged_is_lost(
     tocsin_server: Callable[..., TocsinServer], mail_server: MailServer, catcher: Catcher, process_of: Find
 ) -> None:
     server = tocsin_server(plan=a_plan_for(mail_server, catcher, PLAN_ROUTES), environment=ENVIRONMENT)
+    bundle_briefly(server)
     core = process_of(server, "core")
     with Load(server).running() as load:
         load.wait_for_more(100)

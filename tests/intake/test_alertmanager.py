@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.intake.hearing import NOW, Remembered, answer, hear, recorded, remembered
+from tocsin.intake.go_texts import is_request_uri
 from tocsin.intake.request import Heard, Limits
-from tocsin.intake.sources.alertmanager import RESOLVE_TIMEOUT, is_request_uri
+from tocsin.intake.sources.alertmanager import RESOLVE_TIMEOUT
 from tocsin.kernel.instant import MINUTE, SECOND, format_rfc3339, parse_rfc3339, to_datetime
 
 ZERO = "0001-01-01T00:00:00.000Z"
@@ -408,3 +409,43 @@ def test_where_a_batch_is_divided_makes_no_difference(numbers: list[int], at_: i
         return shown, count
 
     assert take([numbers]) == take([numbers[:at_], numbers[at_:]]) == take([[n] for n in numbers])
+
+
+everyday = st.fixed_dictionaries(
+    {
+        "labels": st.dictionaries(
+            st.sampled_from(["alertname", "n", "severity", "_x"]),
+            st.sampled_from(["a", "b", "é", "", "x\0", "\\u0000"]),
+        )
+    },
+    optional={
+        "annotations": st.dictionaries(
+            st.sampled_from(["summary", "description"]), st.sampled_from(["", " s\nt", "é"])
+        ),
+        "startsAt": st.sampled_from([-60, -30, 0, 60]).map(at),
+        "endsAt": st.sampled_from([-30, 240, 245, 300]).map(at),
+        "generatorURL": st.sampled_from(["", "http://p/graph", "mailto:ana", "x y"]),
+    },
+)
+
+
+@given(batch=st.lists(everyday, min_size=3, max_size=8), before=st.lists(everyday, max_size=4), ordered=st.booleans())
+def test_a_batch_says_what_its_alerts_say_one_by_one(
+    batch: list[dict[str, Any]], before: list[dict[str, Any]], ordered: bool
+) -> None:
+    """Whole batches are read in other steps than single alerts, unless something in them is out of the ordinary."""
+
+    def written(alerts: list[dict[str, Any]]) -> bytes:
+        return json.dumps(alerts, sort_keys=ordered, separators=(",", ":")).encode()
+
+    known = remembered(*(event for one in before for event in post(written([one])).events))
+    together = post(written(batch), known=known)
+    alone = [post(written([one]), known=known) for one in batch]
+    if {one.reply.status for one in alone} == {200}:
+        assert together.reply.status == 200
+        # Of one label set nothing is a repetition any more once there was news about it.
+        news = {event.label_text for event in together.events}
+        assert [event for one in alone for event in one.events if event.label_text not in news] == []
+        assert set(together.repeated) <= {id for one in alone for id in one.repeated}
+        heard = {(event.label_text, event.starts_at, event.ends_at, event.title) for event in together.events}
+        assert {(e.label_text, e.starts_at, e.ends_at, e.title) for one in alone for e in one.events} <= heard

@@ -223,7 +223,10 @@ class PostgresStore:
                 raise writer.Stopped
         if said:
             log.info("database_back")
-        return writer.load(self._select, "live")
+        loaded = writer.load(self._select, "live")
+        # Renewed for its ordinary time at the first housekeeping: if this node dies now, nobody waits a minute for it.
+        self._kept = 0.0
+        return loaded
 
     def commit(self, journal: Sequence[Journaled], changes: Changes, state: State) -> None:
         """Write inputs and what they changed in one transaction. Raises LeaseLost, or psycopg.Error."""

@@ -36,9 +36,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from itertools import chain, repeat
+from operator import contains, gt, ne
 
 import msgspec
 
@@ -60,10 +60,11 @@ from tocsin.intake.bounds import (
     web_link,
 )
 from tocsin.intake.event import Event
+from tocsin.intake.go_texts import ZERO, instant, is_request_uri, quoted
 from tocsin.intake.json_body import mended, plain
 from tocsin.intake.request import Heard, Known, Limits, Reply, Request, Source
 from tocsin.kernel.identity import label_text, read_texts, texts_json
-from tocsin.kernel.instant import DAY, MINUTE, SECOND, Duration, Instant, from_datetime
+from tocsin.kernel.instant import MINUTE, SECOND, Duration, Instant
 
 VERSION = 1
 PATH = "/api/v2/alerts"
@@ -73,10 +74,6 @@ REPEAT_SLACK: Duration = 5 * SECOND
 
 MAX_NAMED = 100
 """How many refused alerts one answer names."""
-
-ZERO: Instant = from_datetime(datetime.fromisoformat("0001-01-01T00:00:00Z"))
-"""Go's zero time: what a Go client sends for a time it does not set."""
-_LAST: Instant = from_datetime(datetime.fromisoformat("9999-12-31T23:59:59Z"))
 
 _OK = Heard(reply=Reply(200, b"", ""))
 _ABSENT = msgspec.Raw(b"")
@@ -137,12 +134,110 @@ def _heard(request: Request, now: Instant, limits: Limits, known: Mapping[bytes,
     if len(posted) > limits.alerts:
         raise _Whole(413, 413, f"{len(posted)} alerts in one request are more than this key may send ({limits.alerts})")
 
+    plain = _plain(posted, now, known.get) if len(posted) > 2 else None
+    if plain is not None:
+        repeated, events = plain
+        return Heard(reply=_OK.reply, events=tuple(events), repeated=tuple(repeated))
+    return _one_by_one(posted, now, known.get)
+
+
+Recall = Callable[[bytes], Known | None]
+
+
+def _plain(posted: list[_Posted], now: Instant, recall: Recall) -> tuple[list[int], list[Event]] | None:
+    """What a batch repeats and what is news, if nothing in it is out of the ordinary, as in nearly all.
+
+    Nearly every step is one call for the whole batch: taken one by one the alerts cost half as much again.
+    None: something has to be looked at more closely, or refused.
+    """
+    raws = [bytes(one.labels) for one in posted]
+    repeated: list[int] = []
+    fresh: list[tuple[bytes, bytes, Instant, Instant, bool, str]] = []
+    told: set[bytes] = set()
+    last_text: str | None = None
+    last_start = last_generator = _ABSENT
+    start, end, timeout, link = ZERO, now + RESOLVE_TIMEOUT, True, ""
+    try:
+        for one, raw, have in zip(posted, raws, map(recall, raws), strict=True):
+            if one.ends_at != last_text:
+                last_text = one.ends_at
+                end = ZERO if last_text is None else instant(last_text)
+                timeout = end == ZERO
+                end = now + RESOLVE_TIMEOUT if timeout else end
+            if one.starts_at != last_start:
+                last_start, start = one.starts_at, _start(one.starts_at, 0)
+            if one.generator != last_generator:
+                last_generator = one.generator
+                shown = _link(one.generator, 0)
+                if shown is None:
+                    return None
+                link = shown
+            if have is not None:
+                if raw not in told and _repeats(have, one.annotations, start, link, end, timeout, now):
+                    repeated.append(have.id)
+                    continue
+                told.add(raw)
+            fresh.append((raw, bytes(one.annotations), start, end, timeout, link))  # copies: the body is not held
+        events = _events(fresh, now) if fresh else []
+    except (ValueError, msgspec.DecodeError, _Whole):  # a text, a time or a link that cannot be read
+        return None
+    return None if events is None else (repeated, events)
+
+
+def _events(fresh: list[tuple[bytes, bytes, Instant, Instant, bool, str]], now: Instant) -> list[Event] | None:
+    """The events of plain alerts: labels and annotations as posted, start, end, whether it is a timeout, link.
+
+    None if one is not plain. A raw text no longer than its bound holds no value beyond that bound.
+    Raises ValueError for texts that cannot be read.
+    """
+    raws, written, starts, ends, _, _ = zip(*fresh, strict=True)
+    labels, annotations = list(map(read_texts, raws)), list(map(read_texts, written))
+    severities = [one.get("severity", "") for one in labels]
+    if (
+        ZERO in starts
+        or any(map(gt, starts, ends))
+        or not all(labels)
+        or not all(map(all, map(dict.values, labels)))
+        or not _good.issuperset(chain.from_iterable(labels))
+        or not _good.issuperset(chain.from_iterable(annotations))
+        or max(map(len, raws)) > MAX_LABEL
+        or max(map(len, written)) > MAX_ANNOTATION
+        or max(map(len, labels)) > MAX_LABELS
+        or max(map(len, annotations)) > MAX_ANNOTATIONS
+        or max(map(len, severities)) > MAX_SEVERITY
+        # One byte is looked for much faster than six, and most texts hold no escape at all.
+        or (
+            any(map(contains, chain(raws, written), repeat(_BACKSLASH)))
+            and any(_NUL in text for text in chain(raws, written))
+        )
+        or any(map(ne, map(label_text, labels), raws))  # written in another manner
+    ):
+        return None
+    return [
+        Event(
+            texts,
+            start,
+            end,
+            "firing" if end > now else "resolved",
+            _title(texts, notes),
+            severity,
+            msgspec.Raw(text),
+            link,
+            timeout,
+            raw,
+        )
+        for texts, notes, severity, (raw, text, start, end, timeout, link) in zip(
+            labels, annotations, severities, fresh, strict=True
+        )
+    ]
+
+
+def _one_by_one(posted: list[_Posted], now: Instant, recall: Recall) -> Heard:
     repeated: list[int] = []
     events: list[Event] = []
     refused: list[str] = []
     first_invalid: _Whole | None = None
     said = _Said(events)
-    recall = known.get
     last_text: str | None = None
     last_end = start = ZERO
     last_start = last_generator = _ABSENT
@@ -152,7 +247,7 @@ def _heard(request: Request, now: Instant, limits: Limits, known: Mapping[bytes,
         if text != last_text:
             last_text = text
             try:
-                last_end = ZERO if text is None else _instant(text)
+                last_end = ZERO if text is None else instant(text)
             except ValueError as error:
                 raise _unreadable(f"alerts[{index}].endsAt {error}") from None
         timeout = last_end == ZERO
@@ -171,9 +266,7 @@ def _heard(request: Request, now: Instant, limits: Limits, known: Mapping[bytes,
             repeated.append(have.id)
             continue
         try:
-            event = None if link is None else _plain_event(one, labels, start, end, timeout, link, now)
-            if event is None:
-                event = _odd_event(one, index, start, end, timeout, link, now)
+            event = _event(one, index, start, end, timeout, link, now)
         except _One as reason:
             refused.append(str(reason))
         except _Whole as refusal:
@@ -187,7 +280,7 @@ def _heard(request: Request, now: Instant, limits: Limits, known: Mapping[bytes,
             if (
                 have is not None  # written in another manner than last time, it may still say the same
                 and event.label_text not in said
-                and _repeats(have, event.annotations_json, event.starts_at, event.link, end, timeout, now)
+                and _repeats(have, event.annotations_json, start, event.link, end, timeout, now)
             ):
                 repeated.append(have.id)
             else:
@@ -232,7 +325,8 @@ def _repeats(
         and timeout == have.timeout
         and end > now
         and annotations == have.annotations_json
-        and (have.starts_at <= start <= end or start == ZERO)
+        # One that is to begin only later may begin when the known one has ended: another firing.
+        and (have.starts_at <= start <= now or start == ZERO)
         and link == have.link
     ):
         return False
@@ -292,53 +386,7 @@ def _placed(message: str) -> str:
     return f"{place}: {what[:1].lower()}{what[1:]}" if where or what.startswith("Expected") else what
 
 
-def _plain_event(
-    one: _Posted, raw: bytes, start: Instant, end: Instant, timeout: bool, link: str, now: Instant
-) -> Event | None:
-    """The event of an alert in which nothing is out of the ordinary, as nearly all are; None for ``_odd_event`` to see.
-
-    ``raw``: its labels as posted. A raw text no longer than its bound holds no value beyond that bound.
-    """
-    written = bytes(one.annotations)  # a copy: the whole body would stay in memory with it
-    try:
-        labels, annotations = read_texts(raw), read_texts(written)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    severity = labels.get("severity", "")
-    if (
-        not labels
-        or not _good.issuperset(labels)
-        or not _good.issuperset(annotations)
-        or "" in labels.values()
-        or len(raw) > MAX_LABEL
-        or len(written) > MAX_ANNOTATION
-        or len(labels) > MAX_LABELS
-        or len(annotations) > MAX_ANNOTATIONS
-        or len(severity) > MAX_SEVERITY
-        # One character is looked for much faster than six.
-        or (b"\\" in raw and _NUL in raw)
-        or (b"\\" in written and _NUL in written)
-        or end < start
-        or start == ZERO
-    ):
-        return None
-    text = label_text(labels)
-    title = annotations.get("summary", "").strip()
-    return Event(
-        labels,
-        start,
-        end,
-        "firing" if end > now else "resolved",
-        title if title and len(title) <= MAX_TITLE and "\n" not in title else _title(labels, annotations),
-        severity,
-        msgspec.Raw(written),
-        link,
-        timeout,
-        raw if text == raw else text,  # the one whose hash is known already
-    )
-
-
-def _odd_event(
+def _event(
     one: _Posted,
     index: int,
     start: Instant,
@@ -348,26 +396,33 @@ def _odd_event(
     now: Instant,
 ) -> Event:
     """Build the event of any alert, or raise _One or _Whole. The order of the checks is Alertmanager's."""
-    labels = _mapping(one.labels, index, "labels")
-    annotations = _mapping(one.annotations, index, "annotations") or {}
+    raw, written = bytes(one.labels), bytes(one.annotations)  # copies: the whole body would stay in memory with them
+    labels, annotations = _texts(raw), _texts(written)
+    if labels is None:
+        labels = _mended_texts(raw, index, "labels")
+    if annotations is None:
+        annotations = _mended_texts(written, index, "annotations") or {}
+        written = bytes(texts_json(annotations))
     if link is None:
         raise _invalid(index, "generatorURL", "uri", _text_or_null.decode(mended(bytes(one.generator))) or "")
     if labels is None:
         raise _Whole(422, 602, f"{index}.labels in body is required")
     if start == ZERO:
         start = now if timeout else end
-    labels = {name: value for name, value in labels.items() if value}
+    if "" in labels.values():
+        labels = {name: value for name, value in labels.items() if value}
     if end < start:
         raise _One("start time must be before end time")
     if not labels:
         raise _One("at least one label pair required")
     for texts, what in ((labels, "label set"), (annotations, "annotations")):
-        if not _well_named(texts):
+        if not _good.issuperset(texts) and not _well_named(texts):
             raise _One(f"invalid {what}: invalid name {_first_bad_name(texts)}")
-    if _NUL in bytes(one.labels) or too_much(labels, MAX_LABELS, MAX_LABEL):
+    if not _within(raw, labels, MAX_LABELS, MAX_LABEL):
         labels = bounded_labels(labels)
-    if _NUL in bytes(one.annotations) or too_much(annotations, MAX_ANNOTATIONS, MAX_ANNOTATION):
+    if not _within(written, annotations, MAX_ANNOTATIONS, MAX_ANNOTATION):
         annotations = bounded_annotations(annotations)
+        written = bytes(texts_json(annotations))
     return Event(
         labels,
         start,
@@ -375,14 +430,27 @@ def _odd_event(
         "firing" if end > now else "resolved",
         _title(labels, annotations),
         cut(labels.get("severity", ""), MAX_SEVERITY),
-        texts_json(annotations),
+        msgspec.Raw(written),
         link,
         timeout,
         label_text(labels),
     )
 
 
+def _within(raw: bytes, texts: Mapping[str, str], count: int, longest: int) -> bool:
+    """Whether texts, read from ``raw``, are within their bounds and hold no NUL.
+
+    A raw text no longer than its bound holds no value beyond that bound.
+    """
+    if _BACKSLASH in raw and _NUL in raw:  # one byte is looked for much faster than six
+        return False
+    return (len(raw) <= longest and len(texts) <= count and _good.issuperset(texts)) or not too_much(
+        texts, count, longest
+    )
+
+
 _NUL = b"\\u0000"
+_BACKSLASH = _NUL[0]
 _NAMES_KEPT = 20_000
 _good: set[str] = set()
 """Names that were found good and short. Monitors send the same ones all day."""
@@ -399,10 +467,9 @@ def _well_named(texts: Mapping[str, str]) -> bool:
 
 
 def _title(labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
-    for name in ("summary", "description"):
-        title = annotations.get(name)
-        if title and (title := title.strip()):
-            return title if len(title) <= MAX_TITLE and "\n" not in title else first_line(title)
+    title = annotations.get("summary", "").strip() or annotations.get("description", "").strip()
+    if title:
+        return title if len(title) <= MAX_TITLE and "\n" not in title else first_line(title)
     name = labels.get("alertname", "")
     if not name:
         return first_line(", ".join(f"{label}={value}" for label, value in sorted(labels.items())))
@@ -410,13 +477,20 @@ def _title(labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
     return first_line(f"{name} on {instance}" if instance else name)
 
 
-def _mapping(raw: msgspec.Raw, index: int, field: str) -> dict[str, str] | None:
-    """Labels or annotations; None when absent or null. A null value is an empty one, as in Go."""
+def _texts(raw: bytes) -> dict[str, str] | None:
+    """Labels or annotations; None when they are no plain texts."""
     try:
         return read_texts(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        pass
-    text = mended(bytes(raw))
+        return None
+
+
+def _mended_texts(raw: bytes, index: int, field: str) -> dict[str, str] | None:
+    """Labels or annotations that are no plain texts; None when absent or null. A null value is an empty one, as in Go.
+
+    Raises _Whole when they cannot be read.
+    """
+    text = mended(raw)
     if not text:
         return None
     try:
@@ -445,11 +519,16 @@ def _start(raw: msgspec.Raw, index: int) -> Instant:
     if text is None:
         return ZERO
     try:
-        return _instant(text)
+        return instant(text)
     except ValueError as error:
         raise _unreadable(f"alerts[{index}].startsAt {error}") from None
 
 
+# Links that may be shown as they are: a narrower set than bounds.web_link takes.
+_PLAIN_URL = re.compile(
+    r"https?://[A-Za-z0-9.\-]+(?::[0-9]*)?"
+    r"(?:/[!#$&'()*+,\-./0-9:;=@A-Z_a-z~]*)?(?:\?[!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]*)?"
+)
 _LINKS_KEPT = 5_000
 _plain_links: set[str] = set()
 """Links that need no look: a rule sends the same one with every alert."""
@@ -485,122 +564,11 @@ def _text(raw: msgspec.Raw, index: int, field: str) -> str | None:
 
 
 def _invalid(index: int, field: str, kind: str, value: str) -> _Whole:
-    return _Whole(422, 601, f"{index}.{field} in body must be of type {kind}: {_quoted(cut(value, 512))}")
+    return _Whole(422, 601, f"{index}.{field} in body must be of type {kind}: {quoted(cut(value, 512))}")
 
 
 def _first_bad_name(texts: Mapping[str, str]) -> str:
-    return next(_quoted(cut(name, 256)) for name in texts if not (name.isidentifier() and name.isascii()))
-
-
-_SHORT = {char: "\\" + letter for char, letter in zip('\a\b\f\n\r\t\v"\\', 'abfnrtv"\\', strict=True)}
-
-
-def _quoted(text: str) -> str:
-    """A text as Go's ``%q`` writes it."""
-    return '"' + "".join(_SHORT.get(char) or (char if char.isprintable() else _escaped(char)) for char in text) + '"'
-
-
-def _escaped(char: str) -> str:
-    code = ord(char)
-    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
-
-# Times: the layouts that go-openapi's strfmt tries. Nearly every sender writes the first.
-_USUAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?Z")
-_ANY = re.compile(
-    r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})(?:"
-    r"T(?P<time>[0-9]{1,2}:[0-9]{2}:[0-9]{2})(?P<fraction>[.,][0-9]+)?(?P<zone>Z|[+-][0-9]{2}:[0-9]{2})?"
-    r"|T(?P<time2>[0-9]{1,2}:[0-9]{2}:[0-9]{2})(?P<fraction2>[.,](?:[0-9]{3}|[0-9]{6}))(?P<zone2>[+-][0-9]{4})"
-    r"|T(?P<time3>[0-9]{1,2}:[0-9]{2})Z?"
-    r"| (?P<time4>[0-9]{1,2}:[0-9]{2}:[0-9]{2})(?P<fraction4>[.,][0-9]+)?)"
-)
-
-
-@lru_cache(maxsize=4_096)
-def _instant(text: str) -> Instant:
-    """The instant of a time as Alertmanager reads it; "" is 1970, as in its library.
-
-    Raises ValueError with what is wrong.
-
-    Remembered, because alerts of one batch share their ends.
-    """
-    if not text:
-        return 0
-    if _USUAL.fullmatch(text):
-        try:
-            return min(from_datetime(datetime.fromisoformat(text)), _LAST)
-        except ValueError:
-            pass  # year 0, or a day that does not exist: read again below, which says so
-    found = _ANY.fullmatch(text)
-    if found is None:
-        raise ValueError(f"is not a time: {_quoted(cut(text, 64))}")
-    part = found.groupdict()
-    year = int(text[:4])
-    clock = [int(text) for text in (part["time"] or part["time2"] or part["time3"] or part["time4"]).split(":")]
-    fraction = (part["fraction"] or part["fraction2"] or part["fraction4"] or ".0")[1:7].ljust(6, "0")
-    zone = (part["zone"] or part["zone2"] or "Z").replace(":", "")
-    try:
-        # Python knows no year 0; like year 4 it has 366 days, and four years lie between them.
-        day = datetime(year or 4, int(text[5:7]), int(text[8:10]), tzinfo=UTC)
-        moment = day.replace(hour=clock[0], minute=clock[1], second=clock[2] if len(clock) > 2 else 0)
-    except ValueError as error:
-        raise ValueError(f"is not a time: {_quoted(cut(text, 64))}, {error}") from None
-    at = from_datetime(moment) + int(fraction) - (0 if year else 1_461 * DAY)
-    if zone != "Z":
-        ahead = (int(zone[1:3]) * 60 + int(zone[3:])) * MINUTE
-        at += ahead if zone[0] == "-" else -ahead
-    return at if ZERO <= at <= _LAST else max(ZERO + 1, min(at, _LAST))
-
-
-# generatorURL: what Go's url.ParseRequestURI accepts.
-# The plain ones, which nearly all are, may also be linked to as they are: a narrower set than bounds.web_link takes.
-_PLAIN_URL = re.compile(
-    r"https?://[A-Za-z0-9.\-]+(?::[0-9]*)?"
-    r"(?:/[!#$&'()*+,\-./0-9:;=@A-Z_a-z~]*)?(?:\?[!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]*)?"
-)
-_CONTROL = re.compile(r"[\0-\x1f\x7f]")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
-_USER = re.compile(r"(?:[A-Za-z0-9\-._:~!$&'()*+,;=@]|%[0-9a-fA-F]{2})*")
-_PERCENT = re.compile(r"%(?![0-9a-fA-F]{2})")
-_HOST_CHAR = r"[A-Za-z0-9!$&'()*+,;=:\[\]<>\"\-._~\x80-\U0010ffff]"
-_HOST = re.compile(rf"(?:{_HOST_CHAR}|%25|%[89a-fA-F][0-9a-fA-F])*")
-_ZONED = re.compile(rf"\[(?:{_HOST_CHAR}|%[89a-fA-F][0-9a-fA-F])*%25(?:{_HOST_CHAR}|%[0-9a-fA-F]{{2}})*\](?::[0-9]*)?")
-
-
-def is_request_uri(text: str) -> bool:
-    """Whether Go's ``url.ParseRequestURI`` takes it: an absolute URI, or an absolute path."""
-    if not text or _CONTROL.search(text):
-        return False
-    if text == "*":
-        return True
-    found = _SCHEME.match(text)
-    if found is None and text.startswith(":"):
-        return False
-    rest = text[found.end() :] if found else text
-    rest = rest.partition("?")[0]
-    if not rest.startswith("/"):
-        return found is not None
-    if found and rest.startswith("//"):
-        authority, slash, path = rest[2:].partition("/")
-        if not _is_authority(authority):
-            return False
-        rest = slash + path
-    return _PERCENT.search(rest) is None
-
-
-def _is_authority(authority: str) -> bool:
-    user, at, host = authority.rpartition("@")
-    if at and not _USER.fullmatch(user):
-        return False
-    if host.startswith("["):
-        inside, bracket, port = host.rpartition("]")
-        if not bracket or not re.fullmatch(r"(?::[0-9]*)?", port):
-            return False
-        if "%25" in inside:
-            return _ZONED.fullmatch(host) is not None
-    elif ":" in host and not re.fullmatch(r"[0-9]*", host.rpartition(":")[2]):
-        return False
-    return _HOST.fullmatch(host) is not None
+    return next(quoted(cut(name, 256)) for name in texts if not (name.isidentifier() and name.isascii()))
 
 
 SOURCE = Source(name="alertmanager", version=VERSION, decode=decode, refuse=refuse, quiet=60 * SECOND)
