@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -252,6 +254,24 @@ async def test_it_is_ended_when_told_when_its_line_ends_and_with_its_zygote(pool
     orphan.close()
     await asyncio.to_thread(eventually, lambda: end_marked(pool._mark) == 0, what="no process to be left")
     assert (await carried(pool, "dies")).status == 3, "and another zygote is there for the next"
+
+
+async def test_old_code_goes_when_its_last_run_ends(pool: Pool) -> None:
+    await pool.prepare({"playbooks/box.py": CODE})
+    process = await begun(pool, "never")
+    await pool.prepare({"playbooks/box.py": CODE + b"# new"})
+    assert len(pool._zygotes) == 2, "a run goes on with the code it began with"
+    pool.kill(1, 1)
+    await process.ended()
+    process.close()
+    assert len(pool._zygotes) == 1
+
+
+def test_importing_tocsin_imports_no_client_and_no_server() -> None:
+    code = "import sys; from tocsin import Run, playbook; import tocsin.library.redis; print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "tocsin.playbooks.language" in found
+    assert not {"redis", "asyncio", "sqlalchemy", "litestar"} & set(found)
 
 
 async def test_a_warm_fork_takes_milliseconds(pool: Pool) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.engine.world import dump
 from tests.playbooks.playground import Playground, Pump, Run, drain, kick, level, pour
+from tocsin.engine.commands import StartRun
 from tocsin.engine.engine import Engine
 from tocsin.intake.sources import SOURCES
 from tocsin.playbooks.language import at_most, blast_radius, breaker, cooldown, freeze, playbook, trust, unless
@@ -311,6 +312,33 @@ def test_it_climbs_on_evidence_and_never_above_its_ceiling():
         rungs.append(world.engine.state.standings["cart", "good"].rung)
         world.at(f"{number}m")
     assert rungs.index("act") == 15, "16 of 16 is the least that is at least 80 % by Wilson's lower bound"
+
+
+def test_a_fix_that_does_harm_after_the_incident_is_over_is_an_incident_of_its_own():
+    @playbook(name="late-harm", answers=FULL, trust=trust(start="act"))
+    def late_harm(run: Run, pump: Pump) -> None:
+        run.fix(kick, pump)
+        world.deep, deep = 1, world.deep
+        world.resolves("Full", instance="cart-1")
+        world.deep = deep
+        run.verify(level, pump, until=lambda now: now.full < 50, within="10s", harm=lambda now: now.full > 90)
+
+    world = Playground(late_harm)
+    world.after_drain = 99
+    fires(world)
+    assert world.incident(1).state == "resolved"
+    assert world.incident(2).title.startswith("late-harm could not finish") and world.pages == [("0s", "ana", 2)]
+
+
+def test_one_run_at_a_time_works_on_an_incident():
+    world = Playground(empty_it, rung="ask")
+    fires(world)
+    refused = world.asked(StartRun(actor="person:ana", playbook="empty-it", incident=1, targets={"pump": "spare"}))
+    assert refused.code == "conflict" and "stop that first" in refused.message
+    world.stops(1)
+    world.at("16m")
+    assert world.asked(StartRun(actor="person:ana", playbook="empty-it", incident=1)).ok
+    assert world.run(2).targets == {"pump": "main"}, "by the alert's labels"
 
 
 def test_a_schedule_runs_it_and_its_failure_is_an_incident():

@@ -309,8 +309,10 @@ def _fails(turn: Turn, run: Run, why: str) -> None:
     if run.stopping:
         answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
         return
+    incident = answering.incident_of(turn, run)
     answering.hand_over(turn, run, why)
-    if not run.incident and (run.by == "schedule" or run.fixes):
+    if (incident is None or not incident.open) and (run.by == "schedule" or run.fixes):
+        # No open incident hears of it, and something may be worse than it was.
         hearing.own_event(
             turn,
             run.service,
@@ -458,6 +460,9 @@ def start(turn: Turn, command: commands.StartRun) -> Result:
     service = incident.service if incident is not None else command.service
     if command.playbook not in turn.plan.answers.get(service, ()):
         return commands.refuse("invalid", f"{service or 'No service'} does not use {command.playbook}", "service")
+    at_it = turn.state.runs.get(incident.run) if incident is not None else None
+    if at_it is not None and at_it.live:
+        return commands.refuse("conflict", f"Run {at_it.number} of {at_it.playbook} works on it: stop that first")
     labels = _answered_labels(turn, incident, manifest)
     bound = bind(manifest, service, turn.plan.targets, labels, command.targets)
     if isinstance(bound, Unbound):

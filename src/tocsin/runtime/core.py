@@ -142,6 +142,7 @@ class Core:
         self._audited: asyncio.Task[None] | None = None
         self._plan_told: asyncio.Task[None] | None = None
         self._reloading = asyncio.Lock()
+        self._preparing: asyncio.Task[None] | None = None
         self.writer = Writer(parts.store, self._plan, parts.sources, parts.clock, self._committed, self._fatal)
         self.doors = Doors(self.writer, parts.sources, parts.clock, parts.routing_key, parts.redacted)
         self.delivery = Delivery(self._compose, self.writer.urgent)
@@ -194,8 +195,7 @@ class Core:
         if len(done) < len(answers) or any(answer.result().unwritten for answer in done):
             log.error("not_written_down", why="the database takes nothing; paging goes on, and it is tried again")
         self.answers.replace(self.delivery.channels)
-        if self._parts.runner is not None:
-            await self._parts.runner.prepare(self._read.files)
+        self._prepare(self._read.files)
         self._prober = self._parts.prober(self._plan.probes, self._probed)
         self._probing = asyncio.create_task(self._prober.run())
         if self._plan_refused:
@@ -224,7 +224,8 @@ class Core:
         """Until stopped. Raises what ended the writer, if it failed."""
         await self._stopped.wait()
         self.ready = False
-        tasks = [task for task in (self._probing, self._audited, self._meeting, self._plan_told) if task is not None]
+        begun = (self._probing, self._audited, self._meeting, self._plan_told, self._preparing)
+        tasks = [task for task in begun if task is not None]
         for task in tasks:
             task.cancel()
         for ended in await asyncio.gather(*tasks, return_exceptions=True):
@@ -411,12 +412,16 @@ class Core:
         self._plan = plan
         await self.delivery.replace(channels)
         self.answers.replace(channels)
-        if self._parts.runner is not None:
-            await self._parts.runner.prepare(files)
+        self._prepare(files)
         declared = await self._apply(Job(Decided(keys)))
         if declared.failed:
             raise ValueError(f"the plan is in force, but not the keys it declares: {declared.failed}")
         return not (changed.unwritten or declared.unwritten)
+
+    def _prepare(self, files: Mapping[str, bytes]) -> None:
+        """Have the plan's playbooks imported, so that the first run finds them ready. Nobody waits for it."""
+        if self._parts.runner is not None:
+            self._preparing = asyncio.create_task(self._parts.runner.prepare(files))
 
     async def _tell_of_plan(self) -> None:
         """Tell the inbox that a start found a plan that is no good, and when that is over.

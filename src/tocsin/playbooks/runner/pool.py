@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -94,7 +94,10 @@ class Process:
 class _Zygote:
     """One zygote, the folder its code lies in, and the runs it has forked."""
 
-    def __init__(self, process: subprocess.Popen[bytes], line: socket.socket, folder: Path) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], line: socket.socket, folder: Path, idle: Callable[[_Zygote], None]
+    ) -> None:
+        self.idle = idle
         self.process = process
         self.line = line
         self.folder = folder
@@ -121,6 +124,8 @@ class _Zygote:
                     waiting = self.gone.pop((gone.run, gone.attempt), None)
                     if waiting is not None and not waiting.done():
                         waiting.set_result(gone)
+                    if not self.gone:
+                        self.idle(self)
 
     def lost(self) -> None:
         """It is gone, and its runs with it."""
@@ -149,6 +154,7 @@ class Pool:
         self._zygotes: dict[str, _Zygote] = {}
         self._starting = asyncio.Lock()
         self._current = ""
+        self._ending: set[asyncio.Task[None]] = set()
 
     def end_orphans(self) -> int:
         """End what an earlier Tocsin of this data folder left running. Says how many there were. Blocks for some ms."""
@@ -200,6 +206,7 @@ class Pool:
         zygotes, self._zygotes = list(self._zygotes.values()), {}
         for zygote in zygotes:
             await self._end(zygote)
+        await asyncio.gather(*self._ending, return_exceptions=True)
 
     async def _zygote(self, code: Mapping[str, bytes]) -> _Zygote:
         key = _key(code)
@@ -224,9 +231,18 @@ class Pool:
         finally:
             theirs.close()
         ours.setblocking(False)
-        zygote = _Zygote(process, ours, folder)
+        zygote = _Zygote(process, ours, folder, self._idle)
         asyncio.get_running_loop().add_reader(ours, zygote.hear)
         return zygote
+
+    def _idle(self, zygote: _Zygote) -> None:
+        """A zygote of code that is in force no more has no run left."""
+        for key, one in list(self._zygotes.items()):
+            if one is zygote and self._current and key != self._current:
+                del self._zygotes[key]
+                ending = asyncio.create_task(self._end(one))
+                self._ending.add(ending)
+                ending.add_done_callback(self._ending.discard)
 
     async def _end(self, zygote: _Zygote) -> None:
         with suppress(OSError):
