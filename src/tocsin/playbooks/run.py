@@ -47,7 +47,7 @@ class Approval(Struct):
 
 
 class Step(Struct, kw_only=True, omit_defaults=True):
-    """One step of a run, as recorded. ``result`` is JSON; ``said`` what a person reads of it.
+    """One step of a run, as recorded. ``result`` is JSON, "" until it ended; ``said`` what a person reads of it.
 
     ``digest``: of its arguments. ``shown``: the arguments, shortened, as a person reads them.
     """
@@ -65,7 +65,7 @@ class Step(Struct, kw_only=True, omit_defaults=True):
     idempotent: bool = False
     probe: bool = False
     within: Duration = 0
-    result: str = "null"
+    result: str = ""
     said: str = ""
     error: str = ""
     samples: int = 0

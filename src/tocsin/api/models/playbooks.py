@@ -205,5 +205,5 @@ def _step_out(step: Step) -> PublishedStep:
         began_at=format_rfc3339(step.began_at),
         ended_at=moment(step.ended_at),
         samples=step.samples,
-        result=Raw(step.result.encode()) if len(step.result) <= MOST_RESULT else UNSET,
+        result=Raw((step.result or "null").encode()) if len(step.result) <= MOST_RESULT else UNSET,
     )
