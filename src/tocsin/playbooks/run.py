@@ -46,7 +46,7 @@ class Approval(Struct):
     at: Instant | None = None
 
 
-class Step(Struct, kw_only=True, omit_defaults=True):
+class Step(Struct, kw_only=True):
     """One step of a run, as recorded. ``result`` is JSON, "" until it ended; ``said`` what a person reads of it.
 
     ``digest``: of its arguments. ``shown``: the arguments, shortened, as a person reads them.
@@ -71,7 +71,7 @@ class Step(Struct, kw_only=True, omit_defaults=True):
     samples: int = 0
 
 
-class Run(Struct, kw_only=True, omit_defaults=True):
+class Run(Struct, kw_only=True):
     """One run.
 
     ``targets``: parameter to target's name; ``args``: the other parameters, as JSON. ``rung``: what it may do, fixed
