@@ -261,7 +261,7 @@ async def _until_this_node_writes(settings: Settings, clock: Clock, stop: thread
 
 
 def _parts(settings: Settings, store: Store, clock: Clock, outside: Outbound, begin: Beginning) -> Parts:
-    from tocsin.intake.probes import PROBES
+    from tocsin.intake.probes import probes
     from tocsin.intake.sources import SOURCES
     from tocsin.intake.sources.pagerduty import redacted, routing_key
     from tocsin.playbooks.runner.pool import Pool
@@ -270,6 +270,7 @@ def _parts(settings: Settings, store: Store, clock: Clock, outside: Outbound, be
 
     signing_key = _signing_key(store)
     pool = Pool(settings.data / "playbooks", hashlib.sha256(os.fsencode(settings.data.resolve())).hexdigest()[:32])
+    looks = probes(settings.secret)
     pool.end_orphans()  # before anything goes on that an earlier process may still be at
     return Parts(
         store=store,
@@ -283,7 +284,7 @@ def _parts(settings: Settings, store: Store, clock: Clock, outside: Outbound, be
         signing_key=signing_key,
         public_url=settings.base_url,
         paging=settings.paging,
-        prober=lambda specs, submit: Prober(specs, submit, probes=PROBES, outside=outside, now=clock.now),
+        prober=lambda specs, submit: Prober(specs, submit, probes=looks, outside=outside, now=clock.now),
         outside=lambda url: begin(outside.request("GET", url, within=10, limit=1024)),
         ballast=settings.data / "ballast",
         runner=pool,
@@ -306,7 +307,7 @@ def plan_reader(settings: Settings) -> Callable[[], PlanRead]:
         reading = read_plan(files)
         findings = [str(finding) for finding in reading.findings]
         if reading.plan is not None:
-            findings += missing_secrets(settings, reading.plan)
+            findings += missing_secrets(settings, reading.plan) + missing_clients(reading.plan)
         return PlanRead(reading.plan, files, tuple(findings), ok=reading.plan is not None)
 
     return read
@@ -407,6 +408,7 @@ def missing_secrets(settings: Settings, plan: Plan) -> list[str]:
     named = [plan.mail.password] if plan.mail and plan.mail.password else []
     named += [person.webhook.secret for person in plan.people.values() if person.webhook]
     named += [text for one in plan.channels.values() for text in one.values() if text.startswith("secret:")]
+    named += [probe.target for probe in plan.probes if probe.kind == "redis"]
     named += [text for one in plan.targets for text in (one.reading, one.fixing) if text]
     named += [at for person in plan.people.values() for _, at in person.reach if at.startswith("secret:")]
     found = []
@@ -416,6 +418,15 @@ def missing_secrets(settings: Settings, plan: Plan) -> list[str]:
         except (LookupError, OSError, ValueError) as error:
             found.append(f"warning: {error.args[0] if error.args else error}; until then what needs it fails")
     return found
+
+
+def missing_clients(plan: Plan) -> list[str]:
+    """Packages that probes and playbooks need and that this machine does not have, as warnings."""
+    from tocsin.intake.probes.redis import MISSING, installed
+
+    wanted = "redis" in {one.kind for one in plan.probes} | {one.kind for one in plan.targets}
+    missing = f"warning: {MISSING}; until then probes of it fire and playbooks hand over"
+    return [missing] if wanted and not installed() else []
 
 
 def channels(settings: Settings, plan: Plan, outside: Outbound, signing_key: bytes) -> Mapping[str, Channel]:

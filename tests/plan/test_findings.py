@@ -44,9 +44,9 @@ MISTAKES = {
         "its code belongs into the plan's folder playbooks/, as a *.py file",
     ),
     "a probe of a later version": (
-        PROBE + "{§redis: secret:x}",
-        "'redis' is not supported by this version in a probe",
-        "it knows http, tcp, process, disk",
+        PROBE + "{§kafka: secret:x}",
+        "'kafka' is not supported by this version in a probe",
+        "it knows http, tcp, process, disk, redis",
     ),
     "a probe's kind misspelt": (
         PROBE + "{§htpp: x}",

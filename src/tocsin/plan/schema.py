@@ -11,6 +11,7 @@ tcp       ``host:port``          none
 process   a name or a pidfile    ``by``: ``name`` or ``pidfile``
 disk      an absolute path       one of ``used_percent`` such as ``90`` (when nothing is said) or ``97.5``;
                                  ``free_bytes``; ``folder_bytes``, the most its contents may take
+redis     ``secret:NAME``        ``memory_percent`` such as ``90``
 ========  =====================  ===========================================================================
 """
 
@@ -164,9 +165,23 @@ class DiskProbe(Probe):
     contents = Field(SIZE, "The folder holding more than this is a failure, such as 500MB.")
 
 
-PROBES: Final[dict[str, type[Probe]]] = {"http": HttpProbe, "tcp": TcpProbe, "process": ProcessProbe, "disk": DiskProbe}
+class RedisProbe(Probe):
+    """Asks a Redis or Valkey server how much memory it uses."""
+
+    what = "a redis probe"
+    redis = Field(SECRET, "The address it is read by, as secret:NAME.", required=True)
+    memory = Field(PERCENT, "This much or more of its memory's limit is a failure. Default: 90%.")
+
+
+PROBES: Final[dict[str, type[Probe]]] = {
+    "http": HttpProbe,
+    "tcp": TcpProbe,
+    "process": ProcessProbe,
+    "disk": DiskProbe,
+    "redis": RedisProbe,
+}
 _LATER_PROBES: Final = _words(
-    "redis postgres postgresql mysql rabbitmq kafka dns icmp ping certificate grpc sqs lambda command"
+    "postgres postgresql mysql rabbitmq kafka dns icmp ping certificate grpc sqs lambda command"
 )
 
 

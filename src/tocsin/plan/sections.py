@@ -400,6 +400,8 @@ class _Assembly:
                 if probe.contents is not None:
                     return "disk", probe.disk or "", {"folder_bytes": str(probe.contents)}
                 return "disk", probe.disk or "", {"used_percent": probe.used or "90"}
+            case written.RedisProbe():
+                return "redis", probe.redis or "", {"memory_percent": probe.memory or "90"}
         raise AssertionError(f"schema.PROBES has {type(probe).__name__}, which nothing here reads")
 
     def _heartbeats(self) -> Iterator[HeartbeatSpec]:
@@ -595,7 +597,7 @@ def _default_name(kind: str, target: str) -> str:
     if kind == "http":
         parts = urlsplit(target)
         return f"http {parts.netloc}{parts.path}".rstrip("/")
-    return f"{kind} {target}"
+    return f"{kind} {target.removeprefix('secret:')}"
 
 
 def _limits(said: written.KeyLimits | None) -> KeyLimits:
