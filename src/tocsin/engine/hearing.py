@@ -123,7 +123,7 @@ def _seat(turn: Turn, source: str, routed: Routed, labels: dict[str, str]) -> Se
     """The seat of alerts routed this way, if they are certain to get one in this input. ``labels``: those of one;
     what a route or a heartbeat asks for is the same in all.
     """
-    if turn.state.silences or _heartbeat_of(turn, labels) is not None:
+    if turn.state.silences or (turn.plan.heartbeat_alerts and _heartbeat_of(turn, labels) is not None):
         return None
     incident = turn.state.newest_of(routed.service, routed.group)
     if (

@@ -115,6 +115,8 @@ class Changes:
     def __init__(self) -> None:
         self.alerts: dict[int, Alert] = {}
         self.new_alerts: dict[int, Alert] = {}
+        self.brief_alerts: dict[int, Alert] = {}
+        """Those of the new ones that have ended since the last commit, even if they fire again."""
         self.seen_alerts: dict[int, Alert] = {}
         """Alerts of which nothing changed but when they were heard last, how often, and where their end is."""
         self.incidents: dict[int, Incident] = {}

@@ -41,6 +41,8 @@ class Turn:
         self.state.watch_alert(alert)
         if alert.id not in self.changes.new_alerts:
             self.changes.alerts[alert.id] = alert
+        elif not alert.firing:
+            self.changes.brief_alerts[alert.id] = alert
 
     def saw_alert(self, alert: Alert) -> None:
         """An alert was heard again, unchanged; its timer follows."""

@@ -266,7 +266,7 @@ def statements(
         joined = ((number, b[0].id, WORKSPACE) for b in blocks for number in sorted({a.incident for a in b}))
         yield ALERT_BLOCK_INCIDENTS, list(joined)
     # What ended in the very commit it began in is no matter of blocks, where everything fires.
-    alone = (alert for id, alert in new.items() if not (together and alert.firing and id in state.alerts))
+    alone = iter((changes.brief_alerts if together else new).values())
     changed = (a for a in changes.alerts.values() if a.id not in new)
     for statement, alerts in ((NEW_ALERTS, alone), (ALERTS, changed)):
         # In slices: a plan or a silence may change every alert, and all their rows at once would be a lot of memory.
