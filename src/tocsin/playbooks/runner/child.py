@@ -11,6 +11,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
@@ -47,7 +49,10 @@ def become(parent: int, output: int, cpu: int) -> None:
         (resource.RLIMIT_AS, MOST_MEMORY),
     ):
         hard = resource.getrlimit(what)[1]
-        resource.setrlimit(what, (most, most) if hard == resource.RLIM_INFINITY or hard > most else (hard, hard))
+        with suppress(OSError, ValueError):  # a service that may not set limits has its own
+            resource.setrlimit(what, (most, most) if hard == resource.RLIM_INFINITY or hard > most else (hard, hard))
+    with suppress(OSError):  # when memory runs out, a run goes before Tocsin does
+        Path("/proc/self/oom_score_adj").write_text("500")
 
 
 def run(control: socket.socket) -> NoReturn:
