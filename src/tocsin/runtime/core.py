@@ -160,6 +160,7 @@ class Core:
                 lambda version: self._files.get(version),
                 parts.secret,
                 self._apply,
+                self.writer.urgent,
             )
         self._metrics = Metrics(self)
         self._front: Front | None = None
@@ -568,6 +569,8 @@ class Core:
             if not self.audit.faults and self._plan.outside_heartbeat:
                 self._parts.outside(self._plan.outside_heartbeat)
             if self.doors.full:
+                if self.runs is not None:
+                    self.runs.call_people()
                 await asyncio.sleep(LOOK_AGAIN)
             else:
                 with contextlib.suppress(TimeoutError):

@@ -55,7 +55,7 @@ class NoProcess(Exception):
 
 
 class Runs:
-    """Carries out what the engine begins. ``apply`` has an input judged and answers after the commit."""
+    """Carries out what the engine begins."""
 
     def __init__(
         self,
@@ -65,10 +65,14 @@ class Runs:
         files: Callable[[str], Mapping[str, bytes] | None],
         secret: Callable[[str], str],
         apply: Callable[[Job], Awaitable[Job]],
+        submit: Callable[[Job], None],
     ) -> None:
-        """``files``: the files of a plan version. ``secret``: the text behind a reference."""
+        """``files``: the files of a plan version. ``secret``: the text behind a reference.
+
+        ``apply`` has an input judged and answers after the commit; ``submit`` does not wait for that.
+        """
         self._runner, self._state, self._plan, self._files = runner, state, plan, files
-        self._secret, self._apply = secret, apply
+        self._secret, self._apply, self._submit = secret, apply, submit
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._under_way: dict[tuple[int, int], asyncio.Task[None]] = {}
 
@@ -89,6 +93,12 @@ class Runs:
     def halt(self, run: int, attempt: int) -> None:
         """End a run's process."""
         self._runner.kill(run, attempt)
+
+    def call_people(self) -> None:
+        """While nothing can be written down nothing is begun: no page waits for a run that has no process."""
+        for run in list(self._state().runs.values()):
+            if run.state == "running" and (run.number, run.attempt) not in self._under_way:
+                self._submit(Job(Reported(run.number, run.attempt, GaveUp("lost", UNWRITTEN))))
 
     async def close(self) -> None:
         """End all processes. What they were at goes on, or is handed over, at the next start."""
@@ -136,7 +146,7 @@ class Runs:
         recorded = state.steps.get(run.number, {})
         steps = tuple(recorded[ordinal] for ordinal in sorted(recorded))
         about = _about(run, state.incidents.get(run.incident))
-        await process.start(Start(run.playbook, about, run.targets, run.args, urls, steps))
+        await process.start(Start(run.playbook, about, run.targets, run.args, dict(urls), steps))
         return process
 
     async def _listen(self, process: Process, run: Run, attempt: int, urls: dict[str, str]) -> None:
