@@ -84,9 +84,17 @@ def _not_run(turn: Turn, incident: Incident, manifest: Manifest, no: Blocked) ->
     note(incident, sentence)
 
 
-def note(incident: Incident, sentence: str) -> None:
-    """Keep a sentence for whoever is paged."""
-    incident.tried = (*incident.tried, sentence)[-MOST_TRIED:]
+def note(incident: Incident, *sentences: str) -> None:
+    """Keep sentences for whoever is paged, the weightiest first: a short message has room for little. The newest word
+    on a run stands in the place of what it found before.
+    """
+    kept = (one for one in incident.tried if one not in sentences)
+    incident.tried = (*sentences, *kept)[:MOST_TRIED]
+
+
+def found(run: Run, conclusion: str) -> tuple[str, ...]:
+    """What a run came to, and what it found on the way, a sentence each."""
+    return (conclusion, *(f"{run.playbook}: {one}" for one in run.findings[1 - MOST_TRIED :]))
 
 
 # -- a run begins ------------------------------------------------------------------------------------------------------
@@ -255,9 +263,7 @@ def hand_over(turn: Turn, run: Run, why: str, reason: Reason = Reason.HANDED_OVE
             run.find(f"It is not known whether {short(step.function)}({step.shown}) was done: it had begun")
     incident = incident_of(turn, run)
     if incident is not None:
-        note(incident, f"{run.playbook} could not finish: {why}")  # first: a short message has room for little more
-        for sentence in run.findings[1 - MOST_TRIED :]:
-            note(incident, f"{run.playbook}: {sentence}")
+        note(incident, *found(run, f"{run.playbook} could not finish: {why}"))
     run.find(why)
     end(turn, run, "handed_over", reason, f"handed over: {why}")
 

@@ -168,9 +168,7 @@ def _would(turn: Turn, run: Run, would: str, incident: Incident | None) -> Resul
     run.find(f"It would have done {would}")
     if run.rung == "suggest":
         if incident is not None:
-            for sentence in run.findings:
-                answering.note(incident, f"{run.playbook}: {sentence}")
-            answering.note(incident, f"{run.playbook} suggests {would}")
+            answering.note(incident, *answering.found(run, f"{run.playbook} suggests {would}"))
         answering.end(turn, run, "suggested", Reason.PLAYBOOK_ENDED, f"suggests {would}")
     else:
         answering.end(turn, run, "observed", Reason.PLAYBOOK_ENDED, f"would have done {would}")
@@ -223,9 +221,8 @@ def _wait(turn: Turn, run: Run, approval: Approval) -> None:
         left = say_duration(approval.due - turn.now)
         what = f"{run.playbook} asks: {approval.question} Without an answer in {left}: {approval.default}"
         turn.enter(incident.number, what, Reason.APPROVAL_ASKED, run=str(run.number))
-        for sentence in run.findings:
-            answering.note(incident, f"{run.playbook}: {sentence}")
-        answering.note(incident, f"{run.playbook} asks: {approval.question} Answer where the incident is shown")
+        asked = f"{run.playbook} asks: {approval.question} Answer where the incident is shown"
+        answering.note(incident, *answering.found(run, asked))
         answering.release(turn, incident, run)
 
 
@@ -273,8 +270,7 @@ def _returned(turn: Turn, run: Run) -> None:
     elif run.verified_at is not None:
         answering.end(turn, run, "verified", Reason.PLAYBOOK_VERIFIED, "fixed and verified")
     elif incident is not None:
-        for sentence in run.findings:
-            answering.note(incident, f"{run.playbook}: {sentence}")
+        answering.note(incident, *answering.found(run, f"{run.playbook} found nothing it could fix"))
         answering.end(turn, run, "not_needed", Reason.PLAYBOOK_ENDED, "found nothing it could fix")
     else:
         answering.end(turn, run, "done", Reason.PLAYBOOK_ENDED, "done")

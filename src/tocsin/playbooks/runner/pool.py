@@ -98,6 +98,7 @@ class _Zygote:
         self, process: subprocess.Popen[bytes], line: socket.socket, folder: Path, idle: Callable[[_Zygote], None]
     ) -> None:
         self.idle = idle
+        self.ended = False
         self.process = process
         self.line = line
         self.folder = folder
@@ -129,6 +130,7 @@ class _Zygote:
 
     def lost(self) -> None:
         """It is gone, and its runs with it."""
+        self.ended = True
         if self.line.fileno() >= 0:
             asyncio.get_running_loop().remove_reader(self.line)
         if not self.ready.done():
@@ -142,7 +144,7 @@ class _Zygote:
     @property
     def alive(self) -> bool:
         """Whether it can fork."""
-        return self.process.poll() is None
+        return not self.ended and self.process.poll() is None
 
 
 class Pool:
@@ -174,21 +176,38 @@ class Pool:
 
     async def begin(self, files: Mapping[str, bytes], run: int, attempt: int, cpu: Duration) -> Process:
         """Fork a process for a run's attempt. ``cpu``: how long it may compute. Raises Unstartable."""
-        zygote = await self._zygote(_code(files))
         ours, theirs = socket.socketpair()
-        gone: asyncio.Future[Gone] = asyncio.get_running_loop().create_future()
-        zygote.gone[run, attempt] = gone
         try:
-            send_with(zygote.line, encode(Fork(run, attempt, cpu)), theirs.fileno())
-        except OSError as error:
-            zygote.gone.pop((run, attempt), None)
+            gone = await self._forked(files, Fork(run, attempt, cpu), theirs)
+        except BaseException:
             ours.close()
-            raise Unstartable(f"no process could be forked: {error}") from None
+            raise
         finally:
             theirs.close()
         ours.setblocking(False)
         reader, writer = await asyncio.open_connection(sock=ours, limit=2 * MAX_FRAME)
         return Process(reader, writer, gone)
+
+    async def _forked(self, files: Mapping[str, bytes], order: Fork, line: socket.socket) -> asyncio.Future[Gone]:
+        """Have a zygote fork; by another one when the first has died and nobody has noticed yet."""
+        why = ""
+        for _ in range(5):
+            zygote = await self._zygote(_code(files))
+            gone: asyncio.Future[Gone] = asyncio.get_running_loop().create_future()
+            zygote.gone[order.run, order.attempt] = gone
+            try:
+                send_with(zygote.line, encode(order), line.fileno())
+            except BlockingIOError as error:  # it has much to do: in a moment
+                why = str(error)
+                del zygote.gone[order.run, order.attempt]
+                await asyncio.sleep(0.02)
+            except OSError as error:
+                why = str(error)
+                del zygote.gone[order.run, order.attempt]
+                zygote.lost()
+            else:
+                return gone
+        raise Unstartable(f"no process could be forked: {why}")
 
     def clean(self, text: str, urls: Mapping[str, str]) -> str:
         """A text without the secrets in these credentials."""
