@@ -13,6 +13,7 @@ import click
 
 from tocsin.cli import show
 from tocsin.cli.client import Api, segment
+from tocsin.cli.dry_run import result, say
 from tocsin.cli.failure import OK, REFUSED, NotFound, Refused
 from tocsin.cli.place import DEFAULT_DATA, data_option, server_options
 from tocsin.cli.plan import default_folder
@@ -208,14 +209,14 @@ def dry_run(
     def tell(report: Report) -> None:
         told.append(report)
         if not as_json:
-            _said_dry(report)
+            say(report)
 
     settings = Settings(data=data or Path(DEFAULT_DATA), plan=place)
     try:
         status, output = carry_out(settings, files, plan, manifest, of, bound, _defaults(manifest), dict(labels), tell)
     except (LookupError, OSError) as error:
         raise Refused(f"{error.args[0]}.") from None
-    return _dry_result(told, status, output, as_json)
+    return result(told, status, output, as_json)
 
 
 def good_plan(place: Path) -> tuple[Plan, dict[str, bytes]]:
@@ -236,47 +237,6 @@ def good_plan(place: Path) -> tuple[Plan, dict[str, bytes]]:
 
 def _defaults(manifest: Manifest) -> dict[str, str]:
     return {one.name: one.default for one in manifest.params if not one.target and one.default}
-
-
-def _said_dry(report: Report) -> None:
-    from tocsin.playbooks.run import Began, Finished, GaveUp, Returned, Unmatched
-
-    match report:
-        case Finished():
-            short = ".".join(report.function.rsplit(".", 2)[-2:])
-            show.line(f"{report.verb:7} {short}({report.shown})")
-            show.line(f"        {report.said if report.ok else report.error}", "mute" if report.ok else "ring")
-        case Began(verb="fix"):
-            short = ".".join(report.function.rsplit(".", 2)[-2:])
-            show.line(f"fix     {short}({report.shown})", "held")
-            show.line("        this is what it would do; nothing was changed", "held")
-        case Began(verb="ask"):
-            show.line(f"ask     {report.function} ({', '.join(report.choices)})", "held")
-        case GaveUp():
-            show.line(f"hands over: {report.why}", "ring")
-        case Returned():
-            show.line("It ended without changing anything.", "rest")
-        case Unmatched():
-            show.line("It says itself that it is not meant for this.", "mute")
-
-
-def _dry_result(told: list[Report], status: int, output: str, as_json: bool) -> int:
-    import msgspec
-
-    from tocsin.playbooks.run import Began, GaveUp, Returned, Unmatched
-
-    last = told[-1] if told else None
-    good = isinstance(last, Began | Returned | Unmatched) or (isinstance(last, GaveUp) and last.kind == "handed_over")
-    if as_json:
-        would = last.function + f"({last.shown})" if isinstance(last, Began) and last.verb == "fix" else None
-        steps = [msgspec.to_builtins(one) for one in told]
-        show.print_json({"ok": good, "would": would, "steps": steps, "output": output})
-    elif not good and not isinstance(last, GaveUp):
-        show.line(f"Its process ended with {status}.", "ring")
-    if output and not as_json:
-        show.line("It printed:", "mute")
-        click.echo(show.plain(output, lines=True).rstrip("\n"))
-    return OK if good else REFUSED
 
 
 # -- with a server -----------------------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ def consider(turn: Turn, incident: Incident, after: str = "") -> None:
     begun: Run | None = None
     for name in names[names.index(after) + 1 if after in names else 0 :]:
         manifest = turn.plan.playbooks.get(name)
-        labels = _answered(turn, incident, manifest) if manifest is not None else None
+        labels = answered_labels(turn, incident, manifest) if manifest is not None else None
         if manifest is None or labels is None:
             continue
         if begun is not None:
@@ -54,7 +54,7 @@ def consider(turn: Turn, incident: Incident, after: str = "") -> None:
     turn.save_incident(incident)
 
 
-def _answered(turn: Turn, incident: Incident, manifest: Manifest) -> Mapping[str, str] | None:
+def answered_labels(turn: Turn, incident: Incident, manifest: Manifest) -> Mapping[str, str] | None:
     """The labels of the first firing alert of an incident that a playbook answers."""
     for id in sorted(turn.members(incident).firing):
         labels = turn.state.alerts[id].labels

@@ -8,7 +8,18 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from tocsin.alerts.heartbeats import Heartbeat, next_due
-from tocsin.engine import answering, contacting, deciding, hearing, overriding, paging, running, settling, ticking
+from tocsin.engine import (
+    answering,
+    contacting,
+    deciding,
+    hearing,
+    overriding,
+    paging,
+    running,
+    settling,
+    starting,
+    ticking,
+)
 from tocsin.engine.commands import ASKED, Result, refuse
 from tocsin.engine.inputs import (
     AnyInput,
@@ -230,7 +241,7 @@ class Engine:
                 hearing.place(turn, alert)
                 turn.save_alert(alert)
         contacting.declare(turn)
-        running.plan_changed(turn)
+        starting.plan_changed(turn)
         self._end_the_unwatched(turn)
         if begins:
             for incident in list(self.state.incidents.values()):

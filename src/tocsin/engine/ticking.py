@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tocsin.alerts.alert import Alert
-from tocsin.engine import answering, hearing, overriding, paging, running, settling
+from tocsin.engine import answering, hearing, overriding, paging, running, settling, starting
 from tocsin.engine.state import AFTER_DEAFNESS, RESULTS_KEPT, State, alert_due
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
@@ -43,7 +43,7 @@ def ring(turn: Turn, kind: str, id: int | str) -> None:
         case "run":
             running.ring(turn, turn.state.runs[int(id)])
         case "standing":
-            running.scheduled(turn, str(id))
+            starting.scheduled(turn, str(id))
 
 
 def _alert(turn: Turn, id: int) -> None:
