@@ -18,11 +18,11 @@ from typing import Any
 
 import psutil
 
-from bench import figures, intake, oncall, playbooks, report
+from bench import figures, intake, oncall, playbooks, report, timers
 from bench.servers import Alertmanager, Server, Tocsin, durable_postgres, fsync_milliseconds, program, version_of
 from tests.support.postgres import Postgres
 
-PARTS = ("intake", "pages", "full", "starts", "oncall", "playbooks")
+PARTS = ("intake", "pages", "timers", "full", "starts", "oncall", "playbooks")
 
 
 def main() -> None:
@@ -47,6 +47,11 @@ def main() -> None:
             found["full"] = {
                 name: figures.full_house(store, 1 if asked.quick else 5, say)
                 for name, store in _stores(postgres).items()
+            }
+        if "timers" in asked.parts:
+            pages, pending = (40, 5_000) if asked.quick else (500, timers.PENDING)
+            found["timers"] = {
+                name: timers.measure(pages, pending, store, say) for name, store in _stores(postgres).items()
             }
         if "pages" in asked.parts:
             found["pages"] = {

@@ -21,6 +21,7 @@ def tables(found: dict[str, Any]) -> str:
         parts.append(_intake(found["intake"]))
     rows = [
         *_pages(found.get("pages", {})),
+        *_timers(found.get("timers", {})),
         *_full(found.get("full", {})),
         *_starts(found.get("starts")),
         *_oncall(found.get("oncall")),
@@ -89,6 +90,21 @@ def _pages(stores: dict[str, Any]) -> list[list[str]]:
             _figure(f"{store}: the same, p99; beside it {beside}, {failed:.0f} failed", one["p99"], "ms", 100),
             _figure(f"{store}: the same with nothing beside it, median", one["quiet_p50"], "ms"),
             _figure(f"{store}: the same with nothing beside it, p99", one["quiet_p99"], "ms"),
+        ]
+    return rows
+
+
+def _timers(stores: dict[str, Any]) -> list[list[str]]:
+    rows = []
+    for store, one in stores.items():
+        events = one["events"]
+        beside = f"{events['per_second']:,.0f} events/s and {one['pending']:,} pending timers"
+        failed, pages = events["not_2xx"] + one["faults"], one["pages"]
+        rows += [
+            _figure(f"{store}: step due to page at its receiver, idle, median of {pages}", one["idle_p50"], "ms"),
+            _figure(f"{store}: the same, p99", one["idle_p99"], "ms", 50),
+            _figure(f"{store}: the same beside {beside}, median", one["p50"], "ms"),
+            _figure(f"{store}: the same, p99; {failed:.0f} failed", one["p99"], "ms", 250),
         ]
     return rows
 

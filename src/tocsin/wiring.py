@@ -29,6 +29,7 @@ from tocsin.settings import Settings
 
 if TYPE_CHECKING:
     from tocsin.engine.commands import DeclareKeys
+    from tocsin.intake.checked import Probe
     from tocsin.intake.request import Source
     from tocsin.pages.message import Channel, Failed, Message, Sent
     from tocsin.plan.model import Plan
@@ -290,6 +291,13 @@ def _parts(settings: Settings, store: Store, clock: Clock, outside: Outbound, be
         runner=pool,
         secret=settings.secret,
     )
+
+
+def probe(kind: str) -> Probe:
+    """The real probe of a kind."""
+    from tocsin.intake.probes import PROBES
+
+    return PROBES[kind]
 
 
 def plan_reader(settings: Settings) -> Callable[[], PlanRead]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
+from bench import timers
 from bench.clients import alert, percentile
 from bench.load_plan import SERVICES, alertmanager_config, tocsin_plan
 from bench.report import tables
+from tocsin.pages.rules import Reach, quiet_until
 from tocsin.plan import read_plan
 
 MACHINE = {
@@ -79,3 +82,22 @@ def test_alerts_are_of_one_size_and_two_never_alike() -> None:
     assert len(set(made)) == 5
     assert {len(one) for one in made} == {793}
     assert percentile([float(n) for n in range(101)], 99) == 99.0
+
+
+def test_a_page_that_leaves_late_is_a_miss() -> None:
+    """Idle within 50 ms, beside load within 250."""
+    one = {
+        "pages": 300, "pending": 100_000, "faults": 0.0, "events": {"per_second": 2000.0, "not_2xx": 0},
+        "idle_p50": 3.0, "idle_p99": 51.0, "idle_worst": 60.0, "p50": 9.0, "p99": 249.0, "worst": 300.0,
+    }  # fmt: skip
+    told = tables({"machine": MACHINE, "timers": {"sqlite": one}}).splitlines()
+    verdicts = [line.split("|")[-2].strip() for line in told if "sqlite" in line]
+    assert verdicts == ["reported", "MISSED", "reported", "met"]
+
+
+def test_the_plan_of_the_timers_reads_and_somebody_sleeps() -> None:
+    """What waits for a morning waits: it is the middle of the night where that person is."""
+    reading = read_plan({"tocsin.yaml": json.dumps(timers.plan("http://127.0.0.1:1")).encode()})
+    assert reading.plan is not None, reading.findings
+    now = time.time_ns() // 1000
+    assert quiet_until(Reach(person="sleeper"), reading.plan.people["sleeper"].timezone, now) is not None

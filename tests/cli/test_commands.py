@@ -250,6 +250,19 @@ def test_silences_are_shown_and_expired(stage: Stage) -> None:
     ]
 
 
+def test_each_silence_is_ended_whatever_became_of_the_one_before(stage: Stage) -> None:
+    """Each is answered for, and the exit code says that not all went well."""
+    stage.answers["DELETE /silences/a"] = stage.answers["DELETE /silences/c"] = (204, None)
+    stage.problem("DELETE /silences/b", 404, "not_found", "there is no silence b in force")
+    done = stage.run("silence", "expire", "a", "b", "c")
+    assert (done.code, done.out) == (1, "Silence a has ended.\nSilence c has ended.\n")
+    assert done.err.count("Error:") == 1
+    assert "there is no silence b" in done.err.lower()
+    done = stage.run("silence", "expire", "a", "b", "c", "--json")
+    assert [one["state"] for one in done.json] == ["expired", "unchanged", "expired"]
+    assert done.code == 1
+
+
 def test_an_id_cannot_leave_its_place_in_the_path(stage: Stage) -> None:
     """What a person types is one segment, whatever is in it."""
     stage.run("silence", "show", "../keys?x=1#y")

@@ -5,15 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.faces.filled import NOW, Filler
+import pytest
+
+from tests.faces.filled import NOW, Filler, sqlite_url
 from tocsin.faces.why import Explanation, explain_incident
 from tocsin.kernel.instant import MINUTE, SECOND
 from tocsin.kernel.reason import Reason
 from tocsin.store.reads import Reads, open_engine
 
 
-def _told(tmp_path: Path, **page: Any) -> Explanation:
-    filler = Filler(f"sqlite:///{tmp_path}/tocsin.db")
+@pytest.fixture(params=["sqlite", "postgres"])
+def filler(request: pytest.FixtureRequest, tmp_path: Path) -> Filler:
+    """An empty world on a database."""
+    url = sqlite_url(tmp_path) if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
+    return Filler(url)
+
+
+def _told(filler: Filler, **page: Any) -> Explanation:
     number = filler.incident(pages=1, next_at=NOW + MINUTE)
     filler.page(number, intended_at=NOW - 2 * MINUTE, **page)
     found = explain_incident(Reads(open_engine(filler.database)), number, NOW)
@@ -21,20 +29,20 @@ def _told(tmp_path: Path, **page: Any) -> Explanation:
     return found
 
 
-def test_a_page_that_left_although_it_was_overtaken_is_said_to_have_been_delivered(tmp_path: Path) -> None:
-    found = _told(tmp_path, state="overtaken", outcome=Reason.LEFT_BEFORE, finished_at=NOW - 2 * MINUTE + 4 * SECOND)
+def test_a_page_that_left_although_it_was_overtaken_is_said_to_have_been_delivered(filler: Filler) -> None:
+    found = _told(filler, state="overtaken", outcome=Reason.LEFT_BEFORE, finished_at=NOW - 2 * MINUTE + 4 * SECOND)
     assert found.paged
     assert "was overtaken while it was leaving, and was delivered" in found.sentences[-1].text
 
 
-def test_a_page_whose_place_a_newer_one_took_names_it(tmp_path: Path) -> None:
-    found = _told(tmp_path, state="overtaken", outcome=Reason.REPLACED, overtaken_by=7, finished_at=NOW)
+def test_a_page_whose_place_a_newer_one_took_names_it(filler: Filler) -> None:
+    found = _told(filler, state="overtaken", outcome=Reason.REPLACED, overtaken_by=7, finished_at=NOW)
     assert not found.paged
     assert "was not sent any more: page 7 took its place" in found.sentences[-1].text
 
 
-def test_an_incident_whose_pages_were_all_refused_does_not_say_that_somebody_has_time_to_answer(tmp_path: Path) -> None:
-    found = _told(tmp_path, state="intended", attempts=3, error="refused", outcome=Reason.RETRYING, finished_at=None)
+def test_an_incident_whose_pages_were_all_refused_does_not_say_that_somebody_has_time_to_answer(filler: Filler) -> None:
+    found = _told(filler, state="intended", attempts=3, error="refused", outcome=Reason.RETRYING, finished_at=None)
     assert not found.paged
     assert found.now.reason is Reason.RETRYING
     assert found.now.text.startswith("Nobody could be reached yet; step 1 is paged next")

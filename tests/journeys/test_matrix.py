@@ -152,3 +152,26 @@ def test_one_answer_counts_once_however_often_the_server_tells_it(story: Story) 
     story.server.restart()
     eventually(lambda: "it was told before" in story.server.output(), within=15, what="it to be told again")
     assert incident(story.server, 1)["state"] == "triggered"
+
+
+def test_a_synthetic_page_is_heard_again_in_its_room(
+    synapse: Synapse, tocsin_server: Callable[..., TocsinServer]
+) -> None:
+    """Tocsin says it to somebody who is nobody, and the homeserver tells it back."""
+    bot, loop = synapse.person("tocsin-loop"), synapse.person("nobody-loop")
+    plan = {
+        "tocsin": 1,
+        "people": {"ana": {"matrix": "@ana-loop:matrix.example"}},
+        "channels": {"matrix": {"server": synapse.url, "token": "secret:matrix"}},
+        "synthetic page": {"matrix": loop.id},
+    }
+    server = tocsin_server(plan=plan, environment={"TOCSIN_SECRET_MATRIX": bot.token})
+
+    def back() -> bool:
+        (one,) = server.call("GET", "/api/v1/synthetic-pages")[1]["items"]
+        return bool(one["state"] == "back" and one["took"])
+
+    eventually(back, within=20, what="the homeserver to tell it back")
+    (row,) = server.call("GET", "/api/v1/pages")[1]["items"]
+    assert (row["kind"], row["incident"], row["person"]) == ("synthetic", None, "")
+    assert row["delivered_at"]

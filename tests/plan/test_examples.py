@@ -15,6 +15,7 @@ from tocsin.kernel.instant import HOUR, MILLISECOND, MINUTE, SECOND
 from tocsin.kernel.matcher import Matcher
 from tocsin.oncall.schedule import Layer, Length, Schedule, Window
 from tocsin.oncall.zone import DAY_OF, WEEK_OF, wall_of
+from tocsin.pages.templates import Words
 from tocsin.plan import read_plan, starter_plan
 from tocsin.plan.model import Mail, Plan
 from tocsin.plan.reading import plan_version
@@ -213,6 +214,9 @@ def test_every_key_of_the_language_arrives():
         ProbeSpec(
             service=of, name="process /run/it.pid", kind="process", target="/run/it.pid", options={"by": "pidfile"},
         ),
+        ProbeSpec(
+            service=of, name="peer tocsin-b.shop.example", kind="peer", target="https://tocsin-b.shop.example",
+        ),
         ProbeSpec(service=of, name="disk /", kind="disk", target="/", options={"used_percent": "97.5"}),
         ProbeSpec(
             service=of, name="redis cart_ro", kind="redis", target="secret:cart_ro", every=15 * SECOND,
@@ -271,6 +275,14 @@ def test_every_key_of_the_language_arrives():
     assert plan.reaches == {"email", "webhook", "matrix", "pagerduty", "apprise", "slack", "sms", "call", "push"}
     assert plan.last_resort == ("team:shop", "person:7")
     assert plan.outside_heartbeat == "https://hc.example/ping/1"
+    assert {(one.channel, one.address, one.service) for one in plan.loops} == {
+        ("webhook", "https://tocsin.shop.example/loopback", "inbox"),
+        ("email", "loop@shop.example", "inbox"),
+        ("matrix", "@loop:matrix.shop.example", "inbox"),
+    }
+    assert plan.messages["email"] == Words("$severity $title", "$title\n$alerts")
+    assert list(plan.messages) == ["email", "matrix", "slack", "push", "apprise", "sms", "call"]
+    assert {(one.every, one.within) for one in plan.loops} == {(6 * HOUR, 3 * MINUTE)}
 
 
 def test_the_starter_plan_stands_and_pages_its_one_person():
@@ -278,7 +290,7 @@ def test_the_starter_plan_stands_and_pages_its_one_person():
     files = starter_plan()
     reading = read_plan(files)
     assert reading.plan is not None
-    assert [one.message for one in reading.findings] == ["only the console pages 'admin'"]
+    assert [one.message for one in reading.findings] == ["the plan names no way to reach 'admin'"]
     steps = reading.plan.steps("inbox")
     assert [one.key for one in reading.plan.people_of(steps[0].targets, 0, {})] == ["admin"]
     lines = [line.strip() for text in files.values() for line in text.decode().splitlines()]

@@ -615,7 +615,7 @@ def test_people_whom_only_the_console_reaches_are_warned_of():
     ]
     assert read(tocsin=HEAD + mail).findings == ()
     reading = read(tocsin="tocsin: 1\npeople: {ana: {}, ben: {webhook: {url: 'http://b/', secret: secret:b}}}\n" + mail)
-    assert [one.message for one in reading.findings] == ["only the console pages 'ana'"]
+    assert [one.message for one in reading.findings] == ["the plan names no way to reach 'ana'"]
 
 
 def test_a_way_to_reach_somebody_that_the_plan_does_not_set_up_is_an_error():
@@ -696,3 +696,45 @@ def test_a_severity_a_route_maps_is_known():
         "routes: [{match: [], service: a, severity: {Blocker: sev1}}]"
     )
     assert [one.severity for one in plan.probes] == ["Blocker", "WARNING"]
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ("{email: {text: 'Look at $titel'}}", "there is no placeholder $titel: did you mean $title?"),
+        ("{email: {text: '$title costs 5$'}}", "a $ is followed by a placeholder's name; write $$ for the sign itself"),
+        (
+            "{email: {text: '${title.__class__}'}}",
+            "a $ is followed by a placeholder's name; write $$ for the sign itself",
+        ),
+        ("{sms: {text: 'Something is wrong'}}", "this says nothing of what is wrong: use $title or $alerts in it"),
+        (f"{{sms: {{text: '$title {'x' * 2000}'}}}}", "a template has at most 2,000 characters, and this one 2,007"),
+        ("{sms: {subject: '$title'}}", None),
+        ("{webhook: {text: '$title'}}", None),
+    ],
+)
+def test_a_template_that_would_not_say_what_was_meant_is_refused(said, found):
+    """All of it is known before anybody is woken by it; a channel for programs has no words."""
+    errors = [one for one in read(tocsin=HEAD + f"messages: {said}").findings if one.level == "error"]
+    assert errors
+    if found is not None:
+        assert f"{errors[0].message}{': ' if errors[0].hint else ''}{errors[0].hint}" == found
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        (
+            "{every: 1h, within: 2h, webhook: 'https://t/loopback'}",
+            "a synthetic page has 2h to come back, and the next leaves every 1h",
+        ),
+        ("{every: 1h}", "the synthetic page names no channel"),
+        ("{email: loop@b.example}", "a synthetic page is to leave by email, and the plan does not set that up"),
+        ("{matrix: '@loop:b.example'}", "a synthetic page is to leave by matrix, and the plan does not set that up"),
+        ("{webhook: 'https://t/loopback', service: nowhere}", "unknown service 'nowhere'"),
+    ],
+)  # fmt: skip
+def test_a_synthetic_page_that_could_not_leave_or_be_judged_is_refused(said, found):
+    people = "{ana: {webhook: {url: 'http://b/', secret: secret:b}}}"
+    reading = read(tocsin=f"tocsin: 1\npeople: {people}\nsynthetic page: {said}\n")
+    assert [one.message for one in reading.findings if one.level == "error"] == [found]

@@ -238,7 +238,7 @@ def test_somebody_on_call_whom_only_the_console_reaches_is_named_with_the_schedu
         a="tocsin: 1\npeople: {zoe: {}, ana: {email: a@b.example}}\n"
         "mail: {server: smtp://localhost, from: a@b.example}\nschedules: {shop: {layers: [{rotate: zoe}]}}"
     )
-    assert [one.message for one in reading.findings] == ["only the console pages 'zoe', who is on call in shop"]
+    assert [one.message for one in reading.findings] == ["the plan names no way to reach 'zoe', who is on call in shop"]
 
 
 def test_a_step_pages_people_teams_and_schedules():

@@ -387,3 +387,22 @@ async def test_no_probe_raises_for_a_target_or_option_that_is_nonsense(outbound:
 
 async def test_a_body_pattern_re2_refuses_is_a_failure_not_a_crash(outbound: Outbound, catcher: Catcher) -> None:
     assert not (await look(outbound, spec("http", catcher.url, body="(?=x)"))).ok
+
+
+# --- peer -------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_peer_is_well_when_it_says_so_and_else_its_own_words_are_told(
+    outbound: Outbound, catcher: Catcher
+) -> None:
+    catcher.replies.extend([Reply(200, "ready\n"), Reply(503, "timers are 9 s late\nthe plan\n"), Reply(200, "<html>")])
+    well, ill, stranger = [await look(outbound, spec("peer", catcher.url + "/")) for _ in range(3)]
+    assert (well.ok, well.summary) == (True, f"Tocsin at {catcher.url} is ready")
+    assert (ill.ok, ill.summary) == (False, f"Tocsin at {catcher.url} is not well: timers are 9 s late; the plan")
+    assert (stranger.ok, stranger.summary.split(" is ")[1]) == (False, "not what answers there: 200 for /readyz")
+    assert {one.path for one in catcher.requests} == {"/readyz"}
+    deaf = await look(outbound, spec("peer", f"http://127.0.0.1:{free_port()}"))
+    assert not deaf.ok and "is deaf: the connection was refused" in deaf.summary
+    catcher.default = Reply(delay=3.0)
+    silent = await look(outbound, spec("peer", catcher.url, timeout=0.2))
+    assert silent.summary.endswith("is deaf: it did not answer within 0.2 s")

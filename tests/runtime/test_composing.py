@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from tests.engine.test_reach import storm
-from tests.engine.world import KEY, World
+from tests.engine.world import KEY, PLAN, World
 from tocsin.engine.commands import AddContact, AddResponders, SendCode, StartDrill
 from tocsin.kernel.reason import EXPLAINED, Reason
 from tocsin.pages import rendering
 from tocsin.pages.contacts import code_hash, code_of, webhook_secret
 from tocsin.pages.ledger import Page
 from tocsin.pages.links import read_token
+from tocsin.pages.loops import marks
 from tocsin.pages.message import Message
 from tocsin.runtime.composing import compose
 
@@ -106,3 +107,21 @@ def test_a_drill_says_that_it_is_one_and_can_be_answered() -> None:
     message = wanted(world, page)
     assert rendering.subject(message) == "[drill] This is what a page is like"
     assert rendering.answerable(message)
+
+
+def test_a_page_has_the_plans_words_for_its_channel_and_what_is_no_page_has_tocsins() -> None:
+    words = b"\nmessages: {email: {subject: 'Wake up: $title'}}\nsynthetic page: {email: loop@shop.example}\n"
+    world = held(World(PLAN + words)).fires("Down", job="checkout").at("1s")
+    assert rendering.subject(wanted(world, world.rows(1)[0])) == "Wake up: Down fires"
+    world.asked(StartDrill(actor="person:ben", person="ben"))
+    for page in [one for one in world.engine.state.pages.values() if one.kind in ("drill", "synthetic")]:
+        assert wanted(world, page).words is None, page.kind
+
+
+def test_a_synthetic_page_carries_its_mark_where_a_channel_has_its_idempotency_key() -> None:
+    world = held(World(PLAN + b"\nsynthetic page: {webhook: 'https://tocsin.example/loopback'}\n")).at("1s")
+    (page,) = world.engine.state.pages.values()
+    message = wanted(world, page)
+    assert list(marks(KEY, message.idempotency_key.encode())) == [page.id]
+    assert (message.kind, message.person_name, message.acknowledge_url) == ("notice", "Tocsin", "")
+    assert message.signing == webhook_secret(KEY, 0), "its own secret: nobody's webhook has it"

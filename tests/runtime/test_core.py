@@ -558,12 +558,12 @@ async def test_the_self_audit_does_not_touch_the_timers(night: Night, monkeypatc
 async def test_what_the_self_audit_sees_once_is_half_of_a_change(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only what is there twice counts; and an audit that fails is a fault too."""
     seen: list[list[int]] = [[7], []]
-    monkeypatch.setattr("tocsin.runtime.audit.unexplained", lambda state, now: seen.pop(0) if seen else [])
+    monkeypatch.setattr("tocsin.runtime.audit.unexplained", lambda state, now, alerts: seen.pop(0) if seen else [])
     assert (await night.core._look()).faults == ()
-    monkeypatch.setattr("tocsin.runtime.audit.unexplained", lambda state, now: [7])
+    monkeypatch.setattr("tocsin.runtime.audit.unexplained", lambda state, now, alerts: [7])
     assert len((await night.core._look()).faults) == 1
 
-    def fails(state: State, now: int) -> list[int]:
+    def fails(state: State, now: int, alerts: object) -> list[int]:
         raise RuntimeError("dictionary changed size during iteration")
 
     monkeypatch.setattr("tocsin.runtime.audit.unexplained", fails)

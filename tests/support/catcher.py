@@ -38,13 +38,15 @@ class Received:
 
 @dataclass(frozen=True)
 class Reply:
-    """What to answer. `delay` seconds pass first; `reset` tears the connection down instead of answering."""
+    """What to answer. `delay` seconds pass first; `reset` tears the connection down instead of answering; `half`
+    begins to answer and never goes on."""
 
     status: int = 200
     body: bytes | str = b""
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
     reset: bool = False
+    half: bool = False
 
 
 class Catcher:
@@ -141,8 +143,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(len(body) + reply.half))
         self.end_headers()
+        if reply.half:
+            catcher.closing.wait(60)
+            return
         if self.command != "HEAD":
             self.wfile.write(body)
 

@@ -53,21 +53,23 @@ class MailServer:
     """An SMTP server on 127.0.0.1 without TLS. Change its manners while it runs:
 
     `refuse("451 4.3.0 try later", at="DATA")` answers so at that stage; `mute()` accepts connections and never says a
-    word; `stall()` takes the whole message and never confirms it; `behave()` delivers again.
+    word; `stall()` takes the whole message and never confirms it, `stall(at="RCPT")` never answers that; `behave()`
+    delivers again. `stalled` counts how often it stopped so.
     """
 
     host: str = "127.0.0.1"
     port: int = field(default_factory=free_port)
     messages: list[Mail] = field(default_factory=list)
     connections: int = 0
+    stalled: int = 0
     _refusal: tuple[str, Stage] | None = None
     _mute: bool = False
-    _stall: bool = False
+    _stall: Stage | None = None
     _open: set[asyncio.BaseTransport] = field(default_factory=set)
 
     def behave(self) -> None:
         """Deliver everything."""
-        self._refusal, self._mute, self._stall = None, False, False
+        self._refusal, self._mute, self._stall = None, False, None
 
     def refuse(self, reply: str, *, at: Stage = "RCPT") -> None:
         """Answer `reply`, a 4xx or 5xx line, at a stage of the conversation."""
@@ -77,9 +79,14 @@ class MailServer:
         """Accept new connections and never answer, not even with a banner."""
         self._mute = True
 
-    def stall(self) -> None:
-        """Take messages whole (they are kept) and never answer that they were taken."""
-        self._stall = True
+    def stall(self, *, at: Stage = "DATA") -> None:
+        """Take what is said up to a stage, at DATA the message whole (it is kept), and never answer it."""
+        self._stall = at
+
+    async def _maybe_stall(self, stage: Stage) -> None:
+        if self._stall == stage:
+            self.stalled += 1
+            await asyncio.Event().wait()
 
     def hang_up(self) -> None:
         """Cut all open connections; only to be called in the server's own thread."""
@@ -100,6 +107,7 @@ class MailServer:
         """Take or refuse a sender."""
         if self._refusal and self._refusal[1] == "MAIL":
             return self._refusal[0]
+        await self._maybe_stall("MAIL")
         envelope.mail_from = address
         envelope.mail_options.extend(options)
         return "250 OK"
@@ -108,6 +116,7 @@ class MailServer:
         """Take or refuse a recipient."""
         if self._refusal and self._refusal[1] == "RCPT":
             return self._refusal[0]
+        await self._maybe_stall("RCPT")
         envelope.rcpt_tos.append(address)
         envelope.rcpt_options.extend(options)
         return "250 OK"
@@ -119,8 +128,7 @@ class MailServer:
         message = email.message_from_bytes(envelope.content, policy=email.policy.default)
         assert isinstance(message, EmailMessage)
         self.messages.append(Mail(envelope.mail_from, tuple(envelope.rcpt_tos), message))
-        if self._stall:
-            await asyncio.Event().wait()
+        await self._maybe_stall("DATA")
         return "250 Message accepted"
 
 
@@ -133,6 +141,7 @@ class _Conversation(SMTP):
         keeper._open.add(transport)
         try:
             if keeper._mute:
+                keeper.stalled += 1
                 await asyncio.Event().wait()
             await super()._handle_client()
         finally:

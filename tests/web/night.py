@@ -21,6 +21,7 @@ from tocsin.alerts.alert import Alert
 from tocsin.alerts.heartbeats import Heartbeat
 from tocsin.engine import commands as c
 from tocsin.engine.records import HeardChange, Parked
+from tocsin.engine.state import Counters
 from tocsin.faces.core import CoreGone
 from tocsin.faces.passwords import hash_password
 from tocsin.incidents.incident import Entry, Incident
@@ -32,6 +33,7 @@ from tocsin.kernel.reason import Reason
 from tocsin.oncall.override import Override
 from tocsin.pages.contacts import BadAddress, Contact, checked_address
 from tocsin.pages.ledger import Page
+from tocsin.pages.loops import Loop
 from tocsin.pages.rules import Reach, Way
 from tocsin.pages.rules import fault as rules_fault
 from tocsin.plan import plan_version, read_plan
@@ -107,6 +109,9 @@ routes:
     service: checkout
   - match: ['job="search"']
     service: search
+
+messages:
+  email: {subject: "$severity $service: $title", text: "$title\\n$since\\n$alerts\\nTried: $tried"}
 """,
 }
 
@@ -116,6 +121,19 @@ def the_plan() -> Plan:
     reading = read_plan(PLAN)
     assert reading.plan is not None, reading.findings
     return reading.plan
+
+
+LOOPS = {
+    "email": Loop(
+        channel="email", page=90, sent_at=NOW - 9 * MINUTE, next_at=NOW + 51 * MINUTE, came_at=NOW - 69 * MINUTE,
+        took=4_200_000, alert=30, failure="The synthetic page by email did not come back within 5 min",
+    ),
+    "webhook": Loop(
+        channel="webhook", page=91, sent_at=NOW - 9 * MINUTE, next_at=NOW + 51 * MINUTE, came_at=NOW - 9 * MINUTE,
+        took=130_000,
+    ),
+}  # fmt: skip
+"""Synthetic pages: by mail one is lost, by webhook they come back."""
 
 
 class Night:
@@ -133,6 +151,7 @@ class Night:
         version = plan_version(PLAN)
         self._insert(tables.plans, version=version, at=NOW, files=pack_files(PLAN))
         self._insert(tables.meta, name="plan", value=version.encode())
+        self._insert(tables.meta, name="counters", value=msgspec.json.encode(Counters(loops=LOOPS)))
 
     def replace_plan(self, files: dict[str, bytes]) -> None:
         """Put other files in force."""

@@ -196,3 +196,20 @@ def test_what_waits_in_the_ledger_says_for_what_and_until_when(ana: Browserless)
     ana.get("/incidents/1042")
     assert "at 03:32:08, if nobody answers" in ana.page
     assert "Ben was paged by email and is paged again" in ana.get("/").text, "what is planned was not done yet"
+
+
+def test_a_form_sent_twice_does_nothing_twice(site: Site, ana: Browserless) -> None:
+    """A second press or a reload: the same mark, the same idempotency key. Another button of the page has another."""
+    page = ana.get("/you").text
+    site.core.keys.clear()
+    for action in ("/you/drill", "/you/drill", "/you/contacts/2/test", "/you/contacts/2/failing"):
+        ana.page = page
+        ana.send(action)
+    ana.get("/oncall/new?kind=override")
+    page = ana.page
+    for _ in range(2):
+        ana.page = page
+        ana.send("/oncall/overrides", person="ben", **{"from": "2026-12-01T09:00", "to": "2026-12-01T18:00"})
+    first, again, test, failing, override, once_more = site.core.keys
+    assert first == again != "" and override == once_more != ""
+    assert len({first, test, failing, override}) == 4

@@ -8,7 +8,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ControllerRouterHandler
 
-from tocsin.api import access, alertmanager, contacts, docs, incidents, oncall, playbooks, silences, system
+from tocsin.api import access, alertmanager, contacts, docs, incidents, oncall, playbooks, proof, silences, system
 from tocsin.api.asking import known_query, repetition
 
 
@@ -25,6 +25,7 @@ def api_handlers() -> list[ControllerRouterHandler]:
                 *access.HANDLERS,
                 *contacts.HANDLERS,
                 *system.HANDLERS,
+                *proof.HANDLERS,
             ],
             guards=[known_query],
             dependencies={"idempotency_key": Provide(repetition)},

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from tocsin.cli import show
+from tocsin.cli.client import Api
 from tocsin.cli.failure import OK, REFUSED, NotFound, Refused
-from tocsin.cli.place import DEFAULT_DATA, data_option
+from tocsin.cli.place import DEFAULT_DATA, data_option, server_options
 from tocsin.cli.plan import default_folder
-from tocsin.cli.text import count
+from tocsin.cli.text import ago, count
 from tocsin.pages.contacts import DEVICE, PHONES
 
 if TYPE_CHECKING:
@@ -70,6 +71,36 @@ def list_channels(folder: Path | None, as_json: bool) -> None:
 
 
 @channel.command()
+@server_options
+@show.json_option
+def synthetic(api: Api, as_json: bool) -> int:
+    """Say how the synthetic page of each channel goes.
+
+    Tocsin pages itself through the channels the plan names, and the page must come back.
+
+    Exit code 0 when none is missing, 1 otherwise.
+
+    \b
+    Examples:
+      tocsin channel synthetic
+      tocsin channel synthetic --json | jq '.[] | select(.state == "missing")'
+    """
+    found = api.get("/synthetic-pages")["items"]
+    if as_json:
+        show.print_json(found)
+    elif not found:
+        show.line("The plan has no synthetic page: add `synthetic page: {every: 1h, email: …}` to it.")
+    for one in found if not as_json else ():
+        came, following = show.moment(one["came_at"]), show.moment(one["next_at"])
+        last = f"the last took {one['took']} and was back {ago(came, api.now)}" if came else "none has come back yet"
+        then = f"; the next leaves {ago(following, api.now)}" if following else ""
+        show.line(f"{one['channel']:<10} {one['state']}, {last}{then}", "ring" if one["state"] == "missing" else "")
+        if one["failure"]:
+            show.line(f"           {one['failure']}.", "mute")
+    return REFUSED if any(one["state"] == "missing" for one in found) else OK
+
+
+@channel.command()
 @click.argument("name")
 @click.option(
     "--kind", type=click.Choice(["page", "notice", "update"]), default="page", show_default=True, help="What is sent."
@@ -98,7 +129,7 @@ def preview(name: str, kind: str, person: str | None, folder: Path | None, data:
     who, address = _whom(plan, name, person)
     if not address:
         raise Refused(f"The plan does not say how to reach {person or 'anybody'} by {name}.")
-    text = made.preview(sample(kind, who, address, SystemClock().now(), settings.base_url))
+    text = made.preview(sample(kind, who, address, SystemClock().now(), settings.base_url, plan.messages.get(name)))
     if as_json:
         show.print_json({"channel": name, "kind": kind, "content": text})
     else:

@@ -1,4 +1,4 @@
-"""``tocsin incidents``: list, show, ack, take, reassign, snooze, ask, resolve, note, apply-plan."""
+"""``tocsin incidents``: list, show, ack, take, reassign, snooze, ask, resolve, note, apply-plan, ledger."""
 
 from __future__ import annotations
 
@@ -11,21 +11,14 @@ import click
 from tocsin.cli import show
 from tocsin.cli.client import Api, segment
 from tocsin.cli.failure import OK, Failure, Refused
+from tocsin.cli.ledger import ledger
 from tocsin.cli.place import server_options
 from tocsin.cli.text import ago, clock, count, day, person, rough, span, stamp, zone
-from tocsin.cli.words import duration, time
+from tocsin.cli.words import duration, number, time
 from tocsin.kernel.instant import MINUTE, SECOND, Instant, format_duration, format_rfc3339
 
 STATES = ("open", "triggered", "acknowledged", "resolved", "all")
 SEVERITIES = ("sev1", "sev2", "sev3", "sev4")
-
-
-def number(text: str) -> int:
-    """An incident's number as people write it: ``17`` or ``#17``."""
-    digits = text.strip().removeprefix("#")
-    if not digits.isascii() or not digits.isdigit() or len(digits) > 18:
-        raise click.BadParameter(f"{text!r} is not an incident's number, such as 17.")
-    return int(digits)
 
 
 class Incidents(click.Group):
@@ -45,6 +38,9 @@ def incidents() -> None:
 
     `tocsin incidents` alone is `tocsin incidents list`.
     """
+
+
+incidents.add_command(ledger)
 
 
 @incidents.command("list")

@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "key": ("tocsin.cli.key:key", "Make and revoke the keys monitors send with."),
     "contact": ("tocsin.cli.contact:contact", "Say how you are reached, and when."),
     "user": ("tocsin.cli.user:user", "Manage who may sign in."),
+    "watch-peer": ("tocsin.cli.watch_peer:watch_peer", "Have this Tocsin page when another one is deaf."),
     "channel": ("tocsin.cli.channel:channel", "See and test the ways people are reached."),
     "plan": ("tocsin.cli.plan:plan", "Check, show and reload the plan."),
     "db": ("tocsin.cli.db:db", "Migrate, back up and check the database."),
@@ -42,7 +43,7 @@ HIDDEN: dict[str, str] = {
 SECTIONS = {
     "Run": ("up", "demo", "status"),
     "Respond": ("incidents", "alerts", "why", "oncall", "silence", "playbook", "contact"),
-    "Connect": ("send", "key", "channel", "user"),
+    "Connect": ("send", "key", "channel", "watch-peer", "user"),
     "Look after": ("plan", "coverage", "db", "completion"),
 }
 

@@ -8,8 +8,9 @@ import click
 
 from tocsin.cli import show
 from tocsin.cli.client import Api, segment
+from tocsin.cli.failure import Failure
 from tocsin.cli.place import server_options
-from tocsin.cli.text import ago, stamp
+from tocsin.cli.text import ago, clean, stamp
 from tocsin.cli.words import duration, matcher, time
 from tocsin.kernel.instant import Instant, format_duration, format_rfc3339
 
@@ -180,18 +181,33 @@ def update(
 def expire(api: Api, ids: tuple[str, ...], as_json: bool) -> None:
     """End silences now.
 
-    What they kept quiet is judged again, and pages if it still fires.
+    What they kept quiet is judged again, and pages if it still fires. All of them are tried: one that cannot be ended
+    is named, the others end, and the exit code is that of the first failure.
 
     \b
     Examples:
       tocsin silence expire 6f1c5a0e-3c7f-4d6e-9a51-0f5f8a4f7f10
     """
-    for each in ids:
-        api.write("DELETE", f"/silences/{segment(each)}")
-        if not as_json:
+    told: list[dict[str, str]] = []
+    failed: list[Failure] = []
+    for each in dict.fromkeys(ids):
+        try:
+            api.write("DELETE", f"/silences/{segment(each)}")
+        except Failure as error:
+            failed.append(error)
+            told.append({"id": each, "state": "unchanged", "error": error.message})
+        else:
+            told.append({"id": each, "state": "expired"})
+        if not as_json and "error" not in told[-1]:
             show.line(f"Silence {each} has ended.")
+        elif not as_json and len(ids) > 1:
+            click.echo(f"Error: {clean(told[-1]['error'])}", err=True)
     if as_json:
-        show.print_json([{"id": each, "state": "expired"} for each in ids])
+        show.print_json(told)
+    if failed and (as_json or len(ids) > 1):
+        raise click.exceptions.Exit(failed[0].exit_code)
+    if failed:
+        raise failed[0]
 
 
 def _times(lasts: int | None, until: Instant | None, starts: Instant | None) -> dict[str, Any]:

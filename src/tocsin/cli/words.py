@@ -52,3 +52,11 @@ def matcher(text: str) -> str:
         return str(parse_matcher(text))
     except MatcherError as error:
         raise click.BadParameter(f"{error}.") from None
+
+
+def number(text: str) -> int:
+    """An incident's number as people write it: ``17`` or ``#17``."""
+    digits = text.strip().removeprefix("#")
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 18:
+        raise click.BadParameter(f"{text!r} is not an incident's number, such as 17.")
+    return int(digits)

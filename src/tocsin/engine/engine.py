@@ -13,6 +13,7 @@ from tocsin.engine import (
     contacting,
     deciding,
     hearing,
+    looping,
     overriding,
     paging,
     running,
@@ -119,8 +120,10 @@ class Engine:
                     self._tick(turn, input)
                 case Delivered():
                     paging.delivered(turn, input)
+                    looping.delivered(turn, input)
                 case Receipted():
                     paging.reached(turn, input)
+                    looping.reached(turn, input)
                 case Reported():
                     result = running.reported(turn, input)
                     self._settle(turn)
@@ -242,6 +245,7 @@ class Engine:
                 turn.save_alert(alert)
         contacting.declare(turn)
         starting.plan_changed(turn)
+        looping.declare(turn)
         self._end_the_unwatched(turn)
         if begins:
             for incident in list(self.state.incidents.values()):
@@ -278,6 +282,7 @@ class Engine:
             if heart.due is not None and heart.state != "late":
                 heart.due += moved
                 self.changes.heartbeats[place] = heart
+        looping.deafened(turn, moved)
         turn.count("decisions", Reason.DEAF)
 
     def _quarantine(self, turn: Turn, faulty: Quarantine) -> None:
@@ -316,6 +321,8 @@ class Engine:
             ticking.rejudge(turn)  # what it kept quiet is quiet no longer
         elif kind == "run" and int(id) in self.state.runs:
             answering.hand_over(turn, self.state.runs[int(id)], "judging it failed", Reason.QUARANTINED)
+        elif kind == "loop":
+            looping.set_aside(turn, id)
         elif kind == "override" and int(id) in self.state.overrides:
             overriding.close(turn, self.state.overrides[int(id)])
         elif kind == "heartbeat":

@@ -516,7 +516,7 @@ def take_beat(
         code = f" with exit code {exit_code}" if exit_code is not None else ""
         heartbeat_event(turn, spec, f"{spec.name} of {spec.service} reported a failure{code}", body)
     elif meaning is Reason.HEARTBEAT_BACK:
-        alert = _own_alert(turn, spec.service, f"heartbeat:{spec.service}/{spec.name}")
+        alert = own_alert(turn, spec.service, f"heartbeat:{spec.service}/{spec.name}")
         if alert is not None and alert.firing:
             resolve(turn, alert, Reason.HEARTBEAT_BACK)
 
@@ -562,7 +562,8 @@ def own_event(
     _hear_event(turn, turn.state.known_of(OWN, service), OWN, service, 0, event)
 
 
-def _own_alert(turn: Turn, service: str, key: str) -> Alert | None:
+def own_alert(turn: Turn, service: str, key: str) -> Alert | None:
+    """The alert that ``own_event`` raised on a service under that key."""
     return turn.state.known_of(OWN, service).get(keyed(key))
 
 
@@ -585,7 +586,7 @@ def park(turn: Turn, key: Key | None, service: str, request: Request, fault: str
         annotations={"parked": str(parked.id)},
         name="RequestParked",
     )
-    alert = _own_alert(turn, origin, fold)
+    alert = own_alert(turn, origin, fold)
     parked.incident = alert.incident if alert else 0
 
 

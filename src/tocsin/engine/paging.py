@@ -24,7 +24,7 @@ from tocsin.pages.ledger import (
     receive,
     retry_after,
 )
-from tocsin.pages.rules import Planned, Reach, bundled_until, quiet_until, usable, ways
+from tocsin.pages.rules import Planned, Reach, avoiding, bundled_until, quiet_until, usable, ways
 from tocsin.plan.model import Reached
 
 REFUSALS = frozenset({"client", "gone", "refused_address"})
@@ -193,6 +193,21 @@ def drill(turn: Turn, person: Person) -> list[Page]:
     return _write(turn, person, About(0, "This is what a page is like", Reason.DRILL, kind="drill"))
 
 
+def synthetic(turn: Turn, channel: str, address: str) -> Page:
+    """Tocsin pages itself. Nobody is reached by it, so it leaves where nobody is paged, too."""
+    about = About(0, "A synthetic page: nobody has to act", Reason.SYNTHETIC, kind="synthetic")
+    row = _row(turn, "", Planned(None, channel, address, 0), about, turn.now)
+    _hand_over(turn, row)
+    return row
+
+
+def _apart(turn: Turn, incident: int, person: str, planned: list[Planned]) -> list[Planned]:
+    """Who is told that a channel loses pages is told by another one first, when they have any."""
+    alerts = {loop.channel: turn.state.alerts.get(loop.alert) for loop in turn.state.counters.loops.values()}
+    lost = {channel for channel, one in alerts.items() if one is not None and one.firing and one.incident == incident}
+    return avoiding(lost, planned, able(turn, person)) if lost else planned
+
+
 def _write(turn: Turn, person: Person, about: About) -> list[Page]:
     quiet = quiet_until(reach_of(turn, person.key), person.timezone, turn.now) if about.urgency == "low" else None
     begins = quiet or turn.now
@@ -202,7 +217,7 @@ def _write(turn: Turn, person: Person, about: About) -> list[Page]:
         if one.person == person.key and one.kind == about.kind and one.waiting
     }
     written = []
-    for planned in _planned(turn, person.key, about.urgency):
+    for planned in _apart(turn, about.incident, person.key, _planned(turn, person.key, about.urgency)):
         at = begins + planned.after
         known = coming.get(planned.contact.id if planned.contact else 0)
         if known is not None and (known.gathers or (known.next_at is not None and known.next_at <= at)):
@@ -256,8 +271,10 @@ def notice(
     return row
 
 
-ASKED_FOR = frozenset({Reason.CONTACT_CODE, Reason.CONTACT_TEST, Reason.CONTACT_CHANGED, Reason.DRILL})
-"""Messages about a person's own methods: they go out even where nobody is paged."""
+ASKED_FOR = frozenset(
+    {Reason.CONTACT_CODE, Reason.CONTACT_TEST, Reason.CONTACT_CHANGED, Reason.DRILL, Reason.SYNTHETIC}
+)
+"""Messages about a person's own methods, and those for no person: they go out even where nobody is paged."""
 
 
 def _hand_over(turn: Turn, row: Page) -> None:
@@ -588,7 +605,7 @@ def _named(incident: Incident, step: int) -> str:
 def _next_method(turn: Turn, row: Page) -> None:
     """A page did not get through: use the person's next method, else, when the step reached nobody, go on at once."""
     incident = turn.state.incidents.get(row.incident)
-    if row.kind in ("notice", "copy", "update") or (row.incident and incident is None):
+    if row.kind in ("notice", "copy", "update", "synthetic") or (row.incident and incident is None):
         return
     if row.kind == "page" and (incident is None or incident.state != "triggered" or incident.paused is not None):
         return

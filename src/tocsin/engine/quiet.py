@@ -5,6 +5,7 @@ There is always an answer, or something is wrong.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from tocsin.alerts.alert import Alert
@@ -48,10 +49,10 @@ def _without_incident(state: State, alert: Alert) -> Quiet | None:
     return Quiet(Reason.SILENCED, max(ends)) if ends else None
 
 
-def unexplained(state: State, now: Instant) -> list[int]:
-    """Firing alerts that are quiet without a reason, or whose reason has run out."""
+def unexplained(state: State, now: Instant, alerts: Iterable[Alert] | None = None) -> list[int]:
+    """Firing alerts (of those given, else of all) that are quiet without a reason, or whose reason has run out."""
     found = []
-    for alert in list(state.alerts.values()):
+    for alert in list(state.alerts.values()) if alerts is None else alerts:
         if not alert.firing:
             continue
         quiet = why_quiet(state, alert, now)

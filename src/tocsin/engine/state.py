@@ -25,6 +25,7 @@ from tocsin.kernel.instant import DAY, MINUTE, Instant
 from tocsin.oncall.override import Cover, Override, covers_by_schedule
 from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import Page
+from tocsin.pages.loops import Loop
 from tocsin.pages.rules import Reach
 from tocsin.playbooks.run import Run, Step
 from tocsin.playbooks.trust import Standing
@@ -63,6 +64,8 @@ class Counters(Struct):
     proven_at: Instant | None = None
     deaf: list[tuple[Instant, Instant]] = []
     """The last times in which nothing could be heard, oldest first: expiry counts them in when it comes up."""
+    loops: dict[str, Loop] = {}
+    """Synthetic pages, by channel."""
 
 
 class Members(Struct):
@@ -231,6 +234,8 @@ class State:
             self.overrides[override.id] = override
             self.timers.set("override", override.id, override.closes_at)
         self.covers = covers_by_schedule(self.overrides)
+        for loop in self.counters.loops.values():
+            self.timers.set("loop", loop.channel, loop.due())
         for kept in loaded.results:
             self.results[kept.key] = kept
         for contact in loaded.contacts:
@@ -266,6 +271,9 @@ class State:
                 service, _, name = str(id).partition("/")
                 heart = self.heartbeats.get((service, name))
                 return heart.due if heart and heart.state != "late" else None
+            case "loop":
+                loop = self.counters.loops.get(str(id))
+                return loop.due() if loop else None
             case "override":
                 override = self.overrides.get(int(id))
                 return override.closes_at if override else None

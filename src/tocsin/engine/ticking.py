@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tocsin.alerts.alert import Alert
-from tocsin.engine import answering, hearing, overriding, paging, running, settling, starting
+from tocsin.engine import answering, hearing, looping, overriding, paging, running, settling, starting
 from tocsin.engine.state import AFTER_DEAFNESS, RESULTS_KEPT, State, alert_due
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
@@ -38,6 +38,8 @@ def ring(turn: Turn, kind: str, id: int | str) -> None:
             _silence(turn, turn.state.silences[str(id)])
         case "heartbeat":
             _heartbeat(turn, str(id))
+        case "loop":
+            looping.ring(turn, str(id))
         case "override":
             overriding.close(turn, turn.state.overrides[int(id)])
         case "run":
@@ -189,11 +191,13 @@ def tidy(turn: Turn) -> None:
             break
         del state.results[oldest.key]
         turn.changes.dropped_results[oldest.key] = None
-    for id in [i for i in state.pages_of.get(0, ()) if _told(state.pages[i], turn.now)]:
+    for id in [i for i in state.pages_of.get(0, ()) if _told(turn, state.pages[i])]:
         state.pages_of[0].discard(id)
         turn.changes.pages[id] = state.pages.pop(id)
 
 
-def _told(page: Page, now: Instant) -> bool:
-    over = page.kind != "drill" or now - page.intended_at > DRILL_WORKS
+def _told(turn: Turn, page: Page) -> bool:
+    over = page.kind != "drill" or turn.now - page.intended_at > DRILL_WORKS
+    if page.kind == "synthetic":
+        over = not looping.keeps(turn, page)
     return page.state != "intended" and over

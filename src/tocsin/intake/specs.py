@@ -10,7 +10,7 @@ from tocsin.kernel.matcher import Matcher
 
 
 class ProbeSpec(Struct, frozen=True, kw_only=True):
-    """One probe of one service. ``kind`` is http, tcp, process, disk or redis.
+    """One probe of one service. ``kind`` is one of the register.
 
     ``options`` are that kind's own, as texts.
     ``failures``: how many failures in a row make an alert. ``timeout`` is never longer than ``every``.

@@ -106,6 +106,11 @@ class Reason(StrEnum):
     CONTACT_CHANGED = "contact_changed"
     CONTACT_REMOVED = "contact_removed"
     DRILL = "drill"
+    NOT_MEANT = "not_meant"
+    NOT_YET = "not_yet"
+    SYNTHETIC = "synthetic"
+    CAME_BACK = "came_back"
+    NOT_BACK = "not_back"
 
     # what responders do
     REASSIGNED = "reassigned"
@@ -210,6 +215,11 @@ EXPLAINED: dict[Reason, str] = {
     Reason.CONTACT_WORKS: "a message went through again",
     Reason.CONTACT_CHANGED: "how you are reached was changed; if that was not you, tell an admin",
     Reason.CONTACT_REMOVED: "the contact method was removed",
+    Reason.NOT_MEANT: "neither by name nor by who is on call does the escalation lead to them",
+    Reason.NOT_YET: "somebody before them answered, or had time to, or paging was paused or over",
+    Reason.SYNTHETIC: "the plan has Tocsin page itself, to see whether the channel works",
+    Reason.CAME_BACK: "the synthetic page came back",
+    Reason.NOT_BACK: "the synthetic page did not come back in time",
     Reason.DRILL: "somebody asked to be paged, to see what it is like",
     Reason.REASSIGNED: "a person gave it to another",
     Reason.PUT_OFF: "a person put it off until a set time",

@@ -11,7 +11,7 @@ from tocsin.kernel.instant import HOUR, SECOND, Duration, Instant
 from tocsin.kernel.reason import Reason
 
 PageState = Literal["intended", "sent", "failed", "overtaken"]
-PageKind = Literal["page", "notice", "copy", "help", "drill", "update"]
+PageKind = Literal["page", "notice", "copy", "help", "drill", "update", "synthetic"]
 Receipt = Literal["delivered", "seen", "failed"]
 
 FOLLOWED = frozenset({"matrix", "pagerduty", "push", "slack"})
@@ -33,7 +33,7 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     """One page. ``kind`` notice is a message that nobody has to answer (a silence ends soon); ``copy`` is what a shadow
     gets of a page, and counts as nobody reached; help asks someone for help with an incident that somebody has; drill
     is about nothing and only shows what a page is like; ``update`` tells where the page ``about`` went that somebody
-    has the incident or that it is over.
+    has the incident or that it is over; ``synthetic`` is one that Tocsin sends itself, for no person.
 
     ``contact`` is the person's contact method, 0 the console.
     ``next_at`` is when it is (re)tried while intended; ``attempts`` counts answers of the channel that were heard.

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from tocsin.kernel.instant import Duration, Instant
 from tocsin.pages.ledger import ASKING
+from tocsin.pages.templates import Words
 
 
 class Message(Struct, frozen=True, kw_only=True):
@@ -51,6 +52,8 @@ class Message(Struct, frozen=True, kw_only=True):
     possible_duplicate: bool = False
     incidents: int = 1
     signing: str = ""
+    words: Words | None = None
+    """The plan's own words for this channel; None: the usual ones."""
 
     @property
     def asks(self) -> bool:

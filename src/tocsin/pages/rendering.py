@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, Duration, Instant, to_datetime
 from tocsin.pages.message import Message
+from tocsin.pages.templates import fill, uses
 
 _TITLE, _LINE, _NAME, _ADDRESS, _LINES = 300, 300, 100, 2_000, 20
 _EARLIEST, _LATEST = 0, 8_000 * 365 * DAY  # what every zone can show
@@ -47,8 +48,10 @@ def stable_key(message: Message) -> str:
 def subject(message: Message) -> str:
     """``[SEV1] checkout: Payments time out (#12)``; a notice and a copy say so, an update how it stands.
 
-    A service is named once.
+    A service is named once. The plan's own words, if it has any for this channel, take its place.
     """
+    if message.words is not None and message.words.subject:
+        return plain(fill(message.words.subject, values(message)), _TITLE) or plain(message.title, _TITLE)
     title = plain(message.title, 160) or "Something is wrong"
     service = plain(message.service, _NAME) if message.incidents == 1 else ""
     if service and service.casefold() not in title.casefold():
@@ -57,6 +60,41 @@ def subject(message: Message) -> str:
     own = message.kind if message.kind in ("notice", "drill") else severity(message)
     head = (state(message) if message.kind == "update" else own) or "page"
     return f"[{head}{' copy' if message.kind == 'copy' else ''}] {title}{tail}"
+
+
+def values(message: Message) -> dict[str, str]:
+    """What the placeholders of a plan's own words stand for, each clean and bounded."""
+    listed = [plain(line) for line in message.lines[:_LINES]] + ([more(message)] if more(message) else [])
+    return {
+        "title": plain(message.title, _TITLE) or "Something is wrong",
+        "service": plain(message.service, _NAME),
+        "severity": severity(message),
+        "state": state(message),
+        "since": since(message),
+        "because": f"{because(message)}.",
+        "next": after(message),
+        "alerts": _several(listed),
+        "tried": _several(tried(message)),
+        "number": str(message.incident) if message.incident and message.incidents == 1 else "",
+        "person": plain(message.person_name, _NAME),
+        "time": clock(message),
+        "link": link(message),
+    }
+
+
+def _several(lines: Sequence[str]) -> str:
+    """One is a phrase within a line; several are a list."""
+    return lines[0] if len(lines) == 1 else "\n".join(f"- {line}" for line in lines)
+
+
+def own(message: Message) -> str:
+    """The plan's own words for this channel, filled in; "" where the usual ones are meant."""
+    return fill(message.words.text, values(message)) if message.words is not None and message.words.text else ""
+
+
+def _linked(message: Message) -> bool:
+    """Whether the plan's own words have the link in them already."""
+    return message.words is not None and uses(message.words.text, "link")
 
 
 def severity(message: Message) -> str:
@@ -171,6 +209,9 @@ def chat(message: Message, how: str = "") -> str:
     lines = [subject(message)]
     if message.kind == "update":
         return "\n".join([*lines, news(message), link(message)]).rstrip()
+    if said := own(message):
+        rest = [how if message.asks else "", "" if _linked(message) else link(message)]
+        return "\n".join([*lines, said, *filter(None, rest), *([DUPLICATE] if message.possible_duplicate else [])])
     known = (state(message).lower(), plain(message.service, _NAME))
     facts = ", ".join(part for part in known if part)
     lines.append(f"{since(message)}.{f' {facts}.' if facts else ''}")
@@ -184,6 +225,10 @@ def chat(message: Message, how: str = "") -> str:
 
 def text(message: Message) -> str:
     """The message as plain text, the most urgent first."""
+    if said := own(message):
+        ask = f"Acknowledge: {link(message)}\n{CAREFUL}" if answerable(message) else f"Read on: {link(message)}"
+        parts = [said, "" if _linked(message) or not link(message) else ask]
+        return "\n\n".join(filter(None, [*parts, DUPLICATE if message.possible_duplicate else ""])) + "\n"
     known = (severity(message), state(message).lower(), plain(message.service, _NAME))
     facts = ", ".join(part for part in known if part)
     parts = [
@@ -275,17 +320,21 @@ def html(message: Message) -> str:
             top=8,
         ),
     ]
+    if said := own(message):
+        rows[3:] = [_row(_paragraphs(said), top=16)]
+        rows[2:3] = [] if uses(message.words.text if message.words else "", "title") else rows[2:3]
     if url := link(message):
         rows.append(_row(_button(url, label(message)), top=24))
     align = "text-align:center;" if url else ""
-    if following := after(message):
+    following = "" if said else after(message)
+    if following:
         look = f"margin:0;{align}font-size:15px;line-height:22px;font-weight:600;color:#15201e"
         rows.append(_row(f'<p class="ink" dir="auto" style="{look}">{_e(following)}</p>', top=12))
     if answerable(message):
         rows.append(_row(f'<p class="ink2" style="{align}{_SMALL}">{_e(CAREFUL)}</p>', top=4 if following else 12))
-    if message.lines:
+    if message.lines and not said:
         rows.append(_row(_facts(message), top=24))
-    if done := tried(message):
+    if (done := tried(message)) and not said:
         rows.append(_row(_listed("What code already tried", done), top=24))
     if message.possible_duplicate:
         rows.append(
@@ -316,6 +365,12 @@ def html(message: Message) -> str:
         'style="max-width:560px;table-layout:fixed;text-align:left">\n' + "\n".join(rows) + "\n</table>\n"
         "</td></tr></table></body></html>\n"
     )
+
+
+def _paragraphs(text: str) -> str:
+    """A plan's own words: their lines as they were written."""
+    look = "margin:0;font-size:16px;line-height:24px;color:#15201e;white-space:pre-wrap"
+    return f'<p class="ink" dir="auto" style="{look}">{_e(text)}</p>'
 
 
 def _row(inside: str, top: int = 0) -> str:

@@ -92,6 +92,21 @@ def ways(person: str, contacts: Iterable[Contact], reach: Reach, urgency: str, r
     ]
 
 
+def avoiding(lost: Set[str], planned: list[Planned], able: list[Contact]) -> list[Planned]:
+    """The same ways, those by channels that lose messages last; with a method no rule names when no other is left.
+
+    When there is no other at all they stay as they are: a page that may be lost is better than none.
+    """
+    others = [one for one in planned if one.channel not in lost]
+    if not others:
+        others = [Planned(one, one.channel, one.address, 0) for one in able if one.channel not in lost][:1]
+    if not others:
+        return planned
+    earliest = min(one.after for one in others)
+    first = [one._replace(after=one.after - earliest) for one in others]
+    return first + [one._replace(after=max(one.after, APART)) for one in planned if one.channel in lost]
+
+
 def quiet_until(reach: Reach, zone: str, now: Instant) -> Instant | None:
     """When a person's quiet hours that hold now are over; None outside them.
 

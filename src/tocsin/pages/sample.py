@@ -5,11 +5,14 @@ from __future__ import annotations
 from tocsin.catalog.people import Person
 from tocsin.kernel.instant import MINUTE, Instant
 from tocsin.pages.message import Message
+from tocsin.pages.templates import Words
 
 KINDS = ("page", "notice", "update")
 
 
-def sample(kind: str, person: Person, address: str, now: Instant, base: str) -> Message:
+def sample(
+    kind: str, person: Person, address: str, now: Instant, base: str, words: Words | None = None
+) -> Message:
     """What a page, a notice or an update looks like. Nothing in it is so, and its links lead nowhere."""
     return Message(
         page=34,
@@ -34,6 +37,7 @@ def sample(kind: str, person: Person, address: str, now: Instant, base: str) -> 
         lines=("GET http://checkout/health answered 503 after 0.2 s", "The process payments hangs"),
         url=f"{base}/incidents/12",
         acknowledge_url=f"{base}/p/34.sample" if kind == "page" else "",
+        words=words if kind == "page" else None,
     )
 
 

@@ -18,6 +18,8 @@ from tocsin.oncall.asking import layer_of
 from tocsin.oncall.override import Cover
 from tocsin.oncall.roster import Roster
 from tocsin.oncall.schedule import Schedule
+from tocsin.pages.loops import LoopSpec
+from tocsin.pages.templates import Words
 from tocsin.playbooks.manifest import Manifest
 from tocsin.playbooks.targets import Target
 
@@ -79,6 +81,10 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     answers: dict[str, tuple[str, ...]] = {}
     """Which playbooks answer for a service, in the order in which they are tried."""
     targets: tuple[Target, ...] = ()
+    messages: dict[str, Words] = {}
+    """The team's own words for pages, by channel."""
+    loops: tuple[LoopSpec, ...] = ()
+    """The channels Tocsin pages itself through, to see whether they work."""
     outside_heartbeat: str = ""
     """A URL that is fetched whenever the self-audit passes, so that something outside notices when it does not."""
 

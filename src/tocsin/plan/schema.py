@@ -12,6 +12,7 @@ process   a name or a pidfile    ``by``: ``name`` or ``pidfile``
 disk      an absolute path       one of ``used_percent`` such as ``90`` (when nothing is said) or ``97.5``;
                                  ``free_bytes``; ``folder_bytes``, the most its contents may take
 redis     ``secret:NAME``        ``memory_percent`` such as ``90``
+peer      another Tocsin's URL   none
 ========  =====================  ===========================================================================
 """
 
@@ -34,6 +35,9 @@ from tocsin.plan.words import (
     LABEL,
     LATENCY,
     LEVEL,
+    LINE_TEMPLATE,
+    LOOP_EVERY,
+    LOOP_WITHIN,
     MATCHER,
     MATRIX_USER,
     MONTH,
@@ -55,6 +59,7 @@ from tocsin.plan.words import (
     STATUS,
     TARGET,
     TEXT,
+    TEXT_TEMPLATE,
     TIER,
     TIMEOUT,
     TWILIO_ACCOUNT,
@@ -173,12 +178,20 @@ class RedisProbe(Probe):
     memory = Field(PERCENT, "This much or more of its memory's limit is a failure. Default: 90%.")
 
 
+class PeerProbe(Probe):
+    """Asks another Tocsin whether it is well."""
+
+    what = "a peer probe"
+    peer = Field(URL, "The other Tocsin's address; its /readyz is asked.", required=True)
+
+
 PROBES: Final[dict[str, type[Probe]]] = {
     "http": HttpProbe,
     "tcp": TcpProbe,
     "process": ProcessProbe,
     "disk": DiskProbe,
     "redis": RedisProbe,
+    "peer": PeerProbe,
 }
 _LATER_PROBES: Final = _words(
     "postgres postgresql mysql rabbitmq kafka dns icmp ping certificate grpc sqs lambda command"
@@ -442,6 +455,46 @@ class Channels(Record):
     matrix = Field(RecordOf(Matrix), "Pages as direct messages on Matrix; acknowledged by a reaction or a reply.")
 
 
+class OwnText(Record):
+    """The team's own words for a channel that has no subject."""
+
+    what = "the words of a channel"
+    text = Field(TEXT_TEMPLATE, "What a page says, with placeholders such as $title.", required=True)
+
+
+class OwnWords(Record):
+    """The team's own words for a channel: text with placeholders."""
+
+    what = "the words of a channel"
+    subject = Field(LINE_TEMPLATE, "The one line: subject or head. Default: [SEV1] checkout: what is wrong (#12).")
+    text = Field(TEXT_TEMPLATE, "What follows it. How to answer, and that it may be a repetition, is always added.")
+
+
+class Messages(Record):
+    """The team's own words for pages. What is left out is said in Tocsin's words."""
+
+    what = "the messages"
+    email = Field(RecordOf(OwnWords), "Mails.")
+    matrix = Field(RecordOf(OwnWords), "Messages on Matrix.")
+    slack = Field(RecordOf(OwnWords), "Messages in Slack.")
+    push = Field(RecordOf(OwnWords), "Notifications: their title and their text.")
+    apprise = Field(RecordOf(OwnWords), "What Apprise hands on.")
+    sms = Field(RecordOf(OwnText), "Text messages, at most 320 characters of it.")
+    call = Field(RecordOf(OwnText), "What a call says before it asks for a key.")
+
+
+class SyntheticPage(Record):
+    """Tocsin pages itself through the channels named, and somebody is told when such a page does not come back."""
+
+    what = "a synthetic page"
+    every = Field(LOOP_EVERY, "How often one leaves by each channel. Default: 1h.")
+    within = Field(LOOP_WITHIN, "How soon it must be back, before the next one leaves. Default: 5m.")
+    service = Field(REFERENCE, "Whose people are told, by other channels, when one is not back. Default: inbox.")
+    webhook = Field(URL, "Where one is posted: Tocsin's own /loopback, the long way round as people's pages go.")
+    email = Field(EMAIL, "A mailbox whose mail server posts what comes in to Tocsin's /loopback.")
+    matrix = Field(MATRIX_USER, "A Matrix user of yours who is nobody; Tocsin hears the message in the room itself.")
+
+
 class PlanFile(Record):
     """A Tocsin plan, or one file of it. Names are global in the workspace and owned by the file that defines them."""
 
@@ -472,6 +525,10 @@ class PlanFile(Record):
     last_resort = Field(
         ListOf(TARGET, "people and teams", at_least=1, at_most=100, single=True),
         "Who is paged when nobody else can be. Default: the first team's lead, else that team, else the first person.",
+    )
+    messages = Field(RecordOf(Messages), "The team's own words for pages, by channel, with placeholders like $title.")
+    synthetic_page = Field(
+        RecordOf(SyntheticPage), "On a timetable Tocsin pages itself through each of these channels, and back."
     )
     outside_heartbeat = Field(
         URL, "A URL fetched whenever Tocsin finds itself well, so that something outside notices when not."

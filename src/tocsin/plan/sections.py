@@ -15,6 +15,8 @@ from tocsin.intake.specs import HeartbeatSpec, KeySpec, ProbeSpec
 from tocsin.kernel.instant import HOUR, MINUTE, SECOND, format_duration
 from tocsin.kernel.matcher import Matcher
 from tocsin.oncall.schedule import Schedule
+from tocsin.pages.loops import LoopSpec
+from tocsin.pages.templates import Words
 from tocsin.plan import schema as written
 from tocsin.plan.answering import Answering
 from tocsin.plan.decoder import Record
@@ -23,6 +25,7 @@ from tocsin.plan.model import NEEDS, Mail, Plan
 from tocsin.plan.names import Names
 from tocsin.plan.positions import Placed, Position
 from tocsin.plan.schedules import Schedules
+from tocsin.plan.synthetic import loops_of
 from tocsin.playbooks.manifest import Manifest
 
 _WAYS: Final = ("email", "webhook", "matrix", "pagerduty", "slack", "apprise")
@@ -93,6 +96,8 @@ class _Assembly:
         mail = self._mail()
         channels = self._channels()
         answers, targets = self._answering.read(self._written_services(), services)
+        loops = self._loops(mail, channels)
+        said = self._once("messages")
         last_resort = self._last_resort(people, teams)
         outside = self._once("outside heartbeat")
         if not people and self._people_names.complete:
@@ -119,6 +124,8 @@ class _Assembly:
             keys=keys,
             mail=mail,
             channels=channels,
+            loops=loops,
+            messages=_messages(said.messages if said else None),
             last_resort=last_resort,
             playbooks=self._answering.playbooks,
             answers=answers,
@@ -402,6 +409,8 @@ class _Assembly:
                 return "disk", probe.disk or "", {"used_percent": probe.used or "90"}
             case written.RedisProbe():
                 return "redis", probe.redis or "", {"memory_percent": probe.memory or "90"}
+            case written.PeerProbe():
+                return "peer", probe.peer or "", {}
         raise AssertionError(f"schema.PROBES has {type(probe).__name__}, which nothing here reads")
 
     def _heartbeats(self) -> Iterator[HeartbeatSpec]:
@@ -494,6 +503,14 @@ class _Assembly:
                         self._findings.error(person.where(way), message, f"add channels: {{{need}: …}}")
         return found
 
+    def _loops(self, mail: Mail | None, channels: dict[str, dict[str, str]]) -> tuple[LoopSpec, ...]:
+        said = self._once("synthetic page")
+        page = said.synthetic_page if said else None
+        if page is None or not self._complete:
+            return ()
+        service = self._service_names.known(page.service) or INBOX
+        return tuple(loops_of(page, service, {*channels, *(("mail",) if mail else ())}, self._findings))
+
     # what will probably surprise
 
     def _warn_of_services(self) -> None:
@@ -520,9 +537,9 @@ class _Assembly:
             if person.email:
                 unsent.append((at, person.key))
             else:
-                hint = "add an email address (and `mail`), a webhook or another way to reach them"
+                hint = "methods of their own count (the page You, `tocsin contact`); without one the console pages them"
                 whose = f", who is on call in {on_call[person.key]}" if person.key in on_call else ""
-                self._findings.warning(at, f"only the console pages {shown(person.key)}{whose}", hint)
+                self._findings.notice(at, f"the plan names no way to reach {shown(person.key)}{whose}", hint)
         if unsent:
             names = [key for _, key in unsent[:5]] + (["others"] if len(unsent) > 5 else [])
             whom = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
@@ -566,6 +583,13 @@ class _Assembly:
             self._findings.warning(at, message, "put the narrower route first")
 
 
+def _messages(said: written.Messages | None) -> dict[str, Words]:
+    """The team's own words by channel."""
+    found = ((name, said.values.get(name)) for name in said.fields) if said else ()
+    read = ((name, one.values) for name, one in found if isinstance(one, Record))
+    return {name: Words(str(texts.get("subject") or ""), str(texts.get("text") or "")) for name, texts in read}
+
+
 def _reach(person: written.Person) -> tuple[tuple[str, str], ...]:
     """Channel and address of each way to reach a person, in the order written; () when that says nothing more."""
     found = []
@@ -594,9 +618,9 @@ def _implied(one: Matcher, equal: dict[str, str]) -> bool:
 
 def _default_name(kind: str, target: str) -> str:
     """What a probe is called that nobody named. A query may hold a token, so it stays out."""
-    if kind == "http":
+    if kind in ("http", "peer"):
         parts = urlsplit(target)
-        return f"http {parts.netloc}{parts.path}".rstrip("/")
+        return f"{kind} {parts.netloc}{parts.path}".rstrip("/")
     return f"{kind} {target.removeprefix('secret:')}"
 
 

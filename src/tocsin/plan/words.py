@@ -24,6 +24,7 @@ from tocsin.incidents.routes import SEVERITIES
 from tocsin.kernel.instant import DAY, MILLISECOND, MINUTE, SECOND, Duration, format_duration, parse_duration
 from tocsin.kernel.matcher import Matcher, MatcherError, compiled, parse_matcher
 from tocsin.oncall.zone import zones
+from tocsin.pages.templates import PLACEHOLDERS, fault, says_what
 from tocsin.plan.decoder import At, Choice, Unfit, Word
 from tocsin.plan.findings import nearest, shown
 
@@ -176,6 +177,22 @@ def _body(text: str) -> int:
     return _limit(KeyLimits(body=_bytes(text))).body or 0
 
 
+def _template(text: str) -> str:
+    wrong, unknown = fault(text)
+    if wrong:
+        close = nearest(unknown, PLACEHOLDERS) if unknown else ""
+        known = ", ".join(f"${name}" for name in PLACEHOLDERS)
+        raise Unfit(wrong, f"did you mean ${close}?" if close else f"there are {known}" if unknown else "")
+    return text
+
+
+def _page_template(text: str) -> str:
+    _template(text)
+    if not says_what(text):
+        raise Unfit("this says nothing of what is wrong", "use $title or $alerts in it")
+    return text
+
+
 def _rate(text: str) -> float:
     return _limit(KeyLimits(rate=read_rate(text))).rate or 0.0
 
@@ -203,6 +220,8 @@ _NAME_RULE: Final = (
 )
 
 TEXT: Final = Word("a text", _text)
+LINE_TEMPLATE: Final = Word("a line with placeholders", _template)
+TEXT_TEMPLATE: Final = Word("a text with placeholders", _page_template)
 NAME: Final = Word("a name", _text, pattern=NAME_PATTERN, write=_NAME_RULE)
 REFERENCE: Final = At(NAME)
 """A name that must be defined somewhere in the plan."""
@@ -335,6 +354,8 @@ SOURCE: Final = Choice("a source", "alertmanager", "pagerduty", "events", "heart
 LATENCY: Final = duration(MILLISECOND, 5 * MINUTE)
 EVERY: Final = duration(SECOND, DAY)
 TIMEOUT: Final = duration(100 * MILLISECOND, 5 * MINUTE)
+LOOP_EVERY: Final = duration(MINUTE, 7 * DAY)
+LOOP_WITHIN: Final = duration(SECOND, DAY)
 WAIT: Final = duration(SECOND, 7 * DAY)
 GRACE: Final = duration(0, 30 * DAY)
 PERIOD: Final = duration(SECOND, YEAR)

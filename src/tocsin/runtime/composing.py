@@ -14,10 +14,13 @@ from tocsin.kernel.reason import EXPLAINED, Reason
 from tocsin.pages.contacts import CODE_WORKS, code_of, webhook_secret
 from tocsin.pages.ledger import Page
 from tocsin.pages.links import make_token
+from tocsin.pages.loops import mark
 from tocsin.pages.message import Message
 from tocsin.plan.model import Plan
 
 MOST_LINES = 10
+UNANSWERED = frozenset({"notice", "copy", "update", "synthetic"})
+"""Kinds of pages that have no link to answer by."""
 ABOUT_ONESELF = frozenset({Reason.CONTACT_CODE, Reason.CONTACT_TEST, Reason.CONTACT_FAILING, Reason.DRILL})
 """Reasons of messages that lead to the page on which people say how they are reached."""
 
@@ -37,6 +40,8 @@ def compose(state: State, plan: Plan, page: Page, now: Instant, base: str, key: 
     message = _message(state, plan, first, person, now, base, key)
     # The row that was handed over names the message, whichever of its incidents is still open.
     message = replace(message, page=page.id, idempotency_key=f"tocsin-page-{page.id}-{page.intended_at}")
+    if first.kind == "synthetic":
+        return replace(message, kind="notice", idempotency_key=mark(key, page.id), person_name="Tocsin", url=base)
     if len(wanted) > 1:
         return _bundle(state, message, wanted, base)
     if first.reason is Reason.CONTACT_CODE:
@@ -63,7 +68,7 @@ def _message(
     contact = state.contacts.get(page.contact)
     about = state.pages.get(page.about) if page.kind == "update" else None
     zone = person.timezone if person else plan.timezone
-    own = page.channel == "webhook" and contact is not None and not contact.declared
+    own = page.channel == "webhook" and (page.kind == "synthetic" or (contact is not None and not contact.declared))
     return Message(
         page=page.id,
         idempotency_key="",
@@ -88,8 +93,9 @@ def _message(
         lines=_lines(state, incident) if incident else (),
         url=_url(base, page),
         possible_duplicate=page.unsure,
-        acknowledge_url=f"{base}/p/{make_token(key, page.id)}" if page.kind not in ("notice", "copy", "update") else "",
+        acknowledge_url=f"{base}/p/{make_token(key, page.id)}" if page.kind not in UNANSWERED else "",
         signing=webhook_secret(key, page.contact) if own else "",
+        words=plan.messages.get(page.channel) if page.kind in ("page", "copy", "help") else None,
     )
 
 

@@ -23,8 +23,10 @@ from tocsin.intake.request import Reply, Request, Source
 from tocsin.intake.specs import ProbeSpec
 from tocsin.kernel.instant import SECOND, Duration, Instant
 from tocsin.pages.ledger import Page
+from tocsin.pages.loops import Loop
 from tocsin.pages.message import Channel, Message
 from tocsin.plan.model import Plan
+from tocsin.runtime import points
 from tocsin.runtime.answers import Answers
 from tocsin.runtime.audit import Audit, audit
 from tocsin.runtime.ballast import Ballast
@@ -35,7 +37,9 @@ from tocsin.runtime.doors import Doors
 from tocsin.runtime.front import Front
 from tocsin.runtime.line import Changed, HeardReply, Known, Reloaded, Status
 from tocsin.runtime.listener import Exchange
+from tocsin.runtime.loopback import Loopback
 from tocsin.runtime.metrics import Metrics
+from tocsin.runtime.points import Point
 from tocsin.runtime.probing import Prober
 from tocsin.runtime.running import Runner, Runs
 from tocsin.runtime.writer import NOTHING_TAKEN, Committed, Job, Writer
@@ -162,6 +166,9 @@ class Core:
                 self._apply,
                 self.writer.urgent,
             )
+        self.loopback = Loopback(
+            lambda: self.writer.engine.state, self.writer.urgent, parts.clock, parts.signing_key
+        )
         self._metrics = Metrics(self)
         self._front: Front | None = None
         self._prober: Prober | None = None
@@ -316,7 +323,7 @@ class Core:
 
     def take(self, exchange: Exchange) -> bool:
         """Take a request if a monitor sent it."""
-        return self.doors.handle(exchange) or self.answers.handle(exchange)
+        return self.doors.handle(exchange) or self.answers.handle(exchange) or self.loopback.handle(exchange)
 
     def refusal(self, path: str, status: int, message: str) -> Reply | None:
         """How a monitor's door words what was refused before it was a request."""
@@ -371,6 +378,10 @@ class Core:
     def counts(self) -> dict[tuple[str, str], int]:
         """Decisions by kind and reason since the start."""
         return dict(self.counted)
+
+    def loops(self) -> list[Loop]:
+        """What is known of each channel's synthetic page."""
+        return list(self.writer.engine.state.counters.loops.values())
 
     def levels(self) -> dict[str, tuple[float, str]]:
         """What the metrics page shows as levels."""
@@ -488,6 +499,7 @@ class Core:
 
     def _tell(self, committed: Committed) -> None:
         changes = committed.changes
+        points.passed(Point.TOLD, changes)
         for page in changes.deliver.values():
             if not committed.kept:
                 log.warning("page_unrecorded", page=page.id, incident=page.incident, person=page.person)
@@ -547,7 +559,7 @@ class Core:
         for _ in range(2):
             now = self._parts.clock.now()
             try:
-                found = audit(self.writer, self.delivery, now)
+                found = await audit(self.writer, self.delivery, now)
             except Exception as error:  # noqa: BLE001  # half of a change was seen, or the audit itself is at fault
                 found = Audit((f"the self-audit failed: {error!r}",), now)
             if not found.faults:

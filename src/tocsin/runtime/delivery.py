@@ -18,6 +18,8 @@ import structlog
 from tocsin.engine.inputs import Delivered
 from tocsin.pages.ledger import Page
 from tocsin.pages.message import Channel, Failed, Message, Sent
+from tocsin.runtime import points
+from tocsin.runtime.points import Point
 from tocsin.runtime.writer import Job
 
 log = structlog.get_logger("tocsin.pages")
@@ -107,9 +109,10 @@ class Delivery:
 
     def _queue(self, page: Page) -> None:
         lane = self._lanes[page.channel]
-        last = page.kind in ("notice", "copy", "drill", "update")
+        last = page.kind in ("notice", "copy", "drill", "update", "synthetic")
         rank = 2 if last else 0 if page.step == 0 and page.attempts == 0 else 1
         heappush(lane.waiting.setdefault(page.person, []), (rank, next(self._order), page))
+        points.passed(Point.QUEUED, page)
         self._pump(page.channel)
 
     def _pump(self, name: str) -> None:
@@ -163,7 +166,9 @@ class Delivery:
             message = self._compose(page)
             if message is None:
                 return None
+            points.passed(Point.CHECKED, page)
             answer = await asyncio.wait_for(channel.send(message), DEADLINE)
+            points.passed(Point.ANSWERED, page)
         except TimeoutError:
             answer = Failed("deadline", f"no answer within {DEADLINE:.0f} s")
         except Exception as error:  # a channel's own fault must not end its worker, and is told like any failure
@@ -205,6 +210,7 @@ class Delivery:
         # The next one may be about this one: it waits until what came of this one can be read.
         asyncio.get_running_loop().call_later(LONGEST_ORDER, self._release, place, queue)
         self._submit(Job(outcome, done=lambda _: self._release(place, queue)))
+        points.passed(Point.HANDED_IN, page)
 
 
 def _place(page: Page) -> Place:

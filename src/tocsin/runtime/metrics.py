@@ -9,12 +9,19 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from tocsin.kernel.instant import SECOND
+from tocsin.pages.loops import Loop
+
 
 class Figures(Protocol):
     """Where the figures come from."""
 
     def counts(self) -> dict[tuple[str, str], int]:
         """Decisions by kind and reason since the start."""
+        ...
+
+    def loops(self) -> list[Loop]:
+        """What is known of each channel's synthetic page."""
         ...
 
     def levels(self) -> dict[str, tuple[float, str]]:
@@ -47,6 +54,7 @@ class Metrics:
             metric = family("tocsin_" + name.removesuffix("_total"), explained)
             metric.add_metric((), value)
             yield metric
+        yield from self._synthetic()
         used = resource.getrusage(resource.RUSAGE_SELF)
         cpu = CounterMetricFamily("process_cpu_seconds", "Processor time used.")
         cpu.add_metric((), used.ru_utime + used.ru_stime)
@@ -54,3 +62,18 @@ class Metrics:
         yield GaugeMetricFamily(
             "process_max_resident_memory_bytes", "The most memory the core has had.", value=used.ru_maxrss * 1024
         )
+
+    def _synthetic(self) -> Iterator[Metric]:
+        loops = self._figures.loops()
+        took = GaugeMetricFamily(
+            "tocsin_synthetic_page_seconds", "How long the last synthetic page to come back took.", labels=("channel",)
+        )
+        missing = GaugeMetricFamily(
+            "tocsin_synthetic_page_missing", "1 while the last synthetic page has not come back.", labels=("channel",)
+        )
+        for loop in loops:
+            if loop.took is not None:
+                took.add_metric((loop.channel,), loop.took / SECOND)
+            missing.add_metric((loop.channel,), float(loop.alert > 0))
+        yield took
+        yield missing

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from tocsin.engine.commands import AnyCommand, Result
 from tocsin.intake.request import Reply, Source
 from tocsin.kernel.instant import Duration, Instant
+from tocsin.pages.loops import Loop
 from tocsin.runtime.answers import PATH as CALLBACKS
 from tocsin.runtime.doors import door, refusal
 from tocsin.runtime.line import HeardReply, Known, Reloaded, Status
@@ -74,6 +75,10 @@ class Standby:
     def counts(self) -> dict[tuple[str, str], int]:
         """It decides nothing."""
         return {}
+
+    def loops(self) -> list[Loop]:
+        """A standby sends no synthetic pages."""
+        return []
 
     def levels(self) -> dict[str, tuple[float, str]]:
         """What the metrics page shows as levels."""

@@ -24,7 +24,9 @@ from tocsin.engine.state import Changes
 from tocsin.intake.request import Heard, Reply, Source
 from tocsin.kernel.instant import MILLISECOND, MINUTE, SECOND, Duration, Instant
 from tocsin.plan.model import Plan
+from tocsin.runtime import points
 from tocsin.runtime.clock import Clock
+from tocsin.runtime.points import Point
 from tocsin.runtime.seen import SeenBuffer
 from tocsin.store.rows import Journaled
 from tocsin.store.writer import LeaseLost, Store
@@ -348,7 +350,9 @@ class Writer:
                 self._catch_up(self._store.resume().applied)
             if self._unwritten:
                 rows = [row for row, _ in self._unwritten]
+                points.passed(Point.WRITING, self.engine.changes)
                 self._store.commit(rows, self.engine.changes, self.engine.state)
+                points.passed(Point.WRITTEN, self.engine.changes)
             else:
                 self._store.set_meta("alive_at", str(now).encode())
         except LeaseLost:

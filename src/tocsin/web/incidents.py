@@ -478,8 +478,9 @@ async def _move(
     request: Request[Any, Any, Any], faces: Faces, who: Who, number: int, command: AnyCommand, place: str, done: str
 ) -> Response[bytes] | Redirect:
     """Ask for a move; what is refused is said where it was asked for."""
+    form = await fields(request)
     try:
-        await faces.submit(command)
+        await faces.submit(command, once({**form, "of": f"{number} {place}"}))
     except Problem as problem:
         return await refused_here(request, faces, who, number, problem, place)
     return leads_to(f"/incidents/{number}", done)

@@ -13,9 +13,13 @@ from tocsin.access.credentials import ROLES, secret_hash
 from tocsin.engine.commands import CreateToken, DiscardParked, SetUser
 from tocsin.faces.faces import LINK_PATH, Faces
 from tocsin.faces.problem import Problem, not_found
+from tocsin.faces.proof import loops
 from tocsin.faces.who import Who
-from tocsin.kernel.instant import DAY
+from tocsin.kernel.instant import DAY, Instant
+from tocsin.pages import rendering
+from tocsin.pages.sample import sample
 from tocsin.plan.findings import Finding
+from tocsin.plan.model import Plan
 from tocsin.plan.reading import read_plan
 from tocsin.playbooks.manifest import MANIFEST
 from tocsin.web.view import View, fields, form_secret, leads_to, once, view, with_query
@@ -196,6 +200,19 @@ async def plan_page(request: Request[Any, Any, Any], faces: Faces, who: Who) -> 
     return await _plan(await view(request, faces, who))
 
 
+def _messages(plan: Plan, now: Instant, base: str) -> list[tuple[str, str, str]]:
+    """The team's own words for pages: the channel, and head and body of an invented page in them."""
+    shown = []
+    for name, words in plan.messages.items():
+        page = sample("page", next(iter(plan.people.values())), "", now, base, words)
+        if name in ("sms", "call"):
+            shown.append((name, "", rendering.own(page)))
+        else:
+            text = rendering.text(page) if name in ("email", "apprise") else rendering.chat(page).partition("\n")[2]
+            shown.append((name, rendering.subject(page), text))
+    return shown
+
+
 async def _plan(seen: View, *, refused: tuple[str, ...] = (), code: int = 200) -> Response[bytes]:
     faces = seen.faces
     version = await faces.read(faces.reads.plan_version)
@@ -213,7 +230,15 @@ async def _plan(seen: View, *, refused: tuple[str, ...] = (), code: int = 200) -
         if name != MANIFEST
     ]
     return seen.draw(
-        "plan.html", code=code, version=version, files=shown, findings=findings, refused=refused, headline=headline
+        "plan.html",
+        code=code,
+        version=version,
+        files=shown,
+        findings=findings,
+        refused=refused,
+        headline=headline,
+        loops=await faces.read(loops, faces.reads),
+        messages=_messages(plan, faces.now(), faces.settings.public_url) if plan is not None else (),
     )
 
 

@@ -13,7 +13,6 @@ from tocsin.access.credentials import Token, secret_hash
 from tocsin.engine.commands import (
     AddOverride,
     AnswerOverride,
-    AnyCommand,
     AskCover,
     AskSwap,
     CancelOverride,
@@ -23,7 +22,6 @@ from tocsin.engine.commands import (
 from tocsin.faces.faces import Faces
 from tocsin.faces.feeds import FEED, FEED_PATH
 from tocsin.faces.problem import Problem, not_found
-from tocsin.faces.sessions import fresh_secret
 from tocsin.faces.who import Who
 from tocsin.kernel.instant import DAY, HOUR, Duration, Instant, from_datetime, to_datetime
 from tocsin.oncall.coverage import at_once
@@ -32,7 +30,7 @@ from tocsin.oncall.roster import Roster, Shift, Span
 from tocsin.oncall.zone import DAYS, MONTHS
 from tocsin.pages.rules import usable
 from tocsin.plan.model import Covers, Plan
-from tocsin.web.view import View, fields, leads_to, view, with_query
+from tocsin.web.view import View, fields, form_secret, leads_to, once, view, with_query
 from tocsin.web.words import Reader, listed, spelled
 
 WEEKS = 4
@@ -401,7 +399,7 @@ async def make_override(request: Request[Any, Any, Any], faces: Faces, who: Who)
     command = _wanted(seen, typed, faults)
     if command is not None and not faults:
         try:
-            await faces.submit(command)
+            await faces.submit(command, once(typed))
         except Problem as problem:
             if problem.status not in (400, 403, 404, 409):
                 raise
@@ -483,25 +481,28 @@ def _offered(value: str) -> Offer | None:
 
 
 @post("/oncall/overrides/{number:int}/accept", needs="responder", status_code=303)
-async def accept(faces: Faces, who: Who, number: int) -> Redirect:
+async def accept(request: Request[Any, Any, Any], faces: Faces, who: Who, number: int) -> Redirect:
     """Agree to a swap, or take a cover request."""
-    return await _done(faces, AnswerOverride(actor=who.actor, id=number, person=_person(who)), "accepted")
+    return await _done(request, faces, AnswerOverride(actor=who.actor, id=number, person=_person(who)), "accepted")
 
 
 @post("/oncall/overrides/{number:int}/decline", needs="responder", status_code=303)
-async def decline(faces: Faces, who: Who, number: int) -> Redirect:
+async def decline(request: Request[Any, Any, Any], faces: Faces, who: Who, number: int) -> Redirect:
     """Decline a swap."""
-    return await _done(faces, AnswerOverride(actor=who.actor, id=number, person=_person(who), yes=False), "declined")
+    command = AnswerOverride(actor=who.actor, id=number, person=_person(who), yes=False)
+    return await _done(request, faces, command, "declined")
 
 
 @post("/oncall/overrides/{number:int}/cancel", needs="responder", status_code=303)
-async def cancel(faces: Faces, who: Who, number: int) -> Redirect:
+async def cancel(request: Request[Any, Any, Any], faces: Faces, who: Who, number: int) -> Redirect:
     """Take something back, or end it."""
-    return await _done(faces, CancelOverride(actor=who.actor, id=number), "taken-back")
+    return await _done(request, faces, CancelOverride(actor=who.actor, id=number), "taken-back")
 
 
-async def _done(faces: Faces, command: AnyCommand, done: str) -> Redirect:
-    await faces.submit(command)
+async def _done(
+    request: Request[Any, Any, Any], faces: Faces, command: AnswerOverride | CancelOverride, done: str
+) -> Redirect:
+    await faces.submit(command, once({**await fields(request), "of": f"{command.id} {done}"}))
     return leads_to("/oncall", done)
 
 
@@ -524,15 +525,17 @@ async def _feeds(seen: View) -> list[Token]:
 async def make_feed(request: Request[Any, Any, Any], faces: Faces, who: Who) -> Response[bytes]:
     """Make a calendar's secret address. It is shown this once."""
     seen = await view(request, faces, who)
-    of = (await fields(request)).get("of", "")
+    form = await fields(request)
+    of = form.get("of", "")
     kind, _, name = of.partition(":")
     known: Iterable[str] = ()
     if seen.plan is not None:
         known = seen.plan.schedules if kind == "schedule" else seen.plan.people if kind == "person" else ()
     if name not in known or who.user is None:
         raise not_found("such calendar")
-    secret = fresh_secret()
-    await faces.submit(CreateToken(actor=who.actor, hash=secret_hash(secret), kind=FEED, user=who.user.name, name=of))
+    secret = form_secret(seen, "feed", once(form))
+    command = CreateToken(actor=who.actor, hash=secret_hash(secret), kind=FEED, user=who.user.name, name=of)
+    await faces.submit(command, once(form))
     return await _page(seen, faces.link(f"{FEED_PATH}{secret}.ics"))
 
 

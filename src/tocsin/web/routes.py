@@ -5,7 +5,21 @@ from __future__ import annotations
 from litestar.types import ControllerRouterHandler
 
 from tocsin.faces import feeds
-from tocsin.web import alerts, door, files, incidents, keeping, night, oncall, own, playbooks, services, silences, you
+from tocsin.web import (
+    alerts,
+    door,
+    files,
+    incidents,
+    keeping,
+    night,
+    oncall,
+    own,
+    playbooks,
+    proof,
+    services,
+    silences,
+    you,
+)
 from tocsin.web.door import error_page as error_page
 
 handlers: list[ControllerRouterHandler] = [
@@ -25,5 +39,6 @@ handlers: list[ControllerRouterHandler] = [
     *night.handlers,
     *own.handlers,
     *you.handlers,
+    *proof.handlers,
 ]
 """Hand these to ``faces.application.application`` together with the API's."""

@@ -240,7 +240,7 @@ async def view(request: AnyRequest, faces: Faces, who: Who) -> View:
     delivered = False
     if status is not None and status.real_channel_proven_at is None:
         sent = await faces.read(faces.reads.pages, state="sent", limit=20)
-        delivered = any(page.channel != "console" for page in sent.items)
+        delivered = any(page.channel != "console" and page.kind != "synthetic" for page in sent.items)
     return View(request, faces, who, plan, status, covers, delivered)
 
 

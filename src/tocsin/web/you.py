@@ -15,7 +15,7 @@ from tocsin.faces.who import Who
 from tocsin.kernel.instant import MINUTE, SECOND, Duration
 from tocsin.pages.contacts import CONSOLE, DEVICE, LONGEST_LABEL, OWN, Contact, directness, readable, webhook_secret
 from tocsin.pages.rules import Planned, Reach, Way, clock_text, parse_clock, ways
-from tocsin.web.view import View, fields, leads_to, view, with_query
+from tocsin.web.view import View, fields, leads_to, once, view, with_query
 from tocsin.web.words import BY, listed, span
 
 AFTER: tuple[Duration, ...] = tuple(MINUTE * minutes for minutes in (0, 1, 2, 3, 4, 5, 10, 15, 30, 60))
@@ -182,7 +182,7 @@ async def add_method(request: Request[Any, Any, Any], faces: Faces, who: Who) ->
         label=form.get("label", ""),
     )
     try:
-        contact = await add(faces, who, command)
+        contact = await add(faces, who, command, once(form))
     except Problem as problem:
         return await _refused(seen, person, problem, "address", form)
     if contact.channel == "webhook":
@@ -201,7 +201,7 @@ async def add_device(request: Request[Any, Any, Any], faces: Faces, who: Who) ->
         actor=who.actor, person=person, channel=DEVICE, address=form.get("address", ""), label=label
     )
     try:
-        await add(faces, who, command)
+        await add(faces, who, command, once(form))
     except Problem as problem:
         return await _refused(seen, person, problem, "device", {})
     return _back(who, person, "device")
@@ -215,18 +215,19 @@ async def change_method(
     form = await fields(request)
     contact = await contact_of(faces, who, number)
     seen = await view(request, faces, who)
+    key = once({**form, "of": f"{number} {do}"})
     try:
         match do:
             case "code":
-                await send_code(faces, who, number)
+                await send_code(faces, who, number, key)
             case "verify":
-                await verify(faces, who, contact, form.get("code", ""))
+                await verify(faces, who, contact, form.get("code", ""), key)
             case "test":
-                await faces.submit(TryContact(actor=who.actor, contact=number))
+                await faces.submit(TryContact(actor=who.actor, contact=number), key)
             case "failing":
-                await faces.submit(MarkContact(actor=who.actor, contact=number))
+                await faces.submit(MarkContact(actor=who.actor, contact=number), key)
             case "remove":
-                await faces.submit(RemoveContact(actor=who.actor, contact=number))
+                await faces.submit(RemoveContact(actor=who.actor, contact=number), key)
             case _:
                 raise Problem(404, "not_found", "there is nothing here")
     except Problem as problem:
@@ -249,7 +250,7 @@ async def keep_rules(request: Request[Any, Any, Any], faces: Faces, who: Who) ->
     person = person_of(who, form.get("person", ""))
     try:
         reach = Reach(person=person) if form.get("do") == "reset" else _read_rules(form, person)
-        await faces.submit(SetReach(actor=who.actor, reach=reach))
+        await faces.submit(SetReach(actor=who.actor, reach=reach), once(form))
     except ValueError as error:
         said = str(error)
         return await _you(seen, person, Shown({"quiet": f"{said[:1].upper()}{said[1:]}."}, form), code=400)
@@ -286,7 +287,7 @@ async def page_me_now(request: Request[Any, Any, Any], faces: Faces, who: Who) -
     seen = await view(request, faces, who)
     person = person_of(who, form.get("person", ""))
     try:
-        await faces.submit(StartDrill(actor=who.actor, person=person))
+        await faces.submit(StartDrill(actor=who.actor, person=person), once(form))
     except Problem as problem:
         return await _refused(seen, person, problem, "drill", {})
     return _back(who, person, "drill")

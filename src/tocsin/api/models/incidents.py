@@ -77,7 +77,7 @@ class PublishedEntry(Struct, frozen=True, kw_only=True):
 class PublishedPage(Struct, frozen=True, kw_only=True):
     """A row of the page ledger. ``unsure``: Tocsin stopped while it was leaving, so it may have arrived twice.
 
-    ``kind`` is page, notice, copy, help, drill, or update: that somebody has the incident or that it is over.
+    ``kind`` is page, notice, copy, help, drill, update (somebody has the incident, or it is over), or synthetic.
     ``delivered_at`` and ``seen_at`` are null where the channel's provider does not tell.
     ``contact``: the person's contact method. ``held`` names why it was not to leave at once, ``not_before`` the end of
     that. ``bundle``: the page it goes out with in one message. ``overtaken_by``: the newer page to the same place that

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from tocsin.intake.checked import Probe
-from tocsin.intake.probes import disk, http, process, redis, tcp
+from tocsin.intake.probes import disk, http, peer, process, redis, tcp
 
 PROBES: dict[str, Probe] = {
     "http": http.check,
     "tcp": tcp.check,
     "process": process.check,
     "disk": disk.check,
+    "peer": peer.check,
 }
 
 

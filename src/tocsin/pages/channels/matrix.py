@@ -27,6 +27,7 @@ from tocsin.pages.answers import ANSWERABLE, Answer, DeafError, Got, Take
 from tocsin.pages.channels.replies import failed
 from tocsin.pages.channels.setup import DEADLINE, Setup, no_secret
 from tocsin.pages.ledger import Page
+from tocsin.pages.loops import FIRST
 from tocsin.pages.message import Failed, Message, Sent
 
 HOW = "React with 👍 or reply “ack” to acknowledge."
@@ -207,6 +208,7 @@ def heard(new: dict[str, Any], me: str, find: Callable[[str], Page | None]) -> I
     rooms = _dict(_dict(new.get("rooms")).get("join"))
     for room, what in rooms.items():
         for event in _events(what, "timeline"):
+            yield from _own(event, me)
             answer = _answer(room, event, me, find)
             if answer is not None:
                 yield answer
@@ -215,6 +217,14 @@ def heard(new: dict[str, Any], me: str, find: Callable[[str], Page | None]) -> I
                 page = find(f"{room}/{id}")
                 if page is not None and page.address in _dict(_dict(receipts).get("m.read")):
                     yield Got(page=page.id, receipt="seen")
+
+
+def _own(event: dict[str, Any], me: str) -> Iterator[Got]:
+    """A synthetic page: said by us, and heard again in the room by its transaction, which the server tells us alone."""
+    transaction = _dict(event.get("unsigned")).get("transaction_id")
+    found = re.match(rf"{FIRST}(\d{{1,18}})-", transaction) if isinstance(transaction, str) else None
+    if event.get("sender") == me and found:
+        yield Got(page=int(found[1]), receipt="delivered")
 
 
 def _answer(room: str, event: dict[str, Any], me: str, find: Callable[[str], Page | None]) -> Answer | None:

@@ -184,12 +184,14 @@ def short(message: Message) -> str:
     """A text message: two or three segments, the answer last."""
     head = rendering.plain(rendering.subject(message), 140)
     service = rendering.plain(message.service, 40)
-    parts = [head, f"{rendering.since(message)}{f', {service}' if service else ''}."]
-    if done := rendering.tried(message):
+    said = rendering.plain(rendering.own(message), 320)
+    parts = [said] if said else [head, f"{rendering.since(message)}{f', {service}' if service else ''}."]
+    if (done := rendering.tried(message)) and not said:
         parts.append(f"Code tried: {rendering.plain(done[0], 60)}")
     if message.asks:
         parts.append(f"Reply {message.page} to acknowledge.")
-    return "\n".join([*parts, rendering.link(message)]).rstrip()
+    link = rendering.link(message)
+    return "\n".join([*parts, *([] if link in said else [link])]).rstrip()
 
 
 def spoken(message: Message, answer: str) -> str:
@@ -204,7 +206,8 @@ def spoken(message: Message, answer: str) -> str:
         f"Service {service}." if service else "",
         f"Code already tried: {done[0].rstrip('.')}." if done else "",
     ]
-    text = " ".join(word for word in words if word and word != ".")
+    own = rendering.plain(rendering.own(message), 600)
+    text = own or " ".join(word for word in words if word and word != ".")
     if not message.asks:
         said = f"<Say>{escape(_CODE.sub(lambda code: ' '.join(code[0]), text))}</Say>"
         return f'<Response>{said}<Pause length="1"/>{said}</Response>'

@@ -1,0 +1,117 @@
+"""Synthetic pages: when one leaves, and what it means that it comes back, or does not."""
+
+from __future__ import annotations
+
+from tocsin.engine import hearing, paging
+from tocsin.engine.inputs import Delivered, Receipted
+from tocsin.engine.turn import Turn
+from tocsin.kernel.instant import Duration, say_duration
+from tocsin.kernel.reason import Reason
+from tocsin.pages.ledger import Page
+from tocsin.pages.loops import Loop, LoopSpec
+
+
+def declare(turn: Turn) -> None:
+    """The plan changed: channels it names are tried, the first time at once; of others nothing is awaited any more."""
+    loops, specs = turn.state.counters.loops, _specs(turn)
+    for channel in [name for name in loops if name not in specs]:
+        _ended(turn, loops.pop(channel), Reason.PLAN_CHANGED)
+    for channel, spec in specs.items():
+        loop = loops.get(channel)
+        if loop is None or loop.address != spec.address:
+            if loop is not None:
+                _ended(turn, loop, Reason.PLAN_CHANGED)
+            loop = loops[channel] = Loop(channel=channel, address=spec.address, next_at=turn.now)
+        elif loop.sent_at is not None:
+            loop.next_at = max(turn.now, loop.sent_at + spec.every)
+        turn.state.timers.set("loop", channel, loop.due())
+
+
+def ring(turn: Turn, channel: str) -> None:
+    """Something about a channel's synthetic page is due."""
+    loop, spec = turn.state.counters.loops[channel], _specs(turn)[channel]
+    if loop.due_at is not None and loop.due_at <= turn.now:
+        again, loop.due_at, loop.deaf = loop.deaf, None, False
+        if again:  # it may have come back while nobody could hear: that proves nothing, so another one is sent
+            loop.next_at = turn.now
+        else:
+            _missing(turn, loop, spec, f"did not come back within {say_duration(spec.within)}")
+    if loop.next_at is not None and loop.next_at <= turn.now:
+        _send(turn, loop, spec)
+    turn.state.timers.set("loop", channel, loop.due())
+
+
+def _send(turn: Turn, loop: Loop, spec: LoopSpec) -> None:
+    before = turn.state.pages.get(loop.page)
+    if before is not None and before.state == "intended":
+        paging.finish(turn, before, "overtaken", Reason.REPLACED)
+    loop.page = paging.synthetic(turn, spec.channel, spec.address).id
+    loop.sent_at, loop.next_at, loop.due_at = turn.now, turn.now + spec.every, turn.now + spec.within
+
+
+def reached(turn: Turn, told: Receipted) -> None:
+    """A page's receipt is known: when it is a synthetic page that is awaited, the channel works."""
+    loop = _loop_of(turn, told.page)
+    page = turn.state.pages.get(told.page)
+    if loop is None or page is None or page.delivered_at is None or loop.came_at == page.delivered_at:
+        return
+    loop.came_at, loop.took, loop.due_at = turn.now, turn.now - page.intended_at, None
+    turn.count("synthetic_pages", Reason.CAME_BACK)
+    _ended(turn, loop, Reason.CAME_BACK)
+
+
+def delivered(turn: Turn, outcome: Delivered) -> None:
+    """A channel that refuses its synthetic page for good need not be waited for."""
+    loop, page = _loop_of(turn, outcome.page), turn.state.pages.get(outcome.page)
+    spec = _specs(turn).get(loop.channel) if loop is not None else None
+    if loop is None or spec is None or page is None or page.state != "failed" or loop.due_at is None:
+        return
+    loop.due_at = None
+    _missing(turn, loop, spec, f"could not be sent: {page.error}")
+
+
+def deafened(turn: Turn, moved: Duration) -> None:
+    """For a while nothing could be heard: what is awaited has longer, and its absence proves nothing."""
+    for loop in turn.state.counters.loops.values():
+        if loop.due_at is not None:
+            loop.due_at, loop.deaf = loop.due_at + moved, True
+
+
+def set_aside(turn: Turn, channel: str) -> None:
+    """It could not be judged: it is not looked at again until the plan says something else."""
+    loop = turn.state.counters.loops.get(channel)
+    if loop is not None:
+        loop.next_at = loop.due_at = None
+
+
+def keeps(turn: Turn, page: Page) -> bool:
+    """Whether a synthetic page is still awaited, or would be news when it came late."""
+    loop = _loop_of(turn, page.id)
+    return loop is not None and page.delivered_at is None
+
+
+def _missing(turn: Turn, loop: Loop, spec: LoopSpec, why: str) -> None:
+    """Raise an incident. Those it pages are paged by their other methods (``paging``)."""
+    key = f"synthetic:{loop.channel}"
+    loop.failure = f"The synthetic page by {loop.channel} {why}"[:300]
+    hearing.own_event(
+        turn, spec.service, key, loop.failure, "critical", {"channel": loop.channel}, name="SyntheticPageMissing"
+    )
+    alert = hearing.own_alert(turn, turn.plan.service(spec.service).key, key)
+    loop.alert = alert.id if alert is not None else 0
+    turn.count("synthetic_pages", Reason.NOT_BACK)
+
+
+def _ended(turn: Turn, loop: Loop, reason: Reason) -> None:
+    alert = turn.state.alerts.get(loop.alert)
+    loop.alert, loop.failure = 0, ""
+    if alert is not None and alert.firing:
+        hearing.resolve(turn, alert, reason)
+
+
+def _loop_of(turn: Turn, page: int) -> Loop | None:
+    return next((loop for loop in turn.state.counters.loops.values() if loop.page == page), None)
+
+
+def _specs(turn: Turn) -> dict[str, LoopSpec]:
+    return {spec.channel: spec for spec in turn.plan.loops}

@@ -1,0 +1,172 @@
+"""Why somebody was, or was not, paged around an instant: on call or not, and what each incident then open did of it.
+
+Everything is read from what was recorded; who is on call, and whom a step means, is asked of the plan now in force with
+the overrides of that time. Decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from tocsin.escalation.policy import Step
+from tocsin.faces.why import Sentence
+from tocsin.incidents.incident import Incident
+from tocsin.kernel.instant import HOUR, MINUTE, Duration, Instant
+from tocsin.kernel.reason import Reason
+from tocsin.oncall.asking import why as on_call_because
+from tocsin.pages.ledger import Page
+from tocsin.plan.model import Covers, Plan
+from tocsin.store.reads import MOST, Reads
+
+AROUND: Duration = 15 * MINUTE
+"""Pages this long before and after the instant are named."""
+BEFORE: Duration = 12 * HOUR
+"""An incident's pages are looked for as far back as this, for what is still under way at the instant."""
+MOST_INCIDENTS = 20
+SCANNED = 2_000
+"""So many incidents are looked through, the newest first, for those that were open then."""
+
+
+class OnCall(Struct, frozen=True):
+    """A schedule that had the person on call then, and why."""
+
+    schedule: str
+    because: str
+
+
+class OfIncident(Struct, frozen=True, kw_only=True):
+    """An incident that was open then: how it stood, and what that meant for the person."""
+
+    incident: int
+    title: str
+    service: str
+    stood: Sentence
+    """The last decision up to then."""
+    person: Sentence
+    """Why they were paged for it, or not, up to then."""
+
+
+class PersonExplanation(Struct, frozen=True, kw_only=True):
+    """An answer to "why was, or wasn't, this person paged then?". ``paged``: a page to them left around the instant."""
+
+    person: str
+    at: Instant
+    paged: bool
+    pages: tuple[Page, ...]
+    on_call: tuple[OnCall, ...]
+    incidents: tuple[OfIncident, ...]
+    more: bool
+    """More incidents were open than are told of."""
+
+
+def explain_person(reads: Reads, plan: Plan, covers: Covers, person: str, at: Instant) -> PersonExplanation:
+    """The whole answer for one person and one instant."""
+    pages = [page for page in _pages(reads, person, at) if page.kind != "update"]
+    near = [page for page in pages if abs(page.intended_at - at) <= AROUND or _left_near(page, at)]
+    incidents = list(_open_at(reads, at))
+    return PersonExplanation(
+        person=person,
+        at=at,
+        paged=any(page.left for page in near if page.kind in ("page", "help")),
+        pages=tuple(sorted(near, key=lambda page: (page.intended_at, page.id))),
+        on_call=tuple(_on_call(plan, covers, person, at)),
+        incidents=tuple(_told(reads, plan, covers, person, one, pages, at) for one in incidents[:MOST_INCIDENTS]),
+        more=len(incidents) > MOST_INCIDENTS,
+    )
+
+
+def _left_near(page: Page, at: Instant) -> bool:
+    return page.finished_at is not None and abs(page.finished_at - at) <= AROUND
+
+
+def _pages(reads: Reads, person: str, at: Instant) -> list[Page]:
+    """The person's pages from ``BEFORE`` the instant until ``AROUND`` after it, the newest first."""
+    found: list[Page] = []
+    cursor: str | None = None
+    while True:
+        one = reads.pages(person=person, after=cursor, limit=MOST)
+        found += [page for page in one.items if at - BEFORE <= page.intended_at <= at + AROUND]
+        cursor = one.next
+        if cursor is None or (one.items and one.items[-1].intended_at < at - BEFORE):
+            return found
+
+
+def _open_at(reads: Reads, at: Instant) -> Iterator[Incident]:
+    """Incidents that were open then; of one that was reopened, its last time is known."""
+    cursor: str | None = None
+    scanned = 0
+    while scanned < SCANNED:
+        found = reads.incidents(after=cursor, limit=MOST)
+        for one in found.items:
+            if one.opened_at <= at and (one.resolved_at is None or one.resolved_at > at):
+                yield one
+        scanned += len(found.items)
+        cursor = found.next
+        if cursor is None:
+            return
+
+
+def _on_call(plan: Plan, covers: Covers, person: str, at: Instant) -> Iterator[OnCall]:
+    for key, roster in plan.rosters.items():
+        counting = plan.covers_for(key, covers)
+        for shift in roster.who(at, counting):
+            if shift.person == person:
+                yield OnCall(key, on_call_because(roster.schedule, shift, counting))
+
+
+def _told(
+    reads: Reads, plan: Plan, covers: Covers, person: str, incident: Incident, pages: list[Page], at: Instant
+) -> OfIncident:
+    own = [one for one in pages if one.incident == incident.number]
+    return OfIncident(
+        incident=incident.number,
+        title=incident.title,
+        service=incident.service,
+        stood=_stood(reads, incident, at),
+        person=_of_person(plan, covers, person, incident, own, at),
+    )
+
+
+def _stood(reads: Reads, incident: Incident, at: Instant) -> Sentence:
+    """The last thing that was decided about an incident up to an instant, notes left out."""
+    cursor: str | None = None
+    while True:
+        found = reads.timeline(incident.number, after=cursor, limit=MOST, newest_first=True)
+        for stored in found.items:
+            entry = stored.entry
+            if entry.at <= at and entry.reason is not Reason.NOTE:
+                return Sentence(at=entry.at, text=entry.what, reason=entry.reason, actor=entry.actor)
+        cursor = found.next
+        if cursor is None:
+            return Sentence(at=incident.opened_at, text="It was opened", reason=Reason.OPENED)
+
+
+def _of_person(
+    plan: Plan, covers: Covers, person: str, incident: Incident, pages: list[Page], at: Instant
+) -> Sentence:
+    """What an incident meant for a person up to an instant."""
+    before = [page for page in pages if page.intended_at <= at]
+    if before:
+        last = max(before, key=lambda page: (page.intended_at, page.id))
+        if last.held is not None and last.not_before is not None and last.not_before > at:
+            text = f"A page to {person} by {last.channel} was written down, and was not to leave yet"
+            return Sentence(at=last.intended_at, text=text, reason=last.held, until=last.not_before)
+        ended = last.outcome is not None and last.finished_at is not None and last.finished_at <= at
+        how = {"sent": "left", "failed": "failed", "overtaken": "was not sent any more"}.get(last.state, "was leaving")
+        text = f"A page to {person} by {last.channel} {how if ended else 'was leaving'}"
+        return Sentence(at=last.intended_at, text=text, reason=last.outcome if ended and last.outcome else last.reason)
+    later = min((page for page in pages if page.intended_at > at), key=lambda page: page.intended_at, default=None)
+    if later is not None:
+        text = f"They were not paged yet: a page by {later.channel} followed"
+        return Sentence(at=later.intended_at, text=text, reason=later.reason)
+    meant = [n for n, step in enumerate(incident.steps) if _means(plan, covers, step, person, at)]
+    if not meant:
+        return Sentence(at=at, text=f"None of its steps means {person} at that time", reason=Reason.NOT_MEANT)
+    text = f"Step {meant[0] + 1} means them, and it had not come to that"
+    return Sentence(at=at, text=text, reason=Reason.NOT_YET)
+
+
+def _means(plan: Plan, covers: Covers, step: Step, person: str, at: Instant) -> bool:
+    return any(one.key == person for one in plan.people_of(step.targets, at, covers))

@@ -1,0 +1,128 @@
+"""The exported ledger, and why a person was or was not paged at a time, on both databases."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.faces.filled import NOW, Filler, sqlite_url
+from tocsin.escalation.policy import Step
+from tocsin.faces.proof import ledger
+from tocsin.faces.why_person import PersonExplanation, explain_person
+from tocsin.kernel.instant import HOUR, MINUTE, SECOND, Instant
+from tocsin.kernel.reason import Reason
+from tocsin.pages.exported import as_csv
+from tocsin.plan import read_plan
+from tocsin.store.reads import Reads, open_engine
+
+PLAN = read_plan(
+    {
+        "tocsin.yaml": b"""
+tocsin: 1
+people: {ana: {email: a@b.example}, ben: {email: b@b.example}, kei: {email: k@b.example}}
+mail: {server: smtp://localhost, from: a@b.example}
+schedules: {shop: {layers: [{rotate: ana, starts: 2026-11-16 with ana}]}}
+"""
+    }
+).plan
+STEPS = (Step(("schedule:shop",), 5 * MINUTE), Step(("person:ben",), 5 * MINUTE))
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def filler(request: pytest.FixtureRequest, tmp_path: Path) -> Filler:
+    """An empty world on a database."""
+    url = sqlite_url(tmp_path) if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
+    return Filler(url)
+
+
+@pytest.fixture
+def asked(filler: Filler) -> Callable[..., PersonExplanation]:
+    """Call with a person and a time: why they were, or were not, paged."""
+    reads = Reads(open_engine(filler.database))
+
+    def ask(person: str, at: Instant = NOW) -> PersonExplanation:
+        assert PLAN is not None
+        return explain_person(reads, PLAN, {}, person, at)
+
+    return ask
+
+
+def test_the_ledger_says_of_every_page_why_how_when_and_what_followed(filler: Filler) -> None:
+    number = filler.incident(steps=STEPS)
+    hook = filler.contact("ana", "webhook", "https://push.example/ana", label="Phone")
+    filler.page(
+        number, channel="webhook", contact=hook, state="failed", outcome=Reason.FAILED, error="=cmd|' /C calc'!A0",
+        address="https://push.example/ana", handed_at=NOW - 9 * MINUTE + SECOND, attempts=1,
+    )  # fmt: skip
+    second = filler.page(number, instead_of=1, provider_id="abc", unsure=True, outcome=Reason.POSSIBLE_DUPLICATE)
+    filler.page(number, person="ben", step=1, answered_at=NOW, intended_at=NOW - 4 * MINUTE)
+    rows = ledger(Reads(open_engine(filler.database)), number)
+    assert rows is not None
+    first, instead, answered = rows
+    assert (first.method, first.why, first.step, first.attempted_at) == (
+        "Phone", "step_due", 1, "2026-11-22T03:15:01.000Z",
+    )  # fmt: skip
+    assert first.followed == f"page {second} to ana by email was written in its stead"
+    assert "push.example/ana" not in first.address
+    assert (instead.possible_duplicate, instead.provider_id) == (True, "abc")
+    assert instead.followed == "page 3 to ben by email, because this step of the escalation was due"
+    assert (answered.followed, answered.answered_by_person_at) == ("ben answered by it", "2026-11-22T03:24:00.000Z")
+    written = list(csv.DictReader(io.StringIO(as_csv(rows).decode())))
+    assert [row["page"] for row in written] == ["1", "2", "3"]
+    assert written[0]["error"] == "'=cmd|' /C calc'!A0", "no spreadsheet takes it for a formula"
+    assert ledger(Reads(open_engine(filler.database)), 99) is None
+
+
+def test_who_was_on_call_and_paged_is_told_with_the_reason(
+    filler: Filler, asked: Callable[..., PersonExplanation]
+) -> None:
+    number = filler.incident(steps=STEPS)
+    filler.entry(number, "Paging ana (shop, layer 1)", Reason.STEP_DUE, at=NOW - 9 * MINUTE)
+    filler.page(number)
+    found = asked("ana")
+    assert (found.paged, [one.schedule for one in found.on_call]) == (True, ["shop"])
+    (of,) = found.incidents
+    assert (of.stood.text, of.stood.reason) == ("Paging ana (shop, layer 1)", Reason.STEP_DUE)
+    assert (of.person.text, of.person.reason) == ("A page to ana by email left", Reason.SENT)
+
+
+def test_who_comes_later_or_not_at_all_is_told_why_not(
+    filler: Filler, asked: Callable[..., PersonExplanation]
+) -> None:
+    number = filler.incident(steps=STEPS)
+    filler.entry(number, "Acknowledged for 1 h", Reason.ACKNOWLEDGED, at=NOW - 8 * MINUTE, actor="person:ana")
+    filler.entry(number, "a note", Reason.NOTE, at=NOW - MINUTE, actor="person:ana")
+    ben, kei = asked("ben"), asked("kei")
+    assert not ben.paged and not ben.on_call
+    assert ben.incidents[0].person.text == "Step 2 means them, and it had not come to that"
+    assert ben.incidents[0].stood.reason is Reason.ACKNOWLEDGED, "a note decides nothing"
+    assert kei.incidents[0].person.reason is Reason.NOT_MEANT
+
+
+def test_what_waited_is_told_with_its_end_and_what_came_later_too(
+    filler: Filler, asked: Callable[..., PersonExplanation]
+) -> None:
+    number = filler.incident(steps=STEPS)
+    later = NOW + 2 * MINUTE
+    filler.page(
+        number, state="intended", outcome=None, finished_at=None, held=Reason.NEXT_METHOD, not_before=later,
+        next_at=later, intended_at=NOW - SECOND,
+    )  # fmt: skip
+    filler.page(number, person="ben", intended_at=NOW + 5 * MINUTE, step=1)
+    waiting = asked("ana").incidents[0].person
+    assert (waiting.reason, waiting.until) == (Reason.NEXT_METHOD, later)
+    assert not asked("ana").paged
+    assert asked("ben").incidents[0].person.text == "They were not paged yet: a page by email followed"
+    assert asked("ben").paged, "within a quarter of an hour"
+
+
+def test_only_what_was_open_at_that_time_is_told(filler: Filler, asked: Callable[..., PersonExplanation]) -> None:
+    filler.incident(state="resolved", resolved_at=NOW - 5 * MINUTE)
+    filler.incident(opened_at=NOW - MINUTE)
+    assert [one.incident for one in asked("ana", NOW - 6 * MINUTE).incidents] == [1]
+    assert [one.incident for one in asked("ana").incidents] == [2]
+    assert asked("ana", NOW - 3 * HOUR).incidents == ()

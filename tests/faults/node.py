@@ -1,0 +1,80 @@
+"""A core that dies where it is told to: the real one of ``tocsin up``, without its supervisor and its faces.
+
+``python -m tests.faults.node FOLDER PORT [DATABASE]`` imports everything once; for each line ``POINT MOMENT TITLE`` on
+its standard input it forks a core, says ``began PID``, and ``ended STATUS`` when that core has ended. The core kills
+itself with SIGKILL when a page of that title comes by the point; ``- - -`` lets it live.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import tocsin.intake.probes
+import tocsin.intake.sources
+import tocsin.pages.channels
+import tocsin.runtime.core
+import tocsin.runtime.first_run
+import tocsin.runtime.outbound
+import tocsin.store.postgres
+import tocsin.store.sqlite  # noqa: F401  # all of these are imported here so that no core has to
+from tocsin import wiring
+from tocsin.engine.state import Changes
+from tocsin.pages.ledger import Page
+from tocsin.runtime import points
+from tocsin.runtime.points import Point
+from tocsin.runtime.supervisor import die_with_parent
+from tocsin.settings import Settings
+from tocsin.store.opening import needs_migration, url_for
+
+
+def killing(point: Point, moment: str, title: str) -> Callable[[Point, object], None]:
+    """Something that ends the process when a page of that title comes by.
+
+    ``moment``: whether the commit holds the page's ``intent`` or its ``outcome``; "-" where there is but one.
+    """
+
+    def concerns(about: object) -> bool:
+        if isinstance(about, Page):
+            return about.title == title
+        assert isinstance(about, Changes)
+        if moment == "intent":
+            return any(page.title == title for page in about.deliver.values())
+        return any(page.title == title and page.attempts for page in about.pages.values())
+
+    def passed(at: Point, about: object) -> None:
+        if at is point and concerns(about):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return passed
+
+
+def main() -> None:
+    """Fork cores until standard input ends."""
+    folder, port, *more = sys.argv[1:]
+    settings = Settings(
+        data=Path(folder, "data"), plan=Path(folder, "plan"), port=int(port), database=more[0] if more else ""
+    )
+    settings.data.mkdir(exist_ok=True)
+    url = url_for(settings.data, settings.database)
+    if needs_migration(url):
+        wiring._migrate(url, lambda text: print(text, file=sys.stderr))
+    parent = os.getpid()
+    for line in sys.stdin:
+        point, moment, title = line.rstrip("\n").split(" ", 2)
+        pid = os.fork()
+        if not pid:
+            die_with_parent(parent)
+            os.dup2(2, 1)
+            if point != "-":
+                points.passed = killing(Point(point), moment, title)
+            os._exit(wiring._run(wiring._core(settings, starter=False), settings))
+        print(f"began {pid}", flush=True)
+        print(f"ended {os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
