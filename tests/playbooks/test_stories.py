@@ -132,6 +132,19 @@ def test_it_asks_first_and_goes_on_when_a_person_says_yes():
     assert world.looks == 2, "what was looked at before the question is not looked at again"
 
 
+def test_what_was_approved_and_fails_is_told_at_once_to_whoever_is_first():
+    world = Playground(empty_it, rung="ask")
+    world.after_drain = 95
+    fires(world)
+    world.at("1m")
+    world.says(1, "yes")
+    assert world.run(1).outcome == "handed_over"
+    assert world.pages == [("0s", "ana", 1), ("180s", "ana", 1)], "not four minutes later, and not the second step"
+    assert world.incident(1).tried[0].startswith("empty-it could not finish: playground.level: it did not hold")
+    world.at("8m")
+    assert world.pages[2:] == [("480s", "ben", 1)]
+
+
 def test_no_means_no():
     world = Playground(empty_it, rung="ask")
     fires(world)

@@ -264,6 +264,10 @@ def hand_over(turn: Turn, run: Run, why: str, reason: Reason = Reason.HANDED_OVE
     incident = incident_of(turn, run)
     if incident is not None:
         note(incident, *found(run, f"{run.playbook} could not finish: {why}"))
+        if incident.paused in (Reason.PLAYBOOK_RUNS, Reason.PLAYBOOK_VERIFIED):
+            # At once and from the first step, also when somebody was paged before: they know nothing of this yet.
+            incident.step = incident.round = 0
+            incident.resume_at = turn.now
     run.find(why)
     end(turn, run, "handed_over", reason, f"handed over: {why}")
 
