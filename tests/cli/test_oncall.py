@@ -37,6 +37,8 @@ services:
 """
 UNKNOWN = "overrides are not known here"
 
+CALENDARS = f"{UNKNOWN}, nor what the calendars say that it names"
+
 Start = Callable[..., TocsinServer]
 
 
@@ -245,3 +247,12 @@ def test_an_override_pages_on_both_stores(tocsin_server: Start, request: pytest.
     [incident] = eventually(lambda: server.json("incidents", "list"))
     told = server.run("why", str(incident["number"])).stdout
     assert "Paging Ben (shop-primary, override 1); next in 5 min if nobody answers" in told
+
+
+def test_without_a_server_it_is_said_that_calendars_are_not_known(tmp_path: Path) -> None:
+    text = PLAN.replace("schedules:\n", "calendars: {rota: {ical: secret:rota}}\nschedules:\n")
+    text = text.replace("  office:\n", "  office:\n    calendar: rota\n")
+    (tmp_path / "tocsin.yaml").write_text(text)
+    said = run("oncall", "who", "office", "--plan", str(tmp_path))
+    assert CALENDARS in said.err
+    assert CALENDARS not in run("oncall", "who", "shop-primary", "--plan", str(tmp_path)).err

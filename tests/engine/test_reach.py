@@ -364,3 +364,22 @@ def test_the_console_beside_a_refused_page_reaches_nobody():
     world.fires("Down", job="checkout")
     assert {(at, person) for at, person, _ in world.pages} == {("0s", "ana"), ("0s", "zoe"), ("0s", "ben")}
     assert "Step 1 reached nobody" in [entry.what for entry in world.timeline]
+
+
+def test_what_fails_for_good_long_after_its_step_brings_nothing_forward():
+    """The last resort was paged with others then, and so without a row of its own."""
+    plan = PLAN.replace(b"people:\n", b"people:\n  zoe: {name: Zoe}\n").replace(b"lead: ana", b"lead: kei")
+    steps = b"    - {page: ana, wait: 5m}\n    - {page: ben, wait: 10m, repeat: 2}\n"
+    world = World(plan.replace(steps, b"    - {page: zoe}\n    - {page: ana, wait: 5m}\n"))
+    world.rules("ana", bundle_within=0)
+    for name in ("One", "Two", "Three"):
+        world.fires(name, job="checkout")
+    world.answers = lambda page: "retry" if page.person == "ana" else "sent"
+    world.fires("Four", job="checkout")
+    assert world.incident(4).next_at == START + 30 * MINUTE
+    world.at("4m")
+    world.answers = lambda page: "failed client" if page.person == "ana" and page.incident == 4 else "sent"
+    world.at("29m59s")
+    assert world.incident(4).next_at == START + 30 * MINUTE
+    assert [row.state for row in world.rows(4, "ana")] == ["failed"]
+    assert world.told(4).count("escalation_exhausted") == 1

@@ -689,7 +689,7 @@ def _next_method(turn: Turn, row: Page) -> None:
         return
     if row.reason not in OF_A_STEP or incident is None or incident.next_at is None or row.step >= len(incident.steps):
         return
-    if _reached_nobody(turn, row):
+    if _reached_nobody(turn, incident, row):
         what = f"{_named(incident, row.step)} reached nobody"
         turn.enter(incident.number, what, Reason.NOBODY_REACHABLE, page=str(row.id))
         incident.step, incident.round = (row.step + 1, 0)
@@ -698,12 +698,14 @@ def _next_method(turn: Turn, row: Page) -> None:
             _stand_in(turn, incident, row.step)
 
 
-def _reached_nobody(turn: Turn, row: Page) -> bool:
+def _reached_nobody(turn: Turn, incident: Incident, row: Page) -> bool:
     """Whether the step a page belongs to is the last one paged, and every page of it was refused at least once.
 
     That a channel may take it later is no reason to wait: nobody knows of the incident until then. What is on the
     console beside it reaches nobody, except in a trial.
     """
+    if row.step != incident.step - (0 if incident.round else 1):
+        return False  # another step was paged since, though perhaps without a row of its own
     pages = [one for one in _pages(turn, row.incident) if one.kind == "page" and one.reason in OF_A_STEP]
     if any(one.id > row.id and one.step != row.step for one in pages):
         return False
