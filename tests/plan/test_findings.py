@@ -51,7 +51,7 @@ MISTAKES = {
     "a probe of no kind": (
         PROBE + "§{every: 5s}",
         "a probe says what it looks at",
-        "write one of the keys http, tcp, process, disk",
+        "write one of the keys http, tcp, process, disk, peer",
     ),
     "a probe of two kinds": (
         PROBE + "{tcp: 'a:1', §disk: /}",
@@ -733,3 +733,12 @@ def test_a_synthetic_page_that_could_not_leave_or_be_judged_is_refused(said, fou
     people = "{ana: {webhook: {url: 'http://b/', secret: secret:b}}}"
     reading = read(tocsin=f"tocsin: 1\npeople: {people}\nsynthetic page: {said}\n")
     assert [one.message for one in reading.findings if one.level == "error"] == [found]
+
+
+def test_a_slack_app_that_nobody_could_answer_is_refused():
+    """Its button would do nothing."""
+    found = [one for one in read(tocsin=HEAD + "channels: {slack: {token: secret:s}}").findings if one.level == "error"]
+    assert [one.message for one in found] == [
+        "nobody could answer in Slack: neither a signing secret nor an app token is named"
+    ]
+    assert good("channels: {slack: {token: secret:s, app token: secret:a}}").channels["slack"]["app token"]

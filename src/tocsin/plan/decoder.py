@@ -367,6 +367,8 @@ class Variants(Shape[R]):
         self.what = what
         self._shapes: dict[str, RecordOf[R]] = {key: RecordOf(kind) for key, kind in kinds.items()}
         self._later = later
+        self._common = frozenset.intersection(*(frozenset(kind.fields) for kind in kinds.values()))
+        """Keys that every kind has: one of them says nothing of the kind, and is no misspelt one."""
 
     def read(self, node: Node, findings: Findings) -> R | None:
         """The record of the kind that was written."""
@@ -388,7 +390,7 @@ class Variants(Shape[R]):
                 )
                 return None
         for key, _ in entries:
-            close = nearest(key.text, self._shapes)
+            close = nearest(key.text, self._shapes) if key.text not in self._common else ""
             if close:
                 findings.error(key.at, f"unknown kind {shown(key.text)}", f"did you mean {close}?")
                 return None
