@@ -262,6 +262,7 @@ def _parts(settings: Settings, store: Store, clock: Clock, outside: Outbound, be
     from tocsin.intake.probes import PROBES
     from tocsin.intake.sources import SOURCES
     from tocsin.intake.sources.pagerduty import redacted, routing_key
+    from tocsin.runtime.calendars import Calendars
     from tocsin.runtime.core import Parts
     from tocsin.runtime.probing import Prober
 
@@ -279,6 +280,9 @@ def _parts(settings: Settings, store: Store, clock: Clock, outside: Outbound, be
         public_url=settings.base_url,
         paging=settings.paging,
         prober=lambda specs, submit: Prober(specs, submit, probes=PROBES, outside=outside, now=clock.now),
+        calendars=lambda specs, submit: Calendars(
+            specs, submit, outside=outside, secret=settings.secret, now=clock.now
+        ),
         outside=lambda url: begin(outside.request("GET", url, within=10, limit=1024)),
         ballast=settings.data / "ballast",
     )
@@ -351,13 +355,14 @@ def missing_secrets(settings: Settings, plan: Plan) -> list[str]:
     named = [plan.mail.password] if plan.mail and plan.mail.password else []
     named += [person.webhook.secret for person in plan.people.values() if person.webhook]
     named += [text for one in plan.channels.values() for text in one.values() if text.startswith("secret:")]
+    named += [one.url for one in plan.calendars.values() if one.url.startswith("secret:")]
     named += [at for person in plan.people.values() for _, at in person.reach if at.startswith("secret:")]
     found = []
     for reference in dict.fromkeys(named):
         try:
             settings.secret(reference)
         except (LookupError, OSError, ValueError) as error:
-            found.append(f"warning: {error.args[0] if error.args else error}; until then pages that need it fail")
+            found.append(f"warning: {error.args[0] if error.args else error}; until then what needs it fails")
     return found
 
 

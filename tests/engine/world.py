@@ -175,6 +175,8 @@ class World:
             ("overrides", changes.overrides, lambda o: o.id in state.overrides),
             ("contacts", changes.contacts, lambda c: not c.removed),
             ("reaches", changes.reaches, lambda r: True),
+            ("duties", changes.duties, lambda d: True),
+            ("calendars", changes.calendars, lambda c: True),
         ):
             rows = self.tables.setdefault(name, {})
             for key, noun in changed.items():
@@ -184,6 +186,10 @@ class World:
                     rows.pop(key, None)
         for place in changes.dropped_heartbeats:
             self.tables["heartbeats"].pop(place, None)
+        for name in changes.dropped_duties:
+            self.tables["duties"].pop(name, None)
+        for name in changes.dropped_calendars:
+            self.tables["calendars"].pop(name, None)
         kept = self.tables.setdefault("results", {})
         for result in changes.results:
             kept[result.key] = (type(result), msgspec.json.encode(result))
@@ -430,6 +436,8 @@ def dump(state: State) -> dict[str, Any]:
         "contacts": {id: plain(contact) for id, contact in sorted(state.contacts.items())},
         "contacts_of": {name: sorted(ids) for name, ids in sorted(state.contacts_of.items())},
         "reaches": {name: plain(reach) for name, reach in sorted(state.reaches.items())},
+        "calendars": {name: plain(calendar) for name, calendar in sorted(state.calendars.items())},
+        "duties": {name: plain(duty) for name, duty in sorted(state.duties.items())},
         "gathering": {id: sorted(pages) for id, pages in sorted(state.gathering.items())},
         "results": {key: plain(kept) for key, kept in sorted(state.results.items())},
         "due": state.timers.next(),

@@ -22,6 +22,8 @@ from tocsin.engine.timers import Kind, Timers
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.identity import label_text
 from tocsin.kernel.instant import DAY, MINUTE, Instant
+from tocsin.oncall.duty import Duty
+from tocsin.oncall.imported import Imported
 from tocsin.oncall.override import Cover, Override, covers_by_schedule
 from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import Page
@@ -104,6 +106,8 @@ class Loaded(NamedTuple):
     results: Iterable[Kept] = ()
     contacts: Iterable[Contact] = ()
     reaches: Iterable[Reach] = ()
+    duties: Iterable[Duty] = ()
+    calendars: Iterable[Imported] = ()
 
 
 class Changes:
@@ -128,6 +132,10 @@ class Changes:
         self.overrides: dict[int, Override] = {}
         self.contacts: dict[int, Contact] = {}
         self.reaches: dict[str, Reach] = {}
+        self.duties: dict[str, Duty] = {}
+        self.dropped_duties: set[str] = set()
+        self.calendars: dict[str, Imported] = {}
+        self.dropped_calendars: set[str] = set()
         self.entries: list[tuple[int, Entry]] = []
         self.changes: list[HeardChange] = []
         self.results: list[Kept] = []
@@ -148,7 +156,7 @@ class Changes:
             "pages": self.pages,
             "contacts": self.contacts or self.reaches,
             "changes": self.changes,
-            "overrides": self.overrides,
+            "overrides": self.overrides or self.calendars,
             "plan": self.plans,
         }
         return tuple(name for name, changed in named.items() if changed)
@@ -178,10 +186,14 @@ class State:
         self.parked: dict[int, Parked] = {}
         self.overrides: dict[int, Override] = {}
         self.covers: dict[str, tuple[Cover, ...]] = {}
+        self.calendars: dict[str, Imported] = {}
+        self.standing: dict[str, tuple[Cover, ...]] = {}
+        """What calendars do to schedules, under the overrides. Reckoned from them and the plan."""
         self.results: dict[str, Kept] = {}
         self.contacts: dict[int, Contact] = {}
         self.contacts_of: dict[str, set[int]] = {}
         self.reaches: dict[str, Reach] = {}
+        self.duties: dict[str, Duty] = {}
         self.gathering: dict[int, set[int]] = {}
         """Pages that wait to go out together, by contact method."""
         self.timers = Timers(self.due_of)
@@ -222,6 +234,11 @@ class State:
             self.add_contact(contact)
         for reach in loaded.reaches:
             self.reaches[reach.person] = reach
+        for calendar in loaded.calendars:
+            self.calendars[calendar.name] = calendar
+        for duty in loaded.duties:
+            self.duties[duty.name] = duty
+            self.timers.set("notice", duty.name, duty.at)
 
     def due_of(self, kind: Kind, id: int | str) -> Instant | None:
         """When something is due next, from the thing itself."""
@@ -245,6 +262,9 @@ class State:
             case "loop":
                 loop = self.counters.loops.get(str(id))
                 return loop.due() if loop else None
+            case "notice":
+                duty = self.duties.get(str(id))
+                return duty.at if duty else None
             case "override":
                 override = self.overrides.get(int(id))
                 return override.closes_at if override else None

@@ -12,7 +12,7 @@ from typing import Literal
 
 from tocsin.kernel.instant import Instant
 
-Kind = Literal["alerts", "heartbeat", "incident", "loop", "override", "page", "silence"]
+Kind = Literal["alerts", "heartbeat", "incident", "loop", "notice", "override", "page", "silence"]
 Timer = tuple[Instant, Kind, int | str]
 
 

@@ -27,7 +27,8 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     if its alerts stay quiet.
     ``quiet``: how long its alerts must stay quiet before it resolves, as the slowest of their sources asks.
     ``snoozed_until``: resolved by hand while alerts fired; judged again then.
-    ``keep_until``: until when trouble reopens it.
+    ``keep_until``: until when trouble reopens it. ``note``: the last one somebody wrote, shortened.
+    ``answered``: persons who acknowledged where that takes several, and are not paged any more.
     """
 
     number: int
@@ -67,6 +68,8 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     keep_until: Instant | None = None
     reopened: int = 0
     labels: dict[str, str] = {}
+    note: str = ""
+    answered: tuple[str, ...] = ()
 
     @property
     def open(self) -> bool:

@@ -367,8 +367,7 @@ class Variants(Shape[R]):
         self.what = what
         self._shapes: dict[str, RecordOf[R]] = {key: RecordOf(kind) for key, kind in kinds.items()}
         self._later = later
-        self._common = frozenset.intersection(*(frozenset(kind.fields) for kind in kinds.values()))
-        """Keys that every kind has: one of them says nothing of the kind, and is no misspelt one."""
+        self._fields = {field for kind in kinds.values() for field in kind.fields}
 
     def read(self, node: Node, findings: Findings) -> R | None:
         """The record of the kind that was written."""
@@ -390,7 +389,7 @@ class Variants(Shape[R]):
                 )
                 return None
         for key, _ in entries:
-            close = nearest(key.text, self._shapes) if key.text not in self._common else ""
+            close = None if key.text in self._fields else nearest(key.text, self._shapes)
             if close:
                 findings.error(key.at, f"unknown kind {shown(key.text)}", f"did you mean {close}?")
                 return None

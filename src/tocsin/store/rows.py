@@ -105,6 +105,8 @@ CONTACTS = Statement(
     "contacts", ("id", "workspace", "person", "live", "body"), ("bigint", "int", "text", "boolean", "bytea"), ("id",)
 )
 REACHES = Statement("reaches", ("person", "workspace", "body"), ("text", "int", "bytea"), ("person",))
+DUTIES = Statement("duties", ("name", "workspace", "body"), ("text", "int", "bytea"), ("name",))
+CALENDARS = Statement("calendars", ("name", "workspace", "body"), ("text", "int", "bytea"), ("name",))
 RESULTS = Statement("results", ("key", "workspace", "at", "body"), ("text", "int", "bigint", "bytea"), ("key",))
 PLANS = Statement("plans", ("version", "workspace", "at", "files"), ("text", "int", "bigint", "bytea"), ("version",))
 META = Statement("meta", ("name", "workspace", "value"), ("text", "int", "bytea"), ("name",))
@@ -234,6 +236,8 @@ def statements(
         (REACHES, each(changes.reaches.values(), lambda r: (r.person, WORKSPACE, body(r)))),
         (CHANGES, each(changes.changes, lambda c: (c.id, WORKSPACE, c.service, c.at, body(c)))),
         (OVERRIDES, each(changes.overrides.values(), override)),
+        (DUTIES, each(changes.duties.values(), lambda d: (d.name, WORKSPACE, body(d)))),
+        (CALENDARS, each(changes.calendars.values(), lambda c: (c.name, WORKSPACE, body(c)))),
         (RESULTS, each(changes.results, lambda r: (r.key, WORKSPACE, r.at, body(r)))),
         (PLANS, [(version, WORKSPACE, now, pack_files(files)) for version, files in changes.plans.items()]),
         (META, [("plan", WORKSPACE, state.counters.plan.encode())] if changes.plans else []),
@@ -271,4 +275,11 @@ def deletions(changes: Changes) -> Iterable[tuple[str, tuple[str, ...], list[Row
     """Rows that go: table, the columns that name a row, and the rows' names."""
     heartbeats: list[Row] = [tuple(map(storable, place)) for place in sorted(changes.dropped_heartbeats)]
     results: list[Row] = [(storable(key),) for key in changes.dropped_results]
-    return (("heartbeats", ("service", "name"), heartbeats), ("results", ("key",), results))
+    duties: list[Row] = [(storable(name),) for name in sorted(changes.dropped_duties)]
+    calendars: list[Row] = [(storable(name),) for name in sorted(changes.dropped_calendars)]
+    return (
+        ("calendars", ("name",), calendars),
+        ("heartbeats", ("service", "name"), heartbeats),
+        ("results", ("key",), results),
+        ("duties", ("name",), duties),
+    )

@@ -14,6 +14,8 @@ from tocsin.engine.records import Parked
 from tocsin.engine.state import Changes, Counters, Kept, Loaded, State
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import Instant
+from tocsin.oncall.duty import Duty
+from tocsin.oncall.imported import Imported
 from tocsin.oncall.override import Override
 from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import Page
@@ -119,6 +121,8 @@ def load(select: Select, live: str) -> Loaded:
         overrides=nouns(Override, f"SELECT body FROM overrides WHERE {live} ORDER BY id"),
         contacts=nouns(Contact, f"SELECT body FROM contacts WHERE {live} ORDER BY id"),
         reaches=nouns(Reach, "SELECT body FROM reaches ORDER BY person"),
+        duties=nouns(Duty, "SELECT body FROM duties ORDER BY name"),
+        calendars=nouns(Imported, "SELECT body FROM calendars ORDER BY name"),
         results=nouns(Kept, "SELECT body FROM results ORDER BY at, key"),
     )
 
