@@ -18,11 +18,11 @@ from typing import Any
 
 import psutil
 
-from bench import figures, intake, oncall, report, timers
+from bench import figures, intake, oncall, playbooks, report, timers
 from bench.servers import Alertmanager, Server, Tocsin, durable_postgres, fsync_milliseconds, program, version_of
 from tests.support.postgres import Postgres
 
-PARTS = ("intake", "pages", "timers", "full", "starts", "oncall")
+PARTS = ("intake", "pages", "timers", "full", "starts", "oncall", "playbooks")
 
 
 def main() -> None:
@@ -41,6 +41,8 @@ def main() -> None:
             found["starts"] = figures.starts(3 if asked.quick else 10, say)
         if "oncall" in asked.parts:
             found["oncall"] = oncall.measure(3 if asked.quick else 10, say)
+        if "playbooks" in asked.parts:
+            found["playbooks"] = playbooks.measure(30 if asked.quick else 100, say)
         if "full" in asked.parts:
             found["full"] = {
                 name: figures.full_house(store, 1 if asked.quick else 5, say)

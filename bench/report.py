@@ -25,6 +25,7 @@ def tables(found: dict[str, Any]) -> str:
         *_full(found.get("full", {})),
         *_starts(found.get("starts")),
         *_oncall(found.get("oncall")),
+        *_playbooks(found.get("playbooks")),
     ]
     if rows:
         parts.append(_table([["figure", "measured", "target", ""], *rows]))
@@ -151,6 +152,18 @@ def _oncall(one: dict[str, Any] | None) -> list[list[str]]:
         _figure("the same with ten overrides", one["overridden_us"], "µs", 50),
         _figure("a calendar of 12 weeks and 200 schedules", one["calendar_ms"], "ms", 300),
     ]
+
+
+def _playbooks(one: dict[str, Any] | None) -> list[list[str]]:
+    if one is None:
+        return []
+    return [
+        _figure("alert to a playbook's first step, p99", one["first_p99_ms"], "ms", 150),
+        _figure("what a fix costs beside itself, p50", one["step_p50_ms"], "ms", 15),
+        ["three-step runs, journal alone", f"{one['journal_per_s']:.0f}/s", "≥ 100/s",
+         "met" if one["journal_per_s"] >= 100 else "MISSED"],
+        ["three-step runs with their processes", f"{one['real_per_s']:.0f}/s", "", "reported"],
+    ]  # fmt: skip
 
 
 def _figure(name: str, value: float, unit: str, most: float = 0.0) -> list[str]:

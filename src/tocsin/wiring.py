@@ -30,8 +30,11 @@ from tocsin.settings import Settings
 if TYPE_CHECKING:
     from tocsin.engine.commands import DeclareKeys
     from tocsin.intake.checked import Probe
+    from tocsin.intake.request import Source
     from tocsin.pages.message import Channel, Failed, Message, Sent
     from tocsin.plan.model import Plan
+    from tocsin.playbooks.manifest import Manifest
+    from tocsin.playbooks.run import Report
     from tocsin.runtime.clock import Clock
     from tocsin.runtime.core import Parts, PlanRead
     from tocsin.runtime.front import Front
@@ -259,14 +262,18 @@ async def _until_this_node_writes(settings: Settings, clock: Clock, stop: thread
 
 
 def _parts(settings: Settings, store: Store, clock: Clock, outside: Outbound, begin: Beginning) -> Parts:
-    from tocsin.intake.probes import PROBES
+    from tocsin.intake.probes import probes
     from tocsin.intake.sources import SOURCES
     from tocsin.intake.sources.pagerduty import redacted, routing_key
+    from tocsin.playbooks.runner.pool import Pool
     from tocsin.runtime.calendars import Calendars
     from tocsin.runtime.core import Parts
     from tocsin.runtime.probing import Prober
 
     signing_key = _signing_key(store)
+    pool = Pool(settings.data / "playbooks", hashlib.sha256(os.fsencode(settings.data.resolve())).hexdigest()[:32])
+    looks = probes(settings.secret)
+    pool.end_orphans()  # before anything goes on that an earlier process may still be at
     return Parts(
         store=store,
         clock=clock,
@@ -279,12 +286,14 @@ def _parts(settings: Settings, store: Store, clock: Clock, outside: Outbound, be
         signing_key=signing_key,
         public_url=settings.base_url,
         paging=settings.paging,
-        prober=lambda specs, submit: Prober(specs, submit, probes=PROBES, outside=outside, now=clock.now),
+        prober=lambda specs, submit: Prober(specs, submit, probes=looks, outside=outside, now=clock.now),
         calendars=lambda specs, submit: Calendars(
             specs, submit, outside=outside, secret=settings.secret, now=clock.now
         ),
         outside=lambda url: begin(outside.request("GET", url, within=10, limit=1024)),
         ballast=settings.data / "ballast",
+        runner=pool,
+        secret=settings.secret,
     )
 
 
@@ -299,20 +308,76 @@ def plan_reader(settings: Settings) -> Callable[[], PlanRead]:
     """A reader of the plan folder."""
     from tocsin.plan import read_plan
     from tocsin.plan.folder import PlanFolderError, load_folder
+    from tocsin.playbooks.runner.reading import with_manifest
     from tocsin.runtime.core import PlanRead
 
     def read() -> PlanRead:
         try:
-            files = load_folder(settings.plan_folder)
+            files = with_manifest(load_folder(settings.plan_folder))
         except PlanFolderError as error:
             return PlanRead(None, {}, (str(error),), ok=False)
         reading = read_plan(files)
         findings = [str(finding) for finding in reading.findings]
         if reading.plan is not None:
-            findings += missing_secrets(settings, reading.plan)
+            findings += missing_secrets(settings, reading.plan) + missing_clients(reading.plan)
         return PlanRead(reading.plan, files, tuple(findings), ok=reading.plan is not None)
 
     return read
+
+
+def plan_files(folder: Path) -> dict[str, bytes]:
+    """A plan's files, with what its playbooks declare. Raises PlanFolderError."""
+    from tocsin.plan.folder import load_folder
+    from tocsin.playbooks.runner.reading import with_manifest
+
+    return with_manifest(load_folder(folder))
+
+
+def dry_run(
+    settings: Settings,
+    files: Mapping[str, bytes],
+    plan: Plan,
+    manifest: Manifest,
+    service: str,
+    targets: Mapping[str, str],
+    args: Mapping[str, str],
+    labels: Mapping[str, str],
+    told: Callable[[Report], None],
+) -> tuple[int, str]:
+    """Diagnose for real with one of the plan's playbooks, apart from any server; nothing is changed.
+
+    Returns its process's status and what it printed. Raises LookupError for a missing secret.
+    """
+    from tocsin.playbooks.language import About
+    from tocsin.playbooks.runner.trying import dry_run
+    from tocsin.playbooks.session import Start
+
+    there = {one.name: one for one in plan.targets if one.service == service}
+    urls = {name: settings.secret(there[name].reading) for name in targets.values()}
+    about = About(service=service, labels=dict(labels))
+    start = Start(manifest.name, about, dict(targets), dict(args), urls)
+    return asyncio.run(dry_run(files, start, manifest.hand_over_after, told))
+
+
+def import_playbooks(folder: Path) -> None:
+    """Import a plan's playbooks into this process: for tests of them, which run there."""
+    import importlib
+
+    from tocsin.playbooks.runner.modules import make_importable, module_names
+
+    for name in [one for one in sys.modules if one.partition(".")[0] == "playbooks"]:
+        del sys.modules[name]  # another plan's, imported before
+    make_importable(folder)
+    for _, name in module_names(folder):
+        importlib.import_module(name)
+    sys.path.remove(str(folder))
+
+
+def sources() -> Mapping[str, Source]:
+    """The sources, as the engine is handed them."""
+    from tocsin.intake.sources import SOURCES
+
+    return SOURCES
 
 
 def _signing_key(store: Store) -> bytes:
@@ -356,6 +421,8 @@ def missing_secrets(settings: Settings, plan: Plan) -> list[str]:
     named += [person.webhook.secret for person in plan.people.values() if person.webhook]
     named += [text for one in plan.channels.values() for text in one.values() if text.startswith("secret:")]
     named += [one.url for one in plan.calendars.values() if one.url.startswith("secret:")]
+    named += [probe.target for probe in plan.probes if probe.kind == "redis"]
+    named += [text for one in plan.targets for text in (one.reading, one.fixing) if text]
     named += [at for person in plan.people.values() for _, at in person.reach if at.startswith("secret:")]
     found = []
     for reference in dict.fromkeys(named):
@@ -364,6 +431,15 @@ def missing_secrets(settings: Settings, plan: Plan) -> list[str]:
         except (LookupError, OSError, ValueError) as error:
             found.append(f"warning: {error.args[0] if error.args else error}; until then what needs it fails")
     return found
+
+
+def missing_clients(plan: Plan) -> list[str]:
+    """Packages that probes and playbooks need and that this machine does not have, as warnings."""
+    from tocsin.intake.probes.redis import MISSING, installed
+
+    wanted = "redis" in {one.kind for one in plan.probes} | {one.kind for one in plan.targets}
+    missing = f"warning: {MISSING}; until then probes of it fire and playbooks hand over"
+    return [missing] if wanted and not installed() else []
 
 
 def channels(settings: Settings, plan: Plan, outside: Outbound, signing_key: bytes) -> Mapping[str, Channel]:

@@ -112,6 +112,8 @@ def test_exit_codes_are_in_the_manual() -> None:
         ("Shift", m.PublishedShift),
         ("Override", m.PublishedOverride),
         ("Explanation", m.PublishedExplanation),
+        ("Playbook", m.PublishedPlaybook),
+        ("Run", m.PublishedRun),
         ("Key", m.PublishedKey),
         ("User", m.PublishedUser),
         ("Token", m.PublishedToken),

@@ -104,7 +104,7 @@ class World:
         self.tables: dict[str, dict[Any, Any]] = {}
         self.answers: Callable[[Page], str] = lambda page: "sent"
         self.paging = paging
-        first = plan_of(plan)
+        first = self.read(plan)
         self.engine = Engine(Loaded(Counters()), first, SOURCES)
         self.put_in_force(plan)
 
@@ -177,6 +177,9 @@ class World:
             ("reaches", changes.reaches, lambda r: True),
             ("duties", changes.duties, lambda d: True),
             ("calendars", changes.calendars, lambda c: True),
+            ("runs", changes.runs, lambda r: r.number in state.runs),
+            ("steps", changes.steps, lambda s: True),
+            ("standings", changes.standings, lambda s: True),
         ):
             rows = self.tables.setdefault(name, {})
             for key, noun in changed.items():
@@ -225,9 +228,13 @@ class World:
             engine.take()
         return engine
 
+    def read(self, plan: bytes) -> Plan:
+        """The plan a text says."""
+        return plan_of(plan)
+
     def put_in_force(self, plan: bytes) -> None:
         """Another plan."""
-        read = plan_of(plan)
+        read = self.read(plan)
         self.plans[read.version] = read
         self.apply(PlanChange(read.version, self.paging), plan=read)
 
@@ -438,6 +445,9 @@ def dump(state: State) -> dict[str, Any]:
         "reaches": {name: plain(reach) for name, reach in sorted(state.reaches.items())},
         "calendars": {name: plain(calendar) for name, calendar in sorted(state.calendars.items())},
         "duties": {name: plain(duty) for name, duty in sorted(state.duties.items())},
+        "runs": {number: plain(run) for number, run in sorted(state.runs.items())},
+        "steps": {number: [plain(one) for _, one in sorted(s.items())] for number, s in sorted(state.steps.items())},
+        "standings": {f"{a}/{b}": plain(one) for (a, b), one in sorted(state.standings.items())},
         "gathering": {id: sorted(pages) for id, pages in sorted(state.gathering.items())},
         "results": {key: plain(kept) for key, kept in sorted(state.results.items())},
         "due": state.timers.next(),

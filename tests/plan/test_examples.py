@@ -230,6 +230,10 @@ def test_every_key_of_the_language_arrives():
         ),
         ProbeSpec(service=of, name="disk /", kind="disk", target="/", options={"used_percent": "97.5"}),
         ProbeSpec(
+            service=of, name="redis cart_ro", kind="redis", target="secret:cart_ro", every=15 * SECOND,
+            options={"memory_percent": "85"},
+        ),
+        ProbeSpec(
             service=of, name="disk /var", kind="disk", target="/var", severity="Minor",
             options={"free_bytes": str(2560 * 1024 * 1024)},
         ),

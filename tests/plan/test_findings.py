@@ -34,14 +34,19 @@ MISTAKES = {
         "",
     ),
     "a service's key of a later version": (
-        SERVICE + "§playbooks: [x]",
-        "'playbooks' is not supported by this version",
+        SERVICE + "§runbook: x",
+        "'runbook' is not supported by this version",
         "",
     ),
+    "a playbook that no code declares": (
+        SERVICE + "playbooks: [§x]",
+        "unknown playbook 'x'",
+        "its code belongs into the plan's folder playbooks/, as a *.py file",
+    ),
     "a probe of a later version": (
-        PROBE + "{§redis: secret:x}",
-        "'redis' is not supported by this version in a probe",
-        "it knows http, tcp, process, disk",
+        PROBE + "{§kafka: secret:x}",
+        "'kafka' is not supported by this version in a probe",
+        "it knows http, tcp, process, disk, redis",
     ),
     "a probe's kind misspelt": (
         PROBE + "{§htpp: x}",

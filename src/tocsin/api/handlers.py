@@ -8,7 +8,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ControllerRouterHandler
 
-from tocsin.api import access, alertmanager, contacts, docs, incidents, oncall, proof, silences, system
+from tocsin.api import access, alertmanager, contacts, docs, incidents, oncall, playbooks, proof, silences, system
 from tocsin.api.asking import known_query, repetition
 
 
@@ -21,6 +21,7 @@ def api_handlers() -> list[ControllerRouterHandler]:
                 *incidents.HANDLERS,
                 *silences.HANDLERS,
                 *oncall.HANDLERS,
+                *playbooks.HANDLERS,
                 *access.HANDLERS,
                 *contacts.HANDLERS,
                 *system.HANDLERS,

@@ -189,12 +189,13 @@ def test(
 
 
 def _plan(folder: Path | None) -> Plan:
-    from tocsin.plan.folder import PlanFolderError, load_folder
+    from tocsin.plan.folder import PlanFolderError
     from tocsin.plan.reading import read_plan
+    from tocsin.wiring import plan_files
 
     place = folder or default_folder()
     try:
-        reading = read_plan(load_folder(place))
+        reading = read_plan(plan_files(place))
     except PlanFolderError as error:
         raise Refused(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
     if reading.plan is None:

@@ -495,12 +495,13 @@ def _now() -> Instant:
 def _roster(plan: Path | None, name: str) -> Roster:
     """A schedule of a plan's files. Says on stderr what the files cannot know."""
     from tocsin.plan.findings import nearest
-    from tocsin.plan.folder import PlanFolderError, load_folder
+    from tocsin.plan.folder import PlanFolderError
     from tocsin.plan.reading import read_plan, read_schedules
+    from tocsin.wiring import plan_files
 
     assert plan is not None, "without a server there is a plan"
     try:
-        files = load_folder(plan)
+        files = plan_files(plan)
     except PlanFolderError as error:
         raise Refused(f"{error}.") from None
     reading = read_plan(files)

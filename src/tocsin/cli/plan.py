@@ -44,15 +44,18 @@ def check(folder: Path | None, strict: bool, as_json: bool) -> int:
       tocsin plan check deploy/tocsin --strict
       tocsin plan check --json | jq '.findings[] | select(.level == "error")'
     """
-    from tocsin.plan.folder import PlanFolderError, load_folder
+    from tocsin.plan.folder import PlanFolderError
     from tocsin.plan.reading import read_plan
+    from tocsin.playbooks.manifest import MANIFEST
+    from tocsin.wiring import plan_files
 
     place = folder or default_folder()
     try:
-        files = load_folder(place)
+        files = plan_files(place)
     except PlanFolderError as error:
         raise Refused(_sentence(str(error))) from None
     reading = read_plan(files)
+    written = len(files) - (MANIFEST in files)  # what its playbooks declare is no file of theirs
     grave = ("error", "warning") if strict else ("error",)
     worst = [finding for finding in reading.findings if finding.level in grave]
     good = reading.plan is not None and not worst
@@ -65,7 +68,7 @@ def check(folder: Path | None, strict: bool, as_json: bool) -> int:
                     {name: getattr(finding, name) for name in ("level", "file", "line", "column", "message", "hint")}
                     for finding in reading.findings
                 ],
-                "summary": summary(reading.plan, len(files)) if reading.plan else None,
+                "summary": summary(reading.plan, written) if reading.plan else None,
             }
         )
         return OK if good else REFUSED
@@ -78,7 +81,7 @@ def check(folder: Path | None, strict: bool, as_json: bool) -> int:
     if reading.findings:
         click.echo()
     if good and reading.plan is not None:
-        show.line(in_words(reading.plan, len(files)))
+        show.line(in_words(reading.plan, written))
     else:
         warned = " (warnings count, as --strict asks)" if strict and reading.plan is not None else ""
         show.line(f"This plan is not good: {count(len(worst), 'error')} to put right{warned}.", "ring")

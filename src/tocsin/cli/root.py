@@ -23,6 +23,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "why": ("tocsin.cli.why:why", "Say why somebody was, or was not, paged."),
     "oncall": ("tocsin.cli.oncall:oncall", "Say who is on call, now and later."),
     "silence": ("tocsin.cli.silence:silence", "Keep alerts quiet for a while."),
+    "playbook": ("tocsin.cli.playbook:playbook", "Answer known problems with code."),
+    "coverage": ("tocsin.cli.coverage:coverage", "Say which alerts are answered by code."),
     "send": ("tocsin.cli.send:send", "Send an event to a service, to test or from a script."),
     "key": ("tocsin.cli.key:key", "Make and revoke the keys monitors send with."),
     "contact": ("tocsin.cli.contact:contact", "Say how you are reached, and when."),
@@ -40,9 +42,9 @@ HIDDEN: dict[str, str] = {
 
 SECTIONS = {
     "Run": ("up", "demo", "status"),
-    "Respond": ("incidents", "alerts", "why", "oncall", "silence", "contact"),
+    "Respond": ("incidents", "alerts", "why", "oncall", "silence", "playbook", "contact"),
     "Connect": ("send", "key", "channel", "watch-peer", "user"),
-    "Look after": ("plan", "db", "completion"),
+    "Look after": ("plan", "coverage", "db", "completion"),
 }
 
 

@@ -282,6 +282,45 @@ class ApplyPlan(Command, frozen=True, kw_only=True, tag="apply_plan"):
     incident: int
 
 
+class StartRun(Command, frozen=True, kw_only=True, tag="start_run"):
+    """Run a playbook now: for an open incident, or for a service. Answers with the run's number.
+
+    ``targets``: parameter to target's name, where the plan does not tell by itself; ``args``: other parameters, as
+    JSON. ``role``: that of whoever asks.
+    """
+
+    playbook: str
+    service: str = ""
+    incident: int = 0
+    targets: dict[str, str] = {}
+    args: dict[str, str] = {}
+    role: Role = "responder"
+
+
+class AnswerRun(Command, frozen=True, kw_only=True, tag="answer_run"):
+    """Answer what a run asks: ``yes`` or ``no`` to a fix, else one of its choices."""
+
+    run: int
+    answer: str
+    role: Role = "responder"
+
+
+class CancelRun(Command, frozen=True, kw_only=True, tag="cancel_run"):
+    """Stop a run before it begins with anything more; ten seconds later its process is ended."""
+
+    run: int
+
+
+class SetTrust(Command, frozen=True, kw_only=True, tag="set_trust"):
+    """Say what a playbook is trusted to do for a service, and why."""
+
+    service: str
+    playbook: str
+    rung: str
+    why: str
+    role: Role = "responder"
+
+
 ASKED = "\n"
 """Stands in an idempotency key between the sender's text and a digest of what was asked under it."""
 
@@ -318,6 +357,10 @@ AnyCommand = (
     | Snooze
     | AddResponders
     | ApplyPlan
+    | StartRun
+    | AnswerRun
+    | CancelRun
+    | SetTrust
 )
 
 

@@ -9,7 +9,7 @@ import msgspec
 from tocsin.access.credentials import Key, Token, User
 from tocsin.access.limits import KeyLimits
 from tocsin.engine import commands as c
-from tocsin.engine import contacting, hearing, overriding, paging, responding, settling, ticking
+from tocsin.engine import contacting, hearing, overriding, paging, responding, running, settling, starting, ticking
 from tocsin.engine.commands import refuse
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
@@ -85,6 +85,14 @@ def decide(turn: Turn, command: c.AnyCommand) -> c.Result:
             return contacting.start_drill(turn, command)
         case c.AnswerDrill():
             return contacting.answer_drill(turn, command)
+        case c.StartRun():
+            return starting.start(turn, command)
+        case c.AnswerRun():
+            return running.answer(turn, command)
+        case c.CancelRun():
+            return running.cancel(turn, command)
+        case c.SetTrust():
+            return starting.set_trust(turn, command)
         case c.Reassign() | c.Snooze() | c.AddResponders() | c.ApplyPlan():
             return _respond(turn, command)
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from tocsin.alerts.heartbeats import Heartbeat, next_due
 from tocsin.engine import (
+    answering,
     contacting,
     covering,
     deciding,
@@ -17,7 +18,9 @@ from tocsin.engine import (
     looping,
     overriding,
     paging,
+    running,
     settling,
+    starting,
     ticking,
 )
 from tocsin.engine.commands import ASKED, Result, refuse
@@ -31,6 +34,7 @@ from tocsin.engine.inputs import (
     Quarantine,
     Receipted,
     Received,
+    Reported,
     Seen,
     Tick,
     Unsure,
@@ -126,8 +130,13 @@ class Engine:
                 case Receipted():
                     paging.reached(turn, input)
                     looping.reached(turn, input)
+                case Reported():
+                    result = running.reported(turn, input)
+                    self._settle(turn)
+                    return Applied(result)
                 case Unsure():
                     paging.unsure(turn)
+                    running.again(turn)
                 case PlanChange():
                     self._change_plan(turn, input, plan)
                 case Deaf():
@@ -244,6 +253,7 @@ class Engine:
                 hearing.place(turn, alert)
                 turn.save_alert(alert)
         contacting.declare(turn)
+        starting.plan_changed(turn)
         looping.declare(turn)
         covering.forget(turn)
         covering.renew(self.state, plan)
@@ -293,7 +303,7 @@ class Engine:
             incident = self.state.incidents.get(int(faulty.id))
             if incident is not None:
                 incident.next_at = incident.resume_at = incident.acknowledged_until = incident.clear_at = None
-                incident.snoozed_until = incident.keep_until = None
+                incident.snoozed_until = incident.keep_until = incident.hold_until = None
                 incident.reason = Reason.QUARANTINED
                 turn.enter(incident.number, "Set aside after a fault of Tocsin's own", Reason.QUARANTINED)
                 turn.save_incident(incident)
@@ -321,6 +331,8 @@ class Engine:
             silence.closed = True
             self.changes.silences[id] = silence
             ticking.rejudge(turn)  # what it kept quiet is quiet no longer
+        elif kind == "run" and int(id) in self.state.runs:
+            answering.hand_over(turn, self.state.runs[int(id)], "judging it failed", Reason.QUARANTINED)
         elif kind == "loop":
             looping.set_aside(turn, id)
         elif kind == "override" and int(id) in self.state.overrides:

@@ -13,6 +13,7 @@ from tocsin.intake.request import Request
 from tocsin.kernel.instant import Duration, Instant
 from tocsin.oncall.imported import Busy
 from tocsin.pages.ledger import Receipt
+from tocsin.playbooks.run import Report
 
 
 class Received(Struct, frozen=True, tag="request", gc=False):
@@ -74,6 +75,14 @@ class Receipted(Struct, frozen=True, tag="receipt"):
     error: str = ""
 
 
+class Reported(Struct, frozen=True, tag="playbook"):
+    """The process of a run's attempt says something."""
+
+    run: int
+    attempt: int
+    report: Report
+
+
 class Unsure(Struct, frozen=True, tag="unsure"):
     """Tocsin starts again: pages that were intended and have no outcome may have left before it stopped."""
 
@@ -119,6 +128,7 @@ AnyInput = (
     | Tick
     | Delivered
     | Receipted
+    | Reported
     | Unsure
     | PlanChange
     | Deaf

@@ -7,7 +7,7 @@ before the turn is over, whether somebody must be paged now, and if not, why not
 from __future__ import annotations
 
 from tocsin.access.actors import called
-from tocsin.engine import paging
+from tocsin.engine import answering, paging
 from tocsin.engine.state import Members
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.incidents.incident import Incident
@@ -15,6 +15,8 @@ from tocsin.kernel.instant import HOUR, Duration, Instant, say_duration
 from tocsin.kernel.reason import Reason
 
 DEFAULT_SNOOZE: Duration = HOUR
+SAID_ELSEWHERE = frozenset({Reason.CLEARING, Reason.PLAYBOOK_RUNS, Reason.PLAYBOOK_VERIFIED})
+"""Reasons to pause that have a line of their own on the timeline, when they begin and when they end."""
 
 
 def reopens(incident: Incident, now: Instant) -> bool:
@@ -38,6 +40,9 @@ def settle(turn: Turn, incident: Incident) -> None:
         pause(turn, incident, Reason.SILENCED, quiet_until(turn, members))
     elif incident.state == "acknowledged":
         incident.paused = incident.paused_until = None
+    elif answering.holds(turn, incident):
+        assert incident.hold_until is not None
+        pause(turn, incident, answering.why_held(turn, incident), incident.hold_until)
     else:
         resume(turn, incident)
     turn.save_incident(incident)
@@ -55,7 +60,7 @@ def pause(turn: Turn, incident: Incident, reason: Reason, until: Instant) -> Non
         incident.resume_at, incident.next_at = incident.next_at, None
     if incident.paused is not reason:
         turn.count("decisions", reason)
-        if reason is not Reason.CLEARING:
+        if reason not in SAID_ELSEWHERE:
             turn.enter(incident.number, _why_paused(turn, incident), reason)
         paging.withdraw(turn, incident)
     incident.paused, incident.paused_until = reason, until
@@ -73,7 +78,7 @@ def _why_paused(turn: Turn, incident: Incident) -> str:
 def resume(turn: Turn, incident: Incident) -> None:
     """Go on paging where it stood, at once when that time has passed."""
     if incident.paused is not None:
-        if incident.paused is not Reason.CLEARING:
+        if incident.paused not in SAID_ELSEWHERE:
             turn.enter(
                 incident.number,
                 "Paging goes on",
@@ -184,6 +189,7 @@ def resolve(turn: Turn, incident: Incident, actor: str, reason: Reason, snooze: 
     incident.paused = incident.paused_until = incident.waits = None
     incident.snoozed_until = turn.now + snooze if snooze is not None else None
     incident.keep_until = turn.now + max(service.reopen_within, snooze or 0)
+    answering.incident_over(turn, incident)
     paging.withdraw(turn, incident, kinds=("page", "help"))
     paging.tell(turn, incident)
     if snooze is not None:
@@ -206,6 +212,7 @@ def reopen(turn: Turn, incident: Incident, reason: Reason, actor: str = SYSTEM) 
     incident.reopened += 1
     incident.resolved_at = incident.keep_until = incident.snoozed_until = None
     incident.resolved_by = ""
+    incident.considered, incident.tried = False, ()
     incident.steps = turn.plan.steps(incident.service, incident.severity)
     incident.plan = turn.plan.version
     turn.enter(incident.number, "Reopened", reason, actor)

@@ -29,6 +29,8 @@ from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import Page
 from tocsin.pages.loops import Loop
 from tocsin.pages.rules import Reach
+from tocsin.playbooks.run import Run, Step
+from tocsin.playbooks.trust import Standing
 from tocsin.silences.silence import Silence
 
 TOGETHER = 64
@@ -56,6 +58,7 @@ class Counters(Struct):
     change: int = 0
     override: int = 0
     contact: int = 0
+    run: int = 0
     applied: int = 0
     now: Instant = 0
     paging: bool = True
@@ -108,6 +111,9 @@ class Loaded(NamedTuple):
     reaches: Iterable[Reach] = ()
     duties: Iterable[Duty] = ()
     calendars: Iterable[Imported] = ()
+    runs: Iterable[Run] = ()
+    steps: Iterable[Step] = ()
+    standings: Iterable[Standing] = ()
 
 
 class Changes:
@@ -136,6 +142,13 @@ class Changes:
         self.dropped_duties: set[str] = set()
         self.calendars: dict[str, Imported] = {}
         self.dropped_calendars: set[str] = set()
+        self.runs: dict[int, Run] = {}
+        self.steps: dict[tuple[int, int], Step] = {}
+        self.standings: dict[tuple[str, str], Standing] = {}
+        self.begin: dict[int, Run] = {}
+        """Runs to begin a process for, once that is written down."""
+        self.halt: dict[tuple[int, int], None] = {}
+        """Runs, by number and attempt, whose processes are to end now."""
         self.entries: list[tuple[int, Entry]] = []
         self.changes: list[HeardChange] = []
         self.results: list[Kept] = []
@@ -157,6 +170,8 @@ class Changes:
             "contacts": self.contacts or self.reaches,
             "changes": self.changes,
             "overrides": self.overrides or self.calendars,
+            "runs": self.runs or self.steps,
+            "standings": self.standings,
             "plan": self.plans,
         }
         return tuple(name for name, changed in named.items() if changed)
@@ -196,6 +211,11 @@ class State:
         self.duties: dict[str, Duty] = {}
         self.gathering: dict[int, set[int]] = {}
         """Pages that wait to go out together, by contact method."""
+        self.runs: dict[int, Run] = {}
+        """Those that live, and those that ended lately: guards count them."""
+        self.steps: dict[int, dict[int, Step]] = {}
+        """The steps of runs that live, by ordinal."""
+        self.standings: dict[tuple[str, str], Standing] = {}
         self.timers = Timers(self.due_of)
         for incident in sorted(loaded.incidents, key=lambda i: i.number):
             self.add_incident(incident)
@@ -239,6 +259,15 @@ class State:
         for duty in loaded.duties:
             self.duties[duty.name] = duty
             self.timers.set("notice", duty.name, duty.at)
+        for run in sorted(loaded.runs, key=lambda r: r.number):
+            self.runs[run.number] = run
+            self.timers.set("run", run.number, run.due())
+        for step in sorted(loaded.steps, key=lambda s: (s.run, s.ordinal)):
+            if step.run in self.runs and self.runs[step.run].live:
+                self.steps.setdefault(step.run, {})[step.ordinal] = step
+        for standing in loaded.standings:
+            self.standings[standing.service, standing.playbook] = standing
+            self.timers.set("standing", f"{standing.service}/{standing.playbook}", standing.next_at)
 
     def due_of(self, kind: Kind, id: int | str) -> Instant | None:
         """When something is due next, from the thing itself."""
@@ -268,6 +297,13 @@ class State:
             case "override":
                 override = self.overrides.get(int(id))
                 return override.closes_at if override else None
+            case "run":
+                run = self.runs.get(int(id))
+                return run.due() if run else None
+            case "standing":
+                service, _, name = str(id).partition("/")
+                standing = self.standings.get((service, name))
+                return standing.next_at if standing else None
 
     def add_alert(self, alert: Alert, place: bytes) -> None:
         """Keep an alert in memory, under all that finds it. ``place`` is its own."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tocsin.alerts.alert import Alert
-from tocsin.engine import handing, hearing, looping, overriding, paging, settling
+from tocsin.engine import answering, handing, hearing, looping, overriding, paging, running, settling, starting
 from tocsin.engine.state import AFTER_DEAFNESS, RESULTS_KEPT, State, alert_due
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
@@ -44,6 +44,10 @@ def ring(turn: Turn, kind: str, id: int | str) -> None:
             handing.ring(turn, turn.state.duties[str(id)])
         case "override":
             overriding.close(turn, turn.state.overrides[int(id)])
+        case "run":
+            running.ring(turn, turn.state.runs[int(id)])
+        case "standing":
+            starting.scheduled(turn, str(id))
 
 
 def _alert(turn: Turn, id: int) -> None:
@@ -97,6 +101,8 @@ def _incident(turn: Turn, incident: Incident) -> None:
         turn.changes.pages |= {id: turn.state.pages[id] for id in turn.state.pages_of.get(incident.number, ())}
         turn.state.forget_incident(incident)
         return
+    elif incident.hold_until is not None and incident.hold_until <= now:
+        answering.hold_over(turn, incident)
     elif incident.next_at is not None and incident.next_at <= now:
         paging.escalate_now(turn, incident)
     turn.state.timers.set("incident", incident.number, incident.due())

@@ -13,6 +13,8 @@ from tocsin.kernel.reason import Reason
 from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import Page
 from tocsin.plan.model import Plan
+from tocsin.playbooks.run import Run, Step
+from tocsin.playbooks.trust import Standing
 
 SYSTEM = "code"
 
@@ -64,6 +66,21 @@ class Turn:
     def save_contact(self, contact: Contact) -> None:
         """A contact method was changed."""
         self.changes.contacts[contact.id] = contact
+
+    def save_run(self, run: Run) -> None:
+        """A run was changed; its timer follows."""
+        self.changes.runs[run.number] = run
+        self.state.timers.set("run", run.number, run.due())
+
+    def save_step(self, step: Step) -> None:
+        """A step of a run was changed. Those of runs that live are kept in mind."""
+        self.changes.steps[step.run, step.ordinal] = step
+        self.state.steps.setdefault(step.run, {})[step.ordinal] = step
+
+    def save_standing(self, standing: Standing) -> None:
+        """How a playbook stands was changed; its timer follows."""
+        self.changes.standings[standing.service, standing.playbook] = standing
+        self.state.timers.set("standing", f"{standing.service}/{standing.playbook}", standing.next_at)
 
     def touch(self, number: int) -> None:
         """An incident's alerts changed: settle it before the turn ends."""

@@ -29,6 +29,8 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     ``snoozed_until``: resolved by hand while alerts fired; judged again then.
     ``keep_until``: until when trouble reopens it. ``note``: the last one somebody wrote, shortened.
     ``answered``: persons who acknowledged where that takes several, and are not paged any more.
+    ``considered``: it was looked whether a playbook answers it. ``hold_until``: until when at the latest pages wait for
+    ``run``, its last run. ``tried``: what code found and did, a sentence each, for whoever is paged.
     """
 
     number: int
@@ -70,6 +72,10 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     labels: dict[str, str] = {}
     note: str = ""
     answered: tuple[str, ...] = ()
+    considered: bool = False
+    hold_until: Instant | None = None
+    run: int = 0
+    tried: tuple[str, ...] = ()
 
     @property
     def open(self) -> bool:
@@ -79,7 +85,9 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     def due(self) -> Instant | None:
         """The next instant at which something about it happens by itself, or None when nothing is pending."""
         due = self.next_at
-        for moment in (self.acknowledged_until, self.clear_at, self.snoozed_until, self.keep_until):
+        for moment in (
+            self.acknowledged_until, self.clear_at, self.snoozed_until, self.keep_until, self.hold_until,
+        ):  # fmt: skip
             if moment is not None and (due is None or moment < due):
                 due = moment
         return due

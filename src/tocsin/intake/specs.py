@@ -10,8 +10,9 @@ from tocsin.kernel.matcher import Matcher
 
 
 class ProbeSpec(Struct, frozen=True, kw_only=True):
-    """One probe of one service. ``kind`` is one of the register; ``options`` are that kind's own, as texts.
+    """One probe of one service. ``kind`` is one of the register.
 
+    ``options`` are that kind's own, as texts.
     ``failures``: how many failures in a row make an alert. ``timeout`` is never longer than ``every``.
     """
 

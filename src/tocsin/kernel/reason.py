@@ -55,6 +55,31 @@ class Reason(StrEnum):
     PLAN_CHANGED = "plan_changed"
     DEAF = "deaf"
 
+    # playbooks
+    PLAYBOOK_RUNS = "playbook_runs"
+    PLAYBOOK_VERIFIED = "playbook_verified"
+    PLAYBOOK_STEP = "playbook_step"
+    PLAYBOOK_ENDED = "playbook_ended"
+    PLAYBOOK_STANDS_BY = "playbook_stands_by"
+    NOT_CLEARED = "not_cleared"
+    HANDED_OVER = "handed_over"
+    APPROVAL_ASKED = "approval_asked"
+    APPROVAL_GIVEN = "approval_given"
+    APPROVAL_LATE = "approval_late"
+    RUN_CANCELLED = "run_cancelled"
+    NO_TARGET = "no_target"
+    GUARD_LOCK = "guard_lock"
+    GUARD_AT_MOST = "guard_at_most"
+    GUARD_COOLDOWN = "guard_cooldown"
+    GUARD_BLAST = "guard_blast"
+    GUARD_FROZEN = "guard_frozen"
+    GUARD_BREAKER = "guard_breaker"
+    GUARD_UNLESS = "guard_unless"
+    GUARD_PERSON = "guard_person"
+    TRUST_CLIMBED = "trust_climbed"
+    TRUST_FELL = "trust_fell"
+    TRUST_SET = "trust_set"
+
     # paging
     STEP_DUE = "step_due"
     STEP_REPEATED = "step_repeated"
@@ -150,6 +175,29 @@ EXPLAINED: dict[Reason, str] = {
     Reason.PAGING_OFF: "Tocsin runs with paging off",
     Reason.PLAN_CHANGED: "the plan changed, so what still fires is judged again",
     Reason.DEAF: "Tocsin could not hear for a while, so absence proves nothing yet",
+    Reason.PLAYBOOK_RUNS: "a playbook works on it, and pages wait until it is late, fails or is done",
+    Reason.PLAYBOOK_VERIFIED: "a playbook fixed it and saw that it holds; its alerts get time to end",
+    Reason.PLAYBOOK_STEP: "a playbook told what it found or did",
+    Reason.PLAYBOOK_ENDED: "a playbook came to its end",
+    Reason.PLAYBOOK_STANDS_BY: "another playbook answers this incident already",
+    Reason.NOT_CLEARED: "a playbook saw its fix hold, but the alerts did not end in time",
+    Reason.HANDED_OVER: "code could not finish the job, so a person is called with what it found",
+    Reason.APPROVAL_ASKED: "a playbook asks before it changes something",
+    Reason.APPROVAL_GIVEN: "a person answered a playbook",
+    Reason.APPROVAL_LATE: "nobody answered a playbook in time, so what it said before counts",
+    Reason.RUN_CANCELLED: "a person stopped the run",
+    Reason.NO_TARGET: "the plan names no system the playbook could work on",
+    Reason.GUARD_LOCK: "something else works on the same target",
+    Reason.GUARD_AT_MOST: "the playbook ran as often as it may",
+    Reason.GUARD_COOLDOWN: "the playbook ran on this target a short while ago",
+    Reason.GUARD_BLAST: "too many targets would be changed at once",
+    Reason.GUARD_FROZEN: "nothing is changed at these hours",
+    Reason.GUARD_BREAKER: "the playbook failed, or the same trouble came back, too often",
+    Reason.GUARD_UNLESS: "another service has an incident, and the playbook does not run meanwhile",
+    Reason.GUARD_PERSON: "a person has the incident, and code changes nothing beside them",
+    Reason.TRUST_CLIMBED: "the playbook's runs held often enough",
+    Reason.TRUST_FELL: "a run of the playbook failed, or its code was changed",
+    Reason.TRUST_SET: "a person said what the playbook is trusted with",
     Reason.STEP_DUE: "this step of the escalation was due",
     Reason.STEP_NOT_MEANT: "this step is for other incidents or other hours, so the next one follows at once",
     Reason.CLOSED_HOURS: "it is of low urgency and waits for the hours of its service",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Final
 
 from tocsin.plan.reading import MAX_BYTES, MAX_FILE_BYTES, MAX_FILES
+from tocsin.playbooks.manifest import FOLDER as PLAYBOOKS
 
 _SUFFIXES: Final = (".yaml", ".yml")
+_TESTS: Final = re.compile(r"(test_.*|.*_test|conftest)\.py")
 _MAX_ENTRIES: Final = 100_000
 
 
@@ -18,7 +21,8 @@ class PlanFolderError(Exception):
 
 
 def load_folder(path: str | os.PathLike[str]) -> dict[str, bytes]:
-    """The contents of every ``*.yaml`` and ``*.yml`` file in a folder and its sub-folders, by path inside it.
+    """The contents of every ``*.yaml`` and ``*.yml`` file in a folder and its sub-folders, by path inside it; and of
+    every ``*.py`` below its sub-folder ``playbooks`` that is no test.
 
     Paths have ``/`` whatever the system. Hidden files and folders (``.git``, ``.venv``) are left out, and linked
     folders are not entered. A path to a single file gives that file. Raises PlanFolderError when the folder or a file
@@ -48,10 +52,10 @@ def _walk(root: Path) -> dict[str, bytes]:
         for name in folders:
             _refuse_way_out(Path(folder, name), inside)
         for name in sorted(names):
-            if name.startswith(".") or not name.endswith(_SUFFIXES):
-                continue
             file = Path(folder, name)
             shown = file.relative_to(root).as_posix()
+            if name.startswith(".") or not (name.endswith(_SUFFIXES) or _is_playbook(shown, name)):
+                continue
             if not shown.isprintable():
                 raise PlanFolderError(f"the file name {shown!r} is not plain text: rename it")
             _refuse_way_out(file, inside)
@@ -60,6 +64,10 @@ def _walk(root: Path) -> dict[str, bytes]:
             found[shown] = _content(file, shown, MAX_BYTES - size)
             size += len(found[shown])
     return found
+
+
+def _is_playbook(shown: str, name: str) -> bool:
+    return name.endswith(".py") and shown.startswith(PLAYBOOKS) and not _TESTS.fullmatch(name)
 
 
 def _refuse_way_out(path: Path, inside: Path) -> None:

@@ -21,6 +21,8 @@ from tocsin.oncall.roster import Roster
 from tocsin.oncall.schedule import Schedule
 from tocsin.pages.loops import LoopSpec
 from tocsin.pages.templates import Words
+from tocsin.playbooks.manifest import Manifest
+from tocsin.playbooks.targets import Target
 
 Covers = Mapping[str, tuple[Cover, ...]]
 """Overrides that may count, by schedule."""
@@ -78,6 +80,10 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     """What the plan says of each channel it sets up: keys and texts as ``plan.schema`` describes them."""
     last_resort: tuple[str, ...]
     """Targets as in a step, at least one: ``"person:ana"`` or ``"team:shop"``."""
+    playbooks: dict[str, Manifest] = {}
+    answers: dict[str, tuple[str, ...]] = {}
+    """Which playbooks answer for a service, in the order in which they are tried."""
+    targets: tuple[Target, ...] = ()
     messages: dict[str, Words] = {}
     """The team's own words for pages, by channel."""
     loops: tuple[LoopSpec, ...] = ()
@@ -125,6 +131,24 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
             if name in self.services:
                 found += [need for need in self.services[name].needs if need not in found]
         return tuple(found)
+
+    def rules(self) -> list[tuple[str, dict[str, str]]]:
+        """The alerts it surely knows of: what its routes name by equality, and those of its own probes and heartbeats.
+
+        Service and labels, each once.
+        """
+        found: dict[tuple[str, str], dict[str, str]] = {}
+        for route in self.routes:
+            labels = {one.label: one.value for one in route.match if one.operator == "=" and one.value}
+            if labels:
+                found.setdefault((route.service, repr(sorted(labels.items()))), labels)
+        for probe in self.probes:
+            labels = {"alertname": "ProbeFailed", "probe": probe.name}
+            found.setdefault((probe.service, repr(sorted(labels.items()))), labels)
+        for heart in self.heartbeats:
+            labels = {"alertname": "HeartbeatMissing", "heartbeat": heart.name}
+            found.setdefault((heart.service, repr(sorted(labels.items()))), labels)
+        return [(service, labels) for (service, _), labels in found.items()]
 
     def steps(self, service: str, severity: str = "") -> tuple[Step, ...]:
         """The escalation steps of a service for a severity; the last resort alone when it names none."""

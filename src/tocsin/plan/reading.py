@@ -13,6 +13,7 @@ from tocsin.plan.model import Plan
 from tocsin.plan.positions import Position
 from tocsin.plan.schema import LANGUAGE, PlanFile
 from tocsin.plan.sections import Source, assemble
+from tocsin.playbooks.manifest import FOLDER, MANIFEST, read_manifests
 
 MAX_FILES: Final = 1_000
 MAX_FILE_BYTES: Final = 1_000_000
@@ -54,7 +55,12 @@ def read_plan(files: Mapping[str, bytes]) -> Reading:
         return Reading(None, findings.sorted())
     sources = []
     complete = True
+    manifests = read_manifests(files)
+    for fault in manifests.faults:
+        findings.error(Position(fault.file, fault.line, 1), fault.message, fault.hint)
     for name in sorted(files):
+        if name.startswith(FOLDER) and (name == MANIFEST or name.endswith(".py")):
+            continue
         before = findings.errors
         node = read_document(name, files[name], findings)
         if node is None:
@@ -73,7 +79,8 @@ def read_plan(files: Mapping[str, bytes]) -> Reading:
     if not sources and not findings.errors:
         where = next(iter(sorted(files)), "tocsin.yaml")
         findings.error(Position(where, 1, 1), "there is no plan", "begin with `tocsin: 1` and name the people to page")
-    plan_or_none = assemble(sources, plan_version(files), complete, findings) if sources else None
+    version = plan_version(files)
+    plan_or_none = assemble(sources, version, complete, findings, manifests.playbooks) if sources else None
     return Reading(plan_or_none, findings.sorted())
 
 
@@ -87,6 +94,8 @@ def read_schedules(files: Mapping[str, bytes]) -> Reading:
         return Reading(None, findings.sorted())
     sources = []
     for name in sorted(files):
+        if name.startswith(FOLDER) and not name.endswith((".yaml", ".yml")):
+            continue
         node = read_document(name, files[name], Findings())
         if not isinstance(node, Entries) or not any(key.text in _WHO for key, _ in node.entries):
             continue
@@ -105,6 +114,6 @@ def _within_bounds(files: Mapping[str, bytes], findings: Findings) -> bool:
     if sum(map(len, files.values())) > MAX_BYTES:
         findings.error(Position(first, 1, 1), f"the plan has more than {MAX_BYTES:,} bytes in all")
     for name in sorted(files):
-        if len(files[name]) > MAX_FILE_BYTES:
+        if len(files[name]) > MAX_FILE_BYTES and name != MANIFEST:
             findings.error(Position(name, 1, 1), f"this file has more than {MAX_FILE_BYTES:,} bytes", "split it")
     return not findings.errors

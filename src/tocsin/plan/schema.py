@@ -11,7 +11,8 @@ tcp       ``host:port``          none
 process   a name or a pidfile    ``by``: ``name`` or ``pidfile``
 disk      an absolute path       one of ``used_percent`` such as ``90`` (when nothing is said) or ``97.5``;
                                  ``free_bytes``; ``folder_bytes``, the most its contents may take
-peer       another Tocsin's URL  none
+redis     ``secret:NAME``        ``memory_percent`` such as ``90``
+peer      another Tocsin's URL   none
 ========  =====================  ===========================================================================
 """
 
@@ -183,6 +184,14 @@ class DiskProbe(Probe):
     contents = Field(SIZE, "The folder holding more than this is a failure, such as 500MB.")
 
 
+class RedisProbe(Probe):
+    """Asks a Redis or Valkey server how much memory it uses."""
+
+    what = "a redis probe"
+    redis = Field(SECRET, "The address it is read by, as secret:NAME.", required=True)
+    memory = Field(PERCENT, "This much or more of its memory's limit is a failure. Default: 90%.")
+
+
 class PeerProbe(Probe):
     """Asks another Tocsin whether it is well."""
 
@@ -195,10 +204,11 @@ PROBES: Final[dict[str, type[Probe]]] = {
     "tcp": TcpProbe,
     "process": ProcessProbe,
     "disk": DiskProbe,
+    "redis": RedisProbe,
     "peer": PeerProbe,
 }
 _LATER_PROBES: Final = _words(
-    "redis postgres postgresql mysql rabbitmq kafka dns icmp ping certificate grpc sqs lambda command"
+    "postgres postgresql mysql rabbitmq kafka dns icmp ping certificate grpc sqs lambda command"
 )
 
 
@@ -238,6 +248,22 @@ class Key(Record):
     limits = Field(RecordOf(KeyLimits), "How much it may send, where that is not as for every key.")
 
 
+class Target(Record):
+    """A system that playbooks look at and change. Its name is the lock: one run at a time."""
+
+    what = "a target"
+    one_of = (("redis", "kind"),)
+    together = {"kind": "look with", "look with": "kind"}
+    redis = Field(SECRET, "A Redis or Valkey server: the address it is read by, as secret:NAME.")
+    kind = Field(NAME, "The kind of another system, as the library for it calls it.")
+    look_with = Field(SECRET, "What reaches a system of that kind to read it: secret:NAME.")
+    fix_with = Field(SECRET, "What reaches it to change it: secret:NAME. Without it nothing is changed.")
+    match = Field(
+        ListOf(MATCHER, "matchers", at_most=50, single=True),
+        "The alerts that are about this one of several. Default: every alert of the service.",
+    )
+
+
 class UrgencyOf(Record):
     """How urgent each severity is."""
 
@@ -263,7 +289,7 @@ class Service(Record):
 
     what = "a service"
     later = _words(
-        "playbooks targets provider objectives objective schedule maintenance customers runbook trust"
+        "provider objectives objective schedule maintenance customers runbook trust"
     )
     about = Field(TEXT, "One sentence on what it does.")
     tier = Field(TIER, "How much depends on it: 1 the most, 5 the least. Default: 3.")
@@ -287,6 +313,13 @@ class Service(Record):
     )
     heartbeats = Field(NamesOf(NAME, RecordOf(Heartbeat), "heartbeats"), "Signs of life that must keep coming.")
     keys = Field(NamesOf(NAME, RecordOf(Key), "keys"), "Keys that monitors send this service's alerts with.")
+    playbooks = Field(
+        ListOf(REFERENCE, "playbooks", at_most=100, single=True),
+        "The playbooks that answer its alerts, the first that may run. Their code is in the plan's folder playbooks/.",
+    )
+    targets = Field(
+        NamesOf(NAME, RecordOf(Target), "targets"), "The systems its playbooks may look at and change, by reference."
+    )
 
 
 class Hours(Record):

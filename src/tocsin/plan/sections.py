@@ -18,6 +18,7 @@ from tocsin.oncall.schedule import Schedule
 from tocsin.pages.loops import LoopSpec
 from tocsin.pages.templates import Words
 from tocsin.plan import schema as written
+from tocsin.plan.answering import Answering
 from tocsin.plan.calendars import read_calendars
 from tocsin.plan.decoder import Record
 from tocsin.plan.findings import Findings, shown
@@ -27,6 +28,7 @@ from tocsin.plan.names import Names
 from tocsin.plan.positions import Placed, Position
 from tocsin.plan.schedules import Schedules
 from tocsin.plan.synthetic import loops_of
+from tocsin.playbooks.manifest import Manifest
 
 _WAYS: Final = ("email", "webhook", "matrix", "pagerduty", "slack", "apprise")
 """The keys of a person that are contact methods."""
@@ -42,16 +44,26 @@ class Source(NamedTuple):
     plan: written.PlanFile
 
 
-def assemble(sources: Sequence[Source], version: str, complete: bool, findings: Findings) -> Plan | None:
+def assemble(
+    sources: Sequence[Source], version: str, complete: bool, findings: Findings, playbooks: Sequence[Manifest] = ()
+) -> Plan | None:
     """The plan that files make together; None when any of them has an error.
 
     ``complete``: every file could be read. When one could not, nobody knows its names, so none is called unknown.
+    ``playbooks``: what the code beside the files declares.
     """
-    return _Assembly(sources, version, complete, findings).plan()
+    return _Assembly(sources, version, complete, findings, playbooks).plan()
 
 
 class _Assembly:
-    def __init__(self, sources: Sequence[Source], version: str, complete: bool, findings: Findings) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        version: str,
+        complete: bool,
+        findings: Findings,
+        playbooks: Sequence[Manifest],
+    ) -> None:
         self._sources = sources
         self._version = version
         self._complete = complete
@@ -65,6 +77,7 @@ class _Assembly:
         self._calendar_names = Names("calendar", complete, findings)
         names = self._people_names, self._schedule_names, self._calendar_names
         self._schedules = Schedules([one.plan for one in sources], *names, findings)
+        self._answering = Answering(playbooks, complete, findings)
         teams = [one.plan.team.value for one in sources if one.plan.team]
         zones = [one.plan.timezone for one in sources if one.plan.timezone]
         self._team = teams[0] if teams else ""
@@ -88,6 +101,7 @@ class _Assembly:
         keys = tuple(self._keys())
         mail = self._mail()
         channels = self._channels()
+        answers, targets = self._answering.read(self._written_services(), services)
         loops = self._loops(mail, channels)
         said = self._once("messages")
         last_resort = self._last_resort(people, teams)
@@ -124,8 +138,12 @@ class _Assembly:
             messages=_messages(said.messages if said else None),
             last_resort=last_resort,
             findings_at=9 * 60 if told_at is None else told_at if told_at >= 0 else None,
+            playbooks=self._answering.playbooks,
+            answers=answers,
+            targets=targets,
             outside_heartbeat=(outside.outside_heartbeat or "") if outside else "",
         )
+        self._answering.warn(plan)
         self._warn_of_heartbeats()
         self._warn_of_people(plan, schedules)
         self._warn_of_mail(mail)
@@ -419,6 +437,8 @@ class _Assembly:
                 if probe.contents is not None:
                     return "disk", probe.disk or "", {"folder_bytes": str(probe.contents)}
                 return "disk", probe.disk or "", {"used_percent": probe.used or "90"}
+            case written.RedisProbe():
+                return "redis", probe.redis or "", {"memory_percent": probe.memory or "90"}
             case written.PeerProbe():
                 return "peer", probe.peer or "", {}
         raise AssertionError(f"schema.PROBES has {type(probe).__name__}, which nothing here reads")
@@ -635,7 +655,7 @@ def _default_name(kind: str, target: str) -> str:
     if kind in ("http", "peer"):
         parts = urlsplit(target)
         return f"{kind} {parts.netloc}{parts.path}".rstrip("/")
-    return f"{kind} {target}"
+    return f"{kind} {target.removeprefix('secret:')}"
 
 
 def _limits(said: written.KeyLimits | None) -> KeyLimits:

@@ -87,6 +87,7 @@ def _message(
         alerts=incident.alerts if incident else 0,
         because=EXPLAINED[page.reason],
         next_step=_next_step(state, plan, incident, page, zone) if incident else "",
+        tried=incident.tried if incident else (),
         who=_who(plan, incident) if incident else "",
         replaces=about.provider_id if about else "",
         lines=_lines(state, incident) if incident else page.lines,

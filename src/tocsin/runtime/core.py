@@ -42,6 +42,7 @@ from tocsin.runtime.loopback import Loopback
 from tocsin.runtime.metrics import Metrics
 from tocsin.runtime.points import Point
 from tocsin.runtime.probing import Prober
+from tocsin.runtime.running import Runner, Runs
 from tocsin.runtime.writer import NOTHING_TAKEN, Committed, Job, Writer
 from tocsin.store.writer import Store
 
@@ -103,6 +104,8 @@ class Parts:
         paging: bool,
         outside: Callable[[str], object],
         ballast: Path,
+        runner: Runner | None = None,
+        secret: Callable[[str], str] = str,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -119,6 +122,8 @@ class Parts:
         self.paging = paging
         self.outside = outside
         self.ballast = ballast
+        self.runner = runner
+        self.secret = secret
 
 
 class Core:
@@ -144,12 +149,26 @@ class Core:
         self._audited: asyncio.Task[None] | None = None
         self._plan_told: asyncio.Task[None] | None = None
         self._reloading = asyncio.Lock()
+        self._preparing: asyncio.Task[None] | None = None
         self.writer = Writer(parts.store, self._plan, parts.sources, parts.clock, self._committed, self._fatal)
         self.doors = Doors(self.writer, parts.sources, parts.clock, parts.routing_key, parts.redacted)
         self.delivery = Delivery(self._compose, self.writer.urgent)
         self.answers = Answers(
             lambda: self.writer.engine.state, self.submit, self._apply, parts.clock, parts.public_url
         )
+        self._files: dict[str, Mapping[str, bytes]] = {self._plan.version: plan.files}
+        """The files of the plan in force, and of those that runs were begun with."""
+        self.runs: Runs | None = None
+        if parts.runner is not None:
+            self.runs = Runs(
+                parts.runner,
+                lambda: self.writer.engine.state,
+                lambda: self._plan,
+                lambda version: self._files.get(version),
+                parts.secret,
+                self._apply,
+                self.writer.urgent,
+            )
         self.loopback = Loopback(
             lambda: self.writer.engine.state, self.writer.urgent, parts.clock, parts.signing_key
         )
@@ -180,11 +199,16 @@ class Core:
         first = (Job(change, plan=self._plan, files=self._read.files), Job(keys), Job(Unsure()))
         answers = [asyncio.ensure_future(self._apply(job)) for job in first]
         await asyncio.sleep(0)  # all of them wait in the writer's queue now
+        for run in list(self.writer.engine.state.runs.values()):
+            files = self._parts.store.plan_files(run.plan) if run.live and run.plan not in self._files else None
+            if files is not None:  # read now: the store is the writer's from here on
+                self._files[run.plan] = files
         self.writer.start()
         done, _ = await asyncio.wait(answers, timeout=LONGEST_START)
         if len(done) < len(answers) or any(answer.result().unwritten for answer in done):
             log.error("not_written_down", why="the database takes nothing; paging goes on, and it is tried again")
         self.answers.replace(self.delivery.channels)
+        self._prepare(self._read.files)
         self._prober = self._parts.prober(self._plan.probes, self._probed)
         self._probing = asyncio.create_task(self._prober.run())
         self._reading = asyncio.create_task(self._calendars.run())
@@ -214,7 +238,14 @@ class Core:
         """Until stopped. Raises what ended the writer, if it failed."""
         await self._stopped.wait()
         self.ready = False
-        begun = (self._probing, self._reading, self._audited, self._meeting, self._plan_told)
+        begun = (
+            self._probing,
+            self._reading,
+            self._audited,
+            self._meeting,
+            self._plan_told,
+            self._preparing,
+        )
         tasks = [task for task in begun if task is not None]
         for task in tasks:
             task.cancel()
@@ -224,6 +255,8 @@ class Core:
         sound = self.fault is None  # without its writer nothing can be finished: be started again at once
         if self._front is not None:
             await self._front.close(5.0 if sound else 0.0)
+        if self.runs is not None:
+            await self.runs.close()
         await self.answers.close()
         await self.delivery.close(2.0 if sound else 0.0)
         if self._front is not None:
@@ -393,6 +426,9 @@ class Core:
         """
         keys = self._parts.declared_keys(plan)
         before, channels = self.delivery.channels, self._parts.channels(plan)
+        used = {run.plan for run in list(self.writer.engine.state.runs.values()) if run.live} | {self._plan.version}
+        self._files = {version: held for version, held in self._files.items() if version in used}
+        self._files[plan.version] = files
         # A page of the new plan finds its channel, and one under way still finds that of the old.
         await self.delivery.replace({**channels, **before})
         changed = await self._apply(Job(PlanChange(plan.version, self._parts.paging), plan=plan, files=files))
@@ -402,10 +438,16 @@ class Core:
         self._plan = plan
         await self.delivery.replace(channels)
         self.answers.replace(channels)
+        self._prepare(files)
         declared = await self._apply(Job(Decided(keys)))
         if declared.failed:
             raise ValueError(f"the plan is in force, but not the keys it declares: {declared.failed}")
         return not (changed.unwritten or declared.unwritten)
+
+    def _prepare(self, files: Mapping[str, bytes]) -> None:
+        """Have the plan's playbooks imported, so that the first run finds them ready. Nobody waits for it."""
+        if self._parts.runner is not None:
+            self._preparing = asyncio.create_task(self._parts.runner.prepare(files))
 
     async def _tell_of_plan(self) -> None:
         """Tell the inbox that a start found a plan that is no good, and when that is over.
@@ -481,6 +523,11 @@ class Core:
             if not committed.kept:
                 log.warning("page_unrecorded", page=page.id, incident=page.incident, person=page.person)
             self.delivery.hand(page)
+        if self.runs is not None and committed.kept:
+            for number, attempt in changes.halt:
+                self.runs.halt(number, attempt)
+            for run in changes.begin.values():
+                self.runs.begin(run)
         for job in committed.jobs:
             if job.done is not None:
                 try:
@@ -553,6 +600,8 @@ class Core:
             if not self.audit.faults and self._plan.outside_heartbeat:
                 self._parts.outside(self._plan.outside_heartbeat)
             if self.doors.full:
+                if self.runs is not None:
+                    self.runs.call_people()
                 await asyncio.sleep(LOOK_AGAIN)
             else:
                 with contextlib.suppress(TimeoutError):

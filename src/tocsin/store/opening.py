@@ -11,7 +11,7 @@ from pathlib import Path
 from tocsin.store.sqlite import FILE, SqliteStore
 from tocsin.store.writer import Store
 
-HEAD = "0005"
+HEAD = "0007"
 """The newest migration. A test compares it with the folder."""
 
 

@@ -15,7 +15,19 @@ from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, Engine, Table, and_, create_engine, event, func, literal_column, select, union_all
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Table,
+    and_,
+    create_engine,
+    event,
+    func,
+    literal_column,
+    select,
+    union_all,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql.elements import ColumnElement
@@ -32,6 +44,8 @@ from tocsin.oncall.override import Override
 from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import Page
 from tocsin.pages.rules import Reach
+from tocsin.playbooks.run import Run, Step
+from tocsin.playbooks.trust import Standing
 from tocsin.silences.silence import Silence
 from tocsin.store import alert_rows, tables
 from tocsin.store.rows import storable, unpack, unpack_files
@@ -290,6 +304,50 @@ class Reads:
         with self._snapshot() as connection:
             rows = connection.execute(select(table.c.body).where(*self._here(table)).order_by(table.c.name))
             return [_imported.decode(row[0]) for row in rows]
+    # --- runs of playbooks
+
+    def runs(
+        self,
+        *,
+        incident: int | None = None,
+        playbook: str = "",
+        service: str = "",
+        states: Sequence[str] = (),
+        after: str | None = None,
+        limit: int = LIMIT,
+    ) -> Slice[Run]:
+        """Runs, newest first."""
+        table = tables.runs
+        where: list[ColumnElement[bool]] = [] if incident is None else [table.c.incident == incident]
+        where += [column == storable(text) for column, text in _named(playbook, service) if text]
+        where += [table.c.state.in_(states)] if states else []
+
+        def chunk(connection: Connection, before: int | None, count: int) -> list[tuple[int, bytes]]:
+            asked = select(table.c.number, table.c.body).where(*self._here(table), *where)
+            if before is not None:
+                asked = asked.where(table.c.number < before)
+            rows = connection.execute(asked.order_by(table.c.number.desc()).limit(count))
+            return [(row[0], row[1]) for row in rows]
+
+        return self._page(chunk, _run.decode, _number(after), _capped(limit))
+
+    def run(self, number: int) -> Run | None:
+        """One run."""
+        return self._one(tables.runs, tables.runs.c.number == number, _run.decode)
+
+    def steps(self, run: int) -> list[Step]:
+        """A run's steps, in order."""
+        table = tables.steps
+        asked = select(table.c.body).where(*self._here(table), table.c.run == run).order_by(table.c.ordinal)
+        with self._snapshot() as connection:
+            return [_step.decode(row[0]) for row in connection.execute(asked)]
+
+    def standings(self) -> list[Standing]:
+        """How every playbook stands with every service."""
+        table = tables.standings
+        asked = select(table.c.body).where(*self._here(table)).order_by(table.c.service, table.c.playbook)
+        with self._snapshot() as connection:
+            return [_standing.decode(row[0]) for row in connection.execute(asked)]
 
     # --- services, the plan, meta
 
@@ -613,6 +671,10 @@ def _itself(one: T) -> T:
     return one
 
 
+def _named(playbook: str, service: str) -> list[tuple[Column[str], str]]:
+    return [(tables.runs.c.playbook, playbook), (tables.runs.c.service, service)]
+
+
 def _number(cursor: str | None) -> int | None:
     if cursor is None:
         return None
@@ -638,6 +700,9 @@ _alert = msgspec.json.Decoder(Alert)
 _silence = msgspec.json.Decoder(Silence)
 _imported = msgspec.json.Decoder(Imported)
 _override = msgspec.json.Decoder(Override)
+_run = msgspec.json.Decoder(Run)
+_step = msgspec.json.Decoder(Step)
+_standing = msgspec.json.Decoder(Standing)
 _key = msgspec.json.Decoder(Key)
 _user = msgspec.json.Decoder(User)
 _token = msgspec.json.Decoder(Token)

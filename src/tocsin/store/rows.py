@@ -107,6 +107,18 @@ CONTACTS = Statement(
 REACHES = Statement("reaches", ("person", "workspace", "body"), ("text", "int", "bytea"), ("person",))
 DUTIES = Statement("duties", ("name", "workspace", "body"), ("text", "int", "bytea"), ("name",))
 CALENDARS = Statement("calendars", ("name", "workspace", "body"), ("text", "int", "bytea"), ("name",))
+RUNS = Statement(
+    "runs",
+    ("number", "workspace", "incident", "service", "playbook", "state", "started_at", "live", "body"),
+    ("bigint", "int", "bigint", "text", "text", "text", "bigint", "boolean", "bytea"),
+    ("number",),
+)
+STEPS = Statement(
+    "steps", ("run", "ordinal", "workspace", "body"), ("bigint", "int", "int", "bytea"), ("run", "ordinal")
+)
+STANDINGS = Statement(
+    "standings", ("service", "playbook", "workspace", "body"), ("text", "text", "int", "bytea"), ("service", "playbook")
+)
 RESULTS = Statement("results", ("key", "workspace", "at", "body"), ("text", "int", "bigint", "bytea"), ("key",))
 PLANS = Statement("plans", ("version", "workspace", "at", "files"), ("text", "int", "bigint", "bytea"), ("version",))
 META = Statement("meta", ("name", "workspace", "value"), ("text", "int", "bytea"), ("name",))
@@ -220,6 +232,10 @@ def statements(
     def override(o: Any) -> Row:
         return o.id, WORKSPACE, o.schedule, o.last, o.id in state.overrides, body(o)
 
+    def run(r: Any) -> Row:
+        live = r.number in state.runs
+        return r.number, WORKSPACE, r.incident, r.service, r.playbook, r.state, r.started_at, live, body(r)
+
     now = state.counters.now
     everything = (
         (JOURNAL, [journal_row(row, versions) for row in journal]),
@@ -238,6 +254,9 @@ def statements(
         (OVERRIDES, each(changes.overrides.values(), override)),
         (DUTIES, each(changes.duties.values(), lambda d: (d.name, WORKSPACE, body(d)))),
         (CALENDARS, each(changes.calendars.values(), lambda c: (c.name, WORKSPACE, body(c)))),
+        (RUNS, each(changes.runs.values(), run)),
+        (STEPS, each(changes.steps.values(), lambda s: (s.run, s.ordinal, WORKSPACE, body(s)))),
+        (STANDINGS, each(changes.standings.values(), lambda s: (s.service, s.playbook, WORKSPACE, body(s)))),
         (RESULTS, each(changes.results, lambda r: (r.key, WORKSPACE, r.at, body(r)))),
         (PLANS, [(version, WORKSPACE, now, pack_files(files)) for version, files in changes.plans.items()]),
         (META, [("plan", WORKSPACE, state.counters.plan.encode())] if changes.plans else []),

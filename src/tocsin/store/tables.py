@@ -254,6 +254,42 @@ calendars = Table(
     Column("body", LargeBinary, nullable=False),
 )
 
+runs = Table(
+    "runs",
+    metadata,
+    Column("number", BigKey, primary_key=True, autoincrement=False),
+    _workspace(),
+    Column("incident", BigInteger, nullable=False),  # 0: it answers none
+    Column("service", Text, nullable=False),
+    Column("playbook", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("live", Boolean, nullable=False),  # the engine still keeps it in memory: guards count it
+    Column("body", LargeBinary, nullable=False),
+)
+Index("ix_runs_incident_number", runs.c.incident, runs.c.number)
+Index("ix_runs_playbook_number", runs.c.playbook, runs.c.number)
+Index("ix_runs_live_number", runs.c.number, sqlite_where=text("live"), postgresql_where=text("live"))
+
+steps = Table(
+    "steps",
+    metadata,
+    Column("run", BigInteger, primary_key=True, autoincrement=False),
+    Column("ordinal", Integer, primary_key=True, autoincrement=False),
+    _workspace(),
+    Column("body", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+standings = Table(
+    "standings",
+    metadata,
+    Column("service", Text, primary_key=True),
+    Column("playbook", Text, primary_key=True),
+    _workspace(),
+    Column("body", LargeBinary, nullable=False),
+)
+
 meta = Table(
     "meta",
     metadata,

@@ -20,12 +20,15 @@ from tocsin.oncall.override import Override
 from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import Page
 from tocsin.pages.rules import Reach
+from tocsin.playbooks.run import Run, Step
+from tocsin.playbooks.trust import Standing
 from tocsin.silences.silence import Silence
 from tocsin.store import alert_rows
 from tocsin.store.rows import Journaled, read_journal_row, unpack
 
 T = TypeVar("T")
 
+UNENDED = " AND state <> 'ended'"
 TIDIED = 40
 """So many blocks of alerts are looked at in one slice of the work between commits."""
 
@@ -123,6 +126,9 @@ def load(select: Select, live: str) -> Loaded:
         reaches=nouns(Reach, "SELECT body FROM reaches ORDER BY person"),
         duties=nouns(Duty, "SELECT body FROM duties ORDER BY name"),
         calendars=nouns(Imported, "SELECT body FROM calendars ORDER BY name"),
+        runs=nouns(Run, f"SELECT body FROM runs WHERE {live} ORDER BY number"),
+        steps=nouns(Step, f"SELECT body FROM steps WHERE run IN (SELECT number FROM runs WHERE {live}{UNENDED})"),
+        standings=nouns(Standing, "SELECT body FROM standings ORDER BY service, playbook"),
         results=nouns(Kept, "SELECT body FROM results ORDER BY at, key"),
     )
 

@@ -29,6 +29,7 @@ from tocsin.kernel.instant import DAY, HOUR, MINUTE, Duration, from_datetime, to
 from tocsin.kernel.reason import EXPLAINED, Reason
 from tocsin.pages.ledger import Page
 from tocsin.store.reads import OPEN_STATES, Reads
+from tocsin.web.playbooks import TRUSTED, runs_of, startable
 from tocsin.web.view import View, fields, leads_to, once, view, with_query
 from tocsin.web.words import Line, Reader, because, count, listed
 
@@ -50,6 +51,8 @@ STATES = {
     "all": (),
 }
 NOTE_LONGEST = 10_000
+QUIET = frozenset({Reason.SILENCED, Reason.CLEARING, Reason.PLAYBOOK_RUNS, Reason.PLAYBOOK_VERIFIED})
+"""Why nobody is paged although an incident is triggered."""
 
 
 class Chosen(NamedTuple):
@@ -175,7 +178,7 @@ def _listing(reads: Reads, chosen: Chosen, after: str | None, now: int) -> Listi
 
 
 def _kept_quiet(incident: Incident) -> bool:
-    return incident.state == "triggered" and incident.paused in (Reason.SILENCED, Reason.CLEARING)
+    return incident.state == "triggered" and incident.paused in QUIET
 
 
 def _groups(reader: Reader, found: Listing) -> list[Group]:
@@ -304,6 +307,9 @@ async def _room(
         snoozes=SNOOZES,
         hour=HOUR,
         moves=_moves(seen, incident),
+        runs=await runs_of(seen, number),
+        playbooks=await startable(seen, incident),
+        trusted=TRUSTED,
         faults=faults or {},
         typed=typed,
     )
@@ -477,12 +483,19 @@ async def _move(
     try:
         await faces.submit(command, once({**form, "of": f"{number} {place}"}))
     except Problem as problem:
-        if problem.status not in (400, 409):
-            raise
-        said = problem.detail.removeprefix(f"{problem.field}: ")
-        faults = {place: f"{said[:1].upper()}{said[1:]}{'' if said.endswith('.') else '.'}"}
-        return await _room(await view(request, faces, who), number, code=problem.status, faults=faults)
+        return await refused_here(request, faces, who, number, problem, place)
     return leads_to(f"/incidents/{number}", done)
+
+
+async def refused_here(
+    request: Request[Any, Any, Any], faces: Faces, who: Who, number: int, problem: Problem, place: str
+) -> Response[bytes]:
+    """The room again, with what was refused said where it was asked for."""
+    if problem.status not in (400, 409):
+        raise problem
+    said = problem.detail.removeprefix(f"{problem.field}: ")
+    faults = {place: f"{said[:1].upper()}{said[1:]}{'' if said.endswith('.') else '.'}"}
+    return await _room(await view(request, faces, who), number, code=problem.status, faults=faults)
 
 
 def _note_of(form: dict[str, str]) -> str:

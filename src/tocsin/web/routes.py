@@ -5,7 +5,21 @@ from __future__ import annotations
 from litestar.types import ControllerRouterHandler
 
 from tocsin.faces import feeds
-from tocsin.web import alerts, door, files, incidents, keeping, night, oncall, own, proof, services, silences, you
+from tocsin.web import (
+    alerts,
+    door,
+    files,
+    incidents,
+    keeping,
+    night,
+    oncall,
+    own,
+    playbooks,
+    proof,
+    services,
+    silences,
+    you,
+)
 from tocsin.web.door import error_page as error_page
 
 handlers: list[ControllerRouterHandler] = [
@@ -19,6 +33,7 @@ handlers: list[ControllerRouterHandler] = [
     *oncall.handlers,
     *feeds.handlers,
     *silences.handlers,
+    *playbooks.handlers,
     *services.handlers,
     *keeping.handlers,
     *night.handlers,

@@ -68,6 +68,10 @@ SAID = {
     "declined": "Declined. The plan's layers count.",
     "taken-back": "Taken back. The plan's layers count again.",
     "feed-revoked": "The calendar's address is useless now.",
+    "answered": "It is told, and goes on as you said.",
+    "stopped": "It stops before it changes anything more.",
+    "runs": "The playbook runs.",
+    "trusted": "It is trusted with that from now on.",
     "unchanged": "The plan was read again. Nothing in it has changed.",
 }
 """What a page says after something was done, by the word in its address: only these texts can appear."""

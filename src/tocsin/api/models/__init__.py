@@ -68,6 +68,15 @@ from tocsin.api.models.oncall import PublishedSchedule as PublishedSchedule
 from tocsin.api.models.oncall import PublishedShift as PublishedShift
 from tocsin.api.models.oncall import SwapIn as SwapIn
 from tocsin.api.models.oncall import override_out as override_out
+from tocsin.api.models.playbooks import AnswerRunIn as AnswerRunIn
+from tocsin.api.models.playbooks import PublishedPlaybook as PublishedPlaybook
+from tocsin.api.models.playbooks import PublishedRun as PublishedRun
+from tocsin.api.models.playbooks import RunSheet as RunSheet
+from tocsin.api.models.playbooks import StartRunIn as StartRunIn
+from tocsin.api.models.playbooks import TrustIn as TrustIn
+from tocsin.api.models.playbooks import playbook_out as playbook_out
+from tocsin.api.models.playbooks import run_out as run_out
+from tocsin.api.models.playbooks import run_sheet_out as run_sheet_out
 from tocsin.api.models.silences import MatcherIn as MatcherIn
 from tocsin.api.models.silences import PublishedSilence as PublishedSilence
 from tocsin.api.models.silences import SilenceIn as SilenceIn

@@ -1,0 +1,209 @@
+"""Playbooks, their runs and steps, as they are published and asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from tocsin.api.models.values import Moment, Name, moment
+from tocsin.kernel.instant import format_duration, format_rfc3339
+from tocsin.playbooks.guards import say_guard
+from tocsin.playbooks.manifest import Manifest, Rung
+from tocsin.playbooks.run import Outcome, Run, RunState, Step, StepState, Verb
+from tocsin.playbooks.trust import Standing
+
+MOST_RESULT = 20_000
+"""Longer results are left out of what is published."""
+
+
+class PublishedPlaybook(Struct, frozen=True, kw_only=True):
+    """A playbook, as it stands with one service.
+
+    ``trust``: what it may do now; ``ceiling``: what it never goes above. ``held`` and ``failed``: runs since it came to
+    this rung. ``next_at``: when its schedule starts it.
+    """
+
+    name: str
+    service: str
+    about: str
+    file: str
+    line: int
+    answers: list[list[str]]
+    guards: list[str]
+    trust: Rung
+    ceiling: Rung
+    because: str
+    held: int
+    failed: int
+    hand_over_after: str
+    targets: list[str]
+    schedule: str
+    next_at: Moment | None
+
+
+class PublishedApproval(Struct, frozen=True, kw_only=True):
+    """What a run waits to be told. ``default`` counts when nobody has answered by ``due``."""
+
+    question: str
+    choices: list[str]
+    default: str
+    due: Moment
+    role: str
+    fix: str
+
+
+class PublishedRun(Struct, frozen=True, kw_only=True):
+    """A run. ``outcome`` is "" while it lives; ``findings`` are what whoever takes over has to know."""
+
+    number: int
+    playbook: str
+    service: str
+    incident: int
+    targets: dict[str, str]
+    by: str
+    trust: Rung
+    state: RunState
+    outcome: Outcome
+    why: str
+    started_at: Moment
+    first_step_at: Moment | None
+    deadline: Moment
+    ended_at: Moment | None
+    attempt: int
+    approval: PublishedApproval | None
+    approved_by: str
+    findings: list[str]
+
+
+class PublishedStep(Struct, frozen=True, kw_only=True):
+    """A step of a run. ``result``: what it answered, when that is not too long to show."""
+
+    ordinal: int
+    verb: Verb
+    function: str
+    arguments: str
+    state: StepState
+    said: str
+    error: str
+    began_at: Moment
+    ended_at: Moment | None
+    samples: int
+    result: Raw | UnsetType = UNSET
+
+
+class RunSheet(PublishedRun, frozen=True, kw_only=True):
+    """A run with its steps and what its process printed."""
+
+    steps: list[PublishedStep]
+    output: str
+
+
+class StartRunIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Run a playbook for an incident, or for a service. ``targets``: parameter to target's name, where it must be said.
+
+    ``args``: its other parameters, by name.
+    """
+
+    playbook: Name
+    service: Annotated[str, Meta(max_length=200)] = ""
+    incident: Annotated[int, Meta(ge=0)] = 0
+    targets: dict[str, str] = {}
+    args: dict[str, str | float | bool] = {}
+
+
+class AnswerRunIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``yes`` or ``no`` to a fix, else one of the choices."""
+
+    answer: Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class TrustIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a playbook is trusted to do for a service from now on, and why."""
+
+    trust: Literal["observe", "suggest", "ask", "act"]
+    why: Annotated[str, Meta(min_length=1, max_length=300)]
+
+
+def playbook_out(manifest: Manifest, service: str, standing: Standing | None, rung: Rung) -> PublishedPlaybook:
+    """A playbook as it stands with a service."""
+    return PublishedPlaybook(
+        name=manifest.name,
+        service=service,
+        about=manifest.about,
+        file=manifest.file,
+        line=manifest.line,
+        answers=[[str(one) for one in group] for group in manifest.answers],
+        guards=[say_guard(one) for one in manifest.guards],
+        trust=rung,
+        ceiling=manifest.trust.ceiling,
+        because=standing.because if standing else "where the plan starts it",
+        held=standing.held if standing else 0,
+        failed=standing.failed if standing else 0,
+        hand_over_after=format_duration(manifest.hand_over_after),
+        targets=[one.kind for one in manifest.targets],
+        schedule=manifest.schedule,
+        next_at=moment(standing.next_at) if standing else None,
+    )
+
+
+
+
+def run_out(run: Run) -> PublishedRun:
+    """A run."""
+    return PublishedRun(**_fields(run))  # type: ignore[arg-type]  # the fields are its own, name by name
+
+
+def run_sheet_out(run: Run, steps: Sequence[Step]) -> RunSheet:
+    """A run with its steps."""
+    return RunSheet(**_fields(run), steps=[_step_out(one) for one in steps], output=run.output)  # type: ignore[arg-type]  # as above
+
+
+def _fields(run: Run) -> dict[str, object]:
+    approval = run.approval
+    return {
+        "number": run.number,
+        "playbook": run.playbook,
+        "service": run.service,
+        "incident": run.incident,
+        "targets": run.targets,
+        "by": run.by,
+        "trust": run.rung,
+        "state": run.state,
+        "outcome": run.outcome,
+        "why": run.why,
+        "started_at": format_rfc3339(run.started_at),
+        "first_step_at": moment(run.first_step_at),
+        "deadline": format_rfc3339(run.deadline),
+        "ended_at": moment(run.ended_at),
+        "attempt": run.attempt,
+        "approval": None
+        if approval is None
+        else PublishedApproval(
+            question=approval.question,
+            choices=list(approval.choices),
+            default=approval.default,
+            due=format_rfc3339(approval.due),
+            role=approval.role,
+            fix=approval.fix,
+        ),
+        "approved_by": run.approved_by,
+        "findings": list(run.findings),
+    }
+
+
+def _step_out(step: Step) -> PublishedStep:
+    return PublishedStep(
+        ordinal=step.ordinal,
+        verb=step.verb,
+        function=step.function,
+        arguments=step.shown,
+        state=step.state,
+        said=step.said,
+        error=step.error,
+        began_at=format_rfc3339(step.began_at),
+        ended_at=moment(step.ended_at),
+        samples=step.samples,
+        result=Raw((step.result or "null").encode()) if len(step.result) <= MOST_RESULT else UNSET,
+    )

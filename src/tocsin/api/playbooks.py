@@ -1,0 +1,134 @@
+"""Playbooks and their runs: list, read, start, answer, cancel; and what each is trusted with."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from litestar import get, post, put
+from litestar.params import Parameter, QueryParameter
+from litestar.types import ControllerRouterHandler
+
+from tocsin.api import models as m
+from tocsin.api.asking import Cursor, IdempotencyKey, Limit, Number, SomeNumber, Text
+from tocsin.engine.commands import AnswerRun, CancelRun, SetTrust, StartRun
+from tocsin.faces.answering import in_service
+from tocsin.faces.faces import Faces
+from tocsin.faces.problem import not_found
+from tocsin.faces.who import Who
+from tocsin.playbooks.run import Run
+from tocsin.store.reads import LIMIT
+
+PlaybookName = Annotated[str, Parameter(min_length=1, max_length=100)]
+LIVE = ("running", "asking", "watching")
+
+
+@get("/playbooks", tags=["playbooks"])
+async def list_playbooks(faces: Faces, service: Text = None) -> list[m.PublishedPlaybook]:
+    """List playbooks, once for each service they answer for, in the order in which they are tried."""
+    plan, standings = await faces.plan(), await faces.read(faces.reads.standings)
+    found = in_service(plan, standings, service or "")
+    return [m.playbook_out(one.manifest, one.service, one.standing, one.rung) for one in found]
+
+
+@put("/playbooks/{service:str}/{playbook:str}/trust", tags=["playbooks"], needs="responder")
+async def set_trust(
+    faces: Faces,
+    who: Who,
+    service: PlaybookName,
+    playbook: PlaybookName,
+    data: m.TrustIn,
+    idempotency_key: IdempotencyKey = None,
+) -> m.PublishedPlaybook:
+    """Say what a playbook is trusted to do for a service. Never above what its plan allows."""
+    command = SetTrust(
+        actor=who.actor, service=service, playbook=playbook, rung=data.trust, why=data.why, role=who.role or "viewer"
+    )
+    await faces.submit(command, idempotency_key or "")
+    plan, standings = await faces.plan(), await faces.read(faces.reads.standings)
+    one = next((one for one in in_service(plan, standings, service) if one.manifest.name == playbook), None)
+    if one is None:
+        raise not_found(f"playbook {playbook} of {service}")
+    return m.playbook_out(one.manifest, one.service, one.standing, one.rung)
+
+
+@get("/runs", tags=["playbooks"])
+async def list_runs(
+    faces: Faces,
+    limit: Limit = LIMIT,
+    in_state: Annotated[Literal["live", "ended", "all"], QueryParameter(name="state")] = "all",
+    playbook: Text = None,
+    service: Text = None,
+    incident: SomeNumber = None,
+    cursor: Cursor = None,
+) -> m.Listed[m.PublishedRun]:
+    """List runs, the newest first. ``live``: under way, waiting for an answer, or watching their fix."""
+    found = await faces.read(
+        faces.reads.runs,
+        incident=incident,
+        playbook=playbook or "",
+        service=service or "",
+        states={"live": LIVE, "ended": ("ended",), "all": ()}[in_state],
+        after=cursor,
+        limit=limit,
+    )
+    return m.listed(found, m.run_out)
+
+
+@get("/runs/{number:int}", tags=["playbooks"])
+async def read_run(faces: Faces, number: Number) -> m.RunSheet:
+    """Read a run with its steps."""
+    return m.run_sheet_out(await _run(faces, number), await faces.read(faces.reads.steps, number))
+
+
+@post("/runs", tags=["playbooks"], needs="responder")
+async def start_run(
+    faces: Faces, who: Who, data: m.StartRunIn, idempotency_key: IdempotencyKey = None
+) -> m.PublishedRun:
+    """Run a playbook now. Whoever asks for it allows its fixes, when they are in the role for that."""
+    command = StartRun(
+        actor=who.actor,
+        playbook=data.playbook,
+        service=data.service,
+        incident=data.incident,
+        targets=data.targets,
+        args={name: msgspec.json.encode(value).decode() for name, value in data.args.items()},
+        role=who.role or "viewer",
+    )
+    result = await faces.submit(command, idempotency_key or "")
+    return m.run_out(await _run(faces, int(result.id)))
+
+
+@post("/runs/{number:int}/answer", tags=["playbooks"], needs="responder", status_code=200)
+async def answer_run(
+    faces: Faces, who: Who, number: Number, data: m.AnswerRunIn, idempotency_key: IdempotencyKey = None
+) -> m.PublishedRun:
+    """Answer what a run asks: ``yes`` or ``no`` to its fix, or one of its choices."""
+    command = AnswerRun(actor=who.actor, run=number, answer=data.answer, role=who.role or "viewer")
+    await faces.submit(command, idempotency_key or "")
+    return m.run_out(await _run(faces, number))
+
+
+@post("/runs/{number:int}/cancel", tags=["playbooks"], needs="responder", status_code=200)
+async def cancel_run(faces: Faces, who: Who, number: Number, idempotency_key: IdempotencyKey = None) -> m.PublishedRun:
+    """Stop a run before it begins with anything more. Ten seconds later its process is ended."""
+    await faces.submit(CancelRun(actor=who.actor, run=number), idempotency_key or "")
+    return m.run_out(await _run(faces, number))
+
+
+async def _run(faces: Faces, number: int) -> Run:
+    found = await faces.read(faces.reads.run, number)
+    if found is None:
+        raise not_found(f"run {number}")
+    return found
+
+
+HANDLERS: list[ControllerRouterHandler] = [
+    list_playbooks,
+    set_trust,
+    list_runs,
+    read_run,
+    start_run,
+    answer_run,
+    cancel_run,
+]

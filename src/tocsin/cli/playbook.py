@@ -1,0 +1,470 @@
+"""``tocsin playbook``: new, lint, test and dry-run work on files alone; the others ask a server."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tocsin.cli import show
+from tocsin.cli.client import Api, segment
+from tocsin.cli.dry_run import result, say
+from tocsin.cli.failure import OK, REFUSED, NotFound, Refused
+from tocsin.cli.place import DEFAULT_DATA, data_option, server_options
+from tocsin.cli.plan import default_folder
+from tocsin.cli.text import ago, count
+from tocsin.cli.words import label
+
+if TYPE_CHECKING:
+    from tocsin.plan.model import Plan
+    from tocsin.plan.reading import Reading
+    from tocsin.playbooks.manifest import Manifest
+    from tocsin.playbooks.run import Report
+
+TRUST_WEIGHTS = {"act": "rest", "ask": "held", "suggest": "mute", "observe": "mute"}
+WAIT = 0.2
+_plan_option = click.option(
+    "--plan", "folder", envvar="TOCSIN_PLAN", type=click.Path(path_type=Path), metavar="DIR", show_envvar=True,
+    help=f"The plan's folder.  [default: ./{DEFAULT_DATA}/plan]",
+)  # fmt: skip
+
+
+@click.group()
+def playbook() -> None:
+    """Answer known problems with code.
+
+    A playbook is a Python function in the plan's folder playbooks/; docs/playbooks/ begins with the first one.
+    """
+
+
+# -- on files alone ----------------------------------------------------------------------------------------------------
+
+
+@playbook.command()
+@click.argument("name")
+@_plan_option
+@show.json_option
+def new(name: str, folder: Path | None, as_json: bool) -> None:
+    """Write a playbook to begin with, and a test of it.
+
+    Into the plan's folder playbooks/.
+
+    \b
+    Examples:
+      tocsin playbook new free-memory
+    """
+    from tocsin.cli.playbook_template import PLAYBOOK, TEST
+
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
+        raise Refused(f"{name!r} is no name for a playbook: small letters, digits and hyphens, such as free-memory.")
+    place = (folder or default_folder()) / "playbooks"
+    word = name.replace("-", "_")
+    written = {place / f"{word}.py": PLAYBOOK, place / f"test_{word}.py": TEST}
+    for path in written:
+        if path.exists():
+            raise Refused(f"{path} exists already.")
+    place.mkdir(parents=True, exist_ok=True)
+    for path, text in written.items():
+        path.write_text(text.replace("NAME", name).replace("WORD", word))
+    if as_json:
+        show.print_json({"files": [str(path) for path in written]})
+        return
+    for path in written:
+        show.line(f"Wrote {path}")
+    show.line(f"Name it with a service (playbooks: [{name}]), then: tocsin playbook lint", "mute")
+
+
+@playbook.command()
+@click.argument("folder", type=click.Path(path_type=Path), required=False)
+@show.json_option
+def lint(folder: Path | None, as_json: bool) -> int:
+    """Say what is wrong with a plan's playbooks.
+
+    They are imported in a process of their own. FOLDER is the plan's; without it, TOCSIN_PLAN or ./tocsin-data/plan.
+    Exit code 0 when nothing is, 1 when something.
+
+    \b
+    Examples:
+      tocsin playbook lint
+      tocsin playbook lint deploy/tocsin --json
+    """
+    place = folder or default_folder()
+    reading, faults = _read(place)
+    found = [one for one in reading.findings if one.file.startswith("playbooks/") or one.file in faults]
+    wrong = sum(one.level == "error" for one in found)
+    playbooks = sorted(reading.plan.playbooks.values(), key=lambda one: one.name) if reading.plan else []
+    if as_json:
+        show.print_json(
+            {
+                "ok": not wrong,
+                "findings": [
+                    {name: getattr(one, name) for name in ("level", "file", "line", "message", "hint")} for one in found
+                ],
+                "playbooks": [one.name for one in playbooks],
+            }
+        )
+        return REFUSED if wrong else OK
+    for one in found:
+        show.line(f"{place / one.file}:{one.line}: {one.level}: {one.message}", "ring" if one.level == "error" else "")
+        if one.hint:
+            show.line(f"    {one.hint}")
+    if wrong:
+        show.line(f"{count(wrong, 'error')} to put right.", "ring")
+    elif reading.plan is None:
+        show.line("The playbooks can be read; the plan around them has errors: tocsin plan check", "held")
+    else:
+        show.line(f"{count(len(playbooks), 'playbook')}: {', '.join(one.name for one in playbooks) or 'none'}.")
+    return REFUSED if wrong else OK
+
+
+def _read(place: Path) -> tuple[Reading, set[str]]:
+    from tocsin.plan.folder import PlanFolderError
+    from tocsin.plan.reading import read_plan
+    from tocsin.playbooks.manifest import read_manifests
+    from tocsin.wiring import plan_files
+
+    try:
+        files = plan_files(place)
+    except PlanFolderError as error:
+        raise Refused(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
+    return read_plan(files), {fault.file for fault in read_manifests(files).faults}
+
+
+@playbook.command(context_settings={"ignore_unknown_options": True})
+@click.argument("folder", type=click.Path(path_type=Path), required=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@show.json_option
+def test(folder: Path | None, arguments: tuple[str, ...], as_json: bool) -> int:
+    """Run the tests of a plan's playbooks.
+
+    With pytest: playbooks/test_*.py, with the fixture `scene`. Needs pytest beside Tocsin. ARGUMENTS are pytest's own.
+    Exit code 0 when all pass.
+
+    \b
+    Examples:
+      tocsin playbook test
+      tocsin playbook test deploy/tocsin -k memory
+    """
+    place = folder or default_folder()
+    if not (place / "playbooks").is_dir():
+        raise Refused(f"There is no folder {place / 'playbooks'}.")
+    command = [sys.executable, "-m", "pytest", "-q", "--import-mode=importlib", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [*command, *arguments, str(place / "playbooks")], capture_output=as_json, text=True, check=False
+    )
+    if as_json:
+        lines = [line for line in done.stdout.splitlines() if line.strip()]
+        show.print_json({"ok": done.returncode == 0, "summary": lines[-1] if lines else "", "output": done.stdout})
+    return OK if done.returncode == 0 else REFUSED
+
+
+@playbook.command("dry-run")
+@click.argument("name")
+@click.option("--service", metavar="NAME", help="For which service.  [default: the one that uses it]")
+@click.option("--target", "targets", type=label, multiple=True, metavar="PARAMETER=TARGET", help="May be repeated.")
+@click.option("--label", "labels", type=label, multiple=True, metavar="NAME=VALUE", help="A label of the alert.")
+@_plan_option
+@data_option
+@show.json_option
+def dry_run(
+    name: str,
+    service: str | None,
+    targets: tuple[tuple[str, str], ...],
+    labels: tuple[tuple[str, str], ...],
+    folder: Path | None,
+    data: Path | None,
+    as_json: bool,
+) -> int:
+    """Diagnose for real, and say what the fix would do. Nothing is changed.
+
+    Runs apart from the server, with the plan's files and this machine's secrets for reading. Exit code 0 when it came
+    to a fix or to its end, 1 when it could not.
+
+    \b
+    Examples:
+      tocsin playbook dry-run free-memory --label instance=cart-1
+      tocsin playbook dry-run free-memory --service cart-redis --target server=main --json
+    """
+    from tocsin.playbooks.targets import Unbound, bind
+    from tocsin.settings import Settings
+    from tocsin.wiring import dry_run as carry_out
+
+    place = folder or default_folder()
+    plan, files = good_plan(place)
+    manifest = plan.playbooks.get(name)
+    using = [key for key, names in plan.answers.items() if name in names]
+    if manifest is None or (service or (using[0] if using else "")) not in using:
+        raise NotFound(f"No service uses a playbook {name!r}." if manifest is None else f"{service} does not use it.")
+    of = service or using[0]
+    bound = bind(manifest, of, plan.targets, dict(labels) if labels else None, dict(targets))
+    if isinstance(bound, Unbound):
+        raise Refused(f"{bound.why[:1].upper()}{bound.why[1:]}: --target says which.")
+    told: list[Report] = []
+
+    def tell(report: Report) -> None:
+        told.append(report)
+        if not as_json:
+            say(report)
+
+    settings = Settings(data=data or Path(DEFAULT_DATA), plan=place)
+    try:
+        status, output = carry_out(settings, files, plan, manifest, of, bound, _defaults(manifest), dict(labels), tell)
+    except (LookupError, OSError) as error:
+        raise Refused(f"{error.args[0]}.") from None
+    return result(told, status, output, as_json)
+
+
+def good_plan(place: Path) -> tuple[Plan, dict[str, bytes]]:
+    """A plan without errors, and its files. Raises Refused."""
+    from tocsin.plan.folder import PlanFolderError
+    from tocsin.plan.reading import read_plan
+    from tocsin.wiring import plan_files
+
+    try:
+        files = plan_files(place)
+    except PlanFolderError as error:
+        raise Refused(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
+    plan = read_plan(files).plan
+    if plan is None:
+        raise Refused(f"The plan in {place} has errors; `tocsin plan check {place}` lists them.")
+    return plan, files
+
+
+def _defaults(manifest: Manifest) -> dict[str, str]:
+    return {one.name: one.default for one in manifest.params if not one.target and one.default}
+
+
+# -- with a server -----------------------------------------------------------------------------------------------------
+
+
+@playbook.command("list")
+@click.option("--service", metavar="NAME", help="Only those of one service.")
+@server_options
+@show.json_option
+def list_playbooks(api: Api, service: str | None, as_json: bool) -> None:
+    """List playbooks, each with what it is trusted to do.
+
+    \b
+    Examples:
+      tocsin playbook list
+      tocsin playbook list --service cart-redis --json
+    """
+    query = f"?service={segment(service)}" if service else ""
+    found = api.get(f"/playbooks{query}")
+    if as_json:
+        show.print_array(found)
+        return
+    if not found:
+        show.line("No service uses a playbook." if not service else f"{service} uses no playbook.")
+        return
+    show.print_table(
+        (
+            show.Column("Service"),
+            show.Column("Playbook"),
+            show.Column("Trust"),
+            show.Column("Held", least=80),
+            show.Column("What it does", least=100, wide=True),
+        ),
+        [_row(one) for one in found],
+    )
+
+
+def _row(one: dict[str, Any]) -> show.Row:
+    trust = str(one["trust"])
+    return (
+        str(one["service"]),
+        str(one["name"]),
+        show.Cell(trust, TRUST_WEIGHTS[trust]),
+        f"{one['held']} of {one['held'] + one['failed']}",
+        str(one["about"]),
+    )
+
+
+@playbook.command()
+@click.argument("name")
+@click.option("--service", metavar="NAME", default="", help="For which service.")
+@click.option("--incident", type=int, metavar="NUMBER", default=0, help="For which open incident.")
+@click.option("--target", "targets", type=label, multiple=True, metavar="PARAMETER=TARGET", help="May be repeated.")
+@click.option("--arg", "args", type=label, multiple=True, metavar="NAME=VALUE", help="Another parameter.")
+@click.option("--wait", is_flag=True, help="Wait for its end; exit code 1 unless it did what it was run for.")
+@server_options
+@show.json_option
+def run(
+    api: Api,
+    name: str,
+    service: str,
+    incident: int,
+    targets: tuple[tuple[str, str], ...],
+    args: tuple[tuple[str, str], ...],
+    wait: bool,
+    as_json: bool,
+) -> int:
+    """Run a playbook now. Asking for it is allowing its fixes, when you are in the role for that.
+
+    \b
+    Examples:
+      tocsin playbook run free-memory --service cart-redis --wait
+      tocsin playbook run free-memory --incident 17
+    """
+    body: dict[str, Any] = {"playbook": name, "service": service, "incident": incident, "targets": dict(targets)}
+    body["args"] = {key: _plain(value) for key, value in args}
+    one = api.write("POST", "/runs", body)
+    number = int(one["number"])
+    while wait and one["state"] == "running":
+        import time
+
+        time.sleep(WAIT)
+        one = api.get(f"/runs/{number}")
+    sheet = api.get(f"/runs/{number}")
+    _sheet(sheet, as_json)
+    return OK if not wait or sheet["outcome"] in ("verified", "done") or sheet["state"] == "watching" else REFUSED
+
+
+def _plain(text: str) -> str | float | bool:
+    if text in ("true", "false"):
+        return text == "true"
+    try:
+        return float(text) if "." in text else int(text)
+    except ValueError:
+        return text
+
+
+@playbook.command()
+@click.argument("name", required=False)
+@click.option("--service", metavar="NAME", help="Only runs for one service.")
+@click.option("--incident", type=int, metavar="NUMBER", help="Only runs for one incident.")
+@click.option("--run", "number", type=int, metavar="NUMBER", help="One run, with its steps.")
+@show.limit_option
+@server_options
+@show.json_option
+def history(
+    api: Api,
+    name: str | None,
+    service: str | None,
+    incident: int | None,
+    number: int | None,
+    limit: int | None,
+    as_json: bool,
+) -> None:
+    """List runs, the newest first; or show one with its steps.
+
+    \b
+    Examples:
+      tocsin playbook history free-memory
+      tocsin playbook history --run 17
+    """
+    if number is not None:
+        _sheet(api.get(f"/runs/{number}"), as_json)
+        return
+    show.print_list(
+        api.every(
+            "/runs", {"playbook": name, "service": service, "incident": incident}, show.asked(limit, as_json)
+        ),
+        (
+            show.Column("Run"),
+            show.Column("Started"),
+            show.Column("Playbook"),
+            show.Column("Incident", least=80),
+            show.Column("Came to"),
+            show.Column("Because", least=100, wide=True),
+        ),
+        lambda one: (
+            str(one["number"]),
+            ago(show.moment(one["started_at"]), api.now),
+            str(one["playbook"]),
+            f"#{one['incident']}" if one["incident"] else "",
+            str(one["outcome"] or one["state"]).replace("_", " "),
+            str(one["why"]),
+        ),
+        as_json=as_json,
+        limit=limit,
+        empty="No playbook has run.",
+        what="runs",
+    )
+
+
+@playbook.command()
+@click.argument("number", type=int)
+@click.argument("answer")
+@server_options
+@show.json_option
+def answer(api: Api, number: int, answer: str, as_json: bool) -> None:
+    """Answer what a run asks.
+
+    Yes or no to its fix, or one of its choices.
+
+    \b
+    Examples:
+      tocsin playbook answer 17 yes
+    """
+    api.write("POST", f"/runs/{number}/answer", {"answer": answer})
+    _sheet(api.get(f"/runs/{number}"), as_json)
+
+
+@playbook.command()
+@click.argument("number", type=int)
+@server_options
+@show.json_option
+def cancel(api: Api, number: int, as_json: bool) -> None:
+    """Stop a run before it begins with anything more.
+
+    Ten seconds later its process is ended.
+
+    \b
+    Examples:
+      tocsin playbook cancel 17
+    """
+    api.write("POST", f"/runs/{number}/cancel")
+    _sheet(api.get(f"/runs/{number}"), as_json)
+
+
+@playbook.command()
+@click.argument("name")
+@click.argument("rung", metavar="TRUST", type=click.Choice(["observe", "suggest", "ask", "act"]))
+@click.option("--service", metavar="NAME", required=True, help="For which service.")
+@click.option("--why", metavar="TEXT", required=True, help="Why; it is shown beside it.")
+@server_options
+@show.json_option
+def trust(api: Api, name: str, rung: str, service: str, why: str, as_json: bool) -> None:
+    """Say what a playbook is trusted to do for a service.
+
+    Observe, suggest, ask or act; never above the ceiling its code declares.
+
+    \b
+    Examples:
+      tocsin playbook trust free-memory act --service cart-redis --why "forty runs held"
+    """
+    found = api.write("PUT", f"/playbooks/{segment(service)}/{segment(name)}/trust", {"trust": rung, "why": why})
+    if as_json:
+        show.print_json(found)
+    else:
+        show.line(f"{name} is trusted to {found['trust']} for {service}.")
+
+
+def _sheet(one: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        show.print_json(one)
+        return
+    state = str(one["outcome"] or one["state"]).replace("_", " ")
+    about = f" for incident #{one['incident']}" if one["incident"] else ""
+    show.heading(f"Run {one['number']} of {one['playbook']}{about}: {state}")
+    if one["why"]:
+        show.line(str(one["why"]))
+    for step in _steps(one):
+        show.line(step)
+    if one["approval"] is not None:
+        asked = one["approval"]
+        show.line(f"Asks: {asked['question']} ({' or '.join(asked['choices'])}; without an answer {asked['default']})")
+        show.line(f"    tocsin playbook answer {one['number']} {asked['choices'][0]}", "mute")
+
+
+def _steps(one: dict[str, Any]) -> Iterable[str]:
+    for step in one.get("steps", ()):
+        short = ".".join(str(step["function"]).rsplit(".", 2)[-2:])
+        came_to = step["said"] or step["error"] or step["state"]
+        yield f"{step['ordinal']:3}. {step['verb']} {short}({step['arguments']}): {came_to}"

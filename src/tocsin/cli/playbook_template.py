@@ -1,0 +1,53 @@
+"""What ``tocsin playbook new`` writes."""
+
+from __future__ import annotations
+
+PLAYBOOK = '''"""NAME: what is wrong, and what this does about it, in one sentence."""
+
+from tocsin import Run, at_most, cooldown, playbook, trust
+from tocsin.library import redis
+
+
+@playbook(
+    name="NAME",
+    answers=['alertname="RedisMemoryHigh"'],
+    guards=[at_most(3, per="6h"), cooldown("15m")],
+    trust=trust(start="ask", ceiling="act"),
+    hand_over_after="5m",
+)
+def WORD(run: Run, server: redis.Server) -> None:
+    before = run.look(redis.memory, server)
+    idle = run.look(redis.idle_keys, server, older_than="7d")
+    if not idle.expirable:
+        run.hand_over("no key is safe to expire", before, idle)
+    run.fix(redis.expire, server, idle.expirable, spread="60s")
+    run.verify(redis.memory, server, until=lambda now: now.used_ratio < 0.80, within="2m")
+'''
+
+TEST = '''"""NAME, against a server that is not there."""
+
+from tocsin.library import redis
+
+
+def memory(used_ratio: float) -> redis.Memory:
+    """A server that is so full."""
+    return redis.Memory(
+        used=int(used_ratio * 1000), limit=1000, used_ratio=used_ratio, policy="noeviction", keys=9, evicted=0,
+        hit_ratio=0.9,
+    )
+
+
+def test_it_frees_memory_and_sees_that_it_holds(scene):
+    scene.fake(redis.memory, [memory(0.97), memory(0.60)])
+    scene.fake(redis.idle_keys, redis.Idle(looked_at=9, idle=2, expirable=("old", "older")))
+    scene.fake(redis.expire, lambda server, keys, spread: len(keys))
+    scene.trust("NAME", "act")
+    scene.fires("RedisMemoryHigh")
+    assert scene.outcome == "watching"
+    assert scene.steps == [
+        "look redis.memory done", "look redis.idle_keys done", "fix redis.expire done", "verify redis.memory done",
+    ]
+    scene.resolves("RedisMemoryHigh").at("5m")
+    assert scene.outcome == "verified"
+    assert scene.paged == []
+'''

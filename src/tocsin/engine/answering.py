@@ -1,0 +1,319 @@
+"""Answering an incident with code: which playbook, may it run, and how long pages wait for it.
+
+``settling`` asks here before anybody is paged. The hold is armed before a run begins, and only a verified run lets it
+go without a page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from tocsin.engine.turn import SYSTEM, Turn
+from tocsin.incidents.incident import Incident
+from tocsin.kernel.instant import DAY, say_duration
+from tocsin.kernel.reason import Reason
+from tocsin.playbooks import trust
+from tocsin.playbooks.guards import Blocked, Situation, blocked
+from tocsin.playbooks.manifest import Breaker, Manifest, Rung
+from tocsin.playbooks.run import WATCH, Outcome, Run
+from tocsin.playbooks.targets import Unbound, bind
+from tocsin.playbooks.trust import Standing
+
+MOST_TRIED = 12
+
+
+def holds(turn: Turn, incident: Incident) -> bool:
+    """Whether pages wait for code now. The first time an incident is asked about, a playbook is looked for."""
+    if not incident.considered:
+        incident.considered = True
+        consider(turn, incident)
+    return incident.hold_until is not None and incident.hold_until > turn.now
+
+
+def why_held(turn: Turn, incident: Incident) -> Reason:
+    """What pages wait for."""
+    run = turn.state.runs.get(incident.run)
+    return Reason.PLAYBOOK_VERIFIED if run is not None and run.state == "watching" else Reason.PLAYBOOK_RUNS
+
+
+def consider(turn: Turn, incident: Incident, after: str = "") -> None:
+    """Begin the first playbook that answers and is let; say of every other why not. ``after``: of those behind it."""
+    names = turn.plan.answers.get(incident.service, ())
+    begun: Run | None = None
+    for name in names[names.index(after) + 1 if after in names else 0 :]:
+        manifest = turn.plan.playbooks.get(name)
+        labels = answered_labels(turn, incident, manifest) if manifest is not None else None
+        if manifest is None or labels is None:
+            continue
+        if begun is not None:
+            turn.enter(
+                incident.number, f"{name} answers this too; {begun.playbook} came first", Reason.PLAYBOOK_STANDS_BY
+            )
+            continue
+        begun = _try(turn, incident, manifest, labels)
+    turn.save_incident(incident)
+
+
+def answered_labels(turn: Turn, incident: Incident, manifest: Manifest) -> Mapping[str, str] | None:
+    """The labels of the first firing alert of an incident that a playbook answers."""
+    for id in sorted(turn.members(incident).firing):
+        labels = turn.state.alerts[id].labels
+        if manifest.matches(labels, incident.severity):
+            return labels
+    return None
+
+
+def _try(turn: Turn, incident: Incident, manifest: Manifest, labels: Mapping[str, str]) -> Run | None:
+    bound = bind(manifest, incident.service, turn.plan.targets, labels)
+    if isinstance(bound, Unbound):
+        _not_run(turn, incident, manifest, Blocked(Reason.NO_TARGET, bound.why))
+        return None
+    run = make(turn, manifest, incident.service, bound, incident=incident, labels=labels)
+    no = guarded(turn, manifest, run)
+    if no is not None:
+        refuse(turn, run, no)
+        _not_run(turn, incident, manifest, no)
+        return None
+    begin(turn, run, incident)
+    return run
+
+
+def _not_run(turn: Turn, incident: Incident, manifest: Manifest, no: Blocked) -> None:
+    sentence = f"{manifest.name} was not run: {no.why}"
+    turn.enter(incident.number, sentence, no.reason)
+    note(incident, sentence)
+
+
+def note(incident: Incident, *sentences: str) -> None:
+    """Keep sentences for whoever is paged, the weightiest first: a short message has room for little. The newest word
+    on a run stands in the place of what it found before.
+    """
+    kept = (one for one in incident.tried if one not in sentences)
+    incident.tried = (*sentences, *kept)[:MOST_TRIED]
+
+
+def found(run: Run, conclusion: str) -> tuple[str, ...]:
+    """What a run came to, and what it found on the way, a sentence each."""
+    return (conclusion, *(f"{run.playbook}: {one}" for one in run.findings[1 - MOST_TRIED :]))
+
+
+# -- a run begins ------------------------------------------------------------------------------------------------------
+
+
+def make(
+    turn: Turn,
+    manifest: Manifest,
+    service: str,
+    targets: Mapping[str, str],
+    *,
+    incident: Incident | None = None,
+    labels: Mapping[str, str] | None = None,
+    by: str = SYSTEM,
+    args: Mapping[str, str] | None = None,
+) -> Run:
+    """A new run, with a number and the rung that counts now. It has not begun."""
+    counters = turn.state.counters
+    counters.run += 1
+    return Run(
+        number=counters.run,
+        playbook=manifest.name,
+        service=service,
+        plan=turn.plan.version,
+        meaning=manifest.meaning,
+        targets=dict(targets),
+        args=dict(args or {}),
+        incident=incident.number if incident else 0,
+        labels=dict(labels or {}),
+        trouble=incident.group if incident else "",
+        by=by,
+        rung=rung(turn, manifest, service),
+        started_at=turn.now,
+        deadline=turn.now + manifest.hand_over_after,
+        patience=manifest.hand_over_after,
+    )
+
+
+def standing_of(turn: Turn, manifest: Manifest, service: str) -> Standing:
+    """How a playbook stands with a service; where its plan starts it when it is new."""
+    found = turn.state.standings.get((service, manifest.name))
+    if found is None:
+        found = Standing(
+            service=service,
+            playbook=manifest.name,
+            rung=manifest.trust.start,
+            meaning=manifest.meaning,
+            since=turn.now,
+            because="where the plan starts it",
+        )
+        turn.state.standings[service, manifest.name] = found
+        turn.save_standing(found)
+    return found
+
+
+def rung(turn: Turn, manifest: Manifest, service: str) -> Rung:
+    """What a playbook may do now. Where Tocsin pages nobody it changes nothing either."""
+    if not turn.state.counters.paging:
+        return "observe"
+    return trust.stands(manifest, standing_of(turn, manifest, service))
+
+
+def guarded(turn: Turn, manifest: Manifest, run: Run) -> Blocked | None:
+    """The guard that keeps a run from beginning."""
+    state = turn.state
+    own = next((one for one in manifest.guards if isinstance(one, Breaker)), None)
+    since = turn.now - (own.within if own else DAY)
+    return blocked(
+        Situation(
+            manifest=manifest,
+            service=run.service,
+            locks=run.locks,
+            incident=run.incident,
+            returned=_returned(state.runs.values(), run, since),
+            runs=[one for one in state.runs.values() if one.number != run.number],
+            targets=turn.plan.targets,
+            broken={i.service for i in state.incidents.values() if i.open and i.number != run.incident},
+            now=turn.now,
+        )
+    )
+
+
+def _returned(runs: Iterable[Run], run: Run, since: int) -> int:
+    """How often the same trouble was answered by the same playbook, held, and is here again."""
+    return sum(
+        one.trouble == run.trouble != ""
+        and (one.playbook, one.service, one.outcome) == (run.playbook, run.service, "verified")
+        and one.started_at > since
+        for one in runs
+    )
+
+
+def refuse(turn: Turn, run: Run, no: Blocked) -> None:
+    """A run that no guard lets begin is written down all the same."""
+    run.state, run.outcome, run.why, run.ended_at = "ended", "blocked", no.why, turn.now
+    turn.state.runs[run.number] = run
+    turn.save_run(run)
+    turn.count("runs", no.reason)
+
+
+def begin(turn: Turn, run: Run, incident: Incident | None) -> None:
+    """Hold pages first, when it may change something; then have its process begun, once that is written down."""
+    turn.state.runs[run.number] = run
+    turn.save_run(run)
+    turn.changes.begin[run.number] = run
+    turn.count("runs", Reason.PLAYBOOK_RUNS)
+    if incident is None:
+        return
+    incident.run = run.number
+    if run.rung in ("ask", "act"):
+        incident.hold_until = run.deadline
+        what = f"{run.playbook} runs; a person is called in {say_duration(run.patience)} if it has not fixed it"
+    else:
+        what = f"{run.playbook} runs to {run.rung}; nobody waits for it"
+    turn.enter(incident.number, what, Reason.PLAYBOOK_RUNS, run.by, run=str(run.number))
+    turn.save_incident(incident)
+
+
+# -- a run ends --------------------------------------------------------------------------------------------------------
+
+
+def incident_of(turn: Turn, run: Run) -> Incident | None:
+    """The incident a run answers, while it is in memory."""
+    return turn.state.incidents.get(run.incident) if run.incident else None
+
+
+def end(turn: Turn, run: Run, outcome: Outcome, reason: Reason, why: str) -> None:
+    """A run comes to its end: its process too, its incident's pages wait no longer, and it counts as evidence."""
+    if run.state == "running":
+        turn.changes.halt[run.number, run.attempt] = None
+    turn.changes.begin.pop(run.number, None)
+    run.state, run.outcome, run.why, run.ended_at = "ended", outcome, why, turn.now
+    run.approval = run.stop_by = None
+    turn.state.steps.pop(run.number, None)
+    turn.save_run(run)
+    turn.count("runs", reason)
+    incident = incident_of(turn, run)
+    if incident is not None:
+        turn.enter(incident.number, f"{run.playbook}: {why}", reason, run=str(run.number))
+        release(turn, incident, run)
+    manifest = turn.plan.playbooks.get(run.playbook)
+    if manifest is None:
+        return
+    standing = standing_of(turn, manifest, run.service)
+    was = standing.rung
+    moved = trust.ended(manifest, standing, run, turn.now)
+    turn.save_standing(standing)
+    if moved is not None and incident is not None:
+        what = f"{run.playbook} is now trusted to {standing.rung}, was {was}: {standing.because}"
+        turn.enter(incident.number, what, moved, run=str(run.number))
+
+
+def release(turn: Turn, incident: Incident, run: Run) -> None:
+    """Pages wait no longer for a run."""
+    if incident.run == run.number and incident.hold_until is not None:
+        incident.hold_until = None
+    turn.save_incident(incident)
+    turn.touch(incident.number)
+
+
+def hand_over(turn: Turn, run: Run, why: str, reason: Reason = Reason.HANDED_OVER) -> None:
+    """Call a person at once, with everything that was found."""
+    begun = [one for one in turn.state.steps.get(run.number, {}).values() if one.state == "begun"]
+    for step in begun:
+        if step.verb == "fix":
+            run.find(f"It is not known whether {short(step.function)}({step.shown}) was done: it had begun")
+    incident = incident_of(turn, run)
+    if incident is not None:
+        note(incident, *found(run, f"{run.playbook} could not finish: {why}"))
+        if incident.paused in (Reason.PLAYBOOK_RUNS, Reason.PLAYBOOK_VERIFIED):
+            # At once and from the first step, also when somebody was paged before: they know nothing of this yet.
+            incident.step = incident.round = 0
+            incident.resume_at = turn.now
+    run.find(why)
+    end(turn, run, "handed_over", reason, f"handed over: {why}")
+
+
+def incident_over(turn: Turn, incident: Incident) -> None:
+    """An incident is resolved: a run that waits or watches ends; one that changed something goes on to verify it."""
+    incident.hold_until = None
+    run = turn.state.runs.get(incident.run)
+    if run is None or not run.live:
+        return
+    if run.state == "watching":
+        run.find("The alerts ended")
+        end(turn, run, "verified", Reason.PLAYBOOK_ENDED, "fixed and verified, and the alerts ended")
+    elif run.state == "asking":
+        end(turn, run, "overtaken", Reason.PLAYBOOK_ENDED, "the incident is over")
+    elif not run.fixes:
+        stop(turn, run, "the incident is over")
+
+
+def hold_over(turn: Turn, incident: Incident) -> None:
+    """The time pages may wait is over, whatever became of the run."""
+    incident.hold_until = None
+    run = turn.state.runs.get(incident.run)
+    if run is not None and run.live and run.state in ("running", "watching"):
+        late(turn, run)
+    turn.save_incident(incident)
+    turn.touch(incident.number)
+
+
+def late(turn: Turn, run: Run) -> None:
+    """A run's time is over."""
+    if run.state == "watching":
+        hand_over(turn, run, f"it held, but alerts still fire {say_duration(WATCH)} later", Reason.NOT_CLEARED)
+    elif run.stopping:
+        end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
+    else:
+        run.broke = True
+        hand_over(turn, run, f"it did not end within {say_duration(run.patience)}")
+
+
+def stop(turn: Turn, run: Run, why: str) -> None:
+    """Have a run end before it changes anything more."""
+    run.stopping = why
+    turn.save_run(run)
+
+
+def short(function: str) -> str:
+    """A function as people say it: ``redis.memory`` for ``tocsin.library.redis.memory``."""
+    return ".".join(function.rsplit(".", 2)[-2:])

@@ -1,0 +1,437 @@
+"""What a run's process reports, what people answer, and what time does to a run."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tocsin.access.actors import called
+from tocsin.engine import answering, commands, hearing
+from tocsin.engine.commands import Result
+from tocsin.engine.inputs import Reported
+from tocsin.engine.turn import Turn
+from tocsin.incidents.incident import Incident
+from tocsin.kernel.instant import MINUTE, Duration, say_duration
+from tocsin.kernel.reason import Reason
+from tocsin.playbooks.guards import Blocked, frozen
+from tocsin.playbooks.manifest import Frozen, Manifest, Unless
+from tocsin.playbooks.run import (
+    GRACE,
+    MOST_STEPS,
+    WATCH,
+    Approval,
+    Began,
+    Finished,
+    GaveUp,
+    Printed,
+    Returned,
+    Run,
+    Step,
+    Unmatched,
+)
+
+APPROVE_WITHIN: Duration = 30 * MINUTE
+MOST_LINES = 60
+"""So many steps of a run each get a line on the incident's timeline."""
+MOST_ATTEMPTS = 5
+YES, NO = "yes", "no"
+STOP = Result(ok=False, code="stop", message="this run is over")
+
+
+def reported(turn: Turn, told: Reported) -> Result:
+    """Take what a run's process says. Answers whether it may go on."""
+    run = turn.state.runs.get(told.run)
+    if run is None:
+        return STOP
+    if isinstance(told.report, Printed):
+        run.output = told.report.text
+        turn.save_run(run)
+        return Result(ok=True)
+    if run.state != "running" or run.attempt != told.attempt:
+        return STOP
+    if run.first_step_at is None:
+        run.first_step_at = turn.now
+        turn.save_run(run)
+    match told.report:
+        case Began() as began:
+            return _begins(turn, run, began)
+        case Finished() as finished:
+            _finished(turn, run, finished)
+        case Returned():
+            _returned(turn, run)
+        case Unmatched():
+            _unmatched(turn, run)
+        case GaveUp() as gave_up:
+            for sentence in gave_up.findings:
+                run.find(sentence)
+            run.broke = gave_up.kind != "handed_over"
+            _fails(turn, run, gave_up.why)
+    return Result(ok=run.state == "running")
+
+
+# -- steps -------------------------------------------------------------------------------------------------------------
+
+
+def _begins(turn: Turn, run: Run, began: Began) -> Result:
+    known = turn.state.steps.get(run.number, {}).get(began.ordinal)
+    if began.ordinal > MOST_STEPS:
+        return _ends_here(turn, run, f"it has more than {MOST_STEPS} steps")
+    if began.verb == "ask":
+        return _asks(turn, run, began)
+    if began.verb == "fix":
+        no = _may_not_fix(turn, run, began)
+        if no is not None:
+            return no
+    step = _step(turn, run, began)
+    if known is not None and known.state == "begun":
+        step.began_at = known.began_at  # time a verification has goes on through an interruption
+    turn.save_step(step)
+    if began.verb == "fix":
+        run.fixes += 1
+        run.unproven = True
+        run.verified_at = None
+        turn.save_run(run)
+        _line(turn, run, began.ordinal, f"Fixing: {answering.short(began.function)}({began.shown})")
+    left = max(0, step.began_at + began.within - turn.now) if began.within else 0
+    return Result(ok=True, reason="go", id=str(left))
+
+
+def _step(turn: Turn, run: Run, began: Began) -> Step:
+    return Step(
+        run=run.number,
+        ordinal=began.ordinal,
+        verb=began.verb,
+        function=began.function,
+        digest=began.digest,
+        shown=began.shown,
+        began_at=turn.now,
+        attempt=run.attempt,
+        idempotent=began.idempotent,
+        probe=began.probe,
+        within=began.within,
+    )
+
+
+def _may_not_fix(turn: Turn, run: Run, began: Began) -> Result | None:
+    """Why a fix may not begin now, decided the moment before it would; None when it may."""
+    would = f"{answering.short(began.function)}({began.shown})"
+    incident = answering.incident_of(turn, run)
+    if run.stopping:
+        answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
+        return STOP
+    if run.rung in ("observe", "suggest"):
+        return _would(turn, run, would, incident)
+    if run.by == "code" and run.incident and not run.fixes and (incident is None or not incident.open):
+        answering.end(turn, run, "overtaken", Reason.PLAYBOOK_ENDED, f"the incident is over; {would} was not needed")
+        return STOP
+    if run.by == "code" and incident is not None and incident.state == "acknowledged" and not run.approved_by:
+        who = called(incident.acknowledged_by, turn.plan.names)
+        return _blocked(turn, run, would, Blocked(Reason.GUARD_PERSON, f"{who} has the incident"))
+    manifest = turn.plan.playbooks.get(run.playbook)
+    no = _guarded_now(turn, run, manifest)
+    if manifest is None or no is not None:
+        return _blocked(turn, run, would, no or Blocked(Reason.PLAN_CHANGED, "the plan has this playbook no more"))
+    if run.rung == "ask" and not run.approved_by:
+        return _approval(turn, run, began, would, manifest)
+    return None
+
+
+def _guarded_now(turn: Turn, run: Run, manifest: Manifest | None) -> Blocked | None:
+    """Guards that may have changed since the run began, and whether its targets are still there to be changed."""
+    for guard in manifest.guards if manifest else ():
+        if isinstance(guard, Frozen):
+            found = frozen(guard, turn.now)
+            if found is not None:
+                return found
+        if isinstance(guard, Unless) and any(
+            one.open and one.service == guard.service and one.number != run.incident
+            for one in turn.state.incidents.values()
+        ):
+            return Blocked(Reason.GUARD_UNLESS, f"not while {guard.service} has an incident")
+    there = {one.name: one for one in turn.plan.targets if one.service == run.service}
+    for name in run.targets.values():
+        if name not in there:
+            return Blocked(Reason.NO_TARGET, f"the plan has no target {name} any more")
+        if not there[name].fixing:
+            return Blocked(Reason.NO_TARGET, f"the plan gives nothing to fix {name} with: add `fix with` to it")
+    return None
+
+
+def _would(turn: Turn, run: Run, would: str, incident: Incident | None) -> Result:
+    run.find(f"It would have done {would}")
+    if run.rung == "suggest":
+        if incident is not None:
+            answering.note(incident, *answering.found(run, f"{run.playbook} suggests {would}"))
+        answering.end(turn, run, "suggested", Reason.PLAYBOOK_ENDED, f"suggests {would}")
+    else:
+        answering.end(turn, run, "observed", Reason.PLAYBOOK_ENDED, f"would have done {would}")
+    return STOP
+
+
+def _blocked(turn: Turn, run: Run, would: str, no: Blocked) -> Result:
+    answering.hand_over(turn, run, f"{would} was not done: {no.why}", no.reason)
+    return STOP
+
+
+def _approval(turn: Turn, run: Run, began: Began, would: str, manifest: Manifest) -> Result:
+    question = f"May it do {would}?"
+    _wait(
+        turn,
+        run,
+        Approval(
+            step=began.ordinal,
+            question=question,
+            choices=(YES, NO),
+            default=NO,
+            due=turn.now + APPROVE_WITHIN,
+            role=manifest.trust.approve,
+            fix=would,
+        ),
+    )
+    return Result(ok=True, reason="wait")
+
+
+def _asks(turn: Turn, run: Run, began: Began) -> Result:
+    answer = run.asked.get(str(began.ordinal))
+    if answer is not None:
+        return Result(ok=True, reason="answered", message=answer)
+    if run.stopping:
+        answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
+        return STOP
+    turn.save_step(_step(turn, run, began))
+    role = began.role or "responder"
+    due = turn.now + began.within
+    _wait(turn, run, Approval(began.ordinal, began.function, began.choices, began.default, due, role))
+    return Result(ok=True, reason="wait")
+
+
+def _wait(turn: Turn, run: Run, approval: Approval) -> None:
+    """Wait for a person: pages go on meanwhile, for they are how a person hears of it."""
+    run.state, run.approval = "asking", approval
+    turn.save_run(run)
+    incident = answering.incident_of(turn, run)
+    if incident is not None:
+        left = say_duration(approval.due - turn.now)
+        what = f"{run.playbook} asks: {approval.question} Without an answer in {left}: {approval.default}"
+        turn.enter(incident.number, what, Reason.APPROVAL_ASKED, run=str(run.number))
+        asked = f"{run.playbook} asks: {approval.question} Answer where the incident is shown"
+        answering.note(incident, *answering.found(run, asked))
+        answering.release(turn, incident, run)
+
+
+def _finished(turn: Turn, run: Run, ended: Finished) -> None:
+    step = turn.state.steps.get(run.number, {}).get(ended.ordinal)
+    if step is None:
+        began = Began(ended.ordinal, ended.verb, ended.function, ended.digest, ended.shown)
+        step = _step(turn, run, began)
+    step.state = "done" if ended.ok else "failed"
+    step.ended_at = turn.now
+    step.result, step.said, step.error, step.samples = ended.result, ended.said, ended.error, ended.samples
+    turn.save_step(step)
+    name = answering.short(ended.function)
+    what = ended.said if ended.ok else ended.error
+    if ended.verb == "tell":
+        run.find(ended.said)
+        _line(turn, run, ended.ordinal, ended.said)
+    elif ended.verb != "when":
+        kind = {"look": "Looked", "fix": "Fixed", "verify": "Verified"}.get(ended.verb, ended.verb)
+        if not ended.ok:
+            kind = {"verify": "Not verified"}.get(ended.verb, f"Failed to {ended.verb}")
+        run.find(f"{kind}: {name}: {what}")
+        _line(turn, run, ended.ordinal, f"{kind}: {name}: {what}")
+    if ended.verb == "verify" and ended.ok:
+        run.unproven, run.verified_at = False, turn.now
+    turn.save_run(run)
+    if run.stopping:
+        answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
+
+
+def _line(turn: Turn, run: Run, ordinal: int, what: str) -> None:
+    if run.incident and ordinal <= MOST_LINES:
+        turn.enter(run.incident, what[:600], Reason.PLAYBOOK_STEP, f"playbook:{run.playbook}", run=str(run.number))
+
+
+# -- its end -----------------------------------------------------------------------------------------------------------
+
+
+def _returned(turn: Turn, run: Run) -> None:
+    incident = answering.incident_of(turn, run)
+    if run.unproven:
+        _fails(turn, run, "it changed something, and nothing verified it")
+    elif run.verified_at is not None and incident is not None and incident.open and turn.members(incident).firing:
+        _watch(turn, run, incident)
+    elif run.verified_at is not None:
+        answering.end(turn, run, "verified", Reason.PLAYBOOK_VERIFIED, "fixed and verified")
+    elif incident is not None:
+        answering.note(incident, *answering.found(run, f"{run.playbook} found nothing it could fix"))
+        answering.end(turn, run, "not_needed", Reason.PLAYBOOK_ENDED, "found nothing it could fix")
+    else:
+        answering.end(turn, run, "done", Reason.PLAYBOOK_ENDED, "done")
+
+
+def _watch(turn: Turn, run: Run, incident: Incident) -> None:
+    """Verified: its alerts get time to end, and pages wait for that."""
+    run.state, run.watch_until = "watching", turn.now + WATCH
+    turn.save_run(run)
+    if incident.state == "triggered" and run.rung in ("ask", "act"):
+        incident.hold_until = run.watch_until
+    what = f"{run.playbook} fixed it and saw that it holds; its alerts get {say_duration(WATCH)} to end"
+    turn.enter(incident.number, what, Reason.PLAYBOOK_VERIFIED, run=str(run.number))
+    turn.save_incident(incident)
+    turn.touch(incident.number)
+
+
+def _unmatched(turn: Turn, run: Run) -> None:
+    answering.end(turn, run, "not_needed", Reason.PLAYBOOK_ENDED, "it says itself that it is not meant for this")
+    incident = answering.incident_of(turn, run)
+    if incident is not None and incident.open and run.by == "code":
+        answering.consider(turn, incident, after=run.playbook)
+        turn.touch(incident.number)
+
+
+def _ends_here(turn: Turn, run: Run, why: str) -> Result:
+    _fails(turn, run, why)
+    return STOP
+
+
+def _fails(turn: Turn, run: Run, why: str) -> None:
+    if run.stopping:
+        answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
+        return
+    incident = answering.incident_of(turn, run)
+    answering.hand_over(turn, run, why)
+    if (incident is None or not incident.open) and (run.by == "schedule" or run.fixes):
+        # No open incident hears of it, and something may be worse than it was.
+        hearing.own_event(
+            turn,
+            run.service,
+            f"playbook:{run.number}",
+            f"{run.playbook} could not finish: {why}"[:300],
+            "error",
+            {"playbook": run.playbook},
+            annotations={"findings": "\n".join(run.findings)[:2000]},
+            name="PlaybookFailed",
+        )
+
+
+def ring(turn: Turn, run: Run) -> None:
+    """Time has come for a run."""
+    if run.state == "ended":
+        del turn.state.runs[run.number]
+        turn.changes.runs[run.number] = run
+    elif run.state == "asking":
+        _late_answer(turn, run)
+    elif run.state == "watching":
+        answering.late(turn, run)
+    elif run.stopping:
+        answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
+    else:
+        run.broke = True
+        _fails(turn, run, f"it did not end within {say_duration(run.patience)}")
+
+
+def _late_answer(turn: Turn, run: Run) -> None:
+    approval = run.approval
+    assert approval is not None
+    if approval.fix:
+        why = f"nobody answered in time: {approval.question}"
+        answering.end(turn, run, "cancelled", Reason.APPROVAL_LATE, why)
+        return
+    _answered(turn, run, approval.default, "nobody in time", Reason.APPROVAL_LATE)
+
+
+def again(turn: Turn) -> None:
+    """Tocsin starts again: processes of runs have ended with it, and go on from what is written down."""
+    for run in list(turn.state.runs.values()):
+        if run.state != "running":
+            continue
+        doubt = [
+            step
+            for step in turn.state.steps.get(run.number, {}).values()
+            if step.verb == "fix" and step.state == "begun" and not (step.idempotent or step.probe)
+        ]
+        run.attempt += 1
+        if run.stopping:
+            answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
+        elif doubt:
+            what = f"{answering.short(doubt[0].function)}({doubt[0].shown})"
+            _fails(turn, run, f"Tocsin stopped while {what} was under way, and doing it twice may do harm")
+        elif run.attempt > MOST_ATTEMPTS:
+            _fails(turn, run, f"it was interrupted {MOST_ATTEMPTS} times")
+        else:
+            turn.save_run(run)
+            turn.changes.begin[run.number] = run
+
+
+# -- what people say ---------------------------------------------------------------------------------------------------
+
+
+def _run(turn: Turn, number: int) -> Run | Result:
+    run = turn.state.runs.get(number)
+    if run is not None:
+        return run
+    if 0 < number <= turn.state.counters.run:
+        return commands.refuse("conflict", f"Run {number} is over and closed")
+    return commands.refuse("not_found", f"There is no run {number}")
+
+
+def answer(turn: Turn, command: commands.AnswerRun) -> Result:
+    """A person answers what a run asks."""
+    run = _run(turn, command.run)
+    if isinstance(run, Result):
+        return run
+    approval = run.approval
+    if run.state != "asking" or approval is None:
+        return commands.refuse("conflict", f"Run {run.number} asks nothing now")
+    if command.answer not in approval.choices:
+        return commands.refuse("invalid", f"Answer one of {', '.join(approval.choices)}", "answer")
+    if approval.role == "admin" and command.role != "admin":
+        return commands.refuse("forbidden", "The playbook wants an admin's answer")
+    who = called(command.actor, turn.plan.names)
+    if approval.fix and command.answer == NO:
+        answering.end(turn, run, "cancelled", Reason.APPROVAL_GIVEN, f"{who} said no to {approval.fix}")
+        return Result(ok=True, reason=Reason.APPROVAL_GIVEN, id=str(run.number))
+    if approval.fix:
+        run.approved_by = command.actor
+    _answered(turn, run, command.answer, command.actor, Reason.APPROVAL_GIVEN)
+    return Result(ok=True, reason=Reason.APPROVAL_GIVEN, id=str(run.number))
+
+
+def _answered(turn: Turn, run: Run, said: str, actor: str, reason: Reason) -> None:
+    """Go on: its process begins again from the top, over what is written down."""
+    approval = run.approval
+    assert approval is not None
+    if not approval.fix:
+        run.asked[str(approval.step)] = said
+        step = turn.state.steps[run.number][approval.step]
+        step.state, step.ended_at = "done", turn.now
+        step.result, step.said = msgspec.json.encode(said).decode(), f"{said}, said {called(actor, turn.plan.names)}"
+        turn.save_step(step)
+    run.approval, run.state = None, "running"
+    run.attempt += 1
+    run.deadline = turn.now + run.patience
+    turn.save_run(run)
+    turn.changes.begin[run.number] = run
+    incident = answering.incident_of(turn, run)
+    if incident is not None:
+        what = f"{called(actor, turn.plan.names)} answered {run.playbook}: {said}"
+        turn.enter(incident.number, what, reason, actor, run=str(run.number))
+        if incident.state == "triggered" and run.rung in ("ask", "act"):
+            incident.hold_until = run.deadline
+        turn.save_incident(incident)
+        turn.touch(incident.number)
+
+
+def cancel(turn: Turn, command: commands.CancelRun) -> Result:
+    """A person stops a run: at once when it waits, else before it begins with anything more, or after a grace."""
+    run = _run(turn, command.run)
+    if isinstance(run, Result):
+        return run
+    if not run.live:
+        return commands.refuse("conflict", f"Run {run.number} has ended already")
+    why = f"cancelled by {called(command.actor, turn.plan.names)}"
+    if run.state != "running":
+        answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, why)
+    else:
+        run.stop_by = turn.now + GRACE
+        answering.stop(turn, run, why)
+    return Result(ok=True, reason=Reason.RUN_CANCELLED, id=str(run.number))

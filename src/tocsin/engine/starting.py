@@ -1,0 +1,160 @@
+"""Runs that no incident begins, and what playbooks are trusted with: by hand, by a schedule, by the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import msgspec
+from cronsim import CronSim
+
+from tocsin.access.actors import called
+from tocsin.access.credentials import may
+from tocsin.engine import answering, commands
+from tocsin.engine.commands import Result
+from tocsin.engine.turn import Turn
+from tocsin.incidents.incident import Incident
+from tocsin.kernel.instant import Instant, from_datetime, to_datetime
+from tocsin.kernel.reason import Reason
+from tocsin.playbooks import trust
+from tocsin.playbooks.guards import Blocked
+from tocsin.playbooks.manifest import RUNGS, Manifest
+from tocsin.playbooks.targets import Unbound, bind
+
+
+def start(turn: Turn, command: commands.StartRun) -> Result:
+    """A person has a playbook run. Asking for it is allowing its fixes, when they are in the role for that."""
+    manifest = turn.plan.playbooks.get(command.playbook)
+    if manifest is None:
+        return commands.refuse("not_found", f"The plan has no playbook {command.playbook!r}", "playbook")
+    incident = turn.state.incidents.get(command.incident) if command.incident else None
+    if command.incident and (incident is None or not incident.open):
+        return commands.refuse("conflict", f"Incident #{command.incident} is not open", "incident")
+    service = incident.service if incident is not None else command.service
+    if command.playbook not in turn.plan.answers.get(service, ()):
+        return commands.refuse("invalid", f"{service or 'No service'} does not use {command.playbook}", "service")
+    at_it = turn.state.runs.get(incident.run) if incident is not None else None
+    if at_it is not None and at_it.live:
+        return commands.refuse("conflict", f"Run {at_it.number} of {at_it.playbook} works on it: stop that first")
+    labels = _answered_labels(turn, incident, manifest)
+    bound = bind(manifest, service, turn.plan.targets, labels, command.targets)
+    if isinstance(bound, Unbound):
+        return commands.refuse("invalid", bound.why, "targets")
+    wrong = _wrong_args(manifest, command.args)
+    if wrong:
+        return commands.refuse("invalid", wrong, "args")
+    run = answering.make(
+        turn, manifest, service, bound, incident=incident, labels=labels, by=command.actor, args=command.args
+    )
+    no = answering.guarded(turn, manifest, run)
+    if no is not None:
+        answering.refuse(turn, run, no)
+        return commands.refuse("conflict", f"Not now: {no.why}")
+    if may(command.role, manifest.trust.approve):
+        run.approved_by = command.actor
+    answering.begin(turn, run, incident if incident is not None and incident.state == "triggered" else None)
+    if incident is not None:
+        incident.run = run.number
+        turn.save_incident(incident)
+        turn.touch(incident.number)
+    return Result(ok=True, reason=Reason.PLAYBOOK_RUNS, id=str(run.number))
+
+
+def _answered_labels(turn: Turn, incident: Incident | None, manifest: Manifest) -> Mapping[str, str] | None:
+    if incident is None:
+        return None
+    return answering.answered_labels(turn, incident, manifest) or incident.labels
+
+
+def _wrong_args(manifest: Manifest, args: Mapping[str, str]) -> str:
+    """What is wrong with parameters; "" when nothing is."""
+    kinds = {one.name: one for one in manifest.params if not one.target}
+    types: dict[str, type] = {"text": str, "number": float, "flag": bool}
+    for name, raw in args.items():
+        if name not in kinds:
+            return f"{manifest.name} has no parameter {name}"
+        try:
+            msgspec.json.decode(raw, type=types[kinds[name].kind])
+        except (msgspec.MsgspecError, KeyError):
+            return f"{name} is a {kinds[name].kind}"
+    missing = [name for name, one in kinds.items() if not one.default and name not in args]
+    return f"{manifest.name} needs {' and '.join(missing)}" if missing else ""
+
+
+def set_trust(turn: Turn, command: commands.SetTrust) -> Result:
+    """A person with the role says what a playbook is trusted with, and why."""
+    manifest = turn.plan.playbooks.get(command.playbook)
+    if manifest is None or command.playbook not in turn.plan.answers.get(command.service, ()):
+        return commands.refuse("not_found", f"{command.service} does not use a playbook {command.playbook!r}")
+    if command.rung not in RUNGS:
+        return commands.refuse("invalid", f"Trust is one of {', '.join(RUNGS)}", "rung")
+    if RUNGS.index(command.rung) > RUNGS.index(manifest.trust.ceiling):
+        return commands.refuse("invalid", f"The plan lets it go no higher than {manifest.trust.ceiling}", "rung")
+    if not command.why.strip() or len(command.why) > 300:
+        return commands.refuse("invalid", "Say why, in up to 300 characters", "why")
+    if not may(command.role, manifest.trust.approve):
+        return commands.refuse("forbidden", "The playbook wants an admin for that")
+    standing = answering.standing_of(turn, manifest, command.service)
+    who = called(command.actor, turn.plan.names)
+    trust.move(standing, command.rung, f"{who}: {command.why.strip()}", turn.now)
+    turn.save_standing(standing)
+    turn.count("trust", Reason.TRUST_SET)
+    return Result(ok=True, reason=Reason.TRUST_SET, id=command.rung)
+
+
+# -- the plan, and schedules -------------------------------------------------------------------------------------------
+
+
+def plan_changed(turn: Turn) -> None:
+    """A playbook whose code means something else is trusted less; schedules count from now."""
+    for service, names in turn.plan.answers.items():
+        for name in names:
+            manifest = turn.plan.playbooks.get(name)
+            if manifest is None:
+                continue
+            standing = answering.standing_of(turn, manifest, service)
+            trust.edited(manifest, standing, turn.now)
+            standing.next_at = _next(manifest, turn.now) if manifest.schedule else None
+            turn.save_standing(standing)
+    for (service, name), standing in turn.state.standings.items():
+        if standing.next_at is not None and name not in turn.plan.answers.get(service, ()):
+            standing.next_at = None
+            turn.save_standing(standing)
+
+
+def _next(manifest: Manifest, after: Instant) -> Instant:
+    local: datetime = to_datetime(after).astimezone(ZoneInfo(manifest.timezone))
+    return from_datetime(next(CronSim(manifest.schedule, local)))
+
+
+def scheduled(turn: Turn, id: str) -> None:
+    """A playbook's schedule says that it is time: once for each target of its kind."""
+    service, _, name = id.partition("/")
+    standing = turn.state.standings[service, name]
+    manifest = turn.plan.playbooks.get(name)
+    standing.next_at = None
+    if manifest is not None and manifest.schedule:
+        standing.next_at = _next(manifest, turn.now)
+        for wanted in _each_target(turn, manifest, service):
+            bound = bind(manifest, service, turn.plan.targets, None, wanted)
+            if isinstance(bound, Unbound):
+                run = answering.make(turn, manifest, service, {}, by="schedule")
+                answering.refuse(turn, run, Blocked(Reason.NO_TARGET, bound.why))
+                continue
+            run = answering.make(turn, manifest, service, bound, by="schedule")
+            no = answering.guarded(turn, manifest, run)
+            if no is not None:
+                answering.refuse(turn, run, no)
+            else:
+                answering.begin(turn, run, None)
+    turn.save_standing(standing)
+
+
+def _each_target(turn: Turn, manifest: Manifest, service: str) -> list[dict[str, str]]:
+    if len(manifest.targets) != 1:
+        return [{}]
+    param = manifest.targets[0]
+    return [
+        {param.name: one.name} for one in turn.plan.targets if one.service == service and one.kind == param.kind
+    ] or [{}]

@@ -1,0 +1,69 @@
+"""Redis and Valkey: does it answer, and how near is its memory to its limit. Needs the extra ``redis``.
+
+The target is a reference to its address, for that holds a password: ``secret:NAME``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+from tocsin.intake.checked import Checked, Probe
+from tocsin.intake.specs import ProbeSpec
+from tocsin.kernel.instant import SECOND, Instant
+from tocsin.kernel.outside import Outside
+
+MISSING = "the client for Redis is not there: pip install 'tocsin[redis]'"
+
+
+def installed() -> bool:
+    """Whether the client's package is there."""
+    return find_spec("redis") is not None
+
+
+def checker(secret: Callable[[str], str]) -> Probe:
+    """The probe. ``secret`` is the text behind a reference; raises LookupError without one."""
+
+    async def check(spec: ProbeSpec, now: Instant, outside: Outside) -> Checked:
+        """Ask for its memory once."""
+        name = spec.target.removeprefix("secret:")
+        within = spec.timeout / SECOND
+        try:
+            url = secret(spec.target)
+            info = await outside.aside(f"redis {spec.target}", lambda: _info(url, within), within=within)
+        except LookupError as error:
+            return Checked(False, f"Redis {name} cannot be asked: {error.args[0]}")
+        except ImportError:
+            return Checked(False, f"Redis {name} cannot be asked: {MISSING}")
+        except TimeoutError:
+            return Checked(False, f"Redis {name} did not answer within {within:g} s")
+        except Exception as error:  # noqa: BLE001  # the client's own, whatever they are called; none shows its password
+            return Checked(False, f"Redis {name} did not answer: {type(error).__name__}")
+        return _judged(spec, name, info)
+
+    return check
+
+
+def _judged(spec: ProbeSpec, name: str, info: dict[str, Any]) -> Checked:
+    used, limit = int(info["used_memory"]), int(info.get("maxmemory", 0))
+    facts = {"used": f"{used:,} bytes", "limit": f"{limit:,} bytes" if limit else "none"}
+    facts["policy"] = str(info.get("maxmemory_policy", ""))
+    if not limit:
+        return Checked(True, f"Redis {name} answers; its memory has no limit", facts)
+    percent = 100 * used / limit
+    most = float(spec.options.get("memory_percent", "90"))
+    if percent >= most:
+        return Checked(False, f"Redis {name} uses {percent:.0f} % of its memory, {most:g} % is too much", facts)
+    return Checked(True, f"Redis {name} uses {percent:.0f} % of its memory", facts)
+
+
+def _info(url: str, within: float) -> dict[str, Any]:
+    import redis
+
+    client = redis.Redis.from_url(url, socket_timeout=within, socket_connect_timeout=within)
+    try:
+        found: Any = client.info("memory")
+        return dict(found)
+    finally:
+        client.close()

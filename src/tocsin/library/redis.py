@@ -1,0 +1,192 @@
+"""Redis and Valkey: memory near its limit.
+
+Needs the extra ``redis`` (``pip install 'tocsin[redis]'``) on the machine Tocsin runs on. A target's credential is an
+address such as ``redis://user:password@host:6379/0`` (``rediss://`` with TLS); the reading user needs ``+info +scan
++object +ttl +config|get``, the fixing one ``+object +ttl +expire`` on the keys.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from msgspec import Struct
+
+from tocsin.kernel.instant import SECOND, parse_duration
+from tocsin.playbooks.language import Target, fix, look
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+WARM = ("redis",)
+WITHIN = 5.0
+"""Seconds an answer may take."""
+AT_ONCE = 500
+MOST_KEYS = 5_000
+LONGEST_KEY = 200
+
+
+class Server(Target, frozen=True):
+    """One Redis or Valkey server."""
+
+    kind: ClassVar[str] = "redis"
+
+
+class Missing(Exception):
+    """The client's package is not installed."""
+
+
+@contextmanager
+def connected(server: Server) -> Iterator[Redis]:
+    """A client of a server, with the credential of the step that asks. Raises Missing without the extra."""
+    try:
+        import redis
+    except ImportError:
+        raise Missing("the client for Redis is not there: pip install 'tocsin[redis]'") from None
+    client = redis.Redis.from_url(
+        server.credential,
+        socket_timeout=WITHIN,
+        socket_connect_timeout=WITHIN,
+        decode_responses=True,
+        encoding_errors="surrogateescape",
+    )
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+# -- memory ------------------------------------------------------------------------------------------------------------
+
+
+class Memory(Struct, frozen=True):
+    """What a server holds, and how near it is to its limit. ``limit`` 0: it has none; then ``used_ratio`` is 0.
+
+    ``hit_ratio``: of the reads since it started, how many found their key; 1 before the first.
+    """
+
+    used: int
+    limit: int
+    used_ratio: float
+    policy: str
+    keys: int
+    evicted: int
+    hit_ratio: float
+
+    def __str__(self) -> str:
+        limit = f"{self.used_ratio:.0%} of {_size(self.limit)}" if self.limit else "no limit"
+        return f"{_size(self.used)} used ({limit}), {self.keys:,} keys, {self.policy}, hit ratio {self.hit_ratio:.0%}"
+
+
+@look
+def memory(server: Server) -> Memory:
+    """How much memory a server uses."""
+    with connected(server) as client:
+        info: Any = client.info()
+    used, limit = int(info["used_memory"]), int(info.get("maxmemory", 0))
+    hits, misses = int(info.get("keyspace_hits", 0)), int(info.get("keyspace_misses", 0))
+    keys = sum(int(one["keys"]) for name, one in info.items() if re.fullmatch(r"db\d+", name))
+    return Memory(
+        used=used,
+        limit=limit,
+        used_ratio=used / limit if limit else 0.0,
+        policy=str(info.get("maxmemory_policy", "")),
+        keys=keys,
+        evicted=int(info.get("evicted_keys", 0)),
+        hit_ratio=hits / (hits + misses) if hits + misses else 1.0,
+    )
+
+
+class Idle(Struct, frozen=True):
+    """Keys that nobody has read for a while, of those that were looked at.
+
+    ``expirable``: of them, those without an end of their own, the largest idle time first.
+    """
+
+    looked_at: int
+    idle: int
+    expirable: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{len(self.expirable):,} of {self.looked_at:,} keys looked at are idle and have no end of their own"
+
+
+@look
+def idle_keys(server: Server, *, older_than: str = "7d", sample: int = 10_000, match: str = "*") -> Idle:
+    """Keys that nobody has read for longer than ``older_than``, among at most ``sample`` of those like ``match``.
+
+    On a server that counts frequency instead (an LFU policy) nothing is known to be idle.
+    """
+    seconds = parse_duration(older_than) // SECOND
+    looked, idle = 0, 0
+    found: list[tuple[int, str]] = []
+    with connected(server) as client:
+        for names in _batches(client.scan_iter(match=match, count=AT_ONCE), sample):
+            pipe = client.pipeline(transaction=False)
+            for name in names:
+                pipe.object("idletime", name)
+                pipe.ttl(name)
+            answers = pipe.execute(raise_on_error=False)
+            looked += len(names)
+            for place, name in enumerate(names):
+                rest, left = answers[2 * place], answers[2 * place + 1]
+                if isinstance(rest, int) and rest >= seconds:
+                    idle += 1
+                    if left == -1 and name.isprintable() and len(name) <= LONGEST_KEY:
+                        found.append((rest, name))
+    found.sort(key=lambda one: (-one[0], one[1]))
+    return Idle(looked, idle, tuple(name for _, name in found[:MOST_KEYS]))
+
+
+@fix(idempotent=True)
+def expire(server: Server, keys: tuple[str, ...], *, spread: str = "60s") -> int:
+    """Give keys an end, spread evenly over a while, so that no server frees everything at one moment.
+
+    A key that has an end already, or was read meanwhile and is not idle any more, keeps what it has. Returns how many
+    were given one.
+    """
+    over = max(1, parse_duration(spread) // SECOND)
+    given = 0
+    with connected(server) as client:
+        for start in range(0, len(keys), AT_ONCE):
+            names = keys[start : start + AT_ONCE]
+            asked = client.pipeline(transaction=False)
+            for name in names:
+                asked.object("idletime", name)
+            rests = asked.execute(raise_on_error=False)
+            pipe = client.pipeline(transaction=False)
+            for place, (name, rest) in enumerate(zip(names, rests, strict=True)):
+                if isinstance(rest, int) and rest > 0:
+                    pipe.expire(name, 1 + (start + place) * over // max(1, len(keys)), nx=True)
+            answers = pipe.execute(raise_on_error=False)
+            refused = next((one for one in answers if isinstance(one, Exception)), None)
+            if refused is not None:
+                raise refused
+            given += sum(bool(one) for one in answers)
+    return given
+
+
+def _batches(names: Iterable[str], most: int) -> Iterator[list[str]]:
+    """Names in lots, at most so many in all; a server is left alone for a moment between lots."""
+    lot: list[str] = []
+    for number, name in enumerate(names):
+        if number >= most:
+            break
+        lot.append(name)
+        if len(lot) == AT_ONCE:
+            yield lot
+            lot = []
+            time.sleep(0.001)
+    if lot:
+        yield lot
+
+
+def _size(count: int) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024 or unit == "GiB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024  # type: ignore[assignment]  # whole bytes, then parts of larger units
+    raise AssertionError

@@ -1,0 +1,88 @@
+"""Which playbooks answer for which service, and the systems they may work on: names looked up, oddities reported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from tocsin.catalog.services import Service
+from tocsin.plan import schema as written
+from tocsin.plan.findings import Findings, shown
+from tocsin.plan.model import Plan
+from tocsin.plan.names import Names
+from tocsin.plan.positions import Placed, Position
+from tocsin.playbooks.manifest import Manifest, Unless
+from tocsin.playbooks.targets import Target
+
+Written = Iterable[tuple[written.PlanFile, Placed[str], written.Service]]
+
+
+class Answering:
+    """What the plan's code declares, and what its services say of it."""
+
+    def __init__(self, playbooks: Sequence[Manifest], complete: bool, findings: Findings) -> None:
+        self._findings = findings
+        self.playbooks = {one.name: one for one in playbooks}
+        self._names = Names("playbook", complete and not findings.errors, findings)
+        for one in playbooks:
+            self._names.define(Placed(one.name, _at(one)))
+        self._places: dict[tuple[str, str], Position] = {}
+
+    def read(
+        self, services: Written, known: Mapping[str, Service]
+    ) -> tuple[dict[str, tuple[str, ...]], tuple[Target, ...]]:
+        """The playbooks of each service in their order, and all targets."""
+        answers: dict[str, tuple[str, ...]] = {}
+        targets: list[Target] = []
+        for _, (service, _), one in services:
+            for written_name in one.playbooks or ():
+                self._places.setdefault((service, written_name.value), written_name.at)
+            hint = "" if self.playbooks else "its code belongs into the plan's folder playbooks/, as a *.py file"
+            names = dict.fromkeys(self._names.known(said, hint) for said in one.playbooks or ())
+            if names:
+                answers[service] = tuple(names)
+            for (name, _), target in one.targets or ():
+                if target is not None:
+                    targets.append(_target(service, name, target))
+        self._check_unless(known)
+        return answers, tuple(targets)
+
+    def _check_unless(self, known: Mapping[str, Service]) -> None:
+        for one in self.playbooks.values():
+            for guard in one.guards:
+                if isinstance(guard, Unless) and guard.service not in known and self._names.complete:
+                    hint = self._findings.nearest(guard.service, known)
+                    self._findings.error(_at(one), f"{one.name} names an unknown service {shown(guard.service)}", hint)
+
+    def warn(self, plan: Plan) -> None:
+        """Say what will probably surprise."""
+        used = {name for names in plan.answers.values() for name in names}
+        for one in self.playbooks.values():
+            if one.name not in used:
+                hint = f"name it with a service: playbooks: [{one.name}]"
+                self._findings.warning(_at(one), f"no service uses the playbook {shown(one.name)}", hint)
+        for (service, name), at in self._places.items():
+            manifest = plan.playbooks.get(name)
+            for param in manifest.targets if manifest else ():
+                there = [t for t in plan.targets if t.service == service and t.kind == param.kind]
+                if not there:
+                    message = f"{name} works on a {param.kind} target, and {service} has none: it will not run"
+                    hint = f"add targets: {{main: {{{param.kind}: secret:NAME, fix with: secret:NAME}}}}"
+                    self._findings.warning(at, message, hint)
+                elif manifest is not None and manifest.fixes and all(not one.fixing for one in there):
+                    message = f"{name} fixes, and no {param.kind} target of {service} says with what"
+                    self._findings.warning(at, message, "add `fix with: secret:NAME`, or it will only look")
+
+
+def _at(manifest: Manifest) -> Position:
+    return Position(manifest.file, manifest.line, 1)
+
+
+def _target(service: str, name: str, said: written.Target) -> Target:
+    return Target(
+        service=service,
+        name=name,
+        kind="redis" if said.redis else said.kind or "",
+        reading=said.redis or said.look_with or "",
+        fixing=said.fix_with or "",
+        match=said.match or (),
+    )

@@ -1,0 +1,180 @@
+"""Whether a playbook may run now: locks, rates, cooldown, blast radius, freezes, the breaker, other services' trouble.
+
+Everything counts from the runs that are written down, so a restart forgets no guard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from tocsin.kernel.instant import DAY, Instant, say_duration, to_datetime
+from tocsin.kernel.reason import Reason
+from tocsin.playbooks.manifest import AtMost, Blast, Breaker, Cooldown, Frozen, Guard, Manifest, Unless
+from tocsin.playbooks.run import Run
+from tocsin.playbooks.targets import Target
+
+BREAKER: Final = Breaker(failures=3, returns=3, within=DAY)
+"""What holds for a playbook that declares no breaker of its own: nobody fixes the same thing for ever."""
+
+
+class Blocked(NamedTuple):
+    """Why not, as a word and as a sentence."""
+
+    reason: Reason
+    why: str
+
+
+class Situation(NamedTuple):
+    """What guards look at. ``runs``: all that are remembered, this one not among them, in the order they began.
+
+    ``broken``: services with an open incident. ``group``: what tells the same trouble apart from other trouble.
+    """
+
+    manifest: Manifest
+    service: str
+    locks: tuple[str, ...]
+    incident: int
+    returned: int
+    """How often trouble of the incident's group was answered by this playbook within the breaker's time."""
+    runs: Sequence[Run]
+    targets: Sequence[Target]
+    broken: Collection[str]
+    now: Instant
+
+
+def blocked(at: Situation) -> Blocked | None:
+    """The first guard that says no, in the order a person would ask; None when all let it run."""
+    held = _locked(at)
+    if held is not None:
+        return held
+    own = any(isinstance(one, Breaker) for one in at.manifest.guards)
+    for guard in (*at.manifest.guards, *(() if own else (BREAKER,))):
+        found = _says_no(at, guard)
+        if found is not None:
+            return found
+    return None
+
+
+def _says_no(at: Situation, guard: Guard) -> Blocked | None:
+    match guard:
+        case AtMost():
+            return _rate(at, guard)
+        case Cooldown():
+            return _cooling(at, guard)
+        case Blast():
+            return _blast(at, guard)
+        case Frozen():
+            return frozen(guard, at.now)
+        case Breaker():
+            return _broken(at, guard)
+        case Unless():
+            if guard.service in at.broken:
+                return Blocked(Reason.GUARD_UNLESS, f"not while {guard.service} has an incident")
+            return None
+
+
+def _locked(at: Situation) -> Blocked | None:
+    for run in at.runs:
+        if run.live and set(run.locks) & set(at.locks):
+            lock = next(iter(set(run.locks) & set(at.locks)))
+            return Blocked(Reason.GUARD_LOCK, f"run {run.number} of {run.playbook} works on {lock}")
+        if run.live and run.playbook == at.manifest.name and run.service == at.service and not at.locks:
+            return Blocked(Reason.GUARD_LOCK, f"run {run.number} of it is under way")
+    return None
+
+
+def _own(at: Situation) -> Iterable[Run]:
+    """Runs of this playbook for this service that were let run."""
+    return (
+        run
+        for run in at.runs
+        if run.playbook == at.manifest.name and run.service == at.service and run.outcome != "blocked"
+    )
+
+
+def _rate(at: Situation, guard: AtMost) -> Blocked | None:
+    since = at.now - guard.per
+    match guard.over:
+        case "fleet":
+            counted = [run for run in at.runs if run.outcome != "blocked"]
+        case "target":
+            counted = [run for run in _own(at) if set(run.locks) & set(at.locks)]
+        case "playbook":
+            counted = [r for r in at.runs if r.playbook == at.manifest.name and r.outcome != "blocked"]
+    number = sum(run.started_at > since for run in counted)
+    if number < guard.times:
+        return None
+    what = {"fleet": "runs of any playbook", "target": "runs on this target", "playbook": "runs"}[guard.over]
+    return Blocked(Reason.GUARD_AT_MOST, f"at most {guard.times} {what} in {say_duration(guard.per)}, and it had them")
+
+
+def _cooling(at: Situation, guard: Cooldown) -> Blocked | None:
+    ends = [run.ended_at for run in _own(at) if run.ended_at is not None and (_same(run, at) or not at.locks)]
+    last = max(ends, default=None)
+    if last is None or at.now - last >= guard.lasts:
+        return None
+    left = say_duration(last + guard.lasts - at.now)
+    return Blocked(Reason.GUARD_COOLDOWN, f"its last run ended less than {say_duration(guard.lasts)} ago; {left} left")
+
+
+def _same(run: Run, at: Situation) -> bool:
+    return bool(set(run.locks) & set(at.locks))
+
+
+def _blast(at: Situation, guard: Blast) -> Blocked | None:
+    kinds = {one.kind for one in at.targets if one.lock in at.locks}
+    group = {one.lock for one in at.targets if one.service == at.service and one.kind in kinds}
+    busy = {lock for run in at.runs if run.live for lock in run.locks} & group
+    after = busy | set(at.locks)
+    most = guard.most or max(1, len(group) * guard.percent // 100)
+    if len(after) > most:
+        return Blocked(Reason.GUARD_BLAST, f"{len(busy)} of {len(group)} targets are being changed, at most {most} may")
+    if len(group) > 1 and len(after) >= len(group):
+        return Blocked(Reason.GUARD_BLAST, "it would change the last target that nothing is done to")
+    return None
+
+
+def frozen(guard: Frozen, now: Instant) -> Blocked | None:
+    """Whether changes are frozen at an instant: by the wall clock of the guard's zone."""
+    local = to_datetime(now).astimezone(ZoneInfo(guard.timezone))
+    minute = local.weekday() * 1440 + local.hour * 60 + local.minute
+    inside = guard.start <= minute < guard.end if guard.start < guard.end else not guard.end <= minute < guard.start
+    return Blocked(Reason.GUARD_FROZEN, f"nothing is changed {guard.said} ({guard.timezone})") if inside else None
+
+
+def _broken(at: Situation, guard: Breaker) -> Blocked | None:
+    since = at.now - guard.within
+    ended = [run for run in _own(at) if run.ended_at is not None and run.ended_at > since and run.outcome != "blocked"]
+    failures = 0
+    for run in reversed(ended):
+        if not run.failed:
+            break
+        failures += 1
+    if failures >= guard.failures:
+        return Blocked(Reason.GUARD_BREAKER, f"it failed {failures} times in a row within {say_duration(guard.within)}")
+    if at.returned >= guard.returns:
+        times = f"{at.returned} times within {say_duration(guard.within)}"
+        return Blocked(Reason.GUARD_BREAKER, f"this same trouble was answered {times} and came back")
+    return None
+
+
+def say_guard(guard: Guard) -> str:
+    """A guard in words, for people who look before they trust."""
+    match guard:
+        case AtMost():
+            over = {"playbook": "", "target": " on one target", "fleet": " of all playbooks"}[guard.over]
+            return f"at most {guard.times} runs{over} in {say_duration(guard.per)}"
+        case Cooldown():
+            return f"{say_duration(guard.lasts)} between runs on a target"
+        case Blast():
+            share = f"{guard.most}" if guard.most else f"{guard.percent} %"
+            return f"at most {share} of the targets at once, never the last that is well"
+        case Frozen():
+            return f"changes nothing {guard.said} ({guard.timezone})"
+        case Breaker():
+            within = say_duration(guard.within)
+            return f"stops after {guard.failures} failures in a row, or {guard.returns} returns, in {within}"
+        case Unless():
+            return f"not while {guard.service} has an incident"

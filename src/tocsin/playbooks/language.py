@@ -1,0 +1,353 @@
+"""What a playbook is written with. ``from tocsin import Run, playbook, look, fix, at_most, cooldown, trust``.
+
+Six verbs touch the world: ``look``, ``fix``, ``verify``, ``ask``, ``tell``, ``hand_over``. What a library offers is
+declared as one or the other, so that a type checker refuses to look with something that changes things, and so does
+Tocsin when it runs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from typing import Any, ClassVar, Final, Generic, Literal, NoReturn, ParamSpec, Protocol, TypeVar, overload
+
+from msgspec import Struct
+
+from tocsin.kernel.instant import Duration, parse_duration
+from tocsin.playbooks.manifest import AtMost, Blast, Breaker, Cooldown, Frozen, Guard, Over, Rung, Trust, Unless
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Body = TypeVar("Body", bound=Callable[..., None])
+
+_DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_HOURS: Final = re.compile(r"(\w{3})\w* (\d\d):(\d\d) ?- ?(\w{3})\w* (\d\d):(\d\d)")
+
+
+class Misused(TypeError):
+    """A playbook says something that cannot be meant; the message says what to write."""
+
+
+# -- what a library offers ---------------------------------------------------------------------------------------------
+
+
+class Look(Generic[P, T]):
+    """Looks at a system and changes nothing. Made with ``@look``; used with ``run.look`` and ``run.verify``."""
+
+    def __init__(self, function: Callable[P, T]) -> None:
+        self.function = function
+        self.name = _named(function)
+        self.__doc__ = function.__doc__
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Look at once, without writing anything down: for one look within another."""
+        return self.function(*args, **kwargs)
+
+
+class Fix(Generic[P, T]):
+    """Changes a system. Made with ``@fix``; used with ``run.fix`` alone."""
+
+    def __init__(self, function: Callable[P, T], idempotent: bool, probe: Look[P, bool] | None) -> None:
+        self.function = function
+        self.name = _named(function)
+        self.idempotent = idempotent
+        self.probe = probe
+        self.__doc__ = function.__doc__
+
+    def __call__(self, *args: object, **kwargs: object) -> NoReturn:
+        """Refused: a change that nobody allowed and nothing wrote down."""
+        raise Misused(f"{self.name} changes something: write run.fix({self.name.rpartition('.')[2]}, …)")
+
+
+def look(function: Callable[P, T]) -> Look[P, T]:
+    """Declare a function that looks and changes nothing. It may be run again at any time."""
+    return Look(function)
+
+
+@overload
+def fix(function: Callable[P, T]) -> Fix[P, T]: ...
+@overload
+def fix(*, idempotent: bool) -> Callable[[Callable[P, T]], Fix[P, T]]: ...
+@overload
+def fix(*, probe: Look[P, bool], idempotent: bool = False) -> Callable[[Callable[P, T]], Fix[P, T]]: ...
+def fix(
+    function: Callable[P, T] | None = None, *, idempotent: bool = False, probe: Look[P, bool] | None = None
+) -> Fix[P, T] | Callable[[Callable[P, T]], Fix[P, T]]:
+    """Declare a function that changes something.
+
+    ``idempotent``: doing it twice is as good as once. ``probe``: a look with the same arguments that says whether it
+    was done. With neither, a run that was interrupted in the middle of it is handed over to a person.
+    """
+    if function is not None:
+        return Fix(function, idempotent, probe)
+    return lambda one: Fix(one, idempotent, probe)
+
+
+def _named(function: Callable[..., object]) -> str:
+    if "<lambda>" in function.__qualname__ or "<locals>" in function.__qualname__:
+        raise Misused(f"{function.__qualname__} cannot be found by name in another process: put it at a module's top")
+    return f"{function.__module__}.{function.__qualname__}"
+
+
+class Vault(Struct):
+    """The credentials a step may use, by target's name."""
+
+    urls: Mapping[str, str] = {}
+
+
+vault: ContextVar[Vault | None] = ContextVar("tocsin_vault", default=None)
+
+
+class Target(Struct, frozen=True):
+    """A system a playbook works on, as the plan's ``targets`` name it. A library makes a class of it with its ``kind``.
+
+    While a step looks, ``credential`` is the reading one; while it fixes, the fixing one. Outside of steps there is
+    none.
+    """
+
+    kind: ClassVar[str] = ""
+    name: str
+
+    @property
+    def credential(self) -> str:
+        """What reaches it: an address, with user and password where it needs them. Raises LookupError without one."""
+        held = vault.get()
+        if held is None:
+            raise LookupError(f"{self.name} is reached within run.look and run.fix only")
+        found = held.urls.get(self.name)
+        if not found:
+            raise LookupError(f"the plan gives no credential for {self.name} that may be used here")
+        return found
+
+
+# -- a run, as its playbook sees it ------------------------------------------------------------------------------------
+
+
+class Hands(Protocol):
+    """Does what the verbs say. Tocsin's own are in ``session``."""
+
+    def look(self, what: Look[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any: ...
+    def fix(self, what: Fix[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any: ...
+    def verify(self, what: Look[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], must: Must) -> Any: ...
+    def ask(self, question: str, choices: tuple[str, ...], within: Duration, default: str, role: str) -> str: ...
+    def tell(self, text: str) -> None: ...
+    def hand_over(self, why: str, findings: Sequence[object]) -> NoReturn: ...
+
+
+class Must(Struct, frozen=True):
+    """What a verification asks for: ``until`` holds within a time, and ``harm`` never does."""
+
+    until: Callable[[Any], bool]
+    within: Duration
+    every: Duration
+    harm: Callable[[Any], bool] | None
+
+
+class About(Struct, frozen=True):
+    """What a run is about: the incident's service, title, severity and labels; number 0 when there is none."""
+
+    service: str = ""
+    incident: int = 0
+    title: str = ""
+    severity: str = ""
+    labels: dict[str, str] = {}
+
+
+class Run:
+    """One run of a playbook: six verbs, and what it is ``about``. What a verb answers is written down.
+
+    After an interruption the playbook runs again from its top, and steps that were done answer what they answered
+    before. So between verbs a playbook only decides: no clock, no randomness, nothing that touches the world.
+    """
+
+    def __init__(self, hands: Hands, about: About) -> None:
+        self._hands = hands
+        self.about = about
+
+    def look(self, what: Look[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Diagnose: safe, repeatable. Raises whatever the look raises, as ``Failed``."""
+        if not isinstance(what, Look):
+            raise Misused(f"run.look takes what is declared with @look, not {_what(what)}")
+        found: T = self._hands.look(what, args, kwargs)
+        return found
+
+    def fix(self, what: Fix[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Change something. It is written down before it begins, and begins only when guards and trust allow it."""
+        if not isinstance(what, Fix):
+            raise Misused(f"run.fix takes what is declared with @fix, not {_what(what)}")
+        done: T = self._hands.fix(what, args, kwargs)
+        return done
+
+    def verify(
+        self,
+        what: Look[..., T],
+        *args: Any,
+        until: Callable[[T], bool],
+        within: str,
+        every: str = "1s",
+        harm: Callable[[T], bool] | None = None,
+        **kwargs: Any,
+    ) -> T:
+        """Look again and again until something holds. Hands over when it does not in time, or when harm shows.
+
+        No answer is no evidence: a look that fails, or answers None, does not verify.
+        """
+        if not isinstance(what, Look):
+            raise Misused(f"run.verify takes what is declared with @look, not {_what(what)}")
+        must = Must(until, parse_duration(within), parse_duration(every), harm)
+        seen: T = self._hands.verify(what, args, kwargs, must)
+        return seen
+
+    def ask(
+        self,
+        question: str,
+        choices: tuple[str, ...] = ("yes", "no"),
+        *,
+        within: str = "10m",
+        default: str = "no",
+        role: Literal["responder", "admin"] = "responder",
+    ) -> str:
+        """Ask a person. ``default`` counts when nobody has answered in time. Paging goes on meanwhile."""
+        if len(choices) < 2 or default not in choices or len(set(choices)) < len(choices):
+            raise Misused("run.ask needs two different choices or more, and a default that is one of them")
+        if role not in ("responder", "admin"):
+            raise Misused(f"nobody has the role {role!r}: ask a responder or an admin")
+        return self._hands.ask(question, choices, parse_duration(within), default, role)
+
+    def tell(self, text: str) -> None:
+        """Write something on the incident's timeline."""
+        self._hands.tell(text)
+
+    def hand_over(self, why: str, *findings: object) -> NoReturn:
+        """Call a person, with what was found. Does not return."""
+        self._hands.hand_over(why, findings)
+
+
+def _what(thing: object) -> str:
+    if isinstance(thing, Fix):
+        return f"the fix {thing.name}"
+    if isinstance(thing, Look):
+        return f"the look {thing.name}"
+    return f"{getattr(thing, '__name__', None) or type(thing).__name__}: declare it with @look or @fix"
+
+
+class Failed(Exception):
+    """A step failed; the message is what it raised."""
+
+
+# -- declaring a playbook ----------------------------------------------------------------------------------------------
+
+
+class Declared(Struct, frozen=True):
+    """A playbook as it was declared. ``body`` takes the run, then its parameters."""
+
+    body: Callable[..., None]
+    name: str
+    answers: tuple[tuple[str, ...], ...]
+    severities: tuple[str, ...]
+    when: Callable[[About], bool] | None
+    guards: tuple[Guard, ...]
+    trust: Trust
+    hand_over_after: Duration
+    schedule: str
+    timezone: str
+
+
+declared: list[Declared] = []
+"""Every playbook of the modules imported so far."""
+
+
+def playbook(
+    *,
+    name: str = "",
+    answers: Sequence[str] | Sequence[Sequence[str]] = (),
+    severity: Sequence[str] = (),
+    when: Callable[[About], bool] | None = None,
+    guards: Sequence[Guard] = (),
+    trust: Trust | None = None,
+    hand_over_after: str = "5m",
+    schedule: str = "",
+    timezone: str = "UTC",
+) -> Callable[[Body], Body]:
+    """Declare a playbook.
+
+    ``answers``: matchers an alert must meet, all of them; or several such lists, of which one is enough. ``when``:
+    looks at the incident and says whether it is meant. ``hand_over_after``: so long it may take, and pages wait.
+    ``schedule``: a cron line by which it runs without an incident. Raises ``Misused`` for what cannot be meant.
+    """
+    groups = (tuple(answers),) if answers and isinstance(answers[0], str) else tuple(map(tuple, answers))
+    for one in guards:
+        if not isinstance(one, Guard):
+            raise Misused(f"{one!r} is no guard: write at_most, cooldown, blast_radius, freeze, breaker or unless")
+
+    def declare(body: Body) -> Body:
+        declared.append(
+            Declared(
+                body=body,
+                name=name or body.__name__.replace("_", "-"),
+                answers=groups,  # type: ignore[arg-type]  # a text among lists is found when the matchers are read
+                severities=tuple(severity),
+                when=when,
+                guards=tuple(guards),
+                trust=trust or Trust(),
+                hand_over_after=parse_duration(hand_over_after),
+                schedule=schedule,
+                timezone=timezone,
+            )
+        )
+        return body
+
+    return declare
+
+
+def at_most(times: int, *, per: str, over: Over = "playbook") -> AtMost:
+    """So many runs in so long; ``over`` the playbook, one target, or the whole fleet."""
+    if times < 1 or over not in ("playbook", "target", "fleet"):
+        raise Misused("at_most(3, per='6h', over='playbook'): one or more, over playbook, target or fleet")
+    return AtMost(times, parse_duration(per), over)
+
+
+def cooldown(lasts: str) -> Cooldown:
+    """So long between the end of one run on a target and the next."""
+    return Cooldown(parse_duration(lasts))
+
+
+def blast_radius(most: int = 0, *, percent: int = 0) -> Blast:
+    """At most so many targets of a service are changed at once, never the last one that is well."""
+    if (most < 1) == (percent < 1) or percent > 100:
+        raise Misused("blast_radius takes a number of targets, or percent= from 1 to 100")
+    return Blast(most, percent)
+
+
+def freeze(hours: str, *, timezone: str = "UTC") -> Frozen:
+    """Nothing is changed in these hours of the week: ``freeze("Fri 16:00-Mon 08:00", timezone="Europe/Madrid")``."""
+    found = _HOURS.fullmatch(hours.strip())
+    if found is None or not {found[1].lower(), found[4].lower()} <= set(_DAYS):
+        raise Misused(f"{hours!r} are no hours of the week: write Fri 16:00-Mon 08:00")
+    minutes = [
+        _DAYS.index(found[at].lower()) * 1440 + int(found[at + 1]) * 60 + int(found[at + 2]) for at in (1, 4)
+    ]
+    return Frozen(minutes[0], minutes[1], timezone, hours.strip())
+
+
+def breaker(*, failures: int = 3, returns: int = 3, within: str = "24h") -> Breaker:
+    """Stop after so many failures in a row, or when the same trouble came back so often, and wake a person."""
+    if failures < 1 or returns < 1:
+        raise Misused("breaker counts from 1")
+    return Breaker(failures, returns, parse_duration(within))
+
+
+def unless(service: str) -> Unless:
+    """Not while this service has an open incident."""
+    return Unless(service)
+
+
+def trust(start: Rung = "ask", ceiling: Rung = "act", *, approve: Literal["responder", "admin"] = "responder") -> Trust:
+    """Where it starts, what it never goes above, and who may answer when it asks."""
+    rungs = ("observe", "suggest", "ask", "act")
+    if start not in rungs or ceiling not in rungs or rungs.index(start) > rungs.index(ceiling):
+        raise Misused("trust(start, ceiling): observe, suggest, ask or act, and start is never above ceiling")
+    if approve not in ("responder", "admin"):
+        raise Misused(f"nobody has the role {approve!r}: approve='responder' or 'admin'")
+    return Trust(start, ceiling, approve)

@@ -1,0 +1,211 @@
+"""A run of a playbook: what it is now, what each of its steps came to, and how what its process reports moves it on."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from tocsin.kernel.instant import MINUTE, SECOND, Duration, Instant
+from tocsin.playbooks.manifest import Rung
+
+RunState = Literal["running", "asking", "watching", "ended"]
+Outcome = Literal[
+    "", "verified", "done", "observed", "suggested", "not_needed", "blocked", "cancelled", "overtaken", "handed_over"
+]
+Verb = Literal["when", "look", "fix", "verify", "ask", "tell"]
+StepState = Literal["begun", "done", "failed", "skipped"]
+
+WATCH: Duration = 10 * MINUTE
+"""After it was verified, alerts get this long to end; then a person is called."""
+GRACE: Duration = 10 * SECOND
+MOST_STEPS = 500
+MOST_RESULT = 256 * 1024
+MOST_SAID = 500
+MOST_FINDINGS = 30
+REMEMBERED: Duration = 7 * 24 * 60 * MINUTE
+"""So long runs that ended are kept in mind, for guards that count."""
+CLEAN: frozenset[Outcome] = frozenset({"verified", "done", "observed", "suggested", "not_needed"})
+
+
+class Approval(Struct):
+    """What a run waits to be told. ``default``: what counts when nobody answers until ``due``.
+
+    ``step``: its ordinal; ``fix``: the fix it is about, "" for a question of the playbook's own.
+    """
+
+    step: int
+    question: str
+    choices: tuple[str, ...]
+    default: str
+    due: Instant
+    role: str = "responder"
+    fix: str = ""
+    answer: str = ""
+    by: str = ""
+    at: Instant | None = None
+
+
+class Step(Struct, kw_only=True):
+    """One step of a run, as recorded. ``result`` is JSON, "" until it ended; ``said`` what a person reads of it.
+
+    ``digest``: of its arguments. ``shown``: the arguments, shortened, as a person reads them.
+    """
+
+    run: int
+    ordinal: int
+    verb: Verb
+    function: str
+    digest: str
+    shown: str = ""
+    state: StepState = "begun"
+    began_at: Instant
+    ended_at: Instant | None = None
+    attempt: int = 1
+    idempotent: bool = False
+    probe: bool = False
+    within: Duration = 0
+    result: str = ""
+    said: str = ""
+    error: str = ""
+    samples: int = 0
+
+
+class Run(Struct, kw_only=True):
+    """One run.
+
+    ``targets``: parameter to target's name; ``args``: the other parameters, as JSON. ``rung``: what it may do, fixed
+    when it starts. ``attempt`` counts processes: what an earlier one says counts no more. ``deadline``: when it is
+    handed over if it has not ended. ``unproven``: something was changed, and no verification held since.
+    ``broke``: it raised, was late, or its process was lost. ``asked``: questions that were answered, by step.
+    ``trouble``: the incident's group.
+    """
+
+    number: int
+    playbook: str
+    service: str
+    plan: str
+    meaning: str = ""
+    targets: dict[str, str] = {}
+    args: dict[str, str] = {}
+    incident: int = 0
+    labels: dict[str, str] = {}
+    by: str = "code"
+    rung: Rung = "ask"
+    state: RunState = "running"
+    outcome: Outcome = ""
+    why: str = ""
+    started_at: Instant
+    deadline: Instant
+    patience: Duration = 5 * MINUTE
+    trouble: str = ""
+    attempt: int = 1
+    first_step_at: Instant | None = None
+    fixes: int = 0
+    unproven: bool = False
+    broke: bool = False
+    verified_at: Instant | None = None
+    approval: Approval | None = None
+    approved_by: str = ""
+    asked: dict[str, str] = {}
+    stopping: str = ""
+    stop_by: Instant | None = None
+    watch_until: Instant | None = None
+    ended_at: Instant | None = None
+    findings: tuple[str, ...] = ()
+    output: str = ""
+
+    @property
+    def live(self) -> bool:
+        """Whether it has not come to its end."""
+        return self.state != "ended"
+
+    @property
+    def locks(self) -> tuple[str, ...]:
+        """The locks it holds while it lives: nobody else may change these."""
+        return tuple(f"{self.service}/{name}" for name in self.targets.values())
+
+    @property
+    def failed(self) -> bool:
+        """Whether it counts against its playbook: it changed something in vain, or it broke.
+
+        One that looked, and handed over by itself before it changed anything, did what it is there for.
+        """
+        return self.outcome == "handed_over" and (self.broke or self.fixes > 0)
+
+    def due(self) -> Instant | None:
+        """When something about it happens by itself."""
+        if self.state == "ended":
+            return (self.ended_at or self.started_at) + REMEMBERED
+        if self.state == "asking" and self.approval is not None:
+            return self.approval.due
+        if self.state == "watching":
+            return self.watch_until
+        return self.deadline if self.stop_by is None else min(self.deadline, self.stop_by)
+
+    def find(self, sentence: str) -> None:
+        """Keep a sentence for whoever takes over."""
+        if sentence and len(self.findings) < MOST_FINDINGS:
+            self.findings = (*self.findings, sentence[:MOST_SAID])
+
+
+# -- what a run's process reports --------------------------------------------------------------------------------------
+
+
+class Began(Struct, frozen=True, tag="began"):
+    """It wants to begin with a step that has to be written down first: a fix, a verification or a question."""
+
+    ordinal: int
+    verb: Verb
+    function: str
+    digest: str
+    shown: str = ""
+    idempotent: bool = False
+    probe: bool = False
+    within: Duration = 0
+    choices: tuple[str, ...] = ()
+    default: str = ""
+    role: str = ""
+
+
+class Finished(Struct, frozen=True, tag="finished"):
+    """A step ended. ``ok``: of a verification, whether it held; of the others, whether they did not raise."""
+
+    ordinal: int
+    verb: Verb
+    function: str
+    digest: str
+    ok: bool
+    shown: str = ""
+    result: str = "null"
+    said: str = ""
+    error: str = ""
+    samples: int = 0
+
+
+class Returned(Struct, frozen=True, tag="returned"):
+    """The body came to its end."""
+
+
+class Unmatched(Struct, frozen=True, tag="unmatched"):
+    """The playbook's own predicate says that it is not meant for this."""
+
+
+class GaveUp(Struct, frozen=True, tag="gave_up"):
+    """It cannot finish the job: handed over by the playbook, an exception, or a record that does not fit.
+
+    ``kind``: handed_over, raised, strayed, killed, lost.
+    """
+
+    kind: str
+    why: str
+    findings: tuple[str, ...] = ()
+
+
+class Printed(Struct, frozen=True, tag="printed"):
+    """What it wrote to its standard output and error, shortened and without secrets. Comes last."""
+
+    text: str
+
+
+Report = Began | Finished | Returned | Unmatched | GaveUp | Printed

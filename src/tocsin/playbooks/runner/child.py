@@ -1,0 +1,166 @@
+"""One run's process, from the fork to its end: limits, its line to Tocsin, and the playbook's body."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import select
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import unquote, urlsplit
+
+from tocsin.kernel.instant import SECOND
+from tocsin.playbooks import language
+from tocsin.playbooks.run import Began, GaveUp, Report
+from tocsin.playbooks.runner.frames import encode, frame, read_reply, read_start, receive
+from tocsin.playbooks.session import Go, Reply, Session, Start, carry_out
+
+PDEATHSIG = 1
+MOST_FILE = 256 * 1024 * 1024
+MOST_MEMORY = 4 * 1024**3
+MOST_OPEN = 1_024
+
+
+def become(parent: int, output: int, cpu: int) -> None:
+    """Turn a fork of the zygote into a run's process: a session and limits of its own; it ends with its parent."""
+    os.setsid()
+    ctypes.CDLL(None).prctl(PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_DFL)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    seconds = max(1, cpu // SECOND)
+    for what, most in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, MOST_FILE),
+        (resource.RLIMIT_NOFILE, MOST_OPEN),
+        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_AS, MOST_MEMORY),
+    ):
+        hard = resource.getrlimit(what)[1]
+        with suppress(OSError, ValueError):  # a service that may not set limits has its own
+            resource.setrlimit(what, (most, most) if hard == resource.RLIM_INFINITY or hard > most else (hard, hard))
+    with suppress(OSError):  # when memory runs out, a run goes before Tocsin does
+        Path("/proc/self/oom_score_adj").write_text("500")
+
+
+def run(control: socket.socket) -> NoReturn:
+    """Read what is to be done, do it, say how it ended, and end."""
+    wire = PipeWire(control)
+    start = read_start(receive(control))
+    secrets = Secrets()
+    secrets.learn(start.urls)
+    wire.learn = secrets.learn
+    wire.watch()
+    left = _carry_out(wire, start, secrets.redact)
+    if left is not None:
+        wire.tell(left)
+    control.shutdown(socket.SHUT_WR)
+    os._exit(0)
+
+
+def _carry_out(wire: PipeWire, start: Start, redact: Callable[[str], str]) -> Report | None:
+    found = next((one for one in language.declared if one.name == start.playbook), None)
+    if found is None:
+        return GaveUp("raised", f"the plan's code declares no playbook {start.playbook}")
+    return carry_out(Session(wire, start.recorded, start.urls, redact), found, start)
+
+
+class PipeWire:
+    """A run's line to Tocsin. When its other end is gone, so is this process and all it started."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self.learn: Callable[[dict[str, str]], None] = lambda urls: None
+
+    def begin(self, began: Began) -> Reply:
+        """Ask, and wait for the answer."""
+        self.tell(began)
+        try:
+            reply: Reply = read_reply(receive(self._control))
+        except (EOFError, OSError):
+            _end_all()
+        if isinstance(reply, Go):
+            self.learn(reply.urls)
+        return reply
+
+    def tell(self, report: Report) -> None:
+        """Report something."""
+        try:
+            self._control.sendall(frame(encode(report)))
+        except OSError:
+            _end_all()
+
+    def clock(self) -> float:
+        """Seconds."""
+        return time.monotonic()
+
+    def rest(self, seconds: float) -> None:
+        """Sleep."""
+        time.sleep(seconds)
+
+    def watch(self) -> None:
+        """End this process as soon as the other end of the line is gone, whatever it is doing."""
+        threading.Thread(target=self._watch, daemon=True, name="tocsin-line").start()
+
+    def _watch(self) -> None:
+        poll = select.poll()
+        poll.register(self._control, select.POLLRDHUP)
+        poll.poll()
+        _end_all()
+
+
+def _end_all() -> NoReturn:
+    os.killpg(0, signal.SIGKILL)
+    os._exit(1)
+
+
+class Secrets:
+    """What must be in no text that leaves: credentials, and the passwords in them."""
+
+    def __init__(self) -> None:
+        self._known: list[str] = []
+
+    def learn(self, urls: dict[str, str]) -> None:
+        """Keep these out from now on."""
+        self._known = sorted({*self._known, *secret_parts(urls.values())}, key=len, reverse=True)
+
+    def redact(self, text: str) -> str:
+        """The text without them."""
+        return redacted(text, self._known)
+
+
+def secret_parts(urls: Any) -> set[str]:
+    """What of credentials is secret: all of one that is no address, else its password, and the whole."""
+    found: set[str] = set()
+    for url in urls:
+        found.add(url)
+        try:
+            password = urlsplit(url).password
+        except ValueError:
+            password = None
+        if password:
+            found |= {password, unquote(password)}
+    return {one for one in found if len(one) >= 4}
+
+
+def redacted(text: str, secrets: list[str]) -> str:
+    """A text with every secret in it replaced."""
+    for one in secrets:
+        if one in text:
+            text = text.replace(one, "•••")
+    return text
+
+
+__all__ = ["Secrets", "become", "redacted", "run", "secret_parts"]

@@ -1,0 +1,319 @@
+"""What the core holds of the runner: zygotes, one per state of the code, and the lines to the runs they fork."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from tocsin.kernel.instant import Duration
+from tocsin.playbooks.run import Report
+from tocsin.playbooks.runner.child import redacted, secret_parts
+from tocsin.playbooks.runner.frames import (
+    MAX_FRAME,
+    Fork,
+    Gone,
+    Kill,
+    Ready,
+    encode,
+    frame,
+    read_report,
+    read_word,
+    send_with,
+)
+from tocsin.playbooks.runner.reading import scrubbed, unpack
+from tocsin.playbooks.session import Reply, Start
+
+log = structlog.get_logger("tocsin.playbooks")
+
+MARK = "TOCSIN_RUNNER"
+READY_WITHIN = 20.0
+
+
+class Unstartable(Exception):
+    """A run's process could not be begun; the message says why."""
+
+
+class Process:
+    """One run's process, as the core sees it."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gone: asyncio.Future[Gone]) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._gone = gone
+
+    async def start(self, start: Start) -> None:
+        """Tell it what to do."""
+        await self._send(encode(start))
+
+    async def report(self) -> Report | None:
+        """The next thing it says; None at its end. Raises ValueError for what is no report."""
+        try:
+            size = int.from_bytes(await self._reader.readexactly(4), "big")
+            if size > MAX_FRAME:
+                raise ValueError(f"it says {size:,} bytes at once")
+            body = await self._reader.readexactly(size)
+        except (EOFError, OSError):
+            return None
+        try:
+            report: Report = read_report(body)
+        except msgspec.DecodeError as error:
+            raise ValueError(f"what it says cannot be read: {error}") from None
+        return report
+
+    async def reply(self, reply: Reply) -> None:
+        """Answer it. It may be gone."""
+        await self._send(encode(reply))
+
+    async def ended(self) -> tuple[int, str, bool]:
+        """Wait for its end: status (negative: a signal), what it printed, and whether it was ended for printing."""
+        gone = await self._gone
+        return gone.status, gone.output, gone.flooded
+
+    def close(self) -> None:
+        """Hang up: a process that still lives ends by that."""
+        self._writer.close()
+
+    async def _send(self, body: bytes) -> None:
+        with suppress(OSError):
+            self._writer.write(frame(body))
+            await self._writer.drain()
+
+
+class _Zygote:
+    """One zygote, the folder its code lies in, and the runs it has forked."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], line: socket.socket, folder: Path, idle: Callable[[_Zygote], None]
+    ) -> None:
+        self.idle = idle
+        self.ended = False
+        self.process = process
+        self.line = line
+        self.folder = folder
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.gone: dict[tuple[int, int], asyncio.Future[Gone]] = {}
+
+    def hear(self) -> None:
+        """Take what it says, until it says nothing more."""
+        while True:
+            try:
+                body = self.line.recv(65_536)
+            except BlockingIOError:
+                return
+            except OSError:
+                body = b""
+            if not body:
+                self.lost()
+                return
+            match read_word(body):
+                case Ready():
+                    if not self.ready.done():
+                        self.ready.set_result(None)
+                case Gone() as gone:
+                    waiting = self.gone.pop((gone.run, gone.attempt), None)
+                    if waiting is not None and not waiting.done():
+                        waiting.set_result(gone)
+                    if not self.gone:
+                        self.idle(self)
+
+    def lost(self) -> None:
+        """It is gone, and its runs with it."""
+        self.ended = True
+        if self.line.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(self.line)
+        if not self.ready.done():
+            self.ready.set_exception(Unstartable("the process that imports the plan's playbooks ended"))
+            self.ready.exception()
+        for (run, attempt), waiting in self.gone.items():
+            if not waiting.done():
+                waiting.set_result(Gone(run, attempt, -signal.SIGKILL, ""))
+        self.gone.clear()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can fork."""
+        return not self.ended and self.process.poll() is None
+
+
+class Pool:
+    """Begins and ends the processes of runs. ``folder`` is its own; ``mark`` tells its processes from all others."""
+
+    def __init__(self, folder: Path, mark: str) -> None:
+        self._folder = folder
+        self._mark = mark
+        self._zygotes: dict[str, _Zygote] = {}
+        self._starting = asyncio.Lock()
+        self._current = ""
+        self._ending: set[asyncio.Task[None]] = set()
+
+    def end_orphans(self) -> int:
+        """End what an earlier Tocsin of this data folder left running. Says how many there were. Blocks for some ms."""
+        return end_marked(self._mark)
+
+    async def prepare(self, files: Mapping[str, bytes]) -> None:
+        """Have this code imported and ready, so that the first run need not wait. What is not used any more goes."""
+        code = _code(files)
+        self._current = _key(code) if code else ""
+        if code:
+            with suppress(Unstartable):
+                await self._zygote(code)
+        for key, zygote in list(self._zygotes.items()):
+            if key != self._current and not zygote.gone:
+                del self._zygotes[key]
+                await self._end(zygote)
+
+    async def begin(self, files: Mapping[str, bytes], run: int, attempt: int, cpu: Duration) -> Process:
+        """Fork a process for a run's attempt. ``cpu``: how long it may compute. Raises Unstartable."""
+        ours, theirs = socket.socketpair()
+        try:
+            gone = await self._forked(files, Fork(run, attempt, cpu), theirs)
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        ours.setblocking(False)
+        reader, writer = await asyncio.open_connection(sock=ours, limit=2 * MAX_FRAME)
+        return Process(reader, writer, gone)
+
+    async def _forked(self, files: Mapping[str, bytes], order: Fork, line: socket.socket) -> asyncio.Future[Gone]:
+        """Have a zygote fork; by another one when the first has died and nobody has noticed yet."""
+        why = ""
+        for _ in range(5):
+            zygote = await self._zygote(_code(files))
+            gone: asyncio.Future[Gone] = asyncio.get_running_loop().create_future()
+            zygote.gone[order.run, order.attempt] = gone
+            try:
+                send_with(zygote.line, encode(order), line.fileno())
+            except BlockingIOError as error:  # it has much to do: in a moment
+                why = str(error)
+                del zygote.gone[order.run, order.attempt]
+                await asyncio.sleep(0.02)
+            except OSError as error:
+                why = str(error)
+                del zygote.gone[order.run, order.attempt]
+                zygote.lost()
+            else:
+                return gone
+        raise Unstartable(f"no process could be forked: {why}")
+
+    def clean(self, text: str, urls: Mapping[str, str]) -> str:
+        """A text without the secrets in these credentials."""
+        return redacted(text, sorted(secret_parts(urls.values()), key=len, reverse=True))
+
+    def kill(self, run: int, attempt: int) -> None:
+        """End a run's process and all that it started."""
+        for zygote in self._zygotes.values():
+            if (run, attempt) in zygote.gone:
+                with suppress(OSError):
+                    zygote.line.send(encode(Kill(run, attempt)))
+
+    async def close(self) -> None:
+        """End everything."""
+        zygotes, self._zygotes = list(self._zygotes.values()), {}
+        for zygote in zygotes:
+            await self._end(zygote)
+        await asyncio.gather(*self._ending, return_exceptions=True)
+
+    async def _zygote(self, code: Mapping[str, bytes]) -> _Zygote:
+        key = _key(code)
+        async with self._starting:
+            found = self._zygotes.get(key)
+            if found is None or not found.alive:
+                found = self._zygotes[key] = await self._make(code, self._folder / key[:24])
+        try:
+            await asyncio.wait_for(asyncio.shield(found.ready), READY_WITHIN)
+        except TimeoutError:
+            await self._end(found)
+            raise Unstartable(f"importing the plan's playbooks did not end within {READY_WITHIN:.0f} s") from None
+        return found
+
+    async def _make(self, code: Mapping[str, bytes], folder: Path) -> _Zygote:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            process = await asyncio.to_thread(_spawn, code, folder, theirs, self._mark)
+        except OSError as error:
+            ours.close()
+            raise Unstartable(f"no process could be started: {error}") from None
+        finally:
+            theirs.close()
+        ours.setblocking(False)
+        zygote = _Zygote(process, ours, folder, self._idle)
+        asyncio.get_running_loop().add_reader(ours, zygote.hear)
+        return zygote
+
+    def _idle(self, zygote: _Zygote) -> None:
+        """A zygote of code that is in force no more has no run left."""
+        for key, one in list(self._zygotes.items()):
+            if one is zygote and self._current and key != self._current:
+                del self._zygotes[key]
+                ending = asyncio.create_task(self._end(one))
+                self._ending.add(ending)
+                ending.add_done_callback(self._ending.discard)
+
+    async def _end(self, zygote: _Zygote) -> None:
+        with suppress(OSError):
+            asyncio.get_running_loop().remove_reader(zygote.line)
+            zygote.line.close()  # by this it ends all that it forked, and itself
+        try:
+            await asyncio.to_thread(zygote.process.wait, 5.0)
+        except subprocess.TimeoutExpired:
+            zygote.process.kill()
+            await asyncio.to_thread(zygote.process.wait)
+            await asyncio.to_thread(end_marked, self._mark)
+        zygote.lost()
+        shutil.rmtree(zygote.folder, ignore_errors=True)
+
+
+def _spawn(code: Mapping[str, bytes], folder: Path, line: socket.socket, mark: str) -> subprocess.Popen[bytes]:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
+    unpack(code, folder)
+    return subprocess.Popen(
+        [sys.executable, "-m", "tocsin.playbooks.runner.zygote", str(folder), str(line.fileno()), str(os.getpid())],
+        pass_fds=(line.fileno(),),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=scrubbed() | {MARK: mark},
+        cwd="/",
+        start_new_session=True,
+    )
+
+
+def _code(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {name: content for name, content in files.items() if name.endswith(".py")}
+
+
+def _key(code: Mapping[str, bytes]) -> str:
+    total = hashlib.sha256()
+    for name in sorted(code):
+        for part in (name.encode(), code[name]):
+            total.update(len(part).to_bytes(8, "big") + part)
+    return total.hexdigest()
+
+
+def end_marked(mark: str) -> int:
+    """End every process that carries a mark in its environment. Says how many."""
+    wanted = f"{MARK}={mark}".encode()
+    ended = 0
+    for place in Path("/proc").iterdir():
+        if not place.name.isdigit() or int(place.name) == os.getpid():
+            continue
+        with suppress(OSError):
+            if wanted in (place / "environ").read_bytes().split(b"\0"):
+                os.kill(int(place.name), signal.SIGKILL)
+                ended += 1
+    return ended

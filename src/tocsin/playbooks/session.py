@@ -1,0 +1,372 @@
+"""The hands of a run: writes each step down, answers what is written down already, and ends when it is told to.
+
+Knows nothing of processes: what it reports and asks goes over a ``Wire``. In a run's process that is a pipe to Tocsin;
+in a test, the engine itself in virtual time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any, NoReturn, Protocol, get_type_hints
+
+import msgspec
+from msgspec import Struct
+
+from tocsin.kernel.instant import SECOND, Duration, format_duration
+from tocsin.playbooks.language import About, Declared, Failed, Fix, Look, Misused, Must, Run, Target, Vault, vault
+from tocsin.playbooks.run import (
+    MOST_RESULT,
+    MOST_SAID,
+    MOST_STEPS,
+    Began,
+    Finished,
+    GaveUp,
+    Report,
+    Returned,
+    Step,
+    Unmatched,
+    Verb,
+)
+
+SHOWN = 300
+NOTHING = "null"
+
+
+class Start(Struct, frozen=True):
+    """What a run's process is told first. ``urls``: reading credentials, by target's name; ``dry``: only diagnose.
+
+    ``args``: the parameters, as JSON; ``targets``: parameter to target's name.
+    """
+
+    playbook: str
+    about: About
+    targets: dict[str, str] = {}
+    args: dict[str, str] = {}
+    urls: dict[str, str] = {}
+    recorded: tuple[Step, ...] = ()
+    dry: bool = False
+
+
+class Go(Struct, frozen=True, tag="go"):
+    """Begin. ``left``: what is left of a step's time; ``urls``: credentials for this step alone."""
+
+    left: Duration = 0
+    urls: dict[str, str] = {}
+
+
+class Answered(Struct, frozen=True, tag="answered"):
+    """What was said to a question."""
+
+    answer: str
+
+
+class Wait(Struct, frozen=True, tag="wait"):
+    """A person has to answer first: end, and be started again then."""
+
+
+class Stop(Struct, frozen=True, tag="stop"):
+    """Do not begin, and end: Tocsin knows why."""
+
+    why: str = ""
+
+
+Reply = Go | Answered | Wait | Stop
+
+
+class Wire(Protocol):
+    """Between a run's code and Tocsin."""
+
+    def begin(self, began: Began) -> Reply:
+        """Ask to begin with a step; answers when that is written down."""
+        ...
+
+    def tell(self, report: Report) -> None:
+        """Report something that nobody has to allow."""
+        ...
+
+    def clock(self) -> float:
+        """Seconds, from any moment on, never backwards."""
+        ...
+
+    def rest(self, seconds: float) -> None:
+        """Let time pass."""
+        ...
+
+
+class Ended(BaseException):
+    """The run ends here, and Tocsin knows. No ``except Exception`` of a playbook stops it."""
+
+
+class Session:
+    """The hands of one run.
+
+    ``urls``: the reading credentials. ``redact`` takes secrets out of a text. ``instead``: what is called in the place
+    of looks and fixes of that name, in a test.
+    """
+
+    def __init__(
+        self,
+        wire: Wire,
+        recorded: Sequence[Step],
+        urls: Mapping[str, str],
+        redact: Callable[[str], str],
+        instead: Mapping[str, Callable[..., Any]] | None = None,
+    ) -> None:
+        self._instead = instead or {}
+        self._wire = wire
+        self._recorded = {step.ordinal: step for step in recorded}
+        self._reading = Vault(dict(urls))
+        self.redacted = redact
+        self._ordinal = 0
+        self.over = False
+
+    # -- the verbs -----------------------------------------------------------------------------------------------------
+
+    def look(self, what: Look[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """See ``Run.look``."""
+        place = self._next("look", what.name, args, kwargs)
+        known = place.known
+        if known is not None and known.state != "begun":
+            return self._again(known, what.function)
+        return self._do(place, what, args, kwargs, self._reading)
+
+    def fix(self, what: Fix[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """See ``Run.fix``."""
+        place = self._next("fix", what.name, args, kwargs)
+        known = place.known
+        if known is not None and known.state != "begun":
+            return self._again(known, what.function)
+        if known is not None and not what.idempotent:
+            # It was under way when the run was interrupted. Without a probe Tocsin would have handed over.
+            assert what.probe is not None
+            probe = self._call(what.probe)
+            if self._with(self._reading, lambda: probe(*args, **kwargs)):
+                self._end(place, True, NOTHING, "it was done already, says its probe")
+                return None
+        reply = self._begin(place, what.idempotent, what.probe is not None)
+        return self._do(place, what, args, kwargs, Vault(reply.urls))
+
+    def verify(self, what: Look[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], must: Must) -> Any:
+        """See ``Run.verify``."""
+        place = self._next("verify", what.name, args, kwargs)
+        known = place.known
+        if known is not None and known.state != "begun":
+            return self._again(known, what.function)
+        reply = self._begin(place, within=must.within)
+        held, value, why, samples = self._watch(self._call(what), args, kwargs, must, reply.left / SECOND)
+        raw = self._json(value)
+        said = self._said(value) if value is not None else "nothing could be seen"
+        if not held:
+            self._end(place, False, raw, said, why, samples)
+            self._give_up("unverified", f"{_short(what.name)}: {why}; last seen: {said}")
+        self._end(place, True, raw, said, samples=samples)
+        return self._decoded(raw, what.function)
+
+    def ask(self, question: str, choices: tuple[str, ...], within: Duration, default: str, role: str) -> str:
+        """See ``Run.ask``."""
+        place = self._next("ask", question[:SHOWN], choices, {})
+        if place.known is not None and place.known.state == "done":
+            return msgspec.json.decode(place.known.result, type=str)
+        began = Began(place.ordinal, "ask", place.function, place.digest, within=within)
+        reply = self._wire.begin(msgspec.structs.replace(began, choices=choices, default=default, role=role))
+        if isinstance(reply, Answered):
+            return reply.answer
+        raise self._closed()
+
+    def tell(self, text: str) -> None:
+        """See ``Run.tell``."""
+        place = self._next("tell", "tell", (text,), {})
+        if place.known is None:
+            self._end(place, True, NOTHING, text)
+
+    def hand_over(self, why: str, findings: Sequence[object]) -> NoReturn:
+        """See ``Run.hand_over``."""
+        self._give_up("handed_over", why, tuple(self._said(one) for one in findings))
+
+    def when(self, holds: Callable[[], bool]) -> bool:
+        """The playbook's own predicate, as the run's first step."""
+        place = self._next("when", "when", (), {})
+        if place.known is not None and place.known.state == "done":
+            return bool(msgspec.json.decode(place.known.result))
+        meant = bool(holds())
+        self._end(place, True, "true" if meant else "false", "it is meant for this" if meant else "not meant")
+        return meant
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _next(self, verb: Verb, function: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> _Place:
+        if self.over:
+            raise Ended
+        self._ordinal += 1
+        if self._ordinal > MOST_STEPS:
+            self._give_up("raised", f"it has more than {MOST_STEPS} steps")
+        text = self._json([list(args), dict(sorted(kwargs.items()))], f"the arguments of {function}")
+        digest = blake2b(text.encode(), digest_size=16).hexdigest()
+        known = self._recorded.get(self._ordinal)
+        if known is not None and (known.verb, known.function, known.digest) != (verb, function, digest):
+            was = f"{known.verb} {_short(known.function)}"
+            now = f"{verb} {_short(function)}"
+            other = f"{was} with other arguments" if was == now else was
+            self._give_up("strayed", f"run again, step {self._ordinal} was {now}; the record says {other}")
+        shown = self.redacted(", ".join([*map(_shown, args), *(f"{k}={_shown(v)}" for k, v in kwargs.items())]))
+        return _Place(self._ordinal, verb, function, digest, shown[:SHOWN], known)
+
+    def _begin(self, place: _Place, idempotent: bool = False, probe: bool = False, within: Duration = 0) -> Go:
+        place_of = (place.ordinal, place.verb, place.function, place.digest, place.shown)
+        reply = self._wire.begin(Began(*place_of, idempotent, probe, within=within))
+        if isinstance(reply, Go):
+            return reply
+        raise self._closed()
+
+    def _do(
+        self, place: _Place, what: Look[..., Any] | Fix[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any],
+        held: Vault,
+    ) -> Any:  # fmt: skip
+        call = self._call(what)
+        try:
+            value = self._with(held, lambda: call(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001  # whatever a step raises is what came of it
+            why = self.redacted(f"{type(error).__name__}: {error}")[:MOST_SAID]
+            self._end(place, False, NOTHING, "", why)
+            raise Failed(f"{_short(place.function)} failed: {why}") from None
+        raw = self._json(value, f"what {place.function} answered")
+        self._end(place, True, raw, self._said(value))
+        return self._decoded(raw, what.function)
+
+    def _call(self, what: Look[..., Any] | Fix[..., Any]) -> Callable[..., Any]:
+        return self._instead.get(what.name, what.function)
+
+    def _watch(
+        self, call: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], must: Must, left: float
+    ) -> tuple[bool, Any, str, int]:
+        """Whether it held, what was seen last, why not, and how many looks answered."""
+        until = self._wire.clock() + left
+        value, samples, trouble = None, 0, ""
+        while True:
+            try:
+                seen = self._with(self._reading, lambda: call(*args, **kwargs))
+                if seen is not None:
+                    value, samples = seen, samples + 1
+                    if must.harm is not None and must.harm(seen):
+                        return False, value, "it shows harm", samples
+                    if must.until(seen):
+                        return True, value, "", samples
+            except Exception as error:  # noqa: BLE001  # no answer is no evidence; the next look may have one
+                trouble = self.redacted(f"{type(error).__name__}: {error}")[:MOST_SAID]
+            if self._wire.clock() + must.every / SECOND > until:
+                break
+            self._wire.rest(must.every / SECOND)
+        within = format_duration(must.within)
+        if not samples:
+            return False, None, f"no look answered within {within}{f' ({trouble})' if trouble else ''}", 0
+        return False, value, f"it did not hold within {within}{f' ({trouble})' if trouble else ''}", samples
+
+    def _with(self, held: Vault, call: Callable[[], Any]) -> Any:
+        token = vault.set(held)
+        try:
+            return call()
+        finally:
+            vault.reset(token)
+
+    def _end(self, place: _Place, ok: bool, raw: str, said: str, error: str = "", samples: int = 0) -> None:
+        said = self.redacted(said)[:MOST_SAID]
+        self._wire.tell(
+            Finished(
+                place.ordinal, place.verb, place.function, place.digest, ok, place.shown, raw, said, error, samples
+            )
+        )
+
+    def _again(self, known: Step, call: Callable[..., Any]) -> Any:
+        """What a step that was done before came to."""
+        if known.verb == "verify" and known.state == "failed":
+            self._give_up("unverified", f"{_short(known.function)}: {known.error}")
+        if known.state == "failed":
+            raise Failed(f"{_short(known.function)} failed: {known.error}")
+        return self._decoded(known.result, call)
+
+    def _decoded(self, raw: str, call: Callable[..., Any]) -> Any:
+        return msgspec.json.decode(raw, type=get_type_hints(call).get("return", Any))
+
+    def _json(self, value: Any, what: str = "the value") -> str:
+        try:
+            text = msgspec.json.encode(value, enc_hook=_plain, order="deterministic")
+        except (TypeError, msgspec.MsgspecError) as error:
+            raise Misused(f"{what} cannot be written down: {error}") from None
+        if len(text) > MOST_RESULT:
+            raise Misused(f"{what} has {len(text):,} bytes, at most {MOST_RESULT:,} are written down")
+        return self.redacted(text.decode())
+
+    def _said(self, value: object) -> str:
+        return self.redacted(str(value) if value is not None else "done")[:MOST_SAID]
+
+    def _give_up(self, kind: str, why: str, findings: tuple[str, ...] = ()) -> NoReturn:
+        self._wire.tell(GaveUp(kind, self.redacted(why)[:MOST_SAID], findings))
+        raise self._closed()
+
+    def _closed(self) -> Ended:
+        self.over = True
+        return Ended()
+
+
+class _Place(Struct, frozen=True):
+    ordinal: int
+    verb: Verb
+    function: str
+    digest: str
+    shown: str
+    known: Step | None
+
+
+def carry_out(session: Session, found: Declared, start: Start) -> Report | None:
+    """Run a playbook to its end. Returns what is left to report; None when all is told already."""
+    try:
+        given = _arguments(found, start)
+        when = found.when
+        if when is not None and not session.when(lambda: bool(when(start.about))):
+            return Unmatched()
+        found.body(Run(session, start.about), **given)
+    except Ended:
+        return None
+    except Failed as error:
+        return GaveUp("raised", str(error)[:MOST_SAID])
+    except Exception as error:  # noqa: BLE001  # the edge of the playbook: whatever it raised, a person is called
+        text = f"{type(error).__name__}: {error}{_line_of(error)}"
+        return GaveUp("raised", session.redacted(text)[:MOST_SAID])
+    return None if session.over else Returned()
+
+
+def _arguments(found: Declared, start: Start) -> dict[str, Any]:
+    hints = get_type_hints(found.body)
+    given: dict[str, Any] = {name: hints[name](name=target) for name, target in start.targets.items()}
+    return given | {name: msgspec.json.decode(raw, type=hints[name]) for name, raw in start.args.items()}
+
+
+def _line_of(error: BaseException) -> str:
+    """Where in the playbook it was raised: the last line of its own code."""
+    trace, found = error.__traceback__, ""
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if "/playbooks/" in file and "/tocsin/" not in file:
+            found = f" ({file.rpartition('/')[2]}:{trace.tb_lineno})"
+        trace = trace.tb_next
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if callable(value):
+        raise TypeError(f"{getattr(value, '__name__', value)!r} is a function, and functions do not cross processes")
+    raise TypeError(f"{type(value).__name__} is no plain value")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Target):
+        return value.name
+    if isinstance(value, list | tuple | set | dict) and len(value) > 3:
+        return f"{len(value)} of them"
+    return repr(value) if isinstance(value, str) else str(value)
+
+
+def _short(function: str) -> str:
+    """A function as people say it: ``redis.memory`` for ``tocsin.library.redis.memory``."""
+    return ".".join(function.rsplit(".", 2)[-2:])

@@ -1,0 +1,70 @@
+"""Targets: the systems of a service that a playbook may be bound to. A target's name, with its service, is its lock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+
+from tocsin.kernel.matcher import Matcher, all_match
+from tocsin.playbooks.manifest import Manifest
+
+
+class Target(Struct, frozen=True, kw_only=True):
+    """One system. ``reading`` and ``fixing`` are references such as ``secret:cart_ro``, never what they name.
+
+    ``match``: the alerts that are about it; () when every alert of the service may be. ``fixing`` "" when nothing may
+    be changed on it.
+    """
+
+    service: str
+    name: str
+    kind: str
+    reading: str
+    fixing: str = ""
+    match: tuple[Matcher, ...] = ()
+
+    @property
+    def lock(self) -> str:
+        """What two runs may not hold at once."""
+        return f"{self.service}/{self.name}"
+
+
+class Unbound(Struct, frozen=True):
+    """Why no target could be found for a playbook, as a sentence."""
+
+    why: str
+
+
+def bind(
+    manifest: Manifest,
+    service: str,
+    targets: Iterable[Target],
+    labels: Mapping[str, str] | None,
+    wanted: Mapping[str, str] | None = None,
+) -> dict[str, str] | Unbound:
+    """Which target each parameter gets: the one named in ``wanted``, else the one whose matchers meet the labels.
+
+    ``labels`` None: no alert is there to tell targets apart, so there must be one of the kind alone.
+    """
+    there = [one for one in targets if one.service == service]
+    bound: dict[str, str] = {}
+    for param in manifest.targets:
+        named = (wanted or {}).get(param.name)
+        kind = [one for one in there if one.kind == param.kind]
+        if named is not None:
+            if all(one.name != named for one in kind):
+                return Unbound(f"{service} has no {param.kind} target {named}")
+            bound[param.name] = named
+            continue
+        about = [one for one in kind if labels is None or all_match(one.match, labels)]
+        if not about:
+            which = "that this alert is about" if kind else "at all"
+            return Unbound(f"{service} has no {param.kind} target {which}")
+        if len(about) > 1:
+            names = " and ".join(one.name for one in about[:3])
+            if labels is None:
+                return Unbound(f"{service} has {names}: say which is meant")
+            return Unbound(f"{names} of {service} are both meant by this alert: their match must tell them apart")
+        bound[param.name] = about[0].name
+    return bound

@@ -1,0 +1,95 @@
+"""What a playbook is trusted to do for a service: climbs on evidence, falls by itself, never above its ceiling."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Final
+
+from msgspec import Struct
+
+from tocsin.kernel.instant import Instant
+from tocsin.kernel.reason import Reason
+from tocsin.playbooks.manifest import RUNGS, Manifest, Rung
+from tocsin.playbooks.run import Run
+
+CLIMB: Final = 0.8
+"""How often at the least it must be right, by the lower bound of Wilson's interval (95 %), to go from ask to act."""
+_Z: Final = 1.96
+
+
+class Standing(Struct, kw_only=True):
+    """How one playbook stands with one service. Counts are since it came to its rung or its meaning was changed.
+
+    ``held``: runs whose verification held. ``approved``: of those that people let go on. ``because``: why it stands on
+    its rung. ``next_at``: when its schedule starts it next.
+    """
+
+    service: str
+    playbook: str
+    rung: Rung
+    meaning: str
+    since: Instant
+    held: int = 0
+    failed: int = 0
+    approved: int = 0
+    because: str = ""
+    next_at: Instant | None = None
+
+
+def lower_bound(held: int, of: int) -> float:
+    """The lower end of Wilson's score interval (95 %) for ``held`` out of ``of``; 0 without evidence.
+
+    E. B. Wilson, "Probable inference, the law of succession, and statistical inference" (1927).
+    """
+    if of == 0:
+        return 0.0
+    share = held / of
+    middle = share + _Z**2 / (2 * of)
+    spread = _Z * sqrt(share * (1 - share) / of + _Z**2 / (4 * of**2))
+    return (middle - spread) / (1 + _Z**2 / of)
+
+
+def stands(manifest: Manifest, standing: Standing) -> Rung:
+    """The rung that counts: its own, never above the plan's ceiling."""
+    return min(standing.rung, manifest.trust.ceiling, key=RUNGS.index)
+
+
+def ended(manifest: Manifest, standing: Standing, run: Run, now: Instant) -> Reason | None:
+    """Take what a run came to as evidence. Returns why the rung changed, None when it did not."""
+    if run.failed and run.rung in ("ask", "act"):
+        standing.failed += 1
+        if standing.rung == "observe":
+            return None
+        to = RUNGS[RUNGS.index(standing.rung) - 1]
+        move(standing, to, f"run {run.number} was handed over: {run.why}"[:200], now)
+        return Reason.TRUST_FELL
+    if run.outcome != "verified":
+        return None
+    standing.held += 1
+    standing.approved += bool(run.approved_by)
+    if standing.rung != "ask" or RUNGS.index(manifest.trust.ceiling) < RUNGS.index("act"):
+        return None
+    of = standing.held + standing.failed
+    bound = lower_bound(standing.held, of)
+    if bound < CLIMB:
+        return None
+    move(standing, "act", f"{standing.held} of {of} runs held, at least {bound:.0%} by Wilson's lower bound", now)
+    return Reason.TRUST_CLIMBED
+
+
+def move(standing: Standing, rung: Rung, because: str, now: Instant) -> None:
+    """Stand on another rung; evidence counts anew."""
+    standing.rung, standing.because, standing.since = rung, because, now
+    standing.held = standing.failed = standing.approved = 0
+
+
+def edited(manifest: Manifest, standing: Standing, now: Instant) -> bool:
+    """Its code means something else now: one rung down. Says whether that changed anything."""
+    if manifest.meaning == standing.meaning:
+        return False
+    standing.meaning = manifest.meaning
+    if standing.rung == "observe":
+        standing.held = standing.failed = standing.approved = 0
+        return True
+    move(standing, RUNGS[RUNGS.index(standing.rung) - 1], "its code was changed", now)
+    return True

@@ -1,0 +1,224 @@
+"""Runs of playbooks under way: what the engine wants begun gets a process, and what that says becomes an input.
+
+A step of consequence begins only when it is written down: the answer leaves after the commit. A run that says nothing
+more is handed over; a process that nobody waits for any more is ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+import structlog
+
+from tocsin.engine.inputs import Reported
+from tocsin.engine.state import State
+from tocsin.incidents.incident import Incident
+from tocsin.kernel.instant import Duration
+from tocsin.plan.model import Plan
+from tocsin.playbooks.language import About
+from tocsin.playbooks.run import Began, GaveUp, Printed, Report, Returned, Run, Unmatched
+from tocsin.playbooks.session import Answered, Go, Reply, Start, Stop, Wait
+from tocsin.runtime.writer import Job
+
+log = structlog.get_logger("tocsin.playbooks")
+
+AT_ONCE = 64
+"""So many processes of runs at once; others wait their turn."""
+PRINTED = 4_000
+UNWRITTEN = "nothing could be written down, so nothing more was begun"
+
+
+class Process(Protocol):
+    """One run's process."""
+
+    async def start(self, start: Start) -> None: ...
+    async def report(self) -> Report | None: ...
+    async def reply(self, reply: Reply) -> None: ...
+    async def ended(self) -> tuple[int, str, bool]: ...
+    def close(self) -> None: ...
+
+
+class Runner(Protocol):
+    """Begins and ends processes."""
+
+    async def prepare(self, files: Mapping[str, bytes]) -> None: ...
+    async def begin(self, files: Mapping[str, bytes], run: int, attempt: int, cpu: Duration) -> Process: ...
+    def kill(self, run: int, attempt: int) -> None: ...
+    def clean(self, text: str, urls: Mapping[str, str]) -> str: ...
+    async def close(self) -> None: ...
+
+
+class NoProcess(Exception):
+    """A run cannot be begun; the message says why."""
+
+
+class Runs:
+    """Carries out what the engine begins."""
+
+    def __init__(
+        self,
+        runner: Runner,
+        state: Callable[[], State],
+        plan: Callable[[], Plan],
+        files: Callable[[str], Mapping[str, bytes] | None],
+        secret: Callable[[str], str],
+        apply: Callable[[Job], Awaitable[Job]],
+        submit: Callable[[Job], None],
+    ) -> None:
+        """``files``: the files of a plan version. ``secret``: the text behind a reference.
+
+        ``apply`` has an input judged and answers after the commit; ``submit`` does not wait for that.
+        """
+        self._runner, self._state, self._plan, self._files = runner, state, plan, files
+        self._secret, self._apply, self._submit = secret, apply, submit
+        self._turn = asyncio.Semaphore(AT_ONCE)
+        self._under_way: dict[tuple[int, int], asyncio.Task[None]] = {}
+
+    @property
+    def under_way(self) -> int:
+        """How many runs have a process, or wait for one."""
+        return len(self._under_way)
+
+    def begin(self, run: Run) -> None:
+        """Begin a process for a run's attempt."""
+        place = (run.number, run.attempt)
+        if place in self._under_way:
+            return
+        task = asyncio.create_task(self._carry(run, run.attempt), name=f"run {run.number}")
+        self._under_way[place] = task
+        task.add_done_callback(lambda _: self._under_way.pop(place, None))
+
+    def halt(self, run: int, attempt: int) -> None:
+        """End a run's process."""
+        self._runner.kill(run, attempt)
+
+    def call_people(self) -> None:
+        """While nothing can be written down nothing is begun: no page waits for a run that has no process."""
+        for run in list(self._state().runs.values()):
+            if run.state == "running" and (run.number, run.attempt) not in self._under_way:
+                self._submit(Job(Reported(run.number, run.attempt, GaveUp("lost", UNWRITTEN))))
+
+    async def close(self) -> None:
+        """End all processes. What they were at goes on, or is handed over, at the next start."""
+        tasks = list(self._under_way.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._runner.close()
+
+    async def _carry(self, run: Run, attempt: int) -> None:
+        urls: dict[str, str] = {}
+        try:
+            async with self._turn:
+                urls = self._urls(run, fixing=False)
+                process = await self._begun(run, attempt, urls)
+                try:
+                    await self._listen(process, run, attempt, urls)
+                finally:
+                    process.close()
+                status, output, flooded = await process.ended()
+        except NoProcess as error:
+            await self._tell(run, attempt, GaveUp("lost", str(error)))
+            return
+        except Exception as error:  # the edge of a run: whatever went wrong, a person is called
+            log.exception("run_fault", run=run.number, playbook=run.playbook)
+            self._runner.kill(run.number, attempt)
+            await self._tell(run, attempt, GaveUp("lost", f"Tocsin could not carry it out: {type(error).__name__}"))
+            return
+        if output:
+            text = self._runner.clean(output, urls)[:PRINTED]
+            await self._tell(run, attempt, Printed(text))
+        # Nothing comes of this when it said how it ended, or waits for a person.
+        await self._tell(run, attempt, GaveUp("lost", _said(status, flooded)))
+        log.info("run_process_ended", run=run.number, playbook=run.playbook, status=status)
+
+    async def _begun(self, run: Run, attempt: int, urls: dict[str, str]) -> Process:
+        files = await asyncio.to_thread(self._files, run.plan)
+        if files is None:
+            raise NoProcess(f"the plan {run.plan[:8]} it was begun with is not kept any more")
+        try:
+            process = await self._runner.begin(files, run.number, attempt, 2 * run.patience)
+        except Exception as error:  # noqa: BLE001  # whatever keeps a process from beginning, it did not
+            raise NoProcess(f"its process could not be begun: {error}") from None
+        state = self._state()
+        recorded = state.steps.get(run.number, {})
+        steps = tuple(recorded[ordinal] for ordinal in sorted(recorded))
+        about = _about(run, state.incidents.get(run.incident))
+        await process.start(Start(run.playbook, about, run.targets, run.args, dict(urls), steps))
+        return process
+
+    async def _listen(self, process: Process, run: Run, attempt: int, urls: dict[str, str]) -> None:
+        while True:
+            try:
+                report = await process.report()
+            except ValueError as error:
+                self._runner.kill(run.number, attempt)
+                await self._tell(run, attempt, GaveUp("lost", str(error)))
+                return
+            if report is None:
+                return
+            job = await self._tell(run, attempt, report)
+            if not isinstance(report, Began):
+                if isinstance(report, Returned | Unmatched | GaveUp):
+                    return
+                continue
+            reply = self._reply(run, report, job)
+            if isinstance(reply, Go):
+                urls |= {f"{name} (fixing)": url for name, url in reply.urls.items()}
+            await process.reply(reply)
+            if job.unwritten:
+                await self._tell(run, attempt, GaveUp("lost", UNWRITTEN))
+                return
+
+    def _reply(self, run: Run, began: Began, job: Job) -> Reply:
+        result = job.result
+        if job.unwritten or job.failed or result is None or not result.ok:
+            return Stop(result.message if result is not None else "")
+        match result.reason:
+            case "wait":
+                return Wait()
+            case "answered":
+                return Answered(result.message)
+        try:
+            return Go(int(result.id or 0), self._urls(run, fixing=True) if began.verb == "fix" else {})
+        except NoProcess as error:
+            return Stop(str(error))
+
+    async def _tell(self, run: Run, attempt: int, report: Report) -> Job:
+        return await self._apply(Job(Reported(run.number, attempt, report)))
+
+    def _urls(self, run: Run, fixing: bool) -> dict[str, str]:
+        """The credentials of a run's targets, as the plan in force names them."""
+        there = {one.name: one for one in self._plan().targets if one.service == run.service}
+        found: dict[str, str] = {}
+        for name in run.targets.values():
+            target = there.get(name)
+            if target is None:
+                raise NoProcess(f"the plan has no target {name} of {run.service} any more")
+            try:
+                found[name] = self._secret(target.fixing if fixing else target.reading)
+            except LookupError as error:
+                raise NoProcess(str(error.args[0])) from None
+        return found
+
+
+def _about(run: Run, incident: Incident | None) -> About:
+    return About(
+        service=run.service,
+        incident=run.incident,
+        title=incident.title if incident else "",
+        severity=incident.severity if incident else "",
+        labels=run.labels,
+    )
+
+
+def _said(status: int, flooded: bool) -> str:
+    if flooded:
+        return "its process was ended: it printed more than 16 MB"
+    if status == -24:
+        return "its process was ended: it computed for longer than it may"
+    if status < 0:
+        return f"its process was ended by signal {-status} before it was done"
+    return f"its process ended with code {status} before it was done"

@@ -1,0 +1,51 @@
+"""The pytest plugin: fixtures for tests of playbooks. Imports nothing until one of them is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tocsin.testing.scene import Scene
+
+
+@pytest.fixture
+def tocsin_plan(request: pytest.FixtureRequest) -> Path:
+    """The plan's folder: the nearest one above the test's file that has a YAML file and a folder ``playbooks``."""
+    for folder in Path(request.path).parents:
+        if (folder / "playbooks").is_dir() and any(folder.glob("*.y*ml")):
+            return folder
+    raise pytest.UsageError("no plan was found above this test: a folder with a *.yaml file and playbooks/")
+
+
+@pytest.fixture
+def scene(tocsin_plan: Path) -> Scene:
+    """A scene with the plan this test lies in. See ``tocsin.testing.scene``."""
+    from tocsin.testing.scene import Scene
+
+    return Scene(tocsin_plan)
+
+
+@pytest.fixture
+def each_kill(tocsin_plan: Path) -> Callable[[Callable[[Scene], None]], list[Scene]]:
+    """Call it with a story, a function that takes a scene: told once for each point of its journal, and killed there.
+
+    Answers with the scenes, in the order of the points, so that one line asserts what must hold in all of them.
+    """
+    from tocsin.testing.scene import Scene
+
+    def told(story: Callable[[Scene], None]) -> list[Scene]:
+        whole = Scene(tocsin_plan)
+        story(whole)
+        scenes = []
+        for point in range(1, whole.points + 1):
+            scene = Scene(tocsin_plan)
+            scene.kill_at(point)
+            story(scene)
+            scenes.append(scene)
+        return scenes
+
+    return told

@@ -1,0 +1,254 @@
+"""A scene: a plan with its playbooks, fake systems, a clock that jumps, and Tocsin's own engine in between.
+
+What a story needs is said in the words of the plan. Nothing sleeps, nothing leaves the process.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, repeat
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tocsin.engine.commands import AnswerRun, AnyCommand, CancelRun, Result, SetTrust, StartRun
+from tocsin.engine.engine import Engine
+from tocsin.engine.inputs import AnyInput, Deaf, Decided, Delivered, PlanChange, Received, Tick, Unsure
+from tocsin.engine.state import Changes, Counters, Loaded
+from tocsin.incidents.incident import Entry, Incident
+from tocsin.intake.request import Request
+from tocsin.kernel.instant import SECOND, Instant, parse_duration, parse_rfc3339
+from tocsin.plan import read_plan
+from tocsin.plan.model import Plan
+from tocsin.playbooks import language
+from tocsin.playbooks.language import About, Fix, Look
+from tocsin.playbooks.run import Run, Step
+from tocsin.testing.carrying import Carrier, Killed
+from tocsin.wiring import import_playbooks, plan_files, sources
+
+STARTS = "2026-11-23T03:24:00Z"
+ROWS = ("alerts", "incidents", "pages", "contacts", "overrides", "runs", "steps", "standings", "silences")
+
+
+class Scene:
+    """One story. ``plan``: the folder with ``tocsin.yaml`` and ``playbooks/``; ``starts``: when, RFC 3339."""
+
+    def __init__(self, plan: Path, starts: str = STARTS) -> None:
+        files = plan_files(plan)
+        reading = read_plan(files)
+        if reading.plan is None:
+            raise ValueError("this plan is not good:\n" + "\n".join(map(str, reading.findings)))
+        import_playbooks(plan)
+        self.plan: Plan = reading.plan
+        self.now: Instant = parse_rfc3339(starts)
+        self.paged: list[str] = []
+        """Who was paged, in order."""
+        self.timeline: list[Entry] = []
+        self.calls: list[str] = []
+        """The fakes that were called, by the short name of what they stand for."""
+        self._started = self.now
+        self._bodies = {one.name: one for one in language.declared}
+        self._fakes: dict[str, Callable[..., Any]] = {}
+        self._carrier = Carrier(self._apply, lambda: self.now, self._pass, self._fakes)
+        self._begun: deque[tuple[Run, int]] = deque()
+        self._rows: dict[str, dict[Any, tuple[type, bytes]]] = {name: {} for name in ROWS}
+        self._deep = self._seq = 0
+        self._engine = Engine(Loaded(Counters()), self.plan, sources())
+        self._apply(PlanChange(self.plan.version), self.plan)
+
+    # -- before the story ----------------------------------------------------------------------------------------------
+
+    def fake(self, what: Look[..., Any] | Fix[..., Any], answers: Any) -> None:
+        """Have a look or a fix answered: by a function with its parameters, a list (one each time, the last for ever),
+        an exception that it raises, or one answer for all.
+        """
+        name = what.name
+        short = ".".join(name.rsplit(".", 2)[-2:])
+        given: Iterator[Any] = chain(answers, repeat(answers[-1])) if isinstance(answers, list) else repeat(answers)
+
+        def called(*args: Any, **kwargs: Any) -> Any:
+            self.calls.append(short)
+            answer = next(given)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer(*args, **kwargs) if callable(answer) else answer
+
+        self._fakes[name] = called
+
+    def trust(self, playbook: str, rung: str, service: str = "") -> None:
+        """Have a playbook trusted to observe, suggest, ask or act; by its services, or one of them."""
+        for name, playbooks in self.plan.answers.items():
+            if playbook in playbooks and service in ("", name):
+                command = SetTrust(
+                    actor="user:test", service=name, playbook=playbook, rung=rung, why="a test", role="admin"
+                )
+                self._ask(command)
+
+    def kill_at(self, point: int) -> None:
+        """Kill Tocsin and the run's process at the n-th point of the journal, counted from 1; it starts again at once.
+
+        Each thing a run reports has a point before it is written down, and one after. ``points`` counts them.
+        """
+        self._carrier.kill_at = point
+
+    @property
+    def points(self) -> int:
+        """How many points of the journal there were so far."""
+        return self._carrier.points
+
+    # -- what happens --------------------------------------------------------------------------------------------------
+
+    def at(self, offset: str) -> Scene:
+        """Let time pass until so long after the start; what is due on the way happens."""
+        until = self._started + parse_duration(offset)
+        if until < self.now:
+            raise ValueError(f"{offset} has passed already: time only goes forward")
+        self._pass(until)
+        return self
+
+    def fires(self, alertname: str, *, severity: str = "critical", service: str = "inbox", **labels: str) -> Scene:
+        """An alert fires."""
+        return self._event("firing", alertname, severity, service, labels)
+
+    def resolves(self, alertname: str, *, severity: str = "critical", service: str = "inbox", **labels: str) -> Scene:
+        """It ends."""
+        return self._event("resolved", alertname, severity, service, labels)
+
+    def answers(self, answer: str, run: int = 0) -> Result:
+        """A person answers what a run asks (the last run, unless told which)."""
+        return self._ask(AnswerRun(actor="user:test", run=run or self.run.number, answer=answer, role="admin"))
+
+    def cancels(self, run: int = 0) -> Result:
+        """A person stops a run."""
+        return self._ask(CancelRun(actor="user:test", run=run or self.run.number))
+
+    def starts_by_hand(self, playbook: str, service: str, **targets: str) -> Result:
+        """A person has a playbook run."""
+        return self._ask(
+            StartRun(actor="user:test", playbook=playbook, service=service, targets=targets, role="admin")
+        )
+
+    # -- what is so ----------------------------------------------------------------------------------------------------
+
+    @property
+    def run(self) -> Run:
+        """The last run. Raises LookupError when there was none."""
+        if not self._engine.state.runs:
+            raise LookupError("no playbook has run")
+        return self._engine.state.runs[max(self._engine.state.runs)]
+
+    @property
+    def outcome(self) -> str:
+        """What became of the last run: its outcome, or its state while it lives."""
+        return self.run.outcome or self.run.state
+
+    @property
+    def steps(self) -> list[str]:
+        """The last run's steps, such as ``fix redis.expire done``."""
+        found = [self._row("steps", key) for key in sorted(self._rows["steps"]) if key[0] == self.run.number]
+        return [f"{one.verb} {'.'.join(one.function.rsplit('.', 2)[-2:])} {one.state}" for one in found]
+
+    @property
+    def incident(self) -> Incident:
+        """The last incident, as it was last written down."""
+        found: Incident = self._row("incidents", max(self._rows["incidents"]))
+        return found
+
+    @property
+    def findings(self) -> Sequence[str]:
+        """What whoever is paged reads of what code found and tried."""
+        return self.incident.tried
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _row(self, table: str, key: Any) -> Any:
+        kind, raw = self._rows[table][key]
+        return msgspec.json.decode(raw, type=kind)
+
+    def _event(self, state: str, name: str, severity: str, service: str, labels: dict[str, str]) -> Scene:
+        labels = {"alertname": name, "severity": severity, **labels}
+        body = msgspec.json.encode({"events": [{"title": f"{name} fires", "state": state, "labels": labels}]})
+        self._apply(Received(0, service, self.now, Request(source="events", method="POST", path="/", body=body)))
+        return self
+
+    def _ask(self, command: AnyCommand) -> Result:
+        result = self._apply(Decided(command))
+        assert result is not None
+        return result
+
+    def _pass(self, until: Instant) -> None:
+        while (due := self._engine.next_due()) is not None and due <= until:
+            self.now = max(self.now, due)
+            self._apply(Tick())
+        self.now = max(self.now, until)
+
+    def _apply(self, input: AnyInput, plan: Plan | None = None) -> Result | None:
+        self._deep += 1
+        try:
+            self._seq += 1
+            result = self._engine.apply(self._seq, input, self.now, None, plan).result
+            self._take(self._engine.take())
+        finally:
+            self._deep -= 1
+        self._carry_out()
+        return result
+
+    def _take(self, changes: Changes) -> None:
+        self._carrier.halted.update(changes.halt)
+        self._begun.extend((run, run.attempt) for run in changes.begin.values())
+        self.timeline += [entry for _, entry in changes.entries]
+        state = self._engine.state
+        kept = {"alerts": changes.new_alerts | changes.seen_alerts | changes.alerts}
+        for name in ROWS:
+            for key, noun in (kept.get(name) or getattr(changes, name)).items():
+                self._rows[name][key] = (type(noun), msgspec.json.encode(noun))
+        for page in list(changes.deliver.values()):
+            if state.pages.get(page.id) is page and page.state == "intended":
+                if page.kind in ("page", "help"):
+                    self.paged.append(page.person)
+                self._apply(Delivered(page.id, "sent"))
+
+    def _carry_out(self) -> None:
+        while self._begun and not self._deep:
+            run, attempt = self._begun.popleft()
+            incident = self._engine.state.incidents.get(run.incident)
+            about = About(run.service, run.incident, incident.title if incident else "", "", run.labels)
+            recorded = self._engine.state.steps.get(run.number, {})
+            steps: list[Step] = [recorded[ordinal] for ordinal in sorted(recorded)]
+            self._deep += 1
+            killed = False
+            try:
+                self._carrier.carry(self._bodies[run.playbook], run, attempt, steps, about)
+            except Killed:
+                killed = True
+            finally:
+                self._deep -= 1
+            if killed:
+                self._start_again()
+
+    def _start_again(self) -> None:
+        last, state = self.now, self._engine.state
+        live: dict[str, Callable[[Any], bool]] = {
+            "alerts": lambda key: key in state.alerts,
+            "incidents": lambda key: key in state.incidents,
+            "pages": lambda key: key in state.pages,
+            "runs": lambda key: key in state.runs,
+            "silences": lambda key: key in state.silences,
+            "overrides": lambda key: key in state.overrides,
+            "contacts": lambda key: key in state.contacts,
+        }
+        nouns = {
+            name: [self._row(name, key) for key in rows if live.get(name, lambda key: True)(key)]
+            for name, rows in self._rows.items()
+        }
+        counters = msgspec.json.decode(msgspec.json.encode(state.counters), type=Counters)
+        self._begun.clear()
+        self._engine = Engine(Loaded(counters=counters, **nouns), self.plan, sources())
+        self.now += 2 * SECOND
+        self._deep += 1
+        self._apply(Deaf(last, self.now))
+        self._apply(Unsure())
+        self._deep -= 1
+        self._carry_out()

@@ -1,0 +1,207 @@
+"""Playbooks: what each may do and how it did; a run with its steps; and what people say to one."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from litestar import Request, Response, get, post
+from litestar.response import Redirect
+
+from tocsin.engine.commands import AnswerRun, AnyCommand, CancelRun, SetTrust, StartRun
+from tocsin.faces.answering import InService, in_service
+from tocsin.faces.faces import Faces
+from tocsin.faces.problem import Problem, not_found
+from tocsin.faces.who import Who
+from tocsin.incidents.incident import Incident
+from tocsin.playbooks.guards import say_guard
+from tocsin.playbooks.manifest import RUNGS, Rung
+from tocsin.playbooks.run import Run, Step
+from tocsin.web.view import View, fields, leads_to, view, with_query
+from tocsin.web.words import count
+
+RUNS_SHOWN = 20
+LIVE = ("running", "asking", "watching")
+TRUSTED: dict[Rung, str] = {"observe": "Observes", "suggest": "Suggests", "ask": "Asks first", "act": "Acts alone"}
+CAME_TO = {
+    "verified": ("rest", "ok", "Fixed and verified"),
+    "done": ("rest", "ok", "Done"),
+    "observed": ("mute", "ok", "Observed"),
+    "suggested": ("held", "pen", "Suggested a fix"),
+    "not_needed": ("mute", "slash", "Nothing to fix"),
+    "blocked": ("mute", "slash", "Not run"),
+    "cancelled": ("mute", "x", "Stopped"),
+    "overtaken": ("mute", "ok", "Not needed any more"),
+    "handed_over": ("ring", "bell", "Handed over"),
+    "running": ("code", "run", "Runs now"),
+    "asking": ("held", "half", "Asks you"),
+    "watching": ("watch", "clock", "Fixed, watching"),
+}
+"""State badges: look, sign and words, by outcome, or by state while it lives."""
+VERBS = {"look": "Looked", "fix": "Fixed", "verify": "Verified", "ask": "Asked", "tell": "Said", "when": "Is it meant?"}
+
+
+class RunView(NamedTuple):
+    """One run as it is drawn."""
+
+    run: Run
+    steps: list[Step]
+    badge: tuple[str, str, str]
+    mine: bool
+    """Whether whoever looks may answer it."""
+
+
+class Card(NamedTuple):
+    """One playbook with one service."""
+
+    of: InService
+    answers: str
+    guards: list[str]
+    held: str
+
+
+async def runs_of(seen: View, incident: int) -> list[RunView]:
+    """The runs of an incident, the newest first, with their steps."""
+    found = await seen.faces.read(seen.faces.reads.runs, incident=incident, limit=RUNS_SHOWN)
+    return [await _seen(seen, one) for one in found.items]
+
+
+async def _seen(seen: View, run: Run) -> RunView:
+    steps = await seen.faces.read(seen.faces.reads.steps, run.number)
+    approval = run.approval
+    mine = approval is not None and seen.who.may("admin" if approval.role == "admin" else "responder")
+    return RunView(run, steps, CAME_TO[run.outcome or run.state], mine)
+
+
+async def startable(seen: View, incident: Incident) -> list[InService]:
+    """The playbooks a person may have run for an incident."""
+    if not incident.open or not seen.who.may("responder"):
+        return []
+    return in_service(seen.plan, await seen.faces.read(seen.faces.reads.standings), incident.service)
+
+
+@get("/playbooks")
+async def playbooks_page(request: Request[Any, Any, Any], faces: Faces, who: Who) -> Response[bytes]:
+    """Every playbook with every service it answers for, and the latest runs."""
+    return await _playbooks(await view(request, faces, who))
+
+
+async def _playbooks(seen: View, code: int = 200, faults: dict[str, str] | None = None) -> Response[bytes]:
+    faces, asked = seen.faces, seen.request.query_params
+    standings = await faces.read(faces.reads.standings)
+    cards = [_card(one) for one in in_service(seen.plan, standings)]
+    runs = await faces.read(faces.reads.runs, after=asked.get("after") or None, limit=RUNS_SHOWN)
+    acting = sum(card.of.rung == "act" for card in cards)
+    asking = [one for one in runs.items if one.state == "asking"]
+    if asking:
+        headline = f"{count(len(asking), 'run')} {'waits' if len(asking) == 1 else 'wait'} for an answer."
+    elif cards:
+        headline = f"{count(len(cards), 'playbook')} {'answers' if len(cards) == 1 else 'answer'}, {acting or 'none'} "
+        headline += "alone."
+    else:
+        headline = "No playbook answers for a service yet."
+    return seen.draw(
+        "playbooks.html",
+        code=code,
+        headline=headline,
+        cards=cards,
+        trusted=TRUSTED,
+        rungs=RUNGS,
+        runs=[(one, CAME_TO[one.outcome or one.state]) for one in runs.items],
+        older=with_query("/playbooks", after=runs.next) if runs.next else "",
+        newer="/playbooks" if asked.get("after") else "",
+        faults=faults or {},
+    )
+
+
+def _card(one: InService) -> Card:
+    manifest = one.manifest
+    groups = [" ".join(map(str, group)) for group in manifest.answers]
+    answers = " or ".join(groups) or (f"nothing; runs at {manifest.schedule}" if manifest.schedule else "nothing")
+    standing = one.standing
+    of = (standing.held + standing.failed) if standing else 0
+    held = f"{standing.held} of {count(of, 'run')} held" if standing and of else "no runs yet on this rung"
+    return Card(one, answers, [say_guard(guard) for guard in manifest.guards], held)
+
+
+@get("/runs/{number:int}")
+async def run_page(request: Request[Any, Any, Any], faces: Faces, who: Who, number: int) -> Response[bytes]:
+    """One run: what it looked at, what it changed, what it came to."""
+    return await _run_page(await view(request, faces, who), number)
+
+
+async def _run_page(seen: View, number: int, code: int = 200, fault: str = "") -> Response[bytes]:
+    run = await seen.faces.read(seen.faces.reads.run, number)
+    if run is None:
+        raise not_found(f"run {number}")
+    return seen.draw(
+        "run.html", code=code, one=await _seen(seen, run), verbs=VERBS, trusted=TRUSTED, fault=fault, live=LIVE
+    )
+
+
+async def _tell(
+    request: Request[Any, Any, Any], faces: Faces, who: Who, number: int, command: AnyCommand, done: str
+) -> Response[bytes] | Redirect:
+    """Tell a run something; what is refused is said on its page."""
+    try:
+        await faces.submit(command)
+    except Problem as problem:
+        if problem.status not in (400, 403, 409):
+            raise
+        return await _run_page(await view(request, faces, who), number, problem.status, problem.detail)
+    run = await faces.read(faces.reads.run, number)
+    return leads_to(f"/incidents/{run.incident}" if run is not None and run.incident else f"/runs/{number}", done)
+
+
+@post("/runs/{number:int}/answer", needs="responder", status_code=303)
+async def answer(request: Request[Any, Any, Any], faces: Faces, who: Who, number: int) -> Response[bytes] | Redirect:
+    """Say yes or no to a fix, or choose."""
+    said = (await fields(request)).get("answer", "")
+    command = AnswerRun(actor=who.actor, run=number, answer=said, role=who.role or "viewer")
+    return await _tell(request, faces, who, number, command, "answered")
+
+
+@post("/runs/{number:int}/cancel", needs="responder", status_code=303)
+async def cancel(request: Request[Any, Any, Any], faces: Faces, who: Who, number: int) -> Response[bytes] | Redirect:
+    """Stop a run."""
+    await fields(request)
+    return await _tell(request, faces, who, number, CancelRun(actor=who.actor, run=number), "stopped")
+
+
+@post("/incidents/{number:int}/run", needs="responder", status_code=303)
+async def run_for(request: Request[Any, Any, Any], faces: Faces, who: Who, number: int) -> Response[bytes] | Redirect:
+    """Have a playbook run for an incident."""
+    from tocsin.web.incidents import refused_here
+
+    named = (await fields(request)).get("playbook", "")
+    command = StartRun(actor=who.actor, playbook=named, incident=number, role=who.role or "viewer")
+    try:
+        await faces.submit(command)
+    except Problem as problem:
+        return await refused_here(request, faces, who, number, problem, "run")
+    return leads_to(f"/incidents/{number}", "runs")
+
+
+@post("/playbooks/trust", needs="responder", status_code=303)
+async def trust(request: Request[Any, Any, Any], faces: Faces, who: Who) -> Response[bytes] | Redirect:
+    """Say what a playbook is trusted with, and why."""
+    form = await fields(request)
+    place = f"{form.get('service', '')}/{form.get('playbook', '')}"
+    command = SetTrust(
+        actor=who.actor,
+        service=form.get("service", ""),
+        playbook=form.get("playbook", ""),
+        rung=form.get("rung", ""),
+        why=" ".join(form.get("why", "").split()),
+        role=who.role or "viewer",
+    )
+    try:
+        await faces.submit(command)
+    except Problem as problem:
+        if problem.status not in (400, 403, 404):
+            raise
+        said = problem.detail.removeprefix(f"{problem.field}: ")
+        return await _playbooks(await view(request, faces, who), problem.status, {place: said})
+    return leads_to("/playbooks", "trusted")
+
+
+handlers = [playbooks_page, run_page, answer, cancel, run_for, trust]

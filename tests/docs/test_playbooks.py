@@ -1,0 +1,56 @@
+"""Every playbook in the documentation is sound, and its tests pass."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tocsin.playbooks.manifest import read_manifests
+from tocsin.playbooks.runner.reading import with_manifest
+
+DOCS = Path(__file__).parents[2] / "docs"
+BLOCKS = [
+    (f"{page.relative_to(DOCS)}:{number}", block)
+    for page in sorted((DOCS / "playbooks").glob("*.md"))
+    for number, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL), 1)
+]
+WRITTEN = [(name, block) for name, block in BLOCKS if "@playbook" in block]
+TESTED = [block for _, block in BLOCKS if "def test_" in block]
+PLAN = """
+tocsin: 1
+people: {ana: {}}
+services:
+"""
+
+
+@pytest.mark.parametrize("block", [block for _, block in WRITTEN], ids=[name for name, _ in WRITTEN])
+def test_a_playbook_in_the_documentation_is_sound(block: str, tmp_path: Path) -> None:
+    found = read_manifests(with_manifest({"playbooks/here.py": block.encode()}))
+    assert found.faults == () and len(found.playbooks) == 1
+    (tmp_path / "here.py").write_text(block)
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", "--config-file=", "--cache-dir", "/dev/null", "here.py"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_the_tests_in_the_documentation_pass(tmp_path: Path) -> None:
+    """Beside the plan and the playbook of the first page."""
+    page = (DOCS / "playbooks" / "README.md").read_text(encoding="utf-8")
+    services = re.findall(r"```yaml\nservices:\n(.*?)```", page, re.DOTALL)[0]
+    (tmp_path / "playbooks").mkdir()
+    (tmp_path / "tocsin.yaml").write_text(
+        PLAN + services + "routes:\n  - {match: ['alertname=~\"Redis.*\"'], service: cart-redis}\n"
+    )
+    (tmp_path / "playbooks" / "cart_redis.py").write_text(WRITTEN[0][1])
+    (tmp_path / "playbooks" / "test_cart_redis.py").write_text(TESTED[0])
+    done = subprocess.run(
+        [sys.executable, "-m", "tocsin", "playbook", "test", str(tmp_path)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0 and "3 passed" in done.stdout, done.stdout + done.stderr

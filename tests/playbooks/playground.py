@@ -1,0 +1,253 @@
+"""The world with playbooks: their code runs in the test's own process, in virtual time, against fake systems."""
+
+from __future__ import annotations
+
+import inspect
+from collections import deque
+from collections.abc import Callable
+from typing import Any, ClassVar, get_type_hints
+
+import msgspec
+from msgspec import Struct
+
+from tests.engine.world import World
+from tocsin.engine.commands import AnswerRun, CancelRun, Result, SetTrust, StartRun
+from tocsin.engine.engine import Engine
+from tocsin.engine.inputs import AnyInput, Deaf, Unsure
+from tocsin.engine.state import Changes
+from tocsin.intake.request import Heard
+from tocsin.intake.sources import SOURCES
+from tocsin.kernel.instant import SECOND, Instant
+from tocsin.kernel.matcher import parse_matcher
+from tocsin.plan import read_plan
+from tocsin.plan.model import Plan
+from tocsin.playbooks import language
+from tocsin.playbooks.language import About, Declared, Run, Target, fix, look
+from tocsin.playbooks.manifest import MANIFEST, Manifest, Manifests, Param, encode_manifests
+from tocsin.playbooks.run import Run as Row
+from tocsin.testing.carrying import Carrier, Killed
+
+SERVICE = """
+tocsin: 1
+team: shop
+people:
+  ana: {name: Ana, email: ana@shop.example}
+  ben: {name: Ben, email: ben@shop.example}
+mail: {server: smtp://localhost:25, from: tocsin@shop.example}
+escalations:
+  shop:
+    - {page: ana, wait: 5m}
+    - {page: ben, wait: 10m}
+services:
+  cart:
+    escalation: shop
+    playbooks: [PLAYBOOKS]
+    targets:
+      main: {kind: pump, look with: secret:ro, fix with: secret:rw, match: ['instance="cart-1"']}
+      spare: {kind: pump, look with: secret:ro, fix with: secret:rw, match: ['instance="cart-2"']}
+  payments: {escalation: shop}
+routes:
+  - {match: ['alertname="PaymentsDown"'], service: payments}
+  - {match: ['alertname=~".+"'], service: cart}
+"""
+
+
+class Pump(Target, frozen=True):
+    """A system made for tests."""
+
+    kind: ClassVar[str] = "pump"
+
+
+class Level(Struct, frozen=True):
+    """How full it is, in percent."""
+
+    full: int
+
+    def __str__(self) -> str:
+        return f"{self.full} % full"
+
+
+@look
+def level(pump: Pump) -> Level:
+    raise AssertionError("the playground has its own")
+
+
+@look
+def was_drained(pump: Pump) -> bool:
+    raise AssertionError("the playground has its own")
+
+
+@fix(idempotent=True)
+def drain(pump: Pump) -> int:
+    raise AssertionError("the playground has its own")
+
+
+@fix
+def kick(pump: Pump) -> int:
+    raise AssertionError("the playground has its own")
+
+
+@fix(probe=was_drained)
+def pour(pump: Pump) -> int:
+    raise AssertionError("the playground has its own")
+
+
+class Playground(World):
+    """A world whose playbooks run. ``system`` is what they look at and change."""
+
+    def __init__(self, *playbooks: Callable[..., None], rung: str = "act", plan: str = SERVICE, **more: Any) -> None:
+        self.found = {one.name: one for one in language.declared if one.body in playbooks}
+        self.manifests = [manifest(one) for one in self.found.values()]
+        self.text = plan.replace("PLAYBOOKS", ", ".join(self.found))
+        self.full: dict[str, int] = {"main": 97, "spare": 20}
+        self.after_drain = 40
+        self.done: list[str] = []
+        self.looks = 0
+        self.dead = False
+        self.begun: deque[tuple[Row, int]] = deque()
+        self.deep = 0
+        self.carrier = Carrier(self.apply, lambda: self.now, self.passing, self.fakes())
+        super().__init__(self.text.encode(), **more)
+        for name in self.found:
+            if rung and self.engine.plan.playbooks[name].trust.start != rung:
+                self.trusts(name, rung)
+
+    def fakes(self) -> dict[str, Callable[..., Any]]:
+        """What the library's functions do here."""
+
+        def see(pump: Pump) -> Level | None:
+            self.looks += 1
+            if self.dead:
+                raise ConnectionError("nobody answers")
+            return Level(self.full[pump.name])
+
+        def change(name: str) -> Callable[[Pump], int]:
+            def do(pump: Pump) -> int:
+                assert pump.credential == "fake:fixing"
+                self.done.append(name)
+                self.full[pump.name] = self.after_drain
+                return 57
+
+            return do
+
+        return {
+            level.name: see,
+            was_drained.name: lambda pump: self.full[pump.name] == self.after_drain,
+            drain.name: change("drain"),
+            kick.name: change("kick"),
+            pour.name: change("pour"),
+        }
+
+    def passing(self, until: Instant) -> None:
+        """Time passes within a run's step."""
+        self.ring(until)
+        self.now = max(self.now, until)
+
+    def read(self, plan: bytes) -> Plan:
+        files = {"tocsin.yaml": plan, MANIFEST: encode_manifests(Manifests(tuple(self.manifests)))}
+        reading = read_plan(files)
+        assert reading.plan is not None, "\n".join(map(str, reading.findings))
+        return reading.plan
+
+    def apply(self, input: AnyInput, heard: Heard | None = None, plan: Plan | None = None) -> Result | None:
+        self.deep += 1
+        try:
+            result = super().apply(input, heard, plan)
+        finally:
+            self.deep -= 1
+        while self.begun and not self.deep:
+            self._carry(*self.begun.popleft())
+        return result
+
+    def _take(self, changes: Changes) -> None:
+        self.carrier.halted.update(changes.halt)
+        self.begun.extend((run, run.attempt) for run in changes.begin.values())
+        super()._take(changes)
+
+    def _carry(self, run: Row, attempt: int) -> None:
+        state = self.engine.state
+        incident = state.incidents.get(run.incident)
+        about = About(run.service, run.incident, incident.title if incident else "", "", run.labels)
+        recorded = state.steps.get(run.number, {})
+        steps = [recorded[n] for n in sorted(recorded)]
+        self.deep += 1
+        try:
+            self.carrier.carry(self.found[run.playbook], run, attempt, steps, about)
+        except Killed:
+            self.deep -= 1
+            self.comes_back()
+        else:
+            self.deep -= 1
+
+    def comes_back(self, after: int = 2 * SECOND) -> None:
+        """It was killed: start again from the rows."""
+        last = self.now
+        self.begun.clear()
+        deep, self.deep = self.deep, 1
+        self.engine = Engine(self.loaded(), self.engine.plan, SOURCES)
+        self.now += after
+        self.apply(Deaf(last, self.now))
+        self.apply(Unsure())
+        self.deep = deep
+        while self.begun and not self.deep:
+            self._carry(*self.begun.popleft())
+
+    # -- what people do ------------------------------------------------------------------------------------------------
+
+    def trusts(self, playbook: str, rung: str, role: str = "admin") -> Result:
+        return self.asked(
+            SetTrust(actor="person:ana", service="cart", playbook=playbook, rung=rung, why="a test", role=role)  # type: ignore[arg-type]
+        )
+
+    def says(self, run: int, answer: str, role: str = "responder") -> Result:
+        return self.asked(AnswerRun(actor="person:ana", run=run, answer=answer, role=role))  # type: ignore[arg-type]
+
+    def stops(self, run: int) -> Result:
+        return self.asked(CancelRun(actor="person:ana", run=run))
+
+    def runs_by_hand(self, playbook: str, **more: Any) -> Result:
+        return self.asked(StartRun(actor="person:ana", playbook=playbook, service="cart", **more))
+
+    # -- what is so ----------------------------------------------------------------------------------------------------
+
+    def run(self, number: int) -> Row:
+        return self.engine.state.runs[number]
+
+    def rung(self, playbook: str) -> str:
+        return self.engine.state.standings["cart", playbook].rung
+
+    @property
+    def outcomes(self) -> list[str]:
+        return [run.outcome or run.state for run in self.engine.state.runs.values()]
+
+    def steps(self, number: int) -> list[str]:
+        found = sorted(key for key in self.tables.get("steps", {}) if key[0] == number)
+        rows = [msgspec.json.decode(self.tables["steps"][key][1], type=self.tables["steps"][key][0]) for key in found]
+        return [f"{one.verb} {one.function.rpartition('.')[2]} {one.state}" for one in rows]
+
+
+def manifest(found: Declared) -> Manifest:
+    """What the process that reads declarations would have answered."""
+    kinds = get_type_hints(found.body)
+    names = list(inspect.signature(found.body).parameters)[1:]
+    return Manifest(
+        name=found.name,
+        file="playbooks/here.py",
+        line=1,
+        function=f"here:{found.body.__name__}",
+        about=found.body.__doc__ or "",
+        meaning=found.body.__name__,
+        answers=tuple(tuple(map(parse_matcher, group)) for group in found.answers),
+        severities=found.severities,
+        predicate=found.when is not None,
+        params=tuple(Param(name, "pump", target=issubclass(kinds[name], Target)) for name in names),
+        guards=found.guards,
+        trust=found.trust,
+        hand_over_after=found.hand_over_after,
+        schedule=found.schedule,
+        timezone=found.timezone,
+        fixes=True,
+    )
+
+
+__all__ = ["Level", "Playground", "Pump", "Run", "drain", "kick", "level", "pour"]

@@ -1,0 +1,136 @@
+"""What playbooks declare is read in a process of its own; whatever is wrong with one is a finding with a place."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tocsin.plan import read_plan
+from tocsin.playbooks.manifest import MANIFEST, Manifests, read_manifests
+from tocsin.playbooks.runner import reading
+from tocsin.playbooks.runner.reading import with_manifest
+
+HEAD = b"from tocsin import *\nfrom tocsin import Run, Target, at_most, fix, look, playbook, trust, unless\n"
+GOOD = b'''"""Says something."""
+from tocsin import Run, Target, at_most, fix, look, playbook, trust
+
+class Box(Target, frozen=True):
+    kind = "box"
+
+@look
+def see(box: Box) -> int:
+    return 1
+
+@fix
+def change(box: Box) -> int:
+    return 1
+
+@playbook(name="good", answers=['alertname="Full"'], guards=[at_most(3, per="1h")], trust=trust(start="ask"))
+def good(run: Run, box: Box, most: int = 5) -> None:
+    """Makes it well."""
+    run.fix(change, box)
+    run.verify(see, box, until=lambda now: now == 1, within="1m")
+'''
+
+SEES = b"def see(box: Box) -> int:\n    return 1"
+VERIFIES = b'    run.verify(see, box, until=lambda now: now == 1, within="1m")\n'
+
+
+def declared(*codes: bytes) -> Manifests:
+    files = {f"playbooks/p{place}.py": code for place, code in enumerate(codes)}
+    return read_manifests(with_manifest(files))
+
+
+def test_everything_a_playbook_declares_comes_back_as_data():
+    (found,) = declared(GOOD).playbooks
+    assert (found.name, found.about, found.file, found.line) == ("good", "Makes it well.", "playbooks/p0.py", 15)
+    assert [(one.name, one.kind, one.target, one.default) for one in found.params] == [
+        ("box", "box", True, ""),
+        ("most", "number", False, "5"),
+    ]
+    assert found.fixes and found.trust.start == "ask" and found.matches({"alertname": "Full"}, "sev1")
+
+
+def test_layout_comments_and_trust_change_no_meaning_and_code_does():
+    (first,) = declared(GOOD).playbooks
+    laid_out = GOOD.replace(b"run.fix(change, box)", b"# now\n    run.fix(\n        change, box,\n    )")
+    (same,) = declared(laid_out.replace(b'start="ask"', b'start="act"').replace(b"Makes it well.", b"Other.")).playbooks
+    (other,) = declared(GOOD.replace(b'within="1m"', b'within="2m"')).playbooks
+    (helper,) = declared(GOOD.replace(SEES, SEES.replace(b"1", b"2"))).playbooks
+    assert first.meaning == same.meaning
+    assert len({first.meaning, other.meaning, helper.meaning}) == 3
+
+
+@pytest.mark.parametrize(
+    ("code", "line", "message"),
+    [
+        (b"import json\n1 / 0\n", 2, "importing it raises ZeroDivisionError: division by zero"),
+        (b"x = (\n", 1, "importing it raises SyntaxError"),
+        (b"import nothing_of_the_kind\n", 1, "importing it raises ModuleNotFoundError"),
+        (b"import sys\nsys.exit(3)\n", 2, "importing it raises SystemExit: 3"),
+        (b"import os\nos._exit(3)\n", 1, "importing it ended Python"),
+        (
+            b"import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n", 1,
+            "importing this playbook starts a thread",
+        ),
+        (GOOD.replace(VERIFIES, b""), 15, "good fixes and verifies nothing"),
+        (GOOD.replace(b'alertname="Full"', b'alertname=~".*"'), 15, "good answers everything"),
+        (GOOD.replace(b'alertname="Full"', b'alertname=~"("'), 15, "is not a regular expression RE2 accepts"),
+        (GOOD.replace(b'name="good"', b'name="a b"'), 15, "'a b' is no name for a playbook"),
+        (GOOD.replace(b"run: Run, box", b"box"), 15, "good takes a run first"),
+        (GOOD.replace(b"most: int = 5", b"most: list[int]"), 15, "the parameter most of good has no type"),
+        (GOOD.replace(b"name=\"good\"", b'name="good", schedule="99 * * * *"'), 15, "is not a cron line"),
+        (GOOD.replace(b'trust(start="ask")', b'trust(approve="nobody")'), 15, "nobody has the role 'nobody'"),
+        (GOOD.replace(b'trust(start="ask")', b'trust(start="act", ceiling="ask")'), 15, "start is never above ceiling"),
+        (GOOD.replace(b"at_most(3", b"at_most(0"), 15, "one or more"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_with_its_place(code: bytes, line: int, message: str):
+    (fault,) = declared(code).faults
+    assert message in fault.message
+    assert (fault.file, fault.line) == ("playbooks/p0.py", line)
+    reading_ = read_plan({"tocsin.yaml": b"tocsin: 1\npeople: {ana: {}}\n", **with_manifest({"playbooks/p0.py": code})})
+    assert reading_.plan is None, "and the plan is refused: the last good one stays in force"
+
+
+def test_one_that_never_ends_while_it_is_imported_is_ended(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(reading, "PATIENCE", 1.0)
+    began = time.monotonic()
+    (fault,) = declared(GOOD, b"import time\nwhile True:\n    time.sleep(1)\n").faults
+    assert fault.file == "playbooks/p1.py" and "did not end within 1 s" in fault.message
+    assert time.monotonic() - began < 5
+
+
+def test_two_of_one_name_and_one_broken_file_beside_a_good_one():
+    found = declared(GOOD, GOOD, b"1 / 0")
+    assert [one.file for one in found.playbooks] == ["playbooks/p0.py"]
+    assert [one.message for one in found.faults] == [
+        "there is another playbook good, in playbooks/p0.py:15",
+        "importing it raises ZeroDivisionError: division by zero",
+    ]
+
+
+def test_code_that_nobody_looked_at_is_refused():
+    (fault,) = read_manifests({"playbooks/a.py": GOOD}).faults
+    assert fault.message == "this playbook's code was not looked at"
+    (broken,) = read_manifests({"playbooks/a.py": GOOD, MANIFEST: b"{"}).faults
+    assert "cannot be read" in broken.message
+
+
+def test_the_plan_says_what_does_not_fit():
+    plan = b"""
+tocsin: 1
+people: {ana: {}}
+services:
+  cart: {playbooks: [good]}
+"""
+    found = read_plan({"tocsin.yaml": plan, **with_manifest({"playbooks/p0.py": GOOD})})
+    assert found.plan is not None
+    assert any("works on a box target, and cart has none" in one.message for one in found.findings)
+    alone = plan.replace(b"{playbooks: [good]}", b"{}")
+    unused = read_plan({"tocsin.yaml": alone, **with_manifest({"playbooks/p0.py": GOOD})})
+    assert any("no service uses the playbook 'good'" in one.message for one in unused.findings)
+    guarded = GOOD.replace(b'at_most(3, per="1h")', b'__import__("tocsin").unless("nowhere")')
+    wrong = read_plan({"tocsin.yaml": plan, **with_manifest({"playbooks/p0.py": guarded})})
+    assert any("good names an unknown service 'nowhere'" in one.message for one in wrong.findings)

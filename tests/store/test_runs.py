@@ -1,0 +1,45 @@
+"""Runs, their steps and how playbooks stand, on both databases: read back as they were after every input."""
+
+from __future__ import annotations
+
+from tests.engine.world import dump
+from tests.playbooks.playground import Playground
+from tests.playbooks.test_stories import empty_it, fires
+from tests.store.conftest import Places
+from tocsin.engine.engine import Engine
+from tocsin.engine.inputs import PlanChange, decode_input
+from tocsin.engine.state import State
+from tocsin.intake.sources import SOURCES
+from tocsin.store.reads import Reads, open_engine
+from tocsin.store.rows import Journaled
+
+
+def test_what_is_loaded_is_what_is_live_after_every_input(places: Places) -> None:
+    world = Playground(empty_it, rung="ask")
+    fires(world)
+    world.at("1m")
+    world.says(1, "yes")
+    world.at("2m").resolves("Full", instance="cart-1")
+    world.at("30m")
+    fires(world, "cart-9")
+    place = places.new()
+    store = place.open()
+    engine = Engine(store.load(), world.engine.plan, SOURCES)
+    asked = False
+    for seq, at, raw in world.journal:
+        input = decode_input(raw)
+        plan = world.plans[input.version] if isinstance(input, PlanChange) else None
+        engine.apply(seq, input, at, None, plan)
+        store.commit([Journaled(seq, at, input)], engine.take(), engine.state)
+        assert dump(State(store.load())) == dump(engine.state)
+        asked = asked or any(one.state == "asking" for one in engine.state.runs.values())
+    assert asked, "it was read back in the middle of a run"
+    reads = Reads(open_engine(place.url))
+    (run,) = reads.runs(incident=1).items
+    assert run.outcome == "verified" and run == reads.run(1)
+    assert run in reads.runs(playbook="empty-it", states=["ended"]).items
+    assert reads.runs(service="elsewhere").items == []
+    assert [(one.verb, one.state) for one in reads.steps(1)] == [("look", "done"), ("fix", "done"), ("verify", "done")]
+    (standing,) = reads.standings()
+    assert (standing.held, standing.rung) == (1, "ask")
+    assert reads.steps(1)[0].said == "97 % full"
