@@ -56,7 +56,7 @@ MISTAKES = {
     "a probe of no kind": (
         PROBE + "§{every: 5s}",
         "a probe says what it looks at",
-        "write one of the keys http, tcp, process, disk, peer",
+        "write one of the keys http, tcp, process, disk",
     ),
     "a probe of two kinds": (
         PROBE + "{tcp: 'a:1', §disk: /}",
