@@ -42,12 +42,15 @@ class Turns:
 
 @dataclass(frozen=True)
 class Step:
-    """Page these: ``schedule s1``, ``next s1``, ``person p1``, ``team t1``. ``wait`` in seconds."""
+    """Page these: ``schedule s1``, ``next s1``, ``person p1``, ``team t1``. ``wait`` in seconds. ``grave``: for the
+    critical alone.
+    """
 
     targets: tuple[str, ...]
     wait: int
     repeat: int = 1
     one: bool = False
+    grave: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,8 @@ def _step(step: Step) -> str:
     said = {"schedule": "{}", "person": "{}", "team": "team {}", "next": "next on {}"}
     targets = ", ".join(said[kind].format(name) for kind, name in (one.split() for one in step.targets))
     which = "page one of" if step.one else "page"
-    return f"{{{which}: [{targets}], wait: {step.wait}s, repeat: {step.repeat}}}"
+    when = ", when: {severity: sev1}" if step.grave else ""
+    return f"{{{which}: [{targets}], wait: {step.wait}s, repeat: {step.repeat}{when}}}"
 
 
 def made_up(random: Random, people: int, schedules: int, years: int, editions: int) -> list[Landscape]:
@@ -188,7 +192,7 @@ def _steps(
     second = random.choice((other, f"next s{n}", f"person {random.choice(members)}"))
     steps = [
         Step((f"schedule s{n}",), random.choice((120, 300, 600)), random.choice((1, 1, 2))),
-        Step((second,), random.choice((180, 600)), 1),
+        Step((second,), random.choice((180, 600)), 1, grave=random.random() < 0.2),
     ]
     if random.random() < 0.5:
         steps.append(Step((f"team {team}",), 900, random.choice((1, 2)), one=not low and random.random() < 0.3))

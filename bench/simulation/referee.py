@@ -19,6 +19,9 @@ BUNDLED_WITHIN = 30 * SECOND
 APART = 2 * MINUTE
 AFTER_THE_LAST = 30 * MINUTE
 AFTER_DEAFNESS = 5 * MINUTE
+REMINDED = 15 * MINUTE
+UNMET = -1
+"""The number of an incident that was opened and has not been heard of yet."""
 STEPS = frozenset({"step_due", "step_repeated", "escalation_exhausted", "last_resort"})
 
 
@@ -105,6 +108,7 @@ class Referee:
         """Until when, and since when, a message for an incident has to have left to a person, by a way ("" any)."""
         self._sent: dict[tuple[int, str, str], int] = {}
         self._paged: dict[tuple[str, str], list[int]] = {}
+        self._silenced_at: dict[str, int] = {}
         self._rung: dict[tuple[str, str], Case] = {}
         self._rows: dict[int, list[Page]] = {}
         self._tries: dict[int, list[tuple[Page, str]]] = {}
@@ -155,6 +159,7 @@ class Referee:
     def silenced(self, id: str, name: str, instance: str, until: int, now: int) -> None:
         """Alerts of a name (of an instance, or all) are silenced from now on."""
         self.silences.setdefault(name, []).append((id, instance, until))
+        self._silenced_at[id] = now
         for case in [case for (_, named), case in self.cases.items() if named == name]:
             for alarm in case.alarms.values():
                 if instance in ("", alarm.instance):
@@ -199,6 +204,13 @@ class Referee:
         elif answer == "sent":
             self.failing.discard((page.person, page.channel))
 
+    def meet(self, number: int, service: str, name: str) -> None:
+        """An incident has this number. After a stop several may be opened at once, and nobody says in which order."""
+        case = self.cases.get((service, name))
+        if number not in self.by_number and case is not None and case.number == UNMET:
+            case.number = number
+            self.by_number[number] = case
+
     # -- judging -------------------------------------------------------------------------------------------------------
 
     def advance(self, now: int) -> None:
@@ -235,12 +247,12 @@ class Referee:
         """What time did to a case, in the order in which it was due: after a stop much may be due at once."""
         due = [(case.snoozed_until, "incident", "")] if case.snoozed_until is not None else []
         for alarm in case.alarms.values():
-            due += [(until, "silence", alarm.instance) for until in alarm.silences.values()]
+            due += [(self._noticed(id, until), "silence", alarm.instance) for id, until in alarm.silences.items()]
             if alarm.ends is not None:
                 due.append((self._expires(alarm), "alert", alarm.instance))
         for at, kind, instance in sorted(due):
             if at <= now:
-                self._passes(case, kind, instance, at, now)
+                self._passes(case, kind, instance, now)
         self._judge_again(case, now)
         if case.state == "acknowledged" and case.held_until is not None and case.held_until <= now:
             self._trigger(case, now)
@@ -250,7 +262,14 @@ class Referee:
         elif not (case.wanted and case.due is not None and case.due <= now):
             self._watch(case)
 
-    def _passes(self, case: Case, kind: str, instance: str, at: int, now: int) -> None:
+    def _noticed(self, id: str, until: int) -> int:
+        """When an end of a silence that lies in a stop is come upon: with the reminder before it, if there is one."""
+        length = until - self._silenced_at.get(id, until)
+        reminder = until - REMINDED
+        lay_in_a_stop = self.gaps and self.gaps[-1][0] <= reminder and until <= self.gaps[-1][1]
+        return reminder if lay_in_a_stop and length >= 60 * MINUTE else until
+
+    def _passes(self, case: Case, kind: str, instance: str, now: int) -> None:
         """A snooze, a silence or an alert's own time is over."""
         alarm = case.alarms.get(instance)
         if kind == "incident" and case.snoozed_until is not None:
@@ -260,7 +279,7 @@ class Referee:
         elif kind == "alert" and alarm is not None:
             del case.alarms[instance]
         elif kind == "silence" and alarm is not None:
-            alarm.silences = {id: until for id, until in alarm.silences.items() if until > at}
+            alarm.silences = {id: until for id, until in alarm.silences.items() if until > now}
             if not alarm.silences and not (alarm.home and case.open):
                 self._place(case, alarm, now)
 
@@ -283,8 +302,7 @@ class Referee:
         alarm.home = True
         if case.state == "none":
             self.numbers += 1
-            case.number = self.numbers
-            self.by_number[case.number] = case
+            case.number = UNMET
             self._trigger(case, now, anew=True)
         elif case.state == "resolved" and case.snoozed_until is None:
             self._trigger(case, now, anew=True)
@@ -362,6 +380,9 @@ class Referee:
         while True:
             last = case.step >= len(case.steps)
             step = Step((f"person {self.land.last_resort}",), 0) if last else case.steps[case.step]
+            if not last and step.grave and case.severity != "critical":
+                case.step, case.round = case.step + 1, 0
+                continue
             people = self.people(step, now)
             able = {one for one in people if self.land.people[one].ways}
             if not able and not last:
@@ -449,7 +470,7 @@ class Referee:
         for one in people:
             if not self.land.people[one].flaky:
                 return True  # their methods do not fail; this one goes out with others in a moment, or in their morning
-            tried = {row.channel for row, _ in tries if row.person == one}
+            tried = {row.channel for row, _ in self._tries.get(case.number, ()) if row.person == one}
             ways = set(self.land.people[one].ways)
             untried = {way for way in ways - tried if (one, way) not in self.failing}
             if untried or not tried:

@@ -232,6 +232,8 @@ class Run:
             for id in range(self.seen + 1, self.engine.state.counters.page + 1):
                 page = changes.pages.get(id)
                 if page is not None and page.kind == "page":
+                    incident = self.engine.state.incidents[page.incident]
+                    self.referee.meet(page.incident, incident.service, incident.labels["alertname"])
                     self.referee.wrote(page)
             self.seen = self.engine.state.counters.page
         while changes.deliver:

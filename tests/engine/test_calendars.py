@@ -123,3 +123,17 @@ def test_calendars_go_with_the_plan():
     world.apply(CalendarRead("rota", ROTA))  # it was on its way
     assert world.engine.state.calendars == {}
     assert dump(Engine(world.loaded(), world.engine.plan, SOURCES).state) == dump(world.engine.state)
+
+
+def test_a_handoff_moves_when_the_plan_says_whose_calendar_counts():
+    """The schedule is the same, and who is on call by it is not."""
+    told = PLAN.replace(b"  layers:\n    handoff notice: off\n", b"  layers:\n")
+    world = World(told.replace(b", holidays: days-off", b""))
+    world.apply(CalendarRead("days-off", (Busy(START + 8 * HOUR, START + 10 * HOUR, False, "away"),)))
+    world.put_in_force(told)
+    world.at("9h")
+    assert [(page.person, str(page.reason)) for page in notices(world) if page.reason.startswith("shift")] == [
+        ("ben", "shift_begins"),
+        ("ana", "shift_ends"),
+    ]
+    assert dump(world.replayed().state) == dump(world.engine.state)

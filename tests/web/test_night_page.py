@@ -10,6 +10,7 @@ from tests.web.night import NOW, SIGNING_KEY
 from tests.web.serving import Site
 from tocsin.engine import commands as c
 from tocsin.engine.commands import Result
+from tocsin.escalation.policy import Step
 from tocsin.kernel.instant import DAY, HOUR, MINUTE
 from tocsin.pages.links import make_token
 from tocsin.store.reads import Reads
@@ -52,6 +53,19 @@ def test_one_press_acknowledges_as_the_person_who_was_paged(site: Site, http: ht
     assert "Paging goes on at" in answer.text
     http.post(PATH)
     assert len(site.core.asked) == 1, "pressing twice is the same as once"
+
+
+def test_where_several_must_answer_it_says_that_one_answer_counts(site: Site, http: httpx2.Client) -> None:
+    incident = site.night.incident(1042)
+    incident.steps = (Step(("person:ana", "person:ben"), answers=2),)
+    incident.answered = ("ana",)
+    site.night.put(incident)
+    page = http.get(PATH).text
+    assert "Your answer counts" in page
+    assert "1 of 2 people who are asked for has it." in page
+    assert "<button" not in page
+    http.post(PATH)
+    assert site.core.asked == []
 
 
 def test_one_that_somebody_else_has_says_so_and_can_be_taken_over(site: Site, http: httpx2.Client) -> None:

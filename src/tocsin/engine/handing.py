@@ -27,8 +27,10 @@ MOST_LINES = 10
 LONGEST_LINE = 200
 
 
-def arrange(turn: Turn, before: Plan) -> None:
-    """A plan is in force: duties that are new or mean something else are due anew, those it has no more are none."""
+def arrange(turn: Turn) -> None:
+    """A plan is in force: its duties are due as it says, and those it has no more are none. What is due already stays
+    due: a start puts a plan in force as well.
+    """
     plan, duties = turn.plan, turn.state.duties
     wanted = {handoff_of(key): key for key, schedule in plan.schedules.items() if schedule.handoff_notice}
     if plan.findings_at is not None and plan.schedules:
@@ -39,10 +41,7 @@ def arrange(turn: Turn, before: Plan) -> None:
         turn.changes.dropped_duties.add(name)
     for name, key in wanted.items():
         known = duties.get(name)
-        same = before.schedules.get(key) == plan.schedules.get(key)
-        if not key:
-            same = (before.findings_at, before.timezone) == (plan.findings_at, plan.timezone)
-        if known is None or not (same or (known.at is not None and known.at <= turn.now)):
+        if known is None or known.at is None or known.at > turn.now:
             _keep(turn, known or Duty(name=name), _next(turn, name, key))
 
 

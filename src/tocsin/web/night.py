@@ -110,7 +110,8 @@ def _answer(page: Page, incident: Incident | None) -> Acknowledge | AnswerDrill 
         return AnswerDrill(actor=actor, page=page.id) if page.answered_at is None else None
     helps = page.kind == "help" and incident.state == "acknowledged" and page.answered_at is None
     theirs = incident.state == "acknowledged" and incident.acknowledged_by != actor and page.kind != "help"
-    if incident.state == "triggered" or helps or theirs:
+    wanted = incident.state == "triggered" and page.person not in incident.answered
+    if wanted or helps or theirs:
         return Acknowledge(actor=actor, incident=incident.number, page=page.id)
     return None
 
@@ -177,6 +178,8 @@ async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "
         ],
         more=incident.alerts - LINES if len(firing.items) > LINES else 0,
         others=others,
+        counted=incident.state == "triggered" and page.person in incident.answered,
+        needed=max((step.answers for step in incident.steps), default=1),
         helping=page.kind == "help" and incident.state == "acknowledged",
         coming=page.answered_at,
         why=_why(page, incident),

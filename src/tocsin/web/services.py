@@ -19,10 +19,12 @@ from tocsin.escalation.policy import Step
 from tocsin.faces.faces import Faces
 from tocsin.faces.problem import Problem, not_found
 from tocsin.faces.who import Who
+from tocsin.incidents.routes import SEVERITIES
 from tocsin.intake.addresses import sender_url
 from tocsin.intake.request import Limits
 from tocsin.intake.specs import HeartbeatSpec, ProbeSpec
 from tocsin.kernel.instant import MINUTE, format_rfc3339
+from tocsin.plan.model import Plan
 from tocsin.store.reads import OpenCount
 from tocsin.web.senders import NAMES, SENDERS, WHERE, snippet
 from tocsin.web.view import View, fields, form_secret, leads_to, once, own_path, view, with_query
@@ -64,7 +66,7 @@ async def services_page(request: Request[Any, Any, Any], faces: Faces, who: Who)
                 Card(
                     service,
                     steps,
-                    in_words(seen, steps),
+                    _all_in_words(seen, plan, service),
                     counts.get(service.key),
                     [one for one in plan.probes if one.service == service.key],
                     [(beat, hearts.get((beat.service, beat.name))) for beat in beats],
@@ -79,6 +81,17 @@ async def services_page(request: Request[Any, Any, Any], faces: Faces, who: Who)
     else:
         headline = f"Nothing is open on {'the one service' if len(cards) == 1 else f'any of {len(cards)} services'}."
     return seen.draw("services.html", cards=cards, headline=headline)
+
+
+def _all_in_words(seen: View, plan: Plan, service: Service) -> str:
+    """The escalation of a service; where severities have different ones, each with those it is for."""
+    by_steps: dict[tuple[Step, ...], list[str]] = {}
+    for severity in SEVERITIES:
+        by_steps.setdefault(plan.steps(service.key, severity), []).append(severity)
+    if len(by_steps) == 1:
+        return in_words(seen, plan.steps(service.key))
+    said = ((listed([level.upper() for level in levels]), in_words(seen, steps)) for steps, levels in by_steps.items())
+    return " ".join(f"{levels}: {words}" for levels, words in said)
 
 
 def in_words(seen: View, steps: tuple[Step, ...]) -> str:
