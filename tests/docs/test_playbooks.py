@@ -16,7 +16,7 @@ from tocsin.playbooks.runner.reading import with_manifest
 DOCS = Path(__file__).parents[2] / "docs"
 BLOCKS = [
     (f"{page.relative_to(DOCS)}:{number}", block)
-    for page in sorted((DOCS / "playbooks").glob("*.md"))
+    for page in sorted([*(DOCS / "playbooks").glob("*.md"), *(DOCS / "solutions").glob("*.md")])
     for number, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL), 1)
 ]
 WRITTEN = [(name, block) for name, block in BLOCKS if "@playbook" in block]
