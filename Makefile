@@ -59,6 +59,10 @@ tests: $(DEV) ## The tests alone; PYTEST_ARGS picks some of them
 bench: setup ## Measure Tocsin and Alertmanager on this machine
 	$(BIN)/python -m bench $(BENCH_ARGS)
 
+.PHONY: simulate
+simulate: $(DEV) ## Five years of a thousand people's nights in virtual time, each page judged; SIMULATE_ARGS="--incidents 5000"
+	$(BIN)/python -m bench.simulation $(SIMULATE_ARGS)
+
 .PHONY: faults
 faults: setup ## The kill -9 tests, a hundred kills instead of ten
 	TOCSIN_KILLS=$${TOCSIN_KILLS:-100} $(BIN)/python -m pytest -m faults $(PYTEST_ARGS)

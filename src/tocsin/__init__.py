@@ -6,6 +6,7 @@ that ``import tocsin`` costs nothing.
 
 from __future__ import annotations
 
+import zoneinfo
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from tocsin.playbooks.language import unless as unless
 
 __version__ = "0.1.0"
+
+# Zone data is part of the release (the package tzdata), never the machine's: everything that knows clocks, be it a
+# shift, somebody's quiet hours or a time in a message, means the same instant on every node.
+zoneinfo.reset_tzpath(to=())
 
 _LANGUAGE = frozenset(
     {

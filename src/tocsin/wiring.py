@@ -266,6 +266,7 @@ def _parts(settings: Settings, store: Store, clock: Clock, outside: Outbound, be
     from tocsin.intake.sources import SOURCES
     from tocsin.intake.sources.pagerduty import redacted, routing_key
     from tocsin.playbooks.runner.pool import Pool
+    from tocsin.runtime.calendars import Calendars
     from tocsin.runtime.core import Parts
     from tocsin.runtime.probing import Prober
 
@@ -286,6 +287,9 @@ def _parts(settings: Settings, store: Store, clock: Clock, outside: Outbound, be
         public_url=settings.base_url,
         paging=settings.paging,
         prober=lambda specs, submit: Prober(specs, submit, probes=looks, outside=outside, now=clock.now),
+        calendars=lambda specs, submit: Calendars(
+            specs, submit, outside=outside, secret=settings.secret, now=clock.now
+        ),
         outside=lambda url: begin(outside.request("GET", url, within=10, limit=1024)),
         ballast=settings.data / "ballast",
         runner=pool,
@@ -418,6 +422,7 @@ def missing_secrets(settings: Settings, plan: Plan) -> list[str]:
     named += [text for one in plan.channels.values() for text in one.values() if text.startswith("secret:")]
     named += [probe.target for probe in plan.probes if probe.kind == "redis"]
     named += [text for one in plan.targets for text in (one.reading, one.fixing) if text]
+    named += [one.url for one in plan.calendars.values() if one.url.startswith("secret:")]
     named += [at for person in plan.people.values() for _, at in person.reach if at.startswith("secret:")]
     found = []
     for reference in dict.fromkeys(named):

@@ -344,3 +344,23 @@ def test_of_a_bundle_that_is_tried_again_what_a_newer_page_replaced_is_not_in_it
         assert newest.state == "sent"
         assert older.state == "sent" or older.overtaken_by, older
     assert all(row.state != "intended" for row in world.engine.state.pages.values())
+
+
+def test_of_several_the_one_who_is_paged_can_be_reached():
+    """The console of somebody without any method wakes nobody while their colleague has a telephone."""
+    plan = PLAN.replace(b"page: ana, wait: 5m", b"page one of: [zoe, ana], wait: 5m").replace(
+        b"people:\n", b"people:\n  zoe: {name: Zoe}\n"
+    )
+    world = World(plan).fires("Down", job="checkout").fires("Slow", job="checkout")
+    assert [person for _, person, _ in world.pages] == ["ana", "ana"]
+
+
+def test_the_console_beside_a_refused_page_reaches_nobody():
+    plan = PLAN.replace(b"page: ana, wait: 5m", b"page: [ana, zoe], wait: 5m").replace(
+        b"people:\n", b"people:\n  zoe: {name: Zoe}\n"
+    )
+    world = World(plan)
+    world.answers = lambda page: "retry" if page.person == "ana" else "sent"
+    world.fires("Down", job="checkout")
+    assert {(at, person) for at, person, _ in world.pages} == {("0s", "ana"), ("0s", "zoe"), ("0s", "ben")}
+    assert "Step 1 reached nobody" in [entry.what for entry in world.timeline]

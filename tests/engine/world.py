@@ -178,6 +178,8 @@ class World:
             ("runs", changes.runs, lambda r: r.number in state.runs),
             ("steps", changes.steps, lambda s: True),
             ("standings", changes.standings, lambda s: True),
+            ("duties", changes.duties, lambda d: True),
+            ("calendars", changes.calendars, lambda c: True),
         ):
             rows = self.tables.setdefault(name, {})
             for key, noun in changed.items():
@@ -187,6 +189,10 @@ class World:
                     rows.pop(key, None)
         for place in changes.dropped_heartbeats:
             self.tables["heartbeats"].pop(place, None)
+        for name in changes.dropped_duties:
+            self.tables["duties"].pop(name, None)
+        for name in changes.dropped_calendars:
+            self.tables["calendars"].pop(name, None)
         kept = self.tables.setdefault("results", {})
         for result in changes.results:
             kept[result.key] = (type(result), msgspec.json.encode(result))
@@ -440,6 +446,8 @@ def dump(state: State) -> dict[str, Any]:
         "runs": {number: plain(run) for number, run in sorted(state.runs.items())},
         "steps": {number: [plain(one) for _, one in sorted(s.items())] for number, s in sorted(state.steps.items())},
         "standings": {f"{a}/{b}": plain(one) for (a, b), one in sorted(state.standings.items())},
+        "calendars": {name: plain(calendar) for name, calendar in sorted(state.calendars.items())},
+        "duties": {name: plain(duty) for name, duty in sorted(state.duties.items())},
         "gathering": {id: sorted(pages) for id, pages in sorted(state.gathering.items())},
         "results": {key: plain(kept) for key, kept in sorted(state.results.items())},
         "due": state.timers.next(),

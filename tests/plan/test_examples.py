@@ -8,11 +8,12 @@ from tests.plan.written import example
 from tocsin.access.limits import KeyLimits
 from tocsin.catalog.people import Person, Team, Webhook
 from tocsin.catalog.services import Service
-from tocsin.escalation.policy import Escalation, Step
+from tocsin.escalation.policy import Escalation, Step, When
 from tocsin.incidents.routes import Route
-from tocsin.intake.specs import HeartbeatSpec, KeySpec, ProbeSpec
+from tocsin.intake.specs import CalendarSpec, HeartbeatSpec, KeySpec, ProbeSpec
 from tocsin.kernel.instant import HOUR, MILLISECOND, MINUTE, SECOND
 from tocsin.kernel.matcher import Matcher
+from tocsin.oncall.hours import Hours
 from tocsin.oncall.schedule import Layer, Length, Schedule, Window
 from tocsin.oncall.zone import DAY_OF, WEEK_OF, wall_of
 from tocsin.pages.templates import Words
@@ -107,6 +108,7 @@ def test_every_key_of_the_language_arrives():
             email="ana@shop.example",
             webhook=Webhook("https://hooks.shop.example/ana?x=1", "secret:ana_hook"),
             timezone="Asia/Tokyo",
+            holidays=("days-off",),
         ),
         "ben": Person(
             key="ben",
@@ -140,12 +142,19 @@ def test_every_key_of_the_language_arrives():
     )
     assert plan.escalations["rota"].steps == (
         Step(("schedule:shop-primary", "schedule:shop-primary:next")),
-        Step(("schedule:shop-primary:previous", "team:night", "person:ana"), one=True),
+        Step(
+            ("schedule:shop-primary:previous", "team:night", "person:ana"),
+            one=True,
+            when=When(("sev1", "sev2"), "office", True, (Matcher("customer_tier", "=", "gold"),)),
+            answers=2,
+        ),
     )
     assert plan.schedules == {
         "shop-primary": Schedule(
             key="shop-primary",
             about="Who is called first.",
+            handoff_notice=False,
+            calendar="rota",
             timezone="Europe/Lisbon",
             layers=(
                 Layer(
@@ -188,7 +197,9 @@ def test_every_key_of_the_language_arrives():
             tier=1,
             team="night",
             needs=("payments",),
-            escalation="shop",
+            escalation="rota",
+            escalations={"sev1": "rota", "sev2": "rota", "sev3": "shop", "sev4": "shop"},
+            hours="office",
             acknowledge_for=2 * HOUR,
             reopen_within=0,
             urgency={"sev1": "high", "sev2": "high", "sev3": "low", "sev4": "low"},
@@ -283,6 +294,22 @@ def test_every_key_of_the_language_arrives():
     assert plan.messages["email"] == Words("$severity $title", "$title\n$alerts")
     assert list(plan.messages) == ["email", "matrix", "slack", "push", "apprise", "sms", "call"]
     assert {(one.every, one.within) for one in plan.loops} == {(6 * HOUR, 3 * MINUTE)}
+    assert plan.findings_at == 8 * 60 + 30
+    assert plan.hours == {
+        "office": Hours(
+            key="office",
+            timezone="Asia/Tokyo",
+            open=tuple(Window(day * DAY_OF + 9 * 60, 9 * 60) for day in range(5)),
+            closed=(date(2026, 1, 1), date(2026, 12, 25)),
+            holidays=("days-off",),
+        )
+    }
+    assert plan.calendars == {
+        "rota": CalendarSpec(name="rota", url="secret:rota_ics", every=30 * MINUTE),
+        "days-off": CalendarSpec(name="days-off", url="https://calendar.example/days-off.ics"),
+    }
+    assert plan.people["ana"].holidays == ("days-off",)
+    assert not plan.schedules["shop-primary"].handoff_notice
 
 
 def test_the_starter_plan_stands_and_pages_its_one_person():

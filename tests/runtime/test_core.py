@@ -103,6 +103,7 @@ class Night:
             declared_keys=lambda plan: self.keys(plan),
             channels=lambda plan: self.channels(plan),
             prober=lambda *_: NoProber(),  # type: ignore[arg-type]  # all the core asks of it
+            calendars=lambda *_: NoProber(),  # type: ignore[arg-type]  # likewise
             signing_key=b"k" * 32,
             public_url="http://tocsin.example",
             paging=True,

@@ -30,6 +30,7 @@ from tocsin.kernel.identity import texts_json
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Instant, parse_rfc3339
 from tocsin.kernel.matcher import Matcher
 from tocsin.kernel.reason import Reason
+from tocsin.oncall.imported import Imported
 from tocsin.oncall.override import Override
 from tocsin.pages.contacts import BadAddress, Contact, checked_address
 from tocsin.pages.ledger import Page
@@ -234,6 +235,8 @@ def _row(noun: Any, ordinal: int) -> tuple[Table, dict[str, Any], dict[str, Any]
             live = noun.cancelled_at is None and noun.declined_at is None
             more = {"schedule": noun.schedule, "ends_at": noun.last, "live": live}
             return tables.overrides, {"id": noun.id}, more
+        case Imported():
+            return tables.calendars, {"name": noun.name}, {}
         case Key():
             return tables.keys, {"id": noun.id}, {"hash": noun.hash, "revoked": noun.revoked_at is not None}
         case User():

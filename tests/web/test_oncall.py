@@ -17,6 +17,7 @@ from tocsin.access.credentials import Token, User
 from tocsin.engine import commands as c
 from tocsin.kernel.instant import DAY, HOUR, Instant, from_datetime, parse_rfc3339
 from tocsin.oncall.calendar import Event, written
+from tocsin.oncall.imported import Busy, Imported
 from tocsin.oncall.override import Override
 from tocsin.oncall.roster import Roster
 from tocsin.store import tables
@@ -97,6 +98,20 @@ def test_whoever_would_be_paged_twice_is_named(site: Site, ana: Browserless) -> 
         "You are on call for shop-primary and second at once from 04:31 to 05:31: shop would page you twice."
         in shown(ana.get("/oncall").text)
     )
+
+
+def test_shifts_of_a_calendar_from_elsewhere_are_shown_and_a_lost_source_is_said(site: Site, ana: Browserless) -> None:
+    calendars = b"calendars:\n  rota: {ical: secret:rota}\nschedules:\n"
+    text = PLAN["tocsin.yaml"].replace(b"schedules:\n", calendars, 1)
+    text = text.replace(b"  shop-primary:\n", b"  shop-primary:\n    calendar: rota\n", 1)
+    site.night.replace_plan({"tocsin.yaml": text})
+    busy = Busy(NOW - HOUR, NOW + 5 * HOUR, False, "On call: Ben")
+    away, error = NOW - 26 * HOUR, "it answered 500"
+    site.night.put(Imported(name="rota", read_at=away, failing_since=away, error=error, busy=(busy,)))
+    page = shown(ana.get("/oncall?schedule=shop-primary").text)
+    assert "by a calendar" in page
+    assert "The calendar rota cannot be read since" in page
+    assert "(it answered 500); its last copy counts." in page
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ class Webhook(Struct, frozen=True):
 class Person(Struct, frozen=True, kw_only=True):
     """Someone who can be paged. ``key`` is the name the plan uses.
 
+    ``holidays``: the calendars that say when they are away.
     ``reach``: ``(channel, address)`` pairs in the order written; () means the mail first, then the webhook.
     """
 
@@ -27,6 +28,7 @@ class Person(Struct, frozen=True, kw_only=True):
     webhook: Webhook | None = None
     timezone: str = "UTC"
     reach: tuple[tuple[str, str], ...] = ()
+    holidays: tuple[str, ...] = ()
 
     def declared(self) -> tuple[tuple[str, str], ...]:
         """``(channel, address)`` of the contact methods the plan names. The person's own are in the product."""

@@ -19,7 +19,8 @@ class Service(Struct, frozen=True, kw_only=True):
     """One service. ``acknowledge_for``: how long an acknowledgement holds before paging goes on.
 
     ``reopen_within``: trouble of the same group that returns this soon after its incident was resolved reopens it.
-    ``urgency``: by severity; what is not named is high.
+    ``urgency``: by severity; what is not named is high. ``escalations``: by severity, where it is not ``escalation``.
+    ``hours``: named ones outside of which its incidents of low urgency wait.
     """
 
     key: str
@@ -31,3 +32,5 @@ class Service(Struct, frozen=True, kw_only=True):
     acknowledge_for: Duration = HOUR
     reopen_within: Duration = 30 * MINUTE
     urgency: Mapping[str, Urgency] = {}
+    escalations: Mapping[str, str] = {}
+    hours: str = ""

@@ -24,8 +24,8 @@ MOST_TRIED = 12
 
 def holds(turn: Turn, incident: Incident) -> bool:
     """Whether pages wait for code now. The first time an incident is asked about, a playbook is looked for."""
-    if not incident.answered:
-        incident.answered = True
+    if not incident.considered:
+        incident.considered = True
         consider(turn, incident)
     return incident.hold_until is not None and incident.hold_until > turn.now
 

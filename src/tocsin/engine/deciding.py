@@ -21,6 +21,8 @@ from tocsin.silences.silence import Silence
 
 LONGEST_HOLD: Duration = 7 * DAY
 LONGEST_NOTE = 10_000
+CARRIED = 120
+"""So much of an incident's last note is carried over to who comes on call."""
 LAST_INSTANT = from_datetime(datetime(9999, 12, 31, tzinfo=UTC))
 
 
@@ -139,9 +141,8 @@ def _acknowledge(turn: Turn, command: c.Acknowledge) -> c.Result:
     if page is not None and page.kind == "help" and incident.state == "acknowledged":
         return _comes_to_help(turn, incident, page, actor)
     together = _together(turn, page) if page is not None else []
-    for one in [incident, *together]:
-        settling.acknowledge(turn, one, actor, hold=command.hold)
-    return c.Result(ok=True, reason=Reason.ACKNOWLEDGED, id=str(incident.number))
+    reason, *_ = [settling.answer(turn, one, actor, command.hold) for one in (incident, *together)]
+    return c.Result(ok=True, reason=reason, id=str(incident.number))
 
 
 def _comes_to_help(turn: Turn, incident: Incident, page: Page, actor: str) -> c.Result:
@@ -196,6 +197,7 @@ def _note(turn: Turn, command: c.AddNote) -> c.Result:
     turn.enter(command.incident, text, Reason.NOTE, command.actor)
     incident = turn.state.incidents.get(command.incident)
     if incident is not None:
+        incident.note = " ".join(text.split())[:CARRIED]
         turn.save_incident(incident)
     return c.Result(ok=True, reason=Reason.NOTE, id=str(turn.state.counters.entry))
 

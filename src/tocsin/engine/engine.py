@@ -11,7 +11,9 @@ from tocsin.alerts.heartbeats import Heartbeat, next_due
 from tocsin.engine import (
     answering,
     contacting,
+    covering,
     deciding,
+    handing,
     hearing,
     looping,
     overriding,
@@ -24,6 +26,7 @@ from tocsin.engine import (
 from tocsin.engine.commands import ASKED, Result, refuse
 from tocsin.engine.inputs import (
     AnyInput,
+    CalendarRead,
     Deaf,
     Decided,
     Delivered,
@@ -47,6 +50,8 @@ VERSION = "2"
 """Changes when the same journal would be judged differently."""
 
 
+NOTICE = 50
+"""A notice of schedules takes as long as so many other things that are due: few are told in one commit."""
 LATE = MINUTE
 """A request that was received longer ago than this by its own clock came while the clock was set back."""
 
@@ -78,6 +83,7 @@ class Engine:
     def __init__(self, loaded: Loaded, plan: Plan, sources: Mapping[str, Source]) -> None:
         self.state = State(loaded)
         self.plan = plan
+        covering.renew(self.state, plan)
         self.sources = sources
         self.changes = Changes()
 
@@ -135,6 +141,9 @@ class Engine:
                     self._change_plan(turn, input, plan)
                 case Deaf():
                     self._deaf(turn, input)
+                case CalendarRead():
+                    covering.read(turn, input)
+                    handing.calendar_read(turn, input.name)
                 case Quarantine():
                     self._quarantine(turn, input)
             self._settle(turn)
@@ -204,7 +213,7 @@ class Engine:
                 ticking.watch_again(turn, int(id))
             else:
                 self._ring(turn, tick, kind, id)
-                rung += 1
+                rung += NOTICE if kind == "notice" else 1
             if rung >= tick.limit:
                 break
         ticking.tidy(turn)
@@ -220,7 +229,7 @@ class Engine:
 
     def _change_plan(self, turn: Turn, change: PlanChange, plan: Plan | None) -> None:
         assert plan is not None, "a plan change comes with its plan"
-        before = {(s.service, s.name): s for s in self.plan.heartbeats}
+        old, before = self.plan, {(s.service, s.name): s for s in self.plan.heartbeats}
         self.plan = turn.plan = plan
         begins = change.paging and not self.state.counters.paging
         self.state.counters.plan, self.state.counters.paging = change.version, change.paging
@@ -246,6 +255,9 @@ class Engine:
         contacting.declare(turn)
         starting.plan_changed(turn)
         looping.declare(turn)
+        covering.forget(turn)
+        covering.renew(self.state, plan)
+        handing.arrange(turn, old)
         self._end_the_unwatched(turn)
         if begins:
             for incident in list(self.state.incidents.values()):
@@ -325,6 +337,9 @@ class Engine:
             looping.set_aside(turn, id)
         elif kind == "override" and int(id) in self.state.overrides:
             overriding.close(turn, self.state.overrides[int(id)])
+        elif kind == "notice" and id in self.state.duties:
+            self.state.duties[id].at = None
+            self.changes.duties[id] = self.state.duties[id]
         elif kind == "heartbeat":
             service, _, name = id.partition("/")
             heart = self.state.heartbeats.get((service, name))

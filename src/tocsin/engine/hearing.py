@@ -396,7 +396,7 @@ def _open(turn: Turn, alert: Alert, window: int) -> Incident:
         quiet=_quiet(turn, alert.source),
         alerts=1,
         plan=turn.plan.version,
-        steps=turn.plan.steps(alert.service),
+        steps=turn.plan.steps(alert.service, alert.severity),
         urgency=urgency(turn, alert),
         next_at=now,
         labels=alert.labels,
@@ -439,6 +439,7 @@ def _graver(turn: Turn, alert: Alert, incident: Incident | None = None) -> None:
         what = f"Now {alert.severity.upper()}, was {incident.severity.upper()}"
         turn.enter(incident.number, what, Reason.CHANGED, f"source:{alert.source}", alert=str(alert.id))
         incident.severity = alert.severity
+        settling.follow_severity(turn, incident)
         turn.save_incident(incident)
         _more_urgent(turn, alert, incident)
 

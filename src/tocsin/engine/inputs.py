@@ -11,6 +11,7 @@ from msgspec import Struct
 from tocsin.engine.commands import AnyCommand
 from tocsin.intake.request import Request
 from tocsin.kernel.instant import Duration, Instant
+from tocsin.oncall.imported import Busy
 from tocsin.pages.ledger import Receipt
 from tocsin.playbooks.run import Report
 
@@ -104,6 +105,14 @@ class Deaf(Struct, frozen=True, tag="deaf"):
     continued: bool = False
 
 
+class CalendarRead(Struct, frozen=True, tag="calendar"):
+    """A calendar from elsewhere was read; or could not be, and ``error`` says why."""
+
+    name: str
+    busy: tuple[Busy, ...] = ()
+    error: str = ""
+
+
 class Quarantine(Struct, frozen=True, tag="quarantine"):
     """Judging something failed by a fault of Tocsin's own: it is set aside, and a person is told."""
 
@@ -112,7 +121,20 @@ class Quarantine(Struct, frozen=True, tag="quarantine"):
     error: str
 
 
-AnyInput = Received | Seen | Decided | Tick | Delivered | Receipted | Reported | Unsure | PlanChange | Deaf | Quarantine
+AnyInput = (
+    Received
+    | Seen
+    | Decided
+    | Tick
+    | Delivered
+    | Receipted
+    | Reported
+    | Unsure
+    | PlanChange
+    | Deaf
+    | Quarantine
+    | CalendarRead
+)
 
 encode_input = msgspec.msgpack.Encoder().encode
 decode_input = msgspec.msgpack.Decoder(AnyInput).decode

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from tocsin.engine import commands as c
-from tocsin.engine import paging
+from tocsin.engine import covering, handing, paging
 from tocsin.engine.turn import Turn
 from tocsin.kernel.instant import DAY, Duration, Instant
 from tocsin.kernel.reason import Reason
-from tocsin.oncall.override import Kind, Override, covers_by_schedule
+from tocsin.oncall.override import Kind, Override
 from tocsin.oncall.roster import Roster
 from tocsin.oncall.zone import said
 
@@ -222,8 +222,9 @@ def _drop(turn: Turn, override: Override, reason: Reason) -> c.Result:
 
 
 def _changed(turn: Turn, override: Override, reason: Reason) -> c.Result:
-    turn.state.covers = covers_by_schedule(turn.state.overrides)
+    covering.lay_over(turn.state)
     turn.changes.overrides[override.id] = override
+    handing.rearrange(turn, override.schedule)
     turn.count("overrides", reason)
     return c.Result(ok=True, reason=reason, id=str(override.id))
 

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tocsin.catalog.people import Person
+from tocsin.engine.covering import open_now, opens_at
 from tocsin.engine.inputs import Delivered, Receipted
 from tocsin.engine.turn import Turn
 from tocsin.escalation.decide import AFTER_THE_LAST, Call, escalate
+from tocsin.escalation.policy import Step
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import Instant, say_duration
 from tocsin.kernel.reason import Reason
@@ -73,13 +75,17 @@ def escalate_now(turn: Turn, incident: Incident) -> None:
         plan.last_resort,
         lambda targets: _reachable(turn, targets),
         turn.now,
+        lambda step: not _unmet(turn, incident, step),
     )
     reached = _whom(turn, incident, call)
     people = [one.person for one in reached]
-    morning = _morning(turn, incident, people)
-    if morning is not None:
-        _wait(turn, incident, people, morning)
+    waits = _waits(turn, incident, people)
+    if waits is not None:
+        _wait(turn, incident, people, *waits)
         return
+    for step in call.passed:
+        what = f"Step {step + 1} is passed over: {_unmet(turn, incident, incident.steps[step])}"
+        turn.enter(incident.number, what, Reason.STEP_NOT_MEANT)
     for step in call.skipped:
         turn.enter(incident.number, _reaches_nobody(incident, step), Reason.NOBODY_REACHABLE)
     shadows = plan.shadows_of(call.targets, turn.now, turn.state.covers)
@@ -105,12 +111,29 @@ def escalate_now(turn: Turn, incident: Incident) -> None:
 
 
 def _whom(turn: Turn, incident: Incident, call: Call) -> tuple[Reached, ...]:
-    """Whom a step pages: everybody behind its targets, or one of them, each in turn from incident to incident."""
-    found = turn.plan.reached_by(call.targets, turn.now, turn.state.covers)
+    """Whom a step pages: everybody behind its targets, or one of them, each in turn from incident to incident.
+
+    Of several the one is somebody who can be reached.
+    """
+    behind = turn.plan.reached_by(call.targets, turn.now, turn.state.covers)
+    found = tuple(one for one in behind if one.person.key not in incident.answered)
     step = incident.steps[call.at_step] if call.at_step < len(incident.steps) else None
     if step is None or not step.one or not found:
         return found
+    found = tuple(one for one in found if able(turn, one.person.key)) or found
     return (found[(incident.number - 1 + incident.round + incident.laps) % len(found)],)
+
+
+def _unmet(turn: Turn, incident: Incident, step: Step) -> str:
+    """Why a step is not for this incident now; "" when it is."""
+    when = step.when
+    if not when.met(incident.severity, incident.labels, open_now(turn, when.hours) if when.hours else None):
+        return f"it is for {when.said}"
+    if incident.answered:
+        people = turn.plan.people_of(step.targets, turn.now, turn.state.covers)
+        if people and all(person.key in incident.answered for person in people):
+            return "everybody in it has answered"
+    return ""
 
 
 def _reaches_nobody(incident: Incident, step: int) -> str:
@@ -139,7 +162,22 @@ def _reachable(turn: Turn, targets: tuple[str, ...]) -> bool:
     people = turn.plan.people_of(targets, turn.now, turn.state.covers)
     if any(able(turn, person.key) for person in people):
         return True
-    return bool(people) and not any(able(turn, key) for key in turn.plan.people)
+    return bool(people) and _on_trial(turn)
+
+
+def _on_trial(turn: Turn) -> bool:
+    """Whether nobody has anything better than the console, which then counts as reaching somebody."""
+    return not any(able(turn, key) for key in turn.plan.people)
+
+
+def _waits(turn: Turn, incident: Incident, people: Sequence[Person]) -> tuple[Instant, Reason] | None:
+    """Until when an incident of low urgency waits, and for what: its service's hours, or somebody's morning."""
+    hours = turn.plan.service(incident.service).hours
+    opening = opens_at(turn, hours) if incident.urgency == "low" and hours else None
+    if opening is not None:
+        return opening, Reason.CLOSED_HOURS
+    morning = _morning(turn, incident, people)
+    return (morning, Reason.QUIET_HOURS) if morning is not None else None
 
 
 def _morning(turn: Turn, incident: Incident, people: Sequence[Person]) -> Instant | None:
@@ -151,10 +189,10 @@ def _morning(turn: Turn, incident: Incident, people: Sequence[Person]) -> Instan
     return min(waits) if len(waits) == len(ends) else None
 
 
-def _wait(turn: Turn, incident: Incident, people: Sequence[Person], until: Instant) -> None:
-    incident.next_at, incident.waits = until, Reason.QUIET_HOURS
+def _wait(turn: Turn, incident: Incident, people: Sequence[Person], until: Instant, reason: Reason) -> None:
+    incident.next_at, incident.waits = until, reason
     length = say_duration(until - turn.now)
-    turn.enter(incident.number, f"Of low urgency: {_names(people)} paged in {length}", Reason.QUIET_HOURS)
+    turn.enter(incident.number, f"Of low urgency: {_names(people)} paged in {length}", reason)
     turn.save_incident(incident)
 
 
@@ -262,11 +300,28 @@ def _row(
 
 
 def notice(
-    turn: Turn, person: Person, reason: Reason, title: str, *, silence: str = "", contact: Contact | None = None
+    turn: Turn,
+    person: Person,
+    reason: Reason,
+    title: str,
+    *,
+    silence: str = "",
+    contact: Contact | None = None,
+    urgency: str = "high",
+    lines: tuple[str, ...] = (),
 ) -> Page:
-    """Tell a person something that nobody has to answer, by their first method unless told by which."""
-    planned = Planned(contact, contact.channel, contact.address, 0) if contact else _planned(turn, person.key)[0]
-    row = _row(turn, person.key, planned, About(0, title, reason, kind="notice"), turn.now, silence=silence)
+    """Tell a person something that nobody has to answer, by their first method unless told by which.
+
+    One of low urgency goes by their rules for that, and waits for their morning.
+    """
+    planned = _planned(turn, person.key, urgency)[0]
+    if contact is not None:
+        planned = Planned(contact, contact.channel, contact.address, 0)
+    quiet = quiet_until(reach_of(turn, person.key), person.timezone, turn.now) if urgency == "low" else None
+    about = About(0, title, reason, kind="notice", urgency=urgency)
+    held = Reason.QUIET_HOURS if quiet is not None else None
+    row = _row(turn, person.key, planned, about, quiet or turn.now, held, silence=silence)
+    row.lines = lines
     _hand_over(turn, row)
     return row
 
@@ -646,7 +701,8 @@ def _next_method(turn: Turn, row: Page) -> None:
 def _reached_nobody(turn: Turn, row: Page) -> bool:
     """Whether the step a page belongs to is the last one paged, and every page of it was refused at least once.
 
-    That a channel may take it later is no reason to wait: nobody knows of the incident until then.
+    That a channel may take it later is no reason to wait: nobody knows of the incident until then. What is on the
+    console beside it reaches nobody, except in a trial.
     """
     pages = [one for one in _pages(turn, row.incident) if one.kind == "page" and one.reason in OF_A_STEP]
     if any(one.id > row.id and one.step != row.step for one in pages):
@@ -654,7 +710,8 @@ def _reached_nobody(turn: Turn, row: Page) -> bool:
     of_step = [one for one in pages if one.step == row.step]
     rounds = [one.intended_at for one in of_step if not one.instead_of and one.id <= row.id]
     began = max(rounds, default=row.intended_at)
-    return not any(one.may_reach for one in of_step if one.intended_at >= began or one.waiting)
+    reaching = [one for one in of_step if one.may_reach and (one.intended_at >= began or one.waiting)]
+    return not reaching or (all(one.channel == CONSOLE for one in reaching) and not _on_trial(turn))
 
 
 def _when(row: Page) -> tuple[Instant, int]:

@@ -79,7 +79,7 @@ def apply_plan(turn: Turn, incident: Incident, command: c.ApplyPlan) -> c.Result
         return wrong
     if incident.plan == turn.plan.version:
         return refuse("conflict", f"Incident #{incident.number} follows the plan now in force already")
-    incident.steps, incident.plan = turn.plan.steps(incident.service), turn.plan.version
+    incident.steps, incident.plan = turn.plan.steps(incident.service, incident.severity), turn.plan.version
     firing = [turn.state.alerts[id] for id in sorted(turn.members(incident).firing)]
     if firing:
         incident.urgency = "high" if any(hearing.urgency(turn, one) == "high" for one in firing) else "low"

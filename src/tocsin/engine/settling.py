@@ -109,6 +109,43 @@ def _clear(turn: Turn, incident: Incident) -> None:
     turn.save_incident(incident)
 
 
+def answer(turn: Turn, incident: Incident, actor: str, hold: Duration | None) -> Reason:
+    """Somebody answers. Where a step asks for several people, paging goes on for the others until enough have; who has
+    answered is not paged again. When nobody is left who could, it is acknowledged all the same.
+    """
+    needed = max((step.answers for step in incident.steps), default=1)
+    kind, _, name = actor.partition(":")
+    if needed > 1 and kind == "person" and incident.state == "triggered":
+        incident.answered = tuple(dict.fromkeys((*incident.answered, name)))
+        targets = tuple(target for step in incident.steps for target in step.targets) + turn.plan.last_resort
+        others = turn.plan.people_of(targets, turn.now, turn.state.covers)
+        if len(incident.answered) < needed and any(one.key not in incident.answered for one in others):
+            what = f"Has it, as {len(incident.answered)} of {needed} who are asked for; the others are still paged"
+            turn.enter(incident.number, what, Reason.ANSWERED, actor)
+            paging.withdraw(turn, incident, person=name)
+            turn.save_incident(incident)
+            return Reason.ANSWERED
+    acknowledge(turn, incident, actor, hold=hold)
+    return Reason.ACKNOWLEDGED
+
+
+def follow_severity(turn: Turn, incident: Incident) -> None:
+    """It became graver, and its service has another escalation for that: page by it from its first step, now."""
+    steps = turn.plan.steps(incident.service, incident.severity)
+    if not turn.plan.service(incident.service).escalations or steps == incident.steps:
+        return
+    incident.steps, incident.step, incident.round, incident.laps = steps, 0, 0, 0
+    turn.enter(incident.number, f"The escalation for {incident.severity} applies", Reason.CHANGED)
+    if incident.state == "triggered":
+        paging.withdraw(turn, incident)
+        incident.waits = None
+        if incident.paused is None:
+            incident.next_at = turn.now
+        else:
+            incident.resume_at = turn.now
+    turn.touch(incident.number)
+
+
 def acknowledge(
     turn: Turn,
     incident: Incident,
@@ -175,8 +212,8 @@ def reopen(turn: Turn, incident: Incident, reason: Reason, actor: str = SYSTEM) 
     incident.reopened += 1
     incident.resolved_at = incident.keep_until = incident.snoozed_until = None
     incident.resolved_by = ""
-    incident.answered, incident.tried = False, ()
-    incident.steps = turn.plan.steps(incident.service)
+    incident.considered, incident.tried = False, ()
+    incident.steps = turn.plan.steps(incident.service, incident.severity)
     incident.plan = turn.plan.version
     turn.enter(incident.number, "Reopened", reason, actor)
     _retrigger(turn, incident, reason)
@@ -194,7 +231,7 @@ def begin_again(turn: Turn, incident: Incident, reason: Reason) -> None:
 
 def _retrigger(turn: Turn, incident: Incident, reason: Reason) -> None:
     incident.state, incident.reason = "triggered", reason
-    incident.acknowledged_by = ""
+    incident.acknowledged_by, incident.answered = "", ()
     incident.acknowledged_at = incident.acknowledged_until = None
     incident.step = incident.round = incident.laps = 0
     incident.next_at = turn.now

@@ -22,6 +22,8 @@ from tocsin.engine.timers import Kind, Timers
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.identity import label_text
 from tocsin.kernel.instant import DAY, MINUTE, Instant
+from tocsin.oncall.duty import Duty
+from tocsin.oncall.imported import Imported
 from tocsin.oncall.override import Cover, Override, covers_by_schedule
 from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import Page
@@ -110,6 +112,8 @@ class Loaded(NamedTuple):
     runs: Iterable[Run] = ()
     steps: Iterable[Step] = ()
     standings: Iterable[Standing] = ()
+    duties: Iterable[Duty] = ()
+    calendars: Iterable[Imported] = ()
 
 
 class Changes:
@@ -141,6 +145,10 @@ class Changes:
         """Runs to begin a process for, once that is written down."""
         self.halt: dict[tuple[int, int], None] = {}
         """Runs, by number and attempt, whose processes are to end now."""
+        self.duties: dict[str, Duty] = {}
+        self.dropped_duties: set[str] = set()
+        self.calendars: dict[str, Imported] = {}
+        self.dropped_calendars: set[str] = set()
         self.entries: list[tuple[int, Entry]] = []
         self.changes: list[HeardChange] = []
         self.results: list[Kept] = []
@@ -161,7 +169,7 @@ class Changes:
             "pages": self.pages,
             "contacts": self.contacts or self.reaches,
             "changes": self.changes,
-            "overrides": self.overrides,
+            "overrides": self.overrides or self.calendars,
             "runs": self.runs or self.steps,
             "standings": self.standings,
             "plan": self.plans,
@@ -193,10 +201,14 @@ class State:
         self.parked: dict[int, Parked] = {}
         self.overrides: dict[int, Override] = {}
         self.covers: dict[str, tuple[Cover, ...]] = {}
+        self.calendars: dict[str, Imported] = {}
+        self.standing: dict[str, tuple[Cover, ...]] = {}
+        """What calendars do to schedules, under the overrides. Reckoned from them and the plan."""
         self.results: dict[str, Kept] = {}
         self.contacts: dict[int, Contact] = {}
         self.contacts_of: dict[str, set[int]] = {}
         self.reaches: dict[str, Reach] = {}
+        self.duties: dict[str, Duty] = {}
         self.gathering: dict[int, set[int]] = {}
         """Pages that wait to go out together, by contact method."""
         self.runs: dict[int, Run] = {}
@@ -251,6 +263,11 @@ class State:
         for standing in loaded.standings:
             self.standings[standing.service, standing.playbook] = standing
             self.timers.set("standing", f"{standing.service}/{standing.playbook}", standing.next_at)
+        for calendar in loaded.calendars:
+            self.calendars[calendar.name] = calendar
+        for duty in loaded.duties:
+            self.duties[duty.name] = duty
+            self.timers.set("notice", duty.name, duty.at)
 
     def due_of(self, kind: Kind, id: int | str) -> Instant | None:
         """When something is due next, from the thing itself."""
@@ -274,6 +291,9 @@ class State:
             case "loop":
                 loop = self.counters.loops.get(str(id))
                 return loop.due() if loop else None
+            case "notice":
+                duty = self.duties.get(str(id))
+                return duty.at if duty else None
             case "override":
                 override = self.overrides.get(int(id))
                 return override.closes_at if override else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tocsin.alerts.alert import Alert
-from tocsin.engine import answering, hearing, looping, overriding, paging, running, settling, starting
+from tocsin.engine import answering, handing, hearing, looping, overriding, paging, running, settling, starting
 from tocsin.engine.state import AFTER_DEAFNESS, RESULTS_KEPT, State, alert_due
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
@@ -40,6 +40,8 @@ def ring(turn: Turn, kind: str, id: int | str) -> None:
             _heartbeat(turn, str(id))
         case "loop":
             looping.ring(turn, str(id))
+        case "notice":
+            handing.ring(turn, turn.state.duties[str(id)])
         case "override":
             overriding.close(turn, turn.state.overrides[int(id)])
         case "run":

@@ -12,7 +12,7 @@ from typing import Literal
 
 from tocsin.kernel.instant import Instant
 
-Kind = Literal["alerts", "heartbeat", "incident", "loop", "override", "page", "run", "silence", "standing"]
+Kind = Literal["alerts", "heartbeat", "incident", "loop", "notice", "override", "page", "run", "silence", "standing"]
 Timer = tuple[Instant, Kind, int | str]
 
 

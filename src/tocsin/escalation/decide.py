@@ -28,6 +28,8 @@ class Call(NamedTuple):
     next_at: Instant
     skipped: tuple[int, ...] = ()
     """Steps passed over because they reach nobody."""
+    passed: tuple[int, ...] = ()
+    """Steps passed over because what they ask for does not hold."""
 
 
 def escalate(
@@ -38,22 +40,28 @@ def escalate(
     last_resort: tuple[str, ...],
     reachable: Callable[[tuple[str, ...]], bool],
     now: Instant,
+    meant: Callable[[Step], bool] = lambda step: True,
 ) -> Call:
     """Say who is paged now that a step is due, and when the next is.
 
-    A step that reaches nobody is passed over at once. After the last one the last resort is paged,
-    and half an hour later it all begins again: an unanswered incident is never left alone. The wait counts from now,
-    so that a step that fires late (Tocsin was down) does not make the next one follow on its heels.
+    A step that reaches nobody, or is not ``meant`` now, is passed over at once. After the last one the last resort is
+    paged, and half an hour later it all begins again: an unanswered incident is never left alone. The wait counts from
+    now, so that a step that fires late (Tocsin was down) does not make the next one follow on its heels.
     """
     skipped: list[int] = []
+    passed: list[int] = []
     while step < len(steps):
         due = steps[step]
+        if not meant(due):
+            passed.append(step)
+            step, round = step + 1, 0
+            continue
         if not reachable(due.targets):
             skipped.append(step)
             step, round = step + 1, 0
             continue
         reason = Reason.STEP_REPEATED if round else Reason.STEP_DUE
         after = (step, round + 1) if round + 1 < due.repeat else (step + 1, 0)
-        return Call(due.targets, step, reason, *after, lap, now + due.wait, tuple(skipped))
-    reason = Reason.ESCALATION_EXHAUSTED if len(skipped) < len(steps) else Reason.LAST_RESORT
-    return Call(last_resort, len(steps), reason, 0, 0, lap + 1, now + AFTER_THE_LAST, tuple(skipped))
+        return Call(due.targets, step, reason, *after, lap, now + due.wait, tuple(skipped), tuple(passed))
+    reason = Reason.ESCALATION_EXHAUSTED if len(skipped) + len(passed) < len(steps) else Reason.LAST_RESORT
+    return Call(last_resort, len(steps), reason, 0, 0, lap + 1, now + AFTER_THE_LAST, tuple(skipped), tuple(passed))

@@ -2,9 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
 from tocsin.kernel.instant import MINUTE, Duration
+from tocsin.kernel.matcher import Matcher, all_match
+
+
+class When(Struct, frozen=True):
+    """What a step asks for. ``severity``: one of these; ``hours``: named ones that are open, or shut with ``outside``;
+    ``match``: of the incident's labels, such as the customer's tier. What is empty asks for nothing.
+    """
+
+    severity: tuple[str, ...] = ()
+    hours: str = ""
+    outside: bool = False
+    match: tuple[Matcher, ...] = ()
+
+    @property
+    def said(self) -> str:
+        """What it asks for, in words: ``sev1, customer_tier="gold", outside office``; "" when nothing."""
+        hours = f"{'outside ' if self.outside else ''}{self.hours}"
+        return ", ".join([*self.severity, *map(str, self.match), *([hours] if self.hours else [])])
+
+    def met(self, severity: str, labels: Mapping[str, str], is_open: bool | None) -> bool:
+        """Whether all of it holds. ``is_open`` None: nobody knows the hours any more, and they ask for nothing."""
+        if self.severity and severity not in self.severity:
+            return False
+        if self.hours and is_open is not None and is_open is self.outside:
+            return False
+        return all_match(self.match, labels)
 
 
 class Step(Struct, frozen=True):
@@ -12,13 +40,16 @@ class Step(Struct, frozen=True):
     ``"schedule:shop-primary:next"`` or ``"schedule:shop-primary:previous"``.
 
     ``repeat`` is how many times the step is paged in all (1 or more), ``wait`` apart. ``one``: of the people behind the
-    targets only one is paged, each in turn.
+    targets only one is paged, each in turn. ``when``: else it is passed over. ``answers``: so many people have to
+    acknowledge; the highest of an incident's steps counts.
     """
 
     targets: tuple[str, ...]
     wait: Duration = 5 * MINUTE
     repeat: int = 1
     one: bool = False
+    when: When = When()
+    answers: int = 1
 
 
 class Escalation(Struct, frozen=True):

@@ -27,8 +27,9 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     if its alerts stay quiet.
     ``quiet``: how long its alerts must stay quiet before it resolves, as the slowest of their sources asks.
     ``snoozed_until``: resolved by hand while alerts fired; judged again then.
-    ``keep_until``: until when trouble reopens it.
-    ``answered``: it was looked whether a playbook answers it. ``hold_until``: until when at the latest pages wait for
+    ``keep_until``: until when trouble reopens it. ``note``: the last one somebody wrote, shortened.
+    ``answered``: persons who acknowledged where that takes several, and are not paged any more.
+    ``considered``: it was looked whether a playbook answers it. ``hold_until``: until when at the latest pages wait for
     ``run``, its last run. ``tried``: what code found and did, a sentence each, for whoever is paged.
     """
 
@@ -69,7 +70,9 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     keep_until: Instant | None = None
     reopened: int = 0
     labels: dict[str, str] = {}
-    answered: bool = False
+    note: str = ""
+    answered: tuple[str, ...] = ()
+    considered: bool = False
     hold_until: Instant | None = None
     run: int = 0
     tried: tuple[str, ...] = ()

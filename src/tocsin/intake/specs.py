@@ -27,6 +27,14 @@ class ProbeSpec(Struct, frozen=True, kw_only=True):
     options: dict[str, str] = {}
 
 
+class CalendarSpec(Struct, frozen=True, kw_only=True):
+    """A calendar that is kept elsewhere. ``url`` is the URL, or a reference such as ``secret:team_ics``."""
+
+    name: str
+    url: str
+    every: Duration = 15 * MINUTE
+
+
 class HeartbeatSpec(Struct, frozen=True, kw_only=True):
     """A sign of life that must keep coming: every so often, or by a cron line in a zone; late after ``grace``.
 

@@ -83,6 +83,8 @@ class Reason(StrEnum):
     # paging
     STEP_DUE = "step_due"
     STEP_REPEATED = "step_repeated"
+    STEP_NOT_MEANT = "step_not_meant"
+    CLOSED_HOURS = "closed_hours"
     WAITING_FOR_ANSWER = "waiting_for_answer"
     NOBODY_REACHABLE = "nobody_reachable"
     ESCALATION_EXHAUSTED = "escalation_exhausted"
@@ -126,6 +128,11 @@ class Reason(StrEnum):
     COVER_ASKED = "cover_asked"
     OVERRIDE_CANCELLED = "override_cancelled"
     OVERRIDE_OVER = "override_over"
+    SHIFT_BEGINS = "shift_begins"
+    SHIFT_ENDS = "shift_ends"
+    SCHEDULE_FINDINGS = "schedule_findings"
+    CALENDAR_READ = "calendar_read"
+    CALENDAR_AWAY = "calendar_away"
 
 
 EXPLAINED: dict[Reason, str] = {
@@ -192,6 +199,8 @@ EXPLAINED: dict[Reason, str] = {
     Reason.TRUST_FELL: "a run of the playbook failed, or its code was changed",
     Reason.TRUST_SET: "a person said what the playbook is trusted with",
     Reason.STEP_DUE: "this step of the escalation was due",
+    Reason.STEP_NOT_MEANT: "this step is for other incidents or other hours, so the next one follows at once",
+    Reason.CLOSED_HOURS: "it is of low urgency and waits for the hours of its service",
     Reason.STEP_REPEATED: "the step is repeated as the plan says",
     Reason.WAITING_FOR_ANSWER: "someone was paged and has time to answer",
     Reason.NOBODY_REACHABLE: "this step can reach nobody, so the next one follows at once",
@@ -232,4 +241,9 @@ EXPLAINED: dict[Reason, str] = {
     Reason.COVER_ASKED: "somebody asks who takes a shift",
     Reason.OVERRIDE_CANCELLED: "it was taken back, so the plan's layers count again",
     Reason.OVERRIDE_OVER: "its time has passed",
+    Reason.SHIFT_BEGINS: "you come on call",
+    Reason.SHIFT_ENDS: "your shift is over",
+    Reason.CALENDAR_READ: "a calendar from elsewhere was read",
+    Reason.CALENDAR_AWAY: "a calendar from elsewhere cannot be read; its last copy counts",
+    Reason.SCHEDULE_FINDINGS: "something is wrong with who is on call in the days ahead",
 }

@@ -29,7 +29,9 @@ def fault_of_range(start: Instant, end: Instant) -> str:
 
 
 def layer_of(schedule: Schedule, shift: Shift) -> str:
-    """Which layer, or which override, made a shift: ``layer 2``, ``override 7``."""
+    """Which layer, or which override, made a shift: ``layer 2``, ``override 7``, ``calendar``."""
+    if shift.override < 0:
+        return "calendar"
     return f"override {shift.override}" if shift.override else schedule.layers[shift.layer].name
 
 
@@ -37,6 +39,8 @@ def why(schedule: Schedule, shift: Shift, covers: Iterable[Cover] = ()) -> str:
     """Why somebody is on call, for people."""
     if shift.override:
         told = next((one.why for one in covers if one.id == shift.override), "")
+        if shift.override < 0:
+            return f"{schedule.key}: {told}" if told else schedule.key
         return f"override {shift.override} of {schedule.key}{': ' if told else ''}{told}"
     layer = schedule.layers[shift.layer]
     if len(layer.turns) == 1:

@@ -23,7 +23,7 @@ class Twice(NamedTuple):
 
 def begins(roster: Roster) -> Instant:
     """When the last of a schedule's layers begins to count: findings look ahead from here."""
-    return max(zone(layer.timezone).edges(layer.begins)[0] for layer in roster.schedule.layers)
+    return max((zone(layer.timezone).edges(layer.begins)[0] for layer in roster.schedule.layers), default=0)
 
 
 def gaps_ahead(roster: Roster) -> tuple[Span, ...]:

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from tocsin.kernel.instant import DAY, Instant
 from tocsin.oncall.override import Cover
 from tocsin.oncall.schedule import Layer, Schedule
-from tocsin.oncall.zone import MONDAY, WEEK_OF, zone
+from tocsin.oncall.zone import DAY_OF, MONDAY, WEEK_OF, wall_of, zone
 
 _DAYS_KEPT: Final = 64
 
@@ -27,7 +27,7 @@ class Shift(NamedTuple):
     """One person on call from ``start`` up to ``end``.
 
     ``layer`` counts from 0 in the schedule, and ``turn`` in the layer; ``override`` is the number of the override that
-    made it, else 0.
+    made it, else 0, and negative where a calendar from elsewhere did.
     """
 
     person: str
@@ -36,6 +36,11 @@ class Shift(NamedTuple):
     layer: int
     turn: int
     override: int = 0
+
+    @property
+    def by(self) -> str:
+        """What put them there other than a layer: ``override`` or ``calendar``; "" when a layer did."""
+        return "override" if self.override > 0 else "calendar" if self.override < 0 else ""
 
 
 class Roster:
@@ -196,13 +201,23 @@ def _windows(layer: Layer, start: Instant, end: Instant) -> list[Span]:
         for window in layer.only:
             begin = edges(monday + window.start)[0]
             if begin >= end:
-                return [span for span in found if start < span[1]]
+                return [span for span in _open(layer, found) if start < span[1]]
             over = edges(monday + window.start + window.minutes)[1]
             if found and begin <= found[-1][1]:
                 found[-1] = found[-1][0], max(found[-1][1], over)
             elif begin < over:
                 found.append((begin, over))
         week += 1
+
+
+def _open(layer: Layer, windows: list[Span]) -> list[Span]:
+    """Windows without the days on which the layer does not apply."""
+    if not layer.closed:
+        return windows
+    edges = zone(layer.timezone).edges
+    walls = sorted(wall_of(day) for day in layer.closed)
+    shut = _joined((edges(wall)[0], edges(wall + DAY_OF)[1]) for wall in walls)
+    return [piece for window in windows for piece in _without(window, shut)]
 
 
 def _within(windows: list[Span], start: Instant, end: Instant) -> list[Span]:

@@ -34,6 +34,7 @@ class Layer(Struct, frozen=True, kw_only=True):
     ``turns``: who is on call together in each turn, at least one person. ``begins``: when turn 0, the first of them,
     begins on the zone's wall clocks; turns before it count backwards. ``day``: the day of the month turns of months
     begin on, or the month's last when it has fewer.
+    ``closed``: whole days on which a layer with hours does not apply.
     ``only``: without overlaps and in order; () is always. ``shadows`` get a copy of every page, and never count.
     """
 
@@ -44,6 +45,7 @@ class Layer(Struct, frozen=True, kw_only=True):
     timezone: str
     day: int = 1
     only: tuple[Window, ...] = ()
+    closed: tuple[date, ...] = ()
     shadows: tuple[str, ...] = ()
 
     def begin(self, turn: int) -> Wall:
@@ -71,13 +73,16 @@ class Layer(Struct, frozen=True, kw_only=True):
 class Schedule(Struct, frozen=True, kw_only=True):
     """Who is on call when. Of its layers the last one that applies at an instant counts.
 
-    ``timezone`` is the one it is shown in.
+    ``timezone`` is the one it is shown in. ``handoff_notice``: whether those who come and go are told.
+    ``calendar``: the imported one that lies over its layers, of which there may then be none.
     """
 
     key: str
     layers: tuple[Layer, ...]
     timezone: str = "UTC"
     about: str = ""
+    handoff_notice: bool = True
+    calendar: str = ""
 
     def people(self) -> tuple[str, ...]:
         """Everybody who ever has a turn, each once, in order."""

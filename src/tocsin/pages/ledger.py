@@ -45,6 +45,7 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     ``answered_at``: when it was used to acknowledge, by its link or in its channel.
     ``instead_of``: the page that did not get through, and for which this one was written down.
     ``overtaken_by``: the newer page to the same place that took its place, 0 when there is none.
+    ``lines``: what a notice says beside its title.
     """
 
     id: int
@@ -77,6 +78,7 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     silence: str = ""
     instead_of: int = 0
     overtaken_by: int = 0
+    lines: tuple[str, ...] = ()
 
     @property
     def left(self) -> bool:

@@ -12,9 +12,10 @@ from tocsin.catalog.people import Person, Team
 from tocsin.catalog.services import INBOX, Service
 from tocsin.escalation.policy import Escalation, Step
 from tocsin.incidents.routes import Route, Router
-from tocsin.intake.specs import HeartbeatSpec, KeySpec, ProbeSpec
+from tocsin.intake.specs import CalendarSpec, HeartbeatSpec, KeySpec, ProbeSpec
 from tocsin.kernel.instant import Instant
 from tocsin.oncall.asking import layer_of
+from tocsin.oncall.hours import Hours
 from tocsin.oncall.override import Cover
 from tocsin.oncall.roster import Roster
 from tocsin.oncall.schedule import Schedule
@@ -68,10 +69,12 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     services: dict[str, Service]
     escalations: dict[str, Escalation] = {}
     schedules: dict[str, Schedule] = {}
+    hours: dict[str, Hours] = {}
     routes: tuple[Route, ...] = ()
     probes: tuple[ProbeSpec, ...] = ()
     heartbeats: tuple[HeartbeatSpec, ...] = ()
     keys: tuple[KeySpec, ...] = ()
+    calendars: dict[str, CalendarSpec] = {}
     mail: Mail | None = None
     channels: dict[str, dict[str, str]] = {}
     """What the plan says of each channel it sets up: keys and texts as ``plan.schema`` describes them."""
@@ -85,6 +88,8 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     """The team's own words for pages, by channel."""
     loops: tuple[LoopSpec, ...] = ()
     """The channels Tocsin pages itself through, to see whether they work."""
+    findings_at: int | None = 9 * 60
+    """The minute of the day at which is told what is wrong with schedules, in ``timezone``; None is never."""
     outside_heartbeat: str = ""
     """A URL that is fetched whenever the self-audit passes, so that something outside notices when it does not."""
 
@@ -145,9 +150,10 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
             found.setdefault((heart.service, repr(sorted(labels.items()))), labels)
         return [(service, labels) for (service, _), labels in found.items()]
 
-    def steps(self, service: str) -> tuple[Step, ...]:
-        """The escalation steps of a service; the last resort alone when it names none."""
-        found = self.escalations.get(self.service(service).escalation)
+    def steps(self, service: str, severity: str = "") -> tuple[Step, ...]:
+        """The escalation steps of a service for a severity; the last resort alone when it names none."""
+        asked = self.service(service)
+        found = self.escalations.get(asked.escalations.get(severity) or asked.escalation)
         return found.steps if found else (Step(self.last_resort),)
 
     def people_of(self, targets: tuple[str, ...], at: Instant, covers: Covers) -> tuple[Person, ...]:

@@ -20,7 +20,7 @@ MAX_FILE_BYTES: Final = 1_000_000
 MAX_BYTES: Final = 16_000_000
 
 _FILE: Final = RecordOf(PlanFile)
-_WHO: Final = frozenset({"people", "teams", "schedules"})
+_WHO: Final = frozenset({"people", "teams", "schedules", "calendars", "hours"})
 _SETTING: Final = frozenset({"tocsin", "team", "timezone"})
 
 

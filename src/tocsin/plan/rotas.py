@@ -17,6 +17,8 @@ _STRING: Final = {"type": "string"}
 _DAY: Final = "(Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _TIME: Final = "([01]?[0-9]|2[0-3]):[0-5][0-9]"
 _END: Final = f"({_TIME}|24:00)"
+_NAMED: Final = r"[a-z][a-z0-9._\-]{0,63}"
+"""What names hours where hours may stand: 9-18 is a mistake, and no name."""
 _SPAN: Final = re.compile(rf"{_DAY} +{_TIME} *- *{_DAY} +{_END}")
 
 
@@ -78,6 +80,11 @@ def _start(text: str) -> Start:
     return Start(found, person.strip().removeprefix("with").strip())
 
 
+def _hours_or_name(text: str) -> tuple[Window, ...] | str:
+    """Windows of the week, or the name of hours that the plan defines."""
+    return text if re.fullmatch(_NAMED, text) else _hours(text)
+
+
 def _hours(text: str) -> tuple[Window, ...]:
     """Windows of the week: ``Mon-Fri 09:00-18:00``, ``Sat, Sun``, ``22:00-06:00``, ``Fri 18:00 - Mon 09:00``."""
     span = _SPAN.fullmatch(text)
@@ -104,6 +111,13 @@ def _days(text: str) -> list[int]:
     return found
 
 
+CLOCK: Final = Word(
+    "a time of the day or off",
+    lambda text: -1 if text == "off" else _minute(text),
+    pattern=f"off|{_TIME}",
+    write="write a time such as 09:00, or off",
+    also=_STRING,
+)
 LENGTH: Final = At(
     Word(
         "the length of a turn",
@@ -131,13 +145,40 @@ START: Final = At(
         also=_STRING,
     )
 )
-HOURS: Final = Word(
+_WEEK: Final = (
+    rf"{_DAY}( *- *{_DAY})?( *, *{_DAY}( *- *{_DAY})?){{0,6}}( +{_TIME}-{_END})?"
+    rf"|{_TIME}-{_END}|{_DAY} +{_TIME} *- *{_DAY} +{_END}"
+)
+DAY: Final = At(
+    Word(
+        "a day",
+        lambda text: _start(text).day,
+        pattern="[0-9]{4}-[0-9]{2}-[0-9]{2}",
+        write="write year, month and day, such as 2026-12-25",
+        also=_STRING,
+    )
+)
+HOURS_NAME: Final = At(
+    Word(
+        "the name of hours",
+        lambda text: text,
+        pattern=rf"(outside +)?{NAME_PATTERN}",
+        write="write a name of `hours`, or `outside` and the name",
+    )
+)
+WINDOWS: Final = Word(
     "hours of the week",
     _hours,
-    pattern=(
-        rf"{_DAY}( *- *{_DAY})?( *, *{_DAY}( *- *{_DAY})?){{0,6}}( +{_TIME}-{_END})?"
-        rf"|{_TIME}-{_END}|{_DAY} +{_TIME} *- *{_DAY} +{_END}"
-    ),
-    write="write days and hours, such as Mon-Fri 09:00-18:00, 22:00-06:00, Sat,Sun or Fri 18:00 - Mon 09:00",
+    pattern=_WEEK,
+    write="write days and hours, such as Mon-Fri 09:00-18:00",
     also=_STRING,
+)
+HOURS: Final = At(
+    Word(
+        "hours of the week",
+        _hours_or_name,
+        pattern=f"{_WEEK}|{_NAMED}",
+        write="write days and hours, such as Mon-Fri 09:00-18:00, 22:00-06:00, Sat,Sun or Fri 18:00 - Mon 09:00",
+        also=_STRING,
+    )
 )

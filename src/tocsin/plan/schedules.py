@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Final
 
@@ -11,12 +11,14 @@ from tocsin.catalog.people import Team
 from tocsin.escalation.policy import Escalation
 from tocsin.kernel.instant import say_duration
 from tocsin.oncall import coverage
+from tocsin.oncall.hours import Hours
 from tocsin.oncall.roster import Roster
 from tocsin.oncall.schedule import Layer, Length, Schedule, joined
 from tocsin.oncall.zone import DAY_OF, MONDAY, WEEK_OF, Wall, said, wall_of
 from tocsin.oncall.zone import zone as zone_of
 from tocsin.plan import schema as written
 from tocsin.plan.findings import Findings, shown
+from tocsin.plan.hours import layer_hours
 from tocsin.plan.names import Names
 from tocsin.plan.positions import Position
 from tocsin.plan.rotas import Handoff, Start
@@ -32,15 +34,20 @@ _EFFORT: Final = 200_000
 class Schedules:
     """Reads the section ``schedules`` of a plan's files."""
 
-    def __init__(self, files: Sequence[written.PlanFile], people: Names, schedules: Names, findings: Findings) -> None:
+    def __init__(
+        self, files: Sequence[written.PlanFile], people: Names, schedules: Names, calendars: Names, findings: Findings
+    ) -> None:
         self._files = files
         self._people = people
         self._names = schedules
+        self._calendars = calendars
         self._findings = findings
+        self._hours: Mapping[str, Hours] = {}
         self._looked = 0
 
-    def read(self, zone_of: Callable[[written.PlanFile], str]) -> dict[str, Schedule]:
+    def read(self, zone_of: Callable[[written.PlanFile], str], hours: Mapping[str, Hours]) -> dict[str, Schedule]:
         """Every schedule, by name. ``zone_of`` says which time zone a file is in."""
+        self._hours = hours
         found: dict[str, Schedule] = {}
         for plan in self._files:
             for (key, at), schedule in plan.schedules or ():
@@ -50,6 +57,9 @@ class Schedules:
                 if schedule is None or key in found:
                     continue
                 zone = schedule.timezone or zone_of(plan)
+                if not {"layers", "calendar"} & set(schedule.places):
+                    hint = "say who takes turns, the later over the earlier, or name a calendar"
+                    self._findings.error(schedule.at, "a schedule needs the key 'layers'", hint)
                 layers = (
                     self._layer(layer, place, layer.timezone or zone)
                     for place, layer in enumerate(schedule.layers or (), 1)
@@ -58,6 +68,8 @@ class Schedules:
                     key=key,
                     about=schedule.about or "",
                     timezone=zone,
+                    calendar=self._calendars.known(schedule.calendar),
+                    handoff_notice=schedule.handoff_notice != "off",
                     layers=tuple(layer for layer in layers if layer is not None),
                 )
         return found
@@ -84,7 +96,7 @@ class Schedules:
         handoff = layer.handoff.value if layer.handoff else Handoff(_NINE)
         self._check_handoff(layer, length, handoff)
         begins, day = _begin(start, layer.starts is not None, length, handoff)
-        only = [window for windows in layer.only or () for window in windows]
+        only, named = layer_hours(layer, zone, self._hours, self._findings)
         return Layer(
             name=layer.name or f"layer {place}",
             turns=tuple(turns),
@@ -93,6 +105,7 @@ class Schedules:
             day=day,
             timezone=zone,
             only=joined(only),
+            closed=tuple(sorted({day for one in named for day in one.closed})),
             shadows=shadows,
         )
 
@@ -140,6 +153,8 @@ class Schedules:
                 self._findings.warning(at, message, "put the layer that always applies first, or give the later `only`")
 
     def _warn_of_gaps(self, roster: Roster, at: Position) -> None:
+        if roster.schedule.calendar:
+            return  # what it leaves uncovered is known only where it is read
         gaps = coverage.gaps_ahead(roster) if self._may_look(roster) else ()
         if not gaps:
             return
@@ -177,7 +192,8 @@ class Schedules:
                     continue
                 told.add((key, other))
                 found = None
-                if self._may_look(rosters[key], rosters[other]):
+                both = rosters[key], rosters[other]
+                if all(one.schedule.layers for one in both) and self._may_look(*both):
                     found = coverage.twice(rosters[key], rosters[other])
                 if found is not None:
                     zone = rosters[other].schedule.timezone

@@ -21,7 +21,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tocsin.plan.decoder import At, Either, Field, ListOf, NamesOf, Record, RecordOf, Variants
-from tocsin.plan.rotas import HANDOFF, HOURS, LENGTH, START
+from tocsin.plan.rotas import CLOCK, DAY, HANDOFF, HOURS, HOURS_NAME, LENGTH, START, WINDOWS
 from tocsin.plan.words import (
     ALERTS,
     BODY,
@@ -29,6 +29,7 @@ from tocsin.plan.words import (
     CRON,
     EMAIL,
     EVERY,
+    FEED,
     GRACE,
     HOLD,
     HOST_PORT,
@@ -57,6 +58,7 @@ from tocsin.plan.words import (
     SMTP,
     SOURCE,
     STATUS,
+    SWITCH,
     TARGET,
     TEXT,
     TEXT_TEMPLATE,
@@ -101,10 +103,22 @@ class Person(Record):
     email = Field(EMAIL, "Where mail pages go; needs `mail`.")
     timezone = Field(ZONE, "Where they live. Default: the file's time zone.")
     webhook = Field(RecordOf(Webhook), "Where pages are posted.")
+    holidays = Field(
+        ListOf(REFERENCE, "calendars", at_least=1, at_most=20, single=True),
+        "Calendars that say when they are away. Their turns go to the next in line then.",
+    )
     slack = Field(SLACK_USER, "Their member ID, for direct messages; needs `channels: {slack: …}`.")
     apprise = Field(SECRET, "An Apprise URL, by reference: secret:NAME. Reaches what Apprise reaches.")
     pagerduty = Field(SECRET, "A PagerDuty service's integration key (Events API v2), by reference: secret:NAME.")
     matrix = Field(MATRIX_USER, "Their Matrix user, who is paged in a direct room; needs `channels: {matrix: …}`.")
+
+
+class Calendar(Record):
+    """A calendar that is kept elsewhere."""
+
+    what = "a calendar"
+    ical = Field(FEED, "Where it is read from: a URL, or secret:NAME where that is a secret.", required=True)
+    every = Field(PERIOD, "How often it is read. Default: 15m.")
 
 
 class Team(Record):
@@ -260,6 +274,16 @@ class UrgencyOf(Record):
     sev4 = Field(URGENCY, "How urgent a sev4 is.")
 
 
+class EscalationOf(Record):
+    """Which escalation each severity has."""
+
+    what = "a mapping of severities to escalations"
+    sev1 = Field(REFERENCE, "The escalation of a sev1. What is not named follows the next graver one that is.")
+    sev2 = Field(REFERENCE, "The escalation of a sev2.")
+    sev3 = Field(REFERENCE, "The escalation of a sev3.")
+    sev4 = Field(REFERENCE, "The escalation of a sev4.")
+
+
 class Service(Record):
     """What alerts are about, and who answers for it."""
 
@@ -271,7 +295,12 @@ class Service(Record):
     tier = Field(TIER, "How much depends on it: 1 the most, 5 the least. Default: 3.")
     team = Field(REFERENCE, "Who owns it. Default: the file's team.")
     needs = Field(ListOf(REFERENCE, "services"), "The services it cannot work without.")
-    escalation = Field(REFERENCE, "Who is paged, in which order. Default: the last resort.")
+    escalation = Field(
+        Either(REFERENCE, RecordOf(EscalationOf)),
+        "Who is paged, in which order; one name, or by severity: {sev1: all-hands, sev3: shop}. "
+        "Default: the last resort.",
+    )
+    hours = Field(REFERENCE, "Hours outside of which its incidents of low urgency wait. Default: none.")
     acknowledge_for = Field(HOLD, "How long an acknowledgement holds before paging goes on. Default: 1h.")
     reopen_within = Field(MONTH, "Trouble that returns this soon reopens its incident. Default: 30m.")
     urgency = Field(
@@ -290,6 +319,35 @@ class Service(Record):
     )
     targets = Field(
         NamesOf(NAME, RecordOf(Target), "targets"), "The systems its playbooks may look at and change, by reference."
+    )
+
+
+class Hours(Record):
+    """Business hours, by name."""
+
+    what = "hours"
+    timezone = Field(ZONE, "Where they are meant. Default: the file's time zone.")
+    open = Field(
+        ListOf(WINDOWS, "hours of the week", at_least=1, at_most=100, single=True),
+        "When they are open, such as Mon-Fri 09:00-18:00.",
+        required=True,
+    )
+    closed = Field(ListOf(DAY, "days", at_most=2_000, single=True), "Whole days on which they are not: 2026-12-25.")
+    holidays = Field(
+        ListOf(REFERENCE, "calendars", at_least=1, at_most=20, single=True),
+        "Calendars whose entries close them as well. Not for layers.",
+    )
+
+
+class Condition(Record):
+    """What a step asks for. All of it must hold; else the next step follows at once."""
+
+    what = "a condition"
+    severity = Field(ListOf(LEVEL, "severities", at_least=1, single=True), "One of these: sev1, [sev1, sev2].")
+    hours = Field(HOURS_NAME, "In these hours: office, or outside office.")
+    match = Field(
+        ListOf(MATCHER, "matchers", at_least=1, at_most=50, single=True),
+        "Labels of the incident, such as customer_tier=gold.",
     )
 
 
@@ -333,21 +391,23 @@ class Schedule(Record):
     """Who is on call when."""
 
     what = "a schedule"
-    later = _words("overrides holidays calendar ical")
+    later = _words("overrides holidays ical")
     about = Field(TEXT, "One sentence on what it is for.")
     timezone = Field(ZONE, "Where its times are meant. Default: the file's time zone.")
     layers = Field(
         ListOf(RecordOf(Layer), "layers", at_least=1, at_most=50),
-        "Who takes turns, the later over the earlier.",
-        required=True,
+        "Who takes turns, the later over the earlier. Needed where there is no `calendar`.",
     )
+    calendar = Field(REFERENCE, "A calendar of `calendars` that lies over the layers: a rota kept elsewhere.")
+    handoff_notice = Field(SWITCH, "Whether those who come on call and go are told. Default: on.")
 
 
 class Step(Record):
     """Page these, then wait."""
 
     what = "an escalation step"
-    later = frozenset({"notify", "only", "urgency", "unless"})
+    later = frozenset({"notify", "urgency", "unless"})
+    elsewhere = {"only": "hours, severities and labels a step is for stand under `when`"}
     one_of = (("page", "page one of"),)
     page = Field(
         ListOf(TARGET, "people, teams and schedules", at_least=1, at_most=100, single=True),
@@ -359,6 +419,11 @@ class Step(Record):
     )
     wait = Field(WAIT, "How long to wait for an acknowledgement. Default: 5m.")
     repeat = Field(whole("a number of times", 1, 100), "How many times the step is paged in all. Default: 1.")
+    when = Field(RecordOf(Condition), "What it is for: severities, hours, labels. Default: always.")
+    until_acknowledged_by = Field(
+        whole("a number of people", 1, 20),
+        "So many people have to acknowledge; the highest of an escalation counts. Default: 1.",
+    )
 
 
 class Group(Record):
@@ -511,6 +576,8 @@ class PlanFile(Record):
     people = Field(NamesOf(NAME, RecordOf(Person), "people"), "Who can be paged.")
     teams = Field(NamesOf(NAME, RecordOf(Team), "teams"), "People who answer together.")
     services = Field(NamesOf(NAME, RecordOf(Service), "services"), "What alerts are about.")
+    hours = Field(NamesOf(NAME, RecordOf(Hours), "hours"), "Business hours, by name.")
+    calendars = Field(NamesOf(NAME, RecordOf(Calendar), "calendars"), "Rotas and holidays that are kept elsewhere.")
     schedules = Field(NamesOf(NAME, RecordOf(Schedule), "schedules"), "Who is on call when.")
     escalations = Field(
         NamesOf(NAME, ListOf(RecordOf(Step), "steps", at_least=1, at_most=100), "escalations"),
@@ -529,6 +596,10 @@ class PlanFile(Record):
     messages = Field(RecordOf(Messages), "The team's own words for pages, by channel, with placeholders like $title.")
     synthetic_page = Field(
         RecordOf(SyntheticPage), "On a timetable Tocsin pages itself through each of these channels, and back."
+    )
+    findings_notice = Field(
+        CLOCK,
+        "When it is told each day what is wrong with schedules: a time such as 09:00, or off. Default: 09:00.",
     )
     outside_heartbeat = Field(
         URL, "A URL fetched whenever Tocsin finds itself well, so that something outside notices when not."

@@ -19,8 +19,10 @@ from tocsin.pages.loops import LoopSpec
 from tocsin.pages.templates import Words
 from tocsin.plan import schema as written
 from tocsin.plan.answering import Answering
+from tocsin.plan.calendars import read_calendars
 from tocsin.plan.decoder import Record
 from tocsin.plan.findings import Findings, shown
+from tocsin.plan.hours import read_condition, read_hours
 from tocsin.plan.model import NEEDS, Mail, Plan
 from tocsin.plan.names import Names
 from tocsin.plan.positions import Placed, Position
@@ -71,7 +73,10 @@ class _Assembly:
         self._service_names = Names("service", complete, findings)
         self._escalation_names = Names("escalation", complete, findings)
         self._schedule_names = Names("schedule", complete, findings)
-        self._schedules = Schedules([one.plan for one in sources], self._people_names, self._schedule_names, findings)
+        self._hour_names = Names("hours", complete, findings)
+        self._calendar_names = Names("calendar", complete, findings)
+        names = self._people_names, self._schedule_names, self._calendar_names
+        self._schedules = Schedules([one.plan for one in sources], *names, findings)
         self._answering = Answering(playbooks, complete, findings)
         teams = [one.plan.team.value for one in sources if one.plan.team]
         zones = [one.plan.timezone for one in sources if one.plan.timezone]
@@ -88,7 +93,8 @@ class _Assembly:
         services = self._services()
         self._refuse_cycles(services)
         escalations = self._escalations()
-        schedules = self._schedules.read(self._zone_of)
+        hours = read_hours([one.plan for one in self._sources], self._hour_names, self._calendar_names, self._zone_of)
+        schedules = self._schedules.read(self._zone_of, hours)
         routes, placed_routes = self._routes()
         probes = tuple(self._probes())
         heartbeats = tuple(self._heartbeats())
@@ -100,6 +106,8 @@ class _Assembly:
         said = self._once("messages")
         last_resort = self._last_resort(people, teams)
         outside = self._once("outside heartbeat")
+        findings = self._once("findings notice")
+        told_at = findings.findings_notice if findings is not None else None
         if not people and self._people_names.complete:
             at = self._sources[0].plan.at
             self._findings.error(
@@ -118,10 +126,12 @@ class _Assembly:
             services=services,
             escalations=escalations,
             schedules=schedules,
+            hours=hours,
             routes=routes,
             probes=probes,
             heartbeats=heartbeats,
             keys=keys,
+            calendars=read_calendars([one.plan for one in self._sources], self._calendar_names),
             mail=mail,
             channels=channels,
             loops=loops,
@@ -130,6 +140,7 @@ class _Assembly:
             playbooks=self._answering.playbooks,
             answers=answers,
             targets=targets,
+            findings_at=9 * 60 if told_at is None else told_at if told_at >= 0 else None,
             outside_heartbeat=(outside.outside_heartbeat or "") if outside else "",
         )
         self._answering.warn(plan)
@@ -151,6 +162,8 @@ class _Assembly:
                 ("services", self._service_names, plan.services),
                 ("escalations", self._escalation_names, plan.escalations),
                 ("schedules", self._schedule_names, plan.schedules),
+                ("calendars", self._calendar_names, plan.calendars),
+                ("hours", self._hour_names, plan.hours),
             ):
                 if key in plan.places and section is None:
                     names.complete = False  # it could not be read, and has been reported
@@ -216,6 +229,7 @@ class _Assembly:
                     webhook=Webhook(hook.url or "", hook.secret or "") if hook else None,
                     timezone=person.timezone or self._zone_of(plan),
                     reach=_reach(person),
+                    holidays=tuple(self._calendar_names.known(one) for one in person.holidays or ()),
                 )
         return found
 
@@ -263,6 +277,7 @@ class _Assembly:
         for plan, (key, _), service in self._written_services():
             needs = tuple(dict.fromkeys(self._service_names.known(one) for one in service.needs or ()))
             ours = plan.team.value if plan.team else self._silent_team
+            by_severity = self._by_severity(service.escalation)
             hold, reopen = service.acknowledge_for, service.reopen_within
             found[key] = Service(
                 key=key,
@@ -270,13 +285,26 @@ class _Assembly:
                 tier=service.tier or 3,
                 team=self._team_names.known(service.team) or ours,
                 needs=needs,
-                escalation=self._escalation_names.known(service.escalation),
+                escalation=next(iter(by_severity.values()), ""),
+                escalations={} if isinstance(service.escalation, Placed) else by_severity,
+                hours=self._hour_names.known(service.hours),
                 acknowledge_for=HOUR if hold is None else hold,
                 reopen_within=30 * MINUTE if reopen is None else reopen,
                 urgency=_urgency(service.urgency),
             )
         if INBOX not in found:
             found[INBOX] = Service(key=INBOX, about="Events that no route takes land here.", team=self._team)
+        return found
+
+    def _by_severity(self, said: Placed[str] | written.EscalationOf | None) -> dict[str, str]:
+        """The escalation of each severity: what is not named follows the next graver one, else the first named."""
+        if said is None or isinstance(said, Placed):
+            return dict.fromkeys(SEVERITIES, self._escalation_names.known(said)) if said is not None else {}
+        named = {level: self._escalation_names.known(getattr(said, level)) for level in SEVERITIES}
+        found: dict[str, str] = {}
+        last = next((name for name in named.values() if name), "")
+        for level, name in named.items():
+            last = found[level] = name or last
         return found
 
     def _refuse_cycles(self, services: dict[str, Service]) -> None:
@@ -323,6 +351,8 @@ class _Assembly:
                             step.wait or 5 * MINUTE,
                             step.repeat or 1,
                             step.page_one_of is not None,
+                            read_condition(step.when, self._hour_names),
+                            step.until_acknowledged_by or 1,
                         )
                         for step in steps or ()
                     )

@@ -257,6 +257,14 @@ SECRET: Final = Word(
     secret=True,
     also=_STRING,
 )
+FEED: Final = Word(
+    "a URL or a reference to a secret",
+    lambda text: text if text.startswith("secret:") else _url(text),
+    pattern=r"secret:[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}|[Hh][Tt][Tt][Pp][Ss]?://[^\s/]\S{0,2040}",
+    write="write it in full, beginning with https://, or secret:NAME where the address is itself a secret",
+    secret=True,
+    also=_STRING,
+)
 SLACK_USER: Final = Word(
     "a Slack member's ID",
     _text,
@@ -349,6 +357,7 @@ BURST: Final = whole("a burst", 1, MOST_BURST)
 ALERTS: Final = whole("a number of alerts", 1, MOST_ALERTS)
 TIER: Final = whole("a tier", 1, 5)
 VERSION: Final = At(Word("the language's version", _text, also={"type": ["integer", "string"], "enum": [1, "1"]}))
+SWITCH: Final = Choice("on or off", "on", "off")
 SOURCE: Final = Choice("a source", "alertmanager", "pagerduty", "events", "heartbeat")
 
 LATENCY: Final = duration(MILLISECOND, 5 * MINUTE)

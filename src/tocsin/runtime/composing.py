@@ -90,7 +90,7 @@ def _message(
         tried=incident.tried if incident else (),
         who=_who(plan, incident) if incident else "",
         replaces=about.provider_id if about else "",
-        lines=_lines(state, incident) if incident else (),
+        lines=_lines(state, incident) if incident else page.lines,
         url=_url(base, page),
         possible_duplicate=page.unsure,
         acknowledge_url=f"{base}/p/{make_token(key, page.id)}" if page.kind not in UNANSWERED else "",

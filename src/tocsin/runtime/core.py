@@ -17,7 +17,7 @@ from tocsin.alerts.alert import keyed
 from tocsin.catalog.services import INBOX
 from tocsin.engine.commands import ANSWERS, AnyCommand, DeclareKeys, Result
 from tocsin.engine.engine import Engine
-from tocsin.engine.inputs import Deaf, Decided, PlanChange, Unsure
+from tocsin.engine.inputs import CalendarRead, Deaf, Decided, PlanChange, Unsure
 from tocsin.intake.event import Event
 from tocsin.intake.request import Reply, Request, Source
 from tocsin.intake.specs import ProbeSpec
@@ -30,6 +30,7 @@ from tocsin.runtime import points
 from tocsin.runtime.answers import Answers
 from tocsin.runtime.audit import Audit, audit
 from tocsin.runtime.ballast import Ballast
+from tocsin.runtime.calendars import Calendars
 from tocsin.runtime.clock import Clock
 from tocsin.runtime.composing import compose
 from tocsin.runtime.delivery import Delivery
@@ -97,6 +98,7 @@ class Parts:
         declared_keys: Callable[[Plan], DeclareKeys],
         channels: Callable[[Plan], Mapping[str, Channel]],
         prober: Callable[..., Prober],
+        calendars: Callable[..., Calendars],
         signing_key: bytes,
         public_url: str,
         paging: bool,
@@ -114,6 +116,7 @@ class Parts:
         self.declared_keys = declared_keys
         self.channels = channels
         self.prober = prober
+        self.calendars = calendars
         self.signing_key = signing_key
         self.public_url = public_url
         self.paging = paging
@@ -173,6 +176,8 @@ class Core:
         self._front: Front | None = None
         self._prober: Prober | None = None
         self._probing: asyncio.Task[None] | None = None
+        self._calendars = parts.calendars(plan.plan.calendars, self._calendar_read)
+        self._reading: asyncio.Task[None] | None = None
         self._read = plan
         self._plan_refused = plan.refused
         """What is wrong with the plan on disk, when another judges; () when that one does."""
@@ -206,6 +211,7 @@ class Core:
         self._prepare(self._read.files)
         self._prober = self._parts.prober(self._plan.probes, self._probed)
         self._probing = asyncio.create_task(self._prober.run())
+        self._reading = asyncio.create_task(self._calendars.run())
         if self._plan_refused:
             log.error("plan_refused", actor="start", findings=list(self._plan_refused[:20]))
         self._plan_told = asyncio.create_task(self._tell_of_plan())
@@ -232,7 +238,9 @@ class Core:
         """Until stopped. Raises what ended the writer, if it failed."""
         await self._stopped.wait()
         self.ready = False
-        begun = (self._probing, self._audited, self._meeting, self._plan_told, self._preparing)
+        begun = (
+            self._probing, self._reading, self._audited, self._meeting, self._plan_told, self._preparing,
+        )  # fmt: skip
         tasks = [task for task in begun if task is not None]
         for task in tasks:
             task.cancel()
@@ -315,6 +323,7 @@ class Core:
                 return Reloaded(False, False, self._plan.version, (*read.findings, str(error)))
             if self._prober is not None:
                 self._prober.replace(read.plan.probes)
+            self._calendars.replace(read.plan.calendars)
             self._plan_refused = ()
             await self._tell_of_plan()
             log.info("plan_in_force", actor=actor, version=read.plan.version, changed=changed)
@@ -486,6 +495,11 @@ class Core:
         reply = await self._offer(request, source, spec.service)
         if reply.status != HTTPStatus.ACCEPTED:
             raise RuntimeError(f"a probe's event was not kept: {reply.status}")
+
+    async def _calendar_read(self, read: CalendarRead) -> None:
+        job = await self._apply(Job(read))
+        if job.failed:
+            raise RuntimeError(f"what a calendar says was not kept: {job.failed}")
 
     def _compose(self, page: Page) -> Message | None:
         parts = self._parts

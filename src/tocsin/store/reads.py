@@ -39,6 +39,7 @@ from tocsin.engine.records import HeardChange, Parked
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.matcher import Matcher, all_match
+from tocsin.oncall.imported import Imported
 from tocsin.oncall.override import Override
 from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import Page
@@ -341,6 +342,12 @@ class Reads:
         asked = select(table.c.body).where(*self._here(table)).order_by(table.c.service, table.c.playbook)
         with self._snapshot() as connection:
             return [_standing.decode(row[0]) for row in connection.execute(asked)]
+    def calendars(self) -> list[Imported]:
+        """The last good copies of calendars from elsewhere."""
+        table = tables.calendars
+        with self._snapshot() as connection:
+            rows = connection.execute(select(table.c.body).where(*self._here(table)).order_by(table.c.name))
+            return [_imported.decode(row[0]) for row in rows]
 
     # --- services, the plan, meta
 
@@ -691,6 +698,7 @@ _incident = msgspec.json.Decoder(Incident)
 _entry = msgspec.json.Decoder(Entry)
 _alert = msgspec.json.Decoder(Alert)
 _silence = msgspec.json.Decoder(Silence)
+_imported = msgspec.json.Decoder(Imported)
 _override = msgspec.json.Decoder(Override)
 _run = msgspec.json.Decoder(Run)
 _step = msgspec.json.Decoder(Step)

@@ -117,6 +117,8 @@ STEPS = Statement(
 STANDINGS = Statement(
     "standings", ("service", "playbook", "workspace", "body"), ("text", "text", "int", "bytea"), ("service", "playbook")
 )
+DUTIES = Statement("duties", ("name", "workspace", "body"), ("text", "int", "bytea"), ("name",))
+CALENDARS = Statement("calendars", ("name", "workspace", "body"), ("text", "int", "bytea"), ("name",))
 RESULTS = Statement("results", ("key", "workspace", "at", "body"), ("text", "int", "bigint", "bytea"), ("key",))
 PLANS = Statement("plans", ("version", "workspace", "at", "files"), ("text", "int", "bigint", "bytea"), ("version",))
 META = Statement("meta", ("name", "workspace", "value"), ("text", "int", "bytea"), ("name",))
@@ -253,6 +255,8 @@ def statements(
         (RUNS, each(changes.runs.values(), run)),
         (STEPS, each(changes.steps.values(), lambda s: (s.run, s.ordinal, WORKSPACE, body(s)))),
         (STANDINGS, each(changes.standings.values(), lambda s: (s.service, s.playbook, WORKSPACE, body(s)))),
+        (DUTIES, each(changes.duties.values(), lambda d: (d.name, WORKSPACE, body(d)))),
+        (CALENDARS, each(changes.calendars.values(), lambda c: (c.name, WORKSPACE, body(c)))),
         (RESULTS, each(changes.results, lambda r: (r.key, WORKSPACE, r.at, body(r)))),
         (PLANS, [(version, WORKSPACE, now, pack_files(files)) for version, files in changes.plans.items()]),
         (META, [("plan", WORKSPACE, state.counters.plan.encode())] if changes.plans else []),
@@ -290,4 +294,11 @@ def deletions(changes: Changes) -> Iterable[tuple[str, tuple[str, ...], list[Row
     """Rows that go: table, the columns that name a row, and the rows' names."""
     heartbeats: list[Row] = [tuple(map(storable, place)) for place in sorted(changes.dropped_heartbeats)]
     results: list[Row] = [(storable(key),) for key in changes.dropped_results]
-    return (("heartbeats", ("service", "name"), heartbeats), ("results", ("key",), results))
+    duties: list[Row] = [(storable(name),) for name in sorted(changes.dropped_duties)]
+    calendars: list[Row] = [(storable(name),) for name in sorted(changes.dropped_calendars)]
+    return (
+        ("calendars", ("name",), calendars),
+        ("heartbeats", ("service", "name"), heartbeats),
+        ("results", ("key",), results),
+        ("duties", ("name",), duties),
+    )

@@ -274,6 +274,22 @@ standings = Table(
     Column("body", LargeBinary, nullable=False),
 )
 
+duties = Table(
+    "duties",
+    metadata,
+    Column("name", Text, primary_key=True),  # a schedule's handoffs, or the daily word
+    _workspace(),
+    Column("body", LargeBinary, nullable=False),
+)
+
+calendars = Table(
+    "calendars",
+    metadata,
+    Column("name", Text, primary_key=True),  # as the plan calls it; the body is the last good copy
+    _workspace(),
+    Column("body", LargeBinary, nullable=False),
+)
+
 meta = Table(
     "meta",
     metadata,

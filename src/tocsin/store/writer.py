@@ -14,6 +14,8 @@ from tocsin.engine.records import Parked
 from tocsin.engine.state import Changes, Counters, Kept, Loaded, State
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import Instant
+from tocsin.oncall.duty import Duty
+from tocsin.oncall.imported import Imported
 from tocsin.oncall.override import Override
 from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import Page
@@ -125,6 +127,8 @@ def load(select: Select, live: str) -> Loaded:
         runs=nouns(Run, f"SELECT body FROM runs WHERE {live} ORDER BY number"),
         steps=nouns(Step, f"SELECT body FROM steps WHERE run IN (SELECT number FROM runs WHERE {live}{UNENDED})"),
         standings=nouns(Standing, "SELECT body FROM standings ORDER BY service, playbook"),
+        duties=nouns(Duty, "SELECT body FROM duties ORDER BY name"),
+        calendars=nouns(Imported, "SELECT body FROM calendars ORDER BY name"),
         results=nouns(Kept, "SELECT body FROM results ORDER BY at, key"),
     )
 

@@ -19,6 +19,7 @@ from tocsin.engine.commands import (
     CreateToken,
     RevokeToken,
 )
+from tocsin.engine.covering import findings
 from tocsin.faces.faces import Faces
 from tocsin.faces.feeds import FEED, FEED_PATH
 from tocsin.faces.problem import Problem, not_found
@@ -203,7 +204,8 @@ def _week(monday: date, roster: Roster, covers: tuple[Cover, ...], reader: Reade
         you = shift.person == reader.person
         kind = "over" if shift.override else "you" if you else f"p{order.get(shift.person, 0) % 3}"
         name = "You" if you else reader.name(shift.person)
-        add(shift.start, shift.end, kind, name, " by an override" if shift.override else "")
+        how = {"override": " by an override", "calendar": " by a calendar"}.get(shift.by, "")
+        add(shift.start, shift.end, kind, name, how)
     for low, high in roster.gaps(max(start, reader.now), end, covers) if end > reader.now else ():
         add(low, high, "gap", "Nobody", "")
     last = dates[6]
@@ -230,7 +232,7 @@ def turns(roster: Roster, covers: tuple[Cover, ...], reader: Reader) -> list[Tur
             shift.start,
             shift.end,
             shift.person,
-            "override" if shift.override else roster.schedule.layers[shift.layer].name,
+            shift.by or roster.schedule.layers[shift.layer].name,
             shift.person == reader.person,
         )
         for shift in roster.shifts(start, end, covers)
@@ -280,7 +282,7 @@ async def _page(seen: View, feed_url: str = "") -> Response[bytes]:
             "turns": order[:MOST_LISTED],
             "more": max(0, len(order) - MOST_LISTED),
             "changes": clock_changes(shown, reader),
-            "doubles": doubles(plan, reader.covers, reader),
+            "doubles": [*doubles(plan, reader.covers, reader), *_lost(plan, seen)],
         }
 
     looked: dict[str, Any] = await seen.faces.read(look) if rosters else {"boards": [], "chosen": ""}
@@ -300,6 +302,14 @@ async def _page(seen: View, feed_url: str = "") -> Response[bytes]:
         asking=with_query,
         **looked,
     )
+
+
+def _lost(plan: Plan, seen: View) -> list[str]:
+    """What is wrong with calendars from elsewhere, each thing once though several schedules ask it."""
+    if not plan.calendars:
+        return []
+    calendars = {one.name: one for one in seen.faces.reads.calendars()}
+    return list(dict.fromkeys(f"{text}." for _, text in findings(plan, calendars, seen.now)))
 
 
 def _chosen(asked: str, boards: Sequence[Board]) -> str:

@@ -94,6 +94,10 @@ def in_words(seen: View, steps: tuple[Step, ...]) -> str:
             parts.append(f"after {span(waited)} {names}")
         if step.repeat > 1:
             parts[-1] += f", {step.repeat} times"
+        if step.when.said:
+            parts[-1] += f" (only for {step.when.said})"
+        if step.answers > 1:
+            parts[-1] += f", until {step.answers} people have it"
         waited = step.wait * step.repeat
     return "; ".join(parts) + "." if parts else "Nobody is paged."
 

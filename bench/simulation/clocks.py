@@ -1,0 +1,164 @@
+"""Who is on call, reckoned a second time from what the manual says: point by point, with Python's own time zones.
+
+Shares no line with ``tocsin.oncall``: what both get wrong alike would have to be wrong in the manual.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from bench.simulation.landscape import Turns
+
+SECOND = 1_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_STEP = timedelta(microseconds=1)
+
+
+class Cover(NamedTuple):
+    """An override as it was asked for. ``instead_of`` "" is everybody."""
+
+    number: int
+    person: str
+    start: int
+    end: int
+    instead_of: str
+
+
+class Turn(NamedTuple):
+    """Somebody's turn that is on: when it began, which layer, which turn of it."""
+
+    began: int
+    layer: int
+    turn: int
+    person: str
+
+
+def moment(at: int) -> datetime:
+    """An instant (microseconds) in UTC."""
+    return _EPOCH + at * _STEP
+
+
+def instant(when: datetime) -> int:
+    """The instant (microseconds) of an aware datetime."""
+    return (when - _EPOCH) // _STEP
+
+
+def wall(at: int, zone: str) -> datetime:
+    """What a clock on a wall shows, without its zone."""
+    return moment(at).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+
+
+@lru_cache(maxsize=200_000)
+def edges(shown: datetime, zone: str) -> tuple[int, int]:
+    """The first and the last instant a wall clock shows a time; where it skips the time, the one it jumps at."""
+    place = ZoneInfo(zone)
+    as_if_utc = instant(shown.replace(tzinfo=UTC))
+    offsets = {moment(as_if_utc + days * 36 * 3_600 * SECOND).astimezone(place).utcoffset() for days in (-1, 0, 1)}
+    guesses = [as_if_utc - offset // _STEP for offset in offsets if offset is not None]
+    found = [guess for guess in guesses if wall(guess, zone) == shown]
+    if found:
+        return min(found), max(found)
+    low = instant((shown - timedelta(hours=26)).replace(tzinfo=UTC)) // SECOND
+    high = instant((shown + timedelta(hours=26)).replace(tzinfo=UTC)) // SECOND
+    while high - low > 1:  # the second at which the clock first shows a later time
+        middle = (low + high) // 2
+        if moment(middle * SECOND).astimezone(place).replace(tzinfo=None) < shown:
+            low = middle
+        else:
+            high = middle
+    return high * SECOND, high * SECOND
+
+
+def _begin(layer: Turns, turn: int) -> datetime:
+    minute = timedelta(minutes=layer.minute)
+    first = datetime.combine(layer.starts, datetime.min.time())
+    if layer.length:
+        return first + minute + timedelta(minutes=layer.length) * turn
+    months = first.year * 12 + first.month - 1 + turn
+    return datetime(months // 12, months % 12 + 1, first.day) + minute
+
+
+def _near(layer: Turns, shown: datetime) -> int:
+    """The turn that is on when the wall clock shows this, or one beside it."""
+    if layer.length:
+        return (shown - _begin(layer, 0)) // timedelta(minutes=layer.length)
+    return shown.year * 12 + shown.month - layer.starts.year * 12 - layer.starts.month
+
+
+def _on(layer: Turns, at: int) -> list[tuple[int, int]]:
+    """The turns that are on at an instant, with when each began."""
+    near = _near(layer, wall(at, layer.zone))
+    found = []
+    for turn in (near - 1, near, near + 1):
+        began = edges(_begin(layer, turn), layer.zone)[0]
+        if began <= at < edges(_begin(layer, turn + 1), layer.zone)[1]:
+            found.append((turn, began))
+    return found
+
+
+def _applies(layer: Turns, at: int) -> bool:
+    """Whether a layer for office hours (Monday to Friday, nine to six) is meant now."""
+    shown = wall(at, layer.zone)
+    for back in (-1, 0, 1):
+        day: date = shown.date() + timedelta(days=back)
+        if day.weekday() < 5:
+            nine, six = (datetime.combine(day, datetime.min.time()) + timedelta(hours=hour) for hour in (9, 18))
+            if edges(nine, layer.zone)[0] <= at < edges(six, layer.zone)[1]:
+                return True
+    return False
+
+
+def turns(layers: tuple[Turns, ...], at: int) -> list[Turn]:
+    """Whose turn it is by the layers: of several that apply the last one counts, whole."""
+    for place in range(len(layers) - 1, -1, -1):
+        layer = layers[place]
+        if layer.only and not _applies(layer, at):
+            continue
+        found = [
+            Turn(began, place, turn, person)
+            for turn, began in _on(layer, at)
+            for person in layer.people[turn % len(layer.people)]
+        ]
+        return sorted(found, key=lambda one: (one.began, one.turn))
+    return []
+
+
+def on_call(layers: tuple[Turns, ...], covers: list[Cover], at: int) -> set[str]:
+    """Who is on call, overrides in the order of their numbers laid over the layers."""
+    people = {one.person for one in turns(layers, at)}
+    for cover in sorted(covers):
+        if cover.start <= at < cover.end:
+            if not cover.instead_of:
+                people = {cover.person}
+            elif cover.instead_of in people:
+                people = (people - {cover.instead_of}) | {cover.person}
+    return people
+
+
+def next_in_line(layers: tuple[Turns, ...], covers: list[Cover], at: int) -> set[str]:
+    """Who has the turn after the one that is on, without those who are on call themselves."""
+    now = turns(layers, at)
+    if not now:
+        return set()
+    layer = layers[now[0].layer]
+    busy = {one.person for one in now} | on_call(layers, covers, at)
+    return set(layer.people[(now[0].turn + 1) % len(layer.people)]) - busy
+
+
+def morning(zone: str, at: int) -> int | None:
+    """When somebody's quiet hours (22:00 to 08:00 by their clock) that hold now are over; None outside them."""
+    shown = wall(at, zone)
+    if 8 <= shown.hour < 22:
+        return None
+    day = shown.date() + timedelta(days=1 if shown.hour >= 22 else 0)
+    return edges(datetime.combine(day, datetime.min.time()) + timedelta(hours=8), zone)[0]
+
+
+def within(spans: list[tuple[int, int]], at: int) -> bool:
+    """Whether an instant lies in one of some ranges, which are in order and apart."""
+    place = bisect_right(spans, (at, 1 << 62)) - 1
+    return place >= 0 and spans[place][0] <= at < spans[place][1]

@@ -1,0 +1,491 @@
+"""The rules of paging, written a second time from the manual, and held against what the engine did.
+
+The referee hears what was said to the engine and sees what left it: rows of the ledger and messages. It never reads
+what the engine has in mind, except to ask why an alert is quiet. ``Foul`` is raised at the first thing that is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+
+from bench.simulation.clocks import SECOND, Cover, morning, next_in_line, on_call
+from bench.simulation.landscape import URGENT, Landscape, Step
+from tocsin.pages.ledger import Page
+
+MINUTE = 60 * SECOND
+BUNDLED_WITHIN = 30 * SECOND
+APART = 2 * MINUTE
+AFTER_THE_LAST = 30 * MINUTE
+AFTER_DEAFNESS = 5 * MINUTE
+STEPS = frozenset({"step_due", "step_repeated", "escalation_exhausted", "last_resort"})
+
+
+class Foul(AssertionError):
+    """The engine broke a rule. The message says which, for what, and when."""
+
+
+@dataclass
+class Alarm:
+    """An alert that fires. ``ends``: when it expires. ``silences``: those that cover it, with their ends."""
+
+    instance: str
+    heard: int
+    ends: int | None
+    silences: dict[str, int] = field(default_factory=dict)
+    deaf_until: int = 0
+    """Time in which nothing could be heard is counted up to here."""
+    home: bool = False
+    """Whether it belongs to the case's incident: what came while silenced, and none was open, does not."""
+
+
+@dataclass
+class Case:
+    """One group of trouble: its alerts, and its incident (``number`` 0: none was opened yet)."""
+
+    service: str
+    name: str
+    severity: str
+    number: int = 0
+    state: str = "none"
+    alarms: dict[str, Alarm] = field(default_factory=dict)
+    steps: tuple[Step, ...] = ()
+    step: int = 0
+    round: int = 0
+    due: int | None = None
+    held_until: int | None = None
+    snoozed_until: int | None = None
+    keep_until: int | None = None
+    paused: bool = False
+    resume: int | None = None
+    waits: bool = False
+    watched: int | None = None
+    """When it is on the agenda."""
+    judged: int = -1
+    """When a step of it was due last."""
+    quieted: int = -1
+    """When what had not left yet was withdrawn last."""
+
+    @property
+    def at_home(self) -> list[Alarm]:
+        """The alerts of its incident that fire."""
+        return [one for one in self.alarms.values() if one.home]
+
+    @property
+    def loud(self) -> bool:
+        """Whether some alert of its incident fires that nothing silences."""
+        return any(not one.silences for one in self.at_home)
+
+    @property
+    def open(self) -> bool:
+        """Whether somebody has to see to it, or does."""
+        return self.state in ("triggered", "acknowledged")
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody has to be paged for it."""
+        return self.state == "triggered" and not self.paused
+
+
+class Referee:
+    """Judges one run."""
+
+    def __init__(self, land: Landscape) -> None:
+        self.land = land
+        self.cases: dict[tuple[str, str], Case] = {}
+        self.by_number: dict[int, Case] = {}
+        self.numbers = 0
+        self.covers: dict[str, list[Cover]] = {}
+        self.silences: dict[str, list[tuple[str, str, int]]] = {}
+        self.gaps: list[tuple[int, int]] = []
+        self.failing: set[tuple[str, str]] = set()
+        self._agenda: list[tuple[int, tuple[str, str]]] = []
+        self._owed: list[tuple[int, int, int, str, str]] = []
+        """Until when, and since when, a message for an incident has to have left to a person, by a way ("" any)."""
+        self._sent: dict[tuple[int, str, str], int] = {}
+        self._paged: dict[tuple[str, str], list[int]] = {}
+        self._rung: dict[tuple[str, str], Case] = {}
+        self._rows: dict[int, list[Page]] = {}
+        self._tries: dict[int, list[tuple[Page, str]]] = {}
+        self.steps_reached = 0
+
+    # -- what was said -------------------------------------------------------------------------------------------------
+
+    def next_due(self) -> int | None:
+        """When something must happen by itself."""
+        return self._agenda[0][0] if self._agenda else None
+
+    def fires(self, service: str, name: str, instance: str, severity: str, ends: int | None, now: int) -> None:
+        """An alert fires: new, in an open incident, or again in one that is over."""
+        case = self.cases.setdefault((service, name), Case(service, name, severity))
+        alarm = case.alarms.get(instance)
+        if alarm is not None:
+            alarm.heard, alarm.ends = now, ends
+        else:
+            case.alarms[instance] = alarm = Alarm(instance, now, ends)
+            for id, which, until in self.silences.get(name, ()):
+                if which in ("", instance) and until > now:
+                    alarm.silences[id] = until
+            self._place(case, alarm, now)
+        self._judge_again(case, now)
+        self._watch(case)
+
+    def resolves(self, service: str, name: str, instance: str, now: int) -> None:
+        """The monitor says that it ended."""
+        case = self.cases.get((service, name))
+        if case is not None and case.alarms.pop(instance, None) is not None:
+            self._judge_again(case, now)
+            self._watch(case)
+
+    def acknowledged(self, number: int, hold: int, now: int) -> None:
+        """Somebody has it."""
+        case = self.by_number[number]
+        case.state, case.held_until = "acknowledged", now + hold
+        case.due = case.resume = None
+        case.waits, case.quieted = False, now
+        self._watch(case)
+
+    def resolved_by_hand(self, number: int, snooze: int, now: int) -> None:
+        """It is over, says a person; while alerts fire that is a snooze."""
+        case = self.by_number[number]
+        self._over(case, now, snooze if case.at_home else None)
+        self._watch(case)
+
+    def silenced(self, id: str, name: str, instance: str, until: int, now: int) -> None:
+        """Alerts of a name (of an instance, or all) are silenced from now on."""
+        self.silences.setdefault(name, []).append((id, instance, until))
+        for case in [case for (_, named), case in self.cases.items() if named == name]:
+            for alarm in case.alarms.values():
+                if instance in ("", alarm.instance):
+                    alarm.silences[id] = until
+            self._judge_again(case, now)
+            self._watch(case)
+
+    def covered(self, rota: str, cover: Cover) -> None:
+        """Somebody takes a place on call."""
+        self.covers.setdefault(rota, []).append(cover)
+
+    def deaf(self, start: int, end: int) -> None:
+        """Nothing could be heard, and nothing done; what was due then is due when it ends."""
+        self.gaps.append((start, end))
+
+    def changed(self, land: Landscape) -> None:
+        """Another plan is in force. Incidents keep the steps they were opened with."""
+        self.land = land
+
+    # -- what was seen -------------------------------------------------------------------------------------------------
+
+    def wrote(self, page: Page) -> None:
+        """A row of the ledger was written."""
+        self._rows.setdefault(page.incident, []).append(page)
+
+    def left(self, page: Page, together: Iterable[Page], answer: str, now: int) -> None:
+        """A message was handed to its channel, which answered."""
+        for row in together:
+            case = self.by_number.get(row.incident)
+            if case is None or not case.wanted:
+                raise self._foul(f"page {row.id} to {row.person} left though nobody is to be paged", case, now)
+            self._sent[row.incident, row.person, row.channel] = now
+            self._tries.setdefault(row.incident, []).append((row, answer))
+        lately = self._paged.setdefault((page.person, page.channel), [])
+        lately.append(now)
+        del lately[:-4]
+
+    def answered(self, page: Page, answer: str) -> None:
+        """A channel answered. Refused for good, the method is left alone while there is another."""
+        if answer == "failed":
+            self.failing.add((page.person, page.channel))
+        elif answer == "sent":
+            self.failing.discard((page.person, page.channel))
+
+    # -- judging -------------------------------------------------------------------------------------------------------
+
+    def advance(self, now: int) -> None:
+        """What time alone changes, before the engine is told the time: silences, acknowledgements and snoozes end."""
+        while self._agenda and self._agenda[0][0] <= now:
+            at, key = heappop(self._agenda)
+            case = self.cases.get(key)
+            if case is not None and case.watched == at:
+                case.watched = None
+                self._ring(case, now)
+                self._rung[key] = case
+
+    def settle(self, now: int) -> list[Case]:
+        """Everything of this instant was said and seen: what had to happen must have. Answers the cases it touched."""
+        self.advance(now)
+        touched = list(self._rung.values())
+        self._rung.clear()
+        for case in touched:
+            if case.wanted and case.due is not None and case.due <= now:
+                self._escalates(case, now)
+                self._watch(case)
+        for number in self._rows:
+            paged = self.by_number.get(number)
+            if paged is None:
+                raise self._foul(f"a page for an incident nobody opened, #{number}", None, now)
+            self._explained(paged, now)
+            touched.append(paged)
+        self._rows.clear()
+        self._tries.clear()
+        self._collect(now)
+        return touched
+
+    def _ring(self, case: Case, now: int) -> None:
+        """What time did to a case, in the order in which it was due: after a stop much may be due at once."""
+        due = [(case.snoozed_until, "incident", "")] if case.snoozed_until is not None else []
+        for alarm in case.alarms.values():
+            due += [(until, "silence", alarm.instance) for until in alarm.silences.values()]
+            if alarm.ends is not None:
+                due.append((self._expires(alarm), "alert", alarm.instance))
+        for at, kind, instance in sorted(due):
+            if at <= now:
+                self._passes(case, kind, instance, at, now)
+        self._judge_again(case, now)
+        if case.state == "acknowledged" and case.held_until is not None and case.held_until <= now:
+            self._trigger(case, now)
+        if case.state in ("none", "resolved") and not case.alarms and now > (case.keep_until or 0):
+            self.by_number.pop(case.number, None)
+            del self.cases[case.service, case.name]
+        elif not (case.wanted and case.due is not None and case.due <= now):
+            self._watch(case)
+
+    def _passes(self, case: Case, kind: str, instance: str, at: int, now: int) -> None:
+        """A snooze, a silence or an alert's own time is over."""
+        alarm = case.alarms.get(instance)
+        if kind == "incident" and case.snoozed_until is not None:
+            case.snoozed_until = None
+            if case.at_home:
+                self._trigger(case, now, anew=True)
+        elif kind == "alert" and alarm is not None:
+            del case.alarms[instance]
+        elif kind == "silence" and alarm is not None:
+            alarm.silences = {id: until for id, until in alarm.silences.items() if until > at}
+            if not alarm.silences and not (alarm.home and case.open):
+                self._place(case, alarm, now)
+
+    def _expires(self, alarm: Alarm) -> int:
+        """When an alert ends that nobody repeats: what could not be heard counts, and five minutes more."""
+        assert alarm.ends is not None
+        for start, end in self.gaps[-20:]:
+            if end > max(alarm.heard, alarm.deaf_until) and start < alarm.ends:
+                alarm.ends += end - max(start, alarm.heard) + AFTER_DEAFNESS
+                alarm.deaf_until = end
+        return alarm.ends
+
+    def _place(self, case: Case, alarm: Alarm, now: int) -> None:
+        """An alert fires that is in no open incident: an open one takes it, the last one is reopened, or one is new."""
+        if case.state == "resolved" and case.keep_until is not None and now > case.keep_until:
+            self.by_number.pop(case.number, None)
+            case.state, case.number = "none", 0
+        if alarm.silences and not case.open:
+            return
+        alarm.home = True
+        if case.state == "none":
+            self.numbers += 1
+            case.number = self.numbers
+            self.by_number[case.number] = case
+            self._trigger(case, now, anew=True)
+        elif case.state == "resolved" and case.snoozed_until is None:
+            self._trigger(case, now, anew=True)
+
+    def _judge_again(self, case: Case, now: int) -> None:
+        """Alerts of a case changed: it is over, it pauses, or it goes on."""
+        if not case.open:
+            pass
+        elif not case.at_home:
+            self._over(case, now, None)
+        elif not case.loud:
+            if not case.paused:
+                case.paused, case.resume, case.due, case.quieted = True, case.due, None, now
+        elif case.paused:
+            case.paused = False
+            if case.state == "triggered":
+                case.due = max(case.resume if case.resume is not None else now, now)
+            case.resume = None
+
+    def _trigger(self, case: Case, now: int, anew: bool = False) -> None:
+        """Page from the first step; ``anew``: by the steps the plan has now."""
+        if anew:
+            case.steps = self.land.services[case.service].steps
+            case.keep_until = None
+        case.state = "triggered"
+        case.step = case.round = 0
+        case.due, case.resume, case.paused, case.waits = now, None, False, False
+        case.held_until = case.snoozed_until = None
+        case.quieted = now
+        self._judge_again(case, now)
+
+    def _over(self, case: Case, now: int, snooze: int | None) -> None:
+        case.state, case.paused, case.quieted = "resolved", False, now
+        case.due = case.resume = case.held_until = None
+        case.snoozed_until = now + snooze if snooze is not None else None
+        reopen = self.land.services[case.service].reopen * SECOND
+        case.keep_until = now + max(reopen, snooze or 0)
+
+    def _watch(self, case: Case) -> None:
+        moments = [one for one in (case.due if case.wanted else None, case.snoozed_until, case.held_until) if one]
+        for alarm in case.alarms.values():
+            moments += alarm.silences.values()
+            if alarm.ends is not None:
+                moments.append(alarm.ends)
+        if not moments and case.state == "resolved" and not case.alarms and case.keep_until is not None:
+            moments = [case.keep_until + 1]
+        at = min(moments, default=None)
+        if at is not None and (case.watched is None or at < case.watched):
+            case.watched = at
+            heappush(self._agenda, (at, (case.service, case.name)))
+
+    # -- escalating ----------------------------------------------------------------------------------------------------
+
+    def people(self, step: Step, now: int) -> set[str]:
+        """Everybody behind a step's targets."""
+        found: set[str] = set()
+        for target in step.targets:
+            kind, _, name = target.partition(" ")
+            if kind == "person":
+                found.add(name)
+            elif kind == "team":
+                found |= set(self.land.teams[name])
+            elif kind == "next":
+                found |= next_in_line(self.land.rotas[name], self.covers.get(name, []), now)
+            else:
+                found |= on_call(self.land.rotas[name], self.covers.get(name, []), now)
+        return found
+
+    def _escalates(self, case: Case, now: int) -> None:
+        """A step is due: it must have been paged at this very instant, and what reached nobody passed over at once."""
+        rows = [row for row in self._rows.get(case.number, ()) if str(row.reason) in STEPS and not row.instead_of]
+        low = self.land.services[case.service].low and URGENT[case.severity] == "low"
+        case.waits, case.judged = False, now
+        before, skipped = (case.step, case.round), False
+        while True:
+            last = case.step >= len(case.steps)
+            step = Step((f"person {self.land.last_resort}",), 0) if last else case.steps[case.step]
+            people = self.people(step, now)
+            able = {one for one in people if self.land.people[one].ways}
+            if not able and not last:
+                skipped = True
+                case.step, case.round = case.step + 1, 0
+                continue
+            if low and (until := self._asleep(people, now)) is not None:
+                case.due, case.waits = until, True
+                case.step, case.round = before  # it is judged anew then
+                return
+            if skipped:
+                self._stands_in(case, low, now)
+            paged = {row.person for row in rows if row.step == case.step}
+            self._right_people(case, step, people, able, paged, low, now)
+            self.steps_reached += 1
+            reached = low or self._reached(case, able if not step.one else paged & able, now)
+            at_last = case.step
+            if last:
+                case.step, case.round, case.due = 0, 0, now + AFTER_THE_LAST
+                break
+            if reached:
+                case.round += 1
+                if case.round >= step.repeat:
+                    case.step, case.round = at_last + 1, 0
+                case.due = now + step.wait * SECOND
+                break
+            case.step, case.round = case.step + 1, 0
+        if extra := {row.person for row in rows if row.step > at_last}:
+            raise self._foul(f"{sorted(extra)} paged by a step that was not due", case, now)
+
+    def _right_people(
+        self, case: Case, step: Step, people: set[str], able: set[str], paged: set[str], low: bool, now: int
+    ) -> None:
+        if low:
+            asleep = {one for one in people if self._asleep({one}, now) is not None}
+            missed = {one for one in able - asleep - paged if self._sent_at(case.number, one) != now}
+            wrong = paged - people
+        elif step.one:
+            missed = set() if len(paged) == 1 else able
+            wrong = paged - able
+        else:
+            beside = {row.person for row in self._rows.get(case.number, ())}  # paged in somebody's stead just now
+            missed, wrong = people - beside, paged - people
+        if missed:
+            raise self._foul(f"step {case.step + 1} must page {sorted(missed)} now and did not", case, now)
+        if wrong:
+            raise self._foul(f"step {case.step + 1} paged {sorted(wrong)}, who are not on call for it", case, now)
+        for one in (paged & able) if not low else ():
+            self._owes(case, one, now)
+
+    def _owes(self, case: Case, person: str, now: int) -> None:
+        """A message has to leave to somebody who is paged: now, or with others within half a minute; then the next."""
+        who = self.land.people[person]
+        lately = [at for at in self._paged.get((person, who.ways[0]), ()) if now - at < BUNDLED_WITHIN]
+        slack = BUNDLED_WITHIN if not who.flaky and len(lately) >= 3 else 0
+        heappush(self._owed, (now + slack, now, case.number, person, ""))
+        if not who.flaky and len(who.ways) > 1:
+            heappush(self._owed, (now + APART + BUNDLED_WITHIN, now, case.number, person, who.ways[1]))
+
+    def _collect(self, now: int) -> None:
+        while self._owed and self._owed[0][0] <= now:
+            until, begun, number, person, way = heappop(self._owed)
+            case = self.by_number.get(number)
+            if case is None or not case.wanted:
+                continue  # answered, paused or over: nobody needs it any more
+            if self.gaps and self.gaps[-1][0] <= until < self.gaps[-1][1]:
+                heappush(self._owed, (self.gaps[-1][1] + BUNDLED_WITHIN, begun, number, person, way))
+            elif (self._sent.get((number, person, way), 0) if way else self._sent_at(number, person)) < begun:
+                if begun <= case.quieted <= now:
+                    continue  # it was paused or paged anew meanwhile, and what had not left was withdrawn
+                raise self._foul(f"no message left to {person} ({way or 'any way'}) in time", case, now)
+
+    def _sent_at(self, number: int, person: str) -> int:
+        return max((self._sent.get((number, person, way), 0) for way in ("webhook", "email", "console")), default=0)
+
+    def _reached(self, case: Case, people: set[str], now: int) -> bool:
+        """Whether a message of this step was taken. If not, every way there is must have been tried."""
+        tries = [
+            (row, answer)
+            for row, answer in self._tries.get(case.number, ())
+            if row.step == case.step and row.person in people and row.intended_at == now
+        ]
+        if any(answer != "retry" and answer != "failed" for _, answer in tries):
+            return True
+        for one in people:
+            if not self.land.people[one].flaky:
+                return True  # their methods do not fail; this one goes out with others in a moment, or in their morning
+            tried = {row.channel for row, _ in tries if row.person == one}
+            ways = set(self.land.people[one].ways)
+            untried = {way for way in ways - tried if (one, way) not in self.failing}
+            if untried or not tried:
+                raise self._foul(f"{one} was not reached and {sorted(untried or ways)} not tried", case, now)
+        return False
+
+    def _asleep(self, people: set[str], now: int) -> int | None:
+        ends = [morning(self.land.people[one].zone, now) for one in people]
+        awake = [end for end in ends if end is not None]
+        return min(awake) if awake and len(awake) == len(ends) else None
+
+    def _stands_in(self, case: Case, low: bool, now: int) -> None:
+        """A step has nobody at all: the team's lead and the last resort are paged beside the next one, or in the
+        morning.
+        """
+        team = self.land.teams[self.land.services[case.service].team]
+        known = {row.person for row in self._rows.get(case.number, ())}
+        for one in (team[0], self.land.last_resort):
+            if low and self._asleep({one}, now) is not None:
+                continue
+            if one not in known and now - self._sent_at(case.number, one) > AFTER_THE_LAST:
+                raise self._foul(f"a step reaches nobody, and {one} was not paged in its stead", case, now)
+
+    def _explained(self, case: Case, now: int) -> None:
+        """Every row that was written is of a step that is due, or of one that reached nobody."""
+        team = self.land.teams[self.land.services[case.service].team]
+        for row in self._rows[case.number]:
+            if row.kind != "page":
+                continue
+            reason = str(row.reason)
+            if row.instead_of and self._sent_at(case.number, row.person):
+                continue  # the next method of a page that was right when it was written, and failed for good just now
+            if reason in STEPS and case.judged != now:
+                raise self._foul(f"{row.person} paged by step {row.step + 1} before it was due", case, now)
+            if reason == "stands_in" and row.person not in (team[0], self.land.last_resort):
+                raise self._foul(f"{row.person} stands in, who is neither lead nor last resort", case, now)
+
+    def _foul(self, what: str, case: Case | None, now: int) -> Foul:
+        return Foul(f"at {now}: {what}; {case}")

@@ -1,0 +1,136 @@
+"""Who stands in for whom: overrides, and what calendars from elsewhere say, as covers over the plan's schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from tocsin.engine.inputs import CalendarRead
+from tocsin.engine.state import State
+from tocsin.engine.turn import Turn
+from tocsin.kernel.instant import Instant
+from tocsin.kernel.reason import Reason
+from tocsin.oncall.hours import Hours, is_open, opens
+from tocsin.oncall.imported import Colleague, Imported, away_covers, rota_covers, unnamed
+from tocsin.oncall.override import Cover, Override, covers_by_schedule
+from tocsin.oncall.zone import said
+from tocsin.plan.model import Covers, Plan
+
+
+def standing(plan: Plan, calendars: Mapping[str, Imported]) -> dict[str, tuple[Cover, ...]]:
+    """What calendars do to schedules, by schedule. The same for the same plan and calendars, whatever the time."""
+    if not any(one.busy for one in calendars.values()):
+        return {}
+    people = colleagues(plan)
+    away = _away(plan, calendars)
+    found: dict[str, tuple[Cover, ...]] = {}
+    for key, roster in plan.rosters.items():
+        schedule = roster.schedule
+        rota = calendars.get(schedule.calendar) if schedule.calendar else None
+        covers = list(rota_covers(key, rota, people, schedule.timezone)) if rota is not None else []
+        spans = [span for one in schedule.people() for span in away.get(one, ())]
+        if spans:
+            covers += away_covers(roster, away, min(low for low, _ in spans), max(high for _, high in spans))
+        if covers:
+            found[key] = tuple(covers)
+    return found
+
+
+def colleagues(plan: Plan) -> list[Colleague]:
+    """What entries may call the people of a plan."""
+    return [Colleague(one.key, one.name, one.email, one.timezone) for one in plan.people.values()]
+
+
+def laid_over(standing: Covers, overrides: dict[int, Override]) -> dict[str, tuple[Cover, ...]]:
+    """Covers of calendars, and the overrides over them."""
+    made = covers_by_schedule(overrides)
+    return {key: (*standing.get(key, ()), *made.get(key, ())) for key in dict.fromkeys((*standing, *made))}
+
+
+def _away(plan: Plan, calendars: Mapping[str, Imported]) -> dict[str, list[tuple[Instant, Instant]]]:
+    found: dict[str, list[tuple[Instant, Instant]]] = {}
+    for person in plan.people.values():
+        spans = [
+            busy.span(person.timezone)
+            for name in person.holidays
+            if name in calendars
+            for busy in calendars[name].busy
+        ]
+        if spans:
+            found[person.key] = sorted(spans)
+    return found
+
+
+def findings(plan: Plan, calendars: Mapping[str, Imported], now: Instant) -> Iterator[tuple[str, str]]:
+    """Sources that are away, and entries that name nobody: the schedule, and a sentence."""
+    people = colleagues(plan)
+    for key, schedule in plan.schedules.items():
+        rota = calendars.get(schedule.calendar)
+        lost = unnamed(rota, people, now) if rota is not None else []
+        if lost:
+            what = f"{len(lost)} entries" if len(lost) > 1 else "An entry"
+            verb = "name" if len(lost) > 1 else "names"
+            yield key, f"{what} of {schedule.calendar} {verb} nobody of the plan: “{lost[0].text[:60]}”"
+        theirs = (plan.people[who] for who in schedule.people() if who in plan.people)
+        asked = {schedule.calendar, *(name for person in theirs for name in person.holidays)}
+        for name in sorted(asked & calendars.keys()):
+            calendar = calendars[name]
+            if calendar.stale(now):
+                zone = schedule.timezone
+                since = f"since {said(calendar.failing_since or now, zone)} {zone}"
+                kept = "its last copy counts" if calendar.read_at is not None else "it was never read"
+                yield key, f"The calendar {name} cannot be read {since} ({calendar.error}); {kept}"
+
+
+def open_now(turn: Turn, name: str) -> bool | None:
+    """Whether named hours are open now; None when the plan does not have them any more."""
+    hours = turn.plan.hours.get(name)
+    return is_open(hours, turn.now, _shut(turn, hours)) if hours is not None else None
+
+
+def opens_at(turn: Turn, name: str) -> Instant | None:
+    """When named hours are open next; None when they are now, never are, or are not known."""
+    hours = turn.plan.hours.get(name)
+    at = opens(hours, turn.now, _shut(turn, hours)) if hours is not None else None
+    return at if at is not None and at > turn.now else None
+
+
+def _shut(turn: Turn, hours: Hours) -> list[tuple[Instant, Instant]]:
+    calendars = (turn.state.calendars[name] for name in hours.holidays if name in turn.state.calendars)
+    return [busy.span(hours.timezone) for calendar in calendars for busy in calendar.busy]
+
+
+def read(turn: Turn, told: CalendarRead) -> None:
+    """A calendar was read, or could not be: the last good copy counts on."""
+    if told.name not in turn.plan.calendars:
+        return  # the plan changed while it was read
+    known = turn.state.calendars.get(told.name) or Imported(name=told.name)
+    if told.error:
+        known.failing_since = known.failing_since or turn.now
+        known.error = told.error[:500]
+        turn.count("calendars", Reason.CALENDAR_AWAY)
+    else:
+        known.read_at, known.failing_since, known.error, known.busy = turn.now, None, "", told.busy
+        turn.count("calendars", Reason.CALENDAR_READ)
+    turn.state.calendars[told.name] = turn.changes.calendars[told.name] = known
+    turn.changes.dropped_calendars.discard(told.name)
+    if not told.error:
+        renew(turn.state, turn.plan)
+
+
+def renew(state: State, plan: Plan) -> None:
+    """Calendars or the plan changed: what they do to schedules is reckoned anew."""
+    state.standing = standing(plan, state.calendars)
+    lay_over(state)
+
+
+def lay_over(state: State) -> None:
+    """Overrides changed: lay them over what calendars say."""
+    state.covers = laid_over(state.standing, state.overrides)
+
+
+def forget(turn: Turn) -> None:
+    """Calendars the plan does not name any more go."""
+    for name in [name for name in turn.state.calendars if name not in turn.plan.calendars]:
+        del turn.state.calendars[name]
+        turn.changes.calendars.pop(name, None)
+        turn.changes.dropped_calendars.add(name)

@@ -1,0 +1,221 @@
+"""Notices of the engine's own accord: who comes on call and who goes, and once a day what is wrong with schedules.
+
+Each is a duty with an instant at which it is due, kept like everything else: a restart tells nothing twice and leaves
+nothing out. They leave by the person's rules for low urgency, and wake nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from tocsin.catalog.people import Person
+from tocsin.engine import covering, paging
+from tocsin.engine.turn import Turn
+from tocsin.incidents.incident import Incident
+from tocsin.kernel.instant import DAY, Duration, Instant
+from tocsin.kernel.reason import Reason
+from tocsin.oncall import coverage
+from tocsin.oncall.duty import FINDINGS, Duty, handoff_of, next_clock, next_handoff
+from tocsin.oncall.override import Cover
+from tocsin.oncall.roster import Roster, Shift
+from tocsin.oncall.zone import said
+from tocsin.plan.model import Plan
+
+AHEAD: Duration = 14 * DAY
+"""How far ahead the daily word looks."""
+MOST_LINES = 10
+LONGEST_LINE = 200
+
+
+def arrange(turn: Turn, before: Plan) -> None:
+    """A plan is in force: duties that are new or mean something else are due anew, those it has no more are none."""
+    plan, duties = turn.plan, turn.state.duties
+    wanted = {handoff_of(key): key for key, schedule in plan.schedules.items() if schedule.handoff_notice}
+    if plan.findings_at is not None and plan.schedules:
+        wanted[FINDINGS] = ""
+    for name in [name for name in duties if name not in wanted]:
+        del duties[name]
+        turn.changes.duties.pop(name, None)
+        turn.changes.dropped_duties.add(name)
+    for name, key in wanted.items():
+        known = duties.get(name)
+        same = before.schedules.get(key) == plan.schedules.get(key)
+        if not key:
+            same = (before.findings_at, before.timezone) == (plan.findings_at, plan.timezone)
+        if known is None or not (same or (known.at is not None and known.at <= turn.now)):
+            _keep(turn, known or Duty(name=name), _next(turn, name, key))
+
+
+def rearrange(turn: Turn, schedule: str) -> None:
+    """Who is on call by a schedule changed by hand: its next handoff may be another."""
+    duty = turn.state.duties.get(handoff_of(schedule))
+    if duty is not None and (duty.at is None or duty.at > turn.now):
+        _keep(turn, duty, _next(turn, duty.name, schedule))
+
+
+def calendar_read(turn: Turn, calendar: str) -> None:
+    """A calendar says something new: handoffs of the schedules it has a say in may be others."""
+    for key, schedule in turn.plan.schedules.items():
+        theirs = any(calendar in turn.plan.people[one].holidays for one in schedule.people() if one in turn.plan.people)
+        if schedule.calendar == calendar or theirs:
+            rearrange(turn, key)
+
+
+def ring(turn: Turn, duty: Duty) -> None:
+    """A duty is due: do it, and say when it is due again."""
+    if duty.schedule in turn.plan.rosters and duty.at is not None:
+        _hand_over(turn, duty.schedule, duty.at)
+    elif duty.name == FINDINGS:
+        _tell_findings(turn)
+    _keep(turn, duty, _next(turn, duty.name, duty.schedule))
+
+
+def _next(turn: Turn, name: str, key: str) -> Instant | None:
+    plan = turn.plan
+    if name == FINDINGS:
+        return next_clock(plan.findings_at, plan.timezone, turn.now) if plan.findings_at is not None else None
+    roster = plan.rosters.get(key)
+    return next_handoff(roster, plan.covers_for(key, turn.state.covers), turn.now) if roster is not None else None
+
+
+def _keep(turn: Turn, duty: Duty, at: Instant | None) -> None:
+    duty.at = at
+    turn.state.duties[duty.name] = turn.changes.duties[duty.name] = duty
+    turn.changes.dropped_duties.discard(duty.name)
+    turn.state.timers.set("notice", duty.name, at)
+
+
+# -- handoffs ----------------------------------------------------------------------------------------------------------
+
+
+def _hand_over(turn: Turn, key: str, at: Instant) -> None:
+    """Tell who comes on call and who goes. After a stop only what is so now is told, and to those it is new to."""
+    plan, roster = turn.plan, turn.plan.rosters[key]
+    covers = plan.covers_for(key, turn.state.covers)
+    was = [shift.person for shift in roster.who(at - 1, covers)]
+    now = roster.who(turn.now, covers)
+    names = [shift.person for shift in now]
+    work = list(_open_work(turn, key))
+    for shift in now:
+        person = plan.people.get(shift.person)
+        if person is None or shift.person in was:
+            continue
+        end = f"until {said(shift.end, person.timezone)} {person.timezone}"
+        others = [f"Handed over by {_names(plan, was)}"] if was else ["Nobody was on call before you"]
+        lines = [*others, *work, *_ahead(roster, covers, shift, person, plan, turn.now)]
+        _tell(turn, person, Reason.SHIFT_BEGINS, f"You are on call by {key} {end}", lines)
+    for name in was:
+        person = plan.people.get(name)
+        if person is not None and name not in names:
+            after = f"{_names(plan, names)} is on call now" if names else "nobody is on call now"
+            _tell(turn, person, Reason.SHIFT_ENDS, f"Your shift on {key} is over: {after}", work)
+
+
+def _open_work(turn: Turn, key: str) -> Iterator[str]:
+    """What is open of that which a schedule answers for, the gravest first, with the last note on it."""
+    ours = [one for one in turn.state.incidents.values() if one.open and _pages(one, key)]
+    if not ours:
+        yield "Nothing is open"
+    for incident in sorted(ours, key=lambda one: (one.severity, one.number)):
+        note = f": “{incident.note}”" if incident.note else ""
+        yield f"#{incident.number} {incident.service}, {incident.state}: {incident.title}{note}"
+
+
+def _pages(incident: Incident, key: str) -> bool:
+    ours = (f"schedule:{key}", f"schedule:{key}:next", f"schedule:{key}:previous")
+    return any(target in ours for step in incident.steps for target in step.targets)
+
+
+def _ahead(
+    roster: Roster, covers: tuple[Cover, ...], shift: Shift, person: Person, plan: Plan, now: Instant
+) -> Iterator[str]:
+    """What of a shift will not be as usual: somebody takes a part of it, or it leaves a gap."""
+    end = max(shift.end, *(one.end for one in roster.who(now) if one.person == person.key), now)
+    for cover in covers:
+        theirs = cover.instead_of in ("", person.key) and cover.person != person.key
+        if theirs and now < cover.start < end:
+            yield f"Ahead: {_span(cover.start, cover.end, person)} {_names(plan, [cover.person])} ({cover.why})"
+    for start, over in roster.gaps(now, min(end, now + AHEAD), covers):
+        yield f"Ahead: nobody is on call {_span(start, over, person)}"
+
+
+def _span(start: Instant, end: Instant, person: Person) -> str:
+    return f"{said(start, person.timezone)} to {said(end, person.timezone)}"
+
+
+def _names(plan: Plan, people: Iterable[str]) -> str:
+    return " and ".join(plan.names.get(one, one) for one in people)
+
+
+def _tell(turn: Turn, person: Person, reason: Reason, title: str, lines: list[str]) -> None:
+    shown = lines if len(lines) <= MOST_LINES else [*lines[: MOST_LINES - 1], f"and {len(lines) - MOST_LINES + 1} more"]
+    paging.notice(
+        turn, person, reason, title[:300], urgency="low", lines=tuple(line[:LONGEST_LINE] for line in shown)
+    )
+
+
+# -- what is wrong -----------------------------------------------------------------------------------------------------
+
+
+def _tell_findings(turn: Turn) -> None:
+    """Tell those who answer for schedules what is wrong with them in the days ahead. Nothing wrong: nothing is said."""
+    told: dict[str, list[str]] = {}
+    for key, finding in findings(turn):
+        for person in _responsible(turn, key):
+            told.setdefault(person, []).append(finding)
+    for name, lines in told.items():
+        someone = turn.plan.people.get(name)
+        if someone is not None:
+            count = f"{len(lines)} things are" if len(lines) > 1 else "One thing is"
+            _tell(turn, someone, Reason.SCHEDULE_FINDINGS, f"{count} wrong with who is on call", lines)
+
+
+def findings(turn: Turn) -> Iterator[tuple[str, str]]:
+    """What is wrong in the days ahead, overrides included: the schedule, and a sentence."""
+    plan, start, end = turn.plan, turn.now, turn.now + AHEAD
+    shifts: dict[str, tuple[Shift, ...]] = {}
+    for key, roster in plan.rosters.items():
+        covers = plan.covers_for(key, turn.state.covers)
+        shifts[key] = roster.shifts(start, end, covers)
+        zone = roster.schedule.timezone
+        gaps = roster.gaps(start, end, covers)
+        if gaps:
+            more = f", and {len(gaps) - 1} more times" if len(gaps) > 1 else ""
+            first = f"{said(gaps[0][0], zone)} to {said(gaps[0][1], zone)} {zone}"
+            yield key, f"Nobody is on call by {key} from {first}{more}"
+        for name in dict.fromkeys(shift.person for shift in shifts[key]):
+            if name in plan.people and not paging.able(turn, name):
+                yield key, f"{plan.people[name].name} is on call by {key} and can be reached by nothing but the console"
+    yield from covering.findings(plan, turn.state.calendars, turn.now)
+    for escalation in plan.escalations.values():
+        for first_key, second_key in escalation.successive():
+            if not {first_key, second_key} <= shifts.keys():
+                continue
+            found = coverage.at_once(shifts[first_key], shifts[second_key], start)
+            if found is not None:
+                zone = plan.schedules[second_key].timezone
+                when = f"{said(found.start, zone)} to {said(found.end, zone)} {zone}"
+                who = _names(plan, [found.person])
+                yield second_key, f"{who} is on call by {first_key} and {second_key} at once, first from {when}"
+
+
+def _responsible(turn: Turn, key: str) -> tuple[str, ...]:
+    """Who answers for a schedule: the leads of the teams it pages for, else admins, else the last resort."""
+    plan = turn.plan
+    leads = dict.fromkeys(
+        plan.teams[service.team].lead
+        for service in plan.services.values()
+        if service.team in plan.teams and plan.teams[service.team].lead and _asks(plan, service.escalation, key)
+    )
+    admins = dict.fromkeys(
+        user.person
+        for user in turn.state.users.values()
+        if user.role == "admin" and user.disabled_at is None and user.person in plan.people
+    )
+    last = (person.key for person in plan.people_of(plan.last_resort, turn.now, turn.state.covers))
+    return tuple(leads or admins or last)
+
+
+def _asks(plan: Plan, escalation: str, key: str) -> bool:
+    steps = plan.escalations[escalation].steps if escalation in plan.escalations else ()
+    return any(target.split(":")[:2] == ["schedule", key] for step in steps for target in step.targets)

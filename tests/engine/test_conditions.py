@@ -1,0 +1,122 @@
+"""Stories of steps that ask for something, of several who must answer, and of policies by severity and hours."""
+
+from __future__ import annotations
+
+from tests.engine.world import START, World
+from tocsin.engine.commands import Acknowledge
+from tocsin.engine.inputs import CalendarRead
+from tocsin.kernel.instant import HOUR
+from tocsin.oncall.imported import Busy
+
+# They begin on Monday 2026-11-23 at 03:00 UTC.
+PLAN = b"""
+tocsin: 1
+team: shop
+people:
+  ana: {name: Ana, email: ana@shop.example}
+  ben: {name: Ben, email: ben@shop.example}
+  kei: {name: Kei, email: kei@shop.example, timezone: Asia/Tokyo}
+  zoe: {name: Zoe, email: zoe@shop.example}
+mail: {server: smtp://localhost:25, from: tocsin@shop.example}
+last resort: zoe
+calendars: {days-off: {ical: https://calendar.example/days-off.ics}}
+hours:
+  office: {open: Mon-Fri 09:00-17:00, closed: 2026-11-24, holidays: days-off}
+schedules:
+  desk:
+    handoff notice: off
+    layers: [{rotate: kei}, {rotate: ana, only: office}]
+escalations:
+  asking:
+    - {page: ana, when: {hours: office}, wait: 5m}
+    - {page: ben, when: {severity: [sev1], match: customer_tier=gold}, wait: 5m}
+    - {page: kei, wait: 5m}
+  grave: [{page: [ana, ben], wait: 10m}]
+  pair: [{page: [ana, ben], wait: 10m, until acknowledged by: 2}, {page: kei, wait: 10m}]
+services:
+  one: {escalation: asking}
+  two: {escalation: {sev1: grave, sev3: asking}}
+  three: {escalation: pair, acknowledge for: 1h}
+  four: {escalation: asking, urgency: low, hours: office}
+  desk: {escalation: grave}
+"""
+
+
+def paged(world: World) -> list[tuple[str, str]]:
+    return [(at, person) for at, person, address, kind in world.left if kind == "page"]
+
+
+def test_a_step_that_asks_for_other_hours_or_labels_is_passed_over_at_once():
+    world = World(PLAN).fires("Down", service="one", severity="warning").at("4m")
+    assert paged(world) == [("0s", "kei")]
+    assert world.told(1).count("step_not_meant") == 2
+    what = [entry.what for entry in world.timeline if entry.reason == "step_not_meant"]
+    assert what == [
+        "Step 1 is passed over: it is for office",
+        'Step 2 is passed over: it is for sev1, customer_tier="gold"',
+    ]
+    world.at("6h").fires("Slow", service="one", customer_tier="gold").at("6h6m")
+    assert {("21600s", "ana"), ("21900s", "ben")} <= set(paged(world))
+
+
+def test_when_no_step_is_for_it_the_last_resort_is_paged():
+    plan = PLAN.replace(b"    - {page: kei, wait: 5m}\n  grave", b"  grave")
+    assert paged(World(plan).fires("Down", service="one")) == [("0s", "zoe")]
+
+
+def test_holidays_of_a_calendar_close_the_hours_and_closed_days_a_layer():
+    world = World(PLAN)
+    world.apply(CalendarRead("days-off", (Busy(START + 8 * HOUR, START + 9 * HOUR, False, "all hands"),)))
+    world.at("8h30m").fires("Down", service="one")
+    assert paged(world) == [("30600s", "kei")]
+    rosters = world.engine.plan.rosters
+    assert [shift.person for shift in rosters["desk"].who(START + 8 * HOUR)] == ["ana"]
+    assert [shift.person for shift in rosters["desk"].who(START + 32 * HOUR)] == ["kei"]  # Tuesday is closed
+
+
+def test_low_urgency_waits_for_the_hours_of_its_service():
+    """Until Wednesday at nine when it comes on Monday evening: Tuesday is closed."""
+    world = World(PLAN).at("16h").fires("Down", service="four")
+    assert (world.incident(1).waits, world.incident(1).next_at) == ("closed_hours", START + 54 * HOUR)
+    world.at("54h")
+    assert paged(world) == [("194400s", "ana")]
+
+
+def test_each_severity_has_its_escalation_and_one_that_becomes_graver_takes_that():
+    world = World(PLAN).fires("Down", service="two", severity="warning").at("1m")
+    assert paged(world) == [("0s", "kei")]
+    world.fires("Down", service="two", severity="critical", instance="b")
+    assert paged(world)[1:] == [("60s", "ana"), ("60s", "ben")]
+    assert "The escalation for sev1 applies" in [entry.what for entry in world.timeline]
+
+
+def test_paging_goes_on_until_enough_people_have_it():
+    world = World(PLAN).fires("Down", service="three").at("1m")
+    first = world.asked(Acknowledge(incident=1, actor="person:ana"))
+    assert (first.ok, first.reason, world.incident(1).state) == (True, "answered", "triggered")
+    world.at("10m")
+    assert paged(world) == [("0s", "ana"), ("0s", "ben"), ("600s", "kei")]
+    second = world.asked(Acknowledge(incident=1, actor="person:kei"))
+    assert (second.reason, world.incident(1).state) == ("acknowledged", "acknowledged")
+    world.at("1h9m")
+    assert len(paged(world)) == 3
+    world.at("1h10m")  # it ran out: everybody is asked anew
+    assert paged(world)[3:] == [("4200s", "ana"), ("4200s", "ben")]
+
+
+def test_the_same_person_twice_is_one_and_when_nobody_else_is_left_one_is_enough():
+    pair = b"page: [ana, ben], wait: 10m, until acknowledged by: 2}, {page: kei, wait: 10m}"
+    plan = PLAN.replace(pair, b"page: ana, wait: 10m, until acknowledged by: 5}")
+    plan = plan.replace(b"last resort: zoe", b"last resort: ben")
+    world = World(plan).fires("Down", service="three")
+    for _ in range(2):
+        assert world.asked(Acknowledge(incident=1, actor="person:ana")).reason == "answered"
+    assert world.asked(Acknowledge(incident=1, actor="person:ben")).reason == "acknowledged"
+
+
+def test_a_graver_incident_with_hours_does_not_wait_for_them():
+    plan = PLAN.replace(b"urgency: low, hours", b"urgency: {sev3: low}, hours")
+    world = World(plan).at("16h").fires("Down", service="four", severity="warning").at("17h")
+    assert paged(world) == []
+    world.fires("Down", service="four", severity="critical", instance="b")
+    assert paged(world) == [("61200s", "kei")]

@@ -1,0 +1,147 @@
+"""Stories of handoffs and of the daily word on what is wrong with schedules. They begin on a Monday, 03:00 UTC."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.engine.world import START, World, dump
+from tocsin.engine.commands import AddOverride
+from tocsin.engine.state import State
+from tocsin.kernel.instant import HOUR
+from tocsin.pages.ledger import Page
+
+PLAN = b"""
+tocsin: 1
+team: shop
+people:
+  ana: {name: Ana, email: ana@shop.example}
+  ben: {name: Ben, email: ben@shop.example}
+  kei: {name: Kei, email: kei@shop.example, timezone: Asia/Tokyo}
+  zoe: {name: Zoe}
+mail: {server: smtp://localhost:25, from: tocsin@shop.example}
+teams:
+  shop: {members: [ana, ben], lead: ben}
+last resort: kei
+findings notice: off
+schedules:
+  primary:
+    layers:
+      - {rotate: [ana, ben], every: day, handoff: 10:00, starts: 2026-11-22 with ana}
+escalations:
+  shop:
+    - {page: primary, wait: 2h}
+    - {page: kei, wait: 20h}
+services:
+  checkout: {escalation: shop}
+routes:
+  - {match: ['job="checkout"'], service: checkout}
+"""
+GAPPY = PLAN.replace(b"findings notice: off", b"findings notice: 09:00").replace(
+    b"escalations:\n",
+    b"""  hours:
+    layers:
+      - {rotate: zoe, only: Mon-Fri 09:00-18:00}
+  second:
+    layers:
+      - {rotate: [ben, ana], every: day, handoff: 10:00, starts: 2026-11-22 with ana}
+escalations:
+  office: [{page: hours}, {page: primary}, {page: second}]
+""",
+).replace(b"routes:\n", b"  office: {escalation: office}\nroutes:\n")
+
+
+def notices(world: World) -> list[Page]:
+    """The messages nobody has to answer."""
+    return [page for page in world.told_pages if page.kind == "notice"]
+
+
+def told(world: World) -> list[tuple[str, str, str]]:
+    """When they left, to whom, and what they said first."""
+    return [(at, person, kind) for at, person, _, kind in world.left if kind == "notice"]
+
+
+def test_who_comes_and_who_goes_are_told_what_is_open_and_what_was_noted():
+    world = World(PLAN).at("6h")
+    world.fires("Down", job="checkout")
+    world.acknowledges(1, hold="5h")
+    world.notes(1, "the disk is\n full")
+    world.at("7h")
+    (comes, goes) = notices(world)
+    assert told(world) == [("25200s", "ben", "notice"), ("25200s", "ana", "notice")]
+    assert comes.title == "You are on call by primary until Tue 24 Nov 2026 10:00 UTC"
+    assert comes.lines == (
+        "Handed over by Ana",
+        "#1 checkout, acknowledged: Down fires: “the disk is full”",
+    )
+    assert goes.title == "Your shift on primary is over: Ben is on call now"
+    assert goes.lines == comes.lines[1:]
+
+
+def test_nothing_is_told_where_the_plan_says_so():
+    off = PLAN.replace(b"  primary:\n", b"  primary:\n    handoff notice: off\n")
+    assert notices(World(off).at("3d")) == []
+
+
+def test_changes_ahead_are_in_the_notice():
+    world = World(PLAN).at("6h")
+    world.asked(
+        AddOverride(
+            actor="person:kei", schedule="primary", person="kei", instead_of="ben", reason="dentist",
+            starts_at=START + 12 * HOUR, ends_at=START + 13 * HOUR,
+        )
+    )  # fmt: skip
+    world.at("7h")
+    comes = next(page for page in notices(world) if page.person == "ben" and page.reason == "shift_begins")
+    assert comes.lines[-1] == (
+        "Ahead: Mon 23 Nov 2026 15:00 to Mon 23 Nov 2026 16:00 Kei (kei for ben, asked by kei: dentist)"
+    )
+    world.at("12h")
+    assert [(page.person, str(page.reason)) for page in notices(world)[-1:]] == [("ben", "shift_ends")]
+
+
+def test_a_notice_waits_for_the_persons_morning():
+    """Kei's clock shows 01:00 then."""
+    plan = PLAN.replace(b"rotate: [ana, ben]", b"rotate: [ana, kei]").replace(b"handoff: 10:00", b"handoff: 16:00")
+    world = World(plan).at("1d")
+    assert told(world) == [("46800s", "ana", "notice"), ("72000s", "kei", "notice")]  # 08:00 in Tokyo
+
+
+@pytest.mark.parametrize("down", ["1s", "3h"])
+def test_a_restart_tells_nothing_twice_and_leaves_nothing_out(down):
+    world = World(PLAN).at("6h59m59s")
+    world.restarted(down)
+    world.at("12h").restarted("1m").at("20h")
+    assert [page.person for page in notices(world)] == ["ben", "ana"]
+    assert dump(State(world.loaded())) == dump(world.engine.state)
+
+
+def test_the_same_plan_again_moves_nothing_and_another_counts_from_then_on():
+    world = World(PLAN).at("6h")
+    world.put_in_force(PLAN)
+    later = PLAN.replace(b"handoff: 10:00", b"handoff: 11:00")
+    world.put_in_force(later)
+    world.at("7h30m")
+    assert notices(world) == []
+    world.at("8h")
+    assert [page.person for page in notices(world)] == ["ben", "ana"]
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_the_teams_lead_is_told_once_a_day_what_is_wrong():
+    world = World(GAPPY).at("8h")
+    (word,) = [page for page in notices(world) if page.reason == "schedule_findings"]
+    assert (word.person, word.title) == ("ben", "3 things are wrong with who is on call")
+    assert [line.partition(" from ")[0] for line in word.lines] == [
+        "Nobody is on call by hours",
+        "Zoe is on call by hours and can be reached by nothing but the console",
+        "Ana is on call by primary and second at once, first",
+    ]
+    world.restarted("10s").at("29h59m")
+    assert len([page for page in notices(world) if page.reason == "schedule_findings"]) == 1
+    world.at("30h")
+    assert len([page for page in notices(world) if page.reason == "schedule_findings"]) == 2
+
+
+def test_nothing_wrong_is_no_message():
+    world = World(PLAN.replace(b"findings notice: off", b"findings notice: 09:00")).at("3d")
+    assert {str(page.reason) for page in notices(world)} == {"shift_begins", "shift_ends"}

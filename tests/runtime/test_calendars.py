@@ -1,0 +1,159 @@
+"""Calendars from elsewhere: what an iCalendar file says, and a source that is slow, wrong, too long or gone."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.support.catcher import Catcher, Reply
+from tests.support.waiting import eventually
+from tocsin.engine.inputs import CalendarRead
+from tocsin.intake.specs import CalendarSpec
+from tocsin.kernel.instant import SECOND, Instant, from_datetime, parse_rfc3339
+from tocsin.oncall.imported import Busy
+from tocsin.runtime import calendars as reading
+from tocsin.runtime.calendars import Calendars
+from tocsin.runtime.ical import NotACalendar, entries
+from tocsin.runtime.outbound import Outbound
+
+NOW = parse_rfc3339("2026-10-20T10:00:00Z")
+
+
+def ics(*events: str) -> bytes:
+    """A calendar of events, each a few lines."""
+    lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//somebody//else//EN"]
+    for number, event in enumerate(events):
+        lines += ["BEGIN:VEVENT", f"UID:{number}@else", "DTSTAMP:20260101T000000Z", *event.split("\n"), "END:VEVENT"]
+    return "\r\n".join([*lines, "END:VCALENDAR", ""]).encode()
+
+
+def at(text: str) -> Instant:
+    return from_datetime(datetime.fromisoformat(text).replace(tzinfo=UTC))
+
+
+def test_a_weekly_shift_keeps_its_wall_clock_over_the_change_of_the_clock():
+    """Madrid's clocks are set back on 25 October: nine o'clock is an hour later in UTC after it."""
+    found = entries(
+        ics(
+            "DTSTART;TZID=Europe/Madrid:20261019T090000\nDTEND;TZID=Europe/Madrid:20261019T180000\n"
+            "RRULE:FREQ=WEEKLY;COUNT=3\nEXDATE;TZID=Europe/Madrid:20261102T090000\nSUMMARY:Ana\n"
+            "ATTENDEE;CN=Ana:mailto:Ana@Shop.example"
+        ),
+        NOW,
+    )
+    assert found == (
+        Busy(at("2026-10-19 07:00"), at("2026-10-19 16:00"), False, "Ana", ("ana@shop.example",)),
+        Busy(at("2026-10-26 08:00"), at("2026-10-26 17:00"), False, "Ana", ("ana@shop.example",)),
+    )
+
+
+def test_a_whole_day_is_a_day_of_whoever_it_is_for():
+    """Two days in Madrid across the change of the clock are 49 hours."""
+    (days,) = entries(ics("DTSTART;VALUE=DATE:20261024\nDTEND;VALUE=DATE:20261026\nSUMMARY:Holidays"), NOW)
+    start, end = days.span("Europe/Madrid")
+    assert (start, end) == (at("2026-10-23 22:00"), at("2026-10-25 23:00"))
+    assert days.span("Asia/Tokyo") == (at("2026-10-23 15:00"), at("2026-10-25 15:00"))
+
+
+def test_a_moved_and_a_cancelled_occurrence_are_as_their_calendar_says():
+    found = entries(
+        ics(
+            "DTSTART:20261020T080000Z\nDTEND:20261020T090000Z\nRRULE:FREQ=DAILY;COUNT=2\nSUMMARY:Ben",
+            "DTSTART:20261030T080000Z\nDTEND:20261030T090000Z\nSTATUS:CANCELLED\nSUMMARY:Kei",
+        ).replace(
+            b"END:VCALENDAR",
+            b"BEGIN:VEVENT\r\nUID:0@else\r\nDTSTAMP:20260101T000000Z\r\nRECURRENCE-ID:20261021T080000Z\r\n"
+            b"DTSTART:20261021T120000Z\r\nDTEND:20261021T130000Z\r\nSUMMARY:Zoe\r\nEND:VEVENT\r\nEND:VCALENDAR",
+        ),
+        NOW,
+    )
+    said = [(one.text, one.start) for one in found]
+    assert said == [("Ben", at("2026-10-20 08:00")), ("Zoe", at("2026-10-21 12:00"))]
+
+
+@pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        (b"<html>sign in</html>", "no iCalendar"),
+        (b"", "no iCalendar"),
+        (ics("DTSTART:20200101T000000Z\nDTEND:20200101T000001Z\nRRULE:FREQ=SECONDLY"), "more often"),
+        (ics("DTSTART:20200101T000000Z\nDURATION:PT30M\nRRULE:FREQ=HOURLY"), "more than 2,000"),
+        (ics(*["DTSTART:20200101T000000Z"] * 5_001), "more than 5,000"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_with_a_sentence(raw, why):
+    with pytest.raises(NotACalendar, match=why):
+        entries(raw, NOW)
+
+
+async def test_a_source_that_misbehaves_is_said_to_and_harms_nothing(monkeypatch):
+    monkeypatch.setattr(reading, "WITHIN", 0.3)
+    monkeypatch.setattr(reading, "LONGEST", 5_000)
+    good = ics("DTSTART:20261020T080000Z\nDTEND:20261020T090000Z\nSUMMARY:Ben")
+    outside = Outbound()
+    catcher = Catcher()
+    try:
+        hands = Calendars({}, _nothing, outside=outside, secret=_secrets, now=lambda: NOW)
+        spec = CalendarSpec(name="rota", url=f"{catcher.url}/rota.ics")
+        replies = (
+            Reply(200, good), Reply(404, b"gone"), Reply(200, b"x" * 6_000), Reply(200, good, delay=2.0),
+            Reply(reset=True), Reply(200, b"BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\n"),
+        )  # fmt: skip
+        said = []
+        for reply in replies:
+            catcher.replies.append(reply)
+            read = await hands.look(spec)
+            said.append("" if not read.error else read.error.split(":")[0])
+            assert read.error or len(read.busy) == 1
+        assert said[:3] == ["", "it answered 404", "it is longer than 0 MB"]
+        assert said[3:5] == ["it did not answer", "it did not answer"]
+        assert said[5].startswith("it ")
+        lost = await hands.look(CalendarSpec(name="rota", url="secret:lost"))
+        assert lost == CalendarRead("rota", error="there is no secret lost")
+    finally:
+        catcher.close()
+        await outside.close()
+
+
+async def test_the_guard_lets_no_calendar_reach_a_clouds_metadata():
+    outside = Outbound()
+    try:
+        hands = Calendars({}, _nothing, outside=outside, secret=_secrets, now=lambda: NOW)
+        read = await hands.look(CalendarSpec(name="x", url="http://169.254.169.254/latest.ics"))
+        assert "169.254.169.254" in read.error
+    finally:
+        await outside.close()
+
+
+async def test_only_what_is_news_is_told():
+    told: list[CalendarRead] = []
+
+    async def submit(read: CalendarRead) -> None:
+        told.append(read)
+
+    outside, catcher = Outbound(), Catcher()
+    catcher.default = Reply(200, ics("DTSTART:20261020T080000Z\nDTEND:20261020T090000Z\nSUMMARY:Ben"))
+    specs = {"rota": CalendarSpec(name="rota", url=f"{catcher.url}/rota.ics", every=SECOND // 20)}
+    hands = Calendars(specs, submit, outside=outside, secret=_secrets, now=lambda: NOW)
+    task = asyncio.create_task(hands.run())
+    try:
+        await asyncio.to_thread(catcher.wait_for, 4)
+        assert [read.error for read in told] == [""]
+        catcher.default = Reply(500)
+        await asyncio.to_thread(eventually, lambda: len(told) == 2)
+        assert told[1].error == "it answered 500"
+        hands.replace({})
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        catcher.close()
+        await outside.close()
+
+
+async def _nothing(read: CalendarRead) -> None: ...
+
+
+def _secrets(reference: str) -> str:
+    raise LookupError(f"there is no secret {reference.removeprefix('secret:')}")
