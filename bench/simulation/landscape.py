@@ -89,7 +89,7 @@ class Landscape:
         lines += [f"  {key}: {{members: [{', '.join(who)}], lead: {who[0]}}}" for key, who in self.teams.items()]
         lines.append("schedules:")
         for key, layers in self.rotas.items():
-            told = [] if key.endswith("7") else ["    handoff notice: off"]  # enough of them to be in the way
+            told = [] if int(key[1:]) % 100 == 7 else ["    handoff notice: off"]  # enough of them to be in the way
             lines += [f"  {key}:", *told, "    layers:", *(f"      - {_layer(layer)}" for layer in layers)]
         lines.append("escalations:")
         for service in self.services.values():

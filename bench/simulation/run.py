@@ -71,14 +71,19 @@ class Told:
     reasons: dict[str, int] = field(default_factory=dict)
 
 
-def simulate(size: Size, seed: int, folder: Path, say: Callable[[str], None] = lambda what: None) -> Told:
-    """Let a company live through its years. Raises Foul when a rule of paging is broken."""
+def simulate(
+    size: Size, seed: int, folder: Path, say: Callable[[str], None] = lambda what: None, database: str = ""
+) -> Told:
+    """Let a company live through its years. Raises Foul when a rule of paging is broken.
+
+    ``database``: a PostgreSQL URL; without one it is SQLite in ``folder``.
+    """
     began, worked = time.monotonic(), time.process_time()
     random = Random(seed)
     lands = made_up(random, size.people, size.schedules, size.years, size.editions)
     plans = [_read(land) for land in lands]
     say(f"{size.people:,} people, {size.schedules} schedules: {len(plans)} editions of the plan read")
-    url = url_for(folder)
+    url = url_for(folder, database)
     migrate(url)
     run = Run(size, random, lands, plans, lambda: open_writer(url, "simulated"))
     try:
@@ -117,6 +122,8 @@ class Run:
         self.seq = self.seen = self.names = 0
         self._script: list[tuple[int, int, Deed]] = []
         self._order = 0
+        self._answering: set[int] = set()
+        """Incidents that somebody is about to acknowledge."""
         self._crash = False
         self._crashed: Page | None = None
         self._names_touched: list[tuple[str, str]] = []
@@ -300,7 +307,7 @@ class Run:
         heappush(self._script, (at + self.random.randrange(SECOND), self._order, deed))
 
     def _make_script(self) -> None:
-        count = self.size.incidents
+        count = self.size.incidents * 15 // 16  # what comes back later makes the rest
         self._at(self._moment(), lambda: self._trouble(count))
         for _ in range(max(20 * len(self.lands[0].rotas), count // 40)):
             self._at(self._moment(), self._override)
@@ -383,10 +390,12 @@ class Run:
 
     def _perhaps_answered(self, page: Page) -> None:
         eager = (0.2, 0.5, 0.8)[page.incident % 3]
-        if self.random.random() < eager:
+        if page.incident not in self._answering and self.random.random() < eager:
+            self._answering.add(page.incident)
             self._at(self.now + self.random.randrange(20, 480) * SECOND, lambda: self._acknowledge(page))
 
     def _acknowledge(self, page: Page) -> None:
+        self._answering.discard(page.incident)
         numbers = [page.incident]
         for id in page.bundled:
             row = self.engine.state.pages.get(id)

@@ -420,9 +420,9 @@ def missing_secrets(settings: Settings, plan: Plan) -> list[str]:
     named = [plan.mail.password] if plan.mail and plan.mail.password else []
     named += [person.webhook.secret for person in plan.people.values() if person.webhook]
     named += [text for one in plan.channels.values() for text in one.values() if text.startswith("secret:")]
+    named += [one.url for one in plan.calendars.values() if one.url.startswith("secret:")]
     named += [probe.target for probe in plan.probes if probe.kind == "redis"]
     named += [text for one in plan.targets for text in (one.reading, one.fixing) if text]
-    named += [one.url for one in plan.calendars.values() if one.url.startswith("secret:")]
     named += [at for person in plan.people.values() for _, at in person.reach if at.startswith("secret:")]
     found = []
     for reference in dict.fromkeys(named):

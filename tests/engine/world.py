@@ -175,11 +175,11 @@ class World:
             ("overrides", changes.overrides, lambda o: o.id in state.overrides),
             ("contacts", changes.contacts, lambda c: not c.removed),
             ("reaches", changes.reaches, lambda r: True),
+            ("duties", changes.duties, lambda d: True),
+            ("calendars", changes.calendars, lambda c: True),
             ("runs", changes.runs, lambda r: r.number in state.runs),
             ("steps", changes.steps, lambda s: True),
             ("standings", changes.standings, lambda s: True),
-            ("duties", changes.duties, lambda d: True),
-            ("calendars", changes.calendars, lambda c: True),
         ):
             rows = self.tables.setdefault(name, {})
             for key, noun in changed.items():
@@ -443,11 +443,11 @@ def dump(state: State) -> dict[str, Any]:
         "contacts": {id: plain(contact) for id, contact in sorted(state.contacts.items())},
         "contacts_of": {name: sorted(ids) for name, ids in sorted(state.contacts_of.items())},
         "reaches": {name: plain(reach) for name, reach in sorted(state.reaches.items())},
+        "calendars": {name: plain(calendar) for name, calendar in sorted(state.calendars.items())},
+        "duties": {name: plain(duty) for name, duty in sorted(state.duties.items())},
         "runs": {number: plain(run) for number, run in sorted(state.runs.items())},
         "steps": {number: [plain(one) for _, one in sorted(s.items())] for number, s in sorted(state.steps.items())},
         "standings": {f"{a}/{b}": plain(one) for (a, b), one in sorted(state.standings.items())},
-        "calendars": {name: plain(calendar) for name, calendar in sorted(state.calendars.items())},
-        "duties": {name: plain(duty) for name, duty in sorted(state.duties.items())},
         "gathering": {id: sorted(pages) for id, pages in sorted(state.gathering.items())},
         "results": {key: plain(kept) for key, kept in sorted(state.results.items())},
         "due": state.timers.next(),

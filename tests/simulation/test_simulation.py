@@ -95,6 +95,12 @@ def test_the_referee_notices(fault, monkeypatch, tmp_path):
         simulate(SMALL, 7, tmp_path)
 
 
+def test_a_small_company_on_postgresql_breaks_no_rule(postgres_url, tmp_path):
+    """Stopped hard every few incidents, and started from its tables."""
+    told = simulate(SMALL, 11, tmp_path, database=postgres_url)
+    assert told.restarts > 20
+
+
 def test_the_same_small_company_without_a_fault_breaks_no_rule(tmp_path):
     """Else finding faults in it would say nothing."""
     assert simulate(SMALL, 7, tmp_path).incidents >= SMALL.incidents

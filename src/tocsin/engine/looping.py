@@ -29,7 +29,10 @@ def declare(turn: Turn) -> None:
 
 def ring(turn: Turn, channel: str) -> None:
     """Something about a channel's synthetic page is due."""
-    loop, spec = turn.state.counters.loops[channel], _specs(turn)[channel]
+    loop, spec = turn.state.counters.loops[channel], _specs(turn).get(channel)
+    if spec is None:  # the plan that names it no more says so itself, in a moment
+        loop.next_at = loop.due_at = None
+        return
     if loop.due_at is not None and loop.due_at <= turn.now:
         again, loop.due_at, loop.deaf = loop.deaf, None, False
         if again:  # it may have come back while nobody could hear: that proves nothing, so another one is sent

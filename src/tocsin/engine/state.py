@@ -109,11 +109,11 @@ class Loaded(NamedTuple):
     results: Iterable[Kept] = ()
     contacts: Iterable[Contact] = ()
     reaches: Iterable[Reach] = ()
+    duties: Iterable[Duty] = ()
+    calendars: Iterable[Imported] = ()
     runs: Iterable[Run] = ()
     steps: Iterable[Step] = ()
     standings: Iterable[Standing] = ()
-    duties: Iterable[Duty] = ()
-    calendars: Iterable[Imported] = ()
 
 
 class Changes:
@@ -138,6 +138,10 @@ class Changes:
         self.overrides: dict[int, Override] = {}
         self.contacts: dict[int, Contact] = {}
         self.reaches: dict[str, Reach] = {}
+        self.duties: dict[str, Duty] = {}
+        self.dropped_duties: set[str] = set()
+        self.calendars: dict[str, Imported] = {}
+        self.dropped_calendars: set[str] = set()
         self.runs: dict[int, Run] = {}
         self.steps: dict[tuple[int, int], Step] = {}
         self.standings: dict[tuple[str, str], Standing] = {}
@@ -145,10 +149,6 @@ class Changes:
         """Runs to begin a process for, once that is written down."""
         self.halt: dict[tuple[int, int], None] = {}
         """Runs, by number and attempt, whose processes are to end now."""
-        self.duties: dict[str, Duty] = {}
-        self.dropped_duties: set[str] = set()
-        self.calendars: dict[str, Imported] = {}
-        self.dropped_calendars: set[str] = set()
         self.entries: list[tuple[int, Entry]] = []
         self.changes: list[HeardChange] = []
         self.results: list[Kept] = []
@@ -254,6 +254,11 @@ class State:
             self.add_contact(contact)
         for reach in loaded.reaches:
             self.reaches[reach.person] = reach
+        for calendar in loaded.calendars:
+            self.calendars[calendar.name] = calendar
+        for duty in loaded.duties:
+            self.duties[duty.name] = duty
+            self.timers.set("notice", duty.name, duty.at)
         for run in sorted(loaded.runs, key=lambda r: r.number):
             self.runs[run.number] = run
             self.timers.set("run", run.number, run.due())
@@ -263,11 +268,6 @@ class State:
         for standing in loaded.standings:
             self.standings[standing.service, standing.playbook] = standing
             self.timers.set("standing", f"{standing.service}/{standing.playbook}", standing.next_at)
-        for calendar in loaded.calendars:
-            self.calendars[calendar.name] = calendar
-        for duty in loaded.duties:
-            self.duties[duty.name] = duty
-            self.timers.set("notice", duty.name, duty.at)
 
     def due_of(self, kind: Kind, id: int | str) -> Instant | None:
         """When something is due next, from the thing itself."""

@@ -137,10 +137,10 @@ class _Assembly:
             loops=loops,
             messages=_messages(said.messages if said else None),
             last_resort=last_resort,
+            findings_at=9 * 60 if told_at is None else told_at if told_at >= 0 else None,
             playbooks=self._answering.playbooks,
             answers=answers,
             targets=targets,
-            findings_at=9 * 60 if told_at is None else told_at if told_at >= 0 else None,
             outside_heartbeat=(outside.outside_heartbeat or "") if outside else "",
         )
         self._answering.warn(plan)

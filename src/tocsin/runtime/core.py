@@ -239,8 +239,13 @@ class Core:
         await self._stopped.wait()
         self.ready = False
         begun = (
-            self._probing, self._reading, self._audited, self._meeting, self._plan_told, self._preparing,
-        )  # fmt: skip
+            self._probing,
+            self._reading,
+            self._audited,
+            self._meeting,
+            self._plan_told,
+            self._preparing,
+        )
         tasks = [task for task in begun if task is not None]
         for task in tasks:
             task.cancel()

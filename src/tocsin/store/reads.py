@@ -298,6 +298,12 @@ class Reads:
             rows = connection.execute(asked.order_by(table.c.id.desc()).limit(SCAN))
             return [_override.decode(row[0]) for row in rows]
 
+    def calendars(self) -> list[Imported]:
+        """The last good copies of calendars from elsewhere."""
+        table = tables.calendars
+        with self._snapshot() as connection:
+            rows = connection.execute(select(table.c.body).where(*self._here(table)).order_by(table.c.name))
+            return [_imported.decode(row[0]) for row in rows]
     # --- runs of playbooks
 
     def runs(
@@ -342,12 +348,6 @@ class Reads:
         asked = select(table.c.body).where(*self._here(table)).order_by(table.c.service, table.c.playbook)
         with self._snapshot() as connection:
             return [_standing.decode(row[0]) for row in connection.execute(asked)]
-    def calendars(self) -> list[Imported]:
-        """The last good copies of calendars from elsewhere."""
-        table = tables.calendars
-        with self._snapshot() as connection:
-            rows = connection.execute(select(table.c.body).where(*self._here(table)).order_by(table.c.name))
-            return [_imported.decode(row[0]) for row in rows]
 
     # --- services, the plan, meta
 

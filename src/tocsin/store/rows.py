@@ -105,6 +105,8 @@ CONTACTS = Statement(
     "contacts", ("id", "workspace", "person", "live", "body"), ("bigint", "int", "text", "boolean", "bytea"), ("id",)
 )
 REACHES = Statement("reaches", ("person", "workspace", "body"), ("text", "int", "bytea"), ("person",))
+DUTIES = Statement("duties", ("name", "workspace", "body"), ("text", "int", "bytea"), ("name",))
+CALENDARS = Statement("calendars", ("name", "workspace", "body"), ("text", "int", "bytea"), ("name",))
 RUNS = Statement(
     "runs",
     ("number", "workspace", "incident", "service", "playbook", "state", "started_at", "live", "body"),
@@ -117,8 +119,6 @@ STEPS = Statement(
 STANDINGS = Statement(
     "standings", ("service", "playbook", "workspace", "body"), ("text", "text", "int", "bytea"), ("service", "playbook")
 )
-DUTIES = Statement("duties", ("name", "workspace", "body"), ("text", "int", "bytea"), ("name",))
-CALENDARS = Statement("calendars", ("name", "workspace", "body"), ("text", "int", "bytea"), ("name",))
 RESULTS = Statement("results", ("key", "workspace", "at", "body"), ("text", "int", "bigint", "bytea"), ("key",))
 PLANS = Statement("plans", ("version", "workspace", "at", "files"), ("text", "int", "bigint", "bytea"), ("version",))
 META = Statement("meta", ("name", "workspace", "value"), ("text", "int", "bytea"), ("name",))
@@ -252,11 +252,11 @@ def statements(
         (REACHES, each(changes.reaches.values(), lambda r: (r.person, WORKSPACE, body(r)))),
         (CHANGES, each(changes.changes, lambda c: (c.id, WORKSPACE, c.service, c.at, body(c)))),
         (OVERRIDES, each(changes.overrides.values(), override)),
+        (DUTIES, each(changes.duties.values(), lambda d: (d.name, WORKSPACE, body(d)))),
+        (CALENDARS, each(changes.calendars.values(), lambda c: (c.name, WORKSPACE, body(c)))),
         (RUNS, each(changes.runs.values(), run)),
         (STEPS, each(changes.steps.values(), lambda s: (s.run, s.ordinal, WORKSPACE, body(s)))),
         (STANDINGS, each(changes.standings.values(), lambda s: (s.service, s.playbook, WORKSPACE, body(s)))),
-        (DUTIES, each(changes.duties.values(), lambda d: (d.name, WORKSPACE, body(d)))),
-        (CALENDARS, each(changes.calendars.values(), lambda c: (c.name, WORKSPACE, body(c)))),
         (RESULTS, each(changes.results, lambda r: (r.key, WORKSPACE, r.at, body(r)))),
         (PLANS, [(version, WORKSPACE, now, pack_files(files)) for version, files in changes.plans.items()]),
         (META, [("plan", WORKSPACE, state.counters.plan.encode())] if changes.plans else []),

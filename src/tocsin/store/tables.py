@@ -238,6 +238,22 @@ overrides = Table(
 Index("ix_overrides_schedule_ends_at", overrides.c.schedule, overrides.c.ends_at)
 Index("ix_overrides_live_id", overrides.c.id, sqlite_where=text("live"), postgresql_where=text("live"))
 
+duties = Table(
+    "duties",
+    metadata,
+    Column("name", Text, primary_key=True),  # a schedule's handoffs, or the daily word
+    _workspace(),
+    Column("body", LargeBinary, nullable=False),
+)
+
+calendars = Table(
+    "calendars",
+    metadata,
+    Column("name", Text, primary_key=True),  # as the plan calls it; the body is the last good copy
+    _workspace(),
+    Column("body", LargeBinary, nullable=False),
+)
+
 runs = Table(
     "runs",
     metadata,
@@ -270,22 +286,6 @@ standings = Table(
     metadata,
     Column("service", Text, primary_key=True),
     Column("playbook", Text, primary_key=True),
-    _workspace(),
-    Column("body", LargeBinary, nullable=False),
-)
-
-duties = Table(
-    "duties",
-    metadata,
-    Column("name", Text, primary_key=True),  # a schedule's handoffs, or the daily word
-    _workspace(),
-    Column("body", LargeBinary, nullable=False),
-)
-
-calendars = Table(
-    "calendars",
-    metadata,
-    Column("name", Text, primary_key=True),  # as the plan calls it; the body is the last good copy
     _workspace(),
     Column("body", LargeBinary, nullable=False),
 )

@@ -124,11 +124,11 @@ def load(select: Select, live: str) -> Loaded:
         overrides=nouns(Override, f"SELECT body FROM overrides WHERE {live} ORDER BY id"),
         contacts=nouns(Contact, f"SELECT body FROM contacts WHERE {live} ORDER BY id"),
         reaches=nouns(Reach, "SELECT body FROM reaches ORDER BY person"),
+        duties=nouns(Duty, "SELECT body FROM duties ORDER BY name"),
+        calendars=nouns(Imported, "SELECT body FROM calendars ORDER BY name"),
         runs=nouns(Run, f"SELECT body FROM runs WHERE {live} ORDER BY number"),
         steps=nouns(Step, f"SELECT body FROM steps WHERE run IN (SELECT number FROM runs WHERE {live}{UNENDED})"),
         standings=nouns(Standing, "SELECT body FROM standings ORDER BY service, playbook"),
-        duties=nouns(Duty, "SELECT body FROM duties ORDER BY name"),
-        calendars=nouns(Imported, "SELECT body FROM calendars ORDER BY name"),
         results=nouns(Kept, "SELECT body FROM results ORDER BY at, key"),
     )
 
