@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from tocsin.playbooks.runner.reading import with_manifest
 DOCS = Path(__file__).parents[2] / "docs"
 BLOCKS = [
     (f"{page.relative_to(DOCS)}:{number}", block)
-    for page in sorted((DOCS / "playbooks").glob("*.md"))
+    for page in sorted([*(DOCS / "playbooks").glob("*.md"), *(DOCS / "solutions").glob("*.md")])
     for number, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL), 1)
 ]
 WRITTEN = [(name, block) for name, block in BLOCKS if "@playbook" in block]
@@ -28,15 +29,35 @@ services:
 
 
 @pytest.mark.parametrize("block", [block for _, block in WRITTEN], ids=[name for name, _ in WRITTEN])
-def test_a_playbook_in_the_documentation_is_sound(block: str, tmp_path: Path) -> None:
+def test_a_playbook_in_the_documentation_is_sound(block: str) -> None:
     found = read_manifests(with_manifest({"playbooks/here.py": block.encode()}))
     assert found.faults == () and len(found.playbooks) == 1
-    (tmp_path / "here.py").write_text(block)
+
+
+MISTAKES = """
+from tocsin import Run
+from tocsin.library import redis
+
+
+def body(run: Run, server: redis.Server) -> None:
+    run.look(redis.expire, server, ("a",))
+    run.fix(redis.memory, server)
+    run.look(redis.idle_keys, server, older=7)
+"""
+
+
+def test_mypy_takes_every_playbook_of_the_documentation_and_no_look_with_a_fix(tmp_path: Path) -> None:
+    """In one go: it takes seconds to begin."""
+    for place, (_, block) in enumerate(WRITTEN):
+        (tmp_path / f"good{place}.py").write_text(block)
+    (tmp_path / "mistakes.py").write_text(MISTAKES)
     checked = subprocess.run(
-        [sys.executable, "-m", "mypy", "--config-file=", "--cache-dir", "/dev/null", "here.py"],
+        [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--cache-dir", "/dev/null", "."],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert checked.returncode == 0, checked.stdout
+    wrong = [line for line in checked.stdout.splitlines() if ": error: " in line]
+    assert [line.partition(":")[0] for line in wrong] == ["mistakes.py"] * 3, checked.stdout
+    assert {line.split(":")[1] for line in wrong} == {"7", "8", "9"}
 
 
 def test_the_tests_in_the_documentation_pass(tmp_path: Path) -> None:
@@ -51,6 +72,7 @@ def test_the_tests_in_the_documentation_pass(tmp_path: Path) -> None:
     (tmp_path / "playbooks" / "test_cart_redis.py").write_text(TESTED[0])
     done = subprocess.run(
         [sys.executable, "-m", "tocsin", "playbook", "test", str(tmp_path)],
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "tocsin.testing.plugin"},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0 and "3 passed" in done.stdout, done.stdout + done.stderr

@@ -275,7 +275,10 @@ def test_every_key_of_the_language_arrives():
         "matrix": {"server": "https://matrix.shop.example", "token": "secret:matrix"},
         "pagerduty": {"server": "https://events.eu.pagerduty.com"},
         "push": {"contact": "ops@shop.example"},
-        "slack": {"token": "secret:slack", "signing secret": "secret:slack_signing", "server": "https://slack.example"},
+        "slack": {
+            "token": "secret:slack", "signing secret": "secret:slack_signing", "app token": "secret:slack_app",
+            "server": "https://slack.example",
+        },
         "twilio": {
             "account": "AC0123",
             "token": "secret:twilio",

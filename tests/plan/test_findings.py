@@ -738,3 +738,12 @@ def test_a_synthetic_page_that_could_not_leave_or_be_judged_is_refused(said, fou
     people = "{ana: {webhook: {url: 'http://b/', secret: secret:b}}}"
     reading = read(tocsin=f"tocsin: 1\npeople: {people}\nsynthetic page: {said}\n")
     assert [one.message for one in reading.findings if one.level == "error"] == [found]
+
+
+def test_a_slack_app_that_nobody_could_answer_is_refused():
+    """Its button would do nothing."""
+    found = [one for one in read(tocsin=HEAD + "channels: {slack: {token: secret:s}}").findings if one.level == "error"]
+    assert [one.message for one in found] == [
+        "nobody could answer in Slack: neither a signing secret nor an app token is named"
+    ]
+    assert good("channels: {slack: {token: secret:s, app token: secret:a}}").channels["slack"]["app token"]

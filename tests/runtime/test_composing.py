@@ -114,7 +114,11 @@ def test_a_page_has_the_plans_words_for_its_channel_and_what_is_no_page_has_tocs
     world = held(World(PLAN + words)).fires("Down", job="checkout").at("1s")
     assert rendering.subject(wanted(world, world.rows(1)[0])) == "Wake up: Down fires"
     world.asked(StartDrill(actor="person:ben", person="ben"))
-    for page in [one for one in world.engine.state.pages.values() if one.kind in ("drill", "synthetic")]:
+    world.acknowledges(1)
+    world.asked(AddResponders(actor="person:ana", incident=1, targets=("person:kei",)))
+    others = [one for one in world.engine.state.pages.values() if one.kind != "page"]
+    assert {one.kind for one in others} == {"drill", "synthetic", "help"}
+    for page in others:
         assert wanted(world, page).words is None, page.kind
 
 

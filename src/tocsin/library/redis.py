@@ -1,4 +1,4 @@
-"""Redis and Valkey: memory near its limit.
+"""Redis and Valkey: memory near its limit, too many clients, blocked by a slow script.
 
 Needs the extra ``redis`` (``pip install 'tocsin[redis]'``) on the machine Tocsin runs on. A target's credential is an
 address such as ``redis://user:password@host:6379/0`` (``rediss://`` with TLS); the reading user needs ``+info +scan
@@ -167,6 +167,103 @@ def expire(server: Server, keys: tuple[str, ...], *, spread: str = "60s") -> int
                 raise refused
             given += sum(bool(one) for one in answers)
     return given
+
+
+# -- clients -----------------------------------------------------------------------------------------------------------
+
+
+class Clients(Struct, frozen=True):
+    """Who is connected. ``idle``: the ids of plain connections that have sent nothing for a while, the idlest first.
+
+    Replicas, monitors, subscribers and blocked clients wait by nature: they are never among them.
+    """
+
+    connected: int
+    limit: int
+    used_ratio: float
+    idle: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.connected:,} of {self.limit:,} clients ({self.used_ratio:.0%}), {len(self.idle):,} of them idle"
+
+
+@look
+def clients(server: Server, *, idle_for: str = "1h") -> Clients:
+    """How many clients are connected, and which have been idle for longer than ``idle_for``."""
+    seconds = parse_duration(idle_for) // SECOND
+    with connected(server) as client:
+        info: Any = client.info("clients")
+        mine = int(client.client_id())
+        there: Any = client.client_list(_type="normal")
+    idle = [
+        (int(one["idle"]), int(one["id"]))
+        for one in there
+        if int(one["idle"]) >= seconds and int(one["id"]) != mine and not set(one["flags"]) & set("SMObx")
+        and int(one.get("sub", 0)) == int(one.get("psub", 0)) == 0
+    ]  # fmt: skip
+    limit = int(info.get("maxclients", 0))
+    number = int(info["connected_clients"])
+    ids = tuple(id for _, id in sorted(idle, reverse=True)[:MOST_KEYS])
+    return Clients(number, limit, number / limit if limit else 0.0, ids)
+
+
+@fix(idempotent=True)
+def drop_clients(server: Server, ids: tuple[int, ...]) -> int:
+    """Close these connections; a client that needs one opens another. Returns how many were still there."""
+    dropped = 0
+    with connected(server) as client:
+        for id in ids:
+            answer: Any = client.client_kill_filter(_id=str(id), skipme=True)
+            dropped += int(answer)
+    return dropped
+
+
+# -- a slow script -----------------------------------------------------------------------------------------------------
+
+
+class Answering(Struct, frozen=True):
+    """Whether a server answers at all. ``busy``: it says that a script or function keeps it from doing so."""
+
+    answers: bool
+    busy: bool
+    took_ms: float
+
+    def __str__(self) -> str:
+        if self.busy:
+            return "it is busy with a script and answers nothing else"
+        return f"it answers within {self.took_ms:.0f} ms"
+
+
+@look
+def answering(server: Server) -> Answering:
+    """Whether it answers a ping. Raises when it does not even say that it is busy."""
+    from redis.exceptions import ResponseError
+
+    with connected(server) as client:
+        began = time.monotonic()
+        try:
+            client.ping()
+        except ResponseError as error:
+            # The client takes the word BUSY off; what is left names the two ways out.
+            if "SCRIPT KILL" in str(error) or "busy" in str(error).lower():
+                return Answering(False, True, (time.monotonic() - began) * 1000)
+            raise
+        return Answering(True, False, (time.monotonic() - began) * 1000)
+
+
+@fix(idempotent=True)
+def kill_script(server: Server) -> str:
+    """End the script that runs. One that has written already cannot be ended so: that raises, and a person decides."""
+    from redis.exceptions import ResponseError
+
+    with connected(server) as client:
+        try:
+            client.script_kill()
+        except ResponseError as error:
+            if "NOTBUSY" in str(error) or "No scripts in execution" in str(error):
+                return "no script ran any more"
+            raise
+    return "the script was ended"
 
 
 def _batches(names: Iterable[str], most: int) -> Iterator[list[str]]:

@@ -488,7 +488,8 @@ class Slack(Record):
 
     what = "a Slack app"
     token = Field(SECRET, "Its bot token (xoxb-…), by reference: secret:NAME.", required=True)
-    signing_secret = Field(SECRET, "What Slack signs button presses with: secret:NAME.", required=True)
+    signing_secret = Field(SECRET, "What Slack signs button presses with, which it posts here: secret:NAME.")
+    app_token = Field(SECRET, "Instead: its app-level token (xapp-…). Presses come by a connection to Slack then.")
     server = Field(URL, "Where its Web API is. Default: https://slack.com.")
 
 

@@ -520,6 +520,10 @@ class _Assembly:
             one = channels.values.get(name) if channels else None
             if isinstance(one, Record):
                 found[name] = {key: str(value) for key, value in one.values.items()}
+        slack = channels.values.get("slack") if channels else None
+        if isinstance(slack, written.Slack) and not {"signing secret", "app token"} & slack.places.keys():
+            message = "nobody could answer in Slack: neither a signing secret nor an app token is named"
+            self._findings.error(slack.at, message, "add signing secret: secret:NAME, or app token: secret:NAME")
         unread = said is not None and channels is None
         for _, plan in self._sources:
             for (key, _), person in plan.people or ():

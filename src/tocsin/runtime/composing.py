@@ -95,7 +95,7 @@ def _message(
         possible_duplicate=page.unsure,
         acknowledge_url=f"{base}/p/{make_token(key, page.id)}" if page.kind not in UNANSWERED else "",
         signing=webhook_secret(key, page.contact) if own else "",
-        words=plan.messages.get(page.channel) if page.kind in ("page", "copy", "help") else None,
+        words=plan.messages.get(page.channel) if page.kind == "page" else None,
     )
 
 

@@ -118,7 +118,7 @@ def board(
         then=then,
         then_at=then_at,
         gaps=roster.gaps(now, now + AHEAD, covers),
-        unreached=[shift.person for shift in shifts if not reached(shift.person)],
+        unreached=[reader.name(shift.person) for shift in shifts if not reached(shift.person)],
         yours=any(shift.person == reader.person for shift in shifts),
     )
 

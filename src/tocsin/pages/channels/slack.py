@@ -2,14 +2,16 @@
 
 Button presses come to ``/callbacks/slack`` (the app's Interactivity request URL), signed by Slack with the app's
 signing secret and a time that is at most five minutes old. When somebody has the incident and when it is over, the
-message says so instead of the button. A page's provider id is ``channel/ts``.
+message says so instead of the button. A page's provider id is ``channel/ts``. With an app token instead of the signing
+secret presses come by a connection that Tocsin opens to Slack (socket mode).
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -20,15 +22,17 @@ from tocsin.kernel.instant import MINUTE, SECOND, Instant
 from tocsin.kernel.outside import Answer as Answered
 from tocsin.kernel.outside import Unanswered
 from tocsin.pages import rendering
-from tocsin.pages.answers import Answer, Call, Heard, Taken
+from tocsin.pages.answers import Answer, Call, DeafError, Heard, Take, Taken
 from tocsin.pages.channels.replies import failed
 from tocsin.pages.channels.setup import DEADLINE, Setup, no_secret
+from tocsin.pages.ledger import Page
 from tocsin.pages.message import Failed, Message, Sent
 
 SERVER = "https://slack.com"
 ACKNOWLEDGE = "tocsin_acknowledge"
 _FRESH = 5 * MINUTE
 _READ = 65_536
+_MOST_WAITING = 1_000
 _AUTH = frozenset(
     {
         "invalid_auth",
@@ -46,8 +50,11 @@ _PASSES = frozenset(
 
 
 def channel(setup: Setup) -> Slack | None:
-    """None when the plan sets up no Slack app."""
-    return Slack(setup, setup.channels["slack"]) if "slack" in setup.channels else None
+    """None when the plan sets up no Slack app. One with an app token is answered by a connection of our own."""
+    said = setup.channels.get("slack")
+    if said is None:
+        return None
+    return SlackBySocket(setup, said) if "app token" in said else Slack(setup, said)
 
 
 class Slack:
@@ -59,7 +66,7 @@ class Slack:
 
     def __init__(self, setup: Setup, said: Mapping[str, str]) -> None:
         self._outside, self._secret = setup.outside, setup.secret
-        self._token, self._signing = said["token"], said["signing secret"]
+        self._token, self._signing = said["token"], said.get("signing secret", "")
         self._server = said.get("server", SERVER).rstrip("/")
 
     async def send(self, message: Message) -> Sent | Failed:
@@ -90,14 +97,9 @@ class Slack:
             return Reply(401)
         try:
             text = parse_qs(call.body.decode(), max_num_fields=10).get("payload", [""])[0]
-            pressed = msgspec.json.decode(text, type=_Pressed)
+            return Heard(answer=_answer(msgspec.json.decode(text, type=_Pressed)))
         except (ValueError, msgspec.MsgspecError):
             return Reply(400)
-        for action in pressed.actions:
-            if action.action_id == ACKNOWLEDGE and action.value.isascii() and action.value.isdigit():
-                mark = f"{pressed.container.channel_id}/{action.action_ts}"
-                return Heard(answer=Answer(page=int(action.value[:18]), by=pressed.user.id, mark=mark))
-        return Heard()
 
     async def thank(self, answer: Answer, taken: Taken) -> Reply:
         """Nothing when it counts: the message itself will say so. Else why not, to that person alone."""
@@ -120,6 +122,70 @@ class Slack:
             limit=_READ,
         )
         return outcome(answer, now)
+
+
+class SlackBySocket(Slack):
+    """The same, answered in socket mode: nothing has to reach Tocsin from outside. The connection is Slack's own
+    client's (``slack_sdk``), which opens another before Slack ends one.
+    """
+
+    def __init__(self, setup: Setup, said: Mapping[str, str]) -> None:
+        super().__init__(setup, said)
+        self._app_token = said["app token"]
+
+    def hear(self, call: Call) -> Heard | Reply:
+        """Nothing comes by HTTP: nobody could have signed it."""
+        return Reply(404)
+
+    async def listen(self, take: Take, find: Callable[[str], Page | None]) -> None:
+        """Keep a connection to Slack and hear what is pressed."""
+        try:
+            import aiohttp
+            from slack_sdk.errors import SlackClientError
+            from slack_sdk.socket_mode.aiohttp import SocketModeClient
+            from slack_sdk.web.async_client import AsyncWebClient
+        except ImportError:
+            raise DeafError("Slack's socket mode is not installed here: pip install 'tocsin[slack]'") from None
+        try:
+            token = self._secret(self._app_token)
+        except (LookupError, OSError, ValueError):
+            raise DeafError(f"{self._app_token} cannot be read: is it set on this machine?") from None
+        web = AsyncWebClient(base_url=f"{self._server}/api/", ssl=self._outside.tls)
+        client = SocketModeClient(app_token=token, web_client=web)
+        pressed: asyncio.Queue[Any] = asyncio.Queue(maxsize=_MOST_WAITING)
+
+        async def heard(_: object, request: Any) -> None:
+            # Told at once that it came: Slack says it again elsewhere after three seconds, and a mark makes that known.
+            await client.send_socket_mode_response({"envelope_id": request.envelope_id})
+            if request.type == "interactive":
+                await pressed.put(request.payload)
+
+        client.socket_mode_request_listeners.append(heard)
+        try:
+            await client.connect()  # type: ignore[no-untyped-call]  # the package leaves it so
+            while True:
+                await self._press(await pressed.get(), take)
+        except (SlackClientError, aiohttp.ClientError, OSError) as error:
+            raise DeafError(f"Slack's socket mode cannot be reached: {type(error).__name__}") from None
+        finally:
+            await client.close()  # type: ignore[no-untyped-call]  # the package leaves it so
+
+    async def _press(self, payload: Any, take: Take) -> None:
+        try:
+            answer = _answer(msgspec.convert(payload, _Pressed))
+        except msgspec.ValidationError:
+            return
+        if answer is not None:
+            await self.thank(answer, await take(answer))
+
+
+def _answer(pressed: _Pressed) -> Answer | None:
+    """What a press says, when it is one of our button."""
+    for action in pressed.actions:
+        if action.action_id == ACKNOWLEDGE and action.value.isascii() and action.value.isdigit():
+            mark = f"{pressed.container.channel_id}/{action.action_ts}"
+            return Answer(page=int(action.value[:18]), by=pressed.user.id, mark=mark)
+    return None
 
 
 class _Named(msgspec.Struct):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import resource
 import select
@@ -142,7 +143,7 @@ class Secrets:
 
 
 def secret_parts(urls: Any) -> set[str]:
-    """What of credentials is secret: all of one that is no address, else its password, and the whole."""
+    """What of credentials is secret: the whole, and of an address its password; also as JSON and Python write them."""
     found: set[str] = set()
     for url in urls:
         found.add(url)
@@ -152,7 +153,8 @@ def secret_parts(urls: Any) -> set[str]:
             password = None
         if password:
             found |= {password, unquote(password)}
-    return {one for one in found if len(one) >= 4}
+    written = {text for one in found for text in (json.dumps(one)[1:-1], repr(one)[1:-1])}
+    return {one for one in found | written if len(one) >= 4}
 
 
 def redacted(text: str, secrets: list[str]) -> str:

@@ -1,0 +1,132 @@
+"""Guards, trust, targets and coverage, as functions."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tocsin.kernel.instant import from_datetime
+from tocsin.kernel.matcher import parse_matcher
+from tocsin.playbooks.coverage import covered
+from tocsin.playbooks.guards import frozen, say_guard
+from tocsin.playbooks.language import Misused, at_most, blast_radius, breaker, cooldown, freeze, trust, unless
+from tocsin.playbooks.manifest import Guard, Manifest, Param
+from tocsin.playbooks.targets import Target, Unbound, bind
+from tocsin.playbooks.trust import CLIMB, lower_bound
+
+MADRID = ZoneInfo("Europe/Madrid")
+
+
+@pytest.mark.parametrize(
+    ("at", "inside"),
+    [
+        ("2026-11-27 15:59", False),  # a Friday
+        ("2026-11-27 16:00", True),
+        ("2026-11-29 12:00", True),
+        ("2026-11-30 07:59", True),
+        ("2026-11-30 08:00", False),
+        ("2026-03-29 03:30", True),  # the night the clock goes forward
+        ("2026-10-26 07:59", True),  # the morning after it went back
+        ("2026-10-26 08:00", False),
+    ],
+)
+def test_a_freeze_is_by_the_clock_on_the_wall_there(at: str, inside: bool) -> None:
+    guard = freeze("Fri 16:00-Mon 08:00", timezone="Europe/Madrid")
+    now = from_datetime(datetime.fromisoformat(at).replace(tzinfo=MADRID))
+    found = frozen(guard, now)
+    assert (found is not None) == inside
+    assert found is None or found.why == "nothing is changed Fri 16:00-Mon 08:00 (Europe/Madrid)"
+
+
+@given(st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31)), st.integers(0, 6), st.integers(1, 7 * 24 - 1))
+def test_every_instant_is_inside_one_of_two_freezes_that_share_the_week(at: datetime, day: int, hours: int) -> None:
+    names = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+    end = datetime(2026, 11, 23) + timedelta(days=day, hours=hours)
+    begins, ends = f"{names[day]} 00:00", f"{names[end.weekday()]} {end.hour:02}:00"
+    now = from_datetime(at.replace(tzinfo=MADRID))
+    inside = [frozen(freeze(f"{a}-{b}", timezone="Europe/Madrid"), now) for a, b in ((begins, ends), (ends, begins))]
+    assert sum(one is not None for one in inside) == 1
+
+
+def test_the_lower_bound_needs_evidence_and_grows_with_it() -> None:
+    assert lower_bound(0, 0) == 0
+    assert lower_bound(15, 15) < CLIMB <= lower_bound(16, 16)
+    assert lower_bound(23, 24) < CLIMB <= lower_bound(24, 25)
+    assert lower_bound(31, 33) >= CLIMB
+    assert lower_bound(28, 30) == pytest.approx(0.787, abs=0.001)
+
+
+@given(st.integers(0, 500), st.integers(0, 500))
+def test_the_lower_bound_lies_below_the_share(held: int, failed: int) -> None:
+    if held + failed:
+        assert 0 <= lower_bound(held, held + failed) <= held / (held + failed)
+        assert lower_bound(held, held + failed) >= lower_bound(held, held + failed + 1) - 1e-9
+
+
+def test_what_cannot_be_meant_is_refused_where_it_is_written() -> None:
+    for wrong in (
+        lambda: at_most(0, per="1h"),
+        lambda: at_most(1, per="1h", over="galaxy"),  # type: ignore[arg-type]
+        lambda: blast_radius(),
+        lambda: blast_radius(1, percent=5),
+        lambda: blast_radius(percent=101),
+        lambda: freeze("weekends"),
+        lambda: breaker(failures=0),
+        lambda: trust("act", "ask"),
+    ):
+        with pytest.raises(Misused):
+            wrong()
+    with pytest.raises(ValueError, match="not a duration"):
+        cooldown("soon")
+
+
+def test_guards_are_said_in_words() -> None:
+    guards: list[Guard] = [at_most(3, per="6h", over="target"), cooldown("15m"), blast_radius(percent=25), unless("x")]
+    assert [say_guard(one) for one in guards] == [
+        "at most 3 runs on one target in 6 h",
+        "15 min between runs on a target",
+        "at most 25 % of the targets at once, never the last that is well",
+        "not while x has an incident",
+    ]
+
+
+BOTH = Manifest(
+    name="copy", file="", line=1, function="", about="", meaning="",
+    params=(Param("source", "redis", target=True), Param("sink", "disk", target=True)),
+)  # fmt: skip
+
+
+def target(name: str, kind: str, *match: str) -> Target:
+    return Target(service="cart", name=name, kind=kind, reading="secret:x", match=tuple(map(parse_matcher, match)))
+
+
+def test_each_parameter_gets_the_target_the_alert_is_about() -> None:
+    there = [target("a", "redis", 'instance="a"'), target("b", "redis", 'instance="b"'), target("d", "disk")]
+    assert bind(BOTH, "cart", there, {"instance": "b"}) == {"source": "b", "sink": "d"}
+    assert bind(BOTH, "cart", there, {"instance": "b"}, {"source": "a"}) == {"source": "a", "sink": "d"}
+    for labels, wanted, why in (
+        ({"instance": "c"}, None, "cart has no redis target that this alert is about"),
+        ({"instance": "a"}, {"sink": "z"}, "cart has no disk target z"),
+        (None, None, "cart has a and b: say which is meant"),
+    ):
+        assert bind(BOTH, "cart", there, labels, wanted) == Unbound(why)
+    twice = [*there, target("e", "disk")]
+    assert isinstance(bind(BOTH, "cart", twice, {"instance": "a"}), Unbound)
+
+
+def test_coverage_says_for_each_rule_what_answers_it() -> None:
+    answers = Manifest(
+        name="free", file="", line=1, function="", about="", meaning="", trust=trust("suggest"),
+        answers=((parse_matcher('alertname="Full"'),),),
+    )  # fmt: skip
+    rules = [("cart", {"alertname": "Full"}), ("cart", {"alertname": "Slow"})]
+    found = covered(["cart", "web"], {"cart": ("free",)}, {"free": answers}, rules)
+    assert [(one.service, one.rule, one.answer, one.playbook) for one in found] == [
+        ("cart", 'alertname="Full"', "suggest", "free"),
+        ("cart", 'alertname="Slow"', "nothing", ""),
+        ("web", "any", "nothing", ""),
+    ]
