@@ -102,6 +102,17 @@ def test_the_lead_is_told_of_a_source_that_stays_away_and_of_entries_that_name_n
     )
 
 
+def test_the_lead_is_told_of_events_that_could_not_be_read_and_a_restart_knows_of_them():
+    world = World(PLAN)
+    world.apply(CalendarRead("days-off", (Busy(START - DAY, START - HOUR, False, "away"),), unread=3))
+    world.at("3h").restarted("1m").at("7h")
+    (word,) = notices(world)
+    assert word.lines == ("3 events of the calendar days-off could not be read: their time is left to the layers",)
+    assert dump(Engine(world.loaded(), world.engine.plan, SOURCES).state) == dump(world.engine.state)
+    world.apply(CalendarRead("days-off", ()))
+    assert list(covering.findings(world.engine.plan, world.engine.state.calendars, world.now)) == []
+
+
 def test_who_is_away_gives_their_turn_to_the_next_who_is_not():
     world = World(PLAN)
     days = Busy(zone("UTC").shows(START), zone("UTC").shows(START + 2 * HOUR), True, "dentist")

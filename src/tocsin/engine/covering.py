@@ -80,6 +80,9 @@ def findings(plan: Plan, calendars: Mapping[str, Imported], now: Instant) -> Ite
         asked = {schedule.calendar, *(name for person in theirs for name in person.holidays)}
         for name in sorted(asked & calendars.keys()):
             calendar = calendars[name]
+            if calendar.unread:
+                events = f"{calendar.unread} events" if calendar.unread > 1 else "One event"
+                yield key, f"{events} of the calendar {name} could not be read: their time is left to the layers"
             if calendar.stale(now):
                 zone = schedule.timezone
                 since = f"since {said(calendar.failing_since or now, zone)} {zone}"
@@ -115,7 +118,8 @@ def read(turn: Turn, told: CalendarRead) -> None:
         known.error = told.error[:500]
         turn.count("calendars", Reason.CALENDAR_AWAY)
     else:
-        known.read_at, known.failing_since, known.error, known.busy = turn.now, None, "", told.busy
+        known.read_at, known.failing_since, known.error = turn.now, None, ""
+        known.busy, known.unread = told.busy, told.unread
         turn.count("calendars", Reason.CALENDAR_READ)
     turn.state.calendars[told.name] = turn.changes.calendars[told.name] = known
     turn.changes.dropped_calendars.discard(told.name)
