@@ -229,7 +229,7 @@ class Engine:
 
     def _change_plan(self, turn: Turn, change: PlanChange, plan: Plan | None) -> None:
         assert plan is not None, "a plan change comes with its plan"
-        old, before = self.plan, {(s.service, s.name): s for s in self.plan.heartbeats}
+        before = {(s.service, s.name): s for s in self.plan.heartbeats}
         self.plan = turn.plan = plan
         begins = change.paging and not self.state.counters.paging
         self.state.counters.plan, self.state.counters.paging = change.version, change.paging
@@ -257,7 +257,7 @@ class Engine:
         looping.declare(turn)
         covering.forget(turn)
         covering.renew(self.state, plan)
-        handing.arrange(turn, old)
+        handing.arrange(turn)
         self._end_the_unwatched(turn)
         if begins:
             for incident in list(self.state.incidents.values()):

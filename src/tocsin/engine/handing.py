@@ -27,8 +27,12 @@ MOST_LINES = 10
 LONGEST_LINE = 200
 
 
-def arrange(turn: Turn, before: Plan) -> None:
-    """A plan is in force: duties that are new or mean something else are due anew, those it has no more are none."""
+def arrange(turn: Turn) -> None:
+    """A plan is in force: when each duty is due is reckoned anew, and those it has no more are none.
+
+    Whether the plan is another one is not asked: after a stop nobody knows which one they were reckoned by, and who is
+    on call hangs on more than the schedule. What is due and was not done yet stays due.
+    """
     plan, duties = turn.plan, turn.state.duties
     wanted = {handoff_of(key): key for key, schedule in plan.schedules.items() if schedule.handoff_notice}
     if plan.findings_at is not None and plan.schedules:
@@ -39,11 +43,11 @@ def arrange(turn: Turn, before: Plan) -> None:
         turn.changes.dropped_duties.add(name)
     for name, key in wanted.items():
         known = duties.get(name)
-        same = before.schedules.get(key) == plan.schedules.get(key)
-        if not key:
-            same = (before.findings_at, before.timezone) == (plan.findings_at, plan.timezone)
-        if known is None or not (same or (known.at is not None and known.at <= turn.now)):
-            _keep(turn, known or Duty(name=name), _next(turn, name, key))
+        if known is not None and known.at is not None and known.at <= turn.now:
+            continue
+        at = _next(turn, name, key)
+        if known is None or at != known.at:
+            _keep(turn, known or Duty(name=name), at)
 
 
 def rearrange(turn: Turn, schedule: str) -> None:
