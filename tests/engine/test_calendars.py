@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from time import process_time
+
 from tests.engine.test_handing import notices
 from tests.engine.world import START, World, dump
+from tocsin.engine import covering
 from tocsin.engine.commands import AddOverride
 from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import CalendarRead
 from tocsin.intake.sources import SOURCES
 from tocsin.kernel.instant import DAY, HOUR
-from tocsin.oncall.imported import Busy
+from tocsin.oncall.imported import AHEAD, BEHIND, Busy
 from tocsin.oncall.zone import zone
 
 PLAN = b"""
@@ -99,6 +102,17 @@ def test_the_lead_is_told_of_a_source_that_stays_away_and_of_entries_that_name_n
     )
 
 
+def test_the_lead_is_told_of_events_that_could_not_be_read_and_a_restart_knows_of_them():
+    world = World(PLAN)
+    world.apply(CalendarRead("days-off", (Busy(START - DAY, START - HOUR, False, "away"),), unread=3))
+    world.at("3h").restarted("1m").at("7h")
+    (word,) = notices(world)
+    assert word.lines == ("3 events of the calendar days-off could not be read: their time is left to the layers",)
+    assert dump(Engine(world.loaded(), world.engine.plan, SOURCES).state) == dump(world.engine.state)
+    world.apply(CalendarRead("days-off", ()))
+    assert list(covering.findings(world.engine.plan, world.engine.state.calendars, world.now)) == []
+
+
 def test_who_is_away_gives_their_turn_to_the_next_who_is_not():
     world = World(PLAN)
     days = Busy(zone("UTC").shows(START), zone("UTC").shows(START + 2 * HOUR), True, "dentist")
@@ -137,3 +151,80 @@ def test_a_handoff_moves_when_the_plan_says_whose_calendar_counts():
         ("ana", "shift_ends"),
     ]
     assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_an_entry_without_end_counts_as_far_as_a_calendar_is_kept_and_costs_no_more_than_that():
+    """Ana is away from the year 2 to the year 9000; her turns are another's as far as anybody looks."""
+    for far in (
+        Busy(zone("UTC").shows(START) - 2024 * 365 * 1440, zone("UTC").shows(START) + 6974 * 365 * 1440, True, "away"),
+        Busy(START - 2024 * 365 * DAY, START + 6974 * 365 * DAY, False, "away"),
+    ):
+        world = World(PLAN)
+        began = process_time()
+        world.apply(CalendarRead("days-off", (far,)))
+        assert process_time() - began < 2.0
+        assert on_call(world, "layers") == ["ben"]
+        covers = world.engine.state.covers["layers"]
+        assert covers[0].start >= START - BEHIND
+        assert START + AHEAD - 3 * DAY <= covers[-1].end <= START + AHEAD
+        world.at("6d")
+        assert on_call(world, "layers") == ["ben"]
+        assert dump(Engine(world.loaded(), world.engine.plan, SOURCES).state) == dump(world.engine.state)
+
+
+def test_a_rota_entry_without_end_pages_whom_it_names():
+    world = World(PLAN)
+    world.apply(CalendarRead("rota", (Busy(-62_000_000_000 * 10**6, 250_000_000_000 * 10**6, False, "Ben"),)))
+    world.fires("Down", service="one")
+    assert world.pages[-1][1] == "ben"
+
+
+def test_everybody_an_imported_rota_names_at_a_time_is_on_call():
+    """Two entries overlap for an hour, two are at the very same time, one of them twice; overrides lie over all."""
+    world = World(PLAN)
+    world.apply(
+        CalendarRead(
+            "rota",
+            (
+                Busy(START, START + 3 * HOUR, False, "Ana Ruiz"),
+                Busy(START + 2 * HOUR, START + 5 * HOUR, False, "Ben"),
+                *(Busy(START + 5 * HOUR, START + 6 * HOUR, False, who) for who in ("Kei", "Ben", "Kei")),
+            ),
+        )
+    )
+    assert on_call(world, "imported") == ["ana"]
+    world.at("2h").fires("Down", service="one")
+    assert sorted(page[1] for page in world.pages) == ["ana", "ben"]
+    world.at("4h")
+    assert on_call(world, "imported") == ["ben"]
+    world.at("5h")
+    assert sorted(on_call(world, "imported")) == ["ben", "kei"]
+    ends = world.now + HOUR
+    world.asked(AddOverride(actor="x", schedule="imported", person="zoe", starts_at=world.now, ends_at=ends))
+    assert on_call(world, "imported") == ["zoe"]
+    assert dump(Engine(world.loaded(), world.engine.plan, SOURCES).state) == dump(world.engine.state)
+
+
+def test_a_long_rota_and_many_people_hold_nobody_up():
+    """Fifty schedules lie under one rota of two thousand entries, in a plan of three hundred people."""
+    entries, many = 2_000, b"  p%d: {name: Per%d Son%d, email: p%d@x.example}\n"
+    desk = b"  desk%d: {calendar: rota, layers: [{rotate: [ana, ben], every: week, starts: 2026-11-16 with ana}]}\n"
+    plan = PLAN.replace(b"people:\n", b"people:\n" + b"".join(many % ((n,) * 4) for n in range(300)))
+    plan = plan.replace(b"schedules:\n", b"schedules:\n" + b"".join(desk % n for n in range(50)))
+    world = World(plan)
+    step = 240 * DAY // entries
+    begin = START - 40 * DAY
+    rota = tuple(
+        Busy(begin + n * step, begin + (n + 1) * step, False, f"On call: Per{n % 300} Son{n % 300}")
+        for n in range(entries)
+    )
+    began = process_time()
+    world.apply(CalendarRead("rota", rota))
+    read = process_time()
+    world.fires("Down", service="one")
+    paged = process_time()
+    assert list(covering.findings(world.engine.plan, world.engine.state.calendars, world.now)) == []
+    found = process_time()
+    assert read - began < 3.0
+    assert paged - read < 0.2
+    assert found - paged < 0.5

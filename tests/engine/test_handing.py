@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tests.engine.world import START, World, dump
+from tests.engine.world import START, World, dump, plan_of
 from tocsin.engine.commands import AddOverride
+from tocsin.engine.engine import Engine
+from tocsin.engine.inputs import CalendarRead
 from tocsin.engine.state import State
+from tocsin.intake.sources import SOURCES
 from tocsin.kernel.instant import HOUR
+from tocsin.oncall.imported import Busy
 from tocsin.pages.ledger import Page
 
 PLAN = b"""
@@ -125,6 +129,40 @@ def test_the_same_plan_again_moves_nothing_and_another_counts_from_then_on():
     world.at("8h")
     assert [page.person for page in notices(world)] == ["ben", "ana"]
     assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_plan_that_changed_while_nothing_ran_counts_like_one_that_changed_before_our_eyes(stopped):
+    """Ana was alone; now she and Ben take turns."""
+    alone = PLAN.replace(b"rotate: [ana, ben], every: day, handoff: 10:00, starts: 2026-11-22 with ana", b"rotate: ana")
+    world = World(alone).at("1h")
+    assert world.engine.state.duties["handoff primary"].at is None
+    if stopped:
+        found = world.plans.setdefault((plan := plan_of(PLAN)).version, plan)
+        world.engine = Engine(world.loaded(), found, SOURCES)
+    world.put_in_force(PLAN)
+    world.at("8h")
+    assert [page.person for page in notices(world)] == ["ben", "ana"]
+    assert dump(State(world.loaded())) == dump(world.engine.state)
+
+
+def test_holidays_that_a_plan_gives_somebody_move_the_next_handoff():
+    calendar = b"calendars: {off: {ical: https://x.example/off.ics}}\n"
+    before = PLAN.replace(b"teams:\n", calendar + b"hours: {h: {open: Mon 09:00-17:00, holidays: off}}\nteams:\n")
+    world = World(before)
+    world.apply(CalendarRead("off", (Busy(START + 2 * HOUR, START + 4 * HOUR, False, "away"),)))
+    world.put_in_force(before.replace(b"ana@shop.example}", b"ana@shop.example, holidays: off}"))
+    assert world.engine.state.duties["handoff primary"].at == START + 2 * HOUR
+    world.at("6h")
+    assert {page.person for page in notices(world)} == {"ana", "ben"}
+
+
+def test_a_handoff_that_is_due_is_told_though_the_plan_changed_meanwhile():
+    world = World(PLAN).at("6h59m")
+    world.now += 2 * HOUR
+    world.put_in_force(PLAN.replace(b"last resort: kei", b"last resort: ben"))
+    world.at("9h30m")
+    assert [page.person for page in notices(world)] == ["ben", "ana"]
 
 
 def test_the_teams_lead_is_told_once_a_day_what_is_wrong():

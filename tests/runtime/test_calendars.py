@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from datetime import UTC, datetime
+from time import process_time
 
 import pytest
 
@@ -12,7 +14,7 @@ from tests.support.waiting import eventually
 from tocsin.engine.inputs import CalendarRead
 from tocsin.intake.specs import CalendarSpec
 from tocsin.kernel.instant import SECOND, Instant, from_datetime, parse_rfc3339
-from tocsin.oncall.imported import Busy
+from tocsin.oncall.imported import AHEAD, BEHIND, Busy
 from tocsin.runtime import calendars as reading
 from tocsin.runtime.calendars import Calendars
 from tocsin.runtime.ical import NotACalendar, entries
@@ -42,7 +44,7 @@ def test_a_weekly_shift_keeps_its_wall_clock_over_the_change_of_the_clock():
             "ATTENDEE;CN=Ana:mailto:Ana@Shop.example"
         ),
         NOW,
-    )
+    ).busy
     assert found == (
         Busy(at("2026-10-19 07:00"), at("2026-10-19 16:00"), False, "Ana", ("ana@shop.example",)),
         Busy(at("2026-10-26 08:00"), at("2026-10-26 17:00"), False, "Ana", ("ana@shop.example",)),
@@ -51,7 +53,7 @@ def test_a_weekly_shift_keeps_its_wall_clock_over_the_change_of_the_clock():
 
 def test_a_whole_day_is_a_day_of_whoever_it_is_for():
     """Two days in Madrid across the change of the clock are 49 hours."""
-    (days,) = entries(ics("DTSTART;VALUE=DATE:20261024\nDTEND;VALUE=DATE:20261026\nSUMMARY:Holidays"), NOW)
+    (days,) = entries(ics("DTSTART;VALUE=DATE:20261024\nDTEND;VALUE=DATE:20261026\nSUMMARY:Holidays"), NOW).busy
     start, end = days.span("Europe/Madrid")
     assert (start, end) == (at("2026-10-23 22:00"), at("2026-10-25 23:00"))
     assert days.span("Asia/Tokyo") == (at("2026-10-23 15:00"), at("2026-10-25 15:00"))
@@ -68,7 +70,7 @@ def test_a_moved_and_a_cancelled_occurrence_are_as_their_calendar_says():
             b"DTSTART:20261021T120000Z\r\nDTEND:20261021T130000Z\r\nSUMMARY:Zoe\r\nEND:VEVENT\r\nEND:VCALENDAR",
         ),
         NOW,
-    )
+    ).busy
     said = [(one.text, one.start) for one in found]
     assert said == [("Ben", at("2026-10-20 08:00")), ("Zoe", at("2026-10-21 12:00"))]
 
@@ -80,12 +82,81 @@ def test_a_moved_and_a_cancelled_occurrence_are_as_their_calendar_says():
         (b"", "no iCalendar"),
         (ics("DTSTART:20200101T000000Z\nDTEND:20200101T000001Z\nRRULE:FREQ=SECONDLY"), "more often"),
         (ics("DTSTART:20200101T000000Z\nDURATION:PT30M\nRRULE:FREQ=HOURLY"), "more than 2,000"),
+        (ics("DTSTART:00020101T000000Z\nDURATION:PT30M\nRRULE:FREQ=HOURLY"), "too long ago"),
+        (ics(*["DTSTART:20100101T000000Z\nDURATION:PT30M\nRRULE:FREQ=HOURLY;COUNT=9"] * 9), "too long ago"),
+        (ics("DTSTART:20261101T000000Z\nRRULE:FREQ=FOO"), "RRULE makes no sense"),
         (ics(*["DTSTART:20200101T000000Z"] * 5_001), "more than 5,000"),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_a_sentence(raw, why):
     with pytest.raises(NotACalendar, match=why):
         entries(raw, NOW)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "DTSTART:20261021T000000Z\nRRULE:FREQ=HOURLY;BYYEARDAY=400",
+        "DTSTART:20261021T000000Z\nRRULE:FREQ=FOO",
+        "DTSTART:20261021T000000Z\nRRULE:INTERVAL=2",
+        "DTSTART:20261021T000000Z\nRRULE:FREQ=DAILY;INTERVAL=0",
+        "DTSTART:20261021T000000Z\nDTEND:20261021T010000Z\nRRULE:FREQ=HOURLY;BYMINUTE=0,2,4,6,8",
+        "DTSTART:20261021T000000Z\nDTEND:20261021T010000Z\nRRULE:FREQ=DAILY;BYHOUR=99",
+        "DTSTART:20261021T000000Z\nDTEND:then",
+        "DTEND:20261021T000000Z",
+    ],
+)
+def test_one_event_that_makes_no_sense_takes_no_other_with_it(bad):
+    good = "DTSTART:20261022T080000Z\nDTEND:20261022T090000Z\nSUMMARY:Ben"
+    found = entries(ics(bad, good, bad), NOW)
+    assert [one.text for one in found.busy] == ["Ben"]
+    assert found.unread == 2
+
+
+def test_an_entry_up_to_the_last_year_is_one():
+    ends = entries(ics("DTSTART:20261021T000000Z\nDTEND:99991231T235959Z\nSUMMARY:Ana"), NOW)
+    days = entries(ics("DTSTART;VALUE=DATE:00010101\nDTEND;VALUE=DATE:99991231\nSUMMARY:Ana"), NOW)
+    weekly = "DTSTART:20261021T000000Z\nDTEND:99991231T000000Z\nRRULE:FREQ=WEEKLY;COUNT=2\nSUMMARY:Ana"
+    again = entries(ics(weekly), NOW)
+    assert [one.start for one in ends.busy] == [at("2026-10-21 00:00")]
+    assert [one.start for one in again.busy] == [at("2026-10-21 00:00"), at("2026-10-28 00:00")]
+    for found in (ends, days, again):
+        assert not found.unread
+        assert all(one.span("Asia/Tokyo")[1] > NOW + AHEAD for one in found.busy)
+    assert days.busy[0].span("Asia/Tokyo")[0] < NOW - BEHIND
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "DTSTART:20261021T000000Z\nRRULE:FREQ=HOURLY;BYMONTH=2;BYMONTHDAY=30",
+        "DTSTART:20261021T000000Z\nRRULE:FREQ=HOURLY;BYMONTH=2;BYMONTHDAY=30;COUNT=3",
+        "DTSTART;VALUE=DATE:20261021\nRRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30",
+        "DTSTART;TZID=Europe/Madrid:20261021T000000\nRRULE:FREQ=HOURLY;BYMONTH=2;BYMONTHDAY=30;UNTIL=99980101T000000Z",
+        "DTSTART:20261021T000000\nRRULE:FREQ=HOURLY;BYMONTH=2;BYMONTHDAY=30",
+    ],
+)
+def test_a_rule_that_never_fits_a_day_is_not_tried_for_ever(rule):
+    """The first time of a series counts, whether or not its rule fits it."""
+    began = process_time()
+    found = entries(ics(f"{rule}\nSUMMARY:Ana\nDURATION:P1D"), NOW)
+    assert process_time() - began < 2.0
+    assert [one.text for one in found.busy] == ["Ana"]
+
+
+def test_what_an_event_has_beside_is_not_kept_once_for_each_time_it_recurs():
+    """Two thousand people are invited every six hours, for 240 days."""
+    people = "\n".join(f"ATTENDEE:mailto:person.number{n:05d}@example.com" for n in range(2_000))
+    long = "DTSTART:20260901T000000Z\nDURATION:PT1H\nRRULE:FREQ=HOURLY;INTERVAL=6\nSUMMARY:Ana\n"
+    raw = ics(long + people)
+    tracemalloc.start()
+    try:
+        found = entries(raw, NOW)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert {len(one.emails) for one in found.busy} == {50}
+    assert peak < 25_000_000
 
 
 async def test_a_source_that_misbehaves_is_said_to_and_harms_nothing(monkeypatch):

@@ -10,8 +10,9 @@ from tocsin.engine.turn import Turn
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
 from tocsin.oncall.hours import Hours, is_open, opens
-from tocsin.oncall.imported import Colleague, Imported, away_covers, rota_covers, unnamed
+from tocsin.oncall.imported import Colleague, Imported, Names, away_covers, rota_covers, unnamed
 from tocsin.oncall.override import Cover, Override, covers_by_schedule
+from tocsin.oncall.roster import merged
 from tocsin.oncall.zone import said
 from tocsin.plan.model import Covers, Plan
 
@@ -20,13 +21,18 @@ def standing(plan: Plan, calendars: Mapping[str, Imported]) -> dict[str, tuple[C
     """What calendars do to schedules, by schedule. The same for the same plan and calendars, whatever the time."""
     if not any(one.busy for one in calendars.values()):
         return {}
-    people = colleagues(plan)
+    names = names_of(plan)
     away = _away(plan, calendars)
+    rotas: dict[tuple[str, str], list[Cover]] = {}  # many schedules may lie under one calendar
     found: dict[str, tuple[Cover, ...]] = {}
     for key, roster in plan.rosters.items():
         schedule = roster.schedule
-        rota = calendars.get(schedule.calendar) if schedule.calendar else None
-        covers = list(rota_covers(key, rota, people, schedule.timezone)) if rota is not None else []
+        covers: list[Cover] = []
+        if schedule.calendar in calendars:
+            asked = schedule.calendar, schedule.timezone
+            if asked not in rotas:
+                rotas[asked] = list(rota_covers(calendars[schedule.calendar], names, schedule.timezone))
+            covers += rotas[asked]
         spans = [span for one in schedule.people() for span in away.get(one, ())]
         if spans:
             covers += away_covers(roster, away, min(low for low, _ in spans), max(high for _, high in spans))
@@ -35,9 +41,9 @@ def standing(plan: Plan, calendars: Mapping[str, Imported]) -> dict[str, tuple[C
     return found
 
 
-def colleagues(plan: Plan) -> list[Colleague]:
+def names_of(plan: Plan) -> Names:
     """What entries may call the people of a plan."""
-    return [Colleague(one.key, one.name, one.email, one.timezone) for one in plan.people.values()]
+    return Names(Colleague(one.key, one.name, one.email) for one in plan.people.values())
 
 
 def laid_over(standing: Covers, overrides: dict[int, Override]) -> dict[str, tuple[Cover, ...]]:
@@ -48,24 +54,24 @@ def laid_over(standing: Covers, overrides: dict[int, Override]) -> dict[str, tup
 
 def _away(plan: Plan, calendars: Mapping[str, Imported]) -> dict[str, list[tuple[Instant, Instant]]]:
     found: dict[str, list[tuple[Instant, Instant]]] = {}
+    drawn: dict[tuple[str, str], list[tuple[Instant, Instant]]] = {}  # many people may have one calendar
     for person in plan.people.values():
-        spans = [
-            busy.span(person.timezone)
-            for name in person.holidays
-            if name in calendars
-            for busy in calendars[name].busy
-        ]
+        asked = [(name, person.timezone) for name in person.holidays if name in calendars]
+        for name, timezone in asked:
+            if (name, timezone) not in drawn:
+                drawn[name, timezone] = [(start, end) for _, start, end in calendars[name].spans(timezone)]
+        spans = [span for one in asked for span in drawn[one]]
         if spans:
-            found[person.key] = sorted(spans)
+            found[person.key] = merged(sorted(spans))
     return found
 
 
 def findings(plan: Plan, calendars: Mapping[str, Imported], now: Instant) -> Iterator[tuple[str, str]]:
     """Sources that are away, and entries that name nobody: the schedule, and a sentence."""
-    people = colleagues(plan)
+    names = names_of(plan)
     for key, schedule in plan.schedules.items():
         rota = calendars.get(schedule.calendar)
-        lost = unnamed(rota, people, now) if rota is not None else []
+        lost = unnamed(rota, names, schedule.timezone, now) if rota is not None else []
         if lost:
             what = f"{len(lost)} entries" if len(lost) > 1 else "An entry"
             verb = "name" if len(lost) > 1 else "names"
@@ -74,6 +80,9 @@ def findings(plan: Plan, calendars: Mapping[str, Imported], now: Instant) -> Ite
         asked = {schedule.calendar, *(name for person in theirs for name in person.holidays)}
         for name in sorted(asked & calendars.keys()):
             calendar = calendars[name]
+            if calendar.unread:
+                events = f"{calendar.unread} events" if calendar.unread > 1 else "One event"
+                yield key, f"{events} of the calendar {name} could not be read: their time is left to the layers"
             if calendar.stale(now):
                 zone = schedule.timezone
                 since = f"since {said(calendar.failing_since or now, zone)} {zone}"
@@ -96,7 +105,7 @@ def opens_at(turn: Turn, name: str) -> Instant | None:
 
 def _shut(turn: Turn, hours: Hours) -> list[tuple[Instant, Instant]]:
     calendars = (turn.state.calendars[name] for name in hours.holidays if name in turn.state.calendars)
-    return [busy.span(hours.timezone) for calendar in calendars for busy in calendar.busy]
+    return [(start, end) for calendar in calendars for _, start, end in calendar.spans(hours.timezone)]
 
 
 def read(turn: Turn, told: CalendarRead) -> None:
@@ -109,7 +118,8 @@ def read(turn: Turn, told: CalendarRead) -> None:
         known.error = told.error[:500]
         turn.count("calendars", Reason.CALENDAR_AWAY)
     else:
-        known.read_at, known.failing_since, known.error, known.busy = turn.now, None, "", told.busy
+        known.read_at, known.failing_since, known.error = turn.now, None, ""
+        known.busy, known.unread = told.busy, told.unread
         turn.count("calendars", Reason.CALENDAR_READ)
     turn.state.calendars[told.name] = turn.changes.calendars[told.name] = known
     turn.changes.dropped_calendars.discard(told.name)

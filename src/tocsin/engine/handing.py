@@ -28,8 +28,10 @@ LONGEST_LINE = 200
 
 
 def arrange(turn: Turn) -> None:
-    """A plan is in force: its duties are due as it says, and those it has no more are none. What is due already stays
-    due: a start puts a plan in force as well.
+    """A plan is in force: when each duty is due is reckoned anew, and those it has no more are none.
+
+    Whether the plan is another one is not asked: after a stop nobody knows which one they were reckoned by, and who is
+    on call hangs on more than the schedule. What is due and was not done yet stays due.
     """
     plan, duties = turn.plan, turn.state.duties
     wanted = {handoff_of(key): key for key, schedule in plan.schedules.items() if schedule.handoff_notice}
@@ -41,8 +43,11 @@ def arrange(turn: Turn) -> None:
         turn.changes.dropped_duties.add(name)
     for name, key in wanted.items():
         known = duties.get(name)
-        if known is None or known.at is None or known.at > turn.now:
-            _keep(turn, known or Duty(name=name), _next(turn, name, key))
+        if known is not None and known.at is not None and known.at <= turn.now:
+            continue
+        at = _next(turn, name, key)
+        if known is None or at != known.at:
+            _keep(turn, known or Duty(name=name), at)
 
 
 def rearrange(turn: Turn, schedule: str) -> None:

@@ -106,11 +106,15 @@ class Deaf(Struct, frozen=True, tag="deaf"):
 
 
 class CalendarRead(Struct, frozen=True, tag="calendar"):
-    """A calendar from elsewhere was read; or could not be, and ``error`` says why."""
+    """A calendar from elsewhere was read; or could not be, and ``error`` says why.
+
+    ``unread``: how many of its events made no sense, and are left out of ``busy``.
+    """
 
     name: str
     busy: tuple[Busy, ...] = ()
     error: str = ""
+    unread: int = 0
 
 
 class Quarantine(Struct, frozen=True, tag="quarantine"):

@@ -13,10 +13,10 @@ from typing import Final
 
 from msgspec import Struct
 
-from tocsin.kernel.instant import DAY, HOUR, Duration, Instant
+from tocsin.kernel.instant import DAY, Duration, Instant
 from tocsin.oncall.override import Cover
-from tocsin.oncall.roster import Roster, Shift
-from tocsin.oncall.zone import zone
+from tocsin.oncall.roster import Roster, Shift, parts_in
+from tocsin.oncall.zone import DAY_OF, zone
 
 BEHIND: Final[Duration] = 40 * DAY
 AHEAD: Final[Duration] = 200 * DAY
@@ -24,8 +24,9 @@ AHEAD: Final[Duration] = 200 * DAY
 STALE_AFTER: Final[Duration] = DAY
 """A source that has been away for longer is something to be told of."""
 _AWAY: Final = -1_000_000
-_ROTA: Final = -2_000_000
+ROTA: Final = -2_000_000
 """Numbers of covers that stand for entries, below those of overrides: of two covers the higher number counts."""
+_WORD: Final = re.compile(r"\w+")
 
 
 class Busy(Struct, frozen=True):
@@ -51,7 +52,7 @@ class Busy(Struct, frozen=True):
 class Imported(Struct, kw_only=True, omit_defaults=True):
     """A calendar as it was read last. ``failing_since``: since when its source gives nothing usable, and ``error`` why.
 
-    ``read_at``: when it was read, None when it never could be.
+    ``read_at``: when it was read, None when it never could be; ``unread``: how many of its events made no sense then.
     """
 
     name: str
@@ -59,6 +60,26 @@ class Imported(Struct, kw_only=True, omit_defaults=True):
     failing_since: Instant | None = None
     error: str = ""
     busy: tuple[Busy, ...] = ()
+    unread: int = 0
+
+    def spans(self, timezone: str) -> Iterator[tuple[Busy, Instant, Instant]]:
+        """Each entry, from when and to when it is by a zone's clocks, as far as it lies in the days that are kept.
+
+        An entry may last from the year 1 to 9999. Those days hang on when it was read, not on when it is asked: what
+        is drawn up after a restart is what was there before it.
+        """
+        if self.read_at is None:
+            return
+        low, high = self.read_at - BEHIND, self.read_at + AHEAD
+        shows = zone(timezone).shows
+        floor, ceiling = shows(low) - DAY_OF, shows(high) + DAY_OF
+        for busy in self.busy:
+            cut = Busy(max(busy.start, floor), min(busy.end, ceiling), wall=True) if busy.wall else busy
+            if cut.start >= cut.end:
+                continue  # of a wall clock, and long over
+            start, end = cut.span(timezone)
+            if max(start, low) < min(end, high):
+                yield busy, max(start, low), min(end, high)
 
     def stale(self, now: Instant) -> bool:
         """Whether its source has been away for too long, or was never there."""
@@ -71,50 +92,76 @@ class Colleague(Struct, frozen=True):
     key: str
     name: str
     email: str
-    timezone: str
 
 
-def named_in(busy: Busy, people: Iterable[Colleague]) -> str:
-    """Whom an entry is about: by the mail address of somebody it invites, else by what its text calls them: their
-    whole name or address, the plan's name for them, their first name. "" when that is not certain.
-    """
-    everybody = list(people)
-    invited = [one.key for one in everybody if one.email and one.email.lower() in busy.emails]
-    if len(invited) == 1:
-        return invited[0]
-    text = busy.text.casefold().strip()
-    exact = [one.key for one in everybody if text and text in {one.key, one.name.casefold(), one.email.lower()}]
-    if exact:
-        return exact[0] if len(exact) == 1 else ""
-    words = set(re.findall(r"\w[\w.\-]*", text))
-    whole = [one.key for one in everybody if _says(text, one.name) or _says(text, one.email)]
-    keys = [one.key for one in everybody if one.key in words]
-    first = [one.key for one in everybody if one.name.casefold().partition(" ")[0] in words]
-    said = whole or keys or first
-    return said[0] if len(said) == 1 else ""
+class Names:
+    """What entries may call people, looked up rather than searched for: a plan may have thousands."""
+
+    def __init__(self, people: Iterable[Colleague]) -> None:
+        self._invited: dict[str, list[str]] = {}
+        self._exact: dict[str, set[str]] = {}
+        self._keys: set[str] = set()
+        self._first: dict[str, list[str]] = {}
+        self._whole: dict[str, list[tuple[str, str]]] = {}  # by the first word of what is looked for
+        self._known: dict[tuple[str, tuple[str, ...]], str] = {}
+        for one in people:
+            name, email = one.name.casefold(), one.email.lower()
+            self._keys.add(one.key)
+            self._first.setdefault(name.partition(" ")[0], []).append(one.key)
+            if email:
+                self._invited.setdefault(email, []).append(one.key)
+            for said in {one.key, name, email}:
+                self._exact.setdefault(said, set()).add(one.key)
+            for said in {name, email.casefold()} - {""}:
+                word = _WORD.search(said)
+                self._whole.setdefault(word[0] if word else "", []).append((said, one.key))
+
+    def of(self, busy: Busy) -> str:
+        """Whom an entry is about: by the mail address of somebody it invites, else by what its text calls them: their
+        whole name or address, the plan's name for them, their first name. "" when that is not certain.
+        """
+        asked = busy.text, busy.emails
+        if asked not in self._known:
+            self._known[asked] = self._find(busy)
+        return self._known[asked]
+
+    def _find(self, busy: Busy) -> str:
+        invited = {key for email in busy.emails for key in self._invited.get(email, ())}
+        if len(invited) == 1:
+            return invited.pop()
+        text = busy.text.casefold().strip()
+        exact = self._exact.get(text, set()) if text else set()
+        if exact:
+            return next(iter(exact)) if len(exact) == 1 else ""
+        words = set(re.findall(r"\w[\w.\-]*", text))
+        said = (
+            {key for word in {"", *_WORD.findall(text)} for name, key in self._whole.get(word, ()) if _says(text, name)}
+            or self._keys & words
+            or {key for word in words for key in self._first.get(word, ())}
+        )
+        return said.pop() if len(said) == 1 else ""
 
 
 def _says(text: str, name: str) -> bool:
     """Whether a text has a name in it, as words of its own."""
-    return bool(name) and re.search(rf"(?<!\w){re.escape(name.casefold())}(?!\w)", text) is not None
+    at = text.find(name)
+    while at >= 0:
+        if not _WORD.match(text[at - 1 : at]) and not _WORD.match(text[at + len(name) : at + len(name) + 1]):
+            return True
+        at = text.find(name, at + 1)
+    return False
 
 
-def rota_covers(schedule: str, calendar: Imported, people: Iterable[Colleague], timezone: str) -> Iterator[Cover]:
-    """An imported rota over everything the layers say: each entry puts whom it names on call."""
-    everybody = list(people)
-    names: dict[tuple[str, tuple[str, ...]], str] = {}
-    number = _ROTA
-    together: dict[tuple[Instant, Instant], list[str]] = {}
-    for busy in calendar.busy:
-        asked = busy.text, busy.emails
-        if asked not in names:
-            names[asked] = named_in(busy, everybody)
-        start, end = busy.span(timezone)
-        if names[asked] and start < end:
-            together.setdefault((start, end), []).append(names[asked])
-    for (start, end), who in sorted(together.items()):
-        number += 1
-        yield Cover(number, who[0], start, end, "", f"the calendar {calendar.name}")
+def rota_covers(calendar: Imported, names: Names, timezone: str) -> Iterator[Cover]:
+    """An imported rota over everything the layers say: each entry puts whom it names on call.
+
+    They have one number, so that they lie over the layers and not over each other: where entries overlap, everybody
+    they name is on call.
+    """
+    named = {(start, end, names.of(busy)) for busy, start, end in calendar.spans(timezone)}
+    for start, end, who in sorted(named):
+        if who:
+            yield Cover(ROTA, who, start, end, "", f"the calendar {calendar.name}")
 
 
 def away_covers(
@@ -122,14 +169,15 @@ def away_covers(
 ) -> Iterator[Cover]:
     """Who takes the turns of people who are away: the next in the same layer who is not, for as long as it lasts.
 
-    Where everybody is away the turn stays whose it is: somebody who may answer is better than nobody.
+    ``away``: when each is, in order and without overlaps. Where everybody is away the turn stays whose it is: somebody
+    who may answer is better than nobody.
     """
     ours = [one for one in roster.schedule.people() if one in away]
     if not ours:
         return
     number = _AWAY
     for shift in roster.shifts(start, end):
-        for low, high in _within(away.get(shift.person, ()), shift):
+        for low, high in parts_in(away.get(shift.person, []), shift.start, shift.end):
             number += 1
             other = _next_there(roster, shift, away, low, high)
             if other:
@@ -142,19 +190,12 @@ def _next_there(
     layer = roster.schedule.layers[shift.layer]
     for step in range(1, len(layer.turns)):
         for one in layer.people(shift.turn + step):
-            if one != shift.person and not any(a < high and low < b for a, b in away.get(one, ())):
+            if one != shift.person and not parts_in(away.get(one, []), low, high):
                 return one
     return ""
 
 
-def _within(spans: Iterable[tuple[Instant, Instant]], shift: Shift) -> Iterator[tuple[Instant, Instant]]:
-    for low, high in spans:
-        if low < shift.end and shift.start < high:
-            yield max(low, shift.start), min(high, shift.end)
-
-
-def unnamed(calendar: Imported, people: Iterable[Colleague], now: Instant) -> list[Busy]:
-    """Entries to come that name nobody: their time is left to the layers."""
-    everybody = list(people)
-    ahead = (one for one in calendar.busy if one.wall or now < one.end < now + 14 * DAY + HOUR)
-    return [one for one in ahead if not named_in(one, everybody)]
+def unnamed(calendar: Imported, names: Names, timezone: str, now: Instant) -> list[Busy]:
+    """Entries of the two weeks to come that name nobody: their time is left to the layers."""
+    soon = (busy for busy, start, end in calendar.spans(timezone) if now < end and start < now + 14 * DAY)
+    return [busy for busy in soon if not names.of(busy)]

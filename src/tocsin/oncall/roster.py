@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import groupby, islice
 from typing import Final, NamedTuple
 
 from tocsin.kernel.instant import DAY, Instant
@@ -67,20 +67,24 @@ class Roster:
         near = [one for one in covers if one.start < end and start < one.end]
         low = min([start, *(one.start for one in near)])
         high = max([end, *(one.end for one in near)])
-        found = covered(self._shifts(low, high), covers)
+        planned = self._shifts(low, high)
+        low = min([low, *(shift.start for shift in planned)])
+        high = max([high, *(shift.end for shift in planned)])
+        # A year of a calendar's covers may be asked about a day: those that touch no shift of it change nothing.
+        found = covered(planned, [one for one in covers if one.start < high and low < one.end])
         return tuple(shift for shift in found if shift.start < end and start < shift.end)
 
     def gaps(self, start: Instant, end: Instant, covers: Sequence[Cover] = ()) -> tuple[Span, ...]:
         """The parts of a range in which nobody is on call."""
         shifts = self.shifts(start, end, covers)
-        return tuple(_without((start, end), _joined(sorted((shift.start, shift.end) for shift in shifts))))
+        return tuple(_without((start, end), merged(sorted((shift.start, shift.end) for shift in shifts))))
 
     def left_out(self, start: Instant, end: Instant) -> tuple[Span, ...]:
         """The parts of a range no layer is meant for, which is when nobody is on call, overrides aside."""
         if any(not layer.only for layer in self.schedule.layers):
             return ()
         meant = sorted(span for layer in self.schedule.layers for span in _windows(layer, start, end))
-        return tuple(_without((start, end), _joined(meant)))
+        return tuple(_without((start, end), merged(meant)))
 
     def beside(self, at: Instant, steps: int, covers: tuple[Cover, ...] = ()) -> tuple[Shift, ...]:
         """Who has the turn so many turns after (or before) the one that is on at an instant, in the same layer.
@@ -113,7 +117,7 @@ class Roster:
             own = _own_shifts(layer, place, start, end)
             if above and own:
                 low, high = min(shift.start for shift in own), max(shift.end for shift in own)
-                hidden = _joined(sorted(span for one in above for span in _windows(one, low, high)))
+                hidden = merged(sorted(span for one in above for span in _windows(one, low, high)))
                 own = [
                     shift._replace(start=piece[0], end=piece[1])
                     for shift in own
@@ -129,28 +133,45 @@ class Roster:
 
 
 def covered(shifts: list[Shift], covers: Sequence[Cover]) -> list[Shift]:
-    """Shifts after overrides, the later override over the earlier one."""
-    for cover in sorted(covers, key=lambda one: one.id):
-        left: list[Shift] = []
-        for shift in shifts:
-            if (
-                shift.end <= cover.start
-                or cover.end <= shift.start
-                or (cover.instead_of and shift.person != cover.instead_of)
-            ):
-                left.append(shift)
-            else:
-                if shift.start < cover.start:
-                    left.append(shift._replace(end=cover.start))
-                if cover.end < shift.end:
-                    left.append(shift._replace(start=cover.end))
-                if cover.instead_of:
-                    start, end = max(shift.start, cover.start), min(shift.end, cover.end)
-                    left.append(Shift(cover.person, start, end, shift.layer, shift.turn, cover.id))
-        if not cover.instead_of:
-            left.append(Shift(cover.person, cover.start, cover.end, -1, 0, cover.id))
-        shifts = left
+    """Shifts after overrides, the later override over the earlier one.
+
+    Covers of one number that stand in for everybody are one layer: they lie over what was there, not over each other.
+    """
+    for (_, for_one), group in groupby(sorted(covers, key=_number), key=lambda one: (one.id, bool(one.instead_of))):
+        if not for_one:
+            shifts = _under(shifts, list(group))
+            continue
+        for cover in group:
+            shifts = [part for shift in shifts for part in _given(shift, cover)]
     return sorted(shifts, key=_by_begin)
+
+
+def _under(shifts: list[Shift], layer: list[Cover]) -> list[Shift]:
+    """Shifts where a layer of covers leaves them, and the layer."""
+    hidden = merged(sorted((one.start, one.end) for one in layer))
+    seen = [
+        shift._replace(start=start, end=end)
+        for shift in shifts
+        for start, end in _without((shift.start, shift.end), hidden)
+    ]
+    return seen + [Shift(one.person, one.start, one.end, -1, 0, one.id) for one in layer]
+
+
+def _given(shift: Shift, cover: Cover) -> Iterator[Shift]:
+    """A shift, without the part of it that a cover gives to somebody else; and that part."""
+    if shift.end <= cover.start or cover.end <= shift.start or shift.person != cover.instead_of:
+        yield shift
+        return
+    start, end = max(shift.start, cover.start), min(shift.end, cover.end)
+    if shift.start < start:
+        yield shift._replace(end=start)
+    if end < shift.end:
+        yield shift._replace(start=end)
+    yield Shift(cover.person, start, end, shift.layer, shift.turn, cover.id)
+
+
+def _number(cover: Cover) -> int:
+    return cover.id
 
 
 def _by_begin(shift: Shift) -> tuple[Instant, int, int]:
@@ -170,7 +191,7 @@ def _own_shifts(layer: Layer, place: int, start: Instant, end: Instant) -> list[
     turns = _turns(layer, start, end)
     windows = _windows(layer, start, end) if layer.only else None
     for turn, begin, over in turns:
-        spans = [(begin, over)] if windows is None else _within(windows, begin, over)
+        spans = [(begin, over)] if windows is None else parts_in(windows, begin, over)
         for low, high in spans:
             if low < end and start < high:
                 found += [Shift(person, low, high, place, turn) for person in layer.people(turn)]
@@ -216,12 +237,12 @@ def _open(layer: Layer, windows: list[Span]) -> list[Span]:
         return windows
     edges = zone(layer.timezone).edges
     walls = sorted(wall_of(day) for day in layer.closed)
-    shut = _joined((edges(wall)[0], edges(wall + DAY_OF)[1]) for wall in walls)
+    shut = merged((edges(wall)[0], edges(wall + DAY_OF)[1]) for wall in walls)
     return [piece for window in windows for piece in _without(window, shut)]
 
 
-def _within(windows: list[Span], start: Instant, end: Instant) -> list[Span]:
-    """The parts of windows that lie in a range."""
+def parts_in(windows: list[Span], start: Instant, end: Instant) -> list[Span]:
+    """The parts of windows that lie in a range. They are in order, and without overlaps."""
     first = max(bisect_right(windows, (start, start)) - 1, 0)
     found = []
     for low, high in islice(windows, first, None):
@@ -236,7 +257,7 @@ def _without(span: Span, hidden: list[Span]) -> list[Span]:
     """What is left of a range."""
     start, end = span
     found = []
-    for low, high in _within(hidden, start, end):
+    for low, high in parts_in(hidden, start, end):
         if start < low:
             found.append((start, low))
         start = high
@@ -245,7 +266,7 @@ def _without(span: Span, hidden: list[Span]) -> list[Span]:
     return found
 
 
-def _joined(spans: Iterable[Span]) -> list[Span]:
+def merged(spans: Iterable[Span]) -> list[Span]:
     """Ranges in order of their begin, with those that meet or overlap made one."""
     found: list[Span] = []
     for start, end in spans:

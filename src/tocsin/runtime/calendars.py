@@ -11,8 +11,7 @@ from tocsin.engine.inputs import CalendarRead
 from tocsin.intake.specs import CalendarSpec
 from tocsin.kernel.instant import HOUR, MINUTE, SECOND, Instant
 from tocsin.kernel.outside import Outside, Unanswered
-from tocsin.oncall.imported import Busy
-from tocsin.runtime.ical import NotACalendar, entries
+from tocsin.runtime.ical import Drawn, NotACalendar, entries
 
 WITHIN = 20.0
 READ_WITHIN = 20.0
@@ -106,11 +105,11 @@ class Calendars:
             return CalendarRead(spec.name, error=f"it is longer than {LONGEST // 1024 // 1024} MB")
         now = self._now()
 
-        def draw_out() -> tuple[Busy, ...]:
+        def draw_out() -> Drawn:
             return entries(answer.body, now)
 
         try:
-            busy = await self._outside.aside(f"calendar:{spec.name}", draw_out, within=READ_WITHIN)
+            drawn = await self._outside.aside(f"calendar:{spec.name}", draw_out, within=READ_WITHIN)
         except NotACalendar as error:
             return CalendarRead(spec.name, error=f"it {error}")
         except TimeoutError:
@@ -118,4 +117,4 @@ class Calendars:
         except Exception as error:  # a library's fault in one calendar must neither end its watch nor be silent
             log.exception("calendar_fault", calendar=spec.name)
             return CalendarRead(spec.name, error=f"it cannot be read: {type(error).__name__}")
-        return CalendarRead(spec.name, busy)
+        return CalendarRead(spec.name, drawn.busy, unread=drawn.unread)

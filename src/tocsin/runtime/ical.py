@@ -5,62 +5,204 @@ The libraries that know recurrences and everybody's time zones are an extra: ``t
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
-from typing import Any
+from time import thread_time
+from typing import Any, NamedTuple
 
-from tocsin.kernel.instant import MINUTE, Instant, from_datetime, to_datetime
+from tocsin.kernel.instant import DAY, MINUTE, Instant, from_datetime, to_datetime
 from tocsin.oncall.imported import AHEAD, BEHIND, Busy
 from tocsin.oncall.zone import wall_of
 
 MOST_COMPONENTS = 5_000
 MOST_ENTRIES = 2_000
+MOST_ADDRESSES = 50
 LONGEST_TEXT = 200
 TOO_OFTEN = frozenset({"SECONDLY", "MINUTELY"})
+TOO_FINE = ("BYMINUTE", "BYSECOND")
+MOST_RULES, MOST_VALUES = 10, 400
+"""Recurrence rules of one event, and values of one of their parts."""
+MOST_STEPS, MOST_STEPS_OF_ALL = 250_000, 1_000_000
+"""How many times at most a rule is stepped on from its begin to today: 28 years of hours, some seconds of work."""
+NOT_OF_DAYS = ("BYYEARDAY", "BYWEEKNO", "BYSETPOS", "BYEASTER")
+WEEK = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+WITHIN = 15.0
+"""Seconds of work for the whole of it."""
+DATES = ("DTSTART", "DTEND", "DURATION", "RECURRENCE-ID", "RRULE", "RDATE", "EXDATE")
+KEPT = frozenset({*DATES, "UID", "SEQUENCE", "SUMMARY", "STATUS", "ATTENDEE"})
 
 
 class NotACalendar(ValueError):
     """It cannot be used; the message completes "the calendar …"."""
 
 
-def entries(raw: bytes, now: Instant) -> tuple[Busy, ...]:
-    """The entries from forty days ago up to two hundred ahead, in order. Raises NotACalendar.
+class Drawn(NamedTuple):
+    """What a file says: its entries in order, and how many of its events make no sense and are left out."""
+
+    busy: tuple[Busy, ...]
+    unread: int
+
+
+def entries(raw: bytes, now: Instant) -> Drawn:
+    """The entries from forty days ago up to two hundred ahead. Raises NotACalendar, also when no event makes sense.
 
     What is cancelled is left out.
     """
     try:
+        import recurring_ical_events  # noqa: F401  # it is needed for each event, and missed only once
         from icalendar import Calendar
-        from recurring_ical_events import of
     except ImportError:
         raise NotACalendar("needs two more packages: install tocsin[ical]") from None
     try:
         calendar = Calendar.from_ical(raw)
     except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
         raise NotACalendar(f"is no iCalendar file: {str(error)[:200]}") from None
-    _bounded(calendar)
-    start, end = to_datetime(now - BEHIND), to_datetime(now + AHEAD)
-    try:
-        query = of(calendar, components=["VEVENT"], skip_bad_series=True)
-        found = list(islice(query.between(start, end), MOST_ENTRIES + 1))
-    except (ValueError, TypeError, KeyError, OverflowError, AttributeError) as error:
-        raise NotACalendar(f"cannot be drawn out: {str(error)[:200]}") from None
-    if len(found) > MOST_ENTRIES:
-        raise NotACalendar(f"has more than {MOST_ENTRIES:,} entries in {(AHEAD + BEHIND) // (1440 * MINUTE)} days")
-    read = (busy for one in found for busy in _entry(one))
-    return tuple(sorted(read, key=lambda one: (one.start, one.end, one.text)))
-
-
-def _bounded(calendar: Any) -> None:
-    """Refuse what would take for ever to draw out."""
-    components = list(islice(calendar.walk("VEVENT"), MOST_COMPONENTS + 1))
-    if len(components) > MOST_COMPONENTS:
+    events = list(islice(calendar.walk("VEVENT"), MOST_COMPONENTS + 1))
+    if len(events) > MOST_COMPONENTS:
         raise NotACalendar(f"has more than {MOST_COMPONENTS:,} events")
-    for one in components:
-        rules = one.get("RRULE", [])
-        for rule in rules if isinstance(rules, list) else [rules]:
-            if TOO_OFTEN & {str(word).upper() for word in rule.get("FREQ", [])}:
-                raise NotACalendar("has an event that recurs more often than once an hour")
+    series: dict[str, list[Any]] = {}
+    for event in events:
+        series.setdefault(str(event.get("UID", id(event))), []).append(event)
+    busy: list[Busy] = []
+    unread, steps, why, began = 0, 0, "", thread_time()
+    for group in series.values():
+        if thread_time() - began > WITHIN:
+            raise NotACalendar("takes too long to draw out")
+        try:
+            cost = sum(_bounded(event, now) for event in group)
+            if (steps := steps + cost) > MOST_STEPS_OF_ALL:
+                raise NotACalendar("takes too long to draw out: its events recur since too long ago")
+            drawn = list(islice(_draw(calendar, group, now), MOST_ENTRIES + 1))
+        except NotACalendar:
+            raise
+        except Exception as error:  # noqa: BLE001  # one event that makes no sense to a library takes no other with it
+            unread, why = unread + len(group), str(error)[:200]
+            continue
+        busy += drawn
+        if len(busy) > MOST_ENTRIES:
+            days = (AHEAD + BEHIND) // (1440 * MINUTE)
+            raise NotACalendar(f"has more than {MOST_ENTRIES:,} entries in {days} days")
+    if unread == len(events) > 0:
+        raise NotACalendar(f"cannot be drawn out: {why}")
+    return Drawn(tuple(sorted(busy, key=lambda one: (one.start, one.end, one.text))), unread)
+
+
+def _bounded(event: Any, now: Instant) -> int:
+    """Make an event cheap to draw out, and say in how many steps that can be done. Raises ValueError for what cannot.
+
+    It keeps what is looked at, as far as anybody looks.
+    """
+    broken = [name for name, _ in event.errors if name in DATES]
+    if broken:
+        raise ValueError(f"an event's {broken[0]} makes no sense")
+    event.subcomponents = []
+    for name in [name for name in event if name not in KEPT]:
+        del event[name]
+    people = event.get("ATTENDEE")
+    if isinstance(people, list):
+        event["ATTENDEE"] = people[:MOST_ADDRESSES]
+    _cut(event, now)
+    found = event.pop("RRULE", [])
+    rules = found if isinstance(found, list) else [found]
+    if len(rules) > MOST_RULES:
+        raise ValueError(f"an event has more than {MOST_RULES} rules")
+    start, last = _naive(event["DTSTART"].dt), _naive(to_datetime(now + AHEAD + 2 * DAY))
+    steps = [_steps(rule, start, last) for rule in rules]
+    kept = [rule for rule in rules if _fits(rule, start, last)]
+    if kept:
+        event["RRULE"] = kept if len(kept) > 1 else kept[0]
+    return sum(steps)
+
+
+def _cut(event: Any, now: Instant) -> None:
+    """Move a begin and an end that are centuries away to where nobody looks: no library reckons with the year 9999."""
+    from icalendar.prop import vDDDTypes
+
+    if "DTEND" not in event:
+        return  # it lasts some time from its begin: both stay
+    first, last = to_datetime(now - 2 * BEHIND), to_datetime(now + 2 * AHEAD)
+    if _naive(event["DTEND"].dt) > _naive(last):
+        event["DTEND"] = vDDDTypes(_like(event["DTEND"].dt, last))
+    if _naive(event["DTSTART"].dt) < _naive(first) and not {"RRULE", "RDATE"} & set(event):
+        event["DTSTART"] = vDDDTypes(_like(event["DTSTART"].dt, first))
+
+
+def _like(said: date, at: datetime) -> date:
+    """A time written as another is: as a day, without a zone, or with one."""
+    if not isinstance(said, datetime):
+        return at.date()
+    return at if said.tzinfo is not None else _naive(at)
+
+
+def _steps(rule: Any, start: datetime, last: datetime) -> int:
+    """How often a rule is stepped on until nobody looks any more. Raises ValueError for what is beyond all bounds."""
+    often = _often(rule)
+    if often in TOO_OFTEN or any(part in rule for part in TOO_FINE):
+        raise ValueError("an event recurs more often than once an hour")
+    if any(isinstance(values, list) and len(values) > MOST_VALUES for values in rule.values()):
+        raise ValueError("an event's rule is too long")
+    if any(int(number) < 1 for part in ("INTERVAL", "COUNT") for number in rule.get(part, [])):
+        raise ValueError("an event recurs after no time")
+    if often not in ("YEARLY", "MONTHLY") and any(part in rule for part in NOT_OF_DAYS):
+        raise ValueError("an event's rule is none of the standard's")
+    until = min([last, *(_naive(at) for at in rule.get("UNTIL", []))])
+    steps = max((until - start).days + 1, 1) * (24 if often == "HOURLY" else max(len(set(rule.get("BYHOUR", []))), 1))
+    if steps > MOST_STEPS:
+        raise ValueError("an event recurs since too long ago")
+    return steps
+
+
+def _fits(rule: Any, start: datetime, last: datetime) -> bool:
+    """Whether a rule of hours or days comes true before nobody looks any more. What never does would be tried, hour by
+    hour, up to the year 9999.
+    """
+    often = _often(rule)
+    if often not in ("HOURLY", "DAILY"):
+        return True
+    months, days = _numbers(rule, "BYMONTH"), _numbers(rule, "BYMONTHDAY")
+    hours = _numbers(rule, "BYHOUR") if often == "HOURLY" else set()
+    of_week = {str(day).upper()[-2:] for day in rule.get("BYDAY", [])}
+    every = timedelta(hours=1) if often == "HOURLY" else timedelta(days=1)
+    step = every * int(rule.get("INTERVAL", [1])[0])
+    at = start
+    while at <= last:
+        if (
+            (not months or at.month in months)
+            and (not days or at.day in days or at.day - monthrange(at.year, at.month)[1] - 1 in days)
+            and (not hours or at.hour in hours)
+            and (not of_week or WEEK[at.weekday()] in of_week)
+        ):
+            return True
+        at += step
+    return False
+
+
+def _often(rule: Any) -> str:
+    return str(rule["FREQ"][0]).upper()
+
+
+def _numbers(rule: Any, part: str) -> set[int]:
+    return {int(number) for number in rule.get(part, [])}
+
+
+def _naive(at: date) -> datetime:
+    """What the clock on the wall shows."""
+    return at.replace(tzinfo=None) if isinstance(at, datetime) else datetime.combine(at, time())
+
+
+def _draw(calendar: Any, group: list[Any], now: Instant) -> Iterator[Busy]:
+    """The entries of one series: an event that may recur, and what was changed of it."""
+    from icalendar import Calendar
+    from recurring_ical_events import of
+
+    alone = Calendar(calendar)  # what it says of itself, such as a zone for all of it
+    alone.subcomponents = group
+    start, end = to_datetime(now - BEHIND), to_datetime(now + AHEAD)
+    for series in of(alone, components=["VEVENT"]).series:
+        for occurrence in series.between(start, end):
+            yield from _entry(occurrence.as_component(False))
 
 
 def _entry(event: Any) -> Iterator[Busy]:
