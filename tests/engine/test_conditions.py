@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.engine.world import START, World
 from tocsin.engine.commands import Acknowledge
 from tocsin.engine.inputs import CalendarRead
-from tocsin.kernel.instant import HOUR
+from tocsin.kernel.instant import HOUR, MINUTE, Duration
 from tocsin.oncall.imported import Busy
 
 # They begin on Monday 2026-11-23 at 03:00 UTC.
@@ -120,3 +120,50 @@ def test_a_graver_incident_with_hours_does_not_wait_for_them():
     assert paged(world) == []
     world.fires("Down", service="four", severity="critical", instance="b")
     assert paged(world) == [("61200s", "kei")]
+
+
+def has_it(world: World, person: str, hold: Duration | None = None) -> str:
+    return str(world.asked(Acknowledge(incident=1, actor=f"person:{person}", hold=hold)).reason)
+
+
+def test_an_answer_of_several_ends_and_whoever_gave_it_is_paged_again():
+    world = World(PLAN).fires("Down", service="three").at("1m")
+    assert has_it(world, "ana") == "answered"
+    world.at("1h").left.clear()
+    world.at("2h")
+    first = next(at for at, person in paged(world) if person == "ana")
+    assert 61 * 60 <= int(first[:-1]) <= 2 * 3600
+    assert world.told(1).count("acknowledgement_ended") == 1
+
+
+def test_an_answer_holds_for_as_long_as_was_asked_and_again_when_it_is_given_again():
+    world = World(PLAN).fires("Down", service="three").at("1m")
+    has_it(world, "ana", 3 * HOUR)
+    world.at("2h")
+    has_it(world, "ana", 3 * HOUR)
+    world.left.clear()
+    world.at("4h59m")
+    assert "ana" not in {person for _, person in paged(world)}
+    world.at("6h")
+    assert "ana" in {person for _, person in paged(world)}
+
+
+def test_it_is_acknowledged_when_everybody_who_could_be_paged_has_answered_meanwhile():
+    """Ben has it when Ana answers; at four Ana takes over, and nobody else is left."""
+    plan = PLAN.replace(b"page: [ana, ben], wait: 10m, until acknowledged by: 2}, {page: kei, wait: 10m}",
+                        b"page: [ana, turns], wait: 10m, until acknowledged by: 2}")  # fmt: skip
+    turns = b"schedules:\n  turns:\n    handoff notice: off\n"
+    turns += b"    layers: [{rotate: [ben, ana], every: day, handoff: '04:00', starts: 2026-11-22 with ben}]"
+    plan = plan.replace(b"schedules:", turns).replace(b"last resort: zoe", b"last resort: ana")
+    world = World(plan).at("30m").fires("Down", service="three").at("31m")
+    assert has_it(world, "ana") == "answered"
+    world.at("59m")
+    assert [person for _, person in paged(world)][:2] == ["ana", "ben"]
+    world.at("1h21m")
+    one = world.incident(1)
+    assert (one.state, one.acknowledged_by) == ("acknowledged", "person:ana")
+    assert one.acknowledged_until == START + 91 * MINUTE, "for as long as Ana said, not anew"
+    assert not any(entry.what.startswith("Paging nobody") for entry in world.timeline)
+    world.left.clear()
+    world.at("91m")
+    assert paged(world) == [("5460s", "ana")]

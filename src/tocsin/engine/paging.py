@@ -60,11 +60,12 @@ def _planned(turn: Turn, person: str, urgency: str = "high") -> list[Planned]:
     return ways(person, turn.state.contacts_by(person), reach_of(turn, person), urgency, turn.plan.reaches)
 
 
-def escalate_now(turn: Turn, incident: Incident) -> None:
+def escalate_now(turn: Turn, incident: Incident) -> bool:
     """A step is due: write down each person's pages, and when the next step is due.
 
     One of low urgency waits while everybody it would page has quiet hours. When a step reached nobody, its team's lead
-    and the last resort are paged beside the next one.
+    and the last resort are paged beside the next one. False when everybody it could page has answered: then
+    nothing is done, and ``settling``, which is asked before the turn ends, acknowledges it.
     """
     plan = turn.plan
     call = escalate(
@@ -79,10 +80,13 @@ def escalate_now(turn: Turn, incident: Incident) -> None:
     )
     reached = _whom(turn, incident, call)
     people = [one.person for one in reached]
+    if not people and _nobody_left(turn, incident):
+        turn.touch(incident.number)
+        return False
     waits = _waits(turn, incident, people)
     if waits is not None:
         _wait(turn, incident, people, *waits)
-        return
+        return True
     for step in call.passed:
         what = f"Step {step + 1} is passed over: {_unmet(turn, incident, incident.steps[step])}"
         turn.enter(incident.number, what, Reason.STEP_NOT_MEANT)
@@ -93,12 +97,10 @@ def escalate_now(turn: Turn, incident: Incident) -> None:
     if shadows:
         names += f", with a copy to {_names(shadows)}"
     paging = "Paging" if turn.state.counters.paging else "Paging is off; it would have paged"
-    turn.enter(
-        incident.number,
-        f"{paging} {names}; next in {say_duration(call.next_at - turn.now)} if nobody answers",
-        call.reason,
-        step=str(call.at_step + 1),
-    )
+    what = f"{paging} {names}; next in {say_duration(call.next_at - turn.now)} if nobody answers"
+    if not people and _all_answered(turn, incident, call.targets):
+        what = f"The last resort has answered; others are paged again in {say_duration(call.next_at - turn.now)}"
+    turn.enter(incident.number, what, call.reason, step=str(call.at_step + 1))
     incident.step, incident.round, incident.laps = call.step, call.round, call.lap
     incident.next_at, incident.waits = call.next_at, None
     for person in people:
@@ -108,6 +110,7 @@ def escalate_now(turn: Turn, incident: Incident) -> None:
     if call.skipped:
         _stand_in(turn, incident, call.at_step)
     turn.save_incident(incident)
+    return True
 
 
 def _whom(turn: Turn, incident: Incident, call: Call) -> tuple[Reached, ...]:
@@ -116,7 +119,7 @@ def _whom(turn: Turn, incident: Incident, call: Call) -> tuple[Reached, ...]:
     Of several the one is somebody who can be reached.
     """
     behind = turn.plan.reached_by(call.targets, turn.now, turn.state.covers)
-    found = tuple(one for one in behind if one.person.key not in incident.answered)
+    found = tuple(one for one in behind if one.person.key not in incident.answers)
     step = incident.steps[call.at_step] if call.at_step < len(incident.steps) else None
     if step is None or not step.one or not found:
         return found
@@ -129,11 +132,18 @@ def _unmet(turn: Turn, incident: Incident, step: Step) -> str:
     when = step.when
     if not when.met(incident.severity, incident.labels, open_now(turn, when.hours) if when.hours else None):
         return f"it is for {when.said}"
-    if incident.answered:
-        people = turn.plan.people_of(step.targets, turn.now, turn.state.covers)
-        if people and all(person.key in incident.answered for person in people):
-            return "everybody in it has answered"
-    return ""
+    return "everybody in it has answered" if _all_answered(turn, incident, step.targets) else ""
+
+
+def _nobody_left(turn: Turn, incident: Incident) -> bool:
+    """Whether everybody has answered whom a step that is meant now, or the last resort, would page."""
+    meant = [target for step in incident.steps if not _unmet(turn, incident, step) for target in step.targets]
+    return _all_answered(turn, incident, (*meant, *turn.plan.last_resort))
+
+
+def _all_answered(turn: Turn, incident: Incident, targets: tuple[str, ...]) -> bool:
+    people = turn.plan.people_of(targets, turn.now, turn.state.covers) if incident.answers else ()
+    return bool(people) and all(person.key in incident.answers for person in people)
 
 
 def _reaches_nobody(incident: Incident, step: int) -> str:

@@ -28,7 +28,8 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     ``quiet``: how long its alerts must stay quiet before it resolves, as the slowest of their sources asks.
     ``snoozed_until``: resolved by hand while alerts fired; judged again then.
     ``keep_until``: until when trouble reopens it. ``note``: the last one somebody wrote, shortened.
-    ``answered``: persons who acknowledged where that takes several, and are not paged any more.
+    ``answers``: persons who acknowledged where that takes several, and until when that holds: they are not paged
+    meanwhile. Empty unless it is triggered.
     ``considered``: it was looked whether a playbook answers it. ``hold_until``: until when at the latest pages wait for
     ``run``, its last run. ``tried``: what code found and did, a sentence each, for whoever is paged.
     """
@@ -71,7 +72,7 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     reopened: int = 0
     labels: dict[str, str] = {}
     note: str = ""
-    answered: tuple[str, ...] = ()
+    answers: dict[str, Instant] = {}
     considered: bool = False
     hold_until: Instant | None = None
     run: int = 0
@@ -87,6 +88,7 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
         due = self.next_at
         for moment in (
             self.acknowledged_until, self.clear_at, self.snoozed_until, self.keep_until, self.hold_until,
+            *self.answers.values(),
         ):  # fmt: skip
             if moment is not None and (due is None or moment < due):
                 due = moment
