@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.engine.world import START, World
-from tocsin.engine.commands import Acknowledge
-from tocsin.engine.inputs import CalendarRead
+from tocsin.engine.commands import Acknowledge, Reassign
+from tocsin.engine.inputs import CalendarRead, Delivered
 from tocsin.kernel.instant import HOUR, MINUTE, Duration
 from tocsin.oncall.imported import Busy
 
@@ -167,3 +167,45 @@ def test_it_is_acknowledged_when_everybody_who_could_be_paged_has_answered_meanw
     world.left.clear()
     world.at("91m")
     assert paged(world) == [("5460s", "ana")]
+
+
+def test_whoever_answered_is_paged_anew_when_it_becomes_graver():
+    plan = PLAN.replace(b"{sev1: grave, sev3: asking}", b"{sev1: grave, sev3: pair}")
+    plan = plan.replace(b"grave: [{page: [ana, ben]", b"grave: [{page: ana")
+    world = World(plan).fires("Down", service="two", severity="warning").at("1m")
+    assert has_it(world, "ana") == "answered"
+    world.left.clear()
+    world.at("2m").fires("Down", service="two", severity="critical", instance="b")
+    assert paged(world) == [("120s", "ana")]
+
+
+def test_whoever_answered_is_paged_when_it_is_given_to_them():
+    world = World(PLAN).fires("Down", service="three").at("1m")
+    has_it(world, "ana")
+    world.left.clear()
+    assert world.asked(Reassign(incident=1, actor="person:ben", person="ana")).ok
+    assert paged(world) == [("60s", "ana")]
+
+
+def test_a_step_that_reaches_only_those_who_answered_is_passed_over():
+    """Ben has only the console: once Ana has answered, nobody would hear of it for ten minutes."""
+    pair = b"page: [ana, ben], wait: 10m, until acknowledged by: 2}"
+    plan = PLAN.replace(pair, pair[:-1] + b", repeat: 2}").replace(
+        b"{name: Ben, email: ben@shop.example}", b"{name: Ben}"
+    )
+    world = World(plan).fires("Down", service="three").at("1m")
+    has_it(world, "ana")
+    world.left.clear()
+    world.at("10m")
+    assert set(paged(world)) == {("600s", "kei"), ("600s", "zoe")}
+    assert "nobody_reachable" in world.told(1)
+
+
+def test_a_step_whose_others_are_refused_has_reached_nobody_though_somebody_answered():
+    world = World(PLAN)
+    world.answers = lambda page: "never" if page.person == "ben" else "sent"
+    world.fires("Down", service="three").at("1m")
+    has_it(world, "ana")
+    world.left.clear()
+    world.at("2m").apply(Delivered(world.rows(1, "ben")[0].id, "failed", "client", "550 no such mailbox"))
+    assert ("120s", "kei") in paged(world)

@@ -74,7 +74,7 @@ def escalate_now(turn: Turn, incident: Incident) -> bool:
         incident.round,
         incident.laps,
         plan.last_resort,
-        lambda targets: _reachable(turn, targets),
+        lambda targets: _reachable(turn, incident, targets),
         turn.now,
         lambda step: not _unmet(turn, incident, step),
     )
@@ -167,9 +167,12 @@ def _names(people: Sequence[Person]) -> str:
     return ", ".join(person.name for person in people) or "nobody"
 
 
-def _reachable(turn: Turn, targets: tuple[str, ...]) -> bool:
-    """Whether a step reaches somebody. The console counts only where nobody has anything better: in a trial."""
-    people = turn.plan.people_of(targets, turn.now, turn.state.covers)
+def _reachable(turn: Turn, incident: Incident, targets: tuple[str, ...]) -> bool:
+    """Whether a step reaches somebody who has not answered. The console counts only where nobody has anything better:
+    in a trial.
+    """
+    wanted = turn.plan.people_of(targets, turn.now, turn.state.covers)
+    people = [person for person in wanted if person.key not in incident.answers]
     if any(able(turn, person.key) for person in people):
         return True
     return bool(people) and _on_trial(turn)
@@ -218,7 +221,7 @@ def _stand_in(turn: Turn, incident: Incident, step: int) -> None:
     }  # fmt: skip
     targets = (*lead, *turn.plan.last_resort)
     wanted = turn.plan.people_of(targets, turn.now, turn.state.covers)
-    people = [person for person in wanted if person.key not in paged]
+    people = [person for person in wanted if person.key not in paged and person.key not in incident.answers]
     if people:
         turn.enter(incident.number, f"Paging {_names(people)} as well", Reason.STANDS_IN)
     for person in people:
@@ -663,6 +666,7 @@ def _works(turn: Turn, row: Page) -> None:
         turn.save_contact(contact)
         turn.count("contacts", Reason.CONTACT_WORKS)
 
+
 def _named(incident: Incident, step: int) -> str:
     return f"Step {step + 1}" if step < len(incident.steps) else "The last resort"
 
@@ -673,6 +677,8 @@ def _next_method(turn: Turn, row: Page) -> None:
     if row.kind in ("notice", "copy", "update", "synthetic") or (row.incident and incident is None):
         return
     if row.kind == "page" and (incident is None or incident.state != "triggered" or incident.paused is not None):
+        return
+    if row.kind == "page" and incident is not None and row.person in incident.answers:
         return
     rows = [one for one in _pages(turn, row.incident) if one.kind == row.kind and one.intended_at >= row.intended_at]
     theirs = [one for one in rows if one.person == row.person]
@@ -699,17 +705,18 @@ def _next_method(turn: Turn, row: Page) -> None:
         return
     if row.reason not in OF_A_STEP or incident is None or incident.next_at is None or row.step >= len(incident.steps):
         return
-    if _reached_nobody(turn, row):
+    if _reached_nobody(turn, incident, row):
         what = f"{_named(incident, row.step)} reached nobody"
         turn.enter(incident.number, what, Reason.NOBODY_REACHABLE, page=str(row.id))
         incident.step, incident.round = (row.step + 1, 0)
-        escalate_now(turn, incident)
-        if row.state == "failed":  # a channel that is down may come back: the next step is enough meanwhile
+        # A channel that is down may come back: then the next step is enough meanwhile.
+        if escalate_now(turn, incident) and row.state == "failed":
             _stand_in(turn, incident, row.step)
 
 
-def _reached_nobody(turn: Turn, row: Page) -> bool:
-    """Whether the step a page belongs to is the last one paged, and every page of it was refused at least once.
+def _reached_nobody(turn: Turn, incident: Incident, row: Page) -> bool:
+    """Whether the step a page belongs to is the last one paged, and every page of it was refused at least once, but
+    those of people who have answered: others are asked for beside them.
 
     That a channel may take it later is no reason to wait: nobody knows of the incident until then. What is on the
     console beside it reaches nobody, except in a trial.
@@ -720,7 +727,8 @@ def _reached_nobody(turn: Turn, row: Page) -> bool:
     of_step = [one for one in pages if one.step == row.step]
     rounds = [one.intended_at for one in of_step if not one.instead_of and one.id <= row.id]
     began = max(rounds, default=row.intended_at)
-    reaching = [one for one in of_step if one.may_reach and (one.intended_at >= began or one.waiting)]
+    asked = [one for one in of_step if one.person not in incident.answers]
+    reaching = [one for one in asked if one.may_reach and (one.intended_at >= began or one.waiting)]
     return not reaching or (all(one.channel == CONSOLE for one in reaching) and not _on_trial(turn))
 
 

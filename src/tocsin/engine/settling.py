@@ -152,7 +152,7 @@ def follow_severity(turn: Turn, incident: Incident) -> None:
     steps = turn.plan.steps(incident.service, incident.severity)
     if not turn.plan.service(incident.service).escalations or steps == incident.steps:
         return
-    incident.steps, incident.step, incident.round, incident.laps = steps, 0, 0, 0
+    incident.steps, incident.step, incident.round, incident.laps, incident.answers = steps, 0, 0, 0, {}
     turn.enter(incident.number, f"The escalation for {incident.severity} applies", Reason.CHANGED)
     if incident.state == "triggered":
         paging.withdraw(turn, incident)
