@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.engine.world import START, World
 from tocsin.engine.commands import Acknowledge, Reassign
 from tocsin.engine.inputs import CalendarRead, Delivered
-from tocsin.kernel.instant import HOUR, MINUTE, Duration
+from tocsin.kernel.instant import DAY, HOUR, MINUTE, Duration
 from tocsin.oncall.imported import Busy
 
 # They begin on Monday 2026-11-23 at 03:00 UTC.
@@ -209,3 +209,55 @@ def test_a_step_whose_others_are_refused_has_reached_nobody_though_somebody_answ
     world.left.clear()
     world.at("2m").apply(Delivered(world.rows(1, "ben")[0].id, "failed", "client", "550 no such mailbox"))
     assert ("120s", "kei") in paged(world)
+
+
+SEASON = CalendarRead("days-off", (Busy(START, START + 200 * DAY, False, "Project season"),))
+
+
+def closed_for_long(**more: str) -> World:
+    """Incident 1 waits 200 days for the hours of its service. It is Monday, ten o'clock."""
+    world = World(PLAN)
+    world.apply(SEASON)
+    world.at("7h").fires("Down", service="four", **more)
+    assert (world.incident(1).waits, world.incident(1).next_at) == ("closed_hours", START + 200 * DAY + 6 * HOUR)
+    return world
+
+
+def test_what_waits_for_hours_is_paged_at_once_when_the_calendar_is_corrected():
+    world = closed_for_long().at("8h")
+    world.apply(SEASON)
+    world.apply(CalendarRead("days-off", error="it answered 503"))
+    assert world.told(1).count("closed_hours") == 1, "read again, and nothing is new"
+    world.apply(CalendarRead("days-off", ()))
+    assert paged(world) == [("28800s", "ana")]
+    assert world.incident(1).waits is None
+
+
+def test_what_waits_for_hours_waits_for_the_new_ones_when_a_calendar_changes():
+    world = closed_for_long().at("8h")
+    world.apply(CalendarRead("days-off", (Busy(START, START + 9 * HOUR, False, "Breakfast"),)))
+    assert (world.incident(1).waits, world.incident(1).next_at) == ("closed_hours", START + 9 * HOUR)
+    world.at("9h")
+    assert paged(world) == [("32400s", "ana")]
+
+
+def test_what_waits_is_paged_when_the_plan_makes_it_urgent_or_opens_the_hours():
+    for plan in (
+        PLAN.replace(b"urgency: low, hours: office", b"urgency: high"),
+        PLAN.replace(b"urgency: low, hours: office", b"urgency: low"),
+        PLAN.replace(b", holidays: days-off", b""),
+    ):
+        world = closed_for_long().at("8h")
+        world.put_in_force(plan)
+        assert len(paged(world)) == 1, plan
+        assert world.incident(1).waits is None
+        assert world.replayed().state.incidents[1].next_at == world.incident(1).next_at
+
+
+def test_what_waits_while_silenced_is_paged_when_the_silence_ends_if_the_hours_changed_meanwhile():
+    world = closed_for_long()
+    world.silences('alertname="Down"', for_="2h")
+    world.at("8h").apply(CalendarRead("days-off", ()))
+    assert paged(world) == []
+    world.at("9h")
+    assert paged(world) == [("32400s", "ana")]

@@ -67,32 +67,22 @@ def escalate_now(turn: Turn, incident: Incident) -> bool:
     and the last resort are paged beside the next one. False when everybody it could page has answered: then
     nothing is done, and ``settling``, which is asked before the turn ends, acknowledges it.
     """
-    plan = turn.plan
-    call = escalate(
-        incident.steps,
-        incident.step,
-        incident.round,
-        incident.laps,
-        plan.last_resort,
-        lambda targets: _reachable(turn, incident, targets),
-        turn.now,
-        lambda step: not _unmet(turn, incident, step),
-    )
+    call = _call(turn, incident)
     reached = _whom(turn, incident, call)
     people = [one.person for one in reached]
     if not people and _nobody_left(turn, incident):
         turn.touch(incident.number)
         return False
-    waits = _waits(turn, incident, people)
-    if waits is not None:
-        _wait(turn, incident, people, *waits)
+    until = _waits(turn, incident, people)
+    if until is not None:
+        _wait(turn, incident, people, *until)
         return True
     for step in call.passed:
         what = f"Step {step + 1} is passed over: {_unmet(turn, incident, incident.steps[step])}"
         turn.enter(incident.number, what, Reason.STEP_NOT_MEANT)
     for step in call.skipped:
         turn.enter(incident.number, _reaches_nobody(incident, step), Reason.NOBODY_REACHABLE)
-    shadows = plan.shadows_of(call.targets, turn.now, turn.state.covers)
+    shadows = turn.plan.shadows_of(call.targets, turn.now, turn.state.covers)
     names = ", ".join(f"{person.name} ({by})" if by else person.name for person, by in reached) or "nobody"
     if shadows:
         names += f", with a copy to {_names(shadows)}"
@@ -111,6 +101,24 @@ def escalate_now(turn: Turn, incident: Incident) -> bool:
         _stand_in(turn, incident, call.at_step)
     turn.save_incident(incident)
     return True
+
+
+def waits(turn: Turn, incident: Incident) -> tuple[Instant, Reason] | None:
+    """Until when an incident would wait, and for what, if its step were due now; None when it would not."""
+    return _waits(turn, incident, [one.person for one in _whom(turn, incident, _call(turn, incident))])
+
+
+def _call(turn: Turn, incident: Incident) -> Call:
+    return escalate(
+        incident.steps,
+        incident.step,
+        incident.round,
+        incident.laps,
+        turn.plan.last_resort,
+        lambda targets: _reachable(turn, incident, targets),
+        turn.now,
+        lambda step: not _unmet(turn, incident, step),
+    )
 
 
 def _whom(turn: Turn, incident: Incident, call: Call) -> tuple[Reached, ...]:
