@@ -120,7 +120,7 @@ def answer(turn: Turn, incident: Incident, actor: str, hold: Duration | None) ->
     """Somebody answers. Where a step asks for several people, paging goes on for the others until enough have; who has
     answered is not paged again while that holds. When nobody is left who could, it is acknowledged all the same.
     """
-    needed = max((step.answers for step in incident.steps), default=1)
+    needed = incident.needed
     kind, _, name = actor.partition(":")
     if needed > 1 and kind == "person" and incident.state == "triggered":
         holds = hold if hold is not None else turn.plan.service(incident.service).acknowledge_for

@@ -83,6 +83,17 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
         """Whether it is not resolved."""
         return self.state != "resolved"
 
+    @property
+    def needed(self) -> int:
+        """How many people have to answer before nobody is paged any more."""
+        return max((step.answers for step in self.steps), default=1)
+
+    @property
+    def noted(self) -> str:
+        """Says to whoever answered, and is not enough alone, what that is worth. Without its full stop."""
+        have = f"{len(self.answers)} of {self.needed} have incident #{self.number}"
+        return f"Noted: {have}; the others are still paged"
+
     def due(self) -> Instant | None:
         """The next instant at which something about it happens by itself, or None when nothing is pending."""
         due = self.next_at
