@@ -9,10 +9,11 @@ from tocsin.kernel.reason import Reason
 
 
 def judge_again(turn: Turn) -> None:
-    """A calendar was read: what would wait otherwise now is asked anew before the turn ends. Others wait on."""
+    """A calendar was read: what would wait otherwise now is asked anew before the turn ends, and what is paused when it
+    goes on. Others wait on, and nothing is written of them.
+    """
     for incident in _waiting(turn):
-        at = incident.next_at if incident.next_at is not None else incident.resume_at
-        if paging.waits(turn, incident) != (at, incident.waits):
+        if incident.paused is not None or paging.waits(turn, incident) != (incident.next_at, incident.waits):
             hearing.wait_no_longer(turn, incident)
 
 
