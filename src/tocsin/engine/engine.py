@@ -145,7 +145,8 @@ class Engine:
                 case CalendarRead():
                     covering.read(turn, input)
                     handing.calendar_read(turn, input.name)
-                    waiting.judge_again(turn)
+                    if not input.error:
+                        waiting.judge_again(turn)
                 case Quarantine():
                     self._quarantine(turn, input)
             self._settle(turn)
