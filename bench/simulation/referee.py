@@ -175,9 +175,20 @@ class Referee:
         """Nothing could be heard, and nothing done; what was due then is due when it ends."""
         self.gaps.append((start, end))
 
-    def changed(self, land: Landscape) -> None:
-        """Another plan is in force. Incidents keep the steps they were opened with."""
+    def changed(self, land: Landscape, now: int) -> None:
+        """A plan is put in force. Incidents keep the steps they were opened with; what waits for a morning is judged
+        again: now, or when its silence ends.
+        """
         self.land = land
+        for case in self.by_number.values():
+            if case.state != "triggered" or not case.waits:
+                continue
+            case.waits = False
+            if case.paused:
+                case.resume = now
+            else:
+                case.due = now
+                self._rung[case.service, case.name] = case
 
     # -- what was seen -------------------------------------------------------------------------------------------------
 

@@ -293,6 +293,7 @@ class Run:
         self.referee.advance(self.now)
         self._apply(Deaf(start, self.now))
         self._apply(PlanChange(self.plans[self.edition].version), plan=self.plans[self.edition])
+        self.referee.changed(self.lands[self.edition], self.now)
         self._apply(Unsure())
         self._late()
 
@@ -456,7 +457,7 @@ class Run:
         self.edition = self.random.randrange(len(self.plans))
         self.told.plans += 1
         self._apply(PlanChange(self.plans[self.edition].version), plan=self.plans[self.edition])
-        self.referee.changed(self.lands[self.edition])
+        self.referee.changed(self.lands[self.edition], self.now)
 
     def _break(self) -> None:
         if self.random.random() < 0.5:

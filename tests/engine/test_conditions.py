@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tests.engine.world import START, World
-from tocsin.engine.commands import Acknowledge
-from tocsin.engine.inputs import CalendarRead
-from tocsin.kernel.instant import HOUR
+from tocsin.engine.commands import Acknowledge, Reassign
+from tocsin.engine.inputs import CalendarRead, Delivered
+from tocsin.kernel.instant import DAY, HOUR, MINUTE, Duration
 from tocsin.oncall.imported import Busy
 
 # They begin on Monday 2026-11-23 at 03:00 UTC.
@@ -120,3 +120,163 @@ def test_a_graver_incident_with_hours_does_not_wait_for_them():
     assert paged(world) == []
     world.fires("Down", service="four", severity="critical", instance="b")
     assert paged(world) == [("61200s", "kei")]
+
+
+def has_it(world: World, person: str, hold: Duration | None = None) -> str:
+    return str(world.asked(Acknowledge(incident=1, actor=f"person:{person}", hold=hold)).reason)
+
+
+def test_an_answer_of_several_ends_and_whoever_gave_it_is_paged_again():
+    world = World(PLAN).fires("Down", service="three").at("1m")
+    assert has_it(world, "ana") == "answered"
+    world.at("1h").left.clear()
+    world.at("2h")
+    first = next(at for at, person in paged(world) if person == "ana")
+    assert 61 * 60 <= int(first[:-1]) <= 2 * 3600
+    assert world.told(1).count("acknowledgement_ended") == 1
+
+
+def test_an_answer_holds_for_as_long_as_was_asked_and_again_when_it_is_given_again():
+    world = World(PLAN).fires("Down", service="three").at("1m")
+    has_it(world, "ana", 3 * HOUR)
+    world.at("2h")
+    has_it(world, "ana", 3 * HOUR)
+    world.left.clear()
+    world.at("4h59m")
+    assert "ana" not in {person for _, person in paged(world)}
+    world.at("6h")
+    assert "ana" in {person for _, person in paged(world)}
+
+
+def test_it_is_acknowledged_when_everybody_who_could_be_paged_has_answered_meanwhile():
+    """Ben has it when Ana answers; at four Ana takes over, and nobody else is left."""
+    plan = PLAN.replace(b"page: [ana, ben], wait: 10m, until acknowledged by: 2}, {page: kei, wait: 10m}",
+                        b"page: [ana, turns], wait: 10m, until acknowledged by: 2}")  # fmt: skip
+    turns = b"schedules:\n  turns:\n    handoff notice: off\n"
+    turns += b"    layers: [{rotate: [ben, ana], every: day, handoff: '04:00', starts: 2026-11-22 with ben}]"
+    plan = plan.replace(b"schedules:", turns).replace(b"last resort: zoe", b"last resort: ana")
+    world = World(plan).at("30m").fires("Down", service="three").at("31m")
+    assert has_it(world, "ana") == "answered"
+    world.at("59m")
+    assert [person for _, person in paged(world)][:2] == ["ana", "ben"]
+    world.at("1h21m")
+    one = world.incident(1)
+    assert (one.state, one.acknowledged_by) == ("acknowledged", "person:ana")
+    assert one.acknowledged_until == START + 91 * MINUTE, "for as long as Ana said, not anew"
+    assert not any(entry.what.startswith("Paging nobody") for entry in world.timeline)
+    world.left.clear()
+    world.at("91m")
+    assert paged(world) == [("5460s", "ana")]
+
+
+def test_whoever_answered_is_paged_anew_when_it_becomes_graver():
+    plan = PLAN.replace(b"{sev1: grave, sev3: asking}", b"{sev1: grave, sev3: pair}")
+    plan = plan.replace(b"grave: [{page: [ana, ben]", b"grave: [{page: ana")
+    world = World(plan).fires("Down", service="two", severity="warning").at("1m")
+    assert has_it(world, "ana") == "answered"
+    world.left.clear()
+    world.at("2m").fires("Down", service="two", severity="critical", instance="b")
+    assert paged(world) == [("120s", "ana")]
+
+
+def test_whoever_answered_is_paged_when_it_is_given_to_them():
+    world = World(PLAN).fires("Down", service="three").at("1m")
+    has_it(world, "ana")
+    world.left.clear()
+    assert world.asked(Reassign(incident=1, actor="person:ben", person="ana")).ok
+    assert paged(world) == [("60s", "ana")]
+
+
+def test_a_step_that_reaches_only_those_who_answered_is_passed_over():
+    """Ben has only the console: once Ana has answered, nobody would hear of it for ten minutes."""
+    pair = b"page: [ana, ben], wait: 10m, until acknowledged by: 2}"
+    plan = PLAN.replace(pair, pair[:-1] + b", repeat: 2}").replace(
+        b"{name: Ben, email: ben@shop.example}", b"{name: Ben}"
+    )
+    world = World(plan).fires("Down", service="three").at("1m")
+    has_it(world, "ana")
+    world.left.clear()
+    world.at("10m")
+    assert set(paged(world)) == {("600s", "kei"), ("600s", "zoe")}
+    assert "nobody_reachable" in world.told(1)
+
+
+def test_a_step_whose_others_are_refused_has_reached_nobody_though_somebody_answered():
+    world = World(PLAN)
+    world.answers = lambda page: "never" if page.person == "ben" else "sent"
+    world.fires("Down", service="three").at("1m")
+    has_it(world, "ana")
+    world.left.clear()
+    world.at("2m").apply(Delivered(world.rows(1, "ben")[0].id, "failed", "client", "550 no such mailbox"))
+    assert ("120s", "kei") in paged(world)
+
+
+SEASON = CalendarRead("days-off", (Busy(START, START + 200 * DAY, False, "Project season"),))
+
+
+def closed_for_long(**more: str) -> World:
+    """Incident 1 waits 200 days for the hours of its service. It is Monday, ten o'clock."""
+    world = World(PLAN)
+    world.apply(SEASON)
+    world.at("7h").fires("Down", service="four", **more)
+    assert (world.incident(1).waits, world.incident(1).next_at) == ("closed_hours", START + 200 * DAY + 6 * HOUR)
+    return world
+
+
+def test_what_waits_for_hours_is_paged_at_once_when_the_calendar_is_corrected():
+    world = closed_for_long().at("8h")
+    world.apply(SEASON)
+    world.apply(CalendarRead("days-off", error="it answered 503"))
+    assert world.told(1).count("closed_hours") == 1, "read again, and nothing is new"
+    world.apply(CalendarRead("days-off", ()))
+    assert paged(world) == [("28800s", "ana")]
+    assert world.incident(1).waits is None
+
+
+def test_what_waits_for_hours_waits_for_the_new_ones_when_a_calendar_changes():
+    world = closed_for_long().at("8h")
+    world.apply(CalendarRead("days-off", (Busy(START, START + 9 * HOUR, False, "Breakfast"),)))
+    assert (world.incident(1).waits, world.incident(1).next_at) == ("closed_hours", START + 9 * HOUR)
+    world.at("9h")
+    assert paged(world) == [("32400s", "ana")]
+
+
+def test_what_waits_is_paged_when_the_plan_makes_it_urgent_or_opens_the_hours():
+    for plan in (
+        PLAN.replace(b"urgency: low, hours: office", b"urgency: high"),
+        PLAN.replace(b"urgency: low, hours: office", b"urgency: low"),
+        PLAN.replace(b", holidays: days-off", b""),
+    ):
+        world = closed_for_long().at("8h")
+        world.put_in_force(plan)
+        assert len(paged(world)) == 1, plan
+        assert world.incident(1).waits is None
+        assert world.replayed().state.incidents[1].next_at == world.incident(1).next_at
+
+
+def test_what_waits_while_silenced_is_paged_when_the_silence_ends_if_the_hours_changed_meanwhile():
+    world = closed_for_long()
+    world.silences('alertname="Down"', for_="2h")
+    world.at("8h").apply(CalendarRead("days-off", ()))
+    assert paged(world) == []
+    world.at("9h")
+    assert paged(world) == [("32400s", "ana")]
+
+
+def test_a_step_that_is_still_to_come_asks_nobody_for_more_answers():
+    """One answer ends the paging at a step that asks for one, whatever the next would have asked for."""
+    steps = b"{page: [ana, ben], wait: 10m, until acknowledged by: 2}, {page: kei, wait: 10m}"
+    turned = b"{page: kei, wait: 10m}, {page: [ana, ben], wait: 10m, until acknowledged by: 2}"
+    world = World(PLAN.replace(steps, turned)).fires("Down", service="three").at("1m")
+    assert has_it(world, "kei") == "acknowledged"
+    world.at("30m")
+    assert paged(world) == [("0s", "kei")]
+
+
+def test_whoever_is_nobody_of_the_plan_counts_once():
+    """A token or a user without a person is one of the two who are asked for, not both."""
+    world = World(PLAN).fires("Down", service="three").at("1m")
+    for actor in ("token:deploys", "token:deploys"):
+        assert str(world.asked(Acknowledge(incident=1, actor=actor)).reason) == "answered"
+    assert world.incident(1).state == "triggered"
+    assert has_it(world, "ben") == "acknowledged"

@@ -166,3 +166,29 @@ def test_a_mark_is_found_in_anything_and_a_forged_one_is_not():
     assert list(marks(key, text)) == [17]
     assert list(marks(b"another key", text)) == []
     assert list(marks(key, mark(key, 17).replace("-17-", "-017-").encode())) == []
+
+
+def test_a_service_that_changes_while_one_is_missing_leaves_no_alert_behind():
+    world = World(LOOPED).at("0s")
+    back(world, "email")
+    world.at("6m")
+    assert world.incident(1).open
+    world.put_in_force(LOOPED.replace(b"service: checkout", b"service: search"))
+    world.at("1h1m")
+    back(world, "email")
+    world.at("1h6m")
+    firing = [(one.service, one.firing) for one in world.engine.state.alerts.values()]
+    assert firing == [("checkout", False), ("search", True)]
+    assert not world.incident(1).open
+    back(world, "webhook")
+    assert not any(one.firing for one in world.engine.state.alerts.values())
+
+
+def test_a_service_that_goes_and_comes_back_is_one_incident_for_each():
+    world = World(LOOPED).at("0s")
+    back(world, "email")
+    world.at("6m").put_in_force(LOOPED.replace(b"service: checkout", b"service: search"))
+    world.at("1h").put_in_force(LOOPED)
+    back(world, "email")
+    world.at("1h6m")
+    assert [one.firing for one in world.engine.state.alerts.values()] == [True], "it is the same one, still missing"

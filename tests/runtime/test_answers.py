@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.world import World
+from tests.engine.world import PLAN, World
 from tests.runtime.stage import HandClock
 from tocsin.engine.commands import Acknowledge, AddResponders, AnswerDrill, Result, StartDrill
 from tocsin.engine.inputs import Decided, Receipted
@@ -79,8 +79,8 @@ class Exchange:
 class Door:
     """The answers of a world in which Ana was paged by mail."""
 
-    def __init__(self) -> None:
-        self.world = World().fires("Down", job="checkout")
+    def __init__(self, plan: bytes = PLAN) -> None:
+        self.world = World(plan).fires("Down", job="checkout")
         self.clock = HandClock()
         self.box = Mailbox()
         self.answers = Answers(
@@ -152,6 +152,22 @@ async def test_an_answer_is_the_same_command_as_the_mails_button(door: Door) -> 
     assert door.world.incident(1).state == "triggered"
     assert (await door.call()).body == b"", "a replay does not answer for her again"
     assert door.world.incident(1).state == "triggered"
+
+
+async def test_one_of_several_answers_is_noted_and_not_told_as_having_it() -> None:
+    door = Door(PLAN.replace(b"{page: ana, wait: 5m}", b"{page: [ana, ben], wait: 5m, until acknowledged by: 2}"))
+    door.answers.replace({"email": door.box})
+    door.box.says = Heard(answer=ANA)
+    said = b"Noted: 1 of 2 have incident #1; the others are still paged."
+    assert (await door.call()).body == said
+    assert door.world.incident(1).state == "triggered"
+    assert (await door.call()).body == said, "told twice, it is still so"
+    door.box.says = Heard(answer=Answer(page=2, by="ben@shop.example", mark="m2"))
+    assert (await door.call()).body == b"You have incident #1."
+    door.world.at("90m")
+    door.box.says = Heard(answer=ANA)
+    assert (await door.call()).body == b"", "a replay does not answer for her again"
+    await door.answers.close()
 
 
 async def test_who_is_asked_for_help_answers_in_the_channel_and_takes_nothing_over(door: Door) -> None:

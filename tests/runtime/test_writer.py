@@ -14,9 +14,19 @@ from structlog.testing import capture_logs
 from tests.engine.world import PLAN, dump, plan_of
 from tests.runtime.stage import Stage, received
 from tests.support.waiting import eventually
-from tocsin.engine import deciding, hearing, paging, ticking
+from tocsin.engine import covering, deciding, hearing, paging, ticking
 from tocsin.engine.commands import Acknowledge, AddNote
-from tocsin.engine.inputs import Deaf, Decided, Delivered, PlanChange, Quarantine, Received, Tick
+from tocsin.engine.inputs import (
+    CalendarRead,
+    Deaf,
+    Decided,
+    Delivered,
+    PlanChange,
+    Quarantine,
+    Receipted,
+    Received,
+    Tick,
+)
 from tocsin.engine.turn import Turn
 from tocsin.intake.event import Event
 from tocsin.intake.request import Request
@@ -496,6 +506,29 @@ def test_an_outcome_that_cannot_be_judged_sets_its_page_aside(stage: Stage, monk
     stage.turns()
     assert stage.state.pages[page.id].state == "failed"
     assert "kei" in {one.person for one in stage.pages()}
+    stage.stands()
+
+
+@pytest.mark.parametrize(
+    ("judge", "name", "input"),
+    [
+        (covering, "read", CalendarRead("days-off")),
+        (paging, "reached", Receipted(1, "delivered")),
+        (paging, "delivered", Delivered(1, "sent")),
+    ],
+)
+def test_an_input_of_our_own_that_cannot_be_judged_is_answered_so_that_nobody_waits_for_ever(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, judge: Any, name: str, input: Any
+) -> None:
+    stage.hears("Down", job="checkout")
+    stage.turns()
+    breaks(monkeypatch, judge, name, lambda *_: True)
+    asked, after = stage.asks(input), stage.asks(note("a"))
+    stage.turns()
+    assert [stage.answers.count(job) for job in (asked, after)] == [1, 1]
+    assert asked.failed.startswith("judging it failed: ")
+    assert not after.failed
+    assert any(isinstance(one, Quarantine) for one in stage.journal)
     stage.stands()
 
 

@@ -84,9 +84,9 @@ def _first_of(turn: Any, incident: Incident, call: Call) -> Any:
     return found[:1] if step is not None and step.one else found[:0] if len(found) > 1 else found
 
 
-def _by_the_plan_now(turn: Any, incident: Incident, go: Callable[..., None]) -> None:
+def _by_the_plan_now(turn: Any, incident: Incident, go: Callable[..., bool]) -> bool:
     incident.steps = tuple(replace(step) for step in turn.plan.steps(incident.service))
-    go(turn, incident)
+    return go(turn, incident)
 
 
 @pytest.mark.parametrize("fault", FAULTS)

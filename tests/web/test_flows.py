@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from msgspec import structs
+
 from tests.support.waiting import eventually
 from tests.web.conftest import Browserless
 from tests.web.night import HOSTILE, NOW
@@ -44,6 +46,24 @@ def test_an_incident_is_acknowledged_from_the_list(site: Site, ana: Browserless)
     assert answer.url.path == "/"
     assert "You have it since" in answer.text
     assert "You have it. Nobody else is paged while you do." in answer.text
+
+
+def test_an_answer_of_several_says_that_the_others_are_still_paged(site: Site, ana: Browserless) -> None:
+    incident = site.night.incident(1042)
+    incident.steps = tuple(structs.replace(step, answers=2) for step in incident.steps)
+    site.night.put(incident)
+    ana.get("/")
+    assert 'data-quiet="Noted."' in ana.page
+    site.core.answer = c.Result(ok=True, reason="answered", message="Noted")
+    incident.answers = {"ana": NOW + HOUR}
+    site.night.put(incident)
+    ana.send("/incidents/1042/acknowledge")
+    assert "More people are asked for, so the others are still paged." in ana.page
+    assert "Nobody else is paged while you do." not in ana.page
+    assert 'action="/incidents/1042/acknowledge"' not in ana.page
+    ana.get("/incidents/1042")
+    assert 'data-noted="1"' in ana.page
+    assert "You have answered, one of 2 who are asked for. The others are still paged." in ana.page
 
 
 def test_resolving_while_alerts_fire_takes_a_snooze_of_one_hour_unless_chosen(site: Site, ana: Browserless) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import httpx2
 import pytest
+from msgspec import structs
 from sqlalchemy.exc import OperationalError
 
 from tests.web.night import NOW, SIGNING_KEY
 from tests.web.serving import Site
 from tocsin.engine import commands as c
 from tocsin.engine.commands import Result
-from tocsin.escalation.policy import Step
 from tocsin.kernel.instant import DAY, HOUR, MINUTE
 from tocsin.pages.links import make_token
 from tocsin.store.reads import Reads
@@ -53,19 +53,6 @@ def test_one_press_acknowledges_as_the_person_who_was_paged(site: Site, http: ht
     assert "Paging goes on at" in answer.text
     http.post(PATH)
     assert len(site.core.asked) == 1, "pressing twice is the same as once"
-
-
-def test_where_several_must_answer_it_says_that_one_answer_counts(site: Site, http: httpx2.Client) -> None:
-    incident = site.night.incident(1042)
-    incident.steps = (Step(("person:ana", "person:ben"), answers=2),)
-    incident.answered = ("ana",)
-    site.night.put(incident)
-    page = http.get(PATH).text
-    assert "Your answer counts" in page
-    assert "1 of 2 people who are asked for has it." in page
-    assert "<button" not in page
-    http.post(PATH)
-    assert site.core.asked == []
 
 
 def test_one_that_somebody_else_has_says_so_and_can_be_taken_over(site: Site, http: httpx2.Client) -> None:
@@ -118,6 +105,30 @@ def test_when_the_core_does_not_answer_the_press_is_not_pretended(site: Site, ht
     assert answer.status_code == 503
     assert "nothing was written down. Press it again." in answer.text
     assert "<button" in answer.text
+
+
+def test_one_of_several_who_answered_is_told_so_and_has_no_button_any_more(site: Site, http: httpx2.Client) -> None:
+    incident = site.night.incident(1042)
+    incident.steps = tuple(structs.replace(step, answers=3) for step in incident.steps)
+    incident.answers = {"ana": NOW + HOUR}
+    site.night.put(incident)
+    page = http.get(PATH).text
+    assert "You have answered" in page
+    assert "One of 3 who are asked for. The others are still paged." in page
+    assert "<button" not in page
+    assert "Nobody else is paged" not in page
+    http.post(PATH)
+    assert site.core.asked == []
+
+
+@pytest.mark.usefixtures("unreadable")
+def test_without_a_database_one_of_several_answers_is_told_as_what_it_is(site: Site, http: httpx2.Client) -> None:
+    noted = "Noted: 1 of 2 have incident #1042; the others are still paged"
+    site.core.answer = Result(ok=True, reason="answered", message=noted)
+    answer = http.post(PATH)
+    assert answer.status_code == 200
+    assert f"{noted}." in answer.text
+    assert "You have it" not in answer.text
 
 
 @pytest.fixture

@@ -142,7 +142,8 @@ def _acknowledge(turn: Turn, command: c.Acknowledge) -> c.Result:
         return _comes_to_help(turn, incident, page, actor)
     together = _together(turn, page) if page is not None else []
     reason, *_ = [settling.answer(turn, one, actor, command.hold) for one in (incident, *together)]
-    return c.Result(ok=True, reason=reason, id=str(incident.number))
+    said = incident.noted if reason is Reason.ANSWERED else ""
+    return c.Result(ok=True, reason=reason, id=str(incident.number), message=said)
 
 
 def _comes_to_help(turn: Turn, incident: Incident, page: Page, actor: str) -> c.Result:
@@ -150,7 +151,8 @@ def _comes_to_help(turn: Turn, incident: Incident, page: Page, actor: str) -> c.
     paging.withdraw(turn, incident, person=page.person, kinds=("help",))
     turn.enter(incident.number, "Comes to help", Reason.ANSWERED, actor)
     turn.save_incident(incident)
-    return c.Result(ok=True, reason=Reason.ANSWERED, id=str(incident.number))
+    said = f"You come to help with incident #{incident.number}"
+    return c.Result(ok=True, reason=Reason.ANSWERED, id=str(incident.number), message=said)
 
 
 def _together(turn: Turn, page: Page) -> list[Incident]:

@@ -22,6 +22,7 @@ from tocsin.engine import (
     settling,
     starting,
     ticking,
+    waiting,
 )
 from tocsin.engine.commands import ASKED, Result, refuse
 from tocsin.engine.inputs import (
@@ -144,6 +145,8 @@ class Engine:
                 case CalendarRead():
                     covering.read(turn, input)
                     handing.calendar_read(turn, input.name)
+                    if not input.error:
+                        waiting.judge_again(turn)
                 case Quarantine():
                     self._quarantine(turn, input)
             self._settle(turn)
@@ -258,6 +261,7 @@ class Engine:
         covering.forget(turn)
         covering.renew(self.state, plan)
         handing.arrange(turn)
+        waiting.plan_changed(turn)
         self._end_the_unwatched(turn)
         if begins:
             for incident in list(self.state.incidents.values()):
@@ -304,6 +308,7 @@ class Engine:
             if incident is not None:
                 incident.next_at = incident.resume_at = incident.acknowledged_until = incident.clear_at = None
                 incident.snoozed_until = incident.keep_until = incident.hold_until = None
+                incident.answers, incident.waits = {}, None
                 incident.reason = Reason.QUARANTINED
                 turn.enter(incident.number, "Set aside after a fault of Tocsin's own", Reason.QUARANTINED)
                 turn.save_incident(incident)

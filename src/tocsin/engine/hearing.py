@@ -15,7 +15,7 @@ from tocsin.catalog.services import INBOX, Urgency
 from tocsin.engine import paging, settling
 from tocsin.engine.records import HeardChange, Parked
 from tocsin.engine.state import STALE_AFTER, TOGETHER
-from tocsin.engine.turn import Turn
+from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.incidents.incident import Incident
 from tocsin.incidents.routes import Routed
 from tocsin.intake.event import Beat, Event
@@ -456,15 +456,27 @@ def _more_urgent(turn: Turn, alert: Alert, incident: Incident) -> None:
     """An incident is as urgent as its most urgent alert has been: what waited for a morning waits no longer."""
     if incident.urgency == "high" or urgency(turn, alert) == "low":
         return
+    make_urgent(turn, incident, Reason.CHANGED, f"source:{alert.source}", alert=str(alert.id))
+
+
+def make_urgent(turn: Turn, incident: Incident, reason: Reason, actor: str = SYSTEM, **detail: str) -> None:
+    """It pages at any hour from now on."""
     incident.urgency = "high"
-    turn.enter(incident.number, "Now of high urgency", Reason.CHANGED, f"source:{alert.source}", alert=str(alert.id))
+    turn.enter(incident.number, "Now of high urgency", reason, actor, **detail)
     if incident.waits is not None:
-        incident.waits = None
-        if incident.next_at is not None:
-            incident.next_at = turn.now
-        elif incident.resume_at is not None:
-            incident.resume_at = turn.now
+        wait_no_longer(turn, incident)
     paging.hurry(turn, incident)
+    turn.save_incident(incident)
+    turn.touch(incident.number)
+
+
+def wait_no_longer(turn: Turn, incident: Incident) -> None:
+    """What it waits for is gone, or moved: ask before the turn ends; while paging is paused, as soon as it goes on."""
+    incident.waits = None
+    if incident.next_at is not None:
+        incident.next_at = turn.now
+    elif incident.resume_at is not None:
+        incident.resume_at = turn.now
     turn.save_incident(incident)
     turn.touch(incident.number)
 

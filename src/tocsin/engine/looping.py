@@ -95,13 +95,15 @@ def keeps(turn: Turn, page: Page) -> bool:
 
 def _missing(turn: Turn, loop: Loop, spec: LoopSpec, why: str) -> None:
     """Raise an incident. Those it pages are paged by their other methods (``paging``)."""
-    key = f"synthetic:{loop.channel}"
+    key, before = f"synthetic:{loop.channel}", turn.state.alerts.get(loop.alert)
     loop.failure = f"The synthetic page by {loop.channel} {why}"[:300]
     hearing.own_event(
         turn, spec.service, key, loop.failure, "critical", {"channel": loop.channel}, name="SyntheticPageMissing"
     )
     alert = hearing.own_alert(turn, turn.plan.service(spec.service).key, key)
     loop.alert = alert.id if alert is not None else 0
+    if before is not None and before.firing and before is not alert:  # the plan names another service by now
+        hearing.resolve(turn, before, Reason.PLAN_CHANGED)
     turn.count("synthetic_pages", Reason.NOT_BACK)
 
 

@@ -60,45 +60,37 @@ def _planned(turn: Turn, person: str, urgency: str = "high") -> list[Planned]:
     return ways(person, turn.state.contacts_by(person), reach_of(turn, person), urgency, turn.plan.reaches)
 
 
-def escalate_now(turn: Turn, incident: Incident) -> None:
+def escalate_now(turn: Turn, incident: Incident) -> bool:
     """A step is due: write down each person's pages, and when the next step is due.
 
     One of low urgency waits while everybody it would page has quiet hours. When a step reached nobody, its team's lead
-    and the last resort are paged beside the next one.
+    and the last resort are paged beside the next one. False when everybody it could page has answered: then
+    nothing is done, and ``settling``, which is asked before the turn ends, acknowledges it.
     """
-    plan = turn.plan
-    call = escalate(
-        incident.steps,
-        incident.step,
-        incident.round,
-        incident.laps,
-        plan.last_resort,
-        lambda targets: _reachable(turn, targets),
-        turn.now,
-        lambda step: not _unmet(turn, incident, step),
-    )
+    call = _call(turn, incident)
     reached = _whom(turn, incident, call)
     people = [one.person for one in reached]
-    waits = _waits(turn, incident, people)
-    if waits is not None:
-        _wait(turn, incident, people, *waits)
-        return
+    if not people and _nobody_left(turn, incident):
+        turn.touch(incident.number)
+        return False
+    until = _waits(turn, incident, people)
+    if until is not None:
+        _wait(turn, incident, people, *until)
+        return True
     for step in call.passed:
         what = f"Step {step + 1} is passed over: {_unmet(turn, incident, incident.steps[step])}"
         turn.enter(incident.number, what, Reason.STEP_NOT_MEANT)
     for step in call.skipped:
         turn.enter(incident.number, _reaches_nobody(incident, step), Reason.NOBODY_REACHABLE)
-    shadows = plan.shadows_of(call.targets, turn.now, turn.state.covers)
+    shadows = turn.plan.shadows_of(call.targets, turn.now, turn.state.covers)
     names = ", ".join(f"{person.name} ({by})" if by else person.name for person, by in reached) or "nobody"
     if shadows:
         names += f", with a copy to {_names(shadows)}"
     paging = "Paging" if turn.state.counters.paging else "Paging is off; it would have paged"
-    turn.enter(
-        incident.number,
-        f"{paging} {names}; next in {say_duration(call.next_at - turn.now)} if nobody answers",
-        call.reason,
-        step=str(call.at_step + 1),
-    )
+    what = f"{paging} {names}; next in {say_duration(call.next_at - turn.now)} if nobody answers"
+    if not people and _all_answered(turn, incident, call.targets):
+        what = f"The last resort has answered; others are paged again in {say_duration(call.next_at - turn.now)}"
+    turn.enter(incident.number, what, call.reason, step=str(call.at_step + 1))
     incident.step, incident.round, incident.laps = call.step, call.round, call.lap
     incident.next_at, incident.waits = call.next_at, None
     for person in people:
@@ -108,6 +100,25 @@ def escalate_now(turn: Turn, incident: Incident) -> None:
     if call.skipped:
         _stand_in(turn, incident, call.at_step)
     turn.save_incident(incident)
+    return True
+
+
+def waits(turn: Turn, incident: Incident) -> tuple[Instant, Reason] | None:
+    """Until when an incident would wait, and for what, if its step were due now; None when it would not."""
+    return _waits(turn, incident, [one.person for one in _whom(turn, incident, _call(turn, incident))])
+
+
+def _call(turn: Turn, incident: Incident) -> Call:
+    return escalate(
+        incident.steps,
+        incident.step,
+        incident.round,
+        incident.laps,
+        turn.plan.last_resort,
+        lambda targets: _reachable(turn, incident, targets),
+        turn.now,
+        lambda step: not _unmet(turn, incident, step),
+    )
 
 
 def _whom(turn: Turn, incident: Incident, call: Call) -> tuple[Reached, ...]:
@@ -116,7 +127,7 @@ def _whom(turn: Turn, incident: Incident, call: Call) -> tuple[Reached, ...]:
     Of several the one is somebody who can be reached.
     """
     behind = turn.plan.reached_by(call.targets, turn.now, turn.state.covers)
-    found = tuple(one for one in behind if one.person.key not in incident.answered)
+    found = tuple(one for one in behind if one.person.key not in incident.answers)
     step = incident.steps[call.at_step] if call.at_step < len(incident.steps) else None
     if step is None or not step.one or not found:
         return found
@@ -129,11 +140,18 @@ def _unmet(turn: Turn, incident: Incident, step: Step) -> str:
     when = step.when
     if not when.met(incident.severity, incident.labels, open_now(turn, when.hours) if when.hours else None):
         return f"it is for {when.said}"
-    if incident.answered:
-        people = turn.plan.people_of(step.targets, turn.now, turn.state.covers)
-        if people and all(person.key in incident.answered for person in people):
-            return "everybody in it has answered"
-    return ""
+    return "everybody in it has answered" if _all_answered(turn, incident, step.targets) else ""
+
+
+def _nobody_left(turn: Turn, incident: Incident) -> bool:
+    """Whether everybody has answered whom a step that is meant now, or the last resort, would page."""
+    meant = [target for step in incident.steps if not _unmet(turn, incident, step) for target in step.targets]
+    return _all_answered(turn, incident, (*meant, *turn.plan.last_resort))
+
+
+def _all_answered(turn: Turn, incident: Incident, targets: tuple[str, ...]) -> bool:
+    people = turn.plan.people_of(targets, turn.now, turn.state.covers) if incident.answers else ()
+    return bool(people) and all(person.key in incident.answers for person in people)
 
 
 def _reaches_nobody(incident: Incident, step: int) -> str:
@@ -157,9 +175,12 @@ def _names(people: Sequence[Person]) -> str:
     return ", ".join(person.name for person in people) or "nobody"
 
 
-def _reachable(turn: Turn, targets: tuple[str, ...]) -> bool:
-    """Whether a step reaches somebody. The console counts only where nobody has anything better: in a trial."""
-    people = turn.plan.people_of(targets, turn.now, turn.state.covers)
+def _reachable(turn: Turn, incident: Incident, targets: tuple[str, ...]) -> bool:
+    """Whether a step reaches somebody who has not answered. The console counts only where nobody has anything better:
+    in a trial.
+    """
+    wanted = turn.plan.people_of(targets, turn.now, turn.state.covers)
+    people = [person for person in wanted if person.key not in incident.answers]
     if any(able(turn, person.key) for person in people):
         return True
     return bool(people) and _on_trial(turn)
@@ -208,7 +229,7 @@ def _stand_in(turn: Turn, incident: Incident, step: int) -> None:
     }  # fmt: skip
     targets = (*lead, *turn.plan.last_resort)
     wanted = turn.plan.people_of(targets, turn.now, turn.state.covers)
-    people = [person for person in wanted if person.key not in paged]
+    people = [person for person in wanted if person.key not in paged and person.key not in incident.answers]
     if people:
         turn.enter(incident.number, f"Paging {_names(people)} as well", Reason.STANDS_IN)
     for person in people:
@@ -653,6 +674,7 @@ def _works(turn: Turn, row: Page) -> None:
         turn.save_contact(contact)
         turn.count("contacts", Reason.CONTACT_WORKS)
 
+
 def _named(incident: Incident, step: int) -> str:
     return f"Step {step + 1}" if step < len(incident.steps) else "The last resort"
 
@@ -663,6 +685,8 @@ def _next_method(turn: Turn, row: Page) -> None:
     if row.kind in ("notice", "copy", "update", "synthetic") or (row.incident and incident is None):
         return
     if row.kind == "page" and (incident is None or incident.state != "triggered" or incident.paused is not None):
+        return
+    if row.kind == "page" and incident is not None and row.person in incident.answers:
         return
     rows = [one for one in _pages(turn, row.incident) if one.kind == row.kind and one.intended_at >= row.intended_at]
     theirs = [one for one in rows if one.person == row.person]
@@ -693,13 +717,14 @@ def _next_method(turn: Turn, row: Page) -> None:
         what = f"{_named(incident, row.step)} reached nobody"
         turn.enter(incident.number, what, Reason.NOBODY_REACHABLE, page=str(row.id))
         incident.step, incident.round = (row.step + 1, 0)
-        escalate_now(turn, incident)
-        if row.state == "failed":  # a channel that is down may come back: the next step is enough meanwhile
+        # A channel that is down may come back: then the next step is enough meanwhile.
+        if escalate_now(turn, incident) and row.state == "failed":
             _stand_in(turn, incident, row.step)
 
 
 def _reached_nobody(turn: Turn, incident: Incident, row: Page) -> bool:
-    """Whether the step a page belongs to is the last one paged, and every page of it was refused at least once.
+    """Whether the step a page belongs to is the last one paged, and every page of it was refused at least once, but
+    those of people who have answered: others are asked for beside them.
 
     That a channel may take it later is no reason to wait: nobody knows of the incident until then. What is on the
     console beside it reaches nobody, except in a trial.
@@ -712,7 +737,8 @@ def _reached_nobody(turn: Turn, incident: Incident, row: Page) -> bool:
     of_step = [one for one in pages if one.step == row.step]
     rounds = [one.intended_at for one in of_step if not one.instead_of and one.id <= row.id]
     began = max(rounds, default=row.intended_at)
-    reaching = [one for one in of_step if one.may_reach and (one.intended_at >= began or one.waiting)]
+    asked = [one for one in of_step if one.person not in incident.answers]
+    reaching = [one for one in asked if one.may_reach and (one.intended_at >= began or one.waiting)]
     return not reaching or (all(one.channel == CONSOLE for one in reaching) and not _on_trial(turn))
 
 

@@ -97,7 +97,7 @@ def _page_from(turn: Turn, incident: Incident, step: int) -> None:
     """Page from a step, now; when paging is paused, as soon as it goes on."""
     paging.withdraw(turn, incident)
     incident.state = "triggered"
-    incident.acknowledged_by = ""
+    incident.acknowledged_by, incident.answers = "", {}
     incident.acknowledged_at = incident.acknowledged_until = incident.waits = None
     incident.step, incident.round = step, 0
     if incident.paused is None:

@@ -88,8 +88,15 @@ def resume(turn: Turn, incident: Incident) -> None:
     if incident.next_at is None:
         incident.next_at = max(incident.resume_at or turn.now, turn.now)
     incident.resume_at = None
-    if incident.next_at <= turn.now:
-        paging.escalate_now(turn, incident)
+    if incident.next_at <= turn.now and not paging.escalate_now(turn, incident):
+        _nobody_left(turn, incident)
+
+
+def _nobody_left(turn: Turn, incident: Incident) -> None:
+    """Fewer have answered than are asked for, but nobody else is left: it is acknowledged for as long as they hold."""
+    who, until = max(incident.answers.items(), key=lambda one: one[1])
+    because = ": everybody who could be paged has answered"
+    acknowledge(turn, incident, who if ":" in who else f"person:{who}", hold=until - turn.now, because=because)
 
 
 def _clear(turn: Turn, incident: Incident) -> None:
@@ -111,22 +118,35 @@ def _clear(turn: Turn, incident: Incident) -> None:
 
 def answer(turn: Turn, incident: Incident, actor: str, hold: Duration | None) -> Reason:
     """Somebody answers. Where a step asks for several people, paging goes on for the others until enough have; who has
-    answered is not paged again. When nobody is left who could, it is acknowledged all the same.
+    answered is not paged again while that holds. When nobody is left who could, it is acknowledged all the same.
     """
-    needed = max((step.answers for step in incident.steps), default=1)
+    needed = incident.needed
     kind, _, name = actor.partition(":")
-    if needed > 1 and kind == "person" and incident.state == "triggered":
-        incident.answered = tuple(dict.fromkeys((*incident.answered, name)))
+    if needed > 1 and kind in ("person", "user", "token") and incident.state == "triggered":
+        holds = hold if hold is not None else turn.plan.service(incident.service).acknowledge_for
+        # Whoever is nobody of the plan counts once, too, however often they say it.
+        incident.answers = {**incident.answers, name if kind == "person" else actor: turn.now + holds}
         targets = tuple(target for step in incident.steps for target in step.targets) + turn.plan.last_resort
         others = turn.plan.people_of(targets, turn.now, turn.state.covers)
-        if len(incident.answered) < needed and any(one.key not in incident.answered for one in others):
-            what = f"Has it, as {len(incident.answered)} of {needed} who are asked for; the others are still paged"
+        if len(incident.answers) < needed and any(one.key not in incident.answers for one in others):
+            what = f"Has it, as {len(incident.answers)} of {needed} who are asked for; the others are still paged"
             turn.enter(incident.number, what, Reason.ANSWERED, actor)
-            paging.withdraw(turn, incident, person=name)
+            if kind == "person":
+                paging.withdraw(turn, incident, person=name)
             turn.save_incident(incident)
             return Reason.ANSWERED
     acknowledge(turn, incident, actor, hold=hold)
     return Reason.ACKNOWLEDGED
+
+
+def answers_over(turn: Turn, incident: Incident) -> None:
+    """Where several must answer, what some said has run out: they are paged again when a step is due."""
+    over = [person for person, until in incident.answers.items() if until <= turn.now]
+    incident.answers = {person: until for person, until in incident.answers.items() if until > turn.now}
+    names = " and ".join(called(who if ":" in who else f"person:{who}", turn.plan.names) for who in over)
+    what = f"Not enough have it, and it is long since {names} answered: paged again like the others"
+    turn.enter(incident.number, what, Reason.ACKNOWLEDGEMENT_ENDED)
+    turn.save_incident(incident)
 
 
 def follow_severity(turn: Turn, incident: Incident) -> None:
@@ -134,7 +154,7 @@ def follow_severity(turn: Turn, incident: Incident) -> None:
     steps = turn.plan.steps(incident.service, incident.severity)
     if not turn.plan.service(incident.service).escalations or steps == incident.steps:
         return
-    incident.steps, incident.step, incident.round, incident.laps = steps, 0, 0, 0
+    incident.steps, incident.step, incident.round, incident.laps, incident.answers = steps, 0, 0, 0, {}
     turn.enter(incident.number, f"The escalation for {incident.severity} applies", Reason.CHANGED)
     if incident.state == "triggered":
         paging.withdraw(turn, incident)
@@ -159,7 +179,7 @@ def acknowledge(
     incident.state, incident.reason = "acknowledged", reason
     incident.acknowledged_by, incident.acknowledged_at = actor, turn.now
     incident.first_acknowledged_at = incident.first_acknowledged_at or turn.now
-    incident.acknowledged_until = turn.now + hold
+    incident.acknowledged_until, incident.answers = turn.now + hold, {}
     incident.next_at = incident.resume_at = incident.waits = None
     what = "Put off" if reason is Reason.PUT_OFF else "Acknowledged"
     turn.enter(incident.number, f"{what} for {say_duration(hold)}{because}", reason, actor)
@@ -183,7 +203,7 @@ def unacknowledge(turn: Turn, incident: Incident) -> None:
 def resolve(turn: Turn, incident: Incident, actor: str, reason: Reason, snooze: Duration | None = None) -> None:
     """It is over. With a snooze, alerts still fire and are judged again when it ends."""
     service = turn.plan.service(incident.service)
-    incident.state, incident.reason = "resolved", reason
+    incident.state, incident.reason, incident.answers = "resolved", reason, {}
     incident.resolved_by, incident.resolved_at = actor, turn.now
     incident.next_at = incident.resume_at = incident.acknowledged_until = incident.clear_at = None
     incident.paused = incident.paused_until = incident.waits = None
@@ -231,7 +251,7 @@ def begin_again(turn: Turn, incident: Incident, reason: Reason) -> None:
 
 def _retrigger(turn: Turn, incident: Incident, reason: Reason) -> None:
     incident.state, incident.reason = "triggered", reason
-    incident.acknowledged_by, incident.answered = "", ()
+    incident.acknowledged_by, incident.answers = "", {}
     incident.acknowledged_at = incident.acknowledged_until = None
     incident.step = incident.round = incident.laps = 0
     incident.next_at = turn.now

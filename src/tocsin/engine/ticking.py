@@ -103,6 +103,8 @@ def _incident(turn: Turn, incident: Incident) -> None:
         return
     elif incident.hold_until is not None and incident.hold_until <= now:
         answering.hold_over(turn, incident)
+    elif any(until <= now for until in incident.answers.values()):
+        settling.answers_over(turn, incident)
     elif incident.next_at is not None and incident.next_at <= now:
         paging.escalate_now(turn, incident)
     turn.state.timers.set("incident", incident.number, incident.due())

@@ -28,7 +28,8 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     ``quiet``: how long its alerts must stay quiet before it resolves, as the slowest of their sources asks.
     ``snoozed_until``: resolved by hand while alerts fired; judged again then.
     ``keep_until``: until when trouble reopens it. ``note``: the last one somebody wrote, shortened.
-    ``answered``: persons who acknowledged where that takes several, and are not paged any more.
+    ``answers``: persons who acknowledged where that takes several, and until when that holds: they are not paged
+    meanwhile. Empty unless it is triggered.
     ``considered``: it was looked whether a playbook answers it. ``hold_until``: until when at the latest pages wait for
     ``run``, its last run. ``tried``: what code found and did, a sentence each, for whoever is paged.
     """
@@ -71,7 +72,7 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     reopened: int = 0
     labels: dict[str, str] = {}
     note: str = ""
-    answered: tuple[str, ...] = ()
+    answers: dict[str, Instant] = {}
     considered: bool = False
     hold_until: Instant | None = None
     run: int = 0
@@ -82,11 +83,24 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
         """Whether it is not resolved."""
         return self.state != "resolved"
 
+    @property
+    def needed(self) -> int:
+        """How many people have to answer before nobody is paged any more: what the steps paged so far ask for."""
+        paged = max(1, self.step + (1 if self.round else 0))
+        return max((step.answers for step in (self.steps if self.laps else self.steps[:paged])), default=1)
+
+    @property
+    def noted(self) -> str:
+        """Says to whoever answered, and is not enough alone, what that is worth. Without its full stop."""
+        have = f"{len(self.answers)} of {self.needed} have incident #{self.number}"
+        return f"Noted: {have}; the others are still paged"
+
     def due(self) -> Instant | None:
         """The next instant at which something about it happens by itself, or None when nothing is pending."""
         due = self.next_at
         for moment in (
             self.acknowledged_until, self.clear_at, self.snoozed_until, self.keep_until, self.hold_until,
+            *self.answers.values(),
         ):  # fmt: skip
             if moment is not None and (due is None or moment < due):
                 due = moment

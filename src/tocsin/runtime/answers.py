@@ -163,7 +163,7 @@ class Answers:
         actor, number = f"person:{page.person}", page.incident
         held = self._state().incidents.get(number)
         helps = page.kind == "help" and held is not None and held.state == "acknowledged"
-        if page.kind == "drill" or helps or not self._has(actor, number):
+        if page.kind == "drill" or helps or not self._theirs(page.person, number):
             command = (
                 AnswerDrill(actor=actor, page=page.id)
                 if page.kind == "drill"
@@ -176,15 +176,20 @@ class Answers:
             if page.kind == "drill" or helps:
                 log.info("answer_taken", channel=name, page=page.id, incident=number)
                 return Taken(True, f"You come to help with incident #{number}." if helps else "That is how to answer.")
-            if not self._has(actor, number):
+            if not self._theirs(page.person, number):
                 log.warning("answer_refused", channel=name, page=page.id, why="it was told before")
                 return Taken(False, "")  # a replay: nobody is there to read why
         log.info("answer_taken", channel=name, page=page.id, incident=number)
-        return Taken(True, f"You have incident #{number}.")
+        return Taken(True, f"{self._theirs(page.person, number)}.")
 
-    def _has(self, actor: str, number: int) -> bool:
+    def _theirs(self, person: str, number: int) -> str:
+        """Says to a person that they have an incident, or have it with others; "" when they do not."""
         incident = self._state().incidents.get(number)
-        return incident is not None and incident.state == "acknowledged" and incident.acknowledged_by == actor
+        if incident is None:
+            return ""
+        if incident.state == "acknowledged" and incident.acknowledged_by == f"person:{person}":
+            return f"You have incident #{number}"
+        return incident.noted if person in incident.answers else ""
 
 
 def _text(status: int, text: str, *headers: tuple[str, str]) -> Reply:

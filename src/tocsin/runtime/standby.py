@@ -13,6 +13,7 @@ from tocsin.runtime.answers import PATH as CALLBACKS
 from tocsin.runtime.doors import door, refusal
 from tocsin.runtime.line import HeardReply, Known, Reloaded, Status
 from tocsin.runtime.listener import Exchange
+from tocsin.runtime.loopback import PATH as LOOPBACK
 from tocsin.runtime.metrics import Metrics
 
 COME_BACK = 2
@@ -41,9 +42,10 @@ class Standby:
     def take(self, exchange: Exchange) -> bool:
         """Refuse a monitor's request in its own API's shape, so that its sender tries again or elsewhere.
 
-        What a channel's provider tells is put off too: only the node that writes has ears for it.
+        What a channel's provider tells is put off too, and a synthetic page that comes back: only the node that writes
+        has ears for them.
         """
-        if exchange.path.startswith(CALLBACKS):
+        if exchange.path.startswith(CALLBACKS) or exchange.path == LOOPBACK:
             later = ("retry-after", str(COME_BACK))
             exchange.answer(Reply(503, f"{self.why}\n".encode(), "text/plain; charset=utf-8", (later,)))
             return True

@@ -522,8 +522,8 @@ class Writer:
     def _put_aside(self, job: Job, fault: EngineFault) -> bool:
         """Turn what could not be judged into something that can, or leave it; says whether to apply it again.
 
-        A request is kept unread. A timer, an outcome or another input of our own is left,
-        and becomes a quarantine in the next turn, which pages the last resort. When not even that can be judged,
+        A request is kept unread. A timer, an outcome or another input of our own is left: whoever waits for it is told,
+        and it becomes a quarantine in the next turn, which pages the last resort. When not even that can be judged,
         the timer is passed over, so that it holds up no other.
         """
         log.error("judging_failed", kind=fault.kind, id=fault.id, error=fault.error)
@@ -541,8 +541,10 @@ class Writer:
                     self._faults.append(Quarantine(LAST_WORD, f"{one.kind} {one.id}", one.error))
             case Delivered():
                 self._faults.append(Quarantine("page", str(job.input.page), why))
+                self._refuse([job], f"judging it failed: {fault.error}")
             case _:
                 self._faults.append(Quarantine(fault.kind, fault.id, why))
+                self._refuse([job], f"judging it failed: {fault.error}")
         return False
 
     def _deaf_gap(self) -> list[Job]:

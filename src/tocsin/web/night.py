@@ -80,13 +80,15 @@ async def acknowledge_page(request: Request[Any, Any, Any], faces: Faces, token:
 async def _acknowledge_unseen(request: AnyRequest, faces: Faces, token: str, page: int) -> Response[bytes]:
     """Acknowledge by the page alone: the core knows its incident, and whom it paged."""
     try:
-        await faces.submit(Acknowledge(page=page))
+        result = await faces.submit(Acknowledge(page=page))
     except CoreGone:
         return _away(request, token, "Tocsin did not answer.", "Nothing was written down. Press it again.")
     except Problem as problem:
         if problem.code == "unwritten":
             return _taken(request, token, problem)
         return _away(request, token, "That could not be done.", f"{problem.detail}.", code=problem.status)
+    if result.reason == Reason.ANSWERED:  # one of several, or to help: somebody else has it, or is still paged
+        return _away(request, token, "It is written down", f"{result.message}.", code=200, taken=True)
     return _away(request, token, "You have it", "It is written down.", code=200, taken=True)
 
 
@@ -110,8 +112,8 @@ def _answer(page: Page, incident: Incident | None) -> Acknowledge | AnswerDrill 
         return AnswerDrill(actor=actor, page=page.id) if page.answered_at is None else None
     helps = page.kind == "help" and incident.state == "acknowledged" and page.answered_at is None
     theirs = incident.state == "acknowledged" and incident.acknowledged_by != actor and page.kind != "help"
-    wanted = incident.state == "triggered" and page.person not in incident.answered
-    if wanted or helps or theirs:
+    waits = incident.state == "triggered" and page.person not in incident.answers
+    if waits or helps or theirs:
         return Acknowledge(actor=actor, incident=incident.number, page=page.id)
     return None
 
@@ -169,6 +171,7 @@ async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "
         incident=incident,
         fate=reader.fate(incident),
         mine=incident.state == "acknowledged" and incident.acknowledged_by == f"person:{page.person}",
+        noted=reader.noted(incident),
         holder=reader.holder(incident),
         clock=f"{to_datetime(now).astimezone(zone):%H:%M}",
         firing=[
@@ -178,8 +181,6 @@ async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "
         ],
         more=incident.alerts - LINES if len(firing.items) > LINES else 0,
         others=others,
-        counted=incident.state == "triggered" and page.person in incident.answered,
-        needed=max((step.answers for step in incident.steps), default=1),
         helping=page.kind == "help" and incident.state == "acknowledged",
         coming=page.answered_at,
         why=_why(page, incident),

@@ -37,6 +37,7 @@ STATUS_WITHIN = 2.0
 
 SAID = {
     "acknowledged": "You have it. Nobody else is paged while you do.",
+    "partly": "Noted. More people are asked for, so the others are still paged.",
     "resolved": "Resolved.",
     "noted": "Your note is on the timeline.",
     "silenced": "The silence is in force as written below.",

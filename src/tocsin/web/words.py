@@ -260,6 +260,12 @@ class Reader:
 
     # --- what is going on
 
+    def noted(self, incident: Incident) -> str:
+        """Says of the reader's own answer, where it is not enough alone, as which of how many it counts."""
+        if self.person not in incident.answers:
+            return ""
+        return f"{spelled(len(incident.answers))} of {incident.needed} who are asked for. The others are still paged."
+
     def next_step(self, incident: Incident) -> tuple[str, ...]:
         """The targets paged next, the last resort after the last step."""
         if incident.step < len(incident.steps):

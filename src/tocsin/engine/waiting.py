@@ -1,0 +1,50 @@
+"""Incidents of low urgency that wait for hours or a morning: judged again when what they wait for may have changed."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from tocsin.engine import hearing, paging
+from tocsin.engine.turn import Turn
+from tocsin.incidents.incident import Incident
+from tocsin.kernel.instant import Instant
+from tocsin.kernel.reason import Reason
+
+
+def judge_again(turn: Turn) -> None:
+    """A calendar was read: what would wait otherwise now is asked anew before the turn ends, and what is paused when it
+    goes on. Others wait on, and nothing is written of them.
+    """
+    known: dict[Hashable, tuple[Instant, Reason] | None] = {}
+    for incident in _waiting(turn):
+        alike = _alike(incident)  # a hundred thousand may wait, and those alike wait alike
+        if alike not in known:
+            known[alike] = paging.waits(turn, incident)
+        if incident.paused is not None or known[alike] != (incident.next_at, incident.waits):
+            hearing.wait_no_longer(turn, incident)
+
+
+def plan_changed(turn: Turn) -> None:
+    """Another plan: beside other hours it may have made alerts urgent."""
+    for incident in _waiting(turn):
+        if incident.plan == turn.plan.version:
+            continue  # Tocsin starts again, and its urgency is what this plan says
+        firing = (turn.state.alerts[id] for id in sorted(turn.members(incident).firing))
+        if any(hearing.urgency(turn, alert) == "high" for alert in firing):
+            hearing.make_urgent(turn, incident, Reason.PLAN_CHANGED)
+    judge_again(turn)
+
+
+def _alike(incident: Incident) -> Hashable:
+    """All that tells whom a step that is due would page, and when."""
+    asked = (matcher.label for step in incident.steps for matcher in step.when.match)
+    return (
+        (incident.service, incident.severity, incident.urgency, incident.steps),
+        (incident.step, incident.round, incident.laps, tuple(incident.answers)),
+        incident.number if any(step.one for step in incident.steps) else 0,
+        tuple(incident.labels.get(label, "") for label in asked),
+    )
+
+
+def _waiting(turn: Turn) -> list[Incident]:
+    return [one for one in turn.state.incidents.values() if one.state == "triggered" and one.waits is not None]
