@@ -199,8 +199,11 @@ class Playground(World):
             SetTrust(actor="person:ana", service="cart", playbook=playbook, rung=rung, why="a test", role=role)  # type: ignore[arg-type]
         )
 
-    def says(self, run: int, answer: str, role: str = "responder") -> Result:
-        return self.asked(AnswerRun(actor="person:ana", run=run, answer=answer, role=role))  # type: ignore[arg-type]
+    def says(self, run: int, answer: str, role: str = "responder", step: int | None = None) -> Result:
+        """Ana answers: what is asked now, or what was asked at a step."""
+        asked = self.run(run).approval
+        step = step if step is not None else asked.step if asked else 0
+        return self.asked(AnswerRun(actor="person:ana", run=run, step=step, answer=answer, role=role))  # type: ignore[arg-type]
 
     def stops(self, run: int) -> Result:
         return self.asked(CancelRun(actor="person:ana", run=run))

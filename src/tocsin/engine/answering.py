@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from tocsin.access.actors import called
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import DAY, say_duration
+from tocsin.kernel.matcher import all_match
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks import trust
 from tocsin.playbooks.guards import Blocked, Situation, blocked
@@ -175,6 +177,28 @@ def guarded(turn: Turn, manifest: Manifest, run: Run) -> Blocked | None:
             now=turn.now,
         )
     )
+
+
+def person_at(turn: Turn, run: Run) -> Blocked | None:
+    """Whether a person works on what a run would change: has its incident, or another about one of its targets."""
+    for incident in turn.state.incidents.values():
+        if incident.state != "acknowledged" and not (incident.open and incident.answered):
+            continue
+        if incident.number == run.incident or _about(turn, incident, run.locks):
+            who = incident.acknowledged_by or f"person:{incident.answered[0]}"
+            which = "the incident" if incident.number == run.incident else f"incident #{incident.number}"
+            return Blocked(Reason.GUARD_PERSON, f"{called(who, turn.plan.names)} has {which}")
+    return None
+
+
+def _about(turn: Turn, incident: Incident, locks: tuple[str, ...]) -> bool:
+    """Whether an incident is about one of these locks: by its last run, or by what its alerts are about."""
+    last = turn.state.runs.get(incident.run)
+    if last is not None and set(last.locks) & set(locks):
+        return True
+    alerts = [turn.state.alerts[id].labels for id in turn.members(incident).firing] or [incident.labels]
+    ours = [one for one in turn.plan.targets if one.service == incident.service and one.lock in locks]
+    return any(all_match(target.match, labels) for target in ours for labels in alerts)
 
 
 def _returned(runs: Iterable[Run], run: Run, since: int) -> int:

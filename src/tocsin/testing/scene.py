@@ -118,7 +118,10 @@ class Scene:
 
     def answers(self, answer: str, run: int = 0) -> Result:
         """A person answers what a run asks (the last run, unless told which)."""
-        return self._ask(AnswerRun(actor="user:test", run=run or self.run.number, answer=answer, role="admin"))
+        number = run or self.run.number
+        found = self._engine.state.runs.get(number)
+        step = found.approval.step if found is not None and found.approval is not None else 0
+        return self._ask(AnswerRun(actor="user:test", run=number, step=step, answer=answer, role="admin"))
 
     def cancels(self, run: int = 0) -> Result:
         """A person stops a run."""
