@@ -201,7 +201,8 @@ class Playground(World):
 
     def says(self, run: int, answer: str, role: str = "responder", step: int | None = None) -> Result:
         """Ana answers: what is asked now, or what was asked at a step."""
-        asked = self.run(run).approval
+        found = self.engine.state.runs.get(run)
+        asked = found.approval if found is not None else None
         step = step if step is not None else asked.step if asked else 0
         return self.asked(AnswerRun(actor="person:ana", run=run, step=step, answer=answer, role=role))  # type: ignore[arg-type]
 

@@ -22,6 +22,8 @@ from tocsin.playbooks.targets import Unbound, bind
 from tocsin.playbooks.trust import Standing
 
 MOST_TRIED = 12
+HOLDS_NOTHING: frozenset[Outcome] = frozenset({"", "blocked", "observed", "suggested"})
+"""Of runs that live, and of those for which pages did not wait."""
 
 
 def holds(turn: Turn, incident: Incident) -> bool:
@@ -202,11 +204,16 @@ def _about(turn: Turn, incident: Incident, locks: tuple[str, ...]) -> bool:
 
 
 def _returned(runs: Iterable[Run], run: Run, since: int) -> int:
-    """How often the same trouble was answered by the same playbook, held, and is here again."""
+    """How often the same trouble was answered by the same playbook and is here again.
+
+    Whatever became of those answers: trouble that ends before each of them could, and comes back, would be held back
+    for ever and never heard of. Answers that hold no page do not count.
+    """
     return sum(
         one.trouble == run.trouble != ""
-        and (one.playbook, one.service, one.outcome) == (run.playbook, run.service, "verified")
+        and (one.playbook, one.service) == (run.playbook, run.service)
         and one.started_at > since
+        and (one.outcome == "verified" or (one.by == SYSTEM and one.outcome not in HOLDS_NOTHING))
         for one in runs
     )
 
@@ -302,20 +309,25 @@ def incident_over(turn: Turn, incident: Incident) -> None:
     run = turn.state.runs.get(incident.run)
     if run is None or not run.live:
         return
-    if run.state == "watching":
-        run.find("The alerts ended")
-        end(turn, run, "verified", Reason.PLAYBOOK_ENDED, "fixed and verified, and the alerts ended")
-    elif run.state == "asking":
+    if run.state == "watching" and not turn.members(incident).firing:
+        _held(turn, run)
+    elif run.state in ("watching", "asking"):
         end(turn, run, "overtaken", Reason.PLAYBOOK_ENDED, "the incident is over")
     elif not run.fixes:
         stop(turn, run, "the incident is over")
+
+
+def _held(turn: Turn, run: Run) -> None:
+    run.find("The alerts ended")
+    end(turn, run, "verified", Reason.PLAYBOOK_ENDED, "fixed and verified, and the alerts ended")
 
 
 def hold_over(turn: Turn, incident: Incident) -> None:
     """The time pages may wait is over, whatever became of the run."""
     incident.hold_until = None
     run = turn.state.runs.get(incident.run)
-    if run is not None and run.live and run.state in ("running", "watching"):
+    due = run.due() if run is not None and run.state in ("running", "watching") else None
+    if run is not None and due is not None and due <= turn.now:
         late(turn, run)
     turn.save_incident(incident)
     turn.touch(incident.number)
@@ -323,7 +335,10 @@ def hold_over(turn: Turn, incident: Incident) -> None:
 
 def late(turn: Turn, run: Run) -> None:
     """A run's time is over."""
-    if run.state == "watching":
+    incident = incident_of(turn, run)
+    if run.state == "watching" and (incident is None or not turn.members(incident).firing):
+        _held(turn, run)
+    elif run.state == "watching":
         hand_over(turn, run, f"it held, but alerts still fire {say_duration(WATCH)} later", Reason.NOT_CLEARED)
     elif run.stopping:
         end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)

@@ -120,7 +120,8 @@ def _may_not_fix(turn: Turn, run: Run, began: Began) -> Result | None:
         return STOP
     manifest = turn.plan.playbooks.get(run.playbook)
     if manifest is None or run.playbook not in turn.plan.answers.get(run.service, ()):
-        return _blocked(turn, run, would, Blocked(Reason.PLAN_CHANGED, f"{run.service} uses this playbook no more"))
+        who = "the plan has" if manifest is None else f"{run.service} uses"
+        return _blocked(turn, run, would, Blocked(Reason.PLAN_CHANGED, f"{who} this playbook no more"))
     run.rung = min(run.rung, answering.rung(turn, manifest, run.service), key=RUNGS.index)
     if run.rung in ("observe", "suggest"):
         if run.fixes:
@@ -262,9 +263,13 @@ def _returned(turn: Turn, run: Run) -> None:
     incident = answering.incident_of(turn, run)
     if run.unproven:
         _fails(turn, run, "it changed something, and nothing verified it")
-    elif run.verified_at is not None and incident is not None and incident.open and turn.members(incident).firing:
-        _watch(turn, run, incident)
-    elif run.verified_at is not None:
+    elif run.verified_at is not None and run.fixes and incident is not None and turn.members(incident).firing:
+        if incident.open:
+            _watch(turn, run, incident)
+        else:
+            why = "it held, and the incident is over, but alerts still fire"
+            answering.end(turn, run, "overtaken", Reason.PLAYBOOK_ENDED, why)
+    elif run.verified_at is not None and run.fixes:
         answering.end(turn, run, "verified", Reason.PLAYBOOK_VERIFIED, "fixed and verified")
     elif incident is not None:
         answering.note(incident, *answering.found(run, f"{run.playbook} found nothing it could fix"))
@@ -277,8 +282,8 @@ def _watch(turn: Turn, run: Run, incident: Incident) -> None:
     """Verified: its alerts get time to end, and pages wait for that."""
     run.state, run.watch_until = "watching", turn.now + WATCH
     turn.save_run(run)
-    if incident.state == "triggered" and run.rung in ("ask", "act"):
-        incident.hold_until = run.watch_until
+    if incident.run == run.number and run.rung in ("ask", "act"):
+        incident.hold_until = run.watch_until  # also while somebody has it: not the old time counts, but this one
     what = f"{run.playbook} fixed it and saw that it holds; its alerts get {say_duration(WATCH)} to end"
     turn.enter(incident.number, what, Reason.PLAYBOOK_VERIFIED, run=str(run.number))
     turn.save_incident(incident)
