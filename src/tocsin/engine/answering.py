@@ -15,8 +15,8 @@ from tocsin.kernel.instant import DAY, say_duration
 from tocsin.kernel.matcher import all_match
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks import trust
-from tocsin.playbooks.guards import Blocked, Situation, blocked
-from tocsin.playbooks.manifest import Breaker, Manifest, Rung
+from tocsin.playbooks.guards import Blocked, Situation, blocked, locked
+from tocsin.playbooks.manifest import Breaker, Manifest, Rung, Unless
 from tocsin.playbooks.run import WATCH, Outcome, Run
 from tocsin.playbooks.targets import Unbound, bind
 from tocsin.playbooks.trust import Standing
@@ -162,8 +162,11 @@ def rung(turn: Turn, manifest: Manifest, service: str) -> Rung:
 
 
 def guarded(turn: Turn, manifest: Manifest, run: Run) -> Blocked | None:
-    """The guard that keeps a run from beginning."""
+    """The guard that keeps a run from beginning. Locks first: in a storm they are what most runs meet."""
     state = turn.state
+    holder = next((state.locked[lock] for lock in run.holds if lock in state.locked), None)
+    if holder is not None:
+        return locked(state.runs[holder], run)
     own = next((one for one in manifest.guards if isinstance(one, Breaker)), None)
     since = turn.now - (own.within if own else DAY)
     return blocked(
@@ -175,10 +178,16 @@ def guarded(turn: Turn, manifest: Manifest, run: Run) -> Blocked | None:
             returned=_returned(state.runs.values(), run, since),
             runs=[one for one in state.runs.values() if one.number != run.number],
             targets=turn.plan.targets,
-            broken={i.service for i in state.incidents.values() if i.open and i.number != run.incident},
+            broken=broken(turn, manifest, run),
             now=turn.now,
         )
     )
+
+
+def broken(turn: Turn, manifest: Manifest, run: Run) -> set[str]:
+    """The services that it is not to run beside the trouble of, and that have trouble now."""
+    asked = {one.service for one in manifest.guards if isinstance(one, Unless)}
+    return {service for service in asked if turn.state.other_open(service, run.incident)}
 
 
 def person_at(turn: Turn, run: Run) -> Blocked | None:
@@ -221,8 +230,7 @@ def _returned(runs: Iterable[Run], run: Run, since: int) -> int:
 def refuse(turn: Turn, run: Run, no: Blocked) -> None:
     """A run that no guard lets begin is written down all the same."""
     run.state, run.outcome, run.why, run.ended_at = "ended", "blocked", no.why, turn.now
-    turn.state.runs[run.number] = run
-    turn.save_run(run)
+    turn.changes.runs[run.number] = run  # no guard counts it, so it is not kept in mind: a storm makes many
     turn.count("runs", no.reason)
 
 

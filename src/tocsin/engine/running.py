@@ -147,10 +147,7 @@ def _guarded_now(turn: Turn, run: Run, manifest: Manifest) -> Blocked | None:
             found = frozen(guard, turn.now)
             if found is not None:
                 return found
-        if isinstance(guard, Unless) and any(
-            one.open and one.service == guard.service and one.number != run.incident
-            for one in turn.state.incidents.values()
-        ):
+        if isinstance(guard, Unless) and guard.service in answering.broken(turn, manifest, run):
             return Blocked(Reason.GUARD_UNLESS, f"not while {guard.service} has an incident")
     there = {one.name: one for one in turn.plan.targets if one.service == run.service}
     for name in run.targets.values():

@@ -136,6 +136,11 @@ class Run(Struct, kw_only=True):
         return tuple(f"{self.service}/{name}" for name in self.targets.values())
 
     @property
+    def holds(self) -> tuple[str, ...]:
+        """Its locks; without targets it holds its playbook's place at its service, so that there is one run of it."""
+        return self.locks or (f"{self.service}//{self.playbook}",)
+
+    @property
     def failed(self) -> bool:
         """Whether it counts against its playbook: it changed something in vain, or it broke.
 

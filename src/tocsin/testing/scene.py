@@ -138,9 +138,10 @@ class Scene:
     @property
     def run(self) -> Run:
         """The last run. Raises LookupError when there was none."""
-        if not self._engine.state.runs:
+        if not self._rows["runs"]:
             raise LookupError("no playbook has run")
-        return self._engine.state.runs[max(self._engine.state.runs)]
+        found: Run = self._row("runs", max(self._rows["runs"]))
+        return found
 
     @property
     def outcome(self) -> str:
