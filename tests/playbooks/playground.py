@@ -105,6 +105,8 @@ class Playground(World):
         self.looks = 0
         self.dead = False
         self.begun: deque[tuple[Row, int]] = deque()
+        self.written: dict[int, Row] = {}
+        """Every run there ever was, as it was last written down."""
         self.deep = 0
         self.carrier = Carrier(self.apply, lambda: self.now, self.passing, self.fakes())
         super().__init__(self.text.encode(), **more)
@@ -160,9 +162,21 @@ class Playground(World):
         return result
 
     def _take(self, changes: Changes) -> None:
+        self.written |= {number: msgspec.structs.replace(run) for number, run in changes.runs.items()}
         self.carrier.halted.update(changes.halt)
         self.begun.extend((run, run.attempt) for run in changes.begin.values())
         super()._take(changes)
+
+    def check(self) -> None:
+        """What is kept so that it is found at once says what looking at everything would."""
+        super().check()
+        state = self.engine.state
+        assert state.locked == {lock: run.number for run in state.runs.values() if run.live for lock in run.holds}
+        opened = [incident for incident in state.incidents.values() if incident.open]
+        assert {(service, number) for service, numbers in state.open_of.items() for number in numbers} == {
+            (incident.service, incident.number) for incident in opened
+        }
+        assert all(run.outcome != "blocked" for run in state.runs.values()), "no guard counts those"
 
     def _carry(self, run: Row, attempt: int) -> None:
         state = self.engine.state
@@ -199,8 +213,12 @@ class Playground(World):
             SetTrust(actor="person:ana", service="cart", playbook=playbook, rung=rung, why="a test", role=role)  # type: ignore[arg-type]
         )
 
-    def says(self, run: int, answer: str, role: str = "responder") -> Result:
-        return self.asked(AnswerRun(actor="person:ana", run=run, answer=answer, role=role))  # type: ignore[arg-type]
+    def says(self, run: int, answer: str, role: str = "responder", step: int | None = None) -> Result:
+        """Ana answers: what is asked now, or what was asked at a step."""
+        found = self.engine.state.runs.get(run)
+        asked = found.approval if found is not None else None
+        step = step if step is not None else asked.step if asked else 0
+        return self.asked(AnswerRun(actor="person:ana", run=run, step=step, answer=answer, role=role))  # type: ignore[arg-type]
 
     def stops(self, run: int) -> Result:
         return self.asked(CancelRun(actor="person:ana", run=run))
@@ -211,14 +229,16 @@ class Playground(World):
     # -- what is so ----------------------------------------------------------------------------------------------------
 
     def run(self, number: int) -> Row:
-        return self.engine.state.runs[number]
+        """A run: the engine's own while it is in mind, else as it was written down."""
+        kept = self.engine.state.runs.get(number)
+        return kept if kept is not None else self.written[number]
 
     def rung(self, playbook: str) -> str:
         return self.engine.state.standings["cart", playbook].rung
 
     @property
     def outcomes(self) -> list[str]:
-        return [run.outcome or run.state for run in self.engine.state.runs.values()]
+        return [run.outcome or run.state for run in self.written.values()]
 
     def steps(self, number: int) -> list[str]:
         found = sorted(key for key in self.tables.get("steps", {}) if key[0] == number)

@@ -163,7 +163,9 @@ def test_a_thousand_that_wait_cost_rows_alone():
     fires(world)
     one = world.run(1)
     for number in range(2, 1_002):
-        world.engine.state.runs[number] = msgspec.structs.replace(one, number=number, targets={})
+        another = msgspec.structs.replace(one, number=number, targets={})
+        world.engine.state.runs[number] = another
+        world.engine.state.watch_run(another)
     assert world.begun == type(world.begun)() and one.state == "asking"
     assert len(msgspec.json.encode(one)) < 1_500
     world.at("1m")

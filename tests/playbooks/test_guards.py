@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from tocsin.kernel.instant import from_datetime
 from tocsin.kernel.matcher import parse_matcher
 from tocsin.playbooks.coverage import covered
-from tocsin.playbooks.guards import frozen, say_guard
+from tocsin.playbooks.guards import frozen, locked, say_guard
 from tocsin.playbooks.language import Misused, at_most, blast_radius, breaker, cooldown, freeze, trust, unless
 from tocsin.playbooks.manifest import Guard, Manifest, Param
+from tocsin.playbooks.run import Run
 from tocsin.playbooks.targets import Target, Unbound, bind
 from tocsin.playbooks.trust import CLIMB, lower_bound
 
@@ -82,6 +83,15 @@ def test_what_cannot_be_meant_is_refused_where_it_is_written() -> None:
             wrong()
     with pytest.raises(ValueError, match="not a duration"):
         cooldown("soon")
+
+
+def test_the_lock_that_is_named_is_always_the_same() -> None:
+    names = [f"t{number}" for number in range(40)]
+    by, run = (
+        Run(number=n, playbook="p", service="s", plan="", started_at=0, deadline=0, targets={a: a for a in order})
+        for n, order in ((1, names), (2, names[::-1]))
+    )
+    assert locked(by, run).why == "run 1 of p works on s/t0"
 
 
 def test_guards_are_said_in_words() -> None:

@@ -53,8 +53,9 @@ def test_what_a_run_found_and_asks_is_in_the_room_and_yes_is_one_button(
     assert "What code did" in ana.page and "redis.memory(main)" in ana.page
     assert "97% &lt;b&gt;full&lt;/b&gt;" in ana.page, "what systems say is no markup"
     assert "Approve the fix" in ana.page and "312 of them" in ana.page
-    ana.send("/runs/7/answer", answer="yes")
-    assert site.core.asked == [c.AnswerRun(actor="person:ana", run=7, answer="yes", role="admin")]
+    assert 'name="step" value="2"' in ana.page
+    ana.send("/runs/7/answer", answer="yes", step="2")
+    assert site.core.asked == [c.AnswerRun(actor="person:ana", run=7, step=2, answer="yes", role="admin")]
     assert "It is told, and goes on as you said." in ana.page
     ana.send("/runs/7/cancel")
     assert site.core.asked[-1] == c.CancelRun(actor="person:ana", run=7)

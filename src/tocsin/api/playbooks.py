@@ -103,8 +103,8 @@ async def start_run(
 async def answer_run(
     faces: Faces, who: Who, number: Number, data: m.AnswerRunIn, idempotency_key: IdempotencyKey = None
 ) -> m.PublishedRun:
-    """Answer what a run asks: ``yes`` or ``no`` to its fix, or one of its choices."""
-    command = AnswerRun(actor=who.actor, run=number, answer=data.answer, role=who.role or "viewer")
+    """Answer what a run asks: ``yes`` or ``no`` to its fix, or one of its choices. 409 when it asks something else."""
+    command = AnswerRun(actor=who.actor, run=number, step=data.step, answer=data.answer, role=who.role or "viewer")
     await faces.submit(command, idempotency_key or "")
     return m.run_out(await _run(faces, number))
 

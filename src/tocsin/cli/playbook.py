@@ -391,18 +391,19 @@ def history(
 @playbook.command()
 @click.argument("number", type=int)
 @click.argument("answer")
+@click.option("--step", metavar="N", type=click.IntRange(1), required=True, help="The step it asks at, as it is shown.")
 @server_options
 @show.json_option
-def answer(api: Api, number: int, answer: str, as_json: bool) -> None:
+def answer(api: Api, number: int, answer: str, step: int, as_json: bool) -> None:
     """Answer what a run asks.
 
-    Yes or no to its fix, or one of its choices.
+    Yes or no to its fix, or one of its choices. One yes is for one fix: refused when it asks something else by now.
 
     \b
     Examples:
-      tocsin playbook answer 17 yes
+      tocsin playbook answer 17 yes --step 2
     """
-    api.write("POST", f"/runs/{number}/answer", {"answer": answer})
+    api.write("POST", f"/runs/{number}/answer", {"answer": answer, "step": step})
     _sheet(api.get(f"/runs/{number}"), as_json)
 
 
@@ -460,7 +461,7 @@ def _sheet(one: dict[str, Any], as_json: bool) -> None:
     if one["approval"] is not None:
         asked = one["approval"]
         show.line(f"Asks: {asked['question']} ({' or '.join(asked['choices'])}; without an answer {asked['default']})")
-        show.line(f"    tocsin playbook answer {one['number']} {asked['choices'][0]}", "mute")
+        show.line(f"    tocsin playbook answer {one['number']} {asked['choices'][0]} --step {asked['step']}", "mute")
 
 
 def _steps(one: dict[str, Any]) -> Iterable[str]:

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from tocsin.access.actors import called
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import DAY, say_duration
+from tocsin.kernel.matcher import all_match
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks import trust
-from tocsin.playbooks.guards import Blocked, Situation, blocked
-from tocsin.playbooks.manifest import Breaker, Manifest, Rung
+from tocsin.playbooks.guards import Blocked, Situation, blocked, locked
+from tocsin.playbooks.manifest import Breaker, Manifest, Rung, Unless
 from tocsin.playbooks.run import WATCH, Outcome, Run
 from tocsin.playbooks.targets import Unbound, bind
 from tocsin.playbooks.trust import Standing
 
 MOST_TRIED = 12
+HOLDS_NOTHING: frozenset[Outcome] = frozenset({"", "blocked", "observed", "suggested"})
+"""Of runs that live, and of those for which pages did not wait."""
 
 
 def holds(turn: Turn, incident: Incident) -> bool:
@@ -158,8 +162,11 @@ def rung(turn: Turn, manifest: Manifest, service: str) -> Rung:
 
 
 def guarded(turn: Turn, manifest: Manifest, run: Run) -> Blocked | None:
-    """The guard that keeps a run from beginning."""
+    """The guard that keeps a run from beginning. Locks first: in a storm they are what most runs meet."""
     state = turn.state
+    holder = next((state.locked[lock] for lock in run.holds if lock in state.locked), None)
+    if holder is not None:
+        return locked(state.runs[holder], run)
     own = next((one for one in manifest.guards if isinstance(one, Breaker)), None)
     since = turn.now - (own.within if own else DAY)
     return blocked(
@@ -171,18 +178,51 @@ def guarded(turn: Turn, manifest: Manifest, run: Run) -> Blocked | None:
             returned=_returned(state.runs.values(), run, since),
             runs=[one for one in state.runs.values() if one.number != run.number],
             targets=turn.plan.targets,
-            broken={i.service for i in state.incidents.values() if i.open and i.number != run.incident},
+            broken=broken(turn, manifest, run),
             now=turn.now,
         )
     )
 
 
+def broken(turn: Turn, manifest: Manifest, run: Run) -> set[str]:
+    """The services that it is not to run beside the trouble of, and that have trouble now."""
+    asked = {one.service for one in manifest.guards if isinstance(one, Unless)}
+    return {service for service in asked if turn.state.other_open(service, run.incident)}
+
+
+def person_at(turn: Turn, run: Run) -> Blocked | None:
+    """Whether a person works on what a run would change: has its incident, or another about one of its targets."""
+    for incident in turn.state.incidents.values():
+        if incident.state != "acknowledged" and not (incident.open and incident.answered):
+            continue
+        if incident.number == run.incident or _about(turn, incident, run.locks):
+            who = incident.acknowledged_by or f"person:{incident.answered[0]}"
+            which = "the incident" if incident.number == run.incident else f"incident #{incident.number}"
+            return Blocked(Reason.GUARD_PERSON, f"{called(who, turn.plan.names)} has {which}")
+    return None
+
+
+def _about(turn: Turn, incident: Incident, locks: tuple[str, ...]) -> bool:
+    """Whether an incident is about one of these locks: by its last run, or by what its alerts are about."""
+    last = turn.state.runs.get(incident.run)
+    if last is not None and set(last.locks) & set(locks):
+        return True
+    alerts = [turn.state.alerts[id].labels for id in turn.members(incident).firing] or [incident.labels]
+    ours = [one for one in turn.plan.targets if one.service == incident.service and one.lock in locks]
+    return any(all_match(target.match, labels) for target in ours for labels in alerts)
+
+
 def _returned(runs: Iterable[Run], run: Run, since: int) -> int:
-    """How often the same trouble was answered by the same playbook, held, and is here again."""
+    """How often the same trouble was answered by the same playbook and is here again.
+
+    Whatever became of those answers: trouble that ends before each of them could, and comes back, would be held back
+    for ever and never heard of. Answers that hold no page do not count.
+    """
     return sum(
         one.trouble == run.trouble != ""
-        and (one.playbook, one.service, one.outcome) == (run.playbook, run.service, "verified")
+        and (one.playbook, one.service) == (run.playbook, run.service)
         and one.started_at > since
+        and (one.outcome == "verified" or (one.by == SYSTEM and one.outcome not in HOLDS_NOTHING))
         for one in runs
     )
 
@@ -190,8 +230,7 @@ def _returned(runs: Iterable[Run], run: Run, since: int) -> int:
 def refuse(turn: Turn, run: Run, no: Blocked) -> None:
     """A run that no guard lets begin is written down all the same."""
     run.state, run.outcome, run.why, run.ended_at = "ended", "blocked", no.why, turn.now
-    turn.state.runs[run.number] = run
-    turn.save_run(run)
+    turn.changes.runs[run.number] = run  # no guard counts it, so it is not kept in mind: a storm makes many
     turn.count("runs", no.reason)
 
 
@@ -278,20 +317,25 @@ def incident_over(turn: Turn, incident: Incident) -> None:
     run = turn.state.runs.get(incident.run)
     if run is None or not run.live:
         return
-    if run.state == "watching":
-        run.find("The alerts ended")
-        end(turn, run, "verified", Reason.PLAYBOOK_ENDED, "fixed and verified, and the alerts ended")
-    elif run.state == "asking":
+    if run.state == "watching" and not turn.members(incident).firing:
+        _held(turn, run)
+    elif run.state in ("watching", "asking"):
         end(turn, run, "overtaken", Reason.PLAYBOOK_ENDED, "the incident is over")
     elif not run.fixes:
         stop(turn, run, "the incident is over")
+
+
+def _held(turn: Turn, run: Run) -> None:
+    run.find("The alerts ended")
+    end(turn, run, "verified", Reason.PLAYBOOK_ENDED, "fixed and verified, and the alerts ended")
 
 
 def hold_over(turn: Turn, incident: Incident) -> None:
     """The time pages may wait is over, whatever became of the run."""
     incident.hold_until = None
     run = turn.state.runs.get(incident.run)
-    if run is not None and run.live and run.state in ("running", "watching"):
+    due = run.due() if run is not None and run.state in ("running", "watching") else None
+    if run is not None and due is not None and due <= turn.now:
         late(turn, run)
     turn.save_incident(incident)
     turn.touch(incident.number)
@@ -299,7 +343,10 @@ def hold_over(turn: Turn, incident: Incident) -> None:
 
 def late(turn: Turn, run: Run) -> None:
     """A run's time is over."""
-    if run.state == "watching":
+    incident = incident_of(turn, run)
+    if run.state == "watching" and (incident is None or not turn.members(incident).firing):
+        _held(turn, run)
+    elif run.state == "watching":
         hand_over(turn, run, f"it held, but alerts still fire {say_duration(WATCH)} later", Reason.NOT_CLEARED)
     elif run.stopping:
         end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)

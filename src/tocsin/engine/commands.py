@@ -298,10 +298,13 @@ class StartRun(Command, frozen=True, kw_only=True, tag="start_run"):
 
 
 class AnswerRun(Command, frozen=True, kw_only=True, tag="answer_run"):
-    """Answer what a run asks: ``yes`` or ``no`` to a fix, else one of its choices."""
+    """Answer what a run asks: ``yes`` or ``no`` to a fix, else one of its choices. ``step``: at which of its steps; to
+    any but the one it asks at now, the answer is refused.
+    """
 
     run: int
     answer: str
+    step: int = 0
     role: Role = "responder"
 
 

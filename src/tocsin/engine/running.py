@@ -13,7 +13,7 @@ from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import MINUTE, Duration, say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks.guards import Blocked, frozen
-from tocsin.playbooks.manifest import Frozen, Manifest, Unless
+from tocsin.playbooks.manifest import RUNGS, Frozen, Manifest, Unless
 from tocsin.playbooks.run import (
     GRACE,
     MOST_STEPS,
@@ -118,34 +118,36 @@ def _may_not_fix(turn: Turn, run: Run, began: Began) -> Result | None:
     if run.stopping:
         answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
         return STOP
+    manifest = turn.plan.playbooks.get(run.playbook)
+    if manifest is None or run.playbook not in turn.plan.answers.get(run.service, ()):
+        who = "the plan has" if manifest is None else f"{run.service} uses"
+        return _blocked(turn, run, would, Blocked(Reason.PLAN_CHANGED, f"{who} this playbook no more"))
+    run.rung = min(run.rung, answering.rung(turn, manifest, run.service), key=RUNGS.index)
     if run.rung in ("observe", "suggest"):
+        if run.fixes:
+            return _blocked(turn, run, would, Blocked(Reason.TRUST_FELL, f"it is trusted to {run.rung} now"))
         return _would(turn, run, would, incident)
-    if run.by == "code" and run.incident and not run.fixes and (incident is None or not incident.open):
+    if not run.by_hand and run.incident and not run.fixes and (incident is None or not incident.open):
         answering.end(turn, run, "overtaken", Reason.PLAYBOOK_ENDED, f"the incident is over; {would} was not needed")
         return STOP
-    if run.by == "code" and incident is not None and incident.state == "acknowledged" and not run.approved_by:
-        who = called(incident.acknowledged_by, turn.plan.names)
-        return _blocked(turn, run, would, Blocked(Reason.GUARD_PERSON, f"{who} has the incident"))
-    manifest = turn.plan.playbooks.get(run.playbook)
-    no = _guarded_now(turn, run, manifest)
-    if manifest is None or no is not None:
-        return _blocked(turn, run, would, no or Blocked(Reason.PLAN_CHANGED, "the plan has this playbook no more"))
-    if run.rung == "ask" and not run.approved_by:
+    no = (None if run.by_hand or run.approved_by else answering.person_at(turn, run)) or _guarded_now(
+        turn, run, manifest
+    )
+    if no is not None:
+        return _blocked(turn, run, would, no)
+    if run.rung == "ask" and not run.allowed(began):
         return _approval(turn, run, began, would, manifest)
     return None
 
 
-def _guarded_now(turn: Turn, run: Run, manifest: Manifest | None) -> Blocked | None:
+def _guarded_now(turn: Turn, run: Run, manifest: Manifest) -> Blocked | None:
     """Guards that may have changed since the run began, and whether its targets are still there to be changed."""
-    for guard in manifest.guards if manifest else ():
+    for guard in manifest.guards:
         if isinstance(guard, Frozen):
             found = frozen(guard, turn.now)
             if found is not None:
                 return found
-        if isinstance(guard, Unless) and any(
-            one.open and one.service == guard.service and one.number != run.incident
-            for one in turn.state.incidents.values()
-        ):
+        if isinstance(guard, Unless) and guard.service in answering.broken(turn, manifest, run):
             return Blocked(Reason.GUARD_UNLESS, f"not while {guard.service} has an incident")
     there = {one.name: one for one in turn.plan.targets if one.service == run.service}
     for name in run.targets.values():
@@ -168,7 +170,7 @@ def _would(turn: Turn, run: Run, would: str, incident: Incident | None) -> Resul
 
 
 def _blocked(turn: Turn, run: Run, would: str, no: Blocked) -> Result:
-    answering.hand_over(turn, run, f"{would} was not done: {no.why}", no.reason)
+    _hands_over(turn, run, f"{would} was not done: {no.why}", no.reason, loud=run.fixes > 0)
     return STOP
 
 
@@ -185,6 +187,7 @@ def _approval(turn: Turn, run: Run, began: Began, would: str, manifest: Manifest
             due=turn.now + APPROVE_WITHIN,
             role=manifest.trust.approve,
             fix=would,
+            digest=began.identity,
         ),
     )
     return Result(ok=True, reason="wait")
@@ -257,9 +260,13 @@ def _returned(turn: Turn, run: Run) -> None:
     incident = answering.incident_of(turn, run)
     if run.unproven:
         _fails(turn, run, "it changed something, and nothing verified it")
-    elif run.verified_at is not None and incident is not None and incident.open and turn.members(incident).firing:
-        _watch(turn, run, incident)
-    elif run.verified_at is not None:
+    elif run.verified_at is not None and run.fixes and incident is not None and turn.members(incident).firing:
+        if incident.open:
+            _watch(turn, run, incident)
+        else:
+            why = "it held, and the incident is over, but alerts still fire"
+            answering.end(turn, run, "overtaken", Reason.PLAYBOOK_ENDED, why)
+    elif run.verified_at is not None and run.fixes:
         answering.end(turn, run, "verified", Reason.PLAYBOOK_VERIFIED, "fixed and verified")
     elif incident is not None:
         answering.note(incident, *answering.found(run, f"{run.playbook} found nothing it could fix"))
@@ -272,8 +279,8 @@ def _watch(turn: Turn, run: Run, incident: Incident) -> None:
     """Verified: its alerts get time to end, and pages wait for that."""
     run.state, run.watch_until = "watching", turn.now + WATCH
     turn.save_run(run)
-    if incident.state == "triggered" and run.rung in ("ask", "act"):
-        incident.hold_until = run.watch_until
+    if incident.run == run.number and run.rung in ("ask", "act"):
+        incident.hold_until = run.watch_until  # also while somebody has it: not the old time counts, but this one
     what = f"{run.playbook} fixed it and saw that it holds; its alerts get {say_duration(WATCH)} to end"
     turn.enter(incident.number, what, Reason.PLAYBOOK_VERIFIED, run=str(run.number))
     turn.save_incident(incident)
@@ -297,9 +304,14 @@ def _fails(turn: Turn, run: Run, why: str) -> None:
     if run.stopping:
         answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
         return
+    _hands_over(turn, run, why, Reason.HANDED_OVER, loud=run.by == "schedule" or run.fixes > 0)
+
+
+def _hands_over(turn: Turn, run: Run, why: str, reason: Reason, *, loud: bool) -> None:
+    """Call a person: by the run's incident, or, when it has none that is open and must be heard, by one of its own."""
     incident = answering.incident_of(turn, run)
-    answering.hand_over(turn, run, why)
-    if (incident is None or not incident.open) and (run.by == "schedule" or run.fixes):
+    answering.hand_over(turn, run, why, reason)
+    if loud and (incident is None or not incident.open):
         # No open incident hears of it, and something may be worse than it was.
         hearing.own_event(
             turn,
@@ -382,6 +394,8 @@ def answer(turn: Turn, command: commands.AnswerRun) -> Result:
     approval = run.approval
     if run.state != "asking" or approval is None:
         return commands.refuse("conflict", f"Run {run.number} asks nothing now")
+    if command.step != approval.step:
+        return commands.refuse("conflict", f"Run {run.number} asks at step {approval.step} now: {approval.question}")
     if command.answer not in approval.choices:
         return commands.refuse("invalid", f"Answer one of {', '.join(approval.choices)}", "answer")
     if approval.role == "admin" and command.role != "admin":
@@ -392,6 +406,7 @@ def answer(turn: Turn, command: commands.AnswerRun) -> Result:
         return Result(ok=True, reason=Reason.APPROVAL_GIVEN, id=str(run.number))
     if approval.fix:
         run.approved_by = command.actor
+        run.approved = {**run.approved, str(approval.step): approval.digest}
     _answered(turn, run, command.answer, command.actor, Reason.APPROVAL_GIVEN)
     return Result(ok=True, reason=Reason.APPROVAL_GIVEN, id=str(run.number))
 

@@ -52,7 +52,7 @@ def start(turn: Turn, command: commands.StartRun) -> Result:
         answering.refuse(turn, run, no)
         return commands.refuse("conflict", f"Not now: {no.why}")
     if may(command.role, manifest.trust.approve):
-        run.approved_by = command.actor
+        run.approved_by, run.approved_all = command.actor, True
     answering.begin(turn, run, incident if incident is not None and incident.state == "triggered" else None)
     if incident is not None:
         incident.run = run.number

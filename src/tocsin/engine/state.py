@@ -212,7 +212,11 @@ class State:
         self.gathering: dict[int, set[int]] = {}
         """Pages that wait to go out together, by contact method."""
         self.runs: dict[int, Run] = {}
-        """Those that live, and those that ended lately: guards count them."""
+        """Those that live, and those that ended lately: guards count them. None that was not let begin."""
+        self.locked: dict[str, int] = {}
+        """The run that holds a lock now."""
+        self.open_of: dict[str, set[int]] = {}
+        """A service's open incidents."""
         self.steps: dict[int, dict[int, Step]] = {}
         """The steps of runs that live, by ordinal."""
         self.standings: dict[tuple[str, str], Standing] = {}
@@ -261,13 +265,37 @@ class State:
             self.timers.set("notice", duty.name, duty.at)
         for run in sorted(loaded.runs, key=lambda r: r.number):
             self.runs[run.number] = run
-            self.timers.set("run", run.number, run.due())
+            self.watch_run(run)
         for step in sorted(loaded.steps, key=lambda s: (s.run, s.ordinal)):
             if step.run in self.runs and self.runs[step.run].live:
                 self.steps.setdefault(step.run, {})[step.ordinal] = step
         for standing in loaded.standings:
             self.standings[standing.service, standing.playbook] = standing
             self.timers.set("standing", f"{standing.service}/{standing.playbook}", standing.next_at)
+
+    def watch_run(self, run: Run) -> None:
+        """A run was changed: its timer and its locks follow."""
+        self.timers.set("run", run.number, run.due())
+        for lock in run.holds:
+            if run.live:
+                self.locked[lock] = run.number
+            elif self.locked.get(lock) == run.number:
+                del self.locked[lock]
+
+    def watch_incident(self, incident: Incident) -> None:
+        """An incident was changed: its timer follows, and whether its service has one open."""
+        self.timers.set("incident", incident.number, incident.due())
+        if incident.open:
+            self.open_of.setdefault(incident.service, set()).add(incident.number)
+        elif (numbers := self.open_of.get(incident.service)) is not None:
+            numbers.discard(incident.number)
+            if not numbers:
+                del self.open_of[incident.service]
+
+    def other_open(self, service: str, but: int) -> bool:
+        """Whether a service has an open incident other than this one."""
+        numbers = self.open_of.get(service, ())
+        return len(numbers) > (but in numbers)
 
     def due_of(self, kind: Kind, id: int | str) -> Instant | None:
         """When something is due next, from the thing itself."""
@@ -342,7 +370,7 @@ class State:
         self.incidents[incident.number] = incident
         insort(self._groups.setdefault((incident.service, incident.group), []), incident.number)
         self.members[incident.number] = Members(set(), set())
-        self.timers.set("incident", incident.number, incident.due())
+        self.watch_incident(incident)
 
     def newest_of(self, service: str, group: str) -> Incident | None:
         """The newest live incident of a group. There are several when a window closed one to newcomers."""

@@ -54,7 +54,7 @@ class Turn:
         """An incident was changed; its timer follows."""
         incident.updated_at = self.now
         self.changes.incidents[incident.number] = incident
-        self.state.timers.set("incident", incident.number, incident.due())
+        self.state.watch_incident(incident)
 
     def save_page(self, page: Page) -> None:
         """A page was changed; its timer follows."""
@@ -68,9 +68,9 @@ class Turn:
         self.changes.contacts[contact.id] = contact
 
     def save_run(self, run: Run) -> None:
-        """A run was changed; its timer follows."""
+        """A run was changed; its timer and its locks follow."""
         self.changes.runs[run.number] = run
-        self.state.timers.set("run", run.number, run.due())
+        self.state.watch_run(run)
 
     def save_step(self, step: Step) -> None:
         """A step of a run was changed. Those of runs that live are kept in mind."""

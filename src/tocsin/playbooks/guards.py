@@ -29,7 +29,7 @@ class Blocked(NamedTuple):
 class Situation(NamedTuple):
     """What guards look at. ``runs``: all that are remembered, this one not among them, in the order they began.
 
-    ``broken``: services with an open incident. ``group``: what tells the same trouble apart from other trouble.
+    ``broken``: services of ``unless`` with an open incident.
     """
 
     manifest: Manifest
@@ -45,10 +45,7 @@ class Situation(NamedTuple):
 
 
 def blocked(at: Situation) -> Blocked | None:
-    """The first guard that says no, in the order a person would ask; None when all let it run."""
-    held = _locked(at)
-    if held is not None:
-        return held
+    """The first guard that says no, in the order a person would ask; None when all let it run. Locks come before."""
     own = any(isinstance(one, Breaker) for one in at.manifest.guards)
     for guard in (*at.manifest.guards, *(() if own else (BREAKER,))):
         found = _says_no(at, guard)
@@ -75,14 +72,12 @@ def _says_no(at: Situation, guard: Guard) -> Blocked | None:
             return None
 
 
-def _locked(at: Situation) -> Blocked | None:
-    for run in at.runs:
-        if run.live and set(run.locks) & set(at.locks):
-            lock = next(iter(set(run.locks) & set(at.locks)))
-            return Blocked(Reason.GUARD_LOCK, f"run {run.number} of {run.playbook} works on {lock}")
-        if run.live and run.playbook == at.manifest.name and run.service == at.service and not at.locks:
-            return Blocked(Reason.GUARD_LOCK, f"run {run.number} of it is under way")
-    return None
+def locked(by: Run, run: Run) -> Blocked:
+    """Another run holds what this one would."""
+    both = set(by.locks) & set(run.locks)
+    if both:
+        return Blocked(Reason.GUARD_LOCK, f"run {by.number} of {by.playbook} works on {min(both)}")
+    return Blocked(Reason.GUARD_LOCK, f"run {by.number} of it is under way")
 
 
 def _own(at: Situation) -> Iterable[Run]:

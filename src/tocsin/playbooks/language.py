@@ -14,13 +14,16 @@ from typing import Any, ClassVar, Final, Generic, Literal, NoReturn, ParamSpec, 
 
 from msgspec import Struct
 
-from tocsin.kernel.instant import Duration, parse_duration
+from tocsin.kernel.instant import HOUR, SECOND, Duration, parse_duration, say_duration
 from tocsin.playbooks.manifest import AtMost, Blast, Breaker, Cooldown, Frozen, Guard, Over, Rung, Trust, Unless
+from tocsin.playbooks.run import REMEMBERED
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Body = TypeVar("Body", bound=Callable[..., None])
 
+PATIENCE: Final = (10 * SECOND, HOUR)
+"""So long a playbook may take, at the least and at the most."""
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _HOURS: Final = re.compile(r"(\w{3})\w* (\d\d):(\d\d) ?- ?(\w{3})\w* (\d\d):(\d\d)")
 
@@ -273,9 +276,13 @@ def playbook(
     """Declare a playbook.
 
     ``answers``: matchers an alert must meet, all of them; or several such lists, of which one is enough. ``when``:
-    looks at the incident and says whether it is meant. ``hand_over_after``: so long it may take, and pages wait.
+    looks at the incident and says whether it is meant. ``hand_over_after``: so long it may take, and pages wait
+    (10 s to 1 h).
     ``schedule``: a cron line by which it runs without an incident. Raises ``Misused`` for what cannot be meant.
     """
+    patience = parse_duration(hand_over_after)
+    if not PATIENCE[0] <= patience <= PATIENCE[1]:
+        raise Misused(f"hand_over_after={hand_over_after!r}: a person is called after 10s to 1h")
     groups = (tuple(answers),) if answers and isinstance(answers[0], str) else tuple(map(tuple, answers))
     for one in guards:
         if not isinstance(one, Guard):
@@ -291,7 +298,7 @@ def playbook(
                 when=when,
                 guards=tuple(guards),
                 trust=trust or Trust(),
-                hand_over_after=parse_duration(hand_over_after),
+                hand_over_after=patience,
                 schedule=schedule,
                 timezone=timezone,
             )
@@ -301,16 +308,24 @@ def playbook(
     return declare
 
 
+def _span(text: str, guard: str) -> Duration:
+    """A time that a guard looks back on: runs are remembered for no longer."""
+    span = parse_duration(text)
+    if not 0 < span <= REMEMBERED:
+        raise Misused(f"{guard} takes more than 0s and at most {say_duration(REMEMBERED)}, not {text}")
+    return span
+
+
 def at_most(times: int, *, per: str, over: Over = "playbook") -> AtMost:
     """So many runs in so long; ``over`` the playbook, one target, or the whole fleet."""
     if times < 1 or over not in ("playbook", "target", "fleet"):
         raise Misused("at_most(3, per='6h', over='playbook'): one or more, over playbook, target or fleet")
-    return AtMost(times, parse_duration(per), over)
+    return AtMost(times, _span(per, "at_most(per=…)"), over)
 
 
 def cooldown(lasts: str) -> Cooldown:
     """So long between the end of one run on a target and the next."""
-    return Cooldown(parse_duration(lasts))
+    return Cooldown(_span(lasts, "cooldown"))
 
 
 def blast_radius(most: int = 0, *, percent: int = 0) -> Blast:
@@ -335,7 +350,7 @@ def breaker(*, failures: int = 3, returns: int = 3, within: str = "24h") -> Brea
     """Stop after so many failures in a row, or when the same trouble came back so often, and wake a person."""
     if failures < 1 or returns < 1:
         raise Misused("breaker counts from 1")
-    return Breaker(failures, returns, parse_duration(within))
+    return Breaker(failures, returns, _span(within, "breaker(within=…)"))
 
 
 def unless(service: str) -> Unless:

@@ -31,7 +31,8 @@ CLEAN: frozenset[Outcome] = frozenset({"verified", "done", "observed", "suggeste
 class Approval(Struct):
     """What a run waits to be told. ``default``: what counts when nobody answers until ``due``.
 
-    ``step``: its ordinal; ``fix``: the fix it is about, "" for a question of the playbook's own.
+    ``step``: its ordinal; ``fix``: the fix it is about, "" for a question of the playbook's own; ``digest``: which fix
+    it is, with its arguments.
     """
 
     step: int
@@ -44,6 +45,7 @@ class Approval(Struct):
     answer: str = ""
     by: str = ""
     at: Instant | None = None
+    digest: str = ""
 
 
 class Step(Struct, kw_only=True):
@@ -74,11 +76,12 @@ class Step(Struct, kw_only=True):
 class Run(Struct, kw_only=True):
     """One run.
 
-    ``targets``: parameter to target's name; ``args``: the other parameters, as JSON. ``rung``: what it may do, fixed
-    when it starts. ``attempt`` counts processes: what an earlier one says counts no more. ``deadline``: when it is
-    handed over if it has not ended. ``unproven``: something was changed, and no verification held since.
-    ``broke``: it raised, was late, or its process was lost. ``asked``: questions that were answered, by step.
-    ``trouble``: the incident's group.
+    ``targets``: parameter to target's name; ``args``: the other parameters, as JSON. ``rung``: what it may do: as it
+    was when it started, or less when trust fell meanwhile. ``attempt`` counts processes: what an earlier one says
+    counts no more. ``deadline``: when it is handed over if it has not ended. ``unproven``: something was changed, and
+    no verification held since. ``broke``: it raised, was late, or its process was lost. ``asked``: questions that were
+    answered, by step. ``approved_by``: who allowed a fix last. ``approved``: which fixes were allowed, by step;
+    ``approved_all``: who began it by hand allowed them all. ``trouble``: the incident's group.
     """
 
     number: int
@@ -107,6 +110,8 @@ class Run(Struct, kw_only=True):
     verified_at: Instant | None = None
     approval: Approval | None = None
     approved_by: str = ""
+    approved: dict[str, str] = {}
+    approved_all: bool = False
     asked: dict[str, str] = {}
     stopping: str = ""
     stop_by: Instant | None = None
@@ -114,6 +119,11 @@ class Run(Struct, kw_only=True):
     ended_at: Instant | None = None
     findings: tuple[str, ...] = ()
     output: str = ""
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person began it."""
+        return self.by not in ("code", "schedule")
 
     @property
     def live(self) -> bool:
@@ -124,6 +134,11 @@ class Run(Struct, kw_only=True):
     def locks(self) -> tuple[str, ...]:
         """The locks it holds while it lives: nobody else may change these."""
         return tuple(f"{self.service}/{name}" for name in self.targets.values())
+
+    @property
+    def holds(self) -> tuple[str, ...]:
+        """Its locks; without targets it holds its playbook's place at its service, so that there is one run of it."""
+        return self.locks or (f"{self.service}//{self.playbook}",)
 
     @property
     def failed(self) -> bool:
@@ -142,6 +157,10 @@ class Run(Struct, kw_only=True):
         if self.state == "watching":
             return self.watch_until
         return self.deadline if self.stop_by is None else min(self.deadline, self.stop_by)
+
+    def allowed(self, began: Began) -> bool:
+        """Whether a person said yes to this very fix."""
+        return self.approved_all or self.approved.get(str(began.ordinal)) == began.identity
 
     def find(self, sentence: str) -> None:
         """Keep a sentence for whoever takes over."""
@@ -166,6 +185,11 @@ class Began(Struct, frozen=True, tag="began"):
     choices: tuple[str, ...] = ()
     default: str = ""
     role: str = ""
+
+    @property
+    def identity(self) -> str:
+        """What is to be done, and with which arguments: what a person allows."""
+        return f"{self.function} {self.digest}"
 
 
 class Finished(Struct, frozen=True, tag="finished"):

@@ -118,7 +118,10 @@ class Scene:
 
     def answers(self, answer: str, run: int = 0) -> Result:
         """A person answers what a run asks (the last run, unless told which)."""
-        return self._ask(AnswerRun(actor="user:test", run=run or self.run.number, answer=answer, role="admin"))
+        number = run or self.run.number
+        found = self._engine.state.runs.get(number)
+        step = found.approval.step if found is not None and found.approval is not None else 0
+        return self._ask(AnswerRun(actor="user:test", run=number, step=step, answer=answer, role="admin"))
 
     def cancels(self, run: int = 0) -> Result:
         """A person stops a run."""
@@ -135,9 +138,10 @@ class Scene:
     @property
     def run(self) -> Run:
         """The last run. Raises LookupError when there was none."""
-        if not self._engine.state.runs:
+        if not self._rows["runs"]:
             raise LookupError("no playbook has run")
-        return self._engine.state.runs[max(self._engine.state.runs)]
+        found: Run = self._row("runs", max(self._rows["runs"]))
+        return found
 
     @property
     def outcome(self) -> str:

@@ -155,8 +155,15 @@ async def _tell(
 @post("/runs/{number:int}/answer", needs="responder", status_code=303)
 async def answer(request: Request[Any, Any, Any], faces: Faces, who: Who, number: int) -> Response[bytes] | Redirect:
     """Say yes or no to a fix, or choose."""
-    said = (await fields(request)).get("answer", "")
-    command = AnswerRun(actor=who.actor, run=number, answer=said, role=who.role or "viewer")
+    form = await fields(request)
+    step = form.get("step", "")
+    command = AnswerRun(
+        actor=who.actor,
+        run=number,
+        step=int(step) if step.isdecimal() and len(step) < 6 else 0,
+        answer=form.get("answer", ""),
+        role=who.role or "viewer",
+    )
     return await _tell(request, faces, who, number, command, "answered")
 
 

@@ -44,8 +44,11 @@ class PublishedPlaybook(Struct, frozen=True, kw_only=True):
 
 
 class PublishedApproval(Struct, frozen=True, kw_only=True):
-    """What a run waits to be told. ``default`` counts when nobody has answered by ``due``."""
+    """What a run waits to be told. ``default`` counts when nobody has answered by ``due``. ``step`` goes into the
+    answer.
+    """
 
+    step: int
     question: str
     choices: list[str]
     default: str
@@ -114,9 +117,10 @@ class StartRunIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class AnswerRunIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``yes`` or ``no`` to a fix, else one of the choices."""
+    """``yes`` or ``no`` to a fix, else one of the choices. ``step``: the one it asks at, as its ``approval`` says."""
 
     answer: Annotated[str, Meta(min_length=1, max_length=200)]
+    step: Annotated[int, Meta(ge=1)]
 
 
 class TrustIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -181,6 +185,7 @@ def _fields(run: Run) -> dict[str, object]:
         "approval": None
         if approval is None
         else PublishedApproval(
+            step=approval.step,
             question=approval.question,
             choices=list(approval.choices),
             default=approval.default,
