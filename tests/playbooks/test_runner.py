@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -263,6 +264,28 @@ async def test_it_is_ended_when_told_when_its_line_ends_and_with_its_zygote(pool
     orphan.close()
     await asyncio.to_thread(eventually, lambda: end_marked(pool._mark) == 0, what="no process to be left")
     assert (await carried(pool, "dies")).status == 3, "and another zygote is there for the next"
+
+
+async def test_a_kill_that_a_busy_zygote_cannot_take_now_is_told_again(pool: Pool) -> None:
+    process = await begun(pool, "never")
+    (zygote,) = pool._zygotes.values()
+    line, refused = zygote.line, [BlockingIOError(), BlockingIOError()]
+
+    class Full:
+        def send(self, body: bytes) -> int:
+            if refused:
+                raise refused.pop()
+            return line.send(body)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(line, name)
+
+    zygote.line = Full()  # type: ignore[assignment]
+    pool.kill(1, 1)
+    assert (await asyncio.wait_for(process.ended(), 10))[0] == -signal.SIGKILL
+    assert refused == []
+    zygote.line = line
+    process.close()
 
 
 async def test_old_code_goes_when_its_last_run_ends(pool: Pool) -> None:

@@ -63,7 +63,9 @@ def reported(turn: Turn, told: Reported) -> Result:
         case GaveUp() as gave_up:
             for sentence in gave_up.findings:
                 run.find(sentence)
-            run.broke = gave_up.kind != "handed_over"
+            if gave_up.kind == "withheld":
+                _undo(turn, run)
+            run.broke = gave_up.kind not in ("handed_over", "withheld")
             _fails(turn, run, gave_up.why)
     return Result(ok=run.state == "running")
 
@@ -84,6 +86,7 @@ def _begins(turn: Turn, run: Run, began: Began) -> Result:
     step = _step(turn, run, began)
     if known is not None and known.state == "begun":
         step.began_at = known.began_at  # time a verification has goes on through an interruption
+        step.attempt = known.attempt  # and of a fix it is not known whether the first one did it
     turn.save_step(step)
     if began.verb == "fix":
         run.fixes += 1
@@ -93,6 +96,22 @@ def _begins(turn: Turn, run: Run, began: Began) -> Result:
         _line(turn, run, began.ordinal, f"Fixing: {answering.short(began.function)}({began.shown})")
     left = max(0, step.began_at + began.within - turn.now) if began.within else 0
     return Result(ok=True, reason="go", id=str(left))
+
+
+def _undo(turn: Turn, run: Run) -> None:
+    """A fix was let begin, and its process was never told so: it was not done, and is no work of the playbook's."""
+    steps = turn.state.steps.get(run.number, {})
+    for step in steps.values():
+        if step.verb == "fix" and step.state == "begun" and step.attempt == run.attempt:
+            step.state, step.ended_at = "skipped", turn.now
+            turn.save_step(step)
+            run.fixes -= 1
+            run.find(f"{answering.short(step.function)}({step.shown}) was not begun")
+    proven = [one for one in steps.values() if one.verb == "verify" and one.state == "done"]
+    last = max(proven, key=lambda one: one.ordinal, default=None)
+    done = [one.ordinal for one in steps.values() if one.verb == "fix" and one.state != "skipped"]
+    run.unproven = bool(done) and (last is None or last.ordinal < max(done))
+    run.verified_at = None if run.unproven or last is None else last.ended_at
 
 
 def _step(turn: Turn, run: Run, began: Began) -> Step:

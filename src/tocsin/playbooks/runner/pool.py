@@ -217,8 +217,12 @@ class Pool:
         """End a run's process and all that it started."""
         for zygote in self._zygotes.values():
             if (run, attempt) in zygote.gone:
-                with suppress(OSError):
+                try:
                     zygote.line.send(encode(Kill(run, attempt)))
+                except BlockingIOError:  # it has much to do: in a moment
+                    asyncio.get_running_loop().call_later(0.02, self.kill, run, attempt)
+                except OSError:
+                    continue  # it is gone, and its runs with it
 
     async def close(self) -> None:
         """End everything."""
