@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,7 @@ from tocsin.engine.running import STOP
 from tocsin.kernel.instant import Duration
 from tocsin.playbooks.run import Began, Finished, GaveUp, Report, Run
 from tocsin.playbooks.session import Reply, Stop
-from tocsin.runtime.running import Runs
+from tocsin.runtime.running import CUT, Runs
 from tocsin.runtime.writer import Job
 
 
@@ -147,3 +148,26 @@ async def test_a_fix_without_a_secret_says_what_is_missing() -> None:
     await bench.over()
     assert bench.told[1] == GaveUp("withheld", "there is no secret rw")
     assert bench.hands.begun[0].replies == [Stop("there is no secret rw")]
+
+
+async def test_all_are_ended_before_another_node_may_take_over() -> None:
+    """One that waits for its turn is begun no more; both are handed over, and are no failure of their playbook."""
+    bench = Bench(lambda told: Result(ok=True))
+    bench.runs._turn = asyncio.Semaphore(1)
+    other = Run(number=2, playbook="drain", service="cart", plan="p", started_at=0, deadline=1)
+    bench.state.runs[2] = other
+    bench.hands.may.set()
+    safe_until = [time.monotonic() + 1_000]
+    for run in (bench.run, other):
+        bench.runs.begin(run)
+    fence = asyncio.create_task(bench.runs.fence(lambda: safe_until[0]))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        while not bench.hands.begun:
+            await asyncio.sleep(0)
+    assert bench.hands.killed == [], "not while the lease is held"
+    safe_until[0] = time.monotonic() - 1
+    await bench.over()
+    fence.cancel()
+    assert len(bench.hands.begun) == 1
+    assert bench.told == [GaveUp("cut", CUT)] * 2

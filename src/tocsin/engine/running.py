@@ -65,7 +65,7 @@ def reported(turn: Turn, told: Reported) -> Result:
                 run.find(sentence)
             if gave_up.kind == "withheld":
                 _undo(turn, run)
-            run.broke = gave_up.kind not in ("handed_over", "withheld")
+            run.broke = gave_up.kind not in ("handed_over", "withheld", "cut")
             _fails(turn, run, gave_up.why)
     return Result(ok=run.state == "running")
 

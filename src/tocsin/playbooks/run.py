@@ -194,7 +194,8 @@ class Unmatched(Struct, frozen=True, tag="unmatched"):
 class GaveUp(Struct, frozen=True, tag="gave_up"):
     """It cannot finish the job: handed over by the playbook, an exception, or a record that does not fit.
 
-    ``kind``: handed_over, raised, strayed, killed, lost; withheld: what was to begin next, Tocsin let not begin.
+    ``kind``: handed_over, raised, strayed, killed, lost; withheld: what was to begin next, Tocsin let not begin;
+    cut: Tocsin itself ended it in the midst of it.
     """
 
     kind: str

@@ -7,6 +7,7 @@ more is handed over; a process that nobody waits for any more is ended.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
@@ -27,6 +28,8 @@ log = structlog.get_logger("tocsin.playbooks")
 AT_ONCE = 64
 """So many processes of runs at once; others wait their turn."""
 PRINTED = 4_000
+FENCE_EVERY = 0.5
+CUT = "this node lost the database for so long that another one may take over, and two must not do the same"
 UNWRITTEN = "nothing could be written down, so nothing more was begun"
 
 
@@ -77,6 +80,8 @@ class Runs:
         self._under_way: dict[tuple[int, int], asyncio.Task[None]] = {}
         self._halted: set[tuple[int, int]] = set()
         """Of those under way, the ones that are to end: one may have no process yet that could be ended."""
+        self._cut: set[tuple[int, int]] = set()
+        """Of those, the ones that another node may go on with."""
 
     @property
     def under_way(self) -> int:
@@ -101,6 +106,20 @@ class Runs:
     def _gone(self, place: tuple[int, int]) -> None:
         self._under_way.pop(place, None)
         self._halted.discard(place)
+        self._cut.discard(place)
+
+    async def fence(self, safe_until: Callable[[], float]) -> None:
+        """End all processes in time before another node takes over, which begins runs again that it finds under way.
+
+        ``safe_until``: see ``store.writer.Store``. Goes on until cancelled.
+        """
+        while True:
+            if time.monotonic() > safe_until():
+                for place in self._under_way.keys() - self._halted:
+                    log.error("run_cut_off", run=place[0], why=CUT)
+                    self._cut.add(place)
+                    self.halt(*place)
+            await asyncio.sleep(FENCE_EVERY)
 
     def _wanted(self, run: Run, attempt: int) -> bool:
         """Whether a process is still to do this: it may have waited for its turn for long."""
@@ -127,6 +146,8 @@ class Runs:
         try:
             async with self._turn:
                 if not self._wanted(run, attempt):
+                    if (run.number, attempt) in self._cut:
+                        await self._tell(run, attempt, GaveUp("cut", CUT))
                     return
                 urls = self._urls(run, fixing=False)
                 process = await self._begun(run, attempt, urls)
@@ -149,7 +170,8 @@ class Runs:
             text = self._runner.clean(output, urls)[:PRINTED]
             await self._tell(run, attempt, Printed(text))
         # Nothing comes of this when it said how it ended, or waits for a person.
-        await self._tell(run, attempt, GaveUp("lost", _said(status, flooded)))
+        cut = (run.number, attempt) in self._cut
+        await self._tell(run, attempt, GaveUp("cut", CUT) if cut else GaveUp("lost", _said(status, flooded)))
         log.info("run_process_ended", run=run.number, playbook=run.playbook, status=status)
 
     async def _begun(self, run: Run, attempt: int, urls: dict[str, str]) -> Process:
