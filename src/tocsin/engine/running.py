@@ -16,7 +16,9 @@ from tocsin.playbooks.guards import Blocked, frozen
 from tocsin.playbooks.manifest import Frozen, Manifest, Unless
 from tocsin.playbooks.run import (
     GRACE,
+    MOST_RESULTS,
     MOST_STEPS,
+    TOO_MUCH,
     WATCH,
     Approval,
     Began,
@@ -238,13 +240,17 @@ def _wait(turn: Turn, run: Run, approval: Approval) -> None:
 
 
 def _finished(turn: Turn, run: Run, ended: Finished) -> None:
-    step = turn.state.steps.get(run.number, {}).get(ended.ordinal)
+    steps = turn.state.steps.get(run.number, {})
+    step = steps.get(ended.ordinal)
+    held = sum(len(one.result.encode()) for one in steps.values() if one is not step)
+    too_much = held + len(ended.result.encode()) > MOST_RESULTS
     if step is None:
         began = Began(ended.ordinal, ended.verb, ended.function, ended.digest, ended.shown)
         step = _step(turn, run, began)
     step.state = "done" if ended.ok else "failed"
     step.ended_at = turn.now
-    step.result, step.said, step.error, step.samples = ended.result, ended.said, ended.error, ended.samples
+    step.result = "null" if too_much else ended.result
+    step.said, step.error, step.samples = ended.said, ended.error, ended.samples
     turn.save_step(step)
     name = answering.short(ended.function)
     what = ended.said if ended.ok else ended.error
@@ -262,6 +268,9 @@ def _finished(turn: Turn, run: Run, ended: Finished) -> None:
     turn.save_run(run)
     if run.stopping:
         answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
+    elif too_much:
+        run.broke = True
+        _fails(turn, run, TOO_MUCH)
 
 
 def _line(turn: Turn, run: Run, ordinal: int, what: str) -> None:

@@ -21,6 +21,9 @@ WATCH: Duration = 10 * MINUTE
 GRACE: Duration = 10 * SECOND
 MOST_STEPS = 500
 MOST_RESULT = 256 * 1024
+MOST_RESULTS = 4 * 1024 * 1024
+"""So many bytes the results of all steps of a run have together: they are given to its process when it begins again."""
+TOO_MUCH = f"what its steps answered has more than {MOST_RESULTS:,} bytes together"
 MOST_SAID = 500
 MOST_FINDINGS = 30
 REMEMBERED: Duration = 7 * 24 * 60 * MINUTE
