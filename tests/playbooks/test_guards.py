@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from tocsin.kernel.instant import from_datetime
 from tocsin.kernel.matcher import parse_matcher
 from tocsin.playbooks.coverage import covered
-from tocsin.playbooks.guards import frozen, say_guard
+from tocsin.playbooks.guards import Situation, blocked, frozen, say_guard
 from tocsin.playbooks.language import Misused, at_most, blast_radius, breaker, cooldown, freeze, trust, unless
 from tocsin.playbooks.manifest import Guard, Manifest, Param
+from tocsin.playbooks.run import Run
 from tocsin.playbooks.targets import Target, Unbound, bind
 from tocsin.playbooks.trust import CLIMB, lower_bound
 
@@ -130,3 +131,11 @@ def test_coverage_says_for_each_rule_what_answers_it() -> None:
         ("cart", 'alertname="Slow"', "nothing", ""),
         ("web", "any", "nothing", ""),
     ]
+
+
+def test_of_several_locks_that_are_held_always_the_same_one_is_named() -> None:
+    targets = {f"p{number}": f"box-{number:02}" for number in range(30)}
+    held = Run(number=1, playbook="other", service="cart", plan="", targets=targets, started_at=0, deadline=1)
+    manifest = Manifest(name="copy", file="", line=1, function="", about="", meaning="")
+    found = blocked(Situation(manifest, "cart", held.locks[::-1], 0, 0, [held], (), (), now=0))
+    assert found is not None and found.why == "run 1 of other works on cart/box-00"

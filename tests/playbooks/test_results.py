@@ -10,10 +10,10 @@ import msgspec
 from tests.playbooks.playground import Playground, Pump, Run, drain, level
 from tests.playbooks.test_withheld import by_hand
 from tocsin.engine.inputs import Reported
-from tocsin.playbooks.language import look, playbook
+from tocsin.playbooks.language import About, look, playbook
 from tocsin.playbooks.run import MOST_RESULT, MOST_RESULTS, MOST_SAID, MOST_STEPS, TOO_MUCH, Finished, Step
 from tocsin.playbooks.runner.frames import MAX_FRAME, encode
-from tocsin.playbooks.session import About, Session, Start
+from tocsin.playbooks.session import Session, Start
 
 
 @look
@@ -51,7 +51,7 @@ def test_a_run_whose_steps_answer_too_much_is_handed_over_before_it_changes_anyt
 
 def test_a_process_that_says_more_than_it_may_is_not_believed() -> None:
     world = Playground(by_hand)
-    world.carrier.carry = lambda *given: None  # type: ignore[method-assign,assignment]
+    world.carrier.carry = lambda *given: None  # type: ignore[method-assign]
     world.fires("Full", instance="cart-1")
     for ordinal in range(1, 4):
         world.apply(Reported(1, 1, Finished(ordinal, "look", "a.see", "x", True, result="x" * 2 * 1024 * 1024)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from tests.playbooks.playground import Playground, Pump, Run, drain
@@ -21,7 +22,7 @@ def by_hand(run: Run, pump: Pump) -> None:
 @pytest.fixture
 def world() -> Playground:
     made = Playground(by_hand)
-    made.carrier.carry = lambda *given: None  # type: ignore[method-assign,assignment]
+    made.carrier.carry = lambda *given: None  # type: ignore[method-assign]
     made.fires("Full", instance="cart-1")
     return made
 
@@ -62,7 +63,17 @@ def test_a_fix_that_was_cut_off_is_in_doubt_and_a_look_that_was_is_no_failure(wo
     say(world, Finished(1, "look", "a.see", "x", True), GaveUp("cut", "this node lost the database"))
     assert world.run(1).outcome == "handed_over" and world.rung("by-hand") == "act"
     other = Playground(by_hand)
-    other.carrier.carry = lambda *given: None  # type: ignore[method-assign,assignment]
+    other.carrier.carry = lambda *given: None  # type: ignore[method-assign]
     other.fires("Full", instance="cart-1")
     say(other, FIX, GaveUp("cut", "this node lost the database"))
     assert "It is not known whether" in " ".join(other.incident(1).tried)
+
+
+def test_a_run_of_code_that_was_changed_meanwhile_says_nothing_about_the_new_code(world: Playground) -> None:
+    say(world, FIX, Finished(1, "fix", drain.name, "x", True))
+    world.manifests = [msgspec.structs.replace(one, meaning="another") for one in world.manifests]
+    world.put_in_force(world.text.encode() + b"\n")
+    assert world.rung("by-hand") == "ask", "its code was changed"
+    say(world, GaveUp("raised", "it broke"))
+    assert world.run(1).failed and world.rung("by-hand") == "ask"
+    assert world.engine.state.standings["cart", "by-hand"].failed == 0

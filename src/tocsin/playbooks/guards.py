@@ -78,7 +78,7 @@ def _says_no(at: Situation, guard: Guard) -> Blocked | None:
 def _locked(at: Situation) -> Blocked | None:
     for run in at.runs:
         if run.live and set(run.locks) & set(at.locks):
-            lock = next(iter(set(run.locks) & set(at.locks)))
+            lock = min(set(run.locks) & set(at.locks))
             return Blocked(Reason.GUARD_LOCK, f"run {run.number} of {run.playbook} works on {lock}")
         if run.live and run.playbook == at.manifest.name and run.service == at.service and not at.locks:
             return Blocked(Reason.GUARD_LOCK, f"run {run.number} of it is under way")

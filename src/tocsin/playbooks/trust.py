@@ -55,7 +55,12 @@ def stands(manifest: Manifest, standing: Standing) -> Rung:
 
 
 def ended(manifest: Manifest, standing: Standing, run: Run, now: Instant) -> Reason | None:
-    """Take what a run came to as evidence. Returns why the rung changed, None when it did not."""
+    """Take what a run came to as evidence. Returns why the rung changed, None when it did not.
+
+    A run of code that has been changed meanwhile says nothing about the code there is now.
+    """
+    if run.meaning != standing.meaning:
+        return None
     if run.failed and run.rung in ("ask", "act"):
         standing.failed += 1
         if standing.rung == "observe":
