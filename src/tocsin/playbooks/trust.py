@@ -46,7 +46,7 @@ def lower_bound(held: int, of: int) -> float:
     share = held / of
     middle = share + _Z**2 / (2 * of)
     spread = _Z * sqrt(share * (1 - share) / of + _Z**2 / (4 * of**2))
-    return max(0.0, (middle - spread) / (1 + _Z**2 / of))
+    return min(share, max(0.0, (middle - spread) / (1 + _Z**2 / of)))  # rounding must not lift it
 
 
 def stands(manifest: Manifest, standing: Standing) -> Rung:
