@@ -58,7 +58,7 @@ def free_memory(run: Run, server: redis.Server) -> None:
     idle = run.look(redis.idle_keys, server, older_than="1s", sample=10_000)
     if not idle.expirable:
         run.hand_over("no key is safe to expire", before, idle)
-    run.fix(redis.expire, server, idle.expirable, spread="1s")
+    run.fix(redis.expire, server, idle.expirable, older_than="1s", spread="1s")
     run.verify(redis.memory, server, until=lambda now: now.used_ratio < 0.80, within="20s", every="200ms",
                harm=lambda now: now.hit_ratio < before.hit_ratio - 0.10)
 '''

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TypeVar
 
+import msgspec
 import pytest
 import redis as client
 from redis.exceptions import ResponseError
@@ -15,6 +16,7 @@ from tests.support.valkey import VALUE, Valkey, running_valkey
 from tests.support.waiting import eventually
 from tocsin.library import redis
 from tocsin.playbooks.language import Vault, vault
+from tocsin.playbooks.run import MOST_RESULT
 
 T = TypeVar("T")
 SERVER = redis.Server(name="main")
@@ -52,14 +54,28 @@ def test_only_idle_keys_without_an_end_are_given_one(valkey: Valkey, step: Calla
     found = step(lambda: redis.idle_keys(SERVER, older_than="1s"))
     assert isinstance(found, redis.Idle)
     assert (found.looked_at, found.idle, len(found.expirable)) == (22, 21, 20)
-    assert step(lambda: redis.expire.function(SERVER, (*found.expirable, "fresh", "gone"), spread="200s")) == 20
+    names = (*found.expirable, "fresh", "gone")
+    hours = step(lambda: redis.expire.function(SERVER, names, older_than="1h", spread="200s"))
+    assert hours == 0, "idle for a second is in use for whoever says an hour"
+    assert step(lambda: redis.expire.function(SERVER, names, older_than="1s", spread="200s")) == 20
     assert valkey.admin.ttl("fresh") == -1
     assert 400 < int(valkey.admin.ttl("ends")) <= 500
     ends = [int(valkey.admin.ttl(key)) for key in found.expirable]
     assert max(ends) - min(ends) > 100, "spread, not all at one moment"
-    assert step(lambda: redis.expire.function(SERVER, found.expirable, spread="200s")) == 0, "again it does nothing"
+    again = step(lambda: redis.expire.function(SERVER, found.expirable, older_than="1s", spread="200s"))
+    assert again == 0, "again it does nothing"
     full = step(lambda: redis.memory(SERVER))
     assert isinstance(full, redis.Memory) and full.keys == 22 and 0 < full.used_ratio < 1
+
+
+def test_names_of_idle_keys_have_room_in_a_step(valkey: Valkey, step: Callable[..., T]) -> None:
+    valkey.admin.flushall()
+    valkey.admin.mset({f'"{n:049d}': "x" for n in range(5_000)})
+    found = step(lambda: redis.idle_keys(SERVER, older_than="0s"))
+    assert isinstance(found, redis.Idle) and found.idle == 5_000
+    assert 3_000 < len(found.expirable) < 5_000
+    assert len(msgspec.json.encode([["main", found.expirable], {"older_than": "7d", "spread": "60s"}])) < MOST_RESULT
+    assert len(msgspec.json.encode(found)) < MOST_RESULT
 
 
 def test_idle_connections_are_dropped_and_no_other(valkey: Valkey, step: Callable[..., T]) -> None:
@@ -79,8 +95,9 @@ def test_idle_connections_are_dropped_and_no_other(valkey: Valkey, step: Callabl
         return seen if ids <= set(seen.idle) and int(busy.client_id()) not in seen.idle else None
 
     assert eventually(all_idle, what="three to be idle, and the one that is used not")
-    assert step(lambda: redis.drop_clients.function(SERVER, tuple(ids))) == 3
-    assert step(lambda: redis.drop_clients.function(SERVER, tuple(ids))) == 0
+    assert step(lambda: redis.drop_clients.function(SERVER, tuple(ids), idle_for="1h")) == 0, "none for so long"
+    assert step(lambda: redis.drop_clients.function(SERVER, tuple(ids), idle_for="1s")) == 3
+    assert step(lambda: redis.drop_clients.function(SERVER, tuple(ids), idle_for="1s")) == 0
     assert busy.ping()
     waits.ping()
     left = valkey.admin.client_list()

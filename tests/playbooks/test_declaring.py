@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import eventually
 from tocsin.plan import read_plan
 from tocsin.playbooks.manifest import MANIFEST, Manifests, read_manifests
 from tocsin.playbooks.runner import reading
+from tocsin.playbooks.runner.bounds import MOST_MEMORY
 from tocsin.playbooks.runner.reading import with_manifest
 
 HEAD = b"from tocsin import *\nfrom tocsin import Run, Target, at_most, fix, look, playbook, trust, unless\n"
@@ -62,6 +65,24 @@ def test_layout_comments_and_trust_change_no_meaning_and_code_does():
     assert len({first.meaning, other.meaning, helper.meaning}) == 3
 
 
+def test_code_that_playbooks_share_is_part_of_their_meaning():
+    """A fix may lie in a module of its own: edited, it is another fix."""
+
+    def read(shared: bytes, **more: bytes) -> str:
+        files = {"playbooks/good.py": GOOD, "playbooks/lib/__init__.py": b"", "playbooks/lib/ours.py": shared}
+        files |= {f"playbooks/{name}.py": code for name, code in more.items()}
+        found = read_manifests(with_manifest(files))
+        assert found.faults == ()
+        return found.playbooks[0].meaning
+
+    shared = b"def drain() -> int:\n    return 1\n"
+    first = read(shared)
+    assert first == read(b"# here\n" + shared, test_it=b"def test_it() -> None: ...\n")
+    assert first != read(shared.replace(b"1", b"2"))
+    other = GOOD.replace(b'"good"', b'"other"')
+    assert first == read(shared, other=other), "another playbook beside it changes nothing"
+
+
 @pytest.mark.parametrize(
     ("code", "line", "message"),
     [
@@ -84,6 +105,15 @@ def test_layout_comments_and_trust_change_no_meaning_and_code_does():
         (GOOD.replace(b'trust(start="ask")', b'trust(approve="nobody")'), 15, "nobody has the role 'nobody'"),
         (GOOD.replace(b'trust(start="ask")', b'trust(start="act", ceiling="ask")'), 15, "start is never above ceiling"),
         (GOOD.replace(b"at_most(3", b"at_most(0"), 15, "one or more"),
+        (
+            b"from __future__ import annotations\nimport typing\nif typing.TYPE_CHECKING:\n    from x import Much\n"
+            + GOOD.replace(b"most: int = 5", b"most: Much"),
+            19, "what good declares cannot be read: NameError: name 'Much' is not defined",
+        ),
+        (
+            b"from tocsin import playbook\n\n@playbook(name=\"thing\")\nclass Thing:\n    pass\n", 3,
+            "Thing is not at the top of its module",
+        ),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_with_its_place(code: bytes, line: int, message: str):
@@ -100,6 +130,28 @@ def test_one_that_never_ends_while_it_is_imported_is_ended(monkeypatch: pytest.M
     (fault,) = declared(GOOD, b"import time\nwhile True:\n    time.sleep(1)\n").faults
     assert fault.file == "playbooks/p1.py" and "did not end within 1 s" in fault.message
     assert time.monotonic() - began < 5
+
+
+def test_what_is_started_while_it_is_imported_ends_and_nobody_waits_for_it(tmp_path: Path):
+    """It left the group, and holds whatever it was given."""
+    where = tmp_path / "pid"
+    code = GOOD + f"""
+import os, resource, time
+assert resource.getrlimit(resource.RLIMIT_AS)[0] == {MOST_MEMORY}
+if os.fork() == 0:
+    os.setsid()
+    with open({str(where)!r}, "w") as out:
+        out.write(str(os.getpid()))
+    time.sleep(600)
+while not (os.path.exists({str(where)!r}) and os.path.getsize({str(where)!r})):
+    time.sleep(0.01)
+""".encode()
+    began = time.monotonic()
+    found = declared(code)
+    assert time.monotonic() - began < 10
+    assert found.faults == () and len(found.playbooks) == 1
+    gone = Path(f"/proc/{where.read_text()}/environ")
+    eventually(lambda: not gone.exists() or not gone.read_bytes(), what="it to be ended")
 
 
 def test_two_of_one_name_and_one_broken_file_beside_a_good_one():

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tocsin.kernel.instant import from_datetime
@@ -61,6 +61,7 @@ def test_the_lower_bound_needs_evidence_and_grows_with_it() -> None:
     assert lower_bound(28, 30) == pytest.approx(0.787, abs=0.001)
 
 
+@example(held=0, failed=11)
 @given(st.integers(0, 500), st.integers(0, 500))
 def test_the_lower_bound_lies_below_the_share(held: int, failed: int) -> None:
     if held + failed:

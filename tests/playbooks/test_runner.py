@@ -11,14 +11,16 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.waiting import eventually
 from tocsin.playbooks.language import About
 from tocsin.playbooks.run import Began, Finished, GaveUp, Report, Returned, Step
+from tocsin.playbooks.runner.bounds import MARK, MOST_MEMORY, end_marked
 from tocsin.playbooks.runner.child import redacted, secret_parts
-from tocsin.playbooks.runner.pool import MARK, Pool, Process, end_marked
+from tocsin.playbooks.runner.pool import Pool, Process
 from tocsin.playbooks.session import Go, Start, Stop, Wait
 
 CODE = b'''
@@ -263,6 +265,45 @@ async def test_it_is_ended_when_told_when_its_line_ends_and_with_its_zygote(pool
     orphan.close()
     await asyncio.to_thread(eventually, lambda: end_marked(pool._mark) == 0, what="no process to be left")
     assert (await carried(pool, "dies")).status == 3, "and another zygote is there for the next"
+
+
+async def test_code_is_bounded_while_it_is_imported_and_a_run_may_still_compute(pool: Pool) -> None:
+    code = CODE + f"""
+import resource
+assert resource.getrlimit(resource.RLIMIT_AS)[0] == {MOST_MEMORY}
+assert Path("/proc/self/oom_score_adj").read_text().strip() == "500"
+@look
+def may_compute(box: Box) -> int:
+    return resource.getrlimit(resource.RLIMIT_CPU)[0]
+one("may-compute", may_compute)
+""".encode()
+    process = await begun(pool, "may-compute", code=code)
+    report = await asyncio.wait_for(process.report(), 20)
+    assert isinstance(report, Finished) and report.result == "60"
+    await process.ended()
+    process.close()
+
+
+async def test_a_kill_that_a_busy_zygote_cannot_take_now_is_told_again(pool: Pool) -> None:
+    process = await begun(pool, "never")
+    (zygote,) = pool._zygotes.values()
+    line, refused = zygote.line, [BlockingIOError(), BlockingIOError()]
+
+    class Full:
+        def send(self, body: bytes) -> int:
+            if refused:
+                raise refused.pop()
+            return line.send(body)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(line, name)
+
+    zygote.line = Full()  # type: ignore[assignment]
+    pool.kill(1, 1)
+    assert (await asyncio.wait_for(process.ended(), 10))[0] == -signal.SIGKILL
+    assert refused == []
+    zygote.line = line
+    process.close()
 
 
 async def test_old_code_goes_when_its_last_run_ends(pool: Pool) -> None:

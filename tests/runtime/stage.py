@@ -110,6 +110,11 @@ class UncertainStore:
         """As the real one."""
         self.real.housekeep(now)
 
+    @property
+    def safe_until(self) -> float:
+        """As the real one."""
+        return self.real.safe_until
+
     def close(self) -> None:
         """As the real one."""
         self.real.close()

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from tests.engine.world import PLAN, dump, plan_of
 from tests.runtime.stage import Stage, received
+from tests.runtime.test_running import MANIFESTS, TEXT
 from tests.support.waiting import eventually
 from tocsin.engine import covering, deciding, hearing, paging, ticking
 from tocsin.engine.commands import Acknowledge, AddNote
@@ -25,6 +26,7 @@ from tocsin.engine.inputs import (
     Quarantine,
     Receipted,
     Received,
+    Reported,
     Tick,
 )
 from tocsin.engine.turn import Turn
@@ -33,6 +35,9 @@ from tocsin.intake.request import Request
 from tocsin.intake.sources import SOURCES
 from tocsin.kernel.instant import HOUR, MINUTE, SECOND
 from tocsin.pages.ledger import Page
+from tocsin.plan import read_plan
+from tocsin.playbooks.manifest import MANIFEST, encode_manifests
+from tocsin.playbooks.run import GaveUp
 from tocsin.runtime.writer import MOST_WAITING_BYTES, Job, Writer
 
 
@@ -203,6 +208,24 @@ def test_a_commit_whose_answer_was_lost_is_not_written_twice(stage: Stage, more:
     people = [page.person for page in (*stage.pages(), *stage.pages(kept=False))]
     assert people == (["ana", "ana", "ben"] if more else ["ana", "ana"])
     stage.stands()
+
+
+def test_runs_are_begun_and_ended_though_the_answer_to_their_commit_was_lost(stage: Stage) -> None:
+    """Nobody would begin them later, and a process that nobody ends would go on."""
+    reading = read_plan({"tocsin.yaml": TEXT, MANIFEST: encode_manifests(MANIFESTS)})
+    assert reading.plan is not None
+    stage.asks(PlanChange(reading.plan.version), plan=reading.plan)
+    stage.turns()
+    stage.told.clear()
+    stage.store.unanswered = 1
+    stage.hears("ProbeTcpFailed", job="checkout")
+    stage.turns()
+    assert [list(one.changes.begin) for one in stage.told if one.changes.begin] == [[1]]
+    stage.told.clear()
+    stage.store.unanswered = 1
+    stage.asks(Reported(1, 1, GaveUp("handed_over", "it is full")))
+    stage.turns()
+    assert [list(one.changes.halt) for one in stage.told if one.changes.halt] == [[(1, 1)]]
 
 
 def test_a_plan_that_came_into_force_in_a_commit_whose_answer_was_lost_is_in_force(stage: Stage) -> None:

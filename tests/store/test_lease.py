@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import psycopg
@@ -136,6 +137,20 @@ def test_a_holder_that_renews_keeps_its_lease(node: Callable[..., PostgresStore]
     assert thread.is_alive()
     stop.set()
     thread.join(5)
+
+
+def test_what_a_holder_has_under_way_is_safe_only_until_shortly_before_its_lease_ends(
+    node: Callable[..., PostgresStore],
+) -> None:
+    store = node("first", lease=8 * SECOND)
+    assert store.safe_until < time.monotonic(), "it holds nothing yet"
+    before = time.monotonic()
+    store.wait_for_lease()
+    assert before + 6 <= store.safe_until <= time.monotonic() + 6
+    store.load()
+    renewed = time.monotonic()
+    store.housekeep(0)
+    assert renewed + 6 <= store.safe_until <= time.monotonic() + 6
 
 
 def test_a_holder_that_ends_in_order_hands_over_at_once(node: Callable[..., PostgresStore]) -> None:

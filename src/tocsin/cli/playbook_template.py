@@ -20,7 +20,7 @@ def WORD(run: Run, server: redis.Server) -> None:
     idle = run.look(redis.idle_keys, server, older_than="7d")
     if not idle.expirable:
         run.hand_over("no key is safe to expire", before, idle)
-    run.fix(redis.expire, server, idle.expirable, spread="60s")
+    run.fix(redis.expire, server, idle.expirable, older_than="7d", spread="60s")
     run.verify(redis.memory, server, until=lambda now: now.used_ratio < 0.80, within="2m")
 '''
 
@@ -40,7 +40,7 @@ def memory(used_ratio: float) -> redis.Memory:
 def test_it_frees_memory_and_sees_that_it_holds(scene):
     scene.fake(redis.memory, [memory(0.97), memory(0.60)])
     scene.fake(redis.idle_keys, redis.Idle(looked_at=9, idle=2, expirable=("old", "older")))
-    scene.fake(redis.expire, lambda server, keys, spread: len(keys))
+    scene.fake(redis.expire, lambda server, keys, **how: len(keys))
     scene.trust("NAME", "act")
     scene.fires("RedisMemoryHigh")
     assert scene.outcome == "watching"

@@ -193,10 +193,11 @@ def broken(turn: Turn, manifest: Manifest, run: Run) -> set[str]:
 def person_at(turn: Turn, run: Run) -> Blocked | None:
     """Whether a person works on what a run would change: has its incident, or another about one of its targets."""
     for incident in turn.state.incidents.values():
-        if incident.state != "acknowledged" and not (incident.open and incident.answered):
+        if incident.state != "acknowledged" and not (incident.open and incident.answers):
             continue
         if incident.number == run.incident or _about(turn, incident, run.locks):
-            who = incident.acknowledged_by or f"person:{incident.answered[0]}"
+            first = next(iter(incident.answers), "")
+            who = incident.acknowledged_by or (first if ":" in first else f"person:{first}")
             which = "the incident" if incident.number == run.incident else f"incident #{incident.number}"
             return Blocked(Reason.GUARD_PERSON, f"{called(who, turn.plan.names)} has {which}")
     return None

@@ -16,7 +16,9 @@ from tocsin.playbooks.guards import Blocked, frozen
 from tocsin.playbooks.manifest import RUNGS, Frozen, Manifest, Unless
 from tocsin.playbooks.run import (
     GRACE,
+    MOST_RESULTS,
     MOST_STEPS,
+    TOO_MUCH,
     WATCH,
     Approval,
     Began,
@@ -63,7 +65,9 @@ def reported(turn: Turn, told: Reported) -> Result:
         case GaveUp() as gave_up:
             for sentence in gave_up.findings:
                 run.find(sentence)
-            run.broke = gave_up.kind != "handed_over"
+            if gave_up.kind == "withheld":
+                _undo(turn, run)
+            run.broke = gave_up.kind not in ("handed_over", "withheld", "cut")
             _fails(turn, run, gave_up.why)
     return Result(ok=run.state == "running")
 
@@ -84,6 +88,7 @@ def _begins(turn: Turn, run: Run, began: Began) -> Result:
     step = _step(turn, run, began)
     if known is not None and known.state == "begun":
         step.began_at = known.began_at  # time a verification has goes on through an interruption
+        step.attempt = known.attempt  # and of a fix it is not known whether the first one did it
     turn.save_step(step)
     if began.verb == "fix":
         run.fixes += 1
@@ -93,6 +98,22 @@ def _begins(turn: Turn, run: Run, began: Began) -> Result:
         _line(turn, run, began.ordinal, f"Fixing: {answering.short(began.function)}({began.shown})")
     left = max(0, step.began_at + began.within - turn.now) if began.within else 0
     return Result(ok=True, reason="go", id=str(left))
+
+
+def _undo(turn: Turn, run: Run) -> None:
+    """A fix was let begin, and its process was never told so: it was not done, and is no work of the playbook's."""
+    steps = turn.state.steps.get(run.number, {})
+    for step in steps.values():
+        if step.verb == "fix" and step.state == "begun" and step.attempt == run.attempt:
+            step.state, step.ended_at = "skipped", turn.now
+            turn.save_step(step)
+            run.fixes -= 1
+            run.find(f"{answering.short(step.function)}({step.shown}) was not begun")
+    proven = [one for one in steps.values() if one.verb == "verify" and one.state == "done"]
+    last = max(proven, key=lambda one: one.ordinal, default=None)
+    done = [one.ordinal for one in steps.values() if one.verb == "fix" and one.state != "skipped"]
+    run.unproven = bool(done) and (last is None or last.ordinal < max(done))
+    run.verified_at = None if run.unproven or last is None else last.ended_at
 
 
 def _step(turn: Turn, run: Run, began: Began) -> Step:
@@ -222,13 +243,17 @@ def _wait(turn: Turn, run: Run, approval: Approval) -> None:
 
 
 def _finished(turn: Turn, run: Run, ended: Finished) -> None:
-    step = turn.state.steps.get(run.number, {}).get(ended.ordinal)
+    steps = turn.state.steps.get(run.number, {})
+    step = steps.get(ended.ordinal)
+    held = sum(len(one.result.encode()) for one in steps.values() if one is not step)
+    too_much = held + len(ended.result.encode()) > MOST_RESULTS
     if step is None:
         began = Began(ended.ordinal, ended.verb, ended.function, ended.digest, ended.shown)
         step = _step(turn, run, began)
     step.state = "done" if ended.ok else "failed"
     step.ended_at = turn.now
-    step.result, step.said, step.error, step.samples = ended.result, ended.said, ended.error, ended.samples
+    step.result = "null" if too_much else ended.result
+    step.said, step.error, step.samples = ended.said, ended.error, ended.samples
     turn.save_step(step)
     name = answering.short(ended.function)
     what = ended.said if ended.ok else ended.error
@@ -246,6 +271,9 @@ def _finished(turn: Turn, run: Run, ended: Finished) -> None:
     turn.save_run(run)
     if run.stopping:
         answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
+    elif too_much:
+        run.broke = True
+        _fails(turn, run, TOO_MUCH)
 
 
 def _line(turn: Turn, run: Run, ordinal: int, what: str) -> None:

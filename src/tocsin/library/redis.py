@@ -11,8 +11,10 @@ import re
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import msgspec
 from msgspec import Struct
 
 from tocsin.kernel.instant import SECOND, parse_duration
@@ -27,6 +29,8 @@ WITHIN = 5.0
 AT_ONCE = 500
 MOST_KEYS = 5_000
 LONGEST_KEY = 200
+MOST_NAMES = 192 * 1024
+"""So many bytes names of keys have as JSON, all together: a result and a step's arguments have room for no more."""
 
 
 class Server(Target, frozen=True):
@@ -138,16 +142,22 @@ def idle_keys(server: Server, *, older_than: str = "7d", sample: int = 10_000, m
                     if left == -1 and name.isprintable() and len(name) <= LONGEST_KEY:
                         found.append((rest, name))
     found.sort(key=lambda one: (-one[0], one[1]))
-    return Idle(looked, idle, tuple(name for _, name in found[:MOST_KEYS]))
+    return Idle(looked, idle, _that_fit([name for _, name in found[:MOST_KEYS]]))
+
+
+def _that_fit(names: list[str]) -> tuple[str, ...]:
+    ends = accumulate(len(msgspec.json.encode(name)) + 1 for name in names)
+    return tuple(name for name, end in zip(names, ends, strict=True) if end <= MOST_NAMES)
 
 
 @fix(idempotent=True)
-def expire(server: Server, keys: tuple[str, ...], *, spread: str = "60s") -> int:
+def expire(server: Server, keys: tuple[str, ...], *, older_than: str, spread: str = "60s") -> int:
     """Give keys an end, spread evenly over a while, so that no server frees everything at one moment.
 
-    A key that has an end already, or was read meanwhile and is not idle any more, keeps what it has. Returns how many
-    were given one.
+    A key that has an end already, or was read within ``older_than`` and is in use again, keeps what it has. Returns
+    how many were given one.
     """
+    seconds = parse_duration(older_than) // SECOND
     over = max(1, parse_duration(spread) // SECOND)
     given = 0
     with connected(server) as client:
@@ -159,7 +169,7 @@ def expire(server: Server, keys: tuple[str, ...], *, spread: str = "60s") -> int
             rests = asked.execute(raise_on_error=False)
             pipe = client.pipeline(transaction=False)
             for place, (name, rest) in enumerate(zip(names, rests, strict=True)):
-                if isinstance(rest, int) and rest > 0:
+                if isinstance(rest, int) and rest >= seconds:
                     pipe.expire(name, 1 + (start + place) * over // max(1, len(keys)), nx=True)
             answers = pipe.execute(raise_on_error=False)
             refused = next((one for one in answers if isinstance(one, Exception)), None)
@@ -190,31 +200,42 @@ class Clients(Struct, frozen=True):
 @look
 def clients(server: Server, *, idle_for: str = "1h") -> Clients:
     """How many clients are connected, and which have been idle for longer than ``idle_for``."""
-    seconds = parse_duration(idle_for) // SECOND
     with connected(server) as client:
         info: Any = client.info("clients")
-        mine = int(client.client_id())
-        there: Any = client.client_list(_type="normal")
-    idle = [
-        (int(one["idle"]), int(one["id"]))
-        for one in there
-        if int(one["idle"]) >= seconds and int(one["id"]) != mine and not set(one["flags"]) & set("SMObx")
-        and int(one.get("sub", 0)) == int(one.get("psub", 0)) == 0
-    ]  # fmt: skip
+        idle = _idle_clients(client, idle_for)
     limit = int(info.get("maxclients", 0))
     number = int(info["connected_clients"])
     ids = tuple(id for _, id in sorted(idle, reverse=True)[:MOST_KEYS])
     return Clients(number, limit, number / limit if limit else 0.0, ids)
 
 
+def _idle_clients(client: Redis, idle_for: str) -> list[tuple[int, int]]:
+    """How many seconds each plain connection has been idle, and its id, of those that were for long enough."""
+    seconds = parse_duration(idle_for) // SECOND
+    mine = int(client.client_id())
+    there: Any = client.client_list(_type="normal")
+    return [
+        (int(one["idle"]), int(one["id"]))
+        for one in there
+        if int(one["idle"]) >= seconds and int(one["id"]) != mine and not set(one["flags"]) & set("SMObx")
+        and int(one.get("sub", 0)) == int(one.get("psub", 0)) == 0
+    ]  # fmt: skip
+
+
 @fix(idempotent=True)
-def drop_clients(server: Server, ids: tuple[int, ...]) -> int:
-    """Close these connections; a client that needs one opens another. Returns how many were still there."""
+def drop_clients(server: Server, ids: tuple[int, ...], *, idle_for: str) -> int:
+    """Close these connections; a client that needs one opens another. Returns how many were closed.
+
+    One that was used within ``idle_for`` is in use again, and stays.
+    """
     dropped = 0
     with connected(server) as client:
-        for id in ids:
-            answer: Any = client.client_kill_filter(_id=str(id), skipme=True)
-            dropped += int(answer)
+        for start in range(0, len(ids), AT_ONCE):
+            still = {id for _, id in _idle_clients(client, idle_for)}
+            for id in ids[start : start + AT_ONCE]:
+                if id in still:
+                    answer: Any = client.client_kill_filter(_id=str(id), skipme=True)
+                    dropped += int(answer)
     return dropped
 
 

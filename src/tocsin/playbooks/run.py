@@ -21,6 +21,9 @@ WATCH: Duration = 10 * MINUTE
 GRACE: Duration = 10 * SECOND
 MOST_STEPS = 500
 MOST_RESULT = 256 * 1024
+MOST_RESULTS = 4 * 1024 * 1024
+"""So many bytes the results of all steps of a run have together: they are given to its process when it begins again."""
+TOO_MUCH = f"what its steps answered has more than {MOST_RESULTS:,} bytes together"
 MOST_SAID = 500
 MOST_FINDINGS = 30
 REMEMBERED: Duration = 7 * 24 * 60 * MINUTE
@@ -218,7 +221,8 @@ class Unmatched(Struct, frozen=True, tag="unmatched"):
 class GaveUp(Struct, frozen=True, tag="gave_up"):
     """It cannot finish the job: handed over by the playbook, an exception, or a record that does not fit.
 
-    ``kind``: handed_over, raised, strayed, killed, lost.
+    ``kind``: handed_over, raised, strayed, killed, lost; withheld: what was to begin next, Tocsin let not begin;
+    cut: Tocsin itself ended it in the midst of it.
     """
 
     kind: str

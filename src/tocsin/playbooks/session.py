@@ -17,8 +17,10 @@ from tocsin.kernel.instant import SECOND, Duration, format_duration
 from tocsin.playbooks.language import About, Declared, Failed, Fix, Look, Misused, Must, Run, Target, Vault, vault
 from tocsin.playbooks.run import (
     MOST_RESULT,
+    MOST_RESULTS,
     MOST_SAID,
     MOST_STEPS,
+    TOO_MUCH,
     Began,
     Finished,
     GaveUp,
@@ -116,6 +118,7 @@ class Session:
         self._instead = instead or {}
         self._wire = wire
         self._recorded = {step.ordinal: step for step in recorded}
+        self._results = sum(len(step.result.encode()) for step in recorded)
         self._reading = Vault(dict(urls))
         self.redacted = redact
         self._ordinal = 0
@@ -271,11 +274,16 @@ class Session:
 
     def _end(self, place: _Place, ok: bool, raw: str, said: str, error: str = "", samples: int = 0) -> None:
         said = self.redacted(said)[:MOST_SAID]
+        self._results += len(raw.encode())
+        too_much = self._results > MOST_RESULTS
+        raw = NOTHING if too_much else raw
         self._wire.tell(
             Finished(
                 place.ordinal, place.verb, place.function, place.digest, ok, place.shown, raw, said, error, samples
             )
         )
+        if too_much:
+            self._give_up("raised", TOO_MUCH)
 
     def _again(self, known: Step, call: Callable[..., Any]) -> Any:
         """What a step that was done before came to."""

@@ -46,7 +46,7 @@ def lower_bound(held: int, of: int) -> float:
     share = held / of
     middle = share + _Z**2 / (2 * of)
     spread = _Z * sqrt(share * (1 - share) / of + _Z**2 / (4 * of**2))
-    return max(0.0, (middle - spread) / (1 + _Z**2 / of))
+    return min(share, max(0.0, (middle - spread) / (1 + _Z**2 / of)))  # rounding must not lift it
 
 
 def stands(manifest: Manifest, standing: Standing) -> Rung:
@@ -55,7 +55,12 @@ def stands(manifest: Manifest, standing: Standing) -> Rung:
 
 
 def ended(manifest: Manifest, standing: Standing, run: Run, now: Instant) -> Reason | None:
-    """Take what a run came to as evidence. Returns why the rung changed, None when it did not."""
+    """Take what a run came to as evidence. Returns why the rung changed, None when it did not.
+
+    A run of code that has been changed meanwhile says nothing about the code there is now.
+    """
+    if run.meaning != standing.meaning:
+        return None
     if run.failed and run.rung in ("ask", "act"):
         standing.failed += 1
         if standing.rung == "observe":

@@ -181,6 +181,7 @@ class Core:
         self._read = plan
         self._plan_refused = plan.refused
         """What is wrong with the plan on disk, when another judges; () when that one does."""
+        self._fenced: asyncio.Task[None] | None = None
         self._faces_up = False
         self._meeting: asyncio.Task[None] | None = None
 
@@ -216,6 +217,8 @@ class Core:
             log.error("plan_refused", actor="start", findings=list(self._plan_refused[:20]))
         self._plan_told = asyncio.create_task(self._tell_of_plan())
         self._audited = asyncio.create_task(self._audit_loop())
+        if self.runs is not None:
+            self._fenced = asyncio.create_task(self.runs.fence(lambda: self._parts.store.safe_until))
 
     def answer(self, front: Front) -> None:
         """Open the doors: answer what comes by them from now on."""
@@ -245,6 +248,7 @@ class Core:
             self._meeting,
             self._plan_told,
             self._preparing,
+            self._fenced,
         )
         tasks = [task for task in begun if task is not None]
         for task in tasks:

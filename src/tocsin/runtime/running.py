@@ -7,6 +7,7 @@ more is handed over; a process that nobody waits for any more is ended.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
@@ -27,6 +28,8 @@ log = structlog.get_logger("tocsin.playbooks")
 AT_ONCE = 64
 """So many processes of runs at once; others wait their turn."""
 PRINTED = 4_000
+FENCE_EVERY = 0.5
+CUT = "this node lost the database for so long that another one may take over, and two must not do the same"
 UNWRITTEN = "nothing could be written down, so nothing more was begun"
 
 
@@ -75,6 +78,10 @@ class Runs:
         self._secret, self._apply, self._submit = secret, apply, submit
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._under_way: dict[tuple[int, int], asyncio.Task[None]] = {}
+        self._halted: set[tuple[int, int]] = set()
+        """Of those under way, the ones that are to end: one may have no process yet that could be ended."""
+        self._cut: set[tuple[int, int]] = set()
+        """Of those, the ones that another node may go on with."""
 
     @property
     def under_way(self) -> int:
@@ -88,17 +95,43 @@ class Runs:
             return
         task = asyncio.create_task(self._carry(run, run.attempt), name=f"run {run.number}")
         self._under_way[place] = task
-        task.add_done_callback(lambda _: self._under_way.pop(place, None))
+        task.add_done_callback(lambda _: self._gone(place))
 
     def halt(self, run: int, attempt: int) -> None:
-        """End a run's process."""
-        self._runner.kill(run, attempt)
+        """End a run's process; when it has none yet, it gets none."""
+        if (run, attempt) in self._under_way:
+            self._halted.add((run, attempt))
+            self._runner.kill(run, attempt)
+
+    def _gone(self, place: tuple[int, int]) -> None:
+        self._under_way.pop(place, None)
+        self._halted.discard(place)
+        self._cut.discard(place)
+
+    async def fence(self, safe_until: Callable[[], float]) -> None:
+        """End all processes in time before another node takes over, which begins runs again that it finds under way.
+
+        ``safe_until``: see ``store.writer.Store``. Goes on until cancelled.
+        """
+        while True:
+            if time.monotonic() > safe_until():
+                for place in self._under_way.keys() - self._halted:
+                    log.error("run_cut_off", run=place[0], why=CUT)
+                    self._cut.add(place)
+                    self.halt(*place)
+            await asyncio.sleep(FENCE_EVERY)
+
+    def _wanted(self, run: Run, attempt: int) -> bool:
+        """Whether a process is still to do this: it may have waited for its turn for long."""
+        now = self._state().runs.get(run.number)
+        there = now is not None and now.state == "running" and now.attempt == attempt
+        return there and (run.number, attempt) not in self._halted
 
     def call_people(self) -> None:
         """While nothing can be written down nothing is begun: no page waits for a run that has no process."""
         for run in list(self._state().runs.values()):
             if run.state == "running" and (run.number, run.attempt) not in self._under_way:
-                self._submit(Job(Reported(run.number, run.attempt, GaveUp("lost", UNWRITTEN))))
+                self._submit(Job(Reported(run.number, run.attempt, GaveUp("withheld", UNWRITTEN))))
 
     async def close(self) -> None:
         """End all processes. What they were at goes on, or is handed over, at the next start."""
@@ -112,8 +145,14 @@ class Runs:
         urls: dict[str, str] = {}
         try:
             async with self._turn:
+                if not self._wanted(run, attempt):
+                    if (run.number, attempt) in self._cut:
+                        await self._tell(run, attempt, GaveUp("cut", CUT))
+                    return
                 urls = self._urls(run, fixing=False)
                 process = await self._begun(run, attempt, urls)
+                if not self._wanted(run, attempt):
+                    self._runner.kill(run.number, attempt)
                 try:
                     await self._listen(process, run, attempt, urls)
                 finally:
@@ -131,7 +170,8 @@ class Runs:
             text = self._runner.clean(output, urls)[:PRINTED]
             await self._tell(run, attempt, Printed(text))
         # Nothing comes of this when it said how it ended, or waits for a person.
-        await self._tell(run, attempt, GaveUp("lost", _said(status, flooded)))
+        cut = (run.number, attempt) in self._cut
+        await self._tell(run, attempt, GaveUp("cut", CUT) if cut else GaveUp("lost", _said(status, flooded)))
         log.info("run_process_ended", run=run.number, playbook=run.playbook, status=status)
 
     async def _begun(self, run: Run, attempt: int, urls: dict[str, str]) -> Process:
@@ -161,30 +201,36 @@ class Runs:
                 return
             job = await self._tell(run, attempt, report)
             if not isinstance(report, Began):
-                if isinstance(report, Returned | Unmatched | GaveUp):
+                over = job.result is not None and not job.result.ok
+                if over or isinstance(report, Returned | Unmatched | GaveUp):
                     return
                 continue
-            reply = self._reply(run, report, job)
+            reply, withheld = self._reply(run, report, job)
             if isinstance(reply, Go):
                 urls |= {f"{name} (fixing)": url for name, url in reply.urls.items()}
             await process.reply(reply)
-            if job.unwritten:
-                await self._tell(run, attempt, GaveUp("lost", UNWRITTEN))
-                return
+            if withheld:
+                await self._tell(run, attempt, GaveUp("withheld", withheld))
+            if isinstance(reply, Stop | Wait):
+                return  # its line is closed behind it: that ends it, whatever its code makes of the answer
 
-    def _reply(self, run: Run, began: Began, job: Job) -> Reply:
+    def _reply(self, run: Run, began: Began, job: Job) -> tuple[Reply, str]:
+        """The answer; and, when nothing begins that the engine did let begin, why not."""
         result = job.result
-        if job.unwritten or job.failed or result is None or not result.ok:
-            return Stop(result.message if result is not None else "")
+        if job.unwritten or job.failed or result is None:
+            why = job.failed or UNWRITTEN
+            return Stop(why), why
+        if not result.ok:
+            return Stop(result.message), ""
         match result.reason:
             case "wait":
-                return Wait()
+                return Wait(), ""
             case "answered":
-                return Answered(result.message)
+                return Answered(result.message), ""
         try:
-            return Go(int(result.id or 0), self._urls(run, fixing=True) if began.verb == "fix" else {})
+            return Go(int(result.id or 0), self._urls(run, fixing=True) if began.verb == "fix" else {}), ""
         except NoProcess as error:
-            return Stop(str(error))
+            return Stop(str(error)), str(error)
 
     async def _tell(self, run: Run, attempt: int, report: Report) -> Job:
         return await self._apply(Job(Reported(run.number, attempt, report)))

@@ -428,7 +428,7 @@ class Writer:
 
     def _reload(self) -> None:
         """Drop the engine's memory, read it again from the tables, and judge again what they do not hold yet."""
-        wanted = tuple(self.engine.changes.deliver)
+        told = self.engine.changes
         loaded = self._store.load()
         self._seq = loaded.counters.applied
         for _, job in (one for one in self._unwritten if one[0].seq <= self._seq):
@@ -439,8 +439,13 @@ class Writer:
             self._seq = row.seq
             job.result = self.engine.apply(row.seq, row.input, row.at, plan=job.plan).result
             self._keep_files(job)
-        pages = (page for id in wanted if (page := self.engine.state.pages.get(id)) and page.state == "intended")
-        self.engine.changes.deliver = {page.id: page for page in pages}  # the others have left
+        state, changes = self.engine.state, self.engine.changes
+        pages = (page for id in told.deliver if (page := state.pages.get(id)) and page.state == "intended")
+        changes.deliver = {page.id: page for page in pages}  # the others have left
+        runs = {(run.number, run.attempt): run for run in state.runs.values() if run.state == "running"}
+        begun = (run for one in told.begin.values() if (run := runs.get((one.number, one.attempt))) is not None)
+        changes.begin |= {run.number: run for run in begun}
+        changes.halt |= {place: None for place in told.halt if place not in runs}
 
     def _drop(self, why: str) -> None:
         """The database takes other rows, but not these: forget them.

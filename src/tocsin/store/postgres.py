@@ -173,6 +173,7 @@ class PostgresStore:
         self._token = 0
         self._versions = 0
         self._kept = 0.0
+        self._held_until = 0.0
         self._thinned: Instant = 0
         self._tidied = 0
 
@@ -286,6 +287,11 @@ class PostgresStore:
         if now - self._thinned > DAY // 24:
             self._thin(now)
 
+    @property
+    def safe_until(self) -> float:
+        """As ``writer.Store`` says: a quarter of the lease before its end, counted from when it was asked for."""
+        return self._held_until - self._lease / SECOND / 4
+
     def close(self) -> None:
         """Give the lease back, so that a standby takes over at once, and let go of the database."""
         if self._db is not None and self._token:
@@ -384,23 +390,25 @@ class PostgresStore:
 
     def _take_lease(self, over: bool) -> _Holder | None:
         """Take the lease if nobody holds it, or, with ``over``, if it was not renewed; else who does."""
-        db = self._connected()
+        db, asked = self._connected(), time.monotonic()
         with self._cutter.within(db, ANSWER_SECONDS):
             taken = db.execute(_TAKE, (self._node, self._lease, over)).fetchone()
         if taken is not None:
             self._token, self._kept = taken[0], time.monotonic()
+            self._held_until = asked + self._lease / SECOND
             return None
         held = db.execute(f"SELECT holder, ends_at - {_NOW} FROM lease WHERE name = 'writer'").fetchone()
         return _Holder(*held) if held else _Holder("another node", 0)
 
     def _keep_lease(self, how_long: Duration) -> None:
         """Renew the lease. Raises LeaseLost when it is another's by now."""
-        db = self._connected()
+        db, asked = self._connected(), time.monotonic()
         with self._cutter.within(db, ANSWER_SECONDS):
             kept = db.execute(_KEEP, (how_long, self._token)).fetchone()
         if kept is None:
             raise self._lost()
         self._kept = time.monotonic()
+        self._held_until = asked + how_long / SECOND
 
     def _lost(self) -> writer.LeaseLost:
         self._token = 0

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,11 @@ class SqliteStore:
             self._checkpointer.wake()
         if now - self._thinned > DAY // 24:
             self._thin(now)
+
+    @property
+    def safe_until(self) -> float:
+        """For ever: nobody else can open the file."""
+        return inf
 
     def close(self) -> None:
         """Checkpoint and close."""

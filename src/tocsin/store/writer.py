@@ -86,6 +86,14 @@ class Store(Protocol):
         """A slice of the work between commits: checkpoints, thinning of the journal, the lease. At most some 20 ms."""
         ...
 
+    @property
+    def safe_until(self) -> float:
+        """Until when, by ``time.monotonic``, what this node has under way may go on: soon after, another may write.
+
+        Moves on while the hold is renewed. May be read from any thread.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of the database."""
         ...

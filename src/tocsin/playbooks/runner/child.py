@@ -12,21 +12,17 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
 from tocsin.kernel.instant import SECOND
 from tocsin.playbooks import language
 from tocsin.playbooks.run import Began, GaveUp, Report
+from tocsin.playbooks.runner.bounds import bound, limit
 from tocsin.playbooks.runner.frames import encode, frame, read_reply, read_start, receive
 from tocsin.playbooks.session import Go, Reply, Session, Start, carry_out
 
 PDEATHSIG = 1
-MOST_FILE = 256 * 1024 * 1024
-MOST_MEMORY = 4 * 1024**3
-MOST_OPEN = 1_024
 
 
 def become(parent: int, output: int, cpu: int) -> None:
@@ -41,19 +37,8 @@ def become(parent: int, output: int, cpu: int) -> None:
     os.dup2(nothing, 0)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    seconds = max(1, cpu // SECOND)
-    for what, most in (
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, MOST_FILE),
-        (resource.RLIMIT_NOFILE, MOST_OPEN),
-        (resource.RLIMIT_CPU, seconds),
-        (resource.RLIMIT_AS, MOST_MEMORY),
-    ):
-        hard = resource.getrlimit(what)[1]
-        with suppress(OSError, ValueError):  # a service that may not set limits has its own
-            resource.setrlimit(what, (most, most) if hard == resource.RLIM_INFINITY or hard > most else (hard, hard))
-    with suppress(OSError):  # when memory runs out, a run goes before Tocsin does
-        Path("/proc/self/oom_score_adj").write_text("500")
+    limit(resource.RLIMIT_CPU, max(1, cpu // SECOND))
+    bound()
 
 
 def run(control: socket.socket) -> NoReturn:

@@ -21,12 +21,14 @@ from typing import Any, get_type_hints
 from zoneinfo import ZoneInfo
 
 import msgspec
+from msgspec import structs
 
 from tocsin.incidents.routes import SEVERITIES
 from tocsin.kernel.matcher import Matcher, MatcherError, parse_matcher
 from tocsin.playbooks import language
 from tocsin.playbooks.language import Declared, Run, Target
 from tocsin.playbooks.manifest import MOST_PLAYBOOKS, Fault, Frozen, Manifest, Manifests, Param, encode_manifests
+from tocsin.playbooks.runner.bounds import adopt, bound, end_strays
 from tocsin.playbooks.runner.modules import make_importable, module_names
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
@@ -43,6 +45,9 @@ class Wrong(Exception):
 
 def main(folder: Path, descriptor: int) -> None:
     """Import all modules and write the manifests. Before each file its name is written, so that a hang has a place."""
+    adopt()
+    bound()
+    os.register_at_fork(after_in_child=lambda: os.close(descriptor))  # nothing that is left behind holds the pipe
     with os.fdopen(descriptor, "wb", buffering=0) as out:
         make_importable(folder)
         playbooks: list[Manifest] = []
@@ -50,6 +55,7 @@ def main(folder: Path, descriptor: int) -> None:
         for file, name in module_names(folder):
             out.write(f"{file}\n".encode())
             _read(folder, file, name, playbooks, faults)
+        playbooks = _with_shared(folder, playbooks)
         out.write(b"\n" + encode_manifests(Manifests(tuple(playbooks), tuple(faults))))
 
 
@@ -64,13 +70,18 @@ def _read(folder: Path, file: str, name: str, playbooks: list[Manifest], faults:
         faults.append(Fault(file, 1, "importing this playbook starts a thread", "begin it in a step, and end it there"))
     tree = ast.parse((folder / file).read_bytes())
     for declared in language.declared[before:]:
-        line = declared.body.__code__.co_firstlineno
         if declared.body.__module__ != name:
             continue  # a module imports another one: that one's file says it
+        line = _line(tree, declared)
         try:
             made = _manifest(file, line, declared, tree)
         except (Wrong, MatcherError) as error:
             faults.append(Fault(file, line, str(error), getattr(error, "hint", "")))
+            continue
+        except Exception as error:  # noqa: BLE001  # whatever else cannot be read in it has a place all the same
+            hint = "import the types of its parameters without TYPE_CHECKING" if isinstance(error, NameError) else ""
+            what = f"what {declared.name} declares cannot be read: {type(error).__name__}: {error}"
+            faults.append(Fault(file, line, what[:500], hint))
             continue
         twin = next((one for one in playbooks if one.name == made.name), None)
         if twin is not None:
@@ -79,6 +90,16 @@ def _read(folder: Path, file: str, name: str, playbooks: list[Manifest], faults:
             faults.append(Fault(file, line, f"the plan has more than {MOST_PLAYBOOKS} playbooks"))
         else:
             playbooks.append(made)
+
+
+def _line(tree: ast.Module, declared: Declared) -> int:
+    """The first line of a declaration, also of what is no function."""
+    code = getattr(declared.body, "__code__", None)
+    if code is not None:
+        return int(code.co_firstlineno)
+    name = getattr(declared.body, "__name__", "")
+    found = (one for one in ast.walk(tree) if isinstance(one, ast.ClassDef) and one.name == name)
+    return min((line for one in found for line in (one.lineno, *(by.lineno for by in one.decorator_list))), default=1)
 
 
 def _raised(file: str, path: Path, error: BaseException) -> Fault:
@@ -196,9 +217,32 @@ def _calls(code: ast.FunctionDef, verb: str) -> bool:
     return any(isinstance(node.value, ast.Name) and node.value.id == run for node in used)
 
 
+def _with_shared(folder: Path, playbooks: list[Manifest]) -> list[Manifest]:
+    """What modules that declare no playbook say belongs to the meaning of every playbook: any may use them."""
+    declaring = {one.body.__module__ for one in language.declared}
+    shared: list[str] = []
+    for file, name in module_names(folder):
+        code = (folder / file).read_bytes()
+        if name in declaring or not code.strip():
+            continue
+        try:
+            shared.append(f"{name} {_digest(ast.parse(code), set())}")
+        except (SyntaxError, ValueError):
+            continue  # a fault says so, and the plan is refused
+    if not shared:
+        return playbooks
+    return [
+        structs.replace(one, meaning=blake2b("\n".join((one.meaning, *shared)).encode(), digest_size=12).hexdigest())
+        for one in playbooks
+    ]
+
+
 def _meaning(tree: ast.Module, name: str) -> str:
     """A digest of a module without its other playbooks, docstrings, layout, and what says how far it is trusted."""
-    others = {one.body.__name__ for one in language.declared} - {name}
+    return _digest(tree, {one.body.__name__ for one in language.declared} - {name})
+
+
+def _digest(tree: ast.Module, others: set[str]) -> str:
     kept: list[str] = []
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name in others and node.decorator_list:
@@ -215,4 +259,5 @@ def _meaning(tree: ast.Module, name: str) -> str:
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]), int(sys.argv[2]))
+    end_strays(set())
     os._exit(0)  # whatever a module left running ends here

@@ -19,6 +19,7 @@ import structlog
 
 from tocsin.kernel.instant import Duration
 from tocsin.playbooks.run import Report
+from tocsin.playbooks.runner.bounds import MARK, end_marked
 from tocsin.playbooks.runner.child import redacted, secret_parts
 from tocsin.playbooks.runner.frames import (
     MAX_FRAME,
@@ -37,7 +38,6 @@ from tocsin.playbooks.session import Reply, Start
 
 log = structlog.get_logger("tocsin.playbooks")
 
-MARK = "TOCSIN_RUNNER"
 READY_WITHIN = 20.0
 
 
@@ -217,8 +217,12 @@ class Pool:
         """End a run's process and all that it started."""
         for zygote in self._zygotes.values():
             if (run, attempt) in zygote.gone:
-                with suppress(OSError):
+                try:
                     zygote.line.send(encode(Kill(run, attempt)))
+                except BlockingIOError:  # it has much to do: in a moment
+                    asyncio.get_running_loop().call_later(0.02, self.kill, run, attempt)
+                except OSError:
+                    continue  # it is gone, and its runs with it
 
     async def close(self) -> None:
         """End everything."""
@@ -303,17 +307,3 @@ def _key(code: Mapping[str, bytes]) -> str:
         for part in (name.encode(), code[name]):
             total.update(len(part).to_bytes(8, "big") + part)
     return total.hexdigest()
-
-
-def end_marked(mark: str) -> int:
-    """End every process that carries a mark in its environment. Says how many."""
-    wanted = f"{MARK}={mark}".encode()
-    ended = 0
-    for place in Path("/proc").iterdir():
-        if not place.name.isdigit() or int(place.name) == os.getpid():
-            continue
-        with suppress(OSError):
-            if wanted in (place / "environ").read_bytes().split(b"\0"):
-                os.kill(int(place.name), signal.SIGKILL)
-                ended += 1
-    return ended

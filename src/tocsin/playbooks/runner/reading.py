@@ -10,9 +10,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from secrets import token_hex
 
 from tocsin.playbooks.manifest import FOLDER, MANIFEST, Fault, Manifests, encode_manifests
+from tocsin.playbooks.runner.bounds import MARK, end_marked
 
 PATIENCE = 15.0
 """Seconds in which all of a plan's modules must be imported."""
@@ -52,6 +55,7 @@ def _declared(code: Mapping[str, bytes]) -> Manifests:
     with tempfile.TemporaryDirectory(prefix="tocsin-playbooks-") as place:
         folder = Path(place)
         unpack(code, folder)
+        mark = f"reading-{os.getpid()}-{token_hex(8)}"
         ours, theirs = os.pipe()
         process = subprocess.Popen(
             [sys.executable, "-m", "tocsin.playbooks.runner.declare", str(folder), str(theirs)],
@@ -59,7 +63,7 @@ def _declared(code: Mapping[str, bytes]) -> Manifests:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=scrubbed(),
+            env=scrubbed() | {MARK: mark},
             cwd="/",
             start_new_session=True,
         )
@@ -68,11 +72,11 @@ def _declared(code: Mapping[str, bytes]) -> Manifests:
             said, ended = _all_of(ours)
         finally:
             os.close(ours)
-            try:
+            with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # and what it started
-            except ProcessLookupError:
-                pass
             process.wait()
+            with suppress(FileNotFoundError):  # a system without /proc
+                end_marked(mark)  # what left its group
     begun, _, made = said.partition(b"\n\n")
     last = begun.decode(errors="replace").rstrip("\n").rpartition("\n")[2] or FOLDER
     if not made:

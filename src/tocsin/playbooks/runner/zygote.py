@@ -6,7 +6,6 @@ everything it started ends, and then it does.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import importlib
 import os
@@ -18,10 +17,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from tocsin.playbooks.runner import child
+from tocsin.playbooks.runner.bounds import MOST_OPEN, adopt, bound, end_strays
 from tocsin.playbooks.runner.frames import Fork, Gone, Kill, Ready, encode, read_order, receive_with
 from tocsin.playbooks.runner.modules import make_importable, module_names, warm
 
-SUBREAPER = 36
 CONTROL = 3
 """The descriptor of a run's line to Tocsin, the only one it has beside the usual three."""
 HEAD = TAIL = 8 * 1024
@@ -115,7 +114,7 @@ class Zygote:
         try:
             child.become(self._pid, output, order.cpu)
             held = os.dup2(control.detach(), CONTROL, inheritable=False)
-            os.closerange(CONTROL + 1, child.MOST_OPEN)
+            os.closerange(CONTROL + 1, MOST_OPEN)
             child.run(socket.socket(fileno=held))
         except BaseException:  # noqa: BLE001  # nothing of the zygote's may go on in a child
             import traceback
@@ -158,16 +157,7 @@ class Zygote:
 
     def _end_strays(self) -> None:
         """Processes that left their run's session come to this one when their parent ends: end them."""
-        known = {one.pid for one in self._children.values()}
-        for _ in range(20):
-            text = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
-            strays = [pid for pid in map(int, text.split()) if pid not in known]
-            if not strays:
-                return
-            for pid in strays:
-                with suppress(OSError):
-                    os.kill(pid, signal.SIGKILL)
-                    os.waitpid(pid, 0)
+        end_strays({one.pid for one in self._children.values()})
 
     def _end(self) -> None:
         for one in self._children.values():
@@ -190,8 +180,8 @@ def main(folder: Path, descriptor: int, parent: int) -> None:
     """Import, then serve."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # it ends when its line does, after its runs
-    libc = ctypes.CDLL(None)
-    libc.prctl(SUBREAPER, 1, 0, 0, 0)
+    adopt()
+    bound()
     line = socket.socket(fileno=descriptor)
     if os.getppid() != parent:
         return

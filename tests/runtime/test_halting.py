@@ -1,0 +1,173 @@
+"""Runs that are to end: before they have a process, while they wait for their turn, and when they do not listen."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+from tests.runtime.test_running import Hands, Scripted
+from tocsin.engine.commands import Result
+from tocsin.engine.inputs import Reported
+from tocsin.engine.running import STOP
+from tocsin.kernel.instant import Duration
+from tocsin.playbooks.run import Began, Finished, GaveUp, Report, Run
+from tocsin.playbooks.session import Reply, Stop
+from tocsin.runtime.running import CUT, Runs
+from tocsin.runtime.writer import Job
+
+
+class Slow(Hands):
+    """A runner that begins when it is let, and whose processes say nothing until they are ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+        self.may = asyncio.Event()
+
+    async def begin(self, files: Mapping[str, bytes], run: int, attempt: int, cpu: Duration) -> Scripted:
+        self.asked.set()
+        await self.may.wait()
+        one = Silent(self.says)
+        self.begun.append(one)
+        return one
+
+    def kill(self, run: int, attempt: int) -> None:
+        super().kill(run, attempt)
+        for one in self.begun:
+            assert isinstance(one, Silent)
+            one.over.set()
+
+
+class Silent(Scripted):
+    """Says what it has to say, then nothing, until it is ended or its line is closed."""
+
+    def __init__(self, says: list[Report]) -> None:
+        super().__init__(says)
+        self.over = asyncio.Event()
+
+    async def report(self) -> Report | None:
+        if not self.says:
+            await self.over.wait()
+        return await super().report()
+
+    async def ended(self) -> tuple[int, str, bool]:
+        await self.over.wait()
+        return -9, "", False
+
+    def close(self) -> None:
+        super().close()
+        self.over.set()
+
+
+class Bench:
+    """Runs over a state made by hand. ``judge`` answers what is reported."""
+
+    def __init__(self, judge: Callable[[Reported], Result] = lambda told: STOP) -> None:
+        self.hands = Slow()
+        self.run = Run(number=1, playbook="drain", service="cart", plan="p", started_at=0, deadline=1)
+        self.state: Any = SimpleNamespace(runs={1: self.run}, steps={}, incidents={})
+        self.told: list[Report] = []
+
+        async def apply(job: Job) -> Job:
+            assert isinstance(job.input, Reported)
+            self.told.append(job.input.report)
+            job.result = judge(job.input)
+            return job
+
+        plan: Any = SimpleNamespace(targets=[])
+        self.runs = Runs(
+            self.hands, lambda: self.state, lambda: plan, lambda version: {}, str, apply, lambda job: None
+        )
+
+    async def over(self) -> None:
+        """Wait until none is under way."""
+        async with asyncio.timeout(5):
+            while self.runs.under_way:
+                await asyncio.sleep(0)
+
+
+async def within(what: Awaitable[Any]) -> None:
+    await asyncio.wait_for(what, 5)
+
+
+async def test_one_that_is_halted_before_it_has_a_process_is_ended_when_it_gets_one() -> None:
+    bench = Bench()
+    bench.runs.begin(bench.run)
+    await within(bench.hands.asked.wait())
+    bench.runs.halt(1, 1)
+    bench.hands.may.set()
+    await bench.over()
+    assert len(bench.hands.begun) == 1 and bench.hands.begun[0].closed
+
+
+async def test_one_whose_time_went_by_while_it_waited_for_its_turn_gets_no_process() -> None:
+    bench = Bench()
+    bench.hands.may.set()
+    bench.runs.begin(bench.run)
+    bench.state.runs = {}
+    await bench.over()
+    bench.run.attempt = 2
+    bench.state.runs = {1: bench.run}
+    bench.runs.begin(bench.run)
+    bench.runs.halt(1, 2)
+    await bench.over()
+    assert bench.hands.begun == [] and bench.told == []
+
+
+async def test_one_that_is_told_stop_or_is_over_is_hung_up_on() -> None:
+    for says in (Began(1, "fix", "a.drain", "x"), Finished(1, "look", "a.see", "x", True)):
+        bench = Bench()
+        bench.hands.says = [says]
+        bench.hands.may.set()
+        bench.runs.begin(bench.run)
+        await bench.over()
+        (process,) = bench.hands.begun
+        assert process.closed and process.says == []
+        wanted: list[Reply] = [Stop(STOP.message)] if isinstance(says, Began) else []
+        assert process.replies == wanted
+
+
+async def test_a_fix_without_a_secret_says_what_is_missing() -> None:
+    bench = Bench(lambda told: Result(ok=not isinstance(told.report, GaveUp), reason="go"))
+    bench.run.targets = {"pump": "main"}
+    target = SimpleNamespace(name="main", service="cart", reading="ro", fixing="rw")
+
+    def secret(name: str) -> str:
+        if name == "rw":
+            raise LookupError("there is no secret rw")
+        return name
+
+    bench.runs._plan = lambda: SimpleNamespace(targets=[target])  # type: ignore[assignment,return-value]
+    bench.runs._secret = secret
+    bench.hands.says = [Began(1, "fix", "a.drain", "x")]
+    bench.hands.may.set()
+    bench.runs.begin(bench.run)
+    await bench.over()
+    assert bench.told[1] == GaveUp("withheld", "there is no secret rw")
+    assert bench.hands.begun[0].replies == [Stop("there is no secret rw")]
+
+
+async def test_all_are_ended_before_another_node_may_take_over() -> None:
+    """One that waits for its turn is begun no more; both are handed over, and are no failure of their playbook."""
+    bench = Bench(lambda told: Result(ok=True))
+    bench.runs._turn = asyncio.Semaphore(1)
+    other = Run(number=2, playbook="drain", service="cart", plan="p", started_at=0, deadline=1)
+    bench.state.runs[2] = other
+    bench.hands.may.set()
+    safe_until = [time.monotonic() + 1_000]
+    for run in (bench.run, other):
+        bench.runs.begin(run)
+    fence = asyncio.create_task(bench.runs.fence(lambda: safe_until[0]))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        while not bench.hands.begun:
+            await asyncio.sleep(0)
+    assert bench.hands.killed == [], "not while the lease is held"
+    safe_until[0] = time.monotonic() - 1
+    await bench.over()
+    fence.cancel()
+    assert len(bench.hands.begun) == 1
+    assert bench.told == [GaveUp("cut", CUT)] * 2
