@@ -24,7 +24,7 @@ from tocsin.playbooks.language import Target, fix, look
 
 MOST_LOOKED_AT = 200_000
 """Files a look goes through before it says that there are too many."""
-MOST_DELETED = 1_000
+MOST_DELETED = 800
 """Files of one preview: what a step answers is written down."""
 LONGEST_NAME = 180
 DEEPEST = 32
