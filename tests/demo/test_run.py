@@ -76,7 +76,7 @@ def test_code_fixes_two_faults_hands_one_over_and_all_are_resolved(demo):
     eventually(lambda: not running.process.running, within=180, what="the end of the story")
     story = running.process.output()
     assert running.process.popen.returncode == 0, story
-    assert "All 4 faults were resolved: 2 by code, with nobody woken; 2 were paged." in story
+    assert "All 4 faults were resolved: 2 by code before anybody was paged, 2 by people." in story
 
     # In this order: what was broken, what was noticed and why, whom it paged, the mail, the next person, the end.
     order = [

@@ -431,8 +431,11 @@ class Demo:
             elif role not in self._down:
                 after = _SUPERVISED.get(role, _STARTED_AGAIN_AFTER)
                 self._down[role] = time.monotonic() + after
-                who = "its supervisor starts it again" if role in _SUPERVISED else "it is started again"
-                self._tell("shop", f"{role} ended, and not by the timetable; {who} in {after:g} s", "bad")
+                if role in _SUPERVISED:
+                    self._tell("shop", f"{role} ended; its supervisor starts it again in {after:g} s", "held")
+                else:
+                    again = f"it is started again in {after:g} s"
+                    self._tell("shop", f"{role} ended, and not by the timetable; {again}", "bad")
             elif time.monotonic() >= self._down[role]:
                 self._tell("shop", f"{role} is started again: process {self._start(role)}", "good")
 
@@ -448,7 +451,7 @@ class Demo:
     def _all_well() -> str:
         by_code = sum(chapter.fixed_by_code for chapter in CHAPTERS)
         rest = len(CHAPTERS) - by_code
-        return f"All {len(CHAPTERS)} faults were resolved: {by_code} by code, with nobody woken; {rest} were paged."
+        return f"All {len(CHAPTERS)} faults were resolved: {by_code} by code before anybody was paged, {rest} by people."
 
     async def _your_turn(self) -> None:
         """Say what can be tried, and keep telling."""

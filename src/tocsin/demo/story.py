@@ -182,5 +182,6 @@ def _line(one: Mapping[str, Any], entry: Mapping[str, Any]) -> Line | None:
     if actor.startswith(("person:", "user:", "token:", "page:")):
         text += f", by {actor.partition(':')[2]}"
     # Why it was opened is its title: what the probe found, or what the monitor sent.
-    because = "" if entry["reason"] == Reason.OPENED else str(entry["because"])
+    # What a playbook found or did says itself why it is told.
+    because = "" if entry["reason"] in (Reason.OPENED, Reason.PLAYBOOK_STEP) else str(entry["because"])
     return Line(clock(entry["at"]), "tocsin", text, tone, because)

@@ -88,7 +88,7 @@ class State(Struct, frozen=True):
     def __str__(self) -> str:
         if not self.running:
             return f"it does not run: {self.why}"
-        used = f"{self.cpu:.2f} cores, {self.memory / 2**20:.0f} MiB, {self.threads} threads"
+        used = f"{self.cpu:.2f} cores, {self.memory / 2**20:.0f} MiB, {self.threads} thread{'s' * (self.threads != 1)}"
         return f"process {self.pid} is {self.status}: {used}"
 
 

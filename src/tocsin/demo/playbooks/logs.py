@@ -10,7 +10,7 @@ ENOUGH = 10_000_000
 
 @playbook(
     name="clear-debug-logs",
-    answers=['alertname="ProbeFailed"', 'probe="log-folder"'],
+    answers=['alertname="ProbeDiskFailed"', 'probe="log-folder"'],
     guards=[at_most(3, per="1h")],
     trust=trust(start="act"),
     hand_over_after="1m",

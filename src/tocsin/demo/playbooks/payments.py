@@ -8,7 +8,7 @@ from tocsin.library import process
 
 @playbook(
     name="restart-payments",
-    answers=['alertname="ProbeFailed"', 'probe="health"'],
+    answers=['alertname="ProbeHttpFailed"', 'probe="health"'],
     guards=[at_most(3, per="1h")],
     trust=trust(start="act"),
     hand_over_after="1m",
