@@ -451,7 +451,8 @@ class Demo:
     def _all_well() -> str:
         by_code = sum(chapter.fixed_by_code for chapter in CHAPTERS)
         rest = len(CHAPTERS) - by_code
-        return f"All {len(CHAPTERS)} faults were resolved: {by_code} by code before anybody was paged, {rest} by people."
+        how = f"{by_code} by code before anybody was paged, {rest} by people"
+        return f"All {len(CHAPTERS)} faults were resolved: {how}."
 
     async def _your_turn(self) -> None:
         """Say what can be tried, and keep telling."""
