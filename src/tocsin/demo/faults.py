@@ -53,7 +53,7 @@ CHAPTERS = (
     Chapter(
         title="A folder fills, and code clears it",
         breaks=Act(
-            at=28,
+            at=25,
             role="checkout",
             deed="log everything",
             says="checkout, process {pid}, logs every step: its log folder fills",
@@ -63,12 +63,12 @@ CHAPTERS = (
     Chapter(
         title="A dependency dies, and code hands it over with what it found",
         breaks=Act(
-            at=46,
+            at=41,
             role="payments",
             deed="kill",
             says="payments dies: process {pid} is gone (SIGKILL), and its supervisor has given up",
         ),
-        mends=Act(at=72, role="payments", deed="start", says="payments is started again: process {pid}"),
+        mends=Act(at=66, role="payments", deed="start", says="payments is started again: process {pid}"),
         service="payments",
         paged=("ana", "ben"),
         handed_over=True,
@@ -76,15 +76,15 @@ CHAPTERS = (
     Chapter(
         title="A heartbeat stops",
         breaks=Act(
-            at=86, role="worker", deed="kill", says="worker dies: process {pid} is gone, and orders pile up (SIGKILL)"
+            at=79, role="worker", deed="kill", says="worker dies: process {pid} is gone, and orders pile up (SIGKILL)"
         ),
-        mends=Act(at=106, role="worker", deed="start", says="worker is started again: process {pid} drains the queue"),
+        mends=Act(at=97, role="worker", deed="start", says="worker is started again: process {pid} drains the queue"),
         service="worker",
         paged=("ana",),
     ),
 )
 
-THE_END = 118.0
+THE_END = 108.0
 """When everything should be green again."""
 
 FOLDER_LIMIT = 20 * 1024 * 1024
