@@ -351,9 +351,10 @@ def dry_run(
     from tocsin.playbooks.language import About
     from tocsin.playbooks.runner.trying import dry_run
     from tocsin.playbooks.session import Start
+    from tocsin.playbooks.targets import credential
 
     there = {one.name: one for one in plan.targets if one.service == service}
-    urls = {name: settings.secret(there[name].reading) for name in targets.values()}
+    urls = {name: credential(there[name].reading, settings.secret) for name in targets.values()}
     about = About(service=service, labels=dict(labels))
     start = Start(manifest.name, about, dict(targets), dict(args), urls)
     return asyncio.run(dry_run(files, start, manifest.hand_over_after, told))
@@ -422,7 +423,7 @@ def missing_secrets(settings: Settings, plan: Plan) -> list[str]:
     named += [text for one in plan.channels.values() for text in one.values() if text.startswith("secret:")]
     named += [one.url for one in plan.calendars.values() if one.url.startswith("secret:")]
     named += [probe.target for probe in plan.probes if probe.kind == "redis"]
-    named += [text for one in plan.targets for text in (one.reading, one.fixing) if text]
+    named += [text for one in plan.targets for text in (one.reading, one.fixing) if text.startswith("secret:")]
     named += [at for person in plan.people.values() for _, at in person.reach if at.startswith("secret:")]
     found = []
     for reference in dict.fromkeys(named):

@@ -71,6 +71,8 @@ def test_the_demo_is_part_of_the_package():
     folder = Path(tocsin.demo.__file__).parent
     wanted = (
         "plan.yaml",
+        "playbooks/logs.py",
+        "playbooks/payments.py",
         "inbox_files/inbox.html",
         "inbox_files/list.html",
         "inbox_files/inbox.css",

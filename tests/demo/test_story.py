@@ -34,6 +34,8 @@ def entry(what: str, reason: str, actor: str = "code") -> dict[str, str]:
 OPENED = entry("Opened for payments: payments does not answer", "opened", "source:probe")
 PAGING = entry("Paging Ana; next in 10s if nobody answers", "step_due")
 
+HANDED = entry("restart-payments: handed over: there is no process to restart", "handed_over")
+
 
 def letter(number: int, to: str, service: str) -> Letter:
     message = mail(f"#1 {service}", to=to)
@@ -65,36 +67,53 @@ def test_only_what_is_new_is_told():
 
 
 def test_a_chapter_in_which_all_happened_misses_nothing():
-    """Opened, both mails, resolved: nothing is missing; each of them alone is."""
-    first = CHAPTERS[0]
+    """Opened, handed over, both mails, resolved: nothing is missing; each of them alone is."""
+    third = CHAPTERS[2]
     story = Story(PEOPLE, "http://127.0.0.1:8025/")
-    story.begin(first)
-    assert len(story.missing()) == 3
-    story.incident(incident(1, "payments"), [OPENED])
+    story.begin(third)
+    assert len(story.missing()) == 4
+    story.incident(incident(1, "payments"), [OPENED, HANDED])
     line = story.letter(letter(1, "ana@shop.example", "payments"))
     assert line.text == "Ana has mail about #1: http://127.0.0.1:8025/mails/1"
     assert story.missing() == [
-        "A process hangs: no mail for ben about payments",
-        "A process hangs: incident #1 is not resolved",
+        f"{third.title}: no mail for ben about payments",
+        f"{third.title}: incident #1 is not resolved",
     ]
     story.letter(letter(2, "ben@shop.example", "storefront"))
-    assert "A process hangs: no mail for ben about payments" in story.missing()
+    assert f"{third.title}: no mail for ben about payments" in story.missing()
     story.letter(letter(3, "ben@shop.example", "payments"))
-    story.incident(incident(1, "payments", "resolved"), [OPENED, entry("Resolved", "all_clear")])
+    story.incident(incident(1, "payments", "resolved"), [OPENED, HANDED, entry("Resolved", "all_clear")])
     assert story.missing() == []
+
+
+def test_what_code_should_fix_is_missed_when_it_was_not_verified_or_somebody_was_woken():
+    """Resolved alone is not enough: a playbook must have seen its fix hold, and nobody may have mail."""
+    first = CHAPTERS[0]
+    story = Story(PEOPLE)
+    story.begin(first)
+    assert story.unnoticed() == [f"{first.title}: no incident was open on payments"]
+    story.incident(incident(1, "payments", "resolved"), [OPENED, entry("Resolved", "all_clear")])
+    assert story.missing() == [f"{first.title}: no playbook fixed payments"]
+    timeline = [OPENED, entry("Resolved", "all_clear"), entry("fixed it", "playbook_verified", "playbook:restart")]
+    told = story.incident(incident(1, "payments", "resolved", "later"), timeline)
+    assert [line.tone for line in told] == ["good"]
+    assert story.missing() == []
+    story.letter(letter(1, "ben@shop.example", "payments"))
+    assert story.missing() == [f"{first.title}: ben was paged about payments"]
 
 
 def test_what_happened_in_an_earlier_chapter_does_not_count_again():
     """A resolved incident of the same service must be reopened to count."""
+    title = CHAPTERS[3].title
     story = Story(PEOPLE)
     story.begin(CHAPTERS[0])
-    story.incident(incident(1, "payments", "resolved"), [OPENED, entry("Resolved", "all_clear")])
-    story.begin(CHAPTERS[2])
-    assert story.missing()[0] == "A dependency dies: no incident was open on payments"
+    story.incident(incident(1, "worker", "resolved"), [OPENED, entry("Resolved", "all_clear")])
+    story.begin(CHAPTERS[3])
+    assert story.missing()[0] == f"{title}: no incident was open on worker"
     timeline = [OPENED, entry("Resolved", "all_clear"), entry("Reopened", "reopened"), entry("Resolved", "all_clear")]
-    told = story.incident(incident(1, "payments", "resolved", "later"), timeline)
-    assert told[0].text == "#1 on payments is open again"
-    assert story.missing() == ["A dependency dies: no mail for ana about payments"]
+    told = story.incident(incident(1, "worker", "resolved", "later"), timeline)
+    assert told[0].text == "#1 on worker is open again"
+    assert story.missing() == [f"{title}: no mail for ana about worker"]
 
 
 @pytest.mark.parametrize("colours", [True, False])
@@ -108,10 +127,14 @@ def test_no_text_can_steer_the_terminal(colours):
 def test_every_fault_is_mended_before_the_next_and_before_the_end():
     """The timetable holds together: one fault at a time, each with time to be noticed."""
     acts = timetable()
-    assert [act for _, act in acts] == [act for chapter in CHAPTERS for act in (chapter.breaks, chapter.mends)]
+    assert acts == [(chapter, act) for chapter in CHAPTERS for act in (chapter.breaks, chapter.mends) if act]
     assert acts[-1][1].at < THE_END
-    for chapter in CHAPTERS:
-        assert chapter.mends.at - chapter.breaks.at >= 15
-        assert chapter.mends.role == chapter.breaks.role
-        for act in (chapter.breaks, chapter.mends):
-            act.says.format(pid=1)
+    for chapter, after in zip(CHAPTERS, [*(one.breaks.at for one in CHAPTERS[1:]), THE_END], strict=True):
+        assert after - chapter.breaks.at >= 15
+        if chapter.mends is not None:
+            assert chapter.mends.at - chapter.breaks.at >= 15
+            assert chapter.mends.role == chapter.breaks.role
+        else:
+            assert chapter.fixed_by_code and not chapter.paged
+    for _, act in acts:
+        act.says.format(pid=1)

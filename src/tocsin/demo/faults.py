@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Deed = Literal["hang", "resume", "kill", "start", "log everything", "clear the log"]
-"""What is done to a process: SIGSTOP, SIGCONT, SIGKILL, a new one, SIGUSR1, SIGUSR2."""
+Deed = Literal["hang", "kill", "start", "log everything"]
+"""What is done to a process: SIGSTOP, SIGKILL, a new one, SIGUSR1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,60 +27,64 @@ class Chapter:
     """One fault from breaking to mending, and what Tocsin has to make of it when nobody answers.
 
     ``service`` is the one whose incident must be open at some moment in between and resolved before the next chapter.
-    ``paged`` are the people who must have mail about it.
+    ``mends`` None: code fixes it, and nobody may be paged for it. Else ``paged`` are the people who must have mail
+    about it, and ``handed_over`` says that code must have looked first and called them.
     """
 
     title: str
     breaks: Act
-    mends: Act
+    mends: Act | None = None
     service: str
-    paged: tuple[str, ...]
+    paged: tuple[str, ...] = ()
+    handed_over: bool = False
+
+    @property
+    def fixed_by_code(self) -> bool:
+        """Whether nobody but a playbook mends it."""
+        return self.mends is None
 
 
 CHAPTERS = (
     Chapter(
-        title="A process hangs",
+        title="A process hangs, and code restarts it",
         breaks=Act(at=8, role="payments", deed="hang", says="payments hangs: process {pid} is stopped (SIGSTOP)"),
-        mends=Act(at=36, role="payments", deed="resume", says="payments goes on: process {pid} runs again (SIGCONT)"),
         service="payments",
-        paged=("ana", "ben"),
     ),
     Chapter(
-        title="A folder fills",
+        title="A folder fills, and code clears it",
         breaks=Act(
-            at=50,
+            at=25,
             role="checkout",
             deed="log everything",
             says="checkout, process {pid}, logs every step: its log folder fills",
         ),
-        mends=Act(
-            at=68,
-            role="checkout",
-            deed="clear the log",
-            says="checkout is told to stop that, and the log is thrown away",
-        ),
         service="checkout",
-        paged=("ana",),
     ),
     Chapter(
-        title="A dependency dies",
-        breaks=Act(at=82, role="payments", deed="kill", says="payments dies: process {pid} is gone (SIGKILL)"),
-        mends=Act(at=100, role="payments", deed="start", says="payments is started again: process {pid}"),
+        title="A dependency dies, and code hands it over with what it found",
+        breaks=Act(
+            at=41,
+            role="payments",
+            deed="kill",
+            says="payments dies: process {pid} is gone (SIGKILL), and its supervisor has given up",
+        ),
+        mends=Act(at=66, role="payments", deed="start", says="payments is started again: process {pid}"),
         service="payments",
-        paged=("ana",),
+        paged=("ana", "ben"),
+        handed_over=True,
     ),
     Chapter(
         title="A heartbeat stops",
         breaks=Act(
-            at=114, role="worker", deed="kill", says="worker dies: process {pid} is gone, and orders pile up (SIGKILL)"
+            at=79, role="worker", deed="kill", says="worker dies: process {pid} is gone, and orders pile up (SIGKILL)"
         ),
-        mends=Act(at=134, role="worker", deed="start", says="worker is started again: process {pid} drains the queue"),
+        mends=Act(at=97, role="worker", deed="start", says="worker is started again: process {pid} drains the queue"),
         service="worker",
         paged=("ana",),
     ),
 )
 
-THE_END = 146.0
+THE_END = 108.0
 """When everything should be green again."""
 
 FOLDER_LIMIT = 20 * 1024 * 1024
@@ -89,5 +93,5 @@ FOLDER_LIMIT = 20 * 1024 * 1024
 
 def timetable(chapters: tuple[Chapter, ...] = CHAPTERS) -> list[tuple[Chapter, Act]]:
     """Every act with its chapter, in order of time."""
-    acts = [(chapter, act) for chapter in chapters for act in (chapter.breaks, chapter.mends)]
+    acts = [(chapter, act) for chapter in chapters for act in (chapter.breaks, chapter.mends) if act]
     return sorted(acts, key=lambda pair: pair[1].at)

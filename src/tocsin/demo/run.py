@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import shlex
+import shutil
 import signal
 import string
 import sys
@@ -38,17 +39,20 @@ _READY_WITHIN = 30.0
 _GREEN_WITHIN = 30.0
 _SETTLED_WITHIN = 20.0
 _STARTED_AGAIN_AFTER = 30.0
+_SUPERVISED = {"payments": 1.0}
+"""Roles that are started again at once when they end, as systemd would, and after how many seconds."""
 _LOOK = 0.4
 """Seconds between two looks at what the server says."""
 
 _UP = "tocsin"
 _DEEDS: Mapping[str, signal.Signals] = {
     "hang": signal.SIGSTOP,
-    "resume": signal.SIGCONT,
     "kill": signal.SIGKILL,
     "log everything": signal.SIGUSR1,
-    "clear the log": signal.SIGUSR2,
 }
+
+
+_PLAYBOOKS = ("logs.py", "payments.py")
 
 
 class Trouble(Exception):
@@ -231,6 +235,7 @@ class Demo:
             payments=at(self._ports.payments),
             smtp=self._ports.smtp,
             log=self._folder / "log",
+            run=self._folder / "run",
             log_limit=f"{FOLDER_LIMIT // 2**20}MiB",
             today=time.strftime("%Y-%m-%d", time.gmtime()),
             look_every=span(2),
@@ -239,6 +244,10 @@ class Demo:
             ping_grace=span(4),
         )
         path.write_text(text, encoding="utf-8")
+        code = path.with_name("playbooks")
+        code.mkdir()
+        for each in _PLAYBOOKS:
+            shutil.copyfile(Path(__file__).with_name("playbooks") / each, code / each)
         return path
 
     def _start(self, role: str) -> int:
@@ -251,7 +260,11 @@ class Demo:
             "worker": ["--queue", queue, "--ping", self._ping, "--ping-every", f"{3 / self._pace * 0.8:g}"],
         }
         self._down.pop(role, None)
-        return self._children.start(role, [sys.executable, "-m", shop.__name__, role, *own[role]])
+        pid = self._children.start(role, [sys.executable, "-m", shop.__name__, role, *own[role]])
+        pidfile = self._folder / "run" / f"{role}.pid"
+        pidfile.parent.mkdir(exist_ok=True)
+        pidfile.write_text(f"{pid}\n")
+        return pid
 
     async def _up(self, plan: Path) -> None:
         argv = ["up", "--data", str(self._data), "--plan", str(plan.parent), "--port", str(self._ports.tocsin)]
@@ -416,9 +429,13 @@ class Demo:
             if self._children.alive(role):
                 self._down.pop(role, None)
             elif role not in self._down:
-                self._down[role] = time.monotonic() + _STARTED_AGAIN_AFTER
-                again = f"it is started again in {_STARTED_AGAIN_AFTER:g} s"
-                self._tell("shop", f"{role} ended, and not by the timetable; {again}", "bad")
+                after = _SUPERVISED.get(role, _STARTED_AGAIN_AFTER)
+                self._down[role] = time.monotonic() + after
+                if role in _SUPERVISED:
+                    self._tell("shop", f"{role} ended; its supervisor starts it again in {after:g} s", "held")
+                else:
+                    again = f"it is started again in {after:g} s"
+                    self._tell("shop", f"{role} ended, and not by the timetable; {again}", "bad")
             elif time.monotonic() >= self._down[role]:
                 self._tell("shop", f"{role} is started again: process {self._start(role)}", "good")
 
@@ -427,8 +444,15 @@ class Demo:
         for each in missing:
             self._tell("demo", f"Missing. {each}", "bad")
         if not missing:
-            self._tell("demo", f"All {len(CHAPTERS)} faults were noticed, paged and resolved.", "good")
+            self._tell("demo", self._all_well(), "good")
         return 1 if missing else 0
+
+    @staticmethod
+    def _all_well() -> str:
+        by_code = sum(chapter.fixed_by_code for chapter in CHAPTERS)
+        rest = len(CHAPTERS) - by_code
+        how = f"{by_code} by code before anybody was paged, {rest} by people"
+        return f"All {len(CHAPTERS)} faults were resolved: {how}."
 
     async def _your_turn(self) -> None:
         """Say what can be tried, and keep telling."""
@@ -440,7 +464,7 @@ class Demo:
         self._tell("demo", f"{green} Now it is your turn, in another terminal:", "head")
         for what, how in (
             ("hang payments", f"kill -STOP {pid('payments')}"),
-            ("let it go on", f"kill -CONT {pid('payments')}"),
+            ("fill the log", f"kill -USR1 {pid('checkout')}"),
             ("end the worker", f"kill {pid('worker')}"),
             ("send an event", by_hand(key, "firing")),
             ("end it", by_hand(key, "resolved")),

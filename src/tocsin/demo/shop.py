@@ -4,8 +4,7 @@
 
 - ``payments`` charges cards (``POST /charge``, ``GET /health``);
 - ``checkout`` takes orders: asks payments for the money, then puts each order as a file in the queue folder. SIGUSR1
-  makes it log every step into its log folder, as someone who forgot to switch debugging off would; SIGUSR2 stops
-  that and throws the log away;
+  makes it log every step of a debugging session into its log folder, one file after another, and clears none away;
 - ``storefront`` is what visitors see; its ``/health`` asks payments, and a visitor of its own buys something regularly;
 - ``worker`` drains the queue folder and pings its heartbeat URL.
 
@@ -43,7 +42,7 @@ MOST_ORDERS = 2_000
 LOG_STEP = 1024 * 1024
 LOG_EVERY = 0.1
 LOG_LIMIT = 32 * 1024 * 1024
-"""A log that runs away writes LOG_STEP bytes every LOG_EVERY seconds and stops at LOG_LIMIT."""
+"""A debugging session writes a file of LOG_STEP bytes every LOG_EVERY seconds, and ends after LOG_LIMIT."""
 
 MOST_REQUESTS = 32
 """Requests one process handles at a time; more wait in the listen queue."""
@@ -161,44 +160,37 @@ def payments(port: int) -> None:
     Shopkeeper(port, {"GET /health": health, "POST /charge": charge}).serve_forever()
 
 
-class RunawayLog:
-    """A log that grows by itself while it is on, up to LOG_LIMIT bytes."""
+class DebugLog:
+    """Debugging sessions that leave their logs behind: LOG_LIMIT bytes each, in files of LOG_STEP."""
 
     def __init__(self, folder: Path) -> None:
-        """Log into ``checkout.log`` in `folder`, which is made."""
+        """Log into ``debug-….log`` in `folder`, which is made."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / "checkout.log"
+        self._folder = folder
         self._on = threading.Event()
         threading.Thread(target=self._write, daemon=True).start()
 
     def start(self, *_: object) -> None:
-        """Begin to log every step."""
+        """Begin a session, unless one is on."""
         self._on.set()
-
-    def stop(self, *_: object) -> None:
-        """Stop, and throw the log away."""
-        self._on.clear()
 
     def _write(self) -> None:
         line = b"DEBUG cart=8123 step=price item=teapot qty=1 took=0.0004s\n"
         block = line * (LOG_STEP // len(line))
+        session = 0
         while True:
             self._on.wait()
-            with self.path.open("wb") as out:
-                while self._on.is_set():
-                    if out.tell() + len(block) <= LOG_LIMIT:
-                        out.write(block)
-                        out.flush()
-                    time.sleep(LOG_EVERY)
-                out.truncate(0)
+            session += 1
+            for number in range(LOG_LIMIT // LOG_STEP):
+                (self._folder / f"debug-{session}-{number:03d}.log").write_bytes(block)
+                time.sleep(LOG_EVERY)
+            self._on.clear()
 
 
 def checkout(port: int, payments_url: str, queue: Path, log: Path) -> None:
     """Take orders until stopped: charge, then put a file into `queue`, whole or not at all."""
     queue.mkdir(parents=True, exist_ok=True)
-    runaway = RunawayLog(log)
-    signal.signal(signal.SIGUSR1, runaway.start)
-    signal.signal(signal.SIGUSR2, runaway.stop)
+    signal.signal(signal.SIGUSR1, DebugLog(log).start)
     taken = 0
     one_at_a_time = threading.Lock()
 

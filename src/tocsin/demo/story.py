@@ -38,6 +38,13 @@ _TELLING: dict[str, Tone] = {
     Reason.SNOOZED: "good",
     Reason.SNOOZE_ENDED: "bad",
     Reason.NOTE: "plain",
+    Reason.PLAYBOOK_RUNS: "plain",
+    Reason.PLAYBOOK_STEP: "plain",
+    Reason.PLAYBOOK_VERIFIED: "good",
+    Reason.HANDED_OVER: "held",
+    Reason.NOT_CLEARED: "held",
+    Reason.GUARD_AT_MOST: "held",
+    Reason.GUARD_BREAKER: "held",
     Reason.QUARANTINED: "bad",
 }
 """The reasons that make a timeline entry worth a line here, and how it sounds. The rest is on the incident's page."""
@@ -90,6 +97,8 @@ class Story:
     _chapter: Chapter | None = None
     _opened: set[str] = field(default_factory=set)
     _mailed: set[tuple[str, str]] = field(default_factory=set)
+    _coded: set[tuple[str, str]] = field(default_factory=set)
+    """What became of playbooks: the service, and the reason."""
 
     def changed(self, incidents: Iterable[Mapping[str, Any]]) -> list[int]:
         """The numbers of the incidents in a list from the API of which something new can be read, oldest first."""
@@ -104,6 +113,7 @@ class Story:
         self._told[number] = len(timeline)
         if one["state"] != "resolved" or any(entry["reason"] in (Reason.OPENED, Reason.REOPENED) for entry in fresh):
             self._opened.add(one["service"])
+        self._coded.update((one["service"], entry["reason"]) for entry in fresh)
         return [line for entry in fresh if (line := _line(one, entry))]
 
     def letter(self, letter: Letter) -> Line:
@@ -125,6 +135,7 @@ class Story:
         self._chapter = chapter
         self._opened.clear()
         self._mailed.clear()
+        self._coded.clear()
 
     def unnoticed(self) -> list[str]:
         """What should have happened in this chapter before it is mended and has not, in sentences."""
@@ -136,6 +147,8 @@ class Story:
             found.append(f"{chapter.title}: no incident was open on {chapter.service}")
         unmailed = [person for person in chapter.paged if (chapter.service, person) not in self._mailed]
         found += [f"{chapter.title}: no mail for {person} about {chapter.service}" for person in unmailed]
+        if chapter.handed_over and (chapter.service, Reason.HANDED_OVER) not in self._coded:
+            found.append(f"{chapter.title}: no playbook handed {chapter.service} over")
         return found
 
     def missing(self) -> list[str]:
@@ -143,6 +156,11 @@ class Story:
         chapter, found = self._chapter, self.unnoticed()
         if chapter is None:
             return []
+        if chapter.fixed_by_code:
+            if (chapter.service, Reason.PLAYBOOK_VERIFIED) not in self._coded:
+                found.append(f"{chapter.title}: no playbook fixed {chapter.service}")
+            woken = sorted(person for service, person in self._mailed if service == chapter.service)
+            found += [f"{chapter.title}: {person} was paged about {chapter.service}" for person in woken]
         still = [number for number in self.open() if self._service[number] == chapter.service]
         if still:
             found.append(f"{chapter.title}: incident {', '.join(f'#{number}' for number in still)} is not resolved")
@@ -164,5 +182,6 @@ def _line(one: Mapping[str, Any], entry: Mapping[str, Any]) -> Line | None:
     if actor.startswith(("person:", "user:", "token:", "page:")):
         text += f", by {actor.partition(':')[2]}"
     # Why it was opened is its title: what the probe found, or what the monitor sent.
-    because = "" if entry["reason"] == Reason.OPENED else str(entry["because"])
+    # What a playbook found or did says itself why it is told.
+    because = "" if entry["reason"] in (Reason.OPENED, Reason.PLAYBOOK_STEP) else str(entry["because"])
     return Line(clock(entry["at"]), "tocsin", text, tone, because)

@@ -11,8 +11,15 @@ from tocsin.plan.model import Plan
 from tocsin.plan.names import Names
 from tocsin.plan.positions import Placed, Position
 from tocsin.playbooks.manifest import Manifest, Unless
-from tocsin.playbooks.targets import Target
+from tocsin.playbooks.targets import Target, here
 
+_OTHER = "{kind: %s, look with: secret:NAME, fix with: secret:NAME}"
+_EXAMPLES = {
+    "redis": "{redis: secret:NAME, fix with: secret:NAME}",
+    "process": "{process: /run/it.pid, command: what it runs, restart with: supervisor}",
+    "folder": "{folder: /var/log/it, delete: ['*.log.*']}",
+}
+_FIXING = {"process": "restart with: supervisor", "folder": "delete: ['*.log.*']"}
 Written = Iterable[tuple[written.PlanFile, Placed[str], written.Service]]
 
 
@@ -66,11 +73,12 @@ class Answering:
                 there = [t for t in plan.targets if t.service == service and t.kind == param.kind]
                 if not there:
                     message = f"{name} works on a {param.kind} target, and {service} has none: it will not run"
-                    hint = f"add targets: {{main: {{{param.kind}: secret:NAME, fix with: secret:NAME}}}}"
+                    hint = f"add targets: {{main: {_EXAMPLES.get(param.kind, _OTHER % param.kind)}}}"
                     self._findings.warning(at, message, hint)
                 elif manifest is not None and manifest.fixes and all(not one.fixing for one in there):
                     message = f"{name} fixes, and no {param.kind} target of {service} says with what"
-                    self._findings.warning(at, message, "add `fix with: secret:NAME`, or it will only look")
+                    hint = f"add `{_FIXING.get(param.kind, 'fix with: secret:NAME')}`, or it will only look"
+                    self._findings.warning(at, message, hint)
 
 
 def _at(manifest: Manifest) -> Position:
@@ -78,11 +86,15 @@ def _at(manifest: Manifest) -> Position:
 
 
 def _target(service: str, name: str, said: written.Target) -> Target:
-    return Target(
-        service=service,
-        name=name,
-        kind="redis" if said.redis else said.kind or "",
-        reading=said.redis or said.look_with or "",
-        fixing=said.fix_with or "",
-        match=said.match or (),
-    )
+    kind, reading, fixing = said.kind or "", said.look_with or "", said.fix_with or ""
+    if said.redis:
+        kind, reading = "redis", said.redis
+    elif said.process:
+        there = {"pidfile": said.process, "command": said.command, "health": said.health or ""}
+        kind, reading = "process", here(there)
+        fixing = here(there | {"restart": said.restart_with}) if said.restart_with else ""
+    elif said.folder:
+        patterns = said.delete or ()
+        kind, reading = "folder", here({"folder": said.folder, "delete": patterns})
+        fixing = reading if patterns else ""
+    return Target(service=service, name=name, kind=kind, reading=reading, fixing=fixing, match=said.match or ())

@@ -143,7 +143,7 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
             if labels:
                 found.setdefault((route.service, repr(sorted(labels.items()))), labels)
         for probe in self.probes:
-            labels = {"alertname": "ProbeFailed", "probe": probe.name}
+            labels = {"alertname": f"Probe{probe.kind.capitalize()}Failed", "probe": probe.name}
             found.setdefault((probe.service, repr(sorted(labels.items()))), labels)
         for heart in self.heartbeats:
             labels = {"alertname": "HeartbeatMissing", "heartbeat": heart.name}

@@ -252,9 +252,30 @@ class Target(Record):
     """A system that playbooks look at and change. Its name is the lock: one run at a time."""
 
     what = "a target"
-    one_of = (("redis", "kind"),)
-    together = {"kind": "look with", "look with": "kind"}
+    one_of = (("redis", "process", "folder", "kind"),)
+    together = {
+        "kind": "look with",
+        "look with": "kind",
+        "process": "command",
+        "command": "process",
+        "health": "process",
+        "restart with": "process",
+        "delete": "folder",
+    }
     redis = Field(SECRET, "A Redis or Valkey server: the address it is read by, as secret:NAME.")
+    process = Field(PATH, "A process on the machine Tocsin runs on: the absolute path of its pid file.")
+    command = Field(TEXT, "What the process' command line contains. A pid that is something else is not touched.")
+    health = Field(URL, "Where the process says by HTTP that it is well.")
+    restart_with = Field(
+        ListOf(TEXT, "words", at_most=50, single=True),
+        "supervisor, when something starts the process again whenever it ends; or a command in words, such as "
+        "[systemctl, restart, payments]. Without it the process is only looked at.",
+    )
+    folder = Field(PATH, "A folder on the machine Tocsin runs on, at least two names deep.")
+    delete = Field(
+        ListOf(TEXT, "patterns", at_most=50, single=True),
+        "Which of the folder's files may be deleted, such as '*.log.*'. Without it the folder is only looked at.",
+    )
     kind = Field(NAME, "The kind of another system, as the library for it calls it.")
     look_with = Field(SECRET, "What reaches a system of that kind to read it: secret:NAME.")
     fix_with = Field(SECRET, "What reaches it to change it: secret:NAME. Without it nothing is changed.")
@@ -288,9 +309,7 @@ class Service(Record):
     """What alerts are about, and who answers for it."""
 
     what = "a service"
-    later = _words(
-        "provider objectives objective schedule maintenance customers runbook trust"
-    )
+    later = _words("provider objectives objective schedule maintenance customers runbook trust")
     about = Field(TEXT, "One sentence on what it does.")
     tier = Field(TIER, "How much depends on it: 1 the most, 5 the least. Default: 3.")
     team = Field(REFERENCE, "Who owns it. Default: the file's team.")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
+import msgspec
 from msgspec import Struct
 
 from tocsin.kernel.matcher import Matcher, all_match
@@ -11,7 +12,8 @@ from tocsin.playbooks.manifest import Manifest
 
 
 class Target(Struct, frozen=True, kw_only=True):
-    """One system. ``reading`` and ``fixing`` are references such as ``secret:cart_ro``, never what they name.
+    """One system. ``reading`` and ``fixing`` are references such as ``secret:cart_ro``, never what they name; or what
+    the plan itself says of a system on this machine, as ``here`` makes it: no secret is in it.
 
     ``match``: the alerts that are about it; () when every alert of the service may be. ``fixing`` "" when nothing may
     be changed on it.
@@ -28,6 +30,19 @@ class Target(Struct, frozen=True, kw_only=True):
     def lock(self) -> str:
         """What two runs may not hold at once."""
         return f"{self.service}/{self.name}"
+
+
+HERE = "here:"
+
+
+def here(said: Mapping[str, object]) -> str:
+    """The reference of a system on this machine that needs no secret: all that reaches it stands in the plan."""
+    return HERE + msgspec.json.encode(said, order="deterministic").decode()
+
+
+def credential(reference: str, secret: Callable[[str], str]) -> str:
+    """What a reference stands for. Raises what ``secret`` does for one that names a secret."""
+    return reference.removeprefix(HERE) if reference.startswith(HERE) else secret(reference)
 
 
 class Unbound(Struct, frozen=True):

@@ -21,6 +21,7 @@ from tocsin.plan.model import Plan
 from tocsin.playbooks.language import About
 from tocsin.playbooks.run import Began, GaveUp, Printed, Report, Returned, Run, Unmatched
 from tocsin.playbooks.session import Answered, Go, Reply, Start, Stop, Wait
+from tocsin.playbooks.targets import credential
 from tocsin.runtime.writer import Job
 
 log = structlog.get_logger("tocsin.playbooks")
@@ -244,7 +245,7 @@ class Runs:
             if target is None:
                 raise NoProcess(f"the plan has no target {name} of {run.service} any more")
             try:
-                found[name] = self._secret(target.fixing if fixing else target.reading)
+                found[name] = credential(target.fixing if fixing else target.reading, self._secret)
             except LookupError as error:
                 raise NoProcess(str(error.args[0])) from None
         return found

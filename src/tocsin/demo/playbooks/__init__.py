@@ -1,0 +1,1 @@
+"""What answers the demo's faults: copied into its plan as they stand."""

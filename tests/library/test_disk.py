@@ -1,0 +1,155 @@
+"""What the solution for folders finds and deletes, in real folders; nothing outside them, whatever lies in the way."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import pytest
+
+from tocsin.library import disk
+from tocsin.playbooks.language import Vault, vault
+
+T = TypeVar("T")
+IT = disk.Folder(name="log")
+HOUR = 3600
+
+
+class Place:
+    """A folder as a plan declares it, beside one that is none of our business."""
+
+    def __init__(self, base: Path) -> None:
+        self.folder, self.outside = base / "log", base / "outside"
+        self.folder.mkdir()
+        self.outside.mkdir()
+        self.said: dict[str, object] = {"folder": str(self.folder), "delete": ["*.log.*"]}
+
+    def write(self, name: str, age: float = 0, size: int = 8192, under: Path | None = None) -> Path:
+        path = (under or self.folder) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x" * size)
+        os.utime(path, (time.time() - age, time.time() - age))
+        return path
+
+    def step(self, call: Callable[[], T]) -> T:
+        token = vault.set(Vault({"log": msgspec.json.encode(self.said).decode()}))
+        try:
+            return call()
+        finally:
+            vault.reset(token)
+
+    def names(self) -> set[str]:
+        return {one.relative_to(self.folder).as_posix() for one in self.folder.rglob("*") if one.is_file()}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def test_old_files_go_and_the_floor_the_young_the_open_and_all_others_stay(place: Place) -> None:
+    for number in range(6):
+        place.write(f"shop.log.{number}", age=(number + 2) * HOUR)
+    place.write("deep/er/shop.log.9", age=9 * HOUR)
+    place.write("shop.log", age=9 * HOUR)
+    place.write("orders.db", age=9 * HOUR)
+    place.write("fresh.log.1", age=60)
+    with (place.folder / "shop.log.5").open("rb"):
+        found = place.step(lambda: disk.preview(IT, older_than="1h", keep=2))
+    assert [one.name for one in found.files] == [
+        "deep/er/shop.log.9", "shop.log.4", "shop.log.3", "shop.log.2", "shop.log.1",
+    ]  # fmt: skip
+    assert (found.held, found.kept, found.young, found.size) == (1, 2, 0, 5 * 8192)
+    assert place.step(lambda: disk.preview(IT, older_than="1h", keep=0)).young == 1
+    assert len(place.names()) == 10, "a preview deletes nothing"
+
+    done = place.step(lambda: disk.delete.function(IT, found.files))
+    assert (done.files, done.size, done.left) == (5, 5 * 8192, 0)
+    assert place.names() == {"shop.log", "orders.db", "fresh.log.1", "shop.log.0", "shop.log.5"}
+    again = place.step(lambda: disk.delete.function(IT, found.files))
+    assert (again.files, again.left) == (0, 5), "again it does nothing"
+
+
+def test_no_more_goes_than_is_asked_for(place: Place) -> None:
+    for number in range(6):
+        place.write(f"a.log.{number}", age=(9 - number) * HOUR)
+    found = place.step(lambda: disk.preview(IT, older_than="1h", keep=0, down_to=4 * 8192))
+    assert [one.name for one in found.files] == ["a.log.0", "a.log.1"]
+    assert place.step(lambda: disk.preview(IT, older_than="1h", match="b.*")).files == ()
+
+
+def test_links_are_not_followed_neither_by_a_look_nor_by_a_delete(place: Place) -> None:
+    precious = place.write("a.log.1", age=9 * HOUR, under=place.outside)
+    place.write("sub/a.log.1", age=9 * HOUR)
+    (place.folder / "link.log.1").symlink_to(precious)
+    (place.folder / "linked").symlink_to(place.outside)
+    found = place.step(lambda: disk.preview(IT, older_than="1h", keep=0))
+    assert [one.name for one in found.files] == ["sub/a.log.1"]
+    # Between the preview and the fix somebody puts a link to the outside in the folder's place.
+    (place.folder / "sub").rename(place.folder / "was")
+    (place.folder / "sub").symlink_to(place.outside)
+    for name in ("sub/a.log.1", "linked/a.log.1", "link.log.1", "../outside/a.log.1", str(precious)):
+        one = precious.stat()
+        files = (*found.files, disk.File(name, 1, one.st_ino, one.st_mtime_ns))
+        assert place.step(partial(disk.delete.function, IT, files)).files == 0
+    assert precious.exists()
+    place.said["folder"] = str(place.folder / "linked")
+    with pytest.raises(disk.Trouble, match="a link is not followed"):
+        place.step(lambda: disk.usage(IT))
+
+
+def test_a_file_that_changed_after_the_preview_stays(place: Place) -> None:
+    place.write("a.log.1", age=9 * HOUR)
+    place.write("b.log.1", age=9 * HOUR)
+    found = place.step(lambda: disk.preview(IT, older_than="1h", keep=0))
+    place.write("a.log.1")
+    (place.folder / "b.log.1").unlink()
+    place.write("b.log.1", age=8 * HOUR)
+    assert place.step(lambda: disk.delete.function(IT, found.files)).left == 2
+    assert place.names() == {"a.log.1", "b.log.1"}
+
+
+def test_what_the_plan_does_not_let_go_is_never_deleted(place: Place) -> None:
+    path = place.write("orders.db", age=9 * HOUR)
+    one = path.stat()
+    forged = disk.File("orders.db", one.st_size, one.st_ino, one.st_mtime_ns)
+    assert place.step(lambda: disk.delete.function(IT, (forged,))).left == 1
+    place.said["delete"] = []
+    assert place.step(lambda: disk.preview(IT, older_than="1h", keep=0)).files == ()
+    assert path.exists()
+
+
+@pytest.mark.parametrize("folder", ["/", "/var", "/var/../etc", "relative/folder", "/no/such/folder"])
+def test_a_folder_that_is_none_or_too_much_is_refused(place: Place, folder: str) -> None:
+    place.said["folder"] = folder
+    with pytest.raises(disk.Trouble):
+        place.step(lambda: disk.preview(IT))
+
+
+def test_what_grows_is_found(place: Place) -> None:
+    place.write("large.log", size=500_000)
+    grows, stop = place.folder / "grows.log", threading.Event()
+
+    def write() -> None:
+        with grows.open("ab") as out:
+            while not stop.wait(0.01):
+                out.write(b"x" * 8192)
+                out.flush()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        found = place.step(lambda: disk.growth(IT, over="300ms"))
+    finally:
+        stop.set()
+        thread.join()
+    assert list(found.grown) == ["grows.log"] and found.grown["grows.log"] > 0
+    assert "large.log" in {one.name for one in found.largest}
+    used = place.step(lambda: disk.usage(IT))
+    assert used.files == 2 and used.size >= 500_000 and 0 < used.used_ratio <= 1
