@@ -188,4 +188,7 @@ def test_others_see_too_little_of_an_address_to_use_it():
     assert masked("sms", "+34600000123") == "…123"
     assert masked("email", "ana@shop.example") == "a…@shop.example"
     assert masked("webhook", "https://push.example/secret-path") == "https://push.example/…"
+    assert masked("webhook", "http://127.0.0.1:27090/ben") == "http://127.0.0.1:27090/…"
+    assert masked("webhook", "https://ana:word@push.example/ana") == "https://push.example/…"
+    assert masked("webhook", "https://[::1]:8443/ana") == "https://[::1]:8443/…"
     assert masked("telegram", "123") == "…"

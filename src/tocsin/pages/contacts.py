@@ -154,7 +154,9 @@ def masked(channel: str, address: str) -> str:
     if channel == DEVICE:
         return "a device"
     if channel == "webhook":
-        return f"https://{urlsplit(address).hostname or ''}/…"
+        parts = urlsplit(address)
+        host = parts.netloc.rpartition("@")[2]
+        return f"{parts.scheme}://{host}/…" if host else "…"
     return f"…{address[-3:]}" if len(address) > 6 else "…"
 
 
