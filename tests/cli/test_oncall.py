@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.cli.stage import run
+from tests.cli.stage import Stage, run
 from tests.support.server import TocsinServer
 from tests.support.waiting import eventually
 
@@ -76,9 +76,23 @@ def test_shifts_by_the_files_alone(folder: str) -> None:
     ]
 
 
+def test_how_long_still_is_counted_from_now_and_not_from_the_time_asked_about(stage: Stage) -> None:
+    shift = {
+        "person": "kei",
+        "since": "2026-11-24T00:00:00.000Z",
+        "until": "2026-11-24T09:00:00.000Z",
+        "why": "layer 2",
+    }
+    stage.answers["GET /oncall/schedules/shop/who"] = (200, {"items": [shift], "next": None})
+    assert "09:00:00 UTC (in 53 h)" in stage.run("oncall", "who", "shop", "--at", "2026-11-24T03:00Z").out
+    listed = {"name": "shop", "about": "", "on_call": [shift]}
+    stage.answers["GET /oncall/schedules"] = (200, {"items": [listed], "next": None})
+    assert "09:00:00 UTC (in 53 h)" in stage.run("oncall", "list", "--at", "2026-11-24T03:00Z").out
+
+
 def test_people_get_tables_and_sentences(folder: str) -> None:
-    done = run("oncall", "who", "shop-primary", "--at", "2026-11-24T03:00Z", "--plan", folder, TZ="UTC")
-    assert "kei     2026-11-24 00:00:00 UTC  2026-11-24 09:00:00 UTC (in 6 h)  layer 2 of shop-primary" in done.out
+    done = run("oncall", "who", "shop-primary", "--at", "2020-11-24T03:00Z", "--plan", folder, TZ="UTC")
+    assert "kei     2020-11-24 00:00:00 UTC  2020-11-24 09:00:00 UTC  layer 2 of shop-primary" in done.out
     assert (
         "Nobody is on call by office."
         in run("oncall", "who", "office", "--at", "2026-11-22T03:00Z", "--plan", folder).out

@@ -50,10 +50,10 @@ def who(api: Api | None, plan: Path | None, schedule: str, at: Instant | None, a
     if api is not None:
         query = {} if at is None else {"at": format_rfc3339(at)}
         found: list[dict[str, Any]] = api.get(f"/oncall/schedules/{segment(schedule)}/who", query)["items"]
-        now = at if at is not None else api.now
+        now = api.now
     else:
-        now = at if at is not None else _now()
-        found = _who(_roster(plan, schedule), now)
+        now = _now()
+        found = _who(_roster(plan, schedule), now if at is None else at)
     if as_json:
         show.print_json(found)
         return
@@ -93,7 +93,7 @@ def list_schedules(api: Api, at: Instant | None, as_json: bool) -> None:
     if not found:
         click.echo("The plan has no schedules.")
         return
-    now = at if at is not None else api.now
+    now = api.now
     show.print_table(
         (show.Column("Schedule"), show.Column("Person"), show.Column("Until"), show.Column("About", least=100)),
         [
