@@ -39,7 +39,8 @@ def oncall() -> None:
 def who(api: Api | None, plan: Path | None, schedule: str, at: Instant | None, as_json: bool) -> None:
     """Say who is on call.
 
-    With --plan the answer comes from the plan's files alone, without a server: overrides are not known then.
+    With --plan the answer comes from the plan's files alone, without a server: overrides, and what calendars say, are
+    not known then.
 
     \b
     Examples:
@@ -178,7 +179,8 @@ def shifts(api: Api | None, plan: Path | None, schedule: str, start: Instant, en
     """List who is on call over a time.
 
     Shifts are cut where the time asked about begins and ends. Where a clock is set back over a handoff, two people are
-    on call. With --plan the answer comes from the plan's files alone: overrides are not known then.
+    on call. With --plan the answer comes from the plan's files alone: overrides, and what calendars say, are not known
+    then.
 
     \b
     Examples:
