@@ -270,3 +270,25 @@ def test_without_a_server_it_is_said_that_calendars_are_not_known(tmp_path: Path
     said = run("oncall", "who", "office", "--plan", str(tmp_path))
     assert CALENDARS in said.err
     assert CALENDARS not in run("oncall", "who", "shop-primary", "--plan", str(tmp_path)).err
+
+
+def test_refusals_name_what_was_typed_and_not_the_fields_of_the_api(stage: Stage) -> None:
+    """Of a moment, a length, a person; and a number that is none."""
+    swap = ["swap", "shop", "ben", "--from", "2026-11-24", "--to", "2026-11-25"]
+    swap += ["--back-from", "2026-11-26", "--back-to", "2026-11-27"]
+    cover = ["cover", "shop", "--person", "nobody", "--for", "4h"]
+    override = ["override", "shop", "ben"]
+    for command, field, detail, said in (
+        (swap, "back_starts_at", "The two times of a swap overlap", "overlap (--back-from)."),
+        (cover, "person", "The plan has no person 'nobody'", "'nobody' (--person)."),
+        (swap, "other", "A swap needs somebody else", "somebody else (PERSON)."),
+        ([*override, "--to", "2026-11-20"], "ends_at", "It cannot end in the past", "in the past (--to)."),
+        ([*override, "--for", "900d"], "ends_at", "It is too long", "too long (--for)."),
+        ([*override, "--for", "1s"], "duration", "duration: it is too short", "Error: --for: it is too short."),
+    ):
+        for path in ("swaps", "overrides", "covers"):
+            stage.problem(f"POST /oncall/{path}", 400, "invalid", detail, field=field)
+        assert said in stage.run("oncall", *command).err, command
+    for move in ("accept", "decline", "cancel"):
+        done = stage.run("oncall", move, "abc")
+        assert (done.code, "'abc' is not a number, such as 7." in done.err) == (2, True)
