@@ -40,3 +40,5 @@ async def test_why_a_person_was_not_paged(world: World) -> None:
     assert (await world.call("GET", "/why/person/nobody")).status_code == 404
     assert (await world.call("GET", "/why/person/ana?at=tea")).status_code == 400
     assert (await world.call("GET", "/why/person/ana?at=1900-01-01T00:00:00Z")).status_code == 400
+    to_come = await world.call("GET", "/why/person/ana?at=2099-01-01T00:00:00Z")
+    assert (to_come.status_code, "yet to come" in to_come.text) == (400, True)

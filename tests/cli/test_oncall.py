@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.cli.stage import run
+from tests.cli.stage import Stage, run
 from tests.support.server import TocsinServer
 from tests.support.waiting import eventually
 
@@ -76,9 +76,23 @@ def test_shifts_by_the_files_alone(folder: str) -> None:
     ]
 
 
+def test_how_long_still_is_counted_from_now_and_not_from_the_time_asked_about(stage: Stage) -> None:
+    shift = {
+        "person": "kei",
+        "since": "2026-11-24T00:00:00.000Z",
+        "until": "2026-11-24T09:00:00.000Z",
+        "why": "layer 2",
+    }
+    stage.answers["GET /oncall/schedules/shop/who"] = (200, {"items": [shift], "next": None})
+    assert "09:00:00 UTC (in 53 h)" in stage.run("oncall", "who", "shop", "--at", "2026-11-24T03:00Z").out
+    listed = {"name": "shop", "about": "", "on_call": [shift]}
+    stage.answers["GET /oncall/schedules"] = (200, {"items": [listed], "next": None})
+    assert "09:00:00 UTC (in 53 h)" in stage.run("oncall", "list", "--at", "2026-11-24T03:00Z").out
+
+
 def test_people_get_tables_and_sentences(folder: str) -> None:
-    done = run("oncall", "who", "shop-primary", "--at", "2026-11-24T03:00Z", "--plan", folder, TZ="UTC")
-    assert "kei     2026-11-24 00:00:00 UTC  2026-11-24 09:00:00 UTC (in 6 h)  layer 2 of shop-primary" in done.out
+    done = run("oncall", "who", "shop-primary", "--at", "2020-11-24T03:00Z", "--plan", folder, TZ="UTC")
+    assert "kei     2020-11-24 00:00:00 UTC  2020-11-24 09:00:00 UTC  layer 2 of shop-primary" in done.out
     assert (
         "Nobody is on call by office."
         in run("oncall", "who", "office", "--at", "2026-11-22T03:00Z", "--plan", folder).out
@@ -256,3 +270,25 @@ def test_without_a_server_it_is_said_that_calendars_are_not_known(tmp_path: Path
     said = run("oncall", "who", "office", "--plan", str(tmp_path))
     assert CALENDARS in said.err
     assert CALENDARS not in run("oncall", "who", "shop-primary", "--plan", str(tmp_path)).err
+
+
+def test_refusals_name_what_was_typed_and_not_the_fields_of_the_api(stage: Stage) -> None:
+    """Of a moment, a length, a person; and a number that is none."""
+    swap = ["swap", "shop", "ben", "--from", "2026-11-24", "--to", "2026-11-25"]
+    swap += ["--back-from", "2026-11-26", "--back-to", "2026-11-27"]
+    cover = ["cover", "shop", "--person", "nobody", "--for", "4h"]
+    override = ["override", "shop", "ben"]
+    for command, field, detail, said in (
+        (swap, "back_starts_at", "The two times of a swap overlap", "overlap (--back-from)."),
+        (cover, "person", "The plan has no person 'nobody'", "'nobody' (--person)."),
+        (swap, "other", "A swap needs somebody else", "somebody else (PERSON)."),
+        ([*override, "--to", "2026-11-20"], "ends_at", "It cannot end in the past", "in the past (--to)."),
+        ([*override, "--for", "900d"], "ends_at", "It is too long", "too long (--for)."),
+        ([*override, "--for", "1s"], "duration", "duration: it is too short", "Error: --for: it is too short."),
+    ):
+        for path in ("swaps", "overrides", "covers"):
+            stage.problem(f"POST /oncall/{path}", 400, "invalid", detail, field=field)
+        assert said in stage.run("oncall", *command).err, command
+    for move in ("accept", "decline", "cancel"):
+        done = stage.run("oncall", move, "abc")
+        assert (done.code, "'abc' is not a number, such as 7." in done.err) == (2, True)

@@ -184,8 +184,18 @@ def test_a_webhooks_secret_is_its_own():
     assert len({webhook_secret(key, number) for key in (b"k", b"l") for number in (1, 2)}) == 4
 
 
+@pytest.mark.parametrize("host", ["169.254.169.254", "0.0.0.0", "224.0.0.1", "[fe80::1]", "[::]"])
+def test_a_webhook_to_where_nothing_is_ever_sent_is_refused_at_once(host: str) -> None:
+    with pytest.raises(BadAddress, match="nothing is ever sent"):
+        checked_address("webhook", f"https://{host}/x")
+    assert checked_address("webhook", "https://10.0.0.7/x") == "https://10.0.0.7/x"
+
+
 def test_others_see_too_little_of_an_address_to_use_it():
     assert masked("sms", "+34600000123") == "…123"
     assert masked("email", "ana@shop.example") == "a…@shop.example"
     assert masked("webhook", "https://push.example/secret-path") == "https://push.example/…"
+    assert masked("webhook", "http://127.0.0.1:27090/ben") == "http://127.0.0.1:27090/…"
+    assert masked("webhook", "https://ana:word@push.example/ana") == "https://push.example/…"
+    assert masked("webhook", "https://[::1]:8443/ana") == "https://[::1]:8443/…"
     assert masked("telegram", "123") == "…"

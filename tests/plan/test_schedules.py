@@ -162,6 +162,19 @@ def test_turns_without_a_start_are_warned_of():
     assert warned(ROTA + f"{{rotate: [ana], {WEEK}}}") == [], "one turn needs no start"
 
 
+@pytest.mark.parametrize(
+    ("layer", "said"),
+    [
+        ("rotate: ana, shadow: ana", "ana shadows only themselves: every turn of the layer is theirs"),
+        ("rotate: [[ana, ana], ben], every: week, starts: 2026-11-16 with ana", "a turn names ana twice"),
+    ],
+)
+def test_a_person_named_twice_in_a_layer_is_warned_of(layer, said):
+    assert warned(f"services: {{}}\nschedules: {{s: {{layers: [{{{layer}}}]}}}}").count(said) == 1
+    other = layer.replace("shadow: ana", "shadow: ben").replace("[ana, ana]", "[ana]")
+    assert said not in warned(f"services: {{}}\nschedules: {{s: {{layers: [{{{other}}}]}}}}")
+
+
 def test_a_layer_nobody_sees_is_warned_of():
     rota = ROTA + "{rotate: ana}\n      - {rotate: ben}\n"
     assert warned(rota) == ["layer 2 of shop always applies, so nobody is ever on call by layer 1"]

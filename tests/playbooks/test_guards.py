@@ -123,6 +123,7 @@ def test_each_parameter_gets_the_target_the_alert_is_about() -> None:
         ({"instance": "c"}, None, "cart has no redis target that this alert is about"),
         ({"instance": "a"}, {"sink": "z"}, "cart has no disk target z"),
         (None, None, "cart has a and b: say which is meant"),
+        ({"instance": "a"}, {"x": "a"}, "copy has no target x; it has source and sink"),
     ):
         assert bind(BOTH, "cart", there, labels, wanted) == Unbound(why)
     twice = [*there, target("e", "disk")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -341,6 +343,29 @@ def test_a_fix_that_does_harm_after_the_incident_is_over_is_an_incident_of_its_o
     fires(world)
     assert world.incident(1).state == "resolved"
     assert world.incident(2).title.startswith("late-harm could not finish") and world.pages == [("0s", "ana", 2)]
+
+
+def test_what_is_missing_of_a_run_by_hand_is_said_in_words_that_fit_every_face():
+    """Names stand within sentences: they keep their small letters when a face begins them with a capital."""
+    world = Playground(empty_it)
+
+    def said(**more: Any) -> str:
+        return world.asked(StartRun(actor="person:ana", playbook="empty-it", **more)).message
+
+    assert said() == "Say which service or incident it is for"
+    assert said(service="nope") == "The service nope does not use empty-it"
+    assert said(service="cart", targets={"x": "main"}) == "No target fits: empty-it has no target x; it has pump"
+    wrong = said(service="cart", targets={"pump": "main"}, args={"foo": "1"})
+    assert wrong == "The playbook empty-it has no parameter foo"
+
+
+def test_the_trust_that_fell_says_once_that_a_run_was_handed_over():
+    world = Playground(empty_it)
+    world.after_drain = 99
+    fires(world)
+    world.at("10m")
+    why = world.engine.state.standings["cart", "empty-it"].because
+    assert why.count("handed over") == 1, why
 
 
 def test_one_run_at_a_time_works_on_an_incident():

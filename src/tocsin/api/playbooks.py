@@ -72,7 +72,20 @@ async def list_runs(
         after=cursor,
         limit=limit,
     )
+    if not found.items:
+        await _known(faces, playbook, service, incident)
     return m.listed(found, m.run_out)
+
+
+async def _known(faces: Faces, playbook: str | None, service: str | None, incident: int | None) -> None:
+    """Raise the problem that says so when no runs are found because nothing has that name or number."""
+    plan = await faces.plan()
+    if playbook and (plan is None or playbook not in plan.playbooks):
+        raise not_found(f"playbook {playbook!r}")
+    if service and (plan is None or service not in plan.services):
+        raise not_found(f"service {service!r}")
+    if incident and await faces.read(faces.reads.incident, incident) is None:
+        raise not_found(f"incident #{incident}")
 
 
 @get("/runs/{number:int}", tags=["playbooks"])

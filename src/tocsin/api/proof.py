@@ -57,7 +57,7 @@ async def why_person(faces: Faces, name: PersonName, at: At = None) -> published
         raise not_found(f"person {name!r} in the plan")
     asked = m.instant(at, "at")
     instant = faces.now() if asked is None else asked
-    fault = fault_of(instant)
+    fault = fault_of(instant) or ("that time is yet to come" if instant > faces.now() else "")
     if fault:
         raise invalid("at", fault)
     covers = await faces.covers(instant)

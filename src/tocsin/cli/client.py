@@ -235,7 +235,7 @@ class Api:
 
     def _refusal(self, status: int, answer: Any) -> Failure:
         problem = answer if isinstance(answer, dict) else None
-        said = _sentence(problem) if problem else ""
+        said = sentence(problem) if problem else ""
         if status == 401:
             where = f"the one in {self.place.folder}" if self.place.folder else "TOCSIN_TOKEN"
             return Unauthorised(
@@ -266,7 +266,7 @@ def segment(text: object) -> str:
     return quote(str(text), safe="")
 
 
-def _sentence(problem: Mapping[str, Any]) -> str:
+def sentence(problem: Mapping[str, Any]) -> str:
     """A problem+json document as one sentence that names the field, when there is one."""
     said = str(problem.get("detail") or problem.get("title") or "").strip()
     named: list[tuple[str, str]] = []

@@ -31,6 +31,7 @@ COLUMNS = (
     show.Column("Verified", least=80),
     show.Column("Label", least=60),
     show.Column("Address", wide=True),
+    show.Column("Failure", wide=True),
 )
 
 
@@ -57,9 +58,10 @@ def list_contacts(api: Api, person: str, as_json: bool) -> None:
 
 def _row(one: dict[str, Any], now: Instant | None) -> show.Row:
     weight = {"verified": "", "failing": "ring", "unverified": "mute"}.get(str(one["state"]), "")
-    where = f"{one['address']}: {one['failure']}" if one["failure"] else str(one["address"])
     proven = "by the plan" if one["declared"] else ago(show.moment(one["verified_at"]), now)
-    return str(one["id"]), str(one["channel"]), show.Cell(str(one["state"]), weight), proven, str(one["label"]), where
+    state, label = show.Cell(str(one["state"]), weight), str(one["label"])
+    where, failure = str(one["address"]), str(one["failure"] or "")
+    return str(one["id"]), str(one["channel"]), state, proven, label, where, failure
 
 
 @contact.command()

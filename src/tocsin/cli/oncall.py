@@ -9,18 +9,23 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from tocsin.cli import show
-from tocsin.cli.client import Api, segment
+from tocsin.cli.client import Api, segment, sentence
 from tocsin.cli.failure import NotFound, Refused
 from tocsin.cli.place import server_options, server_or_plan_options
 from tocsin.cli.text import person as person_of
 from tocsin.cli.text import rough, stamp
-from tocsin.cli.words import duration, time
+from tocsin.cli.words import duration, identifier, time
 from tocsin.kernel.instant import Instant, format_duration, format_rfc3339
 
 if TYPE_CHECKING:
     from tocsin.oncall.roster import Roster
 
 F = TypeVar("F", bound=Callable[..., Any])
+_TYPED = {
+    "starts_at": "--from", "ends_at": "--to", "back_starts_at": "--back-from", "back_ends_at": "--back-to",
+    "duration": "--for", "instead_of": "--instead-of", "reason": "--reason", "other": "PERSON", "person": "PERSON",
+}  # fmt: skip
+"""The API's fields as people type them."""
 
 
 @click.group()
@@ -39,7 +44,8 @@ def oncall() -> None:
 def who(api: Api | None, plan: Path | None, schedule: str, at: Instant | None, as_json: bool) -> None:
     """Say who is on call.
 
-    With --plan the answer comes from the plan's files alone, without a server: overrides are not known then.
+    With --plan the answer comes from the plan's files alone, without a server: overrides, and what calendars say, are
+    not known then.
 
     \b
     Examples:
@@ -50,10 +56,10 @@ def who(api: Api | None, plan: Path | None, schedule: str, at: Instant | None, a
     if api is not None:
         query = {} if at is None else {"at": format_rfc3339(at)}
         found: list[dict[str, Any]] = api.get(f"/oncall/schedules/{segment(schedule)}/who", query)["items"]
-        now = at if at is not None else api.now
+        now = api.now
     else:
-        now = at if at is not None else _now()
-        found = _who(_roster(plan, schedule), now)
+        now = _now()
+        found = _who(_roster(plan, schedule), now if at is None else at)
     if as_json:
         show.print_json(found)
         return
@@ -93,7 +99,7 @@ def list_schedules(api: Api, at: Instant | None, as_json: bool) -> None:
     if not found:
         click.echo("The plan has no schedules.")
         return
-    now = at if at is not None else api.now
+    now = api.now
     show.print_table(
         (show.Column("Schedule"), show.Column("Person"), show.Column("Until"), show.Column("About", least=100)),
         [
@@ -178,7 +184,8 @@ def shifts(api: Api | None, plan: Path | None, schedule: str, start: Instant, en
     """List who is on call over a time.
 
     Shifts are cut where the time asked about begins and ends. Where a clock is set back over a handoff, two people are
-    on call. With --plan the answer comes from the plan's files alone: overrides are not known then.
+    on call. With --plan the answer comes from the plan's files alone: overrides, and what calendars say, are not known
+    then.
 
     \b
     Examples:
@@ -282,7 +289,7 @@ def override(
       tocsin oncall override shop-primary kei --from 2026-12-24T09:00 --to 2026-12-27T09:00 --instead-of ana
     """
     body = _times(start, end, lasts) | {"schedule": schedule, "person": person}
-    _told(api, api.write("POST", "/oncall/overrides", body | {"instead_of": instead_of, "reason": reason}), as_json)
+    _told(api, _asked(api, "/oncall/overrides", body | {"instead_of": instead_of, "reason": reason}), as_json)
 
 
 @oncall.command()
@@ -319,7 +326,7 @@ def swap(
     body: dict[str, Any] = {name: format_rfc3339(at) for name, at in times.items()}
     _told(
         api,
-        api.write("POST", "/oncall/swaps", body | {"schedule": schedule, "other": other, "reason": reason}),
+        _asked(api, "/oncall/swaps", body | {"schedule": schedule, "other": other, "reason": reason}),
         as_json,
     )
 
@@ -351,7 +358,7 @@ def cover(
       tocsin oncall cover shop-primary --from 2026-12-26T00:00 --for 9h
     """
     body = _times(start, end, lasts) | {"schedule": schedule, "person": person, "reason": reason}
-    _told(api, api.write("POST", "/oncall/covers", body), as_json)
+    _told(api, _asked(api, "/oncall/covers", body), as_json)
 
 
 @oncall.command()
@@ -403,7 +410,7 @@ def overrides(api: Api, state: str, limit: int | None, as_json: bool) -> None:
 
 
 @oncall.command()
-@click.argument("id", metavar="ID", type=click.IntRange(min=1))
+@click.argument("id", metavar="ID", type=identifier)
 @server_options
 @show.json_option
 def accept(api: Api, id: int, as_json: bool) -> None:  # click names it as the argument is named
@@ -417,7 +424,7 @@ def accept(api: Api, id: int, as_json: bool) -> None:  # click names it as the a
 
 
 @oncall.command()
-@click.argument("id", metavar="ID", type=click.IntRange(min=1))
+@click.argument("id", metavar="ID", type=identifier)
 @server_options
 @show.json_option
 def decline(api: Api, id: int, as_json: bool) -> None:  # click names it as the argument is named
@@ -431,7 +438,7 @@ def decline(api: Api, id: int, as_json: bool) -> None:  # click names it as the 
 
 
 @oncall.command()
-@click.argument("id", metavar="ID", type=click.IntRange(min=1))
+@click.argument("id", metavar="ID", type=identifier)
 @server_options
 @show.json_option
 def cancel(api: Api, id: int, as_json: bool) -> None:  # click names it as the argument is named
@@ -445,6 +452,21 @@ def cancel(api: Api, id: int, as_json: bool) -> None:  # click names it as the a
     """
     api.write("DELETE", f"/oncall/overrides/{id}")
     _told(api, api.get(f"/oncall/overrides/{id}"), as_json)
+
+
+def _asked(api: Api, path: str, body: dict[str, Any]) -> Any:
+    """Ask for a change. A refusal names the options that were typed, and not the fields of the API."""
+    try:
+        return api.write("POST", path, body)
+    except Refused as error:
+        field, said = str(error.told.get("field") or ""), str(error.told.get("detail") or "")
+        typed = _TYPED | ({"ends_at": "--for"} if "duration" in body else {})
+        typed |= {"person": "--person"} if path == "/oncall/covers" else {}
+        option = typed.get(field)
+        if option is None:
+            raise
+        told = {**error.told, "field": option, "detail": said.replace(f"{field}:", f"{option}:", 1)}
+        raise Refused(sentence(told), told) from None
 
 
 def _times(start: Instant | None, end: Instant | None, lasts: int | None) -> dict[str, Any]:

@@ -198,12 +198,16 @@ def dry_run(
     plan, files = good_plan(place)
     manifest = plan.playbooks.get(name)
     using = [key for key, names in plan.answers.items() if name in names]
-    if manifest is None or (service or (using[0] if using else "")) not in using:
-        raise NotFound(f"No service uses a playbook {name!r}." if manifest is None else f"{service} does not use it.")
+    if manifest is None:
+        raise NotFound(f"There is no playbook {name}.")
+    if service and service not in using:
+        raise NotFound(f"The service {service} does not use {name}.")
+    if not using:
+        raise NotFound(f"No service uses the playbook {name}: name it with one (playbooks: [{name}]).")
     of = service or using[0]
     bound = bind(manifest, of, plan.targets, dict(labels) if labels else None, dict(targets))
     if isinstance(bound, Unbound):
-        raise Refused(f"{bound.why[:1].upper()}{bound.why[1:]}: --target says which.")
+        raise Refused(f"No target fits: {bound.why} (--target PARAMETER=TARGET).")
     told: list[Report] = []
 
     def tell(report: Report) -> None:
@@ -311,6 +315,8 @@ def run(
       tocsin playbook run free-memory --service cart-redis --wait
       tocsin playbook run free-memory --incident 17
     """
+    if not service and not incident:
+        raise click.UsageError("Say what it is for: --service NAME or --incident NUMBER.")
     body: dict[str, Any] = {"playbook": name, "service": service, "incident": incident, "targets": dict(targets)}
     body["args"] = {key: _plain(value) for key, value in args}
     one = api.write("POST", "/runs", body)
@@ -362,9 +368,7 @@ def history(
         _sheet(api.get(f"/runs/{number}"), as_json)
         return
     show.print_list(
-        api.every(
-            "/runs", {"playbook": name, "service": service, "incident": incident}, show.asked(limit, as_json)
-        ),
+        api.every("/runs", {"playbook": name, "service": service, "incident": incident}, show.asked(limit, as_json)),
         (
             show.Column("Run"),
             show.Column("Started"),
@@ -379,11 +383,11 @@ def history(
             str(one["playbook"]),
             f"#{one['incident']}" if one["incident"] else "",
             str(one["outcome"] or one["state"]).replace("_", " "),
-            str(one["why"]),
+            _because(one),
         ),
         as_json=as_json,
         limit=limit,
-        empty="No playbook has run.",
+        empty="No playbook has run." if not (name or service or incident) else "No run of that.",
         what="runs",
     )
 
@@ -447,6 +451,11 @@ def trust(api: Api, name: str, rung: str, service: str, why: str, as_json: bool)
         show.line(f"{name} is trusted to {found['trust']} for {service}.")
 
 
+def _because(one: dict[str, Any]) -> str:
+    """Why it came to what it did, without what it came to: that stands beside it."""
+    return str(one["why"]).removeprefix("handed over: ")
+
+
 def _sheet(one: dict[str, Any], as_json: bool) -> None:
     if as_json:
         show.print_json(one)
@@ -455,7 +464,7 @@ def _sheet(one: dict[str, Any], as_json: bool) -> None:
     about = f" for incident #{one['incident']}" if one["incident"] else ""
     show.heading(f"Run {one['number']} of {one['playbook']}{about}: {state}")
     if one["why"]:
-        show.line(str(one["why"]))
+        show.line(_because(one))
     for step in _steps(one):
         show.line(step)
     if one["approval"] is not None:

@@ -94,7 +94,8 @@ def _tell(api: Api, service: str, url: str, deaf: bool, text: str, once: bool) -
         "title": text,
         "state": "firing" if deaf else "resolved",
         "severity": "critical",
-        "labels": {"alertname": "PeerDeaf", "peer": url},
+        # No alertname: by it all peers would be one incident, and a second deaf one would page nobody.
+        "labels": {"peer": url},
     }
     try:
         api.write("POST", f"/services/{segment(service)}/events", event)

@@ -39,7 +39,9 @@ def why(api: Api, what: tuple[str, ...], person: str | None, at: Instant | None,
       tocsin why RedisDown
       tocsin why --person ana --at 2026-11-22T03:24
     """
-    if bool(what) == bool(person):
+    if what and person is not None:
+        raise click.UsageError("Name an incident or an alert, or a person with --person, and not both.")
+    if not what and not person:
         raise click.UsageError("Name an incident or an alert, or a person with --person.")
     if at is not None and person is None:
         raise click.UsageError("--at goes with --person.")

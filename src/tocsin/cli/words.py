@@ -54,6 +54,13 @@ def matcher(text: str) -> str:
         raise click.BadParameter(f"{error}.") from None
 
 
+def identifier(text: str) -> int:
+    """The number of a thing that a list names: ``7``."""
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise click.BadParameter(f"{text!r} is not a number, such as 7.")
+    return int(text)
+
+
 def number(text: str) -> int:
     """An incident's number as people write it: ``17`` or ``#17``."""
     digits = text.strip().removeprefix("#")

@@ -32,15 +32,17 @@ def start(turn: Turn, command: commands.StartRun) -> Result:
     if command.incident and (incident is None or not incident.open):
         return commands.refuse("conflict", f"Incident #{command.incident} is not open", "incident")
     service = incident.service if incident is not None else command.service
+    if not service:
+        return commands.refuse("invalid", "Say which service or incident it is for", "service")
     if command.playbook not in turn.plan.answers.get(service, ()):
-        return commands.refuse("invalid", f"{service or 'No service'} does not use {command.playbook}", "service")
+        return commands.refuse("invalid", f"The service {service} does not use {command.playbook}", "service")
     at_it = turn.state.runs.get(incident.run) if incident is not None else None
     if at_it is not None and at_it.live:
         return commands.refuse("conflict", f"Run {at_it.number} of {at_it.playbook} works on it: stop that first")
     labels = _answered_labels(turn, incident, manifest)
     bound = bind(manifest, service, turn.plan.targets, labels, command.targets)
     if isinstance(bound, Unbound):
-        return commands.refuse("invalid", bound.why, "targets")
+        return commands.refuse("invalid", f"No target fits: {bound.why}", "targets")
     wrong = _wrong_args(manifest, command.args)
     if wrong:
         return commands.refuse("invalid", wrong, "args")
@@ -73,20 +75,22 @@ def _wrong_args(manifest: Manifest, args: Mapping[str, str]) -> str:
     types: dict[str, type] = {"text": str, "number": float, "flag": bool}
     for name, raw in args.items():
         if name not in kinds:
-            return f"{manifest.name} has no parameter {name}"
+            return f"The playbook {manifest.name} has no parameter {name}"
         try:
             msgspec.json.decode(raw, type=types[kinds[name].kind])
         except (msgspec.MsgspecError, KeyError):
-            return f"{name} is a {kinds[name].kind}"
+            return f"The parameter {name} is a {kinds[name].kind}"
     missing = [name for name, one in kinds.items() if not one.default and name not in args]
-    return f"{manifest.name} needs {' and '.join(missing)}" if missing else ""
+    return f"The playbook {manifest.name} needs {' and '.join(missing)}" if missing else ""
 
 
 def set_trust(turn: Turn, command: commands.SetTrust) -> Result:
     """A person with the role says what a playbook is trusted with, and why."""
     manifest = turn.plan.playbooks.get(command.playbook)
     if manifest is None or command.playbook not in turn.plan.answers.get(command.service, ()):
-        return commands.refuse("not_found", f"{command.service} does not use a playbook {command.playbook!r}")
+        return commands.refuse(
+            "not_found", f"The service {command.service} does not use a playbook {command.playbook!r}"
+        )
     if command.rung not in RUNGS:
         return commands.refuse("invalid", f"Trust is one of {', '.join(RUNGS)}", "rung")
     if RUNGS.index(command.rung) > RUNGS.index(manifest.trust.ceiling):

@@ -7,6 +7,7 @@ in the journal and the tables, is the seed and a keyed hash. Whoever sends the c
 from __future__ import annotations
 
 import hmac
+import ipaddress
 import re
 from hashlib import sha256
 from typing import Literal
@@ -136,7 +137,19 @@ def _checked_url(text: str) -> str:
         raise BadAddress("write the URL in full, beginning with https://")
     if parts.username is not None or parts.password is not None:
         raise BadAddress("a URL with a user name or a password in it is not kept")
+    if _never_sent_to(parts.hostname or ""):
+        raise BadAddress("to a link-local, metadata, multicast or reserved address nothing is ever sent")
     return text
+
+
+def _never_sent_to(host: str) -> bool:
+    """Whether a host is written as an address that is surely refused. The guard of connections has the last word."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    reserved = address.version == 4 and address.is_reserved
+    return address.is_link_local or address.is_multicast or address.is_unspecified or reserved
 
 
 def readable(channel: str, address: str) -> str:
@@ -154,7 +167,9 @@ def masked(channel: str, address: str) -> str:
     if channel == DEVICE:
         return "a device"
     if channel == "webhook":
-        return f"https://{urlsplit(address).hostname or ''}/…"
+        parts = urlsplit(address)
+        host = parts.netloc.rpartition("@")[2]
+        return f"{parts.scheme}://{host}/…" if host else "…"
     return f"…{address[-3:]}" if len(address) > 6 else "…"
 
 

@@ -123,6 +123,7 @@ class Schedules:
     def warn(self, schedules: dict[str, Schedule], escalations: dict[str, Escalation], teams: dict[str, Team]) -> None:
         """Look ahead: turns without a beginning, layers nobody sees, gaps, and people who would be called twice."""
         self._warn_of_starts()
+        self._warn_of_turns()
         rosters = {key: Roster(one) for key, one in schedules.items()}
         for key, roster in rosters.items():
             at = self._names.places[key]
@@ -144,6 +145,20 @@ class Schedules:
                         message = f"the layer has no `starts`: its turns count from Monday 2000-01-03 with {first}"
                         hint = f"say from which day, such as `starts: 2026-11-16 with {first}`"
                         self._findings.warning(layer.at, message, hint)
+
+    def _warn_of_turns(self) -> None:
+        for plan in self._files:
+            for _, schedule in plan.schedules or ():
+                for layer in (schedule.layers or ()) if schedule else ():
+                    turns = [[one.value for one in turn] for turn in layer.rotate or ()]
+                    for turn in turns:
+                        if len(set(turn)) < len(turn):
+                            twice = next(one for one in turn if turn.count(one) > 1)
+                            self._findings.warning(layer.at, f"a turn names {twice} twice", "name each person once")
+                    for one in layer.shadow or ():
+                        if turns and all(one.value in turn for turn in turns):
+                            message = f"{one.value} shadows only themselves: every turn of the layer is theirs"
+                            self._findings.warning(layer.at, message, "name somebody else under `shadow`")
 
     def _warn_of_hidden(self, schedule: Schedule, at: Position) -> None:
         for place, layer in enumerate(schedule.layers[1:], 1):

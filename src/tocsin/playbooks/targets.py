@@ -64,6 +64,10 @@ def bind(
     """
     there = [one for one in targets if one.service == service]
     bound: dict[str, str] = {}
+    known = [param.name for param in manifest.targets]
+    stray = next((name for name in wanted or {} if name not in known), None)
+    if stray is not None:
+        return Unbound(f"{manifest.name} has no target {stray}; it has {' and '.join(known) or 'none'}")
     for param in manifest.targets:
         named = (wanted or {}).get(param.name)
         kind = [one for one in there if one.kind == param.kind]

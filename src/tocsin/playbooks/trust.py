@@ -66,7 +66,7 @@ def ended(manifest: Manifest, standing: Standing, run: Run, now: Instant) -> Rea
         if standing.rung == "observe":
             return None
         to = RUNGS[RUNGS.index(standing.rung) - 1]
-        move(standing, to, f"run {run.number} was handed over: {run.why}"[:200], now)
+        move(standing, to, f"run {run.number} was handed over: {run.why.removeprefix('handed over: ')}"[:200], now)
         return Reason.TRUST_FELL
     if run.outcome != "verified":
         return None
