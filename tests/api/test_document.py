@@ -46,7 +46,7 @@ def test_every_answer_is_one_the_document_promises(app: Litestar) -> None:
 def _try(operation: Any) -> None:
     for mode in GenerationMode:
 
-        @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
         @given(case=operation.as_strategy(generation_mode=mode))
         def each(case: Case) -> None:
             # Some rules no schema can say (a matcher's own syntax, either `ends_at` or `duration`), and some violations

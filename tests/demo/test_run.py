@@ -78,7 +78,10 @@ def test_code_fixes_two_faults_hands_one_over_and_all_are_resolved(demo):
     assert running.process.popen.returncode == 0, story
     assert "All 4 faults were resolved: 2 by code before anybody was paged, 2 by people." in story
 
-    # In this order: what was broken, what was noticed and why, whom it paged, the mail, the next person, the end.
+    # In this order: what was broken, what was noticed and why, whom it paged, the mail, the next person, the end. What
+    # code fixed may be over before the run says that it verified it, so its end is looked for by itself.
+    for service in ("payments", "checkout"):
+        assert re.search(rf"tocsin  #\d+ {service}: Resolved", story[: story.index("payments dies")]), story
     order = [
         r"shop    payments hangs: process \d+ is stopped",
         r"tocsin  #(\d+) opened on payments, SEV1: .*did not answer",
@@ -87,13 +90,11 @@ def test_code_fixes_two_faults_hands_one_over_and_all_are_resolved(demo):
         r"tocsin  #\d+ payments: Looked: process.answering: no health: no answer within 1s",
         r"tocsin  #\d+ payments: Fixed: process.stop: process \d+ ended .* after SIGTERM",
         r"tocsin  #\d+ payments: Verified: process.answering: process \d+ answers",
-        r"tocsin  #\d+ payments: Resolved",
         r"shop    checkout, process \d+, logs every step",
         r"tocsin  #\d+ opened on checkout, .* holds \d+ MB; the limit is 21 MB",
         r"tocsin  #\d+ checkout: Looked: disk.preview: \d+ files may go",
         r"tocsin  #\d+ checkout: Fixed: disk.delete: \d+ files deleted, \d+ MB freed",
         r"tocsin  #\d+ checkout: Verified: disk.usage",
-        r"tocsin  #\d+ checkout: Resolved",
         r"shop    payments dies",
         r"tocsin  #\d+ on payments is open again",
         r"tocsin  #\d+ payments: Looked: process.state: it does not run: .* is gone",

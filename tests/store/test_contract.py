@@ -41,7 +41,7 @@ NIGHT: list[Move] = [
 # An alert that expired, is heard of again, and is silenced by now: it belongs to its old incident no more.
 MOVED: list[Move] = [(0, 5, 4, 0, 5), (15, 1, 1, 2, 0), (17, 2, 0, 0, 5), (11, 5, 5, 0, 1)]
 
-few = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+few = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 @few
