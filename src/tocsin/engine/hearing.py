@@ -14,7 +14,7 @@ from tocsin.alerts.merge import Span, merge
 from tocsin.catalog.services import INBOX, Urgency
 from tocsin.engine import paging, settling
 from tocsin.engine.records import HeardChange, Parked
-from tocsin.engine.state import STALE_AFTER, TOGETHER
+from tocsin.engine.state import TOGETHER
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.incidents.incident import Incident
 from tocsin.incidents.routes import Routed
@@ -90,7 +90,7 @@ def _hear_events(turn: Turn, source: str, origin: str, key_id: int, events: Sequ
     ttl: Duration | None = None
     rows: Iterator[Row] = events.rows() if isinstance(events, Burst) else map(_row, events)
     fires_after = max(now, events.read_at) if isinstance(events, Burst) else now
-    for index, (place, labels, annotations, severity, starts_at, ends_at, timeout, link) in enumerate(rows):
+    for index, (place, labels, notes, severity, starts_at, ends_at, timeout, link) in enumerate(rows):
         if place and ends_at > fires_after and place not in known:
             routed = route(origin, "", labels, severity)
             if seat is None or routed is not seat.routed:
@@ -114,7 +114,7 @@ def _hear_events(turn: Turn, source: str, origin: str, key_id: int, events: Sequ
                     source,
                     origin,
                     Raw(place),
-                    annotations,
+                    notes,
                     grave,
                     service,
                     starts_at,
