@@ -71,6 +71,10 @@ faults: setup ## The kill -9 tests, a hundred kills instead of ten
 lock: $(DEV) ## Resolve the dependencies anew into requirements/; LOCK_ARGS=--upgrade for newer releases
 	@tools/lock $(LOCK_ARGS)
 
+.PHONY: schema
+schema: $(DEV) ## Draw the tables anew as the SQL an empty database is given; after every migration
+	$(BIN)/python -m tocsin.store.drawing
+
 .PHONY: clean
 clean: ## Remove the virtual environment and everything built
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
