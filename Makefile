@@ -65,7 +65,7 @@ simulate: $(DEV) ## Five years of a thousand people's nights in virtual time, ea
 
 .PHONY: faults
 faults: setup ## The kill -9 tests, a hundred kills instead of ten
-	TOCSIN_KILLS=$${TOCSIN_KILLS:-100} $(BIN)/python -m pytest -m faults $(PYTEST_ARGS)
+	TOCSIN_COLD=1 TOCSIN_KILLS=$${TOCSIN_KILLS:-100} $(BIN)/python -m pytest -m faults $(PYTEST_ARGS)
 
 .PHONY: lock
 lock: $(DEV) ## Resolve the dependencies anew into requirements/; LOCK_ARGS=--upgrade for newer releases
