@@ -152,6 +152,7 @@ def _alive(process: psutil.Process) -> bool:
 
 
 def inherited_environment(**more: str) -> dict[str, str]:
-    """This process's environment without what would lead a child astray, and with `more`."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("TOCSIN_", "PYTEST_"))}
+    """This process's environment with `more`, without what leads a child astray or has it compile all anew."""
+    astray = ("TOCSIN_", "PYTEST_", "PYTHONDONTWRITEBYTECODE")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(astray)}
     return env | more
