@@ -108,14 +108,24 @@ class Nursery:
         atexit.register(self.close)
 
     def start(
-        self, argv: Sequence[str], *, stdout: int, stderr: int, cwd: Path | None, env: Mapping[str, str]
+        self,
+        argv: Sequence[str],
+        *,
+        stdout: int,
+        stderr: int,
+        env: Mapping[str, str],
+        cwd: Path | None = None,
+        stdin: int | None = None,
     ) -> Forked:
-        """Run `tocsin` with these arguments. `stdout` and `stderr` are descriptors; `argv[0]` is the command's path."""
+        """Run `tocsin` with these arguments; `argv[0]` is the command's path.
+
+        `stdin` (without it there is nothing to read), `stdout` and `stderr` are descriptors, the caller's own.
+        """
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         asked = json.dumps({"argv": list(argv), "cwd": str(cwd or Path.cwd()), "env": dict(env)}).encode()
         with theirs:
             self._mine.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LONGEST_REQUEST)
-            socket.send_fds(self._mine, [asked], [theirs.fileno(), stdout, stderr])
+            socket.send_fds(self._mine, [asked], [theirs.fileno(), stdout, stderr, *([] if stdin is None else [stdin])])
         pid = int(mine.recv(64) or b"0")
         assert pid, "the nursery has ended"
         return Forked(argv, pid, mine)
@@ -126,10 +136,16 @@ class Nursery:
         self._process.wait()
 
 
-def run_warm(argv: Sequence[str], env: Mapping[str, str], timeout: float) -> subprocess.CompletedProcess[str]:
+def run_warm(
+    argv: Sequence[str], env: Mapping[str, str], timeout: float, *, stdin: str = "", cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """`subprocess.run` of a `tocsin` command with both outputs as text. Raises subprocess.TimeoutExpired."""
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        command = nursery().start(argv, stdout=out.fileno(), stderr=err.fileno(), cwd=None, env=env)
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        given.write(stdin.encode())
+        given.seek(0)
+        command = nursery().start(
+            argv, stdin=given.fileno(), stdout=out.fileno(), stderr=err.fileno(), cwd=cwd, env=env
+        )
         try:
             code = command.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -170,15 +186,14 @@ def main() -> None:
             _tell_ends(told)
         if asking.fileno() not in ready:
             continue
-        asked, given, _, _ = socket.recv_fds(asking, LONGEST_REQUEST, 3)
+        asked, given, _, _ = socket.recv_fds(asking, LONGEST_REQUEST, 4)
         if not asked:
             break
         answers = socket.socket(fileno=given[0])
         pid = os.fork()
         if not pid:
-            _become(me, json.loads(asked), *given[1:])
+            _become(me, json.loads(asked), *given)
         told[pid] = answers
-        answers.send(str(pid).encode())
         for number in given[1:]:
             os.close(number)
     for pid in told:
@@ -194,7 +209,9 @@ def _tell_ends(told: dict[int, socket.socket]) -> None:
                 answers.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
-def _become(nursery: int, asked: dict[str, object], stdout: int, stderr: int) -> None:
+def _become(
+    nursery: int, asked: dict[str, object], answers: int, stdout: int, stderr: int, stdin: int = 0
+) -> None:
     """What a new process of its own would be: session, signals, descriptors, folder, environment, arguments."""
     code = 1
     try:
@@ -202,13 +219,16 @@ def _become(nursery: int, asked: dict[str, object], stdout: int, stderr: int) ->
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != nursery:
             os._exit(1)
+        os.write(answers, str(os.getpid()).encode())  # who asked may rely on its session from here on
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.dup2(stdin, 0)
         os.dup2(stdout, 1)
         os.dup2(stderr, 2)
         os.closerange(3, MOST_FILES)
         env, argv = asked["env"], asked["argv"]
         assert isinstance(env, dict) and isinstance(argv, list)
+        _open_streams(unbuffered="PYTHONUNBUFFERED" in env)
         os.environ.clear()
         os.environ.update(env)
         os.chdir(str(asked["cwd"]))
@@ -225,6 +245,14 @@ def _become(nursery: int, asked: dict[str, object], stdout: int, stderr: int) ->
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()
         os._exit(code)
+
+
+def _open_streams(unbuffered: bool) -> None:
+    """Python's own three, anew: what kind of file is behind each decides how it is written to."""
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115  # open for as long as the process is
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
+    sys.stdout.reconfigure(write_through=unbuffered)
 
 
 def _import_everything() -> None:

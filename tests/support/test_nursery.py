@@ -44,6 +44,15 @@ def test_a_command_says_and_returns_what_the_installed_one_does(arguments: tuple
     )
 
 
+def test_a_command_reads_its_input_and_runs_in_its_folder(tmp_path: Path) -> None:
+    env = inherited_environment(NO_COLOR="1", COLUMNS="90")
+    asked = ("key", "create", "--source", "events", "--service", "x", "--data", "here")
+    argv = [str(tocsin_command()), *asked]
+    installed = subprocess.run(argv, env=env, input="a\n", capture_output=True, text=True, check=False, cwd=tmp_path)
+    forked = run_warm(argv, env, 30, stdin="a\n", cwd=tmp_path)
+    assert (forked.returncode, forked.stderr) == (installed.returncode, installed.stderr)
+
+
 def test_a_command_that_takes_too_long_is_ended_and_said(tmp_path: Path) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         run_warm([str(tocsin_command()), "up", "--data", str(tmp_path)], inherited_environment(), 0.01)
