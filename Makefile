@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
 BIN := $(VENV)/bin
-JOBS ?= 3
+JOBS ?= 4
 
 # What `tocsin demo` needs, and what development needs on top; each is a stamp, so the second time costs nothing.
 RUN := $(VENV)/.stamp-run

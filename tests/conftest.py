@@ -32,10 +32,10 @@ TocsinServer.warm_by_default = "TOCSIN_COLD" not in os.environ
 """Servers and commands are forked from a process that has imported Tocsin; `make faults` starts the installed one."""
 
 LONGEST_FIRST = (
-    "demo/test_run", "journeys/test_prometheus", "faults/test_kill", "faults/test_database_away", "web/test_browser",
-    "faults/test_standby", "api/test_document", "store/test_contract", "faults/test_points", "faults/test_disk",
-    "simulation/test_simulation", "cli/test_oncall", "journeys/test_twilio", "journeys/test_reach",
-    "journeys/test_playbooks", "journeys/test_probes", "demo/test_mail", "support/test_skips",
+    "journeys/test_prometheus", "demo/test_whole_story", "faults/test_database_away", "web/test_browser",
+    "faults/test_kill", "demo/test_run", "faults/test_standby", "api/test_document", "store/test_contract",
+    "faults/test_points", "faults/test_disk", "simulation/test_simulation", "cli/test_oncall", "journeys/test_twilio",
+    "journeys/test_reach", "journeys/test_playbooks", "journeys/test_probes", "demo/test_mail", "support/test_skips",
     "differential/test_alertmanager", "web/test_journey", "web/test_oncall", "journeys/test_synthetic",
 )  # fmt: skip
 """Files begun before all others: what waits for minutes must not be what the other workers wait for at the end."""
