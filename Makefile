@@ -3,9 +3,12 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
+# Some images set this. Every process of Tocsin, of the tests and of playbooks would then compile all of its source anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV := .venv
 BIN := $(VENV)/bin
-JOBS ?= 3
+JOBS ?= 4
 
 # What `tocsin demo` needs, and what development needs on top; each is a stamp, so the second time costs nothing.
 RUN := $(VENV)/.stamp-run
@@ -65,11 +68,15 @@ simulate: $(DEV) ## Five years of a thousand people's nights in virtual time, ea
 
 .PHONY: faults
 faults: setup ## The kill -9 tests, a hundred kills instead of ten
-	TOCSIN_KILLS=$${TOCSIN_KILLS:-100} $(BIN)/python -m pytest -m faults $(PYTEST_ARGS)
+	TOCSIN_COLD=1 TOCSIN_KILLS=$${TOCSIN_KILLS:-100} $(BIN)/python -m pytest -m faults $(PYTEST_ARGS)
 
 .PHONY: lock
 lock: $(DEV) ## Resolve the dependencies anew into requirements/; LOCK_ARGS=--upgrade for newer releases
 	@tools/lock $(LOCK_ARGS)
+
+.PHONY: schema
+schema: $(DEV) ## Draw the tables anew as the SQL an empty database is given; after every migration
+	$(BIN)/python -m tocsin.store.drawing
 
 .PHONY: clean
 clean: ## Remove the virtual environment and everything built

@@ -28,11 +28,14 @@ settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ci" if IN_CI else "here")
 
+TocsinServer.warm_by_default = "TOCSIN_COLD" not in os.environ
+"""Servers and commands are forked from a process that has imported Tocsin; `make faults` starts the installed one."""
+
 LONGEST_FIRST = (
-    "demo/test_run", "journeys/test_prometheus", "faults/test_kill", "faults/test_database_away", "web/test_browser",
-    "faults/test_standby", "api/test_document", "store/test_contract", "faults/test_points", "faults/test_disk",
-    "simulation/test_simulation", "cli/test_oncall", "journeys/test_twilio", "journeys/test_reach",
-    "journeys/test_playbooks", "journeys/test_probes", "demo/test_mail", "support/test_skips",
+    "journeys/test_prometheus", "demo/test_whole_story", "faults/test_database_away", "web/test_browser",
+    "faults/test_kill", "demo/test_run", "faults/test_standby", "api/test_document", "store/test_contract",
+    "faults/test_points", "faults/test_disk", "simulation/test_simulation", "cli/test_oncall", "journeys/test_twilio",
+    "journeys/test_reach", "journeys/test_playbooks", "journeys/test_probes", "demo/test_mail", "support/test_skips",
     "differential/test_alertmanager", "web/test_journey", "web/test_oncall", "journeys/test_synthetic",
 )  # fmt: skip
 """Files begun before all others: what waits for minutes must not be what the other workers wait for at the end."""
@@ -138,7 +141,9 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture
-def tocsin_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., TocsinServer]]:
+def tocsin_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., TocsinServer]]:
     """Call to get a running `tocsin up`, ready to hear; see TocsinServer for what it takes.
 
     `start=False` prepares one without starting it. When a test fails, its report ends with the server's last words.
@@ -146,6 +151,7 @@ def tocsin_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
     made: list[TocsinServer] = []
 
     def start_server(*, start: bool = True, folder: Path | None = None, **how: Any) -> TocsinServer:
+        how.setdefault("warm", None if request.node.get_closest_marker("cold") is None else False)
         server = TocsinServer(folder or tmp_path_factory.mktemp("tocsin"), **how)
         made.append(server)
         return server.start() if start else server

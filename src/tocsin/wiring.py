@@ -49,7 +49,7 @@ SOON = 0.3
 
 def up(settings: Settings) -> int:
     """Run a node until it is told to end. Returns the process's exit code."""
-    from tocsin.store.opening import SchemaError, damage, needs_migration, url_for
+    from tocsin.store.opening import SchemaError, create, damage, needs_migration, url_for
     from tocsin.store.sqlite import FolderInUse, hold_folder
 
     tell = _teller(settings.log_format)
@@ -74,7 +74,7 @@ def up(settings: Settings) -> int:
         try:
             if starter:
                 _write_starter_plan(settings.plan_folder)
-            if needs_migration(url) and run_once(lambda: _migrate(url, tell)):
+            if needs_migration(url) and not create(url) and run_once(lambda: _migrate(url, tell)):
                 return 1
         except (SchemaError, OSError) as error:
             tell(str(error))
@@ -82,6 +82,7 @@ def up(settings: Settings) -> int:
         except sqlite3.Error as error:
             tell(damage(url, error) or f"the database {url} cannot be used: {error}")
             return 1
+        _share()
         return supervise(
             {
                 "core": lambda: _run(_sound(settings, starter), settings),
@@ -90,6 +91,17 @@ def up(settings: Settings) -> int:
             reload="core",
             say=tell,
         )
+
+
+def _share() -> None:
+    """Import once, before anything is forked, what core and faces both need; its memory is then shared."""
+    import anyio  # noqa: F401  # and so with the others: to be there already is all they are for
+    import httptools  # noqa: F401
+    import structlog  # noqa: F401
+    import uvloop  # noqa: F401
+
+    gc.freeze()  # a collection would write to every object, and so copy what is shared
+    gc.set_threshold(50_000, 50, 100)  # new things mostly die without the collector
 
 
 def _run(work: Coroutine[Any, Any, int], settings: Settings) -> int:
@@ -195,7 +207,6 @@ async def _core(settings: Settings, starter: bool) -> int:
     # What exists now stays; the collector need not look at it again, and new things mostly die without it.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 50, 100)
     lines = await first_run(
         core, plan.plan, settings.data, settings.base_url, clock.now(), link_wanted=sys.stdout.isatty()
     )
@@ -573,6 +584,8 @@ async def _faces(settings: Settings) -> int:
             faces.live.stop()
             super().handle_exit(sig, frame)
 
+    gc.collect()
+    gc.freeze()
     config = uvicorn.Config(
         app,
         uds=str(path),

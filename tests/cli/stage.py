@@ -7,7 +7,7 @@ import os
 import pty
 import ssl
 import struct
-import subprocess
+import tempfile
 import termios
 import threading
 from collections.abc import Callable
@@ -20,6 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from tests.support.certificates import Certificate
+from tests.support.nursery import nursery, run_warm
 from tests.support.processes import inherited_environment
 from tests.support.server import tocsin_command
 from tocsin.api import models as m
@@ -171,16 +172,7 @@ class Stage:
 def run(*arguments: str, stdin: str = "", cwd: Path | None = None, **environment: str) -> Done:
     """Run `tocsin` as a script would: no terminal anywhere."""
     env = inherited_environment(**{"TZ": "UTC", "USER": "ops", **environment})
-    done = subprocess.run(
-        [str(tocsin_command()), *arguments],
-        env=env,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        cwd=cwd,
-    )
+    done = run_warm([str(tocsin_command()), *arguments], env, 60, stdin=stdin, cwd=cwd)
     return Done(done.returncode, done.stdout, done.stderr)
 
 
@@ -192,24 +184,22 @@ def on_terminal(columns: int, *arguments: str, **environment: str) -> Done:
     env.pop("NO_COLOR", None) if "NO_COLOR" not in environment else None
     for name in ("COLUMNS", "LINES"):
         env.pop(name, None)
-    process = subprocess.Popen(
-        [str(tocsin_command()), *arguments], env=env, stdin=subprocess.DEVNULL, stdout=inner, stderr=subprocess.PIPE
-    )
-    os.close(inner)
-    received = bytearray()
-    while True:
-        try:
-            part = os.read(outer, 65536)
-        except OSError:  # how Linux says that the other end is closed
-            break
-        if not part:
-            break
-        received += part
-    os.close(outer)
-    assert process.stderr is not None
-    err = process.stderr.read().decode()
-    process.stderr.close()
-    return Done(process.wait(60), received.decode(), err)
+    with tempfile.TemporaryFile() as err:
+        process = nursery().start([str(tocsin_command()), *arguments], stdout=inner, stderr=err.fileno(), env=env)
+        os.close(inner)
+        received = bytearray()
+        while True:
+            try:
+                part = os.read(outer, 65536)
+            except OSError:  # how Linux says that the other end is closed
+                break
+            if not part:
+                break
+            received += part
+        os.close(outer)
+        code = process.wait(60)
+        said = os.pread(err.fileno(), os.fstat(err.fileno()).st_size, 0).decode()
+    return Done(code, received.decode(), said)
 
 
 # --- things as the API publishes them

@@ -29,6 +29,8 @@ services:
 
 Start = Callable[..., TocsinServer]
 
+pytestmark = pytest.mark.cold
+
 
 def documented(title: str) -> set[str]:
     """The fields the manual names for a thing."""

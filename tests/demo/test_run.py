@@ -2,118 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
-import psutil
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.ports import free_port
 from tests.support.processes import Process, inherited_environment
 from tests.support.waiting import eventually
 from tocsin.demo.run import by_hand
 
 pytestmark = pytest.mark.journey
-
-
-class Running:
-    """A demo as a child process, with a temporary folder of its own to leave nothing in."""
-
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        self.temporary = folder / "temporary"
-        self.temporary.mkdir()
-        self.port = free_port()
-        ports = ["--port", str(self.port), "--inbox-port", str(free_port()), "--mail-port", str(free_port())]
-        self.process = Process(
-            [sys.executable, "-m", "tocsin", "demo", *ports, *arguments],
-            log=folder / "story.txt",
-            env=inherited_environment(TMPDIR=str(self.temporary), PYTHONUNBUFFERED="1"),
-        )
-
-    def told(self, pattern: str, within: float = 60.0) -> re.Match[str]:
-        """Wait until the story has it."""
-        self.process.wait_until(lambda: re.search(pattern, self.process.output()), within=within, what=pattern)
-        found = re.search(pattern, self.process.output())
-        assert found
-        return found
-
-    def left(self) -> list[str]:
-        """Processes and files that exist and should not."""
-        found = [str(path) for path in self.temporary.iterdir()]
-        for each in psutil.process_iter():
-            try:
-                if each.environ().get("TMPDIR") == str(self.temporary) and each.status() != psutil.STATUS_ZOMBIE:
-                    found.append(" ".join(each.cmdline()))
-            except psutil.Error:
-                continue
-        return found
-
-
-@pytest.fixture
-def demo(tmp_path_factory):
-    """Starts a demo, and ends it whatever happens."""
-    started: list[Running] = []
-
-    def start(*arguments: str, fast: bool = True) -> Running:
-        # A short name: the path of a Unix socket below it has room for about a hundred characters.
-        started.append(Running(tmp_path_factory.mktemp("demo"), *arguments, *(["--fast"] if fast else [])))
-        return started[-1]
-
-    yield start
-    for each in started:
-        if each.process.running:
-            each.process.stop()
-
-
-def test_code_fixes_two_faults_hands_one_over_and_all_are_resolved(demo):
-    """The story is told in order: fixed by code with nobody woken, handed over with findings, paged; the exit code."""
-    running = demo("--until-done")
-    running.told(r"everything is green")
-    eventually(lambda: not running.process.running, within=180, what="the end of the story")
-    story = running.process.output()
-    assert running.process.popen.returncode == 0, story
-    assert "All 4 faults were resolved: 2 by code before anybody was paged, 2 by people." in story
-
-    # In this order: what was broken, what was noticed and why, whom it paged, the mail, the next person, the end. What
-    # code fixed may be over before the run says that it verified it, so its end is looked for by itself.
-    for service in ("payments", "checkout"):
-        assert re.search(rf"tocsin  #\d+ {service}: Resolved", story[: story.index("payments dies")]), story
-    order = [
-        r"shop    payments hangs: process \d+ is stopped",
-        r"tocsin  #(\d+) opened on payments, SEV1: .*did not answer",
-        r"tocsin  #\d+ payments: restart-payments runs",
-        r"tocsin  #\d+ payments: Looked: process.state: process \d+ is stopped",
-        r"tocsin  #\d+ payments: Looked: process.answering: no health: no answer within 1s",
-        r"tocsin  #\d+ payments: Fixed: process.stop: process \d+ ended .* after SIGTERM",
-        r"tocsin  #\d+ payments: Verified: process.answering: process \d+ answers",
-        r"shop    checkout, process \d+, logs every step",
-        r"tocsin  #\d+ opened on checkout, .* holds \d+ MB; the limit is 21 MB",
-        r"tocsin  #\d+ checkout: Looked: disk.preview: \d+ files may go",
-        r"tocsin  #\d+ checkout: Fixed: disk.delete: \d+ files deleted, \d+ MB freed",
-        r"tocsin  #\d+ checkout: Verified: disk.usage",
-        r"shop    payments dies",
-        r"tocsin  #\d+ on payments is open again",
-        r"tocsin  #\d+ payments: Looked: process.state: it does not run: .* is gone",
-        r"tocsin  #\d+ payments: .*handed over: there is no process to restart",
-        r"tocsin  #\d+ payments: Paging Ana.* \(because this step of the escalation was due\)",
-        r"inbox   Ana has mail about #\d+: http://127.0.0.1:\d+/mails/\d+",
-        r"tocsin  #\d+ payments: Paging Ben",
-        r"inbox   Ben has mail about #\d+: ",
-        r"shop    payments is started again",
-        r"shop    worker dies",
-        r"tocsin  #\d+ opened on worker",
-        r"tocsin  #\d+ worker: Resolved",
-    ]
-    at = 0
-    for pattern in order:
-        found = re.compile(pattern).search(story, at)
-        assert found, f"{pattern} is missing after {story[at : at + 200]!r}\n{story}"
-        at = found.end()
-    assert running.left() == []
 
 
 @pytest.mark.browser

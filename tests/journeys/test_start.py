@@ -17,7 +17,7 @@ from tests.journeys.telling import a_plan
 from tests.support.server import TocsinServer
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.journey
+pytestmark = [pytest.mark.journey, pytest.mark.cold]
 
 
 def test_a_wish_to_reload_while_it_starts_does_not_end_it(tocsin_server: Callable[..., TocsinServer]) -> None:

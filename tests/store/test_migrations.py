@@ -17,7 +17,8 @@ from sqlalchemy import NullPool, create_engine, inspect, text
 
 import tocsin.store
 from tests.support.postgres import Postgres
-from tocsin.store.opening import HEAD, SchemaError, check, migrate, needs_migration, url_for
+from tocsin.store import drawing, opening
+from tocsin.store.opening import HEAD, SchemaError, check, create, migrate, needs_migration, url_for
 from tocsin.store.tables import metadata
 
 
@@ -34,6 +35,54 @@ def test_the_newest_migration_is_the_one_the_code_asks_for() -> None:
     assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the drawing is older than the newest migration: the migrations themselves make the tables."""
+    monkeypatch.setattr(opening, "drawn", lambda dialect, head: "")
+
+
+@pytest.mark.parametrize("dialect", drawing.DIALECTS)
+def test_the_schema_is_drawn_after_every_migration(dialect: str) -> None:
+    assert drawing.drawn(dialect, HEAD) == drawing.draw(dialect, HEAD), "the tables have changed: run `make schema`"
+    assert drawing.drawn(dialect, "9999") == ""
+
+
+def test_an_empty_database_gets_at_once_what_the_migrations_would_make(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same tables, said by the database itself, down to the text of its version."""
+    assert needs_migration(url)
+    with monkeypatch.context() as patched:
+        patched.setattr(opening, "drawn", lambda dialect, head: "")
+        assert not create(url)
+        assert migrate(url)
+    by_migrations = _described(url)
+    with create_engine(url, poolclass=NullPool).begin() as connection:
+        metadata.drop_all(connection)
+        connection.execute(text("DROP TABLE alembic_version"))
+    assert needs_migration(url)
+    assert create(url)
+    assert not needs_migration(url)
+    assert not create(url)
+    assert not migrate(url)
+    assert check(url) == []
+    assert _described(url) == by_migrations
+
+
+def test_a_database_that_has_tables_and_no_version_is_left_alone(url: str) -> None:
+    """Half a schema, or another program's: nothing is made beside what is there."""
+    create(url)
+    with create_engine(url, poolclass=NullPool).begin() as connection:
+        connection.execute(text("DROP TABLE alembic_version"))
+        connection.execute(text("DROP TABLE meta"))
+    had = _described(url)
+    with pytest.raises((SchemaError, sqlite3.OperationalError), match="already exists"):
+        create(url)
+    assert _described(url) == had
+    assert needs_migration(url)
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_the_migrations_make_the_tables_of_the_code(url: str) -> None:
     """Columns, types, defaults, keys and indexes with their conditions."""
     assert needs_migration(url)
@@ -74,7 +123,6 @@ def _described(url: str) -> dict[str, object]:
                 ),
             )
             for name in look.get_table_names()
-            if name != "alembic_version"
         }
 
 
@@ -91,8 +139,11 @@ def test_a_database_of_a_newer_version_is_left_alone(url: str) -> None:
     assert "9999" in check(url)[0]
 
 
-def test_two_nodes_that_start_together_migrate_once(postgres_url: str) -> None:
-    program = "import sys; from tocsin.store.opening import migrate; migrate(sys.argv[1])"
+@pytest.mark.parametrize("how", ["drawn", "by migrations"])
+def test_two_nodes_that_start_together_migrate_once(postgres_url: str, how: str) -> None:
+    program = "import sys; from tocsin.store import opening; "
+    program += "" if how == "drawn" else "opening.drawn = lambda dialect, head: ''; "
+    program += "opening.migrate(sys.argv[1])"
     nodes = [
         subprocess.Popen([sys.executable, "-c", program, postgres_url], stderr=subprocess.PIPE, text=True)
         for _ in range(2)

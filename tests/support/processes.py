@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from tests.support.nursery import Forked, nursery
 from tests.support.waiting import eventually
 
 
@@ -29,9 +30,19 @@ class Process:
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
         user: str | None = None,
+        warm: bool = False,
     ) -> None:
-        """Start `argv`, appending stdout and stderr to `log`. `user` drops root to that account."""
+        """Start `argv`, appending stdout and stderr to `log`. `user` drops root to that account.
+
+        `warm`: it is the `tocsin` command, forked from a process that has imported it (see `nursery`).
+        """
         self.log = log
+        self.popen: subprocess.Popen[bytes] | Forked
+        if warm:
+            with log.open("ab") as out:
+                there = out.fileno()
+                self.popen = nursery().start(list(map(str, argv)), stdout=there, stderr=there, cwd=cwd, env=env or {})
+            return
         # setpriv is exec'ed away, so the pid is the program's own. It comes after the change of user,
         # which would clear the death signal.
         tie = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
@@ -104,7 +115,7 @@ class Process:
         except subprocess.TimeoutExpired:
             self.kill9()
         _end(family)
-        return self.popen.returncode
+        return self.popen.wait()
 
     def kill9(self) -> None:
         """SIGKILL the process and every descendant, at once, and wait until all are gone."""
@@ -141,6 +152,7 @@ def _alive(process: psutil.Process) -> bool:
 
 
 def inherited_environment(**more: str) -> dict[str, str]:
-    """This process's environment without what would lead a child astray, and with `more`."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("TOCSIN_", "PYTEST_"))}
+    """This process's environment with `more`, without what leads a child astray or has it compile all anew."""
+    astray = ("TOCSIN_", "PYTEST_", "PYTHONDONTWRITEBYTECODE")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(astray)}
     return env | more

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from tests.support.nursery import run_warm
 from tests.support.ports import free_port
 from tests.support.processes import Process, inherited_environment
 from tests.support.waiting import eventually
@@ -24,6 +25,9 @@ TOKEN_FILE = "token"
 class TocsinServer:
     """One Tocsin with its data, plan and port. It outlives its process: stop, kill and restart keep all three."""
 
+    warm_by_default = False
+    """Tests set it (`tests/conftest.py`); benchmarks, which measure starts, do not."""
+
     def __init__(
         self,
         folder: Path,
@@ -34,12 +38,14 @@ class TocsinServer:
         environment: Mapping[str, str] | None = None,
         prefix: Sequence[str] = (),
         scheme: str = "http",
+        warm: bool | None = None,
     ) -> None:
         """Prepare a server under `folder`; `start()` starts it.
 
         `plan` is a folder, or the content of its `tocsin.yaml` as text or mapping; without one Tocsin writes its
         starter plan. `database` is a SQLAlchemy URL, without one it is SQLite in the data folder. `arguments` follow
-        `tocsin up`; `prefix` goes before it (`["taskset", "-c", "0"]`).
+        `tocsin up`; `prefix` goes before it (`["taskset", "-c", "0"]`). `warm`: whether it is forked from a process
+        that has imported everything, instead of executing the installed command.
         """
         self.data = folder / "data"
         self.plan = plan if isinstance(plan, Path) else self.data / "plan" if plan is None else folder / "plan"
@@ -51,6 +57,7 @@ class TocsinServer:
         self.arguments = list(arguments)
         self.environment = dict(environment or {})
         self.prefix = list(prefix)
+        self.warm = not prefix and (self.warm_by_default if warm is None else warm)
         self.log = folder / "tocsin.log"
         self.process: Process | None = None
 
@@ -68,7 +75,7 @@ class TocsinServer:
         if self.database:
             command += ["--database", self.database]
         environment = inherited_environment(PYTHONUNBUFFERED="1", **self.environment)
-        self.process = Process([*command, *self.arguments], log=self.log, env=environment)
+        self.process = Process([*command, *self.arguments], log=self.log, env=environment, warm=self.warm)
         if wait:
             self.wait_ready(within=within)
         return self
@@ -137,10 +144,8 @@ class TocsinServer:
         With `check`, a non-zero exit is an AssertionError that shows both outputs.
         """
         environment = inherited_environment(TOCSIN_DATA=str(self.data), NO_COLOR="1", COLUMNS="200")
-        done = subprocess.run(
-            [str(tocsin_command()), *arguments],
-            env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False,
-        )  # fmt: skip
+        run = run_warm if self.warm else _run_cold
+        done = run([str(tocsin_command()), *arguments], environment, timeout)
         if check:
             shown = f"tocsin {' '.join(arguments)} ended with {done.returncode}"
             assert done.returncode == 0, f"{shown}\n{done.stdout}\n{done.stderr}"
@@ -167,6 +172,12 @@ class TocsinServer:
     def _running(self) -> Process:
         assert self.process is not None, "never started"
         return self.process
+
+
+def _run_cold(argv: Sequence[str], env: Mapping[str, str], timeout: float) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False
+    )
 
 
 def tocsin_command() -> Path:

@@ -19,6 +19,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.params import ParameterKwarg
 from litestar.plugins import InitPlugin, PluginProtocol
+from litestar.plugins.core import MsgspecDIPlugin
 from litestar.types import ControllerRouterHandler, ExceptionHandlersMap, Message, Scope
 
 from tocsin.faces import sessions
@@ -46,6 +47,11 @@ log = structlog.get_logger("faces")
 
 class Application(Litestar):
     """Answers HEAD wherever it answers GET, with the same head."""
+
+    @staticmethod
+    def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
+        """Only what our own types need. Litestar would import pydantic and attrs wherever it finds them installed."""
+        return [*plugins, MsgspecDIPlugin()]
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """One request, as the server hands it over."""

@@ -6,13 +6,17 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
+from tocsin.store.drawing import drawn
 from tocsin.store.sqlite import FILE, SqliteStore
 from tocsin.store.writer import Store
 
 HEAD = "0007"
-"""The newest migration. A test compares it with the folder."""
+"""The newest migration. A test compares it with the folder; after a new one, `make schema`."""
+MIGRATING = 8026371
+"""PostgreSQL's advisory lock while tables are made or changed."""
 
 
 class SchemaError(Exception):
@@ -44,8 +48,8 @@ def migrate(url: str) -> bool:
 
     Raises SchemaError for a database of a newer Tocsin.
     """
-    if is_sqlite(url):
-        _create_file(sqlite_path(url))
+    if create(url):
+        return True
     have = _version(url)
     if have == HEAD:
         return False
@@ -62,6 +66,34 @@ def migrate(url: str) -> bool:
             f"this database has schema {have}, which a newer Tocsin wrote: run that version, or restore a backup"
         )
     command.upgrade(config, "head")
+    return True
+
+
+def create(url: str) -> bool:
+    """Make all tables of an empty database in one step, without Alembic. False, and nothing done, when it has some.
+
+    Raises SchemaError for a database that takes no tables, sqlite3.Error for a damaged file.
+    """
+    script = drawn("sqlite" if is_sqlite(url) else "postgresql", HEAD)
+    if is_sqlite(url):
+        _create_file(sqlite_path(url))
+    if not script or _version(url):
+        return False
+    if is_sqlite(url):
+        with closing(sqlite3.connect(sqlite_path(url))) as database:
+            database.executescript(f"BEGIN IMMEDIATE;\n{script}COMMIT;")
+        return True
+    import psycopg
+
+    try:
+        with psycopg.connect(_plain(url), connect_timeout=10) as connection:
+            # Of two nodes that start together one makes the tables, the other waits and finds them.
+            connection.execute(f"SELECT pg_advisory_xact_lock({MIGRATING})".encode())
+            if connection.execute("SELECT to_regclass('alembic_version')").fetchone() != (None,):
+                return False
+            connection.execute(script.encode())
+    except psycopg.Error as error:
+        raise SchemaError(f"the tables cannot be made: {' '.join(str(error).split())}") from None
     return True
 
 
@@ -180,7 +212,7 @@ def _version(url: str) -> str:
         raise SchemaError("PostgreSQL needs its driver: install tocsin[postgres]") from None
 
     try:
-        connection = psycopg.connect(url.replace("+psycopg", "", 1), connect_timeout=10)
+        connection = psycopg.connect(_plain(url), connect_timeout=10)
     except psycopg.ProgrammingError:  # it quotes the URL, and the password with it
         raise SchemaError("the database's URL cannot be read: write postgresql://user@host:5432/name") from None
     except psycopg.Error as error:
@@ -193,3 +225,8 @@ def _version(url: str) -> str:
             return ""
         row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
         return str(row[0]) if row else ""
+
+
+def _plain(url: str) -> str:
+    """A PostgreSQL URL as its driver reads it."""
+    return url.replace("+psycopg", "", 1)
