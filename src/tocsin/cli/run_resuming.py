@@ -1,6 +1,4 @@
-"""``tocsin playbook continue``, ``repeat``, ``take-over``, ``give-back`` and ``compare``: what people do with a run that
-is over.
-"""
+"""What people do with a run that is over: continue it, repeat it, take it over, say what they did."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ def add_to(group: click.Group, sheet: Sheet) -> None:
 
     @group.command("continue")
     @click.argument("number", type=int)
-    @click.option("--step", metavar="N", type=click.IntRange(1), required=True, help="The first step that is done anew.")
+    @click.option("--step", metavar="N", type=click.IntRange(1), required=True, help="The first step done anew.")
     @_why
     @click.option("--again", "word", flag_value="again", help="Make changes again that may have been made already.")
     @click.option("--done", "word", flag_value="done", help="The change before that step was made: you have seen it.")

@@ -26,7 +26,7 @@ from tocsin.store.rows import Journaled, Row, Statement
 
 log = structlog.get_logger("tocsin.store")
 
-LEASE: Duration = 10 * SECOND
+LEASE: Duration = 6 * SECOND
 """How long the lease lasts unless it is renewed; a standby takes over so long after its holder fell silent."""
 LEASE_WHILE_LOADING: Duration = MINUTE
 """Reading a million alerts takes longer than the lease lasts, and nothing can be renewed meanwhile."""
@@ -366,19 +366,24 @@ class PostgresStore:
 
     def _write(self, commands: Sequence[Command]) -> None:
         """Run commands in one transaction and one round trip, if the lease is still this node's."""
-        db = self._usable()
+        db, asked = self._usable(), time.monotonic()
+        renews = asked - self._kept > self._lease / SECOND / 8
         try:
             with self._cutter.within(db, ANSWER_SECONDS), db.pipeline():
                 db.execute("BEGIN")
                 db.execute(_HELD, (self._token,))
                 for command, values in commands:
                     db.execute(command, values)
+                if renews:  # last: a commit that took long must not lose the lease to who waited for its lock
+                    db.execute(_KEEP, (self._lease, self._token))
                 db.execute("COMMIT")
         except BaseException as error:
             self._roll_back(db)
             if isinstance(error, psycopg.errors.DivisionByZero):
                 raise self._lost() from None
             raise
+        if renews:
+            self._kept, self._held_until = asked, asked + self._lease / SECOND
 
     def _roll_back(self, db: psycopg.Connection[Row]) -> None:
         try:

@@ -153,8 +153,8 @@ class RepeatRunIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class ContinueRunIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Go on at a step. ``word``: ``again`` when changes from there on that may have happened may be made again, ``done``
-    when the one before it is done.
+    """Go on at a step. ``word``: ``again`` when changes from there on that may have happened may be made again,
+    ``done`` when the one before it is done.
     """
 
     step: Annotated[int, Meta(ge=1)]
