@@ -191,6 +191,7 @@ class Playground(World):
             (incident.service, incident.number) for incident in opened
         }
         assert all(run.outcome != "blocked" for run in state.runs.values()), "no guard counts those"
+        assert state.answered == {one.number for one in opened if one.state == "acknowledged" or one.answers}
 
     def _carry(self, run: Row, attempt: int) -> None:
         state = self.engine.state

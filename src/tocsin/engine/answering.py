@@ -195,9 +195,8 @@ def broken(turn: Turn, manifest: Manifest, run: Run) -> set[str]:
 
 def person_at(turn: Turn, run: Run) -> Blocked | None:
     """Whether a person works on what a run would change: has its incident, or another about one of its targets."""
-    for incident in turn.state.incidents.values():
-        if incident.state != "acknowledged" and not (incident.open and incident.answers):
-            continue
+    for number in sorted(turn.state.answered):
+        incident = turn.state.incidents[number]
         if incident.number == run.incident or _about(turn, incident, run.locks):
             first = next(iter(incident.answers), "")
             who = incident.acknowledged_by or (first if ":" in first else f"person:{first}")

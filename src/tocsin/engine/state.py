@@ -222,6 +222,8 @@ class State:
         """The run whose targets a person took over last, by lock."""
         self.open_of: dict[str, set[int]] = {}
         """A service's open incidents."""
+        self.answered: set[int] = set()
+        """Open incidents that somebody has, or one of several who are asked for."""
         self.steps: dict[int, dict[int, Step]] = {}
         """The steps of runs that live, by ordinal."""
         self.standings: dict[tuple[str, str], Standing] = {}
@@ -303,6 +305,10 @@ class State:
     def watch_incident(self, incident: Incident) -> None:
         """An incident was changed: its timer follows, and whether its service has one open."""
         self.timers.set("incident", incident.number, incident.due())
+        if incident.state == "acknowledged" or (incident.open and incident.answers):
+            self.answered.add(incident.number)
+        else:
+            self.answered.discard(incident.number)
         if incident.open:
             self.open_of.setdefault(incident.service, set()).add(incident.number)
         elif (numbers := self.open_of.get(incident.service)) is not None:
@@ -398,6 +404,7 @@ class State:
     def forget_incident(self, incident: Incident) -> None:
         """Let an incident go that nothing can reopen, and its finished pages."""
         del self.incidents[incident.number]
+        self.answered.discard(incident.number)
         del self.members[incident.number]
         group = incident.service, incident.group
         self._groups[group].remove(incident.number)

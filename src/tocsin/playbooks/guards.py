@@ -5,7 +5,7 @@ Everything counts from the runs that are written down, so a restart forgets no g
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Set
+from collections.abc import Collection, Set
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -86,27 +86,17 @@ def locked(by: Run, run: Run) -> Blocked:
 
 def _rate(at: Situation, guard: AtMost) -> Blocked | None:
     since = at.now - guard.per
-    counted: set[int] = set()
-    for newest in _counted(at, guard):
-        for run in newest:  # no further back than it counts, and no more than it needs
-            if run.started_at <= since or len(counted) >= guard.times:
-                break
-            counted.add(run.number)
-    if len(counted) < guard.times:
+    match guard.over:
+        case "fleet":
+            number = at.runs.since(since)
+        case "target":
+            number = at.runs.own_on_since(at.service, at.manifest.name, at.locks, since)
+        case "playbook":
+            number = at.runs.of_playbook_since(at.manifest.name, since)
+    if number < guard.times:
         return None
     what = {"fleet": "runs of any playbook", "target": "runs on this target", "playbook": "runs"}[guard.over]
     return Blocked(Reason.GUARD_AT_MOST, f"at most {guard.times} {what} in {say_duration(guard.per)}, and it had them")
-
-
-def _counted(at: Situation, guard: AtMost) -> Iterable[Iterator[Run]]:
-    name = at.manifest.name
-    match guard.over:
-        case "fleet":
-            return (at.runs.newest(),)
-        case "target":
-            return (at.runs.own_on(at.service, name, lock) for lock in at.locks)
-        case "playbook":
-            return (at.runs.of_playbook(name),)
 
 
 def _cooling(at: Situation, guard: Cooldown) -> Blocked | None:

@@ -21,7 +21,7 @@ import structlog
 from tocsin.engine.engine import VERSION
 from tocsin.engine.state import Changes, Counters, Loaded, State
 from tocsin.kernel.instant import DAY, MINUTE, SECOND, Duration, Instant, format_duration
-from tocsin.store import rows, writer
+from tocsin.store import rows, run_keeping, writer
 from tocsin.store.rows import Journaled, Row, Statement
 
 log = structlog.get_logger("tocsin.store")
@@ -175,7 +175,7 @@ class PostgresStore:
         self._kept = 0.0
         self._held_until = 0.0
         self._thinned: Instant = 0
-        self._tidied = 0
+        self._tidied = self._aged = 0
 
     def wait_for_lease(self, waiting: Callable[[str], None] = lambda why: None) -> None:
         """Wait until this node is the one that writes; ``waiting`` is told why, in a sentence, each time it looked.
@@ -430,10 +430,11 @@ class PostgresStore:
         if found:
             self._write([("DELETE FROM journal WHERE seq = ANY(%s::bigint[])", (found,))])
         replaced, tidied = writer.replaced_alert_rows(self._select, self._tidied)
-        if replaced:
-            self._write([(statement, ()) for statement in replaced])
-        self._tidied = tidied or 0
-        if len(found) < 500 and size < JOURNAL_BYTES and tidied is None:
+        aged = run_keeping.old_runs(self._select, now, self._aged)
+        if replaced or aged.statements:
+            self._write([(statement, ()) for statement in (*replaced, *aged.statements)])
+        self._tidied, self._aged = tidied or 0, aged.after
+        if len(found) < 500 and size < JOURNAL_BYTES and tidied is None and not aged.more:
             self._thinned = now
 
     def _version_row(self) -> int:
