@@ -202,7 +202,8 @@ def test_a_target_taken_over_comes_back_by_itself() -> None:
     assert world.resumes(1, step=2, word="again", actor="person:ben").ok, "Ben may have code help"
     world.at("3h").resolves_by_hand(1, "1m")
     world.at("3h10m")
-    assert world.runs_by_hand("kicks-it", targets={"pump": "main"}).ok, "the incident is over"
+    assert world.run(1).taken_until is None, "the incident is over"
+    assert world.runs_by_hand("kicks-it", targets={"pump": "main"}).ok
     other = handed_over(kicks_it)
     other.takes_over(1, "person:ben")
     other.at("4h5m")

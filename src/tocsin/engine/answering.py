@@ -337,6 +337,11 @@ def hand_over(turn: Turn, run: Run, why: str, reason: Reason = Reason.HANDED_OVE
 def incident_over(turn: Turn, incident: Incident) -> None:
     """An incident is resolved: a run that waits or watches ends; one that changed something goes on to verify it."""
     incident.hold_until = None
+    for number in sorted(set(turn.state.claimed.values())):
+        taken = turn.state.runs[number]
+        if taken.incident == incident.number:
+            taken.taken_until = None  # whoever worked on it by hand is done
+            turn.save_run(taken)
     run = turn.state.runs.get(incident.run)
     if run is not None and not run.live:
         comparing.ask(turn, incident, run)
