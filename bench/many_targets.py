@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from typing import Any
@@ -136,6 +137,7 @@ def _waiting(runs: int) -> dict[str, float]:
         after = sum(one.memory_info().rss for one in left)
     finally:
         server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
     return {
         "waiting": runs, "waiting_mb": (after - before) / 2**20, "waiting_cpu": spent / AT_REST * 100,
         "waiting_processes": processes - len(everything),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 import time
 import urllib.request
@@ -152,6 +153,7 @@ def _real(runs: int) -> dict[str, float]:
         assert held == runs + 1, f"{held} of {runs + 1} runs were verified: the others did nothing"
     finally:
         server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
     return {
         "first_p50_ms": median(firsts), "first_p99_ms": quantiles(firsts, n=100)[98],
         "step_p50_ms": median(each), "real_per_s": runs / took,

@@ -23,11 +23,9 @@ MOST_DID = 300
 
 def compare(turn: Turn, command: commands.CompareRun) -> Result:
     """A person says whether what they did is what the playbook would have done."""
-    run = turn.state.runs.get(command.run)
-    if run is None:
-        known = 0 < command.run <= turn.state.counters.run
-        why = f"Run {command.run} is over and closed" if known else f"There is no run {command.run}"
-        return commands.refuse("conflict" if known else "not_found", why)
+    run = standings.known(turn, command.run)
+    if isinstance(run, Result):
+        return run
     if not run.would:
         return commands.refuse("conflict", f"Run {run.number} did not end before a fix: there is nothing to compare")
     if run.agreement:

@@ -20,7 +20,7 @@ from tocsin.kernel.instant import HOUR, Duration, say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks.manifest import Manifest
 from tocsin.playbooks.resuming import RESUMABLE, Resumed, Unresumable, resume_at
-from tocsin.playbooks.run import Run
+from tocsin.playbooks.run import Run, Step
 from tocsin.playbooks.targets import Unbound, bind
 
 TAKEN_FOR: Duration = 4 * HOUR
@@ -30,7 +30,7 @@ MOST_WHY = 300
 
 def resume(turn: Turn, command: commands.ResumeRun) -> Result:
     """Begin a run that continues another one, or repeats it. Asking for it is allowing its fixes, for whoever may."""
-    run = running.known(turn, command.run)
+    run = standings.known(turn, command.run)
     if isinstance(run, Result):
         return run
     found = _resumable(turn, run, command)
@@ -51,7 +51,8 @@ def resume(turn: Turn, command: commands.ResumeRun) -> Result:
         return commands.refuse("conflict", f"Not now: {no.why}")
     for step in resumed.steps:
         turn.save_step(structs.replace(step, run=new.number))
-    running.prove(new, resumed.steps)
+    new.fixes = sum(step.verb == "fix" for step in resumed.steps)
+    new.prove(resumed.steps)  # what an earlier run changed is this one's to verify
     run.resumed = new.number
     turn.save_run(run)
     reason = Reason.RUN_CONTINUED if command.step else Reason.RUN_REPEATED
@@ -100,7 +101,7 @@ def _resumable(
     return manifest, incident, resumed
 
 
-def _own(command: commands.ResumeRun, run: Run) -> Sequence[running.Step]:
+def _own(command: commands.ResumeRun, run: Run) -> Sequence[Step]:
     return sorted((one for one in command.recorded if one.run == run.number), key=lambda one: one.ordinal)
 
 
@@ -115,7 +116,7 @@ def _unsaid(why: str) -> Result | None:
 
 def take_over(turn: Turn, command: commands.TakeOverRun) -> Result:
     """A person does it by hand: the run stops, they have its incident, and code changes nothing on its targets."""
-    run = running.known(turn, command.run)
+    run = standings.known(turn, command.run)
     if isinstance(run, Result):
         return run
     wrong = _unsaid(command.why)
@@ -157,7 +158,7 @@ def _claim(turn: Turn, run: Run, actor: str) -> None:
 
 def give_back(turn: Turn, command: commands.GiveBackRun) -> Result:
     """Nobody works on a run's targets by hand any more."""
-    run = running.known(turn, command.run)
+    run = standings.known(turn, command.run)
     if isinstance(run, Result):
         return run
     if run.taken_until is None or run.taken_until <= turn.now:

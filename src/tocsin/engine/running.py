@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-
 import msgspec
 
 from tocsin.access.actors import called
@@ -33,8 +31,6 @@ from tocsin.playbooks.run import (
     Step,
     Unmatched,
 )
-
-__all__ = ["Step", "again", "answer", "cancel", "known", "prove", "reported", "ring", "stop_for"]
 
 APPROVE_WITHIN: Duration = 30 * MINUTE
 MOST_LINES = 60
@@ -114,23 +110,7 @@ def _undo(turn: Turn, run: Run) -> None:
             turn.save_step(step)
             run.fixes -= 1
             run.find(f"{standings.short(step.function)}({step.shown}) was not begun")
-    _proven(run, steps.values())
-
-
-def prove(run: Run, steps: Collection[Step]) -> None:
-    """A run begins with steps of an earlier one: what they changed is its to verify."""
-    run.fixes = sum(one.verb == "fix" and one.state != "skipped" for one in steps)
-    _proven(run, steps)
-
-
-def _proven(run: Run, steps: Iterable[Step]) -> None:
-    """Whether a verification held since the last change."""
-    held = {one.ordinal: one for one in steps}
-    proven = [one for one in held.values() if one.verb == "verify" and one.state == "done"]
-    last = max(proven, key=lambda one: one.ordinal, default=None)
-    done = [one.ordinal for one in held.values() if one.verb == "fix" and one.state != "skipped"]
-    run.unproven = bool(done) and (last is None or last.ordinal < max(done))
-    run.verified_at = None if run.unproven or last is None else last.ended_at
+    run.prove(steps.values())
 
 
 def _step(turn: Turn, run: Run, began: Began) -> Step:
@@ -436,19 +416,9 @@ def again(turn: Turn) -> None:
 # -- what people say ---------------------------------------------------------------------------------------------------
 
 
-def known(turn: Turn, number: int) -> Run | Result:
-    """A run that is kept in mind; else the refusal that says so."""
-    run = turn.state.runs.get(number)
-    if run is not None:
-        return run
-    if 0 < number <= turn.state.counters.run:
-        return commands.refuse("conflict", f"Run {number} is over and closed")
-    return commands.refuse("not_found", f"There is no run {number}")
-
-
 def answer(turn: Turn, command: commands.AnswerRun) -> Result:
     """A person answers what a run asks."""
-    run = known(turn, command.run)
+    run = standings.known(turn, command.run)
     if isinstance(run, Result):
         return run
     approval = run.approval
@@ -498,7 +468,7 @@ def _answered(turn: Turn, run: Run, said: str, actor: str, reason: Reason) -> No
 
 def cancel(turn: Turn, command: commands.CancelRun) -> Result:
     """A person stops a run: at once when it waits, else before it begins with anything more, or after a grace."""
-    run = known(turn, command.run)
+    run = standings.known(turn, command.run)
     if isinstance(run, Result):
         return run
     if not run.live:

@@ -1,7 +1,8 @@
-"""How a playbook stands with a service, which incident a run answers, and how a step is called."""
+"""How a playbook stands with a service, which run is meant, which incident it answers, and how a step is called."""
 
 from __future__ import annotations
 
+from tocsin.engine.commands import Result, refuse
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
 from tocsin.playbooks.manifest import Manifest
@@ -29,6 +30,16 @@ def standing_of(turn: Turn, manifest: Manifest, service: str) -> Standing:
 def incident_of(turn: Turn, run: Run) -> Incident | None:
     """The incident a run answers, while it is in memory."""
     return turn.state.incidents.get(run.incident) if run.incident else None
+
+
+def known(turn: Turn, number: int) -> Run | Result:
+    """A run that is kept in mind; else the refusal that says so."""
+    run = turn.state.runs.get(number)
+    if run is not None:
+        return run
+    if 0 < number <= turn.state.counters.run:
+        return refuse("conflict", f"Run {number} is over and closed")
+    return refuse("not_found", f"There is no run {number}")
 
 
 def short(function: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from msgspec import Struct
@@ -187,6 +188,15 @@ class Run(Struct, kw_only=True):
     def allowed(self, began: Began) -> bool:
         """Whether a person said yes to this very fix."""
         return self.approved_all or self.approved.get(str(began.ordinal)) == began.identity
+
+    def prove(self, steps: Iterable[Step]) -> None:
+        """Take from its steps whether a verification held since the last change."""
+        there = list(steps)
+        held = [one for one in there if one.verb == "verify" and one.state == "done"]
+        last = max(held, key=lambda one: one.ordinal, default=None)
+        done = [one.ordinal for one in there if one.verb == "fix" and one.state != "skipped"]
+        self.unproven = bool(done) and (last is None or last.ordinal < max(done))
+        self.verified_at = None if self.unproven or last is None else last.ended_at
 
     def find(self, sentence: str) -> None:
         """Keep a sentence for whoever takes over."""
