@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from bench import figures, intake, oncall, playbooks, report, timers
+from bench import figures, intake, many_targets, oncall, playbooks, report, timers
 from bench.servers import Alertmanager, Server, Tocsin, durable_postgres, fsync_milliseconds, program, version_of
 from tests.support.postgres import Postgres
 
@@ -43,6 +43,7 @@ def main() -> None:
             found["oncall"] = oncall.measure(3 if asked.quick else 10, say)
         if "playbooks" in asked.parts:
             found["playbooks"] = playbooks.measure(30 if asked.quick else 100, say)
+            found["playbooks"] |= many_targets.measure(asked.quick, say)
         if "full" in asked.parts:
             found["full"] = {
                 name: figures.full_house(store, 1 if asked.quick else 5, say)

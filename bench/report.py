@@ -163,6 +163,10 @@ def _playbooks(one: dict[str, Any] | None) -> list[list[str]]:
         ["three-step runs, journal alone", f"{one['journal_per_s']:.0f}/s", "≥ 100/s",
          "met" if one["journal_per_s"] >= 100 else "MISSED"],
         ["three-step runs with their processes", f"{one['real_per_s']:.0f}/s", "", "reported"],
+        _figure("a run begun and asking, of the first tenth of all targets", one["first_us"] / 1000, "ms"),
+        _figure("the same, of the last tenth", one["last_us"] / 1000, "ms"),
+        _figure(f"{one['waiting']} runs that wait for a person, memory", one["waiting_mb"], "MB"),
+        _figure(f"{one['waiting']} runs that wait for a person, of one core", one["waiting_cpu"], "%"),
     ]  # fmt: skip
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tocsin.plan.model import Plan
     from tocsin.playbooks.manifest import Manifest
     from tocsin.playbooks.run import Report
+    from tocsin.playbooks.runner.pool import Pool
     from tocsin.runtime.clock import Clock
     from tocsin.runtime.core import Parts, PlanRead
     from tocsin.runtime.front import Front
@@ -163,14 +164,16 @@ async def _core(settings: Settings, starter: bool) -> int:
     log = structlog.get_logger("tocsin")
     loop = asyncio.get_running_loop()
     clock, outside, begin, stop = SystemClock(), Outbound(), Beginning(), threading.Event()
+    pool = _pool(settings)
     # From here on a wish to read the plan again is kept until there is somebody to do it.
     reloads = asyncio.Event()
     loop.add_signal_handler(signal.SIGHUP, reloads.set)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
-        store, front = await _until_this_node_writes(settings, clock, stop)
+        store, front = await _until_this_node_writes(settings, clock, stop, pool, begin)
     except Stopped:
+        await pool.close()
         return 0
     except (OSError, ValueError) as error:
         log.critical("nothing_started", why=str(error))
@@ -189,7 +192,7 @@ async def _core(settings: Settings, starter: bool) -> int:
         await front.line.close()
         store.close()
         return DO_NOT_RESTART
-    core = Core(_parts(settings, store, clock, outside, begin), plan)
+    core = Core(_parts(settings, store, clock, outside, begin, pool), plan)
 
     def end() -> None:
         stop.set()
@@ -242,7 +245,28 @@ class Beginning:
         task.add_done_callback(self._under_way.discard)
 
 
-async def _until_this_node_writes(settings: Settings, clock: Clock, stop: threading.Event) -> tuple[Store, Front]:
+def _pool(settings: Settings) -> Pool:
+    """Where runs of playbooks get their processes. What an earlier Tocsin of this data folder left running is ended:
+    before anything goes on that it may still be at.
+    """
+    from tocsin.playbooks.runner.pool import Pool
+
+    pool = Pool(settings.data / "playbooks", hashlib.sha256(os.fsencode(settings.data.resolve())).hexdigest()[:32])
+    pool.end_orphans()
+    return pool
+
+
+async def _warm_up(settings: Settings, pool: Pool) -> None:
+    """A standby imports its plan's playbooks meanwhile, so that no run waits for that when it takes over."""
+    with contextlib.suppress(OSError):  # the start itself says what is wrong with the plan
+        read = await asyncio.to_thread(plan_reader(settings))
+        if read.ok:
+            await pool.prepare(read.files)
+
+
+async def _until_this_node_writes(
+    settings: Settings, clock: Clock, stop: threading.Event, pool: Pool, begin: Beginning
+) -> tuple[Store, Front]:
     """The store, once this node may write, and the node's front, which answers as a standby until then.
 
     Raises writer.Stopped when asked to end before that, OSError or ValueError when nothing can be listened on.
@@ -261,6 +285,7 @@ async def _until_this_node_writes(settings: Settings, clock: Clock, stop: thread
     try:
         if not opening.done():
             await front.open(settings.host, settings.port, _tls(settings), settings.socket("core"))
+            begin(_warm_up(settings, pool))
         store = await opening
     except BaseException:
         stop.set()
@@ -272,19 +297,18 @@ async def _until_this_node_writes(settings: Settings, clock: Clock, stop: thread
     return store, front
 
 
-def _parts(settings: Settings, store: Store, clock: Clock, outside: Outbound, begin: Beginning) -> Parts:
+def _parts(
+    settings: Settings, store: Store, clock: Clock, outside: Outbound, begin: Beginning, pool: Pool
+) -> Parts:
     from tocsin.intake.probes import probes
     from tocsin.intake.sources import SOURCES
     from tocsin.intake.sources.pagerduty import redacted, routing_key
-    from tocsin.playbooks.runner.pool import Pool
     from tocsin.runtime.calendars import Calendars
     from tocsin.runtime.core import Parts
     from tocsin.runtime.probing import Prober
 
     signing_key = _signing_key(store)
-    pool = Pool(settings.data / "playbooks", hashlib.sha256(os.fsencode(settings.data.resolve())).hexdigest()[:32])
     looks = probes(settings.secret)
-    pool.end_orphans()  # before anything goes on that an earlier process may still be at
     return Parts(
         store=store,
         clock=clock,

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
+from sqlalchemy import insert
 
 from tests.api.client import World
+from tocsin.engine import commands as c
+from tocsin.playbooks.run import Run, Step
+from tocsin.store import tables
+
+encode = msgspec.json.encode
 
 
 @pytest.mark.parametrize("asked", ["playbook=nope", "service=nope", "incident=99"])
@@ -16,3 +23,48 @@ async def test_runs_of_what_there_is_not_are_refused_rather_than_none(world: Wor
 async def test_runs_of_what_there_is_may_be_none(world: World) -> None:
     assert (await world.get("/runs?incident=1"))["items"] == []
     assert (await world.get("/runs"))["items"] == []
+
+
+ORDERS = {
+    "continue": {"step": 2, "why": "x"}, "repeat": {"why": "x"}, "take-over": {"why": "x"}, "give-back": None,
+    "compare": {"same": True},
+}  # fmt: skip
+
+
+def _run(world: World, state: str) -> None:
+    run = Run(number=7, playbook="p", service="shop", plan="v", started_at=1, deadline=2, would="f(x)")
+    if state == "ended":
+        run.state, run.outcome, run.ended_at = "ended", "handed_over", 3
+    step = Step(run=7, ordinal=1, verb="look", function="f", digest="d", state="done", began_at=1)
+    with world.filler.engine.begin() as connection:
+        connection.execute(
+            insert(tables.runs).values(
+                number=7, incident=0, service="shop", playbook="p", state=state, started_at=1, live=True,
+                body=encode(run),
+            )
+        )
+        connection.execute(insert(tables.steps).values(run=7, ordinal=1, body=encode(step)))
+
+
+async def test_what_a_responder_does_with_a_run_becomes_a_command_with_what_was_recorded(world: World) -> None:
+    _run(world, "ended")
+    world.core.answer = c.Result(ok=True, id="7")
+    for order, body in ORDERS.items():
+        assert (await world.call("POST", f"/runs/7/{order}", body, role="viewer")).status_code == 403
+        answer = await world.call("POST", f"/runs/7/{order}", body)
+        assert answer.status_code == 200, answer.text
+    continued, repeated, *others = [command for command, _ in world.core.asked]
+    assert isinstance(continued, c.ResumeRun) and isinstance(repeated, c.ResumeRun)
+    assert (continued.step, repeated.step) == (2, 0)
+    assert [one.ordinal for one in continued.recorded] == [1] == [one.ordinal for one in repeated.recorded]
+    assert [type(one) for one in others] == [c.TakeOverRun, c.GiveBackRun, c.CompareRun]
+    answer = await world.call("POST", "/runs/7/continue", {"step": 0, "why": "x"})
+    assert answer.status_code == 400, "a step counts from one"
+    assert (await world.call("POST", "/runs/7/repeat", {"why": ""})).status_code == 400
+
+
+async def test_a_run_that_is_not_over_or_not_there_is_not_continued(world: World) -> None:
+    _run(world, "running")
+    assert (await world.call("POST", "/runs/7/repeat", {"why": "x"})).status_code == 409
+    assert (await world.call("POST", "/runs/9/continue", {"step": 1, "why": "x"})).status_code == 404
+    assert world.core.asked == []

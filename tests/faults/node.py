@@ -34,8 +34,11 @@ from tocsin.store.opening import needs_migration, url_for
 def killing(point: Point, moment: str, title: str) -> Callable[[Point, object], None]:
     """Something that ends the process when a page of that title comes by.
 
-    ``moment``: whether the commit holds the page's ``intent`` or its ``outcome``; "-" where there is but one.
+    ``moment``: whether the commit holds the page's ``intent`` or its ``outcome``; "-" where there is but one. ``run3``:
+    at the third commit that holds something of the run that answers an alert of that title.
     """
+    if moment.startswith("run"):
+        return _killing_a_run(point, int(moment.removeprefix("run")), title)
 
     def concerns(about: object) -> bool:
         if isinstance(about, Page):
@@ -48,6 +51,23 @@ def killing(point: Point, moment: str, title: str) -> Callable[[Point, object], 
     def passed(at: Point, about: object) -> None:
         if at is point and concerns(about):
             os.kill(os.getpid(), signal.SIGKILL)
+
+    return passed
+
+
+def _killing_a_run(point: Point, nth: int, title: str) -> Callable[[Point, object], None]:
+    mine: set[int] = set()
+    left = nth
+
+    def passed(at: Point, about: object) -> None:
+        nonlocal left
+        if at is not point or not isinstance(about, Changes):
+            return
+        mine.update(run.number for run in about.runs.values() if run.labels.get("alertname") == title)
+        if mine & (about.runs.keys() | {run for run, _ in about.steps}):
+            left -= 1
+            if not left:
+                os.kill(os.getpid(), signal.SIGKILL)
 
     return passed
 

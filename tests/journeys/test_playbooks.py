@@ -227,4 +227,19 @@ def test_kill_9_in_the_middle_of_a_change(server: TocsinServer, name: str, writt
     assert disk.read_text().count("written") == written
     if came_to == "handed_over":
         assert run["why"].startswith("handed over: Tocsin stopped while files.once(disk) was under way")
+        _goes_on(server, incident, str(run["number"]))
+        assert disk.read_text().count("written") == 1
     fires(server, name, state="resolved")
+
+
+def _goes_on(server: TocsinServer, incident: int, number: str) -> None:
+    """A person has looked, and says that the change was made: a new run verifies it and changes nothing."""
+    for step in ("2", "3"):
+        refused = server.run("playbook", "continue", number, "--step", step, "--why", "I looked", check=False)
+        assert refused.returncode == 1 and "may have been done" in refused.stderr
+    assert server.run("playbook", "take-over", number, "--why", "I look at it").returncode == 0
+    assert server.json("incidents", "list")[0]["state"] == "acknowledged"
+    made = server.json("playbook", "continue", number, "--step", "3", "--done", "--why", "I saw the line")
+    assert (made["continues"], made["because"]) == (int(number), "I saw the line")
+    assert run_of(server, incident, "watching", "handed_over")["state"] == "watching"
+    assert server.run("playbook", "give-back", number).returncode == 0

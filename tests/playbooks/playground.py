@@ -11,7 +11,16 @@ import msgspec
 from msgspec import Struct
 
 from tests.engine.world import World
-from tocsin.engine.commands import AnswerRun, CancelRun, Result, SetTrust, StartRun
+from tocsin.engine.commands import (
+    AnswerRun,
+    CancelRun,
+    GiveBackRun,
+    Result,
+    ResumeRun,
+    SetTrust,
+    StartRun,
+    TakeOverRun,
+)
 from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import AnyInput, Deaf, Unsure
 from tocsin.engine.state import Changes
@@ -24,7 +33,9 @@ from tocsin.plan.model import Plan
 from tocsin.playbooks import language
 from tocsin.playbooks.language import About, Declared, Run, Target, fix, look
 from tocsin.playbooks.manifest import MANIFEST, Manifest, Manifests, Param, encode_manifests
+from tocsin.playbooks.resuming import Word
 from tocsin.playbooks.run import Run as Row
+from tocsin.playbooks.run import Step
 from tocsin.testing.carrying import Carrier, Killed
 
 SERVICE = """
@@ -172,11 +183,15 @@ class Playground(World):
         super().check()
         state = self.engine.state
         assert state.locked == {lock: run.number for run in state.runs.values() if run.live for lock in run.holds}
+        assert state.claimed == {
+            lock: run.number for run in state.runs.values() if run.taken_until is not None for lock in run.holds
+        }
         opened = [incident for incident in state.incidents.values() if incident.open]
         assert {(service, number) for service, numbers in state.open_of.items() for number in numbers} == {
             (incident.service, incident.number) for incident in opened
         }
         assert all(run.outcome != "blocked" for run in state.runs.values()), "no guard counts those"
+        assert state.answered == {one.number for one in opened if one.state == "acknowledged" or one.answers}
 
     def _carry(self, run: Row, attempt: int) -> None:
         state = self.engine.state
@@ -222,6 +237,22 @@ class Playground(World):
 
     def stops(self, run: int) -> Result:
         return self.asked(CancelRun(actor="person:ana", run=run))
+
+    def recorded(self, number: int) -> tuple[Step, ...]:
+        """A run's steps, as a face reads them."""
+        found = sorted(key for key in self.tables.get("steps", {}) if key[0] == number)
+        return tuple(msgspec.json.decode(self.tables["steps"][key][1], type=Step) for key in found)
+
+    def resumes(self, number: int, step: int = 0, word: Word = "", actor: str = "person:ana", **more: Any) -> Result:
+        """Somebody continues a run at a step, or repeats it."""
+        given = {"why": "I looked at it", "recorded": self.recorded(number)} | more
+        return self.asked(ResumeRun(actor=actor, run=number, step=step, word=word, **given))
+
+    def takes_over(self, number: int, actor: str = "person:ana") -> Result:
+        return self.asked(TakeOverRun(actor=actor, run=number, why="I do it by hand"))
+
+    def gives_back(self, number: int) -> Result:
+        return self.asked(GiveBackRun(actor="person:ana", run=number))
 
     def runs_by_hand(self, playbook: str, **more: Any) -> Result:
         return self.asked(StartRun(actor="person:ana", playbook=playbook, service="cart", **more))

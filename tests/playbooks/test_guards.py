@@ -16,7 +16,7 @@ from tocsin.playbooks.guards import frozen, locked, say_guard
 from tocsin.playbooks.language import Misused, at_most, blast_radius, breaker, cooldown, freeze, trust, unless
 from tocsin.playbooks.manifest import Guard, Manifest, Param
 from tocsin.playbooks.run import Run
-from tocsin.playbooks.targets import Target, Unbound, bind
+from tocsin.playbooks.targets import Target, Targets, Unbound, bind
 from tocsin.playbooks.trust import CLIMB, lower_bound
 
 MADRID = ZoneInfo("Europe/Madrid")
@@ -116,7 +116,8 @@ def target(name: str, kind: str, *match: str) -> Target:
 
 
 def test_each_parameter_gets_the_target_the_alert_is_about() -> None:
-    there = [target("a", "redis", 'instance="a"'), target("b", "redis", 'instance="b"'), target("d", "disk")]
+    known = [target("a", "redis", 'instance="a"'), target("b", "redis", 'instance="b"'), target("d", "disk")]
+    there = Targets(known)
     assert bind(BOTH, "cart", there, {"instance": "b"}) == {"source": "b", "sink": "d"}
     assert bind(BOTH, "cart", there, {"instance": "b"}, {"source": "a"}) == {"source": "a", "sink": "d"}
     for labels, wanted, why in (
@@ -126,7 +127,7 @@ def test_each_parameter_gets_the_target_the_alert_is_about() -> None:
         ({"instance": "a"}, {"x": "a"}, "copy has no target x; it has source and sink"),
     ):
         assert bind(BOTH, "cart", there, labels, wanted) == Unbound(why)
-    twice = [*there, target("e", "disk")]
+    twice = Targets([*known, target("e", "disk")])
     assert isinstance(bind(BOTH, "cart", twice, {"instance": "a"}), Unbound)
 
 

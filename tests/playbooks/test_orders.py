@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.engine.world import dump
 from tests.playbooks.playground import Playground, Pump, Run, drain, kick, level, pour
+from tocsin.engine.commands import CompareRun
 from tocsin.engine.engine import Engine
 from tocsin.intake.sources import SOURCES
 from tocsin.kernel.instant import SECOND
@@ -47,6 +48,10 @@ STEPS = st.one_of(
     st.tuples(st.just("by hand"), st.sampled_from(["main", "spare"])),
     st.tuples(st.just("breaks"), st.sampled_from([40, 97])),
     st.tuples(st.just("restarts")),
+    st.tuples(st.just("resumes"), st.integers(0, 4), st.sampled_from(["", "again", "done"])),
+    st.tuples(st.just("takes over"), st.sampled_from(["person:ana", "person:ben"])),
+    st.tuples(st.just("gives back")),
+    st.tuples(st.just("compares"), st.booleans()),
 )
 
 
@@ -75,6 +80,14 @@ def happens(world: Playground, step: tuple[object, ...]) -> None:
             world.trusts("drains", rung)
         case ("by hand", str(target)):
             world.runs_by_hand("drains", targets={"pump": target})
+        case ("resumes", int(at), ("" | "again" | "done") as word):
+            world.resumes(run, at, word)
+        case ("takes over", str(actor)):
+            world.takes_over(run, actor)
+        case ("gives back",):
+            world.gives_back(run)
+        case ("compares", bool(same)):
+            world.asked(CompareRun(actor="person:ana", run=run, same=same))
         case ("breaks", int(full)):
             world.after_drain = full
             world.full = dict.fromkeys(world.full, 97)

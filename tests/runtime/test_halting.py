@@ -15,6 +15,7 @@ from tocsin.engine.running import STOP
 from tocsin.kernel.instant import Duration
 from tocsin.playbooks.run import Began, Finished, GaveUp, Report, Run
 from tocsin.playbooks.session import Reply, Stop
+from tocsin.playbooks.targets import Target, Targets
 from tocsin.runtime.running import CUT, Runs
 from tocsin.runtime.writer import Job
 
@@ -77,7 +78,7 @@ class Bench:
             job.result = judge(job.input)
             return job
 
-        plan: Any = SimpleNamespace(targets=[])
+        plan: Any = SimpleNamespace(bindings=Targets(()))
         self.runs = Runs(
             self.hands, lambda: self.state, lambda: plan, lambda version: {}, str, apply, lambda job: None
         )
@@ -133,14 +134,14 @@ async def test_one_that_is_told_stop_or_is_over_is_hung_up_on() -> None:
 async def test_a_fix_without_a_secret_says_what_is_missing() -> None:
     bench = Bench(lambda told: Result(ok=not isinstance(told.report, GaveUp), reason="go"))
     bench.run.targets = {"pump": "main"}
-    target = SimpleNamespace(name="main", service="cart", reading="ro", fixing="rw")
+    target = Target(service="cart", name="main", kind="pump", reading="ro", fixing="rw")
 
     def secret(name: str) -> str:
         if name == "rw":
             raise LookupError("there is no secret rw")
         return name
 
-    bench.runs._plan = lambda: SimpleNamespace(targets=[target])  # type: ignore[assignment,return-value]
+    bench.runs._plan = lambda: SimpleNamespace(bindings=Targets([target]))  # type: ignore[assignment,return-value]
     bench.runs._secret = secret
     bench.hands.says = [Began(1, "fix", "a.drain", "x")]
     bench.hands.may.set()

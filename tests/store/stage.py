@@ -40,6 +40,7 @@ from tocsin.oncall.zone import DAY_OF, wall_of
 from tocsin.pages.contacts import code_hash, code_of
 from tocsin.pages.rules import Reach, Way
 from tocsin.plan.model import Mail, Plan
+from tocsin.playbooks.remembered import Remembered
 from tocsin.store.rows import Journaled
 from tocsin.store.writer import Store
 
@@ -425,6 +426,8 @@ def _plain(value: object) -> Any:
     if isinstance(value, dict):
         kept = {repr(key): _plain(one) for key, one in value.items()}
         return {key: kept[key] for key in sorted(kept) if kept[key]}
+    if isinstance(value, Remembered):
+        return _plain(vars(value))
     if isinstance(value, Members):
         return [sorted(value.firing), sorted(value.silenced)] if value.firing or value.silenced else None
     return msgspec.json.decode(msgspec.json.encode(value, order="deterministic"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from tests.web.conftest import Browserless
 from tests.web.night import NOW
@@ -82,3 +82,67 @@ def test_the_page_of_playbooks_lists_runs_and_says_how_to_begin(ana: Browserless
     assert "run waits for an answer." in ana.page
     assert "tocsin playbook new free-memory" in ana.page
     assert '<a class="t" href="/runs/7">7</a>' in ana.page
+
+
+@pytest.fixture
+def over(site: Site) -> Run:
+    """A run that was handed over: its fix did not hold."""
+    run = Run(
+        number=7, playbook="free-memory", service="checkout", plan="v", targets={"server": "main"}, incident=1042,
+        state="ended", outcome="handed_over", why="handed over: it did not hold", started_at=NOW - MINUTE,
+        deadline=NOW + MINUTE, ended_at=NOW, fixes=1,
+    )  # fmt: skip
+    fix = Step(
+        run=7, ordinal=1, verb="fix", function="tocsin.library.redis.expire", digest="x", shown="main", state="done",
+        began_at=NOW - MINUTE, ended_at=NOW - MINUTE + SECOND, said="57",
+    )  # fmt: skip
+    keep(site, run, fix)
+    return run
+
+
+def test_after_a_hand_over_a_person_has_code_go_on_or_repeats_it(site: Site, ana: Browserless, over: Run) -> None:
+    ana.get("/incidents/1042")
+    assert "Have code go on" in ana.page and "Take it over" in ana.page
+    assert "after step 1" in ana.page and "Let code work on it again" not in ana.page
+    site.core.answer = c.Result(ok=True, id="8")
+    ana.send("/runs/7/resume", step="2", word="done", why="I  looked")
+    (asked,) = site.core.asked
+    assert isinstance(asked, c.ResumeRun)
+    assert (asked.run, asked.step, asked.word, asked.why) == (7, 2, "done", "I looked")
+    assert [step.ordinal for step in asked.recorded] == [1], "with the steps that were recorded"
+    ana.send("/runs/7/take-over", why="by hand")
+    assert site.core.asked[1:] == [c.TakeOverRun(actor="person:ana", run=7, why="by hand")]
+    site.core.answer = c.refuse("conflict", "Step 1, redis.expire(main), may have been done", "word")
+    assert ana.send("/runs/7/resume", step="0", why="again").status_code == 409
+    assert "may have been done" in ana.page
+
+
+def test_what_is_taken_over_is_shown_and_given_back(site: Site, ana: Browserless) -> None:
+    run = Run(
+        number=7, playbook="free-memory", service="checkout", plan="v", targets={"server": "main"}, incident=1042,
+        state="ended", outcome="cancelled", why="taken over by Ana", started_at=NOW - MINUTE, deadline=NOW,
+        ended_at=NOW, taken_by="person:ben", taken_until=NOW + 9 * MINUTE, would="redis.expire(main)",
+    )  # fmt: skip
+    keep(site, run)
+    ana.get("/runs/7")
+    assert "works on main by hand" in ana.page and "Is that what you did?" in ana.page
+    ana.send("/runs/7/give-back")
+    ana.get("/runs/7")
+    ana.send("/runs/7/compare", same="no", did="moved it")
+    assert site.core.asked == [
+        c.GiveBackRun(actor="person:ana", run=7),
+        c.CompareRun(actor="person:ana", run=7, same=False, did="moved it"),
+    ]
+    ana.get("/runs/7")
+    assert ana.send("/runs/7/compare").status_code == 400 and len(site.core.asked) == 2
+    for path in ("resume", "take-over", "give-back", "compare"):
+        assert ana.http.post(f"/runs/7/{path}", data={"why": "x"}).status_code == 403, "without the form's token"
+
+
+def test_a_run_that_is_not_over_is_not_continued(site: Site, ana: Browserless, over: Run) -> None:
+    ana.get("/runs/7")
+    again = msgspec.structs.replace(over, state="running", outcome="")
+    with site.night.engine.begin() as connection:
+        connection.execute(update(tables.runs).values(state="running", body=ENCODE(again)))
+    assert ana.send("/runs/7/resume", step="1", why="x").status_code == 409
+    assert "is not over" in ana.page and site.core.asked == []

@@ -11,8 +11,8 @@ from litestar.types import ControllerRouterHandler
 
 from tocsin.api import models as m
 from tocsin.api.asking import Cursor, IdempotencyKey, Limit, Number, SomeNumber, Text
-from tocsin.engine.commands import AnswerRun, CancelRun, SetTrust, StartRun
-from tocsin.faces.answering import in_service
+from tocsin.engine.commands import AnswerRun, CancelRun, CompareRun, GiveBackRun, SetTrust, StartRun, TakeOverRun
+from tocsin.faces.answering import in_service, resuming
 from tocsin.faces.faces import Faces
 from tocsin.faces.problem import not_found
 from tocsin.faces.who import Who
@@ -129,6 +129,60 @@ async def cancel_run(faces: Faces, who: Who, number: Number, idempotency_key: Id
     return m.run_out(await _run(faces, number))
 
 
+@post("/runs/{number:int}/continue", tags=["playbooks"], needs="responder", status_code=200)
+async def continue_run(
+    faces: Faces, who: Who, number: Number, data: m.ContinueRunIn, idempotency_key: IdempotencyKey = None
+) -> m.PublishedRun:
+    """Continue a run that was handed over or stopped, or carry out what one suggests: as a new run, from a step on.
+
+    The steps before it stand. A change that may have happened is made again only when its probe or ``word`` says so.
+    """
+    command = await resuming(faces, who.actor, who.role or "viewer", number, data.why, data.step, data.word)
+    result = await faces.submit(command, idempotency_key or "")
+    return m.run_out(await _run(faces, int(result.id)))
+
+
+@post("/runs/{number:int}/repeat", tags=["playbooks"], needs="responder", status_code=200)
+async def repeat_run(
+    faces: Faces, who: Who, number: Number, data: m.RepeatRunIn, idempotency_key: IdempotencyKey = None
+) -> m.PublishedRun:
+    """Repeat a run from its top, as a new one, on the same targets."""
+    command = await resuming(faces, who.actor, who.role or "viewer", number, data.why, 0, data.word)
+    result = await faces.submit(command, idempotency_key or "")
+    return m.run_out(await _run(faces, int(result.id)))
+
+
+@post("/runs/{number:int}/take-over", tags=["playbooks"], needs="responder", status_code=200)
+async def take_over_run(
+    faces: Faces, who: Who, number: Number, data: m.TakeOverRunIn, idempotency_key: IdempotencyKey = None
+) -> m.PublishedRun:
+    """Work on a run's targets by hand: it stops, you have its incident, and code changes nothing there meanwhile.
+
+    Until the incident is over, it is given back, or four hours have passed.
+    """
+    await faces.submit(TakeOverRun(actor=who.actor, run=number, why=data.why), idempotency_key or "")
+    return m.run_out(await _run(faces, number))
+
+
+@post("/runs/{number:int}/give-back", tags=["playbooks"], needs="responder", status_code=200)
+async def give_back_run(
+    faces: Faces, who: Who, number: Number, idempotency_key: IdempotencyKey = None
+) -> m.PublishedRun:
+    """Let code work again on what was taken over."""
+    await faces.submit(GiveBackRun(actor=who.actor, run=number), idempotency_key or "")
+    return m.run_out(await _run(faces, number))
+
+
+@post("/runs/{number:int}/compare", tags=["playbooks"], needs="responder", status_code=200)
+async def compare_run(
+    faces: Faces, who: Who, number: Number, data: m.CompareRunIn, idempotency_key: IdempotencyKey = None
+) -> m.PublishedRun:
+    """Say whether what a run that only watched would have done is what was done. It counts for the playbook's trust."""
+    command = CompareRun(actor=who.actor, run=number, same=data.same, did=data.did)
+    await faces.submit(command, idempotency_key or "")
+    return m.run_out(await _run(faces, number))
+
+
 async def _run(faces: Faces, number: int) -> Run:
     found = await faces.read(faces.reads.run, number)
     if found is None:
@@ -144,4 +198,9 @@ HANDLERS: list[ControllerRouterHandler] = [
     start_run,
     answer_run,
     cancel_run,
+    continue_run,
+    repeat_run,
+    take_over_run,
+    give_back_run,
+    compare_run,
 ]

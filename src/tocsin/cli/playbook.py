@@ -17,6 +17,7 @@ from tocsin.cli.dry_run import result, say
 from tocsin.cli.failure import OK, REFUSED, NotFound, Refused
 from tocsin.cli.place import DEFAULT_DATA, data_option, server_options
 from tocsin.cli.plan import default_folder
+from tocsin.cli.run_resuming import add_to
 from tocsin.cli.text import ago, count
 from tocsin.cli.words import label
 
@@ -205,7 +206,7 @@ def dry_run(
     if not using:
         raise NotFound(f"No service uses the playbook {name}: name it with one (playbooks: [{name}]).")
     of = service or using[0]
-    bound = bind(manifest, of, plan.targets, dict(labels) if labels else None, dict(targets))
+    bound = bind(manifest, of, plan.bindings, dict(labels) if labels else None, dict(targets))
     if isinstance(bound, Unbound):
         raise Refused(f"No target fits: {bound.why} (--target PARAMETER=TARGET).")
     told: list[Report] = []
@@ -284,9 +285,16 @@ def _row(one: dict[str, Any]) -> show.Row:
         str(one["service"]),
         str(one["name"]),
         show.Cell(trust, TRUST_WEIGHTS[trust]),
-        f"{one['held']} of {one['held'] + one['failed']}",
+        _held(one),
         str(one["about"]),
     )
+
+
+def _held(one: dict[str, Any]) -> str:
+    """Of runs that changed something, how many held; of those that only watched, with how many people agreed."""
+    watched = one["agreed"] + one["differed"]
+    held = f"{one['held']} of {one['held'] + one['failed']}"
+    return f"{one['agreed']} of {watched} as people did" if watched else held
 
 
 @playbook.command()
@@ -457,6 +465,7 @@ def _because(one: dict[str, Any]) -> str:
 
 
 def _sheet(one: dict[str, Any], as_json: bool) -> None:
+    """Print a run, with its steps when they were asked for."""
     if as_json:
         show.print_json(one)
         return
@@ -465,8 +474,17 @@ def _sheet(one: dict[str, Any], as_json: bool) -> None:
     show.heading(f"Run {one['number']} of {one['playbook']}{about}: {state}")
     if one["why"]:
         show.line(_because(one))
+    if one["continues"]:
+        how = f"Continues run {one['continues']} at step {one['from_step']}"
+        show.line(f"{how if one['from_step'] else 'Repeats run ' + str(one['continues'])}: {one['because']}")
     for step in _steps(one):
         show.line(step)
+    if one["resumed"]:
+        show.line(f"It goes on as run {one['resumed']}")
+    if one["taken_by"]:
+        show.line(f"{one['taken_by']} works on its targets by hand until {one['taken_until']}")
+    if one["would"]:
+        show.line(f"It would have done {one['would']}: {one['agreed_how'] or 'nobody has said yet what was done'}")
     if one["approval"] is not None:
         asked = one["approval"]
         show.line(f"Asks: {asked['question']} ({' or '.join(asked['choices'])}; without an answer {asked['default']})")
@@ -478,3 +496,6 @@ def _steps(one: dict[str, Any]) -> Iterable[str]:
         short = ".".join(str(step["function"]).rsplit(".", 2)[-2:])
         came_to = step["said"] or step["error"] or step["state"]
         yield f"{step['ordinal']:3}. {step['verb']} {short}({step['arguments']}): {came_to}"
+
+
+add_to(playbook, _sheet)

@@ -6,9 +6,12 @@ go without a page.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from itertools import takewhile
 
 from tocsin.access.actors import called
+from tocsin.engine import comparing
+from tocsin.engine.standings import incident_of, short, standing_of
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import DAY, say_duration
@@ -16,10 +19,10 @@ from tocsin.kernel.matcher import all_match
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks import trust
 from tocsin.playbooks.guards import Blocked, Situation, blocked, locked
-from tocsin.playbooks.manifest import Breaker, Manifest, Rung, Unless
+from tocsin.playbooks.manifest import RUNGS, Breaker, Manifest, Rung, Unless
+from tocsin.playbooks.remembered import Remembered
 from tocsin.playbooks.run import WATCH, Outcome, Run
 from tocsin.playbooks.targets import Unbound, bind
-from tocsin.playbooks.trust import Standing
 
 MOST_TRIED = 12
 HOLDS_NOTHING: frozenset[Outcome] = frozenset({"", "blocked", "observed", "suggested"})
@@ -68,7 +71,7 @@ def answered_labels(turn: Turn, incident: Incident, manifest: Manifest) -> Mappi
 
 
 def _try(turn: Turn, incident: Incident, manifest: Manifest, labels: Mapping[str, str]) -> Run | None:
-    bound = bind(manifest, incident.service, turn.plan.targets, labels)
+    bound = bind(manifest, incident.service, turn.plan.bindings, labels)
     if isinstance(bound, Unbound):
         _not_run(turn, incident, manifest, Blocked(Reason.NO_TARGET, bound.why))
         return None
@@ -137,22 +140,6 @@ def make(
     )
 
 
-def standing_of(turn: Turn, manifest: Manifest, service: str) -> Standing:
-    """How a playbook stands with a service; where its plan starts it when it is new."""
-    found = turn.state.standings.get((service, manifest.name))
-    if found is None:
-        found = Standing(
-            service=service,
-            playbook=manifest.name,
-            rung=manifest.trust.start,
-            meaning=manifest.meaning,
-            since=turn.now,
-            because="where the plan starts it",
-        )
-        turn.state.standings[service, manifest.name] = found
-        turn.save_standing(found)
-    return found
-
 
 def rung(turn: Turn, manifest: Manifest, service: str) -> Rung:
     """What a playbook may do now. Where Tocsin pages nobody it changes nothing either."""
@@ -161,12 +148,26 @@ def rung(turn: Turn, manifest: Manifest, service: str) -> Rung:
     return trust.stands(manifest, standing_of(turn, manifest, service))
 
 
+def rung_of(turn: Turn, manifest: Manifest, run: Run) -> Rung:
+    """What a run may do now. Whoever has one go on or repeated, and may say yes to its fixes, says so to this one run:
+    it asks nobody, however little its playbook is trusted since it failed. The plan's ceiling stays.
+    """
+    now = rung(turn, manifest, run.service)
+    if run.continues and run.approved_all and turn.state.counters.paging:
+        lent = min("ask", manifest.trust.ceiling, key=RUNGS.index)
+        return max(now, lent, key=RUNGS.index)
+    return now
+
+
 def guarded(turn: Turn, manifest: Manifest, run: Run) -> Blocked | None:
     """The guard that keeps a run from beginning. Locks first: in a storm they are what most runs meet."""
     state = turn.state
     holder = next((state.locked[lock] for lock in run.holds if lock in state.locked), None)
     if holder is not None:
         return locked(state.runs[holder], run)
+    taken = claimed(turn, run) if run.rung in ("ask", "act") else None  # who changes nothing may watch
+    if taken is not None:
+        return taken
     own = next((one for one in manifest.guards if isinstance(one, Breaker)), None)
     since = turn.now - (own.within if own else DAY)
     return blocked(
@@ -175,11 +176,13 @@ def guarded(turn: Turn, manifest: Manifest, run: Run) -> Blocked | None:
             service=run.service,
             locks=run.locks,
             incident=run.incident,
-            returned=_returned(state.runs.values(), run, since),
-            runs=[one for one in state.runs.values() if one.number != run.number],
-            targets=turn.plan.targets,
+            returned=_returned(state.remembered, run, since),
+            runs=state.remembered,
+            targets=turn.plan.bindings,
+            busy=state.locked,
             broken=broken(turn, manifest, run),
             now=turn.now,
+            continues=run.continues if run.from_step else 0,
         )
     )
 
@@ -192,9 +195,8 @@ def broken(turn: Turn, manifest: Manifest, run: Run) -> set[str]:
 
 def person_at(turn: Turn, run: Run) -> Blocked | None:
     """Whether a person works on what a run would change: has its incident, or another about one of its targets."""
-    for incident in turn.state.incidents.values():
-        if incident.state != "acknowledged" and not (incident.open and incident.answers):
-            continue
+    for number in sorted(turn.state.answered):
+        incident = turn.state.incidents[number]
         if incident.number == run.incident or _about(turn, incident, run.locks):
             first = next(iter(incident.answers), "")
             who = incident.acknowledged_by or (first if ":" in first else f"person:{first}")
@@ -203,28 +205,50 @@ def person_at(turn: Turn, run: Run) -> Blocked | None:
     return None
 
 
+def claim_on(turn: Turn, run: Run) -> Run | None:
+    """The run by which a person took over what this one works on, while they do."""
+    for lock in run.holds:
+        by = turn.state.runs.get(turn.state.claimed.get(lock, 0))
+        if by is None or by.taken_until is None or by.taken_until <= turn.now:
+            continue
+        incident = incident_of(turn, by)
+        if by.incident and (incident is None or not incident.open):
+            continue
+        return by
+    return None
+
+
+def claimed(turn: Turn, run: Run) -> Blocked | None:
+    """Whether a person took over what a run would change. What they begin themselves may."""
+    by = claim_on(turn, run)
+    if by is None or by.taken_by in (run.by, run.approved_by):
+        return None
+    on = " and ".join(by.targets.values()) or by.service
+    who = called(by.taken_by, turn.plan.names)
+    return Blocked(Reason.GUARD_PERSON, f"{who} works on {on} by hand (took over run {by.number})")
+
+
 def _about(turn: Turn, incident: Incident, locks: tuple[str, ...]) -> bool:
     """Whether an incident is about one of these locks: by its last run, or by what its alerts are about."""
     last = turn.state.runs.get(incident.run)
     if last is not None and set(last.locks) & set(locks):
         return True
     alerts = [turn.state.alerts[id].labels for id in turn.members(incident).firing] or [incident.labels]
-    ours = [one for one in turn.plan.targets if one.service == incident.service and one.lock in locks]
+    held = map(turn.plan.bindings.held_by, locks)
+    ours = [one for one in held if one is not None and one.service == incident.service]
     return any(all_match(target.match, labels) for target in ours for labels in alerts)
 
 
-def _returned(runs: Iterable[Run], run: Run, since: int) -> int:
+def _returned(runs: Remembered, run: Run, since: int) -> int:
     """How often the same trouble was answered by the same playbook and is here again.
 
     Whatever became of those answers: trouble that ends before each of them could, and comes back, would be held back
     for ever and never heard of. Answers that hold no page do not count.
     """
+    answers = runs.answers_to(run.service, run.playbook, run.trouble)
     return sum(
-        one.trouble == run.trouble != ""
-        and (one.playbook, one.service) == (run.playbook, run.service)
-        and one.started_at > since
-        and (one.outcome == "verified" or (one.by == SYSTEM and one.outcome not in HOLDS_NOTHING))
-        for one in runs
+        one.outcome == "verified" or (one.by == SYSTEM and one.outcome not in HOLDS_NOTHING)
+        for one in takewhile(lambda one: one.started_at > since, answers)
     )
 
 
@@ -256,10 +280,6 @@ def begin(turn: Turn, run: Run, incident: Incident | None) -> None:
 # -- a run ends --------------------------------------------------------------------------------------------------------
 
 
-def incident_of(turn: Turn, run: Run) -> Incident | None:
-    """The incident a run answers, while it is in memory."""
-    return turn.state.incidents.get(run.incident) if run.incident else None
-
 
 def end(turn: Turn, run: Run, outcome: Outcome, reason: Reason, why: str) -> None:
     """A run comes to its end: its process too, its incident's pages wait no longer, and it counts as evidence."""
@@ -268,6 +288,8 @@ def end(turn: Turn, run: Run, outcome: Outcome, reason: Reason, why: str) -> Non
     turn.changes.begin.pop(run.number, None)
     run.state, run.outcome, run.why, run.ended_at = "ended", outcome, why, turn.now
     run.approval = run.stop_by = None
+    if outcome == "verified":
+        comparing.done_by_hand(turn, run)
     turn.state.steps.pop(run.number, None)
     turn.save_run(run)
     turn.count("runs", reason)
@@ -315,7 +337,14 @@ def hand_over(turn: Turn, run: Run, why: str, reason: Reason = Reason.HANDED_OVE
 def incident_over(turn: Turn, incident: Incident) -> None:
     """An incident is resolved: a run that waits or watches ends; one that changed something goes on to verify it."""
     incident.hold_until = None
+    for number in sorted(set(turn.state.claimed.values())):
+        taken = turn.state.runs[number]
+        if taken.incident == incident.number:
+            taken.taken_until = None  # whoever worked on it by hand is done
+            turn.save_run(taken)
     run = turn.state.runs.get(incident.run)
+    if run is not None and not run.live:
+        comparing.ask(turn, incident, run)
     if run is None or not run.live:
         return
     if run.state == "watching" and not turn.members(incident).firing:
@@ -360,8 +389,3 @@ def stop(turn: Turn, run: Run, why: str) -> None:
     """Have a run end before it changes anything more."""
     run.stopping = why
     turn.save_run(run)
-
-
-def short(function: str) -> str:
-    """A function as people say it: ``redis.memory`` for ``tocsin.library.redis.memory``."""
-    return ".".join(function.rsplit(".", 2)[-2:])

@@ -12,6 +12,8 @@ from tocsin.access.limits import KeyLimits
 from tocsin.kernel.instant import Duration, Instant
 from tocsin.kernel.matcher import Matcher
 from tocsin.pages.rules import Reach
+from tocsin.playbooks.resuming import Word
+from tocsin.playbooks.run import Step
 
 
 class Command(Struct, frozen=True, kw_only=True, tag_field="do"):
@@ -314,6 +316,43 @@ class CancelRun(Command, frozen=True, kw_only=True, tag="cancel_run"):
     run: int
 
 
+class ResumeRun(Command, frozen=True, kw_only=True, tag="resume_run"):
+    """Continue a run that was handed over or stopped at one of its steps; 0: repeat it from the top. Answers with the
+    new run's number.
+
+    ``word``: ``again`` when changes that may have happened are to be made again, ``done`` when the one before the
+    chosen step is done. ``recorded``: the run's steps, read after it had ended.
+    """
+
+    run: int
+    why: str
+    step: int = 0
+    word: Word = ""
+    recorded: tuple[Step, ...] = ()
+    role: Role = "responder"
+
+
+class CompareRun(Command, frozen=True, kw_only=True, tag="compare_run"):
+    """Say whether what a run that only watched would have done is what was done. ``did``: what was, in words."""
+
+    run: int
+    same: bool
+    did: str = ""
+
+
+class TakeOverRun(Command, frozen=True, kw_only=True, tag="take_over_run"):
+    """Work on a run's targets by hand: it stops, its incident is acknowledged, and code changes nothing there."""
+
+    run: int
+    why: str
+
+
+class GiveBackRun(Command, frozen=True, kw_only=True, tag="give_back_run"):
+    """Code may work again on what was taken over."""
+
+    run: int
+
+
 class SetTrust(Command, frozen=True, kw_only=True, tag="set_trust"):
     """Say what a playbook is trusted to do for a service, and why."""
 
@@ -363,6 +402,10 @@ AnyCommand = (
     | StartRun
     | AnswerRun
     | CancelRun
+    | ResumeRun
+    | CompareRun
+    | TakeOverRun
+    | GiveBackRun
     | SetTrust
 )
 

@@ -9,7 +9,19 @@ import msgspec
 from tocsin.access.credentials import Key, Token, User
 from tocsin.access.limits import KeyLimits
 from tocsin.engine import commands as c
-from tocsin.engine import contacting, hearing, overriding, paging, responding, running, settling, starting, ticking
+from tocsin.engine import (
+    comparing,
+    contacting,
+    hearing,
+    overriding,
+    paging,
+    responding,
+    resuming,
+    running,
+    settling,
+    starting,
+    ticking,
+)
 from tocsin.engine.commands import refuse
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
@@ -89,6 +101,14 @@ def decide(turn: Turn, command: c.AnyCommand) -> c.Result:
             return starting.start(turn, command)
         case c.AnswerRun():
             return running.answer(turn, command)
+        case c.ResumeRun():
+            return resuming.resume(turn, command)
+        case c.CompareRun():
+            return comparing.compare(turn, command)
+        case c.TakeOverRun():
+            return resuming.take_over(turn, command)
+        case c.GiveBackRun():
+            return resuming.give_back(turn, command)
         case c.CancelRun():
             return running.cancel(turn, command)
         case c.SetTrust():

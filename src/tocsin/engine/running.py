@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tocsin.access.actors import called
-from tocsin.engine import answering, commands, hearing
+from tocsin.engine import answering, commands, hearing, standings
 from tocsin.engine.commands import Result
 from tocsin.engine.inputs import Reported
 from tocsin.engine.turn import Turn
@@ -17,6 +17,7 @@ from tocsin.playbooks.manifest import RUNGS, Frozen, Manifest, Unless
 from tocsin.playbooks.run import (
     GRACE,
     MOST_RESULTS,
+    MOST_SAID,
     MOST_STEPS,
     TOO_MUCH,
     WATCH,
@@ -95,7 +96,7 @@ def _begins(turn: Turn, run: Run, began: Began) -> Result:
         run.unproven = True
         run.verified_at = None
         turn.save_run(run)
-        _line(turn, run, began.ordinal, f"Fixing: {answering.short(began.function)}({began.shown})")
+        _line(turn, run, began.ordinal, f"Fixing: {standings.short(began.function)}({began.shown})")
     left = max(0, step.began_at + began.within - turn.now) if began.within else 0
     return Result(ok=True, reason="go", id=str(left))
 
@@ -108,12 +109,8 @@ def _undo(turn: Turn, run: Run) -> None:
             step.state, step.ended_at = "skipped", turn.now
             turn.save_step(step)
             run.fixes -= 1
-            run.find(f"{answering.short(step.function)}({step.shown}) was not begun")
-    proven = [one for one in steps.values() if one.verb == "verify" and one.state == "done"]
-    last = max(proven, key=lambda one: one.ordinal, default=None)
-    done = [one.ordinal for one in steps.values() if one.verb == "fix" and one.state != "skipped"]
-    run.unproven = bool(done) and (last is None or last.ordinal < max(done))
-    run.verified_at = None if run.unproven or last is None else last.ended_at
+            run.find(f"{standings.short(step.function)}({step.shown}) was not begun")
+    run.prove(steps.values())
 
 
 def _step(turn: Turn, run: Run, began: Began) -> Step:
@@ -134,8 +131,8 @@ def _step(turn: Turn, run: Run, began: Began) -> Step:
 
 def _may_not_fix(turn: Turn, run: Run, began: Began) -> Result | None:
     """Why a fix may not begin now, decided the moment before it would; None when it may."""
-    would = f"{answering.short(began.function)}({began.shown})"
-    incident = answering.incident_of(turn, run)
+    would = f"{standings.short(began.function)}({began.shown})"
+    incident = standings.incident_of(turn, run)
     if run.stopping:
         answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
         return STOP
@@ -143,22 +140,32 @@ def _may_not_fix(turn: Turn, run: Run, began: Began) -> Result | None:
     if manifest is None or run.playbook not in turn.plan.answers.get(run.service, ()):
         who = "the plan has" if manifest is None else f"{run.service} uses"
         return _blocked(turn, run, would, Blocked(Reason.PLAN_CHANGED, f"{who} this playbook no more"))
-    run.rung = min(run.rung, answering.rung(turn, manifest, run.service), key=RUNGS.index)
+    run.rung = min(run.rung, answering.rung_of(turn, manifest, run), key=RUNGS.index)
     if run.rung in ("observe", "suggest"):
         if run.fixes:
             return _blocked(turn, run, would, Blocked(Reason.TRUST_FELL, f"it is trusted to {run.rung} now"))
-        return _would(turn, run, would, incident)
+        return _would(turn, run, began, would, incident)
     if not run.by_hand and run.incident and not run.fixes and (incident is None or not incident.open):
         answering.end(turn, run, "overtaken", Reason.PLAYBOOK_ENDED, f"the incident is over; {would} was not needed")
         return STOP
-    no = (None if run.by_hand or run.approved_by else answering.person_at(turn, run)) or _guarded_now(
-        turn, run, manifest
+    no = (
+        answering.claimed(turn, run)
+        or (None if run.by_hand or run.approved_by else answering.person_at(turn, run))
+        or _guarded_now(turn, run, manifest)
+        or _in_doubt(run, began)
     )
     if no is not None:
         return _blocked(turn, run, would, no)
     if run.rung == "ask" and not run.allowed(began):
         return _approval(turn, run, began, would, manifest)
     return None
+
+
+def _in_doubt(run: Run, began: Began) -> Blocked | None:
+    """Whether an earlier run may have done this very fix, and nothing can tell. Of one with a probe that is asked."""
+    if began.idempotent or began.probe or began.identity not in run.doubt:
+        return None
+    return Blocked(Reason.HANDED_OVER, f"run {run.continues} may have done it already, and doing it twice may do harm")
 
 
 def _guarded_now(turn: Turn, run: Run, manifest: Manifest) -> Blocked | None:
@@ -170,7 +177,7 @@ def _guarded_now(turn: Turn, run: Run, manifest: Manifest) -> Blocked | None:
                 return found
         if isinstance(guard, Unless) and guard.service in answering.broken(turn, manifest, run):
             return Blocked(Reason.GUARD_UNLESS, f"not while {guard.service} has an incident")
-    there = {one.name: one for one in turn.plan.targets if one.service == run.service}
+    there = turn.plan.bindings.of(run.service)
     for name in run.targets.values():
         if name not in there:
             return Blocked(Reason.NO_TARGET, f"the plan has no target {name} any more")
@@ -179,7 +186,8 @@ def _guarded_now(turn: Turn, run: Run, manifest: Manifest) -> Blocked | None:
     return None
 
 
-def _would(turn: Turn, run: Run, would: str, incident: Incident | None) -> Result:
+def _would(turn: Turn, run: Run, began: Began, would: str, incident: Incident | None) -> Result:
+    run.would, run.would_do = would[:MOST_SAID], began.function
     run.find(f"It would have done {would}")
     if run.rung == "suggest":
         if incident is not None:
@@ -232,7 +240,7 @@ def _wait(turn: Turn, run: Run, approval: Approval) -> None:
     """Wait for a person: pages go on meanwhile, for they are how a person hears of it."""
     run.state, run.approval = "asking", approval
     turn.save_run(run)
-    incident = answering.incident_of(turn, run)
+    incident = standings.incident_of(turn, run)
     if incident is not None:
         left = say_duration(approval.due - turn.now)
         what = f"{run.playbook} asks: {approval.question} Without an answer in {left}: {approval.default}"
@@ -250,12 +258,15 @@ def _finished(turn: Turn, run: Run, ended: Finished) -> None:
     if step is None:
         began = Began(ended.ordinal, ended.verb, ended.function, ended.digest, ended.shown)
         step = _step(turn, run, began)
+        if ended.verb == "fix":  # an earlier run did it, says its probe
+            step.probe = True
+            run.fixes, run.unproven, run.verified_at = run.fixes + 1, True, None
     step.state = "done" if ended.ok else "failed"
     step.ended_at = turn.now
     step.result = "null" if too_much else ended.result
     step.said, step.error, step.samples = ended.said, ended.error, ended.samples
     turn.save_step(step)
-    name = answering.short(ended.function)
+    name = standings.short(ended.function)
     what = ended.said if ended.ok else ended.error
     if ended.verb == "tell":
         run.find(ended.said)
@@ -285,7 +296,7 @@ def _line(turn: Turn, run: Run, ordinal: int, what: str) -> None:
 
 
 def _returned(turn: Turn, run: Run) -> None:
-    incident = answering.incident_of(turn, run)
+    incident = standings.incident_of(turn, run)
     if run.unproven:
         _fails(turn, run, "it changed something, and nothing verified it")
     elif run.verified_at is not None and run.fixes and incident is not None and turn.members(incident).firing:
@@ -317,7 +328,7 @@ def _watch(turn: Turn, run: Run, incident: Incident) -> None:
 
 def _unmatched(turn: Turn, run: Run) -> None:
     answering.end(turn, run, "not_needed", Reason.PLAYBOOK_ENDED, "it says itself that it is not meant for this")
-    incident = answering.incident_of(turn, run)
+    incident = standings.incident_of(turn, run)
     if incident is not None and incident.open and run.by == "code":
         answering.consider(turn, incident, after=run.playbook)
         turn.touch(incident.number)
@@ -337,7 +348,7 @@ def _fails(turn: Turn, run: Run, why: str) -> None:
 
 def _hands_over(turn: Turn, run: Run, why: str, reason: Reason, *, loud: bool) -> None:
     """Call a person: by the run's incident, or, when it has none that is open and must be heard, by one of its own."""
-    incident = answering.incident_of(turn, run)
+    incident = standings.incident_of(turn, run)
     answering.hand_over(turn, run, why, reason)
     if loud and (incident is None or not incident.open):
         # No open incident hears of it, and something may be worse than it was.
@@ -356,7 +367,7 @@ def _hands_over(turn: Turn, run: Run, why: str, reason: Reason, *, loud: bool) -
 def ring(turn: Turn, run: Run) -> None:
     """Time has come for a run."""
     if run.state == "ended":
-        del turn.state.runs[run.number]
+        turn.state.forget_run(run)
         turn.changes.runs[run.number] = run
     elif run.state == "asking":
         _late_answer(turn, run)
@@ -393,7 +404,7 @@ def again(turn: Turn) -> None:
         if run.stopping:
             answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
         elif doubt:
-            what = f"{answering.short(doubt[0].function)}({doubt[0].shown})"
+            what = f"{standings.short(doubt[0].function)}({doubt[0].shown})"
             _fails(turn, run, f"Tocsin stopped while {what} was under way, and doing it twice may do harm")
         elif run.attempt > MOST_ATTEMPTS:
             _fails(turn, run, f"it was interrupted {MOST_ATTEMPTS} times")
@@ -405,18 +416,9 @@ def again(turn: Turn) -> None:
 # -- what people say ---------------------------------------------------------------------------------------------------
 
 
-def _run(turn: Turn, number: int) -> Run | Result:
-    run = turn.state.runs.get(number)
-    if run is not None:
-        return run
-    if 0 < number <= turn.state.counters.run:
-        return commands.refuse("conflict", f"Run {number} is over and closed")
-    return commands.refuse("not_found", f"There is no run {number}")
-
-
 def answer(turn: Turn, command: commands.AnswerRun) -> Result:
     """A person answers what a run asks."""
-    run = _run(turn, command.run)
+    run = standings.known(turn, command.run)
     if isinstance(run, Result):
         return run
     approval = run.approval
@@ -454,7 +456,7 @@ def _answered(turn: Turn, run: Run, said: str, actor: str, reason: Reason) -> No
     run.deadline = turn.now + run.patience
     turn.save_run(run)
     turn.changes.begin[run.number] = run
-    incident = answering.incident_of(turn, run)
+    incident = standings.incident_of(turn, run)
     if incident is not None:
         what = f"{called(actor, turn.plan.names)} answered {run.playbook}: {said}"
         turn.enter(incident.number, what, reason, actor, run=str(run.number))
@@ -466,15 +468,19 @@ def _answered(turn: Turn, run: Run, said: str, actor: str, reason: Reason) -> No
 
 def cancel(turn: Turn, command: commands.CancelRun) -> Result:
     """A person stops a run: at once when it waits, else before it begins with anything more, or after a grace."""
-    run = _run(turn, command.run)
+    run = standings.known(turn, command.run)
     if isinstance(run, Result):
         return run
     if not run.live:
         return commands.refuse("conflict", f"Run {run.number} has ended already")
-    why = f"cancelled by {called(command.actor, turn.plan.names)}"
+    stop_for(turn, run, f"cancelled by {called(command.actor, turn.plan.names)}")
+    return Result(ok=True, reason=Reason.RUN_CANCELLED, id=str(run.number))
+
+
+def stop_for(turn: Turn, run: Run, why: str) -> None:
+    """End a run because a person wants it to: at once when it waits, else before it begins with anything more."""
     if run.state != "running":
         answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, why)
     else:
         run.stop_by = turn.now + GRACE
         answering.stop(turn, run, why)
-    return Result(ok=True, reason=Reason.RUN_CANCELLED, id=str(run.number))

@@ -11,7 +11,7 @@ from cronsim import CronSim
 
 from tocsin.access.actors import called
 from tocsin.access.credentials import may
-from tocsin.engine import answering, commands
+from tocsin.engine import answering, commands, standings
 from tocsin.engine.commands import Result
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
@@ -40,7 +40,7 @@ def start(turn: Turn, command: commands.StartRun) -> Result:
     if at_it is not None and at_it.live:
         return commands.refuse("conflict", f"Run {at_it.number} of {at_it.playbook} works on it: stop that first")
     labels = _answered_labels(turn, incident, manifest)
-    bound = bind(manifest, service, turn.plan.targets, labels, command.targets)
+    bound = bind(manifest, service, turn.plan.bindings, labels, command.targets)
     if isinstance(bound, Unbound):
         return commands.refuse("invalid", f"No target fits: {bound.why}", "targets")
     wrong = _wrong_args(manifest, command.args)
@@ -99,7 +99,7 @@ def set_trust(turn: Turn, command: commands.SetTrust) -> Result:
         return commands.refuse("invalid", "Say why, in up to 300 characters", "why")
     if not may(command.role, manifest.trust.approve):
         return commands.refuse("forbidden", "The playbook wants an admin for that")
-    standing = answering.standing_of(turn, manifest, command.service)
+    standing = standings.standing_of(turn, manifest, command.service)
     who = called(command.actor, turn.plan.names)
     trust.move(standing, command.rung, f"{who}: {command.why.strip()}", turn.now)
     turn.save_standing(standing)
@@ -117,7 +117,7 @@ def plan_changed(turn: Turn) -> None:
             manifest = turn.plan.playbooks.get(name)
             if manifest is None:
                 continue
-            standing = answering.standing_of(turn, manifest, service)
+            standing = standings.standing_of(turn, manifest, service)
             trust.edited(manifest, standing, turn.now)
             standing.next_at = _next(manifest, turn.now) if manifest.schedule else None
             turn.save_standing(standing)
@@ -141,7 +141,7 @@ def scheduled(turn: Turn, id: str) -> None:
     if manifest is not None and manifest.schedule:
         standing.next_at = _next(manifest, turn.now)
         for wanted in _each_target(turn, manifest, service):
-            bound = bind(manifest, service, turn.plan.targets, None, wanted)
+            bound = bind(manifest, service, turn.plan.bindings, None, wanted)
             if isinstance(bound, Unbound):
                 run = answering.make(turn, manifest, service, {}, by="schedule")
                 answering.refuse(turn, run, Blocked(Reason.NO_TARGET, bound.why))
@@ -160,5 +160,5 @@ def _each_target(turn: Turn, manifest: Manifest, service: str) -> list[dict[str,
         return [{}]
     param = manifest.targets[0]
     return [
-        {param.name: one.name} for one in turn.plan.targets if one.service == service and one.kind == param.kind
+        {param.name: one.name} for one in turn.plan.bindings.of(service).values() if one.kind == param.kind
     ] or [{}]

@@ -29,6 +29,7 @@ from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import Page
 from tocsin.pages.loops import Loop
 from tocsin.pages.rules import Reach
+from tocsin.playbooks.remembered import Remembered
 from tocsin.playbooks.run import Run, Step
 from tocsin.playbooks.trust import Standing
 from tocsin.silences.silence import Silence
@@ -213,10 +214,16 @@ class State:
         """Pages that wait to go out together, by contact method."""
         self.runs: dict[int, Run] = {}
         """Those that live, and those that ended lately: guards count them. None that was not let begin."""
+        self.remembered = Remembered()
+        """The same runs, found by what guards count."""
         self.locked: dict[str, int] = {}
         """The run that holds a lock now."""
+        self.claimed: dict[str, int] = {}
+        """The run whose targets a person took over last, by lock."""
         self.open_of: dict[str, set[int]] = {}
         """A service's open incidents."""
+        self.answered: set[int] = set()
+        """Open incidents that somebody has, or one of several who are asked for."""
         self.steps: dict[int, dict[int, Step]] = {}
         """The steps of runs that live, by ordinal."""
         self.standings: dict[tuple[str, str], Standing] = {}
@@ -276,15 +283,32 @@ class State:
     def watch_run(self, run: Run) -> None:
         """A run was changed: its timer and its locks follow."""
         self.timers.set("run", run.number, run.due())
+        self.remembered.keep(run)
         for lock in run.holds:
             if run.live:
                 self.locked[lock] = run.number
             elif self.locked.get(lock) == run.number:
                 del self.locked[lock]
+            if run.taken_until is not None:
+                self.claimed[lock] = run.number
+            elif self.claimed.get(lock) == run.number:
+                del self.claimed[lock]
+
+    def forget_run(self, run: Run) -> None:
+        """Let a run go that no guard counts any more."""
+        del self.runs[run.number]
+        self.remembered.forget(run)
+        for lock in run.holds:
+            if self.claimed.get(lock) == run.number:
+                del self.claimed[lock]
 
     def watch_incident(self, incident: Incident) -> None:
         """An incident was changed: its timer follows, and whether its service has one open."""
         self.timers.set("incident", incident.number, incident.due())
+        if incident.state == "acknowledged" or (incident.open and incident.answers):
+            self.answered.add(incident.number)
+        else:
+            self.answered.discard(incident.number)
         if incident.open:
             self.open_of.setdefault(incident.service, set()).add(incident.number)
         elif (numbers := self.open_of.get(incident.service)) is not None:
@@ -380,6 +404,7 @@ class State:
     def forget_incident(self, incident: Incident) -> None:
         """Let an incident go that nothing can reopen, and its finished pages."""
         del self.incidents[incident.number]
+        self.answered.discard(incident.number)
         del self.members[incident.number]
         group = incident.service, incident.group
         self._groups[group].remove(incident.number)

@@ -1,12 +1,17 @@
-"""Which playbooks answer for which service, and how far each is trusted there: what every face shows of them."""
+"""For every face: which playbooks answer for which service, how far each is trusted there, and what continues a run."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from tocsin.access.credentials import Role
+from tocsin.engine.commands import ResumeRun
+from tocsin.faces.faces import Faces
+from tocsin.faces.problem import Problem, not_found
 from tocsin.plan.model import Plan
 from tocsin.playbooks.manifest import Manifest, Rung
+from tocsin.playbooks.resuming import Word
 from tocsin.playbooks.trust import Standing, stands
 
 
@@ -17,6 +22,23 @@ class InService(NamedTuple):
     manifest: Manifest
     standing: Standing | None
     rung: Rung
+
+
+async def resuming(
+    faces: Faces, actor: str, role: Role, number: int, why: str, step: int = 0, word: Word = ""
+) -> ResumeRun:
+    """The command that continues a run at a step (0: repeats it), with the steps it was recorded with.
+
+    They are read after the run was seen to be over, so none of them changes any more. Raises the problem that says
+    that there is no such run, or that it is not over.
+    """
+    run = await faces.read(faces.reads.run, number)
+    if run is None:
+        raise not_found(f"run {number}")
+    if run.live:
+        raise Problem(409, "conflict", f"Run {number} is not over: stop it first")
+    recorded = await faces.read(faces.reads.steps, number)
+    return ResumeRun(actor=actor, run=number, why=why, step=step, word=word, recorded=tuple(recorded), role=role)
 
 
 def in_service(plan: Plan | None, standings: Sequence[Standing], service: str = "") -> list[InService]:

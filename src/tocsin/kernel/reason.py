@@ -67,6 +67,13 @@ class Reason(StrEnum):
     APPROVAL_GIVEN = "approval_given"
     APPROVAL_LATE = "approval_late"
     RUN_CANCELLED = "run_cancelled"
+    RUN_CONTINUED = "run_continued"
+    RUN_REPEATED = "run_repeated"
+    RUN_TAKEN_OVER = "run_taken_over"
+    RUN_GIVEN_BACK = "run_given_back"
+    SHADOW_ASKED = "shadow_asked"
+    SHADOW_AGREED = "shadow_agreed"
+    SHADOW_DIFFERED = "shadow_differed"
     NO_TARGET = "no_target"
     GUARD_LOCK = "guard_lock"
     GUARD_AT_MOST = "guard_at_most"
@@ -186,6 +193,13 @@ EXPLAINED: dict[Reason, str] = {
     Reason.APPROVAL_GIVEN: "a person answered a playbook",
     Reason.APPROVAL_LATE: "nobody answered a playbook in time, so what it said before counts",
     Reason.RUN_CANCELLED: "a person stopped the run",
+    Reason.RUN_CONTINUED: "a person had a run go on from one of its steps",
+    Reason.RUN_REPEATED: "a person had a run repeated",
+    Reason.RUN_TAKEN_OVER: "a person works on the run's targets by hand, and code changes nothing there",
+    Reason.RUN_GIVEN_BACK: "a person gave the run's targets back to code",
+    Reason.SHADOW_ASKED: "a person is asked whether they did what a playbook that only watched would have done",
+    Reason.SHADOW_AGREED: "a person did what a playbook that only watched would have done",
+    Reason.SHADOW_DIFFERED: "a person did something else than a playbook that only watched would have done",
     Reason.NO_TARGET: "the plan names no system the playbook could work on",
     Reason.GUARD_LOCK: "something else works on the same target",
     Reason.GUARD_AT_MOST: "the playbook ran as often as it may",

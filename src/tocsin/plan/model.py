@@ -22,7 +22,7 @@ from tocsin.oncall.schedule import Schedule
 from tocsin.pages.loops import LoopSpec
 from tocsin.pages.templates import Words
 from tocsin.playbooks.manifest import Manifest
-from tocsin.playbooks.targets import Target
+from tocsin.playbooks.targets import Target, Targets
 
 Covers = Mapping[str, tuple[Cover, ...]]
 """Overrides that may count, by schedule."""
@@ -98,6 +98,11 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         """The routes, indexed once."""
         heartbeats = {matcher.label for spec in self.heartbeat_alerts for matcher in spec.alert}
         return Router(self.routes, self.services, heartbeats)
+
+    @cached_property
+    def bindings(self) -> Targets:
+        """The targets, indexed once."""
+        return Targets(self.targets)
 
     @cached_property
     def heartbeat_alerts(self) -> tuple[HeartbeatSpec, ...]:

@@ -5,15 +5,16 @@ Everything counts from the runs that are written down, so a restart forgets no g
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Set
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from tocsin.kernel.instant import DAY, Instant, say_duration, to_datetime
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks.manifest import AtMost, Blast, Breaker, Cooldown, Frozen, Guard, Manifest, Unless
+from tocsin.playbooks.remembered import Remembered
 from tocsin.playbooks.run import Run
-from tocsin.playbooks.targets import Target
+from tocsin.playbooks.targets import Targets
 
 BREAKER: Final = Breaker(failures=3, returns=3, within=DAY)
 """What holds for a playbook that declares no breaker of its own: nobody fixes the same thing for ever."""
@@ -27,9 +28,10 @@ class Blocked(NamedTuple):
 
 
 class Situation(NamedTuple):
-    """What guards look at. ``runs``: all that are remembered, this one not among them, in the order they began.
+    """What guards look at. ``runs``: those that are remembered, this one not among them.
 
-    ``broken``: services of ``unless`` with an open incident.
+    ``broken``: services of ``unless`` with an open incident. ``busy``: locks that are held. ``continues``: the run this
+    one goes on with, whose end is no reason to wait.
     """
 
     manifest: Manifest
@@ -38,10 +40,12 @@ class Situation(NamedTuple):
     incident: int
     returned: int
     """How often trouble of the incident's group was answered by this playbook within the breaker's time."""
-    runs: Sequence[Run]
-    targets: Sequence[Target]
+    runs: Remembered
+    targets: Targets
+    busy: Collection[str]
     broken: Collection[str]
     now: Instant
+    continues: int = 0
 
 
 def blocked(at: Situation) -> Blocked | None:
@@ -80,25 +84,15 @@ def locked(by: Run, run: Run) -> Blocked:
     return Blocked(Reason.GUARD_LOCK, f"run {by.number} of it is under way")
 
 
-def _own(at: Situation) -> Iterable[Run]:
-    """Runs of this playbook for this service that were let run."""
-    return (
-        run
-        for run in at.runs
-        if run.playbook == at.manifest.name and run.service == at.service and run.outcome != "blocked"
-    )
-
-
 def _rate(at: Situation, guard: AtMost) -> Blocked | None:
     since = at.now - guard.per
     match guard.over:
         case "fleet":
-            counted = [run for run in at.runs if run.outcome != "blocked"]
+            number = at.runs.since(since)
         case "target":
-            counted = [run for run in _own(at) if set(run.locks) & set(at.locks)]
+            number = at.runs.own_on_since(at.service, at.manifest.name, at.locks, since)
         case "playbook":
-            counted = [r for r in at.runs if r.playbook == at.manifest.name and r.outcome != "blocked"]
-    number = sum(run.started_at > since for run in counted)
+            number = at.runs.of_playbook_since(at.manifest.name, since)
     if number < guard.times:
         return None
     what = {"fleet": "runs of any playbook", "target": "runs on this target", "playbook": "runs"}[guard.over]
@@ -106,22 +100,22 @@ def _rate(at: Situation, guard: AtMost) -> Blocked | None:
 
 
 def _cooling(at: Situation, guard: Cooldown) -> Blocked | None:
-    ends = [run.ended_at for run in _own(at) if run.ended_at is not None and (_same(run, at) or not at.locks)]
-    last = max(ends, default=None)
+    name = at.manifest.name
+    each = [at.runs.ended_on(at.service, name, lock) for lock in at.locks] or [at.runs.ended(at.service, name)]
+    lasts = (next((run.ended_at for run in newest if run.number != at.continues), None) for newest in each)
+    last = max((one for one in lasts if one is not None), default=None)
     if last is None or at.now - last >= guard.lasts:
         return None
     left = say_duration(last + guard.lasts - at.now)
     return Blocked(Reason.GUARD_COOLDOWN, f"its last run ended less than {say_duration(guard.lasts)} ago; {left} left")
 
 
-def _same(run: Run, at: Situation) -> bool:
-    return bool(set(run.locks) & set(at.locks))
-
-
 def _blast(at: Situation, guard: Blast) -> Blocked | None:
-    kinds = {one.kind for one in at.targets if one.lock in at.locks}
-    group = {one.lock for one in at.targets if one.service == at.service and one.kind in kinds}
-    busy = {lock for run in at.runs if run.live for lock in run.locks} & group
+    own = [one for one in map(at.targets.held_by, at.locks) if one is not None]
+    group: Set[str] = frozenset()
+    for kind in {one.kind for one in own}:
+        group = group | at.targets.group(at.service, kind) if group else at.targets.group(at.service, kind)
+    busy = {lock for lock in at.busy if lock in group}
     after = busy | set(at.locks)
     most = guard.most or max(1, len(group) * guard.percent // 100)
     if len(after) > most:
@@ -141,10 +135,9 @@ def frozen(guard: Frozen, now: Instant) -> Blocked | None:
 
 def _broken(at: Situation, guard: Breaker) -> Blocked | None:
     since = at.now - guard.within
-    ended = [run for run in _own(at) if run.ended_at is not None and run.ended_at > since and run.outcome != "blocked"]
     failures = 0
-    for run in reversed(ended):
-        if not run.failed:
+    for run in at.runs.ended(at.service, at.manifest.name):
+        if not run.failed or (run.ended_at or 0) <= since or failures >= guard.failures:
             break
         failures += 1
     if failures >= guard.failures:

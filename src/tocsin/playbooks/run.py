@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from msgspec import Struct
@@ -13,6 +14,7 @@ RunState = Literal["running", "asking", "watching", "ended"]
 Outcome = Literal[
     "", "verified", "done", "observed", "suggested", "not_needed", "blocked", "cancelled", "overtaken", "handed_over"
 ]
+Agreement = Literal["", "agreed", "differed"]
 Verb = Literal["when", "look", "fix", "verify", "ask", "tell"]
 StepState = Literal["begun", "done", "failed", "skipped"]
 
@@ -85,6 +87,14 @@ class Run(Struct, kw_only=True):
     no verification held since. ``broke``: it raised, was late, or its process was lost. ``asked``: questions that were
     answered, by step. ``approved_by``: who allowed a fix last. ``approved``: which fixes were allowed, by step;
     ``approved_all``: who began it by hand allowed them all. ``trouble``: the incident's group.
+
+    ``continues``: the run it continues at ``from_step``, or repeats when that is 0; ``because``: why, in the words of
+    who asked; ``resumed``: the run that continues this one. ``doubt``: fixes that may have happened in an earlier run,
+    as ``Began.identity`` has them; ``helped``: a person did part of it, so that it says little about the playbook.
+    ``taken_by`` works on its targets by hand, until ``taken_until`` or the end of the incident.
+
+    ``would``: the fix before which one that only watches ended, as a person reads it; ``would_do``: its function.
+    ``agreement``: whether that is what a person did, once somebody said so or did it; ``agreed_how``: a sentence.
     """
 
     number: int
@@ -122,6 +132,20 @@ class Run(Struct, kw_only=True):
     ended_at: Instant | None = None
     findings: tuple[str, ...] = ()
     output: str = ""
+    continues: int = 0
+    from_step: int = 0
+    because: str = ""
+    resumed: int = 0
+    doubt: tuple[str, ...] = ()
+    helped: bool = False
+    taken_by: str = ""
+    taken_until: Instant | None = None
+    would: str = ""
+    would_do: str = ""
+    agreement: Agreement = ""
+    agreed_by: str = ""
+    agreed_how: str = ""
+    agreed_at: Instant | None = None
 
     @property
     def by_hand(self) -> bool:
@@ -154,7 +178,7 @@ class Run(Struct, kw_only=True):
     def due(self) -> Instant | None:
         """When something about it happens by itself."""
         if self.state == "ended":
-            return (self.ended_at or self.started_at) + REMEMBERED
+            return max((self.ended_at or self.started_at) + REMEMBERED, self.taken_until or 0)
         if self.state == "asking" and self.approval is not None:
             return self.approval.due
         if self.state == "watching":
@@ -164,6 +188,15 @@ class Run(Struct, kw_only=True):
     def allowed(self, began: Began) -> bool:
         """Whether a person said yes to this very fix."""
         return self.approved_all or self.approved.get(str(began.ordinal)) == began.identity
+
+    def prove(self, steps: Iterable[Step]) -> None:
+        """Take from its steps whether a verification held since the last change."""
+        there = list(steps)
+        held = [one for one in there if one.verb == "verify" and one.state == "done"]
+        last = max(held, key=lambda one: one.ordinal, default=None)
+        done = [one.ordinal for one in there if one.verb == "fix" and one.state != "skipped"]
+        self.unproven = bool(done) and (last is None or last.ordinal < max(done))
+        self.verified_at = None if self.unproven or last is None else last.ended_at
 
     def find(self, sentence: str) -> None:
         """Keep a sentence for whoever takes over."""

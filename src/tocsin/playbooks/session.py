@@ -38,7 +38,8 @@ NOTHING = "null"
 class Start(Struct, frozen=True):
     """What a run's process is told first. ``urls``: reading credentials, by target's name; ``dry``: only diagnose.
 
-    ``args``: the parameters, as JSON; ``targets``: parameter to target's name.
+    ``args``: the parameters, as JSON; ``targets``: parameter to target's name. ``doubt``: fixes that an earlier run may
+    have done at step ``since`` or later, each as often as it may have: their probe is asked first.
     """
 
     playbook: str
@@ -48,6 +49,8 @@ class Start(Struct, frozen=True):
     urls: dict[str, str] = {}
     recorded: tuple[Step, ...] = ()
     dry: bool = False
+    doubt: tuple[str, ...] = ()
+    since: int = 0
 
 
 class Go(Struct, frozen=True, tag="go"):
@@ -114,8 +117,11 @@ class Session:
         urls: Mapping[str, str],
         redact: Callable[[str], str],
         instead: Mapping[str, Callable[..., Any]] | None = None,
+        doubt: Sequence[str] = (),
+        since: int = 0,
     ) -> None:
         self._instead = instead or {}
+        self._doubt, self._since = list(doubt), since
         self._wire = wire
         self._recorded = {step.ordinal: step for step in recorded}
         self._results = sum(len(step.result.encode()) for step in recorded)
@@ -137,12 +143,12 @@ class Session:
     def fix(self, what: Fix[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """See ``Run.fix``."""
         place = self._next("fix", what.name, args, kwargs)
-        known = place.known
+        known, doubted = place.known, self._doubted(place)
         if known is not None and known.state != "begun":
-            return self._again(known, what.function)
-        if known is not None and not what.idempotent:
-            # It was under way when the run was interrupted. Without a probe Tocsin would have handed over.
-            assert what.probe is not None
+            # What a probe or a person says was done has no answer of its own.
+            return None if known.result == NOTHING and known.state == "done" else self._again(known, what.function)
+        if (known is not None or doubted) and not what.idempotent and what.probe is not None:
+            # It was under way when the run was interrupted, or in an earlier run. Without a probe the engine decides.
             probe = self._call(what.probe)
             if self._with(self._reading, lambda: probe(*args, **kwargs)):
                 self._end(place, True, NOTHING, "it was done already, says its probe")
@@ -214,6 +220,14 @@ class Session:
             self._give_up("strayed", f"run again, step {self._ordinal} was {now}; the record says {other}")
         shown = self.redacted(", ".join([*map(_shown, args), *(f"{k}={_shown(v)}" for k, v in kwargs.items())]))
         return _Place(self._ordinal, verb, function, digest, shown[:SHOWN], known)
+
+    def _doubted(self, place: _Place) -> bool:
+        """Whether an earlier run may have done this. It may have as often as it is named."""
+        name = f"{place.function} {place.digest}"
+        if place.ordinal < self._since or name not in self._doubt:
+            return False
+        self._doubt.remove(name)
+        return True
 
     def _begin(self, place: _Place, idempotent: bool = False, probe: bool = False, within: Duration = 0) -> Go:
         place_of = (place.ordinal, place.verb, place.function, place.digest, place.shown)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 
 import msgspec
 from msgspec import Struct
@@ -45,6 +45,48 @@ def credential(reference: str, secret: Callable[[str], str]) -> str:
     return reference.removeprefix(HERE) if reference.startswith(HERE) else secret(reference)
 
 
+class Targets:
+    """All targets of a plan, found by service, by name, and by what an alert says."""
+
+    def __init__(self, targets: Iterable[Target]) -> None:
+        self._of: dict[str, dict[str, Target]] = {}
+        self._groups: dict[tuple[str, str], set[str]] = {}
+        self._places: dict[str, int] = {}
+        self._held_by: dict[str, Target] = {}
+        self._saying: dict[tuple[str, str, str], list[Target]] = {}
+        self._others: dict[str, list[Target]] = {}
+        for one in targets:
+            self._of.setdefault(one.service, {})[one.name] = one
+            self._groups.setdefault((one.service, one.kind), set()).add(one.lock)
+            self._places[one.lock] = len(self._places)
+            self._held_by[one.lock] = one
+            equal = next((m for m in one.match if m.operator == "=" and m.value), None)
+            if equal is None:
+                self._others.setdefault(one.service, []).append(one)
+            else:
+                self._saying.setdefault((one.service, equal.label, equal.value), []).append(one)
+
+    def of(self, service: str) -> Mapping[str, Target]:
+        """A service's targets by name, in the plan's order."""
+        return self._of.get(service, {})
+
+    def held_by(self, lock: str) -> Target | None:
+        """The target that has a lock."""
+        return self._held_by.get(lock)
+
+    def group(self, service: str, kind: str) -> Set[str]:
+        """The locks of a service's targets of one kind."""
+        return self._groups.get((service, kind), frozenset())
+
+    def about(self, service: str, labels: Mapping[str, str]) -> list[Target]:
+        """A service's targets that an alert with these labels is about, in the plan's order."""
+        found = list(self._others.get(service, ()))
+        for name, value in labels.items():
+            found += self._saying.get((service, name, value), ())
+        meant = (one for one in found if all_match(one.match, labels))
+        return sorted(meant, key=lambda one: self._places[one.lock])
+
+
 class Unbound(Struct, frozen=True):
     """Why no target could be found for a playbook, as a sentence."""
 
@@ -54,7 +96,7 @@ class Unbound(Struct, frozen=True):
 def bind(
     manifest: Manifest,
     service: str,
-    targets: Iterable[Target],
+    targets: Targets,
     labels: Mapping[str, str] | None,
     wanted: Mapping[str, str] | None = None,
 ) -> dict[str, str] | Unbound:
@@ -62,7 +104,7 @@ def bind(
 
     ``labels`` None: no alert is there to tell targets apart, so there must be one of the kind alone.
     """
-    there = [one for one in targets if one.service == service]
+    there = targets.of(service).values()
     bound: dict[str, str] = {}
     known = [param.name for param in manifest.targets]
     stray = next((name for name in wanted or {} if name not in known), None)
@@ -70,15 +112,16 @@ def bind(
         return Unbound(f"{manifest.name} has no target {stray}; it has {' and '.join(known) or 'none'}")
     for param in manifest.targets:
         named = (wanted or {}).get(param.name)
-        kind = [one for one in there if one.kind == param.kind]
         if named is not None:
-            if all(one.name != named for one in kind):
+            meant = targets.of(service).get(named)
+            if meant is None or meant.kind != param.kind:
                 return Unbound(f"{service} has no {param.kind} target {named}")
             bound[param.name] = named
             continue
-        about = [one for one in kind if labels is None or all_match(one.match, labels)]
+        possible = there if labels is None else targets.about(service, labels)
+        about = [one for one in possible if one.kind == param.kind]
         if not about:
-            which = "that this alert is about" if kind else "at all"
+            which = "that this alert is about" if targets.group(service, param.kind) else "at all"
             return Unbound(f"{service} has no {param.kind} target {which}")
         if len(about) > 1:
             names = " and ".join(one.name for one in about[:3])

@@ -13,15 +13,16 @@ from tocsin.playbooks.manifest import RUNGS, Manifest, Rung
 from tocsin.playbooks.run import Run
 
 CLIMB: Final = 0.8
-"""How often at the least it must be right, by the lower bound of Wilson's interval (95 %), to go from ask to act."""
+"""How often at the least it must be right, by the lower bound of Wilson's interval (95 %), to go one rung up."""
 _Z: Final = 1.96
 
 
 class Standing(Struct, kw_only=True):
     """How one playbook stands with one service. Counts are since it came to its rung or its meaning was changed.
 
-    ``held``: runs whose verification held. ``approved``: of those that people let go on. ``because``: why it stands on
-    its rung. ``next_at``: when its schedule starts it next.
+    ``held``: runs whose verification held. ``approved``: of those that people let go on. ``agreed`` and ``differed``:
+    of runs that only watched, those that would have done what a person did, and those that would not. ``because``: why
+    it stands on its rung. ``next_at``: when its schedule starts it next.
     """
 
     service: str
@@ -34,6 +35,8 @@ class Standing(Struct, kw_only=True):
     approved: int = 0
     because: str = ""
     next_at: Instant | None = None
+    agreed: int = 0
+    differed: int = 0
 
 
 def lower_bound(held: int, of: int) -> float:
@@ -57,9 +60,10 @@ def stands(manifest: Manifest, standing: Standing) -> Rung:
 def ended(manifest: Manifest, standing: Standing, run: Run, now: Instant) -> Reason | None:
     """Take what a run came to as evidence. Returns why the rung changed, None when it did not.
 
-    A run of code that has been changed meanwhile says nothing about the code there is now.
+    A run of code that has been changed meanwhile says nothing about the code there is now; nor does one of which a
+    person did a part.
     """
-    if run.meaning != standing.meaning:
+    if run.meaning != standing.meaning or run.helped:
         return None
     if run.failed and run.rung in ("ask", "act"):
         standing.failed += 1
@@ -82,10 +86,35 @@ def ended(manifest: Manifest, standing: Standing, run: Run, now: Instant) -> Rea
     return Reason.TRUST_CLIMBED
 
 
+def compared(manifest: Manifest, standing: Standing, run: Run, now: Instant) -> Reason | None:
+    """Take as evidence whether one that only watched would have done what a person did. Returns why the rung changed.
+
+    It climbs to ask at most: that a change would have been the right one does not prove that it holds.
+    """
+    if run.meaning != standing.meaning or run.started_at < standing.since:
+        return None
+    standing.agreed += run.agreement == "agreed"
+    standing.differed += run.agreement == "differed"
+    to = RUNGS[RUNGS.index(standing.rung) + 1] if standing.rung in ("observe", "suggest") else standing.rung
+    if to == standing.rung or RUNGS.index(manifest.trust.ceiling) < RUNGS.index(to):
+        return None
+    of = standing.agreed + standing.differed
+    bound = lower_bound(standing.agreed, of)
+    if bound < CLIMB:
+        return None
+    said = f"people did what it would have done in {standing.agreed} of {of} runs, at least {bound:.0%} by Wilson's"
+    move(standing, to, f"{said} lower bound", now)
+    return Reason.TRUST_CLIMBED
+
+
 def move(standing: Standing, rung: Rung, because: str, now: Instant) -> None:
     """Stand on another rung; evidence counts anew."""
     standing.rung, standing.because, standing.since = rung, because, now
-    standing.held = standing.failed = standing.approved = 0
+    _anew(standing)
+
+
+def _anew(standing: Standing) -> None:
+    standing.held = standing.failed = standing.approved = standing.agreed = standing.differed = 0
 
 
 def edited(manifest: Manifest, standing: Standing, now: Instant) -> bool:
@@ -94,7 +123,7 @@ def edited(manifest: Manifest, standing: Standing, now: Instant) -> bool:
         return False
     standing.meaning = manifest.meaning
     if standing.rung == "observe":
-        standing.held = standing.failed = standing.approved = 0
+        _anew(standing)
         return True
     move(standing, RUNGS[RUNGS.index(standing.rung) - 1], "its code was changed", now)
     return True

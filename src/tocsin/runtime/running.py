@@ -187,7 +187,10 @@ class Runs:
         recorded = state.steps.get(run.number, {})
         steps = tuple(recorded[ordinal] for ordinal in sorted(recorded))
         about = _about(run, state.incidents.get(run.incident))
-        await process.start(Start(run.playbook, about, run.targets, run.args, dict(urls), steps))
+        start = Start(
+            run.playbook, about, run.targets, run.args, dict(urls), steps, doubt=run.doubt, since=run.from_step
+        )
+        await process.start(start)
         return process
 
     async def _listen(self, process: Process, run: Run, attempt: int, urls: dict[str, str]) -> None:
@@ -238,7 +241,7 @@ class Runs:
 
     def _urls(self, run: Run, fixing: bool) -> dict[str, str]:
         """The credentials of a run's targets, as the plan in force names them."""
-        there = {one.name: one for one in self._plan().targets if one.service == run.service}
+        there = self._plan().bindings.of(run.service)
         found: dict[str, str] = {}
         for name in run.targets.values():
             target = there.get(name)

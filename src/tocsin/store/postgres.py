@@ -21,12 +21,12 @@ import structlog
 from tocsin.engine.engine import VERSION
 from tocsin.engine.state import Changes, Counters, Loaded, State
 from tocsin.kernel.instant import DAY, MINUTE, SECOND, Duration, Instant, format_duration
-from tocsin.store import rows, writer
+from tocsin.store import rows, run_keeping, writer
 from tocsin.store.rows import Journaled, Row, Statement
 
 log = structlog.get_logger("tocsin.store")
 
-LEASE: Duration = 10 * SECOND
+LEASE: Duration = 6 * SECOND
 """How long the lease lasts unless it is renewed; a standby takes over so long after its holder fell silent."""
 LEASE_WHILE_LOADING: Duration = MINUTE
 """Reading a million alerts takes longer than the lease lasts, and nothing can be renewed meanwhile."""
@@ -175,7 +175,7 @@ class PostgresStore:
         self._kept = 0.0
         self._held_until = 0.0
         self._thinned: Instant = 0
-        self._tidied = 0
+        self._tidied = self._aged = 0
 
     def wait_for_lease(self, waiting: Callable[[str], None] = lambda why: None) -> None:
         """Wait until this node is the one that writes; ``waiting`` is told why, in a sentence, each time it looked.
@@ -366,19 +366,24 @@ class PostgresStore:
 
     def _write(self, commands: Sequence[Command]) -> None:
         """Run commands in one transaction and one round trip, if the lease is still this node's."""
-        db = self._usable()
+        db, asked = self._usable(), time.monotonic()
+        renews = asked - self._kept > self._lease / SECOND / 8
         try:
             with self._cutter.within(db, ANSWER_SECONDS), db.pipeline():
                 db.execute("BEGIN")
                 db.execute(_HELD, (self._token,))
                 for command, values in commands:
                     db.execute(command, values)
+                if renews:  # last: a commit that took long must not lose the lease to who waited for its lock
+                    db.execute(_KEEP, (self._lease, self._token))
                 db.execute("COMMIT")
         except BaseException as error:
             self._roll_back(db)
             if isinstance(error, psycopg.errors.DivisionByZero):
                 raise self._lost() from None
             raise
+        if renews:
+            self._kept, self._held_until = asked, asked + self._lease / SECOND
 
     def _roll_back(self, db: psycopg.Connection[Row]) -> None:
         try:
@@ -425,10 +430,11 @@ class PostgresStore:
         if found:
             self._write([("DELETE FROM journal WHERE seq = ANY(%s::bigint[])", (found,))])
         replaced, tidied = writer.replaced_alert_rows(self._select, self._tidied)
-        if replaced:
-            self._write([(statement, ()) for statement in replaced])
-        self._tidied = tidied or 0
-        if len(found) < 500 and size < JOURNAL_BYTES and tidied is None:
+        aged = run_keeping.old_runs(self._select, now, self._aged)
+        if replaced or aged.statements:
+            self._write([(statement, ()) for statement in (*replaced, *aged.statements)])
+        self._tidied, self._aged = tidied or 0, aged.after
+        if len(found) < 500 and size < JOURNAL_BYTES and tidied is None and not aged.more:
             self._thinned = now
 
     def _version_row(self) -> int:

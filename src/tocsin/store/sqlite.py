@@ -15,7 +15,7 @@ from typing import Any
 from tocsin.engine.engine import VERSION
 from tocsin.engine.state import Changes, Counters, Loaded, State
 from tocsin.kernel.instant import DAY, Instant
-from tocsin.store import rows, writer
+from tocsin.store import rows, run_keeping, writer
 from tocsin.store.rows import Journaled, Row, Statement
 
 FILE = "tocsin.db"
@@ -65,7 +65,7 @@ class SqliteStore:
         self._versions = self._version_row(tzdata)
         self._checkpointer = Checkpointer(path)
         self._thinned: Instant = 0
-        self._tidied = 0
+        self._tidied = self._aged = 0
         self._checkpoint_at = PAGES_WRITER_CHECKPOINTS
 
     def load(self) -> Loaded:
@@ -155,13 +155,14 @@ class SqliteStore:
             (until,),
         ).rowcount
         replaced, tidied = writer.replaced_alert_rows(self._db.execute, self._tidied)
+        aged = run_keeping.old_runs(self._db.execute, now, self._aged)
         self._db.execute("BEGIN IMMEDIATE")
-        for statement in replaced:
+        for statement in (*replaced, *aged.statements):
             self._db.execute(statement)
         self._db.execute("COMMIT")
-        self._tidied = tidied or 0
+        self._tidied, self._aged = tidied or 0, aged.after
         self._db.execute("PRAGMA incremental_vacuum(200)").fetchall()
-        if deleted < 500 and size < JOURNAL_BYTES and tidied is None:
+        if deleted < 500 and size < JOURNAL_BYTES and tidied is None and not aged.more:
             self._thinned = now
 
     def _bound_log(self) -> None:

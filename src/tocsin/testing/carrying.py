@@ -40,7 +40,8 @@ class Carrier:
     def carry(self, found: Declared, run: Run, attempt: int, steps: Sequence[Step], about: About) -> None:
         """Carry a run's attempt out to where it ends. Raises Killed."""
         wire = _Wire(self, run.number, attempt, tuple(run.targets.values()))
-        session = Session(wire, steps, dict.fromkeys(run.targets.values(), "fake:reading"), str, self.instead)
+        reading = dict.fromkeys(run.targets.values(), "fake:reading")
+        session = Session(wire, steps, reading, str, self.instead, doubt=run.doubt, since=run.from_step)
         start = Start(run.playbook, about, run.targets, run.args, {}, tuple(steps))
         left = carry_out(session, found, start)
         if left is not None:

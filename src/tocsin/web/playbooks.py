@@ -7,15 +7,26 @@ from typing import Any, NamedTuple
 from litestar import Request, Response, get, post
 from litestar.response import Redirect
 
-from tocsin.engine.commands import AnswerRun, AnyCommand, CancelRun, SetTrust, StartRun
-from tocsin.faces.answering import InService, in_service
+from tocsin.engine.commands import (
+    AnswerRun,
+    AnyCommand,
+    CancelRun,
+    CompareRun,
+    GiveBackRun,
+    SetTrust,
+    StartRun,
+    TakeOverRun,
+)
+from tocsin.faces.answering import InService, in_service, resuming
 from tocsin.faces.faces import Faces
 from tocsin.faces.problem import Problem, not_found
 from tocsin.faces.who import Who
 from tocsin.incidents.incident import Incident
 from tocsin.playbooks.guards import say_guard
 from tocsin.playbooks.manifest import RUNGS, Rung
+from tocsin.playbooks.resuming import RESUMABLE, Word
 from tocsin.playbooks.run import Run, Step
+from tocsin.playbooks.trust import lower_bound
 from tocsin.web.view import View, fields, leads_to, view, with_query
 from tocsin.web.words import count
 
@@ -48,6 +59,12 @@ class RunView(NamedTuple):
     badge: tuple[str, str, str]
     mine: bool
     """Whether whoever looks may answer it."""
+    resumable: bool
+    """Whether whoever looks may have it go on, or repeated."""
+    taken: bool
+    """Whether somebody works on its targets by hand."""
+    unsaid: bool
+    """Whether whoever looks can say if what it would have done is what was done."""
 
 
 class Card(NamedTuple):
@@ -69,7 +86,13 @@ async def _seen(seen: View, run: Run) -> RunView:
     steps = await seen.faces.read(seen.faces.reads.steps, run.number)
     approval = run.approval
     mine = approval is not None and seen.who.may("admin" if approval.role == "admin" else "responder")
-    return RunView(run, steps, CAME_TO[run.outcome or run.state], mine)
+    responds = seen.who.may("responder")
+    return RunView(
+        run, steps, CAME_TO[run.outcome or run.state], mine,
+        resumable=responds and run.outcome in RESUMABLE and not run.resumed,
+        taken=run.taken_until is not None and run.taken_until > seen.reader.now,
+        unsaid=responds and bool(run.would) and not run.agreement,
+    )  # fmt: skip
 
 
 async def startable(seen: View, incident: Incident) -> list[InService]:
@@ -120,6 +143,11 @@ def _card(one: InService) -> Card:
     standing = one.standing
     of = (standing.held + standing.failed) if standing else 0
     held = f"{standing.held} of {count(of, 'run')} held" if standing and of else "no runs yet on this rung"
+    watched = (standing.agreed + standing.differed) if standing else 0
+    if standing and watched:
+        least = f"at least {lower_bound(standing.agreed, watched):.0%} by Wilson's lower bound"
+        agreed = f"people did what it would have done {standing.agreed} of {count(watched, 'time')}, {least}"
+        held = f"{held}; {agreed}" if of else agreed
     return Card(one, answers, [say_guard(guard) for guard in manifest.guards], held)
 
 
@@ -174,6 +202,48 @@ async def cancel(request: Request[Any, Any, Any], faces: Faces, who: Who, number
     return await _tell(request, faces, who, number, CancelRun(actor=who.actor, run=number), "stopped")
 
 
+@post("/runs/{number:int}/resume", needs="responder", status_code=303)
+async def resume(request: Request[Any, Any, Any], faces: Faces, who: Who, number: int) -> Response[bytes] | Redirect:
+    """Continue a run at a step, or repeat it."""
+    form = await fields(request)
+    step, why = form.get("step", ""), " ".join(form.get("why", "").split())
+    at = int(step) if step.isdecimal() and len(step) < 6 else 0
+    words: dict[str, Word] = {"again": "again", "done": "done"}
+    word = words.get(form.get("word", ""), "")
+    try:
+        command = await resuming(faces, who.actor, who.role or "viewer", number, why, at, word)
+    except Problem as problem:
+        if problem.status != 409:
+            raise
+        return await _run_page(await view(request, faces, who), number, problem.status, problem.detail)
+    return await _tell(request, faces, who, number, command, "continued" if at else "repeated")
+
+
+@post("/runs/{number:int}/take-over", needs="responder", status_code=303)
+async def take_over(request: Request[Any, Any, Any], faces: Faces, who: Who, number: int) -> Response[bytes] | Redirect:
+    """Work on a run's targets by hand."""
+    why = " ".join((await fields(request)).get("why", "").split())
+    return await _tell(request, faces, who, number, TakeOverRun(actor=who.actor, run=number, why=why), "taken")
+
+
+@post("/runs/{number:int}/give-back", needs="responder", status_code=303)
+async def give_back(request: Request[Any, Any, Any], faces: Faces, who: Who, number: int) -> Response[bytes] | Redirect:
+    """Let code work again on what was taken over."""
+    await fields(request)
+    return await _tell(request, faces, who, number, GiveBackRun(actor=who.actor, run=number), "given-back")
+
+
+@post("/runs/{number:int}/compare", needs="responder", status_code=303)
+async def compare(request: Request[Any, Any, Any], faces: Faces, who: Who, number: int) -> Response[bytes] | Redirect:
+    """Say whether what a run would have done is what was done."""
+    form = await fields(request)
+    if form.get("same") not in ("yes", "no"):
+        return await _run_page(await view(request, faces, who), number, 400, "Say whether that was done: yes or no")
+    did = " ".join(form.get("did", "").split())
+    command = CompareRun(actor=who.actor, run=number, same=form["same"] == "yes", did=did)
+    return await _tell(request, faces, who, number, command, "compared")
+
+
 @post("/incidents/{number:int}/run", needs="responder", status_code=303)
 async def run_for(request: Request[Any, Any, Any], faces: Faces, who: Who, number: int) -> Response[bytes] | Redirect:
     """Have a playbook run for an incident."""
@@ -211,4 +281,4 @@ async def trust(request: Request[Any, Any, Any], faces: Faces, who: Who) -> Resp
     return leads_to("/playbooks", "trusted")
 
 
-handlers = [playbooks_page, run_page, answer, cancel, run_for, trust]
+handlers = [playbooks_page, run_page, answer, cancel, resume, take_over, give_back, compare, run_for, trust]

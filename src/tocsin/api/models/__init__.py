@@ -69,10 +69,14 @@ from tocsin.api.models.oncall import PublishedShift as PublishedShift
 from tocsin.api.models.oncall import SwapIn as SwapIn
 from tocsin.api.models.oncall import override_out as override_out
 from tocsin.api.models.playbooks import AnswerRunIn as AnswerRunIn
+from tocsin.api.models.playbooks import CompareRunIn as CompareRunIn
+from tocsin.api.models.playbooks import ContinueRunIn as ContinueRunIn
 from tocsin.api.models.playbooks import PublishedPlaybook as PublishedPlaybook
 from tocsin.api.models.playbooks import PublishedRun as PublishedRun
+from tocsin.api.models.playbooks import RepeatRunIn as RepeatRunIn
 from tocsin.api.models.playbooks import RunSheet as RunSheet
 from tocsin.api.models.playbooks import StartRunIn as StartRunIn
+from tocsin.api.models.playbooks import TakeOverRunIn as TakeOverRunIn
 from tocsin.api.models.playbooks import TrustIn as TrustIn
 from tocsin.api.models.playbooks import playbook_out as playbook_out
 from tocsin.api.models.playbooks import run_out as run_out

@@ -11,7 +11,8 @@ from tocsin.api.models.values import Moment, Name, moment
 from tocsin.kernel.instant import format_duration, format_rfc3339
 from tocsin.playbooks.guards import say_guard
 from tocsin.playbooks.manifest import Manifest, Rung
-from tocsin.playbooks.run import Outcome, Run, RunState, Step, StepState, Verb
+from tocsin.playbooks.resuming import Word
+from tocsin.playbooks.run import Agreement, Outcome, Run, RunState, Step, StepState, Verb
 from tocsin.playbooks.trust import Standing
 
 MOST_RESULT = 20_000
@@ -22,7 +23,8 @@ class PublishedPlaybook(Struct, frozen=True, kw_only=True):
     """A playbook, as it stands with one service.
 
     ``trust``: what it may do now; ``ceiling``: what it never goes above. ``held`` and ``failed``: runs since it came to
-    this rung. ``next_at``: when its schedule starts it.
+    this rung; ``agreed`` and ``differed``: of those that only watched, whether a person did what they would have done.
+    ``next_at``: when its schedule starts it.
     """
 
     name: str
@@ -37,6 +39,8 @@ class PublishedPlaybook(Struct, frozen=True, kw_only=True):
     because: str
     held: int
     failed: int
+    agreed: int
+    differed: int
     hand_over_after: str
     targets: list[str]
     schedule: str
@@ -58,7 +62,13 @@ class PublishedApproval(Struct, frozen=True, kw_only=True):
 
 
 class PublishedRun(Struct, frozen=True, kw_only=True):
-    """A run. ``outcome`` is "" while it lives; ``findings`` are what whoever takes over has to know."""
+    """A run. ``outcome`` is "" while it lives; ``findings`` are what whoever takes over has to know.
+
+    ``continues``: the run it goes on with at ``from_step``, or repeats when that is 0, ``because`` a person said so;
+    ``resumed``: the run that goes on with this one. ``taken_by`` works on its targets by hand until ``taken_until``, or
+    until the incident is over. ``would``: the fix that one which only watches would have made, and whether that is what
+    a person did (``agreement``: agreed, differed, or "" while nobody has said).
+    """
 
     number: int
     playbook: str
@@ -77,6 +87,15 @@ class PublishedRun(Struct, frozen=True, kw_only=True):
     attempt: int
     approval: PublishedApproval | None
     approved_by: str
+    continues: int
+    from_step: int
+    because: str
+    resumed: int
+    taken_by: str
+    taken_until: Moment | None
+    would: str
+    agreement: Agreement
+    agreed_how: str
     findings: list[str]
 
 
@@ -123,11 +142,44 @@ class AnswerRunIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     step: Annotated[int, Meta(ge=1)]
 
 
+Why = Annotated[str, Meta(min_length=1, max_length=300)]
+
+
+class RepeatRunIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Begin it anew from the top. ``word``: ``again`` when changes that may have happened may be made again."""
+
+    why: Why
+    word: Literal["", "again"] = ""
+
+
+class ContinueRunIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Go on at a step. ``word``: ``again`` when changes from there on that may have happened may be made again,
+    ``done`` when the one before it is done.
+    """
+
+    step: Annotated[int, Meta(ge=1)]
+    why: Why
+    word: Word = ""
+
+
+class TakeOverRunIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why a person does it by hand."""
+
+    why: Why
+
+
+class CompareRunIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whether what the run would have done is what was done. ``did``: what was, in your words."""
+
+    same: bool
+    did: Annotated[str, Meta(max_length=300)] = ""
+
+
 class TrustIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a playbook is trusted to do for a service from now on, and why."""
 
     trust: Literal["observe", "suggest", "ask", "act"]
-    why: Annotated[str, Meta(min_length=1, max_length=300)]
+    why: Why
 
 
 def playbook_out(manifest: Manifest, service: str, standing: Standing | None, rung: Rung) -> PublishedPlaybook:
@@ -145,6 +197,8 @@ def playbook_out(manifest: Manifest, service: str, standing: Standing | None, ru
         because=standing.because if standing else "where the plan starts it",
         held=standing.held if standing else 0,
         failed=standing.failed if standing else 0,
+        agreed=standing.agreed if standing else 0,
+        differed=standing.differed if standing else 0,
         hand_over_after=format_duration(manifest.hand_over_after),
         targets=[one.kind for one in manifest.targets],
         schedule=manifest.schedule,
@@ -194,6 +248,15 @@ def _fields(run: Run) -> dict[str, object]:
             fix=approval.fix,
         ),
         "approved_by": run.approved_by,
+        "continues": run.continues,
+        "from_step": run.from_step,
+        "because": run.because,
+        "resumed": run.resumed,
+        "taken_by": run.taken_by if run.taken_until is not None else "",
+        "taken_until": moment(run.taken_until),
+        "would": run.would,
+        "agreement": run.agreement,
+        "agreed_how": run.agreed_how,
         "findings": list(run.findings),
     }
 

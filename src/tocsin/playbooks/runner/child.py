@@ -60,7 +60,8 @@ def _carry_out(wire: PipeWire, start: Start, redact: Callable[[str], str]) -> Re
     found = next((one for one in language.declared if one.name == start.playbook), None)
     if found is None:
         return GaveUp("raised", f"the plan's code declares no playbook {start.playbook}")
-    return carry_out(Session(wire, start.recorded, start.urls, redact), found, start)
+    session = Session(wire, start.recorded, start.urls, redact, doubt=start.doubt, since=start.since)
+    return carry_out(session, found, start)
 
 
 class PipeWire:

@@ -1,0 +1,47 @@
+"""How a playbook stands with a service, which run is meant, which incident it answers, and how a step is called."""
+
+from __future__ import annotations
+
+from tocsin.engine.commands import Result, refuse
+from tocsin.engine.turn import Turn
+from tocsin.incidents.incident import Incident
+from tocsin.playbooks.manifest import Manifest
+from tocsin.playbooks.run import Run
+from tocsin.playbooks.trust import Standing
+
+
+def standing_of(turn: Turn, manifest: Manifest, service: str) -> Standing:
+    """How a playbook stands with a service; where its plan starts it when it is new."""
+    found = turn.state.standings.get((service, manifest.name))
+    if found is None:
+        found = Standing(
+            service=service,
+            playbook=manifest.name,
+            rung=manifest.trust.start,
+            meaning=manifest.meaning,
+            since=turn.now,
+            because="where the plan starts it",
+        )
+        turn.state.standings[service, manifest.name] = found
+        turn.save_standing(found)
+    return found
+
+
+def incident_of(turn: Turn, run: Run) -> Incident | None:
+    """The incident a run answers, while it is in memory."""
+    return turn.state.incidents.get(run.incident) if run.incident else None
+
+
+def known(turn: Turn, number: int) -> Run | Result:
+    """A run that is kept in mind; else the refusal that says so."""
+    run = turn.state.runs.get(number)
+    if run is not None:
+        return run
+    if 0 < number <= turn.state.counters.run:
+        return refuse("conflict", f"Run {number} is over and closed")
+    return refuse("not_found", f"There is no run {number}")
+
+
+def short(function: str) -> str:
+    """A function as people say it: ``redis.memory`` for ``tocsin.library.redis.memory``."""
+    return ".".join(function.rsplit(".", 2)[-2:])

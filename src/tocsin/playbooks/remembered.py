@@ -1,0 +1,106 @@
+"""The runs guards count, found by what they count: a playbook, a service's own, a target, a trouble.
+
+A guard asks for the newest and stops when it has seen enough, so that a storm over thousands of targets does not make
+each run look at all others.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterator
+
+from tocsin.kernel.instant import Instant
+from tocsin.playbooks.run import Run
+
+_Place = tuple[str, ...]
+_Marks = list[tuple[Instant, int]]
+"""Instants and numbers of runs, in order."""
+
+
+class Remembered:
+    """Runs that live and those that ended lately."""
+
+    def __init__(self) -> None:
+        self._runs: dict[int, Run] = {}
+        self._began: dict[_Place, _Marks] = {}
+        self._ended: dict[_Place, _Marks] = {}
+
+    def keep(self, run: Run) -> None:
+        """Remember a run; say it again when it has ended."""
+        if run.number not in self._runs:
+            self._runs[run.number] = run
+            for place in _places(run):
+                insort(self._began.setdefault(place, []), (run.started_at, run.number))
+        if run.ended_at is not None:
+            for place in _places(run):
+                _mark(self._ended.setdefault(place, []), (run.ended_at, run.number))
+
+    def forget(self, run: Run) -> None:
+        """Let a run go."""
+        del self._runs[run.number]
+        for place in _places(run):
+            _unmark(self._began, place, (run.started_at, run.number))
+            _unmark(self._ended, place, (run.ended_at or 0, run.number))
+
+    def since(self, at: Instant) -> int:
+        """How many runs began after an instant."""
+        return self._since((), at)
+
+    def of_playbook_since(self, playbook: str, at: Instant) -> int:
+        """How many runs of a playbook began after an instant, for all services."""
+        return self._since(("playbook", playbook), at)
+
+    def own_on_since(self, service: str, playbook: str, locks: tuple[str, ...], at: Instant) -> int:
+        """How many runs of a playbook on any of these targets began after an instant."""
+        places = [("on", service, playbook, lock) for lock in locks]
+        if len(places) == 1:
+            return self._since(places[0], at)
+        return len({number for place in places for began, number in self._began.get(place, ()) if began > at})
+
+    def own_on(self, service: str, playbook: str, lock: str) -> Iterator[Run]:
+        """A playbook's runs on one target, the one that began last first."""
+        return self._last(self._began, ("on", service, playbook, lock))
+
+    def answers_to(self, service: str, playbook: str, trouble: str) -> Iterator[Run]:
+        """A playbook's runs for incidents of one group, the one that began last first."""
+        return self._last(self._began, ("trouble", service, playbook, trouble))
+
+    def ended(self, service: str, playbook: str) -> Iterator[Run]:
+        """A playbook's runs for a service that are over, the one that ended last first."""
+        return self._last(self._ended, ("own", service, playbook))
+
+    def ended_on(self, service: str, playbook: str, lock: str) -> Iterator[Run]:
+        """Its runs on one target that are over, the one that ended last first."""
+        return self._last(self._ended, ("on", service, playbook, lock))
+
+    def _since(self, place: _Place, at: Instant) -> int:
+        began = self._began.get(place, [])
+        return len(began) - bisect_right(began, at, key=lambda mark: mark[0])
+
+    def _last(self, marks: dict[_Place, _Marks], place: _Place) -> Iterator[Run]:
+        return (self._runs[number] for _, number in reversed(marks.get(place, ())))
+
+
+def _mark(marks: _Marks, mark: tuple[Instant, int]) -> None:
+    at = bisect_left(marks, mark)
+    if at == len(marks) or marks[at] != mark:
+        marks.insert(at, mark)
+
+
+def _unmark(of: dict[_Place, _Marks], place: _Place, mark: tuple[Instant, int]) -> None:
+    marks = of.get(place, [])
+    at = bisect_left(marks, mark)
+    if at < len(marks) and marks[at] == mark:
+        del marks[at]
+    if not marks:
+        of.pop(place, None)
+
+
+def _places(run: Run) -> Iterator[_Place]:
+    yield ()
+    yield ("playbook", run.playbook)
+    yield ("own", run.service, run.playbook)
+    if run.trouble:
+        yield ("trouble", run.service, run.playbook, run.trouble)
+    for lock in dict.fromkeys(run.locks):
+        yield ("on", run.service, run.playbook, lock)

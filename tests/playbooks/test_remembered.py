@@ -1,0 +1,62 @@
+"""What guards count is found at once, and is what looking at every run would find."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tocsin.kernel.instant import MINUTE
+from tocsin.playbooks.remembered import Remembered
+from tocsin.playbooks.run import Run
+
+MOVES = st.lists(
+    st.tuples(st.sampled_from(["begin", "end", "forget"]), st.integers(0, 2), st.integers(0, 2), st.integers(0, 9)),
+    max_size=40,
+)
+
+
+@given(MOVES)
+def test_each_index_says_what_looking_at_all_would(moves: list[tuple[str, int, int, int]]) -> None:
+    kept, runs = Remembered(), dict[int, Run]()
+    now = 0
+    for number, (move, playbook, target, which) in enumerate(moves):
+        now += which % 2 * MINUTE  # some things happen at one instant
+        live = [run for run in runs.values() if run.live]
+        over = [run for run in runs.values() if not run.live]
+        if move == "begin":
+            run = Run(
+                number=number, playbook=f"p{playbook}", service="s", plan="v", targets={"a": f"t{target}"},
+                trouble=f"g{target}", started_at=now, deadline=now,
+            )  # fmt: skip
+            runs[number] = run
+            kept.keep(run)
+        elif move == "end" and live:
+            run = live[which % len(live)]
+            run.state, run.ended_at = "ended", now
+            kept.keep(run)
+            kept.keep(run)  # saved once more
+        elif move == "forget" and over:
+            run = over[which % len(over)]
+            del runs[run.number]
+            kept.forget(run)
+    newest = sorted(runs.values(), key=lambda run: -run.number)
+    for at in range(0, now + 2 * MINUTE, MINUTE):
+        assert kept.since(at) == sum(run.started_at > at for run in newest)
+        assert kept.of_playbook_since("p0", at) == sum(r.started_at > at for r in newest if r.playbook == "p0")
+        for locks in (("s/t0",), ("s/t0", "s/t1"), ()):
+            own = [run for run in newest if run.playbook == "p0" and set(run.locks) & set(locks)]
+            assert kept.own_on_since("s", "p0", locks, at) == sum(run.started_at > at for run in own)
+    for name in ("p0", "p1", "p2"):
+        own = [run for run in newest if run.playbook == name]
+        ended = sorted((run for run in own if run.ended_at is not None), key=lambda r: (r.ended_at, r.number))[::-1]
+        assert list(kept.ended("s", name)) == ended
+        for place in ("t0", "t1", "t2"):
+            assert list(kept.own_on("s", name, f"s/{place}")) == [r for r in own if r.targets["a"] == place]
+            assert list(kept.ended_on("s", name, f"s/{place}")) == [r for r in ended if r.targets["a"] == place]
+            assert list(kept.answers_to("s", name, f"g{place[1]}")) == [r for r in own if r.trouble == f"g{place[1]}"]
+    for run in list(runs.values()):
+        if run.live:
+            run.state, run.ended_at = "ended", now
+            kept.keep(run)
+        kept.forget(run)
+    assert vars(kept) == {"_began": {}, "_ended": {}, "_runs": {}}, "nothing of it is left"
