@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from tests.engine.world import START, World
-from tocsin.engine.commands import Acknowledge, Reassign
+from tocsin.engine.commands import Acknowledge, AddOverride, Reassign, SetReach
 from tocsin.engine.inputs import CalendarRead, Delivered
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, Duration
 from tocsin.oncall.imported import Busy
+from tocsin.pages.rules import Reach
 
 # They begin on Monday 2026-11-23 at 03:00 UTC.
 PLAN = b"""
@@ -280,3 +281,50 @@ def test_whoever_is_nobody_of_the_plan_counts_once():
         assert str(world.asked(Acknowledge(incident=1, actor=actor)).reason) == "answered"
     assert world.incident(1).state == "triggered"
     assert has_it(world, "ben") == "acknowledged"
+
+
+AWAKE = b"""
+tocsin: 1
+team: shop
+people:
+  ana: {name: Ana, email: ana@shop.example}
+  kei: {name: Kei, email: kei@shop.example, timezone: Asia/Tokyo}
+mail: {server: smtp://localhost:25, from: tocsin@shop.example}
+schedules: {desk: {handoff notice: off, layers: [{rotate: ana}]}}
+escalations: {desk: [{page: desk, wait: 10m}], both: [{page: [ana, kei], wait: 10m}]}
+services: {one: {escalation: desk, urgency: low}, two: {escalation: both, urgency: low}}
+"""
+
+
+def test_what_waits_for_a_morning_is_paged_in_the_input_that_puts_somebody_on_call_who_is_awake():
+    """It is three o'clock with Ana, and noon with Kei. What is taken back is judged again as well."""
+    world = World(AWAKE).fires("Down", service="one")
+    assert (world.incident(1).waits, world.incident(1).next_at) == ("quiet_hours", START + 5 * HOUR)
+    over = AddOverride(actor="person:ana", schedule="desk", person="kei", starts_at=START, ends_at=START + HOUR)
+    assert world.asked(over).ok
+    assert paged(world) == [("0s", "kei")]
+    assert world.incident(1).waits is None
+    assert world.replayed().state.incidents[1].next_at == world.incident(1).next_at
+
+
+def test_an_override_that_is_only_asked_for_or_is_for_another_time_leaves_what_waits_alone():
+    world = World(AWAKE).fires("Down", service="one")
+    later = AddOverride(
+        actor="person:ana", schedule="desk", person="kei", starts_at=START + HOUR, ends_at=START + 2 * HOUR
+    )
+    assert world.asked(later).ok
+    assert (paged(world), world.told(1).count("quiet_hours")) == ([], 1)
+
+
+def test_edited_quiet_hours_count_for_what_waits_for_a_morning():
+    """The incident that waits as a whole, and Ana's page beside Kei's, which left at once."""
+    world = World(AWAKE).fires("Down", service="one").fires("Slow", service="two")
+    assert paged(world) == [("0s", "kei")]
+    later = SetReach(actor="person:ana", reach=Reach(person="ana", quiet_from=22 * 60, quiet_until=9 * 60))
+    assert world.asked(later).ok
+    assert world.incident(1).next_at == START + 6 * HOUR
+    assert [page.not_before for page in world.rows(2, "ana")] == [START + 6 * HOUR]
+    world.left.clear()
+    none = SetReach(actor="person:ana", reach=Reach(person="ana", quiet_from=0, quiet_until=0))
+    assert world.asked(none).ok
+    assert paged(world) == [("0s", "ana"), ("0s", "ana")]

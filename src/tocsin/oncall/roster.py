@@ -18,6 +18,7 @@ from tocsin.oncall.schedule import Layer, Schedule
 from tocsin.oncall.zone import DAY_OF, MONDAY, WEEK_OF, wall_of, zone
 
 _DAYS_KEPT: Final = 64
+_LOOKED_AHEAD: Final = 366 * DAY
 
 Span = tuple[Instant, Instant]
 """From the first instant up to, and without, the second."""
@@ -61,6 +62,19 @@ class Roster:
                 self._days.clear()
             shifts = self._days[day] = self.shifts(at // DAY * DAY, at // DAY * DAY + DAY, covers)
         return _each_once([shift for shift in shifts if shift.start <= at < shift.end])
+
+    def until(self, shift: Shift, covers: tuple[Cover, ...] = ()) -> Instant | None:
+        """Until when whoever has a shift stays on call without a break, by shifts that follow it too; None: a year on.
+
+        Where a swap or an override takes a part of it away, that is where the part begins.
+        """
+        end = shift.end
+        while end < shift.start + _LOOKED_AHEAD:
+            further = max((one.end for one in self.who(end, covers) if one.person == shift.person), default=end)
+            if further <= end:
+                return end
+            end = further
+        return None
 
     def shifts(self, start: Instant, end: Instant, covers: Sequence[Cover] = ()) -> tuple[Shift, ...]:
         """Every shift that has a part in the range, whole, in order of their begin."""

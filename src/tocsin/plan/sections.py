@@ -26,6 +26,7 @@ from tocsin.plan.hours import read_condition, read_hours
 from tocsin.plan.model import NEEDS, Mail, Plan
 from tocsin.plan.names import Names
 from tocsin.plan.positions import Placed, Position
+from tocsin.plan.reaching import warn_of_answers
 from tocsin.plan.schedules import Schedules
 from tocsin.plan.synthetic import loops_of
 from tocsin.playbooks.manifest import Manifest
@@ -45,14 +46,20 @@ class Source(NamedTuple):
 
 
 def assemble(
-    sources: Sequence[Source], version: str, complete: bool, findings: Findings, playbooks: Sequence[Manifest] = ()
+    sources: Sequence[Source],
+    version: str,
+    complete: bool,
+    findings: Findings,
+    playbooks: Sequence[Manifest] = (),
+    *,
+    coded: bool = True,
 ) -> Plan | None:
     """The plan that files make together; None when any of them has an error.
 
     ``complete``: every file could be read. When one could not, nobody knows its names, so none is called unknown.
-    ``playbooks``: what the code beside the files declares.
+    ``playbooks``: what the code beside the files declares; ``coded``: all of that code could be read.
     """
-    return _Assembly(sources, version, complete, findings, playbooks).plan()
+    return _Assembly(sources, version, complete, findings, playbooks, coded).plan()
 
 
 class _Assembly:
@@ -63,6 +70,7 @@ class _Assembly:
         complete: bool,
         findings: Findings,
         playbooks: Sequence[Manifest],
+        coded: bool,
     ) -> None:
         self._sources = sources
         self._version = version
@@ -77,7 +85,7 @@ class _Assembly:
         self._calendar_names = Names("calendar", complete, findings)
         names = self._people_names, self._schedule_names, self._calendar_names
         self._schedules = Schedules([one.plan for one in sources], *names, findings)
-        self._answering = Answering(playbooks, complete, findings)
+        self._answering = Answering(playbooks, complete and coded, findings)
         teams = [one.plan.team.value for one in sources if one.plan.team]
         zones = [one.plan.timezone for one in sources if one.plan.timezone]
         self._team = teams[0] if teams else ""
@@ -149,6 +157,7 @@ class _Assembly:
         self._warn_of_mail(mail)
         self._warn_of_routes(placed_routes)
         self._schedules.warn(schedules, escalations, teams)
+        warn_of_answers([one.plan for one in self._sources], escalations, teams, schedules, self._findings)
         return plan
 
     # names

@@ -79,6 +79,7 @@ class PublishedPage(Struct, frozen=True, kw_only=True):
 
     ``kind`` is page, notice, copy, help, drill, update (somebody has the incident, or it is over), or synthetic.
     ``delivered_at`` and ``seen_at`` are null where the channel's provider does not tell.
+    ``step``: of the escalation, from 1; 0 where no step sent it.
     ``contact``: the person's contact method. ``held`` names why it was not to leave at once, ``not_before`` the end of
     that. ``bundle``: the page it goes out with in one message. ``overtaken_by``: the newer page to the same place that
     was sent in its stead.
@@ -253,7 +254,7 @@ def page_out(one: Page) -> PublishedPage:
         title=one.title,
         reason=str(one.reason),
         because=EXPLAINED[one.reason],
-        step=one.step,
+        step=one.numbered,
         state=one.state,
         outcome=word(one.outcome),
         intended_at=format_rfc3339(one.intended_at),
