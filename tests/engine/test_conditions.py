@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.engine.world import START, World
-from tocsin.engine.commands import Acknowledge, AddOverride, Reassign, SetReach
+from tests.engine.world import START, World, dump
+from tocsin.engine.commands import Acknowledge, AddOverride, ApplyPlan, Reassign, SetReach
 from tocsin.engine.inputs import CalendarRead, Delivered
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, Duration
 from tocsin.oncall.imported import Busy
@@ -328,3 +328,54 @@ def test_edited_quiet_hours_count_for_what_waits_for_a_morning():
     none = SetReach(actor="person:ana", reach=Reach(person="ana", quiet_from=0, quiet_until=0))
     assert world.asked(none).ok
     assert paged(world) == [("0s", "ana"), ("0s", "ana")]
+
+
+TIERED = b"""
+tocsin: 1
+team: shop
+people:
+  ana: {name: Ana, email: ana@shop.example}
+  ben: {name: Ben, email: ben@shop.example}
+  kei: {name: Kei, email: kei@shop.example}
+mail: {server: smtp://localhost:25, from: tocsin@shop.example}
+customer tiers: [gold, silver]
+customer tier label: plan
+escalations:
+  usual: [{page: ana, when: {customer tier: gold}, wait: 5m}, {page: kei, wait: 10m}]
+  vip: [{page: ben, wait: 10m}]
+services:
+  one: {escalation: usual}
+  two: {escalation: {sev1: usual}, escalation for: {gold: vip}, customer tier: silver}
+"""
+
+
+def test_a_step_for_customers_of_a_tier_is_passed_over_where_no_alert_is_about_one():
+    world = World(TIERED).fires("Down", service="one", plan="silver")
+    assert (paged(world), world.incident(1).customer_tier) == ([("0s", "kei")], "silver")
+    what = [entry.what for entry in world.timeline if entry.reason == "step_not_meant"]
+    assert what == ["Step 1 is passed over: it is for gold customers"]
+    world.at("1m").fires("Slow", service="one", plan="Gold")
+    assert paged(world)[1:] == [("60s", "ana")], "however the monitor writes it"
+
+
+def test_a_customer_of_a_higher_tier_takes_an_incident_to_their_escalation():
+    """By the label of an alert that joins; without one it is the service's. A lower one moves nothing."""
+    world = World(TIERED).fires("Down", service="two", instance="a")
+    assert (paged(world), world.incident(1).customer_tier) == ([("0s", "kei")], "silver")
+    world.at("1m").fires("Down", service="two", instance="b", plan="gold")
+    assert paged(world)[1:] == [("60s", "ben")]
+    told = [entry.what for entry in world.timeline]
+    assert "Now gold customers are concerned, and not silver alone" in told
+    assert "The escalation for gold customers applies" in told
+    world.at("2m").fires("Down", service="two", instance="c", plan="silver")
+    world.at("3m").fires("Down", service="two", instance="d", plan="bronze")
+    assert (len(paged(world)), world.incident(1).customer_tier) == (2, "gold")
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_a_plan_that_knows_no_such_tier_any_more_pages_as_for_anybody_once_it_is_applied():
+    world = World(TIERED).fires("Down", service="two", plan="gold")
+    assert paged(world) == [("0s", "ben")]
+    world.put_in_force(TIERED.replace(b"[gold, silver]", b"[platinum, silver]").replace(b"gold", b"platinum"))
+    assert world.at("1m").asked(ApplyPlan(incident=1, actor="person:ana")).ok
+    assert (world.incident(1).customer_tier, paged(world)[1:]) == ("silver", [("60s", "kei")])

@@ -43,6 +43,16 @@ MISTAKES = {
         "unknown playbook 'x'",
         "its code belongs into the plan's folder playbooks/, as a *.py file",
     ),
+    "a customer tier the plan does not have": (
+        "customer tiers: [gold]\n" + STEP + "{page: ana, when: {customer tier: §silver}}",
+        "unknown customer tier 'silver'",
+        "known here: gold",
+    ),
+    "customer tiers that nobody named": (
+        SERVICE + "customer tier: §gold",
+        "unknown customer tier 'gold'",
+        "say which there are, the highest first: customer tiers: [gold, silver]",
+    ),
     "a probe of a later version": (
         PROBE + "{§kafka: secret:x}",
         "'kafka' is not supported by this version in a probe",

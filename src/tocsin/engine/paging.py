@@ -138,7 +138,8 @@ def _whom(turn: Turn, incident: Incident, call: Call) -> tuple[Reached, ...]:
 def _unmet(turn: Turn, incident: Incident, step: Step) -> str:
     """Why a step is not for this incident now; "" when it is."""
     when = step.when
-    if not when.met(incident.severity, incident.labels, open_now(turn, when.hours) if when.hours else None):
+    is_open = open_now(turn, when.hours) if when.hours else None
+    if not when.met(incident.severity, incident.customer_tier, incident.labels, is_open):
         return f"it is for {when.said}"
     return "everybody in it has answered" if _all_answered(turn, incident, step.targets) else ""
 

@@ -72,7 +72,7 @@ def _alike(incident: Incident) -> Hashable:
     """All that tells whom a step that is due would page, and when."""
     asked = (matcher.label for step in incident.steps for matcher in step.when.match)
     return (
-        (incident.service, incident.severity, incident.urgency, incident.steps),
+        (incident.service, incident.severity, incident.customer_tier, incident.urgency, incident.steps),
         (incident.step, incident.round, incident.laps, tuple(incident.answers)),
         incident.number if any(step.one for step in incident.steps) else 0,
         tuple(incident.labels.get(label, "") for label in asked),

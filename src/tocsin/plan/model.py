@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import NamedTuple
 
@@ -70,6 +70,9 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     escalations: dict[str, Escalation] = {}
     schedules: dict[str, Schedule] = {}
     hours: dict[str, Hours] = {}
+    customer_tiers: tuple[str, ...] = ()
+    """The highest first. The tier of an alert's customer is what ``customer_tier_label`` says, else its service's."""
+    customer_tier_label: str = "customer_tier"
     routes: tuple[Route, ...] = ()
     probes: tuple[ProbeSpec, ...] = ()
     heartbeats: tuple[HeartbeatSpec, ...] = ()
@@ -150,10 +153,23 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
             found.setdefault((heart.service, repr(sorted(labels.items()))), labels)
         return [(service, labels) for (service, _), labels in found.items()]
 
-    def steps(self, service: str, severity: str = "") -> tuple[Step, ...]:
-        """The escalation steps of a service for a severity; the last resort alone when it names none."""
+    def tier_of(self, service: str, labels: Mapping[str, str]) -> str:
+        """The tier of the customer an alert of a service is about; "" when nothing says it."""
+        said = labels.get(self.customer_tier_label, "").strip().lower() if self.customer_tiers else ""
+        return said if said in self.customer_tiers else self.service(service).customer_tier
+
+    def highest_tier(self, tiers: Iterable[str]) -> str:
+        """The highest of some customers' tiers, those the plan does not have left out."""
+        order = self.customer_tiers
+        return min((one for one in tiers if one in order), key=order.index, default="")
+
+    def steps(self, service: str, severity: str = "", tier: str = "") -> tuple[Step, ...]:
+        """The escalation steps of a service for a customer's tier, else for a severity; the last resort alone when it
+        names none.
+        """
         asked = self.service(service)
-        found = self.escalations.get(asked.escalations.get(severity) or asked.escalation)
+        name = asked.tier_escalations.get(tier) or asked.escalations.get(severity) or asked.escalation
+        found = self.escalations.get(name)
         return found.steps if found else (Step(self.last_resort),)
 
     def people_of(self, targets: tuple[str, ...], at: Instant, covers: Covers) -> tuple[Person, ...]:

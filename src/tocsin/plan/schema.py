@@ -319,6 +319,11 @@ class Service(Record):
         "Who is paged, in which order; one name, or by severity: {sev1: all-hands, sev3: shop}. "
         "Default: the last resort.",
     )
+    escalation_for = Field(
+        NamesOf(NAME, REFERENCE, "escalations"),
+        "Who is paged instead where a customer of a tier is concerned: {gold: vip}. It goes before severities.",
+    )
+    customer_tier = Field(REFERENCE, "The tier of its customers, where no alert says which. Default: none.")
     hours = Field(REFERENCE, "Hours outside of which its incidents of low urgency wait. Default: none.")
     acknowledge_for = Field(HOLD, "How long an acknowledgement holds before paging goes on. Default: 1h.")
     reopen_within = Field(MONTH, "Trouble that returns this soon reopens its incident. Default: 30m.")
@@ -366,7 +371,11 @@ class Condition(Record):
     hours = Field(HOURS_NAME, "In these hours: office, or outside office.")
     match = Field(
         ListOf(MATCHER, "matchers", at_least=1, at_most=50, single=True),
-        "Labels of the incident, such as customer_tier=gold.",
+        "Labels of the incident, such as region=eu.",
+    )
+    customer_tier = Field(
+        ListOf(REFERENCE, "customer tiers", at_least=1, at_most=50, single=True),
+        "One of these `customer tiers`: gold, [gold, silver].",
     )
 
 
@@ -597,6 +606,11 @@ class PlanFile(Record):
     teams = Field(NamesOf(NAME, RecordOf(Team), "teams"), "People who answer together.")
     services = Field(NamesOf(NAME, RecordOf(Service), "services"), "What alerts are about.")
     hours = Field(NamesOf(NAME, RecordOf(Hours), "hours"), "Business hours, by name.")
+    customer_tiers = Field(
+        ListOf(REFERENCE, "customer tiers", at_least=1, at_most=50),
+        "What customers are worth waking somebody for, the highest first: [gold, silver].",
+    )
+    customer_tier_label = Field(LABEL, "The label of alerts that says a customer's tier. Default: customer_tier.")
     calendars = Field(NamesOf(NAME, RecordOf(Calendar), "calendars"), "Rotas and holidays that are kept elsewhere.")
     schedules = Field(NamesOf(NAME, RecordOf(Schedule), "schedules"), "Who is on call when.")
     escalations = Field(

@@ -25,6 +25,7 @@ from tocsin.store.reads import Slice, StoredEntry
 class PublishedIncident(Struct, frozen=True, kw_only=True):
     """An incident. ``paused`` names why nothing is paged now although it is open, ``paused_until`` when that ends.
 
+    ``customer_tier``: the highest of the customers it is about; "" when nothing says it.
     ``waits`` names why the next page is later than its step. ``responders`` were added by hand. ``plan``: the version
     whose steps it follows.
     With paging off that is ``paging_off``, and ``next_page_at`` is null: nothing follows by itself.
@@ -35,6 +36,7 @@ class PublishedIncident(Struct, frozen=True, kw_only=True):
     title: str
     service: str
     severity: str
+    customer_tier: str
     state: str
     reason: str
     because: str
@@ -176,6 +178,7 @@ def _incident(one: Incident, base: str, paging: bool) -> dict[str, Any]:
         "title": one.title,
         "service": one.service,
         "severity": one.severity,
+        "customer_tier": one.customer_tier,
         "state": one.state,
         "reason": str(one.reason),
         "because": EXPLAINED[one.reason],
