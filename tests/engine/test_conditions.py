@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import msgspec
+import pytest
+
 from tests.engine.world import START, World, dump
 from tocsin.engine.commands import Acknowledge, AddOverride, ApplyPlan, Reassign, SetReach
 from tocsin.engine.inputs import CalendarRead, Delivered
@@ -379,3 +382,26 @@ def test_a_plan_that_knows_no_such_tier_any_more_pages_as_for_anybody_once_it_is
     world.put_in_force(TIERED.replace(b"[gold, silver]", b"[platinum, silver]").replace(b"gold", b"platinum"))
     assert world.at("1m").asked(ApplyPlan(incident=1, actor="person:ana")).ok
     assert (world.incident(1).customer_tier, paged(world)[1:]) == ("silver", [("60s", "kei")])
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_what_waits_is_judged_again_when_an_override_begins_and_when_it_ends(restart):
+    """Kei takes over at four, when it is one in the afternoon with her; what comes while she has it is hers at once."""
+    world = World(AWAKE).fires("Down", service="one")
+    later = AddOverride(
+        actor="person:ana", schedule="desk", person="kei", starts_at=START + HOUR, ends_at=START + 2 * HOUR
+    )
+    assert world.asked(later).ok
+    if restart:
+        world.at("59m").restarted("2s")
+    world.at("1h1m")
+    assert paged(world) == [("3600s", "kei")]
+    swapped = AWAKE.replace(b"rotate: ana", b"rotate: kei")
+    world = World(swapped)
+    back = msgspec.structs.replace(later, person="ana")
+    assert world.asked(msgspec.structs.replace(back, starts_at=START)).ok
+    world.at("1m").fires("Down", service="one").at("1h")
+    assert paged(world) == []
+    world.at("3h")
+    assert paged(world) == [("7200s", "kei")]
+    assert dump(world.replayed().state) == dump(world.engine.state)

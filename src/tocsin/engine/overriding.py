@@ -149,6 +149,17 @@ def cancel(turn: Turn, command: c.CancelOverride) -> c.Result:
     return done
 
 
+def ring(turn: Turn, override: Override) -> None:
+    """Somebody takes over by it, or goes back: what waits for the morning of who is on call is judged again."""
+    if override.closes_at <= turn.now:
+        close(turn, override)
+        return
+    override.judged_at = turn.now
+    turn.changes.overrides[override.id] = override
+    waiting.judge_again(turn)
+    turn.state.timers.set("override", override.id, override.due())
+
+
 def close(turn: Turn, override: Override) -> None:
     """An override is over, or nobody answered in time: the store keeps it."""
     _drop(turn, override, Reason.OVERRIDE_OVER)
@@ -213,7 +224,8 @@ def _make(
 
 def _keep(turn: Turn, override: Override, reason: Reason) -> c.Result:
     turn.state.overrides[override.id] = override
-    turn.state.timers.set("override", override.id, override.closes_at)
+    override.judged_at = turn.now
+    turn.state.timers.set("override", override.id, override.due())
     return _changed(turn, override, reason)
 
 

@@ -248,7 +248,7 @@ class State:
             self.parked[parked.id] = parked
         for override in loaded.overrides:
             self.overrides[override.id] = override
-            self.timers.set("override", override.id, override.closes_at)
+            self.timers.set("override", override.id, override.due())
         self.covers = covers_by_schedule(self.overrides)
         for loop in self.counters.loops.values():
             self.timers.set("loop", loop.channel, loop.due())
@@ -324,7 +324,7 @@ class State:
                 return duty.at if duty else None
             case "override":
                 override = self.overrides.get(int(id))
-                return override.closes_at if override else None
+                return override.due() if override else None
             case "run":
                 run = self.runs.get(int(id))
                 return run.due() if run else None

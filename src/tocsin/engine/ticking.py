@@ -43,7 +43,7 @@ def ring(turn: Turn, kind: str, id: int | str) -> None:
         case "notice":
             handing.ring(turn, turn.state.duties[str(id)])
         case "override":
-            overriding.close(turn, turn.state.overrides[int(id)])
+            overriding.ring(turn, turn.state.overrides[int(id)])
         case "run":
             running.ring(turn, turn.state.runs[int(id)])
         case "standing":

@@ -17,7 +17,7 @@ from tocsin.oncall.override import Cover
 from tocsin.oncall.schedule import Layer, Schedule
 from tocsin.oncall.zone import DAY_OF, MONDAY, WEEK_OF, wall_of, zone
 
-_DAYS_KEPT: Final = 64
+_STRETCHES_KEPT: Final = 64
 _LOOKED_AHEAD: Final = 366 * DAY
 
 Span = tuple[Instant, Instant]
@@ -45,22 +45,26 @@ class Shift(NamedTuple):
 
 
 class Roster:
-    """A schedule that can be asked. Remembers the days it was asked about lately."""
+    """A schedule that can be asked. Remembers what it was asked about lately, a stretch of time at once."""
 
     def __init__(self, schedule: Schedule) -> None:
         self.schedule = schedule
         for layer in schedule.layers:
             zone(layer.timezone)  # read now, not when somebody has to be paged
-        self._days: dict[tuple[int, tuple[Cover, ...]], tuple[Shift, ...]] = {}
+        short = any(0 < layer.length.minutes < DAY_OF for layer in schedule.layers)
+        self._stretch = DAY if short else 7 * DAY
+        """So much is drawn up at once: not many shifts, and not the same one every day."""
+        self._known: dict[tuple[int, tuple[Cover, ...]], tuple[Shift, ...]] = {}
 
     def who(self, at: Instant, covers: tuple[Cover, ...] = ()) -> tuple[Shift, ...]:
         """Who is on call at an instant, each person once; () for nobody."""
-        day = at // DAY, covers
-        shifts = self._days.get(day)
+        place = at // self._stretch, covers
+        shifts = self._known.get(place)
         if shifts is None:
-            if len(self._days) >= _DAYS_KEPT:
-                self._days.clear()
-            shifts = self._days[day] = self.shifts(at // DAY * DAY, at // DAY * DAY + DAY, covers)
+            if len(self._known) >= _STRETCHES_KEPT:
+                self._known.clear()
+            start = place[0] * self._stretch
+            shifts = self._known[place] = self.shifts(start, start + self._stretch, covers)
         return _each_once([shift for shift in shifts if shift.start <= at < shift.end])
 
     def until(self, shift: Shift, covers: tuple[Cover, ...] = ()) -> Instant | None:
