@@ -402,6 +402,6 @@ def test_what_waits_is_judged_again_when_an_override_begins_and_when_it_ends(res
     assert world.asked(msgspec.structs.replace(back, starts_at=START)).ok
     world.at("1m").fires("Down", service="one").at("1h")
     assert paged(world) == []
-    world.at("3h")
+    world.at("2h5m")
     assert paged(world) == [("7200s", "kei")]
     assert dump(world.replayed().state) == dump(world.engine.state)

@@ -549,7 +549,7 @@ def _roster(plan: Path | None, name: str) -> Roster:
         hint = f"Did you mean {close}?" if close else f"It has {known}." if known else "It has none."
         raise NotFound(f"The plan has no schedule {name}. {hint}")
     people = (reading.plan.people.get(one) for one in found.schedule.people())
-    read = found.schedule.calendar or any(one.holidays for one in people if one is not None)
+    read = found.schedule.calendars or any(one.holidays for one in people if one is not None)
     calendars = ", nor what the calendars say that it names" if read else ""
     click.echo(f"From the plan's files alone: overrides are not known here{calendars}.", err=True)
     return found

@@ -61,7 +61,7 @@ def calendar_read(turn: Turn, calendar: str) -> None:
     """A calendar says something new: handoffs of the schedules it has a say in may be others."""
     for key, schedule in turn.plan.schedules.items():
         theirs = any(calendar in turn.plan.people[one].holidays for one in schedule.people() if one in turn.plan.people)
-        if schedule.calendar == calendar or theirs:
+        if calendar in schedule.calendars or theirs:
             rearrange(turn, key)
 
 
@@ -139,7 +139,7 @@ def _ahead(
     found = [
         (cover.start, f"{_span(cover.start, cover.end, person)} {_names(plan, [cover.person])} ({cover.why})")
         for cover in covers
-        if cover.instead_of in ("", person.key) and cover.person != person.key and now < cover.start < end
+        if cover.instead_of in ("", person.key) and cover.person not in ("", person.key) and now < cover.start < end
     ]
     found += [
         (start, f"nobody is on call {_span(start, over, person)}")

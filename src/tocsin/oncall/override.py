@@ -21,6 +21,8 @@ class Cover(NamedTuple):
 
     ``instead_of``: only where that person would be; "" in place of everybody, also where nobody would be.
     ``id`` is the override's number; of two, the higher one counts. ``why`` says what people are told about it.
+    ``layer``: it lies over the layers before that one alone, and under the others; None over all of them. With nobody
+    as ``person`` that layer does not apply then.
     """
 
     id: int
@@ -29,6 +31,7 @@ class Cover(NamedTuple):
     end: Instant
     instead_of: str = ""
     why: str = ""
+    layer: int | None = None
 
 
 class Override(Struct, kw_only=True, omit_defaults=True):

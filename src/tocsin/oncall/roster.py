@@ -8,7 +8,7 @@ is set back over a handoff both people are on call, and no instant is left out.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from typing import Final, NamedTuple
 
@@ -85,11 +85,11 @@ class Roster:
         near = [one for one in covers if one.start < end and start < one.end]
         low = min([start, *(one.start for one in near)])
         high = max([end, *(one.end for one in near)])
-        planned = self._shifts(low, high)
+        planned = self._shifts(low, high, _shut(covers))
         low = min([low, *(shift.start for shift in planned)])
         high = max([high, *(shift.end for shift in planned)])
         # A year of a calendar's covers may be asked about a day: those that touch no shift of it change nothing.
-        found = covered(planned, [one for one in covers if one.start < high and low < one.end])
+        found = covered(planned, [one for one in covers if one.person and one.start < high and low < one.end])
         return tuple(shift for shift in found if shift.start < end and start < shift.end)
 
     def gaps(self, start: Instant, end: Instant, covers: Sequence[Cover] = ()) -> tuple[Span, ...]:
@@ -109,7 +109,7 @@ class Roster:
 
         Overrides move no turns, but who is on call by one is not the next: nobody stands in for themselves.
         """
-        planned = self.who(at)
+        planned = self._planned(at, covers)
         if not planned:
             return ()
         now = planned[0]
@@ -118,24 +118,34 @@ class Roster:
         people = (one for one in layer.people(now.turn + steps) if one not in busy)
         return tuple(Shift(one, now.start, now.end, now.layer, now.turn + steps) for one in people)
 
-    def shadows(self, at: Instant) -> tuple[str, ...]:
+    def shadows(self, at: Instant, covers: tuple[Cover, ...] = ()) -> tuple[str, ...]:
         """Who gets a copy of what is paged at an instant."""
-        planned = self.who(at)
+        planned = self._planned(at, covers)
         if not planned:
             return ()
         on_call = {shift.person for shift in planned}
         return tuple(one for one in self.schedule.layers[planned[0].layer].shadows if one not in on_call)
 
-    def _shifts(self, start: Instant, end: Instant) -> list[Shift]:
+    def _planned(self, at: Instant, covers: tuple[Cover, ...]) -> tuple[Shift, ...]:
+        """Who is on call by the layers, whoever takes their places; without layers that are closed."""
+        return self.who(at, tuple(one for one in covers if not one.person))
+
+    def _shifts(self, start: Instant, end: Instant, shut: Mapping[int, list[Span]]) -> list[Shift]:
         """What the layers make of a range. A layer is seen where none above it applies."""
         found: list[Shift] = []
-        above: list[Layer] = []
+        above: list[int] = []
         for place in range(len(self.schedule.layers) - 1, -1, -1):
             layer = self.schedule.layers[place]
-            own = _own_shifts(layer, place, start, end)
+            own = _own_shifts(layer, place, start, end, shut.get(place, ()))
             if above and own:
                 low, high = min(shift.start for shift in own), max(shift.end for shift in own)
-                hidden = merged(sorted(span for one in above for span in _windows(one, low, high)))
+                hidden = merged(
+                    sorted(
+                        span
+                        for one in above
+                        for span in _windows(self.schedule.layers[one], low, high, shut.get(one, ()))
+                    )
+                )
                 own = [
                     shift._replace(start=piece[0], end=piece[1])
                     for shift in own
@@ -145,7 +155,7 @@ class Roster:
             found += own
             if not layer.only:
                 break
-            above.append(layer)
+            above.append(place)
         found.sort(key=_by_begin)
         return found
 
@@ -164,15 +174,33 @@ def covered(shifts: list[Shift], covers: Sequence[Cover]) -> list[Shift]:
     return sorted(shifts, key=_by_begin)
 
 
+def _shut(covers: Sequence[Cover]) -> dict[int, list[Span]]:
+    """When layers do not apply, by layer."""
+    found: dict[int, list[Span]] = {}
+    for one in covers:
+        if not one.person and one.layer is not None:
+            found.setdefault(one.layer, []).append((one.start, one.end))
+    return found
+
+
 def _under(shifts: list[Shift], layer: list[Cover]) -> list[Shift]:
-    """Shifts where a layer of covers leaves them, and the layer."""
+    """Shifts where a layer of covers leaves them, and the layer, as far as layers above it leave that."""
+    place = layer[0].layer
+    above = [] if place is None else [shift for shift in shifts if shift.layer >= place]
     hidden = merged(sorted((one.start, one.end) for one in layer))
     seen = [
         shift._replace(start=start, end=end)
         for shift in shifts
+        if place is None or shift.layer < place
         for start, end in _without((shift.start, shift.end), hidden)
     ]
-    return seen + [Shift(one.person, one.start, one.end, -1, 0, one.id) for one in layer]
+    taken = merged(sorted((shift.start, shift.end) for shift in above))
+    own = [
+        Shift(one.person, start, end, -1, 0, one.id)
+        for one in layer
+        for start, end in _without((one.start, one.end), taken)
+    ]
+    return [*seen, *above, *own]
 
 
 def _given(shift: Shift, cover: Cover) -> Iterator[Shift]:
@@ -203,11 +231,11 @@ def _each_once(shifts: list[Shift]) -> tuple[Shift, ...]:
     return tuple(found.values())
 
 
-def _own_shifts(layer: Layer, place: int, start: Instant, end: Instant) -> list[Shift]:
+def _own_shifts(layer: Layer, place: int, start: Instant, end: Instant, shut: Sequence[Span] = ()) -> list[Shift]:
     """The shifts of one layer that have a part in a range, as if it were alone."""
     found: list[Shift] = []
     turns = _turns(layer, start, end)
-    windows = _windows(layer, start, end) if layer.only else None
+    windows = _windows(layer, start, end, shut) if layer.only else None
     for turn, begin, over in turns:
         spans = [(begin, over)] if windows is None else parts_in(windows, begin, over)
         for low, high in spans:
@@ -230,8 +258,11 @@ def _turns(layer: Layer, start: Instant, end: Instant) -> Iterator[tuple[int, In
         turn, begin = turn + 1, following[0]
 
 
-def _windows(layer: Layer, start: Instant, end: Instant) -> list[Span]:
-    """When a layer with hours applies, as far as that has a part in a range; whole, in order, without overlaps."""
+def _windows(layer: Layer, start: Instant, end: Instant, shut: Sequence[Span] = ()) -> list[Span]:
+    """When a layer with hours applies, as far as that has a part in a range; whole, in order, without overlaps.
+
+    ``shut``: when it does not, beside its closed days.
+    """
     edges = zone(layer.timezone).edges
     week = (zone(layer.timezone).shows(start) - MONDAY) // WEEK_OF - 2  # a window is at most a week long
     found: list[Span] = []
@@ -240,7 +271,7 @@ def _windows(layer: Layer, start: Instant, end: Instant) -> list[Span]:
         for window in layer.only:
             begin = edges(monday + window.start)[0]
             if begin >= end:
-                return [span for span in _open(layer, found) if start < span[1]]
+                return [span for span in _open(layer, found, shut) if start < span[1]]
             over = edges(monday + window.start + window.minutes)[1]
             if found and begin <= found[-1][1]:
                 found[-1] = found[-1][0], max(found[-1][1], over)
@@ -249,14 +280,14 @@ def _windows(layer: Layer, start: Instant, end: Instant) -> list[Span]:
         week += 1
 
 
-def _open(layer: Layer, windows: list[Span]) -> list[Span]:
-    """Windows without the days on which the layer does not apply."""
-    if not layer.closed:
+def _open(layer: Layer, windows: list[Span], shut: Sequence[Span]) -> list[Span]:
+    """Windows without the days, and other times, at which the layer does not apply."""
+    if not layer.closed and not shut:
         return windows
     edges = zone(layer.timezone).edges
-    walls = sorted(wall_of(day) for day in layer.closed)
-    shut = merged((edges(wall)[0], edges(wall + DAY_OF)[1]) for wall in walls)
-    return [piece for window in windows for piece in _without(window, shut)]
+    walls = (wall_of(day) for day in layer.closed)
+    closed = merged(sorted([*((edges(wall)[0], edges(wall + DAY_OF)[1]) for wall in walls), *shut]))
+    return [piece for window in windows for piece in _without(window, closed)]
 
 
 def parts_in(windows: list[Span], start: Instant, end: Instant) -> list[Span]:

@@ -65,7 +65,4 @@ def layer_hours(
         else:
             windows += hours[said].open
             used.append(hours[said])
-            if hours[said].holidays:
-                message = f"holidays of {said} that a calendar says close no layer: its hours stand in the plan alone"
-                findings.warning(at, message, "name the days under `closed`")
     return windows, used

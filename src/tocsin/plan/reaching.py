@@ -49,7 +49,7 @@ def _most(step: Step, teams: Mapping[str, Team], schedules: Mapping[str, Schedul
             named.add(name)
         else:
             schedule = schedules.get(name.partition(":")[0])
-            if schedule is None or schedule.calendar:
+            if schedule is None or schedule.rotas:
                 return None
             on_call += max((len(turn) for layer in schedule.layers for turn in layer.turns), default=0)
     return len(named) + on_call

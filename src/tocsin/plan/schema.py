@@ -383,7 +383,9 @@ class Layer(Record):
     """People who take turns. Where several layers of a schedule apply, the last one counts."""
 
     what = "a layer"
-    later = _words("holidays calendar ical until ends members team")
+    later = _words("holidays ical until ends members team")
+    one_of = (("rotate", "calendar"),)
+    calendar = Field(REFERENCE, "A calendar of `calendars`: a rota kept elsewhere, over the layers before it.")
     name = Field(NAME, "What the layer is called. Default: `layer 1`, `layer 2`, in their order.")
     rotate = Field(
         ListOf(
@@ -394,7 +396,6 @@ class Layer(Record):
             single=True,
         ),
         "Who takes turns, in order. Several who are on call together stand in brackets: [[ana, ben], kei].",
-        required=True,
     )
     every = Field(LENGTH, "How long a turn is: hour, day, week, month, 12h, 3 days, 2 weeks. By the clock on the wall.")
     handoff = Field(
