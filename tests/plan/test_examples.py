@@ -296,6 +296,9 @@ def test_every_key_of_the_language_arrives():
         ("webhook", "https://tocsin.shop.example/loopback", "inbox"),
         ("email", "loop@shop.example", "inbox"),
         ("matrix", "@loop:matrix.shop.example", "inbox"),
+        ("sms", "+34600000001", "inbox"),
+        ("call", "+34600000002", "inbox"),
+        ("apprise", "secret:loop", "inbox"),
     }
     assert plan.messages["email"] == Words("$severity $title", "$title\n$alerts")
     assert list(plan.messages) == ["email", "matrix", "slack", "push", "apprise", "sms", "call"]

@@ -301,8 +301,7 @@ class State:
         """When something is due next, from the thing itself."""
         match kind:
             case "alerts":
-                dues = (alert_due(alert) for alert in self.alerts_of(int(id)))
-                return min((due for due in dues if due is not None), default=None)
+                return self.alerts_due(int(id))
             case "incident":
                 incident = self.incidents.get(int(id))
                 return incident.due() if incident else None
@@ -353,6 +352,17 @@ class State:
         """The alerts whose timers are one, in order."""
         first = stretch * TOGETHER
         return (alert for alert in map(self.alerts.get, range(first, first + TOGETHER)) if alert is not None)
+
+    def alerts_due(self, stretch: int, after: Instant = -1) -> Instant | None:
+        """When the first of the alerts whose timers are one is due, of those that are due after an instant."""
+        found: Instant | None = None
+        get, first = self.alerts.get, stretch * TOGETHER
+        for id in range(first, first + TOGETHER):  # plain, for it is asked at every turn
+            alert = get(id)
+            due = alert_due(alert) if alert is not None else None
+            if due is not None and due > after and (found is None or due < found):
+                found = due
+        return found
 
     def known_of(self, source: str, origin: str) -> dict[bytes, Alert]:
         """The alerts that came from a source with keys of one service, by their place."""

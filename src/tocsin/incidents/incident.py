@@ -102,10 +102,11 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
         due = self.next_at
         for moment in (
             self.acknowledged_until, self.clear_at, self.snoozed_until, self.keep_until, self.hold_until,
-            *self.answers.values(),
         ):  # fmt: skip
             if moment is not None and (due is None or moment < due):
                 due = moment
+        if self.answers:  # nearly never: this is asked at every turn
+            due = min(self.answers.values()) if due is None else min(due, *self.answers.values())
         return due
 
 

@@ -147,7 +147,7 @@ class Roster:
                     )
                 )
                 own = [
-                    shift._replace(start=piece[0], end=piece[1])
+                    _part(shift, *piece)
                     for shift in own
                     for piece in _without((shift.start, shift.end), hidden)
                     if piece[0] < end and start < piece[1]
@@ -189,7 +189,7 @@ def _under(shifts: list[Shift], layer: list[Cover]) -> list[Shift]:
     above = [] if place is None else [shift for shift in shifts if shift.layer >= place]
     hidden = merged(sorted((one.start, one.end) for one in layer))
     seen = [
-        shift._replace(start=start, end=end)
+        _part(shift, start, end)
         for shift in shifts
         if place is None or shift.layer < place
         for start, end in _without((shift.start, shift.end), hidden)
@@ -214,6 +214,13 @@ def _given(shift: Shift, cover: Cover) -> Iterator[Shift]:
     if end < shift.end:
         yield shift._replace(start=end)
     yield Shift(cover.person, start, end, shift.layer, shift.turn, cover.id)
+
+
+def _part(shift: Shift, start: Instant, end: Instant) -> Shift:
+    """A shift, or what is left of it. Many are whole, and making one anew is what drawing up a calendar costs."""
+    if start == shift.start and end == shift.end:
+        return shift
+    return Shift(shift.person, start, end, shift.layer, shift.turn, shift.override)
 
 
 def _number(cover: Cover) -> int:

@@ -211,14 +211,18 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         """The overrides of a schedule whose person is in the plan: who has left takes nobody's place."""
         return tuple(one for one in covers.get(schedule, ()) if not one.person or one.person in self.people)
 
-    def shadows_of(self, targets: tuple[str, ...], at: Instant, covers: Covers) -> tuple[Person, ...]:
-        """Who gets a copy of what is paged to targets at an instant: nobody who is paged themselves."""
-        paged = {person.key for person in self.people_of(targets, at, covers)}
+    def shadows_of(
+        self, targets: tuple[str, ...], at: Instant, covers: Covers, reached: tuple[Reached, ...]
+    ) -> tuple[Person, ...]:
+        """Who gets a copy of what is paged to targets at an instant: nobody of those who are ``reached`` themselves."""
+        paged = {one.person.key for one in reached}
         shadows: dict[str, Person] = {}
         for target in targets:
             key = target.removeprefix("schedule:")
             roster = self.rosters.get(key)
-            for name in roster.shadows(at, self.covers_for(key, covers)) if roster is not None else ():
+            if roster is None or not any(layer.shadows for layer in roster.schedule.layers):
+                continue
+            for name in roster.shadows(at, self.covers_for(key, covers)):
                 if name in self.people and name not in paged:
                     shadows.setdefault(name, self.people[name])
         return tuple(shadows.values())

@@ -588,6 +588,9 @@ class SyntheticPage(Record):
     webhook = Field(URL, "Where one is posted: Tocsin's own /loopback, the long way round as people's pages go.")
     email = Field(EMAIL, "A mailbox whose mail server posts what comes in to Tocsin's /loopback.")
     matrix = Field(MATRIX_USER, "A Matrix user of yours who is nobody; Tocsin hears the message in the room itself.")
+    sms = Field(TWILIO_SENDER, "A number of yours that nobody reads; Twilio tells that the text message arrived.")
+    call = Field(TWILIO_SENDER, "A number of yours that picks up by itself; Twilio tells that it did.")
+    apprise = Field(SECRET, "An Apprise URL, by reference, of what posts to Tocsin's /loopback: json://…, secret:NAME.")
 
 
 class PlanFile(Record):
