@@ -104,6 +104,8 @@ class Referee:
         self.gaps: list[tuple[int, int]] = []
         self.failing: set[tuple[str, str]] = set()
         self._agenda: list[tuple[int, tuple[str, str]]] = []
+        self._turns: list[int] = []
+        """When overrides begin and end."""
         self._owed: list[tuple[int, int, int, str, str]] = []
         """Until when, and since when, a message for an incident has to have left to a person, by a way ("" any)."""
         self._sent: dict[tuple[int, str, str], int] = {}
@@ -118,6 +120,8 @@ class Referee:
 
     def next_due(self) -> int | None:
         """When something must happen by itself."""
+        if self._turns and (not self._agenda or self._turns[0] < self._agenda[0][0]):
+            return self._turns[0]
         return self._agenda[0][0] if self._agenda else None
 
     def fires(self, service: str, name: str, instance: str, severity: str, ends: int | None, now: int) -> None:
@@ -167,9 +171,15 @@ class Referee:
             self._judge_again(case, now)
             self._watch(case)
 
-    def covered(self, rota: str, cover: Cover) -> None:
-        """Somebody takes a place on call."""
+    def covered(self, rota: str, cover: Cover, now: int) -> None:
+        """Somebody takes a place on call: what waits for a morning is judged again, now, and when the cover begins and
+        ends.
+        """
         self.covers.setdefault(rota, []).append(cover)
+        for at in (cover.start, cover.end):
+            if at > now:
+                heappush(self._turns, at)
+        self._ask_again(now)
 
     def deaf(self, start: int, end: int) -> None:
         """Nothing could be heard, and nothing done; what was due then is due when it ends."""
@@ -180,7 +190,10 @@ class Referee:
         again: now, or when its silence ends.
         """
         self.land = land
-        for case in self.by_number.values():
+        self._ask_again(now)
+
+    def _ask_again(self, now: int) -> None:
+        for case in self.cases.values():  # also those nobody was paged for yet, whose number nobody knows
             if case.state != "triggered" or not case.waits:
                 continue
             case.waits = False
@@ -226,6 +239,9 @@ class Referee:
 
     def advance(self, now: int) -> None:
         """What time alone changes, before the engine is told the time: silences, acknowledgements and snoozes end."""
+        while self._turns and self._turns[0] <= now:
+            heappop(self._turns)
+            self._ask_again(now)
         while self._agenda and self._agenda[0][0] <= now:
             at, key = heappop(self._agenda)
             case = self.cases.get(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -79,6 +80,7 @@ def simulate(
     ``database``: a PostgreSQL URL; without one it is SQLite in ``folder``.
     """
     began, worked = time.monotonic(), time.process_time()
+    gc.set_threshold(50_000, 50, 100)  # as `tocsin up` does
     random = Random(seed)
     lands = made_up(random, size.people, size.schedules, size.years, size.editions)
     plans = [_read(land) for land in lands]
@@ -165,10 +167,13 @@ class Run:
     def _instant(self) -> None:
         """Everything of one instant: what is said, what is due, and whether it was right."""
         self.referee.advance(self.now)
-        while self._script and self._script[0][0] <= self.now:
-            heappop(self._script)[2]()
+        while True:
+            deed = heappop(self._script)[2] if self._script and self._script[0][0] <= self.now else None
+            if deed is not None:
+                deed()
             self._late()  # what is said together, after a stop, is judged one by one all the same
-        self._late()
+            if not self._script or self._script[0][0] > self.now:
+                break
         if self._crashed is not None:
             self._crashed = None
             self._stop(self.random.randrange(1, 90) * SECOND)
@@ -451,7 +456,7 @@ class Run:
         if not result.ok:
             return  # nobody stands in for somebody who is not on call then
         self.told.overrides += 1
-        self.referee.covered(key, Cover(int(result.id), person, max(start, self.now), end, instead))
+        self.referee.covered(key, Cover(int(result.id), person, max(start, self.now), end, instead), self.now)
 
     def _change_plan(self) -> None:
         self.edition = self.random.randrange(len(self.plans))

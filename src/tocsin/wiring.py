@@ -460,6 +460,7 @@ def missing_secrets(settings: Settings, plan: Plan) -> list[str]:
     named += [probe.target for probe in plan.probes if probe.kind == "redis"]
     named += [text for one in plan.targets for text in (one.reading, one.fixing) if text.startswith("secret:")]
     named += [at for person in plan.people.values() for _, at in person.reach if at.startswith("secret:")]
+    named += [one.address for one in plan.loops if one.address.startswith("secret:")]
     found = []
     for reference in dict.fromkeys(named):
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tocsin.access.actors import called
+from tocsin.access.actors import by_token, called, person_of
 
 
 @pytest.mark.parametrize(
@@ -12,6 +12,7 @@ from tocsin.access.actors import called
     [
         ("person:ana", "Ana Ribeiro"),
         ("person:ben", "ben"),
+        ("person:ana (token ci)", "Ana Ribeiro (token ci)"),
         ("user:ops", "ops"),
         ("token:deploys", "deploys (token)"),
         ("token:this machine", "Tocsin's command line"),
@@ -27,3 +28,8 @@ from tocsin.access.actors import called
 )
 def test_every_kind_of_actor_has_one_wording(actor: str, said: str) -> None:
     assert called(actor, {"ana": "Ana Ribeiro"}) == said
+
+
+def test_what_a_users_token_does_is_done_by_the_user() -> None:
+    assert person_of("person:ana") == person_of(by_token("person:ana", "ci (old)")) == "ana"
+    assert [person_of(one) for one in ("token:ana", "user:ana", "code", "")] == ["", "", "", ""]

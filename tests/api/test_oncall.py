@@ -159,6 +159,20 @@ async def test_what_is_wanted_becomes_a_command(world: World) -> None:
     ]  # fmt: skip
 
 
+async def test_a_named_token_stands_for_its_user_and_is_told_beside_them(world: World) -> None:
+    """Ana's script asks Ben: it is Ana who asks. One of a user who is nobody of the plan stays what it is."""
+    world.filler.token("c" * 40, 2, name="ci")
+    number = world.filler.override()
+    world.core.answer = Result(ok=True, id=str(number))
+    headers = {"Authorization": f"Bearer {'c' * 40}"}
+    answer = await world.client.post(f"/api/v1/oncall/overrides/{number}/answer", headers=headers)
+    assert answer.status_code == 200
+    await world.call("DELETE", f"/oncall/overrides/{number}", None, "admin")
+    (first, _), (second, _) = world.core.asked
+    assert first == AnswerOverride(actor="person:ana (token ci)", id=number, person="ana")
+    assert second == CancelOverride(actor="token:admin script", id=number)
+
+
 @pytest.mark.parametrize(
     ("path", "body", "field"),
     [

@@ -209,7 +209,7 @@ def incident(number: int = 17, **changes: Any) -> dict[str, Any]:
     """An incident, in the API's own shape."""
     base = m.PublishedIncident(
         number=number, url=f"https://tocsin.example.com/incidents/{number}", title="Cart redis is out of memory",
-        service="cart-redis", severity="sev1", state="triggered", reason="opened",
+        service="cart-redis", severity="sev1", customer_tier="", state="triggered", reason="opened",
         because="no open incident had room for this alert", group="alertname=RedisFull",
         labels={"alertname": "RedisFull"},
         opened_at="2026-11-22T03:17:00.000Z", updated_at="2026-11-22T03:28:00.000Z", alert_count=2, page_count=1,

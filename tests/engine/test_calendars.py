@@ -47,6 +47,16 @@ services:
   one: {escalation: imported}
   two: {escalation: layers}
 """
+LAYERED = PLAN.replace(b"schedules:\n", b"""hours:
+  office: {open: Mon-Fri 09:00-17:00, holidays: days-off}
+schedules:
+  between:
+    handoff notice: off
+    layers:
+      - {rotate: zoe, only: Mon 03:00-17:00}
+      - {calendar: rota}
+      - {rotate: kei, only: office, shadow: zoe}
+""")
 ROTA = (
     Busy(START + HOUR, START + 5 * HOUR, False, "On call: Ana Ruiz (primary)"),
     Busy(START + 5 * HOUR, START + 9 * HOUR, False, "shift", ("ben@shop.example",)),
@@ -228,3 +238,63 @@ def test_a_long_rota_and_many_people_hold_nobody_up():
     assert read - began < 3.0
     assert paged - read < 0.2
     assert found - paged < 0.5
+
+
+def day_of(world: World, schedule: str = "between", hours: int = 20) -> str:
+    """Who is on call, hour by hour, by their initials; a hole where nobody is."""
+    plan, state = world.engine.plan, world.engine.state
+    covers, roster = plan.covers_for(schedule, state.covers), plan.rosters[schedule]
+    found = [[one.person for one in roster.who(START + hour * HOUR, covers)] for hour in range(hours)]
+    listed = roster.shifts(START, START + hours * HOUR, covers)
+    for hour, people in enumerate(found):
+        at = START + hour * HOUR
+        assert people == list(dict.fromkeys(one.person for one in listed if one.start <= at < one.end)), "as it pages"
+    gaps = roster.gaps(START, START + hours * HOUR, covers)
+    holes = {hour for hour in range(hours) if any(low <= START + hour * HOUR < high for low, high in gaps)}
+    assert holes == {hour for hour, people in enumerate(found) if not people}
+    return "".join("+".join(one[0] for one in people) or "." for people in found)
+
+
+def test_an_imported_rota_between_layers_lies_over_the_earlier_and_under_the_later():
+    """Zoe has it by day, whoever the rota names is over her, Kei's office hours are over both; else it is a gap."""
+    world = World(LAYERED)
+    assert day_of(world) == "zzzzzzkkkkkkkk......"
+    late = Busy(START + 12 * HOUR, START + 18 * HOUR, False, "Ben")
+    world.apply(CalendarRead("rota", (*ROTA, late)))
+    assert day_of(world) == "zaaaabkkkkkkkkbbbb.."
+    roster, covers = world.engine.plan.rosters["between"], world.engine.state.covers["between"]
+    assert [one.by for one in roster.who(START + HOUR, covers)] == ["calendar"]
+    over = AddOverride(
+        actor="x", schedule="between", person="zoe", starts_at=START + 5 * HOUR, ends_at=START + 7 * HOUR
+    )
+    assert world.asked(over).ok
+    assert day_of(world) == "zaaaazzkkkkkkkbbbb.."
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_holidays_that_a_calendar_says_close_a_layers_hours_as_written_days_do():
+    """Below it the rota counts, and below that the first layer; a whole day of the calendar is one of the layer's."""
+    world = World(LAYERED)
+    world.apply(CalendarRead("rota", ROTA))
+    world.apply(CalendarRead("days-off", (Busy(START + 7 * HOUR, START + 9 * HOUR, False, "all hands"),)))
+    assert day_of(world) == "zaaaabkbbkkkkk......"
+    roster, covers = world.engine.plan.rosters["between"], world.engine.state.covers["between"]
+    assert (roster.shadows(START + 6 * HOUR, covers), roster.shadows(START + 8 * HOUR, covers)) == (("zoe",), ())
+    monday = zone("UTC").shows(START) // (24 * 60) * 24 * 60
+    world.apply(CalendarRead("days-off", (Busy(monday, monday + 24 * 60, True, "Labour day"),)))
+    assert day_of(world) == "zaaaabbbbzzzzz......"
+    written = LAYERED.replace(b"09:00-17:00, holidays: days-off}", b"09:00-17:00, closed: 2026-11-23}")
+    other = World(written)
+    other.apply(CalendarRead("rota", ROTA))
+    assert day_of(other) == day_of(world)
+    world.at("9h").fires("Down", service="one")
+    world.restarted()
+    assert day_of(world) == "zaaaabbbbzzzzz......"
+
+
+def test_a_handoff_moves_when_a_calendar_closes_a_layer():
+    told = LAYERED.replace(b"  between:\n    handoff notice: off\n", b"  between:\n")
+    world = World(told)
+    assert world.engine.state.duties["handoff between"].at == START + 6 * HOUR
+    world.apply(CalendarRead("days-off", (Busy(START + 5 * HOUR, START + 8 * HOUR, False, "all hands"),)))
+    assert world.engine.state.duties["handoff between"].at == START + 8 * HOUR

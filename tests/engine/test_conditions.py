@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from tests.engine.world import START, World
-from tocsin.engine.commands import Acknowledge, Reassign
+import msgspec
+import pytest
+
+from tests.engine.world import START, World, dump
+from tocsin.engine.commands import Acknowledge, AddOverride, ApplyPlan, Reassign, SetReach
 from tocsin.engine.inputs import CalendarRead, Delivered
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, Duration
 from tocsin.oncall.imported import Busy
+from tocsin.pages.rules import Reach
 
 # They begin on Monday 2026-11-23 at 03:00 UTC.
 PLAN = b"""
@@ -280,3 +284,124 @@ def test_whoever_is_nobody_of_the_plan_counts_once():
         assert str(world.asked(Acknowledge(incident=1, actor=actor)).reason) == "answered"
     assert world.incident(1).state == "triggered"
     assert has_it(world, "ben") == "acknowledged"
+
+
+AWAKE = b"""
+tocsin: 1
+team: shop
+people:
+  ana: {name: Ana, email: ana@shop.example}
+  kei: {name: Kei, email: kei@shop.example, timezone: Asia/Tokyo}
+mail: {server: smtp://localhost:25, from: tocsin@shop.example}
+schedules: {desk: {handoff notice: off, layers: [{rotate: ana}]}}
+escalations: {desk: [{page: desk, wait: 10m}], both: [{page: [ana, kei], wait: 10m}]}
+services: {one: {escalation: desk, urgency: low}, two: {escalation: both, urgency: low}}
+"""
+
+
+def test_what_waits_for_a_morning_is_paged_in_the_input_that_puts_somebody_on_call_who_is_awake():
+    """It is three o'clock with Ana, and noon with Kei. What is taken back is judged again as well."""
+    world = World(AWAKE).fires("Down", service="one")
+    assert (world.incident(1).waits, world.incident(1).next_at) == ("quiet_hours", START + 5 * HOUR)
+    over = AddOverride(actor="person:ana", schedule="desk", person="kei", starts_at=START, ends_at=START + HOUR)
+    assert world.asked(over).ok
+    assert paged(world) == [("0s", "kei")]
+    assert world.incident(1).waits is None
+    assert world.replayed().state.incidents[1].next_at == world.incident(1).next_at
+
+
+def test_an_override_that_is_only_asked_for_or_is_for_another_time_leaves_what_waits_alone():
+    world = World(AWAKE).fires("Down", service="one")
+    later = AddOverride(
+        actor="person:ana", schedule="desk", person="kei", starts_at=START + HOUR, ends_at=START + 2 * HOUR
+    )
+    assert world.asked(later).ok
+    assert (paged(world), world.told(1).count("quiet_hours")) == ([], 1)
+
+
+def test_edited_quiet_hours_count_for_what_waits_for_a_morning():
+    """The incident that waits as a whole, and Ana's page beside Kei's, which left at once."""
+    world = World(AWAKE).fires("Down", service="one").fires("Slow", service="two")
+    assert paged(world) == [("0s", "kei")]
+    later = SetReach(actor="person:ana", reach=Reach(person="ana", quiet_from=22 * 60, quiet_until=9 * 60))
+    assert world.asked(later).ok
+    assert world.incident(1).next_at == START + 6 * HOUR
+    assert [page.not_before for page in world.rows(2, "ana")] == [START + 6 * HOUR]
+    world.left.clear()
+    none = SetReach(actor="person:ana", reach=Reach(person="ana", quiet_from=0, quiet_until=0))
+    assert world.asked(none).ok
+    assert paged(world) == [("0s", "ana"), ("0s", "ana")]
+
+
+TIERED = b"""
+tocsin: 1
+team: shop
+people:
+  ana: {name: Ana, email: ana@shop.example}
+  ben: {name: Ben, email: ben@shop.example}
+  kei: {name: Kei, email: kei@shop.example}
+mail: {server: smtp://localhost:25, from: tocsin@shop.example}
+customer tiers: [gold, silver]
+customer tier label: plan
+escalations:
+  usual: [{page: ana, when: {customer tier: gold}, wait: 5m}, {page: kei, wait: 10m}]
+  vip: [{page: ben, wait: 10m}]
+services:
+  one: {escalation: usual}
+  two: {escalation: {sev1: usual}, escalation for: {gold: vip}, customer tier: silver}
+"""
+
+
+def test_a_step_for_customers_of_a_tier_is_passed_over_where_no_alert_is_about_one():
+    world = World(TIERED).fires("Down", service="one", plan="silver")
+    assert (paged(world), world.incident(1).customer_tier) == ([("0s", "kei")], "silver")
+    what = [entry.what for entry in world.timeline if entry.reason == "step_not_meant"]
+    assert what == ["Step 1 is passed over: it is for gold customers"]
+    world.at("1m").fires("Slow", service="one", plan="Gold")
+    assert paged(world)[1:] == [("60s", "ana")], "however the monitor writes it"
+
+
+def test_a_customer_of_a_higher_tier_takes_an_incident_to_their_escalation():
+    """By the label of an alert that joins; without one it is the service's. A lower one moves nothing."""
+    world = World(TIERED).fires("Down", service="two", instance="a")
+    assert (paged(world), world.incident(1).customer_tier) == ([("0s", "kei")], "silver")
+    world.at("1m").fires("Down", service="two", instance="b", plan="gold")
+    assert paged(world)[1:] == [("60s", "ben")]
+    told = [entry.what for entry in world.timeline]
+    assert "Now gold customers are concerned, and not silver alone" in told
+    assert "The escalation for gold customers applies" in told
+    world.at("2m").fires("Down", service="two", instance="c", plan="silver")
+    world.at("3m").fires("Down", service="two", instance="d", plan="bronze")
+    assert (len(paged(world)), world.incident(1).customer_tier) == (2, "gold")
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_a_plan_that_knows_no_such_tier_any_more_pages_as_for_anybody_once_it_is_applied():
+    world = World(TIERED).fires("Down", service="two", plan="gold")
+    assert paged(world) == [("0s", "ben")]
+    world.put_in_force(TIERED.replace(b"[gold, silver]", b"[platinum, silver]").replace(b"gold", b"platinum"))
+    assert world.at("1m").asked(ApplyPlan(incident=1, actor="person:ana")).ok
+    assert (world.incident(1).customer_tier, paged(world)[1:]) == ("silver", [("60s", "kei")])
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_what_waits_is_judged_again_when_an_override_begins_and_when_it_ends(restart):
+    """Kei takes over at four, when it is one in the afternoon with her; what comes while she has it is hers at once."""
+    world = World(AWAKE).fires("Down", service="one")
+    later = AddOverride(
+        actor="person:ana", schedule="desk", person="kei", starts_at=START + HOUR, ends_at=START + 2 * HOUR
+    )
+    assert world.asked(later).ok
+    if restart:
+        world.at("59m").restarted("2s")
+    world.at("1h1m")
+    assert paged(world) == [("3600s", "kei")]
+    swapped = AWAKE.replace(b"rotate: ana", b"rotate: kei")
+    world = World(swapped)
+    back = msgspec.structs.replace(later, person="ana")
+    assert world.asked(msgspec.structs.replace(back, starts_at=START)).ok
+    world.at("1m").fires("Down", service="one").at("1h")
+    assert paged(world) == []
+    world.at("2h5m")
+    assert paged(world) == [("7200s", "kei")]
+    assert dump(world.replayed().state) == dump(world.engine.state)

@@ -103,6 +103,34 @@ def test_changes_ahead_are_in_the_notice():
     assert [(page.person, str(page.reason)) for page in notices(world)[-1:]] == [("ben", "shift_ends")]
 
 
+def put(world: World, person: str, first: int, last: int, instead_of: str = "ben") -> None:
+    """Somebody is on call by ``primary`` between two hours after the start."""
+    over = AddOverride(
+        actor="person:zoe", schedule="primary", person=person, instead_of=instead_of,
+        starts_at=START + first * HOUR, ends_at=START + last * HOUR,
+    )  # fmt: skip
+    assert world.asked(over).ok
+
+
+def test_the_notice_tells_until_when_somebody_has_it_and_what_is_ahead_in_its_order():
+    """Ben's turn is from 10:00 to 10:00. The swap that takes a part of it away was made last, and comes first."""
+    world = World(PLAN).at("6h")
+    put(world, "kei", 20, 21)
+    put(world, "kei", 12, 13)
+    world.at("7h")
+    (comes,) = [page for page in notices(world) if page.reason == "shift_begins"]
+    assert comes.title == "You are on call by primary until Mon 23 Nov 2026 15:00 UTC"
+    assert [line[:26] for line in comes.lines[2:]] == ["Ahead: Mon 23 Nov 2026 15:", "Ahead: Mon 23 Nov 2026 23:"]
+
+
+def test_whoever_stands_in_right_before_their_own_turn_is_told_the_end_of_both():
+    world = World(PLAN).at("5h30m")
+    put(world, "ben", 6, 7, instead_of="ana")
+    world.at("6h")
+    (comes,) = [page for page in notices(world) if page.reason == "shift_begins"]
+    assert (comes.person, comes.title) == ("ben", "You are on call by primary until Tue 24 Nov 2026 10:00 UTC")
+
+
 def test_a_notice_waits_for_the_persons_morning():
     """Kei's clock shows 01:00 then."""
     plan = PLAN.replace(b"rotate: [ana, ben]", b"rotate: [ana, kei]").replace(b"handoff: 10:00", b"handoff: 16:00")

@@ -44,6 +44,16 @@ def answers(world: World, person: str, id: int = 1, yes: bool = True) -> Result:
     return world.asked(AnswerOverride(id=id, person=person, yes=yes, actor=f"person:{person}"))
 
 
+def test_whoever_asked_through_a_token_is_told_like_whoever_asked_by_hand():
+    world = World(PLAN)
+    made = swaps(world, ("30m", "45m"), ("2h", "3h"), actor="person:ana (token ci)")
+    assert made.ok
+    assert answers(world, "ben").ok
+    assert [one for one in notices(world) if one.startswith("ana: ")], "Ben agreed, and Ana hears of it"
+    said = world.engine.state.covers["primary"][0].why
+    assert said == "ben for ana, asked by ana (token ci)"
+
+
 def pages(world: World) -> list[tuple[str, str, int]]:
     """What was paged about incidents."""
     return [page for page in world.pages if page[2]]

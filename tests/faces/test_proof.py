@@ -69,7 +69,7 @@ def test_the_ledger_says_of_every_page_why_how_when_and_what_followed(filler: Fi
     assert first.followed == f"page {second} to ana by email was written in its stead"
     assert "push.example/ana" not in first.address
     assert (instead.possible_duplicate, instead.provider_id) == (True, "abc")
-    assert instead.followed == "page 3 to ben by email, because this step of the escalation was due"
+    assert instead.followed == "the next page was 3, to ben by email: this step of the escalation was due"
     assert (answered.followed, answered.answered_by_person_at) == ("ben answered by it", "2026-11-22T03:24:00.000Z")
     written = list(csv.DictReader(io.StringIO(as_csv(rows).decode())))
     assert [row["page"] for row in written] == ["1", "2", "3"]
@@ -101,6 +101,23 @@ def test_who_comes_later_or_not_at_all_is_told_why_not(
     assert ben.incidents[0].person.text == "Step 2 means them, and it had not come to that"
     assert ben.incidents[0].stood.reason is Reason.ACKNOWLEDGED, "a note decides nothing"
     assert kei.incidents[0].person.reason is Reason.NOT_MEANT
+
+
+def test_that_the_person_answered_is_told_before_that_they_were_paged(
+    filler: Filler, asked: Callable[..., PersonExplanation]
+) -> None:
+    """By the page itself, by a button elsewhere, by a token of theirs; not after they were paged anew."""
+    number = filler.incident(steps=STEPS, first_acknowledged_at=NOW - 6 * MINUTE)
+    filler.page(number, answered_at=NOW - 7 * MINUTE)
+    filler.entry(number, "Acknowledged for 1 h", Reason.ACKNOWLEDGED, at=NOW - 7 * MINUTE, actor="person:ana")
+    person = asked("ana").incidents[0].person
+    assert person.text == "A page to ana by email left, and they answered it 2 min later"
+    assert (person.reason, person.at) == (Reason.ANSWERED, NOW - 7 * MINUTE)
+    assert asked("ana", NOW - 8 * MINUTE).incidents[0].person.text == "A page to ana by email left"
+    filler.entry(number, "Put off for 5 min", Reason.PUT_OFF, at=NOW - 6 * MINUTE, actor="person:ben (token ci)")
+    assert asked("ben").incidents[0].person.text == "They answered: Put off for 5 min"
+    filler.page(number, intended_at=NOW - MINUTE)
+    assert asked("ana").incidents[0].person.text == "A page to ana by email left"
 
 
 def test_what_waited_is_told_with_its_end_and_what_came_later_too(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.telling import a_plan, opened
+from tests.journeys.telling import a_plan, curl, opened
 from tests.support.catcher import Catcher, Reply
 from tests.support.mail import MailServer
 from tests.support.server import TocsinServer
@@ -31,6 +31,10 @@ def who(server: TocsinServer) -> list[dict[str, Any]]:
     return list(found)
 
 
+def metrics(server: TocsinServer) -> str:
+    return curl(f"{server.url}/metrics")
+
+
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
 def test_an_imported_rota_pages_and_its_last_copy_outlives_its_source(
     database: str,
@@ -49,6 +53,8 @@ def test_an_imported_rota_pages_and_its_last_copy_outlives_its_source(
     server = tocsin_server(plan=plan, database=url)
     eventually(lambda: [one["person"] for one in who(server)] == ["ben"], within=15, what="the calendar is read")
     assert who(server)[0]["why"] == "primary: the calendar rota"
+    assert server.json("oncall", "calendars")[0]["failing_since"] is None
+    assert "cannot be read" not in server.run("oncall", "who", "primary").stderr
     catcher.default = Reply(500)
     server.kill9()
     server.restart()
@@ -60,3 +66,11 @@ def test_an_imported_rota_pages_and_its_last_copy_outlives_its_source(
     start, end = (f"{now + timedelta(hours=hours):%Y-%m-%dT%H:%M:%SZ}" for hours in (0, 12))
     shifts: Any = server.json("oncall", "shifts", "primary", "--from", start, "--to", end)
     assert [(one["person"], one["layer"]) for one in shifts] == [("ben", "calendar"), ("ana", "layer 1")]
+    # Wherever somebody may look it is said that the copy is not fresh.
+    eventually(lambda: 'tocsin_calendar_unreadable{calendar="rota"} 1.0' in metrics(server), within=15)
+    told = server.run("oncall", "who", "primary").stderr
+    assert "The calendar rota cannot be read since " in told and "(it answered 500); its last copy counts." in told
+    assert server.run("oncall", "calendars", check=False).returncode == 1
+    reloaded = server.run("plan", "reload").stdout
+    assert "warning: the calendar rota cannot be read: it answered 500" in reloaded
+    assert "calendar_unreadable" in server.log.read_text()

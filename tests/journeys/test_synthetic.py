@@ -31,8 +31,13 @@ def test_pages_leave_by_webhook_and_mail_and_come_back_and_a_lost_one_pages(
     }
     server.write_plan(plan)
     server.start()
+    # Apprise itself posts it, in its own words, and the mark is among them.
+    secrets = server.data / "secrets"
+    secrets.mkdir(exist_ok=True)
+    (secrets / "loop").write_text(f"json://{server.url.partition('//')[2]}/loopback")
     plan["synthetic page"] = {
         "every": "1m", "within": "5s", "webhook": f"{server.url}/loopback", "email": "loop@shop.example",
+        "apprise": "secret:loop",
     }  # fmt: skip
     server.write_plan(plan)
     server.run("plan", "reload")
@@ -42,6 +47,7 @@ def test_pages_leave_by_webhook_and_mail_and_come_back_and_a_lost_one_pages(
         return {one["channel"]: one for one in json.loads(done.stdout)}
 
     eventually(lambda: states()["webhook"]["state"] == "back", what="the webhook's page to come back")
+    eventually(lambda: states()["apprise"]["state"] == "back", what="the page Apprise hands on to come back")
     (mail,) = mail_server.wait_for(1)
     assert mail.recipients == ("loop@shop.example",)
     # Nobody hands the mail on: within five seconds it counts as lost, and ana is told.

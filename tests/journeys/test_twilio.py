@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 from xml.etree import ElementTree
 
 import pytest
+import yaml
 from twilio.request_validator import RequestValidator
 
 from tests.journeys.calling import a_plan_for, posted, says
@@ -192,3 +193,29 @@ def test_an_answer_told_again_is_one_answer(start: Callable[..., Story]) -> None
     becomes(story.server, 1, "triggered")
     assert "before" in story.call("sms/answer", answer)[1]
     assert incident(story.server, 1)["state"] == "triggered"
+
+
+def test_a_synthetic_page_is_back_when_twilio_says_that_it_arrived(start: Callable[..., Story]) -> None:
+    """By text message and by call. What is signed with another token says nothing."""
+    story = start()
+    server = story.server
+    plan = yaml.safe_load((server.plan / "tocsin.yaml").read_text())
+    plan["synthetic page"] = {"every": "1h", "within": "5m", "sms": "+34600000001", "call": "+34600000002"}
+    server.write_plan(plan)
+    server.run("plan", "reload")
+    asked = {request.path.rsplit("/")[-1]: form(request) for request in story.twilio.wait_for(2)}
+    sms, call = asked["Messages.json"], asked["Calls.json"]
+    assert (sms["To"], call["To"]) == ("+34600000001", "+34600000002")
+    assert "acknowledge" not in sms["Body"] + call["Twiml"]
+
+    def states() -> dict[str, str]:
+        return {one["channel"]: one["state"] for one in server.json("channel", "synthetic")}
+
+    paths = {name: fields["StatusCallback"].partition("/callbacks/")[2] for name, fields in asked.items()}
+    told = {"MessageSid": "SM1", "MessageStatus": "delivered", "To": "+34600000001"}
+    assert story.call(paths["Messages.json"], told, token="0" * 32)[0] == 403
+    assert states() == {"sms": "awaited", "call": "awaited"}
+    assert story.call(paths["Messages.json"], told)[0] == 200
+    picked_up = {"CallSid": "CA1", "CallStatus": "completed", "To": "+34600000002"}
+    assert story.call(paths["Calls.json"], picked_up)[0] == 200
+    eventually(lambda: states() == {"sms": "back", "call": "back"}, what="both to be back")

@@ -135,6 +135,7 @@ def test_every_key_of_the_language_arrives():
         "shop": Team(key="shop", members=("ana", "ben"), lead="ben"),
         "night": Team(key="night", members=("7",)),
     }
+    assert (plan.customer_tiers, plan.customer_tier_label) == (("gold", "silver"), "plan")
     assert plan.escalations["shop"].steps == (
         Step(("person:ana",), 90 * SECOND, 2),
         Step(("person:ben", "team:night"), 5 * MINUTE, 1),
@@ -145,7 +146,7 @@ def test_every_key_of_the_language_arrives():
         Step(
             ("schedule:shop-primary:previous", "team:night", "person:ana"),
             one=True,
-            when=When(("sev1", "sev2"), "office", True, (Matcher("customer_tier", "=", "gold"),)),
+            when=When(("sev1", "sev2"), "office", True, (Matcher("region", "=", "eu"),), ("gold", "silver")),
             answers=2,
         ),
     )
@@ -200,6 +201,8 @@ def test_every_key_of_the_language_arrives():
             escalation="rota",
             escalations={"sev1": "rota", "sev2": "rota", "sev3": "shop", "sev4": "shop"},
             hours="office",
+            customer_tier="silver",
+            tier_escalations={"gold": "rota"},
             acknowledge_for=2 * HOUR,
             reopen_within=0,
             urgency={"sev1": "high", "sev2": "high", "sev3": "low", "sev4": "low"},
@@ -293,6 +296,9 @@ def test_every_key_of_the_language_arrives():
         ("webhook", "https://tocsin.shop.example/loopback", "inbox"),
         ("email", "loop@shop.example", "inbox"),
         ("matrix", "@loop:matrix.shop.example", "inbox"),
+        ("sms", "+34600000001", "inbox"),
+        ("call", "+34600000002", "inbox"),
+        ("apprise", "secret:loop", "inbox"),
     }
     assert plan.messages["email"] == Words("$severity $title", "$title\n$alerts")
     assert list(plan.messages) == ["email", "matrix", "slack", "push", "apprise", "sms", "call"]

@@ -43,6 +43,16 @@ MISTAKES = {
         "unknown playbook 'x'",
         "its code belongs into the plan's folder playbooks/, as a *.py file",
     ),
+    "a customer tier the plan does not have": (
+        "customer tiers: [gold]\n" + STEP + "{page: ana, when: {customer tier: §silver}}",
+        "unknown customer tier 'silver'",
+        "known here: gold",
+    ),
+    "customer tiers that nobody named": (
+        SERVICE + "customer tier: §gold",
+        "unknown customer tier 'gold'",
+        "say which there are, the highest first: customer tiers: [gold, silver]",
+    ),
     "a probe of a later version": (
         PROBE + "{§kafka: secret:x}",
         "'kafka' is not supported by this version in a probe",
@@ -689,6 +699,44 @@ def test_of_a_plan_with_errors_only_the_errors_are_said():
     assert {one.level for one in read(tocsin=HEAD + "services: {a: {tier: 7}}").findings} == {"error"}
 
 
+@pytest.mark.parametrize(
+    ("step", "most"),
+    [
+        ("page: ana", "one person"),
+        ("page one of: [ana, ben]", "one person"),
+        ("page: desk", "one person"),
+        ("page: [desk, ana]", ""),
+        ("page: team shop", ""),
+        ("page: rota", ""),
+    ],
+)
+def test_a_step_that_asks_for_more_answers_than_it_pages_people_is_warned_of(step, most):
+    """A rota that is kept elsewhere may have any number on call."""
+    text = f"""
+tocsin: 1
+people: {{ana: {{email: a@b.example}}, ben: {{email: b@b.example}}}}
+teams: {{shop: {{members: [ana, ben]}}}}
+mail: {{server: smtp://localhost, from: a@b.example}}
+calendars: {{kept: {{ical: secret:kept}}}}
+schedules:
+  desk: {{layers: [{{rotate: [ana, ben], every: day, starts: 2026-11-16 with ana}}]}}
+  rota: {{calendar: kept}}
+escalations: {{shop: [{{{step}, until acknowledged by: 2}}, {{page: [ana, ben]}}]}}
+services: {{checkout: {{escalation: shop}}}}
+"""
+    told = [one for one in read(tocsin=text).findings if "acknowledgements" in one.message]
+    said = [f"the step asks for 2 acknowledgements and pages {most} at most"] if most else []
+    assert [one.message for one in told] == said
+
+
+def test_an_unknown_playbook_is_told_beside_other_errors():
+    """Except where the code could not be read: then nobody knows its names."""
+    text = HEAD + SERVICE + "playbooks: [x]\n  other: {escalation: nobody}"
+    assert "unknown playbook 'x'" in [one.message for one in read(tocsin=text).findings]
+    broken = {"tocsin.yaml": text.encode(), "playbooks/.manifest.json": b"{"}
+    assert not any("unknown playbook" in one.message for one in read_plan(broken).findings)
+
+
 def test_a_severity_a_route_maps_is_known():
     """Probes and heartbeats may use the team's own words once a route says what they mean."""
     plan = good(
@@ -729,6 +777,7 @@ def test_a_template_that_would_not_say_what_was_meant_is_refused(said, found):
             "a synthetic page has 2h to come back, and the next leaves every 1h",
         ),
         ("{every: 1h}", "the synthetic page names no channel"),
+        ("{sms: '+34600000001'}", "a synthetic page is to leave by sms, and the plan does not set that up"),
         ("{email: loop@b.example}", "a synthetic page is to leave by email, and the plan does not set that up"),
         ("{matrix: '@loop:b.example'}", "a synthetic page is to leave by matrix, and the plan does not set that up"),
         ("{webhook: 'https://t/loopback', service: nowhere}", "unknown service 'nowhere'"),

@@ -180,6 +180,19 @@ def test_a_layer_nobody_sees_is_warned_of():
     assert warned(rota) == ["layer 2 of shop always applies, so nobody is ever on call by layer 1"]
 
 
+def test_a_calendar_between_layers_is_read_and_needs_no_words_of_its_own():
+    kept = "calendars: {kept: {ical: secret:kept}}\n"
+    plan = good(kept + ROTA + "{rotate: ana}\n      - {calendar: kept}\n      - {rotate: ben, only: Sat}")
+    shop = plan.schedules["shop"]
+    assert (shop.between, [one.name for one in shop.layers]) == (((1, "kept"),), ["layer 1", "layer 3"])
+    (found,) = wrong(kept + ROTA + "{calendar: kept, only: Sat}")
+    assert found.message == "a layer from a calendar has no 'only': its entries say who, and when"
+    (found,) = wrong(ROTA + "{calendar: kept}")
+    assert found.message == "unknown calendar 'kept'"
+    hidden = kept + ROTA + "{calendar: kept}\n      - {rotate: ben}"
+    assert "layer 2 of shop always applies, so nobody is ever on call by the calendar kept" in warned(hidden)
+
+
 def test_gaps_are_warned_of_with_the_first_one():
     """In the schedule's own time zone."""
     rota = ROTA + "{rotate: [ana, ben], every: day, starts: 2026-11-16, only: Mon-Fri 09:00-18:00}"

@@ -72,7 +72,8 @@ def test_what_the_decoder_accepts_the_schema_accepts(name, loader):
 
 
 BEYOND_SHAPES = re.compile(
-    r"^unknown (person|schedule|person or schedule|playbook|team|service|escalation|time zone)|circle|called"
+    r"^unknown (person|schedule|person or schedule|playbook|customer tier|team|service|escalation|time zone)"
+    r"|circle|called"
     r"|^unknown (severity|unit)"
     r"|already a key|out of bounds|waits|turn|no month|there is no day|is a person as well|last resort"
     r"|has failed already|only https|no valid port|is not a share of a disk|bad (hour|day)|not a range of HTTP"

@@ -127,6 +127,8 @@ def test_it_asks_first_and_goes_on_when_a_person_says_yes():
     assert not world.says(1, "maybe").ok
     assert world.says(1, "yes").ok
     assert world.done == ["drain"] and world.run(1).state == "watching"
+    assert asked not in world.incident(1).tried, "nobody is paged with a question that was answered"
+    assert "empty-it asked: May it do playground.drain(main)? Ana answered: yes" in world.incident(1).tried
     assert world.incident(1).paused == "playbook_verified"
     world.at("7m")
     assert len(world.pages) == 1, "the next step waits: code has it"
@@ -152,6 +154,7 @@ def test_no_means_no():
     fires(world)
     assert world.says(1, "no").ok
     assert world.done == [] and world.run(1).outcome == "cancelled"
+    assert not any("asks:" in one for one in world.incident(1).tried)
     assert not world.says(1, "yes").ok
     world.at("5m")
     assert [page[1] for page in world.pages] == ["ana", "ben"]

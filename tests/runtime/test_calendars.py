@@ -210,12 +210,18 @@ async def test_only_what_is_news_is_told():
     hands = Calendars(specs, submit, outside=outside, secret=_secrets, now=lambda: NOW)
     task = asyncio.create_task(hands.run())
     try:
+        assert await hands.faults(5) == []
         await asyncio.to_thread(catcher.wait_for, 4)
         assert [read.error for read in told] == [""]
         catcher.default = Reply(500)
         await asyncio.to_thread(eventually, lambda: len(told) == 2)
         assert told[1].error == "it answered 500"
+        assert await hands.faults(5) == ["warning: the calendar rota cannot be read: it answered 500"]
+        catcher.default = Reply(200, ics(), delay=5.0)
+        hands.replace({"new": CalendarSpec(name="new", url=f"{catcher.url}/new.ics")})
+        assert await hands.faults(0.01) == ["warning: the calendar new cannot be read: it did not answer yet"]
         hands.replace({})
+        assert await hands.faults(0) == []
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -40,6 +40,10 @@ class NoProber:
     def replace(self, specs: object) -> None:
         """Nothing."""
 
+    async def faults(self, within: float) -> list[str]:
+        """None."""
+        return []
+
     async def run(self) -> None:
         """Until cancelled."""
         await asyncio.Event().wait()

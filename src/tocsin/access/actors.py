@@ -7,9 +7,23 @@ from collections.abc import Mapping
 THIS_MACHINE = "this machine"
 """The name of the token in the data folder, by which the command line on the server's own machine gets in."""
 
+_THROUGH = " (token "
+
+
+def by_token(actor: str, token: str) -> str:
+    """A user's actor when a named token of theirs does it: ``person:ana (token ci)``. It is still Ana who does it."""
+    return f"{actor}{_THROUGH}{token})"
+
+
+def person_of(actor: str) -> str:
+    """The person of the plan an actor is, by themselves or by a token of theirs; "" for everybody else."""
+    kind, _, name = actor.partition(":")
+    return name.partition(_THROUGH)[0] if kind == "person" else ""
+
 
 def called(actor: str, names: Mapping[str, str] | None = None) -> str:
-    """An actor as people say it: ``Ana Ribeiro`` for ``person:ana``, ``deploys (token)`` for ``token:deploys``.
+    """An actor as people say it: ``Ana Ribeiro`` for ``person:ana``, ``deploys (token)`` for ``token:deploys``, ``Ana
+    Ribeiro (token ci)`` for what Ana's token did in her name.
 
     ``names``: the names of the plan's people by their keys. What is no actor (a silence's author) stays as it is;
     "" is nobody.
@@ -17,7 +31,8 @@ def called(actor: str, names: Mapping[str, str] | None = None) -> str:
     kind, _, name = actor.partition(":")
     match kind:
         case "person":
-            return (names or {}).get(name, name)
+            key, by, token = name.partition(_THROUGH)
+            return f"{(names or {}).get(key, key)}{by}{token}"
         case "user" | "source":
             return name
         case "token":

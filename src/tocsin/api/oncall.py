@@ -19,6 +19,7 @@ from tocsin.faces.sessions import derived_secret, fresh_secret
 from tocsin.faces.who import Who
 from tocsin.kernel.instant import Instant, format_rfc3339
 from tocsin.oncall.asking import clipped, fault_of, fault_of_range, layer_of, why
+from tocsin.oncall.imported import Imported
 from tocsin.oncall.override import Cover
 from tocsin.oncall.roster import Roster
 from tocsin.plan.findings import nearest
@@ -115,6 +116,15 @@ async def who_answers_for_service(faces: Faces, name: ItsName, at: At = None) ->
     )
 
 
+@get("/oncall/calendars", tags=["on call"])
+async def list_calendars(faces: Faces) -> m.Listed[m.PublishedCalendar]:
+    """List the calendars of the plan that are kept elsewhere, and whether they can be read."""
+    plan = await faces.plan()
+    known = {one.name: one for one in await faces.read(faces.reads.calendars)}
+    names = sorted(plan.calendars) if plan else []
+    return m.Listed([m.calendar_out(known.get(name) or Imported(name=name)) for name in names], None)
+
+
 # -- who takes whose place ---------------------------------------------------------------------------------------------
 
 
@@ -144,7 +154,7 @@ async def add_override(
     """Put somebody on call for a while, over all layers of the plan."""
     starts, ends = _time(data, faces.now())
     command = AddOverride(
-        actor=who.actor,
+        actor=who.acting,
         schedule=data.schedule,
         person=data.person,
         starts_at=starts,
@@ -164,7 +174,7 @@ async def ask_swap(
     names = ("starts_at", "ends_at", "back_starts_at", "back_ends_at")
     times = {name: m.instant(getattr(data, name), name) or 0 for name in names}
     command = AskSwap(
-        actor=who.actor,
+        actor=who.acting,
         schedule=data.schedule,
         person=_person(who),
         other=data.other,
@@ -182,7 +192,7 @@ async def ask_cover(
     """Ask who of a schedule takes a time. It counts when somebody does."""
     starts, ends = _time(data, faces.now())
     command = AskCover(
-        actor=who.actor,
+        actor=who.acting,
         schedule=data.schedule,
         starts_at=starts,
         ends_at=ends,
@@ -199,7 +209,7 @@ async def answer_override(
 ) -> m.PublishedOverride:
     """Agree to a swap you were asked for, decline it, or take a cover request."""
     yes = (data or m.AnswerIn()).yes
-    command = AnswerOverride(actor=who.actor, id=number, person=_person(who), yes=yes)
+    command = AnswerOverride(actor=who.acting, id=number, person=_person(who), yes=yes)
     await faces.submit(command, idempotency_key or "")
     return await _override(faces, number)
 
@@ -207,7 +217,7 @@ async def answer_override(
 @delete("/oncall/overrides/{number:int}", tags=["on call"], needs="responder")
 async def cancel_override(faces: Faces, who: Who, number: Number, idempotency_key: IdempotencyKey = None) -> None:
     """Take back or end an override, a swap or a cover request. From now on the plan's layers count again."""
-    await faces.submit(CancelOverride(actor=who.actor, id=number), idempotency_key or "")
+    await faces.submit(CancelOverride(actor=who.acting, id=number), idempotency_key or "")
 
 
 @post("/oncall/feeds", tags=["on call"], needs="viewer")
@@ -315,6 +325,7 @@ HANDLERS: list[ControllerRouterHandler] = [
     list_shifts,
     list_shifts_of_person,
     who_answers_for_service,
+    list_calendars,
     list_overrides,
     read_override,
     add_override,

@@ -21,6 +21,7 @@ class Service(Struct, frozen=True, kw_only=True):
     ``reopen_within``: trouble of the same group that returns this soon after its incident was resolved reopens it.
     ``urgency``: by severity; what is not named is high. ``escalations``: by severity, where it is not ``escalation``.
     ``hours``: named ones outside of which its incidents of low urgency wait.
+    ``customer_tier``: of its customers, where no alert says which; ``tier_escalations``: by that, before severities.
     """
 
     key: str
@@ -34,3 +35,5 @@ class Service(Struct, frozen=True, kw_only=True):
     urgency: Mapping[str, Urgency] = {}
     escalations: Mapping[str, str] = {}
     hours: str = ""
+    customer_tier: str = ""
+    tier_escalations: Mapping[str, str] = {}

@@ -146,6 +146,7 @@ def _sheet(one: dict[str, Any], now: Instant | None) -> None:
     show.facts(
         [
             ("service", str(one["service"])),
+            ("customers", str(one.get("customer_tier") or "")),
             ("severity", str(one["severity"])),
             ("urgency", "low" if one["urgency"] == "low" else ""),
             ("asked for help", ", ".join(one["responders"])),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from tocsin.cli import show
+from tocsin.cli.calendars import calendars, warn_of_calendars
 from tocsin.cli.client import Api, segment, sentence
 from tocsin.cli.failure import NotFound, Refused
 from tocsin.cli.place import server_options, server_or_plan_options
@@ -36,6 +37,9 @@ def oncall() -> None:
     """
 
 
+oncall.add_command(calendars)
+
+
 @oncall.command()
 @click.argument("schedule", metavar="SCHEDULE")
 @click.option("--at", type=time, metavar="TIME", help="When, such as 2026-11-23T03:24Z.  [default: now]")
@@ -56,6 +60,7 @@ def who(api: Api | None, plan: Path | None, schedule: str, at: Instant | None, a
     if api is not None:
         query = {} if at is None else {"at": format_rfc3339(at)}
         found: list[dict[str, Any]] = api.get(f"/oncall/schedules/{segment(schedule)}/who", query)["items"]
+        warn_of_calendars(api)
         now = api.now
     else:
         now = _now()
@@ -93,6 +98,7 @@ def list_schedules(api: Api, at: Instant | None, as_json: bool) -> None:
       tocsin oncall list --at 2026-12-24T20:00Z --json
     """
     found = api.get("/oncall/schedules", {} if at is None else {"at": format_rfc3339(at)})["items"]
+    warn_of_calendars(api)
     if as_json:
         show.print_array(found)
         return
@@ -132,6 +138,7 @@ def person(api: Api, name: str, start: Instant, end: Instant, as_json: bool) -> 
         raise click.UsageError("--to must be later than --from.")
     query = {"from": format_rfc3339(start), "to": format_rfc3339(end)}
     found = api.get(f"/oncall/people/{segment(name)}/shifts", query)["items"]
+    warn_of_calendars(api)
     if as_json:
         show.print_array(found)
         return
@@ -162,6 +169,7 @@ def service(api: Api, name: str, at: Instant | None, as_json: bool) -> None:
     """
     query = {} if at is None else {"at": format_rfc3339(at)}
     found = api.get(f"/oncall/services/{segment(name)}/who", query)["items"]
+    warn_of_calendars(api)
     if as_json:
         show.print_array(found)
         return
@@ -197,6 +205,7 @@ def shifts(api: Api | None, plan: Path | None, schedule: str, start: Instant, en
     if api is not None:
         query = {"from": format_rfc3339(start), "to": format_rfc3339(end)}
         found: list[dict[str, Any]] = api.get(f"/oncall/schedules/{segment(schedule)}/shifts", query)["items"]
+        warn_of_calendars(api)
     else:
         found = _shifts(_roster(plan, schedule), start, end)
     if as_json:
@@ -540,7 +549,7 @@ def _roster(plan: Path | None, name: str) -> Roster:
         hint = f"Did you mean {close}?" if close else f"It has {known}." if known else "It has none."
         raise NotFound(f"The plan has no schedule {name}. {hint}")
     people = (reading.plan.people.get(one) for one in found.schedule.people())
-    read = found.schedule.calendar or any(one.holidays for one in people if one is not None)
+    read = found.schedule.calendars or any(one.holidays for one in people if one is not None)
     calendars = ", nor what the calendars say that it names" if read else ""
     click.echo(f"From the plan's files alone: overrides are not known here{calendars}.", err=True)
     return found

@@ -21,7 +21,7 @@ from tocsin.playbooks import trust
 from tocsin.playbooks.guards import Blocked, Situation, blocked, locked
 from tocsin.playbooks.manifest import RUNGS, Breaker, Manifest, Rung, Unless
 from tocsin.playbooks.remembered import Remembered
-from tocsin.playbooks.run import WATCH, Outcome, Run
+from tocsin.playbooks.run import WATCH, Approval, Outcome, Run
 from tocsin.playbooks.targets import Unbound, bind
 
 MOST_TRIED = 12
@@ -102,6 +102,22 @@ def note(incident: Incident, *sentences: str) -> None:
 def found(run: Run, conclusion: str) -> tuple[str, ...]:
     """What a run came to, and what it found on the way, a sentence each."""
     return (conclusion, *(f"{run.playbook}: {one}" for one in run.findings[1 - MOST_TRIED :]))
+
+
+def asked(run: Run, approval: Approval) -> str:
+    """What whoever is paged reads of a question that waits for an answer."""
+    return f"{run.playbook} asks: {approval.question} Answer where the incident is shown"
+
+
+def settle_question(turn: Turn, run: Run, instead: str = "") -> None:
+    """A run asks no more: a page that leaves from now on says what was answered in the question's place, or nothing."""
+    incident, approval = incident_of(turn, run), run.approval
+    run.approval = None
+    if incident is None or approval is None:
+        return
+    told = (instead if one == asked(run, approval) else one for one in incident.tried)
+    incident.tried = tuple(one for one in told if one)
+    turn.save_incident(incident)
 
 
 # -- a run begins ------------------------------------------------------------------------------------------------------
@@ -287,7 +303,8 @@ def end(turn: Turn, run: Run, outcome: Outcome, reason: Reason, why: str) -> Non
         turn.changes.halt[run.number, run.attempt] = None
     turn.changes.begin.pop(run.number, None)
     run.state, run.outcome, run.why, run.ended_at = "ended", outcome, why, turn.now
-    run.approval = run.stop_by = None
+    settle_question(turn, run)
+    run.stop_by = None
     if outcome == "verified":
         comparing.done_by_hand(turn, run)
     turn.state.steps.pop(run.number, None)

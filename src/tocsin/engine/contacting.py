@@ -11,7 +11,7 @@ import hmac
 from msgspec.structs import replace
 
 from tocsin.engine import commands as c
-from tocsin.engine import paging
+from tocsin.engine import paging, waiting
 from tocsin.engine.commands import refuse
 from tocsin.engine.paging import drop
 from tocsin.engine.turn import Turn
@@ -245,7 +245,10 @@ def set_reach(turn: Turn, command: c.SetReach) -> c.Result:
         low=tuple(sorted(reach.low, key=lambda way: way.after)),
         asked=paging.reach_of(turn, reach.person).asked,
     )
+    before = paging.reach_of(turn, reach.person)
     turn.state.reaches[reach.person] = turn.changes.reaches[reach.person] = kept
+    if (before.quiet_from, before.quiet_until) != (kept.quiet_from, kept.quiet_until):
+        waiting.quiet_hours_changed(turn, reach.person)
     return c.Result(ok=True, id=reach.person)
 
 

@@ -10,9 +10,10 @@ from tocsin.engine.turn import Turn
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
 from tocsin.oncall.hours import Hours, is_open, opens
-from tocsin.oncall.imported import Colleague, Imported, Names, away_covers, rota_covers, unnamed
+from tocsin.oncall.imported import Colleague, Imported, Names, away_covers, rota_covers, shut_covers, unnamed
 from tocsin.oncall.override import Cover, Override, covers_by_schedule
 from tocsin.oncall.roster import merged
+from tocsin.oncall.schedule import Schedule
 from tocsin.oncall.zone import said
 from tocsin.plan.model import Covers, Plan
 
@@ -23,22 +24,33 @@ def standing(plan: Plan, calendars: Mapping[str, Imported]) -> dict[str, tuple[C
         return {}
     names = names_of(plan)
     away = _away(plan, calendars)
-    rotas: dict[tuple[str, str], list[Cover]] = {}  # many schedules may lie under one calendar
+    rotas: dict[tuple[str, str, int | None], list[Cover]] = {}  # many schedules may lie under one calendar
     found: dict[str, tuple[Cover, ...]] = {}
     for key, roster in plan.rosters.items():
         schedule = roster.schedule
-        covers: list[Cover] = []
-        if schedule.calendar in calendars:
-            asked = schedule.calendar, schedule.timezone
+        covers = shut = list(_shut_layers(schedule, calendars))
+        for layer, name in schedule.rotas:
+            if name not in calendars:
+                continue
+            asked = name, schedule.timezone, layer
             if asked not in rotas:
-                rotas[asked] = list(rota_covers(calendars[schedule.calendar], names, schedule.timezone))
-            covers += rotas[asked]
+                rotas[asked] = list(rota_covers(calendars[name], names, schedule.timezone, layer))
+            covers = [*covers, *rotas[asked]]
         spans = [span for one in schedule.people() for span in away.get(one, ())]
         if spans:
-            covers += away_covers(roster, away, min(low for low, _ in spans), max(high for _, high in spans))
+            low, high = min(low for low, _ in spans), max(high for _, high in spans)
+            covers = [*covers, *away_covers(roster, away, low, high, shut)]
         if covers:
             found[key] = tuple(covers)
     return found
+
+
+def _shut_layers(schedule: Schedule, calendars: Mapping[str, Imported]) -> Iterator[Cover]:
+    """When calendars close the hours that layers are meant for."""
+    for place, layer in enumerate(schedule.layers):
+        closing = (calendars[name] for name in layer.holidays if name in calendars)
+        spans = [(start, end) for one in closing for _, start, end in one.spans(layer.timezone)]
+        yield from shut_covers(place, merged(sorted(spans)))
 
 
 def names_of(plan: Plan) -> Names:
@@ -70,14 +82,14 @@ def findings(plan: Plan, calendars: Mapping[str, Imported], now: Instant) -> Ite
     """Sources that are away, and entries that name nobody: the schedule, and a sentence."""
     names = names_of(plan)
     for key, schedule in plan.schedules.items():
-        rota = calendars.get(schedule.calendar)
-        lost = unnamed(rota, names, schedule.timezone, now) if rota is not None else []
-        if lost:
-            what = f"{len(lost)} entries" if len(lost) > 1 else "An entry"
-            verb = "name" if len(lost) > 1 else "names"
-            yield key, f"{what} of {schedule.calendar} {verb} nobody of the plan: “{lost[0].text[:60]}”"
+        for rota in (calendars[name] for _, name in schedule.rotas if name in calendars):
+            lost = unnamed(rota, names, schedule.timezone, now)
+            if lost:
+                what = f"{len(lost)} entries" if len(lost) > 1 else "An entry"
+                verb = "name" if len(lost) > 1 else "names"
+                yield key, f"{what} of {rota.name} {verb} nobody of the plan: “{lost[0].text[:60]}”"
         theirs = (plan.people[who] for who in schedule.people() if who in plan.people)
-        asked = {schedule.calendar, *(name for person in theirs for name in person.holidays)}
+        asked = schedule.calendars | {name for person in theirs for name in person.holidays}
         for name in sorted(asked & calendars.keys()):
             calendar = calendars[name]
             if calendar.unread:

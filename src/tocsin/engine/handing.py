@@ -61,7 +61,7 @@ def calendar_read(turn: Turn, calendar: str) -> None:
     """A calendar says something new: handoffs of the schedules it has a say in may be others."""
     for key, schedule in turn.plan.schedules.items():
         theirs = any(calendar in turn.plan.people[one].holidays for one in schedule.people() if one in turn.plan.people)
-        if schedule.calendar == calendar or theirs:
+        if calendar in schedule.calendars or theirs:
             rearrange(turn, key)
 
 
@@ -104,10 +104,11 @@ def _hand_over(turn: Turn, key: str, at: Instant) -> None:
         person = plan.people.get(shift.person)
         if person is None or shift.person in was:
             continue
-        end = f"until {said(shift.end, person.timezone)} {person.timezone}"
+        over = roster.until(shift, covers)
+        end = f" until {said(over, person.timezone)} {person.timezone}" if over is not None else ""
         others = [f"Handed over by {_names(plan, was)}"] if was else ["Nobody was on call before you"]
         lines = [*others, *work, *_ahead(roster, covers, shift, person, plan, turn.now)]
-        _tell(turn, person, Reason.SHIFT_BEGINS, f"You are on call by {key} {end}", lines)
+        _tell(turn, person, Reason.SHIFT_BEGINS, f"You are on call by {key}{end}", lines)
     for name in was:
         person = plan.people.get(name)
         if person is not None and name not in names:
@@ -133,14 +134,19 @@ def _pages(incident: Incident, key: str) -> bool:
 def _ahead(
     roster: Roster, covers: tuple[Cover, ...], shift: Shift, person: Person, plan: Plan, now: Instant
 ) -> Iterator[str]:
-    """What of a shift will not be as usual: somebody takes a part of it, or it leaves a gap."""
+    """What of a shift will not be as usual, the next first: somebody takes a part of it, or it leaves a gap."""
     end = max(shift.end, *(one.end for one in roster.who(now) if one.person == person.key), now)
-    for cover in covers:
-        theirs = cover.instead_of in ("", person.key) and cover.person != person.key
-        if theirs and now < cover.start < end:
-            yield f"Ahead: {_span(cover.start, cover.end, person)} {_names(plan, [cover.person])} ({cover.why})"
-    for start, over in roster.gaps(now, min(end, now + AHEAD), covers):
-        yield f"Ahead: nobody is on call {_span(start, over, person)}"
+    found = [
+        (cover.start, f"{_span(cover.start, cover.end, person)} {_names(plan, [cover.person])} ({cover.why})")
+        for cover in covers
+        if cover.instead_of in ("", person.key) and cover.person not in ("", person.key) and now < cover.start < end
+    ]
+    found += [
+        (start, f"nobody is on call {_span(start, over, person)}")
+        for start, over in roster.gaps(now, min(end, now + AHEAD), covers)
+    ]
+    for _, what in sorted(found):
+        yield f"Ahead: {what}"
 
 
 def _span(start: Instant, end: Instant, person: Person) -> str:

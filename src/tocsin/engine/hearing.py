@@ -329,6 +329,7 @@ def _again(turn: Turn, alert: Alert, event: Event) -> None:
         members = turn.state.members.get(alert.incident)
         if members is not None:
             (members.silenced.add if alert.silences else members.silenced.discard)(alert.id)
+        _higher(turn, alert)
     _beat_by(turn, alert, now)
     worse = turn.plan.router.route(alert.origin, alert.key, event.labels, event.severity).severity
     if worse != alert.severity:
@@ -422,6 +423,7 @@ def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration) 
 def _open(turn: Turn, alert: Alert, window: int) -> Incident:
     state, now = turn.state, turn.now
     state.counters.incident += 1
+    tier = _tier(turn, alert)
     incident = Incident(
         number=state.counters.incident,
         service=alert.service,
@@ -435,7 +437,8 @@ def _open(turn: Turn, alert: Alert, window: int) -> Incident:
         quiet=_quiet(turn, alert.source),
         alerts=1,
         plan=turn.plan.version,
-        steps=turn.plan.steps(alert.service, alert.severity),
+        steps=turn.plan.steps(alert.service, alert.severity, tier),
+        customer_tier=tier,
         urgency=urgency(turn, alert),
         next_at=now,
         labels=alert.labels,
@@ -458,6 +461,7 @@ def _join(turn: Turn, alert: Alert, incident: Incident) -> None:
     incident.quiet = max(incident.quiet, _quiet(turn, alert.source))
     if not incident.open:
         incident.title, incident.urgency = alert.title, urgency(turn, alert)
+        incident.customer_tier = _tier(turn, alert)
         settling.reopen(turn, incident, Reason.REOPENED, f"source:{alert.source}")
     elif incident.alerts <= MOST_LINES:
         turn.enter(
@@ -467,6 +471,7 @@ def _join(turn: Turn, alert: Alert, incident: Incident) -> None:
         turn.count("decisions", Reason.JOINED)
     if alert.severity < incident.severity:
         _graver(turn, alert, incident)
+    _higher(turn, alert, incident)
     _more_urgent(turn, alert, incident)
     turn.touch(incident.number)
 
@@ -481,6 +486,27 @@ def _graver(turn: Turn, alert: Alert, incident: Incident | None = None) -> None:
         settling.follow_severity(turn, incident)
         turn.save_incident(incident)
         _more_urgent(turn, alert, incident)
+
+
+def _tier(turn: Turn, alert: Alert) -> str:
+    """The tier of the customer an alert is about. Where the plan knows none, no label is read."""
+    return turn.plan.tier_of(alert.service, alert.labels) if turn.plan.customer_tiers else ""
+
+
+def _higher(turn: Turn, alert: Alert, incident: Incident | None = None) -> None:
+    """An incident is of the highest customer that one of its alerts has been about."""
+    incident = incident or turn.state.incidents.get(alert.incident)
+    if incident is None or not incident.open:
+        return
+    was = incident.customer_tier
+    tier = turn.plan.highest_tier((was, _tier(turn, alert)))
+    if tier in ("", was):
+        return
+    incident.customer_tier = tier
+    what = f"Now {tier} customers are concerned" + (f", and not {was} alone" if was else "")
+    turn.enter(incident.number, what, Reason.CHANGED, f"source:{alert.source}", alert=str(alert.id))
+    settling.follow_severity(turn, incident)
+    turn.save_incident(incident)
 
 
 def urgency(turn: Turn, alert: Alert) -> Urgency:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from tocsin.access.actors import person_of
 from tocsin.engine import commands as c
-from tocsin.engine import covering, handing, paging
+from tocsin.engine import covering, handing, paging, waiting
 from tocsin.engine.turn import Turn
 from tocsin.kernel.instant import DAY, Duration, Instant
 from tocsin.kernel.reason import Reason
@@ -126,7 +127,7 @@ def answer(turn: Turn, command: c.AnswerOverride) -> c.Result:
         found.declined_at = turn.now
         done = _drop(turn, found, Reason.SWAP_DECLINED)
     told = f"{_called(turn, command.person)} {'takes over' if command.yes else 'does not want to swap'}"
-    _tell(turn, found, done, [found.instead_of, _asker(found)], told, command.actor)
+    _tell(turn, found, done, [found.instead_of, person_of(found.asked_by)], told, command.actor)
     return done
 
 
@@ -141,11 +142,22 @@ def cancel(turn: Turn, command: c.CancelOverride) -> c.Result:
         turn,
         found,
         done,
-        [found.person, found.instead_of, _asker(found)],
+        [found.person, found.instead_of, person_of(found.asked_by)],
         "Taken back: the plan counts again",
         command.actor,
     )
     return done
+
+
+def ring(turn: Turn, override: Override) -> None:
+    """Somebody takes over by it, or goes back: what waits for the morning of who is on call is judged again."""
+    if override.closes_at <= turn.now:
+        close(turn, override)
+        return
+    override.judged_at = turn.now
+    turn.changes.overrides[override.id] = override
+    waiting.judge_again(turn)
+    turn.state.timers.set("override", override.id, override.due())
 
 
 def close(turn: Turn, override: Override) -> None:
@@ -212,7 +224,8 @@ def _make(
 
 def _keep(turn: Turn, override: Override, reason: Reason) -> c.Result:
     turn.state.overrides[override.id] = override
-    turn.state.timers.set("override", override.id, override.closes_at)
+    override.judged_at = turn.now
+    turn.state.timers.set("override", override.id, override.due())
     return _changed(turn, override, reason)
 
 
@@ -225,6 +238,8 @@ def _changed(turn: Turn, override: Override, reason: Reason) -> c.Result:
     covering.lay_over(turn.state)
     turn.changes.overrides[override.id] = override
     handing.rearrange(turn, override.schedule)
+    if override.agreed_at is not None:
+        waiting.judge_again(turn)
     turn.count("overrides", reason)
     return c.Result(ok=True, reason=reason, id=str(override.id))
 
@@ -239,17 +254,12 @@ def _tell(turn: Turn, override: Override, done: c.Result, people: Iterable[str],
     """Tell those concerned, but not whoever does it, what is so now; in their own time zone."""
     for name in dict.fromkeys(people):
         person = turn.plan.people.get(name)
-        if person is None or f"person:{name}" == actor:
+        if person is None or person_of(actor) == name:
             continue
         start, end = said(override.starts_at, person.timezone), said(override.ends_at, person.timezone)
         reason = f" ({override.reason})" if override.reason else ""
         text = f"{what}: {override.schedule}, {start} to {end} {person.timezone}{reason}"
         paging.notice(turn, person, Reason(done.reason), text[:300])
-
-
-def _asker(override: Override) -> str:
-    kind, _, name = override.asked_by.partition(":")
-    return name if kind == "person" else ""
 
 
 def _called(turn: Turn, name: str) -> str:

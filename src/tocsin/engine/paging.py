@@ -82,7 +82,7 @@ def escalate_now(turn: Turn, incident: Incident) -> bool:
         turn.enter(incident.number, what, Reason.STEP_NOT_MEANT)
     for step in call.skipped:
         turn.enter(incident.number, _reaches_nobody(incident, step), Reason.NOBODY_REACHABLE)
-    shadows = turn.plan.shadows_of(call.targets, turn.now, turn.state.covers)
+    shadows = turn.plan.shadows_of(call.targets, turn.now, turn.state.covers, turn.behind(call.targets))
     names = ", ".join(f"{person.name} ({by})" if by else person.name for person, by in reached) or "nobody"
     if shadows:
         names += f", with a copy to {_names(shadows)}"
@@ -126,8 +126,7 @@ def _whom(turn: Turn, incident: Incident, call: Call) -> tuple[Reached, ...]:
 
     Of several the one is somebody who can be reached.
     """
-    behind = turn.plan.reached_by(call.targets, turn.now, turn.state.covers)
-    found = tuple(one for one in behind if one.person.key not in incident.answers)
+    found = tuple(one for one in turn.behind(call.targets) if one.person.key not in incident.answers)
     step = incident.steps[call.at_step] if call.at_step < len(incident.steps) else None
     if step is None or not step.one or not found:
         return found
@@ -138,7 +137,8 @@ def _whom(turn: Turn, incident: Incident, call: Call) -> tuple[Reached, ...]:
 def _unmet(turn: Turn, incident: Incident, step: Step) -> str:
     """Why a step is not for this incident now; "" when it is."""
     when = step.when
-    if not when.met(incident.severity, incident.labels, open_now(turn, when.hours) if when.hours else None):
+    is_open = open_now(turn, when.hours) if when.hours else None
+    if not when.met(incident.severity, incident.customer_tier, incident.labels, is_open):
         return f"it is for {when.said}"
     return "everybody in it has answered" if _all_answered(turn, incident, step.targets) else ""
 
@@ -150,8 +150,8 @@ def _nobody_left(turn: Turn, incident: Incident) -> bool:
 
 
 def _all_answered(turn: Turn, incident: Incident, targets: tuple[str, ...]) -> bool:
-    people = turn.plan.people_of(targets, turn.now, turn.state.covers) if incident.answers else ()
-    return bool(people) and all(person.key in incident.answers for person in people)
+    people = turn.behind(targets) if incident.answers else ()
+    return bool(people) and all(one.person.key in incident.answers for one in people)
 
 
 def _reaches_nobody(incident: Incident, step: int) -> str:
@@ -179,8 +179,7 @@ def _reachable(turn: Turn, incident: Incident, targets: tuple[str, ...]) -> bool
     """Whether a step reaches somebody who has not answered. The console counts only where nobody has anything better:
     in a trial.
     """
-    wanted = turn.plan.people_of(targets, turn.now, turn.state.covers)
-    people = [person for person in wanted if person.key not in incident.answers]
+    people = [one.person for one in turn.behind(targets) if one.person.key not in incident.answers]
     if any(able(turn, person.key) for person in people):
         return True
     return bool(people) and _on_trial(turn)

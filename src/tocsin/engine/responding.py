@@ -79,8 +79,11 @@ def apply_plan(turn: Turn, incident: Incident, command: c.ApplyPlan) -> c.Result
         return wrong
     if incident.plan == turn.plan.version:
         return refuse("conflict", f"Incident #{incident.number} follows the plan now in force already")
-    incident.steps, incident.plan = turn.plan.steps(incident.service, incident.severity), turn.plan.version
     firing = [turn.state.alerts[id] for id in sorted(turn.members(incident).firing)]
+    tiers = [turn.plan.tier_of(incident.service, one.labels) for one in firing]
+    incident.customer_tier = turn.plan.highest_tier(tiers or [incident.customer_tier])
+    incident.steps = turn.plan.steps(incident.service, incident.severity, incident.customer_tier)
+    incident.plan = turn.plan.version
     if firing:
         incident.urgency = "high" if any(hearing.urgency(turn, one) == "high" for one in firing) else "low"
     what = f"The plan {turn.plan.version[:8]} applies now"

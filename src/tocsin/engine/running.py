@@ -245,8 +245,7 @@ def _wait(turn: Turn, run: Run, approval: Approval) -> None:
         left = say_duration(approval.due - turn.now)
         what = f"{run.playbook} asks: {approval.question} Without an answer in {left}: {approval.default}"
         turn.enter(incident.number, what, Reason.APPROVAL_ASKED, run=str(run.number))
-        asked = f"{run.playbook} asks: {approval.question} Answer where the incident is shown"
-        answering.note(incident, *answering.found(run, asked))
+        answering.note(incident, *answering.found(run, answering.asked(run, approval)))
         answering.release(turn, incident, run)
 
 
@@ -445,20 +444,22 @@ def _answered(turn: Turn, run: Run, said: str, actor: str, reason: Reason) -> No
     """Go on: its process begins again from the top, over what is written down."""
     approval = run.approval
     assert approval is not None
+    who = called(actor, turn.plan.names)
     if not approval.fix:
         run.asked[str(approval.step)] = said
         step = turn.state.steps[run.number][approval.step]
         step.state, step.ended_at = "done", turn.now
-        step.result, step.said = msgspec.json.encode(said).decode(), f"{said}, said {called(actor, turn.plan.names)}"
+        step.result, step.said = msgspec.json.encode(said).decode(), f"{said}, said {who}"
         turn.save_step(step)
-    run.approval, run.state = None, "running"
+    answering.settle_question(turn, run, f"{run.playbook} asked: {approval.question} {who} answered: {said}")
+    run.state = "running"
     run.attempt += 1
     run.deadline = turn.now + run.patience
     turn.save_run(run)
     turn.changes.begin[run.number] = run
     incident = standings.incident_of(turn, run)
     if incident is not None:
-        what = f"{called(actor, turn.plan.names)} answered {run.playbook}: {said}"
+        what = f"{who} answered {run.playbook}: {said}"
         turn.enter(incident.number, what, reason, actor, run=str(run.number))
         if incident.state == "triggered" and run.rung in ("ask", "act"):
             incident.hold_until = run.deadline

@@ -150,12 +150,17 @@ def answers_over(turn: Turn, incident: Incident) -> None:
 
 
 def follow_severity(turn: Turn, incident: Incident) -> None:
-    """It became graver, and its service has another escalation for that: page by it from its first step, now."""
-    steps = turn.plan.steps(incident.service, incident.severity)
-    if not turn.plan.service(incident.service).escalations or steps == incident.steps:
+    """It became graver, or a higher customer's, and its service has another escalation for that: page by it from its
+    first step, now.
+    """
+    service = turn.plan.service(incident.service)
+    steps = turn.plan.steps(incident.service, incident.severity, incident.customer_tier)
+    if not (service.escalations or service.tier_escalations) or steps == incident.steps:
         return
+    of_tier = incident.customer_tier in service.tier_escalations
+    what = f"{incident.customer_tier} customers" if of_tier else incident.severity
     incident.steps, incident.step, incident.round, incident.laps, incident.answers = steps, 0, 0, 0, {}
-    turn.enter(incident.number, f"The escalation for {incident.severity} applies", Reason.CHANGED)
+    turn.enter(incident.number, f"The escalation for {what} applies", Reason.CHANGED)
     if incident.state == "triggered":
         paging.withdraw(turn, incident)
         incident.waits = None
@@ -233,7 +238,7 @@ def reopen(turn: Turn, incident: Incident, reason: Reason, actor: str = SYSTEM) 
     incident.resolved_at = incident.keep_until = incident.snoozed_until = None
     incident.resolved_by = ""
     incident.considered, incident.tried = False, ()
-    incident.steps = turn.plan.steps(incident.service, incident.severity)
+    incident.steps = turn.plan.steps(incident.service, incident.severity, incident.customer_tier)
     incident.plan = turn.plan.version
     turn.enter(incident.number, "Reopened", reason, actor)
     _retrigger(turn, incident, reason)

@@ -255,7 +255,7 @@ class State:
             self.parked[parked.id] = parked
         for override in loaded.overrides:
             self.overrides[override.id] = override
-            self.timers.set("override", override.id, override.closes_at)
+            self.timers.set("override", override.id, override.due())
         self.covers = covers_by_schedule(self.overrides)
         for loop in self.counters.loops.values():
             self.timers.set("loop", loop.channel, loop.due())
@@ -325,8 +325,7 @@ class State:
         """When something is due next, from the thing itself."""
         match kind:
             case "alerts":
-                dues = (alert_due(alert) for alert in self.alerts_of(int(id)))
-                return min((due for due in dues if due is not None), default=None)
+                return self.alerts_due(int(id))
             case "incident":
                 incident = self.incidents.get(int(id))
                 return incident.due() if incident else None
@@ -348,7 +347,7 @@ class State:
                 return duty.at if duty else None
             case "override":
                 override = self.overrides.get(int(id))
-                return override.closes_at if override else None
+                return override.due() if override else None
             case "run":
                 run = self.runs.get(int(id))
                 return run.due() if run else None
@@ -377,6 +376,17 @@ class State:
         """The alerts whose timers are one, in order."""
         first = stretch * TOGETHER
         return (alert for alert in map(self.alerts.get, range(first, first + TOGETHER)) if alert is not None)
+
+    def alerts_due(self, stretch: int, after: Instant = -1) -> Instant | None:
+        """When the first of the alerts whose timers are one is due, of those that are due after an instant."""
+        found: Instant | None = None
+        get, first = self.alerts.get, stretch * TOGETHER
+        for id in range(first, first + TOGETHER):  # plain, for it is asked at every turn
+            alert = get(id)
+            due = alert_due(alert) if alert is not None else None
+            if due is not None and due > after and (found is None or due < found):
+                found = due
+        return found
 
     def known_of(self, source: str, origin: str) -> dict[bytes, Alert]:
         """The alerts that came from a source with keys of one service, by their place."""

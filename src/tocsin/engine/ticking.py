@@ -21,8 +21,7 @@ def due_alerts(state: State, stretch: int, now: Instant) -> list[int]:
 
 def watch_again(turn: Turn, stretch: int) -> None:
     """Have the others be looked at when they are due. What was due and still is has been passed over on purpose."""
-    dues = (alert_due(alert) for alert in turn.state.alerts_of(stretch))
-    turn.state.timers.set("alerts", stretch, min((d for d in dues if d is not None and d > turn.now), default=None))
+    turn.state.timers.set("alerts", stretch, turn.state.alerts_due(stretch, turn.now))
 
 
 def ring(turn: Turn, kind: str, id: int | str) -> None:
@@ -43,7 +42,7 @@ def ring(turn: Turn, kind: str, id: int | str) -> None:
         case "notice":
             handing.ring(turn, turn.state.duties[str(id)])
         case "override":
-            overriding.close(turn, turn.state.overrides[int(id)])
+            overriding.ring(turn, turn.state.overrides[int(id)])
         case "run":
             running.ring(turn, turn.state.runs[int(id)])
         case "standing":

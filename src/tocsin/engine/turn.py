@@ -12,7 +12,7 @@ from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
 from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import Page
-from tocsin.plan.model import Plan
+from tocsin.plan.model import Covers, Plan, Reached
 from tocsin.playbooks.run import Run, Step
 from tocsin.playbooks.trust import Standing
 
@@ -22,7 +22,7 @@ SYSTEM = "code"
 class Turn:
     """Hands a judge everything it may look at, and keeps note of what it changes."""
 
-    __slots__ = ("changes", "now", "plan", "seq", "sources", "state", "touched")
+    __slots__ = ("_behind", "_behind_of", "changes", "now", "plan", "seq", "sources", "state", "touched")
 
     def __init__(
         self, state: State, plan: Plan, sources: Mapping[str, Source], changes: Changes, seq: int, now: Instant
@@ -35,6 +35,19 @@ class Turn:
         self.now = now
         self.touched: dict[int, None] = {}
         """Incidents to settle before the turn ends, in the order they were touched."""
+        self._behind: dict[tuple[str, ...], tuple[Reached, ...]] = {}
+        self._behind_of: tuple[Plan, Covers] = plan, state.covers
+
+    def behind(self, targets: tuple[str, ...]) -> tuple[Reached, ...]:
+        """Who is behind targets now. A step that is due asks this several times, and a storm for many incidents."""
+        plan, covers = self._behind_of
+        if plan is not self.plan or covers is not self.state.covers:
+            self._behind_of = self.plan, self.state.covers
+            self._behind.clear()
+        found = self._behind.get(targets)
+        if found is None:
+            found = self._behind[targets] = self.plan.reached_by(targets, self.now, self.state.covers)
+        return found
 
     def save_alert(self, alert: Alert) -> None:
         """An alert was changed; its timer follows."""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from itertools import groupby
 
 from tocsin.engine import hearing, paging
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
+from tocsin.pages.ledger import Page
+from tocsin.pages.rules import quiet_until
 
 
 def judge_again(turn: Turn) -> None:
-    """A calendar was read: what would wait otherwise now is asked anew before the turn ends, and what is paused when it
-    goes on. Others wait on, and nothing is written of them.
+    """A calendar was read, somebody took another's place, or quiet hours are others: what would wait otherwise now is
+    asked anew before the turn ends, and what is paused when it goes on. Others wait on, and nothing is written of them.
     """
     known: dict[Hashable, tuple[Instant, Reason] | None] = {}
     for incident in _waiting(turn):
@@ -22,6 +25,36 @@ def judge_again(turn: Turn) -> None:
             known[alike] = paging.waits(turn, incident)
         if incident.paused is not None or known[alike] != (incident.next_at, incident.waits):
             hearing.wait_no_longer(turn, incident)
+
+
+def quiet_hours_changed(turn: Turn, person: str) -> None:
+    """Somebody's quiet hours are others: what waits for their morning, and the methods behind it, waits for the new
+    one, or leaves now.
+    """
+    someone = turn.plan.people[person]
+    begins = quiet_until(paging.reach_of(turn, person), someone.timezone, turn.now) or turn.now
+    theirs = [page for page in turn.state.pages.values() if page.person == person and page.waiting]
+    for _, alike in groupby(sorted(theirs, key=_written), key=_written):
+        pages = list(alike)
+        mornings = [page.next_at for page in pages if page.held is Reason.QUIET_HOURS and page.next_at is not None]
+        if mornings and min(mornings) != begins:
+            _move(turn, pages, min(mornings), begins)
+    judge_again(turn)
+
+
+def _written(page: Page) -> tuple[int, str, Instant]:
+    return page.incident, page.kind, page.intended_at
+
+
+def _move(turn: Turn, pages: list[Page], was: Instant, begins: Instant) -> None:
+    for page in pages:
+        if page.next_at is not None and page.next_at >= was:
+            page.next_at += begins - was
+            page.not_before = page.next_at
+            turn.save_page(page)
+    for page in pages:
+        if page.waiting and page.next_at is not None and page.next_at <= turn.now:
+            paging.due(turn, page)
 
 
 def plan_changed(turn: Turn) -> None:
@@ -39,7 +72,7 @@ def _alike(incident: Incident) -> Hashable:
     """All that tells whom a step that is due would page, and when."""
     asked = (matcher.label for step in incident.steps for matcher in step.when.match)
     return (
-        (incident.service, incident.severity, incident.urgency, incident.steps),
+        (incident.service, incident.severity, incident.customer_tier, incident.urgency, incident.steps),
         (incident.step, incident.round, incident.laps, tuple(incident.answers)),
         incident.number if any(step.one for step in incident.steps) else 0,
         tuple(incident.labels.get(label, "") for label in asked),

@@ -12,23 +12,27 @@ from tocsin.kernel.matcher import Matcher, all_match
 
 class When(Struct, frozen=True):
     """What a step asks for. ``severity``: one of these; ``hours``: named ones that are open, or shut with ``outside``;
-    ``match``: of the incident's labels, such as the customer's tier. What is empty asks for nothing.
+    ``match``: of the incident's labels; ``tiers``: the customer's is one of these. What is empty asks for nothing.
     """
 
     severity: tuple[str, ...] = ()
     hours: str = ""
     outside: bool = False
     match: tuple[Matcher, ...] = ()
+    tiers: tuple[str, ...] = ()
 
     @property
     def said(self) -> str:
-        """What it asks for, in words: ``sev1, customer_tier="gold", outside office``; "" when nothing."""
+        """What it asks for, in words: ``sev1, gold customers, region="eu", outside office``; "" when nothing."""
         hours = f"{'outside ' if self.outside else ''}{self.hours}"
-        return ", ".join([*self.severity, *map(str, self.match), *([hours] if self.hours else [])])
+        tiers = [f"{' or '.join(self.tiers)} customers"] if self.tiers else []
+        return ", ".join([*self.severity, *tiers, *map(str, self.match), *([hours] if self.hours else [])])
 
-    def met(self, severity: str, labels: Mapping[str, str], is_open: bool | None) -> bool:
+    def met(self, severity: str, tier: str, labels: Mapping[str, str], is_open: bool | None) -> bool:
         """Whether all of it holds. ``is_open`` None: nobody knows the hours any more, and they ask for nothing."""
         if self.severity and severity not in self.severity:
+            return False
+        if self.tiers and tier not in self.tiers:
             return False
         if self.hours and is_open is not None and is_open is self.outside:
             return False

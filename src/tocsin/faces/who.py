@@ -16,6 +16,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.response import Response
 from msgspec import Struct
 
+from tocsin.access.actors import by_token
 from tocsin.access.credentials import Role, Token, User, may, secret_hash
 from tocsin.engine.commands import UseLink
 from tocsin.faces import sessions
@@ -58,6 +59,13 @@ class Who(Struct, kw_only=True):
         if self.token is not None and self.token.name:
             return f"token:{self.token.name}"
         return f"person:{self.user.person}" if self.user.person else f"user:{self.user.name}"
+
+    @property
+    def acting(self) -> str:
+        """The same for what only a person can do, where a token stands for its user: ``person:ana (token ci)``."""
+        if self.user is None or self.token is None or not self.token.name or not self.user.person:
+            return self.actor
+        return by_token(f"person:{self.user.person}", self.token.name)
 
     @property
     def name(self) -> str:

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from tocsin.access.actors import person_of
 from tocsin.escalation.policy import Step
 from tocsin.faces.why import Sentence
-from tocsin.incidents.incident import Incident
-from tocsin.kernel.instant import HOUR, MINUTE, Duration, Instant
+from tocsin.incidents.incident import Entry, Incident
+from tocsin.kernel.instant import HOUR, MINUTE, Duration, Instant, say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.oncall.asking import why as on_call_because
 from tocsin.pages.ledger import Page
@@ -25,6 +26,8 @@ AROUND: Duration = 15 * MINUTE
 BEFORE: Duration = 12 * HOUR
 """An incident's pages are looked for as far back as this, for what is still under way at the instant."""
 MOST_INCIDENTS = 20
+ANSWERS = frozenset({Reason.ACKNOWLEDGED, Reason.ANSWERED, Reason.PUT_OFF, Reason.BY_HAND, Reason.SNOOZED})
+"""What a person does to an incident that answers for it."""
 SCANNED = 2_000
 """So many incidents are looked through, the newest first, for those that were open then."""
 
@@ -120,27 +123,54 @@ def _told(
     reads: Reads, plan: Plan, covers: Covers, person: str, incident: Incident, pages: list[Page], at: Instant
 ) -> OfIncident:
     own = [one for one in pages if one.incident == incident.number]
+    stood, answer = _decided(reads, incident, person, at)
     return OfIncident(
         incident=incident.number,
         title=incident.title,
         service=incident.service,
-        stood=_stood(reads, incident, at),
-        person=_of_person(plan, covers, person, incident, own, at),
+        stood=stood,
+        person=_answered(person, own, answer, at) or _of_person(plan, covers, person, incident, own, at),
     )
 
 
-def _stood(reads: Reads, incident: Incident, at: Instant) -> Sentence:
-    """The last thing that was decided about an incident up to an instant, notes left out."""
+def _decided(reads: Reads, incident: Incident, person: str, at: Instant) -> tuple[Sentence, Entry | None]:
+    """The last thing that was decided about an incident up to an instant, notes left out; and the person's own answer
+    to it, if they gave one. Of a long timeline the last ``SCANNED`` lines up to then are read.
+    """
+    stood: Sentence | None = None
     cursor: str | None = None
-    while True:
+    scanned = 0
+    while scanned < SCANNED:
         found = reads.timeline(incident.number, after=cursor, limit=MOST, newest_first=True)
-        for stored in found.items:
-            entry = stored.entry
-            if entry.at <= at and entry.reason is not Reason.NOTE:
-                return Sentence(at=entry.at, text=entry.what, reason=entry.reason, actor=entry.actor)
+        for entry in (stored.entry for stored in found.items if stored.entry.at <= at):
+            scanned += 1
+            if stood is None and entry.reason is not Reason.NOTE:
+                stood = Sentence(at=entry.at, text=entry.what, reason=entry.reason, actor=entry.actor)
+            if entry.reason in ANSWERS and person_of(entry.actor) == person:
+                return stood or Sentence(at=entry.at, text=entry.what, reason=entry.reason), entry
         cursor = found.next
         if cursor is None:
-            return Sentence(at=incident.opened_at, text="It was opened", reason=Reason.OPENED)
+            break
+    return stood or Sentence(at=incident.opened_at, text="It was opened", reason=Reason.OPENED), None
+
+
+def _answered(person: str, pages: list[Page], answer: Entry | None, at: Instant) -> Sentence | None:
+    """What they answered up to an instant, unless they were paged anew since; None when they did not."""
+    asked = [page for page in pages if page.intended_at <= at and page.kind != "copy"]
+    last = max(asked, key=lambda page: (page.intended_at, page.id), default=None)
+    by_page = [page for page in asked if page.answered_at is not None and page.answered_at <= at]
+    page = max(by_page, key=lambda page: page.answered_at or 0, default=None)
+    moments = [page.answered_at or 0] if page is not None else []
+    moments += [answer.at] if answer is not None else []
+    if not moments or (last is not None and last.intended_at > max(moments)):
+        return None
+    if page is not None and page.answered_at is not None and page.answered_at == max(moments):
+        after = say_duration(page.answered_at - page.intended_at)
+        text = f"A page to {person} by {page.channel} left, and they answered it {after} later"
+        return Sentence(at=page.answered_at, text=text, reason=Reason.ANSWERED, actor=f"person:{person}")
+    assert answer is not None, "no page was answered as late"
+    paged = "They were paged for it, and answered" if last is not None else "They answered"
+    return Sentence(at=answer.at, text=f"{paged}: {answer.what}", reason=answer.reason, actor=answer.actor)
 
 
 def _of_person(

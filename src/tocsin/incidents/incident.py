@@ -21,6 +21,7 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     ``step`` and ``round`` say what is paged next, ``next_at`` when (kept in ``resume_at`` while paused).
     ``waits`` names why ``next_at`` is later than the step's own time.
     ``urgency`` is that of its most urgent alert; low waits for people's mornings.
+    ``customer_tier``: the highest of the customers its alerts are about; "" when nothing says it.
     ``responders``: persons somebody added by hand.
     ``paused`` names why nothing is paged now although it is open, ``paused_until`` when that ends.
     ``acknowledged_until``: when an acknowledgement stops holding. ``clear_at``: when it resolves
@@ -77,6 +78,7 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     hold_until: Instant | None = None
     run: int = 0
     tried: tuple[str, ...] = ()
+    customer_tier: str = ""
 
     @property
     def open(self) -> bool:
@@ -100,10 +102,11 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
         due = self.next_at
         for moment in (
             self.acknowledged_until, self.clear_at, self.snoozed_until, self.keep_until, self.hold_until,
-            *self.answers.values(),
         ):  # fmt: skip
             if moment is not None and (due is None or moment < due):
                 due = moment
+        if self.answers:  # nearly never: this is asked at every turn
+            due = min(self.answers.values()) if due is None else min(due, *self.answers.values())
         return due
 
 

@@ -8,7 +8,7 @@ over both lie the overrides people make.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -25,6 +25,8 @@ STALE_AFTER: Final[Duration] = DAY
 """A source that has been away for longer is something to be told of."""
 _AWAY: Final = -1_000_000
 ROTA: Final = -2_000_000
+_BETWEEN: Final = -2_001_000
+SHUT: Final = -3_000_000
 """Numbers of covers that stand for entries, below those of overrides: of two covers the higher number counts."""
 _WORD: Final = re.compile(r"\w+")
 
@@ -152,8 +154,9 @@ def _says(text: str, name: str) -> bool:
     return False
 
 
-def rota_covers(calendar: Imported, names: Names, timezone: str) -> Iterator[Cover]:
-    """An imported rota over everything the layers say: each entry puts whom it names on call.
+def rota_covers(calendar: Imported, names: Names, timezone: str, layer: int | None = None) -> Iterator[Cover]:
+    """An imported rota over everything the layers say, or over those before one of them: each entry puts whom it names
+    on call.
 
     They have one number, so that they lie over the layers and not over each other: where entries overlap, everybody
     they name is on call.
@@ -161,22 +164,34 @@ def rota_covers(calendar: Imported, names: Names, timezone: str) -> Iterator[Cov
     named = {(start, end, names.of(busy)) for busy, start, end in calendar.spans(timezone)}
     for start, end, who in sorted(named):
         if who:
-            yield Cover(ROTA, who, start, end, "", f"the calendar {calendar.name}")
+            number = ROTA if layer is None else _BETWEEN + layer
+            yield Cover(number, who, start, end, "", f"the calendar {calendar.name}", layer)
+
+
+def shut_covers(layer: int, spans: Iterable[tuple[Instant, Instant]]) -> Iterator[Cover]:
+    """A layer does not apply while calendars say that its hours are closed: what is below it counts then."""
+    for start, end in spans:
+        yield Cover(SHUT - layer, "", start, end, "", "", layer)
 
 
 def away_covers(
-    roster: Roster, away: Mapping[str, list[tuple[Instant, Instant]]], start: Instant, end: Instant
+    roster: Roster,
+    away: Mapping[str, list[tuple[Instant, Instant]]],
+    start: Instant,
+    end: Instant,
+    shut: Sequence[Cover] = (),
 ) -> Iterator[Cover]:
     """Who takes the turns of people who are away: the next in the same layer who is not, for as long as it lasts.
 
-    ``away``: when each is, in order and without overlaps. Where everybody is away the turn stays whose it is: somebody
-    who may answer is better than nobody.
+    ``away``: when each is, in order and without overlaps; ``shut``: when layers do not apply.
+
+    Where everybody is away the turn stays whose it is: somebody who may answer is better than nobody.
     """
     ours = [one for one in roster.schedule.people() if one in away]
     if not ours:
         return
     number = _AWAY
-    for shift in roster.shifts(start, end):
+    for shift in roster.shifts(start, end, shut):
         for low, high in parts_in(away.get(shift.person, []), shift.start, shift.end):
             number += 1
             other = _next_there(roster, shift, away, low, high)

@@ -21,6 +21,8 @@ class Cover(NamedTuple):
 
     ``instead_of``: only where that person would be; "" in place of everybody, also where nobody would be.
     ``id`` is the override's number; of two, the higher one counts. ``why`` says what people are told about it.
+    ``layer``: it lies over the layers before that one alone, and under the others; None over all of them. With nobody
+    as ``person`` that layer does not apply then.
     """
 
     id: int
@@ -29,6 +31,7 @@ class Cover(NamedTuple):
     end: Instant
     instead_of: str = ""
     why: str = ""
+    layer: int | None = None
 
 
 class Override(Struct, kw_only=True, omit_defaults=True):
@@ -36,6 +39,7 @@ class Override(Struct, kw_only=True, omit_defaults=True):
 
     ``person``: who is on call instead; of a cover request nobody has taken yet "". ``instead_of``: whose place it is;
     "" everybody's, also where nobody is on call. ``back``: the time of a swap in which it is the other way round.
+    ``judged_at``: when it was looked last what it means for those who wait.
     ``asked_by`` and ``answered_by`` are actors such as ``person:ana``.
     """
 
@@ -54,6 +58,7 @@ class Override(Struct, kw_only=True, omit_defaults=True):
     declined_at: Instant | None = None
     cancelled_at: Instant | None = None
     answered_by: str = ""
+    judged_at: Instant = 0
 
     @property
     def first(self) -> Instant:
@@ -69,6 +74,11 @@ class Override(Struct, kw_only=True, omit_defaults=True):
     def closes_at(self) -> Instant:
         """When it is of no more use: it is over, or a swap was not agreed before it would have begun."""
         return self.first if self.kind == "swap" and self.agreed_at is None else self.last
+
+    def due(self) -> Instant:
+        """When something about it happens next: somebody takes over by it, goes back, or it is of no more use."""
+        edges = (edge for cover in self.covers() for edge in (cover.start, cover.end) if edge > self.judged_at)
+        return min(edges, default=self.closes_at)
 
     def state(self, now: Instant) -> Literal["asked", "agreed", "declined", "cancelled", "lapsed", "over"]:
         """How it stands. ``agreed``: in force or to come; ``lapsed``: nobody answered in time."""

@@ -8,7 +8,7 @@ is set back over a handoff both people are on call, and no instant is left out.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from typing import Final, NamedTuple
 
@@ -17,7 +17,8 @@ from tocsin.oncall.override import Cover
 from tocsin.oncall.schedule import Layer, Schedule
 from tocsin.oncall.zone import DAY_OF, MONDAY, WEEK_OF, wall_of, zone
 
-_DAYS_KEPT: Final = 64
+_STRETCHES_KEPT: Final = 64
+_LOOKED_AHEAD: Final = 366 * DAY
 
 Span = tuple[Instant, Instant]
 """From the first instant up to, and without, the second."""
@@ -44,34 +45,51 @@ class Shift(NamedTuple):
 
 
 class Roster:
-    """A schedule that can be asked. Remembers the days it was asked about lately."""
+    """A schedule that can be asked. Remembers what it was asked about lately, a stretch of time at once."""
 
     def __init__(self, schedule: Schedule) -> None:
         self.schedule = schedule
         for layer in schedule.layers:
             zone(layer.timezone)  # read now, not when somebody has to be paged
-        self._days: dict[tuple[int, tuple[Cover, ...]], tuple[Shift, ...]] = {}
+        short = any(0 < layer.length.minutes < DAY_OF for layer in schedule.layers)
+        self._stretch = DAY if short else 7 * DAY
+        """So much is drawn up at once: not many shifts, and not the same one every day."""
+        self._known: dict[tuple[int, tuple[Cover, ...]], tuple[Shift, ...]] = {}
 
     def who(self, at: Instant, covers: tuple[Cover, ...] = ()) -> tuple[Shift, ...]:
         """Who is on call at an instant, each person once; () for nobody."""
-        day = at // DAY, covers
-        shifts = self._days.get(day)
+        place = at // self._stretch, covers
+        shifts = self._known.get(place)
         if shifts is None:
-            if len(self._days) >= _DAYS_KEPT:
-                self._days.clear()
-            shifts = self._days[day] = self.shifts(at // DAY * DAY, at // DAY * DAY + DAY, covers)
+            if len(self._known) >= _STRETCHES_KEPT:
+                self._known.clear()
+            start = place[0] * self._stretch
+            shifts = self._known[place] = self.shifts(start, start + self._stretch, covers)
         return _each_once([shift for shift in shifts if shift.start <= at < shift.end])
+
+    def until(self, shift: Shift, covers: tuple[Cover, ...] = ()) -> Instant | None:
+        """Until when whoever has a shift stays on call without a break, by shifts that follow it too; None: a year on.
+
+        Where a swap or an override takes a part of it away, that is where the part begins.
+        """
+        end = shift.end
+        while end < shift.start + _LOOKED_AHEAD:
+            further = max((one.end for one in self.who(end, covers) if one.person == shift.person), default=end)
+            if further <= end:
+                return end
+            end = further
+        return None
 
     def shifts(self, start: Instant, end: Instant, covers: Sequence[Cover] = ()) -> tuple[Shift, ...]:
         """Every shift that has a part in the range, whole, in order of their begin."""
         near = [one for one in covers if one.start < end and start < one.end]
         low = min([start, *(one.start for one in near)])
         high = max([end, *(one.end for one in near)])
-        planned = self._shifts(low, high)
+        planned = self._shifts(low, high, _shut(covers))
         low = min([low, *(shift.start for shift in planned)])
         high = max([high, *(shift.end for shift in planned)])
         # A year of a calendar's covers may be asked about a day: those that touch no shift of it change nothing.
-        found = covered(planned, [one for one in covers if one.start < high and low < one.end])
+        found = covered(planned, [one for one in covers if one.person and one.start < high and low < one.end])
         return tuple(shift for shift in found if shift.start < end and start < shift.end)
 
     def gaps(self, start: Instant, end: Instant, covers: Sequence[Cover] = ()) -> tuple[Span, ...]:
@@ -91,7 +109,7 @@ class Roster:
 
         Overrides move no turns, but who is on call by one is not the next: nobody stands in for themselves.
         """
-        planned = self.who(at)
+        planned = self._planned(at, covers)
         if not planned:
             return ()
         now = planned[0]
@@ -100,26 +118,36 @@ class Roster:
         people = (one for one in layer.people(now.turn + steps) if one not in busy)
         return tuple(Shift(one, now.start, now.end, now.layer, now.turn + steps) for one in people)
 
-    def shadows(self, at: Instant) -> tuple[str, ...]:
+    def shadows(self, at: Instant, covers: tuple[Cover, ...] = ()) -> tuple[str, ...]:
         """Who gets a copy of what is paged at an instant."""
-        planned = self.who(at)
+        planned = self._planned(at, covers)
         if not planned:
             return ()
         on_call = {shift.person for shift in planned}
         return tuple(one for one in self.schedule.layers[planned[0].layer].shadows if one not in on_call)
 
-    def _shifts(self, start: Instant, end: Instant) -> list[Shift]:
+    def _planned(self, at: Instant, covers: tuple[Cover, ...]) -> tuple[Shift, ...]:
+        """Who is on call by the layers, whoever takes their places; without layers that are closed."""
+        return self.who(at, tuple(one for one in covers if not one.person))
+
+    def _shifts(self, start: Instant, end: Instant, shut: Mapping[int, list[Span]]) -> list[Shift]:
         """What the layers make of a range. A layer is seen where none above it applies."""
         found: list[Shift] = []
-        above: list[Layer] = []
+        above: list[int] = []
         for place in range(len(self.schedule.layers) - 1, -1, -1):
             layer = self.schedule.layers[place]
-            own = _own_shifts(layer, place, start, end)
+            own = _own_shifts(layer, place, start, end, shut.get(place, ()))
             if above and own:
                 low, high = min(shift.start for shift in own), max(shift.end for shift in own)
-                hidden = merged(sorted(span for one in above for span in _windows(one, low, high)))
+                hidden = merged(
+                    sorted(
+                        span
+                        for one in above
+                        for span in _windows(self.schedule.layers[one], low, high, shut.get(one, ()))
+                    )
+                )
                 own = [
-                    shift._replace(start=piece[0], end=piece[1])
+                    _part(shift, *piece)
                     for shift in own
                     for piece in _without((shift.start, shift.end), hidden)
                     if piece[0] < end and start < piece[1]
@@ -127,7 +155,7 @@ class Roster:
             found += own
             if not layer.only:
                 break
-            above.append(layer)
+            above.append(place)
         found.sort(key=_by_begin)
         return found
 
@@ -146,15 +174,33 @@ def covered(shifts: list[Shift], covers: Sequence[Cover]) -> list[Shift]:
     return sorted(shifts, key=_by_begin)
 
 
+def _shut(covers: Sequence[Cover]) -> dict[int, list[Span]]:
+    """When layers do not apply, by layer."""
+    found: dict[int, list[Span]] = {}
+    for one in covers:
+        if not one.person and one.layer is not None:
+            found.setdefault(one.layer, []).append((one.start, one.end))
+    return found
+
+
 def _under(shifts: list[Shift], layer: list[Cover]) -> list[Shift]:
-    """Shifts where a layer of covers leaves them, and the layer."""
+    """Shifts where a layer of covers leaves them, and the layer, as far as layers above it leave that."""
+    place = layer[0].layer
+    above = [] if place is None else [shift for shift in shifts if shift.layer >= place]
     hidden = merged(sorted((one.start, one.end) for one in layer))
     seen = [
-        shift._replace(start=start, end=end)
+        _part(shift, start, end)
         for shift in shifts
+        if place is None or shift.layer < place
         for start, end in _without((shift.start, shift.end), hidden)
     ]
-    return seen + [Shift(one.person, one.start, one.end, -1, 0, one.id) for one in layer]
+    taken = merged(sorted((shift.start, shift.end) for shift in above))
+    own = [
+        Shift(one.person, start, end, -1, 0, one.id)
+        for one in layer
+        for start, end in _without((one.start, one.end), taken)
+    ]
+    return [*seen, *above, *own]
 
 
 def _given(shift: Shift, cover: Cover) -> Iterator[Shift]:
@@ -168,6 +214,13 @@ def _given(shift: Shift, cover: Cover) -> Iterator[Shift]:
     if end < shift.end:
         yield shift._replace(start=end)
     yield Shift(cover.person, start, end, shift.layer, shift.turn, cover.id)
+
+
+def _part(shift: Shift, start: Instant, end: Instant) -> Shift:
+    """A shift, or what is left of it. Many are whole, and making one anew is what drawing up a calendar costs."""
+    if start == shift.start and end == shift.end:
+        return shift
+    return Shift(shift.person, start, end, shift.layer, shift.turn, shift.override)
 
 
 def _number(cover: Cover) -> int:
@@ -185,11 +238,11 @@ def _each_once(shifts: list[Shift]) -> tuple[Shift, ...]:
     return tuple(found.values())
 
 
-def _own_shifts(layer: Layer, place: int, start: Instant, end: Instant) -> list[Shift]:
+def _own_shifts(layer: Layer, place: int, start: Instant, end: Instant, shut: Sequence[Span] = ()) -> list[Shift]:
     """The shifts of one layer that have a part in a range, as if it were alone."""
     found: list[Shift] = []
     turns = _turns(layer, start, end)
-    windows = _windows(layer, start, end) if layer.only else None
+    windows = _windows(layer, start, end, shut) if layer.only else None
     for turn, begin, over in turns:
         spans = [(begin, over)] if windows is None else parts_in(windows, begin, over)
         for low, high in spans:
@@ -212,8 +265,11 @@ def _turns(layer: Layer, start: Instant, end: Instant) -> Iterator[tuple[int, In
         turn, begin = turn + 1, following[0]
 
 
-def _windows(layer: Layer, start: Instant, end: Instant) -> list[Span]:
-    """When a layer with hours applies, as far as that has a part in a range; whole, in order, without overlaps."""
+def _windows(layer: Layer, start: Instant, end: Instant, shut: Sequence[Span] = ()) -> list[Span]:
+    """When a layer with hours applies, as far as that has a part in a range; whole, in order, without overlaps.
+
+    ``shut``: when it does not, beside its closed days.
+    """
     edges = zone(layer.timezone).edges
     week = (zone(layer.timezone).shows(start) - MONDAY) // WEEK_OF - 2  # a window is at most a week long
     found: list[Span] = []
@@ -222,7 +278,7 @@ def _windows(layer: Layer, start: Instant, end: Instant) -> list[Span]:
         for window in layer.only:
             begin = edges(monday + window.start)[0]
             if begin >= end:
-                return [span for span in _open(layer, found) if start < span[1]]
+                return [span for span in _open(layer, found, shut) if start < span[1]]
             over = edges(monday + window.start + window.minutes)[1]
             if found and begin <= found[-1][1]:
                 found[-1] = found[-1][0], max(found[-1][1], over)
@@ -231,14 +287,14 @@ def _windows(layer: Layer, start: Instant, end: Instant) -> list[Span]:
         week += 1
 
 
-def _open(layer: Layer, windows: list[Span]) -> list[Span]:
-    """Windows without the days on which the layer does not apply."""
-    if not layer.closed:
+def _open(layer: Layer, windows: list[Span], shut: Sequence[Span]) -> list[Span]:
+    """Windows without the days, and other times, at which the layer does not apply."""
+    if not layer.closed and not shut:
         return windows
     edges = zone(layer.timezone).edges
-    walls = sorted(wall_of(day) for day in layer.closed)
-    shut = merged((edges(wall)[0], edges(wall + DAY_OF)[1]) for wall in walls)
-    return [piece for window in windows for piece in _without(window, shut)]
+    walls = (wall_of(day) for day in layer.closed)
+    closed = merged(sorted([*((edges(wall)[0], edges(wall + DAY_OF)[1]) for wall in walls), *shut]))
+    return [piece for window in windows for piece in _without(window, closed)]
 
 
 def parts_in(windows: list[Span], start: Instant, end: Instant) -> list[Span]:

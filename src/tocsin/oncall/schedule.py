@@ -35,6 +35,7 @@ class Layer(Struct, frozen=True, kw_only=True):
     begins on the zone's wall clocks; turns before it count backwards. ``day``: the day of the month turns of months
     begin on, or the month's last when it has fewer.
     ``closed``: whole days on which a layer with hours does not apply.
+    ``holidays``: calendars from elsewhere whose entries close it as well.
     ``only``: without overlaps and in order; () is always. ``shadows`` get a copy of every page, and never count.
     """
 
@@ -47,6 +48,7 @@ class Layer(Struct, frozen=True, kw_only=True):
     only: tuple[Window, ...] = ()
     closed: tuple[date, ...] = ()
     shadows: tuple[str, ...] = ()
+    holidays: tuple[str, ...] = ()
 
     def begin(self, turn: int) -> Wall:
         """When a turn begins on the wall clock, and the one before it ends."""
@@ -74,7 +76,8 @@ class Schedule(Struct, frozen=True, kw_only=True):
     """Who is on call when. Of its layers the last one that applies at an instant counts.
 
     ``timezone`` is the one it is shown in. ``handoff_notice``: whether those who come and go are told.
-    ``calendar``: the imported one that lies over its layers, of which there may then be none.
+    ``calendar``: the imported one that lies over its layers, of which there may then be none. ``between``: others, each
+    over so many of the first layers and under the rest.
     """
 
     key: str
@@ -83,6 +86,17 @@ class Schedule(Struct, frozen=True, kw_only=True):
     about: str = ""
     handoff_notice: bool = True
     calendar: str = ""
+    between: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def rotas(self) -> tuple[tuple[int | None, str], ...]:
+        """The imported calendars that put people on call, the lowest first: over which layers, None over all."""
+        return (*self.between, *([(None, self.calendar)] if self.calendar else []))
+
+    @property
+    def calendars(self) -> frozenset[str]:
+        """Every calendar from elsewhere that has a say in it, except by the holidays of people."""
+        return frozenset(name for _, name in self.rotas) | {name for one in self.layers for name in one.holidays}
 
     def people(self) -> tuple[str, ...]:
         """Everybody who ever has a turn, each once, in order."""

@@ -20,7 +20,8 @@ class LedgerRow(Struct, frozen=True, kw_only=True):
     ``why`` and ``outcome`` are named reasons, with the sentences they stand for. ``method`` is what the person calls
     the contact method, ``address`` so much of where it goes that its owner knows it. ``intended_at``: it was written
     down; ``attempted_at``: it was handed to its channel last; ``answered_by_channel_at``: the channel's own outcome.
-    ``possible_duplicate``: it may have arrived twice. ``followed``: what came of it, as a sentence.
+    ``possible_duplicate``: it may have arrived twice. ``step``: from 1, 0 where no
+    step sent it. ``followed``: what came of it, or which page was next, which need not be because of it.
     """
 
     page: int
@@ -75,7 +76,7 @@ def _row(page: Page, labels: Mapping[int, str], instead: Page | None, following:
         address=page.address if page.channel == "console" else masked(page.channel, page.address),
         why=str(page.reason),
         because=EXPLAINED[page.reason],
-        step=page.step + 1,
+        step=page.numbered,
         intended_at=format_rfc3339(page.intended_at),
         not_before=_moment(page.not_before),
         attempted_at=_moment(page.handed_at),
@@ -99,7 +100,7 @@ def _moment(at: Instant | None) -> str:
 
 
 def _followed(page: Page, instead: Page | None, following: Page | None) -> str:
-    """What came of a page: its answer, else what was tried next."""
+    """What came of a page: its answer, what took its place, else which page was the incident's next, whatever for."""
     if page.answered_at is not None:
         return f"{page.person} answered by it"
     if page.overtaken_by:
@@ -110,7 +111,8 @@ def _followed(page: Page, instead: Page | None, following: Page | None) -> str:
         return ""
     if following is None:
         return "no further page"
-    return f"page {following.id} to {following.person} by {following.channel}, because {EXPLAINED[following.reason]}"
+    why = EXPLAINED[following.reason]
+    return f"the next page was {following.id}, to {following.person} by {following.channel}: {why}"
 
 
 def as_csv(rows: Iterable[LedgerRow]) -> bytes:

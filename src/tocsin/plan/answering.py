@@ -29,7 +29,7 @@ class Answering:
     def __init__(self, playbooks: Sequence[Manifest], complete: bool, findings: Findings) -> None:
         self._findings = findings
         self.playbooks = {one.name: one for one in playbooks}
-        self._names = Names("playbook", complete and not findings.errors, findings)
+        self._names = Names("playbook", complete, findings)
         for one in playbooks:
             self._names.define(Placed(one.name, _at(one)))
         self._places: dict[tuple[str, str], Position] = {}

@@ -35,7 +35,7 @@ def read_hours(
     return found
 
 
-def read_condition(said: written.Condition | None, hours: Names) -> When:
+def read_condition(said: written.Condition | None, hours: Names, tiers: Names) -> When:
     """What a step asks for."""
     if said is None:
         return When()
@@ -43,7 +43,8 @@ def read_condition(said: written.Condition | None, hours: Names) -> When:
     if said.hours is not None:
         outside = said.hours.value.startswith("outside ")
         name = hours.known(Placed(said.hours.value.removeprefix("outside").strip(), said.hours.at))
-    return When(tuple(said.severity or ()), name, outside, said.match or ())
+    asked = tuple(dict.fromkeys(tiers.known(one) for one in said.customer_tier or ()))
+    return When(tuple(said.severity or ()), name, outside, said.match or (), asked)
 
 
 def layer_hours(
@@ -64,7 +65,4 @@ def layer_hours(
         else:
             windows += hours[said].open
             used.append(hours[said])
-            if hours[said].holidays:
-                message = f"holidays of {said} that a calendar says close no layer: its hours stand in the plan alone"
-                findings.warning(at, message, "name the days under `closed`")
     return windows, used

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import NamedTuple
 
@@ -70,6 +70,9 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     escalations: dict[str, Escalation] = {}
     schedules: dict[str, Schedule] = {}
     hours: dict[str, Hours] = {}
+    customer_tiers: tuple[str, ...] = ()
+    """The highest first. The tier of an alert's customer is what ``customer_tier_label`` says, else its service's."""
+    customer_tier_label: str = "customer_tier"
     routes: tuple[Route, ...] = ()
     probes: tuple[ProbeSpec, ...] = ()
     heartbeats: tuple[HeartbeatSpec, ...] = ()
@@ -155,10 +158,23 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
             found.setdefault((heart.service, repr(sorted(labels.items()))), labels)
         return [(service, labels) for (service, _), labels in found.items()]
 
-    def steps(self, service: str, severity: str = "") -> tuple[Step, ...]:
-        """The escalation steps of a service for a severity; the last resort alone when it names none."""
+    def tier_of(self, service: str, labels: Mapping[str, str]) -> str:
+        """The tier of the customer an alert of a service is about; "" when nothing says it."""
+        said = labels.get(self.customer_tier_label, "").strip().lower() if self.customer_tiers else ""
+        return said if said in self.customer_tiers else self.service(service).customer_tier
+
+    def highest_tier(self, tiers: Iterable[str]) -> str:
+        """The highest of some customers' tiers, those the plan does not have left out."""
+        order = self.customer_tiers
+        return min((one for one in tiers if one in order), key=order.index, default="")
+
+    def steps(self, service: str, severity: str = "", tier: str = "") -> tuple[Step, ...]:
+        """The escalation steps of a service for a customer's tier, else for a severity; the last resort alone when it
+        names none.
+        """
         asked = self.service(service)
-        found = self.escalations.get(asked.escalations.get(severity) or asked.escalation)
+        name = asked.tier_escalations.get(tier) or asked.escalations.get(severity) or asked.escalation
+        found = self.escalations.get(name)
         return found.steps if found else (Step(self.last_resort),)
 
     def people_of(self, targets: tuple[str, ...], at: Instant, covers: Covers) -> tuple[Person, ...]:
@@ -198,15 +214,20 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
 
     def covers_for(self, schedule: str, covers: Covers) -> tuple[Cover, ...]:
         """The overrides of a schedule whose person is in the plan: who has left takes nobody's place."""
-        return tuple(one for one in covers.get(schedule, ()) if one.person in self.people)
+        return tuple(one for one in covers.get(schedule, ()) if not one.person or one.person in self.people)
 
-    def shadows_of(self, targets: tuple[str, ...], at: Instant, covers: Covers) -> tuple[Person, ...]:
-        """Who gets a copy of what is paged to targets at an instant: nobody who is paged themselves."""
-        paged = {person.key for person in self.people_of(targets, at, covers)}
+    def shadows_of(
+        self, targets: tuple[str, ...], at: Instant, covers: Covers, reached: tuple[Reached, ...]
+    ) -> tuple[Person, ...]:
+        """Who gets a copy of what is paged to targets at an instant: nobody of those who are ``reached`` themselves."""
+        paged = {one.person.key for one in reached}
         shadows: dict[str, Person] = {}
         for target in targets:
-            roster = self.rosters.get(target.removeprefix("schedule:"))
-            for name in roster.shadows(at) if roster is not None else ():
+            key = target.removeprefix("schedule:")
+            roster = self.rosters.get(key)
+            if roster is None or not any(layer.shadows for layer in roster.schedule.layers):
+                continue
+            for name in roster.shadows(at, self.covers_for(key, covers)):
                 if name in self.people and name not in paged:
                     shadows.setdefault(name, self.people[name])
         return tuple(shadows.values())

@@ -80,7 +80,10 @@ def read_plan(files: Mapping[str, bytes]) -> Reading:
         where = next(iter(sorted(files)), "tocsin.yaml")
         findings.error(Position(where, 1, 1), "there is no plan", "begin with `tocsin: 1` and name the people to page")
     version = plan_version(files)
-    plan_or_none = assemble(sources, version, complete, findings, manifests.playbooks) if sources else None
+    coded = not manifests.faults
+    plan_or_none = (
+        assemble(sources, version, complete, findings, manifests.playbooks, coded=coded) if sources else None
+    )
     return Reading(plan_or_none, findings.sorted())
 
 

@@ -60,19 +60,30 @@ class Schedules:
                 if not {"layers", "calendar"} & set(schedule.places):
                     hint = "say who takes turns, the later over the earlier, or name a calendar"
                     self._findings.error(schedule.at, "a schedule needs the key 'layers'", hint)
-                layers = (
-                    self._layer(layer, place, layer.timezone or zone)
-                    for place, layer in enumerate(schedule.layers or (), 1)
-                )
+                layers: list[Layer] = []
+                between: list[tuple[int, str]] = []
+                for place, layer in enumerate(schedule.layers or (), 1):
+                    if layer.calendar is not None:
+                        self._check_calendar(layer)
+                        between.append((len(layers), self._calendars.known(layer.calendar)))
+                    elif (read := self._layer(layer, place, layer.timezone or zone)) is not None:
+                        layers.append(read)
                 found[key] = Schedule(
                     key=key,
                     about=schedule.about or "",
                     timezone=zone,
                     calendar=self._calendars.known(schedule.calendar),
                     handoff_notice=schedule.handoff_notice != "off",
-                    layers=tuple(layer for layer in layers if layer is not None),
+                    layers=tuple(layers),
+                    between=tuple(between),
                 )
         return found
+
+    def _check_calendar(self, layer: written.Layer) -> None:
+        """What a calendar says needs no words beside it."""
+        for key in sorted(layer.places.keys() - {"calendar"}):
+            message = f"a layer from a calendar has no {shown(key)}: its entries say who, and when"
+            self._findings.error(layer.where(key), message, "leave it out")
 
     def _layer(self, layer: written.Layer, place: int, zone: str) -> Layer | None:
         turns = [tuple(dict.fromkeys(self._people.known(one) for one in turn)) for turn in layer.rotate or ()]
@@ -106,6 +117,7 @@ class Schedules:
             timezone=zone,
             only=joined(only),
             closed=tuple(sorted({day for one in named for day in one.closed})),
+            holidays=tuple(dict.fromkeys(name for one in named for name in one.holidays)),
             shadows=shadows,
         )
 
@@ -167,8 +179,14 @@ class Schedules:
                 message = f"{layer.name} of {schedule.key} always applies, so nobody is ever on call by {under}"
                 self._findings.warning(at, message, "put the layer that always applies first, or give the later `only`")
 
+        for place, name in schedule.between:
+            over = next((one.name for one in schedule.layers[place:] if not one.only), "")
+            if over:
+                message = f"{over} of {schedule.key} always applies, so nobody is ever on call by the calendar {name}"
+                self._findings.warning(at, message, "put the layer that always applies before it, or give it `only`")
+
     def _warn_of_gaps(self, roster: Roster, at: Position) -> None:
-        if roster.schedule.calendar:
+        if roster.schedule.rotas:
             return  # what it leaves uncovered is known only where it is read
         gaps = coverage.gaps_ahead(roster) if self._may_look(roster) else ()
         if not gaps:

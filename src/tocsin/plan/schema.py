@@ -319,6 +319,11 @@ class Service(Record):
         "Who is paged, in which order; one name, or by severity: {sev1: all-hands, sev3: shop}. "
         "Default: the last resort.",
     )
+    escalation_for = Field(
+        NamesOf(NAME, REFERENCE, "escalations"),
+        "Who is paged instead where a customer of a tier is concerned: {gold: vip}. It goes before severities.",
+    )
+    customer_tier = Field(REFERENCE, "The tier of its customers, where no alert says which. Default: none.")
     hours = Field(REFERENCE, "Hours outside of which its incidents of low urgency wait. Default: none.")
     acknowledge_for = Field(HOLD, "How long an acknowledgement holds before paging goes on. Default: 1h.")
     reopen_within = Field(MONTH, "Trouble that returns this soon reopens its incident. Default: 30m.")
@@ -366,7 +371,11 @@ class Condition(Record):
     hours = Field(HOURS_NAME, "In these hours: office, or outside office.")
     match = Field(
         ListOf(MATCHER, "matchers", at_least=1, at_most=50, single=True),
-        "Labels of the incident, such as customer_tier=gold.",
+        "Labels of the incident, such as region=eu.",
+    )
+    customer_tier = Field(
+        ListOf(REFERENCE, "customer tiers", at_least=1, at_most=50, single=True),
+        "One of these `customer tiers`: gold, [gold, silver].",
     )
 
 
@@ -374,7 +383,9 @@ class Layer(Record):
     """People who take turns. Where several layers of a schedule apply, the last one counts."""
 
     what = "a layer"
-    later = _words("holidays calendar ical until ends members team")
+    later = _words("holidays ical until ends members team")
+    one_of = (("rotate", "calendar"),)
+    calendar = Field(REFERENCE, "A calendar of `calendars`: a rota kept elsewhere, over the layers before it.")
     name = Field(NAME, "What the layer is called. Default: `layer 1`, `layer 2`, in their order.")
     rotate = Field(
         ListOf(
@@ -385,7 +396,6 @@ class Layer(Record):
             single=True,
         ),
         "Who takes turns, in order. Several who are on call together stand in brackets: [[ana, ben], kei].",
-        required=True,
     )
     every = Field(LENGTH, "How long a turn is: hour, day, week, month, 12h, 3 days, 2 weeks. By the clock on the wall.")
     handoff = Field(
@@ -578,6 +588,9 @@ class SyntheticPage(Record):
     webhook = Field(URL, "Where one is posted: Tocsin's own /loopback, the long way round as people's pages go.")
     email = Field(EMAIL, "A mailbox whose mail server posts what comes in to Tocsin's /loopback.")
     matrix = Field(MATRIX_USER, "A Matrix user of yours who is nobody; Tocsin hears the message in the room itself.")
+    sms = Field(TWILIO_SENDER, "A number of yours that nobody reads; Twilio tells that the text message arrived.")
+    call = Field(TWILIO_SENDER, "A number of yours that picks up by itself; Twilio tells that it did.")
+    apprise = Field(SECRET, "An Apprise URL, by reference, of what posts to Tocsin's /loopback: json://…, secret:NAME.")
 
 
 class PlanFile(Record):
@@ -597,6 +610,11 @@ class PlanFile(Record):
     teams = Field(NamesOf(NAME, RecordOf(Team), "teams"), "People who answer together.")
     services = Field(NamesOf(NAME, RecordOf(Service), "services"), "What alerts are about.")
     hours = Field(NamesOf(NAME, RecordOf(Hours), "hours"), "Business hours, by name.")
+    customer_tiers = Field(
+        ListOf(REFERENCE, "customer tiers", at_least=1, at_most=50),
+        "What customers are worth waking somebody for, the highest first: [gold, silver].",
+    )
+    customer_tier_label = Field(LABEL, "The label of alerts that says a customer's tier. Default: customer_tier.")
     calendars = Field(NamesOf(NAME, RecordOf(Calendar), "calendars"), "Rotas and holidays that are kept elsewhere.")
     schedules = Field(NamesOf(NAME, RecordOf(Schedule), "schedules"), "Who is on call when.")
     escalations = Field(

@@ -26,12 +26,14 @@ from tocsin.plan.hours import read_condition, read_hours
 from tocsin.plan.model import NEEDS, Mail, Plan
 from tocsin.plan.names import Names
 from tocsin.plan.positions import Placed, Position
+from tocsin.plan.reaching import warn_of_answers
 from tocsin.plan.schedules import Schedules
 from tocsin.plan.synthetic import loops_of
 from tocsin.playbooks.manifest import Manifest
 
 _WAYS: Final = ("email", "webhook", "matrix", "pagerduty", "slack", "apprise")
 """The keys of a person that are contact methods."""
+_TIERS: Final = "say which there are, the highest first: customer tiers: [gold, silver]"
 _CYCLE_SHOWN: Final = 8
 _PAIRS: Final = 200_000
 """How many pairs of routes are compared in search of routes that can never match; a bound on time, not a rule."""
@@ -45,14 +47,20 @@ class Source(NamedTuple):
 
 
 def assemble(
-    sources: Sequence[Source], version: str, complete: bool, findings: Findings, playbooks: Sequence[Manifest] = ()
+    sources: Sequence[Source],
+    version: str,
+    complete: bool,
+    findings: Findings,
+    playbooks: Sequence[Manifest] = (),
+    *,
+    coded: bool = True,
 ) -> Plan | None:
     """The plan that files make together; None when any of them has an error.
 
     ``complete``: every file could be read. When one could not, nobody knows its names, so none is called unknown.
-    ``playbooks``: what the code beside the files declares.
+    ``playbooks``: what the code beside the files declares; ``coded``: all of that code could be read.
     """
-    return _Assembly(sources, version, complete, findings, playbooks).plan()
+    return _Assembly(sources, version, complete, findings, playbooks, coded).plan()
 
 
 class _Assembly:
@@ -63,6 +71,7 @@ class _Assembly:
         complete: bool,
         findings: Findings,
         playbooks: Sequence[Manifest],
+        coded: bool,
     ) -> None:
         self._sources = sources
         self._version = version
@@ -75,9 +84,10 @@ class _Assembly:
         self._schedule_names = Names("schedule", complete, findings)
         self._hour_names = Names("hours", complete, findings)
         self._calendar_names = Names("calendar", complete, findings)
+        self._tier_names = Names("customer tier", complete, findings)
         names = self._people_names, self._schedule_names, self._calendar_names
         self._schedules = Schedules([one.plan for one in sources], *names, findings)
-        self._answering = Answering(playbooks, complete, findings)
+        self._answering = Answering(playbooks, complete and coded, findings)
         teams = [one.plan.team.value for one in sources if one.plan.team]
         zones = [one.plan.timezone for one in sources if one.plan.timezone]
         self._team = teams[0] if teams else ""
@@ -88,6 +98,7 @@ class _Assembly:
 
     def plan(self) -> Plan | None:
         self._define_names()
+        tiers = self._tiers()
         people = self._people()
         teams = self._teams()
         services = self._services()
@@ -127,6 +138,8 @@ class _Assembly:
             escalations=escalations,
             schedules=schedules,
             hours=hours,
+            customer_tiers=tuple(tiers),
+            customer_tier_label=self._tier_label(),
             routes=routes,
             probes=probes,
             heartbeats=heartbeats,
@@ -149,6 +162,7 @@ class _Assembly:
         self._warn_of_mail(mail)
         self._warn_of_routes(placed_routes)
         self._schedules.warn(schedules, escalations, teams)
+        warn_of_answers([one.plan for one in self._sources], escalations, teams, schedules, self._findings)
         return plan
 
     # names
@@ -288,6 +302,11 @@ class _Assembly:
                 escalation=next(iter(by_severity.values()), ""),
                 escalations={} if isinstance(service.escalation, Placed) else by_severity,
                 hours=self._hour_names.known(service.hours),
+                customer_tier=self._tier_names.known(service.customer_tier, _TIERS),
+                tier_escalations={
+                    self._tier_names.known(tier, _TIERS): self._escalation_names.known(one)
+                    for tier, one in service.escalation_for or ()
+                },
                 acknowledge_for=HOUR if hold is None else hold,
                 reopen_within=30 * MINUTE if reopen is None else reopen,
                 urgency=_urgency(service.urgency),
@@ -295,6 +314,19 @@ class _Assembly:
         if INBOX not in found:
             found[INBOX] = Service(key=INBOX, about="Events that no route takes land here.", team=self._team)
         return found
+
+    def _tiers(self) -> dict[str, Position]:
+        """What customers there are, the highest first."""
+        said = self._once("customer tiers")
+        if said is not None and said.customer_tiers is None:
+            self._tier_names.complete = False  # it could not be read, and has been reported
+        for tier in (said.customer_tiers or ()) if said else ():
+            self._tier_names.define(tier)
+        return self._tier_names.places
+
+    def _tier_label(self) -> str:
+        said = self._once("customer tier label")
+        return (said.customer_tier_label if said else None) or "customer_tier"
 
     def _by_severity(self, said: Placed[str] | written.EscalationOf | None) -> dict[str, str]:
         """The escalation of each severity: what is not named follows the next graver one, else the first named."""
@@ -351,7 +383,7 @@ class _Assembly:
                             step.wait or 5 * MINUTE,
                             step.repeat or 1,
                             step.page_one_of is not None,
-                            read_condition(step.when, self._hour_names),
+                            read_condition(step.when, self._hour_names, self._tier_names),
                             step.until_acknowledged_by or 1,
                         )
                         for step in steps or ()

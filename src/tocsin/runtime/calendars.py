@@ -44,6 +44,10 @@ class Calendars:
         self._specs = dict(specs)
         self._tasks: dict[str, tuple[CalendarSpec, asyncio.Task[None]]] = {}
         self._running = False
+        self._looked: dict[str, asyncio.Event] = {}
+        """By calendar: set when it was looked at since it is in the plan as it is."""
+        self._errors: dict[str, str] = {}
+        """Why one could not be read when it was looked at last."""
 
     async def run(self) -> None:
         """Read until cancelled."""
@@ -65,13 +69,29 @@ class Calendars:
         if self._running:
             self._arrange()
 
+    async def faults(self, within: float) -> list[str]:
+        """A sentence for each calendar that could not be read when it was looked at last. Those that are new are given
+        ``within`` seconds, all together, to be looked at for the first time.
+        """
+        first = [asyncio.create_task(one.wait()) for one in self._looked.values() if not one.is_set()]
+        if first:
+            _, late = await asyncio.wait(first, timeout=within)
+            for task in late:
+                task.cancel()
+        waited = {name: "it did not answer yet" for name, looked in self._looked.items() if not looked.is_set()}
+        told = sorted((self._errors | waited).items())
+        return [f"warning: the calendar {name} cannot be read: {error}" for name, error in told]
+
     def _arrange(self) -> None:
         for name, (spec, task) in list(self._tasks.items()):
             if self._specs.get(name) != spec:
                 task.cancel()
                 del self._tasks[name]
+                self._looked.pop(name, None)
+                self._errors.pop(name, None)
         for name, spec in self._specs.items():
             if name not in self._tasks:
+                self._looked[name] = asyncio.Event()
                 self._tasks[name] = spec, asyncio.create_task(self._keep_reading(spec), name=f"calendar {name}")
 
     async def _keep_reading(self, spec: CalendarSpec) -> None:
@@ -80,6 +100,7 @@ class Calendars:
         failures = 0
         while True:
             read = await self.look(spec)
+            self._note(spec.name, read.error)
             failures = failures + 1 if read.error else 0
             if read != told or self._now() - told_at >= TOLD_AT_LEAST:
                 try:
@@ -89,6 +110,18 @@ class Calendars:
                     log.exception("calendar_not_told", calendar=spec.name)
             wait = min(spec.every, AGAIN_AFTER * failures) if failures else spec.every
             await asyncio.sleep(wait / SECOND)
+
+    def _note(self, name: str, error: str) -> None:
+        """Keep, and log when it is news, whether a calendar can be read."""
+        if error and self._errors.get(name) != error:
+            log.warning("calendar_unreadable", calendar=name, error=error)
+        elif not error and name in self._errors:
+            log.info("calendar_readable_again", calendar=name)
+        if error:
+            self._errors[name] = error
+        else:
+            self._errors.pop(name, None)
+        self._looked[name].set()
 
     async def look(self, spec: CalendarSpec) -> CalendarRead:
         """Read a calendar once. Whatever goes wrong is what it answers."""

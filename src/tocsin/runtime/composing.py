@@ -41,7 +41,9 @@ def compose(state: State, plan: Plan, page: Page, now: Instant, base: str, key: 
     # The row that was handed over names the message, whichever of its incidents is still open.
     message = replace(message, page=page.id, idempotency_key=f"tocsin-page-{page.id}-{page.intended_at}")
     if first.kind == "synthetic":
-        return replace(message, kind="notice", idempotency_key=mark(key, page.id), person_name="Tocsin", url=base)
+        known = mark(key, page.id)
+        lines = (known,) if page.channel == "apprise" else ()  # the library hands on words, and no key beside them
+        return replace(message, kind="notice", idempotency_key=known, person_name="Tocsin", url=base, lines=lines)
     if len(wanted) > 1:
         return _bundle(state, message, wanted, base)
     if first.reason is Reason.CONTACT_CODE:

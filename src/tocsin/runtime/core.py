@@ -22,6 +22,7 @@ from tocsin.intake.event import Event
 from tocsin.intake.request import Reply, Request, Source
 from tocsin.intake.specs import ProbeSpec
 from tocsin.kernel.instant import SECOND, Duration, Instant
+from tocsin.oncall.imported import Imported
 from tocsin.pages.ledger import Page
 from tocsin.pages.loops import Loop
 from tocsin.pages.message import Channel, Message
@@ -51,6 +52,8 @@ log = structlog.get_logger("tocsin.core")
 AUDIT_EVERY = 15.0
 DEAF_EVERY = 30 * SECOND
 LONGEST_START = 20.0
+CALENDARS_WITHIN = 3.0
+"""Seconds a new plan's calendars have to be looked at before the answer says how that went."""
 LOOK_AGAIN = 0.5
 """How often it is looked whether a closed intake can be opened."""
 MOST_LOGGED = 50
@@ -337,6 +340,7 @@ class Core:
             await self._tell_of_plan()
             log.info("plan_in_force", actor=actor, version=read.plan.version, changed=changed)
             findings = read.findings if written else (*read.findings, UNWRITTEN)
+            findings += tuple(await self._calendars.faults(CALENDARS_WITHIN))
             return Reloaded(True, changed, read.plan.version, findings)
 
     def take(self, exchange: Exchange) -> bool:
@@ -400,6 +404,10 @@ class Core:
     def loops(self) -> list[Loop]:
         """What is known of each channel's synthetic page."""
         return list(self.writer.engine.state.counters.loops.values())
+
+    def calendars(self) -> list[Imported]:
+        """What is known of each calendar that is kept elsewhere."""
+        return list(self.writer.engine.state.calendars.values())
 
     def levels(self) -> dict[str, tuple[float, str]]:
         """What the metrics page shows as levels."""

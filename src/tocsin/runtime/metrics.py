@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from tocsin.kernel.instant import SECOND
+from tocsin.oncall.imported import Imported
 from tocsin.pages.loops import Loop
 
 
@@ -22,6 +23,10 @@ class Figures(Protocol):
 
     def loops(self) -> list[Loop]:
         """What is known of each channel's synthetic page."""
+        ...
+
+    def calendars(self) -> list[Imported]:
+        """What is known of each calendar that is kept elsewhere."""
         ...
 
     def levels(self) -> dict[str, tuple[float, str]]:
@@ -55,6 +60,7 @@ class Metrics:
             metric.add_metric((), value)
             yield metric
         yield from self._synthetic()
+        yield from self._calendars()
         used = resource.getrusage(resource.RUSAGE_SELF)
         cpu = CounterMetricFamily("process_cpu_seconds", "Processor time used.")
         cpu.add_metric((), used.ru_utime + used.ru_stime)
@@ -62,6 +68,22 @@ class Metrics:
         yield GaugeMetricFamily(
             "process_max_resident_memory_bytes", "The most memory the core has had.", value=used.ru_maxrss * 1024
         )
+
+    def _calendars(self) -> Iterator[Metric]:
+        away = GaugeMetricFamily(
+            "tocsin_calendar_unreadable", "1 while a calendar's source gives nothing usable.", labels=("calendar",)
+        )
+        read = GaugeMetricFamily(
+            "tocsin_calendar_last_read_timestamp_seconds",
+            "When the copy of a calendar that counts was taken.",
+            labels=("calendar",),
+        )
+        for one in self._figures.calendars():
+            away.add_metric((one.name,), float(one.failing_since is not None))
+            if one.read_at is not None:
+                read.add_metric((one.name,), one.read_at / SECOND)
+        yield away
+        yield read
 
     def _synthetic(self) -> Iterator[Metric]:
         loops = self._figures.loops()

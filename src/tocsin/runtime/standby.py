@@ -8,6 +8,7 @@ from http import HTTPStatus
 from tocsin.engine.commands import AnyCommand, Result
 from tocsin.intake.request import Reply, Source
 from tocsin.kernel.instant import Duration, Instant
+from tocsin.oncall.imported import Imported
 from tocsin.pages.loops import Loop
 from tocsin.runtime.answers import PATH as CALLBACKS
 from tocsin.runtime.doors import door, refusal
@@ -80,6 +81,10 @@ class Standby:
 
     def loops(self) -> list[Loop]:
         """A standby sends no synthetic pages."""
+        return []
+
+    def calendars(self) -> list[Imported]:
+        """A standby reads no calendars."""
         return []
 
     def levels(self) -> dict[str, tuple[float, str]]:

@@ -84,7 +84,15 @@ async def services_page(request: Request[Any, Any, Any], faces: Faces, who: Who)
 
 
 def _all_in_words(seen: View, plan: Plan, service: Service) -> str:
-    """The escalation of a service; where severities have different ones, each with those it is for."""
+    """The escalation of a service; where severities or customers have different ones, each with those it is for."""
+    words = _by_severity(seen, plan, service)
+    for tier in plan.customer_tiers:
+        if tier in service.tier_escalations:
+            words += f" For {tier} customers: {in_words(seen, plan.steps(service.key, '', tier))}"
+    return words
+
+
+def _by_severity(seen: View, plan: Plan, service: Service) -> str:
     by_steps: dict[tuple[Step, ...], list[str]] = {}
     for severity in SEVERITIES:
         by_steps.setdefault(plan.steps(service.key, severity), []).append(severity)

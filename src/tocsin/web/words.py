@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup
 from msgspec import Struct
 
-from tocsin.access.actors import called
+from tocsin.access.actors import called, person_of
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, format_rfc3339, to_datetime
 from tocsin.kernel.reason import EXPLAINED, Reason
@@ -219,13 +219,15 @@ class Reader:
 
     def is_you(self, actor: str) -> bool:
         """Whether an actor such as ``person:ana`` or ``user:ops`` is the reader."""
-        return bool((self.person and actor == f"person:{self.person}") or (self.user and actor == f"user:{self.user}"))
+        return bool((self.person and person_of(actor) == self.person) or (self.user and actor == f"user:{self.user}"))
 
     def who(self, actor: str) -> Who:
         """Who an actor is: ``person:ana``, ``user:ops``, ``token:deploys``, ``source:alertmanager``, ``code``."""
         kind, _, name = actor.partition(":")
         if kind == "person":
-            return Who("person", self.name(name), initials(self.full_name(name)), self.is_you(actor))
+            name = person_of(actor)
+            said = self.name(name) + actor.removeprefix(f"person:{name}")
+            return Who("person", said, initials(self.full_name(name)), self.is_you(actor))
         if kind == "user":
             return Who("person", name, initials(name), self.is_you(actor))
         if kind == "source":

@@ -60,6 +60,7 @@ from tocsin.api.models.oncall import CoverIn as CoverIn
 from tocsin.api.models.oncall import FeedIn as FeedIn
 from tocsin.api.models.oncall import NewFeed as NewFeed
 from tocsin.api.models.oncall import OverrideIn as OverrideIn
+from tocsin.api.models.oncall import PublishedCalendar as PublishedCalendar
 from tocsin.api.models.oncall import PublishedOnCall as PublishedOnCall
 from tocsin.api.models.oncall import PublishedOverride as PublishedOverride
 from tocsin.api.models.oncall import PublishedPersonShift as PublishedPersonShift
@@ -67,6 +68,7 @@ from tocsin.api.models.oncall import PublishedReached as PublishedReached
 from tocsin.api.models.oncall import PublishedSchedule as PublishedSchedule
 from tocsin.api.models.oncall import PublishedShift as PublishedShift
 from tocsin.api.models.oncall import SwapIn as SwapIn
+from tocsin.api.models.oncall import calendar_out as calendar_out
 from tocsin.api.models.oncall import override_out as override_out
 from tocsin.api.models.playbooks import AnswerRunIn as AnswerRunIn
 from tocsin.api.models.playbooks import CompareRunIn as CompareRunIn

@@ -25,6 +25,7 @@ from tocsin.store.reads import Slice, StoredEntry
 class PublishedIncident(Struct, frozen=True, kw_only=True):
     """An incident. ``paused`` names why nothing is paged now although it is open, ``paused_until`` when that ends.
 
+    ``customer_tier``: the highest of the customers it is about; "" when nothing says it.
     ``waits`` names why the next page is later than its step. ``responders`` were added by hand. ``plan``: the version
     whose steps it follows.
     With paging off that is ``paging_off``, and ``next_page_at`` is null: nothing follows by itself.
@@ -35,6 +36,7 @@ class PublishedIncident(Struct, frozen=True, kw_only=True):
     title: str
     service: str
     severity: str
+    customer_tier: str
     state: str
     reason: str
     because: str
@@ -79,6 +81,7 @@ class PublishedPage(Struct, frozen=True, kw_only=True):
 
     ``kind`` is page, notice, copy, help, drill, update (somebody has the incident, or it is over), or synthetic.
     ``delivered_at`` and ``seen_at`` are null where the channel's provider does not tell.
+    ``step``: of the escalation, from 1; 0 where no step sent it.
     ``contact``: the person's contact method. ``held`` names why it was not to leave at once, ``not_before`` the end of
     that. ``bundle``: the page it goes out with in one message. ``overtaken_by``: the newer page to the same place that
     was sent in its stead.
@@ -175,6 +178,7 @@ def _incident(one: Incident, base: str, paging: bool) -> dict[str, Any]:
         "title": one.title,
         "service": one.service,
         "severity": one.severity,
+        "customer_tier": one.customer_tier,
         "state": one.state,
         "reason": str(one.reason),
         "because": EXPLAINED[one.reason],
@@ -253,7 +257,7 @@ def page_out(one: Page) -> PublishedPage:
         title=one.title,
         reason=str(one.reason),
         because=EXPLAINED[one.reason],
-        step=one.step,
+        step=one.numbered,
         state=one.state,
         outcome=word(one.outcome),
         intended_at=format_rfc3339(one.intended_at),

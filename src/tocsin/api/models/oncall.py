@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 from tocsin.api.models.values import Moment, Name, Span, moment
 from tocsin.kernel.instant import Instant, format_rfc3339
+from tocsin.oncall.imported import Imported
 from tocsin.oncall.override import Override
 
 
@@ -53,6 +54,20 @@ class PublishedReached(Struct, frozen=True, kw_only=True):
     step: int
     person: str
     by: str
+
+
+class PublishedCalendar(Struct, frozen=True, kw_only=True):
+    """A calendar that is kept elsewhere. ``failing_since``: since when its source gives nothing usable, and ``error``
+    why; null while it can be read. ``read_at``: its last good copy, which counts meanwhile, of so many ``entries``;
+    ``unread``: how many of its events made no sense and are left out.
+    """
+
+    name: str
+    read_at: Moment | None
+    failing_since: Moment | None
+    error: str
+    entries: int
+    unread: int
 
 
 class PublishedOverride(Struct, frozen=True, kw_only=True):
@@ -136,6 +151,18 @@ class AnswerIn(Struct, frozen=True, forbid_unknown_fields=True):
     """Agree to a swap, decline it, or take a cover request."""
 
     yes: bool = True
+
+
+def calendar_out(one: Imported) -> PublishedCalendar:
+    """A calendar that is kept elsewhere, without what it says."""
+    return PublishedCalendar(
+        name=one.name,
+        read_at=moment(one.read_at),
+        failing_since=moment(one.failing_since),
+        error=one.error,
+        entries=len(one.busy),
+        unread=one.unread,
+    )
 
 
 def override_out(one: Override, now: Instant) -> PublishedOverride:
