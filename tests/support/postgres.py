@@ -36,14 +36,14 @@ class Postgres:
         """Initialise and start a server under `folder`, which must be empty.
 
         `durable` keeps fsync on, for measurements and for tests that kill the server itself. `settings` go before our
-        own. `standby_of` makes it a streaming standby of another one, by pg_basebackup.
+        own. `standby_of` makes it a streaming standby of another one, by pg_basebackup, with the slot `standby`.
         """
         self.port = free_port()
         self._settings = dict(settings or {})
         self._databases = 0
         self._user = "nobody" if os.geteuid() == 0 else None
         self._data = folder / "data"
-        self._data.mkdir()
+        self._data.mkdir(0o700)
         self._bin = _binaries(folder, self._user)
         if self._user:
             _open_way(folder)
@@ -57,6 +57,7 @@ class Postgres:
             self.program(
                 "pg_basebackup", "--pgdata", self._data, "--host", "127.0.0.1", "--port", str(standby_of.port),
                 "--username", "postgres", "--write-recovery-conf", "--checkpoint", "fast", "--no-sync",
+                "--create-slot", "--slot", "standby",
             )  # fmt: skip
         self._log = folder / "postgres.log"
         self._durable = durable

@@ -23,8 +23,8 @@ SETTINGS = {
     "autovacuum_freeze_max_age": "2000000000",
     "checkpoint_timeout": "1h",
 }
-READING = ("pg_monitor", "pg_read_all_data")
-FIXING = (*READING, "pg_signal_backend", "pg_checkpoint", "pg_maintain", "pg_use_reserved_connections")
+READING = ("pg_monitor", "pg_read_all_data", "pg_use_reserved_connections")
+FIXING = (*READING, "pg_signal_backend", "pg_checkpoint", "pg_maintain")
 
 
 class Shop:
@@ -45,8 +45,9 @@ class Shop:
             connection.execute("create role app login")
             connection.execute(f"grant {', '.join(READING)} to watcher".encode())
             connection.execute(f"grant {', '.join(FIXING)} to fixer".encode())
-            connection.execute("grant execute on function pg_wal_replay_resume() to fixer")
             connection.execute("create database shop owner app")
+        with self.admin() as connection:
+            connection.execute("grant execute on function pg_wal_replay_resume() to fixer")
         with self.connection() as connection:
             connection.execute("create table orders (id int primary key, state text)")
             connection.execute("grant update on orders to fixer")

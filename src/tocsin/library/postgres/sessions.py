@@ -86,6 +86,10 @@ class Session(Struct, frozen=True):
         """Whether it holds a transaction open and does nothing in it."""
         return self.state.startswith("idle in transaction")
 
+    def lasted(self, at_least: str) -> bool:
+        """Whether it has been in its state for so long, such as ``"5m"``."""
+        return self.lasts >= _seconds(at_least)
+
     def __str__(self) -> str:
         who = f"{self.application or 'no name'} ({self.user} from {self.client}, process {self.pid})"
         return f"{who} {self.state} for {span(self.lasts)} in {self.database}: {self.query}"

@@ -40,8 +40,9 @@ class Table(Struct, frozen=True):
 
 
 class Holder(Struct, frozen=True):
-    """Something that keeps rows from being frozen. ``kind``: session, prepared, slot or standby; ``age``: the oldest
-    transaction it may still want to see; ``pid`` 0 for what is no process.
+    """Something that keeps rows from being frozen. ``kind``: session, prepared, slot, standby, or temporary (a session's
+    temporary table, which nobody else can vacuum); ``age``: the oldest transaction it may still want to see; ``pid`` 0
+    for what is no process.
     """
 
     kind: str
@@ -109,6 +110,11 @@ select * from (
       from pg_stat_replication where backend_xmin is not null
 ) as held(kind, who, age, pid) where age >= %(older)s order by age desc, who limit 10
 """
+_TEMPORARY: LiteralString = """
+select 'temporary', current_database() || ': ' || n.nspname || '.' || c.relname, age(c.relfrozenxid), 0
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+ where c.relkind = 'r' and c.relpersistence = 't' and age(c.relfrozenxid) >= %(older)s order by 3 desc limit 10
+"""
 
 
 @look
@@ -128,6 +134,7 @@ def wraparound(server: Server, *, older_than: int = 500_000_000, held_for: int =
         if age >= older_than and len(tables) < MOST_TABLES:
             with connected(server, database=name) as there:
                 tables += there.rows(Table, _TABLES, {"older": older_than, "most": MOST_TABLES - len(tables)})
+                held += there.rows(Holder, _TEMPORARY, {"older": older_than})
     oldest = reachable[0] if reachable else ("", 0, 0, True)
     return Wraparound(
         age=oldest[1],
@@ -136,7 +143,7 @@ def wraparound(server: Server, *, older_than: int = 500_000_000, held_for: int =
         multi_age=max((one[2] for one in databases), default=0),
         closed=max((one[1] for one in databases if not one[3]), default=0),
         tables=tuple(sorted(tables, key=lambda one: (-one.age, one.bytes, one.oid))),
-        held_by=tuple(held),
+        held_by=tuple(sorted(held, key=lambda one: (-one.age, one.who))[:MOST_HELD]),
         vacuums=vacuums[0] if vacuums else 0,
     )
 
