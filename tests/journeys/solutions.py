@@ -79,6 +79,10 @@ class Fault:
         """What nothing may have touched."""
         raise NotImplementedError
 
+    def everything(self) -> object:
+        """What nothing may have touched on a system that is well."""
+        return self.bystanders()
+
     def target(self) -> dict[str, Any]:
         """The system, as the plan has it."""
         raise NotImplementedError
@@ -112,9 +116,21 @@ class OnShop(Fault):
         )
         return self.shop.value(query)
 
+    def everything(self) -> object:
+        """Every session as it is, and what has been changed in the shop and its tables so far."""
+        query = (
+            "select json_build_object('sessions', (select json_agg(json_build_array(pid, backend_start, state, "
+            "state_change) order by pid) from pg_stat_activity where usename = 'app'), 'slots', "
+            "(select json_agg(slot_name order by 1) from pg_replication_slots), 'orders', "
+            "(select json_agg(o order by id) from orders o), 'checkpoints', (select num_requested from pg_stat_checkpointer), 'vacuums', "
+            "(select sum(vacuum_count) from pg_stat_all_tables))"
+        )
+        return self.shop.value(query)
+
     def settled(self, where: str, number: int) -> None:
         """Wait until so many of the shop's sessions are as they should be, for long enough."""
-        query = f"select count(*) from pg_stat_activity where state_change < clock_timestamp() - '60ms'::interval and {where}"
+        long_enough = "state_change < clock_timestamp() - '60ms'::interval"
+        query = f"select count(*) from pg_stat_activity where {long_enough} and {where}"
         eventually(lambda: self.shop.value(query) >= number, what=where)
 
 
@@ -159,8 +175,8 @@ class Long(OnShop):
         self.calm()
         self.shop.begin("select pg_sleep(60)", "standing")
         self.shop.begin(DEAF if round % 2 else "select pg_sleep(60)", "reports")
-        query = "state = 'active' and application_name = 'reports' and query_start < clock_timestamp() - '250ms'::interval"
-        self.settled(query, 1)
+        since = "query_start < clock_timestamp() - '250ms'::interval"
+        self.settled(f"state = 'active' and application_name = 'reports' and {since}", 1)
 
     def over(self) -> bool:
         query = "select count(*) from pg_stat_activity where application_name = 'reports' and state = 'active'"
@@ -338,6 +354,9 @@ class Hung(Fault):
     def bystanders(self) -> object:
         return self._beside.poll()
 
+    def everything(self) -> object:
+        return self.pid(), self.bystanders()
+
     def target(self) -> dict[str, Any]:
         return {
             "process": str(self._pidfile), "command": "payments-service",
@@ -391,11 +410,10 @@ class Filled(Fault):
         self._write("orders.db", days=900)
 
     def bystanders(self) -> object:
-        return sorted(
-            (one.name, one.stat().st_ino, one.stat().st_mtime_ns)
-            for one in self._folder.iterdir()
-            if not re.fullmatch(r"shop\.log\.\d\d", one.name)
-        )
+        return [one for one in self.everything() if not re.fullmatch(r"shop\.log\.\d\d", one[0])]
+
+    def everything(self) -> list[tuple[str, int, int]]:
+        return sorted((one.name, one.stat().st_ino, one.stat().st_mtime_ns) for one in self._folder.iterdir())
 
     def target(self) -> dict[str, Any]:
         return {"folder": str(self._folder), "delete": ["*.log.*"]}

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.solutions import Fault, Stage, staged
+from tests.journeys.solutions import PAGES, Fault, Stage, staged
 from tests.support.server import TocsinServer
 from tests.support.waiting import eventually
 
@@ -70,13 +70,13 @@ def test_a_fault_is_mended_or_handed_over_with_what_holds_it(server: TocsinServe
 def test_a_system_that_is_well_is_left_alone(server: TocsinServer, stage: Stage, name: str) -> None:
     fault = stage.faults[name]
     fault.calm()
-    before = fault.bystanders()
+    before = fault.everything()
     for round in range(TIMES):
         run = answered(server, fault, f"well-{round}")
         assert run["outcome"] == "handed_over", json.dumps(run)
         steps = server.call("GET", f"/api/v1/runs/{run['number']}")[1]["steps"]
         assert {one["verb"] for one in steps} == {"look"} and all(one["state"] == "done" for one in steps)
-        assert fault.bystanders() == before
+        assert fault.everything() == before
         ends(server, fault, f"well-{round}", run)
 
 
@@ -84,8 +84,6 @@ def test_every_fault_of_the_documentation_is_made_here(stage: Stage) -> None:
     """But the playbook about orders, which is about one's own statements: tests/library/test_sql.py."""
     answered_here = {one.labels.get("probe", one.labels["alertname"]) for one in stage.faults.values()}
     pages = {one.page for one in stage.faults.values()}
-    from tests.journeys.solutions import PAGES
-
     text = "".join((PAGES / page).read_text(encoding="utf-8") for page in pages)
     declared = text.count("@playbook(")
     assert declared == len(answered_here) + 1

@@ -40,9 +40,10 @@ class Table(Struct, frozen=True):
 
 
 class Holder(Struct, frozen=True):
-    """Something that keeps rows from being frozen. ``kind``: session, prepared, slot, standby, or temporary (a session's
-    temporary table, which nobody else can vacuum); ``age``: the oldest transaction it may still want to see; ``pid`` 0
-    for what is no process.
+    """Something that keeps rows from being frozen. ``kind``: session, prepared, slot, standby, or temporary.
+
+    The last is a session's temporary table, which nobody else can vacuum. ``age``: the oldest transaction it may still
+    want to see; ``pid`` 0 for what is no process.
     """
 
     kind: str
