@@ -118,14 +118,16 @@ class OnShop(Fault):
 
     def everything(self) -> object:
         """Every session as it is, and what has been changed in the shop and its tables so far."""
-        query = (
-            "select json_build_object('sessions', (select json_agg(json_build_array(pid, backend_start, state, "
-            "state_change) order by pid) from pg_stat_activity where usename = 'app'), 'slots', "
-            "(select json_agg(slot_name order by 1) from pg_replication_slots), 'orders', "
-            "(select json_agg(o order by id) from orders o), 'checkpoints', (select num_requested from pg_stat_checkpointer), 'vacuums', "
-            "(select sum(vacuum_count) from pg_stat_all_tables))"
-        )
-        return self.shop.value(query)
+        sessions = "select json_agg(json_build_array(pid, backend_start, state, state_change) order by pid)"
+        parts = {
+            "sessions": f"{sessions} from pg_stat_activity where usename = 'app'",
+            "slots": "select json_agg(slot_name order by 1) from pg_replication_slots",
+            "orders": "select json_agg(o order by id) from orders o",
+            "checkpoint": "select redo_lsn::text from pg_control_checkpoint()",
+            "vacuums": "select sum(vacuum_count) from pg_stat_all_tables",
+        }
+        query = ", ".join(f"'{name}', ({part})" for name, part in parts.items())
+        return self.shop.value(f"select json_build_object({query})")
 
     def settled(self, where: str, number: int) -> None:
         """Wait until so many of the shop's sessions are as they should be, for long enough."""

