@@ -136,6 +136,13 @@ class OnShop(Fault):
         eventually(lambda: self.shop.value(query) >= number, what=where)
 
 
+def fill(shop: Shop) -> None:
+    """Open connections until there is none left."""
+    with suppress(psycopg.OperationalError):
+        while True:
+            shop.opened(1)
+
+
 class Full(OnShop):
     name = "connections"
     labels = {"alertname": "ProbePostgresFailed", "probe": "connections"}
@@ -143,9 +150,7 @@ class Full(OnShop):
     def befall(self, round: int) -> None:
         self.calm()
         self.shop.opened(1, "standing")
-        with suppress(psycopg.OperationalError):
-            while True:
-                self.shop.opened(1)
+        fill(self.shop)
         self.settled("application_name = 'checkout' and state = 'idle'", 15)
 
     def over(self) -> bool:
@@ -424,7 +429,8 @@ class Filled(Fault):
 class Stage:
     """All the faults, the systems they befall, and the plan and secrets for a Tocsin beside them."""
 
-    def __init__(self, faults: list[Fault], secrets: dict[str, str]) -> None:
+    def __init__(self, faults: list[Fault], secrets: dict[str, str], old: Shop) -> None:
+        self.old = old
         self.faults = {one.name: one for one in faults}
         self.secrets = secrets
 
@@ -437,9 +443,16 @@ class Stage:
             for place, code in enumerate(blocks):
                 (folder / "playbooks" / f"{page.removesuffix('.md')}{place}.py").write_text(code)
                 names.setdefault(page, []).extend(re.findall(r'^    name="([^"]+)"', code, re.MULTILINE))
-        services = {
+        services: dict[str, dict[str, Any]] = {
             one.name: {"escalation": "shop", "playbooks": names[one.page], "targets": {"it": one.target()}}
             for one in self.faults.values()
+        }
+        probe = {"postgres": "secret:old_ro", "name": "connections", "connections": "90%"}
+        services["probed"] = {
+            "escalation": "shop",
+            "playbooks": ["close-idle-connections"],
+            "targets": {"it": self.faults["wraparound"].target()},
+            "probes": [{**probe, "every": "1s", "failures": "1"}],
         }
         routes = [
             {"match": [f'fault="{name}"'], "service": name, "group": {"by": ["fault", "round"]}} for name in self.faults
@@ -471,6 +484,6 @@ def staged(folder: Path) -> Iterator[Stage]:
             Old(old, "old"), hung, Filled(folder),
         ]  # fmt: skip
         try:
-            yield Stage(faults, secrets)
+            yield Stage(faults, secrets, old)
         finally:
             hung.close()

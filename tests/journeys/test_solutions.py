@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.solutions import PAGES, Fault, Stage, staged
+from tests.journeys.solutions import PAGES, Fault, Stage, fill, staged
 from tests.support.server import TocsinServer
 from tests.support.waiting import eventually
 
@@ -58,11 +58,11 @@ def test_a_fault_is_mended_or_handed_over_with_what_holds_it(server: TocsinServe
         assert (run["outcome"] or run["state"]) == fault.comes_to, json.dumps(run)
         assert fault.over()
         assert fault.bystanders() == before, "nothing else was touched"
-        if fault.comes_to == "handed_over":
-            assert fault.says in json.dumps(run["findings"]), run["findings"]
-            pages = server.call("GET", f"/api/v1/incidents/{run['incident']}/pages")[1]["items"]
-            assert [one["person"] for one in pages] == ["ana"]
+        handed_over = fault.comes_to == "handed_over"
+        assert not handed_over or fault.says in json.dumps(run["findings"]), run["findings"]
         ends(server, fault, f"fault-{round}", run)
+        pages = server.call("GET", f"/api/v1/incidents/{run['incident']}/pages")[1]["items"]
+        assert {one["person"] for one in pages} == ({"ana"} if handed_over else set()), json.dumps(pages)
     note(name, took)
 
 
@@ -78,6 +78,25 @@ def test_a_system_that_is_well_is_left_alone(server: TocsinServer, stage: Stage,
         assert {one["verb"] for one in steps} == {"look"} and all(one["state"] == "done" for one in steps)
         assert fault.everything() == before
         ends(server, fault, f"well-{round}", run)
+
+
+def test_tocsins_own_probe_sees_it_and_sees_that_it_is_over(server: TocsinServer, stage: Stage) -> None:
+    """On the server that grows old, so that nothing else is asked of it meanwhile."""
+    shop = stage.old
+    shop.quiet()
+    assert server.call("GET", "/api/v1/runs?service=probed")[1]["items"] == []
+    fill(shop)
+    path = "/api/v1/runs?service=probed&limit=1"
+
+    def over() -> dict[str, Any]:
+        found = server.call("GET", path)[1]["items"]
+        return found[0] if found and found[0]["state"] == "ended" else {}
+
+    run = eventually(over, what="the run to be over", within=20)
+    assert run["outcome"] == "verified", json.dumps(run)
+    assert server.call("GET", f"/api/v1/incidents/{run['incident']}")[1]["state"] == "resolved"
+    assert server.call("GET", f"/api/v1/incidents/{run['incident']}/pages")[1]["items"] == []
+    shop.quiet()
 
 
 def test_every_fault_of_the_documentation_is_made_here(stage: Stage) -> None:

@@ -60,6 +60,11 @@ def pids(shop: Shop, where: str) -> set[int]:
     return set(shop.value(f"select coalesce(array_agg(pid), '{{}}') from pg_stat_activity where {where}"))
 
 
+def started(shop: Shop, pid: int) -> int:
+    exactly = "(extract(epoch from backend_start) * 1000000)::bigint"
+    return int(shop.value(f"select {exactly} from pg_stat_activity where pid = {pid}"))
+
+
 def test_only_idle_sessions_of_the_one_application_are_closed(shop: Shop, step: Any) -> None:
     shop.opened(3)
     shop.opened(2, "reports")
@@ -73,7 +78,8 @@ def test_only_idle_sessions_of_the_one_application_are_closed(shop: Shop, step: 
     assert step(lambda: postgres.close_idle.function(IT, idler.sessions, idle_for="1h")).ended == 0, "none for so long"
     used.execute("begin")
     forged = [structs.replace(one, started=one.started + 1) for one in idler.sessions]
-    forged += [structs.replace(idler.sessions[0], pid=admin.info.backend_pid)]
+    root = admin.info.backend_pid
+    forged += [structs.replace(idler.sessions[0], pid=root, started=started(shop, root))]
     assert step(lambda: postgres.close_idle.function(IT, tuple(forged), idle_for="50ms")).ended == 0
     came = step(lambda: postgres.close_idle.function(IT, idler.sessions, idle_for="50ms"))
     assert (came.ended, came.left) == (4, 1), "one has begun a transaction meanwhile"
@@ -105,9 +111,7 @@ def test_tocsins_own_sessions_are_never_closed(shop: Shop, step: Any) -> None:
     shop.opened(1, "tocsin core")
     assert step(lambda: postgres.idle_sessions(IT, application="tocsin core", idle_for="0s")).total == 0
     pid = next(iter(pids(shop, "application_name = 'tocsin core'")))
-    exactly = "(extract(epoch from backend_start) * 1000000)::bigint"
-    started = shop.value(f"select {exactly} from pg_stat_activity where pid = {pid}")
-    said = postgres.Session(pid, started, "app", "shop", "tocsin core", "", "idle", 0, 0, 9.0, 0.0, "", "")
+    said = postgres.Session(pid, started(shop, pid), "app", "shop", "tocsin core", "", "idle", 0, 0, 9.0, 0.0, "", "")
     assert step(lambda: postgres.close_idle.function(IT, (said,), idle_for="0s")).ended == 0
 
 
@@ -223,7 +227,7 @@ def test_freezing_says_what_it_could_not_do(shop: Shop, step: Any) -> None:
     locker = shop.connection()
     locker.execute("begin")
     locker.execute("lock table orders")
-    locked = step(lambda: postgres.freeze.function(IT, ours))
+    locked = step(lambda: postgres.freeze.function(IT, ours, within="5s"))
     assert (locked.done, locked.left) == (0, 1) and "lock timeout" in locked.why
     locker.execute("rollback")
     gone = structs.replace(ours[0], oid=1)
@@ -254,6 +258,19 @@ def test_what_is_large_and_what_grows_is_found(shop: Shop, step: Any) -> None:
     assert set(seen.databases) >= {"shop", "postgres"}
     with pytest.raises(postgres.Trouble, match="is no standby"):
         step(lambda: postgres.resume_replay.function(IT))
+
+
+def test_log_that_a_setting_keeps_is_no_checkpoints_to_remove(shop: Shop, step: Any) -> None:
+    with shop.admin() as connection:
+        connection.execute("alter system set wal_keep_size = '1GB'")
+        connection.execute("select pg_reload_conf()")
+        eventually(lambda: shop.value("show wal_keep_size") == "1GB", what="the setting to hold")
+        assert step(lambda: postgres.wal(IT)).held_by == ("wal_keep_size keeps 1.0 GiB",)
+        connection.execute("alter system reset wal_keep_size")
+        connection.execute("select pg_reload_conf()")
+    eventually(lambda: step(lambda: postgres.wal(IT)).held_by == (), what="nothing to hold it")
+    said = postgres.Slot("gone", "physical", "", False, 2**40, "lost", 0.0)
+    assert postgres.Replication(False, 0, 0.0, False, False, (), (said,)).idle_slots == ()
 
 
 def test_a_server_that_says_nothing_is_let_go_of(monkeypatch: pytest.MonkeyPatch, shop: Shop) -> None:

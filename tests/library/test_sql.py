@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -91,6 +93,23 @@ def test_a_look_changes_nothing(
     with pytest.raises(error):
         rows(statement)
     assert shop.value("select count(*) from orders") == 100
+
+
+def test_the_documentations_own_statements_do_what_it_says(
+    shop: Shop, rows: Callable[..., sql.Rows], change: Callable[..., int]
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "solutions" / "postgres.md").read_text(encoding="utf-8")
+    stuck, give_back = re.findall(r'^(?:STUCK|GIVE_BACK) = "(.*)"$', page, re.MULTILINE)
+    with shop.admin() as connection:
+        connection.execute("alter table orders add column taken_at timestamptz")
+        connection.execute("update orders set state = 'taken', taken_at = now() - '2h'::interval where id <= 3")
+        connection.execute("update orders set state = 'taken', taken_at = now() where id = 4")
+    longer = {"longer": "1h"}
+    assert rows(stuck, longer).value == 3
+    assert change(give_back, longer, most=100) == 3
+    assert rows(stuck, longer).value == 0 and shop.value("select state from orders where id = 4") == "taken"
+    with shop.admin() as connection:
+        connection.execute("update orders set state = 'new'")
 
 
 def test_a_change_is_of_so_many_rows_as_are_meant_or_none(shop: Shop, change: Callable[..., int]) -> None:

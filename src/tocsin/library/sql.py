@@ -50,7 +50,7 @@ class Rows(Struct, frozen=True):
 
 @look
 def rows(
-    server: Server, statement: str, values: dict[str, Value] | None = None, *, most: int = 100, within: str = "5s"
+    server: Server, statement: str, values: Mapping[str, Value] | None = None, *, most: int = 100, within: str = "5s"
 ) -> Rows:
     """Ask something. The transaction is read-only: a statement that would write fails.
 
@@ -76,7 +76,7 @@ def rows(
 
 @fix
 def change(
-    server: Server, statement: str, values: dict[str, Value] | None = None, *, most: int, within: str = "10s"
+    server: Server, statement: str, values: Mapping[str, Value] | None = None, *, most: int, within: str = "10s"
 ) -> int:
     """Change something, once: interrupted in the middle of it, the run is handed over.
 
@@ -88,7 +88,7 @@ def change(
 
 @fix(idempotent=True)
 def repeatable(
-    server: Server, statement: str, values: dict[str, Value] | None = None, *, most: int, within: str = "10s"
+    server: Server, statement: str, values: Mapping[str, Value] | None = None, *, most: int, within: str = "10s"
 ) -> int:
     """Change something where twice is as good as once, as in ``update … set state = 'off' where id = %(id)s``.
 

@@ -69,8 +69,8 @@ class Replication(Struct, frozen=True):
 
     @property
     def idle_slots(self) -> tuple[Slot, ...]:
-        """Slots that nobody uses and that hold log, those that hold most first."""
-        return tuple(one for one in self.slots if not one.active and one.holds > 0)
+        """Slots that nobody uses and that hold log, those that hold most first; a lost one holds none any more."""
+        return tuple(one for one in self.slots if not one.active and one.holds > 0 and one.status != "lost")
 
     def __str__(self) -> str:
         if self.standby:

@@ -62,7 +62,7 @@ def wal(server: Server) -> Wal:
         found = there.row(_WAL, {})
     assert found is not None
     total, files, limit, kept, archiving, failing, ago, failures, name, waiting = found
-    held = [str(one) for one in slots if one.holds > limit]
+    held = [str(one) for one in slots if one.holds > limit and one.status != "lost"]
     if archiving and failing:
         held.append(f"archiving {name} failed {span(ago)} ago, {failures:,} times since the count began")
     if archiving and waiting * (total // max(1, files)) > limit and not failing:

@@ -224,7 +224,11 @@ def _freeze_one(there: Open, table: Table, left: float) -> bool:
         return True  # it is gone, and holds no age any more
     if found[2] < table.age // 2:
         return True  # autovacuum was there, or this step before it was interrupted
-    there.row("select set_config('statement_timeout', %(left)s, false)", {"left": str(max(1, int(left * 1000)))})
+    # A plain autovacuum of the table gives way after a second in which somebody waits for it.
+    settings: LiteralString = """
+select set_config('statement_timeout', %(left)s, false), set_config('lock_timeout', '2500', false)
+"""
+    there.row(settings, {"left": str(max(1, int(left * 1000)))})
     name = sql.Identifier(table.schema, table.name)
     # A file's end is not cut off: that takes a lock which stops everybody who reads the table.
     there.connection.execute(sql.SQL("vacuum (freeze, truncate off) {}").format(name))
