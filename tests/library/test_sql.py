@@ -123,4 +123,7 @@ def test_a_change_is_of_so_many_rows_as_are_meant_or_none(shop: Shop, change: Ca
     with pytest.raises(psycopg.errors.SyntaxError):
         change("commit; update orders set state = 'x'", most=5)
     assert shop.value("select count(*) from orders where state = 'taken'") == 5
+    shop.hold_a_row(1)
+    with pytest.raises(psycopg.errors.LockNotAvailable):
+        change(taken, {"to": "taken", "n": 1}, most=1, within="5s")
     assert sql.repeatable.idempotent and not sql.change.idempotent
