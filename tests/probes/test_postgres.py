@@ -60,7 +60,7 @@ async def test_it_says_what_runs_out_and_who_waits() -> None:
         assert (await asked()).summary == "PostgreSQL shop takes no more connections"
         shop.quiet()
         with shop.admin() as connection:
-            connection.execute("revoke pg_monitor from watcher; revoke pg_read_all_data from watcher")
+            connection.execute("revoke pg_monitor from watcher")
         hidden = await asked()
         assert not hidden.ok and "GRANT pg_monitor" in hidden.summary
     gone = await asked()

@@ -23,9 +23,10 @@ SETTINGS = {
     "autovacuum_freeze_max_age": "2000000000",
     "checkpoint_timeout": "1h",
 }
-READING = ("pg_monitor", "pg_read_all_data", "pg_use_reserved_connections")
+READING = ("pg_monitor", "pg_use_reserved_connections")
+"""What docs/solutions/postgres.md says is enough, and no more."""
 FIXING = (*READING, "pg_signal_backend", "pg_checkpoint", "pg_maintain")
-SINCE = {"pg_read_all_data": 14, "pg_checkpoint": 15, "pg_use_reserved_connections": 16, "pg_maintain": 17}
+SINCE = {"pg_checkpoint": 15, "pg_use_reserved_connections": 16, "pg_maintain": 17}
 """The major version of PostgreSQL that brought a role."""
 
 
@@ -57,7 +58,7 @@ class Shop:
             connection.execute("grant execute on function pg_wal_replay_resume() to fixer")
         with self.connection() as connection:
             connection.execute("create table orders (id int primary key, state text)")
-            connection.execute("grant update on orders to fixer")
+            connection.execute("grant select, update on orders to fixer")
             connection.execute("insert into orders select n, 'new' from generate_series(1, 100) n")
 
     def admin(self, database: str = "shop") -> psycopg.Connection[Any]:
