@@ -36,7 +36,8 @@ LONGEST_FIRST = (
     "faults/test_kill", "demo/test_run", "faults/test_standby", "api/test_document", "store/test_contract",
     "faults/test_points", "faults/test_disk", "simulation/test_simulation", "cli/test_oncall", "journeys/test_twilio",
     "journeys/test_reach", "journeys/test_playbooks", "journeys/test_probes", "demo/test_mail", "support/test_skips",
-    "differential/test_alertmanager", "web/test_journey", "web/test_oncall", "journeys/test_synthetic",
+    "journeys/test_solutions", "differential/test_alertmanager", "web/test_journey", "web/test_oncall",
+    "journeys/test_synthetic",
 )  # fmt: skip
 """Files begun before all others: what waits for minutes must not be what the other workers wait for at the end."""
 

@@ -457,7 +457,7 @@ def missing_secrets(settings: Settings, plan: Plan) -> list[str]:
     named += [person.webhook.secret for person in plan.people.values() if person.webhook]
     named += [text for one in plan.channels.values() for text in one.values() if text.startswith("secret:")]
     named += [one.url for one in plan.calendars.values() if one.url.startswith("secret:")]
-    named += [probe.target for probe in plan.probes if probe.kind == "redis"]
+    named += [probe.target for probe in plan.probes if probe.target.startswith("secret:")]
     named += [text for one in plan.targets for text in (one.reading, one.fixing) if text.startswith("secret:")]
     named += [at for person in plan.people.values() for _, at in person.reach if at.startswith("secret:")]
     named += [one.address for one in plan.loops if one.address.startswith("secret:")]
@@ -472,11 +472,12 @@ def missing_secrets(settings: Settings, plan: Plan) -> list[str]:
 
 def missing_clients(plan: Plan) -> list[str]:
     """Packages that probes and playbooks need and that this machine does not have, as warnings."""
-    from tocsin.intake.probes.redis import MISSING, installed
+    from tocsin.intake.probes import postgres, redis
 
-    wanted = "redis" in {one.kind for one in plan.probes} | {one.kind for one in plan.targets}
-    missing = f"warning: {MISSING}; until then probes of it fire and playbooks hand over"
-    return [missing] if wanted and not installed() else []
+    wanted = {one.kind for one in plan.probes} | {one.kind for one in plan.targets}
+    kinds = (("redis", redis), ("postgres", postgres))
+    missing = [one.MISSING for kind, one in kinds if kind in wanted and not one.installed()]
+    return [f"warning: {one}; until then probes of it fire and playbooks hand over" for one in missing]
 
 
 def channels(settings: Settings, plan: Plan, outside: Outbound, signing_key: bytes) -> Mapping[str, Channel]:

@@ -26,6 +26,15 @@ tocsin: 1
 people: {ana: {}}
 services:
 """
+SHOP = """
+  shop:
+    playbooks: [end-idle-blocker]
+    targets:
+      main: {postgres: secret:shop_ro, fix with: secret:shop_fix}
+routes:
+  - {match: ['alertname=~"Redis.*"'], service: cart-redis}
+  - {match: ['alertname="ProbePostgresFailed"'], service: shop}
+"""
 
 
 @pytest.mark.parametrize("block", [block for _, block in WRITTEN], ids=[name for name, _ in WRITTEN])
@@ -51,8 +60,10 @@ def test_mypy_takes_every_playbook_of_the_documentation_and_no_look_with_a_fix(t
     for place, (_, block) in enumerate(WRITTEN):
         (tmp_path / f"good{place}.py").write_text(block)
     (tmp_path / "mistakes.py").write_text(MISTAKES)
+    # What the clients' own packages are made of is theirs to check, and takes as long as all the rest.
+    (tmp_path / "mypy.ini").write_text("[mypy]\n[mypy-psycopg.*,redis.*]\nfollow_imports = skip\n")
     checked = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--cache-dir", "/dev/null", "."],
+        [sys.executable, "-m", "mypy", "--strict", "--config-file", "mypy.ini", "--cache-dir", "/dev/null", "."],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     wrong = [line for line in checked.stdout.splitlines() if ": error: " in line]
@@ -61,18 +72,18 @@ def test_mypy_takes_every_playbook_of_the_documentation_and_no_look_with_a_fix(t
 
 
 def test_the_tests_in_the_documentation_pass(tmp_path: Path) -> None:
-    """Beside the plan and the playbook of the first page."""
+    """Those of the first page's playbook, and those of a solution's, beside a plan that binds both."""
     page = (DOCS / "playbooks" / "README.md").read_text(encoding="utf-8")
     services = re.findall(r"```yaml\nservices:\n(.*?)```", page, re.DOTALL)[0]
     (tmp_path / "playbooks").mkdir()
-    (tmp_path / "tocsin.yaml").write_text(
-        PLAN + services + "routes:\n  - {match: ['alertname=~\"Redis.*\"'], service: cart-redis}\n"
-    )
-    (tmp_path / "playbooks" / "cart_redis.py").write_text(WRITTEN[0][1])
-    (tmp_path / "playbooks" / "test_cart_redis.py").write_text(TESTED[0])
+    (tmp_path / "tocsin.yaml").write_text(PLAN + services + SHOP)
+    first, blocker = WRITTEN[0][1], next(block for _, block in WRITTEN if 'name="end-idle-blocker"' in block)
+    for place, (code, test) in enumerate(zip((first, blocker), TESTED, strict=True)):
+        (tmp_path / "playbooks" / f"p{place}.py").write_text(code)
+        (tmp_path / "playbooks" / f"test_p{place}.py").write_text(test)
     done = subprocess.run(
         [sys.executable, "-m", "tocsin", "playbook", "test", str(tmp_path)],
         env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "tocsin.testing.plugin"},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert done.returncode == 0 and "3 passed" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0 and "5 passed" in done.stdout, done.stdout + done.stderr

@@ -237,6 +237,16 @@ def test_every_key_of_the_language_arrives():
             options={"memory_percent": "85"},
         ),
         ProbeSpec(
+            service=of, name="postgres shop_ro", kind="postgres", target="secret:shop_ro",
+            options={"connections_percent": "90", "wraparound_percent": "50"},
+        ),
+        ProbeSpec(
+            service=of, name="blocked", kind="postgres", target="secret:shop_ro",
+            options={
+                "connections_percent": "80", "wraparound_percent": "25", "oldest_seconds": "600", "blocked": "3",
+            },
+        ),
+        ProbeSpec(
             service=of, name="disk /var", kind="disk", target="/var", severity="Minor",
             options={"free_bytes": str(2560 * 1024 * 1024)},
         ),

@@ -52,6 +52,12 @@ def test_a_folder_is_changed_only_where_the_plan_says_what_may_go():
     assert where == FolderWhere("/var/log/it", ("*.log.*",))
 
 
+def test_a_postgres_is_reached_by_secrets_and_changed_only_where_one_says_with_what():
+    seen = target("{postgres: secret:ro, fix with: secret:rw}")
+    assert (seen.kind, seen.reading, seen.fixing) == ("postgres", "secret:ro", "secret:rw")
+    assert target("{postgres: secret:ro}").fixing == ""
+
+
 def test_what_is_no_secret_is_never_looked_up_as_one_and_a_secret_is():
     with pytest.raises(LookupError, match="secret:ro"):
         credential(target("{redis: secret:ro}").reading, no_secret)
@@ -67,6 +73,8 @@ def test_what_is_no_secret_is_never_looked_up_as_one_and_a_secret_is():
         "{folder: var/log}",
         "{process: /run/it.pid, command: x, health: 'file:///etc/passwd'}",
         "{redis: secret:ro, delete: ['*']}",
+        "{postgres: 'postgresql://watcher:word@db/shop'}",
+        "{postgres: secret:ro, redis: secret:ro}",
     ],
 )
 def test_what_cannot_be_meant_is_refused(text: str):

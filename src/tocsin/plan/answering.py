@@ -16,6 +16,7 @@ from tocsin.playbooks.targets import Target, here
 _OTHER = "{kind: %s, look with: secret:NAME, fix with: secret:NAME}"
 _EXAMPLES = {
     "redis": "{redis: secret:NAME, fix with: secret:NAME}",
+    "postgres": "{postgres: secret:NAME, fix with: secret:NAME}",
     "process": "{process: /run/it.pid, command: what it runs, restart with: supervisor}",
     "folder": "{folder: /var/log/it, delete: ['*.log.*']}",
 }
@@ -89,6 +90,8 @@ def _target(service: str, name: str, said: written.Target) -> Target:
     kind, reading, fixing = said.kind or "", said.look_with or "", said.fix_with or ""
     if said.redis:
         kind, reading = "redis", said.redis
+    elif said.postgres:
+        kind, reading = "postgres", said.postgres
     elif said.process:
         there = {"pidfile": said.process, "command": said.command, "health": said.health or ""}
         kind, reading = "process", here(there)

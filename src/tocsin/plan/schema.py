@@ -12,6 +12,8 @@ process   a name or a pidfile    ``by``: ``name`` or ``pidfile``
 disk      an absolute path       one of ``used_percent`` such as ``90`` (when nothing is said) or ``97.5``;
                                  ``free_bytes``; ``folder_bytes``, the most its contents may take
 redis     ``secret:NAME``        ``memory_percent`` such as ``90``
+postgres  ``secret:NAME``        those that are judged: ``connections_percent``, ``wraparound_percent`` such as ``90``;
+                                 ``oldest_seconds`` of a transaction; ``blocked`` sessions
 peer      another Tocsin's URL   none
 ========  =====================  ===========================================================================
 """
@@ -192,6 +194,17 @@ class RedisProbe(Probe):
     memory = Field(PERCENT, "This much or more of its memory's limit is a failure. Default: 90%.")
 
 
+class PostgresProbe(Probe):
+    """Asks a PostgreSQL server for its connections, transactions and locks."""
+
+    what = "a postgres probe"
+    postgres = Field(SECRET, "The address it is read by, as secret:NAME.", required=True)
+    connections = Field(PERCENT, "This much or more of its connections is a failure. Default: 90%, if nothing is said.")
+    wraparound = Field(PERCENT, "This much or more of its transaction ids is. Default: 50%, if nothing is said.")
+    oldest_transaction = Field(PERIOD, "A transaction that has been open for so long is a failure.")
+    blocked = Field(whole("a number of sessions", 1, 10_000), "So many sessions that wait for a lock are a failure.")
+
+
 class PeerProbe(Probe):
     """Asks another Tocsin whether it is well."""
 
@@ -205,10 +218,11 @@ PROBES: Final[dict[str, type[Probe]]] = {
     "process": ProcessProbe,
     "disk": DiskProbe,
     "redis": RedisProbe,
+    "postgres": PostgresProbe,
     "peer": PeerProbe,
 }
 _LATER_PROBES: Final = _words(
-    "postgres postgresql mysql rabbitmq kafka dns icmp ping certificate grpc sqs lambda command"
+    "postgresql mysql rabbitmq kafka dns icmp ping certificate grpc sqs lambda command"
 )
 
 
@@ -252,7 +266,7 @@ class Target(Record):
     """A system that playbooks look at and change. Its name is the lock: one run at a time."""
 
     what = "a target"
-    one_of = (("redis", "process", "folder", "kind"),)
+    one_of = (("redis", "postgres", "process", "folder", "kind"),)
     together = {
         "kind": "look with",
         "look with": "kind",
@@ -263,6 +277,7 @@ class Target(Record):
         "delete": "folder",
     }
     redis = Field(SECRET, "A Redis or Valkey server: the address it is read by, as secret:NAME.")
+    postgres = Field(SECRET, "A PostgreSQL server: the address it is read by, as secret:NAME.")
     process = Field(PATH, "A process on the machine Tocsin runs on: the absolute path of its pid file.")
     command = Field(TEXT, "What the process' command line contains. A pid that is something else is not touched.")
     health = Field(URL, "Where the process says by HTTP that it is well.")

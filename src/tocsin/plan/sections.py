@@ -471,6 +471,8 @@ class _Assembly:
                 return "disk", probe.disk or "", {"used_percent": probe.used or "90"}
             case written.RedisProbe():
                 return "redis", probe.redis or "", {"memory_percent": probe.memory or "90"}
+            case written.PostgresProbe():
+                return "postgres", probe.postgres or "", _judged(probe)
             case written.PeerProbe():
                 return "peer", probe.peer or "", {}
         raise AssertionError(f"schema.PROBES has {type(probe).__name__}, which nothing here reads")
@@ -680,6 +682,20 @@ def _takes_all(earlier: Route, later: Route, equal: dict[str, str]) -> bool:
 
 def _implied(one: Matcher, equal: dict[str, str]) -> bool:
     return one.label in equal and one.matches(equal)
+
+
+def _judged(probe: written.PostgresProbe) -> dict[str, str]:
+    """What a postgres probe judges: what is said, or what every server must not run out of."""
+    oldest = None if probe.oldest_transaction is None else f"{probe.oldest_transaction / SECOND:g}"
+    blocked = None if probe.blocked is None else str(probe.blocked)
+    said = {
+        "connections_percent": probe.connections,
+        "wraparound_percent": probe.wraparound,
+        "oldest_seconds": oldest,
+        "blocked": blocked,
+    }
+    found = {key: value for key, value in said.items() if value is not None}
+    return found or {"connections_percent": "90", "wraparound_percent": "50"}
 
 
 def _default_name(kind: str, target: str) -> str:

@@ -24,6 +24,7 @@ Body = TypeVar("Body", bound=Callable[..., None])
 
 PATIENCE: Final = (10 * SECOND, HOUR)
 """So long a playbook may take, at the least and at the most."""
+_LIBRARY: Final = "tocsin.library."
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _HOURS: Final = re.compile(r"(\w{3})\w* (\d\d):(\d\d) ?- ?(\w{3})\w* (\d\d):(\d\d)")
 
@@ -90,7 +91,11 @@ def fix(
 def _named(function: Callable[..., object]) -> str:
     if "<lambda>" in function.__qualname__ or "<locals>" in function.__qualname__:
         raise Misused(f"{function.__qualname__} cannot be found by name in another process: put it at a module's top")
-    return f"{function.__module__}.{function.__qualname__}"
+    module = function.__module__
+    if module.startswith(_LIBRARY):
+        # A solution of several files is one to whoever uses it: postgres.blocking, in whichever of them it is.
+        module = _LIBRARY + module.removeprefix(_LIBRARY).partition(".")[0]
+    return f"{module}.{function.__qualname__}"
 
 
 class Vault(Struct):

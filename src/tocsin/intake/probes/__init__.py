@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from tocsin.intake.checked import Probe
-from tocsin.intake.probes import disk, http, peer, process, redis, tcp
+from tocsin.intake.probes import disk, http, peer, postgres, process, redis, tcp
 
 PROBES: dict[str, Probe] = {
     "http": http.check,
@@ -22,4 +22,4 @@ PROBES: dict[str, Probe] = {
 
 def probes(secret: Callable[[str], str]) -> Mapping[str, Probe]:
     """Every probe. ``secret`` is the text behind a reference such as ``secret:cart_ro``."""
-    return {**PROBES, "redis": redis.checker(secret)}
+    return {**PROBES, "redis": redis.checker(secret), "postgres": postgres.checker(secret)}

@@ -1,0 +1,78 @@
+"""The PostgreSQL probe, against a real server: well, full, blocked, old, hidden from it, and gone."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import psycopg
+import pytest
+
+from tests.support.shop_database import running_shop
+from tests.support.waiting import eventually
+from tocsin.intake.checked import Checked
+from tocsin.intake.probes import probes
+from tocsin.intake.specs import ProbeSpec
+from tocsin.kernel.instant import SECOND
+from tocsin.runtime.outbound import Outbound
+
+
+async def test_it_says_what_runs_out_and_who_waits() -> None:
+    secrets: dict[str, str] = {}
+
+    def secret(reference: str) -> str:
+        if reference not in secrets:
+            raise LookupError(f"{reference} is not set")
+        return secrets[reference]
+
+    check, outside = probes(secret)["postgres"], Outbound()
+
+    async def asked(**options: str) -> Checked:
+        spec = ProbeSpec(
+            service="shop", name="pg", kind="postgres", target="secret:shop", timeout=2 * SECOND, options=options
+        )
+        return await check(spec, 0, outside)
+
+    assert (await asked()).summary == "PostgreSQL shop cannot be asked: secret:shop is not set"
+    secrets["secret:shop"] = "host=somewhere password=readingword"
+    unfit = await asked()
+    assert "is no address" in unfit.summary and "readingword" not in repr(unfit)
+    with running_shop() as shop:
+        secrets["secret:shop"] = shop.reading
+        well = await asked(connections_percent="90", wraparound_percent="50", blocked="1", oldest_seconds="60")
+        assert well == Checked(True, "PostgreSQL shop answers, with 0 of 25 connections in use", well.facts)
+        assert set(well.facts) == {"connections", "oldest transaction", "blocked", "transaction ids"}
+        shop.hold_a_row()
+        shop.begin("update orders set state = 'x' where id = 1")
+        eventually(lambda: shop.waiting() == 1, what="one to wait")
+        blocked = await asked(blocked="1", oldest_seconds="0.01")
+        assert not blocked.ok and "has 1 sessions that wait for a lock, 1 are too many" in blocked.summary
+        assert "has a transaction open for" in blocked.summary
+        assert (await asked(connections_percent="90")).ok, "what is not said is not judged"
+        assert not (await asked(wraparound_percent="0.0000001")).ok
+        shop.opened(20)
+        full = await asked(connections_percent="80")
+        assert full.summary == "PostgreSQL shop uses 88 % of its connections, 80 % is too much"
+        with suppress(psycopg.OperationalError):
+            while True:
+                shop.opened(1)
+        with shop.admin() as connection:
+            connection.execute("revoke pg_use_reserved_connections from watcher")
+        assert (await asked()).summary == "PostgreSQL shop takes no more connections"
+        shop.quiet()
+        with shop.admin() as connection:
+            connection.execute("revoke pg_monitor from watcher")
+        hidden = await asked()
+        assert not hidden.ok and "GRANT pg_monitor" in hidden.summary
+    gone = await asked()
+    assert gone.summary == "PostgreSQL shop did not answer: OperationalError"
+    assert "readingword" not in repr(gone)
+    await outside.close()
+
+
+async def test_without_the_client_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "psycopg", None)
+    outside = Outbound()
+    spec = ProbeSpec(service="shop", name="pg", kind="postgres", target="secret:shop")
+    found = await probes(lambda reference: "postgresql://localhost/x")["postgres"](spec, 0, outside)
+    assert not found.ok and "pip install 'tocsin[postgres]'" in found.summary
+    await outside.close()
