@@ -46,7 +46,7 @@ def check(folder: Path | None, strict: bool, as_json: bool) -> int:
     """
     from tocsin.plan.folder import PlanFolderError
     from tocsin.plan.reading import read_plan
-    from tocsin.playbooks.manifest import MANIFEST
+    from tocsin.playbooks.manifest import MADE
     from tocsin.wiring import plan_files
 
     place = folder or default_folder()
@@ -55,7 +55,7 @@ def check(folder: Path | None, strict: bool, as_json: bool) -> int:
     except PlanFolderError as error:
         raise Refused(_sentence(str(error))) from None
     reading = read_plan(files)
-    written = len(files) - (MANIFEST in files)  # what its playbooks declare is no file of theirs
+    written = len(files) - len(MADE & files.keys())  # what its playbooks declare is no file of theirs
     grave = ("error", "warning") if strict else ("error",)
     worst = [finding for finding in reading.findings if finding.level in grave]
     good = reading.plan is not None and not worst

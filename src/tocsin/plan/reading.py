@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Final, NamedTuple
 
+from tocsin.plan.composing import compose
 from tocsin.plan.decoder import RecordOf
 from tocsin.plan.documents import Entries, read_document
 from tocsin.plan.findings import Finding, Findings
@@ -13,7 +14,7 @@ from tocsin.plan.model import Plan
 from tocsin.plan.positions import Position
 from tocsin.plan.schema import LANGUAGE, PlanFile
 from tocsin.plan.sections import Source, assemble
-from tocsin.playbooks.manifest import FOLDER, MANIFEST, read_manifests
+from tocsin.playbooks.manifest import FOLDER, MADE, read_manifests
 
 MAX_FILES: Final = 1_000
 MAX_FILE_BYTES: Final = 1_000_000
@@ -58,8 +59,9 @@ def read_plan(files: Mapping[str, bytes]) -> Reading:
     manifests = read_manifests(files)
     for fault in manifests.faults:
         findings.error(Position(fault.file, fault.line, 1), fault.message, fault.hint)
+    compose(files, findings)
     for name in sorted(files):
-        if name.startswith(FOLDER) and (name == MANIFEST or name.endswith(".py")):
+        if name.startswith(FOLDER):
             continue
         before = findings.errors
         node = read_document(name, files[name], findings)
@@ -94,7 +96,7 @@ def read_schedules(files: Mapping[str, bytes]) -> Reading:
         return Reading(None, findings.sorted())
     sources = []
     for name in sorted(files):
-        if name.startswith(FOLDER) and not name.endswith((".yaml", ".yml")):
+        if name.startswith(FOLDER):
             continue
         node = read_document(name, files[name], Findings())
         if not isinstance(node, Entries) or not any(key.text in _WHO for key, _ in node.entries):
@@ -114,6 +116,6 @@ def _within_bounds(files: Mapping[str, bytes], findings: Findings) -> bool:
     if sum(map(len, files.values())) > MAX_BYTES:
         findings.error(Position(first, 1, 1), f"the plan has more than {MAX_BYTES:,} bytes in all")
     for name in sorted(files):
-        if len(files[name]) > MAX_FILE_BYTES and name != MANIFEST:
+        if len(files[name]) > MAX_FILE_BYTES and name not in MADE:
             findings.error(Position(name, 1, 1), f"this file has more than {MAX_FILE_BYTES:,} bytes", "split it")
     return not findings.errors

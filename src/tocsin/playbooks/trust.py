@@ -89,8 +89,14 @@ def move(standing: Standing, rung: Rung, because: str, now: Instant) -> None:
 
 
 def edited(manifest: Manifest, standing: Standing, now: Instant) -> bool:
-    """Its code means something else now: one rung down. Says whether that changed anything."""
+    """Its code means something else now: one rung down. Says whether that changed anything.
+
+    A digest that another version of Tocsin made by another rule cannot be compared, and lowers nothing.
+    """
     if manifest.meaning == standing.meaning:
+        return False
+    if manifest.meaning.rpartition(":")[0] != standing.meaning.rpartition(":")[0]:
+        standing.meaning = manifest.meaning
         return False
     standing.meaning = manifest.meaning
     if standing.rung == "observe":

@@ -40,7 +40,7 @@ class Scene:
         reading = read_plan(files)
         if reading.plan is None:
             raise ValueError("this plan is not good:\n" + "\n".join(map(str, reading.findings)))
-        import_playbooks(plan)
+        import_playbooks(plan, files)
         self.plan: Plan = reading.plan
         self.now: Instant = parse_rfc3339(starts)
         self.paged: list[str] = []
