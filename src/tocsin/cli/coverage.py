@@ -25,8 +25,8 @@ WEIGHTS = {"act": "rest", "ask": "held", "nothing": "ring"}
 def coverage(folder: Path | None, as_json: bool) -> None:
     """Say which alerts are answered by code.
 
-    For each service and alert rule the plan names: act, ask, suggest, observe or nothing, as the plan starts each
-    playbook. What a server has learnt since is in `tocsin playbook list`.
+    For each service and alert rule the plan names: act, ask, suggest, observe, checklist or nothing, as the plan
+    starts each playbook. What a server has learnt since is in `tocsin playbook list`.
 
     \b
     Examples:
@@ -38,7 +38,7 @@ def coverage(folder: Path | None, as_json: bool) -> None:
     from tocsin.playbooks.coverage import covered
 
     plan, _ = good_plan(folder or default_folder())
-    found: list[Covered] = covered(list(plan.services), plan.answers, plan.playbooks, plan.rules())
+    found: list[Covered] = covered(list(plan.services), plan.answers, plan.playbooks, plan.rules(), plan.checklists)
     if as_json:
         show.print_array(
             {"service": one.service, "rule": one.rule, "answer": one.answer, "playbook": one.playbook} for one in found

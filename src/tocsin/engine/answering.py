@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from tocsin.access.actors import called
+from tocsin.engine import checking
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import DAY, say_duration
@@ -30,6 +31,7 @@ def holds(turn: Turn, incident: Incident) -> bool:
     """Whether pages wait for code now. The first time an incident is asked about, a playbook is looked for."""
     if not incident.considered:
         incident.considered = True
+        checking.offer(turn, incident)
         consider(turn, incident)
     return incident.hold_until is not None and incident.hold_until > turn.now
 

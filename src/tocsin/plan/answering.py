@@ -10,6 +10,7 @@ from tocsin.plan.findings import Findings, shown
 from tocsin.plan.model import Plan
 from tocsin.plan.names import Names
 from tocsin.plan.positions import Placed, Position
+from tocsin.playbooks.checklist import Checklist
 from tocsin.playbooks.manifest import Manifest, Unless
 from tocsin.playbooks.targets import Target, here
 
@@ -19,6 +20,7 @@ _EXAMPLES = {
     "process": "{process: /run/it.pid, command: what it runs, restart with: supervisor}",
     "folder": "{folder: /var/log/it, delete: ['*.log.*']}",
 }
+_WHERE = "it belongs into the plan's folder playbooks/, as a *.py, *.yaml or *.md file"
 _FIXING = {"process": "restart with: supervisor", "folder": "delete: ['*.log.*']"}
 Written = Iterable[tuple[written.PlanFile, Placed[str], written.Service]]
 
@@ -26,11 +28,15 @@ Written = Iterable[tuple[written.PlanFile, Placed[str], written.Service]]
 class Answering:
     """What the plan's code declares, and what its services say of it."""
 
-    def __init__(self, playbooks: Sequence[Manifest], complete: bool, findings: Findings) -> None:
+    def __init__(
+        self, playbooks: Sequence[Manifest], checklists: Sequence[Checklist], complete: bool, findings: Findings
+    ) -> None:
         self._findings = findings
         self.playbooks = {one.name: one for one in playbooks}
         self._names = Names("playbook", complete and not findings.errors, findings)
-        for one in playbooks:
+        self.checklists = {one.name: one for one in checklists}
+        self._all: list[Manifest | Checklist] = [*playbooks, *checklists]
+        for one in self._all:
             self._names.define(Placed(one.name, _at(one)))
         self._places: dict[tuple[str, str], Position] = {}
 
@@ -43,7 +49,7 @@ class Answering:
         for _, (service, _), one in services:
             for written_name in one.playbooks or ():
                 self._places.setdefault((service, written_name.value), written_name.at)
-            hint = "" if self.playbooks else "its code belongs into the plan's folder playbooks/, as a *.py file"
+            hint = "" if self.playbooks or self.checklists else _WHERE
             names = dict.fromkeys(self._names.known(said, hint) for said in one.playbooks or ())
             if names:
                 answers[service] = tuple(names)
@@ -51,6 +57,7 @@ class Answering:
                 if target is not None:
                     targets.append(_target(service, name, target))
         self._check_unless(known)
+        self._check_buttons(answers)
         return answers, tuple(targets)
 
     def _check_unless(self, known: Mapping[str, Service]) -> None:
@@ -60,13 +67,28 @@ class Answering:
                     hint = self._findings.nearest(guard.service, known)
                     self._findings.error(_at(one), f"{one.name} names an unknown service {shown(guard.service)}", hint)
 
+    def _check_buttons(self, answers: Mapping[str, tuple[str, ...]]) -> None:
+        """A step's button runs a playbook that every service with the checklist uses."""
+        for one in self.checklists.values() if self._names.complete else ():
+            using = [service for service, names in answers.items() if one.name in names]
+            for item in one.items:
+                at = Position(one.file, item.line, 1)
+                if item.playbook and item.playbook not in self.playbooks:
+                    hint = self._findings.nearest(item.playbook, self.playbooks)
+                    self._findings.error(at, f"this step runs an unknown playbook {shown(item.playbook)}", hint)
+                elif item.playbook:
+                    for service in (name for name in using if item.playbook not in answers[name]):
+                        hint = f"add it: playbooks: [{', '.join((*answers[service], item.playbook))}]"
+                        self._findings.error(at, f"{service} does not use the playbook {item.playbook}", hint)
+
     def warn(self, plan: Plan) -> None:
         """Say what will probably surprise."""
         used = {name for names in plan.answers.values() for name in names}
-        for one in self.playbooks.values():
+        for one in self._all:
             if one.name not in used:
+                kind = "checklist" if one.name in self.checklists else "playbook"
                 hint = f"name it with a service: playbooks: [{one.name}]"
-                self._findings.warning(_at(one), f"no service uses the playbook {shown(one.name)}", hint)
+                self._findings.warning(_at(one), f"no service uses the {kind} {shown(one.name)}", hint)
         for (service, name), at in self._places.items():
             manifest = plan.playbooks.get(name)
             for param in manifest.targets if manifest else ():
@@ -81,8 +103,8 @@ class Answering:
                     self._findings.warning(at, message, hint)
 
 
-def _at(manifest: Manifest) -> Position:
-    return Position(manifest.file, manifest.line, 1)
+def _at(one: Manifest | Checklist) -> Position:
+    return Position(one.file, one.line, 1)
 
 
 def _target(service: str, name: str, said: written.Target) -> Target:

@@ -21,6 +21,7 @@ from tocsin.oncall.roster import Roster
 from tocsin.oncall.schedule import Schedule
 from tocsin.pages.loops import LoopSpec
 from tocsin.pages.templates import Words
+from tocsin.playbooks.checklist import Checklist
 from tocsin.playbooks.manifest import Manifest
 from tocsin.playbooks.targets import Target
 
@@ -81,8 +82,10 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     last_resort: tuple[str, ...]
     """Targets as in a step, at least one: ``"person:ana"`` or ``"team:shop"``."""
     playbooks: dict[str, Manifest] = {}
+    checklists: dict[str, Checklist] = {}
+    """The playbooks that people carry out. No name is a playbook's and a checklist's."""
     answers: dict[str, tuple[str, ...]] = {}
-    """Which playbooks answer for a service, in the order in which they are tried."""
+    """Which playbooks and checklists answer for a service, in the order in which they are tried."""
     targets: tuple[Target, ...] = ()
     messages: dict[str, Words] = {}
     """The team's own words for pages, by channel."""

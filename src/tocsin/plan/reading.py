@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Final, NamedTuple
 
+from tocsin.plan.checklists import read_checklists
 from tocsin.plan.composing import compose
 from tocsin.plan.decoder import RecordOf
 from tocsin.plan.documents import Entries, read_document
@@ -60,6 +61,7 @@ def read_plan(files: Mapping[str, bytes]) -> Reading:
     for fault in manifests.faults:
         findings.error(Position(fault.file, fault.line, 1), fault.message, fault.hint)
     compose(files, findings)
+    checklists = read_checklists(files, findings)
     for name in sorted(files):
         if name.startswith(FOLDER):
             continue
@@ -82,7 +84,7 @@ def read_plan(files: Mapping[str, bytes]) -> Reading:
         where = next(iter(sorted(files)), "tocsin.yaml")
         findings.error(Position(where, 1, 1), "there is no plan", "begin with `tocsin: 1` and name the people to page")
     version = plan_version(files)
-    plan_or_none = assemble(sources, version, complete, findings, manifests.playbooks) if sources else None
+    plan_or_none = assemble(sources, version, complete, findings, manifests.playbooks, checklists) if sources else None
     return Reading(plan_or_none, findings.sorted())
 
 

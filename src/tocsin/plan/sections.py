@@ -28,6 +28,7 @@ from tocsin.plan.names import Names
 from tocsin.plan.positions import Placed, Position
 from tocsin.plan.schedules import Schedules
 from tocsin.plan.synthetic import loops_of
+from tocsin.playbooks.checklist import Checklist
 from tocsin.playbooks.manifest import Manifest
 
 _WAYS: Final = ("email", "webhook", "matrix", "pagerduty", "slack", "apprise")
@@ -45,14 +46,19 @@ class Source(NamedTuple):
 
 
 def assemble(
-    sources: Sequence[Source], version: str, complete: bool, findings: Findings, playbooks: Sequence[Manifest] = ()
+    sources: Sequence[Source],
+    version: str,
+    complete: bool,
+    findings: Findings,
+    playbooks: Sequence[Manifest] = (),
+    checklists: Sequence[Checklist] = (),
 ) -> Plan | None:
     """The plan that files make together; None when any of them has an error.
 
     ``complete``: every file could be read. When one could not, nobody knows its names, so none is called unknown.
-    ``playbooks``: what the code beside the files declares.
+    ``playbooks``: what the code beside the files declares; ``checklists``: the runbooks there.
     """
-    return _Assembly(sources, version, complete, findings, playbooks).plan()
+    return _Assembly(sources, version, complete, findings, playbooks, checklists).plan()
 
 
 class _Assembly:
@@ -63,6 +69,7 @@ class _Assembly:
         complete: bool,
         findings: Findings,
         playbooks: Sequence[Manifest],
+        checklists: Sequence[Checklist],
     ) -> None:
         self._sources = sources
         self._version = version
@@ -77,7 +84,7 @@ class _Assembly:
         self._calendar_names = Names("calendar", complete, findings)
         names = self._people_names, self._schedule_names, self._calendar_names
         self._schedules = Schedules([one.plan for one in sources], *names, findings)
-        self._answering = Answering(playbooks, complete, findings)
+        self._answering = Answering(playbooks, checklists, complete, findings)
         teams = [one.plan.team.value for one in sources if one.plan.team]
         zones = [one.plan.timezone for one in sources if one.plan.timezone]
         self._team = teams[0] if teams else ""
@@ -139,6 +146,7 @@ class _Assembly:
             last_resort=last_resort,
             findings_at=9 * 60 if told_at is None else told_at if told_at >= 0 else None,
             playbooks=self._answering.playbooks,
+            checklists=self._answering.checklists,
             answers=answers,
             targets=targets,
             outside_heartbeat=(outside.outside_heartbeat or "") if outside else "",
