@@ -15,7 +15,8 @@ from tocsin.plan.documents import read_document
 from tocsin.plan.findings import Findings
 from tocsin.playbooks.composed import Composed
 from tocsin.playbooks.manifest import MANIFEST, read_manifests
-from tocsin.playbooks.runner.composing import Unfit, build
+from tocsin.playbooks.runner.composing import build
+from tocsin.playbooks.runner.fitting import Unfit
 from tocsin.playbooks.runner.reading import with_manifest
 from tocsin.testing import Scene
 
@@ -241,3 +242,33 @@ def test_the_schema_for_editors_takes_what_tocsin_takes_and_refuses_what_it_refu
     assert list(check.iter_errors(plain(GOOD))) == []
     for wrong in ("steps:\n  - {}\n", GOOD.replace("within: 2m", ""), GOOD.replace("under: 0.80", "below: 1")):
         assert list(check.iter_errors(plain(wrong)))
+
+
+def test_a_test_of_what_never_ran_is_told_why(plan: Path) -> None:
+    quiet = Scene(plan)
+    with pytest.raises(LookupError, match="no playbook has run: no alert has fired"):
+        _ = quiet.outcome
+    with pytest.raises(LookupError, match="no alert has fired"):
+        _ = quiet.findings
+    quiet.fires("Other", service="cart")
+    with pytest.raises(LookupError, match="no playbook of the service cart answers 'Other fires'"):
+        _ = quiet.outcome
+    quiet.fires("RedisMemoryHigh", instance="cart-9")
+    with pytest.raises(LookupError, match="was not run: cart has no redis target that this alert is about"):
+        _ = quiet.steps
+    (plan / "tocsin.yaml").write_bytes(PLAN.replace(b"    playbooks: [free-memory]\n", b""))
+    unused = Scene(plan)
+    with pytest.raises(LookupError, match="no service uses free-memory: name it with one"):
+        unused.trust("free-memory", "act")
+    unused.fires("RedisMemoryHigh", instance="cart-1")
+    with pytest.raises(LookupError, match=r"no service uses free-memory; name it with one .* \[free-memory\]"):
+        _ = unused.outcome
+
+
+def test_two_that_answer_the_same_have_an_order_and_that_is_said() -> None:
+    files = {FILE: GOOD, "playbooks/b.yaml": GOOD.replace("free-memory", "b", 1)}
+    made = with_manifest(with_composed({name: text.encode() for name, text in files.items()}))
+    reading = read_plan({"tocsin.yaml": PLAN.replace(b"[free-memory]", b"[b, free-memory]"), **made})
+    assert [(one.level, one.line, one.message) for one in reading.findings if one.level == "notice"] == [
+        ("notice", 7, 'b and free-memory both answer alertname="RedisMemoryHigh" for cart: b comes first'),
+    ]

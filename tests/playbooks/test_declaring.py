@@ -137,6 +137,18 @@ def test_the_code_a_playbook_can_reach_is_its_meaning_in_whatever_file_it_lies()
         (GOOD.replace(b'trust(start="ask")', b'trust(start="act", ceiling="ask")'), 15, "start is never above ceiling"),
         (GOOD.replace(b"at_most(3", b"at_most(0"), 15, "one or more"),
         (
+            GOOD.replace(VERIFIES, VERIFIES + b"    run.ask('Which?', ('left', 'right'))\n"), 20,
+            "the default 'no' of run.ask is none of its choices",
+        ),
+        (
+            GOOD.replace(VERIFIES, VERIFIES + b"    run.ask('Which?', role='manager')\n"), 20,
+            "run.ask asks nobody: there is no role 'manager'",
+        ),
+        (
+            GOOD.replace(VERIFIES, VERIFIES + b"    run.ask('Which?', choices=['a', 'a'])\n"), 20,
+            "two different choices",
+        ),
+        (
             b"from __future__ import annotations\nimport typing\nif typing.TYPE_CHECKING:\n    from x import Much\n"
             + GOOD.replace(b"most: int = 5", b"most: Much"),
             19, "what good declares cannot be read: NameError: name 'Much' is not defined",

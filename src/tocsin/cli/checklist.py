@@ -34,7 +34,7 @@ def checklist(api: Api, incident: int, as_json: bool) -> None:
     if not found:
         show.line(f"No checklist is for incident #{incident}.")
     for one in found:
-        _print(api, one)
+        _print(api, incident, one)
 
 
 @click.command()
@@ -54,7 +54,7 @@ def tick(api: Api, incident: int, step: int, checklist: str, as_json: bool) -> N
       tocsin incidents tick 17 3 --checklist cart-down
     """
     one, id = _step(api, incident, step, checklist)
-    _said(api, api.write("POST", f"{_place(incident, one)}/{segment(id)}/tick"), as_json)
+    _said(api, incident, api.write("POST", f"{_place(incident, one)}/{segment(id)}/tick"), as_json)
 
 
 @click.command()
@@ -72,7 +72,7 @@ def untick(api: Api, incident: int, step: int, why: str, checklist: str, as_json
       tocsin incidents untick 17 3 --why "it came back"
     """
     one, id = _step(api, incident, step, checklist)
-    _said(api, api.write("POST", f"{_place(incident, one)}/{segment(id)}/untick", {"why": why}), as_json)
+    _said(api, incident, api.write("POST", f"{_place(incident, one)}/{segment(id)}/untick", {"why": why}), as_json)
 
 
 def _place(incident: int, checklist: str) -> str:
@@ -94,14 +94,14 @@ def _step(api: Api, incident: int, step: int, named: str) -> tuple[str, str]:
     return str(fits[0]["name"]), id
 
 
-def _said(api: Api, one: dict[str, Any], as_json: bool) -> None:
+def _said(api: Api, incident: int, one: dict[str, Any], as_json: bool) -> None:
     if as_json:
         show.print_json(one)
     else:
-        _print(api, one)
+        _print(api, incident, one)
 
 
-def _print(api: Api, one: dict[str, Any]) -> None:
+def _print(api: Api, incident: int, one: dict[str, Any]) -> None:
     show.heading(f"{one['title']} ({one['name']}): {one['done']} of {len(one['steps'])} done")
     under = ""
     for step in one["steps"]:
@@ -115,4 +115,4 @@ def _print(api: Api, one: dict[str, Any]) -> None:
         for line in str(step["detail"]).splitlines():
             show.line(f"          {line}", "mute")
         if step["playbook"] and not step["done_by"]:
-            show.line(f"          tocsin playbook run {step['playbook']} --incident NUMBER", "mute")
+            show.line(f"          tocsin playbook run {step['playbook']} --incident {incident}", "mute")

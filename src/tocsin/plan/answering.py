@@ -89,6 +89,7 @@ class Answering:
                 kind = "checklist" if one.name in self.checklists else "playbook"
                 hint = f"name it with a service: playbooks: [{one.name}]"
                 self._findings.warning(_at(one), f"no service uses the {kind} {shown(one.name)}", hint)
+        self._tell_of_order(plan)
         for (service, name), at in self._places.items():
             manifest = plan.playbooks.get(name)
             for param in manifest.targets if manifest else ():
@@ -101,6 +102,20 @@ class Answering:
                     message = f"{name} fixes, and no {param.kind} target of {service} says with what"
                     hint = f"add `{_FIXING.get(param.kind, 'fix with: secret:NAME')}`, or it will only look"
                     self._findings.warning(at, message, hint)
+
+
+    def _tell_of_order(self, plan: Plan) -> None:
+        """Two that answer the very same alerts: one of them runs."""
+        for service, names in plan.answers.items():
+            first: dict[object, str] = {}
+            for one in (plan.playbooks[name] for name in names if name in plan.playbooks):
+                for group in one.answers if not one.predicate else ():
+                    before = first.setdefault((frozenset(map(str, group)), one.severities), one.name)
+                    if before != one.name:
+                        what = " ".join(map(str, group))
+                        message = f"{before} and {one.name} both answer {what} for {service}: {before} comes first"
+                        hint = f"{one.name} runs when {before} may not; one of them is at work at a time"
+                        self._findings.notice(self._places[service, one.name], message, hint)
 
 
 def _at(one: Manifest | Checklist) -> Position:

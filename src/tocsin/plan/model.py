@@ -22,6 +22,7 @@ from tocsin.oncall.schedule import Schedule
 from tocsin.pages.loops import LoopSpec
 from tocsin.pages.templates import Words
 from tocsin.playbooks.checklist import Checklist
+from tocsin.playbooks.coverage import Covered, Wanted, covered
 from tocsin.playbooks.manifest import Manifest
 from tocsin.playbooks.targets import Target
 
@@ -87,6 +88,8 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     answers: dict[str, tuple[str, ...]] = {}
     """Which playbooks and checklists answer for a service, in the order in which they are tried."""
     targets: tuple[Target, ...] = ()
+    coverage: Wanted | None = None
+    """How much of what may fire is to be answered by code, for ``plan check``."""
     messages: dict[str, Words] = {}
     """The team's own words for pages, by channel."""
     loops: tuple[LoopSpec, ...] = ()
@@ -152,6 +155,10 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
             labels = {"alertname": "HeartbeatMissing", "heartbeat": heart.name}
             found.setdefault((heart.service, repr(sorted(labels.items()))), labels)
         return [(service, labels) for (service, _), labels in found.items()]
+
+    def covered(self) -> list[Covered]:
+        """What answers each alert it surely knows of, as it starts each playbook."""
+        return covered(list(self.services), self.answers, self.playbooks, self.rules(), self.checklists)
 
     def steps(self, service: str, severity: str = "") -> tuple[Step, ...]:
         """The escalation steps of a service for a severity; the last resort alone when it names none."""

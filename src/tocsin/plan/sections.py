@@ -29,6 +29,7 @@ from tocsin.plan.positions import Placed, Position
 from tocsin.plan.schedules import Schedules
 from tocsin.plan.synthetic import loops_of
 from tocsin.playbooks.checklist import Checklist
+from tocsin.playbooks.coverage import COUNTING, Wanted
 from tocsin.playbooks.manifest import Manifest
 
 _WAYS: Final = ("email", "webhook", "matrix", "pagerduty", "slack", "apprise")
@@ -149,6 +150,7 @@ class _Assembly:
             checklists=self._answering.checklists,
             answers=answers,
             targets=targets,
+            coverage=_wanted(self._once("coverage")),
             outside_heartbeat=(outside.outside_heartbeat or "") if outside else "",
         )
         self._answering.warn(plan)
@@ -623,6 +625,13 @@ class _Assembly:
             # A key of one service reaches that service's routes alone: for it the earlier route does not count.
             message = f"only a key of {route.service} reaches this route: the one {where} takes all else it would"
             self._findings.warning(at, message, "put the narrower route first")
+
+
+def _wanted(said: written.PlanFile | None) -> Wanted | None:
+    one = said.coverage if said is not None else None
+    if one is None or one.at_least is None:
+        return None
+    return Wanted(one.at_least, one.counting or COUNTING, *one.at)
 
 
 def _messages(said: written.Messages | None) -> dict[str, Words]:

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from msgspec import Struct
 
+from tocsin.catalog.services import INBOX
 from tocsin.kernel.matcher import all_match
 from tocsin.playbooks.checklist import Checklist
 from tocsin.playbooks.manifest import Manifest
+
+ANSWERS: Final = ("act", "ask", "suggest", "observe", "checklist")
+"""What may answer a rule, apart from nothing."""
+COUNTING: Final = ("act", "ask")
+
+
+class Wanted(Struct, frozen=True):
+    """How much a team wants answered: ``least`` percent of all rules, by any of ``counting``; and where it is said."""
+
+    least: float
+    counting: tuple[str, ...] = COUNTING
+    file: str = ""
+    line: int = 0
+    column: int = 0
 
 
 class Covered(Struct, frozen=True):
@@ -20,6 +36,19 @@ class Covered(Struct, frozen=True):
     rule: str
     answer: str
     playbook: str
+
+
+class Share(Struct, frozen=True):
+    """How much is answered: so many of so many rules; and those that are not."""
+
+    answered: int
+    of: int
+    missing: tuple[Covered, ...]
+
+    @property
+    def percent(self) -> float:
+        """The share in percent; 100 where there is no rule."""
+        return 100 * self.answered / self.of if self.of else 100.0
 
 
 def covered(
@@ -54,6 +83,25 @@ def covered(
         if all(one.service != service for one in found.values()):
             found[service, "any"] = _listed(service, "any", {}, [one for one in lists if not one.answers])
     return sorted(found.values(), key=lambda one: (one.service, one.rule))
+
+
+def share(found: Sequence[Covered], counting: Sequence[str]) -> Share:
+    """How much of it is answered by any of these. What comes to the inbox without a rule of its own does not count."""
+    asked = [one for one in found if (one.service, one.rule) != (INBOX, "any")]
+    missing = tuple(one for one in asked if one.answer not in counting)
+    return Share(len(asked) - len(missing), len(asked), missing)
+
+
+def short_of(found: Sequence[Covered], wanted: Wanted) -> str:
+    """That less is answered than is wanted, as a sentence; "" when it is enough."""
+    have = share(found, wanted.counting)
+    if have.percent >= wanted.least:
+        return ""
+    by = " or ".join(wanted.counting)
+    return (
+        f"{have.answered} of {have.of} alert rules ({have.percent:.3g}%) are answered by {by}; "
+        f"at least {wanted.least:g}% is asked for"
+    )
 
 
 def _one(service: str, rule: str, by: str, playbooks: Mapping[str, Manifest]) -> Covered | None:

@@ -21,7 +21,8 @@ class Standing(Struct, kw_only=True):
     """How one playbook stands with one service. Counts are since it came to its rung or its meaning was changed.
 
     ``held``: runs whose verification held. ``approved``: of those that people let go on. ``because``: why it stands on
-    its rung. ``next_at``: when its schedule starts it next.
+    its rung. ``next_at``: when its schedule starts it next. ``rule_error``: why its rule came to no answer the last
+    time it was asked; "" when it did.
     """
 
     service: str
@@ -34,6 +35,7 @@ class Standing(Struct, kw_only=True):
     approved: int = 0
     because: str = ""
     next_at: Instant | None = None
+    rule_error: str = ""
 
 
 def lower_bound(held: int, of: int) -> float:
@@ -95,6 +97,7 @@ def edited(manifest: Manifest, standing: Standing, now: Instant) -> bool:
     """
     if manifest.meaning == standing.meaning:
         return False
+    standing.rule_error = ""
     if manifest.meaning.rpartition(":")[0] != standing.meaning.rpartition(":")[0]:
         standing.meaning = manifest.meaning
         return False

@@ -5,19 +5,16 @@ The body that comes of one uses the same verbs as any other; nothing in it is co
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from string import Template
-from types import ModuleType, NoneType, UnionType
-from typing import Any, ClassVar, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import msgspec
-from msgspec import Struct, structs
+from msgspec import structs
 
 from tocsin.kernel.instant import format_duration
 from tocsin.playbooks import language
@@ -39,19 +36,21 @@ from tocsin.playbooks.composed import (
 )
 from tocsin.playbooks.language import About, Declared, Fix, Look, Misused, Run, Target
 from tocsin.playbooks.manifest import COMPOSED, Trust
+from tocsin.playbooks.runner.fitting import (
+    Unfit,
+    bare,
+    fields_of,
+    fits,
+    found_by_name,
+    hints_of,
+    is_target,
+    item_of,
+    say,
+    sized,
+    typed,
+)
 
-LIBRARY = "tocsin.library."
 TYPES: dict[str, type] = {"text": str, "number": float, "whole number": int, "flag": bool}
-FLAGS = {"yes": True, "on": True, "true": True, "no": False, "off": False, "false": False}
-SIZED = (str, list, tuple, set, frozenset, dict)
-
-
-class Unfit(Exception):
-    """What a playbook in YAML says does not fit; ``line`` is where."""
-
-    def __init__(self, line: int, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.line, self.hint = line, hint
 
 
 class _Doing(NamedTuple):
@@ -99,6 +98,7 @@ class _Builder:
             answers=(),
             severities=self._of.severities,
             when=None,
+            where=self._of.where,
             guards=self._of.guards,
             trust=self._of.trust,
             hand_over_after=self._of.hand_over_after,
@@ -125,25 +125,25 @@ class _Builder:
     # -- steps ---------------------------------------------------------------------------------------------------------
 
     def _doing(self, step: ComposedStep) -> _Doing:
-        typed = {"when": self._condition(step.when, "if", self._last)}
+        conditions = {"when": self._condition(step.when, "if", self._last)}
         match step.does:
             case "ask":
                 self._asks(step)
-                return _Doing(step, typed=typed)
+                return _Doing(step, typed=conditions)
             case "tell" | "hand over":
                 self._says(step)
-                return _Doing(step, typed=typed)
+                return _Doing(step, typed=conditions)
         what = self._function(step)
         given = tuple(self._given(step, what))
         answers = get_type_hints(what.function).get("return", Any)
         if step.does == "verify":
-            typed["until"] = self._condition(step.until, "until", answers)
-            typed["harm"] = self._condition(step.harm, "harm", answers)
+            conditions["until"] = self._condition(step.until, "until", answers)
+            conditions["harm"] = self._condition(step.harm, "harm", answers)
         if step.does == "look":
             self._last = answers
         if step.name:
             self._name(step.name, answers, step.at("as"))
-        return _Doing(step, what, given, inspect.signature(what.function), typed)
+        return _Doing(step, what, given, inspect.signature(what.function), conditions)
 
     def _asks(self, step: ComposedStep) -> None:
         if len(set(step.choices)) < len(step.choices):
@@ -164,7 +164,7 @@ class _Builder:
 
     def _function(self, step: ComposedStep) -> Look[..., Any] | Fix[..., Any]:
         line = step.at(step.does)
-        found = _found(step.what, line)
+        found = found_by_name(step.what, line)
         wanted = Fix if step.does == "fix" else Look
         if isinstance(found, Look | Fix) and not isinstance(found, wanted):
             other = "fix" if isinstance(found, Fix) else "look"
@@ -177,7 +177,7 @@ class _Builder:
     def _given(self, step: ComposedStep, what: Look[..., Any] | Fix[..., Any]) -> Iterator[tuple[str, Any, str]]:
         signature = inspect.signature(what.function)
         hints = get_type_hints(what.function)
-        systems = [name for name in signature.parameters if _is_target(hints.get(name))]
+        systems = [name for name in signature.parameters if is_target(hints.get(name))]
         if len(step.on) != len(systems):
             kinds = " and ".join(hints[name].kind for name in systems) or "no system"
             raise Unfit(step.at("on"), f"{step.what} works on {kinds}, and `on` names {len(step.on) or 'none'}")
@@ -209,13 +209,13 @@ class _Builder:
     def _fitted(self, step: ComposedStep, one: Argument, wanted: Any) -> Any:
         if one.ref:
             found = self._type_of(one.ref, one.line, None)
-            if not _fits(found, wanted):
-                raise Unfit(one.line, f"{one.name} of {step.what} takes {_say(wanted)}, and {one.ref} is {_say(found)}")
+            if not fits(found, wanted):
+                raise Unfit(one.line, f"{one.name} of {step.what} takes {say(wanted)}, and {one.ref} is {say(found)}")
             return None
         try:
-            return _typed(one.value, wanted)
+            return typed(one.value, wanted)
         except (msgspec.ValidationError, ValueError):
-            raise Unfit(one.line, f"{one.name} of {step.what} takes {_say(wanted)}, not {one.value!r}"[:300]) from None
+            raise Unfit(one.line, f"{one.name} of {step.what} takes {say(wanted)}, not {one.value!r}"[:300]) from None
 
     # -- conditions ----------------------------------------------------------------------------------------------------
 
@@ -228,29 +228,29 @@ class _Builder:
         return structs.replace(test, comparisons=compared)
 
     def _comparison(self, test: Test, one: Comparison, found: Any, key: str) -> Comparison:
-        bare = _bare(found)
+        plain = bare(found)
         if one.op == "empty":
-            if bare is not Any and not _sized(bare) and bare is found:
-                raise Unfit(test.line, f"{key}: {test.path} is {_say(found)}, which is never empty")
+            if plain is not Any and not sized(plain) and plain is found:
+                raise Unfit(test.line, f"{key}: {test.path} is {say(found)}, which is never empty")
             return one
-        if one.op in ORDERED and bare is not Any and bare not in (int, float):
-            hint = f"compare a field of it: {', '.join(_fields(bare)[:12])}" if _fields(bare) else ""
-            raise Unfit(test.line, f"{key}: {test.path} is {_say(found)}, and `{one.op}` compares numbers", hint)
-        if one.op == "contains" and bare is not Any and not _sized(bare):
-            raise Unfit(test.line, f"{key}: {test.path} is {_say(found)}, which contains nothing")
+        if one.op in ORDERED and plain is not Any and plain not in (int, float):
+            hint = f"compare a field of it: {', '.join(fields_of(plain)[:12])}" if fields_of(plain) else ""
+            raise Unfit(test.line, f"{key}: {test.path} is {say(found)}, and `{one.op}` compares numbers", hint)
+        if one.op == "contains" and plain is not Any and not sized(plain):
+            raise Unfit(test.line, f"{key}: {test.path} is {say(found)}, which contains nothing")
         if one.ref:
-            other = _bare(self._type_of(one.ref, test.line, None))
+            other = bare(self._type_of(one.ref, test.line, None))
             if (one.op in ORDERED or one.plus) and other not in (int, float, Any):
-                raise Unfit(test.line, f"{key}: {one.ref} is {_say(other)}, and `{one.op}` compares numbers")
+                raise Unfit(test.line, f"{key}: {one.ref} is {say(other)}, and `{one.op}` compares numbers")
             return one
         if one.op in ORDERED:
             return one
-        wanted = _item(bare) if one.op == "contains" else bare
+        wanted = item_of(plain) if one.op == "contains" else plain
         allowed = self._choices.get(test.path)
         try:
-            value = _typed(one.value, wanted if wanted is not Any else str)
+            value = typed(one.value, wanted if wanted is not Any else str)
         except (msgspec.ValidationError, ValueError):
-            raise Unfit(test.line, f"{key}: {test.path} is {_say(found)}, and is never {one.value!r}") from None
+            raise Unfit(test.line, f"{key}: {test.path} is {say(found)}, and is never {one.value!r}") from None
         if allowed and value not in allowed:
             raise Unfit(test.line, f"{key}: nobody can answer {value!r}", f"the choices are {', '.join(allowed)}")
         return structs.replace(one, value=value)
@@ -273,125 +273,20 @@ class _Builder:
         return found
 
     def _part(self, kind: Any, part: str, path: str, line: int) -> Any:
-        bare = _bare(kind)
-        if bare is Any:
+        plain = bare(kind)
+        if plain is Any:
             return Any
-        if part == COUNT and _sized(bare):
+        if part == COUNT and sized(plain):
             return int
-        if get_origin(bare) is dict:
-            return get_args(bare)[1]
-        hints = _hints(bare)
+        if get_origin(plain) is dict:
+            return get_args(plain)[1]
+        hints = hints_of(plain)
         if part in hints:
             return hints[part]
         known = list(hints)
         close = get_close_matches(part, known, 1)
         hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(known[:20])}" if known else ""
-        raise Unfit(line, f"{path}: {_say(bare)} has no {part}", hint)
-
-
-# -- names and types ---------------------------------------------------------------------------------------------------
-
-
-def _found(name: str, line: int) -> Any:
-    """What a dotted name leads to: in Tocsin's library, in the plan's own modules, or in a package."""
-    module, _, function = name.rpartition(".")
-    places = [f"{LIBRARY}{module}", *([module] if "." in module or not module.startswith("tocsin") else [])]
-    for place in places:
-        there = _module(place, line)
-        if there is None:
-            continue
-        if hasattr(there, function):
-            return getattr(there, function)
-        close = get_close_matches(function, offered(there), 1)
-        hint = f"did you mean {module}.{close[0]}?" if close else f"it has {', '.join(offered(there))}"
-        raise Unfit(line, f"{module} has no {function}", hint)
-    close = get_close_matches(module, _library(), 1)
-    hint = f"did you mean {close[0]}.{function}?" if close else f"the library has {', '.join(_library())}"
-    raise Unfit(line, f"there is no library {module}", hint)
-
-
-def _module(place: str, line: int) -> ModuleType | None:
-    try:
-        return importlib.import_module(place)
-    except ModuleNotFoundError as error:
-        if error.name is not None and (place == error.name or place.startswith(f"{error.name}.")):
-            return None
-        raise Unfit(line, f"importing {place} raises {error}", "install it beside Tocsin") from None
-    except Exception as error:  # noqa: BLE001  # code of others: whatever it raises is what is to be told
-        raise Unfit(line, f"importing {place} raises {type(error).__name__}: {error}"[:500]) from None
-
-
-def offered(module: ModuleType) -> list[str]:
-    """The names of what a module declares with ``@look`` and ``@fix``."""
-    return sorted(name for name, one in vars(module).items() if isinstance(one, Look | Fix))
-
-
-def _library() -> list[str]:
-    import pkgutil
-
-    library = importlib.import_module(LIBRARY.rstrip("."))
-    return [one.name for one in pkgutil.iter_modules(library.__path__)]
-
-
-def _is_target(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, Target)
-
-
-def _bare(kind: Any) -> Any:
-    """A type without None."""
-    if get_origin(kind) in (Union, UnionType):
-        others = [one for one in get_args(kind) if one is not NoneType]
-        return others[0] if len(others) == 1 else Any
-    return str if get_origin(kind) is Literal else kind
-
-
-def _sized(kind: Any) -> bool:
-    return (get_origin(kind) or kind) in SIZED
-
-
-def _item(kind: Any) -> Any:
-    args = get_args(kind)
-    return args[0] if args and kind is not str else str
-
-
-def _hints(kind: Any) -> dict[str, Any]:
-    """What a type has: its fields, and its properties."""
-    if not isinstance(kind, type) or not (issubclass(kind, Struct) or is_dataclass(kind)):
-        return {}
-    found = {name: one for name, one in get_type_hints(kind).items() if get_origin(one) is not ClassVar}
-    for name, one in inspect.getmembers(kind, lambda one: isinstance(one, property)):
-        found[name] = get_type_hints(one.fget).get("return", Any)
-    return {name: one for name, one in found.items() if not name.startswith("_")}
-
-
-def _fields(kind: Any) -> list[str]:
-    return list(_hints(kind))
-
-
-def _typed(value: Any, wanted: Any) -> Any:
-    """A text as the type it is for. Raises ValidationError or ValueError."""
-    if _bare(wanted) is bool:
-        return FLAGS[value] if isinstance(value, str) and value in FLAGS else msgspec.convert(value, bool)
-    if wanted is Any:
-        return value
-    return msgspec.convert(value, wanted, strict=False)
-
-
-def _fits(found: Any, wanted: Any) -> bool:
-    """Whether a value of one type may be given for another, as far as that can be seen."""
-    found, wanted = _bare(found), _bare(wanted)
-    if Any in (found, wanted) or found == wanted or (found, wanted) == (int, float):
-        return True
-    kinds = [get_origin(one) or one for one in (found, wanted)]
-    if any(one in (str, int, float, bool) for one in kinds):
-        return False
-    return not (isinstance(wanted, type) and issubclass(wanted, Struct))
-
-
-def _say(kind: Any) -> str:
-    words = {str: "a text", int: "a whole number", float: "a number", bool: "yes or no"}
-    bare = _bare(kind)
-    return words.get(bare) or getattr(bare, "__name__", None) or str(bare).replace("typing.", "")
+        raise Unfit(line, f"{path}: {say(plain)} has no {part}", hint)
 
 
 # -- the body ----------------------------------------------------------------------------------------------------------
@@ -471,7 +366,7 @@ def _default(said: Parameter) -> Any:
     if said.default is None:
         return inspect.Parameter.empty
     try:
-        return _typed(said.default, TYPES[said.kind])
+        return typed(said.default, TYPES[said.kind])
     except (msgspec.ValidationError, ValueError):
         raise Unfit(said.line, f"the default {said.default!r} of {said.name} is no {said.kind}") from None
 

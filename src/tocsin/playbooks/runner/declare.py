@@ -25,11 +25,13 @@ from msgspec import structs
 from tocsin.incidents.routes import SEVERITIES
 from tocsin.kernel.matcher import Matcher, MatcherError, parse_matcher
 from tocsin.playbooks import language
+from tocsin.playbooks.cel import EXTRA, rule
 from tocsin.playbooks.composed import Composed
-from tocsin.playbooks.language import Declared, Fix, Look, Run, Target
+from tocsin.playbooks.language import Declared, Fix, Look, Misused, Run, Target
 from tocsin.playbooks.manifest import MOST_PLAYBOOKS, Fault, Frozen, Manifest, Manifests, Param, encode_manifests
 from tocsin.playbooks.runner.bounds import adopt, bound, end_strays
-from tocsin.playbooks.runner.composing import Unfit, build, composed_of, said
+from tocsin.playbooks.runner.composing import build, composed_of, said
+from tocsin.playbooks.runner.fitting import Unfit
 from tocsin.playbooks.runner.modules import make_importable, module_names
 from tocsin.playbooks.runner.reach import Code
 
@@ -40,11 +42,13 @@ PLAIN: dict[Any, str] = {str: "text", int: "number", float: "number", bool: "fla
 class Wrong(Exception):
     """A playbook declares what cannot be meant."""
 
-    def __init__(self, message: str, hint: str = "", key: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", key: str = "", line: int = 0) -> None:
         super().__init__(message)
         self.hint = hint
         self.key = key
         """Under which key of a playbook in YAML it stands."""
+        self.line = line
+        """On which line; 0 is where the playbook begins."""
 
 
 def main(folder: Path, descriptor: int) -> None:
@@ -84,7 +88,7 @@ def _read(folder: Path, file: str, name: str, playbooks: list[Manifest], faults:
         try:
             made = _manifest(file, line, declared, tree)
         except (Wrong, MatcherError) as error:
-            faults.append(Fault(file, line, str(error), getattr(error, "hint", "")))
+            faults.append(Fault(file, getattr(error, "line", 0) or line, str(error), getattr(error, "hint", "")))
             continue
         except Exception as error:  # noqa: BLE001  # whatever else cannot be read in it has a place all the same
             hint = "import the types of its parameters without TYPE_CHECKING" if isinstance(error, NameError) else ""
@@ -175,6 +179,7 @@ def _manifest(file: str, line: int, declared: Declared, tree: ast.Module) -> Man
         raise Wrong(
             f"{declared.name} fixes and verifies nothing", "say with run.verify what must hold after the fix, and when"
         )
+    _check_questions(code)
     for severity in declared.severities:
         if severity not in SEVERITIES:
             raise Wrong(f"{severity!r} is no severity", f"write {', '.join(SEVERITIES)}")
@@ -192,18 +197,62 @@ def _manifest(file: str, line: int, declared: Declared, tree: ast.Module) -> Man
     )
 
 
+def _check_questions(code: ast.FunctionDef) -> None:
+    """What a question asks for stands in the code, mostly: then it is known before anybody is asked."""
+    run = code.args.args[0].arg if code.args.args else ""
+    for node in ast.walk(code):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "ask"):
+            continue
+        if not (isinstance(node.func.value, ast.Name) and node.func.value.id == run):
+            continue
+        given = {one.arg: one.value for one in node.keywords if one.arg}
+        choices = _literal(node.args[1] if len(node.args) > 1 else given.get("choices"), ("yes", "no"))
+        default = _literal(given.get("default"), "no")
+        role = _literal(given.get("role"), "responder")
+        if role is not None and role not in ("responder", "admin"):
+            hint = "role='responder' or 'admin'"
+            raise Wrong(f"run.ask asks nobody: there is no role {role!r}", hint, line=node.lineno)
+        if not isinstance(choices, tuple | list):
+            continue
+        if len(choices) < 2 or len(set(map(repr, choices))) < len(choices):
+            raise Wrong("run.ask needs two different choices or more", line=node.lineno)
+        if default is not None and default not in choices:
+            hint = f"default=one of {', '.join(map(str, choices))}: what counts when nobody answers in time"
+            raise Wrong(f"the default {default!r} of run.ask is none of its choices", hint, line=node.lineno)
+
+
+def _literal(node: ast.expr | None, otherwise: Any) -> Any:
+    """What an expression is when it stands in the code; None when it is made while the code runs."""
+    if node is None:
+        return otherwise
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return None
+
+
 def _common(declared: Declared) -> dict[str, Any]:
     """What is declared in the same words in every form."""
     _check_schedule(declared)
+    if declared.where:
+        _check_rule(declared)
     return {
         "severities": declared.severities,
-        "predicate": declared.when is not None,
+        "predicate": declared.when is not None or bool(declared.where),
         "guards": declared.guards,
         "trust": declared.trust,
         "hand_over_after": declared.hand_over_after,
         "schedule": declared.schedule,
         "timezone": declared.timezone,
     }
+
+
+def _check_rule(declared: Declared) -> None:
+    try:
+        rule(declared.where)
+    except Misused as error:
+        hint = "" if str(error) == EXTRA else "it may use service, severity, title, incident and labels"
+        raise Wrong(f"{declared.name}: {error}", hint, "where") from None
 
 
 def _matchers(name: str, group: tuple[str, ...]) -> tuple[Matcher, ...]:
