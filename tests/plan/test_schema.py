@@ -117,7 +117,10 @@ def test_every_key_of_a_playbook_in_yaml_is_read():
     findings = Findings()
     (found,) = compose({"playbooks/a.yaml": example("playbook.yaml")}, findings)
     assert findings.sorted() == () and len(found.guards) == 6 and len(found.steps) == 6
-    assert json_schema_of_playbooks()["required"] == ["playbook", "steps"]
+    top = json_schema_of_playbooks()
+    assert top["$defs"]["ComposedFile"]["required"] == ["playbook", "steps"]
+    loaded = as_json(example("playbook.yaml"), Editor)
+    assert list(Draft202012Validator(top).iter_errors(loaded)) == []
 
 
 def test_a_key_of_a_later_version_is_not_a_key_of_this_one():

@@ -21,7 +21,9 @@ name_option = click.option("--checklist", metavar="NAME", default="", help="Whic
 @server_options
 @show.json_option
 def checklist(api: Api, incident: int, as_json: bool) -> None:
-    """Show the checklists that are for an incident, and who did which step.
+    """Show an incident's checklists.
+
+    And who did which step.
 
     \b
     Examples:
