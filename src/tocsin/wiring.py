@@ -342,13 +342,12 @@ def probe(kind: str) -> Probe:
 def plan_reader(settings: Settings) -> Callable[[], PlanRead]:
     """A reader of the plan folder."""
     from tocsin.plan import read_plan
-    from tocsin.plan.folder import PlanFolderError, load_folder
-    from tocsin.playbooks.runner.reading import with_manifest
+    from tocsin.plan.folder import PlanFolderError
     from tocsin.runtime.core import PlanRead
 
     def read() -> PlanRead:
         try:
-            files = with_manifest(load_folder(settings.plan_folder))
+            files = plan_files(settings.plan_folder)
         except PlanFolderError as error:
             return PlanRead(None, {}, (str(error),), ok=False)
         reading = read_plan(files)
@@ -362,10 +361,11 @@ def plan_reader(settings: Settings) -> Callable[[], PlanRead]:
 
 def plan_files(folder: Path) -> dict[str, bytes]:
     """A plan's files, with what its playbooks declare. Raises PlanFolderError."""
+    from tocsin.plan.composing import with_composed
     from tocsin.plan.folder import load_folder
     from tocsin.playbooks.runner.reading import with_manifest
 
-    return with_manifest(load_folder(folder))
+    return with_manifest(with_composed(load_folder(folder)))
 
 
 def dry_run(
@@ -395,10 +395,11 @@ def dry_run(
     return asyncio.run(dry_run(files, start, manifest.hand_over_after, told))
 
 
-def import_playbooks(folder: Path) -> None:
+def import_playbooks(folder: Path, files: Mapping[str, bytes]) -> None:
     """Import a plan's playbooks into this process: for tests of them, which run there."""
     import importlib
 
+    from tocsin.playbooks.runner.composing import composed_among, declare_composed
     from tocsin.playbooks.runner.modules import make_importable, module_names
 
     for name in [one for one in sys.modules if one.partition(".")[0] == "playbooks"]:
@@ -406,6 +407,7 @@ def import_playbooks(folder: Path) -> None:
     make_importable(folder)
     for _, name in module_names(folder):
         importlib.import_module(name)
+    declare_composed(composed_among(files))
     sys.path.remove(str(folder))
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tocsin.cli.playbook_template import COMPOSED
+from tocsin.plan.composing import with_composed
 from tocsin.playbooks.manifest import read_manifests
 from tocsin.playbooks.runner.reading import with_manifest
 
@@ -41,6 +43,16 @@ routes:
 def test_a_playbook_in_the_documentation_is_sound(block: str) -> None:
     found = read_manifests(with_manifest({"playbooks/here.py": block.encode()}))
     assert found.faults == () and len(found.playbooks) == 1
+
+
+def test_a_playbook_in_yaml_in_the_documentation_is_what_new_writes_and_sound() -> None:
+    page = (DOCS / "playbooks" / "yaml.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```yaml\n(#.*?)```", page, re.DOTALL)
+    found = read_manifests(with_manifest(with_composed({"playbooks/here.yaml": block.encode()})))
+    assert found.faults == () and [one.name for one in found.playbooks] == ["free-memory"]
+    new = COMPOSED.replace("NAME", "free-memory", 1)
+    found = read_manifests(with_manifest(with_composed({"playbooks/here.yaml": new.encode()})))
+    assert found.faults == () and [one.name for one in found.playbooks] == ["free-memory"]
 
 
 MISTAKES = """

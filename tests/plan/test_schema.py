@@ -13,7 +13,10 @@ from jsonschema import Draft202012Validator
 from tests.plan.test_findings import HERE, MISTAKES
 from tests.plan.written import HEAD, example
 from tocsin.plan import json_schema, read_plan, starter_plan
+from tocsin.plan.composing import compose
+from tocsin.plan.composing import json_schema as json_schema_of_playbooks
 from tocsin.plan.decoder import Record
+from tocsin.plan.findings import Findings
 from tocsin.plan.schema import PlanFile
 
 
@@ -103,11 +106,22 @@ def test_every_key_has_a_description_and_is_used_in_the_example():
     def records(of: type[Record]) -> list[type[Record]]:
         return [one for kind in of.__subclasses__() for one in (kind, *records(kind))]
 
-    said = example("everything.yaml").decode()
+    said = example("everything.yaml").decode() + example("playbook.yaml").decode()
     for kind in records(Record):
         for key, field in kind.fields.items():
             assert field.about.endswith("."), f"{kind.__name__}.{key}"
             assert re.search(rf"(^|[\s{{]){key}:", said), f"{kind.__name__}.{key} is in no example"
+
+
+def test_every_key_of_a_playbook_in_yaml_is_read():
+    """And what is read is what the example says."""
+    findings = Findings()
+    (found,) = compose({"playbooks/a.yaml": example("playbook.yaml")}, findings)
+    assert findings.sorted() == () and len(found.guards) == 6 and len(found.steps) == 6
+    top = json_schema_of_playbooks()
+    assert top["$defs"]["ComposedFile"]["required"] == ["playbook", "steps"]
+    loaded = as_json(example("playbook.yaml"), Editor)
+    assert list(Draft202012Validator(top).iter_errors(loaded)) == []
 
 
 def test_a_key_of_a_later_version_is_not_a_key_of_this_one():

@@ -65,22 +65,53 @@ def test_layout_comments_and_trust_change_no_meaning_and_code_does():
     assert len({first.meaning, other.meaning, helper.meaning}) == 3
 
 
-def test_code_that_playbooks_share_is_part_of_their_meaning():
-    """A fix may lie in a module of its own: edited, it is another fix."""
+TWO = b"""
+@look
+def seen_by_other(box: Box) -> int:
+    return 5
 
-    def read(shared: bytes, **more: bytes) -> str:
-        files = {"playbooks/good.py": GOOD, "playbooks/lib/__init__.py": b"", "playbooks/lib/ours.py": shared}
-        files |= {f"playbooks/{name}.py": code for name, code in more.items()}
-        found = read_manifests(with_manifest(files))
-        assert found.faults == ()
-        return found.playbooks[0].meaning
+@playbook(name="other", answers=['alertname="Other"'])
+def other(run: Run, box: Box) -> None:
+    run.look(seen_by_other, box)
+"""
+SHARES = GOOD.replace(b"class Box", b"from playbooks.lib.ours import drain\nfrom playbooks import lib\n\nclass Box")
+SHARES = SHARES.replace(b"    return 1\n\n@playbook", b"    return drain() + lib.theirs.more()\n\n@playbook")
+SHARED = b"AMOUNT = 1\n\ndef drain() -> int:\n    return AMOUNT\n\ndef unused() -> int:\n    return 7\n"
 
-    shared = b"def drain() -> int:\n    return 1\n"
-    first = read(shared)
-    assert first == read(b"# here\n" + shared, test_it=b"def test_it() -> None: ...\n")
-    assert first != read(shared.replace(b"1", b"2"))
-    other = GOOD.replace(b'"good"', b'"other"')
-    assert first == read(shared, other=other), "another playbook beside it changes nothing"
+
+def meanings(files: dict[str, bytes]) -> dict[str, str]:
+    found = read_manifests(with_manifest({f"playbooks/{name}": code for name, code in files.items()}))
+    assert found.faults == ()
+    return {one.name: one.meaning for one in found.playbooks}
+
+
+def test_the_code_a_playbook_can_reach_is_its_meaning_in_whatever_file_it_lies():
+    """A fix may lie in a module of its own, or in another playbook's: edited, it is another fix."""
+    files = {
+        "good.py": SHARES + TWO,
+        "lib/__init__.py": b"from playbooks.lib import theirs\n",
+        "lib/ours.py": SHARED,
+        "lib/theirs.py": GOOD.replace(b'"good"', b'"third"') + b"\ndef more() -> int:\n    return 3\n",
+        "lib/apart.py": b"def nobody() -> int:\n    return 1\n",
+    }
+    first = meanings(files)
+
+    def moved(name: str, was: bytes, now: bytes) -> set[str]:
+        assert was in files[name]
+        edited = meanings({**files, name: files[name].replace(was, now)})
+        return {one for one in first if edited[one] != first[one]}
+
+    assert moved("lib/ours.py", b"AMOUNT = 1", b"AMOUNT = 2") == {"good"}, "through a name in another file"
+    assert moved("lib/theirs.py", b"return 3", b"return 4") == {"good"}, "through a module by its name"
+    assert moved("good.py", b"return 5", b"return 6") == {"other"}, "not of its neighbour in the file"
+    assert moved("lib/ours.py", b"return 7", b"return 8") == set(), "nobody reaches it"
+    assert moved("lib/apart.py", b"return 1", b"return 2") == set()
+    assert moved("lib/ours.py", b"AMOUNT = 1", b"# here\nAMOUNT = (1)") == set()
+    assert moved("lib/ours.py", b"def unused", b"print('at import')\n\ndef unused") == {"good"}, "runs at import"
+    assert moved("good.py", b"    return drain()", b"    return globals()['drain']()") == {"good"}
+    files["good.py"] = files["good.py"].replace(b"    return drain()", b"    return globals()['drain']()")
+    first = meanings(files)
+    assert moved("lib/apart.py", b"return 1", b"return 2") == {"good"}, "what looks names up may reach anything"
 
 
 @pytest.mark.parametrize(
@@ -105,6 +136,18 @@ def test_code_that_playbooks_share_is_part_of_their_meaning():
         (GOOD.replace(b'trust(start="ask")', b'trust(approve="nobody")'), 15, "nobody has the role 'nobody'"),
         (GOOD.replace(b'trust(start="ask")', b'trust(start="act", ceiling="ask")'), 15, "start is never above ceiling"),
         (GOOD.replace(b"at_most(3", b"at_most(0"), 15, "one or more"),
+        (
+            GOOD.replace(VERIFIES, VERIFIES + b"    run.ask('Which?', ('left', 'right'))\n"), 20,
+            "the default 'no' of run.ask is none of its choices",
+        ),
+        (
+            GOOD.replace(VERIFIES, VERIFIES + b"    run.ask('Which?', role='manager')\n"), 20,
+            "run.ask asks nobody: there is no role 'manager'",
+        ),
+        (
+            GOOD.replace(VERIFIES, VERIFIES + b"    run.ask('Which?', choices=['a', 'a'])\n"), 20,
+            "two different choices",
+        ),
         (
             b"from __future__ import annotations\nimport typing\nif typing.TYPE_CHECKING:\n    from x import Much\n"
             + GOOD.replace(b"most: int = 5", b"most: Much"),

@@ -24,7 +24,7 @@ from tocsin.engine.records import HeardChange, Parked
 from tocsin.engine.state import Counters
 from tocsin.faces.core import CoreGone
 from tocsin.faces.passwords import hash_password
-from tocsin.incidents.incident import Entry, Incident
+from tocsin.incidents.incident import Entry, Incident, Tick
 from tocsin.intake.request import Request
 from tocsin.kernel.identity import texts_json
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Instant, parse_rfc3339
@@ -50,7 +50,21 @@ SIGNING_KEY = b"a signing key of thirty-two bytes"
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'`{{7*7}}"
 PASSWORD = "correct horse battery"
 
+RUNBOOK = b"""# Cards are declined
+
+## Find out which
+- [ ] Open the [bank's status page](https://status.bank.example) and write down what it says
+- [ ] Count declines by bank
+
+      psql shop -c "select bank, count(*) from declines where at > now() - interval '10 min' group by 1"
+
+## Get them through
+- [ ] Route around the bank: `tocsinctl route --without BANK`
+- [ ] Tell support what to say
+"""
+
 PLAN = {
+    "playbooks/cards-declined.md": RUNBOOK,
     "tocsin.yaml": b"""\
 tocsin: 1
 team: shop
@@ -88,6 +102,7 @@ services:
   checkout:
     about: Takes orders and puts them into the queue.
     tier: 1
+    playbooks: [cards-declined]
     needs: [payments]
     escalation: shop
   payments:
@@ -361,6 +376,7 @@ def fill(night: Night) -> Night:
         )
 
     opened = NOW - 13 * MINUTE
+    first = plan.checklists["cards-declined"].items[0]
     night.put(
         incident(
             1042,
@@ -374,6 +390,8 @@ def fill(night: Night) -> Night:
             round=1,
             next_at=NOW + 2 * MINUTE + 10 * SECOND,
             labels={"job": "checkout"},
+            checklists=("cards-declined",),
+            ticks={"cards-declined": {first.id: Tick("person:ben", NOW - 4 * MINUTE, first.text)}},
         ),
         incident(
             1044,

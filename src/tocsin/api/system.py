@@ -18,7 +18,7 @@ from tocsin.faces.live import TooManySubscribers
 from tocsin.faces.problem import Problem, not_found, unavailable
 from tocsin.faces.who import Who
 from tocsin.kernel.instant import format_duration
-from tocsin.playbooks.manifest import MANIFEST
+from tocsin.playbooks.manifest import MADE
 from tocsin.store.reads import LIMIT
 
 ServiceName = Annotated[str, Parameter(min_length=1, max_length=200)]
@@ -132,7 +132,7 @@ async def read_plan(faces: Faces) -> m.PublishedPlan:
     version, files = await faces.read(read)
     if files is None:
         raise not_found("plan yet")
-    written = {name: text.decode(errors="replace") for name, text in files.items() if name != MANIFEST}
+    written = {name: text.decode(errors="replace") for name, text in files.items() if name not in MADE}
     return m.PublishedPlan(version=version, files=written)
 
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from tocsin.cli import show
+from tocsin.cli.failure import OK, REFUSED
 from tocsin.cli.place import DEFAULT_DATA
+from tocsin.cli.words import percent
 
 if TYPE_CHECKING:
     from tocsin.playbooks.coverage import Covered
@@ -21,33 +23,55 @@ WEIGHTS = {"act": "rest", "ask": "held", "nothing": "ring"}
     "--plan", "folder", envvar="TOCSIN_PLAN", type=click.Path(path_type=Path), metavar="DIR", show_envvar=True,
     help=f"The plan's folder.  [default: ./{DEFAULT_DATA}/plan]",
 )  # fmt: skip
+@click.option(
+    "--fail-under", type=percent, metavar="PERCENT", help="Exit code 1 when less is answered, such as 80%."
+)
+@click.option(
+    "--counting",
+    metavar="ANSWERS",
+    help="What counts, such as act,ask,checklist.  [default: as the plan says, else act,ask]",
+)
 @show.json_option
-def coverage(folder: Path | None, as_json: bool) -> None:
+def coverage(folder: Path | None, fail_under: float | None, counting: str | None, as_json: bool) -> int:
     """Say which alerts are answered by code.
 
-    For each service and alert rule the plan names: act, ask, suggest, observe or nothing, as the plan starts each
-    playbook. What a server has learnt since is in `tocsin playbook list`.
+    For each service and alert rule the plan names: act, ask, suggest, observe, checklist or nothing, as the plan
+    starts each playbook. What a server has learnt since is in `tocsin playbook list`.
 
     \b
     Examples:
       tocsin coverage
+      tocsin coverage --fail-under 80% --counting act,ask,checklist
       tocsin coverage --plan deploy/tocsin --json | jq -e 'all(.answer != "nothing")'
     """
     from tocsin.cli.plan import default_folder
     from tocsin.cli.playbook import good_plan
-    from tocsin.playbooks.coverage import covered
+    from tocsin.playbooks.coverage import ANSWERS, COUNTING, Wanted, share, short_of
 
     plan, _ = good_plan(folder or default_folder())
-    found: list[Covered] = covered(list(plan.services), plan.answers, plan.playbooks, plan.rules())
+    found: list[Covered] = plan.covered()
+    counted = tuple(counting.replace(" ", "").split(",")) if counting else ()
+    unknown = next((one for one in counted if one not in ANSWERS), None)
+    if unknown is not None:
+        raise click.UsageError(f"{unknown!r} is no answer: --counting takes {', '.join(ANSWERS)}.")
+    counted = counted or (plan.coverage.counting if plan.coverage is not None else COUNTING)
+    short = short_of(found, Wanted(fail_under, counted)) if fail_under is not None else ""
+    code = REFUSED if short else OK
     if as_json:
         show.print_array(
             {"service": one.service, "rule": one.rule, "answer": one.answer, "playbook": one.playbook} for one in found
         )
-        return
+        return code
     show.print_table(
         (show.Column("Service"), show.Column("Rule", wide=True), show.Column("Answer"), show.Column("Playbook")),
         [_row(one) for one in found],
     )
+    have = share(found, counted)
+    if short:
+        show.line(f"{short}.", "ring")
+    else:
+        show.line(f"{have.answered} of {have.of} are answered by {' or '.join(counted)}: {have.percent:.3g}%.")
+    return code
 
 
 def _row(one: Covered) -> show.Row:

@@ -32,6 +32,8 @@ def say(report: Report) -> None:
             show.line(f"hands over: {report.why}", "ring")
         case Returned():
             show.line("It ended without changing anything.", "rest")
+        case Unmatched(error=why) if why:
+            show.line(f"Its rule came to no answer, which counts as no match: {why}", "ring")
         case Unmatched():
             show.line("It says itself that it is not meant for this.", "mute")
 

@@ -1,4 +1,5 @@
-"""``tocsin incidents``: list, show, ack, take, reassign, snooze, ask, resolve, note, apply-plan, ledger."""
+"""``tocsin incidents``: list, show, ack, take, reassign, snooze, ask, resolve, note, apply-plan, ledger,
+and the checklists."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import Any
 import click
 
 from tocsin.cli import show
+from tocsin.cli.checklist import checklist, tick, untick
 from tocsin.cli.client import Api, segment
 from tocsin.cli.failure import OK, Failure, Refused
 from tocsin.cli.ledger import ledger
@@ -40,7 +42,8 @@ def incidents() -> None:
     """
 
 
-incidents.add_command(ledger)
+for _command in (ledger, checklist, tick, untick):
+    incidents.add_command(_command)
 
 
 @incidents.command("list")

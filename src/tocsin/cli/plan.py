@@ -15,6 +15,7 @@ from tocsin.cli.place import DEFAULT_DATA, server_options
 from tocsin.cli.text import count
 
 if TYPE_CHECKING:
+    from tocsin.plan.findings import Finding
     from tocsin.plan.model import Plan
 
 LEVEL_WEIGHTS = {"error": "ring", "warning": "held", "notice": "mute"}
@@ -36,7 +37,8 @@ def check(folder: Path | None, strict: bool, as_json: bool) -> int:
     """Check a plan's files, without a server.
 
     FOLDER is a folder or one file; without it, TOCSIN_PLAN or ./tocsin-data/plan. Findings are printed one a line as
-    a compiler does, then what the plan says in words. Exit code 0 when the plan can be used, 1 when not.
+    a compiler does, then what the plan says in words. Exit code 0 when the plan can be used, 1 when not, or when less
+    is answered by code than its `coverage` asks for.
 
     \b
     Examples:
@@ -46,7 +48,7 @@ def check(folder: Path | None, strict: bool, as_json: bool) -> int:
     """
     from tocsin.plan.folder import PlanFolderError
     from tocsin.plan.reading import read_plan
-    from tocsin.playbooks.manifest import MANIFEST
+    from tocsin.playbooks.manifest import MADE
     from tocsin.wiring import plan_files
 
     place = folder or default_folder()
@@ -55,9 +57,10 @@ def check(folder: Path | None, strict: bool, as_json: bool) -> int:
     except PlanFolderError as error:
         raise Refused(_sentence(str(error))) from None
     reading = read_plan(files)
-    written = len(files) - (MANIFEST in files)  # what its playbooks declare is no file of theirs
+    findings = (*reading.findings, *_uncovered(reading.plan))
+    written = len(files) - len(MADE & files.keys())  # what its playbooks declare is no file of theirs
     grave = ("error", "warning") if strict else ("error",)
-    worst = [finding for finding in reading.findings if finding.level in grave]
+    worst = [finding for finding in findings if finding.level in grave]
     good = reading.plan is not None and not worst
     if as_json:
         show.print_json(
@@ -66,19 +69,19 @@ def check(folder: Path | None, strict: bool, as_json: bool) -> int:
                 "version": reading.plan.version if reading.plan else None,
                 "findings": [
                     {name: getattr(finding, name) for name in ("level", "file", "line", "column", "message", "hint")}
-                    for finding in reading.findings
+                    for finding in findings
                 ],
                 "summary": summary(reading.plan, written) if reading.plan else None,
             }
         )
         return OK if good else REFUSED
     above = place.parent if place.is_file() else place
-    for finding in reading.findings:
+    for finding in findings:
         at = f"{Path(os.path.normpath(above / finding.file))}:{finding.line}:{finding.column}"
         show.line(f"{at}: {finding.level}: {finding.message}", LEVEL_WEIGHTS[finding.level])
         if finding.hint:
             show.line(f"    {finding.hint}")
-    if reading.findings:
+    if findings:
         click.echo()
     if good and reading.plan is not None:
         show.line(in_words(reading.plan, written))
@@ -86,6 +89,24 @@ def check(folder: Path | None, strict: bool, as_json: bool) -> int:
         warned = " (warnings count, as --strict asks)" if strict and reading.plan is not None else ""
         show.line(f"This plan is not good: {count(len(worst), 'error')} to put right{warned}.", "ring")
     return OK if good else REFUSED
+
+
+def _uncovered(plan: Plan | None) -> tuple[Finding, ...]:
+    """That less is answered by code than the plan asks for. It keeps a plan out of a repository, not out of force."""
+    from tocsin.plan.findings import Finding
+    from tocsin.playbooks.coverage import share, short_of
+
+    wanted = plan.coverage if plan is not None else None
+    if plan is None or wanted is None:
+        return ()
+    found = plan.covered()
+    message = short_of(found, wanted)
+    if not message:
+        return ()
+    missing = [f"{one.service} {one.rule}" for one in share(found, wanted.counting).missing]
+    more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+    hint = f"not answered so: {'; '.join(missing[:3])}{more} (tocsin coverage)"
+    return (Finding("error", wanted.file, wanted.line, wanted.column, message, hint),)
 
 
 @plan.command()

@@ -39,7 +39,8 @@ _plan_option = click.option(
 def playbook() -> None:
     """Answer known problems with code.
 
-    A playbook is a Python function in the plan's folder playbooks/; docs/playbooks/ begins with the first one.
+    A playbook is a Python function, or steps in YAML, in the plan's folder playbooks/; docs/playbooks/ begins with the
+    first one.
     """
 
 
@@ -48,9 +49,10 @@ def playbook() -> None:
 
 @playbook.command()
 @click.argument("name")
+@click.option("--yaml", "in_yaml", is_flag=True, help="In YAML: steps of the library, and no Python but its test.")
 @_plan_option
 @show.json_option
-def new(name: str, folder: Path | None, as_json: bool) -> None:
+def new(name: str, in_yaml: bool, folder: Path | None, as_json: bool) -> None:
     """Write a playbook to begin with, and a test of it.
 
     Into the plan's folder playbooks/.
@@ -58,14 +60,16 @@ def new(name: str, folder: Path | None, as_json: bool) -> None:
     \b
     Examples:
       tocsin playbook new free-memory
+      tocsin playbook new free-memory --yaml
     """
-    from tocsin.cli.playbook_template import PLAYBOOK, TEST
+    from tocsin.cli.playbook_template import COMPOSED, PLAYBOOK, TEST
 
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise Refused(f"{name!r} is no name for a playbook: small letters, digits and hyphens, such as free-memory.")
     place = (folder or default_folder()) / "playbooks"
     word = name.replace("-", "_")
-    written = {place / f"{word}.py": PLAYBOOK, place / f"test_{word}.py": TEST}
+    first = {place / f"{name}.yaml": COMPOSED} if in_yaml else {place / f"{word}.py": PLAYBOOK}
+    written = {**first, place / f"test_{word}.py": TEST}
     for path in written:
         if path.exists():
             raise Refused(f"{path} exists already.")
@@ -78,6 +82,23 @@ def new(name: str, folder: Path | None, as_json: bool) -> None:
     for path in written:
         show.line(f"Wrote {path}")
     show.line(f"Name it with a service (playbooks: [{name}]), then: tocsin playbook lint", "mute")
+
+
+@playbook.command()
+def schema() -> None:
+    """Print the JSON Schema of a playbook in YAML, for editors.
+
+    \b
+    With the YAML language server, write at the top of playbooks/NAME.yaml:
+      # yaml-language-server: $schema=playbook.schema.json
+
+    \b
+    Examples:
+      tocsin playbook schema > playbook.schema.json
+    """
+    from tocsin.plan.composing import json_schema
+
+    show.print_json(json_schema())
 
 
 @playbook.command()

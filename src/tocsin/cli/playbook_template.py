@@ -24,6 +24,36 @@ def WORD(run: Run, server: redis.Server) -> None:
     run.verify(redis.memory, server, until=lambda now: now.used_ratio < 0.80, within="2m")
 '''
 
+COMPOSED = """\
+playbook: NAME
+about: What is wrong, and what this does about it, in one sentence.
+answers: ['alertname="RedisMemoryHigh"']
+works on: {server: redis}
+guards:
+  - {at most: 3, per: 6h}
+  - {cooldown: 15m}
+trust: {start: ask, ceiling: act}
+hand over after: 5m
+steps:
+  - look: redis.memory
+    on: server
+    as: before
+  - look: redis.idle_keys
+    on: server
+    with: {older_than: 7d}
+    as: idle
+  - hand over: no key is safe to expire
+    if: {idle.expirable: {empty: yes}}
+    findings: [before, idle]
+  - fix: redis.expire
+    on: server
+    with: {keys: {from: idle.expirable}, older_than: 7d, spread: 60s}
+  - verify: redis.memory
+    on: server
+    until: {used_ratio: {under: 0.80}}
+    within: 2m
+"""
+
 TEST = '''"""NAME, against a server that is not there."""
 
 from tocsin.library import redis

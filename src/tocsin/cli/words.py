@@ -31,6 +31,17 @@ def time(text: str) -> Instant:
         ) from None
 
 
+def percent(text: str) -> float:
+    """A share such as ``80`` or ``80%``, from 0 to 100."""
+    try:
+        share = float(text.rstrip("% "))
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 100:
+        raise click.BadParameter(f"{text!r} is no share: write a number up to 100, such as 80%.")
+    return share
+
+
 def label(text: str) -> tuple[str, str]:
     """``name=value``, split at the first equals sign."""
     name, equals, value = text.partition("=")

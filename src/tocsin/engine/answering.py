@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from itertools import takewhile
 
 from tocsin.access.actors import called
-from tocsin.engine import comparing
+from tocsin.engine import checking, comparing
 from tocsin.engine.standings import incident_of, short, standing_of
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.incidents.incident import Incident
@@ -33,6 +33,7 @@ def holds(turn: Turn, incident: Incident) -> bool:
     """Whether pages wait for code now. The first time an incident is asked about, a playbook is looked for."""
     if not incident.considered:
         incident.considered = True
+        checking.offer(turn, incident)
         consider(turn, incident)
     return incident.hold_until is not None and incident.hold_until > turn.now
 

@@ -363,6 +363,23 @@ class SetTrust(Command, frozen=True, kw_only=True, tag="set_trust"):
     role: Role = "responder"
 
 
+class TickStep(Command, frozen=True, kw_only=True, tag="tick_step"):
+    """A step of a checklist is done. ``step``: its id."""
+
+    incident: int
+    checklist: str
+    step: str
+
+
+class UntickStep(Command, frozen=True, kw_only=True, tag="untick_step"):
+    """A step of a checklist that was ticked is not done after all."""
+
+    incident: int
+    checklist: str
+    step: str
+    why: str
+
+
 ASKED = "\n"
 """Stands in an idempotency key between the sender's text and a digest of what was asked under it."""
 
@@ -407,6 +424,8 @@ AnyCommand = (
     | TakeOverRun
     | GiveBackRun
     | SetTrust
+    | TickStep
+    | UntickStep
 )
 
 

@@ -8,8 +8,8 @@ import msgspec
 
 from tocsin.access.credentials import Key, Token, User
 from tocsin.access.limits import KeyLimits
-from tocsin.engine import commands as c
 from tocsin.engine import (
+    checking,
     comparing,
     contacting,
     hearing,
@@ -22,6 +22,7 @@ from tocsin.engine import (
     starting,
     ticking,
 )
+from tocsin.engine import commands as c
 from tocsin.engine.commands import refuse
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
@@ -113,7 +114,7 @@ def decide(turn: Turn, command: c.AnyCommand) -> c.Result:
             return running.cancel(turn, command)
         case c.SetTrust():
             return starting.set_trust(turn, command)
-        case c.Reassign() | c.Snooze() | c.AddResponders() | c.ApplyPlan():
+        case c.Reassign() | c.Snooze() | c.AddResponders() | c.ApplyPlan() | c.TickStep() | c.UntickStep():
             return _respond(turn, command)
 
 
@@ -129,7 +130,9 @@ def _incident(turn: Turn, number: int) -> Incident | c.Result:
     return refuse("not_found", f"There is no incident #{number}")
 
 
-def _respond(turn: Turn, command: c.Reassign | c.Snooze | c.AddResponders | c.ApplyPlan) -> c.Result:
+def _respond(
+    turn: Turn, command: c.Reassign | c.Snooze | c.AddResponders | c.ApplyPlan | c.TickStep | c.UntickStep
+) -> c.Result:
     incident = _incident(turn, command.incident)
     if isinstance(incident, c.Result):
         return incident
@@ -142,6 +145,10 @@ def _respond(turn: Turn, command: c.Reassign | c.Snooze | c.AddResponders | c.Ap
             return responding.add_responders(turn, incident, command)
         case c.ApplyPlan():
             return responding.apply_plan(turn, incident, command)
+        case c.TickStep():
+            return checking.tick(turn, incident, command)
+        case c.UntickStep():
+            return checking.untick(turn, incident, command)
 
 
 def _acknowledge(turn: Turn, command: c.Acknowledge) -> c.Result:

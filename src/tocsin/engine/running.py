@@ -61,8 +61,8 @@ def reported(turn: Turn, told: Reported) -> Result:
             _finished(turn, run, finished)
         case Returned():
             _returned(turn, run)
-        case Unmatched():
-            _unmatched(turn, run)
+        case Unmatched() as unmatched:
+            _unmatched(turn, run, unmatched.error)
         case GaveUp() as gave_up:
             for sentence in gave_up.findings:
                 run.find(sentence)
@@ -270,7 +270,9 @@ def _finished(turn: Turn, run: Run, ended: Finished) -> None:
     if ended.verb == "tell":
         run.find(ended.said)
         _line(turn, run, ended.ordinal, ended.said)
-    elif ended.verb != "when":
+    elif ended.verb == "when":
+        _judged(turn, run, ended.error)
+    else:
         kind = {"look": "Looked", "fix": "Fixed", "verify": "Verified"}.get(ended.verb, ended.verb)
         if not ended.ok:
             kind = {"verify": "Not verified"}.get(ended.verb, f"Failed to {ended.verb}")
@@ -284,6 +286,17 @@ def _finished(turn: Turn, run: Run, ended: Finished) -> None:
     elif too_much:
         run.broke = True
         _fails(turn, run, TOO_MUCH)
+
+
+def _judged(turn: Turn, run: Run, error: str) -> None:
+    """Its rule was asked: whether it came to an answer is shown where the playbook is."""
+    manifest = turn.plan.playbooks.get(run.playbook)
+    if manifest is None or run.meaning != manifest.meaning:
+        return
+    standing = answering.standing_of(turn, manifest, run.service)
+    if standing.rule_error != error:
+        standing.rule_error = error
+        turn.save_standing(standing)
 
 
 def _line(turn: Turn, run: Run, ordinal: int, what: str) -> None:
@@ -325,9 +338,17 @@ def _watch(turn: Turn, run: Run, incident: Incident) -> None:
     turn.touch(incident.number)
 
 
-def _unmatched(turn: Turn, run: Run) -> None:
-    answering.end(turn, run, "not_needed", Reason.PLAYBOOK_ENDED, "it says itself that it is not meant for this")
+def _unmatched(turn: Turn, run: Run, error: str) -> None:
+    """It is not meant; or its rule came to no answer, which is no match, and for everybody to see."""
     incident = standings.incident_of(turn, run)
+    if error:
+        why = f"its rule came to no answer, which counts as no match: {error}"
+        turn.count("rules", Reason.RULE_ERROR)
+        if incident is not None:
+            answering.note(incident, f"{run.playbook} was not run: {why}")
+        answering.end(turn, run, "not_needed", Reason.RULE_ERROR, why)
+    else:
+        answering.end(turn, run, "not_needed", Reason.PLAYBOOK_ENDED, "it says itself that it is not meant for this")
     if incident is not None and incident.open and run.by == "code":
         answering.consider(turn, incident, after=run.playbook)
         turn.touch(incident.number)

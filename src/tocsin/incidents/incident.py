@@ -14,6 +14,14 @@ from tocsin.kernel.reason import Reason
 IncidentState = Literal["triggered", "acknowledged", "resolved"]
 
 
+class Tick(Struct, frozen=True):
+    """Who did a step of a checklist, and when. ``text``: the step as it was then, for when the plan has it no more."""
+
+    by: str
+    at: Instant
+    text: str
+
+
 class Incident(Struct, kw_only=True, omit_defaults=True):
     """One incident, ``number`` short and counting up.
 
@@ -32,7 +40,8 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     ``answers``: persons who acknowledged where that takes several, and until when that holds: they are not paged
     meanwhile. Empty unless it is triggered.
     ``considered``: it was looked whether a playbook answers it. ``hold_until``: until when at the latest pages wait for
-    ``run``, its last run. ``tried``: what code found and did, a sentence each, for whoever is paged.
+    ``run``, its last run. ``checklists``: those that are for it; ``ticks``: of each, the steps people did, by id.
+    ``tried``: what code found and did, a sentence each, for whoever is paged.
     """
 
     number: int
@@ -79,6 +88,8 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     run: int = 0
     tried: tuple[str, ...] = ()
     customer_tier: str = ""
+    checklists: tuple[str, ...] = ()
+    ticks: dict[str, dict[str, Tick]] = {}
 
     @property
     def open(self) -> bool:

@@ -83,6 +83,10 @@ class Reason(StrEnum):
     GUARD_BREAKER = "guard_breaker"
     GUARD_UNLESS = "guard_unless"
     GUARD_PERSON = "guard_person"
+    RULE_ERROR = "rule_error"
+    CHECKLIST_FITS = "checklist_fits"
+    TICKED = "ticked"
+    UNTICKED = "unticked"
     TRUST_CLIMBED = "trust_climbed"
     TRUST_FELL = "trust_fell"
     TRUST_SET = "trust_set"
@@ -209,6 +213,10 @@ EXPLAINED: dict[Reason, str] = {
     Reason.GUARD_BREAKER: "the playbook failed, or the same trouble came back, too often",
     Reason.GUARD_UNLESS: "another service has an incident, and the playbook does not run meanwhile",
     Reason.GUARD_PERSON: "a person has the incident, and code changes nothing beside them",
+    Reason.RULE_ERROR: "the playbook's rule came to no answer, and what cannot be judged does not match",
+    Reason.CHECKLIST_FITS: "a checklist of its service is for alerts like these",
+    Reason.TICKED: "a person ticked this step of a checklist",
+    Reason.UNTICKED: "a person took back that this step of a checklist was done",
     Reason.TRUST_CLIMBED: "the playbook's runs held often enough",
     Reason.TRUST_FELL: "a run of the playbook failed, or its code was changed",
     Reason.TRUST_SET: "a person said what the playbook is trusted with",

@@ -10,6 +10,7 @@ from tocsin.plan.findings import Findings, shown
 from tocsin.plan.model import Plan
 from tocsin.plan.names import Names
 from tocsin.plan.positions import Placed, Position
+from tocsin.playbooks.checklist import Checklist
 from tocsin.playbooks.manifest import Manifest, Unless
 from tocsin.playbooks.targets import Target, here
 
@@ -20,6 +21,7 @@ _EXAMPLES = {
     "process": "{process: /run/it.pid, command: what it runs, restart with: supervisor}",
     "folder": "{folder: /var/log/it, delete: ['*.log.*']}",
 }
+_WHERE = "it belongs into the plan's folder playbooks/, as a *.py, *.yaml or *.md file"
 _FIXING = {"process": "restart with: supervisor", "folder": "delete: ['*.log.*']"}
 Written = Iterable[tuple[written.PlanFile, Placed[str], written.Service]]
 
@@ -27,11 +29,15 @@ Written = Iterable[tuple[written.PlanFile, Placed[str], written.Service]]
 class Answering:
     """What the plan's code declares, and what its services say of it."""
 
-    def __init__(self, playbooks: Sequence[Manifest], complete: bool, findings: Findings) -> None:
+    def __init__(
+        self, playbooks: Sequence[Manifest], checklists: Sequence[Checklist], complete: bool, findings: Findings
+    ) -> None:
         self._findings = findings
         self.playbooks = {one.name: one for one in playbooks}
         self._names = Names("playbook", complete, findings)
-        for one in playbooks:
+        self.checklists = {one.name: one for one in checklists}
+        self._all: list[Manifest | Checklist] = [*playbooks, *checklists]
+        for one in self._all:
             self._names.define(Placed(one.name, _at(one)))
         self._places: dict[tuple[str, str], Position] = {}
 
@@ -44,7 +50,7 @@ class Answering:
         for _, (service, _), one in services:
             for written_name in one.playbooks or ():
                 self._places.setdefault((service, written_name.value), written_name.at)
-            hint = "" if self.playbooks else "its code belongs into the plan's folder playbooks/, as a *.py file"
+            hint = "" if self.playbooks or self.checklists else _WHERE
             names = dict.fromkeys(self._names.known(said, hint) for said in one.playbooks or ())
             if names:
                 answers[service] = tuple(names)
@@ -52,6 +58,7 @@ class Answering:
                 if target is not None:
                     targets.append(_target(service, name, target))
         self._check_unless(known)
+        self._check_buttons(answers)
         return answers, tuple(targets)
 
     def _check_unless(self, known: Mapping[str, Service]) -> None:
@@ -61,13 +68,29 @@ class Answering:
                     hint = self._findings.nearest(guard.service, known)
                     self._findings.error(_at(one), f"{one.name} names an unknown service {shown(guard.service)}", hint)
 
+    def _check_buttons(self, answers: Mapping[str, tuple[str, ...]]) -> None:
+        """A step's button runs a playbook that every service with the checklist uses."""
+        for one in self.checklists.values() if self._names.complete else ():
+            using = [service for service, names in answers.items() if one.name in names]
+            for item in one.items:
+                at = Position(one.file, item.line, 1)
+                if item.playbook and item.playbook not in self.playbooks:
+                    hint = self._findings.nearest(item.playbook, self.playbooks)
+                    self._findings.error(at, f"this step runs an unknown playbook {shown(item.playbook)}", hint)
+                elif item.playbook:
+                    for service in (name for name in using if item.playbook not in answers[name]):
+                        hint = f"add it: playbooks: [{', '.join((*answers[service], item.playbook))}]"
+                        self._findings.error(at, f"{service} does not use the playbook {item.playbook}", hint)
+
     def warn(self, plan: Plan) -> None:
         """Say what will probably surprise."""
         used = {name for names in plan.answers.values() for name in names}
-        for one in self.playbooks.values():
+        for one in self._all:
             if one.name not in used:
+                kind = "checklist" if one.name in self.checklists else "playbook"
                 hint = f"name it with a service: playbooks: [{one.name}]"
-                self._findings.warning(_at(one), f"no service uses the playbook {shown(one.name)}", hint)
+                self._findings.warning(_at(one), f"no service uses the {kind} {shown(one.name)}", hint)
+        self._tell_of_order(plan)
         for (service, name), at in self._places.items():
             manifest = plan.playbooks.get(name)
             for param in manifest.targets if manifest else ():
@@ -82,8 +105,22 @@ class Answering:
                     self._findings.warning(at, message, hint)
 
 
-def _at(manifest: Manifest) -> Position:
-    return Position(manifest.file, manifest.line, 1)
+    def _tell_of_order(self, plan: Plan) -> None:
+        """Two that answer the very same alerts: one of them runs."""
+        for service, names in plan.answers.items():
+            first: dict[object, str] = {}
+            for one in (plan.playbooks[name] for name in names if name in plan.playbooks):
+                for group in one.answers if not one.predicate else ():
+                    before = first.setdefault((frozenset(map(str, group)), one.severities), one.name)
+                    if before != one.name:
+                        what = " ".join(map(str, group))
+                        message = f"{before} and {one.name} both answer {what} for {service}: {before} comes first"
+                        hint = f"{one.name} runs when {before} may not; one of them is at work at a time"
+                        self._findings.notice(self._places[service, one.name], message, hint)
+
+
+def _at(one: Manifest | Checklist) -> Position:
+    return Position(one.file, one.line, 1)
 
 
 def _target(service: str, name: str, said: written.Target) -> Target:

@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from tocsin.plan.checklists import is_checklist
 from tocsin.plan.reading import MAX_BYTES, MAX_FILE_BYTES, MAX_FILES
 from tocsin.playbooks.manifest import FOLDER as PLAYBOOKS
 
@@ -22,7 +23,7 @@ class PlanFolderError(Exception):
 
 def load_folder(path: str | os.PathLike[str]) -> dict[str, bytes]:
     """The contents of every ``*.yaml`` and ``*.yml`` file in a folder and its sub-folders, by path inside it; and of
-    every ``*.py`` below its sub-folder ``playbooks`` that is no test.
+    every ``*.py`` below its sub-folder ``playbooks`` that is no test, and every ``*.md`` that is no README.
 
     Paths have ``/`` whatever the system. Hidden files and folders (``.git``, ``.venv``) are left out, and linked
     folders are not entered. A path to a single file gives that file. Raises PlanFolderError when the folder or a file
@@ -67,7 +68,9 @@ def _walk(root: Path) -> dict[str, bytes]:
 
 
 def _is_playbook(shown: str, name: str) -> bool:
-    return name.endswith(".py") and shown.startswith(PLAYBOOKS) and not _TESTS.fullmatch(name)
+    if not shown.startswith(PLAYBOOKS):
+        return False
+    return is_checklist(shown) or (name.endswith(".py") and not _TESTS.fullmatch(name))
 
 
 def _refuse_way_out(path: Path, inside: Path) -> None:

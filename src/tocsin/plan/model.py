@@ -21,6 +21,8 @@ from tocsin.oncall.roster import Roster
 from tocsin.oncall.schedule import Schedule
 from tocsin.pages.loops import LoopSpec
 from tocsin.pages.templates import Words
+from tocsin.playbooks.checklist import Checklist
+from tocsin.playbooks.coverage import Covered, Wanted, covered
 from tocsin.playbooks.manifest import Manifest
 from tocsin.playbooks.targets import Target, Targets
 
@@ -84,9 +86,13 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     last_resort: tuple[str, ...]
     """Targets as in a step, at least one: ``"person:ana"`` or ``"team:shop"``."""
     playbooks: dict[str, Manifest] = {}
+    checklists: dict[str, Checklist] = {}
+    """The playbooks that people carry out. No name is a playbook's and a checklist's."""
     answers: dict[str, tuple[str, ...]] = {}
-    """Which playbooks answer for a service, in the order in which they are tried."""
+    """Which playbooks and checklists answer for a service, in the order in which they are tried."""
     targets: tuple[Target, ...] = ()
+    coverage: Wanted | None = None
+    """How much of what may fire is to be answered by code, for ``plan check``."""
     messages: dict[str, Words] = {}
     """The team's own words for pages, by channel."""
     loops: tuple[LoopSpec, ...] = ()
@@ -157,6 +163,10 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
             labels = {"alertname": "HeartbeatMissing", "heartbeat": heart.name}
             found.setdefault((heart.service, repr(sorted(labels.items()))), labels)
         return [(service, labels) for (service, _), labels in found.items()]
+
+    def covered(self) -> list[Covered]:
+        """What answers each alert it surely knows of, as it starts each playbook."""
+        return covered(list(self.services), self.answers, self.playbooks, self.rules(), self.checklists)
 
     def tier_of(self, service: str, labels: Mapping[str, str]) -> str:
         """The tier of the customer an alert of a service is about; "" when nothing says it."""

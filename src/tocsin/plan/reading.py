@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Final, NamedTuple
 
+from tocsin.plan.checklists import read_checklists
+from tocsin.plan.composing import compose
 from tocsin.plan.decoder import RecordOf
 from tocsin.plan.documents import Entries, read_document
 from tocsin.plan.findings import Finding, Findings
@@ -13,7 +15,7 @@ from tocsin.plan.model import Plan
 from tocsin.plan.positions import Position
 from tocsin.plan.schema import LANGUAGE, PlanFile
 from tocsin.plan.sections import Source, assemble
-from tocsin.playbooks.manifest import FOLDER, MANIFEST, read_manifests
+from tocsin.playbooks.manifest import FOLDER, MADE, read_manifests
 
 MAX_FILES: Final = 1_000
 MAX_FILE_BYTES: Final = 1_000_000
@@ -58,8 +60,11 @@ def read_plan(files: Mapping[str, bytes]) -> Reading:
     manifests = read_manifests(files)
     for fault in manifests.faults:
         findings.error(Position(fault.file, fault.line, 1), fault.message, fault.hint)
+    compose(files, findings)
+    checklists = read_checklists(files, findings)
+    coded = not findings.errors
     for name in sorted(files):
-        if name.startswith(FOLDER) and (name == MANIFEST or name.endswith(".py")):
+        if name.startswith(FOLDER):
             continue
         before = findings.errors
         node = read_document(name, files[name], findings)
@@ -80,9 +85,10 @@ def read_plan(files: Mapping[str, bytes]) -> Reading:
         where = next(iter(sorted(files)), "tocsin.yaml")
         findings.error(Position(where, 1, 1), "there is no plan", "begin with `tocsin: 1` and name the people to page")
     version = plan_version(files)
-    coded = not manifests.faults
     plan_or_none = (
-        assemble(sources, version, complete, findings, manifests.playbooks, coded=coded) if sources else None
+        assemble(sources, version, complete, findings, manifests.playbooks, checklists, coded=coded)
+        if sources
+        else None
     )
     return Reading(plan_or_none, findings.sorted())
 
@@ -97,7 +103,7 @@ def read_schedules(files: Mapping[str, bytes]) -> Reading:
         return Reading(None, findings.sorted())
     sources = []
     for name in sorted(files):
-        if name.startswith(FOLDER) and not name.endswith((".yaml", ".yml")):
+        if name.startswith(FOLDER):
             continue
         node = read_document(name, files[name], Findings())
         if not isinstance(node, Entries) or not any(key.text in _WHO for key, _ in node.entries):
@@ -117,6 +123,6 @@ def _within_bounds(files: Mapping[str, bytes], findings: Findings) -> bool:
     if sum(map(len, files.values())) > MAX_BYTES:
         findings.error(Position(first, 1, 1), f"the plan has more than {MAX_BYTES:,} bytes in all")
     for name in sorted(files):
-        if len(files[name]) > MAX_FILE_BYTES and name != MANIFEST:
+        if len(files[name]) > MAX_FILE_BYTES and name not in MADE:
             findings.error(Position(name, 1, 1), f"this file has more than {MAX_FILE_BYTES:,} bytes", "split it")
     return not findings.errors

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from tocsin.plan.decoder import At, Either, Field, ListOf, NamesOf, Record, RecordOf, Variants
+from tocsin.plan.decoder import At, Choice, Either, Field, ListOf, NamesOf, Record, RecordOf, Variants
 from tocsin.plan.rotas import CLOCK, DAY, HANDOFF, HOURS, HOURS_NAME, LENGTH, START, WINDOWS
 from tocsin.plan.words import (
     ALERTS,
@@ -55,6 +55,7 @@ from tocsin.plan.words import (
     SECRET,
     SEVERITY,
     SEVERITY_WORD,
+    SHARE,
     SIZE,
     SLACK_USER,
     SMTP,
@@ -75,6 +76,7 @@ from tocsin.plan.words import (
     ZONE,
     whole,
 )
+from tocsin.playbooks.coverage import ANSWERS
 
 LANGUAGE: Final = "1"
 """The version of the language, as ``tocsin: 1`` says it."""
@@ -593,6 +595,17 @@ class Messages(Record):
     call = Field(RecordOf(OwnText), "What a call says before it asks for a key.")
 
 
+class Coverage(Record):
+    """How much of what may fire is to be answered by code."""
+
+    what = "a threshold of coverage"
+    at_least = Field(SHARE, "So many of all alert rules, such as 80%.", required=True)
+    counting = Field(
+        ListOf(Choice("an answer", *ANSWERS), "answers", at_least=1, at_most=5, single=True),
+        "What counts as an answer. Default: [act, ask].",
+    )
+
+
 class SyntheticPage(Record):
     """Tocsin pages itself through the channels named, and somebody is told when such a page does not come back."""
 
@@ -650,6 +663,7 @@ class PlanFile(Record):
     synthetic_page = Field(
         RecordOf(SyntheticPage), "On a timetable Tocsin pages itself through each of these channels, and back."
     )
+    coverage = Field(RecordOf(Coverage), "How much is to be answered by code, or `tocsin plan check` fails.")
     findings_notice = Field(
         CLOCK,
         "When it is told each day what is wrong with schedules: a time such as 09:00, or off. Default: 09:00.",

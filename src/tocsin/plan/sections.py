@@ -29,6 +29,8 @@ from tocsin.plan.positions import Placed, Position
 from tocsin.plan.reaching import warn_of_answers
 from tocsin.plan.schedules import Schedules
 from tocsin.plan.synthetic import loops_of
+from tocsin.playbooks.checklist import Checklist
+from tocsin.playbooks.coverage import COUNTING, Wanted
 from tocsin.playbooks.manifest import Manifest
 
 _WAYS: Final = ("email", "webhook", "matrix", "pagerduty", "slack", "apprise")
@@ -52,15 +54,17 @@ def assemble(
     complete: bool,
     findings: Findings,
     playbooks: Sequence[Manifest] = (),
+    checklists: Sequence[Checklist] = (),
     *,
     coded: bool = True,
 ) -> Plan | None:
     """The plan that files make together; None when any of them has an error.
 
     ``complete``: every file could be read. When one could not, nobody knows its names, so none is called unknown.
-    ``playbooks``: what the code beside the files declares; ``coded``: all of that code could be read.
+    ``playbooks``: what the code beside the files declares; ``checklists``: the runbooks there; ``coded``: all of that
+    code could be read.
     """
-    return _Assembly(sources, version, complete, findings, playbooks, coded).plan()
+    return _Assembly(sources, version, complete, findings, playbooks, checklists, coded).plan()
 
 
 class _Assembly:
@@ -71,6 +75,7 @@ class _Assembly:
         complete: bool,
         findings: Findings,
         playbooks: Sequence[Manifest],
+        checklists: Sequence[Checklist],
         coded: bool,
     ) -> None:
         self._sources = sources
@@ -87,7 +92,7 @@ class _Assembly:
         self._tier_names = Names("customer tier", complete, findings)
         names = self._people_names, self._schedule_names, self._calendar_names
         self._schedules = Schedules([one.plan for one in sources], *names, findings)
-        self._answering = Answering(playbooks, complete and coded, findings)
+        self._answering = Answering(playbooks, checklists, complete and coded, findings)
         teams = [one.plan.team.value for one in sources if one.plan.team]
         zones = [one.plan.timezone for one in sources if one.plan.timezone]
         self._team = teams[0] if teams else ""
@@ -152,8 +157,10 @@ class _Assembly:
             last_resort=last_resort,
             findings_at=9 * 60 if told_at is None else told_at if told_at >= 0 else None,
             playbooks=self._answering.playbooks,
+            checklists=self._answering.checklists,
             answers=answers,
             targets=targets,
+            coverage=_wanted(self._once("coverage")),
             outside_heartbeat=(outside.outside_heartbeat or "") if outside else "",
         )
         self._answering.warn(plan)
@@ -649,6 +656,13 @@ class _Assembly:
             # A key of one service reaches that service's routes alone: for it the earlier route does not count.
             message = f"only a key of {route.service} reaches this route: the one {where} takes all else it would"
             self._findings.warning(at, message, "put the narrower route first")
+
+
+def _wanted(said: written.PlanFile | None) -> Wanted | None:
+    one = said.coverage if said is not None else None
+    if one is None or one.at_least is None:
+        return None
+    return Wanted(one.at_least, one.counting or COUNTING, *one.at)
 
 
 def _messages(said: written.Messages | None) -> dict[str, Words]:

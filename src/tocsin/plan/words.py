@@ -164,6 +164,13 @@ def _percent(text: str) -> str:
     return number
 
 
+def _share(text: str) -> float:
+    share = float(text.rstrip("% "))
+    if share > 100:
+        raise Unfit(f"{shown(text)} is more than all")
+    return share
+
+
 def _bytes(text: str) -> int:
     unit = text.lstrip("0123456789. ")
     number = text.removesuffix(unit)
@@ -340,6 +347,13 @@ PERCENT: Final = Word(
     _percent,
     pattern=r"[0-9]{1,3}(\.[0-9]{1,3})? ?%",
     write=_PERCENT_RULE,
+    also=_STRING,
+)
+SHARE: Final = Word(
+    "a share",
+    _share,
+    pattern=r"[0-9]{1,3}(\.[0-9]{1,3})? ?%",
+    write="write a number up to 100 with a percent sign, such as 80%",
     also=_STRING,
 )
 SIZE: Final = Word(

@@ -255,6 +255,7 @@ class Declared(Struct, frozen=True):
     answers: tuple[tuple[str, ...], ...]
     severities: tuple[str, ...]
     when: Callable[[About], bool] | None
+    where: str
     guards: tuple[Guard, ...]
     trust: Trust
     hand_over_after: Duration
@@ -272,6 +273,7 @@ def playbook(
     answers: Sequence[str] | Sequence[Sequence[str]] = (),
     severity: Sequence[str] = (),
     when: Callable[[About], bool] | None = None,
+    where: str = "",
     guards: Sequence[Guard] = (),
     trust: Trust | None = None,
     hand_over_after: str = "5m",
@@ -281,7 +283,8 @@ def playbook(
     """Declare a playbook.
 
     ``answers``: matchers an alert must meet, all of them; or several such lists, of which one is enough. ``when``:
-    looks at the incident and says whether it is meant. ``hand_over_after``: so long it may take, and pages wait
+    looks at the incident and says whether it is meant; ``where``: the same in CEL.
+    ``hand_over_after``: so long it may take, and pages wait
     (10 s to 1 h).
     ``schedule``: a cron line by which it runs without an incident. Raises ``Misused`` for what cannot be meant.
     """
@@ -301,6 +304,7 @@ def playbook(
                 answers=groups,  # type: ignore[arg-type]  # a text among lists is found when the matchers are read
                 severities=tuple(severity),
                 when=when,
+                where=where,
                 guards=tuple(guards),
                 trust=trust or Trust(),
                 hand_over_after=patience,

@@ -19,6 +19,10 @@ Over = Literal["playbook", "target", "fleet"]
 
 MANIFEST: Final = "playbooks/.manifest.json"
 """Among a plan's files: what its playbooks declare. It is made from the code beside it, by whoever reads the folder."""
+COMPOSED: Final = "playbooks/.composed.json"
+"""Likewise: its playbooks in YAML, read."""
+MADE: Final = frozenset({MANIFEST, COMPOSED})
+"""What is among a plan's files and nobody wrote."""
 FOLDER: Final = "playbooks/"
 MOST_PLAYBOOKS: Final = 500
 
@@ -156,5 +160,5 @@ def read_manifests(files: Mapping[str, bytes]) -> Manifests:
             return _decode(raw)
         except msgspec.DecodeError as error:
             return Manifests(faults=(Fault(MANIFEST, 1, f"the manifest cannot be read: {error}"),))
-    unread = (name for name in sorted(files) if name.endswith(".py"))
+    unread = (name for name in sorted(files) if name.endswith(".py") or name == COMPOSED)
     return Manifests(faults=tuple(Fault(name, 1, "this playbook's code was not looked at") for name in unread))

@@ -248,7 +248,9 @@ class Returned(Struct, frozen=True, tag="returned"):
 
 
 class Unmatched(Struct, frozen=True, tag="unmatched"):
-    """The playbook's own predicate says that it is not meant for this."""
+    """The playbook's own predicate says that it is not meant for this; or, with ``error``, came to no answer."""
+
+    error: str = ""
 
 
 class GaveUp(Struct, frozen=True, tag="gave_up"):

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from tocsin.kernel.instant import SECOND, Duration, format_duration
+from tocsin.playbooks.cel import RuleError, rule
 from tocsin.playbooks.language import About, Declared, Failed, Fix, Look, Misused, Must, Run, Target, Vault, vault
 from tocsin.playbooks.run import (
     MOST_RESULT,
@@ -198,7 +199,11 @@ class Session:
         place = self._next("when", "when", (), {})
         if place.known is not None and place.known.state == "done":
             return bool(msgspec.json.decode(place.known.result))
-        meant = bool(holds())
+        try:
+            meant = bool(holds())
+        except RuleError as error:
+            self._end(place, False, NOTHING, "", self.redacted(str(error))[:MOST_SAID])
+            raise
         self._end(place, True, "true" if meant else "false", "it is meant for this" if meant else "not meant")
         return meant
 
@@ -344,18 +349,26 @@ def carry_out(session: Session, found: Declared, start: Start) -> Report | None:
     """Run a playbook to its end. Returns what is left to report; None when all is told already."""
     try:
         given = _arguments(found, start)
-        when = found.when
-        if when is not None and not session.when(lambda: bool(when(start.about))):
+        meant = _predicate(found)
+        if meant is not None and not session.when(lambda: meant(start.about)):
             return Unmatched()
         found.body(Run(session, start.about), **given)
     except Ended:
         return None
+    except RuleError as error:
+        return Unmatched(session.redacted(str(error))[:MOST_SAID])
     except Failed as error:
         return GaveUp("raised", str(error)[:MOST_SAID])
     except Exception as error:  # noqa: BLE001  # the edge of the playbook: whatever it raised, a person is called
         text = f"{type(error).__name__}: {error}{_line_of(error)}"
         return GaveUp("raised", session.redacted(text)[:MOST_SAID])
     return None if session.over else Returned()
+
+
+def _predicate(found: Declared) -> Callable[[About], bool] | None:
+    """What says whether an incident is meant: ``where``, and then ``when``."""
+    asked = [*([rule(found.where)] if found.where else []), *([found.when] if found.when is not None else [])]
+    return (lambda about: all(bool(one(about)) for one in asked)) if asked else None
 
 
 def _arguments(found: Declared, start: Start) -> dict[str, Any]:

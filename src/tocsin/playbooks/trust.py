@@ -22,7 +22,8 @@ class Standing(Struct, kw_only=True):
 
     ``held``: runs whose verification held. ``approved``: of those that people let go on. ``agreed`` and ``differed``:
     of runs that only watched, those that would have done what a person did, and those that would not. ``because``: why
-    it stands on its rung. ``next_at``: when its schedule starts it next.
+    it stands on its rung. ``next_at``: when its schedule starts it next. ``rule_error``: why its rule came to no answer
+    the last time it was asked; "" when it did.
     """
 
     service: str
@@ -37,6 +38,7 @@ class Standing(Struct, kw_only=True):
     next_at: Instant | None = None
     agreed: int = 0
     differed: int = 0
+    rule_error: str = ""
 
 
 def lower_bound(held: int, of: int) -> float:
@@ -118,8 +120,15 @@ def _anew(standing: Standing) -> None:
 
 
 def edited(manifest: Manifest, standing: Standing, now: Instant) -> bool:
-    """Its code means something else now: one rung down. Says whether that changed anything."""
+    """Its code means something else now: one rung down. Says whether that changed anything.
+
+    A digest that another version of Tocsin made by another rule cannot be compared, and lowers nothing.
+    """
     if manifest.meaning == standing.meaning:
+        return False
+    standing.rule_error = ""
+    if manifest.meaning.rpartition(":")[0] != standing.meaning.rpartition(":")[0]:
+        standing.meaning = manifest.meaning
         return False
     standing.meaning = manifest.meaning
     if standing.rung == "observe":

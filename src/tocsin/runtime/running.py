@@ -58,6 +58,10 @@ class NoProcess(Exception):
     """A run cannot be begun; the message says why."""
 
 
+class NoWay(NoProcess):
+    """There is nothing to reach a run's target with. It is no failure of the playbook."""
+
+
 class Runs:
     """Carries out what the engine begins."""
 
@@ -160,7 +164,8 @@ class Runs:
                     process.close()
                 status, output, flooded = await process.ended()
         except NoProcess as error:
-            await self._tell(run, attempt, GaveUp("lost", str(error)))
+            kind = "withheld" if isinstance(error, NoWay) else "lost"
+            await self._tell(run, attempt, GaveUp(kind, str(error)))
             return
         except Exception as error:  # the edge of a run: whatever went wrong, a person is called
             log.exception("run_fault", run=run.number, playbook=run.playbook)
@@ -203,6 +208,8 @@ class Runs:
                 return
             if report is None:
                 return
+            if isinstance(report, Unmatched) and report.error:
+                log.warning("rule_error", run=run.number, playbook=run.playbook, why=report.error)
             job = await self._tell(run, attempt, report)
             if not isinstance(report, Began):
                 over = job.result is not None and not job.result.ok
@@ -246,11 +253,11 @@ class Runs:
         for name in run.targets.values():
             target = there.get(name)
             if target is None:
-                raise NoProcess(f"the plan has no target {name} of {run.service} any more")
+                raise NoWay(f"the plan has no target {name} of {run.service} any more")
             try:
                 found[name] = credential(target.fixing if fixing else target.reading, self._secret)
             except LookupError as error:
-                raise NoProcess(str(error.args[0])) from None
+                raise NoWay(str(error.args[0])) from None
         return found
 
 

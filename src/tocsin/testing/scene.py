@@ -40,7 +40,7 @@ class Scene:
         reading = read_plan(files)
         if reading.plan is None:
             raise ValueError("this plan is not good:\n" + "\n".join(map(str, reading.findings)))
-        import_playbooks(plan)
+        import_playbooks(plan, files)
         self.plan: Plan = reading.plan
         self.now: Instant = parse_rfc3339(starts)
         self.paged: list[str] = []
@@ -79,12 +79,15 @@ class Scene:
 
     def trust(self, playbook: str, rung: str, service: str = "") -> None:
         """Have a playbook trusted to observe, suggest, ask or act; by its services, or one of them."""
-        for name, playbooks in self.plan.answers.items():
-            if playbook in playbooks and service in ("", name):
-                command = SetTrust(
-                    actor="user:test", service=name, playbook=playbook, rung=rung, why="a test", role="admin"
-                )
-                self._ask(command)
+        using = [name for name, names in self.plan.answers.items() if playbook in names and service in ("", name)]
+        if not using:
+            of = f"the service {service} does not use" if service else "no service uses"
+            raise LookupError(f"{of} {playbook}: name it with one in the plan, playbooks: [{playbook}]")
+        for name in using:
+            command = SetTrust(
+                actor="user:test", service=name, playbook=playbook, rung=rung, why="a test", role="admin"
+            )
+            self._ask(command)
 
     def kill_at(self, point: int) -> None:
         """Kill Tocsin and the run's process at the n-th point of the journal, counted from 1; it starts again at once.
@@ -137,9 +140,9 @@ class Scene:
 
     @property
     def run(self) -> Run:
-        """The last run. Raises LookupError when there was none."""
+        """The last run. Raises LookupError, and says why, when there was none."""
         if not self._rows["runs"]:
-            raise LookupError("no playbook has run")
+            raise LookupError(f"no playbook has run{self._why_none()}")
         found: Run = self._row("runs", max(self._rows["runs"]))
         return found
 
@@ -151,12 +154,15 @@ class Scene:
     @property
     def steps(self) -> list[str]:
         """The last run's steps, such as ``fix redis.expire done``."""
-        found = [self._row("steps", key) for key in sorted(self._rows["steps"]) if key[0] == self.run.number]
+        number = self.run.number
+        found = [self._row("steps", key) for key in sorted(self._rows["steps"]) if key[0] == number]
         return [f"{one.verb} {'.'.join(one.function.rsplit('.', 2)[-2:])} {one.state}" for one in found]
 
     @property
     def incident(self) -> Incident:
-        """The last incident, as it was last written down."""
+        """The last incident, as it was last written down. Raises LookupError when there was none."""
+        if not self._rows["incidents"]:
+            raise LookupError("there is no incident: no alert has fired")
         found: Incident = self._row("incidents", max(self._rows["incidents"]))
         return found
 
@@ -166,6 +172,19 @@ class Scene:
         return self.incident.tried
 
     # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _why_none(self) -> str:
+        """What kept playbooks from running, as far as the story tells."""
+        said = [entry.what for entry in self.timeline if " was not run: " in entry.what]
+        if said:
+            return f": {said[-1]}"
+        used = {name for names in self.plan.answers.values() for name in names}
+        unused = sorted(self.plan.playbooks.keys() - used)
+        if unused:
+            return f": no service uses {' or '.join(unused)}; name it with one in the plan: playbooks: [{unused[0]}]"
+        if not self._rows["incidents"]:
+            return ": no alert has fired"
+        return f": no playbook of the service {self.incident.service} answers {self.incident.title!r}"
 
     def _row(self, table: str, key: Any) -> Any:
         kind, raw = self._rows[table][key]

@@ -29,6 +29,7 @@ from tocsin.kernel.instant import DAY, HOUR, MINUTE, Duration, from_datetime, to
 from tocsin.kernel.reason import EXPLAINED, Reason
 from tocsin.pages.ledger import Page
 from tocsin.store.reads import OPEN_STATES, Reads
+from tocsin.web.checklists import checklists_of
 from tocsin.web.playbooks import TRUSTED, runs_of, startable
 from tocsin.web.view import View, fields, leads_to, once, view, with_query
 from tocsin.web.words import Line, Reader, because, count, listed
@@ -284,6 +285,8 @@ async def _room(
     )
     ordered = sorted(alerts.items, key=lambda one: (not one.firing, one.severity, -one.id))
     firing = sum(one.firing for one in ordered)
+    runs, playbooks = await runs_of(seen, number), await startable(seen, incident)
+    idle = all(not one.run.live for one in runs)
     return seen.draw(
         "incident.html",
         code=code,
@@ -307,8 +310,9 @@ async def _room(
         snoozes=SNOOZES,
         hour=HOUR,
         moves=_moves(seen, incident),
-        runs=await runs_of(seen, number),
-        playbooks=await startable(seen, incident),
+        runs=runs,
+        playbooks=playbooks,
+        checklists=checklists_of(seen, incident, {one.manifest.name for one in playbooks if idle}),
         trusted=TRUSTED,
         faults=faults or {},
         typed=typed,

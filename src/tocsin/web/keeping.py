@@ -21,7 +21,7 @@ from tocsin.pages.sample import sample
 from tocsin.plan.findings import Finding
 from tocsin.plan.model import Plan
 from tocsin.plan.reading import read_plan
-from tocsin.playbooks.manifest import MANIFEST
+from tocsin.playbooks.manifest import MADE
 from tocsin.web.view import View, fields, form_secret, leads_to, once, view, with_query
 from tocsin.web.words import count, span, spelled
 
@@ -227,7 +227,7 @@ async def _plan(seen: View, *, refused: tuple[str, ...] = (), code: int = 200) -
     shown = [
         (name, files[name][:FILE_SHOWN].decode("utf-8", "replace"), len(files[name]) > FILE_SHOWN)
         for name in sorted(files)
-        if name != MANIFEST
+        if name not in MADE
     ]
     return seen.draw(
         "plan.html",

@@ -7,6 +7,7 @@ from litestar.types import ControllerRouterHandler
 from tocsin.faces import feeds
 from tocsin.web import (
     alerts,
+    checklists,
     door,
     files,
     incidents,
@@ -34,6 +35,7 @@ handlers: list[ControllerRouterHandler] = [
     *feeds.handlers,
     *silences.handlers,
     *playbooks.handlers,
+    *checklists.handlers,
     *services.handlers,
     *keeping.handlers,
     *night.handlers,

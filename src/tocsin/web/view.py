@@ -78,6 +78,8 @@ SAID = {
     "compared": "Thank you: that counts for what the playbook is trusted with.",
     "runs": "The playbook runs.",
     "trusted": "It is trusted with that from now on.",
+    "ticked": "Ticked, with your name.",
+    "unticked": "It is open again.",
     "unchanged": "The plan was read again. Nothing in it has changed.",
 }
 """What a page says after something was done, by the word in its address: only these texts can appear."""

@@ -21,6 +21,10 @@ from tocsin.api.models.access import token_out as token_out
 from tocsin.api.models.access import user_out as user_out
 from tocsin.api.models.alerts import PublishedAlert as PublishedAlert
 from tocsin.api.models.alerts import alert_out as alert_out
+from tocsin.api.models.checklists import PublishedCheck as PublishedCheck
+from tocsin.api.models.checklists import PublishedChecklist as PublishedChecklist
+from tocsin.api.models.checklists import UntickIn as UntickIn
+from tocsin.api.models.checklists import checklist_out as checklist_out
 from tocsin.api.models.contacts import CodeIn as CodeIn
 from tocsin.api.models.contacts import ContactIn as ContactIn
 from tocsin.api.models.contacts import DrillIn as DrillIn

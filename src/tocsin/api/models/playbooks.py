@@ -24,7 +24,8 @@ class PublishedPlaybook(Struct, frozen=True, kw_only=True):
 
     ``trust``: what it may do now; ``ceiling``: what it never goes above. ``held`` and ``failed``: runs since it came to
     this rung; ``agreed`` and ``differed``: of those that only watched, whether a person did what they would have done.
-    ``next_at``: when its schedule starts it.
+    ``next_at``: when its schedule starts it. ``rule_error``: why its rule came to no answer the last time it was asked,
+    "" when it did.
     """
 
     name: str
@@ -45,6 +46,7 @@ class PublishedPlaybook(Struct, frozen=True, kw_only=True):
     targets: list[str]
     schedule: str
     next_at: Moment | None
+    rule_error: str
 
 
 class PublishedApproval(Struct, frozen=True, kw_only=True):
@@ -203,6 +205,7 @@ def playbook_out(manifest: Manifest, service: str, standing: Standing | None, ru
         targets=[one.kind for one in manifest.targets],
         schedule=manifest.schedule,
         next_at=moment(standing.next_at) if standing else None,
+        rule_error=standing.rule_error if standing else "",
     )
 
 

@@ -15,7 +15,6 @@ import threading
 import traceback
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, get_type_hints
 from zoneinfo import ZoneInfo
@@ -26,10 +25,15 @@ from msgspec import structs
 from tocsin.incidents.routes import SEVERITIES
 from tocsin.kernel.matcher import Matcher, MatcherError, parse_matcher
 from tocsin.playbooks import language
-from tocsin.playbooks.language import Declared, Run, Target
+from tocsin.playbooks.cel import EXTRA, rule
+from tocsin.playbooks.composed import Composed
+from tocsin.playbooks.language import Declared, Fix, Look, Misused, Run, Target
 from tocsin.playbooks.manifest import MOST_PLAYBOOKS, Fault, Frozen, Manifest, Manifests, Param, encode_manifests
 from tocsin.playbooks.runner.bounds import adopt, bound, end_strays
+from tocsin.playbooks.runner.composing import build, composed_of, said
+from tocsin.playbooks.runner.fitting import Unfit
 from tocsin.playbooks.runner.modules import make_importable, module_names
+from tocsin.playbooks.runner.reach import Code
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
 PLAIN: dict[Any, str] = {str: "text", int: "number", float: "number", bool: "flag"}
@@ -38,9 +42,13 @@ PLAIN: dict[Any, str] = {str: "text", int: "number", float: "number", bool: "fla
 class Wrong(Exception):
     """A playbook declares what cannot be meant."""
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", key: str = "", line: int = 0) -> None:
         super().__init__(message)
         self.hint = hint
+        self.key = key
+        """Under which key of a playbook in YAML it stands."""
+        self.line = line
+        """On which line; 0 is where the playbook begins."""
 
 
 def main(folder: Path, descriptor: int) -> None:
@@ -55,7 +63,11 @@ def main(folder: Path, descriptor: int) -> None:
         for file, name in module_names(folder):
             out.write(f"{file}\n".encode())
             _read(folder, file, name, playbooks, faults)
-        playbooks = _with_shared(folder, playbooks)
+        code = Code(folder)
+        playbooks = [structs.replace(one, meaning=code.meaning([_place(one)])) for one in playbooks]
+        for composed in composed_of(folder):
+            out.write(f"{composed.file}\n".encode())
+            _compose(composed, code, playbooks, faults)
         out.write(b"\n" + encode_manifests(Manifests(tuple(playbooks), tuple(faults))))
 
 
@@ -76,20 +88,61 @@ def _read(folder: Path, file: str, name: str, playbooks: list[Manifest], faults:
         try:
             made = _manifest(file, line, declared, tree)
         except (Wrong, MatcherError) as error:
-            faults.append(Fault(file, line, str(error), getattr(error, "hint", "")))
+            faults.append(Fault(file, getattr(error, "line", 0) or line, str(error), getattr(error, "hint", "")))
             continue
         except Exception as error:  # noqa: BLE001  # whatever else cannot be read in it has a place all the same
             hint = "import the types of its parameters without TYPE_CHECKING" if isinstance(error, NameError) else ""
             what = f"what {declared.name} declares cannot be read: {type(error).__name__}: {error}"
             faults.append(Fault(file, line, what[:500], hint))
             continue
-        twin = next((one for one in playbooks if one.name == made.name), None)
-        if twin is not None:
-            faults.append(Fault(file, line, f"there is another playbook {made.name}, in {twin.file}:{twin.line}"))
-        elif len(playbooks) >= MOST_PLAYBOOKS:
-            faults.append(Fault(file, line, f"the plan has more than {MOST_PLAYBOOKS} playbooks"))
-        else:
-            playbooks.append(made)
+        _keep(made, playbooks, faults)
+
+
+def _keep(made: Manifest, playbooks: list[Manifest], faults: list[Fault]) -> None:
+    twin = next((one for one in playbooks if one.name == made.name), None)
+    if twin is not None:
+        what = f"there is another playbook {made.name}, in {twin.file}:{twin.line}"
+        faults.append(Fault(made.file, made.line, what))
+    elif len(playbooks) >= MOST_PLAYBOOKS:
+        faults.append(Fault(made.file, made.line, f"the plan has more than {MOST_PLAYBOOKS} playbooks"))
+    else:
+        playbooks.append(made)
+
+
+def _compose(composed: Composed, code: Code, playbooks: list[Manifest], faults: list[Fault]) -> None:
+    """Read one playbook in YAML: what it says, fitted to the functions it names."""
+    try:
+        declared, used = build(composed)
+        _refuse_everything(composed.name, composed.answers)
+        made = Manifest(
+            name=composed.name,
+            file=composed.file,
+            line=composed.line,
+            function=composed.file,
+            about=composed.about,
+            meaning=code.meaning([_defined(one) for one in used], also=said(composed)),
+            answers=composed.answers,
+            params=tuple(_params(declared)),
+            fixes=any(one.does == "fix" for one in composed.steps),
+            **_common(declared),
+        )
+    except (Unfit, Wrong) as error:
+        line = error.line if isinstance(error, Unfit) else composed.at(error.key)
+        faults.append(Fault(composed.file, line, str(error), error.hint))
+    except Exception as error:  # noqa: BLE001  # whatever else cannot be read in it has a place all the same
+        what = f"what {composed.name} says cannot be read: {type(error).__name__}: {error}"
+        faults.append(Fault(composed.file, composed.line, what[:500]))
+    else:
+        _keep(made, playbooks, faults)
+
+
+def _place(one: Manifest) -> tuple[str, str]:
+    module, _, name = one.function.partition(":")
+    return module, name
+
+
+def _defined(one: Look[..., Any] | Fix[..., Any]) -> tuple[str, str]:
+    return one.function.__module__, one.function.__name__
 
 
 def _line(tree: ast.Module, declared: Declared) -> int:
@@ -126,35 +179,93 @@ def _manifest(file: str, line: int, declared: Declared, tree: ast.Module) -> Man
         raise Wrong(
             f"{declared.name} fixes and verifies nothing", "say with run.verify what must hold after the fix, and when"
         )
+    _check_questions(code)
     for severity in declared.severities:
         if severity not in SEVERITIES:
             raise Wrong(f"{severity!r} is no severity", f"write {', '.join(SEVERITIES)}")
-    _check_schedule(declared)
     return Manifest(
         name=declared.name,
         file=file,
         line=line,
         function=f"{body.__module__}:{body.__name__}",
         about=_about(body, tree),
-        meaning=_meaning(tree, body.__name__),
+        meaning="",  # when all modules are known
         answers=tuple(_matchers(declared.name, group) for group in declared.answers),
-        severities=declared.severities,
-        predicate=declared.when is not None,
         params=tuple(_params(declared)),
-        guards=declared.guards,
-        trust=declared.trust,
-        hand_over_after=declared.hand_over_after,
-        schedule=declared.schedule,
-        timezone=declared.timezone,
         fixes=fixes,
+        **_common(declared),
     )
+
+
+def _check_questions(code: ast.FunctionDef) -> None:
+    """What a question asks for stands in the code, mostly: then it is known before anybody is asked."""
+    run = code.args.args[0].arg if code.args.args else ""
+    for node in ast.walk(code):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "ask"):
+            continue
+        if not (isinstance(node.func.value, ast.Name) and node.func.value.id == run):
+            continue
+        given = {one.arg: one.value for one in node.keywords if one.arg}
+        choices = _literal(node.args[1] if len(node.args) > 1 else given.get("choices"), ("yes", "no"))
+        default = _literal(given.get("default"), "no")
+        role = _literal(given.get("role"), "responder")
+        if role is not None and role not in ("responder", "admin"):
+            hint = "role='responder' or 'admin'"
+            raise Wrong(f"run.ask asks nobody: there is no role {role!r}", hint, line=node.lineno)
+        if not isinstance(choices, tuple | list):
+            continue
+        if len(choices) < 2 or len(set(map(repr, choices))) < len(choices):
+            raise Wrong("run.ask needs two different choices or more", line=node.lineno)
+        if default is not None and default not in choices:
+            hint = f"default=one of {', '.join(map(str, choices))}: what counts when nobody answers in time"
+            raise Wrong(f"the default {default!r} of run.ask is none of its choices", hint, line=node.lineno)
+
+
+def _literal(node: ast.expr | None, otherwise: Any) -> Any:
+    """What an expression is when it stands in the code; None when it is made while the code runs."""
+    if node is None:
+        return otherwise
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return None
+
+
+def _common(declared: Declared) -> dict[str, Any]:
+    """What is declared in the same words in every form."""
+    _check_schedule(declared)
+    if declared.where:
+        _check_rule(declared)
+    return {
+        "severities": declared.severities,
+        "predicate": declared.when is not None or bool(declared.where),
+        "guards": declared.guards,
+        "trust": declared.trust,
+        "hand_over_after": declared.hand_over_after,
+        "schedule": declared.schedule,
+        "timezone": declared.timezone,
+    }
+
+
+def _check_rule(declared: Declared) -> None:
+    try:
+        rule(declared.where)
+    except Misused as error:
+        hint = "" if str(error) == EXTRA else "it may use service, severity, title, incident and labels"
+        raise Wrong(f"{declared.name}: {error}", hint, "where") from None
 
 
 def _matchers(name: str, group: tuple[str, ...]) -> tuple[Matcher, ...]:
     found = tuple(map(parse_matcher, group))
-    if all(one.matches({}) for one in found):
-        raise Wrong(f"{name} answers everything", "name at least one label that must be there: alertname=\"…\"")
+    _refuse_everything(name, (found,))
     return found
+
+
+def _refuse_everything(name: str, groups: tuple[tuple[Matcher, ...], ...]) -> None:
+    for group in groups:
+        if all(one.matches({}) for one in group):
+            hint = 'name at least one label that must be there: alertname="…"'
+            raise Wrong(f"{name} answers everything", hint, "answers")
 
 
 def _about(body: Any, tree: ast.Module) -> str:
@@ -170,13 +281,14 @@ def _check_schedule(declared: Declared) -> None:
         try:
             ZoneInfo(zone)
         except (KeyError, ValueError, OSError):
-            raise Wrong(f"unknown time zone {zone!r}", "write a name such as Europe/Madrid") from None
+            hint = "write a name such as Europe/Madrid"
+            raise Wrong(f"unknown time zone {zone!r}", hint, "timezone") from None
     if declared.schedule:
         try:
             next(CronSim(declared.schedule, datetime(2026, 1, 1, tzinfo=UTC)))
         except (CronSimError, StopIteration, ValueError, AssertionError) as error:
             message = f"{declared.schedule!r} is not a cron line: {error}"
-            raise Wrong(message, "five fields, such as 0 4 * * *") from None
+            raise Wrong(message, "five fields, such as 0 4 * * *", "schedule") from None
 
 
 def _params(declared: Declared) -> Iterator[Param]:
@@ -197,7 +309,7 @@ def _params(declared: Declared) -> Iterator[Param]:
                 "a target such as redis.Server, or str, int, float or bool",
             )
     if declared.schedule and any(one.default is one.empty and hints.get(one.name) in PLAIN for one in names[1:]):
-        raise Wrong(f"{declared.name} runs by a schedule, which gives no parameters", "give each a default")
+        raise Wrong(f"{declared.name} runs by a schedule, which gives no parameters", "give each a default", "schedule")
 
 
 # -- the code itself ---------------------------------------------------------------------------------------------------
@@ -215,46 +327,6 @@ def _calls(code: ast.FunctionDef, verb: str) -> bool:
     run = code.args.args[0].arg if code.args.args else ""
     used = (node for node in ast.walk(code) if isinstance(node, ast.Attribute) and node.attr == verb)
     return any(isinstance(node.value, ast.Name) and node.value.id == run for node in used)
-
-
-def _with_shared(folder: Path, playbooks: list[Manifest]) -> list[Manifest]:
-    """What modules that declare no playbook say belongs to the meaning of every playbook: any may use them."""
-    declaring = {one.body.__module__ for one in language.declared}
-    shared: list[str] = []
-    for file, name in module_names(folder):
-        code = (folder / file).read_bytes()
-        if name in declaring or not code.strip():
-            continue
-        try:
-            shared.append(f"{name} {_digest(ast.parse(code), set())}")
-        except (SyntaxError, ValueError):
-            continue  # a fault says so, and the plan is refused
-    if not shared:
-        return playbooks
-    return [
-        structs.replace(one, meaning=blake2b("\n".join((one.meaning, *shared)).encode(), digest_size=12).hexdigest())
-        for one in playbooks
-    ]
-
-
-def _meaning(tree: ast.Module, name: str) -> str:
-    """A digest of a module without its other playbooks, docstrings, layout, and what says how far it is trusted."""
-    return _digest(tree, {one.body.__name__ for one in language.declared} - {name})
-
-
-def _digest(tree: ast.Module, others: set[str]) -> str:
-    kept: list[str] = []
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name in others and node.decorator_list:
-            continue
-        for inner in ast.walk(node):
-            if isinstance(inner, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(inner) is not None:
-                inner.body = inner.body[1:] or [ast.Pass()]
-            if isinstance(inner, ast.Call):
-                inner.keywords = [one for one in inner.keywords if one.arg != "trust"]
-        if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
-            kept.append(ast.dump(node))
-    return blake2b("\n".join(kept).encode(), digest_size=12).hexdigest()
 
 
 if __name__ == "__main__":

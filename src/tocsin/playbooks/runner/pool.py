@@ -33,7 +33,7 @@ from tocsin.playbooks.runner.frames import (
     read_word,
     send_with,
 )
-from tocsin.playbooks.runner.reading import scrubbed, unpack
+from tocsin.playbooks.runner.reading import code_of, scrubbed, unpack
 from tocsin.playbooks.session import Reply, Start
 
 log = structlog.get_logger("tocsin.playbooks")
@@ -164,7 +164,7 @@ class Pool:
 
     async def prepare(self, files: Mapping[str, bytes]) -> None:
         """Have this code imported and ready, so that the first run need not wait. What is not used any more goes."""
-        code = _code(files)
+        code = code_of(files)
         self._current = _key(code) if code else ""
         if code:
             with suppress(Unstartable):
@@ -192,7 +192,7 @@ class Pool:
         """Have a zygote fork; by another one when the first has died and nobody has noticed yet."""
         why = ""
         for _ in range(5):
-            zygote = await self._zygote(_code(files))
+            zygote = await self._zygote(code_of(files))
             gone: asyncio.Future[Gone] = asyncio.get_running_loop().create_future()
             zygote.gone[order.run, order.attempt] = gone
             try:
@@ -295,10 +295,6 @@ def _spawn(code: Mapping[str, bytes], folder: Path, line: socket.socket, mark: s
         cwd="/",
         start_new_session=True,
     )
-
-
-def _code(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    return {name: content for name, content in files.items() if name.endswith(".py")}
 
 
 def _key(code: Mapping[str, bytes]) -> str:

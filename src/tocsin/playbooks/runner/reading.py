@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 
-from tocsin.playbooks.manifest import FOLDER, MANIFEST, Fault, Manifests, encode_manifests
+from tocsin.playbooks.manifest import COMPOSED, FOLDER, MANIFEST, Fault, Manifests, encode_manifests
 from tocsin.playbooks.runner.bounds import MARK, end_marked
 
 PATIENCE = 15.0
@@ -26,7 +26,7 @@ _read: dict[tuple[tuple[str, bytes], ...], bytes] = {}
 
 def with_manifest(files: Mapping[str, bytes]) -> dict[str, bytes]:
     """A plan's files, and beside its playbooks what they declare. The same files when it has no playbooks."""
-    code = {name: content for name, content in files.items() if name.endswith(".py")}
+    code = code_of(files)
     kept = {name: content for name, content in files.items() if name != MANIFEST}
     if not code:
         return kept
@@ -37,6 +37,11 @@ def with_manifest(files: Mapping[str, bytes]) -> dict[str, bytes]:
     return {**kept, MANIFEST: _read[key]}
 
 
+def code_of(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Of a plan's files, those that runs are made of."""
+    return {name: content for name, content in files.items() if name.endswith(".py") or name == COMPOSED}
+
+
 def scrubbed() -> dict[str, str]:
     """The environment of a process that runs code of others: nothing of Tocsin's own settings or secrets."""
     return {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ} | {"PYTHONUNBUFFERED": "1"}
@@ -44,8 +49,8 @@ def scrubbed() -> dict[str, str]:
 
 def unpack(code: Mapping[str, bytes], folder: Path) -> None:
     """Lay a plan's playbooks into a folder."""
-    for name, content in code.items():
-        if name.endswith(".py") and name.startswith(FOLDER) and ".." not in name.split("/"):
+    for name, content in code_of(code).items():
+        if name.startswith(FOLDER) and ".." not in name.split("/"):
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tocsin.playbooks.runner import child
 from tocsin.playbooks.runner.bounds import MOST_OPEN, adopt, bound, end_strays
+from tocsin.playbooks.runner.composing import composed_of, declare_composed
 from tocsin.playbooks.runner.frames import Fork, Gone, Kill, Ready, encode, read_order, receive_with
 from tocsin.playbooks.runner.modules import make_importable, module_names, warm
 
@@ -188,6 +189,7 @@ def main(folder: Path, descriptor: int, parent: int) -> None:
     make_importable(folder)
     for _, name in module_names(folder):
         importlib.import_module(name)
+    declare_composed(composed_of(folder))
     warm()
     gc.collect()
     gc.freeze()

@@ -1,0 +1,401 @@
+"""Playbooks in YAML become playbooks: names are looked up in the library, and what a step is given is fitted to it.
+
+The body that comes of one uses the same verbs as any other; nothing in it is code of the file.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from difflib import get_close_matches
+from pathlib import Path
+from string import Template
+from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import structs
+
+from tocsin.kernel.instant import format_duration
+from tocsin.playbooks import language
+from tocsin.playbooks.composed import (
+    ALERT,
+    COUNT,
+    ORDERED,
+    Argument,
+    Comparison,
+    Composed,
+    ComposedStep,
+    Condition,
+    Missing,
+    Parameter,
+    Test,
+    holds,
+    read_composed,
+    value_at,
+)
+from tocsin.playbooks.language import About, Declared, Fix, Look, Misused, Run, Target
+from tocsin.playbooks.manifest import COMPOSED, Trust
+from tocsin.playbooks.runner.fitting import (
+    Unfit,
+    bare,
+    fields_of,
+    fits,
+    found_by_name,
+    hints_of,
+    is_target,
+    item_of,
+    say,
+    sized,
+    typed,
+)
+
+TYPES: dict[str, type] = {"text": str, "number": float, "whole number": int, "flag": bool}
+
+
+class _Doing(NamedTuple):
+    """A step, ready to be done."""
+
+    step: ComposedStep
+    what: Any = None
+    given: tuple[tuple[str, Any, str], ...] = ()
+    """The parameters of its function: name, value, or what it is taken from."""
+    signature: inspect.Signature = inspect.Signature()
+    typed: Mapping[str, Condition] = {}
+    """Its conditions, their values typed: ``when``, ``until``, ``harm``."""
+
+
+def build(composed: Composed) -> tuple[Declared, tuple[Look[..., Any] | Fix[..., Any], ...]]:
+    """The playbook, and the library's functions it uses. Raises Unfit for the first thing that does not fit."""
+    return _Builder(composed).build()
+
+
+class _Builder:
+    def __init__(self, composed: Composed) -> None:
+        self._of = composed
+        self._known: dict[str, Any] = {ALERT: About}
+        """Type by name, of all that conditions and arguments may take."""
+        self._choices: dict[str, tuple[str, ...]] = {}
+        self._last: Any = None
+        self._kinds: dict[str, type[Target]] = {}
+        self._used: list[Look[..., Any] | Fix[..., Any]] = []
+
+    def build(self) -> tuple[Declared, tuple[Look[..., Any] | Fix[..., Any], ...]]:
+        for one in self._of.systems:
+            self._name(one.name, Target, one.line)
+        for param in self._of.parameters:
+            self._name(param.name, TYPES[param.kind], param.line)
+        doing = [self._doing(step) for step in self._of.steps]
+        unused = next((one for one in self._of.systems if one.name not in self._kinds), None)
+        if unused is not None:
+            raise Unfit(unused.line, f"no step works on {unused.name}", "say it with a step's `on`, or leave it out")
+        self._check_verified()
+        body = _body(self._of, tuple(doing))
+        _dress(body, self._of, self._kinds)
+        found = Declared(
+            body=body,
+            name=self._of.name,
+            answers=(),
+            severities=self._of.severities,
+            when=None,
+            where=self._of.where,
+            guards=self._of.guards,
+            trust=self._of.trust,
+            hand_over_after=self._of.hand_over_after,
+            schedule=self._of.schedule,
+            timezone=self._of.timezone,
+        )
+        return found, tuple(self._used)
+
+    def _check_verified(self) -> None:
+        last = max((place for place, one in enumerate(self._of.steps) if one.does == "fix"), default=None)
+        if last is None or any(one.does == "verify" for one in self._of.steps[last + 1 :]):
+            return
+        raise Unfit(
+            self._of.steps[last].line,
+            f"{self._of.name} fixes and verifies nothing after it",
+            "add a step `verify` with `until` and `within`: what must hold after the fix",
+        )
+
+    def _name(self, name: str, kind: Any, line: int) -> None:
+        if name in self._known:
+            raise Unfit(line, f"{name} is said twice, or is Tocsin's own word", "each name stands for one thing")
+        self._known[name] = kind
+
+    # -- steps ---------------------------------------------------------------------------------------------------------
+
+    def _doing(self, step: ComposedStep) -> _Doing:
+        conditions = {"when": self._condition(step.when, "if", self._last)}
+        match step.does:
+            case "ask":
+                self._asks(step)
+                return _Doing(step, typed=conditions)
+            case "tell" | "hand over":
+                self._says(step)
+                return _Doing(step, typed=conditions)
+        what = self._function(step)
+        given = tuple(self._given(step, what))
+        answers = get_type_hints(what.function).get("return", Any)
+        if step.does == "verify":
+            conditions["until"] = self._condition(step.until, "until", answers)
+            conditions["harm"] = self._condition(step.harm, "harm", answers)
+        if step.does == "look":
+            self._last = answers
+        if step.name:
+            self._name(step.name, answers, step.at("as"))
+        return _Doing(step, what, given, inspect.signature(what.function), conditions)
+
+    def _asks(self, step: ComposedStep) -> None:
+        if len(set(step.choices)) < len(step.choices):
+            raise Unfit(step.at("choices"), "two choices are the same")
+        if step.default not in step.choices:
+            hint = f"write default: one of {', '.join(step.choices)}"
+            raise Unfit(step.at("default"), f"the default {step.default!r} is none of its choices", hint)
+        if step.name:
+            self._name(step.name, str, step.at("as"))
+            self._choices[step.name] = step.choices
+
+    def _says(self, step: ComposedStep) -> None:
+        named = [found["named"] or found["braced"] for found in Template.pattern.finditer(step.what)]
+        for name in (one for one in named if one):
+            self._type_of(name, step.at(step.does), None)
+        for name in step.findings:
+            self._type_of(name, step.at("findings"), None)
+
+    def _function(self, step: ComposedStep) -> Look[..., Any] | Fix[..., Any]:
+        line = step.at(step.does)
+        found = found_by_name(step.what, line)
+        wanted = Fix if step.does == "fix" else Look
+        if isinstance(found, Look | Fix) and not isinstance(found, wanted):
+            other = "fix" if isinstance(found, Fix) else "look"
+            raise Unfit(line, f"{step.does} takes no {other}, and {step.what} is one", f"write {other}: {step.what}")
+        if not isinstance(found, wanted):
+            raise Unfit(line, f"{step.what} is nothing a step can do", "use what is declared with @look or @fix")
+        self._used.append(found)
+        return found
+
+    def _given(self, step: ComposedStep, what: Look[..., Any] | Fix[..., Any]) -> Iterator[tuple[str, Any, str]]:
+        signature = inspect.signature(what.function)
+        hints = get_type_hints(what.function)
+        systems = [name for name in signature.parameters if is_target(hints.get(name))]
+        if len(step.on) != len(systems):
+            kinds = " and ".join(hints[name].kind for name in systems) or "no system"
+            raise Unfit(step.at("on"), f"{step.what} works on {kinds}, and `on` names {len(step.on) or 'none'}")
+        for name, system in zip(systems, step.on, strict=True):
+            self._bind(step, system, hints[name])
+            yield name, None, system
+        for one in step.args:
+            if one.name not in signature.parameters or one.name in systems:
+                known = [name for name in signature.parameters if name not in systems]
+                close = get_close_matches(one.name, known, 1)
+                hint = f"did you mean {close[0]}?" if close else f"it takes {', '.join(known) or 'nothing else'}"
+                raise Unfit(one.line, f"{step.what} takes no {one.name}", hint)
+            yield one.name, self._fitted(step, one, hints.get(one.name, Any)), one.ref
+        had = {*systems, *(one.name for one in step.args)}
+        for name, param in signature.parameters.items():
+            if name not in had and param.default is param.empty and param.kind not in (2, 4):
+                raise Unfit(step.at("with"), f"{step.what} needs {name}", f"say it with `with: {{{name}: …}}`")
+
+    def _bind(self, step: ComposedStep, system: str, kind: type[Target]) -> None:
+        said = next((one for one in self._of.systems if one.name == system), None)
+        if said is None:
+            known = ", ".join(one.name for one in self._of.systems)
+            hint = f"known here: {known}" if known else f"write works on: {{{system}: {kind.kind}}}"
+            raise Unfit(step.at("on"), f"`works on` names no {system}", hint)
+        if said.kind != kind.kind:
+            raise Unfit(said.line, f"{step.what} works on a {kind.kind} target, and {system} is a {said.kind}")
+        self._kinds.setdefault(system, kind)
+
+    def _fitted(self, step: ComposedStep, one: Argument, wanted: Any) -> Any:
+        if one.ref:
+            found = self._type_of(one.ref, one.line, None)
+            if not fits(found, wanted):
+                raise Unfit(one.line, f"{one.name} of {step.what} takes {say(wanted)}, and {one.ref} is {say(found)}")
+            return None
+        try:
+            return typed(one.value, wanted)
+        except (msgspec.ValidationError, ValueError):
+            raise Unfit(one.line, f"{one.name} of {step.what} takes {say(wanted)}, not {one.value!r}"[:300]) from None
+
+    # -- conditions ----------------------------------------------------------------------------------------------------
+
+    def _condition(self, condition: Condition, key: str, last: Any) -> Condition:
+        return tuple(tuple(self._test(test, key, last) for test in tests) for tests in condition)
+
+    def _test(self, test: Test, key: str, last: Any) -> Test:
+        found = self._type_of(test.path, test.line, last)
+        compared = tuple(self._comparison(test, one, found, key) for one in test.comparisons)
+        return structs.replace(test, comparisons=compared)
+
+    def _comparison(self, test: Test, one: Comparison, found: Any, key: str) -> Comparison:
+        plain = bare(found)
+        if one.op == "empty":
+            if plain is not Any and not sized(plain) and plain is found:
+                raise Unfit(test.line, f"{key}: {test.path} is {say(found)}, which is never empty")
+            return one
+        if one.op in ORDERED and plain is not Any and plain not in (int, float):
+            hint = f"compare a field of it: {', '.join(fields_of(plain)[:12])}" if fields_of(plain) else ""
+            raise Unfit(test.line, f"{key}: {test.path} is {say(found)}, and `{one.op}` compares numbers", hint)
+        if one.op == "contains" and plain is not Any and not sized(plain):
+            raise Unfit(test.line, f"{key}: {test.path} is {say(found)}, which contains nothing")
+        if one.ref:
+            other = bare(self._type_of(one.ref, test.line, None))
+            if (one.op in ORDERED or one.plus) and other not in (int, float, Any):
+                raise Unfit(test.line, f"{key}: {one.ref} is {say(other)}, and `{one.op}` compares numbers")
+            return one
+        if one.op in ORDERED:
+            return one
+        wanted = item_of(plain) if one.op == "contains" else plain
+        allowed = self._choices.get(test.path)
+        try:
+            value = typed(one.value, wanted if wanted is not Any else str)
+        except (msgspec.ValidationError, ValueError):
+            raise Unfit(test.line, f"{key}: {test.path} is {say(found)}, and is never {one.value!r}") from None
+        if allowed and value not in allowed:
+            raise Unfit(test.line, f"{key}: nobody can answer {value!r}", f"the choices are {', '.join(allowed)}")
+        return structs.replace(one, value=value)
+
+    def _type_of(self, path: str, line: int, last: Any) -> Any:
+        """The type of what a path leads to. Raises Unfit when there is no such thing."""
+        first, _, rest = path.partition(".")
+        if first in self._known:
+            found, parts = self._known[first], rest
+        elif last is not None:
+            found, parts = last, path
+        else:
+            names = [one for one in self._known if one != ALERT]
+            close = get_close_matches(first, names, 1)
+            how = "name a step's answer with `as`, and use it after that step"
+            hint = f"did you mean {close[0]}?" if close else how
+            raise Unfit(line, f"no earlier step's answer is called {first}", hint)
+        for part in parts.split(".") if parts else ():
+            found = self._part(found, part, path, line)
+        return found
+
+    def _part(self, kind: Any, part: str, path: str, line: int) -> Any:
+        plain = bare(kind)
+        if plain is Any:
+            return Any
+        if part == COUNT and sized(plain):
+            return int
+        if get_origin(plain) is dict:
+            return get_args(plain)[1]
+        hints = hints_of(plain)
+        if part in hints:
+            return hints[part]
+        known = list(hints)
+        close = get_close_matches(part, known, 1)
+        hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(known[:20])}" if known else ""
+        raise Unfit(line, f"{path}: {say(plain)} has no {part}", hint)
+
+
+# -- the body ----------------------------------------------------------------------------------------------------------
+
+
+def _body(of: Composed, steps: tuple[_Doing, ...]) -> Any:
+    """A function that does the steps with the verbs of a run."""
+
+    defaults = {one.name: _default(one) for one in of.parameters if one.default is not None}
+
+    def body(run: Run, **given: Any) -> None:
+        known: dict[str, Any] = {ALERT: run.about, **defaults, **given}
+        last: Any = None
+        for one in steps:
+            try:
+                if holds(one.typed["when"], known, last):
+                    last = _do(run, one, known, last)
+            except (Missing, Misused) as error:
+                raise Misused(f"{error} ({of.file.rpartition('/')[2]}:{one.step.line})") from None
+
+    return body
+
+
+def _do(run: Run, one: _Doing, known: dict[str, Any], last: Any) -> Any:
+    """Do one step; answers what was looked at last."""
+    step = one.step
+    bound = one.signature.bind(**{name: value_at(ref, known) if ref else value for name, value, ref in one.given})
+    args, kwargs = bound.args, bound.kwargs
+    answer: Any = None
+    match step.does:
+        case "look":
+            last = answer = run.look(one.what, *args, **kwargs)
+        case "fix":
+            answer = run.fix(one.what, *args, **kwargs)
+        case "verify":
+            harm = one.typed["harm"]
+            answer = run.verify(
+                one.what,
+                *args,
+                until=lambda seen: holds(one.typed["until"], known, seen),
+                within=format_duration(step.within),
+                every=format_duration(step.every),
+                harm=(lambda seen: holds(harm, known, seen)) if harm else None,
+                **kwargs,
+            )
+        case "ask":
+            within = format_duration(step.within)
+            answer = run.ask(step.what, step.choices, within=within, default=step.default, role=step.role)
+        case "tell":
+            run.tell(_said(step.what, known))
+        case "hand over":
+            run.hand_over(_said(step.what, known), *(known[name] for name in step.findings if name in known))
+    if step.name:
+        known[step.name] = answer
+    return last
+
+
+def _said(text: str, known: Mapping[str, Any]) -> str:
+    return Template(text).safe_substitute({name: str(value) for name, value in known.items()})
+
+
+def _dress(body: Any, of: Composed, kinds: Mapping[str, type[Target]]) -> None:
+    """Give a body the name, the parameters and the types by which any playbook's are read."""
+    one, kind = inspect.Parameter, inspect.Parameter.KEYWORD_ONLY
+    params = [one("run", one.POSITIONAL_OR_KEYWORD, annotation=Run)]
+    params += [one(said.name, kind, annotation=kinds[said.name]) for said in of.systems]
+    params += [one(said.name, kind, annotation=TYPES[said.kind], default=_default(said)) for said in of.parameters]
+    body.__signature__ = inspect.Signature(params)
+    body.__annotations__ = {param.name: param.annotation for param in params}
+    body.__name__ = body.__qualname__ = of.name
+    body.__module__ = of.file
+    body.__doc__ = of.about
+    body.__kwdefaults__ = {param.name: param.default for param in params if param.default is not param.empty}
+
+
+def _default(said: Parameter) -> Any:
+    if said.default is None:
+        return inspect.Parameter.empty
+    try:
+        return typed(said.default, TYPES[said.kind])
+    except (msgspec.ValidationError, ValueError):
+        raise Unfit(said.line, f"the default {said.default!r} of {said.name} is no {said.kind}") from None
+
+
+def composed_of(folder: Path) -> tuple[Composed, ...]:
+    """The playbooks in YAML of a plan that was laid into a folder."""
+    place = folder / COMPOSED
+    return read_composed(place.read_bytes()) if place.exists() else ()
+
+
+def composed_among(files: Mapping[str, bytes]) -> tuple[Composed, ...]:
+    """The playbooks in YAML among a plan's files."""
+    return read_composed(files[COMPOSED]) if COMPOSED in files else ()
+
+
+def said(composed: Composed) -> str:
+    """What a playbook in YAML says, without its places, its words on itself, and how far it is trusted."""
+    plain = msgspec.to_builtins(structs.replace(composed, about="", trust=Trust()))
+    return msgspec.json.encode(_placeless(plain), order="deterministic").decode()
+
+
+def _placeless(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _placeless(one) for key, one in value.items() if key not in ("line", "lines", "file")}
+    return [_placeless(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def declare_composed(found: Iterable[Composed]) -> None:
+    """Declare them in this process, as importing a module does. What is wrong with one was told when it was read."""
+    for composed in found:
+        with suppress(Unfit):
+            language.declared.append(build(composed)[0])

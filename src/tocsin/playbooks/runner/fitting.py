@@ -1,0 +1,133 @@
+"""What a playbook in YAML names, found in the library; and whether a text or an answer fits a type there."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from dataclasses import is_dataclass
+from difflib import get_close_matches
+from types import ModuleType, NoneType, UnionType
+from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Struct
+
+from tocsin.playbooks.language import Fix, Look, Target
+
+LIBRARY = "tocsin.library."
+FLAGS = {"yes": True, "on": True, "true": True, "no": False, "off": False, "false": False}
+SIZED = (str, list, tuple, set, frozenset, dict)
+
+
+class Unfit(Exception):
+    """What a playbook in YAML says does not fit; ``line`` is where."""
+
+    def __init__(self, line: int, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.line, self.hint = line, hint
+
+
+def found_by_name(name: str, line: int) -> Any:
+    """What a dotted name leads to: in Tocsin's library, in the plan's own modules, or in a package."""
+    module, _, function = name.rpartition(".")
+    places = [f"{LIBRARY}{module}", *([module] if "." in module or not module.startswith("tocsin") else [])]
+    for place in places:
+        there = _module(place, line)
+        if there is None:
+            continue
+        if hasattr(there, function):
+            return getattr(there, function)
+        close = get_close_matches(function, offered(there), 1)
+        hint = f"did you mean {module}.{close[0]}?" if close else f"it has {', '.join(offered(there))}"
+        raise Unfit(line, f"{module} has no {function}", hint)
+    close = get_close_matches(module, _library(), 1)
+    hint = f"did you mean {close[0]}.{function}?" if close else f"the library has {', '.join(_library())}"
+    raise Unfit(line, f"there is no library {module}", hint)
+
+
+def _module(place: str, line: int) -> ModuleType | None:
+    try:
+        return importlib.import_module(place)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (place == error.name or place.startswith(f"{error.name}.")):
+            return None
+        raise Unfit(line, f"importing {place} raises {error}", "install it beside Tocsin") from None
+    except Exception as error:  # noqa: BLE001  # code of others: whatever it raises is what is to be told
+        raise Unfit(line, f"importing {place} raises {type(error).__name__}: {error}"[:500]) from None
+
+
+def offered(module: ModuleType) -> list[str]:
+    """The names of what a module declares with ``@look`` and ``@fix``."""
+    return sorted(name for name, one in vars(module).items() if isinstance(one, Look | Fix))
+
+
+def _library() -> list[str]:
+    library = importlib.import_module(LIBRARY.rstrip("."))
+    return [one.name for one in pkgutil.iter_modules(library.__path__)]
+
+
+def is_target(kind: Any) -> bool:
+    """Whether a type is a system."""
+    return isinstance(kind, type) and issubclass(kind, Target)
+
+
+def bare(kind: Any) -> Any:
+    """A type without None."""
+    if get_origin(kind) in (Union, UnionType):
+        others = [one for one in get_args(kind) if one is not NoneType]
+        return others[0] if len(others) == 1 else Any
+    return str if get_origin(kind) is Literal else kind
+
+
+def sized(kind: Any) -> bool:
+    """Whether things of a type may be empty, and counted."""
+    return (get_origin(kind) or kind) in SIZED
+
+
+def item_of(kind: Any) -> Any:
+    """The type of what is in a list; a text in a text."""
+    args = get_args(kind)
+    return args[0] if args and kind is not str else str
+
+
+def hints_of(kind: Any) -> dict[str, Any]:
+    """What a type has: its fields, and its properties."""
+    if not isinstance(kind, type) or not (issubclass(kind, Struct) or is_dataclass(kind)):
+        return {}
+    found = {name: one for name, one in get_type_hints(kind).items() if get_origin(one) is not ClassVar}
+    for name, one in inspect.getmembers(kind, lambda one: isinstance(one, property)):
+        found[name] = get_type_hints(one.fget).get("return", Any)
+    return {name: one for name, one in found.items() if not name.startswith("_")}
+
+
+def fields_of(kind: Any) -> list[str]:
+    """The names of what a type has."""
+    return list(hints_of(kind))
+
+
+def typed(value: Any, wanted: Any) -> Any:
+    """A text as the type it is for. Raises ValidationError or ValueError."""
+    if bare(wanted) is bool:
+        return FLAGS[value] if isinstance(value, str) and value in FLAGS else msgspec.convert(value, bool)
+    if wanted is Any:
+        return value
+    return msgspec.convert(value, wanted, strict=False)
+
+
+def fits(found: Any, wanted: Any) -> bool:
+    """Whether a value of one type may be given for another, as far as that can be seen."""
+    found, wanted = bare(found), bare(wanted)
+    if Any in (found, wanted) or found == wanted or (found, wanted) == (int, float):
+        return True
+    kinds = [get_origin(one) or one for one in (found, wanted)]
+    if any(one in (str, int, float, bool) for one in kinds):
+        return False
+    return not (isinstance(wanted, type) and issubclass(wanted, Struct))
+
+
+def say(kind: Any) -> str:
+    """A type, as people say it."""
+    words = {str: "a text", int: "a whole number", float: "a number", bool: "yes or no"}
+    plain = bare(kind)
+    return words.get(plain) or getattr(plain, "__name__", None) or str(plain).replace("typing.", "")

@@ -1,0 +1,207 @@
+"""The meaning of a playbook: a digest of the code it can reach in its file and in the plan's other files.
+
+Names are followed from its function through the modules of the plan. What cannot be followed counts as a whole:
+statements that run when a module is imported, decorators nobody here knows, and all modules where code looks names up
+while it runs. Layout, comments, docstrings and what says how far a playbook is trusted do not count.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import blake2b
+from pathlib import Path
+from typing import NamedTuple
+
+from tocsin.playbooks.runner.modules import PACKAGE, module_names
+
+RULE = "2:"
+"""In front of each digest: by which rule it was made. One made by another rule says nothing of whether code changed."""
+KNOWN_DECORATORS = frozenset({"playbook", "look", "fix", "dataclass", "property", "cache", "lru_cache"})
+"""Of these it is known that they do nothing with a function elsewhere."""
+BY_NAME = frozenset({"getattr", "globals", "locals", "vars", "eval", "exec", "__import__", "importlib"})
+"""With these code finds other code that no name in it says."""
+
+Place = tuple[str, str]
+"""A module and a name in it; "" is what runs when the module is imported."""
+
+
+class _Module(NamedTuple):
+    named: Mapping[str, list[ast.stmt]]
+    imported: Mapping[str, Place]
+    """What a name stands for when it comes from elsewhere; a name of "" is the module itself."""
+    starred: list[str]
+    loose: list[ast.stmt]
+
+
+class Code:
+    """The modules of a plan, by name."""
+
+    def __init__(self, folder: Path) -> None:
+        self._modules: dict[str, _Module] = {}
+        for file, name in module_names(folder):
+            try:
+                tree = ast.parse((folder / file).read_bytes())
+            except (SyntaxError, ValueError):
+                continue  # a fault says so, and the plan is refused
+            self._modules[name] = _read(tree, name, file.endswith("__init__.py"))
+
+    def meaning(self, starts: Iterable[Place], also: str = "") -> str:
+        """A digest of all that these names reach, and of a text."""
+        said: dict[Place, str] = {}
+        waiting = list(starts)
+        while waiting:
+            place = waiting.pop()
+            if place in said:
+                continue
+            said[place] = ""
+            statements, more = self._of(place)
+            said[place] = "\n".join(map(_plain, statements))
+            waiting += [*more, *(found for one in statements for found in self._used(place[0], one))]
+        parts = (f"{module}:{name}\n{text}" for (module, name), text in sorted(said.items()) if text)
+        return RULE + blake2b("\n".join((*parts, also)).encode(), digest_size=12).hexdigest()
+
+    def _of(self, place: Place) -> tuple[list[ast.stmt], list[Place]]:
+        """The statements a place stands for, and other places that come with it."""
+        module, name = place
+        there = self._modules.get(module)
+        if there is None:
+            return [], []
+        if not name:
+            parents = [(PACKAGE, ""), *((module[:at], "") for at, sign in enumerate(module) if sign == ".")]
+            return there.loose, [one for one in parents if one != place]
+        if name in there.named:
+            return there.named[name], [(module, "")]
+        if name in there.imported:
+            return [], [there.imported[name], (module, "")]
+        return [], [(star, name) for star in there.starred] + [(module, "")]
+
+    def _used(self, module: str, statement: ast.stmt) -> Iterator[Place]:
+        here = self._modules[module]
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                yield from _imports(node, module).values()
+                yield from ((star, one) for star in _stars(node, module) for one in self._all(star))
+            if isinstance(node, ast.Attribute):
+                yield from self._attribute(here, node)
+            if not isinstance(node, ast.Name):
+                continue
+            if node.id in BY_NAME:
+                yield from ((other, one) for other in self._modules for one in ("", *self._all(other)))
+            elif node.id in here.named or here.starred:
+                yield module, node.id
+            elif node.id in here.imported:
+                yield from self._imported(here.imported[node.id])
+
+    def _imported(self, place: Place) -> Iterator[Place]:
+        module, name = place
+        inside = f"{module}.{name}" if name else module
+        if inside in self._modules:
+            yield inside, ""
+        yield place
+
+    def _attribute(self, here: _Module, node: ast.Attribute) -> Iterator[Place]:
+        """``shared.drain``, where ``shared`` is a module of the plan."""
+        parts = [node.attr]
+        inner = node.value
+        while isinstance(inner, ast.Attribute):
+            parts.append(inner.attr)
+            inner = inner.value
+        if not isinstance(inner, ast.Name) or inner.id not in here.imported:
+            return
+        module, name = here.imported[inner.id]
+        whole = ".".join(one for one in (module, name, *reversed(parts)) if one)
+        for known in self._modules:
+            if whole.startswith(f"{known}."):
+                yield known, whole[len(known) + 1 :].partition(".")[0]
+
+    def _all(self, module: str) -> list[str]:
+        there = self._modules.get(module)
+        return [*there.named, *there.imported] if there is not None else []
+
+
+def _read(tree: ast.Module, name: str, package: bool) -> _Module:
+    named: dict[str, list[ast.stmt]] = {}
+    imported: dict[str, Place] = {}
+    starred: list[str] = []
+    loose: list[ast.stmt] = []
+    inside = f"{name}.__init__" if package else name
+    for statement in tree.body:
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            imported |= _imports(statement, inside)
+            starred += _stars(statement, inside)
+            continue
+        bound = set(_bound(statement))
+        for one in bound:
+            named.setdefault(one, []).append(statement)
+        if not bound or _does_something(statement):
+            loose.append(statement)
+    return _Module(named, imported, starred, [one for one in loose if not _is_text(one)])
+
+
+def _bound(statement: ast.stmt) -> Iterator[str]:
+    """The names a statement of a module gives a meaning."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield statement.name
+        return
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            yield from ((one.asname or one.name).partition(".")[0] for one in node.names)
+
+
+def _does_something(statement: ast.stmt) -> bool:
+    """Whether it may do more than name something: a decorator nobody knows, a branch, a change of something else."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return any(_decorator(one) not in KNOWN_DECORATORS for one in statement.decorator_list)
+    if isinstance(statement, ast.Assign):
+        return any(isinstance(node, ast.Subscript | ast.Attribute) for node in statement.targets)
+    return not isinstance(statement, ast.AnnAssign | ast.AugAssign)
+
+
+def _decorator(node: ast.expr) -> str:
+    inner = node.func if isinstance(node, ast.Call) else node
+    return inner.attr if isinstance(inner, ast.Attribute) else inner.id if isinstance(inner, ast.Name) else ""
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def _imports(statement: ast.Import | ast.ImportFrom, module: str) -> dict[str, Place]:
+    """What each name of an import stands for."""
+    if isinstance(statement, ast.Import):
+        return {
+            one.asname or one.name.partition(".")[0]: (one.name if one.asname else one.name.partition(".")[0], "")
+            for one in statement.names
+        }
+    of = _module_of(statement, module)
+    return {one.asname or one.name: (of, one.name) for one in statement.names if one.name != "*"}
+
+
+def _stars(statement: ast.Import | ast.ImportFrom, module: str) -> list[str]:
+    if isinstance(statement, ast.Import) or all(one.name != "*" for one in statement.names):
+        return []
+    return [_module_of(statement, module)]
+
+
+def _module_of(statement: ast.ImportFrom, module: str) -> str:
+    if not statement.level:
+        return statement.module or ""
+    parents = module.split(".")[: -statement.level]
+    return ".".join([*parents, *([statement.module] if statement.module else [])])
+
+
+def _plain(statement: ast.stmt) -> str:
+    """A statement without layout, docstrings, and what says how far a playbook is trusted."""
+    for inner in ast.walk(statement):
+        if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            if ast.get_docstring(inner) is not None:
+                inner.body = inner.body[1:] or [ast.Pass()]
+            for one in inner.decorator_list:
+                if isinstance(one, ast.Call) and _decorator(one) == "playbook":
+                    one.keywords = [said for said in one.keywords if said.arg != "trust"]
+    return ast.dump(statement)

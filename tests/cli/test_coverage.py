@@ -1,0 +1,74 @@
+"""`tocsin coverage` and the threshold of a plan: what CI is told when too little is answered."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.stage import run
+
+PLAN = """\
+tocsin: 1
+people:
+  ana: {name: Ana, email: ana@shop.example}
+mail: {server: "smtp://localhost:25", from: t@shop.example}
+services:
+  cart: {playbooks: [look-at-it, by-hand]}
+  bank: {}
+routes:
+  - {match: ['alertname="CartDown"'], service: cart}
+  - {match: ['alertname="CartSlow"'], service: cart}
+  - {match: ['alertname="BankDown"'], service: bank}
+"""
+LOOK = "playbook: look-at-it\nanswers: ['alertname=\"CartDown\"']\nsteps:\n  - tell: hello\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "playbooks").mkdir()
+    (tmp_path / "tocsin.yaml").write_text(PLAN)
+    (tmp_path / "playbooks/look-at-it.yaml").write_text(LOOK)
+    (tmp_path / "playbooks/by-hand.md").write_text("# By hand\n- [ ] Look\n")
+    return tmp_path
+
+
+def test_so_much_is_answered_or_the_exit_code_says_no(folder: Path) -> None:
+    def asked(*more: str) -> tuple[int, str]:
+        done = run("coverage", "--plan", str(folder), *more)
+        return done.code, done.out + done.err
+
+    code, out = asked()
+    assert code == 0 and "1 of 3 are answered by act or ask: 33.3%" in out
+    assert asked("--fail-under", "33%")[0] == 0
+    code, out = asked("--fail-under", "34")
+    assert code == 1 and "1 of 3 alert rules (33.3%) are answered by act or ask; at least 34% is asked for" in out
+    assert asked("--fail-under", "66%", "--counting", "act,ask,checklist")[0] == 0
+    code, out = asked("--fail-under", "67%", "--counting", "act,ask,checklist", "--json")
+    rows = json.loads(out)
+    assert code == 1 and [one["answer"] for one in rows] == ["nothing", "ask", "checklist", "nothing"]
+    assert asked("--fail-under", "half")[0] == 2 and asked("--counting", "luck")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "good"),
+    [("{at least: 30%}", True), ("{at least: 40%}", False), ("{at least: 60%, counting: [ask, checklist]}", True)],
+)
+def test_a_plan_check_fails_below_the_plans_own_threshold(folder: Path, said: str, good: bool) -> None:
+    (folder / "tocsin.yaml").write_text(f"{PLAN}coverage: {said}\n")
+    done = run("plan", "check", str(folder))
+    assert done.code == (0 if good else 1), done.out
+    if not good:
+        assert f"{folder}/tocsin.yaml:12:11: error: 1 of 3 alert rules (33.3%)" in done.out
+        assert 'bank alertname="BankDown"' in done.out
+    found = json.loads(run("plan", "check", str(folder), "--json").out)
+    assert found["ok"] is good and found["version"], "it keeps a plan out of the repository, not out of force"
+
+
+def test_a_threshold_that_cannot_be_meant_is_an_error(folder: Path) -> None:
+    wrong = {"{at least: 130%}": "more than all", "{at least: most}": "is not a share", "{}": "at least"}
+    for said, why in wrong.items():
+        (folder / "tocsin.yaml").write_text(f"{PLAN}coverage: {said}\n")
+        done = run("plan", "check", str(folder))
+        assert done.code == 1 and why in done.out, done.out

@@ -1,0 +1,274 @@
+"""Playbooks in YAML: the same runs as in Python, and every mistake named with its file, line and field."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from tocsin.library import redis
+from tocsin.plan import read_plan
+from tocsin.plan.composing import Plain, compose, json_schema, with_composed
+from tocsin.plan.documents import read_document
+from tocsin.plan.findings import Findings
+from tocsin.playbooks.composed import Composed
+from tocsin.playbooks.manifest import MANIFEST, read_manifests
+from tocsin.playbooks.runner.composing import build
+from tocsin.playbooks.runner.fitting import Unfit
+from tocsin.playbooks.runner.reading import with_manifest
+from tocsin.testing import Scene
+
+PLAN = b"""\
+tocsin: 1
+people:
+  ana: {name: Ana, email: ana@shop.example}
+mail: {server: "smtp://localhost:25", from: t@shop.example}
+services:
+  cart:
+    playbooks: [free-memory]
+    targets:
+      main: {redis: secret:ro, fix with: secret:rw, match: ['instance="cart-1"']}
+routes:
+  - {match: ['alertname=~"Redis.*"'], service: cart}
+"""
+GOOD = """\
+playbook: free-memory
+about: Expire what nobody has read for a week, else wake someone.
+answers: ['alertname="RedisMemoryHigh"']
+works on: {server: redis}
+parameters: {sample: {type: whole number, default: 500}}
+guards:
+  - {at most: 9, per: 6h}
+trust: {start: act}
+steps:
+  - {look: redis.memory, on: server, as: before}
+  - look: redis.idle_keys
+    on: server
+    with: {older_than: 7d, sample: {from: sample}}
+    as: idle
+  - hand over: no key is safe to expire ($idle)
+    if: {expirable: {empty: yes}}
+    findings: [before, idle]
+  - tell: $before
+    if: [{before.keys: {over: 1000}}, {alert.labels.zone: {is: eu}}]
+  - fix: redis.expire
+    on: server
+    with: {keys: {from: idle.expirable}, older_than: 7d, spread: 60s}
+  - verify: redis.memory
+    on: server
+    until: {used_ratio: {under: 0.80}}
+    harm: {hit_ratio: {under: {from: before.hit_ratio, plus: -0.10}}}
+    within: 2m
+"""
+FILE = "playbooks/free-memory.yaml"
+
+
+def memory(used_ratio: float, hit_ratio: float = 0.9, keys: int = 9) -> redis.Memory:
+    return redis.Memory(
+        used=1, limit=1, used_ratio=used_ratio, policy="noeviction", keys=keys, evicted=0, hit_ratio=hit_ratio
+    )
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Path:
+    (tmp_path / "playbooks").mkdir()
+    (tmp_path / "tocsin.yaml").write_bytes(PLAN)
+    (tmp_path / FILE).write_text(GOOD)
+    return tmp_path
+
+
+def night(plan: Path, *, after: redis.Memory, expirable: tuple[str, ...] = ("old",), **labels: str) -> Scene:
+    scene = Scene(plan)
+    scene.fake(redis.memory, [memory(0.97), after])
+    scene.fake(redis.idle_keys, redis.Idle(looked_at=9, idle=2, expirable=expirable))
+    scene.fake(redis.expire, lambda server, keys, **how: len(keys))
+    scene.fires("RedisMemoryHigh", instance="cart-1", **labels)
+    return scene
+
+
+def test_it_runs_as_its_twin_in_python_does(plan: Path) -> None:
+    scene = night(plan, after=memory(0.6), zone="eu")
+    assert scene.steps == [
+        "look redis.memory done", "look redis.idle_keys done", "tell tell done", "fix redis.expire done",
+        "verify redis.memory done",
+    ]  # fmt: skip
+    assert (scene.outcome, scene.paged) == ("watching", [])
+    plain = night(plan, after=memory(0.6))
+    assert "tell tell done" not in plain.steps and plain.outcome == "watching"
+    nothing = night(plan, after=memory(0.6), expirable=())
+    assert nothing.outcome == "handed_over" and nothing.run.fixes == 0
+    assert "no key is safe to expire (0 of 9 keys" in nothing.findings[0]
+    harmed = night(plan, after=memory(0.6, hit_ratio=0.75))
+    assert harmed.outcome == "handed_over" and "it shows harm" in harmed.findings[0]
+
+
+def test_killed_at_every_point_it_goes_on_from_what_is_written_down(plan: Path) -> None:
+    for point in range(1, night(plan, after=memory(0.6)).points + 1):
+        scene = Scene(plan)
+        scene.kill_at(point)
+        scene.fake(redis.memory, [memory(0.97), memory(0.6)])
+        scene.fake(redis.idle_keys, redis.Idle(looked_at=9, idle=2, expirable=("old",)))
+        scene.fake(redis.expire, lambda server, keys, **how: len(keys))
+        scene.fires("RedisMemoryHigh", instance="cart-1")
+        assert scene.outcome == "watching", point
+
+
+def test_what_a_condition_asks_for_and_is_not_there_hands_over(plan: Path) -> None:
+    """No evidence is no reason to change anything."""
+    skipped = GOOD.replace("as: idle\n", "as: idle\n    if: {before.keys: {over: 99}}\n")
+    skipped = skipped.replace("{expirable: {empty: yes}}", "{idle.expirable: {empty: yes}}")
+    (plan / FILE).write_text(skipped)
+    scene = night(plan, after=memory(0.6))
+    assert scene.outcome == "handed_over" and scene.run.fixes == 0
+    assert "there is no idle.expirable" in scene.findings[0] and "free-memory.yaml:16" in scene.findings[0]
+
+
+def test_its_manifest_is_read_with_the_plan(plan: Path) -> None:
+    def manifest(text: str) -> str:
+        files = with_manifest(with_composed({"tocsin.yaml": PLAN, FILE: text.encode()}))
+        reading = read_plan(files)
+        assert reading.plan is not None, reading.findings
+        found = reading.plan.playbooks["free-memory"]
+        assert (found.file, found.line, found.fixes) == (FILE, 1 + text.count("# here"), True)
+        assert [(one.name, one.kind, one.default) for one in found.params] == [
+            ("server", "redis", ""), ("sample", "number", "500"),
+        ]  # fmt: skip
+        return found.meaning
+
+    first = manifest(GOOD)
+    laid_out = "# here\n" + GOOD.replace("{start: act}", "{start: ask}").replace("for a week", "for long")
+    assert manifest(laid_out) == first
+    assert manifest(GOOD.replace("under: 0.80", "under: 0.81")) != first
+
+
+def composed(text: str) -> tuple[list[Composed], list[tuple[int, str, str]]]:
+    findings = Findings()
+    found = compose({FILE: text.encode()}, findings)
+    return list(found), [(one.line, one.message, one.hint) for one in findings.sorted()]
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "line", "says", "hint"),
+    [
+        ("look: redis.memory, on", "lok: redis.memory, on", 10, "unknown kind 'lok'", "did you mean look?"),
+        ("under: 0.80", "bellow: 0.80", 25, "unknown key 'bellow'", "known here: over, under"),
+        ("under: 0.80", "under: most", 25, "'most' is not a number", "0.9"),
+        ("{used_ratio: {under: 0.80}}", "used_ratio < 0.8", 25, "is no condition", "conditions compare"),
+        ("    until: {used_ratio: {under: 0.80}}\n", "", 23, "needs the key 'until'", "must hold"),
+        ("within: 2m", "within: 2 minutes", 27, "'2 minutes' is not a duration", "90s"),
+        ("per: 6h", "per: 60d", 7, "out of bounds", "1w"),
+        ("{start: act}", "{start: act, ceiling: ask}", 8, "above its ceiling", "never above"),
+        ("- tell: $before", "- tell: $before\n    fix: redis.expire", 19, "has one kind, not both", "make it two"),
+        ("guards:\n  - {at most: 9, per: 6h}", "guards:\n  - {freeze: weekends}", 7, "no hours of the week", ""),
+        ("steps:", "services: {}\nsteps:", 9, "unknown key 'services'", ""),
+    ],
+)  # fmt: skip
+def test_what_is_misspelt_has_its_line_and_what_to_write(was: str, now: str, line: int, says: str, hint: str) -> None:
+    assert was in GOOD
+    found, findings = composed(GOOD.replace(was, now, 1))
+    assert found == []
+    assert any(at == line and says in message and hint in how for at, message, how in findings), findings
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "line", "says", "hint"),
+    [
+        ("look: redis.memory,", "look: redis.memry,", 10, "redis has no memry", "did you mean redis.memory?"),
+        ("look: redis.memory,", "look: reddis.memory,", 10, "there is no library reddis", "redis.memory?"),
+        ("look: redis.memory,", "look: redis.expire,", 10, "look takes no fix", "write fix: redis.expire"),
+        ("look: redis.memory,", "look: redis.connected,", 10, "nothing a step can do", "@look"),
+        ("with: {older_than: 7d,", "with: {older_then: 7d,", 13, "takes no older_then", "older_than?"),
+        ("sample: {from: sample}", "sample: many", 13, "takes a whole number, not 'many'", ""),
+        ("keys: {from: idle.expirable}, ", "", 22, "redis.expire needs keys", "keys: …"),
+        ("keys: {from: idle.expirable}", "keys: {from: idle.expirible}", 22, "Idle has no expirible", "expirable?"),
+        ("keys: {from: idle.expirable}", "keys: {from: before.used}", 22, "before.used is a whole number", ""),
+        ("{expirable: {empty: yes}}", "{expirable: {over: 3}}", 16, "`over` compares numbers", ""),
+        ("{expirable: {empty: yes}}", "{idel.expirable: {empty: yes}}", 16, "Idle has no idel", ""),
+        ("{used_ratio: {under: 0.80}}", "{before: {under: 0.80}}", 25, "is Memory", "used_ratio"),
+        ("findings: [before, idle]", "findings: [before, idel]", 17, "answer is called idel", "did you mean idle?"),
+        ("tell: $before", "tell: $befor", 18, "answer is called befor", "did you mean before?"),
+        ("as: idle", "as: before", 14, "before is said twice", ""),
+        ("{server: redis}", "{server: process}", 4, "works on a redis target, and server is a process", ""),
+        ("{server: redis}", "{server: redis, other: redis}", 4, "no step works on other", ""),
+        ("default: 500}", "default: many}", 5, "the default 'many' of sample is no whole number", ""),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_the_library_has_its_line(was: str, now: str, line: int, says: str, hint: str) -> None:
+    assert was in GOOD
+    (found,), findings = composed(GOOD.replace(was, now, 1))
+    assert findings == []
+    with pytest.raises(Unfit) as raised:
+        build(found)
+    assert raised.value.line == line and says in str(raised.value), (raised.value.line, str(raised.value))
+    assert hint in raised.value.hint, raised.value.hint
+
+
+def test_a_fix_without_a_verification_after_it_and_a_match_of_everything_are_refused() -> None:
+    unverified = GOOD[: GOOD.index("  - verify")]
+    early = "  - {verify: redis.memory, on: server, until: {used: {over: 0}}, within: 1m}\n  - tell:"
+    before = unverified.replace("  - tell:", early)
+    everything = GOOD.replace("""'alertname="RedisMemoryHigh"'""", """'alertname!="x"'""").replace("free-memory", "all")
+    bad_default = GOOD.replace("  - tell: $before", "  - ask: Which half?\n    choices: [left, right]")
+    bad_default = bad_default.replace("free-memory", "asks")
+    files = {FILE: unverified, "playbooks/b.yaml": before.replace("free-memory", "b"), "playbooks/c.yaml": everything}
+    files["playbooks/d.yaml"] = bad_default
+    files["playbooks/e.yaml"] = GOOD.replace("free-memory", "other", 1)
+    files["playbooks/f.yaml"] = GOOD.replace("free-memory", "other", 1)
+    made = with_manifest(with_composed({name: text.encode() for name, text in files.items()}))
+    found = [(one.file, one.line, one.message) for one in read_manifests(made).faults]
+    assert found == [
+        ("playbooks/b.yaml", 21, "b fixes and verifies nothing after it"),
+        ("playbooks/c.yaml", 3, "all answers everything"),
+        ("playbooks/d.yaml", 18, "the default 'no' is none of its choices"),
+        ("playbooks/f.yaml", 1, "there is another playbook other, in playbooks/e.yaml:1"),
+        (FILE, 20, "free-memory fixes and verifies nothing after it"),
+    ]
+    del made[MANIFEST]
+    assert any("was not looked at" in one.message for one in read_plan({"tocsin.yaml": PLAN, **made}).findings)
+
+
+def plain(text: str) -> object:
+    node = read_document(FILE, text.encode(), Findings())
+    assert node is not None
+    return Plain().read(node, Findings())
+
+
+def test_the_schema_for_editors_takes_what_tocsin_takes_and_refuses_what_it_refuses() -> None:
+    schema = json.loads(json.dumps(json_schema()))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    check = jsonschema.Draft202012Validator(schema)
+    assert list(check.iter_errors(plain(GOOD))) == []
+    for wrong in ("steps:\n  - {}\n", GOOD.replace("within: 2m", ""), GOOD.replace("under: 0.80", "below: 1")):
+        assert list(check.iter_errors(plain(wrong)))
+
+
+def test_a_test_of_what_never_ran_is_told_why(plan: Path) -> None:
+    quiet = Scene(plan)
+    with pytest.raises(LookupError, match="no playbook has run: no alert has fired"):
+        _ = quiet.outcome
+    with pytest.raises(LookupError, match="no alert has fired"):
+        _ = quiet.findings
+    quiet.fires("Other", service="cart")
+    with pytest.raises(LookupError, match="no playbook of the service cart answers 'Other fires'"):
+        _ = quiet.outcome
+    quiet.fires("RedisMemoryHigh", instance="cart-9")
+    with pytest.raises(LookupError, match="was not run: cart has no redis target that this alert is about"):
+        _ = quiet.steps
+    (plan / "tocsin.yaml").write_bytes(PLAN.replace(b"    playbooks: [free-memory]\n", b""))
+    unused = Scene(plan)
+    with pytest.raises(LookupError, match="no service uses free-memory: name it with one"):
+        unused.trust("free-memory", "act")
+    unused.fires("RedisMemoryHigh", instance="cart-1")
+    with pytest.raises(LookupError, match=r"no service uses free-memory; name it with one .* \[free-memory\]"):
+        _ = unused.outcome
+
+
+def test_two_that_answer_the_same_have_an_order_and_that_is_said() -> None:
+    files = {FILE: GOOD, "playbooks/b.yaml": GOOD.replace("free-memory", "b", 1)}
+    made = with_manifest(with_composed({name: text.encode() for name, text in files.items()}))
+    reading = read_plan({"tocsin.yaml": PLAN.replace(b"[free-memory]", b"[b, free-memory]"), **made})
+    assert [(one.level, one.line, one.message) for one in reading.findings if one.level == "notice"] == [
+        ("notice", 7, 'b and free-memory both answer alertname="RedisMemoryHigh" for cart: b comes first'),
+    ]
