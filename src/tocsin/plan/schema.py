@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from tocsin.plan import reach
 from tocsin.plan.decoder import At, Either, Field, ListOf, NamesOf, Record, RecordOf, Variants
 from tocsin.plan.rotas import CLOCK, DAY, HANDOFF, HOURS, HOURS_NAME, LENGTH, START, WINDOWS
 from tocsin.plan.words import (
@@ -252,10 +253,10 @@ class Target(Record):
     """A system that playbooks look at and change. Its name is the lock: one run at a time."""
 
     what = "a target"
-    one_of = (("redis", "process", "folder", "kind"),)
+    one_of = (("redis", "process", "folder", "ssh", "http", "haproxy", "supervisor", "dial", "kind"),)
     together = {
         "kind": "look with",
-        "look with": "kind",
+        "look with": ("kind", "ssh", "http", "supervisor", "dial"),
         "process": "command",
         "command": "process",
         "health": "process",
@@ -276,9 +277,14 @@ class Target(Record):
         ListOf(TEXT, "patterns", at_most=50, single=True),
         "Which of the folder's files may be deleted, such as '*.log.*'. Without it the folder is only looked at.",
     )
+    ssh = Field(RecordOf(reach.Ssh), "A machine reached by SSH: who looks and who fixes there, and its host keys.")
+    http = Field(RecordOf(reach.Http), "One instance of an HTTP service.")
+    haproxy = Field(RecordOf(reach.Haproxy), "One server behind HAProxy, by its runtime socket.")
+    supervisor = Field(RecordOf(reach.Supervised), "A program that supervisor runs.")
+    dial = Field(RecordOf(reach.Dial), "A number to be read, and set within bounds, such as how many replicas run.")
     kind = Field(NAME, "The kind of another system, as the library for it calls it.")
-    look_with = Field(SECRET, "What reaches a system of that kind to read it: secret:NAME.")
-    fix_with = Field(SECRET, "What reaches it to change it: secret:NAME. Without it nothing is changed.")
+    look_with = Field(SECRET, "What it is looked at with: secret:NAME. A private key for ssh.")
+    fix_with = Field(SECRET, "What reaches it to change it: secret:NAME. Without one that is needed, nothing is.")
     match = Field(
         ListOf(MATCHER, "matchers", at_most=50, single=True),
         "The alerts that are about this one of several. Default: every alert of the service.",
