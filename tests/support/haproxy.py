@@ -20,16 +20,22 @@ from tests.support.ports import free_port
 from tests.support.waiting import eventually
 
 SERVES = """
-import http.server, os, sys, time
+import http.server, os, sys, threading, time
 folder, name = sys.argv[2], sys.argv[3]
+sick, room = [], threading.Semaphore(4)
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        ill = os.path.exists(os.path.join(folder, name + ".ill"))
+        if self.path == "/sicken":
+            sick.append(1)
+        if self.path.startswith(("/work", "/health")):
+            with room:
+                time.sleep(0.04)
+        ill = sick or os.path.exists(os.path.join(folder, name + ".ill"))
         if self.path.startswith("/slow"):
             time.sleep(float(self.path[5:]))
         self.send_response(500 if ill else 200)
         self.end_headers()
-        self.wfile.write(name.encode())
+        self.wfile.write(str(os.getpid()).encode() if self.path == "/pid" else name.encode())
     def log_message(self, *args): pass
 class Server(http.server.ThreadingHTTPServer):
     request_queue_size = 128
@@ -85,14 +91,69 @@ class Balanced:
         self.proxy.send_signal(signal.SIGUSR2)
 
 
+class Supervised(Balanced):
+    """The same, its servers run by a real supervisord."""
+
+    @property
+    def restart(self) -> list[str]:
+        """What restarts a server, but for its name."""
+        return [
+            str(Path(sys.executable).parent / "supervisorctl"),
+            "-c",
+            str(self.folder / "supervisor.conf"),
+            "restart",
+        ]
+
+    def start(self, name: str) -> None:
+        """Both, with the first."""
+        if "supervisord" not in self.processes:
+            serves = self.folder / "serves.py"
+            serves.write_text(SERVES)
+            lines = [
+                f"[program:{key}]\ncommand={sys.executable} {serves} {port} {self.folder} {key}\nstartsecs=0\nstopwaitsecs=2"
+                for key, port in self.ports.items()
+            ]
+            config = self.folder / "supervisor.conf"
+            config.write_text(_SUPERVISOR.format(it=self, at=self.socket.with_name("super.sock")) + "\n".join(lines))
+            words = [Path(sys.executable).parent / "supervisord", "-c", config]
+            self.processes["supervisord"] = subprocess.Popen(
+                words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+        eventually(lambda: _open(self.ports[name]), what=f"the server {name}")
+
+    def stop(self, name: str) -> None:
+        """supervisord, and all it runs."""
+        process = self.processes.pop(name)
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+_SUPERVISOR = """
+[supervisord]
+nodaemon=true
+logfile={it.folder}/supervisord.log
+pidfile={it.folder}/supervisord.pid
+[unix_http_server]
+file={at}
+[supervisorctl]
+serverurl=unix://{at}
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+"""
+
+
 @contextmanager
-def running_haproxy(folder: Path) -> Iterator[Balanced]:
+def running_haproxy(folder: Path, kind: type[Balanced] = Balanced) -> Iterator[Balanced]:
     """Start all of it, and end it again. Skips the test where there is no HAProxy."""
     program = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         pytest.skip("no haproxy on this machine: `make setup` installs it where it may")
     with tempfile.TemporaryDirectory(prefix="tocsin-") as short:  # a socket's path has room for 100 letters
-        made = Balanced(folder, Path(short))
+        made = kind(folder, Path(short))
         made.certify(days=5)
         config = folder / "haproxy.cfg"
         config.write_text(_CONFIG.format(it=made, **made.ports))

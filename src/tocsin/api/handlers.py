@@ -8,7 +8,19 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ControllerRouterHandler
 
-from tocsin.api import access, alertmanager, contacts, docs, incidents, oncall, playbooks, proof, silences, system
+from tocsin.api import (
+    access,
+    alertmanager,
+    contacts,
+    docs,
+    incidents,
+    oncall,
+    playbooks,
+    proof,
+    silences,
+    system,
+    triggers,
+)
 from tocsin.api.asking import known_query, repetition
 
 
@@ -22,6 +34,7 @@ def api_handlers() -> list[ControllerRouterHandler]:
                 *silences.HANDLERS,
                 *oncall.HANDLERS,
                 *playbooks.HANDLERS,
+                *triggers.HANDLERS,
                 *access.HANDLERS,
                 *contacts.HANDLERS,
                 *system.HANDLERS,

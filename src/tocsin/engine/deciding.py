@@ -9,7 +9,18 @@ import msgspec
 from tocsin.access.credentials import Key, Token, User
 from tocsin.access.limits import KeyLimits
 from tocsin.engine import commands as c
-from tocsin.engine import contacting, hearing, overriding, paging, responding, running, settling, starting, ticking
+from tocsin.engine import (
+    contacting,
+    hearing,
+    overriding,
+    paging,
+    responding,
+    running,
+    settling,
+    starting,
+    ticking,
+    triggering,
+)
 from tocsin.engine.commands import refuse
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
@@ -87,6 +98,8 @@ def decide(turn: Turn, command: c.AnyCommand) -> c.Result:
             return contacting.answer_drill(turn, command)
         case c.StartRun():
             return starting.start(turn, command)
+        case c.PullTrigger():
+            return triggering.pull(turn, command)
         case c.AnswerRun():
             return running.answer(turn, command)
         case c.CancelRun():

@@ -23,6 +23,7 @@ from tocsin.pages.loops import LoopSpec
 from tocsin.pages.templates import Words
 from tocsin.playbooks.manifest import Manifest
 from tocsin.playbooks.targets import Target
+from tocsin.playbooks.triggers import Trigger
 
 Covers = Mapping[str, tuple[Cover, ...]]
 """Overrides that may count, by schedule."""
@@ -84,6 +85,7 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     answers: dict[str, tuple[str, ...]] = {}
     """Which playbooks answer for a service, in the order in which they are tried."""
     targets: tuple[Target, ...] = ()
+    triggers: tuple[Trigger, ...] = ()
     messages: dict[str, Words] = {}
     """The team's own words for pages, by channel."""
     loops: tuple[LoopSpec, ...] = ()

@@ -23,6 +23,7 @@ from typing import Any, Final
 from tocsin.plan import reach
 from tocsin.plan.decoder import At, Either, Field, ListOf, NamesOf, Record, RecordOf, Variants
 from tocsin.plan.rotas import CLOCK, DAY, HANDOFF, HOURS, HOURS_NAME, LENGTH, START, WINDOWS
+from tocsin.plan.triggers import Triggered
 from tocsin.plan.words import (
     ALERTS,
     BODY,
@@ -344,6 +345,9 @@ class Service(Record):
     )
     targets = Field(
         NamesOf(NAME, RecordOf(Target), "targets"), "The systems its playbooks may look at and change, by reference."
+    )
+    triggers = Field(
+        NamesOf(NAME, RecordOf(Triggered), "triggers"), "Keys with which other programs have its playbooks run."
     )
 
 

@@ -119,10 +119,15 @@ def _same(run: Run, at: Situation) -> bool:
 
 
 def _blast(at: Situation, guard: Blast) -> Blocked | None:
-    kinds = {one.kind for one in at.targets if one.lock in at.locks}
-    group = {one.lock for one in at.targets if one.service == at.service and one.kind in kinds}
+    kinds = dict.fromkeys(one.kind for one in at.targets if one.lock in at.locks)
+    return next((found for kind in kinds if (found := _blast_of(at, guard, kind))), None)
+
+
+def _blast_of(at: Situation, guard: Blast, kind: str) -> Blocked | None:
+    """Of targets of one kind: a run on an instance and on its place in a balancer works on one of each."""
+    group = {one.lock for one in at.targets if one.service == at.service and one.kind == kind}
     busy = {lock for run in at.runs if run.live for lock in run.locks} & group
-    after = busy | set(at.locks)
+    after = busy | (set(at.locks) & group)
     most = guard.most or max(1, len(group) * guard.percent // 100)
     if len(after) > most:
         return Blocked(Reason.GUARD_BLAST, f"{len(busy)} of {len(group)} targets are being changed, at most {most} may")
