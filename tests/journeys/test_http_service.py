@@ -1,4 +1,4 @@
-"""An HTTP service on the real thing: HAProxy, two servers under supervisor, a real Tocsin, what goes wrong put into them.
+"""An HTTP service on the real thing: HAProxy, two servers under supervisor, a real Tocsin, and what goes wrong.
 
 ``ROUNDS=20`` does what docs/solutions/http.md says was measured, and prints how long it took.
 """
@@ -8,11 +8,14 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import socket
+import ssl
 import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -41,8 +44,12 @@ services:
     targets:
       one: {{http: {{at: "{one}", restart: {restart_one}}}, match: [probe=one]}}
       two: {{http: {{at: "{two}", restart: {restart_two}}}, match: [probe=two]}}
-      slot-one: {{haproxy: {{socket: {it.socket}, server: web/one, drain: on, least: 2, usual: 50}}, match: [probe=one]}}
-      slot-two: {{haproxy: {{socket: {it.socket}, server: web/two, drain: on, least: 2, usual: 50}}, match: [probe=two]}}
+      slot-one:
+        haproxy: {{socket: {it.socket}, server: web/one, drain: on, least: 2, usual: 50}}
+        match: [probe=one]
+      slot-two:
+        haproxy: {{socket: {it.socket}, server: web/two, drain: on, least: 2, usual: 50}}
+        match: [probe=two]
   front:
     escalation: shop
     playbooks: [renew-certificate]
@@ -64,7 +71,7 @@ SECRETS |= {
     "TOCSIN_SECRET_APM_CALM": "calm-0123456789abcdefghi",
 }
 
-PLAYBOOKS = '''"""The web servers: restart the one that is not well, shed what they cannot do, renew their certificate."""
+PLAYBOOKS = '''"""The web servers: restart the one that is ill, shed what they cannot do, renew their certificate."""
 
 from tocsin import Run, at_most, blast_radius, breaker, playbook, trust
 from tocsin.library import haproxy, http
@@ -170,7 +177,7 @@ def post(server: TocsinServer, path: str, key: str, body: object, **headers: str
 def event(server: TocsinServer, key: str, name: str, number: int, state: str, **labels: str) -> None:
     """An alert of its own for each round, so that each is an incident of its own."""
     there = {"alertname": name, "round": str(number), **labels}
-    body = {"title": name, "status": state, "severity": "critical", "labels": there, "dedup_key": f"{name}-{number}"}
+    body = {"title": name, "state": state, "severity": "critical", "labels": there, "key": f"{name}-{number}"}
     status, said = post(server, "/api/events", SECRETS[key], body)
     assert status < 300, said
 
@@ -183,9 +190,9 @@ def newest(server: TocsinServer, playbook: str) -> dict[str, Any]:
 def ended(server: TocsinServer, playbook: str, after: int) -> dict[str, Any]:
     """The run after that number, once it has come to what it comes to before its alert ends."""
 
-    def there() -> dict[str, Any] | None:
+    def there() -> dict[str, Any]:
         found = newest(server, playbook)
-        return found if found["number"] > after and found["state"] in ("watching", "ended") else None
+        return found if found["number"] > after and found["state"] in ("watching", "ended") else {}
 
     return eventually(there, what=f"a run of {playbook} to end", within=40)
 
@@ -307,11 +314,8 @@ def certificate_story(server: TocsinServer, number: int, prepare: Callable[[], N
 
 
 def served_serial(web: Supervised) -> bytes:
-    import ssl
-
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    import socket
 
     with socket.create_connection(("127.0.0.1", web.tls_port), timeout=5) as plain, context.wrap_socket(plain) as line:
         return line.getpeercert(binary_form=True) or b""
@@ -393,22 +397,21 @@ def test_a_trigger_refuses_what_it_may_not_do_and_says_why(server: TocsinServer)
     assert post(server, "/api/v1/triggers", "apm-of-somebody-else-0123", one)[0] == 403
     assert post(server, "/api/v1/triggers", SECRETS["TOCSIN_SECRET_MONITOR"], one)[0] == 403, "a monitor's key"
     assert post(server, "/api/events", SECRETS[apm], {"title": "x"})[0] == 403, "and a trigger's is no monitor's"
-    status, said = eventually(
-        lambda: _not_paced(pull(server, apm, one | {"args": {"slot": "x"}})), what="it to be asked"
-    )
-    assert status == 400 and "may not set slot" in said["detail"]
-    for body, code in (("[1, 2]", 400), ("{" * 2_000, 400), ("x" * 70_000, 413)):
-        status, said = eventually(lambda body=body: _not_paced(pull(server, apm, body)), what="it to be asked")  # type: ignore[misc]
-        assert status == code, said
-    status, said = eventually(
-        lambda: _not_paced(pull(server, apm, {"labels": {"probe": "none"}})), what="it to be asked"
-    )
-    assert status == 400 and "No target fits" in said["detail"]
+    for body, code, why in (
+        (one | {"args": {"slot": "x"}}, 400, "may not set slot"),
+        ({"labels": {"probe": "none"}}, 400, "No target fits"),
+        ("[1, 2]", 400, "no JSON of id, labels and args"),
+        ("{" * 2_000, 400, "no JSON of id, labels and args"),
+        ("x" * 70_000, 413, "more than 65,536 bytes"),
+    ):
+        status, said = eventually(partial(_asked, server, apm, body), what="it to be asked") or (0, {})
+        assert status == code and why in said["detail"], said
     assert newest(server, "shed")["number"] == before, "nothing was run"
     statuses = [pull(server, apm, {"labels": {"probe": "none"}})[0] for _ in range(25)]
     assert 429 in statuses
     assert not any(key in server.log.read_text() for key in SECRETS.values())
 
 
-def _not_paced(said: tuple[int, dict[str, Any]]) -> tuple[int, dict[str, Any]] | None:
+def _asked(server: TocsinServer, key: str, body: object) -> tuple[int, dict[str, Any]] | None:
+    said = pull(server, key, body)
     return said if said[0] != 429 else None

@@ -110,12 +110,12 @@ class Supervised(Balanced):
             serves = self.folder / "serves.py"
             serves.write_text(SERVES)
             lines = [
-                f"[program:{key}]\ncommand={sys.executable} {serves} {port} {self.folder} {key}\nstartsecs=0\nstopwaitsecs=2"
+                f"[program:{key}]\ncommand={sys.executable} {serves} {port} {self.folder} {key}\nstartsecs=0\n"
                 for key, port in self.ports.items()
             ]
             config = self.folder / "supervisor.conf"
             config.write_text(_SUPERVISOR.format(it=self, at=self.socket.with_name("super.sock")) + "\n".join(lines))
-            words = [Path(sys.executable).parent / "supervisord", "-c", config]
+            words = [str(Path(sys.executable).parent / "supervisord"), "-c", str(config)]
             self.processes["supervisord"] = subprocess.Popen(
                 words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )
