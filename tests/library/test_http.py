@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import http.server
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -277,3 +278,50 @@ def test_a_dial_is_turned_within_its_bounds_and_back(machine: Callable[[], dict[
     file.write_text("three")
     with pytest.raises(Trouble, match="no whole number: 'three'"):
         step(held, dial.level, DIAL)
+
+
+class Scaler(http.server.BaseHTTPRequestHandler):
+    """A hook that keeps a number, for whoever has the token."""
+
+    number, asked = b"3", list[str]()
+
+    def do_GET(self) -> None:
+        self._answer(lambda: None)
+
+    def do_PUT(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+
+        def put() -> None:
+            Scaler.number = body
+
+        self._answer(put)
+
+    def _answer(self, do: Callable[[], None]) -> None:
+        Scaler.asked.append(self.command)
+        good = self.headers["authorization"] == "Bearer scaler-token"
+        if good:
+            do()
+        self.send_response(200 if good else 403)
+        self.end_headers()
+        self.wfile.write(Scaler.number)
+
+    def log_message(self, *args: object) -> None:
+        """Quiet."""
+
+
+def test_a_dial_by_http_is_read_and_set_with_its_token() -> None:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Scaler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            url = f"http://127.0.0.1:{server.server_port}/web"
+            bounds = {"least": 2, "usual": 3, "most": 6, "step": 2, "url": url}
+            held = {"workers": bounds | {"secrets": {"token": "scaler-token\n"}}}
+            now = step(held, dial.level, DIAL)
+            assert step(held, dial.turn, DIAL, now.up, now.now) == "it was 3 and is set to 5"
+            assert (Scaler.number, step(held, dial.level, DIAL).now) == (b"5", 5)
+            Scaler.asked.clear()
+            with pytest.raises(Trouble, match="answered 403"):
+                step({"workers": bounds | {"secrets": {"token": "another"}}}, dial.turn, DIAL, 6, 5)
+            assert Scaler.asked == ["GET"], "where it may not even be read nothing is set"
+        finally:
+            server.shutdown()
