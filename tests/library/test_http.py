@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import http.client
 import http.server
+import select
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +108,20 @@ def test_what_drips_and_what_goes_elsewhere_is_not_well(web: Balanced) -> None:
     slow = {"one": {"at": web.at("one").replace("/health", "/slow5")}}
     seen = step(slow, solution.health, ONE, within="300ms")
     assert not seen.well and seen.why == "no answer within 0.3 s" and seen.took_ms < 1500
+    with socket.create_server(("127.0.0.1", 0)) as drips:
+
+        def drip() -> None:
+            line, _ = drips.accept()
+            with line, suppress(OSError):
+                line.recv(4096)
+                line.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n")
+                while not select.select([line], [], [], 0.05)[0]:  # until its client has gone
+                    line.sendall(b"x")
+
+        threading.Thread(target=drip, daemon=True).start()
+        at = f"http://127.0.0.1:{drips.getsockname()[1]}/"
+        dripping = step({"one": {"at": at}}, solution.health, ONE, within="300ms")
+    assert not dripping.well and dripping.why == "no answer within 0.3 s" and dripping.took_ms < 1500
     metadata = step({"one": {"at": "http://169.254.169.254/latest"}}, solution.health, ONE)
     assert not metadata.well and "metadata" in metadata.why
 
@@ -242,23 +259,12 @@ def test_an_expired_one_is_seen_although_nobody_accepts_it(web: Balanced, tmp_pa
 # -- a dial, and commands on another machine ---------------------------------------------------------------------------
 
 
-@pytest.fixture(params=["here", "there"])
-def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], dict[str, Any]]]:
-    """What a target says of where its commands are run: here, or on a machine reached by SSH."""
-    if request.param == "here":
-        yield dict
-        return
-    with running_sshd(tmp_path) as sshd:
-        on = {"host": "127.0.0.1", "port": sshd.port, "user": sshd.user, "host_keys": [sshd.host_key]}
-        yield lambda: {"on": on, "secrets": {"key": sshd.key}}
-
-
-def test_a_dial_is_turned_within_its_bounds_and_back(machine: Callable[[], dict[str, Any]], tmp_path: Path) -> None:
+def test_a_dial_is_turned_within_its_bounds_and_back(tmp_path: Path) -> None:
     file = tmp_path / "workers"
     file.write_text("3\n")
     bounds = {"least": 2, "usual": 3, "most": 6, "step": 2}
     words = {"read": ["cat", str(file)], "set": ["sh", "-c", f'echo "$0" > {file}', "{value}"]}
-    held = {"workers": bounds | words | machine()}
+    held = {"workers": bounds | words}
     now = step(held, dial.level, DIAL)
     assert (now.now, now.up, now.down, now.back) == (3, 5, 2, 3)
     assert step(held, dial.turn, DIAL, now.up, now.now) == "it was 3 and is set to 5"
@@ -278,6 +284,17 @@ def test_a_dial_is_turned_within_its_bounds_and_back(machine: Callable[[], dict[
     file.write_text("three")
     with pytest.raises(Trouble, match="no whole number: 'three'"):
         step(held, dial.level, DIAL)
+
+
+def test_commands_are_run_on_the_machine_the_plan_names(tmp_path: Path) -> None:
+    with running_sshd(tmp_path) as sshd:
+        on = {"host": "127.0.0.1", "port": sshd.port, "user": sshd.user, "host_keys": [sshd.host_key]}
+        # What OpenSSH tells what it runs, and nobody else has.
+        words = {"read": ["sh", "-c", "echo $SSH_CONNECTION | wc -w"], "set": ["sh", "-c", "exit 4", "{value}"]}
+        bounds = {"least": 2, "usual": 3, "most": 6, "step": 2, "on": on, "secrets": {"key": sshd.key}}
+        assert step({"workers": bounds | words}, dial.level, DIAL).now == 4
+        with pytest.raises(Trouble, match="ended with 4"):
+            step({"workers": bounds | words}, dial.turn, DIAL, 5, 4)
 
 
 class Scaler(http.server.BaseHTTPRequestHandler):

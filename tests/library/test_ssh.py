@@ -53,6 +53,8 @@ def test_a_host_key_that_is_not_in_the_plan_is_refused_and_nothing_is_run(sshd: 
     assert not made.exists()
     both = held(sshd, host_keys=[sshd.other_host_key, sshd.host_key])
     assert step(both, ssh.run, IT, ("true",)).code == 0, "while a host key is being changed the plan has both"
+    other_kind = held(sshd, host_keys=[sshd.ecdsa_host_key])
+    assert step(other_kind, ssh.run, IT, ("true",)).code == 0, "the one of its keys that the plan names is asked for"
 
 
 def test_a_wrong_key_an_unreadable_one_and_a_port_where_nothing_is_say_so(sshd: Sshd) -> None:

@@ -22,7 +22,7 @@ from tests.support.waiting import eventually
 SERVES = """
 import http.server, os, sys, threading, time
 folder, name = sys.argv[2], sys.argv[3]
-sick, room = [], threading.Semaphore(4)
+sick, room = [], threading.Semaphore(2)
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/sicken":
@@ -188,6 +188,7 @@ defaults
     timeout client 20s
     timeout server 20s
     timeout queue 300ms
+    timeout check 5s
 frontend front
     bind 127.0.0.1:{it.port}
     default_backend web

@@ -24,14 +24,17 @@ class Sshd:
         self.key, self.stranger = make_key(folder / "user"), make_key(folder / "stranger")
         self.private_host_key = folder / "host"
         make_key(self.private_host_key)
+        self.private_host_keys = [self.private_host_key, folder / "host-ecdsa"]
+        make_key(self.private_host_keys[1], "ecdsa")
+        self.ecdsa_host_key = " ".join((folder / "host-ecdsa.pub").read_text().split()[:2])
         self.host_key = " ".join((folder / "host.pub").read_text().split()[:2])
         self.other_host_key = " ".join((folder / "stranger.pub").read_text().split()[:2])
         (folder / "authorized").write_text((folder / "user.pub").read_text())
 
 
-def make_key(path: Path) -> str:
+def make_key(path: Path, kind: str = "ed25519") -> str:
     """A private key, made by OpenSSH itself."""
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", path], check=True, timeout=30)
+    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "test", "-f", path], check=True, timeout=30)
     return path.read_text()
 
 
@@ -49,7 +52,8 @@ def running_sshd(folder: Path) -> Iterator[Sshd]:
         f"""
 ListenAddress 127.0.0.1
 Port {made.port}
-HostKey {made.private_host_key}
+HostKey {made.private_host_keys[0]}
+HostKey {made.private_host_keys[1]}
 AuthorizedKeysFile {folder / "authorized"}
 PidFile none
 StrictModes no

@@ -85,7 +85,10 @@ def _asked(method: str, url: str, headers: dict[str, str], content: bytes | None
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         asking.request(method, path, body=content, headers={"Host": parts.netloc.rpartition("@")[2], **headers})
         answer = asking.getresponse()
-        return answer.status, answer.read(MOST)
+        body = answer.read(MOST)
+        if time.monotonic() >= until:  # cut short, which looks like an end
+            raise TimeoutError
+        return answer.status, body
     finally:
         cut.cancel()
         with suppress(OSError):

@@ -149,8 +149,7 @@ async def _connected(where: Reach, key: str) -> SSHClientConnection:
         raise Trouble(f"a key for {where.host} cannot be read: {error}") from None
     options: dict[str, Any] = {
         "username": where.user, "client_keys": keys, "known_hosts": (known, [], []), "config": None,
-        "agent_path": None, "preferred_auth": "publickey", "login_timeout": CONNECTED_WITHIN,
-        "server_host_key_algs": "default", "keepalive_interval": 5,
+        "agent_path": None, "preferred_auth": "publickey", "login_timeout": CONNECTED_WITHIN, "keepalive_interval": 5,
     }  # fmt: skip
     try:
         async with asyncio.timeout(CONNECTED_WITHIN):
