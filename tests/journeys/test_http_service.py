@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ import pytest
 from tests.support.certificates import make_certificate
 from tests.support.haproxy import Supervised, running_haproxy
 from tests.support.server import TocsinServer
+from tests.support.sshd import Sshd, running_sshd
 from tests.support.steps import step
 from tests.support.waiting import eventually
 from tocsin.library import haproxy
@@ -63,6 +65,18 @@ services:
           certificate: {it.pem}
           renew: [cp, {it.folder}/next.pem, {it.pem}]
           reload: [kill, -USR2, "{pid}"]
+  worker:
+    escalation: shop
+    playbooks: [start-worker]
+    targets:
+      good:
+        ssh: {{host: 127.0.0.1, port: {sshd.port}, user: {sshd.user}, host key: "{sshd.host_key}"}}
+        look with: secret:key
+        fix with: secret:key
+      other:
+        ssh: {{host: 127.0.0.1, port: {sshd.port}, user: {sshd.user}, host key: "{sshd.other_host_key}"}}
+        look with: secret:key
+        fix with: secret:key
 """
 TRIGGERS = """    triggers:
       spike: {playbook: shed, secret: secret:apm, takes: [sessions]}
@@ -136,6 +150,27 @@ def let_in(run: Run, slot: haproxy.Server) -> None:
 '''
 
 
+WORKER = '''"""A file on another machine stands for a worker that runs."""
+
+from tocsin import Run, playbook, trust
+from tocsin.library import ssh
+
+
+@playbook(name="start-worker", trust=trust(start="act"), hand_over_after="1m")
+def start_worker(run: Run, machine: ssh.Machine, file: str) -> None:
+    if run.look(ssh.run, machine, ("test", "-e", file)).code == 0:
+        run.hand_over("it is there already")
+    run.fix(ssh.ensure, machine, ("touch", file))
+    run.verify(ssh.run, machine, ("test", "-e", file), until=lambda now: now.code == 0, within="10s")
+'''
+
+
+@pytest.fixture(scope="module")
+def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    with running_sshd(tmp_path_factory.mktemp("sshd")) as server:
+        yield server
+
+
 @pytest.fixture(scope="module")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervised]:
     with running_haproxy(tmp_path_factory.mktemp("web"), Supervised) as made:
@@ -144,17 +179,18 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervised]:
 
 
 @pytest.fixture(scope="module")
-def server(web: Supervised, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TocsinServer]:
+def server(web: Supervised, sshd: Sshd, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TocsinServer]:
     folder = tmp_path_factory.mktemp("tocsin")
     (folder / "plan" / "playbooks").mkdir(parents=True)
     assert web.proxy is not None
     text = PLAN.format(
-        it=web, one=web.at("one"), two=web.at("two"), pid=web.proxy.pid,
+        it=web, sshd=sshd, one=web.at("one"), two=web.at("two"), pid=web.proxy.pid,
         restart_one=json.dumps([*web.restart, "one"]), restart_two=json.dumps([*web.restart, "two"]),
     )  # fmt: skip
     (folder / "plan" / "tocsin.yaml").write_text(text.replace("  front:\n", TRIGGERS + "  front:\n"))
     (folder / "plan" / "playbooks" / "web.py").write_text(PLAYBOOKS)
-    made = TocsinServer(folder, plan=folder / "plan", environment=SECRETS)
+    (folder / "plan" / "playbooks" / "worker.py").write_text(WORKER)
+    made = TocsinServer(folder, plan=folder / "plan", environment=SECRETS | {"TOCSIN_SECRET_KEY": sshd.key})
     made.start()
     yield made
     made.stop()
@@ -330,8 +366,7 @@ def test_each_time_a_certificate_that_ends_soon_is_renewed_and_served(server: To
         def soon() -> None:
             was = served_serial(web)
             web.certify(days=3)
-            web.reload()
-            eventually(lambda: served_serial(web) != was, what="the short one to be served", within=20)
+            web.reload(lambda: served_serial(web) != was)
             next_certificate(web, 60)
 
         run, seconds = certificate_story(server, number, soon)
@@ -420,3 +455,23 @@ def test_a_trigger_refuses_what_it_may_not_do_and_says_why(server: TocsinServer)
 def _asked(server: TocsinServer, key: str, body: object) -> tuple[int, dict[str, Any]] | None:
     said = pull(server, key, body)
     return said if said[0] != 429 else None
+
+
+# -- another machine ---------------------------------------------------------------------------------------------------
+
+
+def test_a_run_works_on_another_machine_and_on_none_that_shows_another_host_key(
+    server: TocsinServer, sshd: Sshd, tmp_path: Path
+) -> None:
+    for target, outcome in (("other", "handed_over"), ("good", "verified")):
+        file, last = tmp_path / target, newest(server, "start-worker")["number"]
+        body = {"playbook": "start-worker", "service": "worker", "targets": {"machine": target}}
+        status, said = server.call("POST", "/api/v1/runs", body | {"args": {"file": str(file)}})
+        assert status == 201, said
+        run = ended(server, "start-worker", last)
+        assert run["outcome"] == outcome, run["findings"]
+        assert file.exists() == (outcome == "verified")
+        assert outcome == "verified" or "not in the plan" in run["findings"][-1]
+    lines = [one for one in sshd.key.splitlines() if not one.startswith("-")]
+    sheet = server.call("GET", f"/api/v1/runs/{newest(server, 'start-worker')['number']}")[1]
+    assert not any(one in server.log.read_text() + json.dumps(sheet) for one in lines)

@@ -209,9 +209,8 @@ def served(held: dict[str, Any]) -> solution.Certificate:
 
 def test_a_certificate_that_ends_is_renewed_and_the_new_one_is_what_is_served(web: Balanced) -> None:
     web.certify(days=2)
-    web.reload()
     held = secure(web, renewing(web, 60))
-    eventually(lambda: served(held).days_left < 3, what="the short one to be served")
+    web.reload(lambda: served(held).days_left < 3)
     before = served(held)
     assert before.served == before.in_file and not before.newer_in_file and before.names == ("localhost",)
     assert step(held, solution.serves_another, ONE, before.served) is False
@@ -247,9 +246,8 @@ def test_nothing_is_reloaded_for_a_certificate_that_is_no_better(web: Balanced) 
 
 def test_an_expired_one_is_seen_although_nobody_accepts_it(web: Balanced, tmp_path: Path) -> None:
     web.certify(days=-1)
-    web.reload()
     held = secure(web)
-    eventually(lambda: served(held).days_left < 0, what="the expired one to be served")
+    web.reload(lambda: served(held).days_left < 0)
     assert not step(held, solution.health, ONE).well
     missing = step(secure(web, certificate=str(tmp_path / "none")), solution.certificate, ONE)
     assert missing.in_file_until == 0 and "cannot be read" in missing.why
