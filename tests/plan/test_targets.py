@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
 from tests.plan.written import read
+from tocsin.library.dial import Where as DialWhere
 from tocsin.library.disk import Where as FolderWhere
+from tocsin.library.haproxy import Where as HaproxyWhere
+from tocsin.library.http import Where as HttpWhere
 from tocsin.library.process import Where as ProcessWhere
+from tocsin.library.supervised import Where as SupervisedWhere
 from tocsin.playbooks.targets import Target, credential
 
 PLAN = """
@@ -86,3 +92,85 @@ def test_coverage_knows_a_probes_alert_by_the_name_it_has():
     plan = read(tocsin=PLAN % "{folder: /var/log/it}").plan
     assert plan is not None
     assert ("shop", {"alertname": "ProbeHttpFailed", "probe": "health"}) in plan.rules()
+
+
+# -- systems that are reached from here --------------------------------------------------------------------------------
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGxvbmdlbm91Z2hmb3JhaG9zdGtleXRoaXNpcw=="
+MACHINE = f"{{host: web-1, user: watcher, fix as: deploy, host key: {KEY}}}"
+HOST = f"{{ssh: {MACHINE}, look with: secret:ro, fix with: secret:rw}}"
+
+
+def held(target: Target, fixing: bool = False) -> dict[str, Any]:
+    text = credential(target.fixing if fixing else target.reading, lambda name: f"text of {name}")
+    found: dict[str, Any] = msgspec.json.decode(text)
+    return found
+
+
+def test_a_machine_has_a_user_and_a_key_to_look_and_others_to_fix():
+    seen = target(HOST)
+    assert "text of" not in seen.reading + seen.fixing, "the plan holds no secret"
+    there = {"host": "web-1", "port": 22, "host_keys": [KEY]}
+    assert held(seen) == there | {"user": "watcher", "secrets": {"key": "text of secret:ro"}}
+    assert held(seen, fixing=True) == there | {"user": "deploy", "secrets": {"key": "text of secret:rw"}}
+    with pytest.raises(LookupError, match="secret:ro"):
+        credential(seen.reading, no_secret)
+
+
+def test_an_instance_knows_its_fellows_and_runs_commands_on_its_machine_with_its_keys():
+    text = (
+        "{http: {at: 'http://a/health', restart: [restart, web], on: host}, look with: secret:a}\n"
+        "      other: {http: {at: 'http://b/health', sign in: basic}, look with: secret:b}\n"
+        f"      host: {HOST}"
+    )
+    seen = target(text)
+    looks, fixes = held(seen), held(seen, fixing=True)
+    assert looks["fellows"] == {"other": {"at": "http://b/health", "basic": True}}
+    assert "restart" not in looks and fixes["restart"] == ["restart", "web"]
+    assert looks["secrets"] == {"token": "text of secret:a", "at other": "text of secret:b", "key": "text of secret:ro"}
+    assert fixes["secrets"] == looks["secrets"] | {"key": "text of secret:rw"}
+    assert (looks["on"]["user"], fixes["on"]["user"]) == ("watcher", "deploy")
+    msgspec.json.decode(credential(seen.fixing, str), type=HttpWhere)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "may"),
+    [
+        ("{http: {at: 'http://a/'}}", HttpWhere, False),
+        ("{haproxy: {socket: /run/h.sock, server: web/a}}", HaproxyWhere, False),
+        ("{haproxy: {socket: 'h:9999', server: web/a, drain: on}}", HaproxyWhere, True),
+        ("{haproxy: {socket: /run/h.sock, server: web/a, least: 2, usual: 9}}", HaproxyWhere, True),
+        ("{supervisor: {at: /run/s.sock, program: web}}", SupervisedWhere, False),
+        ("{supervisor: {at: /run/s.sock, program: web, restart: on}}", SupervisedWhere, True),
+        ("{dial: {read: [a], set: [b, '{value}'], least: 1, usual: 2, most: 3}}", DialWhere, True),
+        ("{dial: {url: 'http://a/', least: 1, usual: 2, most: 3}, fix with: secret:x}", DialWhere, True),
+    ],
+)
+def test_what_is_reached_from_here_is_changed_only_where_the_plan_says_how(text: str, kind: type, may: bool):
+    seen = target(text)
+    msgspec.json.decode(credential(seen.reading, str), type=kind)
+    assert bool(seen.fixing) is may
+    if may:
+        msgspec.json.decode(credential(seen.fixing, str), type=kind)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("{ssh: {host: web-1, user: watcher}, look with: secret:ro}", "host key"),
+        (f"{{ssh: {{host: web-1, user: watcher, host key: {KEY}}}}}", "no key to look with"),
+        ("{ssh: {host: web-1, user: watcher, host key: AAAA}, look with: secret:ro}", "is not a host key"),
+        (f"{{ssh: {{host: '-oProxy', user: watcher, host key: {KEY}}}, look with: secret:ro}}", "is not a host"),
+        ("{http: {at: 'http://a/', on: nowhere}}", "no ssh target nowhere"),
+        ("{haproxy: {socket: /run/h.sock, server: web}}", "is not a server of HAProxy"),
+        ("{haproxy: {socket: /run/h.sock, server: web/a, least: 9, usual: 2}}", "no bounds"),
+        ("{haproxy: {socket: /run/h.sock, server: web/a, least: 9}}", "no bounds"),
+        ("{dial: {url: 'http://a/', least: 3, usual: 2, most: 9}}", "not least, usual, most"),
+        ("{dial: {read: [a], least: 1, usual: 2, most: 9}}", "needs 'set'"),
+        ("{redis: secret:a, look with: secret:b}", "needs 'kind' or 'ssh'"),
+    ],
+)
+def test_what_cannot_be_reached_so_is_refused_with_the_reason(text: str, why: str):
+    reading = read(tocsin=PLAN % text)
+    assert reading.plan is None
+    assert why in "\n".join(map(str, reading.findings)).replace("`", "'").replace('"', "'")

@@ -36,6 +36,7 @@ from tocsin.playbooks.manifest import MANIFEST, Manifest, Manifests, Param, enco
 from tocsin.playbooks.resuming import Word
 from tocsin.playbooks.run import Run as Row
 from tocsin.playbooks.run import Step
+from tocsin.playbooks.runner.declare import PLAIN
 from tocsin.testing.carrying import Carrier, Killed
 
 SERVICE = """
@@ -280,7 +281,8 @@ class Playground(World):
 def manifest(found: Declared) -> Manifest:
     """What the process that reads declarations would have answered."""
     kinds = get_type_hints(found.body)
-    names = list(inspect.signature(found.body).parameters)[1:]
+    given = inspect.signature(found.body).parameters
+    names = list(given)[1:]
     return Manifest(
         name=found.name,
         file="playbooks/here.py",
@@ -291,7 +293,7 @@ def manifest(found: Declared) -> Manifest:
         answers=tuple(tuple(map(parse_matcher, group)) for group in found.answers),
         severities=found.severities,
         predicate=found.when is not None,
-        params=tuple(Param(name, "pump", target=issubclass(kinds[name], Target)) for name in names),
+        params=tuple(_param(name, kinds[name], given[name].default) for name in names),
         guards=found.guards,
         trust=found.trust,
         hand_over_after=found.hand_over_after,
@@ -299,6 +301,13 @@ def manifest(found: Declared) -> Manifest:
         timezone=found.timezone,
         fixes=True,
     )
+
+
+def _param(name: str, kind: type, default: Any) -> Param:
+    if issubclass(kind, Target):
+        return Param(name, "pump", target=True)
+    written = "" if default is inspect.Parameter.empty else msgspec.json.encode(default).decode()
+    return Param(name, PLAIN[kind], default=written)
 
 
 __all__ = ["Level", "Playground", "Pump", "Run", "drain", "kick", "level", "pour"]

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from tocsin.kernel.instant import from_datetime
 from tocsin.kernel.matcher import parse_matcher
 from tocsin.playbooks.coverage import covered
-from tocsin.playbooks.guards import frozen, locked, say_guard
+from tocsin.playbooks.guards import Situation, blocked, frozen, locked, say_guard
 from tocsin.playbooks.language import Misused, at_most, blast_radius, breaker, cooldown, freeze, trust, unless
 from tocsin.playbooks.manifest import Guard, Manifest, Param
-from tocsin.playbooks.run import Run
+from tocsin.playbooks.remembered import Remembered
 from tocsin.playbooks.targets import Target, Targets, Unbound, bind
 from tocsin.playbooks.trust import CLIMB, lower_bound
 
@@ -143,3 +143,38 @@ def test_coverage_says_for_each_rule_what_answers_it() -> None:
         ("cart", 'alertname="Slow"', "nothing", ""),
         ("web", "any", "nothing", ""),
     ]
+
+
+def _targets() -> list[Target]:
+    return [
+        Target(service="web", name=f"{kind}-{number}", kind=kind, reading="secret:r", fixing="secret:f")
+        for kind in ("http", "haproxy")
+        for number in (1, 2, 3)
+    ]
+
+
+def _blast(locks: tuple[str, ...], busy: dict[str, str], guard: Guard) -> str:
+    """What blast_radius says of a run with these locks while another holds what is busy."""
+    held = {f"web/{name}" for name in busy.values()}
+    here = Situation(
+        manifest=_manifest((guard,)), service="web", locks=locks, incident=0, returned=0,
+        runs=Remembered(), targets=Targets(_targets()), busy=held, broken=(), now=5,
+    )  # fmt: skip
+    found = blocked(here)
+    return "" if found is None else found.why
+
+
+def _manifest(guards: tuple[Guard, ...]) -> Manifest:
+    return Manifest(name="it", file="f.py", line=1, function="f:it", about="", meaning="m", guards=guards)
+
+
+def test_a_blast_radius_counts_each_kind_of_target_for_itself() -> None:
+    one_of_each = ("web/http-1", "web/haproxy-1")
+    assert _blast(one_of_each, {}, blast_radius(1)) == "", "an instance and its place in the balancer are one"
+    two = _blast(("web/http-1", "web/http-2"), {}, blast_radius(1))
+    assert two == "0 of 3 targets are being changed, at most 1 may"
+    busy = {"instance": "http-2", "slot": "haproxy-2"}
+    assert _blast(one_of_each, busy, blast_radius(1)) == "1 of 3 targets are being changed, at most 1 may"
+    assert _blast(one_of_each, busy, blast_radius(2)) == ""
+    busy |= {"second": "http-3"}
+    assert "last target" in _blast(one_of_each, busy, blast_radius(3))

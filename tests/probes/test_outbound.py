@@ -12,9 +12,10 @@ import pytest
 from tests.support.catcher import Catcher, Reply
 from tests.support.certificates import Certificate, make_certificate
 from tests.support.ports import free_port
+from tocsin.kernel.addresses import refusal
 from tocsin.kernel.instant import DAY, SECOND
 from tocsin.kernel.outside import Answer, Unanswered
-from tocsin.runtime.outbound import Outbound, refusal
+from tocsin.runtime.outbound import Outbound
 
 FORBIDDEN = [
     "169.254.169.254",

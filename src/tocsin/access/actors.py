@@ -39,7 +39,7 @@ def called(actor: str, names: Mapping[str, str] | None = None) -> str:
             return "Tocsin's command line" if name == THIS_MACHINE else f"{name} (token)"
         case "signal":
             return f"{name} (signal)"
-        case "key" | "page":
+        case "key" | "page" | "trigger":
             return f"{kind} {name}"
         case "code":
             return "Tocsin"

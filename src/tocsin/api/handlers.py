@@ -20,6 +20,7 @@ from tocsin.api import (
     proof,
     silences,
     system,
+    triggers,
 )
 from tocsin.api.asking import known_query, repetition
 
@@ -35,6 +36,7 @@ def api_handlers() -> list[ControllerRouterHandler]:
                 *oncall.HANDLERS,
                 *playbooks.HANDLERS,
                 *checklists.HANDLERS,
+                *triggers.HANDLERS,
                 *access.HANDLERS,
                 *contacts.HANDLERS,
                 *system.HANDLERS,

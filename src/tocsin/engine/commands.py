@@ -299,6 +299,19 @@ class StartRun(Command, frozen=True, kw_only=True, tag="start_run"):
     role: Role = "responder"
 
 
+class PullTrigger(Command, frozen=True, kw_only=True, tag="pull_trigger"):
+    """Another program has a playbook run, with a trigger's key. Answers with the run's number; with that of the run
+    under way, when one is.
+
+    ``labels``: what tells targets apart; ``args``: parameters as JSON, of those the plan lets the sender set.
+    """
+
+    service: str
+    trigger: str
+    labels: dict[str, str] = {}
+    args: dict[str, str] = {}
+
+
 class AnswerRun(Command, frozen=True, kw_only=True, tag="answer_run"):
     """Answer what a run asks: ``yes`` or ``no`` to a fix, else one of its choices. ``step``: at which of its steps; to
     any but the one it asks at now, the answer is refused.
@@ -417,6 +430,7 @@ AnyCommand = (
     | AddResponders
     | ApplyPlan
     | StartRun
+    | PullTrigger
     | AnswerRun
     | CancelRun
     | ResumeRun

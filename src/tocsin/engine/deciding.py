@@ -21,6 +21,7 @@ from tocsin.engine import (
     settling,
     starting,
     ticking,
+    triggering,
 )
 from tocsin.engine import commands as c
 from tocsin.engine.commands import refuse
@@ -100,6 +101,8 @@ def decide(turn: Turn, command: c.AnyCommand) -> c.Result:
             return contacting.answer_drill(turn, command)
         case c.StartRun():
             return starting.start(turn, command)
+        case c.PullTrigger():
+            return triggering.pull(turn, command)
         case c.AnswerRun():
             return running.answer(turn, command)
         case c.ResumeRun():

@@ -247,6 +247,29 @@ def _wait(turn: Turn, run: Run, approval: Approval) -> None:
         turn.enter(incident.number, what, Reason.APPROVAL_ASKED, run=str(run.number))
         answering.note(incident, *answering.found(run, answering.asked(run, approval)))
         answering.release(turn, incident, run)
+    elif run.unasked:
+        # Nobody looks at it: a question that no page carries is one that nobody hears.
+        hearing.own_event(
+            turn,
+            run.service,
+            _asking(run),
+            f"{run.playbook} asks: {approval.question} Answer run {run.number}"[:300],
+            "error",
+            {"playbook": run.playbook},
+            annotations={"findings": "\n".join(run.findings)[:2000]},
+            name="PlaybookAsks",
+        )
+
+
+def _asking(run: Run) -> str:
+    return f"asks:{run.number}"
+
+
+def _heard(turn: Turn, run: Run) -> None:
+    """A person has dealt with what a run asked: nobody need be called for that any more."""
+    alert = hearing.own_alert(turn, turn.plan.service(run.service).key, _asking(run)) if run.unasked else None
+    if alert is not None and alert.firing:
+        hearing.resolve(turn, alert, Reason.APPROVAL_GIVEN)
 
 
 def _finished(turn: Turn, run: Run, ended: Finished) -> None:
@@ -293,7 +316,7 @@ def _judged(turn: Turn, run: Run, error: str) -> None:
     manifest = turn.plan.playbooks.get(run.playbook)
     if manifest is None or run.meaning != manifest.meaning:
         return
-    standing = answering.standing_of(turn, manifest, run.service)
+    standing = standings.standing_of(turn, manifest, run.service)
     if standing.rule_error != error:
         standing.rule_error = error
         turn.save_standing(standing)
@@ -363,7 +386,7 @@ def _fails(turn: Turn, run: Run, why: str) -> None:
     if run.stopping:
         answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
         return
-    _hands_over(turn, run, why, Reason.HANDED_OVER, loud=run.by == "schedule" or run.fixes > 0)
+    _hands_over(turn, run, why, Reason.HANDED_OVER, loud=run.unasked or run.fixes > 0)
 
 
 def _hands_over(turn: Turn, run: Run, why: str, reason: Reason, *, loud: bool) -> None:
@@ -451,6 +474,7 @@ def answer(turn: Turn, command: commands.AnswerRun) -> Result:
     if approval.role == "admin" and command.role != "admin":
         return commands.refuse("forbidden", "The playbook wants an admin's answer")
     who = called(command.actor, turn.plan.names)
+    _heard(turn, run)
     if approval.fix and command.answer == NO:
         answering.end(turn, run, "cancelled", Reason.APPROVAL_GIVEN, f"{who} said no to {approval.fix}")
         return Result(ok=True, reason=Reason.APPROVAL_GIVEN, id=str(run.number))
@@ -501,6 +525,7 @@ def cancel(turn: Turn, command: commands.CancelRun) -> Result:
 
 def stop_for(turn: Turn, run: Run, why: str) -> None:
     """End a run because a person wants it to: at once when it waits, else before it begins with anything more."""
+    _heard(turn, run)
     if run.state != "running":
         answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, why)
     else:

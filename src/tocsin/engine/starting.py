@@ -43,7 +43,7 @@ def start(turn: Turn, command: commands.StartRun) -> Result:
     bound = bind(manifest, service, turn.plan.bindings, labels, command.targets)
     if isinstance(bound, Unbound):
         return commands.refuse("invalid", f"No target fits: {bound.why}", "targets")
-    wrong = _wrong_args(manifest, command.args)
+    wrong = wrong_args(manifest, command.args)
     if wrong:
         return commands.refuse("invalid", wrong, "args")
     run = answering.make(
@@ -69,7 +69,7 @@ def _answered_labels(turn: Turn, incident: Incident | None, manifest: Manifest) 
     return answering.answered_labels(turn, incident, manifest) or incident.labels
 
 
-def _wrong_args(manifest: Manifest, args: Mapping[str, str]) -> str:
+def wrong_args(manifest: Manifest, args: Mapping[str, str]) -> str:
     """What is wrong with parameters; "" when nothing is."""
     kinds = {one.name: one for one in manifest.params if not one.target}
     types: dict[str, type] = {"text": str, "number": float, "flag": bool}

@@ -1,6 +1,7 @@
 """Who is asking: a bearer token, a browser's session, or nobody yet; what they may; and that their browser meant it.
 
-A handler says what it needs with the option ``needs``: ``anyone``, ``viewer``, ``responder`` or ``admin``. Without it
+A handler says what it needs with the option ``needs``: ``anyone``, ``viewer``, ``responder`` or ``admin``; or
+``key``: then it asks for one itself. Without it
 reading needs a viewer and everything else an admin. ``csrf=False`` is for addresses that are a secret themselves.
 """
 
@@ -27,7 +28,7 @@ from tocsin.faces.sessions import Session
 from tocsin.kernel.instant import SECOND
 
 CSRF_HEADER, CSRF_FIELD = "x-csrf-token", "csrf"
-Needs = Literal["anyone", "viewer", "responder", "admin"]
+Needs = Literal["anyone", "key", "viewer", "responder", "admin"]
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -132,12 +133,15 @@ async def known(connection: ASGIConnection[Any, Any, Any, Any], faces: Faces) ->
 async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Let a request through to its handler, or refuse it. Leaves the Who in ``connection.state.who``."""
     faces: Faces = connection.app.state.faces
+    needs: Needs = handler.opt.get("needs") or ("viewer" if connection.scope.get("method", "GET") in SAFE else "admin")
+    if needs == "key":  # no user's: the handler knows which key it wants
+        connection.state.who = Who(address=connection.headers.get("x-tocsin-client", ""))
+        return
     who = await known(connection, faces)
     connection.state.who = who
     method = connection.scope.get("method", "GET")
     if method not in SAFE and who.token is None and handler.opt.get("csrf", True):
         await _meant(connection, who, faces)
-    needs: Needs = handler.opt.get("needs") or ("viewer" if method in SAFE else "admin")
     if needs == "anyone":
         return
     if who.user is None:

@@ -10,6 +10,7 @@ from tocsin.plan.findings import Findings, shown
 from tocsin.plan.model import Plan
 from tocsin.plan.names import Names
 from tocsin.plan.positions import Placed, Position
+from tocsin.plan.reach import Reached
 from tocsin.playbooks.checklist import Checklist
 from tocsin.playbooks.manifest import Manifest, Unless
 from tocsin.playbooks.targets import Target, here
@@ -22,7 +23,15 @@ _EXAMPLES = {
     "folder": "{folder: /var/log/it, delete: ['*.log.*']}",
 }
 _WHERE = "it belongs into the plan's folder playbooks/, as a *.py, *.yaml or *.md file"
+_EXAMPLES |= {
+    "ssh": "{ssh: {host: web-1, user: watcher, host key: ssh-ed25519 …}, look with: secret:NAME}",
+    "http": "{http: {at: 'http://web-1:8080/health', restart: [systemctl, restart, web]}}",
+    "haproxy": "{haproxy: {socket: /run/haproxy/admin.sock, server: web/web-1, drain: on}}",
+    "supervisor": "{supervisor: {at: /run/supervisor.sock, program: web, restart: on}}",
+    "dial": "{dial: {url: 'http://…', least: 2, usual: 3, most: 10}}",
+}
 _FIXING = {"process": "restart with: supervisor", "folder": "delete: ['*.log.*']"}
+_FIXING |= {"http": "restart: [...]", "haproxy": "drain: on", "supervisor": "restart: on"}
 Written = Iterable[tuple[written.PlanFile, Placed[str], written.Service]]
 
 
@@ -54,9 +63,10 @@ class Answering:
             names = dict.fromkeys(self._names.known(said, hint) for said in one.playbooks or ())
             if names:
                 answers[service] = tuple(names)
+            reached = Reached(service, {name: it for (name, _), it in one.targets or () if it}, self._findings)
             for (name, _), target in one.targets or ():
                 if target is not None:
-                    targets.append(_target(service, name, target))
+                    targets.append(_target(service, name, target, reached))
         self._check_unless(known)
         self._check_buttons(answers)
         return answers, tuple(targets)
@@ -123,7 +133,11 @@ def _at(one: Manifest | Checklist) -> Position:
     return Position(one.file, one.line, 1)
 
 
-def _target(service: str, name: str, said: written.Target) -> Target:
+def _target(service: str, name: str, said: written.Target, reached: Reached) -> Target:
+    there_is = reached.reference(name, said)
+    if there_is is not None:
+        kind, reading, fixing = there_is
+        return Target(service=service, name=name, kind=kind, reading=reading, fixing=fixing, match=said.match or ())
     kind, reading, fixing = said.kind or "", said.look_with or "", said.fix_with or ""
     if said.redis:
         kind, reading = "redis", said.redis

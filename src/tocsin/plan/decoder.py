@@ -264,14 +264,14 @@ class Record:
     """A mapping with known keys. Subclasses declare Fields; their first docstring line describes them in editors.
 
     ``exclusive``: groups of keys of which at most one is written. ``one_of``: exactly one. ``together``: a key and the
-    one it makes no sense without. ``later``: keys that are designed and not in this version; the refusal says so.
-    ``elsewhere``: keys that people look for here, and where what they mean is said.
+    one it makes no sense without; of several, any will do. ``later``: keys that are designed and not in this version;
+    the refusal says so. ``elsewhere``: keys that people look for here, and where what they mean is said.
     """
 
     fields: ClassVar[dict[str, Field[Any]]] = {}
     exclusive: ClassVar[tuple[tuple[str, ...], ...]] = ()
     one_of: ClassVar[tuple[tuple[str, ...], ...]] = ()
-    together: ClassVar[dict[str, str]] = {}
+    together: ClassVar[dict[str, str | tuple[str, ...]]] = {}
     later: ClassVar[frozenset[str]] = frozenset()
     elsewhere: ClassVar[dict[str, str]] = {}
     what: ClassVar[str] = "a mapping"
@@ -307,8 +307,13 @@ class Record:
         elif not cls.one_of:
             found["type"] = ["object", "null"]
         if cls.together:
-            found["dependentRequired"] = {key: [other] for key, other in cls.together.items()}
-        choices: list[Json] = [{"oneOf": [{"required": [key]} for key in keys]} for keys in cls.one_of]
+            found["dependentRequired"] = {key: [one] for key, one in cls.together.items() if isinstance(one, str)}
+        choices: list[Json] = [
+            {"anyOf": [{"not": {"required": [key]}}, *({"required": [one]} for one in others)]}
+            for key, others in cls.together.items()
+            if not isinstance(others, str)
+        ]
+        choices += [{"oneOf": [{"required": [key]} for key in keys]} for keys in cls.one_of]
         for keys in cls.exclusive:
             pairs = [(a, b) for i, a in enumerate(keys) for b in keys[i + 1 :]]
             choices += [{"not": {"required": [a, b]}} for a, b in pairs]
@@ -454,5 +459,6 @@ def _check_keys(record: Record, unknown: list[str], findings: Findings) -> None:
         if len(written) > 1:
             findings.error(places[written[1]], f"{kind.what} takes only one of {' and '.join(written)}")
     for key, other in kind.together.items():
-        if key in places and other not in places:
-            findings.error(places[key], f"{shown(key)} needs {shown(other)} beside it")
+        any_of = (other,) if isinstance(other, str) else other
+        if key in places and not any(one in places for one in any_of):
+            findings.error(places[key], f"{shown(key)} needs {' or '.join(map(shown, any_of))} beside it")

@@ -25,6 +25,7 @@ from tocsin.playbooks.checklist import Checklist
 from tocsin.playbooks.coverage import Covered, Wanted, covered
 from tocsin.playbooks.manifest import Manifest
 from tocsin.playbooks.targets import Target, Targets
+from tocsin.playbooks.triggers import Trigger
 
 Covers = Mapping[str, tuple[Cover, ...]]
 """Overrides that may count, by schedule."""
@@ -93,6 +94,7 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     targets: tuple[Target, ...] = ()
     coverage: Wanted | None = None
     """How much of what may fire is to be answered by code, for ``plan check``."""
+    triggers: tuple[Trigger, ...] = ()
     messages: dict[str, Words] = {}
     """The team's own words for pages, by channel."""
     loops: tuple[LoopSpec, ...] = ()

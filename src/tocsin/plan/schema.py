@@ -22,8 +22,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from tocsin.plan import reach
 from tocsin.plan.decoder import At, Choice, Either, Field, ListOf, NamesOf, Record, RecordOf, Variants
 from tocsin.plan.rotas import CLOCK, DAY, HANDOFF, HOURS, HOURS_NAME, LENGTH, START, WINDOWS
+from tocsin.plan.triggers import Triggered
 from tocsin.plan.words import (
     ALERTS,
     BODY,
@@ -268,10 +270,10 @@ class Target(Record):
     """A system that playbooks look at and change. Its name is the lock: one run at a time."""
 
     what = "a target"
-    one_of = (("redis", "postgres", "process", "folder", "kind"),)
+    one_of = (("redis", "postgres", "process", "folder", "ssh", "http", "haproxy", "supervisor", "dial", "kind"),)
     together = {
         "kind": "look with",
-        "look with": "kind",
+        "look with": ("kind", "ssh", "http", "supervisor", "dial"),
         "process": "command",
         "command": "process",
         "health": "process",
@@ -293,9 +295,14 @@ class Target(Record):
         ListOf(TEXT, "patterns", at_most=50, single=True),
         "Which of the folder's files may be deleted, such as '*.log.*'. Without it the folder is only looked at.",
     )
+    ssh = Field(RecordOf(reach.Ssh), "A machine reached by SSH: who looks and who fixes there, and its host keys.")
+    http = Field(RecordOf(reach.Http), "One instance of an HTTP service.")
+    haproxy = Field(RecordOf(reach.Haproxy), "One server behind HAProxy, by its runtime socket.")
+    supervisor = Field(RecordOf(reach.Supervised), "A program that supervisor runs.")
+    dial = Field(RecordOf(reach.Dial), "A number to be read, and set within bounds, such as how many replicas run.")
     kind = Field(NAME, "The kind of another system, as the library for it calls it.")
-    look_with = Field(SECRET, "What reaches a system of that kind to read it: secret:NAME.")
-    fix_with = Field(SECRET, "What reaches it to change it: secret:NAME. Without it nothing is changed.")
+    look_with = Field(SECRET, "What it is looked at with: secret:NAME. A private key for ssh.")
+    fix_with = Field(SECRET, "What reaches it to change it: secret:NAME. Without one that is needed, nothing is.")
     match = Field(
         ListOf(MATCHER, "matchers", at_most=50, single=True),
         "The alerts that are about this one of several. Default: every alert of the service.",
@@ -360,6 +367,9 @@ class Service(Record):
     )
     targets = Field(
         NamesOf(NAME, RecordOf(Target), "targets"), "The systems its playbooks may look at and change, by reference."
+    )
+    triggers = Field(
+        NamesOf(NAME, RecordOf(Triggered), "triggers"), "Keys with which other programs have its playbooks run."
     )
 
 

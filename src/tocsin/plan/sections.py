@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -29,9 +29,13 @@ from tocsin.plan.positions import Placed, Position
 from tocsin.plan.reaching import warn_of_answers
 from tocsin.plan.schedules import Schedules
 from tocsin.plan.synthetic import loops_of
+from tocsin.plan.triggers import read_triggers
 from tocsin.playbooks.checklist import Checklist
 from tocsin.playbooks.coverage import COUNTING, Wanted
 from tocsin.playbooks.manifest import Manifest
+from tocsin.playbooks.targets import Target
+from tocsin.playbooks.triggers import SOURCE as TRIGGER
+from tocsin.playbooks.triggers import Trigger
 
 _WAYS: Final = ("email", "webhook", "matrix", "pagerduty", "slack", "apprise")
 """The keys of a person that are contact methods."""
@@ -118,6 +122,7 @@ class _Assembly:
         mail = self._mail()
         channels = self._channels()
         answers, targets = self._answering.read(self._written_services(), services)
+        triggers = tuple(self._triggers(answers, targets))
         loops = self._loops(mail, channels)
         said = self._once("messages")
         last_resort = self._last_resort(people, teams)
@@ -161,6 +166,7 @@ class _Assembly:
             answers=answers,
             targets=targets,
             coverage=_wanted(self._once("coverage")),
+            triggers=triggers,
             outside_heartbeat=(outside.outside_heartbeat or "") if outside else "",
         )
         self._answering.warn(plan)
@@ -521,10 +527,7 @@ class _Assembly:
             for name, key in service.keys or ():
                 if key is None or key.secret is None:
                     continue
-                first = secrets.setdefault(key.secret.value, Placed(service_name.value, key.secret.at))
-                if first.at != key.secret.at:
-                    message = f"this is already a key of {first.value}, {first.at.seen_from(key.secret.at)}"
-                    self._findings.error(key.secret.at, message, "every key has a secret of its own")
+                self._check_own_secret(secrets, service_name.value, key.secret)
                 if key.source == "heartbeat":
                     self._check_heartbeat_key(name, service)
                 service_key, secret = service_name.value, key.secret.value
@@ -535,6 +538,24 @@ class _Assembly:
                     secret=secret,
                     limits=_limits(key.limits),
                 )
+
+            for name, trigger in service.triggers or ():
+                if trigger is not None and trigger.secret is not None:
+                    self._check_own_secret(secrets, service_name.value, trigger.secret)
+                    secret = trigger.secret.value
+                    yield KeySpec(source=TRIGGER, service=service_name.value, name=name.value, secret=secret)
+
+    def _check_own_secret(self, secrets: dict[str, Placed[str]], service: str, secret: Placed[str]) -> None:
+        first = secrets.setdefault(secret.value, Placed(service, secret.at))
+        if first.at != secret.at:
+            message = f"this is already a key of {first.value}, {first.at.seen_from(secret.at)}"
+            self._findings.error(secret.at, message, "every key has a secret of its own")
+
+    def _triggers(self, answers: Mapping[str, tuple[str, ...]], targets: Sequence[Target]) -> Iterator[Trigger]:
+        for _, (service, _), one in self._written_services():
+            uses = answers.get(service, ())
+            known = self._answering.playbooks
+            yield from read_triggers(service, one.triggers or (), uses, known, targets, self._findings)
 
     def _check_heartbeat_key(self, name: Placed[str], service: written.Service) -> None:
         """A ping says nothing but its key: the key's name must say which heartbeat it is."""

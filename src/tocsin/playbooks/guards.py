@@ -5,7 +5,7 @@ Everything counts from the runs that are written down, so a restart forgets no g
 
 from __future__ import annotations
 
-from collections.abc import Collection, Set
+from collections.abc import Collection
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -112,11 +112,15 @@ def _cooling(at: Situation, guard: Cooldown) -> Blocked | None:
 
 def _blast(at: Situation, guard: Blast) -> Blocked | None:
     own = [one for one in map(at.targets.held_by, at.locks) if one is not None]
-    group: Set[str] = frozenset()
-    for kind in {one.kind for one in own}:
-        group = group | at.targets.group(at.service, kind) if group else at.targets.group(at.service, kind)
+    kinds = dict.fromkeys(one.kind for one in own)
+    return next((found for kind in kinds if (found := _blast_of(at, guard, kind))), None)
+
+
+def _blast_of(at: Situation, guard: Blast, kind: str) -> Blocked | None:
+    """Of targets of one kind: a run on an instance and on its place in a balancer works on one of each."""
+    group = at.targets.group(at.service, kind)
     busy = {lock for lock in at.busy if lock in group}
-    after = busy | set(at.locks)
+    after = busy | (set(at.locks) & group)
     most = guard.most or max(1, len(group) * guard.percent // 100)
     if len(after) > most:
         return Blocked(Reason.GUARD_BLAST, f"{len(busy)} of {len(group)} targets are being changed, at most {most} may")

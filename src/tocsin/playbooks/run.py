@@ -150,7 +150,12 @@ class Run(Struct, kw_only=True):
     @property
     def by_hand(self) -> bool:
         """Whether a person began it."""
-        return self.by not in ("code", "schedule")
+        return self.by != "code" and not self.unasked
+
+    @property
+    def unasked(self) -> bool:
+        """Whether neither an incident nor a person began it: a schedule or a trigger did, and nobody looks at it."""
+        return self.by == "schedule" or self.by.startswith("trigger:")
 
     @property
     def live(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Set
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -13,7 +14,7 @@ from tocsin.playbooks.manifest import Manifest
 
 class Target(Struct, frozen=True, kw_only=True):
     """One system. ``reading`` and ``fixing`` are references such as ``secret:cart_ro``, never what they name; or what
-    the plan itself says of a system on this machine, as ``here`` makes it: no secret is in it.
+    the plan itself says of a system, as ``here`` makes it: no secret is in it, only the names of secrets may be.
 
     ``match``: the alerts that are about it; () when every alert of the service may be. ``fixing`` "" when nothing may
     be changed on it.
@@ -35,14 +36,38 @@ class Target(Struct, frozen=True, kw_only=True):
 HERE = "here:"
 
 
-def here(said: Mapping[str, object]) -> str:
-    """The reference of a system on this machine that needs no secret: all that reaches it stands in the plan."""
-    return HERE + msgspec.json.encode(said, order="deterministic").decode()
+def here(said: Mapping[str, object], secrets: Mapping[str, str] | None = None) -> str:
+    """The reference of a system that the plan itself describes. ``secrets``: what is beside that and not in the plan,
+    such as ``{"key": "secret:web_ro"}``; the step that may use them finds their texts under ``secrets``.
+    """
+    beside = {"secrets": dict(secrets)} if secrets else {}
+    return HERE + msgspec.json.encode(dict(said) | beside, order="deterministic").decode()
 
 
 def credential(reference: str, secret: Callable[[str], str]) -> str:
     """What a reference stands for. Raises what ``secret`` does for one that names a secret."""
-    return reference.removeprefix(HERE) if reference.startswith(HERE) else secret(reference)
+    if not reference.startswith(HERE):
+        return secret(reference)
+    text = reference.removeprefix(HERE)
+    if '"secrets":' not in text:
+        return text
+    said = msgspec.json.decode(text, type=dict[str, Any])
+    said["secrets"] = {name: secret(one) for name, one in said.get("secrets", {}).items()}
+    return msgspec.json.encode(said, order="deterministic").decode()
+
+
+def secrets_in(credential: str) -> tuple[str, ...]:
+    """The secrets that a target's credential holds beside what the plan says; () for one that is all secret."""
+    if not credential.startswith("{"):
+        return ()
+    try:
+        return tuple(msgspec.json.decode(credential, type=_Held).secrets.values())
+    except msgspec.MsgspecError:
+        return ()
+
+
+class _Held(Struct):
+    secrets: dict[str, str] = {}
 
 
 class Targets:

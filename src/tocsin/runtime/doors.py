@@ -240,7 +240,7 @@ class Doors:
         if not text or len(text) > 200:
             return None
         key = self._writer.engine.state.keys_by_hash.get(secret_hash(text))
-        if key is None:
+        if key is None or key.source not in self._sources:  # what pulls a trigger is no monitor's key
             return None
         if len(self._by_text) >= MOST_REMEMBERED:
             self._by_text.clear()

@@ -26,7 +26,7 @@ SENDERS = (
     Sender("events", "Plain HTTP", "One POST with curl, a script or a webhook."),
     Sender("heartbeat", "Heartbeat", "A job calls an address when it is well; silence becomes an alert."),
 )
-NAMES = {sender.source: sender.name for sender in SENDERS}
+NAMES = {sender.source: sender.name for sender in SENDERS} | {"trigger": "Trigger of a playbook"}
 
 
 def snippet(source: str, public_url: str, key: str) -> str:

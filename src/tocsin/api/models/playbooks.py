@@ -134,7 +134,7 @@ class StartRunIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     service: Annotated[str, Meta(max_length=200)] = ""
     incident: Annotated[int, Meta(ge=0)] = 0
     targets: dict[str, str] = {}
-    args: dict[str, str | float | bool] = {}
+    args: dict[str, str | int | float | bool] = {}
 
 
 class AnswerRunIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -21,8 +21,11 @@ from tocsin.playbooks.run import Began, GaveUp, Report
 from tocsin.playbooks.runner.bounds import bound, limit
 from tocsin.playbooks.runner.frames import encode, frame, read_reply, read_start, receive
 from tocsin.playbooks.session import Go, Reply, Session, Start, carry_out
+from tocsin.playbooks.targets import secrets_in
 
 PDEATHSIG = 1
+LONG = 16
+"""A word of a secret that is at least so long is kept out by itself: keys are written on many lines."""
 
 
 def become(parent: int, output: int, cpu: int) -> None:
@@ -129,10 +132,14 @@ class Secrets:
 
 
 def secret_parts(urls: Any) -> set[str]:
-    """What of credentials is secret: the whole, and of an address its password; also as JSON and Python write them."""
+    """What of credentials is secret: the whole, of an address its password, of a description the secrets in it and each
+    line of theirs; also as JSON and Python write them.
+    """
     found: set[str] = set()
     for url in urls:
         found.add(url)
+        for one in secrets_in(url):
+            found |= {one, one.strip(), *(line for line in one.split() if len(line) >= LONG)}
         try:
             password = urlsplit(url).password
         except ValueError:
