@@ -112,9 +112,18 @@ def test_a_link_that_is_down_is_told_from_a_wrong_password_and_a_primary_that_is
     found = pair.compared(over="3s")
     assert found.broken == "refused"
     assert found.refused >= 1
-    gone = pair._replace(primary=Valkey.__new__(Valkey))
-    gone.primary.reading = "redis://127.0.0.1:1/0"
-    assert str(gone.compared()) == "its primary does not answer"
+    gone = pair.as_step(False, lambda: _with_primary("redis://127.0.0.1:1/0"))
+    assert str(gone) == "its primary does not answer"
+
+
+def _with_primary(address: str) -> replication.Compared:
+    held = vault.get()
+    assert held is not None
+    token = vault.set(Vault({**held.urls, "primary": address}))
+    try:
+        return replication.compared(REPLICA, PRIMARY, over="100ms")
+    finally:
+        vault.reset(token)
 
 
 def test_one_that_lost_its_primary_follows_it_again(pair: Pair) -> None:
