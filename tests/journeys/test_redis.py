@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.passage import Passage, passage
 from tests.support.server import TocsinServer
-from tests.support.valkey import Valkey, running_valkey
+from tests.support.valkey import Valkey, caught_up, running_valkey
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.journey
@@ -150,9 +150,7 @@ def times(request: pytest.FixtureRequest) -> Iterator[list[float]]:
 
 def follows(night: Night) -> bool:
     """Whether the replica follows with everything that was written."""
-    there, here = night.primary.admin.info("replication"), night.replica.admin.info("replication")
-    assert isinstance(there, dict) and isinstance(here, dict)
-    return here.get("master_link_status") == "up" and here["slave_repl_offset"] == there["master_repl_offset"]
+    return caught_up(night.primary, night.replica)
 
 
 def following(night: Night) -> None:

@@ -68,6 +68,7 @@ def test_a_full_disk_is_seen_and_once_there_is_room_both_are_written_again(valke
     assert (looked(valkey).snapshots, looked(valkey).log) == (True, False)
     step(valkey, lambda: redis.save.function(SERVER), fixing=True)
     bad = eventually(lambda: found if not (found := looked(valkey)).snapshots else None, what="the snapshot to fail")
+    assert bad is not None
     assert (bad.saving, bad.log, bad.ok, bad.saved_at) == (False, False, False, well.saved_at) and bad.refused >= 1
     assert "the last snapshot FAILED" in str(bad) and "its log CANNOT be written" in str(bad)
 

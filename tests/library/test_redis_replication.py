@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import pytest
 import redis as client
 
 from tests.support.passage import Passage, passage
-from tests.support.valkey import Valkey, running_valkey
+from tests.support.valkey import Valkey, caught_up, running_valkey
 from tests.support.waiting import eventually
 from tocsin.library import redis_replication as replication
 from tocsin.library.redis import Server
@@ -44,11 +44,10 @@ class Pair(NamedTuple):
         """Wait until the link is up, with everything that was written, or down."""
 
         def is_so() -> bool:
-            there, here = self.primary.admin.info("replication"), self.replica.admin.info("replication")
-            assert isinstance(there, dict) and isinstance(here, dict)
-            if (here.get("master_link_status") == "up") is not up:
-                return False
-            return not up or here["slave_repl_offset"] == there["master_repl_offset"]
+            if up:
+                return caught_up(self.primary, self.replica)
+            here: Any = self.replica.admin.info("replication")
+            return bool(here.get("master_link_status") == "down")
 
         eventually(is_so, what=f"the link to be {'up' if up else 'down'}", within=20)
 
@@ -164,7 +163,8 @@ def test_one_that_is_far_behind_catches_up_over_a_new_connection(pair: Pair) -> 
         found = pair.compared()
         return found if found.broken == "lagging" else None
 
-    assert eventually(far, what="it to be far behind").behind > 100_000
+    found = eventually(far, what="it to be far behind")
+    assert found is not None and found.behind > 100_000
     pair.between.let()
     assert pair.as_step(True, lambda: replication.reconnect.function(REPLICA)) == 1
     pair.link()
@@ -189,14 +189,16 @@ def test_one_that_copies_everything_again_and_again_is_said_to(pair: Pair) -> No
         found = eventually(
             lambda: seen if (seen := pair.compared(over="3s")).broken == "resyncing" else None, what="it", within=20
         )
-        assert found.full_syncs >= 1
+        assert found is not None and found.full_syncs >= 1
     finally:
         over.set()
         thread.join()
     pair.link()
 
 
-def state(follows: str = "", *, history: str = "a", offset: int = 10, earlier: str = "", until: int = -1):  # type: ignore[no-untyped-def]
+def state(
+    follows: str = "", *, history: str = "a", offset: int = 10, earlier: str = "", until: int = -1
+) -> replication.Replication:
     return replication.Replication(follows, False, False, 0, history, offset, earlier, until)
 
 

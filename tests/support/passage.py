@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 
 
 class Passage:
-    """Connections to ``port`` go on to another one, while it is ``open``. ``held``: what is sent back waits meanwhile."""
+    """Connections to ``port`` go on to another one, while it is ``open``."""
 
     def __init__(self, to: int) -> None:
         self._to = to

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -92,3 +93,10 @@ def _on_a_disk(folder: Path, size: str, binary: Path) -> Path:
     program.write_text(f"#!/bin/sh\nexec {' '.join(alone)} sh -c '{mount} && exec {binary} $0 --dir {place}' \"$1\"\n")
     program.chmod(0o755)
     return program
+
+
+def caught_up(primary: Valkey, replica: Valkey) -> bool:
+    """Whether a replica follows its primary and has everything that was written there."""
+    there: Any = primary.admin.info("replication")
+    here: Any = replica.admin.info("replication")
+    return here.get("master_link_status") == "up" and here["slave_repl_offset"] == there["master_repl_offset"]

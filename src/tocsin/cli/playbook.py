@@ -465,6 +465,11 @@ def _sheet(one: dict[str, Any], as_json: bool) -> None:
     show.heading(f"Run {one['number']} of {one['playbook']}{about}: {state}")
     if one["why"]:
         show.line(_because(one))
+    for heading, said in (("Suggested next", one["advice"]), ("Suspected change", one["suspected"])):
+        if said:
+            show.line(f"{heading}: {said}")
+    for said in one["measured"]:
+        show.line(f"Measured: {said}")
     for step in _steps(one):
         show.line(step)
     if one["approval"] is not None:

@@ -23,7 +23,7 @@ from tocsin.cli.failure import UNREACHABLE, Failure
 from tocsin.cli.place import TOKEN, Place
 from tocsin.demo import carts, ports, shop
 from tocsin.demo.children import Children, environment
-from tocsin.demo.faults import CHAPTERS, FOLDER_LIMIT, THE_END, Act, timetable, without
+from tocsin.demo.faults import CHAPTERS, FOLDER_LIMIT, THE_END, Act, Chapter, timetable, without
 from tocsin.demo.inbox import Inbox
 from tocsin.demo.mail import Catcher, Letter
 from tocsin.demo.story import Line, Story, now
@@ -170,7 +170,7 @@ class Demo:
         """Mails that arrived since the last look."""
         self._ping = ""
         self._carts: carts.CartStore | None = None
-        self._chapters = CHAPTERS
+        self._chapters: tuple[Chapter, ...] = CHAPTERS
         self._down: dict[str, float] = {}
         """Roles that ended, and when they are started again; infinity for those the timetable takes care of."""
         self._stop = asyncio.Event()
@@ -205,9 +205,9 @@ class Demo:
         try:
             self._carts = carts.CartStore(carts.server(), self._folder / "carts", self._ports.carts)
             self._start(carts.ROLE)
-        except carts.NotToBeHad as missing:
+        except carts.NotToBeHad as error:
             self._chapters = without(carts.ROLE)
-            self._say(f"  Left out  the cart store and its fault: {missing}")
+            self._say(f"  Left out  the cart store and its fault: {error}")
         plan = self._write_plan()
         self._start("payments")
         self._start("checkout")
@@ -237,20 +237,20 @@ class Demo:
 
         path = self._folder / "plan" / "tocsin.yaml"
         path.parent.mkdir()
-        filled = dict(
-            storefront=at(self._ports.storefront),
-            checkout=at(self._ports.checkout),
-            payments=at(self._ports.payments),
-            smtp=self._ports.smtp,
-            log=self._folder / "log",
-            run=self._folder / "run",
-            log_limit=f"{FOLDER_LIMIT // 2**20}MiB",
-            today=time.strftime("%Y-%m-%d", time.gmtime()),
-            look_every=span(2),
-            answer_within=span(10),
-            ping_every=span(3),
-            ping_grace=span(4),
-        )
+        filled = {
+            "storefront": at(self._ports.storefront),
+            "checkout": at(self._ports.checkout),
+            "payments": at(self._ports.payments),
+            "smtp": self._ports.smtp,
+            "log": self._folder / "log",
+            "run": self._folder / "run",
+            "log_limit": f"{FOLDER_LIMIT // 2**20}MiB",
+            "today": time.strftime("%Y-%m-%d", time.gmtime()),
+            "look_every": span(2),
+            "answer_within": span(10),
+            "ping_every": span(3),
+            "ping_grace": span(4),
+        }
         here = self._carts is not None
         for name, written in (("plan.yaml", path), *([("carts.yaml", path.with_name("carts.yaml"))] if here else [])):
             template = string.Template(Path(__file__).with_name(name).read_text(encoding="utf-8"))

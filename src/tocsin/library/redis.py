@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -61,6 +61,15 @@ def connected(server: Server) -> Iterator[Redis]:
         yield client
     finally:
         client.close()
+
+
+def told(client: Redis, *sections: str) -> dict[str, Any]:
+    """These sections of what a server says of itself."""
+    found: dict[str, Any] = {}
+    for section in sections:
+        answer: Any = client.info(section)
+        found |= answer
+    return found
 
 
 # -- memory ------------------------------------------------------------------------------------------------------------
@@ -291,7 +300,7 @@ def kill_script(server: Server) -> str:
 
 
 class Persistence(Struct, frozen=True):
-    """Whether what a server holds would survive its end. ``saved_at``: when the last snapshot was done, in Unix seconds.
+    """Whether what a server holds would survive its end. ``saved_at``: when the last snapshot was done, Unix seconds.
 
     ``snapshots`` and ``log``: whether the last one of each was written ("the log" is the AOF, and its rewriting).
     ``unsaved``: writes since the last snapshot. ``refused``: writes it has refused because of this since it started.
@@ -325,7 +334,7 @@ class Persistence(Struct, frozen=True):
 def persistence(server: Server) -> Persistence:
     """Whether its snapshots and its log are written."""
     with connected(server) as client:
-        info: Any = {**client.info("persistence"), **client.info("errorstats"), **client.info("memory")}  # type: ignore[dict-item]  # the client's answers
+        info = told(client, "persistence", "errorstats", "memory")
     logging = bool(int(info.get("aof_enabled", 0)))
     log = logging and {info.get("aof_last_write_status"), info.get("aof_last_bgrewrite_status")} != {"ok"}
     return Persistence(
@@ -344,21 +353,21 @@ def persistence(server: Server) -> Persistence:
 @fix(idempotent=True)
 def save(server: Server) -> str:
     """Begin a snapshot, beside whatever the server does. Verify with ``persistence`` that it was written."""
-    return _in_background(server, "BGSAVE")
+    return _in_background(server, lambda client: client.bgsave(schedule=False))
 
 
 @fix(idempotent=True)
 def rewrite(server: Server) -> str:
     """Begin to write the log (AOF) anew, as short as it can be. Verify with ``persistence`` that it was written."""
-    return _in_background(server, "BGREWRITEAOF")
+    return _in_background(server, lambda client: client.bgrewriteaof())
 
 
-def _in_background(server: Server, command: str) -> str:
+def _in_background(server: Server, begin: Callable[[Redis], object]) -> str:
     from redis.exceptions import ResponseError
 
     with connected(server) as client:
         try:
-            client.execute_command(command)
+            begin(client)
         except ResponseError as error:
             if "in progress" not in str(error):
                 raise

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from tocsin.kernel.instant import SECOND, parse_duration
-from tocsin.library.redis import WARM, Server, connected, size_of
+from tocsin.library.redis import WARM, Server, connected, size_of, told
 from tocsin.playbooks.language import fix, look
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def state(server: Server) -> Replication:
 
 
 def _read(client: Redis) -> Replication:
-    info: Any = {**client.info("replication"), **client.info("stats"), **client.info("errorstats")}  # type: ignore[dict-item]  # the client's answers
+    info = told(client, "replication", "stats", "errorstats")
     replica = info["role"] == "slave"
     earlier = str(info.get("master_replid2", ""))
     known = bool(earlier.strip("0"))
@@ -130,7 +131,7 @@ def compared(
     ``at``: where the replica reaches the primary, as host:port, when that is not where Tocsin does. ``too_far``: bytes.
     A replica whose password is wrong tries once a second, and the primary counts that: ``over`` should be 3 s or more.
     """
-    from redis.exceptions import ConnectionError, TimeoutError
+    from redis import exceptions
 
     place = at or _place(primary)
     with connected(replica) as own:
@@ -139,7 +140,7 @@ def compared(
                 before = _read(other)
                 time.sleep(parse_duration(over) / SECOND)
                 now, follower = _read(other), _read(own)
-        except (ConnectionError, TimeoutError):
+        except (exceptions.ConnectionError, exceptions.TimeoutError):
             return Compared("primary gone", False, "nothing is known of its data", 0, 0, 0, _read(own), None)
     agree, why = agreement(follower, now)
     copies, refused = now.full_syncs - before.full_syncs, now.refused - before.refused
@@ -189,10 +190,8 @@ def agreement(replica: Replication, primary: Replication) -> tuple[bool, str]:
 
 
 def _place(server: Server) -> str:
-    from redis.connection import parse_url
-
-    found = parse_url(server.credential)
-    return f"{found.get('host', 'localhost')}:{found.get('port', 6379)}"
+    at = urlsplit(server.credential)
+    return f"{at.hostname or 'localhost'}:{at.port or 6379}"
 
 
 @fix(idempotent=True)

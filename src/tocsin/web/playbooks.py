@@ -16,6 +16,7 @@ from tocsin.incidents.incident import Incident
 from tocsin.playbooks.guards import say_guard
 from tocsin.playbooks.manifest import RUNGS, Rung
 from tocsin.playbooks.run import Run, Step
+from tocsin.web.graphs import Graph, graph
 from tocsin.web.view import View, fields, leads_to, view, with_query
 from tocsin.web.words import count
 
@@ -48,6 +49,8 @@ class RunView(NamedTuple):
     badge: tuple[str, str, str]
     mine: bool
     """Whether whoever looks may answer it."""
+    graphs: list[Graph]
+    """What probes measured around it."""
 
 
 class Card(NamedTuple):
@@ -69,7 +72,9 @@ async def _seen(seen: View, run: Run) -> RunView:
     steps = await seen.faces.read(seen.faces.reads.steps, run.number)
     approval = run.approval
     mine = approval is not None and seen.who.may("admin" if approval.role == "admin" else "responder")
-    return RunView(run, steps, CAME_TO[run.outcome or run.state], mine)
+    series = await seen.faces.read(seen.faces.reads.measured, run.number)
+    graphs = [graph(one, run, seen.reader) for one in series if one.points]
+    return RunView(run, steps, CAME_TO[run.outcome or run.state], mine, graphs)
 
 
 async def startable(seen: View, incident: Incident) -> list[InService]:

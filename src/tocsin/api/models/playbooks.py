@@ -58,7 +58,11 @@ class PublishedApproval(Struct, frozen=True, kw_only=True):
 
 
 class PublishedRun(Struct, frozen=True, kw_only=True):
-    """A run. ``outcome`` is "" while it lives; ``findings`` are what whoever takes over has to know."""
+    """A run. ``outcome`` is "" while it lives; ``findings`` are what whoever takes over has to know.
+
+    ``advice``: what it suggests to do next. ``suspected``: the change out there that was the last before the trouble.
+    ``measured``: what probes of the service measured, in words.
+    """
 
     number: int
     playbook: str
@@ -78,6 +82,9 @@ class PublishedRun(Struct, frozen=True, kw_only=True):
     approval: PublishedApproval | None
     approved_by: str
     findings: list[str]
+    advice: str
+    suspected: str
+    measured: list[str]
 
 
 class PublishedStep(Struct, frozen=True, kw_only=True):
@@ -195,6 +202,9 @@ def _fields(run: Run) -> dict[str, object]:
         ),
         "approved_by": run.approved_by,
         "findings": list(run.findings),
+        "advice": run.advice,
+        "suspected": run.suspected,
+        "measured": list(run.readings),
     }
 
 
