@@ -96,7 +96,7 @@ def test_code_fixes_three_faults_hands_one_over_and_all_are_resolved(demo):
         r"tocsin  #\d+ checkout: Fixed: disk.delete: \d+ files deleted, \d+ MB freed",
         r"tocsin  #\d+ checkout: Verified: disk.usage",
         r"shop    storefront, process \d+, keeps the carts of a crawler for ever",
-        r"tocsin  #\d+ opened on carts, .* uses 9\d % of its memory",
+        r"tocsin  #\d+ opened on carts, .*Redis carts uses 9\d % of its memory",
         r"tocsin  #\d+ carts: Looked: redis.memory: \d\.\d MiB used \(9\d% of 8.0 MiB\)",
         r"tocsin  #\d+ carts: Looked: redis.idle_keys: [\d,]+ of [\d,]+ keys looked at are idle",
         r"tocsin  #\d+ carts: Fixed: redis.expire: \d+",

@@ -25,7 +25,7 @@ NIGHT = 1_790_000_000 * SECOND
 
 def series(*values: float, unit: str = "%", limit: float | None = 90.0, probe: str = "carts/memory") -> Series:
     points = tuple((NIGHT + number * MINUTE, one) for number, one in enumerate(values))
-    return Series(probe, "memory used", unit, limit, points)
+    return Series(probe, "memory used", unit, limit, points=points)
 
 
 def test_measurements_are_said_in_a_phrase() -> None:
@@ -37,6 +37,8 @@ def test_measurements_are_said_in_a_phrase() -> None:
     assert said(series(0.004, 4.25, unit="s", limit=None)) == "memory used 4 ms → 4.2 s in 1 min"
     assert said(series(999, 21_000_000, unit="bytes", limit=None)) == "memory used 999 bytes → 21 MB in 1 min"
     assert said(series()) == ""
+    gone = msgspec.structs.replace(series(94), silent=True)
+    assert said(gone) == "memory used 94 %, the limit is 90 %, and no answer since"
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=300))

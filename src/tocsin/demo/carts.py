@@ -66,7 +66,7 @@ class CartStore:
     @property
     def tocsin(self) -> dict[str, str]:
         """The secrets that its part of the plan names, as Tocsin's environment."""
-        return {f"TOCSIN_SECRET_CARTS_{user.upper()}": self.url(user) for user in ("watcher", "fixer")}
+        return {"TOCSIN_SECRET_CARTS": self.url("watcher"), "TOCSIN_SECRET_CARTS_FIXER": self.url("fixer")}
 
     @property
     def shop(self) -> dict[str, str]:

@@ -21,13 +21,14 @@ class Series(Struct, frozen=True, omit_defaults=True):
     """What one probe measured, the oldest first. ``probe``: ``service/name``; ``what``: such as ``memory used``.
 
     ``unit``: ``%``, ``s`` or ``bytes``. ``limit``: beyond which it fails, None without one. A look that measured
-    nothing, because nothing answered, has no point.
+    nothing, because nothing answered, has no point; ``silent``: so it was with the last.
     """
 
     probe: str
     what: str
     unit: str = ""
     limit: float | None = None
+    silent: bool = False
     points: tuple[tuple[Instant, float], ...] = ()
 
 
@@ -60,6 +61,10 @@ def together(rows: Iterable[Step]) -> tuple[Series, ...]:
 
 def said(series: Series) -> str:
     """How it went, in words: ``memory used 61 % → 94 % in 12 min, the limit is 90 %``; "" without a point."""
+    return f"{_went(series)}, and no answer since" if series.silent and series.points else _went(series)
+
+
+def _went(series: Series) -> str:
     if not series.points:
         return ""
     (began, first), (ended, last) = series.points[0], series.points[-1]

@@ -81,7 +81,8 @@ class Prober:
             if watch.spec.service == service and watch.measured:
                 newest = watch.measured[-1][1]
                 points = tuple((at, one.value) for at, one in watch.measured)
-                found.append(Series(key, newest.what, newest.unit, newest.limit, points))
+                silent = watch.last is not None and watch.last.measured is None
+                found.append(Series(key, newest.what, newest.unit, newest.limit, silent, points))
         return tuple(found)
 
     async def run(self) -> None:

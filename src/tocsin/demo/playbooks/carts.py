@@ -18,7 +18,7 @@ def clear_idle_carts(run: Run, server: redis.Server) -> None:
     before = run.look(redis.memory, server)
     idle = run.look(redis.idle_keys, server, older_than="1s", match="cart:*")
     if not idle.expirable:
-        run.hand_over("no cart is safe to expire", before, idle)
+        run.hand_over("no cart is safe to expire", before, idle, next="find out who fills it, or give it more memory")
     run.fix(redis.expire, server, idle.expirable, older_than="1s", spread="1s")
     run.verify(
         redis.memory, server, within="15s", every="250ms",
