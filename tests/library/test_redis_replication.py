@@ -213,6 +213,7 @@ def state(
         (state("old:1", history="z", offset=5), state(history="a", offset=10, earlier="z", until=5), True),
         (state("old:1", history="z", offset=6), state(history="a", offset=10, earlier="z", until=5), False),
         (state("p:1"), state("q:1"), False),
+        (state(), state(), False),
         (state(history="b"), state(history="a"), False),
     ],
 )

@@ -130,6 +130,18 @@ def test_each_parameter_gets_the_target_the_alert_is_about() -> None:
     assert isinstance(bind(BOTH, "cart", twice, {"instance": "a"}), Unbound)
 
 
+def test_two_targets_of_one_kind_are_told_apart_by_the_parameters_names() -> None:
+    params = (Param("replica", "redis", target=True), Param("primary", "redis", target=True))
+    pair = Manifest(name="follow", file="", line=1, function="", about="", meaning="", params=params)
+    there = [target("primary", "redis"), target("r1", "redis", 'instance="r1"'), target("r2", "redis", 'instance="r2"')]
+    assert bind(pair, "cart", there, {"instance": "r2"}) == {"replica": "r2", "primary": "primary"}
+    named = [target("primary", "redis"), target("replica", "redis"), target("other", "redis")]
+    assert bind(pair, "cart", named, None) == {"replica": "replica", "primary": "primary"}
+    assert isinstance(bind(pair, "cart", there, {"instance": "r3"}), Unbound), "never the primary in a replica's place"
+    one = [target("other", "redis")]
+    assert bind(pair, "cart", one, None) == Unbound("cart has other alone for two of follow's targets: name another")
+
+
 def test_coverage_says_for_each_rule_what_answers_it() -> None:
     answers = Manifest(
         name="free", file="", line=1, function="", about="", meaning="", trust=trust("suggest"),

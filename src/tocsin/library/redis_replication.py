@@ -173,6 +173,8 @@ def agreement(replica: Replication, primary: Replication) -> tuple[bool, str]:
     """
     if primary.follows:
         return False, f"what should be the primary follows {primary.follows} itself"
+    if replica.history == primary.history and not replica.follows:
+        return False, "both targets are one server"
     if replica.history == primary.history:
         if replica.offset <= primary.offset:
             return True, "both are of one history"

@@ -89,6 +89,8 @@ def bind(
             if labels is None:
                 return Unbound(f"{service} has {names}: say which is meant")
             return Unbound(f"{names} of {service} are both meant by this alert: their match must tell them apart")
+        if about[0].name in bound.values():
+            return Unbound(f"{service} has {about[0].name} alone for two of {manifest.name}'s targets: name another")
         bound[param.name] = about[0].name
     return bound
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from tocsin.kernel.instant import Instant
@@ -12,6 +13,8 @@ from tocsin.web.words import Reader
 WIDTH, HEIGHT = 320, 120
 LEFT, RIGHT, TOP, BOTTOM = 4.0, 312.0, 18.0, 98.0
 ROWS = 12
+_TOGETHER = re.compile(r"(?<=\d) (?=%|[A-Za-z])")
+"""Between a number and its unit, which never break apart."""
 HEADROOM = 1.15
 """So much room is left above the highest value of a scale that has no end of its own."""
 
@@ -54,7 +57,7 @@ def graph(series: Series, run: Run, reader: Reader) -> Graph:
     words = said(series)
     return Graph(
         probe=series.probe,
-        says=f"{words[:1].upper()}{words[1:]}{when}",
+        says=_TOGETHER.sub("\u00a0", f"{words[:1].upper()}{words[1:]}{when}"),
         line=" ".join(f"{x(at)},{y(number)}" for at, number in series.points),
         last=(x(last), y(series.points[-1][1])),
         limit=y(series.limit) if series.limit is not None else None,
