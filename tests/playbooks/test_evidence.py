@@ -17,6 +17,7 @@ from tocsin.kernel.instant import HOUR, MINUTE, SECOND, format_rfc3339
 from tocsin.pages import rendering
 from tocsin.playbooks.evidence import AFTER, BEFORE, MOST_POINTS, Series, kept, said, thinned, together
 from tocsin.playbooks.language import playbook, trust
+from tocsin.playbooks.run import Run as Row
 from tocsin.playbooks.run import Sampled, Step
 from tocsin.runtime.composing import compose
 
@@ -99,7 +100,7 @@ def stumbles(run: Run, pump: Pump) -> None:
 class Measuring(Playground):
     """Measurements are handed in before a run's process begins, as they are live."""
 
-    def _carry(self, run: Run, attempt: int) -> None:  # type: ignore[override]
+    def _carry(self, run: Row, attempt: int) -> None:
         found = kept([series(61, 94)])
         told = Sampled(True, msgspec.json.encode(found).decode(), tuple(map(said, found)))
         self.apply(Reported(run.number, attempt, told))

@@ -173,7 +173,8 @@ async def test_a_run_begins_after_its_commit_and_gets_what_it_needs_when_it_may(
 async def test_what_probes_measured_is_written_down_before_the_first_step_and_after_the_last(night: Coded) -> None:
     prober, at = night.core._prober, night.clock.now()
     assert prober is not None
-    series = [Series("checkout/tcp db", "connected after", "s", None, False, ((at - 9, 0.1), (at, one))) for one in (0.4, 0.2)]
+    name = "checkout/tcp db"
+    series = [Series(name, "connected after", "s", None, False, ((at - 9, 0.1), (at, one))) for one in (0.4, 0.2)]
     measured = iter([(series[0],)])
     prober.measured = lambda service: next(measured, (series[1],)) if service == "checkout" else ()  # type: ignore[method-assign]
     night.hands.says = [Finished(1, "look", "a.see", "x", True, said="97 % full"), GaveUp("handed_over", "no")]
