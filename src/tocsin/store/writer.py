@@ -138,7 +138,7 @@ def load(select: Select, live: str) -> Loaded:
         runs=nouns(Run, f"SELECT body FROM runs WHERE {live} ORDER BY number"),
         steps=nouns(Step, f"SELECT body FROM steps WHERE run IN (SELECT number FROM runs WHERE {live}{UNENDED})"),
         standings=nouns(Standing, "SELECT body FROM standings ORDER BY service, playbook"),
-        heard=nouns(HeardChange, f"SELECT body FROM changes ORDER BY id DESC LIMIT {MOST_HEARD}"),
+        heard=list(nouns(HeardChange, f"SELECT body FROM changes ORDER BY id DESC LIMIT {MOST_HEARD}")),
         results=nouns(Kept, "SELECT body FROM results ORDER BY at, key"),
     )
 
