@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -180,10 +181,15 @@ async def test_what_probes_measured_is_written_down_before_the_first_step_and_af
     night.hands.says = [Finished(1, "look", "a.see", "x", True, said="97 % full"), GaveUp("handed_over", "no")]
     await fires(night)
     await until(lambda: night.paged)
-    await until(lambda: night.state.runs[1].readings == ("connected after 200 ms",))
-    with sqlite3.connect(night.data / "tocsin.db") as db:
-        written = db.execute("SELECT body FROM steps ORDER BY ordinal").fetchall()
-    rows = [msgspec.json.decode(row[0], type=Step) for row in written]
+    with closing(sqlite3.connect(night.data / "tocsin.db")) as db:
+
+        def written() -> list[Step]:
+            rows = db.execute("SELECT body FROM steps ORDER BY ordinal").fetchall()
+            return [msgspec.json.decode(row[0], type=Step) for row in rows]
+
+        await until(lambda: len(written()) == 3)
+        rows = written()
+    assert night.state.runs[1].readings == ("connected after 200 ms",)
     assert [(one.ordinal, one.function) for one in rows] == [(BEFORE, "probes"), (1, "a.see"), (AFTER, "probes")]
     assert [one.points[-1] for one in together(rows[::2])] == [(at, 0.2)]
     (process,) = night.hands.begun
