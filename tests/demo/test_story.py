@@ -68,7 +68,7 @@ def test_only_what_is_new_is_told():
 
 def test_a_chapter_in_which_all_happened_misses_nothing():
     """Opened, handed over, both mails, resolved: nothing is missing; each of them alone is."""
-    third = CHAPTERS[2]
+    third = CHAPTERS[3]
     story = Story(PEOPLE, "http://127.0.0.1:8025/")
     story.begin(third)
     assert len(story.missing()) == 4
@@ -104,11 +104,11 @@ def test_what_code_should_fix_is_missed_when_it_was_not_verified_or_somebody_was
 
 def test_what_happened_in_an_earlier_chapter_does_not_count_again():
     """A resolved incident of the same service must be reopened to count."""
-    title = CHAPTERS[3].title
+    title = CHAPTERS[4].title
     story = Story(PEOPLE)
     story.begin(CHAPTERS[0])
     story.incident(incident(1, "worker", "resolved"), [OPENED, entry("Resolved", "all_clear")])
-    story.begin(CHAPTERS[3])
+    story.begin(CHAPTERS[4])
     assert story.missing()[0] == f"{title}: no incident was open on worker"
     timeline = [OPENED, entry("Resolved", "all_clear"), entry("Reopened", "reopened"), entry("Resolved", "all_clear")]
     told = story.incident(incident(1, "worker", "resolved", "later"), timeline)

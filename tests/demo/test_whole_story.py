@@ -11,18 +11,18 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.journey
 
 
-def test_code_fixes_two_faults_hands_one_over_and_all_are_resolved(demo):
+def test_code_fixes_three_faults_hands_one_over_and_all_are_resolved(demo):
     """The story is told in order: fixed by code with nobody woken, handed over with findings, paged; the exit code."""
     running = demo("--until-done")
     running.told(r"everything is green")
     eventually(lambda: not running.process.running, within=180, what="the end of the story")
     story = running.process.output()
     assert running.process.popen.returncode == 0, story
-    assert "All 4 faults were resolved: 2 by code before anybody was paged, 2 by people." in story
+    assert "All 5 faults were resolved: 3 by code before anybody was paged, 2 by people." in story
 
     # In this order: what was broken, what was noticed and why, whom it paged, the mail, the next person, the end. What
     # code fixed may be over before the run says that it verified it, so its end is looked for by itself.
-    for service in ("payments", "checkout"):
+    for service in ("payments", "checkout", "carts"):
         assert re.search(rf"tocsin  #\d+ {service}: Resolved", story[: story.index("payments dies")]), story
     order = [
         r"shop    payments hangs: process \d+ is stopped",
@@ -37,6 +37,12 @@ def test_code_fixes_two_faults_hands_one_over_and_all_are_resolved(demo):
         r"tocsin  #\d+ checkout: Looked: disk.preview: \d+ files may go",
         r"tocsin  #\d+ checkout: Fixed: disk.delete: \d+ files deleted, \d+ MB freed",
         r"tocsin  #\d+ checkout: Verified: disk.usage",
+        r"shop    storefront, process \d+, keeps the carts of a crawler for ever",
+        r"tocsin  #\d+ opened on carts, .*Redis carts uses 9\d % of its memory",
+        r"tocsin  #\d+ carts: Looked: redis.memory: \d\.\d MiB used \(9\d% of 8.0 MiB\)",
+        r"tocsin  #\d+ carts: Looked: redis.idle_keys: [\d,]+ of [\d,]+ keys looked at are idle",
+        r"tocsin  #\d+ carts: Fixed: redis.expire: \d+",
+        r"tocsin  #\d+ carts: Verified: redis.memory",
         r"shop    payments dies",
         r"tocsin  #\d+ on payments is open again",
         r"tocsin  #\d+ payments: Looked: process.state: it does not run: .* is gone",

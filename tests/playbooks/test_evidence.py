@@ -1,194 +1,167 @@
-"""What a run's end says: no untruth, no trust without evidence, and no trouble that nobody ever hears of."""
+"""What whoever takes over is told: what was measured, which change is suspected, what to do next."""
 
 from __future__ import annotations
 
-import pytest
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tests.playbooks.playground import SERVICE, Playground, Pump, Run, drain, level
-from tocsin.kernel.instant import DAY, MINUTE, SECOND
-from tocsin.playbooks.language import Misused, at_most, breaker, cooldown, playbook, trust
+from tests.engine.world import KEY, dump
+from tests.playbooks.playground import Playground, Pump, Run, level
+from tests.playbooks.test_stories import empty_it, fires
+from tocsin.engine import suspecting
+from tocsin.engine.inputs import Received, Reported
+from tocsin.engine.records import HeardChange
+from tocsin.intake.request import Request
+from tocsin.kernel.instant import HOUR, MINUTE, SECOND, format_rfc3339
+from tocsin.pages import rendering
+from tocsin.playbooks.evidence import AFTER, BEFORE, MOST_POINTS, Series, kept, said, thinned, together
+from tocsin.playbooks.language import playbook, trust
+from tocsin.playbooks.run import Run as Row
+from tocsin.playbooks.run import Sampled, Step
+from tocsin.runtime.composing import compose
 
-FULL = ['alertname="Full"']
-
-
-@playbook(name="drains-well", answers=FULL, trust=trust(start="act"))
-def drains_well(run: Run, pump: Pump) -> None:
-    run.fix(drain, pump)
-    run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
-
-
-def fires(world: Playground) -> None:
-    world.fires("Full", instance="cart-1")
-
-
-def resolves(world: Playground) -> None:
-    world.resolves("Full", instance="cart-1")
-
-
-# -- the watch after a verification ------------------------------------------------------------------------------------
+NIGHT = 1_790_000_000 * SECOND
 
 
-def test_an_old_hold_does_not_cut_the_watch_of_who_was_acknowledged_meanwhile() -> None:
-    @playbook(name="slow-cure", answers=FULL, trust=trust(start="act"))
-    def slow_cure(run: Run, pump: Pump) -> None:
-        run.fix(drain, pump)
-        world.passing(world.now + MINUTE)
-        world.acknowledges(1)
-        world.passing(world.now + MINUTE)
-        run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+def series(*values: float, unit: str = "%", limit: float | None = 90.0, probe: str = "carts/memory") -> Series:
+    points = tuple((NIGHT + number * MINUTE, one) for number, one in enumerate(values))
+    return Series(probe, "memory used", unit, limit, points=points)
 
-    world = Playground(slow_cure)
+
+def test_measurements_are_said_in_a_phrase() -> None:
+    assert said(series(61.2, 70, 94.4)) == "memory used 61 % → 94 % in 2 min, the limit is 90 %"
+    assert said(series(94)) == "memory used 94 %, the limit is 90 %"
+    assert said(series(94, 94.2)) == "memory used 94 %, as 1 min before, the limit is 90 %"
+    meanwhile = "memory used 50 %, as 2 min before, between 50 % and 99 % meanwhile, the limit is 90 %"
+    assert said(series(50, 99, 50)) == meanwhile
+    assert said(series(0.004, 4.25, unit="s", limit=None)) == "memory used 4 ms → 4.2 s in 1 min"
+    assert said(series(999, 21_000_000, unit="bytes", limit=None)) == "memory used 999 bytes → 21 MB in 1 min"
+    assert said(series()) == ""
+    gone = msgspec.structs.replace(series(94), silent=True)
+    assert said(gone) == "memory used 94 %, the limit is 90 %, and no answer since"
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=300))
+def test_few_points_are_kept_with_the_ends_and_every_peak(values: list[float]) -> None:
+    points = series(*values).points
+    few = thinned(points)
+    assert len(few) <= MOST_POINTS and set(few) <= set(points)
+    assert few == tuple(sorted(few)) and (few[0], few[-1]) == (points[0], points[-1])
+    assert max(one for _, one in few) == max(values)
+
+
+def test_the_probe_that_fired_comes_first_and_few_are_kept() -> None:
+    found = [series(1, probe=f"carts/{name}") for name in "abcd"]
+    few = kept([*found, series(probe="carts/none")], "carts/c")
+    assert [one.probe for one in few] == ["carts/c", "carts/a", "carts/b"]
+
+
+def test_before_and_after_become_one_series() -> None:
+    whole = series(*range(10))
+
+    def row(ordinal: int, points: tuple[tuple[int, float], ...]) -> Step:
+        one = msgspec.structs.replace(whole, points=points)
+        raw = msgspec.json.encode([one]).decode()
+        return Step(run=1, ordinal=ordinal, verb="look", function="probes", digest="", began_at=NIGHT, result=raw)
+
+    assert together([row(AFTER, whole.points[4:]), row(BEFORE, whole.points[:6])]) == (whole,)
+
+
+def change(id: int, service: str, at: int) -> HeardChange:
+    return HeardChange(id=id, at=at, service=service, source="pagerduty", summary=f"deploy {id}")
+
+
+def test_the_last_change_before_it_is_suspected_its_own_service_first() -> None:
+    services = ("checkout", "payments")
+    early, late = change(1, "payments", NIGHT - 50 * MINUTE), change(2, "payments", NIGHT - 16 * MINUTE)
+    found = suspecting.suspect([early, late], services, NIGHT)
+    assert found is late
+    assert suspecting.said(late, NIGHT) == "payments: deploy 2, 16 min before it began"
+    own = change(3, "checkout", NIGHT - 16 * MINUTE)
+    assert suspecting.suspect([own, late, early], services, NIGHT) is own
+    for none in (change(4, "checkout", NIGHT + SECOND), change(5, "checkout", NIGHT - HOUR - 1), change(6, "x", NIGHT)):
+        assert suspecting.suspect([none], services, NIGHT) is None
+
+
+@playbook(answers=['alertname="Full"'], trust=trust(start="act"))
+def give_up(run: Run, pump: Pump) -> None:
+    """Empty a pump that is full."""
+    run.hand_over("no part of it may be drained", run.look(level, pump), next="open the second valve")
+
+
+@playbook(answers=['alertname="Full"'], trust=trust(start="act"))
+def stumbles(run: Run, pump: Pump) -> None:
+    """Empty a pump that is full."""
+    run.look(level, pump)
+    raise ValueError("a mistake of its own")
+
+
+class Measuring(Playground):
+    """Measurements are handed in before a run's process begins, as they are live."""
+
+    def _carry(self, run: Row, attempt: int) -> None:
+        found = kept([series(61, 94)])
+        told = Sampled(True, msgspec.json.encode(found).decode(), tuple(map(said, found)))
+        self.apply(Reported(run.number, attempt, told))
+        super()._carry(run, attempt)
+
+
+def deployed(world: Playground, service: str, summary: str) -> None:
+    """A deploy, as a pipeline tells of it in PagerDuty's format."""
+    payload = {"summary": summary, "timestamp": format_rfc3339(world.now)}
+    body = msgspec.json.encode({"routing_key": "r" * 32, "payload": payload})
+    request = Request(source="pagerduty", method="POST", path="/v2/change/enqueue", body=body)
+    world.apply(Received(0, service, world.now, request))
+
+
+def test_what_is_handed_over_says_what_was_measured_what_changed_and_what_to_do_next() -> None:
+    world = Measuring(give_up)
+    deployed(world, "cart", "2026.11.23-1")
+    deployed(world, "elsewhere", "something else")
+    world.at("16m")
     fires(world)
-    assert world.run(1).state == "watching"
-    world.at("11m59s")
-    assert world.run(1).state == "watching", "its ten minutes are not over at the old hold's end"
-    resolves(world)
-    world.at("14m")
-    assert world.run(1).outcome == "verified" and world.rung("slow-cure") == "act"
-    assert "not_cleared" not in world.told(1) and world.pages == []
+    run = world.run(1)
+    assert (run.outcome, run.advice, run.suspected) == (
+        "handed_over", "open the second valve", "cart: 2026.11.23-1, 16 min before it began",
+    )  # fmt: skip
+    assert run.readings == ("memory used 61 % → 94 % in 1 min, the limit is 90 %",)
+    conclusion = "give-up could not finish: no part of it may be drained"
+    assert world.incident(1).tried[:2] == (conclusion, "It changed nothing")
+    (page,) = [one for one in world.told_pages if one.incident == 1]
+    page.state = "intended"
+    message = compose(world.engine.state, world.engine.plan, page, world.now, "https://tocsin.example", KEY)
+    assert message is not None
+    text = rendering.text(message)
+    assert "What it suggests next:\n- open the second valve" in text
+    assert "Suspected change:\n- cart: 2026.11.23-1, 16 min before it began" in text
+    assert "What was measured:\n- memory used 61 % → 94 % in 1 min, the limit is 90 %" in text
+    assert "something else" not in text
+    for words in ("open the second valve", "2026.11.23-1", "61 % → 94 %"):
+        assert words in rendering.chat(message) and words in rendering.html(message)
+    page.state = "sent"
+    assert dump(world.replayed().state) == dump(world.engine.state), "and replayed it is the same"
 
 
-def test_an_acknowledgement_that_runs_out_within_the_watch_calls_nobody_before_its_end() -> None:
-    @playbook(name="slow-hold", answers=FULL, trust=trust(start="act"))
-    def slow_hold(run: Run, pump: Pump) -> None:
-        run.fix(drain, pump)
-        world.acknowledges(1, hold="3m")
-        run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
-
-    world = Playground(slow_hold)
+def test_what_is_measured_after_a_run_is_kept_though_the_run_is_over() -> None:
+    world = Measuring(give_up)
     fires(world)
-    world.at("9m59s")
-    assert world.pages == [] and world.run(1).state == "watching"
-    world.at("10m")
-    assert world.pages == [("600s", "ana", 1)] and world.run(1).outcome == "handed_over"
+    told = Sampled(False, msgspec.json.encode(kept([series(94, 31)])).decode(), ("memory used 94 % → 31 % in 1 min",))
+    world.apply(Reported(1, 1, told))
+    written = world.tables["steps"].items()
+    rows = [msgspec.json.decode(raw, type=Step) for (_, at), (_, raw) in written if at in (BEFORE, AFTER)]
+    assert [one.points for one in together(rows)] == [series(94, 31).points], "what was measured later counts"
+    assert world.run(1).readings == ("memory used 94 % → 31 % in 1 min",)
+    assert 1 not in world.engine.state.steps, "its steps are in the tables alone"
 
 
-def test_alerts_that_ended_just_before_the_watch_did_are_not_said_to_fire() -> None:
-    world = Playground(drains_well)
+def test_without_a_word_of_the_playbook_the_next_step_is_what_is_left() -> None:
+    world = Playground(stumbles)
     fires(world)
-    world.engine.state.incidents[1].quiet = MINUTE
-    world.at("9m30s")
-    resolves(world)
-    assert world.incident(1).paused == "clearing"
-    world.at("10m")
-    assert world.run(1).outcome == "verified" and world.rung("drains-well") == "act"
-    world.at("12m")
-    assert world.incident(1).state == "resolved" and world.pages == []
-    assert "not_cleared" not in world.told(1)
-
-
-def test_what_fires_again_after_the_watch_calls_a_person() -> None:
-    world = Playground(drains_well)
+    by_hand = "Nothing was changed; by hand, this is what it is there for: Empty a pump that is full."
+    assert world.run(1).advice == by_hand
+    world = Playground(empty_it)
+    world.after_drain = 95
     fires(world)
-    world.engine.state.incidents[1].quiet = MINUTE
-    world.at("9m30s")
-    resolves(world)
-    world.at("10m10s")
-    fires(world)
-    assert world.pages == [("610s", "ana", 1)]
-
-
-# -- evidence ----------------------------------------------------------------------------------------------------------
-
-
-def test_resolved_by_hand_while_it_fires_is_no_evidence() -> None:
-    world = Playground(drains_well)
-    fires(world)
-    world.at("2m")
-    world.resolves_by_hand(1, snooze="1h")
-    assert world.run(1).outcome == "overtaken"
-    assert world.engine.state.standings["cart", "drains-well"].held == 0
-    assert not any("the alerts ended" in entry.what.lower() for entry in world.timeline)
-
-
-def test_resolved_by_hand_before_it_verified_is_no_evidence_either() -> None:
-    @playbook(name="outrun", answers=FULL, trust=trust(start="act"))
-    def outrun(run: Run, pump: Pump) -> None:
-        run.fix(drain, pump)
-        world.resolves_by_hand(1, snooze="1h")
-        run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
-
-    world = Playground(outrun)
-    fires(world)
-    assert world.run(1).outcome == "overtaken"
-    assert world.engine.state.standings["cart", "outrun"].held == 0
-
-
-def test_who_changes_nothing_holds_no_page_and_earns_no_trust() -> None:
-    @playbook(name="idle", answers=FULL, trust=trust(start="act"))
-    def idle(run: Run, pump: Pump) -> None:
-        run.verify(level, pump, until=lambda now: now.full > 0, within="1m")
-
-    world = Playground(idle)
-    fires(world)
-    assert world.run(1).outcome == "not_needed"
-    assert world.pages == [("0s", "ana", 1)]
-    assert world.engine.state.standings["cart", "idle"].held == 0
-
-
-# -- what comes back faster than anybody can look ----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("apart", [False, True])
-def test_trouble_that_flaps_faster_than_the_diagnosis_wakes_a_person(apart: bool) -> None:
-    """``apart``: each time it is an incident of its own, for nothing is reopened."""
-
-    @playbook(name=f"outflapped-{apart:d}", answers=FULL, trust=trust(start="act"))
-    def outflapped(run: Run, pump: Pump) -> None:
-        run.look(level, pump)
-        resolves(world)
-        world.passing(world.now + 90 * SECOND)
-        run.fix(drain, pump)
-        run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
-
-    plan = SERVICE.replace("escalation: shop\n    playbooks", "escalation: shop\n    reopen within: 1m\n    playbooks")
-    world = Playground(outflapped, plan=plan if apart else SERVICE)
-    for minute in range(0, 60, 10):
-        world.at(f"{minute}m")
-        world.deep = 0
-        fires(world)
-        resolves(world)
-    assert world.done == []
-    assert world.outcomes[:3] == ["cancelled"] * 3
-    assert [page[0] for page in world.pages] == ["1800s", "2400s", "3000s"], "from the fourth time on a person hears"
-
-
-def test_who_only_watches_is_not_stopped_by_trouble_that_comes_back() -> None:
-    world = Playground(drains_well, rung="observe")
-    for minute in range(0, 60, 10):
-        world.at(f"{minute}m")
-        fires(world)
-        resolves(world)
-    assert world.outcomes == ["observed"] * 6
-
-
-# -- spans -------------------------------------------------------------------------------------------------------------
-
-
-def test_spans_that_nothing_remembers_are_refused_where_they_are_written() -> None:
-    for far in (
-        lambda: at_most(1, per="8d"),
-        lambda: at_most(1, per="0s"),
-        lambda: cooldown("30d"),
-        lambda: breaker(within="169h"),
-        lambda: breaker(within="0s"),
-    ):
-        with pytest.raises(Misused, match="7 d"):
-            far()
-    assert at_most(1, per="7d").per == cooldown("168h").lasts == breaker(within="1w").within == 7 * DAY
-
-
-@pytest.mark.parametrize("span", ["0s", "9s", "61m", "30d"])
-def test_a_playbook_hands_over_within_an_hour(span: str) -> None:
-    with pytest.raises(Misused, match="hand_over_after"):
-        playbook(hand_over_after=span)
-
-
-def test_the_bounds_themselves_are_taken() -> None:
-    for span in ("10s", "1h"):
-
-        @playbook(name=f"within-{span}", hand_over_after=span)
-        def within(run: Run) -> None:
-            run.tell("nothing")
-
-
+    assert world.run(1).advice == "Look at main first: what code changed there was not seen to help"
+    assert "It changed nothing" not in world.incident(1).tried

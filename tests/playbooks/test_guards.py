@@ -16,6 +16,7 @@ from tocsin.playbooks.guards import Situation, blocked, frozen, locked, say_guar
 from tocsin.playbooks.language import Misused, at_most, blast_radius, breaker, cooldown, freeze, trust, unless
 from tocsin.playbooks.manifest import Guard, Manifest, Param
 from tocsin.playbooks.remembered import Remembered
+from tocsin.playbooks.run import Run
 from tocsin.playbooks.targets import Target, Targets, Unbound, bind
 from tocsin.playbooks.trust import CLIMB, lower_bound
 
@@ -129,6 +130,19 @@ def test_each_parameter_gets_the_target_the_alert_is_about() -> None:
         assert bind(BOTH, "cart", there, labels, wanted) == Unbound(why)
     twice = Targets([*known, target("e", "disk")])
     assert isinstance(bind(BOTH, "cart", twice, {"instance": "a"}), Unbound)
+
+
+def test_two_targets_of_one_kind_are_told_apart_by_the_parameters_names() -> None:
+    params = (Param("replica", "redis", target=True), Param("primary", "redis", target=True))
+    pair = Manifest(name="follow", file="", line=1, function="", about="", meaning="", params=params)
+    replicas = [target(name, "redis", f'instance="{name}"') for name in ("r1", "r2")]
+    there = Targets([target("primary", "redis"), *replicas])
+    assert bind(pair, "cart", there, {"instance": "r2"}) == {"replica": "r2", "primary": "primary"}
+    named = Targets([target(name, "redis") for name in ("primary", "replica", "other")])
+    assert bind(pair, "cart", named, None) == {"replica": "replica", "primary": "primary"}
+    assert isinstance(bind(pair, "cart", there, {"instance": "r3"}), Unbound), "never the primary in a replica's place"
+    one = Targets([target("other", "redis")])
+    assert bind(pair, "cart", one, None) == Unbound("cart has other alone for two of follow's targets: name another")
 
 
 def test_coverage_says_for_each_rule_what_answers_it() -> None:

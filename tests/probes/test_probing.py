@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from tocsin.intake.checked import Checked, Probe
+from tocsin.intake.checked import Checked, Measured, Probe
 from tocsin.intake.event import Event
 from tocsin.intake.specs import ProbeSpec
 from tocsin.kernel.instant import SECOND, Instant
 from tocsin.kernel.outside import Outside
 from tocsin.runtime.outbound import Outbound
-from tocsin.runtime.probing import AT_ONCE, Prober, first_after
+from tocsin.runtime.probing import AT_ONCE, REMEMBERED, Prober, first_after
 
 
 class _Hurried(selectors.SelectSelector):
@@ -82,7 +82,9 @@ class Stage:
         finally:
             self.busy -= 1
             self._looking.discard(spec.name)
-        return Checked(self.ok.get(spec.name, True), f"{spec.name} was looked at")
+        looked = len([name for _, name in self.looks if name == spec.name])
+        measured = Measured("took", looked, "s", 9) if self.ok.get(spec.name, True) else None
+        return Checked(self.ok.get(spec.name, True), f"{spec.name} was looked at", measured=measured)
 
     async def _submit(self, spec: ProbeSpec, event: Event) -> None:
         if self.refuse:
@@ -322,3 +324,21 @@ def test_a_probe_that_breaks_or_has_no_end_is_a_failure_and_keeps_its_turns() ->
         "There is no probe of the kind unknown",
     ]
     assert {event.state for event in said} == {"firing"}
+
+
+def test_what_was_measured_lately_is_kept_and_no_more() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.until(35)
+        (early,) = stage.prober.measured("shop")
+        assert (early.probe, early.what, early.unit, early.limit) == ("shop/a", "took", "s", 9)
+        assert [value for _, value in early.points] == [1, 2, 3] or [value for _, value in early.points] == [1, 2, 3, 4]
+        assert stage.prober.measured("elsewhere") == ()
+        await stage.until(5_000)
+        stage.ok["a"] = False
+        await stage.until(5_100)
+        (late,) = stage.prober.measured("shop")
+        assert len(late.points) == REMEMBERED, "bounded; and what measures nothing, as nothing answers, adds nothing"
+        assert late.silent and not early.silent
+        assert late.points[-1][0] < 5_001 * SECOND and late.points[-1][1] - late.points[0][1] == REMEMBERED - 1
+
+    plays([probe("a")], script)

@@ -26,6 +26,7 @@ from tocsin.intake.sources.pagerduty import redacted, routing_key
 from tocsin.kernel.instant import HOUR, MINUTE, SECOND, Duration, Instant, format_rfc3339
 from tocsin.pages.message import Channel, Failed, Sent
 from tocsin.plan.model import Plan
+from tocsin.playbooks.evidence import Series
 from tocsin.runtime import core as module
 from tocsin.runtime.ballast import Ballast
 from tocsin.runtime.core import Core, Parts, PlanRead
@@ -43,6 +44,10 @@ class NoProber:
     async def faults(self, within: float) -> list[str]:
         """None."""
         return []
+
+    def measured(self, service: str) -> tuple[Series, ...]:
+        """Nothing."""
+        return ()
 
     async def run(self) -> None:
         """Until cancelled."""

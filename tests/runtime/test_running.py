@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.engine.world import PLAN
@@ -15,8 +18,9 @@ from tocsin.intake.specs import ProbeSpec
 from tocsin.kernel.instant import Duration
 from tocsin.kernel.matcher import parse_matcher
 from tocsin.plan import read_plan
+from tocsin.playbooks.evidence import AFTER, BEFORE, Series, together
 from tocsin.playbooks.manifest import MANIFEST, Manifest, Manifests, Param, Trust, encode_manifests
-from tocsin.playbooks.run import Began, Finished, Report, Returned
+from tocsin.playbooks.run import Began, Finished, GaveUp, Report, Returned, Step
 from tocsin.playbooks.session import Go, Reply, Start, Stop
 from tocsin.runtime import core as module
 from tocsin.runtime.core import PlanRead
@@ -165,6 +169,31 @@ async def test_a_run_begins_after_its_commit_and_gets_what_it_needs_when_it_may(
     await until(lambda: night.state.runs[1].output)
     assert night.state.runs[1].output == "it printed •••" and process.closed
     assert night.paged == []
+
+
+async def test_what_probes_measured_is_written_down_before_the_first_step_and_after_the_last(night: Coded) -> None:
+    prober, at = night.core._prober, night.clock.now()
+    assert prober is not None
+    name = "checkout/tcp db"
+    series = [Series(name, "connected after", "s", None, False, ((at - 9, 0.1), (at, one))) for one in (0.4, 0.2)]
+    measured = iter([(series[0],)])
+    prober.measured = lambda service: next(measured, (series[1],)) if service == "checkout" else ()  # type: ignore[method-assign]
+    night.hands.says = [Finished(1, "look", "a.see", "x", True, said="97 % full"), GaveUp("handed_over", "no")]
+    await fires(night)
+    await until(lambda: night.paged)
+    with closing(sqlite3.connect(night.data / "tocsin.db")) as db:
+
+        def written() -> list[Step]:
+            rows = db.execute("SELECT body FROM steps ORDER BY ordinal").fetchall()
+            return [msgspec.json.decode(row[0], type=Step) for row in rows]
+
+        await until(lambda: len(written()) == 3)
+        rows = written()
+    assert night.state.runs[1].readings == ("connected after 200 ms",)
+    assert [(one.ordinal, one.function) for one in rows] == [(BEFORE, "probes"), (1, "a.see"), (AFTER, "probes")]
+    assert [one.points[-1] for one in together(rows[::2])] == [(at, 0.2)]
+    (process,) = night.hands.begun
+    assert process.told is not None and process.told.recorded == (), "they are no steps of the playbook's"
 
 
 async def test_a_process_that_ends_without_a_word_calls_a_person_with_what_was_found(night: Coded) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.engine.world import dump
-from tests.playbooks.playground import Playground
+from tests.playbooks.test_evidence import Measuring, deployed, series
 from tests.playbooks.test_stories import empty_it, fires
 from tests.store.conftest import Places
 from tocsin.engine.engine import Engine
@@ -15,7 +15,8 @@ from tocsin.store.rows import Journaled
 
 
 def test_what_is_loaded_is_what_is_live_after_every_input(places: Places) -> None:
-    world = Playground(empty_it, rung="ask")
+    world = Measuring(empty_it, rung="ask")
+    deployed(world, "cart", "2026.11.23-1")
     fires(world)
     world.at("1m")
     world.says(1, "yes")
@@ -40,6 +41,7 @@ def test_what_is_loaded_is_what_is_live_after_every_input(places: Places) -> Non
     assert run in reads.runs(playbook="empty-it", states=["ended"]).items
     assert reads.runs(service="elsewhere").items == []
     assert [(one.verb, one.state) for one in reads.steps(1)] == [("look", "done"), ("fix", "done"), ("verify", "done")]
+    assert [one.points for one in reads.measured(1)] == [series(61, 94).points] and reads.measured(99) == ()
     (standing,) = reads.standings()
     assert (standing.held, standing.rung) == (1, "ask")
     assert reads.steps(1)[0].said == "97 % full"

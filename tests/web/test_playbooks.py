@@ -11,6 +11,7 @@ from tests.web.night import NOW
 from tests.web.serving import Site
 from tocsin.engine import commands as c
 from tocsin.kernel.instant import MINUTE, SECOND
+from tocsin.playbooks.evidence import BEFORE, Series, said
 from tocsin.playbooks.run import Approval, Run, Step
 from tocsin.store import tables
 
@@ -146,3 +147,33 @@ def test_a_run_that_is_not_over_is_not_continued(site: Site, ana: Browserless, o
         connection.execute(update(tables.runs).values(state="running", body=ENCODE(again)))
     assert ana.send("/runs/7/resume", step="1", why="x").status_code == 409
     assert "is not over" in ana.page and site.core.asked == []
+
+
+def test_what_was_handed_over_is_drawn_with_what_to_do_next_and_the_suspected_change(
+    site: Site, ana: Browserless
+) -> None:
+    """Readable without seeing the picture: it is said in words, and its numbers are a table."""
+    series = Series(
+        "checkout/memory", "memory <used>", "%", 90.0,
+        points=tuple((NOW - (9 - one) * MINUTE, 30.0 + one * 7) for one in range(10)),
+    )  # fmt: skip
+    run = Run(
+        number=8, playbook="free-memory", service="checkout", plan="v", incident=1042, state="ended",
+        outcome="handed_over", why="handed over: no key is <safe> to expire", started_at=NOW - 2 * MINUTE,
+        deadline=NOW, ended_at=NOW - MINUTE, advice="find out who <fills> it",
+        suspected="checkout: 2026.10.19-3, 16 min before it began", readings=(said(series),),
+    )  # fmt: skip
+    row = Step(
+        run=8, ordinal=BEFORE, verb="look", function="probes", digest="", state="done", began_at=NOW,
+        ended_at=NOW, result=ENCODE([series]).decode(),
+    )  # fmt: skip
+    keep(site, run, row)
+    for page in ("/incidents/1042", "/runs/8"):
+        ana.get(page)
+        assert "no key is &lt;safe&gt; to expire. It changed nothing." in ana.page
+        assert "Suggested next" in ana.page and "find out who &lt;fills&gt; it" in ana.page
+        assert "Suspected change" in ana.page and "2026.10.19-3, 16 min before it began" in ana.page
+        words = "Memory &lt;used&gt; 30\u00a0% → 93\u00a0% in 9\u00a0min, the limit is 90\u00a0%; code began at"
+        assert f'role="img" aria-label="{words}' in ana.page, "a reader that sees no picture hears it"
+        assert ana.page.count("<polyline") == 1 and "<td class=\"num\">93 %</td>" in ana.page
+        assert "Looked: <code>probes" not in ana.page, "it is no step of the playbook's"

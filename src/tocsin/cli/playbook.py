@@ -498,6 +498,11 @@ def _sheet(one: dict[str, Any], as_json: bool) -> None:
     if one["continues"]:
         how = f"Continues run {one['continues']} at step {one['from_step']}"
         show.line(f"{how if one['from_step'] else 'Repeats run ' + str(one['continues'])}: {one['because']}")
+    for heading, said in (("Suggested next", one["advice"]), ("Suspected change", one["suspected"])):
+        if said:
+            show.line(f"{heading}: {said}")
+    for said in one["measured"]:
+        show.line(f"Measured: {said}")
     for step in _steps(one):
         show.line(step)
     if one["resumed"]:

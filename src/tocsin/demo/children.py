@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tocsin.demo import sweeper, tied
@@ -35,8 +35,11 @@ class Children:
             bufsize=1,
         )
 
-    def start(self, name: str, argv: Sequence[str]) -> int:
-        """Start `argv` as `name`, which must not be running; its output goes to ``<name>.log``. Returns its pid."""
+    def start(self, name: str, argv: Sequence[str], own: Mapping[str, str] | None = None) -> int:
+        """Start `argv` as `name`, which must not be running; its output goes to ``<name>.log``. Returns its pid.
+
+        `own`: what its environment has besides.
+        """
         if self.alive(name):
             raise ValueError(f"{name} is running already")
         # The terminal's Ctrl-C must reach the demo alone, which ends the others in order: hence a session each.
@@ -47,7 +50,7 @@ class Children:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
-                env=environment(),
+                env=environment() | dict(own or {}),
                 start_new_session=True,
             )
         self._running[name] = child

@@ -21,9 +21,9 @@ from typing import Any, TextIO
 from tocsin.cli.client import Api
 from tocsin.cli.failure import UNREACHABLE, Failure
 from tocsin.cli.place import TOKEN, Place
-from tocsin.demo import ports, shop
+from tocsin.demo import carts, ports, shop
 from tocsin.demo.children import Children, environment
-from tocsin.demo.faults import CHAPTERS, FOLDER_LIMIT, THE_END, Act, timetable
+from tocsin.demo.faults import CHAPTERS, FOLDER_LIMIT, THE_END, Act, Chapter, timetable, without
 from tocsin.demo.inbox import Inbox
 from tocsin.demo.mail import Catcher, Letter
 from tocsin.demo.story import Line, Story, now
@@ -49,9 +49,8 @@ _DEEDS: Mapping[str, signal.Signals] = {
     "hang": signal.SIGSTOP,
     "kill": signal.SIGKILL,
     "log everything": signal.SIGUSR1,
+    "let a crawler in": signal.SIGUSR1,
 }
-
-
 _PLAYBOOKS = ("logs.py", "payments.py")
 
 
@@ -69,6 +68,7 @@ class Ports:
     payments: int
     checkout: int
     storefront: int
+    carts: int
 
     @classmethod
     def pick(cls, tocsin: int, inbox: int | None, smtp: int | None) -> Ports:
@@ -89,6 +89,7 @@ class Ports:
             payments=take(ports.near(18090, taken)),
             checkout=take(ports.near(18090, taken)),
             storefront=take(ports.near(18090, taken)),
+            carts=take(ports.near(16379, taken)),
         )
 
 
@@ -168,6 +169,8 @@ class Demo:
         self._letters: list[Line] = []
         """Mails that arrived since the last look."""
         self._ping = ""
+        self._carts: carts.CartStore | None = None
+        self._chapters: tuple[Chapter, ...] = CHAPTERS
         self._down: dict[str, float] = {}
         """Roles that ended, and when they are started again; infinity for those the timetable takes care of."""
         self._stop = asyncio.Event()
@@ -199,6 +202,12 @@ class Demo:
         self._say("Tocsin beside a small shop, with real faults. Ctrl-C ends everything and leaves nothing behind.\n")
         await self._catcher.listen(self._ports.smtp)
         await self._inbox.listen(self._ports.inbox)
+        try:
+            self._carts = carts.CartStore(carts.server(), self._folder / "carts", self._ports.carts)
+            self._start(carts.ROLE)
+        except carts.NotToBeHad as error:
+            self._chapters = without(carts.ROLE)
+            self._say(f"  Left out  the cart store and its fault: {error}")
         plan = self._write_plan()
         self._start("payments")
         self._start("checkout")
@@ -226,27 +235,29 @@ class Demo:
         def span(seconds: float) -> str:
             return format_duration(round(seconds / self._pace * 10) * SECOND // 10)
 
-        template = string.Template((Path(__file__).with_name("plan.yaml")).read_text(encoding="utf-8"))
         path = self._folder / "plan" / "tocsin.yaml"
         path.parent.mkdir()
-        text = template.substitute(
-            storefront=at(self._ports.storefront),
-            checkout=at(self._ports.checkout),
-            payments=at(self._ports.payments),
-            smtp=self._ports.smtp,
-            log=self._folder / "log",
-            run=self._folder / "run",
-            log_limit=f"{FOLDER_LIMIT // 2**20}MiB",
-            today=time.strftime("%Y-%m-%d", time.gmtime()),
-            look_every=span(2),
-            answer_within=span(10),
-            ping_every=span(3),
-            ping_grace=span(4),
-        )
-        path.write_text(text, encoding="utf-8")
+        filled = {
+            "storefront": at(self._ports.storefront),
+            "checkout": at(self._ports.checkout),
+            "payments": at(self._ports.payments),
+            "smtp": self._ports.smtp,
+            "log": self._folder / "log",
+            "run": self._folder / "run",
+            "log_limit": f"{FOLDER_LIMIT // 2**20}MiB",
+            "today": time.strftime("%Y-%m-%d", time.gmtime()),
+            "look_every": span(2),
+            "answer_within": span(10),
+            "ping_every": span(3),
+            "ping_grace": span(4),
+        }
+        here = self._carts is not None
+        for name, written in (("plan.yaml", path), *([("carts.yaml", path.with_name("carts.yaml"))] if here else [])):
+            template = string.Template(Path(__file__).with_name(name).read_text(encoding="utf-8"))
+            written.write_text(template.substitute(filled), encoding="utf-8")
         code = path.with_name("playbooks")
         code.mkdir()
-        for each in _PLAYBOOKS:
+        for each in (*_PLAYBOOKS, *(("carts.py",) if here else ())):
             shutil.copyfile(Path(__file__).with_name("playbooks") / each, code / each)
         return path
 
@@ -260,7 +271,11 @@ class Demo:
             "worker": ["--queue", queue, "--ping", self._ping, "--ping-every", f"{3 / self._pace * 0.8:g}"],
         }
         self._down.pop(role, None)
-        pid = self._children.start(role, [sys.executable, "-m", shop.__name__, role, *own[role]])
+        if role == carts.ROLE:
+            assert self._carts is not None
+            return self._children.start(role, self._carts.argv)
+        environment = self._carts.shop if self._carts is not None and role == "storefront" else {}
+        pid = self._children.start(role, [sys.executable, "-m", shop.__name__, role, *own[role]], environment)
         pidfile = self._folder / "run" / f"{role}.pid"
         pidfile.parent.mkdir(exist_ok=True)
         pidfile.write_text(f"{pid}\n")
@@ -268,7 +283,8 @@ class Demo:
 
     async def _up(self, plan: Path) -> None:
         argv = ["up", "--data", str(self._data), "--plan", str(plan.parent), "--port", str(self._ports.tocsin)]
-        self._children.start(_UP, [sys.executable, "-m", "tocsin", *argv])
+        secrets = self._carts.tocsin if self._carts is not None else {}
+        self._children.start(_UP, [sys.executable, "-m", "tocsin", *argv], secrets)
 
         async def ready() -> bool:
             self._still_up()
@@ -381,7 +397,7 @@ class Demo:
             self._children.signal(act.role, _DEEDS[act.deed])
         if act.deed == "kill":
             self._down[act.role] = float("inf")
-        tone = "bad" if any(act is chapter.breaks for chapter in CHAPTERS) else "good"
+        tone = "bad" if any(act is chapter.breaks for chapter in self._chapters) else "good"
         self._tell("shop", act.says.format(pid=pid), tone)
 
     async def _faults(self, patient: bool) -> list[str]:
@@ -393,7 +409,7 @@ class Demo:
         """
         began = time.monotonic()
         missing: list[str] = []
-        for chapter, act in timetable():
+        for chapter, act in timetable(self._chapters):
             await self._watch(began + act.at / self._pace)
             if patient:
                 came = time.monotonic()
@@ -425,7 +441,7 @@ class Demo:
 
     def _keep_the_shop_open(self) -> None:
         """Start again, after a while, what ended without the timetable's doing."""
-        for role in shop.ROLES:
+        for role in (*shop.ROLES, *([carts.ROLE] if self._carts is not None else [])):
             if self._children.alive(role):
                 self._down.pop(role, None)
             elif role not in self._down:
@@ -447,12 +463,11 @@ class Demo:
             self._tell("demo", self._all_well(), "good")
         return 1 if missing else 0
 
-    @staticmethod
-    def _all_well() -> str:
-        by_code = sum(chapter.fixed_by_code for chapter in CHAPTERS)
-        rest = len(CHAPTERS) - by_code
+    def _all_well(self) -> str:
+        by_code = sum(chapter.fixed_by_code for chapter in self._chapters)
+        rest = len(self._chapters) - by_code
         how = f"{by_code} by code before anybody was paged, {rest} by people"
-        return f"All {len(CHAPTERS)} faults were resolved: {how}."
+        return f"All {len(self._chapters)} faults were resolved: {how}."
 
     async def _your_turn(self) -> None:
         """Say what can be tried, and keep telling."""
@@ -465,6 +480,7 @@ class Demo:
         for what, how in (
             ("hang payments", f"kill -STOP {pid('payments')}"),
             ("fill the log", f"kill -USR1 {pid('checkout')}"),
+            *([("fill the carts", f"kill -USR1 {pid('storefront')}")] if self._carts is not None else []),
             ("end the worker", f"kill {pid('worker')}"),
             ("send an event", by_hand(key, "firing")),
             ("end it", by_hand(key, "resolved")),

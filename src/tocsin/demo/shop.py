@@ -5,7 +5,9 @@
 - ``payments`` charges cards (``POST /charge``, ``GET /health``);
 - ``checkout`` takes orders: asks payments for the money, then puts each order as a file in the queue folder. SIGUSR1
   makes it log every step of a debugging session into its log folder, one file after another, and clears none away;
-- ``storefront`` is what visitors see; its ``/health`` asks payments, and a visitor of its own buys something regularly;
+- ``storefront`` is what visitors see; its ``/health`` asks payments, and a visitor of its own buys something regularly.
+  Each visitor has a cart in the cart store, when ``SHOP_CARTS`` in the environment names one. SIGUSR1 lets in a crawler
+  that begins thousands of carts, which storefront keeps for ever;
 - ``worker`` drains the queue folder and pings its heartbeat URL.
 
 Only the standard library. Everything is bounded: bodies, waiting times, the queue, the log.
@@ -20,6 +22,7 @@ import http.server
 import json
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -43,6 +46,12 @@ LOG_STEP = 1024 * 1024
 LOG_EVERY = 0.1
 LOG_LIMIT = 32 * 1024 * 1024
 """A debugging session writes a file of LOG_STEP bytes every LOG_EVERY seconds, and ends after LOG_LIMIT."""
+
+CART_LASTS = 600
+"""Seconds a cart is kept for."""
+CRAWLED = 6_600
+CART = b"1 teapot, blue; " * 60
+CARTS_AT_ONCE = 200
 
 MOST_REQUESTS = 32
 """Requests one process handles at a time; more wait in the listen queue."""
@@ -223,8 +232,53 @@ def checkout(port: int, payments_url: str, queue: Path, log: Path) -> None:
     Shopkeeper(port, {"GET /health": health, "POST /orders": order}).serve_forever()
 
 
-def storefront(port: int, payments_url: str, checkout_url: str, order_every: float) -> None:
+class Carts:
+    """The carts of visitors, kept in a Redis or Valkey. Speaks the little of its protocol that this takes."""
+
+    def __init__(self, url: str) -> None:
+        """`url`: ``redis://user:password@host:port/0``."""
+        self._at = urllib.parse.urlsplit(url)
+        self._visited = threading.Event()
+        threading.Thread(target=self._crawl, daemon=True).start()
+
+    def keep(self, names: Sequence[str], lasts: int = 0) -> None:
+        """Keep carts; for so many seconds, or for ever. OSError when the store cannot be reached or takes no more."""
+        end = (b"EX", b"%d" % lasts) if lasts else ()
+        words = [(b"AUTH", (self._at.username or "").encode(), urllib.parse.unquote(self._at.password or "").encode())]
+        words += [(b"SET", f"cart:{name}".encode(), CART, *end) for name in names]
+        with socket.create_connection((self._at.hostname or "", self._at.port or 6379), timeout=PATIENCE) as line:
+            line.sendall(b"".join(b"*%d\r\n" % len(one) + b"".join(map(_bulk, one)) for one in words))
+            with line.makefile("rb") as answers:
+                for _ in words:
+                    if not (answer := answers.readline()).startswith(b"+"):
+                        raise OSError(f"the cart store said {answer[:80]!r}")
+
+    def crawl(self, *_: object) -> None:
+        """Let a crawler in."""
+        self._visited.set()
+
+    def _crawl(self) -> None:
+        crawler = 0
+        while True:
+            self._visited.wait()
+            crawler += 1
+            try:
+                for first in range(0, CRAWLED, CARTS_AT_ONCE):
+                    self.keep([f"crawler-{crawler}-{first + number}" for number in range(CARTS_AT_ONCE)])
+            except OSError:
+                pass  # it is full, or away
+            self._visited.clear()
+
+
+def _bulk(word: bytes) -> bytes:
+    return b"$%d\r\n%s\r\n" % (len(word), word)
+
+
+def storefront(port: int, payments_url: str, checkout_url: str, order_every: float, carts_url: str = "") -> None:
     """Show the shop until stopped, and let a visitor buy something every so many seconds."""
+    carts = Carts(carts_url) if carts_url else None
+    if carts is not None:
+        signal.signal(signal.SIGUSR1, carts.crawl)
 
     def health(_: bytes) -> Answer:
         try:
@@ -236,8 +290,15 @@ def storefront(port: int, payments_url: str, checkout_url: str, order_every: flo
         return 200, {"status": "ok"}
 
     def visit() -> None:
+        visits = 0
         while True:
             time.sleep(order_every)
+            visits += 1
+            try:
+                if carts is not None:
+                    carts.keep([f"visitor-{os.getpid()}-{visits}"], CART_LASTS)
+            except OSError:
+                pass  # who has no cart buys all the same
             try:
                 call(checkout_url + "/orders", b'{"cents": 1250}', within=2 * PATIENCE)
             except OSError:
@@ -297,7 +358,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         elif args.role == "checkout":
             checkout(args.port, args.payments, args.queue, args.log)
         elif args.role == "storefront":
-            storefront(args.port, args.payments, args.checkout, args.order_every)
+            storefront(args.port, args.payments, args.checkout, args.order_every, os.environ.get("SHOP_CARTS", ""))
         else:
             worker(args.queue, args.ping, args.ping_every)
     except KeyboardInterrupt:

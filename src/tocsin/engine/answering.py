@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from itertools import takewhile
 
 from tocsin.access.actors import called
-from tocsin.engine import checking, comparing
+from tocsin.engine import checking, comparing, evidence, suspecting
 from tocsin.engine.standings import incident_of, short, standing_of
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.incidents.incident import Incident
@@ -342,8 +342,13 @@ def hand_over(turn: Turn, run: Run, why: str, reason: Reason = Reason.HANDED_OVE
         if step.verb == "fix":
             run.find(f"It is not known whether {short(step.function)}({step.shown}) was done: it had begun")
     incident = incident_of(turn, run)
+    run.advice = evidence.advice(turn, run)
+    at = suspecting.began(incident) if incident is not None else run.started_at
+    change = suspecting.suspect(turn.state.heard, turn.plan.with_needs(run.service), at)
+    run.suspected = suspecting.said(change, at) if change is not None else ""
     if incident is not None:
-        note(incident, *found(run, f"{run.playbook} could not finish: {why}"))
+        conclusion, *rest = found(run, f"{run.playbook} could not finish: {why}")
+        note(incident, conclusion, *(["It changed nothing"] if not run.fixes else []), *rest)
         if incident.paused in (Reason.PLAYBOOK_RUNS, Reason.PLAYBOOK_VERIFIED):
             # At once and from the first step, also when somebody was paged before: they know nothing of this yet.
             incident.step = incident.round = 0

@@ -15,6 +15,7 @@ from tocsin.catalog.services import INBOX, Urgency
 from tocsin.engine import paging, settling
 from tocsin.engine.records import HeardChange, Parked
 from tocsin.engine.state import TOGETHER
+from tocsin.engine.suspecting import MOST_HEARD
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.incidents.incident import Incident
 from tocsin.incidents.routes import Routed
@@ -65,6 +66,7 @@ def hear(turn: Turn, key: Key | None, service: str, source: str, heard: Heard) -
             details=change.details,
         )
         turn.changes.changes.append(told)
+        turn.state.heard = (*turn.state.heard[1 - MOST_HEARD :], told)
 
 
 class Seat(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tocsin.access.actors import called
-from tocsin.engine import answering, commands, hearing, standings
+from tocsin.engine import answering, commands, evidence, hearing, standings
 from tocsin.engine.commands import Result
 from tocsin.engine.inputs import Reported
 from tocsin.engine.turn import Turn
@@ -28,6 +28,7 @@ from tocsin.playbooks.run import (
     Printed,
     Returned,
     Run,
+    Sampled,
     Step,
     Unmatched,
 )
@@ -49,6 +50,9 @@ def reported(turn: Turn, told: Reported) -> Result:
         run.output = told.report.text
         turn.save_run(run)
         return Result(ok=True)
+    if isinstance(told.report, Sampled):
+        evidence.sampled(turn, run, told.report)
+        return Result(ok=True)
     if run.state != "running" or run.attempt != told.attempt:
         return STOP
     if run.first_step_at is None:
@@ -68,6 +72,7 @@ def reported(turn: Turn, told: Reported) -> Result:
                 run.find(sentence)
             if gave_up.kind == "withheld":
                 _undo(turn, run)
+            run.advice = gave_up.next
             run.broke = gave_up.kind not in ("handed_over", "withheld", "cut")
             _fails(turn, run, gave_up.why)
     return Result(ok=run.state == "running")

@@ -115,6 +115,8 @@ class Loaded(NamedTuple):
     runs: Iterable[Run] = ()
     steps: Iterable[Step] = ()
     standings: Iterable[Standing] = ()
+    heard: Iterable[HeardChange] = ()
+    """The latest changes out there, in any order."""
 
 
 class Changes:
@@ -227,6 +229,8 @@ class State:
         self.steps: dict[int, dict[int, Step]] = {}
         """The steps of runs that live, by ordinal."""
         self.standings: dict[tuple[str, str], Standing] = {}
+        self.heard: tuple[HeardChange, ...] = tuple(sorted(loaded.heard, key=lambda c: c.id))
+        """The latest changes out there, the oldest first. Replaced, never altered: other threads read it."""
         self.timers = Timers(self.due_of)
         for incident in sorted(loaded.incidents, key=lambda i: i.number):
             self.add_incident(incident)

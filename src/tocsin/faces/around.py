@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tocsin.engine.suspecting import BEFORE
 from tocsin.incidents.incident import Incident
-from tocsin.kernel.instant import HOUR, Instant
+from tocsin.kernel.instant import Instant
 from tocsin.plan.model import Plan
-
-BEFORE = HOUR
-"""How long before an incident opened a change may have been its cause."""
 
 
 class Around(NamedTuple):

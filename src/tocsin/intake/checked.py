@@ -15,12 +15,28 @@ from tocsin.kernel.instant import Instant
 from tocsin.kernel.outside import Outside
 
 
+class Measured(Struct, frozen=True):
+    """The number a look is judged by. ``what``: such as ``memory used``; ``unit``: ``%``, ``s`` or ``bytes``.
+
+    ``limit``: beyond which it fails; None where the number alone fails nothing.
+    """
+
+    what: str
+    value: float
+    unit: str
+    limit: float | None = None
+
+
 class Checked(Struct, frozen=True):
-    """What one look found. ``summary``: one sentence a half-asleep person understands. ``facts``: what it rests on."""
+    """What one look found. ``summary``: one sentence a half-asleep person understands. ``facts``: what it rests on.
+
+    ``measured``: the number worth a graph, None when there is none or nothing answered.
+    """
 
     ok: bool
     summary: str
     facts: dict[str, str] = {}
+    measured: Measured | None = None
 
 
 Probe = Callable[[ProbeSpec, Instant, Outside], Awaitable[Checked]]

@@ -1,15 +1,15 @@
-"""Redis and Valkey: memory near its limit, too many clients, blocked by a slow script.
+"""Redis and Valkey: memory near its limit, too many clients, a slow script, persistence failing.
 
 Needs the extra ``redis`` (``pip install 'tocsin[redis]'``) on the machine Tocsin runs on. A target's credential is an
-address such as ``redis://user:password@host:6379/0`` (``rediss://`` with TLS); the reading user needs ``+info +scan
-+object +ttl +config|get``, the fixing one ``+object +ttl +expire`` on the keys.
+address such as ``redis://user:password@host:6379/0`` (``rediss://`` with TLS). Which rights are enough for what is in
+``docs/solutions/redis.md``; none of it reads a server's configuration, which holds passwords.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -63,6 +63,15 @@ def connected(server: Server) -> Iterator[Redis]:
         client.close()
 
 
+def told(client: Redis, *sections: str) -> dict[str, Any]:
+    """These sections of what a server says of itself."""
+    found: dict[str, Any] = {}
+    for section in sections:
+        answer: Any = client.info(section)
+        found |= answer
+    return found
+
+
 # -- memory ------------------------------------------------------------------------------------------------------------
 
 
@@ -81,8 +90,8 @@ class Memory(Struct, frozen=True):
     hit_ratio: float
 
     def __str__(self) -> str:
-        limit = f"{self.used_ratio:.0%} of {_size(self.limit)}" if self.limit else "no limit"
-        return f"{_size(self.used)} used ({limit}), {self.keys:,} keys, {self.policy}, hit ratio {self.hit_ratio:.0%}"
+        limit = f"{self.used_ratio:.0%} of {size_of(self.limit)}" if self.limit else "no limit"
+        return f"{size_of(self.used)} used ({limit}), {self.keys:,} keys, {self.policy}, hit ratio {self.hit_ratio:.0%}"
 
 
 @look
@@ -287,6 +296,85 @@ def kill_script(server: Server) -> str:
     return "the script was ended"
 
 
+# -- persistence -------------------------------------------------------------------------------------------------------
+
+
+class Persistence(Struct, frozen=True):
+    """Whether what a server holds would survive its end. ``saved_at``: when the last snapshot was done, Unix seconds.
+
+    ``snapshots`` and ``log``: whether the last one of each was written ("the log" is the AOF, and its rewriting).
+    ``unsaved``: writes since the last snapshot. ``refused``: writes it has refused because of this since it started.
+    ``data``: bytes the data has in memory; a snapshot of it seldom needs more.
+    """
+
+    snapshots: bool
+    saving: bool
+    saved_at: int
+    unsaved: int
+    logging: bool
+    log: bool
+    rewriting: bool
+    refused: int
+    data: int
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed the last time."""
+        return self.snapshots and self.log
+
+    def __str__(self) -> str:
+        parts = ["the last snapshot was written" if self.snapshots else "the last snapshot FAILED"]
+        parts += [f"{self.unsaved:,} writes since the last that was"]
+        parts += [f"its log {'is written' if self.log else 'CANNOT be written'}"] * self.logging
+        parts += [f"{self.refused:,} writes refused because of it"] * bool(self.refused)
+        return ", ".join(parts)
+
+
+@look
+def persistence(server: Server) -> Persistence:
+    """Whether its snapshots and its log are written."""
+    with connected(server) as client:
+        info = told(client, "persistence", "errorstats", "memory")
+    logging = bool(int(info.get("aof_enabled", 0)))
+    log = logging and {info.get("aof_last_write_status"), info.get("aof_last_bgrewrite_status")} != {"ok"}
+    return Persistence(
+        snapshots=info["rdb_last_bgsave_status"] == "ok",
+        saving=bool(int(info["rdb_bgsave_in_progress"])),
+        saved_at=int(info["rdb_last_save_time"]),
+        unsaved=int(info["rdb_changes_since_last_save"]),
+        logging=logging,
+        log=not log,
+        rewriting=bool(int(info.get("aof_rewrite_in_progress", 0)) or int(info.get("aof_rewrite_scheduled", 0))),
+        refused=int(info.get("errorstat_MISCONF", {}).get("count", 0)),
+        data=int(info.get("used_memory_dataset", info["used_memory"])),
+    )
+
+
+@fix(idempotent=True)
+def save(server: Server) -> str:
+    """Begin a snapshot, beside whatever the server does. Verify with ``persistence`` that it was written."""
+    return _in_background(server, lambda client: client.bgsave(schedule=False))
+
+
+@fix(idempotent=True)
+def rewrite(server: Server) -> str:
+    """Begin to write the log (AOF) anew, as short as it can be. Verify with ``persistence`` that it was written."""
+    return _in_background(server, lambda client: client.bgrewriteaof())
+
+
+def _in_background(server: Server, begin: Callable[[Redis], object]) -> str:
+    from redis.exceptions import ResponseError
+
+    with connected(server) as client:
+        try:
+            begin(client)
+        except ResponseError as error:
+            if "in progress" not in str(error):
+                raise
+            return "one is being written already"
+    return "it has begun"
+
+
 def _batches(names: Iterable[str], most: int) -> Iterator[list[str]]:
     """Names in lots, at most so many in all; a server is left alone for a moment between lots."""
     lot: list[str] = []
@@ -302,7 +390,8 @@ def _batches(names: Iterable[str], most: int) -> Iterator[list[str]]:
         yield lot
 
 
-def _size(count: int) -> str:
+def size_of(count: int) -> str:
+    """Bytes as people say them, in KiB, MiB and GiB."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if count < 1024 or unit == "GiB":
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"

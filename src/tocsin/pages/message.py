@@ -43,6 +43,12 @@ class Message(Struct, frozen=True, kw_only=True):
     """What happens if nobody answers, as a sentence, or ""."""
     tried: tuple[str, ...] = ()
     """What code already did about it, a sentence each."""
+    advice: str = ""
+    """What the playbook that handed it over would have done next, or ""."""
+    suspected: str = ""
+    """The change out there that was the last before it began, as a sentence, or ""."""
+    measured: tuple[str, ...] = ()
+    """What probes measured until code began, a phrase each: ``memory used 61 % → 94 % in 12 min``."""
     who: str = ""
     replaces: str = ""
     lines: tuple[str, ...] = ()

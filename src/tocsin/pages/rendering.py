@@ -75,6 +75,9 @@ def values(message: Message) -> dict[str, str]:
         "next": after(message),
         "alerts": _several(listed),
         "tried": _several(tried(message)),
+        "advice": plain(message.advice),
+        "suspected": plain(message.suspected),
+        "measured": _several(measured(message)),
         "number": str(message.incident) if message.incident and message.incidents == 1 else "",
         "person": plain(message.person_name, _NAME),
         "time": clock(message),
@@ -196,6 +199,22 @@ def tried(message: Message) -> list[str]:
     return [plain(one) for one in message.tried[:_LINES] if plain(one)]
 
 
+def measured(message: Message) -> list[str]:
+    """What probes measured until code began, a line each."""
+    return [plain(one) for one in message.measured[:_LINES] if plain(one)]
+
+
+def found(message: Message) -> list[tuple[str, list[str]]]:
+    """What is known by the time it leaves, in groups: what is suggested, what changed, what was measured and tried."""
+    groups = (
+        ("What it suggests next", [plain(message.advice)]),
+        ("Suspected change", [plain(message.suspected)]),
+        ("What was measured", measured(message)),
+        ("What code already tried", tried(message)),
+    )
+    return [(heading, lines) for heading, lines in groups if any(lines)]
+
+
 def news(message: Message) -> str:
     """What an update says: ``Ana has it.``, ``Resolved.``, ``Resolved by Ana.``"""
     who = plain(message.who, _NAME)
@@ -216,7 +235,10 @@ def chat(message: Message, how: str = "") -> str:
     facts = ", ".join(part for part in known if part)
     lines.append(f"{since(message)}.{f' {facts}.' if facts else ''}")
     lines += [f"- {plain(line)}" for line in message.lines[:3] if plain(line) != plain(message.title, _LINE)]
+    lines += [f"Measured: {one}" for one in measured(message)[:1]]
+    lines += [f"Suspected change: {plain(message.suspected)}"] * bool(message.suspected)
     lines += [f"Code tried: {one}" for one in tried(message)[:3]]
+    lines += [f"Suggested next: {plain(message.advice)}"] * bool(message.advice)
     lines += [line for line in (how if message.asks else "", after(message), link(message)) if line]
     if message.possible_duplicate:
         lines.append(DUPLICATE)
@@ -243,8 +265,7 @@ def text(message: Message) -> str:
     if message.lines:
         listed = [f"- {plain(line)}" for line in message.lines[:_LINES]]
         parts.append("\n".join([*listed, *([f"  {more(message)}"] if more(message) else [])]))
-    if done := tried(message):
-        parts.append("\n".join(["What code already tried:", *(f"- {one}" for one in done)]))
+    parts += ["\n".join([f"{heading}:", *(f"- {one}" for one in lines)]) for heading, lines in found(message)]
     if message.possible_duplicate:
         parts.append(DUPLICATE)
     incident = f"Incident #{message.incident}. " if message.incident and message.incidents == 1 else ""
@@ -334,8 +355,7 @@ def html(message: Message) -> str:
         rows.append(_row(f'<p class="ink2" style="{align}{_SMALL}">{_e(CAREFUL)}</p>', top=4 if following else 12))
     if message.lines and not said:
         rows.append(_row(_facts(message), top=24))
-    if (done := tried(message)) and not said:
-        rows.append(_row(_listed("What code already tried", done), top=24))
+    rows += [_row(_listed(heading, lines), top=24) for heading, lines in found(message) if not said]
     if message.possible_duplicate:
         rows.append(
             _row(

@@ -140,7 +140,7 @@ class Hands(Protocol):
     def verify(self, what: Look[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], must: Must) -> Any: ...
     def ask(self, question: str, choices: tuple[str, ...], within: Duration, default: str, role: str) -> str: ...
     def tell(self, text: str) -> None: ...
-    def hand_over(self, why: str, findings: Sequence[object]) -> NoReturn: ...
+    def hand_over(self, why: str, findings: Sequence[object], next: str = "") -> NoReturn: ...
 
 
 class Must(Struct, frozen=True):
@@ -227,9 +227,9 @@ class Run:
         """Write something on the incident's timeline."""
         self._hands.tell(text)
 
-    def hand_over(self, why: str, *findings: object) -> NoReturn:
-        """Call a person, with what was found. Does not return."""
-        self._hands.hand_over(why, findings)
+    def hand_over(self, why: str, *findings: object, next: str = "") -> NoReturn:
+        """Call a person, with what was found. Does not return. ``next``: what you would have them do first."""
+        self._hands.hand_over(why, findings, next)
 
 
 def _what(thing: object) -> str:

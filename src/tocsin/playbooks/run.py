@@ -86,7 +86,9 @@ class Run(Struct, kw_only=True):
     counts no more. ``deadline``: when it is handed over if it has not ended. ``unproven``: something was changed, and
     no verification held since. ``broke``: it raised, was late, or its process was lost. ``asked``: questions that were
     answered, by step. ``approved_by``: who allowed a fix last. ``approved``: which fixes were allowed, by step;
-    ``approved_all``: who began it by hand allowed them all. ``trouble``: the incident's group.
+    ``approved_all``: who began it by hand allowed them all. ``trouble``: the incident's group. ``readings``: what
+    probes measured around it, in words. ``advice``: what is suggested to whoever it was handed over to;
+    ``suspected``: the change out there that was the last before the trouble began, in words.
 
     ``continues``: the run it continues at ``from_step``, or repeats when that is 0; ``because``: why, in the words of
     who asked; ``resumed``: the run that continues this one. ``doubt``: fixes that may have happened in an earlier run,
@@ -146,6 +148,9 @@ class Run(Struct, kw_only=True):
     agreed_by: str = ""
     agreed_how: str = ""
     agreed_at: Instant | None = None
+    readings: tuple[str, ...] = ()
+    advice: str = ""
+    suspected: str = ""
 
     @property
     def by_hand(self) -> bool:
@@ -262,12 +267,23 @@ class GaveUp(Struct, frozen=True, tag="gave_up"):
     """It cannot finish the job: handed over by the playbook, an exception, or a record that does not fit.
 
     ``kind``: handed_over, raised, strayed, killed, lost; withheld: what was to begin next, Tocsin let not begin;
-    cut: Tocsin itself ended it in the midst of it.
+    cut: Tocsin itself ended it in the midst of it. ``next``: what the playbook suggests to do next.
     """
 
     kind: str
     why: str
     findings: tuple[str, ...] = ()
+    next: str = ""
+
+
+class Sampled(Struct, frozen=True, tag="sampled"):
+    """What probes of its service measured until then. ``series``: see ``evidence.Series``, as JSON; ``readings``: the
+    same in words. ``before``: it is taken before the first step, else after the last.
+    """
+
+    before: bool
+    series: str
+    readings: tuple[str, ...] = ()
 
 
 class Printed(Struct, frozen=True, tag="printed"):
@@ -276,4 +292,4 @@ class Printed(Struct, frozen=True, tag="printed"):
     text: str
 
 
-Report = Began | Finished | Returned | Unmatched | GaveUp | Printed
+Report = Began | Finished | Returned | Unmatched | GaveUp | Sampled | Printed

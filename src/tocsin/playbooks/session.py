@@ -190,9 +190,9 @@ class Session:
         if place.known is None:
             self._end(place, True, NOTHING, text)
 
-    def hand_over(self, why: str, findings: Sequence[object]) -> NoReturn:
+    def hand_over(self, why: str, findings: Sequence[object], next: str = "") -> NoReturn:
         """See ``Run.hand_over``."""
-        self._give_up("handed_over", why, tuple(self._said(one) for one in findings))
+        self._give_up("handed_over", why, tuple(self._said(one) for one in findings), next)
 
     def when(self, holds: Callable[[], bool]) -> bool:
         """The playbook's own predicate, as the run's first step."""
@@ -327,8 +327,8 @@ class Session:
     def _said(self, value: object) -> str:
         return self.redacted(str(value) if value is not None else "done")[:MOST_SAID]
 
-    def _give_up(self, kind: str, why: str, findings: tuple[str, ...] = ()) -> NoReturn:
-        self._wire.tell(GaveUp(kind, self.redacted(why)[:MOST_SAID], findings))
+    def _give_up(self, kind: str, why: str, findings: tuple[str, ...] = (), next: str = "") -> NoReturn:
+        self._wire.tell(GaveUp(kind, self.redacted(why)[:MOST_SAID], findings, self.redacted(next)[:MOST_SAID]))
         raise self._closed()
 
     def _closed(self) -> Ended:

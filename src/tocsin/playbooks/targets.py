@@ -127,6 +127,7 @@ def bind(
 ) -> dict[str, str] | Unbound:
     """Which target each parameter gets: the one named in ``wanted``, else the one whose matchers meet the labels.
 
+    A target that is called as one of several parameters of its kind is meant by that one, and by no other.
     ``labels`` None: no alert is there to tell targets apart, so there must be one of the kind alone.
     """
     there = targets.of(service).values()
@@ -143,8 +144,12 @@ def bind(
                 return Unbound(f"{service} has no {param.kind} target {named}")
             bound[param.name] = named
             continue
+        called = _called(manifest, param.kind, there)
         possible = there if labels is None else targets.about(service, labels)
-        about = [one for one in possible if one.kind == param.kind]
+        about = [
+            one for one in possible if one.kind == param.kind and called.get(one.name, param.name) == param.name
+        ]
+        about = [one for one in about if one.name in called] or about
         if not about:
             which = "that this alert is about" if targets.group(service, param.kind) else "at all"
             return Unbound(f"{service} has no {param.kind} target {which}")
@@ -153,5 +158,15 @@ def bind(
             if labels is None:
                 return Unbound(f"{service} has {names}: say which is meant")
             return Unbound(f"{names} of {service} are both meant by this alert: their match must tell them apart")
+        if about[0].name in bound.values():
+            return Unbound(f"{service} has {about[0].name} alone for two of {manifest.name}'s targets: name another")
         bound[param.name] = about[0].name
     return bound
+
+
+def _called(manifest: Manifest, kind: str, there: Iterable[Target]) -> dict[str, str]:
+    """Of the targets of a kind, those that are called as a parameter, where several parameters are of that kind."""
+    params = {param.name for param in manifest.targets if param.kind == kind}
+    if len(params) < 2:
+        return {}
+    return {one.name: one.name for one in there if one.kind == kind and one.name in params}

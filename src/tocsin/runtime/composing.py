@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from tocsin.catalog.people import Person
+from tocsin.engine import suspecting
 from tocsin.engine.state import State
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import Instant, say_duration, to_datetime
@@ -70,6 +71,7 @@ def _message(
     contact = state.contacts.get(page.contact)
     about = state.pages.get(page.about) if page.kind == "update" else None
     zone = person.timezone if person else plan.timezone
+    run = state.runs.get(incident.run) if incident else None
     own = page.channel == "webhook" and (page.kind == "synthetic" or (contact is not None and not contact.declared))
     return Message(
         page=page.id,
@@ -90,6 +92,9 @@ def _message(
         because=EXPLAINED[page.reason],
         next_step=_next_step(state, plan, incident, page, zone) if incident else "",
         tried=incident.tried if incident else (),
+        advice=run.advice if run else "",
+        suspected=_suspected(state, plan, incident) if incident else "",
+        measured=run.readings if run else (),
         who=_who(plan, incident) if incident else "",
         replaces=about.provider_id if about else "",
         lines=_lines(state, incident) if incident else page.lines,
@@ -99,6 +104,13 @@ def _message(
         signing=webhook_secret(key, page.contact) if own else "",
         words=plan.messages.get(page.channel) if page.kind == "page" else None,
     )
+
+
+def _suspected(state: State, plan: Plan, incident: Incident) -> str:
+    """The change that was the last before it began, as a sentence."""
+    at = suspecting.began(incident)
+    change = suspecting.suspect(state.heard, plan.with_needs(incident.service), at)
+    return suspecting.said(change, at) if change is not None else ""
 
 
 def _who(plan: Plan, incident: Incident) -> str:
@@ -125,6 +137,9 @@ def _bundle(state: State, message: Message, wanted: list[Page], base: str) -> Me
     return replace(
         message,
         incidents=len(incidents),
+        advice="",
+        suspected="",
+        measured=(),
         title=f"{len(incidents)} incidents, the gravest: {gravest.title}",
         service="",
         severity=gravest.severity,

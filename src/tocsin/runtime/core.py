@@ -171,6 +171,7 @@ class Core:
                 parts.secret,
                 self._apply,
                 self.writer.urgent,
+                lambda service: self._prober.measured(service) if self._prober is not None else (),
             )
         self.loopback = Loopback(
             lambda: self.writer.engine.state, self.writer.urgent, parts.clock, parts.signing_key

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import structlog
 
-from tocsin.intake.checked import Checked, Probe, alert_key, as_event
+from tocsin.intake.checked import Checked, Measured, Probe, alert_key, as_event
 from tocsin.intake.event import Event
 from tocsin.intake.specs import ProbeSpec
 from tocsin.kernel.identity import identity
 from tocsin.kernel.instant import SECOND, Duration, Instant
 from tocsin.kernel.outside import Outside
+from tocsin.playbooks.evidence import Series
 
 AT_ONCE = 64
+REMEMBERED = 120
+"""So many measurements of each probe are kept in mind."""
 _SLOW_LANE = AT_ONCE // 4
 _SLOW = 1.0  # seconds
 _FIRST_WITHIN: Duration = 10 * SECOND
@@ -35,6 +39,7 @@ class _Watch:
         self.told: str | None = None  # the state last heard above; None: nothing yet
         self.slow = False
         self.last: Checked | None = None
+        self.measured: deque[tuple[Instant, Measured]] = deque(maxlen=REMEMBERED)
 
 
 class Prober:
@@ -68,6 +73,17 @@ class Prober:
     def latest(self) -> dict[str, Checked]:
         """What each probe found last, by ``service/name``; those that have not looked yet are missing."""
         return {key: watch.last for key, watch in self._watches.items() if watch.last is not None}
+
+    def measured(self, service: str) -> tuple[Series, ...]:
+        """What the probes of a service measured lately, a series each; after a restart it begins anew."""
+        found = []
+        for key, watch in self._watches.items():
+            if watch.spec.service == service and watch.measured:
+                newest = watch.measured[-1][1]
+                points = tuple((at, one.value) for at, one in watch.measured)
+                silent = watch.last is not None and watch.last.measured is None
+                found.append(Series(key, newest.what, newest.unit, newest.limit, silent, points))
+        return tuple(found)
 
     async def run(self) -> None:
         """Probe until cancelled."""
@@ -141,6 +157,8 @@ class Prober:
     async def _judge(self, watch: _Watch, checked: Checked) -> None:
         now, spec = self._now(), watch.spec
         watch.last = checked
+        if checked.measured is not None:
+            watch.measured.append((now, checked.measured))
         if checked.ok:
             watch.failures, watch.since = 0, None
         else:

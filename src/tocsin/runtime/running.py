@@ -11,15 +11,17 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
+import msgspec
 import structlog
 
 from tocsin.engine.inputs import Reported
 from tocsin.engine.state import State
 from tocsin.incidents.incident import Incident
-from tocsin.kernel.instant import Duration
+from tocsin.kernel.instant import MINUTE, SECOND, Duration
 from tocsin.plan.model import Plan
+from tocsin.playbooks import evidence
 from tocsin.playbooks.language import About
-from tocsin.playbooks.run import Began, GaveUp, Printed, Report, Returned, Run, Unmatched
+from tocsin.playbooks.run import Began, GaveUp, Printed, Report, Returned, Run, Sampled, Unmatched
 from tocsin.playbooks.session import Answered, Go, Reply, Start, Stop, Wait
 from tocsin.playbooks.targets import credential
 from tocsin.runtime.writer import Job
@@ -30,6 +32,8 @@ AT_ONCE = 64
 """So many processes of runs at once; others wait their turn."""
 PRINTED = 4_000
 FENCE_EVERY = 0.5
+LONGEST_AFTER = 2 * MINUTE
+"""So long after a run's end at most it is seen once more what probes measure."""
 CUT = "this node lost the database for so long that another one may take over, and two must not do the same"
 UNWRITTEN = "nothing could be written down, so nothing more was begun"
 
@@ -74,19 +78,25 @@ class Runs:
         secret: Callable[[str], str],
         apply: Callable[[Job], Awaitable[Job]],
         submit: Callable[[Job], None],
+        measured: Callable[[str], tuple[evidence.Series, ...]] = lambda service: (),
     ) -> None:
-        """``files``: the files of a plan version. ``secret``: the text behind a reference.
+        """``files``: the files of a plan version. ``secret``: the text behind a reference. ``measured``: what probes of
+        a service measured lately.
 
         ``apply`` has an input judged and answers after the commit; ``submit`` does not wait for that.
         """
         self._runner, self._state, self._plan, self._files = runner, state, plan, files
         self._secret, self._apply, self._submit = secret, apply, submit
+        self._measured = measured
         self._turn = asyncio.Semaphore(AT_ONCE)
+        self._later: set[asyncio.Task[None]] = set()
+        """Runs that are over, of which it is still to be seen what probes measure after them."""
         self._under_way: dict[tuple[int, int], asyncio.Task[None]] = {}
         self._halted: set[tuple[int, int]] = set()
         """Of those under way, the ones that are to end: one may have no process yet that could be ended."""
         self._cut: set[tuple[int, int]] = set()
         """Of those, the ones that another node may go on with."""
+        self._closing = False
 
     @property
     def under_way(self) -> int:
@@ -98,9 +108,12 @@ class Runs:
         place = (run.number, run.attempt)
         if place in self._under_way:
             return
+        if evidence.BEFORE not in self._state().steps.get(run.number, {}):
+            self._measure(run, before=True)  # handed in first, so it is written down with what the run says
         task = asyncio.create_task(self._carry(run, run.attempt), name=f"run {run.number}")
         self._under_way[place] = task
         task.add_done_callback(lambda _: self._gone(place))
+        task.add_done_callback(lambda _: self._look_after(run))
 
     def halt(self, run: int, attempt: int) -> None:
         """End a run's process; when it has none yet, it gets none."""
@@ -112,6 +125,29 @@ class Runs:
         self._under_way.pop(place, None)
         self._halted.discard(place)
         self._cut.discard(place)
+
+    def _measure(self, run: Run, *, before: bool) -> tuple[evidence.Series, ...]:
+        """Have what probes measured until now kept with a run."""
+        probe = f"{run.service}/{run.labels.get('probe', '')}"
+        found = evidence.kept(self._measured(run.service), probe)
+        if found:
+            told = Sampled(before, msgspec.json.encode(found).decode(), tuple(map(evidence.said, found)))
+            self._submit(Job(Reported(run.number, run.attempt, told)))
+        return found
+
+    def _look_after(self, run: Run) -> None:
+        now = self._state().runs.get(run.number)
+        if now is not None and now.state in ("watching", "ended") and self._measured(run.service) and not self._closing:
+            task = asyncio.create_task(self._measure_after(run), name=f"after run {run.number}")
+            self._later.add(task)
+            task.add_done_callback(self._later.discard)
+
+    async def _measure_after(self, run: Run) -> None:
+        """At its end, and once more when probes have looked again."""
+        found = self._measure(run, before=False)
+        apart = [one.points[-1][0] - one.points[-2][0] for one in found if len(one.points) > 1]
+        await asyncio.sleep(min(LONGEST_AFTER, 3 * max(apart, default=MINUTE)) / SECOND)
+        self._measure(run, before=False)
 
     async def fence(self, safe_until: Callable[[], float]) -> None:
         """End all processes in time before another node takes over, which begins runs again that it finds under way.
@@ -140,7 +176,8 @@ class Runs:
 
     async def close(self) -> None:
         """End all processes. What they were at goes on, or is handed over, at the next start."""
-        tasks = list(self._under_way.values())
+        self._closing = True
+        tasks = [*self._under_way.values(), *self._later]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -190,7 +227,7 @@ class Runs:
             raise NoProcess(f"its process could not be begun: {error}") from None
         state = self._state()
         recorded = state.steps.get(run.number, {})
-        steps = tuple(recorded[ordinal] for ordinal in sorted(recorded))
+        steps = tuple(recorded[ordinal] for ordinal in sorted(recorded) if evidence.BEFORE < ordinal < evidence.AFTER)
         about = _about(run, state.incidents.get(run.incident))
         start = Start(
             run.playbook, about, run.targets, run.args, dict(urls), steps, doubt=run.doubt, since=run.from_step

@@ -44,6 +44,7 @@ from tocsin.oncall.override import Override
 from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import Page
 from tocsin.pages.rules import Reach
+from tocsin.playbooks.evidence import AFTER, BEFORE, Series, together
 from tocsin.playbooks.run import Run, Step
 from tocsin.playbooks.trust import Standing
 from tocsin.silences.silence import Silence
@@ -337,8 +338,15 @@ class Reads:
 
     def steps(self, run: int) -> list[Step]:
         """A run's steps, in order."""
+        return self._steps(run, tables.steps.c.ordinal.between(BEFORE + 1, AFTER - 1))
+
+    def measured(self, run: int) -> tuple[Series, ...]:
+        """What probes measured around a run."""
+        return together(self._steps(run, tables.steps.c.ordinal.in_((BEFORE, AFTER))))
+
+    def _steps(self, run: int, which: ColumnElement[bool]) -> list[Step]:
         table = tables.steps
-        asked = select(table.c.body).where(*self._here(table), table.c.run == run).order_by(table.c.ordinal)
+        asked = select(table.c.body).where(*self._here(table), table.c.run == run, which).order_by(table.c.ordinal)
         with self._snapshot() as connection:
             return [_step.decode(row[0]) for row in connection.execute(asked)]
 

@@ -10,8 +10,9 @@ import msgspec
 from tocsin.access.credentials import Key, Token, User
 from tocsin.alerts.alert import Alert
 from tocsin.alerts.heartbeats import Heartbeat
-from tocsin.engine.records import Parked
+from tocsin.engine.records import HeardChange, Parked
 from tocsin.engine.state import Changes, Counters, Kept, Loaded, State
+from tocsin.engine.suspecting import MOST_HEARD
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import Instant
 from tocsin.oncall.duty import Duty
@@ -137,6 +138,7 @@ def load(select: Select, live: str) -> Loaded:
         runs=nouns(Run, f"SELECT body FROM runs WHERE {live} ORDER BY number"),
         steps=nouns(Step, f"SELECT body FROM steps WHERE run IN (SELECT number FROM runs WHERE {live}{UNENDED})"),
         standings=nouns(Standing, "SELECT body FROM standings ORDER BY service, playbook"),
+        heard=list(nouns(HeardChange, f"SELECT body FROM changes ORDER BY id DESC LIMIT {MOST_HEARD}")),
         results=nouns(Kept, "SELECT body FROM results ORDER BY at, key"),
     )
 

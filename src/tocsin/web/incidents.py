@@ -10,6 +10,7 @@ from litestar.response import Redirect
 
 from tocsin.alerts.alert import Alert
 from tocsin.catalog.services import INBOX
+from tocsin.engine import suspecting
 from tocsin.engine.commands import (
     Acknowledge,
     AddNote,
@@ -20,6 +21,7 @@ from tocsin.engine.commands import (
     Resolve,
     Snooze,
 )
+from tocsin.engine.records import HeardChange
 from tocsin.faces.around import around
 from tocsin.faces.faces import Faces
 from tocsin.faces.problem import Problem, not_found
@@ -302,6 +304,7 @@ async def _room(
         newer=f"/incidents/{number}" if asked.get("after") else "",
         changes=changes.items,
         more_changes=changes.next is not None,
+        suspect=_suspected(seen, incident, changes.items),
         pages=pages.items,
         people_paged=len({page.person for page in pages.items if page.left}),
         pages_left=sum(page.left for page in pages.items),
@@ -317,6 +320,13 @@ async def _room(
         faults=faults or {},
         typed=typed,
     )
+
+
+def _suspected(seen: View, incident: Incident, changes: list[HeardChange]) -> int:
+    """The id of the change that is suspected, 0 when none is."""
+    services = seen.plan.with_needs(incident.service) if seen.plan is not None else (incident.service,)
+    found = suspecting.suspect(changes, services, suspecting.began(incident))
+    return found.id if found is not None else 0
 
 
 def _steps(reader: Reader, incident: Incident, pages: list[Page]) -> list[StepView]:

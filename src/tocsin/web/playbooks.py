@@ -27,6 +27,7 @@ from tocsin.playbooks.manifest import RUNGS, Rung
 from tocsin.playbooks.resuming import RESUMABLE, Word
 from tocsin.playbooks.run import Run, Step
 from tocsin.playbooks.trust import lower_bound
+from tocsin.web.graphs import Graph, graph
 from tocsin.web.view import View, fields, leads_to, view, with_query
 from tocsin.web.words import count
 
@@ -59,6 +60,8 @@ class RunView(NamedTuple):
     badge: tuple[str, str, str]
     mine: bool
     """Whether whoever looks may answer it."""
+    graphs: list[Graph]
+    """What probes measured around it."""
     resumable: bool
     """Whether whoever looks may have it go on, or repeated."""
     taken: bool
@@ -87,8 +90,10 @@ async def _seen(seen: View, run: Run) -> RunView:
     approval = run.approval
     mine = approval is not None and seen.who.may("admin" if approval.role == "admin" else "responder")
     responds = seen.who.may("responder")
+    series = await seen.faces.read(seen.faces.reads.measured, run.number)
     return RunView(
         run, steps, CAME_TO[run.outcome or run.state], mine,
+        graphs=[graph(one, run, seen.reader) for one in series if one.points],
         resumable=responds and run.outcome in RESUMABLE and not run.resumed,
         taken=run.taken_until is not None and run.taken_until > seen.reader.now,
         unsaid=responds and bool(run.would) and not run.agreement,

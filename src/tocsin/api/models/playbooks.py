@@ -70,6 +70,8 @@ class PublishedRun(Struct, frozen=True, kw_only=True):
     ``resumed``: the run that goes on with this one. ``taken_by`` works on its targets by hand until ``taken_until``, or
     until the incident is over. ``would``: the fix that one which only watches would have made, and whether that is what
     a person did (``agreement``: agreed, differed, or "" while nobody has said).
+    ``advice``: what it suggests to do next. ``suspected``: the change out there that was the last before the trouble.
+    ``measured``: what probes of the service measured, in words.
     """
 
     number: int
@@ -99,6 +101,9 @@ class PublishedRun(Struct, frozen=True, kw_only=True):
     agreement: Agreement
     agreed_how: str
     findings: list[str]
+    advice: str
+    suspected: str
+    measured: list[str]
 
 
 class PublishedStep(Struct, frozen=True, kw_only=True):
@@ -261,6 +266,9 @@ def _fields(run: Run) -> dict[str, object]:
         "agreement": run.agreement,
         "agreed_how": run.agreed_how,
         "findings": list(run.findings),
+        "advice": run.advice,
+        "suspected": run.suspected,
+        "measured": list(run.readings),
     }
 
 

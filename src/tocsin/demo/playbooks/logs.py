@@ -21,6 +21,8 @@ def clear_debug_logs(run: Run, folder: disk.Folder) -> None:
     grown = run.look(disk.growth, folder, over="500ms")
     may_go = run.look(disk.preview, folder, older_than="1s", keep=2)
     if not may_go.files:
-        run.hand_over("nothing in it may be deleted", before, grown, may_go)
+        run.hand_over(
+            "nothing in it may be deleted", before, grown, may_go, next="end what writes there, or give it more room"
+        )
     run.fix(disk.delete, folder, may_go.files)
     run.verify(disk.usage, folder, within="10s", every="500ms", until=lambda now: now.size < ENOUGH)

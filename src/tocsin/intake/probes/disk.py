@@ -13,7 +13,7 @@ import os
 from math import ceil
 from pathlib import Path
 
-from tocsin.intake.checked import Checked
+from tocsin.intake.checked import Checked, Measured
 from tocsin.intake.specs import ProbeSpec
 from tocsin.kernel.instant import SECOND, Instant
 from tocsin.kernel.outside import Outside
@@ -45,13 +45,14 @@ async def check(spec: ProbeSpec, now: Instant, outside: Outside) -> Checked:
         least = int(spec.options.get("free_bytes", "0"))
     except ValueError as error:
         return Checked(False, f"The disk at {path} could not be judged: this probe is set wrong: {error}", facts)
+    measured = Measured("disk used", percent, "%", most if most <= 100 else None)
     if percent >= most:
-        return Checked(False, f"{said}; the limit is {most:g}%", facts)
+        return Checked(False, f"{said}; the limit is {most:g}%", facts, measured)
     if free_bytes < least:
-        return Checked(False, f"{said}; at least {_size(least)} are wanted", facts)
+        return Checked(False, f"{said}; at least {_size(least)} are wanted", facts, measured)
     if found.f_files and not found.f_favail:
-        return Checked(False, f"The disk at {path} can take no more files: every inode is in use", facts)
-    return Checked(True, said, facts)
+        return Checked(False, f"The disk at {path} can take no more files: every inode is in use", facts, measured)
+    return Checked(True, said, facts, measured)
 
 
 async def _check_folder(spec: ProbeSpec, outside: Outside) -> Checked:
@@ -69,10 +70,10 @@ async def _check_folder(spec: ProbeSpec, outside: Outside) -> Checked:
     facts = {"folder_bytes": str(held), "entries": str(entries)}
     if entries > _MOST_ENTRIES:
         return Checked(False, f"{path} holds more than {_MOST_ENTRIES:,} files and folders", facts)
-    said = f"{path} holds {_size(held)}"
+    said, measured = f"{path} holds {_size(held)}", Measured("folder holds", held, "bytes", most)
     if held > most:
-        return Checked(False, f"{said}; the limit is {_size(most)}", facts)
-    return Checked(True, said, facts)
+        return Checked(False, f"{said}; the limit is {_size(most)}", facts, measured)
+    return Checked(True, said, facts, measured)
 
 
 def _held(path: str) -> tuple[int, int]:

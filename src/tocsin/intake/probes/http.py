@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from time import perf_counter
 
-from tocsin.intake.checked import Checked, without_credentials
+from tocsin.intake.checked import Checked, Measured, without_credentials
 from tocsin.intake.specs import ProbeSpec
 from tocsin.kernel.instant import DAY, SECOND, Instant, to_datetime
 from tocsin.kernel.matcher import compiled
@@ -35,13 +35,14 @@ async def check(spec: ProbeSpec, now: Instant, outside: Outside) -> Checked:
     if answer.certificate_until is not None:
         facts["certificate_until"] = f"{to_datetime(answer.certificate_until):%Y-%m-%d}"
     said = f"{asked} answered {answer.status} after {_seconds(took)}"
+    measured = Measured("answered after", round(took, 4), "s", int(spec.options.get("latency", 0)) / SECOND or None)
     try:
         if not _within(answer.status, wanted):
-            return Checked(False, f"{said}, expected {wanted}", facts)
+            return Checked(False, f"{said}, expected {wanted}", facts, measured)
         wrong = _body(spec, answer) or _latency(spec, took) or _certificate(spec, answer, now)
     except ValueError as error:
         return Checked(False, f"{asked} could not be judged: this probe is set wrong: {error}", facts)
-    return Checked(not wrong, f"{said}, {wrong}" if wrong else said, facts)
+    return Checked(not wrong, f"{said}, {wrong}" if wrong else said, facts, measured)
 
 
 def _body(spec: ProbeSpec, answer: Answer) -> str:

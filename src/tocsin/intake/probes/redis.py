@@ -9,7 +9,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
-from tocsin.intake.checked import Checked, Probe
+from tocsin.intake.checked import Checked, Measured, Probe
 from tocsin.intake.specs import ProbeSpec
 from tocsin.kernel.instant import SECOND, Instant
 from tocsin.kernel.outside import Outside
@@ -53,9 +53,11 @@ def _judged(spec: ProbeSpec, name: str, info: dict[str, Any]) -> Checked:
         return Checked(True, f"Redis {name} answers; its memory has no limit", facts)
     percent = 100 * used / limit
     most = float(spec.options.get("memory_percent", "90"))
+    measured = Measured("memory used", round(percent, 2), "%", most)
     if percent >= most:
-        return Checked(False, f"Redis {name} uses {percent:.0f} % of its memory, {most:g} % is too much", facts)
-    return Checked(True, f"Redis {name} uses {percent:.0f} % of its memory", facts)
+        said = f"Redis {name} uses {percent:.0f} % of its memory, {most:g} % is too much"
+        return Checked(False, said, facts, measured)
+    return Checked(True, f"Redis {name} uses {percent:.0f} % of its memory", facts, measured)
 
 
 def _info(url: str, within: float) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import perf_counter
 
-from tocsin.intake.checked import Checked
+from tocsin.intake.checked import Checked, Measured
 from tocsin.intake.specs import ProbeSpec
 from tocsin.kernel.instant import SECOND, Instant
 from tocsin.kernel.outside import Outside, Unanswered
@@ -19,10 +19,11 @@ async def check(spec: ProbeSpec, now: Instant, outside: Outside) -> Checked:
     timeout = spec.timeout / SECOND
     started = perf_counter()
     line = await outside.connect(host, int(port), within=timeout)
-    facts = {"took": f"{perf_counter() - started:.3f} s"}
+    took = perf_counter() - started
+    facts = {"took": f"{took:.3f} s"}
     if isinstance(line, Unanswered):
         if line.code == "deadline":
             return Checked(False, f"{spec.target} did not accept a connection within {timeout:g} s", facts)
         return Checked(False, f"{spec.target} did not accept a connection: {line.error}", facts)
     line.close()
-    return Checked(True, f"{spec.target} accepts connections", facts)
+    return Checked(True, f"{spec.target} accepts connections", facts, Measured("connected after", round(took, 4), "s"))

@@ -18,6 +18,9 @@ The body is JSON; times are RFC 3339 in UTC, texts are as the monitors sent them
        "next_step": "Ben is paged in 5 min if nobody answers",
        "lines": ["Checkout answers 503", "Payments time out"],
        "tried": ["Restarted checkout-2: it hangs again"],  what code already did, [] when nothing
+       "advice": "roll checkout back",           what code suggests to do next, "" when nothing
+       "suspected": "checkout: deploy 7, 16 min before it began",  the last change before it began, or ""
+       "measured": ["answered after 90 ms → 4.2 s in 12 min"],  what probes measured until code began
        "acknowledge_url": "https://…",           a page with one button; fetching it acknowledges nothing
        "possible_duplicate": false}}
 
@@ -138,6 +141,9 @@ def payload(message: Message) -> bytes:
             "next_step": message.next_step,
             "lines": message.lines,
             "tried": message.tried,
+            "advice": message.advice,
+            "suspected": message.suspected,
+            "measured": message.measured,
             "acknowledge_url": message.acknowledge_url,
             "possible_duplicate": message.possible_duplicate,
         },

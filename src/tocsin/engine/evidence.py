@@ -1,0 +1,41 @@
+"""What is kept with a run for whoever takes over: what probes measured around it, and what is suggested next."""
+
+from __future__ import annotations
+
+from tocsin.engine.turn import Turn
+from tocsin.playbooks.evidence import AFTER, BEFORE
+from tocsin.playbooks.run import Run, Sampled, Step
+
+
+def sampled(turn: Turn, run: Run, told: Sampled) -> None:
+    """Keep what was measured among the run's steps. One that is over keeps its steps in the tables alone."""
+    row = Step(
+        run=run.number,
+        ordinal=BEFORE if told.before else AFTER,
+        verb="look",
+        function="probes",
+        digest="",
+        state="done",
+        began_at=turn.now,
+        ended_at=turn.now,
+        result=told.series,
+    )
+    if run.live:
+        turn.save_step(row)
+    else:
+        turn.changes.steps[row.run, row.ordinal] = row
+    run.readings = told.readings or run.readings
+    turn.save_run(run)
+
+
+def advice(turn: Turn, run: Run) -> str:
+    """What to do next where the playbook suggests nothing itself; "" when nothing can be said."""
+    if run.advice:
+        return run.advice
+    where = ", ".join(run.targets.values()) or run.service
+    if run.unproven:
+        return f"Look at {where} first: what code changed there was not seen to help"
+    manifest = turn.plan.playbooks.get(run.playbook)
+    if run.broke and not run.fixes and manifest is not None and manifest.about:
+        return f"Nothing was changed; by hand, this is what it is there for: {manifest.about}"
+    return ""

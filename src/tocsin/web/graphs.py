@@ -1,0 +1,76 @@
+"""What probes measured around a run, as a small picture in the page: its lines, its words and its numbers. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from tocsin.kernel.instant import Instant
+from tocsin.playbooks.evidence import Series, said, thinned, value
+from tocsin.playbooks.run import Run
+from tocsin.web.words import Reader
+
+WIDTH, HEIGHT = 320, 120
+LEFT, RIGHT, TOP, BOTTOM = 4.0, 312.0, 18.0, 98.0
+ROWS = 12
+_TOGETHER = re.compile(r"(?<=\d) (?=%|[A-Za-z])")
+"""Between a number and its unit, which never break apart."""
+HEADROOM = 1.15
+"""So much room is left above the highest value of a scale that has no end of its own."""
+
+
+class Graph(NamedTuple):
+    """One series as it is drawn, in a box of WIDTH by HEIGHT. ``line``: the points of a polyline; ``last``: its end.
+
+    ``limit``: the height of the limit's line, None without one. ``ran``: where code ran, from and to, None where that
+    lies outside. ``says``: all of it in words. ``rows``: the clock and the value, at most ROWS.
+    """
+
+    probe: str
+    says: str
+    line: str
+    last: tuple[float, float]
+    limit: float | None
+    limit_says: str
+    ran: tuple[float, float] | None
+    begins: str
+    ends: str
+    rows: list[tuple[Instant, str]]
+
+
+def graph(series: Series, run: Run, reader: Reader) -> Graph:
+    """Draw a series with at least one point. Scales begin at nothing, so that a small change looks small."""
+    (first, _), (last, _) = series.points[0], series.points[-1]
+    length = max(1, last - first)
+    top = _top(series)
+
+    def x(at: Instant) -> float:
+        return round(LEFT + (RIGHT - LEFT) * (at - first) / length, 1)
+
+    def y(number: float) -> float:
+        return round(BOTTOM - (BOTTOM - TOP) * min(max(number, 0.0), top) / top, 1)
+
+    ended = min(run.ended_at or run.verified_at or last, last)
+    inside = first <= run.started_at <= last
+    ran = (x(run.started_at), max(x(ended), x(run.started_at) + 2)) if inside else None
+    when = f"; code began at {reader.clock(run.started_at)}" if inside else ""
+    words = said(series)
+    return Graph(
+        probe=series.probe,
+        says=_TOGETHER.sub("\u00a0", f"{words[:1].upper()}{words[1:]}{when}"),
+        line=" ".join(f"{x(at)},{y(number)}" for at, number in series.points),
+        last=(x(last), y(series.points[-1][1])),
+        limit=y(series.limit) if series.limit is not None else None,
+        limit_says=f"limit {value(series.limit, series.unit)}" if series.limit is not None else "",
+        ran=ran,
+        begins=reader.clock(first),
+        ends=reader.clock(last) if last > first else "",
+        rows=[(at, value(number, series.unit)) for at, number in thinned(series.points, ROWS)],
+    )
+
+
+def _top(series: Series) -> float:
+    highest = max([*(number for _, number in series.points), series.limit or 0.0])
+    if series.unit == "%":
+        return max(100.0, highest)
+    return highest * HEADROOM or 1.0
