@@ -145,9 +145,12 @@ def _end(family: Sequence[psutil.Process]) -> None:
 
 
 def _alive(process: psutil.Process) -> bool:
+    """Whether it holds anything yet: its first thread may be gone while another still ends a write."""
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
+        if not process.is_running():
+            return False
+        return process.status() != psutil.STATUS_ZOMBIE or len(list(Path(f"/proc/{process.pid}/task").iterdir())) > 1
+    except (psutil.NoSuchProcess, OSError):
         return False
 
 
