@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from tocsin.cli.playbook_template import COMPOSED
+from tocsin.plan.checklists import read_checklists
 from tocsin.plan.composing import with_composed
+from tocsin.plan.findings import Findings
 from tocsin.playbooks.manifest import read_manifests
 from tocsin.playbooks.runner.reading import with_manifest
 
@@ -53,6 +55,16 @@ def test_a_playbook_in_yaml_in_the_documentation_is_what_new_writes_and_sound() 
     new = COMPOSED.replace("NAME", "free-memory", 1)
     found = read_manifests(with_manifest(with_composed({"playbooks/here.yaml": new.encode()})))
     assert found.faults == () and [one.name for one in found.playbooks] == ["free-memory"]
+
+
+def test_the_runbook_in_the_documentation_is_a_checklist() -> None:
+    page = (DOCS / "playbooks" / "checklists.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```markdown\n(.*?)```", page, re.DOTALL)
+    findings = Findings()
+    (found,) = read_checklists({"playbooks/cart-down.md": block.encode()}, findings)
+    assert findings.sorted() == () and found.title == "The cart is down"
+    assert [one.playbook for one in found.items] == ["", "", "free-memory", ""]
+    assert found.items[1].detail == "ps -C cart-worker | wc -l"
 
 
 MISTAKES = """

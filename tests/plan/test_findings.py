@@ -41,7 +41,7 @@ MISTAKES = {
     "a playbook that no code declares": (
         SERVICE + "playbooks: [§x]",
         "unknown playbook 'x'",
-        "its code belongs into the plan's folder playbooks/, as a *.py file",
+        "it belongs into the plan's folder playbooks/, as a *.py, *.yaml or *.md file",
     ),
     "a customer tier the plan does not have": (
         "customer tiers: [gold]\n" + STEP + "{page: ana, when: {customer tier: §silver}}",

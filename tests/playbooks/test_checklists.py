@@ -158,6 +158,8 @@ def test_steps_are_ticked_by_name_and_taken_back_with_a_reason():
     assert undo(first, " ").code == "invalid" and undo("nope", "x").code == "not_found"
     assert undo(first, "they were zombies").ok and world.steps()[1] == "  Count the workers"
     assert undo(first, "again").code == "conflict"
+    started = world.asked(c.StartRun(actor="person:ana", playbook="cart-down", incident=1))
+    assert started.code == "invalid" and "is a checklist" in started.message
     assert world.told(1).count("unticked") == 1
     assert dump(world.restarted().engine.state)
     assert world.steps()[4] == "x Tell support"

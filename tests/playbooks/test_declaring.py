@@ -109,7 +109,12 @@ def test_the_code_a_playbook_can_reach_is_its_meaning_in_whatever_file_it_lies()
     assert moved("lib/ours.py", b"AMOUNT = 1", b"# here\nAMOUNT = (1)") == set()
     assert moved("lib/ours.py", b"def unused", b"print('at import')\n\ndef unused") == {"good"}, "runs at import"
     assert moved("good.py", b"    return drain()", b"    return globals()['drain']()") == {"good"}
-    files["good.py"] = files["good.py"].replace(b"    return drain()", b"    return globals()['drain']()")
+    inside = files["good.py"]
+    local = b"    from playbooks.lib import apart\n    return apart.nobody()"
+    files["good.py"] = inside.replace(b"    return drain()", local)
+    first = meanings(files)
+    assert moved("lib/apart.py", b"return 1", b"return 2") == {"good"}, "through an import within a function"
+    files["good.py"] = inside.replace(b"    return drain()", b"    return globals()['drain']()")
     first = meanings(files)
     assert moved("lib/apart.py", b"return 1", b"return 2") == {"good"}, "what looks names up may reach anything"
 

@@ -26,6 +26,8 @@ from tocsin.playbooks.targets import Unbound, bind
 def start(turn: Turn, command: commands.StartRun) -> Result:
     """A person has a playbook run. Asking for it is allowing its fixes, when they are in the role for that."""
     manifest = turn.plan.playbooks.get(command.playbook)
+    if command.playbook in turn.plan.checklists:
+        return commands.refuse("invalid", f"{command.playbook} is a checklist: people tick its steps", "playbook")
     if manifest is None:
         return commands.refuse("not_found", f"The plan has no playbook {command.playbook!r}", "playbook")
     incident = turn.state.incidents.get(command.incident) if command.incident else None

@@ -345,7 +345,8 @@ def _do(run: Run, one: _Doing, known: dict[str, Any], last: Any) -> Any:
 
 
 def _said(text: str, known: Mapping[str, Any]) -> str:
-    return Template(text).safe_substitute({name: str(value) for name, value in known.items()})
+    said = {name: value.name if isinstance(value, Target) else str(value) for name, value in known.items()}
+    return Template(text).safe_substitute(said)
 
 
 def _dress(body: Any, of: Composed, kinds: Mapping[str, type[Target]]) -> None:

@@ -54,9 +54,9 @@ class Code:
             place = waiting.pop()
             if place in said:
                 continue
-            said[place] = ""
+            said[place] = "" if place[0] in self._modules else "from elsewhere"
             statements, more = self._of(place)
-            said[place] = "\n".join(map(_plain, statements))
+            said[place] = said[place] or "\n".join(map(_plain, statements))
             waiting += [*more, *(found for one in statements for found in self._used(place[0], one))]
         parts = (f"{module}:{name}\n{text}" for (module, name), text in sorted(said.items()) if text)
         return RULE + blake2b("\n".join((*parts, also)).encode(), digest_size=12).hexdigest()
@@ -81,6 +81,7 @@ class Code:
         for node in ast.walk(statement):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 yield from _imports(node, module).values()
+                yield from ((whole, one) for whole in self._whole(node, module) for one in ("", *self._all(whole)))
                 yield from ((star, one) for star in _stars(node, module) for one in self._all(star))
             if isinstance(node, ast.Attribute):
                 yield from self._attribute(here, node)
@@ -92,6 +93,13 @@ class Code:
                 yield module, node.id
             elif node.id in here.imported:
                 yield from self._imported(here.imported[node.id])
+
+    def _whole(self, node: ast.Import | ast.ImportFrom, module: str) -> Iterator[str]:
+        """The modules of the plan that an import within a function gives a name to: nobody follows that name."""
+        for one in node.names:
+            found = one.name if isinstance(node, ast.Import) else f"{_module_of(node, module)}.{one.name}"
+            if found in self._modules:
+                yield found
 
     def _imported(self, place: Place) -> Iterator[Place]:
         module, name = place
