@@ -364,7 +364,7 @@ class Run:
             starts_at=self.now,
             ends_at=ends,
             state=state,  # type: ignore[arg-type]  # one of the two
-            title=f"{name} of {service}",
+            own_title=f"{name} of {service}",
             severity=severity,
         )
         self._apply(Received(0, service, self.now, ASKED), Heard(reply=Reply(202), events=(event,)))

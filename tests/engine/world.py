@@ -260,7 +260,7 @@ class World:
             Event(
                 key=key,
                 labels={"alertname": name, "severity": severity, **labels},
-                title=f"{name} fires",
+                own_title=f"{name} fires",
                 severity=severity,
                 starts_at=self.now,
                 ends_at=ends,
@@ -277,7 +277,7 @@ class World:
                 key=key,
                 state="resolved",
                 labels={"alertname": name, "severity": severity, **labels},
-                title=f"{name} fires",
+                own_title=f"{name} fires",
                 severity=severity,
                 starts_at=self.now,
                 ends_at=self.now,

@@ -107,7 +107,7 @@ class Filler:
         told: dict[str, Any] = {
             "source": "alertmanager", "origin": "checkout", "service": "checkout",
             "annotations": {"summary": "it is down"},
-            "title": labels.get("alertname", "?"), "severity": "sev1", "starts_at": NOW - 10 * MINUTE,
+            "own_title": labels.get("alertname", "?"), "severity": "sev1", "starts_at": NOW - 10 * MINUTE,
             "ends_at": NOW + 4 * MINUTE, "first_seen": NOW - 10 * MINUTE, "last_seen": NOW - 30 * SECOND,
             "link": "http://prometheus/graph",
         } | fields  # fmt: skip

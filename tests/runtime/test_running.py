@@ -142,7 +142,7 @@ async def night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 def fires(night: Coded) -> asyncio.Task[None]:
     """A probe finds something."""
     event = Event(
-        key="checkout/tcp db", labels={"alertname": "ProbeTcpFailed"}, title="db is down", severity="critical",
+        key="checkout/tcp db", labels={"alertname": "ProbeTcpFailed"}, own_title="db is down", severity="critical",
         starts_at=night.clock.now(),
     )  # fmt: skip
     return asyncio.ensure_future(night.core._probed(SPEC, event))

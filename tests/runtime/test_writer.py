@@ -248,7 +248,7 @@ def test_probes_are_heard_while_the_database_is_away(stage: Stage) -> None:
     stage.clock.passes(2 * SECOND)
     stage.turn()
     now = stage.clock.now()
-    seen = Event(key="orders/web", state="firing", title="web is down", labels={"alertname": "P"}, starts_at=now)
+    seen = Event(key="orders/web", state="firing", own_title="web is down", labels={"alertname": "P"}, starts_at=now)
     request = Request(source="probe", method="POST", path="/orders/web", body=msgspec.json.encode(seen))
     job = Job(Received(0, "inbox", stage.clock.now(), request), stage.answers.append, size=100)
     stage.writer.intake(job, stage.clock.now())

@@ -200,7 +200,8 @@ def test_alerts_of_older_versions_are_found_by_their_labels_in_order() -> None:
 
 
 def test_no_text_of_an_alert_stops_a_commit() -> None:
-    alert = Alert(1, "events", "inbox", texts_json({"a": "b"}), texts_json({}), "half \ud800", "sev1", "inbox", 1, 1, 1)
+    labels, notes, title = texts_json({"a": "b"}), texts_json({}), "half \ud800"
+    alert = Alert(1, "events", "inbox", labels, notes, "sev1", "inbox", 1, 1, 1, own_title=title)
     assert msgspec.json.decode(body([alert]), type=list[Alert])[0].title == "half \ufffd"
     assert msgspec.json.decode(body(alert))["labels"] == {"a": "b"}
 

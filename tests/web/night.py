@@ -268,7 +268,7 @@ def alert(number: int, title: str, service: str, incident: int, **more: Any) -> 
             "key_id": 1,
             "labels_json": texts_json(labels),
             "annotations_json": texts_json({"summary": title}),
-            "title": title,
+            "own_title": title,
             "severity": "sev2",
             "service": service,
             "incident": incident,

@@ -310,7 +310,7 @@ def test_hostile_texts_stay_texts_on_every_page(site: Site, ana: Browserless) ->
         origin="inbox",
         labels_json=texts_json({"alertname": HOSTILE, HOSTILE: HOSTILE}),
         annotations_json=texts_json({HOSTILE: HOSTILE}),
-        title=HOSTILE,
+        own_title=HOSTILE,
         severity="sev1",
         service="checkout",
         starts_at=NOW,

@@ -6,6 +6,7 @@ from typing import Literal
 
 from msgspec import Raw, Struct, field
 
+from tocsin.intake.event import title_of
 from tocsin.kernel.identity import read_texts
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
@@ -21,6 +22,7 @@ class Alert(Struct, gc=False, omit_defaults=True):
     a new alert.
     ``labels_json`` is ``kernel.identity.label_text``, ``annotations_json`` what the sender wrote: both stay text, for
     fifty thousand alerts may be held and few are ever looked into.
+    ``own_title`` is its source's, "" when it is read off annotations and labels.
     ``service`` is where it was routed; ``origin`` the service of the key it came with.
     ``ends_at``: firing: when it expires unless repeated (None: never by time); resolved: when it ended.
     ``deaf_until``: up to when the times in which nothing could be heard are counted into ``ends_at``.
@@ -38,7 +40,6 @@ class Alert(Struct, gc=False, omit_defaults=True):
     origin: str
     labels_json: Raw = field(name="labels")
     annotations_json: Raw = field(name="annotations")
-    title: str
     severity: str
     service: str
     starts_at: Instant
@@ -60,6 +61,7 @@ class Alert(Struct, gc=False, omit_defaults=True):
     resolved_at: Instant | None = None
     stale: bool = False
     count: int = 1
+    own_title: str = field(name="title", default="")
 
     @property
     def labels(self) -> dict[str, str]:
@@ -70,6 +72,11 @@ class Alert(Struct, gc=False, omit_defaults=True):
     def annotations(self) -> dict[str, str]:
         """Its annotations, read anew each time."""
         return read_texts(self.annotations_json)
+
+    @property
+    def title(self) -> str:
+        """What it says in one line."""
+        return self.own_title or title_of(self.labels, self.annotations)
 
     @property
     def place(self) -> bytes:

@@ -42,6 +42,7 @@ from tocsin.engine.inputs import (
 )
 from tocsin.engine.state import AFTER_DEAFNESS, MOST_DEAF, Changes, Kept, Loaded, State
 from tocsin.engine.turn import Turn
+from tocsin.intake.event import Burst
 from tocsin.intake.request import WIDEST, Heard, Source
 from tocsin.kernel.instant import MINUTE, Duration, Instant
 from tocsin.kernel.reason import Reason
@@ -67,6 +68,8 @@ class EngineFault(Exception):
 
 def _later(heard: Heard, late: Duration) -> Heard:
     """The same, with ends as far ahead of now as their sender set them ahead of the request."""
+    if isinstance(heard.events, Burst):
+        return replace(heard, events=heard.events.later(late))
     return replace(
         heard, events=tuple(e if e.ends_at is None else replace(e, ends_at=e.ends_at + late) for e in heard.events)
     )

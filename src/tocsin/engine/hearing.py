@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from msgspec import Raw
@@ -14,11 +14,11 @@ from tocsin.alerts.merge import Span, merge
 from tocsin.catalog.services import INBOX, Urgency
 from tocsin.engine import paging, settling
 from tocsin.engine.records import HeardChange, Parked
-from tocsin.engine.state import STALE_AFTER, TOGETHER
+from tocsin.engine.state import TOGETHER
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.incidents.incident import Incident
 from tocsin.incidents.routes import Routed
-from tocsin.intake.event import Beat, Event
+from tocsin.intake.event import Beat, Burst, Event, Row
 from tocsin.intake.request import Heard, Request
 from tocsin.intake.specs import HeartbeatSpec
 from tocsin.kernel.identity import label_text, texts_json
@@ -75,7 +75,7 @@ class Seat(NamedTuple):
     firing: set[int]
 
 
-def _hear_events(turn: Turn, source: str, origin: str, key_id: int, events: Sequence[Event]) -> None:
+def _hear_events(turn: Turn, source: str, origin: str, key_id: int, events: Sequence[Event] | Burst) -> None:
     """Take events in their order.
 
     A new alert that is certain to join a large open incident does so here, and nothing more is asked of it; that is
@@ -86,37 +86,76 @@ def _hear_events(turn: Turn, source: str, origin: str, key_id: int, events: Sequ
     alerts, new, counters = state.alerts, turn.changes.new_alerts, state.counters
     seat: Seat | None = None
     followed, room = 0, MOST_ACTIVE - state.active_by_key.get(key_id, 0)
-    watched: Instant | None = 0
-    for event in events:
-        place = event.label_text
-        ends = event.ends_at
-        if (
-            place
-            and event.state == "firing"
-            and (ends is None or ends > now)
-            and not event.key
-            and place not in known
-        ):
-            routed = route(origin, "", event.labels, event.severity)
+    watched: Instant = 0
+    ttl: Duration | None = None
+    rows: Iterator[Row] = events.rows() if isinstance(events, Burst) else map(_row, events)
+    fires_after = max(now, events.read_at) if isinstance(events, Burst) else now
+    for index, (place, labels, notes, severity, starts_at, ends_at, timeout, link) in enumerate(rows):
+        if place and ends_at > fires_after and place not in known:
+            routed = route(origin, "", labels, severity)
             if seat is None or routed is not seat.routed:
-                _followed(turn, seat, key_id, followed)
-                seat, followed = _seat(turn, source, routed, event.labels), 0
-                room = MOST_ACTIVE - state.active_by_key.get(key_id, 0)
+                if seat is not None:
+                    _followed(turn, seat, key_id, followed)
+                    room -= followed
+                seat, followed = _seat(turn, source, routed, labels), 0
+                if seat is not None:
+                    service, group, grave, reason = routed.service, routed.group, routed.severity, routed.reason
+                    number, sit = seat.incident.number, seat.firing.add
             if seat is not None and followed < room:
                 followed += 1
                 counters.alert = id = counters.alert + 1
-                if ends != watched or not id % TOGETHER:
-                    watched = ends
-                    state.timers.set("alerts", id // TOGETHER, now + STALE_AFTER if ends is None else ends)
-                alerts[id] = new[id] = known[place] = _alert(
-                    id, source, origin, key_id, place, event, routed, now, Reason.JOINED, seat.incident.number
+                if ends_at != watched:
+                    watched, ttl = ends_at, _ttl(ends_at, now)
+                    state.timers.set("alerts", id // TOGETHER, ends_at)
+                elif not id % TOGETHER:
+                    state.timers.set("alerts", id // TOGETHER, ends_at)
+                alerts[id] = new[id] = known[place] = Alert(
+                    id,
+                    source,
+                    origin,
+                    Raw(place),
+                    notes,
+                    grave,
+                    service,
+                    starts_at,
+                    now,
+                    now,
+                    group,
+                    reason,
+                    link,
+                    "",
+                    key_id,
+                    ends_at,
+                    ttl,
+                    timeout,
+                    "firing",
+                    Reason.JOINED,
+                    number,
                 )
-                seat.firing.add(id)
+                sit(id)
                 continue
-        _followed(turn, seat, key_id, followed)
-        _hear_event(turn, known, source, origin, key_id, event)
+        if seat is not None:
+            _followed(turn, seat, key_id, followed)
+        _hear_event(turn, known, source, origin, key_id, events[index])
         seat, followed, watched = None, 0, 0
-    _followed(turn, seat, key_id, followed)
+        room = MOST_ACTIVE - state.active_by_key.get(key_id, 0)
+    if seat is not None:
+        _followed(turn, seat, key_id, followed)
+
+
+def _row(event: Event) -> Row:
+    """An event as a burst has it; without a place when it takes the long way in any case."""
+    new = event.state == "firing" and not event.key
+    return (
+        event.label_text if new else b"",
+        event.labels,
+        event.annotations_json,
+        event.severity,
+        event.starts_at,
+        event.ends_at or 0,
+        event.timeout,
+        event.link,
+    )
 
 
 def _seat(turn: Turn, source: str, routed: Routed, labels: dict[str, str]) -> Seat | None:
@@ -143,9 +182,9 @@ def _has_room(incident: Incident, now: Instant) -> bool:
     return incident.open and (not incident.window or now - incident.last_joined <= incident.window)
 
 
-def _followed(turn: Turn, seat: Seat | None, key_id: int, followed: int) -> None:
+def _followed(turn: Turn, seat: Seat, key_id: int, followed: int) -> None:
     """Count the alerts that took a seat."""
-    if seat is not None and followed:
+    if followed:
         seat.incident.alerts += followed
         seat.incident.last_joined = turn.now
         turn.touch(seat.incident.number)
@@ -246,7 +285,6 @@ def _alert(
         origin,
         Raw(label_text(event.labels) if event.key else place),
         event.annotations_json,
-        event.title,
         routed.severity,
         routed.service,
         event.starts_at,
@@ -258,11 +296,12 @@ def _alert(
         event.key,
         key_id,
         ends_at,
-        ends_at - now if ends_at is not None and ends_at - now >= NEAREST_MOVING else None,
+        _ttl(ends_at, now),
         event.timeout,
         "firing",
         reason,
         incident,
+        own_title=event.own_title,
     )
 
 
@@ -271,8 +310,8 @@ def _again(turn: Turn, alert: Alert, event: Event) -> None:
     now = turn.now
     turn.save_alert(alert)  # before anything changes: from now on a repetition of it waits for the commit
     labels = Raw(event.label_text or label_text(event.labels))
-    told = labels, event.annotations_json, event.title or alert.title, event.link
-    news = told != (alert.labels_json, alert.annotations_json, alert.title, alert.link)
+    told = labels, event.annotations_json, event.own_title or alert.own_title, event.link
+    news = told != (alert.labels_json, alert.annotations_json, alert.own_title, alert.link)
     turn.count("events", Reason.CHANGED if news else Reason.HEARD_AGAIN)
     span = merge(_span(alert), _span(event), now)
     # An end said again as it was, or kept against a nearer one, is a time of its own:
@@ -283,7 +322,7 @@ def _again(turn: Turn, alert: Alert, event: Event) -> None:
     alert.last_seen = now
     alert.count += 1
     alert.stale = False
-    _, alert.annotations_json, alert.title, alert.link = told
+    _, alert.annotations_json, alert.own_title, alert.link = told
     if alert.labels_json != labels:
         alert.labels_json = labels
         alert.silences = matching(turn.state.silences.values(), event.labels, alert.origin, now)
@@ -568,7 +607,7 @@ def own_event(
         key=key,
         labels={"alertname": name, "service": service, "severity": severity, **labels},
         annotations_json=texts_json(annotations or {}),
-        title=title,
+        own_title=title,
         severity=severity,
         starts_at=turn.now,
     )

@@ -95,6 +95,8 @@ class Router:
         # Two names at the least: it gives a bare text for one.
         self._pick = itemgetter(*self._asked, "alertname")
         self._routed: dict[tuple[str, str, str, tuple[str, ...]], Routed] = {}
+        self._last: tuple[str, str, str, tuple[str, ...]] | None = None
+        self._last_routed = Routed("", "", 0, "", Reason.NO_ROUTE)
         for order, route in enumerate(routes):
             first = next((m for m in route.match if m.operator == "=" and m.value), None)
             if first is None:
@@ -128,6 +130,8 @@ class Router:
         except KeyError:
             asked = tuple([labels.get(label, "") for label in (*self._asked, "alertname")])
         alike = key_service, source_key, severity, asked
+        if alike == self._last:  # alerts of one rule come together, and comparing costs less than looking up
+            return self._last_routed
         routed = self._routed.get(alike)
         if routed is None:
             if len(self._routed) >= MOST_REMEMBERED:
@@ -135,6 +139,7 @@ class Router:
             routed = self._routed[alike] = self._decide(key_service, source_key, labels, severity)
         if routed.group == _BY_LABELS:
             return routed._replace(group=f"labels={identity(label_text(labels)).hex()}")
+        self._last, self._last_routed = alike, routed
         return routed
 
     def _decide(self, key_service: str, source_key: str, labels: Mapping[str, str], severity: str) -> Routed:

@@ -49,7 +49,7 @@ def as_event(spec: ProbeSpec, checked: Checked, now: Instant, since: Instant | N
             }
         ),
         annotations_json=texts_json(bounded_annotations(checked.facts)),
-        title=first_line(checked.summary),
+        own_title=first_line(checked.summary),
         severity=spec.severity,
         starts_at=now if since is None else since,
         ends_at=now if checked.ok else None,

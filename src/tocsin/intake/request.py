@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 from msgspec import Raw, Struct
 
 from tocsin.access.limits import MOST_ALERTS, MOST_BODY, MOST_BURST, MOST_RATE, KeyLimits
-from tocsin.intake.event import Beat, Change, Event
+from tocsin.intake.event import Beat, Burst, Change, Event
 from tocsin.kernel.instant import Instant
 
 
@@ -44,7 +44,7 @@ class Heard(Struct, frozen=True, kw_only=True, gc=False):
     """
 
     reply: Reply
-    events: tuple[Event, ...] = ()
+    events: tuple[Event, ...] | Burst = ()
     changes: tuple[Change, ...] = ()
     beats: tuple[Beat, ...] = ()
     repeated: tuple[int, ...] = ()

@@ -28,6 +28,7 @@ MOST_PIPELINED = 16
 IDLE = 90.0
 SLOW_REQUEST = 30.0
 LINGER = 3.0
+RECEIVED_AT_ONCE = 256 * 1024
 SWEEP = 1.0
 
 log = structlog.get_logger("tocsin.listener")
@@ -104,7 +105,7 @@ class Exchange:
 Handle = Callable[[Exchange], None]
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """One connection: parses requests and answers them in order."""
 
     def __init__(self, listener: Listener) -> None:
@@ -163,12 +164,17 @@ class Connection(asyncio.Protocol):
             async with asyncio.timeout(SLOW_REQUEST):
                 await self._resumed.wait()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where bytes may be put: one buffer for all connections, for it is read before anything else is received."""
+        return self._listener.received
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Bytes came."""
+        data = self._listener.received[:nbytes]
         while data and self._refused is None and not self.closed:
             data = self._fed_to_parser(data)
 
-    def _fed_to_parser(self, data: bytes) -> bytes:
+    def _fed_to_parser(self, data: memoryview) -> memoryview:
         """Have the parser read; what it left, which is nothing except after a request to upgrade."""
         self._fed += len(data)
         try:
@@ -185,7 +191,7 @@ class Connection(asyncio.Protocol):
             # The parser gathers a header until it is whole, and a long one again with every piece.
             if self._fed - self._body_size > 2 * MOST_HEAD + len(data) + 8 * self._body_size:
                 self._bad(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-        return b""
+        return data[:0]
 
     # -- the parser calls these ----------------------------------------------------------------------------------------
 
@@ -372,6 +378,7 @@ class Listener:
         self.refusal = refusal
         self.time = 0.0
         self.closing = False
+        self.received = memoryview(bytearray(RECEIVED_AT_ONCE))
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         # Some files are kept for the database, the faces and above all for pages.
         self.most = MOST_CONNECTIONS if files < 0 else max(16, min(MOST_CONNECTIONS, files - KEPT_FILES))

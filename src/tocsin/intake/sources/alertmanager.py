@@ -37,8 +37,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from itertools import chain, repeat
-from operator import contains, gt, ne
+from itertools import chain
+from operator import gt
 
 import msgspec
 
@@ -50,16 +50,14 @@ from tocsin.intake.bounds import (
     MAX_LINK,
     MAX_NAME,
     MAX_SEVERITY,
-    MAX_TITLE,
     bounded_annotations,
     bounded_labels,
     clean,
     cut,
-    first_line,
     too_much,
     web_link,
 )
-from tocsin.intake.event import Event
+from tocsin.intake.event import Burst, Event
 from tocsin.intake.go_texts import ZERO, instant, is_request_uri, quoted
 from tocsin.intake.json_body import mended, plain
 from tocsin.intake.request import Heard, Known, Limits, Reply, Request, Source
@@ -90,6 +88,8 @@ class _Posted(msgspec.Struct, gc=False):
 
 
 _batch = msgspec.json.Decoder(list[_Posted])
+_many_texts = msgspec.json.Decoder(list[dict[str, str]]).decode
+_sorted_json = msgspec.json.Encoder(order="sorted").encode
 _texts_or_null = msgspec.json.Decoder(dict[str, str | None] | None)
 _raws = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _text_or_null: msgspec.json.Decoder[str | None] = msgspec.json.Decoder(str | None)
@@ -136,18 +136,18 @@ def _heard(request: Request, now: Instant, limits: Limits, known: Mapping[bytes,
 
     plain = _plain(posted, now, known.get) if len(posted) > 2 else None
     if plain is not None:
-        repeated, events = plain
-        return Heard(reply=_OK.reply, events=tuple(events), repeated=tuple(repeated))
+        repeated, burst = plain
+        return Heard(reply=_OK.reply, events=burst or (), repeated=tuple(repeated))
     return _one_by_one(posted, now, known.get)
 
 
 Recall = Callable[[bytes], Known | None]
 
 
-def _plain(posted: list[_Posted], now: Instant, recall: Recall) -> tuple[list[int], list[Event]] | None:
+def _plain(posted: list[_Posted], now: Instant, recall: Recall) -> tuple[list[int], Burst | None] | None:
     """What a batch repeats and what is news, if nothing in it is out of the ordinary, as in nearly all.
 
-    Nearly every step is one call for the whole batch: taken one by one the alerts cost half as much again.
+    Nearly every step is one call for the whole batch: taken one by one the alerts cost twice as much.
     None: something has to be looked at more closely, or refused.
     """
     raws = [bytes(one.labels) for one in posted]
@@ -178,26 +178,28 @@ def _plain(posted: list[_Posted], now: Instant, recall: Recall) -> tuple[list[in
                     continue
                 told.add(raw)
             fresh.append((raw, bytes(one.annotations), start, end, timeout, link))  # copies: the body is not held
-        events = _events(fresh, now) if fresh else []
+        if not fresh:
+            return repeated, None
+        burst = _burst(fresh, now)
     except (ValueError, msgspec.DecodeError, _Whole):  # a text, a time or a link that cannot be read
         return None
-    return None if events is None else (repeated, events)
+    return None if burst is None else (repeated, burst)
 
 
-def _events(fresh: list[tuple[bytes, bytes, Instant, Instant, bool, str]], now: Instant) -> list[Event] | None:
-    """The events of plain alerts: labels and annotations as posted, start, end, whether it is a timeout, link.
+def _burst(fresh: list[tuple[bytes, bytes, Instant, Instant, bool, str]], now: Instant) -> Burst | None:
+    """Plain alerts as read: labels and annotations as posted, start, end, whether it is a timeout, link.
 
     None if one is not plain. A raw text no longer than its bound holds no value beyond that bound.
     Raises ValueError for texts that cannot be read.
     """
-    raws, written, starts, ends, _, _ = zip(*fresh, strict=True)
-    labels, annotations = list(map(read_texts, raws)), list(map(read_texts, written))
+    raws, written, starts, ends, timeouts, links = zip(*fresh, strict=True)
+    raw, notes = b"[%b]" % b",".join(raws), b"[%b]" % b",".join(written)
+    labels, annotations = _many_texts(raw), _many_texts(notes)
     severities = [one.get("severity", "") for one in labels]
     if (
         ZERO in starts
         or any(map(gt, starts, ends))
         or not all(labels)
-        or not all(map(all, map(dict.values, labels)))
         or not _good.issuperset(chain.from_iterable(labels))
         or not _good.issuperset(chain.from_iterable(annotations))
         or max(map(len, raws)) > MAX_LABEL
@@ -206,30 +208,13 @@ def _events(fresh: list[tuple[bytes, bytes, Instant, Instant, bool, str]], now: 
         or max(map(len, annotations)) > MAX_ANNOTATIONS
         or max(map(len, severities)) > MAX_SEVERITY
         # One byte is looked for much faster than six, and most texts hold no escape at all.
-        or (
-            any(map(contains, chain(raws, written), repeat(_BACKSLASH)))
-            and any(_NUL in text for text in chain(raws, written))
-        )
-        or any(map(ne, map(label_text, labels), raws))  # written in another manner
+        or (_BACKSLASH in raw and _NUL in raw)
+        or (_BACKSLASH in notes and _NUL in notes)
+        or _sorted_json(labels) != raw  # written in another manner
+        or _EMPTY_VALUE in raw
     ):
         return None
-    return [
-        Event(
-            texts,
-            start,
-            end,
-            "firing" if end > now else "resolved",
-            _title(texts, notes),
-            severity,
-            msgspec.Raw(text),
-            link,
-            timeout,
-            raw,
-        )
-        for texts, notes, severity, (raw, text, start, end, timeout, link) in zip(
-            labels, annotations, severities, fresh, strict=True
-        )
-    ]
+    return Burst(now, labels, raws, list(map(msgspec.Raw, written)), severities, starts, ends, timeouts, links)
 
 
 def _one_by_one(posted: list[_Posted], now: Instant, recall: Recall) -> Heard:
@@ -428,7 +413,7 @@ def _event(
         start,
         end,
         "firing" if end > now else "resolved",
-        _title(labels, annotations),
+        "",
         cut(labels.get("severity", ""), MAX_SEVERITY),
         msgspec.Raw(written),
         link,
@@ -451,6 +436,8 @@ def _within(raw: bytes, texts: Mapping[str, str], count: int, longest: int) -> b
 
 _NUL = b"\\u0000"
 _BACKSLASH = _NUL[0]
+_EMPTY_VALUE = b':""'
+"""In canonical JSON nothing else reads so: within a text a quotation mark comes after a backslash."""
 _NAMES_KEPT = 20_000
 _good: set[str] = set()
 """Names that were found good and short. Monitors send the same ones all day."""
@@ -464,17 +451,6 @@ def _well_named(texts: Mapping[str, str]) -> bool:
         _good.clear()
     _good.update(name for name in texts if len(name) <= MAX_NAME)
     return True
-
-
-def _title(labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
-    title = annotations.get("summary", "").strip() or annotations.get("description", "").strip()
-    if title:
-        return title if len(title) <= MAX_TITLE and "\n" not in title else first_line(title)
-    name = labels.get("alertname", "")
-    if not name:
-        return first_line(", ".join(f"{label}={value}" for label, value in sorted(labels.items())))
-    instance = labels.get("instance", "")
-    return first_line(f"{name} on {instance}" if instance else name)
 
 
 def _texts(raw: bytes) -> dict[str, str] | None:

@@ -179,7 +179,7 @@ def _event(one: object, place: str, number: int, body: bytes, now: Instant, wron
         annotations_json=texts_json(
             bounded_annotations(annotations) if too_much(annotations, MAX_ANNOTATIONS, MAX_ANNOTATION) else annotations
         ),
-        title=title or "",
+        own_title=title or "",
         severity=severity,
         starts_at=starts_at,
         ends_at=ends_at,

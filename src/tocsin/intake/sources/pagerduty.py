@@ -157,7 +157,7 @@ def _event(event: dict[str, object], body: bytes, now: Instant) -> Heard:
         state=state,
         labels={name: cut_identity(text, MAX_LABEL) for name in _LABELS if (text := scalar(payload.get(name)))},
         annotations_json=texts_json(annotations),
-        title=first_line(str(payload["summary"])),
+        own_title=first_line(str(payload["summary"])),
         severity=cut((scalar(payload["severity"]) or "").strip(), MAX_SEVERITY),
         starts_at=_time(payload.get("timestamp"), now),
         link=link,
