@@ -65,6 +65,11 @@ startretries=0
     def held(self, program: str = "web", **more: Any) -> dict[str, Any]:
         return {"web": {"at": str(self.socket), "program": program, **more}}
 
+    def call(self, method: str, program: str) -> None:
+        """Ask it for something; that it is so already is no matter."""
+        with suppress(Trouble):
+            supervised._call(supervised.Where(str(self.socket), program), method, program, True)
+
     def state(self, program: str = "web") -> supervised.State:
         return step(self.held(program), supervised.state, WEB)
 
@@ -100,6 +105,28 @@ def test_a_program_is_restarted_once_and_its_successor_is_left_alone(supervisor:
     assert "left alone" in step(supervisor.held(), supervised.restart, WEB, before.pid)
     assert supervisor.state().pid == after.pid
     assert supervised.restart.probe is supervised.was_replaced and not supervised.restart.idempotent
+
+
+def test_what_supervisor_does_by_itself_meanwhile_is_no_failure(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It dies, and supervisor starts it again, after it was looked at and before anything is asked for."""
+    before, really = supervisor.state(), supervised._state
+    seen = []
+
+    def stale(where: supervised.Where) -> supervised.State:
+        seen.append(1)
+        return supervised.State("EXITED", 0, 0, 1) if len(seen) == 1 else really(where)
+
+    monkeypatch.setattr(supervised, "_state", stale)
+    said = step(supervisor.held(), supervised.restart, WEB, before.pid)
+    assert said.endswith(f"process {before.pid} is RUNNING")
+    monkeypatch.undo()
+    os.kill(supervisor.state("deaf").pid, signal.SIGKILL)
+    supervisor.call("stopProcess", "deaf")
+    running = supervised.State("RUNNING", 1, 9, 0)
+    monkeypatch.setattr(supervised, "_state", lambda where: running)
+    assert "was stopped" in step(supervisor.held("deaf"), supervised.restart, WEB, 1)
 
 
 def test_one_that_hears_no_sigterm_is_ended_too_and_grace_bounds_the_wait(supervisor: Supervisor) -> None:

@@ -21,6 +21,8 @@ from tocsin.library.outgoing import connected
 from tocsin.playbooks.language import Target, fix, look
 
 WITHIN = 5.0
+ALREADY_STARTED, NOT_RUNNING = 60, 70
+"""Numbers of supervisor's faults."""
 _DOWN = ("STOPPED", "EXITED", "FATAL", "BACKOFF", "UNKNOWN")
 
 
@@ -91,9 +93,10 @@ def restart(program: Program, pid: int, *, grace: str = "30s") -> str:
     if now.pid not in (0, pid):
         return f"process {now.pid} runs by now, and was left alone"
     seconds = parse_duration(grace) / SECOND
+    # supervisor acts by itself as well: what ended meanwhile need not be stopped, what it began again not be started.
     if now.state not in _DOWN:
-        _call(where, "stopProcess", where.program, True, within=seconds)
-    _call(where, "startProcess", where.program, True, within=seconds)
+        _call(where, "stopProcess", where.program, True, within=seconds, unless=NOT_RUNNING)
+    _call(where, "startProcess", where.program, True, within=seconds, unless=ALREADY_STARTED)
     after = _state(where)
     return f"process {pid or '(none)'} was stopped; process {after.pid} is {after.state}"
 
@@ -110,12 +113,15 @@ def _state(where: Where) -> State:
     )
 
 
-def _call(where: Where, method: str, *args: Any, within: float = WITHIN) -> Any:
+def _call(where: Where, method: str, *args: Any, within: float = WITHIN, unless: int = 0) -> Any:
+    """Ask supervisor. ``unless``: the fault that says that it was so already. Raises Trouble for any other."""
     transport = _Transport(where, within)
     try:
         proxy = xmlrpc.client.ServerProxy("http://supervisor/RPC2", transport=transport)
         return getattr(proxy.supervisor, method)(*args)
     except xmlrpc.client.Fault as fault:
+        if fault.faultCode == unless:
+            return None
         raise Trouble(f"supervisor says of {where.program}: {fault.faultString}") from None
     except xmlrpc.client.ProtocolError as error:
         raise Trouble(f"supervisor answers {error.errcode} {error.errmsg}") from None
