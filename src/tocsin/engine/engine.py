@@ -48,7 +48,7 @@ from tocsin.kernel.instant import MINUTE, Duration, Instant
 from tocsin.kernel.reason import Reason
 from tocsin.plan.model import Plan
 
-VERSION = "2"
+VERSION = "3"
 """Changes when the same journal would be judged differently."""
 
 
