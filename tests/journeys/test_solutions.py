@@ -100,7 +100,7 @@ def test_tocsins_own_probe_sees_it_and_sees_that_it_is_over(server: TocsinServer
 
 
 def test_every_fault_of_the_documentation_is_made_here(stage: Stage) -> None:
-    """But two: about orders, one's own statements, in tests/library/test_sql.py; a program of supervisor's elsewhere."""
+    """But two: one's own statements (tests/library/test_sql.py), and a program of supervisor's (test_supervised.py)."""
     answered_here = {one.labels.get("probe", one.labels["alertname"]) for one in stage.faults.values()}
     pages = {one.page for one in stage.faults.values()}
     text = "".join((PAGES / page).read_text(encoding="utf-8") for page in pages)
