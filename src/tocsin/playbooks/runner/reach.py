@@ -222,7 +222,8 @@ def _looks_up(node: ast.AST, here: _Module, module: str) -> bool:
 
 def _finds(place: Place) -> bool:
     module, name = place
-    return name in BY_NAME | BY_ATTRIBUTE or module.partition(".")[0] == "importlib"
+    library = module.partition(".")[0]
+    return library != PACKAGE and (library == "importlib" or name in BY_NAME | BY_ATTRIBUTE)
 
 
 def _decorator(node: ast.expr) -> str:
