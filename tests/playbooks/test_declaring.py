@@ -157,6 +157,18 @@ def test_code_that_is_reached_by_no_name_of_its_own_is_seen(tmp_path: Path, code
     assert reached(tmp_path, code, fix) != reached(tmp_path, code, fix.replace("return 1", "return 2"))
 
 
+def test_a_package_imports_from_itself_within_a_function(tmp_path: Path):
+    package = tmp_path / "playbooks/lib"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("def go(run):\n    from . import theirs\n    theirs.drain()\n")
+
+    def meaning(fix: str) -> str:
+        (package / "theirs.py").write_text(fix)
+        return Code(tmp_path).meaning([("playbooks.lib", "go")])
+
+    assert meaning("def drain():\n    return 1\n") != meaning("def drain():\n    return 2\n")
+
+
 def test_what_a_module_has_beside_what_is_named_is_not(tmp_path: Path):
     fix = "def drain():\n    return 1\ndef other():\n    return 3\n"
     for code in (

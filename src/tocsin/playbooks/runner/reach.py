@@ -36,6 +36,8 @@ class _Module(NamedTuple):
     """What a name stands for when it comes from elsewhere; a name of "" is the module itself."""
     starred: list[str]
     loose: list[ast.stmt]
+    inside: str
+    """From where imports with dots in front are counted."""
 
 
 class Code:
@@ -88,15 +90,16 @@ class Code:
 
     def _used(self, module: str, statement: ast.stmt) -> Iterator[Place]:
         here = self._modules[module]
+        inside = here.inside
         nodes = list(ast.walk(statement))
         bases = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
-        if any(_looks_up(node, here, module) for node in nodes):
+        if any(_looks_up(node, here) for node in nodes):
             yield from ((other, one) for other in self._modules for one in ("", *self._all(other)))
         for node in nodes:
             if isinstance(node, ast.Import | ast.ImportFrom):
-                yield from _imports(node, module).values()
-                yield from (found for whole in self._whole(node, module) for found in self._everything(whole))
-                yield from (found for star in _stars(node, module) for found in self._everything(star))
+                yield from _imports(node, inside).values()
+                yield from (found for whole in self._whole(node, inside) for found in self._everything(whole))
+                yield from (found for star in _stars(node, inside) for found in self._everything(star))
             elif isinstance(node, ast.Attribute):
                 yield from self._attribute(here, node, id(node) in bases)
             elif isinstance(node, ast.Name):
@@ -172,7 +175,7 @@ def _read(tree: ast.Module, name: str, package: bool) -> _Module:
             named.setdefault(one, []).append(statement)
         if not bound or _does_something(statement):
             loose.append(statement)
-    return _Module(named, imported, starred, [one for one in loose if not _is_text(one)])
+    return _Module(named, imported, starred, [one for one in loose if not _is_text(one)], inside)
 
 
 def _bound(statement: ast.stmt) -> Iterator[str]:
@@ -209,14 +212,14 @@ def _calls(node: ast.AST) -> bool:
     return any(isinstance(one, ast.Call) for one in ast.walk(node))
 
 
-def _looks_up(node: ast.AST, here: _Module, module: str) -> bool:
+def _looks_up(node: ast.AST, here: _Module) -> bool:
     """Whether it is one of those that find code by a name that is made while they run."""
     if isinstance(node, ast.Attribute):
         return node.attr in BY_ATTRIBUTE
     if isinstance(node, ast.Name):
         return node.id in BY_NAME or _finds(here.imported.get(node.id, ("", "")))
     if isinstance(node, ast.Import | ast.ImportFrom):
-        return any(map(_finds, _imports(node, module).values()))
+        return any(map(_finds, _imports(node, here.inside).values()))
     return False
 
 
