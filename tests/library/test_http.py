@@ -284,6 +284,16 @@ def test_a_dial_is_turned_within_its_bounds_and_back(tmp_path: Path) -> None:
         step(held, dial.level, DIAL)
 
 
+def test_the_number_may_stand_within_a_word(tmp_path: Path) -> None:
+    file = tmp_path / "workers"
+    file.write_text("3")
+    sets = ["sh", "-c", f'echo "${{0#--replicas=}}" > {file}', "--replicas={value}"]
+    words = {"read": ["cat", str(file)], "set": sets}
+    held = {"workers": {"least": 2, "usual": 3, "most": 6, "step": 2} | words}
+    assert step(held, dial.turn, DIAL, 5, 3) == "it was 3 and is set to 5"
+    assert file.read_text() == "5\n"
+
+
 def test_commands_are_run_on_the_machine_the_plan_names(tmp_path: Path) -> None:
     with running_sshd(tmp_path) as sshd:
         on = {"host": "127.0.0.1", "port": sshd.port, "user": sshd.user, "host_keys": [sshd.host_key]}

@@ -167,6 +167,7 @@ def test_what_is_reached_from_here_is_changed_only_where_the_plan_says_how(text:
         ("{haproxy: {socket: /run/h.sock, server: web/a, least: 9}}", "no bounds"),
         ("{dial: {url: 'http://a/', least: 3, usual: 2, most: 9}}", "not least, usual, most"),
         ("{dial: {read: [a], least: 1, usual: 2, most: 9}}", "needs 'set'"),
+        ("{dial: {read: [a], set: [b, value], least: 1, usual: 2, most: 9}}", "a command without {value}"),
         ("{redis: secret:a, look with: secret:b}", "needs 'kind' or 'ssh'"),
     ],
 )

@@ -167,6 +167,25 @@ def test_steps_are_ticked_by_name_and_taken_back_with_a_reason():
     assert ticks(world, first).code == "conflict"
 
 
+def test_what_is_back_begins_with_nothing_ticked():
+    """What somebody did the last time is not done: whoever is paged now reads no "done", and may tick it."""
+    world = Shop(PLAN.encode())
+    world.fires("CartDown")
+    world.at("2m")
+    tell = world.id("Tell support")
+    assert ticks(world, tell, "person:ana").ok and "x Tell support" in world.steps()
+    world.resolves("CartDown")
+    world.at("10m")
+    assert world.incident(1).state == "resolved"
+    world.fires("CartDown")
+    world.at("11m")
+    assert world.incident(1).reopened == 1 and world.incident(1).checklists == ("cart-down", "anything")
+    assert world.steps() and not any(one.startswith("x") for one in world.steps())
+    assert world.told(1).count("checklist_fits") == 4, "each is said anew"
+    assert ticks(world, tell, "person:ben").ok
+    assert world.incident(1).ticks["cart-down"][tell].by == "person:ben"
+
+
 def test_a_step_that_the_plan_has_no_more_stays_with_whoever_did_it(monkeypatch: pytest.MonkeyPatch):
     world = Shop(PLAN.encode())
     world.fires("CartDown")

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any, cast
 
 import jsonschema
 import pytest
 
-from tocsin.library import redis
+from tocsin.library import postgres, redis, sql
 from tocsin.plan import read_plan
 from tocsin.plan.composing import Plain, compose, json_schema, with_composed
 from tocsin.plan.documents import read_document
 from tocsin.plan.findings import Findings
 from tocsin.playbooks.composed import Composed
+from tocsin.playbooks.language import About, Misused, Run
 from tocsin.playbooks.manifest import MANIFEST, read_manifests
-from tocsin.playbooks.runner.composing import build
+from tocsin.playbooks.runner.composing import build, said
 from tocsin.playbooks.runner.fitting import Unfit
 from tocsin.playbooks.runner.reading import with_manifest
 from tocsin.testing import Scene
@@ -123,6 +125,135 @@ def test_what_a_condition_asks_for_and_is_not_there_hands_over(plan: Path) -> No
     scene = night(plan, after=memory(0.6))
     assert scene.outcome == "handed_over" and scene.run.fixes == 0
     assert "there is no idle.expirable" in scene.findings[0] and "free-memory.yaml:16" in scene.findings[0]
+
+
+class Hand:
+    """Does the steps of a body: answers what it was told to, and writes down what was done."""
+
+    def __init__(self, **answers: object) -> None:
+        self._answers, self.done = answers, list[str]()
+
+    def look(self, what: Any, args: Any, kwargs: Any) -> object:
+        self.done.append(f"look {args[0].name}")
+        return self._answers[args[0].name]
+
+    def fix(self, what: Any, args: Any, kwargs: Any) -> None:
+        self.done.append(f"fix {args[0].name}")
+
+    def verify(self, what: Any, args: Any, kwargs: Any, must: Any) -> object:
+        self.done.append("verified" if must.until(self._answers[args[0].name]) else "not verified")
+        return self._answers[args[0].name]
+
+    def hand_over(self, reason: str, findings: Any, next: str) -> None:
+        self.done.append(f"handed over: {reason} {findings}")
+
+
+def does(steps: str, **answers: object) -> list[str]:
+    """What a playbook of these steps does when its systems answer so; at the end why it went no further."""
+    systems = ", ".join(f"{name}: postgres" for name in answers)
+    (found,), findings = composed(f"playbook: x\nworks on: {{{systems}}}\nsteps:\n{steps}")
+    assert findings == []
+    hand = Hand(**answers)
+    body = build(found)[0].body
+    try:
+        body(Run(cast("Any", hand), About()), **{name: postgres.Server(name=name) for name in answers})
+    except Misused as error:
+        hand.done.append(str(error))
+    return hand.done
+
+
+def connections(used_ratio: float) -> postgres.Connections:
+    return postgres.Connections(95, 100, used_ratio, 0, 0, 0, ())
+
+
+LEFT_OUT = """\
+  - {look: postgres.connections, on: a}
+  - {look: postgres.connections, on: b, if: {used_ratio: {over: 0.99}}, as: used}
+  - {fix: postgres.checkpoint, on: b, if: {%s: {over: 0.9}}}
+  - {verify: postgres.connections, on: b, until: {used_ratio: {under: 0.5}}, within: 10s}
+"""
+
+
+@pytest.mark.parametrize("path", ["used_ratio", "used.used_ratio"])
+def test_an_older_look_at_another_system_stands_for_none_that_was_left_out(path: str) -> None:
+    done = does(LEFT_OUT % path, a=connections(0.95), b=connections(0.2))
+    assert done == ["look a", f"there is no {path}: the step it is of was left out (free-memory.yaml:6)"]
+    done = does(LEFT_OUT % path, a=connections(0.995), b=connections(0.92))
+    assert done == ["look a", "look b", "fix b", "not verified"]
+
+
+def test_what_was_left_out_is_no_finding_and_no_word() -> None:
+    steps = LEFT_OUT[: LEFT_OUT.index("  - {fix")] + "  - {hand over: it is $used, findings: [used]}\n"
+    done = does(steps, a=connections(0.95), b=connections(0.2))
+    assert done == ["look a", "handed over: it is $used ()"]
+
+
+COUNTED = """\
+  - {look: sql.rows, on: a, with: {statement: select 1}, as: stuck}
+  - {fix: postgres.checkpoint, on: a, if: {stuck.value: {%s: %s}}}
+  - {verify: sql.rows, on: a, with: {statement: select 1}, until: {value: {%s: %s}}, within: 10s}
+"""
+
+
+@pytest.mark.parametrize(
+    ("answer", "written", "same"),
+    [
+        (0, "0", True), (7, "0", False), (7, "7.0", True), (0.5, "0.5", True), ("0", "0", True), ("idle", "0", False),
+        (True, "yes", True), (True, "no", False), (False, "no", True), (7, "many", None), (True, "maybe", None),
+    ],
+)  # fmt: skip
+def test_a_value_of_any_type_is_compared_as_what_it_is(answer: object, written: str, same: bool | None) -> None:
+    rows = sql.Rows(("it",), ((cast("Any", answer),),))
+    steps = [COUNTED % (op, f"'{written}'", op, f"'{written}'") for op in ("is", "is not")]
+    fixed = ["look a", "fix a", "verified"]
+    left = ["look a", "not verified"]
+    if same is None:
+        for one in steps:
+            done = does(one, a=rows)
+            assert len(done) == 2 and "does not compare with" in done[1], done
+    else:
+        assert [does(one, a=rows) for one in steps] == ([fixed, left] if same else [left, fixed])
+
+
+def test_what_is_no_number_is_more_than_none() -> None:
+    done = does(COUNTED % ("over", 3, "over", 3), a=sql.Rows(("it",), (("idle",),)))
+    assert "stuck.value is 'idle', which does not compare with 3.0" in done[1]
+    assert does(COUNTED % ("over", 3, "over", 3), a=sql.Rows(("it",), (("4.5",),)))[1:] == ["fix a", "verified"]
+
+
+@pytest.mark.parametrize(
+    "until",
+    [
+        "{alert.severity: {is: sev1}}",
+        "{before.used_ratio: {over: 0.5}}",
+        "[{used_ratio: {under: 0.8}}, {idle.idle: {over: 1}}]",
+    ],
+)
+def test_a_verification_that_holds_whatever_it_sees_is_refused(until: str) -> None:
+    (found,), findings = composed(GOOD.replace("{used_ratio: {under: 0.80}}", until))
+    assert findings == []
+    with pytest.raises(Unfit, match=r"until: .* is nothing that redis.memory sees") as raised:
+        build(found)
+    assert raised.value.line == 25
+    (beside,), _ = composed(GOOD.replace("{used_ratio: {under: 0.80}}", f"{{used_ratio: {{over: 0}}, {KNOWN}}}"))
+    assert build(beside)
+
+
+KNOWN = "alert.severity: {is: sev1}"
+
+
+def test_what_a_statement_is_given_is_its_meaning_whatever_its_key_is_called() -> None:
+    def meaning(values: str, before: str = "") -> str:
+        given = f"with: {{statement: delete, values: {values}, most: 9}}"
+        (found,), findings = composed(
+            f"{before}playbook: x\nworks on: {{a: postgres}}\nsteps:\n  - {{fix: sql.repeatable, on: a, {given}}}\n"
+        )
+        assert findings == []
+        return said(found)
+
+    for key in ("line", "lines", "file"):
+        assert meaning(f"{{{key}: 5}}") != meaning(f"{{{key}: 500}}"), key
+    assert meaning("{line: 5}") == meaning("{line: 5}", "# below a comment\n")
 
 
 def test_its_manifest_is_read_with_the_plan(plan: Path) -> None:

@@ -12,6 +12,7 @@ from tocsin.plan import read_plan
 from tocsin.playbooks.manifest import MANIFEST, Manifests, read_manifests
 from tocsin.playbooks.runner import reading
 from tocsin.playbooks.runner.bounds import MOST_MEMORY
+from tocsin.playbooks.runner.reach import Code
 from tocsin.playbooks.runner.reading import with_manifest
 
 HEAD = b"from tocsin import *\nfrom tocsin import Run, Target, at_most, fix, look, playbook, trust, unless\n"
@@ -117,6 +118,66 @@ def test_the_code_a_playbook_can_reach_is_its_meaning_in_whatever_file_it_lies()
     files["good.py"] = inside.replace(b"    return drain()", b"    return globals()['drain']()")
     first = meanings(files)
     assert moved("lib/apart.py", b"return 1", b"return 2") == {"good"}, "what looks names up may reach anything"
+
+
+REACHING = {
+    "a module as an argument": "from playbooks import b\ndef on(it): it.drain()\ndef go(run):\n    on(b)\n",
+    "a module of another name": "import playbooks.b as x\ndef go(run):\n    y = x\n    y.drain()\n",
+    "the same at the top": "from playbooks import b\nz = b\ndef go(run):\n    z.drain()\n",
+    "by its package": "import playbooks.b\nz = playbooks.b\ndef go(run):\n    z.drain()\n",
+    "a module in a list": "from playbooks import b\nALL = [b]\ndef go(run):\n    ALL[0].drain()\n",
+    "through a third": "from playbooks import c\ndef go(run):\n    c.b.drain()\n",
+    "a third's module by its name": "from playbooks.c import b\ndef go(run):\n    b.drain()\n",
+    "import_module": "from importlib import import_module\ndef go(run):\n    import_module('playbooks.b').drain()\n",
+    "by another name": "from importlib import import_module as get\ndef go(run):\n    get('playbooks.b').drain()\n",
+    "imported inside": "def go(run):\n    from importlib import import_module as get\n    get('playbooks.b').drain()\n",
+    "sys.modules": "import sys\nimport playbooks.b\ndef go(run):\n    sys.modules['playbooks.b'].drain()\n",
+    "from sys": "from sys import modules\nimport playbooks.b\ndef go(run):\n    modules['playbooks.b'].drain()\n",
+    "attrgetter": "import operator, playbooks\ndef go(run):\n    operator.attrgetter('b.drain')(playbooks)()\n",
+    "registered": "from playbooks.b import *\n_ = HOOKS.append(drain)\ndef go(run):\n    HOOKS[0]()\n",
+    "and typed": "from playbooks.b import *\nX: object = HOOKS.append(drain)\ndef go(run):\n    HOOKS[0]()\n",
+    "added to": "from playbooks.b import each, HOOKS, drain\nHOOKS += [drain]\ndef go(run):\n    each()\n",
+    "in a class": "from playbooks.b import *\nclass X:\n    HOOKS.append(drain)\ndef go(run):\n    HOOKS[0]()\n",
+    "as a default": "from playbooks.b import *\ndef x(y=HOOKS.append(drain)): ...\ndef go(run):\n    HOOKS[0]()\n",
+}
+
+
+def reached(folder: Path, code: str, fix: str) -> str:
+    (folder / "playbooks").mkdir(exist_ok=True)
+    (folder / "playbooks/a.py").write_text(code)
+    (folder / "playbooks/b.py").write_text(fix)
+    (folder / "playbooks/c.py").write_text("from playbooks import b\n")
+    return Code(folder).meaning([("playbooks.a", "go")])
+
+
+@pytest.mark.parametrize("code", REACHING.values(), ids=list(REACHING))
+def test_code_that_is_reached_by_no_name_of_its_own_is_seen(tmp_path: Path, code: str):
+    fix = "HOOKS = []\ndef each():\n    for one in HOOKS: one()\ndef drain():\n    return 1\n"
+    assert reached(tmp_path, code, fix) == reached(tmp_path, code + "# more\n", fix)
+    assert reached(tmp_path, code, fix) != reached(tmp_path, code, fix.replace("return 1", "return 2"))
+
+
+def test_a_package_imports_from_itself_within_a_function(tmp_path: Path):
+    package = tmp_path / "playbooks/lib"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("def go(run):\n    from . import theirs\n    theirs.drain()\n")
+
+    def meaning(fix: str) -> str:
+        (package / "theirs.py").write_text(fix)
+        return Code(tmp_path).meaning([("playbooks.lib", "go")])
+
+    assert meaning("def drain():\n    return 1\n") != meaning("def drain():\n    return 2\n")
+
+
+def test_what_a_module_has_beside_what_is_named_is_not(tmp_path: Path):
+    fix = "def drain():\n    return 1\ndef other():\n    return 3\n"
+    for code in (
+        "from playbooks import b\ndef go(run):\n    b.drain()\n",
+        "from tocsin import *\nfrom playbooks import b\ndef go(run):\n    b.drain()\n",
+        "import playbooks.b\nimport sys\ndef go(run):\n    print(playbooks.b.drain(), file=sys.stderr)\n",
+    ):
+        assert reached(tmp_path, code, fix) == reached(tmp_path, code, fix.replace("return 3", "return 4")), code
+        assert reached(tmp_path, code, fix) != reached(tmp_path, code, fix.replace("return 1", "return 2")), code
 
 
 @pytest.mark.parametrize(

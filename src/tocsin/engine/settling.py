@@ -238,6 +238,7 @@ def reopen(turn: Turn, incident: Incident, reason: Reason, actor: str = SYSTEM) 
     incident.resolved_at = incident.keep_until = incident.snoozed_until = None
     incident.resolved_by = ""
     incident.considered, incident.tried = False, ()
+    incident.checklists, incident.ticks = (), {}  # done the last time is not done; the timeline has who did it
     incident.steps = turn.plan.steps(incident.service, incident.severity, incident.customer_tier)
     incident.plan = turn.plan.version
     turn.enter(incident.number, "Reopened", reason, actor)

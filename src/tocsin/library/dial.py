@@ -125,5 +125,5 @@ def _write(where: Where, to: int) -> None:
         if not 200 <= answer.status < 300:
             raise Trouble(f"the dial was not set: it answered {answer.status or answer.why}")
     else:
-        words = tuple(str(to) if one == "{value}" else one for one in where.set)
+        words = tuple(one.replace("{value}", str(to)) for one in where.set)
         commands.succeed(words, where.on, where.secrets)

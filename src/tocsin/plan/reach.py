@@ -114,7 +114,7 @@ class Dial(Record):
     url = Field(URL, "GET answers the number; PUT with the number as its body sets it.")
     sign_in = Field(Choice("a way to sign in", "bearer", "basic"), "What the secrets are. Default: bearer.")
     read = Field(COMMAND, "A command, in words, that prints the number.")
-    set = Field(COMMAND, "A command, in words, that sets it; the word {value} is the number.")
+    set = Field(COMMAND, "A command, in words, that sets it; {value} in them is the number.")
     on = Field(REFERENCE, "The ssh target on which the commands are run. Default: where Tocsin runs.")
     least = Field(AMOUNT, "Never below.", required=True)
     most = Field(AMOUNT, "Never above.", required=True)
@@ -180,6 +180,9 @@ class Reached:
         if not least <= usual <= most:
             hint = "usual lies between them: {least: 2, usual: 3, most: 10}"
             self._findings.error(one.at, f"the bounds of {name} are not least, usual, most", hint)
+        if one.set and not any("{value}" in word for word in one.set):
+            hint = "write {value} where the number goes: set: [kubectl, scale, deploy/web, '--replicas={value}']"
+            self._findings.error(one.at, f"{name} is set by a command without {{value}}", hint)
         there: dict[str, object] = {"url": one.url or "", "basic": one.sign_in == "basic", "read": one.read or ()}
         there |= {"least": least, "most": most, "usual": usual, "step": one.step or 1}
         looks = self._with(there, said.look_with, one, {}, fixing=False)

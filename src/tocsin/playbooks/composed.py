@@ -27,6 +27,11 @@ REF = "from"
 """The key by which an argument or a comparison takes what an earlier step answered."""
 
 
+LEFT_OUT = object()
+"""What is known of a step that was left out: that it answered nothing, and nothing else stands for it."""
+FLAGS = {"yes": True, "on": True, "true": True, "no": False, "off": False, "false": False}
+
+
 class Missing(Exception):
     """A condition asks for what is not there: no evidence either way. The message says what."""
 
@@ -155,10 +160,12 @@ _HOLDS: Mapping[Op, Callable[[Any, Any], bool]] = {
 def value_at(path: str, known: Mapping[str, Any], last: Any = None) -> Any:
     """What a path leads to: ``name.field.field``; without a known name in front, a field of what was seen ``last``.
 
-    Raises Missing when there is no such thing now: the step was left out, or answered nothing.
+    Raises Missing when there is no such thing now: the step was left out (LEFT_OUT), or answered nothing.
     """
     first, _, rest = path.partition(".")
     found, parts = (known[first], rest) if first in known else (last, path)
+    if found is LEFT_OUT:
+        raise Missing(f"there is no {path}: the step it is of was left out")
     for part in parts.split(".") if parts else ():
         if found is None:
             raise Missing(f"there is no {path}: nothing was answered there")
@@ -194,6 +201,25 @@ def _passes(test: Test, known: Mapping[str, Any], last: Any) -> bool:
             wanted += one.plus
         if found is None or wanted is None:
             raise Missing(f"there is no {test.path if found is None else one.ref} to compare")
-        if not _HOLDS[one.op](found, wanted):
+        try:
+            passed = _HOLDS[one.op](*_alike(found, wanted))
+        except (TypeError, ValueError, OverflowError):
+            raise Missing(f"{test.path} is {found!r:.100}, which does not compare with {wanted!r:.100}") from None
+        if not passed:
             return False
     return True
+
+
+def _alike(found: Any, wanted: Any) -> tuple[Any, Any]:
+    """Both as one type, where one is a text and the other is not. Raises ValueError when it cannot be read as that."""
+    if isinstance(wanted, str) and isinstance(found, bool | int | float):
+        return found, _like(wanted, found)
+    if isinstance(found, str) and isinstance(wanted, bool | int | float):
+        return _like(found, wanted), wanted
+    return found, wanted
+
+
+def _like(text: str, other: bool | int | float) -> bool | int | float:
+    if isinstance(other, bool) and text in FLAGS:
+        return FLAGS[text]
+    return msgspec.convert(text, bool if isinstance(other, bool) else int | float, strict=False)

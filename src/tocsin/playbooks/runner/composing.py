@@ -14,13 +14,14 @@ from string import Template
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import msgspec
-from msgspec import structs
+from msgspec import Struct, structs
 
 from tocsin.kernel.instant import format_duration
 from tocsin.playbooks import language
 from tocsin.playbooks.composed import (
     ALERT,
     COUNT,
+    LEFT_OUT,
     ORDERED,
     Argument,
     Comparison,
@@ -138,12 +139,21 @@ class _Builder:
         answers = get_type_hints(what.function).get("return", Any)
         if step.does == "verify":
             conditions["until"] = self._condition(step.until, "until", answers)
+            self._sees(step)
             conditions["harm"] = self._condition(step.harm, "harm", answers)
         if step.does == "look":
             self._last = answers
         if step.name:
             self._name(step.name, answers, step.at("as"))
         return _Doing(step, what, given, inspect.signature(what.function), conditions)
+
+    def _sees(self, step: ComposedStep) -> None:
+        """Refuse an ``until`` that can hold whatever is seen: nothing would be verified."""
+        for tests in step.until:
+            if all(test.path.partition(".")[0] in self._known for test in tests):
+                first = tests[0].path.partition(".")[0]
+                hint = f"compare a field of what {step.what} answers; {first} was known before, and changes no more"
+                raise Unfit(tests[0].line, f"until: {tests[0].path} is nothing that {step.what} sees", hint)
 
     def _asks(self, step: ComposedStep) -> None:
         if len(set(step.choices)) < len(step.choices):
@@ -304,8 +314,14 @@ def _body(of: Composed, steps: tuple[_Doing, ...]) -> Any:
             try:
                 if holds(one.typed["when"], known, last):
                     last = _do(run, one, known, last)
+                    continue
             except (Missing, Misused) as error:
                 raise Misused(f"{error} ({of.file.rpartition('/')[2]}:{one.step.line})") from None
+            # An older answer is no evidence for what this step was to see, maybe of another system.
+            if one.step.does == "look":
+                last = LEFT_OUT
+            if one.step.name:
+                known[one.step.name] = LEFT_OUT
 
     return body
 
@@ -338,14 +354,16 @@ def _do(run: Run, one: _Doing, known: dict[str, Any], last: Any) -> Any:
         case "tell":
             run.tell(_said(step.what, known))
         case "hand over":
-            run.hand_over(_said(step.what, known), *(known[name] for name in step.findings if name in known))
+            found = (known[name] for name in step.findings)
+            run.hand_over(_said(step.what, known), *(one for one in found if one is not LEFT_OUT))
     if step.name:
         known[step.name] = answer
     return last
 
 
 def _said(text: str, known: Mapping[str, Any]) -> str:
-    said = {name: value.name if isinstance(value, Target) else str(value) for name, value in known.items()}
+    there = {name: value for name, value in known.items() if value is not LEFT_OUT}
+    said = {name: value.name if isinstance(value, Target) else str(value) for name, value in there.items()}
     return Template(text).safe_substitute(said)
 
 
@@ -385,14 +403,19 @@ def composed_among(files: Mapping[str, bytes]) -> tuple[Composed, ...]:
 
 def said(composed: Composed) -> str:
     """What a playbook in YAML says, without its places, its words on itself, and how far it is trusted."""
-    plain = msgspec.to_builtins(structs.replace(composed, about="", trust=Trust()))
-    return msgspec.json.encode(_placeless(plain), order="deterministic").decode()
+    plain = _placeless(structs.replace(composed, about="", trust=Trust()))
+    return msgspec.json.encode(plain, order="deterministic").decode()
 
 
 def _placeless(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _placeless(one) for key, one in value.items() if key not in ("line", "lines", "file")}
-    return [_placeless(one) for one in value] if isinstance(value, list | tuple) else value
+    """Without the places of all that is declared; what steps are given may have keys of these names, and keeps them."""
+    if isinstance(value, tuple):
+        return tuple(_placeless(one) for one in value)
+    if not isinstance(value, Struct):
+        return value
+    nowhere: dict[str, Any] = {"line": 0, "lines": {}, "file": ""}
+    fields = {name: nowhere.get(name, _placeless(getattr(value, name))) for name in value.__struct_fields__}
+    return structs.replace(value, **fields)
 
 
 def declare_composed(found: Iterable[Composed]) -> None:

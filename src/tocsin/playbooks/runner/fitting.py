@@ -13,10 +13,10 @@ from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type
 import msgspec
 from msgspec import Struct
 
+from tocsin.playbooks.composed import FLAGS
 from tocsin.playbooks.language import Fix, Look, Target
 
 LIBRARY = "tocsin.library."
-FLAGS = {"yes": True, "on": True, "true": True, "no": False, "off": False, "false": False}
 SIZED = (str, list, tuple, set, frozenset, dict)
 
 

@@ -1,8 +1,9 @@
 """The meaning of a playbook: a digest of the code it can reach in its file and in the plan's other files.
 
 Names are followed from its function through the modules of the plan. What cannot be followed counts as a whole:
-statements that run when a module is imported, decorators nobody here knows, and all modules where code looks names up
-while it runs. Layout, comments, docstrings and what says how far a playbook is trusted do not count.
+statements that run when a module is imported, decorators nobody here knows, a module that is handed about as a value,
+and all modules where code looks names up while it runs. Layout, comments, docstrings and what says how far a playbook
+is trusted do not count.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ from typing import NamedTuple
 
 from tocsin.playbooks.runner.modules import PACKAGE, module_names
 
-RULE = "2:"
+RULE = "3:"
 """In front of each digest: by which rule it was made. One made by another rule says nothing of whether code changed."""
 KNOWN_DECORATORS = frozenset({"playbook", "look", "fix", "dataclass", "property", "cache", "lru_cache"})
 """Of these it is known that they do nothing with a function elsewhere."""
-BY_NAME = frozenset({"getattr", "globals", "locals", "vars", "eval", "exec", "__import__", "importlib"})
-"""With these code finds other code that no name in it says."""
+BY_ATTRIBUTE = frozenset(
+    {"import_module", "modules", "attrgetter", "methodcaller", "__import__", "__dict__", "__globals__"}
+)
+BY_NAME = frozenset({"getattr", "globals", "locals", "vars", "eval", "exec", "importlib", *BY_ATTRIBUTE} - {"modules"})
+"""With these code finds other code that no name in it says: as an attribute of whatever, and as a plain name."""
 
 Place = tuple[str, str]
 """A module and a name in it; "" is what runs when the module is imported."""
@@ -32,6 +36,8 @@ class _Module(NamedTuple):
     """What a name stands for when it comes from elsewhere; a name of "" is the module itself."""
     starred: list[str]
     loose: list[ast.stmt]
+    inside: str
+    """From where imports with dots in front are counted."""
 
 
 class Code:
@@ -70,29 +76,39 @@ class Code:
         if not name:
             parents = [(PACKAGE, ""), *((module[:at], "") for at, sign in enumerate(module) if sign == ".")]
             return there.loose, [one for one in parents if one != place]
-        if name in there.named:
-            return there.named[name], [(module, "")]
+        more = [(module, "")]
         if name in there.imported:
-            return [], [there.imported[name], (module, "")]
-        return [], [(star, name) for star in there.starred] + [(module, "")]
+            more += self._through(place, there.imported[name])
+        elif name not in there.named:
+            more += [(star, name) for star in there.starred]
+        return there.named.get(name, []), more
+
+    def _through(self, place: Place, found: Place) -> Iterable[Place]:
+        """What comes with a name that is imported where it is looked for: of a module nobody sees what is used."""
+        path = ".".join(filter(None, found))
+        return [found] if path == ".".join(place) else [found, *self._everything(path)]
 
     def _used(self, module: str, statement: ast.stmt) -> Iterator[Place]:
         here = self._modules[module]
-        for node in ast.walk(statement):
+        inside = here.inside
+        nodes = list(ast.walk(statement))
+        bases = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
+        if any(_looks_up(node, here) for node in nodes):
+            yield from ((other, one) for other in self._modules for one in ("", *self._all(other)))
+        for node in nodes:
             if isinstance(node, ast.Import | ast.ImportFrom):
-                yield from _imports(node, module).values()
-                yield from ((whole, one) for whole in self._whole(node, module) for one in ("", *self._all(whole)))
-                yield from ((star, one) for star in _stars(node, module) for one in self._all(star))
-            if isinstance(node, ast.Attribute):
-                yield from self._attribute(here, node)
-            if not isinstance(node, ast.Name):
-                continue
-            if node.id in BY_NAME:
-                yield from ((other, one) for other in self._modules for one in ("", *self._all(other)))
-            elif node.id in here.named or here.starred:
-                yield module, node.id
-            elif node.id in here.imported:
-                yield from self._imported(here.imported[node.id])
+                yield from _imports(node, inside).values()
+                yield from (found for whole in self._whole(node, inside) for found in self._everything(whole))
+                yield from (found for star in _stars(node, inside) for found in self._everything(star))
+            elif isinstance(node, ast.Attribute):
+                yield from self._attribute(here, node, id(node) in bases)
+            elif isinstance(node, ast.Name):
+                if node.id in here.named:
+                    yield module, node.id
+                if node.id in here.imported:
+                    yield from self._imported(here.imported[node.id], id(node) in bases)
+                else:
+                    yield from ((star, node.id) for star in here.starred)
 
     def _whole(self, node: ast.Import | ast.ImportFrom, module: str) -> Iterator[str]:
         """The modules of the plan that an import within a function gives a name to: nobody follows that name."""
@@ -101,15 +117,17 @@ class Code:
             if found in self._modules:
                 yield found
 
-    def _imported(self, place: Place) -> Iterator[Place]:
-        module, name = place
-        inside = f"{module}.{name}" if name else module
+    def _imported(self, place: Place, base: bool) -> Iterator[Place]:
+        """``base``: something of it is named."""
+        inside = ".".join(filter(None, place))
         if inside in self._modules:
             yield inside, ""
         yield place
+        if not base:
+            yield from self._everything(inside)
 
-    def _attribute(self, here: _Module, node: ast.Attribute) -> Iterator[Place]:
-        """``shared.drain``, where ``shared`` is a module of the plan."""
+    def _attribute(self, here: _Module, node: ast.Attribute, base: bool) -> Iterator[Place]:
+        """``shared.drain``, where ``shared`` is a module of the plan. ``base``: something of it is named."""
         parts = [node.attr]
         inner = node.value
         while isinstance(inner, ast.Attribute):
@@ -122,6 +140,19 @@ class Code:
         for known in self._modules:
             if whole.startswith(f"{known}."):
                 yield known, whole[len(known) + 1 :].partition(".")[0]
+        if not base:
+            yield from self._everything(whole)
+
+    def _everything(self, path: str) -> list[Place]:
+        """All of a module of the plan, and of those within it; [] when a path leads to no module."""
+        waiting = [one for one in self._modules if one == path or one.startswith(f"{path}.")]
+        seen: set[str] = set()
+        while waiting:
+            module = waiting.pop()
+            if module in self._modules and module not in seen:
+                seen.add(module)
+                waiting += self._modules[module].starred
+        return [(module, one) for module in sorted(seen) for one in ("", *self._all(module))]
 
     def _all(self, module: str) -> list[str]:
         there = self._modules.get(module)
@@ -144,7 +175,7 @@ def _read(tree: ast.Module, name: str, package: bool) -> _Module:
             named.setdefault(one, []).append(statement)
         if not bound or _does_something(statement):
             loose.append(statement)
-    return _Module(named, imported, starred, [one for one in loose if not _is_text(one)])
+    return _Module(named, imported, starred, [one for one in loose if not _is_text(one)], inside)
 
 
 def _bound(statement: ast.stmt) -> Iterator[str]:
@@ -164,10 +195,38 @@ def _bound(statement: ast.stmt) -> Iterator[str]:
 def _does_something(statement: ast.stmt) -> bool:
     """Whether it may do more than name something: a decorator nobody knows, a branch, a change of something else."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return any(_decorator(one) not in KNOWN_DECORATORS for one in statement.decorator_list)
+        if any(_decorator(one) not in KNOWN_DECORATORS for one in statement.decorator_list):
+            return True
+        if isinstance(statement, ast.ClassDef):
+            return any(_does_something(one) for one in statement.body if not _is_text(one))
+        return _calls(statement.args)
     if isinstance(statement, ast.Assign):
-        return any(isinstance(node, ast.Subscript | ast.Attribute) for node in statement.targets)
-    return not isinstance(statement, ast.AnnAssign | ast.AugAssign)
+        changes = (node for one in statement.targets for node in ast.walk(one))
+        return any(isinstance(node, ast.Subscript | ast.Attribute) for node in changes) or _calls(statement.value)
+    if isinstance(statement, ast.AnnAssign):
+        return not isinstance(statement.target, ast.Name) or (statement.value is not None and _calls(statement.value))
+    return not isinstance(statement, ast.Pass)
+
+
+def _calls(node: ast.AST) -> bool:
+    return any(isinstance(one, ast.Call) for one in ast.walk(node))
+
+
+def _looks_up(node: ast.AST, here: _Module) -> bool:
+    """Whether it is one of those that find code by a name that is made while they run."""
+    if isinstance(node, ast.Attribute):
+        return node.attr in BY_ATTRIBUTE
+    if isinstance(node, ast.Name):
+        return node.id in BY_NAME or _finds(here.imported.get(node.id, ("", "")))
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return any(map(_finds, _imports(node, here.inside).values()))
+    return False
+
+
+def _finds(place: Place) -> bool:
+    module, name = place
+    library = module.partition(".")[0]
+    return library != PACKAGE and (library == "importlib" or name in BY_NAME | BY_ATTRIBUTE)
 
 
 def _decorator(node: ast.expr) -> str:
