@@ -455,12 +455,15 @@ def last_good(settings: Settings, store: Store, refused: tuple[str, ...]) -> Pla
 
 def missing_secrets(settings: Settings, plan: Plan) -> list[str]:
     """Secrets that pages need and that this machine does not have, as warnings. The files alone cannot tell."""
+    from tocsin.playbooks.targets import secrets_of
+
     named = [plan.mail.password] if plan.mail and plan.mail.password else []
     named += [person.webhook.secret for person in plan.people.values() if person.webhook]
     named += [text for one in plan.channels.values() for text in one.values() if text.startswith("secret:")]
     named += [one.url for one in plan.calendars.values() if one.url.startswith("secret:")]
     named += [probe.target for probe in plan.probes if probe.target.startswith("secret:")]
-    named += [text for one in plan.targets for text in (one.reading, one.fixing) if text.startswith("secret:")]
+    held = (text for one in plan.targets for way in (one.reading, one.fixing) for text in secrets_of(way))
+    named += [text for text in held if text.startswith("secret:")]
     named += [at for person in plan.people.values() for _, at in person.reach if at.startswith("secret:")]
     named += [one.address for one in plan.loops if one.address.startswith("secret:")]
     found = []
@@ -474,12 +477,22 @@ def missing_secrets(settings: Settings, plan: Plan) -> list[str]:
 
 def missing_clients(plan: Plan) -> list[str]:
     """Packages that probes and playbooks need and that this machine does not have, as warnings."""
-    from tocsin.intake.probes import postgres, redis
+    from importlib.util import find_spec
 
+    from tocsin.intake.probes import postgres, redis
+    from tocsin.playbooks.targets import said
+
+    hand_over = "; until then playbooks that need it hand over"
     wanted = {one.kind for one in plan.probes} | {one.kind for one in plan.targets}
     kinds = (("redis", redis), ("postgres", postgres))
     missing = [one.MISSING for kind, one in kinds if kind in wanted and not one.installed()]
-    return [f"warning: {one}; until then probes of it fire and playbooks hand over" for one in missing]
+    found = [f"warning: {one}; until then probes of it fire and playbooks hand over" for one in missing]
+    certificates = any(one.kind == "http" and said(one.reading).get("certificate") for one in plan.targets)
+    if "ssh" in wanted and find_spec("asyncssh") is None:
+        found.append(f"warning: the client for SSH is not there: pip install 'tocsin[ssh]'{hand_over}")
+    if certificates and find_spec("cryptography") is None:
+        found.append(f"warning: certificates cannot be read here: pip install 'tocsin[http]'{hand_over}")
+    return found
 
 
 def channels(settings: Settings, plan: Plan, outside: Outbound, signing_key: bytes) -> Mapping[str, Channel]:

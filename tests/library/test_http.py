@@ -160,6 +160,18 @@ def test_the_last_that_serves_is_never_taken_out(web: Balanced) -> None:
         load(slot(web) | {"socket": "/nowhere/admin.sock"})
 
 
+def test_one_that_a_person_has_in_maintenance_stays_there(web: Balanced) -> None:
+    where = haproxy.Where(str(web.socket), "web/one")
+    haproxy._set(where, "state maint")
+    try:
+        for change in (haproxy.drain, haproxy.put_back):
+            with pytest.raises(Trouble, match="somebody has one in maintenance"):
+                step({"one": slot(web)}, change, SLOT)
+        assert load(slot(web)).status == "MAINT"
+    finally:
+        haproxy._set(where, "state ready")
+
+
 def test_a_limit_sheds_what_a_server_cannot_do_in_time_and_goes_back(web: Balanced) -> None:
     there = slot(web)
     step({"one": slot(web, "two")}, haproxy.drain, SLOT)
@@ -229,6 +241,8 @@ def test_one_that_lies_in_the_file_only_has_to_be_taken_up(web: Balanced) -> Non
     held = secure(web)
     waiting = served(held)
     assert waiting.newer_in_file and waiting.served == before.served and "in its file is one" in str(waiting)
+    with pytest.raises(Trouble, match="how it is taken up: add reload"):
+        step(secure(web, "raise SystemExit", reload=[]), solution.renew_certificate, ONE, before.served)
     assert step(held, solution.renew_certificate, ONE, before.served) == "kill was run"
     eventually(lambda: served(held).served == waiting.in_file, what="it to be served")
 

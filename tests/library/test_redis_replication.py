@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any, NamedTuple, TypeVar
 
 import pytest
@@ -14,7 +15,7 @@ from tests.support.passage import Passage, passage
 from tests.support.valkey import Valkey, caught_up, running_valkey
 from tests.support.waiting import eventually
 from tocsin.library import redis_replication as replication
-from tocsin.library.redis import Server
+from tocsin.library.redis import WITHIN, Server
 from tocsin.playbooks.language import Vault, vault
 
 T = TypeVar("T")
@@ -151,6 +152,29 @@ def test_one_that_took_writes_of_its_own_is_left_alone(pair: Pair) -> None:
         pair.as_step(True, lambda: replication.follow.function(REPLICA, PRIMARY, at=pair.at))
     assert pair.replica.admin.get("only here") == "1"
     assert pair.replica.admin.set("and takes", "more"), "writes are let through again"
+    pair.replica.admin.replicaof("127.0.0.1", str(pair.between.port))
+    pair.link()
+
+
+def test_one_whose_primary_answers_late_is_left_alone(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By then it takes writes again, and nobody has looked at those."""
+    pair.replica.admin.replicaof("NO", "ONE")
+    read, passed = replication._read, [0.0]
+
+    def late(asked: client.Redis) -> replication.Replication:
+        found = read(asked)
+        if asked.connection_pool.connection_kwargs["port"] == pair.primary.port:
+            passed[0] += replication.FENCE + 1
+            pair.replica.admin.client_unpause()  # as its end does
+            pair.replica.admin.set("precious", "1")
+        return found
+
+    monkeypatch.setattr(replication, "_read", late)
+    monkeypatch.setattr(replication, "time", SimpleNamespace(monotonic=lambda: passed[0]))
+    with pytest.raises(replication.Unsafe, match="takes writes again: try once more"):
+        pair.as_step(True, lambda: replication.follow.function(REPLICA, PRIMARY, at=pair.at))
+    assert pair.replica.admin.role()[0] == "master" and pair.replica.admin.get("precious") == "1"
+    assert replication.DECIDED + WITHIN < replication.FENCE, "what is answered in time was done within the fence"
     pair.replica.admin.replicaof("127.0.0.1", str(pair.between.port))
     pair.link()
 

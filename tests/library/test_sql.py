@@ -127,3 +127,36 @@ def test_a_change_is_of_so_many_rows_as_are_meant_or_none(shop: Shop, change: Ca
     with pytest.raises(psycopg.errors.LockNotAvailable):
         change(taken, {"to": "taken", "n": 1}, most=1, within="5s")
     assert sql.repeatable.idempotent and not sql.change.idempotent
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "with gone as (delete from orders returning 1) select count(*) from gone",
+        "select purge()",
+        "do 'begin perform purge(); end'",
+        "create table swept as select * from orders",
+    ],
+)
+def test_what_nobody_counts_is_changed_only_where_one_says_so(
+    shop: Shop, change: Callable[..., int], statement: str
+) -> None:
+    shop.quiet()
+    with shop.admin() as connection:
+        connection.execute("grant delete on orders to fixer; grant create on schema public to fixer")
+        connection.execute(
+            "create or replace function purge() returns bigint language sql as "
+            "'with gone as (delete from orders where id > 90 returning 1) select count(*) from gone'"
+        )
+    with pytest.raises(postgres.Trouble, match="says not how many rows it changes: rolled back"):
+        change(statement, most=1_000)
+    assert shop.value("select count(*) from orders") == 100
+    assert shop.value("select to_regclass('swept') is null")
+
+
+def test_what_is_not_counted_may_be_done_and_what_is_stays_bounded(shop: Shop, change: Callable[..., int]) -> None:
+    shop.quiet()
+    with pytest.raises(postgres.Trouble, match="at most 5 are meant: rolled back"):
+        change("update orders set state = state", most=5, uncounted=True)
+    assert change("create table kept as select * from orders", most=0, uncounted=True) == 0, "nobody has counted"
+    assert shop.value("select count(*) from kept") == 100

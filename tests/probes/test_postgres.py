@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import psycopg
 import pytest
@@ -10,7 +14,7 @@ import pytest
 from tests.support.shop_database import running_shop
 from tests.support.waiting import eventually
 from tocsin.intake.checked import Checked
-from tocsin.intake.probes import probes
+from tocsin.intake.probes import postgres, probes
 from tocsin.intake.specs import ProbeSpec
 from tocsin.kernel.instant import SECOND
 from tocsin.runtime.outbound import Outbound
@@ -76,3 +80,45 @@ async def test_without_the_client_it_says_what_to_install(monkeypatch: pytest.Mo
     found = await probes(lambda reference: "postgresql://localhost/x")["postgres"](spec, 0, outside)
     assert not found.ok and "pip install 'tocsin[postgres]'" in found.summary
     await outside.close()
+
+
+@contextmanager
+def silent() -> Iterator[int]:
+    """The port of a server that takes a connection, and says nothing to what is asked then."""
+    over = threading.Event()
+
+    def told(key: bytes, value: bytes) -> bytes:
+        return b"S" + struct.pack("!I", len(key) + len(value) + 6) + key + b"\0" + value + b"\0"
+
+    def take() -> None:
+        line, _ = door.accept()
+        with line:
+            line.recv(4096)
+            ready = b"Z" + struct.pack("!I", 5) + b"I"
+            line.sendall(b"R" + struct.pack("!II", 8, 0) + told(b"client_encoding", b"UTF8") + ready)
+            over.wait(30)
+
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        thread = threading.Thread(target=take, daemon=True)
+        thread.start()
+        try:
+            yield door.getsockname()[1]
+        finally:
+            over.set()
+            thread.join()
+
+
+def test_a_server_that_is_silent_is_let_go_of_so_that_the_next_look_asks_anew() -> None:
+    raised = list[Exception]()
+
+    def look() -> None:
+        try:
+            postgres._ask(f"postgresql://u:p@127.0.0.1:{port}/d?sslmode=disable&gssencmode=disable", 0.2)
+        except psycopg.OperationalError as error:
+            raised.append(error)
+
+    with silent() as port:
+        looking = threading.Thread(target=look, daemon=True)
+        looking.start()
+        looking.join(5)
+        assert not looking.is_alive() and len(raised) == 1

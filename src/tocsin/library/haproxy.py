@@ -19,7 +19,7 @@ from tocsin.playbooks.language import Target, fix, look
 
 WITHIN = 5.0
 MOST = 4 * 1024 * 1024
-_OUT = ("DRAIN", "MAINT")
+_DRAINED, _MAINTAINED = "DRAIN", "MAINT"
 
 
 class Where(Struct, frozen=True):
@@ -79,12 +79,14 @@ def load(server: Server) -> Load:
 def drain(server: Server, *, least_others: int = 1) -> str:
     """Send no new requests to it; those under way go on, and health checks too.
 
-    Only while at least ``least_others`` other servers of its backend take requests; Trouble otherwise.
+    Only while at least ``least_others`` other servers of its backend take requests; Trouble otherwise, and for one that
+    somebody has in maintenance.
     """
     where = server.where
     _may_drain(where, server.name)
     now = _load(where)
-    if _is_out(now):
+    _leave_maintained(now, server.name)
+    if now.status.startswith(_DRAINED):
         return f"it was {now.status} already"
     if now.others_serve < max(1, least_others):
         raise Trouble(f"{now.others_serve} other servers of its backend take requests: the last is not taken out")
@@ -94,9 +96,12 @@ def drain(server: Server, *, least_others: int = 1) -> str:
 
 @fix(idempotent=True)
 def put_back(server: Server) -> str:
-    """Send requests to it again, as far as its health checks let."""
+    """Send requests to it again, as far as its health checks let. Raises Trouble for one that somebody has in
+    maintenance: no step puts it there, so none takes it out.
+    """
     where = server.where
     _may_drain(where, server.name)
+    _leave_maintained(_load(where), server.name)
     _set(where, "state ready")
     return "it gets requests again"
 
@@ -127,8 +132,9 @@ def _may_drain(where: Where, name: str) -> None:
         raise Trouble(f"the plan does not let {name} be taken out: add drain: on")
 
 
-def _is_out(now: Load) -> bool:
-    return now.status.startswith(_OUT)
+def _leave_maintained(now: Load, name: str) -> None:
+    if now.status.startswith(_MAINTAINED):
+        raise Trouble(f"somebody has {name} in maintenance ({now.status}): it is left as it is")
 
 
 def _load(where: Where) -> Load:

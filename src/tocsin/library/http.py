@@ -205,8 +205,9 @@ def renew_certificate(instance: Instance, served: str) -> str:
     """Have it serve a newer certificate: run the plan's ``renew`` unless its file has one that ends later, then
     ``reload``.
 
-    ``served``: the one that was looked at; when it serves another by now nothing is done. Nothing is reloaded when the
-    file has none that ends later after all: Trouble says so.
+    ``served``: the one that was looked at; when it serves another by now nothing is done. Raises Trouble, and reloads
+    nothing, when the file has none that ends later after all; and when all that is to do is a ``reload`` that the plan
+    does not have.
     """
     where = instance.where
     now = _served(where.at, 5.0)
@@ -220,6 +221,8 @@ def renew_certificate(instance: Instance, served: str) -> str:
         commands.succeed(where.renew, where.on, where.secrets, within="5m")
         done.append(where.renew[0])
         file, why = _in_file(where)
+    elif not where.reload:
+        raise Trouble("its file has a newer one, and the plan does not say how it is taken up: add reload: [...]")
     if where.certificate and (file is None or file.not_valid_after_utc <= now.not_valid_after_utc):
         raise Trouble(f"after {done[0]} its file has none that ends later: {why or _day(_end(file))}")
     if where.reload:

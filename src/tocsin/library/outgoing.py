@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import os
 import socket
 import ssl
 import threading
@@ -72,8 +73,10 @@ def _asked(method: str, url: str, headers: dict[str, str], content: bytes | None
     secure = parts.scheme == "https"
     host, port = parts.hostname or "", parts.port or (443 if secure else 80)
     plain = connected(host, port, until - time.monotonic())
-    # All of it has to be over in time, however slowly it drips: the line is cut then.
-    cut = threading.Timer(max(0.0, until - time.monotonic()), _cut, (plain,))
+    # All of it has to be over in time, however slowly it drips: the line is cut then. By a handle of its own, for TLS
+    # takes the line's away from ``plain``.
+    handle = socket.socket(fileno=os.dup(plain.fileno()))
+    cut = threading.Timer(max(0.0, until - time.monotonic()), _cut, (handle,))
     cut.daemon = True
     cut.start()
     line: socket.socket = plain
@@ -91,10 +94,9 @@ def _asked(method: str, url: str, headers: dict[str, str], content: bytes | None
         return answer.status, body
     finally:
         cut.cancel()
-        with suppress(OSError):
-            line.close()
-        with suppress(OSError):
-            plain.close()
+        for one in (handle, line, plain):
+            with suppress(OSError):
+                one.close()
 
 
 def _cut(line: socket.socket) -> None:

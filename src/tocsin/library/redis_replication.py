@@ -196,14 +196,22 @@ def _place(server: Server) -> str:
     return f"{at.hostname or 'localhost'}:{at.port or 6379}"
 
 
+FENCE = 15.0
+"""So many seconds a replica takes no writes while ``follow`` looks once more."""
+DECIDED = 5.0
+"""So soon that is done: what is told to the replica then is answered (``redis.WITHIN``) before the fence ends."""
+
+
 @fix(idempotent=True)
 def follow(replica: Server, primary: Server, *, at: str = "") -> str:
     """Have a replica follow its primary again, if that loses nothing. Raises Unsafe if it would.
 
-    Whether the data agree is looked at again while the replica takes no writes, so none can come in between.
+    Whether the data agree is looked at again while the replica takes no writes, so none can come in between. Unsafe
+    too when that look takes longer than the replica can be kept from them.
     """
     with connected(replica) as own, connected(primary) as other:
-        own.client_pause(5_000, all=False)
+        began = time.monotonic()
+        own.client_pause(int(FENCE * 1000), all=False)
         try:
             follower, now = _read(own), _read(other)
             place = at or _place(primary)
@@ -213,6 +221,9 @@ def follow(replica: Server, primary: Server, *, at: str = "") -> str:
             if not agree:
                 raise Unsafe(f"following {place} would lose data: {why}")
             host, _, port = place.rpartition(":")
+            took = time.monotonic() - began
+            if took > DECIDED:
+                raise Unsafe(f"to look took {took:.0f} s, and soon it takes writes again: try once more")
             own.replicaof(host, port)
         finally:
             own.client_unpause()

@@ -23,6 +23,8 @@ MOST_BYTES = 128 * 1024
 """So many bytes rows have as JSON: what a step answers is written down."""
 LONGEST_TEXT = 4_000
 LONGEST = 10 * 60 * SECOND
+COUNTED = ("INSERT", "UPDATE", "DELETE", "MERGE")
+"""Commands that say how many rows they changed."""
 WARM = ("psycopg",)
 
 Value = str | int | float | bool | None
@@ -76,35 +78,57 @@ def rows(
 
 @fix
 def change(
-    server: Server, statement: str, values: Mapping[str, Value] | None = None, *, most: int, within: str = "10s"
+    server: Server,
+    statement: str,
+    values: Mapping[str, Value] | None = None,
+    *,
+    most: int,
+    uncounted: bool = False,
+    within: str = "10s",
 ) -> int:
     """Change something, once: interrupted in the middle of it, the run is handed over.
 
     Answers how many rows it changed. One that changes more than ``most`` is rolled back, and raises Trouble: say how
-    many you mean.
+    many you mean. What triggers and the statements of a WITH change is not counted.
+
+    ``uncounted``: it may be a statement of which nobody counts what it changes, such as SELECT of a function or
+    TRUNCATE, and answers 0 then. Without that such a one is rolled back, and raises Trouble.
     """
-    return _changed(server, statement, values, most, within)
+    return _changed(server, statement, values, most, uncounted, within)
 
 
 @fix(idempotent=True)
 def repeatable(
-    server: Server, statement: str, values: Mapping[str, Value] | None = None, *, most: int, within: str = "10s"
+    server: Server,
+    statement: str,
+    values: Mapping[str, Value] | None = None,
+    *,
+    most: int,
+    uncounted: bool = False,
+    within: str = "10s",
 ) -> int:
     """Change something where twice is as good as once, as in ``update … set state = 'off' where id = %(id)s``.
 
     Otherwise as ``change``.
     """
-    return _changed(server, statement, values, most, within)
+    return _changed(server, statement, values, most, uncounted, within)
 
 
-def _changed(server: Server, statement: str, values: Mapping[str, Value] | None, most: int, within: str) -> int:
+def _changed(
+    server: Server, statement: str, values: Mapping[str, Value] | None, most: int, uncounted: bool, within: str
+) -> int:
     with _once(server, within, read_only=False) as connection:
         # Sent as one prepared statement: a second one after a semicolon is refused, and so is COMMIT in between.
         cursor = connection.execute(statement.encode(), values or None, prepare=True)
+        # The driver has a number for others too, but it is that of the rows they answer, or -1.
+        if not (cursor.statusmessage or "").startswith(COUNTED):
+            if uncounted:
+                return 0
+            raise Trouble("the statement says not how many rows it changes: rolled back; uncounted lets it")
         changed: int = cursor.rowcount
         if changed > most:
             raise Trouble(f"it would change {changed:,} rows, and at most {most:,} are meant: rolled back")
-        return max(0, changed)
+        return changed
 
 
 @contextmanager

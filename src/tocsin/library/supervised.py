@@ -23,6 +23,7 @@ from tocsin.playbooks.language import Target, fix, look
 WITHIN = 5.0
 ALREADY_STARTED, NOT_RUNNING = 60, 70
 """Numbers of supervisor's faults."""
+_ON_PURPOSE = ("STOPPED", "STOPPING")
 _DOWN = ("STOPPED", "EXITED", "FATAL", "BACKOFF", "UNKNOWN")
 
 
@@ -86,12 +87,15 @@ def restart(program: Program, pid: int, *, grace: str = "30s") -> str:
     """Have supervisor stop it, as its ``stopsignal`` and ``stopwaitsecs`` say, and start it again.
 
     ``pid``: of the process that was looked at, 0 for none; when another one runs by now nothing is done. Raises Trouble
-    when it has not ended after ``grace``, or does not start.
+    when it has not ended after ``grace``, or does not start; and when it was stopped meanwhile, for that is how people
+    stop it: what nobody asked to stop is EXITED, BACKOFF or FATAL.
     """
     where = program.where
     now = _state(where)
     if now.pid not in (0, pid):
         return f"process {now.pid} runs by now, and was left alone"
+    if pid and now.state in _ON_PURPOSE:
+        raise Trouble(f"process {pid} was stopped meanwhile, and is not started: by a person, or a run that broke off")
     seconds = parse_duration(grace) / SECOND
     # supervisor acts by itself as well: what ended meanwhile need not be stopped, what it began again not be started.
     if now.state not in _DOWN:

@@ -36,12 +36,12 @@ class Target(Struct, frozen=True, kw_only=True):
 HERE = "here:"
 
 
-def here(said: Mapping[str, object], secrets: Mapping[str, str] | None = None) -> str:
+def here(of_it: Mapping[str, object], secrets: Mapping[str, str] | None = None) -> str:
     """The reference of a system that the plan itself describes. ``secrets``: what is beside that and not in the plan,
     such as ``{"key": "secret:web_ro"}``; the step that may use them finds their texts under ``secrets``.
     """
     beside = {"secrets": dict(secrets)} if secrets else {}
-    return HERE + msgspec.json.encode(dict(said) | beside, order="deterministic").decode()
+    return HERE + msgspec.json.encode(dict(of_it) | beside, order="deterministic").decode()
 
 
 def credential(reference: str, secret: Callable[[str], str]) -> str:
@@ -51,9 +51,21 @@ def credential(reference: str, secret: Callable[[str], str]) -> str:
     text = reference.removeprefix(HERE)
     if '"secrets":' not in text:
         return text
-    said = msgspec.json.decode(text, type=dict[str, Any])
-    said["secrets"] = {name: secret(one) for name, one in said.get("secrets", {}).items()}
-    return msgspec.json.encode(said, order="deterministic").decode()
+    with_texts = said(reference)
+    with_texts["secrets"] = {name: secret(one) for name, one in with_texts.get("secrets", {}).items()}
+    return msgspec.json.encode(with_texts, order="deterministic").decode()
+
+
+def said(reference: str) -> dict[str, Any]:
+    """What the plan itself says of a system; {} of one that is all secret."""
+    if not reference.startswith(HERE):
+        return {}
+    return msgspec.json.decode(reference.removeprefix(HERE), type=dict[str, Any])
+
+
+def secrets_of(reference: str) -> tuple[str, ...]:
+    """The references of secrets that a target's reference names: itself, or those beside what the plan says."""
+    return secrets_in(reference.removeprefix(HERE)) if reference.startswith(HERE) else (reference,)
 
 
 def secrets_in(credential: str) -> tuple[str, ...]:

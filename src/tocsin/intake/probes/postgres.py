@@ -6,7 +6,11 @@ user needs ``pg_monitor``, or it sees its own sessions only; then the probe says
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from typing import LiteralString
 
@@ -19,6 +23,8 @@ from tocsin.kernel.outside import Outside
 
 MISSING = "the client for PostgreSQL is not there: pip install 'tocsin[postgres]'"
 _SCHEMES = ("postgresql://", "postgres://")
+SLACK = 1.0
+"""So many seconds after its time a look is let go of: until then later looks of the target wait for it."""
 _IDS = 2**31
 _FULL = ("too many clients", "connection slots are reserved", "too many connections")
 
@@ -110,9 +116,27 @@ def _ask(address: str, within: float) -> _Seen:
 
     with psycopg.connect(
         address, autocommit=True, connect_timeout=max(1, int(within)), application_name="tocsin probe",
-        tcp_user_timeout=max(1_000, int(within * 1000)),
-    ) as connection:  # fmt: skip
+        tcp_user_timeout=max(1_000, int(within * 1000)), keepalives_idle=5, keepalives_interval=2, keepalives_count=3,
+    ) as connection, _let_go(connection.fileno(), within + SLACK):  # fmt: skip
         connection.execute("select set_config('statement_timeout', %s, false)", (str(max(1, int(within * 1000))),))
         found = connection.execute(_ASKED).fetchone()
     assert found is not None
     return _Seen(*found)
+
+
+@contextmanager
+def _let_go(line: int, seconds: float) -> Iterator[None]:
+    """Cut a line that is still in use after so long: the server's own timeout needs a server that lives."""
+    with socket.socket(fileno=os.dup(line)) as handle:
+
+        def cut() -> None:
+            with suppress(OSError):
+                handle.shutdown(socket.SHUT_RDWR)
+
+        timer = threading.Timer(seconds, cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
