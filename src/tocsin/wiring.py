@@ -256,11 +256,14 @@ def _pool(settings: Settings) -> Pool:
     return pool
 
 
-async def _warm_up(settings: Settings, pool: Pool) -> None:
-    """A standby imports its plan's playbooks meanwhile, so that no run waits for that when it takes over."""
+async def _warm_up(settings: Settings, pool: Pool, opening: asyncio.Future[Store]) -> None:
+    """A standby imports its plan's playbooks meanwhile, so that no run waits for that when it takes over.
+
+    Once it has, the core says which playbooks are wanted, and what was read here may be an older plan.
+    """
     with contextlib.suppress(OSError):  # the start itself says what is wrong with the plan
         read = await asyncio.to_thread(plan_reader(settings))
-        if read.ok:
+        if read.ok and not opening.done():
             await pool.prepare(read.files)
 
 
@@ -285,7 +288,7 @@ async def _until_this_node_writes(
     try:
         if not opening.done():
             await front.open(settings.host, settings.port, _tls(settings), settings.socket("core"))
-            begin(_warm_up(settings, pool))
+            begin(_warm_up(settings, pool, opening))
         store = await opening
     except BaseException:
         stop.set()

@@ -12,6 +12,7 @@ from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import CalendarRead
 from tocsin.intake.sources import SOURCES
 from tocsin.kernel.instant import DAY, HOUR
+from tocsin.oncall.asking import why
 from tocsin.oncall.imported import AHEAD, BEHIND, Busy
 from tocsin.oncall.zone import zone
 
@@ -270,6 +271,21 @@ def test_an_imported_rota_between_layers_lies_over_the_earlier_and_under_the_lat
     assert world.asked(over).ok
     assert day_of(world) == "zaaaazzkkkkkkkbbbb.."
     assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_of_two_calendars_in_a_row_the_later_counts_and_one_over_all_layers_over_both():
+    """Ana has the night by the first calendar, Ben a part of it by the second, and Kei an hour of his by the last."""
+    in_a_row = b"      - {calendar: rota}\n      - {calendar: second}\n"
+    plan = LAYERED.replace(b"      - {calendar: rota}\n", in_a_row)
+    plan = plan.replace(b"  days-off:", b"  second: {ical: secret:second}\n  over: {ical: secret:over}\n  days-off:")
+    world = World(plan.replace(b"  between:\n", b"  between:\n    calendar: over\n"))
+    world.apply(CalendarRead("rota", (Busy(START, START + 6 * HOUR, False, "Ana Ruiz"),)))
+    world.apply(CalendarRead("second", (Busy(START + HOUR, START + 3 * HOUR, False, "Ben"),)))
+    world.apply(CalendarRead("over", (Busy(START + 2 * HOUR, START + 3 * HOUR, False, "Kei"),)))
+    assert day_of(world, hours=7) == "abkaaak"
+    roster, covers = world.engine.plan.rosters["between"], world.engine.state.covers["between"]
+    (ben,) = roster.who(START + HOUR, covers)
+    assert why(roster.schedule, ben, covers) == "between: the calendar second"
 
 
 def test_holidays_that_a_calendar_says_close_a_layers_hours_as_written_days_do():

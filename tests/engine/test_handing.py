@@ -131,6 +131,42 @@ def test_whoever_stands_in_right_before_their_own_turn_is_told_the_end_of_both()
     assert (comes.person, comes.title) == ("ben", "You are on call by primary until Tue 24 Nov 2026 10:00 UTC")
 
 
+def test_what_is_ahead_is_looked_for_in_all_the_turns_somebody_has_on_end():
+    """Ben stands in until his own turn begins; Kei has an hour of that turn, and Zoe half of Kei's."""
+    world = World(PLAN).at("5h30m")
+    put(world, "ben", 6, 7, instead_of="ana")
+    put(world, "kei", 20, 22)
+    put(world, "zoe", 21, 22, instead_of="kei")
+    world.at("6h")
+    (comes,) = [page for page in notices(world) if page.reason == "shift_begins"]
+    assert comes.title == "You are on call by primary until Mon 23 Nov 2026 23:00 UTC"
+    assert [line.partition(" (")[0] for line in comes.lines[2:]] == [
+        "Ahead: Mon 23 Nov 2026 23:00 to Tue 24 Nov 2026 00:00 Kei",
+        "Ahead: Tue 24 Nov 2026 00:00 to Tue 24 Nov 2026 01:00 Zoe",
+    ]
+
+
+def test_nobody_is_said_to_take_what_they_do_not_get():
+    """A calendar names Ben from 10:00 to 12:00, and lies under the hours that are Ana's."""
+    layers = b"""calendars: {low: {ical: https://x.example/low.ics}}
+schedules:
+  primary:
+    layers:
+      - {rotate: kei}
+      - {calendar: low}
+      - {rotate: ana, only: 09:00-17:00}
+"""
+    before, _, after = PLAN.partition(b"schedules:\n")
+    world = World(before + layers + after[after.index(b"escalations:") :])
+    world.apply(CalendarRead("low", (Busy(START + 7 * HOUR, START + 9 * HOUR, False, "Ben"),)))
+    world.at("6h")
+    (ana,) = [page for page in notices(world) if page.person == "ana"]
+    assert (ana.title, ana.lines) == (
+        "You are on call by primary until Mon 23 Nov 2026 17:00 UTC",
+        ("Handed over by Kei", "Nothing is open"),
+    )
+
+
 def test_a_notice_waits_for_the_persons_morning():
     """Kei's clock shows 01:00 then."""
     plan = PLAN.replace(b"rotate: [ana, ben]", b"rotate: [ana, kei]").replace(b"handoff: 10:00", b"handoff: 16:00")
@@ -206,6 +242,21 @@ def test_the_teams_lead_is_told_once_a_day_what_is_wrong():
     assert len([page for page in notices(world) if page.reason == "schedule_findings"]) == 1
     world.at("30h")
     assert len([page for page in notices(world) if page.reason == "schedule_findings"]) == 2
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        b"{escalation: shop, escalation for: {gold: office}, team: shop}",
+        b"{escalation: {sev1: office, sev2: shop}, team: shop}",
+    ],
+)
+def test_the_lead_answers_for_a_schedule_that_only_some_customers_or_severities_page(service: bytes):
+    plan = GAPPY.replace(b"{escalation: office}", service).replace(b"team: shop\n", b"customer tiers: [gold]\n", 1)
+    world = World(plan).at("8h")
+    (word,) = [page for page in notices(world) if page.reason == "schedule_findings"]
+    assert (word.person, word.lines[0].partition(" from ")[0]) == ("ben", "Nobody is on call by hours")
+    assert [name for name in world.engine.plan.services if world.engine.plan.asks(name, "hours")] == ["office"]
 
 
 def test_nothing_wrong_is_no_message():

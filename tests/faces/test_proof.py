@@ -120,6 +120,35 @@ def test_that_the_person_answered_is_told_before_that_they_were_paged(
     assert asked("ana").incidents[0].person.text == "A page to ana by email left"
 
 
+def test_an_answer_from_before_paging_began_anew_is_no_reason(
+    filler: Filler, asked: Callable[..., PersonExplanation]
+) -> None:
+    """Ben answered a page, and Kei a button; then all began again, and it has not come to Ben a second time."""
+    for anew in (Reason.ACKNOWLEDGEMENT_ENDED, Reason.REOPENED, Reason.SNOOZE_ENDED, Reason.REASSIGNED):
+        number = filler.incident(steps=STEPS)
+        filler.page(number, person="ben", answered_at=NOW - 7 * MINUTE)
+        filler.entry(number, "Acknowledged for 1 h", Reason.ACKNOWLEDGED, at=NOW - 7 * MINUTE, actor="person:ben")
+        filler.entry(number, "Acknowledged for 1 h", Reason.ACKNOWLEDGED, at=NOW - 6 * MINUTE, actor="person:kei")
+        filler.entry(number, "All begins again", anew, at=NOW - 2 * MINUTE, actor="person:zoe")
+    filler.entry(number, "Put off for 5 min", Reason.PUT_OFF, at=NOW - MINUTE, actor="person:kei")
+
+    def told(person: str, at: Instant = NOW) -> list[str]:
+        """Of all four, the newest first."""
+        return [one.person.text for one in asked(person, at).incidents]
+
+    assert told("ben") == ["A page to ben by email left"] * 4
+    assert [one.stood.text for one in asked("ben").incidents[1:]] == ["All begins again"] * 3
+    assert told("kei", NOW - 3 * MINUTE) == ["They answered: Acknowledged for 1 h"] * 4
+    assert told("kei") == ["They answered: Put off for 5 min", *["None of its steps means kei at that time"] * 3]
+
+
+def test_giving_it_to_another_is_an_answer(filler: Filler, asked: Callable[..., PersonExplanation]) -> None:
+    number = filler.incident(steps=STEPS)
+    filler.page(number)
+    filler.entry(number, "Given to Ben", Reason.REASSIGNED, at=NOW - 2 * MINUTE, actor="person:ana")
+    assert asked("ana").incidents[0].person.text == "They were paged for it, and answered: Given to Ben"
+
+
 def test_what_waited_is_told_with_its_end_and_what_came_later_too(
     filler: Filler, asked: Callable[..., PersonExplanation]
 ) -> None:

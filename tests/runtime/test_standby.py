@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
 import pytest
 
+from tests.engine.world import PLAN
 from tests.runtime.test_answers import Exchange
 from tocsin.intake.sources import SOURCES
 from tocsin.runtime.standby import Standby
+from tocsin.settings import Settings
+from tocsin.wiring import _warm_up
 
 
 @pytest.mark.parametrize("path", ["/callbacks/email", "/callbacks/twilio/status/1", "/loopback"])
@@ -21,3 +28,22 @@ def test_pages_and_lists_are_left_to_those_who_show_them() -> None:
     exchange = Exchange("/incidents", method="GET")
     assert not Standby(SOURCES, lambda: 0, paging=True, public_url="https://tocsin.example").take(exchange)  # type: ignore[arg-type]  # as above
     assert exchange.reply is None
+
+
+@pytest.mark.parametrize("takes_over", [False, True])
+async def test_a_standby_readies_the_plans_playbooks_until_it_takes_over(takes_over: bool, tmp_path: Path) -> None:
+    """From then on the core says which are wanted: what was read before may be an older plan."""
+    (tmp_path / "plan").mkdir()
+    (tmp_path / "plan" / "tocsin.yaml").write_bytes(PLAN)
+    readied: list[set[str]] = []
+
+    class Pool:
+        async def prepare(self, files: Mapping[str, bytes]) -> None:
+            readied.append(set(files))
+
+    opening: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+    if takes_over:
+        opening.set_result(None)
+    settings = Settings(data=tmp_path, environ={})
+    await _warm_up(settings, Pool(), opening)  # type: ignore[arg-type]  # all it asks of a pool
+    assert readied == ([] if takes_over else [{"tocsin.yaml"}])

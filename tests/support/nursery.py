@@ -2,6 +2,8 @@
 
 What runs is `tocsin.cli.main()` with the arguments, environment, working folder and output that were asked for, in a
 session of its own, exactly as the installed command runs it; only the interpreter's start and the imports are shared.
+What is shared, too, is the seed of its hashes, and with it the order of sets. So there are two such processes with
+different seeds, and a server that starts again is a fork of the other one, as would be a standby that takes over.
 The tests of the start itself, and `make faults`, start the installed command instead (`TocsinServer(warm=False)`).
 
 `python -m tests.support.nursery FD` is that process. It ends with the one that started it, and all it forked with it.
@@ -16,6 +18,7 @@ import gc
 import importlib
 import json
 import os
+import random
 import select
 import signal
 import socket
@@ -94,9 +97,9 @@ class Forked:
 
 
 class Nursery:
-    """The other end: asks the process for forks. Begun when first needed, one per process of tests."""
+    """The other end: asks the process for forks. Begun when first needed, each once per process of tests."""
 
-    def __init__(self) -> None:
+    def __init__(self, seed: int) -> None:
         self._mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
@@ -104,6 +107,7 @@ class Nursery:
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 cwd=Path(__file__).parents[2],
+                env=os.environ | {"PYTHONHASHSEED": str(seed)},
             )
         atexit.register(self.close)
 
@@ -155,14 +159,17 @@ def run_warm(
     return subprocess.CompletedProcess(argv, code, *texts)
 
 
-_nurseries: dict[int, Nursery] = {}
+MANY = 2
+_nurseries: dict[tuple[int, int], Nursery] = {}
 
 
-def nursery() -> Nursery:
-    """This process's own."""
-    if os.getpid() not in _nurseries:
-        _nurseries[os.getpid()] = Nursery()
-    return _nurseries[os.getpid()]
+def nursery(number: int = 0) -> Nursery:
+    """One of this process's own; any number will do. Their seeds are drawn, as those of an interpreter are."""
+    place = os.getpid(), number % MANY
+    if place not in _nurseries:
+        drawn = random.SystemRandom().randrange(1, 2**31)
+        _nurseries[place] = Nursery(drawn * MANY + place[1])  # never two alike
+    return _nurseries[place]
 
 
 # --- The process itself ----------------------------------------------------------------------------------------------

@@ -31,17 +31,21 @@ class Process:
         env: Mapping[str, str] | None = None,
         user: str | None = None,
         warm: bool = False,
+        nursery_number: int = 0,
     ) -> None:
         """Start `argv`, appending stdout and stderr to `log`. `user` drops root to that account.
 
-        `warm`: it is the `tocsin` command, forked from a process that has imported it (see `nursery`).
+        `warm`: it is the `tocsin` command, forked from a process that has imported it (see `nursery`), from that
+        number of those.
         """
         self.log = log
         self.popen: subprocess.Popen[bytes] | Forked
         if warm:
             with log.open("ab") as out:
                 there = out.fileno()
-                self.popen = nursery().start(list(map(str, argv)), stdout=there, stderr=there, cwd=cwd, env=env or {})
+                self.popen = nursery(nursery_number).start(
+                    list(map(str, argv)), stdout=there, stderr=there, cwd=cwd, env=env or {}
+                )
             return
         # setpriv is exec'ed away, so the pid is the program's own. It comes after the change of user,
         # which would clear the death signal.

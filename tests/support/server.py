@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from tests.support.waiting import eventually
 
 # In the data folder, readable by its owner alone: what lets the command line in on the server's own machine.
 TOKEN_FILE = "token"
+_NURSERIES = itertools.count()
 
 
 class TocsinServer:
@@ -60,6 +62,7 @@ class TocsinServer:
         self.warm = not prefix and (self.warm_by_default if warm is None else warm)
         self.log = folder / "tocsin.log"
         self.process: Process | None = None
+        self._nursery = next(_NURSERIES)
 
     def write_plan(self, plan: Mapping[str, Any] | str) -> None:
         """Write the plan's `tocsin.yaml`; a running server reads it when told to reload."""
@@ -75,7 +78,14 @@ class TocsinServer:
         if self.database:
             command += ["--database", self.database]
         environment = inherited_environment(PYTHONUNBUFFERED="1", **self.environment)
-        self.process = Process([*command, *self.arguments], log=self.log, env=environment, warm=self.warm)
+        self._nursery += 1  # another than before, and than that of whoever was made before it
+        self.process = Process(
+            [*command, *self.arguments],
+            log=self.log,
+            env=environment,
+            warm=self.warm,
+            nursery_number=self._nursery,
+        )
         if wait:
             self.wait_ready(within=within)
         return self

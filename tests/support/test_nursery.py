@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.nursery import run_warm
 from tests.support.processes import Process, inherited_environment
-from tests.support.server import tocsin_command
+from tests.support.server import TocsinServer, tocsin_command
 from tests.support.waiting import eventually
 
 FAMILY = """
@@ -68,6 +68,24 @@ def test_a_server_is_a_session_of_its_own_and_how_it_ended_is_known(tmp_path: Pa
     killed.popen.kill()
     assert killed.popen.wait(20) == -signal.SIGKILL
     assert not killed.running
+
+
+def test_what_starts_again_has_hashes_of_another_seed(tmp_path: Path) -> None:
+    """Else the order of a set that leaks into what is kept or sent would be the same after every restart."""
+    first, second = (TocsinServer(tmp_path / name, warm=True) for name in "ab")
+
+    def seed(server: TocsinServer) -> str:
+        server.data.parent.mkdir(exist_ok=True)
+        server.start(wait=False)
+        assert server.process is not None
+        return psutil.Process(server.process.family()[0].ppid()).environ()["PYTHONHASHSEED"]
+
+    before, beside = seed(first), seed(second)
+    first.kill9()
+    again = seed(first)
+    for server in (first, second):
+        server.kill9()
+    assert (before != again, before != beside) == (True, True)
 
 
 def test_nothing_forked_outlives_the_tests(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ async def list_shifts_of_person(faces: Faces, name: ItsName, start: From, end: T
 
 @get("/oncall/services/{name:str}/who", tags=["on call"])
 async def who_answers_for_service(faces: Faces, name: ItsName, at: At = None) -> m.Listed[m.PublishedReached]:
-    """Say whom each step of a service's escalation would reach now, or at an instant. Steps count from 1."""
+    """Say whom each step of a service's usual escalation would reach now, or at an instant. Steps count from 1."""
     plan = await faces.plan()
     if plan is None or name not in plan.services:
         raise _unknown("service", name, list(plan.services) if plan else [])

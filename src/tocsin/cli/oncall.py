@@ -160,7 +160,7 @@ def person(api: Api, name: str, start: Instant, end: Instant, as_json: bool) -> 
 @server_options
 @show.json_option
 def service(api: Api, name: str, at: Instant | None, as_json: bool) -> None:
-    """Say whom each step of a service's escalation would reach.
+    """Say whom each step of a service's usual escalation would reach.
 
     \b
     Examples:

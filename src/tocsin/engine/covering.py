@@ -24,17 +24,17 @@ def standing(plan: Plan, calendars: Mapping[str, Imported]) -> dict[str, tuple[C
         return {}
     names = names_of(plan)
     away = _away(plan, calendars)
-    rotas: dict[tuple[str, str, int | None], list[Cover]] = {}  # many schedules may lie under one calendar
+    rotas: dict[tuple[str, str, int, int | None], list[Cover]] = {}  # many schedules may lie under one calendar
     found: dict[str, tuple[Cover, ...]] = {}
     for key, roster in plan.rosters.items():
         schedule = roster.schedule
         covers = shut = list(_shut_layers(schedule, calendars))
-        for layer, name in schedule.rotas:
+        for place, (layer, name) in enumerate(schedule.rotas):
             if name not in calendars:
                 continue
-            asked = name, schedule.timezone, layer
+            asked = name, schedule.timezone, place, layer
             if asked not in rotas:
-                rotas[asked] = list(rota_covers(calendars[name], names, schedule.timezone, layer))
+                rotas[asked] = list(rota_covers(calendars[name], names, *asked[1:]))
             covers = [*covers, *rotas[asked]]
         spans = [span for one in schedule.people() for span in away.get(one, ())]
         if spans:

@@ -17,7 +17,7 @@ from tocsin.kernel.reason import Reason
 from tocsin.oncall import coverage
 from tocsin.oncall.duty import FINDINGS, Duty, handoff_of, next_clock, next_handoff
 from tocsin.oncall.override import Cover
-from tocsin.oncall.roster import Roster, Shift
+from tocsin.oncall.roster import Roster, Shift, merged
 from tocsin.oncall.zone import said
 from tocsin.plan.model import Plan
 
@@ -134,16 +134,25 @@ def _pages(incident: Incident, key: str) -> bool:
 def _ahead(
     roster: Roster, covers: tuple[Cover, ...], shift: Shift, person: Person, plan: Plan, now: Instant
 ) -> Iterator[str]:
-    """What of a shift will not be as usual, the next first: somebody takes a part of it, or it leaves a gap."""
-    end = max(shift.end, *(one.end for one in roster.who(now) if one.person == person.key), now)
+    """What of a shift will not be as usual, the next first: somebody takes a part of it, or it leaves a gap.
+
+    Looked at is all until the person's last turn without a break would end by the layers, or by calendars.
+    """
+    over = roster.until(shift, covers) or now + AHEAD
+    usual = tuple(one for one in covers if one.id < 0)  # what calendars say; the rest people made
+    last = (one for told in (usual, ()) for one in roster.who(over - 1, told) if one.person == person.key)
+    end = max([over, *(one.end for one in last)])
+    shifts = roster.shifts(now, end, covers)
+    mine = merged(sorted((one.start, one.end) for one in shifts if one.person == person.key))
+    why = {one.id: one.why for one in covers}
     found = [
-        (cover.start, f"{_span(cover.start, cover.end, person)} {_names(plan, [cover.person])} ({cover.why})")
-        for cover in covers
-        if cover.instead_of in ("", person.key) and cover.person not in ("", person.key) and now < cover.start < end
+        (one.start, f"{_span(one.start, one.end, person)} {_names(plan, [one.person])} ({why[one.override]})")
+        for one in shifts
+        if one.override and now < one.start < end and not any(low <= one.start < high for low, high in mine)
     ]
     found += [
-        (start, f"nobody is on call {_span(start, over, person)}")
-        for start, over in roster.gaps(now, min(end, now + AHEAD), covers)
+        (low, f"nobody is on call {_span(low, high, person)}")
+        for low, high in roster.gaps(now, min(end, now + AHEAD), covers)
     ]
     for _, what in sorted(found):
         yield f"Ahead: {what}"
@@ -215,7 +224,7 @@ def _responsible(turn: Turn, key: str) -> tuple[str, ...]:
     leads = dict.fromkeys(
         plan.teams[service.team].lead
         for service in plan.services.values()
-        if service.team in plan.teams and plan.teams[service.team].lead and _asks(plan, service.escalation, key)
+        if service.team in plan.teams and plan.teams[service.team].lead and plan.asks(service.key, key)
     )
     admins = dict.fromkeys(
         user.person
@@ -224,8 +233,3 @@ def _responsible(turn: Turn, key: str) -> tuple[str, ...]:
     )
     last = (person.key for person in plan.people_of(plan.last_resort, turn.now, turn.state.covers))
     return tuple(leads or admins or last)
-
-
-def _asks(plan: Plan, escalation: str, key: str) -> bool:
-    steps = plan.escalations[escalation].steps if escalation in plan.escalations else ()
-    return any(target.split(":")[:2] == ["schedule", key] for step in steps for target in step.targets)

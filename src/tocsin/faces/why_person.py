@@ -26,8 +26,12 @@ AROUND: Duration = 15 * MINUTE
 BEFORE: Duration = 12 * HOUR
 """An incident's pages are looked for as far back as this, for what is still under way at the instant."""
 MOST_INCIDENTS = 20
-ANSWERS = frozenset({Reason.ACKNOWLEDGED, Reason.ANSWERED, Reason.PUT_OFF, Reason.BY_HAND, Reason.SNOOZED})
+ANSWERS = frozenset(
+    {Reason.ACKNOWLEDGED, Reason.ANSWERED, Reason.PUT_OFF, Reason.BY_HAND, Reason.SNOOZED, Reason.REASSIGNED}
+)
 """What a person does to an incident that answers for it."""
+ANEW = frozenset({Reason.REOPENED, Reason.SNOOZE_ENDED, Reason.ACKNOWLEDGEMENT_ENDED, Reason.REASSIGNED})
+"""What has paging begin anew: no answer from before it is why anybody is not paged."""
 SCANNED = 2_000
 """So many incidents are looked through, the newest first, for those that were open then."""
 
@@ -123,19 +127,20 @@ def _told(
     reads: Reads, plan: Plan, covers: Covers, person: str, incident: Incident, pages: list[Page], at: Instant
 ) -> OfIncident:
     own = [one for one in pages if one.incident == incident.number]
-    stood, answer = _decided(reads, incident, person, at)
+    stood, answer, since = _decided(reads, incident, person, at)
     return OfIncident(
         incident=incident.number,
         title=incident.title,
         service=incident.service,
         stood=stood,
-        person=_answered(person, own, answer, at) or _of_person(plan, covers, person, incident, own, at),
+        person=_answered(person, own, answer, since, at) or _of_person(plan, covers, person, incident, own, at),
     )
 
 
-def _decided(reads: Reads, incident: Incident, person: str, at: Instant) -> tuple[Sentence, Entry | None]:
-    """The last thing that was decided about an incident up to an instant, notes left out; and the person's own answer
-    to it, if they gave one. Of a long timeline the last ``SCANNED`` lines up to then are read.
+def _decided(reads: Reads, incident: Incident, person: str, at: Instant) -> tuple[Sentence, Entry | None, Instant]:
+    """The last thing that was decided about an incident up to an instant, notes left out; the person's own answer to
+    it, if they gave one that still counted; and since when answers count. Of a long timeline the last ``SCANNED`` lines
+    up to then are read.
     """
     stood: Sentence | None = None
     cursor: str | None = None
@@ -147,18 +152,20 @@ def _decided(reads: Reads, incident: Incident, person: str, at: Instant) -> tupl
             if stood is None and entry.reason is not Reason.NOTE:
                 stood = Sentence(at=entry.at, text=entry.what, reason=entry.reason, actor=entry.actor)
             if entry.reason in ANSWERS and person_of(entry.actor) == person:
-                return stood or Sentence(at=entry.at, text=entry.what, reason=entry.reason), entry
+                return stood or Sentence(at=entry.at, text=entry.what, reason=entry.reason), entry, 0
+            if entry.reason in ANEW:
+                return stood or Sentence(at=entry.at, text=entry.what, reason=entry.reason), None, entry.at
         cursor = found.next
         if cursor is None:
             break
-    return stood or Sentence(at=incident.opened_at, text="It was opened", reason=Reason.OPENED), None
+    return stood or Sentence(at=incident.opened_at, text="It was opened", reason=Reason.OPENED), None, 0
 
 
-def _answered(person: str, pages: list[Page], answer: Entry | None, at: Instant) -> Sentence | None:
-    """What they answered up to an instant, unless they were paged anew since; None when they did not."""
+def _answered(person: str, pages: list[Page], answer: Entry | None, since: Instant, at: Instant) -> Sentence | None:
+    """What they answered after ``since`` and up to an instant, unless they were paged anew; None when they did not."""
     asked = [page for page in pages if page.intended_at <= at and page.kind != "copy"]
     last = max(asked, key=lambda page: (page.intended_at, page.id), default=None)
-    by_page = [page for page in asked if page.answered_at is not None and page.answered_at <= at]
+    by_page = [page for page in asked if page.answered_at is not None and since < page.answered_at <= at]
     page = max(by_page, key=lambda page: page.answered_at or 0, default=None)
     moments = [page.answered_at or 0] if page is not None else []
     moments += [answer.at] if answer is not None else []

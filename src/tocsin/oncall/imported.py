@@ -25,7 +25,6 @@ STALE_AFTER: Final[Duration] = DAY
 """A source that has been away for longer is something to be told of."""
 _AWAY: Final = -1_000_000
 ROTA: Final = -2_000_000
-_BETWEEN: Final = -2_001_000
 SHUT: Final = -3_000_000
 """Numbers of covers that stand for entries, below those of overrides: of two covers the higher number counts."""
 _WORD: Final = re.compile(r"\w+")
@@ -154,9 +153,11 @@ def _says(text: str, name: str) -> bool:
     return False
 
 
-def rota_covers(calendar: Imported, names: Names, timezone: str, layer: int | None = None) -> Iterator[Cover]:
+def rota_covers(
+    calendar: Imported, names: Names, timezone: str, place: int = 0, layer: int | None = None
+) -> Iterator[Cover]:
     """An imported rota over everything the layers say, or over those before one of them: each entry puts whom it names
-    on call.
+    on call. Of a schedule's rotas the one with the higher ``place`` counts.
 
     They have one number, so that they lie over the layers and not over each other: where entries overlap, everybody
     they name is on call.
@@ -164,8 +165,7 @@ def rota_covers(calendar: Imported, names: Names, timezone: str, layer: int | No
     named = {(start, end, names.of(busy)) for busy, start, end in calendar.spans(timezone)}
     for start, end, who in sorted(named):
         if who:
-            number = ROTA if layer is None else _BETWEEN + layer
-            yield Cover(number, who, start, end, "", f"the calendar {calendar.name}", layer)
+            yield Cover(ROTA + place, who, start, end, "", f"the calendar {calendar.name}", layer)
 
 
 def shut_covers(layer: int, spans: Iterable[tuple[Instant, Instant]]) -> Iterator[Cover]:

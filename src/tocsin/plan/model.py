@@ -224,6 +224,13 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
             for shift in roster.who(at, self.covers_for(key, covers))
         ]
 
+    def asks(self, service: str, schedule: str) -> bool:
+        """Whether a service pages by a schedule, be it for one severity or one customer tier alone."""
+        asked = self.service(service)
+        names = {asked.escalation, *asked.escalations.values(), *asked.tier_escalations.values()}
+        steps = (step for name in names if name in self.escalations for step in self.escalations[name].steps)
+        return any(target.split(":")[:2] == ["schedule", schedule] for step in steps for target in step.targets)
+
     def covers_for(self, schedule: str, covers: Covers) -> tuple[Cover, ...]:
         """The overrides of a schedule whose person is in the plan: who has left takes nobody's place."""
         return tuple(one for one in covers.get(schedule, ()) if not one.person or one.person in self.people)

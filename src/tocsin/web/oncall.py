@@ -112,7 +112,7 @@ def board(
     return Board(
         key=key,
         about=roster.schedule.about,
-        services=[name for name in plan.services if _uses(plan, name, key)],
+        services=[name for name in plan.services if plan.asks(name, key)],
         now=shifts,
         until=until,
         then=then,
@@ -121,11 +121,6 @@ def board(
         unreached=[reader.name(shift.person) for shift in shifts if not reached(shift.person)],
         yours=any(shift.person == reader.person for shift in shifts),
     )
-
-
-def _uses(plan: Plan, service: str, schedule: str) -> bool:
-    names = (f"schedule:{schedule}", f"schedule:{schedule}:next", f"schedule:{schedule}:previous")
-    return any(target in names for step in plan.steps(service) for target in step.targets)
 
 
 def headline(boards: Sequence[Board], reader: Reader) -> str:
