@@ -42,5 +42,3 @@ def upgrade() -> None:
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("stretch", name="pk_alert_sightings"),
     )
-
-
