@@ -22,7 +22,7 @@ STEPS_KEPT: Duration = 90 * DAY
 STEPS_BYTES = 1024**3
 """More bytes than this in the steps of all runs together, and the oldest go before their time."""
 RUNS_AT_ONCE = 100
-BYTES_AT_ONCE = 2 * 1024**2
+BYTES_AT_ONCE = 1024**2
 """So much a slice deletes, or one run when that has more."""
 STEPS_AT_ONCE = 2_000
 """So many steps are weighed in a slice: more than any run has."""
