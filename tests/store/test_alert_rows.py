@@ -53,7 +53,9 @@ class Flood:
         apply(self.engine, row)
         commit(self.store, self.engine, [row])
 
-    def prometheus(self, which: Sequence[int], ends: Instant = 10 * MINUTE, summary: str = "is down") -> Journaled:
+    def prometheus(
+        self, which: Sequence[int], ends: Instant = 10 * MINUTE, summary: str = "is down"
+    ) -> Journaled:
         """What Prometheus says of these, as the next input."""
         alerts = [
             {

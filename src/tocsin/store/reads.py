@@ -225,7 +225,9 @@ class Reads:
         def keep(alert: Alert) -> bool:
             return (not origin or alert.origin == origin) and all_match(matchers, alert.labels)
 
-        return self._page(bound.chunk, _itself, _number(after), _capped(limit), keep if origin or matchers else None)
+        return self._page(
+            bound.chunk, _itself, _number(after), _capped(limit), keep if origin or matchers else None
+        )
 
     def alert(self, number: int) -> Alert | None:
         """One alert."""
@@ -303,7 +305,6 @@ class Reads:
         with self._snapshot() as connection:
             rows = connection.execute(select(table.c.body).where(*self._here(table)).order_by(table.c.name))
             return [_imported.decode(row[0]) for row in rows]
-
     # --- runs of playbooks
 
     def runs(

@@ -152,7 +152,10 @@ def _alerts(select: Select, live: str) -> Iterator[Alert]:
     for (body,) in select(f"SELECT body FROM alerts WHERE {live}"):
         yield alert_rows.sighted(alert_rows.alone(decode(body)), seen)
     # A cross join: SQLite then looks the alerts up by block, and not a block for each alert there ever was.
-    replaced = {id for (id,) in select("SELECT id FROM alert_blocks CROSS JOIN alerts WHERE id BETWEEN first AND last")}
+    replaced = {
+        id
+        for (id,) in select("SELECT id FROM alert_blocks CROSS JOIN alerts WHERE id BETWEEN first AND last")
+    }
     for (body,) in select("SELECT body FROM alert_blocks ORDER BY first"):
         for alert in alert_rows.read_block(unpack(bytes(body))):
             if alert.id not in replaced:

@@ -42,3 +42,5 @@ def upgrade() -> None:
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("stretch", name="pk_alert_sightings"),
     )
+
+
