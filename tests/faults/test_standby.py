@@ -87,7 +87,7 @@ def test_a_standby_shows_what_is_written_and_refuses_what_would_change_it(
 def test_a_standby_takes_over_when_the_writing_node_dies(
     start_pair: Callable[[str], Pair], postgres_url: str, mail_server: MailServer, catcher: Catcher
 ) -> None:
-    """Within the lease of six seconds and a moment; what was waited for is paged by it, and nothing twice."""
+    """Within the lease of eight seconds and a moment; what was waited for is paged by it, and nothing twice."""
     first, second = start_pair(postgres_url)
     first.run("send", "--service", "load", "--title", "nobody answers")
     mail_server.wait_for(1)

@@ -59,7 +59,7 @@ def test_of_a_fix_that_an_earlier_process_had_begun_nothing_is_known(world: Play
     assert "It is not known whether" in " ".join(world.incident(1).tried)
 
 
-def test_a_fix_that_was_cut_off_is_in_doubt_and_a_look_that_was_is_no_failure(world: Playground) -> None:
+def test_what_was_cut_off_is_no_failure_and_a_fix_that_was_is_in_doubt(world: Playground) -> None:
     say(world, Finished(1, "look", "a.see", "x", True), GaveUp("cut", "this node lost the database"))
     assert world.run(1).outcome == "handed_over" and world.rung("by-hand") == "act"
     other = Playground(by_hand)
@@ -67,6 +67,10 @@ def test_a_fix_that_was_cut_off_is_in_doubt_and_a_look_that_was_is_no_failure(wo
     other.fires("Full", instance="cart-1")
     say(other, FIX, GaveUp("cut", "this node lost the database"))
     assert "It is not known whether" in " ".join(other.incident(1).tried)
+    run = other.run(1)
+    assert (run.outcome, run.fixes, run.unproven, run.failed) == ("handed_over", 1, True, False)
+    assert other.rung("by-hand") == "act"
+    assert [page[1] for page in other.pages] == ["ana"]
 
 
 def test_a_run_of_code_that_was_changed_meanwhile_says_nothing_about_the_new_code(world: Playground) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import psycopg
 import pytest
@@ -17,6 +18,7 @@ from tests.support.waiting import eventually
 from tocsin.engine.engine import Engine
 from tocsin.intake.sources import SOURCES
 from tocsin.kernel.instant import MILLISECOND, SECOND, Duration
+from tocsin.store import lease
 from tocsin.store.opening import SchemaError, migrate, needs_migration
 from tocsin.store.postgres import PostgresStore
 from tocsin.store.writer import LeaseLost, Stopped
@@ -31,8 +33,8 @@ def node(postgres_url: str) -> Iterator[Callable[..., PostgresStore]]:
     migrate(postgres_url)
     made: list[PostgresStore] = []
 
-    def new(name: str, lease: Duration = LONG, stop: threading.Event | None = None) -> PostgresStore:
-        made.append(PostgresStore(postgres_url, TZDATA, stop, node=name, lease=lease))
+    def new(name: str, lasts: Duration = LONG, stop: threading.Event | None = None) -> PostgresStore:
+        made.append(PostgresStore(postgres_url, TZDATA, stop, node=name, lease=lasts))
         return made[-1]
 
     yield new
@@ -101,7 +103,7 @@ def test_a_holder_that_falls_silent_is_overtaken_and_can_write_nothing_any_more(
     node: Callable[..., PostgresStore], postgres_url: str
 ) -> None:
     """Stopped, not dead: it comes back believing that it still writes, and changes nothing."""
-    first, second = node("first", SHORT), node("second")
+    first, second = node("first", SHORT), node("second", 5 * SECOND)
     first.wait_for_lease()
     life = lived([(0, 0, 0, 0, 0)])
     commit(first, life.engine, life.rows)
@@ -139,10 +141,66 @@ def test_a_holder_that_renews_keeps_its_lease(node: Callable[..., PostgresStore]
     thread.join(5)
 
 
+def test_a_holder_in_the_midst_of_a_commit_keeps_its_lease_however_long_the_disk_takes(
+    node: Callable[..., PostgresStore], postgres_url: str
+) -> None:
+    """A commit that stalls holds the lease's row locked; who stands by neither waits for it nor takes it after."""
+    first, stop = node("first", SHORT), threading.Event()
+    second = node("second", stop=stop)
+    first.wait_for_lease()
+    looks: list[str] = []
+
+    def stand_by() -> None:
+        with suppress(Stopped):
+            second.wait_for_lease(looks.append)
+
+    with psycopg.connect(postgres_url.replace("+psycopg", "")) as commit:
+        commit.execute(lease.HELD, (1,))
+        thread = threading.Thread(target=stand_by, daemon=True)
+        thread.start()
+        eventually(lambda: len(looks) >= 3, what="a standby that has looked when the lease had run out")
+    after = len(looks)
+    eventually(lambda: len(looks) >= after + 2, what="a standby that has looked after the commit")
+    first.housekeep(0)
+    first.set_meta("alive_at", b"1")
+    assert thread.is_alive()
+    stop.set()
+    thread.join(5)
+    first.set_meta("alive_at", b"2")
+
+
+def test_a_database_that_was_slow_leaves_the_holder_its_lease_once(
+    node: Callable[..., PostgresStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have kept the holder waiting as well; but one that stays slow keeps nobody from taking over."""
+    node("first", SHORT).wait_for_lease()
+    second = node("second", SECOND)
+    monkeypatch.setattr(lease, "PROMPT", -1.0)
+    began = time.monotonic()
+    second.wait_for_lease()
+    assert time.monotonic() - began >= 1
+
+
+def test_the_time_a_holder_is_left_counts_from_the_first_slow_answer_after_a_prompt_one() -> None:
+    leave = lease.Leave(8.0)
+    assert leave.over(100.0), "nothing was slow"
+    leave.answered(0.01, 100.0)
+    assert leave.over(100.0)
+    leave.answered(5.0, 110.0)
+    assert not leave.over(117.9)
+    leave.answered(5.0, 116.0)
+    assert leave.over(118.0), "it is slow, not stalled"
+    leave.answered(0.01, 118.0)
+    leave.answered(5.0, 120.0)
+    assert not leave.over(127.9)
+    leave.give(127.0)
+    assert not leave.over(134.9) and leave.over(135.0)
+
+
 def test_what_a_holder_has_under_way_is_safe_only_until_shortly_before_its_lease_ends(
     node: Callable[..., PostgresStore],
 ) -> None:
-    store = node("first", lease=8 * SECOND)
+    store = node("first", lease.LEASE)
     assert store.safe_until < time.monotonic(), "it holds nothing yet"
     before = time.monotonic()
     store.wait_for_lease()

@@ -73,6 +73,7 @@ def reported(turn: Turn, told: Reported) -> Result:
             if gave_up.kind == "withheld":
                 _undo(turn, run)
             run.advice = gave_up.next
+            run.cut = gave_up.kind == "cut"
             run.broke = gave_up.kind not in ("handed_over", "withheld", "cut")
             _fails(turn, run, gave_up.why)
     return Result(ok=run.state == "running")

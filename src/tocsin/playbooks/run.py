@@ -84,11 +84,12 @@ class Run(Struct, kw_only=True):
     ``targets``: parameter to target's name; ``args``: the other parameters, as JSON. ``rung``: what it may do: as it
     was when it started, or less when trust fell meanwhile. ``attempt`` counts processes: what an earlier one says
     counts no more. ``deadline``: when it is handed over if it has not ended. ``unproven``: something was changed, and
-    no verification held since. ``broke``: it raised, was late, or its process was lost. ``asked``: questions that were
-    answered, by step. ``approved_by``: who allowed a fix last. ``approved``: which fixes were allowed, by step;
-    ``approved_all``: who began it by hand allowed them all. ``trouble``: the incident's group. ``readings``: what
-    probes measured around it, in words. ``advice``: what is suggested to whoever it was handed over to;
-    ``suspected``: the change out there that was the last before the trouble began, in words.
+    no verification held since. ``broke``: it raised, was late, or its process was lost. ``cut``: Tocsin itself ended it
+    in the midst of it. ``asked``: questions that were answered, by step. ``approved_by``: who allowed a fix last.
+    ``approved``: which fixes were allowed, by step; ``approved_all``: who began it by hand allowed them all.
+    ``trouble``: the incident's group. ``readings``: what probes measured around it, in words. ``advice``: what is
+    suggested to whoever it was handed over to; ``suspected``: the change out there that was the last before the
+    trouble began, in words.
 
     ``continues``: the run it continues at ``from_step``, or repeats when that is 0; ``because``: why, in the words of
     who asked; ``resumed``: the run that continues this one. ``doubt``: fixes that may have happened in an earlier run,
@@ -122,6 +123,7 @@ class Run(Struct, kw_only=True):
     fixes: int = 0
     unproven: bool = False
     broke: bool = False
+    cut: bool = False
     verified_at: Instant | None = None
     approval: Approval | None = None
     approved_by: str = ""
@@ -181,9 +183,10 @@ class Run(Struct, kw_only=True):
     def failed(self) -> bool:
         """Whether it counts against its playbook: it changed something in vain, or it broke.
 
-        One that looked, and handed over by itself before it changed anything, did what it is there for.
+        One that looked, and handed over by itself before it changed anything, did what it is there for. What Tocsin
+        cut off says nothing about it.
         """
-        return self.outcome == "handed_over" and (self.broke or self.fixes > 0)
+        return self.outcome == "handed_over" and not self.cut and (self.broke or self.fixes > 0)
 
     def due(self) -> Instant | None:
         """When something about it happens by itself."""

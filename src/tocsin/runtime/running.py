@@ -31,7 +31,7 @@ log = structlog.get_logger("tocsin.playbooks")
 AT_ONCE = 64
 """So many processes of runs at once; others wait their turn."""
 PRINTED = 4_000
-FENCE_EVERY = 0.5
+FENCE_EVERY = 0.25
 LONGEST_AFTER = 2 * MINUTE
 """So long after a run's end at most it is seen once more what probes measure."""
 CUT = "this node lost the database for so long that another one may take over, and two must not do the same"

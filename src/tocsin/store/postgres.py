@@ -13,23 +13,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg
 import structlog
 
 from tocsin.engine.engine import VERSION
 from tocsin.engine.state import Changes, Counters, Loaded, State
-from tocsin.kernel.instant import DAY, MINUTE, SECOND, Duration, Instant, format_duration
-from tocsin.store import rows, run_keeping, writer
+from tocsin.kernel.instant import DAY, SECOND, Duration, Instant, format_duration
+from tocsin.store import lease, rows, run_keeping, writer
 from tocsin.store.rows import Journaled, Row, Statement
 
 log = structlog.get_logger("tocsin.store")
 
-LEASE: Duration = 6 * SECOND
-"""How long the lease lasts unless it is renewed; a standby takes over so long after its holder fell silent."""
-LEASE_WHILE_LOADING: Duration = MINUTE
-"""Reading a million alerts takes longer than the lease lasts, and nothing can be renewed meanwhile."""
 STATEMENT_SECONDS = 10
 LOAD_SECONDS = 120
 ANSWER_SECONDS = 8.0
@@ -56,27 +52,6 @@ _CONNECT: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-# The statements below are put together from names of our own; values always travel beside them.
-_NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
-# Division by zero is the cheapest way to have the server itself refuse the rest of the transaction without our asking.
-_HELD = (
-    "WITH held AS MATERIALIZED (SELECT 1 FROM lease WHERE name = 'writer' AND token = %s FOR SHARE)"
-    " SELECT 1 / count(*) FROM held"
-)
-_TAKE = (
-    "INSERT INTO lease (name, token, holder, backend, ends_at)"
-    f" VALUES ('writer', 1, %s, pg_backend_pid(), {_NOW} + %s)"
-    " ON CONFLICT (name) DO UPDATE SET"
-    " token = lease.token + 1, holder = excluded.holder, backend = excluded.backend, ends_at = excluded.ends_at"
-    f" WHERE lease.ends_at = 0 OR (%s AND lease.ends_at <= {_NOW})"
-    # This very node held it and its connection is gone: it was restarted, and need not wait for itself.
-    " OR (lease.holder = excluded.holder AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = lease.backend))"
-    " RETURNING token"
-)
-_KEEP = (
-    f"UPDATE lease SET ends_at = {_NOW} + %s, backend = pg_backend_pid()"
-    " WHERE name = 'writer' AND token = %s RETURNING 1"
-)
 _NOT_PARKED = "seq NOT IN (SELECT id FROM parked WHERE NOT discarded)"
 # Estimated from its ends: a table that was deleted from does not say how much of it is in use,
 # and places are given in one row without gaps.
@@ -87,13 +62,6 @@ _JOURNAL_SIZE = (
 )
 
 Command = tuple[str, Sequence[Any]]
-
-
-class _Holder(NamedTuple):
-    """Who holds the lease, and for how long yet unless it is renewed."""
-
-    node: str
-    left: Duration
 
 
 class Cutter:
@@ -159,7 +127,7 @@ class PostgresStore:
     """
 
     def __init__(
-        self, url: str, tzdata: str, stop: threading.Event | None = None, node: str = "", lease: Duration = LEASE
+        self, url: str, tzdata: str, stop: threading.Event | None = None, node: str = "", lease: Duration = lease.LEASE
     ) -> None:
         self._address = url.replace("+psycopg", "", 1)
         self._tzdata = tzdata
@@ -175,33 +143,41 @@ class PostgresStore:
         self._kept = 0.0
         self._held_until = 0.0
         self._thinned: Instant = 0
-        self._tidied = self._aged = 0
+        self._tidied = 0
+        self._aged = run_keeping.Progress()
 
     def wait_for_lease(self, waiting: Callable[[str], None] = lambda why: None) -> None:
         """Wait until this node is the one that writes; ``waiting`` is told why, in a sentence, each time it looked.
 
         When a database that was away is back, whoever held the lease gets one more lease's time to take it up again:
-        that node may have gone on in memory. Raises writer.Stopped when asked to end before that.
+        that node may have gone on in memory. So it does when the database was slow, once, or when it is in the midst
+        of a commit. Raises writer.Stopped when asked to end before that.
         """
-        said, last, leave = 0.0, "", 0.0
+        said, last, leave = 0.0, "", lease.Leave(self._lease / SECOND)
         while not self._stop.is_set():
+            pause = ASK_EVERY
             try:
-                holder = self._take_lease(over=time.monotonic() >= leave)
-                if holder is None:
+                holder = self._look(leave)
+                over = holder.left <= 0 and leave.over(time.monotonic())
+                if self._take_lease(over):
                     self._versions = self._version_row()
                     log.info("lease_taken", node=self._node, token=self._token)
                     return
+                if over:  # its holder is in the midst of a commit
+                    leave.give(time.monotonic())
+                if 0 < holder.left < ASK_EVERY * SECOND:
+                    pause = holder.left / SECOND
                 state = f"standby: {holder.node} writes; this node hears nothing and pages nobody until it takes over"
                 left = format_duration(max(0, holder.left) // SECOND * SECOND)
             except psycopg.OperationalError as error:
                 self._drop()
                 state, left = f"the database cannot be reached: {_told(error)}", ""
-                leave = time.monotonic() + self._lease / SECOND
+                leave.give(time.monotonic())
             waiting(state)
             if state != last or time.monotonic() - said > SAY_EVERY:
                 log.warning("waiting_for_lease", node=self._node, why=state, lease_left=left)
                 said, last = time.monotonic(), state
-            self._stop.wait(ASK_EVERY)
+            self._stop.wait(pause)
         raise writer.Stopped
 
     def load(self) -> Loaded:
@@ -213,7 +189,7 @@ class PostgresStore:
         said = 0.0
         while True:
             try:
-                self._keep_lease(LEASE_WHILE_LOADING)
+                self._keep_lease(lease.LEASE_WHILE_LOADING)
                 break
             except psycopg.OperationalError as error:
                 self._drop()
@@ -281,7 +257,7 @@ class PostgresStore:
 
     def housekeep(self, now: Instant) -> None:
         """Renew the lease in good time, and thin the journal a little. A lost connection is for ``resume`` to mend."""
-        if time.monotonic() - self._kept > self._lease / SECOND / 4:
+        if time.monotonic() - self._kept > self._lease / SECOND / 8:
             self._usable()
             self._keep_lease(self._lease)
         if now - self._thinned > DAY // 24:
@@ -328,7 +304,7 @@ class PostgresStore:
         db = self._connect()
         try:
             with self._cutter.within(db, ANSWER_SECONDS):
-                if db.execute(_KEEP, (self._lease, self._token)).fetchone() is None:
+                if db.execute(lease.KEEP, (self._lease, self._token)).fetchone() is None:
                     raise self._lost()
         except BaseException:
             db.close()
@@ -371,11 +347,11 @@ class PostgresStore:
         try:
             with self._cutter.within(db, ANSWER_SECONDS), db.pipeline():
                 db.execute("BEGIN")
-                db.execute(_HELD, (self._token,))
+                db.execute(lease.HELD, (self._token,))
                 for command, values in commands:
                     db.execute(command, values)
                 if renews:  # last: a commit that took long must not lose the lease to who waited for its lock
-                    db.execute(_KEEP, (self._lease, self._token))
+                    db.execute(lease.KEEP, (self._lease, self._token))
                 db.execute("COMMIT")
         except BaseException as error:
             self._roll_back(db)
@@ -393,23 +369,32 @@ class PostgresStore:
 
     # -- the lease -----------------------------------------------------------------------------------------------------
 
-    def _take_lease(self, over: bool) -> _Holder | None:
-        """Take the lease if nobody holds it, or, with ``over``, if it was not renewed; else who does."""
+    def _look(self, leave: lease.Leave) -> lease.Holder:
+        """Who holds the lease; tells ``leave`` how long the answer took. Waits for nobody who has it locked."""
         db, asked = self._connected(), time.monotonic()
         with self._cutter.within(db, ANSWER_SECONDS):
-            taken = db.execute(_TAKE, (self._node, self._lease, over)).fetchone()
-        if taken is not None:
-            self._token, self._kept = taken[0], time.monotonic()
-            self._held_until = asked + self._lease / SECOND
-            return None
-        held = db.execute(f"SELECT holder, ends_at - {_NOW} FROM lease WHERE name = 'writer'").fetchone()
-        return _Holder(*held) if held else _Holder("another node", 0)
+            held = db.execute(lease.LOOK).fetchone()
+            leave.answered(time.monotonic() - asked, time.monotonic())
+            if held is None:
+                db.execute(lease.FIRST)
+        return lease.Holder(*held) if held else lease.Holder("another node", 0)
+
+    def _take_lease(self, over: bool) -> bool:
+        """Take the lease if nobody holds it, or, with ``over``, if it was not renewed. Says whether it did."""
+        db, asked = self._connected(), time.monotonic()
+        with self._cutter.within(db, ANSWER_SECONDS):
+            taken = db.execute(lease.TAKE, (over, self._node, self._node, self._lease)).fetchone()
+        if taken is None:
+            return False
+        self._token, self._kept = taken[0], time.monotonic()
+        self._held_until = asked + self._lease / SECOND
+        return True
 
     def _keep_lease(self, how_long: Duration) -> None:
         """Renew the lease. Raises LeaseLost when it is another's by now."""
         db, asked = self._connected(), time.monotonic()
         with self._cutter.within(db, ANSWER_SECONDS):
-            kept = db.execute(_KEEP, (how_long, self._token)).fetchone()
+            kept = db.execute(lease.KEEP, (how_long, self._token)).fetchone()
         if kept is None:
             raise self._lost()
         self._kept = time.monotonic()
@@ -430,10 +415,11 @@ class PostgresStore:
         if found:
             self._write([("DELETE FROM journal WHERE seq = ANY(%s::bigint[])", (found,))])
         replaced, tidied = writer.replaced_alert_rows(self._select, self._tidied)
-        aged = run_keeping.old_runs(self._select, now, self._aged)
+        room = self._select("SELECT pg_total_relation_size('steps')")[0][0]
+        aged = run_keeping.old_runs(self._select, now, room, self._aged)
         if replaced or aged.statements:
             self._write([(statement, ()) for statement in (*replaced, *aged.statements)])
-        self._tidied, self._aged = tidied or 0, aged.after
+        self._tidied, self._aged = tidied or 0, aged.then
         if len(found) < 500 and size < JOURNAL_BYTES and tidied is None and not aged.more:
             self._thinned = now
 

@@ -6,7 +6,7 @@ import fcntl
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import chain
 from math import inf
 from pathlib import Path
@@ -65,7 +65,8 @@ class SqliteStore:
         self._versions = self._version_row(tzdata)
         self._checkpointer = Checkpointer(path)
         self._thinned: Instant = 0
-        self._tidied = self._aged = 0
+        self._tidied = 0
+        self._aged = run_keeping.Progress()
         self._checkpoint_at = PAGES_WRITER_CHECKPOINTS
 
     def load(self) -> Loaded:
@@ -74,19 +75,12 @@ class SqliteStore:
 
     def commit(self, journal: Sequence[Journaled], changes: Changes, state: State) -> None:
         """Write inputs and what they changed in one transaction."""
-        db = self._db
-        db.execute("BEGIN IMMEDIATE")
-        try:
+        with self._whole_or_not() as db:
             for statement, values in rows.statements(journal, changes, state, self._versions):
                 self._put_all(statement, values)
             for table, columns, names in rows.deletions(changes):
                 if names:
                     db.executemany(f"DELETE FROM {table} WHERE {' AND '.join(f'{c} = ?' for c in columns)}", names)
-            db.execute("COMMIT")
-        except BaseException:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            raise
         self._bound_log()
 
     def takes_nothing(self, error: Exception) -> bool:
@@ -155,15 +149,26 @@ class SqliteStore:
             (until,),
         ).rowcount
         replaced, tidied = writer.replaced_alert_rows(self._db.execute, self._tidied)
-        aged = run_keeping.old_runs(self._db.execute, now, self._aged)
-        self._db.execute("BEGIN IMMEDIATE")
-        for statement in (*replaced, *aged.statements):
-            self._db.execute(statement)
-        self._db.execute("COMMIT")
-        self._tidied, self._aged = tidied or 0, aged.after
+        aged = run_keeping.old_runs(self._db.execute, now, size, self._aged)
+        with self._whole_or_not() as db:
+            for statement in (*replaced, *aged.statements):
+                db.execute(statement)
+        self._tidied, self._aged = tidied or 0, aged.then
         self._db.execute("PRAGMA incremental_vacuum(200)").fetchall()
         if deleted < 500 and size < JOURNAL_BYTES and tidied is None and not aged.more:
             self._thinned = now
+
+    @contextmanager
+    def _whole_or_not(self) -> Iterator[sqlite3.Connection]:
+        """All of what is written in this block, or nothing: what failed is rolled back, and the next can begin."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._db
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
 
     def _bound_log(self) -> None:
         """Write back what the other thread has not managed to: only the writer itself can keep the log from growing.
