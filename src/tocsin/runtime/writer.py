@@ -327,6 +327,7 @@ class Writer:
                 fault = (job, error)
                 done.append(job)
                 break
+            job.heard = None  # what the next request is read into: memory that the processor still has at hand
             self._keep_files(job)
             journal.append(Journaled(self._seq, now, job.input))
             done.append(job)
