@@ -25,10 +25,11 @@ MAY_HAVE_HAPPENED: Final = ("begun", "done", "failed")
 
 
 class Resumed(Struct, frozen=True):
-    """How it begins. ``doubt``: see ``Run.doubt``; ``helped``: a person said that a step was done."""
+    """How it begins. ``doubt``, ``again``: see ``Run``; ``helped``: a person said that a step was done."""
 
     steps: tuple[Step, ...]
     doubt: tuple[str, ...]
+    again: bool
     helped: bool
 
 
@@ -68,15 +69,13 @@ def resume_at(
         stands.append(kept)
     doubt = _doubt(run, recorded, stands, first)
     blind = next((one for one in recorded if one.ordinal >= first and not one.probe and identity(one) in doubt), None)
-    if word == "again":
-        doubt = ()
-    elif blind is not None:
+    if blind is not None and word != "again":
         return Unresumable(
             f"Step {blind.ordinal}, {_short(blind)}, may have been done: say that it is to be done again, or"
             f" continue at step {blind.ordinal + 1}",
             "word",
         )
-    return Resumed(tuple(stands), doubt, helped)
+    return Resumed(tuple(stands), doubt, word == "again", helped)
 
 
 def _stands(one: Step, is_last: bool, word: Word, who: str, now: Instant) -> Step | Unresumable:
