@@ -172,7 +172,7 @@ def rung_of(turn: Turn, manifest: Manifest, run: Run) -> Rung:
     """
     now = rung(turn, manifest, run.service)
     standing = standing_of(turn, manifest, run.service)
-    same = standing.since < run.started_at and standing.meaning == run.meaning
+    same = (standing.rung, standing.meaning) == (run.stood, run.meaning) and standing.since <= run.started_at
     if run.continues and run.approved_all and same and turn.state.counters.paging:
         lent = min("ask", manifest.trust.ceiling, key=RUNGS.index)
         return max(now, lent, key=RUNGS.index)

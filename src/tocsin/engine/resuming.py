@@ -19,13 +19,12 @@ from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import HOUR, Duration, say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks.manifest import Manifest
-from tocsin.playbooks.resuming import RESUMABLE, Resumed, Unresumable, resume_at
+from tocsin.playbooks.resuming import MOST_WHY, RESUMABLE, Resumed, Unresumable, resume_at, says_why
 from tocsin.playbooks.run import Run, Step
 from tocsin.playbooks.targets import Unbound, bind
 
 TAKEN_FOR: Duration = 4 * HOUR
 """So long at most a target is its person's: whoever forgets to give it back does not keep code away for ever."""
-MOST_WHY = 300
 
 
 def resume(turn: Turn, command: commands.ResumeRun) -> Result:
@@ -42,6 +41,7 @@ def resume(turn: Turn, command: commands.ResumeRun) -> Result:
     )
     new.continues, new.from_step, new.because = run.number, command.step, command.why.strip()
     new.doubt, new.again, new.helped = resumed.doubt, resumed.again, resumed.helped
+    new.stood = standings.standing_of(turn, manifest, run.service).rung
     if may(command.role, manifest.trust.approve):
         new.approved_by, new.approved_all = command.actor, True
         new.rung = answering.rung_of(turn, manifest, new)
@@ -106,7 +106,7 @@ def _own(command: commands.ResumeRun, run: Run) -> Sequence[Step]:
 
 
 def _unsaid(why: str) -> Result | None:
-    if not why.strip() or len(why) > MOST_WHY or not why.isprintable():
+    if not says_why(why):
         return commands.refuse("invalid", f"Say why, in up to {MOST_WHY} printable characters", "why")
     return None
 

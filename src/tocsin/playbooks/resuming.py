@@ -21,6 +21,7 @@ Word = Literal["", "again", "done"]
 """
 RESUMABLE: Final[frozenset[Outcome]] = frozenset({"handed_over", "cancelled", "suggested"})
 """What a run that can go on came to. A suggestion goes on at its fix: a person has it done."""
+MOST_WHY: Final = 300
 MAY_HAVE_HAPPENED: Final = ("begun", "done", "failed")
 
 
@@ -39,6 +40,20 @@ class Unresumable(Struct, frozen=True):
     why: str
     field: str = "step"
     code: str = "conflict"
+
+
+def says_why(why: str) -> bool:
+    """Whether that is a reason people can read."""
+    return bool(why.strip()) and len(why) <= MOST_WHY and why.isprintable()
+
+
+def needed(run: Run, recorded: Sequence[Step], step: int, why: str) -> tuple[Step, ...]:
+    """What ``resume_at`` needs of a run's steps: what those answered that do not stand is not, nor anything when
+    nothing can come of it.
+    """
+    if run.outcome not in RESUMABLE or run.resumed or not says_why(why):
+        return ()
+    return tuple(one if one.ordinal < step else structs.replace(one, result="") for one in recorded)
 
 
 def identity(step: Step) -> str:

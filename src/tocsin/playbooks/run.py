@@ -94,11 +94,12 @@ class Run(Struct, kw_only=True):
     who asked; ``resumed``: the run that continues this one. ``doubt``: fixes that may have happened in an earlier run,
     as ``Began.identity`` has them; ``again``: a person said that this run is to do them
     again; ``carried``: how many of ``fixes`` earlier runs did; ``helped``: a person did part of it, so that it says
-    little about the playbook.
+    little about the playbook; ``stood``: what the playbook was trusted with when this one began to go on, else "".
     ``taken_by`` works on its targets by hand, until ``taken_until`` or the end of the incident.
 
     ``would``: the fix before which one that only watches ended, as a person reads it; ``would_do``: its function.
-    ``agreement``: whether that is what a person did, once somebody said so or did it; ``agreed_how``: a sentence.
+    ``agreement``: whether that is what a person did, once somebody said so or did it; ``agreed_how``: a sentence;
+    ``agreed_run``: the run it was compared with by itself, 0 when a person said so.
     """
 
     number: int
@@ -143,6 +144,7 @@ class Run(Struct, kw_only=True):
     doubt: tuple[str, ...] = ()
     again: bool = False
     carried: int = 0
+    stood: str = ""
     helped: bool = False
     taken_by: str = ""
     taken_until: Instant | None = None
@@ -152,6 +154,7 @@ class Run(Struct, kw_only=True):
     agreed_by: str = ""
     agreed_how: str = ""
     agreed_at: Instant | None = None
+    agreed_run: int = 0
     readings: tuple[str, ...] = ()
     advice: str = ""
     suspected: str = ""
