@@ -409,7 +409,8 @@ def _hands_over(turn: Turn, run: Run, why: str, reason: Reason) -> None:
     """Call a person: by the run's incident, or, when it has none that is open and must be heard, by one of its own."""
     incident = standings.incident_of(turn, run)
     answering.hand_over(turn, run, why, reason)
-    if (run.unasked or run.fixes) and (incident is None or not incident.open):
+    unheard = run.unasked and reason is not Reason.GUARD_PERSON  # whoever works there is awake, and knows more
+    if (unheard or run.fixes) and (incident is None or not incident.open):
         # No open incident hears of it, and nobody looks at it, or something may be worse than it was.
         _told(turn, run, why)
 
