@@ -31,11 +31,11 @@ ORDERS = {
 }  # fmt: skip
 
 
-def _run(world: World, state: str) -> None:
-    run = Run(number=7, playbook="p", service="shop", plan="v", started_at=1, deadline=2, would="f(x)")
+def _run(world: World, state: str, resumed: int = 0) -> None:
+    run = Run(number=7, playbook="p", service="shop", plan="v", started_at=1, deadline=2, would="f(x)", resumed=resumed)
     if state == "ended":
         run.state, run.outcome, run.ended_at = "ended", "handed_over", 3
-    step = Step(run=7, ordinal=1, verb="look", function="f", digest="d", state="done", began_at=1)
+    step = Step(run=7, ordinal=1, verb="look", function="f", digest="d", state="done", began_at=1, result="[1]")
     with world.filler.engine.begin() as connection:
         connection.execute(
             insert(tables.runs).values(
@@ -56,11 +56,20 @@ async def test_what_a_responder_does_with_a_run_becomes_a_command_with_what_was_
     continued, repeated, *others = [command for command, _ in world.core.asked]
     assert isinstance(continued, c.ResumeRun) and isinstance(repeated, c.ResumeRun)
     assert (continued.step, repeated.step) == (2, 0)
-    assert [one.ordinal for one in continued.recorded] == [1] == [one.ordinal for one in repeated.recorded]
+    assert [(one.ordinal, one.result) for one in continued.recorded] == [(1, "[1]")]
+    assert [(one.ordinal, one.result) for one in repeated.recorded] == [(1, "")], "what it answered does not stand"
     assert [type(one) for one in others] == [c.TakeOverRun, c.GiveBackRun, c.CompareRun]
     answer = await world.call("POST", "/runs/7/continue", {"step": 0, "why": "x"})
     assert answer.status_code == 400, "a step counts from one"
     assert (await world.call("POST", "/runs/7/repeat", {"why": ""})).status_code == 400
+
+
+async def test_nothing_is_recorded_of_an_order_that_nothing_can_come_of(world: World) -> None:
+    _run(world, "ended", resumed=8)
+    world.core.answer = c.refuse("conflict", "Run 7 goes on as run 8: continue that one")
+    assert (await world.call("POST", "/runs/7/continue", {"step": 2, "why": "x"})).status_code == 409
+    ((asked, _),) = world.core.asked
+    assert isinstance(asked, c.ResumeRun) and asked.recorded == ()
 
 
 async def test_a_run_that_is_not_over_or_not_there_is_not_continued(world: World) -> None:

@@ -447,7 +447,7 @@ def dump(state: State) -> dict[str, Any]:
         "calendars": {name: plain(calendar) for name, calendar in sorted(state.calendars.items())},
         "duties": {name: plain(duty) for name, duty in sorted(state.duties.items())},
         "runs": {number: plain(run) for number, run in sorted(state.runs.items())},
-        "claimed": dict(sorted(state.claimed.items())),
+        "claimed": {lock: sorted(numbers) for lock, numbers in sorted(state.claimed.items())},
         "steps": {number: [plain(one) for _, one in sorted(s.items())] for number, s in sorted(state.steps.items())},
         "standings": {f"{a}/{b}": plain(one) for (a, b), one in sorted(state.standings.items())},
         "heard": [plain(change) for change in state.heard],

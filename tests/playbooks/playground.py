@@ -184,8 +184,9 @@ class Playground(World):
         super().check()
         state = self.engine.state
         assert state.locked == {lock: run.number for run in state.runs.values() if run.live for lock in run.holds}
+        taken = [run for run in state.runs.values() if run.taken_until is not None]
         assert state.claimed == {
-            lock: run.number for run in state.runs.values() if run.taken_until is not None for lock in run.holds
+            lock: {one.number for one in taken if lock in one.holds} for run in taken for lock in run.holds
         }
         opened = [incident for incident in state.incidents.values() if incident.open]
         assert {(service, number) for service, numbers in state.open_of.items() for number in numbers} == {

@@ -79,19 +79,36 @@ def test_what_a_person_has_code_do_is_compared_by_itself(body: object, agreement
     world = watched(body)
     name = "by-hand-drain" if body is by_hand_drain else "by-hand-kick"
     world.acknowledges(1)
-    assert world.runs_by_hand(name, targets={"pump": "spare"}).ok
-    assert world.run(1).agreement == "", "another target"
-    assert world.runs_by_hand(name, targets={"pump": "main"}).ok
-    assert world.run(3).outcome == "verified" and world.run(1).agreement == agreement
+    assert world.runs_by_hand(name, incident=1, targets={"pump": "main"}).ok
+    world.resolves("Full", instance="cart-1")
+    assert world.run(2).outcome == "verified" and world.run(1).agreement == agreement
     assert counts(world) == ((1, 0, "observe") if agreement == "agreed" else (0, 1, "observe"))
     assert "begun by Ana" in world.run(1).agreed_how
-    assert says(world, 1, same=True).code == "conflict"
+    assert says(world, 1, same=agreement != "agreed").ok, "a person's word counts instead"
+    assert counts(world) == ((0, 1, "observe") if agreement == "agreed" else (1, 0, "observe"))
+    assert says(world, 1, same=True).code == "conflict", "once"
+    assert dump(Engine(world.loaded(), world.engine.plan, SOURCES).state) == dump(world.engine.state)
+
+
+def test_what_is_done_on_another_target_is_not_compared() -> None:
+    world = watched(by_hand_kick)
+    world.acknowledges(1)
+    assert world.runs_by_hand("by-hand-kick", incident=1, targets={"pump": "spare"}).ok
+    world.resolves("Full", instance="cart-1")
+    assert world.run(2).outcome == "verified" and world.run(1).agreement == ""
+
+
+def test_what_is_done_for_no_incident_is_compared_with_none() -> None:
+    world = watched(by_hand_kick)
+    assert world.runs_by_hand("by-hand-kick", targets={"pump": "main"}).ok
+    assert world.run(2).outcome == "verified" and world.run(1).agreement == ""
+    assert counts(world) == (0, 0, "observe")
 
 
 def test_one_that_did_not_hold_says_nothing() -> None:
     world = watched(by_hand_drain)
     world.after_drain = 95
-    world.runs_by_hand("by-hand-drain", targets={"pump": "main"})
+    world.runs_by_hand("by-hand-drain", incident=1, targets={"pump": "main"})
     assert world.run(2).outcome == "handed_over" and world.run(1).agreement == ""
 
 

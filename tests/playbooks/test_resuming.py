@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.engine.world import dump
 from tests.playbooks.playground import SERVICE, Playground, Pump, Run, drain, kick, level, pour
+from tocsin.engine.commands import StartRun
 from tocsin.engine.engine import Engine
 from tocsin.intake.sources import SOURCES
+from tocsin.kernel.instant import Instant
 from tocsin.playbooks.language import cooldown, playbook, trust
 
 FULL = ['alertname="Full"']
@@ -143,17 +147,98 @@ def test_a_verified_run_has_nothing_to_go_on_with() -> None:
 
 def test_doubt_is_carried_from_run_to_run() -> None:
     """The second run never came to the fix, and the first may have done it."""
+    world = handed_over(pours_it)
+    world.dead = True
+    assert world.resumes(1).ok and world.run(2).outcome == "handed_over"
+    world.dead = False
+    assert world.resumes(2).ok and world.done == ["pour"], "the probe is asked in the third run too"
+
+
+def test_a_word_that_its_run_did_not_use_says_nothing_of_the_next() -> None:
     world = handed_over(kicks_it)
     world.dead = True
-    assert world.resumes(1, step=1, word="again").ok
-    assert world.run(2).outcome == "handed_over" and world.done == ["kick"]
+    assert world.resumes(1, word="again").ok and world.run(2).outcome == "handed_over"
     world.dead = False
-    assert world.resumes(2).ok, "a person had said that it may be done again"
-    other = handed_over(pours_it)
-    other.dead = True
-    assert other.resumes(1).ok and other.run(2).outcome == "handed_over"
-    other.dead = False
-    assert other.resumes(2).ok and other.done == ["pour"], "the probe is asked in the third run too"
+    world.at("3m")
+    assert world.resumes(2).ok
+    assert world.done == ["kick"] and "an earlier run may have done it already" in world.run(3).why
+    world.after_drain = 40
+    world.at("4m")
+    assert world.resumes(3, step=2, word="again").ok
+    assert world.done == ["kick", "kick"] and world.run(4).state == "watching"
+
+
+@playbook(name="does-two", answers=FULL, trust=trust(start="act"))
+def does_two(run: Run, pump: Pump) -> None:
+    run.look(level, pump)
+    run.fix(drain, pump)
+    run.verify(level, pump, until=lambda now: now.full < 80, within="3m")
+    run.fix(kick, pump)
+    run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+
+
+def continued_while(happens: Callable[[Playground], object]) -> Playground:
+    """A run of two fixes, continued at the verification of the first, while something happens."""
+    world = Playground(does_two)
+    world.after_drain = 90
+    world.fires("Full", instance="cart-1")
+    world.at("5m")
+    world.acknowledges(1)
+    rest = world.carrier.rest
+    due = [happens]
+
+    def passing(until: Instant) -> None:
+        if due:
+            due.pop()(world)
+            world.full["main"] = 40
+        rest(until)
+
+    world.carrier.rest = passing
+    assert world.resumes(1, step=3).ok
+    world.at("20m")
+    assert not due, "it happened while it verified"
+    return world
+
+
+def test_trust_that_an_admin_takes_away_meanwhile_stops_a_continued_run_too() -> None:
+    world = continued_while(lambda world: world.trusts("does-two", "observe"))
+    assert world.done == ["drain"]
+    assert world.run(2).outcome == "handed_over" and "it is trusted to observe now" in world.run(2).why
+    other = continued_while(lambda world: None)
+    assert other.done == ["drain", "kick"], "the fall that it was continued after stops it not"
+
+
+def test_a_continued_run_changes_nothing_new_when_its_incident_is_over() -> None:
+    world = continued_while(lambda world: world.resolves_by_hand(1, "1h"))
+    assert world.done == ["drain"], "what an earlier run did is no reason to go on"
+    assert world.steps(2)[2] == "verify level done", "but to see whether it holds"
+    assert world.run(2).outcome == "overtaken" and "kick(main) was not needed" in world.run(2).why
+
+
+def test_what_code_did_once_counts_against_it_once() -> None:
+    world = handed_over(kicks_it)
+    assert world.rung("kicks-it") == "ask"
+    for number in (1, 2, 3, 4):
+        assert world.resumes(number, step=3).ok, "no breaker: it was one failure"
+        world.at(f"{2 + 2 * number}m")
+        assert world.run(number + 1).outcome == "handed_over"
+    assert world.done == ["kick"] and world.rung("kicks-it") == "ask"
+    assert world.resumes(5, step=2, word="again").ok
+    world.at("20m")
+    assert world.done == ["kick", "kick"] and world.rung("kicks-it") == "suggest", "this one did it itself"
+
+
+def test_continuing_what_failed_does_not_make_the_breaker_forget_it() -> None:
+    world = Playground(kicks_it)
+    world.after_drain = 90
+    for number in (1, 3, 5):
+        assert world.runs_by_hand("kicks-it", targets={"pump": "main"}, role="admin").ok
+        world.at(f"{2 * number}m")
+        world.trusts("kicks-it", "act")
+        assert world.resumes(number, step=3).ok or number == 5
+        world.at(f"{2 * number + 2}m")
+    refused = world.runs_by_hand("kicks-it", targets={"pump": "main"}, role="admin")
+    assert "failed 3 times in a row" in refused.message and world.done == ["kick"] * 3
 
 
 @pytest.mark.parametrize("kill_at", range(1, 9))
@@ -218,3 +303,48 @@ def test_a_run_without_an_incident_is_taken_over_too() -> None:
     world.fires("Full", instance="cart-1")
     assert world.pages[-1][1] == "ana", "no page waits for code that may do nothing"
     assert "Ana works on main by hand" in world.run(2).why
+
+
+@playbook(name="has-both", answers=['alertname="Both"'], trust=trust(start="act"))
+def has_both(run: Run, main: Pump, spare: Pump) -> None:
+    run.look(level, main)
+    run.hand_over("no idea")
+
+
+def test_who_takes_over_one_target_keeps_the_others_they_had() -> None:
+    world = Playground(has_both, kicks_it)
+    world.runs_by_hand("has-both", targets={"main": "main", "spare": "spare"})
+    assert world.takes_over(1).ok
+    assert world.runs_by_hand("kicks-it", targets={"pump": "main"}).ok, "what Ana begins herself may"
+    assert world.takes_over(2).ok
+
+    def ben_on(target: str) -> str:
+        return world.asked(
+            StartRun(actor="person:ben", playbook="kicks-it", service="cart", targets={"pump": target})
+        ).message
+
+    assert "Ana works on main and spare by hand (took over run 1)" in ben_on("spare")
+    assert dump(Engine(world.loaded(), world.engine.plan, SOURCES).state) == dump(world.engine.state)
+    assert world.gives_back(2).ok
+    assert "took over run 1" in ben_on("main") and "took over run 1" in ben_on("spare")
+    assert world.gives_back(1).ok
+    assert ben_on("spare") == ""
+
+
+def test_nobody_works_on_what_one_of_two_took_over() -> None:
+    world = Playground(has_both, kicks_it)
+    for target in ("main", "spare"):
+        assert world.runs_by_hand("kicks-it", targets={"pump": target}).ok
+        world.at("10m" if target == "spare" else "5m")
+    assert world.takes_over(1).ok and world.takes_over(2, "person:ben").ok
+    refused = world.runs_by_hand("has-both", targets={"main": "main", "spare": "spare"})
+    assert "Ben works on spare by hand" in refused.message
+
+
+def test_a_claim_for_one_incident_outlasts_another_incident() -> None:
+    world = handed_over(kicks_it)
+    assert world.takes_over(1).ok
+    assert world.runs_by_hand("kicks-it", targets={"pump": "main"}).ok
+    world.at("5m")
+    assert world.takes_over(2).ok and world.gives_back(2).ok
+    assert "took over run 1" in world.resumes(1, step=2, word="again", actor="person:ben").message

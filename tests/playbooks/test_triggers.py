@@ -12,7 +12,7 @@ from tests.playbooks.playground import SERVICE, Playground, Pump, drain, level, 
 from tocsin import Run, at_most, playbook, trust
 from tocsin.engine.commands import PullTrigger, Result
 from tocsin.engine.engine import Engine
-from tocsin.engine.inputs import Decided
+from tocsin.engine.inputs import Decided, Quarantine
 from tocsin.intake.sources import SOURCES
 from tocsin.plan import Reading, read_plan
 from tocsin.playbooks import language
@@ -117,6 +117,71 @@ def test_what_it_began_and_could_not_finish_is_heard_of():
     assert world.outcomes == ["handed_over"]
     (incident,) = world.engine.state.incidents.values()
     assert "empty-it could not finish: it is not full" in incident.title and world.pages
+
+
+def test_what_it_was_not_let_fix_is_heard_of():
+    world = Playground(empty_it, plan=PLAN.replace("main: {kind: pump, look with: secret:ro, fix with: secret:rw,",
+                                                   "main: {kind: pump, look with: secret:ro,"))  # fmt: skip
+    assert pulls(world).ok
+    world.at("1m")
+    assert world.outcomes == ["handed_over"] and world.done == []
+    (incident,) = world.engine.state.incidents.values()
+    assert "the plan gives nothing to fix main with" in incident.title and world.pages
+
+
+@playbook(name="asks-first", trust=trust(start="act"))
+def asks_first(run: Run, pump: Pump) -> None:
+    if run.ask("Drain it?", choices=("yes", "no"), default="no", within="10m") == "yes":
+        run.fix(drain, pump)
+
+
+def firing(world: Playground) -> list[str]:
+    return [one.title for one in world.engine.state.alerts.values() if one.firing]
+
+
+def test_a_question_that_nobody_answered_calls_nobody_to_answer_it():
+    world = Playground(empty_it, rung="ask", plan=PLAN)
+    pulls(world)
+    world.at("31m")
+    assert world.outcomes == ["cancelled"]
+    (said,) = firing(world)
+    assert "empty-it could not finish: nobody answered in time: May it do" in said
+    other = Playground(asks_first, plan=PLAN.replace("empty-it", "asks-first").replace(", takes: [down_to]", ""))
+    pulls(other)
+    other.at("9m")
+    assert len(firing(other)) == 1 and other.pages
+    other.at("20m")
+    pages = len(other.pages)
+    assert other.outcomes == ["done"] and firing(other) == []
+    other.at("3h")
+    assert len(other.pages) == pages
+
+
+def test_a_question_of_what_cannot_be_judged_calls_nobody_to_answer_it():
+    world = Playground(empty_it, rung="ask", plan=PLAN)
+    pulls(world)
+    world.at("10s")
+    world.apply(Quarantine("run", "1", "a fault"))
+    assert world.outcomes == ["handed_over"]
+    assert [one for one in firing(world) if "asks" in one] == []
+
+
+def test_what_was_refused_is_asked_anew_when_it_is_sent_again():
+    world = Playground(empty_it, plan=PLAN)
+    for minute in range(3):
+        assert pulls(world).ok
+        world.at(f"{minute + 1}m")
+        world.full["main"] = 97
+    assert pulls(world, key="event-9\ndigest").code == "conflict"
+    world.at("3h")
+    again = pulls(world, key="event-9\ndigest")
+    assert again.ok and pulls(world, key="event-9\ndigest") == again
+    assert pulls(world, key="event-9\nother").code == "reused"
+
+
+def test_an_id_of_several_lines_is_one_id():
+    world = Playground(empty_it, plan=PLAN)
+    assert [pulls(world, key=f"a\n{last}\ndigest").id for last in ("b", "c", "b")] == ["1", "2", "1"]
 
 
 def test_replayed_and_reloaded_it_is_the_same():

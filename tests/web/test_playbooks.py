@@ -116,6 +116,10 @@ def test_after_a_hand_over_a_person_has_code_go_on_or_repeats_it(site: Site, ana
     site.core.answer = c.refuse("conflict", "Step 1, redis.expire(main), may have been done", "word")
     assert ana.send("/runs/7/resume", step="0", why="again").status_code == 409
     assert "may have been done" in ana.page
+    asked_before = len(site.core.asked)
+    for step in ({}, {"step": ""}, {"step": "two"}, {"step": "-1"}, {"step": "²"}):
+        assert ana.send("/runs/7/resume", why="again", **step).status_code == 400, "not as if all were repeated"
+    assert "Say from which step" in ana.page and len(site.core.asked) == asked_before
 
 
 def test_what_is_taken_over_is_shown_and_given_back(site: Site, ana: Browserless) -> None:
@@ -134,7 +138,15 @@ def test_what_is_taken_over_is_shown_and_given_back(site: Site, ana: Browserless
         c.GiveBackRun(actor="person:ana", run=7),
         c.CompareRun(actor="person:ana", run=7, same=False, did="moved it"),
     ]
-    ana.get("/runs/7")
+    told = msgspec.structs.replace(
+        run, agreement="differed", agreed_how="run 9 of y, begun by Ben, did kick", agreed_run=9
+    )
+    for agreed_run, asks in ((0, False), (9, True)):
+        with site.night.engine.begin() as connection:
+            body = ENCODE(msgspec.structs.replace(told, agreed_run=agreed_run))
+            connection.execute(update(tables.runs).values(body=body))
+        ana.get("/runs/7")
+        assert ("in place of what was compared by itself" in ana.page) is asks
     assert ana.send("/runs/7/compare").status_code == 400 and len(site.core.asked) == 2
     for path in ("resume", "take-over", "give-back", "compare"):
         assert ana.http.post(f"/runs/7/{path}", data={"why": "x"}).status_code == 403, "without the form's token"

@@ -6,7 +6,7 @@ go without a page.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import takewhile
 
 from tocsin.access.actors import called
@@ -167,10 +167,13 @@ def rung(turn: Turn, manifest: Manifest, service: str) -> Rung:
 
 def rung_of(turn: Turn, manifest: Manifest, run: Run) -> Rung:
     """What a run may do now. Whoever has one go on or repeated, and may say yes to its fixes, says so to this one run:
-    it asks nobody, however little its playbook is trusted since it failed. The plan's ceiling stays.
+    it asks nobody, however little its playbook was trusted then. The plan's ceiling stays, and trust that falls, or
+    code that is changed, while it runs stops it.
     """
     now = rung(turn, manifest, run.service)
-    if run.continues and run.approved_all and turn.state.counters.paging:
+    standing = standing_of(turn, manifest, run.service)
+    same = (standing.rung, standing.meaning) == (run.stood, run.meaning) and standing.since <= run.started_at
+    if run.continues and run.approved_all and same and turn.state.counters.paging:
         lent = min("ask", manifest.trust.ceiling, key=RUNGS.index)
         return max(now, lent, key=RUNGS.index)
     return now
@@ -222,23 +225,23 @@ def person_at(turn: Turn, run: Run) -> Blocked | None:
     return None
 
 
-def claim_on(turn: Turn, run: Run) -> Run | None:
-    """The run by which a person took over what this one works on, while they do."""
+def claims_on(turn: Turn, run: Run) -> Iterator[Run]:
+    """The runs by which people took over what this one works on, while they do, the newest of a lock first."""
     for lock in run.holds:
-        by = turn.state.runs.get(turn.state.claimed.get(lock, 0))
-        if by is None or by.taken_until is None or by.taken_until <= turn.now:
-            continue
-        incident = incident_of(turn, by)
-        if by.incident and (incident is None or not incident.open):
-            continue
-        return by
-    return None
+        for number in sorted(turn.state.claimed.get(lock, ()), reverse=True):
+            by = turn.state.runs.get(number)
+            if by is None or by.taken_until is None or by.taken_until <= turn.now:
+                continue
+            incident = incident_of(turn, by)
+            if not by.incident or (incident is not None and incident.open):
+                yield by
 
 
 def claimed(turn: Turn, run: Run) -> Blocked | None:
     """Whether a person took over what a run would change. What they begin themselves may."""
-    by = claim_on(turn, run)
-    if by is None or by.taken_by in (run.by, run.approved_by):
+    others = (one for one in claims_on(turn, run) if one.taken_by not in (run.by, run.approved_by))
+    by = next(others, None)
+    if by is None:
         return None
     on = " and ".join(by.targets.values()) or by.service
     who = called(by.taken_by, turn.plan.names)
@@ -360,7 +363,7 @@ def hand_over(turn: Turn, run: Run, why: str, reason: Reason = Reason.HANDED_OVE
 def incident_over(turn: Turn, incident: Incident) -> None:
     """An incident is resolved: a run that waits or watches ends; one that changed something goes on to verify it."""
     incident.hold_until = None
-    for number in sorted(set(turn.state.claimed.values())):
+    for number in sorted(set().union(*turn.state.claimed.values())):
         taken = turn.state.runs[number]
         if taken.incident == incident.number:
             taken.taken_until = None  # whoever worked on it by hand is done

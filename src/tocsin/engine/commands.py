@@ -334,7 +334,7 @@ class ResumeRun(Command, frozen=True, kw_only=True, tag="resume_run"):
     new run's number.
 
     ``word``: ``again`` when changes that may have happened are to be made again, ``done`` when the one before the
-    chosen step is done. ``recorded``: the run's steps, read after it had ended.
+    chosen step is done. ``recorded``: the run's steps, read after it had ended: see ``resuming.needed``.
     """
 
     run: int

@@ -1,6 +1,7 @@
 """What a playbook that only watches would have done, beside what a person did: evidence, one way or the other.
 
-Nobody's silence counts: a run is compared when a person says so, or does the same, or something else, by way of code.
+Nobody's silence counts: a run is compared when a person says so, or does the same, or something else, by way of code
+for the same incident. What a person says counts more than what was done.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def compare(turn: Turn, command: commands.CompareRun) -> Result:
         return run
     if not run.would:
         return commands.refuse("conflict", f"Run {run.number} did not end before a fix: there is nothing to compare")
-    if run.agreement:
+    if run.agreement and not run.agreed_run:
         return commands.refuse("conflict", f"Run {run.number} was compared already: {run.agreed_how}")
     if len(command.did) > MOST_DID or not command.did.isprintable():
         return commands.refuse("invalid", f"Say what you did in up to {MOST_DID} printable characters", "did")
@@ -41,33 +42,36 @@ def compare(turn: Turn, command: commands.CompareRun) -> Result:
 def done_by_hand(turn: Turn, run: Run) -> None:
     """A run that a person began was verified: compare what it changed with what others would have changed there.
 
-    To be asked while its steps are still in mind.
+    To be asked while its steps are still in mind. One without an incident may be about any trouble, or none.
     """
     steps = turn.state.steps.get(run.number, {}).values()
     did = {step.function for step in steps if step.verb == "fix" and step.state == "done"}
-    if not run.by_hand or not did:
+    if not run.by_hand or not run.incident or not did:
         return
     for other in _watchers(turn, run):
         same = other.would_do in did
         what = " and ".join(sorted(map(standings.short, did)))
         how = f"run {run.number} of {run.playbook}, begun by {called(run.by, turn.plan.names)}, did {what}"
-        _judged(turn, other, "agreed" if same else "differed", run.by, how)
+        _judged(turn, other, "agreed" if same else "differed", run.by, how, run.number)
 
 
 def _watchers(turn: Turn, run: Run) -> list[Run]:
-    """Runs that only watched the same open trouble, on a target that this one worked on, and were not compared yet."""
+    """Runs that only watched the same incident, on a target that this one worked on, and were not compared yet."""
     found: dict[int, Run] = {}
     for name in turn.plan.answers.get(run.service, ()):
         for lock in run.locks:
             for one in islice(turn.state.remembered.own_on(run.service, name, lock), LOOKED_AT):
-                incident = standings.incident_of(turn, one)
-                here = incident is not None and (incident.open or one.incident == run.incident)
-                if one.would and not one.agreement and here:
+                if one.would and not one.agreement and one.incident == run.incident:
                     found[one.number] = one
     return list(found.values())
 
 
-def _judged(turn: Turn, run: Run, agreement: Agreement, actor: str, how: str) -> None:
+def _judged(turn: Turn, run: Run, agreement: Agreement, actor: str, how: str, by_run: int = 0) -> None:
+    manifest = turn.plan.playbooks.get(run.playbook)
+    standing = standings.standing_of(turn, manifest, run.service) if manifest is not None else None
+    if standing is not None:
+        trust.taken_back(standing, run)
+    run.agreed_run = by_run
     run.agreement, run.agreed_by, run.agreed_how, run.agreed_at = agreement, actor, how, turn.now
     turn.save_run(run)
     reason = Reason.SHADOW_AGREED if agreement == "agreed" else Reason.SHADOW_DIFFERED
@@ -77,10 +81,8 @@ def _judged(turn: Turn, run: Run, agreement: Agreement, actor: str, how: str) ->
         what = f"{beside.capitalize()} {run.playbook} would have done ({run.would}): {how}"
         turn.enter(incident.number, what, reason, actor, run=str(run.number))
     turn.count("runs", reason)
-    manifest = turn.plan.playbooks.get(run.playbook)
-    if manifest is None:
+    if manifest is None or standing is None:
         return
-    standing = standings.standing_of(turn, manifest, run.service)
     was = standing.rung
     moved = trust.compared(manifest, standing, run, turn.now)
     turn.save_standing(standing)

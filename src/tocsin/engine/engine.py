@@ -24,7 +24,7 @@ from tocsin.engine import (
     ticking,
     waiting,
 )
-from tocsin.engine.commands import ASKED, Result, refuse
+from tocsin.engine.commands import ASKED, PullTrigger, Result, refuse
 from tocsin.engine.inputs import (
     AnyInput,
     CalendarRead,
@@ -193,7 +193,8 @@ class Engine:
                         hearing.refresh(turn, alert, at)
 
     def _decide(self, turn: Turn, decided: Decided) -> Result:
-        named, _, asked = decided.idempotency_key.partition(ASKED)
+        named, _, asked = decided.idempotency_key.rpartition(ASKED)  # a sender's own id may hold the mark
+        named, asked = (named, asked) if named else (asked, "")
         key = f"{decided.command.actor}\n{named}" if named else ""
         kept = self.state.results.get(key) if key else None
         if kept is not None:
@@ -202,7 +203,8 @@ class Engine:
             return kept.result
         result = deciding.decide(turn, decided.command)
         self._settle(turn)
-        if key:
+        if key and (result.ok or not isinstance(decided.command, PullTrigger)):
+            # What a trigger was refused began nothing: sent again later it is asked anew.
             kept = Kept(key=key, at=turn.now, result=result, asked=asked)
             self.state.results[key] = kept
             self.changes.results.append(kept)
@@ -340,6 +342,7 @@ class Engine:
             self.changes.silences[id] = silence
             ticking.rejudge(turn)  # what it kept quiet is quiet no longer
         elif kind == "run" and int(id) in self.state.runs:
+            running.heard(turn, self.state.runs[int(id)], Reason.QUARANTINED)
             answering.hand_over(turn, self.state.runs[int(id)], "judging it failed", Reason.QUARANTINED)
         elif kind == "loop":
             looping.set_aside(turn, id)

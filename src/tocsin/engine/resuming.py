@@ -19,13 +19,12 @@ from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import HOUR, Duration, say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks.manifest import Manifest
-from tocsin.playbooks.resuming import RESUMABLE, Resumed, Unresumable, resume_at
+from tocsin.playbooks.resuming import MOST_WHY, RESUMABLE, Resumed, Unresumable, resume_at, says_why
 from tocsin.playbooks.run import Run, Step
 from tocsin.playbooks.targets import Unbound, bind
 
 TAKEN_FOR: Duration = 4 * HOUR
 """So long at most a target is its person's: whoever forgets to give it back does not keep code away for ever."""
-MOST_WHY = 300
 
 
 def resume(turn: Turn, command: commands.ResumeRun) -> Result:
@@ -41,7 +40,8 @@ def resume(turn: Turn, command: commands.ResumeRun) -> Result:
         turn, manifest, run.service, run.targets, incident=incident, labels=run.labels, by=command.actor, args=run.args
     )
     new.continues, new.from_step, new.because = run.number, command.step, command.why.strip()
-    new.doubt, new.helped = resumed.doubt, resumed.helped
+    new.doubt, new.again, new.helped = resumed.doubt, resumed.again, resumed.helped
+    new.stood = standings.standing_of(turn, manifest, run.service).rung
     if may(command.role, manifest.trust.approve):
         new.approved_by, new.approved_all = command.actor, True
         new.rung = answering.rung_of(turn, manifest, new)
@@ -51,7 +51,7 @@ def resume(turn: Turn, command: commands.ResumeRun) -> Result:
         return commands.refuse("conflict", f"Not now: {no.why}")
     for step in resumed.steps:
         turn.save_step(structs.replace(step, run=new.number))
-    new.fixes = sum(step.verb == "fix" for step in resumed.steps)
+    new.fixes = new.carried = sum(step.verb == "fix" for step in resumed.steps)
     new.prove(resumed.steps)  # what an earlier run changed is this one's to verify
     run.resumed = new.number
     turn.save_run(run)
@@ -106,7 +106,7 @@ def _own(command: commands.ResumeRun, run: Run) -> Sequence[Step]:
 
 
 def _unsaid(why: str) -> Result | None:
-    if not why.strip() or len(why) > MOST_WHY or not why.isprintable():
+    if not says_why(why):
         return commands.refuse("invalid", f"Say why, in up to {MOST_WHY} printable characters", "why")
     return None
 
@@ -122,8 +122,8 @@ def take_over(turn: Turn, command: commands.TakeOverRun) -> Result:
     wrong = _unsaid(command.why)
     if wrong is not None:
         return wrong
-    held = answering.claim_on(turn, run)
-    if held is not None and held.taken_by != command.actor:
+    held = next((one for one in answering.claims_on(turn, run) if one.taken_by != command.actor), None)
+    if held is not None:
         who = called(held.taken_by, turn.plan.names)
         why = f"{who} works on it already: it has to be given back first (run {held.number})"
         return commands.refuse("conflict", why)
@@ -146,10 +146,9 @@ def take_over(turn: Turn, command: commands.TakeOverRun) -> Result:
 
 
 def _claim(turn: Turn, run: Run, actor: str) -> None:
-    """What somebody works on already counts from the newest run: no two say it of one lock."""
-    for lock in run.holds:
-        older = turn.state.runs.get(turn.state.claimed.get(lock, 0))
-        if older is not None and older is not run:
+    """An older claim goes into this one only when this covers all of it, and for as long: the same incident's."""
+    for older in list(answering.claims_on(turn, run)):
+        if older is not run and older.incident == run.incident and set(older.holds) <= set(run.holds):
             older.taken_until = None
             turn.save_run(older)
     run.taken_by, run.taken_until = actor, turn.now + TAKEN_FOR
@@ -167,7 +166,15 @@ def give_back(turn: Turn, command: commands.GiveBackRun) -> Result:
     turn.save_run(run)
     incident = standings.incident_of(turn, run)
     if incident is not None:
-        on = " and ".join(run.targets.values()) or run.service
-        turn.enter(incident.number, f"Code may work on {on} again", Reason.RUN_GIVEN_BACK, command.actor)
+        turn.enter(incident.number, _given_back(turn, run), Reason.RUN_GIVEN_BACK, command.actor)
     turn.count("runs", Reason.RUN_GIVEN_BACK)
     return Result(ok=True, reason=Reason.RUN_GIVEN_BACK, id=str(run.number))
+
+
+def _given_back(turn: Turn, run: Run) -> str:
+    on = " and ".join(run.targets.values()) or run.service
+    still = next(answering.claims_on(turn, run), None)
+    if still is None:
+        return f"Code may work on {on} again"
+    who, there = called(still.taken_by, turn.plan.names), " and ".join(still.targets.values()) or still.service
+    return f"Gives {on} back; {who} works on {there} by hand still (took over run {still.number})"

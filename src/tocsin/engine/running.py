@@ -74,7 +74,8 @@ def reported(turn: Turn, told: Reported) -> Result:
                 _undo(turn, run)
             run.advice = gave_up.next
             run.cut = gave_up.kind == "cut"
-            run.broke = gave_up.kind not in ("handed_over", "withheld", "cut")
+            quiet = gave_up.kind in ("handed_over", "withheld", "cut")
+            run.broke = not quiet and not _carried_in_vain(turn, run)
             _fails(turn, run, gave_up.why)
     return Result(ok=run.state == "running")
 
@@ -119,6 +120,14 @@ def _undo(turn: Turn, run: Run) -> None:
     run.prove(steps.values())
 
 
+def _carried_in_vain(turn: Turn, run: Run) -> bool:
+    """Whether all it did was to see that what an earlier run changed does not hold: that counted against that one."""
+    steps = turn.state.steps.get(run.number, {})
+    last = steps.get(max((ordinal for ordinal in steps if ordinal <= MOST_STEPS), default=0))
+    not_held = last is not None and (last.verb, last.state) == ("verify", "failed")
+    return not_held and run.carried > 0 and not run.changed
+
+
 def _step(turn: Turn, run: Run, began: Began) -> Step:
     return Step(
         run=run.number,
@@ -151,7 +160,8 @@ def _may_not_fix(turn: Turn, run: Run, began: Began) -> Result | None:
         if run.fixes:
             return _blocked(turn, run, would, Blocked(Reason.TRUST_FELL, f"it is trusted to {run.rung} now"))
         return _would(turn, run, began, would, incident)
-    if not run.by_hand and run.incident and not run.fixes and (incident is None or not incident.open):
+    over = run.incident and (incident is None or not incident.open)
+    if over and (run.continues or not run.by_hand) and not run.changed:
         answering.end(turn, run, "overtaken", Reason.PLAYBOOK_ENDED, f"the incident is over; {would} was not needed")
         return STOP
     no = (
@@ -169,9 +179,9 @@ def _may_not_fix(turn: Turn, run: Run, began: Began) -> Result | None:
 
 def _in_doubt(run: Run, began: Began) -> Blocked | None:
     """Whether an earlier run may have done this very fix, and nothing can tell. Of one with a probe that is asked."""
-    if began.idempotent or began.probe or began.identity not in run.doubt:
+    if began.idempotent or began.probe or began.identity not in run.wary:
         return None
-    return Blocked(Reason.HANDED_OVER, f"run {run.continues} may have done it already, and doing it twice may do harm")
+    return Blocked(Reason.HANDED_OVER, "an earlier run may have done it already, and doing it twice may do harm")
 
 
 def _guarded_now(turn: Turn, run: Run, manifest: Manifest) -> Blocked | None:
@@ -205,7 +215,7 @@ def _would(turn: Turn, run: Run, began: Began, would: str, incident: Incident | 
 
 
 def _blocked(turn: Turn, run: Run, would: str, no: Blocked) -> Result:
-    _hands_over(turn, run, f"{would} was not done: {no.why}", no.reason, loud=run.fixes > 0)
+    _hands_over(turn, run, f"{would} was not done: {no.why}", no.reason)
     return STOP
 
 
@@ -271,11 +281,11 @@ def _asking(run: Run) -> str:
     return f"asks:{run.number}"
 
 
-def _heard(turn: Turn, run: Run) -> None:
-    """A person has dealt with what a run asked: nobody need be called for that any more."""
+def heard(turn: Turn, run: Run, reason: Reason) -> None:
+    """What a run asked is answered, or can be no more: nobody need be called for that."""
     alert = hearing.own_alert(turn, turn.plan.service(run.service).key, _asking(run)) if run.unasked else None
     if alert is not None and alert.firing:
-        hearing.resolve(turn, alert, Reason.APPROVAL_GIVEN)
+        hearing.resolve(turn, alert, reason)
 
 
 def _finished(turn: Turn, run: Run, ended: Finished) -> None:
@@ -289,6 +299,7 @@ def _finished(turn: Turn, run: Run, ended: Finished) -> None:
         if ended.verb == "fix":  # an earlier run did it, says its probe
             step.probe = True
             run.fixes, run.unproven, run.verified_at = run.fixes + 1, True, None
+            run.carried += 1
     step.state = "done" if ended.ok else "failed"
     step.ended_at = turn.now
     step.result = "null" if too_much else ended.result
@@ -392,25 +403,31 @@ def _fails(turn: Turn, run: Run, why: str) -> None:
     if run.stopping:
         answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
         return
-    _hands_over(turn, run, why, Reason.HANDED_OVER, loud=run.unasked or run.fixes > 0)
+    _hands_over(turn, run, why, Reason.HANDED_OVER)
 
 
-def _hands_over(turn: Turn, run: Run, why: str, reason: Reason, *, loud: bool) -> None:
+def _hands_over(turn: Turn, run: Run, why: str, reason: Reason) -> None:
     """Call a person: by the run's incident, or, when it has none that is open and must be heard, by one of its own."""
     incident = standings.incident_of(turn, run)
     answering.hand_over(turn, run, why, reason)
-    if loud and (incident is None or not incident.open):
-        # No open incident hears of it, and something may be worse than it was.
-        hearing.own_event(
-            turn,
-            run.service,
-            f"playbook:{run.number}",
-            f"{run.playbook} could not finish: {why}"[:300],
-            "error",
-            {"playbook": run.playbook},
-            annotations={"findings": "\n".join(run.findings)[:2000]},
-            name="PlaybookFailed",
-        )
+    unheard = run.unasked and reason is not Reason.GUARD_PERSON  # whoever works there is awake, and knows more
+    if (unheard or run.fixes) and (incident is None or not incident.open):
+        # No open incident hears of it, and nobody looks at it, or something may be worse than it was.
+        _told(turn, run, why)
+
+
+def _told(turn: Turn, run: Run, why: str) -> None:
+    """An incident of its own says what became of a run."""
+    hearing.own_event(
+        turn,
+        run.service,
+        f"playbook:{run.number}",
+        f"{run.playbook} could not finish: {why}"[:300],
+        "error",
+        {"playbook": run.playbook},
+        annotations={"findings": "\n".join(run.findings)[:2000]},
+        name="PlaybookFailed",
+    )
 
 
 def ring(turn: Turn, run: Run) -> None:
@@ -432,9 +449,12 @@ def ring(turn: Turn, run: Run) -> None:
 def _late_answer(turn: Turn, run: Run) -> None:
     approval = run.approval
     assert approval is not None
+    heard(turn, run, Reason.APPROVAL_LATE)
     if approval.fix:
         why = f"nobody answered in time: {approval.question}"
         answering.end(turn, run, "cancelled", Reason.APPROVAL_LATE, why)
+        if run.unasked:
+            _told(turn, run, why)  # an alert that says what is so, in place of a question that takes no answer any more
         return
     _answered(turn, run, approval.default, "nobody in time", Reason.APPROVAL_LATE)
 
@@ -480,7 +500,7 @@ def answer(turn: Turn, command: commands.AnswerRun) -> Result:
     if approval.role == "admin" and command.role != "admin":
         return commands.refuse("forbidden", "The playbook wants an admin's answer")
     who = called(command.actor, turn.plan.names)
-    _heard(turn, run)
+    heard(turn, run, Reason.APPROVAL_GIVEN)
     if approval.fix and command.answer == NO:
         answering.end(turn, run, "cancelled", Reason.APPROVAL_GIVEN, f"{who} said no to {approval.fix}")
         return Result(ok=True, reason=Reason.APPROVAL_GIVEN, id=str(run.number))
@@ -531,7 +551,7 @@ def cancel(turn: Turn, command: commands.CancelRun) -> Result:
 
 def stop_for(turn: Turn, run: Run, why: str) -> None:
     """End a run because a person wants it to: at once when it waits, else before it begins with anything more."""
-    _heard(turn, run)
+    heard(turn, run, Reason.RUN_CANCELLED)
     if run.state != "running":
         answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, why)
     else:

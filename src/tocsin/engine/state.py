@@ -220,8 +220,8 @@ class State:
         """The same runs, found by what guards count."""
         self.locked: dict[str, int] = {}
         """The run that holds a lock now."""
-        self.claimed: dict[str, int] = {}
-        """The run whose targets a person took over last, by lock."""
+        self.claimed: dict[str, set[int]] = {}
+        """The runs by which people took over what a lock is of."""
         self.open_of: dict[str, set[int]] = {}
         """A service's open incidents."""
         self.answered: set[int] = set()
@@ -294,17 +294,23 @@ class State:
             elif self.locked.get(lock) == run.number:
                 del self.locked[lock]
             if run.taken_until is not None:
-                self.claimed[lock] = run.number
-            elif self.claimed.get(lock) == run.number:
-                del self.claimed[lock]
+                self.claimed.setdefault(lock, set()).add(run.number)
+        if run.taken_until is None:
+            self._unclaim(run)
 
     def forget_run(self, run: Run) -> None:
         """Let a run go that no guard counts any more."""
         del self.runs[run.number]
         self.remembered.forget(run)
+        self._unclaim(run)
+
+    def _unclaim(self, run: Run) -> None:
         for lock in run.holds:
-            if self.claimed.get(lock) == run.number:
-                del self.claimed[lock]
+            numbers = self.claimed.get(lock)
+            if numbers is not None:
+                numbers.discard(run.number)
+                if not numbers:
+                    del self.claimed[lock]
 
     def watch_incident(self, incident: Incident) -> None:
         """An incident was changed: its timer follows, and whether its service has one open."""

@@ -11,7 +11,7 @@ from tocsin.faces.faces import Faces
 from tocsin.faces.problem import Problem, not_found
 from tocsin.plan.model import Plan
 from tocsin.playbooks.manifest import Manifest, Rung
-from tocsin.playbooks.resuming import Word
+from tocsin.playbooks.resuming import Word, needed
 from tocsin.playbooks.trust import Standing, stands
 
 
@@ -27,7 +27,7 @@ class InService(NamedTuple):
 async def resuming(
     faces: Faces, actor: str, role: Role, number: int, why: str, step: int = 0, word: Word = ""
 ) -> ResumeRun:
-    """The command that continues a run at a step (0: repeats it), with the steps it was recorded with.
+    """The command that continues a run at a step (0: repeats it), with what is needed of its recorded steps.
 
     They are read after the run was seen to be over, so none of them changes any more. Raises the problem that says
     that there is no such run, or that it is not over.
@@ -37,8 +37,8 @@ async def resuming(
         raise not_found(f"run {number}")
     if run.live:
         raise Problem(409, "conflict", f"Run {number} is not over: stop it first")
-    recorded = await faces.read(faces.reads.steps, number)
-    return ResumeRun(actor=actor, run=number, why=why, step=step, word=word, recorded=tuple(recorded), role=role)
+    kept = needed(run, await faces.read(faces.reads.steps, number), step, why)
+    return ResumeRun(actor=actor, run=number, why=why, step=step, word=word, recorded=kept, role=role)
 
 
 def in_service(plan: Plan | None, standings: Sequence[Standing], service: str = "") -> list[InService]:

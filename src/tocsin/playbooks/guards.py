@@ -141,6 +141,8 @@ def _broken(at: Situation, guard: Breaker) -> Blocked | None:
     since = at.now - guard.within
     failures = 0
     for run in at.runs.ended(at.service, at.manifest.name):
+        if run.continues and not run.failed and run.outcome in ("handed_over", "cancelled"):
+            continue  # it went on with one that is counted itself, and changed nothing
         if not run.failed or (run.ended_at or 0) <= since or failures >= guard.failures:
             break
         failures += 1

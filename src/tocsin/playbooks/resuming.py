@@ -21,14 +21,16 @@ Word = Literal["", "again", "done"]
 """
 RESUMABLE: Final[frozenset[Outcome]] = frozenset({"handed_over", "cancelled", "suggested"})
 """What a run that can go on came to. A suggestion goes on at its fix: a person has it done."""
+MOST_WHY: Final = 300
 MAY_HAVE_HAPPENED: Final = ("begun", "done", "failed")
 
 
 class Resumed(Struct, frozen=True):
-    """How it begins. ``doubt``: see ``Run.doubt``; ``helped``: a person said that a step was done."""
+    """How it begins. ``doubt``, ``again``: see ``Run``; ``helped``: a person said that a step was done."""
 
     steps: tuple[Step, ...]
     doubt: tuple[str, ...]
+    again: bool
     helped: bool
 
 
@@ -38,6 +40,20 @@ class Unresumable(Struct, frozen=True):
     why: str
     field: str = "step"
     code: str = "conflict"
+
+
+def says_why(why: str) -> bool:
+    """Whether that is a reason people can read."""
+    return bool(why.strip()) and len(why) <= MOST_WHY and why.isprintable()
+
+
+def needed(run: Run, recorded: Sequence[Step], step: int, why: str) -> tuple[Step, ...]:
+    """What ``resume_at`` needs of a run's steps: what those answered that do not stand is not, nor anything when
+    nothing can come of it.
+    """
+    if run.outcome not in RESUMABLE or run.resumed or not says_why(why):
+        return ()
+    return tuple(one if one.ordinal < step else structs.replace(one, result="") for one in recorded)
 
 
 def identity(step: Step) -> str:
@@ -68,15 +84,13 @@ def resume_at(
         stands.append(kept)
     doubt = _doubt(run, recorded, stands, first)
     blind = next((one for one in recorded if one.ordinal >= first and not one.probe and identity(one) in doubt), None)
-    if word == "again":
-        doubt = ()
-    elif blind is not None:
+    if blind is not None and word != "again":
         return Unresumable(
             f"Step {blind.ordinal}, {_short(blind)}, may have been done: say that it is to be done again, or"
             f" continue at step {blind.ordinal + 1}",
             "word",
         )
-    return Resumed(tuple(stands), doubt, helped)
+    return Resumed(tuple(stands), doubt, word == "again", helped)
 
 
 def _stands(one: Step, is_last: bool, word: Word, who: str, now: Instant) -> Step | Unresumable:

@@ -93,11 +93,14 @@ class Run(Struct, kw_only=True):
 
     ``continues``: the run it continues at ``from_step``, or repeats when that is 0; ``because``: why, in the words of
     who asked; ``resumed``: the run that continues this one. ``doubt``: fixes that may have happened in an earlier run,
-    as ``Began.identity`` has them; ``helped``: a person did part of it, so that it says little about the playbook.
+    as ``Began.identity`` has them; ``again``: a person said that this run is to do them
+    again; ``carried``: how many of ``fixes`` earlier runs did; ``helped``: a person did part of it, so that it says
+    little about the playbook; ``stood``: what the playbook was trusted with when this one began to go on, else "".
     ``taken_by`` works on its targets by hand, until ``taken_until`` or the end of the incident.
 
     ``would``: the fix before which one that only watches ended, as a person reads it; ``would_do``: its function.
-    ``agreement``: whether that is what a person did, once somebody said so or did it; ``agreed_how``: a sentence.
+    ``agreement``: whether that is what a person did, once somebody said so or did it; ``agreed_how``: a sentence;
+    ``agreed_run``: the run it was compared with by itself, 0 when a person said so.
     """
 
     number: int
@@ -141,6 +144,9 @@ class Run(Struct, kw_only=True):
     because: str = ""
     resumed: int = 0
     doubt: tuple[str, ...] = ()
+    again: bool = False
+    carried: int = 0
+    stood: str = ""
     helped: bool = False
     taken_by: str = ""
     taken_until: Instant | None = None
@@ -150,6 +156,7 @@ class Run(Struct, kw_only=True):
     agreed_by: str = ""
     agreed_how: str = ""
     agreed_at: Instant | None = None
+    agreed_run: int = 0
     readings: tuple[str, ...] = ()
     advice: str = ""
     suspected: str = ""
@@ -183,10 +190,20 @@ class Run(Struct, kw_only=True):
     def failed(self) -> bool:
         """Whether it counts against its playbook: it changed something in vain, or it broke.
 
-        One that looked, and handed over by itself before it changed anything, did what it is there for. What Tocsin
-        cut off says nothing about it.
+        One that looked, and handed over by itself before it changed anything, did what it is there for. What an earlier
+        run changed counted against that one. What Tocsin cut off says nothing about it.
         """
-        return self.outcome == "handed_over" and not self.cut and (self.broke or self.fixes > 0)
+        return self.outcome == "handed_over" and not self.cut and (self.broke or self.changed)
+
+    @property
+    def changed(self) -> bool:
+        """Whether it changed anything itself."""
+        return self.fixes > self.carried
+
+    @property
+    def wary(self) -> tuple[str, ...]:
+        """Fixes that it does again only when a probe says that they were not done."""
+        return () if self.again else self.doubt
 
     def due(self) -> Instant | None:
         """When something about it happens by itself."""

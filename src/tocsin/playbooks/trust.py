@@ -109,6 +109,14 @@ def compared(manifest: Manifest, standing: Standing, run: Run, now: Instant) -> 
     return Reason.TRUST_CLIMBED
 
 
+def taken_back(standing: Standing, run: Run) -> None:
+    """What was taken as evidence by ``compared`` counts no more, as far as it counts still."""
+    if run.meaning != standing.meaning or run.started_at < standing.since:
+        return
+    standing.agreed = max(0, standing.agreed - (run.agreement == "agreed"))
+    standing.differed = max(0, standing.differed - (run.agreement == "differed"))
+
+
 def move(standing: Standing, rung: Rung, because: str, now: Instant) -> None:
     """Stand on another rung; evidence counts anew."""
     standing.rung, standing.because, standing.since = rung, because, now

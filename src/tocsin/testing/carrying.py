@@ -41,7 +41,7 @@ class Carrier:
         """Carry a run's attempt out to where it ends. Raises Killed."""
         wire = _Wire(self, run.number, attempt, tuple(run.targets.values()))
         reading = dict.fromkeys(run.targets.values(), "fake:reading")
-        session = Session(wire, steps, reading, str, self.instead, doubt=run.doubt, since=run.from_step)
+        session = Session(wire, steps, reading, str, self.instead, doubt=run.wary, since=run.from_step)
         start = Start(run.playbook, about, run.targets, run.args, {}, tuple(steps))
         left = carry_out(session, found, start)
         if left is not None:

@@ -96,7 +96,7 @@ async def _seen(seen: View, run: Run) -> RunView:
         graphs=[graph(one, run, seen.reader) for one in series if one.points],
         resumable=responds and run.outcome in RESUMABLE and not run.resumed,
         taken=run.taken_until is not None and run.taken_until > seen.reader.now,
-        unsaid=responds and bool(run.would) and not run.agreement,
+        unsaid=responds and bool(run.would) and (not run.agreement or run.agreed_run > 0),
     )  # fmt: skip
 
 
@@ -212,7 +212,9 @@ async def resume(request: Request[Any, Any, Any], faces: Faces, who: Who, number
     """Continue a run at a step, or repeat it."""
     form = await fields(request)
     step, why = form.get("step", ""), " ".join(form.get("why", "").split())
-    at = int(step) if step.isdecimal() and len(step) < 6 else 0
+    if not (step.isascii() and step.isdecimal() and len(step) < 6):  # 0 would repeat all of it
+        return await _run_page(await view(request, faces, who), number, 400, "Say from which step: 0 is the top")
+    at = int(step)
     words: dict[str, Word] = {"again": "again", "done": "done"}
     word = words.get(form.get("word", ""), "")
     try:
