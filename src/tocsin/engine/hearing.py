@@ -162,7 +162,7 @@ def _row(event: Event) -> Row:
 
 def _seat(turn: Turn, source: str, routed: Routed, labels: dict[str, str]) -> Seat | None:
     """The seat of alerts routed this way, if they are certain to get one in this input. ``labels``: those of one;
-    what a route or a heartbeat asks for is the same in all.
+    what a route or a heartbeat asks for, and the customer's tier, is the same in all.
     """
     if turn.state.silences or (turn.plan.heartbeat_alerts and _heartbeat_of(turn, labels) is not None):
         return None
@@ -174,6 +174,7 @@ def _seat(turn: Turn, source: str, routed: Routed, labels: dict[str, str]) -> Se
         or incident.urgency != "high"
         or routed.severity < incident.severity
         or _quiet(turn, source) > incident.quiet
+        or _above(turn, incident, turn.plan.tier_of(routed.service, labels))
     ):
         return None
     return Seat(routed, incident, turn.members(incident).firing)
@@ -495,14 +496,18 @@ def _tier(turn: Turn, alert: Alert) -> str:
     return turn.plan.tier_of(alert.service, alert.labels) if turn.plan.customer_tiers else ""
 
 
+def _above(turn: Turn, incident: Incident, tier: str) -> bool:
+    """Whether a customer of that tier is higher than those an incident is about so far."""
+    return turn.plan.highest_tier((incident.customer_tier, tier)) not in ("", incident.customer_tier)
+
+
 def _higher(turn: Turn, alert: Alert, incident: Incident | None = None) -> None:
     """An incident is of the highest customer that one of its alerts has been about."""
     incident = incident or turn.state.incidents.get(alert.incident)
     if incident is None or not incident.open:
         return
-    was = incident.customer_tier
-    tier = turn.plan.highest_tier((was, _tier(turn, alert)))
-    if tier in ("", was):
+    was, tier = incident.customer_tier, _tier(turn, alert)
+    if not _above(turn, incident, tier):
         return
     incident.customer_tier = tier
     what = f"Now {tier} customers are concerned" + (f", and not {was} alone" if was else "")

@@ -107,8 +107,10 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def router(self) -> Router:
         """The routes, indexed once."""
-        heartbeats = {matcher.label for spec in self.heartbeat_alerts for matcher in spec.alert}
-        return Router(self.routes, self.services, heartbeats)
+        telling = {matcher.label for spec in self.heartbeat_alerts for matcher in spec.alert}
+        if self.customer_tiers:
+            telling.add(self.customer_tier_label)
+        return Router(self.routes, self.services, telling)
 
     @cached_property
     def bindings(self) -> Targets:
