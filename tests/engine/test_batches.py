@@ -13,7 +13,8 @@ from tocsin.engine.inputs import Received
 from tocsin.intake.request import Request
 from tocsin.kernel.instant import SECOND, format_rfc3339
 
-TIERS = PLAN.replace(b"escalations:\n", b"customer tiers: [gold, silver]\nescalations:\n  vip: [{page: kei, wait: 10m}]\n")
+VIP = b"customer tiers: [gold, silver]\nescalations:\n  vip: [{page: kei, wait: 10m}]\n"
+TIERS = PLAN.replace(b"escalations:\n", VIP)
 TIERED = TIERS.replace(b"checkout: {escalation: shop", b"checkout: {escalation: shop, escalation for: {gold: vip}")
 
 alerts = st.lists(
@@ -54,11 +55,12 @@ def _told(world: World) -> object:
 MANY = [("Down", "checkout", "critical", n, 240, "") for n in range(40)]
 
 
+SEARCH = ("Down", "search", "critical", 3, 240, "")
 INFO = [("Down", "checkout", "info", n, 240, "") for n in range(25)]
 
 
 @settings(max_examples=60, deadline=None)
-@example([*MANY, *MANY[:3], ("Down", "checkout", "warning", 50, 240, ""), ("Down", "search", "critical", 3, 240, "")], 21)
+@example([*MANY, *MANY[:3], ("Down", "checkout", "warning", 50, 240, ""), SEARCH], 21)
 @example([*MANY, *(("Down", "checkout", "critical", n, 900, "") for n in range(60, 70))], 30)
 @example([*MANY, ("Down", "checkout", "critical", 5, -5, ""), ("Down", "checkout", "critical", 5, 240, "")], 25)
 @example([*INFO, ("Down", "checkout", "critical", 5, 240, "")], 25)
@@ -82,7 +84,8 @@ def test_the_short_way_comes_to_the_same_as_the_long_one(some, at):
 @example(MANY, 21)
 @given(alerts, st.integers(0, 70))
 def test_where_much_that_comes_at_once_is_divided_makes_no_difference(some, at):
-    some = [(*one[:4], max(one[4], 240), one[5]) for one in some]  # what ends within a batch is settled with it, not before
+    # What ends within a batch is settled with it, not before.
+    some = [(*one[:4], max(one[4], 240), one[5]) for one in some]
     whole, halves, single = World(TIERS), World(TIERS), World(TIERS)
     _posts(whole, some)
     for part in (some[:at], some[at:]):

@@ -166,8 +166,8 @@ def rejudge(turn: Turn, changed: str = "") -> None:
         if members is not None:
             (members.silenced.add if covered else members.silenced.discard)(alert.id)
             turn.touch(alert.incident)
-        if not covered and (members is None or not state.incidents[alert.incident].open):
-            hearing.place(turn, alert)
+        if not covered:
+            hearing.loud(turn, alert)
 
 
 def _heartbeat(turn: Turn, id: str) -> None:
