@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.engine.world import PLAN, World, dump
+from tests.engine.world import PLAN, World, dump, plan_of
 from tocsin.engine import hearing
 from tocsin.engine.inputs import Received
 from tocsin.intake.request import Request
@@ -93,3 +93,12 @@ def test_where_much_that_comes_at_once_is_divided_makes_no_difference(some, at):
     for one in some:
         _posts(single, [one])
     assert _told(whole) == _told(halves) == _told(single)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(["alertname", "job", "region", "customer_tier"]),
+                                st.sampled_from(["", "checkout", "search", "gold"])), max_size=12))  # fmt: skip
+def test_an_alert_is_routed_the_same_whatever_labels_those_before_it_had(some):
+    plan = plan_of(TIERED)
+    for labels in some:
+        alone = msgspec.structs.replace(plan).router.route("inbox", "", labels, "critical")
+        assert plan.router.route("inbox", "", labels, "critical") == alone

@@ -59,6 +59,15 @@ def test_what_a_silenced_alert_becomes_counts_when_its_silence_ends():
     assert paged(world)[1:] == [("240s", "ana"), ("240s", "ben")]
 
 
+def test_what_joins_a_snoozed_incident_counts_when_the_snooze_ends():
+    world = World(PLAN).fires("Down", service="two", severity="warning", instance="a")
+    assert world.resolves_by_hand(1, snooze="30m").ok
+    world.at("1m").fires("Down", service="two", instance="b")
+    assert (paged(world), world.incident(1).severity) == ([("0s", "kei")], "sev3")
+    world.at("30m")
+    assert (paged(world)[1:], world.incident(1).severity) == ([("1800s", "ana"), ("1800s", "ben")], "sev1")
+
+
 def test_a_new_plan_is_applied_without_what_is_silenced():
     world = World(TIERED).fires("Down", service="two", instance="a")
     world.silences('plan="gold"', for_="1h")

@@ -90,6 +90,8 @@ def _incident(turn: Turn, incident: Incident) -> None:
         incident.snoozed_until = None
         if turn.members(incident).firing:
             settling.reopen(turn, incident, Reason.SNOOZE_ENDED)
+            for id in turn.members(incident).heard:  # what joined meanwhile has not counted yet
+                hearing.weigh(turn, turn.state.alerts[id], incident)
         else:
             turn.save_incident(incident)
     elif incident.keep_until is not None and incident.keep_until <= now and paging.awaited(turn, incident):
