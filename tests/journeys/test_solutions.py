@@ -100,12 +100,12 @@ def test_tocsins_own_probe_sees_it_and_sees_that_it_is_over(server: TocsinServer
 
 
 def test_every_fault_of_the_documentation_is_made_here(stage: Stage) -> None:
-    """But the playbook about orders, which is about one's own statements: tests/library/test_sql.py."""
+    """But two: one's own statements (tests/library/test_sql.py), and a program of supervisor's (test_supervised.py)."""
     answered_here = {one.labels.get("probe", one.labels["alertname"]) for one in stage.faults.values()}
     pages = {one.page for one in stage.faults.values()}
     text = "".join((PAGES / page).read_text(encoding="utf-8") for page in pages)
     declared = text.count("@playbook(")
-    assert declared == len(answered_here) + 1
+    assert declared == len(answered_here) + 2
 
 
 def tell(server: TocsinServer, fault: Fault, round: str, state: str) -> None:

@@ -259,7 +259,7 @@ def test_what_was_changed_stands_beside_the_incident(site: Site, ana: Browserles
     assert '<a href="https://ci.example/9" rel="noreferrer noopener">deploy 1</a>' in shown
     assert "deploy 2" in shown and "javascript:" not in shown
     assert "deploy 3" not in shown and "deploy 4" not in shown
-    assert "before it opened, at" in shown and "after it had opened" in shown
+    assert "the last change before it began, at" in shown and "after it had opened" in shown
 
 
 def test_a_parked_request_is_shown_as_text_and_discarded(site: Site, ana: Browserless) -> None:

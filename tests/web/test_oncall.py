@@ -86,7 +86,7 @@ def test_whoever_would_be_paged_twice_is_named(site: Site, ana: Browserless) -> 
     text = PLAN["tocsin.yaml"].replace(b"  platform-hours:", second + b"  platform-hours:")
     text = text.replace(b"    - {page: ana, wait: 5m}\n    - {page: ben, wait: 5m, repeat: 2}\n",
                         b"    - {page: shop-primary, wait: 5m}\n    - {page: second}\n")  # fmt: skip
-    site.night.replace_plan({"tocsin.yaml": text})
+    site.night.replace_plan({**PLAN, "tocsin.yaml": text})
     assert "twice" not in shown(ana.get("/oncall").text)
     site.night.put(
         Override(
@@ -104,7 +104,7 @@ def test_shifts_of_a_calendar_from_elsewhere_are_shown_and_a_lost_source_is_said
     calendars = b"calendars:\n  rota: {ical: secret:rota}\nschedules:\n"
     text = PLAN["tocsin.yaml"].replace(b"schedules:\n", calendars, 1)
     text = text.replace(b"  shop-primary:\n", b"  shop-primary:\n    calendar: rota\n", 1)
-    site.night.replace_plan({"tocsin.yaml": text})
+    site.night.replace_plan({**PLAN, "tocsin.yaml": text})
     busy = Busy(NOW - HOUR, NOW + 5 * HOUR, False, "On call: Ben")
     away, error = NOW - 26 * HOUR, "it answered 500"
     site.night.put(Imported(name="rota", read_at=away, failing_since=away, error=error, busy=(busy,)))

@@ -315,7 +315,10 @@ class Writer:
                 self._bytes_out += job.size
             else:
                 break
-            if job.read is not None and job.reply is None and not job.read():
+            # Once only, and then let go: it names its job, and such a circle would hold all that was sent until the
+            # collector comes by, which is after thousands of requests.
+            read, job.read = job.read, None
+            if read is not None and not read():
                 continue
             self._seq += 1
             try:
