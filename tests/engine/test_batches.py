@@ -7,11 +7,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.engine.world import World, dump
+from tests.engine.world import PLAN, World, dump, plan_of
 from tocsin.engine import hearing
 from tocsin.engine.inputs import Received
 from tocsin.intake.request import Request
 from tocsin.kernel.instant import SECOND, format_rfc3339
+
+VIP = b"customer tiers: [gold, silver]\nescalations:\n  vip: [{page: kei, wait: 10m}]\n"
+TIERS = PLAN.replace(b"escalations:\n", VIP)
+TIERED = TIERS.replace(b"checkout: {escalation: shop", b"checkout: {escalation: shop, escalation for: {gold: vip}")
 
 alerts = st.lists(
     st.tuples(
@@ -20,19 +24,21 @@ alerts = st.lists(
         st.sampled_from(["critical", "critical", "critical", "warning", "info"]),
         st.integers(0, 39),
         st.sampled_from([240, 240, 240, 900, 1, -5]),
+        st.sampled_from(["", "", "silver", "Gold"]),
     ),
     max_size=70,
 )
 
 
-def _posts(world: World, some: list[tuple[str, str, str, int, int]], waited: int = 0) -> None:
+def _posts(world: World, some: list[tuple[str, str, str, int, int, str]], waited: int = 0) -> None:
     batch = [
         {
-            "labels": {"alertname": name, "job": job, "severity": severity, "n": str(n)},
+            "labels": {"alertname": name, "job": job, "severity": severity, "n": str(n)}
+            | ({"customer_tier": tier} if tier else {}),
             "annotations": {"summary": f"{name} {n}"},
             "endsAt": format_rfc3339(world.now - waited * SECOND + ends * SECOND),
         }
-        for name, job, severity, n, ends in some
+        for name, job, severity, n, ends, tier in some
     ]
     headers = {"content-type": "application/json"}
     body = msgspec.json.encode(batch)
@@ -46,21 +52,23 @@ def _told(world: World) -> object:
     return found
 
 
-MANY = [("Down", "checkout", "critical", n, 240) for n in range(40)]
+MANY = [("Down", "checkout", "critical", n, 240, "") for n in range(40)]
 
 
-INFO = [("Down", "checkout", "info", n, 240) for n in range(25)]
+SEARCH = ("Down", "search", "critical", 3, 240, "")
+INFO = [("Down", "checkout", "info", n, 240, "") for n in range(25)]
 
 
 @settings(max_examples=60, deadline=None)
-@example([*MANY, *MANY[:3], ("Down", "checkout", "warning", 50, 240), ("Down", "search", "critical", 3, 240)], 21)
-@example([*MANY, *(("Down", "checkout", "critical", n, 900) for n in range(60, 70))], 30)
-@example([*MANY, ("Down", "checkout", "critical", 5, -5), ("Down", "checkout", "critical", 5, 240)], 25)
-@example([*INFO, ("Down", "checkout", "critical", 5, 240)], 25)
-@example([*MANY, *(("Down", "checkout", "critical", n, 1) for n in range(50, 55))], 40)
+@example([*MANY, *MANY[:3], ("Down", "checkout", "warning", 50, 240, ""), SEARCH], 21)
+@example([*MANY, *(("Down", "checkout", "critical", n, 900, "") for n in range(60, 70))], 30)
+@example([*MANY, ("Down", "checkout", "critical", 5, -5, ""), ("Down", "checkout", "critical", 5, 240, "")], 25)
+@example([*INFO, ("Down", "checkout", "critical", 5, 240, "")], 25)
+@example([*MANY, *(("Down", "checkout", "critical", n, 1, "") for n in range(50, 55))], 40)
+@example([*MANY, *(("Down", "checkout", "critical", n, 240, "Gold") for n in range(60, 65))], 40)
 @given(alerts, st.integers(0, 70))
 def test_the_short_way_comes_to_the_same_as_the_long_one(some, at):
-    short, long = World(), World()
+    short, long = World(TIERED), World(TIERED)
     for world, patch in ((short, None), (long, lambda *_: None)):
         with pytest.MonkeyPatch.context() as patched:
             if patch is not None:
@@ -76,11 +84,21 @@ def test_the_short_way_comes_to_the_same_as_the_long_one(some, at):
 @example(MANY, 21)
 @given(alerts, st.integers(0, 70))
 def test_where_much_that_comes_at_once_is_divided_makes_no_difference(some, at):
-    some = [(*one[:4], max(one[4], 240)) for one in some]  # what ends within a batch is settled with it, not before
-    whole, halves, single = World(), World(), World()
+    # What ends within a batch is settled with it, not before.
+    some = [(*one[:4], max(one[4], 240), one[5]) for one in some]
+    whole, halves, single = World(TIERS), World(TIERS), World(TIERS)
     _posts(whole, some)
     for part in (some[:at], some[at:]):
         _posts(halves, part)
     for one in some:
         _posts(single, [one])
     assert _told(whole) == _told(halves) == _told(single)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(["alertname", "job", "region", "customer_tier"]),
+                                st.sampled_from(["", "checkout", "search", "gold"])), max_size=12))  # fmt: skip
+def test_an_alert_is_routed_the_same_whatever_labels_those_before_it_had(some):
+    plan = plan_of(TIERED)
+    for labels in some:
+        alone = msgspec.structs.replace(plan).router.route("inbox", "", labels, "critical")
+        assert plan.router.route("inbox", "", labels, "critical") == alone

@@ -162,7 +162,7 @@ def _row(event: Event) -> Row:
 
 def _seat(turn: Turn, source: str, routed: Routed, labels: dict[str, str]) -> Seat | None:
     """The seat of alerts routed this way, if they are certain to get one in this input. ``labels``: those of one;
-    what a route or a heartbeat asks for is the same in all.
+    what a route or a heartbeat asks for, and the customer's tier, is the same in all.
     """
     if turn.state.silences or (turn.plan.heartbeat_alerts and _heartbeat_of(turn, labels) is not None):
         return None
@@ -174,6 +174,7 @@ def _seat(turn: Turn, source: str, routed: Routed, labels: dict[str, str]) -> Se
         or incident.urgency != "high"
         or routed.severity < incident.severity
         or _quiet(turn, source) > incident.quiet
+        or _above(turn, incident, turn.plan.tier_of(routed.service, labels))
     ):
         return None
     return Seat(routed, incident, turn.members(incident).firing)
@@ -312,7 +313,8 @@ def _again(turn: Turn, alert: Alert, event: Event) -> None:
     now = turn.now
     turn.save_alert(alert)  # before anything changes: from now on a repetition of it waits for the commit
     labels = Raw(event.label_text or label_text(event.labels))
-    told = labels, event.annotations_json, event.own_title or alert.own_title, event.link
+    # A source with titles gives one each time; what else is kept as one may be what an older version read off.
+    told = labels, event.annotations_json, event.own_title, event.link
     news = told != (alert.labels_json, alert.annotations_json, alert.own_title, alert.link)
     turn.count("events", Reason.CHANGED if news else Reason.HEARD_AGAIN)
     span = merge(_span(alert), _span(event), now)
@@ -325,18 +327,18 @@ def _again(turn: Turn, alert: Alert, event: Event) -> None:
     alert.count += 1
     alert.stale = False
     _, alert.annotations_json, alert.own_title, alert.link = told
-    if alert.labels_json != labels:
+    other, silenced = alert.labels_json != labels, bool(alert.silences)
+    if other:
         alert.labels_json = labels
         alert.silences = matching(turn.state.silences.values(), event.labels, alert.origin, now)
         members = turn.state.members.get(alert.incident)
         if members is not None:
             (members.silenced.add if alert.silences else members.silenced.discard)(alert.id)
-        _higher(turn, alert)
     _beat_by(turn, alert, now)
     worse = turn.plan.router.route(alert.origin, alert.key, event.labels, event.severity).severity
-    if worse != alert.severity:
+    if other or worse != alert.severity:
         alert.severity = worse
-        _graver(turn, alert)
+        (loud if silenced and not alert.silences else weigh)(turn, alert)
     turn.save_alert(alert)
     turn.touch(alert.incident)
 
@@ -379,6 +381,15 @@ def resolve(turn: Turn, alert: Alert, reason: Reason, ended: Instant | None = No
     turn.save_alert(alert)
     turn.count("alerts", reason)
     turn.touch(alert.incident)
+
+
+def loud(turn: Turn, alert: Alert) -> None:
+    """Nothing silences a firing alert any more: it counts for its open incident, or somebody else takes it."""
+    incident = turn.state.incidents.get(alert.incident)
+    if incident is not None and incident.open:
+        weigh(turn, alert, incident)
+    else:
+        place(turn, alert)
 
 
 def place(turn: Turn, alert: Alert) -> None:
@@ -471,23 +482,33 @@ def _join(turn: Turn, alert: Alert, incident: Incident) -> None:
         )
     else:
         turn.count("decisions", Reason.JOINED)
-    if alert.severity < incident.severity:
-        _graver(turn, alert, incident)
-    _higher(turn, alert, incident)
-    _more_urgent(turn, alert, incident)
+    weigh(turn, alert, incident)
     turn.touch(incident.number)
 
 
-def _graver(turn: Turn, alert: Alert, incident: Incident | None = None) -> None:
-    """An incident is as grave as its gravest alert has been."""
+def weigh(turn: Turn, alert: Alert, incident: Incident | None = None) -> None:
+    """An open incident is as grave, as urgent and of as high a customer as one of its alerts has been.
+
+    One that is silenced does not count until its silence ends, or somebody would be paged within it.
+    """
     incident = incident or turn.state.incidents.get(alert.incident)
-    if incident is not None and incident.open and alert.severity < incident.severity:
-        what = f"Now {alert.severity.upper()}, was {incident.severity.upper()}"
-        turn.enter(incident.number, what, Reason.CHANGED, f"source:{alert.source}", alert=str(alert.id))
-        incident.severity = alert.severity
-        settling.follow_severity(turn, incident)
-        turn.save_incident(incident)
-        _more_urgent(turn, alert, incident)
+    if incident is None or not incident.open or alert.silences:
+        return
+    _graver(turn, alert, incident)
+    _higher(turn, alert, incident)
+    _more_urgent(turn, alert, incident)
+
+
+def _graver(turn: Turn, alert: Alert, incident: Incident) -> None:
+    """An incident is as grave as its gravest alert has been."""
+    was = incident.severity
+    if alert.severity >= was:
+        return
+    incident.severity = alert.severity
+    what = f"Now {alert.severity.upper()}, was {was.upper()}"
+    turn.enter(incident.number, what, Reason.CHANGED, f"source:{alert.source}", alert=str(alert.id))
+    settling.follow_rise(turn, incident, was, incident.customer_tier)
+    turn.save_incident(incident)
 
 
 def _tier(turn: Turn, alert: Alert) -> str:
@@ -495,19 +516,20 @@ def _tier(turn: Turn, alert: Alert) -> str:
     return turn.plan.tier_of(alert.service, alert.labels) if turn.plan.customer_tiers else ""
 
 
-def _higher(turn: Turn, alert: Alert, incident: Incident | None = None) -> None:
+def _above(turn: Turn, incident: Incident, tier: str) -> bool:
+    """Whether a customer of that tier is higher than those an incident is about so far."""
+    return turn.plan.highest_tier((incident.customer_tier, tier)) not in ("", incident.customer_tier)
+
+
+def _higher(turn: Turn, alert: Alert, incident: Incident) -> None:
     """An incident is of the highest customer that one of its alerts has been about."""
-    incident = incident or turn.state.incidents.get(alert.incident)
-    if incident is None or not incident.open:
-        return
-    was = incident.customer_tier
-    tier = turn.plan.highest_tier((was, _tier(turn, alert)))
-    if tier in ("", was):
+    was, tier = incident.customer_tier, _tier(turn, alert)
+    if not _above(turn, incident, tier):
         return
     incident.customer_tier = tier
     what = f"Now {tier} customers are concerned" + (f", and not {was} alone" if was else "")
     turn.enter(incident.number, what, Reason.CHANGED, f"source:{alert.source}", alert=str(alert.id))
-    settling.follow_severity(turn, incident)
+    settling.follow_rise(turn, incident, incident.severity, was)
     turn.save_incident(incident)
 
 

@@ -121,6 +121,13 @@ def _call(turn: Turn, incident: Incident) -> Call:
     )
 
 
+def meant(turn: Turn, incident: Incident, step: Step) -> bool:
+    """Whether what a step asks for holds for an incident now."""
+    when = step.when
+    is_open = open_now(turn, when.hours) if when.hours else None
+    return when.met(incident.severity, incident.customer_tier, incident.labels, is_open)
+
+
 def _whom(turn: Turn, incident: Incident, call: Call) -> tuple[Reached, ...]:
     """Whom a step pages: everybody behind its targets, or one of them, each in turn from incident to incident.
 
@@ -136,10 +143,8 @@ def _whom(turn: Turn, incident: Incident, call: Call) -> tuple[Reached, ...]:
 
 def _unmet(turn: Turn, incident: Incident, step: Step) -> str:
     """Why a step is not for this incident now; "" when it is."""
-    when = step.when
-    is_open = open_now(turn, when.hours) if when.hours else None
-    if not when.met(incident.severity, incident.customer_tier, incident.labels, is_open):
-        return f"it is for {when.said}"
+    if not meant(turn, incident, step):
+        return f"it is for {step.when.said}"
     return "everybody in it has answered" if _all_answered(turn, incident, step.targets) else ""
 
 

@@ -79,13 +79,13 @@ def apply_plan(turn: Turn, incident: Incident, command: c.ApplyPlan) -> c.Result
         return wrong
     if incident.plan == turn.plan.version:
         return refuse("conflict", f"Incident #{incident.number} follows the plan now in force already")
-    firing = [turn.state.alerts[id] for id in sorted(turn.members(incident).firing)]
-    tiers = [turn.plan.tier_of(incident.service, one.labels) for one in firing]
+    loud = [turn.state.alerts[id] for id in turn.members(incident).heard]
+    tiers = [turn.plan.tier_of(incident.service, one.labels) for one in loud]
     incident.customer_tier = turn.plan.highest_tier(tiers or [incident.customer_tier])
     incident.steps = turn.plan.steps(incident.service, incident.severity, incident.customer_tier)
     incident.plan = turn.plan.version
-    if firing:
-        incident.urgency = "high" if any(hearing.urgency(turn, one) == "high" for one in firing) else "low"
+    if loud:
+        incident.urgency = "high" if any(hearing.urgency(turn, one) == "high" for one in loud) else "low"
     what = f"The plan {turn.plan.version[:8]} applies now"
     turn.enter(incident.number, what, Reason.PLAN_APPLIED, command.actor)
     if incident.state == "triggered":

@@ -149,20 +149,43 @@ def answers_over(turn: Turn, incident: Incident) -> None:
     turn.save_incident(incident)
 
 
-def follow_severity(turn: Turn, incident: Incident) -> None:
-    """It became graver, or a higher customer's, and its service has another escalation for that: page by it from its
-    first step, now.
+def follow_rise(turn: Turn, incident: Incident, severity: str, tier: str) -> None:
+    """It became graver, or a higher customer's, than ``severity`` and ``tier`` say.
+
+    Where its service has another escalation for that, page by it from its first step, now; else from the first of the
+    steps passed over that are meant now. What the plan says for both is compared, not the steps at hand: somebody may
+    have been put among these, and they may be of an older plan, which is not applied by the way.
     """
-    service = turn.plan.service(incident.service)
-    steps = turn.plan.steps(incident.service, incident.severity, incident.customer_tier)
-    if not (service.escalations or service.tier_escalations) or steps == incident.steps:
+    plan = turn.plan
+    steps = plan.steps(incident.service, incident.severity, incident.customer_tier)
+    if steps == plan.steps(incident.service, severity, tier):
+        _page_what_is_meant(turn, incident, severity, tier)
         return
-    of_tier = incident.customer_tier in service.tier_escalations
-    what = f"{incident.customer_tier} customers" if of_tier else incident.severity
-    incident.steps, incident.step, incident.round, incident.laps, incident.answers = steps, 0, 0, 0, {}
-    turn.enter(incident.number, f"The escalation for {what} applies", Reason.CHANGED)
+    paged_as = plan.paged_as(incident.service, incident.customer_tier)
+    what = f"The escalation for {f'{paged_as} customers' if paged_as else incident.severity} applies"
+    incident.steps, incident.laps = steps, 0
     if incident.state == "triggered":
         paging.withdraw(turn, incident)
+    _page_from(turn, incident, 0, what)
+
+
+def _page_what_is_meant(turn: Turn, incident: Incident, severity: str, tier: str) -> None:
+    """Page from the first step that was passed over for what the incident was, and is meant for what it is."""
+    if incident.state != "triggered":
+        return
+    over = incident.steps if incident.laps and not incident.step else incident.steps[: incident.step]
+    for place, step in enumerate(over):
+        # Hours it asks for hold, or it were not meant now: what it was is judged without them.
+        if paging.meant(turn, incident, step) and not step.when.met(severity, tier, incident.labels, None):
+            _page_from(turn, incident, place, f"Step {place + 1} is for it now")
+            return
+
+
+def _page_from(turn: Turn, incident: Incident, step: int, what: str) -> None:
+    """Everybody is asked anew from a step on: now, or as soon as paging goes on. ``what``: for the timeline."""
+    incident.step, incident.round, incident.answers = step, 0, {}
+    turn.enter(incident.number, what, Reason.CHANGED)
+    if incident.state == "triggered":
         incident.waits = None
         if incident.paused is None:
             incident.next_at = turn.now

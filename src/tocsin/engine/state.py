@@ -82,6 +82,11 @@ class Members(Struct):
         """Whether some alert fires that nothing silences."""
         return len(self.firing) > len(self.silenced)
 
+    @property
+    def heard(self) -> list[int]:
+        """Those that fire and that nothing silences, the oldest first."""
+        return sorted(self.firing - self.silenced)
+
 
 class Kept(Struct):
     """A command's result under its idempotency key."""

@@ -90,6 +90,8 @@ def _incident(turn: Turn, incident: Incident) -> None:
         incident.snoozed_until = None
         if turn.members(incident).firing:
             settling.reopen(turn, incident, Reason.SNOOZE_ENDED)
+            for id in turn.members(incident).heard:  # what joined meanwhile has not counted yet
+                hearing.weigh(turn, turn.state.alerts[id], incident)
         else:
             turn.save_incident(incident)
     elif incident.keep_until is not None and incident.keep_until <= now and paging.awaited(turn, incident):
@@ -166,8 +168,8 @@ def rejudge(turn: Turn, changed: str = "") -> None:
         if members is not None:
             (members.silenced.add if covered else members.silenced.discard)(alert.id)
             turn.touch(alert.incident)
-        if not covered and (members is None or not state.incidents[alert.incident].open):
-            hearing.place(turn, alert)
+        if not covered:
+            hearing.loud(turn, alert)
 
 
 def _heartbeat(turn: Turn, id: str) -> None:

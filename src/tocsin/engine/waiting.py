@@ -62,8 +62,8 @@ def plan_changed(turn: Turn) -> None:
     for incident in _waiting(turn):
         if incident.plan == turn.plan.version:
             continue  # Tocsin starts again, and its urgency is what this plan says
-        firing = (turn.state.alerts[id] for id in sorted(turn.members(incident).firing))
-        if any(hearing.urgency(turn, alert) == "high" for alert in firing):
+        loud = (turn.state.alerts[id] for id in turn.members(incident).heard)
+        if any(hearing.urgency(turn, alert) == "high" for alert in loud):
             hearing.make_urgent(turn, incident, Reason.PLAN_CHANGED)
     judge_again(turn)
 

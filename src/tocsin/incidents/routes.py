@@ -91,9 +91,12 @@ class Router:
         asked = {matcher.label for route in routes for matcher in route.match} | {
             label for route in routes for label in route.group_by or ()
         }
-        self._asked = tuple(sorted(asked | {"alertname", *telling}))
-        # Two names at the least: it gives a bare text for one.
-        self._pick = itemgetter(*self._asked, "alertname")
+        # Two names at the least: a getter gives a bare text for one.
+        self._asked = (*sorted(asked | {"alertname", *telling}), "alertname")
+        self._blank = ("",) * len(self._asked)
+        self._pick = itemgetter(*self._asked)
+        self._lacking = False
+        """Whether the last alert lacked a label that is asked for: the next is likely to, and a failed try is dear."""
         self._routed: dict[tuple[str, str, str, tuple[str, ...]], Routed] = {}
         self._last: tuple[str, str, str, tuple[str, ...]] | None = None
         self._last_routed = Routed("", "", 0, "", Reason.NO_ROUTE)
@@ -126,9 +129,12 @@ class Router:
         service; a key of the inbox is sorted by all the plan's routes.
         """
         try:
-            asked = self._pick(labels)
+            asked = None if self._lacking else self._pick(labels)
         except KeyError:
-            asked = tuple([labels.get(label, "") for label in (*self._asked, "alertname")])
+            asked = None
+        if asked is None:
+            asked = tuple(map(labels.get, self._asked, self._blank))
+            self._lacking = "" in asked
         alike = key_service, source_key, severity, asked
         if alike == self._last:  # alerts of one rule come together, and comparing costs less than looking up
             return self._last_routed

@@ -107,8 +107,10 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def router(self) -> Router:
         """The routes, indexed once."""
-        heartbeats = {matcher.label for spec in self.heartbeat_alerts for matcher in spec.alert}
-        return Router(self.routes, self.services, heartbeats)
+        telling = {matcher.label for spec in self.heartbeat_alerts for matcher in spec.alert}
+        if self.customer_tiers:
+            telling.add(self.customer_tier_label)
+        return Router(self.routes, self.services, telling)
 
     @cached_property
     def bindings(self) -> Targets:
@@ -180,12 +182,22 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         order = self.customer_tiers
         return min((one for one in tiers if one in order), key=order.index, default="")
 
+    def paged_as(self, service: str, tier: str) -> str:
+        """The tier whose escalation pages for a customer's: its own, else the next lower one that the service names an
+        escalation for; "" when it is paged as anybody is.
+        """
+        order, named = self.customer_tiers, self.service(service).tier_escalations
+        if not named or tier not in order:
+            return ""
+        return next((one for one in order[order.index(tier) :] if one in named), "")
+
     def steps(self, service: str, severity: str = "", tier: str = "") -> tuple[Step, ...]:
-        """The escalation steps of a service for a customer's tier, else for a severity; the last resort alone when it
-        names none.
+        """The escalation steps of a service for a customer's tier (``paged_as``), else for a severity; the last resort
+        alone when it names none.
         """
         asked = self.service(service)
-        name = asked.tier_escalations.get(tier) or asked.escalations.get(severity) or asked.escalation
+        of_tier = asked.tier_escalations.get(self.paged_as(service, tier))
+        name = of_tier or asked.escalations.get(severity) or asked.escalation
         found = self.escalations.get(name)
         return found.steps if found else (Step(self.last_resort),)
 

@@ -87,7 +87,7 @@ def _all_in_words(seen: View, plan: Plan, service: Service) -> str:
     """The escalation of a service; where severities or customers have different ones, each with those it is for."""
     words = _by_severity(seen, plan, service)
     for tier in plan.customer_tiers:
-        if tier in service.tier_escalations:
+        if plan.paged_as(service.key, tier):
             words += f" For {tier} customers: {in_words(seen, plan.steps(service.key, '', tier))}"
     return words
 
