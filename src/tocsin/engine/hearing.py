@@ -174,7 +174,7 @@ def _seat(turn: Turn, source: str, routed: Routed, labels: dict[str, str]) -> Se
         or incident.urgency != "high"
         or routed.severity < incident.severity
         or _quiet(turn, source) > incident.quiet
-        or _above(turn, incident, turn.plan.tier_of(routed.service, labels))
+        or (turn.plan.customer_tiers and _above(turn, incident, turn.plan.tier_of(routed.service, labels)))
     ):
         return None
     return Seat(routed, incident, turn.members(incident).firing)
