@@ -100,6 +100,9 @@ def test_postgresql_reads_the_same(postgres: Postgres, tmp_path: Path) -> None:
         filler = Filler(database)
         filler.override()
         filler.override(starts_at=NOW - HOUR, ends_at=NOW, schedule="other")
+        taken = [filler.next(tables.pages) for _ in range(100)]
+        for number in (1, 2, 1):
+            assert filler.page(number) > taken[-1] and filler.page(number, "ben")
         filler.engine.dispose()
     one, other = Reads(open_engine(sqlite_url(tmp_path))), Reads(open_engine(there))
     for ask in (
@@ -115,6 +118,7 @@ def test_postgresql_reads_the_same(postgres: Postgres, tmp_path: Path) -> None:
         lambda reads: reads.users(),
         lambda reads: reads.tokens(user=2),
         lambda reads: reads.pages(person="ana"),
+        lambda reads: reads.latest_pages([1, 2], each=2),
         lambda reads: reads.changes(services=("checkout", "search"), since=0, until=NOW, limit=1),
         lambda reads: reads.heartbeats(),
         lambda reads: reads.plan_files(reads.plan_version()),
@@ -127,6 +131,9 @@ def test_postgresql_reads_the_same(postgres: Postgres, tmp_path: Path) -> None:
         lambda reads: list(reads.firing_alerts("checkout")),
     ):
         assert ask(one) == ask(other)
+    newest = one.latest_pages([1, 2], each=2)
+    assert {number: len(some) for number, some in newest.items()} == {1: 2, 2: 2}
+    assert all(some == one.pages(incident=number, limit=2).items for number, some in newest.items())
     assert [len(reads.overrides().items) for reads in (one, other)] == [1, 1]
     assert [len(reads.overrides_since(NOW - HOUR)) for reads in (one, other)] == [2, 2]
     with pytest.raises(Exception, match="read-only"), open_engine(there).begin() as connection:

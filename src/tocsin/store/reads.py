@@ -528,6 +528,22 @@ class Reads:
             keep if state else None,
         )
 
+    def latest_pages(self, incidents: Sequence[int], each: int) -> dict[int, list[Page]]:
+        """The newest rows of the ledger for each of some incidents, newest first, by one question to the database."""
+        pages = tables.pages
+        place = func.row_number().over(partition_by=pages.c.incident, order_by=pages.c.id.desc()).label("place")
+        ranked = (
+            select(pages.c.incident, pages.c.id, pages.c.body, place)
+            .where(*self._here(pages), pages.c.incident.in_(incidents))
+            .subquery()
+        )
+        newest = select(ranked.c.incident, ranked.c.body).where(ranked.c.place <= each).order_by(ranked.c.id.desc())
+        found: dict[int, list[Page]] = {}
+        with self._snapshot() as connection:
+            for number, body in connection.execute(newest):
+                found.setdefault(number, []).append(_page.decode(body))
+        return found
+
     def page(self, number: int) -> Page | None:
         """One row of the ledger."""
         return self._one(tables.pages, tables.pages.c.id == number, _page.decode)

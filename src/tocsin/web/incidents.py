@@ -163,11 +163,8 @@ def _listing(reads: Reads, chosen: Chosen, after: str | None, now: int) -> Listi
         )
         lately = [one for one in recent.items if (one.resolved_at or 0) > now - RESOLVED_LATELY]
     counts = reads.open_counts()
-    pages = {
-        one.number: reads.pages(incident=one.number, limit=10).items
-        for one in sliced.items
-        if one.state == "triggered" and one.pages
-    }
+    paged = [one.number for one in sliced.items if one.state == "triggered" and one.pages]
+    pages = reads.latest_pages(paged, each=10) if paged else {}
     return Listing(
         sliced.items,
         sliced.next,
