@@ -145,6 +145,14 @@ def test_no_other_address_answers_for_it(place: Place) -> None:
     assert place.step(lambda: process.answering(IT)).why == "it answered 302"
 
 
+def test_what_answers_in_the_place_of_a_process_that_is_gone_is_no_answer_of_its(place: Place) -> None:
+    """Another program has its port: a restart that came to nothing must not count as verified."""
+    place.start()
+    place.pidfile.write_text("4194303999\n")
+    answer = place.step(lambda: process.answering(IT))
+    assert (answer.answers, answer.pid) == (False, 0) and "its process does not run" in answer.why
+
+
 def test_the_command_of_the_plan_restarts_once_and_says_why_not(place: Place, tmp_path: Path) -> None:
     place.start()
     before = place.state()

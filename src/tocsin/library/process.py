@@ -125,7 +125,7 @@ class Answer(Struct, frozen=True):
 
 @look
 def answering(server: Process, *, within: str = "1s") -> Answer:
-    """Whether its health address answers with 2xx in time. Redirects and proxies are not followed."""
+    """Whether it runs and its health address answers with 2xx in time. Redirects and proxies are not followed."""
     where = server.where
     if not where.health:
         raise Trouble(f"the plan gives no health address for {server.name}")
@@ -144,6 +144,8 @@ def answering(server: Process, *, within: str = "1s") -> Answer:
     except OSError as error:
         inner = getattr(error, "reason", error)
         why = f"no answer within {within}" if isinstance(inner, TimeoutError) else str(inner)[:MOST_SAID]
+    if not why and now is None:
+        why = "something answers there, but its process does not run"  # another program may have taken its port
     took = (time.monotonic() - began) * 1000
     return Answer(not why, round(took, 1), pid if now else 0, now.started if now else 0, why)
 
