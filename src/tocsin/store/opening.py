@@ -163,7 +163,7 @@ def check(url: str) -> list[str]:
     from sqlalchemy import func, select, text
 
     from tocsin.store import tables
-    from tocsin.store.reads import open_engine
+    from tocsin.store.reading import open_engine
 
     database = open_engine(url)
     with database.connect() as connection:
