@@ -12,8 +12,7 @@ from tests.faces.filled import NOW, Filler, fill, sqlite_url
 from tests.support.postgres import Postgres
 from tocsin.kernel.instant import HOUR
 from tocsin.kernel.matcher import parse_matcher
-from tocsin.store import reading
-from tocsin.store import tables
+from tocsin.store import reading, tables
 from tocsin.store.reads import CursorError, Reads, open_engine
 
 MANY = 50_000
