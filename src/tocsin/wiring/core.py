@@ -27,10 +27,11 @@ from tocsin.plan.model import Plan
 from tocsin.playbooks.runner.pool import Pool
 from tocsin.runtime.calendars import Calendars
 from tocsin.runtime.clock import Clock, SystemClock
-from tocsin.runtime.core import Core, Parts, PlanRead
+from tocsin.runtime.core import Core
 from tocsin.runtime.first_run import first_run, leave_address
 from tocsin.runtime.front import Front
 from tocsin.runtime.outbound import Outbound
+from tocsin.runtime.parts import Parts, PlanRead
 from tocsin.runtime.probing import Prober
 from tocsin.runtime.standby import Standby
 from tocsin.runtime.supervisor import DO_NOT_RESTART
