@@ -12,8 +12,6 @@ MOST = 1_024
 """Heads remembered, of ``LONGEST`` bytes at most each."""
 END = b"\r\n\r\n"
 LENGTHS = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
-TELLING = {b"transfer-encoding", b"expect", b"upgrade"}
-"""Headers by which the rest of a request is taken in another manner: no head with one is remembered."""
 
 
 class Head:
@@ -57,15 +55,9 @@ def named(received: bytearray, size: int) -> tuple[bytes, int]:
     return bytes(received[:at] + received[stop:end]), end
 
 
-def rememberable(name: bytes, method: str, headers: list[tuple[bytes, bytes]], keep_alive: bool) -> bool:
-    """Whether a head, as parsed, says nothing that the next one with this name might mean in another manner."""
-    return (
-        method == "POST"
-        and keep_alive
-        # As many lines as the parser saw: it did not take the end of the head, or of a line, for somewhere else.
-        and name.count(b"\n") == name.count(b"\r\n") == len(headers) + 2
-        and TELLING.isdisjoint([header for header, _ in headers])
-    )
+def rememberable(name: bytes, headers: list[tuple[bytes, bytes]]) -> bool:
+    """Whether a head has as many lines as the parser saw: it took the end of none, nor of the head, for elsewhere."""
+    return name.count(b"\n") == name.count(b"\r\n") == len(headers) + 2
 
 
 class Heads:
@@ -74,6 +66,9 @@ class Heads:
     def __init__(self) -> None:
         self._heads: dict[bytes, Head] = {}
         self.get = self._heads.get
+
+    def __len__(self) -> int:
+        return len(self._heads)
 
     def remember(self, head: Head, memo: object) -> None:
         """Remember a head that has a name, and what was found out by it."""

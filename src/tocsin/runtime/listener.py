@@ -270,7 +270,7 @@ class Connection(asyncio.BufferedProtocol):
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         method, keep_alive = parser.get_method().decode("latin-1"), parser.should_keep_alive()
         name, self._name = self._name, b""
-        if self._body_size != self._rest or not rememberable(name, method, self._headers, keep_alive):
+        if self._body_size != self._rest or not rememberable(name, self._headers):
             name = b""
         self._take(Exchange(self, Head(method, self._url, self._headers, keep_alive, name), body))
 
