@@ -153,7 +153,7 @@ def open_reader(data: Path) -> list[Journaled]:
 
     with sqlite3.connect(data / "tocsin.db") as db:
         rows = db.execute("SELECT seq, at, body FROM journal ORDER BY seq").fetchall()
-    return [read_journal_row(*row) for row in rows]
+    return [one for row in rows for one in read_journal_row(*row)]
 
 
 @pytest.fixture
