@@ -360,6 +360,39 @@ def test_edited_code_is_trusted_less_and_a_changed_plan_is_not():
     assert world.rung("empty-it") == "ask"
 
 
+def test_whoever_changes_code_is_told_what_it_costs_and_what_is_still_being_written_costs_nothing():
+    world = Playground(empty_it, rung="ask")
+    told: list[str] = []
+    keep = world.engine.apply
+
+    def listening(*given: Any, **more: Any) -> Any:
+        applied = keep(*given, **more)
+        if applied.result is not None:
+            told.append(applied.result.message)
+        return applied
+
+    world.engine.apply = listening  # type: ignore[method-assign]
+    for meaning in ("first", "second"):
+        world.manifests = [msgspec.structs.replace(one, meaning=meaning) for one in world.manifests]
+        world.put_in_force(world.text.encode() + meaning.encode().join((b"#", b"\n")))
+    assert world.rung("empty-it") == "ask" and not any(told), "no run and no person has said a word about it"
+    world.trusts("empty-it", "act")
+    world.manifests = [msgspec.structs.replace(one, meaning="third") for one in world.manifests]
+    world.put_in_force(world.text.encode())
+    assert world.rung("empty-it") == "ask"
+    assert told[-1] == (
+        "empty-it of cart is trusted to ask now, not to act: its code was changed. To put it back: "
+        "tocsin playbook trust empty-it act --service cart --why …"
+    )
+
+
+def test_a_run_for_an_incident_is_for_its_service():
+    world = Playground(empty_it, rung="observe")
+    fires(world)
+    refused = world.asked(StartRun(actor="person:ana", playbook="empty-it", incident=1, service="payments"))
+    assert (refused.code, refused.message, refused.field) == ("invalid", "Incident #1 is of cart", "service")
+
+
 def test_it_climbs_on_evidence_and_never_above_its_ceiling():
     @playbook(name="good", answers=FULL, trust=trust(start="ask"), guards=[breaker(returns=100)])
     def good(run: Run, pump: Pump) -> None:

@@ -294,6 +294,7 @@ def list_playbooks(api: Api, service: str | None, as_json: bool) -> None:
             show.Column("Playbook"),
             show.Column("Trust"),
             show.Column("Held", least=80),
+            show.Column("Trusted so", least=120),
             show.Column("What it does", least=100, wide=True),
         ),
         [_row(one) for one in found],
@@ -307,6 +308,7 @@ def _row(one: dict[str, Any]) -> show.Row:
         str(one["name"]),
         show.Cell(trust, TRUST_WEIGHTS[trust]),
         _held(one),
+        str(one["because"]),
         str(one["about"]),
     )
 
@@ -337,7 +339,10 @@ def run(
     wait: bool,
     as_json: bool,
 ) -> int:
-    """Run a playbook now. Asking for it is allowing its fixes, when you are in the role for that.
+    """Run a playbook now.
+
+    Asking for it is allowing its fixes, when you are in the role for that and it is trusted to ask or to act; on
+    observe and suggest it ends before the first one, whoever runs it.
 
     \b
     Examples:
