@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 import subprocess
 import sys
@@ -67,7 +68,7 @@ def new(name: str, in_yaml: bool, folder: Path | None, as_json: bool) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise Refused(f"{name!r} is no name for a playbook: small letters, digits and hyphens, such as free-memory.")
     place = (folder or default_folder()) / "playbooks"
-    word = name.replace("-", "_")
+    word = name.replace("-", "_") + ("_" if keyword.iskeyword(name) else "")
     first = {place / f"{name}.yaml": COMPOSED} if in_yaml else {place / f"{word}.py": PLAYBOOK}
     written = {**first, place / f"test_{word}.py": TEST}
     for path in written:
