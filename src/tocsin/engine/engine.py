@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from tocsin.alerts.heartbeats import Heartbeat, next_due
 from tocsin.engine import (
     answering,
+    asking,
     contacting,
     covering,
     deciding,
@@ -348,7 +349,7 @@ class Engine:
             self.changes.silences[id] = silence
             ticking.rejudge(turn)  # what it kept quiet is quiet no longer
         elif kind == "run" and int(id) in self.state.runs:
-            running.heard(turn, self.state.runs[int(id)], Reason.QUARANTINED)
+            asking.heard(turn, self.state.runs[int(id)], Reason.QUARANTINED)
             answering.hand_over(turn, self.state.runs[int(id)], "judging it failed", Reason.QUARANTINED)
         elif kind == "loop":
             looping.set_aside(turn, id)
