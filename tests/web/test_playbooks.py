@@ -80,6 +80,8 @@ def test_a_refusal_is_said_on_the_runs_page(site: Site, ana: Browserless, asking
 
 def test_the_page_of_playbooks_lists_runs_and_says_how_to_begin(ana: Browserless, asking: Run) -> None:
     ana.get("/playbooks")
+    assert ana.page.index("Waits for an answer") < ana.page.index('id="runs-h"'), "what asks comes before what is over"
+    assert "May it do redis.expire(main, 312 of them" in ana.page
     assert "run waits for an answer." in ana.page
     assert "tocsin playbook new free-memory" in ana.page
     assert '<a class="t" href="/runs/7">7</a>' in ana.page
@@ -195,5 +197,5 @@ def test_coverage_says_what_is_answered_and_what_has_come_and_is_not(site: Site,
     ana.get("/coverage")
     assert "a person with nothing prepared." in ana.page
     assert "<code>heartbeat=" in ana.page or "nightly-export" in ana.page, "what the plan knows of"
-    assert "Answer these first" in ana.page and "Checklist" in ana.page
+    assert "Nothing" in ana.page and "Checklist" in ana.page
     assert "the last " in ana.page, "and what has come in 90 days, with how often"

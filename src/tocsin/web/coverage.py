@@ -27,14 +27,15 @@ async def coverage_page(request: Request[Any, Any, Any], faces: Faces, who: Who)
     least = seen.plan.coverage.least if seen.plan is not None and seen.plan.coverage is not None else None
     have = share([one.now for one in rows], counting)
     holes = sorted((one for one in rows if one.now.answer == "nothing"), key=lambda one: -one.came)
+    come = [one for one in holes if one.came]
     return seen.draw(
         "coverage.html",
         headline=_headline(rows, holes),
         share=have,
         by=" or ".join(counting),
         least=least,
-        holes=holes[:FIRST],
-        more=max(0, len(holes) - FIRST),
+        holes=come[:FIRST],
+        more=max(0, len(come) - FIRST),
         rows=sorted(rows, key=lambda one: (one.planned.service, one.planned.rule)),
         trusted=TRUSTED,
     )

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from tocsin.api.models.values import Moment, Name, moment
 from tocsin.faces.coverage import Answered
 from tocsin.kernel.instant import format_duration, format_rfc3339
-from tocsin.playbooks.guards import say_guard
+from tocsin.playbooks.guards import guards_of, say_guard
 from tocsin.playbooks.manifest import Manifest, Rung
 from tocsin.playbooks.resuming import Word
 from tocsin.playbooks.run import Agreement, Outcome, Run, RunState, Step, StepState, Verb
@@ -232,7 +232,7 @@ def playbook_out(manifest: Manifest, service: str, standing: Standing | None, ru
         file=manifest.file,
         line=manifest.line,
         answers=[[str(one) for one in group] for group in manifest.answers],
-        guards=[say_guard(one) for one in manifest.guards],
+        guards=[say_guard(one) for one in guards_of(manifest)],
         trust=rung,
         ceiling=manifest.trust.ceiling,
         because=standing.because if standing else "where the plan starts it",
