@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from typing import Any, ClassVar, Final, Generic, Literal, NoReturn, ParamSpec, Protocol, TypeVar, overload
+from typing import Annotated, Any, ClassVar, Final, Generic, Literal, NoReturn, ParamSpec, Protocol, TypeVar, overload
 
 from msgspec import Struct
 
@@ -96,6 +96,16 @@ def _named(function: Callable[..., object]) -> str:
         # A solution of several files is one to whoever uses it: postgres.blocking, in whichever of them it is.
         module = _LIBRARY + module.removeprefix(_LIBRARY).partition(".")[0]
     return f"{module}.{function.__qualname__}"
+
+
+class Spelled(Struct, frozen=True):
+    """How a text is written that a look or a fix is given. ``read`` raises ValueError for any other."""
+
+    read: Callable[[str], object]
+
+
+Span = Annotated[str, Spelled(parse_duration)]
+"""A time as it is written: ``90s``, ``5m``, ``7d``. A parameter of this type is looked at before the playbook runs."""
 
 
 class Vault(Struct):

@@ -31,7 +31,7 @@ from tocsin.playbooks.language import Declared, Fix, Look, Misused, Run, Target
 from tocsin.playbooks.manifest import MOST_PLAYBOOKS, Fault, Frozen, Manifest, Manifests, Param, encode_manifests
 from tocsin.playbooks.runner.bounds import adopt, bound, end_strays
 from tocsin.playbooks.runner.composing import build, composed_of, said
-from tocsin.playbooks.runner.fitting import Unfit
+from tocsin.playbooks.runner.fitting import Unfit, Unfits
 from tocsin.playbooks.runner.modules import make_importable, module_names
 from tocsin.playbooks.runner.reach import Code
 from tocsin.playbooks.runner.sound import unsound
@@ -115,9 +115,14 @@ def _keep(made: Manifest, playbooks: list[Manifest], faults: list[Fault]) -> Non
 
 def _compose(composed: Composed, code: Code, playbooks: list[Manifest], faults: list[Fault]) -> None:
     """Read one playbook in YAML: what it says, fitted to the functions it names."""
+    wrong: list[Wrong | Unfit] = []
+    for check in (_check_answers, _check_common):
+        try:
+            check(composed)
+        except Wrong as error:
+            wrong.append(error)
     try:
         declared, used = build(composed)
-        _refuse_everything(composed.name, composed.answers)
         made = Manifest(
             name=composed.name,
             file=composed.file,
@@ -130,13 +135,18 @@ def _compose(composed: Composed, code: Code, playbooks: list[Manifest], faults: 
             fixes=any(one.does == "fix" for one in composed.steps),
             **_common(declared),
         )
-    except (Unfit, Wrong) as error:
-        line = error.line if isinstance(error, Unfit) else composed.at(error.key)
-        faults.append(Fault(composed.file, line, str(error), error.hint))
+    except Unfits as error:
+        wrong += error.faults
+    except Wrong as error:
+        wrong.append(error)
     except Exception as error:  # noqa: BLE001  # whatever else cannot be read in it has a place all the same
         what = f"what {composed.name} says cannot be read: {type(error).__name__}: {error}"
         faults.append(Fault(composed.file, composed.line, what[:500]))
-    else:
+        return
+    for fault in wrong:
+        line = fault.line if isinstance(fault, Unfit) else composed.at(fault.key)
+        faults.append(Fault(composed.file, line, str(fault), fault.hint))
+    if not wrong:
         _keep(made, playbooks, faults)
 
 
@@ -184,6 +194,7 @@ def _manifest(file: str, line: int, declared: Declared, tree: ast.Module) -> Man
             f"{declared.name} fixes and verifies nothing", "say with run.verify what must hold after the fix, and when"
         )
     _check_questions(code)
+    _check_common(declared)
     for severity in declared.severities:
         if severity not in SEVERITIES:
             raise Wrong(f"{severity!r} is no severity", f"write {', '.join(SEVERITIES)}")
@@ -235,11 +246,18 @@ def _literal(node: ast.expr | None, otherwise: Any) -> Any:
         return None
 
 
+def _check_answers(composed: Composed) -> None:
+    _refuse_everything(composed.name, composed.answers)
+
+
+def _check_common(said: Declared | Composed) -> None:
+    _check_schedule(said)
+    if said.where:
+        _check_rule(said)
+
+
 def _common(declared: Declared) -> dict[str, Any]:
     """What is declared in the same words in every form."""
-    _check_schedule(declared)
-    if declared.where:
-        _check_rule(declared)
     return {
         "severities": declared.severities,
         "predicate": declared.when is not None or bool(declared.where),
@@ -251,7 +269,7 @@ def _common(declared: Declared) -> dict[str, Any]:
     }
 
 
-def _check_rule(declared: Declared) -> None:
+def _check_rule(declared: Declared | Composed) -> None:
     try:
         rule(declared.where)
     except Misused as error:
@@ -277,7 +295,7 @@ def _about(body: Any, tree: ast.Module) -> str:
     return text.strip().partition("\n")[0][:300]
 
 
-def _check_schedule(declared: Declared) -> None:
+def _check_schedule(declared: Declared | Composed) -> None:
     from cronsim import CronSim, CronSimError
 
     zones = [declared.timezone, *(one.timezone for one in declared.guards if isinstance(one, Frozen))]
