@@ -42,6 +42,7 @@ class Scene:
             raise ValueError("this plan is not good:\n" + "\n".join(map(str, reading.findings)))
         import_playbooks(plan, files)
         self.plan: Plan = reading.plan
+        self._place = plan / "playbooks"
         self.now: Instant = parse_rfc3339(starts)
         self.paged: list[str] = []
         """Who was paged, in order."""
@@ -76,6 +77,19 @@ class Scene:
             return answer(*args, **kwargs) if callable(answer) else answer
 
         self._fakes[name] = called
+
+    def replays(self, record: str | Path) -> None:
+        """Have looks and fixes answer what they answered in a run that was written down; each, in the end, its last.
+
+        ``record``: a file of ``tocsin playbook history --run N --json`` or ``dry-run NAME --json``, found from the
+        plan's folder playbooks/. What ``fake`` says later counts. Raises ValueError for a file that is none.
+        """
+        from tocsin.testing.recorded import read_recorded
+
+        found = read_recorded((self._place / record).read_bytes())
+        for name in dict.fromkeys(what.name for what, _ in found):
+            answers = [(what, answer) for what, answer in found if what.name == name]
+            self.fake(answers[0][0], [answer for _, answer in answers])
 
     def trust(self, playbook: str, rung: str, service: str = "") -> None:
         """Have a playbook trusted to observe, suggest, ask or act; by its services, or one of them."""

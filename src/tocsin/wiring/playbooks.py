@@ -48,10 +48,9 @@ def import_playbooks(folder: Path, files: Mapping[str, bytes]) -> None:
     import importlib
 
     from tocsin.playbooks.runner.composing import composed_among, declare_composed
-    from tocsin.playbooks.runner.modules import make_importable, module_names
+    from tocsin.playbooks.runner.modules import forget_modules, make_importable, module_names
 
-    for name in [one for one in sys.modules if one.partition(".")[0] == "playbooks"]:
-        del sys.modules[name]  # another plan's, imported before
+    forget_modules()
     make_importable(folder)
     for _, name in module_names(folder):
         importlib.import_module(name)
