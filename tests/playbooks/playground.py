@@ -293,6 +293,7 @@ def manifest(found: Declared) -> Manifest:
         meaning=found.body.__name__,
         answers=tuple(tuple(map(parse_matcher, group)) for group in found.answers),
         severities=found.severities,
+        hand_over_to=found.hand_over_to,
         predicate=found.when is not None,
         params=tuple(_param(name, kinds[name], given[name].default) for name in names),
         guards=found.guards,

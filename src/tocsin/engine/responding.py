@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tocsin.engine import commands as c
 from tocsin.engine import hearing, paging, settling
+from tocsin.engine.answering import MOST_STEPS
 from tocsin.engine.commands import refuse
 from tocsin.engine.turn import Turn
 from tocsin.escalation.policy import Step
@@ -12,7 +13,6 @@ from tocsin.kernel.instant import DAY, MINUTE, Duration
 from tocsin.kernel.reason import Reason
 
 LONGEST_REASON = 500
-MOST_STEPS = 200
 MOST_RESPONDERS = 50
 LONGEST_SNOOZE: Duration = 7 * DAY
 

@@ -369,6 +369,11 @@ def _told(turn: Turn, run: Run, why: str) -> None:
         annotations={"findings": "\n".join(run.findings)[:2000]},
         name="PlaybookFailed",
     )
+    alert = hearing.own_alert(turn, turn.plan.service(run.service).key, f"playbook:{run.number}")
+    incident = turn.state.incidents.get(alert.incident) if alert is not None else None
+    if incident is not None:
+        answering.call_first(turn, run, incident)
+        turn.save_incident(incident)
 
 
 def ring(turn: Turn, run: Run) -> None:
@@ -391,7 +396,7 @@ def _late_answer(turn: Turn, run: Run) -> None:
     approval = run.approval
     assert approval is not None
     asking.heard(turn, run, Reason.APPROVAL_LATE)
-    if approval.fix:
+    if approval.fix and approval.default == asking.NO:
         why = f"nobody answered in time: {approval.question}"
         answering.end(turn, run, "cancelled", Reason.APPROVAL_LATE, why)
         if run.unasked:

@@ -139,6 +139,8 @@ class _Assembly:
         hours = read_hours(self._files, self._hour_names, self._calendar_names, self._zone_of)
         mail, channels = read_mail(self._mail()), self._channels()
         answers, targets = self._answering.read(self._written_services(), services)
+        escalations = self._escalations()
+        self._answering.check_handed(escalations, self._escalation_names.complete)
         return Plan(
             version=self._version,
             team=self._team,
@@ -146,7 +148,7 @@ class _Assembly:
             people=people,
             teams=teams,
             services=services,
-            escalations=self._escalations(),
+            escalations=escalations,
             schedules=self._schedules.read(self._zone_of, hours),
             hours=hours,
             customer_tiers=tuple(tiers),

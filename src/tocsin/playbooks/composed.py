@@ -125,6 +125,7 @@ class Composed(Struct, frozen=True, kw_only=True):
     guards: tuple[Guard, ...] = ()
     trust: Trust = Trust()
     hand_over_after: Duration = 5 * MINUTE
+    hand_over_to: str = ""
     schedule: str = ""
     timezone: str = "UTC"
     steps: tuple[ComposedStep, ...] = ()

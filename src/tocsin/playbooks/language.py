@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Final, Generic, Literal, NoReturn, 
 
 from msgspec import Struct
 
-from tocsin.kernel.instant import HOUR, SECOND, Duration, parse_duration, say_duration
+from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Duration, parse_duration, say_duration
 from tocsin.playbooks.manifest import AtMost, Blast, Breaker, Cooldown, Frozen, Guard, Over, Rung, Trust, Unless
 from tocsin.playbooks.run import REMEMBERED
 
@@ -24,6 +24,8 @@ Body = TypeVar("Body", bound=Callable[..., None])
 
 PATIENCE: Final = (10 * SECOND, HOUR)
 """So long a playbook may take, at the least and at the most."""
+WAITS: Final = (MINUTE, DAY)
+"""So long a playbook may wait for leave to do a fix, at the least and at the most."""
 _LIBRARY: Final = "tocsin.library."
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _HOURS: Final = re.compile(r"(\w{3})\w* (\d\d):(\d\d) ?- ?(\w{3})\w* (\d\d):(\d\d)")
@@ -269,6 +271,7 @@ class Declared(Struct, frozen=True):
     guards: tuple[Guard, ...]
     trust: Trust
     hand_over_after: Duration
+    hand_over_to: str
     schedule: str
     timezone: str
 
@@ -287,6 +290,7 @@ def playbook(
     guards: Sequence[Guard] = (),
     trust: Trust | None = None,
     hand_over_after: str = "5m",
+    hand_over_to: str = "",
     schedule: str = "",
     timezone: str = "UTC",
 ) -> Callable[[Body], Body]:
@@ -294,8 +298,8 @@ def playbook(
 
     ``answers``: matchers an alert must meet, all of them; or several such lists, of which one is enough. ``when``:
     looks at the incident and says whether it is meant; ``where``: the same in CEL.
-    ``hand_over_after``: so long it may take, and pages wait
-    (10 s to 1 h).
+    ``hand_over_after``: so long it may take, and pages wait (10 s to 1 h). ``hand_over_to``: an escalation of the plan
+    that is paged at once when it hands over; the service's own goes on after it.
     ``schedule``: a cron line by which it runs without an incident. Raises ``Misused`` for what cannot be meant.
     """
     patience = parse_duration(hand_over_after)
@@ -318,6 +322,7 @@ def playbook(
                 guards=tuple(guards),
                 trust=trust or Trust(),
                 hand_over_after=patience,
+                hand_over_to=hand_over_to,
                 schedule=schedule,
                 timezone=timezone,
             )
@@ -377,11 +382,26 @@ def unless(service: str) -> Unless:
     return Unless(service)
 
 
-def trust(start: Rung = "ask", ceiling: Rung = "act", *, approve: Literal["responder", "admin"] = "responder") -> Trust:
-    """Where it starts, what it never goes above, and who may answer when it asks."""
+def trust(
+    start: Rung = "ask",
+    ceiling: Rung = "act",
+    *,
+    approve: Literal["responder", "admin"] = "responder",
+    within: str = "30m",
+    default: Literal["yes", "no"] = "no",
+) -> Trust:
+    """Where it starts, what it never goes above, and who may answer when it asks.
+
+    ``within``: how long it waits for leave to do a fix (a minute to a day); ``default``: what counts without an answer.
+    """
     rungs = ("observe", "suggest", "ask", "act")
     if start not in rungs or ceiling not in rungs or rungs.index(start) > rungs.index(ceiling):
         raise Misused("trust(start, ceiling): observe, suggest, ask or act, and start is never above ceiling")
     if approve not in ("responder", "admin"):
         raise Misused(f"nobody has the role {approve!r}: approve='responder' or 'admin'")
-    return Trust(start, ceiling, approve)
+    waits = parse_duration(within)
+    if not WAITS[0] <= waits <= WAITS[1]:
+        raise Misused(f"trust(within={within!r}): leave is waited for 1m to 1d")
+    if default not in ("yes", "no"):
+        raise Misused(f"trust(default={default!r}): what counts without an answer is 'yes' or 'no'")
+    return Trust(start, ceiling, approve, waits, default)

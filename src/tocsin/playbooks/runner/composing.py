@@ -119,6 +119,7 @@ class _Builder:
             guards=self._of.guards,
             trust=self._of.trust,
             hand_over_after=self._of.hand_over_after,
+            hand_over_to=self._of.hand_over_to,
             schedule=self._of.schedule,
             timezone=self._of.timezone,
         )

@@ -264,6 +264,7 @@ def _common(declared: Declared) -> dict[str, Any]:
         "guards": declared.guards,
         "trust": declared.trust,
         "hand_over_after": declared.hand_over_after,
+        "hand_over_to": declared.hand_over_to,
         "schedule": declared.schedule,
         "timezone": declared.timezone,
     }
