@@ -6,7 +6,8 @@ nothing out. They leave by the person's rules for low urgency, and wake nobody.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from functools import partial
 
 from tocsin.catalog.people import Person
 from tocsin.engine import covering, methods, paging
@@ -19,12 +20,14 @@ from tocsin.oncall.duty import FINDINGS, Duty, handoff_of, next_clock, next_hand
 from tocsin.oncall.override import Cover
 from tocsin.oncall.roster import Roster, Shift, merged
 from tocsin.oncall.zone import said
+from tocsin.pages.contacts import Contact
 from tocsin.plan.model import Plan
 
 AHEAD: Duration = 14 * DAY
 """How far ahead the daily word looks."""
 MOST_LINES = 10
 LONGEST_LINE = 200
+LONGEST_TITLE = 300
 
 
 def arrange(turn: Turn) -> None:
@@ -99,24 +102,44 @@ def _hand_over(turn: Turn, key: str, at: Instant) -> None:
     was = [shift.person for shift in roster.who(at - 1, covers)]
     now = roster.who(turn.now, covers)
     names = [shift.person for shift in now]
-    work = list(_open_work(turn, key))
-    for shift in now:
-        person = plan.people.get(shift.person)
-        if person is None or shift.person in was:
-            continue
-        over = roster.until(shift, covers)
-        end = f" until {said(over, person.timezone)} {person.timezone}" if over is not None else ""
-        others = [f"Handed over by {_names(plan, was)}"] if was else ["Nobody was on call before you"]
-        lines = [*others, *work, *_ahead(roster, covers, shift, person, plan, turn.now)]
-        _tell(turn, person, Reason.SHIFT_BEGINS, f"You are on call by {key}{end}", lines)
+    welcome(turn, key, frozenset(names) - frozenset(was), was, lambda _: [], partial(tell, turn))
+    work = list(open_work(turn, key))
     for name in was:
         person = plan.people.get(name)
         if person is not None and name not in names:
             after = f"{_names(plan, names)} is on call now" if names else "nobody is on call now"
-            _tell(turn, person, Reason.SHIFT_ENDS, f"Your shift on {key} is over: {after}", work)
+            tell(turn, person, Reason.SHIFT_ENDS, f"Your shift on {key} is over: {after}", work)
 
 
-def _open_work(turn: Turn, key: str) -> Iterator[str]:
+def welcome(
+    turn: Turn,
+    key: str,
+    came: Set[str],
+    was: Sequence[str],
+    more: Callable[[Person], list[str]],
+    telling: Callable[[Person, Reason, str, list[str]], None],
+) -> None:
+    """Tell those of ``came`` who are on call by a schedule until when, who had it, what is open and what is ahead.
+
+    ``more``: what a person is told beside it. ``telling`` sends it.
+    """
+    plan, roster = turn.plan, turn.plan.rosters[key]
+    covers = plan.covers_for(key, turn.state.covers)
+    work, now = list(open_work(turn, key)), roster.who(turn.now, covers)
+    goes = [name for name in was if name not in {shift.person for shift in now}]
+    before = f"Handed over by {_names(plan, goes)}" if goes else f"Beside {_names(plan, was)}"
+    for shift in now:
+        person = plan.people.get(shift.person)
+        if person is None or shift.person not in came:
+            continue
+        over = roster.until(shift, covers)
+        end = f" until {said(over, person.timezone)} {person.timezone}" if over is not None else ""
+        others = before if was else "Nobody was on call before you"
+        lines = [others, *more(person), *work, *_ahead(roster, covers, shift, person, plan, turn.now)]
+        telling(person, Reason.SHIFT_BEGINS, f"You are on call by {key}{end}", lines)
+
+
+def open_work(turn: Turn, key: str) -> Iterator[str]:
     """What is open of that which a schedule answers for, the gravest first, with the last note on it."""
     ours = [one for one in turn.state.incidents.values() if one.open and _pages(one, key)]
     if not ours:
@@ -166,11 +189,20 @@ def _names(plan: Plan, people: Iterable[str]) -> str:
     return " and ".join(plan.names.get(one, one) for one in people)
 
 
-def _tell(turn: Turn, person: Person, reason: Reason, title: str, lines: list[str]) -> None:
+def tell(
+    turn: Turn,
+    person: Person,
+    reason: Reason,
+    title: str,
+    lines: Sequence[str],
+    *,
+    urgency: str = "low",
+    contact: Contact | None = None,
+) -> None:
+    """A notice short enough for any channel, by a person's rules for its urgency unless told by which method."""
     shown = lines if len(lines) <= MOST_LINES else [*lines[: MOST_LINES - 1], f"and {len(lines) - MOST_LINES + 1} more"]
-    paging.notice(
-        turn, person, reason, title[:300], urgency="low", lines=tuple(line[:LONGEST_LINE] for line in shown)
-    )
+    told = tuple(line[:LONGEST_LINE] for line in shown)
+    paging.notice(turn, person, reason, title[:LONGEST_TITLE], urgency=urgency, contact=contact, lines=told)
 
 
 # -- what is wrong -----------------------------------------------------------------------------------------------------
@@ -186,7 +218,7 @@ def _tell_findings(turn: Turn) -> None:
         someone = turn.plan.people.get(name)
         if someone is not None:
             count = f"{len(lines)} things are" if len(lines) > 1 else "One thing is"
-            _tell(turn, someone, Reason.SCHEDULE_FINDINGS, f"{count} wrong with who is on call", lines)
+            tell(turn, someone, Reason.SCHEDULE_FINDINGS, f"{count} wrong with who is on call", lines)
 
 
 def findings(turn: Turn) -> Iterator[tuple[str, str]]:

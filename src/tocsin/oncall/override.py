@@ -95,14 +95,17 @@ class Override(Struct, kw_only=True, omit_defaults=True):
         if self.agreed_at is None:
             return ()
         by = self.asked_by.partition(":")[2] or self.asked_by
-        why = f"{self.person}{f' for {self.instead_of}' if self.instead_of else ''}, asked by {by}"
-        why += f": {self.reason}" if self.reason else ""
+        why = f", asked by {by}{f': {self.reason}' if self.reason else ''}"
         parts = [(self.person, self.starts_at, self.ends_at, self.instead_of)]
         if self.back:
             parts.append((self.instead_of, *self.back, self.person))
         end = self.last if self.cancelled_at is None else self.cancelled_at
         cut = [(who, max(low, self.agreed_at), min(high, end), whose) for who, low, high, whose in parts]
-        return tuple(Cover(self.id, who, low, high, whose, why) for who, low, high, whose in cut if low < high)
+        return tuple(
+            Cover(self.id, who, low, high, whose, f"{who}{f' for {whose}' if whose else ''}{why}")
+            for who, low, high, whose in cut
+            if low < high
+        )
 
 
 def covers_by_schedule(overrides: dict[int, Override]) -> dict[str, tuple[Cover, ...]]:
