@@ -167,6 +167,17 @@ schedules:
     )
 
 
+def test_entries_of_a_calendar_that_overlap_are_in_the_daily_word():
+    plan = PLAN.replace(b"notice: off", b"notice: 09:00").replace(b"  primary:\n", b"  primary:\n    calendar: rota\n")
+    world = World(plan.replace(b"teams:\n", b"calendars: {rota: {ical: https://x.example/rota.ics}}\nteams:\n"))
+    ana = Busy(START + 20 * HOUR, START + 30 * HOUR, False, "Ana")
+    world.apply(CalendarRead("rota", (ana, Busy(START + 29 * HOUR, START + 33 * HOUR, False, "Kei"))))
+    world.at("6h")
+    (word,) = [page for page in notices(world) if page.reason == "schedule_findings"]
+    when = "from Tue 24 Nov 2026 08:00 UTC, for 1 h, as entries of its calendar overlap"
+    assert word.lines == (f"Ana and Kei are on call by primary at once {when}",)
+
+
 def test_a_notice_waits_for_the_persons_morning():
     """Kei's clock shows 01:00 then."""
     plan = PLAN.replace(b"rotate: [ana, ben]", b"rotate: [ana, kei]").replace(b"handoff: 10:00", b"handoff: 16:00")

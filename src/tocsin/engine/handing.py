@@ -234,10 +234,16 @@ def findings(turn: Turn) -> Iterator[tuple[str, str]]:
             more = f", and {len(gaps) - 1} more times" if len(gaps) > 1 else ""
             first = f"{said(gaps[0][0], zone)} to {said(gaps[0][1], zone)} {zone}"
             yield key, f"Nobody is on call by {key} from {first}{more}"
+        both = coverage.overlaps(shifts[key], start, end)
+        if both:
+            more = f", and {len(both) - 1} more times" if len(both) > 1 else ""
+            who, when = _names(plan, both[0].people), said(both[0].start, zone)
+            yield key, f"{who} are on call by {key} at once from {when} {zone}, {both[0].why}{more}"
         for name in dict.fromkeys(shift.person for shift in shifts[key]):
             if name in plan.people and not methods.able(turn, name):
                 yield key, f"{plan.people[name].name} is on call by {key} and can be reached by nothing but the console"
     yield from covering.findings(plan, turn.state.calendars, turn.now)
+    yield from covering.idle(plan, turn.state.overrides, turn.now)
     for escalation in plan.escalations.values():
         for first_key, second_key in escalation.successive():
             if not {first_key, second_key} <= shifts.keys():

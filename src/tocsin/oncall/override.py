@@ -7,6 +7,7 @@ earliest, and end when they are cancelled.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
@@ -89,6 +90,13 @@ class Override(Struct, kw_only=True, omit_defaults=True):
         if self.agreed_at is None:
             return "asked" if now < self.closes_at else "lapsed"
         return "agreed" if now < self.last else "over"
+
+    def idle(self, schedules: Container[str], people: Container[str]) -> str:
+        """Why it changes nothing by a plan that has these, though it may be agreed; "" when it does."""
+        if self.schedule not in schedules:
+            return f"the plan has no schedule {self.schedule}"
+        left = [name for name in (self.person, self.instead_of) if name and name not in people]
+        return f"{' and '.join(left)} {'are' if len(left) > 1 else 'is'} not in the plan" if left else ""
 
     def covers(self) -> tuple[Cover, ...]:
         """What it does to its schedule: nothing before it was agreed, nothing after it was cancelled."""

@@ -16,6 +16,7 @@ from msgspec import structs
 from tocsin.alerts.alert import keyed
 from tocsin.catalog.services import INBOX
 from tocsin.engine.commands import ANSWERS, AnyCommand, Result
+from tocsin.engine.covering import idle
 from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import CalendarRead, Deaf, Decided, PlanChange, Unsure
 from tocsin.intake.event import Event
@@ -274,6 +275,8 @@ class Core:
             log.info("plan_in_force", actor=actor, version=read.plan.version, changed=changed)
             findings = (*read.findings, *fell) if written else (*read.findings, *fell, UNWRITTEN)
             findings += tuple(await self._calendars.faults(CALENDARS_WITHIN))
+            overrides = idle(read.plan, self.writer.engine.state.overrides, self._parts.clock.now())
+            findings += tuple(f"warning: {sentence}" for _, sentence in overrides)
             return Reloaded(True, changed, read.plan.version, findings)
 
     def take(self, exchange: Exchange) -> bool:

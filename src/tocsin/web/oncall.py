@@ -25,7 +25,7 @@ from tocsin.faces.feeds import FEED, FEED_PATH
 from tocsin.faces.problem import Problem, not_found
 from tocsin.faces.who import Who
 from tocsin.kernel.instant import DAY, HOUR, Duration, Instant, from_datetime, to_datetime
-from tocsin.oncall.coverage import at_once
+from tocsin.oncall.coverage import at_once, overlaps
 from tocsin.oncall.override import Cover, Override
 from tocsin.oncall.roster import Roster, Shift, Span
 from tocsin.oncall.zone import DAYS, MONTHS
@@ -96,9 +96,7 @@ class Turn(NamedTuple):
     you: bool
 
 
-def board(
-    plan: Plan, key: str, covers: tuple[Cover, ...], reader: Reader, reached: Callable[[str], bool]
-) -> Board:
+def board(plan: Plan, key: str, covers: tuple[Cover, ...], reader: Reader, reached: Callable[[str], bool]) -> Board:
     """A schedule as its card shows it. ``reached``: whether a person can be paged by more than the console."""
     roster = plan.rosters[key]
     now = reader.now
@@ -165,6 +163,21 @@ def doubles(plan: Plan, covers: Covers, reader: Reader) -> list[str]:
                 both = f"{who} on call for {pair[0]} and {pair[1]} at once {when}"
                 told[pair] = f"{both}: {escalation.key} would page {whom} twice."
     return list(told.values())
+
+
+def overlapping(plan: Plan, covers: Covers, reader: Reader) -> list[str]:
+    """Where people are on call at once who have no turn together in the weeks ahead, the first of each schedule."""
+    start, end = reader.now, reader.now + AHEAD
+    told = []
+    for key, roster in plan.rosters.items():
+        both = overlaps(roster.shifts(start, end, plan.covers_for(key, covers)), start, end)
+        if both:
+            others = [reader.name(one) for one in both[0].people if one != reader.person]
+            people = ["You", *others] if reader.person in both[0].people else others
+            more = f", and {len(both) - 1} more times" if len(both) > 1 else ""
+            when = f"from {reader.minute(both[0].start)}, {both[0].why}{more}"
+            told.append(f"{listed(people)} are on call by {key} at once {when}.")
+    return told
 
 
 def weeks(roster: Roster, covers: tuple[Cover, ...], reader: Reader) -> list[Week]:
@@ -277,7 +290,11 @@ async def _page(seen: View, feed_url: str = "") -> Response[bytes]:
             "turns": order[:MOST_LISTED],
             "more": max(0, len(order) - MOST_LISTED),
             "changes": clock_changes(shown, reader),
-            "doubles": [*doubles(plan, reader.covers, reader), *_lost(plan, seen)],
+            "doubles": [
+                *doubles(plan, reader.covers, reader),
+                *overlapping(plan, reader.covers, reader),
+                *_lost(plan, seen),
+            ],
         }
 
     looked: dict[str, Any] = await seen.faces.read(look) if rosters else {"boards": [], "chosen": ""}
@@ -291,6 +308,7 @@ async def _page(seen: View, feed_url: str = "") -> Response[bytes]:
         agreed=[one for one in overrides if one.agreed_at is not None],
         may_answer=lambda one: _may_answer(one, plan, reader.person),
         said_of=lambda one: said_of(one, reader),
+        idle_of=lambda one: one.idle(plan.rosters, plan.people) if plan is not None else "",
         feeds=feeds,
         feed_url=feed_url,
         stamp=lambda at: f"{to_datetime(at).astimezone(reader.zone):%Y-%m-%dT%H:%M}",
