@@ -100,7 +100,7 @@ def test_whoever_would_be_paged_twice_is_named(site: Site, ana: Browserless) -> 
     )
 
 
-def test_an_override_of_somebody_who_left_the_plan_is_not_shown_as_one_that_counts(site: Site, ana: Browserless) -> None:
+def test_an_override_of_somebody_who_left_the_plan_is_shown_as_idle(site: Site, ana: Browserless) -> None:
     site.night.put(
         Override(
             id=7, kind="override", schedule="shop-primary", person="gone", starts_at=NOW, ends_at=NOW + HOUR,
