@@ -121,7 +121,7 @@ def test_whoever_is_put_on_call_now_is_handed_over_to_and_whoever_is_relieved_re
     )
     assert kei.lines == (
         "Handed over by Ana",
-        "Kei, asked by ops (ana is ill)",
+        "Kei, asked by ops: ana is ill",
         "#1 checkout, triggered: Down fires: “the disk is full”",
     )
     assert left(world, "kei") == [("0s", "https://kei.example/call")]

@@ -116,7 +116,8 @@ def _welcome(
 
     def more(person: Person) -> list[str]:
         later = [span for span in moves[person.key].gained if span[0] > turn.now] if person.key in moves else []
-        return [f"{how}{_because(override)}", *(f"Later too: {_span(one, person)}" for one in later[:MOST_LATER])]
+        reason = f": {override.reason}" if override.reason else ""
+        return [f"{how}{reason}", *(f"Later too: {_span(one, person)}" for one in later[:MOST_LATER])]
 
     handing.welcome(turn, override.schedule, came, was, more, tell)
 
