@@ -221,6 +221,39 @@ def test_a_plan_that_changed_while_nothing_ran_counts_like_one_that_changed_befo
     assert dump(State(world.loaded())) == dump(world.engine.state)
 
 
+@pytest.mark.parametrize("stopped", [False, True])
+def test_whoever_a_plan_puts_on_call_at_once_is_handed_over_to_and_whoever_it_relieves_reads_it_later(stopped: bool):
+    """At 04:00 it is kei's, at noon in Tokyo; ana sleeps until 08:00. Nothing is told twice, whenever Tocsin stops."""
+    kei = PLAN.replace(b"with ana}", b"with ana}\n      - {rotate: kei, only: 03:00-09:00}")
+    world = World(PLAN).at("1h").fires("Down", job="checkout")
+    if stopped:
+        found = world.plans.setdefault((plan := plan_of(kei)).version, plan)
+        world.engine = Engine(world.loaded(), found, SOURCES)
+    world.put_in_force(kei)
+    (comes,) = notices(world)
+    assert (comes.person, comes.title) == ("kei", "You are on call by primary until Mon 23 Nov 2026 18:00 Asia/Tokyo")
+    assert comes.lines[:2] == ("Handed over by Ana", "Now, because the plan is another")
+    assert comes.lines[2:] == ("#1 checkout, triggered: Down fires",)
+    world.put_in_force(kei)
+    world.restarted().at("5h")
+    assert [(page.person, page.title) for page in notices(world)[1:]] == [
+        ("ana", "Your shift on primary is over: Kei is on call now")
+    ]
+    assert dump(State(world.loaded())) == dump(world.engine.state)
+
+
+def test_whoever_a_calendar_puts_on_call_at_once_is_handed_over_to():
+    plan = PLAN.replace(b"  primary:\n", b"  primary:\n    calendar: rota\n")
+    world = World(plan.replace(b"teams:\n", b"calendars: {rota: {ical: https://x.example/rota.ics}}\nteams:\n")).at("6h")
+    for _ in range(2):
+        world.apply(CalendarRead("rota", (Busy(START, START + 8 * HOUR, False, "Kei"),)))
+    assert [(page.person, page.lines[:2]) for page in notices(world)] == [
+        ("kei", ("Handed over by Ana", "Now, because the calendar rota says so")),
+        ("ana", ("Now, because the calendar rota says so", "Nothing is open")),
+    ]
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
 def test_holidays_that_a_plan_gives_somebody_move_the_next_handoff():
     calendar = b"calendars: {off: {ical: https://x.example/off.ics}}\n"
     before = PLAN.replace(b"teams:\n", calendar + b"hours: {h: {open: Mon 09:00-17:00, holidays: off}}\nteams:\n")

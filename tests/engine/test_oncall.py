@@ -84,7 +84,7 @@ def test_schedules_stay_live_while_an_incident_is_open():
     world.put_in_force(PLAN.replace(b"rotate: [ana, ben], every: day, handoff: 04:00, starts: 2026-11-22 with ana",
                                     b"rotate: kei"))  # fmt: skip
     world.at("31m")
-    assert world.pages == [("0s", "ana", 1), ("1800s", "kei", 1)]
+    assert [page for page in world.pages if page[2]] == [("0s", "ana", 1), ("1800s", "kei", 1)]
 
 
 def test_a_step_whose_schedule_has_nobody_on_shift_falls_through_at_once_and_says_so():

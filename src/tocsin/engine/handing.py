@@ -49,7 +49,8 @@ def arrange(turn: Turn) -> None:
         if known is not None and known.at is not None and known.at <= turn.now:
             continue
         at = _next(turn, name, key)
-        if known is None or at != known.at:
+        moved = known is not None and _moved(turn, known, "the plan is another")
+        if known is None or at != known.at or moved or (key and known.on is None):
             _keep(turn, known or Duty(name=name), at)
 
 
@@ -65,6 +66,9 @@ def calendar_read(turn: Turn, calendar: str) -> None:
     for key, schedule in turn.plan.schedules.items():
         theirs = any(calendar in turn.plan.people[one].holidays for one in schedule.people() if one in turn.plan.people)
         if calendar in schedule.calendars or theirs:
+            duty = turn.state.duties.get(handoff_of(key))
+            if duty is not None and (duty.at is None or duty.at > turn.now):
+                _moved(turn, duty, f"the calendar {calendar} says so")
             rearrange(turn, key)
 
 
@@ -85,8 +89,29 @@ def _next(turn: Turn, name: str, key: str) -> Instant | None:
     return next_handoff(roster, plan.covers_for(key, turn.state.covers), turn.now) if roster is not None else None
 
 
+def _on(turn: Turn, key: str) -> tuple[str, ...] | None:
+    roster = turn.plan.rosters.get(key)
+    if roster is None:
+        return None
+    return tuple(sorted(shift.person for shift in roster.who(turn.now, turn.plan.covers_for(key, turn.state.covers))))
+
+
+def _moved(turn: Turn, duty: Duty, why: str) -> bool:
+    """Whether others are on call by a schedule than before, though no shift ended: then they are told, and so are those
+    who no more are.
+    """
+    on = _on(turn, duty.schedule)
+    if on is None or duty.on is None or on == duty.on:
+        return False
+    came = frozenset(on) - frozenset(duty.on)
+    at_once = partial(tell, turn, urgency="high")  # they are on call, and asked for it no more than they know of it
+    welcome(turn, duty.schedule, came, duty.on, lambda _: [f"Now, because {why}"], at_once)
+    _relieve(turn, duty.schedule, duty.on, on, [f"Now, because {why}"])
+    return True
+
+
 def _keep(turn: Turn, duty: Duty, at: Instant | None) -> None:
-    duty.at = at
+    duty.at, duty.on = at, _on(turn, duty.schedule)
     turn.state.duties[duty.name] = turn.changes.duties[duty.name] = duty
     turn.changes.dropped_duties.discard(duty.name)
     turn.state.timers.set("notice", duty.name, at)
@@ -103,12 +128,17 @@ def _hand_over(turn: Turn, key: str, at: Instant) -> None:
     now = roster.who(turn.now, covers)
     names = [shift.person for shift in now]
     welcome(turn, key, frozenset(names) - frozenset(was), was, lambda _: [], partial(tell, turn))
-    work = list(open_work(turn, key))
+    _relieve(turn, key, was, names, [])
+
+
+def _relieve(turn: Turn, key: str, was: Sequence[str], names: Sequence[str], more: list[str]) -> None:
+    """Tell those who are on call no more who is, and what is open; it can wait for their morning."""
+    plan, work = turn.plan, list(open_work(turn, key))
     for name in was:
         person = plan.people.get(name)
         if person is not None and name not in names:
             after = f"{_names(plan, names)} is on call now" if names else "nobody is on call now"
-            tell(turn, person, Reason.SHIFT_ENDS, f"Your shift on {key} is over: {after}", work)
+            tell(turn, person, Reason.SHIFT_ENDS, f"Your shift on {key} is over: {after}", [*more, *work])
 
 
 def welcome(
