@@ -15,7 +15,7 @@ from tocsin.kernel.reason import EXPLAINED, Reason
 from tocsin.pages.contacts import CODE_WORKS, code_of, webhook_secret
 from tocsin.pages.ledger import Page
 from tocsin.pages.links import make_token
-from tocsin.pages.loops import mark
+from tocsin.pages.loops import WORDS, mark
 from tocsin.pages.message import Message
 from tocsin.plan.model import Plan
 
@@ -43,7 +43,7 @@ def compose(state: State, plan: Plan, page: Page, now: Instant, base: str, key: 
     message = replace(message, page=page.id, idempotency_key=f"tocsin-page-{page.id}-{page.intended_at}")
     if first.kind == "synthetic":
         known = mark(key, page.id)
-        lines = (known,) if page.channel == "apprise" else ()  # the library hands on words, and no key beside them
+        lines = (known,) if page.channel in WORDS else ()
         return replace(message, kind="notice", idempotency_key=known, person_name="Tocsin", url=base, lines=lines)
     if len(wanted) > 1:
         return _bundle(state, message, wanted, base)
