@@ -1,9 +1,9 @@
 """Synthetic pages: Tocsin pages itself through a channel, and the page must come back. What is known of each channel.
 
 A page that comes back is recognised by its mark, which travels as the message's idempotency key: a mail carries it in
-its Message-ID, a webhook in ``webhook-id``, Matrix in the transaction id, PagerDuty in the ``dedup_key``. Slack and what
-Apprise hands on to carry it in their words. It holds the page's number and a signature, so that nobody else can say
-that a page came back. Of a text message or a call the provider's own signed word that it arrived is the receipt.
+its Message-ID, a webhook in ``webhook-id``, Matrix in the transaction id, PagerDuty in the ``dedup_key``. Slack, and
+what Apprise hands on to, carry it in their words. It holds the page's number and a signature, so that nobody else can
+say that a page came back. Of a text message or a call the provider's own signed word that it arrived is the receipt.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 Button presses come to ``/callbacks/slack`` (the app's Interactivity request URL), signed by Slack with the app's
 signing secret and a time that is at most five minutes old. A synthetic page comes back the same way, as the event that
-says what was said in its channel (the app's Event Subscriptions). When somebody has the incident and when it is over, the
-message says so instead of the button. A page's provider id is ``channel/ts``. With an app token instead of the signing
-secret presses come by a connection that Tocsin opens to Slack (socket mode).
+says what was said in its channel (the app's Event Subscriptions). When somebody has the incident and when it is over,
+the message says so instead of the button. A page's provider id is ``channel/ts``. With an app token instead of the
+signing secret all of this comes by a connection that Tocsin opens to Slack (socket mode).
 """
 
 from __future__ import annotations
