@@ -286,6 +286,15 @@ def test_whoever_is_nobody_of_the_plan_counts_once():
     assert has_it(world, "ben") == "acknowledged"
 
 
+def test_what_a_persons_token_answers_is_their_answer():
+    """Once, however they say it; and they are not paged again while others are."""
+    world = World(PLAN).fires("Down", service="three").at("1m")
+    for actor in ("person:ben (token ci)", "person:ben", "person:ben (token laptop)"):
+        assert str(world.asked(Acknowledge(incident=1, actor=actor)).reason) == "answered"
+    assert set(world.incident(1).answers) == {"ben"}
+    assert has_it(world, "kei") == "acknowledged"
+
+
 AWAKE = b"""
 tocsin: 1
 team: shop

@@ -1,8 +1,8 @@
 """Why somebody was, or was not, paged around an instant: on call or not, and what each incident then open did of it.
 
-Everything is read from what was recorded; an incident's steps are those it had then, also where another plan was applied
-to it since. Who is on call, and whom a step means, is asked of the plan now in force with the overrides of that time:
-schedules are never kept with an incident. Decides nothing.
+Everything is read from what was recorded; an incident's steps are those it had then, also where another plan was
+applied to it since. Who is on call, and whom a step means, is asked of the plan now in force with the overrides of that
+time: schedules are never kept with an incident. Decides nothing.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ ANSWERS = frozenset(
 )
 """What a person does to an incident that answers for it."""
 ANEW = frozenset({Reason.REOPENED, Reason.SNOOZE_ENDED, Reason.ACKNOWLEDGEMENT_ENDED, Reason.REASSIGNED})
-"""What has paging begin anew: no answer from before it is why anybody is not paged. A plan that was applied does so unless
-somebody had the incident."""
+"""What has paging begin anew: no answer from before it is why anybody is not paged. A plan that was applied does so
+unless somebody had the incident."""
 SCANNED = 2_000
 """So many incidents are looked through, the newest first, for those that were open then."""
 

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
+from tocsin.access.actors import called
 from tocsin.catalog.people import Person
 from tocsin.engine import suspecting
 from tocsin.engine.state import State
@@ -114,11 +115,9 @@ def _suspected(state: State, plan: Plan, incident: Incident) -> str:
 
 
 def _who(plan: Plan, incident: Incident) -> str:
-    """The name of the person who has it, or who said that it is over; "" when no person did."""
+    """The name of whoever has it, or said that it is over; "" when Tocsin itself found that."""
     actor = {"acknowledged": incident.acknowledged_by, "resolved": incident.resolved_by}.get(incident.state, "")
-    kind, _, name = actor.partition(":")
-    person = plan.people.get(name) if kind == "person" else None
-    return person.name if person else name
+    return "" if actor == "code" else called(actor, plan.names)
 
 
 def _url(base: str, page: Page) -> str:
