@@ -13,6 +13,7 @@ from tocsin.engine import (
     comparing,
     contacting,
     hearing,
+    ledger,
     overriding,
     paging,
     responding,
@@ -166,7 +167,7 @@ def _acknowledge(turn: Turn, command: c.Acknowledge) -> c.Result:
     if not incident.open:
         return refuse("conflict", f"Incident #{incident.number} is resolved already")
     if page is not None:
-        paging.answered(turn, page)
+        ledger.answered(turn, page)
     actor = command.actor or (f"person:{page.person}" if page is not None else "")
     if page is not None and page.kind == "help" and incident.state == "acknowledged":
         return _comes_to_help(turn, incident, page, actor)
@@ -194,7 +195,7 @@ def _together(turn: Turn, page: Page) -> list[Incident]:
         incident = turn.state.incidents.get(row.incident)
         if row is page or incident is None or incident.state != "triggered":
             continue
-        paging.answered(turn, row)
+        ledger.answered(turn, row)
         found.append(incident)
     return found
 
