@@ -261,7 +261,7 @@ def test_who_is_on_call_for_schedules_people_and_services(tocsin_server: Start) 
     asked = server.json("oncall", "service", "checkout", "--severity", "SEV2", *at)
     assert [(one["person"], one["severities"]) for one in asked] == [("kei", ["sev2"]), ("ben", ["sev2"])]
     done = server.run("oncall", "service", "checkout", "--tier", "gold", check=False)
-    assert (done.returncode, "the plan has no customer tiers, and not gold" in done.stderr) == (1, True)
+    assert (done.returncode, "--tier: the plan has no customer tiers, and not gold" in done.stderr) == (1, True)
     assert "did you mean checkout?" in server.run("oncall", "service", "chekout", check=False).stderr
 
 

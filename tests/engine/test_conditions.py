@@ -56,7 +56,7 @@ def test_a_step_that_asks_for_other_hours_or_labels_is_passed_over_at_once():
     assert world.told(1).count("step_not_meant") == 2
     what = [entry.what for entry in world.timeline if entry.reason == "step_not_meant"]
     assert what == [
-        "Step 1 is passed over: it is for office",
+        "Step 1 is passed over: it is for the hours office",
         'Step 2 is passed over: it is for sev1, customer_tier="gold"',
     ]
     world.at("6h").fires("Slow", service="one", customer_tier="gold").at("6h6m")

@@ -91,10 +91,10 @@ def _all_in_words(seen: View, plan: Plan, service: Service) -> list[tuple[str, s
 
 
 def _of(one: Alike) -> str:
-    """Which incidents are meant: ``SEV1 and SEV2``, ``SEV1 of gold and silver customers``, ``Customers of no tier``."""
+    """Which incidents are meant: ``SEV1 and SEV2``, ``SEV1 of gold customers and those of no tier``."""
     severities = listed([level.upper() for level in one.severities])
     named = [f"{listed([tier for tier in one.tiers if tier])} customers"] if any(one.tiers) else []
-    customers = listed([*named, *(["customers of no tier"] if "" in one.tiers else [])])
+    customers = listed([*named, *([f"{'those' if named else 'customers'} of no tier"] if "" in one.tiers else [])])
     said = f"{severities} of {customers}" if severities and customers else severities or customers
     return said[:1].upper() + said[1:]
 
