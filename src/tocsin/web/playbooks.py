@@ -14,15 +14,14 @@ from tocsin.engine.commands import (
     CompareRun,
     GiveBackRun,
     SetTrust,
-    StartRun,
     TakeOverRun,
 )
 from tocsin.faces.answering import InService, in_service, resuming
 from tocsin.faces.faces import Faces
-from tocsin.faces.problem import Problem, not_found
+from tocsin.faces.problem import Problem
 from tocsin.faces.who import Who
 from tocsin.incidents.incident import Incident
-from tocsin.playbooks.guards import say_guard
+from tocsin.playbooks.guards import guards_of, say_guard
 from tocsin.playbooks.manifest import RUNGS, Rung
 from tocsin.playbooks.resuming import RESUMABLE, Word
 from tocsin.playbooks.run import Run, Step
@@ -119,7 +118,7 @@ async def _playbooks(seen: View, code: int = 200, faults: dict[str, str] | None 
     cards = [_card(one) for one in in_service(seen.plan, standings)]
     runs = await faces.read(faces.reads.runs, after=asked.get("after") or None, limit=RUNS_SHOWN)
     acting = sum(card.of.rung == "act" for card in cards)
-    asking = [one for one in runs.items if one.state == "asking"]
+    asking = (await faces.read(faces.reads.runs, states=("asking",), limit=RUNS_SHOWN)).items
     if asking:
         headline = f"{count(len(asking), 'run')} {'waits' if len(asking) == 1 else 'wait'} for an answer."
     elif cards:
@@ -134,6 +133,7 @@ async def _playbooks(seen: View, code: int = 200, faults: dict[str, str] | None 
         cards=cards,
         trusted=TRUSTED,
         rungs=RUNGS,
+        asking=asking,
         runs=[(one, CAME_TO[one.outcome or one.state]) for one in runs.items],
         older=with_query("/playbooks", after=runs.next) if runs.next else "",
         newer="/playbooks" if asked.get("after") else "",
@@ -153,7 +153,7 @@ def _card(one: InService) -> Card:
         least = f"at least {lower_bound(standing.agreed, watched):.0%} by Wilson's lower bound"
         agreed = f"people did what it would have done {standing.agreed} of {count(watched, 'time')}, {least}"
         held = f"{held}; {agreed}" if of else agreed
-    return Card(one, answers, [say_guard(guard) for guard in manifest.guards], held)
+    return Card(one, answers, [say_guard(guard) for guard in guards_of(manifest)], held)
 
 
 @get("/runs/{number:int}")
@@ -163,9 +163,7 @@ async def run_page(request: Request[Any, Any, Any], faces: Faces, who: Who, numb
 
 
 async def _run_page(seen: View, number: int, code: int = 200, fault: str = "") -> Response[bytes]:
-    run = await seen.faces.read(seen.faces.reads.run, number)
-    if run is None:
-        raise not_found(f"run {number}")
+    run = await seen.faces.found(f"run {number}", seen.faces.reads.run, number)
     return seen.draw(
         "run.html", code=code, one=await _seen(seen, run), verbs=VERBS, trusted=TRUSTED, fault=fault, live=LIVE
     )
@@ -251,20 +249,6 @@ async def compare(request: Request[Any, Any, Any], faces: Faces, who: Who, numbe
     return await _tell(request, faces, who, number, command, "compared")
 
 
-@post("/incidents/{number:int}/run", needs="responder", status_code=303)
-async def run_for(request: Request[Any, Any, Any], faces: Faces, who: Who, number: int) -> Response[bytes] | Redirect:
-    """Have a playbook run for an incident."""
-    from tocsin.web.incidents import refused_here
-
-    named = (await fields(request)).get("playbook", "")
-    command = StartRun(actor=who.actor, playbook=named, incident=number, role=who.role or "viewer")
-    try:
-        await faces.submit(command)
-    except Problem as problem:
-        return await refused_here(request, faces, who, number, problem, "run")
-    return leads_to(f"/incidents/{number}", "runs")
-
-
 @post("/playbooks/trust", needs="responder", status_code=303)
 async def trust(request: Request[Any, Any, Any], faces: Faces, who: Who) -> Response[bytes] | Redirect:
     """Say what a playbook is trusted with, and why."""
@@ -288,4 +272,4 @@ async def trust(request: Request[Any, Any, Any], faces: Faces, who: Who) -> Resp
     return leads_to("/playbooks", "trusted")
 
 
-handlers = [playbooks_page, run_page, answer, cancel, resume, take_over, give_back, compare, run_for, trust]
+handlers = [playbooks_page, run_page, answer, cancel, resume, take_over, give_back, compare, trust]

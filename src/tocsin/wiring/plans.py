@@ -11,7 +11,7 @@ from tocsin.settings import Settings
 if TYPE_CHECKING:
     from tocsin.engine.commands import DeclareKeys
     from tocsin.plan.model import Plan
-    from tocsin.runtime.core import PlanRead
+    from tocsin.runtime.parts import PlanRead
     from tocsin.store.writer import Store
 
 
@@ -19,7 +19,7 @@ def plan_reader(settings: Settings) -> Callable[[], PlanRead]:
     """A reader of the plan folder."""
     from tocsin.plan import read_plan
     from tocsin.plan.folder import PlanFolderError
-    from tocsin.runtime.core import PlanRead
+    from tocsin.runtime.parts import PlanRead
 
     def read() -> PlanRead:
         try:
@@ -47,7 +47,7 @@ def plan_files(folder: Path) -> dict[str, bytes]:
 def last_good(settings: Settings, store: Store, refused: tuple[str, ...]) -> PlanRead:
     """The plan that was in force last, as the database keeps it, in the stead of one that is ``refused``."""
     from tocsin.plan import read_plan
-    from tocsin.runtime.core import PlanRead
+    from tocsin.runtime.parts import PlanRead
 
     files = store.plan_files((store.meta("plan") or b"").decode())
     plan = read_plan(files).plan if files is not None else None
