@@ -156,7 +156,7 @@ def test_whoever_takes_over_by_their_own_hand_is_told_what_and_not_called():
     overrides(world, "kei", "0s", "30m", instead_of="ana", actor="person:kei")
     (kei,) = told(world, "kei")
     assert left(world, "kei") == [("0s", "kei@shop.example")]
-    assert kei.lines == ("Handed over by Ana", "Kei for Ana, asked by kei", "#1 checkout, triggered: Down fires")
+    assert kei.lines == ("Handed over by Ana", "Kei for Ana, asked by Kei", "#1 checkout, triggered: Down fires")
 
 
 def test_nobody_is_handed_over_to_twice():

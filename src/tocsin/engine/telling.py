@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
+from tocsin.access import actors
 from tocsin.access.actors import person_of
 from tocsin.catalog.people import Person
 from tocsin.engine import handing, methods
@@ -100,8 +101,7 @@ def _welcome(
     """Who comes on call now is handed over to at once: that somebody did it by hand is no reason to know less."""
     if not came:
         return
-    by = actor.partition(":")[2] or actor
-    asked = override.asked_by.partition(":")[2] or override.asked_by
+    by, asked = (actors.called(one, turn.plan.names) for one in (actor, override.asked_by))
     whose = (
         f"{called(turn, override.person)}{f' for {called(turn, override.instead_of)}' if override.instead_of else ''}"
     )
