@@ -251,7 +251,8 @@ def _pool(settings: Settings) -> Pool:
     """
     from tocsin.playbooks.runner.pool import Pool
 
-    pool = Pool(settings.data / "playbooks", hashlib.sha256(os.fsencode(settings.data.resolve())).hexdigest()[:32])
+    mark = hashlib.sha256(os.fsencode(settings.data.resolve())).hexdigest()[:32]
+    pool = Pool(settings.data / "playbooks", mark, settings.data)
     pool.end_orphans()
     return pool
 
