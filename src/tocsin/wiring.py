@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from tocsin.intake.checked import Probe
     from tocsin.intake.request import Source
     from tocsin.pages.message import Channel, Failed, Message, Sent
+    from tocsin.plan.findings import Finding
     from tocsin.plan.model import Plan
+    from tocsin.playbooks.confinement import Confine
     from tocsin.playbooks.manifest import Manifest
     from tocsin.playbooks.run import Report
     from tocsin.playbooks.runner.pool import Pool
@@ -358,6 +360,7 @@ def plan_reader(settings: Settings) -> Callable[[], PlanRead]:
         findings = [str(finding) for finding in reading.findings]
         if reading.plan is not None:
             findings += missing_secrets(settings, reading.plan) + missing_clients(reading.plan)
+            findings += [f"warning: {one.message} ({one.hint})" for one in unconfinable(reading.plan, settings.data)]
         return PlanRead(reading.plan, files, tuple(findings), ok=reading.plan is not None)
 
     return read
@@ -385,9 +388,12 @@ def dry_run(
 ) -> tuple[int, str]:
     """Diagnose for real with one of the plan's playbooks, apart from any server; nothing is changed.
 
-    Returns its process's status and what it printed. Raises LookupError for a missing secret.
+    Returns its process's status and what it printed. Raises LookupError for a missing secret, and
+    OSError when it was not begun.
     """
+    from tocsin.playbooks.confinement import Unconfined
     from tocsin.playbooks.language import About
+    from tocsin.playbooks.runner.pool import Unstartable
     from tocsin.playbooks.runner.trying import dry_run
     from tocsin.playbooks.session import Start
     from tocsin.playbooks.targets import credential
@@ -396,7 +402,10 @@ def dry_run(
     urls = {name: credential(there[name].reading, settings.secret) for name in targets.values()}
     about = About(service=service, labels=dict(labels))
     start = Start(manifest.name, about, dict(targets), dict(args), urls)
-    return asyncio.run(dry_run(files, start, manifest.hand_over_after, told))
+    try:
+        return asyncio.run(dry_run(files, start, manifest.hand_over_after, told, settings.data))
+    except (Unconfined, Unstartable) as error:
+        raise OSError(f"It was not begun: {error}") from None
 
 
 def import_playbooks(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -496,6 +505,27 @@ def missing_clients(plan: Plan) -> list[str]:
         found.append(f"warning: the client for SSH is not there: pip install 'tocsin[ssh]'{hand_over}")
     if certificates and find_spec("cryptography") is None:
         found.append(f"warning: certificates cannot be read here: pip install 'tocsin[http]'{hand_over}")
+    return found
+
+
+def unconfinable(plan: Plan, data: Path | None = None) -> list[Finding]:
+    """Playbooks that cannot be confined on this machine as they ask, found by trying; another one may be able to.
+
+    ``data``: Tocsin's own folder, where it is known.
+    """
+    from tocsin.plan.findings import Finding
+    from tocsin.playbooks.runner.confining import trouble
+
+    hint = "where Tocsin runs it has to be; until then its runs are not begun and a person is called"
+    tried: dict[Confine, str] = {}
+    found = []
+    for one in plan.playbooks.values():
+        if one.confine is None:
+            continue
+        if one.confine not in tried:
+            tried[one.confine] = trouble(one.confine, data)
+        if why := tried[one.confine]:
+            found.append(Finding("notice", one.file, one.line, 1, f"{one.name} cannot be confined here: {why}", hint))
     return found
 
 

@@ -85,10 +85,10 @@ def confined(
     ]  # fmt: skip
 
 
-def trouble(confine: Confine) -> str:
+def trouble(confine: Confine, hidden: Path | None = None) -> str:
     """Why nothing can be confined so on this machine, as found by trying; "" when it can. Blocks for some 50 ms."""
     try:
-        attempt(confined(confine, [sys.executable, "-c", "import tocsin.kernel"]))
+        attempt(confined(confine, [sys.executable, "-c", "import tocsin.kernel"], hidden=hidden))
     except Unconfined as error:
         return str(error)
     return ""
