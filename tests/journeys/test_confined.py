@@ -183,9 +183,10 @@ def test_a_full_folder_is_tidied_by_a_confined_playbook_in_yaml(server: TocsinSe
 
 def test_a_dry_run_is_confined_too_and_a_run_by_hand(server: TocsinServer) -> None:
     place = ("--plan", str(server.data.parent / "plan"))
-    dry = server.run("playbook", "dry-run", "calls", "--target", "box=other", *place, "--data", str(server.data), check=False)
+    place += ("--data", str(server.data), "--target", "box=other")
+    dry = server.run("playbook", "dry-run", "calls", *place, check=False)
     assert "Connection refused" in dry.stdout, dry
-    dry = server.run("playbook", "dry-run", "nowhere", "--target", "box=other", *place, "--data", str(server.data), check=False)
+    dry = server.run("playbook", "dry-run", "nowhere", *place, check=False)
     assert dry.returncode == 1 and "It was not begun: its confinement names" in dry.stderr, dry
     asked = server.run("playbook", "run", "calls", "--service", "logs", "--target", "box=other", "--wait", check=False)
     assert asked.returncode == 1 and "Connection refused" in asked.stdout, asked
