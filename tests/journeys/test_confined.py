@@ -177,13 +177,15 @@ def test_a_full_folder_is_tidied_by_a_confined_playbook_in_yaml(server: TocsinSe
         path = server.data.parent / "logs" / f"shop.log.{number}"
         path.write_text("x")
         os.utime(path, (now - 60 + number, now - 60 + number))
-    run_of(server, fired(server, "Full"), "watching", "verified")
+    run = run_of(server, fired(server, "Full"), "watching", "verified")
+    seen = server.call("GET", f"/api/v1/runs/{run['number']}")[1]["steps"][0]["said"]
+    assert seen.endswith("0 open, as far as may be seen"), "it sees no other process, and does not say that none has any"
     assert sorted(one.name for one in server.data.parent.glob("logs/shop.log.*")) == ["shop.log.2"]
 
 
 def test_a_dry_run_is_confined_too_and_a_run_by_hand(server: TocsinServer) -> None:
-    place = ("--plan", str(server.data.parent / "plan"))
-    place += ("--data", str(server.data), "--target", "box=other")
+    place: tuple[str, ...] = ("--plan", str(server.data.parent / "plan"))
+    place = (*place, "--data", str(server.data), "--target", "box=other")
     dry = server.run("playbook", "dry-run", "calls", *place, check=False)
     assert "Connection refused" in dry.stdout, dry
     dry = server.run("playbook", "dry-run", "nowhere", *place, check=False)
