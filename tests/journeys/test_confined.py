@@ -179,7 +179,7 @@ def test_a_full_folder_is_tidied_by_a_confined_playbook_in_yaml(server: TocsinSe
         os.utime(path, (now - 60 + number, now - 60 + number))
     run = run_of(server, fired(server, "Full"), "watching", "verified")
     seen = server.call("GET", f"/api/v1/runs/{run['number']}")[1]["steps"][0]["said"]
-    assert seen.endswith("0 open, as far as may be seen"), "it sees no other process, and does not say that none has any"
+    assert seen.endswith("0 open, as far as may be seen"), "it sees no other process, and says so"
     assert sorted(one.name for one in server.data.parent.glob("logs/shop.log.*")) == ["shop.log.2"]
 
 

@@ -237,6 +237,9 @@ class State:
         self.heard: tuple[HeardChange, ...] = tuple(sorted(loaded.heard, key=lambda c: c.id))
         """The latest changes out there, the oldest first. Replaced, never altered: other threads read it."""
         self.timers = Timers(self.due_of)
+        self._take(loaded)
+
+    def _take(self, loaded: Loaded) -> None:
         for incident in sorted(loaded.incidents, key=lambda i: i.number):
             self.add_incident(incident)
         for alert in sorted(loaded.alerts, key=lambda a: a.id):
@@ -469,10 +472,6 @@ class State:
     def contacts_by(self, person: str) -> list[Contact]:
         """A person's contact methods, the oldest first."""
         return [self.contacts[id] for id in sorted(self.contacts_of.get(person, ()))]
-
-    def incident_live(self, number: int) -> bool:
-        """Whether the engine keeps an incident in memory."""
-        return number in self.incidents
 
 
 def alert_due(alert: Alert) -> Instant | None:

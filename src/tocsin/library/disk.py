@@ -287,8 +287,8 @@ def _like(name: str, pattern: str) -> bool:
 
 
 def _open_files(device: int) -> tuple[set[int], bool]:
-    """The inodes of a file system that a process has open, as far as Tocsin's user may see; and whether that is not all:
-    a process may not be looked into, or those of the machine are not there, as in a confined run.
+    """The inodes of a file system that a process has open, as far as Tocsin's user may see; and whether there may be
+    more: a process may not be looked into, or those of the machine are not there, as in a confined run.
     """
     found: set[int] = set()
     blind = _first_process() == "bwrap"

@@ -14,12 +14,11 @@ from tocsin.engine.commands import (
     CompareRun,
     GiveBackRun,
     SetTrust,
-    StartRun,
     TakeOverRun,
 )
 from tocsin.faces.answering import InService, in_service, resuming
 from tocsin.faces.faces import Faces
-from tocsin.faces.problem import Problem, not_found
+from tocsin.faces.problem import Problem
 from tocsin.faces.who import Who
 from tocsin.incidents.incident import Incident
 from tocsin.playbooks.guards import say_guard
@@ -163,9 +162,7 @@ async def run_page(request: Request[Any, Any, Any], faces: Faces, who: Who, numb
 
 
 async def _run_page(seen: View, number: int, code: int = 200, fault: str = "") -> Response[bytes]:
-    run = await seen.faces.read(seen.faces.reads.run, number)
-    if run is None:
-        raise not_found(f"run {number}")
+    run = await seen.faces.found(f"run {number}", seen.faces.reads.run, number)
     return seen.draw(
         "run.html", code=code, one=await _seen(seen, run), verbs=VERBS, trusted=TRUSTED, fault=fault, live=LIVE
     )
@@ -251,20 +248,6 @@ async def compare(request: Request[Any, Any, Any], faces: Faces, who: Who, numbe
     return await _tell(request, faces, who, number, command, "compared")
 
 
-@post("/incidents/{number:int}/run", needs="responder", status_code=303)
-async def run_for(request: Request[Any, Any, Any], faces: Faces, who: Who, number: int) -> Response[bytes] | Redirect:
-    """Have a playbook run for an incident."""
-    from tocsin.web.incidents import refused_here
-
-    named = (await fields(request)).get("playbook", "")
-    command = StartRun(actor=who.actor, playbook=named, incident=number, role=who.role or "viewer")
-    try:
-        await faces.submit(command)
-    except Problem as problem:
-        return await refused_here(request, faces, who, number, problem, "run")
-    return leads_to(f"/incidents/{number}", "runs")
-
-
 @post("/playbooks/trust", needs="responder", status_code=303)
 async def trust(request: Request[Any, Any, Any], faces: Faces, who: Who) -> Response[bytes] | Redirect:
     """Say what a playbook is trusted with, and why."""
@@ -288,4 +271,4 @@ async def trust(request: Request[Any, Any, Any], faces: Faces, who: Who) -> Resp
     return leads_to("/playbooks", "trusted")
 
 
-handlers = [playbooks_page, run_page, answer, cancel, resume, take_over, give_back, compare, run_for, trust]
+handlers = [playbooks_page, run_page, answer, cancel, resume, take_over, give_back, compare, trust]
