@@ -17,13 +17,16 @@ import pytest
 
 from tests.support import needs
 from tests.support.waiting import eventually
+from tocsin.plan.composing import with_composed
 from tocsin.playbooks import language
-from tocsin.playbooks.confinement import Confine, Unconfined
+from tocsin.playbooks.confinement import MOST_CONFINEMENTS, Confine, Unconfined
 from tocsin.playbooks.language import About, Misused
+from tocsin.playbooks.manifest import MANIFEST, Manifests, confinement_of, read_manifests
 from tocsin.playbooks.run import GaveUp, Report
 from tocsin.playbooks.runner import confining
 from tocsin.playbooks.runner.bounds import MARK
 from tocsin.playbooks.runner.pool import Pool, Process
+from tocsin.playbooks.runner.reading import with_manifest
 from tocsin.playbooks.session import Start
 
 CODE = b'''
@@ -268,6 +271,51 @@ async def test_a_warm_confined_fork_takes_milliseconds(pool: Pool) -> None:
         process.close()
         await asyncio.wait_for(process.ended(), 10)
     assert min(took) < 0.1, took
+
+
+YAML = """
+playbook: looks
+works on: {place: folder}
+CONFINE
+steps:
+  - look: disk.usage
+    on: place
+"""
+
+
+def declared(*confines: str) -> Manifests:
+    """What a plan's playbooks in YAML declare, one with each of these lines."""
+    texts = {
+        f"playbooks/{number}.yaml": YAML.replace("CONFINE", one).replace("looks", f"looks-{number}").encode()
+        for number, one in enumerate(confines)
+    }
+    return read_manifests(with_manifest(with_composed(texts)))
+
+
+def test_an_empty_confinement_is_one_and_what_it_says_is_part_of_the_meaning() -> None:
+    """Without one the digest is what it was before there were any: nobody's trust falls by an upgrade."""
+    found = declared("", "confine:", "confine: {}", "confine: {write: /var/log/shop, network: on}")
+    assert found.faults == ()
+    assert [one.confine for one in found.playbooks] == [
+        None, Confine(), Confine(), Confine(write=("/var/log/shop",), network=True)
+    ]  # fmt: skip
+    (alone,) = declared("").playbooks
+    (empty,) = declared("confine: {}").playbooks
+    (wide,) = declared("confine: {network: on}").playbooks
+    assert alone.meaning == "3:5965c67c4b24eecd49d52a79" and len({alone.meaning, empty.meaning, wide.meaning}) == 3
+
+
+def test_a_plan_has_so_many_confinements_at_most() -> None:
+    ways = [f"confine: {{write: /srv/{number}}}" for number in range(MOST_CONFINEMENTS)]
+    assert declared(*ways, ways[0], "").faults == ()
+    (fault,) = declared(*ways, "confine: {network: on}").faults
+    assert fault.message == f"the plan's playbooks are confined in more than {MOST_CONFINEMENTS} ways"
+
+
+def test_what_a_plan_does_not_say_of_a_playbook_is_not_run_unconfined() -> None:
+    for files in ({}, {"playbooks/box.py": CODE}, {MANIFEST: b"{"}):
+        with pytest.raises(Unconfined, match="does not say of looks whether it is confined"):
+            confinement_of(files, "looks")
 
 
 @pytest.mark.parametrize(

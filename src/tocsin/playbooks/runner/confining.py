@@ -158,10 +158,13 @@ def _python() -> tuple[str, ...]:
     """Where the interpreter and what it can import lie, outside of /usr: as a new one says it, not this one's own path,
     on which the folder may stand that somebody happened to be in.
     """
-    told = subprocess.run(
-        [sys.executable, "-c", "import json, sys; print(json.dumps(sys.path[1:]))"],
-        capture_output=True, check=True, env=scrubbed(), cwd="/", timeout=PATIENCE,
-    ).stdout  # fmt: skip
+    try:
+        told = subprocess.run(
+            [sys.executable, "-c", "import json, sys; print(json.dumps(sys.path[1:]))"],
+            capture_output=True, check=True, env=scrubbed(), cwd="/", timeout=PATIENCE,
+        ).stdout  # fmt: skip
+    except (OSError, subprocess.SubprocessError) as error:
+        raise Unconfined(f"it is not known where Python lies: {error}") from None
     places = {sys.prefix, sys.base_prefix, sysconfig.get_path("stdlib"), *msgspec.json.decode(told, type=list[str])}
     places |= {str(Path(one).resolve()) for one in places}
     there = (one for one in places if one.startswith("/") and one != "/" and Path(one).exists())
