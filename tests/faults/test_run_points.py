@@ -25,7 +25,7 @@ MOST = 12
 POINTS = (Point.WRITING, Point.WRITTEN) if int(os.environ.get("TOCSIN_KILLS", "10")) >= 100 else (Point.WRITING,)
 """``make faults`` dies after each commit too: in virtual time ``tests/playbooks`` always does."""
 CONFINED = (False, True) if len(POINTS) > 1 else (False,)
-"""``make faults`` does it all again with runs that bubblewrap confines: they are forked, killed and begun again alike."""
+"""``make faults`` does it again with runs that bubblewrap confines: they are forked, killed and begun again alike."""
 HEAD = """
 tocsin: 1
 people: {ana: {name: Ana}}
