@@ -26,7 +26,6 @@ UNITS = {
     "deaf.service": f"[Service]\nExecStart={sys.executable} -c '{DEAF}'\nTimeoutStopSec=1\n",
     "broken.service": "[Unit]\nStartLimitBurst=2\nStartLimitIntervalSec=600\n[Service]\n"
     "ExecStart=/bin/sh -c 'test -e %t/mended && exec sleep 600'\n",
-    "once.service": "[Service]\nExecStart=/bin/true\n",
 }
 
 
