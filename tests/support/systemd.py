@@ -50,7 +50,7 @@ def running_systemd(units: Mapping[str, str]) -> Iterator[Manager]:
     """Start one with these units, and end it and all it runs. Skips the test where none can run.
 
     systemd starts as a user's manager where a folder in /run says that the machine was booted with it: here it has a
-    /run of its own. Below a control group of its own it leaves no other behind.
+    /run of its own.
     """
     bwrap = needs.program("bwrap")
     program = next((one for one in PROGRAMS if one.exists()), None)
@@ -89,24 +89,35 @@ def running_systemd(units: Mapping[str, str]) -> Iterator[Manager]:
 
 @contextmanager
 def _own_groups() -> Iterator[str]:
-    """Shell words by which a process enters control groups made for it; they are removed at the end."""
-    made = []
-    # All of them: a manager moves whatever it finds beside itself into a group below, in each of its hierarchies.
-    # cpuset alone it leaves be, and that one takes no process before it has processors.
-    several = (one for one in CGROUPS.glob("*") if not one.is_symlink() and one.name != "cpuset")
-    for root in (CGROUPS,) if (CGROUPS / "cgroup.procs").exists() else several:
-        own = root / f"tocsin-test-{os.getpid()}"
-        if os.access(root / "cgroup.procs", os.W_OK):
-            with suppress(OSError):
+    """Shell words by which a process enters control groups made for it, below the one it is in; removed at the end.
+
+    One in every hierarchy, or none: a manager moves whatever it finds beside itself into a group below. It stays within
+    what this process may use. cpuset alone it leaves be, and that one takes no process before it has processors.
+    """
+    made: list[Path] = []
+    try:
+        try:
+            for here in _groups():
+                own = here / f"tocsin-test-{os.getpid()}"
                 own.mkdir()
                 made.append(own)
-    if not made:
-        pytest.skip("systemd would need a control group of its own here, and there may be none")
-    try:
+        except OSError as error:
+            pytest.skip(f"systemd would need a control group of its own here: {error}")
+        if not made:
+            pytest.skip("systemd would need a control group of its own here, and there are none")
         yield "".join(f"echo $$ >{one}/cgroup.procs || exit 1; " for one in made)
     finally:
         for one in made:
             eventually(lambda: _removed(one), what="the control group to be empty")  # noqa: B023  # waited for here
+
+
+def _groups() -> Iterator[Path]:
+    """The control groups this process is in, one for each hierarchy that a manager would use."""
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        name = controllers.removeprefix("name=") or ("unified" if (CGROUPS / "unified").is_dir() else "")
+        if (CGROUPS / name / "cgroup.procs").exists() and name != "cpuset":
+            yield CGROUPS / name / path.removeprefix("/")
 
 
 def _removed(group: Path) -> bool:
