@@ -26,7 +26,7 @@ from tocsin.pages.ledger import (
     receive,
     retry_after,
 )
-from tocsin.pages.rules import Planned, Reach, avoiding, bundled_until, quiet_until, usable, ways
+from tocsin.pages.rules import Planned, Reach, avoiding, bundled_until, quiet_until, reaches, usable, ways
 from tocsin.plan.model import Reached
 
 REFUSALS = frozenset({"client", "gone", "refused_address"})
@@ -54,6 +54,10 @@ def reach_of(turn: Turn, person: str) -> Reach:
 def able(turn: Turn, person: str) -> list[Contact]:
     """The methods a person can be paged by now, the most direct first."""
     return usable(turn.state.contacts_by(person), turn.plan.reaches)
+
+
+def _is_able(turn: Turn, person: str) -> bool:
+    return reaches(turn.state.contacts_by(person), turn.plan.reaches)
 
 
 def _planned(turn: Turn, person: str, urgency: str = "high") -> list[Planned]:
@@ -137,7 +141,7 @@ def _whom(turn: Turn, incident: Incident, call: Call) -> tuple[Reached, ...]:
     step = incident.steps[call.at_step] if call.at_step < len(incident.steps) else None
     if step is None or not step.one or not found:
         return found
-    found = tuple(one for one in found if able(turn, one.person.key)) or found
+    found = tuple(one for one in found if _is_able(turn, one.person.key)) or found
     return (found[(incident.number - 1 + incident.round + incident.laps) % len(found)],)
 
 
@@ -185,14 +189,14 @@ def _reachable(turn: Turn, incident: Incident, targets: tuple[str, ...]) -> bool
     in a trial.
     """
     people = [one.person for one in turn.behind(targets) if one.person.key not in incident.answers]
-    if any(able(turn, person.key) for person in people):
+    if any(_is_able(turn, person.key) for person in people):
         return True
     return bool(people) and _on_trial(turn)
 
 
 def _on_trial(turn: Turn) -> bool:
     """Whether nobody has anything better than the console, which then counts as reaching somebody."""
-    return not any(able(turn, key) for key in turn.plan.people)
+    return not any(_is_able(turn, key) for key in turn.plan.people)
 
 
 def _waits(turn: Turn, incident: Incident, people: Sequence[Person]) -> tuple[Instant, Reason] | None:
@@ -495,13 +499,20 @@ def _fit(turn: Turn, row: Page) -> bool:
         return True  # it goes where its page went, whatever became of the method since
     elif row.contact and (contact is None or contact.address != row.address):
         outcome, row.error = Reason.CONTACT_REMOVED, "the contact method was removed or changed"
-    elif row.kind != "notice" and contact is not None and row.waiting and contact not in able(turn, row.person):
+    elif row.kind != "notice" and contact is not None and row.waiting and not _serves(turn, contact, row.person):
         outcome, row.error = Reason.CONTACT_FAILING, contact.failure
     else:
         return True
     finish(turn, row, "failed", outcome)
     _next_method(turn, row)
     return False
+
+
+def _serves(turn: Turn, contact: Contact, person: str) -> bool:
+    """Whether a person is paged by a method now: one that fails serves only when there is nothing else."""
+    if contact.person == person and contact.trusted and contact.state == "verified":
+        return contact.channel in turn.plan.reaches
+    return contact in able(turn, person)
 
 
 def _hand(turn: Turn, rows: list[Page]) -> None:

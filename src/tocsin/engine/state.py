@@ -336,11 +336,11 @@ class State:
         numbers = self.open_of.get(service, ())
         return len(numbers) > (but in numbers)
 
-    def due_of(self, kind: Kind, id: int | str) -> Instant | None:
-        """When something is due next, from the thing itself."""
+    def due_of(self, kind: Kind, id: int | str, by: Instant = -1) -> Instant | None:
+        """When something is due next, from the thing itself. Of many that are due by an instant any is as good."""
         match kind:
             case "alerts":
-                return self.alerts_due(int(id))
+                return self.alerts_due(int(id), by=by)
             case "incident":
                 incident = self.incidents.get(int(id))
                 return incident.due() if incident else None
@@ -392,14 +392,21 @@ class State:
         first = stretch * TOGETHER
         return (alert for alert in map(self.alerts.get, range(first, first + TOGETHER)) if alert is not None)
 
-    def alerts_due(self, stretch: int, after: Instant = -1) -> Instant | None:
-        """When the first of the alerts whose timers are one is due, of those that are due after an instant."""
+    def alerts_due(self, stretch: int, after: Instant = -1, by: Instant = -1) -> Instant | None:
+        """When the first of the alerts whose timers are one is due, of those that are due after an instant.
+
+        When some are due up to ``by``, that of one of these.
+        """
         found: Instant | None = None
         get, first = self.alerts.get, stretch * TOGETHER
         for id in range(first, first + TOGETHER):  # plain, for it is asked at every turn
             alert = get(id)
-            due = alert_due(alert) if alert is not None else None
+            if alert is None:
+                continue
+            due = alert_due(alert)
             if due is not None and due > after and (found is None or due < found):
+                if due <= by:
+                    return due
                 found = due
         return found
 

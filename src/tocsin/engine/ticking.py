@@ -140,7 +140,7 @@ def close(turn: Turn, silence: Silence) -> None:
 def tell_author(turn: Turn, silence: Silence, reason: Reason, title: str) -> None:
     """Tell a silence's author, when the plan knows them by name or address; else whoever is the last resort."""
     author = silence.author.strip().lower()
-    known = [p for p in turn.plan.people.values() if author in (p.key.lower(), p.name.lower(), p.email.lower())]
+    known = turn.plan.known_as.get(author, ())
     what = " ".join(str(m) for m in silence.matchers)
     for person in known or turn.plan.people_of(turn.plan.last_resort, turn.now, turn.state.covers):
         paging.notice(turn, person, reason, f"{title}: {what}", silence=silence.id)
