@@ -149,7 +149,7 @@ class Run:
                 self._ask(SetReach(actor=f"person:{one.key}", reach=Reach(person=one.key, bundle_within=0)))
         self._commit()
         self._make_script()
-        said = 0
+        said, worked = 0, time.process_time()
         while True:
             due = [one for one in (self.engine.next_due(), self.referee.next_due()) if one is not None]
             if self._script:
@@ -159,8 +159,10 @@ class Run:
             self.now = max(self.now, min(due))
             self._instant()
             if self.referee.numbers - said >= 20_000:
-                said = self.referee.numbers
-                say(f"{said:,} incidents, {self.told.messages:,} messages, {self.told.inputs:,} inputs")
+                each = (time.process_time() - worked) / (self.referee.numbers - said)
+                said, worked = self.referee.numbers, time.process_time()
+                what = f"{said:,} incidents, {self.told.messages:,} messages, {self.told.inputs:,} inputs"
+                say(f"{what}; {each * 1e3:.2f} ms of processor time for each of the last")
         self._commit()
         self.told.incidents, self.told.steps = self.referee.numbers, self.referee.steps_reached
 
@@ -198,9 +200,9 @@ class Run:
         """Every alert of a case that fires is quiet for a reason that ends when the rules say."""
         state = self.engine.state
         firing = {
-            alert.labels["instance"]: alert
-            for place, alert in state.known_of("events", case.service).items()
-            if alert.firing and alert.labels["alertname"] == case.name
+            labels["instance"]: alert
+            for alert in state.known_of("events", case.service).values()
+            if alert.firing and (labels := alert.labels)["alertname"] == case.name
         }
         if firing.keys() != case.alarms.keys():
             raise Foul(f"at {self.now}: {sorted(firing)} fire, {sorted(case.alarms)} should; {case}")
@@ -283,6 +285,7 @@ class Run:
 
     def _commit(self) -> None:
         self.store.commit((), self.engine.take(), self.engine.state)
+        self.store.housekeep(self.now)  # as the writer does between commits
 
     def _stop(self, down: int) -> None:
         """Tocsin stops hard, and starts again from its tables a while later."""
