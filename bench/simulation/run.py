@@ -32,6 +32,7 @@ from tocsin.store.writer import Store
 
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+NEVER = 1 << 62
 ASKED = Request(source="events", method="POST", path="/api/events")
 """Stands for the bytes: what they say is handed over beside it."""
 STATES = {"sent": "sent", "retry": "retry", "failed": "failed"}
@@ -151,12 +152,14 @@ class Run:
         self._make_script()
         said, worked = 0, time.process_time()
         while True:
-            due = [one for one in (self.engine.next_due(), self.referee.next_due()) if one is not None]
-            if self._script:
-                due.append(self._script[0][0])
-            if not due or (not self._script and min(due) > self.until + 30 * DAY):
+            soonest = min(
+                self.engine.next_due() or NEVER,
+                self.referee.next_due() or NEVER,
+                self._script[0][0] if self._script else NEVER,
+            )
+            if soonest == NEVER or (not self._script and soonest > self.until + 30 * DAY):
                 break
-            self.now = max(self.now, min(due))
+            self.now = max(self.now, soonest)
             self._instant()
             if self.referee.numbers - said >= 20_000:
                 each = (time.process_time() - worked) / (self.referee.numbers - said)
@@ -187,8 +190,9 @@ class Run:
 
     def _judge(self) -> None:
         touched = {(case.service, case.name) for case in self.referee.settle(self.now)}
-        touched.update(self._names_touched)
-        self._names_touched.clear()
+        if self._names_touched:
+            touched.update(self._names_touched)
+            self._names_touched.clear()
         if self.engine.state.counters.incident != self.referee.numbers:
             opened = self.engine.state.counters.incident
             raise Foul(f"at {self.now}: {opened} incidents were opened, {self.referee.numbers} should have been")

@@ -321,8 +321,8 @@ def _row(
         silence=silence,
         about=about.about,
     )
-    turn.state.add_page(row)
-    turn.save_page(row)
+    turn.state.add_page(row)  # with its timer
+    turn.changes.pages[row.id] = row
     if about.kind not in ("notice", "copy", "update"):
         turn.count("pages", about.reason)
     return row
@@ -442,7 +442,8 @@ def answered(turn: Turn, row: Page) -> None:
 
 
 def _pages(turn: Turn, incident: int) -> list[Page]:
-    return [turn.state.pages[id] for id in sorted(turn.state.pages_of.get(incident, ()))]
+    pages = turn.state.pages_of.get(incident)
+    return list(pages.values()) if pages else []
 
 
 # -- leaving -----------------------------------------------------------------------------------------------------------

@@ -197,7 +197,8 @@ class State:
         self._groups: dict[tuple[str, str], list[int]] = {}
         self.members: dict[int, Members] = {}
         self.pages: dict[int, Page] = {}
-        self.pages_of: dict[int, set[int]] = {}
+        self.pages_of: dict[int, dict[int, Page]] = {}
+        """Pages by incident, the oldest first."""
         self.silences: dict[str, Silence] = {}
         self.heartbeats: dict[tuple[str, str], Heartbeat] = {}
         self.keys: dict[int, Key] = {}
@@ -214,7 +215,8 @@ class State:
         """What calendars do to schedules, under the overrides. Reckoned from them and the plan."""
         self.results: dict[str, Kept] = {}
         self.contacts: dict[int, Contact] = {}
-        self.contacts_of: dict[str, set[int]] = {}
+        self.contacts_of: dict[str, dict[int, Contact]] = {}
+        """Contact methods by person, the oldest first."""
         self.reaches: dict[str, Reach] = {}
         self.duties: dict[str, Duty] = {}
         self.gathering: dict[int, set[int]] = {}
@@ -246,7 +248,7 @@ class State:
                 place = label_text(alert.labels)
                 alert.labels_json = Raw(place)
             self.add_alert(alert, place)
-        for page in loaded.pages:
+        for page in sorted(loaded.pages, key=lambda p: p.id):
             self.add_page(page)
         for silence in loaded.silences:
             self.silences[silence.id] = silence
@@ -270,7 +272,7 @@ class State:
             self.timers.set("loop", loop.channel, loop.due())
         for kept in loaded.results:
             self.results[kept.key] = kept
-        for contact in loaded.contacts:
+        for contact in sorted(loaded.contacts, key=lambda c: c.id):
             self.add_contact(contact)
         for reach in loaded.reaches:
             self.reaches[reach.person] = reach
@@ -442,13 +444,13 @@ class State:
         self._groups[group].remove(incident.number)
         if not self._groups[group]:
             del self._groups[group]
-        for id in self.pages_of.pop(incident.number, set()):
+        for id in self.pages_of.pop(incident.number, ()):
             self.pages.pop(id, None)
 
     def add_page(self, page: Page) -> None:
         """Keep a page in memory: while it is intended, or while its incident is."""
         self.pages[page.id] = page
-        self.pages_of.setdefault(page.incident, set()).add(page.id)
+        self.pages_of.setdefault(page.incident, {})[page.id] = page
         self.timers.set("page", page.id, page.next_at if page.state == "intended" else None)
         self.gather(page)
 
@@ -464,18 +466,19 @@ class State:
     def add_contact(self, contact: Contact) -> None:
         """Keep a contact method in memory."""
         self.contacts[contact.id] = contact
-        self.contacts_of.setdefault(contact.person, set()).add(contact.id)
+        self.contacts_of.setdefault(contact.person, {})[contact.id] = contact
 
     def forget_contact(self, contact: Contact) -> None:
         """A contact method is no more."""
         del self.contacts[contact.id]
-        self.contacts_of[contact.person].discard(contact.id)
+        self.contacts_of[contact.person].pop(contact.id, None)
         if not self.contacts_of[contact.person]:
             del self.contacts_of[contact.person]
 
     def contacts_by(self, person: str) -> list[Contact]:
         """A person's contact methods, the oldest first."""
-        return [self.contacts[id] for id in sorted(self.contacts_of.get(person, ()))]
+        theirs = self.contacts_of.get(person)
+        return list(theirs.values()) if theirs else []
 
     def incident_live(self, number: int) -> bool:
         """Whether the engine keeps an incident in memory."""
