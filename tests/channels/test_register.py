@@ -10,7 +10,7 @@ from tocsin.pages.channels import CHANNELS
 from tocsin.pages.channels.setup import Setup
 from tocsin.pages.contacts import DEVICE, OWN, PHONES
 from tocsin.pages.ledger import FOLLOWED
-from tocsin.plan import schema
+from tocsin.plan import channels, schema
 from tocsin.plan.model import NEEDS, OPEN
 from tocsin.runtime.outbound import Outbound
 from tocsin.web.words import BY
@@ -31,7 +31,7 @@ class Mail:
 
 def test_the_plan_knows_every_channel_of_the_register_and_no_other() -> None:
     assert set(CHANNELS) == {*NEEDS, *OPEN, "console"}
-    assert set(NEEDS.values()) - {"mail"} <= set(schema.Channels.fields)
+    assert set(NEEDS.values()) - {"mail"} <= set(channels.Channels.fields)
     assert set(CHANNELS) - {"console", DEVICE, *PHONES} <= set(schema.Person.fields)
     assert not {DEVICE, *PHONES} & set(schema.Person.fields), "these belong to people"
     assert set(CHANNELS) - {"console", "pagerduty", "apprise"} <= OWN

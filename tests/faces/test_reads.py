@@ -12,8 +12,7 @@ from tests.faces.filled import NOW, Filler, fill, sqlite_url
 from tests.support.postgres import Postgres
 from tocsin.kernel.instant import HOUR
 from tocsin.kernel.matcher import parse_matcher
-from tocsin.store import reads as reads_module
-from tocsin.store import tables
+from tocsin.store import reading, tables
 from tocsin.store.reads import CursorError, Reads, open_engine
 
 MANY = 50_000
@@ -67,7 +66,7 @@ def test_following_the_cursor_meets_everything_once(crowd: str) -> None:
 
 def test_a_search_that_finds_nothing_stops_and_says_where(crowd: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty page with a cursor, after a bounded number of rows."""
-    monkeypatch.setattr(reads_module, "SCAN", 10_000)
+    monkeypatch.setattr(reading, "SCAN", 10_000)
     page = Reads(open_engine(crowd)).alerts(matchers=(parse_matcher("job=nobody"),))
     assert page.items == []
     assert page.next == str(MANY + 4 - 10_000 + 1)

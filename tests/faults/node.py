@@ -21,7 +21,6 @@ import tocsin.runtime.first_run
 import tocsin.runtime.outbound
 import tocsin.store.postgres
 import tocsin.store.sqlite  # noqa: F401  # all of these are imported here so that no core has to
-from tocsin import wiring
 from tocsin.engine.state import Changes
 from tocsin.pages.ledger import Page
 from tocsin.runtime import points
@@ -29,6 +28,8 @@ from tocsin.runtime.points import Point
 from tocsin.runtime.supervisor import die_with_parent
 from tocsin.settings import Settings
 from tocsin.store.opening import needs_migration, url_for
+from tocsin.wiring.core import core
+from tocsin.wiring.node import migrated, run
 
 
 def killing(point: Point, moment: str, title: str) -> Callable[[Point, object], None]:
@@ -81,7 +82,7 @@ def main() -> None:
     settings.data.mkdir(exist_ok=True)
     url = url_for(settings.data, settings.database)
     if needs_migration(url):
-        wiring._migrate(url, lambda text: print(text, file=sys.stderr))
+        migrated(url, lambda text: print(text, file=sys.stderr))
     parent = os.getpid()
     for line in sys.stdin:
         point, moment, title = line.rstrip("\n").split(" ", 2)
@@ -91,7 +92,7 @@ def main() -> None:
             os.dup2(2, 1)
             if point != "-":
                 points.passed = killing(Point(point), moment, title)
-            os._exit(wiring._run(wiring._core(settings, starter=False), settings))
+            os._exit(run(core(settings, starter=False), settings))
         print(f"began {pid}", flush=True)
         print(f"ended {os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}", flush=True)
 

@@ -519,7 +519,13 @@ def test_a_name_defined_in_two_files_is_an_error_that_names_both_places():
 
 @pytest.mark.parametrize(
     "line",
-    ["mail: {server: smtp://localhost, from: a@b}", "last resort: ana", "outside heartbeat: https://hc.example/1"],
+    [
+        "mail: {server: smtp://localhost, from: a@b}",
+        "last resort: ana",
+        "outside heartbeat: https://hc.example/1",
+        "coverage: {at least: 80%}",
+        "customer tier label: plan",
+    ],
 )
 def test_what_one_file_says_for_all_is_not_said_twice(line):
     """The mail server, the last resort and the outside heartbeat belong to one file."""
@@ -528,6 +534,7 @@ def test_what_one_file_says_for_all_is_not_said_twice(line):
     assert [(one.file, one.line, one.message) for one in reading.findings] == [
         ("b.yaml", 2, f"'{key}' is said twice; the first is in a.yaml:4")
     ]
+    assert reading.plan is None
 
 
 @pytest.mark.parametrize(

@@ -27,11 +27,11 @@ from tocsin.kernel.instant import HOUR, MINUTE, SECOND, Duration, Instant, forma
 from tocsin.pages.message import Channel, Failed, Sent
 from tocsin.plan.model import Plan
 from tocsin.playbooks.evidence import Series
-from tocsin.runtime import core as module
 from tocsin.runtime.ballast import Ballast
-from tocsin.runtime.core import Core, Parts, PlanRead
+from tocsin.runtime.core import Core
 from tocsin.runtime.doors import Bucket
 from tocsin.runtime.listener import Exchange
+from tocsin.runtime.parts import Parts, PlanRead
 from tocsin.store.rows import Journaled
 
 
@@ -153,7 +153,7 @@ def open_reader(data: Path) -> list[Journaled]:
 
     with sqlite3.connect(data / "tocsin.db") as db:
         rows = db.execute("SELECT seq, at, body FROM journal ORDER BY seq").fetchall()
-    return [read_journal_row(*row) for row in rows]
+    return [one for row in rows for one in read_journal_row(*row)]
 
 
 @pytest.fixture
@@ -161,8 +161,8 @@ async def night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     """A night that begins quietly."""
     monkeypatch.setattr("tocsin.runtime.ballast.SIZE", 1 << 20)
     monkeypatch.setattr("tocsin.runtime.ballast.ENOUGH", 4 << 20)
-    monkeypatch.setattr(module, "AUDIT_EVERY", 0.02)
-    monkeypatch.setattr(module, "LOOK_AGAIN", 0.02)
+    monkeypatch.setattr("tocsin.runtime.upkeep.AUDIT_EVERY", 0.02)
+    monkeypatch.setattr("tocsin.runtime.upkeep.LOOK_AGAIN", 0.02)
     one = Night(tmp_path)
     await one.start()
     yield one
@@ -331,7 +331,7 @@ async def test_an_acknowledgement_counts_while_nothing_can_be_written_and_the_an
     key = CreateKey(hash=b"h" * 32, hint="hhhh", source="events", service="inbox", actor="user:ana")
     result = await night.core.submit(key)
     assert (result.ok, result.code) == (False, "unavailable")
-    await until(lambda: "in memory alone" in " ".join(night.core.audit.faults))
+    await until(lambda: "in memory alone" in " ".join(night.core.upkeep.audit.faults))
     night.store.full = False
     await until(lambda: not night.core.doors.full)
     assert [one.command.actor for one in night.journal(Decided) if isinstance(one.command, Acknowledge)] == [
@@ -480,7 +480,7 @@ async def test_a_full_disk_closes_intake_and_time_in_which_nothing_is_heard_expi
     assert not ballast.exists()
     assert night.core.faults()
     night.store.full = False
-    night.core.ballast.take = lambda: False  # type: ignore[method-assign]  # the disk has room again only later
+    night.core.upkeep.ballast.take = lambda: False  # type: ignore[method-assign]  # the disk has room again only later
     await until(lambda: night.journal(Deaf))
     for _ in range(20):
         night.clock.passes(MINUTE)
@@ -493,7 +493,7 @@ async def test_a_full_disk_closes_intake_and_time_in_which_nothing_is_heard_expi
     assert [one.continued for one in deaf] == [False] + [True] * (len(deaf) - 1)
     assert all(after.start == before.end for before, after in pairwise(deaf))
 
-    del night.core.ballast.take
+    del night.core.upkeep.ballast.take
     await until(lambda: not night.core.doors.full)
     assert ballast.exists()
     night.clock.passes(MINUTE)
@@ -531,7 +531,7 @@ async def test_an_overload_that_comes_and_goes_is_one_time_of_deafness(night: Ni
     for number in range(20):
         loaded = True
         night.core.doors.refusing_since = night.core.doors.refusing_since or night.clock.now()
-        night.core._mind_deafness()
+        night.core.upkeep.mind_deafness()
         night.clock.passes(SECOND)
         loaded = False
         await night.fires(f"A{number}")
@@ -558,10 +558,10 @@ async def test_the_self_audit_does_not_touch_the_timers(night: Night, monkeypatc
         return real(timers)
 
     monkeypatch.setattr(Timers, "next", noticed)
-    before = night.core.audit.at
+    before = night.core.upkeep.audit.at
     night.clock.passes(SECOND)
     await night.fires("Down")
-    await until(lambda: night.core.audit.at > before)
+    await until(lambda: night.core.upkeep.audit.at > before)
     assert asked == {"tocsin-writer"}
 
 
@@ -569,15 +569,15 @@ async def test_what_the_self_audit_sees_once_is_half_of_a_change(night: Night, m
     """Only what is there twice counts; and an audit that fails is a fault too."""
     seen: list[list[int]] = [[7], []]
     monkeypatch.setattr("tocsin.runtime.audit.unexplained", lambda state, now, alerts: seen.pop(0) if seen else [])
-    assert (await night.core._look()).faults == ()
+    assert (await night.core.upkeep.look()).faults == ()
     monkeypatch.setattr("tocsin.runtime.audit.unexplained", lambda state, now, alerts: [7])
-    assert len((await night.core._look()).faults) == 1
+    assert len((await night.core.upkeep.look()).faults) == 1
 
     def fails(state: State, now: int, alerts: object) -> list[int]:
         raise RuntimeError("dictionary changed size during iteration")
 
     monkeypatch.setattr("tocsin.runtime.audit.unexplained", fails)
-    assert "the self-audit failed" in (await night.core._look()).faults[0]
+    assert "the self-audit failed" in (await night.core.upkeep.look()).faults[0]
 
 
 async def test_a_writer_that_ends_ends_the_core_at_once(night: Night) -> None:
@@ -603,17 +603,17 @@ async def test_the_self_audit_does_not_pass_while_an_incident_has_reached_nobody
     night.mail.answer = lambda message: Failed("unreachable", "connection refused")
     await night.fires("Down")
     await until(lambda: sum(page.refused for page in night.state.pages.values()) == 3)
-    assert (await night.core._look()).faults == ()
+    assert (await night.core.upkeep.look()).faults == ()
     for _ in range(3):
         night.clock.passes(MINUTE)
         attempts = sum(page.attempts for page in night.state.pages.values())
         await until(lambda: sum(page.attempts for page in night.state.pages.values()) > attempts)  # noqa: B023  # at once
-    (fault,) = (await night.core._look()).faults
+    (fault,) = (await night.core.upkeep.look()).faults
     assert fault == "incident #1 has reached nobody for 2 min: its pages are refused"
     night.mail.answer = lambda message: Sent()
     night.clock.passes(HOUR // 2)
     await until(lambda: any(page.left for page in night.state.pages.values()))
-    assert (await night.core._look()).faults == ()
+    assert (await night.core.upkeep.look()).faults == ()
 
 
 def test_the_ballast_says_whether_it_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

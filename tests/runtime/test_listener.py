@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 
 from tocsin.access.limits import MOST_BODY
 from tocsin.intake.request import Reply
+from tocsin.runtime import heads
 from tocsin.runtime import listener as module
 from tocsin.runtime.listener import MOST_HEAD, Connection, Exchange, Listener
 
@@ -168,6 +169,90 @@ def test_whatever_comes_in_whatever_pieces_nothing_raises_and_the_cuts_do_not_ma
     assert [status for status, _ in whole.answers()][:sound] == [200] * sound
     refused = [status for status, _ in whole.answers() if status >= 400]
     assert len(refused) <= 1
+
+
+LINES = st.sampled_from(
+    [
+        b"Host: a\r\n",
+        b"Content-Length: %d\r\n",
+        b"content-length: %d\r\n",
+        b"CONTENT-LENGTH: %d\r\n",
+        b"Content-Length:  %d\r\n",
+        b"Content-Length: 0%d\r\n",
+        b"Content-Length: +%d\r\n",
+        b"Content-Length: %d\n",
+        b"X: y\r\n Content-Length: %d\r\n",
+        b"X: Content-Length: %d\r\n",
+        b"X-Content-Length: %d\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"Expect: 100-continue\r\n",
+        b"Connection: close\r\n",
+        b"Connection: upgrade\r\nUpgrade: h2c\r\n",
+        b"\n",
+        b"\r\n",
+    ]
+)
+POSTED = st.tuples(
+    st.sampled_from([b"", b"\r\n"]),
+    st.sampled_from([b"POST /a HTTP/1.1\r\n", b"POST /b?c HTTP/1.1\r\n", b"PUT / HTTP/1.0\r\n"]),
+    st.lists(LINES, max_size=3),
+    st.sampled_from([b"", b"hello", b"hello, all of you", b"5\r\nhello\r\n0\r\n\r\n", b"hello" + POST]),
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(POSTED, min_size=1, max_size=3), st.lists(st.integers(0, 2), min_size=2, max_size=8))
+@example([(b"", b"POST /a HTTP/1.1\r\n", [b"Content-Length: %d\r\n"], b"hello")], [0, 0, 0])
+def test_a_head_that_is_remembered_says_what_it_would_have_said_to_the_parser(
+    posted: list[tuple[bytes, bytes, list[bytes], bytes]], order: list[int]
+) -> None:
+    """Whatever heads come again and again, with whatever lengths: who remembers them hears the same."""
+
+    def remembering(exchange: Exchange) -> None:
+        remembers.taken.append(exchange)
+        exchange.remember("seen")
+        exchange.answer(Reply(200, exchange.path.encode(), "text/plain"))
+
+    remembers, parses = Talk(remembering), Talk()
+    for place in order:
+        start, first, lines, body = posted[place % len(posted)]
+        head = b"".join(line % len(body) if b"%" in line else line for line in lines)
+        message = start + first + head + b"\r\n" + body
+        remembers.say(message)
+        parses.say(message)
+        assert remembers.answers() == parses.answers()
+        assert [(one.method, one.path, one.query, one.body) for one in remembers.taken] == [
+            (one.method, one.path, one.query, one.body) for one in parses.taken
+        ]
+
+def test_a_remembered_head_is_not_parsed_again_and_may_bring_another_length() -> None:
+    def handle(exchange: Exchange) -> None:
+        talk.taken.append(exchange)
+        memos.append(exchange.head.memo)
+        exchange.remember("known")
+        exchange.answer(Reply(200))
+
+    memos: list[object] = []
+    talk = Talk(handle)
+    longer = POST.replace(b": 5", b": 11").replace(b"hello", b"hello again")
+    talk.say(POST, longer, POST + GET, longer[:-3], longer[-3:], POST)
+    assert memos == [None, "known", None, None, None, "known"]
+    assert [one.body for one in talk.taken] == [b"hello", b"hello again", b"hello", b"", b"hello again", b"hello"]
+    assert len({id(one.head) for one in talk.taken}) == 4
+
+
+def test_heads_that_are_not_asked_for_are_not_remembered_and_never_many() -> None:
+    talk = Talk()
+    talk.say(POST, POST)
+    assert [one.head.memo for one in talk.taken] == [None, None]
+
+    def handle(exchange: Exchange) -> None:
+        exchange.remember("known")
+        exchange.answer(Reply(200))
+
+    talk = Talk(handle)
+    talk.say(*(POST.replace(b"/two", b"/%d" % n) for n in range(3 * heads.MOST)))
+    assert 0 < len(talk.listener.heads) <= heads.MOST
 
 
 @settings(max_examples=80)

@@ -22,8 +22,7 @@ from tocsin.playbooks.evidence import AFTER, BEFORE, Series, together
 from tocsin.playbooks.manifest import MANIFEST, Manifest, Manifests, Param, Trust, encode_manifests
 from tocsin.playbooks.run import Began, Finished, GaveUp, Report, Returned, Step
 from tocsin.playbooks.session import Go, Reply, Start, Stop
-from tocsin.runtime import core as module
-from tocsin.runtime.core import PlanRead
+from tocsin.runtime.parts import Parts, PlanRead
 
 MANIFESTS = Manifests(
     (
@@ -129,15 +128,15 @@ class Coded(Night):
 async def night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Coded]:
     monkeypatch.setattr("tocsin.runtime.ballast.SIZE", 1 << 20)
     monkeypatch.setattr("tocsin.runtime.ballast.ENOUGH", 4 << 20)
-    monkeypatch.setattr(module, "AUDIT_EVERY", 0.02)
-    monkeypatch.setattr(module, "LOOK_AGAIN", 0.02)
+    monkeypatch.setattr("tocsin.runtime.upkeep.AUDIT_EVERY", 0.02)
+    monkeypatch.setattr("tocsin.runtime.upkeep.LOOK_AGAIN", 0.02)
     one = Coded(tmp_path)
-    made = module.Parts.__init__
+    made = Parts.__init__
 
-    def with_runner(self: module.Parts, **parts: object) -> None:
+    def with_runner(self: Parts, **parts: object) -> None:
         made(self, runner=one.hands, secret=lambda reference: reference.replace("secret:", "text:"), **parts)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module.Parts, "__init__", with_runner)
+    monkeypatch.setattr(Parts, "__init__", with_runner)
     await one.start()
     yield one
     await one.stop()

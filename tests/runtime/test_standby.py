@@ -13,7 +13,7 @@ from tests.runtime.test_answers import Exchange
 from tocsin.intake.sources import SOURCES
 from tocsin.runtime.standby import Standby
 from tocsin.settings import Settings
-from tocsin.wiring import _warm_up
+from tocsin.wiring.core import warm_up
 
 
 @pytest.mark.parametrize("path", ["/callbacks/email", "/callbacks/twilio/status/1", "/loopback"])
@@ -45,5 +45,5 @@ async def test_a_standby_readies_the_plans_playbooks_until_it_takes_over(takes_o
     if takes_over:
         opening.set_result(None)
     settings = Settings(data=tmp_path, environ={})
-    await _warm_up(settings, Pool(), opening)  # type: ignore[arg-type]  # all it asks of a pool
+    await warm_up(settings, Pool(), opening)  # type: ignore[arg-type]  # all it asks of a pool
     assert readied == ([] if takes_over else [{"tocsin.yaml"}])

@@ -15,7 +15,7 @@ from tests.engine.world import PLAN, dump, plan_of
 from tests.runtime.stage import Stage, received
 from tests.runtime.test_running import MANIFESTS, TEXT
 from tests.support.waiting import eventually
-from tocsin.engine import covering, deciding, hearing, paging, ticking
+from tocsin.engine import covering, deciding, delivering, hearing, paging, ticking
 from tocsin.engine.commands import Acknowledge, AddNote
 from tocsin.engine.inputs import (
     CalendarRead,
@@ -524,7 +524,7 @@ def test_an_outcome_that_cannot_be_judged_sets_its_page_aside(stage: Stage, monk
     stage.hears("Down", job="checkout")
     stage.turns()
     (page,) = stage.pages()
-    breaks(monkeypatch, paging, "delivered", lambda *_: True)
+    breaks(monkeypatch, delivering, "delivered", lambda *_: True)
     stage.asks(Delivered(page.id, "retry"))
     stage.turns()
     assert stage.state.pages[page.id].state == "failed"
@@ -536,8 +536,8 @@ def test_an_outcome_that_cannot_be_judged_sets_its_page_aside(stage: Stage, monk
     ("judge", "name", "input"),
     [
         (covering, "read", CalendarRead("days-off")),
-        (paging, "reached", Receipted(1, "delivered")),
-        (paging, "delivered", Delivered(1, "sent")),
+        (delivering, "reached", Receipted(1, "delivered")),
+        (delivering, "delivered", Delivered(1, "sent")),
     ],
 )
 def test_an_input_of_our_own_that_cannot_be_judged_is_answered_so_that_nobody_waits_for_ever(

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from bench.simulation.referee import Foul
 from bench.simulation.run import Size, simulate
-from tocsin.engine import engine, paging, settling, ticking
+from tocsin.engine import calling, engine, methods, paging, settling, ticking
 from tocsin.engine.state import State
 from tocsin.escalation.decide import Call, escalate
 from tocsin.incidents.incident import Incident
@@ -52,8 +52,8 @@ def _forgets_who_waits(state: State, loaded: Any, init: Callable[..., None] = St
 
 
 FAULTS: dict[str, tuple[object, str, Any]] = {
-    "a step that comes a microsecond late": (paging, "escalate", _late),
-    "a step that is left out": (paging, "escalate", _skips_one),
+    "a step that comes a microsecond late": (calling, "escalate", _late),
+    "a step that is left out": (calling, "escalate", _skips_one),
     "a shift that is read an hour late": (
         Roster, "who", lambda self, at, covers=(), who=Roster.who: who(self, at - 60 * MINUTE, covers)
     ),
@@ -64,16 +64,16 @@ FAULTS: dict[str, tuple[object, str, Any]] = {
         silence.Silence, "covers", lambda self, labels, origin: bool(self.matchers)
     ),
     "a silence after which nothing is judged again": (ticking, "rejudge", lambda turn, changed="": None),
-    "nights in which people are woken for little": (paging, "quiet_until", lambda *a: None),
+    "nights in which people are woken for little": (methods, "quiet_until", lambda *a: None),
     "a stop that forgets who waits": (engine, "State", type("Forgetful", (State,), {"__init__": _forgets_who_waits})),
     "nobody paged in the stead of a step that has nobody": (paging, "_stand_in", lambda *a: None),
     "one who cannot be reached stands for several": (
-        paging, "_whom", lambda turn, incident, call: _first_of(turn, incident, call)
+        calling, "whom", lambda turn, incident, call: _first_of(turn, incident, call)
     ),
-    "a channel's refusal that nobody acts on": (paging, "_next_method", lambda turn, row: None),
+    "a channel's refusal that nobody acts on": (paging, "next_method", lambda turn, row: None),
     "deaf time that counts as silence of the monitors": (ticking, "_deafness", lambda turn, alert: 0),
     "a step that asks for graver incidents and is paged all the same": (
-        paging, "_unmet", lambda turn, incident, step: ""
+        calling, "unmet", lambda turn, incident, step: ""
     ),
     "steps of the plan in force instead of the incident's own": (
         paging, "escalate_now", lambda turn, incident, go=paging.escalate_now: _by_the_plan_now(turn, incident, go)

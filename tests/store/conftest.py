@@ -16,6 +16,7 @@ from tests.support.postgres import Postgres
 from tocsin.store.opening import migrate, url_for
 from tocsin.store.postgres import PostgresStore
 from tocsin.store.reads import Reads, open_engine
+from tocsin.store.rows import read_journal_row
 from tocsin.store.sqlite import SqliteStore
 from tocsin.store.tables import metadata
 from tocsin.store.writer import Store
@@ -39,7 +40,7 @@ class Place(Protocol):
         ...
 
     def told(self) -> dict[str, list[Any]]:
-        """What the tables say, however alerts lie in them: that depends on what shared a commit."""
+        """What the tables say, however alerts and inputs lie in them: that depends on what shared a commit."""
         ...
 
 
@@ -59,6 +60,7 @@ class _Place:
 
     def told(self) -> dict[str, list[Any]]:
         found: dict[str, list[Any]] = {n: r for n, r in rows_of(self.url).items() if not n.startswith("alert")}
+        found["journal"] = [one for seq, _, at, *_, body in found["journal"] for one in read_journal_row(seq, at, body)]
         engine = open_engine(self.url)
         reads, after = Reads(engine), None
         found["alerts"] = []

@@ -19,10 +19,11 @@ from tests.store.stage import FILES, PLAN, PLANS, START, Life, Move, apply, comm
 from tocsin.access.credentials import User
 from tocsin.engine.commands import Result
 from tocsin.engine.engine import Engine
-from tocsin.engine.inputs import Delivered
-from tocsin.engine.records import HeardChange
-from tocsin.engine.state import Kept
+from tocsin.engine.inputs import Delivered, Received, Tick
+from tocsin.engine.records import HeardChange, Parked
+from tocsin.engine.state import Changes, Kept
 from tocsin.incidents.incident import Entry
+from tocsin.intake.request import Request
 from tocsin.intake.sources import SOURCES
 from tocsin.kernel.reason import Reason
 from tocsin.store.rows import Journaled
@@ -149,6 +150,27 @@ def test_a_commit_that_fails_leaves_the_tables_as_they_were_and_the_reloaded_eng
     commit(store, again.engine, again.rows[rows:])
     assert dump(Engine(store.load(), PLAN, SOURCES).state) == dump(again.engine.state)
     places.clear()
+
+
+def test_requests_that_lie_together_are_read_from_any_place_on(places: Places) -> None:
+    """Small requests of one instant share a row; large ones, parked ones and everything else has one of its own."""
+    place = places.new()
+    store, life = place.open(), lived([])
+    parked = 4
+    sizes = [100, 100, 100, 100, 100, 5_000, 100, 100, *[1_900] * 80]
+    requests = [Request(source="events", method="POST", path="/", body=os.urandom(size)) for size in sizes]
+    rows = [Journaled(n, START, Received(1, "shop", START, request)) for n, request in enumerate(requests, 1)]
+    rows += [Journaled(len(rows) + 1, START, Tick())]
+    rows += [row._replace(seq=len(rows) + n, at=START + n // 2) for n, row in enumerate(rows[:4], 1)]
+    record = Parked(id=parked, at=START, key_id=1, service="shop", fault="?", request=requests[parked - 1])
+    changes = Changes()
+    changes.parked[parked] = record
+    store.commit(rows, changes, life.engine.state)
+    for after in range(len(rows) + 2):
+        assert list(store.journal(after)) == rows[after:]
+    kept = place.tables()["journal"]
+    assert len(kept) < 20
+    assert parked in [row[0] for row in kept]
 
 
 def test_after_a_failure_the_tables_say_how_far_they_came(places: Places) -> None:

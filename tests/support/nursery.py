@@ -49,7 +49,9 @@ IMPORTED = (
     "tocsin.store.opening",
     "tocsin.store.postgres",
     "tocsin.web.routes",
-    "tocsin.wiring",
+    "tocsin.wiring.core",
+    "tocsin.wiring.faces",
+    "tocsin.wiring.node",
 )
 _PR_SET_PDEATHSIG = 1
 

@@ -11,9 +11,8 @@ import hmac
 from msgspec.structs import replace
 
 from tocsin.engine import commands as c
-from tocsin.engine import paging, waiting
+from tocsin.engine import ledger, methods, paging, waiting
 from tocsin.engine.commands import refuse
-from tocsin.engine.paging import drop
 from tocsin.engine.turn import Turn
 from tocsin.kernel.instant import SECOND, Duration, Instant, say_duration
 from tocsin.kernel.reason import Reason
@@ -47,7 +46,7 @@ def declare(turn: Turn) -> None:
         for contact in [one for one in theirs if one.declared]:
             address = wanted.pop(contact.channel, None)
             if address is None:
-                drop(turn, contact)
+                methods.drop(turn, contact)
             elif address != contact.address:
                 contact.address, contact.failure, contact.failed_at = address, "", None
                 _verified(turn, contact)
@@ -58,7 +57,7 @@ def declare(turn: Turn) -> None:
             _verified(turn, contact)
     for name in [name for name in turn.state.contacts_of if name not in turn.plan.people]:
         for contact in [one for one in turn.state.contacts_by(name) if one.declared]:
-            drop(turn, contact)
+            methods.drop(turn, contact)
 
 
 def add(turn: Turn, command: c.AddContact) -> c.Result:
@@ -102,14 +101,14 @@ def _same_device(turn: Turn, person: str, address: str) -> Contact | None:
             if contact.person == person:
                 found = contact
             else:
-                drop(turn, contact)
+                methods.drop(turn, contact)
     return found
 
 
 def drop_devices(turn: Turn, person: str) -> None:
     """Whoever may not sign in any more is shown nothing either."""
     for contact in [one for one in turn.state.contacts_by(person) if one.channel == DEVICE]:
-        drop(turn, contact)
+        methods.drop(turn, contact)
 
 
 def _new(turn: Turn, person: str, channel: str, address: str, label: str = "", added_by: str = "") -> Contact:
@@ -201,7 +200,7 @@ def remove(turn: Turn, command: c.RemoveContact) -> c.Result:
         return contact
     if contact.declared:
         return refuse("conflict", "The plan declares this contact method: remove it there")
-    drop(turn, contact)
+    methods.drop(turn, contact)
     if contact.trusted:
         _tell_owner(turn, contact, "A contact method of yours was removed")
     return c.Result(ok=True, id=str(contact.id))
@@ -209,7 +208,7 @@ def remove(turn: Turn, command: c.RemoveContact) -> c.Result:
 
 def _tell_owner(turn: Turn, contact: Contact, what: str) -> None:
     """Say by another method that one was changed: whoever got into an account cannot turn pages away unseen."""
-    others = [one for one in paging.able(turn, contact.person) if one.id != contact.id]
+    others = [one for one in methods.able(turn, contact.person) if one.id != contact.id]
     if others:
         title = f"{what}: {contact.label or contact.channel} {masked(contact.channel, contact.address)}"[:300]
         paging.notice(turn, turn.plan.people[contact.person], Reason.CONTACT_CHANGED, title, contact=others[0])
@@ -243,9 +242,9 @@ def set_reach(turn: Turn, command: c.SetReach) -> c.Result:
         reach,
         high=tuple(sorted(reach.high, key=lambda way: way.after)),
         low=tuple(sorted(reach.low, key=lambda way: way.after)),
-        asked=paging.reach_of(turn, reach.person).asked,
+        asked=methods.reach_of(turn, reach.person).asked,
     )
-    before = paging.reach_of(turn, reach.person)
+    before = methods.reach_of(turn, reach.person)
     turn.state.reaches[reach.person] = turn.changes.reaches[reach.person] = kept
     if (before.quiet_from, before.quiet_until) != (kept.quiet_from, kept.quiet_until):
         waiting.quiet_hours_changed(turn, reach.person)
@@ -271,10 +270,10 @@ def answer_drill(turn: Turn, command: c.AnswerDrill) -> c.Result:
     page = turn.state.pages.get(command.page)
     if page is None or page.kind != "drill" or turn.now - page.intended_at > DRILL_WORKS:
         return refuse("not_found", "This drill is over")
-    paging.answered(turn, page)
+    ledger.answered(turn, page)
     for one in _drills(turn):
         if one.person == page.person and one.intended_at == page.intended_at and one.state == "intended":
-            paging.finish(turn, one, "overtaken", Reason.OVERTAKEN)
+            ledger.finish(turn, one, "overtaken", Reason.OVERTAKEN)
     return c.Result(ok=True, reason=Reason.ANSWERED, id=str(page.id))
 
 
@@ -291,7 +290,7 @@ def _contact(turn: Turn, id: int) -> Contact | c.Result:
 
 def _ask(turn: Turn, contact: Contact | None, person: str = "") -> c.Result | None:
     """Count a message that somebody has sent to themself; the refusal when there were too many."""
-    reach = paging.reach_of(turn, contact.person if contact else person)
+    reach = methods.reach_of(turn, contact.person if contact else person)
     of_person, of_contact = _lately(reach.asked, turn.now), _lately(contact.asked, turn.now) if contact else []
     wait = of_contact[-1] + BETWEEN_CODES - turn.now if of_contact else 0
     if len(of_contact) >= CODES_PER_HOUR:

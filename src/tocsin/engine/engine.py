@@ -13,8 +13,10 @@ from tocsin.engine import (
     contacting,
     covering,
     deciding,
+    delivering,
     handing,
     hearing,
+    ledger,
     looping,
     overriding,
     paging,
@@ -135,10 +137,10 @@ class Engine:
                 case Tick():
                     self._tick(turn, input)
                 case Delivered():
-                    paging.delivered(turn, input)
+                    delivering.delivered(turn, input)
                     looping.delivered(turn, input)
                 case Receipted():
-                    paging.reached(turn, input)
+                    delivering.reached(turn, input)
                     looping.reached(turn, input)
                 case Reported():
                     result = running.reported(turn, input)
@@ -336,7 +338,7 @@ class Engine:
 
     def _unschedule(self, turn: Turn, kind: str, id: str) -> None:
         if kind == "page" and int(id) in self.state.pages:
-            paging.finish(turn, self.state.pages[int(id)], "failed", Reason.QUARANTINED)
+            ledger.finish(turn, self.state.pages[int(id)], "failed", Reason.QUARANTINED)
         elif kind == "alert" and int(id) in self.state.alerts:
             alert = self.state.alerts[int(id)]
             alert.ends_at = alert.ttl = None

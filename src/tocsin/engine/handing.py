@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from tocsin.catalog.people import Person
-from tocsin.engine import covering, paging
+from tocsin.engine import covering, methods, paging
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import DAY, Duration, Instant
@@ -203,7 +203,7 @@ def findings(turn: Turn) -> Iterator[tuple[str, str]]:
             first = f"{said(gaps[0][0], zone)} to {said(gaps[0][1], zone)} {zone}"
             yield key, f"Nobody is on call by {key} from {first}{more}"
         for name in dict.fromkeys(shift.person for shift in shifts[key]):
-            if name in plan.people and not paging.able(turn, name):
+            if name in plan.people and not methods.able(turn, name):
                 yield key, f"{plan.people[name].name} is on call by {key} and can be reached by nothing but the console"
     yield from covering.findings(plan, turn.state.calendars, turn.now)
     for escalation in plan.escalations.values():

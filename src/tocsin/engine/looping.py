@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tocsin.engine import hearing, paging
+from tocsin.engine import hearing, ledger, paging
 from tocsin.engine.inputs import Delivered, Receipted
 from tocsin.engine.turn import Turn
 from tocsin.kernel.instant import Duration, say_duration
@@ -47,7 +47,7 @@ def ring(turn: Turn, channel: str) -> None:
 def _send(turn: Turn, loop: Loop, spec: LoopSpec) -> None:
     before = turn.state.pages.get(loop.page)
     if before is not None and before.state == "intended":
-        paging.finish(turn, before, "overtaken", Reason.REPLACED)
+        ledger.finish(turn, before, "overtaken", Reason.REPLACED)
     loop.page = paging.synthetic(turn, spec.channel, spec.address).id
     loop.sent_at, loop.next_at, loop.due_at = turn.now, turn.now + spec.every, turn.now + spec.within
 

@@ -7,7 +7,7 @@ before the turn is over, whether somebody must be paged now, and if not, why not
 from __future__ import annotations
 
 from tocsin.access.actors import called
-from tocsin.engine import answering, paging
+from tocsin.engine import answering, calling, paging
 from tocsin.engine.state import Members
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.incidents.incident import Incident
@@ -176,7 +176,7 @@ def _page_what_is_meant(turn: Turn, incident: Incident, severity: str, tier: str
     over = incident.steps if incident.laps and not incident.step else incident.steps[: incident.step]
     for place, step in enumerate(over):
         # Hours it asks for hold, or it were not meant now: what it was is judged without them.
-        if paging.meant(turn, incident, step) and not step.when.met(severity, tier, incident.labels, None):
+        if calling.meant(turn, incident, step) and not step.when.met(severity, tier, incident.labels, None):
             _page_from(turn, incident, place, f"Step {place + 1} is for it now")
             return
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tocsin.alerts.alert import Alert
-from tocsin.engine import answering, handing, hearing, looping, overriding, paging, running, settling, starting
+from tocsin.engine import answering, handing, hearing, ledger, looping, overriding, paging, running, settling, starting
 from tocsin.engine.state import AFTER_DEAFNESS, RESULTS_KEPT, State, alert_due
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
@@ -94,7 +94,7 @@ def _incident(turn: Turn, incident: Incident) -> None:
                 hearing.weigh(turn, turn.state.alerts[id], incident)
         else:
             turn.save_incident(incident)
-    elif incident.keep_until is not None and incident.keep_until <= now and paging.awaited(turn, incident):
+    elif incident.keep_until is not None and incident.keep_until <= now and ledger.awaited(turn, incident):
         incident.keep_until = now + MINUTE  # somebody still has to be told that it is over
         turn.save_incident(incident)
     elif incident.keep_until is not None and incident.keep_until <= now:

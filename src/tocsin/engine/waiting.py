@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Hashable
 from itertools import groupby
 
-from tocsin.engine import hearing, paging
+from tocsin.engine import calling, hearing, methods, paging
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
 from tocsin.pages.ledger import Page
-from tocsin.pages.rules import quiet_until
 
 
 def judge_again(turn: Turn) -> None:
@@ -22,7 +21,7 @@ def judge_again(turn: Turn) -> None:
     for incident in _waiting(turn):
         alike = _alike(incident)  # a hundred thousand may wait, and those alike wait alike
         if alike not in known:
-            known[alike] = paging.waits(turn, incident)
+            known[alike] = calling.waits(turn, incident)
         if incident.paused is not None or known[alike] != (incident.next_at, incident.waits):
             hearing.wait_no_longer(turn, incident)
 
@@ -32,7 +31,7 @@ def quiet_hours_changed(turn: Turn, person: str) -> None:
     one, or leaves now.
     """
     someone = turn.plan.people[person]
-    begins = quiet_until(paging.reach_of(turn, person), someone.timezone, turn.now) or turn.now
+    begins = methods.morning(turn, someone) or turn.now
     theirs = [page for page in turn.state.pages.values() if page.person == person and page.waiting]
     for _, alike in groupby(sorted(theirs, key=_written), key=_written):
         pages = list(alike)

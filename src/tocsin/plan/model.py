@@ -83,7 +83,7 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     calendars: dict[str, CalendarSpec] = {}
     mail: Mail | None = None
     channels: dict[str, dict[str, str]] = {}
-    """What the plan says of each channel it sets up: keys and texts as ``plan.schema`` describes them."""
+    """What the plan says of each channel it sets up: keys and texts as ``plan.channels`` describes them."""
     last_resort: tuple[str, ...]
     """Targets as in a step, at least one: ``"person:ana"`` or ``"team:shop"``."""
     playbooks: dict[str, Manifest] = {}

@@ -1,30 +1,16 @@
-"""The plan language, declared: every section, its keys, what they mean. The decoder and the JSON Schema both read it.
-
-What probes receive (``ProbeSpec.target`` and ``ProbeSpec.options``, all texts; options the plan leaves out are absent):
-
-========  =====================  ===========================================================================
-kind      target                 options
-========  =====================  ===========================================================================
-http      the URL                ``status`` such as ``200-399`` or ``200,204``; ``body`` an RE2 pattern to be found;
-                                 ``latency`` microseconds; ``certificate_days`` whole days that must be left
-tcp       ``host:port``          none
-process   a name or a pidfile    ``by``: ``name`` or ``pidfile``
-disk      an absolute path       one of ``used_percent`` such as ``90`` (when nothing is said) or ``97.5``;
-                                 ``free_bytes``; ``folder_bytes``, the most its contents may take
-redis     ``secret:NAME``        ``memory_percent`` such as ``90``
-postgres  ``secret:NAME``        those that are judged: ``connections_percent``, ``wraparound_percent`` such as ``90``;
-                                 ``oldest_seconds`` of a transaction; ``blocked`` sessions
-peer      another Tocsin's URL   none
-========  =====================  ===========================================================================
-"""
+"""The plan language, declared: its sections and their keys. The decoder and the JSON Schema both read it."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
 from tocsin.plan import reach
+from tocsin.plan.channels import Channels, Mail, Messages
 from tocsin.plan.decoder import At, Choice, Either, Field, ListOf, NamesOf, Record, RecordOf, Variants
+from tocsin.plan.probes import LATER, PROBES
 from tocsin.plan.rotas import CLOCK, DAY, HANDOFF, HOURS, HOURS_NAME, LENGTH, START, WINDOWS
+from tocsin.plan.severities import UrgencyOf
+from tocsin.plan.synthetic import SyntheticPage
 from tocsin.plan.triggers import Triggered
 from tocsin.plan.words import (
     ALERTS,
@@ -32,45 +18,29 @@ from tocsin.plan.words import (
     BURST,
     CRON,
     EMAIL,
-    EVERY,
     FEED,
     GRACE,
     HOLD,
-    HOST_PORT,
     LABEL,
-    LATENCY,
     LEVEL,
-    LINE_TEMPLATE,
-    LOOP_EVERY,
-    LOOP_WITHIN,
     MATCHER,
     MATRIX_USER,
     MONTH,
     NAME,
     PATH,
-    PERCENT,
     PERIOD,
-    PROCESS,
     RATE,
     REFERENCE,
-    REGEX,
     SECRET,
     SEVERITY,
     SEVERITY_WORD,
     SHARE,
-    SIZE,
     SLACK_USER,
-    SMTP,
     SOURCE,
-    STATUS,
     SWITCH,
     TARGET,
     TEXT,
-    TEXT_TEMPLATE,
     TIER,
-    TIMEOUT,
-    TWILIO_ACCOUNT,
-    TWILIO_SENDER,
     URGENCY,
     URL,
     VERSION,
@@ -134,100 +104,6 @@ class Team(Record):
     later = frozenset({"schedule", "slack", "chat"})
     members = Field(ListOf(REFERENCE, "people", at_least=1), "Who is in it, the first one first.", required=True)
     lead = Field(REFERENCE, "Who answers for it: the last resort, when nothing else is said.")
-
-
-class Probe(Record):
-    """What every probe can say."""
-
-    what = "a probe"
-    name = Field(NAME, "What the probe is called. Default: its kind and what it looks at.")
-    every = Field(EVERY, "How often it looks. Default: 30s.")
-    timeout = Field(TIMEOUT, "How long it waits for an answer, never longer than `every`. Default: 5s.")
-    failures = Field(whole("a number of failures", 1, 100), "How many failures in a row make an alert. Default: 2.")
-    severity = Field(SEVERITY, "How grave a failure is, as a monitor would say it. Default: critical.")
-
-
-class HttpProbe(Probe):
-    """Asks a URL and judges the answer."""
-
-    what = "an http probe"
-    http = Field(URL, "The URL to ask for.", required=True)
-    status = Field(STATUS, "Status codes that are well. Default: 200-399.")
-    body = Field(REGEX, "A regular expression (RE2) that the body must contain.")
-    latency = Field(LATENCY, "An answer that takes longer is a failure.")
-    certificate_days = Field(whole("a number of days", 1, 3650), "How many days its certificate must be good for.")
-
-
-class TcpProbe(Probe):
-    """Opens a connection and closes it again."""
-
-    what = "a tcp probe"
-    tcp = Field(HOST_PORT, "The host:port to connect to.", required=True)
-
-
-class Pidfile(Record):
-    """A file that holds the number of a process."""
-
-    what = "a mapping with the key pidfile"
-    pidfile = Field(PATH, "Its absolute path.", required=True)
-
-
-class ProcessProbe(Probe):
-    """Looks whether a process runs on this machine."""
-
-    what = "a process probe"
-    process = Field(Either(PROCESS, RecordOf(Pidfile)), "The process' name, or {pidfile: /run/it.pid}.", required=True)
-
-
-class DiskProbe(Probe):
-    """Looks how full the file system of a path is."""
-
-    what = "a disk probe"
-    exclusive = (("used", "free", "contents"),)
-    disk = Field(PATH, "An absolute path on the disk to watch.", required=True)
-    used = Field(PERCENT, "Used this much or more is a failure. Default: 90%.")
-    free = Field(SIZE, "Less free than this is a failure, such as 2GB.")
-    contents = Field(SIZE, "The folder holding more than this is a failure, such as 500MB.")
-
-
-class RedisProbe(Probe):
-    """Asks a Redis or Valkey server how much memory it uses."""
-
-    what = "a redis probe"
-    redis = Field(SECRET, "The address it is read by, as secret:NAME.", required=True)
-    memory = Field(PERCENT, "This much or more of its memory's limit is a failure. Default: 90%.")
-
-
-class PostgresProbe(Probe):
-    """Asks a PostgreSQL server for its connections, transactions and locks."""
-
-    what = "a postgres probe"
-    postgres = Field(SECRET, "The address it is read by, as secret:NAME.", required=True)
-    connections = Field(PERCENT, "This much or more of its connections is a failure. Default: 90%, if nothing is said.")
-    wraparound = Field(PERCENT, "This much or more of its transaction ids is. Default: 50%, if nothing is said.")
-    oldest_transaction = Field(PERIOD, "A transaction that has been open for so long is a failure.")
-    blocked = Field(whole("a number of sessions", 1, 10_000), "So many sessions that wait for a lock are a failure.")
-
-
-class PeerProbe(Probe):
-    """Asks another Tocsin whether it is well."""
-
-    what = "a peer probe"
-    peer = Field(URL, "The other Tocsin's address; its /readyz is asked.", required=True)
-
-
-PROBES: Final[dict[str, type[Probe]]] = {
-    "http": HttpProbe,
-    "tcp": TcpProbe,
-    "process": ProcessProbe,
-    "disk": DiskProbe,
-    "redis": RedisProbe,
-    "postgres": PostgresProbe,
-    "peer": PeerProbe,
-}
-_LATER_PROBES: Final = _words(
-    "postgresql mysql rabbitmq kafka dns icmp ping certificate grpc sqs lambda command"
-)
 
 
 class Heartbeat(Record):
@@ -309,16 +185,6 @@ class Target(Record):
     )
 
 
-class UrgencyOf(Record):
-    """How urgent each severity is."""
-
-    what = "a mapping of severities to high or low"
-    sev1 = Field(URGENCY, "How urgent a sev1 is.")
-    sev2 = Field(URGENCY, "How urgent a sev2 is.")
-    sev3 = Field(URGENCY, "How urgent a sev3 is.")
-    sev4 = Field(URGENCY, "How urgent a sev4 is.")
-
-
 class EscalationOf(Record):
     """Which escalation each severity has."""
 
@@ -357,7 +223,7 @@ class Service(Record):
         "Default: high.",
     )
     probes = Field(
-        ListOf(Variants("a probe", PROBES, _LATER_PROBES), "probes", at_most=1_000), "What Tocsin looks at by itself."
+        ListOf(Variants("a probe", PROBES, LATER), "probes", at_most=1_000), "What Tocsin looks at by itself."
     )
     heartbeats = Field(NamesOf(NAME, RecordOf(Heartbeat), "heartbeats"), "Signs of life that must keep coming.")
     keys = Field(NamesOf(NAME, RecordOf(Key), "keys"), "Keys that monitors send this service's alerts with.")
@@ -513,98 +379,6 @@ class Route(Record):
     )
 
 
-class Mail(Record):
-    """The mail server pages leave through."""
-
-    what = "a mail server"
-    together = {"user": "password", "password": "user"}
-    server = Field(SMTP, "smtp://, smtp+starttls:// or smtps:// and host:port.", required=True)
-    sender = Field(EMAIL, "The address pages come from.", required=True, key="from")
-    user = Field(TEXT, "Who signs in.")
-    password = Field(SECRET, "With what: secret:NAME.")
-
-
-class Matrix(Record):
-    """The Matrix server pages leave through, and the user that sends them."""
-
-    what = "a Matrix server"
-    server = Field(URL, "The homeserver's address, such as https://matrix.shop.example.", required=True)
-    token = Field(SECRET, "The access token of the user that sends: secret:NAME.", required=True)
-
-
-class PagerDuty(Record):
-    """Where PagerDuty's events go."""
-
-    what = "PagerDuty's address"
-    server = Field(URL, "Default: https://events.pagerduty.com; in Europe https://events.eu.pagerduty.com.")
-
-
-class Slack(Record):
-    """The Slack app pages leave through."""
-
-    what = "a Slack app"
-    token = Field(SECRET, "Its bot token (xoxb-…), by reference: secret:NAME.", required=True)
-    signing_secret = Field(SECRET, "What Slack signs button presses with, which it posts here: secret:NAME.")
-    app_token = Field(SECRET, "Instead: its app-level token (xapp-…). Presses come by a connection to Slack then.")
-    server = Field(URL, "Where its Web API is. Default: https://slack.com.")
-
-
-class Twilio(Record):
-    """The Twilio account that sends text messages and calls."""
-
-    what = "a Twilio account"
-    account = Field(TWILIO_ACCOUNT, "Its Account SID (AC…).", required=True)
-    token = Field(SECRET, "Its auth token: secret:NAME. What Twilio tells is signed with it.", required=True)
-    sender = Field(TWILIO_SENDER, "The number messages and calls come from.", required=True, key="from")
-    server = Field(URL, "Default: https://api.twilio.com.")
-
-
-class Push(Record):
-    """Web push. People add their own devices in Tocsin's settings."""
-
-    what = "web push"
-    contact = Field(EMAIL, "Whom a push service may write to when something is wrong. Default: Tocsin's own address.")
-
-
-class Channels(Record):
-    """The ways to reach people that have to be set up once for everybody."""
-
-    what = "the channels"
-    push = Field(RecordOf(Push), "Pages as notifications of the web app, on devices people add themselves.")
-    slack = Field(RecordOf(Slack), "Pages as direct messages in Slack, with a button that acknowledges.")
-    twilio = Field(RecordOf(Twilio), "Text messages and calls by Twilio, acknowledged by a reply or a key.")
-    pagerduty = Field(RecordOf(PagerDuty), "Incidents handed to PagerDuty, which follows them until they are over.")
-    matrix = Field(RecordOf(Matrix), "Pages as direct messages on Matrix; acknowledged by a reaction or a reply.")
-
-
-class OwnText(Record):
-    """The team's own words for a channel that has no subject."""
-
-    what = "the words of a channel"
-    text = Field(TEXT_TEMPLATE, "What a page says, with placeholders such as $title.", required=True)
-
-
-class OwnWords(Record):
-    """The team's own words for a channel: text with placeholders."""
-
-    what = "the words of a channel"
-    subject = Field(LINE_TEMPLATE, "The one line: subject or head. Default: [SEV1] checkout: what is wrong (#12).")
-    text = Field(TEXT_TEMPLATE, "What follows it. How to answer, and that it may be a repetition, is always added.")
-
-
-class Messages(Record):
-    """The team's own words for pages. What is left out is said in Tocsin's words."""
-
-    what = "the messages"
-    email = Field(RecordOf(OwnWords), "Mails.")
-    matrix = Field(RecordOf(OwnWords), "Messages on Matrix.")
-    slack = Field(RecordOf(OwnWords), "Messages in Slack.")
-    push = Field(RecordOf(OwnWords), "Notifications: their title and their text.")
-    apprise = Field(RecordOf(OwnWords), "What Apprise hands on.")
-    sms = Field(RecordOf(OwnText), "Text messages, at most 320 characters of it.")
-    call = Field(RecordOf(OwnText), "What a call says before it asks for a key.")
-
-
 class Coverage(Record):
     """How much of what may fire is to be answered by code."""
 
@@ -614,21 +388,6 @@ class Coverage(Record):
         ListOf(Choice("an answer", *ANSWERS), "answers", at_least=1, at_most=5, single=True),
         "What counts as an answer. Default: [act, ask].",
     )
-
-
-class SyntheticPage(Record):
-    """Tocsin pages itself through the channels named, and somebody is told when such a page does not come back."""
-
-    what = "a synthetic page"
-    every = Field(LOOP_EVERY, "How often one leaves by each channel. Default: 1h.")
-    within = Field(LOOP_WITHIN, "How soon it must be back, before the next one leaves. Default: 5m.")
-    service = Field(REFERENCE, "Whose people are told, by other channels, when one is not back. Default: inbox.")
-    webhook = Field(URL, "Where one is posted: Tocsin's own /loopback, the long way round as people's pages go.")
-    email = Field(EMAIL, "A mailbox whose mail server posts what comes in to Tocsin's /loopback.")
-    matrix = Field(MATRIX_USER, "A Matrix user of yours who is nobody; Tocsin hears the message in the room itself.")
-    sms = Field(TWILIO_SENDER, "A number of yours that nobody reads; Twilio tells that the text message arrived.")
-    call = Field(TWILIO_SENDER, "A number of yours that picks up by itself; Twilio tells that it did.")
-    apprise = Field(SECRET, "An Apprise URL, by reference, of what posts to Tocsin's /loopback: json://…, secret:NAME.")
 
 
 class PlanFile(Record):

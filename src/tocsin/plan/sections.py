@@ -4,45 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
-from urllib.parse import urlsplit
 
-from tocsin.access.limits import KeyLimits
 from tocsin.catalog.people import Person, Team, Webhook
-from tocsin.catalog.services import INBOX, Service, Urgency
+from tocsin.catalog.services import INBOX, Service
 from tocsin.escalation.policy import Escalation, Step
-from tocsin.incidents.routes import DEFAULT_SEVERITY, SEVERITIES, Route
+from tocsin.incidents.routes import SEVERITIES, Route
 from tocsin.intake.specs import HeartbeatSpec, KeySpec, ProbeSpec
-from tocsin.kernel.instant import HOUR, MINUTE, SECOND, format_duration
-from tocsin.kernel.matcher import Matcher
-from tocsin.oncall.schedule import Schedule
+from tocsin.kernel.instant import HOUR, MINUTE
 from tocsin.pages.loops import LoopSpec
 from tocsin.pages.templates import Words
 from tocsin.plan import schema as written
 from tocsin.plan.answering import Answering
 from tocsin.plan.calendars import read_calendars
-from tocsin.plan.decoder import Record
+from tocsin.plan.channels import Channels, read_channels, read_mail, read_messages, warn_of_mail
+from tocsin.plan.channels import Mail as WrittenMail
+from tocsin.plan.circles import refuse_circles
 from tocsin.plan.findings import Findings, shown
 from tocsin.plan.hours import read_condition, read_hours
+from tocsin.plan.listening import read_heartbeats, read_keys, warn_of_heartbeats
 from tocsin.plan.model import NEEDS, Mail, Plan
 from tocsin.plan.names import Names
 from tocsin.plan.positions import Placed, Position
+from tocsin.plan.probes import read_probes
 from tocsin.plan.reaching import warn_of_answers
+from tocsin.plan.routes import read_routes, warn_of_routes
 from tocsin.plan.schedules import Schedules
+from tocsin.plan.severities import Severities, urgencies
 from tocsin.plan.synthetic import loops_of
 from tocsin.plan.triggers import read_triggers
 from tocsin.playbooks.checklist import Checklist
 from tocsin.playbooks.coverage import COUNTING, Wanted
 from tocsin.playbooks.manifest import Manifest
 from tocsin.playbooks.targets import Target
-from tocsin.playbooks.triggers import SOURCE as TRIGGER
 from tocsin.playbooks.triggers import Trigger
 
 _WAYS: Final = ("email", "webhook", "matrix", "pagerduty", "slack", "apprise")
 """The keys of a person that are contact methods."""
 _TIERS: Final = "say which there are, the highest first: customer tiers: [gold, silver]"
-_CYCLE_SHOWN: Final = 8
-_PAIRS: Final = 200_000
-"""How many pairs of routes are compared in search of routes that can never match; a bound on time, not a rule."""
 
 
 class Source(NamedTuple):
@@ -83,6 +81,7 @@ class _Assembly:
         coded: bool,
     ) -> None:
         self._sources = sources
+        self._files = [one.plan for one in sources]
         self._version = version
         self._complete = complete
         self._findings = findings
@@ -95,7 +94,9 @@ class _Assembly:
         self._calendar_names = Names("calendar", complete, findings)
         self._tier_names = Names("customer tier", complete, findings)
         names = self._people_names, self._schedule_names, self._calendar_names
-        self._schedules = Schedules([one.plan for one in sources], *names, findings)
+        self._schedules = Schedules(self._files, *names, findings)
+        mapped = (word.value for route in self._written_routes() for word, _ in route.severity or ())
+        self._severities = Severities(mapped, complete, findings)
         self._answering = Answering(playbooks, checklists, complete and coded, findings)
         teams = [one.plan.team.value for one in sources if one.plan.team]
         zones = [one.plan.timezone for one in sources if one.plan.timezone]
@@ -106,77 +107,69 @@ class _Assembly:
         self._silent_zone = self._zone if len(set(zones)) == 1 else "UTC"
 
     def plan(self) -> Plan | None:
+        """The plan, unless something in it is an error."""
         self._define_names()
-        tiers = self._tiers()
-        people = self._people()
-        teams = self._teams()
-        services = self._services()
-        self._refuse_cycles(services)
-        escalations = self._escalations()
-        hours = read_hours([one.plan for one in self._sources], self._hour_names, self._calendar_names, self._zone_of)
-        schedules = self._schedules.read(self._zone_of, hours)
-        routes, placed_routes = self._routes()
-        probes = tuple(self._probes())
-        heartbeats = tuple(self._heartbeats())
-        keys = tuple(self._keys())
-        mail = self._mail()
-        channels = self._channels()
-        answers, targets = self._answering.read(self._written_services(), services)
-        triggers = tuple(self._triggers(answers, targets))
-        loops = self._loops(mail, channels)
-        said = self._once("messages")
-        last_resort = self._last_resort(people, teams)
-        outside = self._once("outside heartbeat")
-        findings = self._once("findings notice")
-        told_at = findings.findings_notice if findings is not None else None
-        if not people and self._people_names.complete:
+        placed_routes = self._routes()
+        plan = self._read(tuple(route for _, route in placed_routes))
+        if not plan.people and self._people_names.complete:
             at = self._sources[0].plan.at
             self._findings.error(
                 at, "the plan names nobody to page", "add people, such as: people: {ana: {email: ana@shop.example}}"
             )
-        if self._findings.errors or not last_resort:
+        if self._findings.errors or not plan.last_resort:
             return None
         # Of a plan with errors only the errors are said: half of the warnings would be their consequences.
         self._warn_of_services()
-        plan = Plan(
+        self._answering.warn(plan)
+        for _, _, service in self._written_services():
+            warn_of_heartbeats(service, self._findings)
+        self._warn_of_people(plan)
+        warn_of_mail(self._mail(), self._findings)
+        warn_of_routes(placed_routes, self._findings)
+        self._schedules.warn(plan.schedules, plan.escalations, plan.teams)
+        warn_of_answers(self._files, plan.escalations, plan.teams, plan.schedules, self._findings)
+        return plan
+
+    def _read(self, routes: tuple[Route, ...]) -> Plan:
+        tiers = self._tiers()
+        people = self._people()
+        teams = self._teams()
+        services = self._services()
+        refuse_circles(services, self._needs(), self._findings)
+        hours = read_hours(self._files, self._hour_names, self._calendar_names, self._zone_of)
+        mail, channels = read_mail(self._mail()), self._channels()
+        answers, targets = self._answering.read(self._written_services(), services)
+        return Plan(
             version=self._version,
             team=self._team,
             timezone=self._zone,
             people=people,
             teams=teams,
             services=services,
-            escalations=escalations,
-            schedules=schedules,
+            escalations=self._escalations(),
+            schedules=self._schedules.read(self._zone_of, hours),
             hours=hours,
             customer_tiers=tuple(tiers),
             customer_tier_label=self._tier_label(),
             routes=routes,
-            probes=probes,
-            heartbeats=heartbeats,
-            keys=keys,
-            calendars=read_calendars([one.plan for one in self._sources], self._calendar_names),
+            probes=tuple(self._probes()),
+            heartbeats=tuple(self._heartbeats()),
+            keys=tuple(self._keys()),
+            calendars=read_calendars(self._files, self._calendar_names),
             mail=mail,
             channels=channels,
-            loops=loops,
-            messages=_messages(said.messages if said else None),
-            last_resort=last_resort,
-            findings_at=9 * 60 if told_at is None else told_at if told_at >= 0 else None,
+            loops=self._loops(mail, channels),
+            messages=self._messages(),
+            last_resort=self._last_resort(people, teams),
+            findings_at=self._findings_at(),
             playbooks=self._answering.playbooks,
             checklists=self._answering.checklists,
             answers=answers,
             targets=targets,
             coverage=_wanted(self._once("coverage")),
-            triggers=triggers,
-            outside_heartbeat=(outside.outside_heartbeat or "") if outside else "",
+            triggers=tuple(self._triggers(answers, targets)),
+            outside_heartbeat=self._outside_heartbeat(),
         )
-        self._answering.warn(plan)
-        self._warn_of_heartbeats()
-        self._warn_of_people(plan, schedules)
-        self._warn_of_mail(mail)
-        self._warn_of_routes(placed_routes)
-        self._schedules.warn(schedules, escalations, teams)
-        warn_of_answers([one.plan for one in self._sources], escalations, teams, schedules, self._findings)
-        return plan
 
     # names
 
@@ -322,7 +315,7 @@ class _Assembly:
                 },
                 acknowledge_for=HOUR if hold is None else hold,
                 reopen_within=30 * MINUTE if reopen is None else reopen,
-                urgency=_urgency(service.urgency),
+                urgency=urgencies(service.urgency),
             )
         if INBOX not in found:
             found[INBOX] = Service(key=INBOX, about="Events that no route takes land here.", team=self._team)
@@ -341,6 +334,14 @@ class _Assembly:
         said = self._once("customer tier label")
         return (said.customer_tier_label if said else None) or "customer_tier"
 
+    def _needs(self) -> dict[tuple[str, str], Position]:
+        """Where a service says that it needs another."""
+        return {
+            (name.value, need.value): need.at
+            for _, name, service in self._written_services()
+            for need in service.needs or ()
+        }
+
     def _by_severity(self, said: Placed[str] | written.EscalationOf | None) -> dict[str, str]:
         """The escalation of each severity: what is not named follows the next graver one, else the first named."""
         if said is None or isinstance(said, Placed):
@@ -352,38 +353,7 @@ class _Assembly:
             last = found[level] = name or last
         return found
 
-    def _refuse_cycles(self, services: dict[str, Service]) -> None:
-        """Report services that are needed by what they need. Walks without recursion: a plan is input."""
-        places = {
-            (name.value, need.value): need.at
-            for _, name, service in self._written_services()
-            for need in service.needs or ()
-        }
-        done: set[str] = set()
-        for start in services:
-            path: dict[str, Iterator[str]] = {}
-            current: str | None = None if start in done else start
-            while current is not None:
-                needs = path.get(current)
-                if needs is None:
-                    needs = path[current] = iter(services[current].needs)
-                need = next(needs, None)
-                if need is None:
-                    done.add(current)
-                    del path[current]
-                    current = next(reversed(path), None)
-                elif need in path:
-                    circle = list(path)[list(path).index(need) :]
-                    self._report_circle(circle, places[current, need])
-                elif need in services and need not in done:
-                    current = need
-
-    def _report_circle(self, circle: list[str], at: Position) -> None:
-        named = circle if len(circle) <= _CYCLE_SHOWN else [*circle[: _CYCLE_SHOWN - 1], "…"]
-        message = f"services need each other in a circle: {' needs '.join([*named, circle[0]])}"
-        self._findings.error(at, message, "leave out the one it can do without for a while")
-
-    # escalations and routes
+    # escalations
 
     def _escalations(self) -> dict[str, Escalation]:
         found: dict[str, Escalation] = {}
@@ -404,152 +374,24 @@ class _Assembly:
                     found[key] = Escalation(key, tuple(read))
         return found
 
-    def _routes(self) -> tuple[tuple[Route, ...], list[tuple[Position, Route]]]:
-        placed = []
-        for _, plan in self._sources:
-            for route in plan.routes or ():
-                group = route.group
-                one = Route(
-                    match=route.match or (),
-                    service=self._service_names.known(route.service),
-                    group_by=group.by if group else None,
-                    group_window=(group.window or 0) if group else 0,
-                    severity={name.value: level for name, level in route.severity or () if level is not None},
-                    urgency=_urgency(route.urgency),
-                )
-                placed.append((route.at, one))
-        return tuple(one for _, one in placed), placed
-
     # what Tocsin listens for
 
-    def _probes(self) -> Iterator[ProbeSpec]:
-        severities = self._severities()
-        for _, name, service in self._written_services():
-            places: dict[str, Position] = {}
-            for probe in service.probes or ():
-                kind, target, options = self._looks_at(probe)
-                called = probe.name or _default_name(kind, target)
-                at = probe.where("name")
-                first = places.setdefault(called, at)
-                if first != at:
-                    message = f"{name.value} has two probes called {shown(called)}; the first is {first.seen_from(at)}"
-                    self._findings.error(at, message, "give one of them a name")
-                every = 30 * SECOND if probe.every is None else probe.every
-                timeout = min(5 * SECOND, every) if probe.timeout is None else probe.timeout
-                if timeout > every:
-                    message = f"the probe waits {format_duration(timeout)} but looks every {format_duration(every)}"
-                    self._findings.error(probe.where("timeout"), message, "timeout is never longer than every")
-                if isinstance(probe, written.HttpProbe) and (probe.latency or 0) > timeout:
-                    message = f"an answer later than {format_duration(timeout)} has failed already"
-                    self._findings.error(probe.where("latency"), message, "latency is never longer than timeout")
-                yield ProbeSpec(
-                    service=name.value,
-                    name=called,
-                    kind=kind,
-                    target=target,
-                    every=every,
-                    timeout=timeout,
-                    failures=probe.failures or 2,
-                    severity=self._severity(probe.severity, severities),
-                    options=options,
-                )
+    def _routes(self) -> list[tuple[Position, Route]]:
+        return list(read_routes(self._written_routes(), self._service_names))
 
-    def _looks_at(self, probe: written.Probe) -> tuple[str, str, dict[str, str]]:
-        """Kind, target and options, as ``schema`` documents them."""
-        match probe:
-            case written.HttpProbe():
-                url = probe.http or ""
-                days = probe.certificate_days
-                if days is not None and url and not url.lower().startswith("https:"):
-                    self._findings.error(probe.where("certificate days"), "only https:// has a certificate")
-                said = {
-                    "status": probe.status,
-                    "body": probe.body,
-                    "latency": None if probe.latency is None else str(probe.latency),
-                    "certificate_days": None if days is None else str(days),
-                }
-                return "http", url, {key: value for key, value in said.items() if value is not None}
-            case written.TcpProbe():
-                return "tcp", probe.tcp or "", {}
-            case written.ProcessProbe():
-                process = probe.process
-                if isinstance(process, written.Pidfile):
-                    return "process", process.pidfile or "", {"by": "pidfile"}
-                return "process", process or "", {"by": "name"}
-            case written.DiskProbe():
-                if probe.free is not None:
-                    return "disk", probe.disk or "", {"free_bytes": str(probe.free)}
-                if probe.contents is not None:
-                    return "disk", probe.disk or "", {"folder_bytes": str(probe.contents)}
-                return "disk", probe.disk or "", {"used_percent": probe.used or "90"}
-            case written.RedisProbe():
-                return "redis", probe.redis or "", {"memory_percent": probe.memory or "90"}
-            case written.PostgresProbe():
-                return "postgres", probe.postgres or "", _judged(probe)
-            case written.PeerProbe():
-                return "peer", probe.peer or "", {}
-        raise AssertionError(f"schema.PROBES has {type(probe).__name__}, which nothing here reads")
+    def _written_routes(self) -> Iterator[written.Route]:
+        return (route for plan in self._files for route in plan.routes or ())
+
+    def _probes(self) -> Iterator[ProbeSpec]:
+        for _, (service, _), said in self._written_services():
+            yield from read_probes(service, said.probes or (), self._severities, self._findings)
 
     def _heartbeats(self) -> Iterator[HeartbeatSpec]:
-        severities = self._severities()
-        for plan, service_name, service in self._written_services():
-            for (name, _), beat in service.heartbeats or ():
-                if beat is not None:
-                    yield HeartbeatSpec(
-                        service=service_name.value,
-                        name=name,
-                        every=beat.every or 0,
-                        cron=beat.cron or "",
-                        timezone=(beat.timezone or self._zone_of(plan)) if beat.cron else "UTC",
-                        grace=5 * MINUTE if beat.grace is None else beat.grace,
-                        severity=self._severity(beat.severity, severities),
-                        alert=beat.alert or (),
-                    )
-
-    def _severities(self) -> frozenset[str]:
-        """The words that mean something here: everyone's, and those the plan's routes map."""
-        routes = (route for _, plan in self._sources for route in plan.routes or ())
-        mapped = (word.value for route in routes for word, _ in route.severity or ())
-        return frozenset(DEFAULT_SEVERITY).union(mapped)
-
-    def _severity(self, said: Placed[str] | None, known: frozenset[str]) -> str:
-        if said is None:
-            return "critical"
-        # Routes map words as they are written; the words everyone knows may be written in any case.
-        if said.value not in known and said.value.lower() not in known and self._complete:
-            hint = self._findings.nearest(said.value, sorted(known)) or "write critical, error, warning or info"
-            self._findings.error(said.at, f"unknown severity {shown(said.value)}", hint)
-        return said.value
+        for plan, (service, _), said in self._written_services():
+            yield from read_heartbeats(service, said, self._zone_of(plan), self._severities)
 
     def _keys(self) -> Iterator[KeySpec]:
-        secrets: dict[str, Placed[str]] = {}
-        for _, service_name, service in self._written_services():
-            for name, key in service.keys or ():
-                if key is None or key.secret is None:
-                    continue
-                self._check_own_secret(secrets, service_name.value, key.secret)
-                if key.source == "heartbeat":
-                    self._check_heartbeat_key(name, service)
-                service_key, secret = service_name.value, key.secret.value
-                yield KeySpec(
-                    source=key.source or "",
-                    service=service_key,
-                    name=name.value,
-                    secret=secret,
-                    limits=_limits(key.limits),
-                )
-
-            for name, trigger in service.triggers or ():
-                if trigger is not None and trigger.secret is not None:
-                    self._check_own_secret(secrets, service_name.value, trigger.secret)
-                    secret = trigger.secret.value
-                    yield KeySpec(source=TRIGGER, service=service_name.value, name=name.value, secret=secret)
-
-    def _check_own_secret(self, secrets: dict[str, Placed[str]], service: str, secret: Placed[str]) -> None:
-        first = secrets.setdefault(secret.value, Placed(service, secret.at))
-        if first.at != secret.at:
-            message = f"this is already a key of {first.value}, {first.at.seen_from(secret.at)}"
-            self._findings.error(secret.at, message, "every key has a secret of its own")
+        return read_keys(((service, said) for _, (service, _), said in self._written_services()), self._findings)
 
     def _triggers(self, answers: Mapping[str, tuple[str, ...]], targets: Sequence[Target]) -> Iterator[Trigger]:
         for _, (service, _), one in self._written_services():
@@ -557,39 +399,25 @@ class _Assembly:
             known = self._answering.playbooks
             yield from read_triggers(service, one.triggers or (), uses, known, targets, self._findings)
 
-    def _check_heartbeat_key(self, name: Placed[str], service: written.Service) -> None:
-        """A ping says nothing but its key: the key's name must say which heartbeat it is."""
-        beats = [beat.value for beat, _ in service.heartbeats or ()]
-        unread = "heartbeats" in service.places and service.heartbeats is None
-        if name.value not in beats and not unread:
-            hint = self._findings.nearest(name.value, beats) or "define it under heartbeats"
-            message = f"the key {shown(name.value)} is for a heartbeat of that name, and the service has none"
-            self._findings.error(name.at, message, hint)
+    # the ways pages leave by
 
-    def _mail(self) -> Mail | None:
+    def _mail(self) -> WrittenMail | None:
         said = self._once("mail")
-        mail = said.mail if said else None
-        if mail is None:
-            return None
-        return Mail(mail.server or "", mail.sender or "", mail.user or "", mail.password or "")
+        return said.mail if said else None
 
     def _channels(self) -> dict[str, dict[str, str]]:
-        """What is said of each channel, and a word on people who have an address for one that nothing is said of."""
         said = self._once("channels")
         channels = said.channels if said else None
-        found: dict[str, dict[str, str]] = {}
-        for name in channels.fields if channels else ():
-            one = channels.values.get(name) if channels else None
-            if isinstance(one, Record):
-                found[name] = {key: str(value) for key, value in one.values.items()}
-        slack = channels.values.get("slack") if channels else None
-        if isinstance(slack, written.Slack) and not {"signing secret", "app token"} & slack.places.keys():
-            message = "nobody could answer in Slack: neither a signing secret nor an app token is named"
-            self._findings.error(slack.at, message, "add signing secret: secret:NAME, or app token: secret:NAME")
-        unread = said is not None and channels is None
+        found = read_channels(channels, self._findings)
+        if self._complete and (said is None or channels is not None):
+            self._check_ways(channels)
+        return found
+
+    def _check_ways(self, channels: Channels | None) -> None:
+        """Refuse ways to reach people that the plan does not set up."""
         for _, plan in self._sources:
             for (key, _), person in plan.people or ():
-                if person is None or unread or not self._complete:
+                if person is None:
                     continue
                 for way in _WAYS:
                     need = NEEDS.get(way, "")
@@ -597,7 +425,6 @@ class _Assembly:
                     if way in person.places and need not in ("", "mail") and not written_here:
                         message = f"{shown(key)} is to be paged by {way}, and the plan does not set that up"
                         self._findings.error(person.where(way), message, f"add channels: {{{need}: …}}")
-        return found
 
     def _loops(self, mail: Mail | None, channels: dict[str, dict[str, str]]) -> tuple[LoopSpec, ...]:
         said = self._once("synthetic page")
@@ -607,6 +434,20 @@ class _Assembly:
         service = self._service_names.known(page.service) or INBOX
         return tuple(loops_of(page, service, {*channels, *(("mail",) if mail else ())}, self._findings))
 
+    def _messages(self) -> dict[str, Words]:
+        said = self._once("messages")
+        return read_messages(said.messages if said else None)
+
+    def _findings_at(self) -> int | None:
+        """The minute of the day at which is told what is wrong with schedules; None is never."""
+        said = self._once("findings notice")
+        told_at = said.findings_notice if said is not None else None
+        return 9 * 60 if told_at is None else told_at if told_at >= 0 else None
+
+    def _outside_heartbeat(self) -> str:
+        said = self._once("outside heartbeat")
+        return (said.outside_heartbeat or "") if said else ""
+
     # what will probably surprise
 
     def _warn_of_services(self) -> None:
@@ -614,18 +455,9 @@ class _Assembly:
             if "escalation" not in service.places:
                 self._findings.warning(at, f"service {shown(key)} has no escalation: it pages the last resort")
 
-    def _warn_of_heartbeats(self) -> None:
-        for _, _, service in self._written_services():
-            for (name, at), beat in service.heartbeats or ():
-                if beat is not None and beat.alert and beat.every and beat.every < MINUTE:
-                    often = format_duration(beat.every)
-                    message = f"heartbeat {shown(name)} is an alert that must come again within {often}"
-                    hint = "Prometheus says an alert again once a minute: write every: 1m or more"
-                    self._findings.warning(at, message, hint)
-
-    def _warn_of_people(self, plan: Plan, schedules: dict[str, Schedule]) -> None:
+    def _warn_of_people(self, plan: Plan) -> None:
         unsent = []
-        on_call = {one: schedule.key for schedule in reversed(schedules.values()) for one in schedule.people()}
+        on_call = {one: schedule.key for schedule in reversed(plan.schedules.values()) for one in schedule.people()}
         for person in plan.people.values():
             at = self._people_names.places[person.key]
             if any(channel in plan.reaches for channel, _ in person.declared()):
@@ -643,54 +475,12 @@ class _Assembly:
             message = f"the plan names no mail server, so only the console pages {whom}"
             self._findings.warning(unsent[0][0], message, hint)
 
-    def _warn_of_mail(self, mail: Mail | None) -> None:
-        if mail is None or not mail.password or not mail.server.startswith("smtp:"):
-            return
-        if urlsplit(mail.server).hostname not in ("localhost", "127.0.0.1", "::1"):
-            said = next(one.plan.mail for one in self._sources if one.plan.mail)
-            hint = "write smtp+starttls:// or smtps://"
-            self._findings.warning(said.where("server"), "the mail password travels unencrypted with smtp://", hint)
-
-    def _warn_of_routes(self, routes: list[tuple[Position, Route]]) -> None:
-        """Routes that an earlier one leaves nothing to, where that is certain: patterns are not compared."""
-        by_first: dict[tuple[str, str], list[tuple[Position, Route]]] = {}
-        open_to_all: list[tuple[Position, Route]] = []
-        pairs = 0
-        for at, route in routes:
-            equal = {one.label: one.value for one in route.match if one.operator == "="}
-            candidates = open_to_all + [found for pair in equal.items() for found in by_first.get(pair, ())]
-            pairs += len(candidates)
-            if pairs > _PAIRS:
-                return
-            taker = next((found for found in candidates if _takes_all(found[1], route, equal)), None)
-            if taker is not None:
-                self._warn_of_route(at, route, *taker)
-                continue  # whatever this route would take from later ones, the earlier one takes as well
-            first = next(((one.label, one.value) for one in route.match if one.operator == "=" and one.value), None)
-            (open_to_all if first is None else by_first.setdefault(first, [])).append((at, route))
-
-    def _warn_of_route(self, at: Position, route: Route, earlier: Position, by: Route) -> None:
-        where = earlier.seen_from(at)
-        if route.service in (by.service, INBOX):
-            self._findings.warning(at, f"this route never matches: the one {where} takes everything it would")
-        else:
-            # A key of one service reaches that service's routes alone: for it the earlier route does not count.
-            message = f"only a key of {route.service} reaches this route: the one {where} takes all else it would"
-            self._findings.warning(at, message, "put the narrower route first")
-
 
 def _wanted(said: written.PlanFile | None) -> Wanted | None:
     one = said.coverage if said is not None else None
     if one is None or one.at_least is None:
         return None
     return Wanted(one.at_least, one.counting or COUNTING, *one.at)
-
-
-def _messages(said: written.Messages | None) -> dict[str, Words]:
-    """The team's own words by channel."""
-    found = ((name, said.values.get(name)) for name in said.fields) if said else ()
-    read = ((name, one.values) for name, one in found if isinstance(one, Record))
-    return {name: Words(str(texts.get("subject") or ""), str(texts.get("text") or "")) for name, texts in read}
 
 
 def _reach(person: written.Person) -> tuple[tuple[str, str], ...]:
@@ -702,46 +492,3 @@ def _reach(person: written.Person) -> tuple[tuple[str, str], ...]:
         if key in _WAYS and isinstance(address, str):
             found.append((key, address))
     return () if [key for key, _ in found] in ([], ["email"], ["webhook"], ["email", "webhook"]) else tuple(found)
-
-
-def _urgency(said: str | written.UrgencyOf | None) -> dict[str, Urgency]:
-    """One word for every severity, or what is said of each."""
-    words = {level: said if isinstance(said, str) else getattr(said, level, None) for level in SEVERITIES}
-    return {level: "low" if word == "low" else "high" for level, word in words.items() if word is not None}
-
-
-def _takes_all(earlier: Route, later: Route, equal: dict[str, str]) -> bool:
-    """Whether every alert that meets ``later`` surely meets ``earlier``."""
-    return all(one in later.match or _implied(one, equal) for one in earlier.match)
-
-
-def _implied(one: Matcher, equal: dict[str, str]) -> bool:
-    return one.label in equal and one.matches(equal)
-
-
-def _judged(probe: written.PostgresProbe) -> dict[str, str]:
-    """What a postgres probe judges: what is said, or what every server must not run out of."""
-    oldest = None if probe.oldest_transaction is None else f"{probe.oldest_transaction / SECOND:g}"
-    blocked = None if probe.blocked is None else str(probe.blocked)
-    said = {
-        "connections_percent": probe.connections,
-        "wraparound_percent": probe.wraparound,
-        "oldest_seconds": oldest,
-        "blocked": blocked,
-    }
-    found = {key: value for key, value in said.items() if value is not None}
-    return found or {"connections_percent": "90", "wraparound_percent": "50"}
-
-
-def _default_name(kind: str, target: str) -> str:
-    """What a probe is called that nobody named. A query may hold a token, so it stays out."""
-    if kind in ("http", "peer"):
-        parts = urlsplit(target)
-        return f"{kind} {parts.netloc}{parts.path}".rstrip("/")
-    return f"{kind} {target.removeprefix('secret:')}"
-
-
-def _limits(said: written.KeyLimits | None) -> KeyLimits:
-    if said is None:
-        return KeyLimits()
-    return KeyLimits(rate=said.rate, burst=said.burst, body=said.body, alerts=said.alerts)

@@ -6,12 +6,28 @@ from collections.abc import Iterator, Set
 
 from tocsin.kernel.instant import HOUR, MINUTE, format_duration
 from tocsin.pages.loops import CHANNELS, LoopSpec
-from tocsin.plan import schema as written
+from tocsin.plan.decoder import Field, Record
 from tocsin.plan.findings import Findings
 from tocsin.plan.model import NEEDS
+from tocsin.plan.words import EMAIL, LOOP_EVERY, LOOP_WITHIN, MATRIX_USER, REFERENCE, SECRET, TWILIO_SENDER, URL
 
 
-def loops_of(page: written.SyntheticPage, service: str, ready: Set[str], findings: Findings) -> Iterator[LoopSpec]:
+class SyntheticPage(Record):
+    """Tocsin pages itself through the channels named, and somebody is told when such a page does not come back."""
+
+    what = "a synthetic page"
+    every = Field(LOOP_EVERY, "How often one leaves by each channel. Default: 1h.")
+    within = Field(LOOP_WITHIN, "How soon it must be back, before the next one leaves. Default: 5m.")
+    service = Field(REFERENCE, "Whose people are told, by other channels, when one is not back. Default: inbox.")
+    webhook = Field(URL, "Where one is posted: Tocsin's own /loopback, the long way round as people's pages go.")
+    email = Field(EMAIL, "A mailbox whose mail server posts what comes in to Tocsin's /loopback.")
+    matrix = Field(MATRIX_USER, "A Matrix user of yours who is nobody; Tocsin hears the message in the room itself.")
+    sms = Field(TWILIO_SENDER, "A number of yours that nobody reads; Twilio tells that the text message arrived.")
+    call = Field(TWILIO_SENDER, "A number of yours that picks up by itself; Twilio tells that it did.")
+    apprise = Field(SECRET, "An Apprise URL, by reference, of what posts to Tocsin's /loopback: json://…, secret:NAME.")
+
+
+def loops_of(page: SyntheticPage, service: str, ready: Set[str], findings: Findings) -> Iterator[LoopSpec]:
     """The synthetic page of each channel that is named. ``ready``: what the plan sets up, ``mail`` among it."""
     every, within = page.every or HOUR, page.within or 5 * MINUTE
     if within >= every:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 
@@ -15,24 +15,20 @@ from msgspec import structs
 
 from tocsin.alerts.alert import keyed
 from tocsin.catalog.services import INBOX
-from tocsin.engine.commands import ANSWERS, AnyCommand, DeclareKeys, Result
+from tocsin.engine.commands import ANSWERS, AnyCommand, Result
 from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import CalendarRead, Deaf, Decided, PlanChange, Unsure
 from tocsin.intake.event import Event
 from tocsin.intake.request import Reply, Request, Source
 from tocsin.intake.specs import ProbeSpec
-from tocsin.kernel.instant import SECOND, Duration, Instant
+from tocsin.kernel.instant import Duration
 from tocsin.oncall.imported import Imported
 from tocsin.pages.ledger import Page
 from tocsin.pages.loops import Loop
-from tocsin.pages.message import Channel, Message
+from tocsin.pages.message import Message
 from tocsin.plan.model import Plan
 from tocsin.runtime import points
 from tocsin.runtime.answers import Answers
-from tocsin.runtime.audit import Audit, audit
-from tocsin.runtime.ballast import Ballast
-from tocsin.runtime.calendars import Calendars
-from tocsin.runtime.clock import Clock
 from tocsin.runtime.composing import compose
 from tocsin.runtime.delivery import Delivery
 from tocsin.runtime.doors import Doors
@@ -41,21 +37,18 @@ from tocsin.runtime.line import Changed, HeardReply, Known, Reloaded, Status
 from tocsin.runtime.listener import Exchange
 from tocsin.runtime.loopback import Loopback
 from tocsin.runtime.metrics import Metrics
+from tocsin.runtime.parts import Parts, PlanRead
 from tocsin.runtime.points import Point
 from tocsin.runtime.probing import Prober
-from tocsin.runtime.running import Runner, Runs
+from tocsin.runtime.running import Runs
+from tocsin.runtime.upkeep import Upkeep
 from tocsin.runtime.writer import NOTHING_TAKEN, Committed, Job, Writer
-from tocsin.store.writer import Store
 
 log = structlog.get_logger("tocsin.core")
 
-AUDIT_EVERY = 15.0
-DEAF_EVERY = 30 * SECOND
 LONGEST_START = 20.0
 CALENDARS_WITHIN = 3.0
 """Seconds a new plan's calendars have to be looked at before the answer says how that went."""
-LOOK_AGAIN = 0.5
-"""How often it is looked whether a closed intake can be opened."""
 MOST_LOGGED = 50
 MOST_UNWRITTEN = 20_000
 """More inputs that are in memory alone than this, and people's commands are refused until some are written."""
@@ -63,70 +56,6 @@ UNWRITTEN = f"It is in force, but not written down yet: {NOTHING_TAKEN}. That is
 MOST_FINDINGS = 20
 PLAN_KEY = "tocsin:plan"
 """The deduplication key of what is told when the plan on disk could not be used at a start."""
-
-
-class PlanRead:
-    """A plan as read from its folder: the plan or None, its files, and its findings as texts.
-
-    ``refused``: what is wrong with the folder, when this is the last good plan in its stead.
-    """
-
-    def __init__(
-        self,
-        plan: Plan | None,
-        files: Mapping[str, bytes],
-        findings: tuple[str, ...],
-        ok: bool,
-        refused: tuple[str, ...] = (),
-    ) -> None:
-        self.plan = plan
-        self.files = files
-        self.findings = findings
-        self.ok = ok
-        self.refused = refused
-
-
-class Parts:
-    """The real parts a core is put together from. The wiring picks them."""
-
-    def __init__(
-        self,
-        *,
-        store: Store,
-        clock: Clock,
-        sources: Mapping[str, Source],
-        routing_key: Callable[[bytes], str | None],
-        redacted: Callable[[bytes], bytes],
-        read_plan: Callable[[], PlanRead],
-        declared_keys: Callable[[Plan], DeclareKeys],
-        channels: Callable[[Plan], Mapping[str, Channel]],
-        prober: Callable[..., Prober],
-        calendars: Callable[..., Calendars],
-        signing_key: bytes,
-        public_url: str,
-        paging: bool,
-        outside: Callable[[str], object],
-        ballast: Path,
-        runner: Runner | None = None,
-        secret: Callable[[str], str] = str,
-    ) -> None:
-        self.store = store
-        self.clock = clock
-        self.sources = sources
-        self.routing_key = routing_key
-        self.redacted = redacted
-        self.read_plan = read_plan
-        self.declared_keys = declared_keys
-        self.channels = channels
-        self.prober = prober
-        self.calendars = calendars
-        self.signing_key = signing_key
-        self.public_url = public_url
-        self.paging = paging
-        self.outside = outside
-        self.ballast = ballast
-        self.runner = runner
-        self.secret = secret
 
 
 class Core:
@@ -142,13 +71,6 @@ class Core:
         self.ready = False
         self.started_at = parts.clock.now()
         self.counted: Counter[tuple[str, str]] = Counter()
-        self.audit = Audit((), 0)
-        self.ballast = Ballast(parts.ballast)
-        self.ballast.take()
-        self._closed = asyncio.Event()
-        """Set while intake is closed."""
-        self._held = False
-        self._deaf_until: Instant = 0
         self._audited: asyncio.Task[None] | None = None
         self._plan_told: asyncio.Task[None] | None = None
         self._reloading = asyncio.Lock()
@@ -156,6 +78,15 @@ class Core:
         self.writer = Writer(parts.store, self._plan, parts.sources, parts.clock, self._committed, self._fatal)
         self.doors = Doors(self.writer, parts.sources, parts.clock, parts.routing_key, parts.redacted)
         self.delivery = Delivery(self._compose, self.writer.urgent)
+        self.upkeep = Upkeep(
+            self.writer,
+            self.doors,
+            self.delivery,
+            parts.clock,
+            parts.ballast,
+            sound=self._tell_outside,
+            shut=lambda: self.runs.call_people() if self.runs is not None else None,
+        )
         self.answers = Answers(
             lambda: self.writer.engine.state, self.submit, self._apply, parts.clock, parts.public_url
         )
@@ -220,7 +151,7 @@ class Core:
         if self._plan_refused:
             log.error("plan_refused", actor="start", findings=list(self._plan_refused[:20]))
         self._plan_told = asyncio.create_task(self._tell_of_plan())
-        self._audited = asyncio.create_task(self._audit_loop())
+        self._audited = asyncio.create_task(self.upkeep.run())
         if self.runs is not None:
             self._fenced = asyncio.create_task(self.runs.fence(lambda: self._parts.store.safe_until))
 
@@ -356,9 +287,7 @@ class Core:
         """Why it cannot do all of its work now; () when it can."""
         if not self._faces_up:
             return ("the pages are starting",)
-        if self.doors.full:
-            return ("intake is closed: the database takes nothing; paging goes on in memory", *self.audit.faults)
-        return self.audit.faults
+        return self.upkeep.faults
 
     def remarks(self) -> tuple[str, ...]:
         """That it judges by another plan than the one on disk, when it does."""
@@ -383,8 +312,8 @@ class Core:
             alerts_live=sum(max(0, n) for n in list(state.active_by_key.values())),
             incidents_open=sum(i.open for i in list(state.incidents.values())),
             waiting=self.writer.waiting,
-            audit=self.audit.faults,
-            audit_at=self.audit.at or None,
+            audit=self.upkeep.audit.faults,
+            audit_at=self.upkeep.audit.at or None,
             requests=self.doors.requests,
             refused=self.doors.refused,
             public_url=self._parts.public_url,
@@ -414,10 +343,7 @@ class Core:
         """What the metrics page shows as levels."""
         status = self.status()
         return {
-            "requests_total": (
-                status.requests,
-                "Requests with events, taken or refused.",
-            ),
+            "requests_total": (status.requests, "Requests with events, taken or refused."),
             "requests_refused_total": (status.refused, "Those of them that were refused."),
             "commits_total": (self.writer.commits, "Commits of the writer."),
             "alerts_firing": (status.alerts_live, "Alerts that fire."),
@@ -547,12 +473,8 @@ class Core:
                     job.done(job)
                 except Exception:  # one answer that cannot be given must not cost the others theirs
                     log.exception("answer_fault")
-        if not committed.kept and not self.doors.full:
-            self.doors.full = True
-            self.doors.refusing_since = self.doors.refusing_since or self._parts.clock.now()
-            self._held = self.ballast.release()
-            self._closed.set()
-            log.error("intake_closed", why="the database takes nothing; the ballast was let go")
+        if not committed.kept:
+            self.upkeep.close_intake()
         for _, entry in changes.entries[:MOST_LOGGED]:
             log.info(
                 "decided", incident=entry.incident, reason=str(entry.reason), what=entry.what[:200], actor=entry.actor
@@ -564,58 +486,14 @@ class Core:
         kinds = changes.kinds()
         if self._front is not None and (kinds or changes.incidents):
             self._front.line.tell(Changed(tuple(changes.incidents), kinds))
-        self._mind_deafness()
+        self.upkeep.mind_deafness()
 
-    def _mind_deafness(self) -> None:
-        """While requests are refused nothing can be heard: said when it begins, while it lasts and when it ends.
-
-        So nothing expires meanwhile. An overload that comes and goes counts as one.
-        """
-        since, now, last = self.doors.refusing_since, self._parts.clock.now(), self._deaf_until
-        if since is None or now - last < DEAF_EVERY:
-            return
-        if not self.doors.full and not self.writer.overloaded(now):
-            self.doors.refusing_since = None
-        continued = since < last + 2 * DEAF_EVERY
-        self._deaf_until = now
-        self.writer.urgent(Job(Deaf(last if continued else since, now, continued)))
+    def _tell_outside(self) -> None:
+        """Something outside is to notice when this stops coming."""
+        if self._plan.outside_heartbeat:
+            self._parts.outside(self._plan.outside_heartbeat)
 
     def _fatal(self, error: BaseException) -> None:
         self.fault = error
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._stopped.set)
-
-    async def _look(self) -> Audit:
-        """The self-audit reads what the writer's thread may be changing: only what it finds twice counts."""
-        found: Audit | None = None
-        for _ in range(2):
-            now = self._parts.clock.now()
-            try:
-                found = await audit(self.writer, self.delivery, now)
-            except Exception as error:  # noqa: BLE001  # half of a change was seen, or the audit itself is at fault
-                found = Audit((f"the self-audit failed: {error!r}",), now)
-            if not found.faults:
-                break
-            await asyncio.sleep(0.1)
-        assert found is not None
-        return found
-
-    async def _audit_loop(self) -> None:
-        while True:
-            self.audit = await self._look()
-            self._mind_deafness()
-            if self.audit.faults:
-                log.error("audit_failed", faults=list(self.audit.faults))
-            if self.doors.full and self.writer.failures == 0 and (self.ballast.take() or not self._held):
-                self.doors.full = False
-                self._closed.clear()
-                log.warning("intake_open")
-            if not self.audit.faults and self._plan.outside_heartbeat:
-                self._parts.outside(self._plan.outside_heartbeat)
-            if self.doors.full:
-                if self.runs is not None:
-                    self.runs.call_people()
-                await asyncio.sleep(LOOK_AGAIN)
-            else:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._closed.wait(), AUDIT_EVERY)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from typing import NamedTuple
 
 import structlog
 from msgspec import structs
@@ -60,6 +61,17 @@ class Bucket:
         return True
 
 
+class Way(NamedTuple):
+    """How a request with a certain head comes in, while ``era`` is that of the doors."""
+
+    era: object
+    key: Key
+    source: Source
+    limits: Limits
+    path: str
+    headers: dict[str, str]
+
+
 class Doors:
     """Takes requests of monitors. Runs on the event loop; the engine's state is only read here."""
 
@@ -77,6 +89,7 @@ class Doors:
         self._redacted = redacted
         self._clock = clock
         self._by_text: dict[str, tuple[Key, Source, Limits]] = {}
+        self._era = object()
         self._buckets: dict[int, Bucket] = {}
         self.requests = 0
         self.refused = 0
@@ -95,6 +108,11 @@ class Doors:
 
     def handle(self, exchange: Exchange) -> bool:
         """Take a request if it is for one of the doors; False when it is not."""
+        way = exchange.head.memo
+        if isinstance(way, Way) and way.era is self._era:
+            self.requests += 1
+            self._let_in(exchange, way, self._clock.now())
+            return True
         path = exchange.path
         name = door(exchange.method, path)
         if name is None:
@@ -144,7 +162,16 @@ class Doors:
             self._refuse(exchange, self._sources[source_name], status, why)
             return
         key, source, limits = known
-        if source_name == "heartbeat":
+        headers = {name.decode(): value.decode("latin-1") for name, value in exchange.headers if name in KEPT_HEADERS}
+        way = Way(self._era, key, source, limits, path, headers)
+        if source_name != "pagerduty":  # whose key is in the body: its head opens nothing
+            exchange.remember(way)
+        self._let_in(exchange, way, now)
+
+    def _let_in(self, exchange: Exchange, way: Way, now: Instant) -> None:
+        """Take a request whose key is known, if that key may send it now."""
+        _, key, source, limits, path, headers = way
+        if source.name == "heartbeat":
             # A long log must not make a healthy job look dead: it is cut, never refused.
             exchange.body = exchange.body[: limits.body]
         if len(exchange.body) > limits.body:
@@ -160,15 +187,9 @@ class Doors:
             self.refusing_since = self.refusing_since or now
             self._refuse(exchange, source, 503, "more is waiting than can be kept; send it again", 2)
             return
+        head = exchange.head
         request = Request(
-            source=source_name,
-            method=exchange.method,
-            path=path,
-            query=exchange.query,
-            body=exchange.body,
-            headers={
-                name.decode(): value.decode("latin-1") for name, value in exchange.headers if name in KEPT_HEADERS
-            },
+            source=source.name, method=head.method, path=path, query=head.query, body=exchange.body, headers=headers
         )
         self.offer(request, source, key.id, key.service, now, exchange.answer, limits)
 
@@ -251,6 +272,7 @@ class Doors:
     def forget_keys(self) -> None:
         """Keys changed, or the engine was read anew: look each up again."""
         self._by_text.clear()
+        self._era = object()
         self._longest = self._longest_body("pagerduty")
 
     def _longest_body(self, source: str) -> int:

@@ -20,6 +20,7 @@ import structlog
 
 from tocsin.access.limits import MOST_BODY
 from tocsin.intake.request import Reply
+from tocsin.runtime.heads import Head, Heads, named, rememberable
 
 MOST_HEAD = 32 * 1024
 MOST_CONNECTIONS = 8_192
@@ -40,32 +41,47 @@ _CLOSE = b"connection: close\r\n"
 class Exchange:
     """One request being answered. ``answer`` may be called once, from the event loop."""
 
-    __slots__ = ("_connection", "body", "headers", "keep_alive", "method", "path", "query", "target", "when_gone")
+    __slots__ = ("_connection", "body", "head", "when_gone")
 
-    def __init__(
-        self,
-        connection: Connection,
-        method: str,
-        target: bytes,
-        headers: list[tuple[bytes, bytes]],
-        body: bytes,
-        keep_alive: bool,
-    ) -> None:
+    def __init__(self, connection: Connection, head: Head, body: bytes) -> None:
         self._connection = connection
-        self.method = method
-        self.target = target
-        self.headers = headers
+        self.head = head
         self.body = body
-        self.keep_alive = keep_alive
         self.when_gone: Callable[[], None] | None = None
         """Called when the other end hangs up before the answer is complete."""
-        path, _, query = target.partition(b"?")
-        self.path = path.decode("latin-1")
-        self.query = query.decode("latin-1")
+
+    @property
+    def method(self) -> str:
+        """``GET`` and the like."""
+        return self.head.method
+
+    @property
+    def target(self) -> bytes:
+        """Path and query as they were sent."""
+        return self.head.target
+
+    @property
+    def path(self) -> str:
+        """The path as it was sent, without the query."""
+        return self.head.path
+
+    @property
+    def query(self) -> str:
+        """What follows the question mark, "" when nothing does."""
+        return self.head.query
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Names in lower case, and values."""
+        return self.head.headers
+
+    def remember(self, memo: object) -> None:
+        """Have the next request with this head come with ``memo`` in its head, and without being parsed."""
+        self._connection.listener.heads.remember(self.head, memo)
 
     def header(self, name: bytes) -> str:
         """A header's value, "" when absent. ``name`` in lower case."""
-        for have, value in self.headers:
+        for have, value in self.head.headers:
             if have == name:
                 return value.decode("latin-1")
         return ""
@@ -90,7 +106,7 @@ class Exchange:
 
     def passed(self, keep_alive: bool) -> None:
         """The answer passed on is complete."""
-        self._connection.finish(keep_alive and self.keep_alive)
+        self._connection.finish(keep_alive and self.head.keep_alive)
 
     @property
     def gone(self) -> bool:
@@ -109,7 +125,7 @@ class Connection(asyncio.BufferedProtocol):
     """One connection: parses requests and answers them in order."""
 
     def __init__(self, listener: Listener) -> None:
-        self._listener = listener
+        self.listener = listener
         self._transport: asyncio.Transport | None = None
         self._parser: Any = None
         self._url = b""
@@ -120,6 +136,9 @@ class Connection(asyncio.BufferedProtocol):
         self._beginning = False
         self._body: list[bytes] = []
         self._body_size = 0
+        self._between = True
+        self._name = b""
+        self._rest = 0
         self._waiting: deque[Exchange] = deque()
         self._current: Exchange | None = None
         self._resumed: asyncio.Event | None = None
@@ -135,14 +154,14 @@ class Connection(asyncio.BufferedProtocol):
         peer = transport.get_extra_info("peername")
         self.peer = str(peer[0]) if isinstance(peer, tuple) else ""
         self.secure = transport.get_extra_info("ssl_object") is not None
-        if not self._listener.add(self):
+        if not self.listener.add(self):
             self._transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
         """It is gone."""
         self.closed = True
         self._waiting.clear()
-        self._listener.remove(self)
+        self.listener.remove(self)
         if self._current is not None and self._current.when_gone is not None:
             self._current.when_gone()
         if self._resumed is not None:
@@ -166,11 +185,19 @@ class Connection(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where bytes may be put: one buffer for all connections, for it is read before anything else is received."""
-        return self._listener.received
+        return self.listener.received
 
     def buffer_updated(self, nbytes: int) -> None:
         """Bytes came."""
-        data = self._listener.received[:nbytes]
+        listener = self.listener
+        if self._between and self._refused is None:
+            name, end = named(listener.buffer, nbytes)
+            head = listener.heads.get(name)
+            if head is not None:
+                self._take(Exchange(self, head, bytes(listener.received[end:nbytes])))
+                return
+            self._name, self._rest = name, nbytes - end
+        data = listener.received[:nbytes]
         while data and self._refused is None and not self.closed:
             data = self._fed_to_parser(data)
 
@@ -197,12 +224,13 @@ class Connection(asyncio.BufferedProtocol):
 
     def on_message_begin(self) -> None:
         """A request begins."""
+        self._between = False
         self._url = b""
         self._headers = []
         self._body = []
         self._head_size = self._body_size = self._fed = 0
         if self._current is None:
-            self.deadline = self._listener.time + SLOW_REQUEST
+            self.deadline = self.listener.time + SLOW_REQUEST
 
     def on_url(self, url: bytes) -> None:
         """A part of the target."""
@@ -238,10 +266,16 @@ class Connection(asyncio.BufferedProtocol):
         """A request is whole: answer it now, or after those before it."""
         parser = self._parser
         self._fed = 0
+        self._between = True
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        exchange = Exchange(
-            self, parser.get_method().decode("latin-1"), self._url, self._headers, body, parser.should_keep_alive()
-        )
+        method, keep_alive = parser.get_method().decode("latin-1"), parser.should_keep_alive()
+        name, self._name = self._name, b""
+        if self._body_size != self._rest or not rememberable(name, self._headers):
+            name = b""
+        self._take(Exchange(self, Head(method, self._url, self._headers, keep_alive, name), body))
+
+    def _take(self, exchange: Exchange) -> None:
+        """Begin with a request, or let it wait for those before it."""
         if self._current is None:
             self._begin(exchange)
         else:
@@ -255,7 +289,7 @@ class Connection(asyncio.BufferedProtocol):
         self._current = exchange
         self.deadline = 0.0
         try:
-            self._listener.handle(exchange)
+            self.listener.handle(exchange)
         except Exception:  # the edge of the listener: a fault of our own is answered too
             log.exception("request_fault", method=exchange.method)
             self.answered(exchange, Reply(500, b"Tocsin failed to answer this.\n", "text/plain; charset=utf-8"))
@@ -279,13 +313,14 @@ class Connection(asyncio.BufferedProtocol):
             head += [b"content-type: ", reply.content_type.encode("latin-1"), b"\r\n"]
         for name, value in reply.headers:
             head.append(f"{name}: {value}\r\n".encode("latin-1"))
-        if not exchange.keep_alive:
+        keep_alive = exchange.head.keep_alive
+        if not keep_alive:
             head.append(_CLOSE)
         head.append(b"\r\n")
-        if exchange.method != "HEAD":
+        if exchange.head.method != "HEAD":
             head.append(reply.body)
         self.write(b"".join(head))
-        self.finish(exchange.keep_alive)
+        self.finish(keep_alive)
 
     def finish(self, keep_alive: bool) -> None:
         """The answer is out: take the next request, or hang up."""
@@ -295,7 +330,7 @@ class Connection(asyncio.BufferedProtocol):
         if not keep_alive:
             self._close()
             return
-        self.deadline = self._listener.time + IDLE
+        self.deadline = self.listener.time + IDLE
         if not self._beginning:  # else the loop below goes on: answers at once would nest without end
             self._next()
 
@@ -310,14 +345,14 @@ class Connection(asyncio.BufferedProtocol):
         if self._current is None and not self._waiting and self._transport is not None and not self.closed:
             if self._refused is not None:
                 self._bad(self._refused)
-            elif self._listener.closing:
+            elif self.listener.closing:
                 self._transport.close()
 
     def _close(self) -> None:
         """Hang up once everything was sent, and in any case before long."""
         self._waiting.clear()
         if self._transport is not None and not self.closed:
-            self.deadline = self._listener.time + SLOW_REQUEST
+            self.deadline = self.listener.time + SLOW_REQUEST
             self._transport.close()
 
     def _bad(self, status: HTTPStatus) -> None:
@@ -327,7 +362,7 @@ class Connection(asyncio.BufferedProtocol):
             reply = None
             if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:  # the one refusal by which the target is known
                 path = self._url.partition(b"?")[0].decode("latin-1")
-                reply = self._listener.refusal(path, status, f"the body has more than {MOST_BODY} bytes")
+                reply = self.listener.refusal(path, status, f"the body has more than {MOST_BODY} bytes")
             reply = reply or Reply(status, status.phrase.encode(), "text/plain")
             self.write(
                 _STATUS[status]
@@ -344,7 +379,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         if self._transport.can_write_eof():
             self._transport.write_eof()
-            self.deadline = self._listener.time + LINGER
+            self.deadline = self.listener.time + LINGER
         else:
             self._close()
 
@@ -378,7 +413,9 @@ class Listener:
         self.refusal = refusal
         self.time = 0.0
         self.closing = False
-        self.received = memoryview(bytearray(RECEIVED_AT_ONCE))
+        self.heads = Heads()
+        self.buffer = bytearray(RECEIVED_AT_ONCE)
+        self.received = memoryview(self.buffer)
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         # Some files are kept for the database, the faces and above all for pages.
         self.most = MOST_CONNECTIONS if files < 0 else max(16, min(MOST_CONNECTIONS, files - KEPT_FILES))

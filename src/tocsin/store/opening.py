@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from tocsin.store.drawing import drawn
+from tocsin.store.drawn import drawn
 from tocsin.store.sqlite import FILE, SqliteStore
 from tocsin.store.writer import Store
 
@@ -163,7 +163,7 @@ def check(url: str) -> list[str]:
     from sqlalchemy import func, select, text
 
     from tocsin.store import tables
-    from tocsin.store.reads import open_engine
+    from tocsin.store.reading import open_engine
 
     database = open_engine(url)
     with database.connect() as connection:

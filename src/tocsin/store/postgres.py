@@ -234,12 +234,8 @@ class PostgresStore:
 
     def journal(self, after: int = 0) -> Iterator[Journaled]:
         """The inputs that were applied, in order."""
-        while True:
-            found = self._select("SELECT seq, at, body FROM journal WHERE seq > %s ORDER BY seq LIMIT 1000", (after,))
-            if not found:
-                return
-            yield from writer.journal_rows(found)
-            after = found[-1][0]
+        page = writer.JOURNAL_PAGE.format(after="%s")
+        return writer.journal(lambda place: self._select(page, (place,)), after)
 
     def plan_files(self, version: str) -> Mapping[str, bytes] | None:
         """The files of a plan version."""

@@ -6,30 +6,19 @@ Filters that have a column and an index are SQL. The others (labels, text) are l
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Generic, NamedTuple, TypeVar
-from urllib.parse import quote
+from collections.abc import Iterator, Sequence
 
 import msgspec
 from msgspec import Struct
 from sqlalchemy import (
     Column,
     Connection,
-    Engine,
-    Table,
     and_,
-    create_engine,
-    event,
     func,
     literal_column,
     select,
     union_all,
 )
-from sqlalchemy.engine import make_url
-from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql.elements import ColumnElement
 
 from tocsin.access.credentials import Key, Token, User
@@ -48,34 +37,18 @@ from tocsin.playbooks.evidence import AFTER, BEFORE, Series, together
 from tocsin.playbooks.run import Run, Step
 from tocsin.playbooks.trust import Standing
 from tocsin.silences.silence import Silence
-from tocsin.store import alert_rows, tables
-from tocsin.store.rows import storable, unpack, unpack_files
+from tocsin.store import tables
+from tocsin.store.alert_reads import Wanted
+from tocsin.store.reading import LIMIT as LIMIT
+from tocsin.store.reading import MOST as MOST
+from tocsin.store.reading import SCAN, Reading, capped, place_of
+from tocsin.store.reading import CursorError as CursorError
+from tocsin.store.reading import Slice as Slice
+from tocsin.store.reading import open_engine as open_engine
+from tocsin.store.rows import storable, unpack_files
 
-R = TypeVar("R")
-T = TypeVar("T")
-
-LIMIT, MOST = 50, 500
-"""How many rows a page holds unless asked otherwise, and at most."""
-SCAN = 50_000
-"""How many rows one call looks at to fill a page."""
-CHUNK = 2_000
 OPEN_STATES = ("triggered", "acknowledged")
 ALL_STATES = (*OPEN_STATES, "resolved")
-
-
-_FIRING = and_(literal_column("live"), tables.alerts.c.state == "firing")
-"""What fires is live. The bare column is what the partial index is made of, so that it is provably enough."""
-
-
-class CursorError(ValueError):
-    """A cursor is not one that a page named as its ``next``."""
-
-
-class Slice(Struct, Generic[T], frozen=True):
-    """One page of a list. ``next`` is the cursor of the following page, None at the end."""
-
-    items: list[T]
-    next: str | None = None
 
 
 class OpenCount(Struct, frozen=True):
@@ -93,54 +66,8 @@ class StoredEntry(Struct, frozen=True):
     entry: Entry
 
 
-def open_engine(database: str, connections: int = 6, statement_seconds: int = 5) -> Engine:
-    """Open a database for reading only. ``database`` is a SQLAlchemy URL (sqlite:///path or postgresql://…).
-
-    SQLite opens with ``mode=ro`` and ``query_only``; on PostgreSQL each transaction is read-only and bounded in time.
-    """
-    url = make_url(database)
-    if url.get_backend_name() == "sqlite":
-        if not url.database or url.database == ":memory:":
-            raise ValueError("reading needs a database file")
-        where = f"file:{quote(str(Path(url.database).absolute()))}?mode=ro"
-
-        def connect() -> sqlite3.Connection:
-            # isolation_level None: the driver begins nothing by itself, `begin` below does.
-            made = sqlite3.connect(where, uri=True, check_same_thread=False, isolation_level=None, timeout=2.0)
-            made.execute("PRAGMA query_only=ON")
-            made.execute("PRAGMA cache_size=-8192")
-            return made
-
-        engine = create_engine(
-            "sqlite://", creator=connect, poolclass=QueuePool, pool_size=connections, max_overflow=0, pool_timeout=5
-        )
-        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
-        return engine
-    if url.drivername in ("postgresql", "postgres"):
-        url = url.set(drivername="postgresql+psycopg")
-    bounds = {
-        "statement_timeout": statement_seconds * 1000,
-        "idle_in_transaction_session_timeout": 5_000,
-        "default_transaction_read_only": "on",
-    }
-    options = " ".join(f"-c {name}={value}" for name, value in bounds.items())
-    return create_engine(
-        url,
-        connect_args={"options": options, "connect_timeout": 5, "application_name": "tocsin faces"},
-        isolation_level="REPEATABLE READ",
-        pool_size=connections,
-        max_overflow=0,
-        pool_timeout=5,
-        pool_pre_ping=True,
-    )
-
-
-class Reads:
+class Reads(Reading):
     """Reads of one workspace. Methods block: call them from a thread. Safe to share between threads."""
-
-    def __init__(self, engine: Engine, workspace: int = 1) -> None:
-        self._engine = engine
-        self._workspace = workspace
 
     # --- incidents
 
@@ -155,8 +82,8 @@ class Reads:
         limit: int = LIMIT,
     ) -> Slice[Incident]:
         """Newest first. ``states`` () is all; ``words`` must all occur in the number, title, service or labels."""
-        last = _number(after)
-        limit = _capped(limit)
+        last = place_of(after)
+        limit = capped(limit)
         wanted = [word.casefold() for word in words.split()]
         table = tables.incidents
 
@@ -200,9 +127,9 @@ class Reads:
             asked = asked.order_by(table.c.id.desc() if newest_first else table.c.id).limit(count)
             return [(row[0], row[1]) for row in connection.execute(asked)]
 
-        limit = _capped(limit)
+        limit = capped(limit)
         with self._snapshot() as connection:
-            rows = chunk(connection, _number(after), limit + 1)
+            rows = chunk(connection, place_of(after), limit + 1)
         items = [StoredEntry(number, _entry.decode(body)) for number, body in rows[:limit]]
         return Slice(items, str(items[-1].id) if len(rows) > limit else None)
 
@@ -220,24 +147,24 @@ class Reads:
         limit: int = LIMIT,
     ) -> Slice[Alert]:
         """Newest first. ``origin`` is the service of the key they came with."""
-        bound = _Wanted(self._workspace, state, service, incident)
+        bound = Wanted(self._workspace, state, service, incident)
 
         def keep(alert: Alert) -> bool:
             return (not origin or alert.origin == origin) and all_match(matchers, alert.labels)
 
         return self._page(
-            bound.chunk, _itself, _number(after), _capped(limit), keep if origin or matchers else None
+            bound.chunk, _itself, place_of(after), capped(limit), keep if origin or matchers else None
         )
 
     def alert(self, number: int) -> Alert | None:
         """One alert."""
         with self._snapshot() as connection:
-            found = _Wanted(self._workspace).chunk(connection, number + 1, 1)
+            found = Wanted(self._workspace).chunk(connection, number + 1, 1)
         return found[0][1] if found and found[0][0] == number else None
 
     def firing_alerts(self, origin: str, most: int = SCAN) -> Iterator[list[Alert]]:
         """Firing alerts that came with keys of a service, in chunks, each read in a short snapshot of its own."""
-        chunk = _Wanted(self._workspace, "firing").chunk
+        chunk = Wanted(self._workspace, "firing").chunk
         yield from self._stream(chunk, _itself, most, lambda one: one.origin == origin)
 
     # --- silences
@@ -253,7 +180,7 @@ class Reads:
     ) -> Slice[Silence]:
         """``which``: live (pending or active), expired or all. The one that ends last comes first."""
         table = tables.silences
-        limit = _capped(limit)
+        limit = capped(limit)
         asked = select(table.c.body).where(*self._here(table))
         if which == "live":
             asked = asked.where(table.c.ends_at > now)
@@ -261,7 +188,7 @@ class Reads:
             asked = asked.where(table.c.ends_at <= now)
         if after is not None:
             ends, _, last = after.partition("~")
-            bound = _number(ends)
+            bound = place_of(ends)
             asked = asked.where((table.c.ends_at < bound) | ((table.c.ends_at == bound) & (table.c.id > last)))
         found: list[Silence] = []
         with self._snapshot() as connection:
@@ -283,7 +210,7 @@ class Reads:
     def overrides(self, *, live: bool = True, after: str | None = None, limit: int = LIMIT) -> Slice[Override]:
         """Overrides, swaps and cover requests, newest first; ``live``: only those in force, to come or asked for."""
         where: list[ColumnElement[bool]] = [literal_column("live")] if live else []
-        return self._page(self._by_id(tables.overrides, where), _override.decode, _number(after), _capped(limit))
+        return self._page(self._by_id(tables.overrides, where), _override.decode, place_of(after), capped(limit))
 
     def override(self, number: int) -> Override | None:
         """One of them."""
@@ -295,16 +222,13 @@ class Reads:
         asked = select(table.c.body).where(*self._here(table), table.c.ends_at > since)
         if schedule:
             asked = asked.where(table.c.schedule == storable(schedule))
-        with self._snapshot() as connection:
-            rows = connection.execute(asked.order_by(table.c.id.desc()).limit(SCAN))
-            return [_override.decode(row[0]) for row in rows]
+        return self._all(asked.order_by(table.c.id.desc()).limit(SCAN), _override.decode)
 
     def calendars(self) -> list[Imported]:
         """The last good copies of calendars from elsewhere."""
         table = tables.calendars
-        with self._snapshot() as connection:
-            rows = connection.execute(select(table.c.body).where(*self._here(table)).order_by(table.c.name))
-            return [_imported.decode(row[0]) for row in rows]
+        return self._all(select(table.c.body).where(*self._here(table)).order_by(table.c.name), _imported.decode)
+
     # --- runs of playbooks
 
     def runs(
@@ -323,14 +247,7 @@ class Reads:
         where += [column == storable(text) for column, text in _named(playbook, service) if text]
         where += [table.c.state.in_(states)] if states else []
 
-        def chunk(connection: Connection, before: int | None, count: int) -> list[tuple[int, bytes]]:
-            asked = select(table.c.number, table.c.body).where(*self._here(table), *where)
-            if before is not None:
-                asked = asked.where(table.c.number < before)
-            rows = connection.execute(asked.order_by(table.c.number.desc()).limit(count))
-            return [(row[0], row[1]) for row in rows]
-
-        return self._page(chunk, _run.decode, _number(after), _capped(limit))
+        return self._page(self._by_id(table, where, table.c.number), _run.decode, place_of(after), capped(limit))
 
     def run(self, number: int) -> Run | None:
         """One run."""
@@ -347,15 +264,13 @@ class Reads:
     def _steps(self, run: int, which: ColumnElement[bool]) -> list[Step]:
         table = tables.steps
         asked = select(table.c.body).where(*self._here(table), table.c.run == run, which).order_by(table.c.ordinal)
-        with self._snapshot() as connection:
-            return [_step.decode(row[0]) for row in connection.execute(asked)]
+        return self._all(asked, _step.decode)
 
     def standings(self) -> list[Standing]:
         """How every playbook stands with every service."""
         table = tables.standings
         asked = select(table.c.body).where(*self._here(table)).order_by(table.c.service, table.c.playbook)
-        with self._snapshot() as connection:
-            return [_standing.decode(row[0]) for row in connection.execute(asked)]
+        return self._all(asked, _standing.decode)
 
     # --- services, the plan, meta
 
@@ -398,7 +313,7 @@ class Reads:
 
     def keys(self, *, after: str | None = None, limit: int = LIMIT) -> Slice[Key]:
         """Keys, revoked ones too, newest first."""
-        return self._page(self._by_id(tables.keys, []), _key.decode, _number(after), _capped(limit))
+        return self._page(self._by_id(tables.keys, []), _key.decode, place_of(after), capped(limit))
 
     def key(self, number: int) -> Key | None:
         """One key."""
@@ -410,7 +325,7 @@ class Reads:
 
     def users(self, *, after: str | None = None, limit: int = LIMIT) -> Slice[User]:
         """Users, disabled ones too, newest first."""
-        return self._page(self._by_id(tables.users, []), _user.decode, _number(after), _capped(limit))
+        return self._page(self._by_id(tables.users, []), _user.decode, place_of(after), capped(limit))
 
     def user(self, name: str) -> User | None:
         """The user of that name."""
@@ -445,7 +360,7 @@ class Reads:
     def tokens(self, *, user: int | None = None, after: str | None = None, limit: int = LIMIT) -> Slice[Token]:
         """Tokens and links, spent ones too, newest first."""
         keep = (lambda one: one.user == user) if user is not None else None
-        return self._page(self._by_id(tables.tokens, []), _token.decode, _number(after), _capped(limit), keep)
+        return self._page(self._by_id(tables.tokens, []), _token.decode, place_of(after), capped(limit), keep)
 
     # --- how people are reached
 
@@ -453,8 +368,7 @@ class Reads:
         """A person's contact methods, the oldest first."""
         table = tables.contacts
         asked = select(table.c.body).where(*self._here(table), table.c.person == person, table.c.live.is_(True))
-        with self._snapshot() as connection:
-            return [_contact.decode(row[0]) for row in connection.execute(asked.order_by(table.c.id).limit(MOST))]
+        return self._all(asked.order_by(table.c.id).limit(MOST), _contact.decode)
 
     def contact(self, number: int) -> Contact | None:
         """One contact method; None when it was removed."""
@@ -471,7 +385,7 @@ class Reads:
     def parked(self, *, discarded: bool = False, after: str | None = None, limit: int = LIMIT) -> Slice[Parked]:
         """Parked requests, newest first; without those a person has discarded unless asked for."""
         where = [] if discarded else [tables.parked.c.discarded.is_(False)]
-        return self._page(self._by_id(tables.parked, where), _parked.decode, _number(after), _capped(limit))
+        return self._page(self._by_id(tables.parked, where), _parked.decode, place_of(after), capped(limit))
 
     def parked_request(self, number: int) -> Parked | None:
         """One parked request, whole."""
@@ -494,14 +408,13 @@ class Reads:
         where: list[ColumnElement[bool]] = [tables.changes.c.service.in_(services)] if services else []
         where += [at >= since] if since is not None else []
         where += [at <= until] if until is not None else []
-        return self._page(self._by_id(tables.changes, where), _change.decode, _number(after), _capped(limit))
+        return self._page(self._by_id(tables.changes, where), _change.decode, place_of(after), capped(limit))
 
     def heartbeats(self) -> list[Heartbeat]:
         """All heartbeats, by service and name."""
         table = tables.heartbeats
         asked = select(table.c.body).where(*self._here(table)).order_by(table.c.service, table.c.name).limit(10_000)
-        with self._snapshot() as connection:
-            return [_heartbeat.decode(row[0]) for row in connection.execute(asked)]
+        return self._all(asked, _heartbeat.decode)
 
     def pages(
         self,
@@ -523,8 +436,8 @@ class Reads:
         return self._page(
             self._by_id(tables.pages, where),
             _page.decode,
-            _number(after),
-            _capped(limit),
+            place_of(after),
+            capped(limit),
             keep if state else None,
         )
 
@@ -548,167 +461,13 @@ class Reads:
         """One row of the ledger."""
         return self._one(tables.pages, tables.pages.c.id == number, _page.decode)
 
-    # --- how
 
-    @contextmanager
-    def _snapshot(self) -> Iterator[Connection]:
-        with self._engine.begin() as connection:
-            yield connection
-
-    def _here(self, table: Table) -> list[ColumnElement[bool]]:
-        return [table.c.workspace == self._workspace]
-
-    def _by_id(
-        self, table: Table, where: Sequence[ColumnElement[bool]]
-    ) -> Callable[[Connection, int | None, int], list[tuple[int, bytes]]]:
-        def chunk(connection: Connection, before: int | None, count: int) -> list[tuple[int, bytes]]:
-            asked = select(table.c.id, table.c.body).where(*self._here(table), *where)
-            if before is not None:
-                asked = asked.where(table.c.id < before)
-            return [(row[0], row[1]) for row in connection.execute(asked.order_by(table.c.id.desc()).limit(count))]
-
-        return chunk
-
-    def _page(
-        self,
-        chunk: Callable[[Connection, int | None, int], list[tuple[int, R]]],
-        decode: Callable[[R], T],
-        before: int | None,
-        limit: int,
-        keep: Callable[[T], bool] | None = None,
-    ) -> Slice[T]:
-        """Fill one page. Each chunk is its own snapshot, so that a long search never holds the log back."""
-        found: list[T] = []
-        seen = 0
-        count = limit + 1 if keep is None else CHUNK
-        while True:
-            with self._snapshot() as connection:
-                rows = chunk(connection, before, count)
-            for number, body in rows:
-                if len(found) == limit:
-                    # At least one more row follows the last one that was looked at.
-                    return Slice(found, str(before))
-                one = decode(body)
-                before = number
-                if keep is None or keep(one):
-                    found.append(one)
-            seen += len(rows)
-            if len(rows) < count:
-                return Slice(found, None)
-            if seen >= SCAN:
-                return Slice(found, str(before))
-
-    def _stream(
-        self,
-        chunk: Callable[[Connection, int | None, int], list[tuple[int, R]]],
-        decode: Callable[[R], T],
-        most: int,
-        keep: Callable[[T], bool],
-    ) -> Iterator[list[T]]:
-        before, given = None, 0
-        while given < most:
-            with self._snapshot() as connection:
-                rows = chunk(connection, before, CHUNK)
-            kept = [one for one in (decode(body) for _, body in rows) if keep(one)][: most - given]
-            given += len(kept)
-            yield kept
-            if len(rows) < CHUNK:
-                return
-            before = rows[-1][0]
-
-    def _one(self, table: Table, where: ColumnElement[bool], decode: Callable[[bytes], T]) -> T | None:
-        with self._snapshot() as connection:
-            row = connection.execute(select(table.c.body).where(*self._here(table), where)).first()
-        return None if row is None else decode(row[0])
-
-
-class _Wanted(NamedTuple):
-    """Which alerts are asked for, by what there are columns for. ``alert_rows`` says how they lie in the tables."""
-
-    workspace: int
-    state: str = ""
-    service: str = ""
-    incident: int | None = None
-
-    def chunk(self, connection: Connection, before: int | None, count: int) -> list[tuple[int, Alert]]:
-        """The newest ``count`` of them with ids below ``before``, newest first, as they were last heard."""
-        found = dict(self._own(connection, before, count))
-        if self.state in ("", "firing"):
-            found.update(self._together(connection, before, count))
-        newest = sorted(found.items(), reverse=True)[:count]
-        stretches = {id // alert_rows.STRETCH for id, alert in newest if alert.firing}
-        table = tables.alert_sightings
-        asked = select(table.c.body).where(table.c.workspace == self.workspace, table.c.stretch.in_(stretches))
-        for (body,) in connection.execute(asked) if stretches else ():
-            seen = alert_rows.read_sightings(unpack(body))
-            for _, alert in newest:
-                alert_rows.sighted(alert, seen)
-        return newest
-
-    def _own(self, connection: Connection, before: int | None, count: int) -> Iterator[tuple[int, Alert]]:
-        """Those that have a row of their own."""
-        table = tables.alerts
-        asked = select(table.c.id, table.c.body).where(table.c.workspace == self.workspace)
-        if self.state == "firing":
-            asked = asked.where(_FIRING)
-        elif self.state:
-            asked = asked.where(table.c.state == self.state)
-        if self.incident is not None:
-            asked = asked.where(table.c.incident == self.incident)
-        if self.service:
-            asked = asked.where(table.c.service == self.service)
-        if before is not None:
-            asked = asked.where(table.c.id < before)
-        for id, body in connection.execute(asked.order_by(table.c.id.desc()).limit(count)):
-            yield id, _alert.decode(body)
-
-    def _together(self, connection: Connection, before: int | None, count: int) -> Iterator[tuple[int, Alert]]:
-        """Those that still lie in the block they came in, at least the newest ``count``."""
-        table = tables.alert_blocks
-        asked = select(table.c.first, table.c.last, table.c.body).where(table.c.workspace == self.workspace)
-        if self.incident is not None:
-            joined = tables.alert_block_incidents
-            asked = asked.join(joined, joined.c.first == table.c.first).where(joined.c.incident == self.incident)
-        if before is not None:
-            asked = asked.where(table.c.first < before)
-        asked = asked.order_by(table.c.first.desc()).execution_options(stream_results=True)
-        rows = connection.execute(asked)
-        given = 0
-        for first, last, body in rows:
-            if given >= count:
-                rows.close()
-                return
-            own = select(tables.alerts.c.id).where(tables.alerts.c.id.between(first, last))
-            replaced = set(connection.execute(own).scalars())
-            for alert in reversed(alert_rows.read_block(unpack(body))):
-                if (
-                    alert.id not in replaced
-                    and (before is None or alert.id < before)
-                    and (self.incident is None or alert.incident == self.incident)
-                    and (not self.service or alert.service == self.service)
-                ):
-                    given += 1
-                    yield alert.id, alert
-
-
-def _itself(one: T) -> T:
+def _itself(one: Alert) -> Alert:
     return one
 
 
 def _named(playbook: str, service: str) -> list[tuple[Column[str], str]]:
     return [(tables.runs.c.playbook, playbook), (tables.runs.c.service, service)]
-
-
-def _number(cursor: str | None) -> int | None:
-    if cursor is None:
-        return None
-    if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 18:
-        raise CursorError(f"{cursor!r} is not a cursor: use the `next` of the page before")
-    return int(cursor)
-
-
-def _capped(limit: int) -> int:
-    return max(1, min(limit, MOST))
 
 
 def _mentions(incident: Incident, words: list[str]) -> bool:
@@ -720,7 +479,6 @@ def _mentions(incident: Incident, words: list[str]) -> bool:
 
 _incident = msgspec.json.Decoder(Incident)
 _entry = msgspec.json.Decoder(Entry)
-_alert = msgspec.json.Decoder(Alert)
 _silence = msgspec.json.Decoder(Silence)
 _imported = msgspec.json.Decoder(Imported)
 _override = msgspec.json.Decoder(Override)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 import zstandard
 
-from tocsin.engine.inputs import AnyInput, decode_input, encode_input
+from tocsin.engine.inputs import AnyInput, Received, decode_input, encode_input
 from tocsin.engine.state import Changes, State
 from tocsin.intake.bounds import clean
 from tocsin.kernel.identity import identity, whole
@@ -175,6 +175,12 @@ def _with_texts(statement: Statement, values: list[Row]) -> tuple[Statement, lis
     return statement, values
 
 
+TOGETHER = b"\2"
+"""What a journal row of several requests begins with; the rest is zstd."""
+MOST_TOGETHER = 64 * 1024
+"""Bytes of requests that are written in one row, before they are compressed."""
+
+
 def pack(raw: bytes) -> bytes:
     """Compress what is worth it: a zero byte and the text as it is, or a one byte and zstd."""
     return b"\1" + _shrink(raw) if len(raw) >= COMPRESS_FROM else b"\0" + raw
@@ -182,7 +188,7 @@ def pack(raw: bytes) -> bytes:
 
 def unpack(packed: bytes) -> bytes:
     """The text that ``pack`` was given."""
-    if packed[:1] == b"\1":
+    if packed[:1] != b"\0":
         return zstandard.ZstdDecompressor().decompress(packed[1:], max_output_size=1 << 28)
     return packed[1:]
 
@@ -197,18 +203,53 @@ def unpack_files(packed: bytes) -> dict[str, bytes]:
     return msgspec.msgpack.decode(unpack(packed), type=dict[str, bytes])
 
 
-def journal_row(row: Journaled, versions: int) -> Row:
-    """A journal row as it is written."""
+def journal_rows(journal: Iterable[Journaled], changes: Changes, versions: int) -> Iterator[Row]:
+    """The journal's rows as they are written, in order.
+
+    Small requests that were judged at one instant lie together in one row, under the place of the first: they say much
+    alike, and a row for each would cost more than half of what writing them down costs. Parked ones lie alone, for
+    they are kept longer than others.
+    """
+    together: list[bytes] = []
+    first, size = None, 0
+    for one in journal:
+        raw = _encoded(one.input)
+        small = type(one.input) is Received and len(raw) < COMPRESS_FROM and one.seq not in changes.parked
+        if first is not None and not (
+            small and one.at == first.at and one.seq == first.seq + len(together) and size + len(raw) <= MOST_TOGETHER
+        ):
+            yield _journal_row(first, together, versions)
+            first = None
+        if not small:
+            yield _journal_row(one, [raw], versions)
+        elif first is None:
+            first, together, size = one, [raw], len(raw)
+        else:
+            together.append(raw)
+            size += len(raw)
+    if first is not None:
+        yield _journal_row(first, together, versions)
+
+
+def _encoded(input: AnyInput) -> bytes:
     try:
-        raw = encode_input(row.input)
+        return encode_input(input)
     except UnicodeEncodeError:
-        raw = msgspec.msgpack.encode(_written(row.input))
-    return row.seq, WORKSPACE, row.at, row.input.__struct_config__.tag, versions, pack(raw)
+        return msgspec.msgpack.encode(_written(input))
 
 
-def read_journal_row(seq: int, at: Instant, packed: bytes) -> Journaled:
-    """A journal row as it was written."""
-    return Journaled(seq, at, decode_input(unpack(packed)))
+def _journal_row(first: Journaled, raws: list[bytes], versions: int) -> Row:
+    packed = pack(raws[0]) if len(raws) == 1 else TOGETHER + _shrink(msgspec.msgpack.encode([*map(msgspec.Raw, raws)]))
+    return first.seq, WORKSPACE, first.at, first.input.__struct_config__.tag, versions, packed
+
+
+_raws = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
+
+
+def read_journal_row(seq: int, at: Instant, packed: bytes) -> Iterator[Journaled]:
+    """What lies in a journal row, with consecutive places from ``seq`` on."""
+    raws = _raws(unpack(packed)) if packed[:1] == TOGETHER else [unpack(packed)]
+    return (Journaled(seq + place, at, decode_input(raw)) for place, raw in enumerate(raws))
 
 
 def statements(
@@ -238,7 +279,7 @@ def statements(
 
     now = state.counters.now
     everything = (
-        (JOURNAL, [journal_row(row, versions) for row in journal]),
+        (JOURNAL, list(journal_rows(journal, changes, versions))),
         (INCIDENTS, each(changes.incidents.values(), incident)),
         (ENTRIES, each(changes.entries, lambda e: (e[0], WORKSPACE, e[1].incident, e[1].at, body(e[1])))),
         (PAGES, each(changes.pages.values(), page)),

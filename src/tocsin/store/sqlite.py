@@ -95,14 +95,8 @@ class SqliteStore:
 
     def journal(self, after: int = 0) -> Iterator[Journaled]:
         """The inputs that were applied, in order."""
-        while True:
-            found = self._db.execute(
-                "SELECT seq, at, body FROM journal WHERE seq > ? ORDER BY seq LIMIT 1000", (after,)
-            ).fetchall()
-            if not found:
-                return
-            yield from writer.journal_rows(found)
-            after = found[-1][0]
+        page = writer.JOURNAL_PAGE.format(after="?")
+        return writer.journal(lambda place: self._db.execute(page, (place,)).fetchall(), after)
 
     def plan_files(self, version: str) -> Mapping[str, bytes] | None:
         """The files of a plan version."""

@@ -152,10 +152,7 @@ def _alerts(select: Select, live: str) -> Iterator[Alert]:
     for (body,) in select(f"SELECT body FROM alerts WHERE {live}"):
         yield alert_rows.sighted(alert_rows.alone(decode(body)), seen)
     # A cross join: SQLite then looks the alerts up by block, and not a block for each alert there ever was.
-    replaced = {
-        id
-        for (id,) in select("SELECT id FROM alert_blocks CROSS JOIN alerts WHERE id BETWEEN first AND last")
-    }
+    replaced = {id for (id,) in select("SELECT id FROM alert_blocks CROSS JOIN alerts WHERE id BETWEEN first AND last")}
     for (body,) in select("SELECT body FROM alert_blocks ORDER BY first"):
         for alert in alert_rows.read_block(unpack(bytes(body))):
             if alert.id not in replaced:
@@ -185,6 +182,17 @@ def replaced_alert_rows(select: Select, after: int) -> tuple[list[str], int | No
     return found, None
 
 
-def journal_rows(rows: Sequence[tuple[Any, ...]]) -> Iterator[Journaled]:
-    """Journal rows as inputs."""
-    return (read_journal_row(seq, at, bytes(packed)) for seq, at, packed in rows)
+JOURNAL_PAGE = (
+    "SELECT seq, at, body FROM journal WHERE seq >= (SELECT coalesce(max(seq), 0) FROM journal WHERE seq <= {after})"
+    " ORDER BY seq LIMIT 200"
+)
+"""Journal rows from the one on in which the place ``after`` lies."""
+
+
+def journal(page: Callable[[int], Iterable[tuple[Any, ...]]], after: int) -> Iterator[Journaled]:
+    """What the journal holds after a place, in order. ``page``: the rows of ``JOURNAL_PAGE``."""
+    while found := [
+        one for seq, at, body in page(after) for one in read_journal_row(seq, at, bytes(body)) if one.seq > after
+    ]:
+        yield from found
+        after = found[-1].seq

@@ -1,0 +1,144 @@
+"""Whom a step calls that is due now, whether that waits, and whether it reached anybody. Nothing is changed here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tocsin.catalog.people import Person
+from tocsin.engine import ledger, methods
+from tocsin.engine.covering import open_now, opens_at
+from tocsin.engine.turn import Turn
+from tocsin.escalation.decide import Call, escalate
+from tocsin.escalation.policy import Step
+from tocsin.incidents.incident import Incident
+from tocsin.kernel.instant import Instant
+from tocsin.kernel.reason import Reason
+from tocsin.pages.contacts import CONSOLE
+from tocsin.pages.ledger import Page
+from tocsin.plan.model import Reached
+
+OF_A_STEP = frozenset({Reason.STEP_DUE, Reason.STEP_REPEATED, Reason.ESCALATION_EXHAUSTED, Reason.LAST_RESORT})
+"""Why a page is a step's own, and none beside it."""
+
+
+def call(turn: Turn, incident: Incident) -> Call:
+    """Which step an incident's time has come for, and what follows it."""
+    return escalate(
+        incident.steps,
+        incident.step,
+        incident.round,
+        incident.laps,
+        turn.plan.last_resort,
+        lambda targets: _reachable(turn, incident, targets),
+        turn.now,
+        lambda step: not unmet(turn, incident, step),
+    )
+
+
+def waits(turn: Turn, incident: Incident) -> tuple[Instant, Reason] | None:
+    """Until when an incident would wait, and for what, if its step were due now; None when it would not."""
+    return waits_for(turn, incident, [one.person for one in whom(turn, incident, call(turn, incident))])
+
+
+def meant(turn: Turn, incident: Incident, step: Step) -> bool:
+    """Whether what a step asks for holds for an incident now."""
+    when = step.when
+    is_open = open_now(turn, when.hours) if when.hours else None
+    return when.met(incident.severity, incident.customer_tier, incident.labels, is_open)
+
+
+def whom(turn: Turn, incident: Incident, call: Call) -> tuple[Reached, ...]:
+    """Whom a step pages: everybody behind its targets, or one of them, each in turn from incident to incident.
+
+    Of several the one is somebody who can be reached.
+    """
+    found = tuple(one for one in turn.behind(call.targets) if one.person.key not in incident.answers)
+    step = incident.steps[call.at_step] if call.at_step < len(incident.steps) else None
+    if step is None or not step.one or not found:
+        return found
+    found = tuple(one for one in found if methods.has_any(turn, one.person.key)) or found
+    return (found[(incident.number - 1 + incident.round + incident.laps) % len(found)],)
+
+
+def unmet(turn: Turn, incident: Incident, step: Step) -> str:
+    """Why a step is not for this incident now; "" when it is."""
+    if not meant(turn, incident, step):
+        return f"it is for {step.when.said}"
+    return "everybody in it has answered" if all_answered(turn, incident, step.targets) else ""
+
+
+def nobody_left(turn: Turn, incident: Incident) -> bool:
+    """Whether everybody has answered whom a step that is meant now, or the last resort, would page."""
+    targets = [target for step in incident.steps if not unmet(turn, incident, step) for target in step.targets]
+    return all_answered(turn, incident, (*targets, *turn.plan.last_resort))
+
+
+def all_answered(turn: Turn, incident: Incident, targets: tuple[str, ...]) -> bool:
+    """Whether there are people behind these targets, and each has answered."""
+    people = turn.behind(targets) if incident.answers else ()
+    return bool(people) and all(one.person.key in incident.answers for one in people)
+
+
+def reaches_nobody(incident: Incident, step: int) -> str:
+    """Says of a step why it is passed over."""
+    schedules = [
+        target.removeprefix("schedule:").partition(":")[0]
+        for target in incident.steps[step].targets
+        if target.startswith("schedule:")
+    ]
+    nobody = f": nobody is on call by {' and '.join(dict.fromkeys(schedules))}" if schedules else ""
+    return f"Step {step + 1} reaches nobody{nobody}"
+
+
+def _reachable(turn: Turn, incident: Incident, targets: tuple[str, ...]) -> bool:
+    """Whether a step reaches somebody who has not answered. The console counts only where nobody has anything better:
+    in a trial.
+    """
+    people = [one.person for one in turn.behind(targets) if one.person.key not in incident.answers]
+    if any(methods.has_any(turn, person.key) for person in people):
+        return True
+    return bool(people) and _on_trial(turn)
+
+
+def _on_trial(turn: Turn) -> bool:
+    """Whether nobody has anything better than the console, which then counts as reaching somebody."""
+    return not any(methods.has_any(turn, key) for key in turn.plan.people)
+
+
+def waits_for(turn: Turn, incident: Incident, people: Sequence[Person]) -> tuple[Instant, Reason] | None:
+    """Until when an incident of low urgency waits, and for what: its service's hours, or somebody's morning."""
+    hours = turn.plan.service(incident.service).hours
+    opening = opens_at(turn, hours) if incident.urgency == "low" and hours else None
+    if opening is not None:
+        return opening, Reason.CLOSED_HOURS
+    morning = _morning(turn, incident, people)
+    return (morning, Reason.QUIET_HOURS) if morning is not None else None
+
+
+def _morning(turn: Turn, incident: Incident, people: Sequence[Person]) -> Instant | None:
+    """Until when an incident of low urgency waits for the first of these people; None when it does not."""
+    if incident.urgency != "low" or not people:
+        return None
+    ends = [methods.morning(turn, person) for person in people]
+    waits = [end for end in ends if end is not None]
+    return min(waits) if len(waits) == len(ends) else None
+
+
+def reached_nobody(turn: Turn, incident: Incident, row: Page) -> bool:
+    """Whether the step a page belongs to is the last one paged, and every page of it was refused at least once, but
+    those of people who have answered: others are asked for beside them.
+
+    That a channel may take it later is no reason to wait: nobody knows of the incident until then. What is on the
+    console beside it reaches nobody, except in a trial.
+    """
+    if row.step != incident.step - (0 if incident.round else 1):
+        return False  # another step was paged since, though perhaps without a row of its own
+    pages = [one for one in ledger.rows(turn, row.incident) if one.kind == "page" and one.reason in OF_A_STEP]
+    if any(one.id > row.id and one.step != row.step for one in pages):
+        return False
+    of_step = [one for one in pages if one.step == row.step]
+    rounds = [one.intended_at for one in of_step if not one.instead_of and one.id <= row.id]
+    began = max(rounds, default=row.intended_at)
+    asked = [one for one in of_step if one.person not in incident.answers]
+    reaching = [one for one in asked if one.may_reach and (one.intended_at >= began or one.waiting)]
+    return not reaching or (all(one.channel == CONSOLE for one in reaching) and not _on_trial(turn))

@@ -1,0 +1,57 @@
+"""The ledger's rows while they are in memory: which belong together, and how one comes to its end."""
+
+from __future__ import annotations
+
+from tocsin.engine.turn import Turn
+from tocsin.incidents.incident import Incident
+from tocsin.kernel.reason import Reason
+from tocsin.pages.contacts import CONSOLE
+from tocsin.pages.ledger import Page, PageState
+
+
+def rows(turn: Turn, incident: int) -> list[Page]:
+    """The pages of an incident, oldest first."""
+    pages = turn.state.pages_of.get(incident)
+    return list(pages.values()) if pages else []
+
+
+def finish(turn: Turn, row: Page, state: PageState, outcome: Reason) -> None:
+    """A page comes to its end."""
+    row.state = state
+    row.outcome = outcome
+    row.next_at = None
+    row.finished_at = turn.now
+    turn.save_page(row)
+    turn.count("page_outcomes", outcome)
+
+
+def awaited(turn: Turn, incident: Incident) -> bool:
+    """Whether some page of an incident has not come to its end."""
+    return any(row.state == "intended" for row in rows(turn, incident.number))
+
+
+def answered(turn: Turn, row: Page) -> None:
+    """A page's own link was used. One that came by a real channel proves that people can be reached."""
+    if row.answered_at is None:
+        row.answered_at = turn.now
+        turn.save_page(row)
+        if row.channel != CONSOLE and turn.state.counters.proven_at is None:
+            turn.state.counters.proven_at = turn.now
+
+
+def alike(turn: Turn, row: Page) -> list[Page]:
+    """The pages of the same incident and kind to the same place, oldest first. What is about none has none like it."""
+    place = (row.kind, row.person, row.channel, row.address)
+    pages = rows(turn, row.incident) if row.incident else []
+    return [one for one in pages if (one.kind, one.person, one.channel, one.address) == place]
+
+
+def newer(turn: Turn, row: Page) -> Page | None:
+    """A newer page about the same to the same place that has left, or is tried."""
+    others = (one for one in alike(turn, row) if one.id > row.id)
+    return next((one for one in others if one.left or (one.state == "intended" and not one.waiting)), None)
+
+
+def together(turn: Turn, page: Page) -> list[Page]:
+    """Every page that went in the message of this one."""
+    return [turn.state.pages[id] for id in page.bundled if id in turn.state.pages] or [page]

@@ -1,0 +1,54 @@
+"""How a person can be paged now: by which of their methods, by what rules, and when they sleep."""
+
+from __future__ import annotations
+
+from tocsin.catalog.people import Person
+from tocsin.engine.turn import Turn
+from tocsin.kernel.instant import Instant
+from tocsin.pages.contacts import Contact
+from tocsin.pages.rules import Planned, Reach, quiet_until, reaches, usable, ways
+
+
+def reach_of(turn: Turn, person: str) -> Reach:
+    """A person's own rules, or none."""
+    return turn.state.reaches.get(person) or Reach(person=person)
+
+
+def able(turn: Turn, person: str) -> list[Contact]:
+    """The methods a person can be paged by now, the most direct first."""
+    return usable(turn.state.contacts_by(person), turn.plan.reaches)
+
+
+def has_any(turn: Turn, person: str) -> bool:
+    """Whether a person can be paged by any method now."""
+    return reaches(turn.state.contacts_by(person), turn.plan.reaches)
+
+
+def serves(turn: Turn, contact: Contact, person: str) -> bool:
+    """Whether a person is paged by a method now: one that fails serves only when there is nothing else."""
+    if contact.person == person and contact.trusted and contact.state == "verified":
+        return contact.channel in turn.plan.reaches
+    return contact in able(turn, person)
+
+
+def planned(turn: Turn, person: str, urgency: str = "high") -> list[Planned]:
+    """By which methods a person is paged for something of this urgency, and after which time each."""
+    return ways(person, turn.state.contacts_by(person), reach_of(turn, person), urgency, turn.plan.reaches)
+
+
+def morning(turn: Turn, person: Person) -> Instant | None:
+    """Until when a person's quiet hours last; None when they have none now."""
+    return quiet_until(reach_of(turn, person.key), person.timezone, turn.now)
+
+
+def drop(turn: Turn, contact: Contact) -> None:
+    """A method goes, and the rules that name it forget it."""
+    contact.removed = True
+    contact.forget_code()
+    turn.state.forget_contact(contact)
+    turn.save_contact(contact)
+    reach = turn.state.reaches.get(contact.person)
+    if reach is not None and any(way.contact == contact.id for way in (*reach.high, *reach.low)):
+        reach.high = tuple(way for way in reach.high if way.contact != contact.id)
+        reach.low = tuple(way for way in reach.low if way.contact != contact.id)
+        turn.changes.reaches[reach.person] = reach

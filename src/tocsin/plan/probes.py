@@ -1,0 +1,239 @@
+"""Probes as a plan writes them, and as they are looked at.
+
+What probes receive (``ProbeSpec.target`` and ``ProbeSpec.options``, all texts; options the plan leaves out are absent):
+
+========  =====================  ===========================================================================
+kind      target                 options
+========  =====================  ===========================================================================
+http      the URL                ``status`` such as ``200-399`` or ``200,204``; ``body`` an RE2 pattern to be found;
+                                 ``latency`` microseconds; ``certificate_days`` whole days that must be left
+tcp       ``host:port``          none
+process   a name or a pidfile    ``by``: ``name`` or ``pidfile``
+disk      an absolute path       one of ``used_percent`` such as ``90`` (when nothing is said) or ``97.5``;
+                                 ``free_bytes``; ``folder_bytes``, the most its contents may take
+redis     ``secret:NAME``        ``memory_percent`` such as ``90``
+postgres  ``secret:NAME``        those that are judged: ``connections_percent``, ``wraparound_percent`` such as ``90``;
+                                 ``oldest_seconds`` of a transaction; ``blocked`` sessions
+peer      another Tocsin's URL   none
+========  =====================  ===========================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+from urllib.parse import urlsplit
+
+from tocsin.intake.specs import ProbeSpec
+from tocsin.kernel.instant import SECOND, format_duration
+from tocsin.plan.decoder import Either, Field, Record, RecordOf
+from tocsin.plan.findings import Findings, shown
+from tocsin.plan.positions import Position
+from tocsin.plan.severities import Severities
+from tocsin.plan.words import (
+    EVERY,
+    HOST_PORT,
+    LATENCY,
+    NAME,
+    PATH,
+    PERCENT,
+    PERIOD,
+    PROCESS,
+    REGEX,
+    SECRET,
+    SEVERITY,
+    SIZE,
+    STATUS,
+    TIMEOUT,
+    URL,
+    whole,
+)
+
+
+class Probe(Record):
+    """What every probe can say."""
+
+    what = "a probe"
+    name = Field(NAME, "What the probe is called. Default: its kind and what it looks at.")
+    every = Field(EVERY, "How often it looks. Default: 30s.")
+    timeout = Field(TIMEOUT, "How long it waits for an answer, never longer than `every`. Default: 5s.")
+    failures = Field(whole("a number of failures", 1, 100), "How many failures in a row make an alert. Default: 2.")
+    severity = Field(SEVERITY, "How grave a failure is, as a monitor would say it. Default: critical.")
+
+
+class HttpProbe(Probe):
+    """Asks a URL and judges the answer."""
+
+    what = "an http probe"
+    http = Field(URL, "The URL to ask for.", required=True)
+    status = Field(STATUS, "Status codes that are well. Default: 200-399.")
+    body = Field(REGEX, "A regular expression (RE2) that the body must contain.")
+    latency = Field(LATENCY, "An answer that takes longer is a failure.")
+    certificate_days = Field(whole("a number of days", 1, 3650), "How many days its certificate must be good for.")
+
+
+class TcpProbe(Probe):
+    """Opens a connection and closes it again."""
+
+    what = "a tcp probe"
+    tcp = Field(HOST_PORT, "The host:port to connect to.", required=True)
+
+
+class Pidfile(Record):
+    """A file that holds the number of a process."""
+
+    what = "a mapping with the key pidfile"
+    pidfile = Field(PATH, "Its absolute path.", required=True)
+
+
+class ProcessProbe(Probe):
+    """Looks whether a process runs on this machine."""
+
+    what = "a process probe"
+    process = Field(Either(PROCESS, RecordOf(Pidfile)), "The process' name, or {pidfile: /run/it.pid}.", required=True)
+
+
+class DiskProbe(Probe):
+    """Looks how full the file system of a path is."""
+
+    what = "a disk probe"
+    exclusive = (("used", "free", "contents"),)
+    disk = Field(PATH, "An absolute path on the disk to watch.", required=True)
+    used = Field(PERCENT, "Used this much or more is a failure. Default: 90%.")
+    free = Field(SIZE, "Less free than this is a failure, such as 2GB.")
+    contents = Field(SIZE, "The folder holding more than this is a failure, such as 500MB.")
+
+
+class RedisProbe(Probe):
+    """Asks a Redis or Valkey server how much memory it uses."""
+
+    what = "a redis probe"
+    redis = Field(SECRET, "The address it is read by, as secret:NAME.", required=True)
+    memory = Field(PERCENT, "This much or more of its memory's limit is a failure. Default: 90%.")
+
+
+class PostgresProbe(Probe):
+    """Asks a PostgreSQL server for its connections, transactions and locks."""
+
+    what = "a postgres probe"
+    postgres = Field(SECRET, "The address it is read by, as secret:NAME.", required=True)
+    connections = Field(PERCENT, "This much or more of its connections is a failure. Default: 90%, if nothing is said.")
+    wraparound = Field(PERCENT, "This much or more of its transaction ids is. Default: 50%, if nothing is said.")
+    oldest_transaction = Field(PERIOD, "A transaction that has been open for so long is a failure.")
+    blocked = Field(whole("a number of sessions", 1, 10_000), "So many sessions that wait for a lock are a failure.")
+
+
+class PeerProbe(Probe):
+    """Asks another Tocsin whether it is well."""
+
+    what = "a peer probe"
+    peer = Field(URL, "The other Tocsin's address; its /readyz is asked.", required=True)
+
+
+PROBES: Final[dict[str, type[Probe]]] = {
+    "http": HttpProbe,
+    "tcp": TcpProbe,
+    "process": ProcessProbe,
+    "disk": DiskProbe,
+    "redis": RedisProbe,
+    "postgres": PostgresProbe,
+    "peer": PeerProbe,
+}
+LATER: Final = frozenset(
+    {"postgresql", "mysql", "rabbitmq", "kafka"}
+    | {"dns", "icmp", "ping", "certificate", "grpc", "sqs", "lambda", "command"}
+)
+"""Kinds that are designed and not in this version."""
+
+
+def read_probes(
+    service: str, probes: Sequence[Probe], severities: Severities, findings: Findings
+) -> Iterator[ProbeSpec]:
+    """What one service has looked at, defaults filled in."""
+    places: dict[str, Position] = {}
+    for probe in probes:
+        kind, target, options = _looks_at(probe, findings)
+        called = probe.name or _default_name(kind, target)
+        at = probe.where("name")
+        first = places.setdefault(called, at)
+        if first != at:
+            message = f"{service} has two probes called {shown(called)}; the first is {first.seen_from(at)}"
+            findings.error(at, message, "give one of them a name")
+        every = 30 * SECOND if probe.every is None else probe.every
+        timeout = min(5 * SECOND, every) if probe.timeout is None else probe.timeout
+        if timeout > every:
+            message = f"the probe waits {format_duration(timeout)} but looks every {format_duration(every)}"
+            findings.error(probe.where("timeout"), message, "timeout is never longer than every")
+        if isinstance(probe, HttpProbe) and (probe.latency or 0) > timeout:
+            message = f"an answer later than {format_duration(timeout)} has failed already"
+            findings.error(probe.where("latency"), message, "latency is never longer than timeout")
+        yield ProbeSpec(
+            service=service,
+            name=called,
+            kind=kind,
+            target=target,
+            every=every,
+            timeout=timeout,
+            failures=probe.failures or 2,
+            severity=severities.known(probe.severity),
+            options=options,
+        )
+
+
+def _looks_at(probe: Probe, findings: Findings) -> tuple[str, str, dict[str, str]]:
+    """Kind, target and options, as the head of this file says."""
+    match probe:
+        case HttpProbe():
+            url = probe.http or ""
+            days = probe.certificate_days
+            if days is not None and url and not url.lower().startswith("https:"):
+                findings.error(probe.where("certificate days"), "only https:// has a certificate")
+            said = {
+                "status": probe.status,
+                "body": probe.body,
+                "latency": None if probe.latency is None else str(probe.latency),
+                "certificate_days": None if days is None else str(days),
+            }
+            return "http", url, {key: value for key, value in said.items() if value is not None}
+        case TcpProbe():
+            return "tcp", probe.tcp or "", {}
+        case ProcessProbe():
+            process = probe.process
+            if isinstance(process, Pidfile):
+                return "process", process.pidfile or "", {"by": "pidfile"}
+            return "process", process or "", {"by": "name"}
+        case DiskProbe():
+            if probe.free is not None:
+                return "disk", probe.disk or "", {"free_bytes": str(probe.free)}
+            if probe.contents is not None:
+                return "disk", probe.disk or "", {"folder_bytes": str(probe.contents)}
+            return "disk", probe.disk or "", {"used_percent": probe.used or "90"}
+        case RedisProbe():
+            return "redis", probe.redis or "", {"memory_percent": probe.memory or "90"}
+        case PostgresProbe():
+            return "postgres", probe.postgres or "", _judged(probe)
+        case PeerProbe():
+            return "peer", probe.peer or "", {}
+    raise AssertionError(f"PROBES has {type(probe).__name__}, which nothing here reads")
+
+
+def _judged(probe: PostgresProbe) -> dict[str, str]:
+    """What a postgres probe judges: what is said, or what every server must not run out of."""
+    oldest = None if probe.oldest_transaction is None else f"{probe.oldest_transaction / SECOND:g}"
+    blocked = None if probe.blocked is None else str(probe.blocked)
+    said = {
+        "connections_percent": probe.connections,
+        "wraparound_percent": probe.wraparound,
+        "oldest_seconds": oldest,
+        "blocked": blocked,
+    }
+    found = {key: value for key, value in said.items() if value is not None}
+    return found or {"connections_percent": "90", "wraparound_percent": "50"}
+
+
+def _default_name(kind: str, target: str) -> str:
+    """What a probe is called that nobody named. A query may hold a token, so it stays out."""
+    if kind in ("http", "peer"):
+        parts = urlsplit(target)
+        return f"{kind} {parts.netloc}{parts.path}".rstrip("/")
+    return f"{kind} {target.removeprefix('secret:')}"

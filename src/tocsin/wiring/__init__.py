@@ -1,0 +1,14 @@
+"""Picks every real part. The only importer of the plug folders."""
+
+from __future__ import annotations
+
+from tocsin.wiring.node import up as up
+from tocsin.wiring.plans import missing_clients as missing_clients
+from tocsin.wiring.plans import missing_secrets as missing_secrets
+from tocsin.wiring.plans import plan_files as plan_files
+from tocsin.wiring.playbooks import dry_run as dry_run
+from tocsin.wiring.playbooks import import_playbooks as import_playbooks
+from tocsin.wiring.plugs import channels as channels
+from tocsin.wiring.plugs import probe as probe
+from tocsin.wiring.plugs import send_once as send_once
+from tocsin.wiring.plugs import sources as sources

@@ -1,0 +1,120 @@
+"""A plan as this machine has it: its folder read, and what the files alone cannot tell, its secrets and clients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tocsin.settings import Settings
+
+if TYPE_CHECKING:
+    from tocsin.engine.commands import DeclareKeys
+    from tocsin.plan.model import Plan
+    from tocsin.runtime.parts import PlanRead
+    from tocsin.store.writer import Store
+
+
+def plan_reader(settings: Settings) -> Callable[[], PlanRead]:
+    """A reader of the plan folder."""
+    from tocsin.plan import read_plan
+    from tocsin.plan.folder import PlanFolderError
+    from tocsin.runtime.parts import PlanRead
+
+    def read() -> PlanRead:
+        try:
+            files = plan_files(settings.plan_folder)
+        except PlanFolderError as error:
+            return PlanRead(None, {}, (str(error),), ok=False)
+        reading = read_plan(files)
+        findings = [str(finding) for finding in reading.findings]
+        if reading.plan is not None:
+            findings += missing_secrets(settings, reading.plan) + missing_clients(reading.plan)
+        return PlanRead(reading.plan, files, tuple(findings), ok=reading.plan is not None)
+
+    return read
+
+
+def plan_files(folder: Path) -> dict[str, bytes]:
+    """A plan's files, with what its playbooks declare. Raises PlanFolderError."""
+    from tocsin.plan.composing import with_composed
+    from tocsin.plan.folder import load_folder
+    from tocsin.playbooks.runner.reading import with_manifest
+
+    return with_manifest(with_composed(load_folder(folder)))
+
+
+def last_good(settings: Settings, store: Store, refused: tuple[str, ...]) -> PlanRead:
+    """The plan that was in force last, as the database keeps it, in the stead of one that is ``refused``."""
+    from tocsin.plan import read_plan
+    from tocsin.runtime.parts import PlanRead
+
+    files = store.plan_files((store.meta("plan") or b"").decode())
+    plan = read_plan(files).plan if files is not None else None
+    if files is None or plan is None:
+        return PlanRead(None, {}, refused, ok=False)
+    return PlanRead(plan, files, tuple(missing_secrets(settings, plan)), ok=True, refused=refused)
+
+
+def missing_secrets(settings: Settings, plan: Plan) -> list[str]:
+    """Secrets that pages need and that this machine does not have, as warnings. The files alone cannot tell."""
+    from tocsin.playbooks.targets import secrets_of
+
+    named = [plan.mail.password] if plan.mail and plan.mail.password else []
+    named += [person.webhook.secret for person in plan.people.values() if person.webhook]
+    named += [text for one in plan.channels.values() for text in one.values() if text.startswith("secret:")]
+    named += [one.url for one in plan.calendars.values() if one.url.startswith("secret:")]
+    named += [probe.target for probe in plan.probes if probe.target.startswith("secret:")]
+    held = (text for one in plan.targets for way in (one.reading, one.fixing) for text in secrets_of(way))
+    named += [text for text in held if text.startswith("secret:")]
+    named += [at for person in plan.people.values() for _, at in person.reach if at.startswith("secret:")]
+    named += [one.address for one in plan.loops if one.address.startswith("secret:")]
+    found = []
+    for reference in dict.fromkeys(named):
+        try:
+            settings.secret(reference)
+        except (LookupError, OSError, ValueError) as error:
+            found.append(f"warning: {error.args[0] if error.args else error}; until then what needs it fails")
+    return found
+
+
+def missing_clients(plan: Plan) -> list[str]:
+    """Packages that probes and playbooks need and that this machine does not have, as warnings."""
+    from importlib.util import find_spec
+
+    from tocsin.intake.probes import postgres, redis
+    from tocsin.playbooks.targets import said
+
+    hand_over = "; until then playbooks that need it hand over"
+    wanted = {one.kind for one in plan.probes} | {one.kind for one in plan.targets}
+    kinds = (("redis", redis), ("postgres", postgres))
+    missing = [one.MISSING for kind, one in kinds if kind in wanted and not one.installed()]
+    found = [f"warning: {one}; until then probes of it fire and playbooks hand over" for one in missing]
+    certificates = any(one.kind == "http" and said(one.reading).get("certificate") for one in plan.targets)
+    if "ssh" in wanted and find_spec("asyncssh") is None:
+        found.append(f"warning: the client for SSH is not there: pip install 'tocsin[ssh]'{hand_over}")
+    if certificates and find_spec("cryptography") is None:
+        found.append(f"warning: certificates cannot be read here: pip install 'tocsin[http]'{hand_over}")
+    return found
+
+
+def declared_keys(settings: Settings, plan: Plan) -> DeclareKeys:
+    """The keys a plan declares, by the hashes of their secrets. Raises ValueError when one cannot be had."""
+    from tocsin.access.credentials import secret_hash
+    from tocsin.access.limits import KeyLimits
+    from tocsin.engine.commands import DeclareKeys
+
+    keys, limits = [], {}
+    for spec in plan.keys:
+        try:
+            text = settings.secret(spec.secret)
+        except LookupError as error:
+            raise ValueError(f"the key {spec.name} of {spec.service}: {error.args[0]}") from None
+        if len(text) < 16:
+            raise ValueError(
+                f"the key {spec.name} of {spec.service} has fewer than 16 characters: make a random one of 32"
+            )
+        keys.append((secret_hash(text), text[-4:], spec.source, spec.service, spec.name))
+        if spec.limits != KeyLimits():
+            limits[secret_hash(text)] = spec.limits
+    return DeclareKeys(actor="plan", keys=tuple(keys), limits=limits)

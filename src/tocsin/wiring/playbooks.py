@@ -1,0 +1,59 @@
+"""Playbooks apart from any server: tried for real, or imported for tests of them."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tocsin.settings import Settings
+
+if TYPE_CHECKING:
+    from tocsin.plan.model import Plan
+    from tocsin.playbooks.manifest import Manifest
+    from tocsin.playbooks.run import Report
+
+
+def dry_run(
+    settings: Settings,
+    files: Mapping[str, bytes],
+    plan: Plan,
+    manifest: Manifest,
+    service: str,
+    targets: Mapping[str, str],
+    args: Mapping[str, str],
+    labels: Mapping[str, str],
+    told: Callable[[Report], None],
+) -> tuple[int, str]:
+    """Diagnose for real with one of the plan's playbooks, apart from any server; nothing is changed.
+
+    Returns its process's status and what it printed. Raises LookupError for a missing secret.
+    """
+    from tocsin.playbooks.language import About
+    from tocsin.playbooks.runner.trying import dry_run
+    from tocsin.playbooks.session import Start
+    from tocsin.playbooks.targets import credential
+
+    there = {one.name: one for one in plan.targets if one.service == service}
+    urls = {name: credential(there[name].reading, settings.secret) for name in targets.values()}
+    about = About(service=service, labels=dict(labels))
+    start = Start(manifest.name, about, dict(targets), dict(args), urls)
+    return asyncio.run(dry_run(files, start, manifest.hand_over_after, told))
+
+
+def import_playbooks(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Import a plan's playbooks into this process: for tests of them, which run there."""
+    import importlib
+
+    from tocsin.playbooks.runner.composing import composed_among, declare_composed
+    from tocsin.playbooks.runner.modules import make_importable, module_names
+
+    for name in [one for one in sys.modules if one.partition(".")[0] == "playbooks"]:
+        del sys.modules[name]  # another plan's, imported before
+    make_importable(folder)
+    for _, name in module_names(folder):
+        importlib.import_module(name)
+    declare_composed(composed_among(files))
+    sys.path.remove(str(folder))
