@@ -70,6 +70,8 @@ class Told:
     looked_at: int = 0
     seconds: float = 0.0
     processor_seconds: float = 0.0
+    by_year: list[int] = field(default_factory=list)
+    """How often something broke in each year: clocks are to change, and rotas to turn, while it does."""
     reasons: dict[str, int] = field(default_factory=dict)
 
 
@@ -116,9 +118,9 @@ class Run:
         self.size, self.random, self.lands, self.plans = size, random, lands, plans
         self.opened = opened
         self.store = opened()
-        self.now = instant_of(lands[0])
+        self.now = self.begun = instant_of(lands[0])
         self.until = self.now + size.years * 365 * DAY
-        self.told = Told()
+        self.told = Told(by_year=[0] * size.years)
         self.referee = Referee(lands[0])
         self.edition = 0
         self.engine = Engine(Loaded(Counters()), plans[0], SOURCES)
@@ -323,7 +325,7 @@ class Run:
 
     def _make_script(self) -> None:
         count = self.size.incidents * 15 // 16  # what comes back later makes the rest
-        self._at(self._moment(), lambda: self._trouble(count))
+        self._at(self.begun + self.random.randrange(DAY), lambda: self._trouble(count))
         for _ in range(max(20 * len(self.lands[0].rotas), count // 40)):
             self._at(self._moment(), self._override)
 
@@ -342,6 +344,7 @@ class Run:
 
     def _breaks_down(self) -> None:
         self.names += 1
+        self.told.by_year[min((self.now - self.begun) // (365 * DAY), self.size.years - 1)] += 1
         random, name = self.random, f"a{self.names}"
         service = f"svc{random.randrange(len(self.lands[0].services))}"
         severity = "critical" if random.random() < 0.75 else "warning"

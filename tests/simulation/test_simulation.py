@@ -30,6 +30,7 @@ def test_five_years_of_a_thousand_people_break_no_rule(tmp_path):
     told = simulate(CI, 20_261_125, tmp_path)
     assert told.incidents > 4_900
     assert told.steps > 2 * told.incidents
+    assert min(told.by_year) > sum(told.by_year) / 7, "something breaks all the time"
     assert min(told.restarts, told.deaf, told.plans, told.overrides, told.silences, told.refused) >= 5
     assert {"acknowledged", "waiting_for_answer", "quiet_hours", "silenced", "snoozed"} <= set(told.reasons)
 
