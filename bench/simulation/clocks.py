@@ -99,14 +99,20 @@ def _span(layer: Turns, turn: int) -> tuple[int, int]:
     return edges(_begin(layer, turn), layer.zone)[0], edges(_begin(layer, turn + 1), layer.zone)[1]
 
 
+_alone: dict[Turns, tuple[int, int, list[tuple[int, int]]]] = {}
+"""What was last found of a layer, and from when until when nothing else is."""
+
+
 def _on(layer: Turns, at: int) -> list[tuple[int, int]]:
     """The turns that are on at an instant, with when each began."""
+    known = _alone.get(layer)
+    if known is not None and known[0] <= at < known[1]:
+        return known[2]
     near = _near(layer, wall(at, layer.zone))
-    found = []
-    for turn in (near - 1, near, near + 1):
-        began, over = _span(layer, turn)
-        if began <= at < over:
-            found.append((turn, began))
+    around = [(turn, *_span(layer, turn)) for turn in (near - 1, near, near + 1)]
+    found = [(turn, began) for turn, began, over in around if began <= at < over]
+    low = max(edge for _, *span in around for edge in span if edge <= at)
+    _alone[layer] = low, min(edge for _, *span in around for edge in span if edge > at), found
     return found
 
 
