@@ -483,10 +483,6 @@ class State:
         theirs = self.contacts_of.get(person)
         return list(theirs.values()) if theirs else []
 
-    def incident_live(self, number: int) -> bool:
-        """Whether the engine keeps an incident in memory."""
-        return number in self.incidents
-
 
 def alert_due(alert: Alert) -> Instant | None:
     """When something about an alert happens by itself: it expires, goes stale, or, resolved, is forgotten."""
