@@ -20,6 +20,7 @@ from tocsin.oncall.override import Cover
 from tocsin.oncall.roster import Roster
 from tocsin.oncall.schedule import Schedule
 from tocsin.pages.loops import LoopSpec
+from tocsin.pages.pace import Pace
 from tocsin.pages.templates import Words
 from tocsin.playbooks.checklist import Checklist
 from tocsin.playbooks.coverage import Covered, Wanted, covered
@@ -84,6 +85,8 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     mail: Mail | None = None
     channels: dict[str, dict[str, str]] = {}
     """What the plan says of each channel it sets up: keys and texts as ``plan.channels`` describes them."""
+    paces: dict[str, Pace] = {}
+    """How many pages a second each channel is given, where the plan says so."""
     last_resort: tuple[str, ...]
     """Targets as in a step, at least one: ``"person:ana"`` or ``"team:shop"``."""
     playbooks: dict[str, Manifest] = {}
