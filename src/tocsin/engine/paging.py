@@ -10,6 +10,7 @@ from tocsin.engine import calling, ledger, methods
 from tocsin.engine.turn import Turn
 from tocsin.escalation.decide import AFTER_THE_LAST, Call
 from tocsin.incidents.incident import Incident
+from tocsin.incidents.routes import SEVERITIES
 from tocsin.kernel.instant import Instant, say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.pages.contacts import Contact
@@ -281,6 +282,16 @@ def hurry(turn: Turn, incident: Incident) -> None:
             page(turn, incident, turn.plan.people[key], row.reason, row.step)
 
 
+def graver(turn: Turn, incident: Incident) -> None:
+    """It became graver: its pages that wait to go with others leave now, unless as many so grave have just left."""
+    for row in ledger.rows(turn, incident.number):
+        contact = turn.state.contacts.get(row.contact)
+        if row.gathers and contact is not None and _bundled(turn, row, contact) is None:
+            row.held = row.not_before = None
+            row.next_at = turn.now
+            due(turn, row)
+
+
 # -- leaving -----------------------------------------------------------------------------------------------------------
 
 
@@ -288,7 +299,8 @@ def due(turn: Turn, row: Page) -> None:
     """A page's time has come: hand it to its channel.
 
     Unless it was tried for so long that it counts as failed, its method went meanwhile, it is of low urgency and the
-    person's quiet hours have begun, or so many pages have just left by the same method that it waits to go with others.
+    person's quiet hours have begun, or so many as grave have just left by the same method that it waits to go with
+    others.
     """
     if not _fit(turn, row):
         return
@@ -302,14 +314,24 @@ def due(turn: Turn, row: Page) -> None:
         if row.gathers:
             together = [turn.state.pages[id] for id in sorted(turn.state.gathering[contact.id])]
         elif not row.attempts:
-            reach = methods.reach_of(turn, row.person)
-            until = bundled_until(contact.paged, reach.bundle_after, reach.bundle_within, turn.now)
+            until = _bundled(turn, row, contact)
             if until is not None:
                 _hold(turn, row, Reason.BUNDLED, until)
                 return
-        contact.paged = [*contact.paged, turn.now][-methods.reach_of(turn, row.person).bundle_after :]
-        turn.save_contact(contact)
+        methods.leaves(turn, contact, min(_severity(turn, one) for one in together))
     _hand(turn, together)
+
+
+def _severity(turn: Turn, row: Page) -> str:
+    incident = turn.state.incidents.get(row.incident)
+    return incident.severity if incident is not None else SEVERITIES[-1]
+
+
+def _bundled(turn: Turn, row: Page, contact: Contact) -> Instant | None:
+    """Until when a page waits to go with others, because so many as grave have just left by its method."""
+    reach = methods.reach_of(turn, row.person)
+    left = methods.left(contact)
+    return bundled_until(left, _severity(turn, row), reach.bundle_after, reach.bundle_within, turn.now)
 
 
 def _hold(turn: Turn, row: Page, reason: Reason, until: Instant) -> None:
