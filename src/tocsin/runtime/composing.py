@@ -17,6 +17,7 @@ from tocsin.pages.ledger import Page
 from tocsin.pages.links import make_token
 from tocsin.pages.loops import mark
 from tocsin.pages.message import Message
+from tocsin.pages.rendering import began
 from tocsin.plan.model import Plan
 
 MOST_LINES = 10
@@ -36,6 +37,7 @@ def compose(state: State, plan: Plan, page: Page, now: Instant, base: str, key: 
     wanted = [row for row in rows if row is not None and _wanted(state, row)]
     if not wanted:
         return None
+    wanted.sort(key=lambda row: _gravity(state, row))
     first = wanted[0]
     person = plan.people.get(page.person)
     message = _message(state, plan, first, person, now, base, key)
@@ -50,6 +52,12 @@ def compose(state: State, plan: Plan, page: Page, now: Instant, base: str, key: 
     if first.reason is Reason.CONTACT_CODE:
         return _code(state, message, first, key)
     return message
+
+
+def _gravity(state: State, page: Page) -> tuple[str, int]:
+    """What is graver comes first."""
+    incident = state.incidents.get(page.incident)
+    return incident.severity if incident is not None else "", page.incident
 
 
 def _wanted(state: State, page: Page) -> bool:
@@ -131,9 +139,9 @@ def _url(base: str, page: Page) -> str:
 
 
 def _bundle(state: State, message: Message, wanted: list[Page], base: str) -> Message:
-    """One message for several incidents. Its link answers all of them."""
+    """One message for several incidents, the gravest first. Its link answers all of them."""
     incidents = [state.incidents[page.incident] for page in wanted]
-    gravest = min(incidents, key=lambda one: (one.severity, one.number))
+    gravest = incidents[0]
     return replace(
         message,
         incidents=len(incidents),
@@ -146,9 +154,15 @@ def _bundle(state: State, message: Message, wanted: list[Page], base: str) -> Me
         since=min(one.opened_at for one in incidents),
         alerts=sum(one.alerts for one in incidents),
         because=EXPLAINED[Reason.BUNDLED],
-        lines=tuple(f"#{one.number} {one.service}: {one.title}" for one in incidents[:MOST_LINES]),
+        lines=tuple(_line(one, message) for one in incidents[:MOST_LINES]),
         possible_duplicate=any(page.unsure for page in wanted),
     )
+
+
+def _line(incident: Incident, message: Message) -> str:
+    """One of several: how grave, which, what, since when."""
+    since = began(incident.opened_at, message.now, message.timezone)
+    return f"{incident.severity.upper()} #{incident.number} {incident.service}: {incident.title}, since {since}"
 
 
 def _code(state: State, message: Message, page: Page, key: bytes) -> Message | None:
