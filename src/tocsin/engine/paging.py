@@ -28,6 +28,7 @@ class About(NamedTuple):
     kind: PageKind = "page"
     urgency: str = "high"
     about: int = 0
+    because: str = ""
 
 
 def escalate_now(turn: Turn, incident: Incident) -> bool:
@@ -63,8 +64,9 @@ def escalate_now(turn: Turn, incident: Incident) -> bool:
     turn.enter(incident.number, what, call.reason, step=str(call.at_step + 1))
     incident.step, incident.round, incident.laps = call.step, call.round, call.lap
     incident.next_at, incident.waits = call.next_at, None
+    given = incident.steps[call.at_step].given if call.reason is Reason.REASSIGNED else ""
     for person in people:
-        page(turn, incident, person, call.reason, call.at_step)
+        page(turn, incident, person, call.reason, call.at_step, because=given)
     for shadow in shadows:
         _copy(turn, incident, shadow, call)
     if call.skipped:
@@ -92,16 +94,13 @@ def _wait(turn: Turn, incident: Incident, people: Sequence[Person], until: Insta
 
 def _stand_in(turn: Turn, incident: Incident, step: int) -> None:
     """Page the team's lead and the last resort because a step reached nobody; nobody twice, nor in vain again."""
-    team = turn.plan.teams.get(turn.plan.service(incident.service).team)
-    lead = (f"person:{team.lead}",) if team and team.lead else ()
     paged = {
         one.person
         for one in ledger.rows(turn, incident.number)
         if one.kind == "page" and one.state != "overtaken" and turn.now - one.intended_at < AFTER_THE_LAST
         and (one.state == "failed" or one.intended_at == turn.now or one.reason is Reason.STANDS_IN)
     }  # fmt: skip
-    targets = (*lead, *turn.plan.last_resort)
-    wanted = turn.plan.people_of(targets, turn.now, turn.state.covers)
+    wanted = turn.plan.people_of(turn.plan.stand_ins(incident.service), turn.now, turn.state.covers)
     people = [person for person in wanted if person.key not in paged and person.key not in incident.answers]
     if people:
         turn.enter(incident.number, f"Paging {_names(people)} as well", Reason.STANDS_IN)
@@ -113,10 +112,20 @@ def _stand_in(turn: Turn, incident: Incident, step: int) -> None:
 
 
 def page(
-    turn: Turn, incident: Incident, person: Person, reason: Reason, step: int, kind: PageKind = "page"
+    turn: Turn,
+    incident: Incident,
+    person: Person,
+    reason: Reason,
+    step: int,
+    kind: PageKind = "page",
+    because: str = "",
 ) -> list[Page]:
-    """Write down a person's pages for an incident by their own rules, and hand over what leaves at once."""
-    about = About(incident.number, incident.title, reason, step, kind, incident.urgency if kind == "page" else "high")
+    """Write down a person's pages for an incident by their own rules, and hand over what leaves at once.
+
+    ``because``: why in words of this page's own, "" where the reason says it all.
+    """
+    urgency = incident.urgency if kind == "page" else "high"
+    about = About(incident.number, incident.title, reason, step, kind, urgency, because=because)
     return _write(turn, person, about)
 
 
@@ -185,6 +194,7 @@ def _row(
         next_at=at,
         silence=silence,
         about=about.about,
+        because=about.because,
     )
     turn.state.add_page(row)
     turn.save_page(row)
@@ -435,7 +445,7 @@ def next_method(turn: Turn, row: Page) -> None:
         used = {one.contact for one in theirs}
         fresh = next((one for one in methods.able(turn, row.person) if one.id not in used), None)
         if fresh is not None:
-            about = About(row.incident, row.title, row.reason, row.step, row.kind)
+            about = About(row.incident, row.title, row.reason, row.step, row.kind, because=row.because)
             planned = Planned(fresh, fresh.channel, fresh.address, 0)
             following = _row(turn, row.person, planned, about, turn.now)
             following.instead_of = row.id

@@ -208,6 +208,23 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         """The people behind targets at an instant, each once, in order."""
         return tuple(one.person for one in self.reached_by(targets, at, covers))
 
+    def stand_ins(self, service: str) -> tuple[str, ...]:
+        """The targets that are paged beside the next step when one of a service's reaches nobody."""
+        team = self.teams.get(self.service(service).team)
+        return (*((f"person:{team.lead}",) if team and team.lead else ()), *self.last_resort)
+
+    def paged_next(
+        self, service: str, steps: tuple[Step, ...], step: int, at: Instant, covers: Covers
+    ) -> tuple[Person, ...]:
+        """Who is paged when a step is due at an instant, the last resort after the last one.
+
+        Behind one that reaches nobody it is whoever the first after it reaches, and those who stand in.
+        """
+        reaching = (place for place in range(step, len(steps)) if self.people_of(steps[place].targets, at, covers))
+        place = next(reaching, len(steps))
+        targets = steps[place].targets if place < len(steps) else self.last_resort
+        return self.people_of((*targets, *(self.stand_ins(service) if place > step else ())), at, covers)
+
     def reached_by(self, targets: tuple[str, ...], at: Instant, covers: Covers) -> tuple[Reached, ...]:
         """The people behind targets such as ``person:ana``, ``team:shop`` and ``schedule:shop-primary`` at an instant.
 

@@ -97,7 +97,7 @@ def _message(
         now=now,
         state=incident.state if incident else "",
         alerts=incident.alerts if incident else 0,
-        because=EXPLAINED[page.reason],
+        because=page.why,
         next_step=_next_step(state, plan, incident, page, zone) if incident else "",
         tried=incident.tried if incident else (),
         advice=run.advice if run else "",
@@ -181,9 +181,9 @@ def _next_step(state: State, plan: Plan, incident: Incident, page: Page, zone: s
     if next_at is None or page.kind == "help":
         return ""
     at = to_datetime(next_at).astimezone(ZoneInfo(zone))  # a clock time: the message may be read much later
-    targets = incident.steps[step].targets if step < len(incident.steps) else plan.last_resort
-    names = ", ".join(person.name for person in plan.people_of(targets, next_at, state.covers))
-    return f"{names or 'The last resort'} is paged at {at:%H:%M:%S} if nobody answers"
+    people = plan.paged_next(incident.service, incident.steps, step, next_at, state.covers)
+    names = ", ".join(person.name for person in people) or "The last resort"
+    return f"{names} {'are' if len(people) > 1 else 'is'} paged at {at:%H:%M:%S} if nobody answers"
 
 
 def _lines(state: State, incident: Incident) -> tuple[str, ...]:

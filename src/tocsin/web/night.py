@@ -217,7 +217,7 @@ def _headline(incident: Incident, others: list[Incident]) -> str:
 
 def _why(page: Page, incident: Incident) -> str:
     """Why this person was paged, as a sentence without its full stop."""
-    reason = because(page.reason)
+    reason = page.because or because(page.reason)
     if page.reason in (Reason.STEP_DUE, Reason.STEP_REPEATED):
         return f"You are step {page.step + 1} for {incident.service}, and {reason}"
     if page.reason in (Reason.LAST_RESORT, Reason.ESCALATION_EXHAUSTED):
