@@ -296,6 +296,7 @@ def list_playbooks(api: Api, service: str | None, as_json: bool) -> None:
             show.Column("Trust"),
             show.Column("Held", least=80),
             show.Column("Trusted so", least=120),
+            show.Column("Guards", least=150, wide=True),
             show.Column("What it does", least=100, wide=True),
         ),
         [_row(one) for one in found],
@@ -310,6 +311,7 @@ def _row(one: dict[str, Any]) -> show.Row:
         show.Cell(trust, TRUST_WEIGHTS[trust]),
         _held(one),
         str(one["because"]),
+        "; ".join(one["guards"]),
         str(one["about"]),
     )
 
