@@ -10,7 +10,7 @@ from tocsin.pages.channels.webhook import Webhook
 from tocsin.pages.ledger import Page
 from tocsin.pages.message import Failed, Sent
 from tocsin.pages.pace import Pace
-from tocsin.runtime.lanes import AT_ONCE, EACH, KEPT, MOST, PATIENCE, SHARE, SILENT_SHARE, Lane, Turn
+from tocsin.runtime.lanes import AT_ONCE, EACH, KEPT, MOST, MOST_PLACES, PATIENCE, SHARE, SILENT_SHARE, Lane, Turn
 
 NOBODY = Failed("deadline", "no answer came in time")
 
@@ -196,6 +196,18 @@ def test_a_refusal_for_good_asks_for_no_patience() -> None:
     lane.ended(turn, Failed("client", "400", permanent=True, retry_after=HOUR), 0)
     fill(lane, "b", 1)
     assert len(leaving(lane, 1)) == 1
+
+
+def test_places_nothing_goes_to_are_forgotten_when_there_are_too_many() -> None:
+    """But not one that asked for patience, while that lasts."""
+    lane = Lane(place=hosts)
+    for number in range(MOST_PLACES):
+        lane.add(a_page(address=f"{number}/x"), "", 0)
+        (turn,) = leaving(lane, 0)
+        asked = Failed("rate_limit", "429", retry_after=HOUR)
+        lane.ended(turn, asked if number == 7 else Sent(), 0)
+    fill(lane, "new", 1)
+    assert set(lane._places) == {"7", "new"}
 
 
 def test_what_counts_as_one_place() -> None:

@@ -75,9 +75,9 @@ class _Place:
         self.rests: dict[str, tuple[Instant, str]] = {}
         """Until when it takes nothing more for an address, by its own word, and the code it said so with."""
 
-    @property
-    def idle(self) -> bool:
-        return not (self.waiting or self.sending or self.rests)
+    def idle(self, now: Instant) -> bool:
+        """Whether nothing goes there, nor is kept from it."""
+        return not (self.waiting or self.sending or any(until > now for until, _ in self.rests.values()))
 
 
 class Lane:
@@ -98,7 +98,7 @@ class Lane:
         name = self._name(page)
         place = self._places.get(name)
         if place is None:
-            self._tidy()
+            self._tidy(now)
             place = self._places[name] = _Place()
         until, code = place.rests.get(self._scope(page), (0, ""))
         if until - now > PATIENCE:
@@ -206,10 +206,10 @@ class Lane:
         waited = _emptied(place, lambda page: self._scope(page) == scope)
         return [(page, _asked_to_wait(turn.place, page, answer.code, wait)) for page in waited]
 
-    def _tidy(self) -> None:
+    def _tidy(self, now: Instant) -> None:
         """Forget places nothing goes to, when there are too many."""
         if len(self._places) >= MOST_PLACES:
-            self._places = {name: place for name, place in self._places.items() if not place.idle}
+            self._places = {name: place for name, place in self._places.items() if not place.idle(now)}
 
 
 def _line(page: Page) -> Line:
