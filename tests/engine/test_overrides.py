@@ -142,10 +142,13 @@ def test_an_override_that_is_over_is_forgotten():
 
 def test_somebody_who_left_the_plan_takes_nobodys_place():
     world = World(PLAN)
-    overrides(world, "kei", "0s", "50m")
+    overrides(world, "kei", "0s", "9h")
     left = PLAN.replace(b"  kei: {name: Kei, email: kei@shop.example}\n", b"").replace(b"rotate: kei", b"rotate: zoe")
     world.put_in_force(left.replace(b"ana, ben, kei]", b"ana, ben]"))
     assert paged_at(world, "1m") == ["ana"]
+    world.at("7h")
+    (word,) = [page for page in world.told_pages if page.reason == "schedule_findings"]
+    assert "Override 1 on primary takes nobody's place: kei is not in the plan" in word.lines
 
 
 @pytest.mark.parametrize(
@@ -250,6 +253,13 @@ def test_a_cover_request_is_taken_by_somebody_on_the_schedule():
     assert paged_at(world, "30m") == ["ben"]
     assert world.engine.state.overrides[1].covers()[0].start == at("20m"), "what was stays"
     assert answers(world, "ben").message == "This cover request was answered already"
+
+
+def test_an_override_asks_nobody():
+    world = World(PLAN)
+    made = AddOverride(schedule="primary", person="ben", starts_at=at("1h"), ends_at=at("2h"), actor="person:ana")
+    assert world.asked(made).ok
+    assert answers(world, "ben").message == "Override 1 asks nobody: it counts already"
 
 
 def test_a_gap_can_be_asked_to_be_covered():

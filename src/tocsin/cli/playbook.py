@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import os
 import re
 import subprocess
 import sys
@@ -238,7 +239,8 @@ def dry_run(
         if not as_json:
             say(report)
 
-    settings = Settings(data=data or Path(DEFAULT_DATA), plan=place)
+    command = os.environ.get("TOCSIN_SECRETS_COMMAND", "")
+    settings = Settings(data=data or Path(DEFAULT_DATA), plan=place, secrets_command=command)
     try:
         status, output = carry_out(settings, files, plan, manifest, of, bound, _defaults(manifest), dict(labels), tell)
     except (LookupError, OSError) as error:

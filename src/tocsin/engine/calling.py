@@ -9,7 +9,7 @@ from tocsin.engine import ledger, methods
 from tocsin.engine.covering import open_now, opens_at
 from tocsin.engine.turn import Turn
 from tocsin.escalation.decide import Call, escalate
-from tocsin.escalation.policy import Step
+from tocsin.escalation.policy import Step, nobody_behind
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
@@ -17,7 +17,9 @@ from tocsin.pages.contacts import CONSOLE
 from tocsin.pages.ledger import Page
 from tocsin.plan.model import Reached
 
-OF_A_STEP = frozenset({Reason.STEP_DUE, Reason.STEP_REPEATED, Reason.ESCALATION_EXHAUSTED, Reason.LAST_RESORT})
+OF_A_STEP = frozenset(
+    {Reason.STEP_DUE, Reason.STEP_REPEATED, Reason.REASSIGNED, Reason.ESCALATION_EXHAUSTED, Reason.LAST_RESORT}
+)
 """Why a page is a step's own, and none beside it."""
 
 
@@ -56,7 +58,7 @@ def whom(turn: Turn, incident: Incident, call: Call) -> tuple[Reached, ...]:
     step = incident.steps[call.at_step] if call.at_step < len(incident.steps) else None
     if step is None or not step.one or not found:
         return found
-    found = tuple(one for one in found if methods.able(turn, one.person.key)) or found
+    found = tuple(one for one in found if methods.has_any(turn, one.person.key)) or found
     return (found[(incident.number - 1 + incident.round + incident.laps) % len(found)],)
 
 
@@ -81,13 +83,8 @@ def all_answered(turn: Turn, incident: Incident, targets: tuple[str, ...]) -> bo
 
 def reaches_nobody(incident: Incident, step: int) -> str:
     """Says of a step why it is passed over."""
-    schedules = [
-        target.removeprefix("schedule:").partition(":")[0]
-        for target in incident.steps[step].targets
-        if target.startswith("schedule:")
-    ]
-    nobody = f": nobody is on call by {' and '.join(dict.fromkeys(schedules))}" if schedules else ""
-    return f"Step {step + 1} reaches nobody{nobody}"
+    why = nobody_behind(incident.steps[step].targets)
+    return f"Step {step + 1} reaches nobody{f': {why}' if why else ''}"
 
 
 def _reachable(turn: Turn, incident: Incident, targets: tuple[str, ...]) -> bool:
@@ -95,14 +92,14 @@ def _reachable(turn: Turn, incident: Incident, targets: tuple[str, ...]) -> bool
     in a trial.
     """
     people = [one.person for one in turn.behind(targets) if one.person.key not in incident.answers]
-    if any(methods.able(turn, person.key) for person in people):
+    if any(methods.has_any(turn, person.key) for person in people):
         return True
     return bool(people) and _on_trial(turn)
 
 
 def _on_trial(turn: Turn) -> bool:
     """Whether nobody has anything better than the console, which then counts as reaching somebody."""
-    return not any(methods.able(turn, key) for key in turn.plan.people)
+    return not any(methods.has_any(turn, key) for key in turn.plan.people)
 
 
 def waits_for(turn: Turn, incident: Incident, people: Sequence[Person]) -> tuple[Instant, Reason] | None:

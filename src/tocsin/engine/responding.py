@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tocsin.access.actors import called
 from tocsin.engine import commands as c
 from tocsin.engine import hearing, paging, settling
 from tocsin.engine.answering import MOST_STEPS
@@ -11,6 +12,7 @@ from tocsin.escalation.policy import Step
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import DAY, MINUTE, Duration
 from tocsin.kernel.reason import Reason
+from tocsin.pages.ledger import PageKind
 
 LONGEST_REASON = 500
 MOST_RESPONDERS = 50
@@ -28,7 +30,8 @@ def reassign(turn: Turn, incident: Incident, command: c.Reassign) -> c.Result:
     if len(incident.steps) >= MOST_STEPS:
         return refuse("conflict", f"Incident #{incident.number} was given away too often")
     step = min(incident.step, len(incident.steps))
-    incident.steps = (*incident.steps[:step], Step((f"person:{person.key}",)), *incident.steps[step:])
+    given = f"{called(command.actor, turn.plan.names)} gave it to {person.name}{_because(command.note)}"
+    incident.steps = (*incident.steps[:step], Step((f"person:{person.key}",), given=given), *incident.steps[step:])
     turn.enter(incident.number, f"Given to {person.name}{_because(command.note)}", Reason.REASSIGNED, command.actor)
     _page_from(turn, incident, step)
     incident.reason = Reason.REASSIGNED
@@ -66,8 +69,10 @@ def add_responders(turn: Turn, incident: Incident, command: c.AddResponders) -> 
     names = ", ".join(person.name for person in people)
     turn.enter(incident.number, f"Asked {names} for help{_because(command.note)}", Reason.ASKED_FOR_HELP, command.actor)
     alone = incident.state == "triggered" and incident.paused is None
+    because = f"{called(command.actor, turn.plan.names)} asked for help{_because(command.note)}"
+    asked: PageKind = "page" if alone else "help"
     for person in people:
-        paging.page(turn, incident, person, Reason.ASKED_FOR_HELP, incident.step, "page" if alone else "help")
+        paging.page(turn, incident, person, Reason.ASKED_FOR_HELP, incident.step, asked, because)
     turn.save_incident(incident)
     return c.Result(ok=True, reason=Reason.ASKED_FOR_HELP, id=str(incident.number))
 
@@ -83,11 +88,12 @@ def apply_plan(turn: Turn, incident: Incident, command: c.ApplyPlan) -> c.Result
     tiers = [turn.plan.tier_of(incident.service, one.labels) for one in loud]
     incident.customer_tier = turn.plan.highest_tier(tiers or [incident.customer_tier])
     incident.steps = turn.plan.steps(incident.service, incident.severity, incident.customer_tier)
-    incident.plan = turn.plan.version
+    was, incident.plan = incident.plan, turn.plan.version
     if loud:
         incident.urgency = "high" if any(hearing.urgency(turn, one) == "high" for one in loud) else "low"
     what = f"The plan {turn.plan.version[:8]} applies now"
-    turn.enter(incident.number, what, Reason.PLAN_APPLIED, command.actor)
+    anew = {"paged": "anew"} if incident.state == "triggered" else {}
+    turn.enter(incident.number, what, Reason.PLAN_APPLIED, command.actor, plan=turn.plan.version, was=was, **anew)
     if incident.state == "triggered":
         _page_from(turn, incident, 0)
     else:

@@ -279,6 +279,13 @@ SLACK_USER: Final = Word(
     write="write the ID that Slack shows under Copy member ID, such as U012ABCDEF",
     also=_STRING,
 )
+SLACK_CHANNEL: Final = Word(
+    "a Slack channel's ID",
+    _text,
+    pattern=r"[CG][A-Z0-9]{2,30}",
+    write="write the ID that Slack shows at the end of the channel's details, such as C012ABCDEF",
+    also=_STRING,
+)
 TWILIO_ACCOUNT: Final = Word(
     "a Twilio account's SID", _text, pattern=r"AC[0-9A-Za-z]{1,64}", write="it begins with AC", also=_STRING
 )
@@ -367,6 +374,7 @@ BODY: Final = Word(
     "a size", _body, pattern=SIZE_PATTERN, write="write a number and its unit, such as 1MB or 512KiB", also=_STRING
 )
 RATE: Final = Word("a rate", _rate, pattern=RATE_PATTERN, write="write requests per time, such as 50/s", also=_STRING)
+PACE: Final = Word("a rate", _rate, pattern=RATE_PATTERN, write="write messages per time, such as 1/s", also=_STRING)
 BURST: Final = whole("a burst", 1, MOST_BURST)
 ALERTS: Final = whole("a number of alerts", 1, MOST_ALERTS)
 TIER: Final = whole("a tier", 1, 5)

@@ -15,6 +15,7 @@ from typing import Annotated, Any, ClassVar, Final, Generic, Literal, NoReturn, 
 from msgspec import Struct
 
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Duration, parse_duration, say_duration
+from tocsin.playbooks.confinement import Confine, trouble
 from tocsin.playbooks.manifest import AtMost, Blast, Breaker, Cooldown, Frozen, Guard, Over, Rung, Trust, Unless
 from tocsin.playbooks.run import REMEMBERED
 
@@ -274,6 +275,7 @@ class Declared(Struct, frozen=True):
     hand_over_to: str
     schedule: str
     timezone: str
+    confine: Confine | None = None
 
 
 declared: list[Declared] = []
@@ -293,6 +295,7 @@ def playbook(
     hand_over_to: str = "",
     schedule: str = "",
     timezone: str = "UTC",
+    confine: Confine | None = None,
 ) -> Callable[[Body], Body]:
     """Declare a playbook.
 
@@ -300,7 +303,8 @@ def playbook(
     looks at the incident and says whether it is meant; ``where``: the same in CEL.
     ``hand_over_after``: so long it may take, and pages wait (10 s to 1 h). ``hand_over_to``: an escalation of the plan
     that is paged at once when it hands over; the service's own goes on after it.
-    ``schedule``: a cron line by which it runs without an incident. Raises ``Misused`` for what cannot be meant.
+    ``schedule``: a cron line by which it runs without an incident. ``confine``: its runs have no more of the machine
+    than that. Raises ``Misused`` for what cannot be meant.
     """
     patience = parse_duration(hand_over_after)
     if not PATIENCE[0] <= patience <= PATIENCE[1]:
@@ -309,6 +313,9 @@ def playbook(
     for one in guards:
         if not isinstance(one, Guard):
             raise Misused(f"{one!r} is no guard: write at_most, cooldown, blast_radius, freeze, breaker or unless")
+
+    if confine is not None and not isinstance(confine, Confine):
+        raise Misused(f"{confine!r} is no confinement: write confine=confine(write=['/var/log/shop'])")
 
     def declare(body: Body) -> Body:
         declared.append(
@@ -325,6 +332,7 @@ def playbook(
                 hand_over_to=hand_over_to,
                 schedule=schedule,
                 timezone=timezone,
+                confine=confine,
             )
         )
         return body
@@ -405,3 +413,18 @@ def trust(
     if default not in ("yes", "no"):
         raise Misused(f"trust(default={default!r}): what counts without an answer is 'yes' or 'no'")
     return Trust(start, ceiling, approve, waits, default)
+
+
+def confine(
+    *, write: Sequence[str] = (), read: Sequence[str] = (), network: bool = False, processes: bool = False
+) -> Confine:
+    """Its runs see the machine's programs and what is named here, by absolute path; they change what they may write.
+
+    ``network``: they have the machine's. ``processes``: they see the machine's, and may signal those of Tocsin's user.
+    """
+    if isinstance(write, str) or isinstance(read, str):
+        raise Misused("confine takes lists of paths: write=['/var/log/shop']")
+    found = Confine(tuple(write), tuple(read), bool(network), bool(processes))
+    if wrong := trouble(found):
+        raise Misused(wrong)
+    return found

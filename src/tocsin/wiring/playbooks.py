@@ -29,18 +29,25 @@ def dry_run(
 ) -> tuple[int, str]:
     """Diagnose for real with one of the plan's playbooks, apart from any server; nothing is changed.
 
-    Returns its process's status and what it printed. Raises LookupError for a missing secret.
+    Returns its process's status and what it printed. Raises LookupError for a missing secret, and
+    OSError when it was not begun.
     """
+    from tocsin.playbooks.confinement import Unconfined
     from tocsin.playbooks.language import About
+    from tocsin.playbooks.runner.pool import Unstartable
     from tocsin.playbooks.runner.trying import dry_run
     from tocsin.playbooks.session import Start
-    from tocsin.playbooks.targets import credential
+    from tocsin.playbooks.targets import credential, secrets_of
 
     there = {one.name: one for one in plan.targets if one.service == service}
+    settings.ask_for(text for name in targets.values() for text in secrets_of(there[name].reading))
     urls = {name: credential(there[name].reading, settings.secret) for name in targets.values()}
     about = About(service=service, labels=dict(labels))
     start = Start(manifest.name, about, dict(targets), dict(args), urls)
-    return asyncio.run(dry_run(files, start, manifest.hand_over_after, told))
+    try:
+        return asyncio.run(dry_run(files, start, manifest.hand_over_after, told, settings.data))
+    except (Unconfined, Unstartable) as error:
+        raise OSError(f"It was not begun: {error}") from None
 
 
 def import_playbooks(folder: Path, files: Mapping[str, bytes]) -> None:

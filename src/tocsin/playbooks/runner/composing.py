@@ -122,6 +122,7 @@ class _Builder:
             hand_over_to=self._of.hand_over_to,
             schedule=self._of.schedule,
             timezone=self._of.timezone,
+            confine=self._of.confine or None,
         )
         return found, tuple(self._used)
 
