@@ -15,6 +15,7 @@ import threading
 import traceback
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_type_hints
 from zoneinfo import ZoneInfo
@@ -38,6 +39,7 @@ from tocsin.playbooks.runner.reach import Code
 from tocsin.playbooks.runner.sound import unsound
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
+_UNEXPECTED = re.compile(r"(\w+)\(\) got an unexpected keyword argument '(\w+)'")
 PLAIN: dict[Any, str] = {str: "text", int: "number", float: "number", bool: "flag"}
 
 
@@ -187,6 +189,11 @@ def _raised(file: str, path: Path, error: BaseException) -> Fault:
     hint = ""
     if isinstance(error, ModuleNotFoundError):
         hint = "install it beside Tocsin, or import it inside the step that needs it"
+    if isinstance(error, TypeError) and (found := _UNEXPECTED.search(what)):
+        declares = getattr(language, found[1], None)
+        takes = list(inspect.signature(declares).parameters) if callable(declares) else []
+        close = get_close_matches(found[2], takes, 1)
+        hint = f"did you mean {close[0]}?" if close else f"it takes {', '.join(takes)}" if takes else ""
     return Fault(file, line, f"importing it raises {type(error).__name__}: {what}"[:500], hint)
 
 
