@@ -43,9 +43,16 @@ class Missing(Exception):
     """The client's package is not installed."""
 
 
+class Full(Exception):
+    """A server lets no client in, so not this one either; the message says what to do."""
+
+
 @contextmanager
 def connected(server: Server) -> Iterator[Redis]:
-    """A client of a server, with the credential of the step that asks. Raises Missing without the extra."""
+    """A client of a server, with the credential of the step that asks.
+
+    Raises Missing without the extra, and Full when the server is at its limit of clients.
+    """
     try:
         import redis
     except ImportError:
@@ -58,9 +65,31 @@ def connected(server: Server) -> Iterator[Redis]:
         encoding_errors="surrogateescape",
     )
     try:
+        _let_in(client)
         yield client
     finally:
         client.close()
+
+
+def _let_in(client: Redis) -> None:
+    """Have a connection made. A server at its ``maxclients`` lets nobody in: tried until one of its places is free."""
+    from redis.exceptions import ConnectionError as Lost
+
+    until = time.monotonic() + WITHIN
+    while True:
+        try:
+            client.connection_pool.release(client.connection_pool.get_connection())
+            return
+        except Lost as error:
+            if "max number of clients" not in str(error):
+                raise
+            if time.monotonic() >= until:
+                raise Full(
+                    f"it has taken no client more for {WITHIN:g} s: every one of its maxclients is in use, and nobody "
+                    "gets in to close any. End clients where they run, or raise maxclients (CONFIG SET) with a "
+                    "connection that is open still"
+                ) from None
+        time.sleep(0.1)
 
 
 def told(client: Redis, *sections: str) -> dict[str, Any]:
