@@ -17,7 +17,7 @@ from sqlalchemy import NullPool, create_engine, inspect, text
 
 import tocsin.store
 from tests.support.postgres import Postgres
-from tocsin.store import drawing, opening
+from tocsin.store import drawing, drawn, opening
 from tocsin.store.opening import HEAD, SchemaError, check, create, migrate, needs_migration, url_for
 from tocsin.store.tables import metadata
 
@@ -43,8 +43,8 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("dialect", drawing.DIALECTS)
 def test_the_schema_is_drawn_after_every_migration(dialect: str) -> None:
-    assert drawing.drawn(dialect, HEAD) == drawing.draw(dialect, HEAD), "the tables have changed: run `make schema`"
-    assert drawing.drawn(dialect, "9999") == ""
+    assert drawn.drawn(dialect, HEAD) == drawing.draw(dialect, HEAD), "the tables have changed: run `make schema`"
+    assert drawn.drawn(dialect, "9999") == ""
 
 
 def test_an_empty_database_gets_at_once_what_the_migrations_would_make(

@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from tocsin import __version__
 from tocsin.cli.failure import Failure, NotFound, Refused, Unauthorised, Unreachable
-from tocsin.cli.place import Place
+from tocsin.cli.server import Place
 from tocsin.kernel.instant import Instant, from_datetime, parse_rfc3339
 
 CONNECT_SECONDS = 5.0

@@ -8,12 +8,13 @@ import stat
 from collections.abc import Callable
 from functools import update_wrapper
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 import click
 
 from tocsin.cli.failure import Unauthorised, Unreachable
+from tocsin.cli.server import Place
 
 DEFAULT_DATA = "tocsin-data"
 TOKEN = "token"  # noqa: S105  # a file's name
@@ -21,19 +22,6 @@ ADDRESS = "address"
 CERTIFICATE = "certificate.pem"
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-class Place(NamedTuple):
-    """A server: its base URL without a slash at the end, the bearer token, and the folder it was found by, if any.
-
-    ``certificate``: the very certificate the server shows, when it is on this machine: its public name need not
-    match the loopback address it is reached by.
-    """
-
-    url: str
-    token: str
-    folder: Path | None = None
-    certificate: Path | None = None
 
 
 def data_option(command: F) -> F:

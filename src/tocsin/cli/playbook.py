@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,8 @@ from tocsin.cli.dry_run import result, say
 from tocsin.cli.failure import OK, REFUSED, NotFound, Refused
 from tocsin.cli.place import DEFAULT_DATA, data_option, server_options
 from tocsin.cli.plan import default_folder
-from tocsin.cli.run_resuming import add_to
+from tocsin.cli.run_resuming import RESUMING
+from tocsin.cli.run_sheet import because, print_run
 from tocsin.cli.text import ago, count
 from tocsin.cli.words import label
 
@@ -356,7 +356,7 @@ def run(
         time.sleep(WAIT)
         one = api.get(f"/runs/{number}")
     sheet = api.get(f"/runs/{number}")
-    _sheet(sheet, as_json)
+    print_run(sheet, as_json)
     return OK if not wait or sheet["outcome"] in ("verified", "done") or sheet["state"] == "watching" else REFUSED
 
 
@@ -394,7 +394,7 @@ def history(
       tocsin playbook history --run 17
     """
     if number is not None:
-        _sheet(api.get(f"/runs/{number}"), as_json)
+        print_run(api.get(f"/runs/{number}"), as_json)
         return
     show.print_list(
         api.every("/runs", {"playbook": name, "service": service, "incident": incident}, show.asked(limit, as_json)),
@@ -412,7 +412,7 @@ def history(
             str(one["playbook"]),
             f"#{one['incident']}" if one["incident"] else "",
             str(one["outcome"] or one["state"]).replace("_", " "),
-            _because(one),
+            because(one),
         ),
         as_json=as_json,
         limit=limit,
@@ -437,7 +437,7 @@ def answer(api: Api, number: int, answer: str, step: int, as_json: bool) -> None
       tocsin playbook answer 17 yes --step 2
     """
     api.write("POST", f"/runs/{number}/answer", {"answer": answer, "step": step})
-    _sheet(api.get(f"/runs/{number}"), as_json)
+    print_run(api.get(f"/runs/{number}"), as_json)
 
 
 @playbook.command()
@@ -454,7 +454,7 @@ def cancel(api: Api, number: int, as_json: bool) -> None:
       tocsin playbook cancel 17
     """
     api.write("POST", f"/runs/{number}/cancel")
-    _sheet(api.get(f"/runs/{number}"), as_json)
+    print_run(api.get(f"/runs/{number}"), as_json)
 
 
 @playbook.command()
@@ -480,48 +480,5 @@ def trust(api: Api, name: str, rung: str, service: str, why: str, as_json: bool)
         show.line(f"{name} is trusted to {found['trust']} for {service}.")
 
 
-def _because(one: dict[str, Any]) -> str:
-    """Why it came to what it did, without what it came to: that stands beside it."""
-    return str(one["why"]).removeprefix("handed over: ")
-
-
-def _sheet(one: dict[str, Any], as_json: bool) -> None:
-    """Print a run, with its steps when they were asked for."""
-    if as_json:
-        show.print_json(one)
-        return
-    state = str(one["outcome"] or one["state"]).replace("_", " ")
-    about = f" for incident #{one['incident']}" if one["incident"] else ""
-    show.heading(f"Run {one['number']} of {one['playbook']}{about}: {state}")
-    if one["why"]:
-        show.line(_because(one))
-    if one["continues"]:
-        how = f"Continues run {one['continues']} at step {one['from_step']}"
-        show.line(f"{how if one['from_step'] else 'Repeats run ' + str(one['continues'])}: {one['because']}")
-    for heading, said in (("Suggested next", one["advice"]), ("Suspected change", one["suspected"])):
-        if said:
-            show.line(f"{heading}: {said}")
-    for said in one["measured"]:
-        show.line(f"Measured: {said}")
-    for step in _steps(one):
-        show.line(step)
-    if one["resumed"]:
-        show.line(f"It goes on as run {one['resumed']}")
-    if one["taken_by"]:
-        show.line(f"{one['taken_by']} works on its targets by hand until {one['taken_until']}")
-    if one["would"]:
-        show.line(f"It would have done {one['would']}: {one['agreed_how'] or 'nobody has said yet what was done'}")
-    if one["approval"] is not None:
-        asked = one["approval"]
-        show.line(f"Asks: {asked['question']} ({' or '.join(asked['choices'])}; without an answer {asked['default']})")
-        show.line(f"    tocsin playbook answer {one['number']} {asked['choices'][0]} --step {asked['step']}", "mute")
-
-
-def _steps(one: dict[str, Any]) -> Iterable[str]:
-    for step in one.get("steps", ()):
-        short = ".".join(str(step["function"]).rsplit(".", 2)[-2:])
-        came_to = step["said"] or step["error"] or step["state"]
-        yield f"{step['ordinal']:3}. {step['verb']} {short}({step['arguments']}): {came_to}"
-
-
-add_to(playbook, _sheet)
+for command in RESUMING:
+    playbook.add_command(command)

@@ -20,7 +20,8 @@ from typing import Any, TextIO
 
 from tocsin.cli.client import Api
 from tocsin.cli.failure import UNREACHABLE, Failure
-from tocsin.cli.place import TOKEN, Place
+from tocsin.cli.place import TOKEN
+from tocsin.cli.server import Place
 from tocsin.demo import carts, ports, shop
 from tocsin.demo.children import Children, environment
 from tocsin.demo.faults import CHAPTERS, FOLDER_LIMIT, THE_END, Act, Chapter, timetable, without

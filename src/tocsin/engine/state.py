@@ -237,6 +237,9 @@ class State:
         self.heard: tuple[HeardChange, ...] = tuple(sorted(loaded.heard, key=lambda c: c.id))
         """The latest changes out there, the oldest first. Replaced, never altered: other threads read it."""
         self.timers = Timers(self.due_of)
+        self._take(loaded)
+
+    def _take(self, loaded: Loaded) -> None:
         for incident in sorted(loaded.incidents, key=lambda i: i.number):
             self.add_incident(incident)
         for alert in sorted(loaded.alerts, key=lambda a: a.id):

@@ -103,6 +103,35 @@ def application(
         finally:
             await faces.close()
 
+    async def finish(message: Message, scope: Scope) -> None:
+        if message["type"] == "http.response.start":
+            _finish(MutableScopeHeaders.from_message(message), scope, faces)
+
+    with warnings.catch_warnings():
+        # Litestar 3 will want its own markers on parameters that 2 infers; we ask for 2.
+        warnings.simplefilter("ignore", LitestarDeprecationWarning)
+        return Application(
+            route_handlers=list(handlers),
+            guards=[guard],
+            dependencies={
+                "faces": Provide(lambda: faces, sync_to_thread=False),
+                "who": Provide(who_of, sync_to_thread=False),
+            },
+            exception_handlers=_refusals(error_page),
+            before_send=[finish],
+            lifespan=[life],
+            state=State({"faces": faces}),
+            request_max_body_size=BODY_CAP,
+            openapi_config=openapi,
+            include_in_schema=False,
+            plugins=list(plugins),
+            logging_config=None,
+        )
+
+
+def _refusals(error_page: ErrorPage | None) -> ExceptionHandlersMap:
+    """What is answered to each kind of error, as a page where one is wanted."""
+
     def answered(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
         if error_page is not None and _browses(request):
             return error_page(request, problem)
@@ -133,11 +162,7 @@ def application(
         log.error("fault", path=request.scope["path"], method=request.method, exc_info=error)
         return answered(request, Problem(500, "fault", "Tocsin made a mistake here; it is in its log"))
 
-    async def finish(message: Message, scope: Scope) -> None:
-        if message["type"] == "http.response.start":
-            _finish(MutableScopeHeaders.from_message(message), scope, faces)
-
-    exception_handlers: ExceptionHandlersMap = {
+    return {
         Problem: on_problem,
         HTTPException: on_http,
         CoreGone: on_gone,
@@ -146,26 +171,6 @@ def application(
         RecursionError: on_deep,
         Exception: on_fault,
     }
-    with warnings.catch_warnings():
-        # Litestar 3 will want its own markers on parameters that 2 infers; we ask for 2.
-        warnings.simplefilter("ignore", LitestarDeprecationWarning)
-        return Application(
-            route_handlers=list(handlers),
-            guards=[guard],
-            dependencies={
-                "faces": Provide(lambda: faces, sync_to_thread=False),
-                "who": Provide(who_of, sync_to_thread=False),
-            },
-            exception_handlers=exception_handlers,
-            before_send=[finish],
-            lifespan=[life],
-            state=State({"faces": faces}),
-            request_max_body_size=BODY_CAP,
-            openapi_config=openapi,
-            include_in_schema=False,
-            plugins=list(plugins),
-            logging_config=None,
-        )
 
 
 def who_of(request: Request[Any, Any, Any]) -> Who:

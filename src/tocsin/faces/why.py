@@ -231,21 +231,7 @@ def _standing(
 ) -> Sentence:
     """How an incident stands, whatever was said before."""
     if not incident.open:
-        if incident.snoozed_until is not None and incident.snoozed_until > now:
-            return Sentence(
-                at=incident.resolved_at or incident.updated_at,
-                text=f"It was resolved by {called(incident.resolved_by, names) or 'hand'} while alerts fired; "
-                "nobody is paged until the snooze ends",
-                reason=Reason.SNOOZED,
-                until=incident.snoozed_until,
-                actor=incident.resolved_by,
-            )
-        return Sentence(
-            at=incident.resolved_at or incident.updated_at,
-            text="It is resolved; nobody is paged",
-            reason=incident.reason,
-            actor=incident.resolved_by,
-        )
+        return _resolved(incident, now, names)
     if incident.state == "acknowledged":
         return Sentence(
             at=incident.acknowledged_at or incident.updated_at,
@@ -268,43 +254,36 @@ def _standing(
             reason=Reason.CLEARING,
             until=incident.clear_at,
         )
-    if incident.next_at is not None and incident.waits is not None and paging:
-        return Sentence(
-            at=incident.updated_at,
-            text=f"Nobody is paged at the moment; step {incident.step + 1} is next",
-            reason=incident.waits,
-            until=incident.next_at,
-        )
-    if incident.next_at is not None and not paging:
-        return Sentence(
-            at=incident.updated_at,
-            text=f"Nobody is paged; {_step(incident.step, len(incident.steps))} would be next",
-            reason=Reason.PAGING_OFF,
-            until=incident.next_at,
-        )
-    unreached = unreached_since(pages)
-    if incident.next_at is not None and unreached is not None:
-        return Sentence(
-            at=unreached,
-            text=f"Nobody could be reached yet; step {incident.step + 1} is paged next unless somebody answers",
-            reason=Reason.RETRYING if any(page.refused for page in pages) else Reason.FAILED,
-            until=incident.next_at,
-        )
-    if incident.next_at is not None and incident.pages:
-        return Sentence(
-            at=incident.updated_at,
-            text=f"{_upper(_step(incident.step, len(incident.steps)))} is paged next unless somebody answers",
-            reason=Reason.WAITING_FOR_ANSWER,
-            until=incident.next_at,
-        )
     if incident.next_at is not None:
-        return Sentence(
-            at=incident.updated_at,
-            text=f"{_upper(_step(incident.step, len(incident.steps)))} is paged next",
-            reason=Reason.STEP_DUE,
-            until=incident.next_at,
-        )
+        return _escalating(incident, pages, paging)
     return Sentence(at=incident.updated_at, text="It is open", reason=incident.reason)
+
+
+def _resolved(incident: Incident, now: Instant, names: Mapping[str, str] | None) -> Sentence:
+    at, by = incident.resolved_at or incident.updated_at, incident.resolved_by
+    if incident.snoozed_until is None or incident.snoozed_until <= now:
+        return Sentence(at=at, text="It is resolved; nobody is paged", reason=incident.reason, actor=by)
+    said = f"It was resolved by {called(by, names) or 'hand'} while alerts fired; nobody is paged until the snooze ends"
+    return Sentence(at=at, text=said, reason=Reason.SNOOZED, until=incident.snoozed_until, actor=by)
+
+
+def _escalating(incident: Incident, pages: list[Page], paging: bool) -> Sentence:
+    """How one stands whose next step has its time."""
+    at, step = incident.updated_at, _step(incident.step, len(incident.steps))
+    unreached = unreached_since(pages)
+    if not paging:
+        text, reason = f"Nobody is paged; {step} would be next", Reason.PAGING_OFF
+    elif incident.waits is not None:
+        text, reason = f"Nobody is paged at the moment; step {incident.step + 1} is next", incident.waits
+    elif unreached is not None:
+        at = unreached
+        text = f"Nobody could be reached yet; step {incident.step + 1} is paged next unless somebody answers"
+        reason = Reason.RETRYING if any(page.refused for page in pages) else Reason.FAILED
+    elif incident.pages:
+        text, reason = f"{_upper(step)} is paged next unless somebody answers", Reason.WAITING_FOR_ANSWER
+    else:
+        text, reason = f"{_upper(step)} is paged next", Reason.STEP_DUE
+    return Sentence(at=at, text=text, reason=reason, until=incident.next_at)
 
 
 def _alert_standing(

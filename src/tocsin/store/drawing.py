@@ -1,31 +1,23 @@
-"""The newest schema as plain SQL, so that an empty database gets its tables at once and no migration is imported.
+"""Draws the newest schema as plain SQL: ``python -m tocsin.store.drawing`` (`make schema`) after every migration.
 
-The files under ``schema/`` are drawn from ``tables`` by ``python -m tocsin.store.drawing`` (`make schema`) after every
-migration. A test holds them against the tables, and what they make against what the migrations make. A drawing that
-is older than the newest migration is not used: the migrations then make the tables, as they always can.
+A test holds the files under ``schema/`` against the tables, and what they make against what the migrations make.
 """
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-FOLDER = Path(__file__).parent / "schema"
+from tocsin.store.drawn import FOLDER, HEADER
+from tocsin.store.opening import HEAD
+
 DIALECTS = ("sqlite", "postgresql")
-_HEADER = "-- schema "
-
-
-def drawn(dialect: str, head: str) -> str:
-    """The SQL that makes every table of migration ``head`` in an empty database; "" when there is none for it.
-
-    ``dialect`` is "sqlite" or "postgresql". The text has no BEGIN and no COMMIT.
-    """
-    text = (FOLDER / f"{dialect}.sql").read_text()
-    return text if text.startswith(f"{_HEADER}{head}\n") else ""
 
 
 def draw(dialect: str, head: str) -> str:
-    """The same, from the tables as the code has them."""
+    """The SQL that makes every table of migration ``head`` in an empty database, as the code has them.
+
+    ``dialect`` is "sqlite" or "postgresql".
+    """
     from sqlalchemy.dialects import postgresql, sqlite
     from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -42,12 +34,10 @@ def draw(dialect: str, head: str) -> str:
         made = sorted(table.indexes, key=lambda index: str(index.name))
         statements += [str(CreateIndex(index).compile(dialect=speech)) for index in made]
     lines = [line.rstrip() for one in statements for line in f"{one.strip()};".splitlines()]
-    return f"{_HEADER}{head}\n" + "\n".join(lines) + "\n"
+    return f"{HEADER}{head}\n" + "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
-    from tocsin.store.opening import HEAD
-
     FOLDER.mkdir(exist_ok=True)
     for name in DIALECTS:
         (FOLDER / f"{name}.sql").write_text(draw(name, HEAD))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from tocsin.store.drawing import drawn
+from tocsin.store.drawn import drawn
 from tocsin.store.sqlite import FILE, SqliteStore
 from tocsin.store.writer import Store
 

@@ -12,11 +12,11 @@ from tocsin.faces.problem import not_found
 from tocsin.faces.who import Who
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.matcher import Matcher, MatcherError, matcher, parse_matcher
+from tocsin.kernel.reason import EXPLAINED, Reason
 from tocsin.silences.silence import Silence
 from tocsin.store.reads import Reads
-from tocsin.web.incidents import quiet_reason
 from tocsin.web.view import view, with_query
-from tocsin.web.words import because
+from tocsin.web.words import Reader, because
 
 SHOWN = 50
 STATES = ("firing", "resolved", "all")
@@ -54,7 +54,7 @@ async def alerts_page(request: Request[Any, Any, Any], faces: Faces, who: Who) -
         limit=SHOWN,
     )
     incidents = await faces.read(_incidents_of, faces.reads, found.items)
-    rows = [Row(alert, quiet_reason(seen.reader, alert, incidents.get(alert.incident))) for alert in found.items]
+    rows = [Row(alert, _quiet_reason(seen.reader, alert, incidents.get(alert.incident))) for alert in found.items]
     firing = sum(alert.firing for alert in found.items)
     more = found.next is not None or after is not None
     return seen.draw(
@@ -142,7 +142,7 @@ async def alert_page(request: Request[Any, Any, Any], faces: Faces, who: Who, nu
         alert=alert,
         incident=incident,
         silences=silences,
-        why=quiet_reason(seen.reader, alert, incident),
+        why=_quiet_reason(seen.reader, alert, incident),
         routed=because(alert.routed),
         silence_link=with_query("/silences/new", matchers=kept),
     )
@@ -151,6 +151,26 @@ async def alert_page(request: Request[Any, Any, Any], faces: Faces, who: Who, nu
 def _silences_of(reads: Reads, alert: Alert) -> list[Silence]:
     found = [reads.silence(name) for name in alert.silences]
     return [silence for silence in found if silence is not None]
+
+
+def _quiet_reason(reader: Reader, alert: Alert, incident: Incident | None) -> str:
+    """Why an alert pages nobody at this moment, or "" when it does."""
+    if not alert.firing:
+        return because(alert.reason)
+    if alert.silences:
+        return EXPLAINED[Reason.SILENCED]
+    if alert.reason is Reason.COUNTS_AS_HEARTBEAT:
+        return because(alert.reason)
+    if incident is None:
+        return because(alert.reason)
+    if incident.state == "acknowledged":
+        by = reader.who(incident.acknowledged_by)
+        return f"{'you have' if by.you else by.name + ' has'} #{incident.number}"
+    if incident.state == "resolved":
+        return because(incident.reason)
+    if incident.paused is not None:
+        return EXPLAINED[incident.paused]
+    return ""
 
 
 handlers = [alerts_page, alert_page]

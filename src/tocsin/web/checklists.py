@@ -1,22 +1,15 @@
-"""The checklists in an incident's room: who did which step, a button for each, and a way back with a reason."""
+"""The checklists in an incident's room, as they are drawn: who did which step, and a button for each."""
 
 from __future__ import annotations
 
 import re
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from litestar import Request, Response, post
-from litestar.response import Redirect
-
-from tocsin.engine.commands import AnyCommand, TickStep, UntickStep
 from tocsin.faces.checklists import on_incident
-from tocsin.faces.faces import Faces
-from tocsin.faces.problem import Problem
-from tocsin.faces.who import Who
 from tocsin.incidents.incident import Incident
 from tocsin.playbooks.checklist import Shown
-from tocsin.web.view import View, fields, once
+from tocsin.web.view import View
 
 _PIECES = re.compile(r"\[(?P<text>[^\]]+)\]\((?P<url>https?://[^\s()]+)\)|`(?P<code>[^`]+)`")
 
@@ -60,7 +53,7 @@ def checklists_of(seen: View, incident: Incident, startable: set[str]) -> list[C
                 step,
                 pieces(step.item.text),
                 step.item.playbook if step.item.playbook in startable and step.tick is None else "",
-                _place(one.name, step.item.id),
+                place_of(one.name, step.item.id),
             )
             for number, step in enumerate(one.steps, 1)
         ]
@@ -80,39 +73,6 @@ def pieces(text: str) -> list[Piece]:
     return [one for one in (*found, Piece(text[end:])) if one.text]
 
 
-def _place(checklist: str, step: str) -> str:
+def place_of(checklist: str, step: str) -> str:
+    """What a fault about a step is filed under."""
     return f"{checklist}-{step}"
-
-
-@post("/incidents/{number:int}/tick", needs="responder", status_code=303)
-async def tick(request: Request[Any, Any, Any], faces: Faces, who: Who, number: int) -> Response[bytes] | Redirect:
-    """A step is done."""
-    form = await fields(request)
-    checklist, step = form.get("checklist", ""), form.get("step", "")
-    command = TickStep(actor=who.actor, incident=number, checklist=checklist, step=step)
-    return await _said(request, faces, who, number, command, _place(checklist, step), "ticked")
-
-
-@post("/incidents/{number:int}/untick", needs="responder", status_code=303)
-async def untick(request: Request[Any, Any, Any], faces: Faces, who: Who, number: int) -> Response[bytes] | Redirect:
-    """A step is not done after all."""
-    form = await fields(request)
-    checklist, step = form.get("checklist", ""), form.get("step", "")
-    why = " ".join(form.get("why", "").split())
-    command = UntickStep(actor=who.actor, incident=number, checklist=checklist, step=step, why=why)
-    return await _said(request, faces, who, number, command, _place(checklist, step), "unticked")
-
-
-async def _said(
-    request: Request[Any, Any, Any], faces: Faces, who: Who, number: int, command: AnyCommand, place: str, done: str
-) -> Response[bytes] | Redirect:
-    from tocsin.web.incidents import refused_here
-
-    try:
-        await faces.submit(command, once({**await fields(request), "of": f"{number} {done}"}))
-    except Problem as problem:
-        return await refused_here(request, faces, who, number, problem, place)
-    return Redirect(f"/incidents/{number}?done={done}#checklists", status_code=303)
-
-
-handlers = [tick, untick]

@@ -14,7 +14,6 @@ from tocsin.engine.commands import (
     CompareRun,
     GiveBackRun,
     SetTrust,
-    StartRun,
     TakeOverRun,
 )
 from tocsin.faces.answering import InService, in_service, resuming
@@ -251,20 +250,6 @@ async def compare(request: Request[Any, Any, Any], faces: Faces, who: Who, numbe
     return await _tell(request, faces, who, number, command, "compared")
 
 
-@post("/incidents/{number:int}/run", needs="responder", status_code=303)
-async def run_for(request: Request[Any, Any, Any], faces: Faces, who: Who, number: int) -> Response[bytes] | Redirect:
-    """Have a playbook run for an incident."""
-    from tocsin.web.incidents import refused_here
-
-    named = (await fields(request)).get("playbook", "")
-    command = StartRun(actor=who.actor, playbook=named, incident=number, role=who.role or "viewer")
-    try:
-        await faces.submit(command)
-    except Problem as problem:
-        return await refused_here(request, faces, who, number, problem, "run")
-    return leads_to(f"/incidents/{number}", "runs")
-
-
 @post("/playbooks/trust", needs="responder", status_code=303)
 async def trust(request: Request[Any, Any, Any], faces: Faces, who: Who) -> Response[bytes] | Redirect:
     """Say what a playbook is trusted with, and why."""
@@ -288,4 +273,4 @@ async def trust(request: Request[Any, Any, Any], faces: Faces, who: Who) -> Resp
     return leads_to("/playbooks", "trusted")
 
 
-handlers = [playbooks_page, run_page, answer, cancel, resume, take_over, give_back, compare, run_for, trust]
+handlers = [playbooks_page, run_page, answer, cancel, resume, take_over, give_back, compare, trust]

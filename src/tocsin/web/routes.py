@@ -6,8 +6,8 @@ from litestar.types import ControllerRouterHandler
 
 from tocsin.faces import feeds
 from tocsin.web import (
+    acting,
     alerts,
-    checklists,
     door,
     files,
     incidents,
@@ -17,6 +17,7 @@ from tocsin.web import (
     own,
     playbooks,
     proof,
+    room,
     services,
     silences,
     you,
@@ -30,12 +31,13 @@ handlers: list[ControllerRouterHandler] = [
     files.worker,
     *door.handlers,
     *incidents.handlers,
+    *room.handlers,
+    *acting.handlers,
     *alerts.handlers,
     *oncall.handlers,
     *feeds.handlers,
     *silences.handlers,
     *playbooks.handlers,
-    *checklists.handlers,
     *services.handlers,
     *keeping.handlers,
     *night.handlers,

@@ -1,0 +1,52 @@
+"""A run as a command prints it: what it came to and why, and its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from tocsin.cli import show
+
+
+def because(one: dict[str, Any]) -> str:
+    """Why it came to what it did, without what it came to: that stands beside it."""
+    return str(one["why"]).removeprefix("handed over: ")
+
+
+def print_run(one: dict[str, Any], as_json: bool) -> None:
+    """Print a run, with its steps when they were asked for."""
+    if as_json:
+        show.print_json(one)
+        return
+    state = str(one["outcome"] or one["state"]).replace("_", " ")
+    about = f" for incident #{one['incident']}" if one["incident"] else ""
+    show.heading(f"Run {one['number']} of {one['playbook']}{about}: {state}")
+    if one["why"]:
+        show.line(because(one))
+    if one["continues"]:
+        how = f"Continues run {one['continues']} at step {one['from_step']}"
+        show.line(f"{how if one['from_step'] else 'Repeats run ' + str(one['continues'])}: {one['because']}")
+    for heading, said in (("Suggested next", one["advice"]), ("Suspected change", one["suspected"])):
+        if said:
+            show.line(f"{heading}: {said}")
+    for said in one["measured"]:
+        show.line(f"Measured: {said}")
+    for step in _steps(one):
+        show.line(step)
+    if one["resumed"]:
+        show.line(f"It goes on as run {one['resumed']}")
+    if one["taken_by"]:
+        show.line(f"{one['taken_by']} works on its targets by hand until {one['taken_until']}")
+    if one["would"]:
+        show.line(f"It would have done {one['would']}: {one['agreed_how'] or 'nobody has said yet what was done'}")
+    if one["approval"] is not None:
+        asked = one["approval"]
+        show.line(f"Asks: {asked['question']} ({' or '.join(asked['choices'])}; without an answer {asked['default']})")
+        show.line(f"    tocsin playbook answer {one['number']} {asked['choices'][0]} --step {asked['step']}", "mute")
+
+
+def _steps(one: dict[str, Any]) -> Iterable[str]:
+    for step in one.get("steps", ()):
+        short = ".".join(str(step["function"]).rsplit(".", 2)[-2:])
+        came_to = step["said"] or step["error"] or step["state"]
+        yield f"{step['ordinal']:3}. {step['verb']} {short}({step['arguments']}): {came_to}"

@@ -1,0 +1,242 @@
+"""The room of one incident: what goes on, why, what happens next, and what a person may do."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from litestar import Request, Response, get
+
+from tocsin.engine import suspecting
+from tocsin.engine.records import HeardChange
+from tocsin.faces.around import around
+from tocsin.faces.faces import Faces
+from tocsin.faces.problem import Problem, not_found
+from tocsin.faces.who import Who
+from tocsin.incidents.incident import Incident
+from tocsin.kernel.instant import DAY, HOUR, MINUTE, Duration, from_datetime, to_datetime
+from tocsin.kernel.reason import EXPLAINED
+from tocsin.pages.ledger import Page
+from tocsin.web.checklists import checklists_of
+from tocsin.web.playbooks import TRUSTED, runs_of, startable
+from tocsin.web.view import View, view, with_query
+from tocsin.web.words import Reader, because, count
+
+ALERTS_SHOWN = 20
+CHANGES_SHOWN = 10
+ENTRIES_SHOWN = 100
+SNOOZES: tuple[tuple[str, Duration], ...] = (("15 min", 15 * MINUTE), ("1 h", HOUR), ("4 h", 4 * HOUR), ("1 d", DAY))
+PUT_OFF: tuple[tuple[str, Duration], ...] = (("for 30 min", 30 * MINUTE), ("for 1 h", HOUR), ("for 4 h", 4 * HOUR))
+MORNING = 8
+"""At this hour of the reader's morning what was put off until then begins again."""
+
+
+class StepView(NamedTuple):
+    """One step of the escalation as the room shows it."""
+
+    number: int
+    names: str
+    wait: Duration
+    repeat: int
+    state: str
+    """``done``, ``next`` or ``later``."""
+    last_page: Page | None
+
+
+@get("/incidents/{number:int}")
+async def incident_page(request: Request[Any, Any, Any], faces: Faces, who: Who, number: int) -> Response[bytes]:
+    """The room of one incident."""
+    seen = await view(request, faces, who)
+    return await room(seen, number)
+
+
+async def room(
+    seen: View, number: int, *, code: int = 200, faults: dict[str, str] | None = None, typed: str = ""
+) -> Response[bytes]:
+    """Draw it. ``faults``: what was refused, by where it was asked for; ``typed``: the note that is given back."""
+    faces, reader = seen.faces, seen.reader
+    incident = await faces.read(faces.reads.incident, number)
+    if incident is None:
+        raise not_found(f"incident {number}")
+    asked = seen.request.query_params
+    everything = asked.get("alerts") == "all"
+    alerts = await faces.read(faces.reads.alerts, incident=number, limit=500 if everything else 200)
+    entries = await faces.read(
+        faces.reads.timeline, number, newest_first=True, after=asked.get("after") or None, limit=ENTRIES_SHOWN
+    )
+    pages = await faces.read(faces.reads.pages, incident=number, limit=100)
+    changes = await faces.read(
+        faces.reads.changes, **around(incident, seen.plan)._asdict(), limit=500 if everything else CHANGES_SHOWN
+    )
+    ordered = sorted(alerts.items, key=lambda one: (not one.firing, one.severity, -one.id))
+    firing = sum(one.firing for one in ordered)
+    runs, playbooks = await runs_of(seen, number), await startable(seen, incident)
+    idle = all(not one.run.live for one in runs)
+    return seen.draw(
+        "incident.html",
+        code=code,
+        incident=incident,
+        fate=reader.fate(incident),
+        line=reader.now_line(incident, pages.items),
+        alerts=ordered if everything else ordered[:ALERTS_SHOWN],
+        more_alerts=0 if everything else max(0, incident.alerts - ALERTS_SHOWN),
+        firing=firing,
+        firing_more=alerts.next is not None,
+        entries=[(stored, reader.who(stored.entry.actor)) for stored in entries.items],
+        older=with_query(f"/incidents/{number}", after=entries.next) if entries.next else "",
+        newer=f"/incidents/{number}" if asked.get("after") else "",
+        changes=changes.items,
+        more_changes=changes.next is not None,
+        suspect=_suspected(seen, incident, changes.items),
+        pages=pages.items,
+        people_paged=len({page.person for page in pages.items if page.left}),
+        pages_left=sum(page.left for page in pages.items),
+        steps=_steps(reader, incident, pages.items),
+        whys=_whys(reader, incident, pages.items),
+        snoozes=SNOOZES,
+        hour=HOUR,
+        moves=_moves(seen, incident),
+        runs=runs,
+        playbooks=playbooks,
+        checklists=checklists_of(seen, incident, {one.manifest.name for one in playbooks if idle}),
+        trusted=TRUSTED,
+        faults=faults or {},
+        typed=typed,
+    )
+
+
+def _suspected(seen: View, incident: Incident, changes: list[HeardChange]) -> int:
+    """The id of the change that is suspected, 0 when none is."""
+    services = seen.plan.with_needs(incident.service) if seen.plan is not None else (incident.service,)
+    found = suspecting.suspect(changes, services, suspecting.began(incident))
+    return found.id if found is not None else 0
+
+
+def _steps(reader: Reader, incident: Incident, pages: list[Page]) -> list[StepView]:
+    made = []
+    for index, step in enumerate(incident.steps):
+        last = next((page for page in pages if page.kind == "page" and page.step == index), None)
+        state = "later"
+        if (
+            incident.state == "triggered"
+            and incident.paused is None
+            and incident.next_at is not None
+            and index == incident.step
+        ):
+            state = "next"
+        elif last is not None:
+            state = "done"
+        only = f", only for {step.when.said}" if step.when.said else ""
+        made.append(StepView(index + 1, reader.targets(step.targets) + only, step.wait, step.repeat, state, last))
+    if reader.plan is not None and incident.open:
+        last = next((page for page in pages if page.kind == "page" and page.step >= len(incident.steps)), None)
+        upcoming = incident.state == "triggered" and incident.paused is None and incident.step >= len(incident.steps)
+        state = "next" if upcoming else "done" if last else "later"
+        made.append(StepView(0, reader.targets(reader.plan.last_resort), 30 * MINUTE, 1, state, last))
+    return made
+
+
+def _whys(reader: Reader, incident: Incident, pages: list[Page]) -> list[tuple[str, str]]:
+    """Why each person was paged, or was not: the reader first."""
+    plan = reader.plan
+    if plan is None:
+        return []
+    in_steps: dict[str, int] = {}
+    for index, step in enumerate(incident.steps):
+        for person in plan.people_of(step.targets, reader.now, reader.covers):
+            in_steps.setdefault(person.key, index)
+    people = dict.fromkeys(
+        [
+            *([reader.person] if reader.person in plan.people else []),
+            *(page.person for page in reversed(pages)),
+            *in_steps,
+        ]
+    )
+    said = []
+    for key in list(people)[:20]:
+        you = key == reader.person
+        name, was, has = ("You", "were", "have") if you else (reader.name(key), "was", "has")
+        theirs = [page for page in pages if page.person == key and page.kind == "page"]
+        mine = [page for page in theirs if not page.planned] or theirs
+        left = [page for page in mine if page.state != "overtaken" or page.left]
+        if left:
+            newest = left[0]
+            times = "" if len(left) == 1 else f", {count(len(left), 'page')} in all"
+            how = {
+                "sent": f"{was} paged",
+                "intended": f"{'are' if you else 'is'} {'to be' if left[0].planned else 'being'} paged",
+                "overtaken": f"{was} paged, too late to be held back,",
+                "failed": "could not be reached",
+            }[newest.state]
+            if newest.refused:
+                how = "could not be reached yet"
+            said.append((f"{name} {how} at {reader.clock(newest.intended_at)}{times}", because(newest.reason)))
+        elif mine:
+            said.append(
+                (f"{name} {has} not been paged: the page was held back", because(mine[0].outcome or mine[0].reason))
+            )
+        elif key not in in_steps:
+            said.append((f"{name} {was} not paged", f"no step for {incident.service} names {'you' if you else name}"))
+        elif incident.state == "acknowledged":
+            by = reader.who(incident.acknowledged_by)
+            earlier = f"{'you' if by.you else by.name} acknowledged before step {in_steps[key] + 1} was due"
+            said.append((f"{name} {was} not paged", earlier))
+        elif incident.state == "resolved":
+            said.append((f"{name} {was} not paged", f"it was resolved before step {in_steps[key] + 1} was due"))
+        elif incident.paused is not None:
+            said.append((f"{name} {was} not paged", EXPLAINED[incident.paused]))
+        else:
+            when = ""
+            if incident.next_at is not None and in_steps[key] == incident.step:
+                when = f", due at {reader.clock(incident.next_at)}"
+            turn = f"{'you are' if you else name + ' is'} in step {in_steps[key] + 1}{when}"
+            said.append((f"{name} {has} not been paged yet", turn))
+    return said
+
+
+class Moves(NamedTuple):
+    """What the forms beside the button offer: whom else to give it to or ask, until when to put it off."""
+
+    people: list[tuple[str, str]]
+    teams: list[str]
+    lengths: tuple[tuple[str, Duration], ...]
+    mornings: list[tuple[str, int]]
+    newer_plan: str
+    """The version in force, when the incident follows another."""
+
+
+def _moves(seen: View, incident: Incident) -> Moves | None:
+    plan, reader = seen.plan, seen.reader
+    if plan is None or not incident.open or not seen.who.may("responder"):
+        return None
+    mornings: list[tuple[str, int]] = []
+    today = to_datetime(seen.now).astimezone(reader.zone)
+    for day in range(8):
+        local = (today + timedelta(days=day)).replace(hour=MORNING, minute=0, second=0, microsecond=0, fold=0)
+        at = from_datetime(local)
+        monday = day > 1 and local.weekday() == 0
+        if at - seen.now >= MINUTE and (not mornings or monday):
+            mornings.append((f"until {reader.minute(at)}", at))
+    return Moves(
+        sorted(
+            ((one.key, one.name) for one in plan.people.values() if one.key != reader.person), key=lambda pair: pair[1]
+        ),
+        sorted(plan.teams),
+        PUT_OFF,
+        mornings,
+        plan.version if plan.version != incident.plan else "",
+    )
+
+
+async def refused_here(
+    request: Request[Any, Any, Any], faces: Faces, who: Who, number: int, problem: Problem, place: str
+) -> Response[bytes]:
+    """The room again, with what was refused said where it was asked for."""
+    if problem.status not in (400, 409):
+        raise problem
+    said = problem.detail.removeprefix(f"{problem.field}: ")
+    faults = {place: f"{said[:1].upper()}{said[1:]}{'' if said.endswith('.') else '.'}"}
+    return await room(await view(request, faces, who), number, code=problem.status, faults=faults)
+
+
+handlers = [incident_page]
