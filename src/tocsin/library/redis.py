@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -29,6 +30,7 @@ WITHIN = 5.0
 AT_ONCE = 500
 MOST_KEYS = 5_000
 LONGEST_KEY = 200
+MOST_WHO = 10
 MOST_NAMES = 192 * 1024
 """So many bytes names of keys have as JSON, all together: a result and a step's arguments have room for no more."""
 
@@ -223,6 +225,8 @@ def expire(server: Server, keys: tuple[str, ...], *, older_than: str, spread: st
 class Clients(Struct, frozen=True):
     """Who is connected. ``idle``: the ids of plain connections that have sent nothing for a while, the idlest first.
 
+    ``by``: how many each has, by user, the name it gives itself, and where it is; at most ten, those with most first.
+
     Replicas, monitors, subscribers and blocked clients wait by nature: they are never among them.
     """
 
@@ -230,9 +234,12 @@ class Clients(Struct, frozen=True):
     limit: int
     used_ratio: float
     idle: tuple[int, ...]
+    by: dict[str, int] = {}
 
     def __str__(self) -> str:
-        return f"{self.connected:,} of {self.limit:,} clients ({self.used_ratio:.0%}), {len(self.idle):,} of them idle"
+        most = ", ".join(f"{number:,} of {who}" for who, number in list(self.by.items())[:3])
+        said = f"{self.connected:,} of {self.limit:,} clients ({self.used_ratio:.0%}), {len(self.idle):,} of them idle"
+        return f"{said}; most: {most}" if most else said
 
 
 @look
@@ -240,18 +247,29 @@ def clients(server: Server, *, idle_for: str = "1h") -> Clients:
     """How many clients are connected, and which have been idle for longer than ``idle_for``."""
     with connected(server) as client:
         info: Any = client.info("clients")
-        idle = _idle_clients(client, idle_for)
+        there: list[dict[str, str]] = client.client_list(_type="normal")
+        idle = _idle_of(client, there, idle_for)
     limit = int(info.get("maxclients", 0))
     number = int(info["connected_clients"])
     ids = tuple(id for _, id in sorted(idle, reverse=True)[:MOST_KEYS])
-    return Clients(number, limit, number / limit if limit else 0.0, ids)
+    by = Counter(map(_whose, there)).most_common(MOST_WHO)
+    return Clients(number, limit, number / limit if limit else 0.0, ids, dict(by))
+
+
+def _whose(one: Mapping[str, str]) -> str:
+    """Whose connection it is: its user and name, as far as it has any, at its host."""
+    who = " ".join(word for word in (one.get("user", ""), one.get("name", "")) if word and word != "default")
+    return f"{who or 'clients'} at {one['addr'].rpartition(':')[0]}"
 
 
 def _idle_clients(client: Redis, idle_for: str) -> list[tuple[int, int]]:
     """How many seconds each plain connection has been idle, and its id, of those that were for long enough."""
+    return _idle_of(client, client.client_list(_type="normal"), idle_for)
+
+
+def _idle_of(client: Redis, there: Iterable[Mapping[str, str]], idle_for: str) -> list[tuple[int, int]]:
     seconds = parse_duration(idle_for) // SECOND
     mine = int(client.client_id())
-    there: Any = client.client_list(_type="normal")
     return [
         (int(one["idle"]), int(one["id"]))
         for one in there
