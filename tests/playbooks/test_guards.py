@@ -100,8 +100,8 @@ def test_guards_are_said_in_words() -> None:
     guards: list[Guard] = [at_most(3, per="6h", over="target"), cooldown("15m"), blast_radius(percent=25), unless("x")]
     assert [say_guard(one) for one in guards] == [
         "at most 3 runs on one target in 6 h",
-        "15 min between runs on a target",
-        "at most 25 % of the targets at once, never the last that is well",
+        "15 min after a change on a target",
+        "at most 25 % of the targets at once, and another one must be well",
         "not while x has an incident",
     ]
 
@@ -172,7 +172,7 @@ def _blast(locks: tuple[str, ...], busy: dict[str, str], guard: Guard) -> str:
     held = {f"web/{name}" for name in busy.values()}
     here = Situation(
         manifest=_manifest((guard,)), service="web", locks=locks, incident=0, returned=0,
-        runs=Remembered(), targets=Targets(_targets()), busy=held, broken=(), now=5,
+        runs=Remembered(), targets=Targets(_targets()), busy=held, broken=(), unwell=(), now=5,
     )  # fmt: skip
     found = blocked(here)
     return "" if found is None else found.why
@@ -191,4 +191,4 @@ def test_a_blast_radius_counts_each_kind_of_target_for_itself() -> None:
     assert _blast(one_of_each, busy, blast_radius(1)) == "1 of 3 targets are being changed, at most 1 may"
     assert _blast(one_of_each, busy, blast_radius(2)) == ""
     busy |= {"second": "http-3"}
-    assert "last target" in _blast(one_of_each, busy, blast_radius(3))
+    assert "of the other 2 targets is well" in _blast(one_of_each, busy, blast_radius(3))

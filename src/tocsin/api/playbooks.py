@@ -184,10 +184,7 @@ async def compare_run(
 
 
 async def _run(faces: Faces, number: int) -> Run:
-    found = await faces.read(faces.reads.run, number)
-    if found is None:
-        raise not_found(f"run {number}")
-    return found
+    return await faces.found(f"run {number}", faces.reads.run, number)
 
 
 HANDLERS: list[ControllerRouterHandler] = [

@@ -143,6 +143,7 @@ class Core:
         done, _ = await asyncio.wait(answers, timeout=LONGEST_START)
         if len(done) < len(answers) or any(answer.result().unwritten for answer in done):
             log.error("not_written_down", why="the database takes nothing; paging goes on, and it is tried again")
+        _trust_fell(first[0])
         self.answers.replace(self.delivery.channels)
         self._prepare(self._read.files)
         self._prober = self._parts.prober(self._plan.probes, self._probed)
@@ -260,7 +261,7 @@ class Core:
                 return Reloaded(False, False, self._plan.version, read.findings)
             changed = read.plan.version != self._plan.version
             try:
-                written = await self._put_in_force(read.plan, read.files)
+                written, fell = await self._put_in_force(read.plan, read.files)
             except (LookupError, ValueError) as error:
                 self._plan_refused = (str(error),)
                 log.warning("plan_refused", actor=actor, why=str(error))
@@ -271,7 +272,7 @@ class Core:
             self._plan_refused = ()
             await self._tell_of_plan()
             log.info("plan_in_force", actor=actor, version=read.plan.version, changed=changed)
-            findings = read.findings if written else (*read.findings, UNWRITTEN)
+            findings = (*read.findings, *fell) if written else (*read.findings, *fell, UNWRITTEN)
             findings += tuple(await self._calendars.faults(CALENDARS_WITHIN))
             return Reloaded(True, changed, read.plan.version, findings)
 
@@ -358,8 +359,8 @@ class Core:
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
-    async def _put_in_force(self, plan: Plan, files: Mapping[str, bytes]) -> bool:
-        """Have another plan judge from now on; says whether it is written down.
+    async def _put_in_force(self, plan: Plan, files: Mapping[str, bytes]) -> tuple[bool, list[str]]:
+        """Have another plan judge from now on; says whether it is written down, and which playbooks it cost trust.
 
         Raises ValueError or LookupError when it cannot.
         """
@@ -381,7 +382,7 @@ class Core:
         declared = await self._apply(Job(Decided(keys)))
         if declared.failed:
             raise ValueError(f"the plan is in force, but not the keys it declares: {declared.failed}")
-        return not (changed.unwritten or declared.unwritten)
+        return not (changed.unwritten or declared.unwritten), _trust_fell(changed)
 
     def _prepare(self, files: Mapping[str, bytes]) -> None:
         """Have the plan's playbooks imported, so that the first run finds them ready. Nobody waits for it."""
@@ -497,3 +498,11 @@ class Core:
         self.fault = error
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._stopped.set)
+
+
+def _trust_fell(change: Job) -> list[str]:
+    """Which playbooks a change of plan cost trust, as sentences; they are logged."""
+    fell = change.result.message.splitlines() if change.result is not None else []
+    for sentence in fell:
+        log.warning("trust_fell", why=sentence)
+    return fell

@@ -48,7 +48,6 @@ from tocsin.store.reading import open_engine as open_engine
 from tocsin.store.rows import storable, unpack_files
 
 OPEN_STATES = ("triggered", "acknowledged")
-ALL_STATES = (*OPEN_STATES, "resolved")
 
 
 class OpenCount(Struct, frozen=True):
@@ -338,10 +337,6 @@ class Reads(Reading):
     def token(self, number: int) -> Token | None:
         """One token or link."""
         return self._one(tables.tokens, tables.tokens.c.id == number, _token.decode)
-
-    def token_by_hash(self, digest: bytes) -> Token | None:
-        """The token or link with this hash, usable or not."""
-        return self._one(tables.tokens, tables.tokens.c.hash == digest, _token.decode)
 
     def bearer(self, digest: bytes) -> tuple[Token, User] | None:
         """A token and its user in one snapshot."""

@@ -18,7 +18,7 @@ from tocsin.engine.commands import (
 )
 from tocsin.faces.answering import InService, in_service, resuming
 from tocsin.faces.faces import Faces
-from tocsin.faces.problem import Problem, not_found
+from tocsin.faces.problem import Problem
 from tocsin.faces.who import Who
 from tocsin.incidents.incident import Incident
 from tocsin.playbooks.guards import say_guard
@@ -162,9 +162,7 @@ async def run_page(request: Request[Any, Any, Any], faces: Faces, who: Who, numb
 
 
 async def _run_page(seen: View, number: int, code: int = 200, fault: str = "") -> Response[bytes]:
-    run = await seen.faces.read(seen.faces.reads.run, number)
-    if run is None:
-        raise not_found(f"run {number}")
+    run = await seen.faces.found(f"run {number}", seen.faces.reads.run, number)
     return seen.draw(
         "run.html", code=code, one=await _seen(seen, run), verbs=VERBS, trusted=TRUSTED, fault=fault, live=LIVE
     )

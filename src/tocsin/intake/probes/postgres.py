@@ -11,6 +11,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, LiteralString
 
@@ -18,14 +19,16 @@ from msgspec import Struct, structs
 
 from tocsin.intake.checked import Checked, Measured, Probe
 from tocsin.intake.probes.amounts import size_of
+from tocsin.intake.probes.client import Client, asked
 from tocsin.intake.specs import ProbeSpec
-from tocsin.kernel.instant import SECOND, Instant
+from tocsin.kernel.instant import Instant
 from tocsin.kernel.outside import Outside
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
 MISSING = "the client for PostgreSQL is not there: pip install 'tocsin[postgres]'"
+_POSTGRES = Client("PostgreSQL", MISSING)
 _SCHEMES = ("postgresql://", "postgres://")
 SLACK = 1.0
 """So many seconds after its time a look is let go of: until then later looks of the target wait for it."""
@@ -93,33 +96,31 @@ def checker(secret: Callable[[str], str]) -> Probe:
 
     async def check(spec: ProbeSpec, now: Instant, outside: Outside) -> Checked:
         """Ask once."""
-        name = spec.target.removeprefix("secret:")
-        within = spec.timeout / SECOND
-        try:
-            address = secret(spec.target)
-            if not address.startswith(_SCHEMES):
+
+        def address() -> str:
+            found = secret(spec.target)
+            if not found.startswith(_SCHEMES):
                 raise LookupError(f"{spec.target} is no address: postgresql://user:password@host:5432/database")
-            asked = frozenset(spec.options)
-            seen = await outside.aside(f"postgres {spec.target}", lambda: _ask(address, within, asked), within=within)
-        except LookupError as error:
-            return Checked(False, f"PostgreSQL {name} cannot be asked: {error.args[0]}")
-        except ImportError:
-            return Checked(False, f"PostgreSQL {name} cannot be asked: {MISSING}")
-        except TimeoutError:
-            return Checked(False, f"PostgreSQL {name} did not answer within {within:g} s")
-        except Exception as error:  # noqa: BLE001  # the client's own, whatever they are called; a password is in none
-            if any(words in str(error) for words in _FULL):
-                return Checked(False, f"PostgreSQL {name} takes no more connections")
-            return Checked(False, f"PostgreSQL {name} did not answer: {type(error).__name__}")
-        return _judged(spec, name, seen)
+            return found
+
+        judged = frozenset(spec.options)
+        seen = await asked(_POSTGRES, spec, outside, address, partial(_ask, judged=judged), _refused)
+        return seen if isinstance(seen, Checked) else _judged(spec, seen)
 
     return check
 
 
-def _judged(spec: ProbeSpec, name: str, seen: _Seen) -> Checked:
+def _refused(error: Exception) -> str:
+    if any(words in str(error) for words in _FULL):
+        return "takes no more connections"
+    return f"did not answer: {type(error).__name__}"
+
+
+def _judged(spec: ProbeSpec, seen: _Seen) -> Checked:
+    name = _POSTGRES.named(spec)
     if not seen.sees_all:
         why = "its user sees its own sessions only: GRANT pg_monitor to it"
-        return Checked(False, f"PostgreSQL {name} cannot be judged: {why}")
+        return Checked(False, f"{name} cannot be judged: {why}")
     connections, ids = 100 * seen.used / seen.limit, 100 * seen.age / _IDS
     facts = {
         "connections": f"{seen.used} of {seen.limit}",
@@ -154,8 +155,8 @@ def _judged(spec: ProbeSpec, name: str, seen: _Seen) -> Checked:
         if seen.log > log:
             wrong.append(f"has {size_of(seen.log)} of write-ahead log on its disk, {size_of(int(log))} is the most")
     if wrong:
-        return Checked(False, f"PostgreSQL {name} {'; '.join(wrong)}", facts, measured)
-    well = f"PostgreSQL {name} answers, with {seen.used} of {seen.limit} connections in use"
+        return Checked(False, f"{name} {'; '.join(wrong)}", facts, measured)
+    well = f"{name} answers, with {seen.used} of {seen.limit} connections in use"
     return Checked(True, well, facts, measured)
 
 
@@ -179,7 +180,7 @@ def _lags(seen: _Replicated, behind: float | None, late: float | None) -> Iterat
         yield f"{whose} {seen.late:.0f} s behind, {late:g} s is too long"
 
 
-def _ask(address: str, within: float, asked: Set[str] = frozenset()) -> _Seen:
+def _ask(address: str, within: float, judged: Set[str] = frozenset()) -> _Seen:
     import psycopg
 
     with psycopg.connect(
@@ -192,9 +193,9 @@ def _ask(address: str, within: float, asked: Set[str] = frozenset()) -> _Seen:
         seen = _Seen(*found)
         if not seen.sees_all:
             return seen
-        if asked & {"behind_bytes", "late_seconds"}:
+        if judged & {"behind_bytes", "late_seconds"}:
             seen = structs.replace(seen, replicated=_replicated(connection))
-        if "log_bytes" in asked:
+        if "log_bytes" in judged:
             counted = connection.execute("select coalesce(sum(size), 0)::bigint from pg_ls_waldir()").fetchone()
             assert counted is not None
             seen = structs.replace(seen, log=int(counted[0]))

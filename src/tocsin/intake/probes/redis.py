@@ -11,11 +11,13 @@ from importlib.util import find_spec
 from typing import Any
 
 from tocsin.intake.checked import Checked, Measured, Probe
+from tocsin.intake.probes.client import Client, asked
 from tocsin.intake.specs import ProbeSpec
-from tocsin.kernel.instant import SECOND, Instant
+from tocsin.kernel.instant import Instant
 from tocsin.kernel.outside import Outside
 
 MISSING = "the client for Redis is not there: pip install 'tocsin[redis]'"
+_REDIS = Client("Redis", MISSING)
 FULL = "max number of clients reached"
 SILENT = 15
 """So many seconds without a word from its primary, and a link is up in name only: it is sent a ping every 10."""
@@ -31,20 +33,8 @@ def checker(secret: Callable[[str], str]) -> Probe:
 
     async def check(spec: ProbeSpec, now: Instant, outside: Outside) -> Checked:
         """Ask once."""
-        name = spec.target.removeprefix("secret:")
-        within = spec.timeout / SECOND
-        try:
-            url = secret(spec.target)
-            info = await outside.aside(f"redis {spec.target}", lambda: _info(url, within), within=within)
-        except LookupError as error:
-            return Checked(False, f"Redis {name} cannot be asked: {error.args[0]}")
-        except ImportError:
-            return Checked(False, f"Redis {name} cannot be asked: {MISSING}")
-        except TimeoutError:
-            return Checked(False, f"Redis {name} did not answer within {within:g} s")
-        except Exception as error:  # noqa: BLE001  # the client's own, whatever they are called; none shows its password
-            return Checked(False, f"Redis {name} {_refused(error)}")
-        return _judged(spec, name, info)
+        info = await asked(_REDIS, spec, outside, lambda: secret(spec.target), _info, _refused)
+        return info if isinstance(info, Checked) else _judged(spec, info)
 
     return check
 
@@ -60,8 +50,9 @@ def _refused(error: Exception) -> str:
     return f"did not answer: {type(error).__name__}"
 
 
-def _judged(spec: ProbeSpec, name: str, info: Mapping[str, Any]) -> Checked:
+def _judged(spec: ProbeSpec, info: Mapping[str, Any]) -> Checked:
     """By what the plan says of it; by its memory where it says nothing, as the plan never does."""
+    name = _REDIS.named(spec)
     limits = spec.options or {"memory_percent": "90"}
     facts = _facts(info)
     wrong: list[str] = []
@@ -82,8 +73,8 @@ def _judged(spec: ProbeSpec, name: str, info: Mapping[str, Any]) -> Checked:
     # The one nearest to its limit is worth the graph.
     worst = max(measured, key=lambda one: one.value / (one.limit or 100), default=None)
     if wrong:
-        return Checked(False, f"Redis {name} {'; '.join(wrong)}", facts, worst)
-    return Checked(True, f"Redis {name} {_well(limits, measured, facts)}", facts, worst)
+        return Checked(False, f"{name} {'; '.join(wrong)}", facts, worst)
+    return Checked(True, f"{name} {_well(limits, measured, facts)}", facts, worst)
 
 
 def _facts(info: Mapping[str, Any]) -> dict[str, str]:
