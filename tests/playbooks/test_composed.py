@@ -307,7 +307,7 @@ def test_what_is_misspelt_has_its_line_and_what_to_write(was: str, now: str, lin
     ("was", "now", "line", "says", "hint"),
     [
         ("look: redis.memory,", "look: redis.memry,", 10, "redis has no memry", "did you mean redis.memory?"),
-        ("look: redis.memory,", "look: reddis.memory,", 10, "there is no library reddis", "redis.memory?"),
+        ("look: redis.memory,", "look: reddis.memory,", 10, "there is no solution reddis", "redis.memory?"),
         ("look: redis.memory,", "look: redis.expire,", 10, "look takes no fix", "write fix: redis.expire"),
         ("look: redis.memory,", "look: redis.connected,", 10, "nothing a step can do", "@look"),
         ("with: {older_than: 7d,", "with: {older_then: 7d,", 13, "takes no older_then", "older_than?"),
