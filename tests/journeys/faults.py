@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 PAGES = Path(__file__).parents[2] / "docs" / "solutions"
+_NOT_FULL = ':\n        run.hand_over("its disk'
 SHORTER = {
     'IDLE_FOR = "10m"': 'IDLE_FOR = "50ms"',
     'IDLE_FOR = "5m"': 'IDLE_FOR = "50ms"',
@@ -15,6 +16,7 @@ SHORTER = {
     'HEARS_WITHIN = "10s"': 'HEARS_WITHIN = "200ms"',
     "NEAR_ENOUGH = 16 * 1024 * 1024": "NEAR_ENOUGH = 256 * 1024",
     "now.used_ratio < 0.85": "now.size < 100_000",  # of a whole disk that is not ours to fill
+    f"before.used_ratio < 0.80{_NOT_FULL}": f"before.size < 100_000{_NOT_FULL}",
     'older_than="7d"': 'older_than="1s"',
     'spread="60s"': 'spread="1s"',
     'IDLE_FOR = "1h"': 'IDLE_FOR = "1s"',

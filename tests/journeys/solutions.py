@@ -23,6 +23,7 @@ import psycopg
 
 from tests.journeys.faults import Fault, playbooks
 from tests.journeys.solutions_redis import on_valkeys
+from tests.support.needs import program
 from tests.support.ports import free_port
 from tests.support.postgres import running_postgres
 from tests.support.shop_database import SETTINGS, Shop, running_shop
@@ -357,7 +358,7 @@ class Filled(Fault):
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "log"
-        self._folder.mkdir()
+        self._folder.mkdir(parents=True)
 
     def _write(self, name: str, days: float, size: int = 8_000) -> None:
         path = self._folder / name
@@ -387,6 +388,63 @@ class Filled(Fault):
 
     def target(self) -> dict[str, Any]:
         return {"folder": str(self._folder), "delete": ["*.log.*"]}
+
+
+WRITES = """
+import sys, time
+with open(sys.argv[1], "a", buffering=1) as log:
+    while True:
+        log.write("an order was sold\\n" * 100)
+        time.sleep(0.05)
+"""
+ROTATION = """{log} {{
+    rotate 3
+    compress
+    copytruncate
+    missingok
+}}
+"""
+
+
+class Grows(Filled):
+    """One log that a program has open and goes on writing to; there is nothing old to delete."""
+
+    name = "rotate"
+
+    def __init__(self, folder: Path) -> None:
+        self._base = folder
+        super().__init__(folder / "growing")
+        self._log = self._folder / "shop.log"
+        self._conf = folder / "rotation.conf"
+        self._conf.write_text(ROTATION.format(log=self._log))
+        self._writer: subprocess.Popen[bytes] | None = None
+
+    def befall(self, round: int) -> None:
+        self.calm()
+        with self._log.open("a") as log:
+            log.write("x" * 400_000)
+
+    def calm(self) -> None:
+        self.close()
+        super().calm()
+        self._writer = subprocess.Popen([sys.executable, "-c", WRITES, str(self._log)])
+
+    def bystanders(self) -> object:
+        assert self._writer is not None
+        return [one for one in super().everything() if not one[0].startswith("shop.log")], self._writer.poll()
+
+    def everything(self) -> list[tuple[str, int, int]]:
+        return [one for one in super().everything() if one[0] != "shop.log"]
+
+    def target(self) -> dict[str, Any]:
+        command = [program("logrotate"), "--force", "--state", str(self._base / "rotated"), str(self._conf)]
+        return {"folder": str(self._folder), "rotate": command}
+
+    def close(self) -> None:
+        """End who writes."""
+        if self._writer is not None:
+            self._writer.kill()
+            self._writer.wait()
 
 
 class Stage:
@@ -437,7 +495,7 @@ def staged(folder: Path) -> Iterator[Stage]:
         on_valkeys(folder) as (redis_secrets, redis_faults),
     ):
         standby = Shop(server)
-        hung, leaks = Hung(folder), Leaks(folder)
+        hung, leaks, grows = Hung(folder), Leaks(folder), Grows(folder)
         secrets = {
             "TOCSIN_SECRET_SHOP_RO": shop.reading, "TOCSIN_SECRET_SHOP_FIX": shop.fixing,
             "TOCSIN_SECRET_OLD_RO": old.reading, "TOCSIN_SECRET_OLD_FIX": old.fixing,
@@ -445,10 +503,11 @@ def staged(folder: Path) -> Iterator[Stage]:
         }  # fmt: skip
         faults: list[Fault] = [
             Full(shop), Blocked(shop), Long(shop), Lag(shop, standby), Log(shop), Slot(shop), Archive(shop),
-            Old(old, "old"), hung, leaks, Filled(folder), *redis_faults,
+            Old(old, "old"), hung, leaks, Filled(folder), grows, *redis_faults,
         ]  # fmt: skip
         try:
             yield Stage(faults, secrets | redis_secrets, old)
         finally:
             hung.close()
             leaks.close()
+            grows.close()

@@ -17,7 +17,7 @@ class Step(NamedTuple):
 class Described(NamedTuple):
     """A solution and what it can do. ``package``: whose it is, with its version; "" for Tocsin's own.
 
-    ``wrong``: why it cannot be used by its short name, or not at all because importing it raises; then no more is known.
+    ``wrong``: why it cannot be used by its short name, or not at all for importing it raises; then no more is known.
     """
 
     name: str
