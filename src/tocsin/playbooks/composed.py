@@ -87,6 +87,7 @@ class ComposedStep(Struct, frozen=True, kw_only=True):
     default: str = "no"
     role: Literal["responder", "admin"] = "responder"
     findings: tuple[str, ...] = ()
+    next: str = ""
 
     def at(self, key: str) -> int:
         """The line a key stands on; the step's own when it was left out."""
