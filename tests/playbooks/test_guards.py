@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tocsin.kernel.instant import from_datetime
 from tocsin.kernel.matcher import parse_matcher
-from tocsin.playbooks.coverage import covered
+from tocsin.playbooks.coverage import Rule, covered
 from tocsin.playbooks.guards import Situation, blocked, frozen, locked, say_guard
 from tocsin.playbooks.language import Misused, at_most, blast_radius, breaker, cooldown, freeze, trust, unless
 from tocsin.playbooks.manifest import Guard, Manifest, Param
@@ -150,8 +150,8 @@ def test_coverage_says_for_each_rule_what_answers_it() -> None:
         name="free", file="", line=1, function="", about="", meaning="", trust=trust("suggest"),
         answers=((parse_matcher('alertname="Full"'),),),
     )  # fmt: skip
-    rules = [("cart", {"alertname": "Full"}), ("cart", {"alertname": "Slow"})]
-    found = covered(["cart", "web"], {"cart": ("free",)}, {"free": answers}, rules)
+    rules = [Rule("cart", {"alertname": "Full"}), Rule("cart", {"alertname": "Slow"})]
+    found = covered(["cart", "web"], {"cart": ("free",)}, {"free": answers}, rules, Targets(()))
     assert [(one.service, one.rule, one.answer, one.playbook) for one in found] == [
         ("cart", 'alertname="Full"', "suggest", "free"),
         ("cart", 'alertname="Slow"', "nothing", ""),

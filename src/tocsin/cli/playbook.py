@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import os
 import re
 import subprocess
 import sys
@@ -250,7 +251,8 @@ def dry_run(
         if not as_json:
             say(report)
 
-    settings = Settings(data=data or Path(DEFAULT_DATA), plan=place)
+    command = os.environ.get("TOCSIN_SECRETS_COMMAND", "")
+    settings = Settings(data=data or Path(DEFAULT_DATA), plan=place, secrets_command=command)
     try:
         status, output = carry_out(settings, files, plan, manifest, of, bound, _defaults(manifest), dict(labels), tell)
     except (LookupError, OSError) as error:
@@ -308,6 +310,7 @@ def list_playbooks(api: Api, service: str | None, as_json: bool) -> None:
             show.Column("Trust"),
             show.Column("Held", least=80),
             show.Column("Trusted so", least=120),
+            show.Column("Guards", least=150, wide=True),
             show.Column("What it does", least=100, wide=True),
         ),
         [_row(one) for one in found],
@@ -322,6 +325,7 @@ def _row(one: dict[str, Any]) -> show.Row:
         show.Cell(trust, TRUST_WEIGHTS[trust]),
         _held(one),
         str(one["because"]),
+        "; ".join(one["guards"]),
         str(one["about"]),
     )
 

@@ -52,8 +52,7 @@ class Situation(NamedTuple):
 
 def blocked(at: Situation) -> Blocked | None:
     """The first guard that says no, in the order a person would ask; None when all let it run. Locks come before."""
-    own = any(isinstance(one, Breaker) for one in at.manifest.guards)
-    for guard in (*at.manifest.guards, *(() if own else (BREAKER,))):
+    for guard in guards_of(at.manifest):
         found = _says_no(at, guard)
         if found is not None:
             return found
@@ -155,6 +154,12 @@ def _broken(at: Situation, guard: Breaker) -> Blocked | None:
         times = f"{at.returned} times within {say_duration(guard.within)}"
         return Blocked(Reason.GUARD_BREAKER, f"this same trouble was answered {times} and came back")
     return None
+
+
+def guards_of(manifest: Manifest) -> tuple[Guard, ...]:
+    """The guards that hold for a playbook: those it declares, and a breaker in any case."""
+    own = any(isinstance(one, Breaker) for one in manifest.guards)
+    return (*manifest.guards, *(() if own else (BREAKER,)))
 
 
 def say_guard(guard: Guard) -> str:

@@ -29,6 +29,7 @@ from tocsin.pages.message import Message
 from tocsin.plan.model import Plan
 from tocsin.runtime import points
 from tocsin.runtime.answers import Answers
+from tocsin.runtime.begun import Begun
 from tocsin.runtime.composing import compose
 from tocsin.runtime.delivery import Delivery
 from tocsin.runtime.doors import Doors
@@ -71,10 +72,8 @@ class Core:
         self.ready = False
         self.started_at = parts.clock.now()
         self.counted: Counter[tuple[str, str]] = Counter()
-        self._audited: asyncio.Task[None] | None = None
-        self._plan_told: asyncio.Task[None] | None = None
         self._reloading = asyncio.Lock()
-        self._preparing: asyncio.Task[None] | None = None
+        self._begin = Begun()
         self.writer = Writer(parts.store, self._plan, parts.sources, parts.clock, self._committed, self._fatal)
         self.doors = Doors(self.writer, parts.sources, parts.clock, parts.routing_key, parts.redacted)
         self.delivery = Delivery(self._compose, self.writer.urgent)
@@ -110,15 +109,11 @@ class Core:
         self._metrics = Metrics(self)
         self._front: Front | None = None
         self._prober: Prober | None = None
-        self._probing: asyncio.Task[None] | None = None
         self._calendars = parts.calendars(plan.plan.calendars, self._calendar_read)
-        self._reading: asyncio.Task[None] | None = None
         self._read = plan
         self._plan_refused = plan.refused
         """What is wrong with the plan on disk, when another judges; () when that one does."""
-        self._fenced: asyncio.Task[None] | None = None
         self._faces_up = False
-        self._meeting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Catch up with the time in which nothing was heard, then begin to judge, page and probe."""
@@ -147,21 +142,21 @@ class Core:
         self.answers.replace(self.delivery.channels)
         self._prepare(self._read.files)
         self._prober = self._parts.prober(self._plan.probes, self._probed)
-        self._probing = asyncio.create_task(self._prober.run())
-        self._reading = asyncio.create_task(self._calendars.run())
+        self._begin(self._prober.run())
+        self._begin(self._calendars.run())
         if self._plan_refused:
             log.error("plan_refused", actor="start", findings=list(self._plan_refused[:20]))
-        self._plan_told = asyncio.create_task(self._tell_of_plan())
-        self._audited = asyncio.create_task(self.upkeep.run())
+        self._begin(self._tell_of_plan())
+        self._begin(self.upkeep.run())
         if self.runs is not None:
-            self._fenced = asyncio.create_task(self.runs.fence(lambda: self._parts.store.safe_until))
+            self._begin(self.runs.fence(lambda: self._parts.store.safe_until))
 
     def answer(self, front: Front) -> None:
         """Open the doors: answer what comes by them from now on."""
         self._front = front
         front.turn_to(self)
         self.ready = True
-        self._meeting = asyncio.create_task(self._meet_faces(front.faces))
+        self._begin(self._meet_faces(front.faces))
 
     async def _meet_faces(self, path: Path) -> None:
         """Ready means that pages can be opened too; later on, their absence alone makes nothing unready."""
@@ -177,21 +172,7 @@ class Core:
         """Until stopped. Raises what ended the writer, if it failed."""
         await self._stopped.wait()
         self.ready = False
-        begun = (
-            self._probing,
-            self._reading,
-            self._audited,
-            self._meeting,
-            self._plan_told,
-            self._preparing,
-            self._fenced,
-        )
-        tasks = [task for task in begun if task is not None]
-        for task in tasks:
-            task.cancel()
-        for ended in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(ended, Exception):
-                log.error("task_failed", error=repr(ended))
+        await self._begin.end()
         sound = self.fault is None  # without its writer nothing can be finished: be started again at once
         if self._front is not None:
             await self._front.close(5.0 if sound else 0.0)
@@ -387,7 +368,7 @@ class Core:
     def _prepare(self, files: Mapping[str, bytes]) -> None:
         """Have the plan's playbooks imported, so that the first run finds them ready. Nobody waits for it."""
         if self._parts.runner is not None:
-            self._preparing = asyncio.create_task(self._parts.runner.prepare(files))
+            self._begin(self._parts.runner.prepare(files))
 
     async def _tell_of_plan(self) -> None:
         """Tell the inbox that a start found a plan that is no good, and when that is over.
