@@ -191,7 +191,7 @@ def test_a_long_finding_that_was_cut_is_the_same_one() -> None:
     world = Playground(give_up)
     fires(world)
     run = world.run(1)
-    run.findings = ()
+    run.findings = tuple[str, ...]()
     run.find(f"Looked: redis.memory: {'x' * 5_000}")
     run.find("Looked: redis.idle: few")
     run.dwell_on("x" * 5_000)

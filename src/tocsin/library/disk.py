@@ -21,7 +21,6 @@ import msgspec
 from msgspec import Struct
 
 from tocsin.kernel.instant import SECOND, parse_duration
-from tocsin.library.commands import succeed
 from tocsin.playbooks.language import Target, fix, look
 
 MOST_LOOKED_AT = 200_000
@@ -222,6 +221,8 @@ def rotate(place: Folder, file: File, *, within: str = "2m") -> str:
     which is what the plan's command is for. Raises Trouble without one, when it fails, and when the file is after it
     what it was.
     """
+    from tocsin.library.commands import succeed  # and with it asyncio: for who rotates alone
+
     where = place.where
     if not where.rotate:
         raise Trouble(f"the plan does not say how {place.name} is rotated: rotate: [logrotate, -f, /etc/logrotate.d/…]")
