@@ -450,8 +450,8 @@ class Grows(Filled):
 class Stage:
     """All the faults, the systems they befall, and the plan and secrets for a Tocsin beside them."""
 
-    def __init__(self, faults: list[Fault], secrets: dict[str, str], old: Shop) -> None:
-        self.old = old
+    def __init__(self, faults: list[Fault], secrets: dict[str, str], old: Shop, crowded: Fault) -> None:
+        self.old, self.crowded = old, crowded
         self.faults = {one.name: one for one in faults}
         self.secrets = secrets
 
@@ -475,6 +475,13 @@ class Stage:
             "targets": {"it": self.faults["wraparound"].target()},
             "probes": [{**probe, "every": "1s", "failures": "1"}],
         }
+        clients = {"redis": "secret:probed_ro", "name": "clients", "clients": "80%"}
+        services["probed-redis"] = {
+            "escalation": "shop",
+            "playbooks": ["end-script", "drop-idle-clients"],
+            "targets": {"it": self.crowded.target()},
+            "probes": [{**clients, "every": "1s", "failures": "1"}],
+        }
         routes = [
             {"match": [f'fault="{name}"'], "service": name, "group": {"by": ["fault", "round"]}} for name in self.faults
         ]
@@ -492,7 +499,7 @@ def staged(folder: Path) -> Iterator[Stage]:
         running_shop(archive_mode="on") as shop,
         running_shop() as old,
         running_postgres(settings=SETTINGS, standby_of=shop.server) as server,
-        on_valkeys(folder) as (redis_secrets, redis_faults),
+        on_valkeys(folder) as (redis_secrets, redis_faults, crowded),
     ):
         standby = Shop(server)
         hung, leaks, grows = Hung(folder), Leaks(folder), Grows(folder)
@@ -506,7 +513,7 @@ def staged(folder: Path) -> Iterator[Stage]:
             Old(old, "old"), hung, leaks, Filled(folder), grows, *redis_faults,
         ]  # fmt: skip
         try:
-            yield Stage(faults, secrets | redis_secrets, old)
+            yield Stage(faults, secrets | redis_secrets, old, crowded)
         finally:
             hung.close()
             leaks.close()

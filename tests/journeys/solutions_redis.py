@@ -146,16 +146,22 @@ class Scripted(OnValkey):
 
 
 @contextmanager
-def on_valkeys(folder: Path) -> Iterator[tuple[dict[str, str], list[OnValkey]]]:
-    """Two Valkeys: one with a limit on its memory, one with few clients. Secrets for them, and their faults."""
-    places = [folder / name for name in ("valkey-memory", "valkey-clients")]
+def on_valkeys(folder: Path) -> Iterator[tuple[dict[str, str], list[OnValkey], Crowded]]:
+    """Three Valkeys: one with a limit on its memory, two with few clients. Secrets for them, and their faults; that of
+    the last one is seen by Tocsin's own probe.
+    """
+    places = [folder / name for name in ("valkey-memory", "valkey-clients", "valkey-probed")]
     for one in places:
         one.mkdir()
     few = {"maxclients": str(MOST), "busy-reply-threshold": "50"}
-    with running_valkey(places[0]) as small, running_valkey(places[1], few) as crowded, ExitStack() as now:
+    with (
+        running_valkey(places[0]) as small, running_valkey(places[1], few) as crowded,
+        running_valkey(places[2], few) as probed, ExitStack() as now,
+    ):  # fmt: skip
         secrets = {
             "TOCSIN_SECRET_SMALL_RO": small.reading, "TOCSIN_SECRET_SMALL_FIX": small.fixing,
             "TOCSIN_SECRET_CROWDED_RO": crowded.reading, "TOCSIN_SECRET_CROWDED_FIX": crowded.fixing,
+            "TOCSIN_SECRET_PROBED_RO": probed.reading, "TOCSIN_SECRET_PROBED_FIX": probed.fixing,
         }  # fmt: skip
         few_clients: list[OnValkey] = [kind(crowded, "crowded", now) for kind in (Crowded, Shut, Scripted)]
-        yield secrets, [Fills(small, "small", ExitStack()), *few_clients]
+        yield secrets, [Fills(small, "small", ExitStack()), *few_clients], Crowded(probed, "probed", now)
