@@ -12,6 +12,7 @@ import pytest
 import redis as client
 from redis.exceptions import ResponseError
 
+from tests.support import steps
 from tests.support.valkey import VALUE, Valkey, connections, running_valkey
 from tests.support.waiting import eventually
 from tocsin.library import redis
@@ -144,8 +145,10 @@ def test_a_script_that_blocks_is_seen_and_ended_unless_it_has_written(
         return found.busy
 
     eventually(blocked, what="it to be busy")
+    another = {"main": f"redis://127.0.0.1:{valkey.port}/1"}
+    assert steps.step(another, redis.answering, SERVER).busy, "also by an address with another database"
     if ends:
-        assert step(lambda: redis.kill_script.function(SERVER)) == "the script was ended"
+        assert steps.step(another, redis.kill_script, SERVER) == "the script was ended"
         thread.join(10)
         found = step(lambda: redis.answering(SERVER))
         assert isinstance(found, redis.Answering) and found.answers

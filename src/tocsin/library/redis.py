@@ -50,8 +50,9 @@ class Full(Exception):
 
 
 @contextmanager
-def connected(server: Server) -> Iterator[Redis]:
-    """A client of a server, with the credential of the step that asks.
+def connected(server: Server, *, choose: bool = True) -> Iterator[Redis]:
+    """A client of a server, with the credential of the step that asks. ``choose``: of the database its address names,
+    which a server that is blocked refuses.
 
     Raises Missing without the extra, and Full when the server is at its limit of clients.
     """
@@ -66,6 +67,8 @@ def connected(server: Server) -> Iterator[Redis]:
         decode_responses=True,
         encoding_errors="surrogateescape",
     )
+    if not choose:
+        client.connection_pool.connection_kwargs["db"] = 0
     try:
         _let_in(client)
         yield client
@@ -316,16 +319,17 @@ def answering(server: Server) -> Answering:
     """Whether it answers a ping. Raises when it does not even say that it is busy."""
     from redis.exceptions import ResponseError
 
-    with connected(server) as client:
-        began = time.monotonic()
-        try:
+    began = time.monotonic()
+    try:
+        with connected(server, choose=False) as client:
+            began = time.monotonic()
             client.ping()
-        except ResponseError as error:
-            # The client takes the word BUSY off; what is left names the two ways out.
-            if "SCRIPT KILL" in str(error) or "busy" in str(error).lower():
-                return Answering(False, True, (time.monotonic() - began) * 1000)
-            raise
-        return Answering(True, False, (time.monotonic() - began) * 1000)
+    except ResponseError as error:
+        # The client takes the word BUSY off; what is left names the two ways out.
+        if "SCRIPT KILL" in str(error) or "busy" in str(error).lower():
+            return Answering(False, True, (time.monotonic() - began) * 1000)
+        raise
+    return Answering(True, False, (time.monotonic() - began) * 1000)
 
 
 @fix(idempotent=True)
@@ -333,7 +337,7 @@ def kill_script(server: Server) -> str:
     """End the script that runs. One that has written already cannot be ended so: that raises, and a person decides."""
     from redis.exceptions import ResponseError
 
-    with connected(server) as client:
+    with connected(server, choose=False) as client:
         try:
             client.script_kill()
         except ResponseError as error:
