@@ -125,14 +125,14 @@ def verified_by_its_probe(server: TocsinServer, service: str, known: int | None)
 
 
 def test_every_fault_of_the_documentation_is_made_here(stage: Stage) -> None:
-    """But four: one's own statements (tests/library/test_sql.py), a program of supervisor's (test_supervised.py), and
-    what a replica and a disk of Redis come to (test_redis.py).
+    """But five: one's own statements (tests/library/test_sql.py), a program of supervisor's (test_supervised.py), a unit
+    of systemd's (test_systemd.py), and what a replica and a disk of Redis come to (test_redis.py).
     """
     answered_here = {tuple(one.labels.values()) for one in stage.faults.values()}
     pages = {one.page for one in stage.faults.values()}
     text = "".join((PAGES / page).read_text(encoding="utf-8") for page in pages)
     declared = text.count("@playbook(")
-    assert declared == len(answered_here) + 4
+    assert declared == len(answered_here) + 5
 
 
 def tell(server: TocsinServer, fault: Fault, round: str, state: str) -> None:

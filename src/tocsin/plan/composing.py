@@ -543,7 +543,7 @@ def _step(one: Step) -> ComposedStep:
             common |= {"choices": one.choices or ("yes", "no"), "within": one.within or 10 * MINUTE}
             common |= {"default": one.default or "no", "role": one.role or "responder", "name": one.name or ""}
         case HandOverStep():
-            common |= {"findings": one.findings or (), "next": one.next or ""}
+            common |= {"findings": one.findings or (), "next": one.next or UNSET}
     if isinstance(one, Called):
         common |= {"on": one.on or (), "args": one.given or (), "name": one.name or ""}
     return ComposedStep(**common)
