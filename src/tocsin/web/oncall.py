@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from litestar import Request, Response, get, post
@@ -28,7 +28,19 @@ from tocsin.kernel.instant import DAY, Duration, Instant, from_datetime, to_date
 from tocsin.oncall.override import Override
 from tocsin.pages.rules import usable
 from tocsin.plan.model import Plan
-from tocsin.web.boards import Board, board, clock_changes, doubles, headline, turns, weeks
+from tocsin.web.boards import (
+    WEEKS,
+    Board,
+    board,
+    clock_changes,
+    doubles,
+    headline,
+    monday_of,
+    own_turns,
+    starts_of,
+    turns,
+    weeks,
+)
 from tocsin.web.view import View, fields, form_secret, leads_to, once, view, with_query
 from tocsin.web.words import Reader
 
@@ -50,6 +62,7 @@ async def oncall_page(request: Request[Any, Any, Any], faces: Faces, who: Who) -
 async def _page(seen: View, feed_url: str = "") -> Response[bytes]:
     plan, reader = seen.plan, seen.reader
     rosters = plan.rosters if plan is not None else {}
+    asked = seen.request.query_params
 
     def reached(person: str) -> bool:
         return plan is not None and bool(usable(seen.faces.reads.contacts(person), plan.reaches))
@@ -57,10 +70,12 @@ async def _page(seen: View, feed_url: str = "") -> Response[bytes]:
     def look() -> dict[str, Any]:
         assert plan is not None
         boards = [board(plan, key, plan.covers_for(key, reader.covers), reader, reached) for key in rosters]
-        chosen = _chosen(seen.request.query_params.get("schedule", ""), boards)
+        chosen = _chosen(asked.get("schedule", ""), boards)
         covers = plan.covers_for(chosen, reader.covers)
-        shown = weeks(rosters[chosen], covers, reader)
-        order = turns(rosters[chosen], covers, reader)
+        monday = monday_of(asked.get("from", ""), reader)
+        shown = weeks(rosters[chosen], covers, reader, monday)
+        order = turns(rosters[chosen], covers, reader, starts_of(monday, reader))
+        whose = asked.get("person", "") if asked.get("person", "") in plan.people else ""
         return {
             "boards": boards,
             "chosen": chosen,
@@ -68,6 +83,12 @@ async def _page(seen: View, feed_url: str = "") -> Response[bytes]:
             "turns": order[:MOST_LISTED],
             "more": max(0, len(order) - MOST_LISTED),
             "changes": clock_changes(shown, reader),
+            "monday": monday,
+            "first": monday == monday_of("", reader),
+            "step": timedelta(days=7 * WEEKS),
+            "whose": whose,
+            "people": plan.people,
+            "own": own_turns(plan, whose, reader.covers, reader) if whose else [],
             "doubles": [*doubles(plan, reader.covers, reader), *_lost(plan, seen)],
         }
 
