@@ -76,7 +76,7 @@ class Core:
         self._begin = Begun()
         self.writer = Writer(parts.store, self._plan, parts.sources, parts.clock, self._committed, self._fatal)
         self.doors = Doors(self.writer, parts.sources, parts.clock, parts.routing_key, parts.redacted)
-        self.delivery = Delivery(self._compose, self.writer.urgent)
+        self.delivery = Delivery(self._compose, self.writer.urgent, self._severity)
         self.upkeep = Upkeep(
             self.writer,
             self.doors,
@@ -122,7 +122,7 @@ class Core:
         alive = int(self._parts.store.meta("alive_at") or b"0")
         last = max(alive, counters.now)
         # Before the writer looks at the clock for the first time: the ways out, and that nothing could be heard.
-        await self.delivery.replace(self._parts.channels(self._plan))
+        await self.delivery.replace(self._parts.channels(self._plan), self._plan.paces)
         keys = Decided(self._parts.declared_keys(self._plan))
         if last:
             self.writer.urgent(Job(Deaf(last, now)))
@@ -357,7 +357,7 @@ class Core:
             await self.delivery.replace(before)
             raise ValueError(f"the plan could not be put in force: {changed.failed}")
         self._plan = plan
-        await self.delivery.replace(channels)
+        await self.delivery.replace(channels, plan.paces)
         self.answers.replace(channels)
         self._prepare(files)
         declared = await self._apply(Job(Decided(keys)))
@@ -431,6 +431,11 @@ class Core:
         parts = self._parts
         state, now = self.writer.engine.state, parts.clock.now()
         return compose(state, self._plan, page, now, parts.public_url, parts.signing_key)
+
+    def _severity(self, page: Page) -> str:
+        """How grave what a page is about is now, "" when it is about no incident."""
+        incident = self.writer.engine.state.incidents.get(page.incident)
+        return incident.severity if incident is not None else ""
 
     def _committed(self, committed: Committed, engine: Engine) -> None:
         """On the writer's thread: hand over to the loop."""
