@@ -125,8 +125,8 @@ def verified_by_its_probe(server: TocsinServer, service: str, known: int | None)
 
 
 def test_every_fault_of_the_documentation_is_made_here(stage: Stage) -> None:
-    """But five: one's own statements (tests/library/test_sql.py), a program of supervisor's (test_supervised.py), a unit
-    of systemd's (test_systemd.py), and what a replica and a disk of Redis come to (test_redis.py).
+    """But five: one's own statements (tests/library/test_sql.py), a program of supervisor's (test_supervised.py), a
+    unit of systemd's (test_systemd.py), and what a replica and a disk of Redis come to (test_redis.py).
     """
     answered_here = {tuple(one.labels.values()) for one in stage.faults.values()}
     pages = {one.page for one in stage.faults.values()}
