@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,14 +27,10 @@ def pytest_make_collect_report(
     plan = _plan_above(collector.path) if isinstance(collector, pytest.Module) else None
     if plan is None or plan / "playbooks" not in collector.path.parents:
         return (yield)
-    from tocsin.playbooks.runner.modules import forget_modules, make_importable
+    from tocsin.wiring import importing_from
 
-    forget_modules()
-    make_importable(plan)
-    try:
+    with importing_from(plan):
         return (yield)
-    finally:
-        sys.path.remove(str(plan))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from tocsin.playbooks.language import Fix, Look
-from tocsin.playbooks.runner.fitting import Unfit, found_by_name
+from tocsin.wiring import named_step
 
 Step = Look[..., Any] | Fix[..., Any]
 TOUCHING = ("look", "fix", "verify")
@@ -50,12 +50,9 @@ def read_recorded(text: bytes) -> list[tuple[Step, Any]]:
 
 def _what(step: _Step) -> Step:
     try:
-        found = found_by_name(step.function, 0)
-    except Unfit as error:
+        return named_step(step.function)
+    except LookupError as error:
         raise ValueError(f"step {step.ordinal}: {error}") from None
-    if not isinstance(found, Look | Fix):
-        raise ValueError(f"step {step.ordinal}: {step.function} is neither a look nor a fix any more")
-    return found
 
 
 def _answer(step: _Step, what: Step) -> Any:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tocsin.settings import Settings
 
 if TYPE_CHECKING:
     from tocsin.plan.model import Plan
+    from tocsin.playbooks.language import Fix, Look
     from tocsin.playbooks.manifest import Manifest
+    from tocsin.playbooks.offered import Described
     from tocsin.playbooks.run import Report
 
 
@@ -55,11 +58,63 @@ def import_playbooks(folder: Path, files: Mapping[str, bytes]) -> None:
     import importlib
 
     from tocsin.playbooks.runner.composing import composed_among, declare_composed
-    from tocsin.playbooks.runner.modules import forget_modules, make_importable, module_names
+    from tocsin.playbooks.runner.modules import module_names
+
+    with importing_from(folder):
+        for _, name in module_names(folder):
+            importlib.import_module(name)
+        declare_composed(composed_among(files))
+
+
+@contextmanager
+def importing_from(folder: Path) -> Iterator[None]:
+    """Meanwhile, ``from playbooks.mine import …`` finds what lies in a plan's folder, and none of another plan."""
+    from tocsin.playbooks.runner.modules import forget_modules, make_importable
 
     forget_modules()
     make_importable(folder)
-    for _, name in module_names(folder):
-        importlib.import_module(name)
-    declare_composed(composed_among(files))
-    sys.path.remove(str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+
+
+def named_step(name: str) -> Look[..., Any] | Fix[..., Any]:
+    """The look or fix of a name, of a solution or of the plan that was imported. Raises LookupError in words."""
+    from tocsin.playbooks.language import Fix, Look
+    from tocsin.playbooks.runner.fitting import Unfit, found_by_name
+
+    try:
+        found = found_by_name(name, 0)
+    except Unfit as error:
+        raise LookupError(str(error)) from None
+    if not isinstance(found, Look | Fix):
+        raise LookupError(f"{name} is neither a look nor a fix any more")
+    return found
+
+
+def solutions(name: str = "") -> list[Described]:
+    """The solutions that are there, or those of one name: Tocsin's own, and what packages beside it publish."""
+    from tocsin.playbooks.runner.solutions import described
+
+    return described(name)
+
+
+def playbook_of(solution: str, name: str) -> dict[str, str]:
+    """The files of a playbook that a package's solution brings, and of its test, by their names.
+
+    Raises LookupError, with what there is, when no package brings it.
+    """
+    from tocsin.playbooks.runner.solutions import brought, installed, playbooks_of
+
+    meant = [one for one in installed() if one.name == solution]
+    if not meant:
+        there = ", ".join(one.name for one in installed()) or "none is installed"
+        raise LookupError(f"no package beside Tocsin has a solution {solution}: {there}")
+    word = name.replace("-", "_")
+    files = brought(meant[0])
+    wanted = [f"{word}.py", f"{name}.yaml", f"{name}.md"]
+    if not any(file in files for file in wanted):
+        there = ", ".join(playbooks_of(files)) or "none"
+        raise LookupError(f"{solution} brings no playbook {name}; it brings {there}")
+    return {file: files[file].decode() for file in (*wanted, f"test_{word}.py") if file in files}

@@ -200,9 +200,11 @@ class _Builder:
             self._choices[step.name] = step.choices
 
     def _says(self, step: ComposedStep) -> None:
-        named = [found["named"] or found["braced"] for found in Template.pattern.finditer(step.what)]
-        places = [(name, step.at(step.does)) for name in named if name]
-        for name, line in dict.fromkeys([*places, *((name, step.at("findings")) for name in step.findings)]):
+        places = [(name, step.at("findings")) for name in step.findings]
+        for text, key in ((step.what, step.does), (step.next or "", "next")):
+            named = (found["named"] or found["braced"] for found in Template.pattern.finditer(text))
+            places += [(name, step.at(key)) for name in named if name]
+        for name, line in dict.fromkeys(places):
             with self._noting():
                 self._type_of(name, line, None)
 
@@ -426,7 +428,8 @@ def _do(run: Run, one: _Doing, known: dict[str, Any], last: Any) -> Any:
             run.tell(_said(step.what, known))
         case "hand over":
             found = (known[name] for name in step.findings)
-            run.hand_over(_said(step.what, known), *(one for one in found if one is not LEFT_OUT))
+            there = (one for one in found if one is not LEFT_OUT)
+            run.hand_over(_said(step.what, known), *there, next=_said(step.next or "", known))
     if step.name:
         known[step.name] = answer
     return last
