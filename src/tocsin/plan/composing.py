@@ -473,7 +473,7 @@ def _composed(file: str, read: ComposedFile, findings: Findings) -> Composed:
         guards=tuple(_guard(one, read.timezone or "UTC", findings) for one in read.guards or ()),
         trust=_trust(read, findings),
         hand_over_after=read.hand_over_after or 5 * MINUTE,
-        hand_over_to=read.hand_over_to or "",
+        hand_over_to=read.hand_over_to or UNSET,
         schedule=read.schedule or "",
         timezone=read.timezone or "UTC",
         steps=tuple(map(_step, read.steps or ())),

@@ -37,7 +37,7 @@ from tocsin.playbooks.composed import (
     value_at,
 )
 from tocsin.playbooks.language import About, Declared, Fix, Look, Misused, Run, Target
-from tocsin.playbooks.manifest import COMPOSED, Trust
+from tocsin.playbooks.manifest import COMPOSED
 from tocsin.playbooks.runner.fitting import (
     Unfit,
     Unfits,
@@ -55,6 +55,8 @@ from tocsin.playbooks.runner.fitting import (
     typed,
 )
 
+UNTRUSTED = {"start": "ask", "ceiling": "act", "approve": "responder"}
+"""Stands for whatever trust a text declares, for ever: a field more in it is no other meaning."""
 TYPES: dict[str, type] = {"text": str, "number": float, "whole number": int, "flag": bool}
 
 
@@ -119,7 +121,7 @@ class _Builder:
             guards=self._of.guards,
             trust=self._of.trust,
             hand_over_after=self._of.hand_over_after,
-            hand_over_to=self._of.hand_over_to,
+            hand_over_to=self._of.hand_over_to or "",
             schedule=self._of.schedule,
             timezone=self._of.timezone,
             confine=self._of.confine or None,
@@ -477,8 +479,9 @@ def composed_among(files: Mapping[str, bytes]) -> tuple[Composed, ...]:
 
 def said(composed: Composed) -> str:
     """What a playbook in YAML says, without its places, its words on itself, and how far it is trusted."""
-    plain = _placeless(structs.replace(composed, about="", trust=Trust()))
-    return msgspec.json.encode(plain, order="deterministic").decode()
+    plain = msgspec.to_builtins(_placeless(structs.replace(composed, about="")), order="deterministic")
+    plain["trust"] = UNTRUSTED
+    return msgspec.json.encode(plain).decode()
 
 
 def _placeless(value: Any) -> Any:
