@@ -217,7 +217,7 @@ def was_rotated(place: Folder, file: File) -> bool:
 
 
 @fix(probe=was_rotated)
-def rotate(place: Folder, file: File, *, within: str = "2m") -> str:
+def rotate(place: Folder, file: File, *, within: Span = "2m") -> str:
     """Run the plan's ``rotate`` (such as ``logrotate -f …``) for a file that grows, unless it was rotated by now.
 
     A file that is written to is neither deleted nor cut here: whoever writes it must be told to go on in another one,
