@@ -15,6 +15,7 @@ from tocsin.kernel.reason import Reason
 from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import APART, ASKING, FOLLOWED, GIVE_UP_AFTER, Page, PageKind
 from tocsin.pages.rules import Planned, avoiding, bundled_until
+from tocsin.plan.model import Reached
 
 
 class About(NamedTuple):
@@ -52,14 +53,8 @@ def escalate_now(turn: Turn, incident: Incident) -> bool:
     for step in call.skipped:
         turn.enter(incident.number, calling.reaches_nobody(incident, step), Reason.NOBODY_REACHABLE)
     shadows = turn.plan.shadows_of(call.targets, turn.now, turn.state.covers, turn.behind(call.targets))
-    names = ", ".join(f"{person.name} ({by})" if by else person.name for person, by in reached) or "nobody"
-    if shadows:
-        names += f", with a copy to {_names(shadows)}"
-    paging = "Paging" if turn.state.counters.paging else "Paging is off; it would have paged"
-    what = f"{paging} {names}; next in {say_duration(call.next_at - turn.now)} if nobody answers"
-    if not people and calling.all_answered(turn, incident, call.targets):
-        what = f"The last resort has answered; others are paged again in {say_duration(call.next_at - turn.now)}"
-    turn.enter(incident.number, what, call.reason, step=str(call.at_step + 1))
+    reason, what = _said(turn, incident, call, reached, shadows)
+    turn.enter(incident.number, what, reason, step=str(call.at_step + 1))
     incident.step, incident.round, incident.laps = call.step, call.round, call.lap
     incident.next_at, incident.waits = call.next_at, None
     for person in people:
@@ -72,10 +67,43 @@ def escalate_now(turn: Turn, incident: Incident) -> bool:
     return True
 
 
+def _said(
+    turn: Turn, incident: Incident, call: Call, reached: Sequence[Reached], shadows: Sequence[Person]
+) -> tuple[Reason, str]:
+    """What a step is about to do, before anything is written: whom it pages, and whose page waits already."""
+    length = say_duration(call.next_at - turn.now)
+    if not reached and calling.all_answered(turn, incident, call.targets):
+        return call.reason, f"The last resort has answered; others are paged again in {length}"
+    waiting = {one.person.key: row for one in reached if (row := _still_waits(turn, incident, one.person, call))}
+    named = (f"{one.name} ({by})" if by else one.name for one, by in reached if one.key not in waiting)
+    names = ", ".join(named) or "nobody"
+    if shadows:
+        names += f", with a copy to {_names(shadows)}"
+    paging = "Paging" if turn.state.counters.paging else "Paging is off; it would have paged"
+    reason, said = call.reason, [f"{paging} {names}"]
+    if waiting and len(waiting) == len(reached) and not shadows:
+        reason, said = (Reason.STILL_WAITS if call.at_step < len(incident.steps) else reason), []
+    for one, _ in reached:
+        if one.key in waiting:
+            row = waiting[one.key]
+            leaves = say_duration(max(0, _when(row)[0] - turn.now))
+            begin = "the" if said else f"{_named(incident, call.at_step)}: the"
+            said.append(f"{begin} page to {one.name} by {row.channel} still waits and leaves in {leaves}")
+    return reason, f"{'; '.join(said)}; next in {length} if nobody answers"
+
+
 def _copy(turn: Turn, incident: Incident, person: Person, call: Call) -> None:
     """A shadow's copy of what a step pages. Nobody has to answer it, and it counts as nobody reached."""
     about = About(incident.number, incident.title, call.reason, call.at_step, "copy")
     _hand_over(turn, _row(turn, person.key, methods.planned(turn, person.key)[0], about, turn.now))
+
+
+def _still_waits(turn: Turn, incident: Incident, person: Person, call: Call) -> Page | None:
+    """The page that waits for a person already, when their rules would write down no other one now."""
+    about = _about(incident, call.reason, call.at_step)
+    if _wanted(turn, person, about):
+        return None
+    return min(_coming(turn, person.key, about).values(), key=_when, default=None)
 
 
 def _names(people: Sequence[Person]) -> str:
@@ -115,8 +143,12 @@ def page(
     turn: Turn, incident: Incident, person: Person, reason: Reason, step: int, kind: PageKind = "page"
 ) -> list[Page]:
     """Write down a person's pages for an incident by their own rules, and hand over what leaves at once."""
-    about = About(incident.number, incident.title, reason, step, kind, incident.urgency if kind == "page" else "high")
-    return _write(turn, person, about)
+    return _write(turn, person, _about(incident, reason, step, kind))
+
+
+def _about(incident: Incident, reason: Reason, step: int, kind: PageKind = "page") -> About:
+    urgency = incident.urgency if kind == "page" else "high"
+    return About(incident.number, incident.title, reason, step, kind, urgency)
 
 
 def drill(turn: Turn, person: Person) -> list[Page]:
@@ -139,20 +171,27 @@ def _apart(turn: Turn, incident: int, person: str, planned: list[Planned]) -> li
     return avoiding(lost, planned, methods.able(turn, person)) if lost else planned
 
 
-def _write(turn: Turn, person: Person, about: About) -> list[Page]:
+def _coming(turn: Turn, person: str, about: About) -> dict[int, Page]:
+    """What was written down before for a person and has not been tried, by contact method."""
+    rows = ledger.rows(turn, about.incident)
+    return {one.contact: one for one in rows if one.person == person and one.kind == about.kind and one.waiting}
+
+
+def _wanted(turn: Turn, person: Person, about: About) -> list[tuple[Planned, Instant, Page | None]]:
+    """By which methods a person is paged and when, and what that takes the place of; not what is due sooner anyway."""
     quiet = methods.morning(turn, person) if about.urgency == "low" else None
-    begins = quiet or turn.now
-    coming = {
-        one.contact: one
-        for one in ledger.rows(turn, about.incident)
-        if one.person == person.key and one.kind == about.kind and one.waiting
-    }
-    written = []
+    coming, wanted = _coming(turn, person.key, about), []
     for planned in _apart(turn, about.incident, person.key, methods.planned(turn, person.key, about.urgency)):
-        at = begins + planned.after
+        at = (quiet or turn.now) + planned.after
         known = coming.get(planned.contact.id if planned.contact else 0)
-        if known is not None and (known.gathers or (known.next_at is not None and known.next_at <= at)):
-            continue  # written down before, and due sooner
+        if known is None or not (known.gathers or (known.next_at is not None and known.next_at <= at)):
+            wanted.append((planned, at, known))
+    return wanted
+
+
+def _write(turn: Turn, person: Person, about: About) -> list[Page]:
+    written = []
+    for planned, at, known in _wanted(turn, person, about):
         if known is not None:
             ledger.finish(turn, known, "overtaken", Reason.OVERTAKEN)
         held = None if at <= turn.now else Reason.NEXT_METHOD if planned.after else Reason.QUIET_HOURS

@@ -94,6 +94,7 @@ class Reason(StrEnum):
     # paging
     STEP_DUE = "step_due"
     STEP_REPEATED = "step_repeated"
+    STILL_WAITS = "still_waits"
     STEP_NOT_MEANT = "step_not_meant"
     CLOSED_HOURS = "closed_hours"
     WAITING_FOR_ANSWER = "waiting_for_answer"
@@ -224,6 +225,7 @@ EXPLAINED: dict[Reason, str] = {
     Reason.STEP_NOT_MEANT: "this step is for other incidents or other hours, so the next one follows at once",
     Reason.CLOSED_HOURS: "it is of low urgency and waits for the hours of its service",
     Reason.STEP_REPEATED: "the step is repeated as the plan says",
+    Reason.STILL_WAITS: "the step was due, and the page before it to the same person still waits to leave",
     Reason.WAITING_FOR_ANSWER: "someone was paged and has time to answer",
     Reason.NOBODY_REACHABLE: "this step can reach nobody, so the next one follows at once",
     Reason.ESCALATION_EXHAUSTED: "every step has been paged and nobody answered",
