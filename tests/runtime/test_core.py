@@ -28,10 +28,12 @@ from tocsin.pages.message import Channel, Failed, Sent
 from tocsin.plan.model import Plan
 from tocsin.playbooks.evidence import Series
 from tocsin.runtime.ballast import Ballast
+from tocsin.runtime.clock import SystemClock
 from tocsin.runtime.core import Core
 from tocsin.runtime.doors import Bucket
 from tocsin.runtime.listener import Exchange
 from tocsin.runtime.parts import Parts, PlanRead
+from tocsin.runtime.pulse import Pulse
 from tocsin.store.rows import Journaled
 
 
@@ -120,6 +122,7 @@ class Night:
             ballast=self.data / "ballast",
         )
         self.core = Core(parts, self.read())
+        self.core.writer.pulse = Pulse(SystemClock())  # a clock that is put forward by hand stops nobody
         await self.core.start()
         return self.core
 

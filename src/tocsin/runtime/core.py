@@ -119,6 +119,7 @@ class Core:
         self._fenced: asyncio.Task[None] | None = None
         self._faces_up = False
         self._meeting: asyncio.Task[None] | None = None
+        self._beating: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Catch up with the time in which nothing was heard, then begin to judge, page and probe."""
@@ -139,6 +140,7 @@ class Core:
             files = self._parts.store.plan_files(run.plan) if run.live and run.plan not in self._files else None
             if files is not None:  # read now: the store is the writer's from here on
                 self._files[run.plan] = files
+        self._beating = asyncio.create_task(self.writer.pulse.run())
         self.writer.start()
         done, _ = await asyncio.wait(answers, timeout=LONGEST_START)
         if len(done) < len(answers) or any(answer.result().unwritten for answer in done):
@@ -200,9 +202,12 @@ class Core:
         await self.delivery.close(2.0 if sound else 0.0)
         if self._front is not None:
             await self._front.line.close()
+        if self.fault is None:
+            await asyncio.to_thread(self.writer.stop)
+        if self._beating is not None:
+            self._beating.cancel()
         if self.fault is not None:
             raise self.fault
-        await asyncio.to_thread(self.writer.stop)
 
     def stop(self) -> None:
         """Ask it to end."""
