@@ -14,6 +14,7 @@ from tocsin.access.credentials import Key, secret_hash
 from tocsin.engine.inputs import Received
 from tocsin.intake.request import Heard, Limits, Reply, Request, Source
 from tocsin.kernel.instant import SECOND, Instant
+from tocsin.kernel.reason import Reason
 from tocsin.runtime.clock import Clock
 from tocsin.runtime.listener import Exchange
 from tocsin.runtime.writer import Job, Writer
@@ -239,7 +240,7 @@ class Doors:
             job.input = structs.replace(received, aside=repr(error)[:500])
             return True
         job.reply = heard.reply
-        if heard.events or heard.beats or heard.changes or heard.park or not self._durable(heard.repeated):
+        if heard.events or heard.beats or heard.changes or heard.park or self._is_news(heard.repeated):
             return True
         if heard.repeated:
             # The writer's time goes on when the clock was set back, and expiry is by that.
@@ -252,10 +253,20 @@ class Doors:
             self.refused += 1
         answer(heard.reply)
 
-    def _durable(self, repeated: tuple[int, ...]) -> bool:
-        """Whether what is repeated is committed. If not, the repetition waits for a commit like any news."""
-        changes = self._writer.engine.changes
-        return changes.alerts.keys().isdisjoint(repeated) and changes.new_alerts.keys().isdisjoint(repeated)
+    def _is_news(self, repeated: tuple[int, ...]) -> bool:
+        """Whether a repetition waits for a commit like any news.
+
+        It does when what it repeats is not committed yet, and when it is a heartbeat: that is what it says anew each
+        time, to the second, and not a minute later with others.
+        """
+        engine = self._writer.engine
+        changes = engine.changes
+        if not (changes.alerts.keys().isdisjoint(repeated) and changes.new_alerts.keys().isdisjoint(repeated)):
+            return True
+        if not engine.plan.heartbeat_alerts:
+            return False
+        known = (engine.state.alerts.get(id) for id in repeated)
+        return any(alert is not None and alert.reason is Reason.COUNTS_AS_HEARTBEAT for alert in known)
 
     def _look_up(self, text: str, source: str) -> tuple[Key, Source, Limits] | None:
         if not text or len(text) > 200:
