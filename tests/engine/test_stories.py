@@ -491,6 +491,21 @@ def test_paging_switched_on_pages_the_first_person_at_once():
     assert world.pages == [("120s", "ana", 1)]
 
 
+def test_a_page_that_the_start_itself_wrote_down_is_no_possible_duplicate():
+    """Paging goes on with this start: the page never left before, and says nothing of having arrived already."""
+    world = World(paging=False).fires("Down", job="checkout").at("2m")
+    world.answers = lambda page: "never"  # its outcome is heard after the start
+    world.restarted(plan=PLAN)
+    assert world.pages == [("122s", "ana", 1)], "handed over once"
+    (page,) = (one for one in world.engine.state.pages.values() if one.state == "intended" and one.handed_at)
+    assert not page.unsure
+    assert "paging_on" in world.told(1)
+    assert "plan_changed" not in world.told(1)
+    world.restarted(plan=PLAN)
+    assert page.id == world.told_pages[-1].id
+    assert world.told_pages[-1].unsure, "this time it was leaving when Tocsin stopped"
+
+
 def test_the_alert_of_a_heartbeat_that_left_the_plan_ends():
     world = World()
     key = world.asked(CreateKey(hash=b"h", hint="h", source="heartbeat", service="orders", heartbeat="nightly"))

@@ -408,15 +408,15 @@ def _replace(turn: Turn, newer: Page) -> None:
             ledger.finish(turn, row, "overtaken", Reason.REPLACED)
 
 
-def unsure(turn: Turn) -> None:
-    """Tocsin starts again: what was handed over and has no outcome may have left.
+def unsure(turn: Turn, pages: Sequence[int] | None = None) -> None:
+    """Tocsin starts again: what was handed over and has no outcome may have left. ``pages``: only these may have.
 
     It is judged again, and sent again; what went in one message goes in one message.
     """
     messages: dict[tuple[int, int], list[Page]] = {}
-    for id in sorted(turn.state.pages):
-        row = turn.state.pages[id]
-        if row.state == "intended" and row.handed_at is not None:
+    for id in sorted(turn.state.pages if pages is None else pages):
+        row = turn.state.pages.get(id)
+        if row is not None and row.state == "intended" and row.handed_at is not None:
             row.unsure = True
             messages.setdefault((row.bundle, 0 if row.bundle else row.id), []).append(row)
     for rows in messages.values():

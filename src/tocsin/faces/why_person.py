@@ -30,7 +30,9 @@ ANSWERS = frozenset(
     {Reason.ACKNOWLEDGED, Reason.ANSWERED, Reason.PUT_OFF, Reason.BY_HAND, Reason.SNOOZED, Reason.REASSIGNED}
 )
 """What a person does to an incident that answers for it."""
-ANEW = frozenset({Reason.REOPENED, Reason.SNOOZE_ENDED, Reason.ACKNOWLEDGEMENT_ENDED, Reason.REASSIGNED})
+ANEW = frozenset(
+    {Reason.REOPENED, Reason.SNOOZE_ENDED, Reason.ACKNOWLEDGEMENT_ENDED, Reason.REASSIGNED, Reason.PAGING_ON}
+)
 """What has paging begin anew: no answer from before it is why anybody is not paged."""
 SCANNED = 2_000
 """So many incidents are looked through, the newest first, for those that were open then."""
@@ -172,7 +174,7 @@ def _answered(person: str, pages: list[Page], answer: Entry | None, since: Insta
     if not moments or (last is not None and last.intended_at > max(moments)):
         return None
     if page is not None and page.answered_at is not None and page.answered_at == max(moments):
-        after = say_duration(page.answered_at - page.intended_at)
+        after = say_duration(page.answered_at - (page.left_at or page.intended_at))
         text = f"A page to {person} by {page.channel} left, and they answered it {after} later"
         return Sentence(at=page.answered_at, text=text, reason=Reason.ANSWERED, actor=f"person:{person}")
     assert answer is not None, "no page was answered as late"
@@ -193,7 +195,9 @@ def _of_person(
         ended = last.outcome is not None and last.finished_at is not None and last.finished_at <= at
         how = {"sent": "left", "failed": "failed", "overtaken": "was not sent any more"}.get(last.state, "was leaving")
         text = f"A page to {person} by {last.channel} {how if ended else 'was leaving'}"
-        return Sentence(at=last.intended_at, text=text, reason=last.outcome if ended and last.outcome else last.reason)
+        if ended and last.outcome is not None and last.finished_at is not None:
+            return Sentence(at=last.finished_at, text=text, reason=last.outcome)
+        return Sentence(at=last.intended_at, text=text, reason=last.reason)
     later = min((page for page in pages if page.intended_at > at), key=lambda page: page.intended_at, default=None)
     if later is not None:
         text = f"They were not paged yet: a page by {later.channel} followed"

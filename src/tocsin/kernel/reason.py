@@ -52,6 +52,7 @@ class Reason(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     ACKNOWLEDGEMENT_ENDED = "acknowledgement_ended"
     PAGING_OFF = "paging_off"
+    PAGING_ON = "paging_on"
     PLAN_CHANGED = "plan_changed"
     DEAF = "deaf"
 
@@ -185,6 +186,7 @@ EXPLAINED: dict[Reason, str] = {
     Reason.ACKNOWLEDGED: "a person has it",
     Reason.ACKNOWLEDGEMENT_ENDED: "it was acknowledged, but is not resolved and the time for it ran out",
     Reason.PAGING_OFF: "Tocsin runs with paging off",
+    Reason.PAGING_ON: "Tocsin ran with paging off before, so whatever nobody has is paged from its first step",
     Reason.PLAN_CHANGED: "the plan changed, so what still fires is judged again",
     Reason.DEAF: "Tocsin could not hear for a while, so absence proves nothing yet",
     Reason.PLAYBOOK_RUNS: "a playbook works on it, and pages wait until it is late, fails or is done",

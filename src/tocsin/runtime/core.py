@@ -17,7 +17,7 @@ from tocsin.alerts.alert import keyed
 from tocsin.catalog.services import INBOX
 from tocsin.engine.commands import ANSWERS, AnyCommand, Result
 from tocsin.engine.engine import Engine
-from tocsin.engine.inputs import CalendarRead, Deaf, Decided, PlanChange, Unsure
+from tocsin.engine.inputs import CalendarRead, Deaf, Decided, PlanChange
 from tocsin.intake.event import Event
 from tocsin.intake.request import Reply, Request, Source
 from tocsin.intake.specs import ProbeSpec
@@ -133,7 +133,8 @@ class Core:
         if last:
             self.writer.urgent(Job(Deaf(last, now)))
         change = PlanChange(self._plan.version, self._parts.paging)
-        first = (Job(change, plan=self._plan, files=self._read.files), Job(keys), Job(Unsure()))
+        unsure = self.writer.engine.under_way()  # as it was left: a page that the plan has leave now is none of these
+        first = (Job(change, plan=self._plan, files=self._read.files), Job(keys), Job(unsure))
         answers = [asyncio.ensure_future(self._apply(job)) for job in first]
         await asyncio.sleep(0)  # all of them wait in the writer's queue now
         for run in list(self.writer.engine.state.runs.values()):
