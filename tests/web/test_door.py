@@ -62,6 +62,8 @@ def test_refusals_are_pages_for_people(ana: Browserless) -> None:
     assert "<h1>There is nothing here.</h1>" in answer.text
     assert ana.get("/incidents/99999").status_code == 404
     assert "There is no incident 99999." in ana.page
+    for number in (2**53 - 1, 2**63 - 1, 10**20):
+        assert [ana.get(f"/{of}/{number}").status_code for of in ("incidents", "alerts", "runs")] == [404] * 3
     assert ana.get("/?after=nonsense").status_code == 400
 
 

@@ -96,7 +96,7 @@ def test_an_empty_note_is_refused_where_it_was_written(site: Site, ana: Browserl
 
 def test_the_room_answers_why_somebody_was_paged_or_was_not(ana: Browserless) -> None:
     ana.get("/incidents/1042")
-    assert "You were paged at 03:18:51" in ana.page
+    assert "You were paged at 03:18:11" in ana.page
     assert "because this step of the escalation was due." in ana.page
     assert "Possible duplicate" in ana.page
     ana.get("/incidents/1043")

@@ -23,7 +23,7 @@ from tocsin.engine.commands import UseLink
 from tocsin.faces import sessions
 from tocsin.faces.faces import Faces
 from tocsin.faces.passwords import hash_password, password_is
-from tocsin.faces.problem import Problem
+from tocsin.faces.problem import LARGEST, Problem
 from tocsin.faces.sessions import Session
 from tocsin.kernel.instant import SECOND
 
@@ -133,6 +133,9 @@ async def known(connection: ASGIConnection[Any, Any, Any, Any], faces: Faces) ->
 async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Let a request through to its handler, or refuse it. Leaves the Who in ``connection.state.who``."""
     faces: Faces = connection.app.state.faces
+    number = connection.path_params.get("number")
+    if isinstance(number, int) and number > LARGEST:  # no database counts so far: before anybody is asked for it
+        raise Problem(404, "not_found", f"there is no number {str(number)[:40]} of anything here")
     needs: Needs = handler.opt.get("needs") or ("viewer" if connection.scope.get("method", "GET") in SAFE else "admin")
     if needs == "key":  # no user's: the handler knows which key it wants
         connection.state.who = Who(address=connection.headers.get("x-tocsin-client", ""))
