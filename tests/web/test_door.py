@@ -43,6 +43,10 @@ def test_looking_at_a_sign_in_link_does_not_use_it_up(site: Site) -> None:
     ben.get(f"/sign-in/link/{secret}")
     ben.send(f"/sign-in/link/{secret}")
     assert "Ben Okafor" in ben.page
+    for useless in (secret, "neverseen"):
+        answer = Browserless(site, 0).get(f"/sign-in/link/{useless}")
+        assert answer.status_code == 401
+        assert "This link does not work any more." in answer.text
 
 
 def test_a_password_is_set_and_changed_by_its_owner(site: Site) -> None:

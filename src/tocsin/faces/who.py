@@ -25,7 +25,7 @@ from tocsin.faces.faces import Faces
 from tocsin.faces.passwords import hash_password, password_is
 from tocsin.faces.problem import LARGEST, Problem
 from tocsin.faces.sessions import Session
-from tocsin.kernel.instant import SECOND
+from tocsin.kernel.instant import SECOND, Instant
 
 CSRF_HEADER, CSRF_FIELD = "x-csrf-token", "csrf"
 Needs = Literal["anyone", "key", "viewer", "responder", "admin"]
@@ -210,6 +210,17 @@ async def sign_in_with_link(faces: Faces, secret: str) -> User:
             401, "link_useless", result.message or "this link has been used or has expired: ask for a new one"
         )
     return user
+
+
+async def link_works(faces: Faces, secret: str, now: Instant) -> bool:
+    """Whether a one-time link may still be used, as far as anybody knows: looking uses nothing up."""
+    try:
+        token = await faces.read(faces.reads.token_by_hash, secret_hash(secret))
+    except Problem:
+        return True  # the database is away: pressing it says how it is
+    if token is None or token.kind != "link" or token.used_at is not None or token.revoked_at is not None:
+        return False
+    return token.expires_at is None or token.expires_at > now
 
 
 async def new_password(faces: Faces, password: str) -> str:
