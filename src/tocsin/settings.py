@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import socket
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+
+from tocsin.secrets_command import SecretsCommand
 
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104  # names for it, nothing is bound here
 """Addresses that mean every one of this machine's, and how the machine reaches itself there."""
@@ -21,7 +25,8 @@ LONGEST_SOCKET = 100
 class Settings:
     """One node's settings. ``database`` "" means SQLite in ``data``; ``plan`` None means ``data``/plan.
 
-    ``environ`` is where secrets given by environment variables are looked up.
+    ``environ`` is where secrets given by environment variables are looked up; ``secrets_command``, as a shell would
+    split it, is asked for the others that are in no file.
     """
 
     data: Path
@@ -34,6 +39,7 @@ class Settings:
     tls_key: Path | None = None
     paging: bool = True
     log_format: str = "text"
+    secrets_command: str = ""
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
 
     @property
@@ -92,23 +98,58 @@ class Settings:
             raise PermissionError(f"{folder} belongs to someone else")
         return folder / f"{name}.sock"
 
+    @cached_property
+    def asked(self) -> SecretsCommand | None:
+        """Who is asked for secrets that are neither in the environment nor in a file. Raises ValueError when its words
+        cannot be told apart.
+        """
+        words = shlex.split(self.secrets_command)
+        return SecretsCommand(words, self.environ) if words else None
+
+    def ask_for(self, references: Iterable[str]) -> None:
+        """Have the secrets command asked, anew, for those of these secrets that it is for. Takes its time."""
+        if self.asked is not None:
+            self.asked.ask(name for name in map(_name, references) if self._here(name) is None)
+
     def secret(self, reference: str) -> str:
-        """The text behind ``secret:NAME``: ``TOCSIN_SECRET_NAME`` of the environment, or ``data``/secrets/NAME.
+        """The text behind ``secret:NAME``: ``TOCSIN_SECRET_NAME`` of the environment, or ``data``/secrets/NAME, or what
+        the secrets command said when it was asked.
 
         Raises LookupError, in words that say where it was looked for.
         """
-        name = reference.removeprefix("secret:")
-        variable = "TOCSIN_SECRET_" + "".join(c if c.isalnum() else "_" for c in name).upper()
-        found = self.environ.get(variable)
+        name = _name(reference)
+        found = self._here(name)
+        if found is not None:
+            return found
+        if self.asked is not None:
+            return self.asked.secret(name)
+        raise LookupError(
+            f"secret:{name} is not set: give it as {_variable(name)}, or in the file {self._secret_file(name)}"
+        )
+
+    def _here(self, name: str) -> str | None:
+        """A secret of the environment or of a file; None when there is neither. Raises LookupError for a bad file."""
+        found = self.environ.get(_variable(name))
         if found:
             return found
-        file = self.data / "secrets" / Path(name).name
+        file = self._secret_file(name)
         try:
             found = file.read_text(encoding="utf-8").strip()
         except UnicodeDecodeError:
             raise LookupError(f"secret:{name} is not text: {file} must be UTF-8") from None
         except OSError:
-            raise LookupError(f"secret:{name} is not set: give it as {variable}, or in the file {file}") from None
+            return None
         if not found:
             raise LookupError(f"secret:{name} is empty: {file} holds nothing")
         return found
+
+    def _secret_file(self, name: str) -> Path:
+        return self.data / "secrets" / Path(name).name
+
+
+def _name(reference: str) -> str:
+    return reference.removeprefix("secret:")
+
+
+def _variable(name: str) -> str:
+    return "TOCSIN_SECRET_" + "".join(c if c.isalnum() else "_" for c in name).upper()

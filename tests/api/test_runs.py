@@ -77,3 +77,9 @@ async def test_a_run_that_is_not_over_or_not_there_is_not_continued(world: World
     assert (await world.call("POST", "/runs/7/repeat", {"why": "x"})).status_code == 409
     assert (await world.call("POST", "/runs/9/continue", {"step": 1, "why": "x"})).status_code == 404
     assert world.core.asked == []
+
+
+async def test_coverage_is_what_the_plan_names_and_what_has_come(world: World) -> None:
+    found = await world.get("/coverage")
+    assert found and {"service", "rule", "answer", "playbook", "now", "why", "incidents", "last_at"} == set(found[0])
+    assert any(one["incidents"] and one["last_at"] for one in found), "what opened an incident is a rule too"

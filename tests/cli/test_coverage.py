@@ -72,3 +72,40 @@ def test_a_threshold_that_cannot_be_meant_is_an_error(folder: Path) -> None:
         (folder / "tocsin.yaml").write_text(f"{PLAN}coverage: {said}\n")
         done = run("plan", "check", str(folder))
         assert done.code == 1 and why in done.out, done.out
+
+
+PROBED = """\
+tocsin: 1
+people: {ana: {name: Ana}}
+last resort: [ana]
+services:
+  cart:
+    playbooks: [free-memory]
+    probes: [{redis: secret:cart_ro, every: 15s}]
+    targets: {main: {redis: SECRET, fix with: secret:cart_rw, match: ['instance="cart-1"']}}
+"""
+FREE = """\
+playbook: free-memory
+answers: ['alertname="ProbeRedisFailed"']
+works on: {server: redis}
+steps:
+  - {look: redis.memory, on: server}
+"""
+
+
+def test_a_probes_alert_is_answered_by_what_will_find_its_target(tmp_path: Path) -> None:
+    """Its target is the one that it looks at, whatever that one's match asks of others; else nothing would run."""
+    (tmp_path / "playbooks").mkdir()
+    (tmp_path / "playbooks/free-memory.yaml").write_text(FREE)
+
+    def rows(secret: str) -> list[dict[str, str]]:
+        (tmp_path / "tocsin.yaml").write_text(PROBED.replace("SECRET", secret))
+        found: list[dict[str, str]] = json.loads(run("coverage", "--plan", str(tmp_path), "--json").out)
+        return [one for one in found if one["service"] == "cart"]
+
+    assert [(one["answer"], one["playbook"]) for one in rows("secret:cart_ro")] == [("ask", "free-memory")]
+    assert [(one["answer"], one["playbook"]) for one in rows("secret:other")] == [("nothing", "")]
+    said = run("coverage", "--plan", str(tmp_path)).out
+    assert "cart has no redis target that this alert is about" in said
+    checked = run("plan", "check", str(tmp_path)).out
+    assert 'warning: nothing answers alertname="ProbeRedisFailed" probe="redis cart_ro"' in checked

@@ -11,7 +11,6 @@ from tocsin.plan.checklists import read_checklists
 from tocsin.plan.findings import Findings
 from tocsin.plan.model import Plan
 from tocsin.playbooks.checklist import shown
-from tocsin.playbooks.coverage import covered
 
 RUNBOOK = """\
 ---
@@ -198,7 +197,7 @@ def test_a_step_that_the_plan_has_no_more_stays_with_whoever_did_it(monkeypatch:
 
 def test_a_checklist_is_an_answer_after_code_and_before_nothing():
     plan = Shop(PLAN.encode()).engine.plan
-    found = covered(list(plan.services), plan.answers, plan.playbooks, plan.rules(), plan.checklists)
+    found = plan.covered()
     assert [(one.service, one.rule, one.answer, one.playbook) for one in found] == [
         ("bank", 'alertname="BankDown"', "nothing", ""),
         ("cart", 'alertname="CartDown"', "checklist", "cart-down"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tocsin.kernel.instant import from_datetime
 from tocsin.kernel.matcher import parse_matcher
-from tocsin.playbooks.coverage import covered
+from tocsin.playbooks.coverage import Rule, covered
 from tocsin.playbooks.guards import Situation, blocked, frozen, locked, say_guard
 from tocsin.playbooks.language import Misused, at_most, blast_radius, breaker, cooldown, freeze, trust, unless
 from tocsin.playbooks.manifest import Guard, Manifest, Param
@@ -100,8 +100,8 @@ def test_guards_are_said_in_words() -> None:
     guards: list[Guard] = [at_most(3, per="6h", over="target"), cooldown("15m"), blast_radius(percent=25), unless("x")]
     assert [say_guard(one) for one in guards] == [
         "at most 3 runs on one target in 6 h",
-        "15 min between runs on a target",
-        "at most 25 % of the targets at once, never the last that is well",
+        "15 min after a change on a target",
+        "at most 25 % of the targets at once, and another one must be well",
         "not while x has an incident",
     ]
 
@@ -150,8 +150,8 @@ def test_coverage_says_for_each_rule_what_answers_it() -> None:
         name="free", file="", line=1, function="", about="", meaning="", trust=trust("suggest"),
         answers=((parse_matcher('alertname="Full"'),),),
     )  # fmt: skip
-    rules = [("cart", {"alertname": "Full"}), ("cart", {"alertname": "Slow"})]
-    found = covered(["cart", "web"], {"cart": ("free",)}, {"free": answers}, rules)
+    rules = [Rule("cart", {"alertname": "Full"}), Rule("cart", {"alertname": "Slow"})]
+    found = covered(["cart", "web"], {"cart": ("free",)}, {"free": answers}, rules, Targets(()))
     assert [(one.service, one.rule, one.answer, one.playbook) for one in found] == [
         ("cart", 'alertname="Full"', "suggest", "free"),
         ("cart", 'alertname="Slow"', "nothing", ""),
@@ -172,7 +172,7 @@ def _blast(locks: tuple[str, ...], busy: dict[str, str], guard: Guard) -> str:
     held = {f"web/{name}" for name in busy.values()}
     here = Situation(
         manifest=_manifest((guard,)), service="web", locks=locks, incident=0, returned=0,
-        runs=Remembered(), targets=Targets(_targets()), busy=held, broken=(), now=5,
+        runs=Remembered(), targets=Targets(_targets()), busy=held, broken=(), unwell=(), now=5,
     )  # fmt: skip
     found = blocked(here)
     return "" if found is None else found.why
@@ -191,4 +191,4 @@ def test_a_blast_radius_counts_each_kind_of_target_for_itself() -> None:
     assert _blast(one_of_each, busy, blast_radius(1)) == "1 of 3 targets are being changed, at most 1 may"
     assert _blast(one_of_each, busy, blast_radius(2)) == ""
     busy |= {"second": "http-3"}
-    assert "last target" in _blast(one_of_each, busy, blast_radius(3))
+    assert "of the other 2 targets is well" in _blast(one_of_each, busy, blast_radius(3))

@@ -101,7 +101,7 @@ def test_a_probe_says_whether_it_is_done_again() -> None:
 def test_an_idempotent_one_is_repeated_and_guards_count_it() -> None:
     world = handed_over(drains_it)
     refused = world.resumes(1)
-    assert refused.code == "conflict" and "last run ended" in refused.message, "a repeated one is one more"
+    assert refused.code == "conflict" and "last change was" in refused.message, "a repeated one is one more"
     world.after_drain = 40
     assert world.resumes(1, step=2).ok, "a continued one is the same work going on"
     assert world.done == ["drain", "drain"]

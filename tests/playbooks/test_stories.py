@@ -284,7 +284,50 @@ def test_never_the_last_one_that_is_well():
     fires(world)
     world.fires("Full", instance="cart-2", region="other")
     world.runs_by_hand("wide", targets={"pump": "spare"})
-    assert world.run(2).why == "it would change the last target that nothing is done to"
+    assert world.run(2).why == "the other target is not well"
+
+
+def test_code_leaves_the_last_target_alone_while_the_other_is_broken_and_goes_on_when_it_is_well():
+    @playbook(name="one", answers=FULL, trust=trust(start="act"), guards=[blast_radius(1)])
+    def one(run: Run, pump: Pump) -> None:
+        run.fix(kick, pump)
+        run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+
+    world = Playground(one, plan=SERVICE.replace("service: cart}", "service: cart, group: {by: [instance]}}"))
+    world.after_drain = 97
+    fires(world)
+    world.at("5m")
+    assert world.run(1).outcome == "handed_over" and world.incident(1).open
+    world.trusts("one", "act")
+    world.at("6m")
+    fires(world, "cart-2")
+    assert world.run(2).why == "the other target is not well"
+    assert world.done == ["kick"]
+    assert any("is not well" in sentence for sentence in world.incident(2).tried)
+    world.at("20m")
+    for instance in ("cart-1", "cart-2"):
+        world.resolves("Full", instance=instance)
+    world.at("60m")
+    fires(world, "cart-2")
+    assert world.done == ["kick", "kick"]
+
+
+def test_a_rehearsal_that_changed_nothing_keeps_no_fix_back():
+    """Cooldown and rate are there so that fixes are not repeated: looking costs none of them."""
+    world = Playground(empty_it, rung="suggest")
+    for minute in range(4):
+        world.at(f"{minute}m")
+        world.runs_by_hand("empty-it", targets={"pump": "main"})
+        assert world.run(minute + 1).outcome == "suggested"
+    world.trusts("empty-it", "act")
+    world.at("4m22s")
+    fires(world)
+    assert world.done == ["drain"] and world.pages == []
+    world.at("5m").resolves("Full", instance="cart-1")
+    world.at("12m")
+    world.full["main"] = 97
+    fires(world)
+    assert "its last change was less than 15 min ago" in world.run(6).why
 
 
 def test_a_breaker_opens_and_trust_falls_by_itself():
@@ -315,6 +358,39 @@ def test_edited_code_is_trusted_less_and_a_changed_plan_is_not():
     world.manifests = [msgspec.structs.replace(one, meaning="another") for one in world.manifests]
     world.put_in_force(world.text.encode())
     assert world.rung("empty-it") == "ask"
+
+
+def test_whoever_changes_code_is_told_what_it_costs_and_what_is_still_being_written_costs_nothing():
+    world = Playground(empty_it, rung="ask")
+    told: list[str] = []
+    keep = world.engine.apply
+
+    def listening(*given: Any, **more: Any) -> Any:
+        applied = keep(*given, **more)
+        if applied.result is not None:
+            told.append(applied.result.message)
+        return applied
+
+    world.engine.apply = listening  # type: ignore[method-assign]
+    for meaning in ("first", "second"):
+        world.manifests = [msgspec.structs.replace(one, meaning=meaning) for one in world.manifests]
+        world.put_in_force(world.text.encode() + meaning.encode().join((b"#", b"\n")))
+    assert world.rung("empty-it") == "ask" and not any(told), "no run and no person has said a word about it"
+    world.trusts("empty-it", "act")
+    world.manifests = [msgspec.structs.replace(one, meaning="third") for one in world.manifests]
+    world.put_in_force(world.text.encode())
+    assert world.rung("empty-it") == "ask"
+    assert told[-1] == (
+        "empty-it of cart is trusted to ask now, not to act: its code was changed. To put it back: "
+        "tocsin playbook trust empty-it act --service cart --why …"
+    )
+
+
+def test_a_run_for_an_incident_is_for_its_service():
+    world = Playground(empty_it, rung="observe")
+    fires(world)
+    refused = world.asked(StartRun(actor="person:ana", playbook="empty-it", incident=1, service="payments"))
+    assert (refused.code, refused.message, refused.field) == ("invalid", "Incident #1 is of cart", "service")
 
 
 def test_it_climbs_on_evidence_and_never_above_its_ceiling():

@@ -16,8 +16,9 @@ from tocsin.settings import LONGEST_SOCKET, Settings
 
 
 @pytest.fixture(autouse=True)
-def places(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def places(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A short folder for temporary files, and no other usual place."""
+    tmp_path_factory.getbasetemp()  # not in that folder, which is gone with the test
     with tempfile.TemporaryDirectory(dir="/tmp") as short:
         monkeypatch.setattr(tempfile, "tempdir", short)
         monkeypatch.setattr(module, "USUAL", ())
@@ -116,3 +117,76 @@ def test_a_secret_that_cannot_be_had_says_where_it_was_looked_for(tmp_path: Path
 def test_secrets_are_not_in_what_settings_say_of_themselves(tmp_path: Path) -> None:
     """A log that shows them shows no environment."""
     assert "hunter2" not in repr(Settings(data=tmp_path, environ={"TOCSIN_SECRET_SMTP": "hunter2"}))
+
+
+ASKED = """#!/bin/sh
+echo "$1 $*" >> {log}
+case "$1" in
+  smtp) echo "from the vault";;
+  slow) sleep 60; echo late;;
+  odd) printf '\\377\\376';;
+  empty) ;;
+  late) [ -e {there} ] && echo "at last" || exit 3;;
+  *) exit 3;;
+esac
+"""
+
+
+def asking(tmp_path: Path, **more: str) -> Settings:
+    """Settings with a command that knows a few secrets."""
+    script = tmp_path / "vault.sh"
+    script.write_text(ASKED.format(log=tmp_path / "log", there=tmp_path / "there"))
+    script.chmod(0o755)
+    return Settings(data=tmp_path, environ=more, secrets_command=f"'{script}'")
+
+
+def test_secrets_come_from_a_command_where_neither_environment_nor_file_has_them(tmp_path: Path) -> None:
+    """It runs when it is asked to, and nobody who looks a secret up waits for it."""
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "file").write_text("from the file\n")
+    one = asking(tmp_path, TOCSIN_SECRET_ENV="from outside")
+    with pytest.raises(LookupError, match="not asked for yet"):
+        one.secret("secret:later")
+    one.ask_for(["secret:smtp", "secret:file", "secret:env", "secret:nope", "secret:odd", "secret:empty", "secret:-x"])
+    assert [one.secret(f"secret:{name}") for name in ("smtp", "file", "env")] == [
+        "from the vault", "from the file", "from outside",
+    ]  # fmt: skip
+    said = {"nope": "ended with code 3", "odd": "not text", "empty": "printed nothing", "-x": "begins with a hyphen"}
+    for name, why in said.items():
+        with pytest.raises(LookupError, match=why):
+            one.secret(f"secret:{name}")
+    asked = sorted(line.split()[0] for line in (tmp_path / "log").read_text().splitlines())
+    assert [name for name in asked if name != "later"] == ["empty", "nope", "odd", "smtp"]
+    assert "from the vault" not in repr(one)
+
+
+def test_a_command_that_hangs_is_ended_and_one_that_failed_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.support.waiting import eventually
+    from tocsin import secrets_command
+
+    monkeypatch.setattr(secrets_command, "PATIENCE", 0.3)
+    one = asking(tmp_path)
+    one.ask_for(["secret:slow", "secret:late"])
+    with pytest.raises(LookupError, match="it took longer than"):
+        one.secret("secret:slow")
+    with pytest.raises(LookupError, match="ended with code 3"):
+        one.secret("secret:late")
+    (tmp_path / "there").touch()
+    monkeypatch.setattr(secrets_command, "AGAIN", 0.0)
+
+    def there() -> bool:
+        try:
+            return one.secret("secret:late") == "at last"
+        except LookupError:
+            return False
+
+    eventually(there)
+
+
+def test_a_command_that_is_not_there_is_said(tmp_path: Path) -> None:
+    one = Settings(data=tmp_path, environ={}, secrets_command="/nowhere/vault get")
+    one.ask_for(["secret:smtp"])
+    with pytest.raises(LookupError, match="No such file"):
+        one.secret("secret:smtp")

@@ -39,6 +39,8 @@ PAGES = [
     "/silences/5f1c0a9e-1111-4222-8333-444455556666",
     "/silences/7f1c0a9e-1111-4222-8333-444455556666",
     "/services",
+    "/playbooks",
+    "/coverage",
     "/keys",
     "/keys/1",
     "/parked",

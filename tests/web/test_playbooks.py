@@ -80,6 +80,8 @@ def test_a_refusal_is_said_on_the_runs_page(site: Site, ana: Browserless, asking
 
 def test_the_page_of_playbooks_lists_runs_and_says_how_to_begin(ana: Browserless, asking: Run) -> None:
     ana.get("/playbooks")
+    assert ana.page.index("Waits for an answer") < ana.page.index('id="runs-h"'), "what asks comes before what is over"
+    assert "May it do redis.expire(main, 312 of them" in ana.page
     assert "run waits for an answer." in ana.page
     assert "tocsin playbook new free-memory" in ana.page
     assert '<a class="t" href="/runs/7">7</a>' in ana.page
@@ -189,3 +191,11 @@ def test_what_was_handed_over_is_drawn_with_what_to_do_next_and_the_suspected_ch
         assert f'role="img" aria-label="{words}' in ana.page, "a reader that sees no picture hears it"
         assert ana.page.count("<polyline") == 1 and "<td class=\"num\">93 %</td>" in ana.page
         assert "Looked: <code>probes" not in ana.page, "it is no step of the playbook's"
+
+
+def test_coverage_says_what_is_answered_and_what_has_come_and_is_not(site: Site, ana: Browserless) -> None:
+    ana.get("/coverage")
+    assert "a person with nothing prepared." in ana.page
+    assert "<code>heartbeat=" in ana.page or "nightly-export" in ana.page, "what the plan knows of"
+    assert "Nothing" in ana.page and "Checklist" in ana.page
+    assert "the last " in ana.page, "and what has come in 90 days, with how often"

@@ -14,7 +14,7 @@ from tocsin.api import models as m
 from tocsin.api.asking import Cursor, IdempotencyKey, Limit, Number
 from tocsin.engine.commands import CreateKey, CreateToken, LimitKey, RevokeKey, RevokeToken, SetUser
 from tocsin.faces.faces import LINK_PATH, Faces
-from tocsin.faces.problem import invalid, not_found
+from tocsin.faces.problem import invalid
 from tocsin.faces.sessions import derived_secret, fresh_secret
 from tocsin.faces.who import Who, new_password
 from tocsin.intake.addresses import sender_url
@@ -61,10 +61,7 @@ async def change_key(
 
 
 async def _key(faces: Faces, number: int) -> Key:
-    found = await faces.read(faces.reads.key, number)
-    if found is None:
-        raise not_found(f"key {number}")
-    return found
+    return await faces.found(f"key {number}", faces.reads.key, number)
 
 
 @delete("/keys/{number:int}", tags=["access"])
@@ -192,9 +189,7 @@ async def _hashed(faces: Faces, password: str | None) -> str | None:
 
 
 async def _user(faces: Faces, name: str) -> m.PublishedUser:
-    found = await faces.read(faces.reads.user, name)
-    if found is None:
-        raise not_found(f"user {name}")
+    found = await faces.found(f"user {name}", faces.reads.user, name)
     return m.user_out(found)
 
 

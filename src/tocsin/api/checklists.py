@@ -23,9 +23,7 @@ PLACE = "/incidents/{number:int}/checklists"
 @get(PLACE, tags=["incidents"])
 async def list_checklists(faces: Faces, number: Number) -> list[m.PublishedChecklist]:
     """List the checklists that are for an incident, with who did which step."""
-    incident = await faces.read(faces.reads.incident, number)
-    if incident is None:
-        raise not_found(f"incident #{number}")
+    incident = await faces.found(f"incident #{number}", faces.reads.incident, number)
     return [m.checklist_out(one) for one in on_incident(await faces.plan(), incident)]
 
 

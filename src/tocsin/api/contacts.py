@@ -10,7 +10,6 @@ from tocsin.api.asking import IdempotencyKey, Number, Text
 from tocsin.engine.commands import AddContact, MarkContact, RemoveContact, SetReach, StartDrill, TryContact
 from tocsin.faces.contacting import add, contact_of, person_of, send_code, verify
 from tocsin.faces.faces import Faces
-from tocsin.faces.problem import not_found
 from tocsin.faces.who import Who
 from tocsin.pages.contacts import Contact, webhook_secret
 
@@ -113,10 +112,7 @@ async def start_drill(
 
 
 async def _contact(faces: Faces, number: int) -> Contact:
-    found = await faces.read(faces.reads.contact, number)
-    if found is None:
-        raise not_found(f"contact method {number}")
-    return found
+    return await faces.found(f"contact method {number}", faces.reads.contact, number)
 
 
 HANDLERS: list[ControllerRouterHandler] = [

@@ -17,7 +17,7 @@ from tocsin.engine.commands import Acknowledge, AddNote, AddResponders, ApplyPla
 from tocsin.faces.around import around
 from tocsin.faces.contacting import as_person
 from tocsin.faces.faces import Faces
-from tocsin.faces.problem import invalid, not_found
+from tocsin.faces.problem import invalid
 from tocsin.faces.who import Who
 from tocsin.faces.why import explain_alert, explain_incident
 from tocsin.incidents.incident import Incident
@@ -71,10 +71,7 @@ async def read_incident(faces: Faces, number: Number) -> m.IncidentSheet:
             reads.changes(**around(incident, plan)._asdict()),
         )
 
-    found = await faces.read(sheet, faces.reads)
-    if found is None:
-        raise not_found(f"incident #{number}")
-    return found
+    return await faces.found(f"incident #{number}", sheet, faces.reads)
 
 
 @get("/incidents/{number:int}/alerts", tags=["incidents"])
@@ -238,27 +235,22 @@ async def list_alerts(
 @get("/alerts/{number:int}", tags=["alerts"])
 async def read_alert(faces: Faces, number: Number) -> m.PublishedAlert:
     """Read an alert."""
-    found = await faces.read(faces.reads.alert, number)
-    if found is None:
-        raise not_found(f"alert {number}")
+    found = await faces.found(f"alert {number}", faces.reads.alert, number)
     return m.alert_out(found)
 
 
 @get("/why/incident/{number:int}", tags=["incidents"])
 async def why_incident(faces: Faces, number: Number) -> m.PublishedExplanation:
     """Say why somebody was or was not paged for an incident: the recorded decisions in order, and how it stands now."""
-    found = await faces.read(explain_incident, faces.reads, number, faces.now(), await _names(faces))
-    if found is None:
-        raise not_found(f"incident #{number}")
+    names = await _names(faces)
+    found = await faces.found(f"incident #{number}", explain_incident, faces.reads, number, faces.now(), names)
     return m.explanation_out(found)
 
 
 @get("/why/alert/{number:int}", tags=["alerts"])
 async def why_alert(faces: Faces, number: Number) -> m.PublishedExplanation:
     """Say why somebody was or was not paged for an alert."""
-    found = await faces.read(explain_alert, faces.reads, number, faces.now(), await _names(faces))
-    if found is None:
-        raise not_found(f"alert {number}")
+    found = await faces.found(f"alert {number}", explain_alert, faces.reads, number, faces.now(), await _names(faces))
     return m.explanation_out(found)
 
 
@@ -331,10 +323,7 @@ def _published(faces: Faces, one: Incident) -> m.PublishedIncident:
 
 
 async def _incident(faces: Faces, number: int) -> Incident:
-    found = await faces.read(faces.reads.incident, number)
-    if found is None:
-        raise not_found(f"incident #{number}")
-    return found
+    return await faces.found(f"incident #{number}", faces.reads.incident, number)
 
 
 def _matchers(texts: list[str]) -> tuple[Matcher, ...]:

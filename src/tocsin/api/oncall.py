@@ -14,7 +14,7 @@ from tocsin.api.asking import Cursor, IdempotencyKey, Limit, Number
 from tocsin.engine.commands import AddOverride, AnswerOverride, AskCover, AskSwap, CancelOverride, CreateToken
 from tocsin.faces.faces import Faces
 from tocsin.faces.feeds import FEED, FEED_PATH
-from tocsin.faces.problem import Problem, invalid, not_found
+from tocsin.faces.problem import Problem, invalid
 from tocsin.faces.sessions import derived_secret, fresh_secret
 from tocsin.faces.who import Who
 from tocsin.kernel.instant import Instant, format_rfc3339
@@ -313,9 +313,7 @@ def _shifts_of(plan: Plan, person: str, low: Instant, high: Instant, covers: Cov
 
 
 async def _override(faces: Faces, number: int) -> m.PublishedOverride:
-    found = await faces.read(faces.reads.override, number)
-    if found is None:
-        raise not_found(f"override {number}")
+    found = await faces.found(f"override {number}", faces.reads.override, number)
     return m.override_out(found, faces.now())
 
 

@@ -13,6 +13,7 @@ from tocsin.api import models as m
 from tocsin.api.asking import Cursor, IdempotencyKey, Limit, Number, SomeNumber, Text
 from tocsin.engine.commands import AnswerRun, CancelRun, CompareRun, GiveBackRun, SetTrust, StartRun, TakeOverRun
 from tocsin.faces.answering import in_service, resuming
+from tocsin.faces.coverage import coverage
 from tocsin.faces.faces import Faces
 from tocsin.faces.problem import not_found
 from tocsin.faces.who import Who
@@ -29,6 +30,12 @@ async def list_playbooks(faces: Faces, service: Text = None) -> list[m.Published
     plan, standings = await faces.plan(), await faces.read(faces.reads.standings)
     found = in_service(plan, standings, service or "")
     return [m.playbook_out(one.manifest, one.service, one.standing, one.rung) for one in found]
+
+
+@get("/coverage", tags=["playbooks"])
+async def list_coverage(faces: Faces) -> list[m.PublishedAnswer]:
+    """List what answers each alert rule: those the plan knows of, and those that opened an incident in 90 days."""
+    return [m.answer_out(one) for one in await coverage(faces, await faces.plan(), faces.now())]
 
 
 @put("/playbooks/{service:str}/{playbook:str}/trust", tags=["playbooks"], needs="responder")
@@ -184,14 +191,12 @@ async def compare_run(
 
 
 async def _run(faces: Faces, number: int) -> Run:
-    found = await faces.read(faces.reads.run, number)
-    if found is None:
-        raise not_found(f"run {number}")
-    return found
+    return await faces.found(f"run {number}", faces.reads.run, number)
 
 
 HANDLERS: list[ControllerRouterHandler] = [
     list_playbooks,
+    list_coverage,
     set_trust,
     list_runs,
     read_run,

@@ -37,10 +37,7 @@ async def read_ledger_as_csv(faces: Faces, number: Number) -> Response[bytes]:
 
 
 async def _ledger(faces: Faces, number: int) -> list[LedgerRow]:
-    rows = await faces.read(ledger, faces.reads, number)
-    if rows is None:
-        raise not_found(f"incident #{number}")
-    return rows
+    return await faces.found(f"incident #{number}", ledger, faces.reads, number)
 
 
 @get("/synthetic-pages", tags=["records"])

@@ -12,7 +12,7 @@ from tocsin.api import models as m
 from tocsin.api.asking import Cursor, IdempotencyKey, Limit, Text
 from tocsin.engine.commands import ExpireSilence, SetSilence
 from tocsin.faces.faces import Faces
-from tocsin.faces.problem import invalid, not_found
+from tocsin.faces.problem import invalid
 from tocsin.faces.who import Who
 from tocsin.kernel.instant import SECOND, Instant
 from tocsin.silences.silence import Silence
@@ -96,10 +96,7 @@ def same_second(one: Instant, other: Instant) -> bool:
 
 
 async def _silence(faces: Faces, name: str) -> Silence:
-    found = await faces.read(faces.reads.silence, name)
-    if found is None:
-        raise not_found(f"silence {name}")
-    return found
+    return await faces.found(f"silence {name}", faces.reads.silence, name)
 
 
 HANDLERS: list[ControllerRouterHandler] = [

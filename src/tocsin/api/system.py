@@ -74,9 +74,7 @@ async def list_parked(
 @get("/parked/{number:int}", tags=["records"])
 async def read_parked(faces: Faces, number: Number) -> m.ParkedSheet:
     """Read a parked request, whole."""
-    found = await faces.read(faces.reads.parked_request, number)
-    if found is None:
-        raise not_found(f"parked request {number}")
+    found = await faces.found(f"parked request {number}", faces.reads.parked_request, number)
     try:
         text, coded = found.request.body.decode(), None
     except UnicodeDecodeError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -163,9 +164,10 @@ def test(
     from tocsin.pages.message import Failed, Sent
     from tocsin.pages.sample import trial
     from tocsin.runtime.clock import SystemClock
-    from tocsin.wiring import send_once
+    from tocsin.wiring import named_secrets, send_once
 
     plan, settings = _plan(folder), _settings(folder, data, public_url or "")
+    settings.ask_for(named_secrets(plan))
     if person not in plan.people:
         raise NotFound(f"The plan has no person {person!r}.")
     who, address = _whom(plan, name, person)
@@ -207,7 +209,10 @@ def _plan(folder: Path | None) -> Plan:
 def _settings(folder: Path | None, data: Path | None, public_url: str = "") -> Settings:
     from tocsin.settings import Settings
 
-    return Settings(data=data or Path(DEFAULT_DATA), plan=folder, public_url=public_url)
+    command = os.environ.get("TOCSIN_SECRETS_COMMAND", "")
+    return Settings(
+        data=data or Path(DEFAULT_DATA), plan=folder, public_url=public_url, secrets_command=command
+    )
 
 
 def _whom(plan: Plan, name: str, person: str | None) -> tuple[Person, str]:

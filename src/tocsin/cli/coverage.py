@@ -1,4 +1,4 @@
-"""``tocsin coverage``: for each service and alert rule, what answers it, from the plan's files alone."""
+"""``tocsin coverage``: for each service and alert rule, what answers it: by the plan's files, or at a server now."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import click
 
 from tocsin.cli import show
 from tocsin.cli.failure import OK, REFUSED
-from tocsin.cli.place import DEFAULT_DATA
+from tocsin.cli.place import DEFAULT_DATA, server_when
 from tocsin.cli.words import percent
 
 if TYPE_CHECKING:
+    from tocsin.cli.client import Api
     from tocsin.playbooks.coverage import Covered
 
 WEIGHTS = {"act": "rest", "ask": "held", "nothing": "ring"}
@@ -31,42 +32,55 @@ WEIGHTS = {"act": "rest", "ask": "held", "nothing": "ring"}
     metavar="ANSWERS",
     help="What counts, such as act,ask,checklist.  [default: as the plan says, else act,ask]",
 )
+@click.option("--live", is_flag=True, help="Ask a server: as playbooks are trusted now, with what came in 90 days.")
+@server_when("live")
 @show.json_option
-def coverage(folder: Path | None, fail_under: float | None, counting: str | None, as_json: bool) -> int:
+def coverage(
+    api: Api | None, folder: Path | None, fail_under: float | None, counting: str | None, live: bool, as_json: bool
+) -> int:
     """Say which alerts are answered by code.
 
     For each service and alert rule the plan names: act, ask, suggest, observe, checklist or nothing, as the plan
-    starts each playbook. What a server has learnt since is in `tocsin playbook list`.
+    starts each playbook. A rule of a probe or heartbeat is answered only by what will find its target.
 
     \b
     Examples:
       tocsin coverage
+      tocsin coverage --live
       tocsin coverage --fail-under 80% --counting act,ask,checklist
       tocsin coverage --plan deploy/tocsin --json | jq -e 'all(.answer != "nothing")'
     """
     from tocsin.cli.plan import default_folder
     from tocsin.cli.playbook import good_plan
-    from tocsin.playbooks.coverage import ANSWERS, COUNTING, Wanted, share, short_of
+    from tocsin.playbooks.coverage import ANSWERS, COUNTING, Covered, Wanted, share, short_of
 
-    plan, _ = good_plan(folder or default_folder())
-    found: list[Covered] = plan.covered()
     counted = tuple(counting.replace(" ", "").split(",")) if counting else ()
     unknown = next((one for one in counted if one not in ANSWERS), None)
     if unknown is not None:
         raise click.UsageError(f"{unknown!r} is no answer: --counting takes {', '.join(ANSWERS)}.")
-    counted = counted or (plan.coverage.counting if plan.coverage is not None else COUNTING)
-    short = short_of(found, Wanted(fail_under, counted)) if fail_under is not None else ""
+    if api is not None:
+        counted = counted or COUNTING
+        told = api.get("/coverage")
+        rows = [
+            Covered(one["service"], one["rule"], one["now"], one["playbook"], why=one["why"]) for one in told
+        ]
+    else:
+        plan, _ = good_plan(folder or default_folder())
+        rows = plan.covered()
+        counted = counted or (plan.coverage.counting if plan.coverage is not None else COUNTING)
+        told = [
+            {"service": one.service, "rule": one.rule, "answer": one.answer, "playbook": one.playbook} for one in rows
+        ]
+    short = short_of(rows, Wanted(fail_under, counted)) if fail_under is not None else ""
     code = REFUSED if short else OK
     if as_json:
-        show.print_array(
-            {"service": one.service, "rule": one.rule, "answer": one.answer, "playbook": one.playbook} for one in found
-        )
+        show.print_array(told)
         return code
     show.print_table(
-        (show.Column("Service"), show.Column("Rule", wide=True), show.Column("Answer"), show.Column("Playbook")),
-        [_row(one) for one in found],
+        (show.Column("Service"), show.Column("Rule", wide=True), show.Column("Answer"), show.Column("By", wide=True)),
+        [_row(one) for one in rows],
     )
-    have = share(found, counted)
+    have = share(rows, counted)
     if short:
         show.line(f"{short}.", "ring")
     else:
@@ -75,4 +89,4 @@ def coverage(folder: Path | None, fail_under: float | None, counting: str | None
 
 
 def _row(one: Covered) -> show.Row:
-    return one.service, one.rule, show.Cell(one.answer, WEIGHTS.get(one.answer, "mute")), one.playbook
+    return one.service, one.rule, show.Cell(one.answer, WEIGHTS.get(one.answer, "mute")), one.playbook or one.why

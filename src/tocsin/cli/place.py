@@ -48,6 +48,23 @@ def server_options(command: F) -> F:
     return _with_place(with_api, command)
 
 
+def server_when(flag: str) -> Callable[[F], F]:
+    """As ``server_options`` where the named flag is given; else no server is asked, and ``api`` is None."""
+
+    def decorated(command: F) -> F:
+        def with_one(*args: Any, url: str | None, data: Path | None, **kwargs: Any) -> Any:
+            from tocsin.cli.client import Api
+
+            if not kwargs[flag]:
+                return command(*args, api=None, **kwargs)
+            with Api(find(url, data)) as api:
+                return command(*args, api=api, **kwargs)
+
+        return _with_place(with_one, command)
+
+    return decorated
+
+
 def server_or_plan_options(command: F) -> F:
     """As ``server_options``, and ``--plan``: then no server is asked, and ``api`` is None."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import keyword
+import os
 import re
 import subprocess
 import sys
@@ -67,7 +69,7 @@ def new(name: str, in_yaml: bool, folder: Path | None, as_json: bool) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise Refused(f"{name!r} is no name for a playbook: small letters, digits and hyphens, such as free-memory.")
     place = (folder or default_folder()) / "playbooks"
-    word = name.replace("-", "_")
+    word = name.replace("-", "_") + ("_" if keyword.iskeyword(name) else "")
     first = {place / f"{name}.yaml": COMPOSED} if in_yaml else {place / f"{word}.py": PLAYBOOK}
     written = {**first, place / f"test_{word}.py": TEST}
     for path in written:
@@ -237,7 +239,8 @@ def dry_run(
         if not as_json:
             say(report)
 
-    settings = Settings(data=data or Path(DEFAULT_DATA), plan=place)
+    command = os.environ.get("TOCSIN_SECRETS_COMMAND", "")
+    settings = Settings(data=data or Path(DEFAULT_DATA), plan=place, secrets_command=command)
     try:
         status, output = carry_out(settings, files, plan, manifest, of, bound, _defaults(manifest), dict(labels), tell)
     except (LookupError, OSError) as error:
@@ -294,6 +297,8 @@ def list_playbooks(api: Api, service: str | None, as_json: bool) -> None:
             show.Column("Playbook"),
             show.Column("Trust"),
             show.Column("Held", least=80),
+            show.Column("Trusted so", least=120),
+            show.Column("Guards", least=150, wide=True),
             show.Column("What it does", least=100, wide=True),
         ),
         [_row(one) for one in found],
@@ -307,6 +312,8 @@ def _row(one: dict[str, Any]) -> show.Row:
         str(one["name"]),
         show.Cell(trust, TRUST_WEIGHTS[trust]),
         _held(one),
+        str(one["because"]),
+        "; ".join(one["guards"]),
         str(one["about"]),
     )
 
@@ -337,7 +344,10 @@ def run(
     wait: bool,
     as_json: bool,
 ) -> int:
-    """Run a playbook now. Asking for it is allowing its fixes, when you are in the role for that.
+    """Run a playbook now.
+
+    Asking for it is allowing its fixes, when you are in the role for that and it is trusted to ask or to act; on
+    observe and suggest it ends before the first one, whoever runs it.
 
     \b
     Examples:

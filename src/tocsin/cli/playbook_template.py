@@ -72,12 +72,12 @@ def test_it_frees_memory_and_sees_that_it_holds(scene):
     scene.fake(redis.idle_keys, redis.Idle(looked_at=9, idle=2, expirable=("old", "older")))
     scene.fake(redis.expire, lambda server, keys, **how: len(keys))
     scene.trust("NAME", "act")
-    scene.fires("RedisMemoryHigh")
+    scene.fires("RedisMemoryHigh", instance="cart-1")  # the labels its target's match asks for
     assert scene.outcome == "watching"
     assert scene.steps == [
         "look redis.memory done", "look redis.idle_keys done", "fix redis.expire done", "verify redis.memory done",
     ]
-    scene.resolves("RedisMemoryHigh").at("5m")
+    scene.resolves("RedisMemoryHigh", instance="cart-1").at("5m")
     assert scene.outcome == "verified"
     assert scene.paged == []
 '''

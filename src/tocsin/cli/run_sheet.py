@@ -39,6 +39,9 @@ def print_run(one: dict[str, Any], as_json: bool) -> None:
         show.line(f"{one['taken_by']} works on its targets by hand until {one['taken_until']}")
     if one["would"]:
         show.line(f"It would have done {one['would']}: {one['agreed_how'] or 'nobody has said yet what was done'}")
+    if one["outcome"] in ("suggested", "observed"):
+        it = f"{one['playbook']} ask --service {one['service']}"
+        show.line(f"It is not trusted to do that. To let it ask: tocsin playbook trust {it} --why …", "mute")
     if one["approval"] is not None:
         asked = one["approval"]
         show.line(f"Asks: {asked['question']} ({' or '.join(asked['choices'])}; without an answer {asked['default']})")

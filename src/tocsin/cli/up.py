@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -90,6 +91,13 @@ from tocsin.cli.place import DEFAULT_DATA
     help="off: judge everything and page nobody, to run beside another pager for a trial.",
 )
 @click.option(
+    "--secrets-command",
+    envvar="TOCSIN_SECRETS_COMMAND",
+    show_envvar=True,
+    metavar="COMMAND",
+    help="Asked for secrets that are neither in the environment nor in a file, such as 'pass show'; a name comes last.",
+)
+@click.option(
     "--log-format",
     envvar="TOCSIN_LOG_FORMAT",
     type=click.Choice(["text", "json"]),
@@ -108,6 +116,7 @@ def up(
     tls_cert: Path | None,
     tls_key: Path | None,
     paging: str,
+    secrets_command: str | None,
     log_format: str,
 ) -> int:
     """Run Tocsin.
@@ -123,6 +132,10 @@ def up(
     """
     if (tls_cert is None) != (tls_key is None):
         raise click.UsageError("--tls-cert and --tls-key go together.")
+    try:
+        shlex.split(secrets_command or "")
+    except ValueError as error:
+        raise click.UsageError(f"--secrets-command cannot be read: {error}") from None
     if public_url:
         from tocsin.cli.place import read_address
 
@@ -141,6 +154,7 @@ def up(
             tls_cert=tls_cert,
             tls_key=tls_key,
             paging=paging == "on",
+            secrets_command=secrets_command or "",
             log_format="json" if log_format == "json" else "text",
         )
     )

@@ -19,12 +19,14 @@ from tocsin.kernel.matcher import all_match
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks import trust
 from tocsin.playbooks.guards import Blocked, Situation, blocked, locked
-from tocsin.playbooks.manifest import RUNGS, Breaker, Manifest, Rung, Unless
+from tocsin.playbooks.manifest import RUNGS, Blast, Breaker, Manifest, Rung, Unless
 from tocsin.playbooks.remembered import Remembered
 from tocsin.playbooks.run import WATCH, Approval, Outcome, Run
 from tocsin.playbooks.targets import Unbound, bind
 
 MOST_TRIED = 12
+MOST_LOOKED_AT = 500
+"""So many alerts of an incident are asked which target they are about."""
 HOLDS_NOTHING: frozenset[Outcome] = frozenset({"", "blocked", "observed", "suggested"})
 """Of runs that live, and of those for which pages did not wait."""
 
@@ -201,6 +203,7 @@ def guarded(turn: Turn, manifest: Manifest, run: Run) -> Blocked | None:
             targets=turn.plan.bindings,
             busy=state.locked,
             broken=broken(turn, manifest, run),
+            unwell=_unwell(turn, manifest, run),
             now=turn.now,
             continues=run.continues if run.from_step else 0,
         )
@@ -211,6 +214,30 @@ def broken(turn: Turn, manifest: Manifest, run: Run) -> set[str]:
     """The services that it is not to run beside the trouble of, and that have trouble now."""
     asked = {one.service for one in manifest.guards if isinstance(one, Unless)}
     return {service for service in asked if turn.state.other_open(service, run.incident)}
+
+
+def _unwell(turn: Turn, manifest: Manifest, run: Run) -> set[str]:
+    """The locks of targets of a run's service that an open incident is about, or that a person works on.
+
+    Nothing is looked for unless a guard asks.
+    """
+    if not any(isinstance(guard, Blast) for guard in manifest.guards):
+        return set()
+    found = {lock for lock in turn.state.claimed if next(_claims(turn, lock), None) is not None}
+    for number in turn.state.open_of.get(run.service, ()):
+        incident = turn.state.incidents[number]
+        last = turn.state.runs.get(incident.run)
+        if last is not None and last.number != run.number:
+            found.update(last.locks)
+        for labels in _said_of(turn, incident):
+            found.update(one.lock for one in turn.plan.bindings.about(run.service, labels) if one.match)
+    return found
+
+
+def _said_of(turn: Turn, incident: Incident) -> list[Mapping[str, str]]:
+    """The labels of an incident's firing alerts, of a bounded number of them; its own when none fires."""
+    firing = sorted(turn.members(incident).firing)[:MOST_LOOKED_AT]
+    return [turn.state.alerts[id].labels for id in firing] or [incident.labels]
 
 
 def person_at(turn: Turn, run: Run) -> Blocked | None:
@@ -228,13 +255,17 @@ def person_at(turn: Turn, run: Run) -> Blocked | None:
 def claims_on(turn: Turn, run: Run) -> Iterator[Run]:
     """The runs by which people took over what this one works on, while they do, the newest of a lock first."""
     for lock in run.holds:
-        for number in sorted(turn.state.claimed.get(lock, ()), reverse=True):
-            by = turn.state.runs.get(number)
-            if by is None or by.taken_until is None or by.taken_until <= turn.now:
-                continue
-            incident = incident_of(turn, by)
-            if not by.incident or (incident is not None and incident.open):
-                yield by
+        yield from _claims(turn, lock)
+
+
+def _claims(turn: Turn, lock: str) -> Iterator[Run]:
+    for number in sorted(turn.state.claimed.get(lock, ()), reverse=True):
+        by = turn.state.runs.get(number)
+        if by is None or by.taken_until is None or by.taken_until <= turn.now:
+            continue
+        incident = incident_of(turn, by)
+        if not by.incident or (incident is not None and incident.open):
+            yield by
 
 
 def claimed(turn: Turn, run: Run) -> Blocked | None:
@@ -253,7 +284,7 @@ def _about(turn: Turn, incident: Incident, locks: tuple[str, ...]) -> bool:
     last = turn.state.runs.get(incident.run)
     if last is not None and set(last.locks) & set(locks):
         return True
-    alerts = [turn.state.alerts[id].labels for id in turn.members(incident).firing] or [incident.labels]
+    alerts = _said_of(turn, incident)
     held = map(turn.plan.bindings.held_by, locks)
     ours = [one for one in held if one is not None and one.service == incident.service]
     return any(all_match(target.match, labels) for target in ours for labels in alerts)

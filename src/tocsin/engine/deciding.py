@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tocsin.engine import (
     admitting,
+    asking,
     checking,
     comparing,
     contacting,
@@ -95,7 +96,7 @@ def _run(turn: Turn, command: Running) -> c.Result:
         case c.PullTrigger():
             return triggering.pull(turn, command)
         case c.AnswerRun():
-            return running.answer(turn, command)
+            return asking.answer(turn, command)
         case c.ResumeRun():
             return resuming.resume(turn, command)
         case c.CompareRun():

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from tocsin.alerts.heartbeats import Heartbeat, next_due
 from tocsin.engine import (
     answering,
+    asking,
     contacting,
     covering,
     deciding,
@@ -144,7 +145,9 @@ class Engine:
                     paging.unsure(turn, input.pages)
                     running.again(turn, input.runs)
                 case PlanChange():
-                    self._change_plan(turn, input, plan)
+                    fell = self._change_plan(turn, input, plan)
+                    self._settle(turn)
+                    return Applied(Result(ok=True, message="\n".join(fell)))
                 case Deaf():
                     self._deaf(turn, input)
                 case CalendarRead():
@@ -243,7 +246,8 @@ class Engine:
         except Exception as error:
             raise EngineFault(kind, str(id), repr(error)) from error
 
-    def _change_plan(self, turn: Turn, change: PlanChange, plan: Plan | None) -> None:
+    def _change_plan(self, turn: Turn, change: PlanChange, plan: Plan | None) -> list[str]:
+        """Judge by another plan from now on. Says which playbooks are trusted less for it."""
         assert plan is not None, "a plan change comes with its plan"
         before = {(s.service, s.name): s for s in self.plan.heartbeats}
         self.plan = turn.plan = plan
@@ -269,7 +273,7 @@ class Engine:
                 hearing.place(turn, alert)
                 turn.save_alert(alert)
         contacting.declare(turn)
-        starting.plan_changed(turn)
+        fell = starting.plan_changed(turn)
         looping.declare(turn)
         covering.forget(turn)
         covering.renew(self.state, plan)
@@ -280,6 +284,7 @@ class Engine:
             for incident in list(self.state.incidents.values()):
                 if incident.state == "triggered":
                     settling.begin_again(turn, incident, Reason.PAGING_ON)
+        return fell
 
     def _end_the_unwatched(self, turn: Turn) -> None:
         """Alerts of probes and heartbeats that the plan does not have any more: nothing else could end them."""
@@ -350,7 +355,7 @@ class Engine:
             self.changes.silences[id] = silence
             ticking.rejudge(turn)  # what it kept quiet is quiet no longer
         elif kind == "run" and int(id) in self.state.runs:
-            running.heard(turn, self.state.runs[int(id)], Reason.QUARANTINED)
+            asking.heard(turn, self.state.runs[int(id)], Reason.QUARANTINED)
             answering.hand_over(turn, self.state.runs[int(id)], "judging it failed", Reason.QUARANTINED)
         elif kind == "loop":
             looping.set_aside(turn, id)

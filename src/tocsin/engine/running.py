@@ -1,18 +1,16 @@
-"""What a run's process reports, what people answer, and what time does to a run."""
+"""What a run's process reports, how a run comes to its end, and what time does to it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
 from tocsin.access.actors import called
-from tocsin.engine import answering, commands, evidence, hearing, standings
+from tocsin.engine import answering, asking, commands, evidence, hearing, standings
 from tocsin.engine.commands import Result
 from tocsin.engine.inputs import Reported
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
-from tocsin.kernel.instant import MINUTE, Duration, say_duration
+from tocsin.kernel.instant import say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks.guards import Blocked, frozen
 from tocsin.playbooks.manifest import RUNGS, Frozen, Manifest, Unless
@@ -35,11 +33,9 @@ from tocsin.playbooks.run import (
     Unmatched,
 )
 
-APPROVE_WITHIN: Duration = 30 * MINUTE
 MOST_LINES = 60
 """So many steps of a run each get a line on the incident's timeline."""
 MOST_ATTEMPTS = 5
-YES, NO = "yes", "no"
 STOP = Result(ok=False, code="stop", message="this run is over")
 
 
@@ -175,7 +171,7 @@ def _may_not_fix(turn: Turn, run: Run, began: Began) -> Result | None:
     if no is not None:
         return _blocked(turn, run, would, no)
     if run.rung == "ask" and not run.allowed(began):
-        return _approval(turn, run, began, would, manifest)
+        return asking.permission(turn, run, began, would, manifest)
     return None
 
 
@@ -221,25 +217,6 @@ def _blocked(turn: Turn, run: Run, would: str, no: Blocked) -> Result:
     return STOP
 
 
-def _approval(turn: Turn, run: Run, began: Began, would: str, manifest: Manifest) -> Result:
-    question = f"May it do {would}?"
-    _wait(
-        turn,
-        run,
-        Approval(
-            step=began.ordinal,
-            question=question,
-            choices=(YES, NO),
-            default=NO,
-            due=turn.now + APPROVE_WITHIN,
-            role=manifest.trust.approve,
-            fix=would,
-            digest=began.identity,
-        ),
-    )
-    return Result(ok=True, reason="wait")
-
-
 def _asks(turn: Turn, run: Run, began: Began) -> Result:
     answer = run.asked.get(str(began.ordinal))
     if answer is not None:
@@ -250,44 +227,8 @@ def _asks(turn: Turn, run: Run, began: Began) -> Result:
     turn.save_step(_step(turn, run, began))
     role = began.role or "responder"
     due = turn.now + began.within
-    _wait(turn, run, Approval(began.ordinal, began.function, began.choices, began.default, due, role))
+    asking.wait(turn, run, Approval(began.ordinal, began.function, began.choices, began.default, due, role))
     return Result(ok=True, reason="wait")
-
-
-def _wait(turn: Turn, run: Run, approval: Approval) -> None:
-    """Wait for a person: pages go on meanwhile, for they are how a person hears of it."""
-    run.state, run.approval = "asking", approval
-    turn.save_run(run)
-    incident = standings.incident_of(turn, run)
-    if incident is not None:
-        left = say_duration(approval.due - turn.now)
-        what = f"{run.playbook} asks: {approval.question} Without an answer in {left}: {approval.default}"
-        turn.enter(incident.number, what, Reason.APPROVAL_ASKED, run=str(run.number))
-        answering.note(incident, *answering.found(run, answering.asked(run, approval)))
-        answering.release(turn, incident, run)
-    elif run.unasked:
-        # Nobody looks at it: a question that no page carries is one that nobody hears.
-        hearing.own_event(
-            turn,
-            run.service,
-            _asking(run),
-            f"{run.playbook} asks: {approval.question} Answer run {run.number}"[:300],
-            "error",
-            {"playbook": run.playbook},
-            annotations={"findings": "\n".join(run.findings)[:2000]},
-            name="PlaybookAsks",
-        )
-
-
-def _asking(run: Run) -> str:
-    return f"asks:{run.number}"
-
-
-def heard(turn: Turn, run: Run, reason: Reason) -> None:
-    """What a run asked is answered, or can be no more: nobody need be called for that."""
-    alert = hearing.own_alert(turn, turn.plan.service(run.service).key, _asking(run)) if run.unasked else None
-    if alert is not None and alert.firing:
-        hearing.resolve(turn, alert, reason)
 
 
 def _finished(turn: Turn, run: Run, ended: Finished) -> None:
@@ -451,14 +392,14 @@ def ring(turn: Turn, run: Run) -> None:
 def _late_answer(turn: Turn, run: Run) -> None:
     approval = run.approval
     assert approval is not None
-    heard(turn, run, Reason.APPROVAL_LATE)
+    asking.heard(turn, run, Reason.APPROVAL_LATE)
     if approval.fix:
         why = f"nobody answered in time: {approval.question}"
         answering.end(turn, run, "cancelled", Reason.APPROVAL_LATE, why)
         if run.unasked:
             _told(turn, run, why)  # an alert that says what is so, in place of a question that takes no answer any more
         return
-    _answered(turn, run, approval.default, "nobody in time", Reason.APPROVAL_LATE)
+    asking.go_on(turn, run, approval.default, "nobody in time", Reason.APPROVAL_LATE)
 
 
 def again(turn: Turn, runs: Sequence[int] | None = None) -> None:
@@ -490,59 +431,6 @@ def again(turn: Turn, runs: Sequence[int] | None = None) -> None:
 # -- what people say ---------------------------------------------------------------------------------------------------
 
 
-def answer(turn: Turn, command: commands.AnswerRun) -> Result:
-    """A person answers what a run asks."""
-    run = standings.known(turn, command.run)
-    if isinstance(run, Result):
-        return run
-    approval = run.approval
-    if run.state != "asking" or approval is None:
-        return commands.refuse("conflict", f"Run {run.number} asks nothing now")
-    if command.step != approval.step:
-        return commands.refuse("conflict", f"Run {run.number} asks at step {approval.step} now: {approval.question}")
-    if command.answer not in approval.choices:
-        return commands.refuse("invalid", f"Answer one of {', '.join(approval.choices)}", "answer")
-    if approval.role == "admin" and command.role != "admin":
-        return commands.refuse("forbidden", "The playbook wants an admin's answer")
-    who = called(command.actor, turn.plan.names)
-    heard(turn, run, Reason.APPROVAL_GIVEN)
-    if approval.fix and command.answer == NO:
-        answering.end(turn, run, "cancelled", Reason.APPROVAL_GIVEN, f"{who} said no to {approval.fix}")
-        return Result(ok=True, reason=Reason.APPROVAL_GIVEN, id=str(run.number))
-    if approval.fix:
-        run.approved_by = command.actor
-        run.approved = {**run.approved, str(approval.step): approval.digest}
-    _answered(turn, run, command.answer, command.actor, Reason.APPROVAL_GIVEN)
-    return Result(ok=True, reason=Reason.APPROVAL_GIVEN, id=str(run.number))
-
-
-def _answered(turn: Turn, run: Run, said: str, actor: str, reason: Reason) -> None:
-    """Go on: its process begins again from the top, over what is written down."""
-    approval = run.approval
-    assert approval is not None
-    who = called(actor, turn.plan.names)
-    if not approval.fix:
-        run.asked[str(approval.step)] = said
-        step = turn.state.steps[run.number][approval.step]
-        step.state, step.ended_at = "done", turn.now
-        step.result, step.said = msgspec.json.encode(said).decode(), f"{said}, said {who}"
-        turn.save_step(step)
-    answering.settle_question(turn, run, f"{run.playbook} asked: {approval.question} {who} answered: {said}")
-    run.state = "running"
-    run.attempt += 1
-    run.deadline = turn.now + run.patience
-    turn.save_run(run)
-    turn.changes.begin[run.number] = run
-    incident = standings.incident_of(turn, run)
-    if incident is not None:
-        what = f"{who} answered {run.playbook}: {said}"
-        turn.enter(incident.number, what, reason, actor, run=str(run.number))
-        if incident.state == "triggered" and run.rung in ("ask", "act"):
-            incident.hold_until = run.deadline
-        turn.save_incident(incident)
-        turn.touch(incident.number)
-
-
 def cancel(turn: Turn, command: commands.CancelRun) -> Result:
     """A person stops a run: at once when it waits, else before it begins with anything more, or after a grace."""
     run = standings.known(turn, command.run)
@@ -556,7 +444,7 @@ def cancel(turn: Turn, command: commands.CancelRun) -> Result:
 
 def stop_for(turn: Turn, run: Run, why: str) -> None:
     """End a run because a person wants it to: at once when it waits, else before it begins with anything more."""
-    heard(turn, run, Reason.RUN_CANCELLED)
+    asking.heard(turn, run, Reason.RUN_CANCELLED)
     if run.state != "running":
         answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, why)
     else:

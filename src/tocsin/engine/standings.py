@@ -7,7 +7,7 @@ from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
 from tocsin.playbooks.manifest import Manifest
 from tocsin.playbooks.run import Run
-from tocsin.playbooks.trust import Standing
+from tocsin.playbooks.trust import START, Standing
 
 
 def standing_of(turn: Turn, manifest: Manifest, service: str) -> Standing:
@@ -20,7 +20,7 @@ def standing_of(turn: Turn, manifest: Manifest, service: str) -> Standing:
             rung=manifest.trust.start,
             meaning=manifest.meaning,
             since=turn.now,
-            because="where the plan starts it",
+            because=START,
         )
         turn.state.standings[service, manifest.name] = found
         turn.save_standing(found)

@@ -34,6 +34,8 @@ def start(turn: Turn, command: commands.StartRun) -> Result:
     if command.incident and (incident is None or not incident.open):
         return commands.refuse("conflict", f"Incident #{command.incident} is not open", "incident")
     service = incident.service if incident is not None else command.service
+    if command.service and command.service != service:
+        return commands.refuse("invalid", f"Incident #{command.incident} is of {service}", "service")
     if not service:
         return commands.refuse("invalid", "Say which service or incident it is for", "service")
     if command.playbook not in turn.plan.answers.get(service, ()):
@@ -112,21 +114,29 @@ def set_trust(turn: Turn, command: commands.SetTrust) -> Result:
 # -- the plan, and schedules -------------------------------------------------------------------------------------------
 
 
-def plan_changed(turn: Turn) -> None:
-    """A playbook whose code means something else is trusted less; schedules count from now."""
+def plan_changed(turn: Turn) -> list[str]:
+    """A playbook whose code means something else is trusted less; schedules count from now. Says which fell."""
+    fell = []
     for service, names in turn.plan.answers.items():
         for name in names:
             manifest = turn.plan.playbooks.get(name)
             if manifest is None:
                 continue
             standing = standings.standing_of(turn, manifest, service)
-            trust.edited(manifest, standing, turn.now)
+            was = standing.rung
+            if trust.edited(manifest, standing, turn.now):
+                turn.count("trust", Reason.TRUST_FELL)
+                fell.append(
+                    f"{name} of {service} is trusted to {standing.rung} now, not to {was}: {trust.EDITED}. To put it"
+                    f" back: tocsin playbook trust {name} {was} --service {service} --why …"
+                )
             standing.next_at = _next(manifest, turn.now) if manifest.schedule else None
             turn.save_standing(standing)
     for (service, name), standing in turn.state.standings.items():
         if standing.next_at is not None and name not in turn.plan.answers.get(service, ()):
             standing.next_at = None
             turn.save_standing(standing)
+    return fell
 
 
 def _next(manifest: Manifest, after: Instant) -> Instant:

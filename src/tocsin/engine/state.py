@@ -473,10 +473,6 @@ class State:
         """A person's contact methods, the oldest first."""
         return [self.contacts[id] for id in sorted(self.contacts_of.get(person, ()))]
 
-    def incident_live(self, number: int) -> bool:
-        """Whether the engine keeps an incident in memory."""
-        return number in self.incidents
-
 
 def alert_due(alert: Alert) -> Instant | None:
     """When something about an alert happens by itself: it expires, goes stale, or, resolved, is forgotten."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tocsin.access.credentials import Role
 from tocsin.engine.commands import ResumeRun
 from tocsin.faces.faces import Faces
-from tocsin.faces.problem import Problem, not_found
+from tocsin.faces.problem import Problem
 from tocsin.plan.model import Plan
 from tocsin.playbooks.manifest import Manifest, Rung
 from tocsin.playbooks.resuming import Word, needed
@@ -32,9 +32,7 @@ async def resuming(
     They are read after the run was seen to be over, so none of them changes any more. Raises the problem that says
     that there is no such run, or that it is not over.
     """
-    run = await faces.read(faces.reads.run, number)
-    if run is None:
-        raise not_found(f"run {number}")
+    run = await faces.found(f"run {number}", faces.reads.run, number)
     if run.live:
         raise Problem(409, "conflict", f"Run {number} is not over: stop it first")
     kept = needed(run, await faces.read(faces.reads.steps, number), step, why)

@@ -18,7 +18,7 @@ from tocsin.engine.covering import laid_over, standing
 from tocsin.faces.core import CoreClient
 from tocsin.faces.live import Live
 from tocsin.faces.passwords import Guesses
-from tocsin.faces.problem import Problem, refused, unavailable
+from tocsin.faces.problem import Problem, not_found, refused, unavailable
 from tocsin.kernel.instant import Instant
 from tocsin.oncall.imported import Imported
 from tocsin.oncall.override import covers_by_schedule
@@ -106,6 +106,16 @@ class Faces:
             raise unavailable("the database does not answer") from error
         finally:
             self._asked -= 1
+
+    async def found(self, what: str, ask: Callable[P, T | None], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What a read finds: ``await faces.found("incident #17", faces.reads.incident, 17)``.
+
+        Problem 404, which says that there is no such thing, when it finds nothing; else as ``read``.
+        """
+        found = await self.read(ask, *args, **kwargs)
+        if found is None:
+            raise not_found(what)
+        return found
 
     async def bearer(self, digest: bytes) -> tuple[Token, User] | None:
         """A bearer token and its user. While the database does not answer, as the core remembers them."""

@@ -56,19 +56,24 @@ def as_event(spec: ProbeSpec, checked: Checked, now: Instant, since: Instant | N
     return Event(
         key=cut_identity(alert_key(spec), MAX_KEY),
         state="resolved" if checked.ok else "firing",
-        labels=bounded_labels(
-            {
-                "alertname": f"Probe{spec.kind.capitalize()}Failed",
-                "service": spec.service,
-                "probe": spec.name,
-                "instance": without_credentials(spec.target),
-            }
-        ),
+        labels=labels_of(spec),
         annotations_json=texts_json(bounded_annotations(checked.facts)),
         own_title=first_line(checked.summary),
         severity=spec.severity,
         starts_at=now if since is None else since,
         ends_at=now if checked.ok else None,
+    )
+
+
+def labels_of(spec: ProbeSpec) -> dict[str, str]:
+    """The labels of a probe's alert."""
+    return bounded_labels(
+        {
+            "alertname": f"Probe{spec.kind.capitalize()}Failed",
+            "service": spec.service,
+            "probe": spec.name,
+            "instance": without_credentials(spec.target),
+        }
     )
 
 

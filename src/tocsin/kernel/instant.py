@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 Instant = int
 Duration = int
 
-MICROSECOND: Duration = 1
 MILLISECOND: Duration = 1_000
 SECOND: Duration = 1_000_000
 MINUTE: Duration = 60 * SECOND

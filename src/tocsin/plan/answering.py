@@ -101,6 +101,7 @@ class Answering:
                 hint = f"name it with a service: playbooks: [{one.name}]"
                 self._findings.warning(_at(one), f"no service uses the {kind} {shown(one.name)}", hint)
         self._tell_of_order(plan)
+        self._tell_of_strays(plan)
         for (service, name), at in self._places.items():
             manifest = plan.playbooks.get(name)
             for param in manifest.targets if manifest else ():
@@ -114,6 +115,15 @@ class Answering:
                     hint = f"add `{_FIXING.get(param.kind, 'fix with: secret:NAME')}`, or it will only look"
                     self._findings.warning(at, message, hint)
 
+
+    def _tell_of_strays(self, plan: Plan) -> None:
+        """Alerts that a playbook names, and whose target it will not find although there are some."""
+        for one in plan.covered():
+            at = self._places.get((one.service, one.named))
+            kinds = {param.kind for param in plan.playbooks[one.named].targets} if at is not None else set()
+            if at is not None and all(plan.bindings.group(one.service, kind) for kind in kinds):
+                hint = f"tocsin playbook dry-run {one.named} --label … shows what it would work on"
+                self._findings.warning(at, f"nothing answers {one.rule}: {one.why}", hint)
 
     def _tell_of_order(self, plan: Plan) -> None:
         """Two that answer the very same alerts: one of them runs."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from tocsin.catalog.people import Person, Team
 from tocsin.catalog.services import INBOX, Service
 from tocsin.escalation.policy import Escalation, Step
 from tocsin.incidents.routes import Route, Router
+from tocsin.intake.checked import alert_key, labels_of
 from tocsin.intake.specs import CalendarSpec, HeartbeatSpec, KeySpec, ProbeSpec
 from tocsin.kernel.instant import Instant
 from tocsin.oncall.asking import layer_of
@@ -22,7 +23,7 @@ from tocsin.oncall.schedule import Schedule
 from tocsin.pages.loops import LoopSpec
 from tocsin.pages.templates import Words
 from tocsin.playbooks.checklist import Checklist
-from tocsin.playbooks.coverage import Covered, Wanted, covered
+from tocsin.playbooks.coverage import Covered, Rule, Rungs, Wanted, covered
 from tocsin.playbooks.manifest import Manifest
 from tocsin.playbooks.targets import Target, Targets
 from tocsin.playbooks.triggers import Trigger
@@ -150,27 +151,36 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
                 found += [need for need in self.services[name].needs if need not in found]
         return tuple(found)
 
-    def rules(self) -> list[tuple[str, dict[str, str]]]:
-        """The alerts it surely knows of: what its routes name by equality, and those of its own probes and heartbeats.
-
-        Service and labels, each once.
+    def rules(self) -> list[Rule]:
+        """The alerts it surely knows of, each once: what its routes name by equality, and those of its own probes and
+        heartbeats.
         """
-        found: dict[tuple[str, str], dict[str, str]] = {}
+        found: dict[tuple[str, str], Rule] = {}
         for route in self.routes:
             labels = {one.label: one.value for one in route.match if one.operator == "=" and one.value}
             if labels:
-                found.setdefault((route.service, repr(sorted(labels.items()))), labels)
+                rule = Rule(route.service, labels)
+                found.setdefault((rule.service, rule.text), rule)
         for probe in self.probes:
-            labels = {"alertname": f"Probe{probe.kind.capitalize()}Failed", "probe": probe.name}
-            found.setdefault((probe.service, repr(sorted(labels.items()))), labels)
+            labels = labels_of(probe)
+            routed = self.router.route(probe.service, alert_key(probe), labels, probe.severity)
+            told = {"alertname": labels["alertname"], "probe": probe.name}
+            # A route for its alertname alone names the same alert.
+            found.pop((probe.service, Rule("", {"alertname": labels["alertname"]}).text), None)
+            found[probe.service, Rule("", told).text] = Rule(probe.service, told, labels, routed.severity)
         for heart in self.heartbeats:
             labels = {"alertname": "HeartbeatMissing", "heartbeat": heart.name}
-            found.setdefault((heart.service, repr(sorted(labels.items()))), labels)
-        return [(service, labels) for (service, _), labels in found.items()]
+            found.setdefault((heart.service, Rule("", labels).text), Rule(heart.service, labels))
+        return list(found.values())
 
-    def covered(self) -> list[Covered]:
-        """What answers each alert it surely knows of, as it starts each playbook."""
-        return covered(list(self.services), self.answers, self.playbooks, self.rules(), self.checklists)
+    def covered(self, seen: Sequence[Rule] = (), rung: Rungs | None = None) -> list[Covered]:
+        """What answers each alert it surely knows of, as it starts each playbook, or as each is trusted now.
+
+        ``seen``: others that have come.
+        """
+        rules = self.rules()
+        rules += [one for one in seen if not any(_about(known, one) for known in rules)]
+        return covered(list(self.services), self.answers, self.playbooks, rules, self.bindings, self.checklists, rung)
 
     def tier_of(self, service: str, labels: Mapping[str, str]) -> str:
         """The tier of the customer an alert of a service is about; "" when nothing says it."""
@@ -262,3 +272,8 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
                 if name in self.people and name not in paged:
                     shadows.setdefault(name, self.people[name])
         return tuple(shadows.values())
+
+
+def _about(known: Rule, seen: Rule) -> bool:
+    """Whether an alert that has come is one that is known already."""
+    return known.service == seen.service and known.told.items() <= (seen.labels or seen.told).items()

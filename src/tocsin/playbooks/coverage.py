@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from tocsin.catalog.services import INBOX
 from tocsin.kernel.matcher import all_match
 from tocsin.playbooks.checklist import Checklist
 from tocsin.playbooks.manifest import Manifest
+from tocsin.playbooks.targets import Targets, Unbound, bind
 
 ANSWERS: Final = ("act", "ask", "suggest", "observe", "checklist")
 """What may answer a rule, apart from nothing."""
@@ -27,15 +28,34 @@ class Wanted(Struct, frozen=True):
     column: int = 0
 
 
+class Rule(NamedTuple):
+    """An alert that a plan surely knows of. ``told``: labels that name it. ``labels``: all it will have, None when only
+    those are known. ``severity``: as its service will have it, "" when that is not known.
+    """
+
+    service: str
+    told: Mapping[str, str]
+    labels: Mapping[str, str] | None = None
+    severity: str = ""
+
+    @property
+    def text(self) -> str:
+        """Its name, as matchers are written."""
+        return " ".join(f'{name}="{value}"' for name, value in sorted(self.told.items()))
+
+
 class Covered(Struct, frozen=True):
     """A rule of a service. ``answer``: act, ask, suggest, observe, checklist or nothing; ``playbook``: by which, ""
-    by none.
+    by none. ``named``: a playbook that names it and will not run for it all the same, and ``why``; "" when none is held
+    up so.
     """
 
     service: str
     rule: str
     answer: str
     playbook: str
+    named: str = ""
+    why: str = ""
 
 
 class Share(Struct, frozen=True):
@@ -51,38 +71,73 @@ class Share(Struct, frozen=True):
         return 100 * self.answered / self.of if self.of else 100.0
 
 
+Rungs = Callable[[str, str], str]
+"""What a playbook is trusted with for a service, by the names of both."""
+
+
 def covered(
     services: Sequence[str],
     answers: Mapping[str, Sequence[str]],
     playbooks: Mapping[str, Manifest],
-    rules: Sequence[tuple[str, Mapping[str, str]]],
+    rules: Sequence[Rule],
+    targets: Targets,
     checklists: Mapping[str, Checklist] = {},
+    rung: Rungs | None = None,
 ) -> list[Covered]:
-    """What answers each rule. ``rules``: service and labels of every alert a plan surely knows of.
+    """What answers each rule: the first playbook that names it and will find what it works on, as an incident would.
 
-    What playbooks answer counts as a rule too, in their own words. A service of which nothing is known has the rule
-    ``any``, answered by nothing, or by a checklist for every incident. What code answers counts before a checklist.
+    What playbooks answer counts as a rule too, in their own words, unless those are about a rule that is known. A
+    service of which nothing is known has the rule ``any``, answered by nothing, or by a checklist for every incident.
+    What code answers counts before a checklist. ``rung``: what each is trusted with; None: where the plan starts it.
     """
     found: dict[tuple[str, str], Covered] = {}
     for service in services:
-        names = [name for name in answers.get(service, ()) if name in playbooks]
+        code = [playbooks[name] for name in answers.get(service, ()) if name in playbooks]
         lists = [checklists[name] for name in answers.get(service, ()) if name in checklists]
-        for of, labels in rules:
-            if of == service:
-                by = next((n for n in names if any(all_match(g, labels) for g in playbooks[n].answers)), "")
-                text = " ".join(f'{name}="{value}"' for name, value in sorted(labels.items()))
-                found[service, text] = _one(service, text, by, playbooks) or _listed(service, text, labels, lists)
-        for name in names:
-            for group in playbooks[name].answers:
+        known = [one for one in rules if one.service == service]
+        for one in known:
+            named = [by for by in code if any(all_match(group, one.labels or one.told) for group in by.answers)]
+            found[service, one.text] = _answer(one, named, lists, targets, rung)
+        for by in code:
+            for group in by.answers:
+                own = Rule(service, {}, None)
                 text = " ".join(map(str, group))
-                found.setdefault((service, text), Covered(service, text, playbooks[name].trust.start, name))
-        for one in lists:
-            for group in one.answers:
+                if not any(all_match(group, one.labels or one.told) for one in known):
+                    answer = _answer(own, [by], [], targets, rung)
+                    found.setdefault((service, text), structs.replace(answer, rule=text))
+        for listed in lists:
+            for group in listed.answers:
                 text = " ".join(map(str, group))
-                found.setdefault((service, text), Covered(service, text, "checklist", one.name))
+                if not any(all_match(group, one.labels or one.told) for one in known):
+                    found.setdefault((service, text), Covered(service, text, "checklist", listed.name))
         if all(one.service != service for one in found.values()):
             found[service, "any"] = _listed(service, "any", {}, [one for one in lists if not one.answers])
     return sorted(found.values(), key=lambda one: (one.service, one.rule))
+
+
+def _answer(
+    rule: Rule, named: Sequence[Manifest], lists: Sequence[Checklist], targets: Targets, rung: Rungs | None
+) -> Covered:
+    held = why = ""
+    for by in named:
+        why = _held_up(rule, by, targets)
+        if not why:
+            trusted = rung(rule.service, by.name) if rung is not None else by.trust.start
+            return Covered(rule.service, rule.text, trusted, by.name)
+        held = by.name
+    listed = _listed(rule.service, rule.text, rule.labels or rule.told, lists)
+    return structs.replace(listed, named=held, why=why)
+
+
+def _held_up(rule: Rule, by: Manifest, targets: Targets) -> str:
+    """Why a playbook that names a rule will not run for it; "" when it will, as far as that can be known."""
+    if by.severities and rule.severity and rule.severity not in by.severities:
+        return f"{by.name} answers {', '.join(by.severities)} alone, and this is {rule.severity}"
+    if rule.labels is not None:
+        bound = bind(by, rule.service, targets, rule.labels)
+        return f"{by.name}: {bound.why}" if isinstance(bound, Unbound) else ""
+    missing = next((one.kind for one in by.targets if not targets.group(rule.service, one.kind)), "")
+    return f"{by.name}: {rule.service} has no {missing} target at all" if missing else ""
 
 
 def share(found: Sequence[Covered], counting: Sequence[str]) -> Share:
@@ -102,10 +157,6 @@ def short_of(found: Sequence[Covered], wanted: Wanted) -> str:
         f"{have.answered} of {have.of} alert rules ({have.percent:.3g}%) are answered by {by}; "
         f"at least {wanted.least:g}% is asked for"
     )
-
-
-def _one(service: str, rule: str, by: str, playbooks: Mapping[str, Manifest]) -> Covered | None:
-    return Covered(service, rule, playbooks[by].trust.start, by) if by else None
 
 
 def _listed(service: str, rule: str, labels: Mapping[str, str], lists: Sequence[Checklist]) -> Covered:

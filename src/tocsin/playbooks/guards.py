@@ -30,7 +30,8 @@ class Blocked(NamedTuple):
 class Situation(NamedTuple):
     """What guards look at. ``runs``: those that are remembered, this one not among them.
 
-    ``broken``: services of ``unless`` with an open incident. ``busy``: locks that are held. ``continues``: the run this
+    ``broken``: services of ``unless`` with an open incident. ``busy``: locks that are held. ``unwell``: locks of the
+    service's targets that something open is about, or that a person works on. ``continues``: the run this
     one goes on with, whose end is no reason to wait.
     """
 
@@ -44,14 +45,14 @@ class Situation(NamedTuple):
     targets: Targets
     busy: Collection[str]
     broken: Collection[str]
+    unwell: Collection[str]
     now: Instant
     continues: int = 0
 
 
 def blocked(at: Situation) -> Blocked | None:
     """The first guard that says no, in the order a person would ask; None when all let it run. Locks come before."""
-    own = any(isinstance(one, Breaker) for one in at.manifest.guards)
-    for guard in (*at.manifest.guards, *(() if own else (BREAKER,))):
+    for guard in guards_of(at.manifest):
         found = _says_no(at, guard)
         if found is not None:
             return found
@@ -101,13 +102,13 @@ def _rate(at: Situation, guard: AtMost) -> Blocked | None:
 
 def _cooling(at: Situation, guard: Cooldown) -> Blocked | None:
     name = at.manifest.name
-    each = [at.runs.ended_on(at.service, name, lock) for lock in at.locks] or [at.runs.ended(at.service, name)]
+    each = [at.runs.changed_on(at.service, name, lock) for lock in at.locks] or [at.runs.changed(at.service, name)]
     lasts = (next((run.ended_at for run in newest if run.number != at.continues), None) for newest in each)
     last = max((one for one in lasts if one is not None), default=None)
     if last is None or at.now - last >= guard.lasts:
         return None
     left = say_duration(last + guard.lasts - at.now)
-    return Blocked(Reason.GUARD_COOLDOWN, f"its last run ended less than {say_duration(guard.lasts)} ago; {left} left")
+    return Blocked(Reason.GUARD_COOLDOWN, f"its last change was less than {say_duration(guard.lasts)} ago; {left} left")
 
 
 def _blast(at: Situation, guard: Blast) -> Blocked | None:
@@ -124,8 +125,9 @@ def _blast_of(at: Situation, guard: Blast, kind: str) -> Blocked | None:
     most = guard.most or max(1, len(group) * guard.percent // 100)
     if len(after) > most:
         return Blocked(Reason.GUARD_BLAST, f"{len(busy)} of {len(group)} targets are being changed, at most {most} may")
-    if len(group) > 1 and len(after) >= len(group):
-        return Blocked(Reason.GUARD_BLAST, "it would change the last target that nothing is done to")
+    if len(group) > 1 and not any(lock not in after and lock not in at.unwell for lock in group):
+        others = "the other target is not" if len(group) == 2 else f"none of the other {len(group) - 1} targets is"
+        return Blocked(Reason.GUARD_BLAST, f"{others} well")
     return None
 
 
@@ -154,6 +156,12 @@ def _broken(at: Situation, guard: Breaker) -> Blocked | None:
     return None
 
 
+def guards_of(manifest: Manifest) -> tuple[Guard, ...]:
+    """The guards that hold for a playbook: those it declares, and a breaker in any case."""
+    own = any(isinstance(one, Breaker) for one in manifest.guards)
+    return (*manifest.guards, *(() if own else (BREAKER,)))
+
+
 def say_guard(guard: Guard) -> str:
     """A guard in words, for people who look before they trust."""
     match guard:
@@ -161,10 +169,10 @@ def say_guard(guard: Guard) -> str:
             over = {"playbook": "", "target": " on one target", "fleet": " of all playbooks"}[guard.over]
             return f"at most {guard.times} runs{over} in {say_duration(guard.per)}"
         case Cooldown():
-            return f"{say_duration(guard.lasts)} between runs on a target"
+            return f"{say_duration(guard.lasts)} after a change on a target"
         case Blast():
             share = f"{guard.most}" if guard.most else f"{guard.percent} %"
-            return f"at most {share} of the targets at once, never the last that is well"
+            return f"at most {share} of the targets at once, and another one must be well"
         case Frozen():
             return f"changes nothing {guard.said} ({guard.timezone})"
         case Breaker():

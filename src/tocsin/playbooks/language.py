@@ -338,7 +338,7 @@ def cooldown(lasts: str) -> Cooldown:
 
 
 def blast_radius(most: int = 0, *, percent: int = 0) -> Blast:
-    """At most so many targets of a service are changed at once, never the last one that is well."""
+    """At most so many targets of a service are changed at once, and only while another one is well."""
     if (most < 1) == (percent < 1) or percent > 100:
         raise Misused("blast_radius takes a number of targets, or percent= from 1 to 100")
     return Blast(most, percent)

@@ -24,6 +24,10 @@ class Remembered:
         self._runs: dict[int, Run] = {}
         self._began: dict[_Place, _Marks] = {}
         self._ended: dict[_Place, _Marks] = {}
+        self._spent: dict[_Place, _Marks] = {}
+        """Beginnings of the runs that rates count: those that live, and those that changed something."""
+        self._changed: dict[_Place, _Marks] = {}
+        """Ends of the runs that changed something."""
 
     def keep(self, run: Run) -> None:
         """Remember a run; say it again when it has ended."""
@@ -31,19 +35,26 @@ class Remembered:
             self._runs[run.number] = run
             for place in _places(run):
                 insort(self._began.setdefault(place, []), (run.started_at, run.number))
+                insort(self._spent.setdefault(place, []), (run.started_at, run.number))
         if run.ended_at is not None:
             for place in _places(run):
                 _mark(self._ended.setdefault(place, []), (run.ended_at, run.number))
+                if run.changed:
+                    _mark(self._changed.setdefault(place, []), (run.ended_at, run.number))
+                else:
+                    _unmark(self._spent, place, (run.started_at, run.number))
 
     def forget(self, run: Run) -> None:
         """Let a run go."""
         del self._runs[run.number]
         for place in _places(run):
-            _unmark(self._began, place, (run.started_at, run.number))
-            _unmark(self._ended, place, (run.ended_at or 0, run.number))
+            for begun in (self._began, self._spent):
+                _unmark(begun, place, (run.started_at, run.number))
+            for over in (self._ended, self._changed):
+                _unmark(over, place, (run.ended_at or 0, run.number))
 
     def since(self, at: Instant) -> int:
-        """How many runs began after an instant."""
+        """How many runs began after an instant, without those that ended and changed nothing; so the next two."""
         return self._since((), at)
 
     def of_playbook_since(self, playbook: str, at: Instant) -> int:
@@ -55,7 +66,7 @@ class Remembered:
         places = [("on", service, playbook, lock) for lock in locks]
         if len(places) == 1:
             return self._since(places[0], at)
-        return len({number for place in places for began, number in self._began.get(place, ()) if began > at})
+        return len({number for place in places for began, number in self._spent.get(place, ()) if began > at})
 
     def own_on(self, service: str, playbook: str, lock: str) -> Iterator[Run]:
         """A playbook's runs on one target, the one that began last first."""
@@ -69,12 +80,16 @@ class Remembered:
         """A playbook's runs for a service that are over, the one that ended last first."""
         return self._last(self._ended, ("own", service, playbook))
 
-    def ended_on(self, service: str, playbook: str, lock: str) -> Iterator[Run]:
-        """Its runs on one target that are over, the one that ended last first."""
-        return self._last(self._ended, ("on", service, playbook, lock))
+    def changed(self, service: str, playbook: str) -> Iterator[Run]:
+        """Of those that are over, the runs that changed something, the one that ended last first."""
+        return self._last(self._changed, ("own", service, playbook))
+
+    def changed_on(self, service: str, playbook: str, lock: str) -> Iterator[Run]:
+        """Of those, the ones on one target."""
+        return self._last(self._changed, ("on", service, playbook, lock))
 
     def _since(self, place: _Place, at: Instant) -> int:
-        began = self._began.get(place, [])
+        began = self._spent.get(place, [])
         return len(began) - bisect_right(began, at, key=lambda mark: mark[0])
 
     def _last(self, marks: dict[_Place, _Marks], place: _Place) -> Iterator[Run]:

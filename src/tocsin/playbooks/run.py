@@ -30,7 +30,6 @@ MOST_SAID = 500
 MOST_FINDINGS = 30
 REMEMBERED: Duration = 7 * 24 * 60 * MINUTE
 """So long runs that ended are kept in mind, for guards that count."""
-CLEAN: frozenset[Outcome] = frozenset({"verified", "done", "observed", "suggested", "not_needed"})
 
 
 class Approval(Struct):

@@ -37,7 +37,7 @@ NOTHING = "null"
 
 
 class Start(Struct, frozen=True):
-    """What a run's process is told first. ``urls``: reading credentials, by target's name; ``dry``: only diagnose.
+    """What a run's process is told first. ``urls``: reading credentials, by target's name.
 
     ``args``: the parameters, as JSON; ``targets``: parameter to target's name. ``doubt``: fixes that an earlier run may
     have done at step ``since`` or later, each as often as it may have: their probe is asked first.
@@ -49,7 +49,6 @@ class Start(Struct, frozen=True):
     args: dict[str, str] = {}
     urls: dict[str, str] = {}
     recorded: tuple[Step, ...] = ()
-    dry: bool = False
     doubt: tuple[str, ...] = ()
     since: int = 0
 

@@ -92,11 +92,13 @@ class Targets:
         self._held_by: dict[str, Target] = {}
         self._saying: dict[tuple[str, str, str], list[Target]] = {}
         self._others: dict[str, list[Target]] = {}
+        self._read_by: dict[tuple[str, str], list[Target]] = {}
         for one in targets:
             self._of.setdefault(one.service, {})[one.name] = one
             self._groups.setdefault((one.service, one.kind), set()).add(one.lock)
             self._places[one.lock] = len(self._places)
             self._held_by[one.lock] = one
+            self._read_by.setdefault((one.service, one.reading), []).append(one)
             equal = next((m for m in one.match if m.operator == "=" and m.value), None)
             if equal is None:
                 self._others.setdefault(one.service, []).append(one)
@@ -116,11 +118,17 @@ class Targets:
         return self._groups.get((service, kind), frozenset())
 
     def about(self, service: str, labels: Mapping[str, str]) -> list[Target]:
-        """A service's targets that an alert with these labels is about, in the plan's order."""
+        """A service's targets that an alert with these labels is about, in the plan's order.
+
+        Where none of a kind says that it is, a probe of Tocsin's own is about the one it looks at with the same secret.
+        """
         found = list(self._others.get(service, ()))
         for name, value in labels.items():
             found += self._saying.get((service, name, value), ())
-        meant = (one for one in found if all_match(one.match, labels))
+        meant = [one for one in found if all_match(one.match, labels)]
+        probed = self._read_by.get((service, labels.get("instance", "")), ()) if "probe" in labels else ()
+        kinds = {one.kind for one in meant}
+        meant += [one for one in probed if one.kind not in kinds]
         return sorted(meant, key=lambda one: self._places[one.lock])
 
 

@@ -40,6 +40,11 @@ class Standing(Struct, kw_only=True):
     differed: int = 0
     rule_error: str = ""
 
+    @property
+    def tried(self) -> bool:
+        """Whether any run has said something about it."""
+        return bool(self.held or self.failed or self.agreed or self.differed)
+
 
 def lower_bound(held: int, of: int) -> float:
     """The lower end of Wilson's score interval (95 %) for ``held`` out of ``of``; 0 without evidence.
@@ -127,10 +132,16 @@ def _anew(standing: Standing) -> None:
     standing.held = standing.failed = standing.approved = standing.agreed = standing.differed = 0
 
 
-def edited(manifest: Manifest, standing: Standing, now: Instant) -> bool:
-    """Its code means something else now: one rung down. Says whether that changed anything.
+START = "where the plan starts it"
+EDITED = "its code was changed"
 
-    A digest that another version of Tocsin made by another rule cannot be compared, and lowers nothing.
+
+def edited(manifest: Manifest, standing: Standing, now: Instant) -> bool:
+    """Its code means something else now: one rung down. Says whether it fell.
+
+    A digest that another version of Tocsin made by another rule cannot be compared, and lowers nothing. Nor does one
+    that is still being written lose anything: what no run and no person has said a word about stays where the plan
+    starts it.
     """
     if manifest.meaning == standing.meaning:
         return False
@@ -139,8 +150,10 @@ def edited(manifest: Manifest, standing: Standing, now: Instant) -> bool:
         standing.meaning = manifest.meaning
         return False
     standing.meaning = manifest.meaning
+    if standing.because == START and not standing.tried:
+        return False
     if standing.rung == "observe":
         _anew(standing)
-        return True
-    move(standing, RUNGS[RUNGS.index(standing.rung) - 1], "its code was changed", now)
+        return False
+    move(standing, RUNGS[RUNGS.index(standing.rung) - 1], EDITED, now)
     return True

@@ -17,12 +17,10 @@ class Ballast:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.released = False
 
     def take(self) -> bool:
         """Set the room aside, when there is enough of it; says whether it is set aside now."""
         if self._path.exists() and self._path.stat().st_size == SIZE:
-            self.released = False
             return True
         if shutil.disk_usage(self._path.parent).free < ENOUGH:
             return False
@@ -32,12 +30,10 @@ class Ballast:
         except OSError:
             self.release()
             return False
-        self.released = False
         return True
 
     def release(self) -> bool:
         """Let the room go; says whether there was any."""
-        self.released = True
         there = self._path.exists()
         with contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)

@@ -29,6 +29,7 @@ from tocsin.pages.message import Message
 from tocsin.plan.model import Plan
 from tocsin.runtime import points
 from tocsin.runtime.answers import Answers
+from tocsin.runtime.begun import Begun
 from tocsin.runtime.composing import compose
 from tocsin.runtime.delivery import Delivery
 from tocsin.runtime.doors import Doors
@@ -71,10 +72,8 @@ class Core:
         self.ready = False
         self.started_at = parts.clock.now()
         self.counted: Counter[tuple[str, str]] = Counter()
-        self._audited: asyncio.Task[None] | None = None
-        self._plan_told: asyncio.Task[None] | None = None
         self._reloading = asyncio.Lock()
-        self._preparing: asyncio.Task[None] | None = None
+        self._begin = Begun()
         self.writer = Writer(parts.store, self._plan, parts.sources, parts.clock, self._committed, self._fatal)
         self.doors = Doors(self.writer, parts.sources, parts.clock, parts.routing_key, parts.redacted)
         self.delivery = Delivery(self._compose, self.writer.urgent)
@@ -110,16 +109,13 @@ class Core:
         self._metrics = Metrics(self)
         self._front: Front | None = None
         self._prober: Prober | None = None
-        self._probing: asyncio.Task[None] | None = None
         self._calendars = parts.calendars(plan.plan.calendars, self._calendar_read)
-        self._reading: asyncio.Task[None] | None = None
         self._read = plan
         self._plan_refused = plan.refused
         """What is wrong with the plan on disk, when another judges; () when that one does."""
-        self._fenced: asyncio.Task[None] | None = None
         self._faces_up = False
-        self._meeting: asyncio.Task[None] | None = None
         self._beating: asyncio.Task[None] | None = None
+        """Ends after all the others: what the end takes its time for is no deafness."""
 
     async def start(self) -> None:
         """Catch up with the time in which nothing was heard, then begin to judge, page and probe."""
@@ -146,24 +142,25 @@ class Core:
         done, _ = await asyncio.wait(answers, timeout=LONGEST_START)
         if len(done) < len(answers) or any(answer.result().unwritten for answer in done):
             log.error("not_written_down", why="the database takes nothing; paging goes on, and it is tried again")
+        _trust_fell(first[0])
         self.answers.replace(self.delivery.channels)
         self._prepare(self._read.files)
         self._prober = self._parts.prober(self._plan.probes, self._probed)
-        self._probing = asyncio.create_task(self._prober.run())
-        self._reading = asyncio.create_task(self._calendars.run())
+        self._begin(self._prober.run())
+        self._begin(self._calendars.run())
         if self._plan_refused:
             log.error("plan_refused", actor="start", findings=list(self._plan_refused[:20]))
-        self._plan_told = asyncio.create_task(self._tell_of_plan())
-        self._audited = asyncio.create_task(self.upkeep.run())
+        self._begin(self._tell_of_plan())
+        self._begin(self.upkeep.run())
         if self.runs is not None:
-            self._fenced = asyncio.create_task(self.runs.fence(lambda: self._parts.store.safe_until))
+            self._begin(self.runs.fence(lambda: self._parts.store.safe_until))
 
     def answer(self, front: Front) -> None:
         """Open the doors: answer what comes by them from now on."""
         self._front = front
         front.turn_to(self)
         self.ready = True
-        self._meeting = asyncio.create_task(self._meet_faces(front.faces))
+        self._begin(self._meet_faces(front.faces))
 
     async def _meet_faces(self, path: Path) -> None:
         """Ready means that pages can be opened too; later on, their absence alone makes nothing unready."""
@@ -179,21 +176,7 @@ class Core:
         """Until stopped. Raises what ended the writer, if it failed."""
         await self._stopped.wait()
         self.ready = False
-        begun = (
-            self._probing,
-            self._reading,
-            self._audited,
-            self._meeting,
-            self._plan_told,
-            self._preparing,
-            self._fenced,
-        )
-        tasks = [task for task in begun if task is not None]
-        for task in tasks:
-            task.cancel()
-        for ended in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(ended, Exception):
-                log.error("task_failed", error=repr(ended))
+        await self._begin.end()
         sound = self.fault is None  # without its writer nothing can be finished: be started again at once
         if self._front is not None:
             await self._front.close(5.0 if sound else 0.0)
@@ -266,7 +249,7 @@ class Core:
                 return Reloaded(False, False, self._plan.version, read.findings)
             changed = read.plan.version != self._plan.version
             try:
-                written = await self._put_in_force(read.plan, read.files)
+                written, fell = await self._put_in_force(read.plan, read.files)
             except (LookupError, ValueError) as error:
                 self._plan_refused = (str(error),)
                 log.warning("plan_refused", actor=actor, why=str(error))
@@ -277,7 +260,7 @@ class Core:
             self._plan_refused = ()
             await self._tell_of_plan()
             log.info("plan_in_force", actor=actor, version=read.plan.version, changed=changed)
-            findings = read.findings if written else (*read.findings, UNWRITTEN)
+            findings = (*read.findings, *fell) if written else (*read.findings, *fell, UNWRITTEN)
             findings += tuple(await self._calendars.faults(CALENDARS_WITHIN))
             return Reloaded(True, changed, read.plan.version, findings)
 
@@ -364,8 +347,8 @@ class Core:
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
-    async def _put_in_force(self, plan: Plan, files: Mapping[str, bytes]) -> bool:
-        """Have another plan judge from now on; says whether it is written down.
+    async def _put_in_force(self, plan: Plan, files: Mapping[str, bytes]) -> tuple[bool, list[str]]:
+        """Have another plan judge from now on; says whether it is written down, and which playbooks it cost trust.
 
         Raises ValueError or LookupError when it cannot.
         """
@@ -387,12 +370,12 @@ class Core:
         declared = await self._apply(Job(Decided(keys)))
         if declared.failed:
             raise ValueError(f"the plan is in force, but not the keys it declares: {declared.failed}")
-        return not (changed.unwritten or declared.unwritten)
+        return not (changed.unwritten or declared.unwritten), _trust_fell(changed)
 
     def _prepare(self, files: Mapping[str, bytes]) -> None:
         """Have the plan's playbooks imported, so that the first run finds them ready. Nobody waits for it."""
         if self._parts.runner is not None:
-            self._preparing = asyncio.create_task(self._parts.runner.prepare(files))
+            self._begin(self._parts.runner.prepare(files))
 
     async def _tell_of_plan(self) -> None:
         """Tell the inbox that a start found a plan that is no good, and when that is over.
@@ -503,3 +486,11 @@ class Core:
         self.fault = error
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._stopped.set)
+
+
+def _trust_fell(change: Job) -> list[str]:
+    """Which playbooks a change of plan cost trust, as sentences; they are logged."""
+    fell = change.result.message.splitlines() if change.result is not None else []
+    for sentence in fell:
+        log.warning("trust_fell", why=sentence)
+    return fell

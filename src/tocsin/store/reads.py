@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 from sqlalchemy import (
     Column,
     Connection,
@@ -48,7 +48,7 @@ from tocsin.store.reading import open_engine as open_engine
 from tocsin.store.rows import storable, unpack_files
 
 OPEN_STATES = ("triggered", "acknowledged")
-ALL_STATES = (*OPEN_STATES, "resolved")
+TROUBLES = 5_000
 
 
 class OpenCount(Struct, frozen=True):
@@ -57,6 +57,16 @@ class OpenCount(Struct, frozen=True):
     service: str
     triggered: int = 0
     acknowledged: int = 0
+
+
+class Trouble(Struct, frozen=True):
+    """Incidents of a service that an alert of one name opened: how many, when the last, and how that one was."""
+
+    service: str
+    labels: dict[str, str]
+    severity: str
+    count: int
+    last: Instant
 
 
 class StoredEntry(Struct, frozen=True):
@@ -113,6 +123,21 @@ class Reads(Reading):
     def incident(self, number: int) -> Incident | None:
         """One incident."""
         return self._one(tables.incidents, tables.incidents.c.number == number, _incident.decode)
+
+    def troubles(self, since: Instant) -> list[Trouble]:
+        """What opened incidents since an instant, by service and name of the alert, of the newest ``TROUBLES``."""
+        table = tables.incidents
+        asked = select(table.c.body).where(*self._here(table), table.c.opened_at > since)
+        found: dict[tuple[str, str], Trouble] = {}
+        for one in self._all(asked.order_by(table.c.number.desc()).limit(TROUBLES), _incident.decode):
+            place = one.service, one.labels.get("alertname", "")
+            newest = found.get(place)
+            found[place] = (
+                Trouble(one.service, one.labels, one.severity, 1, one.opened_at)
+                if newest is None
+                else structs.replace(newest, count=newest.count + 1)
+            )
+        return list(found.values())
 
     def timeline(
         self, incident: int, *, after: str | None = None, limit: int = LIMIT, newest_first: bool = False
@@ -338,10 +363,6 @@ class Reads(Reading):
     def token(self, number: int) -> Token | None:
         """One token or link."""
         return self._one(tables.tokens, tables.tokens.c.id == number, _token.decode)
-
-    def token_by_hash(self, digest: bytes) -> Token | None:
-        """The token or link with this hash, usable or not."""
-        return self._one(tables.tokens, tables.tokens.c.hash == digest, _token.decode)
 
     def bearer(self, digest: bytes) -> tuple[Token, User] | None:
         """A token and its user in one snapshot."""

@@ -33,13 +33,15 @@ def scene(tocsin_plan: Path) -> Scene:
 def each_kill(tocsin_plan: Path) -> Callable[[Callable[[Scene], None]], list[Scene]]:
     """Call it with a story, a function that takes a scene: told once for each point of its journal, and killed there.
 
-    Answers with the scenes, in the order of the points, so that one line asserts what must hold in all of them.
+    Answers with the scenes, in the order of the points, so that one line asserts what must hold in all of them. Raises
+    LookupError when no playbook runs in the story: a test over nothing would be passed for ever.
     """
     from tocsin.testing.scene import Scene
 
     def told(story: Callable[[Scene], None]) -> list[Scene]:
         whole = Scene(tocsin_plan)
         story(whole)
+        assert whole.run is not None  # raises, and says why, when there was none
         scenes = []
         for point in range(1, whole.points + 1):
             scene = Scene(tocsin_plan)

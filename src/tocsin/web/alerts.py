@@ -8,7 +8,6 @@ from litestar import Request, Response, get
 
 from tocsin.alerts.alert import Alert
 from tocsin.faces.faces import Faces
-from tocsin.faces.problem import not_found
 from tocsin.faces.who import Who
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.matcher import Matcher, MatcherError, matcher, parse_matcher
@@ -129,9 +128,7 @@ def _incidents_of(reads: Reads, alerts: list[Alert]) -> dict[int, Incident]:
 async def alert_page(request: Request[Any, Any, Any], faces: Faces, who: Who, number: int) -> Response[bytes]:
     """One alert, with everything that is known of it."""
     seen = await view(request, faces, who)
-    alert = await faces.read(faces.reads.alert, number)
-    if alert is None:
-        raise not_found(f"alert {number}")
+    alert = await faces.found(f"alert {number}", faces.reads.alert, number)
     incident = await faces.read(faces.reads.incident, alert.incident) if alert.incident else None
     silences = await faces.read(_silences_of, faces.reads, alert)
     kept = "\n".join(

@@ -10,7 +10,6 @@ from tocsin.playbooks.evidence import Series, said, thinned, value
 from tocsin.playbooks.run import Run
 from tocsin.web.words import Reader
 
-WIDTH, HEIGHT = 320, 120
 LEFT, RIGHT, TOP, BOTTOM = 4.0, 312.0, 18.0, 98.0
 ROWS = 12
 _TOGETHER = re.compile(r"(?<=\d) (?=%|[A-Za-z])")
@@ -20,7 +19,7 @@ HEADROOM = 1.15
 
 
 class Graph(NamedTuple):
-    """One series as it is drawn, in a box of WIDTH by HEIGHT. ``line``: the points of a polyline; ``last``: its end.
+    """One series as it is drawn, in a box of 320 by 120. ``line``: the points of a polyline; ``last``: its end.
 
     ``limit``: the height of the limit's line, None without one. ``ran``: where code ran, from and to, None where that
     lies outside. ``says``: all of it in words. ``rows``: the clock and the value, at most ROWS.

@@ -12,7 +12,7 @@ from litestar.response import Redirect
 from tocsin.access.credentials import ROLES, secret_hash
 from tocsin.engine.commands import CreateToken, DiscardParked, SetUser
 from tocsin.faces.faces import LINK_PATH, Faces
-from tocsin.faces.problem import Problem, not_found
+from tocsin.faces.problem import Problem
 from tocsin.faces.proof import loops
 from tocsin.faces.who import Who
 from tocsin.kernel.instant import DAY, Instant
@@ -60,9 +60,7 @@ async def parked_page(request: Request[Any, Any, Any], faces: Faces, who: Who) -
 async def parked_request_page(request: Request[Any, Any, Any], faces: Faces, who: Who, number: int) -> Response[bytes]:
     """One parked request as it came, shown as text whatever it holds."""
     seen = await view(request, faces, who)
-    parked = await faces.read(faces.reads.parked_request, number)
-    if parked is None:
-        raise not_found(f"parked request {number}")
+    parked = await faces.found(f"parked request {number}", faces.reads.parked_request, number)
     key = await faces.read(faces.reads.key, parked.key_id) if parked.key_id else None
     body = parked.request.body
     return seen.draw(
@@ -174,9 +172,7 @@ async def change_user(
 ) -> Response[bytes] | Redirect:
     """Change a role or a person, make a link, disable or enable."""
     form = await fields(request)
-    user = await faces.read(faces.reads.user_by_id, number)
-    if user is None:
-        raise not_found("such user")
+    user = await faces.found("such user", faces.reads.user_by_id, number)
     seen = await view(request, faces, who)
     match form.get("do"):
         case "link":

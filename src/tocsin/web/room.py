@@ -11,7 +11,7 @@ from tocsin.engine import suspecting
 from tocsin.engine.records import HeardChange
 from tocsin.faces.around import around
 from tocsin.faces.faces import Faces
-from tocsin.faces.problem import Problem, not_found
+from tocsin.faces.problem import Problem
 from tocsin.faces.who import Who
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, Duration, from_datetime, to_datetime
@@ -55,9 +55,7 @@ async def room(
 ) -> Response[bytes]:
     """Draw it. ``faults``: what was refused, by where it was asked for; ``typed``: the note that is given back."""
     faces, reader = seen.faces, seen.reader
-    incident = await faces.read(faces.reads.incident, number)
-    if incident is None:
-        raise not_found(f"incident {number}")
+    incident = await faces.found(f"incident {number}", faces.reads.incident, number)
     asked = seen.request.query_params
     everything = asked.get("alerts") == "all"
     alerts = await faces.read(faces.reads.alerts, incident=number, limit=500 if everything else 200)

@@ -8,6 +8,7 @@ from tocsin.faces import feeds
 from tocsin.web import (
     acting,
     alerts,
+    coverage,
     door,
     files,
     incidents,
@@ -38,6 +39,7 @@ handlers: list[ControllerRouterHandler] = [
     *feeds.handlers,
     *silences.handlers,
     *playbooks.handlers,
+    *coverage.handlers,
     *services.handlers,
     *keeping.handlers,
     *night.handlers,

@@ -300,10 +300,7 @@ async def limit_key(request: Request[Any, Any, Any], faces: Faces, who: Who, num
 
 
 async def _key(faces: Faces, number: int) -> Key:
-    key = await faces.read(faces.reads.key, number)
-    if key is None:
-        raise not_found(f"key {number}")
-    return key
+    return await faces.found(f"key {number}", faces.reads.key, number)
 
 
 def _draw_key(seen: View, key: Key, typed: dict[str, str], faults: dict[str, str] | None = None) -> Response[bytes]:

@@ -11,7 +11,7 @@ from litestar.response import Redirect
 from tocsin.alerts.alert import Alert
 from tocsin.engine.commands import ExpireSilence, SetSilence
 from tocsin.faces.faces import Faces
-from tocsin.faces.problem import Problem, not_found
+from tocsin.faces.problem import Problem
 from tocsin.faces.who import Who
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, Instant, from_datetime, to_datetime
 from tocsin.kernel.matcher import Matcher, MatcherError, parse_matcher
@@ -111,9 +111,7 @@ async def new_silence(request: Request[Any, Any, Any], faces: Faces, who: Who) -
 async def silence_page(request: Request[Any, Any, Any], faces: Faces, who: Who, name: str) -> Response[bytes]:
     """One silence, to be read and, while it is not over, changed."""
     seen = await view(request, faces, who)
-    silence = await faces.read(faces.reads.silence, name)
-    if silence is None:
-        raise not_found("such silence")
+    silence = await faces.found("such silence", faces.reads.silence, name)
     local = to_datetime(silence.ends_at).astimezone(seen.reader.zone)
     typed = Typed("\n".join(str(one) for one in silence.matchers), silence.comment, UNTIL, f"{local:%Y-%m-%dT%H:%M}")
     return await _form(seen, silence, typed, {}, preview=True)
@@ -159,9 +157,7 @@ async def change_silence(
     request: Request[Any, Any, Any], faces: Faces, who: Who, name: str
 ) -> Response[bytes] | Redirect:
     """Change a silence."""
-    silence = await faces.read(faces.reads.silence, name)
-    if silence is None:
-        raise not_found("such silence")
+    silence = await faces.found("such silence", faces.reads.silence, name)
     return await _save(request, faces, who, silence)
 
 

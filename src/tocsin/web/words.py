@@ -45,7 +45,6 @@ HELD = {
     Reason.BUNDLED: ", with others",
 }
 """What a page waits for, after the time it waits until."""
-NARROW = "\u202f"
 TOGETHER: Duration = 30 * SECOND
 """Pages intended within this span of each other left for one reason."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tocsin.wiring.node import up as up
 from tocsin.wiring.plans import missing_clients as missing_clients
 from tocsin.wiring.plans import missing_secrets as missing_secrets
+from tocsin.wiring.plans import named_secrets as named_secrets
 from tocsin.wiring.plans import plan_files as plan_files
 from tocsin.wiring.playbooks import dry_run as dry_run
 from tocsin.wiring.playbooks import import_playbooks as import_playbooks

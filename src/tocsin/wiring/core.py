@@ -15,8 +15,7 @@ import sqlite3
 import ssl
 import sys
 import threading
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
 import structlog
 
@@ -25,6 +24,7 @@ from tocsin.intake.sources import SOURCES
 from tocsin.intake.sources.pagerduty import redacted, routing_key
 from tocsin.plan.model import Plan
 from tocsin.playbooks.runner.pool import Pool
+from tocsin.runtime.begun import Begun
 from tocsin.runtime.calendars import Calendars
 from tocsin.runtime.clock import Clock, SystemClock
 from tocsin.runtime.core import Core
@@ -65,7 +65,7 @@ async def core(settings: Settings, starter: bool) -> int:
 
 async def _core(settings: Settings, starter: bool) -> int:
     loop = asyncio.get_running_loop()
-    clock, outside, begin, stop = SystemClock(), Outbound(), Beginning(), threading.Event()
+    clock, outside, begin, stop = SystemClock(), Outbound(), Begun(), threading.Event()
     pool = _pool(settings)
     # From here on a wish to read the plan again is kept until there is somebody to do it.
     reloads = asyncio.Event()
@@ -148,19 +148,6 @@ async def _greet(settings: Settings, core: Core, plan: Plan, clock: Clock, start
     print("\n".join(lines), flush=True)
 
 
-class Beginning:
-    """Starts work that nobody waits for, and keeps hold of it: the loop alone would let go."""
-
-    def __init__(self) -> None:
-        self._under_way: set[asyncio.Task[object]] = set()
-
-    def __call__(self, work: Coroutine[Any, Any, object]) -> None:
-        """Start it."""
-        task = asyncio.create_task(work)
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
-
-
 def _pool(settings: Settings) -> Pool:
     """Where runs of playbooks get their processes. What an earlier Tocsin of this data folder left running is ended:
     before anything goes on that it may still be at.
@@ -182,7 +169,7 @@ async def warm_up(settings: Settings, pool: Pool, opening: asyncio.Future[Store]
 
 
 async def _until_this_node_writes(
-    settings: Settings, clock: Clock, stop: threading.Event, pool: Pool, begin: Beginning
+    settings: Settings, clock: Clock, stop: threading.Event, pool: Pool, begin: Begun
 ) -> tuple[Store, Front]:
     """The store, once this node may write, and the node's front, which answers as a standby until then.
 
@@ -210,7 +197,7 @@ async def _until_this_node_writes(
 
 
 def _parts(
-    settings: Settings, store: Store, clock: Clock, outside: Outbound, begin: Beginning, pool: Pool
+    settings: Settings, store: Store, clock: Clock, outside: Outbound, begin: Begun, pool: Pool
 ) -> Parts:
     signing_key = _signing_key(store)
     looks = probes(settings.secret)

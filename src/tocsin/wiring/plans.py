@@ -56,8 +56,8 @@ def last_good(settings: Settings, store: Store, refused: tuple[str, ...]) -> Pla
     return PlanRead(plan, files, tuple(missing_secrets(settings, plan)), ok=True, refused=refused)
 
 
-def missing_secrets(settings: Settings, plan: Plan) -> list[str]:
-    """Secrets that pages need and that this machine does not have, as warnings. The files alone cannot tell."""
+def named_secrets(plan: Plan) -> list[str]:
+    """The references of all secrets that a plan names, but those of its keys, each once."""
     from tocsin.playbooks.targets import secrets_of
 
     named = [plan.mail.password] if plan.mail and plan.mail.password else []
@@ -69,8 +69,15 @@ def missing_secrets(settings: Settings, plan: Plan) -> list[str]:
     named += [text for text in held if text.startswith("secret:")]
     named += [at for person in plan.people.values() for _, at in person.reach if at.startswith("secret:")]
     named += [one.address for one in plan.loops if one.address.startswith("secret:")]
+    return list(dict.fromkeys(named))
+
+
+def missing_secrets(settings: Settings, plan: Plan) -> list[str]:
+    """Secrets that pages need and that this machine does not have, as warnings. The files alone cannot tell."""
+    named = named_secrets(plan)
+    settings.ask_for([*named, *(one.secret for one in plan.keys)])
     found = []
-    for reference in dict.fromkeys(named):
+    for reference in named:
         try:
             settings.secret(reference)
         except (LookupError, OSError, ValueError) as error:

@@ -34,9 +34,10 @@ def dry_run(
     from tocsin.playbooks.language import About
     from tocsin.playbooks.runner.trying import dry_run
     from tocsin.playbooks.session import Start
-    from tocsin.playbooks.targets import credential
+    from tocsin.playbooks.targets import credential, secrets_of
 
     there = {one.name: one for one in plan.targets if one.service == service}
+    settings.ask_for(text for name in targets.values() for text in secrets_of(there[name].reading))
     urls = {name: credential(there[name].reading, settings.secret) for name in targets.values()}
     about = About(service=service, labels=dict(labels))
     start = Start(manifest.name, about, dict(targets), dict(args), urls)

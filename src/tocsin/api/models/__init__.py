@@ -77,6 +77,7 @@ from tocsin.api.models.oncall import override_out as override_out
 from tocsin.api.models.playbooks import AnswerRunIn as AnswerRunIn
 from tocsin.api.models.playbooks import CompareRunIn as CompareRunIn
 from tocsin.api.models.playbooks import ContinueRunIn as ContinueRunIn
+from tocsin.api.models.playbooks import PublishedAnswer as PublishedAnswer
 from tocsin.api.models.playbooks import PublishedPlaybook as PublishedPlaybook
 from tocsin.api.models.playbooks import PublishedRun as PublishedRun
 from tocsin.api.models.playbooks import RepeatRunIn as RepeatRunIn
@@ -84,6 +85,7 @@ from tocsin.api.models.playbooks import RunSheet as RunSheet
 from tocsin.api.models.playbooks import StartRunIn as StartRunIn
 from tocsin.api.models.playbooks import TakeOverRunIn as TakeOverRunIn
 from tocsin.api.models.playbooks import TrustIn as TrustIn
+from tocsin.api.models.playbooks import answer_out as answer_out
 from tocsin.api.models.playbooks import playbook_out as playbook_out
 from tocsin.api.models.playbooks import run_out as run_out
 from tocsin.api.models.playbooks import run_sheet_out as run_sheet_out

@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from tocsin.api.models.values import Moment, Name, moment
+from tocsin.faces.coverage import Answered
 from tocsin.kernel.instant import format_duration, format_rfc3339
-from tocsin.playbooks.guards import say_guard
+from tocsin.playbooks.guards import guards_of, say_guard
 from tocsin.playbooks.manifest import Manifest, Rung
 from tocsin.playbooks.resuming import Word
 from tocsin.playbooks.run import Agreement, Outcome, Run, RunState, Step, StepState, Verb
@@ -47,6 +48,24 @@ class PublishedPlaybook(Struct, frozen=True, kw_only=True):
     schedule: str
     next_at: Moment | None
     rule_error: str
+
+
+class PublishedAnswer(Struct, frozen=True, kw_only=True):
+    """What answers an alert rule of a service.
+
+    ``answer``: as the plan starts each playbook; ``now``: as it is trusted now; both act, ask, suggest, observe,
+    checklist or nothing. ``playbook``: by which, "" by none. ``why``: why one that names it will not run for it, ""
+    when none is held up so. ``incidents``: how many it opened in the last 90 days, ``last_at`` the last.
+    """
+
+    service: str
+    rule: str
+    answer: str
+    playbook: str
+    now: str
+    why: str
+    incidents: int
+    last_at: Moment | None
 
 
 class PublishedApproval(Struct, frozen=True, kw_only=True):
@@ -189,6 +208,21 @@ class TrustIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     why: Why
 
 
+def answer_out(one: Answered) -> PublishedAnswer:
+    """What answers a rule."""
+    planned = one.planned
+    return PublishedAnswer(
+        service=planned.service,
+        rule=planned.rule,
+        answer=planned.answer,
+        playbook=planned.playbook,
+        now=one.now.answer,
+        why=planned.why,
+        incidents=one.came,
+        last_at=moment(one.last),
+    )
+
+
 def playbook_out(manifest: Manifest, service: str, standing: Standing | None, rung: Rung) -> PublishedPlaybook:
     """A playbook as it stands with a service."""
     return PublishedPlaybook(
@@ -198,7 +232,7 @@ def playbook_out(manifest: Manifest, service: str, standing: Standing | None, ru
         file=manifest.file,
         line=manifest.line,
         answers=[[str(one) for one in group] for group in manifest.answers],
-        guards=[say_guard(one) for one in manifest.guards],
+        guards=[say_guard(one) for one in guards_of(manifest)],
         trust=rung,
         ceiling=manifest.trust.ceiling,
         because=standing.because if standing else "where the plan starts it",

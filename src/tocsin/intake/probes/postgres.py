@@ -17,11 +17,13 @@ from typing import LiteralString
 from msgspec import Struct
 
 from tocsin.intake.checked import Checked, Probe
+from tocsin.intake.probes.client import Client, asked
 from tocsin.intake.specs import ProbeSpec
-from tocsin.kernel.instant import SECOND, Instant
+from tocsin.kernel.instant import Instant
 from tocsin.kernel.outside import Outside
 
 MISSING = "the client for PostgreSQL is not there: pip install 'tocsin[postgres]'"
+_POSTGRES = Client("PostgreSQL", MISSING)
 _SCHEMES = ("postgresql://", "postgres://")
 SLACK = 1.0
 """So many seconds after its time a look is let go of: until then later looks of the target wait for it."""
@@ -61,32 +63,30 @@ def checker(secret: Callable[[str], str]) -> Probe:
 
     async def check(spec: ProbeSpec, now: Instant, outside: Outside) -> Checked:
         """Ask once."""
-        name = spec.target.removeprefix("secret:")
-        within = spec.timeout / SECOND
-        try:
-            address = secret(spec.target)
-            if not address.startswith(_SCHEMES):
+
+        def address() -> str:
+            found = secret(spec.target)
+            if not found.startswith(_SCHEMES):
                 raise LookupError(f"{spec.target} is no address: postgresql://user:password@host:5432/database")
-            seen = await outside.aside(f"postgres {spec.target}", lambda: _ask(address, within), within=within)
-        except LookupError as error:
-            return Checked(False, f"PostgreSQL {name} cannot be asked: {error.args[0]}")
-        except ImportError:
-            return Checked(False, f"PostgreSQL {name} cannot be asked: {MISSING}")
-        except TimeoutError:
-            return Checked(False, f"PostgreSQL {name} did not answer within {within:g} s")
-        except Exception as error:  # noqa: BLE001  # the client's own, whatever they are called; a password is in none
-            if any(words in str(error) for words in _FULL):
-                return Checked(False, f"PostgreSQL {name} takes no more connections")
-            return Checked(False, f"PostgreSQL {name} did not answer: {type(error).__name__}")
-        return _judged(spec, name, seen)
+            return found
+
+        seen = await asked(_POSTGRES, spec, outside, address, _ask, _refused)
+        return seen if isinstance(seen, Checked) else _judged(spec, seen)
 
     return check
 
 
-def _judged(spec: ProbeSpec, name: str, seen: _Seen) -> Checked:
+def _refused(error: Exception) -> str:
+    if any(words in str(error) for words in _FULL):
+        return "takes no more connections"
+    return f"did not answer: {type(error).__name__}"
+
+
+def _judged(spec: ProbeSpec, seen: _Seen) -> Checked:
+    name = _POSTGRES.named(spec)
     if not seen.sees_all:
         why = "its user sees its own sessions only: GRANT pg_monitor to it"
-        return Checked(False, f"PostgreSQL {name} cannot be judged: {why}")
+        return Checked(False, f"{name} cannot be judged: {why}")
     connections, ids = 100 * seen.used / seen.limit, 100 * seen.age / _IDS
     facts = {
         "connections": f"{seen.used} of {seen.limit}",
@@ -107,8 +107,8 @@ def _judged(spec: ProbeSpec, name: str, seen: _Seen) -> Checked:
         most = limits["wraparound_percent"]
         wrong.append(f"has used {ids:.0f} % of its transaction ids, {most:g} % is too much")
     if wrong:
-        return Checked(False, f"PostgreSQL {name} {'; '.join(wrong)}", facts)
-    return Checked(True, f"PostgreSQL {name} answers, with {seen.used} of {seen.limit} connections in use", facts)
+        return Checked(False, f"{name} {'; '.join(wrong)}", facts)
+    return Checked(True, f"{name} answers, with {seen.used} of {seen.limit} connections in use", facts)
 
 
 def _ask(address: str, within: float) -> _Seen:

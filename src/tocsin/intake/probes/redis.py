@@ -10,11 +10,13 @@ from importlib.util import find_spec
 from typing import Any
 
 from tocsin.intake.checked import Checked, Measured, Probe
+from tocsin.intake.probes.client import Client, asked
 from tocsin.intake.specs import ProbeSpec
-from tocsin.kernel.instant import SECOND, Instant
+from tocsin.kernel.instant import Instant
 from tocsin.kernel.outside import Outside
 
 MISSING = "the client for Redis is not there: pip install 'tocsin[redis]'"
+_REDIS = Client("Redis", MISSING)
 
 
 def installed() -> bool:
@@ -27,37 +29,26 @@ def checker(secret: Callable[[str], str]) -> Probe:
 
     async def check(spec: ProbeSpec, now: Instant, outside: Outside) -> Checked:
         """Ask for its memory once."""
-        name = spec.target.removeprefix("secret:")
-        within = spec.timeout / SECOND
-        try:
-            url = secret(spec.target)
-            info = await outside.aside(f"redis {spec.target}", lambda: _info(url, within), within=within)
-        except LookupError as error:
-            return Checked(False, f"Redis {name} cannot be asked: {error.args[0]}")
-        except ImportError:
-            return Checked(False, f"Redis {name} cannot be asked: {MISSING}")
-        except TimeoutError:
-            return Checked(False, f"Redis {name} did not answer within {within:g} s")
-        except Exception as error:  # noqa: BLE001  # the client's own, whatever they are called; none shows its password
-            return Checked(False, f"Redis {name} did not answer: {type(error).__name__}")
-        return _judged(spec, name, info)
+        info = await asked(_REDIS, spec, outside, lambda: secret(spec.target), _info)
+        return info if isinstance(info, Checked) else _judged(spec, info)
 
     return check
 
 
-def _judged(spec: ProbeSpec, name: str, info: dict[str, Any]) -> Checked:
+def _judged(spec: ProbeSpec, info: dict[str, Any]) -> Checked:
+    name = _REDIS.named(spec)
     used, limit = int(info["used_memory"]), int(info.get("maxmemory", 0))
     facts = {"used": f"{used:,} bytes", "limit": f"{limit:,} bytes" if limit else "none"}
     facts["policy"] = str(info.get("maxmemory_policy", ""))
     if not limit:
-        return Checked(True, f"Redis {name} answers; its memory has no limit", facts)
+        return Checked(True, f"{name} answers; its memory has no limit", facts)
     percent = 100 * used / limit
     most = float(spec.options.get("memory_percent", "90"))
     measured = Measured("memory used", round(percent, 2), "%", most)
     if percent >= most:
-        said = f"Redis {name} uses {percent:.0f} % of its memory, {most:g} % is too much"
+        said = f"{name} uses {percent:.0f} % of its memory, {most:g} % is too much"
         return Checked(False, said, facts, measured)
-    return Checked(True, f"Redis {name} uses {percent:.0f} % of its memory", facts, measured)
+    return Checked(True, f"{name} uses {percent:.0f} % of its memory", facts, measured)
 
 
 def _info(url: str, within: float) -> dict[str, Any]:

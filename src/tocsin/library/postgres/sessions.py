@@ -18,7 +18,6 @@ from tocsin.playbooks.language import fix, look
 
 MOST_SESSIONS = 200
 MOST_GROUPS = 20
-MOST_WAITING = 500
 GONE_WITHIN = 5.0
 """Seconds a session may take to be gone after it was told to end."""
 _EVERY = 0.05

@@ -34,6 +34,7 @@ from tocsin.playbooks.runner.composing import build, composed_of, said
 from tocsin.playbooks.runner.fitting import Unfit
 from tocsin.playbooks.runner.modules import make_importable, module_names
 from tocsin.playbooks.runner.reach import Code
+from tocsin.playbooks.runner.sound import unsound
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
 PLAIN: dict[Any, str] = {str: "text", int: "number", float: "number", bool: "flag"}
@@ -87,6 +88,7 @@ def _read(folder: Path, file: str, name: str, playbooks: list[Manifest], faults:
         line = _line(tree, declared)
         try:
             made = _manifest(file, line, declared, tree)
+            wrong = unsound(_code(tree, declared.body.__name__), sys.modules[name], declared.hand_over_after)
         except (Wrong, MatcherError) as error:
             faults.append(Fault(file, getattr(error, "line", 0) or line, str(error), getattr(error, "hint", "")))
             continue
@@ -95,7 +97,9 @@ def _read(folder: Path, file: str, name: str, playbooks: list[Manifest], faults:
             what = f"what {declared.name} declares cannot be read: {type(error).__name__}: {error}"
             faults.append(Fault(file, line, what[:500], hint))
             continue
-        _keep(made, playbooks, faults)
+        faults += [Fault(file, one.line, one.message[:500], one.hint[:500]) for one in wrong]
+        if not wrong:
+            _keep(made, playbooks, faults)
 
 
 def _keep(made: Manifest, playbooks: list[Manifest], faults: list[Fault]) -> None:

@@ -1,0 +1,126 @@
+"""What a run asks people, and what they answer."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tocsin.access.actors import called
+from tocsin.engine import answering, commands, hearing, standings
+from tocsin.engine.commands import Result
+from tocsin.engine.turn import Turn
+from tocsin.kernel.instant import MINUTE, Duration, say_duration
+from tocsin.kernel.reason import Reason
+from tocsin.playbooks.manifest import Manifest
+from tocsin.playbooks.run import Approval, Began, Run
+
+APPROVE_WITHIN: Duration = 30 * MINUTE
+YES, NO = "yes", "no"
+
+
+def permission(turn: Turn, run: Run, began: Began, would: str, manifest: Manifest) -> Result:
+    """Ask whether a run may do a fix, and have its process wait for the answer."""
+    question = f"May it do {would}?"
+    wait(
+        turn,
+        run,
+        Approval(
+            step=began.ordinal,
+            question=question,
+            choices=(YES, NO),
+            default=NO,
+            due=turn.now + APPROVE_WITHIN,
+            role=manifest.trust.approve,
+            fix=would,
+            digest=began.identity,
+        ),
+    )
+    return Result(ok=True, reason="wait")
+
+
+def wait(turn: Turn, run: Run, approval: Approval) -> None:
+    """Wait for a person: pages go on meanwhile, for they are how a person hears of it."""
+    run.state, run.approval = "asking", approval
+    turn.save_run(run)
+    incident = standings.incident_of(turn, run)
+    if incident is not None:
+        left = say_duration(approval.due - turn.now)
+        what = f"{run.playbook} asks: {approval.question} Without an answer in {left}: {approval.default}"
+        turn.enter(incident.number, what, Reason.APPROVAL_ASKED, run=str(run.number))
+        answering.note(incident, *answering.found(run, answering.asked(run, approval)))
+        answering.release(turn, incident, run)
+    elif run.unasked:
+        # Nobody looks at it: a question that no page carries is one that nobody hears.
+        hearing.own_event(
+            turn,
+            run.service,
+            _asking(run),
+            f"{run.playbook} asks: {approval.question} Answer run {run.number}"[:300],
+            "error",
+            {"playbook": run.playbook},
+            annotations={"findings": "\n".join(run.findings)[:2000]},
+            name="PlaybookAsks",
+        )
+
+
+def _asking(run: Run) -> str:
+    return f"asks:{run.number}"
+
+
+def heard(turn: Turn, run: Run, reason: Reason) -> None:
+    """What a run asked is answered, or can be no more: nobody need be called for that."""
+    alert = hearing.own_alert(turn, turn.plan.service(run.service).key, _asking(run)) if run.unasked else None
+    if alert is not None and alert.firing:
+        hearing.resolve(turn, alert, reason)
+
+
+def answer(turn: Turn, command: commands.AnswerRun) -> Result:
+    """A person answers what a run asks."""
+    run = standings.known(turn, command.run)
+    if isinstance(run, Result):
+        return run
+    approval = run.approval
+    if run.state != "asking" or approval is None:
+        return commands.refuse("conflict", f"Run {run.number} asks nothing now")
+    if command.step != approval.step:
+        return commands.refuse("conflict", f"Run {run.number} asks at step {approval.step} now: {approval.question}")
+    if command.answer not in approval.choices:
+        return commands.refuse("invalid", f"Answer one of {', '.join(approval.choices)}", "answer")
+    if approval.role == "admin" and command.role != "admin":
+        return commands.refuse("forbidden", "The playbook wants an admin's answer")
+    who = called(command.actor, turn.plan.names)
+    heard(turn, run, Reason.APPROVAL_GIVEN)
+    if approval.fix and command.answer == NO:
+        answering.end(turn, run, "cancelled", Reason.APPROVAL_GIVEN, f"{who} said no to {approval.fix}")
+        return Result(ok=True, reason=Reason.APPROVAL_GIVEN, id=str(run.number))
+    if approval.fix:
+        run.approved_by = command.actor
+        run.approved = {**run.approved, str(approval.step): approval.digest}
+    go_on(turn, run, command.answer, command.actor, Reason.APPROVAL_GIVEN)
+    return Result(ok=True, reason=Reason.APPROVAL_GIVEN, id=str(run.number))
+
+
+def go_on(turn: Turn, run: Run, said: str, actor: str, reason: Reason) -> None:
+    """Go on: its process begins again from the top, over what is written down."""
+    approval = run.approval
+    assert approval is not None
+    who = called(actor, turn.plan.names)
+    if not approval.fix:
+        run.asked[str(approval.step)] = said
+        step = turn.state.steps[run.number][approval.step]
+        step.state, step.ended_at = "done", turn.now
+        step.result, step.said = msgspec.json.encode(said).decode(), f"{said}, said {who}"
+        turn.save_step(step)
+    answering.settle_question(turn, run, f"{run.playbook} asked: {approval.question} {who} answered: {said}")
+    run.state = "running"
+    run.attempt += 1
+    run.deadline = turn.now + run.patience
+    turn.save_run(run)
+    turn.changes.begin[run.number] = run
+    incident = standings.incident_of(turn, run)
+    if incident is not None:
+        what = f"{who} answered {run.playbook}: {said}"
+        turn.enter(incident.number, what, reason, actor, run=str(run.number))
+        if incident.state == "triggered" and run.rung in ("ask", "act"):
+            incident.hold_until = run.deadline
+        turn.save_incident(incident)
+        turn.touch(incident.number)

@@ -1,0 +1,36 @@
+"""Work that goes on beside, and that nobody waits for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import structlog
+
+log = structlog.get_logger("tocsin.core")
+
+
+class Begun:
+    """Begins such work when called, and keeps hold of it: the loop alone would let go. A fault is told at once."""
+
+    def __init__(self) -> None:
+        self._under_way: set[asyncio.Task[object]] = set()
+
+    def __call__(self, work: Coroutine[Any, Any, object]) -> None:
+        """Begin it."""
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._over)
+
+    def _over(self, task: asyncio.Task[object]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("task_failed", error=repr(error))
+
+    async def end(self) -> None:
+        """Cancel what is under way, and wait until it is over."""
+        tasks = list(self._under_way)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

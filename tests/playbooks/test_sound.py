@@ -1,0 +1,118 @@
+"""What can be seen to be wrong with a playbook's code is said before it runs, and nothing else is."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from textwrap import indent
+from types import ModuleType
+
+import pytest
+
+from tocsin.kernel.instant import MINUTE
+from tocsin.playbooks.runner.sound import unsound
+
+HEAD = '''
+from typing import ClassVar
+from msgspec import Struct
+from tocsin import Run, Target, Failed, fix, look, playbook
+from tocsin.library import redis
+
+class Pump(Target, frozen=True):
+    kind: ClassVar[str] = "pump"
+
+class Level(Struct, frozen=True):
+    full: int
+    @property
+    def half(self) -> bool:
+        return self.full > 50
+
+@look
+def level(pump: Pump, *, deep: bool = False) -> Level: ...
+@look
+def plain(pump: Pump): ...
+@fix
+def drain(pump: Pump, by: int = 1, *, older_than: str = "1d") -> int: ...
+def helper(run: Run, pump: Pump) -> None: ...
+
+def body(run: Run, pump: Pump, keys: str = "") -> None:
+'''
+VERIFY = 'run.verify(level, pump, until=lambda now: now.full < 80, within="2m")'
+
+
+def faults(body: str) -> list[str]:
+    """What is found in a playbook's body."""
+    text = HEAD + indent(body, "    ")
+    module = ModuleType("playbooks_sound")
+    sys.modules[module.__name__] = module
+    exec(compile(text, "sound.py", "exec"), vars(module))
+    code = next(one for one in ast.parse(text).body if isinstance(one, ast.FunctionDef) and one.name == "body")
+    return [one.message + (f" ({one.hint})" if one.hint else "") for one in unsound(code, module, 5 * MINUTE)]
+
+
+OPEN = "it may end after this fix with nothing verified"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "run.look(level, pump)",
+        f"run.fix(drain, pump)\n{VERIFY}",
+        f"a = run.look(level, pump, deep=True)\nif a.full < 5 and a.half:\n    run.hand_over('no', a)\n{VERIFY}",
+        f"for by in (1, 2):\n    run.fix(drain, pump, by)\n{VERIFY}",
+        f"for by in (1, 2):\n    run.fix(drain, pump, by)\n    {VERIFY}",
+        f"while True:\n    run.fix(drain, pump)\n    {VERIFY}\n    if run.look(level, pump).full < 9:\n        break",
+        "run.fix(drain, pump)\nrun.hand_over('look at it', next='see')",
+        "run.fix(drain, pump)\nraise ValueError",
+        f"try:\n    run.fix(drain, pump)\nexcept Failed:\n    run.hand_over('no')\n{VERIFY}",
+        f"try:\n    run.fix(drain, pump)\n    return\nfinally:\n    {VERIFY}",
+        f"if run.ask('sure?') == 'no':\n    return\nrun.fix(drain, pump)\nif keys:\n    {VERIFY}\nelse:\n    {VERIFY}",
+        f"match keys:\n    case 'a':\n        run.fix(drain, pump)\n    case _:\n        run.tell('nothing')\n{VERIFY}",
+        "run.fix(drain, pump)\nhelper(run, pump)",
+        "what = drain\nrun.fix(what, pump, nobody='knows')\nhelper(run, pump)",
+        "args = (1,)\nrun.fix(drain, pump, *args)\n" + VERIFY,
+        "found = run.look(plain, pump)\nfound.anything",
+        "now = run.look(level, pump)\nnow = 3\nnow.real",
+        f"if False:\n    run.fix(drain, pump)\n{VERIFY}",
+    ],
+)  # fmt: skip
+def test_what_is_sound_is_let_pass(body: str) -> None:
+    assert faults(body) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (f"{VERIFY}\nrun.fix(drain, pump)", OPEN),
+        (f"run.fix(drain, pump)\nif keys:\n    {VERIFY}", OPEN),
+        (f"run.fix(drain, pump)\nif False:\n    {VERIFY}", OPEN),
+        (f"run.fix(drain, pump)\nfor one in keys:\n    {VERIFY}", OPEN),
+        (f"run.fix(drain, pump)\nif keys:\n    return\n{VERIFY}", OPEN),
+        (f"for by in (1, 2):\n    {VERIFY}\n    run.fix(drain, pump)", OPEN),
+        (f"while keys:\n    run.fix(drain, pump)\n    if keys == 'x':\n        break\n    {VERIFY}", OPEN),
+        (f"try:\n    run.fix(drain, pump)\n    {VERIFY}\nexcept Failed:\n    run.tell('never mind')", OPEN),
+        (f"match keys:\n    case 'a':\n        {VERIFY}\n        run.fix(drain, pump)", OPEN),
+        ("run.fixx(drain, pump)", "a run has no fixx (did you mean fix?)"),
+        ("run.look(levle, pump)", "run.look: there is no levle (did you mean level?)"),
+        ("run.look(redis.memroy, pump)", "run.look: redis has no memroy (did you mean memory?)"),
+        ("run.look(helper, pump)", "helper is neither a look nor a fix (declare it with @look or @fix)"),
+        ("run.look(drain, pump)", "run.look: playbooks_sound.drain changes something (write run.fix(drain, …))"),
+        (f"run.fix(level, pump)\n{VERIFY}", "run.fix: playbooks_sound.level only looks (write run.look(level, …))"),
+        ("run.look(level)", "playbooks_sound.level: missing a required argument: 'pump' (it takes pump, deep)"),
+        (f"run.fix(drain, pump, older_then='1d')\n{VERIFY}", "drain takes no older_then (did you mean older_than?)"),
+        ("run.verify(level, pump, within='2m')", "run.verify needs until"),
+        ("run.verify(level, pump, until=lambda now: True, within='2m')", "until is True whatever is seen"),
+        ("run.verify(level, pump, until=lambda now: now.ful, within='2m')", "Level has no ful (did you mean full?)"),
+        ("run.verify(level, pump, until=lambda n: n.full, within='2 m')", "within: '2 m' is not a duration"),
+        ("run.verify(level, pump, until=lambda n: n.full, within='0s')", "within is more than nothing"),
+        ("run.verify(level, pump, until=lambda n: n.full, within='6m')", "a person is called after 5 min"),
+        ("before = run.look(level, pump)\nrun.tell(before.fulll)", "Level has no fulll (did you mean full?)"),
+    ],
+)  # fmt: skip
+def test_what_would_fail_at_night_is_said_before(body: str, said: str) -> None:
+    found = faults(body)
+    assert len(found) == 1 and said in found[0], found
+
+
+def test_everything_is_said_at_once() -> None:
+    assert len(faults("run.fixx(drain, pump)\nrun.fix(drain, pump, older_then='1d')\nrun.look(nothing, pump)")) == 4
