@@ -21,7 +21,7 @@ from tocsin.faces.who import (
     sign_in_with_password,
     start_session,
 )
-from tocsin.web.senders import WHERE, snippet
+from tocsin.intake.entrances import WHERE, snippet
 from tocsin.web.services import Made, make_key, public_url
 from tocsin.web.view import FRAGMENT_HEADER, AnyRequest, View, fields, once, own_path, preferences, templates, view
 
