@@ -37,6 +37,10 @@ class Turn(NamedTuple):
     person: str
 
 
+place_of = lru_cache(ZoneInfo)
+"""A zone by its name. The library itself remembers eight, and reads the file of any other again."""
+
+
 def moment(at: int) -> datetime:
     """An instant (microseconds) in UTC."""
     return _EPOCH + at * _STEP
@@ -49,13 +53,13 @@ def instant(when: datetime) -> int:
 
 def wall(at: int, zone: str) -> datetime:
     """What a clock on a wall shows, without its zone."""
-    return moment(at).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+    return moment(at).astimezone(place_of(zone)).replace(tzinfo=None)
 
 
 @lru_cache(maxsize=200_000)
 def edges(shown: datetime, zone: str) -> tuple[int, int]:
     """The first and the last instant a wall clock shows a time; where it skips the time, the one it jumps at."""
-    place = ZoneInfo(zone)
+    place = place_of(zone)
     as_if_utc = instant(shown.replace(tzinfo=UTC))
     offsets = {moment(as_if_utc + days * 36 * 3_600 * SECOND).astimezone(place).utcoffset() for days in (-1, 0, 1)}
     guesses = [as_if_utc - offset // _STEP for offset in offsets if offset is not None]
@@ -89,25 +93,44 @@ def _near(layer: Turns, shown: datetime) -> int:
     return shown.year * 12 + shown.month - layer.starts.year * 12 - layer.starts.month
 
 
+@lru_cache(maxsize=200_000)
+def _span(layer: Turns, turn: int) -> tuple[int, int]:
+    """From when until when a turn is on."""
+    return edges(_begin(layer, turn), layer.zone)[0], edges(_begin(layer, turn + 1), layer.zone)[1]
+
+
+_alone: dict[Turns, tuple[int, int, list[tuple[int, int]]]] = {}
+"""What was last found of a layer, and from when until when nothing else is."""
+
+
 def _on(layer: Turns, at: int) -> list[tuple[int, int]]:
     """The turns that are on at an instant, with when each began."""
+    known = _alone.get(layer)
+    if known is not None and known[0] <= at < known[1]:
+        return known[2]
     near = _near(layer, wall(at, layer.zone))
-    found = []
-    for turn in (near - 1, near, near + 1):
-        began = edges(_begin(layer, turn), layer.zone)[0]
-        if began <= at < edges(_begin(layer, turn + 1), layer.zone)[1]:
-            found.append((turn, began))
+    around = [(turn, *_span(layer, turn)) for turn in (near - 1, near, near + 1)]
+    found = [(turn, began) for turn, began, over in around if began <= at < over]
+    low = max(edge for _, *span in around for edge in span if edge <= at)
+    _alone[layer] = low, min(edge for _, *span in around for edge in span if edge > at), found
     return found
+
+
+@lru_cache(maxsize=200_000)
+def _office(day: date, zone: str) -> tuple[int, int]:
+    """From when until when offices are open on a day."""
+    nine, six = (datetime.combine(day, datetime.min.time()) + timedelta(hours=hour) for hour in (9, 18))
+    return edges(nine, zone)[0], edges(six, zone)[1]
 
 
 def _applies(layer: Turns, at: int) -> bool:
     """Whether a layer for office hours (Monday to Friday, nine to six) is meant now."""
-    shown = wall(at, layer.zone)
+    today = wall(at, layer.zone).date()
     for back in (-1, 0, 1):
-        day: date = shown.date() + timedelta(days=back)
+        day = today + timedelta(days=back)
         if day.weekday() < 5:
-            nine, six = (datetime.combine(day, datetime.min.time()) + timedelta(hours=hour) for hour in (9, 18))
-            if edges(nine, layer.zone)[0] <= at < edges(six, layer.zone)[1]:
+            opens, closes = _office(day, layer.zone)
+            if opens <= at < closes:
                 return True
     return False
 

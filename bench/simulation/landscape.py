@@ -28,9 +28,12 @@ class Somebody:
     flaky: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Turns:
-    """A layer. ``length``: minutes, or 0 for months. ``only``: Monday to Friday from nine to six, or always."""
+    """A layer. ``length``: minutes, or 0 for months. ``only``: Monday to Friday from nine to six, or always.
+
+    Found again by which one it is, not by what it says: that would have to be read whole each time.
+    """
 
     people: tuple[tuple[str, ...], ...]
     length: int

@@ -32,6 +32,7 @@ from tocsin.store.writer import Store
 
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+NEVER = 1 << 62
 ASKED = Request(source="events", method="POST", path="/api/events")
 """Stands for the bytes: what they say is handed over beside it."""
 STATES = {"sent": "sent", "retry": "retry", "failed": "failed"}
@@ -69,6 +70,8 @@ class Told:
     looked_at: int = 0
     seconds: float = 0.0
     processor_seconds: float = 0.0
+    by_year: list[int] = field(default_factory=list)
+    """How often something broke in each year: clocks are to change, and rotas to turn, while it does."""
     reasons: dict[str, int] = field(default_factory=dict)
 
 
@@ -115,9 +118,9 @@ class Run:
         self.size, self.random, self.lands, self.plans = size, random, lands, plans
         self.opened = opened
         self.store = opened()
-        self.now = instant_of(lands[0])
+        self.now = self.begun = instant_of(lands[0])
         self.until = self.now + size.years * 365 * DAY
-        self.told = Told()
+        self.told = Told(by_year=[0] * size.years)
         self.referee = Referee(lands[0])
         self.edition = 0
         self.engine = Engine(Loaded(Counters()), plans[0], SOURCES)
@@ -149,18 +152,22 @@ class Run:
                 self._ask(SetReach(actor=f"person:{one.key}", reach=Reach(person=one.key, bundle_within=0)))
         self._commit()
         self._make_script()
-        said = 0
+        said, worked = 0, time.process_time()
         while True:
-            due = [one for one in (self.engine.next_due(), self.referee.next_due()) if one is not None]
-            if self._script:
-                due.append(self._script[0][0])
-            if not due or (not self._script and min(due) > self.until + 30 * DAY):
+            soonest = min(
+                self.engine.next_due() or NEVER,
+                self.referee.next_due() or NEVER,
+                self._script[0][0] if self._script else NEVER,
+            )
+            if soonest == NEVER or (not self._script and soonest > self.until + 30 * DAY):
                 break
-            self.now = max(self.now, min(due))
+            self.now = max(self.now, soonest)
             self._instant()
             if self.referee.numbers - said >= 20_000:
-                said = self.referee.numbers
-                say(f"{said:,} incidents, {self.told.messages:,} messages, {self.told.inputs:,} inputs")
+                each = (time.process_time() - worked) / (self.referee.numbers - said)
+                said, worked = self.referee.numbers, time.process_time()
+                what = f"{said:,} incidents, {self.told.messages:,} messages, {self.told.inputs:,} inputs"
+                say(f"{what}; {each * 1e3:.2f} ms of processor time for each of the last")
         self._commit()
         self.told.incidents, self.told.steps = self.referee.numbers, self.referee.steps_reached
 
@@ -185,8 +192,9 @@ class Run:
 
     def _judge(self) -> None:
         touched = {(case.service, case.name) for case in self.referee.settle(self.now)}
-        touched.update(self._names_touched)
-        self._names_touched.clear()
+        if self._names_touched:
+            touched.update(self._names_touched)
+            self._names_touched.clear()
         if self.engine.state.counters.incident != self.referee.numbers:
             opened = self.engine.state.counters.incident
             raise Foul(f"at {self.now}: {opened} incidents were opened, {self.referee.numbers} should have been")
@@ -198,9 +206,9 @@ class Run:
         """Every alert of a case that fires is quiet for a reason that ends when the rules say."""
         state = self.engine.state
         firing = {
-            alert.labels["instance"]: alert
-            for place, alert in state.known_of("events", case.service).items()
-            if alert.firing and alert.labels["alertname"] == case.name
+            labels["instance"]: alert
+            for alert in state.known_of("events", case.service).values()
+            if alert.firing and (labels := alert.labels)["alertname"] == case.name
         }
         if firing.keys() != case.alarms.keys():
             raise Foul(f"at {self.now}: {sorted(firing)} fire, {sorted(case.alarms)} should; {case}")
@@ -283,6 +291,7 @@ class Run:
 
     def _commit(self) -> None:
         self.store.commit((), self.engine.take(), self.engine.state)
+        self.store.housekeep(self.now)  # as the writer does between commits
 
     def _stop(self, down: int) -> None:
         """Tocsin stops hard, and starts again from its tables a while later."""
@@ -316,7 +325,7 @@ class Run:
 
     def _make_script(self) -> None:
         count = self.size.incidents * 15 // 16  # what comes back later makes the rest
-        self._at(self._moment(), lambda: self._trouble(count))
+        self._at(self.begun + self.random.randrange(DAY), lambda: self._trouble(count))
         for _ in range(max(20 * len(self.lands[0].rotas), count // 40)):
             self._at(self._moment(), self._override)
 
@@ -335,6 +344,7 @@ class Run:
 
     def _breaks_down(self) -> None:
         self.names += 1
+        self.told.by_year[min((self.now - self.begun) // (365 * DAY), self.size.years - 1)] += 1
         random, name = self.random, f"a{self.names}"
         service = f"svc{random.randrange(len(self.lands[0].services))}"
         severity = "critical" if random.random() < 0.75 else "warning"

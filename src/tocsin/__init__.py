@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tocsin.playbooks.language import at_most as at_most
     from tocsin.playbooks.language import blast_radius as blast_radius
     from tocsin.playbooks.language import breaker as breaker
+    from tocsin.playbooks.language import confine as confine
     from tocsin.playbooks.language import cooldown as cooldown
     from tocsin.playbooks.language import fix as fix
     from tocsin.playbooks.language import freeze as freeze
@@ -40,6 +41,7 @@ _LANGUAGE = frozenset(
         "at_most",
         "blast_radius",
         "breaker",
+        "confine",
         "cooldown",
         "fix",
         "freeze",

@@ -306,3 +306,14 @@ async def test_only_a_person_can_take_an_incident(world: World) -> None:
 async def test_a_snooze_says_its_end_once(world: World, body: dict[str, str]) -> None:
     answer = await world.call("POST", "/incidents/1/snooze", body)
     assert (answer.status_code, answer.json()["field"]) == (400, "until")
+
+
+async def test_what_a_persons_named_token_does_is_done_by_them(world: World) -> None:
+    """Not by the one in the data folder, which whoever is on that machine uses."""
+    world.filler.token("n" * 40, 2, name="laptop")
+    world.filler.token("m" * 40, 2, name="this machine")
+    for secret, actor in (("n" * 40, "person:ana (token laptop)"), ("m" * 40, "token:this machine")):
+        sent = {"Authorization": f"Bearer {secret}"}
+        answer = await world.client.post("/api/v1/incidents/1/notes", json={"text": "Looking"}, headers=sent)
+        assert answer.status_code < 300, answer.text
+        assert world.core.asked[-1][0] == AddNote(actor=actor, incident=1, text="Looking")

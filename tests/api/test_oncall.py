@@ -115,7 +115,14 @@ async def test_a_shift_that_was_interrupted_began_anew(world: World) -> None:
 
 
 async def test_who_answers_for_a_service(world: World) -> None:
-    assert (await world.get("/oncall/services/checkout/who"))["items"] == [{"step": 1, "person": "ana", "by": ""}]
+    every = {"severities": [], "tiers": [], "when": "", "passed": False}
+    (one,) = (await world.get("/oncall/services/checkout/who"))["items"]
+    assert one == {"step": 1, "person": "ana", "by": "", **every}
+    (one,) = (await world.get("/oncall/services/checkout/who?severity=sev3"))["items"]
+    assert one["severities"] == ["sev3"]
+    for asked, field in (("severity=high", "severity"), ("tier=gold", "tier")):
+        refused = await world.call("GET", f"/oncall/services/checkout/who?{asked}", role="viewer")
+        assert (refused.status_code, refused.json()["field"]) == (400, field)
 
 
 async def test_overrides_are_listed_live_and_all(world: World) -> None:

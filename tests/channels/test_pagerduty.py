@@ -79,3 +79,18 @@ async def test_without_its_key_nothing_is_sent() -> None:
     answer = await pagerduty(f"http://127.0.0.1:{free_port()}").send(page(address="secret:nowhere"))
     assert isinstance(answer, Failed)
     assert (answer.code, answer.permanent) == ("auth", True)
+
+
+async def test_a_synthetic_page_is_an_incident_of_its_own_that_is_over_at_once(catcher: Catcher) -> None:
+    """By its mark, so that what PagerDuty tells of it (``incident_key``, ``title``) holds it."""
+    catcher.default = Reply(202, "{}")
+    mark = "tocsin-loop-34-AAAAAAAAAAAAAAAAAAAAAA"
+    message = page(address="secret:old", kind="notice", incident=0, severity="", idempotency_key=mark)
+    assert await pagerduty(catcher.url).send(message) == Sent(mark)
+    trigger, resolve = catcher.requests
+    assert {one.path for one in catcher.requests} == {"/v2/enqueue"}
+    assert (trigger.json()["event_action"], trigger.json()["dedup_key"]) == ("trigger", mark)
+    assert mark in trigger.json()["payload"]["summary"] and trigger.json()["payload"]["severity"] == "info"
+    assert resolve.json() == {"event_action": "resolve", "dedup_key": mark, "routing_key": KEY}
+    catcher.replies.extend([Reply(202, "{}"), Reply(500)])
+    assert isinstance(await pagerduty(catcher.url).send(message), Failed), "nobody is left with it: it is tried again"

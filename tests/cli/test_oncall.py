@@ -90,6 +90,30 @@ def test_how_long_still_is_counted_from_now_and_not_from_the_time_asked_about(st
     assert "09:00:00 UTC (in 53 h)" in stage.run("oncall", "list", "--at", "2026-11-24T03:00Z").out
 
 
+def test_a_service_whose_incidents_are_paged_differently_is_told_way_by_way(stage: Stage) -> None:
+    def row(step: int, person: str, **more: object) -> dict[str, object]:
+        return {"step": step, "person": person, "by": "", **EVERY, **more}
+
+    gold = {"severities": ["sev1", "sev2"], "tiers": ["gold", ""]}
+    rows = [row(1, "ana", **gold), row(2, "ben", when="outside office", passed=True, **gold), row(1, "kei", tiers=[""])]
+    stage.answers["GET /oncall/services/shop/who"] = (200, {"items": rows, "next": None})
+    said = stage.run("oncall", "service", "shop", "--severity", "SEV1", "--tier", "gold").out.splitlines()
+    assert [" ".join(line.split()) for line in said if line] == [
+        "SEV1, SEV2, gold customers or customers of no tier",
+        "STEP PERSON BY FOR",
+        "1 ana named in the plan",
+        "2 ben named in the plan outside office: passed over",
+        "Customers of no tier",
+        "STEP PERSON BY",
+        "1 kei named in the plan",
+    ]
+    (asked,) = [one for one in stage.asked if one.path.endswith("/who")]
+    assert asked.query == {"severity": ["sev1"], "tier": ["gold"]}
+    stage.answers["GET /oncall/services/shop/who"] = (200, {"items": [row(1, "ana")], "next": None})
+    assert " ".join(stage.run("oncall", "service", "shop").out.split()) == "STEP PERSON BY 1 ana named in the plan"
+    assert stage.run("oncall", "service", "shop", "--severity", "sev9").code == 2
+
+
 def test_people_get_tables_and_sentences(folder: str) -> None:
     done = run("oncall", "who", "shop-primary", "--at", "2020-11-24T03:00Z", "--plan", folder, TZ="UTC")
     assert "kei     2020-11-24 00:00:00 UTC  2020-11-24 09:00:00 UTC  layer 2 of shop-primary" in done.out
@@ -204,6 +228,9 @@ def test_a_swap_and_a_cover_request_wait_for_their_people(tocsin_server: Start, 
     assert (backwards.code, "It must end after it begins" in backwards.err) == (1, True)
 
 
+EVERY = {"severities": [], "tiers": [], "when": "", "passed": False}
+
+
 def soon(days: int) -> str:
     """Midnight, so many days from now."""
     return f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%dT00:00Z}"
@@ -228,9 +255,13 @@ def test_who_is_on_call_for_schedules_people_and_services(tocsin_server: Start) 
         }
     ]
     assert server.json("oncall", "service", "checkout", *at) == [
-        {"step": 1, "person": "kei", "by": "shop-primary, layer 2"},
-        {"step": 2, "person": "ben", "by": ""},
+        {"step": 1, "person": "kei", "by": "shop-primary, layer 2", **EVERY},
+        {"step": 2, "person": "ben", "by": "", **EVERY},
     ]
+    asked = server.json("oncall", "service", "checkout", "--severity", "SEV2", *at)
+    assert [(one["person"], one["severities"]) for one in asked] == [("kei", ["sev2"]), ("ben", ["sev2"])]
+    done = server.run("oncall", "service", "checkout", "--tier", "gold", check=False)
+    assert (done.returncode, "--tier: the plan has no customer tiers, and not gold" in done.stderr) == (1, True)
     assert "did you mean checkout?" in server.run("oncall", "service", "chekout", check=False).stderr
 
 

@@ -56,7 +56,7 @@ def test_a_step_that_asks_for_other_hours_or_labels_is_passed_over_at_once():
     assert world.told(1).count("step_not_meant") == 2
     what = [entry.what for entry in world.timeline if entry.reason == "step_not_meant"]
     assert what == [
-        "Step 1 is passed over: it is for office",
+        "Step 1 is passed over: it is for the hours office",
         'Step 2 is passed over: it is for sev1, customer_tier="gold"',
     ]
     world.at("6h").fires("Slow", service="one", customer_tier="gold").at("6h6m")
@@ -284,6 +284,15 @@ def test_whoever_is_nobody_of_the_plan_counts_once():
         assert str(world.asked(Acknowledge(incident=1, actor=actor)).reason) == "answered"
     assert world.incident(1).state == "triggered"
     assert has_it(world, "ben") == "acknowledged"
+
+
+def test_what_a_persons_token_answers_is_their_answer():
+    """Once, however they say it; and they are not paged again while others are."""
+    world = World(PLAN).fires("Down", service="three").at("1m")
+    for actor in ("person:ben (token ci)", "person:ben", "person:ben (token laptop)"):
+        assert str(world.asked(Acknowledge(incident=1, actor=actor)).reason) == "answered"
+    assert set(world.incident(1).answers) == {"ben"}
+    assert has_it(world, "kei") == "acknowledged"
 
 
 AWAKE = b"""

@@ -252,6 +252,13 @@ def test_a_cover_request_is_taken_by_somebody_on_the_schedule():
     assert answers(world, "ben").message == "This cover request was answered already"
 
 
+def test_an_override_asks_nobody():
+    world = World(PLAN)
+    made = AddOverride(schedule="primary", person="ben", starts_at=at("1h"), ends_at=at("2h"), actor="person:ana")
+    assert world.asked(made).ok
+    assert answers(world, "ben").message == "Override 1 asks nobody: it counts already"
+
+
 def test_a_gap_can_be_asked_to_be_covered():
     world = World(PLAN)
     gap = AskCover(schedule="hours", starts_at=at("0s"), ends_at=at("30m"), actor="person:ana")

@@ -94,6 +94,8 @@ def test_a_newer_plan_is_applied_by_hand_and_only_then():
     assert world.pages[-1] == ("60s", "kei", 1)
     assert world.incident(1).plan == world.engine.plan.version != opened
     assert "plan_applied" in world.told(1)
+    told = next(one for one in world.timeline if one.reason == "plan_applied")
+    assert told.detail == {"was": opened, "plan": world.engine.plan.version, "paged": "anew"}
     assert world.asked(ApplyPlan(actor="person:ana", incident=1)).code == "conflict"
 
 
@@ -103,6 +105,7 @@ def test_a_newer_plan_pages_nobody_while_somebody_has_the_incident():
     world.put_in_force(PLAN.replace(b"- {page: ana, wait: 5m}", b"- {page: kei, wait: 5m}"))
     world.asked(ApplyPlan(actor="person:ana", incident=1))
     assert world.pages == [("0s", "ana", 1)]
+    assert "paged" not in next(one for one in world.timeline if one.reason == "plan_applied").detail
     world.at("61m")
     assert world.pages[1] == ("3600s", "kei", 1)
 

@@ -188,6 +188,44 @@ def test_whoever_is_told_of_a_silence_of_another_is_told_whose_it_was(author, pe
     assert titles == {person: f'{whose} has ended; 1 alert it kept quiet still fires: alertname="Down"'}
 
 
+@pytest.mark.parametrize(("author", "told"), [("ANA", {"ana"}), ("ben@Shop.example", {"ben"}), ("Somebody", {"kei"})])
+def test_an_author_is_known_by_name_or_address_in_any_letters_else_the_last_resort_is_told(author, told):
+    world = World()
+    matchers = (parse_matcher('alertname="Down"'),)
+    ends = world.now + parse_duration("2h")
+    asked = SetSilence(
+        matchers=matchers, author=author, comment="known", starts_at=world.now, ends_at=ends, actor="user:boss"
+    )
+    assert world.asked(asked).ok
+    world.at("2h")
+    assert {person for _, person, _ in world.pages} == told
+
+
+def test_when_something_is_due_is_known_again_after_every_input():
+    """It is asked much more often than it changes; every input may change it."""
+    world = World().fires("Down", job="checkout")
+    assert world.engine.next_due() == world.now + parse_duration("5m")
+    world.acknowledges(1)
+    assert world.engine.next_due() == world.now + parse_duration("1h")
+    world.at("1h")
+    assert world.pages[-1] == ("3600s", "ana", 1)
+
+
+@pytest.mark.parametrize("first", ["2m", "8m"])
+def test_of_alerts_that_have_one_timer_each_ends_at_its_own_time(first):
+    """Also when the one that is due next was not the first to come."""
+    second = "8m" if first == "2m" else "2m"
+    world = World()
+    world.fires("Down", job="checkout", instance="a", expires=first)
+    world.fires("Down", job="checkout", instance="b", expires=second)
+    world.at("2m")
+    assert [alert.firing for alert in world.engine.state.alerts.values()] == [first != "2m", second != "2m"]
+    world.at("479s")
+    assert world.incident(1).open
+    world.at("8m")
+    assert not world.incident(1).open
+
+
 def test_an_expiring_alert_that_nobody_repeats_ends_at_its_time():
     world = World().fires("Down", job="checkout", expires="4m").at("10m")
     assert world.told(1)[-1] == "all_clear"

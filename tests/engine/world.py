@@ -379,8 +379,8 @@ class World:
 
     def rows(self, incident: int, person: str = "") -> list[Page]:
         """The ledger of an incident, as far as it is in memory."""
-        ids = sorted(self.engine.state.pages_of.get(incident, ()))
-        return [one for one in map(self.engine.state.pages.__getitem__, ids) if person in ("", one.person)]
+        pages = self.engine.state.pages_of.get(incident, {})
+        return [one for one in pages.values() if person in ("", one.person)]
 
     def check(self) -> None:
         """What must hold after every input."""

@@ -17,7 +17,9 @@ from tocsin.kernel.instant import HOUR, MINUTE, SECOND, Instant
 from tocsin.kernel.reason import Reason
 from tocsin.pages.exported import as_csv
 from tocsin.plan import read_plan
+from tocsin.store import tables
 from tocsin.store.reads import Reads, open_engine
+from tocsin.store.rows import pack_files
 
 PLAN = read_plan(
     {
@@ -172,3 +174,73 @@ def test_only_what_was_open_at_that_time_is_told(filler: Filler, asked: Callable
     assert [one.incident for one in asked("ana", NOW - 6 * MINUTE).incidents] == [1]
     assert [one.incident for one in asked("ana").incidents] == [2]
     assert asked("ana", NOW - 3 * HOUR).incidents == ()
+
+
+BEN_ONLY = b"""
+tocsin: 1
+people: {ana: {email: a@b.example}, ben: {email: b@b.example}, kei: {email: k@b.example}}
+mail: {server: smtp://localhost, from: a@b.example}
+escalations: {all: [{page: ben}]}
+services: {checkout: {escalation: all}}
+"""
+
+
+def test_a_plan_that_was_applied_meanwhile_is_told(filler: Filler, asked: Callable[..., PersonExplanation]) -> None:
+    """Ben's plan was followed until Kei's was applied to it, two minutes ago; and none of Ben's has anything to do with
+    Ana, whom the plan now in force would page.
+    """
+    old = read_plan({"tocsin.yaml": BEN_ONLY}).plan
+    assert old is not None
+    filler.put(tables.plans, [{"version": old.version, "at": 1, "files": pack_files({"tocsin.yaml": BEN_ONLY})}])
+    number = filler.incident(steps=(Step(("person:kei",), 5 * MINUTE),), plan="f" * 64)
+    applied = {"plan": "f" * 64, "was": old.version, "paged": "anew"}
+    what = "The plan ffffffff applies now"
+    filler.entry(number, what, Reason.PLAN_APPLIED, at=NOW - 2 * MINUTE, actor="person:ana", **applied)
+
+    def told(person: str, at: Instant = NOW) -> tuple[str, Reason]:
+        one = asked(person, at).incidents[0].person
+        return one.text, one.reason
+
+    before = NOW - 3 * MINUTE
+    assert told("ben") == (
+        "None of its steps means ben since the plan ffffffff was applied: step 1 did before", Reason.PLAN_APPLIED,
+    )  # fmt: skip
+    assert told("ben", before) == ("Step 1 means them, and it had not come to that", Reason.NOT_YET)
+    assert told("kei", before) == (
+        "None of its steps means kei at that time; the plan ffffffff was applied later, and its step 1 does",
+        Reason.NOT_MEANT,
+    )
+    assert told("kei") == ("Step 1 means them, and it had not come to that", Reason.NOT_YET)
+    filler.page(
+        number, person="ben", state="overtaken", outcome=Reason.OVERTAKEN, finished_at=NOW - 2 * MINUTE,
+        intended_at=NOW - 5 * MINUTE,
+    )  # fmt: skip
+    assert told("ben") == (
+        "A page to ben by email was not sent any more: the plan ffffffff applies now, and paged anew",
+        Reason.PLAN_APPLIED,
+    )
+
+
+def test_an_answer_from_before_a_plan_was_applied_counts_while_somebody_had_it(
+    filler: Filler, asked: Callable[..., PersonExplanation]
+) -> None:
+    for anew in ({}, {"paged": "anew"}):
+        number = filler.incident(steps=STEPS)
+        filler.entry(number, "Has it, as 1 of 2", Reason.ANSWERED, at=NOW - 5 * MINUTE, actor="person:kei")
+        filler.entry(number, "The plan applies now", Reason.PLAN_APPLIED, at=NOW - MINUTE, actor="person:ana", **anew)
+    told = [one.person.text for one in asked("kei").incidents]
+    assert told == ["None of its steps means kei at that time", "They answered: Has it, as 1 of 2"]
+
+
+def test_that_a_newer_plan_would_mean_somebody_is_told(
+    filler: Filler, asked: Callable[..., PersonExplanation]
+) -> None:
+    """It was put in force, and applied to this incident by nobody."""
+    filler.incident(steps=(Step(("person:ben",), 5 * MINUTE),), plan="e" * 64)
+    assert PLAN is not None
+    one = asked("ana").incidents[0].person
+    assert one.text == (
+        "None of its steps means ana at that time: it keeps those of the plan eeeeeeee. "
+        "Step 1 of the plan now in force does"
+    )
+    assert one.reason is Reason.NOT_MEANT

@@ -24,6 +24,8 @@ MOST = 12
 """More commits than a run of three steps has."""
 POINTS = (Point.WRITING, Point.WRITTEN) if int(os.environ.get("TOCSIN_KILLS", "10")) >= 100 else (Point.WRITING,)
 """``make faults`` dies after each commit too: in virtual time ``tests/playbooks`` always does."""
+CONFINED = (False, True) if len(POINTS) > 1 else (False,)
+"""``make faults`` does it again with runs that bubblewrap confines: they are forked, killed and begun again alike."""
 HEAD = """
 tocsin: 1
 people: {ana: {name: Ana}}
@@ -40,7 +42,7 @@ SERVICE = """
 CODE = '''
 from pathlib import Path
 
-from tocsin import Run, Target, fix, look, playbook, trust
+from tocsin import Run, Target, confine, fix, look, playbook, trust
 
 
 class Disk(Target, frozen=True):
@@ -59,7 +61,7 @@ def write(disk: Disk) -> None:
         opened.write("written\\n")
 
 
-@playbook(name="once", answers=['alertname=~".+"'], trust=trust(start="act"))
+@playbook(name="once", answers=['alertname=~".+"'], trust=trust(start="act"), confine=CONFINED)
 def once(run: Run, disk: Disk) -> None:
     run.look(lines, disk)
     run.fix(write, disk)
@@ -73,13 +75,15 @@ def services(point: Point) -> list[str]:
 
 
 @pytest.fixture
-def node(tmp_path: Path, point: Point) -> Iterator[Node]:
+def node(tmp_path: Path, point: Point, confined: bool) -> Iterator[Node]:
     names = services(point)
     routes = "\n".join(f"  - {{match: ['alertname=\"{name}\"'], service: {name}}}" for name in names)
     plan = HEAD + "".join(SERVICE.replace("NAME", name) for name in names) + "routes:\n" + routes + "\n"
     (tmp_path / "plan" / "playbooks").mkdir(parents=True)
     (tmp_path / "plan" / "tocsin.yaml").write_text(plan)
-    (tmp_path / "plan" / "playbooks" / "files.py").write_text(CODE)
+    (tmp_path / "plan" / "playbooks" / "files.py").write_text(
+        CODE.replace("CONFINED", f"confine(write=[{str(tmp_path)!r}])" if confined else "None")
+    )
     (tmp_path / "data" / "secrets").mkdir(parents=True)
     for name in names:
         (tmp_path / "data" / "secrets" / name).write_text(str(tmp_path / f"disk-{name}"))
@@ -89,9 +93,10 @@ def node(tmp_path: Path, point: Point) -> Iterator[Node]:
     print((tmp_path / "node.log").read_text()[-4000:])
 
 
+@pytest.mark.parametrize("confined", CONFINED)
 @pytest.mark.parametrize("point", POINTS)
 def test_a_run_killed_at_every_commit_changes_things_once_at_most_or_calls_a_person(
-    node: Node, point: Point, tmp_path: Path
+    node: Node, point: Point, confined: bool, tmp_path: Path
 ) -> None:
     reads = Reads(open_engine(node.url))
 

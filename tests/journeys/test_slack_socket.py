@@ -80,6 +80,13 @@ class Workspace:
         told = {"type": "interactive", "envelope_id": f"e{number}", "payload": payload}
         asyncio.run_coroutine_threadsafe(self._sockets[-1].send_json(told), self._loop).result(5)
 
+    def tell(self, message: dict[str, Any]) -> None:
+        """Something was said in a channel the app is in; the envelope is as Slack's documentation has it."""
+        what = {"type": "message", "channel": "C012ABCDEF", "bot_id": "B1", "text": message["text"]}
+        payload = {"type": "event_callback", "event": {**what, "blocks": message["blocks"]}}
+        told = {"type": "events_api", "envelope_id": "ev", "payload": payload, "accepts_response_payload": False}
+        asyncio.run_coroutine_threadsafe(self._sockets[-1].send_json(told), self._loop).result(5)
+
     def hang_up(self) -> None:
         """Slack ends a connection now and then."""
         asyncio.run_coroutine_threadsafe(self._sockets[-1].close(), self._loop).result(5)
@@ -122,3 +129,26 @@ def test_presses_come_by_tocsins_own_connection_and_after_a_new_one_too(
     assert server.call("POST", "/callbacks/slack", b"payload={}")[0] == 404, "nobody could have signed it"
     eventually(lambda: workspace.posted[-1][0] == "chat.update", what="the message to say who has it")
     assert "xapp-test" not in server.output()
+
+
+def test_a_synthetic_page_comes_back_by_the_same_connection(
+    tocsin_server: Callable[..., TocsinServer], workspace: Workspace
+) -> None:
+    app = {"token": "secret:slack", "app token": "secret:app", "server": workspace.url}
+    plan = a_plan_for({"slack": app}, slack="U012ABCDEF")
+    server = tocsin_server(
+        plan={**plan, "synthetic page": {"slack": "C012ABCDEF", "every": "1h"}},
+        environment={"TOCSIN_SECRET_SLACK": "xoxb-test", "TOCSIN_SECRET_APP": "xapp-test"},
+    )
+    eventually(lambda: workspace.connected and workspace.posted, what="the page, and Tocsin to listen")
+    ((method, said),) = workspace.posted
+    assert (method, said["channel"]) == ("chat.postMessage", "C012ABCDEF")
+
+    def state() -> str:
+        return str(json.loads(server.run("channel", "synthetic", "--json", check=False).stdout)[0]["state"])
+
+    workspace.tell({"text": "hello", "blocks": []})
+    assert state() == "awaited"
+    workspace.tell(said)
+    eventually(lambda: state() == "back", what="the page to come back")
+    assert "ev" in workspace.acked

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
+from importlib.resources import files
+from zoneinfo import ZoneInfo, reset_tzpath
 
 import pytest
 from hypothesis import example, given, settings
@@ -60,6 +61,22 @@ def test_the_night_is_the_persons_own(now, until):
         return None if text is None else from_datetime(datetime.fromisoformat(text).replace(tzinfo=UTC))
 
     assert quiet_until(Reach(person="ana"), "Europe/Madrid", at(now)) == at(until)
+
+
+def test_the_night_is_by_the_zone_data_that_comes_with_tocsin(tmp_path):
+    """Else the same journal would be judged differently on a machine whose own data are older."""
+    (tmp_path / "Europe").mkdir()
+    tokyo = files("tzdata.zoneinfo").joinpath("Asia", "Tokyo").read_bytes()
+    (tmp_path / "Europe" / "Madrid").write_bytes(tokyo)
+    reset_tzpath([str(tmp_path)])
+    ZoneInfo.clear_cache()
+    try:
+        evening = from_datetime(datetime(2026, 11, 23, 15, tzinfo=UTC))  # midnight in Tokyo
+        assert minute_of(evening, "Europe/Madrid") == 0, "this machine's data are the wrong ones now"
+        assert quiet_until(Reach(person="ana"), "Europe/Madrid", evening) is None
+    finally:
+        reset_tzpath()
+        ZoneInfo.clear_cache()
 
 
 def contact(id: int, channel: str, state: ContactState = "verified") -> Contact:

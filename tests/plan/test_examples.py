@@ -308,6 +308,8 @@ def test_every_key_of_the_language_arrives():
         ("matrix", "@loop:matrix.shop.example", "inbox"),
         ("sms", "+34600000001", "inbox"),
         ("call", "+34600000002", "inbox"),
+        ("slack", "C012ABCDEF", "inbox"),
+        ("pagerduty", "secret:loop_pager", "inbox"),
         ("apprise", "secret:loop", "inbox"),
     }
     assert plan.messages["email"] == Words("$severity $title", "$title\n$alerts")

@@ -801,6 +801,7 @@ def test_a_template_that_would_not_say_what_was_meant_is_refused(said, found):
         ("{sms: '+34600000001'}", "a synthetic page is to leave by sms, and the plan does not set that up"),
         ("{email: loop@b.example}", "a synthetic page is to leave by email, and the plan does not set that up"),
         ("{matrix: '@loop:b.example'}", "a synthetic page is to leave by matrix, and the plan does not set that up"),
+        ("{slack: C012ABCDEF}", "a synthetic page is to leave by slack, and the plan does not set that up"),
         ("{webhook: 'https://t/loopback', service: nowhere}", "unknown service 'nowhere'"),
     ],
 )  # fmt: skip

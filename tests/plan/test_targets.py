@@ -14,6 +14,7 @@ from tocsin.library.haproxy import Where as HaproxyWhere
 from tocsin.library.http import Where as HttpWhere
 from tocsin.library.process import Where as ProcessWhere
 from tocsin.library.supervised import Where as SupervisedWhere
+from tocsin.library.systemd import Where as SystemdWhere
 from tocsin.playbooks.targets import Target, credential
 
 PLAN = """
@@ -142,6 +143,8 @@ def test_an_instance_knows_its_fellows_and_runs_commands_on_its_machine_with_its
         ("{haproxy: {socket: /run/h.sock, server: web/a, least: 2, usual: 9}}", HaproxyWhere, True),
         ("{supervisor: {at: /run/s.sock, program: web}}", SupervisedWhere, False),
         ("{supervisor: {at: /run/s.sock, program: web, restart: on}}", SupervisedWhere, True),
+        ("{systemd: {unit: web.service}}", SystemdWhere, False),
+        ("{systemd: {unit: web@1.service, restart: on, manager: /run/user/7}}", SystemdWhere, True),
         ("{dial: {read: [a], set: [b, '{value}'], least: 1, usual: 2, most: 3}}", DialWhere, True),
         ("{dial: {url: 'http://a/', least: 1, usual: 2, most: 3}, fix with: secret:x}", DialWhere, True),
     ],
@@ -162,6 +165,9 @@ def test_what_is_reached_from_here_is_changed_only_where_the_plan_says_how(text:
         ("{ssh: {host: web-1, user: watcher, host key: AAAA}, look with: secret:ro}", "is not a host key"),
         (f"{{ssh: {{host: '-oProxy', user: watcher, host key: {KEY}}}, look with: secret:ro}}", "is not a host"),
         ("{http: {at: 'http://a/', on: nowhere}}", "no ssh target nowhere"),
+        ("{systemd: {unit: web}}", "is not a service of systemd"),
+        ("{systemd: {unit: '--root=x.service'}}", "is not a service of systemd"),
+        ("{systemd: {unit: web.service, on: nowhere}}", "no ssh target nowhere"),
         ("{haproxy: {socket: /run/h.sock, server: web}}", "is not a server of HAProxy"),
         ("{haproxy: {socket: /run/h.sock, server: web/a, least: 9, usual: 2}}", "no bounds"),
         ("{haproxy: {socket: /run/h.sock, server: web/a, least: 9}}", "no bounds"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.engine.test_reach import storm
 from tests.engine.world import KEY, PLAN, World
-from tocsin.engine.commands import AddContact, AddResponders, SendCode, StartDrill
+from tocsin.engine.commands import Acknowledge, AddContact, AddResponders, SendCode, StartDrill
 from tocsin.kernel.reason import EXPLAINED, Reason
 from tocsin.pages import rendering
 from tocsin.pages.contacts import code_hash, code_of, webhook_secret
@@ -129,3 +129,18 @@ def test_a_synthetic_page_carries_its_mark_where_a_channel_has_its_idempotency_k
     assert list(marks(KEY, message.idempotency_key.encode())) == [page.id]
     assert (message.kind, message.person_name, message.acknowledge_url) == ("notice", "Tocsin", "")
     assert message.signing == webhook_secret(KEY, 0), "its own secret: nobody's webhook has it"
+
+
+def test_whoever_has_it_is_called_the_same_in_a_channel_as_elsewhere() -> None:
+    hook = PLAN.replace(b"  ana: {name: Ana, email: ana@shop.example}", b"  ana: {name: Ana, slack: U012ABCDEF}")
+    for actor, said in (
+        ("person:kei (token ci)", "Kei (token ci) has it."),
+        ("token:this machine", "Tocsin's command line has it."),
+        ("token:deploys", "deploys (token) has it."),
+    ):
+        world = World(hook + b"\nchannels: {slack: {token: secret:s, signing secret: secret:t}}\n")
+        world.answers = lambda page: "sent" if page.kind == "page" else "never"
+        world.fires("Down", job="checkout")
+        assert world.asked(Acknowledge(incident=1, actor=actor)).ok
+        (update,) = [row for row in world.rows(1, "ana") if row.kind == "update"]
+        assert rendering.news(wanted(world, update)) == said

@@ -13,11 +13,16 @@ from tocsin.engine.commands import Result
 from tocsin.engine.inputs import Reported
 from tocsin.engine.running import STOP
 from tocsin.kernel.instant import Duration
+from tocsin.playbooks.confinement import Confine
+from tocsin.playbooks.manifest import MANIFEST, Manifest, Manifests, encode_manifests
 from tocsin.playbooks.run import Began, Finished, GaveUp, Report, Run
 from tocsin.playbooks.session import Reply, Stop
 from tocsin.playbooks.targets import Target, Targets
 from tocsin.runtime.running import CUT, Runs
 from tocsin.runtime.writer import Job
+
+DRAIN = Manifest(name="drain", file="playbooks/drain.py", line=1, function="drain:drain", about="", meaning="m")
+FILES = {MANIFEST: encode_manifests(Manifests((DRAIN,)))}
 
 
 class Slow(Hands):
@@ -28,7 +33,9 @@ class Slow(Hands):
         self.asked = asyncio.Event()
         self.may = asyncio.Event()
 
-    async def begin(self, files: Mapping[str, bytes], run: int, attempt: int, cpu: Duration) -> Scripted:
+    async def begin(
+        self, files: Mapping[str, bytes], run: int, attempt: int, cpu: Duration, confine: Confine | None
+    ) -> Scripted:
         self.asked.set()
         await self.may.wait()
         one = Silent(self.says)
@@ -80,7 +87,7 @@ class Bench:
 
         plan: Any = SimpleNamespace(bindings=Targets(()))
         self.runs = Runs(
-            self.hands, lambda: self.state, lambda: plan, lambda version: {}, str, apply, lambda job: None
+            self.hands, lambda: self.state, lambda: plan, lambda version: FILES, str, apply, lambda job: None
         )
 
     async def over(self) -> None:

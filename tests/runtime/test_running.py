@@ -18,6 +18,7 @@ from tocsin.intake.specs import ProbeSpec
 from tocsin.kernel.instant import Duration
 from tocsin.kernel.matcher import parse_matcher
 from tocsin.plan import read_plan
+from tocsin.playbooks.confinement import Confine
 from tocsin.playbooks.evidence import AFTER, BEFORE, Series, together
 from tocsin.playbooks.manifest import MANIFEST, Manifest, Manifests, Param, Trust, encode_manifests
 from tocsin.playbooks.run import Began, Finished, GaveUp, Report, Returned, Step
@@ -84,7 +85,9 @@ class Hands:
     async def prepare(self, files: Mapping[str, bytes]) -> None:
         pass
 
-    async def begin(self, files: Mapping[str, bytes], run: int, attempt: int, cpu: Duration) -> Scripted:
+    async def begin(
+        self, files: Mapping[str, bytes], run: int, attempt: int, cpu: Duration, confine: Confine | None
+    ) -> Scripted:
         self.begun.append(Scripted(self.says))
         return self.begun[-1]
 
@@ -222,7 +225,9 @@ async def test_a_fix_whose_permission_cannot_be_written_down_does_not_begin(nigh
                 night.store.full = True
             return await super().report()
 
-    async def begin(files: Mapping[str, bytes], run: int, attempt: int, cpu: Duration) -> Scripted:
+    async def begin(
+        files: Mapping[str, bytes], run: int, attempt: int, cpu: Duration, confine: Confine | None
+    ) -> Scripted:
         night.hands.begun.append(Slow([Began(1, "fix", "a.drain", "y")]))
         return night.hands.begun[-1]
 

@@ -22,8 +22,11 @@ class Certificate:
     key: Path
 
 
-def make_certificate(folder: Path, *, days: float = 1.0) -> Certificate:
-    """Make an authority and a server certificate signed by it; negative `days` make one that has expired."""
+def make_certificate(folder: Path, *, days: float = 1.0, names: tuple[str, ...] = ("localhost",)) -> Certificate:
+    """Make an authority and a server certificate signed by it; negative `days` make one that has expired.
+
+    `names`: whom it is for, beside 127.0.0.1.
+    """
     now = datetime.datetime.now(datetime.UTC)
     start, end = now - datetime.timedelta(days=30), now + datetime.timedelta(days=days)
     authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
@@ -66,7 +69,7 @@ def make_certificate(folder: Path, *, days: float = 1.0) -> Certificate:
         )
         .add_extension(
             x509.SubjectAlternativeName(
-                [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+                [*map(x509.DNSName, names), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
             ),
             critical=False,
         )

@@ -8,6 +8,7 @@ THIS_MACHINE = "this machine"
 """The name of the token in the data folder, by which the command line on the server's own machine gets in."""
 
 _THROUGH = " (token "
+_HERE = "Tocsin's command line"
 
 
 def by_token(actor: str, token: str) -> str:
@@ -21,6 +22,11 @@ def person_of(actor: str) -> str:
     return name.partition(_THROUGH)[0] if kind == "person" else ""
 
 
+def same(one: str, other: str) -> bool:
+    """Whether two actors are one: a person is who they are, whichever token of theirs was used."""
+    return one == other or (person_of(one) == person_of(other) != "")
+
+
 def called(actor: str, names: Mapping[str, str] | None = None) -> str:
     """An actor as people say it: ``Ana Ribeiro`` for ``person:ana``, ``deploys (token)`` for ``token:deploys``, ``Ana
     Ribeiro (token ci)`` for what Ana's token did in her name.
@@ -32,11 +38,12 @@ def called(actor: str, names: Mapping[str, str] | None = None) -> str:
     match kind:
         case "person":
             key, by, token = name.partition(_THROUGH)
-            return f"{(names or {}).get(key, key)}{by}{token}"
+            through = f" ({_HERE})" if token == f"{THIS_MACHINE})" else f"{by}{token}"
+            return f"{(names or {}).get(key, key)}{through}"
         case "user" | "source":
             return name
         case "token":
-            return "Tocsin's command line" if name == THIS_MACHINE else f"{name} (token)"
+            return _HERE if name == THIS_MACHINE else f"{name} (token)"
         case "signal":
             return f"{name} (signal)"
         case "key" | "page" | "trigger":

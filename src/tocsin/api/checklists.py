@@ -32,7 +32,7 @@ async def tick_step(
     faces: Faces, who: Who, number: Number, checklist: Name, step: Name, idempotency_key: IdempotencyKey = None
 ) -> m.PublishedChecklist:
     """Say that a step is done. 409 when somebody else has said so, or the incident is over."""
-    command = TickStep(actor=who.actor, incident=number, checklist=checklist, step=step)
+    command = TickStep(actor=who.by, incident=number, checklist=checklist, step=step)
     await faces.submit(command, idempotency_key or "")
     return await _one(faces, number, checklist)
 
@@ -48,7 +48,7 @@ async def untick_step(
     idempotency_key: IdempotencyKey = None,
 ) -> m.PublishedChecklist:
     """Say that a step is not done after all, and why."""
-    command = UntickStep(actor=who.actor, incident=number, checklist=checklist, step=step, why=data.why)
+    command = UntickStep(actor=who.by, incident=number, checklist=checklist, step=step, why=data.why)
     await faces.submit(command, idempotency_key or "")
     return await _one(faces, number, checklist)
 

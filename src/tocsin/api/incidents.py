@@ -130,7 +130,7 @@ async def acknowledge(
 ) -> m.PublishedIncident:
     """Say that you have it. Nobody is paged for it while that holds."""
     hold = m.span(data.hold, "hold") if data else None
-    await faces.submit(Acknowledge(actor=who.actor, incident=number, hold=hold), idempotency_key or "")
+    await faces.submit(Acknowledge(actor=who.by, incident=number, hold=hold), idempotency_key or "")
     return _published(faces, await _incident(faces, number))
 
 
@@ -140,7 +140,7 @@ async def resolve(
 ) -> m.PublishedIncident:
     """Say that it is over. What still fires is judged again when the snooze ends."""
     snooze = m.span(data.snooze, "snooze") if data else None
-    await faces.submit(Resolve(actor=who.actor, incident=number, snooze=snooze), idempotency_key or "")
+    await faces.submit(Resolve(actor=who.by, incident=number, snooze=snooze), idempotency_key or "")
     return _published(faces, await _incident(faces, number))
 
 
@@ -149,7 +149,7 @@ async def add_note(
     faces: Faces, who: Who, number: Number, data: m.NoteIn, idempotency_key: IdempotencyKey = None
 ) -> m.PublishedIncident:
     """Write something on the timeline."""
-    await faces.submit(AddNote(actor=who.actor, incident=number, text=data.text), idempotency_key or "")
+    await faces.submit(AddNote(actor=who.by, incident=number, text=data.text), idempotency_key or "")
     return _published(faces, await _incident(faces, number))
 
 
@@ -168,7 +168,7 @@ async def reassign(
     faces: Faces, who: Who, number: Number, data: m.ReassignIn, idempotency_key: IdempotencyKey = None
 ) -> m.PublishedIncident:
     """Give it to somebody: they are paged at once, and the escalation goes on after them."""
-    command = Reassign(actor=who.actor, incident=number, person=data.person, note=data.note)
+    command = Reassign(actor=who.by, incident=number, person=data.person, note=data.note)
     await faces.submit(command, idempotency_key or "")
     return _published(faces, await _incident(faces, number))
 
@@ -182,7 +182,7 @@ async def snooze(
         raise invalid("until", "say either until when or for how long (duration)")
     until, length = m.instant(data.until, "until"), m.span(data.duration, "duration")
     ends = until if until is not None else faces.now() + (length or 0)
-    await faces.submit(Snooze(actor=who.actor, incident=number, until=ends, note=data.note), idempotency_key or "")
+    await faces.submit(Snooze(actor=who.by, incident=number, until=ends, note=data.note), idempotency_key or "")
     return _published(faces, await _incident(faces, number))
 
 
@@ -192,7 +192,7 @@ async def add_responders(
 ) -> m.PublishedIncident:
     """Ask more people for help: they are paged now, and need not take it over from whoever has it."""
     targets = (*(f"person:{name}" for name in data.people), *(f"team:{name}" for name in data.teams))
-    command = AddResponders(actor=who.actor, incident=number, targets=targets, note=data.note)
+    command = AddResponders(actor=who.by, incident=number, targets=targets, note=data.note)
     await faces.submit(command, idempotency_key or "")
     return _published(faces, await _incident(faces, number))
 
@@ -202,7 +202,7 @@ async def apply_plan(
     faces: Faces, who: Who, number: Number, idempotency_key: IdempotencyKey = None
 ) -> m.PublishedIncident:
     """Follow the steps of the plan now in force instead of those it was opened with."""
-    await faces.submit(ApplyPlan(actor=who.actor, incident=number), idempotency_key or "")
+    await faces.submit(ApplyPlan(actor=who.by, incident=number), idempotency_key or "")
     return _published(faces, await _incident(faces, number))
 
 

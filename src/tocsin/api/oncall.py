@@ -24,6 +24,7 @@ from tocsin.oncall.override import Cover
 from tocsin.oncall.roster import Roster
 from tocsin.plan.findings import nearest
 from tocsin.plan.model import Covers, Plan
+from tocsin.plan.whom import alike, whom
 from tocsin.store.reads import LIMIT
 
 ItsName = Annotated[str, Parameter(min_length=1, max_length=200)]
@@ -31,6 +32,13 @@ At = Annotated[str | None, QueryParameter(name="at", max_length=64, description=
 From = Annotated[str, QueryParameter(name="from", max_length=64, description="An instant, RFC 3339.")]
 To = Annotated[
     str, QueryParameter(name="to", max_length=64, description="An instant, RFC 3339, two years later at most.")
+]
+OfSeverity = Annotated[
+    Literal["sev1", "sev2", "sev3", "sev4"] | None,
+    QueryParameter(name="severity", description="Of incidents of this severity alone."),
+]
+OfTier = Annotated[
+    str | None, QueryParameter(name="tier", max_length=100, description="Of incidents of customers of this tier alone.")
 ]
 
 
@@ -99,18 +107,36 @@ async def list_shifts_of_person(faces: Faces, name: ItsName, start: From, end: T
 
 
 @get("/oncall/services/{name:str}/who", tags=["on call"])
-async def who_answers_for_service(faces: Faces, name: ItsName, at: At = None) -> m.Listed[m.PublishedReached]:
-    """Say whom each step of a service's usual escalation would reach now, or at an instant. Steps count from 1."""
+async def who_answers_for_service(
+    faces: Faces, name: ItsName, at: At = None, severity: OfSeverity = None, tier: OfTier = None
+) -> m.Listed[m.PublishedReached]:
+    """Say whom each step of a service's escalations would reach now, or at an instant. Steps count from 1.
+
+    Where severities or customers' tiers are paged differently each way is listed, those alike together.
+    """
     plan = await faces.plan()
     if plan is None or name not in plan.services:
         raise _unknown("service", name, list(plan.services) if plan else [])
     instant = _instant(at, faces.now())
+    if tier is not None and tier not in plan.customer_tiers:
+        known = ", ".join(plan.customer_tiers)
+        raise invalid("tier", f"the plan has {f'the tiers {known}' if known else 'no customer tiers'}, and not {tier}")
+    calendars = {one.name: one for one in await faces.read(faces.reads.calendars)} if plan.calendars else {}
     covers = await faces.covers(instant)
     return m.Listed(
         [
-            m.PublishedReached(step=step, person=one.person.key, by=one.by)
-            for step, its in enumerate(plan.steps(name), 1)
-            for one in plan.reached_by(its.targets, instant, covers)
+            m.PublishedReached(
+                step=step.number,
+                person=one.person.key,
+                by=one.by,
+                severities=way.severities,
+                tiers=way.tiers,
+                when=step.when,
+                passed=step.passed,
+            )
+            for way in alike(plan, name, instant, calendars, severity or "", tier or "")
+            for step in whom(plan, way, instant, covers)
+            for one in step.reached
         ],
         None,
     )

@@ -49,7 +49,7 @@ async def set_trust(
 ) -> m.PublishedPlaybook:
     """Say what a playbook is trusted to do for a service. Never above what its plan allows."""
     command = SetTrust(
-        actor=who.actor, service=service, playbook=playbook, rung=data.trust, why=data.why, role=who.role or "viewer"
+        actor=who.by, service=service, playbook=playbook, rung=data.trust, why=data.why, role=who.role or "viewer"
     )
     await faces.submit(command, idempotency_key or "")
     plan, standings = await faces.plan(), await faces.read(faces.reads.standings)
@@ -107,7 +107,7 @@ async def start_run(
 ) -> m.PublishedRun:
     """Run a playbook now. Whoever asks for it allows its fixes, when they are in the role for that."""
     command = StartRun(
-        actor=who.actor,
+        actor=who.by,
         playbook=data.playbook,
         service=data.service,
         incident=data.incident,
@@ -124,7 +124,7 @@ async def answer_run(
     faces: Faces, who: Who, number: Number, data: m.AnswerRunIn, idempotency_key: IdempotencyKey = None
 ) -> m.PublishedRun:
     """Answer what a run asks: ``yes`` or ``no`` to its fix, or one of its choices. 409 when it asks something else."""
-    command = AnswerRun(actor=who.actor, run=number, step=data.step, answer=data.answer, role=who.role or "viewer")
+    command = AnswerRun(actor=who.by, run=number, step=data.step, answer=data.answer, role=who.role or "viewer")
     await faces.submit(command, idempotency_key or "")
     return m.run_out(await _run(faces, number))
 
@@ -132,7 +132,7 @@ async def answer_run(
 @post("/runs/{number:int}/cancel", tags=["playbooks"], needs="responder", status_code=200)
 async def cancel_run(faces: Faces, who: Who, number: Number, idempotency_key: IdempotencyKey = None) -> m.PublishedRun:
     """Stop a run before it begins with anything more. Ten seconds later its process is ended."""
-    await faces.submit(CancelRun(actor=who.actor, run=number), idempotency_key or "")
+    await faces.submit(CancelRun(actor=who.by, run=number), idempotency_key or "")
     return m.run_out(await _run(faces, number))
 
 
@@ -144,7 +144,7 @@ async def continue_run(
 
     The steps before it stand. A change that may have happened is made again only when its probe or ``word`` says so.
     """
-    command = await resuming(faces, who.actor, who.role or "viewer", number, data.why, data.step, data.word)
+    command = await resuming(faces, who.by, who.role or "viewer", number, data.why, data.step, data.word)
     result = await faces.submit(command, idempotency_key or "")
     return m.run_out(await _run(faces, int(result.id)))
 
@@ -154,7 +154,7 @@ async def repeat_run(
     faces: Faces, who: Who, number: Number, data: m.RepeatRunIn, idempotency_key: IdempotencyKey = None
 ) -> m.PublishedRun:
     """Repeat a run from its top, as a new one, on the same targets."""
-    command = await resuming(faces, who.actor, who.role or "viewer", number, data.why, 0, data.word)
+    command = await resuming(faces, who.by, who.role or "viewer", number, data.why, 0, data.word)
     result = await faces.submit(command, idempotency_key or "")
     return m.run_out(await _run(faces, int(result.id)))
 
@@ -167,7 +167,7 @@ async def take_over_run(
 
     Until the incident is over, it is given back, or four hours have passed.
     """
-    await faces.submit(TakeOverRun(actor=who.actor, run=number, why=data.why), idempotency_key or "")
+    await faces.submit(TakeOverRun(actor=who.by, run=number, why=data.why), idempotency_key or "")
     return m.run_out(await _run(faces, number))
 
 
@@ -176,7 +176,7 @@ async def give_back_run(
     faces: Faces, who: Who, number: Number, idempotency_key: IdempotencyKey = None
 ) -> m.PublishedRun:
     """Let code work again on what was taken over."""
-    await faces.submit(GiveBackRun(actor=who.actor, run=number), idempotency_key or "")
+    await faces.submit(GiveBackRun(actor=who.by, run=number), idempotency_key or "")
     return m.run_out(await _run(faces, number))
 
 
@@ -185,7 +185,7 @@ async def compare_run(
     faces: Faces, who: Who, number: Number, data: m.CompareRunIn, idempotency_key: IdempotencyKey = None
 ) -> m.PublishedRun:
     """Say whether what a run that only watched would have done is what was done. It counts for the playbook's trust."""
-    command = CompareRun(actor=who.actor, run=number, same=data.same, did=data.did)
+    command = CompareRun(actor=who.by, run=number, same=data.same, did=data.did)
     await faces.submit(command, idempotency_key or "")
     return m.run_out(await _run(faces, number))
 

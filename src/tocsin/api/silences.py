@@ -63,7 +63,7 @@ async def change_silence(
 @delete("/silences/{silence:str}", tags=["silences"], needs="responder")
 async def expire_silence(faces: Faces, who: Who, silence: SilenceId, idempotency_key: IdempotencyKey = None) -> None:
     """End a silence now. What still fires is judged again."""
-    await faces.submit(ExpireSilence(actor=who.actor, id=silence), idempotency_key or "")
+    await faces.submit(ExpireSilence(actor=who.by, id=silence), idempotency_key or "")
 
 
 def _command(data: m.SilenceIn, who: Who, now: Instant, old: Silence | None) -> SetSilence:
@@ -79,7 +79,7 @@ def _command(data: m.SilenceIn, who: Who, now: Instant, old: Silence | None) -> 
         # What is in force and gets a new duration lasts that long from now.
         ends = max(starts, now) + lasts
     return SetSilence(
-        actor=who.actor,
+        actor=who.by,
         id=old.id if old else "",
         matchers=m.matchers_in(data.matchers),
         author=data.author or who.name,

@@ -62,8 +62,19 @@ class Api:
             self._connection = None
 
     def get(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
-        """Read one thing. ``path`` follows ``/api/v1``; parts of it that come from people go through ``segment``."""
-        return self._ask("GET", path + _query(query))
+        """Read one thing. ``path`` follows ``/api/v1``; parts of it that come from people go through ``segment``.
+
+        What is asked is named as the options are: a refusal of ``at`` is one of ``--at``.
+        """
+        try:
+            return self._ask("GET", path + _query(query))
+        except Refused as error:
+            field = str(error.told.get("field") or "")
+            if field not in (query or {}):
+                raise
+            detail = str(error.told.get("detail") or "").replace(f"{field}: ", f"--{field}: ", 1)
+            told = {**error.told, "field": f"--{field}", "detail": detail}
+            raise type(error)(sentence(told), told) from None
 
     def every(
         self, path: str, query: Mapping[str, Any] | None = None, limit: int | None = None

@@ -12,6 +12,7 @@ from tocsin.cli import show
 from tocsin.cli.calendars import calendars, warn_of_calendars
 from tocsin.cli.client import Api, segment, sentence
 from tocsin.cli.failure import NotFound, Refused
+from tocsin.cli.oncall_service import service
 from tocsin.cli.place import server_options, server_or_plan_options
 from tocsin.cli.text import person as person_of
 from tocsin.cli.text import rough, stamp
@@ -38,6 +39,7 @@ def oncall() -> None:
 
 
 oncall.add_command(calendars)
+oncall.add_command(service)
 
 
 @oncall.command()
@@ -151,34 +153,6 @@ def person(api: Api, name: str, start: Instant, end: Instant, as_json: bool) -> 
             (stamp(show.moment(one["start"])), stamp(show.moment(one["end"])), str(one["schedule"]), str(one["layer"]))
             for one in found
         ],
-    )
-
-
-@oncall.command()
-@click.argument("name", metavar="SERVICE")
-@click.option("--at", type=time, metavar="TIME", help="When, such as 2026-11-23T03:24Z.  [default: now]")
-@server_options
-@show.json_option
-def service(api: Api, name: str, at: Instant | None, as_json: bool) -> None:
-    """Say whom each step of a service's usual escalation would reach.
-
-    \b
-    Examples:
-      tocsin oncall service checkout
-      tocsin oncall service checkout --at 2026-12-24T20:00Z --json
-    """
-    query = {} if at is None else {"at": format_rfc3339(at)}
-    found = api.get(f"/oncall/services/{segment(name)}/who", query)["items"]
-    warn_of_calendars(api)
-    if as_json:
-        show.print_array(found)
-        return
-    if not found:
-        show.line(f"No step of {name} reaches anybody then; the last resort is paged.", "ring")
-        return
-    show.print_table(
-        (show.Column("Step", right=True), show.Column("Person"), show.Column("By")),
-        [(str(one["step"]), str(one["person"]), str(one["by"]) or "named in the plan") for one in found],
     )
 
 

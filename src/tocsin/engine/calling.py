@@ -56,7 +56,7 @@ def whom(turn: Turn, incident: Incident, call: Call) -> tuple[Reached, ...]:
     step = incident.steps[call.at_step] if call.at_step < len(incident.steps) else None
     if step is None or not step.one or not found:
         return found
-    found = tuple(one for one in found if methods.able(turn, one.person.key)) or found
+    found = tuple(one for one in found if methods.has_any(turn, one.person.key)) or found
     return (found[(incident.number - 1 + incident.round + incident.laps) % len(found)],)
 
 
@@ -95,14 +95,14 @@ def _reachable(turn: Turn, incident: Incident, targets: tuple[str, ...]) -> bool
     in a trial.
     """
     people = [one.person for one in turn.behind(targets) if one.person.key not in incident.answers]
-    if any(methods.able(turn, person.key) for person in people):
+    if any(methods.has_any(turn, person.key) for person in people):
         return True
     return bool(people) and _on_trial(turn)
 
 
 def _on_trial(turn: Turn) -> bool:
     """Whether nobody has anything better than the console, which then counts as reaching somebody."""
-    return not any(methods.able(turn, key) for key in turn.plan.people)
+    return not any(methods.has_any(turn, key) for key in turn.plan.people)
 
 
 def waits_for(turn: Turn, incident: Incident, people: Sequence[Person]) -> tuple[Instant, Reason] | None:

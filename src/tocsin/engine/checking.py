@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tocsin.access.actors import called
+from tocsin.access.actors import called, same
 from tocsin.engine import commands as c
 from tocsin.engine.commands import refuse
 from tocsin.engine.turn import Turn
@@ -36,7 +36,7 @@ def tick(turn: Turn, incident: Incident, command: c.TickStep) -> c.Result:
         return _unknown(incident, command.checklist, command.step)
     ticks = incident.ticks.get(command.checklist, {})
     before = ticks.get(item.id)
-    if before is not None and before.by != command.actor:
+    if before is not None and not same(before.by, command.actor):
         who = called(before.by, turn.plan.names)
         return refuse("conflict", f"{who} has ticked it already: {item.text}", "step")
     if before is None:

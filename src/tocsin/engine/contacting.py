@@ -278,8 +278,7 @@ def answer_drill(turn: Turn, command: c.AnswerDrill) -> c.Result:
 
 
 def _drills(turn: Turn) -> list[Page]:
-    found = (turn.state.pages[id] for id in sorted(turn.state.pages_of.get(0, ())))
-    return [page for page in found if page.kind == "drill"]
+    return [page for page in turn.state.pages_of.get(0, {}).values() if page.kind == "drill"]
 
 
 def _contact(turn: Turn, id: int) -> Contact | c.Result:

@@ -9,8 +9,8 @@ from tocsin.engine.state import State
 from tocsin.engine.turn import Turn
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
-from tocsin.oncall.hours import Hours, is_open, opens
-from tocsin.oncall.imported import Colleague, Imported, Names, away_covers, rota_covers, shut_covers, unnamed
+from tocsin.oncall.hours import is_open, opens
+from tocsin.oncall.imported import Colleague, Imported, Names, away_covers, rota_covers, shut_by, shut_covers, unnamed
 from tocsin.oncall.override import Cover, Override, covers_by_schedule
 from tocsin.oncall.roster import merged
 from tocsin.oncall.schedule import Schedule
@@ -105,19 +105,14 @@ def findings(plan: Plan, calendars: Mapping[str, Imported], now: Instant) -> Ite
 def open_now(turn: Turn, name: str) -> bool | None:
     """Whether named hours are open now; None when the plan does not have them any more."""
     hours = turn.plan.hours.get(name)
-    return is_open(hours, turn.now, _shut(turn, hours)) if hours is not None else None
+    return is_open(hours, turn.now, shut_by(hours, turn.state.calendars)) if hours is not None else None
 
 
 def opens_at(turn: Turn, name: str) -> Instant | None:
     """When named hours are open next; None when they are now, never are, or are not known."""
     hours = turn.plan.hours.get(name)
-    at = opens(hours, turn.now, _shut(turn, hours)) if hours is not None else None
+    at = opens(hours, turn.now, shut_by(hours, turn.state.calendars)) if hours is not None else None
     return at if at is not None and at > turn.now else None
-
-
-def _shut(turn: Turn, hours: Hours) -> list[tuple[Instant, Instant]]:
-    calendars = (turn.state.calendars[name] for name in hours.holidays if name in turn.state.calendars)
-    return [(start, end) for calendar in calendars for _, start, end in calendar.spans(hours.timezone)]
 
 
 def read(turn: Turn, told: CalendarRead) -> None:

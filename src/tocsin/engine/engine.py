@@ -93,6 +93,9 @@ class Engine:
         covering.renew(self.state, plan)
         self.sources = sources
         self.changes = Changes()
+        self._due: Instant | None = None
+        self._asked = False
+        """Whether ``_due`` is known: only an input changes when something is due."""
 
     def take(self) -> Changes:
         """What changed since the last call, to be written in one commit."""
@@ -101,7 +104,9 @@ class Engine:
 
     def next_due(self) -> Instant | None:
         """When a Tick is needed next."""
-        return self.state.timers.next()
+        if not self._asked:
+            self._due, self._asked = self.state.timers.next(), True
+        return self._due
 
     def decode(self, received: Received) -> Heard:
         """Read a request again as it was read when it was received."""
@@ -118,6 +123,7 @@ class Engine:
         ``heard``: what a request says, when the caller has read it already. ``plan``: the plan a PlanChange names.
         Raises EngineFault when judging fails by a fault of its own.
         """
+        self._asked = False
         counters = self.state.counters
         counters.applied, counters.now = seq, now
         turn = Turn(self.state, self.plan, self.sources, self.changes, seq, now)

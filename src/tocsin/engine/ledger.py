@@ -11,7 +11,8 @@ from tocsin.pages.ledger import Page, PageState
 
 def rows(turn: Turn, incident: int) -> list[Page]:
     """The pages of an incident, oldest first."""
-    return [turn.state.pages[id] for id in sorted(turn.state.pages_of.get(incident, ()))]
+    pages = turn.state.pages_of.get(incident)
+    return list(pages.values()) if pages else []
 
 
 def finish(turn: Turn, row: Page, state: PageState, outcome: Reason) -> None:

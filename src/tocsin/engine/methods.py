@@ -6,7 +6,7 @@ from tocsin.catalog.people import Person
 from tocsin.engine.turn import Turn
 from tocsin.kernel.instant import Instant
 from tocsin.pages.contacts import Contact
-from tocsin.pages.rules import Planned, Reach, quiet_until, usable, ways
+from tocsin.pages.rules import Planned, Reach, quiet_until, reaches, usable, ways
 
 
 def reach_of(turn: Turn, person: str) -> Reach:
@@ -17,6 +17,18 @@ def reach_of(turn: Turn, person: str) -> Reach:
 def able(turn: Turn, person: str) -> list[Contact]:
     """The methods a person can be paged by now, the most direct first."""
     return usable(turn.state.contacts_by(person), turn.plan.reaches)
+
+
+def has_any(turn: Turn, person: str) -> bool:
+    """Whether a person can be paged by any method now."""
+    return reaches(turn.state.contacts_by(person), turn.plan.reaches)
+
+
+def serves(turn: Turn, contact: Contact, person: str) -> bool:
+    """Whether a person is paged by a method now: one that fails serves only when there is nothing else."""
+    if contact.person == person and contact.trusted and contact.state == "verified":
+        return contact.channel in turn.plan.reaches
+    return contact in able(turn, person)
 
 
 def planned(turn: Turn, person: str, urgency: str = "high") -> list[Planned]:

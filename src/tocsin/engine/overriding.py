@@ -104,6 +104,8 @@ def answer(turn: Turn, command: c.AnswerOverride) -> c.Result:
         return _gone(turn, command.id)
     if not command.person:
         return _refuse("forbidden", "Only people of the plan answer, and you are none of them")
+    if found.kind == "override":
+        return _refuse("conflict", f"Override {found.id} asks nobody: it counts already")
     if found.agreed_at is not None:
         return _refuse("conflict", f"{_named(found)} was answered already")
     if found.state(turn.now) != "asked":  # it is closed with the next tick

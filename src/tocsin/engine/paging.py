@@ -224,8 +224,8 @@ def _row(
         silence=silence,
         about=about.about,
     )
-    turn.state.add_page(row)
-    turn.save_page(row)
+    turn.state.add_page(row)  # with its timer
+    turn.changes.pages[row.id] = row
     if about.kind not in ("notice", "copy", "update"):
         turn.count("pages", about.reason)
     return row
@@ -374,7 +374,7 @@ def _fit(turn: Turn, row: Page) -> bool:
         return True  # it goes where its page went, whatever became of the method since
     elif row.contact and (contact is None or contact.address != row.address):
         outcome, row.error = Reason.CONTACT_REMOVED, "the contact method was removed or changed"
-    elif row.kind != "notice" and contact is not None and row.waiting and contact not in methods.able(turn, row.person):
+    elif row.kind != "notice" and contact is not None and row.waiting and not methods.serves(turn, contact, row.person):
         outcome, row.error = Reason.CONTACT_FAILING, contact.failure
     else:
         return True

@@ -83,11 +83,12 @@ def apply_plan(turn: Turn, incident: Incident, command: c.ApplyPlan) -> c.Result
     tiers = [turn.plan.tier_of(incident.service, one.labels) for one in loud]
     incident.customer_tier = turn.plan.highest_tier(tiers or [incident.customer_tier])
     incident.steps = turn.plan.steps(incident.service, incident.severity, incident.customer_tier)
-    incident.plan = turn.plan.version
+    was, incident.plan = incident.plan, turn.plan.version
     if loud:
         incident.urgency = "high" if any(hearing.urgency(turn, one) == "high" for one in loud) else "low"
     what = f"The plan {turn.plan.version[:8]} applies now"
-    turn.enter(incident.number, what, Reason.PLAN_APPLIED, command.actor)
+    anew = {"paged": "anew"} if incident.state == "triggered" else {}
+    turn.enter(incident.number, what, Reason.PLAN_APPLIED, command.actor, plan=turn.plan.version, was=was, **anew)
     if incident.state == "triggered":
         _page_from(turn, incident, 0)
     else:

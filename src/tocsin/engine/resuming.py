@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from msgspec import structs
 
-from tocsin.access.actors import called
+from tocsin.access.actors import called, same
 from tocsin.access.credentials import may
 from tocsin.engine import answering, commands, running, settling, standings
 from tocsin.engine.commands import Result
@@ -122,7 +122,7 @@ def take_over(turn: Turn, command: commands.TakeOverRun) -> Result:
     wrong = _unsaid(command.why)
     if wrong is not None:
         return wrong
-    held = next((one for one in answering.claims_on(turn, run) if one.taken_by != command.actor), None)
+    held = next((one for one in answering.claims_on(turn, run) if not same(one.taken_by, command.actor)), None)
     if held is not None:
         who = called(held.taken_by, turn.plan.names)
         why = f"{who} works on it already: it has to be given back first (run {held.number})"
@@ -130,7 +130,9 @@ def take_over(turn: Turn, command: commands.TakeOverRun) -> Result:
     incident = standings.incident_of(turn, run)
     if run.incident and (incident is None or not incident.open):
         return commands.refuse("conflict", f"Incident #{run.incident} is not open")
-    if incident is not None and (incident.state, incident.acknowledged_by) != ("acknowledged", command.actor):
+    if incident is not None and not (
+        incident.state == "acknowledged" and same(incident.acknowledged_by, command.actor)
+    ):
         settling.answer(turn, incident, command.actor, None)  # before the run ends: nobody else is paged for that
     if run.live:
         running.stop_for(turn, run, f"taken over by {called(command.actor, turn.plan.names)}")

@@ -6,7 +6,7 @@ before the turn is over, whether somebody must be paged now, and if not, why not
 
 from __future__ import annotations
 
-from tocsin.access.actors import called
+from tocsin.access.actors import called, person_of
 from tocsin.engine import answering, calling, paging
 from tocsin.engine.state import Members
 from tocsin.engine.turn import SYSTEM, Turn
@@ -121,7 +121,7 @@ def answer(turn: Turn, incident: Incident, actor: str, hold: Duration | None) ->
     answered is not paged again while that holds. When nobody is left who could, it is acknowledged all the same.
     """
     needed = incident.needed
-    kind, _, name = actor.partition(":")
+    kind, name = actor.partition(":")[0], person_of(actor)
     if needed > 1 and kind in ("person", "user", "token") and incident.state == "triggered":
         holds = hold if hold is not None else turn.plan.service(incident.service).acknowledge_for
         # Whoever is nobody of the plan counts once, too, however often they say it.

@@ -197,7 +197,8 @@ class State:
         self._groups: dict[tuple[str, str], list[int]] = {}
         self.members: dict[int, Members] = {}
         self.pages: dict[int, Page] = {}
-        self.pages_of: dict[int, set[int]] = {}
+        self.pages_of: dict[int, dict[int, Page]] = {}
+        """Pages by incident, the oldest first."""
         self.silences: dict[str, Silence] = {}
         self.heartbeats: dict[tuple[str, str], Heartbeat] = {}
         self.keys: dict[int, Key] = {}
@@ -214,7 +215,8 @@ class State:
         """What calendars do to schedules, under the overrides. Reckoned from them and the plan."""
         self.results: dict[str, Kept] = {}
         self.contacts: dict[int, Contact] = {}
-        self.contacts_of: dict[str, set[int]] = {}
+        self.contacts_of: dict[str, dict[int, Contact]] = {}
+        """Contact methods by person, the oldest first."""
         self.reaches: dict[str, Reach] = {}
         self.duties: dict[str, Duty] = {}
         self.gathering: dict[int, set[int]] = {}
@@ -249,7 +251,7 @@ class State:
                 place = label_text(alert.labels)
                 alert.labels_json = Raw(place)
             self.add_alert(alert, place)
-        for page in loaded.pages:
+        for page in sorted(loaded.pages, key=lambda p: p.id):
             self.add_page(page)
         for silence in loaded.silences:
             self.silences[silence.id] = silence
@@ -273,7 +275,7 @@ class State:
             self.timers.set("loop", loop.channel, loop.due())
         for kept in loaded.results:
             self.results[kept.key] = kept
-        for contact in loaded.contacts:
+        for contact in sorted(loaded.contacts, key=lambda c: c.id):
             self.add_contact(contact)
         for reach in loaded.reaches:
             self.reaches[reach.person] = reach
@@ -339,11 +341,11 @@ class State:
         numbers = self.open_of.get(service, ())
         return len(numbers) > (but in numbers)
 
-    def due_of(self, kind: Kind, id: int | str) -> Instant | None:
-        """When something is due next, from the thing itself."""
+    def due_of(self, kind: Kind, id: int | str, by: Instant = -1) -> Instant | None:
+        """When something is due next, from the thing itself. Of many that are due by an instant any is as good."""
         match kind:
             case "alerts":
-                return self.alerts_due(int(id))
+                return self.alerts_due(int(id), by=by)
             case "incident":
                 incident = self.incidents.get(int(id))
                 return incident.due() if incident else None
@@ -395,14 +397,21 @@ class State:
         first = stretch * TOGETHER
         return (alert for alert in map(self.alerts.get, range(first, first + TOGETHER)) if alert is not None)
 
-    def alerts_due(self, stretch: int, after: Instant = -1) -> Instant | None:
-        """When the first of the alerts whose timers are one is due, of those that are due after an instant."""
+    def alerts_due(self, stretch: int, after: Instant = -1, by: Instant = -1) -> Instant | None:
+        """When the first of the alerts whose timers are one is due, of those that are due after an instant.
+
+        When some are due up to ``by``, that of one of these.
+        """
         found: Instant | None = None
         get, first = self.alerts.get, stretch * TOGETHER
         for id in range(first, first + TOGETHER):  # plain, for it is asked at every turn
             alert = get(id)
-            due = alert_due(alert) if alert is not None else None
+            if alert is None:
+                continue
+            due = alert_due(alert)
             if due is not None and due > after and (found is None or due < found):
+                if due <= by:
+                    return due
                 found = due
         return found
 
@@ -438,13 +447,13 @@ class State:
         self._groups[group].remove(incident.number)
         if not self._groups[group]:
             del self._groups[group]
-        for id in self.pages_of.pop(incident.number, set()):
+        for id in self.pages_of.pop(incident.number, ()):
             self.pages.pop(id, None)
 
     def add_page(self, page: Page) -> None:
         """Keep a page in memory: while it is intended, or while its incident is."""
         self.pages[page.id] = page
-        self.pages_of.setdefault(page.incident, set()).add(page.id)
+        self.pages_of.setdefault(page.incident, {})[page.id] = page
         self.timers.set("page", page.id, page.next_at if page.state == "intended" else None)
         self.gather(page)
 
@@ -460,18 +469,19 @@ class State:
     def add_contact(self, contact: Contact) -> None:
         """Keep a contact method in memory."""
         self.contacts[contact.id] = contact
-        self.contacts_of.setdefault(contact.person, set()).add(contact.id)
+        self.contacts_of.setdefault(contact.person, {})[contact.id] = contact
 
     def forget_contact(self, contact: Contact) -> None:
         """A contact method is no more."""
         del self.contacts[contact.id]
-        self.contacts_of[contact.person].discard(contact.id)
+        self.contacts_of[contact.person].pop(contact.id, None)
         if not self.contacts_of[contact.person]:
             del self.contacts_of[contact.person]
 
     def contacts_by(self, person: str) -> list[Contact]:
         """A person's contact methods, the oldest first."""
-        return [self.contacts[id] for id in sorted(self.contacts_of.get(person, ()))]
+        theirs = self.contacts_of.get(person)
+        return list(theirs.values()) if theirs else []
 
 
 def alert_due(alert: Alert) -> Instant | None:

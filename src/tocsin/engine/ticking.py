@@ -99,7 +99,7 @@ def _incident(turn: Turn, incident: Incident) -> None:
         turn.save_incident(incident)
     elif incident.keep_until is not None and incident.keep_until <= now:
         turn.changes.incidents[incident.number] = incident
-        turn.changes.pages |= {id: turn.state.pages[id] for id in turn.state.pages_of.get(incident.number, ())}
+        turn.changes.pages |= turn.state.pages_of.get(incident.number, {})
         turn.state.forget_incident(incident)
         return
     elif incident.hold_until is not None and incident.hold_until <= now:
@@ -139,7 +139,7 @@ def close(turn: Turn, silence: Silence) -> None:
 def tell_author(turn: Turn, silence: Silence, reason: Reason, what: str) -> None:
     """Tell a silence's author what becomes of it, when the plan knows them by name or address; else the last resort."""
     author = silence.author.strip().lower()
-    known = [p for p in turn.plan.people.values() if author in (p.key.lower(), p.name.lower(), p.email.lower())]
+    known = turn.plan.known_as.get(author, ())
     whose = "Your silence" if known else f"The silence of {silence.author.strip()[:100] or 'nobody'}"
     matchers = " ".join(str(m) for m in silence.matchers)
     for person in known or turn.plan.people_of(turn.plan.last_resort, turn.now, turn.state.covers):
@@ -196,8 +196,8 @@ def tidy(turn: Turn) -> None:
             break
         del state.results[oldest.key]
         turn.changes.dropped_results[oldest.key] = None
-    for id in [i for i in state.pages_of.get(0, ()) if _told(turn, state.pages[i])]:
-        state.pages_of[0].discard(id)
+    for id in [id for id, page in state.pages_of.get(0, {}).items() if _told(turn, page)]:
+        del state.pages_of[0][id]
         turn.changes.pages[id] = state.pages.pop(id)
 
 

@@ -19,7 +19,8 @@ Timer = tuple[Instant, Kind, int | str]
 class Timers:
     """A heap of ``(due, kind, id)``; ties break by kind and id, so every run pops in the same order."""
 
-    def __init__(self, due_of: Callable[[Kind, int | str], Instant | None]) -> None:
+    def __init__(self, due_of: Callable[[Kind, int | str, Instant], Instant | None]) -> None:
+        """``due_of`` says when something is due next; what is due by the instant it is told may say any such time."""
         self._due_of = due_of
         self._heap: list[Timer] = []
         self._earliest: dict[tuple[Kind, int | str], Instant] = {}
@@ -61,7 +62,7 @@ class Timers:
             if self._earliest.get((kind, id)) != due:
                 heapq.heappop(self._heap)
                 continue
-            actual = self._due_of(kind, id)
+            actual = self._due_of(kind, id, due)
             if actual == due or (actual is not None and actual < due):
                 return
             heapq.heappop(self._heap)

@@ -23,8 +23,8 @@ class When(Struct, frozen=True):
 
     @property
     def said(self) -> str:
-        """What it asks for, in words: ``sev1, gold customers, region="eu", outside office``; "" when nothing."""
-        hours = f"{'outside ' if self.outside else ''}{self.hours}"
+        """What it asks for, in words: ``sev1, gold customers, region="eu", the hours office``; "" when nothing."""
+        hours = f"{'outside' if self.outside else 'the hours'} {self.hours}"
         tiers = [f"{' or '.join(self.tiers)} customers"] if self.tiers else []
         return ", ".join([*self.severity, *tiers, *map(str, self.match), *([hours] if self.hours else [])])
 

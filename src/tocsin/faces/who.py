@@ -17,7 +17,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.response import Response
 from msgspec import Struct
 
-from tocsin.access.actors import by_token
+from tocsin.access.actors import THIS_MACHINE, by_token
 from tocsin.access.credentials import Role, Token, User, may, secret_hash
 from tocsin.engine.commands import UseLink
 from tocsin.faces import sessions
@@ -67,6 +67,14 @@ class Who(Struct, kw_only=True):
         if self.user is None or self.token is None or not self.token.name or not self.user.person:
             return self.actor
         return by_token(f"person:{self.user.person}", self.token.name)
+
+    @property
+    def by(self) -> str:
+        """How what people do is recorded. A named token of theirs does it in their name; the token in the data folder,
+        which whoever is on that machine uses, in nobody's.
+        """
+        here = self.token is not None and self.token.name == THIS_MACHINE
+        return self.actor if here else self.acting
 
     @property
     def name(self) -> str:

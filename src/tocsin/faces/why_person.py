@@ -1,7 +1,8 @@
 """Why somebody was, or was not, paged around an instant: on call or not, and what each incident then open did of it.
 
-Everything is read from what was recorded; who is on call, and whom a step means, is asked of the plan now in force with
-the overrides of that time. Decides nothing.
+Everything is read from what was recorded; an incident's steps are those it had then, also where another plan was
+applied to it since. Who is on call, and whom a step means, is asked of the plan now in force with the overrides of that
+time: schedules are never kept with an incident. Decides nothing.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from tocsin.access.actors import person_of
-from tocsin.escalation.policy import Step
 from tocsin.faces.why import Sentence
+from tocsin.faces.why_plan import Plans, StepsThen
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.instant import HOUR, MINUTE, Duration, Instant, say_duration
 from tocsin.kernel.reason import Reason
@@ -33,7 +34,8 @@ ANSWERS = frozenset(
 ANEW = frozenset(
     {Reason.REOPENED, Reason.SNOOZE_ENDED, Reason.ACKNOWLEDGEMENT_ENDED, Reason.REASSIGNED, Reason.PAGING_ON}
 )
-"""What has paging begin anew: no answer from before it is why anybody is not paged."""
+"""What has paging begin anew: no answer from before it is why anybody is not paged. A plan that was applied does so
+unless somebody had the incident."""
 SCANNED = 2_000
 """So many incidents are looked through, the newest first, for those that were open then."""
 
@@ -75,13 +77,14 @@ def explain_person(reads: Reads, plan: Plan, covers: Covers, person: str, at: In
     pages = [page for page in _pages(reads, person, at) if page.kind != "update"]
     near = [page for page in pages if abs(page.intended_at - at) <= AROUND or _left_near(page, at)]
     incidents = list(_open_at(reads, at))
+    plans = Plans(reads, plan)
     return PersonExplanation(
         person=person,
         at=at,
         paged=any(page.left for page in near if page.kind in ("page", "help")),
         pages=tuple(sorted(near, key=lambda page: (page.intended_at, page.id))),
         on_call=tuple(_on_call(plan, covers, person, at)),
-        incidents=tuple(_told(reads, plan, covers, person, one, pages, at) for one in incidents[:MOST_INCIDENTS]),
+        incidents=tuple(_told(reads, plans, covers, person, one, pages, at) for one in incidents[:MOST_INCIDENTS]),
         more=len(incidents) > MOST_INCIDENTS,
     )
 
@@ -126,41 +129,53 @@ def _on_call(plan: Plan, covers: Covers, person: str, at: Instant) -> Iterator[O
 
 
 def _told(
-    reads: Reads, plan: Plan, covers: Covers, person: str, incident: Incident, pages: list[Page], at: Instant
+    reads: Reads, plans: Plans, covers: Covers, person: str, incident: Incident, pages: list[Page], at: Instant
 ) -> OfIncident:
     own = [one for one in pages if one.incident == incident.number]
-    stood, answer, since = _decided(reads, incident, person, at)
+    entries = _entries(reads, incident, at)
+    stood, answer, since = _decided(entries, incident, person, at)
+    steps = StepsThen(plans, incident, entries, at)
     return OfIncident(
         incident=incident.number,
         title=incident.title,
         service=incident.service,
         stood=stood,
-        person=_answered(person, own, answer, since, at) or _of_person(plan, covers, person, incident, own, at),
+        person=_answered(person, own, answer, since, at) or _of_person(steps, covers, person, own, at),
     )
 
 
-def _decided(reads: Reads, incident: Incident, person: str, at: Instant) -> tuple[Sentence, Entry | None, Instant]:
-    """The last thing that was decided about an incident up to an instant, notes left out; the person's own answer to
-    it, if they gave one that still counted; and since when answers count. Of a long timeline the last ``SCANNED`` lines
-    up to then are read.
-    """
-    stood: Sentence | None = None
+def _entries(reads: Reads, incident: Incident, at: Instant) -> list[Entry]:
+    """An incident's timeline, the newest first. Of a long one the last ``SCANNED`` lines up to an instant are read."""
+    found: list[Entry] = []
     cursor: str | None = None
     scanned = 0
     while scanned < SCANNED:
-        found = reads.timeline(incident.number, after=cursor, limit=MOST, newest_first=True)
-        for entry in (stored.entry for stored in found.items if stored.entry.at <= at):
-            scanned += 1
-            if stood is None and entry.reason is not Reason.NOTE:
-                stood = Sentence(at=entry.at, text=entry.what, reason=entry.reason, actor=entry.actor)
-            if entry.reason in ANSWERS and person_of(entry.actor) == person:
-                return stood or Sentence(at=entry.at, text=entry.what, reason=entry.reason), entry, 0
-            if entry.reason in ANEW:
-                return stood or Sentence(at=entry.at, text=entry.what, reason=entry.reason), None, entry.at
-        cursor = found.next
+        one = reads.timeline(incident.number, after=cursor, limit=MOST, newest_first=True)
+        found += [stored.entry for stored in one.items]
+        scanned += sum(stored.entry.at <= at for stored in one.items)
+        cursor = one.next
         if cursor is None:
             break
-    return stood or Sentence(at=incident.opened_at, text="It was opened", reason=Reason.OPENED), None, 0
+    return found
+
+
+def _decided(
+    entries: list[Entry], incident: Incident, person: str, at: Instant
+) -> tuple[Sentence, Entry | None, Instant]:
+    """The last thing that was decided about an incident up to an instant, notes left out; the person's own answer to
+    it, if they gave one that still counted; and since when answers count.
+    """
+    stood = Sentence(at=incident.opened_at, text="It was opened", reason=Reason.OPENED)
+    past = [entry for entry in entries if entry.at <= at]
+    last = next((entry for entry in past if entry.reason is not Reason.NOTE), None)
+    if last is not None:
+        stood = Sentence(at=last.at, text=last.what, reason=last.reason, actor=last.actor)
+    for entry in past:
+        if entry.reason in ANSWERS and person_of(entry.actor) == person:
+            return stood, entry, 0
+        if entry.reason in ANEW or entry.detail.get("paged") == "anew":
+            return stood, None, entry.at
+    return stood, None, 0
 
 
 def _answered(person: str, pages: list[Page], answer: Entry | None, since: Instant, at: Instant) -> Sentence | None:
@@ -182,32 +197,42 @@ def _answered(person: str, pages: list[Page], answer: Entry | None, since: Insta
     return Sentence(at=answer.at, text=f"{paged}: {answer.what}", reason=answer.reason, actor=answer.actor)
 
 
-def _of_person(
-    plan: Plan, covers: Covers, person: str, incident: Incident, pages: list[Page], at: Instant
-) -> Sentence:
+def _of_person(steps: StepsThen, covers: Covers, person: str, pages: list[Page], at: Instant) -> Sentence:
     """What an incident meant for a person up to an instant."""
     before = [page for page in pages if page.intended_at <= at]
     if before:
-        last = max(before, key=lambda page: (page.intended_at, page.id))
-        if last.held is not None and last.not_before is not None and last.not_before > at:
-            text = f"A page to {person} by {last.channel} was written down, and was not to leave yet"
-            return Sentence(at=last.intended_at, text=text, reason=last.held, until=last.not_before)
-        ended = last.outcome is not None and last.finished_at is not None and last.finished_at <= at
-        how = {"sent": "left", "failed": "failed", "overtaken": "was not sent any more"}.get(last.state, "was leaving")
-        text = f"A page to {person} by {last.channel} {how if ended else 'was leaving'}"
-        if ended and last.outcome is not None and last.finished_at is not None:
-            return Sentence(at=last.finished_at, text=text, reason=last.outcome)
-        return Sentence(at=last.intended_at, text=text, reason=last.reason)
+        return _of_page(steps, person, max(before, key=lambda page: (page.intended_at, page.id)), at)
     later = min((page for page in pages if page.intended_at > at), key=lambda page: page.intended_at, default=None)
     if later is not None:
         text = f"They were not paged yet: a page by {later.channel} followed"
         return Sentence(at=later.intended_at, text=text, reason=later.reason)
-    meant = [n for n, step in enumerate(incident.steps) if _means(plan, covers, step, person, at)]
-    if not meant:
-        return Sentence(at=at, text=f"None of its steps means {person} at that time", reason=Reason.NOT_MEANT)
-    text = f"Step {meant[0] + 1} means them, and it had not come to that"
+    meant = steps.meaning(steps.then, covers, person)
+    if meant is None:
+        return steps.not_meant(covers, person)
+    text = f"Step {meant} means them, and it had not come to that"
     return Sentence(at=at, text=text, reason=Reason.NOT_YET)
 
 
-def _means(plan: Plan, covers: Covers, step: Step, person: str, at: Instant) -> bool:
-    return any(one.key == person for one in plan.people_of(step.targets, at, covers))
+def _of_page(steps: StepsThen, person: str, page: Page, at: Instant) -> Sentence:
+    """How the last page to them stood at an instant."""
+    if page.held is not None and page.not_before is not None and page.not_before > at and not _over(page, at):
+        text = f"A page to {person} by {page.channel} was written down, and was not to leave yet"
+        return Sentence(at=page.intended_at, text=text, reason=page.held, until=page.not_before)
+    if not _over(page, at):
+        text = f"A page to {person} by {page.channel} was leaving"
+        return Sentence(at=page.intended_at, text=text, reason=page.reason)
+    applied = steps.applied_at(page.finished_at) if page.state == "overtaken" and not page.left else None
+    if applied is not None:
+        text = f"A page to {person} by {page.channel} was not sent any more: {_lower(applied.what)}, and paged anew"
+        return Sentence(at=applied.at, text=text, reason=applied.reason, actor=applied.actor)
+    how = {"sent": "left", "failed": "failed", "overtaken": "was not sent any more"}.get(page.state, "was leaving")
+    text = f"A page to {person} by {page.channel} {how}"
+    return Sentence(at=page.finished_at or page.intended_at, text=text, reason=page.outcome or page.reason)
+
+
+def _over(page: Page, at: Instant) -> bool:
+    return page.outcome is not None and page.finished_at is not None and page.finished_at <= at
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]

@@ -125,7 +125,8 @@ def growth(place: Folder, *, over: str = "1s", most: int = 10) -> Growth:
 
 class Preview(Struct, frozen=True):
     """What would be deleted, oldest first, and how much it frees. ``held``: files left alone because a process has
-    them open, which would free nothing; ``young`` and ``kept``: those left alone for their age and for the floor.
+    them open, which would free nothing; ``blind``: processes may have some open that could not be looked into.
+    ``young`` and ``kept``: those left alone for their age and for the floor.
     """
 
     files: tuple[File, ...]
@@ -133,10 +134,12 @@ class Preview(Struct, frozen=True):
     held: int
     young: int
     kept: int
+    blind: bool = False
 
     def __str__(self) -> str:
         names = ", ".join(one.name for one in self.files[:3]) + (", …" if len(self.files) > 3 else "")
         left = f"left alone: {self.kept} newest, {self.young} too young, {self.held} open"
+        left += ", as far as may be seen" * self.blind
         return f"{len(self.files):,} files may go ({names}), {said(self.size)}; {left}"
 
 
@@ -159,7 +162,7 @@ def preview(
     )
     floor = max(0, len(there) - max(0, keep))
     old = [one for one in there[:floor] if one.changed <= before]
-    open_now = _open_files(device)
+    open_now, blind = _open_files(device)
     loose = [one for one in old if one.inode not in open_now]
     files: list[File] = []
     left = sum(one.size for one in everything)
@@ -169,7 +172,7 @@ def preview(
         files.append(one)
         left -= one.size
     return Preview(
-        tuple(files), sum(one.size for one in files), len(old) - len(loose), floor - len(old), len(there) - floor
+        tuple(files), sum(one.size for one in files), len(old) - len(loose), floor - len(old), len(there) - floor, blind
     )
 
 
@@ -283,15 +286,29 @@ def _like(name: str, pattern: str) -> bool:
     return fnmatchcase(name if "/" in pattern else name.rpartition("/")[2], pattern)
 
 
-def _open_files(device: int) -> set[int]:
-    """The inodes of a file system that a process has open, as far as Tocsin's user may see."""
+def _open_files(device: int) -> tuple[set[int], bool]:
+    """The inodes of a file system that a process has open, as far as Tocsin's user may see; and whether there may be
+    more: a process may not be looked into, or those of the machine are not there, as in a confined run.
+    """
     found: set[int] = set()
+    blind = _first_process() == "bwrap"
     for process in Path("/proc").iterdir():
         if process.name.isdigit():
-            with suppress(OSError):
+            try:
                 for each in os.scandir(process / "fd"):
                     with suppress(OSError):
                         one = each.stat()
                         if one.st_dev == device:
                             found.add(one.st_ino)
-    return found
+            except PermissionError:
+                blind = True
+            except OSError:
+                continue  # it ended meanwhile
+    return found, blind
+
+
+def _first_process() -> str:
+    try:
+        return Path("/proc/1/comm").read_text().strip()
+    except OSError:
+        return ""

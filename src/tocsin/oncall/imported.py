@@ -14,6 +14,7 @@ from typing import Final
 from msgspec import Struct
 
 from tocsin.kernel.instant import DAY, Duration, Instant
+from tocsin.oncall.hours import Hours
 from tocsin.oncall.override import Cover
 from tocsin.oncall.roster import Roster, Shift, parts_in
 from tocsin.oncall.zone import DAY_OF, zone
@@ -85,6 +86,12 @@ class Imported(Struct, kw_only=True, omit_defaults=True):
     def stale(self, now: Instant) -> bool:
         """Whether its source has been away for too long, or was never there."""
         return self.failing_since is not None and (self.read_at is None or now - self.failing_since > STALE_AFTER)
+
+
+def shut_by(hours: Hours, calendars: Mapping[str, Imported]) -> list[tuple[Instant, Instant]]:
+    """When the holidays of named hours close them, as far as their calendars were read."""
+    known = (calendars[name] for name in hours.holidays if name in calendars)
+    return [(start, end) for calendar in known for _, start, end in calendar.spans(hours.timezone)]
 
 
 class Colleague(Struct, frozen=True):

@@ -1,9 +1,9 @@
 """Synthetic pages: Tocsin pages itself through a channel, and the page must come back. What is known of each channel.
 
 A page that comes back is recognised by its mark, which travels as the message's idempotency key: a mail carries it in
-its Message-ID, a webhook in ``webhook-id``, Matrix in the transaction id, what Apprise hands on in its text. It holds
-the page's number and a signature, so that nobody else can say that a page came back. Of a text message or a call the
-provider's own signed word that it arrived is the receipt.
+its Message-ID, a webhook in ``webhook-id``, Matrix in the transaction id, PagerDuty in the ``dedup_key``. Slack, and
+what Apprise hands on to, carry it in their words. It holds the page's number and a signature, so that nobody else can
+say that a page came back. Of a text message or a call the provider's own signed word that it arrived is the receipt.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from msgspec import Struct
 
 from tocsin.kernel.instant import Duration, Instant
 
-CHANNELS = ("webhook", "email", "matrix", "sms", "call", "apprise")
+CHANNELS = ("webhook", "email", "matrix", "slack", "sms", "call", "pagerduty", "apprise")
 """The channels whose messages can come back by themselves, or whose provider says that they arrived."""
+WORDS = frozenset({"apprise", "slack"})
+"""Channels that hand on words alone: the mark is one of the lines."""
 FIRST = "tocsin-loop-"
 MOST_MARKS = 20
 """So many marks of one message are looked at."""

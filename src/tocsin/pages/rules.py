@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Set
-from datetime import datetime, time, timedelta
+from datetime import datetime, time, timedelta, tzinfo
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
 from tocsin.kernel.instant import HOUR, MINUTE, SECOND, Duration, Instant, from_datetime, to_datetime
+from tocsin.oncall.zone import zone as zone_of
 from tocsin.pages.contacts import CONSOLE, Contact, directness
 
 APART: Duration = 2 * MINUTE
@@ -70,6 +70,11 @@ def usable(contacts: Iterable[Contact], ready: Set[str]) -> list[Contact]:
     return [one for one in trusted if one.state == "verified"] or trusted
 
 
+def reaches(contacts: Iterable[Contact], ready: Set[str]) -> bool:
+    """Whether ``usable`` names any method."""
+    return any(one.trusted and one.channel in ready for one in contacts)
+
+
 def ways(person: str, contacts: Iterable[Contact], reach: Reach, urgency: str, ready: Set[str]) -> list[Planned]:
     """Which methods are used for a page, and when. Never empty: the console when there is nothing better.
 
@@ -113,17 +118,21 @@ def quiet_until(reach: Reach, zone: str, now: Instant) -> Instant | None:
     They begin and end by the clock on the wall. An end that comes twice counts the first time it is no more quiet; one
     that a change of clocks leaves out counts as much later as the clock jumped.
     """
-    place = ZoneInfo(zone)
-    if not _quiet(reach, place, now):
+    local = zone_of(zone).local(now)
+    if not _within_quiet(reach, local):
         return None
-    at, today = time(*divmod(reach.quiet_until, 60)), to_datetime(now).astimezone(place).date()
+    place = local.tzinfo
+    at, today = time(*divmod(reach.quiet_until, 60)), local.date()
     days = [today + timedelta(days=day) for day in range(3)]  # a zone that crosses the date line leaves one out
     moments = (from_datetime(datetime.combine(day, at, place).replace(fold=fold)) for day in days for fold in (0, 1))
     return min(moment for moment in moments if moment > now and not _quiet(reach, place, moment))
 
 
-def _quiet(reach: Reach, place: ZoneInfo, at: Instant) -> bool:
-    local = to_datetime(at).astimezone(place)
+def _quiet(reach: Reach, place: tzinfo | None, at: Instant) -> bool:
+    return _within_quiet(reach, to_datetime(at).astimezone(place))
+
+
+def _within_quiet(reach: Reach, local: datetime) -> bool:
     minute, begins, ends = local.hour * 60 + local.minute, reach.quiet_from, reach.quiet_until
     return begins <= minute < ends if begins <= ends else minute >= begins or minute < ends
 

@@ -28,10 +28,11 @@ _EXAMPLES |= {
     "http": "{http: {at: 'http://web-1:8080/health', restart: [systemctl, restart, web]}}",
     "haproxy": "{haproxy: {socket: /run/haproxy/admin.sock, server: web/web-1, drain: on}}",
     "supervisor": "{supervisor: {at: /run/supervisor.sock, program: web, restart: on}}",
+    "systemd": "{systemd: {unit: web.service, restart: on}}",
     "dial": "{dial: {url: 'http://…', least: 2, usual: 3, most: 10}}",
 }
 _FIXING = {"process": "restart with: supervisor", "folder": "delete: ['*.log.*']"}
-_FIXING |= {"http": "restart: [...]", "haproxy": "drain: on", "supervisor": "restart: on"}
+_FIXING |= {"http": "restart: [...]", "haproxy": "drain: on", "supervisor": "restart: on", "systemd": "restart: on"}
 Written = Iterable[tuple[written.PlanFile, Placed[str], written.Service]]
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
+from msgspec import UNSET
+
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND
 from tocsin.kernel.matcher import Matcher
 from tocsin.plan.decoder import (
@@ -29,7 +31,7 @@ from tocsin.plan.decoder import (
 from tocsin.plan.documents import Entries, Items, Node, Scalar, Unreadable, read_document
 from tocsin.plan.findings import Findings, shown
 from tocsin.plan.positions import Placed
-from tocsin.plan.words import CRON, LEVEL, MATCHER, NAME, TEXT, ZONE, duration, whole
+from tocsin.plan.words import CRON, LEVEL, MATCHER, NAME, PATH, SWITCH, TEXT, ZONE, duration, whole
 from tocsin.playbooks import language
 from tocsin.playbooks.composed import (
     REF,
@@ -45,6 +47,7 @@ from tocsin.playbooks.composed import (
     Test,
     encode_composed,
 )
+from tocsin.playbooks.confinement import Confine
 from tocsin.playbooks.language import Misused
 from tocsin.playbooks.manifest import (
     COMPOSED,
@@ -365,6 +368,16 @@ class TrustOf(Record):
     approve = Field(Choice("a role", "responder", "admin"), "Who may answer it. Default: responder.")
 
 
+class ConfineOf(Record):
+    """What of the machine its runs have. Nothing else, then."""
+
+    what = "what it is confined to"
+    write = Field(ListOf(PATH, "absolute paths", at_most=32, single=True), "What it may change. Default: nothing.")
+    read = Field(ListOf(PATH, "absolute paths", at_most=32, single=True), "What it sees beside the programs.")
+    network = Field(SWITCH, "Whether it has the machine's network. Default: off.")
+    processes = Field(SWITCH, "Whether it sees the machine's processes. Default: off.")
+
+
 class ParameterOf(Record):
     """A parameter that is no system."""
 
@@ -386,6 +399,7 @@ class ComposedFile(Record):
     parameters = Field(NamesOf(VARIABLE, RecordOf(ParameterOf), "parameters"), "What else may be given.")
     guards = Field(ListOf(Variants("a guard", GUARDS), "guards", at_most=50), "When it may not run.")
     trust = Field(RecordOf(TrustOf), "What it is trusted to do. Default: it starts at ask, and may come to act.")
+    confine = Field(RecordOf(ConfineOf), "What of the machine its runs have. Default: all that Tocsin's user has.")
     hand_over_after = Field(
         duration(*language.PATIENCE), "So long it may take, and pages wait; then a person is called. Default: 5m."
     )
@@ -459,7 +473,21 @@ def _composed(file: str, read: ComposedFile, findings: Findings) -> Composed:
         timezone=read.timezone or "UTC",
         steps=tuple(map(_step, read.steps or ())),
         lines={key: at.line for key, at in read.places.items()},
+        confine=_confine(read.confine, findings) if read.confine is not None else UNSET,
     )
+
+
+def _confine(said: ConfineOf, findings: Findings) -> Confine:
+    try:
+        return language.confine(
+            write=said.write or (),
+            read=said.read or (),
+            network=said.network == "on",
+            processes=said.processes == "on",
+        )
+    except Misused as error:
+        findings.error(said.at, str(error))
+        return Confine()
 
 
 def _parameter(name: Placed[str], one: ParameterOf) -> Parameter:
@@ -518,5 +546,3 @@ def _step(one: Step) -> ComposedStep:
     if isinstance(one, Called):
         common |= {"on": one.on or (), "args": one.given or (), "name": one.name or ""}
     return ComposedStep(**common)
-
-

@@ -129,6 +129,15 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         return {key: person.name for key, person in self.people.items()}
 
     @cached_property
+    def known_as(self) -> dict[str, tuple[Person, ...]]:
+        """Its people by key, name and e-mail address, in small letters: several may have one name."""
+        found: dict[str, dict[str, Person]] = {}
+        for person in self.people.values():
+            for name in (person.key, person.name, person.email):
+                found.setdefault(name.lower(), {})[person.key] = person
+        return {name: tuple(people.values()) for name, people in found.items()}
+
+    @cached_property
     def rosters(self) -> dict[str, Roster]:
         """The schedules, made to be asked; each remembers what it was asked lately."""
         return {key: Roster(schedule) for key, schedule in self.schedules.items()}

@@ -1,4 +1,4 @@
-"""Systems that are reached from here: by SSH, HTTP, HAProxy's and supervisor's sockets, a dial. How the plan says so.
+"""Systems that are reached from here: by SSH, HTTP, systemctl, sockets of HAProxy and supervisor, a dial. As plans say.
 
 What is no secret stands in the plan, where a reviewer sees it: the address, whose host key is believed, which commands
 may be run, between which bounds. A target's ``look with`` and ``fix with`` name the secrets.
@@ -49,6 +49,13 @@ SOCKET_OR_URL = Word(
     _text,
     pattern=r"/[^\x00-\x1f]{1,200}|http://[^\s/@]{1,253}(/[^\s@]{0,500})?",
     write="write /run/supervisor.sock, or http://host:9001; who signs in stands in user",
+    also=_STRING,
+)
+UNIT = Word(
+    "a service of systemd",
+    _text,
+    pattern=r"[A-Za-z0-9_][A-Za-z0-9:_.\\@\-]{0,200}\.service",
+    write="write payments.service, as systemctl shows it",
     also=_STRING,
 )
 PORT = whole("a port", 1, 65_535)
@@ -105,6 +112,16 @@ class Supervised(Record):
     restart = Field(SWITCH, "on: it may be restarted.")
 
 
+class Systemd(Record):
+    """A service that systemd runs."""
+
+    what = "a service of systemd"
+    unit = Field(UNIT, "Its unit, such as payments.service.", required=True)
+    restart = Field(SWITCH, "on: it may be restarted.")
+    manager = Field(PATH, "The runtime folder of a user's own systemd, /run/user/1000. Default: the machine's systemd.")
+    on = Field(REFERENCE, "The ssh target on which it runs. Default: where Tocsin runs.")
+
+
 class Dial(Record):
     """A number that can be read and set, within bounds: replicas, workers, a limit."""
 
@@ -133,7 +150,7 @@ class Reached:
         """Kind, looking and fixing reference ("": nothing may be changed); None for a target of another kind."""
         for kind, make in (
             ("ssh", self._ssh), ("http", self._http), ("haproxy", self._haproxy),
-            ("supervisor", self._supervised), ("dial", self._dial),
+            ("supervisor", self._supervised), ("systemd", self._systemd), ("dial", self._dial),
         ):  # fmt: skip
             record = getattr(said, kind)
             if record is not None:
@@ -175,6 +192,11 @@ class Reached:
         with_what = said.fix_with or said.look_with
         return looks, here(there, {"password": with_what} if with_what else None) if one.restart == "on" else ""
 
+    def _systemd(self, name: str, said: Any, one: Systemd) -> tuple[str, str]:
+        there: dict[str, object] = {"unit": one.unit, "manager": one.manager or ""}
+        looks = self._with(there, None, one, {}, fixing=False)
+        return looks, self._with(there, None, one, {}, fixing=True) if one.restart == "on" else ""
+
     def _dial(self, name: str, said: Any, one: Dial) -> tuple[str, str]:
         least, most, usual = one.least or 0, one.most or 0, one.usual or 0
         if not least <= usual <= most:
@@ -189,7 +211,13 @@ class Reached:
         return looks, self._with(there | {"set": one.set or ()}, said.fix_with or said.look_with, one, {}, fixing=True)
 
     def _with(
-        self, there: Mapping[str, object], token: str | None, one: Http | Dial, more: Mapping[str, str], *, fixing: bool
+        self,
+        there: Mapping[str, object],
+        token: str | None,
+        one: Http | Dial | Systemd,
+        more: Mapping[str, str],
+        *,
+        fixing: bool,
     ) -> str:
         """With what signs in, and with the machine its commands are run on."""
         secrets = {**more, **({"token": token} if token else {})}

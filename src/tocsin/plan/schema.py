@@ -147,7 +147,9 @@ class Target(Record):
     """A system that playbooks look at and change. Its name is the lock: one run at a time."""
 
     what = "a target"
-    one_of = (("redis", "postgres", "process", "folder", "ssh", "http", "haproxy", "supervisor", "dial", "kind"),)
+    one_of = (
+        ("redis", "postgres", "process", "folder", "ssh", "http", "haproxy", "supervisor", "systemd", "dial", "kind"),
+    )
     together = {
         "kind": "look with",
         "look with": ("kind", "ssh", "http", "supervisor", "dial"),
@@ -176,6 +178,7 @@ class Target(Record):
     http = Field(RecordOf(reach.Http), "One instance of an HTTP service.")
     haproxy = Field(RecordOf(reach.Haproxy), "One server behind HAProxy, by its runtime socket.")
     supervisor = Field(RecordOf(reach.Supervised), "A program that supervisor runs.")
+    systemd = Field(RecordOf(reach.Systemd), "A service that systemd runs, here or on a machine reached by SSH.")
     dial = Field(RecordOf(reach.Dial), "A number to be read, and set within bounds, such as how many replicas run.")
     kind = Field(NAME, "The kind of another system, as the library for it calls it.")
     look_with = Field(SECRET, "What it is looked at with: secret:NAME. A private key for ssh.")

@@ -9,7 +9,17 @@ from tocsin.pages.loops import CHANNELS, LoopSpec
 from tocsin.plan.decoder import Field, Record
 from tocsin.plan.findings import Findings
 from tocsin.plan.model import NEEDS
-from tocsin.plan.words import EMAIL, LOOP_EVERY, LOOP_WITHIN, MATRIX_USER, REFERENCE, SECRET, TWILIO_SENDER, URL
+from tocsin.plan.words import (
+    EMAIL,
+    LOOP_EVERY,
+    LOOP_WITHIN,
+    MATRIX_USER,
+    REFERENCE,
+    SECRET,
+    SLACK_CHANNEL,
+    TWILIO_SENDER,
+    URL,
+)
 
 
 class SyntheticPage(Record):
@@ -22,8 +32,10 @@ class SyntheticPage(Record):
     webhook = Field(URL, "Where one is posted: Tocsin's own /loopback, the long way round as people's pages go.")
     email = Field(EMAIL, "A mailbox whose mail server posts what comes in to Tocsin's /loopback.")
     matrix = Field(MATRIX_USER, "A Matrix user of yours who is nobody; Tocsin hears the message in the room itself.")
+    slack = Field(SLACK_CHANNEL, "A channel of yours that nobody reads; Slack tells the app what is said in it.")
     sms = Field(TWILIO_SENDER, "A number of yours that nobody reads; Twilio tells that the text message arrived.")
     call = Field(TWILIO_SENDER, "A number of yours that picks up by itself; Twilio tells that it did.")
+    pagerduty = Field(SECRET, "The key of a service there made for it, by reference; its webhook posts to /loopback.")
     apprise = Field(SECRET, "An Apprise URL, by reference, of what posts to Tocsin's /loopback: json://…, secret:NAME.")
 
 

@@ -280,6 +280,13 @@ SLACK_USER: Final = Word(
     write="write the ID that Slack shows under Copy member ID, such as U012ABCDEF",
     also=_STRING,
 )
+SLACK_CHANNEL: Final = Word(
+    "a Slack channel's ID",
+    _text,
+    pattern=r"[CG][A-Z0-9]{2,30}",
+    write="write the ID that Slack shows at the end of the channel's details, such as C012ABCDEF",
+    also=_STRING,
+)
 TWILIO_ACCOUNT: Final = Word(
     "a Twilio account's SID", _text, pattern=r"AC[0-9A-Za-z]{1,64}", write="it begins with AC", also=_STRING
 )

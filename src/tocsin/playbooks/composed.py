@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from tocsin.kernel.instant import MINUTE, SECOND, Duration
 from tocsin.kernel.matcher import Matcher
+from tocsin.playbooks.confinement import Confine
 from tocsin.playbooks.manifest import Guard, Trust
 
 Op = Literal["over", "under", "at least", "at most", "is", "is not", "empty", "contains"]
@@ -129,6 +130,8 @@ class Composed(Struct, frozen=True, kw_only=True):
     timezone: str = "UTC"
     steps: tuple[ComposedStep, ...] = ()
     lines: dict[str, int] = {}
+    confine: Confine | UnsetType = UNSET
+    """Unset it is in no text of this, so that the digests of those that were written without it stay what they were."""
 
     def at(self, key: str) -> int:
         """The line a key of the file stands on."""

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Final, Generic, Literal, NoReturn, ParamSpec, 
 from msgspec import Struct
 
 from tocsin.kernel.instant import HOUR, SECOND, Duration, parse_duration, say_duration
+from tocsin.playbooks.confinement import Confine, trouble
 from tocsin.playbooks.manifest import AtMost, Blast, Breaker, Cooldown, Frozen, Guard, Over, Rung, Trust, Unless
 from tocsin.playbooks.run import REMEMBERED
 
@@ -261,6 +262,7 @@ class Declared(Struct, frozen=True):
     hand_over_after: Duration
     schedule: str
     timezone: str
+    confine: Confine | None = None
 
 
 declared: list[Declared] = []
@@ -279,6 +281,7 @@ def playbook(
     hand_over_after: str = "5m",
     schedule: str = "",
     timezone: str = "UTC",
+    confine: Confine | None = None,
 ) -> Callable[[Body], Body]:
     """Declare a playbook.
 
@@ -286,7 +289,8 @@ def playbook(
     looks at the incident and says whether it is meant; ``where``: the same in CEL.
     ``hand_over_after``: so long it may take, and pages wait
     (10 s to 1 h).
-    ``schedule``: a cron line by which it runs without an incident. Raises ``Misused`` for what cannot be meant.
+    ``schedule``: a cron line by which it runs without an incident. ``confine``: its runs have no more of the machine
+    than that. Raises ``Misused`` for what cannot be meant.
     """
     patience = parse_duration(hand_over_after)
     if not PATIENCE[0] <= patience <= PATIENCE[1]:
@@ -295,6 +299,9 @@ def playbook(
     for one in guards:
         if not isinstance(one, Guard):
             raise Misused(f"{one!r} is no guard: write at_most, cooldown, blast_radius, freeze, breaker or unless")
+
+    if confine is not None and not isinstance(confine, Confine):
+        raise Misused(f"{confine!r} is no confinement: write confine=confine(write=['/var/log/shop'])")
 
     def declare(body: Body) -> Body:
         declared.append(
@@ -310,6 +317,7 @@ def playbook(
                 hand_over_after=patience,
                 schedule=schedule,
                 timezone=timezone,
+                confine=confine,
             )
         )
         return body
@@ -375,3 +383,18 @@ def trust(start: Rung = "ask", ceiling: Rung = "act", *, approve: Literal["respo
     if approve not in ("responder", "admin"):
         raise Misused(f"nobody has the role {approve!r}: approve='responder' or 'admin'")
     return Trust(start, ceiling, approve)
+
+
+def confine(
+    *, write: Sequence[str] = (), read: Sequence[str] = (), network: bool = False, processes: bool = False
+) -> Confine:
+    """Its runs see the machine's programs and what is named here, by absolute path; they change what they may write.
+
+    ``network``: they have the machine's. ``processes``: they see the machine's, and may signal those of Tocsin's user.
+    """
+    if isinstance(write, str) or isinstance(read, str):
+        raise Misused("confine takes lists of paths: write=['/var/log/shop']")
+    found = Confine(tuple(write), tuple(read), bool(network), bool(processes))
+    if wrong := trouble(found):
+        raise Misused(wrong)
+    return found

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from tocsin.kernel.instant import DAY, MINUTE, Duration
 from tocsin.kernel.matcher import Matcher, all_match
+from tocsin.playbooks.confinement import Confine, Unconfined
 
 Rung = Literal["observe", "suggest", "ask", "act"]
 RUNGS: Final[tuple[Rung, ...]] = ("observe", "suggest", "ask", "act")
@@ -101,6 +102,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     """One playbook. ``meaning``: a digest of its code that layout and comments do not change.
 
     ``answers``: groups of matchers; an alert that meets all of any one group is answered. () only by hand or schedule.
+    ``confine``: None when its runs have all that Tocsin's user has.
     """
 
     name: str
@@ -119,6 +121,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     schedule: str = ""
     timezone: str = "UTC"
     fixes: bool = False
+    confine: Confine | None = None
 
     def matches(self, labels: Mapping[str, str], severity: str) -> bool:
         """Whether it answers an alert."""
@@ -162,3 +165,14 @@ def read_manifests(files: Mapping[str, bytes]) -> Manifests:
             return Manifests(faults=(Fault(MANIFEST, 1, f"the manifest cannot be read: {error}"),))
     unread = (name for name in sorted(files) if name.endswith(".py") or name == COMPOSED)
     return Manifests(faults=tuple(Fault(name, 1, "this playbook's code was not looked at") for name in unread))
+
+
+def confinement_of(files: Mapping[str, bytes], playbook: str) -> Confine | None:
+    """How a playbook's runs are confined, by the very version of the plan they are begun with; None: they are not.
+
+    Raises Unconfined when that is not known: what may be meant to be confined does not run free.
+    """
+    found = next((one for one in read_manifests(files).playbooks if one.name == playbook), None)
+    if found is None:
+        raise Unconfined(f"the plan does not say of {playbook} whether it is confined")
+    return found.confine

@@ -41,6 +41,7 @@ class Start(Struct, frozen=True):
 
     ``args``: the parameters, as JSON; ``targets``: parameter to target's name. ``doubt``: fixes that an earlier run may
     have done at step ``since`` or later, each as often as it may have: their probe is asked first.
+    ``confined``: to what its process is, in words; "" when it is not.
     """
 
     playbook: str
@@ -51,6 +52,7 @@ class Start(Struct, frozen=True):
     recorded: tuple[Step, ...] = ()
     doubt: tuple[str, ...] = ()
     since: int = 0
+    confined: str = ""
 
 
 class Go(Struct, frozen=True, tag="go"):

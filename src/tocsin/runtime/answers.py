@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
+from tocsin.access.actors import person_of
 from tocsin.engine.commands import Acknowledge, AnswerDrill, Result
 from tocsin.engine.inputs import Receipted
 from tocsin.engine.state import State
@@ -187,7 +188,7 @@ class Answers:
         incident = self._state().incidents.get(number)
         if incident is None:
             return ""
-        if incident.state == "acknowledged" and incident.acknowledged_by == f"person:{person}":
+        if incident.state == "acknowledged" and person_of(incident.acknowledged_by) == person:
             return f"You have incident #{number}"
         return incident.noted if person in incident.answers else ""
 

@@ -95,7 +95,7 @@ def unreached(state: State, incidents: Iterable[Incident], now: Instant) -> list
     for incident in incidents:
         if incident.state != "triggered" or incident.paused is not None:
             continue
-        pages = [page for id in list(state.pages_of.get(incident.number, ())) if (page := state.pages.get(id))]
+        pages = list(state.pages_of.get(incident.number, {}).values())
         since = unreached_since(pages) if pages else None
         if since is not None and now - since > STUCK:
             found.append(incident.number)

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
+from tocsin.access.actors import called
 from tocsin.catalog.people import Person
 from tocsin.engine import suspecting
 from tocsin.engine.state import State
@@ -15,7 +16,7 @@ from tocsin.kernel.reason import EXPLAINED, Reason
 from tocsin.pages.contacts import CODE_WORKS, code_of, webhook_secret
 from tocsin.pages.ledger import Page
 from tocsin.pages.links import make_token
-from tocsin.pages.loops import mark
+from tocsin.pages.loops import WORDS, mark
 from tocsin.pages.message import Message
 from tocsin.plan.model import Plan
 
@@ -43,7 +44,7 @@ def compose(state: State, plan: Plan, page: Page, now: Instant, base: str, key: 
     message = replace(message, page=page.id, idempotency_key=f"tocsin-page-{page.id}-{page.intended_at}")
     if first.kind == "synthetic":
         known = mark(key, page.id)
-        lines = (known,) if page.channel == "apprise" else ()  # the library hands on words, and no key beside them
+        lines = (known,) if page.channel in WORDS else ()
         return replace(message, kind="notice", idempotency_key=known, person_name="Tocsin", url=base, lines=lines)
     if len(wanted) > 1:
         return _bundle(state, message, wanted, base)
@@ -114,11 +115,9 @@ def _suspected(state: State, plan: Plan, incident: Incident) -> str:
 
 
 def _who(plan: Plan, incident: Incident) -> str:
-    """The name of the person who has it, or who said that it is over; "" when no person did."""
+    """The name of whoever has it, or said that it is over; "" when Tocsin itself found that."""
     actor = {"acknowledged": incident.acknowledged_by, "resolved": incident.resolved_by}.get(incident.state, "")
-    kind, _, name = actor.partition(":")
-    person = plan.people.get(name) if kind == "person" else None
-    return person.name if person else name
+    return "" if actor == "code" else called(actor, plan.names)
 
 
 def _url(base: str, page: Page) -> str:

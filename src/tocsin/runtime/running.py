@@ -20,7 +20,9 @@ from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import MINUTE, SECOND, Duration
 from tocsin.plan.model import Plan
 from tocsin.playbooks import evidence
+from tocsin.playbooks.confinement import Confine, Unconfined
 from tocsin.playbooks.language import About
+from tocsin.playbooks.manifest import confinement_of
 from tocsin.playbooks.run import Began, GaveUp, Printed, Report, Returned, Run, Sampled, Unmatched
 from tocsin.playbooks.session import Answered, Go, Reply, Start, Stop, Wait
 from tocsin.playbooks.targets import credential
@@ -52,7 +54,9 @@ class Runner(Protocol):
     """Begins and ends processes."""
 
     async def prepare(self, files: Mapping[str, bytes]) -> None: ...
-    async def begin(self, files: Mapping[str, bytes], run: int, attempt: int, cpu: Duration) -> Process: ...
+    async def begin(
+        self, files: Mapping[str, bytes], run: int, attempt: int, cpu: Duration, confine: Confine | None
+    ) -> Process: ...
     def kill(self, run: int, attempt: int) -> None: ...
     def clean(self, text: str, urls: Mapping[str, str]) -> str: ...
     async def close(self) -> None: ...
@@ -63,7 +67,7 @@ class NoProcess(Exception):
 
 
 class NoWay(NoProcess):
-    """There is nothing to reach a run's target with. It is no failure of the playbook."""
+    """There is nothing to reach a run's target with, or to confine it by. It is no failure of the playbook."""
 
 
 class Runs:
@@ -222,7 +226,10 @@ class Runs:
         if files is None:
             raise NoProcess(f"the plan {run.plan[:8]} it was begun with is not kept any more")
         try:
-            process = await self._runner.begin(files, run.number, attempt, 2 * run.patience)
+            confine = await asyncio.to_thread(confinement_of, files, run.playbook)
+            process = await self._runner.begin(files, run.number, attempt, 2 * run.patience, confine)
+        except Unconfined as error:
+            raise NoWay(f"it was not begun: {error}") from None
         except Exception as error:  # noqa: BLE001  # whatever keeps a process from beginning, it did not
             raise NoProcess(f"its process could not be begun: {error}") from None
         state = self._state()

@@ -24,6 +24,7 @@ from tocsin.plan.reading import read_plan
 from tocsin.playbooks.manifest import MADE
 from tocsin.web.view import View, fields, form_secret, leads_to, once, view, with_query
 from tocsin.web.words import count, span, spelled
+from tocsin.web.you import channel_name
 
 SHOWN = 50
 BODY_SHOWN = 100_000
@@ -234,6 +235,7 @@ async def _plan(seen: View, *, refused: tuple[str, ...] = (), code: int = 200) -
         refused=refused,
         headline=headline,
         loops=await faces.read(loops, faces.reads),
+        channel_name=channel_name,
         messages=_messages(plan, faces.now(), faces.settings.public_url) if plan is not None else (),
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 from litestar import Request, Response, get, post
 from litestar.response import Redirect
 
+from tocsin.access.actors import person_of, same
 from tocsin.engine.commands import Acknowledge, AnswerDrill
 from tocsin.faces.core import CoreGone
 from tocsin.faces.faces import Faces
@@ -111,7 +112,7 @@ def _answer(page: Page, incident: Incident | None) -> Acknowledge | AnswerDrill 
     if incident is None:
         return AnswerDrill(actor=actor, page=page.id) if page.answered_at is None else None
     helps = page.kind == "help" and incident.state == "acknowledged" and page.answered_at is None
-    theirs = incident.state == "acknowledged" and incident.acknowledged_by != actor and page.kind != "help"
+    theirs = incident.state == "acknowledged" and not same(incident.acknowledged_by, actor) and page.kind != "help"
     waits = incident.state == "triggered" and page.person not in incident.answers
     if waits or helps or theirs:
         return Acknowledge(actor=actor, incident=incident.number, page=page.id)
@@ -170,7 +171,7 @@ async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "
         page=page,
         incident=incident,
         fate=reader.fate(incident),
-        mine=incident.state == "acknowledged" and incident.acknowledged_by == f"person:{page.person}",
+        mine=incident.state == "acknowledged" and person_of(incident.acknowledged_by) == page.person,
         noted=reader.noted(incident),
         holder=reader.holder(incident),
         clock=f"{to_datetime(now).astimezone(zone):%H:%M}",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from litestar import Request, Response, get, post
@@ -24,227 +24,18 @@ from tocsin.faces.faces import Faces
 from tocsin.faces.feeds import FEED, FEED_PATH
 from tocsin.faces.problem import Problem, not_found
 from tocsin.faces.who import Who
-from tocsin.kernel.instant import DAY, HOUR, Duration, Instant, from_datetime, to_datetime
-from tocsin.oncall.coverage import at_once
-from tocsin.oncall.override import Cover, Override
-from tocsin.oncall.roster import Roster, Shift, Span
-from tocsin.oncall.zone import DAYS, MONTHS
+from tocsin.kernel.instant import DAY, Duration, Instant, from_datetime, to_datetime
+from tocsin.oncall.override import Override
 from tocsin.pages.rules import usable
-from tocsin.plan.model import Covers, Plan
+from tocsin.plan.model import Plan
+from tocsin.web.boards import Board, board, clock_changes, doubles, headline, turns, weeks
 from tocsin.web.view import View, fields, form_secret, leads_to, once, view, with_query
-from tocsin.web.words import Reader, listed, spelled
+from tocsin.web.words import Reader
 
-WEEKS = 4
-AHEAD: Duration = WEEKS * 7 * DAY
 MOST_LISTED = 80
 SWAPPED: Duration = 8 * 7 * DAY
 """So far ahead shifts are offered for a swap."""
 MOST_OFFERED = 60
-MOST_NEXT: Duration = 366 * DAY
-
-
-# -- what the page shows -----------------------------------------------------------------------------------------------
-
-
-class Board(NamedTuple):
-    """One schedule now: who, until when, who next, and what is wrong in the weeks ahead."""
-
-    key: str
-    about: str
-    services: list[str]
-    now: tuple[Shift, ...]
-    until: Instant | None
-    then: tuple[Shift, ...]
-    then_at: Instant | None
-    gaps: tuple[Span, ...]
-    unreached: list[str]
-    yours: bool
-
-
-class Bar(NamedTuple):
-    """A shift or a gap as a bar of a week: from and width in percent, on one of the week's lines."""
-
-    left: float
-    width: float
-    line: int
-    kind: str
-    """``you``, ``over``, ``gap``, or ``p0`` to ``p2`` for others."""
-    name: str
-    title: str
-
-
-class Week(NamedTuple):
-    """Seven days of a calendar. ``now``: where the present is, in percent, or None."""
-
-    name: str
-    first: str
-    last: str
-    days: list[tuple[str, int, bool, int]]
-    """Weekday, day of the month, whether it is today, and its length in hours."""
-    lines: int
-    bars: list[Bar]
-    now: float | None
-
-
-class Turn(NamedTuple):
-    """One line of the list of who is on call, in order; ``person`` "" is a gap."""
-
-    start: Instant
-    end: Instant
-    person: str
-    layer: str
-    you: bool
-
-
-def board(
-    plan: Plan, key: str, covers: tuple[Cover, ...], reader: Reader, reached: Callable[[str], bool]
-) -> Board:
-    """A schedule as its card shows it. ``reached``: whether a person can be paged by more than the console."""
-    roster = plan.rosters[key]
-    now = reader.now
-    shifts = roster.who(now, covers)
-    until = min((shift.end for shift in shifts), default=None)
-    then_at = until
-    if until is None:
-        later = roster.shifts(now, now + MOST_NEXT, covers)
-        then_at = later[0].start if later else None
-    then = roster.who(then_at, covers) if then_at is not None else ()
-    return Board(
-        key=key,
-        about=roster.schedule.about,
-        services=[name for name in plan.services if plan.asks(name, key)],
-        now=shifts,
-        until=until,
-        then=then,
-        then_at=then_at,
-        gaps=roster.gaps(now, now + AHEAD, covers),
-        unreached=[reader.name(shift.person) for shift in shifts if not reached(shift.person)],
-        yours=any(shift.person == reader.person for shift in shifts),
-    )
-
-
-def headline(boards: Sequence[Board], reader: Reader) -> str:
-    """The h1: who is on call, and how many gaps there are."""
-    if not boards:
-        return "The plan has no schedules."
-    people = list(dict.fromkeys(shift.person for one in boards for shift in one.now))
-    if not people:
-        who = "Nobody is on call."
-    else:
-        named = [reader.name(one) for one in people if one != reader.person]
-        if reader.person in people:
-            named = ["You", *named]
-        shown = named if len(named) <= 4 else [*named[:3], f"{len(named) - 3} more"]
-        who = f"{listed(shown)} {'are' if len(named) > 1 or shown[0] == 'You' else 'is'} on call."
-        empty = [one.key for one in boards if not one.now]
-        if empty:
-            who += f" Nobody is for {listed(empty)}."
-    gaps = sum(len(one.gaps) for one in boards)
-    number = spelled(gaps)
-    ahead = f"{number[:1].upper() + number[1:]} {'gap' if gaps == 1 else 'gaps'} in the next four weeks."
-    return f"{who} {ahead}"
-
-
-def doubles(plan: Plan, covers: Covers, reader: Reader) -> list[str]:
-    """Who would be paged twice by one escalation in the weeks ahead, overrides included, as sentences."""
-    start, end = reader.now, reader.now + AHEAD
-    shifts: dict[str, tuple[Shift, ...]] = {}
-    told: dict[tuple[str, str], str] = {}
-    for escalation in plan.escalations.values():
-        for pair in escalation.successive():
-            if pair in told or not set(pair) <= plan.rosters.keys():
-                continue
-            for key in pair:
-                if key not in shifts:
-                    shifts[key] = plan.rosters[key].shifts(start, end, plan.covers_for(key, covers))
-            found = at_once(shifts[pair[0]], shifts[pair[1]], start)
-            if found is not None:
-                you = found.person == reader.person
-                who, whom = ("You are", "you") if you else (f"{reader.name(found.person)} is", "them")
-                when = f"from {reader.minute(found.start)} to {reader.minute(found.end)}"
-                both = f"{who} on call for {pair[0]} and {pair[1]} at once {when}"
-                told[pair] = f"{both}: {escalation.key} would page {whom} twice."
-    return list(told.values())
-
-
-def weeks(roster: Roster, covers: tuple[Cover, ...], reader: Reader) -> list[Week]:
-    """Four weeks from this one on, in the reader's zone."""
-    local = to_datetime(reader.now).astimezone(reader.zone)
-    monday = local.date() - timedelta(days=local.weekday())
-    order = {person: place for place, person in enumerate(roster.schedule.people())}
-    return [_week(monday + timedelta(days=7 * n), roster, covers, reader, order) for n in range(WEEKS)]
-
-
-def _week(monday: date, roster: Roster, covers: tuple[Cover, ...], reader: Reader, order: dict[str, int]) -> Week:
-    dates = [monday + timedelta(days=n) for n in range(8)]
-    edges = [from_datetime(datetime(day.year, day.month, day.day, tzinfo=reader.zone)) for day in dates]
-    start, end = edges[0], edges[7]
-
-    def place(at: Instant) -> float:
-        """Where an instant is in the week, in percent: every day is as wide as the others."""
-        day = next((n for n in range(7) if at < edges[n + 1]), 6)
-        return min(100.0, (day + (at - edges[day]) / max(1, edges[day + 1] - edges[day])) / 7 * 100)
-
-    bars: list[Bar] = []
-    free: list[Instant] = []
-
-    def add(low: Instant, high: Instant, kind: str, name: str, why: str) -> None:
-        title = f"{name}{why}, {reader.minute(low)} to {reader.minute(high)}"
-        low, high = max(low, start), min(high, end)
-        line = next((n for n, until in enumerate(free) if until <= low), len(free))
-        free[line:] = [high, *free[line + 1 :]]
-        bars.append(Bar(round(place(low), 3), round(place(high) - place(low), 3), line, kind, name, title))
-
-    for shift in roster.shifts(start, end, covers):
-        you = shift.person == reader.person
-        kind = "over" if shift.override else "you" if you else f"p{order.get(shift.person, 0) % 3}"
-        name = "You" if you else reader.name(shift.person)
-        how = {"override": " by an override", "calendar": " by a calendar"}.get(shift.by, "")
-        add(shift.start, shift.end, kind, name, how)
-    for low, high in roster.gaps(max(start, reader.now), end, covers) if end > reader.now else ():
-        add(low, high, "gap", "Nobody", "")
-    last = dates[6]
-    today = to_datetime(reader.now).astimezone(reader.zone).date()
-    first = f"{monday.day}" + ("" if monday.month == last.month else f" {MONTHS[monday.month - 1]}")
-    return Week(
-        name=f"{first} to {last.day} {MONTHS[last.month - 1]}",
-        first=f"{monday.day} {MONTHS[monday.month - 1]}",
-        last=f"{last.day} {MONTHS[last.month - 1]}",
-        days=[
-            (DAYS[n], day.day, day == today, round((edges[n + 1] - edges[n]) / HOUR)) for n, day in enumerate(dates[:7])
-        ],
-        lines=max(1, len(free)),
-        bars=bars,
-        now=round(place(reader.now), 3) if start <= reader.now < end else None,
-    )
-
-
-def turns(roster: Roster, covers: tuple[Cover, ...], reader: Reader) -> list[Turn]:
-    """Who is on call in the weeks ahead, in order, gaps among them."""
-    start, end = reader.now, reader.now + AHEAD
-    found = [
-        Turn(
-            shift.start,
-            shift.end,
-            shift.person,
-            shift.by or roster.schedule.layers[shift.layer].name,
-            shift.person == reader.person,
-        )
-        for shift in roster.shifts(start, end, covers)
-    ]
-    found += [Turn(low, high, "", "", False) for low, high in roster.gaps(start, end, covers)]
-    return sorted(found)
-
-
-def clock_changes(shown: Sequence[Week], reader: Reader) -> list[str]:
-    """Days that are not 24 hours long, as sentences."""
-    told = []
-    for week in shown:
-        for name, day, _, hours in week.days:
-            if hours != 24:
-                way = "back" if hours > 24 else "forward"
-                told.append(f"{name} {day}: clocks in {reader.zone.key} go {way}, so that day has {hours} hours.")
-    return told
 
 
 # -- the page ----------------------------------------------------------------------------------------------------------

@@ -19,12 +19,12 @@ from tocsin.escalation.policy import Step
 from tocsin.faces.faces import Faces
 from tocsin.faces.problem import Problem, not_found
 from tocsin.faces.who import Who
-from tocsin.incidents.routes import SEVERITIES
 from tocsin.intake.entrances import ENTRANCES, NAMES, WHERE, sender_url, snippet
 from tocsin.intake.request import Limits
 from tocsin.intake.specs import HeartbeatSpec, ProbeSpec
 from tocsin.kernel.instant import MINUTE, format_rfc3339
 from tocsin.plan.model import Plan
+from tocsin.plan.whom import Alike, alike
 from tocsin.store.reads import OpenCount
 from tocsin.web.view import View, fields, form_secret, leads_to, once, own_path, view, with_query
 from tocsin.web.words import listed, span
@@ -38,7 +38,8 @@ class Card(NamedTuple):
 
     service: Service
     steps: tuple[Step, ...]
-    sentence: str
+    ways: list[tuple[str, str]]
+    """Which incidents, "" for all, and how they are paged, as a sentence."""
     open: OpenCount | None
     probes: list[ProbeSpec]
     hearts: list[tuple[HeartbeatSpec, Heartbeat | None]]
@@ -82,23 +83,19 @@ async def services_page(request: Request[Any, Any, Any], faces: Faces, who: Who)
     return seen.draw("services.html", cards=cards, headline=headline)
 
 
-def _all_in_words(seen: View, plan: Plan, service: Service) -> str:
+def _all_in_words(seen: View, plan: Plan, service: Service) -> list[tuple[str, str]]:
     """The escalation of a service; where severities or customers have different ones, each with those it is for."""
-    words = _by_severity(seen, plan, service)
-    for tier in plan.customer_tiers:
-        if plan.paged_as(service.key, tier):
-            words += f" For {tier} customers: {in_words(seen, plan.steps(service.key, '', tier))}"
-    return words
+    ways = alike(plan, service.key)
+    return [(_of(one) if len(ways) > 1 else "", in_words(seen, one.steps)) for one in ways]
 
 
-def _by_severity(seen: View, plan: Plan, service: Service) -> str:
-    by_steps: dict[tuple[Step, ...], list[str]] = {}
-    for severity in SEVERITIES:
-        by_steps.setdefault(plan.steps(service.key, severity), []).append(severity)
-    if len(by_steps) == 1:
-        return in_words(seen, plan.steps(service.key))
-    said = ((listed([level.upper() for level in levels]), in_words(seen, steps)) for steps, levels in by_steps.items())
-    return " ".join(f"{levels}: {words}" for levels, words in said)
+def _of(one: Alike) -> str:
+    """Which incidents are meant: ``SEV1 and SEV2``, ``SEV1 of gold customers and those of no tier``."""
+    severities = listed([level.upper() for level in one.severities])
+    named = [f"{listed([tier for tier in one.tiers if tier])} customers"] if any(one.tiers) else []
+    customers = listed([*named, *([f"{'those' if named else 'customers'} of no tier"] if "" in one.tiers else [])])
+    said = f"{severities} of {customers}" if severities and customers else severities or customers
+    return said[:1].upper() + said[1:]
 
 
 def in_words(seen: View, steps: tuple[Step, ...]) -> str:

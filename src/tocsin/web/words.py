@@ -225,7 +225,7 @@ class Reader:
         kind, _, name = actor.partition(":")
         if kind == "person":
             name = person_of(actor)
-            said = self.name(name) + actor.removeprefix(f"person:{name}")
+            said = called(actor, {name: self.name(name)})
             return Who("person", said, initials(self.full_name(name)), self.is_you(actor))
         if kind == "user":
             return Who("person", name, initials(name), self.is_you(actor))

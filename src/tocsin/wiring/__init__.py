@@ -7,6 +7,7 @@ from tocsin.wiring.plans import missing_clients as missing_clients
 from tocsin.wiring.plans import missing_secrets as missing_secrets
 from tocsin.wiring.plans import named_secrets as named_secrets
 from tocsin.wiring.plans import plan_files as plan_files
+from tocsin.wiring.plans import unconfinable as unconfinable
 from tocsin.wiring.playbooks import dry_run as dry_run
 from tocsin.wiring.playbooks import import_playbooks as import_playbooks
 from tocsin.wiring.plugs import channels as channels

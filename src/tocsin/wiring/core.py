@@ -152,7 +152,8 @@ def _pool(settings: Settings) -> Pool:
     """Where runs of playbooks get their processes. What an earlier Tocsin of this data folder left running is ended:
     before anything goes on that it may still be at.
     """
-    pool = Pool(settings.data / "playbooks", hashlib.sha256(os.fsencode(settings.data.resolve())).hexdigest()[:32])
+    mark = hashlib.sha256(os.fsencode(settings.data.resolve())).hexdigest()[:32]
+    pool = Pool(settings.data / "playbooks", mark, settings.data)
     pool.end_orphans()
     return pool
 

@@ -10,7 +10,9 @@ from tocsin.settings import Settings
 
 if TYPE_CHECKING:
     from tocsin.engine.commands import DeclareKeys
+    from tocsin.plan.findings import Finding
     from tocsin.plan.model import Plan
+    from tocsin.playbooks.confinement import Confine
     from tocsin.runtime.parts import PlanRead
     from tocsin.store.writer import Store
 
@@ -30,6 +32,7 @@ def plan_reader(settings: Settings) -> Callable[[], PlanRead]:
         findings = [str(finding) for finding in reading.findings]
         if reading.plan is not None:
             findings += missing_secrets(settings, reading.plan) + missing_clients(reading.plan)
+            findings += [f"warning: {one.message} ({one.hint})" for one in unconfinable(reading.plan, settings.data)]
         return PlanRead(reading.plan, files, tuple(findings), ok=reading.plan is not None)
 
     return read
@@ -125,3 +128,24 @@ def declared_keys(settings: Settings, plan: Plan) -> DeclareKeys:
         if spec.limits != KeyLimits():
             limits[secret_hash(text)] = spec.limits
     return DeclareKeys(actor="plan", keys=tuple(keys), limits=limits)
+
+
+def unconfinable(plan: Plan, data: Path | None = None) -> list[Finding]:
+    """Playbooks that cannot be confined on this machine as they ask, found by trying; another one may be able to.
+
+    ``data``: Tocsin's own folder, where it is known.
+    """
+    from tocsin.plan.findings import Finding
+    from tocsin.playbooks.runner.confining import trouble
+
+    hint = "where Tocsin runs it has to be; until then its runs are not begun and a person is called"
+    tried: dict[Confine, str] = {}
+    found = []
+    for one in plan.playbooks.values():
+        if one.confine is None:
+            continue
+        if one.confine not in tried:
+            tried[one.confine] = trouble(one.confine, data)
+        if why := tried[one.confine]:
+            found.append(Finding("notice", one.file, one.line, 1, f"{one.name} cannot be confined here: {why}", hint))
+    return found

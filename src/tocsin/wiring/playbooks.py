@@ -29,9 +29,12 @@ def dry_run(
 ) -> tuple[int, str]:
     """Diagnose for real with one of the plan's playbooks, apart from any server; nothing is changed.
 
-    Returns its process's status and what it printed. Raises LookupError for a missing secret.
+    Returns its process's status and what it printed. Raises LookupError for a missing secret, and
+    OSError when it was not begun.
     """
+    from tocsin.playbooks.confinement import Unconfined
     from tocsin.playbooks.language import About
+    from tocsin.playbooks.runner.pool import Unstartable
     from tocsin.playbooks.runner.trying import dry_run
     from tocsin.playbooks.session import Start
     from tocsin.playbooks.targets import credential, secrets_of
@@ -41,7 +44,10 @@ def dry_run(
     urls = {name: credential(there[name].reading, settings.secret) for name in targets.values()}
     about = About(service=service, labels=dict(labels))
     start = Start(manifest.name, about, dict(targets), dict(args), urls)
-    return asyncio.run(dry_run(files, start, manifest.hand_over_after, told))
+    try:
+        return asyncio.run(dry_run(files, start, manifest.hand_over_after, told, settings.data))
+    except (Unconfined, Unstartable) as error:
+        raise OSError(f"It was not begun: {error}") from None
 
 
 def import_playbooks(folder: Path, files: Mapping[str, bytes]) -> None:

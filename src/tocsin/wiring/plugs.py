@@ -35,6 +35,7 @@ def channels(settings: Settings, plan: Plan, outside: Outbound, signing_key: byt
     """The channels a plan sets up."""
     from tocsin.pages.channels import CHANNELS
     from tocsin.pages.channels.setup import Setup
+    from tocsin.pages.loops import marks
 
     setup = Setup(
         outside=outside,
@@ -43,6 +44,7 @@ def channels(settings: Settings, plan: Plan, outside: Outbound, signing_key: byt
         channels=plan.channels,
         mark=derived(signing_key, "installation").hex()[:16],
         derive=lambda purpose: derived(signing_key, purpose),
+        looped=lambda text: marks(signing_key, text),
         public_url=settings.base_url,
         people=plan.people,
     )

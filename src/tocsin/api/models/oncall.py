@@ -49,11 +49,19 @@ class PublishedPersonShift(Struct, frozen=True, kw_only=True):
 
 
 class PublishedReached(Struct, frozen=True, kw_only=True):
-    """Whom a step of a service's escalation reaches at an instant. ``by``: the schedule and layer; "" when named."""
+    """Whom a step of a service's escalation reaches at an instant. ``by``: the schedule and layer; "" when named.
+
+    ``severities`` and ``tiers``: of which incidents, empty for whichever; ``""`` among the tiers: customers of none.
+    ``when``: what the step asks for, "" for nothing; ``passed``: that does not hold then, so it is passed over.
+    """
 
     step: int
     person: str
     by: str
+    severities: tuple[str, ...]
+    tiers: tuple[str, ...]
+    when: str
+    passed: bool
 
 
 class PublishedCalendar(Struct, frozen=True, kw_only=True):

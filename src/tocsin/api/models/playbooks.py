@@ -26,7 +26,7 @@ class PublishedPlaybook(Struct, frozen=True, kw_only=True):
     ``trust``: what it may do now; ``ceiling``: what it never goes above. ``held`` and ``failed``: runs since it came to
     this rung; ``agreed`` and ``differed``: of those that only watched, whether a person did what they would have done.
     ``next_at``: when its schedule starts it. ``rule_error``: why its rule came to no answer the last time it was asked,
-    "" when it did.
+    "" when it did. ``confined``: to what its runs are, in words; "" when they are not.
     """
 
     name: str
@@ -48,6 +48,7 @@ class PublishedPlaybook(Struct, frozen=True, kw_only=True):
     schedule: str
     next_at: Moment | None
     rule_error: str
+    confined: str
 
 
 class PublishedAnswer(Struct, frozen=True, kw_only=True):
@@ -245,6 +246,7 @@ def playbook_out(manifest: Manifest, service: str, standing: Standing | None, ru
         schedule=manifest.schedule,
         next_at=moment(standing.next_at) if standing else None,
         rule_error=standing.rule_error if standing else "",
+        confined=str(manifest.confine) if manifest.confine else "",
     )
 
 

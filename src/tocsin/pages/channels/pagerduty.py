@@ -3,17 +3,19 @@
 For a team that moves over gradually: a person of the plan whose address is the integration key of a PagerDuty service,
 by reference. The ``dedup_key`` is the incident's for as long as it lives, so PagerDuty keeps one incident for it
 however often it pages, and repetitions change nothing. Notices, copies and
-drills become change events: they are to be read, and wake nobody.
+drills become change events: they are to be read, and wake nobody. A synthetic page is an incident of a service made for
+it, triggered and resolved at once, whose ``dedup_key`` comes back by PagerDuty's webhook.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from tocsin.kernel.instant import format_rfc3339
+from tocsin.kernel.instant import Instant, format_rfc3339
 from tocsin.pages import rendering
 from tocsin.pages.channels.replies import failed
 from tocsin.pages.channels.setup import DEADLINE, Setup, no_secret
+from tocsin.pages.loops import FIRST
 from tocsin.pages.message import Failed, Message, Sent
 
 SERVER = "https://events.pagerduty.com"
@@ -45,16 +47,25 @@ class PagerDuty:
             key = self._secret(message.address)
         except (LookupError, OSError, ValueError):
             return no_secret(message.address)
-        path, event = written(message, self._mark)
+        if not message.idempotency_key.startswith(FIRST):
+            path, event = written(message, self._mark)
+            return await self._post(path, event, key, message.now, DEADLINE)
+        for event in looped(message):
+            posted = await self._post("/v2/enqueue", event, key, message.now, DEADLINE / 2)
+            if isinstance(posted, Failed):
+                break  # all of it is said again: a trigger of what is triggered changes nothing
+        return posted
+
+    async def _post(self, path: str, event: dict[str, object], key: str, now: Instant, within: float) -> Sent | Failed:
         answer = await self._outside.request(
             "POST",
             self._server + path,
             headers={"content-type": "application/json"},
             content=msgspec.json.encode({**event, "routing_key": key}),
-            within=DEADLINE,
+            within=within,
             limit=_READ,
         )
-        return failed(answer, message.now, "PagerDuty") or Sent(str(event.get("dedup_key", "")))
+        return failed(answer, now, "PagerDuty") or Sent(str(event.get("dedup_key", "")))
 
     def preview(self, message: Message) -> str:
         """The event, without its key."""
@@ -63,6 +74,20 @@ class PagerDuty:
 
     async def close(self) -> None:
         """Nothing is kept open."""
+
+
+def looped(message: Message) -> tuple[dict[str, object], dict[str, object]]:
+    """A synthetic page: an incident of its own by its mark, and its end, so that nobody is left with it.
+
+    The mark is in the summary too: another Tocsin that stands where PagerDuty stood pages with that.
+    """
+    mark = message.idempotency_key
+    summary = f"{rendering.plain(message.title, _SUMMARY)} {mark}"
+    payload = {"summary": summary, "source": "tocsin", "severity": "info"}
+    return (
+        {"event_action": "trigger", "dedup_key": mark, "client": "Tocsin", "payload": payload},
+        {"event_action": "resolve", "dedup_key": mark},
+    )
 
 
 def written(message: Message, mark: str) -> tuple[str, dict[str, object]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TextIO
 
@@ -57,6 +57,7 @@ class Setup:
 
     ``channels``: what the plan says of each channel, by its name there. ``mark`` tells this installation from others.
     ``derive`` gives 32 secret bytes of this installation for a purpose, always the same.
+    ``looped`` finds the synthetic pages of this installation whose marks stand in a text.
     ``public_url``: where providers call it back, without a slash at its end.
     ``terminal``: where the console channel prints, None for standard output.
     """
@@ -68,6 +69,7 @@ class Setup:
     mark: str = ""
     public_url: str = ""
     derive: Callable[[str], bytes] = _no_key
+    looped: Callable[[bytes], Iterable[int]] = lambda text: ()
     people: Mapping[str, Person] = field(default_factory=dict)
     terminal: TextIO | None = None
 

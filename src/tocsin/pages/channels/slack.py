@@ -1,9 +1,10 @@
 """Slack: a page as a direct message of the plan's Slack app, with a button that acknowledges.
 
 Button presses come to ``/callbacks/slack`` (the app's Interactivity request URL), signed by Slack with the app's
-signing secret and a time that is at most five minutes old. When somebody has the incident and when it is over, the
-message says so instead of the button. A page's provider id is ``channel/ts``. With an app token instead of the signing
-secret presses come by a connection that Tocsin opens to Slack (socket mode).
+signing secret and a time that is at most five minutes old. A synthetic page comes back the same way, as the event that
+says what was said in its channel (the app's Event Subscriptions). When somebody has the incident and when it is over,
+the message says so instead of the button. A page's provider id is ``channel/ts``. With an app token instead of the
+signing secret all of this comes by a connection that Tocsin opens to Slack (socket mode).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from tocsin.kernel.instant import MINUTE, SECOND, Instant
 from tocsin.kernel.outside import Answer as Answered
 from tocsin.kernel.outside import Unanswered
 from tocsin.pages import rendering
-from tocsin.pages.answers import Answer, Call, DeafError, Heard, Take, Taken
+from tocsin.pages.answers import Answer, Call, DeafError, Got, Heard, Take, Taken
 from tocsin.pages.channels.replies import failed
 from tocsin.pages.channels.setup import DEADLINE, Setup, no_secret
 from tocsin.pages.ledger import Page
@@ -65,7 +66,7 @@ class Slack:
     real = True
 
     def __init__(self, setup: Setup, said: Mapping[str, str]) -> None:
-        self._outside, self._secret = setup.outside, setup.secret
+        self._outside, self._secret, self._looped = setup.outside, setup.secret, setup.looped
         self._token, self._signing = said["token"], said.get("signing secret", "")
         self._server = said.get("server", SERVER).rstrip("/")
 
@@ -88,7 +89,7 @@ class Slack:
         """Nothing is kept open."""
 
     def hear(self, call: Call) -> Heard | Reply:
-        """A button press, when Slack signed it."""
+        """A button press, or what was said in the channel of synthetic pages, when Slack signed it."""
         try:
             secret = self._secret(self._signing)
         except (LookupError, OSError, ValueError):
@@ -96,10 +97,23 @@ class Slack:
         if not signed(secret, call.headers, call.body, call.now):
             return Reply(401)
         try:
+            if call.headers.get("content-type", "").startswith("application/json"):
+                return self._told(msgspec.json.decode(call.body, type=_Told))
             text = parse_qs(call.body.decode(), max_num_fields=10).get("payload", [""])[0]
             return Heard(answer=_answer(msgspec.json.decode(text, type=_Pressed)))
         except (ValueError, msgspec.MsgspecError):
             return Reply(400)
+
+    def _told(self, told: _Told) -> Heard | Reply:
+        """What an event says. Slack asks once, when it is given the address, whether somebody is there."""
+        if told.type == "url_verification":
+            return Heard(reply=Reply(200, told.challenge.encode(), "text/plain; charset=utf-8"))
+        return Heard(got=self._came(bytes(told.event)))
+
+    def _came(self, event: bytes) -> Got | None:
+        """The synthetic page that is heard again in its channel. Its mark is signed, whoever said it."""
+        page = next(iter(self._looped(event)), 0)
+        return Got(page=page, receipt="delivered") if page else None
 
     async def thank(self, answer: Answer, taken: Taken) -> Reply:
         """Nothing when it counts: the message itself will say so. Else why not, to that person alone."""
@@ -157,14 +171,18 @@ class SlackBySocket(Slack):
         async def heard(_: object, request: Any) -> None:
             # Told at once that it came: Slack says it again elsewhere after three seconds, and a mark makes that known.
             await client.send_socket_mode_response({"envelope_id": request.envelope_id})
-            if request.type == "interactive":
-                await pressed.put(request.payload)
+            if request.type in ("interactive", "events_api"):
+                await pressed.put(request)
 
         client.socket_mode_request_listeners.append(heard)
         try:
             await client.connect()  # type: ignore[no-untyped-call]  # the package leaves it so
             while True:
-                await self._press(await pressed.get(), take)
+                request = await pressed.get()
+                if request.type == "interactive":
+                    await self._press(request.payload, take)
+                elif came := self._came(msgspec.json.encode(request.payload)):
+                    await take(came)
         except (SlackClientError, aiohttp.ClientError, OSError) as error:
             raise DeafError(f"Slack's socket mode cannot be reached: {type(error).__name__}") from None
         finally:
@@ -208,6 +226,14 @@ class _Pressed(msgspec.Struct):
     user: _Named
     actions: list[_Action] = []
     container: _Container = msgspec.field(default_factory=_Container)
+
+
+class _Told(msgspec.Struct):
+    """The parts of an event that say what it is; ``event`` is left as it came, to be searched for a mark."""
+
+    type: str = ""
+    challenge: str = ""
+    event: msgspec.Raw = msgspec.Raw()
 
 
 class _Reply(msgspec.Struct):

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
+from msgspec import structs
+
 from tocsin.kernel.instant import SECOND
 from tocsin.playbooks import language
 from tocsin.playbooks.run import Began, GaveUp, Report
@@ -24,6 +26,7 @@ from tocsin.playbooks.session import Go, Reply, Session, Start, carry_out
 from tocsin.playbooks.targets import secrets_in
 
 PDEATHSIG = 1
+CONFINED = "see whether it needs more than it is confined to: {}"
 LONG = 16
 """A word of a secret that is at least so long is kept out by itself: keys are written on many lines."""
 
@@ -53,6 +56,8 @@ def run(control: socket.socket) -> NoReturn:
     wire.learn = secrets.learn
     wire.watch()
     left = _carry_out(wire, start, secrets.redact)
+    if isinstance(left, GaveUp) and start.confined:
+        left = structs.replace(left, next=left.next or CONFINED.format(start.confined))
     if left is not None:
         wire.tell(left)
     control.shutdown(socket.SHUT_WR)

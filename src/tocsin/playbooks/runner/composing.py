@@ -105,6 +105,7 @@ class _Builder:
             hand_over_after=self._of.hand_over_after,
             schedule=self._of.schedule,
             timezone=self._of.timezone,
+            confine=self._of.confine or None,
         )
         return found, tuple(self._used)
 

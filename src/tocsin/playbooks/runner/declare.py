@@ -27,6 +27,7 @@ from tocsin.kernel.matcher import Matcher, MatcherError, parse_matcher
 from tocsin.playbooks import language
 from tocsin.playbooks.cel import EXTRA, rule
 from tocsin.playbooks.composed import Composed
+from tocsin.playbooks.confinement import MOST_CONFINEMENTS
 from tocsin.playbooks.language import Declared, Fix, Look, Misused, Run, Target
 from tocsin.playbooks.manifest import MOST_PLAYBOOKS, Fault, Frozen, Manifest, Manifests, Param, encode_manifests
 from tocsin.playbooks.runner.bounds import adopt, bound, end_strays
@@ -109,6 +110,12 @@ def _keep(made: Manifest, playbooks: list[Manifest], faults: list[Fault]) -> Non
         faults.append(Fault(made.file, made.line, what))
     elif len(playbooks) >= MOST_PLAYBOOKS:
         faults.append(Fault(made.file, made.line, f"the plan has more than {MOST_PLAYBOOKS} playbooks"))
+    elif (
+        made.confine is not None
+        and len({made.confine, *(one.confine for one in playbooks)} - {None}) > MOST_CONFINEMENTS
+    ):
+        what = f"the plan's playbooks are confined in more than {MOST_CONFINEMENTS} ways"
+        faults.append(Fault(made.file, made.line, what, "a process waits for each: let some share what they may write"))
     else:
         playbooks.append(made)
 
@@ -248,6 +255,7 @@ def _common(declared: Declared) -> dict[str, Any]:
         "hand_over_after": declared.hand_over_after,
         "schedule": declared.schedule,
         "timezone": declared.timezone,
+        "confine": declared.confine,
     }
 
 

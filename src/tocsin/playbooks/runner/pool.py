@@ -16,9 +16,13 @@ from pathlib import Path
 
 import msgspec
 import structlog
+from msgspec import structs
 
 from tocsin.kernel.instant import Duration
+from tocsin.playbooks.confinement import Confine, Unconfined
+from tocsin.playbooks.manifest import read_manifests
 from tocsin.playbooks.run import Report
+from tocsin.playbooks.runner import confining
 from tocsin.playbooks.runner.bounds import MARK, end_marked
 from tocsin.playbooks.runner.child import redacted, secret_parts
 from tocsin.playbooks.runner.frames import (
@@ -39,6 +43,7 @@ from tocsin.playbooks.session import Reply, Start
 log = structlog.get_logger("tocsin.playbooks")
 
 READY_WITHIN = 20.0
+SEEN_WITHIN = 5.0
 
 
 class Unstartable(Exception):
@@ -48,14 +53,17 @@ class Unstartable(Exception):
 class Process:
     """One run's process, as the core sees it."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gone: asyncio.Future[Gone]) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gone: asyncio.Future[Gone], confined: str
+    ) -> None:
+        self._confined = confined
         self._reader = reader
         self._writer = writer
         self._gone = gone
 
     async def start(self, start: Start) -> None:
         """Tell it what to do."""
-        await self._send(encode(start))
+        await self._send(encode(structs.replace(start, confined=self._confined)))
 
     async def report(self) -> Report | None:
         """The next thing it says; None at its end. Raises ValueError for what is no report."""
@@ -95,8 +103,15 @@ class _Zygote:
     """One zygote, the folder its code lies in, and the runs it has forked."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], line: socket.socket, folder: Path, idle: Callable[[_Zygote], None]
+        self,
+        process: subprocess.Popen[bytes],
+        line: socket.socket,
+        folder: Path,
+        idle: Callable[[_Zygote], None],
+        sees: tuple[tuple[int, int], ...],
     ) -> None:
+        self.sees = sees
+        """See ``confining.seen``."""
         self.idle = idle
         self.ended = False
         self.process = process
@@ -148,14 +163,19 @@ class _Zygote:
 
 
 class Pool:
-    """Begins and ends the processes of runs. ``folder`` is its own; ``mark`` tells its processes from all others."""
+    """Begins and ends the processes of runs. ``folder`` is its own; ``mark`` tells its processes from all others.
 
-    def __init__(self, folder: Path, mark: str) -> None:
+    ``hidden``: what confined runs never see, whatever they are given: Tocsin's data folder.
+    """
+
+    def __init__(self, folder: Path, mark: str, hidden: Path | None = None) -> None:
         self._folder = folder
         self._mark = mark
+        self._hidden = hidden
         self._zygotes: dict[str, _Zygote] = {}
-        self._starting = asyncio.Lock()
-        self._current = ""
+        self._starting: dict[Confine | None, asyncio.Lock] = {}
+        self._current: set[str] = set()
+        self._made = 0
         self._ending: set[asyncio.Task[None]] = set()
 
     def end_orphans(self) -> int:
@@ -165,20 +185,31 @@ class Pool:
     async def prepare(self, files: Mapping[str, bytes]) -> None:
         """Have this code imported and ready, so that the first run need not wait. What is not used any more goes."""
         code = code_of(files)
-        self._current = _key(code) if code else ""
-        if code:
-            with suppress(Unstartable):
-                await self._zygote(code)
+        ways = {one.confine for one in read_manifests(files).playbooks} or {None}
+        self._current = {_key(code, way) for way in ways} if code else set()
+        for way in sorted(ways, key=str) if code else ():
+            try:
+                await self._zygote(code, way)
+            except Unstartable as error:
+                log.warning("code_not_ready", why=str(error), confined=str(way) if way else "")
+            except Unconfined as error:
+                log.warning("not_confined", why=str(error), confined=str(way))
         for key, zygote in list(self._zygotes.items()):
-            if key != self._current and not zygote.gone:
+            if key not in self._current and not zygote.gone:
                 del self._zygotes[key]
                 await self._end(zygote)
 
-    async def begin(self, files: Mapping[str, bytes], run: int, attempt: int, cpu: Duration) -> Process:
-        """Fork a process for a run's attempt. ``cpu``: how long it may compute. Raises Unstartable."""
+    async def begin(
+        self, files: Mapping[str, bytes], run: int, attempt: int, cpu: Duration, confine: Confine | None = None
+    ) -> Process:
+        """Fork a process for a run's attempt. ``cpu``: how long it may compute. ``confine``: what it has of all
+        that is there.
+
+        Raises Unstartable; Unconfined when it cannot be confined so: it never runs otherwise then.
+        """
         ours, theirs = socket.socketpair()
         try:
-            gone = await self._forked(files, Fork(run, attempt, cpu), theirs)
+            gone = await self._forked(files, Fork(run, attempt, cpu), theirs, confine)
         except BaseException:
             ours.close()
             raise
@@ -186,13 +217,15 @@ class Pool:
             theirs.close()
         ours.setblocking(False)
         reader, writer = await asyncio.open_connection(sock=ours, limit=2 * MAX_FRAME)
-        return Process(reader, writer, gone)
+        return Process(reader, writer, gone, str(confine) if confine else "")
 
-    async def _forked(self, files: Mapping[str, bytes], order: Fork, line: socket.socket) -> asyncio.Future[Gone]:
+    async def _forked(
+        self, files: Mapping[str, bytes], order: Fork, line: socket.socket, confine: Confine | None
+    ) -> asyncio.Future[Gone]:
         """Have a zygote fork; by another one when the first has died and nobody has noticed yet."""
         why = ""
         for _ in range(5):
-            zygote = await self._zygote(code_of(files))
+            zygote = await self._zygote(code_of(files), confine)
             gone: asyncio.Future[Gone] = asyncio.get_running_loop().create_future()
             zygote.gone[order.run, order.attempt] = gone
             try:
@@ -231,12 +264,17 @@ class Pool:
             await self._end(zygote)
         await asyncio.gather(*self._ending, return_exceptions=True)
 
-    async def _zygote(self, code: Mapping[str, bytes]) -> _Zygote:
-        key = _key(code)
-        async with self._starting:
+    async def _zygote(self, code: Mapping[str, bytes], confine: Confine | None) -> _Zygote:
+        key = _key(code, confine)
+        sees = await _seen(confine) if confine is not None else ()
+        # One that cannot be started for long keeps nobody waiting who is to be confined otherwise, or not at all.
+        async with self._starting.setdefault(confine, asyncio.Lock()):
             found = self._zygotes.get(key)
+            if found is not None and found.alive and found.sees != sees:
+                self._retire(key)
+                found = None
             if found is None or not found.alive:
-                found = self._zygotes[key] = await self._make(code, self._folder / key[:24])
+                found = self._zygotes[key] = await self._make(code, key, confine, sees)
         try:
             await asyncio.wait_for(asyncio.shield(found.ready), READY_WITHIN)
         except TimeoutError:
@@ -244,24 +282,38 @@ class Pool:
             raise Unstartable(f"importing the plan's playbooks did not end within {READY_WITHIN:.0f} s") from None
         return found
 
-    async def _make(self, code: Mapping[str, bytes], folder: Path) -> _Zygote:
+    async def _make(
+        self, code: Mapping[str, bytes], key: str, confine: Confine | None, sees: tuple[tuple[int, int], ...]
+    ) -> _Zygote:
+        self._made += 1
+        folder = self._folder / f"{key[:24]}-{self._made}"
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
-            process = await asyncio.to_thread(_spawn, code, folder, theirs, self._mark)
+            process = await asyncio.to_thread(_spawn, code, folder, theirs, self._mark, confine, self._hidden)
         except OSError as error:
             ours.close()
             raise Unstartable(f"no process could be started: {error}") from None
+        except Unconfined:
+            ours.close()
+            raise
         finally:
             theirs.close()
         ours.setblocking(False)
-        zygote = _Zygote(process, ours, folder, self._idle)
+        zygote = _Zygote(process, ours, folder, self._idle, sees)
         asyncio.get_running_loop().add_reader(ours, zygote.hear)
         return zygote
+
+    def _retire(self, key: str) -> None:
+        """A zygote that sees folders as they were goes on with its runs, and begins none any more."""
+        zygote = self._zygotes.pop(key)
+        self._zygotes[f"{key} {zygote.folder.name}"] = zygote
+        if not zygote.gone:
+            self._idle(zygote)
 
     def _idle(self, zygote: _Zygote) -> None:
         """A zygote of code that is in force no more has no run left."""
         for key, one in list(self._zygotes.items()):
-            if one is zygote and self._current and key != self._current:
+            if one is zygote and self._current and key not in self._current:
                 del self._zygotes[key]
                 ending = asyncio.create_task(self._end(one))
                 self._ending.add(ending)
@@ -281,12 +333,37 @@ class Pool:
         shutil.rmtree(zygote.folder, ignore_errors=True)
 
 
-def _spawn(code: Mapping[str, bytes], folder: Path, line: socket.socket, mark: str) -> subprocess.Popen[bytes]:
+async def _seen(confine: Confine) -> tuple[tuple[int, int], ...]:
+    """See ``confining.seen``; a file system that does not answer does not keep Tocsin waiting."""
+    try:
+        return await asyncio.wait_for(asyncio.to_thread(confining.seen, confine), SEEN_WITHIN)
+    except TimeoutError:
+        raise Unconfined(f"what its confinement names does not answer within {SEEN_WITHIN:.0f} s") from None
+
+
+def _spawn(
+    code: Mapping[str, bytes],
+    folder: Path,
+    line: socket.socket,
+    mark: str,
+    confine: Confine | None,
+    hidden: Path | None,
+) -> subprocess.Popen[bytes]:
+    """Lay the code into a folder and start a zygote on it. Raises OSError, and Unconfined when nothing was started.
+
+    What is confined ends with the thread that starts it: run this in one that stays as long as the loop, as those of
+    ``asyncio.to_thread`` do.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
     unpack(code, folder)
+    parent = os.getpid() if confine is None else 0
+    command = [sys.executable, "-m", "tocsin.playbooks.runner.zygote", str(folder), str(line.fileno()), str(parent)]
+    if confine is not None:
+        confining.attempt(confining.confined(confine, [sys.executable, "-c", ""], code=folder, hidden=hidden))
+        command = confining.confined(confine, command, code=folder, hidden=hidden)
     return subprocess.Popen(
-        [sys.executable, "-m", "tocsin.playbooks.runner.zygote", str(folder), str(line.fileno()), str(os.getpid())],
+        command,
         pass_fds=(line.fileno(),),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -297,9 +374,12 @@ def _spawn(code: Mapping[str, bytes], folder: Path, line: socket.socket, mark: s
     )
 
 
-def _key(code: Mapping[str, bytes]) -> str:
+def _key(code: Mapping[str, bytes], confine: Confine | None) -> str:
+    """Which code, run how."""
     total = hashlib.sha256()
     for name in sorted(code):
         for part in (name.encode(), code[name]):
             total.update(len(part).to_bytes(8, "big") + part)
+    if confine is not None:
+        total.update(encode(confine))
     return total.hexdigest()

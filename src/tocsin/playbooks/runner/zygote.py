@@ -1,7 +1,7 @@
 """The process that has a plan's playbooks imported and forks one child for each run. Single-threaded, and small.
 
-Run as ``python -m tocsin.playbooks.runner.zygote FOLDER DESCRIPTOR PARENT`` by ``pool``. When the line to Tocsin ends,
-everything it started ends, and then it does.
+Run as ``python -m tocsin.playbooks.runner.zygote FOLDER DESCRIPTOR PARENT`` by ``pool``, or by bubblewrap with PARENT 0
+(``confining``). When the line to Tocsin ends, everything it started ends, and then it does.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ import os
 import selectors
 import signal
 import socket
+import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
 
+from tocsin.playbooks.confinement import PRIVATE
 from tocsin.playbooks.runner import child
 from tocsin.playbooks.runner.bounds import MOST_OPEN, adopt, bound, end_strays
 from tocsin.playbooks.runner.composing import composed_of, declare_composed
@@ -61,8 +63,9 @@ class Child:
 class Zygote:
     """Forks, watches and ends runs."""
 
-    def __init__(self, line: socket.socket) -> None:
+    def __init__(self, line: socket.socket, confined: bool = False) -> None:
         self._line = line
+        self._confined = confined
         self._selector = selectors.DefaultSelector()
         self._children: dict[tuple[int, int], Child] = {}
         self._pid = os.getpid()
@@ -152,6 +155,8 @@ class Zygote:
                 one.output = -1
         del self._children[one.run, one.attempt]
         self._end_strays()
+        if self._confined and not self._children:
+            _empty(Path(PRIVATE), Path(PRIVATE).stat().st_dev)
         code = os.waitstatus_to_exitcode(status)
         with suppress(OSError):
             self._line.send(encode(Gone(one.run, one.attempt, code, one.text, one.printed > FLOOD)))
@@ -170,6 +175,20 @@ class Zygote:
         self._end_strays()
 
 
+def _empty(folder: Path, device: int) -> None:
+    """Delete what runs left in a folder of their own. What is on another device was laid over it, and stays."""
+    for one in folder.iterdir():
+        with suppress(OSError):
+            now = one.lstat()
+            if now.st_dev != device:
+                continue
+            if stat.S_ISDIR(now.st_mode):
+                _empty(one, device)
+                one.rmdir()
+            else:
+                one.unlink()
+
+
 def _kill(pid: int) -> None:
     """End a run's process and its whole session's group."""
     for end in (os.killpg, os.kill):
@@ -184,7 +203,7 @@ def main(folder: Path, descriptor: int, parent: int) -> None:
     adopt()
     bound()
     line = socket.socket(fileno=descriptor)
-    if os.getppid() != parent:
+    if parent and os.getppid() != parent:
         return
     make_importable(folder)
     for _, name in module_names(folder):
@@ -193,7 +212,7 @@ def main(folder: Path, descriptor: int, parent: int) -> None:
     warm()
     gc.collect()
     gc.freeze()
-    Zygote(line).serve()
+    Zygote(line, confined=not parent).serve()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,70 @@
+"""What the page On call shows of a schedule whose layers give one person turns one after the other."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tocsin.kernel.instant import DAY, HOUR, parse_rfc3339
+from tocsin.oncall.override import Cover
+from tocsin.oncall.roster import Roster
+from tocsin.plan import read_plan
+from tocsin.plan.model import Plan
+from tocsin.web.boards import board, stints, turns, weeks
+from tocsin.web.words import Reader
+
+NOW = parse_rfc3339("2026-11-26T02:00:00Z")  # Thu, 03:00 in Madrid
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    """Ben has every working night, and on Thursday the day as well. Nobody has weekends."""
+    found = read_plan(
+        {
+            "tocsin.yaml": b"""
+tocsin: 1
+timezone: Europe/Madrid
+people: {ana: {email: a@b.example}, ben: {email: b@b.example}}
+mail: {server: smtp://localhost, from: a@b.example}
+schedules:
+  platform:
+    layers:
+      - {name: days, rotate: [ana, ben], every: day, handoff: 09:00, starts: 2026-11-25 with ana,
+         only: Mon-Fri 09:00-18:00}
+      - {name: nights, rotate: ben, only: Mon-Fri 18:00-09:00}
+"""
+        }
+    ).plan
+    assert found is not None
+    return found
+
+
+def reader(plan: Plan) -> Reader:
+    return Reader(now=NOW, zone=ZoneInfo("Europe/Madrid"), plan=plan, person="ana")
+
+
+def test_one_layer_after_another_is_one_stint_and_an_override_another(plan: Plan) -> None:
+    roster = plan.rosters["platform"]
+    said = [(one.start, one.end, one.person, one.by, one.layers) for one in stints(roster, NOW, NOW + DAY, ())]
+    nine = parse_rfc3339("2026-11-27T08:00:00Z")
+    assert said[0] == (parse_rfc3339("2026-11-25T17:00:00Z"), nine, "ben", "", ("nights", "days"))
+    cover = Cover(id=1, person="ben", start=NOW + HOUR, end=NOW + 2 * HOUR, instead_of="")
+    found = stints(roster, NOW, NOW + DAY, (cover,))
+    assert [(one.by, one.end) for one in found] == [("", NOW + HOUR), ("override", NOW + 2 * HOUR), ("", nine)]
+
+
+def test_the_card_says_until_when_without_a_break_and_who_is_next_is_somebody_else(plan: Plan) -> None:
+    one = board(plan, "platform", (), reader(plan), lambda person: True)
+    (ben,) = one.now
+    assert (ben.person, ben.end) == ("ben", parse_rfc3339("2026-11-27T08:00:00Z"))
+    assert (one.until, [shift.person for shift in one.then]) == (ben.end, ["ana"])
+
+
+def test_the_list_and_the_bars_are_of_stints_and_a_gap_is_a_bar_among_them(plan: Plan) -> None:
+    roster: Roster = plan.rosters["platform"]
+    first = turns(roster, (), reader(plan))[0]
+    assert (first.person, first.layer) == ("ben", "nights and days")
+    drawn = weeks(roster, (), reader(plan))
+    assert [week.lines for week in drawn] == [1, 1, 1, 1], "a gap that lasts into a week has no line of its own"
+    assert next(bar.kind for bar in drawn[1].bars) == "gap"
