@@ -12,7 +12,9 @@ from tests.web.serving import Site
 from tocsin.engine import commands as c
 from tocsin.engine.commands import Result
 from tocsin.kernel.instant import DAY, HOUR, MINUTE
+from tocsin.pages.ledger import Page
 from tocsin.pages.links import make_token
+from tocsin.store import tables
 from tocsin.store.reads import Reads
 
 
@@ -33,6 +35,14 @@ def test_it_says_what_since_when_and_what_happens_if_nobody_answers(http: httpx2
     assert "Ben is paged again at 03:33:18 if nobody answers." in page
     assert page.count("<button") == 1
     assert "<script" not in page
+
+
+def test_it_says_when_the_page_left_and_not_when_it_was_written_down(site: Site, http: httpx2.Client) -> None:
+    """It may have waited long, to go with others or for the method before it."""
+    (page,) = (one for one in site.night.bodies(tables.pages, Page) if one.id == 17)
+    page.finished_at = page.intended_at + 2 * MINUTE
+    site.night.put(page)
+    assert "Tocsin paged you by email at 03:20" in http.get(PATH).text
 
 
 def test_looking_changes_nothing_and_leaves_no_trace_behind(site: Site, http: httpx2.Client) -> None:
