@@ -186,6 +186,10 @@ def test_an_override_is_made_seen_and_taken_back(tocsin_server: Start) -> None:
     assert who["why"].startswith("override 1 of office: kei, asked by ")
     assert who["why"].endswith(": painting")
     assert [one["id"] for one in server.json("oncall", "overrides")] == [1]
+    server.write_plan(PLAN.replace("  kei: {name: Kei, timezone: Asia/Tokyo}\n", "").replace("[kei]", "[ben]"))
+    assert "Override 1 on office takes nobody's place: kei is not in the plan" in server.run("plan", "reload").stdout
+    assert "not in force: kei is not in the plan; painting" in server.run("oncall", "overrides").stdout
+    assert server.json("oncall", "overrides")[0]["idle"] == "kei is not in the plan"
     assert "Override 1: kei on office" in server.run("oncall", "cancel", "1").stdout
     assert server.json("oncall", "overrides") == []
     assert [one["state"] for one in server.json("oncall", "overrides", "--state", "all")] == ["cancelled"]
@@ -216,6 +220,8 @@ def test_a_swap_and_a_cover_request_wait_for_their_people(tocsin_server: Start, 
     refused = as_(mine, "accept", "1")
     assert (refused.code, "can answer this swap" in refused.err) == (4, True)
     assert as_(theirs, "accept", "1").json["state"] == "agreed"
+    back = [f"{one[:10]} {one[11:19]} UTC" for one in (second["start"], second["end"])]
+    assert f"for {back[0]} to {back[1]}" in server.run("oncall", "overrides").stdout
     for shift, person in ((first, theirs), (second, mine)):
         [who] = server.json("oncall", "who", "shop-primary", "--at", shift["start"])
         assert (who["person"], who["since"], who["until"]) == (person, shift["start"], shift["end"])

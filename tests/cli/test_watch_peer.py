@@ -12,8 +12,9 @@ def test_each_deaf_peer_is_an_incident_of_its_own(stage: Stage) -> None:
     stage.answers["POST /services/ops/events"] = (202, {"accepted": 1})
     groups = set()
     for _ in range(2):
-        assert stage.run("watch-peer", f"http://127.0.0.1:{free_port()}", "--service", "ops", "--once").code == 1
-        event = stage.asked[-1].body
+        done = stage.run("watch-peer", f"http://127.0.0.1:{free_port()}", "--service", "ops", "--once")
+        assert (done.code, "whoever answers for ops is paged" in done.out) == (1, True)
+        event = next(one.body for one in reversed(stage.asked) if one.method == "POST")
         assert event["state"] == "firing"
         groups.add(Router(()).route("ops", event["key"], event["labels"], event["severity"]).group)
     assert len(groups) == 2

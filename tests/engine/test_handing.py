@@ -167,6 +167,17 @@ schedules:
     )
 
 
+def test_entries_of_a_calendar_that_overlap_are_in_the_daily_word():
+    plan = PLAN.replace(b"notice: off", b"notice: 09:00").replace(b"  primary:\n", b"  primary:\n    calendar: rota\n")
+    world = World(plan.replace(b"teams:\n", b"calendars: {rota: {ical: https://x.example/rota.ics}}\nteams:\n"))
+    ana = Busy(START + 20 * HOUR, START + 30 * HOUR, False, "Ana")
+    world.apply(CalendarRead("rota", (ana, Busy(START + 29 * HOUR, START + 33 * HOUR, False, "Kei"))))
+    world.at("6h")
+    (word,) = [page for page in notices(world) if page.reason == "schedule_findings"]
+    when = "from Tue 24 Nov 2026 08:00 UTC, for 1 h, as entries of its calendar overlap"
+    assert word.lines == (f"Ana and Kei are on call by primary at once {when}",)
+
+
 def test_a_notice_waits_for_the_persons_morning():
     """Kei's clock shows 01:00 then."""
     plan = PLAN.replace(b"rotate: [ana, ben]", b"rotate: [ana, kei]").replace(b"handoff: 10:00", b"handoff: 16:00")
@@ -208,6 +219,39 @@ def test_a_plan_that_changed_while_nothing_ran_counts_like_one_that_changed_befo
     world.at("8h")
     assert [page.person for page in notices(world)] == ["ben", "ana"]
     assert dump(State(world.loaded())) == dump(world.engine.state)
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_whoever_a_plan_puts_on_call_at_once_is_handed_over_to_and_whoever_it_relieves_reads_it_later(stopped: bool):
+    """At 04:00 it is kei's, at noon in Tokyo; ana sleeps until 08:00. Nothing is told twice, whenever Tocsin stops."""
+    kei = PLAN.replace(b"with ana}", b"with ana}\n      - {rotate: kei, only: 03:00-09:00}")
+    world = World(PLAN).at("1h").fires("Down", job="checkout")
+    if stopped:
+        found = world.plans.setdefault((plan := plan_of(kei)).version, plan)
+        world.engine = Engine(world.loaded(), found, SOURCES)
+    world.put_in_force(kei)
+    (comes,) = notices(world)
+    assert (comes.person, comes.title) == ("kei", "You are on call by primary until Mon 23 Nov 2026 18:00 Asia/Tokyo")
+    assert comes.lines[:2] == ("Handed over by Ana", "Now, because the plan is another")
+    assert comes.lines[2:] == ("#1 checkout, triggered: Down fires",)
+    world.put_in_force(kei)
+    world.restarted().at("5h")
+    assert [(page.person, page.title) for page in notices(world)[1:]] == [
+        ("ana", "Your shift on primary is over: Kei is on call now")
+    ]
+    assert dump(State(world.loaded())) == dump(world.engine.state)
+
+
+def test_whoever_a_calendar_puts_on_call_at_once_is_handed_over_to():
+    plan = PLAN.replace(b"  primary:\n", b"  primary:\n    calendar: rota\n")
+    world = World(plan.replace(b"teams:\n", b"calendars: {rota: {ical: https://x.example/rota.ics}}\nteams:\n")).at("6h")
+    for _ in range(2):
+        world.apply(CalendarRead("rota", (Busy(START, START + 8 * HOUR, False, "Kei"),)))
+    assert [(page.person, page.lines[:2]) for page in notices(world)] == [
+        ("kei", ("Handed over by Ana", "Now, because the calendar rota says so")),
+        ("ana", ("Now, because the calendar rota says so", "Nothing is open")),
+    ]
+    assert dump(world.replayed().state) == dump(world.engine.state)
 
 
 def test_holidays_that_a_plan_gives_somebody_move_the_next_handoff():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.engine.world import World
+from tocsin.runtime.composing import compose
 
 # The world begins on Monday 2026-11-23 at 03:00 UTC.
 PLAN = b"""
@@ -25,6 +26,9 @@ schedules:
   watched:
     layers:
       - {rotate: [ana, ben, kei], every: day, handoff: 04:00, starts: 2026-11-22 with ana, shadow: zoe}
+  lone:
+    layers:
+      - {rotate: kei}
   empty:
     layers:
       - {rotate: kei, only: 05:00-06:00, shadow: zoe}
@@ -42,6 +46,10 @@ escalations:
   shadowed:
     - {page: watched, wait: 30m}
     - {page: ben, wait: 30m}
+  offset:
+    - {page: ana, wait: 5m}
+    - {page: next on lone, wait: 5m}
+    - {page: kei, wait: 5m}
   turns:
     - {page one of: [team shop], wait: 10m, repeat: 2}
 services:
@@ -50,12 +58,14 @@ services:
   quiet: {escalation: quiet}
   shadowed: {escalation: shadowed}
   turns: {escalation: turns}
+  offset: {escalation: offset}
 routes:
   - {match: ['job="checkout"'], service: checkout}
   - {match: ['job="office"'], service: office}
   - {match: ['job="quiet"'], service: quiet}
   - {match: ['job="shadowed"'], service: shadowed}
   - {match: ['job="turns"'], service: turns}
+  - {match: ['job="offset"'], service: offset}
 """
 
 
@@ -84,7 +94,7 @@ def test_schedules_stay_live_while_an_incident_is_open():
     world.put_in_force(PLAN.replace(b"rotate: [ana, ben], every: day, handoff: 04:00, starts: 2026-11-22 with ana",
                                     b"rotate: kei"))  # fmt: skip
     world.at("31m")
-    assert world.pages == [("0s", "ana", 1), ("1800s", "kei", 1)]
+    assert [page for page in world.pages if page[2]] == [("0s", "ana", 1), ("1800s", "kei", 1)]
 
 
 def test_a_step_whose_schedule_has_nobody_on_shift_falls_through_at_once_and_says_so():
@@ -95,6 +105,20 @@ def test_a_step_whose_schedule_has_nobody_on_shift_falls_through_at_once_and_say
         "Step 2 reaches nobody: nobody is on call by empty",
     ]
     assert world.told(1)[1:4] == ["nobody_reachable", "nobody_reachable", "step_due"]
+
+
+def test_a_turn_that_nobody_has_is_said_as_what_it_is_while_somebody_is_on_call():
+    """Kei alone is on the schedule, and on call: nobody is next on it. Ana reads who is paged in that place."""
+    world = World(PLAN)
+    world.answers = lambda page: "never"
+    world.fires("Down", job="offset")
+    (row,) = world.rows(1)
+    message = compose(world.engine.state, world.engine.plan, row, world.now, "", b"k")
+    assert message is not None
+    assert message.next_step == "Kei, Zoe are paged at 03:05:00 if nobody answers"
+    world.at("6m")
+    assert "Step 2 reaches nobody: nobody is next on lone" in said(world)
+    assert world.pages[1:] == [("300s", "kei", 1), ("300s", "zoe", 1)]
 
 
 def test_a_schedule_that_left_the_plan_has_nobody_on_shift():

@@ -142,10 +142,13 @@ def test_an_override_that_is_over_is_forgotten():
 
 def test_somebody_who_left_the_plan_takes_nobodys_place():
     world = World(PLAN)
-    overrides(world, "kei", "0s", "50m")
+    overrides(world, "kei", "0s", "9h")
     left = PLAN.replace(b"  kei: {name: Kei, email: kei@shop.example}\n", b"").replace(b"rotate: kei", b"rotate: zoe")
     world.put_in_force(left.replace(b"ana, ben, kei]", b"ana, ben]"))
     assert paged_at(world, "1m") == ["ana"]
+    world.at("7h")
+    (word,) = [page for page in world.told_pages if page.reason == "schedule_findings"]
+    assert "Override 1 on primary takes nobody's place: kei is not in the plan" in word.lines
 
 
 @pytest.mark.parametrize(

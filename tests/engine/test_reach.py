@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.engine.world import PLAN, START, World
+from tests.engine.world import PLAN, START, World, dump
 from tocsin.engine.quiet import why_quiet
 from tocsin.kernel.instant import HOUR, MINUTE, SECOND
 from tocsin.kernel.reason import Reason
@@ -270,6 +270,46 @@ def test_a_step_with_one_whose_page_waits_and_one_who_is_paged_says_both():
         "step_repeated",
         "Paging Ben; the page to Ana by email still waits and leaves in 20 s; next in 10 s if nobody answers",
     )
+
+
+def test_a_graver_page_waits_for_nothing_that_is_less_grave():
+    """Five of sev3, then five of sev1: of each the first three leave at once. The rest goes out as one message."""
+    world = World()
+    for name in "ABCDE":
+        world.fires(name, job="checkout", severity="warning")
+    assert [number for _, _, number in world.pages] == [1, 2, 3]
+    world.at("10s")
+    for name in "VWXYZ":
+        world.fires(name, job="checkout", severity="critical")
+    assert world.pages[3:] == [("10s", "ana", number) for number in (6, 7, 8)]
+    assert [row.bundle for number in (6, 7, 8) for row in world.rows(number)] == [0, 0, 0]
+    assert world.rows(9)[0].not_before == START + 40 * SECOND
+    world.at("41s")
+    assert world.pages[6:] == [("30s", "ana", 4)]
+    assert {one.id for number in (4, 5, 9, 10) for one in world.rows(number)} == set(world.rows(4)[0].bundled)
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_a_page_that_waits_for_others_leaves_when_its_incident_becomes_graver():
+    """The same escalation holds for both, so nobody is paged anew for it."""
+    world = World()
+    for name in "ABCDE":
+        world.fires(name, job="checkout", severity="warning", key=name)
+    world.at("5s").fires("D", job="checkout", severity="critical", key="D")
+    assert world.incident(4).severity == "sev1"
+    assert world.pages[3:] == [("5s", "ana", 4)]
+    world.at("31s")
+    assert world.pages[4:] == [("30s", "ana", 5)]
+
+
+def test_what_left_before_its_severity_was_remembered_counts_as_the_gravest():
+    """A database of an earlier version knows only when."""
+    world = storm(World(), *"ABC")
+    contact = next(iter(world.engine.state.contacts_by("ana")))
+    assert contact.graded == ["sev1"] * 3
+    contact.graded = []
+    storm(world, "D")
+    assert world.rows(4)[0].held == "bundled"
 
 
 def test_bundling_is_the_persons_own_choice():

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from tests.engine.world import PLAN, World
+from tests.engine.world import PLAN, World, dump
 from tocsin.engine.commands import Acknowledge, AddResponders, ApplyPlan, Reassign, Snooze
 from tocsin.kernel.instant import HOUR
+from tocsin.pages.rendering import because
+from tocsin.runtime.composing import compose
 
 
 def down(world: World | None = None) -> World:
@@ -19,8 +22,15 @@ def test_an_incident_given_to_somebody_pages_them_at_once_and_the_escalation_goe
     assert world.pages[-1] == ("60s", "kei", 1)
     assert world.timeline[-2].what == "Given to Kei: knows the bank"
     assert (world.timeline[-2].reason, world.timeline[-2].actor) == ("reassigned", "person:ana")
+    (row,) = world.rows(1, "kei")
+    assert (row.reason, row.why) == ("reassigned", "Ana gave it to Kei: knows the bank")
+    leaving = msgspec.structs.replace(row, state="intended")
+    message = compose(world.engine.state, world.engine.plan, leaving, world.now, "", b"k")
+    assert message is not None
+    assert because(message) == "Tocsin pages Kei because Ana gave it to Kei: knows the bank"
     world.at("6m")
     assert world.pages[-1] == ("360s", "ben", 1)
+    assert dump(world.replayed().state) == dump(world.engine.state)
 
 
 def test_giving_away_what_was_acknowledged_makes_the_other_answer():
@@ -57,6 +67,7 @@ def test_help_is_paged_at_once_while_nobody_has_the_incident():
     assert world.asked(AddResponders(actor="person:ana", incident=1, targets=("person:kei",))).ok
     assert world.pages[-1] == ("60s", "kei", 1)
     assert world.incident(1).responders == ("kei",)
+    assert world.rows(1, "kei")[0].why == "Ana asked for help"
     world.acknowledges(1)
     assert world.incident(1).state == "acknowledged"
 

@@ -74,5 +74,8 @@ def _watched(server: TocsinServer) -> None:
     deaf = f"http://127.0.0.1:{free_port()}"
     done = server.run("watch-peer", deaf, "--once", "--json", check=False)
     assert (done.returncode, json.loads(done.stdout)["ok"]) == (1, False)
+    assert json.loads(done.stdout)["told"].startswith("Incident ")
+    again = server.run("watch-peer", deaf, "--once", check=False).stdout
+    assert f"Incident {json.loads(done.stdout)['told'].split()[1]} of inbox is triggered here for it" in again
     titles = [one["title"] for one in server.call("GET", "/api/v1/incidents?state=triggered")[1]["items"]]
     assert titles == [f"Tocsin at {deaf} is deaf: the connection was refused, nothing listens there"]

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tocsin.incidents.routes import SEVERITIES
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, from_datetime, to_datetime
 from tocsin.pages.contacts import (
     BadAddress,
@@ -21,7 +22,7 @@ from tocsin.pages.contacts import (
     masked,
     webhook_secret,
 )
-from tocsin.pages.rules import Reach, Way, bundled_until, fault, quiet_until, ways
+from tocsin.pages.rules import Left, Reach, Way, bundled_until, fault, quiet_until, remembered, ways
 
 ZONES = (
     "UTC", "Europe/Madrid", "Australia/Lord_Howe", "Pacific/Apia", "Africa/Casablanca", "Europe/Dublin",
@@ -120,24 +121,39 @@ def test_rules_that_name_nothing_usable_are_as_none():
 
 
 def test_of_a_window_the_first_pages_leave_at_once_and_none_waits_longer_than_the_window():
-    assert bundled_until([], 3, 30 * SECOND, 0) is None
-    assert bundled_until([1, 2], 3, 30 * SECOND, 10) is None
-    assert bundled_until([1, 2, 3], 3, 30 * SECOND, 10) == 1 + 30 * SECOND
-    assert bundled_until([1, 2, 3], 3, 30 * SECOND, 1 + 30 * SECOND) is None
-    assert bundled_until([1, 2, 3], 3, 0, 10) is None
+    one, two, three = (Left(at, "sev2") for at in (1, 2, 3))
+    assert bundled_until([], "sev2", 3, 30 * SECOND, 0) is None
+    assert bundled_until([one, two], "sev2", 3, 30 * SECOND, 10) is None
+    assert bundled_until([one, two, three], "sev2", 3, 30 * SECOND, 10) == 1 + 30 * SECOND
+    assert bundled_until([one, two, three], "sev3", 3, 30 * SECOND, 10) == 1 + 30 * SECOND
+    assert bundled_until([one, two, three], "sev1", 3, 30 * SECOND, 10) is None
+    assert bundled_until([one, two, three], "sev2", 3, 30 * SECOND, 1 + 30 * SECOND) is None
+    assert bundled_until([one, two, three], "sev2", 3, 0, 10) is None
 
 
-@given(st.lists(st.integers(0, 3 * 60), max_size=40), st.integers(1, 5), st.integers(0, 60))
+@given(
+    st.lists(st.tuples(st.integers(0, 3 * 60), st.sampled_from(SEVERITIES)), max_size=40),
+    st.integers(1, 5),
+    st.integers(0, 60),
+)
 def test_whatever_comes_leaves_within_its_window_and_never_more_messages_than_allowed(moments, after, within):
-    """Pages at these seconds, each handled as the engine does: a page that waits goes with all that wait."""
-    left: list[int] = []
-    for now in sorted(moment * SECOND for moment in moments):
-        until = bundled_until(left[-after:], after, within * SECOND, now)
+    """Pages at these seconds, handled as the engine does: nothing less grave delays one, and enough is remembered."""
+    left: list[Left] = []
+    kept: list[Left] = []
+    for second, severity in sorted(moments):
+        now = second * SECOND
+        until = bundled_until(kept, severity, after, within * SECOND, now)
+        assert until == bundled_until(left, severity, after, within * SECOND, now)
         assert until is None or now < until <= now + within * SECOND
+        graver = [one for one in left if one.severity <= severity and now - one.at < within * SECOND]
+        assert (until is None) == (not within or len(graver) < after)
         if until is None:
-            left.append(now)
-    for place in range(after, len(left)):
-        assert left[place] - left[place - after] >= within * SECOND
+            left.append(Left(now, severity))
+            kept = remembered([*kept, Left(now, severity)], after, within * SECOND, now)
+    for severity in SEVERITIES:
+        same = [one.at for one in left if one.severity == severity]
+        for place in range(after, len(same)):
+            assert same[place] - same[place - after] >= within * SECOND
 
 
 @pytest.mark.parametrize(

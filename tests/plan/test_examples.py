@@ -16,6 +16,7 @@ from tocsin.kernel.matcher import Matcher
 from tocsin.oncall.hours import Hours
 from tocsin.oncall.schedule import Layer, Length, Schedule, Window
 from tocsin.oncall.zone import DAY_OF, WEEK_OF, wall_of
+from tocsin.pages.pace import Pace
 from tocsin.pages.templates import Words
 from tocsin.plan import read_plan, starter_plan
 from tocsin.plan.model import Mail, Plan
@@ -298,7 +299,9 @@ def test_every_key_of_the_language_arrives():
             "from": "+34911000000",
             "server": "https://api.twilio.example",
         },
+        "webhook": {},
     }
+    assert plan.paces == {"email": Pace(0.5, 1), "sms": Pace(1.0, 3), "call": Pace(1.0, 3), "webhook": Pace(5.0, 5)}
     assert plan.reaches == {"email", "webhook", "matrix", "pagerduty", "apprise", "slack", "sms", "call", "push"}
     assert plan.last_resort == ("team:shop", "person:7")
     assert plan.outside_heartbeat == "https://hc.example/ping/1"

@@ -33,6 +33,9 @@ def held(world: World) -> World:
     return world
 
 
+SEVERAL = tuple(f"SEV1 #{one[0]} checkout: {one[1]} fires, since 03:00" for one in ("4D", "5E", "6F"))
+
+
 def bundle() -> tuple[World, Page]:
     world = storm(held(World()), "A", "B", "C", "D", "E", "F").at("31s")
     return world, world.rows(4)[0]
@@ -43,7 +46,7 @@ def test_several_incidents_are_one_message_with_a_count_and_one_link() -> None:
     message = wanted(world, first)
     assert message.incidents == 3
     assert message.title == "3 incidents, the gravest: D fires"
-    assert message.lines == ("#4 checkout: D fires", "#5 checkout: E fires", "#6 checkout: F fires")
+    assert message.lines == SEVERAL
     assert message.because == EXPLAINED[Reason.BUNDLED]
     assert read_token(KEY, message.acknowledge_url.removeprefix(f"{BASE}/p/")) == first.id
     assert rendering.subject(message) == "[SEV1] 3 incidents, the gravest: D fires"
@@ -51,10 +54,32 @@ def test_several_incidents_are_one_message_with_a_count_and_one_link() -> None:
     assert "Incident #" not in rendering.text(message) + rendering.html(message)
 
 
+def test_the_gravest_of_several_comes_first_and_is_what_the_message_is_about() -> None:
+    """Its severity, its link, its next step; every line says how grave it is and since when."""
+    world = held(World())
+    for name in "ABCDE":
+        world.fires(name, job="checkout", severity="warning")
+    world.at("5s").fires("Worst", job="checkout")
+    world.fires("Second", job="checkout").fires("Third", job="checkout").fires("Fourth", job="checkout")
+    world.at("31s")
+    page = next(row for row in world.engine.state.pages.values() if row.bundled)
+    assert page.incident == 4
+    message = wanted(world, page)
+    assert rendering.subject(message) == "[SEV1] 3 incidents, the gravest: Fourth fires"
+    assert message.lines == (
+        "SEV1 #9 checkout: Fourth fires, since 03:00",
+        "SEV3 #4 checkout: D fires, since 03:00",
+        "SEV3 #5 checkout: E fires, since 03:00",
+    )
+    assert (message.page, message.incident, message.severity) == (page.id, 9, "sev1")
+    assert message.url == f"{BASE}/incidents/9"
+    assert read_token(KEY, message.acknowledge_url.removeprefix(f"{BASE}/p/")) == world.rows(9)[0].id
+
+
 def test_what_is_answered_on_the_way_is_left_out_and_the_last_one_left_is_an_ordinary_page() -> None:
     world, first = bundle()
     world.acknowledges(4)
-    assert wanted(world, first).lines == ("#5 checkout: E fires", "#6 checkout: F fires")
+    assert wanted(world, first).lines == SEVERAL[1:]
     world.acknowledges(5)
     message = wanted(world, first)
     assert (message.incidents, message.incident, message.title) == (1, 6, "F fires")

@@ -28,9 +28,9 @@ from tocsin.pages.message import Channel, Failed, Sent
 from tocsin.plan.model import Plan
 from tocsin.playbooks.evidence import Series
 from tocsin.runtime.ballast import Ballast
+from tocsin.runtime.buckets import Bucket
 from tocsin.runtime.clock import SystemClock
 from tocsin.runtime.core import Core
-from tocsin.runtime.doors import Bucket
 from tocsin.runtime.listener import Exchange
 from tocsin.runtime.parts import Parts, PlanRead
 from tocsin.runtime.pulse import Pulse

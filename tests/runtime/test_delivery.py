@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from itertools import count
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -13,9 +15,21 @@ from tocsin.engine.inputs import Delivered
 from tocsin.kernel.reason import Reason
 from tocsin.pages.ledger import Page
 from tocsin.pages.message import Failed, Message, Sent
+from tocsin.pages.pace import Pace
 from tocsin.runtime.composing import compose
-from tocsin.runtime.delivery import AT_ONCE, EACH, Delivery
+from tocsin.runtime.delivery import Delivery
+from tocsin.runtime.lanes import AT_ONCE, EACH, SHARE
 from tocsin.runtime.writer import Job
+
+_NUMBERS = count(1)
+
+
+def a_page(**said: Any) -> Page:
+    """A page like many, each about an incident and to a person of its own unless told."""
+    number = next(_NUMBERS)
+    usual: dict[str, Any] = {"id": number, "incident": number, "person": f"person-{number}", "channel": "mail"}
+    usual |= {"address": "a", "reason": Reason.STEP_DUE, "intended_at": 0, "next_at": 0}
+    return Page(**(usual | said))
 
 
 class Hand:
@@ -79,21 +93,19 @@ class Office:
         attempts: int = 0,
         person: str = "",
         incident: int = 0,
+        address: str = "a",
     ) -> Page:
         """A page handed over; each about an incident and to a person of its own unless told."""
         self._number += 1
-        page = Page(
+        page = a_page(
             id=self._number,
             incident=incident or self._number,
             person=person or f"person-{self._number}",
             channel=channel,
-            address="a",
+            address=address,
             kind="notice" if kind == "notice" else "page",
             title=title,
-            reason=Reason.STEP_DUE,
             step=step,
-            intended_at=0,
-            next_at=0,
             attempts=attempts,
         )
         self.delivery.hand(page)
@@ -170,10 +182,79 @@ async def test_a_person_whose_pages_are_slow_delays_nobody_else(office: Office) 
     last = office.page(person="ben")
     await until(lambda: office.states())
     assert office.states() == {last.id: "sent"}
-    assert office.delivery._lanes["mail"].sending == {"ana": EACH}
+    assert len(office.delivery._sending) == EACH
     hung.set()
     await until(lambda: len(office.outcomes) == 101)
-    assert not office.delivery._lanes["mail"].sending
+    await until(lambda: not office.delivery._sending)
+
+
+class Hosts(Hand):
+    """A channel to many hosts, of which some never answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given_up = asyncio.Event()
+
+    async def send(self, message: Message) -> Sent | Failed:
+        """Wait until that is given up, or take it."""
+        if message.address.startswith("dead"):
+            await self.given_up.wait()
+            return Failed("deadline", "no answer came in time")
+        return await super().send(message)
+
+    def place(self, address: str) -> str:
+        """The host."""
+        return address.partition("/")[0]
+
+
+async def test_a_host_that_never_answers_delays_nobody_at_another_host_of_the_same_channel(office: Office) -> None:
+    """Seventy pages to it wait; one to a good host leaves. When it is known to be silent, what waited goes back."""
+    hosts = Hosts()
+    await office.delivery.replace({"hook": hosts})
+    for number in range(70):
+        office.page("hook", address=f"dead/{number}")
+    good = office.page("hook", address="good")
+    await until(lambda: office.states())
+    assert office.states() == {good.id: "sent"}
+    assert len(office.delivery._sending) == SHARE
+    hosts.given_up.set()
+    await until(lambda: len(office.outcomes) == 71)
+    untried = [one for one in office.outcomes if "not tried" in one.error]
+    assert len(untried) == 70 - SHARE
+    assert {one.state for one in untried} == {"retry"}
+    assert office.delivery.under_way == 0
+
+
+async def test_a_channel_is_sent_no_more_than_its_pace(office: Office) -> None:
+    """Two at once and one more each tenth of a second; a plan that lifts the pace lets the rest go."""
+    await office.delivery.replace({"mail": office.mail}, {"mail": Pace(10.0, 2)})
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    for _ in range(4):
+        office.page()
+    await until(lambda: len(office.outcomes) == 2)
+    await until(lambda: len(office.outcomes) == 4)
+    assert clock() - began > 0.15
+    await office.delivery.replace({"mail": office.mail}, {"mail": Pace(1 / 60)})
+    waiting = office.page()
+    await asyncio.sleep(0)
+    assert waiting.id not in office.states()
+    await office.delivery.replace({"mail": office.mail}, {})
+    await until(lambda: waiting.id in office.states())
+
+
+async def test_a_provider_that_asks_for_patience_is_left_alone_and_first_pages_go_another_way(office: Office) -> None:
+    """One refusal, and the other pages are not tried: the engine hears of each at once, and when to try it again."""
+    office.mail.answer = lambda message: Failed("rate_limit", "429", retry_after=600_000_000)
+    office.page()
+    await until(lambda: office.outcomes)
+    for _ in range(20):
+        office.page()
+    assert len(office.mail.sent) == 1
+    assert len(office.outcomes) == 21
+    assert {one.state for one in office.outcomes} == {"retry"}
+    assert all(590_000_000 < (one.retry_after or 0) <= 600_000_000 for one in office.outcomes)
+    assert office.delivery.under_way == 0
 
 
 async def test_what_goes_to_one_place_goes_in_order_and_after_what_came_before_is_written_down(office: Office) -> None:

@@ -62,6 +62,7 @@ def test_an_answer_of_several_says_that_the_others_are_still_paged(site: Site, a
     assert "Nobody else is paged while you do." not in ana.page
     assert 'action="/incidents/1042/acknowledge"' not in ana.page
     ana.get("/incidents/1042")
+    assert re.search(r"[0-9]+ of [0-9]+ went out, to [0-9]+\s(person|people)", ana.page)
     assert 'data-noted="1"' in ana.page
     assert "You have answered, one of 2 who are asked for. The others are still paged." in ana.page
 

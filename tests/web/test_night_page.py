@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import httpx2
 import pytest
 from msgspec import structs
@@ -129,6 +131,40 @@ def test_one_of_several_who_answered_is_told_so_and_has_no_button_any_more(site:
     assert "Nobody else is paged" not in page
     http.post(PATH)
     assert site.core.asked == []
+
+
+def test_a_link_of_several_is_headed_by_the_gravest_and_every_line_says_how_grave_and_since_when(
+    site: Site, http: httpx2.Client
+) -> None:
+    """Its own row may be of a smaller one. What somebody has comes after what nobody has; one press answers all."""
+    one = site.night.incident(1042)
+    mine = next(row for row in site.night.bodies(tables.pages, Page) if row.id == 17)
+    small = structs.replace(one, number=2001, title="Search is slow", service="search", severity="sev3")
+    lesser = structs.replace(small, number=2002, title="Reports are late", severity="sev2")
+    rows = (
+        structs.replace(mine, id=901, incident=2001, bundle=901, bundled=(901, 902, 17)),
+        structs.replace(mine, id=902, incident=2002, bundle=901),
+        structs.replace(mine, bundle=901),
+    )
+    site.night.put(small, lesser, *rows)
+    path = "/p/" + make_token(SIGNING_KEY, 901)
+    page = http.get(path).text
+    assert "<h1>3\u00a0incidents, the gravest: About 1 in 6 shoppers cannot pay by card</h1>" in page
+    assert page.index("SEV1") < page.index("<h1>")
+    lines = re.findall(r"<li><span class=\"sev .*?</li>", page, re.S)
+    assert [re.findall("SEV[1-4]|#[0-9]+|since [0-9:]+", line) for line in lines] == [
+        ["SEV1", "#1042", "since 03:18"],
+        ["SEV2", "#2002", "since 03:18"],
+        ["SEV3", "#2001", "since 03:18"],
+    ]
+    assert "Acknowledge all 3" in page
+    http.post(path)
+    assert site.core.asked == [c.Acknowledge(actor="person:ana", incident=1042, page=17)]
+    one.state, one.resolved_at, one.resolved_by = "resolved", NOW - 2 * DAY, "code"
+    site.night.put(one)
+    page = http.get(PATH).text
+    assert "the gravest nobody has: Reports are late</h1>" in page, "what is over does not hide what is not"
+    assert "SEV2" in page[: page.index("<h1>")]
 
 
 @pytest.mark.usefixtures("unreadable")

@@ -100,16 +100,29 @@ def test_whoever_would_be_paged_twice_is_named(site: Site, ana: Browserless) -> 
     )
 
 
+def test_an_override_of_somebody_who_left_the_plan_is_shown_as_idle(site: Site, ana: Browserless) -> None:
+    site.night.put(
+        Override(
+            id=7, kind="override", schedule="shop-primary", person="gone", starts_at=NOW, ends_at=NOW + HOUR,
+            asked_by="person:ana", asked_at=NOW, agreed_at=NOW,
+        )
+    )  # fmt: skip
+    assert "Not in force: gone is not in the plan." in shown(ana.get("/oncall").text)
+
+
 def test_shifts_of_a_calendar_from_elsewhere_are_shown_and_a_lost_source_is_said(site: Site, ana: Browserless) -> None:
     calendars = b"calendars:\n  rota: {ical: secret:rota}\nschedules:\n"
     text = PLAN["tocsin.yaml"].replace(b"schedules:\n", calendars, 1)
     text = text.replace(b"  shop-primary:\n", b"  shop-primary:\n    calendar: rota\n", 1)
     site.night.replace_plan({**PLAN, "tocsin.yaml": text})
     busy = Busy(NOW - HOUR, NOW + 5 * HOUR, False, "On call: Ben")
+    late = Busy(NOW + 4 * HOUR, NOW + 6 * HOUR, False, "On call: Ana")
     away, error = NOW - 26 * HOUR, "it answered 500"
-    site.night.put(Imported(name="rota", read_at=away, failing_since=away, error=error, busy=(busy,)))
+    site.night.put(Imported(name="rota", read_at=away, failing_since=away, error=error, busy=(busy, late)))
     page = shown(ana.get("/oncall?schedule=shop-primary").text)
     assert "by a calendar" in page
+    assert "You and Ben are on call by shop-primary at once from" in page
+    assert "for 1 h, as entries of its calendar overlap." in page
     assert "The calendar rota cannot be read since" in page
     assert "(it answered 500); its last copy counts." in page
 

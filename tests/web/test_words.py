@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.web.night import NOW, the_plan
+from tocsin.escalation.policy import Step
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, parse_rfc3339
 from tocsin.kernel.reason import EXPLAINED, Reason
@@ -110,6 +111,12 @@ def test_a_page_that_left_although_it_was_overtaken_reached_its_person() -> None
 
 def test_after_the_last_step_comes_the_last_resort() -> None:
     assert reader().fate(incident(step=3, next_at=NOW + MINUTE)).before == "Ana is paged"
+
+
+def test_a_step_that_reaches_nobody_now_is_said_so_with_who_is_paged_in_its_place() -> None:
+    steps = (Step(("schedule:gone:next", "schedule:gone:previous")), *the_plan().steps("checkout"))
+    fate = reader().fate(incident(steps=steps, next_at=NOW + MINUTE))
+    assert fate.before == "Nobody is next on gone or previous on gone now, so Ana is paged"
 
 
 def test_a_silenced_incident_says_why_nobody_is_paged_and_until_when() -> None:

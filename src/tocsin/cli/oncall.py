@@ -373,17 +373,17 @@ def overrides(api: Api, state: str, limit: int | None, as_json: bool) -> None:
             show.Column("Who"),
             show.Column("From"),
             show.Column("To"),
-            show.Column("Reason", least=110, wide=True),
+            show.Column("More", least=110, wide=True),
         ),
         lambda one: (
             str(one["id"]),
             str(one["kind"]),
-            show.state(str(one["state"])),
+            show.state("idle" if one["idle"] else str(one["state"])),
             str(one["schedule"]),
             _whose(one),
             stamp(show.moment(one["starts_at"])),
             stamp(show.moment(one["ends_at"])),
-            str(one["reason"]),
+            "; ".join(filter(None, (_idle(one), _back(one), str(one["reason"])))),
         ),
         as_json=as_json,
         limit=limit,
@@ -465,18 +465,29 @@ def _whose(one: dict[str, Any]) -> str:
     return f"{who} for {one['instead_of']}" if one["instead_of"] else who
 
 
+def _back(one: dict[str, Any]) -> str:
+    """What of a swap is given back."""
+    if not one["back_starts_at"]:
+        return ""
+    return f"for {stamp(show.moment(one['back_starts_at']))} to {stamp(show.moment(one['back_ends_at']))}"
+
+
+def _idle(one: dict[str, Any]) -> str:
+    return f"not in force: {one['idle']}" if one["idle"] else ""
+
+
 def _told(api: Api, one: dict[str, Any], as_json: bool) -> None:
     if as_json:
         show.print_json(one)
         return
     show.line(f"{str(one['kind']).capitalize()} {one['id']}: {_whose(one)} on {one['schedule']}", "head")
-    back = (stamp(show.moment(one["back_starts_at"])), stamp(show.moment(one["back_ends_at"])))
     show.facts(
         [
             ("state", str(one["state"])),
+            ("but", _idle(one)),
             ("from", stamp(show.moment(one["starts_at"]))),
             ("to", stamp(show.moment(one["ends_at"]))),
-            ("back", f"{back[0]} to {back[1]}" if one["back_starts_at"] else ""),
+            ("back", _back(one).removeprefix("for ")),
             ("reason", str(one["reason"])),
             ("asked by", person_of(str(one["asked_by"]))),
             ("answered by", person_of(str(one["answered_by"]))),

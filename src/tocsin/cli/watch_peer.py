@@ -39,7 +39,8 @@ def watch_peer(
 
     It asks the other's /readyz, which says what its self-audit found. What it finds it tells the server the other
     commands talk to, as an event of a service: that opens an incident and pages, and ends when the other is well again.
-    In a plan the same is a probe, which needs no process of its own: {peer: URL}. With --json each look is one line.
+    In a plan the same is a probe, which needs no process of its own: {peer: URL}. With --json each look is one line;
+    ``told`` says what became of it here.
 
     \b
     Examples:
@@ -67,10 +68,13 @@ async def _watch(api: Api, url: str, service: str, every: int, failures: int, on
         while True:
             checked = await probe("peer")(spec, clock.now(), outside)
             failed = 0 if checked.ok else failed + 1
-            _say(checked.summary, checked.ok, as_json)
-            deaf = failed >= failures
-            if (deaf or checked.ok) and told is not deaf and _tell(api, service, url, deaf, checked.summary, once):
-                told = deaf
+            deaf, became = failed >= failures, ""
+            try:
+                if (deaf or checked.ok) and told is not deaf and _tell(api, service, url, deaf, checked.summary, once):
+                    told = deaf
+                    became = _became(api, service, url) if deaf else ""
+            finally:
+                _say(checked.summary, checked.ok, became, as_json)
             if once:
                 return OK if checked.ok else REFUSED
             await asyncio.sleep(every / SECOND)
@@ -78,13 +82,29 @@ async def _watch(api: Api, url: str, service: str, every: int, failures: int, on
         await outside.close()
 
 
-def _say(text: str, ok: bool, as_json: bool) -> None:
+def _say(text: str, ok: bool, became: str, as_json: bool) -> None:
+    """A look, and what this Tocsin made of it: that somebody is paged is not left to be found out."""
     if as_json:
         import json
 
-        click.echo(json.dumps({"ok": ok, "text": text}))
-    else:
-        show.line(text, "" if ok else "ring")
+        click.echo(json.dumps({"ok": ok, "text": text} | ({"told": became} if became else {})))
+        return
+    show.line(text, "" if ok else "ring")
+    if became:
+        show.line(became)
+
+
+def _became(api: Api, service: str, url: str) -> str:
+    """What our own Tocsin made of what it was told, as a sentence."""
+    try:
+        found = api.get("/incidents", {"state": "open", "service": service, "text": url, "limit": 20})["items"]
+    except Failure:
+        found = []
+    ours = next((one for one in found if one["labels"].get("peer") == url), None)
+    if ours is None:
+        return f"This Tocsin was told; whoever answers for {service} is paged, unless the plan or a silence says else."
+    paged = ": whoever answers for it is paged" if ours["state"] == "triggered" else ""
+    return f"Incident {ours['number']} of {service} is {ours['state']} here for it{paged}."
 
 
 def _tell(api: Api, service: str, url: str, deaf: bool, text: str, once: bool) -> bool:

@@ -9,7 +9,7 @@ from tocsin.engine import ledger, methods
 from tocsin.engine.covering import open_now, opens_at
 from tocsin.engine.turn import Turn
 from tocsin.escalation.decide import Call, escalate
-from tocsin.escalation.policy import Step
+from tocsin.escalation.policy import Step, nobody_behind
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
@@ -17,7 +17,9 @@ from tocsin.pages.contacts import CONSOLE
 from tocsin.pages.ledger import Page
 from tocsin.plan.model import Reached
 
-OF_A_STEP = frozenset({Reason.STEP_DUE, Reason.STEP_REPEATED, Reason.ESCALATION_EXHAUSTED, Reason.LAST_RESORT})
+OF_A_STEP = frozenset(
+    {Reason.STEP_DUE, Reason.STEP_REPEATED, Reason.REASSIGNED, Reason.ESCALATION_EXHAUSTED, Reason.LAST_RESORT}
+)
 """Why a page is a step's own, and none beside it."""
 
 
@@ -81,13 +83,8 @@ def all_answered(turn: Turn, incident: Incident, targets: tuple[str, ...]) -> bo
 
 def reaches_nobody(incident: Incident, step: int) -> str:
     """Says of a step why it is passed over."""
-    schedules = [
-        target.removeprefix("schedule:").partition(":")[0]
-        for target in incident.steps[step].targets
-        if target.startswith("schedule:")
-    ]
-    nobody = f": nobody is on call by {' and '.join(dict.fromkeys(schedules))}" if schedules else ""
-    return f"Step {step + 1} reaches nobody{nobody}"
+    why = nobody_behind(incident.steps[step].targets)
+    return f"Step {step + 1} reaches nobody{f': {why}' if why else ''}"
 
 
 def _reachable(turn: Turn, incident: Incident, targets: tuple[str, ...]) -> bool:

@@ -102,6 +102,15 @@ def findings(plan: Plan, calendars: Mapping[str, Imported], now: Instant) -> Ite
                 yield key, f"The calendar {name} cannot be read {since} ({calendar.error}); {kept}"
 
 
+def idle(plan: Plan, overrides: Mapping[int, Override], now: Instant) -> Iterator[tuple[str, str]]:
+    """Overrides, swaps and cover requests that take nobody's place by this plan: the schedule, and a sentence."""
+    for id, one in sorted(overrides.items()):
+        why = one.idle(plan.rosters, plan.people) if one.state(now) in ("asked", "agreed") else ""
+        if why:
+            noun = {"override": "Override", "swap": "Swap", "cover": "Cover request"}[one.kind]
+            yield one.schedule, f"{noun} {id} on {one.schedule} takes nobody's place: {why}"
+
+
 def open_now(turn: Turn, name: str) -> bool | None:
     """Whether named hours are open now; None when the plan does not have them any more."""
     hours = turn.plan.hours.get(name)

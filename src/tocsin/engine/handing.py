@@ -6,7 +6,8 @@ nothing out. They leave by the person's rules for low urgency, and wake nobody.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from functools import partial
 
 from tocsin.catalog.people import Person
 from tocsin.engine import covering, methods, paging
@@ -19,12 +20,14 @@ from tocsin.oncall.duty import FINDINGS, Duty, handoff_of, next_clock, next_hand
 from tocsin.oncall.override import Cover
 from tocsin.oncall.roster import Roster, Shift, merged
 from tocsin.oncall.zone import said
+from tocsin.pages.contacts import Contact
 from tocsin.plan.model import Plan
 
 AHEAD: Duration = 14 * DAY
 """How far ahead the daily word looks."""
 MOST_LINES = 10
 LONGEST_LINE = 200
+LONGEST_TITLE = 300
 
 
 def arrange(turn: Turn) -> None:
@@ -46,7 +49,8 @@ def arrange(turn: Turn) -> None:
         if known is not None and known.at is not None and known.at <= turn.now:
             continue
         at = _next(turn, name, key)
-        if known is None or at != known.at:
+        moved = known is not None and _moved(turn, known, "the plan is another")
+        if known is None or at != known.at or moved or (key and known.on is None):
             _keep(turn, known or Duty(name=name), at)
 
 
@@ -62,6 +66,9 @@ def calendar_read(turn: Turn, calendar: str) -> None:
     for key, schedule in turn.plan.schedules.items():
         theirs = any(calendar in turn.plan.people[one].holidays for one in schedule.people() if one in turn.plan.people)
         if calendar in schedule.calendars or theirs:
+            duty = turn.state.duties.get(handoff_of(key))
+            if duty is not None and (duty.at is None or duty.at > turn.now):
+                _moved(turn, duty, f"the calendar {calendar} says so")
             rearrange(turn, key)
 
 
@@ -82,8 +89,29 @@ def _next(turn: Turn, name: str, key: str) -> Instant | None:
     return next_handoff(roster, plan.covers_for(key, turn.state.covers), turn.now) if roster is not None else None
 
 
+def _on(turn: Turn, key: str) -> tuple[str, ...] | None:
+    roster = turn.plan.rosters.get(key)
+    if roster is None:
+        return None
+    return tuple(sorted(shift.person for shift in roster.who(turn.now, turn.plan.covers_for(key, turn.state.covers))))
+
+
+def _moved(turn: Turn, duty: Duty, why: str) -> bool:
+    """Whether others are on call by a schedule than before, though no shift ended: then they are told, and so are those
+    who no more are.
+    """
+    on = _on(turn, duty.schedule)
+    if on is None or duty.on is None or on == duty.on:
+        return False
+    came = frozenset(on) - frozenset(duty.on)
+    at_once = partial(tell, turn, urgency="high")  # they are on call, and asked for it no more than they know of it
+    welcome(turn, duty.schedule, came, duty.on, lambda _: [f"Now, because {why}"], at_once)
+    _relieve(turn, duty.schedule, duty.on, on, [f"Now, because {why}"])
+    return True
+
+
 def _keep(turn: Turn, duty: Duty, at: Instant | None) -> None:
-    duty.at = at
+    duty.at, duty.on = at, _on(turn, duty.schedule)
     turn.state.duties[duty.name] = turn.changes.duties[duty.name] = duty
     turn.changes.dropped_duties.discard(duty.name)
     turn.state.timers.set("notice", duty.name, at)
@@ -99,24 +127,49 @@ def _hand_over(turn: Turn, key: str, at: Instant) -> None:
     was = [shift.person for shift in roster.who(at - 1, covers)]
     now = roster.who(turn.now, covers)
     names = [shift.person for shift in now]
-    work = list(_open_work(turn, key))
-    for shift in now:
-        person = plan.people.get(shift.person)
-        if person is None or shift.person in was:
-            continue
-        over = roster.until(shift, covers)
-        end = f" until {said(over, person.timezone)} {person.timezone}" if over is not None else ""
-        others = [f"Handed over by {_names(plan, was)}"] if was else ["Nobody was on call before you"]
-        lines = [*others, *work, *_ahead(roster, covers, shift, person, plan, turn.now)]
-        _tell(turn, person, Reason.SHIFT_BEGINS, f"You are on call by {key}{end}", lines)
+    welcome(turn, key, frozenset(names) - frozenset(was), was, lambda _: [], partial(tell, turn))
+    _relieve(turn, key, was, names, [])
+
+
+def _relieve(turn: Turn, key: str, was: Sequence[str], names: Sequence[str], more: list[str]) -> None:
+    """Tell those who are on call no more who is, and what is open; it can wait for their morning."""
+    plan, work = turn.plan, list(open_work(turn, key))
     for name in was:
         person = plan.people.get(name)
         if person is not None and name not in names:
             after = f"{_names(plan, names)} is on call now" if names else "nobody is on call now"
-            _tell(turn, person, Reason.SHIFT_ENDS, f"Your shift on {key} is over: {after}", work)
+            tell(turn, person, Reason.SHIFT_ENDS, f"Your shift on {key} is over: {after}", [*more, *work])
 
 
-def _open_work(turn: Turn, key: str) -> Iterator[str]:
+def welcome(
+    turn: Turn,
+    key: str,
+    came: Set[str],
+    was: Sequence[str],
+    more: Callable[[Person], list[str]],
+    telling: Callable[[Person, Reason, str, list[str]], None],
+) -> None:
+    """Tell those of ``came`` who are on call by a schedule until when, who had it, what is open and what is ahead.
+
+    ``more``: what a person is told beside it. ``telling`` sends it.
+    """
+    plan, roster = turn.plan, turn.plan.rosters[key]
+    covers = plan.covers_for(key, turn.state.covers)
+    work, now = list(open_work(turn, key)), roster.who(turn.now, covers)
+    goes = [name for name in was if name not in {shift.person for shift in now}]
+    before = f"Handed over by {_names(plan, goes)}" if goes else f"Beside {_names(plan, was)}"
+    for shift in now:
+        person = plan.people.get(shift.person)
+        if person is None or shift.person not in came:
+            continue
+        over = roster.until(shift, covers)
+        end = f" until {said(over, person.timezone)} {person.timezone}" if over is not None else ""
+        others = before if was else "Nobody was on call before you"
+        lines = [others, *more(person), *work, *_ahead(roster, covers, shift, person, plan, turn.now)]
+        telling(person, Reason.SHIFT_BEGINS, f"You are on call by {key}{end}", lines)
+
+
+def open_work(turn: Turn, key: str) -> Iterator[str]:
     """What is open of that which a schedule answers for, the gravest first, with the last note on it."""
     ours = [one for one in turn.state.incidents.values() if one.open and _pages(one, key)]
     if not ours:
@@ -166,11 +219,20 @@ def _names(plan: Plan, people: Iterable[str]) -> str:
     return " and ".join(plan.names.get(one, one) for one in people)
 
 
-def _tell(turn: Turn, person: Person, reason: Reason, title: str, lines: list[str]) -> None:
+def tell(
+    turn: Turn,
+    person: Person,
+    reason: Reason,
+    title: str,
+    lines: Sequence[str],
+    *,
+    urgency: str = "low",
+    contact: Contact | None = None,
+) -> None:
+    """A notice short enough for any channel, by a person's rules for its urgency unless told by which method."""
     shown = lines if len(lines) <= MOST_LINES else [*lines[: MOST_LINES - 1], f"and {len(lines) - MOST_LINES + 1} more"]
-    paging.notice(
-        turn, person, reason, title[:300], urgency="low", lines=tuple(line[:LONGEST_LINE] for line in shown)
-    )
+    told = tuple(line[:LONGEST_LINE] for line in shown)
+    paging.notice(turn, person, reason, title[:LONGEST_TITLE], urgency=urgency, contact=contact, lines=told)
 
 
 # -- what is wrong -----------------------------------------------------------------------------------------------------
@@ -186,7 +248,7 @@ def _tell_findings(turn: Turn) -> None:
         someone = turn.plan.people.get(name)
         if someone is not None:
             count = f"{len(lines)} things are" if len(lines) > 1 else "One thing is"
-            _tell(turn, someone, Reason.SCHEDULE_FINDINGS, f"{count} wrong with who is on call", lines)
+            tell(turn, someone, Reason.SCHEDULE_FINDINGS, f"{count} wrong with who is on call", lines)
 
 
 def findings(turn: Turn) -> Iterator[tuple[str, str]]:
@@ -202,10 +264,16 @@ def findings(turn: Turn) -> Iterator[tuple[str, str]]:
             more = f", and {len(gaps) - 1} more times" if len(gaps) > 1 else ""
             first = f"{said(gaps[0][0], zone)} to {said(gaps[0][1], zone)} {zone}"
             yield key, f"Nobody is on call by {key} from {first}{more}"
+        both = coverage.overlaps(shifts[key], start, end)
+        if both:
+            more = f", and {len(both) - 1} more times" if len(both) > 1 else ""
+            who, when = _names(plan, both[0].people), said(both[0].start, zone)
+            yield key, f"{who} are on call by {key} at once from {when} {zone}, {both[0].why}{more}"
         for name in dict.fromkeys(shift.person for shift in shifts[key]):
             if name in plan.people and not methods.able(turn, name):
                 yield key, f"{plan.people[name].name} is on call by {key} and can be reached by nothing but the console"
     yield from covering.findings(plan, turn.state.calendars, turn.now)
+    yield from covering.idle(plan, turn.state.overrides, turn.now)
     for escalation in plan.escalations.values():
         for first_key, second_key in escalation.successive():
             if not {first_key, second_key} <= shifts.keys():

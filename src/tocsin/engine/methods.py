@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from tocsin.catalog.people import Person
 from tocsin.engine.turn import Turn
+from tocsin.incidents.routes import SEVERITIES
 from tocsin.kernel.instant import Instant
 from tocsin.pages.contacts import Contact
-from tocsin.pages.rules import Planned, Reach, quiet_until, reaches, usable, ways
+from tocsin.pages.rules import Left, Planned, Reach, quiet_until, reaches, remembered, usable, ways
 
 
 def reach_of(turn: Turn, person: str) -> Reach:
@@ -39,6 +40,21 @@ def planned(turn: Turn, person: str, urgency: str = "high") -> list[Planned]:
 def morning(turn: Turn, person: Person) -> Instant | None:
     """Until when a person's quiet hours last; None when they have none now."""
     return quiet_until(reach_of(turn, person.key), person.timezone, turn.now)
+
+
+def left(contact: Contact) -> list[Left]:
+    """What left by a method lately. Of what was kept without how grave it was, it counts as the gravest."""
+    unknown = [SEVERITIES[0]] * (len(contact.paged) - len(contact.graded))
+    return [Left(*one) for one in zip(contact.paged, [*unknown, *contact.graded], strict=True)]
+
+
+def leaves(turn: Turn, contact: Contact, severity: str) -> None:
+    """A message leaves by a method: remember it as long as others may have to wait for it."""
+    reach = reach_of(turn, contact.person)
+    of_late = [*left(contact), Left(turn.now, severity)]
+    kept = remembered(of_late, reach.bundle_after, reach.bundle_within, turn.now)
+    contact.paged, contact.graded = [one.at for one in kept], [one.severity for one in kept]
+    turn.save_contact(contact)
 
 
 def drop(turn: Turn, contact: Contact) -> None:

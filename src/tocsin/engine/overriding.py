@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-
 from tocsin.access.actors import person_of
 from tocsin.engine import commands as c
-from tocsin.engine import covering, handing, paging, waiting
+from tocsin.engine import covering, handing, telling, waiting
 from tocsin.engine.turn import Turn
 from tocsin.kernel.instant import DAY, Duration, Instant
 from tocsin.kernel.reason import Reason
+from tocsin.oncall.moved import pieces
 from tocsin.oncall.override import Kind, Override
 from tocsin.oncall.roster import Roster
-from tocsin.oncall.zone import said
 
 LONGEST: Duration = 366 * DAY
 AHEAD: Duration = 2 * 366 * DAY
@@ -38,10 +36,9 @@ def add(turn: Turn, command: c.AddOverride) -> c.Result:
         return _refuse("invalid", message, "instead_of")
     made = _make(turn, "override", command, command.person, command.instead_of, starts, command.ends_at)
     made.agreed_at = turn.now
+    before = telling.covers_of(turn, made.schedule)
     done = _keep(turn, made, Reason.ON_CALL_CHANGED)
-    for_whom = f" for {_called(turn, made.instead_of)}" if made.instead_of else ""
-    _tell(turn, made, done, [made.person], "You are on call" + for_whom, command.actor)
-    _tell(turn, made, done, [made.instead_of], f"{_called(turn, made.person)} is on call for you", command.actor)
+    telling.change(turn, made, before, Reason.ON_CALL_CHANGED, "made", command.actor)
     return done
 
 
@@ -73,8 +70,8 @@ def ask_swap(turn: Turn, command: c.AskSwap) -> c.Result:
     made = _make(turn, "swap", command, command.other, command.person, command.starts_at, command.ends_at)
     made.back = (command.back_starts_at, command.back_ends_at)
     done = _keep(turn, made, Reason.SWAP_ASKED)
-    asks = f"{_called(turn, made.instead_of)} asks you to swap shifts and take over"
-    _tell(turn, made, done, [made.person], asks, command.actor)
+    asks = f"{telling.called(turn, made.instead_of)} asks you to swap shifts and take over"
+    telling.wish(turn, made, Reason.SWAP_ASKED, [made.person], asks, command.actor)
     return done
 
 
@@ -88,12 +85,13 @@ def ask_cover(turn: Turn, command: c.AskCover) -> c.Result:
         return _refuse("invalid", f"{command.person} is not on call by {command.schedule} in that time", "person")
     roster = turn.plan.rosters[command.schedule]
     covers = turn.plan.covers_for(command.schedule, turn.state.covers)
-    if not command.person and not any(roster.gaps(*piece, covers) for piece in _months(starts, command.ends_at)):
+    if not command.person and not any(roster.gaps(*piece, covers) for piece in pieces(starts, command.ends_at)):
         return _refuse("invalid", "Somebody is on call all that time: say whose place is to be taken", "person")
     made = _make(turn, "cover", command, "", command.person, starts, command.ends_at)
     done = _keep(turn, made, Reason.COVER_ASKED)
     others = [one for one in roster.schedule.people() if one != command.person]
-    _tell(turn, made, done, others, f"Somebody is wanted for {_called(turn, command.person) or 'a gap'}", command.actor)
+    wanted = f"Somebody is wanted for {telling.called(turn, command.person) or 'a gap'}"
+    telling.wish(turn, made, Reason.COVER_ASKED, others, wanted, command.actor)
     return done
 
 
@@ -122,14 +120,17 @@ def answer(turn: Turn, command: c.AnswerOverride) -> c.Result:
             return _refuse("forbidden", f"Only people on {found.schedule} can take its shifts")
         found.person = command.person
     found.answered_by = command.actor
-    if command.yes:
-        found.agreed_at = turn.now
-        done = _keep(turn, found, Reason.ON_CALL_CHANGED)
-    else:
+    if not command.yes:
         found.declined_at = turn.now
         done = _drop(turn, found, Reason.SWAP_DECLINED)
-    told = f"{_called(turn, command.person)} {'takes over' if command.yes else 'does not want to swap'}"
-    _tell(turn, found, done, [found.instead_of, person_of(found.asked_by)], told, command.actor)
+        declines = f"{telling.called(turn, command.person)} does not want to swap"
+        askers = [found.instead_of, person_of(found.asked_by)]
+        telling.wish(turn, found, Reason.SWAP_DECLINED, askers, declines, command.actor)
+        return done
+    before = telling.covers_of(turn, found.schedule)
+    found.agreed_at = turn.now
+    done = _keep(turn, found, Reason.ON_CALL_CHANGED)
+    telling.change(turn, found, before, Reason.ON_CALL_CHANGED, "agreed", command.actor)
     return done
 
 
@@ -138,16 +139,10 @@ def cancel(turn: Turn, command: c.CancelOverride) -> c.Result:
     found = turn.state.overrides.get(command.id)
     if found is None:
         return _gone(turn, command.id)
+    before = telling.covers_of(turn, found.schedule)
     found.cancelled_at = turn.now
     done = _drop(turn, found, Reason.OVERRIDE_CANCELLED)
-    _tell(
-        turn,
-        found,
-        done,
-        [found.person, found.instead_of, person_of(found.asked_by)],
-        "Taken back: the plan counts again",
-        command.actor,
-    )
+    telling.change(turn, found, before, Reason.OVERRIDE_CANCELLED, "cancelled", command.actor)
     return done
 
 
@@ -191,13 +186,8 @@ def _has(turn: Turn, schedule: str, person: str, start: Instant, end: Instant) -
     roster: Roster = turn.plan.rosters[schedule]
     covers = turn.plan.covers_for(schedule, turn.state.covers)
     return any(
-        shift.person == person for low, high in _months(start, end) for shift in roster.shifts(low, high, covers)
+        shift.person == person for low, high in pieces(start, end) for shift in roster.shifts(low, high, covers)
     )
-
-
-def _months(start: Instant, end: Instant) -> Iterator[tuple[Instant, Instant]]:
-    """A range in pieces: what is looked for is nearly always in the first."""
-    return ((low, min(low + 28 * DAY, end)) for low in range(start, end, 28 * DAY))
 
 
 def _make(
@@ -250,22 +240,6 @@ def _gone(turn: Turn, id: int) -> c.Result:
     if 0 < id <= turn.state.counters.override:
         return _refuse("conflict", f"Override {id} is over")
     return _refuse("not_found", f"There is no override {id}")
-
-
-def _tell(turn: Turn, override: Override, done: c.Result, people: Iterable[str], what: str, actor: str) -> None:
-    """Tell those concerned, but not whoever does it, what is so now; in their own time zone."""
-    for name in dict.fromkeys(people):
-        person = turn.plan.people.get(name)
-        if person is None or person_of(actor) == name:
-            continue
-        start, end = said(override.starts_at, person.timezone), said(override.ends_at, person.timezone)
-        reason = f" ({override.reason})" if override.reason else ""
-        text = f"{what}: {override.schedule}, {start} to {end} {person.timezone}{reason}"
-        paging.notice(turn, person, Reason(done.reason), text[:300])
-
-
-def _called(turn: Turn, name: str) -> str:
-    return turn.plan.people[name].name if name in turn.plan.people else name
 
 
 def _named(override: Override) -> str:

@@ -10,6 +10,7 @@ from tocsin.engine import calling, ledger, methods
 from tocsin.engine.turn import Turn
 from tocsin.escalation.decide import AFTER_THE_LAST, Call
 from tocsin.incidents.incident import Incident
+from tocsin.incidents.routes import SEVERITIES
 from tocsin.kernel.instant import Instant, say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.pages.contacts import Contact
@@ -28,6 +29,7 @@ class About(NamedTuple):
     kind: PageKind = "page"
     urgency: str = "high"
     about: int = 0
+    because: str = ""
 
 
 def escalate_now(turn: Turn, incident: Incident) -> bool:
@@ -57,8 +59,9 @@ def escalate_now(turn: Turn, incident: Incident) -> bool:
     turn.enter(incident.number, what, reason, step=str(call.at_step + 1))
     incident.step, incident.round, incident.laps = call.step, call.round, call.lap
     incident.next_at, incident.waits = call.next_at, None
+    given = incident.steps[call.at_step].given if call.reason is Reason.REASSIGNED else ""
     for person in people:
-        page(turn, incident, person, call.reason, call.at_step)
+        page(turn, incident, person, call.reason, call.at_step, because=given)
     for shadow in shadows:
         _copy(turn, incident, shadow, call)
     if call.skipped:
@@ -119,16 +122,13 @@ def _wait(turn: Turn, incident: Incident, people: Sequence[Person], until: Insta
 
 def _stand_in(turn: Turn, incident: Incident, step: int) -> None:
     """Page the team's lead and the last resort because a step reached nobody; nobody twice, nor in vain again."""
-    team = turn.plan.teams.get(turn.plan.service(incident.service).team)
-    lead = (f"person:{team.lead}",) if team and team.lead else ()
     paged = {
         one.person
         for one in ledger.rows(turn, incident.number)
         if one.kind == "page" and one.state != "overtaken" and turn.now - one.intended_at < AFTER_THE_LAST
         and (one.state == "failed" or one.intended_at == turn.now or one.reason is Reason.STANDS_IN)
     }  # fmt: skip
-    targets = (*lead, *turn.plan.last_resort)
-    wanted = turn.plan.people_of(targets, turn.now, turn.state.covers)
+    wanted = turn.plan.people_of(turn.plan.stand_ins(incident.service), turn.now, turn.state.covers)
     people = [person for person in wanted if person.key not in paged and person.key not in incident.answers]
     if people:
         turn.enter(incident.number, f"Paging {_names(people)} as well", Reason.STANDS_IN)
@@ -140,15 +140,24 @@ def _stand_in(turn: Turn, incident: Incident, step: int) -> None:
 
 
 def page(
-    turn: Turn, incident: Incident, person: Person, reason: Reason, step: int, kind: PageKind = "page"
+    turn: Turn,
+    incident: Incident,
+    person: Person,
+    reason: Reason,
+    step: int,
+    kind: PageKind = "page",
+    because: str = "",
 ) -> list[Page]:
-    """Write down a person's pages for an incident by their own rules, and hand over what leaves at once."""
-    return _write(turn, person, _about(incident, reason, step, kind))
+    """Write down a person's pages for an incident by their own rules, and hand over what leaves at once.
+
+    ``because``: why in words of this page's own, "" where the reason says it all.
+    """
+    return _write(turn, person, _about(incident, reason, step, kind, because))
 
 
-def _about(incident: Incident, reason: Reason, step: int, kind: PageKind = "page") -> About:
+def _about(incident: Incident, reason: Reason, step: int, kind: PageKind = "page", because: str = "") -> About:
     urgency = incident.urgency if kind == "page" else "high"
-    return About(incident.number, incident.title, reason, step, kind, urgency)
+    return About(incident.number, incident.title, reason, step, kind, urgency, because=because)
 
 
 def drill(turn: Turn, person: Person) -> list[Page]:
@@ -223,6 +232,7 @@ def _row(
         next_at=at,
         silence=silence,
         about=about.about,
+        because=about.because,
     )
     turn.state.add_page(row)  # with its timer
     turn.changes.pages[row.id] = row
@@ -320,6 +330,16 @@ def hurry(turn: Turn, incident: Incident) -> None:
             page(turn, incident, turn.plan.people[key], row.reason, row.step)
 
 
+def graver(turn: Turn, incident: Incident) -> None:
+    """It became graver: its pages that wait to go with others leave now, unless as many so grave have just left."""
+    for row in ledger.rows(turn, incident.number):
+        contact = turn.state.contacts.get(row.contact)
+        if row.gathers and contact is not None and _bundled(turn, row, contact) is None:
+            row.held = row.not_before = None
+            row.next_at = turn.now
+            due(turn, row)
+
+
 # -- leaving -----------------------------------------------------------------------------------------------------------
 
 
@@ -327,7 +347,8 @@ def due(turn: Turn, row: Page) -> None:
     """A page's time has come: hand it to its channel.
 
     Unless it was tried for so long that it counts as failed, its method went meanwhile, it is of low urgency and the
-    person's quiet hours have begun, or so many pages have just left by the same method that it waits to go with others.
+    person's quiet hours have begun, or so many as grave have just left by the same method that it waits to go with
+    others.
     """
     if not _fit(turn, row):
         return
@@ -341,14 +362,24 @@ def due(turn: Turn, row: Page) -> None:
         if row.gathers:
             together = [turn.state.pages[id] for id in sorted(turn.state.gathering[contact.id])]
         elif not row.attempts:
-            reach = methods.reach_of(turn, row.person)
-            until = bundled_until(contact.paged, reach.bundle_after, reach.bundle_within, turn.now)
+            until = _bundled(turn, row, contact)
             if until is not None:
                 _hold(turn, row, Reason.BUNDLED, until)
                 return
-        contact.paged = [*contact.paged, turn.now][-methods.reach_of(turn, row.person).bundle_after :]
-        turn.save_contact(contact)
+        methods.leaves(turn, contact, min(_severity(turn, one) for one in together))
     _hand(turn, together)
+
+
+def _severity(turn: Turn, row: Page) -> str:
+    incident = turn.state.incidents.get(row.incident)
+    return incident.severity if incident is not None else SEVERITIES[-1]
+
+
+def _bundled(turn: Turn, row: Page, contact: Contact) -> Instant | None:
+    """Until when a page waits to go with others, because so many as grave have just left by its method."""
+    reach = methods.reach_of(turn, row.person)
+    left = methods.left(contact)
+    return bundled_until(left, _severity(turn, row), reach.bundle_after, reach.bundle_within, turn.now)
 
 
 def _hold(turn: Turn, row: Page, reason: Reason, until: Instant) -> None:
@@ -452,7 +483,7 @@ def next_method(turn: Turn, row: Page) -> None:
         used = {one.contact for one in theirs}
         fresh = next((one for one in methods.able(turn, row.person) if one.id not in used), None)
         if fresh is not None:
-            about = About(row.incident, row.title, row.reason, row.step, row.kind)
+            about = About(row.incident, row.title, row.reason, row.step, row.kind, because=row.because)
             planned = Planned(fresh, fresh.channel, fresh.address, 0)
             following = _row(turn, row.person, planned, about, turn.now)
             following.instead_of = row.id

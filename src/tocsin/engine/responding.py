@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tocsin.access.actors import called
 from tocsin.engine import commands as c
 from tocsin.engine import hearing, paging, settling
 from tocsin.engine.commands import refuse
@@ -10,6 +11,7 @@ from tocsin.escalation.policy import Step
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import DAY, MINUTE, Duration
 from tocsin.kernel.reason import Reason
+from tocsin.pages.ledger import PageKind
 
 LONGEST_REASON = 500
 MOST_STEPS = 200
@@ -28,7 +30,8 @@ def reassign(turn: Turn, incident: Incident, command: c.Reassign) -> c.Result:
     if len(incident.steps) >= MOST_STEPS:
         return refuse("conflict", f"Incident #{incident.number} was given away too often")
     step = min(incident.step, len(incident.steps))
-    incident.steps = (*incident.steps[:step], Step((f"person:{person.key}",)), *incident.steps[step:])
+    given = f"{called(command.actor, turn.plan.names)} gave it to {person.name}{_because(command.note)}"
+    incident.steps = (*incident.steps[:step], Step((f"person:{person.key}",), given=given), *incident.steps[step:])
     turn.enter(incident.number, f"Given to {person.name}{_because(command.note)}", Reason.REASSIGNED, command.actor)
     _page_from(turn, incident, step)
     incident.reason = Reason.REASSIGNED
@@ -66,8 +69,10 @@ def add_responders(turn: Turn, incident: Incident, command: c.AddResponders) -> 
     names = ", ".join(person.name for person in people)
     turn.enter(incident.number, f"Asked {names} for help{_because(command.note)}", Reason.ASKED_FOR_HELP, command.actor)
     alone = incident.state == "triggered" and incident.paused is None
+    because = f"{called(command.actor, turn.plan.names)} asked for help{_because(command.note)}"
+    asked: PageKind = "page" if alone else "help"
     for person in people:
-        paging.page(turn, incident, person, Reason.ASKED_FOR_HELP, incident.step, "page" if alone else "help")
+        paging.page(turn, incident, person, Reason.ASKED_FOR_HELP, incident.step, asked, because)
     turn.save_incident(incident)
     return c.Result(ok=True, reason=Reason.ASKED_FOR_HELP, id=str(incident.number))
 

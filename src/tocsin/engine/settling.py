@@ -160,6 +160,7 @@ def follow_rise(turn: Turn, incident: Incident, severity: str, tier: str) -> Non
     steps = plan.steps(incident.service, incident.severity, incident.customer_tier)
     if steps == plan.steps(incident.service, severity, tier):
         _page_what_is_meant(turn, incident, severity, tier)
+        paging.graver(turn, incident)
         return
     paged_as = plan.paged_as(incident.service, incident.customer_tier)
     what = f"The escalation for {f'{paged_as} customers' if paged_as else incident.severity} applies"

@@ -60,7 +60,7 @@ def escalate(
             skipped.append(step)
             step, round = step + 1, 0
             continue
-        reason = Reason.STEP_REPEATED if round else Reason.STEP_DUE
+        reason = Reason.STEP_REPEATED if round else Reason.REASSIGNED if due.given else Reason.STEP_DUE
         after = (step, round + 1) if round + 1 < due.repeat else (step + 1, 0)
         return Call(due.targets, step, reason, *after, lap, now + due.wait, tuple(skipped), tuple(passed))
     reason = Reason.ESCALATION_EXHAUSTED if len(skipped) + len(passed) < len(steps) else Reason.LAST_RESORT

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
@@ -45,7 +45,8 @@ class Step(Struct, frozen=True):
 
     ``repeat`` is how many times the step is paged in all (1 or more), ``wait`` apart. ``one``: of the people behind the
     targets only one is paged, each in turn. ``when``: else it is passed over. ``answers``: so many people have to
-    acknowledge; the highest of an incident's steps counts.
+    acknowledge; the highest of an incident's steps counts. ``given``: who put it in by hand and why, as a clause; ""
+    for one of the plan.
     """
 
     targets: tuple[str, ...]
@@ -54,6 +55,19 @@ class Step(Struct, frozen=True):
     one: bool = False
     when: When = When()
     answers: int = 1
+    given: str = ""
+
+
+def nobody_behind(targets: Iterable[str]) -> str:
+    """Says of targets that reach nobody why, as a clause: ``nobody is next on shop-primary``; "" without a schedule."""
+    found: dict[str, list[str]] = {}
+    for target in targets:
+        kind, _, name = target.partition(":")
+        if kind == "schedule":
+            key, _, offset = name.partition(":")
+            found.setdefault(f"{offset} on" if offset else "on call by", []).append(key)
+    clauses = [f"{how} {' and '.join(dict.fromkeys(keys))}" for how, keys in found.items()]
+    return f"nobody is {' or '.join(clauses)}" if clauses else ""
 
 
 class Escalation(Struct, frozen=True):

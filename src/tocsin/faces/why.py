@@ -170,11 +170,12 @@ def _ledger(pages: list[Page], steps: int) -> list[Sentence]:
     for page in pages:
         what = {"help": "call for help"}.get(page.kind, page.kind)
         step = f" ({_step(page.step, steps)})" if page.kind == "page" else ""
+        words = f": {page.because}" if page.because else ""
         article = "An" if what == "update" else "A"
         told.append(
             Sentence(
                 at=page.intended_at,
-                text=f"{article} {what} for {page.person} by {page.channel} was written down{step}",
+                text=f"{article} {what} for {page.person} by {page.channel} was written down{step}{words}",
                 reason=page.reason,
             )
         )

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tocsin.kernel.instant import DAY, MINUTE, Instant
+from tocsin.kernel.instant import DAY, MINUTE, Instant, say_duration
 from tocsin.oncall.roster import Roster, Shift, Span
 from tocsin.oncall.zone import DAY_OF, zone
 
 YEAR = 52 * 7 * DAY
 HALF_A_YEAR = 26 * 7 * DAY
+SHORT = 4 * 60
+"""Turns of fewer minutes hand over at all hours of some day."""
 
 
 class Twice(NamedTuple):
@@ -19,6 +21,21 @@ class Twice(NamedTuple):
     person: str
     start: Instant
     end: Instant
+
+
+class Overlap(NamedTuple):
+    """More people on call by a schedule than a turn names: of two turns, or by two entries of a calendar."""
+
+    people: tuple[str, ...]
+    start: Instant
+    end: Instant
+    calendar: bool
+
+    @property
+    def why(self) -> str:
+        """How that comes, as a part of a sentence."""
+        cause = "entries of its calendar overlap" if self.calendar else "clocks are set back over the handoff"
+        return f"for {say_duration(self.end - self.start)}, as {cause}"
 
 
 def begins(roster: Roster) -> Instant:
@@ -30,6 +47,46 @@ def gaps_ahead(roster: Roster) -> tuple[Span, ...]:
     """When nobody is on call in the 52 weeks from the schedule's begin, overrides aside."""
     start = begins(roster)
     return roster.left_out(start, start + YEAR)
+
+
+def overlaps_ahead(roster: Roster) -> tuple[Overlap, ...]:
+    """When people of two turns are on call in the 52 weeks from the schedule's begin, overrides aside.
+
+    Turns of a few hours are left out: whatever their hours are, one of them ends while clocks are set back.
+    """
+    if any(0 < layer.length.minutes < SHORT for layer in roster.schedule.layers if len(layer.turns) > 1):
+        return ()
+    start = begins(roster)
+    return overlaps(roster.shifts(start, start + YEAR), start, start + YEAR)
+
+
+def overlaps(shifts: Sequence[Shift], start: Instant, end: Instant) -> tuple[Overlap, ...]:
+    """When, in a range, people are on call at once who have no turn together. Shifts are in order of their begin.
+
+    Two entries of a calendar for the very same time are meant so: that is how a calendar says that two are on call.
+    """
+    found: dict[tuple[Instant, Instant], dict[str, bool]] = {}
+    together: dict[tuple[int, ...], set[str]] = {}
+    for shift in shifts:
+        together.setdefault(_turn_of(shift), set()).add(shift.person)
+    on: list[Shift] = []
+    for shift in shifts:
+        on = [one for one in on if one.end > shift.start]
+        for one in on:
+            low, high = max(one.start, shift.start, start), min(one.end, shift.end, end)
+            both = {one.person, shift.person}
+            if low < high and not any(both <= together[_turn_of(each)] for each in (one, shift)):
+                told = found.setdefault((low, high), {})
+                told |= {one.person: one.layer < 0, shift.person: shift.layer < 0}
+        on.append(shift)
+    return tuple(Overlap(tuple(told), *span, any(told.values())) for span, told in sorted(found.items()))
+
+
+def _turn_of(shift: Shift) -> tuple[int, ...]:
+    """What a shift has in common with those who are meant to be on call beside it."""
+    if shift.layer < 0:
+        return (-1, shift.override, shift.start, shift.end)
+    return (shift.layer, shift.turn)
 
 
 def effort(roster: Roster) -> int:

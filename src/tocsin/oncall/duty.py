@@ -21,10 +21,14 @@ _LOOKED_AHEAD: Final = (8 * DAY, 32 * DAY, 400 * DAY)
 
 
 class Duty(Struct, kw_only=True, omit_defaults=True):
-    """One of them: ``at``, when it is due next, or None when there is nothing to do."""
+    """One of them: ``at``, when it is due next, or None when there is nothing to do.
+
+    ``on``: who was on call by the schedule when it was reckoned, in order of their names; None when nobody looked yet.
+    """
 
     name: str
     at: Instant | None = None
+    on: tuple[str, ...] | None = None
 
     @property
     def schedule(self) -> str:

@@ -7,6 +7,7 @@ earliest, and end when they are cancelled.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
@@ -90,19 +91,29 @@ class Override(Struct, kw_only=True, omit_defaults=True):
             return "asked" if now < self.closes_at else "lapsed"
         return "agreed" if now < self.last else "over"
 
+    def idle(self, schedules: Container[str], people: Container[str]) -> str:
+        """Why it changes nothing by a plan that has these, though it may be agreed; "" when it does."""
+        if self.schedule not in schedules:
+            return f"the plan has no schedule {self.schedule}"
+        left = [name for name in (self.person, self.instead_of) if name and name not in people]
+        return f"{' and '.join(left)} {'are' if len(left) > 1 else 'is'} not in the plan" if left else ""
+
     def covers(self) -> tuple[Cover, ...]:
         """What it does to its schedule: nothing before it was agreed, nothing after it was cancelled."""
         if self.agreed_at is None:
             return ()
         by = self.asked_by.partition(":")[2] or self.asked_by
-        why = f"{self.person}{f' for {self.instead_of}' if self.instead_of else ''}, asked by {by}"
-        why += f": {self.reason}" if self.reason else ""
+        why = f", asked by {by}{f': {self.reason}' if self.reason else ''}"
         parts = [(self.person, self.starts_at, self.ends_at, self.instead_of)]
         if self.back:
             parts.append((self.instead_of, *self.back, self.person))
         end = self.last if self.cancelled_at is None else self.cancelled_at
         cut = [(who, max(low, self.agreed_at), min(high, end), whose) for who, low, high, whose in parts]
-        return tuple(Cover(self.id, who, low, high, whose, why) for who, low, high, whose in cut if low < high)
+        return tuple(
+            Cover(self.id, who, low, high, whose, f"{who}{f' for {whose}' if whose else ''}{why}")
+            for who, low, high, whose in cut
+            if low < high
+        )
 
 
 def covers_by_schedule(overrides: dict[int, Override]) -> dict[str, tuple[Cover, ...]]:

@@ -95,14 +95,14 @@ class Roster:
     def gaps(self, start: Instant, end: Instant, covers: Sequence[Cover] = ()) -> tuple[Span, ...]:
         """The parts of a range in which nobody is on call."""
         shifts = self.shifts(start, end, covers)
-        return tuple(_without((start, end), merged(sorted((shift.start, shift.end) for shift in shifts))))
+        return tuple(without((start, end), merged(sorted((shift.start, shift.end) for shift in shifts))))
 
     def left_out(self, start: Instant, end: Instant) -> tuple[Span, ...]:
         """The parts of a range no layer is meant for, which is when nobody is on call, overrides aside."""
         if any(not layer.only for layer in self.schedule.layers):
             return ()
         meant = sorted(span for layer in self.schedule.layers for span in _windows(layer, start, end))
-        return tuple(_without((start, end), merged(meant)))
+        return tuple(without((start, end), merged(meant)))
 
     def beside(self, at: Instant, steps: int, covers: tuple[Cover, ...] = ()) -> tuple[Shift, ...]:
         """Who has the turn so many turns after (or before) the one that is on at an instant, in the same layer.
@@ -149,7 +149,7 @@ class Roster:
                 own = [
                     _part(shift, *piece)
                     for shift in own
-                    for piece in _without((shift.start, shift.end), hidden)
+                    for piece in without((shift.start, shift.end), hidden)
                     if piece[0] < end and start < piece[1]
                 ]
             found += own
@@ -192,13 +192,13 @@ def _under(shifts: list[Shift], layer: list[Cover]) -> list[Shift]:
         _part(shift, start, end)
         for shift in shifts
         if place is None or shift.layer < place
-        for start, end in _without((shift.start, shift.end), hidden)
+        for start, end in without((shift.start, shift.end), hidden)
     ]
     taken = merged(sorted((shift.start, shift.end) for shift in above))
     own = [
         Shift(one.person, start, end, -1, 0, one.id)
         for one in layer
-        for start, end in _without((one.start, one.end), taken)
+        for start, end in without((one.start, one.end), taken)
     ]
     return [*seen, *above, *own]
 
@@ -294,7 +294,7 @@ def _open(layer: Layer, windows: list[Span], shut: Sequence[Span]) -> list[Span]
     edges = zone(layer.timezone).edges
     walls = (wall_of(day) for day in layer.closed)
     closed = merged(sorted([*((edges(wall)[0], edges(wall + DAY_OF)[1]) for wall in walls), *shut]))
-    return [piece for window in windows for piece in _without(window, closed)]
+    return [piece for window in windows for piece in without(window, closed)]
 
 
 def parts_in(windows: list[Span], start: Instant, end: Instant) -> list[Span]:
@@ -309,7 +309,7 @@ def parts_in(windows: list[Span], start: Instant, end: Instant) -> list[Span]:
     return found
 
 
-def _without(span: Span, hidden: list[Span]) -> list[Span]:
+def without(span: Span, hidden: list[Span]) -> list[Span]:
     """What is left of a range."""
     start, end = span
     found = []

@@ -53,7 +53,7 @@ class Contact(Struct, kw_only=True, omit_defaults=True):
     ``state``: unverified until its code came back; failing when its channel refused the address for good, as
     ``failure`` says. ``seed`` and ``code_hash`` belong to the last code, which works until ``code_until`` and for
     ``tries`` below CODE_TRIES. ``asked``: when codes and tests were sent, within the last hour. ``paged``: when pages
-    left by it lately, oldest first.
+    left by it lately, oldest first, and ``graded`` how grave each was.
     """
 
     id: int
@@ -74,6 +74,7 @@ class Contact(Struct, kw_only=True, omit_defaults=True):
     tries: int = 0
     asked: list[Instant] = []
     paged: list[Instant] = []
+    graded: list[str] = []
     removed: bool = False
 
     @property

@@ -75,7 +75,7 @@ def _row(page: Page, labels: Mapping[int, str], instead: Page | None, following:
         method=labels.get(page.contact, ""),
         address=page.address if page.channel == "console" else masked(page.channel, page.address),
         why=str(page.reason),
-        because=EXPLAINED[page.reason],
+        because=page.why,
         step=page.numbered,
         intended_at=format_rfc3339(page.intended_at),
         not_before=_moment(page.not_before),

@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from tocsin.kernel.instant import HOUR, SECOND, Duration, Instant
-from tocsin.kernel.reason import Reason
+from tocsin.kernel.reason import EXPLAINED, Reason
 
 PageState = Literal["intended", "sent", "failed", "overtaken"]
 PageKind = Literal["page", "notice", "copy", "help", "drill", "update", "synthetic"]
@@ -45,7 +45,7 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     ``answered_at``: when it was used to acknowledge, by its link or in its channel.
     ``instead_of``: the page that did not get through, and for which this one was written down.
     ``overtaken_by``: the newer page to the same place that took its place, 0 when there is none.
-    ``lines``: what a notice says beside its title.
+    ``lines``: what a notice says beside its title. ``because``: who asked for it and in which words, if a person did.
     """
 
     id: int
@@ -79,6 +79,12 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     instead_of: int = 0
     overtaken_by: int = 0
     lines: tuple[str, ...] = ()
+    because: str = ""
+
+    @property
+    def why(self) -> str:
+        """Why it was written down, as a clause after "because"."""
+        return self.because or EXPLAINED[self.reason]
 
     @property
     def left(self) -> bool:

@@ -135,9 +135,13 @@ def link(message: Message) -> str:
 
 def since(message: Message) -> str:
     """``Since 03:18, for 6 min``, in the person's zone; with the day when it began on another one."""
-    began, now = _local(message.since, message.timezone), _local(message.now, message.timezone)
-    clock = f"{began:%H:%M}" if began.date() == now.date() else f"{began:%a} {began.day} {began:%b %H:%M}"
-    return f"Since {clock}, {span(message.now - message.since)}"
+    return f"Since {began(message.since, message.now, message.timezone)}, {span(message.now - message.since)}"
+
+
+def began(at: Instant, now: Instant, timezone: str) -> str:
+    """``03:18`` in a zone, with the day when that is not today."""
+    local, today = _local(at, timezone), _local(now, timezone)
+    return f"{local:%H:%M}" if local.date() == today.date() else f"{local:%a} {local.day} {local:%b %H:%M}"
 
 
 def span(duration: Duration) -> str:

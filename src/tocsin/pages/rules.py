@@ -137,13 +137,30 @@ def _within_quiet(reach: Reach, local: datetime) -> bool:
     return begins <= minute < ends if begins <= ends else minute >= begins or minute < ends
 
 
-def bundled_until(paged: list[Instant], after: int, within: Duration, now: Instant) -> Instant | None:
+class Left(NamedTuple):
+    """A message left by a method: when, and how grave the gravest in it was."""
+
+    at: Instant
+    severity: str
+
+
+def bundled_until(left: Iterable[Left], severity: str, after: int, within: Duration, now: Instant) -> Instant | None:
     """Until when a page waits to go out together with others; None: it leaves at once.
 
-    The first ``after`` pages of any ``within`` are never delayed, and none waits longer than ``within``.
+    The first ``after`` pages of any ``within`` are never delayed, counting those that are as grave or graver: what is
+    graver than what left waits for none of it. None waits longer than ``within``.
     """
-    lately = [at for at in paged if now - at < within]
+    lately = [one.at for one in left if now - one.at < within and one.severity <= severity]
     return lately[-after] + within if within and len(lately) >= after else None
+
+
+def remembered(left: Iterable[Left], after: int, within: Duration, now: Instant) -> list[Left]:
+    """Of what left, oldest first, what may still count for a page to come: the last ``after`` of each severity."""
+    kept: list[Left] = []
+    for one in reversed([one for one in left if now - one.at < within]):
+        if sum(other.severity == one.severity for other in kept) < after:
+            kept.insert(0, one)
+    return kept
 
 
 def parse_clock(text: str) -> int:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from urllib.parse import urlsplit
 
+from tocsin.pages.pace import Pace
 from tocsin.pages.templates import Words
 from tocsin.plan import model
 from tocsin.plan.decoder import Field, Record, RecordOf
 from tocsin.plan.findings import Findings
 from tocsin.plan.words import (
+    BURST,
     EMAIL,
     LINE_TEMPLATE,
+    PACE,
     SECRET,
     SMTP,
     TEXT,
@@ -21,18 +25,27 @@ from tocsin.plan.words import (
 )
 
 
-class Mail(Record):
+class Paced(Record):
+    """How fast a channel's provider is sent to."""
+
+    what = "a channel's pace"
+    together = {"burst": "rate"}
+    rate = Field(PACE, "Messages it is sent at most, such as 1/s or 30/m; first pages go before others. Default: any.")
+    burst = Field(BURST, "How many of them may go at once. Default: one second of the rate.")
+
+
+class Mail(Paced):
     """The mail server pages leave through."""
 
     what = "a mail server"
-    together = {"user": "password", "password": "user"}
+    together = {"user": "password", "password": "user", "burst": "rate"}
     server = Field(SMTP, "smtp://, smtp+starttls:// or smtps:// and host:port.", required=True)
     sender = Field(EMAIL, "The address pages come from.", required=True, key="from")
     user = Field(TEXT, "Who signs in.")
     password = Field(SECRET, "With what: secret:NAME.")
 
 
-class Matrix(Record):
+class Matrix(Paced):
     """The Matrix server pages leave through, and the user that sends them."""
 
     what = "a Matrix server"
@@ -40,14 +53,14 @@ class Matrix(Record):
     token = Field(SECRET, "The access token of the user that sends: secret:NAME.", required=True)
 
 
-class PagerDuty(Record):
+class PagerDuty(Paced):
     """Where PagerDuty's events go."""
 
     what = "PagerDuty's address"
     server = Field(URL, "Default: https://events.pagerduty.com; in Europe https://events.eu.pagerduty.com.")
 
 
-class Slack(Record):
+class Slack(Paced):
     """The Slack app pages leave through."""
 
     what = "a Slack app"
@@ -57,7 +70,7 @@ class Slack(Record):
     server = Field(URL, "Where its Web API is. Default: https://slack.com.")
 
 
-class Twilio(Record):
+class Twilio(Paced):
     """The Twilio account that sends text messages and calls."""
 
     what = "a Twilio account"
@@ -67,11 +80,23 @@ class Twilio(Record):
     server = Field(URL, "Default: https://api.twilio.com.")
 
 
-class Push(Record):
+class Push(Paced):
     """Web push. People add their own devices in Tocsin's settings."""
 
     what = "web push"
     contact = Field(EMAIL, "Whom a push service may write to when something is wrong. Default: Tocsin's own address.")
+
+
+class Webhooks(Paced):
+    """Webhooks, which people name themselves: each host is sent at most so many."""
+
+    what = "the pace of webhooks"
+
+
+class ThroughApprise(Paced):
+    """Apprise, whose URLs people name by secrets: each is sent at most so many."""
+
+    what = "the pace of Apprise"
 
 
 class Channels(Record):
@@ -83,6 +108,8 @@ class Channels(Record):
     twilio = Field(RecordOf(Twilio), "Text messages and calls by Twilio, acknowledged by a reply or a key.")
     pagerduty = Field(RecordOf(PagerDuty), "Incidents handed to PagerDuty, which follows them until they are over.")
     matrix = Field(RecordOf(Matrix), "Pages as direct messages on Matrix; acknowledged by a reaction or a reply.")
+    webhook = Field(RecordOf(Webhooks), "How fast webhooks are posted to; they need nothing else here.")
+    apprise = Field(RecordOf(ThroughApprise), "How fast Apprise is handed pages; it needs nothing else here.")
 
 
 class OwnText(Record):
@@ -143,8 +170,19 @@ def read_channels(said: Channels | None, findings: Findings) -> dict[str, dict[s
     for name in said.fields if said else ():
         one = said.values.get(name) if said else None
         if isinstance(one, Record):
-            found[name] = {key: str(value) for key, value in one.values.items()}
+            found[name] = {key: str(value) for key, value in one.values.items() if key not in Paced.fields}
         if isinstance(one, Slack) and not {"signing secret", "app token"} & one.places.keys():
             message = "nobody could answer in Slack: neither a signing secret nor an app token is named"
             findings.error(one.at, message, "add signing secret: secret:NAME, or app token: secret:NAME")
+    return found
+
+
+def read_paces(mail: Mail | None, channels: Channels | None) -> dict[str, Pace]:
+    """How many pages a second each channel is given, where that is said: text messages and calls alike by Twilio's."""
+    said = {"mail": mail} | ({name: channels.values.get(name) for name in channels.fields} if channels else {})
+    found: dict[str, Pace] = {}
+    for name, one in said.items():
+        if isinstance(one, Paced) and one.rate is not None:
+            pace = Pace(one.rate, one.burst or max(1, math.floor(one.rate)))
+            found |= dict.fromkeys([way for way, need in model.NEEDS.items() if need == name] or [name], pace)
     return found

@@ -21,6 +21,7 @@ from tocsin.oncall.override import Cover
 from tocsin.oncall.roster import Roster
 from tocsin.oncall.schedule import Schedule
 from tocsin.pages.loops import LoopSpec
+from tocsin.pages.pace import Pace
 from tocsin.pages.templates import Words
 from tocsin.playbooks.checklist import Checklist
 from tocsin.playbooks.coverage import Covered, Rule, Rungs, Wanted, covered
@@ -85,6 +86,8 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     mail: Mail | None = None
     channels: dict[str, dict[str, str]] = {}
     """What the plan says of each channel it sets up: keys and texts as ``plan.channels`` describes them."""
+    paces: dict[str, Pace] = {}
+    """How many pages a second each channel is given, where the plan says so."""
     last_resort: tuple[str, ...]
     """Targets as in a step, at least one: ``"person:ana"`` or ``"team:shop"``."""
     playbooks: dict[str, Manifest] = {}
@@ -223,6 +226,23 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     def people_of(self, targets: tuple[str, ...], at: Instant, covers: Covers) -> tuple[Person, ...]:
         """The people behind targets at an instant, each once, in order."""
         return tuple(one.person for one in self.reached_by(targets, at, covers))
+
+    def stand_ins(self, service: str) -> tuple[str, ...]:
+        """The targets that are paged beside the next step when one of a service's reaches nobody."""
+        team = self.teams.get(self.service(service).team)
+        return (*((f"person:{team.lead}",) if team and team.lead else ()), *self.last_resort)
+
+    def paged_next(
+        self, service: str, steps: tuple[Step, ...], step: int, at: Instant, covers: Covers
+    ) -> tuple[Person, ...]:
+        """Who is paged when a step is due at an instant, the last resort after the last one.
+
+        Behind one that reaches nobody it is whoever the first after it reaches, and those who stand in.
+        """
+        reaching = (place for place in range(step, len(steps)) if self.people_of(steps[place].targets, at, covers))
+        place = next(reaching, len(steps))
+        targets = steps[place].targets if place < len(steps) else self.last_resort
+        return self.people_of((*targets, *(self.stand_ins(service) if place > step else ())), at, covers)
 
     def reached_by(self, targets: tuple[str, ...], at: Instant, covers: Covers) -> tuple[Reached, ...]:
         """The people behind targets such as ``person:ana``, ``team:shop`` and ``schedule:shop-primary`` at an instant.

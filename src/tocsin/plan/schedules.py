@@ -141,6 +141,7 @@ class Schedules:
             at = self._names.places[key]
             self._warn_of_hidden(roster.schedule, at)
             self._warn_of_gaps(roster, at)
+            self._warn_of_overlaps(roster, at)
         self._warn_of_offsets(escalations, rosters)
         self._warn_of_twice(escalations, rosters)
 
@@ -167,6 +168,10 @@ class Schedules:
                         if len(set(turn)) < len(turn):
                             twice = next(one for one in turn if turn.count(one) > 1)
                             self._findings.warning(layer.at, f"a turn names {twice} twice", "name each person once")
+                    if len(turns) > 1 and all(set(turn) == set(turns[0]) for turn in turns):
+                        who = " and ".join(dict.fromkeys(turns[0]))
+                        hint = "name who takes turns with them, or write them once"
+                        self._findings.warning(layer.at, f"every turn of the layer is that of {who}", hint)
                     for one in layer.shadow or ():
                         if turns and all(one.value in turn for turn in turns):
                             message = f"{one.value} shadows only themselves: every turn of the layer is theirs"
@@ -202,6 +207,16 @@ class Schedules:
         message = f"nobody is on call by {key} for {lasts}; the first is from {first}"
         hint = "a page goes on to the next step then; a first layer without `only` covers all"
         self._findings.warning(at, message, hint)
+
+    def _warn_of_overlaps(self, roster: Roster, at: Position) -> None:
+        if roster.schedule.rotas:
+            return
+        both = coverage.overlaps_ahead(roster) if self._may_look(roster) else ()
+        if both:
+            key, zone = roster.schedule.key, roster.schedule.timezone
+            who, times = " and ".join(both[0].people), f"{len(both)} time{'s' if len(both) > 1 else ''} in 52 weeks"
+            message = f"{who} are on call by {key} at once {both[0].why}: {times}, first at {said(both[0].start, zone)}"
+            self._findings.warning(at, message, "hand off at an hour that clocks do not show twice, such as 09:00")
 
     def _warn_of_offsets(self, escalations: dict[str, Escalation], rosters: dict[str, Roster]) -> None:
         for escalation in escalations.values():

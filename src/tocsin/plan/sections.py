@@ -12,11 +12,12 @@ from tocsin.incidents.routes import SEVERITIES, Route
 from tocsin.intake.specs import HeartbeatSpec, KeySpec, ProbeSpec
 from tocsin.kernel.instant import HOUR, MINUTE
 from tocsin.pages.loops import LoopSpec
+from tocsin.pages.pace import Pace
 from tocsin.pages.templates import Words
 from tocsin.plan import schema as written
 from tocsin.plan.answering import Answering
 from tocsin.plan.calendars import read_calendars
-from tocsin.plan.channels import Channels, read_channels, read_mail, read_messages, warn_of_mail
+from tocsin.plan.channels import Channels, read_channels, read_mail, read_messages, read_paces, warn_of_mail
 from tocsin.plan.channels import Mail as WrittenMail
 from tocsin.plan.circles import refuse_circles
 from tocsin.plan.findings import Findings, shown
@@ -137,7 +138,8 @@ class _Assembly:
         services = self._services()
         refuse_circles(services, self._needs(), self._findings)
         hours = read_hours(self._files, self._hour_names, self._calendar_names, self._zone_of)
-        mail, channels = read_mail(self._mail()), self._channels()
+        said = self._mail()
+        mail, (channels, paces) = read_mail(said), self._channels(said)
         answers, targets = self._answering.read(self._written_services(), services)
         return Plan(
             version=self._version,
@@ -158,6 +160,7 @@ class _Assembly:
             calendars=read_calendars(self._files, self._calendar_names),
             mail=mail,
             channels=channels,
+            paces=paces,
             loops=self._loops(mail, channels),
             messages=self._messages(),
             last_resort=self._last_resort(people, teams),
@@ -405,13 +408,14 @@ class _Assembly:
         said = self._once("mail")
         return said.mail if said else None
 
-    def _channels(self) -> dict[str, dict[str, str]]:
+    def _channels(self, mail: WrittenMail | None) -> tuple[dict[str, dict[str, str]], dict[str, Pace]]:
+        """What is said of each channel, and how many pages a second each is given."""
         said = self._once("channels")
         channels = said.channels if said else None
         found = read_channels(channels, self._findings)
         if self._complete and (said is None or channels is not None):
             self._check_ways(channels)
-        return found
+        return found, read_paces(mail, channels)
 
     def _check_ways(self, channels: Channels | None) -> None:
         """Refuse ways to reach people that the plan does not set up."""

@@ -375,6 +375,7 @@ BODY: Final = Word(
     "a size", _body, pattern=SIZE_PATTERN, write="write a number and its unit, such as 1MB or 512KiB", also=_STRING
 )
 RATE: Final = Word("a rate", _rate, pattern=RATE_PATTERN, write="write requests per time, such as 50/s", also=_STRING)
+PACE: Final = Word("a rate", _rate, pattern=RATE_PATTERN, write="write messages per time, such as 1/s", also=_STRING)
 BURST: Final = whole("a burst", 1, MOST_BURST)
 ALERTS: Final = whole("a number of alerts", 1, MOST_ALERTS)
 TIER: Final = whole("a tier", 1, 5)

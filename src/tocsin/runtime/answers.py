@@ -23,8 +23,8 @@ from tocsin.kernel.instant import SECOND
 from tocsin.pages.answers import Answer, Call, Called, DeafError, Got, Heard, Listening, Taken, refusal
 from tocsin.pages.ledger import ASKING, Page, tells
 from tocsin.pages.message import Channel
+from tocsin.runtime.buckets import Bucket
 from tocsin.runtime.clock import Clock
-from tocsin.runtime.doors import Bucket
 from tocsin.runtime.listener import Exchange
 from tocsin.runtime.writer import Job
 

@@ -18,6 +18,7 @@ from tocsin.pages.ledger import Page
 from tocsin.pages.links import make_token
 from tocsin.pages.loops import WORDS, mark
 from tocsin.pages.message import Message
+from tocsin.pages.rendering import began
 from tocsin.plan.model import Plan
 
 MOST_LINES = 10
@@ -37,6 +38,7 @@ def compose(state: State, plan: Plan, page: Page, now: Instant, base: str, key: 
     wanted = [row for row in rows if row is not None and _wanted(state, row)]
     if not wanted:
         return None
+    wanted.sort(key=lambda row: _gravity(state, row))
     first = wanted[0]
     person = plan.people.get(page.person)
     message = _message(state, plan, first, person, now, base, key)
@@ -51,6 +53,12 @@ def compose(state: State, plan: Plan, page: Page, now: Instant, base: str, key: 
     if first.reason is Reason.CONTACT_CODE:
         return _code(state, message, first, key)
     return message
+
+
+def _gravity(state: State, page: Page) -> tuple[str, int]:
+    """What is graver comes first."""
+    incident = state.incidents.get(page.incident)
+    return incident.severity if incident is not None else "", page.incident
 
 
 def _wanted(state: State, page: Page) -> bool:
@@ -90,7 +98,7 @@ def _message(
         now=now,
         state=incident.state if incident else "",
         alerts=incident.alerts if incident else 0,
-        because=EXPLAINED[page.reason],
+        because=page.why,
         next_step=_next_step(state, plan, incident, page, zone) if incident else "",
         tried=incident.tried if incident else (),
         advice=run.advice if run else "",
@@ -130,9 +138,9 @@ def _url(base: str, page: Page) -> str:
 
 
 def _bundle(state: State, message: Message, wanted: list[Page], base: str) -> Message:
-    """One message for several incidents. Its link answers all of them."""
+    """One message for several incidents, the gravest first. Its link answers all of them."""
     incidents = [state.incidents[page.incident] for page in wanted]
-    gravest = min(incidents, key=lambda one: (one.severity, one.number))
+    gravest = incidents[0]
     return replace(
         message,
         incidents=len(incidents),
@@ -145,9 +153,15 @@ def _bundle(state: State, message: Message, wanted: list[Page], base: str) -> Me
         since=min(one.opened_at for one in incidents),
         alerts=sum(one.alerts for one in incidents),
         because=EXPLAINED[Reason.BUNDLED],
-        lines=tuple(f"#{one.number} {one.service}: {one.title}" for one in incidents[:MOST_LINES]),
+        lines=tuple(_line(one, message) for one in incidents[:MOST_LINES]),
         possible_duplicate=any(page.unsure for page in wanted),
     )
+
+
+def _line(incident: Incident, message: Message) -> str:
+    """One of several: how grave, which, what, since when."""
+    since = began(incident.opened_at, message.now, message.timezone)
+    return f"{incident.severity.upper()} #{incident.number} {incident.service}: {incident.title}, since {since}"
 
 
 def _code(state: State, message: Message, page: Page, key: bytes) -> Message | None:
@@ -166,9 +180,9 @@ def _next_step(state: State, plan: Plan, incident: Incident, page: Page, zone: s
     if next_at is None or page.kind == "help":
         return ""
     at = to_datetime(next_at).astimezone(ZoneInfo(zone))  # a clock time: the message may be read much later
-    targets = incident.steps[step].targets if step < len(incident.steps) else plan.last_resort
-    names = ", ".join(person.name for person in plan.people_of(targets, next_at, state.covers))
-    return f"{names or 'The last resort'} is paged at {at:%H:%M:%S} if nobody answers"
+    people = plan.paged_next(incident.service, incident.steps, step, next_at, state.covers)
+    names = ", ".join(person.name for person in people) or "The last resort"
+    return f"{names} {'are' if len(people) > 1 else 'is'} paged at {at:%H:%M:%S} if nobody answers"
 
 
 def _lines(state: State, incident: Incident) -> tuple[str, ...]:

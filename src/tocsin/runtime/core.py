@@ -16,6 +16,7 @@ from msgspec import structs
 from tocsin.alerts.alert import keyed
 from tocsin.catalog.services import INBOX
 from tocsin.engine.commands import ANSWERS, AnyCommand, Result
+from tocsin.engine.covering import idle
 from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import CalendarRead, Deaf, Decided, PlanChange
 from tocsin.intake.event import Event
@@ -76,7 +77,7 @@ class Core:
         self._begin = Begun()
         self.writer = Writer(parts.store, self._plan, parts.sources, parts.clock, self._committed, self._fatal)
         self.doors = Doors(self.writer, parts.sources, parts.clock, parts.routing_key, parts.redacted)
-        self.delivery = Delivery(self._compose, self.writer.urgent)
+        self.delivery = Delivery(self._compose, self.writer.urgent, self._severity)
         self.upkeep = Upkeep(
             self.writer,
             self.doors,
@@ -124,7 +125,7 @@ class Core:
         alive = int(self._parts.store.meta("alive_at") or b"0")
         last = max(alive, counters.now)
         # Before the writer looks at the clock for the first time: the ways out, and that nothing could be heard.
-        await self.delivery.replace(self._parts.channels(self._plan))
+        await self.delivery.replace(self._parts.channels(self._plan), self._plan.paces)
         keys = Decided(self._parts.declared_keys(self._plan))
         if last:
             self.writer.urgent(Job(Deaf(last, now)))
@@ -262,6 +263,8 @@ class Core:
             log.info("plan_in_force", actor=actor, version=read.plan.version, changed=changed)
             findings = (*read.findings, *fell) if written else (*read.findings, *fell, UNWRITTEN)
             findings += tuple(await self._calendars.faults(CALENDARS_WITHIN))
+            overrides = idle(read.plan, self.writer.engine.state.overrides, self._parts.clock.now())
+            findings += tuple(f"warning: {sentence}" for _, sentence in overrides)
             return Reloaded(True, changed, read.plan.version, findings)
 
     def take(self, exchange: Exchange) -> bool:
@@ -364,7 +367,7 @@ class Core:
             await self.delivery.replace(before)
             raise ValueError(f"the plan could not be put in force: {changed.failed}")
         self._plan = plan
-        await self.delivery.replace(channels)
+        await self.delivery.replace(channels, plan.paces)
         self.answers.replace(channels)
         self._prepare(files)
         declared = await self._apply(Job(Decided(keys)))
@@ -438,6 +441,11 @@ class Core:
         parts = self._parts
         state, now = self.writer.engine.state, parts.clock.now()
         return compose(state, self._plan, page, now, parts.public_url, parts.signing_key)
+
+    def _severity(self, page: Page) -> str:
+        """How grave what a page is about is now, "" when it is about no incident."""
+        incident = self.writer.engine.state.incidents.get(page.incident)
+        return incident.severity if incident is not None else ""
 
     def _committed(self, committed: Committed, engine: Engine) -> None:
         """On the writer's thread: hand over to the loop."""

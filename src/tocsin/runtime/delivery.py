@@ -1,5 +1,6 @@
-"""Pages on their way out: each channel has its own lane, and each person a share of it, so that a slow one delays
-neither another channel nor another person. What goes to one person about one incident by one channel goes in order.
+"""Pages on their way out: each channel has its own lane, and each provider and person a share of it, so that a slow one
+delays neither another channel nor another person. What goes to one person about one incident by one channel goes in
+order.
 
 The ledger row was committed before a page gets here, unless the database takes nothing. Just before the bytes leave it
 is looked at once more; what the channel answers goes back to the engine as an input.
@@ -8,26 +9,23 @@ is looked at once more; what the channel answers goes back to the engine as an i
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Mapping
-from heapq import heappop, heappush
-from itertools import count
 
 import structlog
 
 from tocsin.engine.inputs import Delivered
+from tocsin.kernel.instant import SECOND, Instant
 from tocsin.pages.ledger import Page
 from tocsin.pages.message import Channel, Failed, Message, Sent
+from tocsin.pages.pace import Pace
 from tocsin.runtime import points
+from tocsin.runtime.lanes import Lane, Refused, Several, Turn
 from tocsin.runtime.points import Point
 from tocsin.runtime.writer import Job
 
 log = structlog.get_logger("tocsin.pages")
 
-AT_ONCE = 64
-"""Pages that one channel sends at once, and"""
-EACH = 8
-"""how many of them may be one person's."""
 DEADLINE = 20.0
 LONGEST_ORDER = 20.0
 """Seconds a page waits for the outcome of the one before it to be written down."""
@@ -35,49 +33,26 @@ LONGEST_ORDER = 20.0
 Compose = Callable[[Page], Message | None]
 Place = tuple[int, str, str]
 """Incident, person and channel: what goes there goes in order."""
-Waiting = tuple[int, int, Page]
-"""Rank, order of coming, and the page."""
-
-
-class _Lane:
-    """One channel's pages that wait, by person, and how many of whom are being sent."""
-
-    def __init__(self) -> None:
-        self.waiting: dict[str, list[Waiting]] = {}
-        self.sending: Counter[str] = Counter()
-
-    def next(self) -> Waiting | None:
-        """The first in line of those whose person has not all of their share under way."""
-        if self.sending.total() >= AT_ONCE:
-            return None
-        heads = [heap[0] for person, heap in self.waiting.items() if self.sending[person] < EACH]
-        if not heads:
-            return None
-        person = min(heads)[2].person
-        first = heappop(self.waiting[person])
-        if not self.waiting[person]:
-            del self.waiting[person]
-        self.sending[person] += 1
-        return first
-
-    def ended(self, person: str) -> None:
-        """One of a person's pages is not being sent any more."""
-        self.sending[person] -= 1
-        if not self.sending[person]:
-            del self.sending[person]
 
 
 class Delivery:
-    """Hands pages to channels. ``replace`` when the plan changes; ``submit`` takes outcomes back."""
+    """Hands pages to channels. ``replace`` when the plan changes; ``submit`` takes outcomes back.
 
-    def __init__(self, compose: Compose, submit: Callable[[Job], None]) -> None:
+    ``severity`` gives that of a page's incident, "" when it is about none: of two that wait the graver goes first.
+    """
+
+    def __init__(
+        self, compose: Compose, submit: Callable[[Job], None], severity: Callable[[Page], str] = lambda page: ""
+    ) -> None:
         self._compose = compose
         self._submit = submit
+        self._severity = severity
         self._channels: dict[str, Channel] = {}
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, Lane] = {}
+        self._waking: dict[str, asyncio.TimerHandle] = {}
         self._behind: dict[Place, deque[Page]] = {}
         self._sending: set[asyncio.Task[None]] = set()
-        self._order = count()
+        self._closed = False
         self.under_way = 0
 
     @property
@@ -85,12 +60,19 @@ class Delivery:
         """Those in use, by name."""
         return dict(self._channels)
 
-    async def replace(self, channels: Mapping[str, Channel]) -> None:
-        """Use these channels from now on. What is being sent ends with the channel it began with."""
+    async def replace(self, channels: Mapping[str, Channel], paces: Mapping[str, Pace] | None = None) -> None:
+        """Use these channels from now on. What is being sent ends with the channel it began with.
+
+        ``paces``: how many pages a second each takes; None: as before.
+        """
         gone = [self._channels[name] for name in self._channels if self._channels[name] is not channels.get(name)]
         self._channels = dict(channels)
-        for name in channels:
-            self._lanes.setdefault(name, _Lane())
+        for name, channel in channels.items():
+            lane = self._lanes.setdefault(name, Lane())
+            lane.place = channel.place if isinstance(channel, Several) else None
+        for name, lane in self._lanes.items() if paces is not None else ():
+            lane.pace = (paces or {}).get(name)
+            self._pump(name)
         for channel in gone:
             await channel.close()
 
@@ -108,20 +90,33 @@ class Delivery:
             self._queue(page)
 
     def _queue(self, page: Page) -> None:
-        lane = self._lanes[page.channel]
-        last = page.kind in ("notice", "copy", "drill", "update", "synthetic")
-        rank = 2 if last else 0 if page.step == 0 and page.attempts == 0 else 1
-        heappush(lane.waiting.setdefault(page.person, []), (rank, next(self._order), page))
+        refused = self._lanes[page.channel].add(page, self._severity(page), _now())
         points.passed(Point.QUEUED, page)
+        if refused is not None:
+            self._refuse((page, refused))
         self._pump(page.channel)
 
     def _pump(self, name: str) -> None:
-        """Begin with as many of a channel's pages as may be sent now."""
-        lane = self._lanes[name]
-        while (first := lane.next()) is not None:
-            task = asyncio.create_task(self._send(name, first[2]))
+        """Begin with as many of a channel's pages as may be sent now, and come back when more may."""
+        if self._closed:
+            return
+        lane, now = self._lanes[name], _now()
+        while (turn := lane.next(now)) is not None:
+            task = asyncio.create_task(self._send(name, turn))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
+        if (waking := self._waking.pop(name, None)) is not None:
+            waking.cancel()
+        wakes = lane.wakes(now)
+        if wakes is not None:
+            after = (wakes - now) / SECOND
+            self._waking[name] = asyncio.get_running_loop().call_later(after, self._pump, name)
+
+    def _refuse(self, refused: Refused) -> None:
+        """A page goes back without having been tried: other ways are used, and it is tried again."""
+        page, why = refused
+        self.under_way -= 1
+        self._tell(page, why, self._channels.get(page.channel))
 
     def _release(self, place: Place, queue: deque[Page]) -> None:
         """The page before has come to its end, or took too long to: go on with the next for the same place."""
@@ -143,20 +138,25 @@ class Delivery:
         while self.under_way and waited < patience:
             await asyncio.sleep(0.02)
             waited += 0.02
+        self._closed = True
+        for waking in self._waking.values():
+            waking.cancel()
         for task in self._sending:
             task.cancel()
         await asyncio.gather(*self._sending, return_exceptions=True)
         for channel in self._channels.values():
             await channel.close()
 
-    async def _send(self, name: str, page: Page) -> None:
-        channel = self._channels.get(name)
+    async def _send(self, name: str, turn: Turn) -> None:
+        page, channel = turn.page, self._channels.get(name)
+        answer: Sent | Failed | None = None
         try:
             answer = await self._deliver(name, channel, page) if channel is not None else _no_channel(name)
             self._tell(page, answer, channel)
         finally:
             self.under_way -= 1
-            self._lanes[name].ended(page.person)
+            for refused in self._lanes[name].ended(turn, answer, _now()):
+                self._refuse(refused)
             self._pump(name)
 
     async def _deliver(self, name: str, channel: Channel, page: Page) -> Sent | Failed | None:
@@ -216,6 +216,11 @@ class Delivery:
 def _place(page: Page) -> Place:
     """Notices belong to no incident, and need no order."""
     return page.incident or -page.id, page.person, page.channel
+
+
+def _now() -> Instant:
+    """The loop's clock, which nobody sets back."""
+    return int(asyncio.get_running_loop().time() * SECOND)
 
 
 def _no_channel(name: str) -> Failed:

@@ -14,8 +14,9 @@ from tocsin.access.credentials import Key, secret_hash
 from tocsin.engine.inputs import Received
 from tocsin.intake.entrances import ENTRANCES, door
 from tocsin.intake.request import Heard, Limits, Reply, Request, Source
-from tocsin.kernel.instant import SECOND, Instant
+from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
+from tocsin.runtime.buckets import Bucket
 from tocsin.runtime.clock import Clock
 from tocsin.runtime.listener import Exchange
 from tocsin.runtime.writer import Job, Writer
@@ -30,26 +31,6 @@ def refusal(sources: Mapping[str, Source], path: str, status: int, message: str)
     """What is refused before it is a request, in the shape of the API it was for; None when that is no monitor's."""
     name = "alertmanager" if path.startswith(ENTRANCES["alertmanager"].prefix + "/") else door("POST", path)
     return None if name is None else sources[name].refuse(status, message, None)
-
-
-class Bucket:
-    """A token bucket: ``rate`` requests a second, ``burst`` at once."""
-
-    __slots__ = ("at", "left")
-
-    def __init__(self, limits: Limits, now: Instant) -> None:
-        self.left = float(limits.burst)
-        self.at = now
-
-    def take(self, limits: Limits, now: Instant) -> bool:
-        """Take one; False when there is none."""
-        passed = max(0, now - self.at)  # the clock may have been set back
-        self.left = min(float(limits.burst), self.left + passed * limits.rate / SECOND)
-        self.at = now
-        if self.left < 1.0:
-            return False
-        self.left -= 1.0
-        return True
 
 
 class Way(NamedTuple):

@@ -16,8 +16,8 @@ from tocsin.engine.state import State
 from tocsin.intake.request import Limits, Reply
 from tocsin.pages.ledger import tells
 from tocsin.pages.loops import marks
+from tocsin.runtime.buckets import Bucket
 from tocsin.runtime.clock import Clock
-from tocsin.runtime.doors import Bucket
 from tocsin.runtime.listener import Exchange
 from tocsin.runtime.writer import Job
 

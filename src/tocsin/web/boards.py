@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from tocsin.kernel.instant import DAY, HOUR, Duration, Instant, from_datetime, to_datetime
-from tocsin.oncall.coverage import at_once
+from tocsin.oncall.coverage import at_once, overlaps
 from tocsin.oncall.override import Cover
 from tocsin.oncall.roster import Roster, Shift, Span
 from tocsin.oncall.zone import DAYS, MONTHS
@@ -167,6 +167,21 @@ def doubles(plan: Plan, covers: Covers, reader: Reader) -> list[str]:
                 both = f"{who} on call for {pair[0]} and {pair[1]} at once {when}"
                 told[pair] = f"{both}: {escalation.key} would page {whom} twice."
     return list(told.values())
+
+
+def overlapping(plan: Plan, covers: Covers, reader: Reader) -> list[str]:
+    """Where people are on call at once who have no turn together in the weeks ahead, the first of each schedule."""
+    start, end = reader.now, reader.now + AHEAD
+    told = []
+    for key, roster in plan.rosters.items():
+        both = overlaps(roster.shifts(start, end, plan.covers_for(key, covers)), start, end)
+        if both:
+            others = [reader.name(one) for one in both[0].people if one != reader.person]
+            people = ["You", *others] if reader.person in both[0].people else others
+            more = f", and {len(both) - 1} more times" if len(both) > 1 else ""
+            when = f"from {reader.minute(both[0].start)}, {both[0].why}{more}"
+            told.append(f"{listed(people)} are on call by {key} at once {when}.")
+    return told
 
 
 def weeks(roster: Roster, covers: tuple[Cover, ...], reader: Reader) -> list[Week]:

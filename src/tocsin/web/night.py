@@ -23,7 +23,7 @@ from tocsin.pages.links import read_token, still_works
 from tocsin.store.reads import Reads
 from tocsin.web.door import bare
 from tocsin.web.view import AnyRequest, preferences, zone_of
-from tocsin.web.words import BY, Reader, because, night
+from tocsin.web.words import BY, Reader, because, count, night
 
 HEADERS = {"cache-control": "no-store", "referrer-policy": "no-referrer", "x-robots-tag": "noindex, nofollow"}
 LINES = 5
@@ -127,20 +127,33 @@ def _works(page: Page, incident: Incident | None, now: Instant) -> bool:
 
 
 def _find(reads: Reads, number: int | None) -> tuple[Page, Incident | None] | None:
-    """A page that can be answered, and what it is about: nothing, when it is a drill's."""
+    """A page that can be answered, and what it is about: nothing, when it is a drill's.
+
+    Of several that came in one message it is the one that most needs somebody; an answer to it answers all of them.
+    """
     page = reads.page(number) if number is not None else None
     incident = reads.incident(page.incident) if page is not None and page.incident else None
     if page is None or page.kind == "notice" or (incident is None and page.kind != "drill"):
         return None
+    if page.bundle and (together := _together(reads, page)):
+        return together[0]
     return page, incident
+
+
+def _together(reads: Reads, page: Page) -> list[tuple[Page, Incident]]:
+    """All that came in the same message: first what nobody has, then what somebody has, of each the gravest first."""
+    first = reads.page(page.bundle)
+    rows = [reads.page(id) for id in (first.bundled[:MOST_BUNDLED] if first is not None else ())]
+    found = [(row, reads.incident(row.incident)) for row in rows if row is not None]
+    known = [(row, incident) for row, incident in found if incident is not None]
+    states = ("triggered", "acknowledged", "resolved")
+    return sorted(known, key=lambda one: (states.index(one[1].state), one[1].severity, one[1].number))
 
 
 def _others(reads: Reads, page: Page) -> list[Incident]:
     """The other incidents that came in the same message."""
-    first = reads.page(page.bundle) if page.bundle else None
-    rows = [reads.page(id) for id in (first.bundled[:MOST_BUNDLED] if first is not None else ())]
-    found = [reads.incident(row.incident) for row in rows if row is not None and row.incident != page.incident]
-    return [one for one in found if one is not None]
+    together = _together(reads, page) if page.bundle else []
+    return [incident for _, incident in together if incident.number != page.incident]
 
 
 async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "", code: int = 200) -> Response[bytes]:
@@ -170,6 +183,7 @@ async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "
         plan=plan,
         page=page,
         incident=incident,
+        headline=_headline(incident, others),
         fate=reader.fate(incident),
         mine=incident.state == "acknowledged" and person_of(incident.acknowledged_by) == page.person,
         noted=reader.noted(incident),
@@ -192,9 +206,19 @@ async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "
     )
 
 
+def _headline(incident: Incident, others: list[Incident]) -> str:
+    """What it is; of several how many, and the one that most needs somebody, as the message said it."""
+    title = incident.title or "Untitled"
+    if not others:
+        return title
+    graver = any(one.severity < incident.severity for one in others)
+    left = "" if not graver else " nobody has" if incident.state == "triggered" else " still open"
+    return f"{count(len(others) + 1, 'incident')}, the gravest{left}: {title}"
+
+
 def _why(page: Page, incident: Incident) -> str:
     """Why this person was paged, as a sentence without its full stop."""
-    reason = because(page.reason)
+    reason = page.because or because(page.reason)
     if page.reason in (Reason.STEP_DUE, Reason.STEP_REPEATED):
         return f"You are step {page.step + 1} for {incident.service}, and {reason}"
     if page.reason in (Reason.LAST_RESORT, Reason.ESCALATION_EXHAUSTED):

@@ -28,7 +28,7 @@ from tocsin.kernel.instant import DAY, Duration, Instant, from_datetime, to_date
 from tocsin.oncall.override import Override
 from tocsin.pages.rules import usable
 from tocsin.plan.model import Plan
-from tocsin.web.boards import Board, board, clock_changes, doubles, headline, turns, weeks
+from tocsin.web.boards import Board, board, clock_changes, doubles, headline, overlapping, turns, weeks
 from tocsin.web.view import View, fields, form_secret, leads_to, once, view, with_query
 from tocsin.web.words import Reader
 
@@ -68,7 +68,11 @@ async def _page(seen: View, feed_url: str = "") -> Response[bytes]:
             "turns": order[:MOST_LISTED],
             "more": max(0, len(order) - MOST_LISTED),
             "changes": clock_changes(shown, reader),
-            "doubles": [*doubles(plan, reader.covers, reader), *_lost(plan, seen)],
+            "doubles": [
+                *doubles(plan, reader.covers, reader),
+                *overlapping(plan, reader.covers, reader),
+                *_lost(plan, seen),
+            ],
         }
 
     looked: dict[str, Any] = await seen.faces.read(look) if rosters else {"boards": [], "chosen": ""}
@@ -82,6 +86,7 @@ async def _page(seen: View, feed_url: str = "") -> Response[bytes]:
         agreed=[one for one in overrides if one.agreed_at is not None],
         may_answer=lambda one: _may_answer(one, plan, reader.person),
         said_of=lambda one: said_of(one, reader),
+        idle_of=lambda one: one.idle(plan.rosters, plan.people) if plan is not None else "",
         feeds=feeds,
         feed_url=feed_url,
         stamp=lambda at: f"{to_datetime(at).astimezone(reader.zone):%Y-%m-%dT%H:%M}",

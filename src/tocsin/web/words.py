@@ -14,6 +14,7 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from tocsin.access.actors import called, person_of
+from tocsin.escalation.policy import nobody_behind
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, format_rfc3339, to_datetime
 from tocsin.kernel.reason import EXPLAINED, Reason
@@ -259,6 +260,14 @@ class Reader:
         named = tuple(targets)
         return len(named) > 1 or any(target.startswith("team:") for target in named)
 
+    def _instead(self, incident: Incident, targets: tuple[str, ...]) -> tuple[str, list[str]] | None:
+        """That nobody is behind these targets now, and who is paged in their place; None when somebody is."""
+        why = nobody_behind(targets)
+        if self.plan is None or not why or self.plan.people_of(targets, self.now, self.covers):
+            return None
+        people = self.plan.paged_next(incident.service, incident.steps, incident.step, self.now, self.covers)
+        return why, [self.name(one.key) for one in people]
+
     # --- what is going on
 
     def noted(self, incident: Incident) -> str:
@@ -299,7 +308,11 @@ class Reader:
             return Line(none, "Nobody is left to page.")
         targets = self.next_step(incident)
         name = self.targets(targets) or "the last resort"
-        verb = "are" if self.plural(targets) and not name.startswith("everyone") else "is"
+        several = self.plural(targets) and not name.startswith("everyone")
+        if (instead := self._instead(incident, targets)) is not None:
+            why, people = instead
+            name, several = f"{why} now, so {listed(people) or 'the last resort'}", len(people) > 1
+        verb = "are" if several else "is"
         again = " again" if incident.round > 0 or (incident.laps > 0 and incident.step == 0) else ""
         if incident.next_at <= self.now:
             return Line(none, f"{_upper(name)} {verb} being paged{again} now.")

@@ -256,7 +256,7 @@ def page_out(one: Page) -> PublishedPage:
         kind=one.kind,
         title=one.title,
         reason=str(one.reason),
-        because=EXPLAINED[one.reason],
+        because=one.why,
         step=one.numbered,
         state=one.state,
         outcome=word(one.outcome),

@@ -10,6 +10,7 @@ from tocsin.api.models.values import Moment, Name, Span, moment
 from tocsin.kernel.instant import Instant, format_rfc3339
 from tocsin.oncall.imported import Imported
 from tocsin.oncall.override import Override
+from tocsin.plan.model import Plan
 
 
 class PublishedOnCall(Struct, frozen=True, kw_only=True):
@@ -82,7 +83,8 @@ class PublishedOverride(Struct, frozen=True, kw_only=True):
     """Somebody in another's place, or the wish for it. ``state``: asked, agreed, declined, cancelled, lapsed or over.
 
     ``kind``: override, swap or cover. ``person`` is on call instead of ``instead_of`` ("": of everybody); in the second
-    time of a swap, ``back_starts_at`` to ``back_ends_at``, it is the other way round.
+    time of a swap, ``back_starts_at`` to ``back_ends_at``, it is the other way round. ``idle``: why it takes nobody's
+    place by the plan in force, whatever its state; "" when it does.
     """
 
     id: int
@@ -96,6 +98,7 @@ class PublishedOverride(Struct, frozen=True, kw_only=True):
     back_ends_at: Moment | None
     reason: str
     state: str
+    idle: str
     asked_by: str
     asked_at: Moment
     answered_by: str
@@ -173,8 +176,9 @@ def calendar_out(one: Imported) -> PublishedCalendar:
     )
 
 
-def override_out(one: Override, now: Instant) -> PublishedOverride:
-    """An override, a swap or a cover request as it is published."""
+def override_out(one: Override, now: Instant, plan: Plan | None) -> PublishedOverride:
+    """An override, a swap or a cover request as it is published, under the plan in force."""
+    live = one.state(now) in ("asked", "agreed")
     return PublishedOverride(
         id=one.id,
         kind=one.kind,
@@ -187,6 +191,7 @@ def override_out(one: Override, now: Instant) -> PublishedOverride:
         back_ends_at=moment(one.back[1] if one.back else None),
         reason=one.reason,
         state=one.state(now),
+        idle=one.idle(plan.rosters, plan.people) if plan is not None and live else "",
         asked_by=one.asked_by,
         asked_at=format_rfc3339(one.asked_at),
         answered_by=one.answered_by,

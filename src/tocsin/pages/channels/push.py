@@ -22,7 +22,7 @@ from tocsin.kernel.instant import HOUR, SECOND, Instant
 from tocsin.kernel.outside import Answer as Answered
 from tocsin.pages import rendering
 from tocsin.pages.answers import Answer, Call, Got, Heard, Taken
-from tocsin.pages.channels.replies import failed
+from tocsin.pages.channels.replies import failed, host
 from tocsin.pages.channels.setup import DEADLINE, Setup
 from tocsin.pages.links import make_token, read_token
 from tocsin.pages.message import Failed, Message, Sent
@@ -96,6 +96,13 @@ class Push:
     def preview(self, message: Message) -> str:
         """What the web app's worker is told."""
         return msgspec.json.format(said(message, self._base, "…"), indent=2).decode()
+
+    def place(self, address: str) -> str:
+        """The push service that the device's browser uses."""
+        try:
+            return host(read_subscription(address).endpoint)
+        except ValueError:
+            return ""
 
     async def close(self) -> None:
         """Nothing is kept open."""

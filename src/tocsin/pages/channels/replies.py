@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
 
 from tocsin.kernel.instant import HOUR, SECOND, Duration, Instant, from_datetime
 from tocsin.kernel.outside import Answer, Unanswered
@@ -33,6 +34,14 @@ def failed(answer: Answer | Unanswered, now: Instant, who: str) -> Failed | None
     if 300 <= status < 400:
         return Failed("client", f"{said}: redirects are not followed, use the final URL", permanent=True)
     return Failed("client" if status >= 400 else "server", said, permanent=status >= 400)
+
+
+def host(url: str) -> str:
+    """The host a URL names, and its port where that is written; "" when it is none."""
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2].lower()
+    except ValueError:
+        return ""
 
 
 def retry_after(text: str, now: Instant) -> Duration | None:

@@ -38,7 +38,7 @@ import hmac
 import msgspec
 
 from tocsin.kernel.instant import SECOND, Instant, format_rfc3339
-from tocsin.pages.channels.replies import failed
+from tocsin.pages.channels.replies import failed, host
 from tocsin.pages.channels.setup import DEADLINE, Setup, no_secret
 from tocsin.pages.message import Failed, Message, Sent
 from tocsin.pages.rendering import stable_key
@@ -93,6 +93,10 @@ class Webhook:
             return Failed("auth", f"{hook.secret} is not a whsec_ secret: base64 is wanted", permanent=True)
         except (LookupError, OSError, ValueError):
             return no_secret(hook.secret)
+
+    def place(self, address: str) -> str:
+        """The host that is asked."""
+        return host(address)
 
     async def close(self) -> None:
         """Nothing is kept open."""

@@ -1,0 +1,165 @@
+"""Who is told of overrides, swaps and cover requests, what, and how urgent that is.
+
+Nobody is woken for what can wait: it is urgent for whoever is, or soon will be, on call by it, or has to answer before
+it begins. Whoever does something is not told of it; but whoever comes on call now is told what they take over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from tocsin.access import actors
+from tocsin.access.actors import person_of
+from tocsin.catalog.people import Person
+from tocsin.engine import handing, methods
+from tocsin.engine.turn import Turn
+from tocsin.kernel.instant import HOUR, Duration, Instant
+from tocsin.kernel.reason import Reason
+from tocsin.oncall.moved import Moved, moved
+from tocsin.oncall.override import Cover, Override
+from tocsin.oncall.roster import Span
+from tocsin.oncall.zone import said
+
+SOON: Duration = HOUR
+"""What begins within that time is told at once, whatever a person's rules for low urgency are."""
+MOST_LATER = 3
+
+Event = Literal["made", "agreed", "cancelled"]
+
+
+def covers_of(turn: Turn, schedule: str) -> tuple[Cover, ...]:
+    """What counts for a schedule now: calendars, and overrides."""
+    return turn.plan.covers_for(schedule, turn.state.covers)
+
+
+def called(turn: Turn, name: str) -> str:
+    """A person's name, or what they are called in the plan when they have left it."""
+    return turn.plan.people[name].name if name in turn.plan.people else name
+
+
+def wish(turn: Turn, override: Override, reason: Reason, people: Iterable[str], what: str, actor: str) -> None:
+    """Tell people of something asked for, or of an answer that moves nobody."""
+    for person in _others(turn, people, actor):
+        begins = override.first if override.agreed_at is None else None
+        text = f"{what}: {_times(turn, override, person)}{_because(override)}"
+        _notice(turn, person, reason, text, begins)
+
+
+def change(turn: Turn, override: Override, before: Sequence[Cover], reason: Reason, event: Event, actor: str) -> None:
+    """Somebody's time on call is another from now on: tell all who come and go, and those who were asked or asked.
+
+    ``before``: what counted for the schedule until now.
+    """
+    roster = turn.plan.rosters.get(override.schedule)
+    moves: dict[str, Moved] = {}
+    was: list[str] = []
+    came: frozenset[str] = frozenset()
+    if roster is not None:
+        after = covers_of(turn, override.schedule)
+        moves = moved(roster, before, after, _ranges(override, turn.now))
+        was = [shift.person for shift in roster.who(turn.now, tuple(before))]
+        came = frozenset(shift.person for shift in roster.who(turn.now, after)) - frozenset(was)
+    _welcome(turn, override, came, was, moves, event, actor)
+    named = (override.person, override.instead_of, person_of(override.asked_by))
+    for person in _others(turn, (*named, *moves), actor):
+        if person.key in came:
+            continue
+        move = moves.get(person.key, Moved((), ()))
+        if event == "cancelled":
+            again = move.gained and not override.back
+            title = f"Taken back: the plan counts again: {_times(turn, override, person, event)}"
+            title += f"; you are on call again {_spans(move.gained, person)}" if again else ""
+        elif move.gained and not move.lost:
+            for_whom = f" for {called(turn, override.instead_of)}" if override.instead_of else ""
+            title = f"You are on call{for_whom}: {override.schedule}, {_spans(move.gained, person)}"
+        elif move.lost:
+            does = f"{called(turn, override.person)} {'takes over' if event == 'agreed' else 'is on call for you'}"
+            title = f"{does}: {override.schedule}, {_spans(move.lost, person)}"
+            title += f"; you take {_spans(move.gained, person)} for it" if move.gained else ""
+        elif event == "agreed":
+            title = f"{called(turn, override.person)} takes over: {_times(turn, override, person)}"
+        elif person.key == override.person:
+            title = f"You are on call: {_times(turn, override, person)}"
+        else:
+            continue
+        relieved = person.key in was and bool(move.lost) and move.lost[0][0] <= turn.now
+        work = tuple(handing.open_work(turn, override.schedule)) if relieved else ()
+        begins = move.gained[0][0] if move.gained else None
+        _notice(turn, person, reason, f"{title}{_because(override)}", begins, work)
+
+
+def _welcome(
+    turn: Turn,
+    override: Override,
+    came: frozenset[str],
+    was: Sequence[str],
+    moves: dict[str, Moved],
+    event: Event,
+    actor: str,
+) -> None:
+    """Who comes on call now is handed over to at once: that somebody did it by hand is no reason to know less."""
+    if not came:
+        return
+    by, asked = (actors.called(one, turn.plan.names) for one in (actor, override.asked_by))
+    whose = (
+        f"{called(turn, override.person)}{f' for {called(turn, override.instead_of)}' if override.instead_of else ''}"
+    )
+    how = f"Override {override.id}, taken back by {by}" if event == "cancelled" else f"{whose}, asked by {asked}"
+
+    def tell(person: Person, reason: Reason, title: str, lines: list[str]) -> None:
+        if person_of(actor) == person.key:  # they are awake, and need not be called for it
+            gentle = methods.planned(turn, person.key, "low")[0].contact
+            handing.tell(turn, person, reason, title, lines, urgency="high", contact=gentle)
+        else:
+            handing.tell(turn, person, reason, title, lines, urgency="high")
+
+    def more(person: Person) -> list[str]:
+        later = [span for span in moves[person.key].gained if span[0] > turn.now] if person.key in moves else []
+        reason = f": {override.reason}" if override.reason else ""
+        return [f"{how}{reason}", *(f"Later too: {_span(one, person)}" for one in later[:MOST_LATER])]
+
+    handing.welcome(turn, override.schedule, came, was, more, tell)
+
+
+def _ranges(override: Override, now: Instant) -> list[Span]:
+    spans = [(override.starts_at, override.ends_at), *([override.back] if override.back else [])]
+    return [(max(start, now), end) for start, end in spans if end > now]
+
+
+def _others(turn: Turn, names: Iterable[str], actor: str) -> list[Person]:
+    people = turn.plan.people
+    return [people[name] for name in dict.fromkeys(names) if name in people and person_of(actor) != name]
+
+
+def _notice(
+    turn: Turn, person: Person, reason: Reason, title: str, begins: Instant | None, lines: tuple[str, ...] = ()
+) -> None:
+    """``begins``: when it asks something of the person; None when it relieves them, which can wait for the morning."""
+    soon = max(methods.morning(turn, person) or turn.now, turn.now + SOON)
+    urgency = "high" if begins is not None and begins < soon else "low"
+    handing.tell(turn, person, reason, title, list(lines), urgency=urgency)
+
+
+def _times(turn: Turn, override: Override, person: Person, event: Event | None = None) -> str:
+    """The schedule and the time, of a swap both times and who has which; in the person's own zone."""
+    text = f"{override.schedule}, {_span((override.starts_at, override.ends_at), person)}"
+    if override.back is None:
+        return text
+    if event == "cancelled":
+        return f"{text} and {_span(override.back, person)}"
+    who = "you take" if person.key == override.instead_of else f"{called(turn, override.instead_of)} takes"
+    return f"{text}; {who} {_span(override.back, person)} for it"
+
+
+def _spans(spans: Sequence[Span], person: Person) -> str:
+    more = f" and {len(spans) - 1} more time{'s' if len(spans) > 2 else ''}" if len(spans) > 1 else ""
+    return f"{_span(spans[0], person)}{more}"
+
+
+def _span(span: Span, person: Person) -> str:
+    return f"{said(span[0], person.timezone)} to {said(span[1], person.timezone)} {person.timezone}"
+
+
+def _because(override: Override) -> str:
+    return f" ({override.reason})" if override.reason else ""

@@ -1,0 +1,53 @@
+"""What a change by hand moves: who is on call when they would not have been, and who is not when they would."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from tocsin.kernel.instant import DAY, Duration, Instant
+from tocsin.oncall.override import Cover
+from tocsin.oncall.roster import Roster, Span, merged, without
+
+PIECE: Duration = 28 * DAY
+
+
+class Moved(NamedTuple):
+    """What a person has now and did not have, and what they had and have no more; each in order."""
+
+    gained: tuple[Span, ...]
+    lost: tuple[Span, ...]
+
+
+def moved(
+    roster: Roster, before: Sequence[Cover], after: Sequence[Cover], ranges: Iterable[Span]
+) -> dict[str, Moved]:
+    """Whose time on call in some ranges is another by other covers, in the order of who had or has it first."""
+    was: dict[str, list[Span]] = {}
+    now: dict[str, list[Span]] = {}
+    for low, high in (piece for start, end in ranges for piece in pieces(start, end)):
+        for kept, covers in ((was, before), (now, after)):
+            # Cut to the piece: a roster draws up all that a cover of a year lies over, to tell whole shifts.
+            near = [_cut(one, low, high) for one in covers if one.start < high and low < one.end]
+            for one in roster.shifts(low, high, near):
+                kept.setdefault(one.person, []).append((max(one.start, low), min(one.end, high)))
+    found = {}
+    for person in dict.fromkeys((*was, *now)):
+        had, has = merged(sorted(was.get(person, ()))), merged(sorted(now.get(person, ())))
+        move = Moved(_beyond(has, had), _beyond(had, has))
+        if move.gained or move.lost:
+            found[person] = move
+    return found
+
+
+def _cut(cover: Cover, low: Instant, high: Instant) -> Cover:
+    return cover._replace(start=max(cover.start, low), end=min(cover.end, high))
+
+
+def _beyond(spans: list[Span], others: list[Span]) -> tuple[Span, ...]:
+    return tuple(part for span in spans for part in without(span, others))
+
+
+def pieces(start: Instant, end: Instant) -> Iterator[Span]:
+    """A range in pieces: of a long one not all covers are looked at for each shift."""
+    return ((low, min(low + PIECE, end)) for low in range(start, end, PIECE))
