@@ -17,75 +17,22 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import psycopg
 
+from tests.journeys.faults import Fault, playbooks
+from tests.journeys.solutions_redis import on_valkeys
+from tests.support.needs import program
 from tests.support.ports import free_port
 from tests.support.postgres import running_postgres
 from tests.support.shop_database import SETTINGS, Shop, running_shop
 from tests.support.waiting import eventually
 
-PAGES = Path(__file__).parents[2] / "docs" / "solutions"
-SHORTER = {
-    'IDLE_FOR = "10m"': 'IDLE_FOR = "50ms"',
-    'IDLE_FOR = "5m"': 'IDLE_FOR = "50ms"',
-    'LONGER_THAN = "30m"': 'LONGER_THAN = "200ms"',
-    'LONGER_THAN = "5m"': 'LONGER_THAN = "200ms"',
-    'HEARS_WITHIN = "10s"': 'HEARS_WITHIN = "200ms"',
-    "NEAR_ENOUGH = 16 * 1024 * 1024": "NEAR_ENOUGH = 256 * 1024",
-    "now.used_ratio < 0.85": "now.size < 100_000",  # of a whole disk that is not ours to fill
-}
 DEAF = (
     "do $$ begin loop begin perform pg_sleep(30); exception when query_canceled then null; end; end loop; end $$"
 )  # what is cancelled in it goes on
 OLD = 1_700_000_000
-
-
-def playbooks(page: str) -> str:
-    """The playbooks of a page of the documentation, waiting less long, on the rung *act*, and with no breaker."""
-    blocks = re.findall(r"```python\n(.*?)```", (PAGES / page).read_text(encoding="utf-8"), re.DOTALL)
-    code = "\n\n".join(block for block in blocks if "@playbook" in block)
-    for long, short in SHORTER.items():
-        code = code.replace(long, short)
-    code = re.sub(r'trust\(start="ask"', 'trust(start="act"', code)
-    code = re.sub(r"guards=\[[^\]]*\]", "guards=[breaker(failures=999, returns=999)]", code)
-    return code.replace('"""\n\nfrom tocsin import Run, ', '"""\n\nfrom tocsin import breaker, Run, ')
-
-
-class Fault:
-    """One fault. ``labels``: of the alert that a monitor sends about it; ``comes_to``: how the run ends well."""
-
-    name: ClassVar[str]
-    page: ClassVar[str]
-    labels: ClassVar[dict[str, str]]
-    comes_to: ClassVar[str] = "watching"
-    says: ClassVar[str] = ""
-    """What a hand-over must have found."""
-
-    def befall(self, round: int) -> None:
-        """Make it."""
-        raise NotImplementedError
-
-    def over(self) -> bool:
-        """Whether the fault is gone; for one that is handed over, whether what only a person may touch is untouched."""
-        raise NotImplementedError
-
-    def calm(self) -> None:
-        """A healthy system again, with some ordinary work on it."""
-        raise NotImplementedError
-
-    def bystanders(self) -> object:
-        """What nothing may have touched."""
-        raise NotImplementedError
-
-    def everything(self) -> object:
-        """What nothing may have touched on a system that is well."""
-        return self.bystanders()
-
-    def target(self) -> dict[str, Any]:
-        """The system, as the plan has it."""
-        raise NotImplementedError
 
 
 class OnShop(Fault):
@@ -194,7 +141,7 @@ class Lag(OnShop):
     """Somebody paused replaying and forgot."""
 
     name = "lag"
-    labels = {"alertname": "PostgresReplicationLag"}
+    labels = {"alertname": "ProbePostgresFailed", "probe": "lag"}
 
     def __init__(self, shop: Shop, standby: Shop) -> None:
         super().__init__(shop, "standby")
@@ -228,7 +175,7 @@ class Log(OnShop):
     """A log that has grown and that nothing holds any more."""
 
     name = "log"
-    labels = {"alertname": "PostgresLogLarge"}
+    labels = {"alertname": "ProbePostgresFailed", "probe": "log"}
 
     def befall(self, round: int) -> None:
         self.calm()
@@ -308,8 +255,11 @@ class Old(OnShop):
 
 SERVES = """
 import http.server, sys
+held = []
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
+        if self.path == "/leak":
+            held.append("x" * 100_000_000)
         self.send_response(200)
         self.end_headers()
     def log_message(self, *args): pass
@@ -325,7 +275,7 @@ class Hung(Fault):
     labels = {"alertname": "ProbeHttpFailed", "probe": "health"}
 
     def __init__(self, folder: Path) -> None:
-        self._port, self._pidfile = free_port(), folder / "payments.pid"
+        self._port, self._pidfile = free_port(), folder / f"{self.name}.pid"
         self._over = threading.Event()
         self._now: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._supervise, daemon=True)
@@ -340,9 +290,9 @@ class Hung(Fault):
             written.rename(self._pidfile)
             self._now.wait()
 
-    def _answers(self) -> bool:
+    def _answers(self, path: str = "") -> bool:
         done = subprocess.run(
-            ["curl", "-fsS", "-m", "1", f"http://127.0.0.1:{self._port}/"], capture_output=True, check=False
+            ["curl", "-fsS", "-m", "1", f"http://127.0.0.1:{self._port}/{path}"], capture_output=True, check=False
         )
         return done.returncode == 0
 
@@ -385,6 +335,20 @@ class Hung(Fault):
         self._thread.join(5)
 
 
+class Leaks(Hung):
+    """It answers, and holds more memory than it may."""
+
+    name = "leak"
+    labels = {"alertname": "ProbeProcessFailed", "probe": "memory"}
+
+    def befall(self, round: int) -> None:
+        self.calm()
+        eventually(lambda: self._answers("leak"), what="it to leak")
+
+    def over(self) -> bool:
+        return self._answers() and int(Path(f"/proc/{self.pid()}/statm").read_text().split()[1]) < 20_000
+
+
 class Filled(Fault):
     """A folder full of old logs, beside young ones and what is no log."""
 
@@ -394,7 +358,7 @@ class Filled(Fault):
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "log"
-        self._folder.mkdir()
+        self._folder.mkdir(parents=True)
 
     def _write(self, name: str, days: float, size: int = 8_000) -> None:
         path = self._folder / name
@@ -426,11 +390,68 @@ class Filled(Fault):
         return {"folder": str(self._folder), "delete": ["*.log.*"]}
 
 
+WRITES = """
+import sys, time
+with open(sys.argv[1], "a", buffering=1) as log:
+    while True:
+        log.write("an order was sold\\n" * 100)
+        time.sleep(0.05)
+"""
+ROTATION = """{log} {{
+    rotate 3
+    compress
+    copytruncate
+    missingok
+}}
+"""
+
+
+class Grows(Filled):
+    """One log that a program has open and goes on writing to; there is nothing old to delete."""
+
+    name = "rotate"
+
+    def __init__(self, folder: Path) -> None:
+        self._base = folder
+        super().__init__(folder / "growing")
+        self._log = self._folder / "shop.log"
+        self._conf = folder / "rotation.conf"
+        self._conf.write_text(ROTATION.format(log=self._log))
+        self._writer: subprocess.Popen[bytes] | None = None
+
+    def befall(self, round: int) -> None:
+        self.calm()
+        with self._log.open("a") as log:
+            log.write("x" * 400_000)
+
+    def calm(self) -> None:
+        self.close()
+        super().calm()
+        self._writer = subprocess.Popen([sys.executable, "-c", WRITES, str(self._log)])
+
+    def bystanders(self) -> object:
+        assert self._writer is not None
+        return [one for one in super().everything() if not one[0].startswith("shop.log")], self._writer.poll()
+
+    def everything(self) -> list[tuple[str, int, int]]:
+        return [one for one in super().everything() if one[0] != "shop.log"]
+
+    def target(self) -> dict[str, Any]:
+        command = [program("logrotate"), "--force", "--state", str(self._base / "rotated"), str(self._conf)]
+        return {"folder": str(self._folder), "rotate": command}
+
+    def close(self) -> None:
+        """End who writes."""
+        if self._writer is not None:
+            self._writer.kill()
+            self._writer.wait()
+
+
 class Stage:
     """All the faults, the systems they befall, and the plan and secrets for a Tocsin beside them."""
 
-    def __init__(self, faults: list[Fault], secrets: dict[str, str], old: Shop) -> None:
-        self.old = old
+    def __init__(self, faults: list[Fault], secrets: dict[str, str], old: Shop, crowded: Fault) -> None:
+        self.old, self.crowded = old, crowded
         self.faults = {one.name: one for one in faults}
         self.secrets = secrets
 
@@ -441,7 +462,7 @@ class Stage:
         for page in {one.page for one in self.faults.values()}:
             blocks = re.split(r'\n(?=""")', playbooks(page))
             for place, code in enumerate(blocks):
-                (folder / "playbooks" / f"{page.removesuffix('.md')}{place}.py").write_text(code)
+                (folder / "playbooks" / f"{Path(page).stem.lower()}{place}.py").write_text(code)
                 names.setdefault(page, []).extend(re.findall(r'^    name="([^"]+)"', code, re.MULTILINE))
         services: dict[str, dict[str, Any]] = {
             one.name: {"escalation": "shop", "playbooks": names[one.page], "targets": {"it": one.target()}}
@@ -453,6 +474,13 @@ class Stage:
             "playbooks": ["close-idle-connections"],
             "targets": {"it": self.faults["wraparound"].target()},
             "probes": [{**probe, "every": "1s", "failures": "1"}],
+        }
+        clients = {"redis": "secret:probed_ro", "name": "clients", "clients": "80%"}
+        services["probed-redis"] = {
+            "escalation": "shop",
+            "playbooks": ["end-script", "drop-idle-clients"],
+            "targets": {"it": self.crowded.target()},
+            "probes": [{**clients, "every": "1s", "failures": "1"}],
         }
         routes = [
             {"match": [f'fault="{name}"'], "service": name, "group": {"by": ["fault", "round"]}} for name in self.faults
@@ -466,14 +494,15 @@ class Stage:
 
 @contextmanager
 def staged(folder: Path) -> Iterator[Stage]:
-    """A PostgreSQL with its standby and archiving, another one that grows old, a service and a folder."""
+    """A PostgreSQL with its standby and archiving, another one that grows old, two Valkeys, services and a folder."""
     with (
         running_shop(archive_mode="on") as shop,
         running_shop() as old,
         running_postgres(settings=SETTINGS, standby_of=shop.server) as server,
+        on_valkeys(folder) as (redis_secrets, redis_faults, crowded),
     ):
         standby = Shop(server)
-        hung = Hung(folder)
+        hung, leaks, grows = Hung(folder), Leaks(folder), Grows(folder)
         secrets = {
             "TOCSIN_SECRET_SHOP_RO": shop.reading, "TOCSIN_SECRET_SHOP_FIX": shop.fixing,
             "TOCSIN_SECRET_OLD_RO": old.reading, "TOCSIN_SECRET_OLD_FIX": old.fixing,
@@ -481,9 +510,11 @@ def staged(folder: Path) -> Iterator[Stage]:
         }  # fmt: skip
         faults: list[Fault] = [
             Full(shop), Blocked(shop), Long(shop), Lag(shop, standby), Log(shop), Slot(shop), Archive(shop),
-            Old(old, "old"), hung, Filled(folder),
+            Old(old, "old"), hung, leaks, Filled(folder), grows, *redis_faults,
         ]  # fmt: skip
         try:
-            yield Stage(faults, secrets, old)
+            yield Stage(faults, secrets | redis_secrets, old, crowded)
         finally:
             hung.close()
+            leaks.close()
+            grows.close()

@@ -1,6 +1,6 @@
 """An HTTP service on the real thing: HAProxy, two servers under supervisor, a real Tocsin, and what goes wrong.
 
-``ROUNDS=20`` does what docs/solutions/http.md says was measured, and prints how long it took.
+``TOCSIN_ROUNDS=20`` does what docs/solutions/http.md says was measured, and prints how long it took.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tocsin.library import haproxy
 
 pytestmark = pytest.mark.journey
 
-ROUNDS = int(os.environ.get("ROUNDS", "2"))
+ROUNDS = int(os.environ.get("TOCSIN_ROUNDS", "2"))
 SECRETS = {"TOCSIN_SECRET_MONITOR": "monitor-0123456789abcdef", "TOCSIN_SECRET_APM": "apm-0123456789abcdefghij"}
 PLAN = """
 tocsin: 1

@@ -13,6 +13,7 @@ from typing import TypeVar
 import msgspec
 import pytest
 
+from tests.support.needs import program
 from tocsin.library import disk
 from tocsin.playbooks.language import Vault, vault
 
@@ -153,3 +154,46 @@ def test_what_grows_is_found(place: Place) -> None:
     assert "large.log" in {one.name for one in found.largest}
     used = place.step(lambda: disk.usage(IT))
     assert used.files == 2 and used.size >= 500_000 and 0 < used.used_ratio <= 1
+
+
+ROTATION = """{log} {{
+    rotate 2
+    copytruncate
+}}
+"""
+
+
+def test_what_is_written_to_is_rotated_by_the_plan_s_own_command_and_seen_to_be(place: Place, tmp_path: Path) -> None:
+    log = place.write("deep/shop.log", size=400_000)
+    (tmp_path / "conf").write_text(ROTATION.format(log=log))
+    (grown,) = place.step(lambda: disk.growth(IT, over="1ms")).largest
+    with pytest.raises(disk.Trouble, match="does not say how log is rotated"):
+        place.step(lambda: disk.rotate.function(IT, grown))
+    place.said["rotate"] = [program("logrotate"), "--force", "--state", str(tmp_path / "state"), str(tmp_path / "conf")]
+    assert not place.step(lambda: disk.was_rotated(IT, grown))
+    with log.open("ab") as writer:
+        said = place.step(lambda: disk.rotate.function(IT, grown))
+        assert said.startswith("deep/shop.log was rotated: it held 40") and said.endswith("and holds 0 bytes now")
+        writer.write(b"goes on")
+    assert log.read_bytes() == b"goes on" and (place.folder / "deep" / "shop.log.1").stat().st_size == 400_000
+    assert place.step(lambda: disk.was_rotated(IT, grown))
+    assert place.step(lambda: disk.rotate.function(IT, grown)) == "deep/shop.log was rotated already"
+    assert not (place.folder / "deep" / "shop.log.2").exists(), "it is rotated once"
+
+
+def test_a_rotation_that_fails_or_is_of_another_file_is_said_to_be(place: Place, tmp_path: Path) -> None:
+    log = place.write("shop.log", size=40_000)
+    (grown,) = place.step(lambda: disk.growth(IT, over="1ms")).largest
+    place.said["rotate"] = ["sh", "-c", "echo 'no such configuration' >&2; exit 1"]
+    with pytest.raises(Exception, match="no such configuration"):
+        place.step(lambda: disk.rotate.function(IT, grown))
+    place.said["rotate"] = ["true"]
+    with pytest.raises(disk.Trouble, match=r"shop\.log is what it was"):
+        place.step(lambda: disk.rotate.function(IT, grown))
+    log.unlink()
+    outside = place.write("other.log", under=place.outside)
+    log.symlink_to(outside)
+    assert place.step(lambda: disk.was_rotated(IT, grown)), "a link is not the file"
+    assert place.step(lambda: disk.rotate.function(IT, grown)) == "shop.log was rotated already"
+    escaped = disk.File("../outside/other.log", 8192, outside.stat().st_ino, 0)
+    assert place.step(lambda: disk.was_rotated(IT, escaped)), "nothing outside is looked at"

@@ -12,7 +12,8 @@ import pytest
 import redis as client
 from redis.exceptions import ResponseError
 
-from tests.support.valkey import VALUE, Valkey, running_valkey
+from tests.support import steps
+from tests.support.valkey import VALUE, Valkey, connections, running_valkey
 from tests.support.waiting import eventually
 from tocsin.library import redis
 from tocsin.playbooks.language import Vault, vault
@@ -104,6 +105,26 @@ def test_idle_connections_are_dropped_and_no_other(valkey: Valkey, step: Callabl
     assert ids.isdisjoint(int(one["id"]) for one in left)
 
 
+def test_at_the_limit_of_clients_it_gets_in_once_a_place_is_free_and_else_says_why_not(
+    valkey: Valkey, step: Callable[..., T], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = str(valkey.admin.config_get("maxclients")["maxclients"])
+    valkey.admin.config_set("maxclients", "10")
+    try:
+        with connections(valkey.port, 10 - len(valkey.admin.client_list())) as held:
+            monkeypatch.setattr(redis, "WITHIN", 0.3)
+            with pytest.raises(redis.Full, match=r"every one of its maxclients is in use.*raise maxclients"):
+                step(lambda: redis.clients(SERVER, idle_for="1s"))
+            monkeypatch.undo()
+            freed = threading.Timer(0.3, held[0].close)
+            freed.start()
+            found = step(lambda: redis.clients(SERVER, idle_for="1h"))
+            assert isinstance(found, redis.Clients) and (found.limit, found.used_ratio) == (10, 1.0)
+            freed.join()
+    finally:
+        valkey.admin.config_set("maxclients", before)
+
+
 @pytest.mark.parametrize(("script", "ends"), [(ENDLESS, True), (WRITES, False)])
 def test_a_script_that_blocks_is_seen_and_ended_unless_it_has_written(
     valkey: Valkey, step: Callable[..., T], script: str, ends: bool
@@ -124,8 +145,10 @@ def test_a_script_that_blocks_is_seen_and_ended_unless_it_has_written(
         return found.busy
 
     eventually(blocked, what="it to be busy")
+    another = {"main": f"redis://127.0.0.1:{valkey.port}/1"}
+    assert steps.step(another, redis.answering, SERVER).busy, "also by an address with another database"
     if ends:
-        assert step(lambda: redis.kill_script.function(SERVER)) == "the script was ended"
+        assert steps.step(another, redis.kill_script, SERVER) == "the script was ended"
         thread.join(10)
         found = step(lambda: redis.answering(SERVER))
         assert isinstance(found, redis.Answering) and found.answers

@@ -227,6 +227,10 @@ def test_every_key_of_the_language_arrives():
         ProbeSpec(service=of, name="tcp [::1]:5432", kind="tcp", target="[::1]:5432"),
         ProbeSpec(service=of, name="process postgres", kind="process", target="postgres", options={"by": "name"}),
         ProbeSpec(
+            service=of, name="process cartd", kind="process", target="cartd",
+            options={"by": "name", "memory_bytes": str(2 * 2**30)},
+        ),
+        ProbeSpec(
             service=of, name="process /run/it.pid", kind="process", target="/run/it.pid", options={"by": "pidfile"},
         ),
         ProbeSpec(
@@ -238,8 +242,20 @@ def test_every_key_of_the_language_arrives():
             options={"memory_percent": "85"},
         ),
         ProbeSpec(
+            service=of, name="all", kind="redis", target="secret:cart_ro",
+            options={"memory_percent": "90", "clients_percent": "90", "persistence": "on"},
+        ),
+        ProbeSpec(
+            service=of, name="replication", kind="redis", target="secret:cart_2_ro",
+            options={"clients_percent": "80", "persistence": "off", "follows": "cart-1:6379"},
+        ),
+        ProbeSpec(
             service=of, name="postgres shop_ro", kind="postgres", target="secret:shop_ro",
             options={"connections_percent": "90", "wraparound_percent": "50"},
+        ),
+        ProbeSpec(
+            service=of, name="lag", kind="postgres", target="secret:shop_2_ro",
+            options={"behind_bytes": str(16 * 2**20), "late_seconds": "60", "log_bytes": "20000000000"},
         ),
         ProbeSpec(
             service=of, name="blocked", kind="postgres", target="secret:shop_ro",

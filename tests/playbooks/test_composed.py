@@ -16,7 +16,7 @@ from tocsin.plan.documents import read_document
 from tocsin.plan.findings import Findings
 from tocsin.playbooks.composed import Composed
 from tocsin.playbooks.language import About, Misused, Run
-from tocsin.playbooks.manifest import MANIFEST, read_manifests
+from tocsin.playbooks.manifest import MANIFEST, Manifests, read_manifests
 from tocsin.playbooks.runner.composing import build, said
 from tocsin.playbooks.runner.fitting import Unfit
 from tocsin.playbooks.runner.reading import with_manifest
@@ -104,6 +104,23 @@ def test_it_runs_as_its_twin_in_python_does(plan: Path) -> None:
     assert "no key is safe to expire (0 of 9 keys" in nothing.findings[0]
     harmed = night(plan, after=memory(0.6, hit_ratio=0.75))
     assert harmed.outcome == "handed_over" and "it shows harm" in harmed.findings[0]
+
+
+def test_it_says_what_to_do_next_and_lint_warns_where_it_does_not(plan: Path) -> None:
+    found = "    findings: [before, idle]"
+    said = GOOD.replace(found, f"{found}\n    next: Look at who writes ($before)")
+    (plan / FILE).write_text(said)
+    scene = night(plan, after=memory(0.6), expirable=())
+    assert scene.outcome == "handed_over" and scene.run.advice.startswith("Look at who writes (")
+    files = {"tocsin.yaml": PLAN, FILE: GOOD.encode()}
+    (warned,) = [one for one in read_plan(with_manifest(with_composed(files))).findings if "next" in one.message]
+    assert (warned.level, warned.file, warned.line) == ("warning", FILE, 15)
+    assert not [one for one in declared(said).faults if one.warns]
+
+
+def declared(text: str) -> Manifests:
+    """What it declares."""
+    return read_manifests(with_manifest(with_composed({"tocsin.yaml": PLAN, FILE: text.encode()})))
 
 
 def test_killed_at_every_point_it_goes_on_from_what_is_written_down(plan: Path) -> None:
@@ -307,7 +324,7 @@ def test_what_is_misspelt_has_its_line_and_what_to_write(was: str, now: str, lin
     ("was", "now", "line", "says", "hint"),
     [
         ("look: redis.memory,", "look: redis.memry,", 10, "redis has no memry", "did you mean redis.memory?"),
-        ("look: redis.memory,", "look: reddis.memory,", 10, "there is no library reddis", "redis.memory?"),
+        ("look: redis.memory,", "look: reddis.memory,", 10, "there is no solution reddis", "redis.memory?"),
         ("look: redis.memory,", "look: redis.expire,", 10, "look takes no fix", "write fix: redis.expire"),
         ("look: redis.memory,", "look: redis.connected,", 10, "nothing a step can do", "@look"),
         ("with: {older_than: 7d,", "with: {older_then: 7d,", 13, "takes no older_then", "older_than?"),
@@ -348,7 +365,7 @@ def test_a_fix_without_a_verification_after_it_and_a_match_of_everything_are_ref
     files["playbooks/e.yaml"] = GOOD.replace("free-memory", "other", 1)
     files["playbooks/f.yaml"] = GOOD.replace("free-memory", "other", 1)
     made = with_manifest(with_composed({name: text.encode() for name, text in files.items()}))
-    found = [(one.file, one.line, one.message) for one in read_manifests(made).faults]
+    found = [(one.file, one.line, one.message) for one in read_manifests(made).faults if not one.warns]
     assert found == [
         ("playbooks/b.yaml", 21, "b fixes and verifies nothing after it"),
         ("playbooks/c.yaml", 3, "all answers everything"),

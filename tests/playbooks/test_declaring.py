@@ -46,6 +46,17 @@ def declared(*codes: bytes) -> Manifests:
     return read_manifests(with_manifest(files))
 
 
+def test_who_calls_a_person_and_suggests_nothing_is_warned_and_runs_all_the_same():
+    silent = b'    if run.look(see, box) > 9:\n        run.hand_over("it is over")\n    run.fix(change, box)\n'
+    code = GOOD.replace(b"    run.fix(change, box)\n", silent)
+    found = declared(code)
+    (warned,) = found.faults
+    assert warned.warns and warned.message == "run.hand_over suggests nothing to do next" and "next=" in warned.hint
+    assert code.splitlines()[warned.line - 1].strip() == b'run.hand_over("it is over")'
+    assert [one.name for one in found.playbooks] == ["good"]
+    assert declared(code.replace(b'("it is over")', b'("it is over", next="look at it")')).faults == ()
+
+
 def test_everything_a_playbook_declares_comes_back_as_data():
     (found,) = declared(GOOD).playbooks
     assert (found.name, found.about, found.file, found.line) == ("good", "Makes it well.", "playbooks/p0.py", 15)

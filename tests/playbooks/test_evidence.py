@@ -97,6 +97,14 @@ def stumbles(run: Run, pump: Pump) -> None:
     raise ValueError("a mistake of its own")
 
 
+@playbook(answers=['alertname="Full"'], trust=trust(start="act"))
+def gives_up_silently(run: Run, pump: Pump) -> None:
+    """Empty a pump that is full."""
+    seen = run.look(level, pump)
+    run.tell("the valve is shut")
+    run.hand_over("no part of it may be drained", seen)
+
+
 class Measuring(Playground):
     """Measurements are handed in before a run's process begins, as they are live."""
 
@@ -165,3 +173,28 @@ def test_without_a_word_of_the_playbook_the_next_step_is_what_is_left() -> None:
     fires(world)
     assert world.run(1).advice == "Look at main first: what code changed there was not seen to help"
     assert "It changed nothing" not in world.incident(1).tried
+    world = Playground(gives_up_silently)
+    fires(world)
+    assert world.run(1).advice == "Go on by hand from what was found on main: code changed nothing there"
+
+
+def test_what_a_step_found_and_is_handed_over_with_is_said_once_and_last() -> None:
+    world = Playground(gives_up_silently)
+    fires(world)
+    tried = world.incident(1).tried
+    (once,) = [one for one in tried if "% full" in one]
+    assert once.startswith("gives-up-silently: Looked: ") and tried[-1] == once, "what it hands over with comes last"
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_a_long_finding_that_was_cut_is_the_same_one() -> None:
+    world = Playground(give_up)
+    fires(world)
+    run = world.run(1)
+    run.findings = tuple[str, ...]()
+    run.find(f"Looked: redis.memory: {'x' * 5_000}")
+    run.find("Looked: redis.idle: few")
+    run.dwell_on("x" * 5_000)
+    run.dwell_on("few and more")
+    begins = [text[:20] for text in run.findings]
+    assert begins == ["Looked: redis.idle: ", "Looked: redis.memory", "few and more"]

@@ -11,9 +11,10 @@ from contextlib import contextmanager, suppress
 import psycopg
 import pytest
 
-from tests.support.shop_database import running_shop
+from tests.support.postgres import running_postgres
+from tests.support.shop_database import SETTINGS, Shop, running_shop
 from tests.support.waiting import eventually
-from tocsin.intake.checked import Checked
+from tocsin.intake.checked import Checked, Measured
 from tocsin.intake.probes import postgres, probes
 from tocsin.intake.specs import ProbeSpec
 from tocsin.kernel.instant import SECOND
@@ -43,7 +44,8 @@ async def test_it_says_what_runs_out_and_who_waits() -> None:
     with running_shop() as shop:
         secrets["secret:shop"] = shop.reading
         well = await asked(connections_percent="90", wraparound_percent="50", blocked="1", oldest_seconds="60")
-        assert well == Checked(True, "PostgreSQL shop answers, with 0 of 25 connections in use", well.facts)
+        assert (well.ok, well.summary) == (True, "PostgreSQL shop answers, with 0 of 25 connections in use")
+        assert well.measured == Measured("connections used", 0.0, "%", 90.0)
         assert set(well.facts) == {"connections", "oldest transaction", "blocked", "transaction ids"}
         shop.hold_a_row()
         shop.begin("update orders set state = 'x' where id = 1")
@@ -70,6 +72,55 @@ async def test_it_says_what_runs_out_and_who_waits() -> None:
     gone = await asked()
     assert gone.summary == "PostgreSQL shop did not answer: OperationalError"
     assert "readingword" not in repr(gone)
+    await outside.close()
+
+
+async def test_it_sees_a_standby_that_lags_and_a_log_that_grows() -> None:
+    outside = Outbound()
+
+    async def asked(shop: Shop, **options: str) -> Checked:
+        spec = ProbeSpec(
+            service="shop", name="pg", kind="postgres", target="secret:shop", timeout=2 * SECOND, options=options
+        )
+        return await probes(lambda reference: shop.reading)["postgres"](spec, 0, outside)
+
+    with running_shop() as shop:
+        alone = await asked(shop, behind_bytes="1000000")
+        assert (alone.ok, alone.summary) == (False, "PostgreSQL shop has no standby that is connected")
+        with running_postgres(settings=SETTINGS, standby_of=shop.server) as server:
+            standby = Shop(server)
+            eventually(lambda: standby.value("select count(*) from pg_stat_wal_receiver where status = 'streaming'"))
+            with shop.admin() as connection:
+                connection.execute("insert into orders select 999, 'new'")
+            here = shop.value("select pg_current_wal_lsn()")
+            eventually(lambda: standby.value(f"select pg_last_wal_replay_lsn() >= '{here}'"), what="it to catch up")
+            eventually(lambda: shop.value("select count(*) from pg_stat_replication where replay_lsn is not null"))
+            for one in (shop, standby):
+                assert (await asked(one, behind_bytes="1000000", late_seconds="60")).ok
+            with standby.admin() as connection:
+                connection.execute("select pg_wal_replay_pause()")
+            with shop.admin() as connection:
+                connection.execute("select pg_logical_emit_message(false, 'fill', repeat('x', 2000000))")
+                connection.execute("insert into orders select 1000, 'new'")
+            behind = "select pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) > 1500000"
+            eventually(lambda: standby.value(behind), what="it to be behind")
+            lags = await asked(standby, behind_bytes="1000000")
+            assert not lags.ok and lags.summary.startswith("PostgreSQL shop is 2.0 MB behind, 1.0 MB is the most")
+            assert lags.measured is not None and lags.measured.value > 1_500_000
+            assert not (await asked(standby, late_seconds="0.001")).ok
+            assert "has a standby that is" in (await asked(shop, behind_bytes="1000000")).summary
+            assert (await asked(standby, connections_percent="90")).ok
+            with shop.admin() as connection:
+                connection.execute("select pg_terminate_backend(pid) from pg_stat_replication")
+            with standby.admin() as connection:
+                connection.execute("alter system set primary_conninfo = 'host=127.0.0.1 port=1'")
+                connection.execute("select pg_reload_conf()")
+            gone = "select count(*) = 0 from pg_stat_wal_receiver where status = 'streaming'"
+            eventually(lambda: standby.value(gone), what="it to hear nothing")
+            assert "hears nothing of its primary" in (await asked(standby, behind_bytes="100000000")).summary
+        assert (await asked(shop, log_bytes="1000000000")).ok
+        large = await asked(shop, log_bytes="1000000")
+        assert not large.ok and large.summary.endswith("of write-ahead log on its disk, 1.0 MB is the most")
     await outside.close()
 
 

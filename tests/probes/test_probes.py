@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import ssl
+import subprocess
 import sys
 import threading
 import time
@@ -243,6 +244,33 @@ async def test_a_process_is_found_by_name_and_a_stopped_one_hangs(
     process.send(signal.SIGCONT)
     eventually(lambda: psutil.Process(process.pid).status() != psutil.STATUS_STOPPED)
     assert (await look(outbound, one)).summary == "The process tocsin-test-a runs, 2 times"
+
+
+async def test_a_process_that_leaks_holds_more_than_it_may(outbound: Outbound, tmp_path: Path) -> None:
+    grows = (
+        "import sys; held = []; print(flush=True)\n"
+        "for line in sys.stdin: held.append('x' * 30_000_000); print(flush=True)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", grows], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            process.stdout.readline()
+            (tmp_path / "pid").write_text(str(process.pid))
+            one = spec("process", str(tmp_path / "pid"), by="pidfile", memory_bytes="50000000")
+            well = await look(outbound, one)
+            assert well.ok and " MB" in well.summary, well.summary
+            for _ in range(2):
+                process.stdin.write("\n")
+                process.stdout.readline()
+            leaks = await look(outbound, one)
+            assert not leaks.ok and leaks.summary.endswith("MB of memory, 50 MB is the most"), leaks.summary
+            assert leaks.measured is not None and leaks.measured.value > 50_000_000
+            named = spec("process", Path(sys.executable).name, by="name", memory_bytes="50000000")
+            assert not (await look(outbound, named)).ok, "of several any of them"
+        finally:
+            process.kill()
 
 
 async def test_a_name_longer_than_the_kernel_keeps_is_found_and_only_whole(

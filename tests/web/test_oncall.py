@@ -305,3 +305,24 @@ def test_any_text_survives_a_calendar() -> None:
 def at(instant: Instant) -> datetime:
     """As calendars know it, in whole seconds."""
     return datetime.fromtimestamp(instant // 1_000_000, UTC)
+
+
+def test_what_becomes_of_an_override_is_shown_before_it_counts(site: Site, ana: Browserless) -> None:
+    ana.get("/oncall/new?schedule=shop-primary")
+    before = list(site.core.asked)
+    ana.send(
+        "/oncall/overrides", kind="override", schedule="shop-primary", person="mei", look="yes",
+        **{"from": "2026-10-23T09:00", "to": "2026-10-23T18:00"},
+    )  # fmt: skip
+    assert "What becomes of shop-primary" in ana.page and "nothing is changed yet" in ana.page
+    assert ana.page.index("As it is") < ana.page.index("With it") < ana.page.index("Mei Tanaka</b>")
+    assert site.core.asked == before, "nobody was told anything"
+
+
+def test_the_calendar_goes_on_and_a_persons_shifts_are_listed(ana: Browserless) -> None:
+    ana.get("/oncall?schedule=shop-primary&from=2026-12-24&person=ben")
+    assert "shop-primary, 21 Dec to 17 Jan" in ana.page
+    assert "Ben Okafor is on call, for twelve weeks" in ana.page
+    assert "from=2026-11-23" in ana.page and "from=2027-01-18" in ana.page, "earlier and later"
+    ana.get("/oncall?from=never&person=nobody")
+    assert "Earlier" not in ana.page and "When one person is on call" in ana.page

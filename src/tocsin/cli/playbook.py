@@ -18,6 +18,7 @@ from tocsin.cli.dry_run import result, say
 from tocsin.cli.failure import OK, REFUSED, NotFound, Refused
 from tocsin.cli.place import DEFAULT_DATA, data_option, server_options
 from tocsin.cli.plan import default_folder
+from tocsin.cli.playbook_library import library
 from tocsin.cli.run_resuming import RESUMING
 from tocsin.cli.run_sheet import because, print_run
 from tocsin.cli.text import ago, count
@@ -52,9 +53,10 @@ def playbook() -> None:
 @playbook.command()
 @click.argument("name")
 @click.option("--yaml", "in_yaml", is_flag=True, help="In YAML: steps of the library, and no Python but its test.")
+@click.option("--from", "package", metavar="SOLUTION", help="One that an installed solution brings, in its place.")
 @_plan_option
 @show.json_option
-def new(name: str, in_yaml: bool, folder: Path | None, as_json: bool) -> None:
+def new(name: str, in_yaml: bool, package: str | None, folder: Path | None, as_json: bool) -> None:
     """Write a playbook to begin with, and a test of it.
 
     Into the plan's folder playbooks/.
@@ -63,6 +65,7 @@ def new(name: str, in_yaml: bool, folder: Path | None, as_json: bool) -> None:
     Examples:
       tocsin playbook new free-memory
       tocsin playbook new free-memory --yaml
+      tocsin playbook new drain-queue --from acme
     """
     from tocsin.cli.playbook_template import COMPOSED, PLAYBOOK, TEST
 
@@ -72,12 +75,21 @@ def new(name: str, in_yaml: bool, folder: Path | None, as_json: bool) -> None:
     word = name.replace("-", "_") + ("_" if keyword.iskeyword(name) else "")
     first = {place / f"{name}.yaml": COMPOSED} if in_yaml else {place / f"{word}.py": PLAYBOOK}
     written = {**first, place / f"test_{word}.py": TEST}
+    if package is not None:
+        if in_yaml:
+            raise Refused("--yaml is for one of Tocsin's own beginnings; --from takes what the solution brings.")
+        from tocsin.wiring import playbook_of
+
+        try:
+            written = {place / file: text for file, text in playbook_of(package, name).items()}
+        except LookupError as error:
+            raise Refused(f"{str(error.args[0])[:1].upper()}{str(error.args[0])[1:]}.") from None
     for path in written:
         if path.exists():
             raise Refused(f"{path} exists already.")
     place.mkdir(parents=True, exist_ok=True)
     for path, text in written.items():
-        path.write_text(text.replace("NAME", name).replace("WORD", word))
+        path.write_text(text if package else text.replace("NAME", name).replace("WORD", word))
     if as_json:
         show.print_json({"files": [str(path) for path in written]})
         return
@@ -490,5 +502,5 @@ def trust(api: Api, name: str, rung: str, service: str, why: str, as_json: bool)
         show.line(f"{name} is trusted to {found['trust']} for {service}.")
 
 
-for command in RESUMING:
+for command in (library, *RESUMING):
     playbook.add_command(command)

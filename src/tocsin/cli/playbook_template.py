@@ -19,7 +19,7 @@ def WORD(run: Run, server: redis.Server) -> None:
     before = run.look(redis.memory, server)
     idle = run.look(redis.idle_keys, server, older_than="7d")
     if not idle.expirable:
-        run.hand_over("no key is safe to expire", before, idle)
+        run.hand_over("no key is safe to expire", before, idle, next="Give it more memory, or find who writes so much")
     run.fix(redis.expire, server, idle.expirable, older_than="7d", spread="60s")
     run.verify(redis.memory, server, until=lambda now: now.used_ratio < 0.80, within="2m")
 '''
@@ -45,6 +45,7 @@ steps:
   - hand over: no key is safe to expire
     if: {idle.expirable: {empty: yes}}
     findings: [before, idle]
+    next: Give it more memory, or find who writes so much
   - fix: redis.expire
     on: server
     with: {keys: {from: idle.expirable}, older_than: 7d, spread: 60s}

@@ -29,7 +29,7 @@ def sampled(turn: Turn, run: Run, told: Sampled) -> None:
 
 
 def advice(turn: Turn, run: Run) -> str:
-    """What to do next where the playbook suggests nothing itself; "" when nothing can be said."""
+    """What to do next; where the playbook suggests nothing itself, as far as that can be said without it."""
     if run.advice:
         return run.advice
     where = ", ".join(run.targets.values()) or run.service
@@ -38,4 +38,6 @@ def advice(turn: Turn, run: Run) -> str:
     manifest = turn.plan.playbooks.get(run.playbook)
     if run.broke and not run.fixes and manifest is not None and manifest.about:
         return f"Nothing was changed; by hand, this is what it is there for: {manifest.about}"
-    return ""
+    if run.fixes:
+        return f"Look beyond {where}: what code changed there was seen to hold, and the trouble is not over"
+    return f"Go on by hand from what was found on {where}: code changed nothing there"

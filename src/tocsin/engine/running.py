@@ -67,7 +67,7 @@ def reported(turn: Turn, told: Reported) -> Result:
             _unmatched(turn, run, unmatched.error)
         case GaveUp() as gave_up:
             for sentence in gave_up.findings:
-                run.find(sentence)
+                run.dwell_on(sentence)
             if gave_up.kind == "withheld":
                 _undo(turn, run)
             run.advice = gave_up.next

@@ -1,4 +1,4 @@
-"""A folder or file system that fills: find what is large and what grows, preview, and delete what may go.
+"""A folder or file system that fills: find what is large and what grows, rotate it, preview, delete what may go.
 
 For folders on the machine Tocsin runs on. A target is ``{folder: /var/log/shop, delete: ['*.log.*']}`` in the plan:
 nothing outside the folder and nothing that is not like one of ``delete`` is ever touched, and no symbolic link is
@@ -7,6 +7,7 @@ followed, whoever puts one there in the middle of it.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -32,10 +33,14 @@ _BELOW = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Where(Struct, frozen=True):
-    """What the plan says of a folder. ``delete``: patterns of what may go; () when it may only be looked at."""
+    """What the plan says of a folder. ``delete``: patterns of what may go; () when nothing may.
+
+    ``rotate``: the command that rotates the logs in it, where a step may have it run.
+    """
 
     folder: str
     delete: tuple[str, ...] = ()
+    rotate: tuple[str, ...] = ()
 
 
 class Folder(Target, frozen=True):
@@ -204,6 +209,36 @@ def delete(place: Folder, files: tuple[File, ...]) -> Deleted:
     return Deleted(gone, freed, len(files) - gone)
 
 
+@look
+def was_rotated(place: Folder, file: File) -> bool:
+    """Whether a name is not the file any more that was looked at: moved away, replaced, or cut shorter."""
+    now = _now(place.where, file.name)
+    return now is None or now.inode != file.inode or now.size < file.size
+
+
+@fix(probe=was_rotated)
+def rotate(place: Folder, file: File, *, within: str = "2m") -> str:
+    """Run the plan's ``rotate`` (such as ``logrotate -f …``) for a file that grows, unless it was rotated by now.
+
+    A file that is written to is neither deleted nor cut here: whoever writes it must be told to go on in another one,
+    which is what the plan's command is for. Raises Trouble without one, when it fails, and when the file is after it
+    what it was.
+    """
+    from tocsin.library.commands import succeed  # and with it asyncio: for who rotates alone
+
+    where = place.where
+    if not where.rotate:
+        raise Trouble(f"the plan does not say how {place.name} is rotated: rotate: [logrotate, -f, /etc/logrotate.d/…]")
+    if was_rotated(place, file):
+        return f"{file.name} was rotated already"
+    succeed(where.rotate, None, {}, within)
+    if not was_rotated(place, file):
+        raise Trouble(f"{where.rotate[0]} ended well, and {file.name} is what it was: is it told of that one?")
+    now = _now(where, file.name)
+    left = f"holds {said(now.size)}" if now else "is gone"
+    return f"{file.name} was rotated: it held {said(file.size)}, and {left} now"
+
+
 def said(size: int) -> str:
     """Bytes as people say them."""
     if size < 1000:
@@ -257,24 +292,43 @@ def _file(name: str, one: os.stat_result) -> File:
     return File(name, one.st_blocks * 512, one.st_ino, one.st_mtime_ns)
 
 
-def _unlinked(top: int, one: File) -> bool:
-    *folders, name = PurePosixPath(one.name).parts
-    if one.name.startswith("/") or not name or ".." in (*folders, name):
-        return False
+@contextmanager
+def _folder_of(top: int, name: str) -> Iterator[tuple[int, str]]:
+    """The folder below an open one that a file lies in, and the file's own name. Raises OSError when there is none.
+
+    Each folder on the way is opened in turn and never through a link.
+    """
+    *folders, own = PurePosixPath(name).parts or ("",)
+    if name.startswith("/") or not own or ".." in (*folders, own):
+        raise OSError(errno.EINVAL, "no name below the folder")
     at = os.dup(top)
     try:
         for each in folders:
             inner = os.open(each, _BELOW, dir_fd=at)
             os.close(at)
             at = inner
+        yield at, own
+    finally:
+        os.close(at)
+
+
+def _now(where: Where, name: str) -> File | None:
+    """What a name below the folder is now; None when it is no file there."""
+    with _opened(where) as top, suppress(OSError), _folder_of(top, name) as (at, own):
+        one = os.stat(own, dir_fd=at, follow_symlinks=False)
+        if stat.S_ISREG(one.st_mode):
+            return _file(name, one)
+    return None
+
+
+def _unlinked(top: int, one: File) -> bool:
+    with _folder_of(top, one.name) as (at, name):
         now = os.stat(name, dir_fd=at, follow_symlinks=False)
         same = stat.S_ISREG(now.st_mode) and (now.st_ino, now.st_mtime_ns) == (one.inode, one.changed)
         if same and now.st_dev == os.fstat(top).st_dev:
             os.unlink(name, dir_fd=at)
             return True
         return False
-    finally:
-        os.close(at)
 
 
 def _may_go(where: Where, name: str) -> bool:

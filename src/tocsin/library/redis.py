@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -29,6 +30,7 @@ WITHIN = 5.0
 AT_ONCE = 500
 MOST_KEYS = 5_000
 LONGEST_KEY = 200
+MOST_WHO = 10
 MOST_NAMES = 192 * 1024
 """So many bytes names of keys have as JSON, all together: a result and a step's arguments have room for no more."""
 
@@ -43,9 +45,17 @@ class Missing(Exception):
     """The client's package is not installed."""
 
 
+class Full(Exception):
+    """A server lets no client in, so not this one either; the message says what to do."""
+
+
 @contextmanager
-def connected(server: Server) -> Iterator[Redis]:
-    """A client of a server, with the credential of the step that asks. Raises Missing without the extra."""
+def connected(server: Server, *, choose: bool = True) -> Iterator[Redis]:
+    """A client of a server, with the credential of the step that asks. ``choose``: of the database its address names,
+    which a server that is blocked refuses.
+
+    Raises Missing without the extra, and Full when the server is at its limit of clients.
+    """
     try:
         import redis
     except ImportError:
@@ -57,10 +67,34 @@ def connected(server: Server) -> Iterator[Redis]:
         decode_responses=True,
         encoding_errors="surrogateescape",
     )
+    if not choose:
+        client.connection_pool.connection_kwargs["db"] = 0
     try:
+        _let_in(client)
         yield client
     finally:
         client.close()
+
+
+def _let_in(client: Redis) -> None:
+    """Have a connection made. A server at its ``maxclients`` lets nobody in: tried until one of its places is free."""
+    from redis.exceptions import ConnectionError as Lost
+
+    until = time.monotonic() + WITHIN
+    while True:
+        try:
+            client.connection_pool.release(client.connection_pool.get_connection())
+            return
+        except Lost as error:
+            if "max number of clients" not in str(error):
+                raise
+            if time.monotonic() >= until:
+                raise Full(
+                    f"it has taken no client more for {WITHIN:g} s: every one of its maxclients is in use, and nobody "
+                    "gets in to close any. End clients where they run, or raise maxclients (CONFIG SET) with a "
+                    "connection that is open still"
+                ) from None
+        time.sleep(0.1)
 
 
 def told(client: Redis, *sections: str) -> dict[str, Any]:
@@ -194,6 +228,8 @@ def expire(server: Server, keys: tuple[str, ...], *, older_than: str, spread: st
 class Clients(Struct, frozen=True):
     """Who is connected. ``idle``: the ids of plain connections that have sent nothing for a while, the idlest first.
 
+    ``by``: how many each has, by user, the name it gives itself, and where it is; at most ten, those with most first.
+
     Replicas, monitors, subscribers and blocked clients wait by nature: they are never among them.
     """
 
@@ -201,9 +237,12 @@ class Clients(Struct, frozen=True):
     limit: int
     used_ratio: float
     idle: tuple[int, ...]
+    by: dict[str, int] = {}
 
     def __str__(self) -> str:
-        return f"{self.connected:,} of {self.limit:,} clients ({self.used_ratio:.0%}), {len(self.idle):,} of them idle"
+        most = ", ".join(f"{number:,} of {who}" for who, number in list(self.by.items())[:3])
+        said = f"{self.connected:,} of {self.limit:,} clients ({self.used_ratio:.0%}), {len(self.idle):,} of them idle"
+        return f"{said}; most: {most}" if most else said
 
 
 @look
@@ -211,18 +250,29 @@ def clients(server: Server, *, idle_for: str = "1h") -> Clients:
     """How many clients are connected, and which have been idle for longer than ``idle_for``."""
     with connected(server) as client:
         info: Any = client.info("clients")
-        idle = _idle_clients(client, idle_for)
+        there: list[dict[str, str]] = client.client_list(_type="normal")
+        idle = _idle_of(client, there, idle_for)
     limit = int(info.get("maxclients", 0))
     number = int(info["connected_clients"])
     ids = tuple(id for _, id in sorted(idle, reverse=True)[:MOST_KEYS])
-    return Clients(number, limit, number / limit if limit else 0.0, ids)
+    by = Counter(map(_whose, there)).most_common(MOST_WHO)
+    return Clients(number, limit, number / limit if limit else 0.0, ids, dict(by))
+
+
+def _whose(one: Mapping[str, str]) -> str:
+    """Whose connection it is: its user and name, as far as it has any, at its host."""
+    who = " ".join(word for word in (one.get("user", ""), one.get("name", "")) if word and word != "default")
+    return f"{who or 'clients'} at {one['addr'].rpartition(':')[0]}"
 
 
 def _idle_clients(client: Redis, idle_for: str) -> list[tuple[int, int]]:
     """How many seconds each plain connection has been idle, and its id, of those that were for long enough."""
+    return _idle_of(client, client.client_list(_type="normal"), idle_for)
+
+
+def _idle_of(client: Redis, there: Iterable[Mapping[str, str]], idle_for: str) -> list[tuple[int, int]]:
     seconds = parse_duration(idle_for) // SECOND
     mine = int(client.client_id())
-    there: Any = client.client_list(_type="normal")
     return [
         (int(one["idle"]), int(one["id"]))
         for one in there
@@ -269,16 +319,17 @@ def answering(server: Server) -> Answering:
     """Whether it answers a ping. Raises when it does not even say that it is busy."""
     from redis.exceptions import ResponseError
 
-    with connected(server) as client:
-        began = time.monotonic()
-        try:
+    began = time.monotonic()
+    try:
+        with connected(server, choose=False) as client:
+            began = time.monotonic()
             client.ping()
-        except ResponseError as error:
-            # The client takes the word BUSY off; what is left names the two ways out.
-            if "SCRIPT KILL" in str(error) or "busy" in str(error).lower():
-                return Answering(False, True, (time.monotonic() - began) * 1000)
-            raise
-        return Answering(True, False, (time.monotonic() - began) * 1000)
+    except ResponseError as error:
+        # The client takes the word BUSY off; what is left names the two ways out.
+        if "SCRIPT KILL" in str(error) or "busy" in str(error).lower():
+            return Answering(False, True, (time.monotonic() - began) * 1000)
+        raise
+    return Answering(True, False, (time.monotonic() - began) * 1000)
 
 
 @fix(idempotent=True)
@@ -286,7 +337,7 @@ def kill_script(server: Server) -> str:
     """End the script that runs. One that has written already cannot be ended so: that raises, and a person decides."""
     from redis.exceptions import ResponseError
 
-    with connected(server) as client:
+    with connected(server, choose=False) as client:
         try:
             client.script_kill()
         except ResponseError as error:

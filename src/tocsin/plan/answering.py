@@ -160,6 +160,7 @@ def _target(service: str, name: str, said: written.Target, reached: Reached) -> 
         fixing = here(there | {"restart": said.restart_with}) if said.restart_with else ""
     elif said.folder:
         patterns = said.delete or ()
-        kind, reading = "folder", here({"folder": said.folder, "delete": patterns})
-        fixing = reading if patterns else ""
+        seen = {"folder": said.folder, "delete": patterns}
+        kind, reading = "folder", here(seen)
+        fixing = here(seen | {"rotate": said.rotate}) if said.rotate else reading if patterns else ""
     return Target(service=service, name=name, kind=kind, reading=reading, fixing=fixing, match=said.match or ())

@@ -273,6 +273,7 @@ class HandOverStep(Step):
 
     hand_over = Field(TEXT, "Why; $before is what the step `before` answered.", required=True)
     findings = Field(ListOf(VARIABLE, "names", at_most=20, single=True), "The answers that are shown with it.")
+    next = Field(TEXT, "What you would have them do first; $before as above.")
 
 
 STEPS: Final[Mapping[str, type[Step]]] = {
@@ -542,7 +543,7 @@ def _step(one: Step) -> ComposedStep:
             common |= {"choices": one.choices or ("yes", "no"), "within": one.within or 10 * MINUTE}
             common |= {"default": one.default or "no", "role": one.role or "responder", "name": one.name or ""}
         case HandOverStep():
-            common |= {"findings": one.findings or ()}
+            common |= {"findings": one.findings or (), "next": one.next or UNSET}
     if isinstance(one, Called):
         common |= {"on": one.on or (), "args": one.given or (), "name": one.name or ""}
     return ComposedStep(**common)

@@ -8,12 +8,14 @@ kind      target                 options
 http      the URL                ``status`` such as ``200-399`` or ``200,204``; ``body`` an RE2 pattern to be found;
                                  ``latency`` microseconds; ``certificate_days`` whole days that must be left
 tcp       ``host:port``          none
-process   a name or a pidfile    ``by``: ``name`` or ``pidfile``
+process   a name or a pidfile    ``by``: ``name`` or ``pidfile``; ``memory_bytes``, the most it may hold
 disk      an absolute path       one of ``used_percent`` such as ``90`` (when nothing is said) or ``97.5``;
                                  ``free_bytes``; ``folder_bytes``, the most its contents may take
-redis     ``secret:NAME``        ``memory_percent`` such as ``90``
+redis     ``secret:NAME``        those that are judged: ``memory_percent``, ``clients_percent`` such as ``90``;
+                                 ``persistence``: ``on``; ``follows``: ``any``, or the primary's ``host:port``
 postgres  ``secret:NAME``        those that are judged: ``connections_percent``, ``wraparound_percent`` such as ``90``;
-                                 ``oldest_seconds`` of a transaction; ``blocked`` sessions
+                                 ``oldest_seconds`` of a transaction; ``blocked`` sessions; ``behind_bytes`` and
+                                 ``late_seconds`` of a standby; ``log_bytes``
 peer      another Tocsin's URL   none
 ========  =====================  ===========================================================================
 """
@@ -32,6 +34,7 @@ from tocsin.plan.positions import Position
 from tocsin.plan.severities import Severities
 from tocsin.plan.words import (
     EVERY,
+    FOLLOWED,
     HOST_PORT,
     LATENCY,
     NAME,
@@ -44,6 +47,7 @@ from tocsin.plan.words import (
     SEVERITY,
     SIZE,
     STATUS,
+    SWITCH,
     TIMEOUT,
     URL,
     whole,
@@ -87,10 +91,11 @@ class Pidfile(Record):
 
 
 class ProcessProbe(Probe):
-    """Looks whether a process runs on this machine."""
+    """Looks whether a process runs on this machine, and how much memory it holds."""
 
     what = "a process probe"
     process = Field(Either(PROCESS, RecordOf(Pidfile)), "The process' name, or {pidfile: /run/it.pid}.", required=True)
+    memory = Field(SIZE, "Holding more memory than this is a failure, such as 2GB; of several, any of them.")
 
 
 class DiskProbe(Probe):
@@ -105,15 +110,18 @@ class DiskProbe(Probe):
 
 
 class RedisProbe(Probe):
-    """Asks a Redis or Valkey server how much memory it uses."""
+    """Asks a Redis or Valkey server for its memory, its clients, what it saves and whom it follows."""
 
     what = "a redis probe"
     redis = Field(SECRET, "The address it is read by, as secret:NAME.", required=True)
-    memory = Field(PERCENT, "This much or more of its memory's limit is a failure. Default: 90%.")
+    memory = Field(PERCENT, "This much or more of its memory's limit is a failure. Default: 90%, if nothing is said.")
+    clients = Field(PERCENT, "This much or more of its maxclients is. Default: 90%, if nothing is said.")
+    persistence = Field(SWITCH, "on: a snapshot or log that was not written is. Default: on, if nothing is said.")
+    follows = Field(FOLLOWED, "It is a replica; following nobody, another than this host:port, or in vain is.")
 
 
 class PostgresProbe(Probe):
-    """Asks a PostgreSQL server for its connections, transactions and locks."""
+    """Asks a PostgreSQL server for its connections, transactions and locks, its standbys and its log."""
 
     what = "a postgres probe"
     postgres = Field(SECRET, "The address it is read by, as secret:NAME.", required=True)
@@ -121,6 +129,9 @@ class PostgresProbe(Probe):
     wraparound = Field(PERCENT, "This much or more of its transaction ids is. Default: 50%, if nothing is said.")
     oldest_transaction = Field(PERIOD, "A transaction that has been open for so long is a failure.")
     blocked = Field(whole("a number of sessions", 1, 10_000), "So many sessions that wait for a lock are a failure.")
+    behind = Field(SIZE, "A standby that has more to replay than this is one, or hears nothing of its primary.")
+    late = Field(PERIOD, "A standby that replays what is older than this is one, or hears nothing of its primary.")
+    log = Field(SIZE, "More write-ahead log on its disk than this is a failure, such as 20GB.")
 
 
 class PeerProbe(Probe):
@@ -199,9 +210,10 @@ def _looks_at(probe: Probe, findings: Findings) -> tuple[str, str, dict[str, str
             return "tcp", probe.tcp or "", {}
         case ProcessProbe():
             process = probe.process
+            most = {} if probe.memory is None else {"memory_bytes": str(probe.memory)}
             if isinstance(process, Pidfile):
-                return "process", process.pidfile or "", {"by": "pidfile"}
-            return "process", process or "", {"by": "name"}
+                return "process", process.pidfile or "", {"by": "pidfile", **most}
+            return "process", process or "", {"by": "name", **most}
         case DiskProbe():
             if probe.free is not None:
                 return "disk", probe.disk or "", {"free_bytes": str(probe.free)}
@@ -209,23 +221,36 @@ def _looks_at(probe: Probe, findings: Findings) -> tuple[str, str, dict[str, str
                 return "disk", probe.disk or "", {"folder_bytes": str(probe.contents)}
             return "disk", probe.disk or "", {"used_percent": probe.used or "90"}
         case RedisProbe():
-            return "redis", probe.redis or "", {"memory_percent": probe.memory or "90"}
+            return "redis", probe.redis or "", _redis(probe)
         case PostgresProbe():
-            return "postgres", probe.postgres or "", _judged(probe)
+            return "postgres", probe.postgres or "", _postgres(probe)
         case PeerProbe():
             return "peer", probe.peer or "", {}
     raise AssertionError(f"PROBES has {type(probe).__name__}, which nothing here reads")
 
 
-def _judged(probe: PostgresProbe) -> dict[str, str]:
+def _redis(probe: RedisProbe) -> dict[str, str]:
+    """What a redis probe judges: what is said, or what keeps every server from taking writes."""
+    said = {
+        "memory_percent": probe.memory,
+        "clients_percent": probe.clients,
+        "persistence": probe.persistence,
+        "follows": probe.follows,
+    }
+    found = {key: value for key, value in said.items() if value is not None}
+    return found or {"memory_percent": "90", "clients_percent": "90", "persistence": "on"}
+
+
+def _postgres(probe: PostgresProbe) -> dict[str, str]:
     """What a postgres probe judges: what is said, or what every server must not run out of."""
-    oldest = None if probe.oldest_transaction is None else f"{probe.oldest_transaction / SECOND:g}"
-    blocked = None if probe.blocked is None else str(probe.blocked)
     said = {
         "connections_percent": probe.connections,
         "wraparound_percent": probe.wraparound,
-        "oldest_seconds": oldest,
-        "blocked": blocked,
+        "oldest_seconds": None if probe.oldest_transaction is None else f"{probe.oldest_transaction / SECOND:g}",
+        "blocked": None if probe.blocked is None else str(probe.blocked),
+        "behind_bytes": None if probe.behind is None else str(probe.behind),
+        "late_seconds": None if probe.late is None else f"{probe.late / SECOND:g}",
+        "log_bytes": None if probe.log is None else str(probe.log),
     }
     found = {key: value for key, value in said.items() if value is not None}
     return found or {"connections_percent": "90", "wraparound_percent": "50"}

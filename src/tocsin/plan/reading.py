@@ -59,7 +59,8 @@ def read_plan(files: Mapping[str, bytes]) -> Reading:
     complete = True
     manifests = read_manifests(files)
     for fault in manifests.faults:
-        findings.error(Position(fault.file, fault.line, 1), fault.message, fault.hint)
+        tell = findings.warning if fault.warns else findings.error
+        tell(Position(fault.file, fault.line, 1), fault.message, fault.hint)
     compose(files, findings)
     checklists = read_checklists(files, findings)
     coded = not findings.errors

@@ -158,6 +158,7 @@ class Target(Record):
         "health": "process",
         "restart with": "process",
         "delete": "folder",
+        "rotate": "folder",
     }
     redis = Field(SECRET, "A Redis or Valkey server: the address it is read by, as secret:NAME.")
     postgres = Field(SECRET, "A PostgreSQL server: the address it is read by, as secret:NAME.")
@@ -172,7 +173,11 @@ class Target(Record):
     folder = Field(PATH, "A folder on the machine Tocsin runs on, at least two names deep.")
     delete = Field(
         ListOf(TEXT, "patterns", at_most=50, single=True),
-        "Which of the folder's files may be deleted, such as '*.log.*'. Without it the folder is only looked at.",
+        "Which of the folder's files may be deleted, such as '*.log.*'. Without it and rotate it is only looked at.",
+    )
+    rotate = Field(
+        ListOf(TEXT, "words", at_least=1, at_most=50),
+        "What rotates the logs in the folder, in words, such as [logrotate, -f, /etc/logrotate.d/shop].",
     )
     ssh = Field(RecordOf(reach.Ssh), "A machine reached by SSH: who looks and who fixes there, and its host keys.")
     http = Field(RecordOf(reach.Http), "One instance of an HTTP service.")

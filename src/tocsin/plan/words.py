@@ -151,6 +151,10 @@ def _host_port(text: str) -> str:
     return text
 
 
+def _followed(text: str) -> str:
+    return text if text == "any" else _host_port(text)
+
+
 def _server(text: str) -> str:
     port = re.search(r":([0-9]+)$", text)
     if port and not 0 < int(port[1]) < 65536:
@@ -338,6 +342,13 @@ HOST_PORT: Final = Word(
     _host_port,
     pattern=_HOST + ":[0-9]{1,5}",
     write="write host:port, such as db.shop.example:5432",
+    also=_STRING,
+)
+FOLLOWED: Final = Word(
+    "a primary",
+    _followed,
+    pattern=f"any|{_HOST}:[0-9]{{1,5}}",
+    write="write host:port as the replica itself says it, such as cart-1:6379, or any",
     also=_STRING,
 )
 SMTP: Final = Word(

@@ -88,6 +88,8 @@ class ComposedStep(Struct, frozen=True, kw_only=True):
     default: str = "no"
     role: Literal["responder", "admin"] = "responder"
     findings: tuple[str, ...] = ()
+    next: str | UnsetType = UNSET
+    """What is suggested to do next; left out, a playbook's meaning is what it was before there was such a word."""
 
     def at(self, key: str) -> int:
         """The line a key stands on; the step's own when it was left out."""

@@ -136,12 +136,13 @@ class Manifest(Struct, frozen=True, kw_only=True):
 
 
 class Fault(Struct, frozen=True):
-    """What is wrong with a playbook's file. ``line`` counts from 1."""
+    """What is wrong with a playbook's file. ``line`` counts from 1. ``warns``: the plan is good all the same."""
 
     file: str
     line: int
     message: str
     hint: str = ""
+    warns: bool = False
 
 
 class Manifests(Struct, frozen=True):

@@ -232,6 +232,21 @@ class Run(Struct, kw_only=True):
         if sentence and len(self.findings) < MOST_FINDINGS:
             self.findings = (*self.findings, sentence[:MOST_SAID])
 
+    def dwell_on(self, sentence: str) -> None:
+        """Keep what a playbook hands over with. What a step found already is not said twice: it comes last, as that."""
+        said = next((one for one in self.findings if sentence and _says(one, sentence)), None)
+        if said is None:
+            self.find(sentence)
+        else:
+            self.findings = (*(one for one in self.findings if one != said), said)
+
+
+def _says(found: str, sentence: str) -> bool:
+    """Whether what a step found, ``Looked: redis.memory: …``, is this sentence; it may have been cut."""
+    _, _, rest = found.partition(": ")
+    _, _, what = rest.partition(": ")
+    return bool(what) and (what == sentence or (len(found) == MOST_SAID and sentence.startswith(what)))
+
 
 # -- what a run's process reports --------------------------------------------------------------------------------------
 

@@ -16,6 +16,9 @@ from tocsin.web.words import Reader, listed, spelled
 
 WEEKS = 4
 AHEAD: Duration = WEEKS * 7 * DAY
+OWN_AHEAD: Duration = 12 * 7 * DAY
+FARTHEST = 364
+"""So many days ahead a calendar may begin."""
 MOST_NEXT: Duration = 366 * DAY
 
 
@@ -184,10 +187,27 @@ def overlapping(plan: Plan, covers: Covers, reader: Reader) -> list[str]:
     return told
 
 
-def weeks(roster: Roster, covers: tuple[Cover, ...], reader: Reader) -> list[Week]:
-    """Four weeks from this one on, in the reader's zone."""
-    local = to_datetime(reader.now).astimezone(reader.zone)
-    monday = local.date() - timedelta(days=local.weekday())
+def monday_of(asked: str, reader: Reader) -> date:
+    """The Monday a calendar begins with: of the week of a date such as ``2026-12-24``, this week's for anything else.
+
+    What has been is not shown, for overrides that are over are not known here; nor what is more than a year ahead.
+    """
+    local = to_datetime(reader.now).astimezone(reader.zone).date()
+    try:
+        wanted = date.fromisoformat(asked[:10])
+    except ValueError:
+        wanted = local
+    wanted = min(max(wanted, local), local + timedelta(days=FARTHEST))
+    return wanted - timedelta(days=wanted.weekday())
+
+
+def starts_of(monday: date, reader: Reader) -> Instant:
+    """When a calendar that begins so begins: not before now."""
+    return max(reader.now, from_datetime(datetime(monday.year, monday.month, monday.day, tzinfo=reader.zone)))
+
+
+def weeks(roster: Roster, covers: tuple[Cover, ...], reader: Reader, monday: date) -> list[Week]:
+    """Four weeks from a Monday on, in the reader's zone."""
     order = {person: place for place, person in enumerate(roster.schedule.people())}
     return [_week(monday + timedelta(days=7 * n), roster, covers, reader, order) for n in range(WEEKS)]
 
@@ -236,15 +256,28 @@ def _week(monday: date, roster: Roster, covers: tuple[Cover, ...], reader: Reade
     )
 
 
-def turns(roster: Roster, covers: tuple[Cover, ...], reader: Reader) -> list[Turn]:
-    """Who is on call in the weeks ahead, in order, gaps among them."""
-    start, end = reader.now, reader.now + AHEAD
+def turns(
+    roster: Roster, covers: tuple[Cover, ...], reader: Reader, start: Instant, length: Duration = AHEAD
+) -> list[Turn]:
+    """Who is on call from an instant on, in order, gaps among them."""
+    end = start + length
     found = [
         Turn(one.start, one.end, one.person, one.by or listed(one.layers), one.person == reader.person)
         for one in stints(roster, start, end, covers)
     ]
     found += [Turn(low, high, "", "", False) for low, high in roster.gaps(start, end, covers)]
     return sorted(found)
+
+
+def own_turns(plan: Plan, person: str, covers: Covers, reader: Reader) -> list[tuple[str, Turn]]:
+    """When a person is on call in the next twelve weeks, by which schedule, in order."""
+    found = [
+        (key, one)
+        for key, roster in plan.rosters.items()
+        for one in turns(roster, plan.covers_for(key, covers), reader, reader.now, OWN_AHEAD)
+        if one.person == person
+    ]
+    return sorted(found, key=lambda one: (one[1].start, one[0]))
 
 
 def clock_changes(shown: Sequence[Week], reader: Reader) -> list[str]:

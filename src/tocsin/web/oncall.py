@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from litestar import Request, Response, get, post
@@ -28,7 +28,21 @@ from tocsin.kernel.instant import DAY, Duration, Instant, from_datetime, to_date
 from tocsin.oncall.override import Override
 from tocsin.pages.rules import usable
 from tocsin.plan.model import Plan
-from tocsin.web.boards import Board, board, clock_changes, doubles, headline, overlapping, turns, weeks
+from tocsin.web.boards import (
+    WEEKS,
+    Board,
+    Turn,
+    board,
+    clock_changes,
+    doubles,
+    headline,
+    monday_of,
+    overlapping,
+    own_turns,
+    starts_of,
+    turns,
+    weeks,
+)
 from tocsin.web.view import View, fields, form_secret, leads_to, once, view, with_query
 from tocsin.web.words import Reader
 
@@ -36,6 +50,11 @@ MOST_LISTED = 80
 SWAPPED: Duration = 8 * 7 * DAY
 """So far ahead shifts are offered for a swap."""
 MOST_OFFERED = 60
+AROUND: Duration = DAY
+"""So much before and after what is asked for is shown with it."""
+MOST_SHOWN: Duration = 8 * 7 * DAY
+MOST_NUMBER = 1 << 62
+"""Above every override there is: of two, the higher one counts."""
 
 
 # -- the page ----------------------------------------------------------------------------------------------------------
@@ -50,6 +69,7 @@ async def oncall_page(request: Request[Any, Any, Any], faces: Faces, who: Who) -
 async def _page(seen: View, feed_url: str = "") -> Response[bytes]:
     plan, reader = seen.plan, seen.reader
     rosters = plan.rosters if plan is not None else {}
+    asked = seen.request.query_params
 
     def reached(person: str) -> bool:
         return plan is not None and bool(usable(seen.faces.reads.contacts(person), plan.reaches))
@@ -57,10 +77,12 @@ async def _page(seen: View, feed_url: str = "") -> Response[bytes]:
     def look() -> dict[str, Any]:
         assert plan is not None
         boards = [board(plan, key, plan.covers_for(key, reader.covers), reader, reached) for key in rosters]
-        chosen = _chosen(seen.request.query_params.get("schedule", ""), boards)
+        chosen = _chosen(asked.get("schedule", ""), boards)
         covers = plan.covers_for(chosen, reader.covers)
-        shown = weeks(rosters[chosen], covers, reader)
-        order = turns(rosters[chosen], covers, reader)
+        monday = monday_of(asked.get("from", ""), reader)
+        shown = weeks(rosters[chosen], covers, reader, monday)
+        order = turns(rosters[chosen], covers, reader, starts_of(monday, reader))
+        whose = asked.get("person", "") if asked.get("person", "") in plan.people else ""
         return {
             "boards": boards,
             "chosen": chosen,
@@ -68,6 +90,12 @@ async def _page(seen: View, feed_url: str = "") -> Response[bytes]:
             "turns": order[:MOST_LISTED],
             "more": max(0, len(order) - MOST_LISTED),
             "changes": clock_changes(shown, reader),
+            "monday": monday,
+            "first": monday == monday_of("", reader),
+            "step": timedelta(days=7 * WEEKS),
+            "whose": whose,
+            "people": plan.people,
+            "own": own_turns(plan, whose, reader.covers, reader) if whose else [],
             "doubles": [
                 *doubles(plan, reader.covers, reader),
                 *overlapping(plan, reader.covers, reader),
@@ -157,7 +185,46 @@ async def new_override(request: Request[Any, Any, Any], faces: Faces, who: Who) 
     return _form(await view(request, faces, who), dict(request.query_params), {})
 
 
-def _form(seen: View, typed: dict[str, str], faults: dict[str, str]) -> Response[bytes]:
+class Becomes(NamedTuple):
+    """Who would be on call around what is asked for: as it is, and with it."""
+
+    before: list[Turn]
+    after: list[Turn]
+
+
+def _becomes(seen: View, command: AddOverride | AskSwap | AskCover) -> Becomes | None:
+    """What a schedule becomes by a command; None while nobody is named, or where there is no such schedule."""
+    plan, now = seen.plan, seen.now
+    roster = plan.rosters.get(command.schedule) if plan is not None else None
+    if plan is None or roster is None or isinstance(command, AskCover):
+        return None
+    swap = isinstance(command, AskSwap)
+    one = Override(
+        id=MOST_NUMBER,
+        kind="swap" if swap else "override",
+        schedule=command.schedule,
+        person=command.other if isinstance(command, AskSwap) else command.person,
+        instead_of=command.person if isinstance(command, AskSwap) else command.instead_of,
+        starts_at=command.starts_at,
+        ends_at=command.ends_at,
+        back=(command.back_starts_at, command.back_ends_at) if isinstance(command, AskSwap) else None,
+        asked_by=command.actor,
+        asked_at=now,
+        agreed_at=now,
+    )
+    start = max(now, one.first - AROUND)
+    length = min(one.last + AROUND, start + MOST_SHOWN) - start
+    covers = plan.covers_for(command.schedule, seen.reader.covers)
+    if length <= 0 or one.person not in plan.people:
+        return None
+    before = turns(roster, covers, seen.reader, start, length)
+    after = turns(roster, (*covers, *one.covers()), seen.reader, start, length)
+    return Becomes(before[:MOST_LISTED], after[:MOST_LISTED])
+
+
+def _form(
+    seen: View, typed: dict[str, str], faults: dict[str, str], becomes: Becomes | None = None
+) -> Response[bytes]:
     plan, reader = seen.plan, seen.reader
     schedules = list(plan.schedules) if plan is not None else []
     if plan is None or not schedules:
@@ -187,6 +254,8 @@ def _form(seen: View, typed: dict[str, str], faults: dict[str, str]) -> Response
         theirs=[one for one in offers if one.person != reader.person][:MOST_OFFERED],
         typed=typed,
         faults=faults,
+        becomes=becomes,
+        looked=bool(typed.get("look")) and not faults,
         asking=with_query,
     )
 
@@ -198,6 +267,8 @@ async def make_override(request: Request[Any, Any, Any], faces: Faces, who: Who)
     seen = await view(request, faces, who)
     faults: dict[str, str] = {}
     command = _wanted(seen, typed, faults)
+    if command is not None and not faults and typed.get("look"):
+        return _form(seen, typed, faults, _becomes(seen, command))
     if command is not None and not faults:
         try:
             await faces.submit(command, once(typed))

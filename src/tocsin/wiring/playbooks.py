@@ -13,6 +13,7 @@ from tocsin.settings import Settings
 if TYPE_CHECKING:
     from tocsin.plan.model import Plan
     from tocsin.playbooks.manifest import Manifest
+    from tocsin.playbooks.offered import Described
     from tocsin.playbooks.run import Report
 
 
@@ -64,3 +65,30 @@ def import_playbooks(folder: Path, files: Mapping[str, bytes]) -> None:
         importlib.import_module(name)
     declare_composed(composed_among(files))
     sys.path.remove(str(folder))
+
+
+def solutions(name: str = "") -> list[Described]:
+    """The solutions that are there, or those of one name: Tocsin's own, and what packages beside it publish."""
+    from tocsin.playbooks.runner.solutions import described
+
+    return described(name)
+
+
+def playbook_of(solution: str, name: str) -> dict[str, str]:
+    """The files of a playbook that a package's solution brings, and of its test, by their names.
+
+    Raises LookupError, with what there is, when no package brings it.
+    """
+    from tocsin.playbooks.runner.solutions import brought, installed, playbooks_of
+
+    meant = [one for one in installed() if one.name == solution]
+    if not meant:
+        there = ", ".join(one.name for one in installed()) or "none is installed"
+        raise LookupError(f"no package beside Tocsin has a solution {solution}: {there}")
+    word = name.replace("-", "_")
+    files = brought(meant[0])
+    wanted = [f"{word}.py", f"{name}.yaml", f"{name}.md"]
+    if not any(file in files for file in wanted):
+        there = ", ".join(playbooks_of(files)) or "none"
+        raise LookupError(f"{solution} brings no playbook {name}; it brings {there}")
+    return {file: files[file].decode() for file in (*wanted, f"test_{word}.py") if file in files}

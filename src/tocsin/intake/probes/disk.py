@@ -14,6 +14,7 @@ from math import ceil
 from pathlib import Path
 
 from tocsin.intake.checked import Checked, Measured
+from tocsin.intake.probes.amounts import size_of
 from tocsin.intake.specs import ProbeSpec
 from tocsin.kernel.instant import SECOND, Instant
 from tocsin.kernel.outside import Outside
@@ -39,7 +40,7 @@ async def check(spec: ProbeSpec, now: Instant, outside: Outside) -> Checked:
     percent = ceil(100 * used / (used + free)) if used + free else 0  # rounded up, as df does
     free_bytes = free * found.f_frsize
     facts = {"used_percent": str(percent), "free_bytes": str(free_bytes)}
-    said = f"The disk at {path} is {percent}% full, {_size(free_bytes)} free"
+    said = f"The disk at {path} is {percent}% full, {size_of(free_bytes)} free"
     try:
         most = float(spec.options.get("used_percent", "inf").removesuffix("%"))
         least = int(spec.options.get("free_bytes", "0"))
@@ -49,7 +50,7 @@ async def check(spec: ProbeSpec, now: Instant, outside: Outside) -> Checked:
     if percent >= most:
         return Checked(False, f"{said}; the limit is {most:g}%", facts, measured)
     if free_bytes < least:
-        return Checked(False, f"{said}; at least {_size(least)} are wanted", facts, measured)
+        return Checked(False, f"{said}; at least {size_of(least)} are wanted", facts, measured)
     if found.f_files and not found.f_favail:
         return Checked(False, f"The disk at {path} can take no more files: every inode is in use", facts, measured)
     return Checked(True, said, facts, measured)
@@ -70,9 +71,9 @@ async def _check_folder(spec: ProbeSpec, outside: Outside) -> Checked:
     facts = {"folder_bytes": str(held), "entries": str(entries)}
     if entries > _MOST_ENTRIES:
         return Checked(False, f"{path} holds more than {_MOST_ENTRIES:,} files and folders", facts)
-    said, measured = f"{path} holds {_size(held)}", Measured("folder holds", held, "bytes", most)
+    said, measured = f"{path} holds {size_of(held)}", Measured("folder holds", held, "bytes", most)
     if held > most:
-        return Checked(False, f"{said}; the limit is {_size(most)}", facts, measured)
+        return Checked(False, f"{said}; the limit is {size_of(most)}", facts, measured)
     return Checked(True, said, facts, measured)
 
 
@@ -107,12 +108,3 @@ def _held(path: str) -> tuple[int, int]:
                 else:
                     held += found.st_size
     return held, entries
-
-
-def _size(count: int) -> str:
-    amount = float(count)
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if amount < 1000:
-            return f"{amount:.0f} {unit}" if unit == "B" or amount >= 10 else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} PB"

@@ -1,4 +1,4 @@
-"""PostgreSQL: does it take connections, and how near is it to running out of them or of transaction ids; who waits.
+"""PostgreSQL: does it take connections, does it run out of them or of transaction ids, who waits, what lags, its log.
 
 Needs the extra ``postgres``. The target is a reference to its address, for that holds a password: ``secret:NAME``. The
 user needs ``pg_monitor``, or it sees its own sessions only; then the probe says so, and fails.
@@ -9,18 +9,23 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib.util import find_spec
-from typing import LiteralString
+from typing import TYPE_CHECKING, Any, LiteralString
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from tocsin.intake.checked import Checked, Probe
+from tocsin.intake.checked import Checked, Measured, Probe
+from tocsin.intake.probes.amounts import size_of
 from tocsin.intake.probes.client import Client, asked
 from tocsin.intake.specs import ProbeSpec
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.outside import Outside
+
+if TYPE_CHECKING:
+    from psycopg import Connection
 
 MISSING = "the client for PostgreSQL is not there: pip install 'tocsin[postgres]'"
 _POSTGRES = Client("PostgreSQL", MISSING)
@@ -40,10 +45,36 @@ select (count(*) filter (where backend_type = 'client backend' and pid <> pg_bac
        (select max(age(datfrozenxid)) from pg_database), pg_has_role('pg_read_all_stats', 'usage')
   from pg_stat_activity
 """
+# A standby that has replayed everything is late by nothing; one that hears nothing is late since its last commit.
+_STANDBY: LiteralString = """
+select true, coalesce(pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()), 0)::float8,
+       coalesce(extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp()), 0)::float8,
+       (select count(*)::int from pg_stat_wal_receiver where status = 'streaming')
+"""
+_PRIMARY: LiteralString = """
+select false, coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)), 0)::float8,
+       coalesce(max(extract(epoch from replay_lag)), 0)::float8, count(*)::int
+  from pg_stat_replication where application_name <> 'pg_basebackup'
+"""
+
+
+class _Replicated(Struct, frozen=True):
+    """How far a standby is ``behind`` (bytes) and ``late`` (seconds): this one, or of a primary's the last of them.
+
+    ``lines``: how many a primary has, or a standby to its primary.
+    """
+
+    standby: bool
+    behind: float
+    late: float
+    lines: int
 
 
 class _Seen(Struct, frozen=True):
-    """``oldest``: seconds of the oldest transaction; ``age``: transactions of the oldest database."""
+    """``oldest``: seconds of the oldest transaction; ``age``: transactions of the oldest database; ``log``: bytes.
+
+    ``replicated`` and ``log`` are None where nobody asks for them.
+    """
 
     used: int
     limit: int
@@ -51,6 +82,8 @@ class _Seen(Struct, frozen=True):
     blocked: int
     age: int
     sees_all: bool
+    replicated: _Replicated | None = None
+    log: int | None = None
 
 
 def installed() -> bool:
@@ -70,7 +103,8 @@ def checker(secret: Callable[[str], str]) -> Probe:
                 raise LookupError(f"{spec.target} is no address: postgresql://user:password@host:5432/database")
             return found
 
-        seen = await asked(_POSTGRES, spec, outside, address, _ask, _refused)
+        judged = frozenset(spec.options)
+        seen = await asked(_POSTGRES, spec, outside, address, partial(_ask, judged=judged), _refused)
         return seen if isinstance(seen, Checked) else _judged(spec, seen)
 
     return check
@@ -106,12 +140,47 @@ def _judged(spec: ProbeSpec, seen: _Seen) -> Checked:
     if ids >= limits.get("wraparound_percent", float("inf")):
         most = limits["wraparound_percent"]
         wrong.append(f"has used {ids:.0f} % of its transaction ids, {most:g} % is too much")
+    fullest = limits.get("connections_percent")
+    measured = None if fullest is None else Measured("connections used", round(connections, 2), "%", fullest)
+    if seen.replicated is not None:
+        facts["replication"] = _said(seen.replicated)
+        behind, late = limits.get("behind_bytes"), limits.get("late_seconds")
+        measured = Measured("behind", seen.replicated.behind, "bytes", behind)
+        if behind is None:
+            measured = Measured("behind", round(seen.replicated.late, 2), "s", late)
+        wrong += _lags(seen.replicated, behind, late)
+    if seen.log is not None:
+        log = limits["log_bytes"]
+        facts["log"], measured = size_of(seen.log), Measured("log on disk", seen.log, "bytes", log)
+        if seen.log > log:
+            wrong.append(f"has {size_of(seen.log)} of write-ahead log on its disk, {size_of(int(log))} is the most")
     if wrong:
-        return Checked(False, f"{name} {'; '.join(wrong)}", facts)
-    return Checked(True, f"{name} answers, with {seen.used} of {seen.limit} connections in use", facts)
+        return Checked(False, f"{name} {'; '.join(wrong)}", facts, measured)
+    well = f"{name} answers, with {seen.used} of {seen.limit} connections in use"
+    return Checked(True, well, facts, measured)
 
 
-def _ask(address: str, within: float) -> _Seen:
+def _said(seen: _Replicated) -> str:
+    if not seen.standby and not seen.lines:
+        return "no standby is connected"
+    deaf = ", and hears nothing of its primary" * (seen.standby and not seen.lines)
+    who = "a standby," if seen.standby else f"{seen.lines} connected, the last of them"
+    return f"{who} {size_of(int(seen.behind))} and {seen.late:.0f} s behind{deaf}"
+
+
+def _lags(seen: _Replicated, behind: float | None, late: float | None) -> Iterator[str]:
+    """What is too far behind. A standby that hears nothing is late, however little it was told to replay."""
+    if not seen.lines:
+        since = f"hears nothing of its primary; its last commit was {seen.late:.0f} s ago"
+        yield since if seen.standby else "has no standby that is connected"
+    whose = "is" if seen.standby else "has a standby that is"
+    if behind is not None and seen.behind > behind:
+        yield f"{whose} {size_of(int(seen.behind))} behind, {size_of(int(behind))} is the most"
+    if late is not None and seen.late >= late and seen.lines:
+        yield f"{whose} {seen.late:.0f} s behind, {late:g} s is too long"
+
+
+def _ask(address: str, within: float, judged: Set[str] = frozenset()) -> _Seen:
     import psycopg
 
     with psycopg.connect(
@@ -120,8 +189,27 @@ def _ask(address: str, within: float) -> _Seen:
     ) as connection, _let_go(connection.fileno(), within + SLACK):  # fmt: skip
         connection.execute("select set_config('statement_timeout', %s, false)", (str(max(1, int(within * 1000))),))
         found = connection.execute(_ASKED).fetchone()
+        assert found is not None
+        seen = _Seen(*found)
+        if not seen.sees_all:
+            return seen
+        if judged & {"behind_bytes", "late_seconds"}:
+            seen = structs.replace(seen, replicated=_replicated(connection))
+        if "log_bytes" in judged:
+            counted = connection.execute("select coalesce(sum(size), 0)::bigint from pg_ls_waldir()").fetchone()
+            assert counted is not None
+            seen = structs.replace(seen, log=int(counted[0]))
+    return seen
+
+
+def _replicated(connection: Connection[Any]) -> _Replicated:
+    recovers = connection.execute("select pg_is_in_recovery()").fetchone()
+    assert recovers is not None
+    found = connection.execute(_STANDBY if recovers[0] else _PRIMARY).fetchone()
     assert found is not None
-    return _Seen(*found)
+    standby, behind, late, lines = found
+    behind = max(0.0, behind)
+    return _Replicated(standby, behind, late if behind or not lines or not standby else 0.0, lines)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
-"""Process: does it run? Found by its pid file or by its name, and looked at in /proc.
+"""Process: does it run, and does it hold too much memory? Found by its pid file or by its name, and looked at in /proc.
 
+Option ``memory_bytes``: holding more than so much resident memory is a failure; of several of a name, any of them.
 Option ``by``: ``name`` (the exact process name, or the base name of the command it was started with) or ``pidfile``
 (the target is the path of a file that holds the pid). A zombie does not run. A stopped process is there and does
 nothing, which is what "hung" looks like from outside, so one stopped among many is a failure too.
@@ -7,14 +8,18 @@ nothing, which is what "hung" looks like from outside, so one stopped among many
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
-from tocsin.intake.checked import Checked
+from tocsin.intake.checked import Checked, Measured
+from tocsin.intake.probes.amounts import size_of
 from tocsin.intake.specs import ProbeSpec
 from tocsin.kernel.instant import SECOND, Instant
 from tocsin.kernel.outside import Outside
 
 _PROC = Path("/proc")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 _NAME_KEPT = 15  # the kernel keeps this much of a process' name
 
 
@@ -24,8 +29,14 @@ async def check(spec: ProbeSpec, now: Instant, outside: Outside) -> Checked:
     if not target:
         return Checked(False, "This probe names no process")
     look = _by_pidfile if by == "pidfile" else _by_name
+    most = int(spec.options.get("memory_bytes", "0"))
+
+    def looked() -> Checked:
+        found, pids = look(target)
+        return _held(found, target if by == "name" else "", pids, most) if found.ok and most else found
+
     try:
-        return await outside.aside(f"process:{by}:{target}", lambda: look(target), within=timeout)
+        return await outside.aside(f"process:{by}:{target}", looked, within=timeout)
     except TimeoutError:
         return Checked(False, f"Looking for the process {target} did not end within {timeout:g} s")
     except (OSError, ValueError) as error:
@@ -33,29 +44,49 @@ async def check(spec: ProbeSpec, now: Instant, outside: Outside) -> Checked:
         return Checked(False, f"The process {target} cannot be looked for: {reason}")
 
 
-def _by_pidfile(path: str) -> Checked:
+def _held(found: Checked, name: str, pids: Sequence[int], most: int) -> Checked:
+    """What was found, judged by the memory of the one that holds most."""
+    held, pid = max(((_memory(one), one) for one in pids), default=(0, 0))
+    measured = Measured("memory held", held, "bytes", most)
+    facts = {**found.facts, "memory": f"{size_of(held)} in pid {pid}"}
+    who = f"The process {name or found.facts['name']} (pid {pid})"
+    if held > most:
+        return Checked(False, f"{who} holds {size_of(held)} of memory, {size_of(most)} is the most", facts, measured)
+    return Checked(True, f"{found.summary} and holds {size_of(held)}", facts, measured)
+
+
+def _memory(pid: int) -> int:
+    """Resident bytes; 0 of one that is gone."""
+    try:
+        return int((_PROC / str(pid) / "statm").read_bytes().split()[1]) * _PAGE
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
+def _by_pidfile(path: str) -> tuple[Checked, list[int]]:
+    """What it is like, and which processes it is."""
     try:
         with Path(path).open("rb") as file:
             text = file.read(64).split()
     except FileNotFoundError:
-        return Checked(False, f"No process: its pid file {path} does not exist")
+        return Checked(False, f"No process: its pid file {path} does not exist"), []
     if not text or not text[0].isdigit() or int(text[0]) <= 0:
-        return Checked(False, f"No process: its pid file {path} holds no pid")
+        return Checked(False, f"No process: its pid file {path} holds no pid"), []
     pid = int(text[0])
     facts = {"pid": str(pid)}
     found = _status(pid)
     if found is None:
-        return Checked(False, f"The process of {path} is gone: nothing runs as pid {pid}", facts)
+        return Checked(False, f"The process of {path} is gone: nothing runs as pid {pid}", facts), []
     name, state = found
     facts |= {"name": name, "state": state}
     if state in "ZX":
-        return Checked(False, f"The process {name} (pid {pid}) has died: only a zombie is left", facts)
+        return Checked(False, f"The process {name} (pid {pid}) has died: only a zombie is left", facts), []
     if state in "Tt":
-        return Checked(False, f"The process {name} (pid {pid}) hangs: it is stopped", facts)
-    return Checked(True, f"The process {name} runs (pid {pid})", facts)
+        return Checked(False, f"The process {name} (pid {pid}) hangs: it is stopped", facts), []
+    return Checked(True, f"The process {name} runs (pid {pid})", facts), [pid]
 
 
-def _by_name(name: str) -> Checked:
+def _by_name(name: str) -> tuple[Checked, list[int]]:
     running: list[int] = []
     stopped: list[int] = []
     zombies: list[int] = []
@@ -71,13 +102,13 @@ def _by_name(name: str) -> Checked:
     if stopped:
         which = f"pid {stopped[0]}" if len(stopped) == 1 else f"{len(stopped)} of them"
         beside = f" beside {len(running)} that run{'s' if len(running) == 1 else ''}" if running else ""
-        return Checked(False, f"The process {name} hangs: it is stopped ({which}){beside}", facts)
+        return Checked(False, f"The process {name} hangs: it is stopped ({which}){beside}", facts), []
     if running:
         many = "" if len(running) == 1 else f", {len(running)} times"
-        return Checked(True, f"The process {name} runs{many}", facts)
+        return Checked(True, f"The process {name} runs{many}", facts), running
     if zombies:
-        return Checked(False, f"The process {name} has died: only a zombie is left (pid {zombies[0]})", facts)
-    return Checked(False, f"No process named {name} runs", facts)
+        return Checked(False, f"The process {name} has died: only a zombie is left (pid {zombies[0]})", facts), []
+    return Checked(False, f"No process named {name} runs", facts), []
 
 
 def _kept(kept: str, name: str) -> bool:

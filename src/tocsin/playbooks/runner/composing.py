@@ -167,9 +167,10 @@ class _Builder:
             self._choices[step.name] = step.choices
 
     def _says(self, step: ComposedStep) -> None:
-        named = [found["named"] or found["braced"] for found in Template.pattern.finditer(step.what)]
-        for name in (one for one in named if one):
-            self._type_of(name, step.at(step.does), None)
+        for text, key in ((step.what, step.does), (step.next or "", "next")):
+            named = [found["named"] or found["braced"] for found in Template.pattern.finditer(text)]
+            for name in (one for one in named if one):
+                self._type_of(name, step.at(key), None)
         for name in step.findings:
             self._type_of(name, step.at("findings"), None)
 
@@ -356,7 +357,8 @@ def _do(run: Run, one: _Doing, known: dict[str, Any], last: Any) -> Any:
             run.tell(_said(step.what, known))
         case "hand over":
             found = (known[name] for name in step.findings)
-            run.hand_over(_said(step.what, known), *(one for one in found if one is not LEFT_OUT))
+            there = (one for one in found if one is not LEFT_OUT)
+            run.hand_over(_said(step.what, known), *there, next=_said(step.next or "", known))
     if step.name:
         known[step.name] = answer
     return last

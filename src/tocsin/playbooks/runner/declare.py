@@ -35,9 +35,10 @@ from tocsin.playbooks.runner.composing import build, composed_of, said
 from tocsin.playbooks.runner.fitting import Unfit
 from tocsin.playbooks.runner.modules import make_importable, module_names
 from tocsin.playbooks.runner.reach import Code
-from tocsin.playbooks.runner.sound import unsound
+from tocsin.playbooks.runner.sound import unsaid, unsound
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
+NEXT = "next: what you would have them do first, half asleep"
 PLAIN: dict[Any, str] = {str: "text", int: "number", float: "number", bool: "flag"}
 
 
@@ -99,6 +100,7 @@ def _read(folder: Path, file: str, name: str, playbooks: list[Manifest], faults:
             faults.append(Fault(file, line, what[:500], hint))
             continue
         faults += [Fault(file, one.line, one.message[:500], one.hint[:500]) for one in wrong]
+        faults += [Fault(file, *one, warns=True) for one in unsaid(_code(tree, declared.body.__name__))]
         if not wrong:
             _keep(made, playbooks, faults)
 
@@ -145,6 +147,8 @@ def _compose(composed: Composed, code: Code, playbooks: list[Manifest], faults: 
         faults.append(Fault(composed.file, composed.line, what[:500]))
     else:
         _keep(made, playbooks, faults)
+        silent = (one.line for one in composed.steps if one.does == "hand over" and not one.next)
+        faults += [Fault(composed.file, line, "`hand over` suggests nothing to do next", NEXT, True) for line in silent]
 
 
 def _place(one: Manifest) -> tuple[str, str]:

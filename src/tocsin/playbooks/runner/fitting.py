@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import pkgutil
 from dataclasses import is_dataclass
 from difflib import get_close_matches
 from types import ModuleType, NoneType, UnionType
@@ -14,9 +13,9 @@ import msgspec
 from msgspec import Struct
 
 from tocsin.playbooks.composed import FLAGS
-from tocsin.playbooks.language import Fix, Look, Target
+from tocsin.playbooks.language import Target
+from tocsin.playbooks.runner import solutions
 
-LIBRARY = "tocsin.library."
 SIZED = (str, list, tuple, set, frozenset, dict)
 
 
@@ -29,21 +28,24 @@ class Unfit(Exception):
 
 
 def found_by_name(name: str, line: int) -> Any:
-    """What a dotted name leads to: in Tocsin's library, in the plan's own modules, or in a package."""
+    """What a dotted name leads to: in a solution, in the plan's own modules, or in a package by its full name."""
     module, _, function = name.rpartition(".")
-    places = [f"{LIBRARY}{module}", *([module] if "." in module or not module.startswith("tocsin") else [])]
-    for place in places:
+    for place in solutions.places(module):
         there = _module(place, line)
         if there is None:
             continue
         if hasattr(there, function):
             return getattr(there, function)
-        close = get_close_matches(function, offered(there), 1)
-        hint = f"did you mean {module}.{close[0]}?" if close else f"it has {', '.join(offered(there))}"
+        close = get_close_matches(function, solutions.offered(there), 1)
+        hint = f"did you mean {module}.{close[0]}?" if close else f"it has {', '.join(solutions.offered(there))}"
         raise Unfit(line, f"{module} has no {function}", hint)
-    close = get_close_matches(module, _library(), 1)
-    hint = f"did you mean {close[0]}.{function}?" if close else f"the library has {', '.join(_library())}"
-    raise Unfit(line, f"there is no library {module}", hint)
+    if clash := solutions.why_not(module):
+        raise Unfit(line, f"{module} does not say which solution is meant", clash)
+    known = solutions.names()
+    close = get_close_matches(module, known, 1)
+    hint = f"did you mean {close[0]}.{function}?" if close else f"there are {', '.join(known)}"
+    beside = "a package's is there once it is installed beside Tocsin"
+    raise Unfit(line, f"there is no solution {module}", f"{hint}; {beside}")
 
 
 def _module(place: str, line: int) -> ModuleType | None:
@@ -55,16 +57,6 @@ def _module(place: str, line: int) -> ModuleType | None:
         raise Unfit(line, f"importing {place} raises {error}", "install it beside Tocsin") from None
     except Exception as error:  # noqa: BLE001  # code of others: whatever it raises is what is to be told
         raise Unfit(line, f"importing {place} raises {type(error).__name__}: {error}"[:500]) from None
-
-
-def offered(module: ModuleType) -> list[str]:
-    """The names of what a module declares with ``@look`` and ``@fix``."""
-    return sorted(name for name, one in vars(module).items() if isinstance(one, Look | Fix))
-
-
-def _library() -> list[str]:
-    library = importlib.import_module(LIBRARY.rstrip("."))
-    return [one.name for one in pkgutil.iter_modules(library.__path__)]
 
 
 def is_target(kind: Any) -> bool:

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from tocsin.playbooks.runner.solutions import modules_with_clients
+
 PACKAGE = "playbooks"
 TESTS = re.compile(r"(test_.*|.*_test|conftest)\.py")
 
@@ -33,8 +35,9 @@ def make_importable(folder: Path) -> None:
 
 def warm() -> None:
     """Import what the libraries in use need for their work, so that no run has to wait for it."""
+    known = modules_with_clients()
     for name, module in list(sys.modules.items()):
-        for needed in getattr(module, "WARM", ()) if name.startswith("tocsin.library.") else ():
+        for needed in getattr(module, "WARM", ()) if name.startswith(known) else ():
             try:
                 importlib.import_module(needed)
             except ImportError:

@@ -23,6 +23,9 @@ MUST = ("until", "within", "every", "harm")
 """What a verification is told, beside what its look is."""
 
 
+SUGGEST = "next='…': what you would have them do first, half asleep"
+
+
 class Unsound(NamedTuple):
     """What is wrong, where, and what to write instead ("" when that is plain)."""
 
@@ -37,6 +40,17 @@ def unsound(code: ast.FunctionDef, module: ModuleType, patience: Duration) -> li
     reader = _Reader(code, module, run, patience)
     found = [*reader.verbs(), *reader.answers(), *_unverified(code, run)]
     return sorted(set(found))
+
+
+def unsaid(code: ast.FunctionDef) -> list[Unsound]:
+    """Where a playbook calls a person and suggests nothing; what they do first its author knows better than anybody."""
+    run = code.args.args[0].arg if code.args.args else ""
+    calls = (node for node in ast.walk(code) if isinstance(node, ast.Call) and _verb(node, run) == "hand_over")
+    return [
+        Unsound(one.lineno, "run.hand_over suggests nothing to do next", SUGGEST)
+        for one in calls
+        if not any(given.arg in ("next", None) for given in one.keywords)
+    ]
 
 
 class _Reader:
