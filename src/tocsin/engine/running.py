@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tocsin.access.actors import called
 from tocsin.engine import answering, asking, commands, evidence, hearing, standings
 from tocsin.engine.commands import Result
@@ -405,10 +407,13 @@ def _late_answer(turn: Turn, run: Run) -> None:
     asking.go_on(turn, run, approval.default, "nobody in time", Reason.APPROVAL_LATE)
 
 
-def again(turn: Turn) -> None:
-    """Tocsin starts again: processes of runs have ended with it, and go on from what is written down."""
+def again(turn: Turn, runs: Sequence[int] | None = None) -> None:
+    """Tocsin starts again: processes of runs have ended with it, and go on from what is written down.
+
+    ``runs``: only these had one.
+    """
     for run in list(turn.state.runs.values()):
-        if run.state != "running":
+        if run.state != "running" or (runs is not None and run.number not in runs):
             continue
         doubt = [
             step

@@ -15,7 +15,7 @@ import msgspec
 
 from tocsin.engine.commands import AnswerRun, AnyCommand, CancelRun, Result, SetTrust, StartRun
 from tocsin.engine.engine import Engine
-from tocsin.engine.inputs import AnyInput, Deaf, Decided, Delivered, PlanChange, Received, Tick, Unsure
+from tocsin.engine.inputs import AnyInput, Deaf, Decided, Delivered, PlanChange, Received, Tick
 from tocsin.engine.state import Changes, Counters, Loaded
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.intake.request import Request
@@ -286,6 +286,6 @@ class Scene:
         self.now += 2 * SECOND
         self._deep += 1
         self._apply(Deaf(last, self.now))
-        self._apply(Unsure())
+        self._apply(self._engine.under_way())
         self._deep -= 1
         self._carry_out()
