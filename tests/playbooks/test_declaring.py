@@ -287,6 +287,17 @@ while not (os.path.exists({str(where)!r}) and os.path.getsize({str(where)!r})):
     eventually(lambda: not gone.exists() or not gone.read_bytes(), what="it to be ended")
 
 
+def test_a_fix_whose_verification_only_the_run_can_tell_is_warned_of_and_the_playbook_is_there() -> None:
+    held = b"    if most:\n        run.verify(see, box, until=bool, within='1m')\n"
+    found = declared(GOOD.replace(VERIFIES, held))
+    assert [one.name for one in found.playbooks] == ["good"]
+    (warned,) = found.faults
+    assert warned.warns and warned.line == 18
+    assert warned.message == "it may end after this fix with nothing verified"
+    handed = declared(GOOD.replace(VERIFIES, b"    checked(run, box)\n\ndef checked(run, box): ...\n"))
+    assert handed.faults == () and handed.playbooks[0].fixes, "whoever is given the run may verify"
+
+
 def test_two_of_one_name_and_one_broken_file_beside_a_good_one():
     found = declared(GOOD, GOOD, b"1 / 0")
     assert [one.file for one in found.playbooks] == ["playbooks/p0.py"]

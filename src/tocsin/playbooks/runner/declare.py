@@ -32,11 +32,13 @@ from tocsin.playbooks.confinement import MOST_CONFINEMENTS
 from tocsin.playbooks.language import Declared, Fix, Look, Misused, Run, Target
 from tocsin.playbooks.manifest import MOST_PLAYBOOKS, Fault, Frozen, Manifest, Manifests, Param, encode_manifests
 from tocsin.playbooks.runner.bounds import adopt, bound, end_strays
+from tocsin.playbooks.runner.calls import run_of
 from tocsin.playbooks.runner.composing import build, composed_of, said
 from tocsin.playbooks.runner.fitting import Unfit, Unfits
 from tocsin.playbooks.runner.modules import make_importable, module_names
 from tocsin.playbooks.runner.reach import Code
 from tocsin.playbooks.runner.sound import unsaid, unsound
+from tocsin.playbooks.runner.ways import hands_on
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
 _UNEXPECTED = re.compile(r"(\w+)\(\) got an unexpected keyword argument '(\w+)'")
@@ -92,7 +94,8 @@ def _read(folder: Path, file: str, name: str, playbooks: list[Manifest], faults:
         line = _line(tree, declared)
         try:
             made = _manifest(file, line, declared, tree)
-            wrong = unsound(_code(tree, declared.body.__name__), sys.modules[name], declared.hand_over_after)
+            code = _code(tree, declared.body.__name__)
+            found = [*unsound(code, sys.modules[name], declared.hand_over_after), *unsaid(code)]
         except (Wrong, MatcherError) as error:
             faults.append(Fault(file, getattr(error, "line", 0) or line, str(error), getattr(error, "hint", "")))
             continue
@@ -101,9 +104,8 @@ def _read(folder: Path, file: str, name: str, playbooks: list[Manifest], faults:
             what = f"what {declared.name} declares cannot be read: {type(error).__name__}: {error}"
             faults.append(Fault(file, line, what[:500], hint))
             continue
-        faults += [Fault(file, one.line, one.message[:500], one.hint[:500]) for one in wrong]
-        faults += [Fault(file, *one, warns=True) for one in unsaid(_code(tree, declared.body.__name__))]
-        if not wrong:
+        faults += [Fault(file, one.line, one.message[:500], one.hint[:500], one.warns) for one in found]
+        if all(one.warns for one in found):
             _keep(made, playbooks, faults)
 
 
@@ -207,7 +209,7 @@ def _manifest(file: str, line: int, declared: Declared, tree: ast.Module) -> Man
         raise Wrong(f"{declared.name!r} is no name for a playbook", "letters, digits, '.', '_' and '-'")
     code = _code(tree, body.__name__)
     fixes = _calls(code, "fix")
-    if fixes and not _calls(code, "verify"):
+    if fixes and not _calls(code, "verify") and not hands_on(code):
         raise Wrong(
             f"{declared.name} fixes and verifies nothing", "say with run.verify what must hold after the fix, and when"
         )
@@ -232,7 +234,7 @@ def _manifest(file: str, line: int, declared: Declared, tree: ast.Module) -> Man
 
 def _check_questions(code: ast.FunctionDef) -> None:
     """What a question asks for stands in the code, mostly: then it is known before anybody is asked."""
-    run = code.args.args[0].arg if code.args.args else ""
+    run = run_of(code)
     for node in ast.walk(code):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "ask"):
             continue
@@ -366,7 +368,7 @@ def _code(tree: ast.Module, name: str) -> ast.FunctionDef:
 
 def _calls(code: ast.FunctionDef, verb: str) -> bool:
     """Whether a verb of the run is called somewhere in a playbook's body."""
-    run = code.args.args[0].arg if code.args.args else ""
+    run = run_of(code)
     used = (node for node in ast.walk(code) if isinstance(node, ast.Attribute) and node.attr == verb)
     return any(isinstance(node.value, ast.Name) and node.value.id == run for node in used)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from types import ModuleType
@@ -15,7 +16,9 @@ from typing import Any, NamedTuple, get_type_hints
 
 from tocsin.kernel.instant import Duration, parse_duration, say_duration
 from tocsin.playbooks.language import Fix, Look, Run
+from tocsin.playbooks.runner.calls import Unsound, named, run_of, verb_of
 from tocsin.playbooks.runner.fitting import bare, fields_of, hints_of, misspelt, takes
+from tocsin.playbooks.runner.ways import unverified
 
 VERBS = tuple(name for name in vars(Run) if not name.startswith("_"))
 STEPS = ("look", "fix", "verify")
@@ -26,28 +29,19 @@ MUST = ("until", "within", "every", "harm")
 SUGGEST = "next='…': what you would have them do first, half asleep"
 
 
-class Unsound(NamedTuple):
-    """What is wrong, where, and what to write instead ("" when that is plain)."""
-
-    line: int
-    message: str
-    hint: str = ""
-
-
 def unsound(code: ast.FunctionDef, module: ModuleType, patience: Duration) -> list[Unsound]:
-    """Everything that is wrong with a playbook's body, by line. ``patience``: its ``hand_over_after``."""
-    run = code.args.args[0].arg if code.args.args else ""
+    """Everything that is wrong with a playbook's body, or may be, by line. ``patience``: its ``hand_over_after``."""
+    run = run_of(code)
     reader = _Reader(code, module, run, patience)
-    found = [*reader.verbs(), *reader.answers(), *_unverified(code, run)]
-    return sorted(set(found))
+    return sorted({*reader.verbs(), *reader.answers(), *unverified(code)})
 
 
 def unsaid(code: ast.FunctionDef) -> list[Unsound]:
     """Where a playbook calls a person and suggests nothing; what they do first its author knows better than anybody."""
-    run = code.args.args[0].arg if code.args.args else ""
-    calls = (node for node in ast.walk(code) if isinstance(node, ast.Call) and _verb(node, run) == "hand_over")
+    run = run_of(code)
+    calls = (node for node in ast.walk(code) if isinstance(node, ast.Call) and verb_of(node, run) == "hand_over")
     return [
-        Unsound(one.lineno, "run.hand_over suggests nothing to do next", SUGGEST)
+        Unsound(one.lineno, "run.hand_over suggests nothing to do next", SUGGEST, warns=True)
         for one in calls
         if not any(given.arg in ("next", None) for given in one.keywords)
     ]
@@ -56,17 +50,16 @@ def unsaid(code: ast.FunctionDef) -> list[Unsound]:
 class _Reader:
     def __init__(self, code: ast.FunctionDef, module: ModuleType, run: str, patience: Duration) -> None:
         self._code, self._module, self._run, self._patience = code, module, run, patience
-        self._local = {node.id for node in ast.walk(code) if isinstance(node, ast.Name) and _is_bound(node)}
-        self._local |= {one.arg for node in ast.walk(code) if isinstance(node, ast.arguments) for one in _all(node)}
+        self._bound = Counter(_bound(code))
 
     # -- what the run is told to do ------------------------------------------------------------------------------------
 
     def verbs(self) -> Iterator[Unsound]:
         """Verbs that are none, and steps that cannot be taken as they are written."""
         for node in ast.walk(self._code):
-            if isinstance(node, ast.Attribute) and _named(node.value, self._run) and node.attr not in (*VERBS, "about"):
+            if isinstance(node, ast.Attribute) and named(node.value, self._run) and node.attr not in (*VERBS, "about"):
                 yield Unsound(node.lineno, f"a run has no {node.attr}", _near(node.attr, VERBS, "it has"))
-            if isinstance(node, ast.Call) and (verb := _verb(node, self._run)) in STEPS:
+            if isinstance(node, ast.Call) and (verb := verb_of(node, self._run)) in STEPS:
                 yield from self._step(node, verb)
 
     def _step(self, call: ast.Call, verb: str) -> Iterator[Unsound]:
@@ -152,7 +145,7 @@ class _Reader:
         """What is read off an answer and is not in it."""
         kept = self._kept()
         for node in ast.walk(self._code):
-            if isinstance(node, ast.Call) and _verb(node, self._run) == "verify" and node.args:
+            if isinstance(node, ast.Call) and verb_of(node, self._run) == "verify" and node.args:
                 kind = self._answer(node)
                 for one in node.keywords:
                     if isinstance(one.value, ast.Lambda) and len(one.value.args.args) == 1:
@@ -162,18 +155,13 @@ class _Reader:
 
     def _kept(self) -> Mapping[str, Any]:
         """Names that hold one answer and never anything else, and what that answer is."""
-        often: dict[str, int] = {}
-        for node in ast.walk(self._code):
-            if isinstance(node, ast.Name) and _is_bound(node):
-                often[node.id] = often.get(node.id, 0) + 1
         found = {}
         for node in ast.walk(self._code):
             if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-                name = node.targets[0].id
-                if often[name] == 1 and isinstance(node.value, ast.Call) and _verb(node.value, self._run) in STEPS:
-                    found[name] = self._answer(node.value)
-        others = {one.arg for node in ast.walk(self._code) if isinstance(node, ast.arguments) for one in _all(node)}
-        return {name: kind for name, kind in found.items() if name not in others}
+                name, value = node.targets[0].id, node.value
+                if self._bound[name] == 1 and isinstance(value, ast.Call) and verb_of(value, self._run) in STEPS:
+                    found[name] = self._answer(value)
+        return found
 
     def _answer(self, call: ast.Call) -> Any:
         what = self._value(call.args[0]) if call.args else None
@@ -187,7 +175,7 @@ class _Reader:
     def _value(self, node: ast.expr) -> Any:
         """What an expression of names leads to; None when that is known only while the code runs."""
         if isinstance(node, ast.Name):
-            if node.id in self._local:
+            if node.id in self._bound:
                 return None
             names = vars(self._module)
             if node.id in names or hasattr(builtins, node.id):
@@ -222,7 +210,7 @@ def _misread(code: ast.AST, name: str, kind: Any) -> Iterator[Unsound]:
     if not there:
         return
     for node in ast.walk(code):
-        if not (isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load) and _named(node.value, name)):
+        if not (isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load) and named(node.value, name)):
             continue
         if node.attr not in there and not hasattr(kind, node.attr):
             near = _near(node.attr, fields_of(kind), "it has")
@@ -236,129 +224,28 @@ def _near(name: str, known: Any, otherwise: str) -> str:
     return f"{otherwise} {', '.join(known)}" if otherwise and known else ""
 
 
-def _named(node: ast.expr, name: str) -> bool:
-    return isinstance(node, ast.Name) and node.id == name
-
-
-def _verb(call: ast.Call, run: str) -> str:
-    """Which verb of the run is called; "" for anything else."""
-    return call.func.attr if isinstance(call.func, ast.Attribute) and _named(call.func.value, run) else ""
-
-
-def _is_bound(node: ast.Name) -> bool:
-    return not isinstance(node.ctx, ast.Load)
+def _bound(code: ast.FunctionDef) -> Iterator[str]:
+    """The names that a body, or a function in it, binds, each as often as it does."""
+    for node in ast.walk(code):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+                yield name
+            case ast.alias():  # of an import
+                yield node.asname or node.name.partition(".")[0]
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                if node is not code:
+                    yield name
+            case (
+                ast.MatchAs(name=str() as name)
+                | ast.MatchStar(name=str() as name)
+                | ast.MatchMapping(rest=str() as name)
+                | ast.ExceptHandler(name=str() as name)
+            ):
+                yield name
+            case ast.arguments():
+                yield from (one.arg for one in _all(node))
 
 
 def _all(arguments: ast.arguments) -> list[ast.arg]:
     more = [one for one in (arguments.vararg, arguments.kwarg) if one is not None]
     return [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, *more]
-
-
-# -- every way through it ----------------------------------------------------------------------------------------------
-
-Ways = frozenset[int]
-"""How a playbook may come to a place: with the fix of a line done and nothing verified since; 0: with nothing open."""
-
-
-class _Out(NamedTuple):
-    """Where statements lead: on to what follows, out of the loop they are in, and to the end of the playbook."""
-
-    on: Ways = frozenset()
-    broken: Ways = frozenset()
-    over: Ways = frozenset()
-
-
-def _unverified(code: ast.FunctionDef, run: str) -> Iterator[Unsound]:
-    """Fixes after which the playbook may end without a verification."""
-    out = _through(code.body, frozenset({0}), run)
-    for line in sorted((out.on | out.over) - {0}):
-        hint = "say with run.verify what must hold after it, on every way from here to the end"
-        yield Unsound(line, "it may end after this fix with nothing verified", hint)
-
-
-def _through(body: list[ast.stmt], ways: Ways, run: str) -> _Out:
-    broken: Ways = frozenset()
-    over: Ways = frozenset()
-    for one in body:
-        out = _statement(one, ways, run)
-        ways, broken, over = out.on, broken | out.broken, over | out.over
-        if not ways:
-            break
-    return _Out(ways, broken, over)
-
-
-def _statement(one: ast.stmt, ways: Ways, run: str) -> _Out:
-    match one:
-        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-            return _Out(ways)
-        case ast.Return():
-            return _Out(over=_evaluated(one, ways, run))
-        case ast.Raise():
-            return _Out()  # it is handed over
-        case ast.Break() | ast.Continue():
-            return _Out(broken=ways)
-        case ast.If():
-            ways = _evaluated(one.test, ways, run)
-            always = one.test.value if isinstance(one.test, ast.Constant) else None
-            then = _through(one.body, ways, run) if always is None or always else _Out()
-            other = _through(one.orelse, ways, run) if always is None or not always else _Out()
-            return _Out(*(a | b for a, b in zip(then, other, strict=True)))
-        case ast.For() | ast.AsyncFor() | ast.While():
-            ways = _evaluated(one.iter if not isinstance(one, ast.While) else one.test, ways, run)
-            first = _through(one.body, ways, run)
-            again = _through(one.body, first.on | first.broken | ways, run)
-            endless = isinstance(one, ast.While) and isinstance(one.test, ast.Constant) and bool(one.test.value)
-            ran_out = frozenset() if endless else ways | first.on | again.on
-            rest = _through(one.orelse, ran_out, run)
-            return _Out(rest.on | first.broken | again.broken, rest.broken, first.over | again.over | rest.over)
-        case ast.With() | ast.AsyncWith():
-            for item in one.items:
-                ways = _evaluated(item.context_expr, ways, run)
-            return _through(one.body, ways, run)
-        case ast.Try() | ast.TryStar():
-            tried = _through(one.body, ways, run)
-            midst = ways | tried.on | _any_of(one.body, run)
-            caught = [_through(handler.body, midst, run) for handler in one.handlers]
-            rest = _through(one.orelse, tried.on, run)
-            on = rest.on.union(*(out.on for out in caught))
-            broken = frozenset().union(*(out.broken for out in (tried, rest, *caught)))
-            over = frozenset().union(*(out.over for out in (tried, rest, *caught)))
-            last = [_through(one.finalbody, some, run) for some in (on, broken, over)]
-            ends = frozenset().union(*(out.over for out in last))
-            return _Out(last[0].on, last[1].on | last[0].broken, last[2].on | ends)
-        case ast.Match():
-            ways = _evaluated(one.subject, ways, run)
-            outs = [_through(case.body, ways, run) for case in one.cases]
-            if not any(_takes_all(case) for case in one.cases):
-                outs.append(_Out(ways))
-            return _Out(*(frozenset().union(*parts) for parts in zip(*outs, strict=True)))
-        case _:
-            after = _evaluated(one, ways, run)
-            return _Out(after)
-
-
-def _takes_all(case: ast.match_case) -> bool:
-    return case.guard is None and isinstance(case.pattern, ast.MatchAs) and case.pattern.pattern is None
-
-
-def _any_of(body: list[ast.stmt], run: str) -> Ways:
-    """The fixes in a block of which one may just have been done when something in it raises."""
-    calls = (node for one in body for node in ast.walk(one) if isinstance(node, ast.Call))
-    return frozenset(node.lineno for node in calls if _verb(node, run) == "fix")
-
-
-def _evaluated(node: ast.AST, ways: Ways, run: str) -> Ways:
-    """What the calls in an expression make of the ways to it, in the order they are written; () when none goes on."""
-    calls = [one for one in ast.walk(node) if isinstance(one, ast.Call)]
-    for call in sorted(calls, key=lambda one: (one.end_lineno or 0, one.end_col_offset or 0)):
-        match _verb(call, run):
-            case "fix":
-                ways = frozenset({call.lineno})
-            case "verify":
-                ways = frozenset({0})
-            case "hand_over":
-                return frozenset()
-            case "":
-                if any(_named(given, run) for given in (*call.args, *(one.value for one in call.keywords))):
-                    ways = frozenset({0})  # what it is handed to may verify, or fix: that is not known here
-    return ways
