@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,8 @@ UNITS = {
     "web.service": "[Service]\nExecStart=/bin/sleep 600\nRestart=no\n",
     "again.service": "[Unit]\nStartLimitIntervalSec=0\n[Service]\nExecStart=/bin/sleep 600\nRestart=always\n",
     "deaf.service": f"[Service]\nExecStart={sys.executable} -c '{DEAF}'\nTimeoutStopSec=1\n",
+    "slow.service": "[Service]\nExecStartPre=/bin/sh -c 'until test -e %t/go; do sleep 0.05; done; test ! -e %t/bad'\n"
+    "ExecStart=/bin/sleep 600\n",
     "broken.service": "[Unit]\nStartLimitBurst=2\nStartLimitIntervalSec=600\n[Service]\n"
     "ExecStart=/bin/sh -c 'test -e %t/mended && exec sleep 600'\n",
 }
@@ -106,6 +110,61 @@ def test_one_that_systemd_started_again_by_itself_is_left_alone(manager: Manager
     assert step(held(manager, "again.service"), systemd.restart, WEB, before.invocation).endswith("was left alone")
     assert step(held(manager, "again.service"), systemd.state, WEB).pid == now.pid
     manager.ctl("stop", "again.service")
+
+
+@pytest.mark.parametrize(("touched", "comes"), [(["go"], "up"), ([], "late"), (["bad", "go"], "down")])
+def test_one_that_is_coming_up_anew_is_waited_for_and_not_started_again(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch, touched: list[str], comes: str
+) -> None:
+    """As after a restart in the middle of which Tocsin was killed."""
+    unit = "slow.service"
+    (manager.runtime / "bad").unlink(missing_ok=True)
+    (manager.runtime / "go").touch()
+    before = started(manager, unit)
+    (manager.runtime / "go").unlink()
+    manager.ctl("--no-block", "restart", unit)
+    eventually(lambda: step(held(manager, unit), systemd.state, WEB).starting, what="it to be coming up")
+    coming = step(held(manager, unit), systemd.state, WEB)
+    assert not coming.running and coming.invocation not in ("", before.invocation)
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        for name in touched:
+            (manager.runtime / name).touch()
+        rest(min(seconds, 0.05))
+
+    rest = time.sleep
+    with monkeypatch.context() as patch:
+        patch.setattr(systemd.time, "sleep", wait)
+        within = "200ms" if comes == "late" else "20s"
+        if comes == "up":
+            said = step(held(manager, unit), systemd.restart, WEB, before.invocation, within=within)
+            assert said == "it runs anew by now, and was left alone"
+        else:
+            why = {"late": r"activating \(start-pre\)", "down": "failed"}[comes]
+            with pytest.raises(Trouble, match=f"it was started anew meanwhile, and is {why}"):
+                step(held(manager, unit), systemd.restart, WEB, before.invocation, within=within)
+        done = step(held(manager, unit), systemd.was_restarted, WEB, before.invocation, within=within)
+        assert done == (comes != "down"), "the run goes on, and its verification says whether it came up"
+    assert waits and max(waits) <= systemd.LOOKED_AGAIN
+    assert manager.show(unit, "InvocationID") == coming.invocation
+    manager.ctl("stop", unit)
+
+
+def test_an_older_systemctl_is_asked_for_times_as_well(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Before 247 it knew no ``--timestamp``, and always wrote them in its own zone."""
+    older = tmp_path / "systemctl"
+    refuses = "for one; do case $one in --timestamp*) echo \"unrecognized option '$one'\" >&2; exit 1;; esac; done"
+    older.write_text(f'#!/bin/sh\n{refuses}\nexec {shutil.which("systemctl")} "$@"\n')
+    older.chmod(0o755)
+    manager.ctl("restart", "web.service")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("TZ", "America/New_York")
+    now = step(held(manager), systemd.state, WEB)
+    assert now.running and 0 <= now.since < 60
 
 
 def test_one_that_was_started_too_often_is_started_all_the_same(manager: Manager) -> None:

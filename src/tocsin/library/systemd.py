@@ -14,12 +14,15 @@ from typing import ClassVar
 
 from msgspec import Struct
 
+from tocsin.kernel.instant import SECOND, parse_duration
 from tocsin.library import commands
 from tocsin.library.described import Trouble, described
 from tocsin.library.ssh import Reach
 from tocsin.playbooks.language import Span, Target, fix, look
 
 WITHIN = "15s"
+LOOKED_AGAIN = 1.0
+"""Seconds between two looks at one that is coming up."""
 _ASKED = (
     "LoadState", "ActiveState", "SubState", "Result", "MainPID", "InvocationID", "NRestarts", "MemoryCurrent",
     "TasksCurrent", "StateChangeTimestamp", "ExecMainStatus",
@@ -71,8 +74,13 @@ class State(Struct, frozen=True):
 
     @property
     def running(self) -> bool:
-        """It is up."""
-        return self.active == "active"
+        """It is up, if it reads its settings anew or not."""
+        return self.active in ("active", "reloading", "refreshing")
+
+    @property
+    def starting(self) -> bool:
+        """It is coming up. One that failed and waits for systemd to try again is not."""
+        return self.active == "activating" and not self.sub.startswith("auto-restart")
 
     @property
     def stopped(self) -> bool:
@@ -95,9 +103,9 @@ def state(unit: Unit) -> State:
 
 @look
 def was_restarted(unit: Unit, invocation: str, *, within: Span = "2m") -> bool:
-    """Whether it is up, and in another run than this one."""
+    """Whether it is up in another run than this one, or still coming up ``within`` which it is waited for."""
     now = _state(unit.where)
-    return now.running and now.invocation not in ("", invocation)
+    return _anew(now, invocation) and _anew(_come_up(unit.where, now, within), invocation)
 
 
 @fix(probe=was_restarted)
@@ -105,12 +113,15 @@ def restart(unit: Unit, invocation: str, *, within: Span = "2m") -> str:
     """Have systemd stop it, as its unit says (``TimeoutStopSec``, then SIGKILL), and start it again.
 
     ``invocation``: the run of it that was looked at, "" when it had none; when it is in another one by now nothing is
-    done. Raises Trouble when that has not happened ``within`` (systemd goes on with it then), when it does not come up,
-    and when it was stopped meanwhile: somebody wants it so.
+    done, and one that is still coming up is waited for. Raises Trouble when that has not happened ``within`` (systemd
+    goes on with it then), when it does not come up, and when it was stopped meanwhile: somebody wants it so.
     """
     where = unit.where
     now = _state(where)
-    if now.running and now.invocation != invocation:
+    if _anew(now, invocation):
+        now = _come_up(where, now, within)
+        if not now.running:
+            raise Trouble(f"it was started anew meanwhile, and is {now}")
         return "it runs anew by now, and was left alone"
     if invocation and now.stopped:
         raise Trouble("it was stopped meanwhile, and is not started: by a person, or it was done")
@@ -123,9 +134,22 @@ def restart(unit: Unit, invocation: str, *, within: Span = "2m") -> str:
     return f"systemd restarted it: process {after.pid or '(none)'}"
 
 
+def _anew(now: State, invocation: str) -> bool:
+    """Whether it is in another run than this one, or about to be."""
+    return (now.running or now.starting) and now.invocation not in ("", invocation)
+
+
+def _come_up(where: Where, now: State, within: str) -> State:
+    """How it is when it has come up, or has not: a start may take long, and is not to be begun again in the middle."""
+    until = time.monotonic() + parse_duration(within) / SECOND
+    while now.starting and (left := until - time.monotonic()) > 0:
+        time.sleep(min(LOOKED_AGAIN, left))
+        now = _state(where)
+    return now
+
+
 def _state(where: Where) -> State:
-    # Times with their zone and year in UTC: the way of writing them that systemd knows for longest.
-    said = _ask(where, "show", WITHIN, "--timestamp=utc", f"--property={','.join(_ASKED)}")
+    said = _ask(where, "show", WITHIN, f"--property={','.join(_ASKED)}")
     found = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
     loaded = found.get("LoadState", "")
     if loaded != "loaded":
@@ -163,8 +187,9 @@ def _seconds_since(text: str) -> int:
 
 def _ask(where: Where, verb: str, within: str, *more: str) -> str:
     """What systemctl says. Raises Trouble when it refuses."""
-    own = ("env", f"XDG_RUNTIME_DIR={where.manager}", "systemctl", "--user") if where.manager else ("systemctl",)
-    argv = (*own, "--no-pager", "--no-ask-password", verb, *more, "--", where.unit)
+    # systemctl writes times in its own zone, and --timestamp=utc is younger (247) than many a machine's.
+    own = (f"XDG_RUNTIME_DIR={where.manager}", "systemctl", "--user") if where.manager else ("systemctl",)
+    argv = ("env", "TZ=UTC", *own, "--no-pager", "--no-ask-password", verb, *more, "--", where.unit)
     said = commands.carry_out(argv, where.on, where.secrets, within)
     if said.code != 0:
         raise Trouble(f"systemctl {verb}: {said}")
