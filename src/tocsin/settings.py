@@ -98,6 +98,11 @@ class Settings:
             raise PermissionError(f"{folder} belongs to someone else")
         return folder / f"{name}.sock"
 
+    @property
+    def own_folders(self) -> tuple[Path, ...]:
+        """The folders that are Tocsin's alone: its data, and where its sockets lie. Raises as ``socket`` does."""
+        return tuple(dict.fromkeys((self.data.resolve(), self.socket("core").parent)))
+
     @cached_property
     def asked(self) -> SecretsCommand | None:
         """Who is asked for secrets that are neither in the environment nor in a file. Raises ValueError when its words

@@ -136,7 +136,7 @@ def test_one_that_is_coming_up_anew_is_waited_for_and_not_started_again(
 
     rest = time.sleep
     with monkeypatch.context() as patch:
-        patch.setattr(systemd.time, "sleep", wait)
+        patch.setattr(time, "sleep", wait)
         within = "200ms" if comes == "late" else "20s"
         if comes == "up":
             said = step(held(manager, unit), systemd.restart, WEB, before.invocation, within=within)

@@ -17,6 +17,7 @@ import pytest
 
 from tests.support import needs
 from tests.support.waiting import eventually
+from tocsin.plan import read_plan
 from tocsin.plan.composing import with_composed
 from tocsin.playbooks import language
 from tocsin.playbooks.confinement import MOST_CONFINEMENTS, Confine, Unconfined
@@ -28,6 +29,7 @@ from tocsin.playbooks.runner.bounds import MARK
 from tocsin.playbooks.runner.pool import Pool, Process
 from tocsin.playbooks.runner.reading import with_manifest
 from tocsin.playbooks.session import Start
+from tocsin.wiring import unconfinable
 
 CODE = b'''
 import os, resource, signal, socket, subprocess, time
@@ -104,7 +106,8 @@ FILES = {"playbooks/box.py": CODE}
 @pytest.fixture
 async def pool(tmp_path: Path) -> AsyncIterator[Pool]:
     needs.program("bwrap")
-    made = Pool(tmp_path / "data" / "playbooks", f"test-{os.getpid()}-{tmp_path.name}", tmp_path / "data")
+    hidden = (tmp_path / "data", tmp_path / "sockets")
+    made = Pool(tmp_path / "data" / "playbooks", f"test-{os.getpid()}-{tmp_path.name}", hidden)
     (tmp_path / "data").mkdir()
     yield made
     await made.close()
@@ -140,7 +143,7 @@ async def test_it_writes_where_it_may_and_nowhere_else(pool: Pool, tmp_path: Pat
     script = [
         f"write {tmp_path}/logs/new", f"read {tmp_path}/seen/there", f"write {tmp_path}/seen/new",
         f"read {tmp_path}/others/there", "write /etc/new", "write /usr/new", "write /new", "write /tmp/own",
-        "list /tmp", "read /etc/shadow", "open /proc/sys/kernel/core_pattern", "remount x",
+        "list /tmp", "read /etc/shadow", "open /proc/sys/kernel/core_pattern", "remount x", "write /dev/shm/own",
     ]  # fmt: skip
     came = await tried(pool, way, *script)
     assert came[:2] == ["written", "seen"]
@@ -148,10 +151,10 @@ async def test_it_writes_where_it_may_and_nowhere_else(pool: Pool, tmp_path: Pat
     assert came[3] == "FileNotFoundError: No such file or directory"
     assert came[7] == "written" and "'own'" in came[8]
     assert came[9] == "FileNotFoundError: No such file or directory"
-    assert came[10].startswith(("OSError: Read-only", "PermissionError")) and came[11] == "False"
+    assert came[10].startswith(("OSError: Read-only", "PermissionError")) and came[11:] == ["False", "written"]
     assert (tmp_path / "logs" / "new").read_text() == "seen" and not Path("/tmp/own").exists()
-    again = await tried(pool, way, "list /tmp")
-    assert "own" not in again[0], "the next run finds its own /tmp empty"
+    again = await tried(pool, way, "list /tmp", "list /dev/shm")
+    assert "own" not in again[0] and again[1] == "[]", "the next run finds its own /tmp and /dev/shm empty"
     assert (tmp_path / "logs" / "new").exists(), "and what it may write is not its own"
 
 
@@ -190,7 +193,15 @@ async def test_tocsins_own_folder_is_never_seen(pool: Pool, tmp_path: Path) -> N
     assert await tried(pool, Confine(write=(str(tmp_path),)), *script, f"write {tmp_path}/beside") == [
         "FileNotFoundError: No such file or directory", "OSError: Read-only file system", "written"
     ]  # fmt: skip
-    for path in (tmp_path / "data", tmp_path / "data" / "secret"):
+    (tmp_path / "sockets").mkdir()
+    with socket.socket(socket.AF_UNIX) as core:
+        core.bind(f"{tmp_path}/sockets/core.sock")
+        core.listen()
+        there = f"talk {tmp_path}/sockets/core.sock"
+        assert await tried(pool, None, there) == ["talked"]
+        seen = await tried(pool, Confine(read=(str(tmp_path),)), there)
+        assert seen == ["FileNotFoundError: No such file or directory"], "it asks nobody who they are"
+    for path in (tmp_path / "data", tmp_path / "data" / "secret", tmp_path / "sockets"):
         with pytest.raises(Unconfined, match="which is Tocsin's own"):
             await begun(pool, Confine(read=(str(path),)), "tries", script[0])
 
@@ -250,11 +261,85 @@ async def test_what_cannot_be_confined_is_not_begun(
     monkeypatch.setenv("PATH", f"{broken.parent}:{os.environ['PATH']}")
     with pytest.raises(Unconfined, match="cannot confine it on this machine: bwrap: No permissions to create"):
         await begun(pool, Confine(), "tries", "list /")
-    assert confining.trouble(Confine()).endswith("No permissions to create new namespace")
+    with pytest.raises(Unconfined, match="No permissions to create new namespace"):
+        confining.tried(Confine(), FILES)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Unconfined, match="bubblewrap is not on this machine"):
         await begun(pool, Confine(), "tries", "list /")
     assert pool._zygotes == {}
+
+
+READS = b"""
+from pathlib import Path
+from tocsin import Run, playbook
+HALF = "of it"
+@playbook(name="half")
+def half(run: Run) -> None:
+    run.hand_over("it has half of its module")
+SETTINGS = Path("PLACE").read_text()
+"""
+CONFINED = b"""
+from tocsin import Run, confine, playbook
+@playbook(name="small", confine=confine())
+def small(run: Run) -> None:
+    run.hand_over("it ran")
+"""
+
+
+async def test_a_module_that_cannot_be_imported_confined_ends_no_run_but_its_own(pool: Pool, tmp_path: Path) -> None:
+    (tmp_path / "shop.conf").write_text("x")
+    reads = READS.replace(b"PLACE", os.fsencode(tmp_path / "shop.conf"))
+    files = {"playbooks/reads.py": reads, "playbooks/small.py": CONFINED}
+    (small,) = await played(pool, Confine(), "small", files)
+    assert small.why == "it ran"
+    (half,) = await played(pool, Confine(), "half", files)
+    assert half.kind == "withheld", "it counts as no failure of the playbook"
+    assert half.why.startswith("it was not begun: importing playbooks/reads.py raises FileNotFoundError: ")
+    assert half.next.endswith("confined to: writes nothing; no network")
+    (free,) = await played(pool, None, "half", files)
+    assert free.why == "it has half of its module"
+    (named,) = await played(pool, Confine(read=(f"{tmp_path}/shop.conf",)), "half", files)
+    assert named.why == "it has half of its module"
+    (tmp_path / "shop.conf").unlink()
+    gone = files | {"playbooks/more.py": b""}
+    (small,) = await played(pool, None, "small", gone)
+    assert small.why == "it ran", "nor where nothing is confined"
+    (half,) = await played(pool, None, "half", gone)
+    assert half.kind == "raised" and "playbooks/reads.py raises FileNotFoundError" in half.why
+    ends = {"playbooks/ends.py": b"import os\nos.path.exists('/etc/shadow') or os._exit(3)", **files}
+    with pytest.raises(Unconfined, match="ended, as it is confined: writes nothing; no network"):
+        await pool.begin(ends, 1, 1, 60_000_000, Confine())
+
+
+def test_a_plan_says_which_code_cannot_be_imported_as_it_is_confined(tmp_path: Path) -> None:
+    needs.program("bwrap")
+    (tmp_path / "shop.conf").write_text("x")
+    reads = READS.replace(b"PLACE", os.fsencode(tmp_path / "shop.conf"))
+    both = reads.replace(b'"half"', b'"half", confine=__import__("tocsin").confine()')
+    plan = b"tocsin: 1\npeople: {ana: {}}\nservices: {cart: {playbooks: [small, half]}}\n"
+    told = {}
+    for code in (reads, both):
+        files = with_manifest({"tocsin.yaml": plan, "playbooks/reads.py": code, "playbooks/small.py": CONFINED})
+        read = read_plan(files).plan
+        assert read is not None
+        told[code] = unconfinable(read, files)
+    assert told[reads] == [], "one that is not confined needs not be imported so"
+    (half,) = told[both]
+    assert (half.level, half.file, half.line) == ("notice", "playbooks/reads.py", 5)
+    why = "half cannot be confined here: importing playbooks/reads.py raises FileNotFoundError"
+    assert half.message.startswith(why)
+
+
+async def played(pool: Pool, confine: Confine | None, playbook: str, files: dict[str, bytes]) -> list[GaveUp]:
+    """What a playbook without targets comes to."""
+    process = await pool.begin(files, 1, 1, 60_000_000, confine)
+    await process.start(Start(playbook, About()))
+    said = []
+    while (report := await asyncio.wait_for(process.report(), 20)) is not None:
+        said.append(report)
+    await asyncio.wait_for(process.ended(), 20)
+    process.close()
+    return [one for one in said if isinstance(one, GaveUp)]
 
 
 async def test_a_confined_run_that_fails_says_to_what_it_is_confined(pool: Pool) -> None:

@@ -57,7 +57,7 @@ def check(folder: Path | None, strict: bool, as_json: bool) -> int:
     except PlanFolderError as error:
         raise Refused(_sentence(str(error))) from None
     reading = read_plan(files)
-    unconfined = unconfinable(reading.plan) if reading.plan is not None else []
+    unconfined = unconfinable(reading.plan, files) if reading.plan is not None else []
     findings = (*reading.findings, *_uncovered(reading.plan), *unconfined)
     written = len(files) - len(MADE & files.keys())  # what its playbooks declare is no file of theirs
     grave = ("error", "warning") if strict else ("error",)

@@ -13,6 +13,7 @@ MOST_CONFINEMENTS: Final = 8
 """So many different ones the playbooks of a plan have together: each is a process that waits with all code imported."""
 _OWN: Final = ("/proc", "/sys", "/dev")
 PRIVATE: Final = "/tmp"  # noqa: S108  # a confined run has one of its own
+SHARED: Final = "/dev/shm"  # noqa: S108  # likewise
 
 
 class Confine(Struct, frozen=True):

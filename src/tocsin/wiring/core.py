@@ -153,7 +153,7 @@ def _pool(settings: Settings) -> Pool:
     before anything goes on that it may still be at.
     """
     mark = hashlib.sha256(os.fsencode(settings.data.resolve())).hexdigest()[:32]
-    pool = Pool(settings.data / "playbooks", mark, settings.data)
+    pool = Pool(settings.data / "playbooks", mark, settings.own_folders)
     pool.end_orphans()
     return pool
 

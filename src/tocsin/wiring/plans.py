@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,8 +31,9 @@ def plan_reader(settings: Settings) -> Callable[[], PlanRead]:
         reading = read_plan(files)
         findings = [str(finding) for finding in reading.findings]
         if reading.plan is not None:
+            here = unconfinable(reading.plan, files, settings)
             findings += missing_secrets(settings, reading.plan) + missing_clients(reading.plan)
-            findings += [f"warning: {one.message} ({one.hint})" for one in unconfinable(reading.plan, settings.data)]
+            findings += [f"warning: {one.message} ({one.hint})" for one in here]
         return PlanRead(reading.plan, files, tuple(findings), ok=reading.plan is not None)
 
     return read
@@ -130,22 +131,32 @@ def declared_keys(settings: Settings, plan: Plan) -> DeclareKeys:
     return DeclareKeys(actor="plan", keys=tuple(keys), limits=limits)
 
 
-def unconfinable(plan: Plan, data: Path | None = None) -> list[Finding]:
+def unconfinable(plan: Plan, files: Mapping[str, bytes], settings: Settings | None = None) -> list[Finding]:
     """Playbooks that cannot be confined on this machine as they ask, found by trying; another one may be able to.
 
-    ``data``: Tocsin's own folder, where it is known.
+    ``files``: the plan's. ``settings``: whose folders are kept from them, where that is known.
     """
     from tocsin.plan.findings import Finding
-    from tocsin.playbooks.runner.confining import trouble
+    from tocsin.playbooks.confinement import Unconfined
+    from tocsin.playbooks.runner.confining import tried
+    from tocsin.playbooks.runner.importing import Imported, why_absent
 
-    hint = "where Tocsin runs it has to be; until then its runs are not begun and a person is called"
-    tried: dict[Confine, str] = {}
+    came: dict[Confine, Imported | str] = {}
     found = []
     for one in plan.playbooks.values():
         if one.confine is None:
             continue
-        if one.confine not in tried:
-            tried[one.confine] = trouble(one.confine, data)
-        if why := tried[one.confine]:
-            found.append(Finding("notice", one.file, one.line, 1, f"{one.name} cannot be confined here: {why}", hint))
+        if one.confine not in came:
+            try:
+                came[one.confine] = tried(one.confine, files, settings.own_folders if settings else ())
+            except Unconfined as error:
+                came[one.confine] = str(error)
+        there = came[one.confine]
+        if isinstance(there, Imported) and one.name in there.declared:
+            continue
+        why, hint = there, "where Tocsin runs it has to be; until then its runs are not begun and a person is called"
+        if isinstance(there, Imported):
+            why = why_absent(there.failed, one.file)
+            hint = "name what it needs in `confine`, or read it in a step; until then a person is called instead"
+        found.append(Finding("notice", one.file, one.line, 1, f"{one.name} cannot be confined here: {why}", hint))
     return found

@@ -48,7 +48,7 @@ def dry_run(
     about = About(service=service, labels=dict(labels))
     start = Start(manifest.name, about, dict(targets), dict(args), urls)
     try:
-        return asyncio.run(dry_run(files, start, manifest.hand_over_after, told, settings.data))
+        return asyncio.run(dry_run(files, start, manifest.hand_over_after, told, settings.own_folders))
     except (Unconfined, Unstartable) as error:
         raise OSError(f"It was not begun: {error}") from None
 

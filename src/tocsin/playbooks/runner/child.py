@@ -22,6 +22,7 @@ from tocsin.playbooks import language
 from tocsin.playbooks.run import Began, GaveUp, Report
 from tocsin.playbooks.runner.bounds import bound, limit
 from tocsin.playbooks.runner.frames import encode, frame, read_reply, read_start, receive
+from tocsin.playbooks.runner.importing import why_absent
 from tocsin.playbooks.session import Go, Reply, Session, Start, carry_out
 from tocsin.playbooks.targets import secrets_in
 
@@ -47,15 +48,18 @@ def become(parent: int, output: int, cpu: int) -> None:
     bound()
 
 
-def run(control: socket.socket) -> NoReturn:
-    """Read what is to be done, do it, say how it ended, and end."""
+def run(control: socket.socket, failed: dict[str, str]) -> NoReturn:
+    """Read what is to be done, do it, say how it ended, and end.
+
+    ``failed``: of each file of the plan's code that could not be imported, why.
+    """
     wire = PipeWire(control)
     start = read_start(receive(control))
     secrets = Secrets()
     secrets.learn(start.urls)
     wire.learn = secrets.learn
     wire.watch()
-    left = _carry_out(wire, start, secrets.redact)
+    left = _carry_out(wire, start, secrets.redact, failed)
     if isinstance(left, GaveUp) and start.confined:
         left = structs.replace(left, next=left.next or CONFINED.format(start.confined))
     if left is not None:
@@ -64,8 +68,13 @@ def run(control: socket.socket) -> NoReturn:
     os._exit(0)
 
 
-def _carry_out(wire: PipeWire, start: Start, redact: Callable[[str], str]) -> Report | None:
+def _carry_out(
+    wire: PipeWire, start: Start, redact: Callable[[str], str], failed: dict[str, str]
+) -> Report | None:
     found = next((one for one in language.declared if one.name == start.playbook), None)
+    if found is None and failed:
+        # The plan was read where its code could be imported: a confinement that lacks something is no failure of it.
+        return GaveUp("withheld" if start.confined else "raised", f"it was not begun: {redact(why_absent(failed))}")
     if found is None:
         return GaveUp("raised", f"the plan's code declares no playbook {start.playbook}")
     session = Session(wire, start.recorded, start.urls, redact, doubt=start.doubt, since=start.since)

@@ -15,19 +15,22 @@ import stat
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from secrets import token_hex
+from tempfile import TemporaryDirectory
 
 import msgspec
 
-from tocsin.playbooks.confinement import PRIVATE, Confine, Unconfined
-from tocsin.playbooks.runner.reading import scrubbed
+from tocsin.playbooks.confinement import PRIVATE, SHARED, Confine, Unconfined
+from tocsin.playbooks.runner.bounds import MARK, end_marked
+from tocsin.playbooks.runner.importing import Imported
+from tocsin.playbooks.runner.reading import code_of, scrubbed, unpack
 
 BWRAP = "bwrap"
 PACKAGE = "bubblewrap"
-SHARED = "/dev/shm"  # noqa: S108  # likewise
 MOST_PRIVATE = 256 * 1024 * 1024
-"""Bytes that all runs of one confinement have together in /tmp, which is memory."""
+"""Bytes that all runs of one confinement have together in /tmp, and again in /dev/shm, which are memory."""
 NOTHING = 64 * 1024
 PATIENCE = 10.0
 _PROGRAMS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store")
@@ -61,9 +64,9 @@ def seen(confine: Confine) -> tuple[tuple[int, int], ...]:
 
 
 def confined(
-    confine: Confine, command: Sequence[str], *, code: Path | None = None, hidden: Path | None = None
+    confine: Confine, command: Sequence[str], *, code: Path | None = None, hidden: Sequence[Path] = ()
 ) -> list[str]:
-    """A command under bubblewrap. ``code``: a folder it sees as well; ``hidden``: one that is kept from it.
+    """A command under bubblewrap. ``code``: a folder it sees as well; ``hidden``: those that are kept from it.
 
     Raises Unconfined when that cannot be on this machine.
     """
@@ -71,7 +74,7 @@ def confined(
     if program is None:
         raise Unconfined(f"{PACKAGE} is not on this machine, and it is to be confined (apt-get install {PACKAGE})")
     seen(confine)
-    covers = _covers(confine, hidden.resolve()) if hidden is not None else []
+    covers = [cover for one in hidden for cover in _covers(confine, one.resolve())]
     return [
         "/bin/sh", "-c", _ASIDE, "sh", program, "--die-with-parent", "--cap-drop", "ALL", "--unshare-user",
         "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
@@ -85,27 +88,40 @@ def confined(
     ]  # fmt: skip
 
 
-def trouble(confine: Confine, hidden: Path | None = None) -> str:
-    """Why nothing can be confined so on this machine, as found by trying; "" when it can. Blocks for some 50 ms."""
+def tried(confine: Confine, files: Mapping[str, bytes], hidden: Sequence[Path] = ()) -> Imported:
+    """Have a plan's code imported confined so, as its zygote would. Blocks, for some 200 ms.
+
+    Raises Unconfined when nothing can be confined so on this machine.
+    """
+    mark = f"trying-{os.getpid()}-{token_hex(8)}"
+    with TemporaryDirectory(prefix="tocsin-playbooks-") as place:
+        unpack(code_of(files), Path(place))
+        command = [sys.executable, "-m", "tocsin.playbooks.runner.importing", place]
+        try:
+            said = attempt(confined(confine, command, code=Path(place), hidden=hidden), mark)
+        finally:
+            end_marked(mark)  # what it left behind, where it sees the machine's processes
     try:
-        attempt(confined(confine, [sys.executable, "-c", "import tocsin.kernel"], hidden=hidden))
-    except Unconfined as error:
-        return str(error)
-    return ""
+        return msgspec.json.decode(said, type=Imported)
+    except msgspec.DecodeError:
+        raise Unconfined("importing the plan's playbooks ends Python, as it is confined") from None
 
 
-def attempt(command: Sequence[str]) -> None:
-    """Run a confined command to its end. Raises Unconfined when it does not come to a good one."""
+def attempt(command: Sequence[str], mark: str = "") -> bytes:
+    """Run a confined command to its end: what it wrote. Raises Unconfined when it does not come to a good one."""
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, env=scrubbed(), cwd="/",
-            check=False, start_new_session=True,
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE,
+            env=scrubbed() | ({MARK: mark} if mark else {}), cwd="/", check=False, start_new_session=True,
         )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except subprocess.TimeoutExpired:
+        raise Unconfined(f"what was confined did not end within {PATIENCE:.0f} s") from None
+    except OSError as error:
         raise Unconfined(f"{PACKAGE} cannot be run: {error}") from None
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2][:300]
         raise Unconfined(f"{PACKAGE} cannot confine it on this machine: {said or f'it ended with {done.returncode}'}")
+    return done.stdout
 
 
 def _base(confine: Confine) -> list[str]:
@@ -143,6 +159,8 @@ def _paths(confine: Confine) -> list[str]:
 
 def _covers(confine: Confine, hidden: Path) -> list[Path]:
     """Where a folder would be seen within what is named. Raises Unconfined when it, or what lies in it, is named."""
+    if not hidden.is_dir():
+        return []
     found = []
     for path in (*_python(), *confine.read, *confine.write):
         true = Path(path).resolve()

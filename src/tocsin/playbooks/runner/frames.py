@@ -31,7 +31,9 @@ class Kill(Struct, frozen=True, tag="kill"):
 
 
 class Ready(Struct, frozen=True, tag="ready"):
-    """From a zygote: the playbooks are imported."""
+    """From a zygote: the playbooks are imported. ``failed``: of each file that could not be, why."""
+
+    failed: dict[str, str] = {}
 
 
 class Gone(Struct, frozen=True, tag="gone"):

@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -109,7 +109,9 @@ class _Zygote:
         folder: Path,
         idle: Callable[[_Zygote], None],
         sees: tuple[tuple[int, int], ...],
+        confined: str,
     ) -> None:
+        self.confined = confined
         self.sees = sees
         """See ``confining.seen``."""
         self.idle = idle
@@ -133,7 +135,9 @@ class _Zygote:
                 self.lost()
                 return
             match read_word(body):
-                case Ready():
+                case Ready() as ready:
+                    for file, why in ready.failed.items():
+                        log.warning("code_not_imported", file=file, why=why, confined=self.confined)
                     if not self.ready.done():
                         self.ready.set_result(None)
                 case Gone() as gone:
@@ -165,10 +169,10 @@ class _Zygote:
 class Pool:
     """Begins and ends the processes of runs. ``folder`` is its own; ``mark`` tells its processes from all others.
 
-    ``hidden``: what confined runs never see, whatever they are given: Tocsin's data folder.
+    ``hidden``: what confined runs never see, whatever they are given: Tocsin's own folders.
     """
 
-    def __init__(self, folder: Path, mark: str, hidden: Path | None = None) -> None:
+    def __init__(self, folder: Path, mark: str, hidden: Sequence[Path] = ()) -> None:
         self._folder = folder
         self._mark = mark
         self._hidden = hidden
@@ -279,8 +283,14 @@ class Pool:
             await asyncio.wait_for(asyncio.shield(found.ready), READY_WITHIN)
         except TimeoutError:
             await self._end(found)
-            raise Unstartable(f"importing the plan's playbooks did not end within {READY_WITHIN:.0f} s") from None
-        return found
+            why = f"importing the plan's playbooks did not end within {READY_WITHIN:.0f} s"
+        except Unstartable as error:
+            why = str(error)
+        else:
+            return found
+        if confine is not None:  # it was imported when the plan was read: it lacks something now
+            raise Unconfined(f"{why}, as it is confined: {confine}")
+        raise Unstartable(why)
 
     async def _make(
         self, code: Mapping[str, bytes], key: str, confine: Confine | None, sees: tuple[tuple[int, int], ...]
@@ -299,7 +309,7 @@ class Pool:
         finally:
             theirs.close()
         ours.setblocking(False)
-        zygote = _Zygote(process, ours, folder, self._idle, sees)
+        zygote = _Zygote(process, ours, folder, self._idle, sees, str(confine) if confine else "")
         asyncio.get_running_loop().add_reader(ours, zygote.hear)
         return zygote
 
@@ -347,7 +357,7 @@ def _spawn(
     line: socket.socket,
     mark: str,
     confine: Confine | None,
-    hidden: Path | None,
+    hidden: Sequence[Path],
 ) -> subprocess.Popen[bytes]:
     """Lay the code into a folder and start a zygote on it. Raises OSError, and Unconfined when nothing was started.
 

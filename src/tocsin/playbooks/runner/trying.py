@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tocsin.kernel.instant import Duration
@@ -15,7 +15,7 @@ from tocsin.playbooks.session import Go, Start, Stop
 
 
 async def dry_run(
-    files: Mapping[str, bytes], start: Start, cpu: Duration, told: Callable[[Report], None], hidden: Path
+    files: Mapping[str, bytes], start: Start, cpu: Duration, told: Callable[[Report], None], hidden: Sequence[Path]
 ) -> tuple[int, str]:
     """Carry a run out and tell what it reports; a fix or a question is told and ends it.
 

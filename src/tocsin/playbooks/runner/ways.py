@@ -8,7 +8,7 @@ a person is called.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from tocsin.playbooks.runner.calls import Unsound, named, run_of, verb_of
@@ -176,7 +176,7 @@ def _takes_all(case: ast.match_case) -> bool:
 # -- what else may use the run -----------------------------------------------------------------------------------------
 
 
-def _calls(nodes: list[ast.stmt] | list[ast.AST]) -> Iterator[ast.Call]:
+def _calls(nodes: Sequence[ast.AST]) -> Iterator[ast.Call]:
     """The calls that are made when these run: what functions in them say is not done by saying it."""
     left: list[ast.AST] = list(nodes)
     while left:
@@ -218,7 +218,7 @@ def _holding(code: ast.FunctionDef, run: str, known: frozenset[str]) -> Iterator
                     yield from _bound_in([target])
 
 
-def _bound_in(places: list[ast.expr]) -> Iterator[str]:
+def _bound_in(places: Sequence[ast.expr]) -> Iterator[str]:
     for place in places:
         yield from (one.id for one in ast.walk(place) if isinstance(one, ast.Name))
 

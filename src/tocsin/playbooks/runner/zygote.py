@@ -7,7 +7,6 @@ Run as ``python -m tocsin.playbooks.runner.zygote FOLDER DESCRIPTOR PARENT`` by 
 from __future__ import annotations
 
 import gc
-import importlib
 import os
 import selectors
 import signal
@@ -17,12 +16,12 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from tocsin.playbooks.confinement import PRIVATE
+from tocsin.playbooks.confinement import PRIVATE, SHARED
 from tocsin.playbooks.runner import child
 from tocsin.playbooks.runner.bounds import MOST_OPEN, adopt, bound, end_strays
-from tocsin.playbooks.runner.composing import composed_of, declare_composed
 from tocsin.playbooks.runner.frames import Fork, Gone, Kill, Ready, encode, read_order, receive_with
-from tocsin.playbooks.runner.modules import make_importable, module_names, warm
+from tocsin.playbooks.runner.importing import import_code
+from tocsin.playbooks.runner.modules import warm
 
 CONTROL = 3
 """The descriptor of a run's line to Tocsin, the only one it has beside the usual three."""
@@ -63,8 +62,9 @@ class Child:
 class Zygote:
     """Forks, watches and ends runs."""
 
-    def __init__(self, line: socket.socket, confined: bool = False) -> None:
+    def __init__(self, line: socket.socket, failed: dict[str, str], confined: bool = False) -> None:
         self._line = line
+        self._failed = failed
         self._confined = confined
         self._selector = selectors.DefaultSelector()
         self._children: dict[tuple[int, int], Child] = {}
@@ -73,7 +73,7 @@ class Zygote:
     def serve(self) -> None:
         """Until the line ends."""
         self._selector.register(self._line, selectors.EVENT_READ, None)
-        self._line.send(encode(Ready()))
+        self._line.send(encode(Ready(self._failed)))
         while True:
             for key, _ in self._selector.select():
                 if key.data is None:
@@ -119,7 +119,7 @@ class Zygote:
             child.become(self._pid, output, order.cpu)
             held = os.dup2(control.detach(), CONTROL, inheritable=False)
             os.closerange(CONTROL + 1, MOST_OPEN)
-            child.run(socket.socket(fileno=held))
+            child.run(socket.socket(fileno=held), self._failed)
         except BaseException:  # noqa: BLE001  # nothing of the zygote's may go on in a child
             import traceback
 
@@ -156,7 +156,8 @@ class Zygote:
         del self._children[one.run, one.attempt]
         self._end_strays()
         if self._confined and not self._children:
-            _empty(Path(PRIVATE), Path(PRIVATE).stat().st_dev)
+            for place in (Path(PRIVATE), Path(SHARED)):
+                _empty(place, place.stat().st_dev)
         code = os.waitstatus_to_exitcode(status)
         with suppress(OSError):
             self._line.send(encode(Gone(one.run, one.attempt, code, one.text, one.printed > FLOOD)))
@@ -205,14 +206,11 @@ def main(folder: Path, descriptor: int, parent: int) -> None:
     line = socket.socket(fileno=descriptor)
     if parent and os.getppid() != parent:
         return
-    make_importable(folder)
-    for _, name in module_names(folder):
-        importlib.import_module(name)
-    declare_composed(composed_of(folder))
+    failed = import_code(folder)
     warm()
     gc.collect()
     gc.freeze()
-    Zygote(line, confined=not parent).serve()
+    Zygote(line, failed, confined=not parent).serve()
 
 
 if __name__ == "__main__":
