@@ -18,7 +18,7 @@ from tocsin.catalog.services import INBOX
 from tocsin.engine.commands import ANSWERS, AnyCommand, Result
 from tocsin.engine.covering import idle
 from tocsin.engine.engine import Engine
-from tocsin.engine.inputs import CalendarRead, Deaf, Decided, PlanChange, Unsure
+from tocsin.engine.inputs import CalendarRead, Deaf, Decided, PlanChange
 from tocsin.intake.event import Event
 from tocsin.intake.request import Reply, Request, Source
 from tocsin.intake.specs import ProbeSpec
@@ -116,6 +116,8 @@ class Core:
         self._plan_refused = plan.refused
         """What is wrong with the plan on disk, when another judges; () when that one does."""
         self._faces_up = False
+        self._beating: asyncio.Task[None] | None = None
+        """Ends after all the others: what the end takes its time for is no deafness."""
 
     async def start(self) -> None:
         """Catch up with the time in which nothing was heard, then begin to judge, page and probe."""
@@ -129,13 +131,15 @@ class Core:
         if last:
             self.writer.urgent(Job(Deaf(last, now)))
         change = PlanChange(self._plan.version, self._parts.paging)
-        first = (Job(change, plan=self._plan, files=self._read.files), Job(keys), Job(Unsure()))
+        unsure = self.writer.engine.under_way()  # as it was left: a page that the plan has leave now is none of these
+        first = (Job(change, plan=self._plan, files=self._read.files), Job(keys), Job(unsure))
         answers = [asyncio.ensure_future(self._apply(job)) for job in first]
         await asyncio.sleep(0)  # all of them wait in the writer's queue now
         for run in list(self.writer.engine.state.runs.values()):
             files = self._parts.store.plan_files(run.plan) if run.live and run.plan not in self._files else None
             if files is not None:  # read now: the store is the writer's from here on
                 self._files[run.plan] = files
+        self._beating = asyncio.create_task(self.writer.pulse.run())
         self.writer.start()
         done, _ = await asyncio.wait(answers, timeout=LONGEST_START)
         if len(done) < len(answers) or any(answer.result().unwritten for answer in done):
@@ -184,9 +188,12 @@ class Core:
         await self.delivery.close(2.0 if sound else 0.0)
         if self._front is not None:
             await self._front.line.close()
+        if self.fault is None:
+            await asyncio.to_thread(self.writer.stop)
+        if self._beating is not None:
+            self._beating.cancel()
         if self.fault is not None:
             raise self.fault
-        await asyncio.to_thread(self.writer.stop)
 
     def stop(self) -> None:
         """Ask it to end."""
