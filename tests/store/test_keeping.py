@@ -70,6 +70,7 @@ def test_the_size_of_a_journal_is_told_though_many_requests_lie_in_a_row(postgre
     """Else PostgreSQL's would be thinned long before it is too large."""
     migrate(postgres_url)
     store, life = PostgresStore(postgres_url, TZDATA), lived([])
+    store.wait_for_lease()
     commit(store, life.engine, life.rows)
     seq = len(life.rows)
     for n in range(100):
