@@ -39,6 +39,7 @@ def helper(run: Run, pump: Pump) -> None: ...
 
 def body(run: Run, pump: Pump, keys: str = "") -> None:
 """
+AGAIN = "        continue\n    break\nelse:\n    run.hand_over('no')"
 VERIFY = 'run.verify(level, pump, until=lambda now: now.full < 80, within="2m")'
 
 
@@ -99,6 +100,9 @@ PERHAPS = "warning: it may end after this fix with nothing verified"
         "act = lambda: run.fix(drain, pump)\nif keys:\n    act()",
         "def act() -> None:\n    run.fix(drain, pump)\nif keys:\n    act()",
         "with helper(run):\n    run.fix(drain, pump)",
+        f"class Check:\n    def now(self):\n        {VERIFY}\ncheck = Check()\nrun.fix(drain, pump)\ncheck.now()",
+        f"run.fix(drain, pump)\nfor one in (pump, keys):\n    {VERIFY}",
+        f"for by in keys:\n    run.fix(drain, pump)\n    try:\n        {VERIFY}\n    except Failed:\n{AGAIN}",
         "run.fix(drain, pump)\nhelper(pump, told=[run.tell])",
     ],
 )  # fmt: skip
@@ -115,6 +119,10 @@ def test_what_is_sound_is_let_pass(body: str) -> None:
         (f"done = False\nif keys:\n    run.fix(drain, pump)\n    done = True\nif done:\n    {VERIFY}", PERHAPS),
         (f"run.fix(drain, pump)\nif keys:\n    run.fix(drain, pump)\n    {VERIFY}", PERHAPS),
         ("run.fix(drain, pump)\nif keys:\n    run.hand_over('no')", OPEN),
+        (f"for one in keys:\n    run.fix(drain, pump)\n    if keys:\n        continue\n    {VERIFY}", PERHAPS),
+        (f"while True:\n    run.fix(drain, pump)\n    if keys:\n        break\n    {VERIFY}", PERHAPS),
+        (f"run.fix(drain, pump)\nfor one in (*keys,):\n    {VERIFY}", PERHAPS),
+        ("try:\n    run.tell('a')\nfinally:\n    run.fix(drain, pump)", OPEN),
         ("run.fix(drain, pump)\nstr(run.about.title)\nhelper(pump)", OPEN),
         (f"def never() -> None:\n    {VERIFY}\nrun.fix(drain, pump)", OPEN),
         (f"run.fix(drain, pump)\nif False:\n    {VERIFY}", OPEN),

@@ -42,10 +42,11 @@ def hands_on(code: ast.FunctionDef) -> bool:
 
 
 class _Out(NamedTuple):
-    """Where statements lead: on to what follows, out of the loop they are in, and to the end of the playbook."""
+    """Where statements lead: on to what follows, out of the loop they are in, to its next round, to the end of all."""
 
     on: Ways = frozenset()
     broken: Ways = frozenset()
+    again: Ways = frozenset()
     over: Ways = frozenset()
 
 
@@ -72,14 +73,13 @@ class _Walk:
 
     def through(self, body: list[ast.stmt], ways: Ways) -> _Out:
         """Where a block leads, for all ways to it."""
-        broken: Ways = frozenset()
-        over: Ways = frozenset()
+        found = _Out(ways)
         for one in body:
-            out = self._statement(one, ways)
-            ways, broken, over = out.on, broken | out.broken, over | out.over
-            if not ways:
+            if not found.on:
                 break
-        return _Out(ways, broken, over)
+            out = self._statement(one, found.on)
+            found = _Out(out.on, found.broken | out.broken, found.again | out.again, found.over | out.over)
+        return found
 
     def _statement(self, one: ast.stmt, ways: Ways) -> _Out:
         match one:
@@ -89,8 +89,10 @@ class _Walk:
                 return _Out(over=self._evaluated(one, ways))
             case ast.Raise():
                 return _Out()  # it is handed over
-            case ast.Break() | ast.Continue():
+            case ast.Break():
                 return _Out(broken=ways)
+            case ast.Continue():
+                return _Out(again=ways)
             case ast.If():
                 ways = self._evaluated(one.test, ways)
                 always = one.test.value if isinstance(one.test, ast.Constant) else None
@@ -115,11 +117,16 @@ class _Walk:
     def _loop(self, one: ast.For | ast.AsyncFor | ast.While, ways: Ways) -> _Out:
         ways = self._evaluated(one.iter if not isinstance(one, ast.While) else one.test, ways)
         first = self.through(one.body, ways)
-        again = self.through(one.body, first.on | first.broken | ways)
-        endless = isinstance(one, ast.While) and isinstance(one.test, ast.Constant) and bool(one.test.value)
-        ran_out = frozenset() if endless else ways | first.on | again.on
+        later = self.through(one.body, first.on | first.again | ways)
+        rounds = first.on | first.again | later.on | later.again
+        if isinstance(one, ast.While):
+            endless = isinstance(one.test, ast.Constant) and bool(one.test.value)
+            ran_out = frozenset[int]() if endless else ways | rounds
+        else:
+            ran_out = rounds if _has_one(one.iter) else ways | rounds
         rest = self.through(one.orelse, ran_out)
-        return _Out(rest.on | first.broken | again.broken, rest.broken, first.over | again.over | rest.over)
+        broken = first.broken | later.broken
+        return _Out(rest.on | broken, rest.broken, rest.again, first.over | later.over | rest.over)
 
     def _with(self, one: ast.With | ast.AsyncWith, ways: Ways) -> _Out:
         for item in one.items:
@@ -128,7 +135,7 @@ class _Walk:
         if not any(_unknown(call, self._run, self._handed) for call in _calls([one])):
             return out
         # What was given the run may use it at the end of the block, also after what follows it in there.
-        self._note(out.on | out.broken | out.over)
+        self._note(frozenset().union(*out))
         return _Out(*(NONE_OPEN if some else some for some in out))
 
     def _try(self, one: ast.Try | ast.TryStar, ways: Ways) -> _Out:
@@ -136,12 +143,11 @@ class _Walk:
         midst = ways | tried.on | self._any_of(one.body)
         caught = [self.through(handler.body, midst) for handler in one.handlers]
         rest = self.through(one.orelse, tried.on)
+        left = _Out(*(frozenset().union(*parts) for parts in zip(tried, rest, *caught, strict=True)))
         on = rest.on.union(*(out.on for out in caught))
-        broken = frozenset().union(*(out.broken for out in (tried, rest, *caught)))
-        over = frozenset().union(*(out.over for out in (tried, rest, *caught)))
-        last = [self.through(one.finalbody, some) for some in (on, broken, over)]
-        ends = frozenset().union(*(out.over for out in last))
-        return _Out(last[0].on, last[1].on | last[0].broken, last[2].on | ends)
+        last = [self.through(one.finalbody, some) for some in (on, left.broken, left.again, left.over)]
+        broken, again, over = (frozenset().union(*parts) for parts in list(zip(*last, strict=True))[1:])
+        return _Out(last[0].on, last[1].on | broken, last[2].on | again, last[3].on | over)
 
     def _any_of(self, body: list[ast.stmt]) -> Ways:
         """The fixes in a block of which one may just have been done when something in it raises."""
@@ -167,6 +173,11 @@ class _Walk:
 
     def _note(self, ways: Ways) -> None:
         self._verified |= ways - NONE_OPEN
+
+
+def _has_one(things: ast.expr) -> bool:
+    """Whether a loop over this comes round at least once."""
+    return isinstance(things, ast.Tuple | ast.List) and any(not isinstance(one, ast.Starred) for one in things.elts)
 
 
 def _takes_all(case: ast.match_case) -> bool:
@@ -240,11 +251,8 @@ def _may_use(value: ast.AST, run: str, known: frozenset[str]) -> bool:
             return _mentions(value, run, known)
         case ast.Attribute(value=of, attr="about") if named(of, run):
             return False
-        case ast.Call() if verb_of(value, run):
-            return False
         case ast.Call():
-            parts = (*value.args, *(one.value for one in value.keywords))
-            return any(_may_use(one, run, known) for one in parts)
+            return _unknown(value, run, known)
         case _:
             return any(_may_use(one, run, known) for one in ast.iter_child_nodes(value))
 
