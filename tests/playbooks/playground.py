@@ -188,6 +188,13 @@ class Playground(World):
         assert state.claimed == {
             lock: {one.number for one in taken if lock in one.holds} for run in taken for lock in run.holds
         }
+        targets, alerts = self.engine.plan.bindings, state.alerts
+        for service in list(state.concerned.services):
+            firing = {one.id: targets.about(service, one.labels) for one in alerts.values() if one.firing}
+            for target in targets.of(service).values():
+                about = {id for id, those in firing.items() if alerts[id].service == service and target in those}
+                kept = state.concerned.alerts(service, target.lock, targets, alerts, state.counters.alert)
+                assert kept == about, target.lock
         opened = [incident for incident in state.incidents.values() if incident.open]
         assert {(service, number) for service, numbers in state.open_of.items() for number in numbers} == {
             (incident.service, incident.number) for incident in opened

@@ -11,7 +11,7 @@ from cronsim import CronSim
 
 from tocsin.access.actors import called
 from tocsin.access.credentials import may
-from tocsin.engine import answering, commands, standings
+from tocsin.engine import answering, commands, guarding, standings
 from tocsin.engine.commands import Result
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
@@ -53,7 +53,7 @@ def start(turn: Turn, command: commands.StartRun) -> Result:
     run = answering.make(
         turn, manifest, service, bound, incident=incident, labels=labels, by=command.actor, args=command.args
     )
-    no = answering.guarded(turn, manifest, run)
+    no = guarding.guarded(turn, manifest, run)
     if no is not None:
         answering.refuse(turn, run, no)
         return commands.refuse("conflict", f"Not now: {no.why}")
@@ -159,7 +159,7 @@ def scheduled(turn: Turn, id: str) -> None:
                 answering.refuse(turn, run, Blocked(Reason.NO_TARGET, bound.why))
                 continue
             run = answering.make(turn, manifest, service, bound, by="schedule")
-            no = answering.guarded(turn, manifest, run)
+            no = guarding.guarded(turn, manifest, run)
             if no is not None:
                 answering.refuse(turn, run, no)
             else:
