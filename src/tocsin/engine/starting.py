@@ -115,7 +115,9 @@ def set_trust(turn: Turn, command: commands.SetTrust) -> Result:
 
 
 def plan_changed(turn: Turn) -> list[str]:
-    """A playbook whose code means something else is trusted less; schedules count from now. Says which fell."""
+    """A playbook whose code means something else, or that the plan starts lower, is trusted less; schedules count from
+    now. Says which fell, and how to put them back as far as their ceiling lets them.
+    """
     fell = []
     for service, names in turn.plan.answers.items():
         for name in names:
@@ -124,12 +126,14 @@ def plan_changed(turn: Turn) -> list[str]:
                 continue
             standing = standings.standing_of(turn, manifest, service)
             was = standing.rung
-            if trust.edited(manifest, standing, turn.now):
+            why = trust.edited(manifest, standing, turn.now)
+            if why:
                 turn.count("trust", Reason.TRUST_FELL)
-                fell.append(
-                    f"{name} of {service} is trusted to {standing.rung} now, not to {was}: {trust.EDITED}. To put it"
-                    f" back: tocsin playbook trust {name} {was} --service {service} --why …"
-                )
+                said = f"{name} of {service} is trusted to {standing.rung} now, not to {was}: {why}"
+                back = min(was, manifest.trust.ceiling, key=RUNGS.index)
+                if back != standing.rung:
+                    said += f". To put it back: tocsin playbook trust {name} {back} --service {service} --why …"
+                fell.append(said)
             standing.next_at = _next(manifest, turn.now) if manifest.schedule else None
             turn.save_standing(standing)
     for (service, name), standing in turn.state.standings.items():
