@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from tests.playbooks.playground import SERVICE, Playground, Pump, Run, drain, kick, level
@@ -9,6 +11,7 @@ from tocsin.engine.commands import StartRun
 from tocsin.intake.event import Event
 from tocsin.kernel.matcher import implied, parse_matcher
 from tocsin.playbooks.language import blast_radius, playbook, trust
+from tocsin.playbooks.targets import Target, Targets
 
 FULL = ['alertname="Full"']
 EACH = SERVICE.replace("service: cart}", "service: cart, group: {by: [instance, alertname]}}")
@@ -167,6 +170,25 @@ def test_of_hundreds_of_alerts_each_makes_its_target_ill() -> None:
     world.hears(*many, Event({"alertname": "Down", "instance": "cart-2"}, world.now))
     world.fires("Full", instance="cart-1")
     assert world.done == [] and world.run(1).why == NOT_WELL + "an alert about it fires"
+
+
+def test_in_a_storm_each_alert_is_looked_at_once_and_not_once_for_each_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    head, _, rest = EACH.partition("      main:")
+    told = "      t{0}: {{kind: pump, look with: secret:ro, fix with: secret:rw, match: ['instance=\"t-{0}\"']}}\n"
+    plan = head + "".join(map(told.format, range(100))) + rest[rest.index("  payments:") :]
+    world = Playground(one_at_a_time, plan=plan)
+    monkeypatch.setattr(world, "check", lambda: None)
+    about, asked = Targets.about, list[str]()
+
+    def counted(self: Targets, service: str, labels: Mapping[str, str]) -> list[Target]:
+        asked.append(service)
+        return about(self, service, labels)
+
+    monkeypatch.setattr(Targets, "about", counted)
+    world.hears(*[Event({"alertname": "Full", "instance": f"t-{n}"}, world.now) for n in range(100)])
+    assert set(world.outcomes) == {"blocked"} and len(world.written) == 100
+    assert {run.why for run in world.written.values()} == {"none of the other 99 targets is well"}
+    assert 200 <= len(asked) <= 300, "to bind its run, and for the guard"
 
 
 def test_which_alert_is_about_which_target_follows_alerts_restarts_and_plans() -> None:

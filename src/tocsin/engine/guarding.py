@@ -6,7 +6,7 @@ changed since, of each of its fixes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Iterator, Set
 from itertools import takewhile
 
 from tocsin.access.actors import called, same
@@ -15,7 +15,7 @@ from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.kernel.instant import DAY
 from tocsin.kernel.matcher import implied
 from tocsin.kernel.reason import Reason
-from tocsin.playbooks.guards import Blocked, Situation, blast, blocked, frozen, locked
+from tocsin.playbooks.guards import Blocked, Situation, Unwell, blast, blocked, frozen, locked
 from tocsin.playbooks.manifest import Blast, Breaker, Frozen, Manifest, Unless
 from tocsin.playbooks.remembered import Remembered
 from tocsin.playbooks.run import Outcome, Run
@@ -88,37 +88,32 @@ def broken(turn: Turn, manifest: Manifest, run: Run) -> set[str]:
 # -- whether a target is well ------------------------------------------------------------------------------------------
 
 
-def unwell(turn: Turn, run: Run) -> Callable[[str], str]:
-    """What says of a target of a run's service, by its lock, why it is not well; "" when nothing is known against it.
+def unwell(turn: Turn, run: Run) -> Unwell:
+    """What says of targets of a run's service why none of them is well.
 
-    Nothing is looked for until it is asked, and only of the targets it is asked of.
+    Nothing is looked for until it is asked. What alerts say is known beforehand, for in a storm it is what most are
+    told: of the others each is asked for itself, until one is well.
     """
-    in_trouble: set[str] | None = None
 
-    def why(lock: str) -> str:
-        nonlocal in_trouble
-        if next(_claims(turn, lock), None) is not None:
-            return "somebody works on it"
-        if _fires(turn, run.service, lock):
-            return "an alert about it fires"
-        if _silenced(turn, lock):
-            return "a silence covers it"
-        if in_trouble is None:
-            in_trouble = _in_trouble(turn, run)
-        return "an open incident is about it" if lock in in_trouble else ""
+    def why(locks: Set[str]) -> str:
+        state, bindings = turn.state, turn.plan.bindings
+        found = "an alert about it fires"
+        named: set[str] | None = None
+        for lock in locks - state.concerned.ill(run.service, bindings, state.alerts, state.counters.alert):
+            if next(_claims(turn, lock), None) is not None:
+                found = "somebody works on it"
+            elif _silenced(turn, lock):
+                found = "a silence covers it"
+            elif _another_run(turn, run, lock):
+                found = "an open incident is about it"
+            else:
+                named = _named(turn, run) if named is None else named
+                if lock not in named:
+                    return ""
+                found = "an open incident is about it"
+        return found
 
     return why
-
-
-def _fires(turn: Turn, service: str, lock: str) -> bool:
-    """Whether an alert fires that is about a target and says so, whether or not an open incident has it: a silence, or
-    a person who closed its incident while it fires, makes nobody well. One that counts as a heartbeat is no trouble.
-    """
-    target = turn.plan.bindings.held_by(lock)
-    if target is None or not target.match:
-        return False  # every alert of the service may be about it: that one is says nothing
-    alerts = turn.state.alerts
-    return any(alerts[id].reason is not Reason.COUNTS_AS_HEARTBEAT for id in _alerts_about(turn, service, lock))
 
 
 def _silenced(turn: Turn, lock: str) -> bool:
@@ -134,22 +129,21 @@ def _silenced(turn: Turn, lock: str) -> bool:
     )
 
 
-def _in_trouble(turn: Turn, run: Run) -> set[str]:
-    """The locks that the runs of a service's other open incidents held, and those an incident without alerts names."""
+def _another_run(turn: Turn, run: Run, lock: str) -> bool:
+    """Whether an open incident's last run worked on a target, another one than this."""
+    incidents = turn.state.incidents
+    runs = (one for one in turn.state.remembered.on(lock) if one.incident in incidents and one.number != run.number)
+    return any(incidents[one.incident].open and incidents[one.incident].run == one.number for one in runs)
+
+
+def _named(turn: Turn, run: Run) -> set[str]:
+    """The locks of what open incidents of which no alert fires are about by their own labels."""
     found: set[str] = set()
     for number in turn.state.open_of.get(run.service, ()):
         incident = turn.state.incidents[number]
-        last = turn.state.runs.get(incident.run)
-        if last is not None and last.number != run.number:
-            found.update(last.locks)
         if not turn.members(incident).firing:
             found.update(one.lock for one in turn.plan.bindings.about(run.service, incident.labels) if one.match)
     return found
-
-
-def _alerts_about(turn: Turn, service: str, lock: str) -> Set[int]:
-    state = turn.state
-    return state.concerned.alerts(service, lock, turn.plan.bindings, state.alerts, state.counters.alert)
 
 
 # -- who else works there ----------------------------------------------------------------------------------------------
@@ -159,8 +153,10 @@ def person_at(turn: Turn, run: Run) -> Blocked | None:
     """Whether a person works on what a run would change: has its incident, or another about one of its targets."""
     if not turn.state.answered:
         return None
-    alerts = turn.state.alerts
-    about = {alerts[id].incident for lock in run.locks for id in _alerts_about(turn, run.service, lock)}
+    state, bindings = turn.state, turn.plan.bindings
+    asked = (run.service, bindings, state.alerts, state.counters.alert)
+    on = (state.concerned.alerts(lock, *asked) for lock in run.locks)
+    about = {state.alerts[id].incident for ids in on for id in ids}
     for number in sorted(turn.state.answered):
         incident = turn.state.incidents[number]
         if number == run.incident or number in about or _worked_on(turn, number, run):

@@ -20,8 +20,8 @@ BREAKER: Final = Breaker(failures=3, returns=3, within=DAY)
 """What holds for a playbook that declares no breaker of its own: nobody fixes the same thing for ever."""
 
 
-Unwell = Callable[[str], str]
-"""Why a target, by its lock, is not well; "" when nothing is known against it."""
+Unwell = Callable[[Set[str]], str]
+"""Why the targets with these locks, one at least, are all not well, as one of them has it; "" when one of them is."""
 
 
 class Blocked(NamedTuple):
@@ -34,8 +34,8 @@ class Blocked(NamedTuple):
 class Situation(NamedTuple):
     """What guards look at. ``runs``: those that are remembered, this one not among them.
 
-    ``broken``: services of ``unless`` with an open incident. ``busy``: locks that are held. ``unwell``: says of a
-    lock of the service's targets what is known against it. ``continues``: the run this
+    ``broken``: services of ``unless`` with an open incident. ``busy``: locks that are held. ``unwell``: says of
+    targets of the service what is known against all of them. ``continues``: the run this
     one goes on with, whose end is no reason to wait.
     """
 
@@ -137,12 +137,13 @@ def _blast_of(
         )
     if len(group) == 1:
         return None
-    why = ""
-    for lock in sorted(group - own):
-        why = "another run works on it" if lock in others else unwell(lock)
-        if not why:
-            return None
-    if len(group) == 2 and why:
+    if own == group:
+        return Blocked(Reason.GUARD_BLAST, f"it would change all {len(group)} targets at once")
+    rest = group - own - others
+    why = unwell(rest) if rest else "another run works on it"
+    if not why:
+        return None
+    if len(group) == 2:
         return Blocked(Reason.GUARD_BLAST, f"the other target is not well: {why}")
     return Blocked(Reason.GUARD_BLAST, f"none of the other {len(group) - 1} targets is well")
 
