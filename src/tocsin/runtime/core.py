@@ -76,6 +76,7 @@ class Core:
         self._reloading = asyncio.Lock()
         self._begin = Begun()
         self.writer = Writer(parts.store, self._plan, parts.sources, parts.clock, self._committed, self._fatal)
+        self._judging = self.writer.engine
         self.doors = Doors(self.writer, parts.sources, parts.clock, parts.routing_key, parts.redacted)
         self.delivery = Delivery(self._compose, self.writer.urgent, self._severity)
         self.upkeep = Upkeep(
@@ -450,9 +451,9 @@ class Core:
     def _committed(self, committed: Committed, engine: Engine) -> None:
         """On the writer's thread: hand over to the loop."""
         with contextlib.suppress(RuntimeError):  # the loop is closed while stopping
-            self._loop.call_soon_threadsafe(self._tell, committed)
+            self._loop.call_soon_threadsafe(self._tell, committed, engine)
 
-    def _tell(self, committed: Committed) -> None:
+    def _tell(self, committed: Committed, engine: Engine) -> None:
         changes = committed.changes
         points.passed(Point.TOLD, changes)
         for page in changes.deliver.values():
@@ -476,8 +477,12 @@ class Core:
             log.info(
                 "decided", incident=entry.incident, reason=str(entry.reason), what=entry.what[:200], actor=entry.actor
             )
-        if changes.keys:
+        if changes.keys or engine is not self._judging:
+            # Memory that was read anew may hold keys that nobody was told of: the answer to their commit was lost.
+            self._judging = engine
             self.doors.forget_keys()
+            if self._front is not None:
+                self._front.listener.heads.clear()
         if changes.counted:
             self.counted.update(changes.counted)
         kinds = changes.kinds()

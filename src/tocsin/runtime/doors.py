@@ -81,7 +81,7 @@ class Doors:
     def handle(self, exchange: Exchange) -> bool:
         """Take a request if it is for one of the doors; False when it is not."""
         way = exchange.head.memo
-        if isinstance(way, Way) and way.era is self._era:
+        if isinstance(way, Way) and way.era is self._era and way.key.revoked_at is None:
             self.requests += 1
             self._let_in(exchange, way, self._clock.now())
             return True
