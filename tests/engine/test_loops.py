@@ -6,6 +6,7 @@ import pytest
 
 from tests.engine.world import PLAN, World, dump
 from tocsin.engine.inputs import Delivered, Receipted
+from tocsin.kernel.instant import MINUTE
 from tocsin.pages.ledger import Page
 from tocsin.pages.loops import Loop, mark, marks
 from tocsin.pages.rules import Way
@@ -150,16 +151,17 @@ def test_one_that_cannot_leave_for_an_hour_is_told():
 
 
 def test_one_that_was_tried_in_vain_is_missing_after_its_time_though_it_waits_again():
-    """The channel was come to, and did not take it: that is no line of ours any more."""
+    """The channel was come to, and did not take it: that is no line of ours any more. Why is said."""
     world = World(LOOPED)
     world.answers = queued
     world.at("1m")
     back(world, "email")
-    world.apply(Delivered(loop(world, "webhook").page, "retry", "server", "500"))
+    asked = "rate_limit: not tried: the provider asked webhook to wait, for 9 min yet"
+    world.apply(Delivered(loop(world, "webhook").page, "retry", "rate_limit", asked, retry_after=9 * MINUTE))
     world.at("5m59s")
     assert world.engine.state.incidents == {}
     world.at("6m")
-    assert world.incident(1).title == "The synthetic page by webhook did not come back within 5 min"
+    assert world.incident(1).title == f"The synthetic page by webhook did not come back within 5 min: {asked}"
 
 
 def test_what_comes_back_twice_or_after_the_next_one_left_changes_nothing():

@@ -46,7 +46,7 @@ def ring(turn: Turn, channel: str) -> None:
             loop.next_at = turn.now
         else:
             unsent = f"did not leave within {say_duration(GIVE_UP_AFTER)}: too much waits before it"
-            _missing(turn, loop, spec, unsent if wait else f"did not come back within {say_duration(spec.within)}")
+            _missing(turn, loop, spec, unsent if wait else _not_back(turn, loop, spec))
     if loop.next_at is not None and loop.next_at <= turn.now:
         _send(turn, loop, spec)
     turn.state.timers.set("loop", channel, loop.due())
@@ -113,6 +113,13 @@ def _in_line(turn: Turn, loop: Loop) -> Instant:
     if page is None or loop.due_at is None or not page.in_line:
         return 0
     return page.intended_at + GIVE_UP_AFTER
+
+
+def _not_back(turn: Turn, loop: Loop, spec: LoopSpec) -> str:
+    """That it did not come back, and what its channel said last when it did not even take it."""
+    page = turn.state.pages.get(loop.page)
+    why = f": {page.error}" if page is not None and page.state == "intended" and page.error else ""
+    return f"did not come back within {say_duration(spec.within)}{why}"
 
 
 def _missing(turn: Turn, loop: Loop, spec: LoopSpec, why: str) -> None:
