@@ -64,7 +64,7 @@ class Delivery:
     @property
     def waits(self) -> bool:
         """Whether some page waits for its turn."""
-        return any(lane.waiting for lane in self._lanes.values())
+        return any(lane.waits for lane in self._lanes.values())
 
     async def replace(self, channels: Mapping[str, Channel], paces: Mapping[str, Pace] | None = None) -> None:
         """Use these channels from now on. What is being sent ends with the channel it began with.

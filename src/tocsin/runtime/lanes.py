@@ -137,6 +137,11 @@ class Lane:
         """The pages in line, in no order."""
         return [one.page for found in self._by_page.values() for one in found]
 
+    @property
+    def waits(self) -> bool:
+        """Whether some page is in line."""
+        return bool(self._by_page)
+
     def holds(self, page: int) -> bool:
         """Whether a page is in line."""
         return page in self._by_page
