@@ -82,10 +82,7 @@ class Settings:
         path = self.data.resolve() / f"{name}.sock"
         if len(os.fsencode(path)) <= LONGEST_SOCKET:
             return path
-        mark = hashlib.sha256(os.fsencode(self.data.resolve())).hexdigest()[:16]
-        places = (self.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir(), *USUAL)
-        usable = [Path(place) for place in places if place and os.access(place, os.W_OK)]
-        folders = [place / f"tocsin-{os.getuid()}-{mark}" for place in usable]
+        folders = [folder for folder in self._socket_folders() if os.access(folder.parent, os.W_OK)]
         short = [folder for folder in folders if len(os.fsencode(folder / f"{name}.sock")) <= LONGEST_SOCKET]
         if not short:
             raise ValueError(
@@ -98,10 +95,21 @@ class Settings:
             raise PermissionError(f"{folder} belongs to someone else")
         return folder / f"{name}.sock"
 
+    def _socket_folders(self) -> list[Path]:
+        """Where sockets may lie that cannot lie in the data folder, there or not."""
+        mark = hashlib.sha256(os.fsencode(self.data.resolve())).hexdigest()[:16]
+        places = (self.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir(), *USUAL)
+        return [Path(place) / f"tocsin-{os.getuid()}-{mark}" for place in places if place]
+
     @property
     def own_folders(self) -> tuple[Path, ...]:
-        """The folders that are Tocsin's alone: its data, and where its sockets lie. Raises as ``socket`` does."""
-        return tuple(dict.fromkeys((self.data.resolve(), self.socket("core").parent)))
+        """The folders that are Tocsin's alone: its data, and wherever its sockets may lie, there or not.
+
+        Another process of it may have another environment than this one: where a session of its user has them is named.
+        """
+        session = Path(f"/run/user/{os.getuid()}")
+        more = self._socket_folders()
+        return tuple(dict.fromkeys((self.data.resolve(), *more, *(session / one.name for one in more))))
 
     @cached_property
     def asked(self) -> SecretsCommand | None:

@@ -44,7 +44,7 @@ def test_sockets_lie_in_the_data_folder(places: Path) -> None:
     """When its path is short enough."""
     path = Settings(data=places / "data", environ={}).socket("core")
     assert path == (places / "data").resolve() / "core.sock"
-    assert Settings(data=places / "data", environ={}).own_folders == (path.parent,)
+    assert path.parent in Settings(data=places / "data", environ={}).own_folders
 
 
 def test_a_long_data_folder_has_its_sockets_elsewhere_in_a_folder_of_their_own(places: Path) -> None:
@@ -59,7 +59,8 @@ def test_a_long_data_folder_has_its_sockets_elsewhere_in_a_folder_of_their_own(p
     assert path.parent == one.socket("faces").parent != other.socket("core").parent
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert listens(path)
-    assert one.own_folders == (one.data.resolve(), path.parent), "confined runs are kept from both"
+    assert one.own_folders[0] == one.data.resolve()
+    assert path.parent in one.own_folders and path.parent not in other.own_folders, "confined runs are kept from it"
 
 
 def test_when_temporary_files_lie_too_deep_as_well_the_next_usual_place_is_used(
