@@ -89,7 +89,7 @@ def confined(
 
 
 def tried(confine: Confine, files: Mapping[str, bytes], hidden: Sequence[Path] = ()) -> Imported:
-    """Have a plan's code imported confined so, as its zygote would. Blocks, for some 200 ms.
+    """Have a plan's code imported confined so, as its zygote would. Blocks as long as that takes: some 500 ms.
 
     Raises Unconfined when nothing can be confined so on this machine.
     """
