@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from tocsin.intake.specs import KeySpec
     from tocsin.plan.findings import Finding
     from tocsin.plan.model import Plan
-    from tocsin.playbooks.confinement import Confine
     from tocsin.runtime.parts import PlanRead
     from tocsin.store.writer import Store
 
@@ -186,16 +185,12 @@ def unconfinable(plan: Plan, data: Path | None = None) -> list[Finding]:
     ``data``: Tocsin's own folder, where it is known.
     """
     from tocsin.plan.findings import Finding
-    from tocsin.playbooks.runner.confining import trouble
+    from tocsin.playbooks.runner.confining import troubles
 
     hint = "where Tocsin runs it has to be; until then its runs are not begun and a person is called"
-    tried: dict[Confine, str] = {}
-    found = []
-    for one in plan.playbooks.values():
-        if one.confine is None:
-            continue
-        if one.confine not in tried:
-            tried[one.confine] = trouble(one.confine, data)
-        if why := tried[one.confine]:
-            found.append(Finding("notice", one.file, one.line, 1, f"{one.name} cannot be confined here: {why}", hint))
-    return found
+    tried = troubles((one.confine for one in plan.playbooks.values() if one.confine is not None), data)
+    return [
+        Finding("notice", one.file, one.line, 1, f"{one.name} cannot be confined here: {why}", hint)
+        for one in plan.playbooks.values()
+        if one.confine is not None and (why := tried[one.confine])
+    ]
