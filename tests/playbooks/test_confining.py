@@ -262,6 +262,7 @@ async def test_a_file_system_that_does_not_answer_holds_one_thread_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However often runs are to be begun there: files of the plan are read, and Tocsin ends, as if it were not."""
+    needs.program("bwrap")
     answers, looks = threading.Event(), []
 
     def held(confine: Confine) -> tuple[tuple[int, int], ...]:

@@ -36,7 +36,7 @@ class Looks:
     def _look(self, thing: Hashable, look: Callable[[], Any], found: Future[Any]) -> None:
         try:
             seen = look()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # it is raised where it is waited for
             self._over(thing)
             found.set_exception(error)
         else:
