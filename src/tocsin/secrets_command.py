@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import selectors
 import signal
@@ -18,10 +19,11 @@ PATIENCE = 10.0
 """Seconds the command has for one secret."""
 LONGEST = 20.0
 """Seconds that whoever asks for many waits at most; the command goes on with the others beside."""
-AGAIN = 60.0
-"""Seconds after which a secret that was not to be had is asked for again."""
+AGAIN = 15.0
+"""Seconds after which a secret that was not to be had is asked for again, by whoever looks it up."""
 MOST = 64 * 1024
 AT_ONCE = 4
+"""So many are asked for at once by whoever asks for many, and so many beside those who look them up."""
 
 
 class SecretsCommand:
@@ -40,6 +42,11 @@ class SecretsCommand:
         self._environ = dict(environ)
         self._known: dict[str, str] = {}
         self._failed: dict[str, tuple[str, float]] = {}
+        self._beside: set[str] = set()
+        self._running: set[int] = set()
+        self._over = False
+        self._few = threading.BoundedSemaphore(AT_ONCE)
+        atexit.register(self.end)
 
     def ask(self, names: Iterable[str], *, anew: bool = True, within: float = LONGEST) -> None:
         """Ask for secrets now, a few at once, and wait for what is said ``within`` so many seconds. What cannot be had
@@ -67,8 +74,7 @@ class SecretsCommand:
             return found
         why, at = failed or ("it was not asked for yet", 0.0)
         if time.monotonic() - at >= AGAIN:
-            self._failed[name] = why, time.monotonic()
-            threading.Thread(target=self._ask, args=(name,), name="tocsin-secret", daemon=True).start()
+            self._ask_beside(name, why)
         if found is not None:
             return found
         raise SecretAway(f"secret:{name} is not to be had from {self._words[0]}: {why}")
@@ -77,6 +83,27 @@ class SecretsCommand:
         """Why a secret that is known is the one of an earlier answer, "" when it is the last one or is not known."""
         failed = self._failed.get(name)
         return failed[0] if failed is not None and name in self._known else ""
+
+    def _ask_beside(self, name: str, why: str) -> None:
+        """One is asked for by one at a time; whoever waits for its turn is no process yet."""
+        if name in self._beside:
+            return
+
+        def ask() -> None:
+            with self._few:
+                self._ask(name)
+            self._beside.discard(name)
+
+        self._failed[name] = why, time.monotonic()
+        self._beside.add(name)
+        threading.Thread(target=ask, name="tocsin-secret", daemon=True).start()
+
+    def end(self) -> None:
+        """End what still runs, and begin nothing more: nobody will hear its answer. Done at a process's own exit too."""
+        self._over = True
+        for number in list(self._running):
+            with suppress(ProcessLookupError):
+                os.killpg(number, signal.SIGKILL)
 
     def _work(self, left: deque[str], answered: set[str]) -> None:
         while True:
@@ -101,6 +128,8 @@ class SecretsCommand:
         """Raises ValueError for what is no secret, and what running a program raises."""
         if name.startswith("-"):
             raise ValueError("a name that begins with a hyphen would be an option of it")
+        if self._over:
+            raise ValueError("nothing is asked any more")
         process = subprocess.Popen(
             [*self._words, name],
             stdin=subprocess.DEVNULL,
@@ -108,6 +137,7 @@ class SecretsCommand:
             env=self._environ,
             start_new_session=True,
         )
+        self._running.add(process.pid)
         try:
             printed = _printed(process, time.monotonic() + PATIENCE)
         except BaseException:
@@ -116,6 +146,8 @@ class SecretsCommand:
             with suppress(subprocess.TimeoutExpired):  # one that hangs in the kernel ends when it can
                 process.wait(1.0)
             raise
+        finally:
+            self._running.discard(process.pid)
         if process.returncode != 0:
             raise ValueError(f"it ended with code {process.returncode}")
         try:

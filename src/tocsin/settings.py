@@ -114,6 +114,11 @@ class Settings:
             wanted = [name for name in map(_name, references) if not self._is_here(name)]
             self.asked.ask(wanted, anew=anew, within=within)
 
+    def end_asking(self) -> None:
+        """End what the secrets command is still at."""
+        if self.asked is not None:
+            self.asked.end()
+
     def stale(self, reference: str) -> str:
         """Why the secrets command's answer is an earlier one, "" when it is not."""
         name = _name(reference)

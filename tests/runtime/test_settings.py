@@ -246,6 +246,19 @@ def test_many_secrets_that_hang_are_waited_for_together(tmp_path: Path, monkeypa
     assert asked(tmp_path) == ["slow", "smtp"]
 
 
+def test_what_it_is_still_at_ends_with_tocsin(tmp_path: Path) -> None:
+    """A vault that hangs leaves no process behind."""
+    from tests.support.waiting import eventually
+
+    one = asking(tmp_path)
+    one.ask_for(["secret:slow"], within=0.0)
+    eventually(lambda: asked(tmp_path) == ["slow"])
+    one.end_asking()
+    eventually(lambda: one.asked is not None and not one.asked._running, within=5)
+    one.ask_for(["secret:smtp"])
+    assert had(one, "secret:slow") == had(one, "secret:smtp") == "" and asked(tmp_path) == ["slow"]
+
+
 def asked(tmp_path: Path) -> list[str]:
     """What the command was asked for."""
     log = tmp_path / "log"

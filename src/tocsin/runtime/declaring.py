@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-AGAIN = 10.0
-"""Seconds after which the secrets are looked up again; whoever keeps them is asked less often."""
+AGAIN = 20.0
+"""Seconds after which the secrets are looked up again: in that time, who keeps them can be asked and has answered."""
 
 Kept = tuple[tuple[str, str, str], ...]
 """Keys that stay as they were, each by source, service and name."""
@@ -33,14 +33,17 @@ class Declaring:
             self._any.set()
 
     async def run(self) -> None:
-        """Until cancelled. What is not to be had for a moment only is told to nobody."""
+        """Until cancelled. What is away for a moment only, for less than two looks, is told to nobody."""
         if not self.kept:
             await self._say()
+        looked: set[tuple[str, str, str]] = set()
         while True:
             await self._any.wait()
             await asyncio.sleep(AGAIN)
             self.kept = await self._again()
-            await self._say()
+            if not self.kept or set(self.kept) <= looked:  # the first look has it asked for, the next one knows
+                await self._say()
+            looked = set(self.kept)
             if self._told == ():
                 self._any.clear()
 

@@ -63,6 +63,8 @@ async def core(settings: Settings, starter: bool) -> int:
             raise
         log.critical("database_damaged", why=said)
         return DO_NOT_RESTART
+    finally:
+        settings.end_asking()
 
 
 async def _core(settings: Settings, starter: bool) -> int:
