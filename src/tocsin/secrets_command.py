@@ -99,7 +99,7 @@ class SecretsCommand:
         threading.Thread(target=ask, name="tocsin-secret", daemon=True).start()
 
     def end(self) -> None:
-        """End what still runs, and begin nothing more: nobody will hear its answer. Done at a process's own exit too."""
+        """End what still runs, and begin nothing more: nobody will hear its answer. So does a process's own exit."""
         self._over = True
         for number in list(self._running):
             with suppress(ProcessLookupError):

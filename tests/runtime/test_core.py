@@ -30,9 +30,11 @@ from tocsin.playbooks.evidence import Series
 from tocsin.runtime import declaring
 from tocsin.runtime.ballast import Ballast
 from tocsin.runtime.buckets import Bucket
+from tocsin.runtime.clock import SystemClock
 from tocsin.runtime.core import Core
 from tocsin.runtime.listener import Exchange
 from tocsin.runtime.parts import Parts, PlanRead
+from tocsin.runtime.pulse import Pulse
 from tocsin.store.rows import Journaled
 
 
@@ -121,6 +123,7 @@ class Night:
             ballast=self.data / "ballast",
         )
         self.core = Core(parts, self.read())
+        self.core.writer.pulse = Pulse(SystemClock())  # a clock that is put forward by hand stops nobody
         await self.core.start()
         return self.core
 
@@ -137,6 +140,11 @@ class Night:
         """Alerts come over the line, as from a signed-in user; the status."""
         reply = await self.core.events("inbox", events(self.clock.now(), names, {"job": "checkout"}), "user:ana")
         return reply.status
+
+    async def hears(self, name: str, severity: str) -> None:
+        """One alert, as grave as that."""
+        body = events(self.clock.now(), [name], {"job": "checkout"}).replace(b'"critical"', b'"%s"' % severity.encode())
+        assert (await self.core.events("inbox", body, "user:ana")).status == 202
 
     @property
     def state(self) -> State:
@@ -206,6 +214,32 @@ async def test_a_page_under_way_at_an_orderly_end_is_not_sent_twice(night: Night
     await until(lambda: night.core.writer.waiting == 0)
     assert night.mail.sent == [1]
     assert night.state.pages[1].state == "sent"
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_a_page_in_line_stands_where_its_incident_is_by_now(night: Night, kept: bool) -> None:
+    """Three of sev3, one mail a minute: the third becomes graver and leaves before the second, written down or not."""
+    night.plan = PLAN.replace(b"from: tocsin@shop.example}", b"from: tocsin@shop.example, rate: 1/m, burst: 1}")
+    await night.core.reload("user:ana")
+    for name in ("First", "Second", "Third"):
+        await night.hears(name, "warning")
+    await until(lambda: night.mail.sent == [1])
+    await until(lambda: night.core.delivery.waits)
+    lane = night.core.delivery._lanes["email"]
+    assert [lane.holds(page) for page in (1, 2, 3)] == [False, True, True]
+    night.store.full = not kept
+    third = night.state.incidents[3]
+    if kept:
+        await night.hears("Third", "critical")
+    else:
+        third.severity = "sev1"
+        await night.core.submit(Acknowledge(incident=1, actor="user:ana"))
+    await until(lambda: third.severity == "sev1")
+    await until(lambda: min(one.key for ones in lane._by_page.values() for one in ones)[1] == "sev1")
+    await night.core.delivery.replace(night.core.delivery.channels, {})
+    await until(lambda: len(night.mail.sent) == 3)
+    assert night.mail.sent == [1, 3, 2]
+    night.store.full = False
 
 
 # --- Plans -----------------------------------------------------------------------------------------------------------
@@ -471,6 +505,43 @@ def test_a_clock_set_back_does_not_shut_a_key_out() -> None:
 # --- Not hearing -----------------------------------------------------------------------------------------------------
 
 
+async def test_an_alert_that_counts_as_a_heartbeat_is_heard_to_the_second_and_ends_its_lateness_at_once(
+    night: Night,
+) -> None:
+    """Other repetitions are gathered for a minute and rounded, which made this one late too early and back too late."""
+    began = format_rfc3339(night.clock.now())
+    got: list[Reply] = []
+
+    async def beats() -> None:
+        now = night.clock.now()
+        labels = {"alertname": "Watchdog"}
+        body = [{"labels": labels, "startsAt": began, "endsAt": format_rfc3339(now + 30 * MINUTE)}]
+        request = Request(
+            source="alertmanager",
+            method="POST",
+            path="/api/v2/alerts",
+            body=msgspec.json.encode(body),
+            headers={"content-type": "application/json"},
+        )
+        count = len(got)
+        night.core.doors.offer(request, SOURCES["alertmanager"], 0, "inbox", now, got.append)
+        await until(lambda: len(got) > count)
+
+    await beats()
+    heart = night.state.heartbeats["orders", "watchdog"]
+    for _ in range(3):
+        night.clock.passes(4 * MINUTE + 4 * SECOND)
+        await beats()
+        assert heart.last == night.clock.now()
+        assert heart.due == night.clock.now() + 6 * MINUTE
+    night.clock.passes(6 * MINUTE + SECOND)
+    await until(lambda: heart.state == "late")
+    await beats()
+    assert heart.state == "up"
+    assert len(night.journal(Received)) == 5
+    assert night.core.writer.engine.state.alerts[1].firing
+
+
 async def test_a_full_disk_closes_intake_and_time_in_which_nothing_is_heard_expires_nothing(night: Night) -> None:
     """The ballast is let go; deafness is said at once, while it lasts and at its end; then intake opens by itself."""
     ends = night.clock.now() + 4 * MINUTE
@@ -581,7 +652,7 @@ async def test_the_self_audit_does_not_touch_the_timers(night: Night, monkeypatc
     before = night.core.upkeep.audit.at
     night.clock.passes(SECOND)
     await night.fires("Down")
-    await until(lambda: asked and night.core.upkeep.audit.at > before)
+    await until(lambda: night.core.upkeep.audit.at > before and asked)  # the writer asks once more after the event
     assert asked == {"tocsin-writer"}
 
 
