@@ -11,11 +11,14 @@ from __future__ import annotations
 import functools
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory
@@ -25,6 +28,7 @@ import msgspec
 from tocsin.playbooks.confinement import PRIVATE, SHARED, Confine, Unconfined
 from tocsin.playbooks.runner.bounds import MARK, end_marked
 from tocsin.playbooks.runner.importing import Imported
+from tocsin.playbooks.runner.looking import Looks
 from tocsin.playbooks.runner.reading import code_of, scrubbed, unpack
 
 BWRAP = "bwrap"
@@ -33,6 +37,10 @@ MOST_PRIVATE = 256 * 1024 * 1024
 """Bytes that all runs of one confinement have together in /tmp, and again in /dev/shm, which are memory."""
 NOTHING = 64 * 1024
 PATIENCE = 10.0
+ENDED_WITHIN = 1.0
+TRIED_WITHIN = 10.0
+"""Seconds that whoever reads a plan waits to be told how its playbooks can be confined."""
+_TRIED = Looks()
 _PROGRAMS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store")
 _CONFIGURED = (
     "alternatives", "ca-certificates", "crypto-policies", "gai.conf", "group", "host.conf", "hosts", "ld.so.cache",
@@ -88,6 +96,34 @@ def confined(
     ]  # fmt: skip
 
 
+def troubles(
+    ways: Iterable[Confine], files: Mapping[str, bytes], hidden: Sequence[Path] = (), within: float = TRIED_WITHIN
+) -> dict[Confine, Imported | str]:
+    """What comes of a plan's code when it is confined so, as found by trying, or why nothing can be confined so on this
+    machine. Blocks for some 500 ms each, and for ``within`` seconds in all when a file system does not answer.
+    """
+    until = time.monotonic() + within
+    code = tuple(sorted(code_of(files).items()))
+    begun = {
+        one: _TRIED.begin((one, code, tuple(hidden)), functools.partial(_tried_or_why, one, files, hidden))
+        for one in dict.fromkeys(ways)
+    }
+    found: dict[Confine, Imported | str] = {}
+    for one, (looked, since) in begun.items():
+        try:
+            found[one] = looked.result(max(0.0, until - time.monotonic()) if since < within else 0.0)
+        except TimeoutError:
+            found[one] = f"trying it did not end within {within:.0f} s: does a file system not answer?"
+    return found
+
+
+def _tried_or_why(confine: Confine, files: Mapping[str, bytes], hidden: Sequence[Path]) -> Imported | str:
+    try:
+        return tried(confine, files, hidden)
+    except (Unconfined, OSError) as error:
+        return str(error)
+
+
 def tried(confine: Confine, files: Mapping[str, bytes], hidden: Sequence[Path] = ()) -> Imported:
     """Have a plan's code imported confined so, as its zygote would. Blocks as long as that takes: some 500 ms.
 
@@ -110,18 +146,25 @@ def tried(confine: Confine, files: Mapping[str, bytes], hidden: Sequence[Path] =
 def attempt(command: Sequence[str], mark: str = "") -> bytes:
     """Run a confined command to its end: what it wrote. Raises Unconfined when it does not come to a good one."""
     try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE,
-            env=scrubbed() | ({MARK: mark} if mark else {}), cwd="/", check=False, start_new_session=True,
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=scrubbed() | ({MARK: mark} if mark else {}), cwd="/", start_new_session=True,
         )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        raise Unconfined(f"what was confined did not end within {PATIENCE:.0f} s") from None
     except OSError as error:
         raise Unconfined(f"{PACKAGE} cannot be run: {error}") from None
-    if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2][:300]
-        raise Unconfined(f"{PACKAGE} cannot confine it on this machine: {said or f'it ended with {done.returncode}'}")
-    return done.stdout
+    try:
+        said, told = process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        with suppress(subprocess.TimeoutExpired):  # one that a file system holds ends when that answers
+            process.wait(ENDED_WITHIN)
+        raise Unconfined(f"what was confined did not end within {PATIENCE:.0f} s") from None
+    if process.returncode != 0:
+        words = told.decode(errors="replace").strip().rpartition("\n")[2][:300]
+        why = words or f"it ended with {process.returncode}"
+        raise Unconfined(f"{PACKAGE} cannot confine it on this machine: {why}")
+    return said
 
 
 def _base(confine: Confine) -> list[str]:
