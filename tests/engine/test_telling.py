@@ -159,6 +159,18 @@ def test_whoever_takes_over_by_their_own_hand_is_told_what_and_not_called():
     assert kei.lines == ("Handed over by Ana", "Kei for Ana, asked by Kei", "#1 checkout, triggered: Down fires")
 
 
+@pytest.mark.parametrize("actor", ["person:kei (token ci)", "token:this machine"])
+def test_whoever_is_put_on_call_by_a_token_is_called_for_nobody_knows_that_they_are_awake(actor):
+    world = with_a_telephone(PLAN, "kei")
+    overrides(world, "kei", "0s", "30m", instead_of="ana", actor=actor)
+    overrides(world, "kei", "40m", "50m", instead_of="ana", actor=actor)
+    assert left(world, "kei") == [("0s", "https://kei.example/call")] * 2
+    cancels(world, 2, actor)
+    cancels(world, 1, actor)
+    world.at("5h")
+    assert [title.partition(":")[0] for title in titles(world, "kei")[2:]] == ["Taken back"] * 2
+
+
 def test_nobody_is_handed_over_to_twice():
     """The override ends by itself, and what follows is a handoff like all others."""
     world = World(PLAN)

@@ -1,7 +1,7 @@
 """Who is told of overrides, swaps and cover requests, what, and how urgent that is.
 
 Nobody is woken for what can wait: it is urgent for whoever is, or soon will be, on call by it, or has to answer before
-it begins. Whoever does something is not told of it; but whoever comes on call now is told what they take over.
+it begins. Whoever does something by hand is not told of it; but whoever comes on call now is told what they take over.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def _welcome(
     how = f"Override {override.id}, taken back by {by}" if event == "cancelled" else f"{whose}, asked by {asked}"
 
     def tell(person: Person, reason: Reason, title: str, lines: list[str]) -> None:
-        if person_of(actor) == person.key:  # they are awake, and need not be called for it
+        if _by_hand(person, actor):  # they are awake, and need not be called for it
             gentle = methods.planned(turn, person.key, "low")[0].contact
             handing.tell(turn, person, reason, title, lines, urgency="high", contact=gentle)
         else:
@@ -129,7 +129,12 @@ def _ranges(override: Override, now: Instant) -> list[Span]:
 
 def _others(turn: Turn, names: Iterable[str], actor: str) -> list[Person]:
     people = turn.plan.people
-    return [people[name] for name in dict.fromkeys(names) if name in people and person_of(actor) != name]
+    return [people[name] for name in dict.fromkeys(names) if name in people and not _by_hand(people[name], actor)]
+
+
+def _by_hand(person: Person, actor: str) -> bool:
+    """Whether a person did it themselves just now. A token of theirs may be a script's, at night as well."""
+    return actor == f"person:{person.key}"
 
 
 def _notice(
