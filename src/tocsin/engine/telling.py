@@ -67,9 +67,7 @@ def change(turn: Turn, override: Override, before: Sequence[Cover], reason: Reas
             continue
         move = moves.get(person.key, Moved((), ()))
         if event == "cancelled":
-            again = move.gained and not override.back
-            title = f"Taken back: the plan counts again: {_times(turn, override, person, event)}"
-            title += f"; you are on call again {_spans(move.gained, person)}" if again else ""
+            title = f"Taken back: the plan counts again: {_taken_back(turn, override, person, move)}"
         elif move.gained and not move.lost:
             for_whom = f" for {called(turn, override.instead_of)}" if override.instead_of else ""
             title = f"You are on call{for_whom}: {override.schedule}, {_spans(move.gained, person)}"
@@ -115,9 +113,11 @@ def _welcome(
             handing.tell(turn, person, reason, title, lines, urgency="high")
 
     def more(person: Person) -> list[str]:
-        later = [span for span in moves[person.key].gained if span[0] > turn.now] if person.key in moves else []
+        move = moves.get(person.key, Moved((), ()))
+        later = [span for span in move.gained if span[0] > turn.now]
         reason = f": {override.reason}" if override.reason else ""
-        return [f"{how}{reason}", *(f"Later too: {_span(one, person)}" for one in later[:MOST_LATER])]
+        also = [f"Later too: {_span(one, person)}" for one in later[:MOST_LATER]]
+        return [f"{how}{reason}", *also, *([f"Not any more: {_spans(move.lost, person)}"] if move.lost else [])]
 
     handing.welcome(turn, override.schedule, came, was, more, tell)
 
@@ -155,6 +155,16 @@ def _times(turn: Turn, override: Override, person: Person, event: Event | None =
         return f"{text} and {_span(override.back, person)}"
     who = "you take" if person.key == override.instead_of else f"{called(turn, override.instead_of)} takes"
     return f"{text}; {who} {_span(override.back, person)} for it"
+
+
+def _taken_back(turn: Turn, override: Override, person: Person, move: Moved) -> str:
+    """The schedule and the time; who has something by it and loses something by it, as in a swap, is told which."""
+    if not override.back or not (move.gained or move.lost):
+        again = f"; you are on call again {_spans(move.gained, person)}" if move.gained else ""
+        return f"{_times(turn, override, person, 'cancelled')}{again}"
+    has = [f"you are on call again {_spans(move.gained, person)}"] if move.gained else []
+    lost = [f"not any more {_spans(move.lost, person)}"] if move.lost else []
+    return f"{override.schedule}, {', and '.join((*has, *lost))}"
 
 
 def _spans(spans: Sequence[Span], person: Person) -> str:
