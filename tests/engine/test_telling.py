@@ -223,7 +223,8 @@ def test_a_swap_says_what_is_given_back():
     assert titles(world, "ana")[-1] == f"Ben takes over: primary, {mine} UTC; you take {theirs} UTC for it (opera)"
     cancels(world)
     assert titles(world, "ana")[-1] == (
-        f"Taken back: the plan counts again: primary, you are on call again {mine} UTC, and not any more {theirs} UTC (opera)"
+        f"Taken back: the plan counts again: primary, you are on call again {mine} UTC, "
+        f"and not any more {theirs} UTC (opera)"
     )
     assert dump(world.replayed().state) == dump(world.engine.state)
 

@@ -14,15 +14,13 @@ from tocsin.access.actors import person_of
 from tocsin.catalog.people import Person
 from tocsin.engine import handing, methods
 from tocsin.engine.turn import Turn
-from tocsin.kernel.instant import HOUR, Duration, Instant
+from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
 from tocsin.oncall.moved import Moved, moved
 from tocsin.oncall.override import Cover, Override
 from tocsin.oncall.roster import Span
 from tocsin.oncall.zone import said
 
-SOON: Duration = HOUR
-"""What begins within that time is told at once, whatever a person's rules for low urgency are."""
 MOST_LATER = 3
 
 Event = Literal["made", "agreed", "cancelled"]
@@ -70,11 +68,11 @@ def change(turn: Turn, override: Override, before: Sequence[Cover], reason: Reas
             title = f"Taken back: the plan counts again: {_taken_back(turn, override, person, move)}"
         elif move.gained and not move.lost:
             for_whom = f" for {called(turn, override.instead_of)}" if override.instead_of else ""
-            title = f"You are on call{for_whom}: {override.schedule}, {_spans(move.gained, person)}"
+            title = f"You are on call{for_whom}: {override.schedule}, {handing.times(move.gained, person)}"
         elif move.lost:
             does = f"{called(turn, override.person)} {'takes over' if event == 'agreed' else 'is on call for you'}"
-            title = f"{does}: {override.schedule}, {_spans(move.lost, person)}"
-            title += f"; you take {_spans(move.gained, person)} for it" if move.gained else ""
+            title = f"{does}: {override.schedule}, {handing.times(move.lost, person)}"
+            title += f"; you take {handing.times(move.gained, person)} for it" if move.gained else ""
         elif event == "agreed":
             title = f"{called(turn, override.person)} takes over: {_times(turn, override, person)}"
         elif person.key == override.person:
@@ -117,7 +115,7 @@ def _welcome(
         later = [span for span in move.gained if span[0] > turn.now]
         reason = f": {override.reason}" if override.reason else ""
         also = [f"Later too: {_span(one, person)}" for one in later[:MOST_LATER]]
-        return [f"{how}{reason}", *also, *([f"Not any more: {_spans(move.lost, person)}"] if move.lost else [])]
+        return [f"{how}{reason}", *also, *([f"Not any more: {handing.times(move.lost, person)}"] if move.lost else [])]
 
     handing.welcome(turn, override.schedule, came, was, more, tell)
 
@@ -141,8 +139,7 @@ def _notice(
     turn: Turn, person: Person, reason: Reason, title: str, begins: Instant | None, lines: tuple[str, ...] = ()
 ) -> None:
     """``begins``: when it asks something of the person; None when it relieves them, which can wait for the morning."""
-    soon = max(methods.morning(turn, person) or turn.now, turn.now + SOON)
-    urgency = "high" if begins is not None and begins < soon else "low"
+    urgency = "high" if begins is not None and methods.cannot_wait(turn, person, begins) else "low"
     handing.tell(turn, person, reason, title, list(lines), urgency=urgency)
 
 
@@ -160,16 +157,11 @@ def _times(turn: Turn, override: Override, person: Person, event: Event | None =
 def _taken_back(turn: Turn, override: Override, person: Person, move: Moved) -> str:
     """The schedule and the time; who has something by it and loses something by it, as in a swap, is told which."""
     if not override.back or not (move.gained or move.lost):
-        again = f"; you are on call again {_spans(move.gained, person)}" if move.gained else ""
+        again = f"; you are on call again {handing.times(move.gained, person)}" if move.gained else ""
         return f"{_times(turn, override, person, 'cancelled')}{again}"
-    has = [f"you are on call again {_spans(move.gained, person)}"] if move.gained else []
-    lost = [f"not any more {_spans(move.lost, person)}"] if move.lost else []
+    has = [f"you are on call again {handing.times(move.gained, person)}"] if move.gained else []
+    lost = [f"not any more {handing.times(move.lost, person)}"] if move.lost else []
     return f"{override.schedule}, {', and '.join((*has, *lost))}"
-
-
-def _spans(spans: Sequence[Span], person: Person) -> str:
-    more = f" and {len(spans) - 1} more time{'s' if len(spans) > 2 else ''}" if len(spans) > 1 else ""
-    return f"{_span(spans[0], person)}{more}"
 
 
 def _span(span: Span, person: Person) -> str:
