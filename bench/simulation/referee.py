@@ -290,11 +290,11 @@ class Referee:
             self._watch(case)
 
     def _noticed(self, id: str, until: int) -> int:
-        """When an end of a silence that lies in a stop is come upon: with the reminder before it, if there is one."""
+        """When an end of a silence that lies in a stop is come upon: with the reminder before it."""
         length = until - self._silenced_at.get(id, until)
-        reminder = until - REMINDED
+        reminder = until - min(REMINDED, length // 4)
         lay_in_a_stop = self.gaps and self.gaps[-1][0] <= reminder and until <= self.gaps[-1][1]
-        return reminder if lay_in_a_stop and length >= 60 * MINUTE else until
+        return reminder if lay_in_a_stop else until
 
     def _passes(self, case: Case, kind: str, instance: str, now: int) -> None:
         """A snooze, a silence or an alert's own time is over."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tocsin.playbooks.language import About as About
     from tocsin.playbooks.language import Failed as Failed
     from tocsin.playbooks.language import Run as Run
+    from tocsin.playbooks.language import Span as Span
     from tocsin.playbooks.language import Target as Target
     from tocsin.playbooks.language import at_most as at_most
     from tocsin.playbooks.language import blast_radius as blast_radius
@@ -37,6 +38,7 @@ _LANGUAGE = frozenset(
         "About",
         "Failed",
         "Run",
+        "Span",
         "Target",
         "at_most",
         "blast_radius",

@@ -82,6 +82,13 @@ async def test_an_incident_shows_what_was_changed_around_it(world: World) -> Non
     assert told[0] == "-1", "what came after its end is not its own"
 
 
+@pytest.mark.parametrize("number", [2**53 - 1, 2**63 - 2, 2**63 - 1, 10**20])
+async def test_a_number_larger_than_any_is_not_there(world: World, number: int) -> None:
+    for path in ("incidents", "alerts", "why/incident", "why/alert", "runs"):
+        answer = await world.call("GET", f"/{path}/{number}")
+        assert (path, answer.status_code) == (path, 404)
+
+
 async def test_what_is_not_there_is_a_problem_that_says_so(world: World) -> None:
     """404 with a sentence, for the incident and for its parts."""
     for path in (

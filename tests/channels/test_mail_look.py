@@ -37,5 +37,5 @@ def test_the_mail_fits_is_readable_and_its_button_is_large(
     assert button
     assert button["height"] >= 72
     assert button["width"] >= min(width - 32, 560)
-    assert axe(page) == []
+    assert axe(page, landmarks=False) == []
     context.close()

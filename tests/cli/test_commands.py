@@ -203,7 +203,7 @@ def test_a_silence_is_added_for_a_time_or_until_one(stage: Stage) -> None:
     stage.answers["POST /silences"] = (201, silence())
     out = stage.run("silence", "add", "RedisFull", "region=~eu-.*", "--for", "2h", "--comment", "moving").out
     assert "6f1c5a0e-3c7f-4d6e-9a51-0f5f8a4f7f10" in out
-    stage.run("silence", "add", "a=b", "--until", "2026-11-23T08:00+01:00", "--comment", "x", "--author", "ana")
+    stage.run("silence", "add", "a=b", "--until", "2026-11-23T08:00+01:00", "--reason", "x", "--author", "ana")
     assert [asked.body for asked in stage.asked] == [
         {
             "matchers": ['alertname="RedisFull"', 'region=~"eu-.*"'],

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.cli.stage import Stage, run
+from tocsin.access.actors import THIS_MACHINE
+from tocsin.api.models.playbooks import run_sheet_out
+from tocsin.cli.run_sheet import print_run
+from tocsin.playbooks.run import Run
 
 PLAN = """\
 tocsin: 1
@@ -29,6 +35,30 @@ def folder(tmp_path: Path) -> Path:
 def test_a_run_needs_to_know_for_what(stage: Stage) -> None:
     done = stage.run("playbook", "run", "free-memory")
     assert (done.code, "--service NAME or --incident NUMBER" in done.err, stage.asked) == (2, True, [])
+
+
+def test_what_is_refused_is_said_in_the_words_of_the_options(stage: Stage) -> None:
+    def refuses(detail: str, field: str) -> tuple[int, dict[str, object]]:
+        return 409, {"status": 409, "code": "conflict", "detail": detail, "field": field}
+
+    detail = "Step 1 may have been done: say that it is to be done again"
+    stage.answers["POST /runs/17/continue"] = refuses(detail, "word")
+    done = stage.run("playbook", "continue", "17", "--step", "1", "--why", "x")
+    assert (done.code, "done again (--again or --done)." in done.err) == (1, True), done.err
+    stage.answers["POST /runs"] = refuses("No target fits: two do", "targets")
+    done = stage.run("playbook", "run", "free-memory", "--service", "cart")
+    assert (done.code, "No target fits: two do (--target)." in done.err) == (1, True), done.err
+
+
+def test_who_took_over_is_said_as_people_say_it(capsys: pytest.CaptureFixture[str]) -> None:
+    taken = Run(
+        number=17, playbook="free-memory", service="cart", plan="1", meaning="m", started_at=1, deadline=1,
+        taken_by=f"token:{THIS_MACHINE}", taken_until=1_790_000_000_000_000,
+    )  # fmt: skip
+    print_run(msgspec.to_builtins(run_sheet_out(taken, [])), as_json=False)
+    said = capsys.readouterr().out
+    assert "Tocsin's command line works on its targets by hand until 2026-" in said and "token:" not in said
+    assert not re.search(r"\dT\d", said), "no machine's time"
 
 
 def test_a_playbook_that_nobody_uses_is_named(folder: Path) -> None:

@@ -35,8 +35,13 @@ SHOP = """
     playbooks: [end-idle-blocker]
     targets:
       main: {postgres: secret:shop_ro, fix with: secret:shop_fix}
+  jobs:
+    playbooks: [restart-worker]
+    targets:
+      one: {kind: worker, look with: secret:jobs_ro, fix with: secret:jobs_fix}
 routes:
   - {match: ['alertname=~"Redis.*"'], service: cart-redis}
+  - {match: ['alertname="WorkerHangs"'], service: jobs}
   - {match: ['alertname="ProbePostgresFailed"'], service: shop}
 """
 
@@ -95,19 +100,30 @@ def test_mypy_takes_every_playbook_of_the_documentation_and_no_look_with_a_fix(t
     assert {line.split(":")[1] for line in wrong} == {"7", "8", "9"}
 
 
+RUN_17 = """{"number": 17, "steps": [
+  {"ordinal": 1, "verb": "look", "function": "playbooks.workers.state", "state": "done", "error": "",
+   "result": {"waiting": 4, "working": false}},
+  {"ordinal": 2, "verb": "fix", "function": "playbooks.workers.restart", "state": "done", "error": "", "result": null},
+  {"ordinal": 3, "verb": "verify", "function": "playbooks.workers.state", "state": "failed",
+   "error": "it did not hold within 1m", "result": {"waiting": 5, "working": false}}]}"""
+
+
 def test_the_tests_in_the_documentation_pass(tmp_path: Path) -> None:
-    """Those of the first page's playbook, and those of a solution's, beside a plan that binds both."""
+    """Those of the first page's playbook, of one with looks of its own, and of a solution's, in one plan."""
     page = (DOCS / "playbooks" / "README.md").read_text(encoding="utf-8")
     services = re.findall(r"```yaml\nservices:\n(.*?)```", page, re.DOTALL)[0]
     (tmp_path / "playbooks").mkdir()
     (tmp_path / "tocsin.yaml").write_text(PLAN + services + SHOP)
     first, blocker = WRITTEN[0][1], next(block for _, block in WRITTEN if 'name="end-idle-blocker"' in block)
-    for place, (code, test) in enumerate(zip((first, blocker), TESTED, strict=True)):
-        (tmp_path / "playbooks" / f"p{place}.py").write_text(code)
-        (tmp_path / "playbooks" / f"test_p{place}.py").write_text(test)
+    worker = next(block for _, block in WRITTEN if "def restart_worker" in block)
+    for name, code, test in zip(("first", "workers", "blocker"), (first, worker, blocker), TESTED, strict=True):
+        (tmp_path / "playbooks" / f"{name}.py").write_text(code)
+        (tmp_path / "playbooks" / f"test_{name}.py").write_text(test)
+    (tmp_path / "playbooks" / "recorded").mkdir()
+    (tmp_path / "playbooks" / "recorded" / "run-17.json").write_text(RUN_17)
     done = subprocess.run(
         [sys.executable, "-m", "tocsin", "playbook", "test", str(tmp_path)],
         env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "tocsin.testing.plugin"},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert done.returncode == 0 and "5 passed" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0 and "7 passed" in done.stdout, done.stdout + done.stderr

@@ -245,6 +245,33 @@ def test_the_first_pages_of_a_storm_leave_at_once_and_the_rest_go_out_as_one():
     assert rows[0].bundled == tuple(row.id for row in rows)
 
 
+def test_a_step_that_comes_round_while_its_page_still_waits_says_that_it_waits():
+    """No row is written then, so nobody is told that somebody was paged."""
+    world = World(PLAN.replace(b"{page: ana, wait: 5m}", b"{page: ana, wait: 10s, repeat: 3}"))
+    storm(world, "A", "B", "C", "D").at("25s")
+    assert [row.person for row in world.rows(4)] == ["ana"]
+    steps = [one for one in world.timeline if one.incident == 4 and one.detail.get("step") == "1"]
+    assert [one.reason for one in steps] == ["step_due", "still_waits", "still_waits"]
+    assert [one.what for one in steps] == [
+        "Paging Ana; next in 10 s if nobody answers",
+        "Step 1: the page to Ana by email still waits and leaves in 20 s; next in 10 s if nobody answers",
+        "Step 1: the page to Ana by email still waits and leaves in 10 s; next in 10 s if nobody answers",
+    ]
+    first = [one.reason for one in world.timeline if one.incident == 1 and one.detail.get("step") == "1"]
+    assert first == ["step_due", "step_repeated", "still_waits"], "its first page has left, so another is written"
+
+
+def test_a_step_with_one_whose_page_waits_and_one_who_is_paged_says_both():
+    world = World(PLAN.replace(b"{page: ana, wait: 5m}", b"{page: [ana, ben], wait: 10s, repeat: 3}"))
+    world.rules("ben", bundle_within=0)
+    storm(world, "A", "B", "C", "D").at("15s")
+    steps = [one for one in world.timeline if one.incident == 4 and one.detail.get("step") == "1"]
+    assert (steps[1].reason, steps[1].what) == (
+        "step_repeated",
+        "Paging Ben; the page to Ana by email still waits and leaves in 20 s; next in 10 s if nobody answers",
+    )
+
+
 def test_a_graver_page_waits_for_nothing_that_is_less_grave():
     """Five of sev3, then five of sev1: of each the first three leave at once. The rest goes out as one message."""
     world = World()

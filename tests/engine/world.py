@@ -29,7 +29,6 @@ from tocsin.engine.inputs import (
     PlanChange,
     Received,
     Tick,
-    Unsure,
     decode_input,
     encode_input,
 )
@@ -200,13 +199,17 @@ class World:
         for key in changes.dropped_results:
             kept.pop(key, None)
 
-    def restarted(self, down: str = "2s") -> World:
-        """Stop hard and start again from the rows, ``down`` later."""
+    def restarted(self, down: str = "2s", plan: bytes | None = None, paging: bool = True) -> World:
+        """Stop hard and start again from the rows, ``down`` later; with another plan, or with paging off or on."""
         last = self.now
         self.engine = Engine(self.loaded(), self.engine.plan, SOURCES)
         self.now += parse_duration(down)
+        unsure = self.engine.under_way()
         self.apply(Deaf(last, self.now))
-        self.apply(Unsure())
+        if plan is not None:
+            self.paging = paging
+            self.put_in_force(plan)
+        self.apply(unsure)
         self.ring(self.now)
         return self
 

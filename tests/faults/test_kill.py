@@ -108,6 +108,45 @@ def test_time_in_which_tocsin_was_down_resolves_nothing_and_pages_nobody_twice(
 
     Three incidents: more would be bundled, and settle after that end.
     """
+    the_end_of_a_thousand_alerts_passes(server, mail_server, catcher, gone=server.kill9, back=server.start)
+
+
+def test_time_in_which_tocsin_was_stopped_resolves_nothing_and_pages_nobody_twice(
+    tocsin_server: Callable[..., TocsinServer], mail_server: MailServer, catcher: Catcher, database: str | None
+) -> None:
+    """A paused container: its processes stand still, and no clock does. The heartbeat was due meanwhile, too."""
+    plan = a_plan_for(mail_server, catcher, PLAN_ROUTES)
+    plan["services"]["inbox"]["heartbeats"] = {"batch": {"every": "6s", "grace": "1s"}}
+    server = tocsin_server(plan=plan, database=database, environment={"TOCSIN_SECRET_BEN": SECRET})
+    bundle_briefly(server)
+    assert server.process is not None
+    family = server.process.family()
+    assert len(family) == 3
+    key = server.json("key", "create", "--source", "heartbeat", "--service", "inbox", "--heartbeat", "batch")
+
+    def gone() -> None:
+        curl("-f", key["url"])
+        for one in family:
+            one.suspend()
+
+    def back() -> None:
+        for one in reversed(family):
+            one.resume()
+
+    the_end_of_a_thousand_alerts_passes(server, mail_server, catcher, gone, back)
+    _, listed = server.call("GET", "/api/v1/heartbeats")
+    (heart,) = listed["items"]
+    assert heart["state"] == "up"
+
+
+def the_end_of_a_thousand_alerts_passes(
+    server: TocsinServer,
+    mail_server: MailServer,
+    catcher: Catcher,
+    gone: Callable[[], None],
+    back: Callable[[], object],
+) -> None:
+    """While Tocsin is gone; nothing comes of it when it is back."""
     key = server.new_key("alertmanager")
     end = datetime.now(UTC) + timedelta(seconds=6)
     batch = [
@@ -122,9 +161,11 @@ def test_time_in_which_tocsin_was_down_resolves_nothing_and_pages_nobody_twice(
     before = settled(server)
     assert len(before) == 6
     assert datetime.now(UTC) < end, "this machine is too slow for the test to mean anything"
-    server.kill9()
-    eventually(lambda: datetime.now(UTC) > end + timedelta(seconds=1), what="their end to pass")
-    server.start()
+    gone()
+    left = datetime.now(UTC)
+    back_at = max(end, left + timedelta(seconds=7)) + timedelta(seconds=1)
+    eventually(lambda: datetime.now(UTC) > back_at, what="their end to pass", within=20)
+    back()
     eventually(lambda: server.status("/readyz") == 200, what="the self-audit to pass")
     firing = list(everything(server, "/api/v1/alerts", state="firing"))
     assert len(firing) == 1000

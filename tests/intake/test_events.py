@@ -43,6 +43,13 @@ def test_everything_an_event_can_say() -> None:
     assert answer(heard) == {"accepted": 1}
 
 
+def test_an_array_is_told_how_a_batch_is_written() -> None:
+    heard = post([{"title": "a"}])
+    assert heard.reply.status == 400
+    assert "body must be a JSON object, one event" in heard.fault
+    assert '{"events": [...]}' in heard.fault
+
+
 def test_a_batch_is_taken_in_order() -> None:
     heard = post({"events": [{"title": "a", "key": "1"}, {"title": "b", "labels": {"x": "y"}}, {"title": "c"}]})
     assert [event.title for event in heard.events] == ["a", "b", "c"]

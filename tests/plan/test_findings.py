@@ -23,6 +23,11 @@ MISTAKES = {
         "unknown key 'servces' in a plan file",
         "did you mean services?",
     ),
+    "a service's keys at the top": (
+        "§keys: [{source: events}]",
+        "'keys' is not part of a plan file",
+        "write it under a service: services: {NAME: {…}}",
+    ),
     "an underscore": (
         SERVICE + "§acknowledge_for: 1h",
         "unknown key 'acknowledge_for' in a service",
@@ -459,6 +464,15 @@ MISTAKES = {
         "a text with a colon and a space in it is quoted",
     ),
 }
+
+
+def test_a_webhook_that_is_only_an_address_is_shown_how_to_be_written():
+    found = read_plan({"tocsin.yaml": b"tocsin: 1\nteam: a\npeople: {ana: {webhook: 'http://hook.example'}}\n"}).findings
+    (one,) = (each for each in found if "webhook" in each.message)
+    assert (one.message, one.hint) == (
+        "expected a webhook, found a text",
+        "write webhook: {url: https://…, secret: secret:NAME}",
+    )
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

@@ -22,7 +22,7 @@ from tocsin.engine.commands import (
     TakeOverRun,
 )
 from tocsin.engine.engine import Engine
-from tocsin.engine.inputs import AnyInput, Deaf, Unsure
+from tocsin.engine.inputs import AnyInput, Deaf
 from tocsin.engine.state import Changes
 from tocsin.intake.request import Heard
 from tocsin.intake.sources import SOURCES
@@ -218,7 +218,7 @@ class Playground(World):
         self.engine = Engine(self.loaded(), self.engine.plan, SOURCES)
         self.now += after
         self.apply(Deaf(last, self.now))
-        self.apply(Unsure())
+        self.apply(self.engine.under_way())
         self.deep = deep
         while self.begun and not self.deep:
             self._carry(*self.begun.popleft())
@@ -293,6 +293,7 @@ def manifest(found: Declared) -> Manifest:
         meaning=found.body.__name__,
         answers=tuple(tuple(map(parse_matcher, group)) for group in found.answers),
         severities=found.severities,
+        hand_over_to=found.hand_over_to,
         predicate=found.when is not None,
         params=tuple(_param(name, kinds[name], given[name].default) for name in names),
         guards=found.guards,

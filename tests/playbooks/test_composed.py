@@ -18,7 +18,7 @@ from tocsin.playbooks.composed import Composed
 from tocsin.playbooks.language import About, Misused, Run
 from tocsin.playbooks.manifest import MANIFEST, Manifests, read_manifests
 from tocsin.playbooks.runner.composing import build, said
-from tocsin.playbooks.runner.fitting import Unfit
+from tocsin.playbooks.runner.fitting import Unfits
 from tocsin.playbooks.runner.reading import with_manifest
 from tocsin.testing import Scene
 
@@ -249,9 +249,9 @@ def test_what_is_no_number_is_more_than_none() -> None:
 def test_a_verification_that_holds_whatever_it_sees_is_refused(until: str) -> None:
     (found,), findings = composed(GOOD.replace("{used_ratio: {under: 0.80}}", until))
     assert findings == []
-    with pytest.raises(Unfit, match=r"until: .* is nothing that redis.memory sees") as raised:
+    with pytest.raises(Unfits, match=r"until: .* is nothing that redis.memory sees") as raised:
         build(found)
-    assert raised.value.line == 25
+    assert raised.value.faults[0].line == 25
     (beside,), _ = composed(GOOD.replace("{used_ratio: {under: 0.80}}", f"{{used_ratio: {{over: 0}}, {KNOWN}}}"))
     assert build(beside)
 
@@ -347,10 +347,50 @@ def test_what_does_not_fit_the_library_has_its_line(was: str, now: str, line: in
     assert was in GOOD
     (found,), findings = composed(GOOD.replace(was, now, 1))
     assert findings == []
-    with pytest.raises(Unfit) as raised:
+    with pytest.raises(Unfits) as raised:
         build(found)
-    assert raised.value.line == line and says in str(raised.value), (raised.value.line, str(raised.value))
-    assert hint in raised.value.hint, raised.value.hint
+    first = raised.value.faults[0]
+    assert first.line == line and says in str(first), (first.line, str(first))
+    assert hint in first.hint, first.hint
+
+
+def test_all_that_does_not_fit_is_said_at_once_and_what_only_follows_from_it_is_not() -> None:
+    wrong = GOOD
+    for was, now in (
+        ("{look: redis.memory, on: server", "{look: redis.memry, on: servr"),
+        ("on: server\n    with: {older_than: 7d, sample: {from: sample}}", "on: servr\n    with: {older_then: 7d}"),
+        ("{empty: yes}}\n    findings: [before, idle]", "{over: 3}}\n    findings: [befor, idel]"),
+        ("- fix: redis.expire", "- fix: redis.memory"),
+        ("{used_ratio: {under: 0.80}}", "{use_ratio: {under: 0.80}}"),
+        ("default: 500}", "default: many}"),
+        ("""'alertname="RedisMemoryHigh"'""", """'alertname!="x"'"""),
+    ):
+        assert was in wrong
+        wrong = wrong.replace(was, now, 1)
+    wrong = wrong.replace("guards:", "where: service ==\nguards:", 1)
+    assert composed(wrong)[1] == []
+    made = with_manifest(with_composed({FILE: wrong.encode()}))
+    found = [(one.line, one.message) for one in read_manifests(made).faults]
+    assert sorted(line for line, _ in found) == [3, 5, 6, 11, 11, 13, 14, 17, 18, 18, 21, 23, 23, 23, 26], found
+    (fits,), _ = composed(GOOD)
+    assert build(fits)
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "line"),
+    [
+        ("with: {older_than: 7d,", "with: {older_than: 7 days,", 13),
+        ("spread: 60s", "spread: 60", 22),
+        ("with: {older_than: 7d,", "with: {older_than: {from: age},", 13),
+    ],
+)
+def test_a_time_that_is_none_is_refused_before_anything_is_changed(was: str, now: str, line: int) -> None:
+    text = GOOD.replace("default: 500}}", "default: 500}, age: {type: text, default: a week}}").replace(was, now, 1)
+    (found,), findings = composed(text)
+    assert was in GOOD and findings == []
+    with pytest.raises(Unfits, match="is not a duration") as raised:
+        build(found)
+    assert [one.line for one in raised.value.faults] == [line]
 
 
 def test_a_fix_without_a_verification_after_it_and_a_match_of_everything_are_refused() -> None:

@@ -67,6 +67,19 @@ def test_everything_a_playbook_declares_comes_back_as_data():
     assert found.fixes and found.trust.start == "ask" and found.matches({"alertname": "Full"}, "sev1")
 
 
+@pytest.mark.parametrize(
+    ("was", "now", "hint"),
+    [
+        (b"answers=[", b"anwsers=[", "did you mean answers?"),
+        (b'per="1h"', b'pre="1h"', "did you mean per?"),
+        (b'trust(start="ask")', b'trust(xyz="ask")', "it takes start, ceiling, approve, within, default"),
+    ],
+)
+def test_an_option_that_is_misspelt_has_its_nearest_word(was: bytes, now: bytes, hint: str):
+    (fault,) = declared(GOOD.replace(was, now)).faults
+    assert "unexpected keyword argument" in fault.message and (fault.line, fault.hint) == (15, hint)
+
+
 def test_layout_comments_and_trust_change_no_meaning_and_code_does():
     (first,) = declared(GOOD).playbooks
     laid_out = GOOD.replace(b"run.fix(change, box)", b"# now\n    run.fix(\n        change, box,\n    )")

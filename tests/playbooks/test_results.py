@@ -29,6 +29,37 @@ def looks_at_much(run: Run, pump: Pump) -> None:
     run.verify(level, pump, until=lambda now: True, within="1m")
 
 
+@look
+def raw(pump: Pump) -> str:
+    return "logs/caf\udce9.log"
+
+
+@look
+def broken(pump: Pump) -> str:
+    raise OSError("cannot read caf\udce9.log")
+
+
+@playbook(answers=['alertname="Full"'])
+def looks_at_bytes(run: Run, pump: Pump) -> None:
+    run.look(raw, pump)
+
+
+@playbook(answers=['alertname="Full"'])
+def looks_at_what_breaks(run: Run, pump: Pump) -> None:
+    run.look(broken, pump)
+
+
+def test_an_answer_that_is_no_text_is_handed_over_with_what_to_do() -> None:
+    world = Playground(looks_at_bytes)
+    world.fires("Full", instance="cart-1")
+    assert world.run(1).outcome == "handed_over"
+    assert "raw answered cannot be written down: it holds bytes that are no text" in world.run(1).why
+    assert "errors='replace'" in world.run(1).why
+    world = Playground(looks_at_what_breaks)
+    world.fires("Full", instance="cart-1")
+    assert r"cannot read caf\udce9.log" in world.run(1).why
+
+
 class Heard:
     """A wire that keeps what is told."""
 

@@ -15,7 +15,7 @@ from tocsin.playbooks.runner.sound import unsound
 HEAD = '''
 from typing import ClassVar
 from msgspec import Struct
-from tocsin import Run, Target, Failed, fix, look, playbook
+from tocsin import Run, Span, Target, Failed, fix, look, playbook
 from tocsin.library import redis
 
 class Pump(Target, frozen=True):
@@ -32,7 +32,8 @@ def level(pump: Pump, *, deep: bool = False) -> Level: ...
 @look
 def plain(pump: Pump): ...
 @fix
-def drain(pump: Pump, by: int = 1, *, older_than: str = "1d") -> int: ...
+def drain(pump: Pump, by: int = 1, *, older_than: Span = "1d") -> int: ...
+WEEK, OLD = "a week", "7d"
 def helper(run: Run, pump: Pump) -> None: ...
 
 def body(run: Run, pump: Pump, keys: str = "") -> None:
@@ -70,6 +71,7 @@ OPEN = "it may end after this fix with nothing verified"
         f"match keys:\n    case 'a':\n        run.fix(drain, pump)\n    case _:\n        run.tell('nothing')\n{VERIFY}",
         "run.fix(drain, pump)\nhelper(run, pump)",
         "what = drain\nrun.fix(what, pump, nobody='knows')\nhelper(run, pump)",
+        f"run.fix(drain, pump, older_than=OLD)\nrun.fix(drain, pump, older_than=keys)\n{VERIFY}",
         "args = (1,)\nrun.fix(drain, pump, *args)\n" + VERIFY,
         "found = run.look(plain, pump)\nfound.anything",
         "now = run.look(level, pump)\nnow = 3\nnow.real",
@@ -106,6 +108,9 @@ def test_what_is_sound_is_let_pass(body: str) -> None:
         ("run.verify(level, pump, until=lambda n: n.full, within='2 m')", "within: '2 m' is not a duration"),
         ("run.verify(level, pump, until=lambda n: n.full, within='0s')", "within is more than nothing"),
         ("run.verify(level, pump, until=lambda n: n.full, within='6m')", "a person is called after 5 min"),
+        (f"run.fix(drain, pump, older_than='7 days')\n{VERIFY}", "of playbooks_sound.drain: '7 days' is not"),
+        (f"run.fix(drain, pump, older_than=WEEK)\n{VERIFY}", "older_than of playbooks_sound.drain: 'a week' is not"),
+        (f"run.fix(drain, pump, older_than=7)\n{VERIFY}", "older_than of playbooks_sound.drain: 7 is no text"),
         ("before = run.look(level, pump)\nrun.tell(before.fulll)", "Level has no fulll (did you mean full?)"),
     ],
 )  # fmt: skip

@@ -53,6 +53,8 @@ class Stage:
     def __init__(self, specs: list[ProbeSpec], **how: Any) -> None:
         self.ok: dict[str, bool] = {}
         self.takes: dict[str, float] = {}
+        self.stands_still: dict[str, float] = {}
+        """Seconds in which this whole process is stopped while that probe looks."""
         self.looks: list[tuple[float, str]] = []
         self.busy = 0
         self.most_busy = 0
@@ -66,7 +68,12 @@ class Stage:
         )
 
     def second(self) -> float:
-        return asyncio.get_running_loop().time()
+        return self.loop().time()
+
+    def loop(self) -> VirtualLoop:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        return loop
 
     def wall(self) -> Instant:
         return int(self.second() * SECOND)
@@ -79,6 +86,7 @@ class Stage:
         self.most_busy = max(self.most_busy, self.busy)
         try:
             await asyncio.sleep(self.takes.get(spec.name, 0.01))
+            self.loop().now += self.stands_still.pop(spec.name, 0.0)
         finally:
             self.busy -= 1
             self._looking.discard(spec.name)
@@ -162,6 +170,22 @@ def test_only_failures_in_a_row_fire_and_the_event_says_since_when() -> None:
     assert stage.states("a") == ["resolved", "firing"]
     fired = stage.said[-1][0]
     assert (fired * SECOND - stage.events[-1].starts_at) == pytest.approx(20 * SECOND, abs=SECOND)
+
+
+def test_a_look_that_failed_because_this_process_stood_still_says_nothing_of_its_target() -> None:
+    """A paused container comes back to deadlines that passed long ago."""
+
+    async def script(stage: Stage) -> None:
+        await stage.until(15)
+        stage.ok["a"], stage.stands_still["a"] = False, 600.0
+        await stage.until(620)
+        stage.ok["a"] = True
+        await stage.until(700)
+        assert stage.states("a") == ["resolved"]
+        stage.ok["a"] = False
+        await stage.until(720)
+
+    assert plays([probe("a", failures=1)], script).states("a") == ["resolved", "firing"]
 
 
 def test_after_a_restart_a_lasting_failure_is_said_again_and_so_is_health() -> None:

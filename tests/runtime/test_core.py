@@ -29,9 +29,11 @@ from tocsin.plan.model import Plan
 from tocsin.playbooks.evidence import Series
 from tocsin.runtime.ballast import Ballast
 from tocsin.runtime.buckets import Bucket
+from tocsin.runtime.clock import SystemClock
 from tocsin.runtime.core import Core
 from tocsin.runtime.listener import Exchange
 from tocsin.runtime.parts import Parts, PlanRead
+from tocsin.runtime.pulse import Pulse
 from tocsin.store.rows import Journaled
 
 
@@ -120,6 +122,7 @@ class Night:
             ballast=self.data / "ballast",
         )
         self.core = Core(parts, self.read())
+        self.core.writer.pulse = Pulse(SystemClock())  # a clock that is put forward by hand stops nobody
         await self.core.start()
         return self.core
 
@@ -451,6 +454,43 @@ def test_a_clock_set_back_does_not_shut_a_key_out() -> None:
 # --- Not hearing -----------------------------------------------------------------------------------------------------
 
 
+async def test_an_alert_that_counts_as_a_heartbeat_is_heard_to_the_second_and_ends_its_lateness_at_once(
+    night: Night,
+) -> None:
+    """Other repetitions are gathered for a minute and rounded, which made this one late too early and back too late."""
+    began = format_rfc3339(night.clock.now())
+    got: list[Reply] = []
+
+    async def beats() -> None:
+        now = night.clock.now()
+        labels = {"alertname": "Watchdog"}
+        body = [{"labels": labels, "startsAt": began, "endsAt": format_rfc3339(now + 30 * MINUTE)}]
+        request = Request(
+            source="alertmanager",
+            method="POST",
+            path="/api/v2/alerts",
+            body=msgspec.json.encode(body),
+            headers={"content-type": "application/json"},
+        )
+        count = len(got)
+        night.core.doors.offer(request, SOURCES["alertmanager"], 0, "inbox", now, got.append)
+        await until(lambda: len(got) > count)
+
+    await beats()
+    heart = night.state.heartbeats["orders", "watchdog"]
+    for _ in range(3):
+        night.clock.passes(4 * MINUTE + 4 * SECOND)
+        await beats()
+        assert heart.last == night.clock.now()
+        assert heart.due == night.clock.now() + 6 * MINUTE
+    night.clock.passes(6 * MINUTE + SECOND)
+    await until(lambda: heart.state == "late")
+    await beats()
+    assert heart.state == "up"
+    assert len(night.journal(Received)) == 5
+    assert night.core.writer.engine.state.alerts[1].firing
+
+
 async def test_a_full_disk_closes_intake_and_time_in_which_nothing_is_heard_expires_nothing(night: Night) -> None:
     """The ballast is let go; deafness is said at once, while it lasts and at its end; then intake opens by itself."""
     ends = night.clock.now() + 4 * MINUTE
@@ -561,7 +601,7 @@ async def test_the_self_audit_does_not_touch_the_timers(night: Night, monkeypatc
     before = night.core.upkeep.audit.at
     night.clock.passes(SECOND)
     await night.fires("Down")
-    await until(lambda: night.core.upkeep.audit.at > before)
+    await until(lambda: night.core.upkeep.audit.at > before and asked)  # the writer asks once more after the event
     assert asked == {"tocsin-writer"}
 
 

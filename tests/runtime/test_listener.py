@@ -379,6 +379,20 @@ def test_a_wish_to_upgrade_is_passed_over() -> None:
     assert not talk.wire.ended
 
 
+@pytest.mark.parametrize("cuts", [[], [70], list(range(200))])
+def test_a_wish_to_upgrade_has_its_body(cuts: list[int]) -> None:
+    """Else it would be read as the next request, in a name that whoever wrote it may not have."""
+    asks = b"POST /a HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: %d\r\n\r\n"
+    talk = Talk()
+    talk.say(*pieces(asks % len(GET) + GET + POST + asks % 0 + asks % 2 + b"ok" + GET, cuts))
+    assert [(one.path, one.body) for one in talk.taken] == [
+        ("/a", GET), ("/two", b"hello"), ("/a", b""), ("/a", b"ok"), ("/one", b""),
+    ]  # fmt: skip
+    talk = Talk()
+    talk.say((asks % 5).replace(b"Content-Length: 5", b"Transfer-Encoding: chunked") + b"5\r\nhello\r\n0\r\n\r\n")
+    assert [status for status, _ in talk.answers()] == [400] and talk.taken == []
+
+
 def test_the_answer_to_head_has_no_body() -> None:
     """Only its length."""
     talk = Talk()

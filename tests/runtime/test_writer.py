@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,7 @@ from tocsin.pages.ledger import Page
 from tocsin.plan import read_plan
 from tocsin.playbooks.manifest import MANIFEST, encode_manifests
 from tocsin.playbooks.run import GaveUp
+from tocsin.runtime.pulse import Pulse
 from tocsin.runtime.writer import MOST_WAITING_BYTES, Job, Writer
 
 
@@ -579,6 +581,57 @@ def test_a_machine_that_slept_says_so_before_anything_expires(stage: Stage) -> N
     stage.clock.passes(2 * HOUR)
     stage.turns()
     assert not alert.firing, "absence counts again"
+
+
+def stopped(stage: Stage, time: int, *, loop_first: bool) -> None:
+    """The whole process stands still, and then either of its threads is the first to go on."""
+    stage.writer.pulse.beat()
+    stage.clock.passes(time)
+    if loop_first:
+        stage.writer.pulse.beat()
+    stage.turns()
+    stage.writer.pulse.beat()
+    stage.turns()
+
+
+@pytest.mark.parametrize("loop_first", [True, False])
+def test_a_process_that_was_stopped_says_so_before_anything_expires(stage: Stage, loop_first: bool) -> None:
+    """Both clocks go on while a container is paused, and nobody could hear: one deafness, whoever wakes first."""
+    stage.hears("Down")
+    stage.turns()
+    alert = next(iter(stage.state.alerts.values()))
+    alert.ends_at = stage.clock.now() + 4 * MINUTE
+    alert.ttl = 4 * MINUTE
+    stage.state.watch_alert(alert)
+    stage.clock.passes(MINUTE)
+    stage.turns()
+    began = stage.clock.now()
+    stopped(stage, 10 * MINUTE, loop_first=loop_first)
+    deaf = [one for one in stage.journal if isinstance(one, Deaf)]
+    assert [(one.start, one.end) for one in deaf] == [(began, began + 10 * MINUTE)]
+    assert alert.firing
+    stage.clock.passes(HOUR)
+    stage.writer.pulse = Pulse(stage.clock)
+    stage.turns()
+    assert not alert.firing, "absence counts again"
+
+
+def test_a_process_that_was_held_up_for_a_moment_was_not_deaf(stage: Stage) -> None:
+    """What came meanwhile waited in the sockets."""
+    stopped(stage, 4 * SECOND, loop_first=False)
+    stopped(stage, 4 * SECOND, loop_first=True)
+    assert not [one for one in stage.journal if isinstance(one, Deaf)]
+
+
+def test_a_loop_that_stays_stuck_is_one_deafness_that_goes_on(stage: Stage) -> None:
+    """The writer's thread goes on meanwhile, and says so again and again; monitors get their time to speak once."""
+    stage.writer.pulse.beat()
+    for _ in range(60):
+        stage.clock.passes(SECOND)
+        stage.turn()
+    deaf = [one for one in stage.journal if isinstance(one, Deaf)]
+    assert [one.continued for one in deaf] == [False] + [True] * 9
+    assert all(before.end == after.start for before, after in itertools.pairwise(deaf))
 
 
 def test_a_clock_that_goes_as_it_should_is_no_deafness(stage: Stage) -> None:

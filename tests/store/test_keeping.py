@@ -20,6 +20,7 @@ from tocsin.intake.sources import SOURCES
 from tocsin.kernel.instant import DAY, HOUR, SECOND
 from tocsin.store import postgres, sqlite
 from tocsin.store.opening import SchemaError, backup, check, migrate, url_for
+from tocsin.store.postgres import PostgresStore
 from tocsin.store.rows import Journaled
 from tocsin.store.sqlite import SqliteStore
 
@@ -63,6 +64,23 @@ def test_a_journal_that_is_too_large_is_thinned_to_its_size_and_not_to_nothing(
     assert left == list(range(left[0], left[-1] + 1))
     assert 100 <= len(left) < 1_000
     places.clear()
+
+
+def test_the_size_of_a_journal_is_told_though_many_requests_lie_in_a_row(postgres_url: str) -> None:
+    """Else PostgreSQL's would be thinned long before it is too large."""
+    migrate(postgres_url)
+    store, life = PostgresStore(postgres_url, TZDATA), lived([])
+    store.wait_for_lease()
+    commit(store, life.engine, life.rows)
+    seq = len(life.rows)
+    for n in range(100):
+        rows = [Journaled(seq + 1 + one, START + n, _large(0, 700).input) for one in range(60)]
+        store.commit(rows, Changes(), life.engine.state)
+        seq += len(rows)
+    told = store._select(postgres._JOURNAL_SIZE)[0][0]
+    real = store._select("SELECT sum(pg_column_size(body) + 80) FROM journal")[0][0]
+    assert 0.7 * real <= told <= 1.4 * real
+    store.close()
 
 
 def _large(seq: int, size: int) -> Journaled:

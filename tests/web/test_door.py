@@ -43,6 +43,10 @@ def test_looking_at_a_sign_in_link_does_not_use_it_up(site: Site) -> None:
     ben.get(f"/sign-in/link/{secret}")
     ben.send(f"/sign-in/link/{secret}")
     assert "Ben Okafor" in ben.page
+    for useless in (secret, "neverseen"):
+        answer = Browserless(site, 0).get(f"/sign-in/link/{useless}")
+        assert answer.status_code == 401
+        assert "This link does not work any more." in answer.text
 
 
 def test_a_password_is_set_and_changed_by_its_owner(site: Site) -> None:
@@ -62,6 +66,8 @@ def test_refusals_are_pages_for_people(ana: Browserless) -> None:
     assert "<h1>There is nothing here.</h1>" in answer.text
     assert ana.get("/incidents/99999").status_code == 404
     assert "There is no incident 99999." in ana.page
+    for number in (2**53 - 1, 2**63 - 1, 10**20):
+        assert [ana.get(f"/{of}/{number}").status_code for of in ("incidents", "alerts", "runs")] == [404] * 3
     assert ana.get("/?after=nonsense").status_code == 400
 
 

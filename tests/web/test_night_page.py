@@ -39,6 +39,14 @@ def test_it_says_what_since_when_and_what_happens_if_nobody_answers(http: httpx2
     assert "<script" not in page
 
 
+def test_it_says_when_the_page_left_and_not_when_it_was_written_down(site: Site, http: httpx2.Client) -> None:
+    """It may have waited long, to go with others or for the method before it."""
+    (page,) = (one for one in site.night.bodies(tables.pages, Page) if one.id == 17)
+    page.finished_at = page.intended_at + 2 * MINUTE
+    site.night.put(page)
+    assert "Tocsin paged you by email at 03:20" in http.get(PATH).text
+
+
 def test_looking_changes_nothing_and_leaves_no_trace_behind(site: Site, http: httpx2.Client) -> None:
     answer = http.get(PATH)
     assert site.core.asked == []

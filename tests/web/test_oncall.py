@@ -317,6 +317,11 @@ def test_what_becomes_of_an_override_is_shown_before_it_counts(site: Site, ana: 
     assert "What becomes of shop-primary" in ana.page and "nothing is changed yet" in ana.page
     assert ana.page.index("As it is") < ana.page.index("With it") < ana.page.index("Mei Tanaka</b>")
     assert site.core.asked == before, "nobody was told anything"
+    ana.send(
+        "/oncall/overrides", kind="override", schedule="shop-primary", person="mei", look="yes",
+        **{"from": "2026-10-23T09:00", "to": "9998-10-23T18:00"},
+    )  # fmt: skip
+    assert "shown until" in ana.page, "however long it is, eight weeks are drawn"
 
 
 def test_the_calendar_goes_on_and_a_persons_shifts_are_listed(ana: Browserless) -> None:

@@ -17,7 +17,7 @@ from tocsin.faces.faces import LINK_PATH, Faces
 from tocsin.faces.problem import invalid
 from tocsin.faces.sessions import derived_secret, fresh_secret
 from tocsin.faces.who import Who, new_password
-from tocsin.intake.addresses import sender_url
+from tocsin.intake.entrances import sender_url
 from tocsin.kernel.instant import DAY, format_rfc3339
 from tocsin.store.reads import LIMIT
 

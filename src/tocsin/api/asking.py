@@ -11,9 +11,8 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.params import HeaderParameter, Parameter, QueryParameter
 
-from tocsin.api.models import LARGEST
 from tocsin.engine.commands import ASKED
-from tocsin.faces.problem import Problem
+from tocsin.faces.problem import LARGEST, Problem
 from tocsin.store.reads import MOST
 
 Severity = Literal["sev1", "sev2", "sev3", "sev4"]
@@ -40,9 +39,7 @@ _IdempotencyHeader = Annotated[
 ]
 
 
-async def repetition(
-    request: Request[Any, Any, Any], idempotency_header: _IdempotencyHeader = None
-) -> str | None:
+async def repetition(request: Request[Any, Any, Any], idempotency_header: _IdempotencyHeader = None) -> str | None:
     """The idempotency key with what is asked under it: see ``AskSubmit``."""
     if idempotency_header is None:
         return None

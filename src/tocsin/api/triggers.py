@@ -110,9 +110,29 @@ def _read(body: bytes) -> Pulled:
     if not body.strip():
         return Pulled()
     try:
-        return msgspec.json.decode(body, type=Pulled)
+        said = msgspec.json.decode(body)
+        return msgspec.convert(_ours(said) if isinstance(said, dict) else said, type=Pulled)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise invalid("body", f"it is no JSON of id, labels and args: {error}") from None
+
+
+def _ours(said: dict[str, Any]) -> dict[str, Any]:
+    """A body, without what others mean by the same words: a list of labels, or an id that is none, is passed over.
+
+    What then is not known, such as which of several targets is meant, is said when it is asked for.
+    """
+    ours = dict(said)
+    if isinstance(ours.get("id"), bool) or not isinstance(ours.get("id"), str | int):
+        ours.pop("id", None)
+    labels = ours.pop("labels", None)
+    if isinstance(labels, dict):
+        plain = {name: one for name, one in labels.items() if isinstance(one, str | int | float | bool)}
+        ours["labels"] = {
+            name: one if isinstance(one, str) else msgspec.json.encode(one).decode() for name, one in plain.items()
+        }
+    if ours.get("args", {}) is None:
+        del ours["args"]
+    return ours
 
 
 HANDLERS: list[ControllerRouterHandler] = [pull_trigger]

@@ -112,9 +112,19 @@ class Api:
                 hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names[:20])}."
                 raise NotFound(f"There is no service {service!r}; {hint}")
 
-    def write(self, method: str, path: str, body: Any = None) -> Any:
-        """Change something. A repetition after a broken connection carries the same idempotency key."""
-        return self._ask(method, path, json.dumps(body if body is not None else {}).encode(), os.urandom(16).hex())
+    def write(self, method: str, path: str, body: Any = None, options: Mapping[str, str] | None = None) -> Any:
+        """Change something. A repetition after a broken connection carries the same idempotency key.
+
+        ``options``: by a field of the body, the option that says it: a refusal names that, or nothing for "".
+        """
+        try:
+            return self._ask(method, path, json.dumps(body if body is not None else {}).encode(), os.urandom(16).hex())
+        except Refused as error:
+            field = str(error.told.get("field") or "")
+            if field not in (options or {}):
+                raise
+            told = {**error.told, "field": (options or {})[field]}
+            raise type(error)(sentence(told), told) from None
 
     def time(self) -> Instant:
         """What time the server has it, to reckon from: this machine's clock may be wrong."""

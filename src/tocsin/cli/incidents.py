@@ -14,6 +14,7 @@ from tocsin.cli.checklist import checklist, tick, untick
 from tocsin.cli.client import Api, segment
 from tocsin.cli.failure import OK, Failure, Refused
 from tocsin.cli.ledger import ledger
+from tocsin.cli.paged import PAGE_COLUMNS, page_row
 from tocsin.cli.place import server_options
 from tocsin.cli.text import ago, clock, count, day, person, rough, span, stamp, zone
 from tocsin.cli.words import duration, number, time
@@ -166,7 +167,7 @@ def _sheet(one: dict[str, Any], now: Instant | None) -> None:
         show.print_table(COLUMNS, [row(alert, now) for alert in one["alerts"]])
     if one["pages"]:
         show.heading(count(sum(page["kind"] == "page" for page in one["pages"]), "page"))
-        show.print_table(PAGE_COLUMNS, [_page(page) for page in one["pages"]])
+        show.print_table(PAGE_COLUMNS, [page_row(page) for page in one["pages"]])
     if one["changes"]:
         show.heading(f"{count(len(one['changes']), 'change')} since an hour before it opened")
         show.print_table(CHANGE_COLUMNS, [_change(change) for change in one["changes"]])
@@ -175,36 +176,6 @@ def _sheet(one: dict[str, Any], now: Instant | None) -> None:
         (show.instant(each["at"]), str(each["what"]), str(each["because"]), str(each["actor"]))
         for each in one["timeline"]
     )
-
-
-PAGE_COLUMNS = (
-    show.Column("At"),
-    show.Column("Person"),
-    show.Column("By", least=60),
-    show.Column("State"),
-    show.Column("Because", wide=True),
-)
-
-
-def _page(page: dict[str, Any]) -> show.Row:
-    how = str(page["state"])
-    if page["outcome"] == "paging_off":
-        how = "not sent: paging is off"
-    elif page["answered_at"]:
-        how = "answered"
-    elif page["seen_at"]:
-        how = "seen"
-    elif page["delivered_at"]:
-        how = "arrived"
-    elif page["state"] == "intended" and page["held"] and not page["attempts"]:
-        how = f"planned for {clock(show.instant(page['not_before']))}"
-    elif page["unsure"]:
-        how = f"{how}, perhaps twice"
-    if page["outcome"] == "left_before":
-        how = f"{how}, yet delivered"
-    by = str(page["channel"]) if page["kind"] == "page" else f"{page['channel']}, {page['kind']}"
-    because = f"{page['because']}: {page['error']}" if page["error"] else str(page["because"])
-    return stamp(show.moment(page["intended_at"])), str(page["person"]), by, show.state(how), because
 
 
 CHANGE_COLUMNS = (show.Column("At"), show.Column("Service"), show.Column("Change", wide=True))

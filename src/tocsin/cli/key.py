@@ -13,11 +13,11 @@ from tocsin.cli import show
 from tocsin.cli.client import Api, segment
 from tocsin.cli.place import server_options
 from tocsin.cli.text import ago
+from tocsin.intake.entrances import KINDS
 from tocsin.kernel.instant import Instant
 
 DEFAULT = "default"
 F = TypeVar("F", bound=Callable[..., Any])
-SOURCES = ("alertmanager", "pagerduty", "events", "heartbeat")
 
 
 @click.group()
@@ -62,7 +62,7 @@ def _limits(given: dict[str, str | None]) -> dict[str, float | int | None]:
 
 
 @key.command()
-@click.option("--source", metavar="KIND", required=True, help=f"How the monitor speaks: {', '.join(SOURCES)}.")
+@click.option("--source", metavar="KIND", required=True, help=f"How the monitor speaks: {', '.join(KINDS)}.")
 @click.option(
     "--service",
     metavar="NAME",
@@ -85,8 +85,7 @@ def create(api: Api, source: str, service: str, name: str, heartbeat: str, as_js
       tocsin key create --source heartbeat --service orders-batch --heartbeat nightly
       tocsin key create --source events --service checkout --rate 50/s --body 1MB --json
     """
-    from tocsin.intake.addresses import sender_url
-    from tocsin.web.senders import WHERE, snippet
+    from tocsin.intake.entrances import WHERE, sender_url, snippet
 
     body: dict[str, Any] = {"source": source, "service": service, "name": name, "heartbeat": heartbeat}
     body["limits"] = _limits(limits)

@@ -370,7 +370,8 @@ def run(
         raise click.UsageError("Say what it is for: --service NAME or --incident NUMBER.")
     body: dict[str, Any] = {"playbook": name, "service": service, "incident": incident, "targets": dict(targets)}
     body["args"] = {key: _plain(value) for key, value in args}
-    one = api.write("POST", "/runs", body)
+    options = {"service": "--service", "incident": "--incident", "targets": "--target", "args": "--arg"}
+    one = api.write("POST", "/runs", body, options)
     number = int(one["number"])
     while wait and one["state"] == "running":
         import time

@@ -31,7 +31,8 @@ def continue_run(api: Api, number: int, step: int, why: str, word: str | None, a
       tocsin playbook continue 17 --step 3 --why "the disk is mounted again"
       tocsin playbook continue 17 --step 2 --again --why "it was never restarted, I looked"
     """
-    made = api.write("POST", f"/runs/{number}/continue", {"step": step, "why": why, "word": word or ""})
+    body = {"step": step, "why": why, "word": word or ""}
+    made = api.write("POST", f"/runs/{number}/continue", body, {"word": "--again or --done", "step": "--step"})
     print_run(api.get(f"/runs/{made['number']}"), as_json)
 
 
@@ -48,7 +49,8 @@ def repeat_run(api: Api, number: int, why: str, again: bool, as_json: bool) -> N
     Examples:
       tocsin playbook repeat 17 --why "the network is back"
     """
-    made = api.write("POST", f"/runs/{number}/repeat", {"why": why, "word": "again" if again else ""})
+    body = {"why": why, "word": "again" if again else ""}
+    made = api.write("POST", f"/runs/{number}/repeat", body, {"word": "--again"})
     print_run(api.get(f"/runs/{made['number']}"), as_json)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tocsin.cli import show
+from tocsin.cli.text import person, stamp
 
 
 def because(one: dict[str, Any]) -> str:
@@ -36,7 +37,8 @@ def print_run(one: dict[str, Any], as_json: bool) -> None:
     if one["resumed"]:
         show.line(f"It goes on as run {one['resumed']}")
     if one["taken_by"]:
-        show.line(f"{one['taken_by']} works on its targets by hand until {one['taken_until']}")
+        until = stamp(show.moment(one["taken_until"]))
+        show.line(f"{person(one['taken_by'])} works on its targets by hand until {until}")
     if one["would"]:
         show.line(f"It would have done {one['would']}: {one['agreed_how'] or 'nobody has said yet what was done'}")
     if one["outcome"] in ("suggested", "observed"):

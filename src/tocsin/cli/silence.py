@@ -28,7 +28,9 @@ def silence() -> None:
 @click.option("--for", "lasts", type=duration, metavar="TIME", help="How long, such as 30m, 2h or 1d12h.")
 @click.option("--until", type=time, metavar="TIME", help="Until when, such as 2026-11-23T08:00.")
 @click.option("--from", "starts", type=time, metavar="TIME", help="From when.  [default: now]")
-@click.option("--comment", metavar="TEXT", required=True, help="Why; it is shown wherever somebody asks.")
+@click.option(
+    "--comment", "--reason", "comment", metavar="TEXT", required=True, help="Why; it is shown wherever somebody asks."
+)
 @click.option("--author", metavar="NAME", envvar="USER", default="", show_default="$USER", help="Who wants it.")
 @server_options
 @show.json_option
@@ -131,7 +133,7 @@ def show_silence(api: Api, id: str, as_json: bool) -> None:  # click names it as
 @click.argument("id", metavar="ID")
 @click.option("--for", "lasts", type=duration, metavar="TIME", help="End this long from now.")
 @click.option("--until", type=time, metavar="TIME", help="End then.")
-@click.option("--comment", metavar="TEXT", help="Why, anew.")
+@click.option("--comment", "--reason", "comment", metavar="TEXT", help="Why, anew.")
 @click.option("--author", metavar="NAME", help="Who wants it, anew.")
 @click.option("--matcher", "matchers", type=matcher, multiple=True, metavar="MATCHER", help="Match these instead.")
 @server_options

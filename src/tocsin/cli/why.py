@@ -11,6 +11,7 @@ from tocsin.cli import show
 from tocsin.cli.client import Api, segment
 from tocsin.cli.failure import NotFound
 from tocsin.cli.incidents import print_story
+from tocsin.cli.paged import became
 from tocsin.cli.place import server_options
 from tocsin.cli.text import ago, clock, count, stamp
 from tocsin.cli.words import time
@@ -90,7 +91,7 @@ def _person(api: Api, person: str, at: Instant | None, as_json: bool) -> None:
 
 def _page_told(page: dict[str, Any]) -> str:
     of = f" for incident #{page['incident']}" if page["incident"] else ""
-    return f"A {page['kind']} by {page['channel']}{of}: {page['state']}"
+    return f"A {page['kind']} by {page['channel']}{of}: {became(page)}"
 
 
 def _find(api: Api, asked: str) -> tuple[dict[str, Any], list[int]]:

@@ -27,6 +27,8 @@ from tocsin.playbooks.targets import Unbound, bind
 MOST_TRIED = 12
 MOST_LOOKED_AT = 500
 """So many alerts of an incident are asked which target they are about."""
+MOST_STEPS = 200
+"""So many steps an incident's escalation has, with all that were put before it."""
 HOLDS_NOTHING: frozenset[Outcome] = frozenset({"", "blocked", "observed", "suggested"})
 """Of runs that live, and of those for which pages did not wait."""
 
@@ -387,8 +389,33 @@ def hand_over(turn: Turn, run: Run, why: str, reason: Reason = Reason.HANDED_OVE
             # At once and from the first step, also when somebody was paged before: they know nothing of this yet.
             incident.step = incident.round = 0
             incident.resume_at = turn.now
+        call_first(turn, run, incident)
     run.find(why)
     end(turn, run, "handed_over", reason, f"handed over: {why}")
+
+
+def call_first(turn: Turn, run: Run, incident: Incident) -> None:
+    """Put those the playbook hands over to before everybody else. Whoever was to be paged is, after them.
+
+    Nothing, when it hands over to nobody else, when somebody has the incident, or when it only watched.
+    """
+    manifest = turn.plan.playbooks.get(run.playbook)
+    to = manifest.hand_over_to if manifest is not None else ""
+    steps = turn.plan.escalations[to].steps if to in turn.plan.escalations else ()
+    if not steps or incident.state != "triggered" or run.rung not in ("ask", "act"):
+        return
+    if incident.steps[: len(steps)] == steps:
+        return  # by a run before this one
+    if len(steps) + len(incident.steps) > MOST_STEPS:
+        return  # given away, again and again: those who are to be paged have heard of it
+    incident.steps = (*steps, *incident.steps)
+    incident.step = incident.round = 0
+    incident.answers, incident.waits = {}, None
+    turn.enter(incident.number, f"Handed over to the escalation {to}", Reason.HANDED_OVER, run=str(run.number))
+    if incident.paused is None:
+        incident.next_at = turn.now
+    else:
+        incident.resume_at = turn.now
 
 
 def incident_over(turn: Turn, incident: Incident) -> None:

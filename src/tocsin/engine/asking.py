@@ -8,12 +8,11 @@ from tocsin.access.actors import called
 from tocsin.engine import answering, commands, hearing, standings
 from tocsin.engine.commands import Result
 from tocsin.engine.turn import Turn
-from tocsin.kernel.instant import MINUTE, Duration, say_duration
+from tocsin.kernel.instant import say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks.manifest import Manifest
 from tocsin.playbooks.run import Approval, Began, Run
 
-APPROVE_WITHIN: Duration = 30 * MINUTE
 YES, NO = "yes", "no"
 
 
@@ -27,8 +26,8 @@ def permission(turn: Turn, run: Run, began: Began, would: str, manifest: Manifes
             step=began.ordinal,
             question=question,
             choices=(YES, NO),
-            default=NO,
-            due=turn.now + APPROVE_WITHIN,
+            default=manifest.trust.default,
+            due=turn.now + manifest.trust.within,
             role=manifest.trust.approve,
             fix=would,
             digest=began.identity,
@@ -94,7 +93,6 @@ def answer(turn: Turn, command: commands.AnswerRun) -> Result:
         return Result(ok=True, reason=Reason.APPROVAL_GIVEN, id=str(run.number))
     if approval.fix:
         run.approved_by = command.actor
-        run.approved = {**run.approved, str(approval.step): approval.digest}
     go_on(turn, run, command.answer, command.actor, Reason.APPROVAL_GIVEN)
     return Result(ok=True, reason=Reason.APPROVAL_GIVEN, id=str(run.number))
 
@@ -104,7 +102,9 @@ def go_on(turn: Turn, run: Run, said: str, actor: str, reason: Reason) -> None:
     approval = run.approval
     assert approval is not None
     who = called(actor, turn.plan.names)
-    if not approval.fix:
+    if approval.fix:
+        run.approved = {**run.approved, str(approval.step): approval.digest}
+    else:
         run.asked[str(approval.step)] = said
         step = turn.state.steps[run.number][approval.step]
         step.state, step.ended_at = "done", turn.now

@@ -148,8 +148,8 @@ class Engine:
                     self._settle(turn)
                     return Applied(result)
                 case Unsure():
-                    paging.unsure(turn)
-                    running.again(turn)
+                    paging.unsure(turn, input.pages)
+                    running.again(turn, input.runs)
                 case PlanChange():
                     fell = self._change_plan(turn, input, plan)
                     self._settle(turn)
@@ -169,6 +169,12 @@ class Engine:
         except Exception as error:
             raise EngineFault(type(input).__name__, str(seq), repr(error)) from error
         return Applied()
+
+    def under_way(self) -> Unsure:
+        """What a start that has just read this memory is unsure of, before it begins anything itself."""
+        pages = (one.id for one in self.state.pages.values() if one.state == "intended" and one.handed_at is not None)
+        runs = (one.number for one in self.state.runs.values() if one.state == "running")
+        return Unsure(tuple(sorted(pages)), tuple(sorted(runs)))
 
     def _settle(self, turn: Turn) -> None:
         """Ask each touched incident once whether somebody must be paged now."""
@@ -284,7 +290,7 @@ class Engine:
         if begins:
             for incident in list(self.state.incidents.values()):
                 if incident.state == "triggered":
-                    settling.begin_again(turn, incident, Reason.PLAN_CHANGED)
+                    settling.begin_again(turn, incident, Reason.PAGING_ON)
         return fell
 
     def _end_the_unwatched(self, turn: Turn) -> None:

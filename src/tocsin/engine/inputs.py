@@ -84,7 +84,14 @@ class Reported(Struct, frozen=True, tag="playbook"):
 
 
 class Unsure(Struct, frozen=True, tag="unsure"):
-    """Tocsin starts again: pages that were intended and have no outcome may have left before it stopped."""
+    """Tocsin starts again: pages that were handed over and have no outcome may have left before it stopped.
+
+    ``pages`` and ``runs`` were under way when it stopped: not what the start itself has begun since. None: whatever is
+    under way now.
+    """
+
+    pages: tuple[int, ...] | None = None
+    runs: tuple[int, ...] | None = None
 
 
 class PlanChange(Struct, frozen=True, tag="plan"):

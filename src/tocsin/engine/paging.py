@@ -16,6 +16,7 @@ from tocsin.kernel.reason import Reason
 from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import APART, ASKING, FOLLOWED, GIVE_UP_AFTER, Page, PageKind
 from tocsin.pages.rules import Planned, avoiding, bundled_until
+from tocsin.plan.model import Reached
 
 
 class About(NamedTuple):
@@ -54,14 +55,8 @@ def escalate_now(turn: Turn, incident: Incident) -> bool:
     for step in call.skipped:
         turn.enter(incident.number, calling.reaches_nobody(incident, step), Reason.NOBODY_REACHABLE)
     shadows = turn.plan.shadows_of(call.targets, turn.now, turn.state.covers, turn.behind(call.targets))
-    names = ", ".join(f"{person.name} ({by})" if by else person.name for person, by in reached) or "nobody"
-    if shadows:
-        names += f", with a copy to {_names(shadows)}"
-    paging = "Paging" if turn.state.counters.paging else "Paging is off; it would have paged"
-    what = f"{paging} {names}; next in {say_duration(call.next_at - turn.now)} if nobody answers"
-    if not people and calling.all_answered(turn, incident, call.targets):
-        what = f"The last resort has answered; others are paged again in {say_duration(call.next_at - turn.now)}"
-    turn.enter(incident.number, what, call.reason, step=str(call.at_step + 1))
+    reason, what = _said(turn, incident, call, reached, shadows)
+    turn.enter(incident.number, what, reason, step=str(call.at_step + 1))
     incident.step, incident.round, incident.laps = call.step, call.round, call.lap
     incident.next_at, incident.waits = call.next_at, None
     given = incident.steps[call.at_step].given if call.reason is Reason.REASSIGNED else ""
@@ -75,10 +70,43 @@ def escalate_now(turn: Turn, incident: Incident) -> bool:
     return True
 
 
+def _said(
+    turn: Turn, incident: Incident, call: Call, reached: Sequence[Reached], shadows: Sequence[Person]
+) -> tuple[Reason, str]:
+    """What a step is about to do, before anything is written: whom it pages, and whose page waits already."""
+    length = say_duration(call.next_at - turn.now)
+    if not reached and calling.all_answered(turn, incident, call.targets):
+        return call.reason, f"The last resort has answered; others are paged again in {length}"
+    waiting = {one.person.key: row for one in reached if (row := _still_waits(turn, incident, one.person, call))}
+    named = (f"{one.name} ({by})" if by else one.name for one, by in reached if one.key not in waiting)
+    names = ", ".join(named) or "nobody"
+    if shadows:
+        names += f", with a copy to {_names(shadows)}"
+    paging = "Paging" if turn.state.counters.paging else "Paging is off; it would have paged"
+    reason, said = call.reason, [f"{paging} {names}"]
+    if waiting and len(waiting) == len(reached) and not shadows:
+        reason, said = (Reason.STILL_WAITS if call.at_step < len(incident.steps) else reason), []
+    for one, _ in reached:
+        if one.key in waiting:
+            row = waiting[one.key]
+            leaves = say_duration(max(0, _when(row)[0] - turn.now))
+            begin = "the" if said else f"{_named(incident, call.at_step)}: the"
+            said.append(f"{begin} page to {one.name} by {row.channel} still waits and leaves in {leaves}")
+    return reason, f"{'; '.join(said)}; next in {length} if nobody answers"
+
+
 def _copy(turn: Turn, incident: Incident, person: Person, call: Call) -> None:
     """A shadow's copy of what a step pages. Nobody has to answer it, and it counts as nobody reached."""
     about = About(incident.number, incident.title, call.reason, call.at_step, "copy")
     _hand_over(turn, _row(turn, person.key, methods.planned(turn, person.key)[0], about, turn.now))
+
+
+def _still_waits(turn: Turn, incident: Incident, person: Person, call: Call) -> Page | None:
+    """The page that waits for a person already, when their rules would write down no other one now."""
+    about = _about(incident, call.reason, call.at_step)
+    if _wanted(turn, person, about):
+        return None
+    return min(_coming(turn, person.key, about).values(), key=_when, default=None)
 
 
 def _names(people: Sequence[Person]) -> str:
@@ -124,9 +152,12 @@ def page(
 
     ``because``: why in words of this page's own, "" where the reason says it all.
     """
+    return _write(turn, person, _about(incident, reason, step, kind, because))
+
+
+def _about(incident: Incident, reason: Reason, step: int, kind: PageKind = "page", because: str = "") -> About:
     urgency = incident.urgency if kind == "page" else "high"
-    about = About(incident.number, incident.title, reason, step, kind, urgency, because=because)
-    return _write(turn, person, about)
+    return About(incident.number, incident.title, reason, step, kind, urgency, because=because)
 
 
 def drill(turn: Turn, person: Person) -> list[Page]:
@@ -149,20 +180,27 @@ def _apart(turn: Turn, incident: int, person: str, planned: list[Planned]) -> li
     return avoiding(lost, planned, methods.able(turn, person)) if lost else planned
 
 
-def _write(turn: Turn, person: Person, about: About) -> list[Page]:
+def _coming(turn: Turn, person: str, about: About) -> dict[int, Page]:
+    """What was written down before for a person and has not been tried, by contact method."""
+    rows = ledger.rows(turn, about.incident)
+    return {one.contact: one for one in rows if one.person == person and one.kind == about.kind and one.waiting}
+
+
+def _wanted(turn: Turn, person: Person, about: About) -> list[tuple[Planned, Instant, Page | None]]:
+    """By which methods a person is paged and when, and what that takes the place of; not what is due sooner anyway."""
     quiet = methods.morning(turn, person) if about.urgency == "low" else None
-    begins = quiet or turn.now
-    coming = {
-        one.contact: one
-        for one in ledger.rows(turn, about.incident)
-        if one.person == person.key and one.kind == about.kind and one.waiting
-    }
-    written = []
+    coming, wanted = _coming(turn, person.key, about), []
     for planned in _apart(turn, about.incident, person.key, methods.planned(turn, person.key, about.urgency)):
-        at = begins + planned.after
+        at = (quiet or turn.now) + planned.after
         known = coming.get(planned.contact.id if planned.contact else 0)
-        if known is not None and (known.gathers or (known.next_at is not None and known.next_at <= at)):
-            continue  # written down before, and due sooner
+        if known is None or not (known.gathers or (known.next_at is not None and known.next_at <= at)):
+            wanted.append((planned, at, known))
+    return wanted
+
+
+def _write(turn: Turn, person: Person, about: About) -> list[Page]:
+    written = []
+    for planned, at, known in _wanted(turn, person, about):
         if known is not None:
             ledger.finish(turn, known, "overtaken", Reason.OVERTAKEN)
         held = None if at <= turn.now else Reason.NEXT_METHOD if planned.after else Reason.QUIET_HOURS
@@ -401,15 +439,15 @@ def _replace(turn: Turn, newer: Page) -> None:
             ledger.finish(turn, row, "overtaken", Reason.REPLACED)
 
 
-def unsure(turn: Turn) -> None:
-    """Tocsin starts again: what was handed over and has no outcome may have left.
+def unsure(turn: Turn, pages: Sequence[int] | None = None) -> None:
+    """Tocsin starts again: what was handed over and has no outcome may have left. ``pages``: only these may have.
 
     It is judged again, and sent again; what went in one message goes in one message.
     """
     messages: dict[tuple[int, int], list[Page]] = {}
-    for id in sorted(turn.state.pages):
-        row = turn.state.pages[id]
-        if row.state == "intended" and row.handed_at is not None:
+    for id in sorted(turn.state.pages if pages is None else pages):
+        row = turn.state.pages.get(id)
+        if row is not None and row.state == "intended" and row.handed_at is not None:
             row.unsure = True
             messages.setdefault((row.bundle, 0 if row.bundle else row.id), []).append(row)
     for rows in messages.values():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tocsin.access.actors import called
 from tocsin.engine import commands as c
 from tocsin.engine import hearing, paging, settling
+from tocsin.engine.answering import MOST_STEPS
 from tocsin.engine.commands import refuse
 from tocsin.engine.turn import Turn
 from tocsin.escalation.policy import Step
@@ -14,7 +15,6 @@ from tocsin.kernel.reason import Reason
 from tocsin.pages.ledger import PageKind
 
 LONGEST_REASON = 500
-MOST_STEPS = 200
 MOST_RESPONDERS = 50
 LONGEST_SNOOZE: Duration = 7 * DAY
 

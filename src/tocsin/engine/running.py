@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tocsin.access.actors import called
 from tocsin.engine import answering, asking, commands, evidence, hearing, standings
 from tocsin.engine.commands import Result
@@ -369,6 +371,11 @@ def _told(turn: Turn, run: Run, why: str) -> None:
         annotations={"findings": "\n".join(run.findings)[:2000]},
         name="PlaybookFailed",
     )
+    alert = hearing.own_alert(turn, turn.plan.service(run.service).key, f"playbook:{run.number}")
+    incident = turn.state.incidents.get(alert.incident) if alert is not None else None
+    if incident is not None:
+        answering.call_first(turn, run, incident)
+        turn.save_incident(incident)
 
 
 def ring(turn: Turn, run: Run) -> None:
@@ -391,7 +398,7 @@ def _late_answer(turn: Turn, run: Run) -> None:
     approval = run.approval
     assert approval is not None
     asking.heard(turn, run, Reason.APPROVAL_LATE)
-    if approval.fix:
+    if approval.fix and approval.default == asking.NO:
         why = f"nobody answered in time: {approval.question}"
         answering.end(turn, run, "cancelled", Reason.APPROVAL_LATE, why)
         if run.unasked:
@@ -400,10 +407,13 @@ def _late_answer(turn: Turn, run: Run) -> None:
     asking.go_on(turn, run, approval.default, "nobody in time", Reason.APPROVAL_LATE)
 
 
-def again(turn: Turn) -> None:
-    """Tocsin starts again: processes of runs have ended with it, and go on from what is written down."""
+def again(turn: Turn, runs: Sequence[int] | None = None) -> None:
+    """Tocsin starts again: processes of runs have ended with it, and go on from what is written down.
+
+    ``runs``: only these had one.
+    """
     for run in list(turn.state.runs.values()):
-        if run.state != "running":
+        if run.state != "running" or (runs is not None and run.number not in runs):
             continue
         doubt = [
             step

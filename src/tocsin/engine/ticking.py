@@ -117,10 +117,9 @@ def _silence(turn: Turn, silence: Silence) -> None:
         close(turn, silence)
         return
     silence.begun = silence.begun or silence.starts_at <= now
-    remind = silence.remind_at()
-    if remind is not None and not silence.reminded and remind <= now:
+    if not silence.reminded and silence.remind_at() <= now:
         silence.reminded = True
-        tell_author(turn, silence, Reason.SILENCE_ENDS_SOON, f"Your silence ends at {format_rfc3339(silence.ends_at)}")
+        tell_author(turn, silence, Reason.SILENCE_ENDS_SOON, f"ends at {format_rfc3339(silence.ends_at)}")
     turn.changes.silences[silence.id] = silence
     rejudge(turn)
     turn.state.timers.set("silence", silence.id, silence.due())
@@ -133,17 +132,18 @@ def close(turn: Turn, silence: Silence) -> None:
     turn.changes.silences[silence.id] = silence
     quiet = sum(silence.id in alert.silences for alert in turn.state.alerts.values())
     rejudge(turn)
-    still = f"; {quiet} alerts it kept quiet still fire" if quiet else ""
-    tell_author(turn, silence, Reason.SILENCE_ENDED, f"Your silence has ended{still}")
+    kept = f"{quiet:,} alerts it kept quiet still fire" if quiet != 1 else "1 alert it kept quiet still fires"
+    tell_author(turn, silence, Reason.SILENCE_ENDED, f"has ended{f'; {kept}' if quiet else ''}")
 
 
-def tell_author(turn: Turn, silence: Silence, reason: Reason, title: str) -> None:
-    """Tell a silence's author, when the plan knows them by name or address; else whoever is the last resort."""
+def tell_author(turn: Turn, silence: Silence, reason: Reason, what: str) -> None:
+    """Tell a silence's author what becomes of it, when the plan knows them by name or address; else the last resort."""
     author = silence.author.strip().lower()
     known = turn.plan.known_as.get(author, ())
-    what = " ".join(str(m) for m in silence.matchers)
+    whose = "Your silence" if known else f"The silence of {silence.author.strip()[:100] or 'nobody'}"
+    matchers = " ".join(str(m) for m in silence.matchers)
     for person in known or turn.plan.people_of(turn.plan.last_resort, turn.now, turn.state.covers):
-        paging.notice(turn, person, reason, f"{title}: {what}", silence=silence.id)
+        paging.notice(turn, person, reason, f"{whose} {what}: {matchers}", silence=silence.id)
     turn.count("silences", reason)
 
 

@@ -21,6 +21,10 @@ class FieldFault(Struct, frozen=True):
     message: str
 
 
+LARGEST = 2**53 - 1
+"""No number of anything is larger: it is what JSON says to the letter everywhere, and every database holds."""
+
+
 class ProblemDocument(Struct, frozen=True, kw_only=True):
     """The body of every refusal. ``code`` is a word for scripts, ``detail`` a sentence for people."""
 

@@ -23,9 +23,9 @@ from tocsin.engine.commands import UseLink
 from tocsin.faces import sessions
 from tocsin.faces.faces import Faces
 from tocsin.faces.passwords import hash_password, password_is
-from tocsin.faces.problem import Problem
+from tocsin.faces.problem import LARGEST, Problem
 from tocsin.faces.sessions import Session
-from tocsin.kernel.instant import SECOND
+from tocsin.kernel.instant import SECOND, Instant
 
 CSRF_HEADER, CSRF_FIELD = "x-csrf-token", "csrf"
 Needs = Literal["anyone", "key", "viewer", "responder", "admin"]
@@ -141,6 +141,9 @@ async def known(connection: ASGIConnection[Any, Any, Any, Any], faces: Faces) ->
 async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Let a request through to its handler, or refuse it. Leaves the Who in ``connection.state.who``."""
     faces: Faces = connection.app.state.faces
+    number = connection.path_params.get("number")
+    if isinstance(number, int) and number > LARGEST:  # no database counts so far: before anybody is asked for it
+        raise Problem(404, "not_found", f"there is no number {str(number)[:40]} of anything here")
     needs: Needs = handler.opt.get("needs") or ("viewer" if connection.scope.get("method", "GET") in SAFE else "admin")
     if needs == "key":  # no user's: the handler knows which key it wants
         connection.state.who = Who(address=connection.headers.get("x-tocsin-client", ""))
@@ -215,6 +218,17 @@ async def sign_in_with_link(faces: Faces, secret: str) -> User:
             401, "link_useless", result.message or "this link has been used or has expired: ask for a new one"
         )
     return user
+
+
+async def link_works(faces: Faces, secret: str, now: Instant) -> bool:
+    """Whether a one-time link may still be used, as far as anybody knows: looking uses nothing up."""
+    try:
+        token = await faces.read(faces.reads.token_by_hash, secret_hash(secret))
+    except Problem:
+        return True  # the database is away: pressing it says how it is
+    if token is None or token.kind != "link" or token.used_at is not None or token.revoked_at is not None:
+        return False
+    return token.expires_at is None or token.expires_at > now
 
 
 async def new_password(faces: Faces, password: str) -> str:

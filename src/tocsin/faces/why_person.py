@@ -31,7 +31,9 @@ ANSWERS = frozenset(
     {Reason.ACKNOWLEDGED, Reason.ANSWERED, Reason.PUT_OFF, Reason.BY_HAND, Reason.SNOOZED, Reason.REASSIGNED}
 )
 """What a person does to an incident that answers for it."""
-ANEW = frozenset({Reason.REOPENED, Reason.SNOOZE_ENDED, Reason.ACKNOWLEDGEMENT_ENDED, Reason.REASSIGNED})
+ANEW = frozenset(
+    {Reason.REOPENED, Reason.SNOOZE_ENDED, Reason.ACKNOWLEDGEMENT_ENDED, Reason.REASSIGNED, Reason.PAGING_ON}
+)
 """What has paging begin anew: no answer from before it is why anybody is not paged. A plan that was applied does so
 unless somebody had the incident."""
 SCANNED = 2_000
@@ -187,7 +189,7 @@ def _answered(person: str, pages: list[Page], answer: Entry | None, since: Insta
     if not moments or (last is not None and last.intended_at > max(moments)):
         return None
     if page is not None and page.answered_at is not None and page.answered_at == max(moments):
-        after = say_duration(page.answered_at - page.intended_at)
+        after = say_duration(page.answered_at - (page.left_at or page.intended_at))
         text = f"A page to {person} by {page.channel} left, and they answered it {after} later"
         return Sentence(at=page.answered_at, text=text, reason=Reason.ANSWERED, actor=f"person:{person}")
     assert answer is not None, "no page was answered as late"
@@ -225,7 +227,7 @@ def _of_page(steps: StepsThen, person: str, page: Page, at: Instant) -> Sentence
         return Sentence(at=applied.at, text=text, reason=applied.reason, actor=applied.actor)
     how = {"sent": "left", "failed": "failed", "overtaken": "was not sent any more"}.get(page.state, "was leaving")
     text = f"A page to {person} by {page.channel} {how}"
-    return Sentence(at=page.intended_at, text=text, reason=page.outcome or page.reason)
+    return Sentence(at=page.finished_at or page.intended_at, text=text, reason=page.outcome or page.reason)
 
 
 def _over(page: Page, at: Instant) -> bool:

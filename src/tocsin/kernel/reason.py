@@ -52,6 +52,7 @@ class Reason(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     ACKNOWLEDGEMENT_ENDED = "acknowledgement_ended"
     PAGING_OFF = "paging_off"
+    PAGING_ON = "paging_on"
     PLAN_CHANGED = "plan_changed"
     DEAF = "deaf"
 
@@ -94,6 +95,7 @@ class Reason(StrEnum):
     # paging
     STEP_DUE = "step_due"
     STEP_REPEATED = "step_repeated"
+    STILL_WAITS = "still_waits"
     STEP_NOT_MEANT = "step_not_meant"
     CLOSED_HOURS = "closed_hours"
     WAITING_FOR_ANSWER = "waiting_for_answer"
@@ -184,6 +186,7 @@ EXPLAINED: dict[Reason, str] = {
     Reason.ACKNOWLEDGED: "a person has it",
     Reason.ACKNOWLEDGEMENT_ENDED: "it was acknowledged, but is not resolved and the time for it ran out",
     Reason.PAGING_OFF: "Tocsin runs with paging off",
+    Reason.PAGING_ON: "Tocsin ran with paging off before, so whatever nobody has is paged from its first step",
     Reason.PLAN_CHANGED: "the plan changed, so what still fires is judged again",
     Reason.DEAF: "Tocsin could not hear for a while, so absence proves nothing yet",
     Reason.PLAYBOOK_RUNS: "a playbook works on it, and pages wait until it is late, fails or is done",
@@ -224,6 +227,7 @@ EXPLAINED: dict[Reason, str] = {
     Reason.STEP_NOT_MEANT: "this step is for other incidents or other hours, so the next one follows at once",
     Reason.CLOSED_HOURS: "it is of low urgency and waits for the hours of its service",
     Reason.STEP_REPEATED: "the step is repeated as the plan says",
+    Reason.STILL_WAITS: "the step was due, and the page before it to the same person still waits to leave",
     Reason.WAITING_FOR_ANSWER: "someone was paged and has time to answer",
     Reason.NOBODY_REACHABLE: "this step can reach nobody, so the next one follows at once",
     Reason.ESCALATION_EXHAUSTED: "every step has been paged and nobody answered",

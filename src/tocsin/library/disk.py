@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Struct
 
 from tocsin.kernel.instant import SECOND, parse_duration
-from tocsin.playbooks.language import Target, fix, look
+from tocsin.playbooks.language import Span, Target, fix, look
 
 MOST_LOOKED_AT = 200_000
 """Files a look goes through before it says that there are too many."""
@@ -116,7 +116,7 @@ class Growth(Struct, frozen=True):
 
 
 @look
-def growth(place: Folder, *, over: str = "1s", most: int = 10) -> Growth:
+def growth(place: Folder, *, over: Span = "1s", most: int = 10) -> Growth:
     """Its largest files, and those that grow: two looks, ``over`` apart."""
     with _opened(place.where) as top:
         before = {one.name: one.size for one in _below(top)}
@@ -150,7 +150,7 @@ class Preview(Struct, frozen=True):
 
 @look
 def preview(
-    place: Folder, *, older_than: str = "1d", keep: int = 2, match: str = "*", down_to: int | None = None
+    place: Folder, *, older_than: Span = "1d", keep: int = 2, match: str = "*", down_to: int | None = None
 ) -> Preview:
     """What may go: of the files the plan lets be deleted and that are like ``match``, those not changed for
     ``older_than``; never the ``keep`` newest of them. ``down_to``: stop once the folder would hold no more bytes.
@@ -217,7 +217,7 @@ def was_rotated(place: Folder, file: File) -> bool:
 
 
 @fix(probe=was_rotated)
-def rotate(place: Folder, file: File, *, within: str = "2m") -> str:
+def rotate(place: Folder, file: File, *, within: Span = "2m") -> str:
     """Run the plan's ``rotate`` (such as ``logrotate -f …``) for a file that grows, unless it was rotated by now.
 
     A file that is written to is neither deleted nor cut here: whoever writes it must be told to go on in another one,

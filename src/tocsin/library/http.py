@@ -22,7 +22,7 @@ from tocsin.library import commands
 from tocsin.library.described import Trouble, described
 from tocsin.library.outgoing import ask, connected
 from tocsin.library.ssh import Reach
-from tocsin.playbooks.language import Target, fix, look
+from tocsin.playbooks.language import Span, Target, fix, look
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate as Parsed
@@ -81,7 +81,7 @@ class Health(Struct, frozen=True):
 
 
 @look
-def health(instance: Instance, *, within: str = "2s") -> Health:
+def health(instance: Instance, *, within: Span = "2s") -> Health:
     """Whether it is well."""
     where = instance.where
     return _health(where, where.secrets.get("token", ""), within)
@@ -99,19 +99,19 @@ class Group(Struct, frozen=True):
 
 
 @look
-def group(instance: Instance, *, within: str = "2s") -> Group:
+def group(instance: Instance, *, within: Span = "2s") -> Group:
     """How the instance and its fellows are."""
     return _group(instance.name, instance.where, within)
 
 
 @look
-def is_well(instance: Instance, *, least_well: int = 1, within: str = "2s") -> bool:
+def is_well(instance: Instance, *, least_well: int = 1, within: Span = "2s") -> bool:
     """Whether it is well: what ``restart`` is for."""
     return bool(health.function(instance, within=within).well)
 
 
 @fix(probe=is_well)
-def restart(instance: Instance, *, least_well: int = 1, within: str = "2s") -> str:
+def restart(instance: Instance, *, least_well: int = 1, within: Span = "2s") -> str:
     """Restart it with the plan's command, unless it is well by now, and while others are.
 
     It is looked at again first. One that is well is left alone. Where it has fellows, at least ``least_well`` of them
@@ -174,7 +174,7 @@ class Certificate(Struct, frozen=True):
 
 
 @look
-def certificate(instance: Instance, *, within: str = "5s") -> Certificate:
+def certificate(instance: Instance, *, within: Span = "5s") -> Certificate:
     """The certificate it serves now, whether anybody would accept it or not, and the one in its file.
 
     Raises Trouble when it serves none.

@@ -23,7 +23,7 @@ import msgspec
 from msgspec import Struct
 
 from tocsin.kernel.instant import SECOND, parse_duration
-from tocsin.playbooks.language import Target, fix, look
+from tocsin.playbooks.language import Span, Target, fix, look
 
 SUPERVISOR = "supervisor"
 """What ``restart with`` says when something else starts the process again whenever it ends."""
@@ -93,7 +93,7 @@ class State(Struct, frozen=True):
 
 
 @look
-def state(server: Process, *, over: str = "200ms") -> State:
+def state(server: Process, *, over: Span = "200ms") -> State:
     """Whether it runs, and what it uses; its CPU is measured ``over`` so long."""
     where = server.where
     pid, why = _pid_of(where)
@@ -124,7 +124,7 @@ class Answer(Struct, frozen=True):
 
 
 @look
-def answering(server: Process, *, within: str = "1s") -> Answer:
+def answering(server: Process, *, within: Span = "1s") -> Answer:
     """Whether it runs and its health address answers with 2xx in time. Redirects and proxies are not followed."""
     where = server.where
     if not where.health:
@@ -151,7 +151,7 @@ def answering(server: Process, *, within: str = "1s") -> Answer:
 
 
 @fix(idempotent=True)
-def stop(server: Process, pid: int, started: int, *, grace: str = "10s") -> str:
+def stop(server: Process, pid: int, started: int, *, grace: Span = "10s") -> str:
     """End exactly the process that was looked at: SIGTERM, and SIGKILL when it is not gone after ``grace``.
 
     What starts it again is its supervisor. Doing it twice harms nobody: the second time it is gone, and another

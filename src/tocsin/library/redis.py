@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from tocsin.kernel.instant import SECOND, parse_duration
-from tocsin.playbooks.language import Target, fix, look
+from tocsin.playbooks.language import Span, Target, fix, look
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -162,7 +162,7 @@ class Idle(Struct, frozen=True):
 
 
 @look
-def idle_keys(server: Server, *, older_than: str = "7d", sample: int = 10_000, match: str = "*") -> Idle:
+def idle_keys(server: Server, *, older_than: Span = "7d", sample: int = 10_000, match: str = "*") -> Idle:
     """Keys that nobody has read for longer than ``older_than``, among at most ``sample`` of those like ``match``.
 
     On a server that counts frequency instead (an LFU policy) nothing is known to be idle.
@@ -194,7 +194,7 @@ def _that_fit(names: list[str]) -> tuple[str, ...]:
 
 
 @fix(idempotent=True)
-def expire(server: Server, keys: tuple[str, ...], *, older_than: str, spread: str = "60s") -> int:
+def expire(server: Server, keys: tuple[str, ...], *, older_than: Span, spread: Span = "60s") -> int:
     """Give keys an end, spread evenly over a while, so that no server frees everything at one moment.
 
     A key that has an end already, or was read within ``older_than`` and is in use again, keeps what it has. Returns
@@ -246,7 +246,7 @@ class Clients(Struct, frozen=True):
 
 
 @look
-def clients(server: Server, *, idle_for: str = "1h") -> Clients:
+def clients(server: Server, *, idle_for: Span = "1h") -> Clients:
     """How many clients are connected, and which have been idle for longer than ``idle_for``."""
     with connected(server) as client:
         info: Any = client.info("clients")
@@ -282,7 +282,7 @@ def _idle_of(client: Redis, there: Iterable[Mapping[str, str]], idle_for: str) -
 
 
 @fix(idempotent=True)
-def drop_clients(server: Server, ids: tuple[int, ...], *, idle_for: str) -> int:
+def drop_clients(server: Server, ids: tuple[int, ...], *, idle_for: Span) -> int:
     """Close these connections; a client that needs one opens another. Returns how many were closed.
 
     One that was used within ``idle_for`` is in use again, and stays.

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from tocsin.kernel.instant import SECOND, parse_duration
 from tocsin.library.redis import WARM, Server, connected, size_of, told
-from tocsin.playbooks.language import fix, look
+from tocsin.playbooks.language import Span, fix, look
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -124,7 +124,7 @@ class Compared(Struct, frozen=True):
 
 @look
 def compared(
-    replica: Server, primary: Server, *, at: str = "", over: str = "3s", too_far: int = 10_000_000
+    replica: Server, primary: Server, *, at: str = "", over: Span = "3s", too_far: int = 10_000_000
 ) -> Compared:
     """What is wrong between a replica and the primary it should follow: two looks at both, ``over`` apart.
 

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from tocsin.kernel.instant import SECOND, parse_duration
 from tocsin.library.postgres.server import Server, Trouble, connected
-from tocsin.playbooks.language import fix, look
+from tocsin.playbooks.language import Span, fix, look
 
 MOST_ROWS = 1_000
 MOST_BYTES = 128 * 1024
@@ -52,7 +52,7 @@ class Rows(Struct, frozen=True):
 
 @look
 def rows(
-    server: Server, statement: str, values: Mapping[str, Value] | None = None, *, most: int = 100, within: str = "5s"
+    server: Server, statement: str, values: Mapping[str, Value] | None = None, *, most: int = 100, within: Span = "5s"
 ) -> Rows:
     """Ask something. The transaction is read-only: a statement that would write fails.
 
@@ -84,7 +84,7 @@ def change(
     *,
     most: int,
     uncounted: bool = False,
-    within: str = "10s",
+    within: Span = "10s",
 ) -> int:
     """Change something, once: interrupted in the middle of it, the run is handed over.
 
@@ -105,7 +105,7 @@ def repeatable(
     *,
     most: int,
     uncounted: bool = False,
-    within: str = "10s",
+    within: Span = "10s",
 ) -> int:
     """Change something where twice is as good as once, as in ``update … set state = 'off' where id = %(id)s``.
 

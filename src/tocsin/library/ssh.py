@@ -19,7 +19,7 @@ from msgspec import Struct
 from tocsin.kernel.addresses import refusal
 from tocsin.kernel.instant import SECOND, parse_duration
 from tocsin.library.described import Trouble, described
-from tocsin.playbooks.language import Target, fix, look
+from tocsin.playbooks.language import Span, Target, fix, look
 
 if TYPE_CHECKING:
     from asyncssh import SSHClientConnection
@@ -71,7 +71,7 @@ class Said(Struct, frozen=True):
 
 
 @look
-def run(machine: Machine, argv: tuple[str, ...], *, within: str = "30s") -> Said:
+def run(machine: Machine, argv: tuple[str, ...], *, within: Span = "30s") -> Said:
     """Run a command as the user that looks, and answer what it came to, whatever that is.
 
     ``argv``: its words; no shell of ours puts anything into them. That it changes nothing is for the user's rights to
@@ -82,7 +82,7 @@ def run(machine: Machine, argv: tuple[str, ...], *, within: str = "30s") -> Said
 
 
 @fix
-def change(machine: Machine, argv: tuple[str, ...], *, within: str = "60s") -> Said:
+def change(machine: Machine, argv: tuple[str, ...], *, within: Span = "60s") -> Said:
     """Run a command as the user that fixes. Raises Trouble when it ends with anything but 0.
 
     Interrupted in the middle of it, a run is handed over: nobody knows how far it came.
@@ -91,7 +91,7 @@ def change(machine: Machine, argv: tuple[str, ...], *, within: str = "60s") -> S
 
 
 @fix(idempotent=True)
-def ensure(machine: Machine, argv: tuple[str, ...], *, within: str = "60s") -> Said:
+def ensure(machine: Machine, argv: tuple[str, ...], *, within: Span = "60s") -> Said:
     """As ``change``, for a command that may be run twice, such as ``systemctl start web``."""
     return _changed(machine, argv, within)
 

@@ -18,7 +18,7 @@ from msgspec import Struct
 from tocsin.kernel.instant import SECOND, parse_duration
 from tocsin.library.described import Trouble, described
 from tocsin.library.outgoing import connected
-from tocsin.playbooks.language import Target, fix, look
+from tocsin.playbooks.language import Span, Target, fix, look
 
 WITHIN = 5.0
 ALREADY_STARTED, NOT_RUNNING = 60, 70
@@ -76,14 +76,14 @@ def state(program: Program) -> State:
 
 
 @look
-def was_replaced(program: Program, pid: int, *, grace: str = "30s") -> bool:
+def was_replaced(program: Program, pid: int, *, grace: Span = "30s") -> bool:
     """Whether another process than this one runs now."""
     now = _state(program.where)
     return now.pid not in (0, pid) and now.running
 
 
 @fix(probe=was_replaced)
-def restart(program: Program, pid: int, *, grace: str = "30s") -> str:
+def restart(program: Program, pid: int, *, grace: Span = "30s") -> str:
     """Have supervisor stop it, as its ``stopsignal`` and ``stopwaitsecs`` say, and start it again.
 
     ``pid``: of the process that was looked at, 0 for none; when another one runs by now nothing is done. Raises Trouble

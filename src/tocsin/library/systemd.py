@@ -17,7 +17,7 @@ from msgspec import Struct
 from tocsin.library import commands
 from tocsin.library.described import Trouble, described
 from tocsin.library.ssh import Reach
-from tocsin.playbooks.language import Target, fix, look
+from tocsin.playbooks.language import Span, Target, fix, look
 
 WITHIN = "15s"
 _ASKED = (
@@ -94,14 +94,14 @@ def state(unit: Unit) -> State:
 
 
 @look
-def was_restarted(unit: Unit, invocation: str, *, within: str = "2m") -> bool:
+def was_restarted(unit: Unit, invocation: str, *, within: Span = "2m") -> bool:
     """Whether it is up, and in another run than this one."""
     now = _state(unit.where)
     return now.running and now.invocation not in ("", invocation)
 
 
 @fix(probe=was_restarted)
-def restart(unit: Unit, invocation: str, *, within: str = "2m") -> str:
+def restart(unit: Unit, invocation: str, *, within: Span = "2m") -> str:
     """Have systemd stop it, as its unit says (``TimeoutStopSec``, then SIGKILL), and start it again.
 
     ``invocation``: the run of it that was looked at, "" when it had none; when it is in another one by now nothing is

@@ -92,6 +92,11 @@ class Page(Struct, kw_only=True, omit_defaults=True):
         return self.state == "sent" or self.outcome is Reason.LEFT_BEFORE
 
     @property
+    def left_at(self) -> Instant | None:
+        """When its channel had taken it; None while it has not."""
+        return self.finished_at if self.left else None
+
+    @property
     def numbered(self) -> int:
         """The step of the escalation it is of, as people count them: from 1, and 0 where no step sent it."""
         return self.step + 1 if self.kind in ("page", "copy") else 0

@@ -72,6 +72,14 @@ class Answering:
         self._check_buttons(answers)
         return answers, tuple(targets)
 
+    def check_handed(self, escalations: Mapping[str, object], complete: bool) -> None:
+        """Those that code hands over to have to be there: nobody would hear of it."""
+        for one in self.playbooks.values():
+            if one.hand_over_to and one.hand_over_to not in escalations and complete:
+                hint = self._findings.nearest(one.hand_over_to, escalations)
+                what = f"{one.name} hands over to an unknown escalation {shown(one.hand_over_to)}"
+                self._findings.error(_at(one), what, hint)
+
     def _check_unless(self, known: Mapping[str, Service]) -> None:
         for one in self.playbooks.values():
             for guard in one.guards:

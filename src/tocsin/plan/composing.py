@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 
 from msgspec import UNSET
 
-from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND
+from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, format_duration
 from tocsin.kernel.matcher import Matcher
 from tocsin.plan.decoder import (
     At,
@@ -367,6 +367,8 @@ class TrustOf(Record):
     start = Field(_RUNG, "Where it starts. Default: ask.")
     ceiling = Field(_RUNG, "What it never goes above. Default: act.")
     approve = Field(Choice("a role", "responder", "admin"), "Who may answer it. Default: responder.")
+    within = Field(duration(*language.WAITS), "How long it waits for leave to do a fix. Default: 30m.")
+    default = Field(Choice("an answer", "yes", "no"), "What counts when nobody answers in time. Default: no.")
 
 
 class ConfineOf(Record):
@@ -404,6 +406,7 @@ class ComposedFile(Record):
     hand_over_after = Field(
         duration(*language.PATIENCE), "So long it may take, and pages wait; then a person is called. Default: 5m."
     )
+    hand_over_to = Field(NAME, "The escalation that is paged first when it hands over; the service's goes on after it.")
     schedule = Field(CRON, "When it runs without an incident, such as 0 4 * * *.")
     timezone = Field(ZONE, "Where the schedule is. Default: UTC.")
     steps = Field(
@@ -470,6 +473,7 @@ def _composed(file: str, read: ComposedFile, findings: Findings) -> Composed:
         guards=tuple(_guard(one, read.timezone or "UTC", findings) for one in read.guards or ()),
         trust=_trust(read, findings),
         hand_over_after=read.hand_over_after or 5 * MINUTE,
+        hand_over_to=read.hand_over_to or UNSET,
         schedule=read.schedule or "",
         timezone=read.timezone or "UTC",
         steps=tuple(map(_step, read.steps or ())),
@@ -501,7 +505,11 @@ def _trust(read: ComposedFile, findings: Findings) -> Trust:
         return Trust()
     start, ceiling = cast("Rung", said.start or "ask"), cast("Rung", said.ceiling or "act")
     try:
-        return language.trust(start, ceiling, approve=cast("Any", said.approve or "responder"))
+        role, default = said.approve or "responder", said.default or "no"
+        within = format_duration(said.within or 30 * MINUTE)
+        return language.trust(
+            start, ceiling, approve=cast("Any", role), within=within, default=cast("Any", default)
+        )
     except Misused:
         findings.error(read.where("trust"), "it starts above its ceiling", "start is never above ceiling")
         return Trust()

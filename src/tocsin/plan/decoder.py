@@ -266,6 +266,7 @@ class Record:
     ``exclusive``: groups of keys of which at most one is written. ``one_of``: exactly one. ``together``: a key and the
     one it makes no sense without; of several, any will do. ``later``: keys that are designed and not in this version;
     the refusal says so. ``elsewhere``: keys that people look for here, and where what they mean is said.
+    ``instead``: how it is written, for whoever wrote a text or a list in its place.
     """
 
     fields: ClassVar[dict[str, Field[Any]]] = {}
@@ -274,6 +275,7 @@ class Record:
     together: ClassVar[dict[str, str | tuple[str, ...]]] = {}
     later: ClassVar[frozenset[str]] = frozenset()
     elsewhere: ClassVar[dict[str, str]] = {}
+    instead: ClassVar[str] = ""
     what: ClassVar[str] = "a mapping"
 
     __slots__ = ("at", "places", "values")
@@ -335,7 +337,7 @@ class RecordOf(Shape[R]):
         if self._demanding and isinstance(node, Scalar) and node.nothing:
             findings.error(node.at, f"expected {self.what}, found nothing")
             return None
-        entries = _entries(self.what, node, findings)
+        entries = _entries(self.what, node, findings, self._kind.instead)
         if entries is None:
             return None
         kind = self._kind
@@ -418,13 +420,13 @@ def _scalar(word: Word[T], node: Node, findings: Findings) -> Scalar | None:
     return node
 
 
-def _entries(what: str, node: Node, findings: Findings) -> list[tuple[Scalar, Node]] | None:
+def _entries(what: str, node: Node, findings: Findings, instead: str = "") -> list[tuple[Scalar, Node]] | None:
     if isinstance(node, Entries):
         return node.entries
     if isinstance(node, Scalar) and node.nothing:
         return []
     if not isinstance(node, Unreadable):
-        findings.error(node.at, f"expected {what}, found {_found(node)}")
+        findings.error(node.at, f"expected {what}, found {_found(node)}", instead)
     return None
 
 

@@ -279,6 +279,7 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         """Whether a service pages by a schedule, be it for one severity or one customer tier alone."""
         asked = self.service(service)
         names = {asked.escalation, *asked.escalations.values(), *asked.tier_escalations.values()}
+        names |= {self.playbooks[one].hand_over_to for one in self.answers.get(service, ()) if one in self.playbooks}
         steps = (step for name in names if name in self.escalations for step in self.escalations[name].steps)
         return any(target.split(":")[:2] == ["schedule", schedule] for step in steps for target in step.targets)
 

@@ -62,6 +62,7 @@ class Webhook(Record):
     """Where pages are posted, signed as Standard Webhooks."""
 
     what = "a webhook"
+    instead = "write webhook: {url: https://…, secret: secret:NAME}"
     url = Field(URL, "Where pages are posted.", required=True)
     secret = Field(SECRET, "What they are signed with: secret:NAME.", required=True)
 
@@ -402,6 +403,9 @@ class PlanFile(Record):
     """A Tocsin plan, or one file of it. Names are global in the workspace and owned by the file that defines them."""
 
     what = "a plan file"
+    elsewhere = dict.fromkeys(
+        ("keys", "probes", "heartbeats"), "write it under a service: services: {NAME: {…}}"
+    )
     later = _words(
         "maintenance playbooks targets provider providers customers objectives silences drills overrides "
         "trust changes chat"

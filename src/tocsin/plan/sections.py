@@ -141,6 +141,8 @@ class _Assembly:
         said = self._mail()
         mail, (channels, paces) = read_mail(said), self._channels(said)
         answers, targets = self._answering.read(self._written_services(), services)
+        escalations = self._escalations()
+        self._answering.check_handed(escalations, self._escalation_names.complete)
         return Plan(
             version=self._version,
             team=self._team,
@@ -148,7 +150,7 @@ class _Assembly:
             people=people,
             teams=teams,
             services=services,
-            escalations=self._escalations(),
+            escalations=escalations,
             schedules=self._schedules.read(self._zone_of, hours),
             hours=hours,
             customer_tiers=tuple(tiers),

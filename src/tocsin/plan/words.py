@@ -21,6 +21,7 @@ from tocsin.access.limits import (
     read_rate,
 )
 from tocsin.incidents.routes import SEVERITIES
+from tocsin.intake.entrances import KINDS
 from tocsin.kernel.instant import DAY, MILLISECOND, MINUTE, SECOND, Duration, format_duration, parse_duration
 from tocsin.kernel.matcher import Matcher, MatcherError, compiled, parse_matcher
 from tocsin.oncall.zone import zones
@@ -391,7 +392,7 @@ ALERTS: Final = whole("a number of alerts", 1, MOST_ALERTS)
 TIER: Final = whole("a tier", 1, 5)
 VERSION: Final = At(Word("the language's version", _text, also={"type": ["integer", "string"], "enum": [1, "1"]}))
 SWITCH: Final = Choice("on or off", "on", "off")
-SOURCE: Final = Choice("a source", "alertmanager", "pagerduty", "events", "heartbeat")
+SOURCE: Final = Choice("a source", *KINDS)
 
 LATENCY: Final = duration(MILLISECOND, 5 * MINUTE)
 EVERY: Final = duration(SECOND, DAY)

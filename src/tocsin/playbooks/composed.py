@@ -133,7 +133,8 @@ class Composed(Struct, frozen=True, kw_only=True):
     steps: tuple[ComposedStep, ...] = ()
     lines: dict[str, int] = {}
     confine: Confine | UnsetType = UNSET
-    """Unset it is in no text of this, so that the digests of those that were written without it stay what they were."""
+    hand_over_to: str | UnsetType = UNSET
+    """Unset they are in no text of this, so that the digests of those written without them stay what they were."""
 
     def at(self, key: str) -> int:
         """The line a key of the file stands on."""

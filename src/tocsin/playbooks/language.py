@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from typing import Any, ClassVar, Final, Generic, Literal, NoReturn, ParamSpec, Protocol, TypeVar, overload
+from typing import Annotated, Any, ClassVar, Final, Generic, Literal, NoReturn, ParamSpec, Protocol, TypeVar, overload
 
 from msgspec import Struct
 
-from tocsin.kernel.instant import HOUR, SECOND, Duration, parse_duration, say_duration
+from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Duration, parse_duration, say_duration
 from tocsin.playbooks.confinement import Confine, trouble
 from tocsin.playbooks.manifest import AtMost, Blast, Breaker, Cooldown, Frozen, Guard, Over, Rung, Trust, Unless
 from tocsin.playbooks.run import REMEMBERED
@@ -25,6 +25,8 @@ Body = TypeVar("Body", bound=Callable[..., None])
 
 PATIENCE: Final = (10 * SECOND, HOUR)
 """So long a playbook may take, at the least and at the most."""
+WAITS: Final = (MINUTE, DAY)
+"""So long a playbook may wait for leave to do a fix, at the least and at the most."""
 _LIBRARY: Final = "tocsin.library."
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _HOURS: Final = re.compile(r"(\w{3})\w* (\d\d):(\d\d) ?- ?(\w{3})\w* (\d\d):(\d\d)")
@@ -97,6 +99,16 @@ def _named(function: Callable[..., object]) -> str:
         # A solution of several files is one to whoever uses it: postgres.blocking, in whichever of them it is.
         module = _LIBRARY + module.removeprefix(_LIBRARY).partition(".")[0]
     return f"{module}.{function.__qualname__}"
+
+
+class Spelled(Struct, frozen=True):
+    """How a text is written that a look or a fix is given. ``read`` raises ValueError for any other."""
+
+    read: Callable[[str], object]
+
+
+Span = Annotated[str, Spelled(parse_duration)]
+"""A time as it is written: ``90s``, ``5m``, ``7d``. A parameter of this type is looked at before the playbook runs."""
 
 
 class Vault(Struct):
@@ -260,6 +272,7 @@ class Declared(Struct, frozen=True):
     guards: tuple[Guard, ...]
     trust: Trust
     hand_over_after: Duration
+    hand_over_to: str
     schedule: str
     timezone: str
     confine: Confine | None = None
@@ -279,6 +292,7 @@ def playbook(
     guards: Sequence[Guard] = (),
     trust: Trust | None = None,
     hand_over_after: str = "5m",
+    hand_over_to: str = "",
     schedule: str = "",
     timezone: str = "UTC",
     confine: Confine | None = None,
@@ -287,8 +301,8 @@ def playbook(
 
     ``answers``: matchers an alert must meet, all of them; or several such lists, of which one is enough. ``when``:
     looks at the incident and says whether it is meant; ``where``: the same in CEL.
-    ``hand_over_after``: so long it may take, and pages wait
-    (10 s to 1 h).
+    ``hand_over_after``: so long it may take, and pages wait (10 s to 1 h). ``hand_over_to``: an escalation of the plan
+    that is paged at once when it hands over; the service's own goes on after it.
     ``schedule``: a cron line by which it runs without an incident. ``confine``: its runs have no more of the machine
     than that. Raises ``Misused`` for what cannot be meant.
     """
@@ -315,6 +329,7 @@ def playbook(
                 guards=tuple(guards),
                 trust=trust or Trust(),
                 hand_over_after=patience,
+                hand_over_to=hand_over_to,
                 schedule=schedule,
                 timezone=timezone,
                 confine=confine,
@@ -375,14 +390,29 @@ def unless(service: str) -> Unless:
     return Unless(service)
 
 
-def trust(start: Rung = "ask", ceiling: Rung = "act", *, approve: Literal["responder", "admin"] = "responder") -> Trust:
-    """Where it starts, what it never goes above, and who may answer when it asks."""
+def trust(
+    start: Rung = "ask",
+    ceiling: Rung = "act",
+    *,
+    approve: Literal["responder", "admin"] = "responder",
+    within: str = "30m",
+    default: Literal["yes", "no"] = "no",
+) -> Trust:
+    """Where it starts, what it never goes above, and who may answer when it asks.
+
+    ``within``: how long it waits for leave to do a fix (a minute to a day); ``default``: what counts without an answer.
+    """
     rungs = ("observe", "suggest", "ask", "act")
     if start not in rungs or ceiling not in rungs or rungs.index(start) > rungs.index(ceiling):
         raise Misused("trust(start, ceiling): observe, suggest, ask or act, and start is never above ceiling")
     if approve not in ("responder", "admin"):
         raise Misused(f"nobody has the role {approve!r}: approve='responder' or 'admin'")
-    return Trust(start, ceiling, approve)
+    waits = parse_duration(within)
+    if not WAITS[0] <= waits <= WAITS[1]:
+        raise Misused(f"trust(within={within!r}): leave is waited for 1m to 1d")
+    if default not in ("yes", "no"):
+        raise Misused(f"trust(default={default!r}): what counts without an answer is 'yes' or 'no'")
+    return Trust(start, ceiling, approve, waits, default)
 
 
 def confine(

@@ -79,11 +79,16 @@ Guard = AtMost | Cooldown | Blast | Frozen | Breaker | Unless
 
 
 class Trust(Struct, frozen=True):
-    """Where a playbook starts, and what it never goes above. ``approve``: the role that may answer it."""
+    """Where a playbook starts, and what it never goes above. ``approve``: the role that may answer it.
+
+    ``within`` and ``default``: how long it waits for leave to do a fix, and what counts when nobody answered by then.
+    """
 
     start: Rung = "ask"
     ceiling: Rung = "act"
     approve: Literal["responder", "admin"] = "responder"
+    within: Duration = 30 * MINUTE
+    default: Literal["yes", "no"] = "no"
 
 
 class Param(Struct, frozen=True):
@@ -102,6 +107,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     """One playbook. ``meaning``: a digest of its code that layout and comments do not change.
 
     ``answers``: groups of matchers; an alert that meets all of any one group is answered. () only by hand or schedule.
+    ``hand_over_to``: the escalation that is paged first when it hands over; "" for the service's alone.
     ``confine``: None when its runs have all that Tocsin's user has.
     """
 
@@ -118,6 +124,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     guards: tuple[Guard, ...] = ()
     trust: Trust = Trust()
     hand_over_after: Duration = 5 * MINUTE
+    hand_over_to: str = ""
     schedule: str = ""
     timezone: str = "UTC"
     fixes: bool = False

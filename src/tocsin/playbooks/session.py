@@ -128,7 +128,7 @@ class Session:
         self._recorded = {step.ordinal: step for step in recorded}
         self._results = sum(len(step.result.encode()) for step in recorded)
         self._reading = Vault(dict(urls))
-        self.redacted = redact
+        self.redacted: Callable[[str], str] = lambda text: redact(_text(text))
         self._ordinal = 0
         self.over = False
 
@@ -319,6 +319,9 @@ class Session:
     def _json(self, value: Any, what: str = "the value") -> str:
         try:
             text = msgspec.json.encode(value, enc_hook=_plain, order="deterministic")
+        except UnicodeEncodeError:
+            how = "decode what was read with errors='replace'"
+            raise Misused(f"{what} cannot be written down: it holds bytes that are no text; {how}") from None
         except (TypeError, msgspec.MsgspecError) as error:
             raise Misused(f"{what} cannot be written down: {error}") from None
         if len(text) > MOST_RESULT:
@@ -401,6 +404,11 @@ def _shown(value: object) -> str:
     if isinstance(value, list | tuple | set | dict) and len(value) > 3:
         return f"{len(value)} of them"
     return repr(value) if isinstance(value, str) else str(value)
+
+
+def _text(text: str) -> str:
+    """A text that can be written down: what is none in it (a lone surrogate) is spelled out."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _short(function: str) -> str:

@@ -38,10 +38,11 @@ def compose(state: State, plan: Plan, page: Page, now: Instant, base: str, key: 
     wanted = [row for row in rows if row is not None and _wanted(state, row)]
     if not wanted:
         return None
+    linked = wanted[0]
     wanted.sort(key=lambda row: _gravity(state, row))
     first = wanted[0]
     person = plan.people.get(page.person)
-    message = _message(state, plan, first, person, now, base, key)
+    message = _message(state, plan, first, linked, person, now, base, key)
     # The row that was handed over names the message, whichever of its incidents is still open.
     message = replace(message, page=page.id, idempotency_key=f"tocsin-page-{page.id}-{page.intended_at}")
     if first.kind == "synthetic":
@@ -74,8 +75,9 @@ def _wanted(state: State, page: Page) -> bool:
 
 
 def _message(
-    state: State, plan: Plan, page: Page, person: Person | None, now: Instant, base: str, key: bytes
+    state: State, plan: Plan, page: Page, linked: Page, person: Person | None, now: Instant, base: str, key: bytes
 ) -> Message:
+    """``page``: what it is about; ``linked``: the row its link names. Behind the link are all that came with it."""
     incident = state.incidents.get(page.incident)
     contact = state.contacts.get(page.contact)
     about = state.pages.get(page.about) if page.kind == "update" else None
@@ -109,7 +111,7 @@ def _message(
         lines=_lines(state, incident) if incident else page.lines,
         url=_url(base, page),
         possible_duplicate=page.unsure,
-        acknowledge_url=f"{base}/p/{make_token(key, page.id)}" if page.kind not in UNANSWERED else "",
+        acknowledge_url=f"{base}/p/{make_token(key, linked.id)}" if page.kind not in UNANSWERED else "",
         signing=webhook_secret(key, page.contact) if own else "",
         words=plan.messages.get(page.channel) if page.kind == "page" else None,
     )

@@ -18,7 +18,7 @@ from tocsin.catalog.services import INBOX
 from tocsin.engine.commands import ANSWERS, AnyCommand, Result
 from tocsin.engine.covering import idle
 from tocsin.engine.engine import Engine
-from tocsin.engine.inputs import CalendarRead, Deaf, Decided, PlanChange, Unsure
+from tocsin.engine.inputs import CalendarRead, Deaf, Decided, PlanChange
 from tocsin.intake.event import Event
 from tocsin.intake.request import Reply, Request, Source
 from tocsin.intake.specs import ProbeSpec
@@ -76,6 +76,7 @@ class Core:
         self._reloading = asyncio.Lock()
         self._begin = Begun()
         self.writer = Writer(parts.store, self._plan, parts.sources, parts.clock, self._committed, self._fatal)
+        self._judging = self.writer.engine
         self.doors = Doors(self.writer, parts.sources, parts.clock, parts.routing_key, parts.redacted)
         self.delivery = Delivery(self._compose, self.writer.urgent, self._severity)
         self.upkeep = Upkeep(
@@ -115,6 +116,8 @@ class Core:
         self._plan_refused = plan.refused
         """What is wrong with the plan on disk, when another judges; () when that one does."""
         self._faces_up = False
+        self._beating: asyncio.Task[None] | None = None
+        """Ends after all the others: what the end takes its time for is no deafness."""
 
     async def start(self) -> None:
         """Catch up with the time in which nothing was heard, then begin to judge, page and probe."""
@@ -128,13 +131,15 @@ class Core:
         if last:
             self.writer.urgent(Job(Deaf(last, now)))
         change = PlanChange(self._plan.version, self._parts.paging)
-        first = (Job(change, plan=self._plan, files=self._read.files), Job(keys), Job(Unsure()))
+        unsure = self.writer.engine.under_way()  # as it was left: a page that the plan has leave now is none of these
+        first = (Job(change, plan=self._plan, files=self._read.files), Job(keys), Job(unsure))
         answers = [asyncio.ensure_future(self._apply(job)) for job in first]
         await asyncio.sleep(0)  # all of them wait in the writer's queue now
         for run in list(self.writer.engine.state.runs.values()):
             files = self._parts.store.plan_files(run.plan) if run.live and run.plan not in self._files else None
             if files is not None:  # read now: the store is the writer's from here on
                 self._files[run.plan] = files
+        self._beating = asyncio.create_task(self.writer.pulse.run())
         self.writer.start()
         done, _ = await asyncio.wait(answers, timeout=LONGEST_START)
         if len(done) < len(answers) or any(answer.result().unwritten for answer in done):
@@ -183,9 +188,12 @@ class Core:
         await self.delivery.close(2.0 if sound else 0.0)
         if self._front is not None:
             await self._front.line.close()
+        if self.fault is None:
+            await asyncio.to_thread(self.writer.stop)
+        if self._beating is not None:
+            self._beating.cancel()
         if self.fault is not None:
             raise self.fault
-        await asyncio.to_thread(self.writer.stop)
 
     def stop(self) -> None:
         """Ask it to end."""
@@ -443,9 +451,9 @@ class Core:
     def _committed(self, committed: Committed, engine: Engine) -> None:
         """On the writer's thread: hand over to the loop."""
         with contextlib.suppress(RuntimeError):  # the loop is closed while stopping
-            self._loop.call_soon_threadsafe(self._tell, committed)
+            self._loop.call_soon_threadsafe(self._tell, committed, engine)
 
-    def _tell(self, committed: Committed) -> None:
+    def _tell(self, committed: Committed, engine: Engine) -> None:
         changes = committed.changes
         points.passed(Point.TOLD, changes)
         for page in changes.deliver.values():
@@ -469,8 +477,12 @@ class Core:
             log.info(
                 "decided", incident=entry.incident, reason=str(entry.reason), what=entry.what[:200], actor=entry.actor
             )
-        if changes.keys:
+        if changes.keys or engine is not self._judging:
+            # Memory that was read anew may hold keys that nobody was told of: the answer to their commit was lost.
+            self._judging = engine
             self.doors.forget_keys()
+            if self._front is not None:
+                self._front.listener.heads.clear()
         if changes.counted:
             self.counted.update(changes.counted)
         kinds = changes.kinds()

@@ -12,8 +12,10 @@ from msgspec import structs
 
 from tocsin.access.credentials import Key, secret_hash
 from tocsin.engine.inputs import Received
+from tocsin.intake.entrances import ENTRANCES, door
 from tocsin.intake.request import Heard, Limits, Reply, Request, Source
 from tocsin.kernel.instant import Instant
+from tocsin.kernel.reason import Reason
 from tocsin.runtime.buckets import Bucket
 from tocsin.runtime.clock import Clock
 from tocsin.runtime.listener import Exchange
@@ -25,20 +27,9 @@ KEPT_HEADERS = (b"content-type", b"user-agent", b"ce-id", b"ce-type", b"ce-sourc
 MOST_REMEMBERED = 10_000
 
 
-def door(method: str, path: str) -> str | None:
-    """The source whose door an address is; None when no monitor calls it."""
-    if path.startswith("/am/"):
-        return "alertmanager" if method == "POST" and path[4:].partition("/")[2] == "api/v2/alerts" else None
-    if path.startswith("/ping/"):
-        return "heartbeat"
-    if path in ("/v2/enqueue", "/v2/change/enqueue"):
-        return "pagerduty"
-    return "events" if path == "/api/events" or path.startswith("/api/events/") else None
-
-
 def refusal(sources: Mapping[str, Source], path: str, status: int, message: str) -> Reply | None:
     """What is refused before it is a request, in the shape of the API it was for; None when that is no monitor's."""
-    name = "alertmanager" if path.startswith("/am/") else door("POST", path)
+    name = "alertmanager" if path.startswith(ENTRANCES["alertmanager"].prefix + "/") else door("POST", path)
     return None if name is None else sources[name].refuse(status, message, None)
 
 
@@ -90,7 +81,7 @@ class Doors:
     def handle(self, exchange: Exchange) -> bool:
         """Take a request if it is for one of the doors; False when it is not."""
         way = exchange.head.memo
-        if isinstance(way, Way) and way.era is self._era:
+        if isinstance(way, Way) and way.era is self._era and way.key.revoked_at is None:
             self.requests += 1
             self._let_in(exchange, way, self._clock.now())
             return True
@@ -98,20 +89,17 @@ class Doors:
         name = door(exchange.method, path)
         if name is None:
             return False
-        if name == "alertmanager":
-            key, _, rest = path[4:].partition("/")
-            self._take(exchange, name, key, "/" + rest)
-        elif name == "heartbeat":
-            key, _, rest = path[6:].partition("/")
-            self._take(exchange, name, key, "/" + rest)
-        elif exchange.method != "POST":
+        entrance = ENTRANCES[name]
+        key, rest = entrance.read(path) or ("", path)
+        if entrance.key != "path" and exchange.method != "POST":
             self._refuse(exchange, self._sources[name], 405, "only POST is taken here")
-        elif name == "pagerduty":
+        elif entrance.key == "body":
             self._take_pagerduty(exchange, path)
         else:
-            bearer = exchange.header(b"authorization")
-            key = path[12:] or (bearer[7:].strip() if bearer[:7].lower() == "bearer " else "")
-            self._take(exchange, name, key, "/api/events")
+            if not key:
+                bearer = exchange.header(b"authorization")
+                key = bearer[7:].strip() if entrance.key == "header" and bearer[:7].lower() == "bearer " else ""
+            self._take(exchange, name, key, rest)
         return True
 
     def _take_pagerduty(self, exchange: Exchange, path: str) -> None:
@@ -220,7 +208,7 @@ class Doors:
             job.input = structs.replace(received, aside=repr(error)[:500])
             return True
         job.reply = heard.reply
-        if heard.events or heard.beats or heard.changes or heard.park or not self._durable(heard.repeated):
+        if heard.events or heard.beats or heard.changes or heard.park or self._is_news(heard.repeated):
             return True
         if heard.repeated:
             # The writer's time goes on when the clock was set back, and expiry is by that.
@@ -233,10 +221,20 @@ class Doors:
             self.refused += 1
         answer(heard.reply)
 
-    def _durable(self, repeated: tuple[int, ...]) -> bool:
-        """Whether what is repeated is committed. If not, the repetition waits for a commit like any news."""
-        changes = self._writer.engine.changes
-        return changes.alerts.keys().isdisjoint(repeated) and changes.new_alerts.keys().isdisjoint(repeated)
+    def _is_news(self, repeated: tuple[int, ...]) -> bool:
+        """Whether a repetition waits for a commit like any news.
+
+        It does when what it repeats is not committed yet, and when it is a heartbeat: that is what it says anew each
+        time, to the second, and not a minute later with others.
+        """
+        engine = self._writer.engine
+        changes = engine.changes
+        if not (changes.alerts.keys().isdisjoint(repeated) and changes.new_alerts.keys().isdisjoint(repeated)):
+            return True
+        if not engine.plan.heartbeat_alerts:
+            return False
+        known = (engine.state.alerts.get(id) for id in repeated)
+        return any(alert is not None and alert.reason is Reason.COUNTS_AS_HEARTBEAT for alert in known)
 
     def _look_up(self, text: str, source: str) -> tuple[Key, Source, Limits] | None:
         if not text or len(text) > 200:

@@ -67,6 +67,10 @@ class Heads:
         self._heads: dict[bytes, Head] = {}
         self.get = self._heads.get
 
+    def clear(self) -> None:
+        """Forget all of them: keys are in them."""
+        self._heads.clear()
+
     def __len__(self) -> int:
         return len(self._heads)
 

@@ -139,6 +139,8 @@ class Connection(asyncio.BufferedProtocol):
         self._between = True
         self._name = b""
         self._rest = 0
+        self._owed = 0
+        self._owing: Head | None = None
         self._waiting: deque[Exchange] = deque()
         self._current: Exchange | None = None
         self._resumed: asyncio.Event | None = None
@@ -199,7 +201,7 @@ class Connection(asyncio.BufferedProtocol):
             self._name, self._rest = name, nbytes - end
         data = listener.received[:nbytes]
         while data and self._refused is None and not self.closed:
-            data = self._fed_to_parser(data)
+            data = self._owed_body(data) if self._owed else self._fed_to_parser(data)
 
     def _fed_to_parser(self, data: memoryview) -> memoryview:
         """Have the parser read; what it left, which is nothing except after a request to upgrade."""
@@ -207,7 +209,7 @@ class Connection(asyncio.BufferedProtocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as asked:
-            # Nothing is upgraded here: the request was taken as any other, and what follows is read as the next.
+            # Nothing is upgraded here: the request is taken as any other, and what follows its body is the next.
             self._parser = httptools.HttpRequestParser(self)
             return data[asked.args[0] :]
         except httptools.HttpParserCallbackError as error:
@@ -266,13 +268,39 @@ class Connection(asyncio.BufferedProtocol):
         """A request is whole: answer it now, or after those before it."""
         parser = self._parser
         self._fed = 0
-        self._between = True
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         method, keep_alive = parser.get_method().decode("latin-1"), parser.should_keep_alive()
         name, self._name = self._name, b""
-        if self._body_size != self._rest or not rememberable(name, self._headers):
+        upgrade = parser.should_upgrade()
+        if upgrade or self._body_size != self._rest or not rememberable(name, self._headers):
             name = b""
-        self._take(Exchange(self, Head(method, self._url, self._headers, keep_alive, name), body))
+        head = Head(method, self._url, self._headers, keep_alive, name)
+        # To the parser, what follows a wish to upgrade is another protocol. Nothing is upgraded here: it is the body.
+        self._owed = self._promised() if upgrade else 0
+        if self._owed:
+            self._owing = head
+        else:
+            self._whole(head)
+
+    def _promised(self) -> int:
+        """How many bytes of body a head announces. Raises _Refused when only reading them would tell."""
+        found = dict(self._headers)
+        if b"transfer-encoding" in found:
+            raise _Refused(HTTPStatus.BAD_REQUEST)
+        return int(found.get(b"content-length", b"0"))
+
+    def _owed_body(self, data: memoryview) -> memoryview:
+        """Take what a request still owes of its body; what is left is the next request's."""
+        piece, rest = data[: self._owed], data[self._owed :]
+        self._owed -= len(piece)
+        self.on_body(bytes(piece))
+        if not self._owed and self._owing is not None:
+            self._whole(self._owing)
+        return rest
+
+    def _whole(self, head: Head) -> None:
+        self._between = True
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        self._take(Exchange(self, head, body))
 
     def _take(self, exchange: Exchange) -> None:
         """Begin with a request, or let it wait for those before it."""

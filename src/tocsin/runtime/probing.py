@@ -21,6 +21,8 @@ REMEMBERED = 120
 """So many measurements of each probe are kept in mind."""
 _SLOW_LANE = AT_ONCE // 4
 _SLOW = 1.0  # seconds
+_HELD_UP = 6.0
+"""Seconds. What ends so long after its deadline stood still with this whole process, and says nothing of its target."""
 _FIRST_WITHIN: Duration = 10 * SECOND
 
 Submit = Callable[[ProbeSpec, Event], Awaitable[None]]
@@ -135,8 +137,10 @@ class Prober:
             async with self._slow if watch.slow else self._quick:
                 began = clock()
                 checked = await self._look(watch.spec)
-                watch.slow = clock() - began > _SLOW
-            await self._judge(watch, checked)
+                took = clock() - began
+                watch.slow = took > _SLOW
+            if checked.ok or took < watch.spec.timeout / SECOND + _HELD_UP:
+                await self._judge(watch, checked)
             # Rounds that passed meanwhile are left out, and the rhythm is kept.
             due += every * max(1, -(-(clock() - due) // every))
 

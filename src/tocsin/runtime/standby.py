@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from tocsin.engine.commands import AnyCommand, Result
+from tocsin.intake.entrances import door
 from tocsin.intake.request import Reply, Source
 from tocsin.kernel.instant import Duration, Instant
 from tocsin.oncall.imported import Imported
 from tocsin.pages.loops import Loop
 from tocsin.runtime.answers import PATH as CALLBACKS
-from tocsin.runtime.doors import door, refusal
+from tocsin.runtime.doors import refusal
 from tocsin.runtime.line import HeardReply, Known, Reloaded, Status
 from tocsin.runtime.listener import Exchange
 from tocsin.runtime.loopback import PATH as LOOPBACK

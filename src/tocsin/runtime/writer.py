@@ -27,6 +27,7 @@ from tocsin.plan.model import Plan
 from tocsin.runtime import points
 from tocsin.runtime.clock import Clock
 from tocsin.runtime.points import Point
+from tocsin.runtime.pulse import Pulse
 from tocsin.runtime.seen import SeenBuffer
 from tocsin.store.rows import Journaled
 from tocsin.store.writer import LeaseLost, Store
@@ -138,6 +139,8 @@ class Writer:
         self._fatal = fatal
         self.engine = Engine(store.load(), plan, sources)
         self.seen = SeenBuffer()
+        self.pulse = Pulse(clock)
+        """Beaten by whoever hears; never beaten, it says nothing."""
         self._seq = self.engine.state.counters.applied
         self._urgent: deque[Job] = deque()
         self._intake: deque[Job] = deque()
@@ -557,14 +560,20 @@ class Writer:
         return False
 
     def _deaf_gap(self) -> list[Job]:
-        """A suspended machine or a clock that jumped forward is time in which nothing could be heard.
+        """A suspended machine, a clock that jumped forward and a process that was stopped could hear nothing.
 
-        Only what the engine's time skipped counts: a clock set back and right again skips little of it or nothing.
+        Of a jump only what the engine's time skipped counts: a clock set back and right again skips little of it or
+        nothing.
         """
         latest, ran = self.latest, self._paced
         gap = (latest - self._gauged) - (ran - self._ran)
         start, self._gauged, self._ran = self._gauged, latest, ran
-        return [Job(Deaf(start, latest))] if gap > JUMPED else []
+        stopped = self.pulse.felt()
+        if gap > JUMPED:
+            return [Job(Deaf(min([start, *(latest - one.start for one in stopped)]), latest))]
+        for one in stopped:
+            log.warning("was_stopped", seconds=(one.end - one.start) // SECOND)
+        return [Job(Deaf(latest - one.start, latest - one.end, one.continued)) for one in stopped]
 
     def _flush_seen(self) -> None:
         seen = self.seen.take()

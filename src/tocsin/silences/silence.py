@@ -7,11 +7,12 @@ from typing import Literal
 
 from msgspec import Struct
 
-from tocsin.kernel.instant import HOUR, MINUTE, Instant
+from tocsin.kernel.instant import MINUTE, Instant
 from tocsin.kernel.matcher import Matcher, all_match
 
 SilenceState = Literal["pending", "active", "expired"]
 REMIND_BEFORE = 15 * MINUTE
+"""So long before its end its author is told; of one shorter than an hour it is a quarter of its length."""
 
 
 class Silence(Struct, kw_only=True):
@@ -43,20 +44,19 @@ class Silence(Struct, kw_only=True):
         """Whether its matchers are met, whatever the time."""
         return (not self.origin or self.origin == origin) and all_match(self.matchers, labels)
 
-    def remind_at(self) -> Instant | None:
-        """When to say that it ends soon; None for one shorter than an hour."""
-        return self.ends_at - REMIND_BEFORE if self.ends_at - self.starts_at >= HOUR else None
+    def remind_at(self) -> Instant:
+        """When to say that it ends soon."""
+        return self.ends_at - min(REMIND_BEFORE, (self.ends_at - self.starts_at) // 4)
 
     def due(self) -> Instant | None:
         """The next instant at which something changes by itself: its beginning, its reminder or its end."""
         if self.closed:
             return None
-        remind = self.remind_at()
         moments = [self.ends_at]
         if not self.begun:
             moments.append(self.starts_at)
-        if remind is not None and not self.reminded:
-            moments.append(remind)
+        if not self.reminded:
+            moments.append(self.remind_at())
         return min(moments)
 
 

@@ -53,12 +53,16 @@ _CONNECT: dict[str, Any] = {
     "tcp_user_timeout": 10_000,
 }
 _NOT_PARKED = "seq NOT IN (SELECT id FROM parked WHERE NOT discarded)"
-# Estimated from its ends: a table that was deleted from does not say how much of it is in use,
-# and places are given in one row without gaps.
+# Estimated from its ends, by what a place takes there: a table that was deleted from does not say how much of it is in
+# use, and places are given in one row without gaps, many of them to a row.
+_END = (
+    "SELECT min(seq) AS first, max(seq) AS last, sum(size + 80) AS size, max(seq) - min(seq) + 1 AS places"
+    " FROM (SELECT seq, pg_column_size(body) AS size FROM journal {which} LIMIT 200) AS rows"
+)
 _JOURNAL_SIZE = (
-    "SELECT coalesce((max(seq) - min(seq) + 1) * (avg(size) + 80), 0)::bigint FROM ("
-    f" (SELECT seq, pg_column_size(body) AS size FROM journal WHERE {_NOT_PARKED} ORDER BY seq LIMIT 200)"
-    " UNION ALL (SELECT seq, pg_column_size(body) FROM journal ORDER BY seq DESC LIMIT 200)) AS ends"
+    "SELECT coalesce((max(last) - min(first) + 1) * sum(size) / sum(places), 0)::bigint FROM ("
+    f" ({_END.format(which=f'WHERE {_NOT_PARKED} ORDER BY seq')})"
+    f" UNION ALL ({_END.format(which='ORDER BY seq DESC')})) AS ends"
 )
 
 Command = tuple[str, Sequence[Any]]

@@ -364,6 +364,10 @@ class Reads(Reading):
         """One token or link."""
         return self._one(tables.tokens, tables.tokens.c.id == number, _token.decode)
 
+    def token_by_hash(self, digest: bytes) -> Token | None:
+        """The token or link with this hash, usable or not."""
+        return self._one(tables.tokens, tables.tokens.c.hash == digest, _token.decode)
+
     def bearer(self, digest: bytes) -> tuple[Token, User] | None:
         """A token and its user in one snapshot."""
         with self._snapshot() as connection:

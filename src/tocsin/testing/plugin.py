@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +12,33 @@ if TYPE_CHECKING:
     from tocsin.testing.scene import Scene
 
 
+def _plan_above(test: Path) -> Path | None:
+    for folder in test.parents:
+        if (folder / "playbooks").is_dir() and any(folder.glob("*.y*ml")):
+            return folder
+    return None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """While a test beside playbooks is imported, ``from playbooks.mine import …`` finds those of its plan."""
+    plan = _plan_above(collector.path) if isinstance(collector, pytest.Module) else None
+    if plan is None or plan / "playbooks" not in collector.path.parents:
+        return (yield)
+    from tocsin.wiring import importing_from
+
+    with importing_from(plan):
+        return (yield)
+
+
 @pytest.fixture
 def tocsin_plan(request: pytest.FixtureRequest) -> Path:
     """The plan's folder: the nearest one above the test's file that has a YAML file and a folder ``playbooks``."""
-    for folder in Path(request.path).parents:
-        if (folder / "playbooks").is_dir() and any(folder.glob("*.y*ml")):
-            return folder
+    plan = _plan_above(request.path)
+    if plan is not None:
+        return plan
     raise pytest.UsageError("no plan was found above this test: a folder with a *.yaml file and playbooks/")
 
 

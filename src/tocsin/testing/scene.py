@@ -15,7 +15,7 @@ import msgspec
 
 from tocsin.engine.commands import AnswerRun, AnyCommand, CancelRun, Result, SetTrust, StartRun
 from tocsin.engine.engine import Engine
-from tocsin.engine.inputs import AnyInput, Deaf, Decided, Delivered, PlanChange, Received, Tick, Unsure
+from tocsin.engine.inputs import AnyInput, Deaf, Decided, Delivered, PlanChange, Received, Tick
 from tocsin.engine.state import Changes, Counters, Loaded
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.intake.request import Request
@@ -42,6 +42,7 @@ class Scene:
             raise ValueError("this plan is not good:\n" + "\n".join(map(str, reading.findings)))
         import_playbooks(plan, files)
         self.plan: Plan = reading.plan
+        self._place = plan / "playbooks"
         self.now: Instant = parse_rfc3339(starts)
         self.paged: list[str] = []
         """Who was paged, in order."""
@@ -76,6 +77,19 @@ class Scene:
             return answer(*args, **kwargs) if callable(answer) else answer
 
         self._fakes[name] = called
+
+    def replays(self, record: str | Path) -> None:
+        """Have looks and fixes answer what they answered in a run that was written down; each, in the end, its last.
+
+        ``record``: a file of ``tocsin playbook history --run N --json`` or ``dry-run NAME --json``, found from the
+        plan's folder playbooks/. What ``fake`` says later counts. Raises ValueError for a file that is none.
+        """
+        from tocsin.testing.recorded import read_recorded
+
+        found = read_recorded((self._place / record).read_bytes())
+        for name in dict.fromkeys(what.name for what, _ in found):
+            answers = [(what, answer) for what, answer in found if what.name == name]
+            self.fake(answers[0][0], [answer for _, answer in answers])
 
     def trust(self, playbook: str, rung: str, service: str = "") -> None:
         """Have a playbook trusted to observe, suggest, ask or act; by its services, or one of them."""
@@ -272,6 +286,6 @@ class Scene:
         self.now += 2 * SECOND
         self._deep += 1
         self._apply(Deaf(last, self.now))
-        self._apply(Unsure())
+        self._apply(self._engine.under_way())
         self._deep -= 1
         self._carry_out()

@@ -12,8 +12,16 @@ from tocsin.access.credentials import User
 from tocsin.catalog.services import INBOX
 from tocsin.faces.faces import LINK_PATH, Faces
 from tocsin.faces.problem import Problem
-from tocsin.faces.who import NotSignedIn, Who, end_session, sign_in_with_link, sign_in_with_password, start_session
-from tocsin.web.senders import WHERE, snippet
+from tocsin.faces.who import (
+    NotSignedIn,
+    Who,
+    end_session,
+    link_works,
+    sign_in_with_link,
+    sign_in_with_password,
+    start_session,
+)
+from tocsin.intake.entrances import WHERE, snippet
 from tocsin.web.services import Made, make_key, public_url
 from tocsin.web.view import FRAGMENT_HEADER, AnyRequest, View, fields, once, own_path, preferences, templates, view
 
@@ -83,8 +91,11 @@ def _let_in(faces: Faces, who: Who, user: User, onward: str) -> Redirect:
 
 
 @get(LINK_PATH + "{secret:str}", needs="anyone")
-async def link_page(request: Request[Any, Any, Any], who: Who, secret: str) -> Response[bytes]:
+async def link_page(request: Request[Any, Any, Any], faces: Faces, who: Who, secret: str) -> Response[bytes]:
     """What a one-time link opens. Looking uses nothing up: mail programs look too."""
+    if not await link_works(faces, secret, faces.clock()):
+        fault = "It was used already, has expired, or was never there."
+        return bare(request, "link.html", code=401, secret=secret, fault=fault)
     return bare(request, "link.html", secret=secret, fault="", headers={"referrer-policy": "same-origin"})
 
 

@@ -25,7 +25,7 @@ from tocsin.faces.feeds import FEED, FEED_PATH
 from tocsin.faces.problem import Problem, not_found
 from tocsin.faces.who import Who
 from tocsin.kernel.instant import DAY, Duration, Instant, from_datetime, to_datetime
-from tocsin.oncall.override import Override
+from tocsin.oncall.override import Cover, Override
 from tocsin.pages.rules import usable
 from tocsin.plan.model import Plan
 from tocsin.web.boards import (
@@ -190,6 +190,8 @@ class Becomes(NamedTuple):
 
     before: list[Turn]
     after: list[Turn]
+    until: Instant | None
+    """Where what is shown ends before what is asked for does."""
 
 
 def _becomes(seen: View, command: AddOverride | AskSwap | AskCover) -> Becomes | None:
@@ -213,13 +215,21 @@ def _becomes(seen: View, command: AddOverride | AskSwap | AskCover) -> Becomes |
         agreed_at=now,
     )
     start = max(now, one.first - AROUND)
-    length = min(one.last + AROUND, start + MOST_SHOWN) - start
-    covers = plan.covers_for(command.schedule, seen.reader.covers)
-    if length <= 0 or one.person not in plan.people:
+    end = min(one.last + AROUND, start + MOST_SHOWN)
+    if end <= start or one.person not in plan.people:
         return None
-    before = turns(roster, covers, seen.reader, start, length)
-    after = turns(roster, (*covers, *one.covers()), seen.reader, start, length)
-    return Becomes(before[:MOST_LISTED], after[:MOST_LISTED])
+
+    def drawn(covers: Iterable[Cover]) -> list[Turn]:
+        # Cut: a roster draws up all that a cover lies over, and this one may be of any length.
+        near = (
+            cover._replace(start=max(cover.start, start), end=min(cover.end, end))
+            for cover in covers
+            if cover.start < end and start < cover.end
+        )
+        return turns(roster, tuple(near), seen.reader, start, end - start)[:MOST_LISTED]
+
+    covers = plan.covers_for(command.schedule, seen.reader.covers)
+    return Becomes(drawn(covers), drawn((*covers, *one.covers())), None if one.last < end else end)
 
 
 def _form(
@@ -268,7 +278,7 @@ async def make_override(request: Request[Any, Any, Any], faces: Faces, who: Who)
     faults: dict[str, str] = {}
     command = _wanted(seen, typed, faults)
     if command is not None and not faults and typed.get("look"):
-        return _form(seen, typed, faults, _becomes(seen, command))
+        return _form(seen, typed, faults, await faces.read(_becomes, seen, command))
     if command is not None and not faults:
         try:
             await faces.submit(command, once(typed))

@@ -168,7 +168,8 @@ def _whys(reader: Reader, incident: Incident, pages: list[Page]) -> list[tuple[s
             }[newest.state]
             if newest.refused:
                 how = "could not be reached yet"
-            said.append((f"{name} {how} at {reader.clock(newest.intended_at)}{times}", because(newest.reason)))
+            at = newest.left_at or (newest.next_at if newest.planned else None) or newest.intended_at
+            said.append((f"{name} {how} at {reader.clock(at)}{times}", because(newest.reason)))
         elif mine:
             said.append(
                 (f"{name} {has} not been paged: the page was held back", because(mine[0].outcome or mine[0].reason))

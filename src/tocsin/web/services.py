@@ -19,14 +19,13 @@ from tocsin.escalation.policy import Step
 from tocsin.faces.faces import Faces
 from tocsin.faces.problem import Problem, not_found
 from tocsin.faces.who import Who
-from tocsin.intake.addresses import sender_url
+from tocsin.intake.entrances import ENTRANCES, NAMES, WHERE, sender_url, snippet
 from tocsin.intake.request import Limits
 from tocsin.intake.specs import HeartbeatSpec, ProbeSpec
 from tocsin.kernel.instant import MINUTE, format_rfc3339
 from tocsin.plan.model import Plan
 from tocsin.plan.whom import Alike, alike
 from tocsin.store.reads import OpenCount
-from tocsin.web.senders import NAMES, SENDERS, WHERE, snippet
 from tocsin.web.view import View, fields, form_secret, leads_to, once, own_path, view, with_query
 from tocsin.web.words import listed, span
 
@@ -196,7 +195,7 @@ async def _keys(
         faults=faults or {},
         usual=USUAL,
         limits=show_limits,
-        senders=SENDERS,
+        senders=ENTRANCES,
         names=NAMES,
         services=sorted(plan.services) if plan is not None else [],
         hearts=hearts,

@@ -10,6 +10,8 @@ from tocsin.wiring.plans import plan_files as plan_files
 from tocsin.wiring.plans import unconfinable as unconfinable
 from tocsin.wiring.playbooks import dry_run as dry_run
 from tocsin.wiring.playbooks import import_playbooks as import_playbooks
+from tocsin.wiring.playbooks import importing_from as importing_from
+from tocsin.wiring.playbooks import named_step as named_step
 from tocsin.wiring.playbooks import playbook_of as playbook_of
 from tocsin.wiring.playbooks import solutions as solutions
 from tocsin.wiring.plugs import channels as channels

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tocsin.settings import Settings
 
 if TYPE_CHECKING:
     from tocsin.plan.model import Plan
+    from tocsin.playbooks.language import Fix, Look
     from tocsin.playbooks.manifest import Manifest
     from tocsin.playbooks.offered import Described
     from tocsin.playbooks.run import Report
@@ -56,15 +58,39 @@ def import_playbooks(folder: Path, files: Mapping[str, bytes]) -> None:
     import importlib
 
     from tocsin.playbooks.runner.composing import composed_among, declare_composed
-    from tocsin.playbooks.runner.modules import make_importable, module_names
+    from tocsin.playbooks.runner.modules import module_names
 
-    for name in [one for one in sys.modules if one.partition(".")[0] == "playbooks"]:
-        del sys.modules[name]  # another plan's, imported before
+    with importing_from(folder):
+        for _, name in module_names(folder):
+            importlib.import_module(name)
+        declare_composed(composed_among(files))
+
+
+@contextmanager
+def importing_from(folder: Path) -> Iterator[None]:
+    """Meanwhile, ``from playbooks.mine import …`` finds what lies in a plan's folder, and none of another plan."""
+    from tocsin.playbooks.runner.modules import forget_modules, make_importable
+
+    forget_modules()
     make_importable(folder)
-    for _, name in module_names(folder):
-        importlib.import_module(name)
-    declare_composed(composed_among(files))
-    sys.path.remove(str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+
+
+def named_step(name: str) -> Look[..., Any] | Fix[..., Any]:
+    """The look or fix of a name, of a solution or of the plan that was imported. Raises LookupError in words."""
+    from tocsin.playbooks.language import Fix, Look
+    from tocsin.playbooks.runner.fitting import Unfit, found_by_name
+
+    try:
+        found = found_by_name(name, 0)
+    except Unfit as error:
+        raise LookupError(str(error)) from None
+    if not isinstance(found, Look | Fix):
+        raise LookupError(f"{name} is neither a look nor a fix any more")
+    return found
 
 
 def solutions(name: str = "") -> list[Described]:

@@ -106,7 +106,6 @@ from tocsin.api.models.system import change_out as change_out
 from tocsin.api.models.system import heartbeat_out as heartbeat_out
 from tocsin.api.models.system import parked_fields as parked_fields
 from tocsin.api.models.system import status_out as status_out
-from tocsin.api.models.values import LARGEST as LARGEST
 from tocsin.api.models.values import Listed as Listed
 from tocsin.api.models.values import Moment as Moment
 from tocsin.api.models.values import Name as Name

@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, structs
 from tocsin.access.credentials import Key, Role, Token, User
 from tocsin.access.limits import LEAST_BODY, LEAST_RATE, MOST_ALERTS, MOST_BODY, MOST_BURST, MOST_RATE, KeyLimits
 from tocsin.api.models.values import Moment, Name, Span, moment
+from tocsin.intake.entrances import Kind
 from tocsin.intake.request import Limits
 from tocsin.kernel.instant import (
     format_rfc3339,
@@ -120,7 +121,7 @@ class KeyChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class KeyIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the key is for. ``heartbeat``: which heartbeat of the plan it beats (``source`` heartbeat only)."""
 
-    source: Literal["alertmanager", "pagerduty", "events", "heartbeat"]
+    source: Kind
     service: Name
     name: Annotated[str, Meta(max_length=200)] = ""
     heartbeat: Annotated[str, Meta(max_length=200)] = ""

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from tocsin.api.models.values import LARGEST, Moment, Name, Span, moment
-from tocsin.faces.problem import invalid
+from tocsin.api.models.values import Moment, Name, Span, moment
+from tocsin.faces.problem import LARGEST, invalid
 from tocsin.kernel.instant import Duration, format_duration, format_rfc3339, parse_duration
 from tocsin.pages.contacts import Contact, readable
 from tocsin.pages.rules import Reach, Way, clock_text, parse_clock

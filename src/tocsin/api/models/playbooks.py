@@ -44,6 +44,7 @@ class PublishedPlaybook(Struct, frozen=True, kw_only=True):
     agreed: int
     differed: int
     hand_over_after: str
+    hand_over_to: str
     targets: list[str]
     schedule: str
     next_at: Moment | None
@@ -242,6 +243,7 @@ def playbook_out(manifest: Manifest, service: str, standing: Standing | None, ru
         agreed=standing.agreed if standing else 0,
         differed=standing.differed if standing else 0,
         hand_over_after=format_duration(manifest.hand_over_after),
+        hand_over_to=manifest.hand_over_to,
         targets=[one.kind for one in manifest.targets],
         schedule=manifest.schedule,
         next_at=moment(standing.next_at) if standing else None,

@@ -36,9 +36,6 @@ Span = Annotated[
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 
-LARGEST = 2**63 - 1
-
-
 class Listed(Struct, Generic[T], frozen=True):
     """One page of a list. ``next`` is the cursor of the following page; null at the end."""
 

@@ -92,6 +92,9 @@ def decode(request: Request, now: Instant, limits: Limits, known: Mapping[bytes,
         if len(batch) > limits.alerts:
             return _refused(413, f"{len(batch)} events in one request; this key may send {limits.alerts}")
         given = [(f"events[{number}].", one) for number, one in enumerate(batch)]
+    elif isinstance(posted, list):
+        wrong.add("body", 'must be a JSON object, one event; a batch of them is {"events": [...]}')
+        given = []
     else:
         given = [("", posted)]
     events = []

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from tocsin.kernel.instant import SECOND, parse_duration
 from tocsin.library.postgres.server import Open, Server, connected, masked, span
-from tocsin.playbooks.language import fix, look
+from tocsin.playbooks.language import Span, fix, look
 
 MOST_SESSIONS = 200
 MOST_GROUPS = 20
@@ -174,7 +174,7 @@ def connections(server: Server) -> Connections:
 
 
 @look
-def idle_sessions(server: Server, *, application: str, idle_for: str = "10m") -> Sessions:
+def idle_sessions(server: Server, *, application: str, idle_for: Span = "10m") -> Sessions:
     """One application's sessions that have done nothing for longer than ``idle_for`` and hold no transaction.
 
     ``application`` is its ``application_name``, the whole of it. Never a superuser's, replication, or Tocsin's own.
@@ -203,7 +203,7 @@ class Ended(Struct, frozen=True):
 
 
 @fix(idempotent=True)
-def close_idle(server: Server, sessions: tuple[Session, ...], *, idle_for: str) -> Ended:
+def close_idle(server: Server, sessions: tuple[Session, ...], *, idle_for: Span) -> Ended:
     """Close these sessions; a pool that needs one opens another.
 
     One that did something within ``idle_for`` is in use again, and stays. Returns when those that were told to end are
@@ -297,7 +297,7 @@ def blocked_by(waits: dict[int, list[int]]) -> dict[int, int]:
 
 
 @fix(idempotent=True)
-def end_transaction(server: Server, session: Session, *, idle_for: str) -> str:
+def end_transaction(server: Server, session: Session, *, idle_for: Span) -> str:
     """End a session that is idle in a transaction, and so roll it back.
 
     Only while it is that very transaction of that very session, and it has done nothing in it for ``idle_for``: one
@@ -315,7 +315,7 @@ def end_transaction(server: Server, session: Session, *, idle_for: str) -> str:
 
 
 @look
-def running(server: Server, *, longer_than: str = "5m", application: str = "") -> Sessions:
+def running(server: Server, *, longer_than: Span = "5m", application: str = "") -> Sessions:
     """Statements that have run for longer than ``longer_than``, the longest first. ``application`` "": anybody's.
 
     Never replication, PostgreSQL's own processes or Tocsin's. A superuser's are shown, and cannot be cancelled.
@@ -341,7 +341,7 @@ def cancel(server: Server, session: Session) -> str:
 
 
 @look
-def stopped(server: Server, session: Session, *, within: str = "5s") -> bool:
+def stopped(server: Server, session: Session, *, within: Span = "5s") -> bool:
     """Whether a session's statement is over, or the session itself; waits for it ``within`` so long."""
     query: LiteralString = "select 1" + _THIS_ONE + _RUNS_STILL
     until = time.monotonic() + _seconds(within)

@@ -13,7 +13,7 @@ from msgspec import Struct
 from tocsin.kernel.instant import SECOND, parse_duration
 from tocsin.library.postgres.replication import Slot, replication
 from tocsin.library.postgres.server import Server, connected, size, span
-from tocsin.playbooks.language import fix, look
+from tocsin.playbooks.language import Span, fix, look
 
 MOST = 50
 
@@ -120,7 +120,7 @@ select c.oid::bigint, quote_ident(n.nspname) || '.' || quote_ident(c.relname), p
 
 
 @look
-def sizes(server: Server, *, over: str = "1s", most: int = 10) -> Sizes:
+def sizes(server: Server, *, over: Span = "1s", most: int = 10) -> Sizes:
     """The largest databases and tables, and which tables grow: two looks, ``over`` apart, at the 500 largest."""
     with connected(server, within=20) as there:
         databases = dict(there.rows(lambda *said: said, _DATABASES))
@@ -137,7 +137,7 @@ def sizes(server: Server, *, over: str = "1s", most: int = 10) -> Sizes:
 
 
 @fix(idempotent=True)
-def checkpoint(server: Server, *, within: str = "5m") -> str:
+def checkpoint(server: Server, *, within: Span = "5m") -> str:
     """Write everything out now, and let go of log that nothing holds. Returns how much log that removed.
 
     Costs the disk a burst of writing. Raises what PostgreSQL says when it takes longer than ``within``.

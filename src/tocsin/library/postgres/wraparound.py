@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from tocsin.kernel.instant import SECOND, parse_duration
 from tocsin.library.postgres.server import Open, Server, connected, size
-from tocsin.playbooks.language import fix, look
+from tocsin.playbooks.language import Span, fix, look
 
 if TYPE_CHECKING:
     from psycopg import Error
@@ -163,7 +163,7 @@ class Frozen(Struct, frozen=True):
 
 
 @fix(idempotent=True)
-def freeze(server: Server, tables: tuple[Table, ...], *, within: str = "2m") -> Frozen:
+def freeze(server: Server, tables: tuple[Table, ...], *, within: Span = "2m") -> Frozen:
     """Vacuum and freeze tables one after the other, the oldest first, until the time is up.
 
     What is done when it is up stays done; a vacuum that does not end in time is cancelled, and its table stays as it

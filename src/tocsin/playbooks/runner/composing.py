@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
 from string import Template
@@ -30,15 +30,17 @@ from tocsin.playbooks.composed import (
     Condition,
     Missing,
     Parameter,
+    System,
     Test,
     holds,
     read_composed,
     value_at,
 )
 from tocsin.playbooks.language import About, Declared, Fix, Look, Misused, Run, Target
-from tocsin.playbooks.manifest import COMPOSED, Trust
+from tocsin.playbooks.manifest import COMPOSED
 from tocsin.playbooks.runner.fitting import (
     Unfit,
+    Unfits,
     bare,
     fields_of,
     fits,
@@ -46,11 +48,15 @@ from tocsin.playbooks.runner.fitting import (
     hints_of,
     is_target,
     item_of,
+    misspelt,
     say,
     sized,
+    takes,
     typed,
 )
 
+UNTRUSTED = {"start": "ask", "ceiling": "act", "approve": "responder"}
+"""Stands for whatever trust a text declares, for ever: a field more in it is no other meaning."""
 TYPES: dict[str, type] = {"text": str, "number": float, "whole number": int, "flag": bool}
 
 
@@ -67,7 +73,7 @@ class _Doing(NamedTuple):
 
 
 def build(composed: Composed) -> tuple[Declared, tuple[Look[..., Any] | Fix[..., Any], ...]]:
-    """The playbook, and the library's functions it uses. Raises Unfit for the first thing that does not fit."""
+    """The playbook, and the library's functions it uses. Raises Unfits for all that does not fit."""
     return _Builder(composed).build()
 
 
@@ -79,18 +85,30 @@ class _Builder:
         self._choices: dict[str, tuple[str, ...]] = {}
         self._last: Any = None
         self._kinds: dict[str, type[Target]] = {}
+        self._defaults: dict[str, Any] = {}
         self._used: list[Look[..., Any] | Fix[..., Any]] = []
+        self._faults: list[Unfit] = []
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        """What does not fit is noted, and the rest is looked at all the same."""
+        try:
+            yield
+        except Unfit as error:
+            self._faults.append(error)
 
     def build(self) -> tuple[Declared, tuple[Look[..., Any] | Fix[..., Any], ...]]:
         for one in self._of.systems:
             self._name(one.name, Target, one.line)
         for param in self._of.parameters:
             self._name(param.name, TYPES[param.kind], param.line)
+            with self._noting():
+                self._defaults[param.name] = _default(param)
         doing = [self._doing(step) for step in self._of.steps]
-        unused = next((one for one in self._of.systems if one.name not in self._kinds), None)
-        if unused is not None:
-            raise Unfit(unused.line, f"no step works on {unused.name}", "say it with a step's `on`, or leave it out")
-        self._check_verified()
+        self._check_used()
+        self._check_verified(doing)
+        if self._faults:
+            raise Unfits(self._faults)
         body = _body(self._of, tuple(doing))
         _dress(body, self._of, self._kinds)
         found = Declared(
@@ -103,25 +121,39 @@ class _Builder:
             guards=self._of.guards,
             trust=self._of.trust,
             hand_over_after=self._of.hand_over_after,
+            hand_over_to=self._of.hand_over_to or "",
             schedule=self._of.schedule,
             timezone=self._of.timezone,
             confine=self._of.confine or None,
         )
         return found, tuple(self._used)
 
-    def _check_verified(self) -> None:
-        last = max((place for place, one in enumerate(self._of.steps) if one.does == "fix"), default=None)
-        if last is None or any(one.does == "verify" for one in self._of.steps[last + 1 :]):
+    def _check_used(self) -> None:
+        said = {one.name for one in self._of.systems}
+        named = {name for step in self._of.steps for name in step.on}
+        if named - said:
+            return  # a name that is misspelt may be the one that seems to be missing
+        for one in self._of.systems:
+            if one.name not in named:
+                fault = Unfit(one.line, f"no step works on {one.name}", "say it with a step's `on`, or leave it out")
+                self._faults.append(fault)
+
+    def _check_verified(self, doing: list[_Doing]) -> None:
+        fixes = [place for place, one in enumerate(doing) if one.step.does == "fix" and not isinstance(one.what, Look)]
+        if not fixes or any(one.step.does == "verify" for one in doing[fixes[-1] + 1 :]):
             return
-        raise Unfit(
-            self._of.steps[last].line,
+        fault = Unfit(
+            doing[fixes[-1]].step.line,
             f"{self._of.name} fixes and verifies nothing after it",
             "add a step `verify` with `until` and `within`: what must hold after the fix",
         )
+        self._faults.append(fault)
 
     def _name(self, name: str, kind: Any, line: int) -> None:
         if name in self._known:
-            raise Unfit(line, f"{name} is said twice, or is Tocsin's own word", "each name stands for one thing")
+            fault = Unfit(line, f"{name} is said twice, or is Tocsin's own word", "each name stands for one thing")
+            self._faults.append(fault)
+            kind = self._known[name] if name == ALERT else Any  # which of the two is meant later is not known
         self._known[name] = kind
 
     # -- steps ---------------------------------------------------------------------------------------------------------
@@ -136,17 +168,19 @@ class _Builder:
                 self._says(step)
                 return _Doing(step, typed=conditions)
         what = self._function(step)
-        given = tuple(self._given(step, what))
-        answers = get_type_hints(what.function).get("return", Any)
+        given = tuple(self._given(step, what) if what is not None else self._named(step))
+        answers = get_type_hints(what.function).get("return", Any) if what is not None else Any
         if step.does == "verify":
             conditions["until"] = self._condition(step.until, "until", answers)
-            self._sees(step)
+            with self._noting():
+                self._sees(step)
             conditions["harm"] = self._condition(step.harm, "harm", answers)
         if step.does == "look":
             self._last = answers
         if step.name:
             self._name(step.name, answers, step.at("as"))
-        return _Doing(step, what, given, inspect.signature(what.function), conditions)
+        signature = inspect.signature(what.function) if what is not None else inspect.Signature()
+        return _Doing(step, what, given, signature, conditions)
 
     def _sees(self, step: ComposedStep) -> None:
         """Refuse an ``until`` that can hold whatever is seen: nothing would be verified."""
@@ -158,62 +192,89 @@ class _Builder:
 
     def _asks(self, step: ComposedStep) -> None:
         if len(set(step.choices)) < len(step.choices):
-            raise Unfit(step.at("choices"), "two choices are the same")
+            self._faults.append(Unfit(step.at("choices"), "two choices are the same"))
         if step.default not in step.choices:
             hint = f"write default: one of {', '.join(step.choices)}"
-            raise Unfit(step.at("default"), f"the default {step.default!r} is none of its choices", hint)
+            what = f"the default {step.default!r} is none of its choices"
+            self._faults.append(Unfit(step.at("default"), what, hint))
         if step.name:
             self._name(step.name, str, step.at("as"))
             self._choices[step.name] = step.choices
 
     def _says(self, step: ComposedStep) -> None:
+        places = [(name, step.at("findings")) for name in step.findings]
         for text, key in ((step.what, step.does), (step.next or "", "next")):
-            named = [found["named"] or found["braced"] for found in Template.pattern.finditer(text)]
-            for name in (one for one in named if one):
-                self._type_of(name, step.at(key), None)
-        for name in step.findings:
-            self._type_of(name, step.at("findings"), None)
+            named = (found["named"] or found["braced"] for found in Template.pattern.finditer(text))
+            places += [(name, step.at(key)) for name in named if name]
+        for name, line in dict.fromkeys(places):
+            with self._noting():
+                self._type_of(name, line, None)
 
-    def _function(self, step: ComposedStep) -> Look[..., Any] | Fix[..., Any]:
+    def _function(self, step: ComposedStep) -> Look[..., Any] | Fix[..., Any] | None:
+        """What a step does; None when that is nothing. One of the wrong kind is looked at further all the same."""
         line = step.at(step.does)
-        found = found_by_name(step.what, line)
-        wanted = Fix if step.does == "fix" else Look
-        if isinstance(found, Look | Fix) and not isinstance(found, wanted):
-            other = "fix" if isinstance(found, Fix) else "look"
-            raise Unfit(line, f"{step.does} takes no {other}, and {step.what} is one", f"write {other}: {step.what}")
-        if not isinstance(found, wanted):
-            raise Unfit(line, f"{step.what} is nothing a step can do", "use what is declared with @look or @fix")
-        self._used.append(found)
+        found: Any = None
+        with self._noting():
+            found = found_by_name(step.what, line)
+            wanted = Fix if step.does == "fix" else Look
+            if not isinstance(found, Look | Fix):
+                found = None
+                raise Unfit(line, f"{step.what} is nothing a step can do", "use what is declared with @look or @fix")
+            self._used.append(found)
+            if not isinstance(found, wanted):
+                other = "fix" if isinstance(found, Fix) else "look"
+                what = f"{step.does} takes no {other}, and {step.what} is one"
+                raise Unfit(line, what, f"write {other}: {step.what}")
         return found
 
     def _given(self, step: ComposedStep, what: Look[..., Any] | Fix[..., Any]) -> Iterator[tuple[str, Any, str]]:
         signature = inspect.signature(what.function)
-        hints = get_type_hints(what.function)
+        hints = takes(what.function)
         systems = [name for name in signature.parameters if is_target(hints.get(name))]
         if len(step.on) != len(systems):
             kinds = " and ".join(hints[name].kind for name in systems) or "no system"
-            raise Unfit(step.at("on"), f"{step.what} works on {kinds}, and `on` names {len(step.on) or 'none'}")
-        for name, system in zip(systems, step.on, strict=True):
-            self._bind(step, system, hints[name])
+            fault = Unfit(step.at("on"), f"{step.what} works on {kinds}, and `on` names {len(step.on) or 'none'}")
+            self._faults.append(fault)
+        for name, system in zip(systems, step.on, strict=False):
+            with self._noting():
+                self._bind(step, system, hints[name])
             yield name, None, system
-        for one in step.args:
-            if one.name not in signature.parameters or one.name in systems:
-                known = [name for name in signature.parameters if name not in systems]
-                close = get_close_matches(one.name, known, 1)
-                hint = f"did you mean {close[0]}?" if close else f"it takes {', '.join(known) or 'nothing else'}"
-                raise Unfit(one.line, f"{step.what} takes no {one.name}", hint)
-            yield one.name, self._fitted(step, one, hints.get(one.name, Any)), one.ref
+        own = [name for name in signature.parameters if name not in systems]
         had = {*systems, *(one.name for one in step.args)}
+        for one in step.args:
+            with self._noting():
+                if one.name not in own:
+                    close = get_close_matches(one.name, own, 1)
+                    had |= set(close)  # what was meant is not missing too
+                    hint = f"did you mean {close[0]}?" if close else f"it takes {', '.join(own) or 'nothing else'}"
+                    raise Unfit(one.line, f"{step.what} takes no {one.name}", hint)
+                yield one.name, self._fitted(step, one, hints.get(one.name, Any)), one.ref
         for name, param in signature.parameters.items():
             if name not in had and param.default is param.empty and param.kind not in (2, 4):
-                raise Unfit(step.at("with"), f"{step.what} needs {name}", f"say it with `with: {{{name}: …}}`")
+                fault = Unfit(step.at("with"), f"{step.what} needs {name}", f"say it with `with: {{{name}: …}}`")
+                self._faults.append(fault)
 
-    def _bind(self, step: ComposedStep, system: str, kind: type[Target]) -> None:
+    def _named(self, step: ComposedStep) -> Iterator[tuple[str, Any, str]]:
+        """What can be said of a step of which nobody knows what it does: whether there is what it names."""
+        for system in step.on:
+            with self._noting():
+                self._system(step, system, "a kind of target")
+        for one in step.args:
+            with self._noting():
+                if one.ref:
+                    self._type_of(one.ref, one.line, None)
+        yield from ()
+
+    def _system(self, step: ComposedStep, system: str, kind: str) -> System:
         said = next((one for one in self._of.systems if one.name == system), None)
         if said is None:
             known = ", ".join(one.name for one in self._of.systems)
-            hint = f"known here: {known}" if known else f"write works on: {{{system}: {kind.kind}}}"
+            hint = f"known here: {known}" if known else f"write works on: {{{system}: {kind}}}"
             raise Unfit(step.at("on"), f"`works on` names no {system}", hint)
+        return said
+
+    def _bind(self, step: ComposedStep, system: str, kind: type[Target]) -> None:
+        said = self._system(step, system, kind.kind)
         if said.kind != kind.kind:
             raise Unfit(said.line, f"{step.what} works on a {kind.kind} target, and {system} is a {said.kind}")
         self._kinds.setdefault(system, kind)
@@ -223,16 +284,28 @@ class _Builder:
             found = self._type_of(one.ref, one.line, None)
             if not fits(found, wanted):
                 raise Unfit(one.line, f"{one.name} of {step.what} takes {say(wanted)}, and {one.ref} is {say(found)}")
+            if isinstance(given := self._defaults.get(one.ref), str) and (wrong := misspelt(given, wanted)):
+                raise Unfit(one.line, f"{one.name} of {step.what}: the default of {one.ref}: {wrong}"[:300])
             return None
         try:
-            return typed(one.value, wanted)
+            value = typed(one.value, wanted)
         except (msgspec.ValidationError, ValueError):
             raise Unfit(one.line, f"{one.name} of {step.what} takes {say(wanted)}, not {one.value!r}"[:300]) from None
+        if wrong := misspelt(value, wanted):
+            raise Unfit(one.line, f"{one.name} of {step.what}: {wrong}"[:300])
+        return value
 
     # -- conditions ----------------------------------------------------------------------------------------------------
 
     def _condition(self, condition: Condition, key: str, last: Any) -> Condition:
-        return tuple(tuple(self._test(test, key, last) for test in tests) for tests in condition)
+        return tuple(tuple(self._fitting(test, key, last) for test in tests) for tests in condition)
+
+    def _fitting(self, test: Test, key: str, last: Any) -> Test:
+        try:
+            return self._test(test, key, last)
+        except Unfit as error:
+            self._faults.append(error)
+            return test
 
     def _test(self, test: Test, key: str, last: Any) -> Test:
         found = self._type_of(test.path, test.line, last)
@@ -406,8 +479,9 @@ def composed_among(files: Mapping[str, bytes]) -> tuple[Composed, ...]:
 
 def said(composed: Composed) -> str:
     """What a playbook in YAML says, without its places, its words on itself, and how far it is trusted."""
-    plain = _placeless(structs.replace(composed, about="", trust=Trust()))
-    return msgspec.json.encode(plain, order="deterministic").decode()
+    plain = msgspec.to_builtins(_placeless(structs.replace(composed, about="")), order="deterministic")
+    plain["trust"] = UNTRUSTED
+    return msgspec.json.encode(plain).decode()
 
 
 def _placeless(value: Any) -> Any:
@@ -424,5 +498,5 @@ def _placeless(value: Any) -> Any:
 def declare_composed(found: Iterable[Composed]) -> None:
     """Declare them in this process, as importing a module does. What is wrong with one was told when it was read."""
     for composed in found:
-        with suppress(Unfit):
+        with suppress(Unfits):
             language.declared.append(build(composed)[0])

@@ -15,6 +15,7 @@ import threading
 import traceback
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_type_hints
 from zoneinfo import ZoneInfo
@@ -32,12 +33,13 @@ from tocsin.playbooks.language import Declared, Fix, Look, Misused, Run, Target
 from tocsin.playbooks.manifest import MOST_PLAYBOOKS, Fault, Frozen, Manifest, Manifests, Param, encode_manifests
 from tocsin.playbooks.runner.bounds import adopt, bound, end_strays
 from tocsin.playbooks.runner.composing import build, composed_of, said
-from tocsin.playbooks.runner.fitting import Unfit
+from tocsin.playbooks.runner.fitting import Unfit, Unfits
 from tocsin.playbooks.runner.modules import make_importable, module_names
 from tocsin.playbooks.runner.reach import Code
 from tocsin.playbooks.runner.sound import unsaid, unsound
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
+_UNEXPECTED = re.compile(r"(\w+)\(\) got an unexpected keyword argument '(\w+)'")
 NEXT = "next: what you would have them do first, half asleep"
 PLAIN: dict[Any, str] = {str: "text", int: "number", float: "number", bool: "flag"}
 
@@ -124,9 +126,14 @@ def _keep(made: Manifest, playbooks: list[Manifest], faults: list[Fault]) -> Non
 
 def _compose(composed: Composed, code: Code, playbooks: list[Manifest], faults: list[Fault]) -> None:
     """Read one playbook in YAML: what it says, fitted to the functions it names."""
+    wrong: list[Wrong | Unfit] = []
+    for check in (_check_answers, _check_common):
+        try:
+            check(composed)
+        except Wrong as error:
+            wrong.append(error)
     try:
         declared, used = build(composed)
-        _refuse_everything(composed.name, composed.answers)
         made = Manifest(
             name=composed.name,
             file=composed.file,
@@ -139,13 +146,18 @@ def _compose(composed: Composed, code: Code, playbooks: list[Manifest], faults: 
             fixes=any(one.does == "fix" for one in composed.steps),
             **_common(declared),
         )
-    except (Unfit, Wrong) as error:
-        line = error.line if isinstance(error, Unfit) else composed.at(error.key)
-        faults.append(Fault(composed.file, line, str(error), error.hint))
+    except Unfits as error:
+        wrong += error.faults
+    except Wrong as error:
+        wrong.append(error)
     except Exception as error:  # noqa: BLE001  # whatever else cannot be read in it has a place all the same
         what = f"what {composed.name} says cannot be read: {type(error).__name__}: {error}"
         faults.append(Fault(composed.file, composed.line, what[:500]))
-    else:
+        return
+    for fault in wrong:
+        line = fault.line if isinstance(fault, Unfit) else composed.at(fault.key)
+        faults.append(Fault(composed.file, line, str(fault), fault.hint))
+    if not wrong:
         _keep(made, playbooks, faults)
         silent = (one.line for one in composed.steps if one.does == "hand over" and not one.next)
         faults += [Fault(composed.file, line, "`hand over` suggests nothing to do next", NEXT, True) for line in silent]
@@ -181,6 +193,11 @@ def _raised(file: str, path: Path, error: BaseException) -> Fault:
     hint = ""
     if isinstance(error, ModuleNotFoundError):
         hint = "install it beside Tocsin, or import it inside the step that needs it"
+    if isinstance(error, TypeError) and (found := _UNEXPECTED.search(what)):
+        declares = getattr(language, found[1], None)
+        takes = list(inspect.signature(declares).parameters) if callable(declares) else []
+        close = get_close_matches(found[2], takes, 1)
+        hint = f"did you mean {close[0]}?" if close else f"it takes {', '.join(takes)}" if takes else ""
     return Fault(file, line, f"importing it raises {type(error).__name__}: {what}"[:500], hint)
 
 
@@ -195,6 +212,7 @@ def _manifest(file: str, line: int, declared: Declared, tree: ast.Module) -> Man
             f"{declared.name} fixes and verifies nothing", "say with run.verify what must hold after the fix, and when"
         )
     _check_questions(code)
+    _check_common(declared)
     for severity in declared.severities:
         if severity not in SEVERITIES:
             raise Wrong(f"{severity!r} is no severity", f"write {', '.join(SEVERITIES)}")
@@ -246,24 +264,32 @@ def _literal(node: ast.expr | None, otherwise: Any) -> Any:
         return None
 
 
+def _check_answers(composed: Composed) -> None:
+    _refuse_everything(composed.name, composed.answers)
+
+
+def _check_common(said: Declared | Composed) -> None:
+    _check_schedule(said)
+    if said.where:
+        _check_rule(said)
+
+
 def _common(declared: Declared) -> dict[str, Any]:
     """What is declared in the same words in every form."""
-    _check_schedule(declared)
-    if declared.where:
-        _check_rule(declared)
     return {
         "severities": declared.severities,
         "predicate": declared.when is not None or bool(declared.where),
         "guards": declared.guards,
         "trust": declared.trust,
         "hand_over_after": declared.hand_over_after,
+        "hand_over_to": declared.hand_over_to,
         "schedule": declared.schedule,
         "timezone": declared.timezone,
         "confine": declared.confine,
     }
 
 
-def _check_rule(declared: Declared) -> None:
+def _check_rule(declared: Declared | Composed) -> None:
     try:
         rule(declared.where)
     except Misused as error:
@@ -289,7 +315,7 @@ def _about(body: Any, tree: ast.Module) -> str:
     return text.strip().partition("\n")[0][:300]
 
 
-def _check_schedule(declared: Declared) -> None:
+def _check_schedule(declared: Declared | Composed) -> None:
     from cronsim import CronSim, CronSimError
 
     zones = [declared.timezone, *(one.timezone for one in declared.guards if isinstance(one, Frozen))]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Callable, Iterable
 from dataclasses import is_dataclass
 from difflib import get_close_matches
 from types import ModuleType, NoneType, UnionType
-from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Struct
 
 from tocsin.playbooks.composed import FLAGS
-from tocsin.playbooks.language import Target
+from tocsin.playbooks.language import Spelled, Target
 from tocsin.playbooks.runner import solutions
 
 SIZED = (str, list, tuple, set, frozenset, dict)
@@ -25,6 +26,14 @@ class Unfit(Exception):
     def __init__(self, line: int, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.line, self.hint = line, hint
+
+
+class Unfits(Exception):
+    """Everything that does not fit in one playbook, by line; there is something."""
+
+    def __init__(self, faults: Iterable[Unfit]) -> None:
+        self.faults = tuple(sorted(faults, key=lambda one: one.line))
+        super().__init__("; ".join(map(str, self.faults)))
 
 
 def found_by_name(name: str, line: int) -> Any:
@@ -64,8 +73,31 @@ def is_target(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, Target)
 
 
+def takes(function: Callable[..., Any]) -> dict[str, Any]:
+    """The types of a function's parameters, with how their texts are written. Raises whatever is wrong with them."""
+    return get_type_hints(function, include_extras=True)
+
+
+def misspelt(value: Any, wanted: Any) -> str:
+    """What is wrong with how a text is written that is given for a type; "" when nothing is, or that is not known."""
+    ways = [one for one in getattr(wanted, "__metadata__", ()) if isinstance(one, Spelled)]
+    if not ways:
+        found = (misspelt(value, one) for one in get_args(wanted) if get_origin(wanted) in (Union, UnionType))
+        return next((one for one in found if one and value is not None), "")
+    if not isinstance(value, str):
+        return f"{value!r} is no text"
+    try:
+        for way in ways:
+            way.read(value)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 def bare(kind: Any) -> Any:
-    """A type without None."""
+    """A type without None, and without how it is written."""
+    if get_origin(kind) is Annotated:
+        return bare(get_args(kind)[0])
     if get_origin(kind) in (Union, UnionType):
         others = [one for one in get_args(kind) if one is not NoneType]
         return others[0] if len(others) == 1 else Any

@@ -33,6 +33,12 @@ def make_importable(folder: Path) -> None:
     importlib.invalidate_caches()
 
 
+def forget_modules() -> None:
+    """Have the next import of ``playbooks`` read it again: another plan's may have been imported before."""
+    for name in [one for one in sys.modules if one.partition(".")[0] == PACKAGE]:
+        del sys.modules[name]
+
+
 def warm() -> None:
     """Import what the libraries in use need for their work, so that no run has to wait for it."""
     known = modules_with_clients()

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, get_type_hints
 
 from tocsin.kernel.instant import Duration, parse_duration, say_duration
 from tocsin.playbooks.language import Fix, Look, Run
-from tocsin.playbooks.runner.fitting import bare, fields_of, hints_of
+from tocsin.playbooks.runner.fitting import bare, fields_of, hints_of, misspelt, takes
 
 VERBS = tuple(name for name in vars(Run) if not name.startswith("_"))
 STEPS = ("look", "fix", "verify")
@@ -100,9 +100,22 @@ class _Reader:
                 yield Unsound(call.lineno, f"{what.name} takes no {one.arg}", _near(str(one.arg), takes, "it takes"))
                 return
         try:
-            signature.bind(*call.args[1:], **{str(one.arg): one.value for one in own})
+            given = signature.bind(*call.args[1:], **{str(one.arg): one.value for one in own})
         except TypeError as error:
             yield Unsound(call.lineno, f"{what.name}: {error}", f"it takes {', '.join(signature.parameters)}")
+            return
+        wanted = _takes(what)
+        for name, value in given.arguments.items():
+            text = self._plain(value) if isinstance(value, ast.expr) else None
+            if text is not None and (wrong := misspelt(text, wanted.get(name))):
+                yield Unsound(value.lineno, f"{name} of {what.name}: {wrong}")
+
+    def _plain(self, node: ast.expr) -> Any:
+        """A text or number that stands in the code or at the module's top; None when it is made while the code runs."""
+        if isinstance(node, ast.Constant):
+            return node.value
+        found = self._value(node)
+        return found if isinstance(found, str | int | float) else None
 
     def _must(self, call: ast.Call) -> Iterator[Unsound]:
         """Whether a verification can come out either way, in a time that is left for it."""
@@ -189,6 +202,13 @@ class _Reader:
                 return _Missing(f"{ast.unparse(node.value)} has no {node.attr}", _near(node.attr, offered, "it has"))
             return getattr(of, node.attr)
         return None
+
+
+def _takes(what: Look[..., Any] | Fix[..., Any]) -> Mapping[str, Any]:
+    try:
+        return takes(what.function)
+    except Exception:  # noqa: BLE001  # a type that is not there when code runs says nothing here
+        return {}
 
 
 class _Missing(NamedTuple):

@@ -1,0 +1,70 @@
+"""Whether the loop that hears monitors goes on: what stops a process stops none of the clocks.
+
+SIGSTOP, a paused container, a frozen group of processes, a starved host: the wall clock and the monotonic one
+go on together, so only a beat that does not come tells of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import NamedTuple
+
+from tocsin.kernel.instant import SECOND, Duration
+from tocsin.runtime.clock import Clock
+
+EVERY = 1.0
+"""Seconds from one beat to the next."""
+STOPPED = 5 * SECOND
+"""Without a beat for longer than this, nothing could be heard: what comes within it waits in the sockets, unharmed."""
+
+
+class Silence(NamedTuple):
+    """No beat came from so long ago to so long ago. ``continued``: it goes on from the one told before."""
+
+    start: Duration
+    end: Duration
+    continued: bool
+
+
+class Pulse:
+    """Beaten by the event loop, felt by the writer's thread before it concludes anything from absence."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._last: Duration | None = None
+        """The latest beat, or up to when its absence was told; None before the first."""
+        self._told: Duration | None = None
+        self._missed: list[tuple[Duration, Duration, bool]] = []
+
+    def beat(self) -> None:
+        """The loop goes on."""
+        now = self._clock.awake()
+        with self._lock:
+            self._miss(now)
+            self._last = now
+
+    def felt(self) -> list[Silence]:
+        """In which times until now nothing could be heard; each is told once, oldest first.
+
+        Whichever of the two threads goes on first after a stop: the one that beats leaves a note, the one that feels
+        sees for itself.
+        """
+        now = self._clock.awake()
+        with self._lock:
+            self._miss(now)
+            missed, self._missed = self._missed, []
+        return [Silence(now - start, now - end, continued) for start, end, continued in missed]
+
+    def _miss(self, now: Duration) -> None:
+        last = self._last
+        if last is not None and now - last > STOPPED:
+            self._missed.append((last, now, last == self._told))
+            self._last = self._told = now
+
+    async def run(self) -> None:
+        """Beat until cancelled."""
+        while True:
+            self.beat()
+            await asyncio.sleep(EVERY)
