@@ -294,6 +294,25 @@ def test_whoever_a_plan_puts_on_call_while_a_handoff_is_due_is_told_and_so_is_wh
     assert dump(State(world.loaded())) == dump(world.engine.state)
 
 
+def test_whoever_is_put_on_call_by_hand_while_a_handoff_is_due_is_told_once():
+    """Ana's turn was over a minute ago, and would be Ben's."""
+    world = World(PLAN).at("6h59m")
+    world.now += 2 * MINUTE
+    over = AddOverride(
+        actor="person:zoe", schedule="primary", person="kei", starts_at=world.now, ends_at=world.now + HOUR
+    )
+    assert world.asked(over).ok
+    world.at("7h30m")
+    assert [(page.person, str(page.reason)) for page in notices(world)] == [
+        ("kei", "shift_begins"), ("ben", "on_call_changed"), ("ana", "shift_ends"),
+    ]  # fmt: skip
+    assert dump(State(world.loaded())) == dump(world.engine.state)
+    world.at("9h")
+    assert [(page.person, str(page.reason)) for page in notices(world)[3:]] == [
+        ("ben", "shift_begins"), ("kei", "shift_ends"),
+    ]  # fmt: skip
+
+
 def called(world: World) -> list[tuple[str, str, str]]:
     """When whose telephone rang or mail came, and what it said."""
     left = [(clock, address) for clock, _, address, kind in world.left if kind == "notice"]

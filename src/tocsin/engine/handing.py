@@ -65,7 +65,14 @@ def rearrange(turn: Turn, schedule: str) -> None:
     """Who is on call by a schedule changed by hand: its next handoff may be another."""
     duty = turn.state.duties.get(handoff_of(schedule))
     if duty is not None and (duty.at is None or duty.at > turn.now):
-        _keep(turn, duty)
+        _wait_or_keep(turn, duty)
+
+
+def told_by_hand(turn: Turn, schedule: str, came: Set[str]) -> None:
+    """Who came on call by hand was told so: a handoff that is due, or a calendar yet to be read, tells it no more."""
+    duty = turn.state.duties.get(handoff_of(schedule))
+    if duty is not None and duty.on is not None:
+        _save(turn, duty, duty.at, tuple(sorted({*duty.on, *came})), duty.ahead)
 
 
 def calendar_read(turn: Turn, calendar: str) -> None:
@@ -147,15 +154,19 @@ def _anew(turn: Turn, duty: Duty, why: str) -> None:
     While a calendar is yet to be read, who was on call stays remembered: what the layers say without it is nobody's
     turn, and would call people for the second until it is.
     """
-    if duty.on is None:
-        _keep(turn, duty)
-    elif _awaits(turn, duty.schedule):
+    if not _awaits(turn, duty.schedule):
+        _moved(turn, duty, why)
+    _wait_or_keep(turn, duty)
+
+
+def _wait_or_keep(turn: Turn, duty: Duty) -> None:
+    """Reckon a duty anew; what it remembers stays while a calendar is yet to be read."""
+    if duty.on is not None and _awaits(turn, duty.schedule):
         at = min((one for one in (duty.at, _next(turn, duty)) if one is not None), default=None)
         known = duty.ahead is not None or duty.at is None
         ahead = stretches(duty.remembered(at, at + REMEMBERED)) if at is not None and known else None
         _save(turn, duty, at, duty.on, ahead)
     else:
-        _moved(turn, duty, why)
         _keep(turn, duty)
 
 
