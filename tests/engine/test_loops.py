@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.engine.world import PLAN, World, dump
-from tocsin.engine.inputs import Receipted
+from tocsin.engine.inputs import Delivered, Receipted
+from tocsin.kernel.instant import MINUTE
+from tocsin.pages.ledger import Page
 from tocsin.pages.loops import Loop, mark, marks
 from tocsin.pages.rules import Way
 
@@ -103,6 +105,63 @@ def test_a_channel_that_refuses_it_for_good_is_not_waited_for():
     world.at("10m")
     assert world.incident(1).title.startswith("The synthetic page by webhook could not be sent: 550")
     assert world.clock == "600s"
+
+
+PACED = LOOPED.replace(b"every: 1h", b"every: 10m")
+
+
+def queued(page: Page) -> str:
+    """What channels say at once: nothing of synthetic pages, which wait in line for their turn."""
+    return "never" if page.kind == "synthetic" else "sent"
+
+
+def test_one_that_still_stands_in_line_is_not_missing_and_has_its_time_from_when_it_leaves():
+    """The plan sends one a second and four hundred wait: that says nothing about the channel."""
+    world = World(PACED)
+    world.answers = queued
+    world.at("0s")
+    hook, mail = loop(world, "webhook").page, loop(world, "email").page
+    world.at("12m")
+    assert world.engine.state.incidents == {}
+    assert sent(world, "webhook") == sent(world, "email") == ["0s"], "no other joins it in line"
+    world.apply(Delivered(hook, "sent"))
+    world.apply(Delivered(mail, "sent"))
+    world.at("13m")
+    back(world, "email")
+    assert loop(world, "email").state == "back"
+    world.at("16m59s")
+    assert world.engine.state.incidents == {}
+    assert sent(world, "webhook") == ["0s"]
+    world.at("17m")
+    assert world.incident(1).title == "The synthetic page by webhook did not come back within 5 min"
+    assert dump(world.engine.state)["counters"]["loops"] == dump(world.replayed().state)["counters"]["loops"]
+
+
+def test_one_that_cannot_leave_for_an_hour_is_told():
+    world = World(PACED)
+    world.answers = queued
+    world.at("59m59s")
+    assert world.engine.state.incidents == {}
+    world.at("1h")
+    assert {one.title for one in world.engine.state.alerts.values()} == {
+        f"The synthetic page by {channel} did not leave within 1 h: too much waits before it"
+        for channel in ("webhook", "email")
+    }
+    assert sent(world, "webhook") == ["0s", "3600s"]
+
+
+def test_one_that_was_tried_in_vain_is_missing_after_its_time_though_it_waits_again():
+    """The channel was come to, and did not take it: that is no line of ours any more. Why is said."""
+    world = World(LOOPED)
+    world.answers = queued
+    world.at("1m")
+    back(world, "email")
+    asked = "rate_limit: not tried: the provider asked webhook to wait, for 9 min yet"
+    world.apply(Delivered(loop(world, "webhook").page, "retry", "rate_limit", asked, retry_after=9 * MINUTE))
+    world.at("5m59s")
+    assert world.engine.state.incidents == {}
+    world.at("6m")
+    assert world.incident(1).title == f"The synthetic page by webhook did not come back within 5 min: {asked}"
 
 
 def test_what_comes_back_twice_or_after_the_next_one_left_changes_nothing():

@@ -144,6 +144,7 @@ def test_somebody_who_left_the_plan_takes_nobodys_place():
     world = World(PLAN)
     overrides(world, "kei", "0s", "9h")
     left = PLAN.replace(b"  kei: {name: Kei, email: kei@shop.example}\n", b"").replace(b"rotate: kei", b"rotate: zoe")
+    left = left.replace(b"{page: kei,", b"{page: zoe,")
     world.put_in_force(left.replace(b"ana, ben, kei]", b"ana, ben]"))
     assert paged_at(world, "1m") == ["ana"]
     world.at("7h")

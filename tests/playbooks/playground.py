@@ -21,6 +21,7 @@ from tocsin.engine.commands import (
     StartRun,
     TakeOverRun,
 )
+from tocsin.engine.concerned import concerns
 from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import AnyInput, Deaf
 from tocsin.engine.state import Changes
@@ -188,6 +189,14 @@ class Playground(World):
         assert state.claimed == {
             lock: {one.number for one in taken if lock in one.holds} for run in taken for lock in run.holds
         }
+        targets, alerts = self.engine.plan.bindings, state.alerts
+        for service in list(state.concerned.services):
+            firing = {one.id: targets.about(service, one.labels) for one in alerts.values() if concerns(one)}
+            ill = state.concerned.ill(service, targets, alerts, state.counters.alert)
+            for target in targets.of(service).values():
+                about = {id for id, those in firing.items() if alerts[id].service == service and target in those}
+                kept = state.concerned.alerts(target.lock, service, targets, alerts, state.counters.alert)
+                assert kept == about and (target.lock in ill) == bool(about and target.match), target.lock
         opened = [incident for incident in state.incidents.values() if incident.open]
         assert {(service, number) for service, numbers in state.open_of.items() for number in numbers} == {
             (incident.service, incident.number) for incident in opened

@@ -172,7 +172,7 @@ def _blast(locks: tuple[str, ...], busy: dict[str, str], guard: Guard) -> str:
     held = {f"web/{name}" for name in busy.values()}
     here = Situation(
         manifest=_manifest((guard,)), service="web", locks=locks, incident=0, returned=0,
-        runs=Remembered(), targets=Targets(_targets()), busy=held, broken=(), unwell=(), now=5,
+        runs=Remembered(), targets=Targets(_targets()), busy=held, broken=(), unwell=lambda locks: "", now=5,
     )  # fmt: skip
     found = blocked(here)
     return "" if found is None else found.why

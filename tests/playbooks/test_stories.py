@@ -284,7 +284,7 @@ def test_never_the_last_one_that_is_well():
     fires(world)
     world.fires("Full", instance="cart-2", region="other")
     world.runs_by_hand("wide", targets={"pump": "spare"})
-    assert world.run(2).why == "the other target is not well"
+    assert world.run(2).why == "the other target is not well: another run works on it"
 
 
 def test_code_leaves_the_last_target_alone_while_the_other_is_broken_and_goes_on_when_it_is_well():
@@ -301,7 +301,7 @@ def test_code_leaves_the_last_target_alone_while_the_other_is_broken_and_goes_on
     world.trusts("one", "act")
     world.at("6m")
     fires(world, "cart-2")
-    assert world.run(2).why == "the other target is not well"
+    assert world.run(2).why == "the other target is not well: an alert about it fires"
     assert world.done == ["kick"]
     assert any("is not well" in sentence for sentence in world.incident(2).tried)
     world.at("20m")

@@ -12,7 +12,7 @@ from tocsin.pages.ledger import Page
 from tocsin.pages.links import read_token
 from tocsin.pages.loops import marks
 from tocsin.pages.message import Message
-from tocsin.runtime.composing import compose
+from tocsin.runtime.composing import awaited, compose, severity
 
 BASE = "https://tocsin.example"
 
@@ -74,6 +74,27 @@ def test_the_gravest_of_several_comes_first_and_is_what_the_message_is_about() -
     assert (message.page, message.incident, message.severity) == (page.id, 9, "sev1")
     assert message.url == f"{BASE}/incidents/9"
     assert read_token(KEY, message.acknowledge_url.removeprefix(f"{BASE}/p/")) == page.id, "its outcome is this row's"
+
+
+def test_several_incidents_stand_in_line_as_the_gravest_of_what_is_still_told() -> None:
+    """Three of sev3 go out with a fourth one of sev1: not behind other people's sev2."""
+    world = held(World())
+    for name in "ABCDE":
+        world.fires(name, job="checkout", severity="warning")
+    storm(world.at("5s"), "Worst", "Second", "Third", "Fourth").at("31s")
+    page = next(row for row in world.engine.state.pages.values() if row.bundled)
+    state = world.engine.state
+    assert state.incidents[page.incident].severity == "sev3"
+    assert severity(state, page) == "sev1"
+    assert [one.id for one in awaited(state, [9, 5, 404])] == [page.id], "one message, by the row that was handed over"
+    world.acknowledges(9)
+    assert severity(state, page) == "sev3"
+    world.acknowledges(4)
+    world.acknowledges(5)
+    assert severity(state, page) == "sev3", "nothing is told any more"
+    world.asked(StartDrill(person="ben"))
+    (drill,) = (row for row in state.pages.values() if row.kind == "drill")
+    assert severity(state, drill) == ""
 
 
 def test_what_is_answered_on_the_way_is_left_out_and_the_last_one_left_is_an_ordinary_page() -> None:

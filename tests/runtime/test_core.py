@@ -140,6 +140,11 @@ class Night:
         reply = await self.core.events("inbox", events(self.clock.now(), names, {"job": "checkout"}), "user:ana")
         return reply.status
 
+    async def hears(self, name: str, severity: str) -> None:
+        """One alert, as grave as that."""
+        body = events(self.clock.now(), [name], {"job": "checkout"}).replace(b'"critical"', b'"%s"' % severity.encode())
+        assert (await self.core.events("inbox", body, "user:ana")).status == 202
+
     @property
     def state(self) -> State:
         """What the engine knows."""
@@ -208,6 +213,32 @@ async def test_a_page_under_way_at_an_orderly_end_is_not_sent_twice(night: Night
     await until(lambda: night.core.writer.waiting == 0)
     assert night.mail.sent == [1]
     assert night.state.pages[1].state == "sent"
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_a_page_in_line_stands_where_its_incident_is_by_now(night: Night, kept: bool) -> None:
+    """Three of sev3, one mail a minute: the third becomes graver and leaves before the second, written down or not."""
+    night.plan = PLAN.replace(b"from: tocsin@shop.example}", b"from: tocsin@shop.example, rate: 1/m, burst: 1}")
+    await night.core.reload("user:ana")
+    for name in ("First", "Second", "Third"):
+        await night.hears(name, "warning")
+    await until(lambda: night.mail.sent == [1])
+    await until(lambda: night.core.delivery.waits)
+    lane = night.core.delivery._lanes["email"]
+    assert [lane.holds(page) for page in (1, 2, 3)] == [False, True, True]
+    night.store.full = not kept
+    third = night.state.incidents[3]
+    if kept:
+        await night.hears("Third", "critical")
+    else:
+        third.severity = "sev1"
+        await night.core.submit(Acknowledge(incident=1, actor="user:ana"))
+    await until(lambda: third.severity == "sev1")
+    await until(lambda: min(one.key for ones in lane._by_page.values() for one in ones)[1] == "sev1")
+    await night.core.delivery.replace(night.core.delivery.channels, {})
+    await until(lambda: len(night.mail.sent) == 3)
+    assert night.mail.sent == [1, 3, 2]
+    night.store.full = False
 
 
 # --- Plans -----------------------------------------------------------------------------------------------------------

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import count
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from tests.runtime.test_delivery import a_page
 from tocsin.kernel.instant import HOUR, MINUTE, SECOND
 from tocsin.pages.channels.pagerduty import PagerDuty
@@ -108,22 +114,28 @@ def test_a_channel_with_one_provider_has_all_of_the_lane() -> None:
 
 
 def test_pages_leave_at_the_pace_of_their_provider_the_most_urgent_first() -> None:
-    """Two at once, then one a second: first pages by how grave they are, repeated ones, notices."""
+    """Two at once, then one a second: by how grave they are, of each first pages, then repeated ones; last notices.
+
+    A SEV1 that was sent back untried, or that nobody answered in its first step, does not wait for what is less grave.
+    """
     lane = Lane(Pace(1.0, 2))
-    notice, repeated = a_page(kind="notice"), a_page(attempts=1)
-    minor, worst, later, usual = (a_page() for _ in range(4))
-    order = [worst, usual, later, minor, repeated, notice]
+    notice, repeated, second = a_page(kind="notice"), a_page(attempts=1), a_page(step=1)
+    minor, worst, later, usual, about_itself = (a_page() for _ in range(5))
+    about_itself.kind = "synthetic"
+    order = [worst, repeated, second, usual, later, minor, about_itself, notice]
     for page, severity in (
         (notice, ""),
+        (about_itself, ""),
         (repeated, "sev1"),
+        (second, "sev1"),
         (minor, "sev4"),
         (usual, "sev2"),
         (worst, "sev1"),
         (later, "sev2"),
     ):
         lane.add(page, severity, 0)
-    assert pages(leaving(lane, 0)) == [worst.id, usual.id]
-    left, now = [worst, usual], 0
+    assert pages(leaving(lane, 0)) == [worst.id, repeated.id]
+    left, now = [worst, repeated], 0
     by_id = {page.id: page for page in order}
     while len(left) < len(order):
         wakes = lane.wakes(now)
@@ -134,7 +146,7 @@ def test_pages_leave_at_the_pace_of_their_provider_the_most_urgent_first() -> No
         (turn,) = leaving(lane, now)
         left.append(by_id[turn.page.id])
     assert left == order
-    assert abs(now - 4 * SECOND) < 1000
+    assert abs(now - 6 * SECOND) < 1000
     assert lane.wakes(now) is None
 
 
@@ -208,6 +220,133 @@ def test_places_nothing_goes_to_are_forgotten_when_there_are_too_many() -> None:
         lane.ended(turn, asked if number == 7 else Sent(), 0)
     fill(lane, "new", 1)
     assert set(lane._places) == {"7", "new"}
+
+
+def test_a_page_whose_incident_becomes_graver_while_it_waits_passes_what_is_less_grave() -> None:
+    """Behind its own person's eight, too; what became less grave gives way."""
+    lane = Lane()
+    for _ in range(EACH):
+        lane.add(a_page(person="ana"), "sev3", 0)
+    under_way = leaving(lane, 0)
+    rose, other, behind = a_page(person="ana"), a_page(person="ana"), a_page(person="ana")
+    lane.add(other, "sev2", 0)
+    lane.add(behind, "sev3", 0)
+    lane.add(rose, "sev4", 0)
+    assert leaving(lane, 0) == [], "all are parked"
+    lane.regrade(rose.id, "sev1")
+    lane.regrade(other.id, "")
+    lane.regrade(12345, "sev1")
+    assert lane.holds(rose.id)
+    assert not lane.holds(under_way[0].page.id)
+    for turn, expected in zip(under_way, (rose, behind, other), strict=False):
+        lane.ended(turn, Sent(), 1)
+        assert pages(leaving(lane, 1)) == [expected.id]
+    assert lane.waiting == []
+
+
+def test_an_address_that_rests_for_seconds_holds_up_nobody_else_at_its_host_and_goes_on_then() -> None:
+    """What waits for it leaves when its time is over, the gravest first."""
+    lane = Lane(place=hosts)
+    lane.add(a_page(address="hooks/ana", person="ana"), "", 0)
+    (turn,) = leaving(lane, 0)
+    lane.ended(turn, Failed("rate_limit", "429", retry_after=5 * SECOND), 0)
+    minor, grave, ben = (a_page(address=f"hooks/{who}", person=who) for who in ("ana", "ana", "ben"))
+    for page, severity in ((minor, "sev3"), (grave, "sev1"), (ben, "sev4")):
+        assert lane.add(page, severity, SECOND) is None
+    assert pages(leaving(lane, SECOND)) == [ben.id]
+    assert lane.wakes(SECOND) == 5 * SECOND
+    assert pages(leaving(lane, 5 * SECOND)) == [grave.id, minor.id]
+    assert lane.wakes(5 * SECOND) is None
+
+
+class Plain:
+    """The same decisions in the plainest way: of all that waits, the least of those that may leave."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[tuple[str, bool, int], Page]] = []
+        self.sending: Counter[tuple[str, str]] = Counter()
+        self.rests: dict[str, int] = {}
+        self.order = count()
+
+    def add(self, page: Page, severity: str) -> None:
+        self.waiting.append(((severity, page.attempts > 0, next(self.order)), page))
+
+    def regrade(self, id: int, severity: str) -> None:
+        self.waiting = [((severity, *key[1:]) if page.id == id else key, page) for key, page in self.waiting]
+
+    def next(self, now: int) -> int | None:
+        fit = [
+            (key, page)
+            for key, page in self.waiting
+            if self.sending[page.person, page.address] < EACH and self.rests.get(page.address, 0) <= now
+        ]
+        if not fit or self.sending.total() >= SHARE:
+            return None
+        found = min(fit, key=lambda one: one[0])
+        self.waiting.remove(found)
+        self.sending[found[1].person, found[1].address] += 1
+        return found[1].id
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("add"), st.integers(0, 2), st.integers(1, 4), st.booleans()),
+        st.tuples(st.just("regrade"), st.integers(0, 40), st.integers(1, 4), st.just(False)),
+        st.tuples(st.just("leave"), st.integers(1, 12), st.just(0), st.just(False)),
+        st.tuples(st.just("end"), st.integers(0, 40), st.integers(0, 3), st.just(False)),
+        st.tuples(st.just("pass"), st.integers(0, 3), st.just(0), st.just(False)),
+    ),
+    min_size=20,
+    max_size=120,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(STEPS)
+def test_the_line_is_that_of_the_plainest_reckoning(steps: list[tuple[str, int, int, bool]]) -> None:
+    """Whatever comes, ends, rests and becomes graver in whichever order; and it wakes when something may leave."""
+    lane, plain, now = Lane(place=hosts), Plain(), 0
+    under_way: list[Turn] = []
+    added: list[Page] = []
+    for what, first, second, repeated in steps:
+        if what == "add":
+            added.append(a_page(address=f"hooks/{first}", person=str(first), attempts=int(repeated)))
+            assert lane.add(added[-1], f"sev{second}", now) is None
+            plain.add(added[-1], f"sev{second}")
+        elif what == "regrade" and added:
+            id = added[first % len(added)].id
+            lane.regrade(id, f"sev{second}")
+            plain.regrade(id, f"sev{second}")
+        elif what == "leave":
+            for _ in range(first):
+                turn = lane.next(now)
+                assert (turn.page.id if turn else None) == plain.next(now)
+                under_way += [turn] if turn else []
+        elif what == "end" and under_way:
+            turn = under_way.pop(first % len(under_way))
+            plain.sending[turn.line] -= 1
+            rest = second * SECOND
+            lane.ended(turn, Failed("rate_limit", "429", retry_after=rest) if rest else Sent(), now)
+            plain.rests[turn.page.address] = max(plain.rests.get(turn.page.address, 0), now + rest)
+        elif what == "pass":
+            now += first * SECOND
+        assert {page.id for page in lane.waiting} == {page.id for _, page in plain.waiting}
+    while under_way or plain.waiting:
+        while (turn := lane.next(now)) is not None:
+            assert turn.page.id == plain.next(now)
+            under_way.append(turn)
+        assert plain.next(now) is None
+        if under_way:
+            turn = under_way.pop()
+            plain.sending[turn.line] -= 1
+            lane.ended(turn, Sent(), now)
+        else:
+            wakes = lane.wakes(now)
+            assert wakes is not None
+            assert wakes > now
+            now = wakes
+    assert lane.next(now) is None
+    assert lane.waiting == []
 
 
 def test_what_counts_as_one_place() -> None:

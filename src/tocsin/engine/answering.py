@@ -6,31 +6,23 @@ go without a page.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from itertools import takewhile
+from collections.abc import Mapping
 
-from tocsin.access.actors import called
-from tocsin.engine import checking, comparing, evidence, suspecting
+from tocsin.engine import checking, comparing, evidence, guarding, suspecting
 from tocsin.engine.standings import incident_of, short, standing_of
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.incidents.incident import Incident
-from tocsin.kernel.instant import DAY, say_duration
-from tocsin.kernel.matcher import all_match
+from tocsin.kernel.instant import say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks import trust
-from tocsin.playbooks.guards import Blocked, Situation, blocked, locked
-from tocsin.playbooks.manifest import RUNGS, Blast, Breaker, Manifest, Rung, Unless
-from tocsin.playbooks.remembered import Remembered
+from tocsin.playbooks.guards import Blocked
+from tocsin.playbooks.manifest import RUNGS, Manifest, Rung
 from tocsin.playbooks.run import WATCH, Approval, Outcome, Run
 from tocsin.playbooks.targets import Unbound, bind
 
 MOST_TRIED = 12
-MOST_LOOKED_AT = 500
-"""So many alerts of an incident are asked which target they are about."""
 MOST_STEPS = 200
 """So many steps an incident's escalation has, with all that were put before it."""
-HOLDS_NOTHING: frozenset[Outcome] = frozenset({"", "blocked", "observed", "suggested"})
-"""Of runs that live, and of those for which pages did not wait."""
 
 
 def holds(turn: Turn, incident: Incident) -> bool:
@@ -81,7 +73,7 @@ def _try(turn: Turn, incident: Incident, manifest: Manifest, labels: Mapping[str
         _not_run(turn, incident, manifest, Blocked(Reason.NO_TARGET, bound.why))
         return None
     run = make(turn, manifest, incident.service, bound, incident=incident, labels=labels)
-    no = guarded(turn, manifest, run)
+    no = guarding.guarded(turn, manifest, run)
     if no is not None:
         refuse(turn, run, no)
         _not_run(turn, incident, manifest, no)
@@ -181,128 +173,6 @@ def rung_of(turn: Turn, manifest: Manifest, run: Run) -> Rung:
         lent = min("ask", manifest.trust.ceiling, key=RUNGS.index)
         return max(now, lent, key=RUNGS.index)
     return now
-
-
-def guarded(turn: Turn, manifest: Manifest, run: Run) -> Blocked | None:
-    """The guard that keeps a run from beginning. Locks first: in a storm they are what most runs meet."""
-    state = turn.state
-    holder = next((state.locked[lock] for lock in run.holds if lock in state.locked), None)
-    if holder is not None:
-        return locked(state.runs[holder], run)
-    taken = claimed(turn, run) if run.rung in ("ask", "act") else None  # who changes nothing may watch
-    if taken is not None:
-        return taken
-    own = next((one for one in manifest.guards if isinstance(one, Breaker)), None)
-    since = turn.now - (own.within if own else DAY)
-    return blocked(
-        Situation(
-            manifest=manifest,
-            service=run.service,
-            locks=run.locks,
-            incident=run.incident,
-            returned=_returned(state.remembered, run, since),
-            runs=state.remembered,
-            targets=turn.plan.bindings,
-            busy=state.locked,
-            broken=broken(turn, manifest, run),
-            unwell=_unwell(turn, manifest, run),
-            now=turn.now,
-            continues=run.continues if run.from_step else 0,
-        )
-    )
-
-
-def broken(turn: Turn, manifest: Manifest, run: Run) -> set[str]:
-    """The services that it is not to run beside the trouble of, and that have trouble now."""
-    asked = {one.service for one in manifest.guards if isinstance(one, Unless)}
-    return {service for service in asked if turn.state.other_open(service, run.incident)}
-
-
-def _unwell(turn: Turn, manifest: Manifest, run: Run) -> set[str]:
-    """The locks of targets of a run's service that an open incident is about, or that a person works on.
-
-    Nothing is looked for unless a guard asks.
-    """
-    if not any(isinstance(guard, Blast) for guard in manifest.guards):
-        return set()
-    found = {lock for lock in turn.state.claimed if next(_claims(turn, lock), None) is not None}
-    for number in turn.state.open_of.get(run.service, ()):
-        incident = turn.state.incidents[number]
-        last = turn.state.runs.get(incident.run)
-        if last is not None and last.number != run.number:
-            found.update(last.locks)
-        for labels in _said_of(turn, incident):
-            found.update(one.lock for one in turn.plan.bindings.about(run.service, labels) if one.match)
-    return found
-
-
-def _said_of(turn: Turn, incident: Incident) -> list[Mapping[str, str]]:
-    """The labels of an incident's firing alerts, of a bounded number of them; its own when none fires."""
-    firing = sorted(turn.members(incident).firing)[:MOST_LOOKED_AT]
-    return [turn.state.alerts[id].labels for id in firing] or [incident.labels]
-
-
-def person_at(turn: Turn, run: Run) -> Blocked | None:
-    """Whether a person works on what a run would change: has its incident, or another about one of its targets."""
-    for number in sorted(turn.state.answered):
-        incident = turn.state.incidents[number]
-        if incident.number == run.incident or _about(turn, incident, run.locks):
-            first = next(iter(incident.answers), "")
-            who = incident.acknowledged_by or (first if ":" in first else f"person:{first}")
-            which = "the incident" if incident.number == run.incident else f"incident #{incident.number}"
-            return Blocked(Reason.GUARD_PERSON, f"{called(who, turn.plan.names)} has {which}")
-    return None
-
-
-def claims_on(turn: Turn, run: Run) -> Iterator[Run]:
-    """The runs by which people took over what this one works on, while they do, the newest of a lock first."""
-    for lock in run.holds:
-        yield from _claims(turn, lock)
-
-
-def _claims(turn: Turn, lock: str) -> Iterator[Run]:
-    for number in sorted(turn.state.claimed.get(lock, ()), reverse=True):
-        by = turn.state.runs.get(number)
-        if by is None or by.taken_until is None or by.taken_until <= turn.now:
-            continue
-        incident = incident_of(turn, by)
-        if not by.incident or (incident is not None and incident.open):
-            yield by
-
-
-def claimed(turn: Turn, run: Run) -> Blocked | None:
-    """Whether a person took over what a run would change. What they begin themselves may."""
-    others = (one for one in claims_on(turn, run) if one.taken_by not in (run.by, run.approved_by))
-    by = next(others, None)
-    if by is None:
-        return None
-    on = " and ".join(by.targets.values()) or by.service
-    who = called(by.taken_by, turn.plan.names)
-    return Blocked(Reason.GUARD_PERSON, f"{who} works on {on} by hand (took over run {by.number})")
-
-
-def _about(turn: Turn, incident: Incident, locks: tuple[str, ...]) -> bool:
-    """Whether an incident is about one of these locks: by its last run, or by what its alerts are about."""
-    last = turn.state.runs.get(incident.run)
-    if last is not None and set(last.locks) & set(locks):
-        return True
-    alerts = _said_of(turn, incident)
-    held = map(turn.plan.bindings.held_by, locks)
-    ours = [one for one in held if one is not None and one.service == incident.service]
-    return any(all_match(target.match, labels) for target in ours for labels in alerts)
-
-
-def _returned(runs: Remembered, run: Run, since: int) -> int:
-    """How often the same trouble was answered by the same playbook and is here again.
-
-    Whatever became of those answers: trouble that ends before each of them could, and comes back, would be held back
-    for ever and never heard of. Answers that hold no page do not count.
-    """
-    answers = runs.answers_to(run.service, run.playbook, run.trouble)
-    return sum(
-        one.outcome == "verified" or (one.by == SYSTEM and one.outcome not in HOLDS_NOTHING)
-        for one in takewhile(lambda one: one.started_at > since, answers)
-    )
 
 
 def refuse(turn: Turn, run: Run, no: Blocked) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from tocsin.engine import hearing, ledger, paging
 from tocsin.engine.inputs import Delivered, Receipted
 from tocsin.engine.turn import Turn
-from tocsin.kernel.instant import Duration, say_duration
+from tocsin.kernel.instant import Duration, Instant, say_duration
 from tocsin.kernel.reason import Reason
-from tocsin.pages.ledger import Page
+from tocsin.pages.ledger import GIVE_UP_AFTER, Page
 from tocsin.pages.loops import Loop, LoopSpec
 
 
@@ -28,17 +28,25 @@ def declare(turn: Turn) -> None:
 
 
 def ring(turn: Turn, channel: str) -> None:
-    """Something about a channel's synthetic page is due."""
+    """Something about a channel's synthetic page is due.
+
+    One that still stands in line proves nothing about the channel: the plan's own pace may be what it waits for.
+    """
     loop, spec = turn.state.counters.loops[channel], _specs(turn).get(channel)
     if spec is None:  # the plan that names it no more says so itself, in a moment
         loop.next_at = loop.due_at = None
         return
-    if loop.due_at is not None and loop.due_at <= turn.now:
+    wait = _in_line(turn, loop)
+    if wait > turn.now:
+        loop.due_at = min(turn.now + spec.within, wait)
+        loop.next_at = max(loop.next_at or 0, loop.due_at)
+    elif loop.due_at is not None and loop.due_at <= turn.now:
         again, loop.due_at, loop.deaf = loop.deaf, None, False
         if again:  # it may have come back while nobody could hear: that proves nothing, so another one is sent
             loop.next_at = turn.now
         else:
-            _missing(turn, loop, spec, f"did not come back within {say_duration(spec.within)}")
+            unsent = f"did not leave within {say_duration(GIVE_UP_AFTER)}: too much waits before it"
+            _missing(turn, loop, spec, unsent if wait else _not_back(turn, loop, spec))
     if loop.next_at is not None and loop.next_at <= turn.now:
         _send(turn, loop, spec)
     turn.state.timers.set("loop", channel, loop.due())
@@ -64,10 +72,16 @@ def reached(turn: Turn, told: Receipted) -> None:
 
 
 def delivered(turn: Turn, outcome: Delivered) -> None:
-    """A channel that refuses its synthetic page for good need not be waited for."""
+    """From when its channel comes to it, it has its time to come back; one that refuses it for good ends the wait."""
     loop, page = _loop_of(turn, outcome.page), turn.state.pages.get(outcome.page)
     spec = _specs(turn).get(loop.channel) if loop is not None else None
-    if loop is None or spec is None or page is None or page.state != "failed" or loop.due_at is None:
+    if loop is None or spec is None or page is None or loop.due_at is None:
+        return
+    if page.state == "sent" or (page.state == "intended" and page.attempts == 1):
+        loop.due_at = turn.now + spec.within
+        loop.next_at = max(loop.next_at or 0, loop.due_at)
+        turn.state.timers.set("loop", loop.channel, loop.due())
+    if page.state != "failed":
         return
     loop.due_at = None
     _missing(turn, loop, spec, f"could not be sent: {page.error}")
@@ -91,6 +105,21 @@ def keeps(turn: Turn, page: Page) -> bool:
     """Whether a synthetic page is still awaited, or would be news when it came late."""
     loop = _loop_of(turn, page.id)
     return loop is not None and page.delivered_at is None
+
+
+def _in_line(turn: Turn, loop: Loop) -> Instant:
+    """Until when at most a page that its channel has not come to yet is waited for; 0: it is not in line."""
+    page = turn.state.pages.get(loop.page)
+    if page is None or loop.due_at is None or not page.in_line:
+        return 0
+    return page.intended_at + GIVE_UP_AFTER
+
+
+def _not_back(turn: Turn, loop: Loop, spec: LoopSpec) -> str:
+    """That it did not come back, and what its channel said last when it did not even take it."""
+    page = turn.state.pages.get(loop.page)
+    why = f": {page.error}" if page is not None and page.state == "intended" and page.error else ""
+    return f"did not come back within {say_duration(spec.within)}{why}"
 
 
 def _missing(turn: Turn, loop: Loop, spec: LoopSpec, why: str) -> None:

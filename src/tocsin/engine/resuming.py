@@ -12,7 +12,7 @@ from msgspec import structs
 
 from tocsin.access.actors import called, same
 from tocsin.access.credentials import may
-from tocsin.engine import answering, commands, running, settling, standings
+from tocsin.engine import answering, commands, guarding, running, settling, standings
 from tocsin.engine.commands import Result
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
@@ -45,7 +45,7 @@ def resume(turn: Turn, command: commands.ResumeRun) -> Result:
     if may(command.role, manifest.trust.approve):
         new.approved_by, new.approved_all = command.actor, True
         new.rung = answering.rung_of(turn, manifest, new)
-    no = answering.guarded(turn, manifest, new)
+    no = guarding.guarded(turn, manifest, new)
     if no is not None:
         answering.refuse(turn, new, no)
         return commands.refuse("conflict", f"Not now: {no.why}")
@@ -122,7 +122,7 @@ def take_over(turn: Turn, command: commands.TakeOverRun) -> Result:
     wrong = _unsaid(command.why)
     if wrong is not None:
         return wrong
-    held = next((one for one in answering.claims_on(turn, run) if not same(one.taken_by, command.actor)), None)
+    held = next((one for one in guarding.claims_on(turn, run) if not same(one.taken_by, command.actor)), None)
     if held is not None:
         who = called(held.taken_by, turn.plan.names)
         why = f"{who} works on it already: it has to be given back first (run {held.number})"
@@ -149,7 +149,7 @@ def take_over(turn: Turn, command: commands.TakeOverRun) -> Result:
 
 def _claim(turn: Turn, run: Run, actor: str) -> None:
     """An older claim goes into this one only when this covers all of it, and for as long: the same incident's."""
-    for older in list(answering.claims_on(turn, run)):
+    for older in list(guarding.claims_on(turn, run)):
         if older is not run and older.incident == run.incident and set(older.holds) <= set(run.holds):
             older.taken_until = None
             turn.save_run(older)
@@ -175,7 +175,7 @@ def give_back(turn: Turn, command: commands.GiveBackRun) -> Result:
 
 def _given_back(turn: Turn, run: Run) -> str:
     on = " and ".join(run.targets.values()) or run.service
-    still = next(answering.claims_on(turn, run), None)
+    still = next(guarding.claims_on(turn, run), None)
     if still is None:
         return f"Code may work on {on} again"
     who, there = called(still.taken_by, turn.plan.names), " and ".join(still.targets.values()) or still.service

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tocsin.access.actors import called
-from tocsin.engine import answering, asking, commands, evidence, hearing, standings
+from tocsin.engine import answering, asking, commands, evidence, guarding, hearing, standings
 from tocsin.engine.commands import Result
 from tocsin.engine.inputs import Reported
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import say_duration
 from tocsin.kernel.reason import Reason
-from tocsin.playbooks.guards import Blocked, frozen
-from tocsin.playbooks.manifest import RUNGS, Frozen, Manifest, Unless
+from tocsin.playbooks.guards import Blocked
+from tocsin.playbooks.manifest import RUNGS
 from tocsin.playbooks.run import (
     GRACE,
     MOST_RESULTS,
@@ -163,9 +163,9 @@ def _may_not_fix(turn: Turn, run: Run, began: Began) -> Result | None:
         answering.end(turn, run, "overtaken", Reason.PLAYBOOK_ENDED, f"the incident is over; {would} was not needed")
         return STOP
     no = (
-        answering.claimed(turn, run)
-        or (None if run.by_hand or run.approved_by else answering.person_at(turn, run))
-        or _guarded_now(turn, run, manifest)
+        guarding.claimed(turn, run)
+        or (None if run.by_hand or run.approved_by else guarding.person_at(turn, run))
+        or guarding.guarded_now(turn, run, manifest)
         or _in_doubt(run, began)
     )
     if no is not None:
@@ -180,24 +180,6 @@ def _in_doubt(run: Run, began: Began) -> Blocked | None:
     if began.idempotent or began.probe or began.identity not in run.wary:
         return None
     return Blocked(Reason.HANDED_OVER, "an earlier run may have done it already, and doing it twice may do harm")
-
-
-def _guarded_now(turn: Turn, run: Run, manifest: Manifest) -> Blocked | None:
-    """Guards that may have changed since the run began, and whether its targets are still there to be changed."""
-    for guard in manifest.guards:
-        if isinstance(guard, Frozen):
-            found = frozen(guard, turn.now)
-            if found is not None:
-                return found
-        if isinstance(guard, Unless) and guard.service in answering.broken(turn, manifest, run):
-            return Blocked(Reason.GUARD_UNLESS, f"not while {guard.service} has an incident")
-    there = turn.plan.bindings.of(run.service)
-    for name in run.targets.values():
-        if name not in there:
-            return Blocked(Reason.NO_TARGET, f"the plan has no target {name} any more")
-        if not there[name].fixing:
-            return Blocked(Reason.NO_TARGET, f"the plan gives nothing to fix {name} with: add `fix with` to it")
-    return None
 
 
 def _would(turn: Turn, run: Run, began: Began, would: str, incident: Incident | None) -> Result:

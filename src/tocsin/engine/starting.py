@@ -11,7 +11,7 @@ from cronsim import CronSim
 
 from tocsin.access.actors import called
 from tocsin.access.credentials import may
-from tocsin.engine import answering, commands, standings
+from tocsin.engine import answering, commands, guarding, standings
 from tocsin.engine.commands import Result
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
@@ -53,7 +53,7 @@ def start(turn: Turn, command: commands.StartRun) -> Result:
     run = answering.make(
         turn, manifest, service, bound, incident=incident, labels=labels, by=command.actor, args=command.args
     )
-    no = answering.guarded(turn, manifest, run)
+    no = guarding.guarded(turn, manifest, run)
     if no is not None:
         answering.refuse(turn, run, no)
         return commands.refuse("conflict", f"Not now: {no.why}")
@@ -115,7 +115,9 @@ def set_trust(turn: Turn, command: commands.SetTrust) -> Result:
 
 
 def plan_changed(turn: Turn) -> list[str]:
-    """A playbook whose code means something else is trusted less; schedules count from now. Says which fell."""
+    """A playbook whose code means something else, or that the plan starts lower, is trusted less; schedules count from
+    now. Says which fell, and how to put them back as far as their ceiling lets them.
+    """
     fell = []
     for service, names in turn.plan.answers.items():
         for name in names:
@@ -124,12 +126,14 @@ def plan_changed(turn: Turn) -> list[str]:
                 continue
             standing = standings.standing_of(turn, manifest, service)
             was = standing.rung
-            if trust.edited(manifest, standing, turn.now):
+            why = trust.edited(manifest, standing, turn.now)
+            if why:
                 turn.count("trust", Reason.TRUST_FELL)
-                fell.append(
-                    f"{name} of {service} is trusted to {standing.rung} now, not to {was}: {trust.EDITED}. To put it"
-                    f" back: tocsin playbook trust {name} {was} --service {service} --why …"
-                )
+                said = f"{name} of {service} is trusted to {standing.rung} now, not to {was}: {why}"
+                back = min(was, manifest.trust.ceiling, key=RUNGS.index)
+                if back != standing.rung:
+                    said += f". To put it back: tocsin playbook trust {name} {back} --service {service} --why …"
+                fell.append(said)
             standing.next_at = _next(manifest, turn.now) if manifest.schedule else None
             turn.save_standing(standing)
     for (service, name), standing in turn.state.standings.items():
@@ -159,7 +163,7 @@ def scheduled(turn: Turn, id: str) -> None:
                 answering.refuse(turn, run, Blocked(Reason.NO_TARGET, bound.why))
                 continue
             run = answering.make(turn, manifest, service, bound, by="schedule")
-            no = answering.guarded(turn, manifest, run)
+            no = guarding.guarded(turn, manifest, run)
             if no is not None:
                 answering.refuse(turn, run, no)
             else:

@@ -17,6 +17,7 @@ from tocsin.access.credentials import Key, Token, User
 from tocsin.alerts.alert import Alert
 from tocsin.alerts.heartbeats import Heartbeat
 from tocsin.engine.commands import Result
+from tocsin.engine.concerned import Concerned
 from tocsin.engine.records import HeardChange, Parked
 from tocsin.engine.timers import Kind, Timers
 from tocsin.incidents.incident import Entry, Incident
@@ -193,6 +194,7 @@ class State:
         self.alerts: dict[int, Alert] = {}
         self._places: dict[tuple[str, str], dict[bytes, Alert]] = {}
         self.active_by_key: dict[int, int] = {}
+        self.concerned = Concerned()
         self.incidents: dict[int, Incident] = {}
         self._groups: dict[tuple[str, str], list[int]] = {}
         self.members: dict[int, Members] = {}

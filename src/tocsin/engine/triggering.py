@@ -5,7 +5,7 @@ It is no person: it allows no fix, so trust decides as for an incident; and what
 
 from __future__ import annotations
 
-from tocsin.engine import answering, commands
+from tocsin.engine import answering, commands, guarding
 from tocsin.engine.commands import Result
 from tocsin.engine.starting import wrong_args
 from tocsin.engine.turn import Turn
@@ -39,7 +39,7 @@ def pull(turn: Turn, command: commands.PullTrigger) -> Result:
     run = answering.make(
         turn, manifest, trigger.service, bound, labels=command.labels, by=command.actor, args=command.args
     )
-    no = answering.guarded(turn, manifest, run)
+    no = guarding.guarded(turn, manifest, run)
     if no is not None:
         answering.refuse(turn, run, no)
         return commands.refuse("conflict", f"Not now: {no.why}")

@@ -52,6 +52,7 @@ class Turn:
     def save_alert(self, alert: Alert) -> None:
         """An alert was changed; its timer follows."""
         self.state.watch_alert(alert)
+        self.state.concerned.changed(alert)
         if alert.id not in self.changes.new_alerts:
             self.changes.alerts[alert.id] = alert
         elif not alert.firing:

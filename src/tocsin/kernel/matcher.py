@@ -102,3 +102,9 @@ def _unquoted(text: str) -> str:
 def all_match(matchers: tuple[Matcher, ...], labels: Mapping[str, str]) -> bool:
     """Whether every matcher is met."""
     return all(one.matches(labels) for one in matchers)
+
+
+def implied(matchers: tuple[Matcher, ...], by: tuple[Matcher, ...]) -> bool:
+    """Whether whatever meets ``by`` meets these too, as far as its equalities say it, or the same is asked by both."""
+    said = {one.label: one.value for one in by if one.operator == "=" and one.value}
+    return all(one in by or (one.label in said and one.matches(said)) for one in matchers)

@@ -118,6 +118,11 @@ class Page(Struct, kw_only=True, omit_defaults=True):
         return self.state == "intended" and self.handed_at is None and not self.attempts
 
     @property
+    def in_line(self) -> bool:
+        """Whether it was handed to its channel, which has said nothing of it yet."""
+        return self.state == "intended" and self.handed_at is not None and not self.attempts
+
+    @property
     def went(self) -> bool:
         """Whether its channel has it, or took it, even if it was answered before that was heard."""
         return self.handed_at is not None and self.state != "failed" and not (self.state == "overtaken" and self.error)

@@ -5,7 +5,7 @@ Everything counts from the runs that are written down, so a restart forgets no g
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Set
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -20,6 +20,10 @@ BREAKER: Final = Breaker(failures=3, returns=3, within=DAY)
 """What holds for a playbook that declares no breaker of its own: nobody fixes the same thing for ever."""
 
 
+Unwell = Callable[[Set[str]], str]
+"""Why the targets with these locks, one at least, are all not well, as one of them has it; "" when one of them is."""
+
+
 class Blocked(NamedTuple):
     """Why not, as a word and as a sentence."""
 
@@ -30,8 +34,8 @@ class Blocked(NamedTuple):
 class Situation(NamedTuple):
     """What guards look at. ``runs``: those that are remembered, this one not among them.
 
-    ``broken``: services of ``unless`` with an open incident. ``busy``: locks that are held. ``unwell``: locks of the
-    service's targets that something open is about, or that a person works on. ``continues``: the run this
+    ``broken``: services of ``unless`` with an open incident. ``busy``: locks that are held. ``unwell``: says of
+    targets of the service what is known against all of them. ``continues``: the run this
     one goes on with, whose end is no reason to wait.
     """
 
@@ -45,7 +49,7 @@ class Situation(NamedTuple):
     targets: Targets
     busy: Collection[str]
     broken: Collection[str]
-    unwell: Collection[str]
+    unwell: Unwell
     now: Instant
     continues: int = 0
 
@@ -66,7 +70,7 @@ def _says_no(at: Situation, guard: Guard) -> Blocked | None:
         case Cooldown():
             return _cooling(at, guard)
         case Blast():
-            return _blast(at, guard)
+            return blast(guard, at.service, at.locks, at.targets, at.busy, at.unwell)
         case Frozen():
             return frozen(guard, at.now)
         case Breaker():
@@ -111,24 +115,37 @@ def _cooling(at: Situation, guard: Cooldown) -> Blocked | None:
     return Blocked(Reason.GUARD_COOLDOWN, f"its last change was less than {say_duration(guard.lasts)} ago; {left} left")
 
 
-def _blast(at: Situation, guard: Blast) -> Blocked | None:
-    own = [one for one in map(at.targets.held_by, at.locks) if one is not None]
-    kinds = dict.fromkeys(one.kind for one in own)
-    return next((found for kind in kinds if (found := _blast_of(at, guard, kind))), None)
+def blast(
+    guard: Blast, service: str, locks: Collection[str], targets: Targets, busy: Collection[str], unwell: Unwell
+) -> Blocked | None:
+    """What the guard says to a run that holds these locks, or would."""
+    own = [one for one in map(targets.held_by, locks) if one is not None]
+    groups = (targets.group(service, kind) for kind in dict.fromkeys(one.kind for one in own))
+    return next((found for group in groups if (found := _blast_of(guard, group, locks, busy, unwell))), None)
 
 
-def _blast_of(at: Situation, guard: Blast, kind: str) -> Blocked | None:
+def _blast_of(
+    guard: Blast, group: Set[str], locks: Collection[str], busy: Collection[str], unwell: Unwell
+) -> Blocked | None:
     """Of targets of one kind: a run on an instance and on its place in a balancer works on one of each."""
-    group = at.targets.group(at.service, kind)
-    busy = {lock for lock in at.busy if lock in group}
-    after = busy | (set(at.locks) & group)
+    own = set(locks) & group
+    others = {lock for lock in busy if lock in group} - own
     most = guard.most or max(1, len(group) * guard.percent // 100)
-    if len(after) > most:
-        return Blocked(Reason.GUARD_BLAST, f"{len(busy)} of {len(group)} targets are being changed, at most {most} may")
-    if len(group) > 1 and not any(lock not in after and lock not in at.unwell for lock in group):
-        others = "the other target is not" if len(group) == 2 else f"none of the other {len(group) - 1} targets is"
-        return Blocked(Reason.GUARD_BLAST, f"{others} well")
-    return None
+    if len(others | own) > most:
+        return Blocked(
+            Reason.GUARD_BLAST, f"{len(others)} of {len(group)} targets are being changed, at most {most} may"
+        )
+    if len(group) == 1:
+        return None
+    if own == group:
+        return Blocked(Reason.GUARD_BLAST, f"it would change all {len(group)} targets at once")
+    rest = group - own - others
+    why = unwell(rest) if rest else "another run works on it"
+    if not why:
+        return None
+    if len(group) == 2:
+        return Blocked(Reason.GUARD_BLAST, f"the other target is not well: {why}")
+    return Blocked(Reason.GUARD_BLAST, f"none of the other {len(group) - 1} targets is well")
 
 
 def frozen(guard: Frozen, now: Instant) -> Blocked | None:

@@ -45,7 +45,7 @@ class Cooldown(Struct, frozen=True, tag="cooldown"):
 class Blast(Struct, frozen=True, tag="blast"):
     """How many targets of one type a service has under change at once: a number, or a share in percent.
 
-    Never the last one that is not under change, unless it is the only one there is.
+    And none unless another one is well, or it is the only one there is; asked again before each fix.
     """
 
     most: int = 0

@@ -72,6 +72,10 @@ class Remembered:
         """A playbook's runs on one target, the one that began last first."""
         return self._last(self._began, ("on", service, playbook, lock))
 
+    def on(self, lock: str) -> Iterator[Run]:
+        """All runs on one target, the one that began last first."""
+        return self._last(self._began, ("lock", lock))
+
     def answers_to(self, service: str, playbook: str, trouble: str) -> Iterator[Run]:
         """A playbook's runs for incidents of one group, the one that began last first."""
         return self._last(self._began, ("trouble", service, playbook, trouble))
@@ -119,3 +123,4 @@ def _places(run: Run) -> Iterator[_Place]:
         yield ("trouble", run.service, run.playbook, run.trouble)
     for lock in dict.fromkeys(run.locks):
         yield ("on", run.service, run.playbook, lock)
+        yield ("lock", lock)

@@ -134,26 +134,33 @@ def _anew(standing: Standing) -> None:
 
 START = "where the plan starts it"
 EDITED = "its code was changed"
+LOWERED = "the plan starts it lower"
 
 
-def edited(manifest: Manifest, standing: Standing, now: Instant) -> bool:
-    """Its code means something else now: one rung down. Says whether it fell.
+def edited(manifest: Manifest, standing: Standing, now: Instant) -> str:
+    """Its code may mean something else now, or the plan start it elsewhere. Says why it fell, "" when it did not.
 
-    A digest that another version of Tocsin made by another rule cannot be compared, and lowers nothing. Nor does one
-    that is still being written lose anything: what no run and no person has said a word about stays where the plan
-    starts it.
+    Changed code costs a rung. A digest that another version of Tocsin made by another rule cannot be compared, and
+    lowers nothing. Nor does one that is still being written lose anything: what no run and no person has said a word
+    about stays where the plan starts it, wherever that is now. What stands there still falls with it when the plan
+    starts it lower, whatever its runs have said: whoever writes that is less sure of it than they were.
     """
-    if manifest.meaning == standing.meaning:
-        return False
-    standing.rule_error = ""
-    if manifest.meaning.rpartition(":")[0] != standing.meaning.rpartition(":")[0]:
+    changed = manifest.meaning != standing.meaning
+    alike = manifest.meaning.rpartition(":")[0] == standing.meaning.rpartition(":")[0]
+    if changed:
+        standing.rule_error = ""
         standing.meaning = manifest.meaning
-        return False
-    standing.meaning = manifest.meaning
-    if standing.because == START and not standing.tried:
-        return False
+    if standing.because == START:
+        by = RUNGS.index(manifest.trust.start) - RUNGS.index(standing.rung)
+        if by < 0 or (by > 0 and not standing.tried):
+            move(standing, manifest.trust.start, START, now)
+            return LOWERED if by < 0 else ""
+        if not standing.tried:
+            return ""
+    if not changed or not alike:
+        return ""
     if standing.rung == "observe":
         _anew(standing)
-        return False
+        return ""
     move(standing, RUNGS[RUNGS.index(standing.rung) - 1], EDITED, now)
-    return True
+    return EDITED

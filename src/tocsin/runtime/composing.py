@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
@@ -34,8 +35,7 @@ def compose(state: State, plan: Plan, page: Page, now: Instant, base: str, key: 
     The state may be newer than the page: it is read again from the tables after a failed commit. ``key``, the signing
     key, makes links, codes and the signatures of people's own webhooks: none of them is kept anywhere.
     """
-    rows = [page if id == page.id else state.pages.get(id) for id in page.bundled] or [page]
-    wanted = [row for row in rows if row is not None and _wanted(state, row)]
+    wanted = [row for row in _together(state, page) if _wanted(state, row)]
     if not wanted:
         return None
     linked = wanted[0]
@@ -54,6 +54,28 @@ def compose(state: State, plan: Plan, page: Page, now: Instant, base: str, key: 
     if first.reason is Reason.CONTACT_CODE:
         return _code(state, message, first, key)
     return message
+
+
+def severity(state: State, page: Page) -> str:
+    """How grave what a page would say is now: of several incidents the gravest that is still to be told of.
+
+    "" when it is about none.
+    """
+    rows = _together(state, page)
+    return min(_gravity(state, row) for row in [row for row in rows if _wanted(state, row)] or [page])[0]
+
+
+def awaited(state: State, incidents: Iterable[int]) -> list[Page]:
+    """The pages about these that were handed to their channels and have no outcome, each message once."""
+    rows = [row for number in incidents for row in list(state.pages_of.get(number, {}).values())]
+    ids = {row.bundle or row.id for row in rows if row.state == "intended" and row.handed_at is not None}
+    return [page for page in map(state.pages.get, sorted(ids)) if page is not None]
+
+
+def _together(state: State, page: Page) -> list[Page]:
+    """Every row that goes in the message of this one."""
+    rows = [page if id == page.id else state.pages.get(id) for id in page.bundled] or [page]
+    return [row for row in rows if row is not None]
 
 
 def _gravity(state: State, page: Page) -> tuple[str, int]:

@@ -31,7 +31,7 @@ from tocsin.plan.model import Plan
 from tocsin.runtime import points
 from tocsin.runtime.answers import Answers
 from tocsin.runtime.begun import Begun
-from tocsin.runtime.composing import compose
+from tocsin.runtime.composing import awaited, compose, severity
 from tocsin.runtime.delivery import Delivery
 from tocsin.runtime.doors import Doors
 from tocsin.runtime.front import Front
@@ -444,9 +444,7 @@ class Core:
         return compose(state, self._plan, page, now, parts.public_url, parts.signing_key)
 
     def _severity(self, page: Page) -> str:
-        """How grave what a page is about is now, "" when it is about no incident."""
-        incident = self.writer.engine.state.incidents.get(page.incident)
-        return incident.severity if incident is not None else ""
+        return severity(self.writer.engine.state, page)
 
     def _committed(self, committed: Committed, engine: Engine) -> None:
         """On the writer's thread: hand over to the loop."""
@@ -456,6 +454,9 @@ class Core:
     def _tell(self, committed: Committed, engine: Engine) -> None:
         changes = committed.changes
         points.passed(Point.TOLD, changes)
+        if self.delivery.waits:  # what is not written down is not named here: then any incident may have become graver
+            state = self.writer.engine.state
+            self.delivery.regrade(awaited(state, changes.incidents) if committed.kept else None)
         for page in changes.deliver.values():
             if not committed.kept:
                 log.warning("page_unrecorded", page=page.id, incident=page.incident, person=page.person)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 
@@ -38,7 +38,8 @@ Place = tuple[int, str, str]
 class Delivery:
     """Hands pages to channels. ``replace`` when the plan changes; ``submit`` takes outcomes back.
 
-    ``severity`` gives that of a page's incident, "" when it is about none: of two that wait the graver goes first.
+    ``severity`` gives the gravest of what a page is about, "" when that is no incident: of two that wait the graver
+    goes first.
     """
 
     def __init__(
@@ -60,6 +61,11 @@ class Delivery:
         """Those in use, by name."""
         return dict(self._channels)
 
+    @property
+    def waits(self) -> bool:
+        """Whether some page waits for its turn."""
+        return any(lane.waits for lane in self._lanes.values())
+
     async def replace(self, channels: Mapping[str, Channel], paces: Mapping[str, Pace] | None = None) -> None:
         """Use these channels from now on. What is being sent ends with the channel it began with.
 
@@ -77,7 +83,7 @@ class Delivery:
             await channel.close()
 
     def hand(self, page: Page) -> None:
-        """Queue a page: first pages before repeated ones; notices, copies, drills and updates last."""
+        """Queue a page: the gravest first; notices, copies, drills and updates last."""
         if page.channel not in self._lanes:
             self._tell(page, _no_channel(page.channel), None)
             return
@@ -88,6 +94,15 @@ class Delivery:
         else:
             self._behind[place] = deque()
             self._queue(page)
+
+    def regrade(self, pages: Iterable[Page] | None = None) -> None:
+        """What these are about may have become graver, or less grave; None: any that wait for their turn."""
+        if pages is None:
+            pages = [page for lane in self._lanes.values() for page in lane.waiting]
+        for page in pages:
+            lane = self._lanes.get(page.channel)
+            if lane is not None and lane.holds(page.id):
+                lane.regrade(page.id, self._severity(page))
 
     def _queue(self, page: Page) -> None:
         refused = self._lanes[page.channel].add(page, self._severity(page), _now())

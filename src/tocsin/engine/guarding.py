@@ -1,0 +1,221 @@
+"""May a run begin, and may it go on: its guards, who else works there, and whether the other targets are well.
+
+``guards`` decides; here is what it looks at. The same is asked of a run that would begin and, as far as it may have
+changed since, of each of its fixes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Set
+from itertools import takewhile
+
+from tocsin.access.actors import called, same
+from tocsin.engine.standings import incident_of
+from tocsin.engine.turn import SYSTEM, Turn
+from tocsin.kernel.instant import DAY
+from tocsin.kernel.matcher import implied
+from tocsin.kernel.reason import Reason
+from tocsin.playbooks.guards import Blocked, Situation, Unwell, blast, blocked, frozen, locked
+from tocsin.playbooks.manifest import Blast, Breaker, Frozen, Manifest, Unless
+from tocsin.playbooks.remembered import Remembered
+from tocsin.playbooks.run import Outcome, Run
+
+HOLDS_NOTHING: frozenset[Outcome] = frozenset({"", "blocked", "observed", "suggested"})
+"""Of runs that live, and of those for which pages did not wait."""
+
+
+def guarded(turn: Turn, manifest: Manifest, run: Run) -> Blocked | None:
+    """The guard that keeps a run from beginning. Locks first: in a storm they are what most runs meet."""
+    state = turn.state
+    holder = next((state.locked[lock] for lock in run.holds if lock in state.locked), None)
+    if holder is not None:
+        return locked(state.runs[holder], run)
+    taken = claimed(turn, run) if run.rung in ("ask", "act") else None  # who changes nothing may watch
+    if taken is not None:
+        return taken
+    own = next((one for one in manifest.guards if isinstance(one, Breaker)), None)
+    since = turn.now - (own.within if own else DAY)
+    return blocked(
+        Situation(
+            manifest=manifest,
+            service=run.service,
+            locks=run.locks,
+            incident=run.incident,
+            returned=_returned(state.remembered, run, since),
+            runs=state.remembered,
+            targets=turn.plan.bindings,
+            busy=state.locked,
+            broken=broken(turn, manifest, run),
+            unwell=unwell(turn, run),
+            now=turn.now,
+            continues=run.continues if run.from_step else 0,
+        )
+    )
+
+
+def guarded_now(turn: Turn, run: Run, manifest: Manifest) -> Blocked | None:
+    """Guards that may have changed since a run began, and whether its targets are still there to be changed."""
+    for guard in manifest.guards:
+        found = _says_no_now(turn, run, manifest, guard)
+        if found is not None:
+            return found
+    there = turn.plan.bindings.of(run.service)
+    for name in run.targets.values():
+        if name not in there:
+            return Blocked(Reason.NO_TARGET, f"the plan has no target {name} any more")
+        if not there[name].fixing:
+            return Blocked(Reason.NO_TARGET, f"the plan gives nothing to fix {name} with: add `fix with` to it")
+    return None
+
+
+def _says_no_now(turn: Turn, run: Run, manifest: Manifest, guard: object) -> Blocked | None:
+    match guard:
+        case Frozen():
+            return frozen(guard, turn.now)
+        case Unless() if guard.service in broken(turn, manifest, run):
+            return Blocked(Reason.GUARD_UNLESS, f"not while {guard.service} has an incident")
+        case Blast():
+            return blast(guard, run.service, run.locks, turn.plan.bindings, turn.state.locked, unwell(turn, run))
+    return None
+
+
+def broken(turn: Turn, manifest: Manifest, run: Run) -> set[str]:
+    """The services that it is not to run beside the trouble of, and that have trouble now."""
+    asked = {one.service for one in manifest.guards if isinstance(one, Unless)}
+    return {service for service in asked if turn.state.other_open(service, run.incident)}
+
+
+# -- whether a target is well ------------------------------------------------------------------------------------------
+
+
+def unwell(turn: Turn, run: Run) -> Unwell:
+    """What says of targets of a run's service why none of them is well.
+
+    Nothing is looked for until it is asked. What alerts say is known beforehand, for in a storm it is what most are
+    told: of the others each is asked for itself, until one is well.
+    """
+
+    def why(locks: Set[str]) -> str:
+        state, bindings = turn.state, turn.plan.bindings
+        found = "an alert about it fires"
+        named: set[str] | None = None
+        for lock in locks - state.concerned.ill(run.service, bindings, state.alerts, state.counters.alert):
+            if next(_claims(turn, lock), None) is not None:
+                found = "somebody works on it"
+            elif _silenced(turn, lock):
+                found = "a silence covers it"
+            elif _another_run(turn, run, lock):
+                found = "an open incident is about it"
+            else:
+                named = _named(turn, run) if named is None else named
+                if lock not in named:
+                    return ""
+                found = "an open incident is about it"
+        return found
+
+    return why
+
+
+def _silenced(turn: Turn, lock: str) -> bool:
+    """Whether a silence in force keeps every alert quiet that is about a target: somebody has it apart."""
+    target = turn.plan.bindings.held_by(lock)
+    if target is None or not target.match:
+        return False
+    return any(
+        one.state(turn.now) == "active"
+        and (not one.origin or one.origin == target.service)
+        and implied(one.matchers, target.match)
+        for one in turn.state.silences.values()
+    )
+
+
+def _another_run(turn: Turn, run: Run, lock: str) -> bool:
+    """Whether an open incident's last run worked on a target, another one than this."""
+    incidents = turn.state.incidents
+    runs = (one for one in turn.state.remembered.on(lock) if one.incident in incidents and one.number != run.number)
+    return any(incidents[one.incident].open and incidents[one.incident].run == one.number for one in runs)
+
+
+def _named(turn: Turn, run: Run) -> set[str]:
+    """The locks of what open incidents of which no alert fires are about by their own labels."""
+    found: set[str] = set()
+    for number in turn.state.open_of.get(run.service, ()):
+        incident = turn.state.incidents[number]
+        if not turn.members(incident).firing:
+            found.update(one.lock for one in turn.plan.bindings.about(run.service, incident.labels) if one.match)
+    return found
+
+
+# -- who else works there ----------------------------------------------------------------------------------------------
+
+
+def person_at(turn: Turn, run: Run) -> Blocked | None:
+    """Whether a person works on what a run would change: has its incident, or another about one of its targets."""
+    if not turn.state.answered:
+        return None
+    state, bindings = turn.state, turn.plan.bindings
+    asked = (run.service, bindings, state.alerts, state.counters.alert)
+    on = (state.concerned.alerts(lock, *asked) for lock in run.locks)
+    about = {state.alerts[id].incident for ids in on for id in ids}
+    for number in sorted(turn.state.answered):
+        incident = turn.state.incidents[number]
+        if number == run.incident or number in about or _worked_on(turn, number, run):
+            first = next(iter(incident.answers), "")
+            who = incident.acknowledged_by or (first if ":" in first else f"person:{first}")
+            which = "the incident" if number == run.incident else f"incident #{number}"
+            return Blocked(Reason.GUARD_PERSON, f"{called(who, turn.plan.names)} has {which}")
+    return None
+
+
+def _worked_on(turn: Turn, number: int, run: Run) -> bool:
+    """Whether an incident is about what a run would change by its last run or, when no alert of it fires, by itself."""
+    incident = turn.state.incidents[number]
+    last = turn.state.runs.get(incident.run)
+    if last is not None and set(last.locks) & set(run.locks):
+        return True
+    if incident.service != run.service or turn.members(incident).firing:
+        return False
+    return any(one.lock in run.locks for one in turn.plan.bindings.about(run.service, incident.labels))
+
+
+def claims_on(turn: Turn, run: Run) -> Iterator[Run]:
+    """The runs by which people took over what this one works on, while they do, the newest of a lock first."""
+    for lock in run.holds:
+        yield from _claims(turn, lock)
+
+
+def _claims(turn: Turn, lock: str) -> Iterator[Run]:
+    for number in sorted(turn.state.claimed.get(lock, ()), reverse=True):
+        by = turn.state.runs.get(number)
+        if by is None or by.taken_until is None or by.taken_until <= turn.now:
+            continue
+        incident = incident_of(turn, by)
+        if not by.incident or (incident is not None and incident.open):
+            yield by
+
+
+def claimed(turn: Turn, run: Run) -> Blocked | None:
+    """Whether a person took over what a run would change. What they begin or allow themselves may, by whatever way."""
+    own = (run.by, run.approved_by)
+    by = next((one for one in claims_on(turn, run) if not any(same(one.taken_by, who) for who in own)), None)
+    if by is None:
+        return None
+    on = " and ".join(by.targets.values()) or by.service
+    who = called(by.taken_by, turn.plan.names)
+    return Blocked(Reason.GUARD_PERSON, f"{who} works on {on} by hand (took over run {by.number})")
+
+
+# -- whether trouble comes back ----------------------------------------------------------------------------------------
+
+
+def _returned(runs: Remembered, run: Run, since: int) -> int:
+    """How often the same trouble was answered by the same playbook and is here again.
+
+    Whatever became of those answers: trouble that ends before each of them could, and comes back, would be held back
+    for ever and never heard of. Answers that hold no page do not count.
+    """
+    answers = runs.answers_to(run.service, run.playbook, run.trouble)
+    return sum(
+        one.outcome == "verified" or (one.by == SYSTEM and one.outcome not in HOLDS_NOTHING)
+        for one in takewhile(lambda one: one.started_at > since, answers)
+    )
