@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from tocsin.secrets_command import SecretsCommand
+from tocsin.secrets_command import LONGEST, SecretsCommand
 
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104  # names for it, nothing is bound here
 """Addresses that mean every one of this machine's, and how the machine reaches itself there."""
@@ -106,16 +106,29 @@ class Settings:
         words = shlex.split(self.secrets_command)
         return SecretsCommand(words, self.environ) if words else None
 
-    def ask_for(self, references: Iterable[str]) -> None:
-        """Have the secrets command asked, anew, for those of these secrets that it is for. Takes its time."""
+    def ask_for(self, references: Iterable[str], *, anew: bool = True, within: float = LONGEST) -> None:
+        """Have the secrets command asked for those of these secrets that it is for; ``anew``, or only for those that it
+        was not asked for yet. Waits ``within`` so many seconds at most.
+        """
         if self.asked is not None:
-            self.asked.ask(name for name in map(_name, references) if self._here(name) is None)
+            wanted = [name for name in map(_name, references) if not self._is_here(name)]
+            self.asked.ask(wanted, anew=anew, within=within)
+
+    def end_asking(self) -> None:
+        """End what the secrets command is still at."""
+        if self.asked is not None:
+            self.asked.end()
+
+    def stale(self, reference: str) -> str:
+        """Why the secrets command's answer is an earlier one, "" when it is not."""
+        name = _name(reference)
+        return self.asked.stale(name) if self.asked is not None and not self._is_here(name) else ""
 
     def secret(self, reference: str) -> str:
         """The text behind ``secret:NAME``: ``TOCSIN_SECRET_NAME`` of the environment, or ``data``/secrets/NAME, or what
         the secrets command said when it was asked.
 
-        Raises LookupError, in words that say where it was looked for.
+        Raises LookupError, in words that say where it was looked for; SecretAway when it may be had in a while.
         """
         name = _name(reference)
         found = self._here(name)
@@ -126,6 +139,13 @@ class Settings:
         raise LookupError(
             f"secret:{name} is not set: give it as {_variable(name)}, or in the file {self._secret_file(name)}"
         )
+
+    def _is_here(self, name: str) -> bool:
+        """Whether the command is not the one to ask."""
+        try:
+            return self._here(name) is not None
+        except LookupError:  # a bad file, which is said when it is looked up
+            return True
 
     def _here(self, name: str) -> str | None:
         """A secret of the environment or of a file; None when there is neither. Raises LookupError for a bad file."""

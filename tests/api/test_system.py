@@ -50,7 +50,8 @@ async def test_the_rest_is_listed(world: World) -> None:
     assert (await world.get("/pages?person=bo"))["items"] == []
     assert [one["summary"] for one in (await world.get("/changes?service=checkout"))["items"]] == ["deployed 42"]
     assert [one["due"] for one in (await world.get("/heartbeats"))["items"]] == ["2026-11-22T03:29:00.000Z"]
-    assert await world.get("/plan") == {"version": "abc123", "files": {"tocsin.yaml": "team: shop\n"}}
+    files = {"tocsin.yaml": "team: shop\n"}
+    assert await world.get("/plan") == {"version": "abc123", "files": files, "counting": ["act", "ask"]}
     assert (await world.get("/status"))["started_at"] == "2026-11-22T02:24:00.000Z"
     assert (await world.call("POST", "/plan/reload")).json() == {
         "ok": True, "changed": False, "version": "abc123", "findings": [],

@@ -18,6 +18,7 @@ from tests.channels.words import page
 from tests.support.certificates import Certificate
 from tests.support.mail import MailServer
 from tests.support.ports import free_port
+from tocsin.kernel.secret import SecretAway
 from tocsin.pages.channels import CHANNELS
 from tocsin.pages.channels.email import Email
 from tocsin.pages.channels.setup import Setup
@@ -351,6 +352,18 @@ async def test_a_server_without_starttls_gets_nothing(mail_server: MailServer) -
     assert isinstance(answer, Failed)
     assert answer.permanent
     assert not mail_server.messages
+
+
+async def test_a_secret_that_is_away_is_waited_for(mail_server: MailServer) -> None:
+    """Whoever keeps it may answer at the next try: the page does not fail for good."""
+
+    def away(reference: str) -> str:
+        raise SecretAway(f"{reference} is not to be had from vault: it ended with code 1")
+
+    mail = Mail(of(mail_server), "Tocsin <tocsin@shop.example>", user="tocsin", password="secret:smtp")
+    answer = await Email(Setup(Outbound(), away), mail, deadline=14.0).send(page())
+    assert isinstance(answer, Failed) and not answer.permanent and answer.code == "unreachable"
+    assert "not to be had from vault" in answer.error
 
 
 async def test_a_secret_that_is_not_there_fails_for_good_without_naming_more_than_its_reference(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.stage import run
+from tests.cli.stage import Stage, run
 
 PLAN = """\
 tocsin: 1
@@ -109,3 +109,15 @@ def test_a_probes_alert_is_answered_by_what_will_find_its_target(tmp_path: Path)
     assert "cart has no redis target that this alert is about" in said
     checked = run("plan", "check", str(tmp_path)).out
     assert 'warning: nothing answers alertname="ProbeRedisFailed" probe="redis cart_ro"' in checked
+
+
+def test_live_counts_what_the_servers_plan_counts_as_its_page_does(stage: Stage) -> None:
+    row = {"service": "cart", "playbook": "", "answer": "nothing", "why": "", "incidents": 0, "last_at": None}
+    rows = [row | {"rule": name, "now": answer} for name, answer in (("a", "checklist"), ("b", "ask"), ("c", "act"))]
+    stage.answers["GET /coverage"] = (200, rows)
+    counted = {"version": "a1b2c3", "files": {}, "counting": ["act", "checklist"]}
+    stage.answers["GET /plan"] = (200, counted)
+    done = stage.run("coverage", "--live", "--fail-under", "60%")
+    assert done.code == 0 and "2 of 3 are answered by act or checklist" in done.out, done.out + done.err
+    done = stage.run("coverage", "--live", "--fail-under", "60%", "--counting", "act")
+    assert done.code == 1 and "1 of 3" in done.out

@@ -614,6 +614,21 @@ def test_limits_of_a_key_are_kept_refused_out_of_bounds_and_the_plan_s_are_its_o
     assert dump(Engine(world.loaded(), world.engine.plan, SOURCES).state) == dump(world.engine.state)
 
 
+def test_a_declared_key_whose_secret_is_not_to_be_had_stays_in_use():
+    """One that the plan names no more does not, whatever else cannot be had."""
+    world = World()
+    old, gone = (b"o" * 32, "oooo", "events", "inbox", "am"), (b"g" * 32, "gggg", "events", "inbox", "gone")
+    world.asked(DeclareKeys(keys=(old, gone), limits={b"o" * 32: KeyLimits(body=2_000)}))
+    world.asked(DeclareKeys(keys=(), kept=(("events", "inbox", "am"), ("events", "inbox", "never"))))
+    keys = {key.name: key for key in world.engine.state.keys.values()}
+    assert keys["am"].revoked_at is None and keys["am"].limits == KeyLimits(body=2_000)
+    assert keys["gone"].revoked_at is not None and set(keys) == {"am", "gone"}
+    assert dump(world.replayed().state) == dump(world.engine.state)
+    world.asked(DeclareKeys(keys=((b"n" * 32, "nnnn", "events", "inbox", "am"),)))
+    used = [key.hint for key in world.engine.state.keys.values() if key.revoked_at is None]
+    assert used == ["nnnn"], "the secret was changed meanwhile"
+
+
 def test_a_page_alone_says_what_is_acknowledged_and_by_whom():
     """For when nothing can be looked up: the incident is the page's, the person whoever was paged."""
     world = World()

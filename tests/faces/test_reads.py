@@ -89,6 +89,18 @@ def test_a_cursor_that_no_page_named_is_refused(tmp_path: Path) -> None:
             reads.incidents(after=cursor)
 
 
+def test_troubles_of_two_probes_are_two_and_older_ones_are_not_looked_at(tmp_path: Path) -> None:
+    """They share an alert's name; and one that was numbered late is no reason to read what lies before it."""
+    filler = Filler(sqlite_url(tmp_path))
+    for probe, hours in (("old", 30), ("a", 20), ("b", 10), ("b", 5), ("a", 1)):
+        labels = {"alertname": "ProbeRedisFailed", "probe": probe}
+        filler.incident(labels=labels, opened_at=NOW - hours * HOUR)
+    reads = Reads(open_engine(sqlite_url(tmp_path)))
+    told = [(one.labels["probe"], one.count, one.last) for one in reads.troubles(NOW - 24 * HOUR)]
+    assert told == [("a", 2, NOW - HOUR), ("b", 2, NOW - 5 * HOUR)]
+    assert reads.troubles(NOW) == [] and len(reads.troubles(0)) == 3
+
+
 def test_postgresql_reads_the_same(postgres: Postgres, tmp_path: Path) -> None:
     """Every read answers alike on both databases, and PostgreSQL refuses writes as well."""
     there = postgres.new_database()
@@ -113,6 +125,8 @@ def test_postgresql_reads_the_same(postgres: Postgres, tmp_path: Path) -> None:
         lambda reads: reads.silences(NOW, which="all", limit=1),
         lambda reads: reads.silences(NOW, which="all", after=reads.silences(NOW, which="all", limit=1).next),
         lambda reads: reads.open_counts(),
+        lambda reads: reads.troubles(0),
+        lambda reads: reads.troubles(NOW),
         lambda reads: reads.keys(),
         lambda reads: reads.users(),
         lambda reads: reads.tokens(user=2),

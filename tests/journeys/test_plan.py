@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import signal
+import urllib.error
+import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.journeys.telling import a_plan, becomes, incident, incidents, opened
@@ -135,6 +139,39 @@ def test_a_start_over_a_bad_plan_judges_with_the_last_good_one_and_says_so(serve
     server.run("plan", "reload")
     eventually(lambda: incident(server, said["number"])["state"] == "resolved", what="its end")
     assert server.call("GET", "/api/v1/status")[1]["plan_refused"] == []
+
+
+def test_a_start_while_the_vault_is_away_hears_its_monitors_all_the_same(
+    tocsin_server: Callable[..., TocsinServer], tmp_path: Path
+) -> None:
+    """A power cut after which the vault comes up later: keys are those in use, and a plan can be put in force."""
+    vault = tmp_path / "vault"
+    vault.write_text(f"#!/bin/sh\n[ -e {tmp_path}/up ] && echo key-of-{'k' * 32} || exit 1\n")
+    vault.chmod(0o755)
+    (tmp_path / "up").touch()
+    plan = a_plan(services={"db": {"keys": {"ci": {"source": "events", "secret": "secret:ci"}}}})
+    server = tocsin_server(plan=plan, environment={"TOCSIN_SECRETS_COMMAND": str(vault)})
+
+    def heard(title: str) -> int:
+        said = {"authorization": f"Bearer key-of-{'k' * 32}", "content-type": "application/json"}
+        body = msgspec.json.encode({"title": title})
+        asked = urllib.request.Request(f"{server.url}/api/events", body, said, method="POST")
+        try:
+            with urllib.request.urlopen(asked, timeout=10) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    assert heard("Before") == 202
+    server.kill9()
+    (tmp_path / "up").unlink()
+    server.start()
+    assert heard("Meanwhile") == 202
+    assert "the key ci of db: secret:ci is not to be had" in server.output()
+    server.write_plan(plan | {"services": plan["services"] | {"web": {}}})
+    said = server.run("plan", "reload")
+    assert "the key in use stays in use" in said.stdout
+    assert heard("With another plan") == 202
 
 
 def test_the_last_good_plan_is_kept_in_postgresql_too(

@@ -10,6 +10,7 @@ import pytest
 from tests.plan.written import good
 from tocsin.settings import Settings
 from tocsin.wiring import missing_clients, missing_secrets
+from tocsin.wiring.plans import declared_keys, keys_without, plan_reader
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHL6gKmGRrLyvRnFf0sH0Qe5sPZb1Zp3m3Q9tQh1b2cd"
 PLAN = f"""
@@ -44,3 +45,49 @@ def test_clients_of_systems_that_are_reached_from_here(monkeypatch: pytest.Monke
     with_file = PLAN.replace("{at: 'https://web-2/'}", "{at: 'https://web-2/', certificate: /etc/web.pem}")
     told = missing_clients(good(with_file))
     assert len(told) == 2 and "pip install 'tocsin[http]'" in told[1]
+
+
+KEYED = """
+tocsin: 1
+people: {ana: {name: Ana}}
+last resort: [ana]
+services:
+  cart:
+    keys:
+      am: {source: alertmanager, secret: secret:am}
+      ours: {source: events, secret: secret:ours}
+"""
+
+
+def test_keys_whose_secrets_are_away_stay_and_those_that_are_wrong_refuse_the_plan(tmp_path: Path) -> None:
+    """A vault that does not answer must not keep a plan, or a start, from being."""
+    (tmp_path / "plan").mkdir()
+    (tmp_path / "plan" / "tocsin.yaml").write_text(KEYED)
+    vault = tmp_path / "vault"
+    vault.write_text(f"#!/bin/sh\n[ -e {tmp_path}/up ] && echo 0123456789abcdef-$1 || exit 1\n")
+    vault.chmod(0o755)
+    one = Settings(tmp_path, secrets_command=str(vault), environ={"TOCSIN_SECRET_OURS": "o" * 32})
+    read = plan_reader(one, within=5.0)()
+    assert read.ok and read.plan is not None
+    (said,) = (finding for finding in read.findings if "secret:am" in finding)
+    assert said.startswith("warning: the key ") and "ended with code 1; until then the key in use stays" in said
+    keys = declared_keys(one, read.plan)
+    assert [key[2] for key in keys.keys] == ["events"]
+    assert [source for source, _, _ in keys.kept] == ["alertmanager"]
+
+    (tmp_path / "up").touch()
+    assert not [finding for finding in plan_reader(one)().findings if "secret" in finding]
+    assert len(declared_keys(one, read.plan).keys) == 2 and not declared_keys(one, read.plan).kept
+    (tmp_path / "up").unlink()
+    again = plan_reader(one)()
+    assert again.ok and any("secret:am was not to be had anew: it ended" in finding for finding in again.findings)
+    assert len(declared_keys(one, read.plan).keys) == 2
+
+    short = Settings(tmp_path, environ={"TOCSIN_SECRET_OURS": "o" * 32, "TOCSIN_SECRET_AM": "short"})
+    read = plan_reader(short)()
+    assert not read.ok and any("fewer than 16 characters" in finding for finding in read.findings)
+    lacking = plan_reader(Settings(tmp_path, environ={"TOCSIN_SECRET_OURS": "o" * 32}))()
+    assert not lacking.ok and lacking.plan is not None
+    assert any(finding.startswith("error: the key am of cart: secret:am is not set") for finding in lacking.findings)
+    wrong, away = keys_without(Settings(tmp_path, environ={}), lacking.plan, "warning: {}")
+    assert len(wrong) == 2 and not away

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -25,7 +26,7 @@ from tocsin.playbooks.manifest import MANIFEST, Manifests, confinement_of, read_
 from tocsin.playbooks.run import GaveUp, Report
 from tocsin.playbooks.runner import confining
 from tocsin.playbooks.runner.bounds import MARK
-from tocsin.playbooks.runner.pool import Pool, Process
+from tocsin.playbooks.runner.pool import Pool, Process, _seen
 from tocsin.playbooks.runner.reading import with_manifest
 from tocsin.playbooks.session import Start
 
@@ -250,11 +251,39 @@ async def test_what_cannot_be_confined_is_not_begun(
     monkeypatch.setenv("PATH", f"{broken.parent}:{os.environ['PATH']}")
     with pytest.raises(Unconfined, match="cannot confine it on this machine: bwrap: No permissions to create"):
         await begun(pool, Confine(), "tries", "list /")
-    assert confining.trouble(Confine()).endswith("No permissions to create new namespace")
+    assert confining.troubles([Confine()])[Confine()].endswith("No permissions to create new namespace")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Unconfined, match="bubblewrap is not on this machine"):
         await begun(pool, Confine(), "tries", "list /")
     assert pool._zygotes == {}
+
+
+async def test_a_file_system_that_does_not_answer_holds_one_thread_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often runs are to be begun there: files of the plan are read, and Tocsin ends, as if it were not."""
+    needs.program("bwrap")
+    answers, looks = threading.Event(), []
+
+    def held(confine: Confine) -> tuple[tuple[int, int], ...]:
+        looks.append(threading.current_thread().name)
+        answers.wait(20)
+        return ((1, 2),)
+
+    monkeypatch.setattr(confining, "seen", held)
+    monkeypatch.setattr("tocsin.playbooks.runner.pool.SEEN_WITHIN", 0.05)
+    away = Confine(read=("/away",))
+    began = time.monotonic()
+    for _ in range(40):
+        with pytest.raises(Unconfined, match="does not answer within"):
+            await _seen(away)
+    assert looks == ["tocsin-look"] and time.monotonic() - began < 1.0
+    assert await asyncio.wait_for(asyncio.to_thread(int, "7"), 5) == 7
+    assert "does a file system not answer?" in confining.troubles([away], within=0.05)[away]
+    answers.set()
+    while looks.count("tocsin-look") < 3:  # another look, once the held one is back
+        with suppress(Unconfined):
+            assert await _seen(away) == ((1, 2),)
 
 
 async def test_a_confined_run_that_fails_says_to_what_it_is_confined(pool: Pool) -> None:

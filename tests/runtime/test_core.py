@@ -27,6 +27,7 @@ from tocsin.kernel.instant import HOUR, MINUTE, SECOND, Duration, Instant, forma
 from tocsin.pages.message import Channel, Failed, Sent
 from tocsin.plan.model import Plan
 from tocsin.playbooks.evidence import Series
+from tocsin.runtime import declaring
 from tocsin.runtime.ballast import Ballast
 from tocsin.runtime.buckets import Bucket
 from tocsin.runtime.clock import SystemClock
@@ -244,6 +245,25 @@ async def test_a_page_in_line_stands_where_its_incident_is_by_now(night: Night, 
 # --- Plans -----------------------------------------------------------------------------------------------------------
 
 BEN = PLAN.replace(b"{page: ana, wait: 5m}", b"{page: ben, wait: 5m}")
+
+
+async def test_keys_whose_secrets_are_away_are_declared_when_they_are_there(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It starts without them, says so to a person, and asks again by itself."""
+    monkeypatch.setattr(declaring, "AGAIN", 0.05)
+    am = ("events", "inbox", "am")
+    await night.stop()
+    night.keys = lambda plan: DeclareKeys(actor="plan", keys=(), kept=(am,))
+    await night.start()
+    await until(lambda: night.state.incidents)
+    incident = night.state.incidents[1]
+    assert (incident.labels["alertname"], incident.service) == ("KeysNotToBeHad", "inbox")
+    night.keys = lambda plan: DeclareKeys(actor="plan", keys=((b"h" * 32, "hhhh", *am),))
+    await until(lambda: b"h" * 32 in night.state.keys_by_hash)
+    await until(lambda: all(not alert.firing for alert in night.state.alerts.values()))
+    await until(lambda: len(night.journal(Received)) >= 2)
+    assert len(night.journal(Received)) == 2, "it fired once, and is over"
 
 
 async def test_a_plan_whose_channels_or_keys_cannot_be_had_changes_nothing(night: Night) -> None:

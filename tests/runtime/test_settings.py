@@ -126,6 +126,9 @@ case "$1" in
   slow) sleep 60; echo late;;
   odd) printf '\\377\\376';;
   empty) ;;
+  long) yes x;;
+  ended) yes x | head -c 65537;;
+  most) yes x | head -c 65536;;
   late) [ -e {there} ] && echo "at last" || exit 3;;
   *) exit 3;;
 esac
@@ -190,3 +193,81 @@ def test_a_command_that_is_not_there_is_said(tmp_path: Path) -> None:
     one.ask_for(["secret:smtp"])
     with pytest.raises(LookupError, match="No such file"):
         one.secret("secret:smtp")
+
+
+def test_what_was_said_last_stays_good_while_the_command_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The vault is away in the very night in which its secrets are needed; when it is back, it is asked beside."""
+    from tests.support.waiting import eventually
+    from tocsin import secrets_command
+
+    one = asking(tmp_path)
+    (tmp_path / "there").touch()
+    one.ask_for(["secret:late"])
+    assert (one.secret("secret:late"), one.stale("secret:late")) == ("at last", "")
+    (tmp_path / "there").unlink()
+    one.ask_for(["secret:late"])
+    assert one.secret("secret:late") == "at last"
+    assert "ended with code 3" in one.stale("secret:late")
+    (tmp_path / "there").touch()
+    monkeypatch.setattr(secrets_command, "AGAIN", 0.0)
+    eventually(lambda: one.secret("secret:late") == "at last" and not one.stale("secret:late"))
+
+
+def test_a_command_that_prints_without_end_is_ended_and_what_it_said_is_no_secret(tmp_path: Path) -> None:
+    """It is never cut: half a secret is a wrong one."""
+    one = asking(tmp_path)
+    one.ask_for(["secret:long", "secret:ended", "secret:most"])
+    for name in ("long", "ended"):
+        with pytest.raises(LookupError, match="more than 64 KB, which is no secret"):
+            one.secret(f"secret:{name}")
+    assert len(one.secret("secret:most")) == 65535
+
+
+def test_many_secrets_that_hang_are_waited_for_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One bound on all of them, and those that were not come to are asked beside."""
+    import time
+
+    from tests.support.waiting import eventually
+    from tocsin import secrets_command
+    from tocsin.kernel.secret import SecretAway
+
+    monkeypatch.setattr(secrets_command, "PATIENCE", 0.4)
+    monkeypatch.setattr(secrets_command, "AT_ONCE", 1)
+    one = asking(tmp_path)
+    began = time.monotonic()
+    one.ask_for(["secret:slow", "secret:smtp"], within=0.1)
+    assert time.monotonic() - began < 0.35
+    with pytest.raises(SecretAway, match="nothing was said of it within 0 s"):
+        one.secret("secret:smtp")
+    eventually(lambda: had(one, "secret:smtp") == "from the vault")
+    one.ask_for(["secret:slow", "secret:smtp"], anew=False)
+    assert asked(tmp_path) == ["slow", "smtp"]
+
+
+def test_what_it_is_still_at_ends_with_tocsin(tmp_path: Path) -> None:
+    """A vault that hangs leaves no process behind."""
+    from tests.support.waiting import eventually
+
+    one = asking(tmp_path)
+    one.ask_for(["secret:slow"], within=0.0)
+    eventually(lambda: asked(tmp_path) == ["slow"])
+    one.end_asking()
+    eventually(lambda: one.asked is not None and not one.asked._running, within=5)
+    one.ask_for(["secret:smtp"])
+    assert had(one, "secret:slow") == had(one, "secret:smtp") == "" and asked(tmp_path) == ["slow"]
+
+
+def asked(tmp_path: Path) -> list[str]:
+    """What the command was asked for."""
+    log = tmp_path / "log"
+    return [line.split()[0] for line in log.read_text().splitlines()] if log.exists() else []
+
+
+def had(one: Settings, reference: str) -> str:
+    """A secret, "" when it is not to be had."""
+    try:
+        return one.secret(reference)
+    except LookupError:
+        return ""

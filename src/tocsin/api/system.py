@@ -18,6 +18,7 @@ from tocsin.faces.live import TooManySubscribers
 from tocsin.faces.problem import Problem, not_found, unavailable
 from tocsin.faces.who import Who
 from tocsin.kernel.instant import format_duration
+from tocsin.playbooks.coverage import COUNTING
 from tocsin.playbooks.manifest import MADE
 from tocsin.store.reads import LIMIT
 
@@ -131,7 +132,9 @@ async def read_plan(faces: Faces) -> m.PublishedPlan:
     if files is None:
         raise not_found("plan yet")
     written = {name: text.decode(errors="replace") for name, text in files.items() if name not in MADE}
-    return m.PublishedPlan(version=version, files=written)
+    plan = await faces.plan()
+    counting = plan.coverage.counting if plan is not None and plan.coverage is not None else COUNTING
+    return m.PublishedPlan(version=version, files=written, counting=list(counting))
 
 
 @post("/plan/reload", status_code=200, tags=["plan"])

@@ -59,7 +59,7 @@ def coverage(
     if unknown is not None:
         raise click.UsageError(f"{unknown!r} is no answer: --counting takes {', '.join(ANSWERS)}.")
     if api is not None:
-        counted = counted or COUNTING
+        counted = counted or tuple(api.get("/plan").get("counting", COUNTING))  # not said by an older server
         told = api.get("/coverage")
         rows = [
             Covered(one["service"], one["rule"], one["now"], one["playbook"], why=one["why"]) for one in told

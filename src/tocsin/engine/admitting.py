@@ -89,6 +89,8 @@ def declare_keys(turn: Turn, command: c.DeclareKeys) -> c.Result:
     """The keys a plan declares are those in use of the declared ones from now on."""
     wanted = {hash: (hint, source, service, name) for hash, hint, source, service, name in command.keys}
     for key in turn.state.keys.values():
+        if (key.source, key.service, key.name) in command.kept:
+            continue
         told = (key.hint, key.source, key.service, key.name)
         if key.declared and key.revoked_at is None and wanted.get(key.hash) != told:
             key.revoked_at = turn.now

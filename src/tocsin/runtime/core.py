@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from tocsin.runtime import points
 from tocsin.runtime.answers import Answers
 from tocsin.runtime.begun import Begun
 from tocsin.runtime.composing import awaited, compose, severity
+from tocsin.runtime.declaring import Declaring, Kept
 from tocsin.runtime.delivery import Delivery
 from tocsin.runtime.doors import Doors
 from tocsin.runtime.front import Front
@@ -58,6 +59,8 @@ UNWRITTEN = f"It is in force, but not written down yet: {NOTHING_TAKEN}. That is
 MOST_FINDINGS = 20
 PLAN_KEY = "tocsin:plan"
 """The deduplication key of what is told when the plan on disk could not be used at a start."""
+KEYS_KEY = "tocsin:keys"
+"""That of what is told when secrets of keys that the plan declares are not to be had."""
 
 
 class Core:
@@ -112,6 +115,7 @@ class Core:
         self._front: Front | None = None
         self._prober: Prober | None = None
         self._calendars = parts.calendars(plan.plan.calendars, self._calendar_read)
+        self._declaring = Declaring(self._declare_again, self._tell_of_keys)
         self._read = plan
         self._plan_refused = plan.refused
         """What is wrong with the plan on disk, when another judges; () when that one does."""
@@ -127,12 +131,13 @@ class Core:
         last = max(alive, counters.now)
         # Before the writer looks at the clock for the first time: the ways out, and that nothing could be heard.
         await self.delivery.replace(self._parts.channels(self._plan), self._plan.paces)
-        keys = Decided(self._parts.declared_keys(self._plan))
+        keys = self._parts.declared_keys(self._plan)
+        self._declaring.declared(keys.kept)
         if last:
             self.writer.urgent(Job(Deaf(last, now)))
         change = PlanChange(self._plan.version, self._parts.paging)
         unsure = self.writer.engine.under_way()  # as it was left: a page that the plan has leave now is none of these
-        first = (Job(change, plan=self._plan, files=self._read.files), Job(keys), Job(unsure))
+        first = (Job(change, plan=self._plan, files=self._read.files), Job(Decided(keys)), Job(unsure))
         answers = [asyncio.ensure_future(self._apply(job)) for job in first]
         await asyncio.sleep(0)  # all of them wait in the writer's queue now
         for run in list(self.writer.engine.state.runs.values()):
@@ -153,6 +158,7 @@ class Core:
         if self._plan_refused:
             log.error("plan_refused", actor="start", findings=list(self._plan_refused[:20]))
         self._begin(self._tell_of_plan())
+        self._begin(self._declaring.run())
         self._begin(self.upkeep.run())
         if self.runs is not None:
             self._begin(self.runs.fence(lambda: self._parts.store.safe_until))
@@ -374,6 +380,7 @@ class Core:
         declared = await self._apply(Job(Decided(keys)))
         if declared.failed:
             raise ValueError(f"the plan is in force, but not the keys it declares: {declared.failed}")
+        self._declaring.declared(keys.kept)
         return not (changed.unwritten or declared.unwritten), _trust_fell(changed)
 
     def _prepare(self, files: Mapping[str, bytes]) -> None:
@@ -386,20 +393,47 @@ class Core:
 
         A reload tells whoever asked for it; nobody may be there to see a start.
         """
-        known = self.writer.engine.state.known_of("events", INBOX).get(keyed(PLAN_KEY))
-        if not self._plan_refused and (known is None or not known.firing):
-            return
+        title = "The plan on disk has errors; the last good one is in force"
+        await self._tell_inbox(PLAN_KEY, title, "PlanRefused", "errors", self._plan_refused)
+
+    async def _declare_again(self) -> Kept:
+        """Declare the keys of the plan in force whose secrets are to be had by now; says which stay as they were."""
+        async with self._reloading:
+            keys = await asyncio.to_thread(self._parts.declared_keys, self._plan)
+            if self.writer.away or set(keys.kept) == set(self._declaring.kept):
+                return self._declaring.kept
+            done = await self._apply(Job(Decided(keys)))
+            log.info("keys_declared", not_to_be_had=len(keys.kept), failed=done.failed or None)
+            return self._declaring.kept if done.failed else keys.kept
+
+    async def _tell_of_keys(self, kept: Kept) -> bool:
+        """Tell the inbox which keys stay as they were, because their secrets are not to be had, and when that is over.
+
+        A monitor whose key was never to be had is refused meanwhile.
+        """
+        title = "Secrets of keys are not to be had; the keys in use stay in use, and a new one is not known yet"
+        names = tuple(f"{name} of {service} ({source})" for source, service, name in kept)
+        return await self._tell_inbox(KEYS_KEY, title, "KeysNotToBeHad", "keys", names)
+
+    async def _tell_inbox(self, key: str, title: str, alertname: str, what: str, lines: Sequence[str]) -> bool:
+        """A trouble of Tocsin's own: it fires with the first ``lines``, and is over when there are none. Says whether
+        that was kept.
+        """
+        known = self.writer.engine.state.known_of("events", INBOX).get(keyed(key))
+        if not lines and (known is None or not known.firing):
+            return True
         event = {
-            "key": PLAN_KEY,
-            "title": "The plan on disk has errors; the last good one is in force",
-            "state": "firing" if self._plan_refused else "resolved",
-            "labels": {"alertname": "PlanRefused"},
+            "key": key,
+            "title": title,
+            "state": "firing" if lines else "resolved",
+            "labels": {"alertname": alertname},
             "severity": "warning",
-            "annotations": {"errors": "\n".join(self._plan_refused[:MOST_FINDINGS])[:2000]},
+            "annotations": {what: "\n".join(lines[:MOST_FINDINGS])[:2000]},
         }
         reply = await self.events(INBOX, msgspec.json.encode(event), "code")
         if reply.status != HTTPStatus.ACCEPTED:
-            log.error("plan_not_told", status=reply.status)
+            log.error("inbox_not_told", about=key, status=reply.status)
+        return reply.status == HTTPStatus.ACCEPTED
 
     async def _offer(self, request: Request, source: Source, service: str) -> Reply:
         """Take a request of Tocsin's own or a signed-in user's; answers after the commit."""

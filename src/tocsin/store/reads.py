@@ -60,7 +60,9 @@ class OpenCount(Struct, frozen=True):
 
 
 class Trouble(Struct, frozen=True):
-    """Incidents of a service that an alert of one name opened: how many, when the last, and how that one was."""
+    """Incidents of a service that an alert of one name, and of one probe or heartbeat, opened: how many, when the last,
+    and how that one was.
+    """
 
     service: str
     labels: dict[str, str]
@@ -125,12 +127,17 @@ class Reads(Reading):
         return self._one(tables.incidents, tables.incidents.c.number == number, _incident.decode)
 
     def troubles(self, since: Instant) -> list[Trouble]:
-        """What opened incidents since an instant, by service and name of the alert, of the newest ``TROUBLES``."""
+        """What opened incidents since an instant, by service, name of the alert, and probe or heartbeat; of the newest
+        ``TROUBLES``.
+        """
         table = tables.incidents
-        asked = select(table.c.body).where(*self._here(table), table.c.opened_at > since)
-        found: dict[tuple[str, str], Trouble] = {}
+        # They are numbered as they are opened: what is older than the first older one need not be looked at.
+        older = select(table.c.number).where(*self._here(table), table.c.opened_at <= since)
+        last = func.coalesce(older.order_by(table.c.number.desc()).limit(1).scalar_subquery(), 0)
+        asked = select(table.c.body).where(*self._here(table), table.c.number > last)
+        found: dict[tuple[str, ...], Trouble] = {}
         for one in self._all(asked.order_by(table.c.number.desc()).limit(TROUBLES), _incident.decode):
-            place = one.service, one.labels.get("alertname", "")
+            place = one.service, *(one.labels.get(name, "") for name in ("alertname", "probe", "heartbeat"))
             newest = found.get(place)
             found[place] = (
                 Trouble(one.service, one.labels, one.severity, 1, one.opened_at)

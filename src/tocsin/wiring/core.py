@@ -41,6 +41,8 @@ from tocsin.store.writer import LeaseLost, Stopped, Store
 from tocsin.wiring.plans import declared_keys, last_good, plan_reader
 from tocsin.wiring.plugs import channels
 
+SECRETS_WITHIN = 3.0
+"""Seconds a start waits for the secrets command; what it says later counts when it is said."""
 SOON = 0.3
 """Seconds after which a node that may not write yet answers as a standby."""
 
@@ -61,6 +63,8 @@ async def core(settings: Settings, starter: bool) -> int:
             raise
         log.critical("database_damaged", why=said)
         return DO_NOT_RESTART
+    finally:
+        settings.end_asking()
 
 
 async def _core(settings: Settings, starter: bool) -> int:
@@ -79,7 +83,7 @@ async def _core(settings: Settings, starter: bool) -> int:
     except (OSError, ValueError) as error:
         log.critical("nothing_started", why=str(error))
         return DO_NOT_RESTART
-    read = _plan_to_begin_with(settings, store, outside)
+    read = await _plan_to_begin_with(settings, store, outside)
     if read.plan is None:
         await front.close()
         await front.line.close()
@@ -123,13 +127,19 @@ def _when_told_to_end(end: Callable[[], None]) -> None:
         asyncio.get_running_loop().add_signal_handler(number, end)
 
 
-def _plan_to_begin_with(settings: Settings, store: Store, outside: Outbound) -> PlanRead:
-    """The plan in its folder, else the last good one; without either its plan is None, and why has been said."""
-    read = _usable(settings, plan_reader(settings)(), outside, _signing_key(store))
+async def _plan_to_begin_with(settings: Settings, store: Store, outside: Outbound) -> PlanRead:
+    """The plan in its folder, else the last good one; without either its plan is None, and why has been said.
+
+    Whoever keeps the secrets has a moment only: this node may write already, and nobody is paged meanwhile.
+    """
+    found = await asyncio.to_thread(plan_reader(settings, within=SECRETS_WITHIN, confining=False))
+    read = _usable(settings, found, outside, _signing_key(store))
     for finding in read.findings:
         (log.warning if read.ok else log.error)("plan_finding", finding=finding)
     if read.plan is None or not read.ok:
-        read = last_good(settings, store, read.findings)
+        read = await asyncio.to_thread(last_good, settings, store, read.findings, SECRETS_WITHIN)
+        for finding in read.findings:
+            log.warning("plan_finding", finding=finding)
     if read.plan is None:
         log.critical(
             "plan_refused",
@@ -235,11 +245,10 @@ def _signing_key(store: Store) -> bytes:
 
 
 def _usable(settings: Settings, read: PlanRead, outside: Outbound, signing_key: bytes) -> PlanRead:
-    """The same, but not ok when this machine lacks the secret of a key it declares or what a channel needs."""
+    """The same, but not ok when this machine lacks what a channel needs."""
     if read.plan is None:
         return read
     try:
-        declared_keys(settings, read.plan)
         channels(settings, read.plan, outside, signing_key)
     except (LookupError, ValueError) as error:
         return PlanRead(read.plan, read.files, (*read.findings, str(error)), ok=False)

@@ -6,19 +6,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tocsin.secrets_command import LONGEST
 from tocsin.settings import Settings
 
 if TYPE_CHECKING:
     from tocsin.engine.commands import DeclareKeys
+    from tocsin.intake.specs import KeySpec
     from tocsin.plan.findings import Finding
     from tocsin.plan.model import Plan
-    from tocsin.playbooks.confinement import Confine
     from tocsin.runtime.parts import PlanRead
     from tocsin.store.writer import Store
 
+STAYS = "until then the key in use stays in use"
 
-def plan_reader(settings: Settings) -> Callable[[], PlanRead]:
-    """A reader of the plan folder."""
+
+def plan_reader(settings: Settings, within: float = LONGEST, confining: bool = True) -> Callable[[], PlanRead]:
+    """A reader of the plan folder. ``within``: seconds that the secrets command has for all it is asked. ``confining``:
+    whether it is tried how playbooks are confined, which takes its time as well.
+    """
     from tocsin.plan import read_plan
     from tocsin.plan.folder import PlanFolderError
     from tocsin.runtime.parts import PlanRead
@@ -31,9 +36,13 @@ def plan_reader(settings: Settings) -> Callable[[], PlanRead]:
         reading = read_plan(files)
         findings = [str(finding) for finding in reading.findings]
         if reading.plan is not None:
-            findings += missing_secrets(settings, reading.plan) + missing_clients(reading.plan)
-            findings += [f"warning: {one.message} ({one.hint})" for one in unconfinable(reading.plan, settings.data)]
-        return PlanRead(reading.plan, files, tuple(findings), ok=reading.plan is not None)
+            findings += missing_secrets(settings, reading.plan, within=within) + missing_clients(reading.plan)
+            tried = unconfinable(reading.plan, settings.data) if confining else []
+            findings += [f"warning: {one.message} ({one.hint})" for one in tried]
+            unusable, away = keys_without(settings, reading.plan)
+            findings += [*unusable, *away]
+            return PlanRead(reading.plan, files, tuple(findings), ok=not unusable)
+        return PlanRead(reading.plan, files, tuple(findings), ok=False)
 
     return read
 
@@ -47,8 +56,10 @@ def plan_files(folder: Path) -> dict[str, bytes]:
     return with_manifest(with_composed(load_folder(folder)))
 
 
-def last_good(settings: Settings, store: Store, refused: tuple[str, ...]) -> PlanRead:
-    """The plan that was in force last, as the database keeps it, in the stead of one that is ``refused``."""
+def last_good(settings: Settings, store: Store, refused: tuple[str, ...], within: float = LONGEST) -> PlanRead:
+    """The plan that was in force last, as the database keeps it, in the stead of one that is ``refused``. Keys of it
+    that cannot be had now stay as they are. ``within``: as for ``plan_reader``; what was asked just now is not again.
+    """
     from tocsin.plan import read_plan
     from tocsin.runtime.parts import PlanRead
 
@@ -56,7 +67,9 @@ def last_good(settings: Settings, store: Store, refused: tuple[str, ...]) -> Pla
     plan = read_plan(files).plan if files is not None else None
     if files is None or plan is None:
         return PlanRead(None, {}, refused, ok=False)
-    return PlanRead(plan, files, tuple(missing_secrets(settings, plan)), ok=True, refused=refused)
+    unusable, away = keys_without(settings, plan, f"warning: {{}}; {STAYS}")
+    findings = (*missing_secrets(settings, plan, anew=False, within=within), *unusable, *away)
+    return PlanRead(plan, files, findings, ok=True, refused=refused)
 
 
 def named_secrets(plan: Plan) -> list[str]:
@@ -75,16 +88,22 @@ def named_secrets(plan: Plan) -> list[str]:
     return list(dict.fromkeys(named))
 
 
-def missing_secrets(settings: Settings, plan: Plan) -> list[str]:
-    """Secrets that pages need and that this machine does not have, as warnings. The files alone cannot tell."""
+def missing_secrets(settings: Settings, plan: Plan, *, anew: bool = True, within: float = LONGEST) -> list[str]:
+    """Secrets that pages need and that this machine does not have, as warnings. The files alone cannot tell.
+
+    Has the secrets command asked for all that the plan names: see ``Settings.ask_for``.
+    """
     named = named_secrets(plan)
-    settings.ask_for([*named, *(one.secret for one in plan.keys)])
+    settings.ask_for([*named, *(one.secret for one in plan.keys)], anew=anew, within=within)
     found = []
     for reference in named:
         try:
             settings.secret(reference)
         except (LookupError, OSError, ValueError) as error:
             found.append(f"warning: {error.args[0] if error.args else error}; until then what needs it fails")
+    stale = {one: settings.stale(one) for one in (*named, *(one.secret for one in plan.keys))}
+    used = "; the last answer is used"
+    found += [f"warning: {one} was not to be had anew: {why}{used}" for one, why in stale.items() if why]
     return found
 
 
@@ -108,26 +127,56 @@ def missing_clients(plan: Plan) -> list[str]:
     return found
 
 
+def keys_without(settings: Settings, plan: Plan, unusable: str = "error: {}") -> tuple[list[str], list[str]]:
+    """Keys a plan declares whose secret is none on this machine, and those whose secret may be had in a while; said as
+    findings, the former in the words of ``unusable``.
+    """
+    from tocsin.kernel.secret import SecretAway
+
+    wrong, away = [], []
+    for spec in plan.keys:
+        try:
+            _key_text(settings, spec)
+        except SecretAway as error:
+            away.append(f"warning: {error.args[0]}; {STAYS}")
+        except ValueError as error:
+            wrong.append(unusable.format(error.args[0]))
+    return wrong, away
+
+
 def declared_keys(settings: Settings, plan: Plan) -> DeclareKeys:
-    """The keys a plan declares, by the hashes of their secrets. Raises ValueError when one cannot be had."""
+    """The keys a plan declares, by the hashes of their secrets; those whose secret cannot be had stay as they are."""
     from tocsin.access.credentials import secret_hash
     from tocsin.access.limits import KeyLimits
     from tocsin.engine.commands import DeclareKeys
 
-    keys, limits = [], {}
+    keys, limits, kept = [], {}, []
     for spec in plan.keys:
         try:
-            text = settings.secret(spec.secret)
-        except LookupError as error:
-            raise ValueError(f"the key {spec.name} of {spec.service}: {error.args[0]}") from None
-        if len(text) < 16:
-            raise ValueError(
-                f"the key {spec.name} of {spec.service} has fewer than 16 characters: make a random one of 32"
-            )
+            text = _key_text(settings, spec)
+        except (LookupError, ValueError):
+            kept.append((spec.source, spec.service, spec.name))
+            continue
         keys.append((secret_hash(text), text[-4:], spec.source, spec.service, spec.name))
         if spec.limits != KeyLimits():
             limits[secret_hash(text)] = spec.limits
-    return DeclareKeys(actor="plan", keys=tuple(keys), limits=limits)
+    return DeclareKeys(actor="plan", keys=tuple(keys), limits=limits, kept=tuple(kept))
+
+
+def _key_text(settings: Settings, spec: KeySpec) -> str:
+    """The text of a key. Raises SecretAway when it may be had in a while, ValueError when this machine has none."""
+    from tocsin.kernel.secret import SecretAway
+
+    name = f"the key {spec.name} of {spec.service}"
+    try:
+        text = settings.secret(spec.secret)
+    except SecretAway as error:
+        raise SecretAway(f"{name}: {error.args[0]}") from None
+    except LookupError as error:
+        raise ValueError(f"{name}: {error.args[0]}") from None
+    if len(text) < 16:
+        raise ValueError(f"{name} has fewer than 16 characters: make a random one of 32")
+    return text
 
 
 def unconfinable(plan: Plan, data: Path | None = None) -> list[Finding]:
@@ -136,16 +185,12 @@ def unconfinable(plan: Plan, data: Path | None = None) -> list[Finding]:
     ``data``: Tocsin's own folder, where it is known.
     """
     from tocsin.plan.findings import Finding
-    from tocsin.playbooks.runner.confining import trouble
+    from tocsin.playbooks.runner.confining import troubles
 
     hint = "where Tocsin runs it has to be; until then its runs are not begun and a person is called"
-    tried: dict[Confine, str] = {}
-    found = []
-    for one in plan.playbooks.values():
-        if one.confine is None:
-            continue
-        if one.confine not in tried:
-            tried[one.confine] = trouble(one.confine, data)
-        if why := tried[one.confine]:
-            found.append(Finding("notice", one.file, one.line, 1, f"{one.name} cannot be confined here: {why}", hint))
-    return found
+    tried = troubles((one.confine for one in plan.playbooks.values() if one.confine is not None), data)
+    return [
+        Finding("notice", one.file, one.line, 1, f"{one.name} cannot be confined here: {why}", hint)
+        for one in plan.playbooks.values()
+        if one.confine is not None and (why := tried[one.confine])
+    ]

@@ -84,10 +84,11 @@ class PublishedHeartbeat(Struct, frozen=True, kw_only=True):
 
 
 class PublishedPlan(Struct, frozen=True, kw_only=True):
-    """The plan in force and the files it was read from."""
+    """The plan in force and the files it was read from. ``counting``: the answers its coverage counts."""
 
     version: str
     files: dict[str, str]
+    counting: list[str]
 
 
 class PublishedReload(Struct, frozen=True, kw_only=True):

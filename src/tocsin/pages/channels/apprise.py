@@ -31,8 +31,8 @@ class Apprise:
         """Hand it over once."""
         try:
             url = self._secret(message.address)
-        except (LookupError, OSError, ValueError):
-            return no_secret(message.address)
+        except (LookupError, OSError, ValueError) as error:
+            return no_secret(message.address, error)
         try:
             return await self._outside.aside(
                 f"apprise {rendering.stable_key(message)}", lambda: _notify(url, message), within=DEADLINE

@@ -56,8 +56,8 @@ class Email:
         if self._mail.user:
             try:
                 password = self._secret(self._mail.password)
-            except (LookupError, OSError, ValueError):
-                return no_secret(self._mail.password)
+            except (LookupError, OSError, ValueError) as error:
+                return no_secret(self._mail.password, error)
         try:
             async with asyncio.timeout(self._deadline):
                 return await self._deliver(mail, message.address, scheme, host, port, password)

@@ -84,7 +84,7 @@ class Matrix:
             return Failed("deadline", f"the Matrix server did not finish within {DEADLINE:g} s")
         except _Refused as refused:
             why = failed(refused.answer, message.now, "the Matrix server") if refused.answer else None
-            return why or no_secret(self._token)
+            return why or no_secret(self._token, refused.__cause__)
         return Sent(f"{room}/{answer.get('event_id', '')}")
 
     def preview(self, message: Message) -> str:
@@ -152,8 +152,8 @@ class Matrix:
         """The server's JSON. ``or_else``: what stands for answers that say there is none. Raises _Refused."""
         try:
             token = self._secret(self._token)
-        except (LookupError, OSError, ValueError):
-            raise _Refused(None) from None
+        except (LookupError, OSError, ValueError) as error:
+            raise _Refused(None) from error
         answer = await self._outside.request(
             method,
             f"{self._server}{_API}{path}",

@@ -45,8 +45,8 @@ class PagerDuty:
         """Post one event."""
         try:
             key = self._secret(message.address)
-        except (LookupError, OSError, ValueError):
-            return no_secret(message.address)
+        except (LookupError, OSError, ValueError) as error:
+            return no_secret(message.address, error)
         if not message.idempotency_key.startswith(FIRST):
             path, event = written(message, self._mark)
             return await self._post(path, event, key, message.now, DEADLINE)

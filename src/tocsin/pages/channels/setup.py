@@ -10,6 +10,7 @@ from typing import Protocol, TextIO
 
 from tocsin.catalog.people import Person
 from tocsin.kernel.outside import Outside, Unanswered
+from tocsin.kernel.secret import SecretAway
 from tocsin.pages.message import Failed
 
 DEADLINE = 14.0
@@ -74,6 +75,10 @@ class Setup:
     terminal: TextIO | None = None
 
 
-def no_secret(reference: str) -> Failed:
-    """The answer when a secret cannot be had: only a person can change that, so the next way is tried."""
+def no_secret(reference: str, error: BaseException | None) -> Failed:
+    """The answer when a secret cannot be had. Only a person can change that, so the next way is tried; but one that
+    somebody is asked for, who does not answer now, is waited for as a provider is.
+    """
+    if isinstance(error, SecretAway):
+        return Failed("unreachable", str(error))
     return Failed("auth", f"{reference} cannot be read: is it set on this machine?", permanent=True)

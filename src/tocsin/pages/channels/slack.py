@@ -125,8 +125,8 @@ class Slack:
     async def _ask(self, method: str, content: dict[str, Any], now: Instant) -> Sent | Failed:
         try:
             token = self._secret(self._token)
-        except (LookupError, OSError, ValueError):
-            return no_secret(self._token)
+        except (LookupError, OSError, ValueError) as error:
+            return no_secret(self._token, error)
         answer = await self._outside.request(
             "POST",
             f"{self._server}/api/{method}",

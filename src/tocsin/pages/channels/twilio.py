@@ -74,8 +74,8 @@ class Twilio:
         """Send it, or call."""
         try:
             token = self._secret(self._token)
-        except (LookupError, OSError, ValueError):
-            return no_secret(self._token)
+        except (LookupError, OSError, ValueError) as error:
+            return no_secret(self._token, error)
         fields = {
             "To": message.address,
             "From": self._from,

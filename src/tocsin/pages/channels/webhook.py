@@ -91,8 +91,8 @@ class Webhook:
             return signing_key(self._secret(hook.secret))
         except binascii.Error:
             return Failed("auth", f"{hook.secret} is not a whsec_ secret: base64 is wanted", permanent=True)
-        except (LookupError, OSError, ValueError):
-            return no_secret(hook.secret)
+        except (LookupError, OSError, ValueError) as error:
+            return no_secret(hook.secret, error)
 
     def place(self, address: str) -> str:
         """The host that is asked."""

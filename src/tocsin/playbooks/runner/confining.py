@@ -11,16 +11,20 @@ from __future__ import annotations
 import functools
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from tocsin.playbooks.confinement import PRIVATE, Confine, Unconfined
+from tocsin.playbooks.runner.looking import Looks
 from tocsin.playbooks.runner.reading import scrubbed
 
 BWRAP = "bwrap"
@@ -30,6 +34,10 @@ MOST_PRIVATE = 256 * 1024 * 1024
 """Bytes that all runs of one confinement have together in /tmp, which is memory."""
 NOTHING = 64 * 1024
 PATIENCE = 10.0
+ENDED_WITHIN = 1.0
+TRIED_WITHIN = 5.0
+"""Seconds that whoever reads a plan waits to be told how its playbooks can be confined."""
+_TRIED = Looks()
 _PROGRAMS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store")
 _CONFIGURED = (
     "alternatives", "ca-certificates", "crypto-policies", "gai.conf", "group", "host.conf", "hosts", "ld.so.cache",
@@ -85,8 +93,22 @@ def confined(
     ]  # fmt: skip
 
 
-def trouble(confine: Confine, hidden: Path | None = None) -> str:
-    """Why nothing can be confined so on this machine, as found by trying; "" when it can. Blocks for some 50 ms."""
+def troubles(ways: Iterable[Confine], hidden: Path | None = None, within: float = TRIED_WITHIN) -> dict[Confine, str]:
+    """Why nothing can be confined so on this machine, as found by trying; "" when it can. Blocks for some 50 ms each,
+    and for ``within`` seconds in all when a file system does not answer.
+    """
+    until = time.monotonic() + within
+    begun = {one: _TRIED.begin((one, hidden), functools.partial(_trouble, one, hidden)) for one in dict.fromkeys(ways)}
+    found = {}
+    for one, (looked, since) in begun.items():
+        try:
+            found[one] = looked.result(max(0.0, until - time.monotonic()) if since < within else 0.0)
+        except TimeoutError:
+            found[one] = f"trying it did not end within {within:.0f} s: does a file system not answer?"
+    return found
+
+
+def _trouble(confine: Confine, hidden: Path | None) -> str:
     try:
         attempt(confined(confine, [sys.executable, "-c", "import tocsin.kernel"], hidden=hidden))
     except Unconfined as error:
@@ -97,15 +119,24 @@ def trouble(confine: Confine, hidden: Path | None = None) -> str:
 def attempt(command: Sequence[str]) -> None:
     """Run a confined command to its end. Raises Unconfined when it does not come to a good one."""
     try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, env=scrubbed(), cwd="/",
-            check=False, start_new_session=True,
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=scrubbed(),
+            cwd="/", start_new_session=True,
         )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except OSError as error:
         raise Unconfined(f"{PACKAGE} cannot be run: {error}") from None
-    if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2][:300]
-        raise Unconfined(f"{PACKAGE} cannot confine it on this machine: {said or f'it ended with {done.returncode}'}")
+    try:
+        _, told = process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        with suppress(subprocess.TimeoutExpired):  # one that a file system holds ends when that answers
+            process.wait(ENDED_WITHIN)
+        raise Unconfined(f"{PACKAGE} did not end within {PATIENCE:.0f} s") from None
+    if process.returncode != 0:
+        said = told.decode(errors="replace").strip().rpartition("\n")[2][:300]
+        why = said or f"it ended with {process.returncode}"
+        raise Unconfined(f"{PACKAGE} cannot confine it on this machine: {why}")
 
 
 def _base(confine: Confine) -> list[str]:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -37,6 +38,7 @@ from tocsin.playbooks.runner.frames import (
     read_word,
     send_with,
 )
+from tocsin.playbooks.runner.looking import Looks
 from tocsin.playbooks.runner.reading import code_of, scrubbed, unpack
 from tocsin.playbooks.session import Reply, Start
 
@@ -44,6 +46,7 @@ log = structlog.get_logger("tocsin.playbooks")
 
 READY_WITHIN = 20.0
 SEEN_WITHIN = 5.0
+_LOOKS = Looks()
 
 
 class Unstartable(Exception):
@@ -335,10 +338,14 @@ class Pool:
 
 async def _seen(confine: Confine) -> tuple[tuple[int, int], ...]:
     """See ``confining.seen``; a file system that does not answer does not keep Tocsin waiting."""
-    try:
-        return await asyncio.wait_for(asyncio.to_thread(confining.seen, confine), SEEN_WITHIN)
+    looked, since = _LOOKS.begin(confine, partial(confining.seen, confine))
+    try:  # one that was too long under way already is over before it is waited for
+        found: tuple[tuple[int, int], ...] = await asyncio.wait_for(
+            asyncio.wrap_future(looked), max(0.0, SEEN_WITHIN - since)
+        )
     except TimeoutError:
         raise Unconfined(f"what its confinement names does not answer within {SEEN_WITHIN:.0f} s") from None
+    return found
 
 
 def _spawn(
