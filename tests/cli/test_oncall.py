@@ -180,7 +180,7 @@ def test_an_override_is_made_seen_and_taken_back(tocsin_server: Start) -> None:
     server = tocsin_server(plan=PLAN)
     made = server.json("oncall", "override", "office", "kei", "--for", "4h", "--reason", "painting")
     assert (made["id"], made["kind"], made["state"], made["person"]) == (1, "override", "agreed", "kei")
-    assert made["asked_by"] == "person:ana (token this machine)"
+    assert made["asked_by"] == "token:this machine", "whoever is on that machine is nobody of the plan"
     [who] = server.json("oncall", "who", "office")
     assert (who["person"], who["until"]) == ("kei", made["ends_at"])
     assert who["why"].startswith("override 1 of office: kei, asked by ")

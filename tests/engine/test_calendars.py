@@ -312,5 +312,6 @@ def test_a_handoff_moves_when_a_calendar_closes_a_layer():
     told = LAYERED.replace(b"  between:\n    handoff notice: off\n", b"  between:\n")
     world = World(told)
     assert world.engine.state.duties["handoff between"].at == START + 6 * HOUR
+    world.apply(CalendarRead("rota", ()))
     world.apply(CalendarRead("days-off", (Busy(START + 5 * HOUR, START + 8 * HOUR, False, "all hands"),)))
     assert world.engine.state.duties["handoff between"].at == START + 8 * HOUR

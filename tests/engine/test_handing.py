@@ -7,10 +7,10 @@ import pytest
 from tests.engine.world import START, World, dump, plan_of
 from tocsin.engine.commands import AddOverride
 from tocsin.engine.engine import Engine
-from tocsin.engine.inputs import CalendarRead
+from tocsin.engine.inputs import CalendarRead, Deaf, Unsure
 from tocsin.engine.state import State
 from tocsin.intake.sources import SOURCES
-from tocsin.kernel.instant import HOUR
+from tocsin.kernel.instant import HOUR, MINUTE, SECOND
 from tocsin.oncall.imported import Busy
 from tocsin.pages.ledger import Page
 
@@ -271,6 +271,153 @@ def test_a_handoff_that_is_due_is_told_though_the_plan_changed_meanwhile():
     world.put_in_force(PLAN.replace(b"last resort: kei", b"last resort: ben"))
     world.at("9h30m")
     assert [page.person for page in notices(world)] == ["ben", "ana"]
+
+
+ANA_AND_BEN = b"rotate: [ana, ben], every: day, handoff: 10:00, starts: 2026-11-22 with ana"
+
+
+@pytest.mark.parametrize("layer", [b"rotate: kei", ANA_AND_BEN.replace(b"ana", b"kei").replace(b"10:00", b"11:00")])
+def test_whoever_a_plan_puts_on_call_while_a_handoff_is_due_is_told_and_so_is_who_was_before(layer: bytes):
+    """It is stopped from 09:59 to 10:10, and then another plan counts: it is Kei's, not Ben's."""
+    world = World(PLAN).at("6h59m")
+    last, world.now = world.now, world.now + 11 * MINUTE
+    found = world.plans.setdefault((plan := plan_of(PLAN.replace(ANA_AND_BEN, layer))).version, plan)
+    world.engine = Engine(world.loaded(), found, SOURCES)
+    world.apply(Deaf(last, world.now))
+    world.put_in_force(PLAN.replace(ANA_AND_BEN, layer))
+    world.apply(Unsure())
+    world.at("7h30m")
+    assert [(page.person, page.lines[:2]) for page in notices(world)] == [
+        ("kei", ("Handed over by Ana", "Now, because the plan or a calendar is another")),
+        ("ana", ("Nothing is open",)),
+    ]
+    assert dump(State(world.loaded())) == dump(world.engine.state)
+
+
+def test_whoever_is_put_on_call_by_hand_while_a_handoff_is_due_is_told_once():
+    """Ana's turn was over a minute ago, and would be Ben's."""
+    world = World(PLAN).at("6h59m")
+    world.now += 2 * MINUTE
+    over = AddOverride(
+        actor="person:zoe", schedule="primary", person="kei", starts_at=world.now, ends_at=world.now + HOUR
+    )
+    assert world.asked(over).ok
+    world.at("7h30m")
+    assert [(page.person, str(page.reason)) for page in notices(world)] == [
+        ("kei", "shift_begins"), ("ben", "on_call_changed"), ("ana", "shift_ends"),
+    ]  # fmt: skip
+    assert dump(State(world.loaded())) == dump(world.engine.state)
+    world.at("9h")
+    assert [(page.person, str(page.reason)) for page in notices(world)[3:]] == [
+        ("ben", "shift_begins"), ("kei", "shift_ends"),
+    ]  # fmt: skip
+
+
+def called(world: World) -> list[tuple[str, str, str]]:
+    """When whose telephone rang or mail came, and what it said."""
+    left = [(clock, address) for clock, _, address, kind in world.left if kind == "notice"]
+    return [(*one, page.title) for one, page in zip(left, notices(world), strict=True)]
+
+
+def with_telephones(plan: bytes, offset: str) -> World:
+    """Everybody can be called, and it is so late."""
+    world = World(plan)
+    for person in ("ana", "ben", "kei"):
+        world.has(person, f"https://{person}.example/call")
+    world.at(offset)
+    world.left.clear()
+    world.told_pages.clear()
+    return world
+
+
+FROM_FIVE = PLAN.replace(b", timezone: Asia/Tokyo", b"").replace(b"10:00", b"04:00")
+"""Ben has it from 04:00 on, and everybody sleeps until 08:00."""
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+@pytest.mark.parametrize(("hours", "calls"), [(b"05:10-09:00", True), (b"07:59-09:00", True), (b"08:00-09:00", False)])
+def test_whom_a_plan_puts_on_call_before_their_morning_is_called_when_it_is_new(
+    stopped: bool, hours: bytes, calls: bool
+):
+    world = with_telephones(FROM_FIVE, "2h")
+    kei = FROM_FIVE.replace(b"with ana}", b"with ana}\n      - {rotate: kei, only: " + hours + b"}")
+    if stopped:
+        found = world.plans.setdefault((plan := plan_of(kei)).version, plan)
+        world.engine = Engine(world.loaded(), found, SOURCES)
+    for _ in range(2):
+        world.put_in_force(kei)
+        start, end = (clock.decode() for clock in hours.split(b"-"))
+        title = f"You are on call: primary, Mon 23 Nov 2026 {start} to Mon 23 Nov 2026 {end} UTC"
+        assert called(world) == [("7200s", "https://kei.example/call", title)] * calls
+    world.at("5h30m")
+    (handoff,) = [page for page in notices(world) if page.reason == "shift_begins" and page.person == "kei"]
+    assert handoff.lines[0] == "Handed over by Ben", "of the rest she reads by the handoff"
+    assert dump(State(world.loaded())) == dump(world.engine.state)
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_whose_turn_a_plan_makes_longer_before_their_morning_is_called():
+    """Kei had the hour until 06:00, and has it until 07:00: the second handoff from now is another."""
+    six, seven = (
+        FROM_FIVE.replace(b"with ana}", b"with ana}\n      - {rotate: kei, only: 05:00-%d:00}" % end) for end in (6, 7)
+    )
+    world = with_telephones(six, "1h30m")
+    world.put_in_force(seven)
+    title = "You are on call: primary, Mon 23 Nov 2026 06:00 to Mon 23 Nov 2026 07:00 UTC"
+    assert called(world) == [("5400s", "https://kei.example/call", title)]
+
+
+def test_a_schedule_with_another_name_tells_who_comes_by_it_and_who_is_no_more():
+    """Ben had it; he goes on by the new name and hears nothing, or it is Kei's."""
+    world = with_telephones(FROM_FIVE, "2h")
+    world.put_in_force(FROM_FIVE.replace(b"primary", b"first"))
+    assert called(world) == []
+    world.put_in_force(FROM_FIVE.replace(b"primary", b"second").replace(b"rotate: [ana, ben]", b"rotate: [ana, kei]"))
+    title = "You are on call by second until Tue 24 Nov 2026 04:00 UTC"
+    assert called(world) == [("7200s", "https://kei.example/call", title)]
+    assert notices(world)[0].lines[0] == "Handed over by Ben"
+    world.at("5h")
+    ben = [page.title for page in notices(world) if page.person == "ben"]
+    assert ben[-1] == "Your shift on first is over: the plan has no such schedule any more"
+    assert len(ben) == 2, "and by the handoff at 04:00 that he came"
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_a_schedule_that_is_new_tells_who_is_on_call_by_it_and_the_first_plan_tells_nobody():
+    world = with_telephones(FROM_FIVE, "2h")
+    more = b"  second:\n    layers: [{rotate: [[kei, ben]]}]\nescalations:\n"
+    world.put_in_force(FROM_FIVE.replace(b"escalations:\n", more))
+    assert called(world) == [("7200s", "https://kei.example/call", "You are on call by second")]
+    world.at("5h")
+    assert [page.person for page in notices(world)][1:] == ["ben", "ana", "ben"], "he is on call anyhow, and may sleep"
+
+
+def test_a_calendar_with_another_name_calls_nobody_before_it_is_read():
+    def plan(name: bytes) -> bytes:
+        read = FROM_FIVE.replace(b"  primary:\n", b"  primary:\n    calendar: " + name + b"\n")
+        return read.replace(b"teams:\n", b"calendars: {" + name + b": {ical: https://x.example/rota.ics}}\nteams:\n")
+
+    world = World(plan(b"rota"))
+    busy = (Busy(START, START + 30 * HOUR, False, "Kei"),)
+    world.apply(CalendarRead("rota", busy))
+    world.at("6h")
+    world.left.clear()
+    world.told_pages.clear()
+    world.put_in_force(plan(b"other"))
+    assert [one.person for one in notices(world)] == [], "it is Ben's by the layers"
+    world.now += SECOND
+    world.restarted()
+    world.put_in_force(plan(b"other"))
+    world.apply(CalendarRead("other", busy))
+    assert notices(world) == [], "it was Kei's and is"
+    world.put_in_force(plan(b"third"))
+    world.apply(CalendarRead("third", (), error="gone"))
+    assert [(one.person, one.lines[:2]) for one in notices(world)] == [
+        ("ben", ("Handed over by Kei", "Now, because the calendar third says so")),
+        ("kei", ("Now, because the calendar third says so", "Nothing is open")),
+    ]
+    assert dump(State(world.loaded())) == dump(world.engine.state)
+    assert dump(world.replayed().state) == dump(world.engine.state)
 
 
 def test_the_teams_lead_is_told_once_a_day_what_is_wrong():

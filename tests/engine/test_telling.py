@@ -6,7 +6,7 @@ import pytest
 
 from tests.engine.test_overrides import answers, at, overrides, swaps
 from tests.engine.world import World, dump
-from tocsin.engine.commands import AskCover, CancelOverride
+from tocsin.engine.commands import AskCover, AskSwap, CancelOverride
 from tocsin.pages.ledger import Page
 
 # `primary` has ana until 04:00, then ben for a day, then ana, by turns. Mornings are at 08:00, five hours in.
@@ -159,6 +159,18 @@ def test_whoever_takes_over_by_their_own_hand_is_told_what_and_not_called():
     assert kei.lines == ("Handed over by Ana", "Kei for Ana, asked by Kei", "#1 checkout, triggered: Down fires")
 
 
+@pytest.mark.parametrize("actor", ["person:kei (token ci)", "token:this machine"])
+def test_whoever_is_put_on_call_by_a_token_is_called_for_nobody_knows_that_they_are_awake(actor):
+    world = with_a_telephone(PLAN, "kei")
+    overrides(world, "kei", "0s", "30m", instead_of="ana", actor=actor)
+    overrides(world, "kei", "40m", "50m", instead_of="ana", actor=actor)
+    assert left(world, "kei") == [("0s", "https://kei.example/call")] * 2
+    cancels(world, 2, actor)
+    cancels(world, 1, actor)
+    world.at("5h")
+    assert [title.partition(":")[0] for title in titles(world, "kei")[2:]] == ["Taken back"] * 2
+
+
 def test_nobody_is_handed_over_to_twice():
     """The override ends by itself, and what follows is a handoff like all others."""
     world = World(PLAN)
@@ -211,9 +223,31 @@ def test_a_swap_says_what_is_given_back():
     assert titles(world, "ana")[-1] == f"Ben takes over: primary, {mine} UTC; you take {theirs} UTC for it (opera)"
     cancels(world)
     assert titles(world, "ana")[-1] == (
-        f"Taken back: the plan counts again: primary, {mine} UTC and {theirs} UTC (opera)"
+        f"Taken back: the plan counts again: primary, you are on call again {mine} UTC, "
+        f"and not any more {theirs} UTC (opera)"
     )
     assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_both_learn_what_they_have_and_have_no_more_when_a_swap_is_taken_back_half_way():
+    """Ana has Ben's Monday, and he her Tuesday; it is noon on Monday."""
+    world = World(PLAN)
+    swap = AskSwap(
+        actor="person:ben", person="ben", other="ana", schedule="primary",
+        starts_at=at("1h"), ends_at=at("25h"), back_starts_at=at("25h"), back_ends_at=at("49h"),
+    )  # fmt: skip
+    assert world.asked(swap).ok
+    answers(world, "ana")
+    world.at("9h")
+    cancels(world)
+    tuesday = "Tue 24 Nov 2026 04:00 to Wed 25 Nov 2026 04:00 UTC"
+    ben = told(world, "ben")[-1]
+    assert ben.title == "You are on call by primary until Tue 24 Nov 2026 04:00 UTC"
+    assert ben.lines[:3] == ("Handed over by Ana", "Override 1, taken back by ops", f"Not any more: {tuesday}")
+    assert titles(world, "ana")[-1] == (
+        f"Taken back: the plan counts again: primary, you are on call again {tuesday}, "
+        "and not any more Mon 23 Nov 2026 12:00 to Tue 24 Nov 2026 04:00 UTC"
+    )
 
 
 def test_who_has_the_second_time_of_a_swap_is_named_in_its_reason():

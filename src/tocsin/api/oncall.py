@@ -181,7 +181,7 @@ async def add_override(
     """Put somebody on call for a while, over all layers of the plan."""
     starts, ends = _time(data, faces.now())
     command = AddOverride(
-        actor=who.acting,
+        actor=who.by,
         schedule=data.schedule,
         person=data.person,
         starts_at=starts,
@@ -244,7 +244,7 @@ async def answer_override(
 @delete("/oncall/overrides/{number:int}", tags=["on call"], needs="responder")
 async def cancel_override(faces: Faces, who: Who, number: Number, idempotency_key: IdempotencyKey = None) -> None:
     """Take back or end an override, a swap or a cover request. From now on the plan's layers count again."""
-    await faces.submit(CancelOverride(actor=who.acting, id=number), idempotency_key or "")
+    await faces.submit(CancelOverride(actor=who.by, id=number), idempotency_key or "")
 
 
 @post("/oncall/feeds", tags=["on call"], needs="viewer")

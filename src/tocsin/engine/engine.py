@@ -258,6 +258,7 @@ class Engine:
         before = {(s.service, s.name): s for s in self.plan.heartbeats}
         self.plan = turn.plan = plan
         begins = change.paging and not self.state.counters.paging
+        first = not self.state.counters.plan
         self.state.counters.plan, self.state.counters.paging = change.version, change.paging
         specs = {(s.service, s.name): s for s in plan.heartbeats}
         for place in [p for p in self.state.heartbeats if p not in specs]:
@@ -283,7 +284,7 @@ class Engine:
         looping.declare(turn)
         covering.forget(turn)
         covering.renew(self.state, plan)
-        handing.arrange(turn)
+        handing.arrange(turn, first=first)
         waiting.plan_changed(turn)
         self._end_the_unwatched(turn)
         if begins:
@@ -368,8 +369,9 @@ class Engine:
         elif kind == "override" and int(id) in self.state.overrides:
             overriding.close(turn, self.state.overrides[int(id)])
         elif kind == "notice" and id in self.state.duties:
-            self.state.duties[id].at = None
-            self.changes.duties[id] = self.state.duties[id]
+            duty = self.state.duties[id]
+            duty.at = duty.on = duty.ahead = None
+            self.changes.duties[id] = duty
         elif kind == "heartbeat":
             service, _, name = id.partition("/")
             heart = self.state.heartbeats.get((service, name))

@@ -16,9 +16,10 @@ from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import DAY, Duration, Instant
 from tocsin.kernel.reason import Reason
 from tocsin.oncall import coverage
-from tocsin.oncall.duty import FINDINGS, Duty, handoff_of, next_clock, next_handoff
+from tocsin.oncall.duty import FINDINGS, REMEMBERED, Duty, Stretch, handoff_of, next_clock, next_handoff, stretches
+from tocsin.oncall.moved import differ, held
 from tocsin.oncall.override import Cover
-from tocsin.oncall.roster import Roster, Shift, merged
+from tocsin.oncall.roster import Roster, Shift, Span, merged
 from tocsin.oncall.zone import said
 from tocsin.pages.contacts import Contact
 from tocsin.plan.model import Plan
@@ -28,65 +29,75 @@ AHEAD: Duration = 14 * DAY
 MOST_LINES = 10
 LONGEST_LINE = 200
 LONGEST_TITLE = 300
+NEW_PLAN = "the plan is another"
 
 
-def arrange(turn: Turn) -> None:
+def arrange(turn: Turn, *, first: bool = False) -> None:
     """A plan is in force: when each duty is due is reckoned anew, and those it has no more are none.
 
     Whether the plan is another one is not asked: after a stop nobody knows which one they were reckoned by, and who is
-    on call hangs on more than the schedule. What is due and was not done yet stays due.
+    on call hangs on more than the schedule. What is due and was not done yet stays due. ``first``: there was no plan.
     """
     plan, duties = turn.plan, turn.state.duties
     wanted = {handoff_of(key): key for key, schedule in plan.schedules.items() if schedule.handoff_notice}
     if plan.findings_at is not None and plan.schedules:
         wanted[FINDINGS] = ""
-    for name in [name for name in duties if name not in wanted]:
+    gone = [duties[name] for name in duties if name not in wanted]
+    for name in [one.name for one in gone]:
         del duties[name]
         turn.changes.duties.pop(name, None)
         turn.changes.dropped_duties.add(name)
+    ended = [one for one in gone if one.schedule and one.schedule not in plan.schedules]
+    before = _together(turn, ended)
+    busy = {person for one in duties.values() for person in one.on or ()}
     for name, key in wanted.items():
         known = duties.get(name)
         if known is not None and known.at is not None and known.at <= turn.now:
             continue
-        at = _next(turn, name, key)
-        moved = known is not None and _moved(turn, known, "the plan is another")
-        if known is None or at != known.at or moved or (key and known.on is None):
-            _keep(turn, known or Duty(name=name), at)
+        if known is None and key and not first:
+            _begin(turn, Duty(name=name, at=before.at, on=before.on, ahead=before.ahead), busy)
+        else:
+            _anew(turn, known or Duty(name=name), NEW_PLAN)
+    _end(turn, ended)
 
 
 def rearrange(turn: Turn, schedule: str) -> None:
     """Who is on call by a schedule changed by hand: its next handoff may be another."""
     duty = turn.state.duties.get(handoff_of(schedule))
     if duty is not None and (duty.at is None or duty.at > turn.now):
-        _keep(turn, duty, _next(turn, duty.name, schedule))
+        _wait_or_keep(turn, duty)
+
+
+def told_by_hand(turn: Turn, schedule: str, came: Set[str]) -> None:
+    """Who came on call by hand was told so: a handoff that is due, or a calendar yet to be read, tells it no more."""
+    duty = turn.state.duties.get(handoff_of(schedule))
+    if duty is not None and duty.on is not None:
+        _save(turn, duty, duty.at, tuple(sorted({*duty.on, *came})), duty.ahead)
 
 
 def calendar_read(turn: Turn, calendar: str) -> None:
     """A calendar says something new: handoffs of the schedules it has a say in may be others."""
-    for key, schedule in turn.plan.schedules.items():
-        theirs = any(calendar in turn.plan.people[one].holidays for one in schedule.people() if one in turn.plan.people)
-        if calendar in schedule.calendars or theirs:
-            duty = turn.state.duties.get(handoff_of(key))
-            if duty is not None and (duty.at is None or duty.at > turn.now):
-                _moved(turn, duty, f"the calendar {calendar} says so")
-            rearrange(turn, key)
+    for key in turn.plan.schedules:
+        duty = turn.state.duties.get(handoff_of(key))
+        if duty is not None and (duty.at is None or duty.at > turn.now) and calendar in _calendars(turn, key):
+            _anew(turn, duty, f"the calendar {calendar} says so")
 
 
 def ring(turn: Turn, duty: Duty) -> None:
     """A duty is due: do it, and say when it is due again."""
     if duty.schedule in turn.plan.rosters and duty.at is not None:
-        _hand_over(turn, duty.schedule, duty.at)
+        _hand_over(turn, duty, duty.at)
     elif duty.name == FINDINGS:
         _tell_findings(turn)
-    _keep(turn, duty, _next(turn, duty.name, duty.schedule))
+    _keep(turn, duty)
 
 
-def _next(turn: Turn, name: str, key: str) -> Instant | None:
+def _next(turn: Turn, duty: Duty) -> Instant | None:
     plan = turn.plan
-    if name == FINDINGS:
+    if duty.name == FINDINGS:
         return next_clock(plan.findings_at, plan.timezone, turn.now) if plan.findings_at is not None else None
-    roster = plan.rosters.get(key)
-    return next_handoff(roster, plan.covers_for(key, turn.state.covers), turn.now) if roster is not None else None
+    roster = plan.rosters.get(duty.schedule)
+    return next_handoff(roster, plan.covers_for(duty.schedule, turn.state.covers), turn.now) if roster else None
 
 
 def _on(turn: Turn, key: str) -> tuple[str, ...] | None:
@@ -96,38 +107,159 @@ def _on(turn: Turn, key: str) -> tuple[str, ...] | None:
     return tuple(sorted(shift.person for shift in roster.who(turn.now, turn.plan.covers_for(key, turn.state.covers))))
 
 
-def _moved(turn: Turn, duty: Duty, why: str) -> bool:
-    """Whether others are on call by a schedule than before, though no shift ended: then they are told, and so are those
-    who no more are.
-    """
-    on = _on(turn, duty.schedule)
-    if on is None or duty.on is None or on == duty.on:
+def _calendars(turn: Turn, key: str) -> set[str]:
+    """The calendars that have a say in a schedule, by its layers or by when its people are away."""
+    schedule, people = turn.plan.schedules[key], turn.plan.people
+    theirs = (people[one].holidays for one in schedule.people() if one in people)
+    return {*schedule.calendars, *(name for names in theirs for name in names)}
+
+
+def _awaits(turn: Turn, key: str) -> bool:
+    """Whether a calendar of a schedule is yet to be read: until it is, or fails, who is on call is not known."""
+    if key not in turn.plan.schedules:
         return False
-    came = frozenset(on) - frozenset(duty.on)
-    at_once = partial(tell, turn, urgency="high")  # they are on call, and asked for it no more than they know of it
-    welcome(turn, duty.schedule, came, duty.on, lambda _: [f"Now, because {why}"], at_once)
-    _relieve(turn, duty.schedule, duty.on, on, [f"Now, because {why}"])
-    return True
+    known = turn.state.calendars
+    asked = (known.get(name) for name in _calendars(turn, key) if name in turn.plan.calendars)
+    return any(one is None or (one.read_at is None and one.failing_since is None) for one in asked)
 
 
-def _keep(turn: Turn, duty: Duty, at: Instant | None) -> None:
-    duty.at, duty.on = at, _on(turn, duty.schedule)
+def _keep(turn: Turn, duty: Duty) -> None:
+    """Reckon when a duty is due, and remember who is on call until then and for a day after."""
+    at, on = _next(turn, duty), _on(turn, duty.schedule)
+    ahead = stretches(_held(turn, duty.schedule, at, at + REMEMBERED)) if on is not None and at is not None else None
+    _save(turn, duty, at, on, ahead)
+
+
+def _save(
+    turn: Turn, duty: Duty, at: Instant | None, on: tuple[str, ...] | None, ahead: tuple[Stretch, ...] | None
+) -> None:
+    if turn.state.duties.get(duty.name) is duty and (duty.at, duty.on, duty.ahead) == (at, on, ahead):
+        return
+    duty.at, duty.on, duty.ahead = at, on, ahead
     turn.state.duties[duty.name] = turn.changes.duties[duty.name] = duty
     turn.changes.dropped_duties.discard(duty.name)
     turn.state.timers.set("notice", duty.name, at)
 
 
+def _held(turn: Turn, key: str, low: Instant, high: Instant) -> dict[str, list[Span]]:
+    return held(turn.plan.rosters[key], turn.plan.covers_for(key, turn.state.covers), [(low, high)])
+
+
+# -- a plan or a calendar is new ---------------------------------------------------------------------------------------
+
+
+def _anew(turn: Turn, duty: Duty, why: str) -> None:
+    """Reckon a duty anew, and tell whose turn it is though it was not to be.
+
+    While a calendar is yet to be read, who was on call stays remembered: what the layers say without it is nobody's
+    turn, and would call people for the second until it is.
+    """
+    if not _awaits(turn, duty.schedule):
+        _moved(turn, duty, why)
+    _wait_or_keep(turn, duty)
+
+
+def _wait_or_keep(turn: Turn, duty: Duty) -> None:
+    """Reckon a duty anew; what it remembers stays while a calendar is yet to be read."""
+    if duty.on is not None and _awaits(turn, duty.schedule):
+        at = min((one for one in (duty.at, _next(turn, duty)) if one is not None), default=None)
+        known = duty.ahead is not None or duty.at is None
+        ahead = stretches(duty.remembered(at, at + REMEMBERED)) if at is not None and known else None
+        _save(turn, duty, at, duty.on, ahead)
+    else:
+        _keep(turn, duty)
+
+
+def _together(turn: Turn, ended: Sequence[Duty]) -> Duty:
+    """What is remembered of schedules that the plan has no more, as one: they may have other names now."""
+    had = [one.remembered(turn.now, turn.now + REMEMBERED) for one in ended]
+    people = dict.fromkeys(person for one in had for person in one)
+    spans = {one: merged(sorted(span for times in had for span in times.get(one, ()))) for one in people}
+    on = tuple(sorted({one for duty in ended for one in duty.on or ()}))
+    at = min((one.at for one in ended if one.at is not None and one.at > turn.now), default=None)
+    ahead = {one: [(max(low, at), end) for low, end in spans[one] if end > at] for one in people} if at else {}
+    return Duty(name="", at=at, on=on, ahead=stretches(ahead))
+
+
+def _begin(turn: Turn, duty: Duty, busy: set[str]) -> None:
+    """A schedule is new: told is who comes on call by it. What its duty remembers is what ended schedules had."""
+    if _awaits(turn, duty.schedule):
+        _anew(turn, duty, NEW_PLAN)
+    else:
+        _come(turn, duty, NEW_PLAN, busy)
+        _keep(turn, duty)
+        busy.update(duty.on or ())
+
+
+def _end(turn: Turn, ended: Sequence[Duty]) -> None:
+    """Schedules that the plan has no more: who was on call by them, and is by no other, reads so in their morning."""
+    if not ended or any(_awaits(turn, key) for key in turn.plan.schedules):
+        return  # who is on call is not known yet
+    on = {person for key in turn.plan.schedules for person in _on(turn, key) or ()}
+    for duty in ended:
+        for name in duty.on or ():
+            if name not in on and name in turn.plan.people:
+                title = f"Your shift on {duty.schedule} is over: the plan has no such schedule any more"
+                tell(turn, turn.plan.people[name], Reason.SHIFT_ENDS, title, list(open_work(turn, duty.schedule)))
+
+
+def _moved(turn: Turn, duty: Duty, why: str) -> None:
+    """Tell who is on call by a schedule now, or will be before they would read it, though they were not to be; and who
+    is no more.
+    """
+    on = _on(turn, duty.schedule)
+    if on is not None and duty.on is not None:
+        _come(turn, duty, why)
+        _relieve(turn, duty.schedule, duty.on, on, [f"Now, because {why}"])
+
+
+def _come(turn: Turn, duty: Duty, why: str, busy: Set[str] = frozenset()) -> None:
+    """Tell whose time by a schedule is more than was to be, as far as it begins before they would read of it.
+
+    They asked for it no more than they know of it: it is urgent, save for who is ``busy`` with another schedule as it
+    is.
+    """
+    key, until = duty.schedule, duty.known_until(turn.now)
+    was, on = duty.on or (), _on(turn, key) or ()
+    moves = differ(duty.remembered(turn.now, until), _held(turn, key, turn.now, until)) if until > turn.now else {}
+    came = frozenset(on) - frozenset(was)
+
+    def soon(person: Person) -> list[Span]:
+        gained = moves[person.key].gained if person.key in moves else ()
+        return [span for span in gained if turn.now < span[0] and methods.cannot_wait(turn, person, span[0])]
+
+    def more(person: Person) -> list[str]:
+        later = soon(person)
+        return [f"Now, because {why}", *([f"Later too: {times(later, person)}"] if later else [])]
+
+    welcome(turn, key, came - busy, was, more, partial(tell, turn, urgency="high"))
+    welcome(turn, key, came & busy, was, more, partial(tell, turn))
+    for name in moves:
+        person = turn.plan.people.get(name)
+        if person is not None and name not in came and soon(person):
+            title = f"You are on call: {key}, {times(soon(person), person)}"
+            urgency = "low" if name in busy else "high"
+            tell(turn, person, Reason.ON_CALL_CHANGED, title, [f"Because {why}"], urgency=urgency)
+
+
 # -- handoffs ----------------------------------------------------------------------------------------------------------
 
 
-def _hand_over(turn: Turn, key: str, at: Instant) -> None:
-    """Tell who comes on call and who goes. After a stop only what is so now is told, and to those it is new to."""
-    plan, roster = turn.plan, turn.plan.rosters[key]
-    covers = plan.covers_for(key, turn.state.covers)
-    was = [shift.person for shift in roster.who(at - 1, covers)]
-    now = roster.who(turn.now, covers)
-    names = [shift.person for shift in now]
-    welcome(turn, key, frozenset(names) - frozenset(was), was, lambda _: [], partial(tell, turn))
+def _hand_over(turn: Turn, duty: Duty, at: Instant) -> None:
+    """Tell who comes on call and who goes. After a stop only what is so now is told, and to those it is new to.
+
+    Another plan or calendar may have come while it was due: whoever was not to come then is told at once.
+    """
+    plan, key = turn.plan, duty.schedule
+    roster, covers = plan.rosters[key], plan.covers_for(key, turn.state.covers)
+    was = duty.on if duty.on is not None else [shift.person for shift in roster.who(at - 1, covers)]
+    names = [shift.person for shift in roster.who(turn.now, covers)]
+    came = frozenset(names) - frozenset(was)
+    known = duty.on is not None and turn.now < duty.known_until(turn.now)
+    meant = frozenset(duty.remembered(turn.now, turn.now + 1)) if known else came
+    welcome(turn, key, came & meant, was, lambda _: [], partial(tell, turn))
+    why = "Now, because the plan or a calendar is another"
+    welcome(turn, key, came - meant, was, lambda _: [why], partial(tell, turn, urgency="high"))
     _relieve(turn, key, was, names, [])
 
 
@@ -209,6 +341,12 @@ def _ahead(
     ]
     for _, what in sorted(found):
         yield f"Ahead: {what}"
+
+
+def times(spans: Sequence[Span], person: Person) -> str:
+    """The first of some times by a person's clock, and how many more there are."""
+    more = f" and {len(spans) - 1} more time{'s' if len(spans) > 2 else ''}" if len(spans) > 1 else ""
+    return f"{_span(*spans[0], person)} {person.timezone}{more}"
 
 
 def _span(start: Instant, end: Instant, person: Person) -> str:

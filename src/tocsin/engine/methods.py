@@ -5,9 +5,12 @@ from __future__ import annotations
 from tocsin.catalog.people import Person
 from tocsin.engine.turn import Turn
 from tocsin.incidents.routes import SEVERITIES
-from tocsin.kernel.instant import Instant
+from tocsin.kernel.instant import HOUR, Duration, Instant
 from tocsin.pages.contacts import Contact
 from tocsin.pages.rules import Left, Planned, Reach, quiet_until, reaches, remembered, usable, ways
+
+SOON: Duration = HOUR
+"""What begins within that time is told at once, whatever a person's rules for low urgency are."""
 
 
 def reach_of(turn: Turn, person: str) -> Reach:
@@ -40,6 +43,11 @@ def planned(turn: Turn, person: str, urgency: str = "high") -> list[Planned]:
 def morning(turn: Turn, person: Person) -> Instant | None:
     """Until when a person's quiet hours last; None when they have none now."""
     return quiet_until(reach_of(turn, person.key), person.timezone, turn.now)
+
+
+def cannot_wait(turn: Turn, person: Person, begins: Instant) -> bool:
+    """Whether what begins then asks something of a person before their morning, or soon."""
+    return begins < max(morning(turn, person) or turn.now, turn.now + SOON)
 
 
 def left(contact: Contact) -> list[Left]:

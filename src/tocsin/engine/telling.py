@@ -1,7 +1,7 @@
 """Who is told of overrides, swaps and cover requests, what, and how urgent that is.
 
 Nobody is woken for what can wait: it is urgent for whoever is, or soon will be, on call by it, or has to answer before
-it begins. Whoever does something is not told of it; but whoever comes on call now is told what they take over.
+it begins. Whoever does something by hand is not told of it; but whoever comes on call now is told what they take over.
 """
 
 from __future__ import annotations
@@ -14,15 +14,13 @@ from tocsin.access.actors import person_of
 from tocsin.catalog.people import Person
 from tocsin.engine import handing, methods
 from tocsin.engine.turn import Turn
-from tocsin.kernel.instant import HOUR, Duration, Instant
+from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
 from tocsin.oncall.moved import Moved, moved
 from tocsin.oncall.override import Cover, Override
 from tocsin.oncall.roster import Span
 from tocsin.oncall.zone import said
 
-SOON: Duration = HOUR
-"""What begins within that time is told at once, whatever a person's rules for low urgency are."""
 MOST_LATER = 3
 
 Event = Literal["made", "agreed", "cancelled"]
@@ -61,22 +59,21 @@ def change(turn: Turn, override: Override, before: Sequence[Cover], reason: Reas
         was = [shift.person for shift in roster.who(turn.now, tuple(before))]
         came = frozenset(shift.person for shift in roster.who(turn.now, after)) - frozenset(was)
     _welcome(turn, override, came, was, moves, event, actor)
+    handing.told_by_hand(turn, override.schedule, came)
     named = (override.person, override.instead_of, person_of(override.asked_by))
     for person in _others(turn, (*named, *moves), actor):
         if person.key in came:
             continue
         move = moves.get(person.key, Moved((), ()))
         if event == "cancelled":
-            again = move.gained and not override.back
-            title = f"Taken back: the plan counts again: {_times(turn, override, person, event)}"
-            title += f"; you are on call again {_spans(move.gained, person)}" if again else ""
+            title = f"Taken back: the plan counts again: {_taken_back(turn, override, person, move)}"
         elif move.gained and not move.lost:
             for_whom = f" for {called(turn, override.instead_of)}" if override.instead_of else ""
-            title = f"You are on call{for_whom}: {override.schedule}, {_spans(move.gained, person)}"
+            title = f"You are on call{for_whom}: {override.schedule}, {handing.times(move.gained, person)}"
         elif move.lost:
             does = f"{called(turn, override.person)} {'takes over' if event == 'agreed' else 'is on call for you'}"
-            title = f"{does}: {override.schedule}, {_spans(move.lost, person)}"
-            title += f"; you take {_spans(move.gained, person)} for it" if move.gained else ""
+            title = f"{does}: {override.schedule}, {handing.times(move.lost, person)}"
+            title += f"; you take {handing.times(move.gained, person)} for it" if move.gained else ""
         elif event == "agreed":
             title = f"{called(turn, override.person)} takes over: {_times(turn, override, person)}"
         elif person.key == override.person:
@@ -108,16 +105,18 @@ def _welcome(
     how = f"Override {override.id}, taken back by {by}" if event == "cancelled" else f"{whose}, asked by {asked}"
 
     def tell(person: Person, reason: Reason, title: str, lines: list[str]) -> None:
-        if person_of(actor) == person.key:  # they are awake, and need not be called for it
+        if _by_hand(person, actor):  # they are awake, and need not be called for it
             gentle = methods.planned(turn, person.key, "low")[0].contact
             handing.tell(turn, person, reason, title, lines, urgency="high", contact=gentle)
         else:
             handing.tell(turn, person, reason, title, lines, urgency="high")
 
     def more(person: Person) -> list[str]:
-        later = [span for span in moves[person.key].gained if span[0] > turn.now] if person.key in moves else []
+        move = moves.get(person.key, Moved((), ()))
+        later = [span for span in move.gained if span[0] > turn.now]
         reason = f": {override.reason}" if override.reason else ""
-        return [f"{how}{reason}", *(f"Later too: {_span(one, person)}" for one in later[:MOST_LATER])]
+        also = [f"Later too: {_span(one, person)}" for one in later[:MOST_LATER]]
+        return [f"{how}{reason}", *also, *([f"Not any more: {handing.times(move.lost, person)}"] if move.lost else [])]
 
     handing.welcome(turn, override.schedule, came, was, more, tell)
 
@@ -129,15 +128,19 @@ def _ranges(override: Override, now: Instant) -> list[Span]:
 
 def _others(turn: Turn, names: Iterable[str], actor: str) -> list[Person]:
     people = turn.plan.people
-    return [people[name] for name in dict.fromkeys(names) if name in people and person_of(actor) != name]
+    return [people[name] for name in dict.fromkeys(names) if name in people and not _by_hand(people[name], actor)]
+
+
+def _by_hand(person: Person, actor: str) -> bool:
+    """Whether a person did it themselves just now. A token of theirs may be a script's, at night as well."""
+    return actor == f"person:{person.key}"
 
 
 def _notice(
     turn: Turn, person: Person, reason: Reason, title: str, begins: Instant | None, lines: tuple[str, ...] = ()
 ) -> None:
     """``begins``: when it asks something of the person; None when it relieves them, which can wait for the morning."""
-    soon = max(methods.morning(turn, person) or turn.now, turn.now + SOON)
-    urgency = "high" if begins is not None and begins < soon else "low"
+    urgency = "high" if begins is not None and methods.cannot_wait(turn, person, begins) else "low"
     handing.tell(turn, person, reason, title, list(lines), urgency=urgency)
 
 
@@ -152,9 +155,14 @@ def _times(turn: Turn, override: Override, person: Person, event: Event | None =
     return f"{text}; {who} {_span(override.back, person)} for it"
 
 
-def _spans(spans: Sequence[Span], person: Person) -> str:
-    more = f" and {len(spans) - 1} more time{'s' if len(spans) > 2 else ''}" if len(spans) > 1 else ""
-    return f"{_span(spans[0], person)}{more}"
+def _taken_back(turn: Turn, override: Override, person: Person, move: Moved) -> str:
+    """The schedule and the time; who has something by it and loses something by it, as in a swap, is told which."""
+    if not override.back or not (move.gained or move.lost):
+        again = f"; you are on call again {handing.times(move.gained, person)}" if move.gained else ""
+        return f"{_times(turn, override, person, 'cancelled')}{again}"
+    has = [f"you are on call again {handing.times(move.gained, person)}"] if move.gained else []
+    lost = [f"not any more {handing.times(move.lost, person)}"] if move.lost else []
+    return f"{override.schedule}, {', and '.join((*has, *lost))}"
 
 
 def _span(span: Span, person: Person) -> str:

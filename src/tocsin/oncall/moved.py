@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tocsin.kernel.instant import DAY, Duration, Instant
@@ -19,21 +19,28 @@ class Moved(NamedTuple):
     lost: tuple[Span, ...]
 
 
-def moved(
-    roster: Roster, before: Sequence[Cover], after: Sequence[Cover], ranges: Iterable[Span]
-) -> dict[str, Moved]:
+def moved(roster: Roster, before: Sequence[Cover], after: Sequence[Cover], ranges: Iterable[Span]) -> dict[str, Moved]:
     """Whose time on call in some ranges is another by other covers, in the order of who had or has it first."""
-    was: dict[str, list[Span]] = {}
-    now: dict[str, list[Span]] = {}
+    spans = list(ranges)
+    return differ(held(roster, before, spans), held(roster, after, spans))
+
+
+def held(roster: Roster, covers: Sequence[Cover], ranges: Iterable[Span]) -> dict[str, list[Span]]:
+    """When who is on call in some ranges, each cut to them and in order; people in the order of who has it first."""
+    found: dict[str, list[Span]] = {}
     for low, high in (piece for start, end in ranges for piece in pieces(start, end)):
-        for kept, covers in ((was, before), (now, after)):
-            # Cut to the piece: a roster draws up all that a cover of a year lies over, to tell whole shifts.
-            near = [_cut(one, low, high) for one in covers if one.start < high and low < one.end]
-            for one in roster.shifts(low, high, near):
-                kept.setdefault(one.person, []).append((max(one.start, low), min(one.end, high)))
+        # Cut to the piece: a roster draws up all that a cover of a year lies over, to tell whole shifts.
+        near = [_cut(one, low, high) for one in covers if one.start < high and low < one.end]
+        for one in roster.shifts(low, high, near):
+            found.setdefault(one.person, []).append((max(one.start, low), min(one.end, high)))
+    return {person: merged(sorted(spans)) for person, spans in found.items()}
+
+
+def differ(was: Mapping[str, list[Span]], now: Mapping[str, list[Span]]) -> dict[str, Moved]:
+    """Whose time is another, of two tellings of who is on call when."""
     found = {}
     for person in dict.fromkeys((*was, *now)):
-        had, has = merged(sorted(was.get(person, ()))), merged(sorted(now.get(person, ())))
+        had, has = was.get(person, []), now.get(person, [])
         move = Moved(_beyond(has, had), _beyond(had, has))
         if move.gained or move.lost:
             found[person] = move
