@@ -6,6 +6,7 @@ import hashlib
 import os
 import shlex
 import socket
+import stat
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -106,10 +107,12 @@ class Settings:
         """The folders that are Tocsin's alone: its data, and wherever its sockets may lie, there or not.
 
         Another process of it may have another environment than this one: where a session of its user has them is named.
+        What somebody else laid there, or what may not be looked at, is none of them.
         """
         session = Path(f"/run/user/{os.getuid()}")
         more = self._socket_folders()
-        return tuple(dict.fromkeys((self.data.resolve(), *more, *(session / one.name for one in more))))
+        there = filter(_may_be_ours, (*more, *(session / one.name for one in more)))
+        return tuple(dict.fromkeys((self.data.resolve(), *there)))
 
     @cached_property
     def asked(self) -> SecretsCommand | None:
@@ -178,6 +181,17 @@ class Settings:
 
     def _secret_file(self, name: str) -> Path:
         return self.data / "secrets" / Path(name).name
+
+
+def _may_be_ours(folder: Path) -> bool:
+    """Whether it is a folder, and no link to one, of the user this process runs as; or nothing yet."""
+    try:
+        found = folder.lstat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
 
 
 def _name(reference: str) -> str:

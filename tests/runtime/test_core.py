@@ -266,6 +266,20 @@ async def test_keys_whose_secrets_are_away_are_declared_when_they_are_there(
     assert len(night.journal(Received)) == 2, "it fired once, and is over"
 
 
+async def test_a_key_whose_secret_is_away_at_a_reload_is_told_and_declared_later(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where nothing was away before."""
+    monkeypatch.setattr(declaring, "AGAIN", 0.05)
+    am = ("events", "inbox", "am")
+    night.plan, night.keys = BEN, lambda plan: DeclareKeys(actor="plan", keys=(), kept=(am,))
+    assert (await night.core.reload("user:ana")).ok
+    await until(lambda: night.state.incidents)
+    assert night.state.incidents[1].labels["alertname"] == "KeysNotToBeHad"
+    night.keys = lambda plan: DeclareKeys(actor="plan", keys=((b"h" * 32, "hhhh", *am),))
+    await until(lambda: b"h" * 32 in night.state.keys_by_hash)
+
+
 async def test_a_plan_whose_channels_or_keys_cannot_be_had_changes_nothing(night: Night) -> None:
     """The answer says why, and pages leave as before."""
     good, before = night.channels, night.core._plan

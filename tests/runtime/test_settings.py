@@ -47,6 +47,15 @@ def test_sockets_lie_in_the_data_folder(places: Path) -> None:
     assert path.parent in Settings(data=places / "data", environ={}).own_folders
 
 
+def test_what_somebody_else_laid_where_a_socket_may_lie_is_none_of_its_folders(places: Path) -> None:
+    one = Settings(data=long_folder(places / "a"), environ={})
+    own = one.own_folders[1]
+    own.symlink_to("/")
+    assert own not in one.own_folders
+    own.unlink()
+    assert own in one.own_folders, "and when nothing is there, it may come to be"
+
+
 def test_a_long_data_folder_has_its_sockets_elsewhere_in_a_folder_of_their_own(places: Path) -> None:
     """The same for every process of the node, another for another data folder, and nobody else can enter."""
     one, other = (

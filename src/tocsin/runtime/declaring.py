@@ -44,7 +44,7 @@ class Declaring:
             if not self.kept or set(self.kept) <= looked:  # the first look has it asked for, the next one knows
                 await self._say()
             looked = set(self.kept)
-            if self._told == ():
+            if not self.kept and self._told == ():
                 self._any.clear()
 
     async def _say(self) -> None:

@@ -84,11 +84,12 @@ async def _core(settings: Settings, starter: bool) -> int:
         log.critical("nothing_started", why=str(error))
         return DO_NOT_RESTART
     read = await _plan_to_begin_with(settings, store, outside)
-    if read.plan is None:
+    if read.plan is None or stop.is_set():
         await front.close()
         await front.line.close()
         store.close()
-        return DO_NOT_RESTART
+        await pool.close()
+        return DO_NOT_RESTART if read.plan is None else 0
     core = Core(_parts(settings, store, clock, outside, begin, pool), read)
 
     def end() -> None:

@@ -202,7 +202,7 @@ def _paths(confine: Confine) -> list[str]:
 
 def _covers(confine: Confine, hidden: Path) -> list[Path]:
     """Where a folder would be seen within what is named. Raises Unconfined when it, or what lies in it, is named."""
-    if not hidden.is_dir():
+    if hidden.is_symlink() or not hidden.is_dir():
         return []
     found = []
     for path in (*_python(), *confine.read, *confine.write):
