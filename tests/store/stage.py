@@ -406,10 +406,11 @@ def dump(state: State) -> dict[str, Any]:
     """Everything a state holds, in an order of its own. What is empty is as good as absent.
 
     Of the timers, what will ring and when: a thing rings when it is due, but never before the time it is queued for.
+    What alerts are about is worked out when a guard asks, and kept until then: no part of what is known.
     """
     found: dict[str, Any] = {}
     for name, value in vars(state).items():
-        if name == "timers":
+        if name in ("timers", "concerned"):
             continue
         found[name] = _plain(value)
     rings = {}
