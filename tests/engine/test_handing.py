@@ -40,9 +40,11 @@ services:
 routes:
   - {match: ['job="checkout"'], service: checkout}
 """
-GAPPY = PLAN.replace(b"findings notice: off", b"findings notice: 09:00").replace(
-    b"escalations:\n",
-    b"""  hours:
+GAPPY = (
+    PLAN.replace(b"findings notice: off", b"findings notice: 09:00")
+    .replace(
+        b"escalations:\n",
+        b"""  hours:
     layers:
       - {rotate: zoe, only: Mon-Fri 09:00-18:00}
   second:
@@ -51,7 +53,9 @@ GAPPY = PLAN.replace(b"findings notice: off", b"findings notice: 09:00").replace
 escalations:
   office: [{page: hours}, {page: primary}, {page: second}]
 """,
-).replace(b"routes:\n", b"  office: {escalation: office}\nroutes:\n")
+    )
+    .replace(b"routes:\n", b"  office: {escalation: office}\nroutes:\n")
+)
 
 
 def notices(world: World) -> list[Page]:
@@ -244,7 +248,9 @@ def test_whoever_a_plan_puts_on_call_at_once_is_handed_over_to_and_whoever_it_re
 
 def test_whoever_a_calendar_puts_on_call_at_once_is_handed_over_to():
     plan = PLAN.replace(b"  primary:\n", b"  primary:\n    calendar: rota\n")
-    world = World(plan.replace(b"teams:\n", b"calendars: {rota: {ical: https://x.example/rota.ics}}\nteams:\n")).at("6h")
+    world = World(plan.replace(b"teams:\n", b"calendars: {rota: {ical: https://x.example/rota.ics}}\nteams:\n")).at(
+        "6h"
+    )
     for _ in range(2):
         world.apply(CalendarRead("rota", (Busy(START, START + 8 * HOUR, False, "Kei"),)))
     assert [(page.person, page.lines[:2]) for page in notices(world)] == [
@@ -531,7 +537,7 @@ def test_handoff_notices_that_are_switched_on_call_nobody_who_is_on_call_already
     world.put_in_force(kei)
     world.put_in_force(off.replace(b"primary", b"other"))
     world.at("5h30m")
-    assert [page.person for page in notices(world)] == ["kei"], "her shift by primary is over, which told of such things"
+    assert [page.person for page in notices(world)] == ["kei"], "her shift by primary is over, which was on"
     same(world)
 
 

@@ -36,7 +36,7 @@ def arrange(turn: Turn, *, first: bool = False) -> None:
     """A plan is in force: when each duty is due is reckoned anew, and those it has no more are none.
 
     Whether the plan is another one is not asked: after a stop nobody knows which one they were reckoned by, and who is
-    on call hangs on more than the schedule. What is due and was not done yet stays due. ``first``: there was no plan.
+    on call hangs on more than the schedule. A handoff that is due is done at once. ``first``: there was no plan.
     """
     plan, duties = turn.plan, turn.state.duties
     wanted = {handoff_of(key): key for key in plan.schedules}
@@ -53,7 +53,8 @@ def arrange(turn: Turn, *, first: bool = False) -> None:
     for name, key in sorted(wanted.items(), key=lambda one: one[1] in new):  # who is told of the others may be busy
         quiet = key in plan.schedules and not plan.schedules[key].handoff_notice
         if key in new and not first:
-            _anew(turn, Duty(name=name, at=before.at, on=before.on, ahead=before.ahead, quiet=quiet), NEW_PLAN, new=True)
+            duty = Duty(name=name, at=before.at, on=before.on, ahead=before.ahead, quiet=quiet)
+            _anew(turn, duty, NEW_PLAN, new=True)
             continue
         duty = duties.get(name) or Duty(name=name)
         if duty.quiet != quiet:
