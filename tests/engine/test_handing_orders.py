@@ -169,11 +169,8 @@ def test_whoever_has_more_before_they_would_read_of_it_is_told_at_once_and_nobod
         was, read = to_come(world), max((page.id for page in written(world)), default=0)
         happens(world, what, how)
         until = reads_by(world.now)
-        more = {
-            name
-            for name, move in differ(was(world.now, until), to_come(world)(world.now, until)).items()
-            if move.gained
-        }
+        moves = differ(was(world.now, until), to_come(world)(world.now, until))
+        more = {name for name, move in moves.items() if move.gained}
         left = {page.id for page in world.told_pages}
         told = {page.person for page in written(world) if page.id > read and page.id in left}
         assert more <= told, (what, how)
