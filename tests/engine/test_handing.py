@@ -40,9 +40,11 @@ services:
 routes:
   - {match: ['job="checkout"'], service: checkout}
 """
-GAPPY = PLAN.replace(b"findings notice: off", b"findings notice: 09:00").replace(
-    b"escalations:\n",
-    b"""  hours:
+GAPPY = (
+    PLAN.replace(b"findings notice: off", b"findings notice: 09:00")
+    .replace(
+        b"escalations:\n",
+        b"""  hours:
     layers:
       - {rotate: zoe, only: Mon-Fri 09:00-18:00}
   second:
@@ -51,7 +53,9 @@ GAPPY = PLAN.replace(b"findings notice: off", b"findings notice: 09:00").replace
 escalations:
   office: [{page: hours}, {page: primary}, {page: second}]
 """,
-).replace(b"routes:\n", b"  office: {escalation: office}\nroutes:\n")
+    )
+    .replace(b"routes:\n", b"  office: {escalation: office}\nroutes:\n")
+)
 
 
 def notices(world: World) -> list[Page]:
@@ -244,7 +248,9 @@ def test_whoever_a_plan_puts_on_call_at_once_is_handed_over_to_and_whoever_it_re
 
 def test_whoever_a_calendar_puts_on_call_at_once_is_handed_over_to():
     plan = PLAN.replace(b"  primary:\n", b"  primary:\n    calendar: rota\n")
-    world = World(plan.replace(b"teams:\n", b"calendars: {rota: {ical: https://x.example/rota.ics}}\nteams:\n")).at("6h")
+    world = World(plan.replace(b"teams:\n", b"calendars: {rota: {ical: https://x.example/rota.ics}}\nteams:\n")).at(
+        "6h"
+    )
     for _ in range(2):
         world.apply(CalendarRead("rota", (Busy(START, START + 8 * HOUR, False, "Kei"),)))
     assert [(page.person, page.lines[:2]) for page in notices(world)] == [
@@ -418,6 +424,150 @@ def test_a_calendar_with_another_name_calls_nobody_before_it_is_read():
     ]
     assert dump(State(world.loaded())) == dump(world.engine.state)
     assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def stop(world: World, text: bytes, minutes: int) -> None:
+    """It is stopped for some minutes, and then another plan counts."""
+    last, world.now = world.now, world.now + minutes * MINUTE
+    found = world.plans.setdefault((plan := plan_of(text)).version, plan)
+    world.engine = Engine(world.loaded(), found, SOURCES)
+    world.apply(Deaf(last, world.now))
+    world.put_in_force(text)
+    world.apply(Unsure())
+    world.ring(world.now)
+
+
+def same(world: World) -> None:
+    """A restart and a replay know the same."""
+    assert dump(State(world.loaded())) == dump(world.engine.state)
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+@pytest.mark.parametrize(("begins", "at"), [("59m", "4200s"), ("40m", "3060s")])
+def test_whom_a_plan_puts_on_call_later_in_the_night_is_called_though_a_handoff_was_due(begins: str, at: str):
+    """It is stopped for eleven minutes, over the handoff at 04:00 or before it."""
+    world = with_telephones(FROM_FIVE, begins)
+    stop(world, FROM_FIVE.replace(b"with ana}", b"with ana}\n      - {rotate: kei, only: 05:10-09:00}"), 11)
+    title = "You are on call: primary, Mon 23 Nov 2026 05:10 to Mon 23 Nov 2026 09:00 UTC"
+    assert called(world) == [(at, "https://kei.example/call", title)]
+    world.at("4h30m")
+    assert len(called(world)) == 1, "and Ben, who came as he was to, sleeps"
+    same(world)
+
+
+@pytest.mark.parametrize("name", [b"primary", b"other"])
+def test_whoever_was_to_be_relieved_and_is_not_is_called_though_the_schedule_has_another_name(name: bytes):
+    world = with_telephones(FROM_FIVE, "59m")
+    stays = FROM_FIVE.replace(b"with ana}", b"with ana}\n      - {rotate: ana, only: 04:00-09:00}")
+    stop(world, stays.replace(b"primary", name), 11)
+    title = f"You are on call by {name.decode()} until Mon 23 Nov 2026 09:00 UTC"
+    assert called(world) == [("4200s", "https://ana.example/call", title)]
+    assert notices(world)[0].lines[0] == "You were on call already, and go on"
+    same(world)
+
+
+def test_a_schedule_with_another_name_leaves_a_handoff_that_was_due_to_the_morning():
+    world = with_telephones(FROM_FIVE, "59m")
+    stop(world, FROM_FIVE.replace(b"primary", b"other"), 11)
+    assert called(world) == []
+    world.at("5h30m")
+    assert [(page.person, str(page.reason)) for page in notices(world)] == [
+        ("ben", "shift_begins"), ("ana", "shift_ends"),
+    ]  # fmt: skip
+    same(world)
+
+
+ROTA = FROM_FIVE.replace(b"  primary:\n", b"  primary:\n    calendar: rota\n").replace(
+    b"teams:\n", b"calendars: {rota: {ical: https://x.example/rota.ics}}\nteams:\n"
+)
+
+
+def test_a_handoff_waits_for_a_calendar_that_is_yet_to_be_read():
+    """By the layers it would be Kei's; the calendar says that it is Ana's, who was to be relieved at 04:00."""
+    world = with_telephones(FROM_FIVE, "59m")
+    stop(world, ROTA.replace(b"rotate: [ana, ben]", b"rotate: [ben, kei]").replace(b"with ana", b"with ben"), 11)
+    assert called(world) == []
+    world.restarted("1s")
+    world.ring(world.now)
+    assert called(world) == []
+    world.apply(CalendarRead("rota", (Busy(START, START + 6 * HOUR, False, "Ana"),)))
+    world.ring(world.now)
+    title = "You are on call by primary until Mon 23 Nov 2026 09:00 UTC"
+    assert called(world) == [("4201s", "https://ana.example/call", title)]
+    world.at("5h30m")
+    assert len(notices(world)) == 1
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_a_plan_without_the_calendar_tells_the_handoff_that_waited_for_it():
+    world = with_telephones(FROM_FIVE, "59m")
+    stop(world, ROTA, 11)
+    world.put_in_force(FROM_FIVE)
+    world.at("5h30m")
+    assert [(page.person, str(page.reason)) for page in notices(world)] == [
+        ("ben", "shift_begins"), ("ana", "shift_ends"),
+    ]  # fmt: skip
+    same(world)
+
+
+def test_a_change_by_hand_while_a_handoff_waits_for_a_calendar_is_told_once():
+    world = with_telephones(FROM_FIVE, "59m")
+    stop(world, ROTA, 11)
+    for start, end in ((0, 10), (60, 90)):
+        over = AddOverride(
+            actor="person:zoe", schedule="primary", person="kei",
+            starts_at=world.now + start * MINUTE, ends_at=world.now + end * MINUTE,
+        )  # fmt: skip
+        assert world.asked(over).ok
+    before = len(notices(world))
+    world.apply(CalendarRead("rota", ()))
+    world.ring(world.now)
+    assert notices(world)[before:] == []
+    same(world)
+
+
+def test_handoff_notices_that_are_switched_on_call_nobody_who_is_on_call_already():
+    off = FROM_FIVE.replace(b"  primary:\n", b"  primary:\n    handoff notice: off\n")
+    world = with_telephones(off, "2h")
+    world.put_in_force(FROM_FIVE)
+    assert called(world) == []
+    world.put_in_force(off)
+    kei = FROM_FIVE.replace(b"rotate: [ana, ben]", b"rotate: [ana, kei]")
+    world.put_in_force(kei.replace(b"  primary:\n", b"  primary:\n    handoff notice: off\n"))
+    world.put_in_force(kei)
+    world.put_in_force(off.replace(b"primary", b"other"))
+    world.at("5h30m")
+    assert [page.person for page in notices(world)] == ["kei"], "her shift by primary is over, which was on"
+    same(world)
+
+
+KEI_AND_BEN = FROM_FIVE.replace(b"rotate: [ana, ben]", b"rotate: [kei, ben]").replace(b"with ana", b"with kei")
+
+
+@pytest.mark.parametrize(
+    ("primary", "second", "calls"),
+    [
+        (FROM_FIVE, b"ana, only: 05:10-07:00", ["ana"]),  # until 04:00 she has the other
+        (FROM_FIVE, b"ben, only: 05:10-07:00", []),
+        (KEI_AND_BEN, b"ana", ["kei", "ana"]),  # she loses the other by this
+        (KEI_AND_BEN, b"kei, only: 03:00-04:00", ["kei"]),
+    ],
+)
+def test_only_whoever_other_schedules_have_for_all_of_it_may_sleep(primary: bytes, second: bytes, calls: list[str]):
+    """It is 03:30, and a schedule is new."""
+    world = with_telephones(FROM_FIVE, "30m")
+    more = b"  a_second:\n    layers: [{rotate: " + second + b"}]\nescalations:\n"
+    world.put_in_force(primary.replace(b"escalations:\n", more))
+    assert [address for _, address, _ in called(world)] == [f"https://{one}.example/call" for one in calls]
+    same(world)
+
+
+def test_the_end_of_a_schedule_is_told_though_another_waits_for_a_calendar():
+    second = b"  second:\n    layers: [{rotate: kei}]\nescalations:\n"
+    world = with_telephones(ROTA.replace(b"escalations:\n", second), "2h")
+    world.put_in_force(ROTA)
+    world.at("5h30m")
+    assert ("kei", "shift_ends") in [(page.person, str(page.reason)) for page in notices(world)]
 
 
 def test_the_teams_lead_is_told_once_a_day_what_is_wrong():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -10,8 +12,10 @@ from tocsin.engine.commands import AddOverride, CancelOverride
 from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import CalendarRead, Deaf, Unsure
 from tocsin.intake.sources import SOURCES
-from tocsin.kernel.instant import HOUR, MINUTE
+from tocsin.kernel.instant import DAY, HOUR, MINUTE, Instant
 from tocsin.oncall.imported import Busy
+from tocsin.oncall.moved import differ, held
+from tocsin.oncall.roster import Span
 from tocsin.pages.ledger import Page
 
 PEOPLE = ("ana", "ben", "kei")
@@ -32,6 +36,9 @@ LAYERS = (
     "{rotate: [kei, ben], every: 3h, handoff: 11:00, starts: 2026-11-22 with kei}",
     "{rotate: [kei, ana], every: day, handoff: 04:00, starts: 2026-11-22 with kei}",
     "{rotate: [[ana, kei]], only: 05:00-09:00}",
+    "{rotate: [ana, ben], every: day, handoff: 04:00, starts: 2026-11-22 with ana}",
+    "{rotate: [ana, ben], every: day, handoff: 04:00, starts: 2026-11-22 with ana}, {rotate: kei, only: 05:10-09:00}",
+    "{rotate: [ana, ben], every: day, handoff: 04:00, starts: 2026-11-22 with ana}, {rotate: ana, only: 04:00-09:00}",
 )
 CALENDARS = ("", "rota", "other")
 
@@ -58,8 +65,8 @@ def on_call(world: World) -> set[str]:
 PLANS = st.builds(plan, st.sampled_from(("first", "second")), st.sampled_from(LAYERS), st.sampled_from(CALENDARS))
 STEPS = st.one_of(
     st.tuples(st.just("plan"), PLANS),
-    st.tuples(st.just("stop"), st.tuples(PLANS, st.sampled_from((1, 50, 400)))),
-    st.tuples(st.just("wait"), st.sampled_from((1, 55, 130, 700))),
+    st.tuples(st.just("stop"), st.tuples(PLANS, st.sampled_from((1, 11, 50, 400)))),
+    st.tuples(st.just("wait"), st.sampled_from((1, 55, 59, 130, 700))),
     st.tuples(st.just("read"), st.sampled_from((*PEOPLE, ""))),
     st.tuples(st.just("override"), st.tuples(st.sampled_from(PEOPLE), st.sampled_from((0, 30)), st.booleans())),
     st.tuples(st.just("cancel"), st.just(0)),
@@ -129,3 +136,43 @@ def test_whoever_is_on_call_was_told_so_since_they_were_not(steps: list[tuple[st
         assert on_call(world) <= knows, (what, how)
         knows &= on_call(world)
     assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def reads_by(now: Instant) -> Instant:
+    """When people have read what is not urgent: an hour later, or by 08:00 when they sleep."""
+    clock = now % DAY
+    morning = now - clock + 8 * HOUR if clock < 8 * HOUR else now - clock + 32 * HOUR if clock >= 22 * HOUR else now
+    return max(morning, now + HOUR)
+
+
+def to_come(world: World) -> Callable[[Instant, Instant], dict[str, list[Span]]]:
+    """Who is to be on call between two instants by what counts now, whatever comes after."""
+    ((key, roster),) = world.engine.plan.rosters.items()
+    covers = world.engine.plan.covers_for(key, dict(world.engine.state.covers))
+    return lambda low, high: held(roster, covers, [(low, high)])
+
+
+AT_FOUR, LATER, LONGER = LAYERS[5:]
+
+
+@settings(max_examples=100, deadline=None)
+@example(AT_FOUR, [("wait", 59), ("stop", (plan("first", LATER, ""), 11))])
+@example(AT_FOUR, [("wait", 59), ("stop", (plan("first", LONGER, ""), 11))])
+@example(AT_FOUR, [("wait", 59), ("stop", (plan("second", LONGER, ""), 11))])
+@example(AT_FOUR, [("wait", 59), ("stop", (plan("first", LAYERS[2], "rota"), 11)), ("wait", 1)])
+@given(st.sampled_from(LAYERS), st.lists(STEPS, min_size=1, max_size=6))
+def test_whoever_has_more_before_they_would_read_of_it_is_told_at_once_and_nobody_else_is_woken(
+    layer: str, steps: list[tuple[str, object]]
+) -> None:
+    world = World(plan("first", layer, ""))
+    for what, how in steps:
+        was, read = to_come(world), max((page.id for page in written(world)), default=0)
+        happens(world, what, how)
+        until = reads_by(world.now)
+        moves = differ(was(world.now, until), to_come(world)(world.now, until))
+        more = {name for name, move in moves.items() if move.gained}
+        left = {page.id for page in world.told_pages}
+        told = {page.person for page in written(world) if page.id > read and page.id in left}
+        assert more <= told, (what, how)
+        if what in ("plan", "stop", "read") and until > world.now + HOUR:
+            assert told <= more, (what, how)

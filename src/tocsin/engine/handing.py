@@ -6,7 +6,7 @@ nothing out. They leave by the person's rules for low urgency, and wake nobody.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import partial
 
 from tocsin.catalog.people import Person
@@ -17,7 +17,7 @@ from tocsin.kernel.instant import DAY, Duration, Instant
 from tocsin.kernel.reason import Reason
 from tocsin.oncall import coverage
 from tocsin.oncall.duty import FINDINGS, REMEMBERED, Duty, Stretch, handoff_of, next_clock, next_handoff, stretches
-from tocsin.oncall.moved import differ, held
+from tocsin.oncall.moved import Moved, differ, held, laid
 from tocsin.oncall.override import Cover
 from tocsin.oncall.roster import Roster, Shift, Span, merged
 from tocsin.oncall.zone import said
@@ -36,10 +36,10 @@ def arrange(turn: Turn, *, first: bool = False) -> None:
     """A plan is in force: when each duty is due is reckoned anew, and those it has no more are none.
 
     Whether the plan is another one is not asked: after a stop nobody knows which one they were reckoned by, and who is
-    on call hangs on more than the schedule. What is due and was not done yet stays due. ``first``: there was no plan.
+    on call hangs on more than the schedule. A handoff that is due is done at once. ``first``: there was no plan.
     """
     plan, duties = turn.plan, turn.state.duties
-    wanted = {handoff_of(key): key for key, schedule in plan.schedules.items() if schedule.handoff_notice}
+    wanted = {handoff_of(key): key for key in plan.schedules}
     if plan.findings_at is not None and plan.schedules:
         wanted[FINDINGS] = ""
     gone = [duties[name] for name in duties if name not in wanted]
@@ -47,18 +47,24 @@ def arrange(turn: Turn, *, first: bool = False) -> None:
         del duties[name]
         turn.changes.duties.pop(name, None)
         turn.changes.dropped_duties.add(name)
-    ended = [one for one in gone if one.schedule and one.schedule not in plan.schedules]
+    ended = [one for one in gone if one.schedule]
     before = _together(turn, ended)
-    busy = {person for one in duties.values() for person in one.on or ()}
-    for name, key in wanted.items():
-        known = duties.get(name)
-        if known is not None and known.at is not None and known.at <= turn.now:
+    new = {key for name, key in wanted.items() if key and name not in duties}
+    for name, key in sorted(wanted.items(), key=lambda one: one[1] in new):  # who is told of the others may be busy
+        quiet = key in plan.schedules and not plan.schedules[key].handoff_notice
+        if key in new and not first:
+            duty = Duty(name=name, at=before.at, on=before.on, ahead=before.ahead, quiet=quiet)
+            _anew(turn, duty, NEW_PLAN, new=True)
             continue
-        if known is None and key and not first:
-            _begin(turn, Duty(name=name, at=before.at, on=before.on, ahead=before.ahead), busy)
-        else:
-            _anew(turn, known or Duty(name=name), NEW_PLAN)
-    _end(turn, ended)
+        duty = duties.get(name) or Duty(name=name)
+        if duty.quiet != quiet:
+            duty.quiet = quiet
+            turn.changes.duties[name] = duty
+        if duty.at is None or duty.at > turn.now:
+            _anew(turn, duty, NEW_PLAN)
+        elif key:
+            ring(turn, duty)
+    _end(turn, ended, new)
 
 
 def rearrange(turn: Turn, schedule: str) -> None:
@@ -68,27 +74,41 @@ def rearrange(turn: Turn, schedule: str) -> None:
         _wait_or_keep(turn, duty)
 
 
-def told_by_hand(turn: Turn, schedule: str, came: Set[str]) -> None:
-    """Who came on call by hand was told so: a handoff that is due, or a calendar yet to be read, tells it no more."""
+def told_by_hand(turn: Turn, schedule: str, came: Set[str], moves: Mapping[str, Moved]) -> None:
+    """Who comes and goes by hand was told so: a handoff that is due, or a calendar yet to be read, tells it no more."""
     duty = turn.state.duties.get(handoff_of(schedule))
-    if duty is not None and duty.on is not None:
-        _save(turn, duty, duty.at, tuple(sorted({*duty.on, *came})), duty.ahead)
+    if duty is None or duty.on is None:
+        return
+    ahead = duty.ahead
+    if duty.at is not None and ahead is not None:
+        end = duty.at + REMEMBERED
+        ahead = stretches(laid(duty.remembered(duty.at, end), moves, (duty.at, end)))
+    _save(turn, duty, duty.at, tuple(sorted({*duty.on, *came})), ahead)
 
 
 def calendar_read(turn: Turn, calendar: str) -> None:
     """A calendar says something new: handoffs of the schedules it has a say in may be others."""
     for key in turn.plan.schedules:
         duty = turn.state.duties.get(handoff_of(key))
-        if duty is not None and (duty.at is None or duty.at > turn.now) and calendar in _calendars(turn, key):
+        if duty is None or calendar not in _calendars(turn, key):
+            continue
+        if duty.at is not None and duty.at <= turn.now:
+            ring(turn, duty)
+        else:
             _anew(turn, duty, f"the calendar {calendar} says so")
 
 
 def ring(turn: Turn, duty: Duty) -> None:
-    """A duty is due: do it, and say when it is due again."""
-    if duty.schedule in turn.plan.rosters and duty.at is not None:
-        _hand_over(turn, duty, duty.at)
-    elif duty.name == FINDINGS:
+    """A duty is due: do it, and say when it is due again.
+
+    A handoff stays due while a calendar of its schedule is yet to be read: nobody knows whose turn it is.
+    """
+    if duty.name == FINDINGS:
         _tell_findings(turn)
+    elif _awaits(turn, duty.schedule):
+        return
+    else:
+        _look(turn, duty, "the plan or a calendar is another")
     _keep(turn, duty)
 
 
@@ -148,14 +168,14 @@ def _held(turn: Turn, key: str, low: Instant, high: Instant) -> dict[str, list[S
 # -- a plan or a calendar is new ---------------------------------------------------------------------------------------
 
 
-def _anew(turn: Turn, duty: Duty, why: str) -> None:
+def _anew(turn: Turn, duty: Duty, why: str, *, new: bool = False) -> None:
     """Reckon a duty anew, and tell whose turn it is though it was not to be.
 
     While a calendar is yet to be read, who was on call stays remembered: what the layers say without it is nobody's
-    turn, and would call people for the second until it is.
+    turn, and would call people for the second until it is. ``new``: the schedule is.
     """
-    if not _awaits(turn, duty.schedule):
-        _moved(turn, duty, why)
+    if duty.on is not None and not _awaits(turn, duty.schedule):
+        _look(turn, duty, why, new=new)
     _wait_or_keep(turn, duty)
 
 
@@ -171,96 +191,113 @@ def _wait_or_keep(turn: Turn, duty: Duty) -> None:
 
 
 def _together(turn: Turn, ended: Sequence[Duty]) -> Duty:
-    """What is remembered of schedules that the plan has no more, as one: they may have other names now."""
-    had = [one.remembered(turn.now, turn.now + REMEMBERED) for one in ended]
+    """What is remembered of schedules that the plan has no more, as one: they may have other names now.
+
+    It is due: ``on`` is who was told that they are on call, ``ahead`` who was to be from now on.
+    """
+    known = [one for one in ended if one.on is not None]
+    until = min((one.known_until(turn.now) for one in known), default=turn.now + REMEMBERED)
+    had = [one.remembered(turn.now, until) for one in known]
     people = dict.fromkeys(person for one in had for person in one)
     spans = {one: merged(sorted(span for times in had for span in times.get(one, ()))) for one in people}
-    on = tuple(sorted({one for duty in ended for one in duty.on or ()}))
-    at = min((one.at for one in ended if one.at is not None and one.at > turn.now), default=None)
-    ahead = {one: [(max(low, at), end) for low, end in spans[one] if end > at] for one in people} if at else {}
-    return Duty(name="", at=at, on=on, ahead=stretches(ahead))
+    on = tuple(sorted({one for duty in known for one in duty.on or ()}))
+    return Duty(name="", at=until - REMEMBERED, on=on, ahead=stretches(spans))
 
 
-def _begin(turn: Turn, duty: Duty, busy: set[str]) -> None:
-    """A schedule is new: told is who comes on call by it. What its duty remembers is what ended schedules had."""
-    if _awaits(turn, duty.schedule):
-        _anew(turn, duty, NEW_PLAN)
-    else:
-        _come(turn, duty, NEW_PLAN, busy)
-        _keep(turn, duty)
-        busy.update(duty.on or ())
+def _end(turn: Turn, ended: Sequence[Duty], new: Set[str]) -> None:
+    """Schedules that the plan has no more: who was on call by them, and is by no other, reads so in their morning.
 
-
-def _end(turn: Turn, ended: Sequence[Duty]) -> None:
-    """Schedules that the plan has no more: who was on call by them, and is by no other, reads so in their morning."""
-    if not ended or any(_awaits(turn, key) for key in turn.plan.schedules):
+    ``new``: those the plan did not have before. They may be the same by other names.
+    """
+    if not ended or any(_awaits(turn, key) for key in new):
         return  # who is on call is not known yet
     on = {person for key in turn.plan.schedules for person in _on(turn, key) or ()}
     for duty in ended:
-        for name in duty.on or ():
+        for name in duty.on or () if not duty.quiet else ():
             if name not in on and name in turn.plan.people:
                 title = f"Your shift on {duty.schedule} is over: the plan has no such schedule any more"
                 tell(turn, turn.plan.people[name], Reason.SHIFT_ENDS, title, list(open_work(turn, duty.schedule)))
 
 
-def _moved(turn: Turn, duty: Duty, why: str) -> None:
-    """Tell who is on call by a schedule now, or will be before they would read it, though they were not to be; and who
-    is no more.
+# -- what people know, and what is so ----------------------------------------------------------------------------------
+
+
+def _look(turn: Turn, duty: Duty, why: str, *, new: bool = False) -> None:
+    """Compare what people know with what is so now, and tell the difference, whatever was the cause of looking.
+
+    People know what the duty remembers: who was told that they are on call, and who is to be from now on. Who comes as
+    they were to reads so by their rules for low urgency, and so does who goes. Whoever is on call and was not to be, or
+    will be before they would read of it, is told at once: they asked for it no more than they know of it. After a stop
+    only what is so now is told, and to those it is new to.
+
+    ``new``: the schedule is. Whoever others have for all that time is told of it by their rules for low urgency.
     """
-    on = _on(turn, duty.schedule)
-    if on is not None and duty.on is not None:
-        _come(turn, duty, why)
-        _relieve(turn, duty.schedule, duty.on, on, [f"Now, because {why}"])
-
-
-def _come(turn: Turn, duty: Duty, why: str, busy: Set[str] = frozenset()) -> None:
-    """Tell whose time by a schedule is more than was to be, as far as it begins before they would read of it.
-
-    They asked for it no more than they know of it: it is urgent, save for who is ``busy`` with another schedule as it
-    is.
-    """
-    key, until = duty.schedule, duty.known_until(turn.now)
-    was, on = duty.on or (), _on(turn, key) or ()
-    moves = differ(duty.remembered(turn.now, until), _held(turn, key, turn.now, until)) if until > turn.now else {}
-    came = frozenset(on) - frozenset(was)
-
-    def soon(person: Person) -> list[Span]:
-        gained = moves[person.key].gained if person.key in moves else ()
-        return [span for span in gained if turn.now < span[0] and methods.cannot_wait(turn, person, span[0])]
+    key, now = duty.schedule, turn.now
+    names = _on(turn, key)
+    if names is None or duty.quiet:
+        return
+    until = duty.known_until(now)
+    due = duty.at is not None and duty.at <= now
+    was, meant, moves = _was(turn, duty), frozenset(names), {}
+    if until > now:
+        remembered = duty.remembered(now, until)
+        meant = frozenset(one for one, spans in remembered.items() if spans[0][0] <= now)
+        moves = differ(remembered, _held(turn, key, now, until))
+    came = frozenset(names) - (frozenset(was) & meant)
+    soon = {name: _soon(turn, name, move) for name, move in moves.items()}
+    busy = {name for name, spans in soon.items() if _has(turn, name, spans)} if new else set()
+    unmeant = came - meant
 
     def more(person: Person) -> list[str]:
-        later = soon(person)
+        later = [span for span in soon.get(person.key, ()) if span[0] > now]
         return [f"Now, because {why}", *([f"Later too: {times(later, person)}"] if later else [])]
 
-    welcome(turn, key, came - busy, was, more, partial(tell, turn, urgency="high"))
-    welcome(turn, key, came & busy, was, more, partial(tell, turn))
-    for name in moves:
+    welcome(turn, key, came & meant, was, lambda _: [], partial(tell, turn))
+    welcome(turn, key, unmeant - busy, was, more, partial(tell, turn, urgency="high"))
+    welcome(turn, key, unmeant & busy, was, more, partial(tell, turn))
+    for name, spans in soon.items():
         person = turn.plan.people.get(name)
-        if person is not None and name not in came and soon(person):
-            title = f"You are on call: {key}, {times(soon(person), person)}"
+        if person is not None and name not in unmeant and spans:
+            title = f"You are on call: {key}, {times(spans, person)}"
             urgency = "low" if name in busy else "high"
             tell(turn, person, Reason.ON_CALL_CHANGED, title, [f"Because {why}"], urgency=urgency)
+    if not new:
+        _relieve(turn, key, was, names, [] if due else [f"Now, because {why}"])
 
 
-# -- handoffs ----------------------------------------------------------------------------------------------------------
+def _was(turn: Turn, duty: Duty) -> Sequence[str]:
+    """Who was told that they are on call."""
+    if duty.on is not None or duty.at is None:
+        return duty.on or ()
+    covers = turn.plan.covers_for(duty.schedule, turn.state.covers)
+    return [shift.person for shift in turn.plan.rosters[duty.schedule].who(duty.at - 1, covers)]
 
 
-def _hand_over(turn: Turn, duty: Duty, at: Instant) -> None:
-    """Tell who comes on call and who goes. After a stop only what is so now is told, and to those it is new to.
+def _soon(turn: Turn, name: str, move: Moved) -> list[Span]:
+    """What somebody has more of, as far as it begins before they would read of it."""
+    person = turn.plan.people.get(name)
+    if person is None:
+        return []
+    return [span for span in move.gained if methods.cannot_wait(turn, person, span[0])]
 
-    Another plan or calendar may have come while it was due: whoever was not to come then is told at once.
+
+def _has(turn: Turn, name: str, spans: Sequence[Span]) -> bool:
+    """Whether other schedules, of which people were told, have somebody on call for all of some times.
+
+    Looked at is all until they read of it.
     """
-    plan, key = turn.plan, duty.schedule
-    roster, covers = plan.rosters[key], plan.covers_for(key, turn.state.covers)
-    was = duty.on if duty.on is not None else [shift.person for shift in roster.who(at - 1, covers)]
-    names = [shift.person for shift in roster.who(turn.now, covers)]
-    came = frozenset(names) - frozenset(was)
-    known = duty.on is not None and turn.now < duty.known_until(turn.now)
-    meant = frozenset(duty.remembered(turn.now, turn.now + 1)) if known else came
-    welcome(turn, key, came & meant, was, lambda _: [], partial(tell, turn))
-    why = "Now, because the plan or a calendar is another"
-    welcome(turn, key, came - meant, was, lambda _: [why], partial(tell, turn, urgency="high"))
-    _relieve(turn, key, was, names, [])
+    plan, read = turn.plan, methods.reads_by(turn, turn.plan.people[name]) if spans else turn.now
+    others = [
+        one.schedule
+        for one in turn.state.duties.values()
+        if one.schedule in plan.rosters and not one.quiet and not _awaits(turn, one.schedule)
+    ]
+    for low, end in spans:
+        high = min(end, read)
+        theirs = merged(sorted(span for key in others for span in _held(turn, key, low, high).get(name, ())))
+        if theirs != [(low, high)]:
+            return False
+    return True
 
 
 def _relieve(turn: Turn, key: str, was: Sequence[str], names: Sequence[str], more: list[str]) -> None:
@@ -297,6 +334,8 @@ def welcome(
         over = roster.until(shift, covers)
         end = f" until {said(over, person.timezone)} {person.timezone}" if over is not None else ""
         others = before if was else "Nobody was on call before you"
+        if shift.person in was:
+            others = "You were on call already, and go on"
         lines = [others, *more(person), *work, *_ahead(roster, covers, shift, person, plan, turn.now)]
         telling(person, Reason.SHIFT_BEGINS, f"You are on call by {key}{end}", lines)
 

@@ -45,9 +45,14 @@ def morning(turn: Turn, person: Person) -> Instant | None:
     return quiet_until(reach_of(turn, person.key), person.timezone, turn.now)
 
 
+def reads_by(turn: Turn, person: Person) -> Instant:
+    """By when a person has read what is told by their rules for low urgency."""
+    return max(morning(turn, person) or turn.now, turn.now + SOON)
+
+
 def cannot_wait(turn: Turn, person: Person, begins: Instant) -> bool:
     """Whether what begins then asks something of a person before their morning, or soon."""
-    return begins < max(morning(turn, person) or turn.now, turn.now + SOON)
+    return begins < reads_by(turn, person)
 
 
 def left(contact: Contact) -> list[Left]:

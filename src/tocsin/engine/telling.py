@@ -59,7 +59,7 @@ def change(turn: Turn, override: Override, before: Sequence[Cover], reason: Reas
         was = [shift.person for shift in roster.who(turn.now, tuple(before))]
         came = frozenset(shift.person for shift in roster.who(turn.now, after)) - frozenset(was)
     _welcome(turn, override, came, was, moves, event, actor)
-    handing.told_by_hand(turn, override.schedule, came)
+    handing.told_by_hand(turn, override.schedule, came, moves)
     named = (override.person, override.instead_of, person_of(override.asked_by))
     for person in _others(turn, (*named, *moves), actor):
         if person.key in came:

@@ -37,13 +37,14 @@ class Duty(Struct, kw_only=True, omit_defaults=True):
     """One of them: ``at``, when it is due next, or None when there is nothing to do.
 
     ``on``: who was on call by the schedule when it was reckoned, in order of their names; None when nobody looked yet.
-    They are until ``at``. ``ahead``: who is for a day from then on, when.
+    They are until ``at``. ``ahead``: who is for a day from then on, when. ``quiet``: nobody is told of it.
     """
 
     name: str
     at: Instant | None = None
     on: tuple[str, ...] | None = None
     ahead: tuple[Stretch, ...] | None = None
+    quiet: bool = False
 
     @property
     def schedule(self) -> str:

@@ -47,6 +47,17 @@ def differ(was: Mapping[str, list[Span]], now: Mapping[str, list[Span]]) -> dict
     return found
 
 
+def laid(was: Mapping[str, list[Span]], moves: Mapping[str, Moved], within: Span) -> dict[str, list[Span]]:
+    """Who is on call when in a range, after some moves."""
+    found = {}
+    for person in dict.fromkeys((*was, *moves)):
+        move = moves.get(person, Moved((), ()))
+        gained = [(max(low, within[0]), min(high, within[1])) for low, high in move.gained]
+        has = merged(sorted([*was.get(person, ()), *(one for one in gained if one[0] < one[1])]))
+        found[person] = [part for span in has for part in without(span, list(move.lost))]
+    return found
+
+
 def _cut(cover: Cover, low: Instant, high: Instant) -> Cover:
     return cover._replace(start=max(cover.start, low), end=min(cover.end, high))
 
