@@ -7,12 +7,16 @@ import pytest
 from sqlalchemy import insert, update
 
 from tests.web.conftest import Browserless
-from tests.web.night import NOW
+from tests.web.night import NOW, the_plan
 from tests.web.serving import Site
 from tocsin.engine import commands as c
+from tocsin.faces.faces import Faces
 from tocsin.kernel.instant import MINUTE, SECOND
+from tocsin.plan.model import Plan
 from tocsin.playbooks.evidence import BEFORE, Series, said
+from tocsin.playbooks.manifest import Manifest, Param
 from tocsin.playbooks.run import Approval, Run, Step
+from tocsin.playbooks.targets import Target
 from tocsin.store import tables
 
 ENCODE = msgspec.json.encode
@@ -199,3 +203,31 @@ def test_coverage_says_what_is_answered_and_what_has_come_and_is_not(site: Site,
     assert "<code>heartbeat=" in ana.page or "nightly-export" in ana.page, "what the plan knows of"
     assert "Nothing" in ana.page and "Checklist" in ana.page
     assert "the last " in ana.page, "and what has come in 90 days, with how often"
+
+
+def test_a_playbook_is_run_without_an_incident_and_a_refusal_is_said(
+    site: Site, ana: Browserless, asking: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    param = Param("server", "redis", target=True)
+    free = Manifest(name="free-memory", file="f.py", line=1, function="f:f", about="", meaning="m", params=(param,))
+    both = ("main", "spare")
+    targets = tuple(Target(service="checkout", name=name, kind="redis", reading="secret:r") for name in both)
+    answers = {"checkout": ("free-memory",)}
+    plan = msgspec.structs.replace(the_plan(), playbooks={"free-memory": free}, answers=answers, targets=targets)
+
+    async def in_force(faces: Faces) -> Plan:
+        return plan
+
+    monkeypatch.setattr(Faces, "plan", in_force)
+    ana.get("/playbooks")
+    assert "On which server" in ana.page and "<option>spare</option>" in ana.page
+    site.core.answer = c.Result(ok=True, id="7")
+    ana.send("/playbooks/run", **{"on-server": "spare"})
+    assert site.core.asked[-1] == c.StartRun(
+        actor="person:ana", playbook="free-memory", service="checkout", targets={"server": "spare"}, role="admin"
+    )
+    assert "Run 7" in ana.page
+    ana.get("/playbooks")
+    site.core.answer = c.refuse("conflict", "Not now: its last change was less than 15 min ago")
+    assert ana.send("/playbooks/run", **{"on-server": "main"}).status_code == 409
+    assert ana.page.count("its last change was less than 15 min ago") == 2, "above, and where it was asked"

@@ -14,6 +14,7 @@ from tocsin.engine.commands import (
     CompareRun,
     GiveBackRun,
     SetTrust,
+    StartRun,
     TakeOverRun,
 )
 from tocsin.faces.answering import InService, in_service, resuming
@@ -21,13 +22,14 @@ from tocsin.faces.faces import Faces
 from tocsin.faces.problem import Problem
 from tocsin.faces.who import Who
 from tocsin.incidents.incident import Incident
+from tocsin.plan.model import Plan
 from tocsin.playbooks.guards import guards_of, say_guard
 from tocsin.playbooks.manifest import RUNGS, Rung
 from tocsin.playbooks.resuming import RESUMABLE, Word
 from tocsin.playbooks.run import Run, Step
 from tocsin.playbooks.trust import lower_bound
 from tocsin.web.graphs import Graph, graph
-from tocsin.web.view import View, fields, leads_to, view, with_query
+from tocsin.web.view import View, fields, leads_to, once, view, with_query
 from tocsin.web.words import count
 
 RUNS_SHOWN = 20
@@ -76,6 +78,10 @@ class Card(NamedTuple):
     answers: str
     guards: list[str]
     held: str
+    choices: list[tuple[str, list[str]]]
+    """Which targets it may be run on now, by parameter, where there are several."""
+    asks: list[str]
+    """Parameters that have no default: it is run from the command line, where they can be given."""
 
 
 async def runs_of(seen: View, incident: int) -> list[RunView]:
@@ -115,7 +121,7 @@ async def playbooks_page(request: Request[Any, Any, Any], faces: Faces, who: Who
 async def _playbooks(seen: View, code: int = 200, faults: dict[str, str] | None = None) -> Response[bytes]:
     faces, asked = seen.faces, seen.request.query_params
     standings = await faces.read(faces.reads.standings)
-    cards = [_card(one) for one in in_service(seen.plan, standings)]
+    cards = [_card(one, seen.plan) for one in in_service(seen.plan, standings)]
     runs = await faces.read(faces.reads.runs, after=asked.get("after") or None, limit=RUNS_SHOWN)
     acting = sum(card.of.rung == "act" for card in cards)
     asking = (await faces.read(faces.reads.runs, states=("asking",), limit=RUNS_SHOWN)).items
@@ -141,7 +147,7 @@ async def _playbooks(seen: View, code: int = 200, faults: dict[str, str] | None 
     )
 
 
-def _card(one: InService) -> Card:
+def _card(one: InService, plan: Plan | None) -> Card:
     manifest = one.manifest
     groups = [" ".join(map(str, group)) for group in manifest.answers]
     answers = " or ".join(groups) or (f"nothing; runs at {manifest.schedule}" if manifest.schedule else "nothing")
@@ -153,7 +159,11 @@ def _card(one: InService) -> Card:
         least = f"at least {lower_bound(standing.agreed, watched):.0%} by Wilson's lower bound"
         agreed = f"people did what it would have done {standing.agreed} of {count(watched, 'time')}, {least}"
         held = f"{held}; {agreed}" if of else agreed
-    return Card(one, answers, [say_guard(guard) for guard in guards_of(manifest)], held)
+    there = plan.bindings.of(one.service).values() if plan is not None else ()
+    of_kind = [(param.name, [it.name for it in there if it.kind == param.kind]) for param in manifest.targets]
+    choices = [(name, names) for name, names in of_kind if len(names) > 1]
+    asks = [param.name for param in manifest.params if not param.target and not param.default]
+    return Card(one, answers, [say_guard(guard) for guard in guards_of(manifest)], held, choices, asks)
 
 
 @get("/runs/{number:int}")
@@ -272,4 +282,26 @@ async def trust(request: Request[Any, Any, Any], faces: Faces, who: Who) -> Resp
     return leads_to("/playbooks", "trusted")
 
 
-handlers = [playbooks_page, run_page, answer, cancel, resume, take_over, give_back, compare, trust]
+@post("/playbooks/run", needs="responder", status_code=303)
+async def run_now(request: Request[Any, Any, Any], faces: Faces, who: Who) -> Response[bytes] | Redirect:
+    """Have a playbook run for a service, without an incident."""
+    form = await fields(request)
+    place = f"{form.get('service', '')}/{form.get('playbook', '')}"
+    command = StartRun(
+        actor=who.actor,
+        playbook=form.get("playbook", ""),
+        service=form.get("service", ""),
+        targets={name.removeprefix("on-"): value for name, value in form.items() if name.startswith("on-")},
+        role=who.role or "viewer",
+    )
+    try:
+        result = await faces.submit(command, once(form))
+    except Problem as problem:
+        if problem.status not in (400, 403, 404, 409):
+            raise
+        said = problem.detail.removeprefix(f"{problem.field}: ")
+        return await _playbooks(await view(request, faces, who), problem.status, {"": said, f"run {place}": said})
+    return leads_to(f"/runs/{result.id}", "runs")
+
+
+handlers = [playbooks_page, run_now, run_page, answer, cancel, resume, take_over, give_back, compare, trust]
