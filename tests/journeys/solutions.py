@@ -480,7 +480,7 @@ class Stage:
             "escalation": "shop",
             "playbooks": ["end-script", "drop-idle-clients"],
             "targets": {"it": self.crowded.target()},
-            "probes": [{**clients, "every": "1s", "failures": "1"}],
+            "probes": [{**clients, "every": "1s", "failures": "3"}],
         }
         routes = [
             {"match": [f'fault="{name}"'], "service": name, "group": {"by": ["fault", "round"]}} for name in self.faults
