@@ -259,6 +259,16 @@ async def compare(request: Request[Any, Any, Any], faces: Faces, who: Who, numbe
     return await _tell(request, faces, who, number, command, "compared")
 
 
+async def _refused(
+    request: Request[Any, Any, Any], faces: Faces, who: Who, problem: Problem, field: str
+) -> Response[bytes]:
+    """The page of playbooks, with why something was refused: above, and where it was asked."""
+    if problem.status not in (400, 403, 404, 409):
+        raise problem
+    said = problem.detail.removeprefix(f"{problem.field}: ")
+    return await _playbooks(await view(request, faces, who), problem.status, {"": said, field: said})
+
+
 @post("/playbooks/trust", needs="responder", status_code=303)
 async def trust(request: Request[Any, Any, Any], faces: Faces, who: Who) -> Response[bytes] | Redirect:
     """Say what a playbook is trusted with, and why."""
@@ -275,10 +285,7 @@ async def trust(request: Request[Any, Any, Any], faces: Faces, who: Who) -> Resp
     try:
         await faces.submit(command)
     except Problem as problem:
-        if problem.status not in (400, 403, 404):
-            raise
-        said = problem.detail.removeprefix(f"{problem.field}: ")
-        return await _playbooks(await view(request, faces, who), problem.status, {place: said})
+        return await _refused(request, faces, who, problem, place)
     return leads_to("/playbooks", "trusted")
 
 
@@ -297,10 +304,7 @@ async def run_now(request: Request[Any, Any, Any], faces: Faces, who: Who) -> Re
     try:
         result = await faces.submit(command, once(form))
     except Problem as problem:
-        if problem.status not in (400, 403, 404, 409):
-            raise
-        said = problem.detail.removeprefix(f"{problem.field}: ")
-        return await _playbooks(await view(request, faces, who), problem.status, {"": said, f"run {place}": said})
+        return await _refused(request, faces, who, problem, f"run {place}")
     return leads_to(f"/runs/{result.id}", "runs")
 
 
