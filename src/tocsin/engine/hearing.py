@@ -466,7 +466,7 @@ def _open(turn: Turn, alert: Alert, window: int) -> Incident:
 def _told(alert: Alert) -> str:
     """An alert in one line; where the plan named what it means, with what was found."""
     detail = alert.detail if alert.own_title else ""
-    return f"{alert.title} ({detail})" if detail else alert.title
+    return f"{alert.title}: {detail}" if detail else alert.title
 
 
 def _quiet(turn: Turn, source: str) -> Duration:
