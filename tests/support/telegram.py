@@ -40,10 +40,11 @@ class Refusal(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """One call of the bot's that was understood."""
+    """One call of the bot's that was understood; `at` is time.monotonic() seconds."""
 
     method: str
     body: dict[str, Any]
+    at: float
 
 
 class RefusedError(Exception):
@@ -66,6 +67,7 @@ class TelegramServer:
         self.calls: list[Asked] = []
         self.wrong: list[str] = []
         self.polls = 0
+        self.refused_at = 0.0
         self.refusals: dict[str, deque[Refusal]] = {}
         self.messages: dict[tuple[int, int], dict[str, Any]] = {}
         self.webhook: dict[str, Any] = {}
@@ -200,11 +202,12 @@ class TelegramServer:
             raise RefusedError(400, f"Bad Request: {unknown}")
         self.polls += method == "getUpdates"
         if waiting := self.refusals.get(method):
+            self.refused_at = time.monotonic()
             raise RefusedError(*waiting.popleft())
         result = getattr(self, f"_{_snake(method)}")(body)
         result = await result if asyncio.iscoroutine(result) else result
         if method != "getUpdates":
-            self.calls.append(Asked(method, body))
+            self.calls.append(Asked(method, body, time.monotonic()))
         return result
 
     def _send_message(self, body: dict[str, Any]) -> Any:
