@@ -116,6 +116,14 @@ async def test_by_ntfy_a_page_is_one_loud_message_with_its_link(catcher: Catcher
     assert isinstance(answer, Failed) and PASSWORD not in answer.error
 
 
+async def test_a_long_page_stays_a_message_of_ntfys_with_its_link(catcher: Catcher) -> None:
+    lines = tuple(f"GET http://checkout-{n}/health answered 503: {'upstream timed out ' * 20}" for n in range(10))
+    assert isinstance(await apprise(f"ntfy://127.0.0.1:{catcher.port}/ana").send(to_ana(lines=lines)), Sent)
+    told = catcher.requests[0].json()["message"]
+    assert len(told.encode()) <= 4_096
+    assert "upstream timed out" in told and "https://tocsin.example/page/abc123" in told
+
+
 @contextmanager
 def proxy(to: int) -> Iterator[int]:
     """An HTTPS proxy on the port it gives, behind which every host is that port of this machine."""

@@ -79,13 +79,15 @@ def telegram() -> Iterator[TelegramServer]:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def story(request: pytest.FixtureRequest, telegram: TelegramServer, tocsin_server: Callable[..., TocsinServer]) -> Story:
+def story(
+    request: pytest.FixtureRequest, telegram: TelegramServer, tocsin_server: Callable[..., TocsinServer]
+) -> Story:
     """On both stores."""
     database = None if request.param == "sqlite" else request.getfixturevalue("postgres_url")
     return Story(telegram, tocsin_server, database=database)
 
 
-def test_a_chat_is_linked_a_page_said_there_acknowledged_by_its_button_and_changed_until_it_is_over(story: Story) -> None:
+def test_a_chat_is_linked_a_page_said_there_acknowledged_by_a_press_and_changed_until_it_is_over(story: Story) -> None:
     story.links()
     says(story.server)
     message = story.paged()

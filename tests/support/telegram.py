@@ -24,11 +24,9 @@ from tests.support.ports import free_port
 from tests.support.waiting import eventually
 
 TOKEN = "123456789:AAFakeFakeFakeFakeFakeFakeFakeFake_x"
-METHODS: dict[str, Any] = {
-    found.__api_method__: found for name in aiogram.methods.__all__
-    if isinstance(found := getattr(aiogram.methods, name), type) and hasattr(found, "__returning__")
-    and isinstance(getattr(found, "__api_method__", None), str)
-}  # fmt: skip
+_ALL: list[Any] = [getattr(aiogram.methods, name) for name in aiogram.methods.__all__]
+METHODS = {one.__api_method__: one for one in _ALL if isinstance(getattr(one, "__api_method__", None), str)}
+"""aiogram's models of the Bot API's methods, by their names there."""
 
 
 class Refusal(NamedTuple):
@@ -76,6 +74,7 @@ class TelegramServer:
         self._started: set[int] = set()
         self._blocked: set[int] = set()
         self._updates: list[dict[str, Any]] = []
+        self._told: list[dict[str, Any]] = []
         self._presses: set[str] = set()
         self._kinds: list[str] = []
         self._numbers = iter(range(1000, 1_000_000))
@@ -88,7 +87,7 @@ class TelegramServer:
         self._thread.start()
         assert self._up.wait(10)
 
-    # -- people ----------------------------------------------------------------------------------------------------------
+    # -- people --------------------------------------------------------------------------------------------------------
 
     def starts(self, user: int, payload: str = "") -> None:
         """Somebody opens the bot and presses Start."""
@@ -134,7 +133,7 @@ class TelegramServer:
 
     def again(self) -> None:
         """What was told last is told again, as after an answer that got lost."""
-        last = self._updates_told[-1]
+        last = self._told[-1]
         self._loop.call_soon_threadsafe(self._add, last)
 
     def asked(self, method: str) -> list[dict[str, Any]]:
@@ -159,7 +158,7 @@ class TelegramServer:
         self._thread.join(10)
         assert not self.wrong, self.wrong
 
-    # -- the Bot API -----------------------------------------------------------------------------------------------------
+    # -- the Bot API ---------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -228,8 +227,8 @@ class TelegramServer:
         _looked_at(body)
         new = self._message(*place, body)
         if all(new.get(part) == self.messages[place].get(part) for part in ("text", "entities", "reply_markup")):
-            why = "specified new message content and reply markup are exactly the same as a current content and reply markup"
-            raise RefusedError(400, f"Bad Request: message is not modified: {why} of the message")
+            why = "specified new message content and reply markup are exactly the same as a current content"
+            raise RefusedError(400, f"Bad Request: message is not modified: {why} and reply markup of the message")
         self.messages[place] = {**new, "edit_date": int(time.time())}
         return self.messages[place]
 
@@ -241,9 +240,8 @@ class TelegramServer:
 
     async def _get_updates(self, body: dict[str, Any]) -> Any:
         if self.webhook:
-            raise RefusedError(
-                409, "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"
-            )
+            why = "use deleteWebhook to delete the webhook first"
+            raise RefusedError(409, f"Conflict: can't use getUpdates method while webhook is active; {why}")
         if self._polling is not None:
             self._polling.set()  # the earlier one is ended
         mine = self._polling = asyncio.Event()
@@ -284,13 +282,11 @@ class TelegramServer:
         message = types.Message(message_id=number, date=int(time.time()), chat=where, from_user=self._bot, **parts)  # type: ignore[arg-type]  # as it travels
         return dict(_plain(message))
 
-    # -- what is new -----------------------------------------------------------------------------------------------------
-
-    _updates_told: list[dict[str, Any]]
+    # -- what is new ---------------------------------------------------------------------------------------------------
 
     def _tell(self, **what: Any) -> None:
         update = _plain(types.Update(update_id=next(self._numbers), **what))
-        self._updates_told = [*getattr(self, "_updates_told", []), update]
+        self._told.append(update)
         self._loop.call_soon_threadsafe(self._add, update)
 
     def _add(self, update: dict[str, Any]) -> None:
@@ -304,8 +300,9 @@ class TelegramServer:
 
     async def _post(self, update: dict[str, Any]) -> None:
         """Post it; a call in the answer is made."""
+        hook = {"url": self.webhook["url"], "json": update}
         headers = {"X-Telegram-Bot-Api-Secret-Token": self.webhook["secret_token"]}
-        async with ClientSession() as session, session.post(self.webhook["url"], json=update, headers=headers) as answer:
+        async with ClientSession(headers=headers) as session, session.post(**hook) as answer:
             text = await answer.text()
         self.posted.append(answer.status)
         if answer.content_type == "application/json" and text:

@@ -81,9 +81,11 @@ class Answers:
         def find(provider_id: str) -> Page | None:
             pages = list(self._state().pages.values())
             ours = (p for p in pages if p.channel == name and p.kind in ASKING)
-            several = provider_id.endswith("/")
-            known = (p for p in ours if p.provider_id == provider_id or several and p.provider_id.startswith(provider_id))
-            return max(known, key=lambda p: p.id, default=None)
+            if provider_id.endswith("/"):
+                known = [page for page in ours if page.provider_id.startswith(provider_id)]
+            else:
+                known = [page for page in ours if page.provider_id == provider_id]
+            return max(known, key=lambda page: page.id, default=None)
 
         wait = FIRST_WAIT
         while True:

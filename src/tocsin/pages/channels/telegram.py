@@ -5,8 +5,8 @@ Tocsin, where a code proves it. Only a person's own chat with the bot counts, so
 nobody else can press there. When somebody has the incident and when it is over the message says so instead of the
 button. A page's provider id is ``chat/message``.
 
-Answers are asked for (``getUpdates``), which needs no address on the internet; with a webhook secret Telegram posts them
-to ``/callbacks/telegram`` instead. Telegram keeps what was not taken for a day. The bot's token is a part of every
+Answers are asked for (``getUpdates``), which needs no address on the internet; with a webhook secret Telegram posts
+them to ``/callbacks/telegram`` instead. Telegram keeps what was not taken for a day. The bot's token is a part of every
 address that is asked: none of those stands in an error or a log.
 """
 
@@ -351,7 +351,7 @@ def _welcome(chat: int, public_url: str) -> str:
 
 
 def thanks(answer: Answer, taken: Taken) -> dict[str, Any] | None:
-    """The call that tells somebody what came of their answer. A press is always heard, or its button goes on turning."""
+    """The call that tells somebody what came of their answer. A press is always heard, or its button keeps turning."""
     kind, _, rest = answer.mark.partition("/")
     if kind == "press":
         alert = bool(taken.said) and not taken.ok
