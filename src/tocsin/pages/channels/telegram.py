@@ -161,7 +161,7 @@ class TelegramByAsking(Telegram):
                 await asyncio.sleep(_PAUSE)
 
     async def _hear(self, updates: Iterable[_Update], take: Take, find: Callable[[str], Page | None]) -> None:
-        found = [one for update in updates if (one := heard(update, find, self._public_url)) is not None]
+        found = [one for update in updates if (one := heard(update, find)) is not None]
         answers = [(one, await take(one)) for one in found if isinstance(one, Answer)]
         words = [one for one in found if isinstance(one, Words)][:_MOST_WORDS]
         calls = [call for call in (*(thanks(*one) for one in answers), *(one.call for one in words)) if call]
@@ -207,7 +207,7 @@ class TelegramByWebhook(Telegram):
         if not _WEBHOOK_SECRET.fullmatch(secret) or not hmac.compare_digest(secret.encode(), given.encode()):
             return Reply(401)
         try:
-            told = heard(msgspec.json.decode(call.body, type=_Update), self._find, self._public_url)
+            told = heard(msgspec.json.decode(call.body, type=_Update), self._find)
         except (ValueError, msgspec.MsgspecError):
             return Reply(400)
         if isinstance(told, Answer):
@@ -307,13 +307,13 @@ def outcome(answer: Answered | Unanswered, now: Instant) -> msgspec.Raw | Failed
     return Failed("server", said, permanent=True)
 
 
-def heard(update: _Update, find: Callable[[str], Page | None], public_url: str) -> Answer | Words | None:
+def heard(update: _Update, find: Callable[[str], Page | None]) -> Answer | Words | None:
     """What is new, as far as it says something: an answer, or what to say to who said anything else."""
     try:
         if update.callback_query:
             return _pressed(msgspec.json.decode(update.callback_query, type=_Press))
         if update.message:
-            return _said(msgspec.json.decode(update.message, type=_Message), find, public_url)
+            return _said(msgspec.json.decode(update.message, type=_Message), find)
     except msgspec.MsgspecError:
         pass
     return None
@@ -325,12 +325,12 @@ def _pressed(press: _Press) -> Answer | None:
     return Answer(page=int(found[1]) if found else 0, by=str(press.sender.id), mark=f"press/{press.id}")
 
 
-def _said(message: _Message, find: Callable[[str], Page | None], public_url: str) -> Answer | Words | None:
+def _said(message: _Message, find: Callable[[str], Page | None]) -> Answer | Words | None:
     chat, text = message.chat, message.text.strip()
     if chat.type != "private" or chat.id != message.sender.id:
         return None
     if text.split(maxsplit=1)[:1] == ["/start"]:
-        return Words(_tell(chat.id, _welcome(chat.id, public_url)))
+        return Words(_tell(chat.id, _welcome(chat.id)))
     about = message.reply_to_message.message_id if message.reply_to_message else ""
     page = find(f"{chat.id}/{about}")
     if page is None or (page.handed_at or 0) > message.date * SECOND + _CLOCKS:
@@ -342,11 +342,11 @@ def _said(message: _Message, find: Callable[[str], Page | None], public_url: str
     return Answer(page=page.id, by=str(chat.id), mark=f"said/{chat.id}/{message.message_id}")
 
 
-def _welcome(chat: int, public_url: str) -> str:
-    where = f"{public_url}/you" if public_url else "the page You"
+def _welcome(chat: int) -> str:
+    """Says nothing of where Tocsin is: anybody can find a bot."""
     return (
-        f"This is a Tocsin's bot, and the number of your chat with it is {chat}.\n"
-        f"To be paged here, add that number in Tocsin ({where}), by Telegram. A code comes here then."
+        f"This bot pages people for Tocsin. The number of your chat with it is {chat}.\n"
+        "To be paged here, add that number in Tocsin, on the page You, by Telegram. A code comes here then."
     )
 
 
