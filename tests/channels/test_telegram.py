@@ -313,11 +313,13 @@ async def test_what_is_no_answer_is_said_to_be_none_or_left_alone(bot_api: Teleg
     about = int(first.provider_id.partition("/")[2])
     now = sent(34, first.provider_id, handed_at=2_000_000_000 * SECOND)  # left after the message was written
     desk, before = Desk(now), len(bot_api.asked("sendMessage"))
+    bot_api.knows(-100_500, BEN)
     bot_api.writes(BEN, "ack", chat=-100_500, kind="supergroup")
     bot_api.writes(BEN, "what is this bot")
     bot_api.writes(ANA, "ack", ago=3_600)
     await listened(bot_api, desk, lambda: len(bot_api.asked("sendMessage")) > before)
     assert bot_api.asked("sendMessage")[-1]["text"] == "There is no page here to acknowledge."
+    assert {one["chat_id"] for one in bot_api.asked("sendMessage")} == {ANA}, "nobody else was spoken to"
     desk.pages = [sent(34, first.provider_id)]
     bot_api.writes(ANA, "on my way", reply_to=about)
     await listened(bot_api, desk, lambda: len(bot_api.asked("sendMessage")) > before + 1)
@@ -358,7 +360,7 @@ async def test_who_cannot_be_listened_to_is_told_of(bot_api: TelegramServer, cat
         await listened(bot_api, Desk(), lambda: False)
     catcher.default = Reply(200, '{"ok": true, "result": {"what": "is this"}}')
     with pytest.raises(DeafError, match="`server` right"):
-        await telegram(catcher.url).listen(Desk().take, Desk().find)
+        await asyncio.wait_for(telegram(catcher.url).listen(Desk().take, Desk().find), 10)
 
 
 async def test_an_update_that_cannot_be_read_holds_up_no_other(catcher: Catcher) -> None:
@@ -428,7 +430,7 @@ async def test_a_webhook_secret_that_can_be_guessed_is_not_used() -> None:
         channel = CHANNELS["telegram"](Setup(Outbound(), {"secret:hook": weak}.__getitem__, channels=said))
         assert isinstance(channel, TelegramByWebhook)
         with pytest.raises(DeafError, match="secret:hook has to have"):
-            await channel.listen(Desk().take, Desk().find)
+            await asyncio.wait_for(channel.listen(Desk().take, Desk().find), 10)
         refused = channel.hear(called({"update_id": 1}, weak))
         assert not isinstance(refused, Heard) and refused.status == 401
 
@@ -439,4 +441,4 @@ async def test_a_webhook_that_telegram_cannot_reach_is_told_of(catcher: Catcher)
     catcher.default = Reply(200, json.dumps({"ok": True, "result": info}))
     channel = telegram(catcher.url, **{"webhook secret": "secret:hook"})
     with pytest.raises(DeafError, match=r"cannot post answers to .*timed out"):
-        await channel.listen(Desk().take, Desk().find)
+        await asyncio.wait_for(channel.listen(Desk().take, Desk().find), 10)
