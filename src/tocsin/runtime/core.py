@@ -80,7 +80,7 @@ class Core:
         self._begin = Begun()
         self.writer = Writer(parts.store, self._plan, parts.sources, parts.clock, self._committed, self._fatal)
         self._judging = self.writer.engine
-        self.doors = Doors(self.writer, parts.sources, parts.clock, parts.routing_key, parts.redacted)
+        self.doors = Doors(self.writer, parts.sources, parts.clock)
         self.delivery = Delivery(self._compose, self.writer.urgent, self._severity)
         self.upkeep = Upkeep(
             self.writer,

@@ -39,6 +39,7 @@ import re
 from collections.abc import Callable, Mapping
 from itertools import chain
 from operator import gt
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -57,6 +58,7 @@ from tocsin.intake.bounds import (
     too_much,
     web_link,
 )
+from tocsin.intake.entrance import Entrance
 from tocsin.intake.event import Burst, Event
 from tocsin.intake.go_texts import ZERO, instant, is_request_uri, quoted
 from tocsin.intake.json_body import mended, plain
@@ -243,11 +245,7 @@ def _one_by_one(posted: list[_Posted], now: Instant, recall: Recall) -> Heard:
             last_start, start = one.starts_at, _start(one.starts_at, index)
         if one.generator != last_generator:
             last_generator, link = one.generator, _link(one.generator, index)
-        if (
-            have is not None
-            and labels not in said
-            and _repeats(have, one.annotations, start, link, end, timeout, now)
-        ):
+        if have is not None and labels not in said and _repeats(have, one.annotations, start, link, end, timeout, now):
             repeated.append(have.id)
             continue
         try:
@@ -547,4 +545,25 @@ def _first_bad_name(texts: Mapping[str, str]) -> str:
     return next(quoted(cut(name, 256)) for name in texts if not (name.isidentifier() and name.isascii()))
 
 
-SOURCE = Source(name="alertmanager", version=VERSION, decode=decode, refuse=refuse, quiet=60 * SECOND)
+def _snippet(url: str, _key: str) -> str:
+    parts = urlsplit(url)
+    return (
+        "alerting:\n  alertmanagers:\n"
+        f"    - scheme: {parts.scheme}\n      path_prefix: {parts.path}\n"
+        f"      static_configs:\n        - targets: ['{parts.netloc}']\n"
+    )
+
+
+ENTRANCE = Entrance(
+    name="Prometheus",
+    about="Prometheus sends to Tocsin as if it were an Alertmanager; amtool works too.",
+    where="Into prometheus.yml, beside or instead of what stands under alerting: now. Then reload it.",
+    prefix="/am",
+    key="path",
+    paths=(PATH,),
+    methods=("POST",),
+    snippet=_snippet,
+)
+SOURCE = Source(
+    name="alertmanager", version=VERSION, decode=decode, refuse=refuse, quiet=60 * SECOND, entrance=ENTRANCE
+)
