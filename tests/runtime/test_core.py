@@ -120,7 +120,7 @@ class Night:
             ballast=self.data / "ballast",
         )
         self.core = Core(parts, self.read())
-        self.core.writer.pulse = Pulse(SystemClock())  # a clock that is put forward by hand stops nobody
+        self.core.writer.time.pulse = Pulse(SystemClock())  # a clock that is put forward by hand stops nobody
         await self.core.start()
         return self.core
 

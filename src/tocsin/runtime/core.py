@@ -36,6 +36,7 @@ from tocsin.runtime.declaring import Declaring, Kept
 from tocsin.runtime.delivery import Delivery
 from tocsin.runtime.doors import Doors
 from tocsin.runtime.front import Front
+from tocsin.runtime.jobs import Committed, Job
 from tocsin.runtime.line import Changed, HeardReply, Known, Reloaded, Status
 from tocsin.runtime.listener import Exchange
 from tocsin.runtime.loopback import Loopback
@@ -45,7 +46,7 @@ from tocsin.runtime.points import Point
 from tocsin.runtime.probing import Prober
 from tocsin.runtime.running import Runs
 from tocsin.runtime.upkeep import Upkeep
-from tocsin.runtime.writer import NOTHING_TAKEN, Committed, Job, Writer
+from tocsin.runtime.writer import NOTHING_TAKEN, Writer
 
 log = structlog.get_logger("tocsin.core")
 
@@ -144,7 +145,7 @@ class Core:
             files = self._parts.store.plan_files(run.plan) if run.live and run.plan not in self._files else None
             if files is not None:  # read now: the store is the writer's from here on
                 self._files[run.plan] = files
-        self._beating = asyncio.create_task(self.writer.pulse.run())
+        self._beating = asyncio.create_task(self.writer.time.pulse.run())
         self.writer.start()
         done, _ = await asyncio.wait(answers, timeout=LONGEST_START)
         if len(done) < len(answers) or any(answer.result().unwritten for answer in done):

@@ -20,9 +20,9 @@ from tocsin.pages.ledger import Page
 from tocsin.pages.message import Channel, Failed, Message, Sent
 from tocsin.pages.pace import Pace
 from tocsin.runtime import points
+from tocsin.runtime.jobs import Job
 from tocsin.runtime.lanes import Lane, Refused, Several, Turn
 from tocsin.runtime.points import Point
-from tocsin.runtime.writer import Job
 
 log = structlog.get_logger("tocsin.pages")
 

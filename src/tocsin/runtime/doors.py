@@ -19,8 +19,9 @@ from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
 from tocsin.runtime.buckets import Bucket
 from tocsin.runtime.clock import Clock
+from tocsin.runtime.jobs import Job
 from tocsin.runtime.listener import Exchange
-from tocsin.runtime.writer import Job, Writer
+from tocsin.runtime.writer import Writer
 
 log = structlog.get_logger("tocsin.intake")
 
@@ -213,7 +214,7 @@ class Doors:
             return True
         if heard.repeated:
             # The writer's time goes on when the clock was set back, and expiry is by that.
-            self._writer.seen.add(heard.repeated, max(received.at, self._writer.latest))
+            self._writer.seen.add(heard.repeated, max(received.at, self._writer.time.latest))
         say(heard)
         return False
 

@@ -26,7 +26,7 @@ from tocsin.playbooks.manifest import confinement_of
 from tocsin.playbooks.run import Began, GaveUp, Printed, Report, Returned, Run, Sampled, Unmatched
 from tocsin.playbooks.session import Answered, Go, Reply, Start, Stop, Wait
 from tocsin.playbooks.targets import credential
-from tocsin.runtime.writer import Job
+from tocsin.runtime.jobs import Job
 
 log = structlog.get_logger("tocsin.playbooks")
 
