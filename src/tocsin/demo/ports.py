@@ -40,9 +40,12 @@ def hold(port: int, *, shared: bool = False) -> Held:
     """
     line = socket.socket()
     try:
-        line.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT if shared else socket.SO_REUSEADDR, 1)
-        line.bind((HERE, port))
         if not shared:
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        line.bind((HERE, port))
+        if shared:  # only now: two that ask for it at once would share it with each other
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        else:
             line.listen()
     except BaseException:
         line.close()
