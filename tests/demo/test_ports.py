@@ -13,7 +13,8 @@ import pytest
 from tests.support.ports import free_port
 from tocsin.demo import ports
 from tocsin.demo.children import Children
-from tocsin.demo.run import Ports, run
+from tocsin.demo.ports import Ports
+from tocsin.demo.run import run
 from tocsin.demo.shop import Shopkeeper
 
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import errno
 import socket
+from contextlib import ExitStack
+from dataclasses import dataclass, fields
 from typing import Final
 
 HERE: Final = "127.0.0.1"
+PORT: Final = 8080
+INBOX_PORT: Final = 8025
+MAIL_PORT: Final = 1025
 
 
 class Busy(Exception):
@@ -101,3 +106,45 @@ def _free_near(first: int) -> int:
     found = near(first)
     found.let_go()
     return found.number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """Where everybody listens on 127.0.0.1, each held until it is listened on; those of the shop's own for good."""
+
+    tocsin: Held
+    inbox: Held
+    smtp: Held
+    payments: Held
+    checkout: Held
+    storefront: Held
+    carts: Held
+
+    @classmethod
+    def pick(cls, tocsin: int, inbox: int | None, smtp: int | None) -> Ports:
+        """Find all ports; None takes the usual one or one near it. Raises Busy when a wanted one is taken."""
+        with ExitStack() as failed:
+
+            def held(one: Held) -> Held:
+                failed.callback(one.let_go)
+                return one
+
+            def asked(port: int | None, usual: int, what: str, option: str) -> Held:
+                return held(near(usual) if port is None else wanted(port, what, option))
+
+            picked = cls(
+                tocsin=asked(tocsin, PORT, "Tocsin", "--port"),
+                inbox=asked(inbox, INBOX_PORT, "the inbox", "--inbox-port"),
+                smtp=asked(smtp, MAIL_PORT, "the mail catcher", "--mail-port"),
+                payments=held(near(18090, shared=True)),
+                checkout=held(near(18090, shared=True)),
+                storefront=held(near(18090, shared=True)),
+                carts=held(near(16379)),
+            )
+            failed.pop_all()
+        return picked
+
+    def let_go(self) -> None:
+        """Those that are held still."""
+        for each in fields(self):
+            getattr(self, each.name).let_go()

@@ -14,8 +14,6 @@ import tempfile
 import time
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Callable, Mapping, Sized
-from contextlib import ExitStack
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -28,13 +26,10 @@ from tocsin.demo.children import Children, environment
 from tocsin.demo.faults import CHAPTERS, FOLDER_LIMIT, THE_END, Act, Chapter, timetable, without
 from tocsin.demo.inbox import Inbox
 from tocsin.demo.mail import Catcher, Letter
-from tocsin.demo.ports import Held
+from tocsin.demo.ports import PORT, Ports
 from tocsin.demo.story import Line, Story, now
 from tocsin.kernel.instant import SECOND, format_duration
 
-PORT = 8080
-INBOX_PORT = 8025
-MAIL_PORT = 1025
 FAST = 2.0
 """How many times faster ``--fast`` is. Probes and waits of the plan are shortened alike."""
 
@@ -59,48 +54,6 @@ _PLAYBOOKS = ("logs.py", "payments.py")
 
 class Trouble(Exception):
     """The demo cannot go on. The text says why, and what to do when something can be done."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ports:
-    """Where everybody listens on 127.0.0.1, each held until it is listened on; those of the shop's own for good."""
-
-    tocsin: Held
-    inbox: Held
-    smtp: Held
-    payments: Held
-    checkout: Held
-    storefront: Held
-    carts: Held
-
-    @classmethod
-    def pick(cls, tocsin: int, inbox: int | None, smtp: int | None) -> Ports:
-        """Find all ports; None takes the usual one or one near it. Raises ports.Busy when a wanted one is taken."""
-        with ExitStack() as failed:
-
-            def held(one: Held) -> Held:
-                failed.callback(one.let_go)
-                return one
-
-            def asked(port: int | None, usual: int, what: str, option: str) -> Held:
-                return held(ports.near(usual) if port is None else ports.wanted(port, what, option))
-
-            picked = cls(
-                tocsin=asked(tocsin, PORT, "Tocsin", "--port"),
-                inbox=asked(inbox, INBOX_PORT, "the inbox", "--inbox-port"),
-                smtp=asked(smtp, MAIL_PORT, "the mail catcher", "--mail-port"),
-                payments=held(ports.near(18090, shared=True)),
-                checkout=held(ports.near(18090, shared=True)),
-                storefront=held(ports.near(18090, shared=True)),
-                carts=held(ports.near(16379)),
-            )
-            failed.pop_all()
-        return picked
-
-    def let_go(self) -> None:
-        """Those that are held still."""
-        for each in fields(self):
-            getattr(self, each.name).let_go()
 
 
 def run(

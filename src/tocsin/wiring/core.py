@@ -19,7 +19,6 @@ from collections.abc import Callable
 
 import structlog
 
-from tocsin.intake.probes import probes
 from tocsin.plan.model import Plan
 from tocsin.playbooks.runner.pool import Pool
 from tocsin.runtime.begun import Begun
@@ -37,7 +36,7 @@ from tocsin.settings import Settings
 from tocsin.store.opening import damage, open_writer, url_for
 from tocsin.store.writer import LeaseLost, Stopped, Store
 from tocsin.wiring.plans import declared_keys, last_good, plan_reader
-from tocsin.wiring.plugs import channels, sources
+from tocsin.wiring.plugs import channels, probes, sources
 
 SECRETS_WITHIN = 3.0
 """Seconds a start waits for the secrets command; what it says later counts when it is said."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from tocsin.settings import Settings
@@ -22,6 +22,13 @@ def probe(kind: str) -> Probe:
     from tocsin.intake import probes
 
     return probes.probe(kind, str)
+
+
+def probes(secret: Callable[[str], str]) -> Mapping[str, Probe]:
+    """The real probes. ``secret`` is the text behind a reference."""
+    from tocsin.intake import probes
+
+    return probes.probes(secret)
 
 
 def sources() -> Mapping[str, Source]:
