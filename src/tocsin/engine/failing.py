@@ -5,7 +5,7 @@ Tied, its room shows what the run did, and whoever was called has it go on from 
 
 from __future__ import annotations
 
-from tocsin.engine import answering, hearing
+from tocsin.engine import answering, ending, hearing
 from tocsin.engine.turn import Turn
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks.run import Run
@@ -26,7 +26,7 @@ def tell(turn: Turn, run: Run, why: str) -> None:
         annotations={"findings": "\n".join(run.findings)[:2000]},
         name=NAME,
     )
-    alert = hearing.own_alert(turn, turn.plan.service(run.service).key, key)
+    alert = ending.own_alert(turn, turn.plan.service(run.service).key, key)
     incident = turn.state.incidents.get(alert.incident) if alert is not None else None
     if incident is None:
         return
@@ -47,8 +47,8 @@ def made_good(turn: Turn, run: Run) -> None:
     incident = turn.state.incidents.get(run.incident)
     for id in sorted(turn.members(incident).firing) if incident is not None else ():
         alert = turn.state.alerts[id]
-        if alert.source == hearing.OWN and alert.key.startswith(f"{_trouble(run)}#"):
-            hearing.resolve(turn, alert, Reason.PLAYBOOK_VERIFIED)
+        if alert.source == ending.OWN and alert.key.startswith(f"{_trouble(run)}#"):
+            ending.resolve(turn, alert, Reason.PLAYBOOK_VERIFIED)
 
 
 def _trouble(run: Run) -> str:
