@@ -7,8 +7,9 @@ opened again. One run works or asks at a time; one that is verified and waits fo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 
+from tocsin.alerts.alert import Alert
 from tocsin.engine import about, answering, checking, guarding, holding, telling_targets
 from tocsin.engine.turn import Turn
 from tocsin.engine.wanted import Chain, Wish, key_of
@@ -42,19 +43,16 @@ def why_held(turn: Turn, incident: Incident) -> Reason:
 
 def answered_labels(turn: Turn, incident: Incident, manifest: Manifest) -> Mapping[str, str] | None:
     """The labels of the alert of an incident that a playbook would answer first."""
-    for chain, ids in sorted(_heard(turn, incident), key=lambda one: _rank(turn, one[1], None)):
-        if any(wish.playbook == manifest.name for wish in chain):
-            return turn.state.alerts[_first(turn, ids)].labels
-    return None
+    there = about.chains(turn, incident)
+    those = [chain for chain in there if any(wish.playbook == manifest.name for wish in chain)]
+    heard = [one for chain in those for one in _heard(turn, incident, there[chain])]
+    return turn.state.alerts[_first(turn, heard)].labels if heard else None
 
 
-def _heard(turn: Turn, incident: Incident) -> Iterator[tuple[Chain, list[int]]]:
-    """Those of its alerts that fire and nothing silences, by what answers them."""
+def _heard(turn: Turn, incident: Incident, ids: Set[int]) -> Iterator[int]:
+    """Those of its alerts that fire and nothing silences."""
     members = turn.members(incident)
-    for chain, ids in about.chains(turn, incident).items():
-        heard = [id for id in ids if id in members.firing and id not in members.silenced]
-        if heard:
-            yield chain, heard
+    return (id for id in ids if id in members.firing and id not in members.silenced)
 
 
 def _first(turn: Turn, ids: list[int]) -> int:
@@ -62,9 +60,8 @@ def _first(turn: Turn, ids: list[int]) -> int:
     return min(ids, key=lambda one: (alerts[one].severity, alerts[one].first_seen, one))
 
 
-def _rank(turn: Turn, ids: list[int], wish: Wish | None) -> tuple[str, int, int, int]:
-    first = turn.state.alerts[_first(turn, ids)]
-    return first.severity, first.first_seen, wish.place if wish else 0, first.id
+def _rank(alert: Alert, wish: Wish) -> tuple[str, int, int, int]:
+    return alert.severity, alert.first_seen, wish.place, alert.id
 
 
 def _turn_of(incident: Incident, chain: Chain) -> Wish | None:
@@ -93,13 +90,17 @@ def _remember(turn: Turn, incident: Incident) -> None:
 
 
 def _begin_next(turn: Turn, incident: Incident) -> None:
-    waiting: list[tuple[tuple[str, int, int, int], Chain, list[int]]] = []
-    for chain, ids in _heard(turn, incident):
+    waiting: list[tuple[tuple[str, int, int, int], Chain, Alert]] = []
+    for chain, ids in about.chains(turn, incident).items():
         wish = _turn_of(incident, chain)
-        if wish is not None and wish.key not in incident.works:
-            waiting.append((_rank(turn, ids, wish), chain, ids))
-    for _, chain, ids in sorted(waiting, key=lambda one: one[0]):
-        if _answer(turn, incident, chain, turn.state.alerts[_first(turn, ids)].labels):
+        if wish is None or wish.key in incident.works:
+            continue
+        heard = list(_heard(turn, incident, ids))
+        if heard:
+            alert = turn.state.alerts[_first(turn, heard)]
+            waiting.append((_rank(alert, wish), chain, alert))
+    for _, chain, alert in sorted(waiting, key=lambda one: one[0]):
+        if _answer(turn, incident, chain, alert.labels):
             return
 
 
@@ -163,15 +164,15 @@ def _leave(turn: Turn, incident: Incident) -> None:
     if not incident.works:
         return
     live = {key_of(one.playbook, one.targets.values()) for one in holding.at_work(turn, incident)}
-    for chain, _ in _heard(turn, incident):
-        if not chain:
-            continue
+    for chain, ids in sorted(about.chains(turn, incident).items()):  # in an order that a restart does not change
         wish = _turn_of(incident, chain)
-        if wish is not None and wish.key in live:
+        if not chain or (wish is not None and wish.key in live):
             continue
         work = incident.works.get(wish.key) if wish is not None else None
         if wish is not None and work is None and len(incident.works) < MOST_WORKS:
             continue  # its turn is yet to come
+        if next(_heard(turn, incident, ids), None) is None:
+            continue
         reason, why = _left(incident, wish, work)
         answering.note(incident, *([why] if why else []))
         holding.lift(turn, incident, reason, why)
@@ -190,12 +191,12 @@ def _left(incident: Incident, wish: Wish | None, work: Work | None) -> tuple[Rea
 
 def tend(turn: Turn, incident: Incident) -> None:
     """Look at the runs that wait for their alerts to end, while others of the incident fire."""
-    if not turn.members(incident).firing:
+    watching = [run for run in holding.at_work(turn, incident) if run.state == "watching"]
+    if not watching or not turn.members(incident).firing:
         return
-    for run in holding.at_work(turn, incident):
-        if run.state != "watching":
-            continue
-        if about.still_fires(turn, incident, run):
+    found = about.fires(turn, incident)
+    for run in watching:
+        if about.still_fires(turn, incident, run, found):
             if run.quiet_at is not None:
                 run.quiet_at = None
                 turn.save_run(run)

@@ -71,4 +71,4 @@ def _yet(turn: Turn, incident: Incident) -> list[str]:
     for chain, ids in found.items():
         if chain and not ids.isdisjoint(firing) and not any((one.playbook, one.names) in known for one in chain):
             names |= dict.fromkeys(chain[0].names)
-    return list(names)
+    return sorted(names)
