@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,6 +18,7 @@ from tocsin.intake.event import Event
 from tocsin.intake.sources import SOURCES
 from tocsin.kernel.instant import MINUTE, SECOND
 from tocsin.playbooks.language import at_most, blast_radius, breaker, cooldown, playbook, trust
+from tocsin.playbooks.manifest import Guard
 
 HOSTS = "abcdef"
 SPARE = "      spare: {kind: pump, look with: secret:ro, fix with: secret:rw, match: ['instance=\"cart-2\"']}\n"
@@ -24,7 +27,7 @@ MORE = "".join(
     for one in HOSTS
 )
 FLEET = SERVICE.replace(SPARE, SPARE + MORE).replace("service: cart}", "service: cart, group: {by: [region]}}")
-MANY = [breaker(failures=99, returns=99)]
+MANY: list[Guard] = [breaker(failures=99, returns=99)]
 
 
 @playbook(name="fleet", answers=['alertname="Full"'], trust=trust(start="act"))
@@ -45,9 +48,13 @@ def other(run: Run, pump: Pump) -> None:
 class Fleet(Playground):
     """A service with many targets; ``order``: those that code began to work on, as it did."""
 
-    def __init__(self, *playbooks, plan: str = FLEET, **more):
+    def __init__(self, *playbooks: Callable[..., None], plan: str = FLEET, **more: Any) -> None:
         super().__init__(*playbooks, plan=plan, **more)
         self.full |= dict.fromkeys(HOSTS, 97)
+
+    def at(self, offset: str) -> Fleet:
+        super().at(offset)
+        return self
 
     @property
     def order(self) -> str:
@@ -107,7 +114,7 @@ def test_the_gravest_goes_first_then_the_one_that_came_first():
         if pump.name == "a":
             for host, severity in (("b", "warning"), ("c", "critical"), ("d", "warning"), ("e", "critical")):
                 world.meanwhile(
-                    lambda host=host, severity=severity: world.full_on(host, severity=severity),
+                    partial(world.full_on, host, severity=severity),
                     lambda: world.passing(world.now + SECOND),
                 )
         run.fix(drain, pump)
@@ -343,8 +350,7 @@ def test_a_silenced_alert_is_left_alone():
 def test_a_person_has_a_playbook_run_on_another_target_while_the_first_is_only_waited_for():
     world = Fleet(fleet, rung="act")
     world.full_on("a")
-    given = {"incident": 1, "targets": {"pump": "f"}}
-    assert world.asked(StartRun(actor="person:ana", playbook="fleet", **given)).ok
+    assert world.asked(StartRun(actor="person:ana", playbook="fleet", incident=1, targets={"pump": "f"})).ok
     assert world.run(2).whole and world.run(2).state == "watching", "it is there for the incident's alert"
     world.at("5m").ends_on("a")
     assert world.outcomes == ["verified", "verified"]
@@ -439,7 +445,7 @@ def every_target_is_answered_or_named(world: Fleet) -> None:
 @settings(max_examples=60)
 @given(st.lists(STEPS, min_size=3, max_size=14), st.integers(0, 60), st.booleans())
 def test_alerts_over_targets_come_and_end_in_any_order(steps, kill_at, careful) -> None:
-    guards = [*MANY, *([blast_radius(1)] if careful else [])]
+    guards: list[Guard] = [*MANY, *([blast_radius(1)] if careful else [])]
 
     @playbook(name="fleet", answers=['alertname="Full"'], trust=trust(start="act"), guards=guards)
     def body(run: Run, pump: Pump) -> None:
