@@ -248,7 +248,8 @@ def several_targets(site: Site) -> None:
         run = Run(
             number=number, playbook="free-disk", service="checkout", plan="v", targets={"folder": host}, incident=1042,
             state=state, outcome=outcome, why=why, rung="act", started_at=NOW - MINUTE, deadline=NOW + MINUTE,  # type: ignore[arg-type]
-            watch_until=NOW + 9 * MINUTE, ended_at=NOW - 30 * SECOND if outcome else None, fixes=int(outcome == "verified"),
+            watch_until=NOW + 9 * MINUTE, ended_at=NOW - 30 * SECOND if outcome else None,
+            fixes=int(outcome == "verified"),
             advice="Find what else fills it" if outcome == "handed_over" else "",
         )  # fmt: skip
         look = Step(
@@ -268,7 +269,7 @@ def several_targets(site: Site) -> None:
 def test_an_incident_over_several_targets_says_what_was_done_on_each(site: Site, ana: Browserless) -> None:
     several_targets(site)
     ana.get("/incidents/1042")
-    assert "4\u00a0runs on 5\u00a0targets" in ana.page
+    assert "5\u00a0targets, 4\u00a0runs" in ana.page
     listed = ana.page[ana.page.index("By target") :]
     assert [listed.index(one) for one in HOSTS] == sorted(listed.index(one) for one in HOSTS)
     assert '<a href="/runs/13">free-disk, run 13</a>: no file is old enough' in listed
