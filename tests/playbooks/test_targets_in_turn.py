@@ -340,6 +340,20 @@ def test_nothing_is_begun_while_somebody_has_it_and_code_goes_on_when_that_runs_
     assert world.order == "ab"
 
 
+def test_whoever_has_an_incident_is_at_every_target_that_code_could_not_fix_there():
+    """Also when its alert has ended meanwhile, and code worked elsewhere last."""
+    world = Fleet(fleet)
+    world.full["a"] = 20
+    world.full_together("a", "b")
+    assert world.outcomes == ["handed_over", "watching"]
+    world.ends_on("a")
+    world.acknowledges(1)
+    world.full["a"] = 97
+    world.fires("Full", instance="a", region="elsewhere")
+    assert world.run(3).incident == 2 and "Ana has incident #1" in world.run(3).why
+    assert world.done == ["drain"], "on b alone"
+
+
 def test_a_silenced_alert_is_left_alone():
     world = Fleet(fleet)
     world.silences('instance="b"', for_="1h")

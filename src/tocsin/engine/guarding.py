@@ -182,10 +182,15 @@ def person_at(turn: Turn, run: Run) -> Blocked | None:
 
 
 def _worked_on(turn: Turn, number: int, run: Run) -> bool:
-    """Whether an incident is about what a run would change by its last run or, when no alert of it fires, by itself."""
+    """Whether an incident is about what a run would change by its last run, by what code did not end well there or,
+    when no alert of it fires, by itself.
+    """
     incident = turn.state.incidents[number]
     last = turn.state.runs.get(incident.run)
     if last is not None and set(last.locks) & set(run.locks):
+        return True
+    left = (name for work in incident.works.values() if work.outcome != "verified" for name in work.targets)
+    if any(f"{incident.service}/{name}" in run.locks for name in left):
         return True
     if incident.service != run.service or turn.members(incident).firing:
         return False
