@@ -10,6 +10,7 @@ from tocsin.engine import (
     answering,
     asking,
     commands,
+    ending,
     evidence,
     guarding,
     hearing,
@@ -362,7 +363,7 @@ def _told(turn: Turn, run: Run, why: str) -> None:
         annotations={"findings": "\n".join(run.findings)[:2000]},
         name="PlaybookFailed",
     )
-    alert = hearing.own_alert(turn, turn.plan.service(run.service).key, f"playbook:{run.number}")
+    alert = ending.own_alert(turn, turn.plan.service(run.service).key, f"playbook:{run.number}")
     incident = turn.state.incidents.get(alert.incident) if alert is not None else None
     if incident is not None:
         answering.call_first(turn, run, incident)
