@@ -208,6 +208,20 @@ def test_a_target_whose_alert_comes_back_is_a_persons():
     assert "fixed_and_back" in world.told(1)
 
 
+def test_one_of_two_replicas_that_says_resolved_for_a_moment_is_no_alert_that_came_back():
+    """Where a source's alerts have to stay quiet for a while, a target's have to, too, before it counts as verified."""
+    world = Fleet(fleet)
+    world.full_on("a", "b")
+    world.incident(1).quiet = MINUTE
+    world.at("1m").ends_on("a")
+    assert world.run(1).state == "watching" and world.run(1).quiet_at == world.now + MINUTE
+    world.at("90s").full_on("a")
+    assert world.run(1).state == "watching" and world.run(1).quiet_at is None and world.pages == []
+    world.at("3m").ends_on("a")
+    world.at("4m")
+    assert world.run(1).outcome == "verified" and world.run(2).state == "watching" and world.pages == []
+
+
 def test_no_target_means_a_person_at_once_and_code_for_the_others():
     world = Fleet(fleet)
     world.full_together("nobody", "a")
@@ -359,6 +373,15 @@ def test_a_silenced_alert_is_left_alone():
     world.silences('instance="b"', for_="1h")
     world.full_on("a", "b")
     assert world.order == "a"
+
+
+def test_what_a_silence_kept_apart_has_its_turn_when_that_ends():
+    world = Fleet(fleet)
+    world.silences('instance="b"', for_="5m")
+    world.full_on("b", "a")
+    assert world.order == "a"
+    world.at("5m")
+    assert world.order == "ab" and world.reached == [], "its author is told that it ended, and nobody is paged"
 
 
 def test_a_person_has_a_playbook_run_on_another_target_while_the_first_is_only_waited_for():
