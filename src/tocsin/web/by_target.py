@@ -40,7 +40,7 @@ def places(incident: Incident, plan: Plan | None, alerts: Iterable[Alert], runs:
 
 def _place(work: Work, runs: Mapping[int, Run]) -> Place:
     run = runs.get(work.run)
-    state = work.outcome or (run.state if run is not None and run.live else "running")
+    state = work.outcome or (run.state if run is not None and run.live else "watching")  # what works is the newest
     badge = UNMATCHED if state == "unmatched" else CAME_TO[state]
     said = work.outcome in ("blocked", "handed_over", "cancelled")
     why = work.why.removeprefix("handed over: ") if said else ""
