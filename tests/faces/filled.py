@@ -331,7 +331,7 @@ class FakeCore(CoreClient):
         self._here()
         return self.remembered
 
-    async def reload(self, actor: str) -> Reloaded:
+    async def reload(self, actor: str, only: str = "") -> Reloaded:
         self._here()
         return self.reloaded
 

@@ -840,7 +840,7 @@ class FakeCore:
         self.heard.append((service, body, actor))
         return HeardReply(202, b"{}")
 
-    async def reload(self, actor: str) -> Reloaded:
+    async def reload(self, actor: str, only: str = "") -> Reloaded:
         self._alive()
         return self.reloaded
 
