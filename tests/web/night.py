@@ -787,6 +787,7 @@ class FakeCore:
         self.paging = True
         self.requests, self.refused = 48_211, 3
         self.reloaded = Reloaded(True, False, "v", ())
+        self.reloads: list[tuple[str, str]] = []
         self._watchers: list[asyncio.Queue[Changed | None]] = []
 
     def _alive(self) -> None:
@@ -842,6 +843,7 @@ class FakeCore:
 
     async def reload(self, actor: str, only: str = "") -> Reloaded:
         self._alive()
+        self.reloads.append((actor, only))
         return self.reloaded
 
     async def close(self) -> None:

@@ -15,15 +15,18 @@ LARGEST_PLAN: Final = 4 * 1024 * 1024
 """Bytes of a request that carries a plan."""
 
 
+PlanFiles = Annotated[
+    dict[Annotated[str, Meta(min_length=1, max_length=300)], str], Meta(min_length=1, max_length=1_000)
+]
+
+
 class PreviewIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A plan to look at. ``files``: its files, by their path in the plan folder; null asks about the server's folder.
 
     ``onto``: the files take the place of those of the same names in the plan in force, and the others stay.
     """
 
-    files: Annotated[
-        dict[Annotated[str, Meta(min_length=1, max_length=300)], str] | None, Meta(min_length=1, max_length=1000)
-    ] = None
+    files: PlanFiles | None = None
     onto: bool = False
 
 
