@@ -67,6 +67,18 @@ def test_a_changed_plan_is_seen_before_it_is_in_force(
     theirs = {"Authorization": f"Bearer {token}"}
     assert server.call("POST", "/api/v1/plan/preview", one, headers=theirs, authorized=False)[0] == 403
 
+    who = server.json("oncall", "shifts", "shop", "--from", "2026-11-16T12:00Z", "--to", "2026-11-16T13:00Z")
+    assert [one["person"] for one in who] == ["ana"]
+    now = server.call("GET", "/api/v1/status")[1]["now"]
     server.run("plan", "reload")
     assert eventually(lambda: server.call("GET", "/api/v1/plan")[1]["version"] == told["version"], what="the reload")
     assert "Nothing would change" in server.run("plan", "preview").stdout
+
+    # Asked why Ana was not paged before that, it is her plan that says whether she was on call; the new one since.
+    then = server.json("why", "--person", "ana", "--at", now)
+    assert (then["plan"], then["older"], then["doubt"]) == (force, True, "")
+    assert "Judged by the plan that was in force then" in server.run("why", "--person", "ana", "--at", now).stdout
+    since = server.json("why", "--person", "ana")
+    assert (since["plan"], since["older"]) == (told["version"], False)
+    unknown = server.json("why", "--person", "ana", "--at", "2020-01-01T00:00Z")
+    assert (unknown["plan"], unknown["doubt"]) == ("", "which plan was in force then was not written down")

@@ -147,15 +147,15 @@ class Faces:
         """The plan in force, read once per version; None before the first."""
         return await self.read(self._current_plan)
 
-    async def covers(self, since: Instant | None = None, schedule: str = "") -> Covers:
-        """The overrides that count from an instant on (without it: now), by schedule.
+    async def covers(self, since: Instant | None = None, schedule: str = "", plan: Plan | None = None) -> Covers:
+        """The overrides that count from an instant on (without it: now), by schedule of a plan (without it: in force).
 
         Those too that ended before it, as far back as a shift that is on then may have been cut by one.
         """
         since = (self.now() if since is None else since) - LONGEST_TURN
         found = await self.read(self.reads.overrides_since, since, schedule)
         overrides = {one.id: one for one in found}
-        plan = await self.plan()
+        plan = plan or await self.plan()
         if plan is None or not plan.calendars:
             return covers_by_schedule(overrides)
         calendars = {one.name: one for one in await self.read(self.reads.calendars)}

@@ -125,6 +125,15 @@ META = Statement("meta", ("name", "workspace", "value"), ("text", "int", "bytea"
 VERSIONS = Statement("versions", ("id", "engine", "tzdata"), ("int", "text", "text"), ("id",))
 
 
+IN_FORCE = "plan@"
+"""Before the instant, in microseconds with 20 digits, since when a plan has been in force: names of ``meta``."""
+
+
+def _in_force(version: str, now: Instant) -> list[tuple[str, int, bytes]]:
+    """The plan in force, and since when: who asks about a night last week asks about that night's plan."""
+    return [(name, WORKSPACE, version.encode()) for name in ("plan", f"{IN_FORCE}{now:020d}")]
+
+
 def body(noun: Any) -> bytes:
     """A noun as its row keeps it.
 
@@ -300,7 +309,7 @@ def statements(
         (STANDINGS, each(changes.standings.values(), lambda s: (s.service, s.playbook, WORKSPACE, body(s)))),
         (RESULTS, each(changes.results, lambda r: (r.key, WORKSPACE, r.at, body(r)))),
         (PLANS, [(version, WORKSPACE, now, pack_files(files)) for version, files in changes.plans.items()]),
-        (META, [("plan", WORKSPACE, state.counters.plan.encode())] if changes.plans else []),
+        (META, _in_force(state.counters.plan, now) if changes.plans else []),
         (META, [("counters", WORKSPACE, body(state.counters))]),
     )
     new = changes.new_alerts
