@@ -126,12 +126,9 @@ VERSIONS = Statement("versions", ("id", "engine", "tzdata"), ("int", "text", "te
 
 
 IN_FORCE = "plan@"
-"""Before the instant, in microseconds with 20 digits, since when a plan has been in force: names of ``meta``."""
-
-
-def _in_force(version: str, now: Instant) -> list[tuple[str, int, bytes]]:
-    """The plan in force, and since when: who asks about a night last week asks about that night's plan."""
-    return [(name, WORKSPACE, version.encode()) for name in ("plan", f"{IN_FORCE}{now:020d}")]
+"""Before the instant, in microseconds with 20 digits, since when a version of the plan has been in force: the name of a
+row in ``meta``. Who asks about a night last week asks about that night's plan.
+"""
 
 
 def body(noun: Any) -> bytes:
@@ -309,7 +306,8 @@ def statements(
         (STANDINGS, each(changes.standings.values(), lambda s: (s.service, s.playbook, WORKSPACE, body(s)))),
         (RESULTS, each(changes.results, lambda r: (r.key, WORKSPACE, r.at, body(r)))),
         (PLANS, [(version, WORKSPACE, now, pack_files(files)) for version, files in changes.plans.items()]),
-        (META, _in_force(state.counters.plan, now) if changes.plans else []),
+        (META, [("plan", WORKSPACE, state.counters.plan.encode())] if changes.plans else []),
+        (META, [(f"{IN_FORCE}{at:020d}", WORKSPACE, version.encode()) for at, version in changes.in_force.items()]),
         (META, [("counters", WORKSPACE, body(state.counters))]),
     )
     new = changes.new_alerts
