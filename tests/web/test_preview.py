@@ -67,6 +67,7 @@ def test_a_plan_that_waits_with_errors_cannot_be_put_in_force(ana: Browserless, 
 def test_a_file_is_tried_and_nothing_is_kept(site: Site, ana: Browserless, folder: dict[str, bytes]) -> None:
     form = ana.get("/oncall/preview?file=tocsin.yaml").text
     assert html.escape("shop-primary:") in form
+    assert "What would this file change?" in shown(form), "whether another plan waits was not looked at"
     ana.send("/oncall/preview", name="tocsin.yaml", text=CHANGED)
     assert "This file changes who is on call by 1 schedule." in shown(ana.page)
     assert "Put it in force" not in ana.page

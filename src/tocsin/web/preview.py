@@ -125,7 +125,7 @@ async def _page(
         found=found,
         shown=shown,
         waiting=waiting,
-        headline=_headline(seen.plan, found, waiting),
+        headline=_headline(seen.plan, found, waiting, name),
         names=list(await _written(seen)) if seen.who.may("admin") else [],
         name=name,
         text=text,
@@ -137,7 +137,9 @@ async def _page(
     )
 
 
-def _headline(plan: Plan | None, found: Seen | None, waiting: bool) -> str:
+def _headline(plan: Plan | None, found: Seen | None, waiting: bool, name: str) -> str:
+    if found is None and name:
+        return "What would this file change?"
     if found is None:
         return "No changed plan waits." if plan is not None else "There is no plan yet."
     told, what = found.preview, "The plan that waits" if waiting else "This file"
