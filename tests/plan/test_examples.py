@@ -206,6 +206,7 @@ def test_every_key_of_the_language_arrives():
             tier_escalations={"gold": "rota"},
             acknowledge_for=2 * HOUR,
             reopen_within=0,
+            wait_for_code=20 * MINUTE,
             urgency={"sev1": "high", "sev2": "high", "sev3": "low", "sev4": "low"},
         ),
         "payments": Service(key="payments", team="shop"),
