@@ -334,7 +334,7 @@ class Session:
     def _decoded(self, raw: str, call: Callable[..., Any], name: str) -> Any:
         """An answer as the function says it is. Raises Misused when it is something else."""
         wanted = get_type_hints(call).get("return", Any)
-        if wanted is int and raw in FLAGS:
+        if wanted in (int, float) and raw in FLAGS:
             return FLAGS[raw]  # as Python has it, a flag is a number
         try:
             return msgspec.json.decode(raw, type=wanted)
