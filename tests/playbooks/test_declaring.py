@@ -314,6 +314,9 @@ def both(run, box):
 
 def again(run, box):
     again(run, box)
+
+def apply(run, box, mend):
+    mend(box, run)
 """
 FIX = b"    run.fix(change, box)\n"
 
@@ -328,6 +331,7 @@ FOLLOWED = [
     (b"    if most:\n        mend(box, run)\n        if most > 2:\n            check(run, box)\n", {(19, MAY)}),
     (FIX + b"    try:\n        check(run, box)\n    except Exception:\n        check(run, box)\n", set()),
     (FIX + b"    again(run, box)\n", set()),  # it may do anything
+    (FIX + b"    apply(run, box, check)\n", set()),  # and so may what it is given
     (FIX + b"    done = check(run, box)\n    print(done)\n", set()),
     (FIX + b"    run.look(see, box)\n    print(box, run.about)\n", {(15, NOTHING)}),
 ]

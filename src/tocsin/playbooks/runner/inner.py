@@ -58,7 +58,8 @@ class Body(NamedTuple):
     def _value(self, node: ast.expr) -> Any:
         """What a name, or a name in a module, leads to; None when that is known only while the code runs."""
         if isinstance(node, ast.Name):
-            return None if node.id in _stored(self.code) else vars(self.module).get(node.id) if self.module else None
+            known = self.module is not None and node.id not in _stored(self.code) | _takes(self.code)
+            return vars(self.module).get(node.id) if known else None
         if isinstance(node, ast.Attribute):
             of = self._value(node.value)
             return getattr(of, node.attr, None) if isinstance(of, ModuleType) else None
@@ -88,6 +89,11 @@ def _names(statement: ast.stmt) -> Iterator[str]:
             yield one.id
         elif isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield one.name
+
+
+def _takes(code: ast.FunctionDef) -> frozenset[str]:
+    """What it is given, in whatever way."""
+    return frozenset(one.arg for one in ast.walk(code.args) if isinstance(one, ast.arg))
 
 
 @cache
