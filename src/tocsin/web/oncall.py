@@ -343,12 +343,15 @@ def _wanted(seen: View, typed: dict[str, str], faults: dict[str, str]) -> AddOve
 
 
 def _written(seen: View, typed: dict[str, str], name: str, faults: dict[str, str]) -> Instant | None:
-    """A time written in the reader's zone; None for nothing."""
+    """A time written in the reader's zone; None for nothing.
+
+    As for shifts: what is from a time begins when the clock first shows it, what is to one ends when it last does.
+    """
     text = typed.get(name, "")
     if not text:
         return None
     try:
-        return from_datetime(datetime.fromisoformat(text).replace(tzinfo=seen.reader.zone))
+        return zone(seen.reader.zone.key).written(datetime.fromisoformat(text))[name == "to"]
     except (ValueError, OverflowError):
         faults[name] = "Write a date and a time, such as 2026-11-22T07:00."
         return None
