@@ -208,9 +208,9 @@ def away_covers(
     number = _AWAY
     for shift in roster.shifts(start, end, shut):
         for low, high in parts_in(away.get(shift.person, []), shift.start, shift.end):
-            for other, *piece in _stand_ins(roster, shift, away, low, high):
+            for other, since, until in _stand_ins(roster, shift, away, low, high):
                 number += 1
-                yield Cover(number, other, *piece, shift.person, f"{shift.person} is away")
+                yield Cover(number, other, since, until, shift.person, f"{shift.person} is away")
 
 
 def _stand_ins(roster: Roster, shift: Shift, away: Away, low: Instant, high: Instant) -> list[StandIn]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Final, NamedTuple
 
+from tocsin.kernel.instant import Instant
 from tocsin.plan.checklists import read_checklists
 from tocsin.plan.composing import compose
 from tocsin.plan.decoder import RecordOf

@@ -24,8 +24,9 @@ from tocsin.faces.faces import Faces
 from tocsin.faces.feeds import FEED, FEED_PATH
 from tocsin.faces.problem import Problem, not_found
 from tocsin.faces.who import Who
-from tocsin.kernel.instant import DAY, Duration, Instant, from_datetime, to_datetime
+from tocsin.kernel.instant import DAY, Duration, Instant, to_datetime
 from tocsin.oncall.override import Cover, Override
+from tocsin.oncall.zone import zone
 from tocsin.pages.rules import usable
 from tocsin.plan.model import Plan
 from tocsin.web.boards import (
