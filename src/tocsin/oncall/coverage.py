@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tocsin.kernel.instant import DAY, MINUTE, Instant, say_duration
-from tocsin.oncall.roster import Roster, Shift, Span
+from tocsin.oncall.override import Cover
+from tocsin.oncall.roster import Roster, Shift, Span, merged, parts_in
 from tocsin.oncall.zone import DAY_OF, zone
 
 YEAR = 52 * 7 * DAY
@@ -16,6 +17,14 @@ SHORT = 4 * 60
 
 class Twice(NamedTuple):
     """One person on call by two schedules at once."""
+
+    person: str
+    start: Instant
+    end: Instant
+
+
+class Absent(NamedTuple):
+    """Somebody on call who is away."""
 
     person: str
     start: Instant
@@ -58,6 +67,20 @@ def overlaps_ahead(roster: Roster, now: Instant) -> tuple[Overlap, ...]:
         return ()
     start = begins(roster, now)
     return overlaps(roster.shifts(start, start + YEAR), start, start + YEAR)
+
+
+def absent(shifts: Sequence[Shift], covers: Sequence[Cover], start: Instant, end: Instant) -> tuple[Absent, ...]:
+    """When, in a range, somebody is on call who is away: nobody of their layer could take the turn."""
+    away: dict[str, list[Span]] = {}
+    for cover in covers:
+        if cover.away:
+            away.setdefault(cover.away, []).append((cover.start, cover.end))
+    found = {
+        Absent(shift.person, *span)
+        for shift in shifts
+        for span in parts_in(merged(sorted(away.get(shift.person, ()))), max(shift.start, start), min(shift.end, end))
+    }
+    return tuple(sorted(found, key=lambda one: (one.start, one.person)))
 
 
 def overlaps(shifts: Sequence[Shift], start: Instant, end: Instant) -> tuple[Overlap, ...]:

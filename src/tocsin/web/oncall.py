@@ -33,6 +33,7 @@ from tocsin.web.boards import (
     WEEKS,
     Board,
     Turn,
+    absent_ahead,
     board,
     clock_changes,
     doubles,
@@ -100,6 +101,7 @@ async def _page(seen: View, feed_url: str = "") -> Response[bytes]:
             "doubles": [
                 *doubles(plan, reader.covers, reader),
                 *overlapping(plan, reader.covers, reader),
+                *absent_ahead(plan, reader.covers, reader),
                 *_lost(plan, seen),
             ],
         }
@@ -278,6 +280,8 @@ async def make_override(request: Request[Any, Any, Any], faces: Faces, who: Who)
     seen = await view(request, faces, who)
     faults: dict[str, str] = {}
     command = _wanted(seen, typed, faults)
+    if typed.get("look") and isinstance(command, AddOverride | AskCover) and command.ends_at <= seen.now:
+        faults["to"] = "It cannot end in the past."
     if command is not None and not faults and typed.get("look"):
         return _form(seen, typed, faults, await faces.read(_becomes, seen, command))
     if command is not None and not faults:
