@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.plan.written import good, read, warned, wrong
+from tocsin.kernel.instant import parse_rfc3339
 
 ROTA = "schedules:\n  shop:\n    layers:\n      - "
 MISTAKES = {
@@ -250,6 +251,25 @@ def test_the_same_person_first_and_second_is_warned_of():
             "e would page them twice and nobody else"
         )
     ]
+
+
+def test_what_comes_is_looked_for_from_now_on_and_not_from_a_begin_years_ago():
+    """The turns of two schedules meet a year after their start; hours are closed this Christmas."""
+    text = """
+schedules:
+  first: {layers: [{rotate: [ana, ben], every: 53 weeks, handoff: Mon 09:00, starts: 2025-12-01 with ana}]}
+  second: {layers: [{rotate: ben, starts: 2025-12-01}]}
+hours: {work: {open: Mon-Sun, closed: [2026-12-25]}}
+escalations: {e: [{page: first}, {page: [second, ana]}]}
+services: {a: {escalation: e}}
+"""
+    assert warned(text) == []
+    now = parse_rfc3339("2026-11-26T05:00:00Z")
+    (found,) = warned(text, now)
+    assert found.startswith("ben is on call by first and second at once, first from Mon 7 Dec 2026 09:00 to")
+    closed = ROTA + "{rotate: ana, only: work, starts: 2020-01-06}\nhours: {work: {open: Mon-Sun, closed: [2026-12-25]}}"
+    assert [one for one in warned(closed) if "nobody" in one] == []
+    assert "the first is from Fri 25 Dec 2026 00:00 to Sat 26 Dec 2026 00:00" in "".join(warned(closed, now))
 
 
 def test_next_on_a_layer_of_one_is_warned_of():
