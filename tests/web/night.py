@@ -787,6 +787,7 @@ class FakeCore:
         self.paging = True
         self.requests, self.refused = 48_211, 3
         self.reloaded = Reloaded(True, False, "v", ())
+        self.reloads: list[tuple[str, str]] = []
         self._watchers: list[asyncio.Queue[Changed | None]] = []
 
     def _alive(self) -> None:
@@ -840,8 +841,9 @@ class FakeCore:
         self.heard.append((service, body, actor))
         return HeardReply(202, b"{}")
 
-    async def reload(self, actor: str) -> Reloaded:
+    async def reload(self, actor: str, only: str = "") -> Reloaded:
         self._alive()
+        self.reloads.append((actor, only))
         return self.reloaded
 
     async def close(self) -> None:

@@ -450,7 +450,8 @@ def findings(turn: Turn) -> Iterator[tuple[str, str]]:
         if away:
             more = f", and {len(away) - 1} more times" if len(away) > 1 else ""
             who, when = _names(plan, [away[0].person]), f"{said(away[0].start, zone)} to {said(away[0].end, zone)}"
-            yield key, f"{who} is on call by {key} and away from {when} {zone}{more}: nobody of the layer can take the turn"
+            alone = "nobody of the layer can take the turn"
+            yield key, f"{who} is on call by {key} and away from {when} {zone}{more}: {alone}"
         for name in dict.fromkeys(shift.person for shift in shifts[key]):
             if name in plan.people and not methods.able(turn, name):
                 yield key, f"{plan.people[name].name} is on call by {key} and can be reached by nothing but the console"
