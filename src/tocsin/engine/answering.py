@@ -15,7 +15,8 @@ from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks import trust
-from tocsin.playbooks.guards import Blocked
+from tocsin.playbooks.guards import took
+from tocsin.playbooks.left import Blocked
 from tocsin.playbooks.manifest import RUNGS, Manifest, Rung
 from tocsin.playbooks.run import WATCH, Approval, Outcome, Run
 from tocsin.playbooks.targets import Unbound, bind
@@ -224,6 +225,7 @@ def end(turn: Turn, run: Run, outcome: Outcome, reason: Reason, why: str) -> Non
     manifest = turn.plan.playbooks.get(run.playbook)
     if manifest is None:
         return
+    run.took = took(guarding.situation(turn, manifest, run), run)
     standing = standing_of(turn, manifest, run.service)
     was = standing.rung
     moved = trust.ended(manifest, standing, run, turn.now)

@@ -12,10 +12,11 @@ from itertools import takewhile
 from tocsin.access.actors import called, same
 from tocsin.engine.standings import incident_of
 from tocsin.engine.turn import SYSTEM, Turn
-from tocsin.kernel.instant import DAY
+from tocsin.kernel.instant import DAY, Instant
 from tocsin.kernel.matcher import implied
 from tocsin.kernel.reason import Reason
-from tocsin.playbooks.guards import Blocked, Situation, Unwell, blast, blocked, frozen, locked
+from tocsin.playbooks.guards import Situation, Unwell, blast, blocked, frozen, locked
+from tocsin.playbooks.left import Blocked
 from tocsin.playbooks.manifest import Blast, Breaker, Frozen, Manifest, Unless
 from tocsin.playbooks.remembered import Remembered
 from tocsin.playbooks.run import Outcome, Run
@@ -33,23 +34,29 @@ def guarded(turn: Turn, manifest: Manifest, run: Run) -> Blocked | None:
     taken = claimed(turn, run) if run.rung in ("ask", "act") else None  # who changes nothing may watch
     if taken is not None:
         return taken
+    return blocked(situation(turn, manifest, run))
+
+
+def situation(turn: Turn, manifest: Manifest, run: Run, thorough: bool = False) -> Situation:
+    """What the guards of a run look at now, whether it would begin, lives, or is over. ``thorough``: for people."""
+    state = turn.state
     own = next((one for one in manifest.guards if isinstance(one, Breaker)), None)
     since = turn.now - (own.within if own else DAY)
-    return blocked(
-        Situation(
-            manifest=manifest,
-            service=run.service,
-            locks=run.locks,
-            incident=run.incident,
-            returned=_returned(state.remembered, run, since),
-            runs=state.remembered,
-            targets=turn.plan.bindings,
-            busy=state.locked,
-            broken=broken(turn, manifest, run),
-            unwell=unwell(turn, run),
-            now=turn.now,
-            continues=run.continues if run.from_step else 0,
-        )
+    return Situation(
+        manifest=manifest,
+        service=run.service,
+        locks=run.locks,
+        incident=run.incident,
+        returned=_returned(state.remembered, run, since),
+        runs=state.remembered,
+        targets=turn.plan.bindings,
+        busy=state.locked,
+        broken=broken(turn, manifest, run),
+        unwell=unwell(turn, run),
+        now=turn.now,
+        continues=run.continues if run.from_step else 0,
+        lives=run.live and run.number in state.runs,
+        thorough=thorough,
     )
 
 
@@ -59,6 +66,11 @@ def guarded_now(turn: Turn, run: Run, manifest: Manifest) -> Blocked | None:
         found = _says_no_now(turn, run, manifest, guard)
         if found is not None:
             return found
+    return unfit(turn, run)
+
+
+def unfit(turn: Turn, run: Run) -> Blocked | None:
+    """Whether a run's targets are not there any more to be changed."""
     there = turn.plan.bindings.of(run.service)
     for name in run.targets.values():
         if name not in there:
@@ -194,10 +206,17 @@ def _claims(turn: Turn, lock: str) -> Iterator[Run]:
             yield by
 
 
-def claimed(turn: Turn, run: Run) -> Blocked | None:
-    """Whether a person took over what a run would change. What they begin or allow themselves may, by whatever way."""
+def claim(turn: Turn, run: Run) -> Run | None:
+    """The run by which a person took over what this one would change. What they begin or allow themselves may, by
+    whatever way.
+    """
     own = (run.by, run.approved_by)
-    by = next((one for one in claims_on(turn, run) if not any(same(one.taken_by, who) for who in own)), None)
+    return next((one for one in claims_on(turn, run) if not any(same(one.taken_by, who) for who in own)), None)
+
+
+def claimed(turn: Turn, run: Run) -> Blocked | None:
+    """Whether a person took over what a run would change."""
+    by = claim(turn, run)
     if by is None:
         return None
     on = " and ".join(by.targets.values()) or by.service
@@ -208,14 +227,15 @@ def claimed(turn: Turn, run: Run) -> Blocked | None:
 # -- whether trouble comes back ----------------------------------------------------------------------------------------
 
 
-def _returned(runs: Remembered, run: Run, since: int) -> int:
-    """How often the same trouble was answered by the same playbook and is here again.
+def _returned(runs: Remembered, run: Run, since: Instant) -> list[Instant]:
+    """When the same trouble was answered by the same playbook, and is here again; the newest first.
 
     Whatever became of those answers: trouble that ends before each of them could, and comes back, would be held back
     for ever and never heard of. Answers that hold no page do not count.
     """
     answers = runs.answers_to(run.service, run.playbook, run.trouble)
-    return sum(
-        one.outcome == "verified" or (one.by == SYSTEM and one.outcome not in HOLDS_NOTHING)
+    return [
+        one.started_at
         for one in takewhile(lambda one: one.started_at > since, answers)
-    )
+        if one.outcome == "verified" or (one.by == SYSTEM and one.outcome not in HOLDS_NOTHING)
+    ]

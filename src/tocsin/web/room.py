@@ -18,7 +18,7 @@ from tocsin.kernel.instant import DAY, HOUR, MINUTE, Duration, from_datetime, to
 from tocsin.kernel.reason import EXPLAINED
 from tocsin.pages.ledger import Page
 from tocsin.web.checklists import checklists_of
-from tocsin.web.playbooks import TRUSTED, runs_of, startable
+from tocsin.web.playbooks import GUARDS, TRUSTED, runs_of, startable
 from tocsin.web.view import View, view, with_query
 from tocsin.web.words import Reader, because, count
 
@@ -98,6 +98,7 @@ async def room(
         playbooks=playbooks,
         checklists=checklists_of(seen, incident, {one.manifest.name for one in playbooks if idle}),
         trusted=TRUSTED,
+        guards=GUARDS,
         faults=faults or {},
         typed=typed,
     )
