@@ -1,11 +1,16 @@
-"""What the solution for folders finds and deletes, in real folders; nothing outside them, whatever lies in the way."""
+"""What the solution for folders finds and deletes, in real folders; nothing outside them, whatever lies in the way.
+
+All of it on this machine, and all of it once more by SSH, through a real OpenSSH server.
+"""
 
 from __future__ import annotations
 
+import ast
+import inspect
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -14,7 +19,8 @@ import msgspec
 import pytest
 
 from tests.support.needs import program
-from tocsin.library import disk
+from tests.support.sshd import Sshd, running_sshd
+from tocsin.library import below, disk
 from tocsin.playbooks.language import Vault, vault
 
 T = TypeVar("T")
@@ -49,9 +55,23 @@ class Place:
         return {one.relative_to(self.folder).as_posix() for one in self.folder.rglob("*") if one.is_file()}
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+@pytest.fixture(scope="module")
+def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    with running_sshd(tmp_path_factory.mktemp("sshd")) as server:
+        yield server
+
+
+def far(place: Place, sshd: Sshd) -> Place:
+    """The same folder, reached by SSH."""
+    place.said["on"] = {"host": "127.0.0.1", "port": sshd.port, "user": sshd.user, "host_keys": [sshd.host_key]}
+    place.said["secrets"] = {"key": sshd.key}
+    return place
+
+
+@pytest.fixture(params=["here", "by SSH"])
+def place(tmp_path: Path, request: pytest.FixtureRequest) -> Place:
+    made = Place(tmp_path)
+    return far(made, request.getfixturevalue("sshd")) if request.param == "by SSH" else made
 
 
 def test_old_files_go_and_the_floor_the_young_the_open_and_all_others_stay(place: Place) -> None:
@@ -197,3 +217,63 @@ def test_a_rotation_that_fails_or_is_of_another_file_is_said_to_be(place: Place,
     assert place.step(lambda: disk.rotate.function(IT, grown)) == "shop.log was rotated already"
     escaped = disk.File("../outside/other.log", 8192, outside.stat().st_ino, 0)
     assert place.step(lambda: disk.was_rotated(IT, escaped)), "nothing outside is looked at"
+
+
+ODD = ("-rf.log.1", "a b'c\"d.log.2", "$(touch gone).log.3", "`id`;rm *.log.4", "ünï—文.log.5", "deep/-x/&.log.6")
+
+
+def test_names_are_never_words_of_a_command(place: Place) -> None:
+    for name in ODD:
+        place.write(name, age=9 * HOUR)
+    place.write("new\nline.log.7", age=9 * HOUR)
+    place.write("orders.db", age=9 * HOUR)
+    found = place.step(lambda: disk.preview(IT, older_than="1h", keep=0))
+    assert {one.name for one in found.files} == set(ODD), "what cannot be printed is left alone"
+    done = place.step(lambda: disk.delete.function(IT, found.files))
+    assert (done.files, done.left) == (len(ODD), 0)
+    assert place.names() == {"new\nline.log.7", "orders.db"}
+    assert list(place.outside.iterdir()) == []
+
+
+def test_what_cannot_be_asked_there_is_said_and_a_greeting_is_no_answer(tmp_path: Path, sshd: Sshd) -> None:
+    place = far(Place(tmp_path), sshd)
+    place.write("shop.log", size=8192)
+    allowed = sshd.private_host_key.parent / "authorized"
+    key = allowed.read_text()
+
+    def first(command: str) -> None:
+        allowed.write_text(f'command="{command}; eval \\"$SSH_ORIGINAL_COMMAND\\"" {key}')
+
+    try:
+        first("echo Welcome to web-1")
+        assert place.step(lambda: disk.usage(IT)).files == 1
+        first("PATH=/nowhere")
+        with pytest.raises(disk.Trouble, match=r"127\.0\.0\.1 has no python3"):
+            place.step(lambda: disk.usage(IT))
+        first("exit 3")
+        with pytest.raises(disk.Trouble, match="could not say: it ended with 3"):
+            place.step(lambda: disk.usage(IT))
+        first("echo no; exit 0")
+        with pytest.raises(disk.Trouble, match="answered something else"):
+            place.step(lambda: disk.usage(IT))
+    finally:
+        allowed.write_text(key)
+    place.said["on"] = {**place.said["on"], "host_keys": [sshd.other_host_key]}  # type: ignore[dict-item]
+    with pytest.raises(disk.Trouble, match="host key that is not in the plan"):
+        place.step(lambda: disk.usage(IT))
+
+
+def test_eight_hundred_files_fit_through_the_line(tmp_path: Path, sshd: Sshd) -> None:
+    place = far(Place(tmp_path), sshd)
+    for number in range(below.MOST_DELETED + 5):
+        place.write(f"{'long' * 30}.log.{number}", age=9 * HOUR, size=1)
+    found = place.step(lambda: disk.preview(IT, older_than="1h", keep=0))
+    assert len(found.files) == below.MOST_DELETED
+    assert place.step(lambda: disk.delete.function(IT, found.files)).files == below.MOST_DELETED
+    assert len(place.names()) == 5
+
+
+def test_the_code_that_goes_over_the_line_needs_no_new_python_and_nothing_of_ours() -> None:
+    tree = ast.parse(inspect.getsource(below), feature_version=(3, 7))
+    names = [one.module for one in ast.walk(tree) if isinstance(one, ast.ImportFrom)]
+    assert not [name for name in names if name is None or name.startswith("tocsin")]

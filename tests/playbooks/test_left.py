@@ -143,6 +143,32 @@ def test_a_run_that_asks_is_measured_as_itself() -> None:
     assert weigh_run(world.engine.state, world.engine.plan, world.now, 1) is None, "it is over"
 
 
+@playbook(
+    name="once", answers=FULL, trust=trust(start="ask"),
+    guards=[at_most(1, per="1h", over="fleet"), breaker(failures=1)],
+)  # fmt: skip
+def once(run: Run, pump: Pump) -> None:
+    run.fix(kick, pump)
+    run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+
+
+def test_what_is_asked_of_a_beginning_alone_holds_back_no_run_that_lives() -> None:
+    world = Playground(once, rung="ask", plan=EACH)
+    world.fires("Full", instance="cart-1")
+    beside = Row(
+        number=9, playbook="once", service="cart", plan="", targets={"pump": "spare"}, state="ended",
+        outcome="handed_over", started_at=world.now, deadline=0, ended_at=world.now, fixes=1,
+    )  # fmt: skip
+    world.engine.state.remembered.keep(beside)  # as when a plan that is edited counts more of them
+    (one,) = weigh_run(world.engine.state, world.engine.plan, world.now, 1).each  # type: ignore[union-attr]
+    assert one.no == "" and of(one, "budget").now == "0 of 1 left after this run"
+    assert of(one, "breaker").now.startswith("open: ")
+    new = weigh(world.engine.state, world.engine.plan, world.now, "cart", "once", "spare")
+    assert new is not None and "and it had them" in of(new.each[0], "budget").no
+    world.says(1, "yes")
+    assert world.done == ["kick"]
+
+
 def test_a_person_who_works_there_is_named_and_until_when() -> None:
     world = Playground(kicks, rung="ask", plan=EACH)
     world.fires("Full", instance="cart-1")

@@ -39,7 +39,8 @@ async def read_guards(
 ) -> m.PublishedGuards:
     """Read what is left of a playbook's guards now, for each target of the service or for one.
 
-    Measured as for a run that would begin this instant: what ``blocks`` says is what such a run is refused for.
+    Measured as for a run that would begin this instant: what ``blocks`` says is what such a run, or its first fix, is
+    refused for.
     """
     what = f"target {target!r}" if target else "guards"
     return _weighed(await faces.guards(service, playbook, target or ""), f"{what} of {playbook} for {service}")

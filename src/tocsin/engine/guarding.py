@@ -15,9 +15,9 @@ from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.kernel.instant import DAY, Instant
 from tocsin.kernel.matcher import implied
 from tocsin.kernel.reason import Reason
-from tocsin.playbooks.guards import Situation, Unwell, blast, blocked, frozen, locked
+from tocsin.playbooks.guards import Situation, Unwell, blocked, blocked_now, locked
 from tocsin.playbooks.left import Blocked
-from tocsin.playbooks.manifest import Blast, Breaker, Frozen, Manifest, Unless
+from tocsin.playbooks.manifest import Breaker, Manifest, Unless
 from tocsin.playbooks.remembered import Remembered
 from tocsin.playbooks.run import Outcome, Run
 
@@ -62,11 +62,7 @@ def situation(turn: Turn, manifest: Manifest, run: Run, thorough: bool = False) 
 
 def guarded_now(turn: Turn, run: Run, manifest: Manifest) -> Blocked | None:
     """Guards that may have changed since a run began, and whether its targets are still there to be changed."""
-    for guard in manifest.guards:
-        found = _says_no_now(turn, run, manifest, guard)
-        if found is not None:
-            return found
-    return unfit(turn, run)
+    return blocked_now(situation(turn, manifest, run)) or unfit(turn, run)
 
 
 def unfit(turn: Turn, run: Run) -> Blocked | None:
@@ -77,17 +73,6 @@ def unfit(turn: Turn, run: Run) -> Blocked | None:
             return Blocked(Reason.NO_TARGET, f"the plan has no target {name} any more")
         if not there[name].fixing:
             return Blocked(Reason.NO_TARGET, f"the plan gives nothing to fix {name} with: add `fix with` to it")
-    return None
-
-
-def _says_no_now(turn: Turn, run: Run, manifest: Manifest, guard: object) -> Blocked | None:
-    match guard:
-        case Frozen():
-            return frozen(guard, turn.now)
-        case Unless() if guard.service in broken(turn, manifest, run):
-            return Blocked(Reason.GUARD_UNLESS, f"not while {guard.service} has an incident")
-        case Blast():
-            return blast(guard, run.service, run.locks, turn.plan.bindings, turn.state.locked, unwell(turn, run))
     return None
 
 

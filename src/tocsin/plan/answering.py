@@ -168,7 +168,8 @@ def _target(service: str, name: str, said: written.Target, reached: Reached) -> 
         fixing = here(there | {"restart": said.restart_with}) if said.restart_with else ""
     elif said.folder:
         patterns = said.delete or ()
-        seen = {"folder": said.folder, "delete": patterns}
-        kind, reading = "folder", here(seen)
-        fixing = here(seen | {"rotate": said.rotate}) if said.rotate else reading if patterns else ""
+        seen: dict[str, object] = {"folder": said.folder, "delete": patterns}
+        kind, reading = "folder", reached.there(seen, said.on, fixing=False)
+        more = {"rotate": said.rotate} if said.rotate else {}
+        fixing = reached.there(seen | more, said.on, fixing=True) if patterns or said.rotate else ""
     return Target(service=service, name=name, kind=kind, reading=reading, fixing=fixing, match=said.match or ())

@@ -159,6 +159,7 @@ class Target(Record):
         "restart with": "process",
         "delete": "folder",
         "rotate": "folder",
+        "on": "folder",
     }
     redis = Field(SECRET, "A Redis or Valkey server: the address it is read by, as secret:NAME.")
     postgres = Field(SECRET, "A PostgreSQL server: the address it is read by, as secret:NAME.")
@@ -170,7 +171,8 @@ class Target(Record):
         "supervisor, when something starts the process again whenever it ends; or a command in words, such as "
         "[systemctl, restart, payments]. Without it the process is only looked at.",
     )
-    folder = Field(PATH, "A folder on the machine Tocsin runs on, at least two names deep.")
+    folder = Field(PATH, "A folder, at least two names deep: on the machine Tocsin runs on, or on the one `on` names.")
+    on = Field(REFERENCE, "The ssh target on which the folder is. It needs python3. Default: where Tocsin runs.")
     delete = Field(
         ListOf(TEXT, "patterns", at_most=50, single=True),
         "Which of the folder's files may be deleted, such as '*.log.*'. Without it and rotate it is only looked at.",

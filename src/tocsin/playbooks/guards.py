@@ -26,6 +26,8 @@ QUARTER: Final = 15 * MINUTE
 MOST_LOOKED_AT: Final = 200
 """So many targets of a group are looked at, one by one, to say to a person how many are not well."""
 RATED: Final = {"fleet": "runs of any playbook", "target": "runs on this target", "playbook": "runs"}
+AGAIN: Final = (Frozen, Unless, Blast)
+"""Guards that may have changed since a run began: they are asked again before each fix."""
 _KINDS: Final[Mapping[type[Guard], Guarding]] = {
     AtMost: "rate", Cooldown: "cooldown", Blast: "blast", Frozen: "freeze", Breaker: "breaker", Unless: "unless",
 }  # fmt: skip
@@ -76,9 +78,21 @@ def blocked(at: Situation) -> Blocked | None:
     return next((no for guard in guards_of(at.manifest) if (no := measure(at, guard).no) is not None), None)
 
 
+def blocked_now(at: Situation) -> Blocked | None:
+    """The first of those that are asked again before each fix that says no."""
+    asked = (guard for guard in at.manifest.guards if isinstance(guard, AGAIN))
+    return next((no for guard in asked if (no := measure(at, guard).no) is not None), None)
+
+
 def left(at: Situation) -> tuple[Left, ...]:
-    """What is left of each of a playbook's guards."""
-    return tuple(shown(_kind(guard), measure(at, guard), say_guard(guard)) for guard in guards_of(at.manifest))
+    """What is left of each of a playbook's guards. Only those that are asked again hold a run back that lives."""
+    found = []
+    for guard in guards_of(at.manifest):
+        now = measure(at, guard)
+        if at.lives and not isinstance(guard, AGAIN):
+            now = now._replace(no=None)
+        found.append(shown(_kind(guard), now, say_guard(guard)))
+    return tuple(found)
 
 
 def _kind(guard: Guard) -> Guarding:
