@@ -485,8 +485,10 @@ class Stage:
                 names.setdefault(page, []).extend(re.findall(r'^    name="([^"]+)"', code, re.MULTILINE))
         services: dict[str, dict[str, Any]] = {
             one.name: {
-                "escalation": "shop", "playbooks": names[one.page], "targets": {"it": one.target(), **one.beside()},
-            }  # fmt: skip
+                "escalation": "shop",
+                "playbooks": names[one.page],
+                "targets": {"it": one.target(), **one.beside()},
+            }
             for one in self.faults.values()
         }
         probe = {"postgres": "secret:old_ro", "name": "connections", "connections": "90%"}
