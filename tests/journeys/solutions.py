@@ -336,6 +336,28 @@ class Hung(Fault):
         self._thread.join(5)
 
 
+class HungThere(Hung):
+    """The same on a machine that is reached by SSH."""
+
+    name = "process-ssh"
+
+    def __init__(self, folder: Path, sshd: Sshd) -> None:
+        super().__init__(folder)
+        self._sshd = sshd
+
+    def target(self) -> dict[str, Any]:
+        return {**super().target(), "on": "web-1"}
+
+    def beside(self) -> dict[str, dict[str, Any]]:
+        return by_ssh(self._sshd)
+
+
+def by_ssh(sshd: Sshd) -> dict[str, dict[str, Any]]:
+    """The machine, as a plan has it."""
+    reached = {"host": "127.0.0.1", "port": str(sshd.port), "user": sshd.user, "host key": sshd.host_key}
+    return {"web-1": {"ssh": reached, "look with": "secret:web_look", "fix with": "secret:web_fix"}}
+
+
 class Leaks(Hung):
     """It answers, and holds more memory than it may."""
 
@@ -404,9 +426,7 @@ class FilledThere(Filled):
         return {**super().target(), "on": "web-1"}
 
     def beside(self) -> dict[str, dict[str, Any]]:
-        reached = {"host": "127.0.0.1", "port": str(self._sshd.port), "user": self._sshd.user}
-        keys = {"look with": "secret:web_look", "fix with": "secret:web_fix"}
-        return {"web-1": {"ssh": {**reached, "host key": self._sshd.host_key}, **keys}}
+        return by_ssh(self._sshd)
 
 
 WRITES = """
@@ -527,7 +547,7 @@ def staged(folder: Path) -> Iterator[Stage]:
         running_sshd(folder / "sshd") as sshd,
     ):
         standby = Shop(server)
-        hung, leaks, grows = Hung(folder), Leaks(folder), Grows(folder)
+        hung, far, leaks, grows = Hung(folder), HungThere(folder, sshd), Leaks(folder), Grows(folder)
         secrets = {
             "TOCSIN_SECRET_SHOP_RO": shop.reading, "TOCSIN_SECRET_SHOP_FIX": shop.fixing,
             "TOCSIN_SECRET_OLD_RO": old.reading, "TOCSIN_SECRET_OLD_FIX": old.fixing,
@@ -536,11 +556,12 @@ def staged(folder: Path) -> Iterator[Stage]:
         }  # fmt: skip
         faults: list[Fault] = [
             Full(shop), Blocked(shop), Long(shop), Lag(shop, standby), Log(shop), Slot(shop), Archive(shop),
-            Old(old, "old"), hung, leaks, Filled(folder), FilledThere(folder, sshd), grows, *redis_faults,
+            Old(old, "old"), hung, far, leaks, Filled(folder), FilledThere(folder, sshd), grows, *redis_faults,
         ]  # fmt: skip
         try:
             yield Stage(faults, secrets | redis_secrets, old, crowded)
         finally:
             hung.close()
+            far.close()
             leaks.close()
             grows.close()

@@ -8,26 +8,15 @@ done below the folder does ``below``, the same code here and there.
 
 from __future__ import annotations
 
-import inspect
 from typing import Any, ClassVar
 
 import msgspec
 from msgspec import Struct
 
 from tocsin.kernel.instant import SECOND, parse_duration
-from tocsin.library import below
+from tocsin.library import below, carried
 from tocsin.library.described import Trouble as Trouble
 from tocsin.playbooks.language import Span, Target, fix, look
-
-LOOKED_WITHIN = 90
-"""Seconds a look or a deletion on another machine may take, besides what it waits for itself."""
-MOST_ANSWERED = 4 * 1024 * 1024
-"""Bytes of an answer from another machine."""
-_THERE = (
-    "import json,sys;code,asked=sys.stdin.buffer.read().split(bytes(1),1);here={'__name__':'below'};"
-    "exec(compile(code,'below.py','exec'),here);print();print(json.dumps(here['answer'](json.loads(asked.decode()))))"
-)
-"""What python3 is told there. It never changes: code and question come on its standard input."""
 
 
 class Where(Struct, frozen=True):
@@ -184,7 +173,7 @@ def rotate(place: Folder, file: File, *, within: Span = "2m") -> str:
         raise Trouble(f"the plan does not say how {place.name} is rotated: rotate: [logrotate, -f, /etc/logrotate.d/…]")
     if was_rotated(place, file):
         return f"{file.name} was rotated already"
-    succeed(where.rotate, _machine(where), where.secrets, within)
+    succeed(where.rotate, carried.machine(where.on), where.secrets, within)
     if not was_rotated(place, file):
         raise Trouble(f"{where.rotate[0]} ended well, and {file.name} is what it was: is it told of that one?")
     now = _now(where, file.name)
@@ -212,32 +201,4 @@ def _now(where: Where, name: str) -> File | None:
 def _ask(where: Where, what: str, waits: float = 0, **more: Any) -> dict[str, Any]:
     """Ask ``below``, where the folder is. Raises Trouble when it cannot say."""
     asked = {"what": what, "folder": where.folder, "delete": list(where.delete), **more}
-    found = below.answer(asked) if where.on is None else _far(where, asked, waits)
-    if "fault" in found:
-        raise Trouble(found["fault"])
-    return found
-
-
-def _machine(where: Where) -> Any:
-    from tocsin.library.ssh import Reach
-
-    return msgspec.convert(where.on, Reach) if where.on is not None else None
-
-
-def _far(where: Where, asked: dict[str, Any], waits: float) -> dict[str, Any]:
-    from tocsin.library import ssh  # and with it asyncio: for who reaches another machine alone
-
-    machine, within = _machine(where), f"{LOOKED_WITHIN + round(waits)}s"
-    told = inspect.getsource(below).encode() + b"\0" + msgspec.json.encode(asked)
-    said = ssh.carry_out(
-        machine, where.secrets["key"], ("python3", "-I", "-c", _THERE), within, feed=told, keep=MOST_ANSWERED
-    )
-    if said.code == 127:
-        raise Trouble(f"{machine.host} has no python3, which is what looks into a folder there")
-    if said.code != 0 or said.cut:
-        raise Trouble(f"{machine.host} could not say: {'it said too much' if said.cut else said}")
-    try:
-        # Whatever the user's shell says of itself comes before.
-        return msgspec.json.decode(said.out.rstrip("\n").rpartition("\n")[2], type=dict[str, Any])
-    except msgspec.MsgspecError:
-        raise Trouble(f"{machine.host} answered something else: {said.out[-200:]!r}") from None
+    return carried.ask(below, where.on, where.secrets, asked, waits)
