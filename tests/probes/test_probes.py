@@ -385,6 +385,14 @@ async def test_a_mount_that_hangs_is_told_and_blocks_nothing(
 # --- event -----------------------------------------------------------------------------------------------------------
 
 
+def test_a_probe_with_a_title_says_what_was_found_below_it() -> None:
+    one = msgspec.structs.replace(spec("http", "http://shop.example/health"), title="Nobody can order")
+    event = as_event(one, Checked(False, "it is down", {"status": "503"}), 90)
+    assert (event.own_title, event.annotations) == (
+        "Nobody can order", {"description": "it is down", "status": "503"},
+    )  # fmt: skip
+
+
 def test_a_failure_and_its_end_share_key_and_labels() -> None:
     one = spec("http", "http://user:pw@shop.example/health")
     failed = as_event(one, Checked(False, "it is down", {"status": "503"}), 90, since=60)

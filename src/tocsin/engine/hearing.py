@@ -458,9 +458,15 @@ def _open(turn: Turn, alert: Alert, window: int) -> Incident:
     )
     state.add_incident(incident)
     turn.save_incident(incident)
-    what = f"Opened for {alert.service}: {alert.title}"
+    what = f"Opened for {alert.service}: {_told(alert)}"
     turn.enter(incident.number, what, Reason.OPENED, f"source:{alert.source}", alert=str(alert.id), routed=alert.routed)
     return incident
+
+
+def _told(alert: Alert) -> str:
+    """An alert in one line; where the plan named what it means, with what was found."""
+    detail = alert.detail if alert.own_title else ""
+    return f"{alert.title}: {detail}" if detail else alert.title
 
 
 def _quiet(turn: Turn, source: str) -> Duration:
@@ -478,7 +484,7 @@ def _join(turn: Turn, alert: Alert, incident: Incident) -> None:
         settling.reopen(turn, incident, Reason.REOPENED, f"source:{alert.source}")
     elif incident.alerts <= MOST_LINES:
         turn.enter(
-            incident.number, f"Joined: {alert.title}", alert.reason, f"source:{alert.source}", alert=str(alert.id)
+            incident.number, f"Joined: {_told(alert)}", alert.reason, f"source:{alert.source}", alert=str(alert.id)
         )
     else:
         turn.count("decisions", Reason.JOINED)
@@ -623,16 +629,17 @@ def take_beat(
             resolve(turn, alert, Reason.HEARTBEAT_BACK)
 
 
-def heartbeat_event(turn: Turn, spec: HeartbeatSpec, title: str, body: str = "") -> None:
-    """Raise the alert of a heartbeat that is late or failed."""
+def heartbeat_event(turn: Turn, spec: HeartbeatSpec, found: str, body: str = "") -> None:
+    """Raise the alert of a heartbeat that is late or failed. ``found``: which of both, as a sentence."""
+    said = {"description": found} if spec.title else {}
     own_event(
         turn,
         spec.service,
         f"heartbeat:{spec.service}/{spec.name}",
-        title,
+        spec.title or found,
         spec.severity,
         {"heartbeat": spec.name},
-        annotations={"body": body} if body else {},
+        annotations={**said, "body": body} if body else said,
         name="HeartbeatMissing",
     )
 

@@ -49,6 +49,7 @@ from tocsin.plan.words import (
     STATUS,
     SWITCH,
     TIMEOUT,
+    TITLE,
     URL,
     whole,
 )
@@ -59,6 +60,7 @@ class Probe(Record):
 
     what = "a probe"
     name = Field(NAME, "What the probe is called. Default: its kind and what it looks at.")
+    title = Field(TITLE, "What its failure means to people, such as Cards cannot be charged. Default: what it found.")
     every = Field(EVERY, "How often it looks. Default: 30s.")
     timeout = Field(TIMEOUT, "How long it waits for an answer, never longer than `every`. Default: 5s.")
     failures = Field(whole("a number of failures", 1, 100), "How many failures in a row make an alert. Default: 2.")
@@ -187,6 +189,7 @@ def read_probes(
             timeout=timeout,
             failures=probe.failures or 2,
             severity=severities.known(probe.severity),
+            title=probe.title or "",
             options=options,
         )
 

@@ -6,7 +6,7 @@ Filters that have a column and an index are SQL. The others (labels, text) are l
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
 from msgspec import Struct, structs
@@ -284,6 +284,14 @@ class Reads(Reading):
     def run(self, number: int) -> Run | None:
         """One run."""
         return self._one(tables.runs, tables.runs.c.number == number, _run.decode)
+
+    def runs_by_number(self, numbers: Collection[int]) -> dict[int, Run]:
+        """Some runs, by one question to the database; those that are not there are left out."""
+        table = tables.runs
+        with self._snapshot() as connection:
+            rows = connection.execute(select(table.c.body).where(*self._here(table), table.c.number.in_(numbers)))
+            found = [_run.decode(body) for (body,) in rows]
+        return {one.number: one for one in found}
 
     def steps(self, run: int) -> list[Step]:
         """A run's steps, in order."""

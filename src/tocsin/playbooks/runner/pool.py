@@ -176,7 +176,7 @@ class Pool:
     """
 
     def __init__(self, folder: Path, mark: str, hidden: Sequence[Path] = ()) -> None:
-        self._folder = folder
+        self._folder = folder.absolute()  # zygotes work elsewhere
         self._mark = mark
         self._hidden = hidden
         self._zygotes: dict[str, _Zygote] = {}
