@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 LONGEST_READ = 8.0
 """Seconds. Statements are bounded by the database; this is for one that does not even say so."""
-WEIGHED_WITHIN = 3.0
+WEIGHED_WITHIN = 1.0
 """Seconds a page waits for what is left of guards; it is shown without, and says so."""
 LINK_PATH = "/sign-in/link/"
 """Where a one-time sign-in link leads; the secret follows."""
