@@ -12,7 +12,9 @@ from tests.web.serving import Site
 from tocsin.engine import commands as c
 from tocsin.engine.weighing import Guards, Weighed
 from tocsin.faces.faces import Faces
+from tocsin.incidents.incident import Work
 from tocsin.kernel.instant import MINUTE, SECOND
+from tocsin.kernel.reason import Reason
 from tocsin.plan.model import Plan
 from tocsin.playbooks.evidence import BEFORE, Series, said
 from tocsin.playbooks.left import Left
@@ -24,6 +26,7 @@ from tocsin.runtime.line import Weighing
 from tocsin.store import tables
 
 ENCODE = msgspec.json.encode
+HOSTS = [f"host-{n}" for n in range(1, 6)]
 FIX = "redis.expire(main, 312 of them, spread='60s')"
 
 
@@ -301,3 +304,50 @@ def test_whoever_is_asked_reads_what_is_left_before_and_what_was_taken_after(
     with site.night.engine.begin() as connection:
         connection.execute(update(tables.runs).where(tables.runs.c.number == 7).values(body=ENCODE(asking)))
     assert "took nothing from its guards" in ana.get("/runs/7").text
+
+
+def several_targets(site: Site) -> None:
+    """Incident #1042 is about five targets: code fixed two, could not fix one, is at one, and one is left."""
+    steps = {
+        11: ("host-1", "ended", "verified", "fixed and verified, and the alerts ended"),
+        12: ("host-2", "watching", "", ""),
+        13: ("host-3", "ended", "handed_over", "handed over: no file is old enough"),
+        14: ("host-4", "running", "", ""),
+    }
+    for number, (host, state, outcome, why) in steps.items():
+        run = Run(
+            number=number, playbook="free-disk", service="checkout", plan="v", targets={"folder": host}, incident=1042,
+            state=state, outcome=outcome, why=why, rung="act", started_at=NOW - MINUTE, deadline=NOW + MINUTE,  # type: ignore[arg-type]
+            watch_until=NOW + 9 * MINUTE, ended_at=NOW - 30 * SECOND if outcome else None,
+            fixes=int(outcome == "verified"),
+            advice="Find what else fills it" if outcome == "handed_over" else "",
+        )  # fmt: skip
+        look = Step(
+            run=number, ordinal=1, verb="look", function="tocsin.library.disk.preview", digest="x", shown=host,
+            state="done", began_at=NOW - MINUTE, ended_at=NOW - MINUTE + SECOND, said="41 files older than 7 days",
+        )  # fmt: skip
+        keep(site, run, look)
+    incident = site.night.incident(1042)
+    incident.run, incident.lifted = 14, Reason.HANDED_OVER
+    incident.works = {
+        f"free-disk {host}": Work("free-disk", (host,), number, outcome, why)
+        for number, (host, _, outcome, why) in steps.items()
+    } | {"free-disk host-5": Work("free-disk", ("host-5",), 0, "blocked", "at most 3 runs in 6 h, and it <had> them")}
+    site.night.put(incident)
+
+
+def test_an_incident_over_several_targets_says_what_was_done_on_each(site: Site, ana: Browserless) -> None:
+    several_targets(site)
+    ana.get("/incidents/1042")
+    assert "5\u00a0targets, 4\u00a0runs" in ana.page
+    listed = ana.page[ana.page.index("By target") :]
+    assert [listed.index(one) for one in HOSTS] == sorted(listed.index(one) for one in HOSTS)
+    assert '<a href="/runs/13">free-disk, run 13</a>: no file is old enough' in listed
+    assert "at most 3 runs in 6 h, and it &lt;had&gt; them" in listed, "with a guard's reason, and no run to follow"
+    assert "run 12</a>; its alerts have yet to end" in listed
+    assert "Do it yourself on host-4?" in ana.page, "what is at it now is what a person would stop"
+
+
+def test_with_one_target_nothing_is_said_by_target(site: Site, ana: Browserless, asking: Run) -> None:
+    ana.get("/incidents/1042")
+    assert "What code did" in ana.page and "By target" not in ana.page

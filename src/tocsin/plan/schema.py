@@ -16,6 +16,7 @@ from tocsin.plan.words import (
     ALERTS,
     BODY,
     BURST,
+    CODE,
     CRON,
     EMAIL,
     FEED,
@@ -230,6 +231,11 @@ class Service(Record):
     hours = Field(REFERENCE, "Hours outside of which its incidents of low urgency wait. Default: none.")
     acknowledge_for = Field(HOLD, "How long an acknowledgement holds before paging goes on. Default: 1h.")
     reopen_within = Field(MONTH, "Trouble that returns this soon reopens its incident. Default: 30m.")
+    wait_for_code = Field(
+        CODE,
+        "How long its pages wait for playbooks in all, over all targets of an incident. "
+        "Default: 30m, or as long as its slowest playbook may take and its alerts have to end.",
+    )
     urgency = Field(
         Either(URGENCY, RecordOf(UrgencyOf)),
         "high pages at any hour, low waits for the person's morning; one word, or by severity: {sev4: low}. "

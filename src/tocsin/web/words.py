@@ -36,6 +36,7 @@ BY = {
     "matrix": "on Matrix",
     "pagerduty": "by PagerDuty",
     "slack": "on Slack",
+    "telegram": "on Telegram",
     "sms": "by text message",
     "call": "by telephone",
     "apprise": "by Apprise",
