@@ -23,7 +23,7 @@ from tocsin.faces.faces import Faces, FaceSettings
 from tocsin.faces.passwords import hash_password
 from tocsin.incidents.incident import Entry, Incident, IncidentState
 from tocsin.kernel.identity import texts_json
-from tocsin.kernel.instant import MINUTE, SECOND, Instant, parse_rfc3339
+from tocsin.kernel.instant import DAY, MINUTE, SECOND, Instant, parse_rfc3339
 from tocsin.kernel.matcher import parse_matcher
 from tocsin.kernel.reason import Reason
 from tocsin.oncall.override import Override
@@ -233,8 +233,8 @@ class Filler:
         self.put(tables.heartbeats, [{"service": one.service, "name": one.name, "body": encode(one)}])
 
     def plan(self, version: str, files: dict[str, bytes]) -> None:
-        """Write the plan in force."""
-        self.put(tables.plans, [{"version": version, "at": NOW, "files": pack_files(files)}])
+        """Write the plan in force, for a long time by now."""
+        self.put(tables.plans, [{"version": version, "at": NOW - 7 * DAY, "files": pack_files(files)}])
         self.put(tables.meta, [{"name": "plan", "value": version.encode()}])
 
 
@@ -338,7 +338,7 @@ class FakeCore(CoreClient):
         self.weighed.append((service, playbook, target, run))
         return self.weighing
 
-    async def reload(self, actor: str) -> Reloaded:
+    async def reload(self, actor: str, only: str = "") -> Reloaded:
         self._here()
         return self.reloaded
 

@@ -43,7 +43,7 @@ class Core:
         """Hear."""
         return HeardReply(202, service.encode() + body + actor.encode())
 
-    async def reload(self, actor: str) -> Reloaded:
+    async def reload(self, actor: str, only: str = "") -> Reloaded:
         """Read the plan."""
         await self.free.wait()
         self.decided.append(f"reload by {actor}")

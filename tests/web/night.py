@@ -789,6 +789,7 @@ class FakeCore:
         """What every question about guards is answered with, instead of being measured."""
         self.requests, self.refused = 48_211, 3
         self.reloaded = Reloaded(True, False, "v", ())
+        self.reloads: list[tuple[str, str]] = []
         self._watchers: list[asyncio.Queue[Changed | None]] = []
 
     def _alive(self) -> None:
@@ -846,8 +847,9 @@ class FakeCore:
         self.heard.append((service, body, actor))
         return HeardReply(202, b"{}")
 
-    async def reload(self, actor: str) -> Reloaded:
+    async def reload(self, actor: str, only: str = "") -> Reloaded:
         self._alive()
+        self.reloads.append((actor, only))
         return self.reloaded
 
     async def close(self) -> None:

@@ -164,6 +164,8 @@ class Changes:
         self.results: list[Kept] = []
         self.dropped_results: dict[str, None] = {}
         self.plans: dict[str, Mapping[str, bytes]] = {}
+        self.in_force: dict[Instant, str] = {}
+        """Since when which version of the plan is in force."""
         self.deliver: dict[int, Page] = {}
         self.counted: defaultdict[tuple[str, str], int] = defaultdict(int)
 

@@ -86,9 +86,9 @@ class CoreClient:
         """Hand in events for a service, in the form of ``POST /api/events``. Raises CoreGone."""
         return await self._ask(AskEvents(self._number(), service, body, actor), HeardReply)
 
-    async def reload(self, actor: str) -> Reloaded:
-        """Have the plan folder read again. Raises CoreGone."""
-        return await self._ask(AskReload(self._number(), actor), Reloaded)
+    async def reload(self, actor: str, only: str = "") -> Reloaded:
+        """Have the plan folder read again; ``only`` that version of it counts, where one is named. Raises CoreGone."""
+        return await self._ask(AskReload(self._number(), actor, only), Reloaded)
 
     async def status(self) -> Status:
         """How the core is. Raises CoreGone."""

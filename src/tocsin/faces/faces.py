@@ -16,6 +16,7 @@ from tocsin.access.credentials import Token, User
 from tocsin.engine.commands import AnyCommand, Result
 from tocsin.engine.covering import laid_over, standing
 from tocsin.faces.core import CoreClient, CoreGone
+from tocsin.faces.disk import OnDisk
 from tocsin.faces.live import Live
 from tocsin.faces.passwords import Guesses
 from tocsin.faces.problem import Problem, not_found, refused, unavailable
@@ -58,6 +59,7 @@ class Faces:
     """The faces' parts: reads, the line to the core, the clock, the signing key.
 
     ``read_plan`` turns a version and its files into the Plan (the plan room's reader, handed in by the wiring).
+    ``disk``: the plan folder, None where there is none to look at.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Faces:
         signing_key: bytes,
         settings: FaceSettings,
         read_plan: Callable[[str, Mapping[str, bytes]], Plan],
+        disk: OnDisk | None = None,
     ) -> None:
         if len(signing_key) < 32:
             raise ValueError("the signing key needs 32 bytes")
@@ -77,6 +80,7 @@ class Faces:
         self.clock = clock
         self.signing_key = signing_key
         self.settings = settings
+        self.disk = disk
         self.guesses = Guesses()
         self.live = Live(core.changes)
         self.hashing = asyncio.Semaphore(2)
@@ -156,15 +160,15 @@ class Faces:
         """The plan in force, read once per version; None before the first."""
         return await self.read(self._current_plan)
 
-    async def covers(self, since: Instant | None = None, schedule: str = "") -> Covers:
-        """The overrides that count from an instant on (without it: now), by schedule.
+    async def covers(self, since: Instant | None = None, schedule: str = "", plan: Plan | None = None) -> Covers:
+        """The overrides that count from an instant on (without it: now), by schedule of a plan (without it: in force).
 
         Those too that ended before it, as far back as a shift that is on then may have been cut by one.
         """
         since = (self.now() if since is None else since) - LONGEST_TURN
         found = await self.read(self.reads.overrides_since, since, schedule)
         overrides = {one.id: one for one in found}
-        plan = await self.plan()
+        plan = plan or await self.plan()
         if plan is None or not plan.calendars:
             return covers_by_schedule(overrides)
         calendars = {one.name: one for one in await self.read(self.reads.calendars)}

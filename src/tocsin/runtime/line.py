@@ -47,9 +47,10 @@ class AskEvents(Ask, frozen=True, tag="events"):
 
 
 class AskReload(Ask, frozen=True, tag="reload"):
-    """Read the plan folder again. A bad plan changes nothing."""
+    """Read the plan folder again. A bad plan changes nothing; nor, where ``only`` names one, does another version."""
 
     actor: str
+    only: str = ""
 
 
 class AskStatus(Ask, frozen=True, tag="status"):

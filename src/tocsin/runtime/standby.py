@@ -105,7 +105,7 @@ class Standby:
         refusal = self._sources["events"].refuse(HTTPStatus.SERVICE_UNAVAILABLE, self.why, COME_BACK)
         return HeardReply(refusal.status, refusal.body)
 
-    async def reload(self, actor: str) -> Reloaded:
+    async def reload(self, actor: str, only: str = "") -> Reloaded:
         """The plan in force is the writing node's."""
         return Reloaded(False, False, "", (f"Nothing was changed here. {self.why}",), looked=False)
 

@@ -91,6 +91,9 @@ from tocsin.api.models.playbooks import answer_out as answer_out
 from tocsin.api.models.playbooks import playbook_out as playbook_out
 from tocsin.api.models.playbooks import run_out as run_out
 from tocsin.api.models.playbooks import run_sheet_out as run_sheet_out
+from tocsin.api.models.preview import PreviewIn as PreviewIn
+from tocsin.api.models.preview import PublishedPreview as PublishedPreview
+from tocsin.api.models.preview import preview_out as preview_out
 from tocsin.api.models.silences import MatcherIn as MatcherIn
 from tocsin.api.models.silences import PublishedSilence as PublishedSilence
 from tocsin.api.models.silences import SilenceIn as SilenceIn
