@@ -326,11 +326,11 @@ def test_what_becomes_of_an_override_is_shown_before_it_counts(site: Site, ana: 
 
 def test_an_override_is_from_the_first_time_its_clock_shows_it_to_the_last(site: Site, ana: Browserless) -> None:
     """02:30 in Stockholm comes twice on 25 October 2026, and not at all on 28 March 2027."""
-    ana.get("/oncall/new?schedule=shop-primary")
     for day, starts, ends in (
         ("2026-10-25", "2026-10-25T00:30:00Z", "2026-10-25T01:45:00Z"),
         ("2027-03-28", "2027-03-28T01:00:00Z", "2027-03-28T01:00:00Z"),
     ):
+        ana.get("/oncall/new?schedule=shop-primary")
         times = {"from": f"{day}T02:30", "to": f"{day}T02:45"}
         ana.send("/oncall/overrides", kind="override", schedule="shop-primary", person="mei", **times)
         made = site.core.asked[-1]
