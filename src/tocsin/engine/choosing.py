@@ -28,8 +28,6 @@ def holds(turn: Turn, incident: Incident) -> bool:
     if not incident.considered:
         incident.considered = True
         checking.offer(turn, incident)
-    elif incident.run and not incident.works:
-        _remember(turn, incident)
     if turn.plan.answers.get(incident.service) or incident.works:
         _go_on(turn, incident)
     return incident.hold_until is not None and incident.hold_until > turn.now
@@ -74,19 +72,13 @@ def _turn_of(incident: Incident, chain: Chain) -> Wish | None:
 
 
 def _go_on(turn: Turn, incident: Incident) -> None:
-    """Begin what is next; when a target is left that code cannot help, have pages wait no longer."""
-    if incident.lifted is Reason.RUN_CANCELLED or holding.busy(turn, incident):
+    """Begin what is next; when an alert is left that code cannot help, have pages wait no longer."""
+    if incident.lifted is Reason.RUN_CANCELLED:
         return
-    _begin_next(turn, incident)
-    if incident.lifted is None and not holding.busy(turn, incident):
+    _leave(turn, incident)
+    if holding.busy(turn, incident) is None:
+        _begin_next(turn, incident)
         _leave(turn, incident)
-
-
-def _remember(turn: Turn, incident: Incident) -> None:
-    """An incident that an older version began with does not know yet what its runs worked on."""
-    for run in turn.state.runs.values():
-        if run.incident == incident.number:
-            answering.record(turn, incident, run)
 
 
 def _begin_next(turn: Turn, incident: Incident) -> None:
@@ -134,6 +126,7 @@ def _try(turn: Turn, incident: Incident, wish: Wish, labels: Mapping[str, str]) 
         answering.refuse(turn, run, no)
         _not_run(turn, incident, wish, no, run)
         return False
+    _leave(turn, incident)  # of those before it, that were not let run: pages do not wait for this one then
     answering.begin(turn, run, incident)
     return True
 
@@ -160,8 +153,10 @@ def _stand_by(turn: Turn, incident: Incident, chain: Chain, begun: Wish) -> None
 
 
 def _leave(turn: Turn, incident: Incident) -> None:
-    """Pages wait no longer when an alert fires that code is done with, or that is one too many."""
-    if not incident.works:
+    """Pages wait no longer when an alert fires that nothing answers, code is done with, or that is one too many."""
+    if incident.lifted is None:
+        _leave_unanswered(turn, incident)
+    if incident.lifted is not None or not incident.works:
         return
     live = {key_of(one.playbook, one.targets.values()) for one in holding.at_work(turn, incident)}
     for chain, ids in sorted(about.chains(turn, incident).items()):  # in an order that a restart does not change
@@ -178,6 +173,22 @@ def _leave(turn: Turn, incident: Incident) -> None:
         holding.lift(turn, incident, reason, why)
         telling_targets.tell(turn, incident)
         return
+
+
+def _leave_unanswered(turn: Turn, incident: Incident) -> None:
+    """An alert that no playbook answers may be a consequence of the others, and nobody knows: its page waits for none.
+
+    But for what a person began: they know of it.
+    """
+    there = about.chains(turn, incident)
+    first = min(_heard(turn, incident, there.get((), frozenset())), default=None)
+    if first is None or (len(there) == 1 and not incident.works):
+        return
+    if incident.called and not any(run.holding and not run.by_hand for run in holding.at_work(turn, incident)):
+        return
+    title = turn.state.alerts[first].title
+    said = f"No playbook answers {title}: its pages wait for code no longer"
+    holding.lift(turn, incident, Reason.UNANSWERED, said)
 
 
 def _left(incident: Incident, wish: Wish | None, work: Work | None) -> tuple[Reason, str]:

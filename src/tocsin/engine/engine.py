@@ -20,6 +20,7 @@ from tocsin.engine import (
     hearing,
     ledger,
     looping,
+    older,
     overriding,
     paging,
     parking,
@@ -151,6 +152,7 @@ class Engine:
                     self._settle(turn)
                     return Applied(result)
                 case Unsure():
+                    older.complete(turn)
                     paging.unsure(turn, input.pages)
                     running.again(turn, input.runs)
                 case PlanChange():
@@ -290,6 +292,7 @@ class Engine:
         covering.renew(self.state, plan)
         handing.arrange(turn, first=first)
         waiting.plan_changed(turn)
+        answering.plan_changed(turn)
         self._end_the_unwatched(turn)
         if begins:
             for incident in list(self.state.incidents.values()):
@@ -336,7 +339,7 @@ class Engine:
             incident = self.state.incidents.get(int(faulty.id))
             if incident is not None:
                 incident.next_at = incident.resume_at = incident.acknowledged_until = incident.clear_at = None
-                incident.snoozed_until = incident.keep_until = incident.hold_until = None
+                incident.snoozed_until = incident.keep_until = incident.hold_until = incident.held_since = None
                 incident.answers, incident.waits = {}, None
                 incident.reason = Reason.QUARANTINED
                 turn.enter(incident.number, "Set aside after a fault of Tocsin's own", Reason.QUARANTINED)
