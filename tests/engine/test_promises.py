@@ -9,7 +9,7 @@ import msgspec
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.engine.world import PLAN, START, World, dump
+from tests.engine.world import PLAN, START, World, dump, plan_of
 from tocsin.engine.commands import (
     AddContact,
     AddResponders,
@@ -217,3 +217,14 @@ def test_whoever_waits_long_enough_is_paged_while_anything_fires(moves):
         i.number for i in world.engine.state.incidents.values() if i.open and world.engine.state.members[i.number].loud
     }
     assert open_incidents <= set(world.reached[before:])
+
+
+def test_since_when_a_plan_is_in_force_is_written_once_and_not_at_each_start():
+    world, written = World(), []
+    keep = world._keep
+    world._keep = lambda changes: (written.extend(changes.in_force.values()), keep(changes))
+    first = world.engine.plan.version
+    for plan in (PLAN, PLAN + b"\n# another\n", PLAN + b"\n# another\n", PLAN):
+        world.put_in_force(plan)
+        world.restarted()
+    assert written == [plan_of(PLAN + b"\n# another\n").version, first]

@@ -242,7 +242,7 @@ class Playground(World):
                 if not any(run.by_hand for run in holders):
                     assert incident.lifted is None
                     self._check_answered(incident, living)
-                if self._was_paged(incident):
+                if incident.state == "triggered" and self._was_paged(incident):
                     known = [run for run in holders if run.by_hand or run.number in self.allowed]
                     assert known == holders, "people were paged before"
                 if not any(run.by_hand for run in holders):
@@ -265,6 +265,8 @@ class Playground(World):
 
     def _check_answered(self, incident: Incident, living: list[Row]) -> None:
         """While pages wait for code it is at each alert that is heard, or its turn is yet to come."""
+        if incident.state != "triggered":
+            return  # nobody waits for a page
         state, plan = self.engine.state, self.engine.plan
         live = {key_of(run.playbook, run.targets.values()) for run in living if run.incident == incident.number}
         heard = state.members[incident.number].heard

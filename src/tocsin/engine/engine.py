@@ -265,7 +265,9 @@ class Engine:
         begins = change.paging and not self.state.counters.paging
         first = not self.state.counters.plan
         self.state.counters.plan, self.state.counters.paging = change.version, change.paging
-        self.changes.in_force[turn.now] = change.version
+        if change.version != self.state.counters.since_written:  # each start puts the same one in force again
+            self.state.counters.since_written = change.version
+            self.changes.in_force[turn.now] = change.version
         specs = {(s.service, s.name): s for s in plan.heartbeats}
         for place in [p for p in self.state.heartbeats if p not in specs]:
             del self.state.heartbeats[place]
