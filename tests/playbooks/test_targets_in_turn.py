@@ -450,7 +450,7 @@ def test_what_was_handed_over_the_last_time_is_not_told_again():
     world.at("2m").ends_on("b")
     world.at("5m").fires("Weird", instance="x")
     world.fires("Weird", instance="y")
-    assert world.incident(1).works == {}
+    assert world.incident(1).works == {} and world.incident(1).told_by == 0
     world.full["b"] = 97
     world.full_on("b")
     assert world.order == "bb" and world.run(2).state == "watching"

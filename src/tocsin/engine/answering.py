@@ -267,6 +267,7 @@ def opened_again(turn: Turn, incident: Incident) -> None:
     """An incident is open again: code may try each target once more, but where a run is at it still."""
     live = {run.number for run in holding.at_work(turn, incident)}
     incident.works = {key: work for key, work in incident.works.items() if work.run in live}
+    incident.run = max(live, default=0)
     incident.lifted, incident.called, incident.held, incident.held_since = None, False, 0, None
 
 

@@ -27,7 +27,8 @@ def _works(turn: Turn, incident: Incident) -> None:
     if not incident.run or incident.works:
         return
     for run in [run for run in turn.state.runs.values() if run.incident == incident.number]:
-        if run.live or not incident.reopened:
+        told = run.trouble != incident.group  # it failed elsewhere, and this incident only tells of it
+        if not told and (run.live or not incident.reopened):
             run.opening = incident.reopened
             turn.save_run(run)
             answering.record(turn, incident, run)
