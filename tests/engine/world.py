@@ -455,6 +455,7 @@ def dump(state: State) -> dict[str, Any]:
         "standings": {f"{a}/{b}": plain(one) for (a, b), one in sorted(state.standings.items())},
         "heard": [plain(change) for change in state.heard],
         "gathering": {id: sorted(pages) for id, pages in sorted(state.gathering.items())},
+        "calls": {number: sorted(pages) for number, pages in sorted(state.calls.items())},
         "results": {key: plain(kept) for key, kept in sorted(state.results.items())},
         "due": state.timers.next(),
     }

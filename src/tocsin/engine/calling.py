@@ -14,7 +14,7 @@ from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
 from tocsin.pages.contacts import CONSOLE
-from tocsin.pages.ledger import Page
+from tocsin.pages.ledger import CALL_AGAIN, CALLS, MOST_CALLS, RINGS, Page
 from tocsin.plan.model import Reached
 
 OF_A_STEP = frozenset(
@@ -87,6 +87,38 @@ def reaches_nobody(incident: Incident, step: int) -> str:
     return f"Step {step + 1} reaches nobody{f': {why}' if why else ''}"
 
 
+def line_taken(turn: Turn, row: Page) -> Instant | None:
+    """Until when a call waits at first because its number is being called; None when it can be made.
+
+    What ends sooner, or has no outcome by then, is seen then.
+    """
+    if row.channel not in CALLS:
+        return None
+    others = [one.rings_until for one in turn.state.calls.get(row.address, {}).values() if one is not row]
+    until = max((end for end in others if end is not None), default=0)
+    return min(until, turn.now + RINGS) if until > turn.now else None
+
+
+def may_call_again(turn: Turn, incident: Incident, row: Page) -> bool:
+    """Whether a number that nobody answered is called once more: its step still waits, and it was not tried too often.
+
+    Each try names the one before it.
+    """
+    if row.kind != "page" or incident.state != "triggered" or incident.paused or row.person in incident.answers:
+        return False
+    if incident.next_at is None or incident.next_at - turn.now <= CALL_AGAIN:
+        return False
+    theirs = ledger.rows(turn, incident.number)
+    if any(one.id > row.id and one.step != row.step and one.reason in OF_A_STEP for one in theirs):
+        return False
+    if any(one.id > row.id and one.contact == row.contact and one.state == "intended" for one in theirs):
+        return False  # the step was repeated meanwhile
+    tries, before = 1, turn.state.pages.get(row.instead_of)
+    while before is not None and before.contact == row.contact:
+        tries, before = tries + 1, turn.state.pages.get(before.instead_of)
+    return tries < MOST_CALLS
+
+
 def _reachable(turn: Turn, incident: Incident, targets: tuple[str, ...]) -> bool:
     """Whether a step reaches somebody who has not answered. The console counts only where nobody has anything better:
     in a trial.
@@ -137,5 +169,5 @@ def reached_nobody(turn: Turn, incident: Incident, row: Page) -> bool:
     rounds = [one.intended_at for one in of_step if not one.instead_of and one.id <= row.id]
     began = max(rounds, default=row.intended_at)
     asked = [one for one in of_step if one.person not in incident.answers]
-    reaching = [one for one in asked if one.may_reach and (one.intended_at >= began or one.waiting)]
+    reaching = [one for one in asked if (one.may_reach or one.rang) and (one.intended_at >= began or one.waiting)]
     return not reaching or (all(one.channel == CONSOLE for one in reaching) and not _on_trial(turn))

@@ -44,6 +44,8 @@ HELD = {
     Reason.NEXT_METHOD: ", if nobody answers",
     Reason.QUIET_HOURS: ", in their morning",
     Reason.BUNDLED: ", with others",
+    Reason.ON_THE_PHONE: ", when the call before it is over",
+    Reason.CALLED_AGAIN: ", once more",
 }
 """What a page waits for, after the time it waits until."""
 TOGETHER: Duration = 30 * SECOND
@@ -337,6 +339,8 @@ class Reader:
             "person", names, initials(self.full_name(newest.person)), newest.person == self.person and len(people) == 1
         )
         how = listed(list(dict.fromkeys(BY.get(page.channel, f"by {page.channel}") for page in last)))
+        if all(page.rang for page in last):
+            return one, f"{names} did not pick up the telephone"
         if all(page.state == "failed" for page in last):
             return one, f"{names} could not be reached {how}"
         if unreached_since(pages) is not None and not any(page.may_reach for page in last):
