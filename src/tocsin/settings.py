@@ -26,6 +26,8 @@ LONGEST_SOCKET = 100
 class Settings:
     """One node's settings. ``database`` "" means SQLite in ``data``; ``plan`` None means ``data``/plan.
 
+    Folders are absolute, however they were written: processes that work elsewhere are told of them.
+
     ``environ`` is where secrets given by environment variables are looked up; ``secrets_command``, as a shell would
     split it, is asked for the others that are in no file.
     """
@@ -42,6 +44,13 @@ class Settings:
     log_format: str = "text"
     secrets_command: str = ""
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
+
+    def __post_init__(self) -> None:
+        """Make what is relative to the working folder absolute."""
+        for name in ("data", "plan", "tls_cert", "tls_key"):
+            path = getattr(self, name)
+            if path is not None:
+                object.__setattr__(self, name, path.absolute())
 
     @property
     def plan_folder(self) -> Path:

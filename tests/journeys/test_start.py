@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import time
+import urllib.request
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +16,9 @@ from typing import Any
 import pytest
 
 from tests.journeys.telling import a_plan
-from tests.support.server import TocsinServer
+from tests.support.ports import free_port
+from tests.support.processes import Process, inherited_environment
+from tests.support.server import TocsinServer, tocsin_command
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.journey, pytest.mark.cold]
@@ -62,6 +66,55 @@ def test_a_plan_that_cannot_be_begun_is_said_in_a_sentence(
     assert server.process.popen.wait(20) == 1
     assert str(tmp_path / "file") in server.output()
     assert "Traceback" not in server.output()
+
+
+PLAN = """
+tocsin: 1
+team: shop
+people: {ana: {name: Ana}}
+escalations: {shop: [{page: ana, wait: 5m}]}
+services: {shop: {escalation: shop, playbooks: [look-around]}}
+"""
+PLAYBOOK = """
+from tocsin import Run, look, playbook, trust
+
+
+@look
+def around() -> int:
+    return 7
+
+
+@playbook(name="look-around", trust=trust(start="act"))
+def look_around(run: Run) -> None:
+    run.look(around)
+"""
+
+
+def test_what_is_started_without_any_word_does_all_its_work(tmp_path: Path) -> None:
+    """Its data lies in the working folder, written as a relative one; what it starts works elsewhere."""
+    plan = tmp_path / "tocsin-data" / "plan"
+    (plan / "playbooks").mkdir(parents=True)
+    (plan / "tocsin.yaml").write_text(PLAN)
+    (plan / "playbooks" / "around.py").write_text(PLAYBOOK)
+    command = [str(tocsin_command()), "up", "--port", str(port := free_port())]
+    process = Process(command, log=tmp_path / "log", cwd=tmp_path, env=inherited_environment(PYTHONUNBUFFERED="1"))
+    try:
+        eventually(lambda: _answers(f"http://127.0.0.1:{port}/readyz"), within=30, what="readiness")
+        run = [str(tocsin_command()), "playbook", "run", "look-around", "--service", "shop", "--wait", "--json"]
+        done = subprocess.run(
+            run, cwd=tmp_path, env=inherited_environment(), capture_output=True, text=True, timeout=60, check=False
+        )
+        assert json.loads(done.stdout)["outcome"] == "done", done.stdout + done.stderr
+    finally:
+        process.stop()
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def test_what_the_unit_starts_may_write_the_plan_it_begins_with() -> None:

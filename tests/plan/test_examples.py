@@ -214,7 +214,7 @@ def test_every_key_of_the_language_arrives():
     assert plan.probes == (
         ProbeSpec(
             service=of, name="front", kind="http", target="https://shop.example/health",
-            every=MINUTE, timeout=10 * SECOND, failures=3, severity="warning",
+            every=MINUTE, timeout=10 * SECOND, failures=3, severity="warning", title="Nobody can order",
             options={
                 "status": "200-299,304", "body": r'"ok":\s*true',
                 "latency": str(1500 * MILLISECOND), "certificate_days": "14",
@@ -273,7 +273,10 @@ def test_every_key_of_the_language_arrives():
         ),
     )  # fmt: skip
     assert plan.heartbeats == (
-        HeartbeatSpec(service=of, name="nightly", cron="0 3 * * mon-fri", timezone="Europe/Madrid", grace=0),
+        HeartbeatSpec(
+            service=of, name="nightly", cron="0 3 * * mon-fri", timezone="Europe/Madrid", grace=0,
+            title="Orders are not booked",
+        ),
         HeartbeatSpec(
             service=of,
             name="watchdog",

@@ -213,7 +213,7 @@ async def test_no_except_of_a_playbook_goes_on_after_a_stop(pool: Pool) -> None:
         ("calls-a-fix", "change changes something: write run.fix(change, …)"),
         ("lambda", "is a function, and functions do not cross processes"),
         ("large", "1,000,002 bytes, at most 262,144 are written down"),
-        ("nowhere", "the plan's code declares no playbook nowhere"),
+        ("nowhere", "the plan's code as it was laid out has no nowhere"),
     ],
 )
 async def test_what_cannot_be_meant_is_handed_over_in_words(pool: Pool, playbook: str, why: str) -> None:

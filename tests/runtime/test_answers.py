@@ -16,7 +16,7 @@ from tocsin.pages.answers import Answer, Call, DeafError, Got, Heard, Taken
 from tocsin.pages.message import Message, Sent
 from tocsin.runtime import answers as module
 from tocsin.runtime.answers import LIMITS, Answers
-from tocsin.runtime.writer import Job
+from tocsin.runtime.jobs import Job
 
 
 class Mailbox:

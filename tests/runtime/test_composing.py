@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from tests.engine.test_reach import storm
 from tests.engine.world import KEY, PLAN, World
-from tocsin.engine.commands import Acknowledge, AddContact, AddResponders, SendCode, StartDrill
+from tocsin.engine.commands import Acknowledge, AddContact, AddResponders, CreateKey, SendCode, StartDrill
+from tocsin.engine.inputs import Received
+from tocsin.intake.request import Request
 from tocsin.kernel.reason import EXPLAINED, Reason
 from tocsin.pages import rendering
 from tocsin.pages.contacts import code_hash, code_of, webhook_secret
@@ -190,3 +192,15 @@ def test_whoever_has_it_is_called_the_same_in_a_channel_as_elsewhere() -> None:
         assert world.asked(Acknowledge(incident=1, actor=actor)).ok
         (update,) = [row for row in world.rows(1, "ana") if row.kind == "update"]
         assert rendering.news(wanted(world, update)) == said
+
+
+def test_what_a_heartbeats_absence_means_comes_first_and_below_it_what_is_missing() -> None:
+    text = PLAN.replace(b"{every: 10m, grace: 5m}", b"{every: 10m, grace: 5m, title: Orders are not booked}")
+    world = held(World(text))
+    key = world.asked(CreateKey(hash=b"h", hint="h", source="heartbeat", service="orders", heartbeat="nightly"))
+    world.apply(Received(int(key.id), "orders", world.now, Request(source="heartbeat", method="GET", path="/")))
+    world.at("16m")
+    message = wanted(world, next(iter(world.engine.state.pages.values())))
+    assert message.title == "Orders are not booked"
+    assert message.lines == ("nightly of orders gives no sign of life (last heard 2026-11-23 03:00:00 UTC)",)
+    assert world.timeline[0].what == f"Opened for orders: {message.title}: {message.lines[0]}"

@@ -22,7 +22,6 @@ from tocsin.engine.inputs import Deaf, Decided, PlanChange, Received
 from tocsin.engine.state import Changes, State
 from tocsin.intake.request import Heard, Reply, Request
 from tocsin.intake.sources import SOURCES
-from tocsin.intake.sources.pagerduty import redacted, routing_key
 from tocsin.kernel.instant import HOUR, MINUTE, SECOND, Duration, Instant, format_rfc3339
 from tocsin.pages.message import Channel, Failed, Sent
 from tocsin.plan.model import Plan
@@ -109,8 +108,6 @@ class Night:
             store=self.store,
             clock=self.clock,
             sources=SOURCES,
-            routing_key=routing_key,
-            redacted=redacted,
             read_plan=self.read,
             declared_keys=lambda plan: self.keys(plan),
             channels=lambda plan: self.channels(plan),
@@ -123,7 +120,7 @@ class Night:
             ballast=self.data / "ballast",
         )
         self.core = Core(parts, self.read())
-        self.core.writer.pulse = Pulse(SystemClock())  # a clock that is put forward by hand stops nobody
+        self.core.writer.time.pulse = Pulse(SystemClock())  # a clock that is put forward by hand stops nobody
         await self.core.start()
         return self.core
 

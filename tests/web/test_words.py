@@ -5,6 +5,7 @@ from __future__ import annotations
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec import structs
 
 from tests.web.night import NOW, the_plan
 from tocsin.escalation.policy import Step
@@ -12,6 +13,7 @@ from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, parse_rfc3339
 from tocsin.kernel.reason import EXPLAINED, Reason
 from tocsin.pages.ledger import Page
+from tocsin.playbooks.run import Run
 from tocsin.web.words import Reader, because, count, initials, listed, night, span
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
@@ -140,6 +142,30 @@ def test_a_snoozed_incident_says_when_it_is_looked_at_again() -> None:
     line = reader().now_line(snoozed, [])
     assert line.before == "Resolved by Ben. It is looked at again"
     assert line.due == NOW + HOUR
+
+
+RUN = Run(number=7, playbook="restart-payments", service="checkout", plan="p", started_at=NOW - MINUTE, deadline=NOW)
+
+
+def test_what_code_fixed_says_which_playbook_and_that_nobody_was_woken() -> None:
+    over = incident(state="resolved", resolved_by="code", resolved_at=NOW, reason=Reason.ALL_CLEAR, run=7)
+    line = reader().now_line(over, [], structs.replace(RUN, outcome="verified"))
+    assert line.before == "restart-payments fixed it, and saw that it holds. Nobody was paged."
+    assert (line.who.kind, line.who.name) == ("code", "restart-payments")
+    failed = reader().now_line(over, [page("ana"), page("ben")], structs.replace(RUN, outcome="handed_over"))
+    assert failed.before == "Resolved: every alert in it has ended. Ben and Ana were paged."
+
+
+def test_who_was_to_be_paged_and_was_not_is_not_said_to_have_been() -> None:
+    over = incident(state="resolved", resolved_by="code", resolved_at=NOW, reason=Reason.ALL_CLEAR)
+    spared = page("ana", state="overtaken", outcome=Reason.OVERTAKEN, finished_at=None)
+    assert reader().now_line(over, [spared]).before == "Resolved: every alert in it has ended. Nobody was paged."
+
+
+def test_what_is_over_says_until_when_the_same_trouble_opens_it_again() -> None:
+    over = incident(state="resolved", resolved_by="code", resolved_at=NOW, keep_until=NOW + HOUR)
+    assert reader().fate(over).before == "It is over for good"
+    assert (reader().fate(over).due, reader().fate(over).after) == (NOW + HOUR, "unless the same trouble comes back.")
 
 
 def test_a_due_time_is_printed_as_a_clock_time_for_those_without_scripts() -> None:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from msgspec import Raw, Struct, field
 
+from tocsin.intake.bounds import first_line
 from tocsin.intake.event import title_of
 from tocsin.kernel.identity import read_texts
 from tocsin.kernel.instant import Instant
@@ -77,6 +78,12 @@ class Alert(Struct, gc=False, omit_defaults=True):
     def title(self) -> str:
         """What it says in one line."""
         return self.own_title or title_of(self.labels, self.annotations)
+
+    @property
+    def detail(self) -> str:
+        """What its source says of it beyond the title, in one line; "" when that is nothing."""
+        said = first_line(self.annotations.get("description", ""))
+        return "" if said == self.title else said
 
     @property
     def place(self) -> bytes:

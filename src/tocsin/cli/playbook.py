@@ -110,7 +110,7 @@ def schema() -> None:
     Examples:
       tocsin playbook schema > playbook.schema.json
     """
-    from tocsin.plan.composing import json_schema
+    from tocsin.plan.playbook_file import json_schema
 
     show.print_json(json_schema())
 

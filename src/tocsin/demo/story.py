@@ -173,7 +173,8 @@ def _line(one: Mapping[str, Any], entry: Mapping[str, Any]) -> Line | None:
         return None
     number, service = one["number"], one["service"]
     if entry["reason"] == Reason.OPENED:
-        text = f"#{number} opened on {service}, {one['severity'].upper()}: {one['title']}"
+        found = str(entry["what"]).partition(": ")[2] or one["title"]
+        text = f"#{number} opened on {service}, {one['severity'].upper()}: {found}"
     elif entry["reason"] == Reason.REOPENED:
         text = f"#{number} on {service} is open again"
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tocsin.access.actors import called
-from tocsin.engine import answering, commands, hearing, standings
+from tocsin.engine import answering, commands, ending, hearing, standings
 from tocsin.engine.commands import Result
 from tocsin.engine.turn import Turn
 from tocsin.kernel.instant import say_duration
@@ -67,9 +67,9 @@ def _asking(run: Run) -> str:
 
 def heard(turn: Turn, run: Run, reason: Reason) -> None:
     """What a run asked is answered, or can be no more: nobody need be called for that."""
-    alert = hearing.own_alert(turn, turn.plan.service(run.service).key, _asking(run)) if run.unasked else None
+    alert = ending.own_alert(turn, turn.plan.service(run.service).key, _asking(run)) if run.unasked else None
     if alert is not None and alert.firing:
-        hearing.resolve(turn, alert, reason)
+        ending.resolve(turn, alert, reason)
 
 
 def answer(turn: Turn, command: commands.AnswerRun) -> Result:

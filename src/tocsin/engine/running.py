@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tocsin.access.actors import called
-from tocsin.engine import answering, asking, commands, evidence, guarding, hearing, standings
+from tocsin.engine import answering, asking, commands, ending, evidence, guarding, hearing, standings
 from tocsin.engine.commands import Result
 from tocsin.engine.inputs import Reported
 from tocsin.engine.turn import Turn
@@ -353,7 +353,7 @@ def _told(turn: Turn, run: Run, why: str) -> None:
         annotations={"findings": "\n".join(run.findings)[:2000]},
         name="PlaybookFailed",
     )
-    alert = hearing.own_alert(turn, turn.plan.service(run.service).key, f"playbook:{run.number}")
+    alert = ending.own_alert(turn, turn.plan.service(run.service).key, f"playbook:{run.number}")
     incident = turn.state.incidents.get(alert.incident) if alert is not None else None
     if incident is not None:
         answering.call_first(turn, run, incident)

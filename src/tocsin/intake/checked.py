@@ -51,14 +51,17 @@ def alert_key(spec: ProbeSpec) -> str:
 def as_event(spec: ProbeSpec, checked: Checked, now: Instant, since: Instant | None = None) -> Event:
     """The Event for what was found. It never expires by time: the same probe says when it is over.
 
+    Where the plan gives the probe a title, what was found is the description.
+
     ``since``: when the first of the failures in a row was seen; ``now`` when left out.
     """
+    facts = {**checked.facts, "description": checked.summary} if spec.title else checked.facts
     return Event(
         key=cut_identity(alert_key(spec), MAX_KEY),
         state="resolved" if checked.ok else "firing",
         labels=labels_of(spec),
-        annotations_json=texts_json(bounded_annotations(checked.facts)),
-        own_title=first_line(checked.summary),
+        annotations_json=texts_json(bounded_annotations(facts)),
+        own_title=first_line(spec.title or checked.summary),
         severity=spec.severity,
         starts_at=now if since is None else since,
         ends_at=now if checked.ok else None,

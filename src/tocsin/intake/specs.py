@@ -13,6 +13,7 @@ class ProbeSpec(Struct, frozen=True, kw_only=True):
     """One probe of one service. ``kind`` is one of the register.
 
     ``options`` are that kind's own, as texts.
+    ``title``: what its failure means to people; "": what it found.
     ``failures``: how many failures in a row make an alert. ``timeout`` is never longer than ``every``.
     """
 
@@ -24,6 +25,7 @@ class ProbeSpec(Struct, frozen=True, kw_only=True):
     timeout: Duration = 5 * SECOND
     failures: int = 2
     severity: str = "critical"
+    title: str = ""
     options: dict[str, str] = {}
 
 
@@ -38,6 +40,7 @@ class CalendarSpec(Struct, frozen=True, kw_only=True):
 class HeartbeatSpec(Struct, frozen=True, kw_only=True):
     """A sign of life that must keep coming: every so often, or by a cron line in a zone; late after ``grace``.
 
+    ``title``: what its absence means to people; "": that it is absent.
     ``alert``: matchers of an alert that counts as the sign of life (Prometheus' Watchdog); () for pings.
     """
 
@@ -48,6 +51,7 @@ class HeartbeatSpec(Struct, frozen=True, kw_only=True):
     timezone: str = "UTC"
     grace: Duration = 5 * MINUTE
     severity: str = "critical"
+    title: str = ""
     alert: tuple[Matcher, ...] = ()
 
 

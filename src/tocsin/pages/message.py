@@ -52,7 +52,7 @@ class Message(Struct, frozen=True, kw_only=True):
     who: str = ""
     replaces: str = ""
     lines: tuple[str, ...] = ()
-    """Facts worth reading at night: the firing alerts' titles, bounded by the caller to 10."""
+    """Facts worth reading at night: what the firing alerts say beyond the title, bounded by the caller to 10."""
     url: str = ""
     acknowledge_url: str = ""
     possible_duplicate: bool = False

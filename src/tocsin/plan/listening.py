@@ -31,6 +31,7 @@ def read_heartbeats(
                 timezone=(beat.timezone or zone) if beat.cron else "UTC",
                 grace=5 * MINUTE if beat.grace is None else beat.grace,
                 severity=severities.known(beat.severity),
+                title=beat.title or "",
                 alert=beat.alert or (),
             )
 

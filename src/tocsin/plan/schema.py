@@ -41,6 +41,7 @@ from tocsin.plan.words import (
     TARGET,
     TEXT,
     TIER,
+    TITLE,
     URGENCY,
     URL,
     VERSION,
@@ -118,6 +119,7 @@ class Heartbeat(Record):
     timezone = Field(ZONE, "Where the cron line is meant. Default: the file's time zone.")
     grace = Field(GRACE, "How late it may be. Default: 5m.")
     severity = Field(SEVERITY, "How grave its absence is. Default: critical.")
+    title = Field(TITLE, "What its absence means to people, such as Orders are not shipped. Default: what happened.")
     alert = Field(
         ListOf(MATCHER, "matchers", at_least=1, at_most=50, single=True),
         "An alert that counts as the sign of life, such as alertname=Watchdog.",

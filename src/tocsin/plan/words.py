@@ -232,6 +232,7 @@ _NAME_RULE: Final = (
 )
 
 TEXT: Final = Word("a text", _text)
+TITLE: Final = Word("a title", _text, pattern=r"[^\x00-\x1f]{1,200}", write="write one line of up to 200 characters")
 LINE_TEMPLATE: Final = Word("a line with placeholders", _template)
 TEXT_TEMPLATE: Final = Word("a text with placeholders", _page_template)
 NAME: Final = Word("a name", _text, pattern=NAME_PATTERN, write=_NAME_RULE)

@@ -25,8 +25,8 @@ from tocsin.pages.ledger import ASKING, Page, tells
 from tocsin.pages.message import Channel
 from tocsin.runtime.buckets import Bucket
 from tocsin.runtime.clock import Clock
+from tocsin.runtime.jobs import Job
 from tocsin.runtime.listener import Exchange
-from tocsin.runtime.writer import Job
 
 log = structlog.get_logger("tocsin.answers")
 

@@ -214,4 +214,6 @@ def _lines(state: State, incident: Incident) -> tuple[str, ...]:
     if members is None:
         return ()
     ids = sorted(members.firing)[:MOST_LINES]
-    return tuple(alert.title for alert in map(state.alerts.get, ids) if alert is not None)
+    firing = (alert for alert in map(state.alerts.get, ids) if alert is not None)
+    # What is the headline already makes room for what was found.
+    return tuple((alert.title == incident.title and alert.detail) or alert.title for alert in firing)

@@ -13,6 +13,7 @@ import structlog
 
 from tocsin.engine.commands import AnyCommand, Result
 from tocsin.kernel.instant import Duration
+from tocsin.runtime.begun import ended
 from tocsin.runtime.line import (
     AnswerChanged,
     AnswerHeard,
@@ -77,9 +78,7 @@ class LineServer:
         """Hang up on everybody."""
         if self._server is not None:
             self._server.close()
-        for task in list(self._open):
-            task.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
+        await ended(self._open)
 
     def tell(self, changed: Changed) -> None:
         """Tell watchers what one commit changed."""

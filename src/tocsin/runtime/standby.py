@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from tocsin.engine.commands import AnyCommand, Result
-from tocsin.intake.entrances import door
+from tocsin.intake.entrances import door, ways_in
 from tocsin.intake.request import Reply, Source
 from tocsin.kernel.instant import Duration, Instant
 from tocsin.oncall.imported import Imported
@@ -29,6 +29,7 @@ class Standby:
         self, sources: Mapping[str, Source], now: Callable[[], Instant], *, paging: bool, public_url: str
     ) -> None:
         self._sources = sources
+        self._ways = ways_in(sources)
         self._now = now
         self._paging = paging
         self._public_url = public_url
@@ -51,7 +52,7 @@ class Standby:
             later = ("retry-after", str(COME_BACK))
             exchange.answer(Reply(503, f"{self.why}\n".encode(), "text/plain; charset=utf-8", (later,)))
             return True
-        name = door(exchange.method, exchange.path)
+        name = door(self._ways, exchange.method, exchange.path)
         if name is None:
             return False
         self._refused += 1

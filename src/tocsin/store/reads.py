@@ -6,14 +6,13 @@ Filters that have a column and an index are SQL. The others (labels, text) are l
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
 from msgspec import Struct, structs
 from sqlalchemy import (
     Column,
     Connection,
-    and_,
     func,
     literal_column,
     select,
@@ -21,7 +20,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
-from tocsin.access.credentials import Key, Token, User
 from tocsin.alerts.alert import Alert
 from tocsin.alerts.heartbeats import Heartbeat
 from tocsin.engine.records import HeardChange, Parked
@@ -30,18 +28,17 @@ from tocsin.kernel.instant import Instant
 from tocsin.kernel.matcher import Matcher, all_match
 from tocsin.oncall.imported import Imported
 from tocsin.oncall.override import Override
-from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import Page
-from tocsin.pages.rules import Reach
 from tocsin.playbooks.evidence import AFTER, BEFORE, Series, together
 from tocsin.playbooks.run import Run, Step
 from tocsin.playbooks.trust import Standing
 from tocsin.silences.silence import Silence
 from tocsin.store import tables
+from tocsin.store.access_reads import AccessReads
 from tocsin.store.alert_reads import Wanted
 from tocsin.store.reading import LIMIT as LIMIT
 from tocsin.store.reading import MOST as MOST
-from tocsin.store.reading import SCAN, Reading, capped, place_of
+from tocsin.store.reading import SCAN, capped, place_of
 from tocsin.store.reading import CursorError as CursorError
 from tocsin.store.reading import Slice as Slice
 from tocsin.store.reading import open_engine as open_engine
@@ -78,7 +75,7 @@ class StoredEntry(Struct, frozen=True):
     entry: Entry
 
 
-class Reads(Reading):
+class Reads(AccessReads):
     """Reads of one workspace. Methods block: call them from a thread. Safe to share between threads."""
 
     # --- incidents
@@ -285,6 +282,14 @@ class Reads(Reading):
         """One run."""
         return self._one(tables.runs, tables.runs.c.number == number, _run.decode)
 
+    def runs_by_number(self, numbers: Collection[int]) -> dict[int, Run]:
+        """Some runs, by one question to the database; those that are not there are left out."""
+        table = tables.runs
+        with self._snapshot() as connection:
+            rows = connection.execute(select(table.c.body).where(*self._here(table), table.c.number.in_(numbers)))
+            found = [_run.decode(body) for (body,) in rows]
+        return {one.number: one for one in found}
+
     def steps(self, run: int) -> list[Step]:
         """A run's steps, in order."""
         return self._steps(run, tables.steps.c.ordinal.between(BEFORE + 1, AFTER - 1))
@@ -340,77 +345,6 @@ class Reads(Reading):
         if row is None:
             return None
         return unpack_files(bytes(row[0]))
-
-    # --- who may
-
-    def keys(self, *, after: str | None = None, limit: int = LIMIT) -> Slice[Key]:
-        """Keys, revoked ones too, newest first."""
-        return self._page(self._by_id(tables.keys, []), _key.decode, place_of(after), capped(limit))
-
-    def key(self, number: int) -> Key | None:
-        """One key."""
-        return self._one(tables.keys, tables.keys.c.id == number, _key.decode)
-
-    def key_by_hash(self, digest: bytes) -> Key | None:
-        """The key with this hash, revoked or not."""
-        return self._one(tables.keys, tables.keys.c.hash == digest, _key.decode)
-
-    def users(self, *, after: str | None = None, limit: int = LIMIT) -> Slice[User]:
-        """Users, disabled ones too, newest first."""
-        return self._page(self._by_id(tables.users, []), _user.decode, place_of(after), capped(limit))
-
-    def user(self, name: str) -> User | None:
-        """The user of that name."""
-        return self._one(tables.users, tables.users.c.name == name, _user.decode)
-
-    def user_by_id(self, number: int) -> User | None:
-        """The user with that id."""
-        return self._one(tables.users, tables.users.c.id == number, _user.decode)
-
-    def token(self, number: int) -> Token | None:
-        """One token or link."""
-        return self._one(tables.tokens, tables.tokens.c.id == number, _token.decode)
-
-    def token_by_hash(self, digest: bytes) -> Token | None:
-        """The token or link with this hash, usable or not."""
-        return self._one(tables.tokens, tables.tokens.c.hash == digest, _token.decode)
-
-    def bearer(self, digest: bytes) -> tuple[Token, User] | None:
-        """A token and its user in one snapshot."""
-        with self._snapshot() as connection:
-            row = connection.execute(
-                select(tables.tokens.c.body).where(*self._here(tables.tokens), tables.tokens.c.hash == digest)
-            ).first()
-            if row is None:
-                return None
-            token = _token.decode(row[0])
-            of = connection.execute(
-                select(tables.users.c.body).where(*self._here(tables.users), tables.users.c.id == token.user)
-            ).first()
-        return None if of is None else (token, _user.decode(of[0]))
-
-    def tokens(self, *, user: int | None = None, after: str | None = None, limit: int = LIMIT) -> Slice[Token]:
-        """Tokens and links, spent ones too, newest first."""
-        keep = (lambda one: one.user == user) if user is not None else None
-        return self._page(self._by_id(tables.tokens, []), _token.decode, place_of(after), capped(limit), keep)
-
-    # --- how people are reached
-
-    def contacts(self, person: str) -> list[Contact]:
-        """A person's contact methods, the oldest first."""
-        table = tables.contacts
-        asked = select(table.c.body).where(*self._here(table), table.c.person == person, table.c.live.is_(True))
-        return self._all(asked.order_by(table.c.id).limit(MOST), _contact.decode)
-
-    def contact(self, number: int) -> Contact | None:
-        """One contact method; None when it was removed."""
-        return self._one(
-            tables.contacts, and_(tables.contacts.c.id == number, tables.contacts.c.live.is_(True)), _contact.decode
-        )
-
-    def reach(self, person: str) -> Reach:
-        """A person's own rules; the defaults when they never said anything."""
-        return self._one(tables.reaches, tables.reaches.c.person == person, _reach.decode) or Reach(person=person)
 
     # --- the rest
 
@@ -517,12 +451,7 @@ _override = msgspec.json.Decoder(Override)
 _run = msgspec.json.Decoder(Run)
 _step = msgspec.json.Decoder(Step)
 _standing = msgspec.json.Decoder(Standing)
-_key = msgspec.json.Decoder(Key)
-_user = msgspec.json.Decoder(User)
-_token = msgspec.json.Decoder(Token)
 _parked = msgspec.json.Decoder(Parked)
 _change = msgspec.json.Decoder(HeardChange)
 _heartbeat = msgspec.json.Decoder(Heartbeat)
 _page = msgspec.json.Decoder(Page)
-_contact = msgspec.json.Decoder(Contact)
-_reach = msgspec.json.Decoder(Reach)

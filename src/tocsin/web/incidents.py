@@ -13,6 +13,7 @@ from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import DAY, Duration
 from tocsin.kernel.reason import Reason
 from tocsin.pages.ledger import Page
+from tocsin.playbooks.run import Run
 from tocsin.store.reads import OPEN_STATES, Reads
 from tocsin.web.view import View, view, with_query
 from tocsin.web.words import Line, Reader, listed
@@ -60,6 +61,8 @@ class Listing(NamedTuple):
     next: str | None
     lately: list[Incident]
     pages: dict[int, list[Page]]
+    runs: dict[int, Run]
+    """The last of those that are over, by number."""
     triggered: int
     acknowledged: int
     silences: int
@@ -136,13 +139,17 @@ def _listing(reads: Reads, chosen: Chosen, after: str | None, now: int) -> Listi
         )
         lately = [one for one in recent.items if (one.resolved_at or 0) > now - RESOLVED_LATELY]
     counts = reads.open_counts()
-    paged = [one.number for one in sliced.items if one.state == "triggered" and one.pages]
+    shown = [*sliced.items, *lately]
+    paged = [one.number for one in shown if one.state != "acknowledged" and one.pages]
     pages = reads.latest_pages(paged, each=10) if paged else {}
+    worked = [one.run for one in shown if not one.open and one.run]
+    runs = reads.runs_by_number(worked) if worked else {}
     return Listing(
         sliced.items,
         sliced.next,
         lately,
         pages,
+        runs,
         sum(one.triggered for one in counts),
         sum(one.acknowledged for one in counts),
         sum(one.state(now) == "active" for one in reads.silences(now, limit=500).items),
@@ -156,7 +163,7 @@ def _kept_quiet(incident: Incident) -> bool:
 
 def _groups(reader: Reader, found: Listing) -> list[Group]:
     def rows(those: list[Incident]) -> list[tuple[Incident, Line]]:
-        return [(one, reader.now_line(one, found.pages.get(one.number, ()))) for one in those]
+        return [(one, reader.now_line(one, found.pages.get(one.number, ()), found.runs.get(one.run))) for one in those]
 
     gravest = sorted(found.incidents, key=lambda one: (one.severity, -one.number))
     made = []
@@ -206,14 +213,17 @@ def _nothing(chosen: Chosen, filtered: bool) -> str:
     }.get(chosen.state, "Nothing is open, and nothing was resolved in the last 24 hours.")
 
 
-def _paged_first(seen: View, most: int = 6) -> tuple[list[tuple[str, str]], int]:
-    """Who is paged first, by service; the inbox last."""
+def _paged_first(seen: View, most: int = 6) -> tuple[list[tuple[str, list[str]]], int]:
+    """Who is paged first, and for which services; whom only the inbox pages last."""
     plan = seen.plan
     if plan is None:
         return [], 0
     names = sorted(plan.services, key=lambda name: (name == INBOX, plan.services[name].tier, name))
-    first = [(name, seen.reader.targets(plan.steps(name)[0].targets)) for name in names if plan.steps(name)]
-    return first[:most], max(0, len(first) - most)
+    first: dict[str, list[str]] = {}
+    for name in names:
+        if plan.steps(name):
+            first.setdefault(seen.reader.targets(plan.steps(name)[0].targets), []).append(name)
+    return list(first.items())[:most], max(0, len(first) - most)
 
 
 handlers = [incidents_page]

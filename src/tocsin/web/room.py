@@ -75,7 +75,7 @@ async def room(
         code=code,
         incident=incident,
         fate=reader.fate(incident),
-        line=reader.now_line(incident, pages.items),
+        ended=None if incident.open else reader.now_line(incident, pages.items, runs[0].run if runs else None),
         alerts=ordered if everything else ordered[:ALERTS_SHOWN],
         more_alerts=0 if everything else max(0, incident.alerts - ALERTS_SHOWN),
         firing=firing,

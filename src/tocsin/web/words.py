@@ -20,6 +20,7 @@ from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, 
 from tocsin.kernel.reason import EXPLAINED, Reason
 from tocsin.pages.ledger import Page, unreached_since
 from tocsin.plan.model import Covers, Plan
+from tocsin.playbooks.run import Run
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 STATES = {
@@ -292,6 +293,8 @@ class Reader:
                 return Line(
                     none, "It is looked at again", incident.snoozed_until, "and pages anew if alerts still fire."
                 )
+            if incident.keep_until is not None and incident.keep_until > self.now:
+                return Line(none, "It is over for good", incident.keep_until, "unless the same trouble comes back.")
             return Line(none, "Nothing more happens by itself.")
         if incident.clear_at is not None:
             return Line(none, "Every alert has ended. It resolves", incident.clear_at, "if they stay quiet.")
@@ -350,8 +353,8 @@ class Reader:
             be = "are being" if len(people) > 1 else "is being"
         return one, f"{names} {be} paged {how}"
 
-    def now_line(self, incident: Incident, pages: Sequence[Page]) -> Line:
-        """What is happening this second, in one line."""
+    def now_line(self, incident: Incident, pages: Sequence[Page], run: Run | None = None) -> Line:
+        """What is happening this second, in one line; of one that is over how it ended, by its last run if code did."""
         fate = self.fate(incident)
         if incident.state == "acknowledged" and incident.clear_at is None:
             holder = self.who(incident.acknowledged_by)
@@ -364,16 +367,10 @@ class Reader:
                 fate.after,
             )
         if not incident.open:
-            by = (
-                self.who(incident.resolved_by)
-                if incident.resolved_by and incident.resolved_by != "code"
-                else Who("code", "Tocsin")
-            )
-            if by.kind == "code":
-                said = f"Resolved: {EXPLAINED.get(incident.reason, 'every alert in it has ended')}."
-            else:
-                said = f"Resolved by {'you' if by.you else by.name}."
-            return Line(by, f"{said} {fate.before}" if fate.due else said, fate.due, fate.after)
+            by, said = self._ended(incident, pages, run)
+            if incident.snoozed_until is not None:
+                return Line(by, f"{said} {fate.before}", fate.due, fate.after)
+            return Line(by, said)
         last = self.paged(pages)
         if last is None or incident.clear_at is not None or incident.paused is not None:
             who = last[0] if last is not None else Who("none", "")
@@ -384,6 +381,18 @@ class Reader:
             again = fate.before.removeprefix(_upper(last[0].name)).strip()
             return Line(last[0], f"{last[1]} and {again}", fate.due, fate.after)
         return Line(last[0], f"{last[1]}; {_lower(fate.before, self)}", fate.due, fate.after)
+
+    def _ended(self, incident: Incident, pages: Sequence[Page], run: Run | None) -> tuple[Who, str]:
+        """Who ended an incident, how, and who was paged for it."""
+        by = self.who(incident.resolved_by or "code")
+        if by.kind != "code":
+            return by, f"Resolved by {'you' if by.you else by.name}."
+        told = [page.person for page in reversed(pages) if page.kind == "page" and page.left]
+        people = list(dict.fromkeys(self.name(person) for person in told))
+        paged = f"{listed(people) or 'Nobody'} {'were' if len(people) > 1 else 'was'} paged."
+        if run is not None and run.outcome == "verified":
+            return Who("code", run.playbook), f"{run.playbook} fixed it, and saw that it holds. {paged}"
+        return by, f"Resolved: {EXPLAINED.get(incident.reason, 'every alert in it has ended')}. {paged}"
 
     def holder(self, incident: Incident) -> Who:
         """Who has the incident, or had it last."""

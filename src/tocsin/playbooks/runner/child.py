@@ -76,7 +76,7 @@ def _carry_out(
         # The plan was read where its code could be imported: a confinement that lacks something is no failure of it.
         return GaveUp("withheld" if start.confined else "raised", f"it was not begun: {redact(why_absent(failed))}")
     if found is None:
-        return GaveUp("raised", f"the plan's code declares no playbook {start.playbook}")
+        return GaveUp("withheld", f"it was not begun: the plan's code as it was laid out has no {start.playbook}")
     session = Session(wire, start.recorded, start.urls, redact, doubt=start.doubt, since=start.since)
     return carry_out(session, found, start)
 
