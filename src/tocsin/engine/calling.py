@@ -1,4 +1,6 @@
-"""Whom a step calls that is due now, whether that waits, and whether it reached anybody. Nothing is changed here."""
+"""Whom a step calls that is due now, whether that waits, and whether it reached anybody. Nothing is changed here but
+whose turn it is.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ from tocsin.engine.covering import open_now, opens_at
 from tocsin.engine.turn import Turn
 from tocsin.escalation.decide import Call, escalate
 from tocsin.escalation.policy import Step, nobody_behind
+from tocsin.escalation.turns import chosen, next_in_turn, round_of
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
@@ -50,7 +53,7 @@ def meant(turn: Turn, incident: Incident, step: Step) -> bool:
 
 
 def whom(turn: Turn, incident: Incident, call: Call) -> tuple[Reached, ...]:
-    """Whom a step pages: everybody behind its targets, or one of them, each in turn from incident to incident.
+    """Whom a step pages: everybody behind its targets, or one of them, each in turn whenever it pages.
 
     Of several the one is somebody who can be reached.
     """
@@ -59,7 +62,17 @@ def whom(turn: Turn, incident: Incident, call: Call) -> tuple[Reached, ...]:
     if step is None or not step.one or not found:
         return found
     found = tuple(one for one in found if methods.has_any(turn, one.person.key)) or found
-    return (found[(incident.number - 1 + incident.round + incident.laps) % len(found)],)
+    key = next_in_turn([one.person.key for one in found], turn.state.counters.rounds.get(round_of(step), ()))
+    return tuple(one for one in found if one.person.key == key)
+
+
+def takes_turn(turn: Turn, incident: Incident, call: Call, reached: Sequence[Reached]) -> None:
+    """A step that pages one of several pages these: whoever is next the next time is somebody else."""
+    step = incident.steps[call.at_step] if call.at_step < len(incident.steps) else None
+    if step is not None and step.one:
+        key, rounds = round_of(step), turn.state.counters.rounds
+        for one in reached:
+            rounds[key] = chosen(rounds.get(key, ()), one.person.key)
 
 
 def unmet(turn: Turn, incident: Incident, step: Step) -> str:

@@ -46,6 +46,7 @@ def escalate_now(turn: Turn, incident: Incident) -> bool:
     turn.enter(incident.number, what, reason, step=str(call.at_step + 1))
     incident.step, incident.round, incident.laps = call.step, call.round, call.lap
     incident.next_at, incident.waits = call.next_at, None
+    calling.takes_turn(turn, incident, call, reached)
     given = incident.steps[call.at_step].given if call.reason is Reason.REASSIGNED else ""
     for person in people:
         page(turn, incident, person, call.reason, call.at_step, because=given)
