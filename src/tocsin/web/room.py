@@ -125,7 +125,7 @@ def _steps(reader: Reader, incident: Incident, pages: list[Page]) -> list[StepVi
         elif last is not None:
             state = "done"
         only = f", only for {step.when.said}" if step.when.said else ""
-        made.append(StepView(index + 1, reader.targets(step.targets) + only, step.wait, step.repeat, state, last))
+        made.append(StepView(index + 1, reader.step(step) + only, step.wait, step.repeat, state, last))
     if reader.plan is not None and incident.open:
         last = next((page for page in pages if page.kind == "page" and page.step >= len(incident.steps)), None)
         upcoming = incident.state == "triggered" and incident.paused is None and incident.step >= len(incident.steps)
