@@ -211,8 +211,7 @@ TURNS = PLAN.replace(b"{page: ben, wait: 10m, repeat: 2}", b"{page one of: [ben,
 
 def test_of_several_who_take_turns_the_message_says_that_one_is_paged() -> None:
     world = World(TURNS)
-    told = wanted(world, world.fires("Down", job="checkout").told_pages[-1]) if held(world) else None
-    assert told is not None
+    told = wanted(held(world), world.fires("Down", job="checkout").told_pages[-1])
     assert told.next_step == "One of Ben, Kei (Ben next) is paged at 03:05:00 if nobody answers"
     world.at("6m").acknowledges(1)
     told = wanted(world, world.fires("Slow", job="search", region="eu").told_pages[-1])
