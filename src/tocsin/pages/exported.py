@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -56,16 +57,32 @@ COLUMNS = LedgerRow.__struct_fields__
 
 def exported(pages: Sequence[Page], labels: Mapping[int, str]) -> list[LedgerRow]:
     """All pages of an incident as rows, the oldest first as they come. ``labels``: what contact methods are called."""
-    stood_in = {page.instead_of: page for page in pages if page.instead_of}
+    then = followed(pages)
+    return [_row(page, labels, then[page.id]) for page in pages]
+
+
+class Followed(NamedTuple):
+    """What came of a page: which was ``instead`` of it, or else which was the incident's ``next``, whatever for."""
+
+    instead: Page | None
+    next: Page | None
+
+
+def followed(pages: Sequence[Page]) -> dict[int, Followed]:
+    """What came of each page of an incident, the oldest first as they come."""
+    stood_in: dict[int, Page] = {}
+    for page in pages:
+        if page.instead_of:
+            stood_in[page.instead_of] = page
     following: Page | None = None
-    rows = []
+    found: dict[int, Followed] = {}
     for page in reversed(pages):
-        rows.append(_row(page, labels, stood_in.get(page.id), following))
+        found[page.id] = Followed(stood_in.get(page.id), following)
         following = page if page.kind == "page" else following
-    return rows[::-1]
+    return found
 
 
-def _row(page: Page, labels: Mapping[int, str], instead: Page | None, following: Page | None) -> LedgerRow:
+def _row(page: Page, labels: Mapping[int, str], then: Followed) -> LedgerRow:
     return LedgerRow(
         page=page.id,
         incident=page.incident,
@@ -91,7 +108,7 @@ def _row(page: Page, labels: Mapping[int, str], instead: Page | None, following:
         provider_id=page.provider_id,
         error=page.error,
         possible_duplicate=page.unsure,
-        followed=_followed(page, instead, following),
+        followed=_followed(page, then.instead, then.next),
     )
 
 

@@ -18,6 +18,7 @@ from tocsin.kernel.instant import DAY, HOUR, MINUTE, Duration, from_datetime, to
 from tocsin.kernel.reason import EXPLAINED
 from tocsin.pages.ledger import Page
 from tocsin.web.checklists import checklists_of
+from tocsin.web.ledger import lines
 from tocsin.web.playbooks import TRUSTED, runs_of, startable
 from tocsin.web.view import View, view, with_query
 from tocsin.web.words import Reader, because, count
@@ -87,6 +88,7 @@ async def room(
         more_changes=changes.next is not None,
         suspect=_suspected(seen, incident, changes.items),
         pages=pages.items,
+        ledger=lines(reader, pages.items),
         people_paged=len({page.person for page in pages.items if page.left}),
         pages_left=sum(page.left for page in pages.items),
         steps=_steps(reader, incident, pages.items),
