@@ -62,6 +62,8 @@ def _told(reader: Reader, page: Page) -> str:
     was, is_ = ("were", "are") if you else ("was", "is")
     if page.left:
         return f"{who} {was} paged {how} at {reader.clock(page.left_at or page.intended_at)}"
+    if page.rang:
+        return f"{who} did not pick up the telephone"
     if page.state == "intended":
         when = f" at {reader.clock(page.next_at)}" if page.planned and page.next_at is not None else ""
         return f"{who} {is_} to be paged {how}{when}"
