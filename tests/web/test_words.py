@@ -15,6 +15,7 @@ from tocsin.kernel.reason import EXPLAINED, Reason
 from tocsin.pages.ledger import Page
 from tocsin.plan.turns import Turns
 from tocsin.playbooks.run import Run
+from tocsin.web.room import _whys
 from tocsin.web.words import Reader, because, count, initials, listed, night, span
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
@@ -212,3 +213,10 @@ def test_of_several_who_take_turns_one_is_paged_and_named_as_next():
 def test_whoever_cannot_be_reached_is_not_next():
     turns = Turns({"shop/1": ("ben", "ana")}, frozenset({"ana"}))
     assert reader(turns=turns).step(TURNS) == "one of Ana and Ben (Ana next)"
+
+
+def test_whoever_was_not_paged_because_of_anothers_turn_is_told_so():
+    one = incident(steps=(TURNS, Step(("person:mei",))), step=1, next_at=NOW + 5 * MINUTE)
+    told = dict(_whys(reader(), one, [page("ben")]))
+    assert told["You were not paged"] == "step 1 pages one of several, and it was Ben's turn"
+    assert "Mei has not been paged yet" in told

@@ -130,6 +130,7 @@ class Reason(StrEnum):
     DRILL = "drill"
     NOT_MEANT = "not_meant"
     NOT_YET = "not_yet"
+    OTHERS_TURN = "others_turn"
     PLAN_NOT_KNOWN = "plan_not_known"
     SYNTHETIC = "synthetic"
     CAME_BACK = "came_back"
@@ -268,6 +269,7 @@ EXPLAINED: dict[Reason, str] = {
     Reason.NOT_MEANT: "neither by name nor by who is on call does the escalation lead to them",
     Reason.NOT_YET: "somebody before them answered, or had time to, or paging was paused or over",
     Reason.PLAN_NOT_KNOWN: "the plan that was in force then is not known any more, and no other says who was meant",
+    Reason.OTHERS_TURN: "the step pages one of several, and it was the turn of another",
     Reason.SYNTHETIC: "the plan has Tocsin page itself, to see whether the channel works",
     Reason.CAME_BACK: "the synthetic page came back",
     Reason.NOT_BACK: "the synthetic page did not come back in time",

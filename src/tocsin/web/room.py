@@ -15,7 +15,7 @@ from tocsin.faces.problem import Problem
 from tocsin.faces.who import Who
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, Duration, from_datetime, to_datetime
-from tocsin.kernel.reason import EXPLAINED
+from tocsin.kernel.reason import EXPLAINED, Reason
 from tocsin.pages.ledger import Page
 from tocsin.web.by_target import places
 from tocsin.web.checklists import checklists_of
@@ -29,6 +29,8 @@ CHANGES_SHOWN = 10
 ENTRIES_SHOWN = 100
 SNOOZES: tuple[tuple[str, Duration], ...] = (("15 min", 15 * MINUTE), ("1 h", HOUR), ("4 h", 4 * HOUR), ("1 d", DAY))
 PUT_OFF: tuple[tuple[str, Duration], ...] = (("for 30 min", 30 * MINUTE), ("for 1 h", HOUR), ("for 4 h", 4 * HOUR))
+TURNS = frozenset({Reason.STEP_DUE, Reason.STEP_REPEATED})
+"""Why a page is of somebody whose turn it was, and not beside them."""
 MORNING = 8
 """At this hour of the reader's morning what was put off until then begins again."""
 
@@ -148,6 +150,12 @@ def _steps(reader: Reader, incident: Incident, pages: list[Page]) -> list[StepVi
     return made
 
 
+def _turn_taken(incident: Incident, step: int, pages: list[Page]) -> Page | None:
+    """The last page of a step that pages one of several; None when it has not, or pages all."""
+    of_step = (page for page in pages if page.kind == "page" and page.step == step and page.reason in TURNS)
+    return next(of_step, None) if incident.steps[step].one else None
+
+
 def _whys(reader: Reader, incident: Incident, pages: list[Page]) -> list[tuple[str, str]]:
     """Why each person was paged, or was not: the reader first."""
     plan = reader.plan
@@ -190,6 +198,10 @@ def _whys(reader: Reader, incident: Incident, pages: list[Page]) -> list[tuple[s
             )
         elif key not in in_steps:
             said.append((f"{name} {was} not paged", f"no step for {incident.service} names {'you' if you else name}"))
+        elif (taken := _turn_taken(incident, in_steps[key], pages)) is not None:
+            whose = "your" if taken.person == reader.person else f"{reader.name(taken.person)}'s"
+            turn = f"step {in_steps[key] + 1} pages one of several, and it was {whose} turn"
+            said.append((f"{name} {was} not paged", turn))
         elif incident.state == "acknowledged":
             by = reader.who(incident.acknowledged_by)
             earlier = f"{'you' if by.you else by.name} acknowledged before step {in_steps[key] + 1} was due"
