@@ -163,3 +163,26 @@ def test_a_number_that_does_not_exist_reaches_nobody(world: World):
     says(world, "failed", world.rows(1)[0])
     assert calls(world)[-1] == ("5s", "zoe")
     assert "nobody_reachable" in world.told(1)
+
+
+def test_a_storm_on_one_number_is_two_calls(world: World):
+    """Of a message about many incidents only one call is kept in mind, and none of them when it is over."""
+    for number in range(40):
+        world.fires(f"Down{number}", service="checkout")
+    assert calls(world) == [("0s", "lia")]
+    assert len(world.engine.state.calls.on_hold[LIA]) == 39
+    world.at("10m30s")
+    says(world, "over", world.rows(1)[0])
+    assert calls(world) == [("0s", "lia"), ("30s", "lia")]
+    assert sorted(world.reached) == list(range(1, 41))
+    assert len(world.engine.state.calls.ringing[LIA]) == 1
+    says(world, "over", world.told_pages[-1])
+    assert LIA not in world.engine.state.calls.ringing
+    alone(world)
+
+
+def test_pages_of_another_persons_number_are_not_held(world: World):
+    plan = PLAN.replace(b"page: lia", b"page: [lia, zoe]")
+    world.put_in_force(plan)
+    world.fires("Down", service="checkout")
+    assert calls(world) == [("0s", "lia"), ("0s", "zoe")]

@@ -169,6 +169,19 @@ def test_what_could_not_be_delivered_is_tried_by_the_next_method(
     assert (again["channel"], again["held"], mail["channel"]) == ("call", "called_again", "email")
 
 
+def test_a_number_is_called_once_at_a_time(start: Callable[..., Story]) -> None:
+    """Two incidents a moment apart: the second is told when Twilio says that the first call is over."""
+    story = start("call")
+    story.pages()
+    asked = len(story.twilio.requests)
+    story.server.run("send", "--service", "checkout", "--title", "Queue is long", "--severity", "critical")
+    eventually(lambda: incident(story.server, 2)["pages"][0]["held"] == "on_the_phone", what="the second to wait")
+    assert len(story.twilio.requests) == asked
+    over = {"CallSid": "CA1", "CallStatus": "completed", "To": ANA}
+    assert story.call(f"call/status/{story.page}", over)[0] == 200
+    assert "Queue is long" in form(story.twilio.wait_for(asked + 1)[-1])["Twiml"]
+
+
 def test_what_twilio_did_not_sign_changes_nothing(start: Callable[..., Story]) -> None:
     story = start("sms", "call")
     story.pages()

@@ -107,9 +107,8 @@ def line_taken(turn: Turn, row: Page) -> Instant | None:
     """
     if row.channel not in CALLS:
         return None
-    others = [one.rings_until for one in turn.state.calls.get(row.address, {}).values() if one is not row]
-    until = max((end for end in others if end is not None), default=0)
-    return min(until, turn.now + RINGS) if until > turn.now else None
+    until = turn.state.calls.taken_until(row)
+    return min(until, turn.now + RINGS) if until is not None and until > turn.now else None
 
 
 def may_call_again(turn: Turn, incident: Incident, row: Page) -> bool:

@@ -465,11 +465,9 @@ def line_free(turn: Turn, number: str, busy: bool) -> None:
 
     ``busy``: somebody else is on the line; what waits does so as long as the next try.
     """
-    for row in sorted(turn.state.calls.get(number, {}).values(), key=lambda one: one.id):
-        if row.held is not Reason.ON_THE_PHONE or row.handed_at is not None or row.state != "intended":
-            continue
+    for row in turn.state.calls.waiting(number):
         if busy:
             _hold(turn, row, Reason.ON_THE_PHONE, turn.now + CALL_AGAIN)
-        else:
+        elif row.on_hold:  # it may have gone with one before it
             row.next_at = turn.now
             due(turn, row)

@@ -27,8 +27,9 @@ from tocsin.kernel.instant import DAY, MINUTE, Instant
 from tocsin.oncall.duty import Duty
 from tocsin.oncall.imported import Imported
 from tocsin.oncall.override import Cover, Override, covers_by_schedule
+from tocsin.pages.calls import Calls
 from tocsin.pages.contacts import Contact
-from tocsin.pages.ledger import CALLS, Page
+from tocsin.pages.ledger import Page
 from tocsin.pages.loops import Loop
 from tocsin.pages.rules import Reach
 from tocsin.playbooks.remembered import Remembered
@@ -229,8 +230,7 @@ class State:
         self.duties: dict[str, Duty] = {}
         self.gathering: dict[int, set[int]] = {}
         """Pages that wait to go out together, by contact method."""
-        self.calls: dict[str, dict[int, Page]] = {}
-        """Calls that wait to be made or may still ring, by number."""
+        self.calls = Calls()
         self.runs: dict[int, Run] = {}
         """Those that live, and those that ended lately: guards count them. None that was not let begin."""
         self.remembered = Remembered()
@@ -475,7 +475,7 @@ class State:
         for id in self.pages_of.pop(incident.number, ()):
             page = self.pages.pop(id, None)
             if page is not None:
-                self._hang_up(page)
+                self.calls.forget(page)
 
     def add_page(self, page: Page) -> None:
         """Keep a page in memory: while it is intended, or while its incident is."""
@@ -488,21 +488,12 @@ class State:
         """Let a page go that belongs to no incident."""
         page = self.pages.pop(id)
         del self.pages_of[page.incident][id]
-        self._hang_up(page)
+        self.calls.forget(page)
         return page
-
-    def _hang_up(self, page: Page) -> None:
-        theirs = self.calls.get(page.address, {})
-        theirs.pop(page.id, None)
-        if not theirs:
-            self.calls.pop(page.address, None)
 
     def gather(self, page: Page) -> None:
         """Keep note of whether a page waits to go out together with others, and of whether it takes a telephone."""
-        if page.calls:
-            self.calls.setdefault(page.address, {})[page.id] = page
-        elif page.channel in CALLS:
-            self._hang_up(page)
+        self.calls.note(page)
         if page.gathers:
             self.gathering.setdefault(page.contact, set()).add(page.id)
         elif page.contact in self.gathering:

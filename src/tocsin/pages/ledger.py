@@ -161,15 +161,14 @@ class Page(Struct, kw_only=True, omit_defaults=True):
         return self.state == "failed" and self.outcome in RANG
 
     @property
-    def calls(self) -> bool:
-        """Whether it is a call that waits to be made, or that was made and is not known to be over."""
-        open = self.state == "intended" or (self.handed_at is not None and self.over_at is None)
-        return self.channel in CALLS and open and self.state != "failed"
+    def on_hold(self) -> bool:
+        """Whether it waits for another call to the same number to be over."""
+        return self.state == "intended" and self.handed_at is None and self.held is Reason.ON_THE_PHONE
 
     @property
     def rings_until(self) -> Instant | None:
-        """Until when its number is taken by it at the latest; None when it is not on its way, or is over."""
-        if not self.calls or self.handed_at is None:
+        """Until when its number is taken by it at the latest; None when it is no call, not on its way, or over."""
+        if self.channel not in CALLS or self.handed_at is None or self.over_at is not None or self.state == "failed":
             return None
         if self.delivered_at is not None:
             return self.delivered_at + TALKS
