@@ -12,7 +12,7 @@ from tocsin.alerts.alert import Alert, keyed
 from tocsin.alerts.heartbeats import Heartbeat, beaten
 from tocsin.alerts.merge import Span, merge
 from tocsin.catalog.services import INBOX, Urgency
-from tocsin.engine import paging, settling
+from tocsin.engine import deafness, paging, settling
 from tocsin.engine.records import HeardChange, Parked
 from tocsin.engine.state import TOGETHER
 from tocsin.engine.suspecting import MOST_HEARD
@@ -232,6 +232,7 @@ def refresh(turn: Turn, alert: Alert, at: Instant) -> None:
             return
         turn.save_alert(alert)
         _revive(turn, alert)
+    deafness.waits(turn, alert)
     alert.last_seen = max(alert.last_seen, at)
     alert.count += 1
     alert.stale = False
@@ -317,6 +318,7 @@ def _again(turn: Turn, alert: Alert, event: Event) -> None:
     told = labels, event.annotations_json, event.own_title, event.link
     news = told != (alert.labels_json, alert.annotations_json, alert.own_title, alert.link)
     turn.count("events", Reason.CHANGED if news else Reason.HEARD_AGAIN)
+    deafness.waits(turn, alert)
     span = merge(_span(alert), _span(event), now)
     # An end said again as it was, or kept against a nearer one, is a time of its own:
     # it does not move with repetitions.

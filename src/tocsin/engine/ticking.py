@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from tocsin.alerts.alert import Alert
-from tocsin.engine import answering, handing, hearing, ledger, looping, overriding, paging, running, settling, starting
-from tocsin.engine.state import AFTER_DEAFNESS, RESULTS_KEPT, State, alert_due
+from tocsin.engine import answering, deafness, handing, hearing, ledger, looping, overriding, paging, running, settling, starting
+from tocsin.engine.state import RESULTS_KEPT, State, alert_due
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
-from tocsin.kernel.instant import MINUTE, Duration, Instant, format_rfc3339, to_datetime
+from tocsin.kernel.instant import MINUTE, Instant, format_rfc3339, to_datetime
 from tocsin.kernel.reason import Reason
 from tocsin.pages.ledger import DRILL_WORKS, Page
 from tocsin.silences.silence import Silence, matching
@@ -55,7 +55,7 @@ def _alert(turn: Turn, id: int) -> None:
         turn.state.forget_alert(alert)
         turn.save_alert(alert)
     elif alert.ends_at is not None:
-        moved = _deafness(turn, alert)
+        moved = deafness.survived(turn, alert)
         if moved:
             alert.ends_at += moved
             turn.save_alert(alert)
@@ -66,17 +66,6 @@ def _alert(turn: Turn, id: int) -> None:
         turn.save_alert(alert)
         if alert.incident in turn.state.incidents:
             turn.enter(alert.incident, f"Nothing new for a day: {alert.title}", Reason.STALE, alert=str(alert.id))
-
-
-def _deafness(turn: Turn, alert: Alert) -> Duration:
-    """How much longer an alert lives because nothing could be heard since it was last heard of. Counted once."""
-    moved = 0
-    for start, end in turn.state.counters.deaf:
-        if end > max(alert.last_seen, alert.deaf_until):
-            moved += end - max(start, alert.last_seen, alert.deaf_until)
-            moved += AFTER_DEAFNESS if alert.deaf_until <= start else 0
-            alert.deaf_until = end
-    return moved
 
 
 def _incident(turn: Turn, incident: Incident) -> None:

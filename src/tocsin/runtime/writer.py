@@ -572,7 +572,7 @@ class Writer:
         if gap > JUMPED:
             return [Job(Deaf(min([start, *(latest - one.start for one in stopped)]), latest))]
         for one in stopped:
-            log.warning("was_stopped", seconds=(one.end - one.start) // SECOND)
+            log.warning("was_stopped", seconds=(one.start - one.end) // SECOND)
         return [Job(Deaf(latest - one.start, latest - one.end, one.continued)) for one in stopped]
 
     def _flush_seen(self) -> None:
