@@ -15,7 +15,7 @@ from tocsin.faces.problem import Problem
 from tocsin.faces.who import Who
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, Duration, from_datetime, to_datetime
-from tocsin.kernel.reason import EXPLAINED
+from tocsin.kernel.reason import EXPLAINED, SAYS_WHY
 from tocsin.pages.ledger import Page
 from tocsin.web.checklists import checklists_of
 from tocsin.web.playbooks import TRUSTED, runs_of, startable
@@ -100,6 +100,7 @@ async def room(
         trusted=TRUSTED,
         faults=faults or {},
         typed=typed,
+        says_why=SAYS_WHY,
     )
 
 
