@@ -15,6 +15,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, async_playwright
 
 from tests.support import needs
+from tocsin.demo import ports
 from tocsin.demo.inbox import Inbox
 from tocsin.demo.mail import LARGEST, MOST, Catcher, read
 
@@ -25,10 +26,11 @@ HOSTILE = '<script>document.title="owned"</script><img src=x onerror="parent.doc
 async def post():
     """A catcher and its inbox, listening: (catcher, smtp port, inbox port)."""
     catcher = Catcher()
-    smtp = await catcher.listen(0)
+    smtp, web = ports.near(20_000), ports.near(20_000)
+    await catcher.listen(smtp.take())
     inbox = Inbox(catcher, "http://127.0.0.1:1/")
-    web = await inbox.listen(0)
-    yield catcher, smtp, web
+    await inbox.listen(web.take())
+    yield catcher, smtp.number, web.number
     await inbox.close()
     await catcher.close()
 

@@ -1,7 +1,8 @@
-"""A busy port is said plainly, before anything is started."""
+"""A busy port is said plainly, before anything is started, and a chosen one is held until it is used."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import socket
@@ -12,7 +13,10 @@ import pytest
 
 from tests.support.ports import free_port
 from tocsin.demo import ports
-from tocsin.demo.run import Ports, run
+from tocsin.demo.children import Children
+from tocsin.demo.ports import Ports
+from tocsin.demo.run import run
+from tocsin.demo.shop import Shopkeeper
 
 
 @pytest.fixture
@@ -22,6 +26,16 @@ def busy():
         server.bind(("127.0.0.1", 0))
         server.listen()
         yield int(server.getsockname()[1])
+
+
+@contextlib.contextmanager
+def a_server(port):
+    """Another program that listens on a port, as servers do. Raises OSError."""
+    with socket.socket() as line:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        line.bind(("127.0.0.1", port))
+        line.listen()
+        yield
 
 
 def test_a_busy_port_gets_a_message_and_nothing_is_started(busy, monkeypatch, tmp_path):
@@ -56,10 +70,59 @@ def test_every_wanted_port_is_named_by_its_own_option(busy):
 def test_ports_that_nobody_asked_for_avoid_busy_ones_and_each_other(busy):
     """The usual ports, or the next free ones."""
     picked = Ports.pick(0, None, None)
-    numbers = [getattr(picked, name) for name in picked.__dataclass_fields__]
+    numbers = [getattr(picked, name).number for name in picked.__dataclass_fields__]
+    picked.let_go()
     assert len(set(numbers)) == len(numbers)
     assert busy not in numbers
     assert all(ports.free(number) for number in numbers)
+
+
+def test_no_other_program_gets_a_port_between_its_choice_and_its_use():
+    """Not even one that asks as servers do (SO_REUSEADDR). Ours get it; a shop's stays ours while nobody listens."""
+    picked = Ports.pick(0, None, None)
+    try:
+        for name in picked.__dataclass_fields__:
+            with pytest.raises(OSError, match="in use"), a_server(getattr(picked, name).number):
+                pass
+        picked.tocsin.let_go()
+        with a_server(picked.tocsin.number):
+            assert not ports.free(picked.tocsin.number)
+        for _ in range(2):  # payments dies, and is started again
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", picked.payments.number), timeout=5)
+            shop = Shopkeeper(picked.payments.number, {})
+            socket.create_connection(("127.0.0.1", picked.payments.number), timeout=5).close()
+            shop.server_close()
+        with pytest.raises(OSError, match="in use"), a_server(picked.payments.number):
+            pass
+    finally:
+        picked.let_go()
+
+
+def test_ports_are_let_go_when_another_one_cannot_be_had(busy):
+    """Or the second try would find them taken by the first."""
+    port = free_port()
+    with pytest.raises(ports.Busy):
+        Ports.pick(port, None, busy)
+    assert ports.free(port)
+
+
+def test_a_port_that_is_taken_while_tocsin_starts_is_said_as_plainly(monkeypatch):
+    """It binds the port itself, a moment after it is let go."""
+    start, port, out = Children.start, free_port(), io.StringIO()
+
+    def late(children, name, argv, own=None):
+        if name == "tocsin":
+            thief.bind(("127.0.0.1", port))
+            thief.listen()
+        return start(children, name, argv, own)
+
+    monkeypatch.setattr(Children, "start", late)
+    with socket.socket() as thief:
+        thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        assert run(port=port, out=out) == 1
+    assert f"Port {port} is busy" in out.getvalue()
+    assert "Tocsin wants it" in out.getvalue()
 
 
 def test_a_port_that_needs_root_is_refused_with_its_reason(monkeypatch):
@@ -68,8 +131,8 @@ def test_a_port_that_needs_root_is_refused_with_its_reason(monkeypatch):
     def forbidden(port):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(ports, "near", lambda first, taken=(): 18080)
-    monkeypatch.setattr(ports, "free", forbidden)
+    monkeypatch.setattr(ports, "_free_near", lambda first: 18080)
+    monkeypatch.setattr(ports, "hold", forbidden)
     with pytest.raises(ports.Busy, match=r"Permission denied.*--port 18080"):
         ports.wanted(80, "Tocsin", "--port")
 

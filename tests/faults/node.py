@@ -13,8 +13,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import tocsin.intake.probes
-import tocsin.intake.sources
 import tocsin.pages.channels
 import tocsin.runtime.core
 import tocsin.runtime.first_run
@@ -28,6 +26,7 @@ from tocsin.runtime.points import Point
 from tocsin.runtime.supervisor import die_with_parent
 from tocsin.settings import Settings
 from tocsin.store.opening import needs_migration, url_for
+from tocsin.wiring import plugs
 from tocsin.wiring.core import core
 from tocsin.wiring.node import migrated, run
 
@@ -80,6 +79,8 @@ def main() -> None:
         data=Path(folder, "data"), plan=Path(folder, "plan"), port=int(port), database=more[0] if more else ""
     )
     settings.data.mkdir(exist_ok=True)
+    plugs.sources()
+    plugs.probes(settings.secret)
     url = url_for(settings.data, settings.database)
     if needs_migration(url):
         migrated(url, lambda text: print(text, file=sys.stderr))

@@ -129,6 +129,6 @@ def test_every_source_refuses_in_its_own_shape(name: str, status: int) -> None:
 
 def test_the_register_names_every_source_by_its_own_name_and_each_open_one_is_tested_here() -> None:
     assert {name: source.name for name, source in SOURCES.items()} == {name: name for name in SOURCES}
-    assert {name for name, source in SOURCES.items() if source.door} == set(PATHS)
+    assert {name for name, source in SOURCES.items() if source.entrance is not None} == set(PATHS)
     assert all(source.version >= 1 for source in SOURCES.values())
     assert [name for name, source in SOURCES.items() if source.quiet] == ["alertmanager"]

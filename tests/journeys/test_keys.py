@@ -23,7 +23,7 @@ sys.argv = sys.argv[1:]
 from tocsin.intake import sources
 from tocsin.intake.request import Limits
 small = Limits(rate=0.5, burst=3, body=2000, alerts=4)
-sources.SOURCES.update({name: source._replace(limits=small) for name, source in sources.SOURCES.items()})
+sources.SOURCES = {name: source._replace(limits=small) for name, source in sources.SOURCES.items()}
 from tocsin.cli import main
 sys.exit(main())
 """

@@ -18,16 +18,6 @@ pytestmark = pytest.mark.journey
 EVERY = {"every": "1s", "timeout": "1s"}
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    """A shop that is open."""
-    folder = tmp_path / "shop"
-    folder.mkdir()
-    shop = Shop(folder)
-    shop.start()
-    return shop
-
-
 def test_an_http_server_that_dies_pages_and_its_return_ends_it(
     tocsin_server: Callable[..., TocsinServer], mail_server: MailServer, shop: Shop
 ) -> None:

@@ -58,16 +58,6 @@ def watching(shop: Shop, block: dict[str, object]) -> dict[str, object]:
     }
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    """A shop that is open."""
-    folder = tmp_path / "shop"
-    folder.mkdir()
-    shop = Shop(folder)
-    shop.start()
-    return shop
-
-
 def test_a_process_dies_ana_acknowledges_from_her_mail_and_it_ends_by_itself(
     tocsin_server: Callable[..., TocsinServer],
     start_prometheus: Callable[..., Prometheus],

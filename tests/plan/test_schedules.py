@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.plan.written import good, read, warned, wrong
+from tocsin.kernel.instant import parse_rfc3339
+from tocsin.plan import read_plan
 
 ROTA = "schedules:\n  shop:\n    layers:\n      - "
 MISTAKES = {
@@ -252,6 +254,26 @@ def test_the_same_person_first_and_second_is_warned_of():
     ]
 
 
+def test_what_comes_is_looked_for_from_now_on_and_not_from_a_begin_years_ago():
+    """The turns of two schedules meet a year after their start; hours are closed this Christmas."""
+    text = """
+schedules:
+  first: {layers: [{rotate: [ana, ben], every: 53 weeks, handoff: Mon 09:00, starts: 2025-12-01 with ana}]}
+  second: {layers: [{rotate: ben, starts: 2025-12-01}]}
+hours: {work: {open: Mon-Sun, closed: [2026-12-25]}}
+escalations: {e: [{page: first}, {page: [second, ana]}]}
+services: {a: {escalation: e}}
+"""
+    assert warned(text) == []
+    now = parse_rfc3339("2026-11-26T05:00:00Z")
+    (found,) = warned(text, now)
+    assert found.startswith("ben is on call by first and second at once, first from Mon 7 Dec 2026 09:00 to")
+    hours = "hours: {work: {open: Mon-Sun, closed: [2026-12-25]}}"
+    closed = f"{ROTA}{{rotate: ana, only: work, starts: 2020-01-06}}\n{hours}"
+    assert [one for one in warned(closed) if "nobody" in one] == []
+    assert "the first is from Fri 25 Dec 2026 00:00 to Sat 26 Dec 2026 00:00" in "".join(warned(closed, now))
+
+
 def test_next_on_a_layer_of_one_is_warned_of():
     rota = (
         ROTA + "{rotate: ana}\nescalations: {e: [{page: shop}, {page: next on shop}]}\nservices: {a: {escalation: e}}"
@@ -272,3 +294,19 @@ def test_a_step_pages_people_teams_and_schedules():
     assert plan.escalations["e"].steps[0].targets == (
         "person:ana", "team:shop", "schedule:shop", "schedule:shop:next",
     )  # fmt: skip
+
+
+def test_hours_open_all_week_are_closed_on_their_closed_days() -> None:
+    """A layer for them leaves those days to the layer below, and is not said to hide it."""
+    text = (
+        "tocsin: 1\npeople: {ana: {email: a@b.example}, ben: {email: b@b.example}}\n"
+        "mail: {server: smtp://localhost, from: a@b.example}\n"
+        "hours: {usual: {open: Mon-Sun, closed: [2026-12-25]}}\n"
+        "schedules: {shop: {layers: [{rotate: ana}, {rotate: ben, only: usual}]}}\n"
+    )
+    reading = read_plan({"tocsin.yaml": text.encode()})
+    assert reading.plan is not None
+    assert [one.message for one in reading.findings] == []
+    roster = reading.plan.rosters["shop"]
+    days = ("2026-12-24T23:59:00Z", "2026-12-25T00:00:00Z", "2026-12-25T23:59:00Z", "2026-12-26T00:00:00Z")
+    assert [roster.who(parse_rfc3339(day))[0].person for day in days] == ["ben", "ana", "ana", "ben"]

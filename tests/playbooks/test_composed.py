@@ -11,13 +11,14 @@ import pytest
 
 from tocsin.library import postgres, redis, sql
 from tocsin.plan import read_plan
-from tocsin.plan.composing import Plain, compose, json_schema, with_composed
+from tocsin.plan.composing import compose, with_composed
 from tocsin.plan.documents import read_document
 from tocsin.plan.findings import Findings
+from tocsin.plan.playbook_file import Plain, json_schema
 from tocsin.playbooks.composed import Composed
 from tocsin.playbooks.language import About, Misused, Run
 from tocsin.playbooks.manifest import MANIFEST, Manifests, read_manifests
-from tocsin.playbooks.runner.composing import build, said
+from tocsin.playbooks.runner.building import build, said
 from tocsin.playbooks.runner.fitting import Unfits
 from tocsin.playbooks.runner.reading import with_manifest
 from tocsin.testing import Scene

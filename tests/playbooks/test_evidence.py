@@ -49,7 +49,8 @@ def test_measurements_are_said_in_a_phrase() -> None:
 
 def test_a_time_without_an_answer_is_said_and_breaks_the_line() -> None:
     """What was silent before the first point or is since the last lies between none of them."""
-    outages = tuple((NIGHT + began * SECOND, NIGHT + ended * SECOND) for began, ended in ((-5, 0), (65, 120), (185, 190)))
+    silent = ((-5, 0), (65, 120), (185, 190))
+    outages = tuple((NIGHT + began * SECOND, NIGHT + ended * SECOND) for began, ended in silent)
     one = msgspec.structs.replace(series(0.006, 0.005, 0.004, 0.004, unit="s", limit=None), gaps=outages)
     assert said(one) == "memory used 6 ms → 4 ms in 3 min, no answer for 55 s meanwhile"
     run = Row(number=1, playbook="p", service="carts", plan="v", started_at=NIGHT, deadline=NIGHT)

@@ -24,9 +24,10 @@ from tests.support.ports import free_port
 from tests.support.processes import Process
 from tests.support.waiting import eventually
 from tocsin.intake.checked import Checked, as_event
-from tocsin.intake.probes import PROBES
+from tocsin.intake.probes import KINDS, probe, probes
 from tocsin.intake.specs import ProbeSpec
 from tocsin.kernel.instant import MILLISECOND, SECOND, Instant
+from tocsin.plan.probes import PROBES
 from tocsin.runtime.outbound import Outbound
 
 
@@ -48,7 +49,7 @@ def spec(kind: str, target: str, timeout: float = 5.0, **options: str) -> ProbeS
 
 
 async def look(outbound: Outbound, one: ProbeSpec) -> Checked:
-    return await PROBES[one.kind](one, wall_clock(), outbound)
+    return await probe(one.kind, str)(one, wall_clock(), outbound)
 
 
 # --- http ------------------------------------------------------------------------------------------------------------
@@ -410,7 +411,11 @@ def test_a_failure_and_its_end_share_key_and_labels() -> None:
     assert failed.severity == "critical"
 
 
-@pytest.mark.parametrize("kind", sorted(PROBES))
+def test_the_plan_knows_every_probe_of_the_register_and_no_other() -> None:
+    assert set(probes(str)) == set(KINDS) == set(PROBES)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 async def test_no_probe_raises_for_a_target_or_option_that_is_nonsense(outbound: Outbound, kind: str) -> None:
     for target in ("", "\0", "http://[", "//", "\ud800", "x" * 5000, "http://\ud800.example", "a:b:c:1"):
         options = {"status": "x", "latency": "y", "certificate_days": "z", "used_percent": "q", "free_bytes": "?"}

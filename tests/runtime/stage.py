@@ -18,7 +18,8 @@ from tocsin.intake.sources import SOURCES
 from tocsin.kernel.instant import SECOND, Duration, Instant, format_rfc3339
 from tocsin.pages.ledger import Page
 from tocsin.plan.model import Plan
-from tocsin.runtime.writer import Committed, Job, Writer
+from tocsin.runtime.jobs import Committed, Job
+from tocsin.runtime.writer import Writer
 from tocsin.store.opening import migrate, open_writer, url_for
 from tocsin.store.rows import Journaled
 from tocsin.store.writer import Store

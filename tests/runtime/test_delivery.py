@@ -18,8 +18,8 @@ from tocsin.pages.message import Failed, Message, Sent
 from tocsin.pages.pace import Pace
 from tocsin.runtime.composing import compose
 from tocsin.runtime.delivery import Delivery
+from tocsin.runtime.jobs import Job
 from tocsin.runtime.lanes import AT_ONCE, EACH, SHARE
-from tocsin.runtime.writer import Job
 
 _NUMBERS = count(1)
 

@@ -18,8 +18,8 @@ from tocsin.playbooks.manifest import MANIFEST, Manifest, Manifests, encode_mani
 from tocsin.playbooks.run import Began, Finished, GaveUp, Report, Run
 from tocsin.playbooks.session import Reply, Stop
 from tocsin.playbooks.targets import Target, Targets
+from tocsin.runtime.jobs import Job
 from tocsin.runtime.running import CUT, Runs
-from tocsin.runtime.writer import Job
 
 DRAIN = Manifest(name="drain", file="playbooks/drain.py", line=1, function="drain:drain", about="", meaning="m")
 FILES = {MANIFEST: encode_manifests(Manifests((DRAIN,)))}

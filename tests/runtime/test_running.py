@@ -151,7 +151,7 @@ def fires(night: Coded) -> asyncio.Task[None]:
         key="checkout/tcp db", labels={"alertname": "ProbeTcpFailed"}, own_title="db is down", severity="critical",
         starts_at=night.clock.now(),
     )  # fmt: skip
-    return asyncio.ensure_future(night.core._probed(SPEC, event))
+    return asyncio.ensure_future(night.core._own.probed(SPEC, event))
 
 
 async def test_a_run_begins_after_its_commit_and_gets_what_it_needs_when_it_may(night: Coded) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.engine.world import START, World, dump
-from tocsin.engine import hearing
+from tocsin.engine import parking
 from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import Deaf, Received, Seen
 from tocsin.engine.state import MOST_DEAF
@@ -207,14 +207,14 @@ def test_monitors_are_understood_by_their_own_clock_while_ours_was_set_back() ->
 
 def test_parked_requests_are_bounded_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest go; what is left and what is remembered are the same in the tables."""
-    monkeypatch.setattr(hearing, "MOST_PARKED", 5)
+    monkeypatch.setattr(parking, "MOST_PARKED", 5)
     world = World()
     for number in range(12):
         request = Request(source="events", method="POST", path="/api/events", body=b"%d" % number)
         world.apply(Received(0, "inbox", world.now, request, aside="a fault"))
     assert [parked.request.body for parked in world.engine.state.parked.values()] == [b"7", b"8", b"9", b"10", b"11"]
     assert dump(Engine(world.loaded(), world.engine.plan, SOURCES).state) == dump(world.engine.state)
-    monkeypatch.setattr(hearing, "MOST_PARKED_BYTES", 100)
+    monkeypatch.setattr(parking, "MOST_PARKED_BYTES", 100)
     request = Request(source="events", method="POST", path="/api/events", body=b"x" * 1_000)
     world.apply(Received(0, "inbox", world.now, request, aside="a fault"))
     assert len(world.engine.state.parked) == 1, "the newest is kept, however long"

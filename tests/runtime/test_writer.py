@@ -39,8 +39,9 @@ from tocsin.pages.ledger import Page
 from tocsin.plan import read_plan
 from tocsin.playbooks.manifest import MANIFEST, encode_manifests
 from tocsin.playbooks.run import GaveUp
+from tocsin.runtime.jobs import Job
 from tocsin.runtime.pulse import Pulse
-from tocsin.runtime.writer import MOST_WAITING_BYTES, Job, Writer
+from tocsin.runtime.writer import MOST_WAITING_BYTES, Writer
 
 
 @pytest.fixture
@@ -585,12 +586,12 @@ def test_a_machine_that_slept_says_so_before_anything_expires(stage: Stage) -> N
 
 def stopped(stage: Stage, time: int, *, loop_first: bool) -> None:
     """The whole process stands still, and then either of its threads is the first to go on."""
-    stage.writer.pulse.beat()
+    stage.writer.time.pulse.beat()
     stage.clock.passes(time)
     if loop_first:
-        stage.writer.pulse.beat()
+        stage.writer.time.pulse.beat()
     stage.turns()
-    stage.writer.pulse.beat()
+    stage.writer.time.pulse.beat()
     stage.turns()
 
 
@@ -613,14 +614,14 @@ def test_a_process_that_was_stopped_says_so_before_anything_expires(stage: Stage
     assert [(one.start, one.end) for one in deaf] == [(began, began + 10 * MINUTE)]
     assert alert.firing
     stage.clock.passes(HOUR)
-    stage.writer.pulse = Pulse(stage.clock)
+    stage.writer.time.pulse = Pulse(stage.clock)
     stage.turns()
     assert not alert.firing, "absence counts again"
 
 
 def test_what_is_read_soon_after_a_stop_may_have_come_in_it(stage: Stage) -> None:
     """Before the loop's own beat too, for what waits is read first; of two stops in a row, in the first."""
-    clock, pulse = stage.clock, stage.writer.pulse
+    clock, pulse = stage.clock, stage.writer.time.pulse
     assert pulse.stopped() is None
     pulse.beat()
     clock.passes(4 * SECOND)
@@ -651,7 +652,7 @@ def test_a_process_that_was_held_up_for_a_moment_was_not_deaf(stage: Stage) -> N
 
 def test_a_loop_that_stays_stuck_is_one_deafness_that_goes_on(stage: Stage) -> None:
     """The writer's thread goes on meanwhile, and says so again and again; monitors get their time to speak once."""
-    stage.writer.pulse.beat()
+    stage.writer.time.pulse.beat()
     for _ in range(60):
         stage.clock.passes(SECOND)
         stage.turn()

@@ -39,8 +39,6 @@ IMPORTED = (
     "tocsin.api.handlers",
     "tocsin.cli.up",
     "tocsin.faces.application",
-    "tocsin.intake.probes",
-    "tocsin.intake.sources",
     "tocsin.pages.channels",
     "tocsin.playbooks.runner.pool",
     "tocsin.runtime.core",
@@ -268,6 +266,10 @@ def _import_everything() -> None:
     """All that core and faces import, and nothing that opens, starts or reads anything."""
     for name in IMPORTED:
         importlib.import_module(name)
+    from tocsin.wiring import plugs
+
+    plugs.sources()
+    plugs.probes(str)
 
 
 if __name__ == "__main__":

@@ -114,12 +114,14 @@ def test_whom_no_page_reached_is_not_said_to_have_been_paged_with_the_others() -
     assert line.before.startswith("Ana was paged by webhook; Ben could not be reached by email; ")
     assert line.who.name == "Ana"
     trying = page("ben", id=2, state="intended", attempts=1, outcome=Reason.RETRYING)
-    assert "Ben could not be reached yet by email, which is tried again;" in reader().now_line(due, [trying, ana]).before
+    again = reader().now_line(due, [trying, ana]).before
+    assert "Ben could not be reached yet by email, which is tried again;" in again
     both = [page("ben", id=3, channel="webhook"), ben, ana]
     assert reader().now_line(due, both).before.startswith("Ana and Ben were paged by webhook; ")
     said = dict(_whys(reader(), due, [structs.replace(ben, error="the connection was refused"), ana]))
     assert [why for what, why in said.items() if what.startswith("Ben could not")] == ["the connection was refused"]
-    assert [one.last_page and one.last_page.may_reach for one in _steps(reader(), due, [ben, ana])][0] is True
+    first = _steps(reader(), due, [ben, ana])[0].last_page
+    assert first is not None and first.may_reach
 
 
 def test_a_page_that_left_although_it_was_overtaken_reached_its_person() -> None:

@@ -35,11 +35,11 @@ def demo(
       tocsin demo
       tocsin demo --port 9000 --fast
     """
-    from tocsin.demo import run
+    from tocsin.demo import ports, run
 
     return run.run(
         data,
-        run.PORT if port is None else port,
+        ports.PORT if port is None else port,
         mail_port=mail_port,
         inbox_port=inbox_port,
         fast=fast,

@@ -85,7 +85,7 @@ def create(api: Api, source: str, service: str, name: str, heartbeat: str, as_js
       tocsin key create --source heartbeat --service orders-batch --heartbeat nightly
       tocsin key create --source events --service checkout --rate 50/s --body 1MB --json
     """
-    from tocsin.intake.entrances import WHERE, sender_url, snippet
+    from tocsin.intake.entrances import sender_url, snippet, where
 
     body: dict[str, Any] = {"source": source, "service": service, "name": name, "heartbeat": heartbeat}
     body["limits"] = _limits(limits)
@@ -98,7 +98,7 @@ def create(api: Api, source: str, service: str, name: str, heartbeat: str, as_js
     show.facts([("key", str(made["key"])), ("url", str(made["url"]))])
     secret, url = str(made["key"]), str(made["url"])
     base = url.removesuffix(sender_url("", source, secret))
-    show.heading(WHERE.get(source, "Into the sender."))
+    show.heading(where(source))
     click.echo()
     for each in snippet(source, base, secret).splitlines():
         show.line(f"  {each}" if each else "")

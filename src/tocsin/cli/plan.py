@@ -1,4 +1,4 @@
-"""``tocsin plan``: check and schema work on files alone; show and reload ask a server."""
+"""``tocsin plan``: check and schema work on files alone; show, preview and reload ask a server."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tocsin.cli import show
 from tocsin.cli.client import Api
 from tocsin.cli.failure import OK, REFUSED, Refused
 from tocsin.cli.place import DEFAULT_DATA, server_options
+from tocsin.cli.plan_preview import preview
 from tocsin.cli.text import count
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ def plan() -> None:
 
     The plan is a folder of YAML files: the people, the services, who is paged and what is listened for.
     """
+
+
+plan.add_command(preview)
 
 
 @plan.command()
@@ -49,6 +53,7 @@ def check(folder: Path | None, strict: bool, as_json: bool) -> int:
     from tocsin.plan.folder import PlanFolderError
     from tocsin.plan.reading import read_plan
     from tocsin.playbooks.manifest import MADE
+    from tocsin.runtime.clock import SystemClock
     from tocsin.wiring import plan_files, unconfinable
 
     place = folder or default_folder()
@@ -56,7 +61,7 @@ def check(folder: Path | None, strict: bool, as_json: bool) -> int:
         files = plan_files(place)
     except PlanFolderError as error:
         raise Refused(_sentence(str(error))) from None
-    reading = read_plan(files)
+    reading = read_plan(files, SystemClock().now())
     unconfined = unconfinable(reading.plan, files) if reading.plan is not None else []
     findings = (*reading.findings, *_uncovered(reading.plan), *unconfined)
     written = len(files) - len(MADE & files.keys())  # what its playbooks declare is no file of theirs

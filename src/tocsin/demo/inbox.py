@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -53,7 +54,6 @@ class Inbox:
         self._catcher = catcher
         self.home = home
         self._server: asyncio.Server | None = None
-        self._port = 0
         self._connections: set[asyncio.StreamWriter] = set()
         pages = jinja2.Environment(
             loader=jinja2.FileSystemLoader(_FOLDER), autoescape=True, undefined=jinja2.StrictUndefined
@@ -61,11 +61,9 @@ class Inbox:
         self._page = pages.get_template("inbox.html")
         self._list = pages.get_template("list.html")
 
-    async def listen(self, port: int) -> int:
-        """Serve on 127.0.0.1:`port` (0: any free one). Returns the port."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port, limit=_LARGEST_HEAD)
-        self._port = int(self._server.sockets[0].getsockname()[1])
-        return self._port
+    async def listen(self, line: socket.socket) -> None:
+        """Serve on a socket that listens."""
+        self._server = await asyncio.start_server(self._serve, sock=line, limit=_LARGEST_HEAD)
 
     async def close(self) -> None:
         """Stop, and let go of every connection."""

@@ -94,8 +94,8 @@ class Catcher:
         """The letter of that number, while it is kept."""
         return next((letter for letter in self.letters if letter.number == number), None)
 
-    async def listen(self, port: int) -> int:
-        """Serve SMTP on 127.0.0.1:`port` (0: any free one) and return the port.
+    async def listen(self, line: socket.socket) -> None:
+        """Serve SMTP on a socket that listens.
 
         Raises ImportError without aiosmtpd, which the extra ``demo`` installs.
         """
@@ -108,8 +108,7 @@ class Catcher:
                 self, data_size_limit=LARGEST, enable_SMTPUTF8=True, hostname="localhost", timeout=60, loop=loop
             )
 
-        self._server = await loop.create_server(connection, "127.0.0.1", port, family=socket.AF_INET)
-        return int(self._server.sockets[0].getsockname()[1])
+        self._server = await loop.create_server(connection, sock=line)
 
     async def handle_DATA(self, server: object, session: object, envelope: Any) -> str:  # noqa: N802  # aiosmtpd names it so
         """Keep one mail. Called by the SMTP server once the whole of it is here."""

@@ -15,7 +15,6 @@ import tempfile
 import time
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Callable, Mapping, Sized
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -28,12 +27,11 @@ from tocsin.demo.children import Children, environment
 from tocsin.demo.faults import CHAPTERS, FOLDER_LIMIT, THE_END, Act, Chapter, timetable, without
 from tocsin.demo.inbox import Inbox
 from tocsin.demo.mail import Catcher, Letter
+from tocsin.demo.ports import PORT, Ports
 from tocsin.demo.story import Line, Story, in_order, now
 from tocsin.kernel.instant import SECOND, format_duration
+from tocsin.runtime.clock import SystemClock
 
-PORT = 8080
-INBOX_PORT = 8025
-MAIL_PORT = 1025
 FAST = 2.0
 """How many times faster ``--fast`` is. Probes and waits of the plan are shortened alike."""
 
@@ -60,41 +58,6 @@ _PLAYBOOKS = ("logs.py", "payments.py")
 
 class Trouble(Exception):
     """The demo cannot go on. The text says why, and what to do when something can be done."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ports:
-    """Where everybody listens on 127.0.0.1."""
-
-    tocsin: int
-    inbox: int
-    smtp: int
-    payments: int
-    checkout: int
-    storefront: int
-    carts: int
-
-    @classmethod
-    def pick(cls, tocsin: int, inbox: int | None, smtp: int | None) -> Ports:
-        """Find all ports; None takes the usual one or one near it. Raises ports.Busy when a wanted one is taken."""
-        taken: list[int] = []
-
-        def take(port: int) -> int:
-            taken.append(port)
-            return port
-
-        def asked(port: int | None, usual: int, what: str, option: str) -> int:
-            return ports.near(usual, taken) if port is None else ports.wanted(port, what, option, taken)
-
-        return cls(
-            tocsin=take(ports.wanted(tocsin, "Tocsin", "--port")),
-            inbox=take(asked(inbox, INBOX_PORT, "the inbox", "--inbox-port")),
-            smtp=take(asked(smtp, MAIL_PORT, "the mail catcher", "--mail-port")),
-            payments=take(ports.near(18090, taken)),
-            checkout=take(ports.near(18090, taken)),
-            storefront=take(ports.near(18090, taken)),
-            carts=take(ports.near(16379, taken)),
-        )
 
 
 def run(
@@ -137,6 +100,7 @@ def run(
         return asyncio.run(demo.give(until_done))
     finally:
         children.close()
+        chosen.let_go()
         if not until_done:
             say("Ended. Nothing is left behind." if data is None else f"Ended. Tocsin's data is in {data}.")
 
@@ -169,8 +133,8 @@ class Demo:
         """`folder` holds everything that goes at the end. `pace` divides all times of the timetable."""
         self._folder, self._data, self._ports, self._children, self._pace = folder, data, listen, children, pace
         self._say, self._colours = say, colours
-        self._url = f"http://127.0.0.1:{listen.tocsin}"
-        self._inbox_url = f"http://127.0.0.1:{listen.inbox}/"
+        self._url = f"http://127.0.0.1:{listen.tocsin.number}"
+        self._inbox_url = f"http://127.0.0.1:{listen.inbox.number}/"
         self._story = Story(people={"ana": "ana@shop.example", "ben": "ben@shop.example"}, inbox=self._inbox_url)
         self._catcher = Catcher(self._letter)
         self._inbox = Inbox(self._catcher, self._url)
@@ -211,10 +175,10 @@ class Demo:
 
     async def _all(self, until_done: bool) -> int:
         self._say("Tocsin beside a small shop, with real faults. Ctrl-C ends everything and leaves nothing behind.\n")
-        await self._catcher.listen(self._ports.smtp)
-        await self._inbox.listen(self._ports.inbox)
+        await self._catcher.listen(self._ports.smtp.take())
+        await self._inbox.listen(self._ports.inbox.take())
         try:
-            self._carts = carts.CartStore(carts.server(), self._folder / "carts", self._ports.carts)
+            self._carts = carts.CartStore(carts.server(), self._folder / "carts", self._ports.carts.number)
             self._start(carts.ROLE)
         except carts.NotToBeHad as error:
             self._chapters = without(carts.ROLE)
@@ -249,10 +213,10 @@ class Demo:
         path = self._folder / "plan" / "tocsin.yaml"
         path.parent.mkdir()
         filled = {
-            "storefront": at(self._ports.storefront),
-            "checkout": at(self._ports.checkout),
-            "payments": at(self._ports.payments),
-            "smtp": self._ports.smtp,
+            "storefront": at(self._ports.storefront.number),
+            "checkout": at(self._ports.checkout.number),
+            "payments": at(self._ports.payments.number),
+            "smtp": self._ports.smtp.number,
             "log": self._folder / "log",
             "run": self._folder / "run",
             "log_limit": f"{FOLDER_LIMIT // 2**20}MiB",
@@ -273,17 +237,19 @@ class Demo:
         return path
 
     def _start(self, role: str) -> int:
-        payments, checkout = (f"http://127.0.0.1:{port}" for port in (self._ports.payments, self._ports.checkout))
+        where = {one: str(getattr(self._ports, one).number) for one in ("payments", "checkout", "storefront")}
+        payments, checkout = (f"http://127.0.0.1:{where[one]}" for one in ("payments", "checkout"))
         queue, log = str(self._folder / "queue"), str(self._folder / "log")
         own = {
-            "payments": ["--port", str(self._ports.payments)],
-            "checkout": ["--port", str(self._ports.checkout), "--payments", payments, "--queue", queue, "--log", log],
-            "storefront": [*("--port", str(self._ports.storefront)), "--payments", payments, "--checkout", checkout],
+            "payments": ["--port", where["payments"]],
+            "checkout": ["--port", where["checkout"], "--payments", payments, "--queue", queue, "--log", log],
+            "storefront": ["--port", where["storefront"], "--payments", payments, "--checkout", checkout],
             "worker": ["--queue", queue, "--ping", self._ping, "--ping-every", f"{3 / self._pace * 0.8:g}"],
         }
         self._down.pop(role, None)
         if role == carts.ROLE:
             assert self._carts is not None
+            self._ports.carts.let_go()  # it binds the port itself; so does Tocsin
             return self._children.start(role, self._carts.argv)
         environment = self._carts.shop if self._carts is not None and role == "storefront" else {}
         pid = self._children.start(role, [sys.executable, "-m", shop.__name__, role, *own[role]], environment)
@@ -293,8 +259,9 @@ class Demo:
         return pid
 
     async def _up(self, plan: Path) -> None:
-        argv = ["up", "--data", str(self._data), "--plan", str(plan.parent), "--port", str(self._ports.tocsin)]
+        argv = ["up", "--data", str(self._data), "--plan", str(plan.parent), "--port", str(self._ports.tocsin.number)]
         secrets = self._carts.tocsin if self._carts is not None else {}
+        self._ports.tocsin.let_go()
         self._children.start(_UP, [sys.executable, "-m", "tocsin", *argv], secrets)
 
         async def ready() -> bool:
@@ -310,6 +277,8 @@ class Demo:
 
     def _still_up(self) -> None:
         if not self._children.alive(_UP):
+            if self._api is None and not ports.free(port := self._ports.tocsin.number):
+                raise Trouble(ports.taken(port, "Tocsin", "--port"))  # between our letting go and its binding
             raise Trouble(f"Tocsin ended by itself. Its last words:\n{self._children.tail(_UP)}")
 
     async def _sign_in(self) -> str:
@@ -350,7 +319,7 @@ class Demo:
         async def green() -> bool:
             self._still_up()
             await self._look()
-            for port in (self._ports.storefront, self._ports.checkout):
+            for port in (self._ports.storefront.number, self._ports.checkout.number):
                 try:
                     status, _ = await asyncio.to_thread(shop.call, f"http://127.0.0.1:{port}/health")
                 except OSError:
@@ -399,7 +368,7 @@ class Demo:
                 self._lines += self._story.incident(items[number], timeline)
         except Failure:
             self._still_up()
-        self._told(time.time() - _HELD)
+        self._told(SystemClock().now() / SECOND - _HELD)
 
     def _timeline(self, number: int) -> list[dict[str, Any]]:
         assert self._api is not None

@@ -125,6 +125,8 @@ class Shopkeeper(http.server.ThreadingHTTPServer):
 
     daemon_threads = True
     request_queue_size = 64
+    allow_reuse_port = True
+    """Whoever runs the shop may hold its ports for it, also while this process is dead."""
 
     def __init__(self, port: int, routes: Mapping[str, Callable[[bytes], Answer]]) -> None:
         """Listen on `port` (0: any free one) and answer from `routes`."""

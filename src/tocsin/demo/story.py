@@ -15,7 +15,9 @@ from typing import Any, Literal
 from tocsin.cli.text import clean
 from tocsin.demo.faults import Chapter
 from tocsin.demo.mail import Letter
+from tocsin.kernel.instant import SECOND, to_datetime
 from tocsin.kernel.reason import SAYS_WHY, Reason
+from tocsin.runtime.clock import SystemClock
 
 Voice = Literal["demo", "shop", "tocsin", "inbox"]
 Tone = Literal["plain", "head", "bad", "held", "good"]
@@ -59,7 +61,7 @@ class Line:
     text: str
     tone: Tone = "plain"
     because: str = ""
-    exact: float = field(default_factory=time.time, compare=False)
+    exact: float = field(default_factory=lambda: SystemClock().now() / SECOND, compare=False)
     """Its moment, to tell lines in the order in which things happened."""
 
     def shown(self, colours: bool) -> str:
@@ -83,7 +85,7 @@ def read_moment(moment: str) -> datetime:
     try:
         return datetime.fromisoformat(moment).astimezone()
     except ValueError:
-        return datetime.now().astimezone()
+        return to_datetime(SystemClock().now()).astimezone()
 
 
 def in_order(lines: Iterable[Line], until: float = float("inf")) -> tuple[list[Line], list[Line]]:

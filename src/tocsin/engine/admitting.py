@@ -15,7 +15,7 @@ from tocsin.engine.turn import Turn
 def create_key(turn: Turn, command: c.CreateKey) -> c.Result:
     """Take a new key, by the hash of its secret."""
     state = turn.state
-    doors = sorted(name for name, source in turn.sources.items() if source.door)
+    doors = sorted(name for name, source in turn.sources.items() if source.entrance is not None)
     if command.source not in doors:
         return refuse("invalid", f"{command.source!r} is not a source; there are {', '.join(doors)}", "source")
     if command.service not in turn.plan.services:

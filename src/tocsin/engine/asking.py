@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tocsin.access.actors import called
-from tocsin.engine import answering, commands, hearing, standings
+from tocsin.engine import answering, commands, ending, hearing, standings
 from tocsin.engine.commands import Result
 from tocsin.engine.turn import Turn
 from tocsin.kernel.instant import say_duration
@@ -46,7 +46,7 @@ def wait(turn: Turn, run: Run, approval: Approval) -> None:
         what = f"{run.playbook} asks: {approval.question} Without an answer in {left}: {approval.default}"
         turn.enter(incident.number, what, Reason.APPROVAL_ASKED, run=str(run.number))
         answering.note(incident, *answering.found(run, answering.asked(run, approval)))
-        answering.release(turn, incident, run)
+        answering.release(turn, incident)
     elif run.unasked:
         # Nobody looks at it: a question that no page carries is one that nobody hears.
         hearing.own_event(
@@ -67,9 +67,9 @@ def _asking(run: Run) -> str:
 
 def heard(turn: Turn, run: Run, reason: Reason) -> None:
     """What a run asked is answered, or can be no more: nobody need be called for that."""
-    alert = hearing.own_alert(turn, turn.plan.service(run.service).key, _asking(run)) if run.unasked else None
+    alert = ending.own_alert(turn, turn.plan.service(run.service).key, _asking(run)) if run.unasked else None
     if alert is not None and alert.firing:
-        hearing.resolve(turn, alert, reason)
+        ending.resolve(turn, alert, reason)
 
 
 def answer(turn: Turn, command: commands.AnswerRun) -> Result:
@@ -121,6 +121,5 @@ def go_on(turn: Turn, run: Run, said: str, actor: str, reason: Reason) -> None:
         what = f"{who} answered {run.playbook}: {said}"
         turn.enter(incident.number, what, reason, actor, run=str(run.number))
         if incident.state == "triggered" and run.rung in ("ask", "act"):
-            incident.hold_until = run.deadline
-        turn.save_incident(incident)
-        turn.touch(incident.number)
+            run.holding = run.by_hand or incident.lifted is None
+        answering.release(turn, incident)

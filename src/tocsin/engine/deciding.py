@@ -8,7 +8,7 @@ from tocsin.engine import (
     checking,
     comparing,
     contacting,
-    hearing,
+    ending,
     ledger,
     overriding,
     paging,
@@ -254,8 +254,8 @@ def _resolve(turn: Turn, command: c.Resolve) -> c.Result:
     members = turn.members(incident)
     for id in sorted(members.firing):
         alert = turn.state.alerts[id]
-        if alert.source == hearing.OWN:
-            hearing.resolve(turn, alert, Reason.BY_HAND)
+        if alert.source == ending.OWN:
+            ending.resolve(turn, alert, Reason.BY_HAND)
     if members.firing:
         snooze = command.snooze if command.snooze is not None else settling.DEFAULT_SNOOZE
         settling.resolve(turn, incident, command.actor, Reason.BY_HAND, snooze)

@@ -14,12 +14,15 @@ from tocsin.engine import (
     deafness,
     deciding,
     delivering,
+    ending,
     handing,
     hearing,
     ledger,
     looping,
     overriding,
     paging,
+    parking,
+    placing,
     running,
     settling,
     starting,
@@ -49,8 +52,8 @@ from tocsin.kernel.instant import MINUTE, Instant
 from tocsin.kernel.reason import Reason
 from tocsin.plan.model import Plan
 
-VERSION = "3"
-"""Changes when the same journal would be judged differently."""
+VERSION = "4"
+"""Changes when the same journal would be judged differently. Rows of the journal say by which one each was judged."""
 
 
 NOTICE = 50
@@ -177,7 +180,7 @@ class Engine:
     def _receive(self, turn: Turn, received: Received, heard: Heard | None) -> None:
         key = self.state.keys.get(received.key)
         if received.aside:
-            hearing.park(turn, key, received.service, received.request, received.aside)
+            parking.park(turn, key, received.service, received.request, received.aside)
             return
         if heard is None or heard.repeated:
             heard = self.decode(received)  # what was a repetition when it was read need not be one any more
@@ -186,7 +189,7 @@ class Engine:
         if turn.waited or late > LATE:
             heard = deafness.later(heard, late, endings=not turn.waited)
         if heard.park:
-            hearing.park(turn, key, received.service, received.request, heard.fault)
+            parking.park(turn, key, received.service, received.request, heard.fault)
         hearing.hear(turn, key, received.service, received.request.source, heard)
 
     def _seen(self, turn: Turn, seen: Seen) -> None:
@@ -250,6 +253,7 @@ class Engine:
         begins = change.paging and not self.state.counters.paging
         first = not self.state.counters.plan
         self.state.counters.plan, self.state.counters.paging = change.version, change.paging
+        self.changes.in_force[turn.now] = change.version
         specs = {(s.service, s.name): s for s in plan.heartbeats}
         for place in [p for p in self.state.heartbeats if p not in specs]:
             del self.state.heartbeats[place]
@@ -267,7 +271,7 @@ class Engine:
         for alert in list(self.state.alerts.values()):
             if alert.firing and alert.reason is Reason.COUNTS_AS_HEARTBEAT:
                 alert.reason = Reason.PLAN_CHANGED
-                hearing.place(turn, alert)
+                placing.place(turn, alert)
                 turn.save_alert(alert)
         contacting.declare(turn)
         fell = starting.plan_changed(turn)
@@ -286,13 +290,13 @@ class Engine:
     def _end_the_unwatched(self, turn: Turn) -> None:
         """Alerts of probes and heartbeats that the plan does not have any more: nothing else could end them."""
         watched = {("probe", f"{s.service}/{s.name}") for s in turn.plan.probes}
-        watched |= {(hearing.OWN, f"heartbeat:{s.service}/{s.name}") for s in turn.plan.heartbeats}
+        watched |= {(ending.OWN, f"heartbeat:{s.service}/{s.name}") for s in turn.plan.heartbeats}
         for alert in list(self.state.alerts.values()):
             ours = alert.source == "probe" or (
-                alert.source == hearing.OWN and alert.labels["alertname"] == "HeartbeatMissing"
+                alert.source == ending.OWN and alert.labels["alertname"] == "HeartbeatMissing"
             )
             if alert.firing and ours and (alert.source, alert.key) not in watched:
-                hearing.resolve(turn, alert, Reason.PLAN_CHANGED)
+                ending.resolve(turn, alert, Reason.PLAN_CHANGED)
 
     def _deaf(self, turn: Turn, deaf: Deaf) -> None:
         """Absence in a time when nothing could be heard proves nothing: what concludes from it is moved.

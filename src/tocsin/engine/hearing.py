@@ -1,4 +1,4 @@
-"""What an Event does to alerts: new, heard again, firing again, resolved; and which incident takes an alert."""
+"""What an Event does to alerts: new, heard again, firing again, resolved. What Tocsin says of itself is heard so."""
 
 from __future__ import annotations
 
@@ -9,34 +9,29 @@ from msgspec import Raw
 
 from tocsin.access.credentials import Key
 from tocsin.alerts.alert import Alert, keyed
-from tocsin.alerts.heartbeats import Heartbeat, beaten
 from tocsin.alerts.merge import Span, merge
-from tocsin.catalog.services import INBOX, Urgency
-from tocsin.engine import deafness, paging, settling
-from tocsin.engine.records import HeardChange, Parked
+from tocsin.catalog.services import INBOX
+from tocsin.engine import deafness, placing, settling
+from tocsin.engine.beating import beat_by, heartbeat_of, name_of, take_beat
+from tocsin.engine.ending import OWN, resolve
+from tocsin.engine.placing import MOST_LINES, has_room, quiet_of, take_in
+from tocsin.engine.records import HeardChange
+from tocsin.engine.rising import above, weigh
 from tocsin.engine.state import TOGETHER
 from tocsin.engine.suspecting import MOST_HEARD
-from tocsin.engine.turn import SYSTEM, Turn
+from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
 from tocsin.incidents.routes import Routed
 from tocsin.intake.event import Beat, Burst, Event, Row
-from tocsin.intake.request import Heard, Request
+from tocsin.intake.request import Heard
 from tocsin.intake.specs import HeartbeatSpec
 from tocsin.kernel.identity import label_text, texts_json
 from tocsin.kernel.instant import MINUTE, Duration, Instant
-from tocsin.kernel.matcher import all_match
 from tocsin.kernel.reason import Reason
 from tocsin.silences.silence import matching
 
 MOST_ACTIVE = 50_000
 """More active alerts than this on one key are folded into one alert that pages."""
-OWN = "tocsin"
-"""The source of alerts that Tocsin raises about itself. They end when a person resolves their incident."""
-MOST_LINES = 20
-"""So many alerts of a group each get a line on the timeline; later ones are counted, and listed beside it."""
-FOLD_PARKED = 10 * MINUTE
-MOST_PARKED = 1_000
-MOST_PARKED_BYTES = 64 * 1024 * 1024
 NEAREST_MOVING: Duration = MINUTE
 """An end nearer than this is taken to the letter each time it is said.
 
@@ -164,25 +159,20 @@ def _seat(turn: Turn, source: str, routed: Routed, labels: dict[str, str]) -> Se
     """The seat of alerts routed this way, if they are certain to get one in this input. ``labels``: those of one;
     what a route or a heartbeat asks for, and the customer's tier, is the same in all.
     """
-    if turn.state.silences or (turn.plan.heartbeat_alerts and _heartbeat_of(turn, labels) is not None):
+    if turn.state.silences or (turn.plan.heartbeat_alerts and heartbeat_of(turn, labels) is not None):
         return None
     incident = turn.state.newest_of(routed.service, routed.group)
     if (
         incident is None
-        or not _has_room(incident, turn.now)
+        or not has_room(incident, turn.now)
         or incident.alerts < MOST_LINES
         or incident.urgency != "high"
         or routed.severity < incident.severity
-        or _quiet(turn, source) > incident.quiet
-        or (turn.plan.customer_tiers and _above(turn, incident, turn.plan.tier_of(routed.service, labels)))
+        or quiet_of(turn, source) > incident.quiet
+        or (turn.plan.customer_tiers and above(turn, incident, turn.plan.tier_of(routed.service, labels)))
     ):
         return None
     return Seat(routed, incident, turn.members(incident).firing)
-
-
-def _has_room(incident: Incident, now: Instant) -> bool:
-    """Whether an open incident still takes newcomers."""
-    return incident.open and (not incident.window or now - incident.last_joined <= incident.window)
 
 
 def _followed(turn: Turn, seat: Seat, key_id: int, followed: int) -> None:
@@ -238,7 +228,7 @@ def refresh(turn: Turn, alert: Alert, at: Instant) -> None:
     alert.stale = False
     if alert.ttl is not None and alert.ends_at is not None:
         alert.ends_at = max(alert.ends_at, at + alert.ttl)
-    _beat_by(turn, alert, at)
+    beat_by(turn, alert, at)
     (turn.save_alert if changed else turn.saw_alert)(alert)
 
 
@@ -336,11 +326,11 @@ def _again(turn: Turn, alert: Alert, event: Event) -> None:
         members = turn.state.members.get(alert.incident)
         if members is not None:
             (members.silenced.add if alert.silences else members.silenced.discard)(alert.id)
-    _beat_by(turn, alert, now)
+    beat_by(turn, alert, now)
     worse = turn.plan.router.route(alert.origin, alert.key, event.labels, event.severity).severity
     if other or worse != alert.severity:
         alert.severity = worse
-        (loud if silenced and not alert.silences else weigh)(turn, alert)
+        (placing.loud if silenced and not alert.silences else weigh)(turn, alert)
     turn.save_alert(alert)
     turn.touch(alert.incident)
 
@@ -363,219 +353,7 @@ def _revive(turn: Turn, alert: Alert) -> None:
     if alert.ttl is not None:
         alert.ends_at = turn.now + alert.ttl
     turn.state.add_alert(alert, alert.place)
-    place(turn, alert)
-
-
-def resolve(turn: Turn, alert: Alert, reason: Reason, ended: Instant | None = None) -> None:
-    """An alert ends. Its incident is settled before the turn is over."""
-    state = turn.state
-    alert.state, alert.reason = "resolved", reason
-    alert.resolved_at = turn.now
-    alert.ends_at = min(ended, turn.now) if ended is not None else turn.now
-    if reason is Reason.SOURCE_RESOLVED:
-        alert.last_seen = turn.now
-    state.active_by_key[alert.key_id] -= 1
-    members = state.members.get(alert.incident)
-    if members is not None:
-        members.firing.discard(alert.id)
-        members.silenced.discard(alert.id)
-    alert.silences = ()
-    turn.save_alert(alert)
-    turn.count("alerts", reason)
-    turn.touch(alert.incident)
-
-
-def loud(turn: Turn, alert: Alert) -> None:
-    """Nothing silences a firing alert any more: it counts for its open incident, or somebody else takes it."""
-    incident = turn.state.incidents.get(alert.incident)
-    if incident is not None and incident.open:
-        weigh(turn, alert, incident)
-    else:
-        place(turn, alert)
-
-
-def place(turn: Turn, alert: Alert) -> None:
-    """Decide once more who takes a firing alert that is in no open incident."""
-    labels = alert.labels
-    where = turn.plan.router.route(alert.origin, alert.key, labels, labels.get("severity", ""))
-    take_in(turn, alert, labels, where.window)
-
-
-def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration) -> None:
-    """Decide who takes a firing alert: a heartbeat, a silence, an incident that has room, or a new one."""
-    state, now = turn.state, turn.now
-    before = state.members.get(alert.incident)
-    if before is not None:
-        before.firing.discard(alert.id)
-        before.silenced.discard(alert.id)
-    spec = _heartbeat_of(turn, labels) if alert.source != OWN else None
-    if spec is not None:
-        alert.reason, alert.incident = Reason.COUNTS_AS_HEARTBEAT, 0
-        take_beat(turn, spec, "ok", now)
-        return
-    alert.silences = matching(state.silences.values(), labels, alert.origin, now) if state.silences else ()
-    incident = state.newest_of(alert.service, alert.group)
-    if incident is not None and not (_has_room(incident, now) if incident.open else settling.reopens(incident, now)):
-        incident = None
-    if alert.silences and (incident is None or not incident.open):
-        alert.reason, alert.incident = Reason.SILENCED, 0
-        turn.count("alerts", Reason.SILENCED)
-        return
-    if incident is None:
-        incident = _open(turn, alert, window)
-        alert.reason = Reason.OPENED
-    else:
-        alert.reason = Reason.SILENCED if alert.silences else Reason.JOINED
-        _join(turn, alert, incident)
-    alert.incident = incident.number
-    members = turn.members(incident)
-    members.firing.add(alert.id)
-    if alert.silences:
-        members.silenced.add(alert.id)
-    turn.touch(incident.number)
-
-
-def _open(turn: Turn, alert: Alert, window: int) -> Incident:
-    state, now = turn.state, turn.now
-    state.counters.incident += 1
-    tier = _tier(turn, alert)
-    incident = Incident(
-        number=state.counters.incident,
-        service=alert.service,
-        group=alert.group,
-        title=alert.title,
-        severity=alert.severity,
-        opened_at=now,
-        updated_at=now,
-        last_joined=now,
-        window=window,
-        quiet=_quiet(turn, alert.source),
-        alerts=1,
-        plan=turn.plan.version,
-        steps=turn.plan.steps(alert.service, alert.severity, tier),
-        customer_tier=tier,
-        urgency=urgency(turn, alert),
-        next_at=now,
-        labels=alert.labels,
-    )
-    state.add_incident(incident)
-    turn.save_incident(incident)
-    what = f"Opened for {alert.service}: {_told(alert)}"
-    turn.enter(incident.number, what, Reason.OPENED, f"source:{alert.source}", alert=str(alert.id), routed=alert.routed)
-    return incident
-
-
-def _told(alert: Alert) -> str:
-    """An alert in one line; where the plan named what it means, with what was found."""
-    detail = alert.detail if alert.own_title else ""
-    return f"{alert.title}: {detail}" if detail else alert.title
-
-
-def _quiet(turn: Turn, source: str) -> Duration:
-    found = turn.sources.get(source)
-    return found.quiet if found else 0
-
-
-def _join(turn: Turn, alert: Alert, incident: Incident) -> None:
-    incident.alerts += 1
-    incident.last_joined = turn.now
-    incident.quiet = max(incident.quiet, _quiet(turn, alert.source))
-    if not incident.open:
-        incident.title, incident.urgency = alert.title, urgency(turn, alert)
-        incident.customer_tier = _tier(turn, alert)
-        settling.reopen(turn, incident, Reason.REOPENED, f"source:{alert.source}")
-    elif incident.alerts <= MOST_LINES:
-        turn.enter(
-            incident.number, f"Joined: {_told(alert)}", alert.reason, f"source:{alert.source}", alert=str(alert.id)
-        )
-    else:
-        turn.count("decisions", Reason.JOINED)
-    weigh(turn, alert, incident)
-    turn.touch(incident.number)
-
-
-def weigh(turn: Turn, alert: Alert, incident: Incident | None = None) -> None:
-    """An open incident is as grave, as urgent and of as high a customer as one of its alerts has been.
-
-    One that is silenced does not count until its silence ends, or somebody would be paged within it.
-    """
-    incident = incident or turn.state.incidents.get(alert.incident)
-    if incident is None or not incident.open or alert.silences:
-        return
-    _graver(turn, alert, incident)
-    _higher(turn, alert, incident)
-    _more_urgent(turn, alert, incident)
-
-
-def _graver(turn: Turn, alert: Alert, incident: Incident) -> None:
-    """An incident is as grave as its gravest alert has been."""
-    was = incident.severity
-    if alert.severity >= was:
-        return
-    incident.severity = alert.severity
-    what = f"Now {alert.severity.upper()}, was {was.upper()}"
-    turn.enter(incident.number, what, Reason.CHANGED, f"source:{alert.source}", alert=str(alert.id))
-    settling.follow_rise(turn, incident, was, incident.customer_tier)
-    turn.save_incident(incident)
-
-
-def _tier(turn: Turn, alert: Alert) -> str:
-    """The tier of the customer an alert is about. Where the plan knows none, no label is read."""
-    return turn.plan.tier_of(alert.service, alert.labels) if turn.plan.customer_tiers else ""
-
-
-def _above(turn: Turn, incident: Incident, tier: str) -> bool:
-    """Whether a customer of that tier is higher than those an incident is about so far."""
-    return turn.plan.highest_tier((incident.customer_tier, tier)) not in ("", incident.customer_tier)
-
-
-def _higher(turn: Turn, alert: Alert, incident: Incident) -> None:
-    """An incident is of the highest customer that one of its alerts has been about."""
-    was, tier = incident.customer_tier, _tier(turn, alert)
-    if not _above(turn, incident, tier):
-        return
-    incident.customer_tier = tier
-    what = f"Now {tier} customers are concerned" + (f", and not {was} alone" if was else "")
-    turn.enter(incident.number, what, Reason.CHANGED, f"source:{alert.source}", alert=str(alert.id))
-    settling.follow_rise(turn, incident, incident.severity, was)
-    turn.save_incident(incident)
-
-
-def urgency(turn: Turn, alert: Alert) -> Urgency:
-    """Whether an alert pages at any hour, as its route says for its severity, else its service."""
-    labels = alert.labels
-    where = turn.plan.router.route(alert.origin, alert.key, labels, labels.get("severity", ""))
-    by_route = where.urgency.get(alert.severity)
-    return by_route or turn.plan.service(alert.service).urgency.get(alert.severity, "high")
-
-
-def _more_urgent(turn: Turn, alert: Alert, incident: Incident) -> None:
-    """An incident is as urgent as its most urgent alert has been: what waited for a morning waits no longer."""
-    if incident.urgency == "high" or urgency(turn, alert) == "low":
-        return
-    make_urgent(turn, incident, Reason.CHANGED, f"source:{alert.source}", alert=str(alert.id))
-
-
-def make_urgent(turn: Turn, incident: Incident, reason: Reason, actor: str = SYSTEM, **detail: str) -> None:
-    """It pages at any hour from now on."""
-    incident.urgency = "high"
-    turn.enter(incident.number, "Now of high urgency", reason, actor, **detail)
-    if incident.waits is not None:
-        wait_no_longer(turn, incident)
-    paging.hurry(turn, incident)
-    turn.save_incident(incident)
-    turn.touch(incident.number)
-
-
-def wait_no_longer(turn: Turn, incident: Incident) -> None:
-    """What it waits for is gone, or moved: ask before the turn ends; while paging is paused, as soon as it goes on."""
-    incident.waits = None
-    if incident.next_at is not None:
-        incident.next_at = turn.now
-    elif incident.resume_at is not None:
-        incident.resume_at = turn.now
-    turn.save_incident(incident)
-    turn.touch(incident.number)
+    placing.place(turn, alert)
 
 
 def _acknowledged(turn: Turn, alert: Alert, source: str) -> None:
@@ -586,20 +364,6 @@ def _acknowledged(turn: Turn, alert: Alert, source: str) -> None:
     settling.acknowledge(turn, incident, f"source:{source}", Reason.BY_SOURCE)
 
 
-# -- heartbeats --------------------------------------------------------------------------------------------------------
-
-
-def _heartbeat_of(turn: Turn, labels: dict[str, str]) -> HeartbeatSpec | None:
-    return next((spec for spec in turn.plan.heartbeat_alerts if all_match(spec.alert, labels)), None)
-
-
-def _beat_by(turn: Turn, alert: Alert, at: Instant) -> None:
-    """What counts as a heartbeat beats each time it is heard."""
-    spec = _heartbeat_of(turn, alert.labels) if alert.reason is Reason.COUNTS_AS_HEARTBEAT else None
-    if spec is not None:
-        take_beat(turn, spec, "ok", at)
-
-
 def _beat(turn: Turn, key: Key | None, origin: str, beat: Beat) -> None:
     name = key.heartbeat if key else ""
     spec = next((s for s in turn.plan.heartbeats if s.service == origin and (s.name == name or not name)), None)
@@ -608,27 +372,9 @@ def _beat(turn: Turn, key: Key | None, origin: str, beat: Beat) -> None:
         title = f"A heartbeat came for {origin} that the plan does not define"
         own_event(turn, origin, f"heartbeat:{origin}/{name}", title, "warning", {"heartbeat": name})
         return
-    take_beat(turn, spec, beat.kind, turn.now, beat.exit_code, beat.body)
-
-
-def take_beat(
-    turn: Turn, spec: HeartbeatSpec, kind: str, at: Instant, exit_code: int | None = None, body: str = ""
-) -> None:
-    """Take one sign of life, and raise or end the heartbeat's alert as it says."""
-    heart = turn.state.heartbeats.get((spec.service, spec.name))
-    if heart is None:
-        heart = turn.state.heartbeats[spec.service, spec.name] = Heartbeat(service=spec.service, name=spec.name)
-    meaning = beaten(heart, spec, kind, at, exit_code, body)
-    turn.changes.heartbeats[spec.service, spec.name] = heart
-    turn.state.timers.set("heartbeat", f"{spec.service}/{spec.name}", heart.due)
-    turn.count("heartbeats", meaning or Reason.HEARD_AGAIN)
-    if meaning is Reason.HEARTBEAT_FAILED:
-        code = f" with exit code {exit_code}" if exit_code is not None else ""
-        heartbeat_event(turn, spec, f"{spec.name} of {spec.service} reported a failure{code}", body)
-    elif meaning is Reason.HEARTBEAT_BACK:
-        alert = own_alert(turn, spec.service, f"heartbeat:{spec.service}/{spec.name}")
-        if alert is not None and alert.firing:
-            resolve(turn, alert, Reason.HEARTBEAT_BACK)
+    if take_beat(turn, spec, beat.kind, turn.now, beat.exit_code, beat.body) is Reason.HEARTBEAT_FAILED:
+        code = f" with exit code {beat.exit_code}" if beat.exit_code is not None else ""
+        heartbeat_event(turn, spec, f"{spec.name} of {spec.service} reported a failure{code}", beat.body)
 
 
 def heartbeat_event(turn: Turn, spec: HeartbeatSpec, found: str, body: str = "") -> None:
@@ -637,16 +383,13 @@ def heartbeat_event(turn: Turn, spec: HeartbeatSpec, found: str, body: str = "")
     own_event(
         turn,
         spec.service,
-        f"heartbeat:{spec.service}/{spec.name}",
+        name_of(spec),
         spec.title or found,
         spec.severity,
         {"heartbeat": spec.name},
         annotations={**said, "body": body} if body else said,
         name="HeartbeatMissing",
     )
-
-
-# -- what Tocsin says of itself ----------------------------------------------------------------------------------------
 
 
 def own_event(
@@ -671,45 +414,6 @@ def own_event(
         starts_at=turn.now,
     )
     _hear_event(turn, turn.state.known_of(OWN, service), OWN, service, 0, event)
-
-
-def own_alert(turn: Turn, service: str, key: str) -> Alert | None:
-    """The alert that ``own_event`` raised on a service under that key."""
-    return turn.state.known_of(OWN, service).get(keyed(key))
-
-
-def park(turn: Turn, key: Key | None, service: str, request: Request, fault: str) -> None:
-    """Keep a request that could not be read, and have a person told: one incident per key and ten minutes."""
-    origin = turn.plan.service(key.service if key else service).key
-    parked = Parked(id=turn.seq, at=turn.now, key_id=key.id if key else 0, service=origin, fault=fault, request=request)
-    turn.state.parked[parked.id] = turn.changes.parked[parked.id] = parked
-    _make_room(turn)
-    turn.count("events", Reason.PARKED_REQUEST)
-    fold = f"parked:{parked.key_id}:{turn.now // FOLD_PARKED}"
-    name = f"key {key.name or key.hint}" if key else "Tocsin itself"
-    own_event(
-        turn,
-        origin,
-        fold,
-        f"A request from {name} could not be read: {fault}"[:300],
-        "error",
-        {"key": str(parked.key_id)},
-        annotations={"parked": str(parked.id)},
-        name="RequestParked",
-    )
-    alert = own_alert(turn, origin, fold)
-    parked.incident = alert.incident if alert else 0
-
-
-def _make_room(turn: Turn) -> None:
-    """Parked requests are held in memory whole: the oldest go when they are too many. The journal has them still."""
-    parked = turn.state.parked
-    held = sum(len(one.request.body) for one in parked.values())
-    while len(parked) > MOST_PARKED or (held > MOST_PARKED_BYTES and len(parked) > 1):
-        oldest = parked.pop(min(parked))
-        held -= len(oldest.request.body)
-        oldest.discarded = True
-        turn.changes.parked[oldest.id] = oldest
 
 
 def _flooded(turn: Turn, origin: str, key_id: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tocsin.engine import hearing, ledger, paging
+from tocsin.engine import ending, hearing, ledger, paging
 from tocsin.engine.inputs import Delivered, Receipted
 from tocsin.engine.turn import Turn
 from tocsin.kernel.instant import Duration, Instant, say_duration
@@ -129,10 +129,10 @@ def _missing(turn: Turn, loop: Loop, spec: LoopSpec, why: str) -> None:
     hearing.own_event(
         turn, spec.service, key, loop.failure, "critical", {"channel": loop.channel}, name="SyntheticPageMissing"
     )
-    alert = hearing.own_alert(turn, turn.plan.service(spec.service).key, key)
+    alert = ending.own_alert(turn, turn.plan.service(spec.service).key, key)
     loop.alert = alert.id if alert is not None else 0
     if before is not None and before.firing and before is not alert:  # the plan names another service by now
-        hearing.resolve(turn, before, Reason.PLAN_CHANGED)
+        ending.resolve(turn, before, Reason.PLAN_CHANGED)
     turn.count("synthetic_pages", Reason.NOT_BACK)
 
 
@@ -140,7 +140,7 @@ def _ended(turn: Turn, loop: Loop, reason: Reason) -> None:
     alert = turn.state.alerts.get(loop.alert)
     loop.alert, loop.failure = 0, ""
     if alert is not None and alert.firing:
-        hearing.resolve(turn, alert, reason)
+        ending.resolve(turn, alert, reason)
 
 
 def _loop_of(turn: Turn, page: int) -> Loop | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from tocsin.catalog.people import Person
 from tocsin.engine import calling, ledger, methods
+from tocsin.engine.intending import About, about_incident, coming, row_of, wanted, when
 from tocsin.engine.turn import Turn
 from tocsin.escalation.decide import AFTER_THE_LAST, Call
 from tocsin.incidents.incident import Incident
@@ -15,21 +15,8 @@ from tocsin.kernel.instant import Instant, say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import APART, ASKING, FOLLOWED, GIVE_UP_AFTER, Page, PageKind
-from tocsin.pages.rules import Planned, avoiding, bundled_until
+from tocsin.pages.rules import Planned, bundled_until
 from tocsin.plan.model import Reached
-
-
-class About(NamedTuple):
-    """What rows of the ledger are written for: an incident, or nothing. ``about``: the page an update follows."""
-
-    incident: int
-    title: str
-    reason: Reason
-    step: int = 0
-    kind: PageKind = "page"
-    urgency: str = "high"
-    about: int = 0
-    because: str = ""
 
 
 def escalate_now(turn: Turn, incident: Incident) -> bool:
@@ -89,7 +76,7 @@ def _said(
     for one, _ in reached:
         if one.key in waiting:
             row = waiting[one.key]
-            leaves = say_duration(max(0, _when(row)[0] - turn.now))
+            leaves = say_duration(max(0, when(row)[0] - turn.now))
             begin = "the" if said else f"{_named(incident, call.at_step)}: the"
             said.append(f"{begin} page to {one.name} by {row.channel} still waits and leaves in {leaves}")
     return reason, f"{'; '.join(said)}; next in {length} if nobody answers"
@@ -98,15 +85,15 @@ def _said(
 def _copy(turn: Turn, incident: Incident, person: Person, call: Call) -> None:
     """A shadow's copy of what a step pages. Nobody has to answer it, and it counts as nobody reached."""
     about = About(incident.number, incident.title, call.reason, call.at_step, "copy")
-    _hand_over(turn, _row(turn, person.key, methods.planned(turn, person.key)[0], about, turn.now))
+    _hand_over(turn, row_of(turn, person.key, methods.planned(turn, person.key)[0], about, turn.now))
 
 
 def _still_waits(turn: Turn, incident: Incident, person: Person, call: Call) -> Page | None:
     """The page that waits for a person already, when their rules would write down no other one now."""
-    about = _about(incident, call.reason, call.at_step)
-    if _wanted(turn, person, about):
+    about = about_incident(incident, call.reason, call.at_step)
+    if wanted(turn, person, about):
         return None
-    return min(_coming(turn, person.key, about).values(), key=_when, default=None)
+    return min(coming(turn, person.key, about).values(), key=when, default=None)
 
 
 def _names(people: Sequence[Person]) -> str:
@@ -152,12 +139,7 @@ def page(
 
     ``because``: why in words of this page's own, "" where the reason says it all.
     """
-    return _write(turn, person, _about(incident, reason, step, kind, because))
-
-
-def _about(incident: Incident, reason: Reason, step: int, kind: PageKind = "page", because: str = "") -> About:
-    urgency = incident.urgency if kind == "page" else "high"
-    return About(incident.number, incident.title, reason, step, kind, urgency, because=because)
+    return _write(turn, person, about_incident(incident, reason, step, kind, because))
 
 
 def drill(turn: Turn, person: Person) -> list[Page]:
@@ -168,77 +150,22 @@ def drill(turn: Turn, person: Person) -> list[Page]:
 def synthetic(turn: Turn, channel: str, address: str) -> Page:
     """Tocsin pages itself. Nobody is reached by it, so it leaves where nobody is paged, too."""
     about = About(0, "A synthetic page: nobody has to act", Reason.SYNTHETIC, kind="synthetic")
-    row = _row(turn, "", Planned(None, channel, address, 0), about, turn.now)
+    row = row_of(turn, "", Planned(None, channel, address, 0), about, turn.now)
     _hand_over(turn, row)
     return row
 
 
-def _apart(turn: Turn, incident: int, person: str, planned: list[Planned]) -> list[Planned]:
-    """Who is told that a channel loses pages is told by another one first, when they have any."""
-    alerts = {loop.channel: turn.state.alerts.get(loop.alert) for loop in turn.state.counters.loops.values()}
-    lost = {channel for channel, one in alerts.items() if one is not None and one.firing and one.incident == incident}
-    return avoiding(lost, planned, methods.able(turn, person)) if lost else planned
-
-
-def _coming(turn: Turn, person: str, about: About) -> dict[int, Page]:
-    """What was written down before for a person and has not been tried, by contact method."""
-    rows = ledger.rows(turn, about.incident)
-    return {one.contact: one for one in rows if one.person == person and one.kind == about.kind and one.waiting}
-
-
-def _wanted(turn: Turn, person: Person, about: About) -> list[tuple[Planned, Instant, Page | None]]:
-    """By which methods a person is paged and when, and what that takes the place of; not what is due sooner anyway."""
-    quiet = methods.morning(turn, person) if about.urgency == "low" else None
-    coming, wanted = _coming(turn, person.key, about), []
-    for planned in _apart(turn, about.incident, person.key, methods.planned(turn, person.key, about.urgency)):
-        at = (quiet or turn.now) + planned.after
-        known = coming.get(planned.contact.id if planned.contact else 0)
-        if known is None or not (known.gathers or (known.next_at is not None and known.next_at <= at)):
-            wanted.append((planned, at, known))
-    return wanted
-
-
 def _write(turn: Turn, person: Person, about: About) -> list[Page]:
     written = []
-    for planned, at, known in _wanted(turn, person, about):
+    for planned, at, known in wanted(turn, person, about):
         if known is not None:
             ledger.finish(turn, known, "overtaken", Reason.OVERTAKEN)
         held = None if at <= turn.now else Reason.NEXT_METHOD if planned.after else Reason.QUIET_HOURS
-        written.append(_row(turn, person.key, planned, about, at, held))
+        written.append(row_of(turn, person.key, planned, about, at, held))
     for one in written:
         if one.state == "intended":  # what was refused at once may have brought the next one forward, or ended them all
             _hand_over(turn, one)
     return written
-
-
-def _row(
-    turn: Turn, person: str, planned: Planned, about: About, at: Instant, held: Reason | None = None, silence: str = ""
-) -> Page:
-    turn.state.counters.page += 1
-    row = Page(
-        id=turn.state.counters.page,
-        incident=about.incident,
-        person=person,
-        channel=planned.channel,
-        address=planned.address,
-        kind=about.kind,
-        title=about.title,
-        reason=about.reason,
-        step=about.step,
-        contact=planned.contact.id if planned.contact else 0,
-        held=held,
-        not_before=at if held else None,
-        intended_at=turn.now,
-        next_at=at,
-        silence=silence,
-        about=about.about,
-        because=about.because,
-    )
-    turn.state.add_page(row)  # with its timer
-    turn.changes.pages[row.id] = row
-    if about.kind not in ("notice", "copy", "update"):
-        turn.count("pages", about.reason)
-    return row
 
 
 def notice(
@@ -262,7 +189,7 @@ def notice(
     quiet = methods.morning(turn, person) if urgency == "low" else None
     about = About(0, title, reason, kind="notice", urgency=urgency)
     held = Reason.QUIET_HOURS if quiet is not None else None
-    row = _row(turn, person.key, planned, about, quiet or turn.now, held, silence=silence)
+    row = row_of(turn, person.key, planned, about, quiet or turn.now, held, silence=silence)
     row.lines = lines
     _hand_over(turn, row)
     return row
@@ -317,7 +244,7 @@ def tell(turn: Turn, incident: Incident) -> None:
     for page in last.values():
         planned = Planned(turn.state.contacts.get(page.contact), page.channel, page.address, 0)
         about = About(incident.number, incident.title, incident.reason, kind="update", about=page.id)
-        _hand_over(turn, _row(turn, page.person, planned, about, turn.now))
+        _hand_over(turn, row_of(turn, page.person, planned, about, turn.now))
 
 
 def hurry(turn: Turn, incident: Incident) -> None:
@@ -495,14 +422,14 @@ def next_method(turn: Turn, row: Page) -> None:
         if one.person == row.person and one.kind == row.kind and one.intended_at >= row.intended_at
     ]
     person = turn.plan.people.get(row.person)
-    following = min((one for one in theirs if one.waiting and not one.gathers), key=_when, default=None)
+    following = min((one for one in theirs if one.waiting and not one.gathers), key=when, default=None)
     if person is not None and following is None:
         used = {one.contact for one in theirs}
         fresh = next((one for one in methods.able(turn, row.person) if one.id not in used), None)
         if fresh is not None:
             about = About(row.incident, row.title, row.reason, row.step, row.kind, because=row.because)
             planned = Planned(fresh, fresh.channel, fresh.address, 0)
-            following = _row(turn, row.person, planned, about, turn.now)
+            following = row_of(turn, row.person, planned, about, turn.now)
             following.instead_of = row.id
     if person is not None and following is not None:
         if incident is not None:
@@ -528,5 +455,3 @@ def next_method(turn: Turn, row: Page) -> None:
             _stand_in(turn, incident, row.step)
 
 
-def _when(row: Page) -> tuple[Instant, int]:
-    return row.next_at or 0, row.id

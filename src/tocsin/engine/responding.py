@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tocsin.access.actors import called
 from tocsin.engine import commands as c
-from tocsin.engine import hearing, paging, settling
+from tocsin.engine import paging, rising, settling
 from tocsin.engine.answering import MOST_STEPS
 from tocsin.engine.commands import refuse
 from tocsin.engine.turn import Turn
@@ -90,7 +90,7 @@ def apply_plan(turn: Turn, incident: Incident, command: c.ApplyPlan) -> c.Result
     incident.steps = turn.plan.steps(incident.service, incident.severity, incident.customer_tier)
     was, incident.plan = incident.plan, turn.plan.version
     if loud:
-        incident.urgency = "high" if any(hearing.urgency(turn, one) == "high" for one in loud) else "low"
+        incident.urgency = "high" if any(rising.urgency(turn, one) == "high" for one in loud) else "low"
     what = f"The plan {turn.plan.version[:8]} applies now"
     anew = {"paged": "anew"} if incident.state == "triggered" else {}
     turn.enter(incident.number, what, Reason.PLAN_APPLIED, command.actor, plan=turn.plan.version, was=was, **anew)

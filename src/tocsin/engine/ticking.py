@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
-from tocsin.alerts.alert import Alert
-from tocsin.engine import answering, deafness, handing, hearing, ledger, looping, overriding, paging, running, settling, starting
+from tocsin.engine import (
+    answering,
+    deafness,
+    ending,
+    handing,
+    hearing,
+    ledger,
+    looping,
+    overriding,
+    paging,
+    placing,
+    rising,
+    running,
+    settling,
+    starting,
+)
 from tocsin.engine.state import RESULTS_KEPT, State, alert_due
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
@@ -60,7 +74,7 @@ def _alert(turn: Turn, id: int) -> None:
             alert.ends_at += moved
             turn.save_alert(alert)
         else:
-            hearing.resolve(turn, alert, Reason.EXPIRED, alert.ends_at)
+            ending.resolve(turn, alert, Reason.EXPIRED, alert.ends_at)
     else:
         alert.stale = True
         turn.save_alert(alert)
@@ -80,7 +94,7 @@ def _incident(turn: Turn, incident: Incident) -> None:
         if turn.members(incident).firing:
             settling.reopen(turn, incident, Reason.SNOOZE_ENDED)
             for id in turn.members(incident).heard:  # what joined meanwhile has not counted yet
-                hearing.weigh(turn, turn.state.alerts[id], incident)
+                rising.weigh(turn, turn.state.alerts[id], incident)
         else:
             turn.save_incident(incident)
     elif incident.keep_until is not None and incident.keep_until <= now and ledger.awaited(turn, incident):
@@ -158,7 +172,7 @@ def rejudge(turn: Turn, changed: str = "") -> None:
             (members.silenced.add if covered else members.silenced.discard)(alert.id)
             turn.touch(alert.incident)
         if not covered:
-            hearing.loud(turn, alert)
+            placing.loud(turn, alert)
 
 
 def _heartbeat(turn: Turn, id: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from itertools import groupby
 
-from tocsin.engine import calling, hearing, methods, paging
+from tocsin.engine import calling, methods, paging, rising
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import Instant
@@ -23,7 +23,7 @@ def judge_again(turn: Turn) -> None:
         if alike not in known:
             known[alike] = calling.waits(turn, incident)
         if incident.paused is not None or known[alike] != (incident.next_at, incident.waits):
-            hearing.wait_no_longer(turn, incident)
+            rising.wait_no_longer(turn, incident)
 
 
 def quiet_hours_changed(turn: Turn, person: str) -> None:
@@ -62,8 +62,8 @@ def plan_changed(turn: Turn) -> None:
         if incident.plan == turn.plan.version:
             continue  # Tocsin starts again, and its urgency is what this plan says
         loud = (turn.state.alerts[id] for id in turn.members(incident).heard)
-        if any(hearing.urgency(turn, alert) == "high" for alert in loud):
-            hearing.make_urgent(turn, incident, Reason.PLAN_CHANGED)
+        if any(rising.urgency(turn, alert) == "high" for alert in loud):
+            rising.make_urgent(turn, incident, Reason.PLAN_CHANGED)
     judge_again(turn)
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 from msgspec import Raw, Struct
 
 from tocsin.access.limits import MOST_ALERTS, MOST_BODY, MOST_BURST, MOST_RATE, KeyLimits
+from tocsin.intake.entrance import Entrance
 from tocsin.intake.event import Beat, Burst, Change, Event
 from tocsin.kernel.instant import Instant
 
@@ -134,7 +135,8 @@ class Source(NamedTuple):
     """One wire format Tocsin hears.
 
     ``quiet``: an incident all of whose alerts ended waits this long before it resolves, in case one returns.
-    ``door``: whether keys can be made for it.
+    ``cuts``: a body longer than a key may send is cut, not refused.
+    ``entrance``: how monitors come in by it; None for what Tocsin says to itself, for which no keys are made.
     ``refuse``: this format's own error body for a refusal Tocsin itself makes (status, message,
     retry-after seconds or None).
     """
@@ -145,4 +147,5 @@ class Source(NamedTuple):
     refuse: Callable[[int, str, int | None], Reply]
     quiet: int = 0
     limits: Limits = Limits()
-    door: bool = True
+    cuts: bool = False
+    entrance: Entrance | None = None

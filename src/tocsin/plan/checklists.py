@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Final
 
-from tocsin.plan.composing import Groups
 from tocsin.plan.decoder import Field, ListOf, Record, RecordOf
 from tocsin.plan.documents import read_document
 from tocsin.plan.findings import Findings, shown
+from tocsin.plan.playbook_file import Groups
 from tocsin.plan.positions import Position
 from tocsin.plan.words import LEVEL, NAME_PATTERN
 from tocsin.playbooks.checklist import MOST_ITEMS, Checklist, Item

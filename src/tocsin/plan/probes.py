@@ -54,6 +54,14 @@ from tocsin.plan.words import (
     whole,
 )
 
+Looks = tuple[str, dict[str, str]]
+"""Target and options, as the head of this file says."""
+
+
+def _said(**options: str | int | None) -> dict[str, str]:
+    """Options as texts, without those that were left out."""
+    return {name: str(value) for name, value in options.items() if value is not None}
+
 
 class Probe(Record):
     """What every probe can say."""
@@ -66,6 +74,10 @@ class Probe(Record):
     failures = Field(whole("a number of failures", 1, 100), "How many failures in a row make an alert. Default: 2.")
     severity = Field(SEVERITY, "How grave a failure is, as a monitor would say it. Default: critical.")
 
+    def looks_at(self, findings: Findings) -> Looks:
+        """What it looks at, and how, as its check is told. Reports what does not go together."""
+        raise NotImplementedError
+
 
 class HttpProbe(Probe):
     """Asks a URL and judges the answer."""
@@ -77,12 +89,23 @@ class HttpProbe(Probe):
     latency = Field(LATENCY, "An answer that takes longer is a failure.")
     certificate_days = Field(whole("a number of days", 1, 3650), "How many days its certificate must be good for.")
 
+    def looks_at(self, findings: Findings) -> Looks:
+        """A URL, and what of the answer is judged."""
+        url, days = self.http or "", self.certificate_days
+        if days is not None and url and not url.lower().startswith("https:"):
+            findings.error(self.where("certificate days"), "only https:// has a certificate")
+        return url, _said(status=self.status, body=self.body, latency=self.latency, certificate_days=days)
+
 
 class TcpProbe(Probe):
     """Opens a connection and closes it again."""
 
     what = "a tcp probe"
     tcp = Field(HOST_PORT, "The host:port to connect to.", required=True)
+
+    def looks_at(self, findings: Findings) -> Looks:
+        """A host and a port."""
+        return self.tcp or "", {}
 
 
 class Pidfile(Record):
@@ -99,6 +122,13 @@ class ProcessProbe(Probe):
     process = Field(Either(PROCESS, RecordOf(Pidfile)), "The process' name, or {pidfile: /run/it.pid}.", required=True)
     memory = Field(SIZE, "Holding more memory than this is a failure, such as 2GB; of several, any of them.")
 
+    def looks_at(self, findings: Findings) -> Looks:
+        """A name or a file."""
+        process = self.process
+        if isinstance(process, Pidfile):
+            return process.pidfile or "", _said(by="pidfile", memory_bytes=self.memory)
+        return process or "", _said(by="name", memory_bytes=self.memory)
+
 
 class DiskProbe(Probe):
     """Looks how full the file system of a path is."""
@@ -110,6 +140,11 @@ class DiskProbe(Probe):
     free = Field(SIZE, "Less free than this is a failure, such as 2GB.")
     contents = Field(SIZE, "The folder holding more than this is a failure, such as 500MB.")
 
+    def looks_at(self, findings: Findings) -> Looks:
+        """A path, and one of the three things that can be too much or too little."""
+        said = _said(free_bytes=self.free) or _said(folder_bytes=self.contents)
+        return self.disk or "", said or {"used_percent": self.used or "90"}
+
 
 class RedisProbe(Probe):
     """Asks a Redis or Valkey server for its memory, its clients, what it saves and whom it follows."""
@@ -120,6 +155,16 @@ class RedisProbe(Probe):
     clients = Field(PERCENT, "This much or more of its maxclients is. Default: 90%, if nothing is said.")
     persistence = Field(SWITCH, "on: a snapshot or log that was not written is. Default: on, if nothing is said.")
     follows = Field(FOLLOWED, "It is a replica; following nobody, another than this host:port, or in vain is.")
+
+    def looks_at(self, findings: Findings) -> Looks:
+        """An address, and what is said to be judged, or what keeps every server from taking writes."""
+        said = _said(
+            memory_percent=self.memory,
+            clients_percent=self.clients,
+            persistence=self.persistence,
+            follows=self.follows,
+        )
+        return self.redis or "", said or {"memory_percent": "90", "clients_percent": "90", "persistence": "on"}
 
 
 class PostgresProbe(Probe):
@@ -135,12 +180,30 @@ class PostgresProbe(Probe):
     late = Field(PERIOD, "A standby that replays what is older than this is one, or hears nothing of its primary.")
     log = Field(SIZE, "More write-ahead log on its disk than this is a failure, such as 20GB.")
 
+    def looks_at(self, findings: Findings) -> Looks:
+        """An address, and what is said to be judged, or what every server must not run out of."""
+        oldest, late = self.oldest_transaction, self.late
+        said = _said(
+            connections_percent=self.connections,
+            wraparound_percent=self.wraparound,
+            oldest_seconds=None if oldest is None else f"{oldest / SECOND:g}",
+            blocked=self.blocked,
+            behind_bytes=self.behind,
+            late_seconds=None if late is None else f"{late / SECOND:g}",
+            log_bytes=self.log,
+        )
+        return self.postgres or "", said or {"connections_percent": "90", "wraparound_percent": "50"}
+
 
 class PeerProbe(Probe):
     """Asks another Tocsin whether it is well."""
 
     what = "a peer probe"
     peer = Field(URL, "The other Tocsin's address; its /readyz is asked.", required=True)
+
+    def looks_at(self, findings: Findings) -> Looks:
+        """A URL."""
+        return self.peer or "", {}
 
 
 PROBES: Final[dict[str, type[Probe]]] = {
@@ -152,6 +215,7 @@ PROBES: Final[dict[str, type[Probe]]] = {
     "postgres": PostgresProbe,
     "peer": PeerProbe,
 }
+KINDS: Final = {record: kind for kind, record in PROBES.items()}
 LATER: Final = frozenset(
     {"postgresql", "mysql", "rabbitmq", "kafka"}
     | {"dns", "icmp", "ping", "certificate", "grpc", "sqs", "lambda", "command"}
@@ -165,7 +229,8 @@ def read_probes(
     """What one service has looked at, defaults filled in."""
     places: dict[str, Position] = {}
     for probe in probes:
-        kind, target, options = _looks_at(probe, findings)
+        kind = KINDS[type(probe)]
+        target, options = probe.looks_at(findings)
         called = probe.name or _default_name(kind, target)
         at = probe.where("name")
         first = places.setdefault(called, at)
@@ -192,71 +257,6 @@ def read_probes(
             title=probe.title or "",
             options=options,
         )
-
-
-def _looks_at(probe: Probe, findings: Findings) -> tuple[str, str, dict[str, str]]:
-    """Kind, target and options, as the head of this file says."""
-    match probe:
-        case HttpProbe():
-            url = probe.http or ""
-            days = probe.certificate_days
-            if days is not None and url and not url.lower().startswith("https:"):
-                findings.error(probe.where("certificate days"), "only https:// has a certificate")
-            said = {
-                "status": probe.status,
-                "body": probe.body,
-                "latency": None if probe.latency is None else str(probe.latency),
-                "certificate_days": None if days is None else str(days),
-            }
-            return "http", url, {key: value for key, value in said.items() if value is not None}
-        case TcpProbe():
-            return "tcp", probe.tcp or "", {}
-        case ProcessProbe():
-            process = probe.process
-            most = {} if probe.memory is None else {"memory_bytes": str(probe.memory)}
-            if isinstance(process, Pidfile):
-                return "process", process.pidfile or "", {"by": "pidfile", **most}
-            return "process", process or "", {"by": "name", **most}
-        case DiskProbe():
-            if probe.free is not None:
-                return "disk", probe.disk or "", {"free_bytes": str(probe.free)}
-            if probe.contents is not None:
-                return "disk", probe.disk or "", {"folder_bytes": str(probe.contents)}
-            return "disk", probe.disk or "", {"used_percent": probe.used or "90"}
-        case RedisProbe():
-            return "redis", probe.redis or "", _redis(probe)
-        case PostgresProbe():
-            return "postgres", probe.postgres or "", _postgres(probe)
-        case PeerProbe():
-            return "peer", probe.peer or "", {}
-    raise AssertionError(f"PROBES has {type(probe).__name__}, which nothing here reads")
-
-
-def _redis(probe: RedisProbe) -> dict[str, str]:
-    """What a redis probe judges: what is said, or what keeps every server from taking writes."""
-    said = {
-        "memory_percent": probe.memory,
-        "clients_percent": probe.clients,
-        "persistence": probe.persistence,
-        "follows": probe.follows,
-    }
-    found = {key: value for key, value in said.items() if value is not None}
-    return found or {"memory_percent": "90", "clients_percent": "90", "persistence": "on"}
-
-
-def _postgres(probe: PostgresProbe) -> dict[str, str]:
-    """What a postgres probe judges: what is said, or what every server must not run out of."""
-    said = {
-        "connections_percent": probe.connections,
-        "wraparound_percent": probe.wraparound,
-        "oldest_seconds": None if probe.oldest_transaction is None else f"{probe.oldest_transaction / SECOND:g}",
-        "blocked": None if probe.blocked is None else str(probe.blocked),
-        "behind_bytes": None if probe.behind is None else str(probe.behind),
-        "late_seconds": None if probe.late is None else f"{probe.late / SECOND:g}",
-        "log_bytes": None if probe.log is None else str(probe.log),
-    }
-    found = {key: value for key, value in said.items() if value is not None}
-    return found or {"connections_percent": "90", "wraparound_percent": "50"}
 
 
 def _default_name(kind: str, target: str) -> str:

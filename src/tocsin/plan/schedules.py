@@ -18,7 +18,7 @@ from tocsin.oncall.zone import DAY_OF, MONDAY, WEEK_OF, Wall, said, wall_of
 from tocsin.oncall.zone import zone as zone_of
 from tocsin.plan import schema as written
 from tocsin.plan.findings import Findings, shown
-from tocsin.plan.hours import layer_hours
+from tocsin.plan.hours import ALWAYS, layer_hours
 from tocsin.plan.names import Names
 from tocsin.plan.positions import Position
 from tocsin.plan.rotas import Handoff, Start
@@ -115,7 +115,8 @@ class Schedules:
             begins=begins,
             day=day,
             timezone=zone,
-            only=joined(only),
+            # Hours that are open all week are no reason to forget the days on which they are closed.
+            only=joined(only) or (ALWAYS if any(one.closed or one.holidays for one in named) else ()),
             closed=tuple(sorted({day for one in named for day in one.closed})),
             holidays=tuple(dict.fromkeys(name for one in named for name in one.holidays)),
             shadows=shadows,
@@ -193,7 +194,7 @@ class Schedules:
     def _warn_of_gaps(self, roster: Roster, at: Position) -> None:
         if roster.schedule.rotas:
             return  # what it leaves uncovered is known only where it is read
-        gaps = coverage.gaps_ahead(roster) if self._may_look(roster) else ()
+        gaps = coverage.gaps_ahead(roster, self._findings.now) if self._may_look(roster) else ()
         if not gaps:
             return
         key, zone = roster.schedule.key, roster.schedule.timezone
@@ -211,7 +212,7 @@ class Schedules:
     def _warn_of_overlaps(self, roster: Roster, at: Position) -> None:
         if roster.schedule.rotas:
             return
-        both = coverage.overlaps_ahead(roster) if self._may_look(roster) else ()
+        both = coverage.overlaps_ahead(roster, self._findings.now) if self._may_look(roster) else ()
         if both:
             key, zone = roster.schedule.key, roster.schedule.timezone
             who, times = " and ".join(both[0].people), f"{len(both)} time{'s' if len(both) > 1 else ''} in 52 weeks"
@@ -242,7 +243,7 @@ class Schedules:
                 found = None
                 both = rosters[key], rosters[other]
                 if all(one.schedule.layers for one in both) and self._may_look(*both):
-                    found = coverage.twice(rosters[key], rosters[other])
+                    found = coverage.twice(rosters[key], rosters[other], self._findings.now)
                 if found is not None:
                     zone = rosters[other].schedule.timezone
                     message = (

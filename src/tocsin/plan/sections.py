@@ -23,7 +23,7 @@ from tocsin.plan.circles import refuse_circles
 from tocsin.plan.findings import Findings, shown
 from tocsin.plan.hours import read_condition, read_hours
 from tocsin.plan.listening import read_heartbeats, read_keys, warn_of_heartbeats
-from tocsin.plan.model import NEEDS, Mail, Plan
+from tocsin.plan.model import NEEDS, OPEN, Mail, Plan
 from tocsin.plan.names import Names
 from tocsin.plan.positions import Placed, Position
 from tocsin.plan.probes import read_probes
@@ -39,7 +39,7 @@ from tocsin.playbooks.manifest import Manifest
 from tocsin.playbooks.targets import Target
 from tocsin.playbooks.triggers import Trigger
 
-_WAYS: Final = ("email", "webhook", "matrix", "pagerduty", "slack", "apprise")
+_WAYS: Final = tuple(way for way in written.Person.fields if way in NEEDS or way in OPEN)
 """The keys of a person that are contact methods."""
 _TIERS: Final = "say which there are, the highest first: customer tiers: [gold, silver]"
 
@@ -320,6 +320,7 @@ class _Assembly:
                 },
                 acknowledge_for=HOUR if hold is None else hold,
                 reopen_within=30 * MINUTE if reopen is None else reopen,
+                wait_for_code=service.wait_for_code,
                 urgency=urgencies(service.urgency),
             )
         if INBOX not in found:

@@ -21,8 +21,8 @@ class Series(Struct, frozen=True, omit_defaults=True):
     """What one probe measured, the oldest first. ``probe``: ``service/name``; ``what``: such as ``memory used``.
 
     ``unit``: ``%``, ``s`` or ``bytes``. ``limit``: beyond which it fails, None without one. A look that measured
-    nothing, because nothing answered, has no point; ``silent``: so it was with the last. ``gaps``: from the first of such
-    looks in a row to the next point, or to the last of them when there is none yet; a line does not go on over one.
+    nothing, because nothing answered, has no point; ``silent``: so it was with the last. ``gaps``: from the first of
+    such looks in a row to the next point, or to the last of them when there is none yet. No line goes on over one.
     """
 
     probe: str

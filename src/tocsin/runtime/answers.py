@@ -25,8 +25,8 @@ from tocsin.pages.ledger import ASKING, Page, tells
 from tocsin.pages.message import Channel
 from tocsin.runtime.buckets import Bucket
 from tocsin.runtime.clock import Clock
+from tocsin.runtime.jobs import Job
 from tocsin.runtime.listener import Exchange
-from tocsin.runtime.writer import Job
 
 log = structlog.get_logger("tocsin.answers")
 
@@ -80,8 +80,12 @@ class Answers:
 
         def find(provider_id: str) -> Page | None:
             pages = list(self._state().pages.values())
-            known = (p for p in pages if p.channel == name and p.kind in ASKING)
-            return max((p for p in known if p.provider_id.startswith(provider_id)), key=lambda p: p.id, default=None)
+            ours = (p for p in pages if p.channel == name and p.kind in ASKING)
+            if provider_id.endswith("/"):
+                known = [page for page in ours if page.provider_id.startswith(provider_id)]
+            else:
+                known = [page for page in ours if page.provider_id == provider_id]
+            return max(known, key=lambda page: page.id, default=None)
 
         wait = FIRST_WAIT
         while True:

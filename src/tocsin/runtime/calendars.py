@@ -11,6 +11,7 @@ from tocsin.engine.inputs import CalendarRead
 from tocsin.intake.specs import CalendarSpec
 from tocsin.kernel.instant import HOUR, MINUTE, SECOND, Instant
 from tocsin.kernel.outside import Outside, Unanswered
+from tocsin.runtime.begun import ended
 from tocsin.runtime.ical import Drawn, NotACalendar, entries
 
 WITHIN = 20.0
@@ -57,10 +58,7 @@ class Calendars:
             await asyncio.Event().wait()
         finally:
             self._running = False
-            tasks = [task for _, task in self._tasks.values()]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await ended(task for _, task in self._tasks.values())
             self._tasks.clear()
 
     def replace(self, specs: Mapping[str, CalendarSpec]) -> None:

@@ -5,23 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from http import HTTPStatus
+from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
 import structlog
 from msgspec import structs
 
-from tocsin.alerts.alert import keyed
-from tocsin.catalog.services import INBOX
 from tocsin.engine.commands import ANSWERS, AnyCommand, Result
 from tocsin.engine.covering import idle
 from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import CalendarRead, Deaf, Decided, PlanChange
-from tocsin.intake.event import Event
-from tocsin.intake.request import Reply, Request, Source
-from tocsin.intake.specs import ProbeSpec
+from tocsin.intake.request import Reply
 from tocsin.kernel.instant import Duration
 from tocsin.oncall.imported import Imported
 from tocsin.pages.ledger import Page
@@ -36,16 +30,19 @@ from tocsin.runtime.declaring import Declaring, Kept
 from tocsin.runtime.delivery import Delivery
 from tocsin.runtime.doors import Doors
 from tocsin.runtime.front import Front
-from tocsin.runtime.line import Changed, HeardReply, Known, Reloaded, Status
+from tocsin.runtime.jobs import Committed, Job
+from tocsin.runtime.line import Changed, HeardReply, Known, Reloaded, Status, Weighing
 from tocsin.runtime.listener import Exchange
 from tocsin.runtime.loopback import Loopback
 from tocsin.runtime.metrics import Metrics
+from tocsin.runtime.own_requests import MOST_FINDINGS, OwnRequests
 from tocsin.runtime.parts import Parts, PlanRead
 from tocsin.runtime.points import Point
 from tocsin.runtime.probing import Prober
 from tocsin.runtime.running import Runs
 from tocsin.runtime.upkeep import Upkeep
-from tocsin.runtime.writer import NOTHING_TAKEN, Committed, Job, Writer
+from tocsin.runtime.weighing import weighed
+from tocsin.runtime.writer import NOTHING_TAKEN, Writer
 
 log = structlog.get_logger("tocsin.core")
 
@@ -56,7 +53,7 @@ MOST_LOGGED = 50
 MOST_UNWRITTEN = 20_000
 """More inputs that are in memory alone than this, and people's commands are refused until some are written."""
 UNWRITTEN = f"It is in force, but not written down yet: {NOTHING_TAKEN}. That is done when it does"
-MOST_FINDINGS = 20
+CHANGED_MEANWHILE = "The plan folder has changed since it was looked at: look again at what it changes"
 PLAN_KEY = "tocsin:plan"
 """The deduplication key of what is told when the plan on disk could not be used at a start."""
 KEYS_KEY = "tocsin:keys"
@@ -80,7 +77,10 @@ class Core:
         self._begin = Begun()
         self.writer = Writer(parts.store, self._plan, parts.sources, parts.clock, self._committed, self._fatal)
         self._judging = self.writer.engine
-        self.doors = Doors(self.writer, parts.sources, parts.clock, parts.routing_key, parts.redacted)
+        self.doors = Doors(self.writer, parts.sources, parts.clock)
+        self._own = OwnRequests(
+            self.doors, parts.sources, parts.clock, lambda: self._plan, lambda: self.writer.engine.state
+        )
         self.delivery = Delivery(self._compose, self.writer.urgent, self._severity)
         self.upkeep = Upkeep(
             self.writer,
@@ -144,7 +144,7 @@ class Core:
             files = self._parts.store.plan_files(run.plan) if run.live and run.plan not in self._files else None
             if files is not None:  # read now: the store is the writer's from here on
                 self._files[run.plan] = files
-        self._beating = asyncio.create_task(self.writer.pulse.run())
+        self._beating = asyncio.create_task(self.writer.time.pulse.run())
         self.writer.start()
         done, _ = await asyncio.wait(answers, timeout=LONGEST_START)
         if len(done) < len(answers) or any(answer.result().unwritten for answer in done):
@@ -152,7 +152,7 @@ class Core:
         _trust_fell(first[0])
         self.answers.replace(self.delivery.channels)
         self._prepare(self._read.files)
-        self._prober = self._parts.prober(self._plan.probes, self._probed)
+        self._prober = self._parts.prober(self._plan.probes, self._own.probed)
         self._begin(self._prober.run())
         self._begin(self._calendars.run())
         if self._plan_refused:
@@ -166,7 +166,7 @@ class Core:
     def answer(self, front: Front) -> None:
         """Open the doors: answer what comes by them from now on."""
         self._front = front
-        front.listener.heeds = lambda: self.writer.pulse.stopped() is not None
+        front.listener.heeds = lambda: self.writer.time.pulse.stopped() is not None
         front.turn_to(self)
         self.ready = True
         self._begin(self._meet_faces(front.faces))
@@ -224,26 +224,13 @@ class Core:
 
     async def events(self, service: str, body: bytes, actor: str) -> HeardReply:
         """Take events for a service on behalf of a signed-in user."""
-        if service not in self._plan.services:
-            return HeardReply(404, b'{"type":"about:blank","title":"There is no such service","status":404}')
-        source = self._parts.sources["events"]
-        self.doors.requests += 1
-        if self.doors.full:
-            self.doors.refused += 1
-            refusal = source.refuse(503, f"{NOTHING_TAKEN}; send it again", 2)
-            return HeardReply(refusal.status, refusal.body)
-        request = Request(
-            source="events",
-            method="POST",
-            path="/api/events",
-            headers={"content-type": "application/json", "x-actor": actor},
-            body=body,
-        )
-        reply = await self._offer(request, source, service)
-        return HeardReply(reply.status, reply.body)
+        return await self._own.events(service, body, actor)
 
-    async def reload(self, actor: str) -> Reloaded:
-        """Read the plan again, and put it in force when it is good. Nothing is while nothing can be written."""
+    async def reload(self, actor: str, only: str = "") -> Reloaded:
+        """Read the plan again, and put it in force when it is good. Nothing is while nothing can be written.
+
+        ``only``: the version somebody looked at before they asked; another one is not put in force.
+        """
         if self.writer.away:
             return Reloaded(False, False, self._plan.version, (f"Nothing was changed: {NOTHING_TAKEN}",), looked=False)
         async with self._reloading:
@@ -256,6 +243,8 @@ class Core:
                 self._plan_refused = read.findings
                 log.warning("plan_refused", actor=actor, findings=list(read.findings[:20]))
                 return Reloaded(False, False, self._plan.version, read.findings)
+            if only not in ("", read.plan.version):
+                return Reloaded(False, False, self._plan.version, (CHANGED_MEANWHILE,))
             changed = read.plan.version != self._plan.version
             try:
                 written, fell = await self._put_in_force(read.plan, read.files)
@@ -327,6 +316,10 @@ class Core:
         found = state.tokens_by_hash.get(token)
         return Known(found, state.users.get(found.user if found is not None else user))
 
+    async def guards(self, service: str, playbook: str, target: str, run: int) -> Weighing:
+        """What is left of a playbook's guards now, or of a run's that lives."""
+        return await weighed(self.writer, service, playbook, target, run)
+
     def counts(self) -> dict[tuple[str, str], int]:
         """Decisions by kind and reason since the start."""
         return dict(self.counted)
@@ -395,7 +388,7 @@ class Core:
         A reload tells whoever asked for it; nobody may be there to see a start.
         """
         title = "The plan on disk has errors; the last good one is in force"
-        await self._tell_inbox(PLAN_KEY, title, "PlanRefused", "errors", self._plan_refused)
+        await self._own.tell_inbox(PLAN_KEY, title, "PlanRefused", "errors", self._plan_refused)
 
     async def _declare_again(self) -> Kept:
         """Declare the keys of the plan in force whose secrets are to be had by now; says which stay as they were."""
@@ -414,38 +407,7 @@ class Core:
         """
         title = "Secrets of keys are not to be had; the keys in use stay in use, and a new one is not known yet"
         names = tuple(f"{name} of {service} ({source})" for source, service, name in kept)
-        return await self._tell_inbox(KEYS_KEY, title, "KeysNotToBeHad", "keys", names)
-
-    async def _tell_inbox(self, key: str, title: str, alertname: str, what: str, lines: Sequence[str]) -> bool:
-        """A trouble of Tocsin's own: it fires with the first ``lines``, and is over when there are none. Says whether
-        that was kept.
-        """
-        known = self.writer.engine.state.known_of("events", INBOX).get(keyed(key))
-        if not lines and (known is None or not known.firing):
-            return True
-        event = {
-            "key": key,
-            "title": title,
-            "state": "firing" if lines else "resolved",
-            "labels": {"alertname": alertname},
-            "severity": "warning",
-            "annotations": {what: "\n".join(lines[:MOST_FINDINGS])[:2000]},
-        }
-        reply = await self.events(INBOX, msgspec.json.encode(event), "code")
-        if reply.status != HTTPStatus.ACCEPTED:
-            log.error("inbox_not_told", about=key, status=reply.status)
-        return reply.status == HTTPStatus.ACCEPTED
-
-    async def _offer(self, request: Request, source: Source, service: str) -> Reply:
-        """Take a request of Tocsin's own or a signed-in user's; answers after the commit."""
-        answered: asyncio.Future[Reply] = self._loop.create_future()
-
-        def answer(reply: Reply) -> None:
-            if not answered.done():  # whoever asked may have gone
-                answered.set_result(reply)
-
-        self.doors.offer(request, source, 0, service, self._parts.clock.now(), answer)
-        return await answered
+        return await self._own.tell_inbox(KEYS_KEY, title, "KeysNotToBeHad", "keys", names)
 
     async def _apply(self, job: Job) -> Job:
         answered: asyncio.Future[Job] = self._loop.create_future()
@@ -457,16 +419,6 @@ class Core:
         job.done = done
         self.writer.urgent(job)
         return await answered
-
-    async def _probed(self, spec: ProbeSpec, event: Event) -> None:
-        """A probe has something to say: it comes in as any other event, on its service."""
-        source = self._parts.sources["probe"]
-        request = Request(
-            source="probe", method="POST", path=f"/{spec.service}/{spec.name}", body=msgspec.json.encode(event)
-        )
-        reply = await self._offer(request, source, spec.service)
-        if reply.status != HTTPStatus.ACCEPTED:
-            raise RuntimeError(f"a probe's event was not kept: {reply.status}")
 
     async def _calendar_read(self, read: CalendarRead) -> None:
         job = await self._apply(Job(read))

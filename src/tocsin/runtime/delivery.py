@@ -20,9 +20,10 @@ from tocsin.pages.ledger import Page
 from tocsin.pages.message import Channel, Failed, Message, Sent
 from tocsin.pages.pace import Pace
 from tocsin.runtime import points
+from tocsin.runtime.begun import ended
+from tocsin.runtime.jobs import Job
 from tocsin.runtime.lanes import Lane, Refused, Several, Turn
 from tocsin.runtime.points import Point
-from tocsin.runtime.writer import Job
 
 log = structlog.get_logger("tocsin.pages")
 
@@ -156,9 +157,7 @@ class Delivery:
         self._closed = True
         for waking in self._waking.values():
             waking.cancel()
-        for task in self._sending:
-            task.cancel()
-        await asyncio.gather(*self._sending, return_exceptions=True)
+        await ended(self._sending)
         for channel in self._channels.values():
             await channel.close()
 

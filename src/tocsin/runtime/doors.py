@@ -13,14 +13,16 @@ from msgspec import structs
 
 from tocsin.access.credentials import Key, secret_hash
 from tocsin.engine.inputs import Received
-from tocsin.intake.entrances import ENTRANCES, door
+from tocsin.intake.entrance import InBody
+from tocsin.intake.entrances import door, ways_in
 from tocsin.intake.request import Heard, Limits, Reply, Request, Source
 from tocsin.kernel.instant import SECOND, Duration, Instant
 from tocsin.kernel.reason import Reason
 from tocsin.runtime.buckets import Bucket
 from tocsin.runtime.clock import Clock
+from tocsin.runtime.jobs import Job
 from tocsin.runtime.listener import Exchange
-from tocsin.runtime.writer import Job, Writer
+from tocsin.runtime.writer import Writer
 
 log = structlog.get_logger("tocsin.intake")
 
@@ -31,9 +33,14 @@ MOMENT = SECOND
 
 
 def refusal(sources: Mapping[str, Source], path: str, status: int, message: str) -> Reply | None:
-    """What is refused before it is a request, in the shape of the API it was for; None when that is no monitor's."""
-    name = "alertmanager" if path.startswith(ENTRANCES["alertmanager"].prefix + "/") else door("POST", path)
-    return None if name is None else sources[name].refuse(status, message, None)
+    """What is refused before it is a request, in the shape of the API it was for; None when that is no monitor's.
+
+    All below an address that keys follow is meant for its API, be it at a path of it that the faces answer.
+    """
+    ways = ways_in(sources)
+    below = (kind for kind, way in ways.items() if way.key == "path" and way.below(path))
+    kind = door(ways, "POST", path) or next(below, None)
+    return None if kind is None else sources[kind].refuse(status, message, None)
 
 
 class Way(NamedTuple):
@@ -55,13 +62,10 @@ class Doors:
         writer: Writer,
         sources: Mapping[str, Source],
         clock: Clock,
-        routing_key: Callable[[bytes], str | None],
-        redacted: Callable[[bytes], bytes],
     ) -> None:
         self._writer = writer
         self._sources = sources
-        self._routing_key = routing_key
-        self._redacted = redacted
+        self._ways = ways_in(sources)
         self._clock = clock
         self._by_text: dict[str, tuple[Key, Source, Limits]] = {}
         self._era = object()
@@ -71,7 +75,7 @@ class Doors:
         self.full = False
         self.refusing_since: Instant | None = None
         self._loop = asyncio.get_running_loop()
-        self._longest = self._longest_body("pagerduty")
+        self._longest = self._longest_bodies()
 
     def refusal(self, path: str, status: int, message: str) -> Reply | None:
         """How a door words the refusal of what never became a request for it; None when the path is no door's."""
@@ -89,15 +93,15 @@ class Doors:
             self._let_in(exchange, way, self._clock.now())
             return True
         path = exchange.path
-        name = door(exchange.method, path)
+        name = door(self._ways, exchange.method, path)
         if name is None:
             return False
-        entrance = ENTRANCES[name]
+        entrance = self._ways[name]
         key, rest = entrance.read(path) or ("", path)
         if entrance.key != "path" and exchange.method != "POST":
             self._refuse(exchange, self._sources[name], 405, "only POST is taken here")
-        elif entrance.key == "body":
-            self._take_pagerduty(exchange, path)
+        elif isinstance(entrance.key, InBody):
+            self._take_by_body(exchange, name, entrance.key, path)
         else:
             if not key:
                 bearer = exchange.header(b"authorization")
@@ -105,45 +109,43 @@ class Doors:
             self._take(exchange, name, key, rest)
         return True
 
-    def _take_pagerduty(self, exchange: Exchange, path: str) -> None:
-        """PagerDuty's key lies in the body; it is taken out before the request is kept."""
-        if len(exchange.body) > self._longest:  # before it is read for its key
+    def _take_by_body(self, exchange: Exchange, name: str, in_body: InBody, path: str) -> None:
+        """The key lies in the body; it is taken out before the request is kept."""
+        source, longest = self._sources[name], self._longest[name]
+        if len(exchange.body) > longest:  # before it is read for its key
             self.requests += 1
-            self._refuse(exchange, self._sources["pagerduty"], 413, f"the body has more than {self._longest} bytes")
+            self._refuse(exchange, source, 413, f"the body has more than {longest} bytes")
             return
-        key = self._routing_key(exchange.body)
+        key = in_body.find(exchange.body)
         if key is None:
             self.requests += 1
             self.refused += 1
-            source = self._sources["pagerduty"]
-            request = Request(
-                source="pagerduty", method=exchange.method, path=path, body=exchange.body[: source.limits.body]
-            )
+            request = Request(source=name, method=exchange.method, path=path, body=exchange.body[: source.limits.body])
             exchange.answer(source.decode(request, self._clock.now(), source.limits, {}).reply)
             return
-        exchange.body = self._redacted(exchange.body)
-        self._take(exchange, "pagerduty", key, path)
+        exchange.body = in_body.hide(exchange.body)
+        self._take(exchange, name, key, path)
 
     def _take(self, exchange: Exchange, source_name: str, text: str, path: str) -> None:
         now = self._clock.now()
         self.requests += 1
         known = self._by_text.get(text) or self._look_up(text, source_name)
         if known is None or known[0].revoked_at is not None or known[0].source != source_name:
-            status = 400 if source_name == "pagerduty" else 403 if text else 401
+            status = 400 if self._in_body(source_name) else 403 if text else 401
             why = f"this key is not known for {source_name}, or was revoked" if text else "no key was sent"
             self._refuse(exchange, self._sources[source_name], status, why)
             return
         key, source, limits = known
         headers = {name.decode(): value.decode("latin-1") for name, value in exchange.headers if name in KEPT_HEADERS}
         way = Way(self._era, key, source, limits, path, headers)
-        if source_name != "pagerduty":  # whose key is in the body: its head opens nothing
+        if not self._in_body(source_name):  # or its head opens nothing
             exchange.remember(way)
         self._let_in(exchange, way, now)
 
     def _let_in(self, exchange: Exchange, way: Way, now: Instant) -> None:
         """Take a request whose key is known, if that key may send it now."""
         _, key, source, limits, path, headers = way
-        if source.name == "heartbeat":
+        if source.cuts:
             # A long log must not make a healthy job look dead: it is cut, never refused.
             exchange.body = exchange.body[: limits.body]
         if len(exchange.body) > limits.body:
@@ -172,7 +174,7 @@ class Doors:
         As of when it came it is understood: an end that has passed since says that its monitor was not heard, not that
         the alert is over. Where the machine cannot tell, it may have come as early as the stop began.
         """
-        stopped = self._writer.pulse.stopped()
+        stopped = self._writer.time.pulse.stopped()
         if stopped is None:
             return 0
         came = exchange.came
@@ -227,11 +229,12 @@ class Doors:
             job.input = structs.replace(received, aside=repr(error)[:500])
             return True
         job.reply = heard.reply
-        if heard.events or heard.beats or heard.changes or heard.park or received.waited or self._is_news(heard.repeated):
+        told = heard.events or heard.beats or heard.changes or heard.park
+        if told or received.waited or self._is_news(heard.repeated):
             return True
         if heard.repeated:
             # The writer's time goes on when the clock was set back, and expiry is by that.
-            self._writer.seen.add(heard.repeated, max(received.at, self._writer.latest))
+            self._writer.seen.add(heard.repeated, max(received.at, self._writer.time.latest))
         say(heard)
         return False
 
@@ -271,10 +274,16 @@ class Doors:
         """Keys changed, or the engine was read anew: look each up again."""
         self._by_text.clear()
         self._era = object()
-        self._longest = self._longest_body("pagerduty")
+        self._longest = self._longest_bodies()
+
+    def _in_body(self, source: str) -> bool:
+        return isinstance(self._ways[source].key, InBody)
+
+    def _longest_bodies(self) -> dict[str, int]:
+        """The most that any key may send at once, of each source whose key lies in what it sends."""
+        return {name: self._longest_body(name) for name in self._ways if self._in_body(name)}
 
     def _longest_body(self, source: str) -> int:
-        """The most that any key of a source may send at once."""
         limits = self._sources[source].limits
         keys = list(self._writer.engine.state.keys.values())
         own = [limits.of(key.limits).body for key in keys if key.source == source and key.revoked_at is None]

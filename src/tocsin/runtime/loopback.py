@@ -18,8 +18,8 @@ from tocsin.pages.ledger import tells
 from tocsin.pages.loops import marks
 from tocsin.runtime.buckets import Bucket
 from tocsin.runtime.clock import Clock
+from tocsin.runtime.jobs import Job
 from tocsin.runtime.listener import Exchange
-from tocsin.runtime.writer import Job
 
 log = structlog.get_logger("tocsin.loopback")
 

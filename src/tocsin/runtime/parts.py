@@ -46,8 +46,6 @@ class Parts:
         store: Store,
         clock: Clock,
         sources: Mapping[str, Source],
-        routing_key: Callable[[bytes], str | None],
-        redacted: Callable[[bytes], bytes],
         read_plan: Callable[[], PlanRead],
         declared_keys: Callable[[Plan], DeclareKeys],
         channels: Callable[[Plan], Mapping[str, Channel]],
@@ -64,8 +62,6 @@ class Parts:
         self.store = store
         self.clock = clock
         self.sources = sources
-        self.routing_key = routing_key
-        self.redacted = redacted
         self.read_plan = read_plan
         self.declared_keys = declared_keys
         self.channels = channels

@@ -10,6 +10,7 @@ import asyncio
 import httptools
 
 from tocsin.intake.request import Reply
+from tocsin.runtime.begun import ended
 from tocsin.runtime.listener import Exchange
 
 MOST_IDLE = 32
@@ -71,9 +72,7 @@ class Passer:
 
     async def close(self) -> None:
         """Give up what is under way."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await ended(self._tasks)
         for _, writer in self._idle:
             writer.close()
 

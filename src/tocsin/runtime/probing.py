@@ -15,6 +15,7 @@ from tocsin.kernel.identity import identity
 from tocsin.kernel.instant import SECOND, Duration, Instant
 from tocsin.kernel.outside import Outside
 from tocsin.playbooks.evidence import Series
+from tocsin.runtime.begun import ended
 
 AT_ONCE = 64
 REMEMBERED = 120
@@ -109,10 +110,7 @@ class Prober:
         finally:
             self._running = False
             tasks = [watch.task for watch in self._watches.values() if watch.task is not None]
-            tasks += self._farewells
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await ended((*tasks, *self._farewells))
             self._watches.clear()
 
     def replace(self, specs: Iterable[ProbeSpec]) -> None:

@@ -26,7 +26,8 @@ from tocsin.playbooks.manifest import confinement_of
 from tocsin.playbooks.run import Began, GaveUp, Printed, Report, Returned, Run, Sampled, Unmatched
 from tocsin.playbooks.session import Answered, Go, Reply, Start, Stop, Wait
 from tocsin.playbooks.targets import credential
-from tocsin.runtime.writer import Job
+from tocsin.runtime.begun import ended
+from tocsin.runtime.jobs import Job
 
 log = structlog.get_logger("tocsin.playbooks")
 
@@ -181,10 +182,7 @@ class Runs:
     async def close(self) -> None:
         """End all processes. What they were at goes on, or is handed over, at the next start."""
         self._closing = True
-        tasks = [*self._under_way.values(), *self._later]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended((*self._under_way.values(), *self._later))
         await self._runner.close()
 
     async def _carry(self, run: Run, attempt: int) -> None:

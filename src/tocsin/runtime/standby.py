@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from tocsin.engine.commands import AnyCommand, Result
-from tocsin.intake.entrances import door
+from tocsin.intake.entrances import door, ways_in
 from tocsin.intake.request import Reply, Source
 from tocsin.kernel.instant import Duration, Instant
 from tocsin.oncall.imported import Imported
 from tocsin.pages.loops import Loop
 from tocsin.runtime.answers import PATH as CALLBACKS
 from tocsin.runtime.doors import refusal
-from tocsin.runtime.line import HeardReply, Known, Reloaded, Status
+from tocsin.runtime.line import HeardReply, Known, Reloaded, Status, Weighing
 from tocsin.runtime.listener import Exchange
 from tocsin.runtime.loopback import PATH as LOOPBACK
 from tocsin.runtime.metrics import Metrics
@@ -29,6 +29,7 @@ class Standby:
         self, sources: Mapping[str, Source], now: Callable[[], Instant], *, paging: bool, public_url: str
     ) -> None:
         self._sources = sources
+        self._ways = ways_in(sources)
         self._now = now
         self._paging = paging
         self._public_url = public_url
@@ -51,7 +52,7 @@ class Standby:
             later = ("retry-after", str(COME_BACK))
             exchange.answer(Reply(503, f"{self.why}\n".encode(), "text/plain; charset=utf-8", (later,)))
             return True
-        name = door(exchange.method, exchange.path)
+        name = door(self._ways, exchange.method, exchange.path)
         if name is None:
             return False
         self._refused += 1
@@ -104,7 +105,7 @@ class Standby:
         refusal = self._sources["events"].refuse(HTTPStatus.SERVICE_UNAVAILABLE, self.why, COME_BACK)
         return HeardReply(refusal.status, refusal.body)
 
-    async def reload(self, actor: str) -> Reloaded:
+    async def reload(self, actor: str, only: str = "") -> Reloaded:
         """The plan in force is the writing node's."""
         return Reloaded(False, False, "", (f"Nothing was changed here. {self.why}",), looked=False)
 
@@ -124,6 +125,10 @@ class Standby:
             refused=self._refused,
             public_url=self._public_url,
         )
+
+    async def guards(self, service: str, playbook: str, target: str, run: int) -> Weighing:
+        """Nothing is measured here."""
+        return Weighing(why=self.why)
 
     def known(self, token: bytes, user: int) -> Known:
         """Nobody is remembered here."""

@@ -16,7 +16,8 @@ from tocsin.runtime.ballast import Ballast
 from tocsin.runtime.clock import Clock
 from tocsin.runtime.delivery import Delivery
 from tocsin.runtime.doors import Doors
-from tocsin.runtime.writer import Job, Writer
+from tocsin.runtime.jobs import Job
+from tocsin.runtime.writer import Writer
 
 log = structlog.get_logger("tocsin.core")
 

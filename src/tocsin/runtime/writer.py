@@ -11,23 +11,24 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 import msgspec
 import structlog
 from msgspec import structs
 
-from tocsin.engine.commands import ANSWERS, Result
+from tocsin.engine.commands import ANSWERS
 from tocsin.engine.engine import Engine, EngineFault
-from tocsin.engine.inputs import AnyInput, Deaf, Decided, Delivered, PlanChange, Quarantine, Received, Tick
+from tocsin.engine.inputs import Decided, Delivered, PlanChange, Quarantine, Received, Tick
 from tocsin.engine.state import Changes
-from tocsin.intake.request import Heard, Reply, Source
-from tocsin.kernel.instant import MILLISECOND, MINUTE, SECOND, Duration, Instant
+from tocsin.intake.request import Source
+from tocsin.kernel.instant import MILLISECOND, MINUTE, SECOND, Instant
 from tocsin.plan.model import Plan
 from tocsin.runtime import points
+from tocsin.runtime.away import Away
 from tocsin.runtime.clock import Clock
+from tocsin.runtime.engine_time import EngineTime
+from tocsin.runtime.jobs import Committed, Job
 from tocsin.runtime.points import Point
-from tocsin.runtime.pulse import Pulse
 from tocsin.runtime.seen import SeenBuffer
 from tocsin.store.rows import Journaled
 from tocsin.store.writer import LeaseLost, Store
@@ -38,11 +39,6 @@ LOWER_LANE_BUDGET = 20 * MILLISECOND
 SEEN_EVERY = MINUTE
 HOUSEKEEP_EVERY = SECOND // 5
 ALIVE_EVERY = 5 * SECOND
-JUMPED = 30 * SECOND
-PATIENCE = SECOND
-"""So long a database may take nothing before pages leave unrecorded, and whoever waits is told."""
-FIRST_TRY_AGAIN = SECOND // 20
-LAST_TRY_AGAIN = 2 * SECOND
 MOST_DROPPED = 3
 """After so many batches in a row that were refused for what they are, the database counts as away."""
 LAST_CHANCE = 3.0
@@ -53,71 +49,6 @@ LONGEST_WAIT = 2 * SECOND
 MOST_SKIPPED = 100
 LAST_WORD = "fault"
 """The kind of a quarantine that only tells: what it names is no timer of the engine."""
-
-
-class Job:
-    """One input on its way through the writer. ``done`` is called after the commit, on the writer's thread's behalf."""
-
-    __slots__ = (
-        "done", "failed", "files", "heard", "input", "plan", "read", "reply", "result", "since", "size", "until",
-        "unwritten",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        input: AnyInput,
-        done: Callable[[Job], None] | None = None,
-        heard: Heard | None = None,
-        plan: Plan | None = None,
-        files: Mapping[str, bytes] | None = None,
-        size: int = 0,
-        until: Duration = 0,
-    ) -> None:
-        self.input = input
-        self.done = done
-        self.heard = heard
-        self.reply: Reply | None = None
-        """What a request that could be read is answered once it is kept."""
-        self.read: Callable[[], bool] | None = None
-        """Reads a request that was not read yet; False when nothing in it has to be kept, and it was answered."""
-        self.plan = plan
-        self.files = files
-        self.size = size
-        self.since: Instant = 0
-        self.result: Result | None = None
-        self.failed = ""
-        self.unwritten = False
-        """It was judged and is in force, but is in memory alone until the database takes it."""
-        self.until = until
-        """When whoever asked has gone, by the clock's ``awake``; 0: never. What they were told must stay true."""
-
-
-class Committed(NamedTuple):
-    """What one commit did, handed to the event loop."""
-
-    jobs: list[Job]
-    changes: Changes
-    kept: bool = True
-    """False: the database takes nothing. Only pages that leave unrecorded are in ``changes`` then."""
-
-
-class Away:
-    """A database that takes nothing: since when, and when it is tried again, by the clock that never jumps."""
-
-    def __init__(self, now: Duration) -> None:
-        self.since = now
-        self.try_at = now
-        self.tries = 0
-        self.told = False
-
-    def failed(self, now: Duration) -> None:
-        """One more try in vain: the next comes later."""
-        self.tries += 1
-        self.try_at = now + min(FIRST_TRY_AGAIN << min(self.tries, 10), LAST_TRY_AGAIN)
-
-    def over(self, now: Duration) -> bool:
-        """Whether it is no hiccup any more."""
-        return now - self.since >= PATIENCE
 
 
 class Writer:
@@ -139,19 +70,17 @@ class Writer:
         self._fatal = fatal
         self.engine = Engine(store.load(), plan, sources)
         self.seen = SeenBuffer()
-        self.pulse = Pulse(clock)
-        """Beaten by whoever hears; never beaten, it says nothing."""
         self._seq = self.engine.state.counters.applied
         self._urgent: deque[Job] = deque()
         self._intake: deque[Job] = deque()
+        self._questions: deque[Callable[[Engine, Instant], None]] = deque()
         self._awake = True
         self._event = threading.Event()
         self._stopping = False
         self._seen_at = self._clock.now()
         self._housekept: Instant = 0
         self._alive_at = self._clock.now()
-        self._paced = self._ran = self._clock.awake()
-        self.latest = self._gauged = max(self._clock.now(), self.engine.state.counters.now)
+        self.time = EngineTime(clock, self.engine.state.counters.now)
         self._in_force = plan
         self._faults: list[Quarantine] = []
         self._skip: tuple[tuple[str, str], ...] = ()
@@ -203,6 +132,14 @@ class Writer:
         except IndexError:
             return False
 
+    def ask(self, question: Callable[[Engine, Instant], None]) -> None:
+        """Have something looked up in memory between two turns, on the writer's thread. It changes nothing there, and
+        raises nothing.
+        """
+        self._questions.append(question)
+        if not self._awake:
+            self._event.set()
+
     @property
     def busy(self) -> bool:
         """Whether a request that comes now has to wait for others."""
@@ -253,7 +190,7 @@ class Writer:
 
     def _busy(self) -> bool:
         """Whether something waits that can be judged. Requests of monitors cannot while nothing can be written."""
-        return bool(self._urgent or (self._intake and self._away is None))
+        return bool(self._urgent or self._questions or (self._intake and self._away is None))
 
     def _rest(self) -> None:
         """Sleep until something comes or is due. What was handed in meanwhile is never slept over."""
@@ -269,20 +206,14 @@ class Writer:
         self._awake = True
 
     def _now(self) -> Instant:
-        """The instant of what is applied next: never before the last one's.
-
-        When the clock was set back, time goes on at half its pace until the clock has caught up: standing still
-        would keep everybody from being paged for that long.
-        """
-        wall, ran = self._clock.now(), self._clock.awake()
-        passed, self._paced = ran - self._paced, ran
-        self.latest = max(wall, self.latest + max(0, passed) // 2)
-        return max(self.engine.state.counters.now, self.latest)
+        return self.time.now(self.engine.state.counters.now)
 
     def _turn(self) -> None:
         """Gather, apply, commit, tell."""
         now = self._now()
-        batch = self._deaf_gap()
+        if self._questions:
+            self._questions.popleft()(self.engine, now)  # one a turn: they hold up nobody
+        batch = [Job(deaf) for deaf in self.time.unheard()]
         batch += [Job(fault) for fault in self._faults]
         self._faults = []
         while self._urgent:
@@ -558,22 +489,6 @@ class Writer:
                 self._faults.append(Quarantine(fault.kind, fault.id, why))
                 self._refuse([job], f"judging it failed: {fault.error}")
         return False
-
-    def _deaf_gap(self) -> list[Job]:
-        """A suspended machine, a clock that jumped forward and a process that was stopped could hear nothing.
-
-        Of a jump only what the engine's time skipped counts: a clock set back and right again skips little of it or
-        nothing.
-        """
-        latest, ran = self.latest, self._paced
-        gap = (latest - self._gauged) - (ran - self._ran)
-        start, self._gauged, self._ran = self._gauged, latest, ran
-        stopped = self.pulse.felt()
-        if gap > JUMPED:
-            return [Job(Deaf(min([start, *(latest - one.start for one in stopped)]), latest))]
-        for one in stopped:
-            log.warning("was_stopped", seconds=(one.start - one.end) // SECOND)
-        return [Job(Deaf(latest - one.start, latest - one.end, one.continued)) for one in stopped]
 
     def _flush_seen(self) -> None:
         seen = self.seen.take()

@@ -13,7 +13,6 @@ from msgspec import Struct, structs
 from sqlalchemy import (
     Column,
     Connection,
-    and_,
     func,
     literal_column,
     select,
@@ -21,7 +20,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
-from tocsin.access.credentials import Key, Token, User
 from tocsin.alerts.alert import Alert
 from tocsin.alerts.heartbeats import Heartbeat
 from tocsin.engine.records import HeardChange, Parked
@@ -30,22 +28,21 @@ from tocsin.kernel.instant import Instant
 from tocsin.kernel.matcher import Matcher, all_match
 from tocsin.oncall.imported import Imported
 from tocsin.oncall.override import Override
-from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import Page
-from tocsin.pages.rules import Reach
 from tocsin.playbooks.evidence import AFTER, BEFORE, Series, together
 from tocsin.playbooks.run import Run, Step
 from tocsin.playbooks.trust import Standing
 from tocsin.silences.silence import Silence
 from tocsin.store import tables
+from tocsin.store.access_reads import AccessReads
 from tocsin.store.alert_reads import Wanted
 from tocsin.store.reading import LIMIT as LIMIT
 from tocsin.store.reading import MOST as MOST
-from tocsin.store.reading import SCAN, Reading, capped, place_of
+from tocsin.store.reading import SCAN, capped, place_of
 from tocsin.store.reading import CursorError as CursorError
 from tocsin.store.reading import Slice as Slice
 from tocsin.store.reading import open_engine as open_engine
-from tocsin.store.rows import storable, unpack_files
+from tocsin.store.rows import IN_FORCE, storable, unpack_files
 
 OPEN_STATES = ("triggered", "acknowledged")
 TROUBLES = 5_000
@@ -78,7 +75,7 @@ class StoredEntry(Struct, frozen=True):
     entry: Entry
 
 
-class Reads(Reading):
+class Reads(AccessReads):
     """Reads of one workspace. Methods block: call them from a thread. Safe to share between threads."""
 
     # --- incidents
@@ -340,6 +337,23 @@ class Reads(Reading):
         """The version of the plan in force, "" before there is one."""
         return (self.meta("plan") or b"").decode()
 
+    def plan_version_at(self, at: Instant) -> str | None:
+        """The version of the plan that was in force at an instant; None where that was not written down."""
+        table = tables.meta
+        # In this order in every collation: what follows the mark are digits, always as many.
+        asked = select(table.c.name, table.c.value).where(*self._here(table), table.c.name.like(f"{IN_FORCE}%"))
+        with self._snapshot() as connection:
+            known = {str(name).removeprefix(IN_FORCE): bytes(value) for name, value in connection.execute(asked)}
+        since = max((one for one in known if int(one) <= at), default=None)
+        return known[since].decode() if since is not None else None
+
+    def plan_kept_at(self, version: str) -> Instant | None:
+        """When a version of the plan was put in force last; None for one that is not kept."""
+        asked = select(tables.plans.c.at).where(*self._here(tables.plans), tables.plans.c.version == version)
+        with self._snapshot() as connection:
+            row = connection.execute(asked).first()
+        return None if row is None else int(row[0])
+
     def plan_files(self, version: str) -> dict[str, bytes] | None:
         """The files of a plan by name; None for a version that is not kept."""
         asked = select(tables.plans.c.files).where(*self._here(tables.plans), tables.plans.c.version == version)
@@ -348,77 +362,6 @@ class Reads(Reading):
         if row is None:
             return None
         return unpack_files(bytes(row[0]))
-
-    # --- who may
-
-    def keys(self, *, after: str | None = None, limit: int = LIMIT) -> Slice[Key]:
-        """Keys, revoked ones too, newest first."""
-        return self._page(self._by_id(tables.keys, []), _key.decode, place_of(after), capped(limit))
-
-    def key(self, number: int) -> Key | None:
-        """One key."""
-        return self._one(tables.keys, tables.keys.c.id == number, _key.decode)
-
-    def key_by_hash(self, digest: bytes) -> Key | None:
-        """The key with this hash, revoked or not."""
-        return self._one(tables.keys, tables.keys.c.hash == digest, _key.decode)
-
-    def users(self, *, after: str | None = None, limit: int = LIMIT) -> Slice[User]:
-        """Users, disabled ones too, newest first."""
-        return self._page(self._by_id(tables.users, []), _user.decode, place_of(after), capped(limit))
-
-    def user(self, name: str) -> User | None:
-        """The user of that name."""
-        return self._one(tables.users, tables.users.c.name == name, _user.decode)
-
-    def user_by_id(self, number: int) -> User | None:
-        """The user with that id."""
-        return self._one(tables.users, tables.users.c.id == number, _user.decode)
-
-    def token(self, number: int) -> Token | None:
-        """One token or link."""
-        return self._one(tables.tokens, tables.tokens.c.id == number, _token.decode)
-
-    def token_by_hash(self, digest: bytes) -> Token | None:
-        """The token or link with this hash, usable or not."""
-        return self._one(tables.tokens, tables.tokens.c.hash == digest, _token.decode)
-
-    def bearer(self, digest: bytes) -> tuple[Token, User] | None:
-        """A token and its user in one snapshot."""
-        with self._snapshot() as connection:
-            row = connection.execute(
-                select(tables.tokens.c.body).where(*self._here(tables.tokens), tables.tokens.c.hash == digest)
-            ).first()
-            if row is None:
-                return None
-            token = _token.decode(row[0])
-            of = connection.execute(
-                select(tables.users.c.body).where(*self._here(tables.users), tables.users.c.id == token.user)
-            ).first()
-        return None if of is None else (token, _user.decode(of[0]))
-
-    def tokens(self, *, user: int | None = None, after: str | None = None, limit: int = LIMIT) -> Slice[Token]:
-        """Tokens and links, spent ones too, newest first."""
-        keep = (lambda one: one.user == user) if user is not None else None
-        return self._page(self._by_id(tables.tokens, []), _token.decode, place_of(after), capped(limit), keep)
-
-    # --- how people are reached
-
-    def contacts(self, person: str) -> list[Contact]:
-        """A person's contact methods, the oldest first."""
-        table = tables.contacts
-        asked = select(table.c.body).where(*self._here(table), table.c.person == person, table.c.live.is_(True))
-        return self._all(asked.order_by(table.c.id).limit(MOST), _contact.decode)
-
-    def contact(self, number: int) -> Contact | None:
-        """One contact method; None when it was removed."""
-        return self._one(
-            tables.contacts, and_(tables.contacts.c.id == number, tables.contacts.c.live.is_(True)), _contact.decode
-        )
-
-    def reach(self, person: str) -> Reach:
-        """A person's own rules; the defaults when they never said anything."""
-        return self._one(tables.reaches, tables.reaches.c.person == person, _reach.decode) or Reach(person=person)
 
     # --- the rest
 
@@ -525,12 +468,7 @@ _override = msgspec.json.Decoder(Override)
 _run = msgspec.json.Decoder(Run)
 _step = msgspec.json.Decoder(Step)
 _standing = msgspec.json.Decoder(Standing)
-_key = msgspec.json.Decoder(Key)
-_user = msgspec.json.Decoder(User)
-_token = msgspec.json.Decoder(Token)
 _parked = msgspec.json.Decoder(Parked)
 _change = msgspec.json.Decoder(HeardChange)
 _heartbeat = msgspec.json.Decoder(Heartbeat)
 _page = msgspec.json.Decoder(Page)
-_contact = msgspec.json.Decoder(Contact)
-_reach = msgspec.json.Decoder(Reach)

@@ -21,7 +21,7 @@ from tocsin.faces.who import (
     sign_in_with_password,
     start_session,
 )
-from tocsin.intake.entrances import WHERE, snippet
+from tocsin.intake.entrances import entrances, snippet, where
 from tocsin.web.services import Made, make_key, public_url
 from tocsin.web.view import FRAGMENT_HEADER, AnyRequest, View, fields, once, own_path, preferences, templates, view
 
@@ -155,7 +155,8 @@ async def _welcome(seen: View, made: Made | None) -> Response[bytes]:
         made=made,
         block=made.snippet if made else snippet("alertmanager", base, THE_KEY),
         placeholder=THE_KEY,
-        where=WHERE["alertmanager"],
+        where=where("alertmanager"),
+        others=[way.name for kind, way in entrances().items() if kind != "alertmanager"],
         hints=[key.hint for key in keys],
         heard=bool(heard.items) or bool(first),
         newest=first[0] if first else None,

@@ -19,7 +19,7 @@ from tocsin.escalation.policy import Step
 from tocsin.faces.faces import Faces
 from tocsin.faces.problem import Problem, not_found
 from tocsin.faces.who import Who
-from tocsin.intake.entrances import ENTRANCES, NAMES, WHERE, sender_url, snippet
+from tocsin.intake.entrances import called, entrances, sender_url, snippet, where
 from tocsin.intake.request import Limits
 from tocsin.intake.specs import HeartbeatSpec, ProbeSpec
 from tocsin.kernel.instant import MINUTE, format_rfc3339
@@ -195,8 +195,8 @@ async def _keys(
         faults=faults or {},
         usual=USUAL,
         limits=show_limits,
-        senders=ENTRANCES,
-        names=NAMES,
+        senders=entrances(),
+        called=called,
         services=sorted(plan.services) if plan is not None else [],
         hearts=hearts,
         headline=_headline(used, seen),
@@ -209,7 +209,7 @@ async def _keys(
 def _headline(used: list[Key], seen: View) -> str:
     if not used:
         return "No monitor may send yet."
-    kinds = sorted({NAMES.get(key.source, key.source) for key in used})
+    kinds = sorted({called(key.source) for key in used})
     return f"{len(used)} {'key lets' if len(used) == 1 else 'keys let'} monitors in: {listed(kinds)}."
 
 
@@ -244,7 +244,7 @@ async def make_key(
     await seen.faces.submit(command, idempotency_key)
     base = public_url(seen)
     return Made(
-        secret, source, service, sender_url(base, source, secret), snippet(source, base, secret), WHERE.get(source, "")
+        secret, source, service, sender_url(base, source, secret), snippet(source, base, secret), where(source)
     )
 
 
@@ -301,7 +301,7 @@ async def _key(faces: Faces, number: int) -> Key:
 
 def _draw_key(seen: View, key: Key, typed: dict[str, str], faults: dict[str, str] | None = None) -> Response[bytes]:
     return seen.draw(
-        "key.html", code=400 if faults else 200, key=key, typed=typed, faults=faults or {}, names=NAMES, usual=USUAL
+        "key.html", code=400 if faults else 200, key=key, typed=typed, faults=faults or {}, called=called, usual=USUAL
     )
 
 

@@ -19,9 +19,6 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
-from tocsin.intake.probes import probes
-from tocsin.intake.sources import SOURCES
-from tocsin.intake.sources.pagerduty import redacted, routing_key
 from tocsin.plan.model import Plan
 from tocsin.playbooks.runner.pool import Pool
 from tocsin.runtime.begun import Begun
@@ -39,7 +36,7 @@ from tocsin.settings import Settings
 from tocsin.store.opening import damage, open_writer, url_for
 from tocsin.store.writer import LeaseLost, Stopped, Store
 from tocsin.wiring.plans import declared_keys, last_good, plan_reader
-from tocsin.wiring.plugs import channels
+from tocsin.wiring.plugs import channels, probes, sources
 
 SECRETS_WITHIN = 3.0
 """Seconds a start waits for the secrets command; what it says later counts when it is said."""
@@ -152,7 +149,7 @@ async def _plan_to_begin_with(settings: Settings, store: Store, outside: Outboun
 
 
 def _tell_findings(findings: Iterable[str], say: Callable[..., object] | None) -> None:
-    """Say what is to be known about the plan, each on a line. ``say`` None: what is only to be noticed, and only that."""
+    """Say what is to be known about the plan, each on a line. ``say`` None: only what may be noticed, and nobody warned."""
     for finding in findings:
         notice = ": notice: " in finding.partition("\n")[0]
         if notice == (say is None):
@@ -197,7 +194,7 @@ async def _until_this_node_writes(
 
     Raises writer.Stopped when asked to end before that, OSError or ValueError when nothing can be listened on.
     """
-    standby = Standby(SOURCES, clock.now, paging=settings.paging, public_url=settings.base_url)
+    standby = Standby(sources(), clock.now, paging=settings.paging, public_url=settings.base_url)
     front = Front(standby, settings.socket("faces"))
     url, tzdata = url_for(settings.data, settings.database), importlib.metadata.version("tzdata")
     node = f"{socket.gethostname()} ({settings.data.resolve()})"
@@ -226,9 +223,7 @@ def _parts(
     return Parts(
         store=store,
         clock=clock,
-        sources=SOURCES,
-        routing_key=routing_key,
-        redacted=redacted,
+        sources=sources(),
         read_plan=plan_reader(settings),
         declared_keys=lambda plan: declared_keys(settings, plan),
         channels=lambda plan: channels(settings, plan, outside, signing_key),

@@ -57,7 +57,7 @@ def import_playbooks(folder: Path, files: Mapping[str, bytes]) -> None:
     """Import a plan's playbooks into this process: for tests of them, which run there."""
     import importlib
 
-    from tocsin.playbooks.runner.composing import composed_among, declare_composed
+    from tocsin.playbooks.runner.building import composed_among, declare_composed
     from tocsin.playbooks.runner.modules import module_names
 
     with importing_from(folder):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from tocsin.settings import Settings
@@ -18,17 +18,24 @@ if TYPE_CHECKING:
 
 
 def probe(kind: str) -> Probe:
-    """The real probe of a kind."""
-    from tocsin.intake.probes import PROBES
+    """The real probe of a kind that needs no secret."""
+    from tocsin.intake import probes
 
-    return PROBES[kind]
+    return probes.probe(kind, str)
+
+
+def probes(secret: Callable[[str], str]) -> Mapping[str, Probe]:
+    """The real probes. ``secret`` is the text behind a reference."""
+    from tocsin.intake import probes
+
+    return probes.probes(secret)
 
 
 def sources() -> Mapping[str, Source]:
-    """The sources, as the engine is handed them."""
+    """The sources, all read, as the engine is handed them."""
     from tocsin.intake.sources import SOURCES
 
-    return SOURCES
+    return dict(SOURCES)
 
 
 def channels(settings: Settings, plan: Plan, outside: Outbound, signing_key: bytes) -> Mapping[str, Channel]:

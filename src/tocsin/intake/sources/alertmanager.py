@@ -34,11 +34,10 @@ Deliberate differences from Alertmanager 0.25:
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Mapping
 from itertools import chain
 from operator import gt
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -47,21 +46,30 @@ from tocsin.intake.bounds import (
     MAX_ANNOTATIONS,
     MAX_LABEL,
     MAX_LABELS,
-    MAX_LINK,
-    MAX_NAME,
     MAX_SEVERITY,
-    bounded_annotations,
-    bounded_labels,
     clean,
     cut,
-    too_much,
-    web_link,
 )
+from tocsin.intake.entrance import Entrance
 from tocsin.intake.event import Burst, Event
-from tocsin.intake.go_texts import ZERO, instant, is_request_uri, quoted
+from tocsin.intake.go_texts import ZERO, instant
 from tocsin.intake.json_body import mended, plain
+from tocsin.intake.posted import (
+    ABSENT,
+    BACKSLASH,
+    EMPTY_VALUE,
+    GOOD_NAMES,
+    NUL,
+    One,
+    Posted,
+    Whole,
+    event_of,
+    link_of,
+    placed,
+    start_of,
+    unreadable,
+)
 from tocsin.intake.request import Heard, Known, Limits, Reply, Request, Source
-from tocsin.kernel.identity import label_text, read_texts, texts_json
 from tocsin.kernel.instant import MINUTE, SECOND, Duration, Instant
 
 VERSION = 1
@@ -74,37 +82,11 @@ MAX_NAMED = 100
 """How many refused alerts one answer names."""
 
 _OK = Heard(reply=Reply(200, b"", ""))
-_ABSENT = msgspec.Raw(b"")
 
 
-class _Posted(msgspec.Struct, gc=False):
-    """One alert as posted. What is raw is compared as it is, and read only if the alert turns out to be new."""
-
-    labels: msgspec.Raw = _ABSENT
-    annotations: msgspec.Raw = msgspec.Raw(b"{}")
-    starts_at: msgspec.Raw = msgspec.field(name="startsAt", default=_ABSENT)
-    ends_at: str | None = msgspec.field(name="endsAt", default=None)
-    generator: msgspec.Raw = msgspec.field(name="generatorURL", default=_ABSENT)
-
-
-_batch = msgspec.json.Decoder(list[_Posted])
+_batch = msgspec.json.Decoder(list[Posted])
 _many_texts = msgspec.json.Decoder(list[dict[str, str]]).decode
 _sorted_json = msgspec.json.Encoder(order="sorted").encode
-_texts_or_null = msgspec.json.Decoder(dict[str, str | None] | None)
-_raws = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_text_or_null: msgspec.json.Decoder[str | None] = msgspec.json.Decoder(str | None)
-
-
-class _Whole(Exception):
-    """The whole request is refused: its first argument is the reply."""
-
-    def __init__(self, status: int, code: int, message: str) -> None:
-        super().__init__(message)
-        self.status, self.code, self.message = status, code, message
-
-
-class _One(Exception):
-    """One alert is refused; the message is Alertmanager's."""
 
 
 def decode(request: Request, now: Instant, limits: Limits, known: Mapping[bytes, Known]) -> Heard:
@@ -115,7 +97,7 @@ def decode(request: Request, now: Instant, limits: Limits, known: Mapping[bytes,
     """
     try:
         return _heard(request, now, limits, known)
-    except _Whole as refusal:
+    except Whole as refusal:
         park = refusal.status in (400, 422) and request.method == "POST"
         headers = (("Allow", "GET,POST"),) if refusal.status == 405 else ()
         reply = _answer(refusal.status, refusal.code, refusal.message, headers)
@@ -127,12 +109,12 @@ def _heard(request: Request, now: Instant, limits: Limits, known: Mapping[bytes,
     if request.path != PATH or request.method != "POST":
         _check_route(request)
     if not body.strip(b" \t\r\n"):
-        raise _Whole(422, 602, "alerts in body is required")
+        raise Whole(422, 602, "alerts in body is required")
     if request.headers.get("content-type") != "application/json":
         _check_type(request.headers.get("content-type", ""))
     posted = _read(body)
     if len(posted) > limits.alerts:
-        raise _Whole(413, 413, f"{len(posted)} alerts in one request are more than this key may send ({limits.alerts})")
+        raise Whole(413, 413, f"{len(posted)} alerts in one request are more than this key may send ({limits.alerts})")
 
     plain = _plain(posted, now, known.get) if len(posted) > 2 else None
     if plain is not None:
@@ -144,7 +126,7 @@ def _heard(request: Request, now: Instant, limits: Limits, known: Mapping[bytes,
 Recall = Callable[[bytes], Known | None]
 
 
-def _plain(posted: list[_Posted], now: Instant, recall: Recall) -> tuple[list[int], Burst | None] | None:
+def _plain(posted: list[Posted], now: Instant, recall: Recall) -> tuple[list[int], Burst | None] | None:
     """What a batch repeats and what is news, if nothing in it is out of the ordinary, as in nearly all.
 
     Nearly every step is one call for the whole batch: taken one by one the alerts cost twice as much.
@@ -155,7 +137,7 @@ def _plain(posted: list[_Posted], now: Instant, recall: Recall) -> tuple[list[in
     fresh: list[tuple[bytes, bytes, Instant, Instant, bool, str]] = []
     told: set[bytes] = set()
     last_text: str | None = None
-    last_start = last_generator = _ABSENT
+    last_start = last_generator = ABSENT
     start, end, timeout, link = ZERO, now + RESOLVE_TIMEOUT, True, ""
     try:
         for one, raw, have in zip(posted, raws, map(recall, raws), strict=True):
@@ -165,10 +147,10 @@ def _plain(posted: list[_Posted], now: Instant, recall: Recall) -> tuple[list[in
                 timeout = end == ZERO
                 end = now + RESOLVE_TIMEOUT if timeout else end
             if one.starts_at != last_start:
-                last_start, start = one.starts_at, _start(one.starts_at, 0)
+                last_start, start = one.starts_at, start_of(one.starts_at, 0)
             if one.generator != last_generator:
                 last_generator = one.generator
-                shown = _link(one.generator, 0)
+                shown = link_of(one.generator, 0)
                 if shown is None:
                     return None
                 link = shown
@@ -181,7 +163,7 @@ def _plain(posted: list[_Posted], now: Instant, recall: Recall) -> tuple[list[in
         if not fresh:
             return repeated, None
         burst = _burst(fresh, now)
-    except (ValueError, msgspec.DecodeError, _Whole):  # a text, a time or a link that cannot be read
+    except (ValueError, msgspec.DecodeError, Whole):  # a text, a time or a link that cannot be read
         return None
     return None if burst is None else (repeated, burst)
 
@@ -200,32 +182,32 @@ def _burst(fresh: list[tuple[bytes, bytes, Instant, Instant, bool, str]], now: I
         ZERO in starts
         or any(map(gt, starts, ends))
         or not all(labels)
-        or not _good.issuperset(chain.from_iterable(labels))
-        or not _good.issuperset(chain.from_iterable(annotations))
+        or not GOOD_NAMES.issuperset(chain.from_iterable(labels))
+        or not GOOD_NAMES.issuperset(chain.from_iterable(annotations))
         or max(map(len, raws)) > MAX_LABEL
         or max(map(len, written)) > MAX_ANNOTATION
         or max(map(len, labels)) > MAX_LABELS
         or max(map(len, annotations)) > MAX_ANNOTATIONS
         or max(map(len, severities)) > MAX_SEVERITY
         # One byte is looked for much faster than six, and most texts hold no escape at all.
-        or (_BACKSLASH in raw and _NUL in raw)
-        or (_BACKSLASH in notes and _NUL in notes)
+        or (BACKSLASH in raw and NUL in raw)
+        or (BACKSLASH in notes and NUL in notes)
         or _sorted_json(labels) != raw  # written in another manner
-        or _EMPTY_VALUE in raw
+        or EMPTY_VALUE in raw
     ):
         return None
     return Burst(now, labels, raws, list(map(msgspec.Raw, written)), severities, starts, ends, timeouts, links)
 
 
-def _one_by_one(posted: list[_Posted], now: Instant, recall: Recall) -> Heard:
+def _one_by_one(posted: list[Posted], now: Instant, recall: Recall) -> Heard:
     repeated: list[int] = []
     events: list[Event] = []
     refused: list[str] = []
-    first_invalid: _Whole | None = None
+    first_invalid: Whole | None = None
     said = _Said(events)
     last_text: str | None = None
     last_end = start = ZERO
-    last_start = last_generator = _ABSENT
+    last_start = last_generator = ABSENT
     link: str | None = ""
     for index, one in enumerate(posted):
         text = one.ends_at
@@ -234,27 +216,23 @@ def _one_by_one(posted: list[_Posted], now: Instant, recall: Recall) -> Heard:
             try:
                 last_end = ZERO if text is None else instant(text)
             except ValueError as error:
-                raise _unreadable(f"alerts[{index}].endsAt {error}") from None
+                raise unreadable(f"alerts[{index}].endsAt {error}") from None
         timeout = last_end == ZERO
         end = now + RESOLVE_TIMEOUT if timeout else last_end
         labels = bytes(one.labels)
         have = recall(labels)
         if one.starts_at != last_start:
-            last_start, start = one.starts_at, _start(one.starts_at, index)
+            last_start, start = one.starts_at, start_of(one.starts_at, index)
         if one.generator != last_generator:
-            last_generator, link = one.generator, _link(one.generator, index)
-        if (
-            have is not None
-            and labels not in said
-            and _repeats(have, one.annotations, start, link, end, timeout, now)
-        ):
+            last_generator, link = one.generator, link_of(one.generator, index)
+        if have is not None and labels not in said and _repeats(have, one.annotations, start, link, end, timeout, now):
             repeated.append(have.id)
             continue
         try:
-            event = _event(one, index, start, end, timeout, link, now)
-        except _One as reason:
+            event = event_of(one, index, start, end, timeout, link, now)
+        except One as reason:
             refused.append(str(reason))
-        except _Whole as refusal:
+        except Whole as refusal:
             # What does not decode further on outweighs what decodes and is invalid, as in Alertmanager.
             if refusal.status != 422:
                 raise
@@ -330,28 +308,24 @@ def _answer(status: int, code: int, message: str, headers: tuple[tuple[str, str]
     return Reply(status, msgspec.json.encode({"code": code, "message": clean(message)}), headers=headers)
 
 
-def _unreadable(why: str) -> _Whole:
-    return _Whole(400, 400, f'parsing alerts body from "" failed, because {why}')
-
-
 def _check_route(request: Request) -> None:
     if request.path.rstrip("/") != PATH:
-        raise _Whole(404, 404, f"path {cut(request.path, 256)} was not found")
+        raise Whole(404, 404, f"path {cut(request.path, 256)} was not found")
     if request.method != "POST":
-        raise _Whole(405, 405, f"method {cut(request.method, 32)} is not allowed, but [GET,POST] are")
+        raise Whole(405, 405, f"method {cut(request.method, 32)} is not allowed, but [GET,POST] are")
 
 
 def _check_type(content_type: str) -> None:
     kind = content_type.partition(";")[0].strip().lower() or "application/octet-stream"
     if kind != "application/json":
-        raise _Whole(415, 415, f'unsupported media type "{cut(kind, 128)}", only [application/json] are allowed')
+        raise Whole(415, 415, f'unsupported media type "{cut(kind, 128)}", only [application/json] are allowed')
 
 
-def _read(body: bytes) -> list[_Posted]:
+def _read(body: bytes) -> list[Posted]:
     try:
         return _batch.decode(body)
     except RecursionError:
-        raise _unreadable("it is nested too deeply") from None
+        raise unreadable("it is nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         pass
     if body.strip() == b"null":
@@ -359,192 +333,30 @@ def _read(body: bytes) -> list[_Posted]:
     try:
         return _batch.decode(mended(body))
     except RecursionError:
-        raise _unreadable("it is nested too deeply") from None
+        raise unreadable("it is nested too deeply") from None
     except msgspec.DecodeError as error:
-        raise _unreadable(_placed(plain(str(error)))) from None
+        raise unreadable(placed(plain(str(error)))) from None
 
 
-def _placed(message: str) -> str:
-    """``Expected `array`, got `object` - at `$[3].endsAt``` in a reader's words: the place first."""
-    what, _, where = message.partition(" - at ")
-    place = "alerts" + where.strip("`").removeprefix("$")
-    return f"{place}: {what[:1].lower()}{what[1:]}" if where or what.startswith("Expected") else what
-
-
-def _event(
-    one: _Posted,
-    index: int,
-    start: Instant,
-    end: Instant,
-    timeout: bool,
-    link: str | None,
-    now: Instant,
-) -> Event:
-    """Build the event of any alert, or raise _One or _Whole. The order of the checks is Alertmanager's."""
-    raw, written = bytes(one.labels), bytes(one.annotations)  # copies: the whole body would stay in memory with them
-    labels, annotations = _texts(raw), _texts(written)
-    if labels is None:
-        labels = _mended_texts(raw, index, "labels")
-    if annotations is None:
-        annotations = _mended_texts(written, index, "annotations") or {}
-        written = bytes(texts_json(annotations))
-    if link is None:
-        raise _invalid(index, "generatorURL", "uri", _text_or_null.decode(mended(bytes(one.generator))) or "")
-    if labels is None:
-        raise _Whole(422, 602, f"{index}.labels in body is required")
-    if start == ZERO:
-        start = now if timeout else end
-    if "" in labels.values():
-        labels = {name: value for name, value in labels.items() if value}
-    if end < start:
-        raise _One("start time must be before end time")
-    if not labels:
-        raise _One("at least one label pair required")
-    for texts, what in ((labels, "label set"), (annotations, "annotations")):
-        if not _good.issuperset(texts) and not _well_named(texts):
-            raise _One(f"invalid {what}: invalid name {_first_bad_name(texts)}")
-    if not _within(raw, labels, MAX_LABELS, MAX_LABEL):
-        labels = bounded_labels(labels)
-    if not _within(written, annotations, MAX_ANNOTATIONS, MAX_ANNOTATION):
-        annotations = bounded_annotations(annotations)
-        written = bytes(texts_json(annotations))
-    return Event(
-        labels,
-        start,
-        end,
-        "firing" if end > now else "resolved",
-        "",
-        cut(labels.get("severity", ""), MAX_SEVERITY),
-        msgspec.Raw(written),
-        link,
-        timeout,
-        label_text(labels),
+def _snippet(url: str, _key: str) -> str:
+    parts = urlsplit(url)
+    return (
+        "alerting:\n  alertmanagers:\n"
+        f"    - scheme: {parts.scheme}\n      path_prefix: {parts.path}\n"
+        f"      static_configs:\n        - targets: ['{parts.netloc}']\n"
     )
 
 
-def _within(raw: bytes, texts: Mapping[str, str], count: int, longest: int) -> bool:
-    """Whether texts, read from ``raw``, are within their bounds and hold no NUL.
-
-    A raw text no longer than its bound holds no value beyond that bound.
-    """
-    if _BACKSLASH in raw and _NUL in raw:  # one byte is looked for much faster than six
-        return False
-    return (len(raw) <= longest and len(texts) <= count and _good.issuperset(texts)) or not too_much(
-        texts, count, longest
-    )
-
-
-_NUL = b"\\u0000"
-_BACKSLASH = _NUL[0]
-_EMPTY_VALUE = b':""'
-"""In canonical JSON nothing else reads so: within a text a quotation mark comes after a backslash."""
-_NAMES_KEPT = 20_000
-_good: set[str] = set()
-"""Names that were found good and short. Monitors send the same ones all day."""
-
-
-def _well_named(texts: Mapping[str, str]) -> bool:
-    """Whether every name is one Alertmanager takes."""
-    if not (all(map(str.isidentifier, texts)) and "".join(texts).isascii()):
-        return False
-    if len(_good) + len(texts) > _NAMES_KEPT:
-        _good.clear()
-    _good.update(name for name in texts if len(name) <= MAX_NAME)
-    return True
-
-
-def _texts(raw: bytes) -> dict[str, str] | None:
-    """Labels or annotations; None when they are no plain texts."""
-    try:
-        return read_texts(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-
-
-def _mended_texts(raw: bytes, index: int, field: str) -> dict[str, str] | None:
-    """Labels or annotations that are no plain texts; None when absent or null. A null value is an empty one, as in Go.
-
-    Raises _Whole when they cannot be read.
-    """
-    text = mended(raw)
-    if not text:
-        return None
-    try:
-        found = _texts_or_null.decode(text)
-    except msgspec.DecodeError as error:
-        raise _unreadable(_misfit(text, f"alerts[{index}].{field}", error)) from None
-    return None if found is None else {name: value or "" for name, value in found.items()}
-
-
-def _misfit(text: bytes, place: str, error: msgspec.DecodeError) -> str:
-    """Which entry of a mapping is not a text."""
-    try:
-        entries = _raws.decode(text)
-    except msgspec.DecodeError:
-        return _placed(f"{error} - at `$").replace("alerts", place, 1)
-    for name, raw in entries.items():
-        try:
-            _text_or_null.decode(raw)
-        except msgspec.DecodeError as entry:
-            return f"{place}[{cut(json.dumps(name, ensure_ascii=False), 128)}]: {plain(str(entry)).lower()}"
-    return f"{place}: {error}"
-
-
-def _start(raw: msgspec.Raw, index: int) -> Instant:
-    text = _text(raw, index, "startsAt")
-    if text is None:
-        return ZERO
-    try:
-        return instant(text)
-    except ValueError as error:
-        raise _unreadable(f"alerts[{index}].startsAt {error}") from None
-
-
-# Links that may be shown as they are: a narrower set than bounds.web_link takes.
-_PLAIN_URL = re.compile(
-    r"https?://[A-Za-z0-9.\-]+(?::[0-9]*)?"
-    r"(?:/[!#$&'()*+,\-./0-9:;=@A-Z_a-z~]*)?(?:\?[!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]*)?"
+ENTRANCE = Entrance(
+    name="Prometheus",
+    about="Prometheus sends to Tocsin as if it were an Alertmanager; amtool works too.",
+    where="Into prometheus.yml, beside or instead of what stands under alerting: now. Then reload it.",
+    prefix="/am",
+    key="path",
+    paths=(PATH,),
+    methods=("POST",),
+    snippet=_snippet,
 )
-_LINKS_KEPT = 5_000
-_plain_links: set[str] = set()
-"""Links that need no look: a rule sends the same one with every alert."""
-
-
-def _link(raw: msgspec.Raw, index: int) -> str | None:
-    """The link to show, "" when there is none to show, None when Alertmanager would refuse it."""
-    text = _text(raw, index, "generatorURL")
-    if not text:
-        return ""
-    if text in _plain_links:
-        return text
-    if len(text) <= MAX_LINK and _PLAIN_URL.fullmatch(text):
-        if len(_plain_links) >= _LINKS_KEPT:
-            _plain_links.clear()
-        _plain_links.add(text)
-        return text
-    return web_link(clean(text)) if is_request_uri(text) else None
-
-
-def _text(raw: msgspec.Raw, index: int, field: str) -> str | None:
-    try:
-        return _text_or_null.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        pass
-    text = mended(bytes(raw))
-    if not text:
-        return None
-    try:
-        return _text_or_null.decode(text)
-    except msgspec.DecodeError as error:
-        raise _unreadable(f"alerts[{index}].{field}: {plain(str(error)).lower()}") from None
-
-
-def _invalid(index: int, field: str, kind: str, value: str) -> _Whole:
-    return _Whole(422, 601, f"{index}.{field} in body must be of type {kind}: {quoted(cut(value, 512))}")
-
-
-def _first_bad_name(texts: Mapping[str, str]) -> str:
-    return next(quoted(cut(name, 256)) for name in texts if not (name.isidentifier() and name.isascii()))
-
-
-SOURCE = Source(name="alertmanager", version=VERSION, decode=decode, refuse=refuse, quiet=60 * SECOND)
+SOURCE = Source(
+    name="alertmanager", version=VERSION, decode=decode, refuse=refuse, quiet=60 * SECOND, entrance=ENTRANCE
+)

@@ -41,6 +41,7 @@ from tocsin.intake.bounds import (
     too_much,
     web_link,
 )
+from tocsin.intake.entrance import Entrance
 from tocsin.intake.event import Event, EventState
 from tocsin.intake.json_body import NotJson, read_json
 from tocsin.intake.request import Heard, Known, Limits, Reply, Request, Source
@@ -305,4 +306,21 @@ def _problem(
     return Reply(status, msgspec.json.encode(problem), "application/problem+json", headers)
 
 
-SOURCE = Source(name="events", version=VERSION, decode=decode, refuse=refuse)
+def _snippet(url: str, _key: str) -> str:
+    return (
+        f"curl -fsS -H 'Content-Type: application/json' {url} \\\n  -d '"
+        '{"title": "Backup failed", "key": "backup/db1", "severity": "critical"}\'\n'
+    )
+
+
+ENTRANCE = Entrance(
+    name="Plain HTTP",
+    about="One POST with curl, a script or a webhook.",
+    where="Into a script, or anything that can send a POST.",
+    prefix=PATH,
+    key="header",
+    paths=(PATH,),
+    methods=(),
+    snippet=_snippet,
+)
+SOURCE = Source(name="events", version=VERSION, decode=decode, refuse=refuse, entrance=ENTRANCE)

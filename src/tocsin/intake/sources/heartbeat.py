@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from tocsin.intake.bounds import CUT, clean, cut
+from tocsin.intake.entrance import Entrance
 from tocsin.intake.event import Beat
 from tocsin.intake.request import Heard, Known, Limits, Reply, Request, Source
 from tocsin.kernel.instant import Instant
@@ -65,4 +66,21 @@ def _body(body: bytes) -> str:
     return text + CUT if len(body) > MAX_BODY else text
 
 
-SOURCE = Source(name="heartbeat", version=VERSION, decode=decode, refuse=refuse)
+def _snippet(url: str, _key: str) -> str:
+    return (
+        "# crontab: a sign of life after each success\n"
+        f"0 3 * * *  /usr/local/bin/backup && curl -fsS -m 10 --retry 5 -o /dev/null {url}\n"
+    )
+
+
+ENTRANCE = Entrance(
+    name="Heartbeat",
+    about="A job calls an address when it is well; silence becomes an alert.",
+    where="At the end of the job, or in its crontab line.",
+    prefix="/ping",
+    key="path",
+    paths=(),
+    methods=(),
+    snippet=_snippet,
+)
+SOURCE = Source(name="heartbeat", version=VERSION, decode=decode, refuse=refuse, cuts=True, entrance=ENTRANCE)

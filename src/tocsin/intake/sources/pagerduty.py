@@ -42,6 +42,7 @@ from tocsin.intake.bounds import (
     scalar,
     web_link,
 )
+from tocsin.intake.entrance import Entrance, InBody
 from tocsin.intake.event import Change, Event, EventState
 from tocsin.intake.json_body import NotJson, read_json
 from tocsin.intake.request import Heard, Known, Limits, Reply, Request, Source
@@ -263,4 +264,23 @@ def _error(status: int, word: str, message: str, errors: list[str], headers: tup
     return Reply(status, text, headers=headers)
 
 
-SOURCE = Source(name="pagerduty", version=VERSION, decode=decode, refuse=refuse)
+def _snippet(url: str, key: str) -> str:
+    return (
+        f"address:      {url}\nrouting key:  {key}\n\n# to try it\n"
+        f"curl -fsS -H 'Content-Type: application/json' {url} -d '"
+        f'{{"routing_key": "{key}", "event_action": "trigger", "dedup_key": "try",\n'
+        '  "payload": {"summary": "A test", "source": "curl", "severity": "info"}}\'\n'
+    )
+
+
+ENTRANCE = Entrance(
+    name="PagerDuty events",
+    about="Anything that can send PagerDuty Events v2: only the address and the key change.",
+    where="Wherever the tool asks for a routing (integration) key and the address of the events API.",
+    prefix=ENQUEUE,
+    key=InBody(routing_key, redacted),
+    paths=(ENQUEUE, CHANGE),
+    methods=(),
+    snippet=_snippet,
+)
+SOURCE = Source(name="pagerduty", version=VERSION, decode=decode, refuse=refuse, entrance=ENTRANCE)

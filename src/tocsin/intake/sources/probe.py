@@ -26,4 +26,4 @@ def refuse(status: int, message: str, retry_after: int | None = None) -> Reply:
     return Reply(status, message.encode())
 
 
-SOURCE = Source(name="probe", version=1, decode=decode, refuse=refuse, door=False)
+SOURCE = Source(name="probe", version=1, decode=decode, refuse=refuse)

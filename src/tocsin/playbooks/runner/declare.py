@@ -32,8 +32,8 @@ from tocsin.playbooks.confinement import MOST_CONFINEMENTS
 from tocsin.playbooks.language import Declared, Fix, Look, Misused, Run, Target
 from tocsin.playbooks.manifest import MOST_PLAYBOOKS, Fault, Frozen, Manifest, Manifests, Param, encode_manifests
 from tocsin.playbooks.runner.bounds import adopt, bound, end_strays
+from tocsin.playbooks.runner.building import build, composed_of, said
 from tocsin.playbooks.runner.calls import run_of
-from tocsin.playbooks.runner.composing import build, composed_of, said
 from tocsin.playbooks.runner.fitting import Unfit, Unfits
 from tocsin.playbooks.runner.modules import make_importable, module_names
 from tocsin.playbooks.runner.reach import Code

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from tocsin.playbooks import language
 from tocsin.playbooks.runner.bounds import adopt, bound, end_strays
-from tocsin.playbooks.runner.composing import composed_of, declare_composed
+from tocsin.playbooks.runner.building import composed_of, declare_composed
 from tocsin.playbooks.runner.modules import make_importable, module_names
 
 LONGEST = 300

@@ -24,7 +24,7 @@ from tocsin.playbooks.confinement import Confine, Unconfined
 from tocsin.playbooks.manifest import read_manifests
 from tocsin.playbooks.run import Report
 from tocsin.playbooks.runner import confining
-from tocsin.playbooks.runner.bounds import MARK, end_marked
+from tocsin.playbooks.runner.bounds import end_marked
 from tocsin.playbooks.runner.child import redacted, secret_parts
 from tocsin.playbooks.runner.frames import (
     MAX_FRAME,
@@ -39,7 +39,7 @@ from tocsin.playbooks.runner.frames import (
     send_with,
 )
 from tocsin.playbooks.runner.looking import Looks
-from tocsin.playbooks.runner.reading import code_of, scrubbed, unpack
+from tocsin.playbooks.runner.reading import apart, code_of, unpack
 from tocsin.playbooks.session import Reply, Start
 
 log = structlog.get_logger("tocsin.playbooks")
@@ -379,16 +379,7 @@ def _spawn(
     if confine is not None:
         confining.attempt(confining.confined(confine, [sys.executable, "-c", ""], code=folder, hidden=hidden))
         command = confining.confined(confine, command, code=folder, hidden=hidden)
-    return subprocess.Popen(
-        command,
-        pass_fds=(line.fileno(),),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=scrubbed() | {MARK: mark},
-        cwd="/",
-        start_new_session=True,
-    )
+    return apart(command, line.fileno(), mark)
 
 
 def _key(code: Mapping[str, bytes], confine: Confine | None) -> str:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
@@ -47,6 +47,20 @@ def scrubbed() -> dict[str, str]:
     return {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ} | {"PYTHONUNBUFFERED": "1"}
 
 
+def apart(command: Sequence[str], line: int, mark: str) -> subprocess.Popen[bytes]:
+    """Start a process that runs code of others: one line to us, a session of its own, and the mark it is ended by."""
+    return subprocess.Popen(
+        command,
+        pass_fds=(line,),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=scrubbed() | {MARK: mark},
+        cwd="/",
+        start_new_session=True,
+    )
+
+
 def unpack(code: Mapping[str, bytes], folder: Path) -> None:
     """Lay a plan's playbooks into a folder."""
     for name, content in code_of(code).items():
@@ -62,16 +76,8 @@ def _declared(code: Mapping[str, bytes]) -> Manifests:
         unpack(code, folder)
         mark = f"reading-{os.getpid()}-{token_hex(8)}"
         ours, theirs = os.pipe()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tocsin.playbooks.runner.declare", str(folder), str(theirs)],
-            pass_fds=(theirs,),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=scrubbed() | {MARK: mark},
-            cwd="/",
-            start_new_session=True,
-        )
+        command = [sys.executable, "-m", "tocsin.playbooks.runner.declare", str(folder), str(theirs)]
+        process = apart(command, theirs, mark)
         os.close(theirs)
         try:
             said, ended = _all_of(ours)

@@ -1,0 +1,47 @@
+"""Heartbeats: which one a ping or an alert is a sign of life of, and what it means."""
+
+from __future__ import annotations
+
+from tocsin.alerts.alert import Alert
+from tocsin.alerts.heartbeats import Heartbeat, beaten
+from tocsin.engine import ending
+from tocsin.engine.turn import Turn
+from tocsin.intake.specs import HeartbeatSpec
+from tocsin.kernel.instant import Instant
+from tocsin.kernel.matcher import all_match
+from tocsin.kernel.reason import Reason
+
+
+def heartbeat_of(turn: Turn, labels: dict[str, str]) -> HeartbeatSpec | None:
+    """The heartbeat that an alert with these labels is a sign of life of, when it is one."""
+    return next((spec for spec in turn.plan.heartbeat_alerts if all_match(spec.alert, labels)), None)
+
+
+def beat_by(turn: Turn, alert: Alert, at: Instant) -> None:
+    """What counts as a heartbeat beats each time it is heard."""
+    spec = heartbeat_of(turn, alert.labels) if alert.reason is Reason.COUNTS_AS_HEARTBEAT else None
+    if spec is not None:
+        take_beat(turn, spec, "ok", at)
+
+
+def name_of(spec: HeartbeatSpec) -> str:
+    """What the alert of a heartbeat is known by."""
+    return f"heartbeat:{spec.service}/{spec.name}"
+
+
+def take_beat(
+    turn: Turn, spec: HeartbeatSpec, kind: str, at: Instant, exit_code: int | None = None, body: str = ""
+) -> Reason | None:
+    """Take one sign of life, and end the heartbeat's alert when it says so. What it means, if that is something new."""
+    heart = turn.state.heartbeats.get((spec.service, spec.name))
+    if heart is None:
+        heart = turn.state.heartbeats[spec.service, spec.name] = Heartbeat(service=spec.service, name=spec.name)
+    meaning = beaten(heart, spec, kind, at, exit_code, body)
+    turn.changes.heartbeats[spec.service, spec.name] = heart
+    turn.state.timers.set("heartbeat", f"{spec.service}/{spec.name}", heart.due)
+    turn.count("heartbeats", meaning or Reason.HEARD_AGAIN)
+    if meaning is Reason.HEARTBEAT_BACK:
+        alert = ending.own_alert(turn, spec.service, name_of(spec))
+        if alert is not None and alert.firing:
+            ending.resolve(turn, alert, Reason.HEARTBEAT_BACK)
+    return meaning

@@ -1,0 +1,133 @@
+"""Who takes an alert that fires: a heartbeat, a silence, an incident that has room, or a new one."""
+
+from __future__ import annotations
+
+from tocsin.alerts.alert import Alert
+from tocsin.engine import settling
+from tocsin.engine.beating import heartbeat_of, take_beat
+from tocsin.engine.ending import OWN
+from tocsin.engine.rising import tier_of, urgency, weigh
+from tocsin.engine.turn import Turn
+from tocsin.incidents.incident import Incident
+from tocsin.kernel.instant import Duration, Instant
+from tocsin.kernel.reason import Reason
+from tocsin.silences.silence import matching
+
+MOST_LINES = 20
+"""So many alerts of a group each get a line on the timeline; later ones are counted, and listed beside it."""
+
+
+def loud(turn: Turn, alert: Alert) -> None:
+    """Nothing silences a firing alert any more: it counts for its open incident, or somebody else takes it."""
+    incident = turn.state.incidents.get(alert.incident)
+    if incident is not None and incident.open:
+        weigh(turn, alert, incident)
+    else:
+        place(turn, alert)
+
+
+def place(turn: Turn, alert: Alert) -> None:
+    """Decide once more who takes a firing alert that is in no open incident."""
+    labels = alert.labels
+    where = turn.plan.router.route(alert.origin, alert.key, labels, labels.get("severity", ""))
+    take_in(turn, alert, labels, where.window)
+
+
+def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration) -> None:
+    """Decide who takes a firing alert: a heartbeat, a silence, an incident that has room, or a new one."""
+    state, now = turn.state, turn.now
+    before = state.members.get(alert.incident)
+    if before is not None:
+        before.firing.discard(alert.id)
+        before.silenced.discard(alert.id)
+    spec = heartbeat_of(turn, labels) if alert.source != OWN else None
+    if spec is not None:
+        alert.reason, alert.incident = Reason.COUNTS_AS_HEARTBEAT, 0
+        take_beat(turn, spec, "ok", now)
+        return
+    alert.silences = matching(state.silences.values(), labels, alert.origin, now) if state.silences else ()
+    incident = state.newest_of(alert.service, alert.group)
+    if incident is not None and not (has_room(incident, now) if incident.open else settling.reopens(incident, now)):
+        incident = None
+    if alert.silences and (incident is None or not incident.open):
+        alert.reason, alert.incident = Reason.SILENCED, 0
+        turn.count("alerts", Reason.SILENCED)
+        return
+    if incident is None:
+        incident = _open(turn, alert, window)
+        alert.reason = Reason.OPENED
+    else:
+        alert.reason = Reason.SILENCED if alert.silences else Reason.JOINED
+        _join(turn, alert, incident)
+    alert.incident = incident.number
+    members = turn.members(incident)
+    members.firing.add(alert.id)
+    if alert.silences:
+        members.silenced.add(alert.id)
+    state.wanted.changed(alert)
+    turn.touch(incident.number)
+
+
+def has_room(incident: Incident, now: Instant) -> bool:
+    """Whether an open incident still takes newcomers."""
+    return incident.open and (not incident.window or now - incident.last_joined <= incident.window)
+
+
+def _open(turn: Turn, alert: Alert, window: int) -> Incident:
+    state, now = turn.state, turn.now
+    state.counters.incident += 1
+    tier = tier_of(turn, alert)
+    incident = Incident(
+        number=state.counters.incident,
+        service=alert.service,
+        group=alert.group,
+        title=alert.title,
+        severity=alert.severity,
+        opened_at=now,
+        updated_at=now,
+        last_joined=now,
+        window=window,
+        quiet=quiet_of(turn, alert.source),
+        alerts=1,
+        plan=turn.plan.version,
+        steps=turn.plan.steps(alert.service, alert.severity, tier),
+        customer_tier=tier,
+        urgency=urgency(turn, alert),
+        next_at=now,
+        labels=alert.labels,
+    )
+    state.add_incident(incident)
+    turn.save_incident(incident)
+    what = f"Opened for {alert.service}: {_told(alert)}"
+    turn.enter(incident.number, what, Reason.OPENED, f"source:{alert.source}", alert=str(alert.id), routed=alert.routed)
+    return incident
+
+
+def quiet_of(turn: Turn, source: str) -> Duration:
+    """How long an incident waits for one of this source's alerts to return before it resolves."""
+    found = turn.sources.get(source)
+    return found.quiet if found else 0
+
+
+def _told(alert: Alert) -> str:
+    """An alert in one line; where the plan named what it means, with what was found."""
+    detail = alert.detail if alert.own_title else ""
+    return f"{alert.title}: {detail}" if detail else alert.title
+
+
+def _join(turn: Turn, alert: Alert, incident: Incident) -> None:
+    incident.alerts += 1
+    incident.last_joined = turn.now
+    incident.quiet = max(incident.quiet, quiet_of(turn, alert.source))
+    if not incident.open:
+        incident.title, incident.urgency = alert.title, urgency(turn, alert)
+        incident.customer_tier = tier_of(turn, alert)
+        settling.reopen(turn, incident, Reason.REOPENED, f"source:{alert.source}")
+    elif incident.alerts <= MOST_LINES:
+        turn.enter(
+            incident.number, f"Joined: {_told(alert)}", alert.reason, f"source:{alert.source}", alert=str(alert.id)
+        )
+    else:
+        turn.count("decisions", Reason.JOINED)
+    weigh(turn, alert, incident)
+    turn.touch(incident.number)

@@ -1,0 +1,94 @@
+"""How grave and urgent an incident is, and of which customer: as its gravest, most urgent, highest alert has been."""
+
+from __future__ import annotations
+
+from tocsin.alerts.alert import Alert
+from tocsin.catalog.services import Urgency
+from tocsin.engine import paging, settling
+from tocsin.engine.turn import SYSTEM, Turn
+from tocsin.incidents.incident import Incident
+from tocsin.kernel.reason import Reason
+
+
+def weigh(turn: Turn, alert: Alert, incident: Incident | None = None) -> None:
+    """An open incident is as grave, as urgent and of as high a customer as one of its alerts has been.
+
+    One that is silenced does not count until its silence ends, or somebody would be paged within it.
+    """
+    incident = incident or turn.state.incidents.get(alert.incident)
+    if incident is None or not incident.open or alert.silences:
+        return
+    _graver(turn, alert, incident)
+    _higher(turn, alert, incident)
+    _more_urgent(turn, alert, incident)
+
+
+def _graver(turn: Turn, alert: Alert, incident: Incident) -> None:
+    """An incident is as grave as its gravest alert has been."""
+    was = incident.severity
+    if alert.severity >= was:
+        return
+    incident.severity = alert.severity
+    what = f"Now {alert.severity.upper()}, was {was.upper()}"
+    turn.enter(incident.number, what, Reason.CHANGED, f"source:{alert.source}", alert=str(alert.id))
+    settling.follow_rise(turn, incident, was, incident.customer_tier)
+    turn.save_incident(incident)
+
+
+def _higher(turn: Turn, alert: Alert, incident: Incident) -> None:
+    """An incident is of the highest customer that one of its alerts has been about."""
+    was, tier = incident.customer_tier, tier_of(turn, alert)
+    if not above(turn, incident, tier):
+        return
+    incident.customer_tier = tier
+    what = f"Now {tier} customers are concerned" + (f", and not {was} alone" if was else "")
+    turn.enter(incident.number, what, Reason.CHANGED, f"source:{alert.source}", alert=str(alert.id))
+    settling.follow_rise(turn, incident, incident.severity, was)
+    turn.save_incident(incident)
+
+
+def tier_of(turn: Turn, alert: Alert) -> str:
+    """The tier of the customer an alert is about. Where the plan knows none, no label is read."""
+    return turn.plan.tier_of(alert.service, alert.labels) if turn.plan.customer_tiers else ""
+
+
+def above(turn: Turn, incident: Incident, tier: str) -> bool:
+    """Whether a customer of that tier is higher than those an incident is about so far."""
+    return turn.plan.highest_tier((incident.customer_tier, tier)) not in ("", incident.customer_tier)
+
+
+def urgency(turn: Turn, alert: Alert) -> Urgency:
+    """Whether an alert pages at any hour, as its route says for its severity, else its service."""
+    labels = alert.labels
+    where = turn.plan.router.route(alert.origin, alert.key, labels, labels.get("severity", ""))
+    by_route = where.urgency.get(alert.severity)
+    return by_route or turn.plan.service(alert.service).urgency.get(alert.severity, "high")
+
+
+def _more_urgent(turn: Turn, alert: Alert, incident: Incident) -> None:
+    """An incident is as urgent as its most urgent alert has been: what waited for a morning waits no longer."""
+    if incident.urgency == "high" or urgency(turn, alert) == "low":
+        return
+    make_urgent(turn, incident, Reason.CHANGED, f"source:{alert.source}", alert=str(alert.id))
+
+
+def make_urgent(turn: Turn, incident: Incident, reason: Reason, actor: str = SYSTEM, **detail: str) -> None:
+    """It pages at any hour from now on."""
+    incident.urgency = "high"
+    turn.enter(incident.number, "Now of high urgency", reason, actor, **detail)
+    if incident.waits is not None:
+        wait_no_longer(turn, incident)
+    paging.hurry(turn, incident)
+    turn.save_incident(incident)
+    turn.touch(incident.number)
+
+
+def wait_no_longer(turn: Turn, incident: Incident) -> None:
+    """What it waits for is gone, or moved: ask before the turn ends; while paging is paused, as soon as it goes on."""
+    incident.waits = None
+    if incident.next_at is not None:
+        incident.next_at = turn.now
+    elif incident.resume_at is not None:
+        incident.resume_at = turn.now
+    turn.save_incident(incident)
+    turn.touch(incident.number)
