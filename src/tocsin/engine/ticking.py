@@ -21,8 +21,9 @@ from tocsin.engine import (
 from tocsin.engine.state import RESULTS_KEPT, State, alert_due
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
-from tocsin.kernel.instant import MINUTE, Instant, format_rfc3339, to_datetime
+from tocsin.kernel.instant import MINUTE, Instant, to_datetime
 from tocsin.kernel.reason import Reason
+from tocsin.oncall.zone import said
 from tocsin.pages.ledger import DRILL_WORKS, Page
 from tocsin.silences.silence import Silence, matching
 
@@ -122,7 +123,7 @@ def _silence(turn: Turn, silence: Silence) -> None:
     silence.begun = silence.begun or silence.starts_at <= now
     if not silence.reminded and silence.remind_at() <= now:
         silence.reminded = True
-        tell_author(turn, silence, Reason.SILENCE_ENDS_SOON, f"ends at {format_rfc3339(silence.ends_at)}")
+        tell_author(turn, silence, Reason.SILENCE_ENDS_SOON)
     turn.changes.silences[silence.id] = silence
     rejudge(turn)
     turn.state.timers.set("silence", silence.id, silence.due())
@@ -139,14 +140,18 @@ def close(turn: Turn, silence: Silence) -> None:
     tell_author(turn, silence, Reason.SILENCE_ENDED, f"has ended{f'; {kept}' if quiet else ''}")
 
 
-def tell_author(turn: Turn, silence: Silence, reason: Reason, what: str) -> None:
-    """Tell a silence's author what becomes of it, when the plan knows them by name or address; else the last resort."""
+def tell_author(turn: Turn, silence: Silence, reason: Reason, what: str = "") -> None:
+    """Tell a silence's author what becomes of it, when the plan knows them by name or address; else the last resort.
+
+    ``what``: "" says when it ends, by the clock of whoever reads it.
+    """
     author = silence.author.strip().lower()
     known = turn.plan.known_as.get(author, ())
     whose = "Your silence" if known else f"The silence of {silence.author.strip()[:100] or 'nobody'}"
     matchers = " ".join(str(m) for m in silence.matchers)
     for person in known or turn.plan.people_of(turn.plan.last_resort, turn.now, turn.state.covers):
-        paging.notice(turn, person, reason, f"{whose} {what}: {matchers}", silence=silence.id)
+        becomes = what or f"ends {said(silence.ends_at, person.timezone)} ({person.timezone})"
+        paging.notice(turn, person, reason, f"{whose} {becomes}: {matchers}", silence=silence.id)
     turn.count("silences", reason)
 
 

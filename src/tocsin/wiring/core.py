@@ -149,7 +149,7 @@ async def _plan_to_begin_with(settings: Settings, store: Store, outside: Outboun
 
 
 def _tell_findings(findings: Iterable[str], say: Callable[..., object] | None) -> None:
-    """Say what is to be known about the plan, each on a line. ``say`` None: only what may be noticed, and nobody warned."""
+    """Say what is to be known about the plan, each on a line. ``say`` None: only notices, of which nobody is warned."""
     for finding in findings:
         notice = ": notice: " in finding.partition("\n")[0]
         if notice == (say is None):
