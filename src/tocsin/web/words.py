@@ -247,7 +247,8 @@ class Reader:
             kind, _, name = target.partition(":")
             if kind == "team" and self.plan is not None and name in self.plan.teams:
                 members = listed([self.name(member) for member in self.plan.teams[name].members])
-                parts.append(f"everyone in {name} ({members})" if members else f"team {name}")
+                team = f"the team {name}" if name == "everyone" else name
+                parts.append(f"everyone in {team} ({members})" if members else f"team {name}")
             elif kind == "schedule":
                 parts.append(self._on_call(target, name))
             else:
