@@ -237,3 +237,16 @@ def test_of_low_urgency_who_take_turns_wait_for_the_morning_of_the_one() -> None
     world.at("10h")
     told = wanted(held(world), world.fires("Down", job="checkout").told_pages[-1])
     assert told.next_step == "One of Ben, Kei (Ben next) is paged at 00:00:00 if nobody answers"
+
+
+def test_what_is_over_is_not_among_what_fires_and_a_reopened_one_began_when_it_came_back() -> None:
+    """All day it flapped; at night one reads what fires now, and since when."""
+    world = World()
+    for minute in range(0, 60, 10):
+        world.at(f"{minute}m").fires("Down", job="checkout").at(f"{minute + 2}m").resolves("Down", job="checkout")
+    held(world.at("70m")).fires("Down", job="checkout")
+    message = wanted(world, world.told_pages[-1])
+    assert (message.alerts, message.firing, message.lines) == (7, 1, ("Down fires",))
+    assert "more alert" not in rendering.text(message)
+    assert message.since == world.now
+    assert "Since 04:10, just now" in rendering.text(message)
