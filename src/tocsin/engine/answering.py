@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tocsin.engine import checking, comparing, evidence, guarding, suspecting
-from tocsin.engine.standings import incident_of, short, standing_of
+from tocsin.engine.standings import incident_of, short, standing_of, under_way
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import say_duration
@@ -196,7 +196,8 @@ def begin(turn: Turn, run: Run, incident: Incident | None) -> None:
         what = f"{run.playbook} runs; a person is called in {say_duration(run.patience)} if it has not fixed it"
     else:
         what = f"{run.playbook} runs to {run.rung}; nobody waits for it"
-    turn.enter(incident.number, what, Reason.PLAYBOOK_RUNS, run.by, run=str(run.number))
+    reason = Reason.PLAYBOOK_RUNS if run.rung in ("ask", "act") else Reason.PLAYBOOK_WATCHES
+    turn.enter(incident.number, what, reason, run.by, run=str(run.number))
     turn.save_incident(incident)
 
 
@@ -336,7 +337,8 @@ def late(turn: Turn, run: Run) -> None:
         end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
     else:
         run.broke = True
-        hand_over(turn, run, f"it did not end within {say_duration(run.patience)}")
+        why = f"it did not end within {say_duration(run.patience)}{under_way(turn, run)}"
+        hand_over(turn, run, why)
 
 
 def stop(turn: Turn, run: Run, why: str) -> None:

@@ -272,6 +272,19 @@ class Began(Struct, frozen=True, tag="began"):
         return f"{self.function} {self.digest}"
 
 
+class Looking(Struct, frozen=True, tag="looking"):
+    """It is in a look now, which nobody has to allow. ``since``: for how long, when it is told.
+
+    Its process says so before each look; it is written down only of one that lasts, or that the process ended in.
+    """
+
+    ordinal: int
+    function: str
+    digest: str
+    shown: str = ""
+    since: Duration = 0
+
+
 class Finished(Struct, frozen=True, tag="finished"):
     """A step ended. ``ok``: of a verification, whether it held; of the others, whether they did not raise."""
 
@@ -326,4 +339,4 @@ class Printed(Struct, frozen=True, tag="printed"):
     text: str
 
 
-Report = Began | Finished | Returned | Unmatched | GaveUp | Sampled | Printed
+Report = Began | Looking | Finished | Returned | Unmatched | GaveUp | Sampled | Printed

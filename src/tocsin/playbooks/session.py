@@ -25,6 +25,7 @@ from tocsin.playbooks.run import (
     Began,
     Finished,
     GaveUp,
+    Looking,
     Report,
     Returned,
     Step,
@@ -92,6 +93,10 @@ class Wire(Protocol):
         """Report something that nobody has to allow."""
         ...
 
+    def looks(self, looking: Looking) -> None:
+        """Say that a look begins, for when it does not end."""
+        ...
+
     def clock(self) -> float:
         """Seconds, from any moment on, never backwards."""
         ...
@@ -140,6 +145,7 @@ class Session:
         known = place.known
         if known is not None and known.state != "begun":
             return self._again(known, what.function)
+        self._wire.looks(Looking(place.ordinal, place.function, place.digest, place.shown))
         return self._do(place, what, args, kwargs, self._reading)
 
     def fix(self, what: Fix[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -219,6 +225,8 @@ class Session:
         text = self._json([list(args), dict(sorted(kwargs.items()))], f"the arguments of {function}")
         digest = blake2b(text.encode(), digest_size=16).hexdigest()
         known = self._recorded.get(self._ordinal)
+        if known is not None and (known.verb, known.state) == ("look", "begun"):
+            known = None  # it was interrupted in it, and nothing came of it: it may look at something else now
         if known is not None and (known.verb, known.function, known.digest) != (verb, function, digest):
             was = f"{known.verb} {_short(known.function)}"
             now = f"{verb} {_short(function)}"
