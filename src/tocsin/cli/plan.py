@@ -12,6 +12,7 @@ from tocsin.cli import show
 from tocsin.cli.client import Api
 from tocsin.cli.failure import OK, REFUSED, Refused
 from tocsin.cli.place import DEFAULT_DATA, server_options
+from tocsin.cli.plan_folder import plan_too
 from tocsin.cli.text import count
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def plan() -> None:
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
 @click.option("--strict", is_flag=True, help="Let warnings count as errors.")
 @show.json_option
+@plan_too
 def check(folder: Path | None, strict: bool, as_json: bool) -> int:
     """Check a plan's files, without a server.
 

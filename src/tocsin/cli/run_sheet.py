@@ -47,6 +47,8 @@ def print_run(one: dict[str, Any], as_json: bool) -> None:
     if one["approval"] is not None:
         asked = one["approval"]
         show.line(f"Asks: {asked['question']} ({' or '.join(asked['choices'])}; without an answer {asked['default']})")
+        if asked["does"]:
+            show.line(f"    in code: {asked['fix']}{'; to undo it: ' + asked['undo'] if asked['undo'] else ''}")
         show.line(f"    tocsin playbook answer {one['number']} {asked['choices'][0]} --step {asked['step']}", "mute")
 
 

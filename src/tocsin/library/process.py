@@ -150,7 +150,11 @@ def answering(server: Process, *, within: Span = "1s") -> Answer:
     return Answer(not why, round(took, 1), pid if now else 0, now.started if now else 0, why)
 
 
-@fix(idempotent=True)
+@fix(
+    idempotent=True,
+    says="end process {pid} of {server}, by force when it has not ended after {grace}",
+    undo="it cannot be: what it was at is lost. Its supervisor starts another",
+)
 def stop(server: Process, pid: int, started: int, *, grace: Span = "10s") -> str:
     """End exactly the process that was looked at: SIGTERM, and SIGKILL when it is not gone after ``grace``.
 
@@ -180,7 +184,11 @@ def was_replaced(server: Process, pid: int, started: int) -> bool:
     return found is not None and (now, found.started) != (pid, started)
 
 
-@fix(probe=was_replaced)
+@fix(
+    probe=was_replaced,
+    says="restart {server}, process {pid} now, with the plan's command",
+    undo="it cannot be: what it was at is lost",
+)
 def restart(server: Process, pid: int, started: int) -> str:
     """Run the plan's ``restart with`` (such as ``systemctl restart payments``), unless another process runs already.
 

@@ -36,7 +36,7 @@ class Approval(Struct):
     """What a run waits to be told. ``default``: what counts when nobody answers until ``due``.
 
     ``step``: its ordinal; ``fix``: the fix it is about, "" for a question of the playbook's own; ``digest``: which fix
-    it is, with its arguments.
+    it is, with its arguments. ``does``, ``undo``: what that does, and how it is undone, as the fix itself says it.
     """
 
     step: int
@@ -50,6 +50,8 @@ class Approval(Struct):
     by: str = ""
     at: Instant | None = None
     digest: str = ""
+    does: str = ""
+    undo: str = ""
 
 
 class Step(Struct, kw_only=True):
@@ -252,7 +254,11 @@ def _says(found: str, sentence: str) -> bool:
 
 
 class Began(Struct, frozen=True, tag="began"):
-    """It wants to begin with a step that has to be written down first: a fix, a verification or a question."""
+    """It wants to begin with a step that has to be written down first: a fix, a verification or a question.
+
+    ``says``, ``undo``: what a fix does with these arguments and how it is undone, in its own words; ``about``: what its
+    function says of itself.
+    """
 
     ordinal: int
     verb: Verb
@@ -265,6 +271,9 @@ class Began(Struct, frozen=True, tag="began"):
     choices: tuple[str, ...] = ()
     default: str = ""
     role: str = ""
+    says: str = ""
+    undo: str = ""
+    about: str = ""
 
     @property
     def identity(self) -> str:

@@ -11,9 +11,10 @@ from hashlib import blake2b
 from typing import Any, NoReturn, Protocol, get_type_hints
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from tocsin.kernel.instant import SECOND, Duration, format_duration
+from tocsin.playbooks import saying
 from tocsin.playbooks.cel import RuleError, rule
 from tocsin.playbooks.language import About, Declared, Failed, Fix, Look, Misused, Must, Run, Target, Vault, vault
 from tocsin.playbooks.run import (
@@ -161,7 +162,7 @@ class Session:
             if self._with(self._reading, lambda: probe(*args, **kwargs)):
                 self._end(place, True, NOTHING, "it was done already, says its probe")
                 return None
-        reply = self._begin(place, what.idempotent, what.probe is not None)
+        reply = self._begin(self._wants(place, what, args, kwargs))
         return self._do(place, what, args, kwargs, Vault(reply.urls))
 
     def verify(self, what: Look[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], must: Must) -> Any:
@@ -170,7 +171,7 @@ class Session:
         known = place.known
         if known is not None and known.state != "begun":
             return self._again(known, what.function)
-        reply = self._begin(place, within=must.within)
+        reply = self._begin(place.began(within=must.within))
         held, value, why, samples = self._watch(self._call(what), args, kwargs, must, reply.left / SECOND)
         raw = self._json(value)
         said = self._said(value) if value is not None else "nothing could be seen"
@@ -186,7 +187,7 @@ class Session:
         if place.known is not None and place.known.state == "done":
             return msgspec.json.decode(place.known.result, type=str)
         began = Began(place.ordinal, "ask", place.function, place.digest, within=within)
-        reply = self._wire.begin(msgspec.structs.replace(began, choices=choices, default=default, role=role))
+        reply = self._wire.begin(structs.replace(began, choices=choices, default=default, role=role))
         if isinstance(reply, Answered):
             return reply.answer
         raise self._closed()
@@ -243,9 +244,16 @@ class Session:
         self._doubt.remove(name)
         return True
 
-    def _begin(self, place: _Place, idempotent: bool = False, probe: bool = False, within: Duration = 0) -> Go:
-        place_of = (place.ordinal, place.verb, place.function, place.digest, place.shown)
-        reply = self._wire.begin(Began(*place_of, idempotent, probe, within=within))
+    def _wants(self, place: _Place, what: Fix[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Began:
+        says, undo = (
+            self.redacted(saying.said(text, what.function, args, kwargs))[:SHOWN] for text in (what.says, what.undo)
+        )
+        about = self.redacted(saying.first_line(what.function))[:SHOWN]
+        began = place.began(what.idempotent, what.probe is not None)
+        return structs.replace(began, says=says, undo=undo, about=about)
+
+    def _begin(self, began: Began) -> Go:
+        reply = self._wire.begin(began)
         if isinstance(reply, Go):
             return reply
         raise self._closed()
@@ -355,6 +363,12 @@ class _Place(Struct, frozen=True):
     digest: str
     shown: str
     known: Step | None
+
+    def began(self, idempotent: bool = False, probe: bool = False, within: Duration = 0) -> Began:
+        """What is asked before it begins."""
+        return Began(
+            self.ordinal, self.verb, self.function, self.digest, self.shown, idempotent, probe, within=within
+        )
 
 
 def carry_out(session: Session, found: Declared, start: Start) -> Report | None:

@@ -170,6 +170,8 @@ def _whys(reader: Reader, incident: Incident, pages: list[Page]) -> list[tuple[s
                 how = "could not be reached yet"
             at = newest.left_at or (newest.next_at if newest.planned else None) or newest.intended_at
             said.append((f"{name} {how} at {reader.clock(at)}{times}", because(newest.reason)))
+        elif tried := next((page for page in mine if page.error), None):
+            said.append((f"{name} could not be reached by {tried.channel}", tried.error))
         elif mine:
             said.append(
                 (f"{name} {has} not been paged: the page was held back", because(mine[0].outcome or mine[0].reason))

@@ -33,11 +33,11 @@ from tocsin.playbooks.language import Declared, Fix, Look, Misused, Run, Target
 from tocsin.playbooks.manifest import MOST_PLAYBOOKS, Fault, Frozen, Manifest, Manifests, Param, encode_manifests
 from tocsin.playbooks.runner.bounds import adopt, bound, end_strays, has_children
 from tocsin.playbooks.runner.building import build, composed_of, said
-from tocsin.playbooks.runner.calls import run_of
+from tocsin.playbooks.runner.calls import Unsound, run_of
 from tocsin.playbooks.runner.fitting import Unfit, Unfits
 from tocsin.playbooks.runner.modules import make_importable, module_names
 from tocsin.playbooks.runner.reach import Code
-from tocsin.playbooks.runner.sound import Unsound, unsaid, unsound
+from tocsin.playbooks.runner.sound import unsaid, unsound
 from tocsin.playbooks.runner.ways import hands_on
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
