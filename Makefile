@@ -13,6 +13,7 @@ JOBS ?= 4
 # What `tocsin demo` needs, and what development needs on top; each is a stamp, so the second time costs nothing.
 RUN := $(VENV)/.stamp-run
 DEV := $(VENV)/.stamp-dev
+NODE := $(VENV)/.stamp-node
 
 .PHONY: help
 help: ## List the targets
@@ -24,12 +25,15 @@ $(RUN): requirements/run.txt pyproject.toml tools/setup-python
 $(DEV): requirements/dev.txt pyproject.toml tools/setup-python
 	@tools/setup-python dev
 
+$(NODE): $(DEV) tests/support/telegram_test_api/package-lock.json tools/setup-node
+	@tools/setup-node
+
 .PHONY: system
 system:
 	@tools/setup-system
 
 .PHONY: setup
-setup: $(DEV) system ## Make .venv with tocsin and all that development needs, system packages too where that is allowed
+setup: $(DEV) $(NODE) system ## Make .venv with tocsin and all that development needs, system packages too where that is allowed
 
 .PHONY: demo
 demo: $(RUN) ## Run Tocsin beside a small real system with real faults

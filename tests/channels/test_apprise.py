@@ -16,6 +16,7 @@ from tests.support.catcher import Catcher, Reply, running_catcher
 from tests.support.certificates import make_certificate
 from tests.support.mail import MailServer
 from tests.support.ports import free_port
+from tocsin.pages import rendering
 from tocsin.pages.channels import CHANNELS
 from tocsin.pages.channels.setup import Setup
 from tocsin.pages.message import Channel, Failed, Message, Sent
@@ -114,6 +115,16 @@ async def test_by_ntfy_a_page_is_one_loud_message_with_its_link(catcher: Catcher
     catcher.default = Reply(401, '{"code":40101,"http":401,"error":"unauthorized"}')
     answer = await apprise(url).send(to_ana())
     assert isinstance(answer, Failed) and PASSWORD not in answer.error
+
+
+async def test_a_long_page_stays_a_message_of_ntfys_with_its_link(catcher: Catcher) -> None:
+    lines = tuple(f"GET http://checkout-{n}/health answered 503: {'upstream timed out ' * 20}" for n in range(10))
+    long = to_ana(lines=lines, tried=lines[:5])
+    assert len(rendering.text(long).encode()) > 4_096
+    assert isinstance(await apprise(f"ntfy://127.0.0.1:{catcher.port}/ana").send(long), Sent)
+    told = catcher.requests[0].json()["message"]
+    assert len(told.encode()) <= 4_096
+    assert "upstream timed out" in told and "https://tocsin.example/page/abc123" in told
 
 
 @contextmanager

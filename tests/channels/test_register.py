@@ -8,7 +8,7 @@ import pytest
 
 from tocsin.pages.channels import CHANNELS
 from tocsin.pages.channels.setup import Setup
-from tocsin.pages.contacts import DEVICE, OWN, PHONES
+from tocsin.pages.contacts import OWN, THEIRS
 from tocsin.pages.ledger import FOLLOWED
 from tocsin.plan import channels, schema
 from tocsin.plan.model import NEEDS, OPEN
@@ -19,6 +19,7 @@ MANUAL = (Path(__file__).parents[2] / "docs" / "channels" / "README.md").read_te
 SAID = {
     "matrix": {"server": "https://matrix.example", "token": "secret:m"},
     "slack": {"token": "secret:s", "signing secret": "secret:k"},
+    "telegram": {"token": "secret:b"},
     "twilio": {"account": "AC1", "token": "secret:t", "from": "+34911000000"},
 }
 
@@ -32,8 +33,8 @@ class Mail:
 def test_the_plan_knows_every_channel_of_the_register_and_no_other() -> None:
     assert set(CHANNELS) == {*NEEDS, *OPEN, "console"}
     assert set(NEEDS.values()) - {"mail"} <= set(channels.Channels.fields)
-    assert set(CHANNELS) - {"console", DEVICE, *PHONES} <= set(schema.Person.fields)
-    assert not {DEVICE, *PHONES} & set(schema.Person.fields), "these belong to people"
+    assert set(CHANNELS) - {"console", *THEIRS} <= set(schema.Person.fields)
+    assert not THEIRS & set(schema.Person.fields), "these belong to people"
     assert set(CHANNELS) - {"console", "pagerduty", "apprise"} <= OWN
     assert set(CHANNELS) == set(BY)
 

@@ -29,9 +29,10 @@ mail: {{server: "smtp://127.0.0.1:25", from: tocsin@shop.example}}
 channels:
   matrix: {{server: "https://matrix.shop.example", token: secret:matrix}}
   slack: {{token: secret:slack, signing secret: secret:signing}}
+  telegram: {{token: secret:bot}}
   twilio: {{account: AC1, token: secret:twilio, from: "+34911000000"}}
 """
-EVERY = ["apprise", "call", "console", "email", "matrix", "pagerduty", "push", "slack", "sms", "webhook"]
+EVERY = ["apprise", "call", "console", "email", "matrix", "pagerduty", "push", "slack", "sms", "telegram", "webhook"]
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from tocsin.faces.faces import Faces, FaceSettings
 from tocsin.faces.passwords import hash_password
 from tocsin.incidents.incident import Entry, Incident, IncidentState
 from tocsin.kernel.identity import texts_json
-from tocsin.kernel.instant import MINUTE, SECOND, Instant, parse_rfc3339
+from tocsin.kernel.instant import DAY, MINUTE, SECOND, Instant, parse_rfc3339
 from tocsin.kernel.matcher import parse_matcher
 from tocsin.kernel.reason import Reason
 from tocsin.oncall.override import Override
@@ -32,7 +32,7 @@ from tocsin.oncall.zone import DAY_OF, WEEK_OF, wall_of
 from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import Page
 from tocsin.plan.model import Plan
-from tocsin.runtime.line import Changed, HeardReply, Known, Reloaded, Status
+from tocsin.runtime.line import Changed, HeardReply, Known, Reloaded, Status, Weighing
 from tocsin.silences.silence import Silence
 from tocsin.store import tables
 from tocsin.store.reads import Reads, open_engine
@@ -233,8 +233,8 @@ class Filler:
         self.put(tables.heartbeats, [{"service": one.service, "name": one.name, "body": encode(one)}])
 
     def plan(self, version: str, files: dict[str, bytes]) -> None:
-        """Write the plan in force."""
-        self.put(tables.plans, [{"version": version, "at": NOW, "files": pack_files(files)}])
+        """Write the plan in force, for a long time by now."""
+        self.put(tables.plans, [{"version": version, "at": NOW - 7 * DAY, "files": pack_files(files)}])
         self.put(tables.meta, [{"name": "plan", "value": version.encode()}])
 
 
@@ -312,6 +312,8 @@ class FakeCore(CoreClient):
         self.reloaded = Reloaded(True, False, "abc123")
         self.heard: list[tuple[str, bytes, str]] = []
         self.changed: asyncio.Queue[Changed | None] = asyncio.Queue()
+        self.weighing = Weighing()
+        self.weighed: list[tuple[str, str, str, int]] = []
 
     def _here(self) -> None:
         if self.gone:
@@ -331,7 +333,12 @@ class FakeCore(CoreClient):
         self._here()
         return self.remembered
 
-    async def reload(self, actor: str) -> Reloaded:
+    async def guards(self, service: str, playbook: str, target: str = "", run: int = 0) -> Weighing:
+        self._here()
+        self.weighed.append((service, playbook, target, run))
+        return self.weighing
+
+    async def reload(self, actor: str, only: str = "") -> Reloaded:
         self._here()
         return self.reloaded
 

@@ -13,6 +13,7 @@ from tests.faces.filled import NOW, Filler, sqlite_url
 from tocsin.escalation.policy import Step
 from tocsin.faces.proof import ledger
 from tocsin.faces.why_person import PersonExplanation, explain_person
+from tocsin.faces.why_plan import plan_then
 from tocsin.kernel.instant import HOUR, MINUTE, SECOND, Instant
 from tocsin.kernel.reason import Reason
 from tocsin.pages.exported import as_csv
@@ -21,16 +22,13 @@ from tocsin.store import tables
 from tocsin.store.reads import Reads, open_engine
 from tocsin.store.rows import pack_files
 
-PLAN = read_plan(
-    {
-        "tocsin.yaml": b"""
+PLAN_TEXT = b"""
 tocsin: 1
 people: {ana: {email: a@b.example}, ben: {email: b@b.example}, kei: {email: k@b.example}}
 mail: {server: smtp://localhost, from: a@b.example}
 schedules: {shop: {layers: [{rotate: ana, starts: 2026-11-16 with ana}]}}
 """
-    }
-).plan
+PLAN = read_plan({"tocsin.yaml": PLAN_TEXT}).plan
 STEPS = (Step(("schedule:shop",), 5 * MINUTE), Step(("person:ben",), 5 * MINUTE))
 
 
@@ -174,6 +172,53 @@ def test_only_what_was_open_at_that_time_is_told(filler: Filler, asked: Callable
     assert [one.incident for one in asked("ana", NOW - 6 * MINUTE).incidents] == [1]
     assert [one.incident for one in asked("ana").incidents] == [2]
     assert asked("ana", NOW - 3 * HOUR).incidents == ()
+
+
+def test_who_was_on_call_is_told_by_the_plan_that_was_in_force_then(filler: Filler) -> None:
+    """Ben had it by an older plan, which came back once; now it is Ana. What was not written down is not guessed."""
+    assert PLAN is not None
+    reads = Reads(open_engine(filler.database))
+    bens = PLAN_TEXT.replace(b"ana, starts: 2026-11-16 with ana", b"ben, starts: 2026-11-16 with ben")
+    ben = read_plan({"tocsin.yaml": bens}).plan
+    assert ben is not None
+    filler.incident(steps=(STEPS[0],), opened_at=NOW - 9 * HOUR)
+    lost = "c" * 64
+    for hours, version in ((8, ben.version), (7, PLAN.version), (6, ben.version), (5, lost), (4, PLAN.version)):
+        filler.put(tables.meta, [{"name": f"plan@{NOW - hours * HOUR:020d}", "value": version.encode()}])
+    kept = {ben.version: bens, PLAN.version: PLAN_TEXT}
+    for version, text in kept.items():
+        row = {"version": version, "at": NOW - 4 * HOUR, "files": pack_files({"tocsin.yaml": text})}
+        filler.put(tables.plans, [row])
+
+    def told(person: str, ago: Instant) -> tuple[list[str], bool, str, str]:
+        assert PLAN is not None
+        then = plan_then(reads, PLAN, NOW - ago)
+        one = explain_person(reads, PLAN, {}, person, NOW - ago, then)
+        return [each.schedule for each in one.on_call], one.older, one.doubt, str(one.incidents[0].person.reason)
+
+    assert told("ben", 0) == ([], False, "", "not_meant")
+    assert told("ana", 0) == (["shop"], False, "", "not_yet")
+    assert told("ben", 7 * HOUR + MINUTE) == (["shop"], True, "", "not_yet")
+    assert told("ana", 7 * HOUR - MINUTE) == (["shop"], False, "", "not_yet"), "the same as now, in between"
+    assert told("ana", 6 * HOUR - MINUTE) == ([], True, "", "not_meant")
+    gone = "the plan that was in force then, cccccccc, is not kept any more"
+    assert told("ana", 5 * HOUR - MINUTE) == ([], False, gone, "plan_not_known")
+    before = "which plan was in force then was not written down"
+    assert told("ana", 8 * HOUR + MINUTE) == ([], False, before, "plan_not_known")
+
+
+def test_a_plan_that_cannot_be_read_any_more_is_no_plan_to_judge_by(filler: Filler) -> None:
+    """Whoever a step names is meant by whatever plan."""
+    assert PLAN is not None
+    reads = Reads(open_engine(filler.database))
+    filler.incident(steps=STEPS)
+    filler.put(tables.meta, [{"name": f"plan@{NOW - HOUR:020d}", "value": b"d" * 64}])
+    filler.put(tables.plans, [{"version": "d" * 64, "at": 1, "files": pack_files({"tocsin.yaml": b"tocsin: 99"})}])
+    then = plan_then(reads, PLAN, NOW)
+    assert tuple(then) == (None, "this Tocsin cannot read the plan that was in force then, dddddddd")
+    ana, ben = (explain_person(reads, PLAN, {}, who, NOW, then).incidents[0].person for who in ("ana", "ben"))
+    assert (ana.reason, ben.reason) == (Reason.PLAN_NOT_KNOWN, Reason.NOT_YET)
+    assert ana.text == f"Whom its steps meant then is not known: {then.doubt}"
 
 
 BEN_ONLY = b"""

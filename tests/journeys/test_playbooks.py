@@ -33,7 +33,16 @@ services:
     playbooks: [write-once, write-again]
     targets:
       disk: {kind: disk, look with: secret:disk, fix with: secret:disk}
+  hosts:
+    escalation: shop
+    wait for code: 5m
+    playbooks: [write-each]
+    targets:
+      a: {kind: disk, look with: secret:disk_a, fix with: secret:disk_a, match: ['instance="a"']}
+      b: {kind: disk, look with: secret:disk_b, fix with: secret:disk_b, match: ['instance="b"']}
+      c: {kind: disk, look with: secret:disk_c, fix with: secret:disk_c, match: ['instance="c"']}
 routes:
+  - {match: ['alertname="HostFull"'], service: hosts}
   - {match: ['alertname=~"Redis.*"'], service: cart-redis, group: {by: [alertname, instance]}}
   - {match: ['alertname=~"Files.*"'], service: files}
 """
@@ -110,6 +119,12 @@ def write_again(run: Run, disk: Disk) -> None:
     run.look(lines, disk)
     run.fix(again, disk)
     run.verify(lines, disk, until=lambda now: now >= 2, within="5s")
+
+
+@playbook(name="write-each", answers=['alertname="HostFull"'], trust=trust(start="act"))
+def write_each(run: Run, disk: Disk) -> None:
+    run.fix(again, disk)
+    run.verify(lines, disk, until=lambda now: now >= 1, within="5s")
 '''
 
 
@@ -131,6 +146,7 @@ def server(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         "TOCSIN_SECRET_CART_ADMIN": valkey.fixing,
         "TOCSIN_SECRET_GONE": "redis://127.0.0.1:1/0",
         "TOCSIN_SECRET_DISK": str(folder / "disk"),
+        **{f"TOCSIN_SECRET_DISK_{one.upper()}": str(folder / f"disk_{one}") for one in "abc"},
     }
     made = TocsinServer(folder, plan=folder / "plan", environment=secrets)
     made.start()
@@ -166,6 +182,7 @@ def idle(valkey: Valkey) -> None:
 def test_memory_is_freed_and_nobody_wakes_up(server: TocsinServer, valkey: Valkey) -> None:
     idle(valkey)
     assert valkey.used_ratio > 0.9
+    left = _rate_left(server)
     began = time.monotonic()
     incident = fires(server, "RedisMemoryHigh", "cart-1")
     run = run_of(server, incident, "watching", "handed_over")
@@ -177,6 +194,9 @@ def test_memory_is_freed_and_nobody_wakes_up(server: TocsinServer, valkey: Valke
     assert server.json("incidents", "list", "--state", "all")[0]["state"] == "resolved"
     assert server.call("GET", f"/api/v1/incidents/{incident}/pages")[1]["items"] == []
     assert took < 20
+    assert _rate_left(server) == left - 1
+    (rate,) = (one for one in server.call("GET", f"/api/v1/runs/{run['number']}")[1]["took"] if one["kind"] == "rate")
+    assert rate["now"] == f"took 1 of 10; {left - 1} of 10 left"
     assert "readingword" not in server.log.read_text() and "fixingword" not in server.log.read_text()
 
 
@@ -207,6 +227,15 @@ def test_what_code_cannot_finish_is_handed_over_with_what_it_found(
     fires(server, "RedisMemoryHigh", instance, "resolved")
 
 
+def _rate_left(server: TocsinServer) -> int:
+    """What the engine says is left of the playbook's rate, asked by the command line."""
+    (found,) = server.json("playbook", "guards", "free-memory", "--target", "main")
+    (each,) = found["each"]
+    assert each["blocks"] == "", each
+    (rate,) = (one for one in each["guards"] if one["kind"] == "rate")
+    return int(rate["left"])
+
+
 def _last_page(server: TocsinServer) -> str:
     return server.log.read_text().rpartition("──── page for")[2]
 
@@ -232,6 +261,35 @@ def test_kill_9_in_the_middle_of_a_change(server: TocsinServer, name: str, writt
         _goes_on(server, incident, str(run["number"]))
         assert disk.read_text().count("written") == 1
     fires(server, name, state="resolved")
+
+
+def test_three_hosts_of_one_incident_are_each_fixed_though_tocsin_is_killed_at_the_second(server: TocsinServer) -> None:
+    """The one that was under way goes on, the last begins after it, and nobody is paged."""
+    disks = {one: Path(server.environment[f"TOCSIN_SECRET_DISK_{one.upper()}"]) for one in "abc"}
+    hold = Path(f"{disks['b']}.hold")
+    hold.touch()
+    for host in disks:
+        incident = fires(server, "HostFull", host)
+    eventually(lambda: disks["b"].exists(), what="the change on b to have begun")
+    assert disks["a"].exists() and not disks["c"].exists()
+    why = server.run("why", str(incident)).stdout
+    assert "for code, of at most 5 min in all" in why
+    server.kill9()
+    hold.unlink()
+    server.start()
+    eventually(disks["c"].exists, what="the change on c")
+    for host in disks:
+        fires(server, "HostFull", host, "resolved")
+
+    def came_to() -> list[tuple[str, str]]:
+        runs = server.call("GET", f"/api/v1/runs?incident={incident}")[1]["items"]
+        return [(one["targets"]["disk"], one["outcome"]) for one in reversed(runs)]
+
+    eventually(lambda: came_to() == [(host, "verified") for host in disks], what="each to be verified, in order")
+    shown = server.json("incidents", "show", str(incident))
+    assert [(one["targets"], one["outcome"]) for one in shown["code"]] == [([host], "verified") for host in disks]
+    assert shown["state"] == "resolved" and shown["pages"] == []
+    assert "Code, by target" in server.run("incidents", "show", str(incident)).stdout
 
 
 def _goes_on(server: TocsinServer, incident: int, number: str) -> None:

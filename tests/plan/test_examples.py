@@ -206,6 +206,7 @@ def test_every_key_of_the_language_arrives():
             tier_escalations={"gold": "rota"},
             acknowledge_for=2 * HOUR,
             reopen_within=0,
+            wait_for_code=20 * MINUTE,
             urgency={"sev1": "high", "sev2": "high", "sev3": "low", "sev4": "low"},
         ),
         "payments": Service(key="payments", team="shop"),
@@ -312,6 +313,7 @@ def test_every_key_of_the_language_arrives():
             "token": "secret:slack", "signing secret": "secret:slack_signing", "app token": "secret:slack_app",
             "server": "https://slack.example",
         },
+        "telegram": {"token": "secret:bot", "webhook secret": "secret:bot_hook", "server": "https://bots.example"},
         "twilio": {
             "account": "AC0123",
             "token": "secret:twilio",
@@ -320,8 +322,12 @@ def test_every_key_of_the_language_arrives():
         },
         "webhook": {},
     }
-    assert plan.paces == {"email": Pace(0.5, 1), "sms": Pace(1.0, 3), "call": Pace(1.0, 3), "webhook": Pace(5.0, 5)}
-    assert plan.reaches == {"email", "webhook", "matrix", "pagerduty", "apprise", "slack", "sms", "call", "push"}
+    assert plan.paces == {
+        "email": Pace(0.5, 1), "telegram": Pace(30.0, 30), "sms": Pace(1.0, 3), "call": Pace(1.0, 3),
+        "webhook": Pace(5.0, 5),
+    }  # fmt: skip
+    ready = {"email", "webhook", "matrix", "pagerduty", "apprise", "slack", "telegram", "sms", "call", "push"}
+    assert plan.reaches == ready
     assert plan.last_resort == ("team:shop", "person:7")
     assert plan.outside_heartbeat == "https://hc.example/ping/1"
     assert {(one.channel, one.address, one.service) for one in plan.loops} == {
@@ -335,7 +341,7 @@ def test_every_key_of_the_language_arrives():
         ("apprise", "secret:loop", "inbox"),
     }
     assert plan.messages["email"] == Words("$severity $title", "$title\n$alerts")
-    assert list(plan.messages) == ["email", "matrix", "slack", "push", "apprise", "sms", "call"]
+    assert list(plan.messages) == ["email", "matrix", "slack", "telegram", "push", "apprise", "sms", "call"]
     assert {(one.every, one.within) for one in plan.loops} == {(6 * HOUR, 3 * MINUTE)}
     assert plan.findings_at == 8 * 60 + 30
     assert plan.hours == {

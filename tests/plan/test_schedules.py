@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.plan.written import good, read, warned, wrong
+from tocsin.kernel.instant import parse_rfc3339
+from tocsin.plan import read_plan
 
 ROTA = "schedules:\n  shop:\n    layers:\n      - "
 MISTAKES = {
@@ -272,3 +274,19 @@ def test_a_step_pages_people_teams_and_schedules():
     assert plan.escalations["e"].steps[0].targets == (
         "person:ana", "team:shop", "schedule:shop", "schedule:shop:next",
     )  # fmt: skip
+
+
+def test_hours_open_all_week_are_closed_on_their_closed_days() -> None:
+    """A layer for them leaves those days to the layer below, and is not said to hide it."""
+    text = (
+        "tocsin: 1\npeople: {ana: {email: a@b.example}, ben: {email: b@b.example}}\n"
+        "mail: {server: smtp://localhost, from: a@b.example}\n"
+        "hours: {usual: {open: Mon-Sun, closed: [2026-12-25]}}\n"
+        "schedules: {shop: {layers: [{rotate: ana}, {rotate: ben, only: usual}]}}\n"
+    )
+    reading = read_plan({"tocsin.yaml": text.encode()})
+    assert reading.plan is not None
+    assert [one.message for one in reading.findings] == []
+    roster = reading.plan.rosters["shop"]
+    days = ("2026-12-24T23:59:00Z", "2026-12-25T00:00:00Z", "2026-12-25T23:59:00Z", "2026-12-26T00:00:00Z")
+    assert [roster.who(parse_rfc3339(day))[0].person for day in days] == ["ben", "ana", "ana", "ben"]

@@ -23,8 +23,10 @@ from tocsin.engine.commands import (
 )
 from tocsin.engine.concerned import concerns
 from tocsin.engine.engine import Engine
+from tocsin.engine.holding import FOR_CODE, longest
 from tocsin.engine.inputs import AnyInput, Deaf
 from tocsin.engine.state import Changes
+from tocsin.engine.wanted import chain_of
 from tocsin.intake.request import Heard
 from tocsin.intake.sources import SOURCES
 from tocsin.kernel.instant import SECOND, Instant
@@ -185,6 +187,13 @@ class Playground(World):
         super().check()
         state = self.engine.state
         assert state.locked == {lock: run.number for run in state.runs.values() if run.live for lock in run.holds}
+        living = [run for run in state.runs.values() if run.live]
+        assert state.changing == {lock: run.number for run in living if run.state != "watching" for lock in run.holds}
+        assert state.at_work == {
+            incident: {run.number for run in living if run.incident == incident}
+            for incident in {run.incident for run in living if run.incident}
+        }
+        self._check_holds(living)
         taken = [run for run in state.runs.values() if run.taken_until is not None]
         assert state.claimed == {
             lock: {one.number for one in taken if lock in one.holds} for run in taken for lock in run.holds
@@ -203,6 +212,36 @@ class Playground(World):
         }
         assert all(run.outcome != "blocked" for run in state.runs.values()), "no guard counts those"
         assert state.answered == {one.number for one in opened if one.state == "acknowledged" or one.answers}
+
+    def _check_holds(self, living: list[Row]) -> None:
+        """Pages wait for code only while code is at it, or for alerts to end, and never for longer than is written."""
+        state, plan = self.engine.state, self.engine.plan
+        for incident in state.incidents.values():
+            runs = [run for run in living if run.incident == incident.number and run.state != "asking"]
+            waits = incident.open and incident.hold_until is not None and incident.hold_until > self.now
+            if waits:
+                assert incident.hold_until is not None and incident.held_since is not None
+                holders = [run for run in runs if run.holding and run.rung in ("ask", "act")]
+                assert holders and max(run.deadline if run.state == "running" else run.watch_until or 0
+                                       for run in holders) >= incident.hold_until, incident  # fmt: skip
+                if not any(run.by_hand for run in holders):
+                    assert incident.lifted is None
+                    most = longest(plan, incident.service)
+                    assert incident.held + incident.hold_until - incident.held_since <= most, incident
+            else:
+                assert incident.held_since is None or not incident.open or incident.hold_until is not None
+            if incident.paused in FOR_CODE:
+                assert incident.hold_until is not None, incident
+            if incident.number in state.wanted.incidents and incident.number in state.members:
+                firing = state.members[incident.number].firing
+                if len(firing) > 40:
+                    continue
+                kept = state.wanted.chains(plan, incident, firing, state.alerts, state.counters.alert)
+                fresh: dict[Any, set[int]] = {}
+                for id in firing:
+                    chain = chain_of(plan, incident.service, state.alerts[id].labels, incident.severity)
+                    fresh.setdefault(chain, set()).add(id)
+                assert {chain: ids & firing for chain, ids in kept.items() if ids & firing} == fresh
 
     def _carry(self, run: Row, attempt: int) -> None:
         state = self.engine.state

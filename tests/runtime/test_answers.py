@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.engine.world import PLAN, World
 from tests.runtime.stage import HandClock
@@ -30,6 +31,7 @@ class Mailbox:
         self.says: Heard | Reply | Exception = Heard()
         self.listened = 0
         self.ends: Exception | None = None
+        self.find: Any = None
 
     async def send(self, message: Message) -> Sent:
         """Taken."""
@@ -54,7 +56,7 @@ class Mailbox:
 
     async def listen(self, take: Any, find: Any) -> None:
         """Until told to end."""
-        self.listened += 1
+        self.listened, self.find = self.listened + 1, find
         if self.ends is not None:
             raise self.ends
         await asyncio.Event().wait()
@@ -198,6 +200,17 @@ async def test_a_receipt_told_again_is_no_row_of_the_journal(door: Door) -> None
     door.box.says = Heard(got=Got(page=99, receipt="seen"))
     await door.call()
     assert door.world.seq == before + 1
+
+
+async def test_a_page_is_found_by_its_whole_id_or_by_where_it_was_said(door: Door) -> None:
+    """Telegram's numbers are such that one's may begin another's."""
+    pages = door.world.engine.state.pages
+    pages[1].provider_id = "5/12"
+    pages[2] = replace(pages[1], id=2, provider_id="5/123")
+    pages[3] = replace(pages[1], id=3, provider_id="55/1")
+    await asyncio.sleep(0)
+    found = {said: getattr(door.box.find(said), "id", None) for said in ("5/12", "5/123", "5/1", "5/", "55/", "5")}
+    assert found == {"5/12": 1, "5/123": 2, "5/1": None, "5/": 2, "55/": 3, "5": None}
 
 
 async def test_a_provider_that_cannot_be_listened_to_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ from tocsin.intake.request import Heard, Reply, Request
 from tocsin.intake.sources import SOURCES
 from tocsin.kernel.instant import HOUR, MINUTE, SECOND, Duration, Instant, format_rfc3339
 from tocsin.pages.message import Channel, Failed, Sent
+from tocsin.plan import read_plan
 from tocsin.plan.model import Plan
 from tocsin.playbooks.evidence import Series
 from tocsin.runtime import declaring
@@ -275,6 +276,17 @@ async def test_a_key_whose_secret_is_away_at_a_reload_is_told_and_declared_later
     assert night.state.incidents[1].labels["alertname"] == "KeysNotToBeHad"
     night.keys = lambda plan: DeclareKeys(actor="plan", keys=((b"h" * 32, "hhhh", *am),))
     await until(lambda: b"h" * 32 in night.state.keys_by_hash)
+
+
+async def test_only_the_plan_that_was_looked_at_is_put_in_force(night: Night) -> None:
+    """It changed between looking and pressing: nothing happens, and the answer says so."""
+    before, night.plan = night.core._plan.version, BEN
+    answer = await night.core.reload("user:ana", "f" * 64)
+    assert (answer.ok, answer.changed, answer.version) == (False, False, before)
+    assert answer.findings == ("The plan folder has changed since it was looked at: look again at what it changes",)
+    looked = read_plan({"tocsin.yaml": BEN}).plan
+    assert looked is not None
+    assert (await night.core.reload("user:ana", looked.version)).changed
 
 
 async def test_a_plan_whose_channels_or_keys_cannot_be_had_changes_nothing(night: Night) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.engine.world import dump
 from tests.playbooks.test_evidence import Measuring, deployed, series
 from tests.playbooks.test_stories import empty_it, fires
+from tests.playbooks.test_targets_in_turn import Fleet, fleet
 from tests.store.conftest import Places
 from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import PlanChange, decode_input
@@ -12,6 +13,30 @@ from tocsin.engine.state import State
 from tocsin.intake.sources import SOURCES
 from tocsin.store.reads import Reads, open_engine
 from tocsin.store.rows import Journaled
+
+
+def test_an_incident_over_several_targets_goes_on_from_either_database(places: Places) -> None:
+    """Stopped and started after every input, it begins with the next target all the same."""
+    world = Fleet(fleet)
+    world.full["c"] = 20
+    world.full_together("a", "b", "c", "nobody")
+    world.at("2m").ends_on("a")
+    world.at("3m").full_on("a")
+    store = places.new().open()
+    engine = Engine(store.load(), world.engine.plan, SOURCES)
+    for seq, at, raw in world.journal:
+        input = decode_input(raw)
+        engine.apply(seq, input, at, None, world.plans[input.version] if isinstance(input, PlanChange) else None)
+        store.commit([Journaled(seq, at, input)], engine.take(), engine.state)
+        engine = Engine(store.load(), engine.plan, SOURCES)
+    assert dump(engine.state) == dump(world.engine.state)
+    works = engine.state.incidents[1].works
+    assert {key: one.outcome for key, one in works.items()} == {
+        "fleet: cart has no pump target that this alert is about": "blocked",
+        "fleet a": "verified",
+        "fleet b": "",
+        "fleet c": "handed_over",
+    }
 
 
 def test_what_is_loaded_is_what_is_live_after_every_input(places: Places) -> None:

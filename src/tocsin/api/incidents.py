@@ -242,15 +242,15 @@ async def read_alert(faces: Faces, number: Number) -> m.PublishedAlert:
 @get("/why/incident/{number:int}", tags=["incidents"])
 async def why_incident(faces: Faces, number: Number) -> m.PublishedExplanation:
     """Say why somebody was or was not paged for an incident: the recorded decisions in order, and how it stands now."""
-    names = await _names(faces)
-    found = await faces.found(f"incident #{number}", explain_incident, faces.reads, number, faces.now(), names)
+    plan = await faces.plan()
+    found = await faces.found(f"incident #{number}", explain_incident, faces.reads, number, faces.now(), plan)
     return m.explanation_out(found)
 
 
 @get("/why/alert/{number:int}", tags=["alerts"])
 async def why_alert(faces: Faces, number: Number) -> m.PublishedExplanation:
     """Say why somebody was or was not paged for an alert."""
-    found = await faces.found(f"alert {number}", explain_alert, faces.reads, number, faces.now(), await _names(faces))
+    found = await faces.found(f"alert {number}", explain_alert, faces.reads, number, faces.now(), await faces.plan())
     return m.explanation_out(found)
 
 
@@ -310,12 +310,6 @@ def _states(word: str) -> Sequence[str]:
 
 def _base(faces: Faces) -> str:
     return faces.settings.public_url.rstrip("/")
-
-
-async def _names(faces: Faces) -> dict[str, str]:
-    """What the people of the plan in force are called."""
-    plan = await faces.plan()
-    return plan.names if plan is not None else {}
 
 
 def _published(faces: Faces, one: Incident) -> m.PublishedIncident:

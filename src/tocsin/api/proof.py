@@ -15,6 +15,7 @@ from tocsin.faces.faces import Faces
 from tocsin.faces.problem import invalid, not_found
 from tocsin.faces.proof import ledger, loops
 from tocsin.faces.why_person import explain_person
+from tocsin.faces.why_plan import plan_then
 from tocsin.oncall.asking import fault_of
 from tocsin.pages.exported import LedgerRow, as_csv
 
@@ -50,15 +51,17 @@ async def list_synthetic(faces: Faces) -> m.Listed[published.PublishedSynthetic]
 async def why_person(faces: Faces, name: PersonName, at: At = None) -> published.PublishedPersonExplanation:
     """Say why a person was or was not paged around an instant: on call or not, and what each open incident meant."""
     plan = await faces.plan()
-    if plan is None or name not in plan.people:
-        raise not_found(f"person {name!r} in the plan")
     asked = m.instant(at, "at")
     instant = faces.now() if asked is None else asked
     fault = fault_of(instant) or ("that time is yet to come" if instant > faces.now() else "")
+    then = await faces.read(plan_then, faces.reads, plan, instant) if plan is not None and not fault else None
+    known = plan.people.keys() | (then.plan.people.keys() if then and then.plan else ()) if plan is not None else ()
+    if plan is None or name not in known:
+        raise not_found(f"person {name!r} in the plan")
     if fault:
         raise invalid("at", fault)
-    covers = await faces.covers(instant)
-    return published.person_out(await faces.read(explain_person, faces.reads, plan, covers, name, instant))
+    covers = await faces.covers(instant, plan=then.plan if then is not None else None)
+    return published.person_out(await faces.read(explain_person, faces.reads, plan, covers, name, instant, then))
 
 
 HANDLERS: list[ControllerRouterHandler] = [read_ledger, read_ledger_as_csv, list_synthetic, why_person]

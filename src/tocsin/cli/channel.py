@@ -15,7 +15,7 @@ from tocsin.cli.failure import OK, REFUSED, NotFound, Refused
 from tocsin.cli.place import DEFAULT_DATA, data_option, server_options
 from tocsin.cli.plan import default_folder
 from tocsin.cli.text import ago, count
-from tocsin.pages.contacts import DEVICE, PHONES
+from tocsin.pages.contacts import THEIRS
 
 if TYPE_CHECKING:
     from tocsin.catalog.people import Person
@@ -171,7 +171,7 @@ def test(
     if person not in plan.people:
         raise NotFound(f"The plan has no person {person!r}.")
     who, address = _whom(plan, name, person)
-    if not address or name in (DEVICE, *PHONES):
+    if not address or name in THEIRS:
         own = "what people add themselves is tried by `tocsin contact test`"
         raise Refused(f"The plan does not say how to reach {person} by {name}; {own}.")
     answer = asyncio.run(send_once(settings, plan, name, trial(who, address, SystemClock().now(), settings.base_url)))
@@ -222,7 +222,7 @@ def _whom(plan: Plan, name: str, person: str | None) -> tuple[Person, str]:
     people = [plan.people[person]] if person else list(plan.people.values())
     reached = [(one, dict(one.declared()).get(name, "")) for one in people]
     who, address = next(((one, at) for one, at in reached if at), reached[0])
-    return who, address or (who.key if name in ("console", DEVICE, *PHONES) else "")  # these have none in the plan
+    return who, address or (who.key if name in ("console", *THEIRS) else "")  # these have none in the plan
 
 
 def _unknown(name: str) -> str:

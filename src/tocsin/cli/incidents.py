@@ -165,6 +165,9 @@ def _sheet(one: dict[str, Any], now: Instant | None) -> None:
         from tocsin.cli.alerts import COLUMNS, row
 
         show.print_table(COLUMNS, [row(alert, now) for alert in one["alerts"]])
+    if len(one["code"]) > 1:
+        show.heading("Code, by target")
+        show.print_table(CODE_COLUMNS, [_work(each) for each in one["code"]])
     if one["pages"]:
         show.heading(count(sum(page["kind"] == "page" for page in one["pages"]), "page"))
         show.print_table(PAGE_COLUMNS, [page_row(page) for page in one["pages"]])
@@ -175,6 +178,20 @@ def _sheet(one: dict[str, Any], now: Instant | None) -> None:
     print_story(
         (show.instant(each["at"]), str(each["what"]), str(each["because"]), str(each["actor"]))
         for each in one["timeline"]
+    )
+
+
+CODE_COLUMNS = (show.Column("Target"), show.Column("Playbook"), show.Column("Run"), show.Column("Came to", wide=True))
+
+
+def _work(work: dict[str, Any]) -> show.Row:
+    outcome = str(work["outcome"] or "under way").replace("_", " ")
+    why = str(work["why"]).removeprefix("handed over: ") if work["outcome"] != "verified" else ""
+    return (
+        " and ".join(work["targets"]) or "the service",
+        str(work["playbook"]),
+        str(work["run"] or ""),
+        f"{outcome}: {why}" if why else outcome,
     )
 
 

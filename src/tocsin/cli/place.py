@@ -65,6 +65,30 @@ def server_when(flag: str) -> Callable[[F], F]:
     return decorated
 
 
+def server_unless(option: str) -> Callable[[F], F]:
+    """As ``server_options`` where the named option is left out; else no server is asked, and ``api`` is None."""
+
+    def decorated(command: F) -> F:
+        def with_one(*args: Any, url: str | None, data: Path | None, **kwargs: Any) -> Any:
+            from tocsin.cli.client import Api
+
+            if kwargs[option] is None:
+                with Api(find(url, data)) as api:
+                    return command(*args, api=api, **kwargs)
+            if _named_a_server():
+                raise click.UsageError(f"Give --{option}, or a server by --url or --data: it is one of them.")
+            return command(*args, api=None, **kwargs)
+
+        return _with_place(with_one, command)
+
+    return decorated
+
+
+def _named_a_server() -> bool:
+    context = click.get_current_context()
+    return click.core.ParameterSource.COMMANDLINE in map(context.get_parameter_source, ("url", "data"))
+
+
 def server_or_plan_options(command: F) -> F:
     """As ``server_options``, and ``--plan``: then no server is asked, and ``api`` is None."""
 
@@ -74,8 +98,7 @@ def server_or_plan_options(command: F) -> F:
         if plan is None:
             with Api(find(url, data)) as api:
                 return command(*args, api=api, plan=None, **kwargs)
-        context = click.get_current_context()
-        if click.core.ParameterSource.COMMANDLINE in map(context.get_parameter_source, ("url", "data")):
+        if _named_a_server():
             raise click.UsageError("Give --plan, or a server by --url or --data: the answer comes from one of them.")
         return command(*args, api=None, plan=plan, **kwargs)
 

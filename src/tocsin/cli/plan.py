@@ -1,4 +1,4 @@
-"""``tocsin plan``: check and schema work on files alone; show and reload ask a server."""
+"""``tocsin plan``: check and schema work on files alone; show, preview and reload ask a server."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tocsin.cli.client import Api
 from tocsin.cli.failure import OK, REFUSED, Refused
 from tocsin.cli.place import DEFAULT_DATA, server_options
 from tocsin.cli.plan_folder import plan_too
+from tocsin.cli.plan_preview import preview
 from tocsin.cli.text import count
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ def plan() -> None:
 
     The plan is a folder of YAML files: the people, the services, who is paged and what is listened for.
     """
+
+
+plan.add_command(preview)
 
 
 @plan.command()

@@ -68,9 +68,13 @@ def _person(api: Api, person: str, at: Instant | None, as_json: bool) -> None:
     then = show.instant(found["at"])
     show.line(f"{found['person']} around {stamp(then)}", "head")
     show.line("A page to them left." if found["paged"] else "No page to them left.", "" if found["paged"] else "held")
+    if found.get("older"):
+        show.line(f"Judged by the plan that was in force then, {str(found['plan'])[:8]}.", "mute")
     for one in found["on_call"]:
         show.line(f"They were on call by {one['schedule']}: {one['because']}.")
-    if not found["on_call"]:
+    if found.get("doubt"):
+        show.line(f"Whether they were on call is not known: {found['doubt']}.", "held")
+    elif not found["on_call"]:
         show.line("They were on call by no schedule.")
     if found["pages"]:
         show.heading("Pages")

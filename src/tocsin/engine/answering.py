@@ -1,91 +1,29 @@
-"""Answering an incident with code: which playbook, may it run, and how long pages wait for it.
+"""Answering an incident with code: a run begins, ends, and is handed over with what it found.
 
-``settling`` asks here before anybody is paged. The hold is armed before a run begins, and only a verified run lets it
-go without a page.
+``choosing`` says which run is next. The hold is armed before one begins (``holding``), and only verified runs let it go
+without a page.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tocsin.engine import checking, comparing, evidence, guarding, suspecting
+from tocsin.engine import about, comparing, evidence, guarding, holding, suspecting, telling_targets
 from tocsin.engine.standings import incident_of, short, standing_of, under_way
 from tocsin.engine.turn import SYSTEM, Turn
-from tocsin.incidents.incident import Incident
+from tocsin.engine.wanted import key_of
+from tocsin.incidents.incident import Incident, Work
 from tocsin.kernel.instant import say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks import trust
-from tocsin.playbooks.guards import Blocked
+from tocsin.playbooks.guards import took
+from tocsin.playbooks.left import Blocked
 from tocsin.playbooks.manifest import RUNGS, Manifest, Rung
 from tocsin.playbooks.run import WATCH, Approval, Outcome, Run
-from tocsin.playbooks.targets import Unbound, bind
 
 MOST_TRIED = 12
 MOST_STEPS = 200
 """So many steps an incident's escalation has, with all that were put before it."""
-
-
-def holds(turn: Turn, incident: Incident) -> bool:
-    """Whether pages wait for code now. The first time an incident is asked about, a playbook is looked for."""
-    if not incident.considered:
-        incident.considered = True
-        checking.offer(turn, incident)
-        consider(turn, incident)
-    return incident.hold_until is not None and incident.hold_until > turn.now
-
-
-def why_held(turn: Turn, incident: Incident) -> Reason:
-    """What pages wait for."""
-    run = turn.state.runs.get(incident.run)
-    return Reason.PLAYBOOK_VERIFIED if run is not None and run.state == "watching" else Reason.PLAYBOOK_RUNS
-
-
-def consider(turn: Turn, incident: Incident, after: str = "") -> None:
-    """Begin the first playbook that answers and is let; say of every other why not. ``after``: of those behind it."""
-    names = turn.plan.answers.get(incident.service, ())
-    begun: Run | None = None
-    for name in names[names.index(after) + 1 if after in names else 0 :]:
-        manifest = turn.plan.playbooks.get(name)
-        labels = answered_labels(turn, incident, manifest) if manifest is not None else None
-        if manifest is None or labels is None:
-            continue
-        if begun is not None:
-            turn.enter(
-                incident.number, f"{name} answers this too; {begun.playbook} came first", Reason.PLAYBOOK_STANDS_BY
-            )
-            continue
-        begun = _try(turn, incident, manifest, labels)
-    turn.save_incident(incident)
-
-
-def answered_labels(turn: Turn, incident: Incident, manifest: Manifest) -> Mapping[str, str] | None:
-    """The labels of the first firing alert of an incident that a playbook answers."""
-    for id in sorted(turn.members(incident).firing):
-        labels = turn.state.alerts[id].labels
-        if manifest.matches(labels, incident.severity):
-            return labels
-    return None
-
-
-def _try(turn: Turn, incident: Incident, manifest: Manifest, labels: Mapping[str, str]) -> Run | None:
-    bound = bind(manifest, incident.service, turn.plan.bindings, labels)
-    if isinstance(bound, Unbound):
-        _not_run(turn, incident, manifest, Blocked(Reason.NO_TARGET, bound.why))
-        return None
-    run = make(turn, manifest, incident.service, bound, incident=incident, labels=labels)
-    no = guarding.guarded(turn, manifest, run)
-    if no is not None:
-        refuse(turn, run, no)
-        _not_run(turn, incident, manifest, no)
-        return None
-    begin(turn, run, incident)
-    return run
-
-
-def _not_run(turn: Turn, incident: Incident, manifest: Manifest, no: Blocked) -> None:
-    sentence = f"{manifest.name} was not run: {no.why}"
-    turn.enter(incident.number, sentence, no.reason)
-    note(incident, sentence)
 
 
 def note(incident: Incident, *sentences: str) -> None:
@@ -145,6 +83,7 @@ def make(
         incident=incident.number if incident else 0,
         labels=dict(labels or {}),
         trouble=incident.group if incident else "",
+        opening=incident.reopened if incident else 0,
         by=by,
         rung=rung(turn, manifest, service),
         started_at=turn.now,
@@ -190,15 +129,38 @@ def begin(turn: Turn, run: Run, incident: Incident | None) -> None:
     turn.count("runs", Reason.PLAYBOOK_RUNS)
     if incident is None:
         return
-    incident.run = run.number
-    if run.rung in ("ask", "act"):
-        incident.hold_until = run.deadline
-        what = f"{run.playbook} runs; a person is called in {say_duration(run.patience)} if it has not fixed it"
+    where = f" on {' and '.join(run.targets.values())}" if incident.works and run.targets else ""
+    record(turn, incident, run)
+    if run.rung not in ("ask", "act"):
+        what = f"{run.playbook} runs{where} to {run.rung}; nobody waits for it"
+    elif run.by_hand or holding.may_hold(turn, incident):
+        run.holding = True
+        until = run.deadline if run.by_hand else min(run.deadline, holding.ends(turn.plan, incident, turn.now))
+        left = say_duration(until - turn.now)
+        what = f"{run.playbook} runs{where}; a person is called in {left} if it has not fixed it"
     else:
-        what = f"{run.playbook} runs to {run.rung}; nobody waits for it"
-    reason = Reason.PLAYBOOK_RUNS if run.rung in ("ask", "act") else Reason.PLAYBOOK_WATCHES
+        what = f"{run.playbook} runs{where}; nobody waits for it"
+    reason = Reason.PLAYBOOK_RUNS if run.holding else Reason.PLAYBOOK_BESIDE
     turn.enter(incident.number, what, reason, run.by, run=str(run.number))
+    if run.rung in ("ask", "act") and not run.holding and incident.lifted is None:
+        _limit(turn, incident)
+    holding.arm(turn, incident)
+
+
+def record(turn: Turn, incident: Incident, run: Run, outcome: str = "") -> None:
+    """Keep with an incident what a run does on its targets, or came to."""
+    names = tuple(run.targets.values())
+    known = incident.works.get(key := key_of(run.playbook, names))
+    if known is not None and known.run > run.number:
+        return  # another one went on there
+    if run.live:
+        incident.run = run.number
+    work = Work(run.playbook, names, run.number, outcome or run.outcome, run.why[:200])
+    incident.works = {**incident.works, key: work}
+    if incident.open:
+        telling_targets.tell(turn, incident)
     turn.save_incident(incident)
+    turn.touch(incident.number)
 
 
 # -- a run ends --------------------------------------------------------------------------------------------------------
@@ -221,10 +183,12 @@ def end(turn: Turn, run: Run, outcome: Outcome, reason: Reason, why: str) -> Non
     incident = incident_of(turn, run)
     if incident is not None:
         turn.enter(incident.number, f"{run.playbook}: {why}", reason, run=str(run.number))
-        release(turn, incident, run)
+        record(turn, incident, run)
+        release(turn, incident)
     manifest = turn.plan.playbooks.get(run.playbook)
     if manifest is None:
         return
+    run.took = took(guarding.situation(turn, manifest, run), run)
     standing = standing_of(turn, manifest, run.service)
     was = standing.rung
     moved = trust.ended(manifest, standing, run, turn.now)
@@ -234,12 +198,11 @@ def end(turn: Turn, run: Run, outcome: Outcome, reason: Reason, why: str) -> Non
         turn.enter(incident.number, what, moved, run=str(run.number))
 
 
-def release(turn: Turn, incident: Incident, run: Run) -> None:
-    """Pages wait no longer for a run."""
-    if incident.run == run.number and incident.hold_until is not None:
-        incident.hold_until = None
-    turn.save_incident(incident)
-    turn.touch(incident.number)
+def release(turn: Turn, incident: Incident) -> None:
+    """Pages wait no longer for a run that asks or has ended; perhaps they do for others."""
+    holding.arm(turn, incident)
+    if holding.runs_out(turn, incident):
+        _limit(turn, incident)
 
 
 def hand_over(turn: Turn, run: Run, why: str, reason: Reason = Reason.HANDED_OVER) -> None:
@@ -254,12 +217,10 @@ def hand_over(turn: Turn, run: Run, why: str, reason: Reason = Reason.HANDED_OVE
     change = suspecting.suspect(turn.state.heard, turn.plan.with_needs(run.service), at)
     run.suspected = suspecting.said(change, at) if change is not None else ""
     if incident is not None:
-        conclusion, *rest = found(run, f"{run.playbook} could not finish: {why}")
+        where = f" on {' and '.join(run.targets.values())}" if len(incident.works) > 1 and run.targets else ""
+        conclusion, *rest = found(run, f"{run.playbook} could not finish{where}: {why}")
         note(incident, conclusion, *(["It changed nothing"] if not run.fixes else []), *rest)
-        if incident.paused in (Reason.PLAYBOOK_RUNS, Reason.PLAYBOOK_VERIFIED):
-            # At once and from the first step, also when somebody was paged before: they know nothing of this yet.
-            incident.step = incident.round = 0
-            incident.resume_at = turn.now
+        holding.lift(turn, incident, reason)
         call_first(turn, run, incident)
     run.find(why)
     end(turn, run, "handed_over", reason, f"handed over: {why}")
@@ -289,48 +250,66 @@ def call_first(turn: Turn, run: Run, incident: Incident) -> None:
         incident.resume_at = turn.now
 
 
+def opened_again(turn: Turn, incident: Incident) -> None:
+    """An incident is open again: code may try each target once more, but where a run is at it still."""
+    live = {run.number for run in holding.at_work(turn, incident)}
+    incident.works = {key: work for key, work in incident.works.items() if work.run in live}
+    incident.lifted, incident.held, incident.held_since = None, 0, None
+
+
 def incident_over(turn: Turn, incident: Incident) -> None:
-    """An incident is resolved: a run that waits or watches ends; one that changed something goes on to verify it."""
-    incident.hold_until = None
+    """An incident is resolved: runs that wait or watch end; one that changed something goes on to verify it."""
+    incident.hold_until = incident.held_since = None
     for number in sorted(set().union(*turn.state.claimed.values())):
         taken = turn.state.runs[number]
         if taken.incident == incident.number:
             taken.taken_until = None  # whoever worked on it by hand is done
             turn.save_run(taken)
-    run = turn.state.runs.get(incident.run)
-    if run is not None and not run.live:
-        comparing.ask(turn, incident, run)
-    if run is None or not run.live:
-        return
-    if run.state == "watching" and not turn.members(incident).firing:
-        _held(turn, run)
-    elif run.state in ("watching", "asking"):
-        end(turn, run, "overtaken", Reason.PLAYBOOK_ENDED, "the incident is over")
-    elif not run.fixes:
-        stop(turn, run, "the incident is over")
+    for number in sorted({incident.run, *(work.run for work in incident.works.values())}):
+        done = turn.state.runs.get(number)
+        if done is not None and not done.live:
+            comparing.ask(turn, incident, done)
+    for run in holding.at_work(turn, incident):
+        if run.state == "watching" and not about.still_fires(turn, incident, run):
+            held(turn, run)
+        elif run.state in ("watching", "asking"):
+            end(turn, run, "overtaken", Reason.PLAYBOOK_ENDED, "the incident is over")
+        elif not run.fixes:
+            stop(turn, run, "the incident is over")
 
 
-def _held(turn: Turn, run: Run) -> None:
+def held(turn: Turn, run: Run) -> None:
+    """It was verified, and its alerts have ended."""
     run.find("The alerts ended")
     end(turn, run, "verified", Reason.PLAYBOOK_ENDED, "fixed and verified, and the alerts ended")
 
 
 def hold_over(turn: Turn, incident: Incident) -> None:
-    """The time pages may wait is over, whatever became of the run."""
-    incident.hold_until = None
-    run = turn.state.runs.get(incident.run)
-    due = run.due() if run is not None and run.state in ("running", "watching") else None
-    if run is not None and due is not None and due <= turn.now:
-        late(turn, run)
-    turn.save_incident(incident)
-    turn.touch(incident.number)
+    """The time pages may wait is over, whatever became of the runs."""
+    for run in holding.at_work(turn, incident):
+        due = run.due() if run.state in ("running", "watching") else None
+        if due is not None and due <= turn.now:
+            late(turn, run)
+    holding.arm(turn, incident)
+    if holding.runs_out(turn, incident):
+        _limit(turn, incident)
+
+
+def _limit(turn: Turn, incident: Incident) -> None:
+    said = holding.limit_said(turn, incident)
+    note(incident, said)
+    telling_targets.tell(turn, incident)
+    holding.lift(turn, incident, Reason.CODE_LIMIT, said)
 
 
 def late(turn: Turn, run: Run) -> None:
     """A run's time is over."""
     incident = incident_of(turn, run)
-    if run.state == "watching" and (incident is None or not turn.members(incident).firing):
-        _held(turn, run)
+    if run.state == "watching" and (incident is None or not about.still_fires(turn, incident, run)):
+        held(turn, run)
+    elif run.state == "watching" and run.watch_until is not None and run.watch_until > turn.now:
+        run.quiet_at = None
+        turn.save_run(run)
     elif run.state == "watching":
         hand_over(turn, run, f"it held, but alerts still fire {say_duration(WATCH)} later", Reason.NOT_CLEARED)
     elif run.stopping:

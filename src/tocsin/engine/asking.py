@@ -48,7 +48,7 @@ def wait(turn: Turn, run: Run, approval: Approval) -> None:
         what = f"{run.playbook} asks: {approval.question} Without an answer in {left}: {approval.default}"
         turn.enter(incident.number, what, Reason.APPROVAL_ASKED, run=str(run.number))
         answering.note(incident, *answering.found(run, answering.asked(run, approval)))
-        answering.release(turn, incident, run)
+        answering.release(turn, incident)
     elif run.unasked:
         # Nobody looks at it: a question that no page carries is one that nobody hears.
         hearing.own_event(
@@ -123,6 +123,5 @@ def go_on(turn: Turn, run: Run, said: str, actor: str, reason: Reason) -> None:
         what = f"{who} answered {run.playbook}: {said}"
         turn.enter(incident.number, what, reason, actor, run=str(run.number))
         if incident.state == "triggered" and run.rung in ("ask", "act"):
-            incident.hold_until = run.deadline
-        turn.save_incident(incident)
-        turn.touch(incident.number)
+            run.holding = run.by_hand or incident.lifted is None
+        answering.release(turn, incident)

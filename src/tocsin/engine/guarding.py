@@ -12,11 +12,12 @@ from itertools import takewhile
 from tocsin.access.actors import called, same
 from tocsin.engine.standings import incident_of
 from tocsin.engine.turn import SYSTEM, Turn
-from tocsin.kernel.instant import DAY
+from tocsin.kernel.instant import DAY, Instant
 from tocsin.kernel.matcher import implied
 from tocsin.kernel.reason import Reason
-from tocsin.playbooks.guards import Blocked, Situation, Unwell, blast, blocked, frozen, locked
-from tocsin.playbooks.manifest import Blast, Breaker, Frozen, Manifest, Unless
+from tocsin.playbooks.guards import Situation, Unwell, blocked, blocked_now, locked
+from tocsin.playbooks.left import Blocked
+from tocsin.playbooks.manifest import Breaker, Manifest, Unless
 from tocsin.playbooks.remembered import Remembered
 from tocsin.playbooks.run import Outcome, Run
 
@@ -24,58 +25,59 @@ HOLDS_NOTHING: frozenset[Outcome] = frozenset({"", "blocked", "observed", "sugge
 """Of runs that live, and of those for which pages did not wait."""
 
 
-def guarded(turn: Turn, manifest: Manifest, run: Run) -> Blocked | None:
-    """The guard that keeps a run from beginning. Locks first: in a storm they are what most runs meet."""
+def guarded(turn: Turn, manifest: Manifest, run: Run, hoping: Set[str] = frozenset()) -> Blocked | None:
+    """The guard that keeps a run from beginning. Locks first: in a storm they are what most runs meet.
+
+    ``hoping``: locks that are asked about as if nobody held them, and their targets were well.
+    """
     state = turn.state
-    holder = next((state.locked[lock] for lock in run.holds if lock in state.locked), None)
+    holder = next((state.locked[lock] for lock in run.holds if lock in state.locked and lock not in hoping), None)
     if holder is not None:
         return locked(state.runs[holder], run)
     taken = claimed(turn, run) if run.rung in ("ask", "act") else None  # who changes nothing may watch
     if taken is not None:
         return taken
+    return blocked(situation(turn, manifest, run, hoping=hoping))
+
+
+def situation(
+    turn: Turn, manifest: Manifest, run: Run, *, thorough: bool = False, hoping: Set[str] = frozenset()
+) -> Situation:
+    """What the guards of a run look at now, whether it would begin, lives, or is over. ``thorough``: for people."""
+    state = turn.state
     own = next((one for one in manifest.guards if isinstance(one, Breaker)), None)
     since = turn.now - (own.within if own else DAY)
-    return blocked(
-        Situation(
-            manifest=manifest,
-            service=run.service,
-            locks=run.locks,
-            incident=run.incident,
-            returned=_returned(state.remembered, run, since),
-            runs=state.remembered,
-            targets=turn.plan.bindings,
-            busy=state.locked,
-            broken=broken(turn, manifest, run),
-            unwell=unwell(turn, run),
-            now=turn.now,
-            continues=run.continues if run.from_step else 0,
-        )
+    return Situation(
+        manifest=manifest,
+        service=run.service,
+        locks=run.locks,
+        incident=run.incident,
+        returned=_returned(state.remembered, run, since),
+        runs=state.remembered,
+        targets=turn.plan.bindings,
+        busy=state.changing if not hoping else state.changing.keys() - hoping,
+        broken=broken(turn, manifest, run),
+        unwell=unwell(turn, run, hoping),
+        now=turn.now,
+        continues=run.continues if run.from_step else 0,
+        lives=run.live and run.number in state.runs,
+        thorough=thorough,
     )
 
 
 def guarded_now(turn: Turn, run: Run, manifest: Manifest) -> Blocked | None:
     """Guards that may have changed since a run began, and whether its targets are still there to be changed."""
-    for guard in manifest.guards:
-        found = _says_no_now(turn, run, manifest, guard)
-        if found is not None:
-            return found
+    return blocked_now(situation(turn, manifest, run)) or unfit(turn, run)
+
+
+def unfit(turn: Turn, run: Run) -> Blocked | None:
+    """Whether a run's targets are not there any more to be changed."""
     there = turn.plan.bindings.of(run.service)
     for name in run.targets.values():
         if name not in there:
             return Blocked(Reason.NO_TARGET, f"the plan has no target {name} any more")
         if not there[name].fixing:
             return Blocked(Reason.NO_TARGET, f"the plan gives nothing to fix {name} with: add `fix with` to it")
-    return None
-
-
-def _says_no_now(turn: Turn, run: Run, manifest: Manifest, guard: object) -> Blocked | None:
-    match guard:
-        case Frozen():
-            return frozen(guard, turn.now)
-        case Unless() if guard.service in broken(turn, manifest, run):
-            return Blocked(Reason.GUARD_UNLESS, f"not while {guard.service} has an incident")
-        case Blast():
-            return blast(guard, run.service, run.locks, turn.plan.bindings, turn.state.locked, unwell(turn, run))
     return None
 
 
@@ -88,7 +90,7 @@ def broken(turn: Turn, manifest: Manifest, run: Run) -> set[str]:
 # -- whether a target is well ------------------------------------------------------------------------------------------
 
 
-def unwell(turn: Turn, run: Run) -> Unwell:
+def unwell(turn: Turn, run: Run, hoping: Set[str] = frozenset()) -> Unwell:
     """What says of targets of a run's service why none of them is well.
 
     Nothing is looked for until it is asked. What alerts say is known beforehand, for in a storm it is what most are
@@ -96,6 +98,8 @@ def unwell(turn: Turn, run: Run) -> Unwell:
     """
 
     def why(locks: Set[str]) -> str:
+        if not hoping.isdisjoint(locks):
+            return ""
         state, bindings = turn.state, turn.plan.bindings
         found = "an alert about it fires"
         named: set[str] | None = None
@@ -130,10 +134,19 @@ def _silenced(turn: Turn, lock: str) -> bool:
 
 
 def _another_run(turn: Turn, run: Run, lock: str) -> bool:
-    """Whether an open incident's last run worked on a target, another one than this."""
+    """Whether an open incident's last run on a target was another one than this. One that was verified for the incident
+    that this one is for, and whose alerts have ended, says that it is well.
+    """
     incidents = turn.state.incidents
-    runs = (one for one in turn.state.remembered.on(lock) if one.incident in incidents and one.number != run.number)
-    return any(incidents[one.incident].open and incidents[one.incident].run == one.number for one in runs)
+    for one in turn.state.remembered.on(lock):
+        incident = incidents.get(one.incident)
+        if incident is None or not incident.open or one.number == run.number:
+            continue
+        if one.outcome == "verified" and one.incident == run.incident:
+            return False
+        if incident.run == one.number or any(work.run == one.number for work in incident.works.values()):
+            return True
+    return False
 
 
 def _named(turn: Turn, run: Run) -> set[str]:
@@ -168,10 +181,15 @@ def person_at(turn: Turn, run: Run) -> Blocked | None:
 
 
 def _worked_on(turn: Turn, number: int, run: Run) -> bool:
-    """Whether an incident is about what a run would change by its last run or, when no alert of it fires, by itself."""
+    """Whether an incident is about what a run would change by its last run, by what code did not end well there or,
+    when no alert of it fires, by itself.
+    """
     incident = turn.state.incidents[number]
     last = turn.state.runs.get(incident.run)
     if last is not None and set(last.locks) & set(run.locks):
+        return True
+    left = (name for work in incident.works.values() if work.outcome != "verified" for name in work.targets)
+    if any(f"{incident.service}/{name}" in run.locks for name in left):
         return True
     if incident.service != run.service or turn.members(incident).firing:
         return False
@@ -194,10 +212,17 @@ def _claims(turn: Turn, lock: str) -> Iterator[Run]:
             yield by
 
 
-def claimed(turn: Turn, run: Run) -> Blocked | None:
-    """Whether a person took over what a run would change. What they begin or allow themselves may, by whatever way."""
+def claim(turn: Turn, run: Run) -> Run | None:
+    """The run by which a person took over what this one would change. What they begin or allow themselves may, by
+    whatever way.
+    """
     own = (run.by, run.approved_by)
-    by = next((one for one in claims_on(turn, run) if not any(same(one.taken_by, who) for who in own)), None)
+    return next((one for one in claims_on(turn, run) if not any(same(one.taken_by, who) for who in own)), None)
+
+
+def claimed(turn: Turn, run: Run) -> Blocked | None:
+    """Whether a person took over what a run would change."""
+    by = claim(turn, run)
     if by is None:
         return None
     on = " and ".join(by.targets.values()) or by.service
@@ -208,14 +233,20 @@ def claimed(turn: Turn, run: Run) -> Blocked | None:
 # -- whether trouble comes back ----------------------------------------------------------------------------------------
 
 
-def _returned(runs: Remembered, run: Run, since: int) -> int:
-    """How often the same trouble was answered by the same playbook and is here again.
+def _returned(runs: Remembered, run: Run, since: Instant) -> list[Instant]:
+    """When the same trouble was answered by the same playbook, and is here again; the newest first. Answers that one
+    incident had on several targets, from when it was opened to when it was resolved, are one.
 
     Whatever became of those answers: trouble that ends before each of them could, and comes back, would be held back
     for ever and never heard of. Answers that hold no page do not count.
     """
     answers = runs.answers_to(run.service, run.playbook, run.trouble)
-    return sum(
-        one.outcome == "verified" or (one.by == SYSTEM and one.outcome not in HOLDS_NOTHING)
-        for one in takewhile(lambda one: one.started_at > since, answers)
-    )
+    now, mine, found, others = (run.incident, run.opening), set(run.holds), [], set()
+    for one in takewhile(lambda one: one.started_at > since, answers):
+        if one.outcome != "verified" and (one.by != SYSTEM or one.outcome in HOLDS_NOTHING):
+            continue
+        place = (one.incident, one.opening)
+        if (place == now and not mine.isdisjoint(one.holds)) or (place != now and place not in others):
+            found.append(one.started_at)
+        others.add(place)
+    return found

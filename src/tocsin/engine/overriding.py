@@ -89,9 +89,7 @@ def ask_cover(turn: Turn, command: c.AskCover) -> c.Result:
         return _refuse("invalid", "Somebody is on call all that time: say whose place is to be taken", "person")
     made = _make(turn, "cover", command, "", command.person, starts, command.ends_at)
     done = _keep(turn, made, Reason.COVER_ASKED)
-    others = [one for one in roster.schedule.people() if one != command.person]
-    wanted = f"Somebody is wanted for {telling.called(turn, command.person) or 'a gap'}"
-    telling.wish(turn, made, Reason.COVER_ASKED, others, wanted, command.actor)
+    telling.wish(turn, made, Reason.COVER_ASKED, telling.asked(turn, made), telling.wanted(turn, made), command.actor)
     return done
 
 
@@ -130,7 +128,9 @@ def answer(turn: Turn, command: c.AnswerOverride) -> c.Result:
     before = telling.covers_of(turn, found.schedule)
     found.agreed_at = turn.now
     done = _keep(turn, found, Reason.ON_CALL_CHANGED)
-    telling.change(turn, found, before, Reason.ON_CALL_CHANGED, "agreed", command.actor)
+    told = telling.change(turn, found, before, Reason.ON_CALL_CHANGED, "agreed", command.actor)
+    takes = f"{telling.called(turn, found.person)} takes over, and nobody else is wanted"
+    telling.settled(turn, found, Reason.ON_CALL_CHANGED, takes, command.actor, told=told)
     return done
 
 
@@ -142,7 +142,10 @@ def cancel(turn: Turn, command: c.CancelOverride) -> c.Result:
     before = telling.covers_of(turn, found.schedule)
     found.cancelled_at = turn.now
     done = _drop(turn, found, Reason.OVERRIDE_CANCELLED)
-    telling.change(turn, found, before, Reason.OVERRIDE_CANCELLED, "cancelled", command.actor)
+    told = telling.change(turn, found, before, Reason.OVERRIDE_CANCELLED, "cancelled", command.actor)
+    if found.agreed_at is None:
+        gone = "Taken back, nobody is wanted any more"
+        telling.settled(turn, found, Reason.OVERRIDE_CANCELLED, gone, command.actor, told=told)
     return done
 
 
@@ -160,6 +163,9 @@ def ring(turn: Turn, override: Override) -> None:
 def close(turn: Turn, override: Override) -> None:
     """An override is over, or nobody answered in time: the store keeps it."""
     _drop(turn, override, Reason.OVERRIDE_OVER)
+    if override.agreed_at is None:
+        askers = (override.instead_of, person_of(override.asked_by)) if override.kind == "cover" else ()
+        telling.settled(turn, override, Reason.OVERRIDE_OVER, "Nobody took it, and its time is over", "", also=askers)
 
 
 def _refused(

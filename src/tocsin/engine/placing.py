@@ -64,6 +64,7 @@ def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration) 
     members.firing.add(alert.id)
     if alert.silences:
         members.silenced.add(alert.id)
+    state.wanted.changed(alert)
     turn.touch(incident.number)
 
 

@@ -12,7 +12,7 @@ from msgspec import structs
 
 from tocsin.access.actors import called, same
 from tocsin.access.credentials import may
-from tocsin.engine import answering, commands, guarding, running, settling, standings
+from tocsin.engine import about, answering, commands, guarding, holding, running, settling, standings
 from tocsin.engine.commands import Result
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
@@ -62,9 +62,8 @@ def resume(turn: Turn, command: commands.ResumeRun) -> Result:
         turn.enter(incident.number, what, reason, command.actor, run=str(new.number))
     answering.begin(turn, new, incident if incident is not None and incident.state == "triggered" else None)
     if incident is not None:
-        incident.run = new.number
-        turn.save_incident(incident)
-        turn.touch(incident.number)
+        new.whole = about.for_all(turn, incident, new)
+        answering.record(turn, incident, new)
     return Result(ok=True, reason=reason, id=str(new.number))
 
 
@@ -88,8 +87,8 @@ def _resumable(
     incident = standings.incident_of(turn, run)
     if run.incident and (incident is None or not incident.open):
         return commands.refuse("conflict", f"Incident #{run.incident} is not open")
-    at_it = turn.state.runs.get(incident.run) if incident is not None else None
-    if at_it is not None and at_it.live:
+    at_it = holding.busy(turn, incident) if incident is not None else None
+    if at_it is not None:
         return commands.refuse("conflict", f"Run {at_it.number} of {at_it.playbook} works on it: stop that first")
     bound = bind(manifest, run.service, turn.plan.bindings, None, run.targets)
     if isinstance(bound, Unbound):

@@ -5,14 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tocsin.access.actors import called
-from tocsin.engine import answering, asking, commands, ending, evidence, guarding, hearing, standings
+from tocsin.engine import (
+    about,
+    answering,
+    asking,
+    commands,
+    ending,
+    evidence,
+    guarding,
+    hearing,
+    holding,
+    standings,
+    telling_targets,
+)
 from tocsin.engine.commands import Result
 from tocsin.engine.inputs import Reported
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import say_duration
 from tocsin.kernel.reason import Reason
-from tocsin.playbooks.guards import Blocked
+from tocsin.playbooks.left import Blocked
 from tocsin.playbooks.manifest import RUNGS
 from tocsin.playbooks.run import (
     GRACE,
@@ -295,7 +307,7 @@ def _returned(turn: Turn, run: Run) -> None:
     incident = standings.incident_of(turn, run)
     if run.unproven:
         _fails(turn, run, "it changed something, and nothing verified it")
-    elif run.verified_at is not None and run.fixes and incident is not None and turn.members(incident).firing:
+    elif run.verified_at is not None and run.fixes and incident is not None and about.still_fires(turn, incident, run):
         if incident.open:
             _watch(turn, run, incident)
         else:
@@ -314,12 +326,11 @@ def _watch(turn: Turn, run: Run, incident: Incident) -> None:
     """Verified: its alerts get time to end, and pages wait for that."""
     run.state, run.watch_until = "watching", turn.now + WATCH
     turn.save_run(run)
-    if incident.run == run.number and run.rung in ("ask", "act"):
-        incident.hold_until = run.watch_until  # also while somebody has it: not the old time counts, but this one
+    run.holding = run.holding or (run.by_hand and run.rung in ("ask", "act"))  # also while somebody has it
     what = f"{run.playbook} fixed it and saw that it holds; its alerts get {say_duration(WATCH)} to end"
     turn.enter(incident.number, what, Reason.PLAYBOOK_VERIFIED, run=str(run.number))
-    turn.save_incident(incident)
-    turn.touch(incident.number)
+    telling_targets.tell(turn, incident)
+    holding.arm(turn, incident)
 
 
 def _unmatched(turn: Turn, run: Run, error: str) -> None:
@@ -333,9 +344,8 @@ def _unmatched(turn: Turn, run: Run, error: str) -> None:
         answering.end(turn, run, "not_needed", Reason.RULE_ERROR, why)
     else:
         answering.end(turn, run, "not_needed", Reason.PLAYBOOK_ENDED, "it says itself that it is not meant for this")
-    if incident is not None and incident.open and run.by == "code":
-        answering.consider(turn, incident, after=run.playbook)
-        turn.touch(incident.number)
+    if incident is not None and incident.open:
+        answering.record(turn, incident, run, "unmatched")
 
 
 def _ends_here(turn: Turn, run: Run, why: str) -> Result:
@@ -451,6 +461,10 @@ def cancel(turn: Turn, command: commands.CancelRun) -> Result:
 def stop_for(turn: Turn, run: Run, why: str) -> None:
     """End a run because a person wants it to: at once when it waits, else before it begins with anything more."""
     asking.heard(turn, run, Reason.RUN_CANCELLED)
+    incident = standings.incident_of(turn, run)
+    if incident is not None and incident.open and incident.lifted is None:
+        incident.lifted = Reason.RUN_CANCELLED  # and code begins nothing more there by itself
+        turn.save_incident(incident)
     if run.state != "running":
         answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, why)
     else:

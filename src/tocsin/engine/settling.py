@@ -7,7 +7,7 @@ before the turn is over, whether somebody must be paged now, and if not, why not
 from __future__ import annotations
 
 from tocsin.access.actors import called, person_of
-from tocsin.engine import answering, calling, paging
+from tocsin.engine import answering, calling, choosing, holding, paging
 from tocsin.engine.state import Members
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.incidents.incident import Incident
@@ -15,7 +15,7 @@ from tocsin.kernel.instant import HOUR, Duration, Instant, say_duration
 from tocsin.kernel.reason import Reason
 
 DEFAULT_SNOOZE: Duration = HOUR
-SAID_ELSEWHERE = frozenset({Reason.CLEARING, Reason.PLAYBOOK_RUNS, Reason.PLAYBOOK_VERIFIED})
+SAID_ELSEWHERE = holding.FOR_CODE | {Reason.CLEARING}
 """Reasons to pause that have a line of their own on the timeline, when they begin and when they end."""
 
 
@@ -29,6 +29,7 @@ def settle(turn: Turn, incident: Incident) -> None:
     if not incident.open:
         turn.save_incident(incident)
         return
+    choosing.tend(turn, incident)
     members = turn.members(incident)
     if not members.firing:
         _clear(turn, incident)
@@ -40,9 +41,9 @@ def settle(turn: Turn, incident: Incident) -> None:
         pause(turn, incident, Reason.SILENCED, quiet_until(turn, members))
     elif incident.state == "acknowledged":
         incident.paused = incident.paused_until = None
-    elif answering.holds(turn, incident):
+    elif choosing.holds(turn, incident):
         assert incident.hold_until is not None
-        pause(turn, incident, answering.why_held(turn, incident), incident.hold_until)
+        pause(turn, incident, choosing.why_held(turn, incident), incident.hold_until)
     else:
         resume(turn, incident)
     turn.save_incident(incident)
@@ -262,6 +263,7 @@ def reopen(turn: Turn, incident: Incident, reason: Reason, actor: str = SYSTEM) 
     incident.resolved_at = incident.keep_until = incident.snoozed_until = None
     incident.resolved_by = ""
     incident.considered, incident.tried = False, ()
+    answering.opened_again(turn, incident)
     incident.checklists, incident.ticks = (), {}  # done the last time is not done; the timeline has who did it
     incident.steps = turn.plan.steps(incident.service, incident.severity, incident.customer_tier)
     incident.plan = turn.plan.version

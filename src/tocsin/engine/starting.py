@@ -11,14 +11,14 @@ from cronsim import CronSim
 
 from tocsin.access.actors import called
 from tocsin.access.credentials import may
-from tocsin.engine import answering, commands, guarding, standings
+from tocsin.engine import about, answering, choosing, commands, guarding, holding, standings
 from tocsin.engine.commands import Result
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import Instant, from_datetime, to_datetime
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks import trust
-from tocsin.playbooks.guards import Blocked
+from tocsin.playbooks.left import Blocked
 from tocsin.playbooks.manifest import RUNGS, Manifest
 from tocsin.playbooks.targets import Unbound, bind
 
@@ -40,8 +40,8 @@ def start(turn: Turn, command: commands.StartRun) -> Result:
         return commands.refuse("invalid", "Say which service or incident it is for", "service")
     if command.playbook not in turn.plan.answers.get(service, ()):
         return commands.refuse("invalid", f"The service {service} does not use {command.playbook}", "service")
-    at_it = turn.state.runs.get(incident.run) if incident is not None else None
-    if at_it is not None and at_it.live:
+    at_it = holding.busy(turn, incident) if incident is not None else None
+    if at_it is not None:
         return commands.refuse("conflict", f"Run {at_it.number} of {at_it.playbook} works on it: stop that first")
     labels = _answered_labels(turn, incident, manifest)
     bound = bind(manifest, service, turn.plan.bindings, labels, command.targets)
@@ -61,16 +61,15 @@ def start(turn: Turn, command: commands.StartRun) -> Result:
         run.approved_by, run.approved_all = command.actor, True
     answering.begin(turn, run, incident if incident is not None and incident.state == "triggered" else None)
     if incident is not None:
-        incident.run = run.number
-        turn.save_incident(incident)
-        turn.touch(incident.number)
+        run.whole = about.for_all(turn, incident, run)
+        answering.record(turn, incident, run)
     return Result(ok=True, reason=Reason.PLAYBOOK_RUNS, id=str(run.number))
 
 
 def _answered_labels(turn: Turn, incident: Incident | None, manifest: Manifest) -> Mapping[str, str] | None:
     if incident is None:
         return None
-    return answering.answered_labels(turn, incident, manifest) or incident.labels
+    return choosing.answered_labels(turn, incident, manifest) or incident.labels
 
 
 def wrong_args(manifest: Manifest, args: Mapping[str, str]) -> str:

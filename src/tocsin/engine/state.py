@@ -20,6 +20,7 @@ from tocsin.engine.commands import Result
 from tocsin.engine.concerned import Concerned
 from tocsin.engine.records import HeardChange, Parked
 from tocsin.engine.timers import Kind, Timers
+from tocsin.engine.wanted import Wanted
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.identity import label_text
 from tocsin.kernel.instant import DAY, MINUTE, Instant
@@ -163,6 +164,8 @@ class Changes:
         self.results: list[Kept] = []
         self.dropped_results: dict[str, None] = {}
         self.plans: dict[str, Mapping[str, bytes]] = {}
+        self.in_force: dict[Instant, str] = {}
+        """Since when which version of the plan is in force."""
         self.deliver: dict[int, Page] = {}
         self.counted: defaultdict[tuple[str, str], int] = defaultdict(int)
 
@@ -195,6 +198,7 @@ class State:
         self._places: dict[tuple[str, str], dict[bytes, Alert]] = {}
         self.active_by_key: dict[int, int] = {}
         self.concerned = Concerned()
+        self.wanted = Wanted()
         self.incidents: dict[int, Incident] = {}
         self._groups: dict[tuple[str, str], list[int]] = {}
         self.members: dict[int, Members] = {}
@@ -229,6 +233,10 @@ class State:
         """The same runs, found by what guards count."""
         self.locked: dict[str, int] = {}
         """The run that holds a lock now."""
+        self.changing: dict[str, int] = {}
+        """Of those, the locks whose run may still change something: it has not been verified."""
+        self.at_work: dict[int, set[int]] = {}
+        """The runs of an incident that live."""
         self.claimed: dict[str, set[int]] = {}
         """The runs by which people took over what a lock is of."""
         self.open_of: dict[str, set[int]] = {}
@@ -305,10 +313,20 @@ class State:
                 self.locked[lock] = run.number
             elif self.locked.get(lock) == run.number:
                 del self.locked[lock]
+            if run.live and run.state != "watching":
+                self.changing[lock] = run.number
+            elif self.changing.get(lock) == run.number:
+                del self.changing[lock]
             if run.taken_until is not None:
                 self.claimed.setdefault(lock, set()).add(run.number)
         if run.taken_until is None:
             self._unclaim(run)
+        if run.incident and run.live:
+            self.at_work.setdefault(run.incident, set()).add(run.number)
+        elif (numbers := self.at_work.get(run.incident)) is not None:
+            numbers.discard(run.number)
+            if not numbers:
+                del self.at_work[run.incident]
 
     def forget_run(self, run: Run) -> None:
         """Let a run go that no guard counts any more."""
@@ -444,6 +462,7 @@ class State:
         """Let an incident go that nothing can reopen, and its finished pages."""
         del self.incidents[incident.number]
         self.answered.discard(incident.number)
+        self.wanted.forget(incident.number)
         del self.members[incident.number]
         group = incident.service, incident.group
         self._groups[group].remove(incident.number)

@@ -12,7 +12,7 @@ from typing import Literal
 from tocsin.access import actors
 from tocsin.access.actors import person_of
 from tocsin.catalog.people import Person
-from tocsin.engine import handing, methods
+from tocsin.engine import handing, ledger, methods
 from tocsin.engine.turn import Turn
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
@@ -20,6 +20,7 @@ from tocsin.oncall.moved import Moved, moved
 from tocsin.oncall.override import Cover, Override
 from tocsin.oncall.roster import Span
 from tocsin.oncall.zone import said
+from tocsin.pages.ledger import Page
 
 MOST_LATER = 3
 
@@ -40,14 +41,65 @@ def wish(turn: Turn, override: Override, reason: Reason, people: Iterable[str], 
     """Tell people of something asked for, or of an answer that moves nobody."""
     for person in _others(turn, people, actor):
         begins = override.first if override.agreed_at is None else None
-        text = f"{what}: {_times(turn, override, person)}{_because(override)}"
-        _notice(turn, person, reason, text, begins)
+        _notice(turn, person, reason, _asking(turn, override, what, person), begins)
 
 
-def change(turn: Turn, override: Override, before: Sequence[Cover], reason: Reason, event: Event, actor: str) -> None:
+def _asking(turn: Turn, override: Override, what: str, person: Person) -> str:
+    return f"{what}: {_times(turn, override, person)}{_because(override)}"[: handing.LONGEST_TITLE]
+
+
+def asked(turn: Turn, override: Override) -> list[str]:
+    """Who is asked by a cover request: everybody on the schedule but whose place it is."""
+    roster = turn.plan.rosters.get(override.schedule)
+    if override.kind != "cover" or roster is None:
+        return []
+    return [one for one in roster.schedule.people() if one != override.instead_of]
+
+
+def wanted(turn: Turn, override: Override) -> str:
+    """What a cover request asks for, as its notice begins."""
+    return f"Somebody is wanted for {called(turn, override.instead_of) or 'a gap'}"
+
+
+def settled(
+    turn: Turn,
+    override: Override,
+    reason: Reason,
+    what: str,
+    actor: str,
+    *,
+    told: Iterable[str] = (),
+    also: Iterable[str] = (),
+) -> None:
+    """A cover request asks nobody any more: tell those who were asked, in their morning, and some others ``also``.
+
+    Whoever has not read of the request yet, because it waits for their morning too, is told neither. ``told``: who
+    knows already.
+    """
+    people, knows = turn.plan.people, {"", *told}
+    for name in dict.fromkeys((*asked(turn, override), *also)):
+        person = people.get(name)
+        unread = _unread(turn, override, person) if person is not None else None
+        if unread is not None:
+            ledger.finish(turn, unread, "overtaken", Reason.OVERTAKEN)
+        elif person is not None and name not in knows and not _by_hand(person, actor):
+            _notice(turn, person, reason, f"{what}: {_times(turn, override, person)}{_because(override)}", None)
+
+
+def _unread(turn: Turn, override: Override, person: Person) -> Page | None:
+    """The notice that asked somebody, while it has not left: it says of this request what no other says of it."""
+    title = _asking(turn, override, wanted(turn, override), person)
+    rows = turn.state.pages_of.get(0, {}).values()
+    mine = (row for row in rows if row.person == person.key and row.reason is Reason.COVER_ASKED)
+    return next((row for row in mine if row.waiting and row.title == title), None)
+
+
+def change(
+    turn: Turn, override: Override, before: Sequence[Cover], reason: Reason, event: Event, actor: str
+) -> set[str]:
     """Somebody's time on call is another from now on: tell all who come and go, and those who were asked or asked.
 
-    ``before``: what counted for the schedule until now.
+    ``before``: what counted for the schedule until now. Says who was told.
     """
     roster = turn.plan.rosters.get(override.schedule)
     moves: dict[str, Moved] = {}
@@ -61,6 +113,7 @@ def change(turn: Turn, override: Override, before: Sequence[Cover], reason: Reas
     _welcome(turn, override, came, was, moves, event, actor)
     handing.told_by_hand(turn, override.schedule, came, moves)
     named = (override.person, override.instead_of, person_of(override.asked_by))
+    told = {*came}
     for person in _others(turn, (*named, *moves), actor):
         if person.key in came:
             continue
@@ -84,6 +137,8 @@ def change(turn: Turn, override: Override, before: Sequence[Cover], reason: Reas
         work = tuple(handing.open_work(turn, override.schedule)) if relieved else ()
         begins = move.gained[0][0] if move.gained else None
         _notice(turn, person, reason, f"{title}{_because(override)}", begins, work)
+        told.add(person.key)
+    return told
 
 
 def _welcome(

@@ -53,6 +53,7 @@ class Turn:
         """An alert was changed; its timer follows."""
         self.state.watch_alert(alert)
         self.state.concerned.changed(alert)
+        self.state.wanted.changed(alert)
         if alert.id not in self.changes.new_alerts:
             self.changes.alerts[alert.id] = alert
         elif not alert.firing:

@@ -15,7 +15,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from tocsin.access.credentials import Token, User
 from tocsin.engine.commands import AnyCommand, Result
 from tocsin.engine.covering import laid_over, standing
-from tocsin.faces.core import CoreClient
+from tocsin.faces.core import CoreClient, CoreGone
+from tocsin.faces.disk import OnDisk
 from tocsin.faces.live import Live
 from tocsin.faces.passwords import Guesses
 from tocsin.faces.problem import Problem, not_found, refused, unavailable
@@ -24,6 +25,7 @@ from tocsin.oncall.imported import Imported
 from tocsin.oncall.override import covers_by_schedule
 from tocsin.oncall.schedule import LONGEST_TURN
 from tocsin.plan.model import Covers, Plan
+from tocsin.runtime.line import Weighing
 from tocsin.store.reads import Reads
 
 P = ParamSpec("P")
@@ -31,6 +33,8 @@ T = TypeVar("T")
 
 LONGEST_READ = 8.0
 """Seconds. Statements are bounded by the database; this is for one that does not even say so."""
+WEIGHED_WITHIN = 1.0
+"""Seconds a page waits for what is left of guards; it is shown without, and says so."""
 LINK_PATH = "/sign-in/link/"
 """Where a one-time sign-in link leads; the secret follows."""
 
@@ -55,6 +59,7 @@ class Faces:
     """The faces' parts: reads, the line to the core, the clock, the signing key.
 
     ``read_plan`` turns a version and its files into the Plan (the plan room's reader, handed in by the wiring).
+    ``disk``: the plan folder, None where there is none to look at.
     """
 
     def __init__(
@@ -66,6 +71,7 @@ class Faces:
         signing_key: bytes,
         settings: FaceSettings,
         read_plan: Callable[[str, Mapping[str, bytes]], Plan],
+        disk: OnDisk | None = None,
     ) -> None:
         if len(signing_key) < 32:
             raise ValueError("the signing key needs 32 bytes")
@@ -74,9 +80,12 @@ class Faces:
         self.clock = clock
         self.signing_key = signing_key
         self.settings = settings
+        self.disk = disk
         self.guesses = Guesses()
         self.live = Live(core.changes)
         self.hashing = asyncio.Semaphore(2)
+        self._weighing = asyncio.Semaphore(4)
+        """So few questions about guards at once: they are answered by the thread that judges."""
         self._read_plan = read_plan
         self._plan: tuple[str, Plan] | None = None
         self._standing: tuple[object, Covers] | None = None
@@ -139,19 +148,27 @@ class Faces:
             raise refused(result)
         return result
 
+    async def guards(self, service: str, playbook: str, target: str = "", run: int = 0) -> Weighing:
+        """What is left of a playbook's guards now, as the engine has it. Says why when nobody can say."""
+        try:
+            async with self._weighing, asyncio.timeout(WEIGHED_WITHIN):
+                return await self.core.guards(service, playbook, target, run)
+        except (CoreGone, TimeoutError):
+            return Weighing(why="Tocsin's core does not answer at the moment")
+
     async def plan(self) -> Plan | None:
         """The plan in force, read once per version; None before the first."""
         return await self.read(self._current_plan)
 
-    async def covers(self, since: Instant | None = None, schedule: str = "") -> Covers:
-        """The overrides that count from an instant on (without it: now), by schedule.
+    async def covers(self, since: Instant | None = None, schedule: str = "", plan: Plan | None = None) -> Covers:
+        """The overrides that count from an instant on (without it: now), by schedule of a plan (without it: in force).
 
         Those too that ended before it, as far back as a shift that is on then may have been cut by one.
         """
         since = (self.now() if since is None else since) - LONGEST_TURN
         found = await self.read(self.reads.overrides_since, since, schedule)
         overrides = {one.id: one for one in found}
-        plan = await self.plan()
+        plan = plan or await self.plan()
         if plan is None or not plan.calendars:
             return covers_by_schedule(overrides)
         calendars = {one.name: one for one in await self.read(self.reads.calendars)}

@@ -10,11 +10,13 @@ from msgspec import Struct
 
 from tocsin.access.actors import called
 from tocsin.alerts.alert import Alert
+from tocsin.engine import holding
 from tocsin.engine.state import Counters
 from tocsin.incidents.incident import Entry, Incident
-from tocsin.kernel.instant import Instant
+from tocsin.kernel.instant import Instant, say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.pages.ledger import Page, unreached_since
+from tocsin.plan.model import Plan
 from tocsin.silences.silence import Silence
 from tocsin.store.reads import MOST, Reads
 
@@ -45,15 +47,13 @@ class Explanation(Struct, frozen=True, kw_only=True):
     now: Sentence
 
 
-def explain_incident(
-    reads: Reads, number: int, now: Instant, names: Mapping[str, str] | None = None
-) -> Explanation | None:
-    """The whole story of an incident, or None when there is no such incident. ``names``: of the plan's people."""
+def explain_incident(reads: Reads, number: int, now: Instant, plan: Plan | None = None) -> Explanation | None:
+    """The whole story of an incident, or None when there is no such incident. ``plan``: the one in force."""
     incident = reads.incident(number)
     if incident is None:
         return None
     entries, pages = _timeline(reads, number), _pages(reads, number)
-    standing = _standing(incident, pages, now, _paging(reads), names)
+    standing = _standing(incident, pages, now, _paging(reads), plan)
     return Explanation(
         of="incident",
         id=number,
@@ -66,9 +66,7 @@ def explain_incident(
     )
 
 
-def explain_alert(
-    reads: Reads, number: int, now: Instant, names: Mapping[str, str] | None = None
-) -> Explanation | None:
+def explain_alert(reads: Reads, number: int, now: Instant, plan: Plan | None = None) -> Explanation | None:
     """The story of an alert: what was made of it, and of its incident since it was there. None when there is none."""
     alert = reads.alert(number)
     if alert is None:
@@ -119,7 +117,7 @@ def explain_alert(
         paged=paged,
         quiet=not alert.firing or bool(alert.silences) or incident is None or _quiet(incident),
         sentences=_in_order(told),
-        now=_alert_standing(alert, silences, incident, pages, now, _paging(reads), names),
+        now=_alert_standing(alert, silences, incident, pages, now, _paging(reads), plan),
     )
 
 
@@ -227,10 +225,9 @@ def _quiet(incident: Incident) -> bool:
     )
 
 
-def _standing(
-    incident: Incident, pages: list[Page], now: Instant, paging: bool, names: Mapping[str, str] | None
-) -> Sentence:
+def _standing(incident: Incident, pages: list[Page], now: Instant, paging: bool, plan: Plan | None) -> Sentence:
     """How an incident stands, whatever was said before."""
+    names = plan.names if plan is not None else None
     if not incident.open:
         return _resolved(incident, now, names)
     if incident.state == "acknowledged":
@@ -244,7 +241,7 @@ def _standing(
     if incident.paused is not None:
         return Sentence(
             at=incident.updated_at,
-            text="Nobody is paged at the moment",
+            text=f"Nobody is paged at the moment{_so_long(incident, plan, now)}",
             reason=incident.paused,
             until=incident.paused_until,
         )
@@ -258,6 +255,14 @@ def _standing(
     if incident.next_at is not None:
         return _escalating(incident, pages, paging)
     return Sentence(at=incident.updated_at, text="It is open", reason=incident.reason)
+
+
+def _so_long(incident: Incident, plan: Plan | None, now: Instant) -> str:
+    """How long its pages have waited for code, and how long they may."""
+    if incident.paused not in holding.FOR_CODE or incident.held_since is None or plan is None:
+        return ""
+    most, so_far = holding.longest(plan, incident.service), incident.held + now - incident.held_since
+    return f"; its pages have waited {say_duration(so_far)} for code, of at most {say_duration(most)} in all"
 
 
 def _resolved(incident: Incident, now: Instant, names: Mapping[str, str] | None) -> Sentence:
@@ -294,7 +299,7 @@ def _alert_standing(
     pages: list[Page],
     now: Instant,
     paging: bool,
-    names: Mapping[str, str] | None,
+    plan: Plan | None,
 ) -> Sentence:
     if not alert.firing:
         return Sentence(at=alert.resolved_at or alert.last_seen, text="It does not fire any more", reason=alert.reason)
@@ -304,7 +309,7 @@ def _alert_standing(
             at=alert.last_seen, text="It is silenced; nobody is paged for it", reason=Reason.SILENCED, until=ends
         )
     if incident is not None:
-        stands = _standing(incident, pages, now, paging, names)
+        stands = _standing(incident, pages, now, paging, plan)
         told = stands.text
         if incident.state != "acknowledged":  # that begins with a name
             told = told[0].lower() + told[1:]

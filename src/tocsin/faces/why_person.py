@@ -1,8 +1,9 @@
 """Why somebody was, or was not, paged around an instant: on call or not, and what each incident then open did of it.
 
 Everything is read from what was recorded; an incident's steps are those it had then, also where another plan was
-applied to it since. Who is on call, and whom a step means, is asked of the plan now in force with the overrides of that
-time: schedules are never kept with an incident. Decides nothing.
+applied to it since. Who is on call, and whom a step means, is asked of the plan that was in force then with the
+overrides of that time: schedules are never kept with an incident. Where that plan is not known any more it is said, and
+no other is asked. Decides nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from msgspec import Struct
 
 from tocsin.access.actors import person_of
 from tocsin.faces.why import Sentence
-from tocsin.faces.why_plan import Plans, StepsThen
+from tocsin.faces.why_plan import Plans, PlanThen, StepsThen
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.instant import HOUR, MINUTE, Duration, Instant, say_duration
 from tocsin.kernel.reason import Reason
@@ -70,22 +71,37 @@ class PersonExplanation(Struct, frozen=True, kw_only=True):
     incidents: tuple[OfIncident, ...]
     more: bool
     """More incidents were open than are told of."""
+    plan: str = ""
+    """The version of the plan that says who was on call: the one in force then; "" where that is not known any more."""
+    older: bool = False
+    """That is not the one in force now."""
+    doubt: str = ""
+    """Why it is not known who was on call; "" when it is."""
 
 
-def explain_person(reads: Reads, plan: Plan, covers: Covers, person: str, at: Instant) -> PersonExplanation:
-    """The whole answer for one person and one instant."""
+def explain_person(
+    reads: Reads, plan: Plan, covers: Covers, person: str, at: Instant, then: PlanThen | None = None
+) -> PersonExplanation:
+    """The whole answer for one person and one instant.
+
+    ``plan``: the one in force; ``then``: the one that was, and ``covers`` are over its schedules. None is the same one.
+    """
+    then = then or PlanThen(plan)
     pages = [page for page in _pages(reads, person, at) if page.kind != "update"]
     near = [page for page in pages if abs(page.intended_at - at) <= AROUND or _left_near(page, at)]
     incidents = list(_open_at(reads, at))
-    plans = Plans(reads, plan)
+    plans = Plans(reads, plan, then)
     return PersonExplanation(
         person=person,
         at=at,
         paged=any(page.left for page in near if page.kind in ("page", "help")),
         pages=tuple(sorted(near, key=lambda page: (page.intended_at, page.id))),
-        on_call=tuple(_on_call(plan, covers, person, at)),
+        on_call=tuple(_on_call(then.plan, covers, person, at)) if then.plan is not None else (),
         incidents=tuple(_told(reads, plans, covers, person, one, pages, at) for one in incidents[:MOST_INCIDENTS]),
         more=len(incidents) > MOST_INCIDENTS,
+        plan=then.plan.version if then.plan is not None else "",
+        older=then.plan is not None and then.plan.version != plan.version,
+        doubt=then.doubt,
     )
 
 

@@ -7,6 +7,7 @@ from which plan to which.
 from __future__ import annotations
 
 from functools import cached_property
+from typing import NamedTuple
 
 from tocsin.escalation.policy import Step
 from tocsin.faces.why import Sentence
@@ -18,12 +19,36 @@ from tocsin.plan.model import Covers, Plan
 from tocsin.store.reads import Reads
 
 
-class Plans:
-    """The plan in force, and older ones as they are asked for; each is read once."""
+class PlanThen(NamedTuple):
+    """The plan that was in force at an instant; None where it is not known any more, and in ``doubt`` why."""
 
-    def __init__(self, reads: Reads, now: Plan) -> None:
-        self._reads, self.now = reads, now
-        self._known: dict[str, Plan | None] = {now.version: now}
+    plan: Plan | None
+    doubt: str = ""
+
+
+def plan_then(reads: Reads, now: Plan, at: Instant) -> PlanThen:
+    """The plan that was in force at an instant. ``now``: the one that is."""
+    version = reads.plan_version_at(at)
+    if version is None:
+        since = reads.plan_kept_at(now.version)
+        if since is not None and since <= at:
+            return PlanThen(now)
+        return PlanThen(None, "which plan was in force then was not written down")
+    if version == now.version:
+        return PlanThen(now)
+    files = reads.plan_files(version)
+    if files is None:
+        return PlanThen(None, f"the plan that was in force then, {version[:8]}, is not kept any more")
+    plan = read_plan(files).plan
+    return PlanThen(plan, "" if plan else f"this Tocsin cannot read the plan that was in force then, {version[:8]}")
+
+
+class Plans:
+    """The plan in force, the one that was ``then``, and older ones as they are asked for; each is read once."""
+
+    def __init__(self, reads: Reads, now: Plan, then: PlanThen) -> None:
+        self._reads, self.now, self.then, self.doubt = reads, now, then.plan, then.doubt
+        self._known: dict[str, Plan | None] = {one.version: one for one in (now, then.plan) if one is not None}
 
     def of(self, version: str) -> Plan | None:
         """A plan by its version; None when it is not kept, or this Tocsin cannot read it any more."""
@@ -52,14 +77,22 @@ class StepsThen:
         return next((one for one in self._applied if one.at == at), None)
 
     def meaning(self, steps: tuple[Step, ...], covers: Covers, person: str) -> int | None:
-        """Which step, counted from 1, means a person first; None when none does."""
+        """Which step, counted from 1, means a person first; None when none does, or it is not known which do.
+
+        Without the plan that was in force then only those mean somebody that name them.
+        """
+        plan = self._plans.then
         for number, step in enumerate(steps, 1):
-            if any(one.key == person for one in self._plans.now.people_of(step.targets, self._at, covers)):
+            people = plan.people_of(step.targets, self._at, covers) if plan is not None else ()
+            if f"person:{person}" in step.targets or any(one.key == person for one in people):
                 return number
         return None
 
     def not_meant(self, covers: Covers, person: str) -> Sentence:
         """Why none of the steps it had then means a person: also because of a plan, if that is so."""
+        if self._plans.then is None:
+            text = f"Whom its steps meant then is not known: {self._plans.doubt}"
+            return Sentence(at=self._at, text=text, reason=Reason.PLAN_NOT_KNOWN)
         last = next((one for one in self._applied if one.at <= self._at), None)
         before = self._of(last.detail.get("was", "")) if last is not None else None
         if last is not None and before is not None and (step := self.meaning(before, covers, person)):

@@ -22,6 +22,26 @@ class Tick(Struct, frozen=True):
     text: str
 
 
+class Work(Struct, frozen=True, omit_defaults=True):
+    """What code did about one target of an incident, or why it did nothing there.
+
+    ``targets``: their names; () for the service as a whole. ``run``: its number, 0 when none was written down.
+    ``outcome``: "" while it lives, else what the run came to; ``blocked`` when none was let begin, ``unmatched`` when
+    the playbook itself said that it is not meant. ``why``: a sentence.
+    """
+
+    playbook: str
+    targets: tuple[str, ...] = ()
+    run: int = 0
+    outcome: str = ""
+    why: str = ""
+
+    @property
+    def passes_on(self) -> bool:
+        """Whether the next playbook that answers the same alert has its turn."""
+        return self.outcome in ("blocked", "unmatched")
+
+
 class Incident(Struct, kw_only=True, omit_defaults=True):
     """One incident, ``number`` short and counting up.
 
@@ -41,6 +61,8 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     meanwhile. Empty unless it is triggered.
     ``considered``: it was looked whether a playbook answers it. ``hold_until``: until when at the latest pages wait for
     ``run``, its last run. ``checklists``: those that are for it; ``ticks``: of each, the steps people did, by id.
+    ``works``: what code did since it was opened or reopened, by playbook and target. ``lifted``: why its pages wait
+    for code no longer; ``held``: how long they have waited, before ``held_since``, when they began to wait now.
     ``tried``: what code found and did, a sentence each, for whoever is paged.
     """
 
@@ -86,6 +108,10 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     considered: bool = False
     hold_until: Instant | None = None
     run: int = 0
+    works: dict[str, Work] = {}
+    lifted: Reason | None = None
+    held: Duration = 0
+    held_since: Instant | None = None
     tried: tuple[str, ...] = ()
     customer_tier: str = ""
     checklists: tuple[str, ...] = ()
@@ -95,6 +121,12 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     def open(self) -> bool:
         """Whether it is not resolved."""
         return self.state != "resolved"
+
+    @property
+    def told_by(self) -> int:
+        """The run whose advice whoever is paged reads: the last that was handed over, else the last."""
+        handed = (one.run for one in self.works.values() if one.outcome == "handed_over")
+        return max(handed, default=self.run)
 
     @property
     def needed(self) -> int:

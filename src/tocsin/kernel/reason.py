@@ -58,13 +58,16 @@ class Reason(StrEnum):
 
     # playbooks
     PLAYBOOK_RUNS = "playbook_runs"
-    PLAYBOOK_WATCHES = "playbook_watches"
+    PLAYBOOK_BESIDE = "playbook_beside"
     PLAYBOOK_VERIFIED = "playbook_verified"
     PLAYBOOK_STEP = "playbook_step"
     PLAYBOOK_ENDED = "playbook_ended"
     PLAYBOOK_STANDS_BY = "playbook_stands_by"
     NOT_CLEARED = "not_cleared"
     HANDED_OVER = "handed_over"
+    CODE_LIMIT = "code_limit"
+    FIXED_AND_BACK = "fixed_and_back"
+    LEFT_UNFIXED = "left_unfixed"
     APPROVAL_ASKED = "approval_asked"
     APPROVAL_GIVEN = "approval_given"
     APPROVAL_LATE = "approval_late"
@@ -124,6 +127,7 @@ class Reason(StrEnum):
     DRILL = "drill"
     NOT_MEANT = "not_meant"
     NOT_YET = "not_yet"
+    PLAN_NOT_KNOWN = "plan_not_known"
     SYNTHETIC = "synthetic"
     CAME_BACK = "came_back"
     NOT_BACK = "not_back"
@@ -191,12 +195,15 @@ EXPLAINED: dict[Reason, str] = {
     Reason.PLAN_CHANGED: "the plan changed, so what still fires is judged again",
     Reason.DEAF: "Tocsin could not hear for a while, so absence proves nothing yet",
     Reason.PLAYBOOK_RUNS: "a playbook works on it, and pages wait until it is late, fails or is done",
-    Reason.PLAYBOOK_WATCHES: "a playbook looks, and may change nothing: pages do not wait for it",
+    Reason.PLAYBOOK_BESIDE: "a playbook runs beside what people do: no page waits for it",
     Reason.PLAYBOOK_VERIFIED: "a playbook fixed it and saw that it holds; its alerts get time to end",
     Reason.PLAYBOOK_STEP: "a playbook told what it found or did",
     Reason.PLAYBOOK_ENDED: "a playbook came to its end",
     Reason.PLAYBOOK_STANDS_BY: "another playbook answers this incident already",
     Reason.NOT_CLEARED: "a playbook saw its fix hold, but the alerts did not end in time",
+    Reason.CODE_LIMIT: "pages have waited for code as long as they may in all, over all targets together",
+    Reason.FIXED_AND_BACK: "an alert fires again about what code had fixed, and code tries each target once",
+    Reason.LEFT_UNFIXED: "code is done with a target, or may not begin there, and an alert about it still fires",
     Reason.HANDED_OVER: "code could not finish the job, so a person is called with what it found",
     Reason.APPROVAL_ASKED: "a playbook asks before it changes something",
     Reason.APPROVAL_GIVEN: "a person answered a playbook",
@@ -254,6 +261,7 @@ EXPLAINED: dict[Reason, str] = {
     Reason.CONTACT_REMOVED: "the contact method was removed",
     Reason.NOT_MEANT: "neither by name nor by who is on call does the escalation lead to them",
     Reason.NOT_YET: "somebody before them answered, or had time to, or paging was paused or over",
+    Reason.PLAN_NOT_KNOWN: "the plan that was in force then is not known any more, and no other says who was meant",
     Reason.SYNTHETIC: "the plan has Tocsin page itself, to see whether the channel works",
     Reason.CAME_BACK: "the synthetic page came back",
     Reason.NOT_BACK: "the synthetic page did not come back in time",

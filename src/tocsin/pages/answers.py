@@ -96,7 +96,8 @@ class Listening(Protocol):
     async def listen(self, take: Take, find: Callable[[str], Page | None]) -> None:
         """Listen until cancelled. Raises DeafError.
 
-        ``find`` gives the newest page whose provider's id begins so, while its incident lives.
+        ``find`` gives the newest page of a provider's id, or of those that begin so where a slash ends it, while its
+        incident lives.
         """
         ...
 

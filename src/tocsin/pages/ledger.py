@@ -14,7 +14,7 @@ PageState = Literal["intended", "sent", "failed", "overtaken"]
 PageKind = Literal["page", "notice", "copy", "help", "drill", "update", "synthetic"]
 Receipt = Literal["delivered", "seen", "failed"]
 
-FOLLOWED = frozenset({"matrix", "pagerduty", "push", "slack"})
+FOLLOWED = frozenset({"matrix", "pagerduty", "push", "slack", "telegram"})
 """Channels that are told when somebody has an incident they paged for, or when it is over."""
 
 APART = frozenset({"pagerduty"})

@@ -70,6 +70,17 @@ class Slack(Paced):
     server = Field(URL, "Where its Web API is. Default: https://slack.com.")
 
 
+class Telegram(Paced):
+    """The Telegram bot pages leave by. People add their own chats with it in Tocsin's settings."""
+
+    what = "a Telegram bot"
+    token = Field(SECRET, "Its token from @BotFather, by reference: secret:NAME.", required=True)
+    webhook_secret = Field(
+        SECRET, "Has Telegram post answers here, with this secret, instead of being asked for them: secret:NAME."
+    )
+    server = Field(URL, "Where its Bot API is. Default: https://api.telegram.org.")
+
+
 class Twilio(Paced):
     """The Twilio account that sends text messages and calls."""
 
@@ -105,6 +116,7 @@ class Channels(Record):
     what = "the channels"
     push = Field(RecordOf(Push), "Pages as notifications of the web app, on devices people add themselves.")
     slack = Field(RecordOf(Slack), "Pages as direct messages in Slack, with a button that acknowledges.")
+    telegram = Field(RecordOf(Telegram), "Pages as messages of a Telegram bot, with a button that acknowledges.")
     twilio = Field(RecordOf(Twilio), "Text messages and calls by Twilio, acknowledged by a reply or a key.")
     pagerduty = Field(RecordOf(PagerDuty), "Incidents handed to PagerDuty, which follows them until they are over.")
     matrix = Field(RecordOf(Matrix), "Pages as direct messages on Matrix; acknowledged by a reaction or a reply.")
@@ -134,6 +146,7 @@ class Messages(Record):
     email = Field(RecordOf(OwnWords), "Mails.")
     matrix = Field(RecordOf(OwnWords), "Messages on Matrix.")
     slack = Field(RecordOf(OwnWords), "Messages in Slack.")
+    telegram = Field(RecordOf(OwnWords), "Messages on Telegram.")
     push = Field(RecordOf(OwnWords), "Notifications: their title and their text.")
     apprise = Field(RecordOf(OwnWords), "What Apprise hands on.")
     sms = Field(RecordOf(OwnText), "Text messages, at most 320 characters of it.")

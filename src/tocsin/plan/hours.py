@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from tocsin.escalation.policy import When
 from tocsin.oncall.hours import Hours
 from tocsin.oncall.schedule import Window, joined
+from tocsin.oncall.zone import WEEK_OF
 from tocsin.plan import schema as written
 from tocsin.plan.findings import Findings, shown
 from tocsin.plan.names import Names
@@ -47,6 +48,10 @@ def read_condition(said: written.Condition | None, hours: Names, tiers: Names) -
     return When(tuple(said.severity or ()), name, outside, said.match or (), asked)
 
 
+ALWAYS = (Window(0, WEEK_OF),)
+"""All of the week, where days may still be closed."""
+
+
 def layer_hours(
     layer: written.Layer, zone: str, hours: Mapping[str, Hours], findings: Findings
 ) -> tuple[list[Window], list[Hours]]:
@@ -63,6 +68,6 @@ def layer_hours(
             message = f"{said} is meant in {hours[said].timezone}, and the layer in {zone}"
             findings.error(at, message, f"give the layer `timezone: {hours[said].timezone}`")
         else:
-            windows += hours[said].open
+            windows += hours[said].open or ALWAYS
             used.append(hours[said])
     return windows, used

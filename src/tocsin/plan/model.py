@@ -53,7 +53,14 @@ class Mail(Struct, frozen=True):
     password: str = ""
 
 
-NEEDS = {"email": "mail", "matrix": "matrix", "slack": "slack", "sms": "twilio", "call": "twilio"}
+NEEDS = {
+    "email": "mail",
+    "matrix": "matrix",
+    "slack": "slack",
+    "telegram": "telegram",
+    "sms": "twilio",
+    "call": "twilio",
+}
 """What a plan must set up before a channel reaches anybody."""
 OPEN = frozenset({"webhook", "pagerduty", "apprise", "push"})
 """Channels that need nothing set up: what they need stands with the person."""

@@ -18,7 +18,7 @@ from tocsin.oncall.zone import DAY_OF, MONDAY, WEEK_OF, Wall, said, wall_of
 from tocsin.oncall.zone import zone as zone_of
 from tocsin.plan import schema as written
 from tocsin.plan.findings import Findings, shown
-from tocsin.plan.hours import layer_hours
+from tocsin.plan.hours import ALWAYS, layer_hours
 from tocsin.plan.names import Names
 from tocsin.plan.positions import Position
 from tocsin.plan.rotas import Handoff, Start
@@ -115,7 +115,8 @@ class Schedules:
             begins=begins,
             day=day,
             timezone=zone,
-            only=joined(only),
+            # Hours that are open all week are no reason to forget the days on which they are closed.
+            only=joined(only) or (ALWAYS if any(one.closed or one.holidays for one in named) else ()),
             closed=tuple(sorted({day for one in named for day in one.closed})),
             holidays=tuple(dict.fromkeys(name for one in named for name in one.holidays)),
             shadows=shadows,

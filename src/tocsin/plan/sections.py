@@ -320,6 +320,7 @@ class _Assembly:
                 },
                 acknowledge_for=HOUR if hold is None else hold,
                 reopen_within=30 * MINUTE if reopen is None else reopen,
+                wait_for_code=service.wait_for_code,
                 urgency=urgencies(service.urgency),
             )
         if INBOX not in found:

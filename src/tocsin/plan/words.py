@@ -22,7 +22,7 @@ from tocsin.access.limits import (
 )
 from tocsin.incidents.routes import SEVERITIES
 from tocsin.intake.entrances import KINDS
-from tocsin.kernel.instant import DAY, MILLISECOND, MINUTE, SECOND, Duration, format_duration, parse_duration
+from tocsin.kernel.instant import DAY, HOUR, MILLISECOND, MINUTE, SECOND, Duration, format_duration, parse_duration
 from tocsin.kernel.matcher import Matcher, MatcherError, compiled, parse_matcher
 from tocsin.oncall.zone import zones
 from tocsin.pages.templates import PLACEHOLDERS, fault, says_what
@@ -405,3 +405,4 @@ GRACE: Final = duration(0, 30 * DAY)
 PERIOD: Final = duration(SECOND, YEAR)
 MONTH: Final = duration(0, 30 * DAY)
 HOLD: Final = duration(SECOND, 30 * DAY)
+CODE: Final = duration(10 * SECOND, 4 * HOUR)

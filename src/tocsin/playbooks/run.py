@@ -8,6 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from tocsin.kernel.instant import MINUTE, SECOND, Duration, Instant
+from tocsin.playbooks.left import Left
 from tocsin.playbooks.manifest import Rung
 
 RunState = Literal["running", "asking", "watching", "ended"]
@@ -97,11 +98,15 @@ class Run(Struct, kw_only=True):
     as ``Began.identity`` has them; ``again``: a person said that this run is to do them
     again; ``carried``: how many of ``fixes`` earlier runs did; ``helped``: a person did part of it, so that it says
     little about the playbook; ``stood``: what the playbook was trusted with when this one began to go on, else "".
+    ``holding``: pages may wait for it. ``whole``: it is there for all of its incident's alerts, not for those about its
+    targets; ``quiet_at``: these have ended, and it is verified then if they stay quiet. ``opening``: how often its
+    incident had been reopened when it began.
     ``taken_by`` works on its targets by hand, until ``taken_until`` or the end of the incident.
 
     ``would``: the fix before which one that only watches ended, as a person reads it; ``would_do``: its function.
     ``agreement``: whether that is what a person did, once somebody said so or did it; ``agreed_how``: a sentence;
     ``agreed_run``: the run it was compared with by itself, 0 when a person said so.
+    ``took``: what it took from its guards, as they were when it was over; () when it changed nothing and did not fail.
     """
 
     number: int
@@ -137,6 +142,10 @@ class Run(Struct, kw_only=True):
     stopping: str = ""
     stop_by: Instant | None = None
     watch_until: Instant | None = None
+    holding: bool = False
+    whole: bool = False
+    quiet_at: Instant | None = None
+    opening: int = 0
     ended_at: Instant | None = None
     findings: tuple[str, ...] = ()
     output: str = ""
@@ -161,6 +170,7 @@ class Run(Struct, kw_only=True):
     readings: tuple[str, ...] = ()
     advice: str = ""
     suspected: str = ""
+    took: tuple[Left, ...] = ()
 
     @property
     def by_hand(self) -> bool:
@@ -213,7 +223,7 @@ class Run(Struct, kw_only=True):
         if self.state == "asking" and self.approval is not None:
             return self.approval.due
         if self.state == "watching":
-            return self.watch_until
+            return min((at for at in (self.watch_until, self.quiet_at) if at is not None), default=None)
         return self.deadline if self.stop_by is None else min(self.deadline, self.stop_by)
 
     def allowed(self, began: Began) -> bool:

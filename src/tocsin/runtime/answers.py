@@ -80,8 +80,12 @@ class Answers:
 
         def find(provider_id: str) -> Page | None:
             pages = list(self._state().pages.values())
-            known = (p for p in pages if p.channel == name and p.kind in ASKING)
-            return max((p for p in known if p.provider_id.startswith(provider_id)), key=lambda p: p.id, default=None)
+            ours = (p for p in pages if p.channel == name and p.kind in ASKING)
+            if provider_id.endswith("/"):
+                known = [page for page in ours if page.provider_id.startswith(provider_id)]
+            else:
+                known = [page for page in ours if page.provider_id == provider_id]
+            return max(known, key=lambda page: page.id, default=None)
 
         wait = FIRST_WAIT
         while True:

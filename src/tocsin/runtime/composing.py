@@ -104,7 +104,7 @@ def _message(
     contact = state.contacts.get(page.contact)
     about = state.pages.get(page.about) if page.kind == "update" else None
     zone = person.timezone if person else plan.timezone
-    run = state.runs.get(incident.run) if incident else None
+    run = state.runs.get(incident.told_by) if incident else None
     own = page.channel == "webhook" and (page.kind == "synthetic" or (contact is not None and not contact.declared))
     return Message(
         page=page.id,

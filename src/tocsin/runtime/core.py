@@ -31,7 +31,7 @@ from tocsin.runtime.delivery import Delivery
 from tocsin.runtime.doors import Doors
 from tocsin.runtime.front import Front
 from tocsin.runtime.jobs import Committed, Job
-from tocsin.runtime.line import Changed, HeardReply, Known, Reloaded, Status
+from tocsin.runtime.line import Changed, HeardReply, Known, Reloaded, Status, Weighing
 from tocsin.runtime.listener import Exchange
 from tocsin.runtime.loopback import Loopback
 from tocsin.runtime.metrics import Metrics
@@ -41,6 +41,7 @@ from tocsin.runtime.points import Point
 from tocsin.runtime.probing import Prober
 from tocsin.runtime.running import Runs
 from tocsin.runtime.upkeep import Upkeep
+from tocsin.runtime.weighing import weighed
 from tocsin.runtime.writer import NOTHING_TAKEN, Writer
 
 log = structlog.get_logger("tocsin.core")
@@ -52,6 +53,7 @@ MOST_LOGGED = 50
 MOST_UNWRITTEN = 20_000
 """More inputs that are in memory alone than this, and people's commands are refused until some are written."""
 UNWRITTEN = f"It is in force, but not written down yet: {NOTHING_TAKEN}. That is done when it does"
+CHANGED_MEANWHILE = "The plan folder has changed since it was looked at: look again at what it changes"
 PLAN_KEY = "tocsin:plan"
 """The deduplication key of what is told when the plan on disk could not be used at a start."""
 KEYS_KEY = "tocsin:keys"
@@ -223,8 +225,11 @@ class Core:
         """Take events for a service on behalf of a signed-in user."""
         return await self._own.events(service, body, actor)
 
-    async def reload(self, actor: str) -> Reloaded:
-        """Read the plan again, and put it in force when it is good. Nothing is while nothing can be written."""
+    async def reload(self, actor: str, only: str = "") -> Reloaded:
+        """Read the plan again, and put it in force when it is good. Nothing is while nothing can be written.
+
+        ``only``: the version somebody looked at before they asked; another one is not put in force.
+        """
         if self.writer.away:
             return Reloaded(False, False, self._plan.version, (f"Nothing was changed: {NOTHING_TAKEN}",), looked=False)
         async with self._reloading:
@@ -237,6 +242,8 @@ class Core:
                 self._plan_refused = read.findings
                 log.warning("plan_refused", actor=actor, findings=list(read.findings[:20]))
                 return Reloaded(False, False, self._plan.version, read.findings)
+            if only not in ("", read.plan.version):
+                return Reloaded(False, False, self._plan.version, (CHANGED_MEANWHILE,))
             changed = read.plan.version != self._plan.version
             try:
                 written, fell = await self._put_in_force(read.plan, read.files)
@@ -307,6 +314,10 @@ class Core:
         state = self.writer.engine.state
         found = state.tokens_by_hash.get(token)
         return Known(found, state.users.get(found.user if found is not None else user))
+
+    async def guards(self, service: str, playbook: str, target: str, run: int) -> Weighing:
+        """What is left of a playbook's guards now, or of a run's that lives."""
+        return await weighed(self.writer, service, playbook, target, run)
 
     def counts(self) -> dict[tuple[str, str], int]:
         """Decisions by kind and reason since the start."""

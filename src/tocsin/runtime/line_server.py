@@ -21,9 +21,11 @@ from tocsin.runtime.line import (
     AnswerReloaded,
     AnswerResult,
     AnswerStatus,
+    AnswerWeighing,
     AnyAnswer,
     AnyAsk,
     AskEvents,
+    AskGuards,
     AskKnown,
     AskReload,
     AskStatus,
@@ -34,6 +36,7 @@ from tocsin.runtime.line import (
     Known,
     Reloaded,
     Status,
+    Weighing,
     encode,
     frame,
     read_ask,
@@ -51,9 +54,10 @@ class Answering(Protocol):
 
     async def submit(self, command: AnyCommand, idempotency_key: str = "", until: Duration = 0) -> Result: ...
     async def events(self, service: str, body: bytes, actor: str) -> HeardReply: ...
-    async def reload(self, actor: str) -> Reloaded: ...
+    async def reload(self, actor: str, only: str = "") -> Reloaded: ...
     def status(self) -> Status: ...
     def known(self, token: bytes, user: int) -> Known: ...
+    async def guards(self, service: str, playbook: str, target: str, run: int) -> Weighing: ...
 
 
 class LineServer:
@@ -127,11 +131,14 @@ class LineServer:
                 case AskEvents():
                     answer = AnswerHeard(ask.n, await self.answering.events(ask.service, ask.body, ask.actor))
                 case AskReload():
-                    answer = AnswerReloaded(ask.n, await self.answering.reload(ask.actor))
+                    answer = AnswerReloaded(ask.n, await self.answering.reload(ask.actor, ask.only))
                 case AskStatus():
                     answer = AnswerStatus(ask.n, self.answering.status())
                 case AskKnown():
                     answer = AnswerKnown(ask.n, self.answering.known(ask.token, ask.user))
+                case AskGuards():
+                    found = await self.answering.guards(ask.service, ask.playbook, ask.target, ask.run)
+                    answer = AnswerWeighing(ask.n, found)
                 case AskWatch():
                     return
         except Exception:  # the line's edge: whoever asked is told by the time that ran out

@@ -42,7 +42,7 @@ from tocsin.store.reading import SCAN, capped, place_of
 from tocsin.store.reading import CursorError as CursorError
 from tocsin.store.reading import Slice as Slice
 from tocsin.store.reading import open_engine as open_engine
-from tocsin.store.rows import storable, unpack_files
+from tocsin.store.rows import IN_FORCE, storable, unpack_files
 
 OPEN_STATES = ("triggered", "acknowledged")
 TROUBLES = 5_000
@@ -336,6 +336,23 @@ class Reads(AccessReads):
     def plan_version(self) -> str:
         """The version of the plan in force, "" before there is one."""
         return (self.meta("plan") or b"").decode()
+
+    def plan_version_at(self, at: Instant) -> str | None:
+        """The version of the plan that was in force at an instant; None where that was not written down."""
+        table = tables.meta
+        # In this order in every collation: what follows the mark are digits, always as many.
+        asked = select(table.c.name, table.c.value).where(*self._here(table), table.c.name.like(f"{IN_FORCE}%"))
+        with self._snapshot() as connection:
+            known = {str(name).removeprefix(IN_FORCE): bytes(value) for name, value in connection.execute(asked)}
+        since = max((one for one in known if int(one) <= at), default=None)
+        return known[since].decode() if since is not None else None
+
+    def plan_kept_at(self, version: str) -> Instant | None:
+        """When a version of the plan was put in force last; None for one that is not kept."""
+        asked = select(tables.plans.c.at).where(*self._here(tables.plans), tables.plans.c.version == version)
+        with self._snapshot() as connection:
+            row = connection.execute(asked).first()
+        return None if row is None else int(row[0])
 
     def plan_files(self, version: str) -> dict[str, bytes] | None:
         """The files of a plan by name; None for a version that is not kept."""

@@ -125,6 +125,12 @@ META = Statement("meta", ("name", "workspace", "value"), ("text", "int", "bytea"
 VERSIONS = Statement("versions", ("id", "engine", "tzdata"), ("int", "text", "text"), ("id",))
 
 
+IN_FORCE = "plan@"
+"""Before the instant, in microseconds with 20 digits, since when a version of the plan has been in force: the name of a
+row in ``meta``. Who asks about a night last week asks about that night's plan.
+"""
+
+
 def body(noun: Any) -> bytes:
     """A noun as its row keeps it.
 
@@ -301,6 +307,7 @@ def statements(
         (RESULTS, each(changes.results, lambda r: (r.key, WORKSPACE, r.at, body(r)))),
         (PLANS, [(version, WORKSPACE, now, pack_files(files)) for version, files in changes.plans.items()]),
         (META, [("plan", WORKSPACE, state.counters.plan.encode())] if changes.plans else []),
+        (META, [(f"{IN_FORCE}{at:020d}", WORKSPACE, version.encode()) for at, version in changes.in_force.items()]),
         (META, [("counters", WORKSPACE, body(state.counters))]),
     )
     new = changes.new_alerts

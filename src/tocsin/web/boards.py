@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 from tocsin.kernel.instant import DAY, HOUR, Duration, Instant, from_datetime, to_datetime
@@ -206,22 +207,41 @@ def starts_of(monday: date, reader: Reader) -> Instant:
     return max(reader.now, from_datetime(datetime(monday.year, monday.month, monday.day, tzinfo=reader.zone)))
 
 
-def weeks(roster: Roster, covers: tuple[Cover, ...], reader: Reader, monday: date) -> list[Week]:
-    """Four weeks from a Monday on, in the reader's zone."""
-    order = {person: place for place, person in enumerate(roster.schedule.people())}
+def weeks(
+    roster: Roster, covers: tuple[Cover, ...], reader: Reader, monday: date, people: Sequence[str] = ()
+) -> list[Week]:
+    """Four weeks from a Monday on, in the reader's zone. ``people``: in this order they are told apart; else in the
+    schedule's own.
+    """
+    order = {person: place for place, person in enumerate(people or roster.schedule.people())}
     return [_week(monday + timedelta(days=7 * n), roster, covers, reader, order) for n in range(WEEKS)]
+
+
+def _edges(monday: date, reader: Reader) -> list[Instant]:
+    """The midnights of a week in the reader's zone, the last one included."""
+    dates = (monday + timedelta(days=n) for n in range(8))
+    return [from_datetime(datetime(day.year, day.month, day.day, tzinfo=reader.zone)) for day in dates]
+
+
+def _place(edges: Sequence[Instant], at: Instant) -> float:
+    """Where an instant is in a week, in percent: every day is as wide as the others."""
+    day = next((n for n in range(7) if at < edges[n + 1]), 6)
+    return min(100.0, max(0.0, (day + (at - edges[day]) / max(1, edges[day + 1] - edges[day])) / 7 * 100))
+
+
+def marks(spans: Sequence[Span], monday: date, reader: Reader) -> list[tuple[float, float]]:
+    """Where in a week some times are: from and width in percent."""
+    edges = _edges(monday, reader)
+    near = [(max(low, edges[0]), min(high, edges[7])) for low, high in spans if low < edges[7] and edges[0] < high]
+    places = [(_place(edges, low), _place(edges, high)) for low, high in near]
+    return [(round(low, 3), round(max(high - low, 0.4), 3)) for low, high in places]
 
 
 def _week(monday: date, roster: Roster, covers: tuple[Cover, ...], reader: Reader, order: dict[str, int]) -> Week:
     dates = [monday + timedelta(days=n) for n in range(8)]
-    edges = [from_datetime(datetime(day.year, day.month, day.day, tzinfo=reader.zone)) for day in dates]
+    edges = _edges(monday, reader)
     start, end = edges[0], edges[7]
-
-    def place(at: Instant) -> float:
-        """Where an instant is in the week, in percent: every day is as wide as the others."""
-        day = next((n for n in range(7) if at < edges[n + 1]), 6)
-        return min(100.0, (day + (at - edges[day]) / max(1, edges[day + 1] - edges[day])) / 7 * 100)
-
+    place = partial(_place, edges)
     bars: list[Bar] = []
     free: list[Instant] = []
 

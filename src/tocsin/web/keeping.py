@@ -242,8 +242,10 @@ async def _plan(seen: View, *, refused: tuple[str, ...] = (), code: int = 200) -
 
 @post("/plan/reload", needs="admin", status_code=200)
 async def reload_plan(request: Request[Any, Any, Any], faces: Faces, who: Who) -> Response[bytes] | Redirect:
-    """Read the plan folder again. A bad plan changes nothing, and its findings are shown."""
-    came = await faces.core.reload(who.actor)
+    """Read the plan folder again. A bad plan changes nothing, and its findings are shown; nor does another one than
+    was looked at, where a form says which.
+    """
+    came = await faces.core.reload(who.actor, (await fields(request)).get("only", "")[:64])
     if came.ok:
         return leads_to("/plan", "reloaded" if came.changed else "unchanged")
     return await _plan(

@@ -20,6 +20,7 @@ from tocsin.engine.commands import (
     RevokeToken,
 )
 from tocsin.engine.covering import findings
+from tocsin.faces import previewing
 from tocsin.faces.faces import Faces
 from tocsin.faces.feeds import FEED, FEED_PATH
 from tocsin.faces.problem import Problem, not_found
@@ -109,6 +110,7 @@ async def _page(seen: View, feed_url: str = "") -> Response[bytes]:
     feeds = await _feeds(seen)
     return seen.draw(
         "oncall.html",
+        waits=seen.who.may("responder") and await previewing.waits(seen.faces),
         headline=headline(looked["boards"], reader),
         asked=[one for one in overrides if one.agreed_at is None],
         agreed=[one for one in overrides if one.agreed_at is not None],

@@ -17,8 +17,9 @@ from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, Duration, from_datetime, to_datetime
 from tocsin.kernel.reason import EXPLAINED
 from tocsin.pages.ledger import Page
+from tocsin.web.by_target import places
 from tocsin.web.checklists import checklists_of
-from tocsin.web.playbooks import TRUSTED, runs_of, startable
+from tocsin.web.playbooks import GUARDS, TRUSTED, RunView, runs_of, startable
 from tocsin.web.view import View, view, with_query
 from tocsin.web.words import Reader, because, count
 
@@ -69,7 +70,7 @@ async def room(
     ordered = sorted(alerts.items, key=lambda one: (not one.firing, one.severity, -one.id))
     firing = sum(one.firing for one in ordered)
     runs, playbooks = await runs_of(seen, number), await startable(seen, incident)
-    idle = all(not one.run.live for one in runs)
+    idle = all(one.run.state in ("watching", "ended") for one in runs)
     return seen.draw(
         "incident.html",
         code=code,
@@ -95,12 +96,23 @@ async def room(
         hour=HOUR,
         moves=_moves(seen, incident),
         runs=runs,
-        playbooks=playbooks,
+        places=places(incident, seen.plan, alerts.items, runs),
+        after=_after(incident, runs),
+        playbooks=playbooks if idle else [],
         checklists=checklists_of(seen, incident, {one.manifest.name for one in playbooks if idle}),
         trusted=TRUSTED,
+        guards=GUARDS,
         faults=faults or {},
         typed=typed,
     )
+
+
+def _after(incident: Incident, runs: list[RunView]) -> RunView | None:
+    """The run that a person does something with: what is at it now, else the last that was handed over."""
+    newest = next(iter(runs), None)
+    if newest is None or newest.run.state in ("running", "asking"):
+        return newest
+    return next((one for one in runs if one.run.number == incident.told_by), newest)
 
 
 def _suspected(seen: View, incident: Incident, changes: list[HeardChange]) -> int:

@@ -36,6 +36,7 @@ BY = {
     "matrix": "on Matrix",
     "pagerduty": "by PagerDuty",
     "slack": "on Slack",
+    "telegram": "on Telegram",
     "sms": "by text message",
     "call": "by telephone",
     "apprise": "by Apprise",
@@ -158,6 +159,10 @@ class Reader:
         """``Tue 20 Oct 2026``."""
         local = to_datetime(at).astimezone(self.zone)
         return f"{local:%a} {local.day} {local:%b %Y}"
+
+    def date(self, at: Instant) -> str:
+        """``2026-10-20`` in the reader's zone, as an address says a day."""
+        return f"{to_datetime(at).astimezone(self.zone):%Y-%m-%d}"
 
     def full(self, at: Instant) -> str:
         """``Tue 20 Oct 2026, 03:18:02``."""

@@ -14,8 +14,10 @@ import uvicorn
 from tocsin.api.handlers import api_handlers, openapi_config
 from tocsin.faces.application import application
 from tocsin.faces.core import CoreClient
+from tocsin.faces.disk import OnDisk
 from tocsin.faces.faces import Faces, FaceSettings
 from tocsin.plan import read_plan
+from tocsin.plan.folder import load_folder
 from tocsin.plan.model import Plan
 from tocsin.runtime.clock import SystemClock
 from tocsin.settings import Settings
@@ -23,6 +25,7 @@ from tocsin.store.opening import url_for
 from tocsin.store.reads import Reads, open_engine
 from tocsin.web.routes import error_page
 from tocsin.web.routes import handlers as web_handlers
+from tocsin.wiring.plans import plan_files
 from tocsin.wiring.plugs import push_key
 
 
@@ -47,6 +50,7 @@ async def faces(settings: Settings) -> int:
         clock=SystemClock().now,
         signing_key=signing_key,
         read_plan=plan_of,
+        disk=OnDisk(lambda: load_folder(settings.plan_folder), lambda: plan_files(settings.plan_folder)),
         settings=FaceSettings(
             public_url=settings.base_url, paging=settings.paging, version=version, push_key=push_key(signing_key)
         ),

@@ -44,6 +44,8 @@ from tocsin.api.models.contacts import contact_out as contact_out
 from tocsin.api.models.contacts import new_contact_out as new_contact_out
 from tocsin.api.models.contacts import reach_in as reach_in
 from tocsin.api.models.contacts import reach_out as reach_out
+from tocsin.api.models.guards import PublishedGuards as PublishedGuards
+from tocsin.api.models.guards import guards_out as guards_out
 from tocsin.api.models.incidents import AcknowledgeIn as AcknowledgeIn
 from tocsin.api.models.incidents import IncidentSheet as IncidentSheet
 from tocsin.api.models.incidents import NoteIn as NoteIn
@@ -89,6 +91,9 @@ from tocsin.api.models.playbooks import answer_out as answer_out
 from tocsin.api.models.playbooks import playbook_out as playbook_out
 from tocsin.api.models.playbooks import run_out as run_out
 from tocsin.api.models.playbooks import run_sheet_out as run_sheet_out
+from tocsin.api.models.preview import PreviewIn as PreviewIn
+from tocsin.api.models.preview import PublishedPreview as PublishedPreview
+from tocsin.api.models.preview import preview_out as preview_out
 from tocsin.api.models.silences import MatcherIn as MatcherIn
 from tocsin.api.models.silences import PublishedSilence as PublishedSilence
 from tocsin.api.models.silences import SilenceIn as SilenceIn

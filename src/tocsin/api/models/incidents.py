@@ -22,12 +22,27 @@ from tocsin.pages.ledger import Page
 from tocsin.store.reads import Slice, StoredEntry
 
 
+class PublishedWork(Struct, frozen=True):
+    """What code did about one target of an incident. ``targets``: their names; empty for the service as a whole.
+
+    ``outcome``: "" while the run lives; ``blocked`` when none was let begin; else what it came to. ``run``: its number,
+    0 when there is none. ``why``: a sentence, "" when there is nothing to say.
+    """
+
+    playbook: str
+    targets: list[str]
+    run: int
+    outcome: str
+    why: str
+
+
 class PublishedIncident(Struct, frozen=True, kw_only=True):
     """An incident. ``paused`` names why nothing is paged now although it is open, ``paused_until`` when that ends.
 
     ``customer_tier``: the highest of the customers it is about; "" when nothing says it.
     ``waits`` names why the next page is later than its step. ``responders`` were added by hand. ``plan``: the version
-    whose steps it follows.
+    whose steps it follows. ``code``: what playbooks did, by target; ``code_lifted`` names why its pages wait for them
+    no longer, null while they may.
     With paging off that is ``paging_off``, and ``next_page_at`` is null: nothing follows by itself.
     """
 
@@ -62,6 +77,8 @@ class PublishedIncident(Struct, frozen=True, kw_only=True):
     waits: str | None
     responders: list[str]
     plan: str
+    code: list[PublishedWork]
+    code_lifted: str | None
 
 
 class PublishedEntry(Struct, frozen=True, kw_only=True):
@@ -204,6 +221,11 @@ def _incident(one: Incident, base: str, paging: bool) -> dict[str, Any]:
         "waits": word(one.waits),
         "responders": list(one.responders),
         "plan": one.plan,
+        "code": [
+            PublishedWork(each.playbook, list(each.targets), each.run, each.outcome, each.why)
+            for each in one.works.values()
+        ],
+        "code_lifted": word(one.lifted),
     }
 
 

@@ -49,7 +49,9 @@ class PublishedOfIncident(Struct, frozen=True, kw_only=True):
 class PublishedPersonExplanation(Struct, frozen=True, kw_only=True):
     """Why a person was or was not paged. ``pages``: theirs within a quarter of an hour of the instant.
 
-    ``more``: more incidents were open than are told of.
+    ``more``: more incidents were open than are told of. ``plan``: the version that says who was on call, the one in
+    force then; ``older``: another is by now. Where it is not known any more it is empty, as is ``on_call``, and
+    ``doubt`` says why.
     """
 
     person: str
@@ -59,6 +61,9 @@ class PublishedPersonExplanation(Struct, frozen=True, kw_only=True):
     on_call: list[PublishedOnCallThen]
     incidents: list[PublishedOfIncident]
     more: bool
+    plan: str = ""
+    older: bool = False
+    doubt: str = ""
 
 
 def synthetic_out(one: Loop) -> PublishedSynthetic:
@@ -86,6 +91,9 @@ def person_out(one: PersonExplanation) -> PublishedPersonExplanation:
         on_call=[PublishedOnCallThen(schedule=each.schedule, because=each.because) for each in one.on_call],
         incidents=[_of_incident(each) for each in one.incidents],
         more=one.more,
+        plan=one.plan,
+        older=one.older,
+        doubt=one.doubt,
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tocsin.pages.channels import apprise, console, email, matrix, pagerduty, push, slack, twilio, webhook
+from tocsin.pages.channels import apprise, console, email, matrix, pagerduty, push, slack, telegram, twilio, webhook
 from tocsin.pages.channels.setup import Setup
 from tocsin.pages.message import Channel
 
@@ -17,6 +17,7 @@ CHANNELS: dict[str, Callable[[Setup], Channel | None]] = {
     "matrix": matrix.channel,
     "push": push.channel,
     "slack": slack.channel,
+    "telegram": telegram.channel,
     "sms": twilio.sms,
     "call": twilio.call,
     "apprise": apprise.channel,

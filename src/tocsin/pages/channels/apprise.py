@@ -11,6 +11,9 @@ from tocsin.pages import rendering
 from tocsin.pages.channels.setup import DEADLINE, Setup, no_secret
 from tocsin.pages.message import Failed, Message, Sent
 
+LONGEST = 3_900
+"""Bytes of a page in full: ntfy makes a file of what has more than 4,096, or refuses it."""
+
 
 def channel(setup: Setup) -> Apprise:
     """One for all URLs of the plan."""
@@ -44,7 +47,7 @@ class Apprise:
 
     def preview(self, message: Message) -> str:
         """Title and body."""
-        return f"{rendering.subject(message)}\n\n{rendering.text(message)}"
+        return f"{rendering.subject(message)}\n\n{said(message)}"
 
     def place(self, address: str) -> str:
         """The secret that names it: what stands there is read when it is needed."""
@@ -52,6 +55,12 @@ class Apprise:
 
     async def close(self) -> None:
         """Nothing is kept open."""
+
+
+def said(message: Message) -> str:
+    """The page in full, or, where that is long, as chats are told it."""
+    full = rendering.text(message)
+    return full if len(full.encode("utf-8", "replace")) <= LONGEST else f"{rendering.chat(message)}\n"
 
 
 def _notify(url: str, message: Message) -> Sent | Failed:
@@ -63,7 +72,7 @@ def _notify(url: str, message: Message) -> Sent | Failed:
     kind = apprise.NotifyType.FAILURE if message.asks else apprise.NotifyType.INFO
     done = hand.notify(
         title=rendering.subject(message),
-        body=rendering.text(message),
+        body=said(message),
         notify_type=kind,
         body_format=apprise.NotifyFormat.TEXT,
         interpret_escapes=False,

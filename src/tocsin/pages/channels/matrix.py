@@ -24,6 +24,7 @@ from tocsin.kernel.instant import MILLISECOND
 from tocsin.kernel.outside import Answer as Answered
 from tocsin.pages import rendering
 from tocsin.pages.answers import ANSWERABLE, Answer, DeafError, Got, Take
+from tocsin.pages.channels.consent import says_yes
 from tocsin.pages.channels.replies import failed
 from tocsin.pages.channels.setup import DEADLINE, Setup, no_secret
 from tocsin.pages.ledger import Page
@@ -34,9 +35,6 @@ HOW = "React with 👍 or reply “ack” to acknowledge."
 _API = "/_matrix/client/v3"
 _READ = 4 * 1024 * 1024
 _POLL = 30_000
-_YES = re.compile(r"(?i)(ack(nowledged?)?|got it|on it|mine|👍|✅|✔)[.!]?")
-_LOOKS = re.compile("[\ufe0f\U0001f3fb-\U0001f3ff]")
-"""What only changes how an emoji looks: its presentation and the colour of its skin."""
 _FILTER = {
     "presence": {"types": []},
     "account_data": {"types": []},
@@ -238,7 +236,7 @@ def _answer(room: str, event: dict[str, Any], me: str, find: Callable[[str], Pag
         # Clients put what is replied to in front, as quoted lines and an empty one.
         text = re.sub(r"\A(>.*\n)+\n?", "", str(content.get("body", "")))
         about, word = _dict(relation.get("m.in_reply_to")).get("event_id", ""), text
-    if not isinstance(word, str) or not _YES.fullmatch(_LOOKS.sub("", word.strip())):
+    if not isinstance(word, str) or not says_yes(word):
         return None
     page = find(f"{room}/{about}")
     return Answer(page=page.id, by=str(sender), mark=f"{room}/{event.get('event_id')}") if page else None

@@ -1,0 +1,60 @@
+"""Which of an incident's firing alerts a run is there to end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from typing import NamedTuple
+
+from tocsin.engine import holding
+from tocsin.engine.turn import Turn
+from tocsin.engine.wanted import Chain, key_of
+from tocsin.incidents.incident import Incident
+from tocsin.playbooks.run import Run
+
+
+def chains(turn: Turn, incident: Incident) -> Mapping[Chain, Set[int]]:
+    """An incident's firing alerts by what answers them."""
+    state = turn.state
+    firing = turn.members(incident).firing
+    return state.wanted.chains(turn.plan, incident, firing, state.alerts, state.counters.alert)
+
+
+class Fires(NamedTuple):
+    """What an incident's firing alerts ask for: ``keys`` of wishes, the ``locks`` of their targets. ``others``: some
+    fire that no playbook answers.
+    """
+
+    keys: Set[str]
+    locks: Set[str]
+    others: bool
+
+
+def fires(turn: Turn, incident: Incident) -> Fires:
+    """What is asked for now, by silenced alerts too."""
+    firing = turn.members(incident).firing
+    there = [chain for chain, ids in chains(turn, incident).items() if not ids.isdisjoint(firing)]
+    wishes = {wish for chain in there for wish in chain}
+    return Fires({wish.key for wish in wishes}, {lock for wish in wishes for lock in wish.holds}, () in there)
+
+
+def still_fires(turn: Turn, incident: Incident, run: Run, found: Fires | None = None) -> bool:
+    """Whether an alert fires that a run is there to end: one that its playbook answers with its targets, for a run that
+    a person began any about these; or one that no playbook answers. ``found``: what fires, where it is known.
+
+    Such an alert may be a consequence of any of them: the last run that is left waits for it.
+    """
+    firing = turn.members(incident).firing
+    if run.whole or not firing or not turn.plan.answers.get(incident.service):
+        return bool(firing)
+    found = found or fires(turn, incident)
+    if key_of(run.playbook, run.targets.values()) in found.keys:
+        return True
+    if run.by_hand and not found.locks.isdisjoint(run.holds):
+        return True
+    return found.others and not any(one is not run for one in holding.at_work(turn, incident))
+
+
+def for_all(turn: Turn, incident: Incident, run: Run) -> bool:
+    """Whether a run that a person began is there for all of an incident's alerts: for none is about its targets."""
+    mine = set(run.holds)
+    return not any(mine.intersection(wish.holds) for chain in chains(turn, incident) for wish in chain)

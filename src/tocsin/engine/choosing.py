@@ -1,0 +1,207 @@
+"""Which playbook works on which of an incident's targets next, and which of them only a person can help now.
+
+The gravest firing alert goes first, of those the one that came first. Each is answered by the first of its service's
+playbooks that answers it, finds its target and is let run; a playbook works on a target once, until the incident is
+opened again. One run works or asks at a time; one that is verified and waits for its alerts to end keeps nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Set
+
+from tocsin.alerts.alert import Alert
+from tocsin.engine import about, answering, checking, guarding, holding, telling_targets
+from tocsin.engine.turn import Turn
+from tocsin.engine.wanted import Chain, Wish, key_of
+from tocsin.incidents.incident import Incident, Work
+from tocsin.kernel.reason import Reason
+from tocsin.playbooks.left import Blocked
+from tocsin.playbooks.manifest import Manifest
+from tocsin.playbooks.run import Run
+
+MOST_WORKS = 100
+"""On so many targets code begins, or is refused, before an incident is a person's: it is no known problem any more."""
+
+
+def holds(turn: Turn, incident: Incident) -> bool:
+    """Whether pages wait for code now. What is to be answered next is begun, if there is anything."""
+    if not incident.considered:
+        incident.considered = True
+        checking.offer(turn, incident)
+    elif incident.run and not incident.works:
+        _remember(turn, incident)
+    if turn.plan.answers.get(incident.service) or incident.works:
+        _go_on(turn, incident)
+    return incident.hold_until is not None and incident.hold_until > turn.now
+
+
+def why_held(turn: Turn, incident: Incident) -> Reason:
+    """What pages wait for."""
+    works = any(run.state == "running" for run in holding.at_work(turn, incident))
+    return Reason.PLAYBOOK_RUNS if works else Reason.PLAYBOOK_VERIFIED
+
+
+def answered_labels(turn: Turn, incident: Incident, manifest: Manifest) -> Mapping[str, str] | None:
+    """The labels of the alert of an incident that a playbook would answer first."""
+    there = about.chains(turn, incident)
+    those = [chain for chain in there if any(wish.playbook == manifest.name for wish in chain)]
+    heard = [one for chain in those for one in _heard(turn, incident, there[chain])]
+    return turn.state.alerts[_first(turn, heard)].labels if heard else None
+
+
+def _heard(turn: Turn, incident: Incident, ids: Set[int]) -> Iterator[int]:
+    """Those of its alerts that fire and nothing silences."""
+    members = turn.members(incident)
+    return (id for id in ids if id in members.firing and id not in members.silenced)
+
+
+def _first(turn: Turn, ids: list[int]) -> int:
+    alerts = turn.state.alerts
+    return min(ids, key=lambda one: (alerts[one].severity, alerts[one].first_seen, one))
+
+
+def _rank(alert: Alert, wish: Wish) -> tuple[str, int, int, int]:
+    return alert.severity, alert.first_seen, wish.place, alert.id
+
+
+def _turn_of(incident: Incident, chain: Chain) -> Wish | None:
+    """Whose turn it is with an alert: the first that was not refused, begun or not; None when all were."""
+    for wish in chain:
+        work = incident.works.get(wish.key)
+        if work is None or not work.passes_on:
+            return wish
+    return None
+
+
+def _go_on(turn: Turn, incident: Incident) -> None:
+    """Begin what is next; when a target is left that code cannot help, have pages wait no longer."""
+    if incident.lifted is Reason.RUN_CANCELLED or holding.busy(turn, incident):
+        return
+    _begin_next(turn, incident)
+    if incident.lifted is None and not holding.busy(turn, incident):
+        _leave(turn, incident)
+
+
+def _remember(turn: Turn, incident: Incident) -> None:
+    """An incident that an older version began with does not know yet what its runs worked on."""
+    for run in turn.state.runs.values():
+        if run.incident == incident.number:
+            answering.record(turn, incident, run)
+
+
+def _begin_next(turn: Turn, incident: Incident) -> None:
+    waiting: list[tuple[tuple[str, int, int, int], Chain, Alert]] = []
+    for chain, ids in about.chains(turn, incident).items():
+        wish = _turn_of(incident, chain)
+        if wish is None or wish.key in incident.works:
+            continue
+        heard = list(_heard(turn, incident, ids))
+        if heard:
+            alert = turn.state.alerts[_first(turn, heard)]
+            waiting.append((_rank(alert, wish), chain, alert))
+    for _, chain, alert in sorted(waiting, key=lambda one: one[0]):
+        if _answer(turn, incident, chain, alert.labels):
+            return
+
+
+def _answer(turn: Turn, incident: Incident, chain: Chain, labels: Mapping[str, str]) -> bool:
+    """Have the first of a chain that is let run begin. Whether one did."""
+    while (wish := _turn_of(incident, chain)) is not None and wish.key not in incident.works:
+        if len(incident.works) >= MOST_WORKS:
+            return False
+        begun = _try(turn, incident, wish, labels)
+        if begun is None:
+            return False  # its turn comes when what this incident's other runs wait for has ended
+        if begun:
+            _stand_by(turn, incident, chain, wish)
+            return True
+    return False
+
+
+def _try(turn: Turn, incident: Incident, wish: Wish, labels: Mapping[str, str]) -> bool | None:
+    """Begin a run, or write down why not. None: not yet, for it is only this incident's own runs that keep it."""
+    manifest = turn.plan.playbooks[wish.playbook]
+    if wish.why:
+        _not_run(turn, incident, wish, Blocked(Reason.NO_TARGET, wish.why))
+        return False
+    run = answering.make(turn, manifest, incident.service, dict(wish.targets), incident=incident, labels=labels)
+    no = guarding.guarded(turn, manifest, run)
+    own = frozenset(lock for one in holding.at_work(turn, incident) for lock in one.holds)
+    if no is not None and own and guarding.guarded(turn, manifest, run, hoping=own) is None:
+        turn.state.counters.run -= 1  # nobody has heard of it
+        return None
+    if no is not None:
+        answering.refuse(turn, run, no)
+        _not_run(turn, incident, wish, no, run)
+        return False
+    answering.begin(turn, run, incident)
+    return True
+
+
+def _not_run(turn: Turn, incident: Incident, wish: Wish, no: Blocked, run: Run | None = None) -> None:
+    where = f" on {' and '.join(wish.names)}" if wish.names and incident.works else ""
+    sentence = f"{wish.playbook} was not run{where}: {no.why}"
+    turn.enter(incident.number, sentence, no.reason)
+    answering.note(incident, sentence)
+    number = run.number if run is not None else 0
+    incident.works = {**incident.works, wish.key: Work(wish.playbook, wish.names, number, "blocked", no.why[:200])}
+    telling_targets.tell(turn, incident)
+    turn.save_incident(incident)
+
+
+def _stand_by(turn: Turn, incident: Incident, chain: Chain, begun: Wish) -> None:
+    """Say of every other playbook that answers the same alert that it stands by, the first time."""
+    if sum(one.playbook == begun.playbook for one in incident.works.values()) > 1:
+        return
+    for wish in chain:
+        if wish.place > begun.place:
+            what = f"{wish.playbook} answers this too; {begun.playbook} came first"
+            turn.enter(incident.number, what, Reason.PLAYBOOK_STANDS_BY)
+
+
+def _leave(turn: Turn, incident: Incident) -> None:
+    """Pages wait no longer when an alert fires that code is done with, or that is one too many."""
+    if not incident.works:
+        return
+    live = {key_of(one.playbook, one.targets.values()) for one in holding.at_work(turn, incident)}
+    for chain, ids in sorted(about.chains(turn, incident).items()):  # in an order that a restart does not change
+        wish = _turn_of(incident, chain)
+        if not chain or (wish is not None and wish.key in live):
+            continue
+        work = incident.works.get(wish.key) if wish is not None else None
+        if wish is not None and work is None and len(incident.works) < MOST_WORKS:
+            continue  # its turn is yet to come
+        if next(_heard(turn, incident, ids), None) is None:
+            continue
+        reason, why = _left(incident, wish, work)
+        answering.note(incident, *([why] if why else []))
+        holding.lift(turn, incident, reason, why)
+        telling_targets.tell(turn, incident)
+        return
+
+
+def _left(incident: Incident, wish: Wish | None, work: Work | None) -> tuple[Reason, str]:
+    if work is not None and work.outcome == "verified":
+        where = " and ".join(work.targets) or incident.service
+        return Reason.FIXED_AND_BACK, f"{work.playbook} had fixed {where} (run {work.run}), and its alert fires again"
+    if wish is not None and work is None:
+        return Reason.LEFT_UNFIXED, f"Code has been asked about {MOST_WORKS} targets; the others are a person's"
+    return Reason.LEFT_UNFIXED, ""
+
+
+def tend(turn: Turn, incident: Incident) -> None:
+    """Look at the runs that wait for their alerts to end, while others of the incident fire."""
+    watching = [run for run in holding.at_work(turn, incident) if run.state == "watching"]
+    if not watching or not turn.members(incident).firing:
+        return
+    found = about.fires(turn, incident)
+    for run in watching:
+        if about.still_fires(turn, incident, run, found):
+            if run.quiet_at is not None:
+                run.quiet_at = None
+                turn.save_run(run)
+        elif run.quiet_at is None:
+            run.quiet_at = turn.now + incident.quiet
+            turn.save_run(run)
+            if not incident.quiet:
+                answering.held(turn, run)

@@ -1,0 +1,62 @@
+"""What code did about each target of an incident that has several, as its room shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from tocsin.alerts.alert import Alert
+from tocsin.engine.wanted import chain_of
+from tocsin.incidents.incident import Incident, Work
+from tocsin.plan.model import Plan
+from tocsin.playbooks.run import Run
+from tocsin.web.playbooks import CAME_TO, RunView
+
+UNMATCHED = ("mute", "slash", "Not meant for it")
+YET = ("mute", "clock", "Not begun yet")
+NOT_YET_SHOWN = 20
+
+
+class Place(NamedTuple):
+    """One target, or the service as a whole. ``run``: its number, 0 when none was written down."""
+
+    name: str
+    playbook: str
+    run: int
+    badge: tuple[str, str, str]
+    why: str
+    note: str = ""
+    """What is to be known beside the badge."""
+
+
+def places(incident: Incident, plan: Plan | None, alerts: Iterable[Alert], runs: Iterable[RunView]) -> list[Place]:
+    """Those code worked on, in the order it did, then those whose turn is yet to come; [] when there is one alone."""
+    known = {one.run.number: one.run for one in runs}
+    found = [_place(one, known) for one in incident.works.values()]
+    yet = _yet(incident, plan, alerts) if incident.open else {}
+    found += [Place(name, playbook, 0, YET, "") for name, playbook in list(yet.items())[:NOT_YET_SHOWN]]
+    return found if len({one.name for one in found}) > 1 else []
+
+
+def _place(work: Work, runs: Mapping[int, Run]) -> Place:
+    run = runs.get(work.run)
+    state = work.outcome or (run.state if run is not None and run.live else "watching")  # what works is the newest
+    badge = UNMATCHED if state == "unmatched" else CAME_TO[state]
+    said = work.outcome in ("blocked", "handed_over", "cancelled")
+    why = work.why.removeprefix("handed over: ") if said else ""
+    note = "" if work.outcome or run is None or run.state != "watching" else "its alerts have yet to end"
+    return Place(" and ".join(work.targets), work.playbook, work.run, badge, why, note)
+
+
+def _yet(incident: Incident, plan: Plan | None, alerts: Iterable[Alert]) -> dict[str, str]:
+    """The targets that alerts fire about and code has not begun with, and the playbook whose turn it would be."""
+    if plan is None or not plan.answers.get(incident.service):
+        return {}
+    found: dict[str, str] = {}
+    for alert in alerts:
+        if not alert.firing or alert.silences:
+            continue
+        chain = chain_of(plan, incident.service, alert.labels, incident.severity)
+        if chain and not any(wish.key in incident.works for wish in chain) and not chain[0].why:
+            found.setdefault(" and ".join(chain[0].names), chain[0].playbook)
+    return found

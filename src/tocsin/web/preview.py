@@ -1,0 +1,195 @@
+"""What a changed plan changes: the one that waits in the plan folder, or a file that somebody tries; drawn beside what
+is in force. The button puts in force exactly what was looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any, NamedTuple
+
+from litestar import Request, Response, get, post
+from litestar.datastructures import UploadFile
+
+from tocsin.faces import previewing
+from tocsin.faces.faces import Faces
+from tocsin.faces.previewing import Seen
+from tocsin.faces.problem import Problem
+from tocsin.faces.who import Who
+from tocsin.oncall.changed import Change
+from tocsin.plan.model import Plan
+from tocsin.plan.previewing import ChangedSchedule, Side
+from tocsin.playbooks.manifest import FOLDER
+from tocsin.web.boards import WEEKS, Week, marks, monday_of, weeks
+from tocsin.web.view import View, fields, view
+from tocsin.web.words import Reader, count, listed
+
+MOST_DRAWN = 8
+"""So many schedules are drawn; of others the changes are listed alone."""
+MOST_LISTED = 60
+FIRST_LISTED = 8
+LARGEST_FILE = 900_000
+"""Bytes of a file that is tried: a form holds little more."""
+
+
+class Drawn(NamedTuple):
+    """One week of a schedule by both plans. A side is None where that plan has no such schedule. ``marks``: where
+    other people would be on call.
+    """
+
+    name: str
+    head: Week
+    before: Week | None
+    after: Week | None
+    marks: list[tuple[float, float]]
+
+
+class Shown(NamedTuple):
+    """A schedule that changes: four weeks from the first change on, and the changes in order."""
+
+    name: str
+    kind: str
+    weeks: list[Drawn]
+    changes: tuple[Change, ...]
+    more: int
+
+
+@get("/oncall/preview", needs="responder")
+async def preview_page(request: Request[Any, Any, Any], faces: Faces, who: Who) -> Response[bytes]:
+    """What waits in the plan folder and what it changes; and the form in which an admin tries a file."""
+    seen = await view(request, faces, who)
+    asked = request.query_params.get("file", "")
+    if asked and who.may("admin"):
+        return await _page(seen, None, name=asked, text=(await _written(seen)).get(asked, ""))
+    found, fault = None, ""
+    try:
+        found = await previewing.of_folder(faces) if await previewing.waits(faces) else None
+    except Problem as problem:
+        if problem.status not in (404, 409):
+            raise
+        fault = problem.detail
+    return await _page(seen, found, fault=fault, waiting=found is not None)
+
+
+@post("/oncall/preview", needs="admin", status_code=200)
+async def try_file(request: Request[Any, Any, Any], faces: Faces, who: Who) -> Response[bytes]:
+    """What a file in the place of the plan's own of that name would change. Nothing is kept."""
+    seen, typed = await view(request, faces, who), await fields(request)
+    upload = (await request.form()).get("upload")
+    text, name = typed.get("text", ""), typed.get("name", "")[:300]
+    if isinstance(upload, UploadFile) and upload.filename:
+        text = (await upload.read(LARGEST_FILE + 1)).decode(errors="replace")
+        name = name or upload.filename.rpartition("/")[2][:300]
+    name = name or "tocsin.yaml"
+    if not text.strip():
+        return await _page(seen, None, name=name, fault="Paste the file, or choose one.", code=400)
+    if len(text) > LARGEST_FILE:
+        return await _page(seen, None, name=name, fault=f"The file is longer than {LARGEST_FILE:,} bytes.", code=400)
+    if name.startswith(FOLDER) or not name.endswith((".yaml", ".yml")):
+        fault = "A file of the plan ends in .yaml; playbooks are looked at by tocsin plan check."
+        return await _page(seen, None, name=name, text=text, fault=fault, code=400)
+    content = text.replace("\r\n", "\n").encode("utf-8", "surrogatepass")
+    found = await previewing.of_files(faces, {name: content}, onto=True)
+    return await _page(seen, found, name=name, text=text)
+
+
+async def _written(seen: View) -> dict[str, str]:
+    """The plan's own files in YAML, as they are in force."""
+    version = seen.plan.version if seen.plan is not None else ""
+    files = (await seen.faces.read(seen.faces.reads.plan_files, version) if version else None) or {}
+    return {name: files[name].decode(errors="replace") for name in sorted(files) if not name.startswith(FOLDER)}
+
+
+async def _page(
+    seen: View,
+    found: Seen | None,
+    *,
+    waiting: bool = False,
+    name: str = "",
+    text: str = "",
+    fault: str = "",
+    code: int = 200,
+) -> Response[bytes]:
+    readers = (seen.reader, seen.reader)
+    if found is not None:
+        readers = (_reader(seen, found.before), _reader(seen, found.after))
+    shown = await seen.faces.read(_shown, found, readers) if found is not None else []
+
+    def called(person: str) -> str:
+        known = next((one for one in readers if one.plan is not None and person in one.plan.people), seen.reader)
+        return known.full_name(person)
+
+    return seen.draw(
+        "oncall-preview.html",
+        code=code,
+        found=found,
+        shown=shown,
+        waiting=waiting,
+        headline=_headline(seen.plan, found, waiting, name),
+        names=list(await _written(seen)) if seen.who.may("admin") else [],
+        name=name,
+        text=text,
+        fault=fault,
+        called=called,
+        people=lambda names: listed([called(one) for one in names]) or "nobody",
+        first=FIRST_LISTED,
+        most=MOST_LISTED,
+    )
+
+
+def _headline(plan: Plan | None, found: Seen | None, waiting: bool, name: str) -> str:
+    if found is None and name:
+        return "What would this file change?"
+    if found is None:
+        return "No changed plan waits." if plan is not None else "There is no plan yet."
+    told, what = found.preview, "The plan that waits" if waiting else "This file"
+    if not told.asked:
+        return f"{what} cannot be read."
+    if not told.schedules:
+        return f"{what} changes nobody's turns in the next twelve weeks."
+    return f"{what} changes who is on call by {count(len(told.schedules), 'schedule')}."
+
+
+def _reader(seen: View, side: Side) -> Reader:
+    """The reader, who reads the names of one of the plans."""
+    own = seen.reader
+    return Reader(own.now, own.zone, side.plan, person=own.person, user=own.user, absolute=own.absolute)
+
+
+def _shown(found: Seen, readers: tuple[Reader, Reader]) -> list[Shown]:
+    return [
+        Shown(
+            one.name,
+            one.kind,
+            _drawn(found, one, readers) if place < MOST_DRAWN else [],
+            one.changes[:MOST_LISTED],
+            one.more + max(0, len(one.changes) - MOST_LISTED),
+        )
+        for place, one in enumerate(found.preview.schedules)
+    ]
+
+
+def _drawn(found: Seen, one: ChangedSchedule, readers: tuple[Reader, Reader]) -> list[Drawn]:
+    reader = readers[0]
+    first = one.changes[0].start if one.changes else reader.now
+    monday = monday_of(reader.date(first), reader)
+    rosters = [side.plan.rosters.get(one.name) if side.plan is not None else None for side in found[1:3]]
+    people = list(dict.fromkeys(name for roster in rosters if roster for name in roster.schedule.people()))
+    lanes: list[list[Week]] = []
+    for side, roster, own in zip((found.before, found.after), rosters, readers, strict=True):
+        covers = side.plan.covers_for(one.name, side.covers) if side.plan is not None else ()
+        lanes.append(weeks(roster, covers, own, monday, people) if roster is not None else [])
+    return [_together(lanes, place, monday, one.changes, reader) for place in range(WEEKS)]
+
+
+def _together(
+    lanes: list[list[Week]], place: int, monday: date, changes: Sequence[Change], reader: Reader
+) -> Drawn:
+    before, after = (lane[place] if lane else None for lane in lanes)
+    head = before or after
+    assert head is not None, "one of the plans has the schedule"
+    spans = [(change.start, change.end) for change in changes]
+    return Drawn(head.name, head, before, after, marks(spans, monday + timedelta(days=7 * place), reader))
+
+
+handlers = [preview_page, try_file]
