@@ -56,4 +56,5 @@ def _steps(one: dict[str, Any]) -> Iterable[str]:
     for step in one.get("steps", ()):
         short = ".".join(str(step["function"]).rsplit(".", 2)[-2:])
         came_to = step["said"] or step["error"] or step["state"]
-        yield f"{step['ordinal']:3}. {step['verb']} {short}({step['arguments']}): {came_to}"
+        did = f"{step['verb']} {short}({step['arguments']})" if step["verb"] != "when" else "asked its own rule"
+        yield f"{step['ordinal']:3}. {did}: {came_to}"
