@@ -102,7 +102,7 @@ class PipeWire:
     def tell(self, report: Report) -> None:
         """Report something."""
         try:
-            self._control.sendall(frame(encode(report)))
+            self._control.sendall(frame(encode(report)), socket.MSG_NOSIGNAL)  # an end of its own, with all it started
         except OSError:
             _end_all()
 
