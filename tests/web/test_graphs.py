@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.web.night import NOW
@@ -30,7 +32,8 @@ def test_the_limits_words_stand_beside_its_line_and_not_in_what_was_measured(num
     wide = LETTER * len(drawn.limit_says)
     left = along if anchor == "start" else along - wide
     assert drawn.limit is not None and (base < drawn.limit - 2 or base - TALL > drawn.limit + 2)
-    there = [tuple(map(float, pair.split(","))) for pair in drawn.line.split()]
+    there = [(float(along), float(high)) for along, high in re.findall(r"([\d.]+)[ ,]([\d.]+)", drawn.line)]
+    assert len(there) == len(numbers)
     for (x1, y1), (x2, y2) in zip(there, there[1:] or there, strict=False):
         for part in range(101):
             at, high = x1 + (x2 - x1) * part / 100, y1 + (y2 - y1) * part / 100
