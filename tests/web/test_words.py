@@ -210,3 +210,11 @@ def test_the_night_is_the_persons_own() -> None:
 def test_every_reason_has_a_because() -> None:
     assert all(because(reason) == EXPLAINED[reason] for reason in Reason)
     assert because("something_newer") == "something newer"
+
+
+def test_who_could_not_be_reached_until_it_was_over_is_not_said_to_have_been_held_back() -> None:
+    tried = page("ana", state="overtaken", outcome=Reason.OVERTAKEN, attempts=2, error="the connection was refused")
+    over = incident(state="resolved", resolved_by="code", resolved_at=NOW)
+    assert _whys(reader(), over, [tried])[0] == ("You could not be reached by email", "the connection was refused")
+    spared = page("ana", state="overtaken", outcome=Reason.OVERTAKEN)
+    assert _whys(reader(), over, [spared])[0][0] == "You have not been paged: the page was held back"
