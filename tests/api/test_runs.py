@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from tests.api.client import World
 from tocsin.engine import commands as c
+from tocsin.engine.weighing import Guards, Weighed
+from tocsin.playbooks.left import Left
 from tocsin.playbooks.run import Run, Step
+from tocsin.playbooks.trust import Climb
+from tocsin.runtime.line import Weighing
 from tocsin.store import tables
 
 encode = msgspec.json.encode
@@ -83,3 +87,41 @@ async def test_coverage_is_what_the_plan_names_and_what_has_come(world: World) -
     found = await world.get("/coverage")
     assert found and {"service", "rule", "answer", "playbook", "now", "why", "incidents", "last_at"} == set(found[0])
     assert any(one["incidents"] and one["last_at"] for one in found), "what opened an incident is a rule too"
+
+
+async def test_what_is_left_of_guards_is_read_as_the_core_measures_it(world: World) -> None:
+    climb = Climb(rung="ask", ceiling="act", right=3, tried=4, bound=0.30064, next="act", more=30)
+    rate = Left(kind="rate", rule="at most 3 runs in 1 h", now="0 of 3 left", no="it had them", left=0, of=3,
+                until=9000)  # fmt: skip
+    weighed = Weighed(targets={"server": "main"}, left=(rate,), no="it had them")
+    world.core.weighing = Weighing(Guards(service="shop", playbook="p", at=5, climb=climb, each=(weighed,), more=2))
+    found = await world.get("/playbooks/shop/p/guards?target=main")
+    assert world.core.weighed == [("shop", "p", "main", 0)]
+    assert found["climb"]["at_least"] == 0.301 and found["climb"]["more"] == 30 and found["more"] == 2
+    (each,) = found["each"]
+    assert (each["targets"], each["blocks"]) == ({"server": "main"}, "it had them")
+    assert each["guards"] == [
+        {"kind": "rate", "rule": "at most 3 runs in 1 h", "now": "0 of 3 left", "blocks": "it had them", "left": 0,
+         "of": 3, "until": "1970-01-01T00:00:00.009Z", "then": ""}
+    ]  # fmt: skip
+    world.core.weighing = Weighing()
+    assert (await world.call("GET", "/playbooks/shop/p/guards")).status_code == 404
+    for world.core.weighing, world.core.gone in ((Weighing(why="another node writes"), False), (Weighing(), True)):
+        answer = await world.call("GET", "/playbooks/shop/p/guards")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+
+
+async def test_the_guards_of_a_run_are_read_while_it_lives_and_what_it_took_afterwards(world: World) -> None:
+    _run(world, "running")
+    climb = Climb(rung="act", ceiling="act", right=0, tried=0, bound=0, why="no rung above")
+    world.core.weighing = Weighing(Guards(service="shop", playbook="p", at=5, climb=climb, each=(Weighed(),)))
+    assert (await world.get("/runs/7/guards"))["each"] == [{"targets": {}, "blocks": "", "guards": []}]
+    assert world.core.weighed == [("shop", "p", "", 7)]
+    with world.filler.engine.begin() as connection:
+        run = Run(number=7, playbook="p", service="shop", plan="v", started_at=1, deadline=2, state="ended",
+                  took=(Left(kind="cooldown", now="rests now", until=9, then="it may run"),))  # fmt: skip
+        connection.execute(update(tables.runs).where(tables.runs.c.number == 7).values(body=encode(run)))
+    assert (await world.call("GET", "/runs/7/guards")).status_code == 409
+    (took,) = (await world.get("/runs/7"))["took"]
+    assert (took["kind"], took["now"], took["then"]) == ("cooldown", "rests now", "it may run")
+    assert (await world.call("GET", "/runs/8/guards")).status_code == 404

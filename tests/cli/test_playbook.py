@@ -10,9 +10,13 @@ import pytest
 
 from tests.cli.stage import Stage, run
 from tocsin.access.actors import THIS_MACHINE
+from tocsin.api.models.guards import guards_out
 from tocsin.api.models.playbooks import run_sheet_out
 from tocsin.cli.run_sheet import print_run
+from tocsin.engine.weighing import Guards, Weighed
+from tocsin.playbooks.left import Left
 from tocsin.playbooks.run import Run
+from tocsin.playbooks.trust import Climb
 
 PLAN = """\
 tocsin: 1
@@ -92,3 +96,36 @@ def test_a_kill_test_over_nothing_is_not_passed(tmp_path: Path) -> None:
     )
     done = run("playbook", "test", str(tmp_path))
     assert done.code == 1 and "no playbook has run: no service uses free-memory" in done.out
+
+
+def test_what_is_left_of_guards_is_said_with_when_it_changes(stage: Stage) -> None:
+    rate = Left(kind="rate", rule="at most 3 runs in 6 h", now="1 of 3 left", left=1, of=3, until=1_790_000_000_000_000,
+                then="one more")  # fmt: skip
+    held = Left(kind="cooldown", rule="15 min after a change", now="rests after its last change", no="4 min left")
+    climb = Climb(rung="ask", ceiling="act", right=12, tried=12, bound=0.757, next="act", more=4)
+    each = (Weighed(targets={"server": "main"}, left=(rate, held), no="4 min left"), Weighed(targets={"server": "b"}))
+    guards = guards_out(Guards(service="cart", playbook="free-memory", at=5, climb=climb, each=each, more=3))
+    stage.answers["GET /playbooks"] = 200, [{"service": "cart", "name": "free-memory"}]
+    stage.answers["GET /playbooks/cart/free-memory/guards"] = 200, msgspec.to_builtins(guards)
+    done = stage.run("playbook", "guards", "free-memory", "--target", "main")
+    assert done.code == 0, done.err
+    assert stage.asked[-1].query == {"target": ["main"]}
+    said = " ".join(done.out.split())
+    assert "ask (12 of 12 right, at least 76%; 4 more in a row that are right, and it acts alone)" in said
+    assert "main: 4 min left" in said and "b: would run now" in said
+    assert "rate 1 of 3 left until 2026-" in said and "then one more (at most 3 runs in 6 h)" in said
+    assert "3 more targets: --target NAME" in said
+    assert stage.run("playbook", "guards", "--json").json == [msgspec.to_builtins(guards)]
+    assert stage.run("playbook", "guards", "other").code != 0
+    stage.answers["GET /runs/7/guards"] = 200, msgspec.to_builtins(guards)
+    assert stage.run("playbook", "guards", "--run", "7", "--json").json == [msgspec.to_builtins(guards)]
+
+
+def test_lint_says_to_whom_a_playbook_hands_over_first(folder: Path) -> None:
+    file = folder / "playbooks/free_memory.py"
+    file.write_text(file.read_text().replace("    name=", '    hand_over_to="dba",\n    name=', 1))
+    plan = folder / "tocsin.yaml"
+    plan.write_text(plan.read_text() + "escalations: {dba: [{page: ana, wait: 5m}]}\n")
+    done = run("playbook", "lint", str(folder))
+    assert "free-memory (hands over to dba first)" in done.out, done.out + done.err
+    assert run("playbook", "lint", str(folder), "--json").json["hand_over_to"] == {"free-memory": "dba"}

@@ -32,7 +32,7 @@ from tocsin.oncall.zone import DAY_OF, WEEK_OF, wall_of
 from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import Page
 from tocsin.plan.model import Plan
-from tocsin.runtime.line import Changed, HeardReply, Known, Reloaded, Status
+from tocsin.runtime.line import Changed, HeardReply, Known, Reloaded, Status, Weighing
 from tocsin.silences.silence import Silence
 from tocsin.store import tables
 from tocsin.store.reads import Reads, open_engine
@@ -312,6 +312,8 @@ class FakeCore(CoreClient):
         self.reloaded = Reloaded(True, False, "abc123")
         self.heard: list[tuple[str, bytes, str]] = []
         self.changed: asyncio.Queue[Changed | None] = asyncio.Queue()
+        self.weighing = Weighing()
+        self.weighed: list[tuple[str, str, str, int]] = []
 
     def _here(self) -> None:
         if self.gone:
@@ -330,6 +332,11 @@ class FakeCore(CoreClient):
     async def known(self, *, token: bytes = b"", user: int = 0) -> Known:
         self._here()
         return self.remembered
+
+    async def guards(self, service: str, playbook: str, target: str = "", run: int = 0) -> Weighing:
+        self._here()
+        self.weighed.append((service, playbook, target, run))
+        return self.weighing
 
     async def reload(self, actor: str, only: str = "") -> Reloaded:
         self._here()

@@ -68,3 +68,7 @@ class Fault:
     def target(self) -> dict[str, Any]:
         """The system, as the plan has it."""
         raise NotImplementedError
+
+    def beside(self) -> dict[str, dict[str, Any]]:
+        """Other targets of its service, by name: what it is reached through."""
+        return {}

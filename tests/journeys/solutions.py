@@ -27,6 +27,7 @@ from tests.support.needs import program
 from tests.support.ports import free_port
 from tests.support.postgres import running_postgres
 from tests.support.shop_database import SETTINGS, Shop, running_shop
+from tests.support.sshd import Sshd, running_sshd
 from tests.support.waiting import eventually
 
 DEAF = (
@@ -335,6 +336,28 @@ class Hung(Fault):
         self._thread.join(5)
 
 
+class HungThere(Hung):
+    """The same on a machine that is reached by SSH."""
+
+    name = "process-ssh"
+
+    def __init__(self, folder: Path, sshd: Sshd) -> None:
+        super().__init__(folder)
+        self._sshd = sshd
+
+    def target(self) -> dict[str, Any]:
+        return {**super().target(), "on": "web-1"}
+
+    def beside(self) -> dict[str, dict[str, Any]]:
+        return by_ssh(self._sshd)
+
+
+def by_ssh(sshd: Sshd) -> dict[str, dict[str, Any]]:
+    """The machine, as a plan has it."""
+    reached = {"host": "127.0.0.1", "port": str(sshd.port), "user": sshd.user, "host key": sshd.host_key}
+    return {"web-1": {"ssh": reached, "look with": "secret:web_look", "fix with": "secret:web_fix"}}
+
+
 class Leaks(Hung):
     """It answers, and holds more memory than it may."""
 
@@ -388,6 +411,22 @@ class Filled(Fault):
 
     def target(self) -> dict[str, Any]:
         return {"folder": str(self._folder), "delete": ["*.log.*"]}
+
+
+class FilledThere(Filled):
+    """The same on a machine that is reached by SSH."""
+
+    name = "disk-ssh"
+
+    def __init__(self, folder: Path, sshd: Sshd) -> None:
+        super().__init__(folder / "there")
+        self._sshd = sshd
+
+    def target(self) -> dict[str, Any]:
+        return {**super().target(), "on": "web-1"}
+
+    def beside(self) -> dict[str, dict[str, Any]]:
+        return by_ssh(self._sshd)
 
 
 WRITES = """
@@ -465,7 +504,11 @@ class Stage:
                 (folder / "playbooks" / f"{Path(page).stem.lower()}{place}.py").write_text(code)
                 names.setdefault(page, []).extend(re.findall(r'^    name="([^"]+)"', code, re.MULTILINE))
         services: dict[str, dict[str, Any]] = {
-            one.name: {"escalation": "shop", "playbooks": names[one.page], "targets": {"it": one.target()}}
+            one.name: {
+                "escalation": "shop",
+                "playbooks": names[one.page],
+                "targets": {"it": one.target(), **one.beside()},
+            }
             for one in self.faults.values()
         }
         probe = {"postgres": "secret:old_ro", "name": "connections", "connections": "90%"}
@@ -495,26 +538,30 @@ class Stage:
 @contextmanager
 def staged(folder: Path) -> Iterator[Stage]:
     """A PostgreSQL with its standby and archiving, another one that grows old, two Valkeys, services and a folder."""
+    (folder / "sshd").mkdir(parents=True)
     with (
         running_shop(archive_mode="on") as shop,
         running_shop() as old,
         running_postgres(settings=SETTINGS, standby_of=shop.server) as server,
         on_valkeys(folder) as (redis_secrets, redis_faults, crowded),
+        running_sshd(folder / "sshd") as sshd,
     ):
         standby = Shop(server)
-        hung, leaks, grows = Hung(folder), Leaks(folder), Grows(folder)
+        hung, far, leaks, grows = Hung(folder), HungThere(folder, sshd), Leaks(folder), Grows(folder)
         secrets = {
             "TOCSIN_SECRET_SHOP_RO": shop.reading, "TOCSIN_SECRET_SHOP_FIX": shop.fixing,
             "TOCSIN_SECRET_OLD_RO": old.reading, "TOCSIN_SECRET_OLD_FIX": old.fixing,
             "TOCSIN_SECRET_STANDBY_RO": standby.reading, "TOCSIN_SECRET_STANDBY_FIX": standby.fixing,
+            "TOCSIN_SECRET_WEB_LOOK": sshd.key, "TOCSIN_SECRET_WEB_FIX": sshd.key,
         }  # fmt: skip
         faults: list[Fault] = [
             Full(shop), Blocked(shop), Long(shop), Lag(shop, standby), Log(shop), Slot(shop), Archive(shop),
-            Old(old, "old"), hung, leaks, Filled(folder), grows, *redis_faults,
+            Old(old, "old"), hung, far, leaks, Filled(folder), FilledThere(folder, sshd), grows, *redis_faults,
         ]  # fmt: skip
         try:
             yield Stage(faults, secrets | redis_secrets, old, crowded)
         finally:
             hung.close()
+            far.close()
             leaks.close()
             grows.close()

@@ -182,6 +182,7 @@ def idle(valkey: Valkey) -> None:
 def test_memory_is_freed_and_nobody_wakes_up(server: TocsinServer, valkey: Valkey) -> None:
     idle(valkey)
     assert valkey.used_ratio > 0.9
+    left = _rate_left(server)
     began = time.monotonic()
     incident = fires(server, "RedisMemoryHigh", "cart-1")
     run = run_of(server, incident, "watching", "handed_over")
@@ -193,6 +194,9 @@ def test_memory_is_freed_and_nobody_wakes_up(server: TocsinServer, valkey: Valke
     assert server.json("incidents", "list", "--state", "all")[0]["state"] == "resolved"
     assert server.call("GET", f"/api/v1/incidents/{incident}/pages")[1]["items"] == []
     assert took < 20
+    assert _rate_left(server) == left - 1
+    (rate,) = (one for one in server.call("GET", f"/api/v1/runs/{run['number']}")[1]["took"] if one["kind"] == "rate")
+    assert rate["now"] == f"took 1 of 10; {left - 1} of 10 left"
     assert "readingword" not in server.log.read_text() and "fixingword" not in server.log.read_text()
 
 
@@ -221,6 +225,15 @@ def test_what_code_cannot_finish_is_handed_over_with_what_it_found(
     eventually(lambda: found in _last_page(server), what="the findings in the page")
     assert valkey.keys == keys, "it touched nothing"
     fires(server, "RedisMemoryHigh", instance, "resolved")
+
+
+def _rate_left(server: TocsinServer) -> int:
+    """What the engine says is left of the playbook's rate, asked by the command line."""
+    (found,) = server.json("playbook", "guards", "free-memory", "--target", "main")
+    (each,) = found["each"]
+    assert each["blocks"] == "", each
+    (rate,) = (one for one in each["guards"] if one["kind"] == "rate")
+    return int(rate["left"])
 
 
 def _last_page(server: TocsinServer) -> str:

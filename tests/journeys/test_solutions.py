@@ -25,8 +25,9 @@ pytestmark = pytest.mark.journey
 ROUNDS = int(os.environ.get("TOCSIN_ROUNDS", "1"))
 FIGURES = os.environ.get("TOCSIN_FIGURES", "")
 FAULTS = (
-    *("connections", "blocked", "long", "lag", "log", "slot", "archive", "wraparound", "process", "leak"),
-    *("disk", "rotate", "redis-memory", "redis-clients", "redis-full", "redis-script"),
+    *("connections", "blocked", "long", "lag", "log", "slot", "archive", "wraparound"),
+    *("process", "process-ssh", "leak", "disk", "disk-ssh", "rotate"),
+    *("redis-memory", "redis-clients", "redis-full", "redis-script"),
 )
 LEFT = ("slot", "archive", "redis-full")
 """What a person alone may end."""

@@ -1,11 +1,16 @@
-"""What the solution for folders finds and deletes, in real folders; nothing outside them, whatever lies in the way."""
+"""What the solution for folders finds and deletes, in real folders; nothing outside them, whatever lies in the way.
+
+All of it on this machine, and all of it once more by SSH, through a real OpenSSH server.
+"""
 
 from __future__ import annotations
 
+import ast
+import inspect
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -14,7 +19,8 @@ import msgspec
 import pytest
 
 from tests.support.needs import program
-from tocsin.library import disk
+from tests.support.sshd import Sshd, running_sshd
+from tocsin.library import below, disk
 from tocsin.playbooks.language import Vault, vault
 
 T = TypeVar("T")
@@ -49,9 +55,29 @@ class Place:
         return {one.relative_to(self.folder).as_posix() for one in self.folder.rglob("*") if one.is_file()}
 
 
+@pytest.fixture(scope="module")
+def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    with running_sshd(tmp_path_factory.mktemp("sshd")) as server:
+        yield server
+
+
+def far(place: Place, sshd: Sshd) -> Place:
+    """The same folder, reached by SSH."""
+    place.said["on"] = {"host": "127.0.0.1", "port": sshd.port, "user": sshd.user, "host_keys": [sshd.host_key]}
+    place.said["secrets"] = {"key": sshd.key}
+    return place
+
+
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def near(tmp_path: Path) -> Place:
+    """Here alone: where the way there makes no difference."""
     return Place(tmp_path)
+
+
+@pytest.fixture(params=["here", "by SSH"])
+def place(tmp_path: Path, request: pytest.FixtureRequest) -> Place:
+    made = Place(tmp_path)
+    return far(made, request.getfixturevalue("sshd")) if request.param == "by SSH" else made
 
 
 def test_old_files_go_and_the_floor_the_young_the_open_and_all_others_stay(place: Place) -> None:
@@ -77,12 +103,12 @@ def test_old_files_go_and_the_floor_the_young_the_open_and_all_others_stay(place
     assert (again.files, again.left) == (0, 5), "again it does nothing"
 
 
-def test_no_more_goes_than_is_asked_for(place: Place) -> None:
+def test_no_more_goes_than_is_asked_for(near: Place) -> None:
     for number in range(6):
-        place.write(f"a.log.{number}", age=(9 - number) * HOUR)
-    found = place.step(lambda: disk.preview(IT, older_than="1h", keep=0, down_to=4 * 8192))
+        near.write(f"a.log.{number}", age=(9 - number) * HOUR)
+    found = near.step(lambda: disk.preview(IT, older_than="1h", keep=0, down_to=4 * 8192))
     assert [one.name for one in found.files] == ["a.log.0", "a.log.1"]
-    assert place.step(lambda: disk.preview(IT, older_than="1h", match="b.*")).files == ()
+    assert near.step(lambda: disk.preview(IT, older_than="1h", match="b.*")).files == ()
 
 
 def test_links_are_not_followed_neither_by_a_look_nor_by_a_delete(place: Place) -> None:
@@ -127,15 +153,15 @@ def test_what_the_plan_does_not_let_go_is_never_deleted(place: Place) -> None:
 
 
 @pytest.mark.parametrize("folder", ["/", "/var", "/var/../etc", "relative/folder", "/no/such/folder"])
-def test_a_folder_that_is_none_or_too_much_is_refused(place: Place, folder: str) -> None:
-    place.said["folder"] = folder
+def test_a_folder_that_is_none_or_too_much_is_refused(near: Place, folder: str) -> None:
+    near.said["folder"] = folder
     with pytest.raises(disk.Trouble):
-        place.step(lambda: disk.preview(IT))
+        near.step(lambda: disk.preview(IT))
 
 
-def test_what_grows_is_found(place: Place) -> None:
-    place.write("large.log", size=500_000)
-    grows, stop = place.folder / "grows.log", threading.Event()
+def test_what_grows_is_found(near: Place) -> None:
+    near.write("large.log", size=500_000)
+    grows, stop = near.folder / "grows.log", threading.Event()
 
     def write() -> None:
         with grows.open("ab") as out:
@@ -146,13 +172,13 @@ def test_what_grows_is_found(place: Place) -> None:
     thread = threading.Thread(target=write)
     thread.start()
     try:
-        found = place.step(lambda: disk.growth(IT, over="300ms"))
+        found = near.step(lambda: disk.growth(IT, over="300ms"))
     finally:
         stop.set()
         thread.join()
     assert list(found.grown) == ["grows.log"] and found.grown["grows.log"] > 0
     assert "large.log" in {one.name for one in found.largest}
-    used = place.step(lambda: disk.usage(IT))
+    used = near.step(lambda: disk.usage(IT))
     assert used.files == 2 and used.size >= 500_000 and 0 < used.used_ratio <= 1
 
 
@@ -181,19 +207,79 @@ def test_what_is_written_to_is_rotated_by_the_plan_s_own_command_and_seen_to_be(
     assert not (place.folder / "deep" / "shop.log.2").exists(), "it is rotated once"
 
 
-def test_a_rotation_that_fails_or_is_of_another_file_is_said_to_be(place: Place, tmp_path: Path) -> None:
-    log = place.write("shop.log", size=40_000)
-    (grown,) = place.step(lambda: disk.growth(IT, over="1ms")).largest
-    place.said["rotate"] = ["sh", "-c", "echo 'no such configuration' >&2; exit 1"]
+def test_a_rotation_that_fails_or_is_of_another_file_is_said_to_be(near: Place, tmp_path: Path) -> None:
+    log = near.write("shop.log", size=40_000)
+    (grown,) = near.step(lambda: disk.growth(IT, over="1ms")).largest
+    near.said["rotate"] = ["sh", "-c", "echo 'no such configuration' >&2; exit 1"]
     with pytest.raises(Exception, match="no such configuration"):
-        place.step(lambda: disk.rotate.function(IT, grown))
-    place.said["rotate"] = ["true"]
+        near.step(lambda: disk.rotate.function(IT, grown))
+    near.said["rotate"] = ["true"]
     with pytest.raises(disk.Trouble, match=r"shop\.log is what it was"):
-        place.step(lambda: disk.rotate.function(IT, grown))
+        near.step(lambda: disk.rotate.function(IT, grown))
     log.unlink()
-    outside = place.write("other.log", under=place.outside)
+    outside = near.write("other.log", under=near.outside)
     log.symlink_to(outside)
-    assert place.step(lambda: disk.was_rotated(IT, grown)), "a link is not the file"
-    assert place.step(lambda: disk.rotate.function(IT, grown)) == "shop.log was rotated already"
+    assert near.step(lambda: disk.was_rotated(IT, grown)), "a link is not the file"
+    assert near.step(lambda: disk.rotate.function(IT, grown)) == "shop.log was rotated already"
     escaped = disk.File("../outside/other.log", 8192, outside.stat().st_ino, 0)
-    assert place.step(lambda: disk.was_rotated(IT, escaped)), "nothing outside is looked at"
+    assert near.step(lambda: disk.was_rotated(IT, escaped)), "nothing outside is looked at"
+
+
+ODD = ("-rf.log.1", "a b'c\"d.log.2", "$(touch gone).log.3", "`id`;rm *.log.4", "ünï—文.log.5", "deep/-x/&.log.6")
+
+
+def test_names_are_never_words_of_a_command(place: Place) -> None:
+    for name in ODD:
+        place.write(name, age=9 * HOUR)
+    place.write("new\nline.log.7", age=9 * HOUR)
+    place.write("orders.db", age=9 * HOUR)
+    found = place.step(lambda: disk.preview(IT, older_than="1h", keep=0))
+    assert {one.name for one in found.files} == set(ODD), "what cannot be printed is left alone"
+    done = place.step(lambda: disk.delete.function(IT, found.files))
+    assert (done.files, done.left) == (len(ODD), 0)
+    assert place.names() == {"new\nline.log.7", "orders.db"}
+    assert list(place.outside.iterdir()) == []
+
+
+def test_what_cannot_be_asked_there_is_said_and_a_greeting_is_no_answer(tmp_path: Path, sshd: Sshd) -> None:
+    place = far(Place(tmp_path), sshd)
+    place.write("shop.log", size=8192)
+    allowed = sshd.private_host_key.parent / "authorized"
+    key = allowed.read_text()
+
+    def first(command: str) -> None:
+        allowed.write_text(f'command="{command}; eval \\"$SSH_ORIGINAL_COMMAND\\"" {key}')
+
+    try:
+        first("echo Welcome to web-1")
+        assert place.step(lambda: disk.usage(IT)).files == 1
+        first("PATH=/nowhere")
+        with pytest.raises(disk.Trouble, match=r"127\.0\.0\.1 has no python3"):
+            place.step(lambda: disk.usage(IT))
+        first("exit 3")
+        with pytest.raises(disk.Trouble, match="could not say: it ended with 3"):
+            place.step(lambda: disk.usage(IT))
+        first("echo no; exit 0")
+        with pytest.raises(disk.Trouble, match="answered something else"):
+            place.step(lambda: disk.usage(IT))
+    finally:
+        allowed.write_text(key)
+    place.said["on"] = {**place.said["on"], "host_keys": [sshd.other_host_key]}  # type: ignore[dict-item]
+    with pytest.raises(disk.Trouble, match="host key that is not in the plan"):
+        place.step(lambda: disk.usage(IT))
+
+
+def test_eight_hundred_files_fit_through_the_line(tmp_path: Path, sshd: Sshd) -> None:
+    place = far(Place(tmp_path), sshd)
+    for number in range(below.MOST_DELETED + 5):
+        place.write(f"{'long' * 30}.log.{number}", age=9 * HOUR, size=1)
+    found = place.step(lambda: disk.preview(IT, older_than="1h", keep=0))
+    assert len(found.files) == below.MOST_DELETED
+    assert place.step(lambda: disk.delete.function(IT, found.files)).files == below.MOST_DELETED
+    assert len(place.names()) == 5
+
+
+def test_the_code_that_goes_over_the_line_needs_no_new_python_and_nothing_of_ours() -> None:
+    tree = ast.parse(inspect.getsource(below), feature_version=(3, 7))
+    names = [one.module for one in ast.walk(tree) if isinstance(one, ast.ImportFrom)]
+    assert not [name for name in names if name is None or name.startswith("tocsin")]

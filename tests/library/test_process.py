@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import os
 import signal
 import subprocess
@@ -15,8 +17,9 @@ import psutil
 import pytest
 
 from tests.support.ports import free_port
+from tests.support.sshd import Sshd, running_sshd
 from tests.support.waiting import eventually
-from tocsin.library import process
+from tocsin.library import alive, process
 from tocsin.playbooks.language import Vault, vault
 
 T = TypeVar("T")
@@ -65,9 +68,29 @@ class Place:
         return self.step(lambda: process.state(IT, over="50ms"))
 
 
+@pytest.fixture(scope="module")
+def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    with running_sshd(tmp_path_factory.mktemp("sshd")) as server:
+        yield server
+
+
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
+def near(tmp_path: Path) -> Iterator[Place]:
+    """Here alone: where the way there makes no difference."""
     made = Place(tmp_path)
+    yield made
+    for one in made.started:
+        one.kill()
+        one.wait()
+
+
+@pytest.fixture(params=["here", "by SSH"])
+def place(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Place]:
+    made = Place(tmp_path)
+    if request.param == "by SSH":
+        sshd = request.getfixturevalue("sshd")
+        made.said["on"] = {"host": "127.0.0.1", "port": sshd.port, "user": sshd.user, "host_keys": [sshd.host_key]}
+        made.said["secrets"] = {"key": sshd.key}
     yield made
     for one in made.started:
         one.kill()
@@ -111,7 +134,7 @@ def test_a_number_that_is_something_else_now_is_left_alone(place: Place) -> None
         place.pidfile.write_text(str(other.pid))
         found = place.state()
         assert not found.running and "something else now" in found.why
-        started = process._stat(other.pid)
+        started = alive.stat_of(other.pid)
         assert started is not None
         assert "gone" in place.step(lambda: process.stop.function(IT, other.pid, started.started))
         assert other.poll() is None
@@ -121,11 +144,11 @@ def test_a_number_that_is_something_else_now_is_left_alone(place: Place) -> None
 
 
 @pytest.mark.parametrize("text", ["", "x", "0", "1", "-5", "99999999999999999999", "12 13"])
-def test_a_pid_file_that_is_none_names_no_process(place: Place, text: str) -> None:
-    place.pidfile.write_text(text)
-    assert "holds no process number" in place.state().why
-    place.pidfile.unlink()
-    assert "cannot be read" in place.state().why
+def test_a_pid_file_that_is_none_names_no_process(near: Place, text: str) -> None:
+    near.pidfile.write_text(text)
+    assert "holds no process number" in near.state().why
+    near.pidfile.unlink()
+    assert "cannot be read" in near.state().why
 
 
 def test_what_it_uses_is_what_the_system_says(place: Place) -> None:
@@ -139,17 +162,17 @@ def test_what_it_uses_is_what_the_system_says(place: Place) -> None:
     eventually(lambda: place.state().cpu > 0.2, what="a busy one to be seen")
 
 
-def test_no_other_address_answers_for_it(place: Place) -> None:
-    place.start()
-    place.said["health"] = f"http://127.0.0.1:{place.port}/away"
-    assert place.step(lambda: process.answering(IT)).why == "it answered 302"
+def test_no_other_address_answers_for_it(near: Place) -> None:
+    near.start()
+    near.said["health"] = f"http://127.0.0.1:{near.port}/away"
+    assert near.step(lambda: process.answering(IT)).why == "it answered 302"
 
 
-def test_what_answers_in_the_place_of_a_process_that_is_gone_is_no_answer_of_its(place: Place) -> None:
+def test_what_answers_in_the_place_of_a_process_that_is_gone_is_no_answer_of_its(near: Place) -> None:
     """Another program has its port: a restart that came to nothing must not count as verified."""
-    place.start()
-    place.pidfile.write_text("4194303999\n")
-    answer = place.step(lambda: process.answering(IT))
+    near.start()
+    near.pidfile.write_text("4194303999\n")
+    answer = near.step(lambda: process.answering(IT))
     assert (answer.answers, answer.pid) == (False, 0) and "its process does not run" in answer.why
 
 
@@ -164,9 +187,24 @@ def test_the_command_of_the_plan_restarts_once_and_says_why_not(place: Place, tm
     assert log.read_text() == "once;"
     assert process.restart.probe is process.was_replaced and not process.restart.idempotent
     place.said["restart"] = [sys.executable, "-c", "import sys; sys.exit('no such unit')"]
-    with pytest.raises(process.Trouble, match="ended with 1: no such unit"):
+    with pytest.raises(process.Trouble, match=r"ended with 1.*: no such unit"):
         place.step(lambda: process.restart.function(IT, before.pid, before.started))
     place.said["restart"] = ["supervisor"]
     with pytest.raises(process.Trouble, match=r"use process\.stop"):
         place.step(lambda: process.restart.function(IT, before.pid, before.started))
     assert os.getpid() != before.pid
+
+
+def test_the_code_that_goes_over_the_line_needs_no_new_python_and_nothing_of_ours() -> None:
+    tree = ast.parse(inspect.getsource(alive), feature_version=(3, 7))
+    names = [one.module for one in ast.walk(tree) if isinstance(one, ast.ImportFrom)]
+    assert not [name for name in names if name is None or name.startswith("tocsin")]
+
+
+def test_where_the_kernel_gives_no_handle_nothing_is_ended(near: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    running = near.start()
+    now = near.state()
+    monkeypatch.delattr(os, "pidfd_open")
+    with pytest.raises(process.Trouble, match=r"it needs 3\.9"):
+        near.step(lambda: process.stop.function(IT, now.pid, now.started))
+    assert running.poll() is None

@@ -67,6 +67,15 @@ def test_the_day_apia_skipped():
     ]
 
 
+def test_a_time_somebody_writes_may_be_two_instants():
+    madrid = zone("Europe/Madrid")
+    assert madrid.written(datetime(2026, 10, 25, 2, 30, 5)) == (  # as it is written on a form
+        utc("2026-10-25 00:30") + 5 * SECOND, utc("2026-10-25 01:30") + 5 * SECOND,
+    )  # fmt: skip
+    at = utc("2026-10-25 01:30")
+    assert madrid.written(datetime(2026, 10, 25, 1, 30, tzinfo=UTC)) == (at, at)
+
+
 def test_hours_begin_at_the_first_and_end_at_the_last():
     shop = rota("- {rotate: zoe}\n- {rotate: ana, only: Sun 02:30-02:45}", "Europe/Madrid")
     assert told(

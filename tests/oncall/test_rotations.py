@@ -6,6 +6,7 @@ import pytest
 
 from tests.oncall.rotas import names, rota, told, utc
 from tocsin.kernel.instant import DAY, HOUR, MINUTE
+from tocsin.oncall.override import Cover, absence
 
 SHOP = """
 - {rotate: [ana, ben], every: week, handoff: Mon 09:00, starts: 2026-11-16 with ana}
@@ -138,6 +139,31 @@ def test_next_and_previous_are_of_the_layer_that_applies():
     assert names(shop.beside(utc("2026-11-17 12:00"), 1)) == ["ben"]
     assert names(shop.beside(utc("2026-11-17 12:00"), -1)) == ["zoe"]
     assert shop.beside(utc("2026-11-17 03:00"), 1) == (), "nobody stands in for themselves"
+
+
+def test_who_is_away_or_stands_in_is_not_the_next_and_whoever_comes_after_them_is():
+    shop = rota("- {rotate: [ana, ben, zoe], every: week, handoff: Mon 09:00, starts: 2026-11-16 with ana}")
+    noon = utc("2026-11-17 12:00")
+    away = (absence(-1, "ben", utc("2026-11-17 00:00"), utc("2026-11-18 00:00")),)
+    assert names(shop.beside(noon, 1, away)) == ["zoe"]
+    assert names(shop.beside(utc("2026-11-18 00:00"), 1, away)) == ["ben"], "back again"
+    assert names(shop.beside(noon, -1, (absence(-1, "zoe", *away[0][2:4]),))) == ["ben"]
+    assert names(shop.who(noon, away)) == ["ana"]
+    everybody = tuple(absence(-1, one, *away[0][2:4]) for one in ("ben", "zoe"))
+    assert shop.beside(noon, 1, everybody) == ()
+    standing = (Cover(7, "ben", *away[0][2:4]),)
+    assert names(shop.beside(noon, 1, standing)) == ["zoe"], "ben is on call already"
+
+
+def test_while_two_turns_are_on_the_next_comes_after_both():
+    layer = "- {rotate: [ana, ben, zoe], every: day, handoff: 02:30, starts: 2026-10-24 with ana}"
+    nights = rota(layer, "Europe/Madrid")
+    twice = utc("2026-10-25 00:45")  # 02:45, for the first time
+    assert names(nights.who(twice)) == ["ana", "ben"]
+    assert names(nights.beside(twice, 1)) == ["zoe"]
+    assert names(nights.beside(twice, -1)) == ["zoe"]
+    assert names(nights.beside(utc("2026-10-25 00:15"), 1)) == ["ben"]
+    assert names(nights.beside(utc("2026-10-25 01:45"), 1)) == ["zoe"]
 
 
 def test_a_shadow_is_of_the_layer_and_not_on_call():

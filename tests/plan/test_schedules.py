@@ -265,6 +265,26 @@ def test_the_same_person_first_and_second_is_warned_of():
     ]
 
 
+def test_what_comes_is_looked_for_from_now_on_and_not_from_a_begin_years_ago():
+    """The turns of two schedules meet a year after their start; hours are closed this Christmas."""
+    text = """
+schedules:
+  first: {layers: [{rotate: [ana, ben], every: 53 weeks, handoff: Mon 09:00, starts: 2025-12-01 with ana}]}
+  second: {layers: [{rotate: ben, starts: 2025-12-01}]}
+hours: {work: {open: Mon-Sun, closed: [2026-12-25]}}
+escalations: {e: [{page: first}, {page: [second, ana]}]}
+services: {a: {escalation: e}}
+"""
+    assert warned(text) == []
+    now = parse_rfc3339("2026-11-26T05:00:00Z")
+    (found,) = warned(text, now)
+    assert found.startswith("ben is on call by first and second at once, first from Mon 7 Dec 2026 09:00 to")
+    hours = "hours: {work: {open: Mon-Sun, closed: [2026-12-25]}}"
+    closed = f"{ROTA}{{rotate: ana, only: work, starts: 2020-01-06}}\n{hours}"
+    assert [one for one in warned(closed) if "nobody" in one] == []
+    assert "the first is from Fri 25 Dec 2026 00:00 to Sat 26 Dec 2026 00:00" in "".join(warned(closed, now))
+
+
 def test_next_on_a_layer_of_one_is_warned_of():
     rota = (
         ROTA + "{rotate: ana}\nescalations: {e: [{page: shop}, {page: next on shop}]}\nservices: {a: {escalation: e}}"

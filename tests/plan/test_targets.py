@@ -59,6 +59,26 @@ def test_a_folder_is_changed_only_where_the_plan_says_what_may_go():
     assert where == FolderWhere("/var/log/it", ("*.log.*",))
 
 
+def test_a_folder_on_another_machine_is_reached_as_the_one_who_looks_and_as_the_one_who_fixes():
+    key = "ssh-ed25519 " + "A" * 68
+    there = f"host: web-1.internal, user: watcher, fix as: deploy, host key: '{key}'"
+    machine = f"{{ssh: {{{there}}}, look with: secret:l%s}}"
+    text = "{folder: /var/log/it, delete: ['*.log.*'], rotate: [logrotate, -f, it], on: web-1}\n      web-1: "
+    seen = target(text + machine % ", fix with: secret:f")
+    looks, fixes = (
+        msgspec.json.decode(credential(one, lambda name: name.upper()), type=FolderWhere)
+        for one in (seen.reading, seen.fixing)
+    )
+    assert looks.on == {"host": "web-1.internal", "port": 22, "user": "watcher", "host_keys": [key]}
+    assert (looks.secrets, looks.rotate) == ({"key": "SECRET:L"}, ())
+    assert fixes.on is not None and fixes.on["user"] == "deploy" and fixes.secrets == {"key": "SECRET:F"}
+    assert (fixes.delete, fixes.rotate) == (("*.log.*",), ("logrotate", "-f", "it"))
+    wrong = read(tocsin=PLAN % (text + machine % ""))
+    assert "web-1 says no key to fix with" in "\n".join(map(str, wrong.findings))
+    lost = read(tocsin=PLAN % "{folder: /var/log/it, on: web-2}")
+    assert "shop has no ssh target web-2" in "\n".join(map(str, lost.findings))
+
+
 def test_a_postgres_is_reached_by_secrets_and_changed_only_where_one_says_with_what():
     seen = target("{postgres: secret:ro, fix with: secret:rw}")
     assert (seen.kind, seen.reading, seen.fixing) == ("postgres", "secret:ro", "secret:rw")
@@ -78,6 +98,7 @@ def test_what_is_no_secret_is_never_looked_up_as_one_and_a_secret_is():
         "{process: /run/it.pid, command: x, folder: /var/log/it}",
         "{folder: /var/log/it, restart with: supervisor}",
         "{folder: var/log}",
+        "{redis: secret:ro, on: web-1}",
         "{process: /run/it.pid, command: x, health: 'file:///etc/passwd'}",
         "{redis: secret:ro, delete: ['*']}",
         "{postgres: 'postgresql://watcher:word@db/shop'}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from textwrap import dedent
 
+from tocsin.kernel.instant import Instant
 from tocsin.plan import Finding, Reading, read_plan
 from tocsin.plan.model import Plan
 
@@ -41,8 +42,8 @@ def wrong(text: str) -> list[Finding]:
     ]
 
 
-def warned(text: str) -> list[str]:
+def warned(text: str, now: Instant = 0) -> list[str]:
     """The warnings of a plan that stands, without the one on the missing mail server."""
-    reading = read_plan({"tocsin.yaml": (HEAD + dedent(text)).encode()})
+    reading = read_plan({"tocsin.yaml": (HEAD + dedent(text)).encode()}, now)
     assert reading.plan is not None, "\n".join(map(str, reading.findings))
     return [one.message for one in reading.findings if "no mail server" not in one.message]

@@ -171,7 +171,7 @@ def _blast(locks: tuple[str, ...], busy: dict[str, str], guard: Guard) -> str:
     """What blast_radius says of a run with these locks while another holds what is busy."""
     held = {f"web/{name}" for name in busy.values()}
     here = Situation(
-        manifest=_manifest((guard,)), service="web", locks=locks, incident=0, returned=0,
+        manifest=_manifest((guard,)), service="web", locks=locks, incident=0, returned=(),
         runs=Remembered(), targets=Targets(_targets()), busy=held, broken=(), unwell=lambda locks: "", now=5,
     )  # fmt: skip
     found = blocked(here)

@@ -15,7 +15,7 @@ from tocsin.engine.commands import AddNote, AnyCommand, Result
 from tocsin.faces.core import DECIDED_WITHIN, CoreClient, CoreGone
 from tocsin.kernel.instant import SECOND
 from tocsin.runtime import line_server as module
-from tocsin.runtime.line import Changed, HeardReply, Known, Reloaded, Status
+from tocsin.runtime.line import Changed, HeardReply, Known, Reloaded, Status, Weighing
 from tocsin.runtime.line_server import LineServer
 
 
@@ -52,6 +52,10 @@ class Core:
     def status(self) -> Status:
         """How it is."""
         return Status(True, True, 1, 2, "v1", None, 3, 4, 5)
+
+    async def guards(self, service: str, playbook: str, target: str, run: int) -> Weighing:
+        """Measure."""
+        return Weighing(why=f"{service}/{playbook}/{target}/{run}")
 
     def known(self, token: bytes, user: int) -> Known:
         """Remember."""
@@ -90,6 +94,8 @@ async def test_every_question_has_its_own_answer(line: Line) -> None:
     assert [answer.id for answer in answers] == [f"{number}/k{number}" for number in range(50)]
     assert await line.client.events("shop", b"|body|", "ana") == HeardReply(202, b"shop|body|ana")
     assert (await line.client.status()).alerts_live == 3
+    measured = await line.client.guards("shop", "free", "main", run=7)
+    assert measured.why == "shop/free/main/7"
     remembered = await line.client.known(token=b"t", user=4)
     assert remembered.user is not None
     assert (remembered.token, remembered.user.id, remembered.user.name) == (None, 4, "t")

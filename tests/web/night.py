@@ -39,7 +39,7 @@ from tocsin.pages.rules import Reach, Way
 from tocsin.pages.rules import fault as rules_fault
 from tocsin.plan import plan_version, read_plan
 from tocsin.plan.model import Plan
-from tocsin.runtime.line import Changed, HeardReply, Reloaded, Status
+from tocsin.runtime.line import Changed, HeardReply, Reloaded, Status, Weighing
 from tocsin.silences.silence import Silence
 from tocsin.store import tables
 from tocsin.store.rows import pack_files
@@ -785,6 +785,8 @@ class FakeCore:
         self.plan_refused: tuple[str, ...] = ()
         self.proven: int | None = NOW - DAY
         self.paging = True
+        self.weighing: Weighing | None = None
+        """What every question about guards is answered with, instead of being measured."""
         self.requests, self.refused = 48_211, 3
         self.reloaded = Reloaded(True, False, "v", ())
         self.reloads: list[tuple[str, str]] = []
@@ -793,6 +795,10 @@ class FakeCore:
     def _alive(self) -> None:
         if self.gone:
             raise CoreGone("the core does not answer")
+
+    async def guards(self, service: str, playbook: str, target: str = "", run: int = 0) -> Weighing:
+        self._alive()
+        return self.weighing or Weighing(why="nothing is measured here")
 
     async def status(self) -> Status:
         self._alive()

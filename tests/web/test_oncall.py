@@ -324,6 +324,28 @@ def test_what_becomes_of_an_override_is_shown_before_it_counts(site: Site, ana: 
     assert "shown until" in ana.page, "however long it is, eight weeks are drawn"
 
 
+def test_an_override_is_from_the_first_time_its_clock_shows_it_to_the_last(site: Site, ana: Browserless) -> None:
+    """02:30 in Stockholm comes twice on 25 October 2026, and not at all on 28 March 2027."""
+    for day, starts, ends in (
+        ("2026-10-25", "2026-10-25T00:30:00Z", "2026-10-25T01:45:00Z"),
+        ("2027-03-28", "2027-03-28T01:00:00Z", "2027-03-28T01:00:00Z"),
+    ):
+        ana.get("/oncall/new?schedule=shop-primary")
+        times = {"from": f"{day}T02:30", "to": f"{day}T02:45"}
+        ana.send("/oncall/overrides", kind="override", schedule="shop-primary", person="mei", **times)
+        made = site.core.asked[-1]
+        assert isinstance(made, c.AddOverride)
+        assert (made.starts_at, made.ends_at) == (parse_rfc3339(starts), parse_rfc3339(ends))
+
+
+def test_what_lies_in_the_past_is_not_shown_to_change_nothing(ana: Browserless) -> None:
+    ana.get("/oncall/new?schedule=shop-primary")
+    times = {"from": "2026-10-01T09:00", "to": "2026-10-01T18:00"}
+    ana.send("/oncall/overrides", kind="override", schedule="shop-primary", person="mei", look="yes", **times)
+    assert "It cannot end in the past." in ana.page
+    assert "Nothing changes" not in ana.page
+
+
 def test_the_calendar_goes_on_and_a_persons_shifts_are_listed(ana: Browserless) -> None:
     ana.get("/oncall?schedule=shop-primary&from=2026-12-24&person=ben")
     assert "shop-primary, 21 Dec to 17 Jan" in ana.page

@@ -10,15 +10,19 @@ from tests.web.conftest import Browserless
 from tests.web.night import NOW, the_plan
 from tests.web.serving import Site
 from tocsin.engine import commands as c
+from tocsin.engine.weighing import Guards, Weighed
 from tocsin.faces.faces import Faces
 from tocsin.incidents.incident import Work
 from tocsin.kernel.instant import MINUTE, SECOND
 from tocsin.kernel.reason import Reason
 from tocsin.plan.model import Plan
 from tocsin.playbooks.evidence import BEFORE, Series, said
+from tocsin.playbooks.left import Left
 from tocsin.playbooks.manifest import Manifest, Param
 from tocsin.playbooks.run import Approval, Run, Step
 from tocsin.playbooks.targets import Target
+from tocsin.playbooks.trust import Climb
+from tocsin.runtime.line import Weighing
 from tocsin.store import tables
 
 ENCODE = msgspec.json.encode
@@ -208,11 +212,14 @@ def test_coverage_says_what_is_answered_and_what_has_come_and_is_not(site: Site,
     assert "the last " in ana.page, "and what has come in 90 days, with how often"
 
 
-def test_a_playbook_is_run_without_an_incident_and_a_refusal_is_said(
-    site: Site, ana: Browserless, asking: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The night's plan, with a playbook that works on one of two targets."""
     param = Param("server", "redis", target=True)
-    free = Manifest(name="free-memory", file="f.py", line=1, function="f:f", about="", meaning="m", params=(param,))
+    free = Manifest(
+        name="free-memory", file="f.py", line=1, function="f:f", about="", meaning="m", params=(param,),
+        hand_over_to="dba",
+    )  # fmt: skip
     both = ("main", "spare")
     targets = tuple(Target(service="checkout", name=name, kind="redis", reading="secret:r") for name in both)
     answers = {"checkout": ("free-memory",)}
@@ -222,6 +229,11 @@ def test_a_playbook_is_run_without_an_incident_and_a_refusal_is_said(
         return plan
 
     monkeypatch.setattr(Faces, "plan", in_force)
+
+
+def test_a_playbook_is_run_without_an_incident_and_a_refusal_is_said(
+    site: Site, ana: Browserless, asking: Run, listed: None
+) -> None:
     ana.get("/playbooks")
     assert "On which server" in ana.page and "<option>spare</option>" in ana.page
     site.core.answer = c.Result(ok=True, id="7")
@@ -234,6 +246,64 @@ def test_a_playbook_is_run_without_an_incident_and_a_refusal_is_said(
     site.core.answer = c.refuse("conflict", "Not now: its last change was less than 15 min ago")
     assert ana.send("/playbooks/run", **{"on-server": "main"}).status_code == 409
     assert ana.page.count("its last change was less than 15 min ago") == 2, "above, and where it was asked"
+
+
+GUARDED = Guards(
+    service="checkout", playbook="free-memory", at=NOW,
+    climb=Climb(rung="ask", ceiling="act", right=12, tried=12, bound=0.757, next="act", more=4),
+    each=(
+        Weighed(
+            targets={"server": "main"}, no="its last change was less than 10 min ago; 4 min left",
+            left=(
+                Left(kind="lock", now="nobody holds it"),
+                Left(kind="rate", rule="at most 3 runs in 6 h", now="1 of 3 left", left=1, of=3, until=NOW + 9 * MINUTE,
+                     then="one more"),
+                Left(kind="cooldown", rule="10 min after a change", now="rests after its last change",
+                     no="its last change was less than 10 min ago; 4 min left", until=NOW + 4 * MINUTE,
+                     then="it may run"),
+            ),
+        ),
+        Weighed(targets={"server": "<b>spare</b>"}, left=(Left(kind="blast", now="2 of 5 not well, 1 more allowed"),)),
+    ),
+)  # fmt: skip
+
+
+def test_the_page_of_a_playbook_says_what_is_left_of_its_guards(site: Site, ana: Browserless, listed: None) -> None:
+    site.core.weighing = Weighing(GUARDED)
+    assert ana.get("/playbooks").status_code == 200
+    assert 'href="/playbooks/checkout/free-memory"' in ana.page and "first to the escalation <b>dba</b>" in ana.page
+    assert ana.get("/playbooks/checkout/free-memory").status_code == 200
+    page = " ".join(ana.page.split())
+    assert "would run now, but not on 1 of 2 targets" in page
+    assert "1 of 3 left until" in page and "then one more" in page and "(at most 3 runs in 6 h)" in page
+    assert "Holds it back" in page and "2 of 5 not well, 1 more allowed" in page
+    assert "&lt;b&gt;spare" in page
+    assert "12 of 12 runs held" in page and "4 more that hold in a row, and it acts alone" in page
+    assert "first to the escalation <b>dba</b>, then to the service" in page
+    site.core.weighing = Weighing(why="another node writes")
+    assert "Not known now: another node writes" in ana.get("/playbooks/checkout/free-memory").text
+    assert ana.get("/playbooks/checkout/none").status_code == 404
+    assert ana.get("/playbooks/none/free-memory").status_code == 404
+
+
+def test_whoever_is_asked_reads_what_is_left_before_and_what_was_taken_after(
+    site: Site, ana: Browserless, asking: Run
+) -> None:
+    site.core.weighing = Weighing(msgspec.structs.replace(GUARDED, each=GUARDED.each[1:]))
+    for path in ("/incidents/1042", "/runs/7"):
+        ana.get(path)
+        assert "Its guards let it" in ana.page and "2 of 5 not well, 1 more allowed" in ana.page
+    site.core.weighing = Weighing(GUARDED)
+    assert "A guard holds it back: its last change" in ana.get("/runs/7").text
+    asking.state, asking.outcome, asking.approval, asking.fixes = "ended", "verified", None, 1
+    asking.took = (Left(kind="rate", now="took 1 of 3; 1 of 3 left", left=1, of=3, until=NOW, then="one more"),)
+    with site.night.engine.begin() as connection:
+        connection.execute(update(tables.runs).where(tables.runs.c.number == 7).values(body=ENCODE(asking)))
+    assert "What it took from its guards" in ana.get("/runs/7").text and "took 1 of 3; 1 of 3 left" in ana.page
+    asking.took, asking.fixes = (), 0
+    with site.night.engine.begin() as connection:
+        connection.execute(update(tables.runs).where(tables.runs.c.number == 7).values(body=ENCODE(asking)))
+    assert "took nothing from its guards" in ana.get("/runs/7").text
 
 
 def several_targets(site: Site) -> None:

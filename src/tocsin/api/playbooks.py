@@ -15,9 +15,10 @@ from tocsin.engine.commands import AnswerRun, CancelRun, CompareRun, GiveBackRun
 from tocsin.faces.answering import in_service, resuming
 from tocsin.faces.coverage import coverage
 from tocsin.faces.faces import Faces
-from tocsin.faces.problem import not_found
+from tocsin.faces.problem import Problem, not_found, unavailable
 from tocsin.faces.who import Who
 from tocsin.playbooks.run import Run
+from tocsin.runtime.line import Weighing
 from tocsin.store.reads import LIMIT
 
 PlaybookName = Annotated[str, Parameter(min_length=1, max_length=100)]
@@ -30,6 +31,36 @@ async def list_playbooks(faces: Faces, service: Text = None) -> list[m.Published
     plan, standings = await faces.plan(), await faces.read(faces.reads.standings)
     found = in_service(plan, standings, service or "")
     return [m.playbook_out(one.manifest, one.service, one.standing, one.rung) for one in found]
+
+
+@get("/playbooks/{service:str}/{playbook:str}/guards", tags=["playbooks"])
+async def read_guards(
+    faces: Faces, service: PlaybookName, playbook: PlaybookName, target: Text = None
+) -> m.PublishedGuards:
+    """Read what is left of a playbook's guards now, for each target of the service or for one.
+
+    Measured as for a run that would begin this instant: what ``blocks`` says is what such a run, or its first fix, is
+    refused for.
+    """
+    what = f"target {target!r}" if target else "guards"
+    return _weighed(await faces.guards(service, playbook, target or ""), f"{what} of {playbook} for {service}")
+
+
+@get("/runs/{number:int}/guards", tags=["playbooks"])
+async def read_run_guards(faces: Faces, number: Number) -> m.PublishedGuards:
+    """Read what is left of the guards of a run that lives. What one that is over took from them is in its ``took``."""
+    run = await _run(faces, number)
+    if not run.live:
+        raise Problem(409, "conflict", f"Run {number} is over: see what it took from its guards")
+    return _weighed(await faces.guards(run.service, run.playbook, run=number), f"guards of run {number}")
+
+
+def _weighed(found: Weighing, what: str) -> m.PublishedGuards:
+    if found.why:
+        raise unavailable(found.why)
+    if found.guards is None:
+        raise not_found(what)
+    return m.guards_out(found.guards)
 
 
 @get("/coverage", tags=["playbooks"])
@@ -196,10 +227,12 @@ async def _run(faces: Faces, number: int) -> Run:
 
 HANDLERS: list[ControllerRouterHandler] = [
     list_playbooks,
+    read_guards,
     list_coverage,
     set_trust,
     list_runs,
     read_run,
+    read_run_guards,
     start_run,
     answer_run,
     cancel_run,

@@ -13,7 +13,7 @@ from tocsin.cli.failure import Refused
 from tocsin.cli.place import server_options
 from tocsin.cli.text import person as person_of
 from tocsin.cli.text import stamp
-from tocsin.cli.words import duration, identifier, time
+from tocsin.cli.words import duration, identifier, time, until
 from tocsin.kernel.instant import Instant, format_duration, format_rfc3339
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -28,7 +28,7 @@ def time_options(command: F) -> F:
     """Give a command the time it is for: ``--from``, and ``--to`` or ``--for``."""
     for option in (
         click.option("--for", "lasts", type=duration, metavar="TIME", help="How long, such as 4h or 2d."),
-        click.option("--to", "end", type=time, metavar="TIME", help="Up to when."),
+        click.option("--to", "end", type=until, metavar="TIME", help="Up to when."),
         click.option("--from", "start", type=time, metavar="TIME", help="From when.  [default: now]"),
     ):
         command = option(command)
@@ -78,9 +78,9 @@ def override(
 @click.argument("schedule", metavar="SCHEDULE")
 @click.argument("other", metavar="PERSON")
 @click.option("--from", "start", type=time, metavar="TIME", required=True, help="From when they take over from you.")
-@click.option("--to", "end", type=time, metavar="TIME", required=True, help="Up to when.")
+@click.option("--to", "end", type=until, metavar="TIME", required=True, help="Up to when.")
 @click.option("--back-from", "back_start", type=time, metavar="TIME", required=True, help="From when you take over.")
-@click.option("--back-to", "back_end", type=time, metavar="TIME", required=True, help="Up to when.")
+@click.option("--back-to", "back_end", type=until, metavar="TIME", required=True, help="Up to when.")
 @reason_option
 @server_options
 @show.json_option

@@ -53,6 +53,7 @@ def check(folder: Path | None, strict: bool, as_json: bool) -> int:
     from tocsin.plan.folder import PlanFolderError
     from tocsin.plan.reading import read_plan
     from tocsin.playbooks.manifest import MADE
+    from tocsin.runtime.clock import SystemClock
     from tocsin.wiring import plan_files, unconfinable
 
     place = folder or default_folder()
@@ -60,7 +61,7 @@ def check(folder: Path | None, strict: bool, as_json: bool) -> int:
         files = plan_files(place)
     except PlanFolderError as error:
         raise Refused(_sentence(str(error))) from None
-    reading = read_plan(files)
+    reading = read_plan(files, SystemClock().now())
     unconfined = unconfinable(reading.plan, files) if reading.plan is not None else []
     findings = (*reading.findings, *_uncovered(reading.plan), *unconfined)
     written = len(files) - len(MADE & files.keys())  # what its playbooks declare is no file of theirs

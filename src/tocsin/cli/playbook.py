@@ -18,6 +18,7 @@ from tocsin.cli.dry_run import result, say
 from tocsin.cli.failure import OK, REFUSED, NotFound, Refused
 from tocsin.cli.place import DEFAULT_DATA, data_option, server_options
 from tocsin.cli.plan import default_folder
+from tocsin.cli.playbook_guards import guards
 from tocsin.cli.playbook_library import library
 from tocsin.cli.run_resuming import RESUMING
 from tocsin.cli.run_sheet import because, print_run
@@ -142,6 +143,7 @@ def lint(folder: Path | None, as_json: bool) -> int:
                     {name: getattr(one, name) for name in ("level", "file", "line", "message", "hint")} for one in found
                 ],
                 "playbooks": [one.name for one in playbooks],
+                "hand_over_to": {one.name: one.hand_over_to for one in playbooks if one.hand_over_to},
             }
         )
         return REFUSED if wrong else OK
@@ -154,8 +156,12 @@ def lint(folder: Path | None, as_json: bool) -> int:
     elif reading.plan is None:
         show.line("The playbooks can be read; the plan around them has errors: tocsin plan check", "held")
     else:
-        show.line(f"{count(len(playbooks), 'playbook')}: {', '.join(one.name for one in playbooks) or 'none'}.")
+        show.line(f"{count(len(playbooks), 'playbook')}: {', '.join(map(_named, playbooks)) or 'none'}.")
     return REFUSED if wrong else OK
+
+
+def _named(one: Manifest) -> str:
+    return f"{one.name} (hands over to {one.hand_over_to} first)" if one.hand_over_to else one.name
 
 
 def _read(place: Path) -> tuple[Reading, set[str]]:
@@ -310,6 +316,7 @@ def list_playbooks(api: Api, service: str | None, as_json: bool) -> None:
             show.Column("Trust"),
             show.Column("Held", least=80),
             show.Column("Trusted so", least=120),
+            show.Column("Hands over to", least=130),
             show.Column("Guards", least=150, wide=True),
             show.Column("What it does", least=100, wide=True),
         ),
@@ -325,6 +332,7 @@ def _row(one: dict[str, Any]) -> show.Row:
         show.Cell(trust, TRUST_WEIGHTS[trust]),
         _held(one),
         str(one["because"]),
+        str(one["hand_over_to"]),
         "; ".join(one["guards"]),
         str(one["about"]),
     )
@@ -503,5 +511,5 @@ def trust(api: Api, name: str, rung: str, service: str, why: str, as_json: bool)
         show.line(f"{name} is trusted to {found['trust']} for {service}.")
 
 
-for command in (library, *RESUMING):
+for command in (library, guards, *RESUMING):
     playbook.add_command(command)

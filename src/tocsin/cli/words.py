@@ -31,6 +31,12 @@ def time(text: str) -> Instant:
         ) from None
 
 
+def until(text: str) -> Instant:
+    """A point in time at which something ends: where this machine's clock shows it twice, the second one."""
+    at = time(text)
+    return max(at, from_datetime(datetime.fromisoformat(text).replace(fold=1).astimezone()))
+
+
 def percent(text: str) -> float:
     """A share such as ``80`` or ``80%``, from 0 to 100."""
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tocsin.engine import about, comparing, evidence, holding, suspecting, telling_targets
+from tocsin.engine import about, comparing, evidence, guarding, holding, suspecting, telling_targets
 from tocsin.engine.standings import incident_of, short, standing_of
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.engine.wanted import key_of
@@ -16,7 +16,8 @@ from tocsin.incidents.incident import Incident, Work
 from tocsin.kernel.instant import say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks import trust
-from tocsin.playbooks.guards import Blocked
+from tocsin.playbooks.guards import took
+from tocsin.playbooks.left import Blocked
 from tocsin.playbooks.manifest import RUNGS, Manifest, Rung
 from tocsin.playbooks.run import WATCH, Approval, Outcome, Run
 
@@ -186,6 +187,7 @@ def end(turn: Turn, run: Run, outcome: Outcome, reason: Reason, why: str) -> Non
     manifest = turn.plan.playbooks.get(run.playbook)
     if manifest is None:
         return
+    run.took = took(guarding.situation(turn, manifest, run), run)
     standing = standing_of(turn, manifest, run.service)
     was = standing.rung
     moved = trust.ended(manifest, standing, run, turn.now)

@@ -15,7 +15,7 @@ from tocsin.engine.turn import Turn
 from tocsin.engine.wanted import Chain, Wish, key_of
 from tocsin.incidents.incident import Incident, Work
 from tocsin.kernel.reason import Reason
-from tocsin.playbooks.guards import Blocked
+from tocsin.playbooks.left import Blocked
 from tocsin.playbooks.manifest import Manifest
 from tocsin.playbooks.run import Run
 

@@ -12,11 +12,12 @@ from itertools import takewhile
 from tocsin.access.actors import called, same
 from tocsin.engine.standings import incident_of
 from tocsin.engine.turn import SYSTEM, Turn
-from tocsin.kernel.instant import DAY
+from tocsin.kernel.instant import DAY, Instant
 from tocsin.kernel.matcher import implied
 from tocsin.kernel.reason import Reason
-from tocsin.playbooks.guards import Blocked, Situation, Unwell, blast, blocked, frozen, locked
-from tocsin.playbooks.manifest import Blast, Breaker, Frozen, Manifest, Unless
+from tocsin.playbooks.guards import Situation, Unwell, blocked, blocked_now, locked
+from tocsin.playbooks.left import Blocked
+from tocsin.playbooks.manifest import Breaker, Manifest, Unless
 from tocsin.playbooks.remembered import Remembered
 from tocsin.playbooks.run import Outcome, Run
 
@@ -36,49 +37,47 @@ def guarded(turn: Turn, manifest: Manifest, run: Run, hoping: Set[str] = frozens
     taken = claimed(turn, run) if run.rung in ("ask", "act") else None  # who changes nothing may watch
     if taken is not None:
         return taken
+    return blocked(situation(turn, manifest, run, hoping=hoping))
+
+
+def situation(
+    turn: Turn, manifest: Manifest, run: Run, *, thorough: bool = False, hoping: Set[str] = frozenset()
+) -> Situation:
+    """What the guards of a run look at now, whether it would begin, lives, or is over. ``thorough``: for people."""
+    state = turn.state
     own = next((one for one in manifest.guards if isinstance(one, Breaker)), None)
     since = turn.now - (own.within if own else DAY)
-    return blocked(
-        Situation(
-            manifest=manifest,
-            service=run.service,
-            locks=run.locks,
-            incident=run.incident,
-            returned=_returned(state.remembered, run, since),
-            runs=state.remembered,
-            targets=turn.plan.bindings,
-            busy=state.changing if not hoping else state.changing.keys() - hoping,
-            broken=broken(turn, manifest, run),
-            unwell=unwell(turn, run, hoping),
-            now=turn.now,
-            continues=run.continues if run.from_step else 0,
-        )
+    return Situation(
+        manifest=manifest,
+        service=run.service,
+        locks=run.locks,
+        incident=run.incident,
+        returned=_returned(state.remembered, run, since),
+        runs=state.remembered,
+        targets=turn.plan.bindings,
+        busy=state.changing if not hoping else state.changing.keys() - hoping,
+        broken=broken(turn, manifest, run),
+        unwell=unwell(turn, run, hoping),
+        now=turn.now,
+        continues=run.continues if run.from_step else 0,
+        lives=run.live and run.number in state.runs,
+        thorough=thorough,
     )
 
 
 def guarded_now(turn: Turn, run: Run, manifest: Manifest) -> Blocked | None:
     """Guards that may have changed since a run began, and whether its targets are still there to be changed."""
-    for guard in manifest.guards:
-        found = _says_no_now(turn, run, manifest, guard)
-        if found is not None:
-            return found
+    return blocked_now(situation(turn, manifest, run)) or unfit(turn, run)
+
+
+def unfit(turn: Turn, run: Run) -> Blocked | None:
+    """Whether a run's targets are not there any more to be changed."""
     there = turn.plan.bindings.of(run.service)
     for name in run.targets.values():
         if name not in there:
             return Blocked(Reason.NO_TARGET, f"the plan has no target {name} any more")
         if not there[name].fixing:
             return Blocked(Reason.NO_TARGET, f"the plan gives nothing to fix {name} with: add `fix with` to it")
-    return None
-
-
-def _says_no_now(turn: Turn, run: Run, manifest: Manifest, guard: object) -> Blocked | None:
-    match guard:
-        case Frozen():
-            return frozen(guard, turn.now)
-        case Unless() if guard.service in broken(turn, manifest, run):
-            return Blocked(Reason.GUARD_UNLESS, f"not while {guard.service} has an incident")
-        case Blast():
-            return blast(guard, run.service, run.locks, turn.plan.bindings, turn.state.changing, unwell(turn, run))
     return None
 
 
@@ -213,10 +212,17 @@ def _claims(turn: Turn, lock: str) -> Iterator[Run]:
             yield by
 
 
-def claimed(turn: Turn, run: Run) -> Blocked | None:
-    """Whether a person took over what a run would change. What they begin or allow themselves may, by whatever way."""
+def claim(turn: Turn, run: Run) -> Run | None:
+    """The run by which a person took over what this one would change. What they begin or allow themselves may, by
+    whatever way.
+    """
     own = (run.by, run.approved_by)
-    by = next((one for one in claims_on(turn, run) if not any(same(one.taken_by, who) for who in own)), None)
+    return next((one for one in claims_on(turn, run) if not any(same(one.taken_by, who) for who in own)), None)
+
+
+def claimed(turn: Turn, run: Run) -> Blocked | None:
+    """Whether a person took over what a run would change."""
+    by = claim(turn, run)
     if by is None:
         return None
     on = " and ".join(by.targets.values()) or by.service
@@ -227,20 +233,20 @@ def claimed(turn: Turn, run: Run) -> Blocked | None:
 # -- whether trouble comes back ----------------------------------------------------------------------------------------
 
 
-def _returned(runs: Remembered, run: Run, since: int) -> int:
-    """How often the same trouble was answered by the same playbook and is here again. Answers that one incident had
-    on several targets, from when it was opened to when it was resolved, are one.
+def _returned(runs: Remembered, run: Run, since: Instant) -> list[Instant]:
+    """When the same trouble was answered by the same playbook, and is here again; the newest first. Answers that one
+    incident had on several targets, from when it was opened to when it was resolved, are one.
 
     Whatever became of those answers: trouble that ends before each of them could, and comes back, would be held back
     for ever and never heard of. Answers that hold no page do not count.
     """
     answers = runs.answers_to(run.service, run.playbook, run.trouble)
-    now, mine, here, others = (run.incident, run.opening), set(run.holds), 0, set()
+    now, mine, found, others = (run.incident, run.opening), set(run.holds), [], set()
     for one in takewhile(lambda one: one.started_at > since, answers):
         if one.outcome != "verified" and (one.by != SYSTEM or one.outcome in HOLDS_NOTHING):
             continue
-        if (one.incident, one.opening) != now:
-            others.add((one.incident, one.opening))
-        else:
-            here += not mine.isdisjoint(one.holds)
-    return here + len(others)
+        place = (one.incident, one.opening)
+        if (place == now and not mine.isdisjoint(one.holds)) or (place != now and place not in others):
+            found.append(one.started_at)
+        others.add(place)
+    return found

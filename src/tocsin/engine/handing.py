@@ -446,6 +446,12 @@ def findings(turn: Turn) -> Iterator[tuple[str, str]]:
             more = f", and {len(both) - 1} more times" if len(both) > 1 else ""
             who, when = _names(plan, both[0].people), said(both[0].start, zone)
             yield key, f"{who} are on call by {key} at once from {when} {zone}, {both[0].why}{more}"
+        away = coverage.absent(shifts[key], covers, start, end)
+        if away:
+            more = f", and {len(away) - 1} more times" if len(away) > 1 else ""
+            who, when = _names(plan, [away[0].person]), f"{said(away[0].start, zone)} to {said(away[0].end, zone)}"
+            alone = "nobody of the layer can take the turn"
+            yield key, f"{who} is on call by {key} and away from {when} {zone}{more}: {alone}"
         for name in dict.fromkeys(shift.person for shift in shifts[key]):
             if name in plan.people and not methods.able(turn, name):
                 yield key, f"{plan.people[name].name} is on call by {key} and can be reached by nothing but the console"

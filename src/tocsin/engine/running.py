@@ -24,7 +24,7 @@ from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import say_duration
 from tocsin.kernel.reason import Reason
-from tocsin.playbooks.guards import Blocked
+from tocsin.playbooks.left import Blocked
 from tocsin.playbooks.manifest import RUNGS
 from tocsin.playbooks.run import (
     GRACE,

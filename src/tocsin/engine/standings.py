@@ -12,19 +12,23 @@ from tocsin.playbooks.trust import START, Standing
 
 def standing_of(turn: Turn, manifest: Manifest, service: str) -> Standing:
     """How a playbook stands with a service; where its plan starts it when it is new."""
-    found = turn.state.standings.get((service, manifest.name))
-    if found is None:
-        found = Standing(
-            service=service,
-            playbook=manifest.name,
-            rung=manifest.trust.start,
-            meaning=manifest.meaning,
-            since=turn.now,
-            because=START,
-        )
+    found = looked_up(turn, manifest, service)
+    if (service, manifest.name) not in turn.state.standings:
         turn.state.standings[service, manifest.name] = found
         turn.save_standing(found)
     return found
+
+
+def looked_up(turn: Turn, manifest: Manifest, service: str) -> Standing:
+    """The same, and nothing is kept of it when it is new."""
+    return turn.state.standings.get((service, manifest.name)) or Standing(
+        service=service,
+        playbook=manifest.name,
+        rung=manifest.trust.start,
+        meaning=manifest.meaning,
+        since=turn.now,
+        because=START,
+    )
 
 
 def incident_of(turn: Turn, run: Run) -> Incident | None:

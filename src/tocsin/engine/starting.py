@@ -18,7 +18,7 @@ from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import Instant, from_datetime, to_datetime
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks import trust
-from tocsin.playbooks.guards import Blocked
+from tocsin.playbooks.left import Blocked
 from tocsin.playbooks.manifest import RUNGS, Manifest
 from tocsin.playbooks.targets import Unbound, bind
 

@@ -19,6 +19,7 @@ from tocsin.runtime.line import (
     MAX_FRAME,
     AnyAsk,
     AskEvents,
+    AskGuards,
     AskKnown,
     AskReload,
     AskStatus,
@@ -29,6 +30,7 @@ from tocsin.runtime.line import (
     Known,
     Reloaded,
     Status,
+    Weighing,
     encode,
     frame,
     read_answer,
@@ -95,6 +97,10 @@ class CoreClient:
     async def known(self, *, token: bytes = b"", user: int = 0) -> Known:
         """Who a token's hash or a user's id names, from the core's memory. Raises CoreGone."""
         return await self._ask(AskKnown(self._number(), token, user), Known)
+
+    async def guards(self, service: str, playbook: str, target: str = "", run: int = 0) -> Weighing:
+        """What is left of a playbook's guards now, or of a run's that lives. Raises CoreGone."""
+        return await self._ask(AskGuards(self._number(), service, playbook, target, run), Weighing)
 
     async def changes(self) -> AsyncIterator[Changed]:
         """What changes from now on, on a connection of its own.

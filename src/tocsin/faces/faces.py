@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from tocsin.access.credentials import Token, User
 from tocsin.engine.commands import AnyCommand, Result
 from tocsin.engine.covering import laid_over, standing
-from tocsin.faces.core import CoreClient
+from tocsin.faces.core import CoreClient, CoreGone
 from tocsin.faces.disk import OnDisk
 from tocsin.faces.live import Live
 from tocsin.faces.passwords import Guesses
@@ -25,6 +25,7 @@ from tocsin.oncall.imported import Imported
 from tocsin.oncall.override import covers_by_schedule
 from tocsin.oncall.schedule import LONGEST_TURN
 from tocsin.plan.model import Covers, Plan
+from tocsin.runtime.line import Weighing
 from tocsin.store.reads import Reads
 
 P = ParamSpec("P")
@@ -32,6 +33,8 @@ T = TypeVar("T")
 
 LONGEST_READ = 8.0
 """Seconds. Statements are bounded by the database; this is for one that does not even say so."""
+WEIGHED_WITHIN = 1.0
+"""Seconds a page waits for what is left of guards; it is shown without, and says so."""
 LINK_PATH = "/sign-in/link/"
 """Where a one-time sign-in link leads; the secret follows."""
 
@@ -81,6 +84,8 @@ class Faces:
         self.guesses = Guesses()
         self.live = Live(core.changes)
         self.hashing = asyncio.Semaphore(2)
+        self._weighing = asyncio.Semaphore(4)
+        """So few questions about guards at once: they are answered by the thread that judges."""
         self._read_plan = read_plan
         self._plan: tuple[str, Plan] | None = None
         self._standing: tuple[object, Covers] | None = None
@@ -142,6 +147,14 @@ class Faces:
         if not result.ok:
             raise refused(result)
         return result
+
+    async def guards(self, service: str, playbook: str, target: str = "", run: int = 0) -> Weighing:
+        """What is left of a playbook's guards now, as the engine has it. Says why when nobody can say."""
+        try:
+            async with self._weighing, asyncio.timeout(WEIGHED_WITHIN):
+                return await self.core.guards(service, playbook, target, run)
+        except (CoreGone, TimeoutError):
+            return Weighing(why="Tocsin's core does not answer at the moment")
 
     async def plan(self) -> Plan | None:
         """The plan in force, read once per version; None before the first."""

@@ -104,27 +104,34 @@ def _changed(machine: Machine, argv: tuple[str, ...], within: str) -> Said:
     return said
 
 
-def carry_out(where: Reach, key: str, argv: Sequence[str], within: str) -> Said:
-    """Run a command on a machine. Raises Trouble, see ``run``."""
+def carry_out(
+    where: Reach, key: str, argv: Sequence[str], within: str, *, feed: bytes = b"", keep: int = MOST_KEPT
+) -> Said:
+    """Run a command on a machine. ``feed``: what it reads on its standard input; ``keep``: bytes of its outputs.
+
+    Raises Trouble, see ``run``.
+    """
     if not argv:
         raise Trouble("there is no command to run")
     try:
         import asyncssh  # noqa: F401  # looked for here, so that what to install is said once
     except ImportError:
         raise Trouble("the client for SSH is not there: pip install 'tocsin[ssh]'") from None
-    return asyncio.run(_carry_out(where, key, argv, within))
+    return asyncio.run(_carry_out(where, key, argv, within, feed, keep))
 
 
-async def _carry_out(where: Reach, key: str, argv: Sequence[str], within: str) -> Said:
+async def _carry_out(where: Reach, key: str, argv: Sequence[str], within: str, feed: bytes, keep: int) -> Said:
     began = time.monotonic()
     line = await _connected(where, key)
     try:
         async with asyncio.timeout(parse_duration(within) / SECOND):
             process = await line.create_process(
-                shlex.join(argv), encoding=None, stdin=asyncio.subprocess.DEVNULL, request_pty=False
+                shlex.join(argv), encoding=None, input=feed or None, stdin=asyncio.subprocess.DEVNULL, request_pty=False
             )
             try:
-                (out, more), (err, further) = await asyncio.gather(_read(process.stdout), _read(process.stderr))
+                (out, more), (err, further) = await asyncio.gather(
+                    _read(process.stdout, keep), _read(process.stderr, keep)
+                )
                 await process.wait_closed()
             except BaseException:
                 process.kill()  # where the server passes signals on; closing the line alone would leave it running
@@ -174,12 +181,12 @@ def _address(host: str, port: int) -> str:
     return next(one for one in found if not refusal(one))
 
 
-async def _read(stream: Any) -> tuple[str, bool]:
+async def _read(stream: Any, keep: int) -> tuple[str, bool]:
     """The first of what comes, as text, and whether there was more; the rest is read and dropped."""
     kept, total = bytearray(), 0
     while some := await stream.read(64 * 1024):
         total += len(some)
         if total > MOST_READ:
             raise Trouble("it printed more than 16 MiB, and was ended")
-        kept += some[: MOST_KEPT - len(kept)]
+        kept += some[: keep - len(kept)]
     return bytes(kept).decode(errors="replace"), total > len(kept)

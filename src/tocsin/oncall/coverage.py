@@ -6,17 +6,25 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tocsin.kernel.instant import DAY, MINUTE, Instant, say_duration
-from tocsin.oncall.roster import Roster, Shift, Span
+from tocsin.oncall.override import Cover
+from tocsin.oncall.roster import Roster, Shift, Span, merged, parts_in
 from tocsin.oncall.zone import DAY_OF, zone
 
 YEAR = 52 * 7 * DAY
-HALF_A_YEAR = 26 * 7 * DAY
 SHORT = 4 * 60
 """Turns of fewer minutes hand over at all hours of some day."""
 
 
 class Twice(NamedTuple):
     """One person on call by two schedules at once."""
+
+    person: str
+    start: Instant
+    end: Instant
+
+
+class Absent(NamedTuple):
+    """Somebody on call who is away."""
 
     person: str
     start: Instant
@@ -38,26 +46,41 @@ class Overlap(NamedTuple):
         return f"for {say_duration(self.end - self.start)}, as {cause}"
 
 
-def begins(roster: Roster) -> Instant:
-    """When the last of a schedule's layers begins to count: findings look ahead from here."""
-    return max((zone(layer.timezone).edges(layer.begins)[0] for layer in roster.schedule.layers), default=0)
+def begins(roster: Roster, now: Instant) -> Instant:
+    """From when on findings look ahead: now, or when the last of a schedule's layers begins to count."""
+    starts = (zone(layer.timezone).edges(layer.begins)[0] for layer in roster.schedule.layers)
+    return max(now, *starts, 0)
 
 
-def gaps_ahead(roster: Roster) -> tuple[Span, ...]:
-    """When nobody is on call in the 52 weeks from the schedule's begin, overrides aside."""
-    start = begins(roster)
+def gaps_ahead(roster: Roster, now: Instant) -> tuple[Span, ...]:
+    """When nobody is on call in 52 weeks from now or from the schedule's begin, overrides aside."""
+    start = begins(roster, now)
     return roster.left_out(start, start + YEAR)
 
 
-def overlaps_ahead(roster: Roster) -> tuple[Overlap, ...]:
-    """When people of two turns are on call in the 52 weeks from the schedule's begin, overrides aside.
+def overlaps_ahead(roster: Roster, now: Instant) -> tuple[Overlap, ...]:
+    """When people of two turns are on call in 52 weeks from now or from the schedule's begin, overrides aside.
 
     Turns of a few hours are left out: whatever their hours are, one of them ends while clocks are set back.
     """
     if any(0 < layer.length.minutes < SHORT for layer in roster.schedule.layers if len(layer.turns) > 1):
         return ()
-    start = begins(roster)
+    start = begins(roster, now)
     return overlaps(roster.shifts(start, start + YEAR), start, start + YEAR)
+
+
+def absent(shifts: Sequence[Shift], covers: Sequence[Cover], start: Instant, end: Instant) -> tuple[Absent, ...]:
+    """When, in a range, somebody is on call who is away: nobody of their layer could take the turn."""
+    away: dict[str, list[Span]] = {}
+    for cover in covers:
+        if cover.away:
+            away.setdefault(cover.away, []).append((cover.start, cover.end))
+    found = {
+        Absent(shift.person, *span)
+        for shift in shifts
+        for span in parts_in(merged(sorted(away.get(shift.person, ()))), max(shift.start, start), min(shift.end, end))
+    }
+    return tuple(sorted(found, key=lambda one: (one.start, one.person)))
 
 
 def overlaps(shifts: Sequence[Shift], start: Instant, end: Instant) -> tuple[Overlap, ...]:
@@ -97,10 +120,10 @@ def effort(roster: Roster) -> int:
     )
 
 
-def twice(first: Roster, second: Roster) -> Twice | None:
-    """The first time in half a year that somebody is on call by both schedules, overrides aside."""
-    start = max(begins(first), begins(second))
-    end = start + HALF_A_YEAR
+def twice(first: Roster, second: Roster, now: Instant) -> Twice | None:
+    """The first time in 52 weeks that somebody is on call by both schedules, overrides aside."""
+    start = max(begins(first, now), begins(second, now))
+    end = start + YEAR
     return at_once(first.shifts(start, end), second.shifts(start, end), start)
 
 

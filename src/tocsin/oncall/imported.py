@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Final
 
 from msgspec import Struct
 
 from tocsin.kernel.instant import DAY, Duration, Instant
 from tocsin.oncall.hours import Hours
-from tocsin.oncall.override import Cover
-from tocsin.oncall.roster import Roster, Shift, parts_in
+from tocsin.oncall.override import Cover, absence
+from tocsin.oncall.roster import Roster, Shift, Span, parts_in
 from tocsin.oncall.zone import DAY_OF, zone
 
 BEHIND: Final[Duration] = 40 * DAY
@@ -28,6 +29,10 @@ _AWAY: Final = -1_000_000
 ROTA: Final = -2_000_000
 SHUT: Final = -3_000_000
 """Numbers of covers that stand for entries, below those of overrides: of two covers the higher number counts."""
+Away = Mapping[str, list[Span]]
+"""When people are away, in order and without overlaps."""
+StandIn = tuple[str, Instant, Instant]
+"""Somebody, from when and to when."""
 _WORD: Final = re.compile(r"\w+")
 
 
@@ -183,12 +188,13 @@ def shut_covers(layer: int, spans: Iterable[tuple[Instant, Instant]]) -> Iterato
 
 def away_covers(
     roster: Roster,
-    away: Mapping[str, list[tuple[Instant, Instant]]],
+    away: Away,
     start: Instant,
     end: Instant,
     shut: Sequence[Cover] = (),
 ) -> Iterator[Cover]:
-    """Who takes the turns of people who are away: the next in the same layer who is not, for as long as it lasts.
+    """Who takes the turns of people who are away: the next in the same layer who is not, for as long as it lasts; and
+    when people are away, so that nobody asks them as the next.
 
     ``away``: when each is, in order and without overlaps; ``shut``: when layers do not apply.
 
@@ -197,18 +203,34 @@ def away_covers(
     ours = [one for one in roster.schedule.people() if one in away]
     if not ours:
         return
+    for person in ours:
+        yield from (absence(_AWAY, person, *span) for span in parts_in(away[person], start, end))
     number = _AWAY
     for shift in roster.shifts(start, end, shut):
         for low, high in parts_in(away.get(shift.person, []), shift.start, shift.end):
-            number += 1
-            other = _next_there(roster, shift, away, low, high)
-            if other:
-                yield Cover(number, other, low, high, shift.person, f"{shift.person} is away")
+            for other, since, until in _stand_ins(roster, shift, away, low, high):
+                number += 1
+                yield Cover(number, other, since, until, shift.person, f"{shift.person} is away")
 
 
-def _next_there(
-    roster: Roster, shift: Shift, away: Mapping[str, list[tuple[Instant, Instant]]], low: Instant, high: Instant
-) -> str:
+def _stand_ins(roster: Roster, shift: Shift, away: Away, low: Instant, high: Instant) -> list[StandIn]:
+    """Who takes a part of a shift: one who is there for all of it, else for each piece of it one who is there then."""
+    whole = _next_there(roster, shift, away, low, high)
+    if whole:
+        return [(whole, low, high)]
+    colleagues = {one for turn in roster.schedule.layers[shift.layer].turns for one in turn}
+    edges = {edge for one in colleagues for span in parts_in(away.get(one, []), low, high) for edge in span}
+    found: list[StandIn] = []
+    for start, end in pairwise(sorted({low, *edges, high})):
+        other = _next_there(roster, shift, away, start, end)
+        if found and other and found[-1][0] == other and found[-1][2] == start:
+            found[-1] = other, found[-1][1], end
+        elif other:
+            found.append((other, start, end))
+    return found
+
+
+def _next_there(roster: Roster, shift: Shift, away: Away, low: Instant, high: Instant) -> str:
     layer = roster.schedule.layers[shift.layer]
     for step in range(1, len(layer.turns)):
         for one in layer.people(shift.turn + step):

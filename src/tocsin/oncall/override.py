@@ -23,7 +23,8 @@ class Cover(NamedTuple):
     ``instead_of``: only where that person would be; "" in place of everybody, also where nobody would be.
     ``id`` is the override's number; of two, the higher one counts. ``why`` says what people are told about it.
     ``layer``: it lies over the layers before that one alone, and under the others; None over all of them. With nobody
-    as ``person`` that layer does not apply then.
+    as ``person`` that layer does not apply then. With nobody and without a layer it takes nobody's place: it says that
+    ``instead_of`` is away.
     """
 
     id: int
@@ -33,6 +34,16 @@ class Cover(NamedTuple):
     instead_of: str = ""
     why: str = ""
     layer: int | None = None
+
+    @property
+    def away(self) -> str:
+        """Who is away then, where that is all it says; else ""."""
+        return "" if self.person or self.layer is not None else self.instead_of
+
+
+def absence(id: int, person: str, start: Instant, end: Instant) -> Cover:
+    """That somebody is away from ``start`` to ``end``."""
+    return Cover(id, "", start, end, person)
 
 
 class Override(Struct, kw_only=True, omit_defaults=True):

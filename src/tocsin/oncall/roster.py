@@ -107,16 +107,24 @@ class Roster:
     def beside(self, at: Instant, steps: int, covers: tuple[Cover, ...] = ()) -> tuple[Shift, ...]:
         """Who has the turn so many turns after (or before) the one that is on at an instant, in the same layer.
 
-        Overrides move no turns, but who is on call by one is not the next: nobody stands in for themselves.
+        Overrides move no turns, but who is on call by one is not the next: nobody stands in for themselves. Nor is
+        whoever is away: it goes on in the same direction to the first turn of somebody who can be asked. While two
+        turns are on because a clock is set back, the next comes after both.
         """
         planned = self._planned(at, covers)
         if not planned:
             return ()
-        now = planned[0]
-        layer = self.schedule.layers[now.layer]
-        busy = {shift.person for shift in (*planned, *self.who(at, covers))}
-        people = (one for one in layer.people(now.turn + steps) if one not in busy)
-        return tuple(Shift(one, now.start, now.end, now.layer, now.turn + steps) for one in people)
+        layer = self.schedule.layers[planned[0].layer]
+        own = [shift for shift in planned if shift.layer == planned[0].layer]
+        now = max(own, key=_turn) if steps > 0 else min(own, key=_turn)
+        others = {shift.person for shift in (*planned, *self.who(at, covers))}
+        others |= {one.away for one in covers if one.away and one.start <= at < one.end}
+        for further in range(len(layer.turns)):
+            turn = now.turn + steps + (further if steps > 0 else -further)
+            people = [one for one in layer.people(turn) if one not in others]
+            if people:
+                return tuple(Shift(one, now.start, now.end, now.layer, turn) for one in people)
+        return ()
 
     def shadows(self, at: Instant, covers: tuple[Cover, ...] = ()) -> tuple[str, ...]:
         """Who gets a copy of what is paged at an instant."""
@@ -225,6 +233,10 @@ def _part(shift: Shift, start: Instant, end: Instant) -> Shift:
 
 def _number(cover: Cover) -> int:
     return cover.id
+
+
+def _turn(shift: Shift) -> int:
+    return shift.turn
 
 
 def _by_begin(shift: Shift) -> tuple[Instant, int, int]:

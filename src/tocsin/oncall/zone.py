@@ -60,6 +60,19 @@ class Zone:
         """The aware datetime of an instant in this zone."""
         return to_datetime(instant).astimezone(self._info)
 
+    def written(self, said: datetime) -> tuple[Instant, Instant]:
+        """The first and the last instant that somebody may mean by a time: what begins then, and what ends then.
+
+        One that has an offset of its own is one instant. Raises OverflowError beyond the calendar.
+        """
+        if said.tzinfo is not None:
+            at = from_datetime(said)
+            return at, at
+        wall, beyond = divmod(said - _EPOCH, timedelta(minutes=1))
+        rest = beyond // timedelta(microseconds=1)
+        first, last = self.edges(wall)
+        return first + rest, last + rest
+
     def edges(self, wall: Wall) -> tuple[Instant, Instant]:
         """The first and the last instant at which the clock shows a time: what begins then, and what ends then.
 

@@ -13,7 +13,7 @@ from tocsin.plan.positions import Placed, Position
 from tocsin.plan.reach import Reached
 from tocsin.playbooks.checklist import Checklist
 from tocsin.playbooks.manifest import Manifest, Unless
-from tocsin.playbooks.targets import Target, here
+from tocsin.playbooks.targets import Target
 
 _OTHER = "{kind: %s, look with: secret:NAME, fix with: secret:NAME}"
 _EXAMPLES = {
@@ -163,12 +163,14 @@ def _target(service: str, name: str, said: written.Target, reached: Reached) -> 
     elif said.postgres:
         kind, reading = "postgres", said.postgres
     elif said.process:
-        there = {"pidfile": said.process, "command": said.command, "health": said.health or ""}
-        kind, reading = "process", here(there)
-        fixing = here(there | {"restart": said.restart_with}) if said.restart_with else ""
+        there: dict[str, object] = {"pidfile": said.process, "command": said.command, "health": said.health or ""}
+        kind, reading = "process", reached.there(there, said.on, fixing=False)
+        again = {"restart": said.restart_with}
+        fixing = reached.there(there | again, said.on, fixing=True) if said.restart_with else ""
     elif said.folder:
         patterns = said.delete or ()
-        seen = {"folder": said.folder, "delete": patterns}
-        kind, reading = "folder", here(seen)
-        fixing = here(seen | {"rotate": said.rotate}) if said.rotate else reading if patterns else ""
+        seen: dict[str, object] = {"folder": said.folder, "delete": patterns}
+        kind, reading = "folder", reached.there(seen, said.on, fixing=False)
+        more = {"rotate": said.rotate} if said.rotate else {}
+        fixing = reached.there(seen | more, said.on, fixing=True) if patterns or said.rotate else ""
     return Target(service=service, name=name, kind=kind, reading=reading, fixing=fixing, match=said.match or ())

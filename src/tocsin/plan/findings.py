@@ -8,6 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from tocsin.kernel.instant import Instant
 from tocsin.plan.positions import Position
 
 Level = Literal["error", "warning", "notice"]
@@ -41,9 +42,13 @@ class Finding(Struct, frozen=True):
 
 
 class Findings:
-    """Collects findings while a plan is read."""
+    """Collects findings while a plan is read.
 
-    def __init__(self) -> None:
+    ``now``: from when on those that look ahead do; what begins later is looked at from its begin.
+    """
+
+    def __init__(self, now: Instant = 0) -> None:
+        self.now = now
         self._kept: list[Finding] = []
         self._more = 0
         self._compared = 0

@@ -158,6 +158,10 @@ class Reached:
                 return kind, looks, fixes
         return None
 
+    def there(self, there: Mapping[str, object], on: Any, *, fixing: bool) -> str:
+        """The reference of what the plan describes and that lies on one of the service's ssh targets, or here."""
+        return self._beside(there, {}, on, fixing=fixing)
+
     def _ssh(self, name: str, said: Any, one: Ssh) -> tuple[str, str]:
         there: dict[str, object] = {"host": one.host, "port": one.port or 22, "host_keys": one.host_key or ()}
         if not said.look_with:
@@ -220,19 +224,22 @@ class Reached:
         fixing: bool,
     ) -> str:
         """With what signs in, and with the machine its commands are run on."""
-        secrets = {**more, **({"token": token} if token else {})}
+        return self._beside(there, {**more, **({"token": token} if token else {})}, one.on, fixing=fixing)
+
+    def _beside(self, there: Mapping[str, object], secrets: dict[str, str], at: Any, *, fixing: bool) -> str:
+        """With the machine that ``at`` names, and with what signs in there."""
         on: dict[str, object] = {}
-        if one.on is not None:
-            machine = self._targets.get(one.on.value)
+        if at is not None:
+            machine = self._targets.get(at.value)
             if machine is None or machine.ssh is None:
                 there_are = [key for key, other in self._targets.items() if other.ssh]
-                hint = self._findings.nearest(one.on.value, there_are) or "name one of the service's ssh targets"
-                self._findings.error(one.on.at, f"{self._service} has no ssh target {one.on.value}", hint)
+                hint = self._findings.nearest(at.value, there_are) or "name one of the service's ssh targets"
+                self._findings.error(at.at, f"{self._service} has no ssh target {at.value}", hint)
                 return here(there)
             user = machine.ssh.fix_as if fixing and machine.ssh.fix_as else machine.ssh.user
             key = machine.fix_with if fixing else machine.look_with
             if not key:
-                self._findings.error(one.on.at, f"{one.on.value} says no key to fix with", "add fix with: secret:NAME")
+                self._findings.error(at.at, f"{at.value} says no key to fix with", "add fix with: secret:NAME")
                 return here(there)
             secrets["key"] = key
             on = {"on": {"host": machine.ssh.host, "port": machine.ssh.port or 22, "user": user,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Final, NamedTuple
 
+from tocsin.kernel.instant import Instant
 from tocsin.plan.checklists import read_checklists
 from tocsin.plan.composing import compose
 from tocsin.plan.decoder import RecordOf
@@ -46,13 +47,14 @@ def plan_version(files: Mapping[str, bytes]) -> str:
     return total.hexdigest()
 
 
-def read_plan(files: Mapping[str, bytes]) -> Reading:
-    """Read a plan from its files: path inside the plan's folder to content.
+def read_plan(files: Mapping[str, bytes], now: Instant = 0) -> Reading:
+    """Read a plan from its files: path inside the plan's folder to content. ``now``: from when on findings look ahead;
+    the plan is the same whatever it is.
 
     Files are taken in the order of their names, which is also the order of their routes. All errors are found at once.
     Never raises for what a file says.
     """
-    findings = Findings()
+    findings = Findings(now)
     if not _within_bounds(files, findings):
         return Reading(None, findings.sorted())
     sources = []

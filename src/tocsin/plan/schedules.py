@@ -209,7 +209,7 @@ class Schedules:
     def _warn_of_gaps(self, roster: Roster, at: Position) -> None:
         if roster.schedule.rotas:
             return  # what it leaves uncovered is known only where it is read
-        gaps = coverage.gaps_ahead(roster) if self._may_look(roster) else ()
+        gaps = coverage.gaps_ahead(roster, self._findings.now) if self._may_look(roster) else ()
         if not gaps:
             return
         key, zone = roster.schedule.key, roster.schedule.timezone
@@ -227,7 +227,7 @@ class Schedules:
     def _warn_of_overlaps(self, roster: Roster, at: Position) -> None:
         if roster.schedule.rotas:
             return
-        both = coverage.overlaps_ahead(roster) if self._may_look(roster) else ()
+        both = coverage.overlaps_ahead(roster, self._findings.now) if self._may_look(roster) else ()
         if both:
             key, zone = roster.schedule.key, roster.schedule.timezone
             who, times = " and ".join(both[0].people), f"{len(both)} time{'s' if len(both) > 1 else ''} in 52 weeks"
@@ -258,7 +258,7 @@ class Schedules:
                 found = None
                 both = rosters[key], rosters[other]
                 if all(one.schedule.layers for one in both) and self._may_look(*both):
-                    found = coverage.twice(rosters[key], rosters[other])
+                    found = coverage.twice(rosters[key], rosters[other], self._findings.now)
                 if found is not None:
                     zone = rosters[other].schedule.timezone
                     message = (

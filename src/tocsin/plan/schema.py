@@ -162,10 +162,11 @@ class Target(Record):
         "restart with": "process",
         "delete": "folder",
         "rotate": "folder",
+        "on": ("folder", "process"),
     }
     redis = Field(SECRET, "A Redis or Valkey server: the address it is read by, as secret:NAME.")
     postgres = Field(SECRET, "A PostgreSQL server: the address it is read by, as secret:NAME.")
-    process = Field(PATH, "A process on the machine Tocsin runs on: the absolute path of its pid file.")
+    process = Field(PATH, "A process, by the absolute path of its pid file: here, or on the machine `on` names.")
     command = Field(TEXT, "What the process' command line contains. A pid that is something else is not touched.")
     health = Field(URL, "Where the process says by HTTP that it is well.")
     restart_with = Field(
@@ -173,7 +174,8 @@ class Target(Record):
         "supervisor, when something starts the process again whenever it ends; or a command in words, such as "
         "[systemctl, restart, payments]. Without it the process is only looked at.",
     )
-    folder = Field(PATH, "A folder on the machine Tocsin runs on, at least two names deep.")
+    folder = Field(PATH, "A folder, at least two names deep: on the machine Tocsin runs on, or on the one `on` names.")
+    on = Field(REFERENCE, "The ssh target where the folder or process is; it needs python3. Default: where Tocsin is.")
     delete = Field(
         ListOf(TEXT, "patterns", at_most=50, single=True),
         "Which of the folder's files may be deleted, such as '*.log.*'. Without it and rotate it is only looked at.",

@@ -1,16 +1,19 @@
 """Whether a playbook may run now: locks, rates, cooldown, blast radius, freezes, the breaker, other services' trouble.
 
-Everything counts from the runs that are written down, so a restart forgets no guard.
+Everything counts from the runs that are written down, so a restart forgets no guard. Each guard is measured in one
+place: what is refused and what people are shown beforehand is the same measure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Set
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from datetime import datetime, time, timedelta
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from tocsin.kernel.instant import DAY, Instant, say_duration, to_datetime
+from tocsin.kernel.instant import DAY, MINUTE, Instant, from_datetime, say_duration, to_datetime
 from tocsin.kernel.reason import Reason
+from tocsin.playbooks.left import Blocked, Guarding, Left
 from tocsin.playbooks.manifest import AtMost, Blast, Breaker, Cooldown, Frozen, Guard, Manifest, Unless
 from tocsin.playbooks.remembered import Remembered
 from tocsin.playbooks.run import Run
@@ -18,33 +21,36 @@ from tocsin.playbooks.targets import Targets
 
 BREAKER: Final = Breaker(failures=3, returns=3, within=DAY)
 """What holds for a playbook that declares no breaker of its own: nobody fixes the same thing for ever."""
-
+QUARTER: Final = 15 * MINUTE
+"""Clocks are changed at quarters of an hour."""
+MOST_LOOKED_AT: Final = 200
+"""So many targets of a group are looked at, one by one, to say to a person how many are not well."""
+RATED: Final = {"fleet": "runs of any playbook", "target": "runs on this target", "playbook": "runs"}
+AGAIN: Final = (Frozen, Unless, Blast)
+"""Guards that may have changed since a run began: they are asked again before each fix."""
+_KINDS: Final[Mapping[type[Guard], Guarding]] = {
+    AtMost: "rate", Cooldown: "cooldown", Blast: "blast", Frozen: "freeze", Breaker: "breaker", Unless: "unless",
+}  # fmt: skip
 
 Unwell = Callable[[Set[str]], str]
 """Why the targets with these locks, one at least, are all not well, as one of them has it; "" when one of them is."""
 
 
-class Blocked(NamedTuple):
-    """Why not, as a word and as a sentence."""
-
-    reason: Reason
-    why: str
-
-
 class Situation(NamedTuple):
-    """What guards look at. ``runs``: those that are remembered, this one not among them.
+    """What guards look at. ``runs``: those that are remembered.
 
     ``broken``: services of ``unless`` with an open incident. ``busy``: locks that are held. ``unwell``: says of
-    targets of the service what is known against all of them. ``continues``: the run this
-    one goes on with, whose end is no reason to wait.
+    targets of the service what is known against all of them. ``continues``: the run this one goes on with, whose end
+    is no reason to wait. ``lives``: the run has begun and is among ``runs`` itself. ``thorough``: say of each target
+    whether it is well, and not only whether one is: for people, who ask about few.
     """
 
     manifest: Manifest
     service: str
     locks: tuple[str, ...]
     incident: int
-    returned: int
-    """How often trouble of the incident's group was answered by this playbook within the breaker's time."""
+    returned: Sequence[Instant]
+    """When trouble of the incident's group was answered by this playbook within the breaker's time, newest first."""
     runs: Remembered
     targets: Targets
     busy: Collection[str]
@@ -52,33 +58,79 @@ class Situation(NamedTuple):
     unwell: Unwell
     now: Instant
     continues: int = 0
+    lives: bool = False
+    thorough: bool = False
+
+
+class Measure(NamedTuple):
+    """A guard as it is now: see ``Left``."""
+
+    now: str
+    no: Blocked | None = None
+    left: int | None = None
+    of: int | None = None
+    until: Instant | None = None
+    then: str = ""
 
 
 def blocked(at: Situation) -> Blocked | None:
     """The first guard that says no, in the order a person would ask; None when all let it run. Locks come before."""
+    return next((no for guard in guards_of(at.manifest) if (no := measure(at, guard).no) is not None), None)
+
+
+def blocked_now(at: Situation) -> Blocked | None:
+    """The first of those that are asked again before each fix that says no."""
+    asked = (guard for guard in at.manifest.guards if isinstance(guard, AGAIN))
+    return next((no for guard in asked if (no := measure(at, guard).no) is not None), None)
+
+
+def left(at: Situation) -> tuple[Left, ...]:
+    """What is left of each of a playbook's guards. Only those that are asked again hold a run back that lives."""
+    found = []
     for guard in guards_of(at.manifest):
-        found = _says_no(at, guard)
-        if found is not None:
-            return found
-    return None
+        now = measure(at, guard)
+        if at.lives and not isinstance(guard, AGAIN):
+            now = now._replace(no=None)
+        found.append(shown(_kind(guard), now, say_guard(guard)))
+    return tuple(found)
 
 
-def _says_no(at: Situation, guard: Guard) -> Blocked | None:
+def _kind(guard: Guard) -> Guarding:
+    return "budget" if isinstance(guard, AtMost) and guard.over == "fleet" else _KINDS[type(guard)]
+
+
+def shown(kind: Guarding, found: Measure, rule: str = "") -> Left:
+    """A measure as people are shown it."""
+    return Left(
+        kind=kind, rule=rule, now=found.now, no=found.no.why if found.no else "",
+        left=found.left, of=found.of, until=found.until, then=found.then,
+    )  # fmt: skip
+
+
+def measure(at: Situation, guard: Guard) -> Measure:
+    """How a guard is now, and whether it lets the run work."""
     match guard:
         case AtMost():
             return _rate(at, guard)
         case Cooldown():
             return _cooling(at, guard)
         case Blast():
-            return blast(guard, at.service, at.locks, at.targets, at.busy, at.unwell)
+            return _blast(at, guard)
         case Frozen():
-            return frozen(guard, at.now)
+            no = frozen(guard, at.now)
+            if not at.thorough:
+                return Measure("", no)
+            until = turns_at(guard, at.now)
+            if no is not None:
+                return Measure("changes are frozen", no, until=until, then="changes are allowed")
+            return Measure("changes are allowed", until=until, then="changes are frozen")
         case Breaker():
-            return _broken(at, guard)
+            return _breaking(at, guard)
         case Unless():
             if guard.service in at.broken:
-                return Blocked(Reason.GUARD_UNLESS, f"not while {guard.service} has an incident")
-            return None
+                why = f"not while {guard.service} has an incident"
+                return Measure(f"{guard.service} has an incident", Blocked(Reason.GUARD_UNLESS, why))
+            return Measure(f"{guard.service} has no incident")
 
 
 def locked(by: Run, run: Run) -> Blocked:
@@ -89,30 +141,61 @@ def locked(by: Run, run: Run) -> Blocked:
     return Blocked(Reason.GUARD_LOCK, f"run {by.number} of it is under way")
 
 
-def _rate(at: Situation, guard: AtMost) -> Blocked | None:
-    since = at.now - guard.per
-    match guard.over:
-        case "fleet":
-            number = at.runs.since(since)
-        case "target":
-            number = at.runs.own_on_since(at.service, at.manifest.name, at.locks, since)
-        case "playbook":
-            number = at.runs.of_playbook_since(at.manifest.name, since)
-    if number < guard.times:
-        return None
-    what = {"fleet": "runs of any playbook", "target": "runs on this target", "playbook": "runs"}[guard.over]
-    return Blocked(Reason.GUARD_AT_MOST, f"at most {guard.times} {what} in {say_duration(guard.per)}, and it had them")
+def _rate(at: Situation, guard: AtMost) -> Measure:
+    since, asked = at.now - guard.per, (guard.over, at.service, at.manifest.name, at.locks)
+    number = at.runs.counted(*asked, since)
+    room = max(0, guard.times - number)
+    said, within = RATED[guard.over], say_duration(guard.per)
+    no = None
+    if number - at.lives >= guard.times:
+        no = Blocked(Reason.GUARD_AT_MOST, f"at most {guard.times} {said} in {within}, and it had them")
+    until = None
+    if number:
+        until = at.runs.nth_counted(*asked, since, max(0, number - guard.times)) + guard.per
+    of = f"{room} of {guard.times} left" + " after this run" * at.lives
+    return Measure(of, no, room, guard.times, until, "one more" if until else "")
 
 
-def _cooling(at: Situation, guard: Cooldown) -> Blocked | None:
+def _cooling(at: Situation, guard: Cooldown) -> Measure:
     name = at.manifest.name
     each = [at.runs.changed_on(at.service, name, lock) for lock in at.locks] or [at.runs.changed(at.service, name)]
     lasts = (next((run.ended_at for run in newest if run.number != at.continues), None) for newest in each)
     last = max((one for one in lasts if one is not None), default=None)
     if last is None or at.now - last >= guard.lasts:
-        return None
-    left = say_duration(last + guard.lasts - at.now)
-    return Blocked(Reason.GUARD_COOLDOWN, f"its last change was less than {say_duration(guard.lasts)} ago; {left} left")
+        return Measure("no change to rest from")
+    rest = last + guard.lasts - at.now
+    why = f"its last change was less than {say_duration(guard.lasts)} ago; {say_duration(rest)} left"
+    return Measure(
+        "rests after its last change", Blocked(Reason.GUARD_COOLDOWN, why), until=last + guard.lasts, then="it may run"
+    )
+
+
+def _blast(at: Situation, guard: Blast) -> Measure:
+    no = blast(guard, at.service, at.locks, at.targets, at.busy, at.unwell)
+    if not at.thorough:
+        return Measure("", no)
+    kinds = dict.fromkeys(one.kind for one in map(at.targets.held_by, at.locks) if one is not None)
+    groups = [at.targets.group(at.service, kind) for kind in kinds]
+    if not groups:
+        return Measure("it works on no target", no)
+    rooms = [_room(at, guard, group) for group in groups]
+    room, most, said = min(rooms)
+    return Measure(said, no, room, most)
+
+
+def _room(at: Situation, guard: Blast, group: Set[str]) -> tuple[int, int, str]:
+    """How many targets of a group may be changed beside those that are, of how many; and that in words."""
+    changed = len([lock for lock in at.busy if lock in group])
+    most = _most(guard, group)
+    room = max(0, most - changed)
+    ill = sum(bool(at.unwell({one})) for one in sorted(group)[:MOST_LOOKED_AT])
+    about = "at least " if len(group) > MOST_LOOKED_AT else ""
+    health = f"{about}{ill} of {len(group)} not well"
+    return room, most, f"{health}, {changed} being changed, {room} more allowed"
+
+
+def _most(guard: Blast, group: Set[str]) -> int:
+    return guard.most or max(1, len(group) * guard.percent // 100)
 
 
 def blast(
@@ -130,7 +213,7 @@ def _blast_of(
     """Of targets of one kind: a run on an instance and on its place in a balancer works on one of each."""
     own = set(locks) & group
     others = {lock for lock in busy if lock in group} - own
-    most = guard.most or max(1, len(group) * guard.percent // 100)
+    most = _most(guard, group)
     if len(others | own) > most:
         return Blocked(
             Reason.GUARD_BLAST, f"{len(others)} of {len(group)} targets are being changed, at most {most} may"
@@ -156,21 +239,81 @@ def frozen(guard: Frozen, now: Instant) -> Blocked | None:
     return Blocked(Reason.GUARD_FROZEN, f"nothing is changed {guard.said} ({guard.timezone})") if inside else None
 
 
-def _broken(at: Situation, guard: Breaker) -> Blocked | None:
-    since = at.now - guard.within
-    failures = 0
+def turns_at(guard: Frozen, now: Instant) -> Instant:
+    """When a freeze begins or ends next."""
+    inside, zone = frozen(guard, now) is not None, ZoneInfo(guard.timezone)
+    local = to_datetime(now).astimezone(zone)
+    boundary = guard.end if inside else guard.start
+    days = (boundary // 1440 - local.weekday()) % 7
+    wall = datetime.combine(local.date(), time(boundary // 60 % 24, boundary % 60))
+    # A clock that is changed that night may bring the boundary twice, earlier, or not at all: look around it.
+    for week in (0, 7):
+        said = from_datetime((wall + timedelta(days=days + week)).replace(tzinfo=zone))
+        around = sorted(said + step * QUARTER for step in range(-8, 9))
+        turned = next((one for one in around if one > now and (frozen(guard, one) is not None) != inside), None)
+        if turned is not None:
+            return turned
+    return said  # never: a week from now it is the other side
+
+
+def _breaking(at: Situation, guard: Breaker) -> Measure:
+    since, within = at.now - guard.within, say_duration(guard.within)
+    failed = _failures(at, guard, since)
+    room = guard.failures - len(failed)
+    until: Instant | None
+    if room <= 0:
+        why = f"it failed {guard.failures} times in a row within {within}"
+        until = failed[-1] + guard.within
+        return Measure(f"open: {why}", Blocked(Reason.GUARD_BREAKER, why), 0, guard.failures, until, "closed")
+    if len(at.returned) >= guard.returns:
+        why = f"this same trouble was answered {len(at.returned)} times within {within} and came back"
+        until = at.returned[guard.returns - 1] + guard.within
+        return Measure(f"open: {why}", Blocked(Reason.GUARD_BREAKER, why), 0, guard.returns, until, "closed")
+    until = failed[-1] + guard.within if failed else None
+    said = f"closed: {len(failed)} of {guard.failures} failures in a row"
+    said += f", this trouble came back {len(at.returned)} of {guard.returns} times" * bool(at.returned)
+    return Measure(said, None, room, guard.failures, until, "one less" if until else "")
+
+
+def _failures(at: Situation, guard: Breaker, since: Instant) -> list[Instant]:
+    """When the runs ended that failed last, one after the other, newest first; no more than open the breaker."""
+    failed: list[Instant] = []
     for run in at.runs.ended(at.service, at.manifest.name):
         if run.continues and not run.failed and run.outcome in ("handed_over", "cancelled"):
             continue  # it went on with one that is counted itself, and changed nothing
-        if not run.failed or (run.ended_at or 0) <= since or failures >= guard.failures:
+        if not run.failed or (run.ended_at or 0) <= since or len(failed) >= guard.failures:
             break
-        failures += 1
-    if failures >= guard.failures:
-        return Blocked(Reason.GUARD_BREAKER, f"it failed {failures} times in a row within {say_duration(guard.within)}")
-    if at.returned >= guard.returns:
-        times = f"{at.returned} times within {say_duration(guard.within)}"
-        return Blocked(Reason.GUARD_BREAKER, f"this same trouble was answered {times} and came back")
-    return None
+        failed.append(run.ended_at or 0)
+    return failed
+
+
+# -- what a run took from its guards -----------------------------------------------------------------------------------
+
+
+def took(at: Situation, run: Run) -> tuple[Left, ...]:
+    """What a run that is over, and among ``runs``, took from the guards that count; () when it took nothing."""
+    if not run.changed and not run.failed:
+        return ()
+    found = []
+    for guard in guards_of(at.manifest):
+        now = measure(at, guard)
+        what = ""
+        match guard:
+            case AtMost() if run.changed:
+                what = f"took 1 of {guard.times}; {now.now}"
+            case Cooldown() if run.changed:
+                what = "rests now"
+            case Blast() if run.changed:
+                what = f"held {len(run.locks)} at a time, and gave {'it' if len(run.locks) == 1 else 'them'} back"
+            case Breaker():
+                failed = len(_failures(at, guard, at.now - guard.within))
+                what = "; ".join(filter(None, ("counts as a failure" * run.failed or "no failure", now.now)))
+                what = what if run.failed or failed else "counts as no failure"
+            case _:
+                continue
+        if what:
+            found.append(shown(_kind(guard), now._replace(now=what, no=None), say_guard(guard)))
+    return tuple(found)
 
 
 def guards_of(manifest: Manifest) -> tuple[Guard, ...]:

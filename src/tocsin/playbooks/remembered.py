@@ -10,6 +10,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
 
 from tocsin.kernel.instant import Instant
+from tocsin.playbooks.manifest import Over
 from tocsin.playbooks.run import Run
 
 _Place = tuple[str, ...]
@@ -68,6 +69,30 @@ class Remembered:
             return self._since(places[0], at)
         return len({number for place in places for began, number in self._spent.get(place, ()) if began > at})
 
+    def counted(self, over: Over, service: str, playbook: str, locks: tuple[str, ...], at: Instant) -> int:
+        """How many runs a rate counts that began after an instant."""
+        match over:
+            case "fleet":
+                return self.since(at)
+            case "target":
+                return self.own_on_since(service, playbook, locks, at)
+            case "playbook":
+                return self.of_playbook_since(playbook, at)
+
+    def nth_counted(
+        self, over: Over, service: str, playbook: str, locks: tuple[str, ...], at: Instant, nth: int
+    ) -> Instant:
+        """When the ``nth`` of those runs began, the oldest being the 0th. Raises IndexError when there is none."""
+        places: list[_Place] = [()]
+        if over == "playbook":
+            places = [("playbook", playbook)]
+        elif over == "target":
+            places = [("on", service, playbook, lock) for lock in locks]
+        each = [self._spent.get(place, []) for place in places]
+        if len(each) == 1:
+            return each[0][self._begin(each[0], at) + nth][0]
+        return sorted({mark for marks in each for mark in marks[self._begin(marks, at) :]})[nth][0]
+
     def own_on(self, service: str, playbook: str, lock: str) -> Iterator[Run]:
         """A playbook's runs on one target, the one that began last first."""
         return self._last(self._began, ("on", service, playbook, lock))
@@ -94,7 +119,12 @@ class Remembered:
 
     def _since(self, place: _Place, at: Instant) -> int:
         began = self._spent.get(place, [])
-        return len(began) - bisect_right(began, at, key=lambda mark: mark[0])
+        return len(began) - self._begin(began, at)
+
+    @staticmethod
+    def _begin(marks: _Marks, at: Instant) -> int:
+        """The place of the first mark after an instant."""
+        return bisect_right(marks, at, key=lambda mark: mark[0])
 
     def _last(self, marks: dict[_Place, _Marks], place: _Place) -> Iterator[Run]:
         return (self._runs[number] for _, number in reversed(marks.get(place, ())))

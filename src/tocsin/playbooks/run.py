@@ -8,6 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from tocsin.kernel.instant import MINUTE, SECOND, Duration, Instant
+from tocsin.playbooks.left import Left
 from tocsin.playbooks.manifest import Rung
 
 RunState = Literal["running", "asking", "watching", "ended"]
@@ -103,6 +104,7 @@ class Run(Struct, kw_only=True):
     ``would``: the fix before which one that only watches ended, as a person reads it; ``would_do``: its function.
     ``agreement``: whether that is what a person did, once somebody said so or did it; ``agreed_how``: a sentence;
     ``agreed_run``: the run it was compared with by itself, 0 when a person said so.
+    ``took``: what it took from its guards, as they were when it was over; () when it changed nothing and did not fail.
     """
 
     number: int
@@ -166,6 +168,7 @@ class Run(Struct, kw_only=True):
     readings: tuple[str, ...] = ()
     advice: str = ""
     suspected: str = ""
+    took: tuple[Left, ...] = ()
 
     @property
     def by_hand(self) -> bool:

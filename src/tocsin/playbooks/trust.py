@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import sqrt
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -59,6 +59,58 @@ def lower_bound(held: int, of: int) -> float:
     return min(share, max(0.0, (middle - spread) / (1 + _Z**2 / of)))  # rounding must not lift it
 
 
+def proven(held: int, of: int) -> bool:
+    """Whether that is evidence enough for one rung more."""
+    return lower_bound(held, of) >= CLIMB
+
+
+class Climb(Struct, frozen=True, kw_only=True):
+    """What a playbook has shown on its rung, and what it lacks for the next.
+
+    ``right`` of ``tried``: runs that held, or, of one that only watches, runs that would have done what people did.
+    ``bound``: at least so often it is right, by Wilson's lower bound; ``needed``: how often it has to be. ``next``: the
+    rung it climbs to, "" for none; ``more``: how many more in a row that are right bring it there. ``why``: why it
+    climbs no further; "" when it does.
+    """
+
+    rung: Rung
+    ceiling: Rung
+    right: int
+    tried: int
+    bound: float
+    needed: float = CLIMB
+    next: Rung | Literal[""] = ""
+    more: int = 0
+    why: str = ""
+
+
+def climb(manifest: Manifest, standing: Standing) -> Climb:
+    """What is missing for the next rung: the same evidence that ``ended`` and ``compared`` ask for."""
+    rung, ceiling = stands(manifest, standing), manifest.trust.ceiling
+    watches = rung in ("observe", "suggest")
+    right = standing.agreed if watches else standing.held
+    tried = right + (standing.differed if watches else standing.failed)
+    at = RUNGS.index(rung)
+    why = ""
+    if rung == "act":
+        why = "it acts alone: there is no rung above"
+    elif at >= RUNGS.index(ceiling):
+        why = f"the plan lets it go no higher than {ceiling}"
+    more = 0
+    if not why:
+        low, high = 0, 1
+        while not proven(right + high, tried + high):
+            low, high = high, high * 2  # ends: with each more that is right the bound comes nearer to 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if proven(right + middle, tried + middle) else (middle, high)
+        more = high
+    return Climb(
+        rung=rung, ceiling=ceiling, right=right, tried=tried, bound=lower_bound(right, tried),
+        next="" if why else RUNGS[at + 1], more=more, why=why,
+    )  # fmt: skip
+
+
 def stands(manifest: Manifest, standing: Standing) -> Rung:
     """The rung that counts: its own, never above the plan's ceiling."""
     return min(standing.rung, manifest.trust.ceiling, key=RUNGS.index)
@@ -87,7 +139,7 @@ def ended(manifest: Manifest, standing: Standing, run: Run, now: Instant) -> Rea
         return None
     of = standing.held + standing.failed
     bound = lower_bound(standing.held, of)
-    if bound < CLIMB:
+    if not proven(standing.held, of):
         return None
     move(standing, "act", f"{standing.held} of {of} runs held, at least {bound:.0%} by Wilson's lower bound", now)
     return Reason.TRUST_CLIMBED
@@ -107,7 +159,7 @@ def compared(manifest: Manifest, standing: Standing, run: Run, now: Instant) -> 
         return None
     of = standing.agreed + standing.differed
     bound = lower_bound(standing.agreed, of)
-    if bound < CLIMB:
+    if not proven(standing.agreed, of):
         return None
     said = f"people did what it would have done in {standing.agreed} of {of} runs, at least {bound:.0%} by Wilson's"
     move(standing, to, f"{said} lower bound", now)

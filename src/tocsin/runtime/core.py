@@ -31,7 +31,7 @@ from tocsin.runtime.delivery import Delivery
 from tocsin.runtime.doors import Doors
 from tocsin.runtime.front import Front
 from tocsin.runtime.jobs import Committed, Job
-from tocsin.runtime.line import Changed, HeardReply, Known, Reloaded, Status
+from tocsin.runtime.line import Changed, HeardReply, Known, Reloaded, Status, Weighing
 from tocsin.runtime.listener import Exchange
 from tocsin.runtime.loopback import Loopback
 from tocsin.runtime.metrics import Metrics
@@ -41,6 +41,7 @@ from tocsin.runtime.points import Point
 from tocsin.runtime.probing import Prober
 from tocsin.runtime.running import Runs
 from tocsin.runtime.upkeep import Upkeep
+from tocsin.runtime.weighing import weighed
 from tocsin.runtime.writer import NOTHING_TAKEN, Writer
 
 log = structlog.get_logger("tocsin.core")
@@ -313,6 +314,10 @@ class Core:
         state = self.writer.engine.state
         found = state.tokens_by_hash.get(token)
         return Known(found, state.users.get(found.user if found is not None else user))
+
+    async def guards(self, service: str, playbook: str, target: str, run: int) -> Weighing:
+        """What is left of a playbook's guards now, or of a run's that lives."""
+        return await weighed(self.writer, service, playbook, target, run)
 
     def counts(self) -> dict[tuple[str, str], int]:
         """Decisions by kind and reason since the start."""

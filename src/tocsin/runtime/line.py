@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from tocsin.access.credentials import Token, User
 from tocsin.engine.commands import AnyCommand, Result
+from tocsin.engine.weighing import Guards
 from tocsin.kernel.instant import Duration
 
 MAX_FRAME = 32 * 1024 * 1024
@@ -63,11 +64,20 @@ class AskKnown(Ask, frozen=True, tag="known"):
     user: int = 0
 
 
+class AskGuards(Ask, frozen=True, tag="guards"):
+    """What is left of the guards of a playbook with a service, for one target or each; or of a run that lives."""
+
+    service: str = ""
+    playbook: str = ""
+    target: str = ""
+    run: int = 0
+
+
 class AskWatch(Ask, frozen=True, tag="watch"):
     """From now on tell this connection what changed: see Changed."""
 
 
-AnyAsk = AskSubmit | AskEvents | AskReload | AskStatus | AskKnown | AskWatch
+AnyAsk = AskSubmit | AskEvents | AskReload | AskStatus | AskKnown | AskGuards | AskWatch
 
 
 class Changed(Struct, frozen=True):
@@ -133,6 +143,22 @@ class Known(Struct, frozen=True):
     user: User | None = None
 
 
+class Weighing(Struct, frozen=True):
+    """The answer to AskGuards. ``guards``: None when there is nothing of that name. ``why``: why nobody can say now, ""
+    when it was looked at.
+    """
+
+    guards: Guards | None = None
+    why: str = ""
+
+
+class AnswerWeighing(Struct, frozen=True, tag="weighing"):
+    """Carries a Weighing."""
+
+    n: int
+    body: Weighing
+
+
 class AnswerKnown(Struct, frozen=True, tag="known"):
     """Carries a Known."""
 
@@ -175,7 +201,7 @@ class AnswerChanged(Struct, frozen=True, tag="changed"):
     body: Changed
 
 
-AnyAnswer = AnswerResult | AnswerHeard | AnswerReloaded | AnswerStatus | AnswerKnown | AnswerChanged
+AnyAnswer = AnswerResult | AnswerHeard | AnswerReloaded | AnswerStatus | AnswerKnown | AnswerWeighing | AnswerChanged
 
 
 encode = msgspec.msgpack.Encoder().encode

@@ -21,9 +21,11 @@ from tocsin.runtime.line import (
     AnswerReloaded,
     AnswerResult,
     AnswerStatus,
+    AnswerWeighing,
     AnyAnswer,
     AnyAsk,
     AskEvents,
+    AskGuards,
     AskKnown,
     AskReload,
     AskStatus,
@@ -34,6 +36,7 @@ from tocsin.runtime.line import (
     Known,
     Reloaded,
     Status,
+    Weighing,
     encode,
     frame,
     read_ask,
@@ -54,6 +57,7 @@ class Answering(Protocol):
     async def reload(self, actor: str, only: str = "") -> Reloaded: ...
     def status(self) -> Status: ...
     def known(self, token: bytes, user: int) -> Known: ...
+    async def guards(self, service: str, playbook: str, target: str, run: int) -> Weighing: ...
 
 
 class LineServer:
@@ -132,6 +136,9 @@ class LineServer:
                     answer = AnswerStatus(ask.n, self.answering.status())
                 case AskKnown():
                     answer = AnswerKnown(ask.n, self.answering.known(ask.token, ask.user))
+                case AskGuards():
+                    found = await self.answering.guards(ask.service, ask.playbook, ask.target, ask.run)
+                    answer = AnswerWeighing(ask.n, found)
                 case AskWatch():
                     return
         except Exception:  # the line's edge: whoever asked is told by the time that ran out

@@ -73,6 +73,7 @@ class Writer:
         self._seq = self.engine.state.counters.applied
         self._urgent: deque[Job] = deque()
         self._intake: deque[Job] = deque()
+        self._questions: deque[Callable[[Engine, Instant], None]] = deque()
         self._awake = True
         self._event = threading.Event()
         self._stopping = False
@@ -131,6 +132,14 @@ class Writer:
         except IndexError:
             return False
 
+    def ask(self, question: Callable[[Engine, Instant], None]) -> None:
+        """Have something looked up in memory between two turns, on the writer's thread. It changes nothing there, and
+        raises nothing.
+        """
+        self._questions.append(question)
+        if not self._awake:
+            self._event.set()
+
     @property
     def busy(self) -> bool:
         """Whether a request that comes now has to wait for others."""
@@ -181,7 +190,7 @@ class Writer:
 
     def _busy(self) -> bool:
         """Whether something waits that can be judged. Requests of monitors cannot while nothing can be written."""
-        return bool(self._urgent or (self._intake and self._away is None))
+        return bool(self._urgent or self._questions or (self._intake and self._away is None))
 
     def _rest(self) -> None:
         """Sleep until something comes or is due. What was handed in meanwhile is never slept over."""
@@ -202,6 +211,8 @@ class Writer:
     def _turn(self) -> None:
         """Gather, apply, commit, tell."""
         now = self._now()
+        if self._questions:
+            self._questions.popleft()(self.engine, now)  # one a turn: they hold up nobody
         batch = [Job(deaf) for deaf in self.time.unheard()]
         batch += [Job(fault) for fault in self._faults]
         self._faults = []

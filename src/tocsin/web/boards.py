@@ -8,7 +8,7 @@ from functools import partial
 from typing import NamedTuple
 
 from tocsin.kernel.instant import DAY, HOUR, Duration, Instant, from_datetime, to_datetime
-from tocsin.oncall.coverage import at_once, overlaps
+from tocsin.oncall.coverage import absent, at_once, overlaps
 from tocsin.oncall.override import Cover
 from tocsin.oncall.roster import Roster, Shift, Span
 from tocsin.oncall.zone import DAYS, MONTHS
@@ -185,6 +185,22 @@ def overlapping(plan: Plan, covers: Covers, reader: Reader) -> list[str]:
             more = f", and {len(both) - 1} more times" if len(both) > 1 else ""
             when = f"from {reader.minute(both[0].start)}, {both[0].why}{more}"
             told.append(f"{listed(people)} are on call by {key} at once {when}.")
+    return told
+
+
+def absent_ahead(plan: Plan, covers: Covers, reader: Reader) -> list[str]:
+    """Who is on call in the weeks ahead while they are away, the first time of each schedule."""
+    start, end = reader.now, reader.now + AHEAD
+    told = []
+    for key, roster in plan.rosters.items():
+        laid = plan.covers_for(key, covers)
+        away = absent(roster.shifts(start, end, laid), laid, start, end)
+        if away:
+            you = away[0].person == reader.person
+            who = "You are" if you else f"{reader.name(away[0].person)} is"
+            more = f", and {len(away) - 1} more times" if len(away) > 1 else ""
+            when = f"from {reader.minute(away[0].start)} to {reader.minute(away[0].end)}{more}"
+            told.append(f"{who} on call by {key} and away {when}: nobody of the layer can take the turn.")
     return told
 
 

@@ -25,14 +25,16 @@ from tocsin.faces.faces import Faces
 from tocsin.faces.feeds import FEED, FEED_PATH
 from tocsin.faces.problem import Problem, not_found
 from tocsin.faces.who import Who
-from tocsin.kernel.instant import DAY, Duration, Instant, from_datetime, to_datetime
+from tocsin.kernel.instant import DAY, Duration, Instant, to_datetime
 from tocsin.oncall.override import Cover, Override
+from tocsin.oncall.zone import zone
 from tocsin.pages.rules import usable
 from tocsin.plan.model import Plan
 from tocsin.web.boards import (
     WEEKS,
     Board,
     Turn,
+    absent_ahead,
     board,
     clock_changes,
     doubles,
@@ -100,6 +102,7 @@ async def _page(seen: View, feed_url: str = "") -> Response[bytes]:
             "doubles": [
                 *doubles(plan, reader.covers, reader),
                 *overlapping(plan, reader.covers, reader),
+                *absent_ahead(plan, reader.covers, reader),
                 *_lost(plan, seen),
             ],
         }
@@ -279,6 +282,8 @@ async def make_override(request: Request[Any, Any, Any], faces: Faces, who: Who)
     seen = await view(request, faces, who)
     faults: dict[str, str] = {}
     command = _wanted(seen, typed, faults)
+    if typed.get("look") and isinstance(command, AddOverride | AskCover) and command.ends_at <= seen.now:
+        faults["to"] = "It cannot end in the past."
     if command is not None and not faults and typed.get("look"):
         return _form(seen, typed, faults, await faces.read(_becomes, seen, command))
     if command is not None and not faults:
@@ -345,12 +350,15 @@ def _wanted(seen: View, typed: dict[str, str], faults: dict[str, str]) -> AddOve
 
 
 def _written(seen: View, typed: dict[str, str], name: str, faults: dict[str, str]) -> Instant | None:
-    """A time written in the reader's zone; None for nothing."""
+    """A time written in the reader's zone; None for nothing.
+
+    As for shifts: what is from a time begins when the clock first shows it, what is to one ends when it last does.
+    """
     text = typed.get(name, "")
     if not text:
         return None
     try:
-        return from_datetime(datetime.fromisoformat(text).replace(tzinfo=seen.reader.zone))
+        return zone(seen.reader.zone.key).written(datetime.fromisoformat(text))[name == "to"]
     except (ValueError, OverflowError):
         faults[name] = "Write a date and a time, such as 2026-11-22T07:00."
         return None

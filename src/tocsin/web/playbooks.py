@@ -19,15 +19,17 @@ from tocsin.engine.commands import (
 )
 from tocsin.faces.answering import InService, in_service, resuming
 from tocsin.faces.faces import Faces
-from tocsin.faces.problem import Problem
+from tocsin.faces.problem import Problem, not_found
 from tocsin.faces.who import Who
 from tocsin.incidents.incident import Incident
 from tocsin.plan.model import Plan
 from tocsin.playbooks.guards import guards_of, say_guard
+from tocsin.playbooks.left import Guarding
 from tocsin.playbooks.manifest import RUNGS, Rung
 from tocsin.playbooks.resuming import RESUMABLE, Word
 from tocsin.playbooks.run import Run, Step
 from tocsin.playbooks.trust import lower_bound
+from tocsin.runtime.line import Weighing
 from tocsin.web.graphs import Graph, graph
 from tocsin.web.view import View, fields, leads_to, once, view, with_query
 from tocsin.web.words import count
@@ -53,6 +55,12 @@ CAME_TO = {
 VERBS = {"look": "Looked", "fix": "Fixed", "verify": "Verified", "ask": "Asked", "tell": "Said", "when": "Is it meant?"}
 
 
+GUARDS: dict[Guarding, str] = {
+    "rate": "Rate", "budget": "Shared budget", "cooldown": "Cooldown", "blast": "Blast radius", "freeze": "Freeze",
+    "breaker": "Breaker", "unless": "Not beside", "lock": "Lock", "person": "People", "target": "Target",
+}  # fmt: skip
+
+
 class RunView(NamedTuple):
     """One run as it is drawn."""
 
@@ -69,6 +77,8 @@ class RunView(NamedTuple):
     """Whether somebody works on its targets by hand."""
     unsaid: bool
     """Whether whoever looks can say if what it would have done is what was done."""
+    before: Weighing | None
+    """What is left of its guards while it asks."""
 
 
 class Card(NamedTuple):
@@ -102,6 +112,7 @@ async def _seen(seen: View, run: Run) -> RunView:
         resumable=responds and run.outcome in RESUMABLE and not run.resumed,
         taken=run.taken_until is not None and run.taken_until > seen.reader.now,
         unsaid=responds and bool(run.would) and (not run.agreement or run.agreed_run > 0),
+        before=await seen.faces.guards(run.service, run.playbook, run=run.number) if run.state == "asking" else None,
     )  # fmt: skip
 
 
@@ -166,6 +177,32 @@ def _card(one: InService, plan: Plan | None) -> Card:
     return Card(one, answers, [say_guard(guard) for guard in guards_of(manifest)], held, choices, asks)
 
 
+@get("/playbooks/{service:str}/{playbook:str}")
+async def playbook_page(
+    request: Request[Any, Any, Any], faces: Faces, who: Who, service: str, playbook: str
+) -> Response[bytes]:
+    """One playbook with one service: what is left of its guards, what it lacks for more trust, and its last runs."""
+    seen = await view(request, faces, who)
+    found = in_service(seen.plan, await faces.read(faces.reads.standings), service)
+    one = next((one for one in found if one.manifest.name == playbook), None)
+    if one is None:
+        raise not_found(f"playbook {playbook} of {service}")
+    target = request.query_params.get("target", "")
+    runs = await faces.read(faces.reads.runs, playbook=playbook, service=service, limit=RUNS_SHOWN)
+    there = seen.plan.bindings.of(service).values() if seen.plan is not None else ()
+    kinds = {param.kind for param in one.manifest.targets}
+    return seen.draw(
+        "playbook.html",
+        card=_card(one, seen.plan),
+        weighing=await faces.guards(service, playbook, target),
+        target=target,
+        targets=[it.name for it in there if it.kind in kinds] if len(one.manifest.targets) == 1 else [],
+        trusted=TRUSTED,
+        guards=GUARDS,
+        runs=[(run, CAME_TO[run.outcome or run.state]) for run in runs.items],
+    )
+
+
 @get("/runs/{number:int}")
 async def run_page(request: Request[Any, Any, Any], faces: Faces, who: Who, number: int) -> Response[bytes]:
     """One run: what it looked at, what it changed, what it came to."""
@@ -175,8 +212,9 @@ async def run_page(request: Request[Any, Any, Any], faces: Faces, who: Who, numb
 async def _run_page(seen: View, number: int, code: int = 200, fault: str = "") -> Response[bytes]:
     run = await seen.faces.found(f"run {number}", seen.faces.reads.run, number)
     return seen.draw(
-        "run.html", code=code, one=await _seen(seen, run), verbs=VERBS, trusted=TRUSTED, fault=fault, live=LIVE
-    )
+        "run.html", code=code, one=await _seen(seen, run), verbs=VERBS, trusted=TRUSTED, fault=fault, live=LIVE,
+        guards=GUARDS,
+    )  # fmt: skip
 
 
 async def _tell(
@@ -308,4 +346,6 @@ async def run_now(request: Request[Any, Any, Any], faces: Faces, who: Who) -> Re
     return leads_to(f"/runs/{result.id}", "runs")
 
 
-handlers = [playbooks_page, run_now, run_page, answer, cancel, resume, take_over, give_back, compare, trust]
+handlers = [
+    playbooks_page, playbook_page, run_now, run_page, answer, cancel, resume, take_over, give_back, compare, trust,
+]  # fmt: skip

@@ -19,7 +19,7 @@ from tocsin.kernel.reason import EXPLAINED
 from tocsin.pages.ledger import Page
 from tocsin.web.by_target import places
 from tocsin.web.checklists import checklists_of
-from tocsin.web.playbooks import TRUSTED, RunView, runs_of, startable
+from tocsin.web.playbooks import GUARDS, TRUSTED, RunView, runs_of, startable
 from tocsin.web.view import View, view, with_query
 from tocsin.web.words import Reader, because, count
 
@@ -101,6 +101,7 @@ async def room(
         playbooks=playbooks if idle else [],
         checklists=checklists_of(seen, incident, {one.manifest.name for one in playbooks if idle}),
         trusted=TRUSTED,
+        guards=GUARDS,
         faults=faults or {},
         typed=typed,
     )

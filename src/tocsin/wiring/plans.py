@@ -26,6 +26,7 @@ def plan_reader(settings: Settings, within: float = LONGEST, confining: bool = T
     """
     from tocsin.plan import read_plan
     from tocsin.plan.folder import PlanFolderError
+    from tocsin.runtime.clock import SystemClock
     from tocsin.runtime.parts import PlanRead
 
     def read() -> PlanRead:
@@ -33,7 +34,7 @@ def plan_reader(settings: Settings, within: float = LONGEST, confining: bool = T
             files = plan_files(settings.plan_folder)
         except PlanFolderError as error:
             return PlanRead(None, {}, (str(error),), ok=False)
-        reading = read_plan(files)
+        reading = read_plan(files, SystemClock().now())
         findings = [str(finding) for finding in reading.findings]
         if reading.plan is not None:
             findings += missing_secrets(settings, reading.plan, within=within) + missing_clients(reading.plan)

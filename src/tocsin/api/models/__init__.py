@@ -44,6 +44,8 @@ from tocsin.api.models.contacts import contact_out as contact_out
 from tocsin.api.models.contacts import new_contact_out as new_contact_out
 from tocsin.api.models.contacts import reach_in as reach_in
 from tocsin.api.models.contacts import reach_out as reach_out
+from tocsin.api.models.guards import PublishedGuards as PublishedGuards
+from tocsin.api.models.guards import guards_out as guards_out
 from tocsin.api.models.incidents import AcknowledgeIn as AcknowledgeIn
 from tocsin.api.models.incidents import IncidentSheet as IncidentSheet
 from tocsin.api.models.incidents import NoteIn as NoteIn

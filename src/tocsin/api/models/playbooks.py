@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from tocsin.api.models.guards import PublishedGuard, guard_out
 from tocsin.api.models.values import Moment, Name, moment
 from tocsin.faces.coverage import Answered
 from tocsin.kernel.instant import format_duration, format_rfc3339
@@ -92,7 +93,8 @@ class PublishedRun(Struct, frozen=True, kw_only=True):
     until the incident is over. ``would``: the fix that one which only watches would have made, and whether that is what
     a person did (``agreement``: agreed, differed, or "" while nobody has said).
     ``advice``: what it suggests to do next. ``suspected``: the change out there that was the last before the trouble.
-    ``measured``: what probes of the service measured, in words.
+    ``measured``: what probes of the service measured, in words. ``took``: what it took from its guards, as they were
+    when it was over; none when it changed nothing and did not fail.
     """
 
     number: int
@@ -125,6 +127,7 @@ class PublishedRun(Struct, frozen=True, kw_only=True):
     advice: str
     suspected: str
     measured: list[str]
+    took: list[PublishedGuard]
 
 
 class PublishedStep(Struct, frozen=True, kw_only=True):
@@ -307,6 +310,7 @@ def _fields(run: Run) -> dict[str, object]:
         "advice": run.advice,
         "suspected": run.suspected,
         "measured": list(run.readings),
+        "took": [guard_out(one) for one in run.took],
     }
 
 
