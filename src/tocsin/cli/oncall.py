@@ -18,7 +18,6 @@ from tocsin.cli.text import rough, stamp
 from tocsin.cli.words import time
 from tocsin.kernel.instant import DAY, Duration, Instant, format_rfc3339
 
-
 AHEAD: Duration = 12 * 7 * DAY
 """So far ahead shifts are listed where nobody says up to when."""
 _from = click.option("--from", "start", type=time, metavar="TIME", help="From when.  [default: now]")

@@ -189,7 +189,9 @@ class Schedules:
                         continue
                     who = " and ".join(dict.fromkeys(one.value for one in (layer.rotate or ())[0]))
                     keys = " and ".join(f"`{key}`" for key in idle)
-                    message = f"every turn of the layer is that of {who}, so {keys} change{'s' * (len(idle) == 1)} nothing"
+                    message = (
+                        f"every turn of the layer is that of {who}, so {keys} change{'s' * (len(idle) == 1)} nothing"
+                    )
                     hint = "leave it out, or name who takes turns with them"
                     self._findings.warning(layer.where(idle[0]), message, hint)
 
