@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import insert, update
 
 from tests.web.conftest import Browserless
-from tests.web.night import NOW, the_plan
+from tests.web.night import NOW, alert, the_plan
 from tests.web.serving import Site
 from tocsin.engine import commands as c
 from tocsin.engine.weighing import Guards, Weighed
@@ -71,6 +71,22 @@ def test_what_a_run_found_and_asks_is_in_the_room_and_yes_is_one_button(
     assert "It is told, and goes on as you said." in ana.page
     ana.send("/runs/7/cancel")
     assert site.core.asked[-1] == c.CancelRun(actor="person:ana", run=7)
+
+
+def test_a_run_that_no_incident_began_is_in_the_room_of_its_question(
+    site: Site, ana: Browserless, asking: Run
+) -> None:
+    with site.night.engine.begin() as connection:
+        body = ENCODE(msgspec.structs.replace(asking, incident=0))
+        connection.execute(update(tables.runs).values(incident=0, body=body))
+    ana.get("/incidents/1042")
+    assert "Approve the fix" not in ana.page
+    with site.night.engine.begin() as connection:
+        own = alert(9999, "free-memory asks: May it do it?", "checkout", 1042, source="tocsin", key="asks:7")
+        row = {"id": own.id, "incident": 1042, "service": "checkout", "state": "firing", "live": True}
+        connection.execute(insert(tables.alerts).values(**row, body=ENCODE(own)))
+    ana.get("/incidents/1042")
+    assert "Approve the fix" in ana.page and 'action="/runs/7/answer"' in ana.page
 
 
 def test_an_answer_without_the_forms_token_is_refused(site: Site, ana: Browserless, asking: Run) -> None:

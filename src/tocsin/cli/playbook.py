@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -168,13 +169,15 @@ def _read(place: Path) -> tuple[Reading, set[str]]:
     from tocsin.plan.folder import PlanFolderError
     from tocsin.plan.reading import read_plan
     from tocsin.playbooks.manifest import read_manifests
-    from tocsin.wiring import plan_files
+    from tocsin.wiring import plan_files, without_clients
 
     try:
         files = plan_files(place)
     except PlanFolderError as error:
         raise Refused(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
-    return read_plan(files), {fault.file for fault in read_manifests(files).faults}
+    reading = read_plan(files)
+    here = tuple(without_clients(reading.plan)) if reading.plan is not None else ()
+    return reading._replace(findings=(*reading.findings, *here)), {fault.file for fault in read_manifests(files).faults}
 
 
 @playbook.command(context_settings={"ignore_unknown_options": True})
@@ -184,8 +187,8 @@ def _read(place: Path) -> tuple[Reading, set[str]]:
 def test(folder: Path | None, arguments: tuple[str, ...], as_json: bool) -> int:
     """Run the tests of a plan's playbooks.
 
-    With pytest: playbooks/test_*.py, with the fixture `scene`. Needs pytest beside Tocsin. ARGUMENTS are pytest's own.
-    Exit code 0 when all pass.
+    With pytest: playbooks/test_*.py, with the fixture `scene`. Needs pytest beside Tocsin (pipx inject tocsin pytest).
+    ARGUMENTS are pytest's own. Exit code 0 when all pass.
 
     \b
     Examples:
@@ -195,13 +198,17 @@ def test(folder: Path | None, arguments: tuple[str, ...], as_json: bool) -> int:
     place = folder or default_folder()
     if not (place / "playbooks").is_dir():
         raise Refused(f"There is no folder {place / 'playbooks'}.")
+    if find_spec("pytest") is None:
+        how = "pip install pytest in the environment of Tocsin, or pipx inject tocsin pytest"
+        raise Refused(f"The tests run with pytest, and it is not beside Tocsin: {how}.")
     command = [sys.executable, "-m", "pytest", "-q", "--import-mode=importlib", "-p", "no:cacheprovider"]
     done = subprocess.run(
         [*command, *arguments, str(place / "playbooks")], capture_output=as_json, text=True, check=False
     )
     if as_json:
         lines = [line for line in done.stdout.splitlines() if line.strip()]
-        show.print_json({"ok": done.returncode == 0, "summary": lines[-1] if lines else "", "output": done.stdout})
+        told = {"summary": lines[-1] if lines else "", "output": done.stdout + done.stderr}
+        show.print_json({"ok": done.returncode == 0, **told})
     return OK if done.returncode == 0 else REFUSED
 
 

@@ -10,10 +10,9 @@ from tocsin.engine import (
     answering,
     asking,
     commands,
-    ending,
     evidence,
+    failing,
     guarding,
-    hearing,
     holding,
     standings,
     telling_targets,
@@ -286,6 +285,8 @@ def _line(turn: Turn, run: Run, ordinal: int, what: str) -> None:
 
 def _returned(turn: Turn, run: Run) -> None:
     incident = standings.incident_of(turn, run)
+    if run.verified_at is not None and not run.unproven:
+        failing.made_good(turn, run)
     if run.unproven:
         _fails(turn, run, "it changed something, and nothing verified it")
     elif run.verified_at is not None and run.fixes and incident is not None and about.still_fires(turn, incident, run):
@@ -348,26 +349,7 @@ def _hands_over(turn: Turn, run: Run, why: str, reason: Reason) -> None:
     unheard = run.unasked and reason is not Reason.GUARD_PERSON  # whoever works there is awake, and knows more
     if (unheard or run.fixes) and (incident is None or not incident.open):
         # No open incident hears of it, and nobody looks at it, or something may be worse than it was.
-        _told(turn, run, why)
-
-
-def _told(turn: Turn, run: Run, why: str) -> None:
-    """An incident of its own says what became of a run."""
-    hearing.own_event(
-        turn,
-        run.service,
-        f"playbook:{run.number}",
-        f"{run.playbook} could not finish: {why}"[:300],
-        "error",
-        {"playbook": run.playbook},
-        annotations={"findings": "\n".join(run.findings)[:2000]},
-        name="PlaybookFailed",
-    )
-    alert = ending.own_alert(turn, turn.plan.service(run.service).key, f"playbook:{run.number}")
-    incident = turn.state.incidents.get(alert.incident) if alert is not None else None
-    if incident is not None:
-        answering.call_first(turn, run, incident)
-        turn.save_incident(incident)
+        failing.tell(turn, run, why)
 
 
 def ring(turn: Turn, run: Run) -> None:
@@ -394,7 +376,7 @@ def _late_answer(turn: Turn, run: Run) -> None:
         why = f"nobody answered in time: {approval.question}"
         answering.end(turn, run, "cancelled", Reason.APPROVAL_LATE, why)
         if run.unasked:
-            _told(turn, run, why)  # an alert that says what is so, in place of a question that takes no answer any more
+            failing.tell(turn, run, why)  # it says what is so, in place of a question that takes no answer any more
         return
     asking.go_on(turn, run, approval.default, "nobody in time", Reason.APPROVAL_LATE)
 

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from tocsin.kernel.instant import SECOND, parse_duration
-from tocsin.playbooks.language import Span, Target, fix, look
+from tocsin.playbooks.language import Span, Target, Uninstalled, fix, look
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -41,7 +41,7 @@ class Server(Target, frozen=True):
     kind: ClassVar[str] = "redis"
 
 
-class Missing(Exception):
+class Missing(Uninstalled):
     """The client's package is not installed."""
 
 

@@ -19,7 +19,7 @@ from msgspec import Struct
 from tocsin.kernel.addresses import refusal
 from tocsin.kernel.instant import SECOND, parse_duration
 from tocsin.library.described import Trouble, described
-from tocsin.playbooks.language import Span, Target, fix, look
+from tocsin.playbooks.language import Span, Target, Uninstalled, fix, look
 
 if TYPE_CHECKING:
     from asyncssh import SSHClientConnection
@@ -37,6 +37,10 @@ class Machine(Target, frozen=True):
     """One machine."""
 
     kind: ClassVar[str] = "ssh"
+
+
+class Missing(Trouble, Uninstalled):
+    """The client's package is not installed."""
 
 
 class Reach(Struct, frozen=True):
@@ -109,14 +113,14 @@ def carry_out(
 ) -> Said:
     """Run a command on a machine. ``feed``: what it reads on its standard input; ``keep``: bytes of its outputs.
 
-    Raises Trouble, see ``run``.
+    Raises Trouble, see ``run``; Missing without the extra.
     """
     if not argv:
         raise Trouble("there is no command to run")
     try:
         import asyncssh  # noqa: F401  # looked for here, so that what to install is said once
     except ImportError:
-        raise Trouble("the client for SSH is not there: pip install 'tocsin[ssh]'") from None
+        raise Missing("the client for SSH is not there: pip install 'tocsin[ssh]'") from None
     return asyncio.run(_carry_out(where, key, argv, within, feed, keep))
 
 

@@ -257,6 +257,10 @@ class Failed(Exception):
     """A step failed; the message is what it raised."""
 
 
+class Uninstalled(Exception):
+    """A look or fix needs what is not on this machine; the message says what to install. No playbook is at fault."""
+
+
 # -- declaring a playbook ----------------------------------------------------------------------------------------------
 
 

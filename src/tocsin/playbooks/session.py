@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
+from inspect import signature
 from typing import Any, NoReturn, Protocol, get_type_hints
 
 import msgspec
@@ -15,7 +16,20 @@ from msgspec import Struct
 
 from tocsin.kernel.instant import SECOND, Duration, format_duration
 from tocsin.playbooks.cel import RuleError, rule
-from tocsin.playbooks.language import About, Declared, Failed, Fix, Look, Misused, Must, Run, Target, Vault, vault
+from tocsin.playbooks.language import (
+    About,
+    Declared,
+    Failed,
+    Fix,
+    Look,
+    Misused,
+    Must,
+    Run,
+    Target,
+    Uninstalled,
+    Vault,
+    vault,
+)
 from tocsin.playbooks.run import (
     MOST_RESULT,
     MOST_RESULTS,
@@ -33,7 +47,9 @@ from tocsin.playbooks.run import (
 )
 
 SHOWN = 300
+SHOWN_ANSWER = 120
 NOTHING = "null"
+FLAGS = {"true": True, "false": False}
 
 
 class Start(Struct, frozen=True):
@@ -108,8 +124,8 @@ class Ended(BaseException):
 class Session:
     """The hands of one run.
 
-    ``urls``: the reading credentials. ``redact`` takes secrets out of a text. ``instead``: what is called in the place
-    of looks and fixes of that name, in a test.
+    ``urls``: the reading credentials. ``redact`` takes secrets out of a text. ``instead``: what is called for a look or
+    a fix, in a test; it may raise ``Ended``.
     """
 
     def __init__(
@@ -118,11 +134,11 @@ class Session:
         recorded: Sequence[Step],
         urls: Mapping[str, str],
         redact: Callable[[str], str],
-        instead: Mapping[str, Callable[..., Any]] | None = None,
+        instead: Callable[[Look[..., Any] | Fix[..., Any]], Callable[..., Any]] = lambda what: what.function,
         doubt: Sequence[str] = (),
         since: int = 0,
     ) -> None:
-        self._instead = instead or {}
+        self._call = instead
         self._doubt, self._since = list(doubt), since
         self._wire = wire
         self._recorded = {step.ordinal: step for step in recorded}
@@ -172,7 +188,7 @@ class Session:
             self._end(place, False, raw, said, why, samples)
             self._give_up("unverified", f"{_short(what.name)}: {why}; last seen: {said}")
         self._end(place, True, raw, said, samples=samples)
-        return self._decoded(raw, what.function)
+        return self._decoded(raw, what.function, what.name)
 
     def ask(self, question: str, choices: tuple[str, ...], within: Duration, default: str, role: str) -> str:
         """See ``Run.ask``."""
@@ -249,16 +265,18 @@ class Session:
         call = self._call(what)
         try:
             value = self._with(held, lambda: call(*args, **kwargs))
+        except Uninstalled as error:
+            why = self.redacted(str(error))[:MOST_SAID]
+            if place.verb != "fix":  # one that was let begin was not begun
+                self._end(place, False, NOTHING, "", why)
+            self._give_up("withheld", f"{_short(place.function)} cannot be done on this machine: {why}")
         except Exception as error:  # noqa: BLE001  # whatever a step raises is what came of it
             why = self.redacted(f"{type(error).__name__}: {error}")[:MOST_SAID]
             self._end(place, False, NOTHING, "", why)
             raise Failed(f"{_short(place.function)} failed: {why}") from None
         raw = self._json(value, f"what {place.function} answered")
         self._end(place, True, raw, self._said(value))
-        return self._decoded(raw, what.function)
-
-    def _call(self, what: Look[..., Any] | Fix[..., Any]) -> Callable[..., Any]:
-        return self._instead.get(what.name, what.function)
+        return self._decoded(raw, what.function, place.function)
 
     def _watch(
         self, call: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], must: Must, left: float
@@ -311,10 +329,19 @@ class Session:
             self._give_up("unverified", f"{_short(known.function)}: {known.error}")
         if known.state == "failed":
             raise Failed(f"{_short(known.function)} failed: {known.error}")
-        return self._decoded(known.result, call)
+        return self._decoded(known.result, call, known.function)
 
-    def _decoded(self, raw: str, call: Callable[..., Any]) -> Any:
-        return msgspec.json.decode(raw, type=get_type_hints(call).get("return", Any))
+    def _decoded(self, raw: str, call: Callable[..., Any], name: str) -> Any:
+        """An answer as the function says it is. Raises Misused when it is something else."""
+        wanted = get_type_hints(call).get("return", Any)
+        if wanted in (int, float) and raw in FLAGS:
+            return FLAGS[raw]  # as Python has it, a flag is a number
+        try:
+            return msgspec.json.decode(raw, type=wanted)
+        except msgspec.ValidationError as error:
+            said = raw if len(raw) <= SHOWN_ANSWER else f"{raw[:SHOWN_ANSWER]}…"
+            kind = getattr(wanted, "__name__", str(wanted))
+            raise Misused(f"{_short(name)} answered {said}, and says it answers {kind}: {error}") from None
 
     def _json(self, value: Any, what: str = "the value") -> str:
         try:
@@ -353,6 +380,8 @@ def carry_out(session: Session, found: Declared, start: Start) -> Report | None:
     """Run a playbook to its end. Returns what is left to report; None when all is told already."""
     try:
         given = _arguments(found, start)
+        if lacking := _lacking(found, given):
+            return GaveUp("withheld", f"it was not begun: nothing says its parameter {' or '.join(lacking)}")
         meant = _predicate(found)
         if meant is not None and not session.when(lambda: meant(start.about)):
             return Unmatched()
@@ -379,6 +408,12 @@ def _arguments(found: Declared, start: Start) -> dict[str, Any]:
     hints = get_type_hints(found.body)
     given: dict[str, Any] = {name: hints[name](name=target) for name, target in start.targets.items()}
     return given | {name: msgspec.json.decode(raw, type=hints[name]) for name, raw in start.args.items()}
+
+
+def _lacking(found: Declared, given: Mapping[str, Any]) -> list[str]:
+    """What a body must be given beside its run, and is not."""
+    takes = list(signature(found.body).parameters.values())[1:]
+    return [one.name for one in takes if one.default is one.empty and one.name not in given]
 
 
 def _line_of(error: BaseException) -> str:

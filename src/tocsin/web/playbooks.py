@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from litestar import Request, Response, get, post
 from litestar.response import Redirect
 
+from tocsin.alerts.alert import Alert
+from tocsin.engine.asking import asked_by
 from tocsin.engine.commands import (
     AnswerRun,
     AnyCommand,
@@ -94,10 +97,16 @@ class Card(NamedTuple):
     """Parameters that have no default: it is run from the command line, where they can be given."""
 
 
-async def runs_of(seen: View, incident: int) -> list[RunView]:
-    """The runs of an incident, the newest first, with their steps."""
-    found = await seen.faces.read(seen.faces.reads.runs, incident=incident, limit=RUNS_SHOWN)
-    return [await _seen(seen, one) for one in found.items]
+async def runs_of(seen: View, incident: int, alerts: Sequence[Alert] = ()) -> list[RunView]:
+    """The runs of an incident, the newest first, with their steps. ``alerts``: its own; a run that no incident began
+    is behind the one that says that it asks.
+    """
+    found = (await seen.faces.read(seen.faces.reads.runs, incident=incident, limit=RUNS_SHOWN)).items
+    asking = [number for one in alerts if one.firing and (number := asked_by(one))]
+    if asking:
+        theirs = await seen.faces.read(seen.faces.reads.runs_by_number, asking[:RUNS_SHOWN])
+        found = [*(one for one in theirs.values() if one.state == "asking"), *found]
+    return [await _seen(seen, one) for one in found]
 
 
 async def _seen(seen: View, run: Run) -> RunView:

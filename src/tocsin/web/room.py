@@ -69,7 +69,7 @@ async def room(
     )
     ordered = sorted(alerts.items, key=lambda one: (not one.firing, one.severity, -one.id))
     firing = sum(one.firing for one in ordered)
-    runs, playbooks = await runs_of(seen, number), await startable(seen, incident)
+    runs, playbooks = await runs_of(seen, number, alerts.items), await startable(seen, incident)
     idle = all(one.run.state in ("watching", "ended") for one in runs)
     return seen.draw(
         "incident.html",
