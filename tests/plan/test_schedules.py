@@ -270,7 +270,7 @@ def test_what_comes_is_looked_for_from_now_on_and_not_from_a_begin_years_ago():
     text = """
 schedules:
   first: {layers: [{rotate: [ana, ben], every: 53 weeks, handoff: Mon 09:00, starts: 2025-12-01 with ana}]}
-  second: {layers: [{rotate: ben, starts: 2025-12-01}]}
+  second: {layers: [{rotate: ben}]}
 hours: {work: {open: Mon-Sun, closed: [2026-12-25]}}
 escalations: {e: [{page: first}, {page: [second, ana]}]}
 services: {a: {escalation: e}}
