@@ -184,6 +184,8 @@ def test_whoever_is_told_of_a_silence_of_another_is_told_whose_it_was(author, pe
         SetSilence(actor="token:1", author=author, matchers=matchers, comment="x", starts_at=world.now, ends_at=ends)
     )
     world.at("2h")
+    soon = [page.title for page in world.told_pages if page.reason == "silence_ends_soon"]
+    assert soon == [f'{whose} ends Mon 23 Nov 2026 05:00 (UTC): alertname="Down"']
     titles = {page.person: page.title for page in world.told_pages if page.reason == "silence_ended"}
     assert titles == {person: f'{whose} has ended; 1 alert it kept quiet still fires: alertname="Down"'}
 

@@ -216,7 +216,7 @@ def test_what_was_handed_over_is_drawn_with_what_to_do_next_and_the_suspected_ch
         assert "Suspected change" in ana.page and "2026.10.19-3, 16 min before it began" in ana.page
         words = "Memory &lt;used&gt; 30\u00a0% → 93\u00a0% in 9\u00a0min, the limit is 90\u00a0%; code began at"
         assert f'role="img" aria-label="{words}' in ana.page, "a reader that sees no picture hears it"
-        assert ana.page.count("<polyline") == 1 and "<td class=\"num\">93 %</td>" in ana.page
+        assert ana.page.count('<path class="line"') == 1 and "<td class=\"num\">93 %</td>" in ana.page
         assert "Looked: <code>probes" not in ana.page, "it is no step of the playbook's"
 
 

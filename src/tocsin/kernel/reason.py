@@ -281,3 +281,6 @@ EXPLAINED: dict[Reason, str] = {
     Reason.CALENDAR_AWAY: "a calendar from elsewhere cannot be read; its last copy counts",
     Reason.SCHEDULE_FINDINGS: "something is wrong with who is on call in the days ahead",
 }
+
+SAYS_WHY = frozenset({Reason.PLAYBOOK_RUNS, Reason.PLAYBOOK_STEP, Reason.PLAYBOOK_VERIFIED})
+"""Reasons of lines that say themselves why they are told: their sentence adds nothing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import NamedTuple
 
 from tocsin.kernel.instant import Instant
@@ -19,7 +20,8 @@ HEADROOM = 1.15
 
 
 class Graph(NamedTuple):
-    """One series as it is drawn, in a box of 320 by 120. ``line``: the points of a polyline; ``last``: its end.
+    """One series as it is drawn, in a box of 320 by 120. ``line``: a path through its points, broken where nothing
+    answered in between; ``gaps``: where that was, from and to. ``last``: the line's end.
 
     ``limit``: the height of the limit's line, None without one. ``ran``: where code ran, from and to, None where that
     lies outside. ``says``: all of it in words. ``rows``: the clock and the value, at most ROWS.
@@ -28,6 +30,7 @@ class Graph(NamedTuple):
     probe: str
     says: str
     line: str
+    gaps: list[tuple[float, float]]
     last: tuple[float, float]
     limit: float | None
     limit_says: str
@@ -54,17 +57,30 @@ def graph(series: Series, run: Run, reader: Reader) -> Graph:
     ran = (x(run.started_at), max(x(ended), x(run.started_at) + 2)) if inside else None
     when = f"; code began at {reader.clock(run.started_at)}" if inside else ""
     words = said(series)
+    broken = [any(a < began < b for began, _ in series.within) for (a, _), (b, _) in pairwise(series.points)]
     return Graph(
         probe=series.probe,
         says=_TOGETHER.sub("\u00a0", f"{words[:1].upper()}{words[1:]}{when}"),
-        line=" ".join(f"{x(at)},{y(number)}" for at, number in series.points),
+        line=_path([(x(at), y(number)) for at, number in series.points], broken),
+        gaps=[(x(began), max(x(over), x(began) + 2)) for began, over in series.within],
         last=(x(last), y(series.points[-1][1])),
         limit=y(series.limit) if series.limit is not None else None,
         limit_says=f"limit {value(series.limit, series.unit)}" if series.limit is not None else "",
         ran=ran,
         begins=reader.clock(first),
         ends=reader.clock(last) if last > first else "",
-        rows=[(at, value(number, series.unit)) for at, number in thinned(series.points, ROWS)],
+        rows=sorted(
+            [(at, value(number, series.unit)) for at, number in thinned(series.points, ROWS)]
+            + [(began, "no answer") for began, _ in series.within[-ROWS:]]
+        ),
+    )
+
+
+def _path(points: list[tuple[float, float]], broken: list[bool]) -> str:
+    """A path through points, begun anew after each that is ``broken``. One alone is drawn as a dot."""
+    return "".join(
+        f"{'M' if begins else 'L'}{x} {y}{'h0' if begins else ''}"
+        for (x, y), begins in zip(points, [True, *broken], strict=True)
     )
 
 
