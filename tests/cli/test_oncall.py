@@ -125,6 +125,16 @@ def test_people_get_tables_and_sentences(folder: str) -> None:
     )
 
 
+def test_shifts_are_those_of_the_next_twelve_weeks_unless_said_otherwise(folder: str) -> None:
+    before = datetime.now(UTC) - timedelta(seconds=1)
+    first, *_, last = run("oncall", "shifts", "shop-primary", "--plan", folder, "--json").json
+    begins, ends = (datetime.fromisoformat(one) for one in (first["start"], last["end"]))
+    assert before <= begins <= datetime.now(UTC)
+    assert ends - begins == timedelta(weeks=12)
+    found = run("oncall", "shifts", "shop-primary", "--plan", folder, "--from", "2026-12-01T00:00Z", "--json").json
+    assert (found[0]["start"], found[-1]["end"]) == ("2026-12-01T00:00:00.000Z", "2027-02-23T00:00:00.000Z")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
@@ -134,7 +144,6 @@ def test_people_get_tables_and_sentences(folder: str) -> None:
         (["who", "office", "--at", "0001-01-01T00:00Z"], 2, "ask about a time from 1980 to 2199"),
         (["shifts", "office", "--from", "2026-11-24T00:00Z", "--to", "2026-11-24T00:00Z"], 2, "--to must be later"),
         (["shifts", "office", "--from", "2020-01-01T00:00Z", "--to", "2026-01-01T00:00Z"], 2, "two years at most"),
-        (["shifts", "office", "--from", "2026-11-24T00:00Z"], 2, "Missing option '--to'"),
         (["who", "office", "--url", "http://localhost"], 2, "Give --plan, or a server"),
     ],
 )
@@ -223,7 +232,8 @@ def test_a_swap_and_a_cover_request_wait_for_their_people(tocsin_server: Start, 
     assert (refused.code, "can answer this swap" in refused.err) == (4, True)
     assert as_(theirs, "accept", "1").json["state"] == "agreed"
     back = [f"{one[:10]} {one[11:19]} UTC" for one in (second["start"], second["end"])]
-    assert f"for {back[0]} to {back[1]}" in server.run("oncall", "overrides").stdout
+    said = run("oncall", "overrides", "--url", server.url, TOCSIN_TOKEN=tokens[mine]).out
+    assert f"for {back[0]} to {back[1]}" in said
     for shift, person in ((first, theirs), (second, mine)):
         [who] = server.json("oncall", "who", "shop-primary", "--at", shift["start"])
         assert (who["person"], who["since"], who["until"]) == (person, shift["start"], shift["end"])
@@ -247,6 +257,13 @@ def soon(days: int) -> str:
 def test_who_is_on_call_for_schedules_people_and_services(tocsin_server: Start) -> None:
     server = tocsin_server(plan=PLAN)
     at = ["--at", "2026-11-24T03:00Z"]
+    server.run("user", "add", "kei", "--role", "responder", "--person", "kei")
+    as_kei = {"TOCSIN_URL": server.url, "TOCSIN_TOKEN": server.json("user", "token", "kei")["token"]}
+    asked = ["oncall", "who", "shop-primary", *at]
+    assert "2026-11-24 18:00:00 JST" in run(*asked, TZ="", **as_kei).out, "a reader is told times in their own zone"
+    assert "2026-11-24 10:00:00 CET" in run(*asked, TZ="Europe/Madrid", **as_kei).out, "TZ is a choice"
+    assert run(*asked, "--json", TZ="", **as_kei).json[0]["until"] == "2026-11-24T09:00:00.000Z"
+    assert server.json("oncall", "person", "kei"), "in the next twelve weeks"
     listed = server.json("oncall", "list", *at)
     assert [(one["name"], [who["person"] for who in one["on_call"]]) for one in listed] == [
         ("office", []),

@@ -238,3 +238,11 @@ def test_whoever_was_not_paged_because_of_anothers_turn_is_told_so():
     told = dict(_whys(reader(), one, [page("ben")]))
     assert told["You were not paged"] == "step 1 pages one of several, and it was Ben's turn"
     assert "Mei has not been paged yet" in told
+
+
+def test_who_could_not_be_reached_until_it_was_over_is_not_said_to_have_been_held_back() -> None:
+    tried = page("ana", state="overtaken", outcome=Reason.OVERTAKEN, attempts=2, error="the connection was refused")
+    over = incident(state="resolved", resolved_by="code", resolved_at=NOW)
+    assert _whys(reader(), over, [tried])[0] == ("You could not be reached by email", "the connection was refused")
+    spared = page("ana", state="overtaken", outcome=Reason.OVERTAKEN)
+    assert _whys(reader(), over, [spared])[0][0] == "You have not been paged: the page was held back"

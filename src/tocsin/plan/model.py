@@ -305,6 +305,12 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         steps = (step for name in names if name in self.escalations for step in self.escalations[name].steps)
         return any(target.split(":")[:2] == ["schedule", schedule] for step in steps for target in step.targets)
 
+    def zone_of(self, person: str) -> str:
+        """The zone a person reads times in: their own, else the plan's, else UTC; also for nobody, who is ""."""
+        own = self.people[person].timezone if person in self.people else "UTC"
+        # UTC is also what the plan says of a person it knows no zone of.
+        return own if own != "UTC" else self.timezone
+
     def covers_for(self, schedule: str, covers: Covers) -> tuple[Cover, ...]:
         """The overrides of a schedule whose person is in the plan: who has left takes nobody's place."""
         return tuple(one for one in covers.get(schedule, ()) if not one.person or one.person in self.people)

@@ -195,6 +195,8 @@ def _whys(reader: Reader, incident: Incident, pages: list[Page]) -> list[tuple[s
             at = newest.left_at or (newest.next_at if newest.planned else None) or newest.intended_at
             lost = newest.error.rstrip(".") if newest.state == "failed" or newest.refused else ""
             said.append((f"{name} {how} at {reader.clock(at)}{times}", lost or because(newest.reason)))
+        elif tried := next((page for page in mine if page.error), None):
+            said.append((f"{name} could not be reached by {tried.channel}", tried.error))
         elif mine:
             said.append(
                 (f"{name} {has} not been paged: the page was held back", because(mine[0].outcome or mine[0].reason))

@@ -132,14 +132,7 @@ def zone_named(name: str) -> ZoneInfo | None:
 
 def zone_of(plan: Plan | None, person: str) -> ZoneInfo:
     """The zone a person reads times in: their own, else the plan's, else UTC."""
-    names = []
-    if plan is not None:
-        if person in plan.people:
-            names.append(plan.people[person].timezone)
-        names.append(plan.timezone)
-    # UTC is also what the plan says of a person it knows no zone of.
-    chosen = next((name for name in names if name != "UTC"), "UTC")
-    return zone_named(chosen) or ZoneInfo("UTC")
+    return (zone_named(plan.zone_of(person)) if plan is not None else None) or ZoneInfo("UTC")
 
 
 def environment() -> Environment:
