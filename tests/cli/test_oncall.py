@@ -32,8 +32,10 @@ schedules:
     layers: [{rotate: ana, only: Mon-Fri 09:00-18:00}]
 escalations:
   shop: [{page: shop-primary, wait: 5m}, {page: ben}]
+  desk: [{page one of: [ana, ben]}, {page: ana}]
 services:
   checkout: {escalation: shop}
+  desk: {escalation: desk}
 """
 UNKNOWN = "overrides are not known here"
 
@@ -244,7 +246,7 @@ def test_a_swap_and_a_cover_request_wait_for_their_people(tocsin_server: Start, 
     assert (backwards.code, "It must end after it begins" in backwards.err) == (1, True)
 
 
-EVERY = {"severities": [], "tiers": [], "when": "", "passed": False}
+EVERY = {"severities": [], "tiers": [], "when": "", "passed": False, "one_of": False, "next": False}
 
 
 def soon(days: int) -> str:
@@ -286,6 +288,16 @@ def test_who_is_on_call_for_schedules_people_and_services(tocsin_server: Start) 
     done = server.run("oncall", "service", "checkout", "--tier", "gold", check=False)
     assert (done.returncode, "--tier: the plan has no customer tiers, and not gold" in done.stderr) == (1, True)
     assert "did you mean checkout?" in server.run("oncall", "service", "chekout", check=False).stderr
+
+    def desk() -> list[tuple[int, str, bool, bool]]:
+        found = server.json("oncall", "service", "desk")
+        return [(one["step"], one["person"], one["one_of"], one["next"]) for one in found]
+
+    assert desk() == [(1, "ana", True, True), (1, "ben", True, False), (2, "ana", False, False)]
+    server.run("send", "--title", "The desk is on fire", "--service", "desk")
+    eventually(lambda: desk()[:2] == [(1, "ana", True, False), (1, "ben", True, True)], what="the turn to go on")
+    told = " ".join(server.run("oncall", "service", "desk").stdout.split())
+    assert "1, one of ben named in the plan, whose turn it is 2 ana named in the plan" in told
 
 
 def test_a_calendar_is_made_read_and_revoked(tocsin_server: Start) -> None:

@@ -267,7 +267,7 @@ class Api:
         problem = answer if isinstance(answer, dict) else None
         said = sentence(problem) if problem else ""
         if status == 401:
-            where = f"the one in {self.place.folder}" if self.place.folder else "TOCSIN_TOKEN"
+            where = "TOCSIN_TOKEN" if self.place.own else f"the one in {self.place.folder}"
             return Unauthorised(
                 f"{self.place.url} does not accept the token ({where}): it is wrong, expired or revoked."
             )

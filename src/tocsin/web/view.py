@@ -20,6 +20,7 @@ from tocsin.faces.sessions import derived_secret, fresh_secret
 from tocsin.faces.who import Who
 from tocsin.kernel.instant import Instant
 from tocsin.plan.model import Covers, Plan
+from tocsin.plan.turns import NOBODY, Turns
 from tocsin.runtime.line import Status
 from tocsin.web import words
 from tocsin.web.files import address
@@ -177,6 +178,7 @@ class View:
         status: Status | None,
         covers: Covers | None = None,
         delivered: bool = False,
+        turns: Turns = NOBODY,
     ) -> None:
         self.request = request
         self.faces = faces
@@ -196,6 +198,7 @@ class View:
             user=who.user.name if who.user else "",
             absolute=self.chosen.absolute,
             covers=covers,
+            turns=turns,
             paging=self.paging,
         )
 
@@ -242,7 +245,7 @@ async def view(request: AnyRequest, faces: Faces, who: Who) -> View:
     if status is not None and status.real_channel_proven_at is None:
         sent = await faces.read(faces.reads.pages, state="sent", limit=20)
         delivered = any(page.channel != "console" and page.kind != "synthetic" for page in sent.items)
-    return View(request, faces, who, plan, status, covers, delivered)
+    return View(request, faces, who, plan, status, covers, delivered, await faces.turns(covers))
 
 
 async def status_of(faces: Faces) -> Status | None:
