@@ -280,11 +280,41 @@ while not (os.path.exists({str(where)!r}) and os.path.getsize({str(where)!r})):
     time.sleep(0.01)
 """.encode()
     began = time.monotonic()
-    found = declared(code)
+    (fault,) = declared(code, GOOD.replace(b"good", b"fair")).faults
     assert time.monotonic() - began < 10
-    assert found.faults == () and len(found.playbooks) == 1
+    assert fault.file == "playbooks/p0.py" and fault.message == "importing this playbook leaves a process running"
     gone = Path(f"/proc/{where.read_text()}/environ")
     eventually(lambda: not gone.exists() or not gone.read_bytes(), what="it to be ended")
+
+
+def test_a_process_that_importing_waits_for_is_nobodys_matter():
+    found = declared(GOOD + b"import subprocess, sys\nsubprocess.run([sys.executable, '-c', ''])\n")
+    assert found.faults == () and len(found.playbooks) == 1
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        b"""['alertname=~".+"']""",
+        b"""['service=~".*"', 'alertname!="nope"']""",
+        b"""['severity=~"(?s).+"', 'alertname!~"nope.*"']""",
+    ],
+)
+def test_a_pattern_that_every_alert_meets_is_as_good_as_none(answers: bytes):
+    (fault,) = declared(GOOD.replace(b"""['alertname="Full"']""", answers)).faults
+    assert "good answers everything" in fault.message and fault.hint
+
+
+@pytest.mark.parametrize("answers", [b"""['alertname=~"[a-z].*"']""", b"""['alertname=~".+"', 'queue=~".+"']"""])
+def test_a_pattern_that_leaves_something_out_is_good(answers: bytes):
+    assert declared(GOOD.replace(b"""['alertname="Full"']""", answers)).faults == ()
+
+
+def test_when_without_answers_is_warned_of_unless_time_begins_it():
+    alone = GOOD.replace(b"""answers=['alertname="Full"']""", b"when=lambda about: True")
+    (fault,) = declared(alone).faults
+    assert fault.warns and "no alert begins it" in fault.message
+    assert declared(alone.replace(b"when=", b'schedule="0 4 * * *", when=')).faults == ()
 
 
 def test_a_fix_whose_verification_only_the_run_can_tell_is_warned_of_and_the_playbook_is_there() -> None:

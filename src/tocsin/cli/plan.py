@@ -12,6 +12,7 @@ from tocsin.cli import show
 from tocsin.cli.client import Api
 from tocsin.cli.failure import OK, REFUSED, Refused
 from tocsin.cli.place import DEFAULT_DATA, server_options
+from tocsin.cli.plan_folder import plan_too
 from tocsin.cli.plan_preview import preview
 from tocsin.cli.text import count
 
@@ -37,6 +38,7 @@ plan.add_command(preview)
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
 @click.option("--strict", is_flag=True, help="Let warnings count as errors.")
 @show.json_option
+@plan_too
 def check(folder: Path | None, strict: bool, as_json: bool) -> int:
     """Check a plan's files, without a server.
 

@@ -19,6 +19,7 @@ from tocsin.cli.dry_run import result, say
 from tocsin.cli.failure import OK, REFUSED, NotFound, Refused
 from tocsin.cli.place import DEFAULT_DATA, data_option, server_options
 from tocsin.cli.plan import default_folder
+from tocsin.cli.plan_folder import plan_too
 from tocsin.cli.playbook_guards import guards
 from tocsin.cli.playbook_library import library
 from tocsin.cli.run_resuming import RESUMING
@@ -120,6 +121,7 @@ def schema() -> None:
 @playbook.command()
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
 @show.json_option
+@plan_too
 def lint(folder: Path | None, as_json: bool) -> int:
     """Say what is wrong with a plan's playbooks.
 
@@ -183,8 +185,9 @@ def _read(place: Path) -> tuple[Reading, set[str]]:
 @playbook.command(context_settings={"ignore_unknown_options": True})
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.option("--plan", type=click.Path(path_type=Path), metavar="DIR", help="The same as FOLDER.")
 @show.json_option
-def test(folder: Path | None, arguments: tuple[str, ...], as_json: bool) -> int:
+def test(folder: Path | None, arguments: tuple[str, ...], plan: Path | None, as_json: bool) -> int:
     """Run the tests of a plan's playbooks.
 
     With pytest: playbooks/test_*.py, with the fixture `scene`. Needs pytest beside Tocsin (pipx inject tocsin pytest).
@@ -194,8 +197,11 @@ def test(folder: Path | None, arguments: tuple[str, ...], as_json: bool) -> int:
     Examples:
       tocsin playbook test
       tocsin playbook test deploy/tocsin -k memory
+      tocsin playbook test -k memory
     """
-    place = folder or default_folder()
+    if folder is not None and (plan is not None or str(folder).startswith("-")):
+        folder, arguments = None, (str(folder), *arguments)  # the first of pytest's own
+    place = folder or plan or default_folder()
     if not (place / "playbooks").is_dir():
         raise Refused(f"There is no folder {place / 'playbooks'}.")
     if find_spec("pytest") is None:

@@ -20,7 +20,7 @@ ASKS = "asks:"
 
 def permission(turn: Turn, run: Run, began: Began, would: str, manifest: Manifest) -> Result:
     """Ask whether a run may do a fix, and have its process wait for the answer."""
-    question = f"May it do {would}?"
+    question = f"May it {began.says}?" if began.says else f"May it do {would}?"
     wait(
         turn,
         run,
@@ -33,6 +33,8 @@ def permission(turn: Turn, run: Run, began: Began, would: str, manifest: Manifes
             role=manifest.trust.approve,
             fix=would,
             digest=began.identity,
+            does=began.says or began.about,
+            undo=began.undo,
         ),
     )
     return Result(ok=True, reason="wait")

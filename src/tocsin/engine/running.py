@@ -36,6 +36,7 @@ from tocsin.playbooks.run import (
     Began,
     Finished,
     GaveUp,
+    Looking,
     Printed,
     Returned,
     Run,
@@ -64,10 +65,12 @@ def reported(turn: Turn, told: Reported) -> Result:
         return Result(ok=True)
     if run.state != "running" or run.attempt != told.attempt:
         return STOP
-    if run.first_step_at is None:
+    if run.first_step_at is None and isinstance(told.report, Began | Looking | Finished):
         run.first_step_at = turn.now
         turn.save_run(run)
     match told.report:
+        case Looking() as looking:
+            _looks(turn, run, looking)
         case Began() as began:
             return _begins(turn, run, began)
         case Finished() as finished:
@@ -103,7 +106,7 @@ def _begins(turn: Turn, run: Run, began: Began) -> Result:
         if no is not None:
             return no
     step = _step(turn, run, began)
-    if known is not None and known.state == "begun":
+    if known is not None and known.state == "begun" and known.verb != "look":
         step.began_at = known.began_at  # time a verification has goes on through an interruption
         step.attempt = known.attempt  # and of a fix it is not known whether the first one did it
     turn.save_step(step)
@@ -115,6 +118,20 @@ def _begins(turn: Turn, run: Run, began: Began) -> Result:
         _line(turn, run, began.ordinal, f"Fixing: {standings.short(began.function)}({began.shown})")
     left = max(0, step.began_at + began.within - turn.now) if began.within else 0
     return Result(ok=True, reason="go", id=str(left))
+
+
+def _looks(turn: Turn, run: Run, looking: Looking) -> None:
+    """It is in a look that lasts: where it is stands there while it does, and when it is late."""
+    known = turn.state.steps.get(run.number, {}).get(looking.ordinal)
+    if looking.ordinal > MOST_STEPS or (known is not None and not _left_in_look(known)):
+        return
+    step = _step(turn, run, Began(looking.ordinal, "look", looking.function, looking.digest, looking.shown))
+    step.began_at = max(run.started_at, turn.now - looking.since)
+    turn.save_step(step)
+
+
+def _left_in_look(step: Step) -> bool:
+    return (step.verb, step.state) == ("look", "begun")
 
 
 def _undo(turn: Turn, run: Run) -> None:
@@ -229,6 +246,8 @@ def _finished(turn: Turn, run: Run, ended: Finished) -> None:
     step = steps.get(ended.ordinal)
     held = sum(len(one.result.encode()) for one in steps.values() if one is not step)
     too_much = held + len(ended.result.encode()) > MOST_RESULTS
+    if step is not None and _left_in_look(step) and (step.attempt, step.digest) != (run.attempt, ended.digest):
+        step = None  # an earlier process was in a look there
     if step is None:
         began = Began(ended.ordinal, ended.verb, ended.function, ended.digest, ended.shown)
         step = _step(turn, run, began)
@@ -339,7 +358,7 @@ def _fails(turn: Turn, run: Run, why: str) -> None:
     if run.stopping:
         answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
         return
-    _hands_over(turn, run, why, Reason.HANDED_OVER)
+    _hands_over(turn, run, why + standings.under_way(turn, run), Reason.HANDED_OVER)
 
 
 def _hands_over(turn: Turn, run: Run, why: str, reason: Reason) -> None:

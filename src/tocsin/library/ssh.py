@@ -85,7 +85,7 @@ def run(machine: Machine, argv: tuple[str, ...], *, within: Span = "30s") -> Sai
     return carry_out(where, where.secrets["key"], argv, within)
 
 
-@fix
+@fix(says="run this on {machine}: {argv:words}", undo="as the command itself can be undone")
 def change(machine: Machine, argv: tuple[str, ...], *, within: Span = "60s") -> Said:
     """Run a command as the user that fixes. Raises Trouble when it ends with anything but 0.
 
@@ -94,7 +94,7 @@ def change(machine: Machine, argv: tuple[str, ...], *, within: Span = "60s") -> 
     return _changed(machine, argv, within)
 
 
-@fix(idempotent=True)
+@fix(idempotent=True, says="run this on {machine}: {argv:words}", undo="as the command itself can be undone")
 def ensure(machine: Machine, argv: tuple[str, ...], *, within: Span = "60s") -> Said:
     """As ``change``, for a command that may be run twice, such as ``systemctl start web``."""
     return _changed(machine, argv, within)

@@ -12,9 +12,10 @@ from inspect import signature
 from typing import Any, NoReturn, Protocol, get_type_hints
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from tocsin.kernel.instant import SECOND, Duration, format_duration
+from tocsin.playbooks import saying
 from tocsin.playbooks.cel import RuleError, rule
 from tocsin.playbooks.language import (
     About,
@@ -39,6 +40,7 @@ from tocsin.playbooks.run import (
     Began,
     Finished,
     GaveUp,
+    Looking,
     Report,
     Returned,
     Step,
@@ -108,6 +110,10 @@ class Wire(Protocol):
         """Report something that nobody has to allow."""
         ...
 
+    def looks(self, looking: Looking) -> None:
+        """Say that a look begins, for when it does not end."""
+        ...
+
     def clock(self) -> float:
         """Seconds, from any moment on, never backwards."""
         ...
@@ -156,6 +162,7 @@ class Session:
         known = place.known
         if known is not None and known.state != "begun":
             return self._again(known, what.function)
+        self._wire.looks(Looking(place.ordinal, place.function, place.digest, place.shown))
         return self._do(place, what, args, kwargs, self._reading)
 
     def fix(self, what: Fix[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -171,7 +178,7 @@ class Session:
             if self._with(self._reading, lambda: probe(*args, **kwargs)):
                 self._end(place, True, NOTHING, "it was done already, says its probe")
                 return None
-        reply = self._begin(place, what.idempotent, what.probe is not None)
+        reply = self._begin(self._wants(place, what, args, kwargs))
         return self._do(place, what, args, kwargs, Vault(reply.urls))
 
     def verify(self, what: Look[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], must: Must) -> Any:
@@ -180,7 +187,7 @@ class Session:
         known = place.known
         if known is not None and known.state != "begun":
             return self._again(known, what.function)
-        reply = self._begin(place, within=must.within)
+        reply = self._begin(place.began(within=must.within))
         held, value, why, samples = self._watch(self._call(what), args, kwargs, must, reply.left / SECOND)
         raw = self._json(value)
         said = self._said(value) if value is not None else "nothing could be seen"
@@ -196,7 +203,7 @@ class Session:
         if place.known is not None and place.known.state == "done":
             return msgspec.json.decode(place.known.result, type=str)
         began = Began(place.ordinal, "ask", place.function, place.digest, within=within)
-        reply = self._wire.begin(msgspec.structs.replace(began, choices=choices, default=default, role=role))
+        reply = self._wire.begin(structs.replace(began, choices=choices, default=default, role=role))
         if isinstance(reply, Answered):
             return reply.answer
         raise self._closed()
@@ -235,6 +242,8 @@ class Session:
         text = self._json([list(args), dict(sorted(kwargs.items()))], f"the arguments of {function}")
         digest = blake2b(text.encode(), digest_size=16).hexdigest()
         known = self._recorded.get(self._ordinal)
+        if known is not None and (known.verb, known.state) == ("look", "begun"):
+            known = None  # it was interrupted in it, and nothing came of it: it may look at something else now
         if known is not None and (known.verb, known.function, known.digest) != (verb, function, digest):
             was = f"{known.verb} {_short(known.function)}"
             now = f"{verb} {_short(function)}"
@@ -251,9 +260,16 @@ class Session:
         self._doubt.remove(name)
         return True
 
-    def _begin(self, place: _Place, idempotent: bool = False, probe: bool = False, within: Duration = 0) -> Go:
-        place_of = (place.ordinal, place.verb, place.function, place.digest, place.shown)
-        reply = self._wire.begin(Began(*place_of, idempotent, probe, within=within))
+    def _wants(self, place: _Place, what: Fix[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Began:
+        says, undo = (
+            self.redacted(saying.said(text, what.function, args, kwargs))[:SHOWN] for text in (what.says, what.undo)
+        )
+        about = self.redacted(saying.first_line(what.function))[:SHOWN]
+        began = place.began(what.idempotent, what.probe is not None)
+        return structs.replace(began, says=says, undo=undo, about=about)
+
+    def _begin(self, began: Began) -> Go:
+        reply = self._wire.begin(began)
         if isinstance(reply, Go):
             return reply
         raise self._closed()
@@ -374,6 +390,12 @@ class _Place(Struct, frozen=True):
     digest: str
     shown: str
     known: Step | None
+
+    def began(self, idempotent: bool = False, probe: bool = False, within: Duration = 0) -> Began:
+        """What is asked before it begins."""
+        return Began(
+            self.ordinal, self.verb, self.function, self.digest, self.shown, idempotent, probe, within=within
+        )
 
 
 def carry_out(session: Session, found: Declared, start: Start) -> Report | None:

@@ -9,7 +9,7 @@ from tocsin.engine.commands import Result
 from tocsin.engine.inputs import Reported
 from tocsin.kernel.instant import SECOND, Instant
 from tocsin.playbooks.language import About, Declared, Fix, Look
-from tocsin.playbooks.run import Began, GaveUp, Report, Run, Step
+from tocsin.playbooks.run import Began, GaveUp, Looking, Report, Run, Step
 from tocsin.playbooks.session import Answered, Ended, Go, Reply, Session, Start, Stop, Wait, carry_out
 
 
@@ -87,6 +87,9 @@ class _Wire:
 
     def tell(self, report: Report) -> None:
         self._apply(report)
+
+    def looks(self, looking: Looking) -> None:
+        """A look takes no virtual time."""
 
     def clock(self) -> float:
         return self._carrier.now() / SECOND

@@ -38,6 +38,10 @@ from tocsin.web.view import View, fields, leads_to, once, view, with_query
 from tocsin.web.words import count
 
 RUNS_SHOWN = 20
+LATEST = 10
+"""So many runs the page of playbooks has below its cards; older ones are a page further."""
+FEW = 3
+"""Up to so many cards are unfolded: more are a list to find one in, on a phone above all."""
 LIVE = ("running", "asking", "watching")
 TRUSTED: dict[Rung, str] = {"observe": "Observes", "suggest": "Suggests", "ask": "Asks first", "act": "Acts alone"}
 CAME_TO = {
@@ -142,7 +146,7 @@ async def _playbooks(seen: View, code: int = 200, faults: dict[str, str] | None 
     faces, asked = seen.faces, seen.request.query_params
     standings = await faces.read(faces.reads.standings)
     cards = [_card(one, seen.plan) for one in in_service(seen.plan, standings)]
-    runs = await faces.read(faces.reads.runs, after=asked.get("after") or None, limit=RUNS_SHOWN)
+    runs = await faces.read(faces.reads.runs, after=asked.get("after") or None, limit=LATEST)
     acting = sum(card.of.rung == "act" for card in cards)
     asking = (await faces.read(faces.reads.runs, states=("asking",), limit=RUNS_SHOWN)).items
     if asking:
@@ -157,6 +161,7 @@ async def _playbooks(seen: View, code: int = 200, faults: dict[str, str] | None 
         code=code,
         headline=headline,
         cards=cards,
+        few=FEW,
         trusted=TRUSTED,
         rungs=RUNGS,
         asking=asking,

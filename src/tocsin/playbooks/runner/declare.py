@@ -24,16 +24,16 @@ import msgspec
 from msgspec import structs
 
 from tocsin.incidents.routes import SEVERITIES
-from tocsin.kernel.matcher import Matcher, MatcherError, parse_matcher
+from tocsin.kernel.matcher import Matcher, MatcherError, all_match, parse_matcher
 from tocsin.playbooks import language
 from tocsin.playbooks.cel import EXTRA, rule
 from tocsin.playbooks.composed import Composed
 from tocsin.playbooks.confinement import MOST_CONFINEMENTS
 from tocsin.playbooks.language import Declared, Fix, Look, Misused, Run, Target
 from tocsin.playbooks.manifest import MOST_PLAYBOOKS, Fault, Frozen, Manifest, Manifests, Param, encode_manifests
-from tocsin.playbooks.runner.bounds import adopt, bound, end_strays
+from tocsin.playbooks.runner.bounds import adopt, bound, end_strays, has_children
 from tocsin.playbooks.runner.building import build, composed_of, said
-from tocsin.playbooks.runner.calls import run_of
+from tocsin.playbooks.runner.calls import Unsound, run_of
 from tocsin.playbooks.runner.fitting import Unfit, Unfits
 from tocsin.playbooks.runner.inner import Body
 from tocsin.playbooks.runner.modules import make_importable, module_names
@@ -44,6 +44,10 @@ from tocsin.playbooks.runner.ways import reached
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
 _UNEXPECTED = re.compile(r"(\w+)\(\) got an unexpected keyword argument '(\w+)'")
 NEXT = "next: what you would have them do first, half asleep"
+UNANSWERED = "answers=['alertname=\"…\"'] says which alerts; without it a person or a trigger begins it"
+IN_A_STEP = "begin it in a step, and end it there"
+ANY = ("a", "Z", "0", "qx7-Zr", "Worker 3 is lost, since 04:12")
+"""Words of all kinds: what takes each of these as an alert's name takes every alert."""
 PLAIN: dict[Any, str] = {str: "text", int: "number", float: "number", bool: "flag"}
 
 
@@ -87,7 +91,11 @@ def _read(folder: Path, file: str, name: str, playbooks: list[Manifest], faults:
         faults.append(_raised(file, folder / file, error))
         return
     if threading.active_count() > threads:
-        faults.append(Fault(file, 1, "importing this playbook starts a thread", "begin it in a step, and end it there"))
+        faults.append(Fault(file, 1, "importing this playbook starts a thread", IN_A_STEP))
+    if has_children():
+        # It would live beside Tocsin for as long as the plan is in force, and again after each start.
+        faults.append(Fault(file, 1, "importing this playbook leaves a process running", IN_A_STEP))
+        end_strays(set())  # so that the next file answers for itself
     tree = ast.parse((folder / file).read_bytes())
     for declared in language.declared[before:]:
         if declared.body.__module__ != name:
@@ -97,6 +105,8 @@ def _read(folder: Path, file: str, name: str, playbooks: list[Manifest], faults:
             made = _manifest(file, line, declared, tree)
             code = _code(tree, declared.body.__name__)
             found = [*unsound(code, sys.modules[name], declared.hand_over_after), *unsaid(code)]
+            if declared.when is not None and not declared.answers and not declared.schedule:
+                found.append(Unsound(line, f"{declared.name} has `when`, and no alert begins it", UNANSWERED, True))
         except (Wrong, MatcherError) as error:
             faults.append(Fault(file, getattr(error, "line", 0) or line, str(error), getattr(error, "hint", "")))
             continue
@@ -312,6 +322,10 @@ def _refuse_everything(name: str, groups: tuple[tuple[Matcher, ...], ...]) -> No
         if all(one.matches({}) for one in group):
             hint = 'name at least one label that must be there: alertname="…"'
             raise Wrong(f"{name} answers everything", hint, "answers")
+        # These are as good as always there. Labels that are not leave something out.
+        if all(all_match(group, {"alertname": word, "service": word, "severity": word}) for word in ANY):
+            what = f"{name} answers everything: every alert meets {' '.join(map(str, group))}"
+            raise Wrong(what, 'say which it is for: alertname="…"', "answers")
 
 
 def _about(body: Any, tree: ast.Module) -> str:
