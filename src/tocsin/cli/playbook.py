@@ -168,13 +168,14 @@ def _read(place: Path) -> tuple[Reading, set[str]]:
     from tocsin.plan.folder import PlanFolderError
     from tocsin.plan.reading import read_plan
     from tocsin.playbooks.manifest import read_manifests
+    from tocsin.runtime.clock import SystemClock
     from tocsin.wiring import plan_files
 
     try:
         files = plan_files(place)
     except PlanFolderError as error:
         raise Refused(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
-    return read_plan(files), {fault.file for fault in read_manifests(files).faults}
+    return read_plan(files, SystemClock().now()), {fault.file for fault in read_manifests(files).faults}
 
 
 @playbook.command(context_settings={"ignore_unknown_options": True})
