@@ -64,6 +64,7 @@ messages = st.builds(
     now=instants,
     state=st.one_of(st.sampled_from(["triggered", "acknowledged", "resolved"]), texts),
     alerts=st.integers(0, 10**9),
+    firing=st.integers(0, 10**9),
     because=texts,
     next_step=texts,
     lines=st.lists(texts, max_size=30).map(tuple),

@@ -204,3 +204,16 @@ def test_what_a_heartbeats_absence_means_comes_first_and_below_it_what_is_missin
     assert message.title == "Orders are not booked"
     assert message.lines == ("nightly of orders gives no sign of life (last heard 2026-11-23 03:00:00 UTC)",)
     assert world.timeline[0].what == f"Opened for orders: {message.title}: {message.lines[0]}"
+
+
+def test_what_is_over_is_not_among_what_fires_and_a_reopened_one_began_when_it_came_back() -> None:
+    """All day it flapped; at night one reads what fires now, and since when."""
+    world = World()
+    for minute in range(0, 60, 10):
+        world.at(f"{minute}m").fires("Down", job="checkout").at(f"{minute + 2}m").resolves("Down", job="checkout")
+    held(world.at("70m")).fires("Down", job="checkout")
+    message = wanted(world, world.told_pages[-1])
+    assert (message.alerts, message.firing, message.lines) == (7, 1, ("Down fires",))
+    assert "more alert" not in rendering.text(message)
+    assert message.since == world.now
+    assert "Since 04:10, just now" in rendering.text(message)

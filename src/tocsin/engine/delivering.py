@@ -23,8 +23,12 @@ def delivered(turn: Turn, outcome: Delivered) -> None:
         _refused(turn, page, outcome)
     elif outcome.state == "sent":
         _works(turn, page)
+    contact = turn.state.contacts.get(page.contact) if page.kind == "page" and outcome.state != "sent" else None
+    stayed = contact is not None and methods.stayed(turn, contact, page.handed_at)
     for row in rows:
         _delivered(turn, row, outcome)
+    if stayed and contact is not None:
+        paging.make_way(turn, contact)
 
 
 def _delivered(turn: Turn, row: Page, outcome: Delivered) -> None:

@@ -267,6 +267,23 @@ def graver(turn: Turn, incident: Incident) -> None:
             due(turn, row)
 
 
+def make_way(turn: Turn, contact: Contact) -> None:
+    """What was to leave by a method did not: pages that wait for it to go with others leave now, as one message.
+
+    If none can leave by it at all, each is followed at once by the person's next method, or by the next step.
+    """
+    gathering = [turn.state.pages[id] for id in sorted(turn.state.gathering.get(contact.id, ()))]
+    waits = [row for row in gathering if row.waiting and _quiet(turn, row) is None]
+    if all(_bundled(turn, row, contact) is not None for row in waits):
+        return
+    for row in waits:
+        row.held = row.not_before = None
+    fit = [row for row in waits if _fit(turn, row)]
+    if fit:
+        methods.leaves(turn, contact, min(_severity(turn, row) for row in fit))
+        _hand(turn, fit)
+
+
 # -- leaving -----------------------------------------------------------------------------------------------------------
 
 

@@ -58,6 +58,7 @@ class Reason(StrEnum):
 
     # playbooks
     PLAYBOOK_RUNS = "playbook_runs"
+    PLAYBOOK_BESIDE = "playbook_beside"
     PLAYBOOK_VERIFIED = "playbook_verified"
     PLAYBOOK_STEP = "playbook_step"
     PLAYBOOK_ENDED = "playbook_ended"
@@ -194,6 +195,7 @@ EXPLAINED: dict[Reason, str] = {
     Reason.PLAN_CHANGED: "the plan changed, so what still fires is judged again",
     Reason.DEAF: "Tocsin could not hear for a while, so absence proves nothing yet",
     Reason.PLAYBOOK_RUNS: "a playbook works on it, and pages wait until it is late, fails or is done",
+    Reason.PLAYBOOK_BESIDE: "a playbook runs beside what people do: no page waits for it",
     Reason.PLAYBOOK_VERIFIED: "a playbook fixed it and saw that it holds; its alerts get time to end",
     Reason.PLAYBOOK_STEP: "a playbook told what it found or did",
     Reason.PLAYBOOK_ENDED: "a playbook came to its end",
@@ -281,3 +283,6 @@ EXPLAINED: dict[Reason, str] = {
     Reason.CALENDAR_AWAY: "a calendar from elsewhere cannot be read; its last copy counts",
     Reason.SCHEDULE_FINDINGS: "something is wrong with who is on call in the days ahead",
 }
+
+SAYS_WHY = frozenset({Reason.PLAYBOOK_RUNS, Reason.PLAYBOOK_STEP, Reason.PLAYBOOK_VERIFIED})
+"""Reasons of lines that say themselves why they are told: their sentence adds nothing."""

@@ -37,6 +37,7 @@ class LedgerRow(Struct, frozen=True, kw_only=True):
     intended_at: str
     not_before: str
     attempted_at: str
+    next_at: str
     attempts: int
     answered_by_channel_at: str
     delivered_at: str
@@ -54,18 +55,21 @@ class LedgerRow(Struct, frozen=True, kw_only=True):
 COLUMNS = LedgerRow.__struct_fields__
 
 
-def exported(pages: Sequence[Page], labels: Mapping[int, str]) -> list[LedgerRow]:
-    """All pages of an incident as rows, the oldest first as they come. ``labels``: what contact methods are called."""
+def exported(pages: Sequence[Page], labels: Mapping[int, str], *, over: bool) -> list[LedgerRow]:
+    """All pages of an incident as rows, the oldest first as they come. ``labels``: what contact methods are called.
+
+    ``over``: no page can follow the last any more.
+    """
     stood_in = {page.instead_of: page for page in pages if page.instead_of}
     following: Page | None = None
     rows = []
     for page in reversed(pages):
-        rows.append(_row(page, labels, stood_in.get(page.id), following))
+        rows.append(_row(page, labels, _followed(page, stood_in.get(page.id), following, over=over)))
         following = page if page.kind == "page" else following
     return rows[::-1]
 
 
-def _row(page: Page, labels: Mapping[int, str], instead: Page | None, following: Page | None) -> LedgerRow:
+def _row(page: Page, labels: Mapping[int, str], followed: str) -> LedgerRow:
     return LedgerRow(
         page=page.id,
         incident=page.incident,
@@ -80,6 +84,7 @@ def _row(page: Page, labels: Mapping[int, str], instead: Page | None, following:
         intended_at=format_rfc3339(page.intended_at),
         not_before=_moment(page.not_before),
         attempted_at=_moment(page.handed_at),
+        next_at=_moment(page.next_at if page.state == "intended" and page.handed_at is None else None),
         attempts=page.attempts,
         answered_by_channel_at=_moment(page.finished_at),
         delivered_at=_moment(page.delivered_at),
@@ -91,7 +96,7 @@ def _row(page: Page, labels: Mapping[int, str], instead: Page | None, following:
         provider_id=page.provider_id,
         error=page.error,
         possible_duplicate=page.unsure,
-        followed=_followed(page, instead, following),
+        followed=followed,
     )
 
 
@@ -99,7 +104,7 @@ def _moment(at: Instant | None) -> str:
     return "" if at is None else format_rfc3339(at)
 
 
-def _followed(page: Page, instead: Page | None, following: Page | None) -> str:
+def _followed(page: Page, instead: Page | None, following: Page | None, *, over: bool) -> str:
     """What came of a page: its answer, what took its place, else which page was the incident's next, whatever for."""
     if page.answered_at is not None:
         return f"{page.person} answered by it"
@@ -110,7 +115,7 @@ def _followed(page: Page, instead: Page | None, following: Page | None) -> str:
     if page.kind != "page":
         return ""
     if following is None:
-        return "no further page"
+        return "no further page" if over else ""
     why = EXPLAINED[following.reason]
     return f"the next page was {following.id}, to {following.person} by {following.channel}: {why}"
 

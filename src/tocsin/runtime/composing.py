@@ -118,10 +118,11 @@ def _message(
         title=incident.title if incident else page.title,
         service=incident.service if incident else "",
         severity=incident.severity if incident else "",
-        since=incident.opened_at if incident else page.intended_at,
+        since=_since(state, incident) if incident else page.intended_at,
         now=now,
         state=incident.state if incident else "",
         alerts=incident.alerts if incident else 0,
+        firing=_firing(state, incident) if incident else 0,
         because=page.why,
         next_step=_next_step(state, plan, incident, page, zone) if incident else "",
         tried=incident.tried if incident else (),
@@ -174,17 +175,18 @@ def _bundle(state: State, message: Message, wanted: list[Page], base: str) -> Me
         title=f"{len(incidents)} incidents, the gravest: {gravest.title}",
         service="",
         severity=gravest.severity,
-        since=min(one.opened_at for one in incidents),
+        since=min(_since(state, one) for one in incidents),
         alerts=sum(one.alerts for one in incidents),
+        firing=sum(_firing(state, one) for one in incidents),
         because=EXPLAINED[Reason.BUNDLED],
-        lines=tuple(_line(one, message) for one in incidents[:MOST_LINES]),
+        lines=tuple(_line(state, one, message) for one in incidents[:MOST_LINES]),
         possible_duplicate=any(page.unsure for page in wanted),
     )
 
 
-def _line(incident: Incident, message: Message) -> str:
+def _line(state: State, incident: Incident, message: Message) -> str:
     """One of several: how grave, which, what, since when."""
-    since = began(incident.opened_at, message.now, message.timezone)
+    since = began(_since(state, incident), message.now, message.timezone)
     return f"{incident.severity.upper()} #{incident.number} {incident.service}: {incident.title}, since {since}"
 
 
@@ -207,6 +209,18 @@ def _next_step(state: State, plan: Plan, incident: Incident, page: Page, zone: s
     people = plan.paged_next(incident.service, incident.steps, step, next_at, state.covers)
     names = ", ".join(person.name for person in people) or "The last resort"
     return f"{names} {'are' if len(people) > 1 else 'is'} paged at {at:%H:%M:%S} if nobody answers"
+
+
+def _firing(state: State, incident: Incident) -> int:
+    members = state.members.get(incident.number)
+    return len(members.firing) if members is not None else 0
+
+
+def _since(state: State, incident: Incident) -> Instant:
+    """Since when it goes on: of one that was reopened, since what fires now was first heard of."""
+    members = state.members.get(incident.number)
+    oldest = state.alerts.get(min(members.firing)) if incident.reopened and members and members.firing else None
+    return max(incident.opened_at, oldest.first_seen) if oldest is not None else incident.opened_at
 
 
 def _lines(state: State, incident: Incident) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from tocsin.faces.problem import Problem
 from tocsin.faces.who import Who
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, Duration, from_datetime, to_datetime
-from tocsin.kernel.reason import EXPLAINED
+from tocsin.kernel.reason import EXPLAINED, SAYS_WHY
 from tocsin.pages.ledger import Page
 from tocsin.web.by_target import places
 from tocsin.web.checklists import checklists_of
@@ -69,7 +69,7 @@ async def room(
     )
     ordered = sorted(alerts.items, key=lambda one: (not one.firing, one.severity, -one.id))
     firing = sum(one.firing for one in ordered)
-    runs, playbooks = await runs_of(seen, number), await startable(seen, incident)
+    runs, playbooks = await runs_of(seen, number, alerts.items), await startable(seen, incident)
     idle = all(one.run.state in ("watching", "ended") for one in runs)
     return seen.draw(
         "incident.html",
@@ -104,6 +104,7 @@ async def room(
         guards=GUARDS,
         faults=faults or {},
         typed=typed,
+        says_why=SAYS_WHY,
     )
 
 
@@ -125,7 +126,8 @@ def _suspected(seen: View, incident: Incident, changes: list[HeardChange]) -> in
 def _steps(reader: Reader, incident: Incident, pages: list[Page]) -> list[StepView]:
     made = []
     for index, step in enumerate(incident.steps):
-        last = next((page for page in pages if page.kind == "page" and page.step == index), None)
+        theirs = [page for page in pages if page.kind == "page" and page.step == index]
+        last = next((page for page in theirs if page.may_reach), theirs[0] if theirs else None)
         state = "later"
         if (
             incident.state == "triggered"
@@ -181,7 +183,10 @@ def _whys(reader: Reader, incident: Incident, pages: list[Page]) -> list[tuple[s
             if newest.refused:
                 how = "could not be reached yet"
             at = newest.left_at or (newest.next_at if newest.planned else None) or newest.intended_at
-            said.append((f"{name} {how} at {reader.clock(at)}{times}", because(newest.reason)))
+            lost = newest.error.rstrip(".") if newest.state == "failed" or newest.refused else ""
+            said.append((f"{name} {how} at {reader.clock(at)}{times}", lost or because(newest.reason)))
+        elif tried := next((page for page in mine if page.error), None):
+            said.append((f"{name} could not be reached by {tried.channel}", tried.error))
         elif mine:
             said.append(
                 (f"{name} {has} not been paged: the page was held back", because(mine[0].outcome or mine[0].reason))

@@ -18,7 +18,7 @@ from tocsin.escalation.policy import nobody_behind
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, format_rfc3339, to_datetime
 from tocsin.kernel.reason import EXPLAINED, Reason
-from tocsin.pages.ledger import Page, unreached_since
+from tocsin.pages.ledger import Page
 from tocsin.plan.model import Covers, Plan
 from tocsin.playbooks.run import Run
 
@@ -252,7 +252,8 @@ class Reader:
             kind, _, name = target.partition(":")
             if kind == "team" and self.plan is not None and name in self.plan.teams:
                 members = listed([self.name(member) for member in self.plan.teams[name].members])
-                parts.append(f"everyone in {name} ({members})" if members else f"team {name}")
+                team = f"the team {name}" if name == "everyone" else name
+                parts.append(f"everyone in {team} ({members})" if members else f"team {name}")
             elif kind == "schedule":
                 parts.append(self._on_call(target, name))
             else:
@@ -344,20 +345,36 @@ class Reader:
             return None
         newest = real[0]
         last = [page for page in real if newest.intended_at - page.intended_at <= TOGETHER and page.step == newest.step]
-        people = list(dict.fromkeys(page.person for page in reversed(last)))
-        names = listed([self.name(person) for person in people])
-        one = Who(
-            "person", names, initials(self.full_name(newest.person)), newest.person == self.person and len(people) == 1
-        )
-        how = listed(list(dict.fromkeys(BY.get(page.channel, f"by {page.channel}") for page in last)))
-        if all(page.state == "failed" for page in last):
-            return one, f"{names} could not be reached {how}"
-        if unreached_since(pages) is not None and not any(page.may_reach for page in last):
-            return one, f"{names} could not be reached yet {how}, which is tried again"
+        lost: list[Page] = []
+        reached: list[Page] = []
+        for person in dict.fromkeys(page.person for page in reversed(last)):
+            theirs = [page for page in last if page.person == person]
+            through = [page for page in theirs if page.may_reach]
+            reached += through
+            lost += [] if through else theirs
+        both = [self._of(reached, "paged"), self._of(lost, "lost")] if reached and lost else []
+        told = reached or lost
+        names, people = self._people(told)
+        face = newest.person if newest.person in people else people[-1]
+        one = Who("person", names, initials(self.full_name(face)), people == [self.person])
+        return one, "; ".join(both) or self._of(told, "paged" if reached else "lost")
+
+    def _people(self, pages: Sequence[Page]) -> tuple[str, list[str]]:
+        """Whom pages are to, by name and by key."""
+        people = list(dict.fromkeys(page.person for page in pages))
+        return listed([self.name(person) for person in people]), people
+
+    def _of(self, pages: Sequence[Page], what: str) -> str:
+        """Who was paged by these and how; or that they could not be."""
+        names, people = self._people(pages)
+        how = listed(list(dict.fromkeys(BY.get(page.channel, f"by {page.channel}") for page in pages)))
+        if what == "lost":
+            again = any(page.refused for page in pages)
+            return f"{names} could not be reached {'yet ' if again else ''}{how}{', which is tried again' * again}"
         be = "were" if len(people) > 1 else "was"
-        if all(page.state == "intended" for page in last):
+        if all(page.state == "intended" for page in pages):
             be = "are being" if len(people) > 1 else "is being"
-        return one, f"{names} {be} paged {how}"
+        return f"{names} {be} paged {how}"
 
     def now_line(self, incident: Incident, pages: Sequence[Page], run: Run | None = None) -> Line:
         """What is happening this second, in one line; of one that is over how it ended, by its last run if code did."""
