@@ -118,7 +118,7 @@ def test_findings_look_ahead_from_now_as_those_of_a_check_do() -> None:
 def test_schedules_that_are_the_same_are_drawn_up_once_and_those_that_change_within_a_bound() -> None:
     """Two hundred schedules of hourly turns that change are refused before any is drawn up; that stay, they are not."""
     many, others = side(of(hourly(200))), side(of(hourly(200, "ben")))
-    with pytest.raises(TooManyTurns, match="have about 8[0-9]{2},[0-9]{3} turns, and 400,000 are compared at most"):
+    with pytest.raises(TooManyTurns, match=r"have about 8[0-9]{2},[0-9]{3} turns, and 400,000 are compared at most"):
         preview(many, others, NOW)
     with pytest.raises(TooManyTurns):
         bounded(many, others)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from tocsin.access.limits import MOST_BODY
 from tocsin.cli import show
 from tocsin.cli.client import Api
 from tocsin.cli.failure import OK, REFUSED, Refused
@@ -65,13 +67,13 @@ def preview(api: Api | None, folder: Path | None, against: Path | None, as_json:
 
 
 def _asked(api: Api, folder: Path | None) -> Any:
-    try:
-        return api.write("POST", "/plan/preview", {} if folder is None else {"files": _texts(folder)})
-    except Refused as refused:
-        if refused.told.get("code") != "too_large":
-            raise
-        hint = "Compare it with the files in force by --against, without the server."
-        raise Refused(f"The plan is larger than a server takes to look at. {hint}", refused.told) from None
+    if folder is None:
+        return api.write("POST", "/plan/preview", {})
+    asked = {"files": _texts(folder)}
+    if len(json.dumps(asked)) > MOST_BODY:
+        hint = "compare it with a copy of the plan in force, without the server: --against"
+        raise Refused(f"The plan has more than the {MOST_BODY // 1024**2} MB that can be sent to a server; {hint}.")
+    return api.write("POST", "/plan/preview", asked)
 
 
 def _files(folder: Path) -> Mapping[str, bytes]:

@@ -202,17 +202,10 @@ def _from_http(error: HTTPException, request: Request[Any, Any, Any]) -> Problem
     )
     detail = error.detail or "the request cannot be understood"
     if error.status_code == 413:
-        detail = f"the body is over {_cap(request)} bytes"
+        detail = f"the body is over {BODY_CAP} bytes"
     if error.status_code == 404:
         detail = "there is nothing here"
     return Problem(error.status_code, code or "invalid", detail, headers=headers)
-
-
-def _cap(request: Request[Any, Any, Any]) -> int:
-    """How large a body may be at a route."""
-    handler = request.scope.get("route_handler")
-    own = handler.request_max_body_size if isinstance(handler, HTTPRouteHandler) else None
-    return own if isinstance(own, int) else BODY_CAP
 
 
 def _fault(extra: dict[str, Any], request: Request[Any, Any, Any]) -> FieldFault:

@@ -6,15 +6,16 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
+from tocsin.access.limits import MOST_BODY
 from tocsin.api.models.values import Moment, Span
 from tocsin.kernel.instant import format_duration, format_rfc3339
 from tocsin.plan.findings import Finding
 from tocsin.plan.previewing import Preview
-from tocsin.plan.reading import MAX_BYTES, MAX_FILES
+from tocsin.plan.reading import MAX_FILES
 from tocsin.playbooks.manifest import MADE
 
-LARGEST_PLAN: Final = 2 * MAX_BYTES
-"""Bytes of a request that carries a plan: as much as a plan may have, and as much again for how JSON writes it."""
+LARGEST_PLAN: Final = MOST_BODY
+"""Bytes of a request that carries a plan: as many as any request may have."""
 
 
 PlanFiles = Annotated[
