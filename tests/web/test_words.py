@@ -13,6 +13,7 @@ from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, parse_rfc3339
 from tocsin.kernel.reason import EXPLAINED, Reason
 from tocsin.pages.ledger import Page
+from tocsin.plan.turns import Turns
 from tocsin.playbooks.run import Run
 from tocsin.web.room import _steps, _whys
 from tocsin.web.words import Reader, because, count, initials, listed, night, span
@@ -210,6 +211,33 @@ def test_the_night_is_the_persons_own() -> None:
 def test_every_reason_has_a_because() -> None:
     assert all(because(reason) == EXPLAINED[reason] for reason in Reason)
     assert because("something_newer") == "something newer"
+
+
+TURNS = Step(("person:ana", "person:ben"), one=True, round_of="shop/1")
+
+
+def test_of_several_who_take_turns_one_is_paged_and_named_as_next():
+    turns = Turns({"shop/1": ("ben", "ana")}, frozenset({"ana", "ben"}))
+    told = reader(turns=turns)
+    one = incident(steps=(TURNS,), next_at=NOW + 5 * MINUTE)
+    assert told.fate(one).before == "One of Ana and Ben (Ben next) is paged"
+    assert told.now_line(one, [page("mei")]).before == "Mei was paged by email; one of Ana and Ben (Ben next) is paged"
+    team = Step(("team:shop",), one=True)
+    assert told.step(team) == "one of shop (Ana and Ben; Ana next)"
+    assert told.step(Step(("person:ana",), one=True)) == "Ana"
+    assert told.step(Step(("person:ana", "person:ben"))) == "Ana and Ben"
+
+
+def test_whoever_cannot_be_reached_is_not_next():
+    turns = Turns({"shop/1": ("ben", "ana")}, frozenset({"ana"}))
+    assert reader(turns=turns).step(TURNS) == "one of Ana and Ben (Ana next)"
+
+
+def test_whoever_was_not_paged_because_of_anothers_turn_is_told_so():
+    one = incident(steps=(TURNS, Step(("person:mei",))), step=1, next_at=NOW + 5 * MINUTE)
+    told = dict(_whys(reader(), one, [page("ben")]))
+    assert told["You were not paged"] == "step 1 pages one of several, and it was Ben's turn"
+    assert "Mei has not been paged yet" in told
 
 
 def test_who_could_not_be_reached_until_it_was_over_is_not_said_to_have_been_held_back() -> None:

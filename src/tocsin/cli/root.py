@@ -110,7 +110,7 @@ def tocsin() -> None:
       tocsin why 17                 why incident 17 paged somebody, or did not
 
     Commands talk to the server on this machine (its data folder is ./tocsin-data, or --data, or TOCSIN_DATA),
-    or to another one: --url or TOCSIN_URL, with a token in TOCSIN_TOKEN.
+    or to another one: --url or TOCSIN_URL. A token in TOCSIN_TOKEN says who you are, here as there.
     """
 
 

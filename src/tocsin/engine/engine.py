@@ -47,6 +47,7 @@ from tocsin.engine.inputs import (
 )
 from tocsin.engine.state import AFTER_DEAFNESS, MOST_DEAF, Changes, Kept, Loaded, State
 from tocsin.engine.turn import Turn
+from tocsin.escalation.turns import still_there
 from tocsin.intake.request import WIDEST, Heard, Source
 from tocsin.kernel.instant import MINUTE, Instant
 from tocsin.kernel.reason import Reason
@@ -253,6 +254,7 @@ class Engine:
         begins = change.paging and not self.state.counters.paging
         first = not self.state.counters.plan
         self.state.counters.plan, self.state.counters.paging = change.version, change.paging
+        self.state.counters.rounds = still_there(self.state.counters.rounds, plan.escalations, plan.people)
         self.changes.in_force[turn.now] = change.version
         specs = {(s.service, s.name): s for s in plan.heartbeats}
         for place in [p for p in self.state.heartbeats if p not in specs]:

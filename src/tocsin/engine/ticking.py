@@ -205,8 +205,7 @@ def tidy(turn: Turn) -> None:
         del state.results[oldest.key]
         turn.changes.dropped_results[oldest.key] = None
     for id in [id for id, page in state.pages_of.get(0, {}).items() if _told(turn, page)]:
-        del state.pages_of[0][id]
-        turn.changes.pages[id] = state.pages.pop(id)
+        turn.changes.pages[id] = state.forget_page(id)
 
 
 def _told(turn: Turn, page: Page) -> bool:

@@ -117,6 +117,10 @@ class Reason(StrEnum):
     NEXT_METHOD = "next_method"
     QUIET_HOURS = "quiet_hours"
     BUNDLED = "bundled"
+    ON_THE_PHONE = "on_the_phone"
+    LINE_BUSY = "line_busy"
+    NO_ANSWER = "no_answer"
+    CALLED_AGAIN = "called_again"
     STANDS_IN = "stands_in"
     CONTACT_CODE = "contact_code"
     CONTACT_TEST = "contact_test"
@@ -127,6 +131,7 @@ class Reason(StrEnum):
     DRILL = "drill"
     NOT_MEANT = "not_meant"
     NOT_YET = "not_yet"
+    OTHERS_TURN = "others_turn"
     PLAN_NOT_KNOWN = "plan_not_known"
     SYNTHETIC = "synthetic"
     CAME_BACK = "came_back"
@@ -252,6 +257,10 @@ EXPLAINED: dict[Reason, str] = {
     Reason.NEXT_METHOD: "the person has time to answer by the method before it",
     Reason.QUIET_HOURS: "it is of low urgency and waits for the person's morning",
     Reason.BUNDLED: "many pages left to the same person just before, so it goes out together with others",
+    Reason.ON_THE_PHONE: "Tocsin is calling the same number already, and says it in the next call",
+    Reason.LINE_BUSY: "the telephone was busy",
+    Reason.NO_ANSWER: "the telephone rang and nobody picked it up",
+    Reason.CALLED_AGAIN: "the call before it did not get through, so the number is called again",
     Reason.STANDS_IN: "a step of the escalation reached nobody, so the team's lead and the last resort are paged",
     Reason.CONTACT_CODE: "a code was asked for, to prove that this contact method is yours",
     Reason.CONTACT_TEST: "a test of this contact method was asked for",
@@ -262,6 +271,7 @@ EXPLAINED: dict[Reason, str] = {
     Reason.NOT_MEANT: "neither by name nor by who is on call does the escalation lead to them",
     Reason.NOT_YET: "somebody before them answered, or had time to, or paging was paused or over",
     Reason.PLAN_NOT_KNOWN: "the plan that was in force then is not known any more, and no other says who was meant",
+    Reason.OTHERS_TURN: "the step pages one of several, and it was the turn of another",
     Reason.SYNTHETIC: "the plan has Tocsin page itself, to see whether the channel works",
     Reason.CAME_BACK: "the synthetic page came back",
     Reason.NOT_BACK: "the synthetic page did not come back in time",

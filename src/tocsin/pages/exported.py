@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -60,13 +61,29 @@ def exported(pages: Sequence[Page], labels: Mapping[int, str], *, over: bool) ->
 
     ``over``: no page can follow the last any more.
     """
-    stood_in = {page.instead_of: page for page in pages if page.instead_of}
+    then = followed(pages)
+    return [_row(page, labels, _followed(page, then[page.id].instead, then[page.id].next, over=over)) for page in pages]
+
+
+class Followed(NamedTuple):
+    """What came of a page: which was ``instead`` of it, or else which was the incident's ``next``, whatever for."""
+
+    instead: Page | None
+    next: Page | None
+
+
+def followed(pages: Sequence[Page]) -> dict[int, Followed]:
+    """What came of each page of an incident, the oldest first as they come."""
+    stood_in: dict[int, Page] = {}
+    for page in pages:
+        if page.instead_of:
+            stood_in[page.instead_of] = page
     following: Page | None = None
-    rows = []
+    found: dict[int, Followed] = {}
     for page in reversed(pages):
-        rows.append(_row(page, labels, _followed(page, stood_in.get(page.id), following, over=over)))
+        found[page.id] = Followed(stood_in.get(page.id), following)
         following = page if page.kind == "page" else following
-    return rows[::-1]
+    return found
 
 
 def _row(page: Page, labels: Mapping[int, str], followed: str) -> LedgerRow:

@@ -15,10 +15,11 @@ from tocsin.faces.problem import Problem
 from tocsin.faces.who import Who
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, Duration, from_datetime, to_datetime
-from tocsin.kernel.reason import EXPLAINED, SAYS_WHY
+from tocsin.kernel.reason import EXPLAINED, SAYS_WHY, Reason
 from tocsin.pages.ledger import Page
 from tocsin.web.by_target import places
 from tocsin.web.checklists import checklists_of
+from tocsin.web.ledger import lines
 from tocsin.web.playbooks import GUARDS, TRUSTED, RunView, runs_of, startable
 from tocsin.web.view import View, view, with_query
 from tocsin.web.words import Reader, because, count
@@ -28,6 +29,8 @@ CHANGES_SHOWN = 10
 ENTRIES_SHOWN = 100
 SNOOZES: tuple[tuple[str, Duration], ...] = (("15 min", 15 * MINUTE), ("1 h", HOUR), ("4 h", 4 * HOUR), ("1 d", DAY))
 PUT_OFF: tuple[tuple[str, Duration], ...] = (("for 30 min", 30 * MINUTE), ("for 1 h", HOUR), ("for 4 h", 4 * HOUR))
+TURNS = frozenset({Reason.STEP_DUE, Reason.STEP_REPEATED})
+"""Why a page is of somebody whose turn it was, and not beside them."""
 MORNING = 8
 """At this hour of the reader's morning what was put off until then begins again."""
 
@@ -88,6 +91,7 @@ async def room(
         more_changes=changes.next is not None,
         suspect=_suspected(seen, incident, changes.items),
         pages=pages.items,
+        ledger=lines(reader, pages.items),
         people_paged=len({page.person for page in pages.items if page.left}),
         pages_left=sum(page.left for page in pages.items),
         steps=_steps(reader, incident, pages.items),
@@ -139,13 +143,19 @@ def _steps(reader: Reader, incident: Incident, pages: list[Page]) -> list[StepVi
         elif last is not None:
             state = "done"
         only = f", only for {step.when.said}" if step.when.said else ""
-        made.append(StepView(index + 1, reader.targets(step.targets) + only, step.wait, step.repeat, state, last))
+        made.append(StepView(index + 1, reader.step(step) + only, step.wait, step.repeat, state, last))
     if reader.plan is not None and incident.open:
         last = next((page for page in pages if page.kind == "page" and page.step >= len(incident.steps)), None)
         upcoming = incident.state == "triggered" and incident.paused is None and incident.step >= len(incident.steps)
         state = "next" if upcoming else "done" if last else "later"
         made.append(StepView(0, reader.targets(reader.plan.last_resort), 30 * MINUTE, 1, state, last))
     return made
+
+
+def _turn_taken(incident: Incident, step: int, pages: list[Page]) -> Page | None:
+    """The last page of a step that pages one of several; None when it has not, or pages all."""
+    of_step = (page for page in pages if page.kind == "page" and page.step == step and page.reason in TURNS)
+    return next(of_step, None) if incident.steps[step].one else None
 
 
 def _whys(reader: Reader, incident: Incident, pages: list[Page]) -> list[tuple[str, str]]:
@@ -193,6 +203,10 @@ def _whys(reader: Reader, incident: Incident, pages: list[Page]) -> list[tuple[s
             )
         elif key not in in_steps:
             said.append((f"{name} {was} not paged", f"no step for {incident.service} names {'you' if you else name}"))
+        elif (taken := _turn_taken(incident, in_steps[key], pages)) is not None:
+            whose = "your" if taken.person == reader.person else f"{reader.name(taken.person)}'s"
+            turn = f"step {in_steps[key] + 1} pages one of several, and it was {whose} turn"
+            said.append((f"{name} {was} not paged", turn))
         elif incident.state == "acknowledged":
             by = reader.who(incident.acknowledged_by)
             earlier = f"{'you' if by.you else by.name} acknowledged before step {in_steps[key] + 1} was due"
