@@ -137,6 +137,18 @@ def test_who_is_away_gives_their_turn_to_the_next_who_is_not():
     assert on_call(world, "layers") == ["ben"]
 
 
+def test_while_all_the_others_are_away_the_next_is_paged_all_the_same_and_it_is_said():
+    plan = PLAN.replace(b", holidays: days-off", b"")
+    for one in (b"ben", b"kei"):
+        plan = plan.replace(one + b"@shop.example}", one + b"@shop.example, holidays: days-off}")
+    world = World(plan.replace(b"[{page: layers,", b"[{page: next on layers,"))
+    world.apply(CalendarRead("days-off", (Busy(START, START + 2 * HOUR, False, "away"),)))
+    world.at("1h").fires("Down", service="two")
+    assert world.pages[-1][1] == "ben"
+    assert any("(next on layers, layer 1, away like all the others)" in entry.what for entry in world.timeline)
+    assert dump(Engine(world.loaded(), world.engine.plan, SOURCES).state) == dump(world.engine.state)
+
+
 def test_calendars_go_with_the_plan():
     world = World(PLAN)
     world.apply(CalendarRead("rota", ROTA))

@@ -14,6 +14,7 @@ from litestar.testing import AsyncTestClient
 from tests.faces.filled import BASE, FakeCore, faces_of, fill, plan, sqlite_url
 from tocsin.engine.commands import Acknowledge, Result
 from tocsin.faces.application import application
+from tocsin.faces.comparing import MOST_WAITING, Comparer
 from tocsin.faces.core import CoreGone
 from tocsin.faces.passwords import Guesses, hash_password, password_is
 from tocsin.faces.problem import Problem
@@ -122,3 +123,41 @@ def test_secrets_are_long_and_of_letters_and_digits() -> None:
     made |= {derived_secret(b"l" * 32, "key", "ana", "1"), fresh_secret(), fresh_secret()}
     assert len(made) == 7
     assert all(len(one) == 32 and set(one) <= set(ALPHABET) for one in made)
+
+
+async def test_plans_are_compared_one_after_another_beside_the_reads_of_pages() -> None:
+    """What took too long goes on alone: the next waits for it, in the same thread, and pages are read meanwhile."""
+    comparer, hold, running = Comparer(longest=0.2), threading.Event(), []
+
+    def compare(name: str) -> str:
+        running.append(name)
+        hold.wait(10)
+        return name
+
+    with pytest.raises(Problem) as slow:
+        await comparer.run(compare, "first")
+    assert (slow.value.status, slow.value.code, "Retry-After" in slow.value.headers) == (503, "too_long", False)
+    assert "takes more than" in slow.value.detail
+    with pytest.raises(Problem) as behind:
+        await comparer.run(compare, "second")
+    assert (behind.value.code, behind.value.detail) == ("unavailable", "other plans are being compared")
+    hold.set()
+    assert await comparer.run(compare, "third") == "third"
+    assert running == ["first", "third"], "nobody waited for the second any more"
+    comparer.close()
+
+
+async def test_so_many_may_wait_for_a_comparison_and_what_it_raises_is_theirs() -> None:
+    comparer, hold = Comparer(), threading.Event()
+    held = [asyncio.ensure_future(comparer.run(hold.wait, 10)) for _ in range(MOST_WAITING)]
+    await asyncio.sleep(0)
+    with pytest.raises(Problem) as refused:
+        await comparer.run(hold.wait, 10)
+    assert (refused.value.status, refused.value.headers["Retry-After"]) == (503, "10")
+    held[-1].cancel()
+    await asyncio.wait([held[-1]])
+    hold.set()
+    assert await asyncio.gather(*held[:-1]) == [True] * (MOST_WAITING - 1)
+    with pytest.raises(ZeroDivisionError):
+        await comparer.run(lambda: 1 // 0)
+    comparer.close()

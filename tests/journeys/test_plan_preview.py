@@ -57,11 +57,19 @@ def test_a_changed_plan_is_seen_before_it_is_in_force(
     offline = server.run("plan", "preview", "--plan", str(server.plan), "--against", str(other))
     assert "overrides and calendars are not known here" in offline.stderr
 
-    # By the API: one file onto the plan in force; too much is refused, and so is somebody who may not reload.
-    one = {"files": {"tocsin.yaml": CHANGED}, "onto": True}
+    # By the API: one file onto the plan in force; a large plan is taken, too much is refused, and so is
+    # somebody who may not reload.
+    files = {"tocsin.yaml": CHANGED}
+    one = {"files": files, "onto": True}
     assert server.call("POST", "/api/v1/plan/preview", one)[1]["version"] == told["version"]
-    large = {"files": {"tocsin.yaml": "#" * 5_000_000}}
+    ample = {"files": {f"{place}.yaml": "#" * 999_000 for place in range(6)} | files}
+    assert server.call("POST", "/api/v1/plan/preview", ample)[1]["asked"], "a plan that may be in force"
+    large = {"files": {"tocsin.yaml": "#" * 17_000_000}}
     assert server.call("POST", "/api/v1/plan/preview", large)[0] == 413
+    for place in range(15):
+        (other / f"{place}.yaml").write_text("#\t\t" * 333_000)
+    huge = server.run("plan", "preview", "--plan", str(other), check=False)
+    assert (huge.returncode, "16 MB that can be sent to a server; compare it" in huge.stderr) == (1, True)
     server.run("user", "add", "lena", "--role", "responder")
     token = server.json("user", "token", "lena")["token"]
     theirs = {"Authorization": f"Bearer {token}"}

@@ -65,7 +65,8 @@ def test_nobody_who_is_away_has_a_turn_that_somebody_of_the_layer_could_take(day
             assert all(gone(who, at) for who in TEAM)
             left.add(at)
         beside = roster.beside(at, 1, covers)
-        assert not [one for one in beside if gone(one.person, at) or one.person == shift.person]
+        others = [who for who in TEAM if who != shift.person and not gone(who, at)]
+        assert [one.person != shift.person and (one.person in others or not others) for one in beside] == [True]
     told = absent(roster.shifts(start, end, covers), covers, start, end)
     assert {at for at in edges if at < end and any(one.start <= at < one.end for one in told)} == left
 

@@ -150,7 +150,10 @@ def test_who_is_away_or_stands_in_is_not_the_next_and_whoever_comes_after_them_i
     assert names(shop.beside(noon, -1, (absence(-1, "zoe", *away[0][2:4]),))) == ["ben"]
     assert names(shop.who(noon, away)) == ["ana"]
     everybody = tuple(absence(-1, one, *away[0][2:4]) for one in ("ben", "zoe"))
-    assert shop.beside(noon, 1, everybody) == ()
+    assert names(shop.beside(noon, 1, everybody)) == ["ben"], "somebody who may answer is better than nobody"
+    assert names(shop.beside(noon, -1, everybody)) == ["zoe"]
+    instead = (*everybody, Cover(7, "ben", *away[0][2:4]))
+    assert names(shop.beside(noon, 1, instead)) == ["zoe"], "ben is on call, away or not"
     standing = (Cover(7, "ben", *away[0][2:4]),)
     assert names(shop.beside(noon, 1, standing)) == ["zoe"], "ben is on call already"
 

@@ -6,7 +6,18 @@ import pytest
 
 from tocsin.kernel.instant import DAY, HOUR, parse_rfc3339
 from tocsin.oncall.override import Cover
-from tocsin.plan.previewing import AHEAD, MOST_CHANGES, preview, side
+from tocsin.plan import previewing, read_plan
+from tocsin.plan.previewing import (
+    AHEAD,
+    MOST_CHANGES,
+    MOST_CHANGES_IN_ALL,
+    MOST_TURNS,
+    Side,
+    TooManyTurns,
+    bounded,
+    preview,
+)
+from tocsin.plan.previewing import side as read_side
 
 NOW = parse_rfc3339("2026-10-20T01:31:00Z")
 PLAN = """\
@@ -21,6 +32,11 @@ schedules:
     layers: [{rotate: [kei, ana], every: day, handoff: 02:30, starts: 2026-10-19 with kei}]
 """
 REORDERED = PLAN.replace("[ana, ben]", "[ben, kei, ana]").replace("with ana}]", "with ben}]")
+
+
+def side(files: dict[str, bytes]) -> Side:
+    """A plan as one side, read now."""
+    return read_side(files, NOW)
 
 
 def of(text: str) -> dict[str, bytes]:
@@ -80,3 +96,56 @@ def test_many_changes_are_counted_and_not_all_told() -> None:
     (second,) = told.schedules
     assert len(second.changes) == MOST_CHANGES
     assert second.more > 0
+
+
+def hourly(number: int, first: str = "ana", more: str = "") -> str:
+    """A plan with so many schedules whose turns last an hour."""
+    layer = "layers: [{rotate: [ana, ben], every: hour, handoff: 00:00, starts: 2026-10-19 with %s}]"
+    made = "".join(f"  s{one}: {{{layer % first}}}\n" for one in range(number))
+    return PLAN + made + more
+
+
+def test_findings_look_ahead_from_now_as_those_of_a_check_do() -> None:
+    """Of a schedule that began years ago too: the first time is one that is yet to come."""
+    began = PLAN.replace("2026-10-19", "2024-01-01")
+    steps = "services: {it: {escalation: e}}\nescalations: {e: [{page: first, wait: 5m}, {page: second}]}\n"
+    after = of(began + steps)
+    (twice,) = [one.message for one in preview(side(of(began)), side(after), NOW).new if "at once" in one.message]
+    assert " Oct 2026" in twice
+    assert twice in {one.message for one in read_plan(after, NOW).findings}
+
+
+def test_schedules_that_are_the_same_are_drawn_up_once_and_those_that_change_within_a_bound() -> None:
+    """Two hundred schedules of hourly turns that change are refused before any is drawn up; that stay, they are not."""
+    many, others = side(of(hourly(200))), side(of(hourly(200, "ben")))
+    with pytest.raises(TooManyTurns, match=r"have about 8[0-9]{2},[0-9]{3} turns, and 400,000 are compared at most"):
+        preview(many, others, NOW)
+    with pytest.raises(TooManyTurns):
+        bounded(many, others)
+    changed = side(of(hourly(200).replace("rotate: [kei, ana]", "rotate: [kei, ben]")))
+    told = preview(many, changed, NOW)
+    assert [one.name for one in told.schedules] == ["second"]
+    assert told.same == 201
+    assert not told.counted
+    assert MOST_TURNS == 400_000
+
+
+def test_times_on_call_are_of_what_changes_alone_where_the_rest_is_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How much longer, and for whom, is the same in both tellings."""
+    before, after = side(of(hourly(3))), side(of(hourly(3).replace("rotate: [kei, ana]", "rotate: [kei, ben]")))
+    whole = preview(before, after, NOW)
+    monkeypatch.setattr(previewing, "MOST_TURNS", 4_000)
+    part = preview(before, after, NOW)
+    assert (whole.counted, part.counted) == (True, False)
+    moved = lambda told: {one.person: one.after - one.before for one in told.people}  # noqa: E731
+    assert moved(whole) == moved(part) != {}
+    assert whole.people != part.people
+    assert whole.schedules == part.schedules
+
+
+def test_the_answer_has_a_bound_over_all_schedules(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(previewing, "MOST_CHANGES_IN_ALL", 250)
+    told = preview(side(of(hourly(3))), side(of(hourly(3, "ben"))), NOW)
+    assert [len(one.changes) for one in told.schedules] == [MOST_CHANGES, 250 - MOST_CHANGES, 0]
+    assert len({len(one.changes) + one.more for one in told.schedules}) == 1
+    assert MOST_CHANGES_IN_ALL > 8 * MOST_CHANGES, "those that are drawn have some"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.support.waiting import eventually
 from tocsin.plan import read_plan
-from tocsin.playbooks.manifest import MANIFEST, Manifests, read_manifests
+from tocsin.playbooks.manifest import MANIFEST, Fault, Manifests, read_manifests
 from tocsin.playbooks.runner import reading
 from tocsin.playbooks.runner.bounds import MOST_MEMORY
 from tocsin.playbooks.runner.reach import Code
@@ -440,3 +442,20 @@ services:
     guarded = GOOD.replace(b'at_most(3, per="1h")', b'__import__("tocsin").unless("nowhere")')
     wrong = read_plan({"tocsin.yaml": plan, **with_manifest({"playbooks/p0.py": guarded})})
     assert any("good names an unknown service 'nowhere'" in one.message for one in wrong.findings)
+
+
+def test_two_threads_that_read_two_plans_each_have_their_own(monkeypatch):
+    """A page's thread may clear what a reload's has just read."""
+    begun = threading.Barrier(2)
+
+    def slow(code):
+        begun.wait(10)
+        return Manifests(faults=(Fault(next(iter(code)), 1, "x"),))
+
+    monkeypatch.setattr(reading, "_declared", slow)
+    monkeypatch.setattr(reading, "_read", {})
+    plans = [{f"playbooks/{name}.py": b"pass"} for name in ("a", "b")]
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(with_manifest, plans))
+    assert [read_manifests(one).faults[0].file for one in found] == ["playbooks/a.py", "playbooks/b.py"]
+    assert len(reading._read) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import sqlite3
 from collections.abc import Iterator
@@ -40,7 +41,10 @@ from tocsin.plan import read_plan
 from tocsin.playbooks.manifest import MANIFEST, encode_manifests
 from tocsin.playbooks.run import GaveUp
 from tocsin.runtime.jobs import Job
+from tocsin.runtime.line import Weighing
 from tocsin.runtime.pulse import Pulse
+from tocsin.runtime.questions import Questions
+from tocsin.runtime.weighing import ENDED, weighed
 from tocsin.runtime.writer import MOST_WAITING_BYTES, Writer
 
 
@@ -741,6 +745,24 @@ def test_everything_handed_in_from_elsewhere_is_answered_and_the_end_waits_for_i
     assert kinds.count("Received") == 300
     assert kinds[-1] == "Seen"
     again.close()
+
+
+async def test_whoever_asks_a_writer_that_has_ended_is_answered(tmp_path: Path) -> None:
+    """At once, be the question there before the end or after it; and while it lives, with what is in memory."""
+    from tests.runtime.stage import HandClock, open_store
+
+    writer = Writer(open_store(tmp_path), plan_of(PLAN), SOURCES, HandClock(), lambda *_: None, lambda error: None)
+    before = asyncio.ensure_future(weighed(writer, "inbox", "none", "", 0))
+    await asyncio.sleep(0)
+    writer.start()
+    assert await asyncio.wait_for(before, 10) == Weighing()
+    writer.stop()
+    assert (await asyncio.wait_for(weighed(writer, "inbox", "none", "", 0), 10)).why == ENDED
+    waiting, ends = Questions(), []
+    waiting.put(lambda engine, now: pytest.fail("nobody looks"), lambda: ends.append("before"))
+    waiting.end()
+    waiting.put(lambda engine, now: pytest.fail("nobody looks"), lambda: ends.append("after"))
+    assert (ends, bool(waiting)) == (["before", "after"], False)
 
 
 def test_the_tables_hold_what_is_in_memory_after_every_commit(stage: Stage) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from tocsin.access.limits import MOST_BODY
 from tocsin.cli import show
 from tocsin.cli.client import Api
 from tocsin.cli.failure import OK, REFUSED, Refused
@@ -56,12 +58,22 @@ def preview(api: Api | None, folder: Path | None, against: Path | None, as_json:
         assert against is not None, "without a server there is another plan"
         found = _offline(folder, against)
     else:
-        found = api.write("POST", "/plan/preview", {} if folder is None else {"files": _texts(folder)})
+        found = _asked(api, folder)
     if as_json:
         show.print_json(found)
     else:
         _print(found)
     return OK if found["ok"] else REFUSED
+
+
+def _asked(api: Api, folder: Path | None) -> Any:
+    if folder is None:
+        return api.write("POST", "/plan/preview", {})
+    asked = {"files": _texts(folder)}
+    if len(json.dumps(asked)) > MOST_BODY:
+        hint = "compare it with a copy of the plan in force, without the server: --against"
+        raise Refused(f"The plan has more than the {MOST_BODY // 1024**2} MB that can be sent to a server; {hint}.")
+    return api.write("POST", "/plan/preview", asked)
 
 
 def _files(folder: Path) -> Mapping[str, bytes]:
@@ -85,11 +97,15 @@ def _offline(folder: Path, against: Path) -> Any:
     import msgspec
 
     from tocsin.api.models.preview import preview_out
-    from tocsin.plan.previewing import preview, side
+    from tocsin.plan.previewing import TooManyTurns, preview, side
     from tocsin.runtime.clock import SystemClock
 
     click.echo("From the plans' files alone: overrides and calendars are not known here.", err=True)
-    found = preview(side(_files(against)), side(_files(folder)), SystemClock().now())
+    now = SystemClock().now()
+    try:
+        found = preview(side(_files(against), now), side(_files(folder), now), now)
+    except TooManyTurns as error:
+        raise Refused(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
     return msgspec.to_builtins(preview_out(found))
 
 
@@ -109,7 +125,8 @@ def _print(found: dict[str, Any]) -> None:
     for one in found["schedules"]:
         _print_schedule(one)
     if found["people"]:
-        show.heading("On call in these twelve weeks")
+        of = "" if found["counted"] else ", by the schedules that change"
+        show.heading(f"On call in these twelve weeks{of}")
         show.print_table(
             (show.Column("Person"), show.Column("Now"), show.Column("Then")),
             [(str(one["person"]), _length(one["before"]), _length(one["after"])) for one in found["people"]],

@@ -171,13 +171,14 @@ def _read(place: Path) -> tuple[Reading, set[str]]:
     from tocsin.plan.folder import PlanFolderError
     from tocsin.plan.reading import read_plan
     from tocsin.playbooks.manifest import read_manifests
+    from tocsin.runtime.clock import SystemClock
     from tocsin.wiring import plan_files, without_clients
 
     try:
         files = plan_files(place)
     except PlanFolderError as error:
         raise Refused(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
-    reading = read_plan(files)
+    reading = read_plan(files, SystemClock().now())
     here = tuple(without_clients(reading.plan)) if reading.plan is not None else ()
     return reading._replace(findings=(*reading.findings, *here)), {fault.file for fault in read_manifests(files).faults}
 

@@ -16,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from tocsin.access.credentials import Token, User
 from tocsin.engine.commands import AnyCommand, Result
 from tocsin.engine.covering import laid_over, standing
+from tocsin.faces.comparing import Comparer
 from tocsin.faces.core import CoreClient, CoreGone
 from tocsin.faces.disk import OnDisk
 from tocsin.faces.live import Live
@@ -89,6 +90,7 @@ class Faces:
         self.signing_key = signing_key
         self.settings = settings
         self.disk = disk
+        self.comparer = Comparer()
         self.guesses = Guesses()
         self.live = Live(core.changes)
         self.hashing = asyncio.Semaphore(2)
@@ -217,4 +219,5 @@ class Faces:
         """Let go of everything."""
         await self.live.close()
         await self.core.close()
+        self.comparer.close()
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -6,12 +6,11 @@ No code of files that were sent runs here: what its playbooks declare comes with
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from tocsin.engine.covering import idle, laid_over, standing
-from tocsin.faces.disk import Files, OnDisk
+from tocsin.faces.disk import Files, Look, OnDisk
 from tocsin.faces.faces import Faces
 from tocsin.faces.problem import Problem, not_found
 from tocsin.kernel.instant import SECOND, Duration, Instant
@@ -20,7 +19,7 @@ from tocsin.oncall.schedule import LONGEST_TURN
 from tocsin.pages.rules import usable
 from tocsin.plan.folder import PlanFolderError
 from tocsin.plan.model import Plan
-from tocsin.plan.previewing import Preview, Side, preview, side
+from tocsin.plan.previewing import Preview, Side, TooManyTurns, bounded, preview, side
 from tocsin.playbooks.manifest import FOLDER, MADE
 
 LOOKS_EVERY: Final[Duration] = 5 * SECOND
@@ -42,53 +41,62 @@ class Seen(NamedTuple):
     unread: tuple[str, ...]
 
 
-async def waits(faces: Faces) -> bool:
-    """Whether the plan folder holds other files than those in force; False where it cannot be read."""
+async def look(faces: Faces) -> Look:
+    """Whether the plan folder holds other files than those in force, or why that cannot be told."""
     disk, now, plan = faces.disk, faces.now(), await faces.plan()
     if disk is None:
-        return False
+        return Look()
     version = plan.version if plan is not None else ""
     known = disk.looked
     if known is None or known[1] != version or not 0 <= now - known[0] < LOOKS_EVERY:
-        known = disk.looked = (now, version, await faces.read(_differs, faces, disk, version))
+        known = disk.looked = (now, version, await faces.read(_looked, faces, disk, version))
     return known[2]
 
 
 async def of_folder(faces: Faces) -> Seen:
-    """What the files in the plan folder would change. Problem 404 without a folder, 409 when it cannot be read."""
-    disk = faces.disk
-    if disk is None:
+    """What the files in the plan folder would change. Problem 404 without a folder, 409 when it cannot be used; else
+    as ``of_files``.
+    """
+    if faces.disk is None:
         raise not_found("plan folder here")
-    async with disk.one:
-        try:
-            files = await asyncio.to_thread(disk.whole)
-        except PlanFolderError as error:
-            raise Problem(409, "plan_unreadable", f"the plan folder cannot be used: {error}") from None
-        return await faces.read(_compared, faces, files)
+    return await faces.comparer.run(_of_folder, faces, faces.disk)
 
 
 async def of_files(faces: Faces, given: Files, *, onto: bool) -> Seen:
     """What files that were sent would change: a whole plan or, ``onto`` the one in force, files in the place of its
-    own of the same names.
+    own of the same names. Problem 413 when they differ by too many turns, 503 ``too_long`` when it takes too long.
     """
-    force = await faces.read(_force, faces)
+    return await faces.comparer.run(_of_files, faces, given, onto)
+
+
+def _looked(faces: Faces, disk: OnDisk, version: str) -> Look:
+    try:
+        written = disk.written()
+    except PlanFolderError as error:
+        return Look(unusable=_unusable(error))
+    force = (faces.reads.plan_files(version) if version else None) or {}
+    return Look(dict(written) != {name: content for name, content in force.items() if name not in MADE})
+
+
+def _unusable(error: PlanFolderError) -> str:
+    return f"the plan folder cannot be used: {error}"
+
+
+def _of_folder(faces: Faces, disk: OnDisk) -> Seen:
+    try:
+        files = disk.whole()
+    except PlanFolderError as error:
+        raise Problem(409, "plan_unreadable", _unusable(error)) from None
+    return _compared(faces, files)
+
+
+def _of_files(faces: Faces, given: Files, onto: bool) -> Seen:
+    force = _force(faces)
     files = {**force, **given}
     if not onto:
         made = MADE if any(name.startswith(FOLDER) for name in given) else frozenset()
         files = {name: text for name, text in force.items() if name in made} | dict(given)
-    if faces.disk is None:
-        return await faces.read(_compared, faces, files)
-    async with faces.disk.one:
-        return await faces.read(_compared, faces, files)
-
-
-def _differs(faces: Faces, disk: OnDisk, version: str) -> bool:
-    try:
-        written = disk.written()
-    except PlanFolderError:
-        return False
-    force = (faces.reads.plan_files(version) if version else None) or {}
-    return dict(written) != {name: content for name, content in force.items() if name not in MADE}
+    return _compared(faces, files)
 
 
 def _force(faces: Faces) -> Files:
@@ -99,9 +107,13 @@ def _force(faces: Faces) -> Files:
 def _compared(faces: Faces, files: Files) -> Seen:
     force, now = _force(faces), faces.now()
     overrides = {one.id: one for one in faces.reads.overrides_since(now - LONGEST_TURN)}
-    before = _covered(faces, side(force), overrides) if force else Side("", None, ())
-    after = _covered(faces, side(files), overrides)
-    found = preview(before, after, now)
+    bare = side(force, now) if force else Side("", None, ()), side(files, now)
+    try:
+        bounded(*bare)
+        before, after = (_covered(faces, one, overrides) for one in bare)
+        found = preview(before, after, now)
+    except TooManyTurns as error:
+        raise Problem(413, "too_many_turns", str(error)) from None
     return Seen(
         preview=found,
         before=before,

@@ -108,8 +108,9 @@ class Roster:
         """Who has the turn so many turns after (or before) the one that is on at an instant, in the same layer.
 
         Overrides move no turns, but who is on call by one is not the next: nobody stands in for themselves. Nor is
-        whoever is away: it goes on in the same direction to the first turn of somebody who can be asked. While two
-        turns are on because a clock is set back, the next comes after both.
+        whoever is away: it goes on in the same direction to the first turn of somebody who can be asked. While all of
+        the others are away it is the first of them: somebody who may answer is better than nobody. While two turns are
+        on because a clock is set back, the next comes after both.
         """
         planned = self._planned(at, covers)
         if not planned:
@@ -117,13 +118,13 @@ class Roster:
         layer = self.schedule.layers[planned[0].layer]
         own = [shift for shift in planned if shift.layer == planned[0].layer]
         now = max(own, key=_turn) if steps > 0 else min(own, key=_turn)
-        others = {shift.person for shift in (*planned, *self.who(at, covers))}
-        others |= {one.away for one in covers if one.away and one.start <= at < one.end}
-        for further in range(len(layer.turns)):
-            turn = now.turn + steps + (further if steps > 0 else -further)
-            people = [one for one in layer.people(turn) if one not in others]
-            if people:
-                return tuple(Shift(one, now.start, now.end, now.layer, turn) for one in people)
+        on = {shift.person for shift in (*planned, *self.who(at, covers))}
+        for others in (on | away(at, covers), on):
+            for further in range(len(layer.turns)):
+                turn = now.turn + steps + (further if steps > 0 else -further)
+                people = [one for one in layer.people(turn) if one not in others]
+                if people:
+                    return tuple(Shift(one, now.start, now.end, now.layer, turn) for one in people)
         return ()
 
     def shadows(self, at: Instant, covers: tuple[Cover, ...] = ()) -> tuple[str, ...]:
@@ -166,6 +167,11 @@ class Roster:
             above.append(place)
         found.sort(key=_by_begin)
         return found
+
+
+def away(at: Instant, covers: Iterable[Cover]) -> set[str]:
+    """Who is away at an instant."""
+    return {one.away for one in covers if one.away and one.start <= at < one.end}
 
 
 def covered(shifts: list[Shift], covers: Sequence[Cover]) -> list[Shift]:

@@ -18,7 +18,7 @@ from tocsin.kernel.instant import Instant
 from tocsin.oncall.asking import layer_of
 from tocsin.oncall.hours import Hours
 from tocsin.oncall.override import Cover
-from tocsin.oncall.roster import Roster
+from tocsin.oncall.roster import Roster, away
 from tocsin.oncall.schedule import Schedule
 from tocsin.pages.loops import LoopSpec
 from tocsin.pages.pace import Pace
@@ -285,8 +285,16 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         if roster is None:
             return []
         if offset:
-            shifts = roster.beside(at, 1 if offset == "next" else -1, self.covers_for(key, covers))
-            return [(shift.person, f"{offset} on {key}, {layer_of(roster.schedule, shift)}") for shift in shifts]
+            known = self.covers_for(key, covers)
+            shifts, gone = roster.beside(at, 1 if offset == "next" else -1, known), away(at, known)
+            return [
+                (
+                    shift.person,
+                    f"{offset} on {key}, {layer_of(roster.schedule, shift)}"
+                    + (", away like all the others" if shift.person in gone else ""),
+                )
+                for shift in shifts
+            ]
         return [
             (shift.person, f"{key}, {layer_of(roster.schedule, shift)}")
             for shift in roster.who(at, self.covers_for(key, covers))

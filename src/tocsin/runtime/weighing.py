@@ -11,13 +11,17 @@ from tocsin.kernel.instant import Instant
 from tocsin.runtime.line import Weighing
 from tocsin.runtime.writer import Writer
 
+ENDED = "Tocsin's core is ending"
+
 
 async def weighed(writer: Writer, service: str, playbook: str, target: str, run: int) -> Weighing:
-    """What is left of a playbook's guards, or of a run's that lives. Raises what looking at them did."""
+    """What is left of a playbook's guards, or of a run's that lives. Raises what looking at them did. Says why, when
+    the writer has ended.
+    """
     loop = asyncio.get_running_loop()
-    answer: asyncio.Future[Guards | None] = loop.create_future()
+    answer: asyncio.Future[Weighing] = loop.create_future()
 
-    def settle(found: Guards | None, error: Exception | None) -> None:
+    def settle(found: Weighing, error: Exception | None) -> None:
         if answer.done():
             return  # whoever asked has gone
         if error is not None:
@@ -25,15 +29,19 @@ async def weighed(writer: Writer, service: str, playbook: str, target: str, run:
         else:
             answer.set_result(found)
 
+    def told(found: Weighing, error: Exception | None = None) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(settle, found, error)
+
     def look(engine: Engine, now: Instant) -> None:
-        found, fault = None, None
+        found: Guards | None = None
+        fault: Exception | None = None
         try:
             asked = engine.state, engine.plan, now
             found = weigh_run(*asked, run) if run else weigh(*asked, service, playbook, target)
         except Exception as error:  # noqa: BLE001  # whoever asked is told, and the writer goes on
             fault = error
-        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(settle, found, fault)
+        told(Weighing(found), fault)
 
-    writer.ask(look)
-    return Weighing(await answer)
+    writer.ask(look, lambda: told(Weighing(why=ENDED)))
+    return await answer

@@ -29,6 +29,7 @@ from tocsin.runtime.clock import Clock
 from tocsin.runtime.engine_time import EngineTime
 from tocsin.runtime.jobs import Committed, Job
 from tocsin.runtime.points import Point
+from tocsin.runtime.questions import Look, Questions
 from tocsin.runtime.seen import SeenBuffer
 from tocsin.store.rows import Journaled
 from tocsin.store.writer import LeaseLost, Store
@@ -73,7 +74,7 @@ class Writer:
         self._seq = self.engine.state.counters.applied
         self._urgent: deque[Job] = deque()
         self._intake: deque[Job] = deque()
-        self._questions: deque[Callable[[Engine, Instant], None]] = deque()
+        self._questions = Questions()
         self._awake = True
         self._event = threading.Event()
         self._stopping = False
@@ -132,11 +133,9 @@ class Writer:
         except IndexError:
             return False
 
-    def ask(self, question: Callable[[Engine, Instant], None]) -> None:
-        """Have something looked up in memory between two turns, on the writer's thread. It changes nothing there, and
-        raises nothing.
-        """
-        self._questions.append(question)
+    def ask(self, question: Look, ended: Callable[[], None]) -> None:
+        """Have something looked up in memory between two turns: see ``Questions.put``."""
+        self._questions.put(question, ended)
         if not self._awake:
             self._event.set()
 
@@ -187,6 +186,8 @@ class Writer:
             log.critical("writer_stopped", error=repr(error))
             self._give_up("another node has taken over" if isinstance(error, LeaseLost) else f"it failed: {error}")
             self._fatal(error)
+        finally:
+            self._questions.end()
 
     def _busy(self) -> bool:
         """Whether something waits that can be judged. Requests of monitors cannot while nothing can be written."""
@@ -211,8 +212,7 @@ class Writer:
     def _turn(self) -> None:
         """Gather, apply, commit, tell."""
         now = self._now()
-        if self._questions:
-            self._questions.popleft()(self.engine, now)  # one a turn: they hold up nobody
+        self._questions.answer(self.engine, now)
         batch = [Job(deaf) for deaf in self.time.unheard()]
         batch += [Job(fault) for fault in self._faults]
         self._faults = []

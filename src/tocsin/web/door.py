@@ -24,6 +24,7 @@ from tocsin.faces.who import (
 from tocsin.intake.entrances import entrances, snippet, where
 from tocsin.web.services import Made, make_key, public_url
 from tocsin.web.view import FRAGMENT_HEADER, AnyRequest, View, fields, once, own_path, preferences, templates, view
+from tocsin.web.words import sentence
 
 THE_KEY = "YOUR-KEY"
 
@@ -219,8 +220,7 @@ def error_page(request: AnyRequest, problem: Problem) -> Response[Any]:
 def _sentence(problem: Problem) -> str:
     if problem.status == 404 and problem.detail == "there is nothing here":
         return "The address may be old, or cut short on its way."
-    detail = problem.detail[:1].upper() + problem.detail[1:]
-    return detail if detail.endswith((".", "?")) else detail + "."
+    return sentence(problem.detail)
 
 
 handlers = [sign_in_page, sign_in, link_page, use_link, sign_out, welcome_page, welcome_key]

@@ -214,7 +214,7 @@ async def _plan(seen: View, *, refused: tuple[str, ...] = (), code: int = 200) -
     faces = seen.faces
     version = await faces.read(faces.reads.plan_version)
     files = (await faces.read(faces.reads.plan_files, version) if version else None) or {}
-    findings: tuple[Finding, ...] = (await faces.read(read_plan, files)).findings if files else ()
+    findings: tuple[Finding, ...] = (await faces.read(read_plan, files, faces.now())).findings if files else ()
     plan = seen.plan
     if plan is None:
         headline = "There is no plan yet."

@@ -21,6 +21,7 @@ from tocsin.engine.commands import (
 )
 from tocsin.engine.covering import findings
 from tocsin.faces import previewing
+from tocsin.faces.disk import Look
 from tocsin.faces.faces import Faces
 from tocsin.faces.feeds import FEED, FEED_PATH
 from tocsin.faces.problem import Problem, not_found
@@ -116,7 +117,7 @@ async def _page(seen: View, feed_url: str = "") -> Response[bytes]:
     feeds = await _feeds(seen)
     return seen.draw(
         "oncall.html",
-        waits=seen.who.may("responder") and await previewing.waits(seen.faces),
+        folder=await previewing.look(seen.faces) if seen.who.may("responder") else Look(),
         headline=headline(looked["boards"], reader),
         asked=[one for one in overrides if one.agreed_at is None],
         agreed=[one for one in overrides if one.agreed_at is not None],

@@ -22,14 +22,24 @@ from tocsin.plan.previewing import ChangedSchedule, Side
 from tocsin.playbooks.manifest import FOLDER
 from tocsin.web.boards import WEEKS, Week, marks, monday_of, weeks
 from tocsin.web.view import View, fields, view
-from tocsin.web.words import Reader, count, listed
+from tocsin.web.words import Reader, listed, sentence, spelled
 
 MOST_DRAWN = 8
 """So many schedules are drawn; of others the changes are listed alone."""
 MOST_LISTED = 60
 FIRST_LISTED = 8
+MOST_SECTIONS = 40
+"""So many schedules have a section each; the rest is named."""
 LARGEST_FILE = 900_000
 """Bytes of a file that is tried: a form holds little more."""
+UNUSABLE = "The plan folder cannot be used."
+_HEADLINES = {
+    "plan_unreadable": UNUSABLE,
+    "not_found": "No changed plan waits.",
+    "too_many_turns": "A changed plan waits that is too much to compare.",
+    "too_long": "A changed plan waits that is too much to compare.",
+}
+"""What is said of the plan folder, by the code of why nothing can be shown of it."""
 
 
 class Drawn(NamedTuple):
@@ -61,14 +71,18 @@ async def preview_page(request: Request[Any, Any, Any], faces: Faces, who: Who) 
     asked = request.query_params.get("file", "")
     if asked and who.may("admin"):
         return await _page(seen, None, name=asked, text=(await _written(seen)).get(asked, ""))
-    found, fault = None, ""
+    looked = await previewing.look(faces)
+    if looked.unusable:
+        return await _page(seen, None, headline=UNUSABLE, fault=sentence(looked.unusable))
+    if not looked.waits:
+        return await _page(seen, None)
     try:
-        found = await previewing.of_folder(faces) if await previewing.waits(faces) else None
+        found = await previewing.of_folder(faces)
     except Problem as problem:
-        if problem.status not in (404, 409):
+        if problem.code not in _HEADLINES:
             raise
-        fault = problem.detail
-    return await _page(seen, found, fault=fault, waiting=found is not None)
+        return await _page(seen, None, headline=_HEADLINES[problem.code], fault=sentence(problem.detail))
+    return await _page(seen, found, waiting=True)
 
 
 @post("/oncall/preview", needs="admin", status_code=200)
@@ -89,7 +103,12 @@ async def try_file(request: Request[Any, Any, Any], faces: Faces, who: Who) -> R
         fault = "A file of the plan ends in .yaml; playbooks are looked at by tocsin plan check."
         return await _page(seen, None, name=name, text=text, fault=fault, code=400)
     content = text.replace("\r\n", "\n").encode("utf-8", "surrogatepass")
-    found = await previewing.of_files(faces, {name: content}, onto=True)
+    try:
+        found = await previewing.of_files(faces, {name: content}, onto=True)
+    except Problem as problem:
+        if problem.code not in _HEADLINES:
+            raise
+        return await _page(seen, None, name=name, text=text, fault=sentence(problem.detail), code=problem.status)
     return await _page(seen, found, name=name, text=text)
 
 
@@ -107,6 +126,7 @@ async def _page(
     waiting: bool = False,
     name: str = "",
     text: str = "",
+    headline: str = "",
     fault: str = "",
     code: int = 200,
 ) -> Response[bytes]:
@@ -125,7 +145,7 @@ async def _page(
         found=found,
         shown=shown,
         waiting=waiting,
-        headline=_headline(seen.plan, found, waiting, name),
+        headline=headline or _headline(seen.plan, found, waiting, name),
         names=list(await _written(seen)) if seen.who.may("admin") else [],
         name=name,
         text=text,
@@ -147,7 +167,8 @@ def _headline(plan: Plan | None, found: Seen | None, waiting: bool, name: str) -
         return f"{what} cannot be read."
     if not told.schedules:
         return f"{what} changes nobody's turns in the next twelve weeks."
-    return f"{what} changes who is on call by {count(len(told.schedules), 'schedule')}."
+    changed = len(told.schedules)
+    return f"{what} changes who is on call by {spelled(changed)} {'schedule' if changed == 1 else 'schedules'}."
 
 
 def _reader(seen: View, side: Side) -> Reader:
@@ -165,7 +186,7 @@ def _shown(found: Seen, readers: tuple[Reader, Reader]) -> list[Shown]:
             one.changes[:MOST_LISTED],
             one.more + max(0, len(one.changes) - MOST_LISTED),
         )
-        for place, one in enumerate(found.preview.schedules)
+        for place, one in enumerate(found.preview.schedules[:MOST_SECTIONS])
     ]
 
 

@@ -149,6 +149,7 @@ def environment() -> Environment:
         static=address,
         because=words.because,
         count=words.count,
+        sentence=words.sentence,
         span=words.span,
         spelled=words.spelled,
         listed=words.listed,

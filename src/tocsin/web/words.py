@@ -71,6 +71,11 @@ def listed(names: Sequence[str], last: str = "and") -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}" if names else ""
 
 
+def sentence(text: str) -> str:
+    """A text as a sentence: with a capital, and a full stop when it has no end."""
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?')) else '.'}"
+
+
 def span(duration: Duration) -> str:
     """A span as people say it, two units at most: ``40 s``, ``2 min 10 s``, ``13 min``, ``4 h 5 min``, ``3 d 2 h``.
 

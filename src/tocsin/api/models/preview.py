@@ -6,17 +6,20 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
+from tocsin.access.limits import MOST_BODY
 from tocsin.api.models.values import Moment, Span
 from tocsin.kernel.instant import format_duration, format_rfc3339
 from tocsin.plan.findings import Finding
 from tocsin.plan.previewing import Preview
+from tocsin.plan.reading import MAX_FILES
+from tocsin.playbooks.manifest import MADE
 
-LARGEST_PLAN: Final = 4 * 1024 * 1024
-"""Bytes of a request that carries a plan."""
+LARGEST_PLAN: Final = MOST_BODY
+"""Bytes of a request that carries a plan: as many as any request may have."""
 
 
 PlanFiles = Annotated[
-    dict[Annotated[str, Meta(min_length=1, max_length=300)], str], Meta(min_length=1, max_length=1_000)
+    dict[Annotated[str, Meta(min_length=1, max_length=300)], str], Meta(min_length=1, max_length=MAX_FILES + len(MADE))
 ]
 
 
@@ -71,8 +74,9 @@ class PublishedPreview(Struct, frozen=True, kw_only=True):
     """What a plan would change of who is on call from ``start`` up to ``end``; nothing is changed by asking.
 
     ``ok``: as far as its files tell it can be put in force. ``asked``: its schedules could be read; else nothing is
-    said of them. ``same``: so many schedules do not change. ``findings_new`` and ``findings_gone``: what only one of
-    the two plans has. ``unreached``: who would be on call longer and cannot be reached but on the console. ``idle``:
+    said of them. ``same``: so many schedules do not change. ``people``: over all schedules when they are ``counted``,
+    else over those that change, as there were too many. ``findings_new`` and ``findings_gone``: what only one of the
+    two plans has. ``unreached``: who would be on call longer and cannot be reached but on the console. ``idle``:
     overrides that would take nobody's place any more. ``unread``: calendars that are read once it is in force.
     """
 
@@ -85,6 +89,7 @@ class PublishedPreview(Struct, frozen=True, kw_only=True):
     schedules: list[PublishedScheduleChange]
     same: int
     people: list[PublishedLoad]
+    counted: bool
     findings_new: list[PublishedFinding]
     findings_gone: list[PublishedFinding]
     unreached: list[str]
@@ -125,6 +130,7 @@ def preview_out(
             PublishedLoad(person=each.person, before=format_duration(each.before), after=format_duration(each.after))
             for each in one.people
         ],
+        counted=one.counted,
         findings_new=[_finding(each) for each in one.new],
         findings_gone=[_finding(each) for each in one.gone],
         unreached=list(unreached),

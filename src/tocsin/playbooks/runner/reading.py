@@ -31,10 +31,12 @@ def with_manifest(files: Mapping[str, bytes]) -> dict[str, bytes]:
     if not code:
         return kept
     key = tuple(sorted(code.items()))
-    if key not in _read:
+    declared = _read.get(key)
+    if declared is None:
+        declared = encode_manifests(_declared(code))
         _read.clear()  # the last one is enough: a plan is read again and again while it is written
-        _read[key] = encode_manifests(_declared(code))
-    return {**kept, MANIFEST: _read[key]}
+        _read[key] = declared
+    return {**kept, MANIFEST: declared}
 
 
 def code_of(files: Mapping[str, bytes]) -> dict[str, bytes]:
