@@ -37,7 +37,7 @@ setup: $(DEV) $(NODE) system ## Make .venv with tocsin and all that development 
 
 .PHONY: demo
 demo: $(RUN) ## Run Tocsin beside a small real system with real faults
-	@exec $(BIN)/tocsin demo $(DEMO_ARGS)
+	@TOCSIN_DEMO_BY=make exec $(BIN)/tocsin demo $(DEMO_ARGS)
 
 .PHONY: test
 test: setup ## Set everything up and run every check

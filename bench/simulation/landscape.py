@@ -197,6 +197,9 @@ def _steps(
         Step((f"schedule s{n}",), random.choice((120, 300, 600)), random.choice((1, 1, 2))),
         Step((second,), random.choice((180, 600)), 1, grave=random.random() < 0.2),
     ]
+    if n % 4 == 1 and not low:  # drawn by no chance: the same company, in which some take turns from the first step on
+        takers = tuple(f"person {one}" for one in members[:3])
+        steps[0] = replace(steps[0], targets=takers, one=True)
     if random.random() < 0.5:
         steps.append(Step((f"team {team}",), 900, random.choice((1, 2)), one=not low and random.random() < 0.3))
     return tuple(steps)

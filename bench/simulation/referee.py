@@ -114,6 +114,10 @@ class Referee:
         self._rung: dict[tuple[str, str], Case] = {}
         self._rows: dict[int, list[Page]] = {}
         self._tries: dict[int, list[tuple[Page, str]]] = {}
+        self._turned: list[tuple[int, Case, int, str, set[str]]] = []
+        """What steps that page one of several did at this instant: by which row, which step, whom, of whom."""
+        self._had: dict[tuple[str, int], dict[str, int]] = {}
+        """By escalation and step: which turn of all it was when each of these people had theirs last."""
         self.steps_reached = 0
 
     # -- what was said -------------------------------------------------------------------------------------------------
@@ -259,6 +263,7 @@ class Referee:
             if case.wanted and case.due is not None and case.due <= now:
                 self._escalates(case, now)
                 self._watch(case)
+        self._go_round(now)
         for number in self._rows:
             paged = self.by_number.get(number)
             if paged is None:
@@ -450,6 +455,9 @@ class Referee:
         elif step.one:
             missed = set() if len(paged) == 1 else able
             wrong = paged - able
+            if len(paged) == 1 and not wrong:
+                row = max(row.id for row in self._rows[case.number] if row.step == case.step and row.person in paged)
+                self._turned.append((row, case, case.step, next(iter(paged)), able))
         else:
             beside = {row.person for row in self._rows.get(case.number, ())}  # paged in somebody's stead just now
             missed, wrong = people - beside, paged - people
@@ -459,6 +467,16 @@ class Referee:
             raise self._foul(f"step {case.step + 1} paged {sorted(wrong)}, who are not on call for it", case, now)
         for one in (paged & able) if not low else ():
             self._owes(case, one, now)
+
+    def _go_round(self, now: int) -> None:
+        """Of several who can be reached a step pages whoever had their turn longest ago, or never yet."""
+        for _, case, step, one, able in sorted(self._turned, key=lambda turned: turned[0]):
+            had = self._had.setdefault((case.service, step), {})
+            waited = sorted(other for other in able if had.get(other, 0) < had.get(one, 0))
+            if waited:
+                raise self._foul(f"step {step + 1} paged {one} though it was the turn of {waited}", case, now)
+            had[one] = max(had.values(), default=0) + 1
+        self._turned.clear()
 
     def _owes(self, case: Case, person: str, now: int) -> None:
         """A message has to leave to somebody who is paged: now, or with others within half a minute; then the next."""

@@ -100,6 +100,7 @@ async def test_me_says_who_one_is(world: World) -> None:
         "role": "responder",
         "person": "ana",
         "actor": "person:ana",
+        "timezone": "UTC",
     }
 
 

@@ -115,7 +115,7 @@ async def test_a_shift_that_was_interrupted_began_anew(world: World) -> None:
 
 
 async def test_who_answers_for_a_service(world: World) -> None:
-    every = {"severities": [], "tiers": [], "when": "", "passed": False}
+    every = {"severities": [], "tiers": [], "when": "", "passed": False, "one_of": False, "next": False}
     (one,) = (await world.get("/oncall/services/checkout/who"))["items"]
     assert one == {"step": 1, "person": "ana", "by": "", **every}
     (one,) = (await world.get("/oncall/services/checkout/who?severity=sev3"))["items"]

@@ -18,9 +18,11 @@ from tocsin.store import tables
 encode = msgspec.json.encode
 
 
-@pytest.mark.parametrize("asked", ["playbook=nope", "service=nope", "incident=99"])
+@pytest.mark.parametrize(
+    "asked", ["runs?playbook=nope", "runs?service=nope", "runs?incident=99", "playbooks?service=nope"]
+)
 async def test_runs_of_what_there_is_not_are_refused_rather_than_none(world: World, asked: str) -> None:
-    answer = await world.call("GET", f"/runs?{asked}")
+    answer = await world.call("GET", f"/{asked}")
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 

@@ -29,6 +29,7 @@ def page(**other: Any) -> Message:
             "now": now,
             "state": "triggered",
             "alerts": 3,
+            "firing": 3,
             "because": "this step of the escalation was due",
             "next_step": "Ben is paged in 5 min if nobody answers",
             "lines": ("GET http://checkout/health answered 503 after 0.2 s", "The process payments hangs"),

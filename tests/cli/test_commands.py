@@ -495,3 +495,10 @@ def test_an_interrupted_command_says_so(stage: Stage) -> None:
     process.append(subprocess.Popen([str(tocsin_command()), "alerts"], env=env, stderr=subprocess.PIPE, text=True))
     _, err = process[0].communicate(timeout=30)
     assert (process[0].returncode, err.strip()) == (130, "Interrupted.")
+
+
+def test_a_command_of_a_group_is_found_where_it_is(stage: Stage) -> None:
+    done = stage.run("ack", "1")
+    assert done.code == 2
+    assert "There is no command 'ack'. Did you mean 'incidents ack'?" in done.err
+    assert "Did you mean 'status'?" in stage.run("statsu").err

@@ -38,6 +38,30 @@ def test_an_option_counts_before_the_environment(stage: Stage, tmp_path: Path) -
     assert run("incidents", "list", "--url", stage.url, TOCSIN_DATA=str(tmp_path / "no"), TOCSIN_TOKEN=TOKEN).code == 0
 
 
+def test_a_token_of_ones_own_is_used_on_the_servers_machine_too(stage: Stage, tmp_path: Path) -> None:
+    """Else whoever adds a telephone there adds it to the admin's methods. --data alone asks for the folder's token."""
+    stage.pages("GET /incidents", [incident()])
+    data = stage.folder(tmp_path)
+    wrong = run("incidents", "list", TOCSIN_DATA=str(data), TOCSIN_TOKEN="garbage")
+    assert (wrong.code, "does not accept the token (TOCSIN_TOKEN)" in wrong.err) == (4, True)
+    assert stage.asked[-1].headers["authorization"] == "Bearer garbage"
+    data.rename(tmp_path / "tocsin-data")
+    assert run("incidents", "list", cwd=tmp_path, TOCSIN_TOKEN="a\nb").code == 4
+    (tmp_path / "tocsin-data" / "token").unlink()
+    done = run("incidents", "list", cwd=tmp_path, TOCSIN_TOKEN=TOKEN)
+    assert (done.code, done.err) == (0, ""), "nobody else's token is needed"
+
+
+def test_a_token_that_is_not_used_is_told(stage: Stage, tmp_path: Path) -> None:
+    """--data is who the machine is."""
+    stage.pages("GET /incidents", [incident()])
+    data = stage.folder(tmp_path)
+    done = run("incidents", "list", "--json", "--data", str(data), TOCSIN_TOKEN="garbage")
+    assert (done.code, [one["number"] for one in done.json]) == (0, [17])
+    assert "the one in TOCSIN_TOKEN is not used" in done.err
+    assert run("incidents", "list", "--data", str(data), TOCSIN_TOKEN=" ").err == ""
+
+
 def test_the_machines_token_never_goes_to_another_address(stage: Stage, tmp_path: Path) -> None:
     """An address alone has no token, whatever folder there is; both together name two servers and are refused."""
     data = stage.folder(tmp_path)

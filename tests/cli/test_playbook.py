@@ -73,6 +73,17 @@ def test_a_playbook_that_nobody_uses_is_named(folder: Path) -> None:
     assert "There is no playbook nope" in run("playbook", "dry-run", "nope", "--plan", str(folder)).err
 
 
+def test_the_plans_folder_is_said_as_a_folder_or_with_plan(folder: Path) -> None:
+    for command in (("playbook", "lint"), ("plan", "check"), ("coverage",)):
+        for how in ((str(folder),), ("--plan", str(folder))):
+            done = run(*command, *how)
+            assert "No such option" not in done.err and "not a folder" not in done.err, done.err
+            assert run(*command, *how).code == run(*command, str(folder)).code
+    twice = run("playbook", "lint", str(folder), "--plan", "elsewhere")
+    assert twice.code == 2 and "Say the plan's folder once" in twice.err
+    assert "There is no folder elsewhere/playbooks" in run("playbook", "test", "--plan", "elsewhere", "-k", "x").err
+
+
 MATCHED = PLAN.replace("fix with: secret:cart_rw}", "fix with: secret:cart_rw, match: ['instance=\"cart-1\"']}")
 
 

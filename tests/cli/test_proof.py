@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from tests.cli.stage import Stage, page
+from tests.engine.world import START, World
+from tocsin.faces.why import _standing
+from tocsin.pages.exported import exported
 
 
 def row(**more: Any) -> dict[str, Any]:
@@ -24,6 +28,37 @@ def test_a_ledger_is_a_table_a_file_or_json(stage: Stage) -> None:
     assert "this step of the escalation was due" in written[1]
     assert stage.run("incidents", "ledger", "17", "--json").json == rows
     assert stage.run("incidents", "ledger", "17", "--json", "--csv").code == 2
+
+
+def test_a_ledger_words_what_became_of_a_page_as_the_incident_does(stage: Stage) -> None:
+    at = "2026-11-22T03:15:00.000Z"
+    rows = [
+        row(state="intended", attempts=0, not_before="2026-11-22T03:15:30.000Z", intended_at=at),
+        row(state="intended", attempts=2, next_at="2026-11-22T03:16:00.000Z", intended_at=at),
+        row(answered_by_channel_at="2026-11-22T03:15:11.000Z", possible_duplicate=True, intended_at=at),
+    ]
+    stage.answers["GET /incidents/17/ledger"] = (200, {"items": rows, "next": None})
+    told = stage.run("incidents", "ledger", "17").out
+    assert re.search(r"planned for \d\d:15:30", told) and re.search(r"tried 2 times, again at \d\d:16:00", told)
+    assert "sent after 11 s, perhaps twice" in told
+
+
+def test_while_an_incident_is_open_more_pages_may_follow() -> None:
+    world = World()
+    world.fires("Down", job="checkout").at("6m")
+    rows = world.rows(1)
+    assert [one.person for one in rows] == ["ana", "ben"]
+    followed = [[row.followed for row in exported(rows, {}, over=over)] for over in (False, True)]
+    assert followed[0][0].startswith("the next page was 2, to ben by email")
+    assert [rows[-1] for rows in followed] == ["", "no further page"]
+
+
+def test_what_ends_by_no_time_has_no_end() -> None:
+    """Paging stays off however late the next step is."""
+    about = World(paging=False).fires("Down", job="checkout").incident(1)
+    assert about.next_at is not None
+    now = [_standing(about, [], START, paging, None) for paging in (True, False)]
+    assert [(one.reason, one.until) for one in now] == [("waiting_for_answer", about.next_at), ("paging_off", None)]
 
 
 def test_a_synthetic_page_that_is_missing_is_an_exit_code(stage: Stage) -> None:

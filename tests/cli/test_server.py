@@ -13,6 +13,7 @@ import pytest
 
 from tests.cli.stage import on_terminal, run
 from tests.cli.test_manual import section
+from tests.faults.conftest import find_process
 from tests.support.server import TocsinServer
 from tests.support.waiting import eventually
 
@@ -54,8 +55,16 @@ def test_the_banner_says_where_a_starter_plan_was_written_and_who_signs_in(tocsi
     first = eventually(lambda: server.output() if "sign-in/link" in server.output() else "")
     assert f"A starter plan was written to {server.data / 'plan'}" in first
     assert "You are then admin, and act as admin of the plan." in first
+    assert "plan_finding" not in first, "what Tocsin wrote itself a moment ago needs no warning"
+    core = find_process(server, "core")
+    core.kill()
+    core.wait(10)
+    server.wait_ready()
     server.restart()
     assert server.output().count("A starter plan was written") == 1
+    told = eventually(lambda: server.output() if "plan_finding" in server.output() else "")
+    assert re.search(r"\[info +\] plan_finding +finding=\S+:\d+:\d+: notice: ", re.sub("['\"]", "", told))
+    assert "\\n" not in told
 
 
 def test_the_first_admin_of_a_teams_own_plan_is_its_first_person(tocsin_server: Start) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import socket
 import tempfile
 from pathlib import Path
@@ -48,6 +49,15 @@ def test_a_busy_port_gets_a_message_and_nothing_is_started(busy, monkeypatch, tm
     proposed = int(said.rsplit("--port ", 1)[1])
     assert ports.free(proposed)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_make_demo_is_told_how_make_takes_a_port(busy, monkeypatch, tmp_path):
+    """It takes no options itself."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TOCSIN_DEMO_BY", "make")
+    out = io.StringIO()
+    assert run(port=busy, out=out) == 1
+    assert re.search(r"choose another port: make demo DEMO_ARGS='--port \d+'\n$", out.getvalue())
 
 
 def test_every_wanted_port_is_named_by_its_own_option(busy):

@@ -9,7 +9,7 @@ import pytest
 from tests.demo.test_mail import mail
 from tocsin.demo.faults import CHAPTERS, THE_END, timetable
 from tocsin.demo.mail import Letter, read
-from tocsin.demo.story import Line, Story
+from tocsin.demo.story import Line, Story, in_order
 from tocsin.kernel.reason import EXPLAINED, Reason
 
 PEOPLE = {"ana": "ana@shop.example", "ben": "ben@shop.example"}
@@ -64,6 +64,31 @@ def test_only_what_is_new_is_told():
     told = story.incident(later, [OPENED, PAGING, entry("Acknowledged for 1h", "acknowledged", "person:ana")])
     assert [line.text for line in told] == ["#1 payments: Acknowledged for 1h, by ana"]
     assert story.open() == [1]
+
+
+def test_what_a_playbook_does_is_told_as_it_happens_and_says_no_reason_twice():
+    """Its steps change nothing of the incident but the timeline, which is read again while it works."""
+    story = Story(PEOPLE)
+    one = incident(1, "payments")
+    steps = [entry("restart-payments runs", "playbook_runs"), entry("Looked: state", "playbook_step")]
+    assert [line.because for line in story.incident(one, [OPENED, *steps])] == ["", "", ""]
+    assert story.changed([one]) == [1]
+    steps.append(entry("restart-payments fixed it and saw that it holds", "playbook_verified"))
+    assert [line.because for line in story.incident(one, [OPENED, *steps])] == [""]
+    assert story.changed([one]) == []
+    story.incident(one, [OPENED, *steps, steps[0]])
+    assert story.changed([one]) == [1]
+    story.incident(incident(1, "payments", "resolved"), [OPENED, *steps, steps[0]])
+    assert story.changed([incident(1, "payments", "resolved")]) == []
+
+
+def test_the_story_is_told_in_the_order_in_which_it_happened():
+    """A line waits a moment for what comes before it and is read later."""
+    shop, earlier, later = (Line("", "shop", text, exact=at) for text, at in (("b", 2.0), ("a", 1.0), ("c", 3.0)))
+    told, waiting = in_order([shop, later], 2.5)
+    assert ([line.text for line in told], [line.text for line in waiting]) == (["b"], ["c"])
+    told, waiting = in_order([shop, earlier, *waiting])
+    assert ([line.text for line in told], waiting) == (["a", "b", "c"], [])
 
 
 def test_a_chapter_in_which_all_happened_misses_nothing():

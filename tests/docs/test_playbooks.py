@@ -9,11 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from tocsin.cli.playbook import playbook
 from tocsin.cli.playbook_template import COMPOSED
 from tocsin.plan.checklists import read_checklists
 from tocsin.plan.composing import with_composed
 from tocsin.plan.findings import Findings
+from tocsin.plan.starter import starter_plan
 from tocsin.playbooks.manifest import read_manifests
 from tocsin.playbooks.runner.reading import with_manifest
 
@@ -28,6 +31,7 @@ TESTED = [block for _, block in BLOCKS if "def test_" in block]
 PLAN = """
 tocsin: 1
 people: {ana: {}}
+escalations: {default: [{page: ana, wait: 5m}]}
 services:
 """
 SHOP = """
@@ -39,10 +43,6 @@ SHOP = """
     playbooks: [restart-worker]
     targets:
       one: {kind: worker, look with: secret:jobs_ro, fix with: secret:jobs_fix}
-routes:
-  - {match: ['alertname=~"Redis.*"'], service: cart-redis}
-  - {match: ['alertname="WorkerHangs"'], service: jobs}
-  - {match: ['alertname="ProbePostgresFailed"'], service: shop}
 """
 
 
@@ -108,10 +108,32 @@ RUN_17 = """{"number": 17, "steps": [
    "error": "it did not hold within 1m", "result": {"waiting": 5, "working": false}}]}"""
 
 
+def test_the_first_page_and_its_tests_hold_word_for_word_in_the_plan_that_tocsin_up_writes(tmp_path: Path) -> None:
+    """Nothing is added that a reader does not see; what ``playbook new`` writes passes there as well."""
+    page = (DOCS / "playbooks" / "README.md").read_text(encoding="utf-8")
+    (services, routes) = re.findall(r"```yaml\nservices:\n(.*?)(routes:\n.*?)```", page, re.DOTALL)[0]
+    plan = starter_plan()["tocsin.yaml"].decode()
+    for name, routed, uses in (("word", routes, "free-memory"), ("routeless", "", "make-room")):
+        folder = tmp_path / name / "playbooks"
+        folder.mkdir(parents=True)
+        own = services.replace("free-memory", uses)
+        (folder.parent / "tocsin.yaml").write_text(plan.replace("  # checkout:", f"{own}  # checkout:", 1) + routed)
+    (tmp_path / "word" / "playbooks" / "cart_redis.py").write_text(WRITTEN[0][1])
+    (tmp_path / "word" / "playbooks" / "test_cart_redis.py").write_text(TESTED[0])
+    new = CliRunner().invoke(playbook, ["new", "make-room", "--plan", str(tmp_path / "routeless")])
+    assert new.exit_code == 0
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--import-mode=importlib", "-p", "no:cacheprovider", str(tmp_path)],
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "tocsin.testing.plugin"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0 and "4 passed" in done.stdout, done.stdout + done.stderr
+
+
 def test_the_tests_in_the_documentation_pass(tmp_path: Path) -> None:
     """Those of the first page's playbook, of one with looks of its own, and of a solution's, in one plan."""
     page = (DOCS / "playbooks" / "README.md").read_text(encoding="utf-8")
-    services = re.findall(r"```yaml\nservices:\n(.*?)```", page, re.DOTALL)[0]
+    services = re.findall(r"```yaml\nservices:\n(.*?)routes:", page, re.DOTALL)[0]
     (tmp_path / "playbooks").mkdir()
     (tmp_path / "tocsin.yaml").write_text(PLAN + services + SHOP)
     first, blocker = WRITTEN[0][1], next(block for _, block in WRITTEN if 'name="end-idle-blocker"' in block)

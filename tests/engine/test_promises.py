@@ -22,7 +22,7 @@ from tocsin.engine.commands import (
 from tocsin.engine.inputs import Deaf, Received, Seen
 from tocsin.engine.state import State
 from tocsin.intake.request import Request
-from tocsin.kernel.instant import SECOND, format_rfc3339, parse_duration
+from tocsin.kernel.instant import SECOND, Instant, format_rfc3339, parse_duration
 from tocsin.pages.ledger import Page
 from tocsin.pages.rules import Way
 
@@ -36,6 +36,7 @@ MOVES = st.one_of(
     st.tuples(st.just("fires"), NAMES, JOBS, HOSTS, st.sampled_from(["", "4m", "30s"])),
     st.tuples(st.just("resolves"), NAMES, JOBS, HOSTS),
     st.tuples(st.just("posts"), NAMES, JOBS, HOSTS, st.sampled_from([-60, 30, 240])),
+    st.tuples(st.just("waits"), NAMES, JOBS, HOSTS, st.sampled_from([-60, 30, 240]), SPANS),
     st.tuples(st.just("wait"), SPANS),
     st.tuples(st.just("acknowledge"), INCIDENTS, st.sampled_from(["", "5m"])),
     st.tuples(st.just("resolve"), INCIDENTS, st.sampled_from(["", "2m"])),
@@ -79,6 +80,21 @@ def _always(answer: str) -> Callable[[Page], str]:
     return lambda page: answer
 
 
+def _posted(at: Instant, name: str, job: str, host: str, ahead: int) -> Request:
+    """As Prometheus tells of an alert at an instant, with its end so many seconds ahead."""
+    alert = {
+        "labels": {"alertname": name, "job": job, "instance": host},
+        "endsAt": format_rfc3339(at + ahead * SECOND),
+    }
+    return Request(
+        source="alertmanager",
+        method="POST",
+        path="/api/v2/alerts",
+        headers={"content-type": "application/json"},
+        body=msgspec.json.encode([alert]),
+    )
+
+
 def lived(moves: list[tuple[Any, ...]], check: Any = None) -> World:
     """A night made of moves. Every promise is looked at after every input (``World.check``)."""
     world = World()
@@ -90,22 +106,15 @@ def lived(moves: list[tuple[Any, ...]], check: Any = None) -> World:
             case ("resolves", name, job, host):
                 world.resolves(name, job=job, instance=host)
             case ("posts", name, job, host, ahead):
-                alert = {
-                    "labels": {"alertname": name, "job": job, "instance": host},
-                    "endsAt": format_rfc3339(world.now + ahead * SECOND),
-                }
-                headers = {"content-type": "application/json"}
-                body = msgspec.json.encode([alert])
-                world.apply(
-                    Received(
-                        0,
-                        "inbox",
-                        world.now,
-                        Request(
-                            source="alertmanager", method="POST", path="/api/v2/alerts", headers=headers, body=body
-                        ),
-                    )
-                )
+                world.apply(Received(0, "inbox", world.now, _posted(world.now, name, job, host, ahead)))
+            case ("waits", name, job, host, ahead, span):
+                # Tocsin stands still that long, and reads only then what came in the middle of it.
+                start, waited = world.now, parse_duration(span) // 2
+                world.now += parse_duration(span)
+                world.apply(Deaf(start, world.now))
+                posted = _posted(world.now - waited, name, job, host, ahead)
+                world.apply(Received(0, "inbox", world.now - waited, posted, waited=waited))
+                world.ring(world.now)
             case ("wait", span):
                 world.at(f"{(world.now - START + parse_duration(span)) // 1000}ms")
             case ("acknowledge", incident, hold):

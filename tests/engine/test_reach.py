@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.engine.world import PLAN, START, World, dump
+from tocsin.engine.inputs import Delivered
 from tocsin.engine.quiet import why_quiet
 from tocsin.kernel.instant import HOUR, MINUTE, SECOND
 from tocsin.kernel.reason import Reason
@@ -341,6 +344,32 @@ def test_a_bundle_that_does_not_get_through_is_tried_again_as_one_and_each_page_
     world.at("40s")
     assert pages(world)[-1] == ("35s", PUSH)
     assert all(row.state == "sent" for number in (4, 5, 6) for row in world.rows(number))
+
+
+@pytest.mark.parametrize("refused", ["failed", "retry"])
+def test_what_did_not_leave_has_nobody_wait_for_it_and_every_incident_falls_through_at_once(refused):
+    """Five incidents whose second step reaches nobody: the last two go on when the others do, not half a minute on."""
+    world = World(PLAN.replace(b"{page: ana, wait: 5m}", b"{page: ana, wait: 10s}"))
+    world.rules("ana", bundle_within=0)
+    world.answers = lambda page: refused if page.person == "ben" else "sent"
+    storm(world, *"ABCDE").at("10s")
+    rows = [row for number in range(1, 6) for row in world.rows(number)]
+    assert {(row.intended_at, row.person) for row in rows if row.person == "kei"} == {(START + 10 * SECOND, "kei")}
+    assert [row.incident for row in rows if row.person == "kei"] == [1, 2, 3, 4, 5]
+    assert not [row for row in rows if row.person == "ben" and row.held]
+    assert not world.engine.state.contacts_by("ben")[0].paged
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_pages_under_way_have_others_wait_until_it_is_known_that_they_did_not_leave():
+    """Nothing else keeps a storm from leaving message by message."""
+    world = World()
+    world.answers = lambda page: "never"
+    storm(world, *"ABCDEFG")
+    assert [number for _, _, number in world.pages] == [1, 2, 3]
+    world.at("2s").apply(Delivered(world.rows(2)[0].id, "retry", "network", "refused"))
+    assert [page for page in world.pages[3:] if page[1] == "ana"] == [("2s", "ana", 4)]
+    assert world.rows(4)[0].bundled == tuple(world.rows(number)[0].id for number in (4, 5, 6, 7))
 
 
 def test_a_restart_sends_a_bundle_without_an_outcome_again_as_one():

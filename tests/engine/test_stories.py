@@ -114,6 +114,31 @@ def test_resolved_by_hand_while_alerts_fire_is_judged_again_after_the_snooze():
     assert world.told(1)[-2:] == ["snooze_ended", "step_due"]
 
 
+def test_a_snooze_is_of_what_fires_and_not_of_another_machine_or_of_what_had_ended():
+    world = World().fires("Down", job="checkout", instance="a").at("1m")
+    world.resolves_by_hand(1)
+    world.at("2m").fires("Down", job="checkout", instance="a").at("3m")
+    assert world.pages == [("0s", "ana", 1)], "heard again is what still fires"
+    world.fires("Down", job="checkout", instance="b")
+    assert world.pages[1:] == [("180s", "ana", 1)] and world.told(1)[-2:] == ["reopened", "step_due"]
+
+    world = World().fires("Down", job="checkout", instance="a").at("1m")
+    world.resolves_by_hand(1)
+    world.at("2m").resolves("Down", job="checkout", instance="a")
+    world.at("3m").fires("Down", job="checkout", instance="a")
+    assert world.pages[1:] == [("180s", "ana", 1)]
+
+
+def test_a_silence_that_ends_while_its_incident_is_snoozed_opens_nothing():
+    world = World().fires("Down", job="checkout")
+    world.silences('alertname="Down"', for_="10m")
+    world.at("1m").resolves_by_hand(1)
+    world.at("30m")
+    assert [page for page in world.pages if page[2]] == [("0s", "ana", 1)]
+    world.at("61m")
+    assert world.pages[-1] == ("3660s", "ana", 1)
+
+
 def test_a_snooze_that_ends_after_the_alert_did_stays_quiet():
     world = World().fires("Down", job="checkout").at("1m")
     world.resolves_by_hand(1, snooze="10m")
@@ -184,6 +209,8 @@ def test_whoever_is_told_of_a_silence_of_another_is_told_whose_it_was(author, pe
         SetSilence(actor="token:1", author=author, matchers=matchers, comment="x", starts_at=world.now, ends_at=ends)
     )
     world.at("2h")
+    soon = [page.title for page in world.told_pages if page.reason == "silence_ends_soon"]
+    assert soon == [f'{whose} ends Mon 23 Nov 2026 05:00 (UTC): alertname="Down"']
     titles = {page.person: page.title for page in world.told_pages if page.reason == "silence_ended"}
     assert titles == {person: f'{whose} has ended; 1 alert it kept quiet still fires: alertname="Down"'}
 

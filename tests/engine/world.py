@@ -455,6 +455,13 @@ def dump(state: State) -> dict[str, Any]:
         "standings": {f"{a}/{b}": plain(one) for (a, b), one in sorted(state.standings.items())},
         "heard": [plain(change) for change in state.heard],
         "gathering": {id: sorted(pages) for id, pages in sorted(state.gathering.items())},
+        "ringing": sorted(
+            id
+            for pages in state.calls.ringing.values()
+            for id, page in pages.items()
+            if (page.rings_until or 0) > state.counters.now  # what cannot ring any more is dropped some time
+        ),
+        "on_hold": {number: sorted(pages) for number, pages in sorted(state.calls.on_hold.items())},
         "results": {key: plain(kept) for key, kept in sorted(state.results.items())},
         "due": state.timers.next(),
     }

@@ -289,3 +289,15 @@ def test_that_a_newer_plan_would_mean_somebody_is_told(
         "Step 1 of the plan now in force does"
     )
     assert one.reason is Reason.NOT_MEANT
+
+
+def test_whose_turn_it_was_not_is_told(filler: Filler, asked: Callable[..., PersonExplanation]) -> None:
+    turns = Step(("person:ana", "person:ben"), 5 * MINUTE, one=True)
+    number = filler.incident(steps=(turns, Step(("person:kei",), 5 * MINUTE)))
+    filler.page(number, person="ben", intended_at=NOW - 2 * MINUTE)
+    filler.entry(number, "Paging Ben; next in 5 min", Reason.STEP_DUE, at=NOW - 2 * MINUTE, step="1")
+    told = asked("ana").incidents[0].person
+    assert (told.text, told.reason) == (
+        "Step 1 pages one of several, and it was the turn of another: paging Ben; next in 5 min", Reason.OTHERS_TURN,
+    )  # fmt: skip
+    assert asked("ana", NOW - 3 * MINUTE).incidents[0].person.reason is Reason.NOT_YET

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+import re
+import socket
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -124,16 +128,37 @@ def test_time_in_which_tocsin_was_stopped_resolves_nothing_and_pages_nobody_twic
     assert len(family) == 3
     key = server.json("key", "create", "--source", "heartbeat", "--service", "inbox", "--heartbeat", "batch")
 
+    waiting: list[socket.socket] = []
+
     def gone() -> None:
         curl("-f", key["url"])
         for one in family:
             one.suspend()
 
+    def tell(url: str, alerts: list[dict[str, Any]]) -> None:
+        """As Prometheus does, which gives up after a while; and as a script that waits for as long as it takes."""
+        for patient in (False, True):
+            ends = (datetime.now(UTC) + timedelta(seconds=3)).isoformat()
+            body = json.dumps([{**one, "endsAt": ends, "annotations": {"p": str(patient)}} for one in alerts]).encode()
+            parts = urlsplit(url)
+            sender = socket.create_connection((parts.hostname or "", parts.port or 0))
+            head = f"POST {parts.path}/api/v2/alerts HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+            sender.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            if patient:
+                waiting.append(sender)
+            else:
+                sender.close()
+
     def back() -> None:
         for one in reversed(family):
             one.resume()
+        (sender,) = waiting
+        sender.settimeout(20)
+        assert sender.recv(100).startswith(b"HTTP/1.1 200")
+        sender.close()
 
-    the_end_of_a_thousand_alerts_passes(server, mail_server, catcher, gone, back)
+    the_end_of_a_thousand_alerts_passes(server, mail_server, catcher, gone, back, tell)
+    assert [int(seconds) >= 7 for seconds in re.findall(r"was_stopped +seconds=(-?\d+)", server.output())] == [True]
     _, listed = server.call("GET", "/api/v1/heartbeats")
     (heart,) = listed["items"]
     assert heart["state"] == "up"
@@ -145,8 +170,9 @@ def the_end_of_a_thousand_alerts_passes(
     catcher: Catcher,
     gone: Callable[[], None],
     back: Callable[[], object],
+    tell: Callable[[str, list[dict[str, Any]]], None] = lambda url, alerts: None,
 ) -> None:
-    """While Tocsin is gone; nothing comes of it when it is back."""
+    """While Tocsin is gone; nothing comes of it when it is back. ``tell``: their monitor goes on meanwhile."""
     key = server.new_key("alertmanager")
     end = datetime.now(UTC) + timedelta(seconds=6)
     batch = [
@@ -163,6 +189,7 @@ def the_end_of_a_thousand_alerts_passes(
     assert datetime.now(UTC) < end, "this machine is too slow for the test to mean anything"
     gone()
     left = datetime.now(UTC)
+    tell(key["url"], batch)
     back_at = max(end, left + timedelta(seconds=7)) + timedelta(seconds=1)
     eventually(lambda: datetime.now(UTC) > back_at, what="their end to pass", within=20)
     back()
@@ -179,6 +206,10 @@ def the_end_of_a_thousand_alerts_passes(
     assert [row["id"] for row in settled(server)] == [row["id"] for row in before]
     counted = check_pages(server, mail_server, catcher)
     assert counted == {"incidents": 3, "pages": 6, "repeated": 0}
+    # And what is told now counts to the letter, be it of an end in that time.
+    over = json.dumps([{**one, "endsAt": (left + timedelta(seconds=3)).isoformat()} for one in batch])
+    curl("-f", "-H", "Content-Type: application/json", key["url"] + "/api/v2/alerts", "--data-binary", over)
+    assert not list(everything(server, "/api/v1/alerts", state="firing"))
 
 
 def test_a_step_that_fell_due_while_tocsin_was_down_is_paged_at_the_start(

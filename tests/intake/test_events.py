@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import Any
 
 import pytest
@@ -86,6 +87,7 @@ def test_resolved_says_when_it_ended_and_that_is_never_later_than_now(ends_at: s
         ({"title": "a", "starts_at": "2026-11-22T03:24:00"}, "starts_at", "needs a zone"),
         ({"title": "a", "starts_at": "2026-11-22"}, "starts_at", "as in 2026-11-22T03:24:00Z"),
         ({"title": "a", "starts_at": 5}, "starts_at", "not a number"),
+        ({"title": "a", "starts_at": format_rfc3339(NOW + 25 * HOUR)}, "starts_at", "more than a day ahead"),
         ({"title": "a", "ends_at": EARLIER}, "ends_at", "has passed"),
         ({"title": "a", "starts_at": LATER, "ends_at": format_rfc3339(NOW + 1_000)}, "ends_at", "before starts_at"),
     ],
@@ -162,3 +164,9 @@ def test_long_texts_are_cut() -> None:
     assert (len(event.title), len(event.key), len(event.labels["a"]), len(event.annotations["a"])) == (
         1_024, 255, 2_048, 16_384,
     )  # fmt: skip
+
+
+def test_a_compressed_body_is_told_to_be_one_and_kept() -> None:
+    heard = post(gzip.compress(b"{}"))
+    assert heard.park
+    assert heard.fault == "the body is not JSON: it is compressed (gzip), and bodies are taken as they are"

@@ -44,6 +44,9 @@ class Story:
         code = re.search(r"\b\d( ?\d){5}\b", told.get("Body") or told["Twiml"])
         assert code is not None
         self.server.run("contact", "verify", number, code[0])
+        if channel == "call":  # she hangs up: until then nothing else would call her
+            path = told["StatusCallback"].partition("/callbacks/")[2]
+            assert self.call(path, {"CallSid": "CA0", "CallStatus": "completed", "To": ANA})[0] == 200
 
     def pages(self) -> dict[str, str]:
         """A monitor speaks: what Twilio is asked to do about it."""
@@ -130,6 +133,7 @@ def test_a_text_message_is_acknowledged_by_a_reply_with_its_number(
 def test_a_call_reads_it_out_and_is_acknowledged_by_a_key(start: Callable[..., Story], database: str | None) -> None:
     story = start("call", database=database)
     fields = story.pages()
+    assert parse_qs(story.twilio.requests[-1].body.decode())["StatusCallbackEvent"] == ["answered", "completed"]
     twiml = ElementTree.fromstring(fields["Twiml"])
     gathers = twiml.findall("Gather")
     assert len(gathers) == 2, "it is said twice"
@@ -160,8 +164,22 @@ def test_what_could_not_be_delivered_is_tried_by_the_next_method(
     assert not pages()
     assert story.call(f"call/status/{story.page}", {"CallSid": "CA1", "CallStatus": "no-answer", "To": ANA})[0] == 200
     eventually(pages, what="a mail")
-    call, mail = incident(story.server, 1)["pages"]
-    assert (call["state"], call["error"], mail["channel"]) == ("failed", "Twilio says no-answer", "email")
+    call, mail, again = sorted(incident(story.server, 1)["pages"], key=lambda page: page["id"])
+    assert (call["state"], call["outcome"], call["error"]) == ("failed", "no_answer", "Twilio says no-answer")
+    assert (again["channel"], again["held"], mail["channel"]) == ("call", "called_again", "email")
+
+
+def test_a_number_is_called_once_at_a_time(start: Callable[..., Story]) -> None:
+    """Two incidents a moment apart: the second is told when Twilio says that the first call is over."""
+    story = start("call")
+    story.pages()
+    asked = len(story.twilio.requests)
+    story.server.run("send", "--service", "checkout", "--title", "Queue is long", "--severity", "critical")
+    eventually(lambda: incident(story.server, 2)["pages"][0]["held"] == "on_the_phone", what="the second to wait")
+    assert len(story.twilio.requests) == asked
+    over = {"CallSid": "CA1", "CallStatus": "completed", "To": ANA}
+    assert story.call(f"call/status/{story.page}", over)[0] == 200
+    assert "Queue is long" in form(story.twilio.wait_for(asked + 1)[-1])["Twiml"]
 
 
 def test_what_twilio_did_not_sign_changes_nothing(start: Callable[..., Story]) -> None:

@@ -232,3 +232,9 @@ def test_others_see_too_little_of_an_address_to_use_it():
     assert masked("webhook", "https://ana:word@push.example/ana") == "https://push.example/…"
     assert masked("webhook", "https://[::1]:8443/ana") == "https://[::1]:8443/…"
     assert masked("telegram", "123") == "…"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST.", "a.localhost", "[::1]", "[::ffff:127.8.0.1]"])
+def test_a_webhook_to_tocsins_own_machine_is_not_a_persons_to_add(host: str) -> None:
+    with pytest.raises(BadAddress, match="the machine Tocsin runs on"):
+        checked_address("webhook", f"https://{host}:8443/x")

@@ -6,8 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from tests.cli.stage import run
 from tests.plan.written import good
+from tocsin.cli.plan import check
+from tocsin.cli.playbook import playbook
 from tocsin.settings import Settings
 from tocsin.wiring import missing_clients, missing_secrets
 from tocsin.wiring.plans import declared_keys, keys_without, plan_reader
@@ -45,6 +49,35 @@ def test_clients_of_systems_that_are_reached_from_here(monkeypatch: pytest.Monke
     with_file = PLAN.replace("{at: 'https://web-2/'}", "{at: 'https://web-2/', certificate: /etc/web.pem}")
     told = missing_clients(good(with_file))
     assert len(told) == 2 and "pip install 'tocsin[http]'" in told[1]
+
+
+CARTS = """
+services:
+  cart:
+    playbooks: [free]
+    targets: {main: {redis: secret:a, fix with: secret:b}}
+"""
+
+
+def test_a_playbook_whose_client_is_not_here_is_told_of_where_it_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tocsin.yaml").write_text("tocsin: 1\npeople: {ana: {}}\n" + CARTS)
+    assert run("playbook", "new", "free", "--plan", str(tmp_path)).code == 0
+    assert "Redis" not in CliRunner().invoke(playbook, ["lint", str(tmp_path)]).output
+    monkeypatch.setitem(sys.modules, "redis", None)
+    for command, *words in ((playbook, "lint"), (check,)):
+        done = CliRunner().invoke(command, [*words, str(tmp_path)])
+        told = next(line for line in done.output.splitlines() if "client for Redis" in line)
+        assert done.exit_code == 0 and "playbooks/free.py:7" in told and "notice: free needs" in told
+        assert "pip install 'tocsin[redis]'" in done.output
+
+
+def test_without_pytest_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "playbooks").mkdir()
+    monkeypatch.setitem(sys.modules, "pytest", None)
+    done = CliRunner().invoke(playbook, ["test", str(tmp_path)])
+    assert done.exit_code == 1 and "pipx inject tocsin pytest" in done.output
 
 
 KEYED = """

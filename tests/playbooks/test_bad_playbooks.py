@@ -45,7 +45,8 @@ def test_one_that_never_ends_is_handed_over_in_its_time_and_its_process_ended():
 
     world = Playground(endless)
     fires(world)
-    assert last(world) == "handed over: it did not end within 2 min"
+    at = "it was verifying playground.level(main) for 2 min"
+    assert last(world) == f"handed over: it did not end within 2 min: {at}"
     assert world.pages == [("120s", "ana", 1)] and (1, 1) in world.carrier.halted
 
 

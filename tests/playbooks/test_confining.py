@@ -382,7 +382,8 @@ async def test_a_warm_confined_fork_takes_milliseconds(pool: Pool) -> None:
     for number in range(1, 6):
         before = time.monotonic()
         process = await begun(pool, Confine(), "tries", "list /", number=number)
-        assert await asyncio.wait_for(process.report(), 10) is not None
+        for _ in ("where it is", "what came of it"):
+            assert await asyncio.wait_for(process.report(), 10) is not None
         took.append(time.monotonic() - before)
         process.close()
         await asyncio.wait_for(process.ended(), 10)

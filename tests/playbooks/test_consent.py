@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from tests.playbooks.playground import SERVICE, Playground, Pump, Run, drain, kick, level
-from tocsin.playbooks.language import playbook, trust
+from tocsin.playbooks.language import Misused, fix, playbook, trust
+
+
+@fix(says="drain {pump} to {down_to} %, {hoses} hoses at once: {how:words}", undo="fill {pump} again")
+def drain_slowly(pump: Pump, hoses: tuple[str, ...], *, how: tuple[str, ...] = ("by", "hand"), down_to: int = 5) -> str:
+    """Let it run out.
+
+    More.
+    """
+    raise AssertionError("the test never lets it")
+
 
 FULL = ['alertname="Full"']
 
@@ -193,3 +203,37 @@ def test_a_second_incident_on_the_same_target_is_not_worked_on_beside_a_person()
     assert world.pages == [("0s", "ana", 1), ("0s", "ana", 2)]
     fires(world, "cart-2", region="three")
     assert world.done == ["drain"], "nobody works on the spare"
+
+
+# -- what is asked is said in words ------------------------------------------------------------------------------------
+
+
+def test_a_fix_says_itself_in_words_to_whoever_is_asked() -> None:
+    @playbook(name="in-words", answers=FULL)
+    def in_words(run: Run, pump: Pump) -> None:
+        run.fix(drain_slowly, pump, ("a",) * 4_000)
+        run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+
+    world = Playground(in_words, rung="ask")
+    fires(world)
+    approval = world.run(1).approval
+    assert approval is not None
+    says = "drain main to 5 %, 4,000 hoses at once: by hand"
+    assert (approval.question, approval.does, approval.undo) == (f"May it {says}?", says, "fill main again")
+    assert "drain_slowly(main" in approval.fix, "and the call stands beside it"
+    assert any(says in one for one in world.incident(1).tried), "whoever is paged reads it so"
+
+
+def test_one_that_says_nothing_is_asked_by_its_call_and_the_first_line_of_its_text() -> None:
+    world = Playground(asks_twice, rung="ask")
+    fires(world)
+    world.says(1, "yes", step=1)
+    approval = world.run(1).approval
+    assert approval is not None and approval.question == "May it do playground.drain(main)?"
+    assert approval.does == (drain.function.__doc__ or "").partition("\n")[0]
+
+
+@pytest.mark.parametrize("says", ["end {pid} of {nobody}", "end {} now", "end {pump", "{pump.name}"])
+def test_words_that_name_no_parameter_are_refused_when_it_is_declared(says: str) -> None:
+    with pytest.raises(Misused, match="says="):
+        fix(says=says)(drain_slowly.function)

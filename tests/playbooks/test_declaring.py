@@ -280,11 +280,41 @@ while not (os.path.exists({str(where)!r}) and os.path.getsize({str(where)!r})):
     time.sleep(0.01)
 """.encode()
     began = time.monotonic()
-    found = declared(code)
+    (fault,) = declared(code, GOOD.replace(b"good", b"fair")).faults
     assert time.monotonic() - began < 10
-    assert found.faults == () and len(found.playbooks) == 1
+    assert fault.file == "playbooks/p0.py" and fault.message == "importing this playbook leaves a process running"
     gone = Path(f"/proc/{where.read_text()}/environ")
     eventually(lambda: not gone.exists() or not gone.read_bytes(), what="it to be ended")
+
+
+def test_a_process_that_importing_waits_for_is_nobodys_matter():
+    found = declared(GOOD + b"import subprocess, sys\nsubprocess.run([sys.executable, '-c', ''])\n")
+    assert found.faults == () and len(found.playbooks) == 1
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        b"""['alertname=~".+"']""",
+        b"""['service=~".*"', 'alertname!="nope"']""",
+        b"""['severity=~"(?s).+"', 'alertname!~"nope.*"']""",
+    ],
+)
+def test_a_pattern_that_every_alert_meets_is_as_good_as_none(answers: bytes):
+    (fault,) = declared(GOOD.replace(b"""['alertname="Full"']""", answers)).faults
+    assert "good answers everything" in fault.message and fault.hint
+
+
+@pytest.mark.parametrize("answers", [b"""['alertname=~"[a-z].*"']""", b"""['alertname=~".+"', 'queue=~".+"']"""])
+def test_a_pattern_that_leaves_something_out_is_good(answers: bytes):
+    assert declared(GOOD.replace(b"""['alertname="Full"']""", answers)).faults == ()
+
+
+def test_when_without_answers_is_warned_of_unless_time_begins_it():
+    alone = GOOD.replace(b"""answers=['alertname="Full"']""", b"when=lambda about: True")
+    (fault,) = declared(alone).faults
+    assert fault.warns and "no alert begins it" in fault.message
+    assert declared(alone.replace(b"when=", b'schedule="0 4 * * *", when=')).faults == ()
 
 
 def test_a_fix_whose_verification_only_the_run_can_tell_is_warned_of_and_the_playbook_is_there() -> None:
@@ -294,8 +324,88 @@ def test_a_fix_whose_verification_only_the_run_can_tell_is_warned_of_and_the_pla
     (warned,) = found.faults
     assert warned.warns and warned.line == 18
     assert warned.message == "it may end after this fix with nothing verified"
-    handed = declared(GOOD.replace(VERIFIES, b"    checked(run, box)\n\ndef checked(run, box): ...\n"))
+    handed = declared(GOOD.replace(VERIFIES, b"    (checked or see)(run, box)\n\ndef checked(run, box): ...\n"))
     assert handed.faults == () and handed.playbooks[0].fixes, "whoever is given the run may verify"
+
+
+BESIDE = b"""
+def mend(box, run):
+    run.fix(change, box)
+
+def check(run, box, how=1):
+    if how:
+        run.verify(see, box, until=lambda now: now == 1, within="1m")
+    else:
+        run.hand_over("no", next="look")
+
+def both(run, box):
+    mend(box, run=run)
+    check(run, box)
+
+def again(run, box):
+    again(run, box)
+
+def apply(run, box, mend):
+    mend(box, run)
+"""
+FIX = b"    run.fix(change, box)\n"
+
+
+NOTHING, ENDS, MAY = "fixes and verifies nothing", "it ends after this fix", "it may end after this fix"
+FOLLOWED = [
+    (b"    mend(box, run)\n", {(15, NOTHING)}),
+    (FIX + b"    mend(box, run)\n    return check(run, box)\n", set()),
+    (b"    both(run, box)\n", set()),
+    (FIX + b"    check(run=run, box=box)\n    mend(box, run)\n", {(20, ENDS)}),
+    (b"    both(run, box)\n    if most:\n        mend(box, run)\n", {(20, ENDS)}),
+    (b"    if most:\n        mend(box, run)\n        if most > 2:\n            check(run, box)\n", {(19, MAY)}),
+    (FIX + b"    try:\n        check(run, box)\n    except Exception:\n        check(run, box)\n", set()),
+    (FIX + b"    again(run, box)\n", set()),  # it may do anything
+    (FIX + b"    apply(run, box, check)\n", set()),  # and so may what it is given
+    (FIX + b"    done = check(run, box)\n    print(done)\n", set()),
+    (FIX + b"    run.look(see, box)\n    print(box, run.about)\n", {(15, NOTHING)}),
+]
+
+
+def test_a_function_that_is_given_the_run_is_followed_in_whatever_file_it_lies() -> None:
+    head, lines = b"from playbooks.p0 import *\nfrom playbooks import p0\n", 2
+    shared = HEAD + GOOD[: GOOD.index(b"@playbook")] + BESIDE
+    codes, wanted = [shared], {}
+    for body, faults in FOLLOWED:
+        for more, code in ((0, GOOD + BESIDE), (lines, head + GOOD)):
+            wanted[f"playbooks/p{len(codes)}.py"] = {(line + more, what) for line, what in faults}
+            code = code.replace(FIX + VERIFIES, body).replace(b'name="good"', b'name="n%d"' % len(codes))
+            codes.append(code.replace(b"  mend(", b"  p0.mend(", 1) if more else code)
+    found = declared(*codes)
+    told = {name: {(one.line, one.message) for one in found.faults if one.file == name} for name in wanted}
+    for name, faults in wanted.items():
+        assert [line for line, _ in sorted(told[name])] == [line for line, _ in sorted(faults)], name
+        assert all(what in said for (_, what), (_, said) in zip(sorted(faults), sorted(told[name]), strict=True)), name
+    assert found.playbooks and all(one.fixes for one in found.playbooks)
+
+
+def test_what_no_alert_says_no_playbook_that_answers_one_needs() -> None:
+    (fault,) = declared(GOOD.replace(b"most: int = 5", b"most: int")).faults
+    assert fault.message == "good answers alerts, and none of them says its parameter most" and "default" in fault.hint
+    by_hand = GOOD.replace(b"most: int = 5", b"most: int").replace(b"answers=['alertname=\"Full\"'], ", b"")
+    assert declared(by_hand).faults == ()
+
+
+def test_two_targets_at_once_are_not_found_where_there_is_one() -> None:
+    code = GOOD.replace(b"box: Box, most", b"box: Box, other: Box, most")
+    plan = b"""
+tocsin: 1
+people: {ana: {}}
+services:
+  cart: {playbooks: [good], targets: {main: {kind: box, look with: secret:a, fix with: secret:b}}}
+"""
+    found = read_plan({"tocsin.yaml": plan, **with_manifest({"playbooks/p0.py": code})})
+    why = "good works on 2 box targets at once, and cart has main alone"
+    assert found.plan is not None and [one.why for one in found.plan.covered() if one.service == "cart"] == [why]
+    assert any(why in one.message and one.line == 5 for one in found.findings)
+    two = plan.replace(b"targets: {", b"targets: {other: {kind: box, look with: secret:c, fix with: secret:d}, ")
+    found = read_plan({"tocsin.yaml": two, **with_manifest({"playbooks/p0.py": code})})
+    assert found.plan is not None and [one.answer for one in found.plan.covered() if one.service == "cart"] == ["ask"]
 
 
 def test_two_of_one_name_and_one_broken_file_beside_a_good_one():

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo
+
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +23,8 @@ from tocsin.playbooks.language import playbook, trust
 from tocsin.playbooks.run import Run as Row
 from tocsin.playbooks.run import Sampled, Step
 from tocsin.runtime.composing import compose
+from tocsin.web.graphs import LEFT, RIGHT, graph
+from tocsin.web.words import Reader
 
 NIGHT = 1_790_000_000 * SECOND
 
@@ -42,6 +47,20 @@ def test_measurements_are_said_in_a_phrase() -> None:
     assert said(gone) == "memory used 94 %, the limit is 90 %, and no answer since"
 
 
+def test_a_time_without_an_answer_is_said_and_breaks_the_line() -> None:
+    """What was silent before the first point or is since the last lies between none of them."""
+    silent = ((-5, 0), (65, 120), (185, 190))
+    outages = tuple((NIGHT + began * SECOND, NIGHT + ended * SECOND) for began, ended in silent)
+    one = msgspec.structs.replace(series(0.006, 0.005, 0.004, 0.004, unit="s", limit=None), gaps=outages)
+    assert said(one) == "memory used 6 ms → 4 ms in 3 min, no answer for 55 s meanwhile"
+    run = Row(number=1, playbook="p", service="carts", plan="v", started_at=NIGHT, deadline=NIGHT)
+    drawn = graph(one, run, Reader(NIGHT, ZoneInfo("UTC"), None))
+    assert [part.count("L") for part in drawn.line.split("M")[1:]] == [1, 1], "two lines of two points"
+    ((began, ended),) = drawn.gaps
+    assert [began, ended] == pytest.approx([LEFT + (RIGHT - LEFT) * at / 180 for at in (65, 120)], abs=0.1)
+    assert (NIGHT + 65 * SECOND, "no answer") in drawn.rows and drawn.rows == sorted(drawn.rows)
+
+
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=300))
 def test_few_points_are_kept_with_the_ends_and_every_peak(values: list[float]) -> None:
     points = series(*values).points
@@ -55,6 +74,19 @@ def test_the_probe_that_fired_comes_first_and_few_are_kept() -> None:
     found = [series(1, probe=f"carts/{name}") for name in "abcd"]
     few = kept([*found, series(probe="carts/none")], "carts/c")
     assert [one.probe for one in few] == ["carts/c", "carts/a", "carts/b"]
+
+
+def test_a_gap_that_was_open_before_the_run_ends_after_it() -> None:
+    before = msgspec.structs.replace(series(1), silent=True, gaps=((NIGHT + 5, NIGHT + 20),))
+    after = msgspec.structs.replace(series(1, 2), gaps=((NIGHT + 5, NIGHT + MINUTE),))
+    rows = [
+        Step(
+            run=1, ordinal=ordinal, verb="look", function="probes", digest="", state="done", began_at=NIGHT,
+            ended_at=NIGHT, result=msgspec.json.encode([one]).decode(),
+        )
+        for ordinal, one in ((BEFORE, before), (AFTER, after))
+    ]  # fmt: skip
+    assert together(rows)[0].within == [(NIGHT + 5, NIGHT + MINUTE)]
 
 
 def test_before_and_after_become_one_series() -> None:

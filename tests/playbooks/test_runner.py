@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.waiting import eventually
 from tocsin.playbooks.language import About
-from tocsin.playbooks.run import Began, Finished, GaveUp, Report, Returned, Step
+from tocsin.playbooks.run import Began, Finished, GaveUp, Looking, Report, Returned, Step
 from tocsin.playbooks.runner.bounds import MARK, MOST_MEMORY, end_marked
 from tocsin.playbooks.runner.child import redacted, secret_parts
 from tocsin.playbooks.runner.pool import Pool, Process
@@ -136,6 +136,7 @@ class Told:
 
     def __init__(self) -> None:
         self.reports: list[Report] = []
+        self.looks: list[Looking] = []
         self.status = 0
         self.output = ""
         self.flooded = False
@@ -160,9 +161,19 @@ async def begun(
     return process
 
 
+async def came_to(process: Process) -> Report | None:
+    """What it says next, but for where it is."""
+    while isinstance(report := await asyncio.wait_for(process.report(), 20), Looking):
+        pass
+    return report
+
+
 async def carried(pool: Pool, playbook: str, *replies: Go | Stop | Wait, recorded: tuple[Step, ...] = ()) -> Told:
     process, told, answers = await begun(pool, playbook, recorded=recorded), Told(), list(replies)
     while (report := await asyncio.wait_for(process.report(), 20)) is not None:
+        if isinstance(report, Looking):
+            told.looks.append(report)
+            continue
         told.reports.append(report)
         if isinstance(report, Began):
             await process.reply(answers.pop(0))
@@ -232,7 +243,7 @@ async def test_what_it_started_ends_with_it(pool: Pool, tmp_path: Path, monkeypa
     where = tmp_path / "stray"
     code = CODE.replace(b'os.environ.get("HOME", "/tmp") + "/stray"', repr(str(where)).encode())
     process = await begun(pool, "forks", code=code)
-    report = await asyncio.wait_for(process.report(), 20)
+    report = await came_to(process)
     assert isinstance(report, Finished) and report.ok
     children = [int(report.result), int(where.read_text())]
     await asyncio.wait_for(process.ended(), 20)
@@ -244,6 +255,8 @@ async def test_it_prints_without_end_and_harms_nobody(pool: Pool) -> None:
     told = await carried(pool, "floods")
     assert told.flooded and told.status == -signal.SIGKILL
     assert len(told.output) < 20_000 and "bytes left out" in told.output
+    (look,) = told.looks
+    assert look.function.endswith("floods") and look.shown == "main", "and it said where it was"
 
 
 async def test_a_process_that_dies_says_how(pool: Pool) -> None:
@@ -278,7 +291,7 @@ def may_compute(box: Box) -> int:
 one("may-compute", may_compute)
 """.encode()
     process = await begun(pool, "may-compute", code=code)
-    report = await asyncio.wait_for(process.report(), 20)
+    report = await came_to(process)
     assert isinstance(report, Finished) and report.result == "60"
     await process.ended()
     process.close()
@@ -332,7 +345,7 @@ async def test_a_warm_fork_takes_milliseconds(pool: Pool) -> None:
     for number in range(10):
         began = time.perf_counter()
         process = await begun(pool, "changes", number)
-        assert isinstance(await process.report(), Finished)
+        assert isinstance(await came_to(process), Finished)
         took.append(time.perf_counter() - began)
         process.close()
         await process.ended()

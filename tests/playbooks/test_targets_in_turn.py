@@ -253,7 +253,7 @@ def test_several_targets_of_one_incident_are_no_trouble_that_comes_back():
         world.at(f"{minute}m").full_on("a")
         world.ends_on("a")
     world.at("3m").full_on("b")
-    assert world.run(9).outcome == "blocked" and "answered 3 times" in world.run(9).why
+    assert world.run(9).outcome == "blocked" and "came back 3 times" in world.run(9).why
 
 
 def test_one_at_a_time_is_one_that_is_not_verified_yet():

@@ -16,7 +16,7 @@ from tocsin.engine.inputs import Decided, Quarantine
 from tocsin.intake.sources import SOURCES
 from tocsin.plan import Reading, read_plan
 from tocsin.playbooks import language
-from tocsin.playbooks.manifest import MANIFEST, Manifests, encode_manifests
+from tocsin.playbooks.manifest import MANIFEST, Fault, Manifests, encode_manifests
 
 TRIGGERS = """    triggers:
       slow: {playbook: empty-it, secret: secret:apm_slow_cart, targets: {pump: main}, takes: [down_to]}
@@ -195,9 +195,9 @@ def test_replayed_and_reloaded_it_is_the_same():
 # -- what a plan says of them ------------------------------------------------------------------------------------------
 
 
-def reading(text: str) -> Reading:
+def reading(text: str, fault: Fault | None = None) -> Reading:
     declared = next(one for one in language.declared if one.body is empty_it)
-    manifests = encode_manifests(Manifests((manifest(declared),), ()))
+    manifests = encode_manifests(Manifests((manifest(declared),), ()) if fault is None else Manifests((), (fault,)))
     return read_plan({"tocsin.yaml": text.encode(), MANIFEST: manifests})
 
 
@@ -229,3 +229,9 @@ def test_what_a_trigger_cannot_mean_is_refused(was: str, now: str, why: str):
     assert was in text
     found = reading(text.replace(was, now, 1))
     assert found.plan is None and why in "\n".join(map(str, found.findings))
+
+
+def test_a_trigger_of_a_playbook_that_cannot_be_read_has_one_finding_where_it_is():
+    found = reading(example("triggers.yaml").decode(), Fault("playbooks/other.py", 1, "importing it ended Python"))
+    assert found.plan is None
+    assert [one.message for one in found.findings if one.level == "error"] == ["importing it ended Python"]

@@ -7,8 +7,9 @@ import pytest
 
 from tests.playbooks.playground import Playground, Pump, Run, drain
 from tocsin.engine.inputs import Reported, Unsure
+from tocsin.kernel.instant import SECOND, say_duration
 from tocsin.playbooks.language import playbook
-from tocsin.playbooks.run import Began, Finished, GaveUp, Report
+from tocsin.playbooks.run import Began, Finished, GaveUp, Looking, Report
 
 FIX = Began(1, "fix", drain.name, "x", "main")
 WITHHELD = GaveUp("withheld", "the database takes nothing")
@@ -81,3 +82,37 @@ def test_a_run_of_code_that_was_changed_meanwhile_says_nothing_about_the_new_cod
     say(world, GaveUp("raised", "it broke"))
     assert world.run(1).failed and world.rung("by-hand") == "ask"
     assert world.engine.state.standings["cart", "by-hand"].failed == 0
+
+
+BUSY = Looking(1, "a.mine.busy", "x", "main", since=SECOND)
+
+
+def test_one_that_is_late_in_a_look_says_in_which_and_for_how_long(world: Playground) -> None:
+    say(world, BUSY)
+    assert world.steps(1) == ["look busy begun"], "it is seen while it lasts"
+    world.at("10m")
+    run = world.run(1)
+    why = f"it did not end within {say_duration(run.patience)}: it was in its look mine.busy(main) for "
+    assert run.why.startswith(f"handed over: {why}") and run.broke
+    assert any(why in one for one in world.incident(1).tried), "whoever is paged reads it"
+
+
+def test_one_that_is_ended_in_a_look_says_in_which_and_no_step_was_none(world: Playground) -> None:
+    say(world, BUSY, GaveUp("lost", "its process was ended: it printed more than 16 MB"))
+    assert world.run(1).why.endswith("16 MB: it was in its look mine.busy(main) for 1 s")
+    other = Playground(by_hand)
+    other.carrier.carry = lambda *given: None  # type: ignore[method-assign]
+    other.fires("Full", instance="cart-1")
+    say(other, GaveUp("lost", "its process ended with code 3 before it was done"))
+    assert other.run(1).first_step_at is None
+
+
+def test_a_look_that_was_interrupted_binds_nobody(world: Playground) -> None:
+    say(world, BUSY)
+    world.apply(Unsure())
+    world.at("1s")
+    say(world, Finished(1, "look", "a.mine.other", "y", True, said="well"), attempt=2)
+    (step,) = world.engine.state.steps[1].values()
+    assert (step.function, step.state, step.attempt) == ("a.mine.other", "done", 2)
+    say(world, Looking(1, "a.mine.busy", "x", "main"), attempt=2)
+    assert world.steps(1) == ["look other done"], "what is done is not undone by what comes late"

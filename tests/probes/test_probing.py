@@ -364,5 +364,12 @@ def test_what_was_measured_lately_is_kept_and_no_more() -> None:
         assert len(late.points) == REMEMBERED, "bounded; and what measures nothing, as nothing answers, adds nothing"
         assert late.silent and not early.silent
         assert late.points[-1][0] < 5_001 * SECOND and late.points[-1][1] - late.points[0][1] == REMEMBERED - 1
+        ((began, ended),) = late.gaps
+        assert late.points[-1][0] < began < ended < 5_101 * SECOND and not late.within
+        stage.ok["a"] = True
+        await stage.until(5_130)
+        (again,) = stage.prober.measured("shop")
+        ((same, over),) = again.within
+        assert same == began and over in dict(again.points) and not again.silent
 
     plays([probe("a")], script)

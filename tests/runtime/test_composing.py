@@ -204,3 +204,49 @@ def test_what_a_heartbeats_absence_means_comes_first_and_below_it_what_is_missin
     assert message.title == "Orders are not booked"
     assert message.lines == ("nightly of orders gives no sign of life (last heard 2026-11-23 03:00:00 UTC)",)
     assert world.timeline[0].what == f"Opened for orders: {message.title}: {message.lines[0]}"
+
+
+TURNS = PLAN.replace(b"{page: ben, wait: 10m, repeat: 2}", b"{page one of: [ben, kei], wait: 10m}")
+
+
+def test_of_several_who_take_turns_the_message_says_that_one_is_paged() -> None:
+    world = World(TURNS)
+    told = wanted(held(world), world.fires("Down", job="checkout").told_pages[-1])
+    assert told.next_step == "One of Ben, Kei (Ben next) is paged at 03:05:00 if nobody answers"
+    world.at("6m").acknowledges(1)
+    told = wanted(world, world.fires("Slow", job="search", region="eu").told_pages[-1])
+    assert told.next_step.startswith("One of Ben, Kei (Kei next) is paged at ")
+
+
+def test_of_low_urgency_nobody_is_named_who_is_asleep_then() -> None:
+    """Two in the afternoon in Madrid: Ben is in Tokyo, where it is night; Kei is awake."""
+    plan = PLAN.replace(b"{page: ben, wait: 10m, repeat: 2}", b"{page: [ben, kei], wait: 10m}").replace(
+        b"ben: {name: Ben,", b"ben: {name: Ben, timezone: Asia/Tokyo,"
+    )
+    plan = plan.replace(b"checkout: {escalation: shop,", b"checkout: {escalation: shop, urgency: low,")
+    world = World(plan.replace(b"team: shop\n", b"team: shop\ntimezone: Europe/Madrid\n", 1))
+    world.at("10h")
+    told = wanted(held(world), world.fires("Down", job="checkout").told_pages[-1])
+    assert told.next_step == "Kei is paged at 14:05:00 if nobody answers"
+
+
+def test_of_low_urgency_who_take_turns_wait_for_the_morning_of_the_one() -> None:
+    plan = TURNS.replace(b"ben: {name: Ben,", b"ben: {name: Ben, timezone: Asia/Tokyo,")
+    plan = plan.replace(b"checkout: {escalation: shop,", b"checkout: {escalation: shop, urgency: low,")
+    world = World(plan.replace(b"team: shop\n", b"team: shop\ntimezone: Europe/Madrid\n", 1))
+    world.at("10h")
+    told = wanted(held(world), world.fires("Down", job="checkout").told_pages[-1])
+    assert told.next_step == "One of Ben, Kei (Ben next) is paged at 00:00:00 if nobody answers"
+
+
+def test_what_is_over_is_not_among_what_fires_and_a_reopened_one_began_when_it_came_back() -> None:
+    """All day it flapped; at night one reads what fires now, and since when."""
+    world = World()
+    for minute in range(0, 60, 10):
+        world.at(f"{minute}m").fires("Down", job="checkout").at(f"{minute + 2}m").resolves("Down", job="checkout")
+    held(world.at("70m")).fires("Down", job="checkout")
+    message = wanted(world, world.told_pages[-1])
+    assert (message.alerts, message.firing, message.lines) == (7, 1, ("Down fires",))
+    assert "more alert" not in rendering.text(message)
+    assert message.since == world.now
+    assert "Since 04:10, just now" in rendering.text(message)

@@ -133,6 +133,7 @@ def message(page: Page) -> Message:
         now=0,
         state="",
         alerts=0,
+        firing=0,
         because="",
         next_step="",
     )

@@ -8,16 +8,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from tests.runtime.test_running import Hands, Scripted
 from tocsin.engine.commands import Result
 from tocsin.engine.inputs import Reported
 from tocsin.engine.running import STOP
-from tocsin.kernel.instant import Duration
+from tocsin.kernel.instant import SECOND, Duration
 from tocsin.playbooks.confinement import Confine
 from tocsin.playbooks.manifest import MANIFEST, Manifest, Manifests, encode_manifests
-from tocsin.playbooks.run import Began, Finished, GaveUp, Report, Run
+from tocsin.playbooks.run import Began, Finished, GaveUp, Looking, Report, Run
 from tocsin.playbooks.session import Reply, Stop
 from tocsin.playbooks.targets import Target, Targets
+from tocsin.runtime import running
 from tocsin.runtime.jobs import Job
 from tocsin.runtime.running import CUT, Runs
 
@@ -78,6 +81,7 @@ class Bench:
         self.run = Run(number=1, playbook="drain", service="cart", plan="p", started_at=0, deadline=1)
         self.state: Any = SimpleNamespace(runs={1: self.run}, steps={}, incidents={})
         self.told: list[Report] = []
+        self.submitted: list[Report] = []
 
         async def apply(job: Job) -> Job:
             assert isinstance(job.input, Reported)
@@ -87,8 +91,12 @@ class Bench:
 
         plan: Any = SimpleNamespace(bindings=Targets(()))
         self.runs = Runs(
-            self.hands, lambda: self.state, lambda: plan, lambda version: FILES, str, apply, lambda job: None
+            self.hands, lambda: self.state, lambda: plan, lambda version: FILES, str, apply, self._submit
         )
+
+    def _submit(self, job: Job) -> None:
+        assert isinstance(job.input, Reported)
+        self.submitted.append(job.input.report)
 
     async def over(self) -> None:
         """Wait until none is under way."""
@@ -179,3 +187,29 @@ async def test_all_are_ended_before_another_node_may_take_over() -> None:
     fence.cancel()
     assert len(bench.hands.begun) == 1
     assert bench.told == [GaveUp("cut", CUT)] * 2
+
+
+@pytest.mark.parametrize("lasts", [True, False])
+async def test_a_look_is_written_down_when_it_lasts_or_the_process_ends_in_it(
+    monkeypatch: pytest.MonkeyPatch, lasts: bool
+) -> None:
+    monkeypatch.setattr(running, "WRITTEN_AFTER", 0.01 if lasts else 60.0)
+    bench = Bench(lambda told: Result(ok=True))
+    first, second = Looking(1, "a.see", "x"), Looking(2, "a.busy", "y", "main")
+    bench.hands.says = [first, Finished(1, "look", "a.see", "x", True), second]
+    bench.hands.may.set()
+    bench.runs.begin(bench.run)
+    if lasts:
+        async with asyncio.timeout(5):
+            while not bench.submitted:
+                await asyncio.sleep(0.005)
+    else:
+        async with asyncio.timeout(5):
+            while len(bench.told) < 1:
+                await asyncio.sleep(0)
+    bench.runs.halt(1, 1)
+    await bench.over()
+    told = [one for one in [*bench.submitted, *bench.told] if isinstance(one, Looking)]
+    assert [one.ordinal for one in told] == [2], "once, and the one that ended is only what it came to"
+    assert told[0].since >= (0.01 * SECOND if lasts else 0)
+    assert isinstance(bench.told[-1], GaveUp)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from itertools import pairwise
 from typing import Any
@@ -509,6 +511,43 @@ async def test_a_refusal_reaches_a_sender_that_is_still_sending(listening: tuple
         await asyncio.sleep(0)
     assert (await asyncio.wait_for(reader.readline(), 5)).split(b" ")[1] == b"413"
     writer.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+@pytest.mark.parametrize("size", [5, 2_000_000])
+async def test_it_knows_since_when_what_it_reads_lies_in_its_socket(listening: tuple[Listener, int], size: int) -> None:
+    """What more of a long body comes while it is read changes nothing; and nobody is asked when it does not matter."""
+    listener, port = listening
+    came: list[int | None] = []
+
+    def handle(exchange: Exchange) -> None:
+        came.append(exchange.came)
+        exchange.answer(Reply(200))
+
+    listener.handle = handle
+
+    def now() -> int:
+        return time.monotonic_ns() // 1_000
+
+    for heeds in (True, False):
+        listener.heeds = lambda heeds=heeds: heeds  # type: ignore[misc]
+        with socket.create_connection(("127.0.0.1", port)) as sender:
+            sender.setblocking(False)
+            began = now()
+            data = b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size
+            data = data[sender.send(data) :]
+            ended = now()
+            while now() < ended + 60_000:  # the loop stands still
+                pass
+            while data:
+                await asyncio.sleep(0.01)
+                data = data[sender.send(data) :]
+            while len(came) < (1 if heeds else 2):
+                await asyncio.sleep(0.01)
+        if heeds:
+            assert came[0] is not None
+            assert began - 12_000 <= came[0] <= ended + 12_000
+    assert came[1] is None
 
 
 async def test_no_more_connections_than_may_be(listening: tuple[Listener, int]) -> None:

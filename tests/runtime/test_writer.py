@@ -607,7 +607,9 @@ def test_a_process_that_was_stopped_says_so_before_anything_expires(stage: Stage
     stage.clock.passes(MINUTE)
     stage.turns()
     began = stage.clock.now()
-    stopped(stage, 10 * MINUTE, loop_first=loop_first)
+    with capture_logs() as told:
+        stopped(stage, 10 * MINUTE, loop_first=loop_first)
+    assert [one["seconds"] for one in told if one["event"] == "was_stopped"] == [600]
     deaf = [one for one in stage.journal if isinstance(one, Deaf)]
     assert [(one.start, one.end) for one in deaf] == [(began, began + 10 * MINUTE)]
     assert alert.firing
@@ -615,6 +617,30 @@ def test_a_process_that_was_stopped_says_so_before_anything_expires(stage: Stage
     stage.writer.time.pulse = Pulse(stage.clock)
     stage.turns()
     assert not alert.firing, "absence counts again"
+
+
+def test_what_is_read_soon_after_a_stop_may_have_come_in_it(stage: Stage) -> None:
+    """Before the loop's own beat too, for what waits is read first; of two stops in a row, in the first."""
+    clock, pulse = stage.clock, stage.writer.time.pulse
+    assert pulse.stopped() is None
+    pulse.beat()
+    clock.passes(4 * SECOND)
+    assert pulse.stopped() is None
+    pulse.beat()
+    clock.passes(MINUTE)
+    assert pulse.stopped() == MINUTE
+    pulse.beat()
+    clock.passes(2 * SECOND)
+    pulse.beat()
+    clock.passes(MINUTE)
+    pulse.beat()
+    assert pulse.stopped() == 2 * MINUTE + 2 * SECOND
+    for _ in range(30):
+        clock.passes(SECOND)
+        pulse.beat()
+    assert pulse.stopped() is not None
+    clock.passes(SECOND)
+    assert pulse.stopped() is None
 
 
 def test_a_process_that_was_held_up_for_a_moment_was_not_deaf(stage: Stage) -> None:

@@ -71,6 +71,10 @@ FAULTS: dict[str, tuple[object, str, Any]] = {
     "one who cannot be reached stands for several": (
         calling, "whom", lambda turn, incident, call: _first_of(turn, incident, call)
     ),
+    "turns that follow the numbers of all incidents": (
+        calling, "whom", lambda turn, incident, call, whom=calling.whom: _by_number(turn, incident, call, whom)
+    ),
+    "a turn that is not remembered": (calling, "takes_turn", lambda *a: None),
     "a channel's refusal that nobody acts on": (paging, "next_method", lambda turn, row: None),
     "deaf time that counts as silence of the monitors": (ticking, "_deafness", lambda turn, alert: 0),
     "a step that asks for graver incidents and is paged all the same": (
@@ -86,6 +90,15 @@ def _first_of(turn: Any, incident: Incident, call: Call) -> Any:
     found = turn.plan.reached_by(call.targets, turn.now, turn.state.covers)
     step = incident.steps[call.at_step] if call.at_step < len(incident.steps) else None
     return found[:1] if step is not None and step.one else found[:0] if len(found) > 1 else found
+
+
+def _by_number(turn: Any, incident: Incident, call: Call, whom: Callable[..., Any]) -> Any:
+    """Of several one by the incident's number, which other services' incidents move as well."""
+    step = incident.steps[call.at_step] if call.at_step < len(incident.steps) else None
+    if step is None or not step.one:
+        return whom(turn, incident, call)
+    able = [one for one in turn.behind(call.targets) if methods.has_any(turn, one.person.key)]
+    return (able[(incident.number - 1 + incident.round + incident.laps) % len(able)],)
 
 
 def _by_the_plan_now(turn: Any, incident: Incident, go: Callable[..., bool]) -> bool:

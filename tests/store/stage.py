@@ -37,6 +37,7 @@ from tocsin.kernel.instant import HOUR, MINUTE, SECOND, Duration, Instant, forma
 from tocsin.kernel.matcher import parse_matcher
 from tocsin.oncall.schedule import Layer, Length, Schedule
 from tocsin.oncall.zone import DAY_OF, wall_of
+from tocsin.pages.calls import Calls
 from tocsin.pages.contacts import code_hash, code_of
 from tocsin.pages.rules import Reach, Way
 from tocsin.plan.model import Mail, Plan
@@ -410,7 +411,7 @@ def dump(state: State) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for name, value in vars(state).items():
-        if name in ("timers", "concerned"):
+        if name in ("timers", "concerned", "wanted"):
             continue
         found[name] = _plain(value)
     rings = {}
@@ -427,7 +428,7 @@ def _plain(value: object) -> Any:
     if isinstance(value, dict):
         kept = {repr(key): _plain(one) for key, one in value.items()}
         return {key: kept[key] for key in sorted(kept) if kept[key]}
-    if isinstance(value, Remembered):
+    if isinstance(value, Remembered | Calls):
         return _plain(vars(value))
     if isinstance(value, Members):
         return [sorted(value.firing), sorted(value.silenced)] if value.firing or value.silenced else None

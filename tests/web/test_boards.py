@@ -11,7 +11,7 @@ from tocsin.oncall.override import Cover
 from tocsin.oncall.roster import Roster
 from tocsin.plan import read_plan
 from tocsin.plan.model import Plan
-from tocsin.web.boards import board, monday_of, own_turns, stints, turns, weeks
+from tocsin.web.boards import board, hour_by_hour, monday_of, own_first, own_turns, stints, turns, weeks
 from tocsin.web.words import Reader
 
 NOW = parse_rfc3339("2026-11-26T02:00:00Z")  # Thu, 03:00 in Madrid
@@ -87,3 +87,55 @@ def test_a_persons_twelve_weeks_are_those_of_all_schedules_in_order(plan: Plan) 
     assert {turn.person for _, turn in found} == {"ana"}
     assert found[-1][1].start > NOW + 80 * DAY
     assert [turn.start for _, turn in found] == sorted(turn.start for _, turn in found)
+
+
+def hourly(every: str) -> Plan:
+    """Three people, one after the other, for so long each."""
+    found = read_plan(
+        {
+            "tocsin.yaml": b"tocsin: 1\ntimezone: Europe/Madrid\npeople: {ana: {}, ben: {}, kei: {}}\n"
+            b"schedules: {desk: {layers: [{rotate: [ana, ben, kei], every: %s, starts: 2026-11-23}]}}\n"
+            % every.encode()
+        }
+    ).plan
+    assert found is not None
+    return found
+
+
+def test_short_turns_are_drawn_a_day_a_line(plan: Plan) -> None:
+    """A line for a week has no room for an hour; days that are over are not drawn, and clocks move no column."""
+    desk = hourly("hour")
+    now = reader(desk)
+    monday = monday_of("2026-11-26", now)
+    drawn = hour_by_hour(desk.rosters["desk"], (), now, monday, turns(desk.rosters["desk"], (), now, NOW))
+    assert [(drawn[0].name, drawn[0].today), (drawn[-1].name, len(drawn))] == [("Thu 26 Nov", True), ("Sun 20 Dec", 25)]
+    assert all(len(day.bars) == 24 and day.lines == 1 for day in drawn)
+    assert [bar.name for bar in drawn[0].bars[:4]] == ["You", "ben", "kei", "You"]
+    assert (drawn[0].now, drawn[1].now) == (12.5, None), "three in the morning"
+    change = monday_of("2027-03-28", now)  # in that night clocks go forward
+    order = turns(desk.rosters["desk"], (), now, NOW)
+    (day,) = [one for one in hour_by_hour(desk.rosters["desk"], (), now, change, order) if one.name == "Sun 28 Mar"]
+    assert len(day.bars) == 23 and {25.0, 50.0, 75.0} <= {bar.left for bar in day.bars}
+
+
+@pytest.mark.parametrize("every", ["6h", "day", "week"])
+def test_turns_with_room_for_a_name_are_drawn_a_week_a_line(every: str) -> None:
+    desk = hourly(every)
+    roster, now = desk.rosters["desk"], reader(desk)
+    assert hour_by_hour(roster, (), now, monday_of("", now), turns(roster, (), now, NOW)) == []
+
+
+def test_the_readers_own_schedules_come_first() -> None:
+    """By which they are on call, then in which they take turns; the rest as the plan has it."""
+    found = read_plan(
+        {
+            "tocsin.yaml": b"tocsin: 1\npeople: {ana: {}, ben: {}}\nschedules:\n"
+            b"  other: {layers: [{rotate: ben}]}\n"
+            b"  later: {layers: [{rotate: [ben, ana], every: week, starts: 2026-11-23 with ben}]}\n"
+            b"  own: {layers: [{rotate: ana}]}\n  last: {layers: [{rotate: ben}]}\n"
+        }
+    ).plan
+    assert found is not None
+    boards = [board(found, key, (), reader(found), lambda person: True) for key in found.rosters]
+    assert [one.key for one in own_first(boards)] == ["own", "later", "other", "last"]
+    assert [one.steady for one in boards] == [True, False, True, True], "the same person as far as one looks"

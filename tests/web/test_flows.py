@@ -299,7 +299,7 @@ def test_a_bad_plan_is_shown_and_changes_nothing(site: Site, ana: Browserless) -
     site.core.reloaded = site.core.reloaded.__class__(False, False, "", ("tocsin.yaml:3:1: error: <b>no</b>",))
     answer = ana.send("/plan/reload")
     assert answer.status_code == 409
-    assert "The one below stays in force." in answer.text
+    assert "Nothing was changed: the plan below stays in force." in answer.text
     assert "tocsin.yaml:3:1: error: &lt;b&gt;no&lt;/b&gt;" in answer.text
 
 

@@ -21,6 +21,7 @@ from tocsin.oncall.imported import Busy, Imported
 from tocsin.oncall.override import Override
 from tocsin.oncall.roster import Roster
 from tocsin.store import tables
+from tocsin.web import boards, oncall
 
 # The night is Tue 20 Oct 2026, 03:31 in Stockholm: ana's week; mei has office hours, so that now nobody is on call.
 MONDAY = parse_rfc3339("2026-10-26T08:00:00Z")
@@ -352,4 +353,19 @@ def test_the_calendar_goes_on_and_a_persons_shifts_are_listed(ana: Browserless) 
     assert "Ben Okafor is on call, for twelve weeks" in ana.page
     assert "from=2026-11-23" in ana.page and "from=2027-01-18" in ana.page, "earlier and later"
     ana.get("/oncall?from=never&person=nobody")
-    assert "Earlier" not in ana.page and "When one person is on call" in ana.page
+    assert "Earlier" not in ana.page and "When you are on call" in ana.page
+
+
+def test_a_calendar_of_short_turns_and_the_readers_own_shifts(
+    ana: Browserless, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the reader's own list stands there unasked; a list that is cut says of how many it is."""
+    assert "When you are on call, for twelve weeks" in shown(ana.get("/oncall").text)
+    assert "When Mei Tanaka is on call, for twelve weeks" in shown(ana.get("/oncall?person=mei").text)
+    monkeypatch.setattr(boards, "SHORT", 10 * HOUR)
+    monkeypatch.setattr(boards, "WEEKS", 2)  # so that nine hours a day are short, and more than there are days
+    monkeypatch.setattr(oncall, "MOST_LISTED", 15)
+    page = ana.get("/oncall?schedule=platform-hours").text
+    assert page.count('class="wk wk--h"') == 2 + 13, "the hours above each part, and a line for each day that is left"
+    assert "Turns are short here, so each line is a day." in shown(page) and "6 more days" in shown(page)
+    assert "The next 3 of 29 more shifts in these four weeks" in shown(page)

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import insert, update
 
 from tests.web.conftest import Browserless
-from tests.web.night import NOW, the_plan
+from tests.web.night import NOW, alert, the_plan
 from tests.web.serving import Site
 from tocsin.engine import commands as c
 from tocsin.engine.weighing import Guards, Weighed
@@ -15,6 +15,7 @@ from tocsin.faces.faces import Faces
 from tocsin.incidents.incident import Work
 from tocsin.kernel.instant import MINUTE, SECOND
 from tocsin.kernel.reason import Reason
+from tocsin.pages.ledger import Page
 from tocsin.plan.model import Plan
 from tocsin.playbooks.evidence import BEFORE, Series, said
 from tocsin.playbooks.left import Left
@@ -24,6 +25,7 @@ from tocsin.playbooks.targets import Target
 from tocsin.playbooks.trust import Climb
 from tocsin.runtime.line import Weighing
 from tocsin.store import tables
+from tocsin.web import playbooks
 
 ENCODE = msgspec.json.encode
 HOSTS = [f"host-{n}" for n in range(1, 6)]
@@ -71,6 +73,22 @@ def test_what_a_run_found_and_asks_is_in_the_room_and_yes_is_one_button(
     assert "It is told, and goes on as you said." in ana.page
     ana.send("/runs/7/cancel")
     assert site.core.asked[-1] == c.CancelRun(actor="person:ana", run=7)
+
+
+def test_a_run_that_no_incident_began_is_in_the_room_of_its_question(
+    site: Site, ana: Browserless, asking: Run
+) -> None:
+    with site.night.engine.begin() as connection:
+        body = ENCODE(msgspec.structs.replace(asking, incident=0))
+        connection.execute(update(tables.runs).values(incident=0, body=body))
+    ana.get("/incidents/1042")
+    assert "Approve the fix" not in ana.page
+    with site.night.engine.begin() as connection:
+        own = alert(9999, "free-memory asks: May it do it?", "checkout", 1042, source="tocsin", key="asks:7")
+        row = {"id": own.id, "incident": 1042, "service": "checkout", "state": "firing", "live": True}
+        connection.execute(insert(tables.alerts).values(**row, body=ENCODE(own)))
+    ana.get("/incidents/1042")
+    assert "Approve the fix" in ana.page and 'action="/runs/7/answer"' in ana.page
 
 
 def test_an_answer_without_the_forms_token_is_refused(site: Site, ana: Browserless, asking: Run) -> None:
@@ -200,7 +218,7 @@ def test_what_was_handed_over_is_drawn_with_what_to_do_next_and_the_suspected_ch
         assert "Suspected change" in ana.page and "2026.10.19-3, 16 min before it began" in ana.page
         words = "Memory &lt;used&gt; 30\u00a0% → 93\u00a0% in 9\u00a0min, the limit is 90\u00a0%; code began at"
         assert f'role="img" aria-label="{words}' in ana.page, "a reader that sees no picture hears it"
-        assert ana.page.count("<polyline") == 1 and "<td class=\"num\">93 %</td>" in ana.page
+        assert ana.page.count('<path class="line"') == 1 and "<td class=\"num\">93 %</td>" in ana.page
         assert "Looked: <code>probes" not in ana.page, "it is no step of the playbook's"
 
 
@@ -351,3 +369,58 @@ def test_an_incident_over_several_targets_says_what_was_done_on_each(site: Site,
 def test_with_one_target_nothing_is_said_by_target(site: Site, ana: Browserless, asking: Run) -> None:
     ana.get("/incidents/1042")
     assert "What code did" in ana.page and "By target" not in ana.page
+
+
+def test_what_is_asked_stands_in_words_with_its_call_and_how_it_is_undone(
+    site: Site, ana: Browserless, asking: Run
+) -> None:
+    approval = asking.approval
+    assert approval is not None
+    words = "let 312 keys of main end"
+    approval.question, approval.does, approval.undo = f"May it {words}?", words, "until then: PERSIST"
+    keep(site, msgspec.structs.replace(asking, number=57))
+    ana.get("/runs/57")
+    assert f"May it {words}?" in ana.page and "To undo it" in ana.page and "until then: PERSIST" in ana.page
+    assert "In code" in ana.page and "redis.expire(main, 312 of them" in ana.page
+
+
+def test_a_run_that_hung_shows_the_look_and_one_without_steps_offers_none(site: Site, ana: Browserless) -> None:
+    late = Run(
+        number=58, playbook="free-memory", service="checkout", plan="v", state="ended", outcome="handed_over",
+        started_at=NOW - MINUTE, deadline=NOW, ended_at=NOW, first_step_at=NOW - MINUTE,
+        why="handed over: it did not end within 1 min: it was in its look redis.memory(main) for 59 s",
+    )  # fmt: skip
+    step = Step(
+        run=58, ordinal=1, verb="look", function="tocsin.library.redis.memory", digest="x", shown="main",
+        began_at=NOW - 59 * SECOND,
+    )  # fmt: skip
+    keep(site, late, step)
+    keep(site, msgspec.structs.replace(late, number=59, first_step_at=None))
+    ana.get("/runs/58")
+    assert "Was looking: <code>redis.memory(main)</code>" in ana.page and "for 59 s" in ana.page
+    assert "after step 1" not in ana.page, "it was not done"
+    ana.get("/runs/59")
+    assert "the top: repeat it all" in ana.page
+    for untrue in ("not kept any more", "after step 0", "A change that may have been made already"):
+        assert untrue not in ana.page
+
+
+def test_a_page_that_was_refused_until_it_was_not_needed_says_so_in_the_room(site: Site, ana: Browserless) -> None:
+    row = Page(
+        id=9_001, incident=1042, person="ana", channel="email", address="a@b.example", reason=Reason.STEP_DUE,
+        state="overtaken", outcome=Reason.OVERTAKEN, intended_at=NOW, next_at=None, attempts=2,
+        error="unreachable: the connection was refused",
+    )  # fmt: skip
+    values = {"id": row.id, "incident": 1042, "person": "ana", "state": row.state, "intended_at": NOW, "live": False}
+    with site.night.engine.begin() as connection:
+        connection.execute(insert(tables.pages).values(**values, body=ENCODE(row)))
+    ana.get("/incidents/1042")
+    assert "Not reached" in ana.page and "tried 2×: unreachable: the connection was refused" in ana.page
+
+
+def test_many_cards_are_folded_and_few_are_not(ana: Browserless, listed: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    ana.get("/playbooks")
+    assert "<details open><summary>" in ana.page
+    monkeypatch.setattr(playbooks, "FEW", 0)
+    ana.get("/playbooks")
+    assert "<details open><summary>" not in ana.page and "Details" in ana.page

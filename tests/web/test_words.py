@@ -13,7 +13,9 @@ from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, parse_rfc3339
 from tocsin.kernel.reason import EXPLAINED, Reason
 from tocsin.pages.ledger import Page
+from tocsin.plan.turns import Turns
 from tocsin.playbooks.run import Run
+from tocsin.web.room import _steps, _whys
 from tocsin.web.words import Reader, because, count, initials, listed, night, span
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
@@ -105,6 +107,24 @@ def test_a_page_that_was_refused_is_not_said_to_be_leaving() -> None:
     assert line.before.startswith("Ana could not be reached yet by email, which is tried again;")
 
 
+def test_whom_no_page_reached_is_not_said_to_have_been_paged_with_the_others() -> None:
+    """By two clauses; and it is the one who was reached whose face is shown."""
+    due = incident(step=1, next_at=NOW + MINUTE)
+    ana, ben = page("ana", channel="webhook"), page("ben", id=2, state="failed", outcome=Reason.FAILED)
+    line = reader().now_line(due, [ben, ana])
+    assert line.before.startswith("Ana was paged by webhook; Ben could not be reached by email; ")
+    assert line.who.name == "Ana"
+    trying = page("ben", id=2, state="intended", attempts=1, outcome=Reason.RETRYING)
+    again = reader().now_line(due, [trying, ana]).before
+    assert "Ben could not be reached yet by email, which is tried again;" in again
+    both = [page("ben", id=3, channel="webhook"), ben, ana]
+    assert reader().now_line(due, both).before.startswith("Ana and Ben were paged by webhook; ")
+    said = dict(_whys(reader(), due, [structs.replace(ben, error="the connection was refused"), ana]))
+    assert [why for what, why in said.items() if what.startswith("Ben could not")] == ["the connection was refused"]
+    first = _steps(reader(), due, [ben, ana])[0].last_page
+    assert first is not None and first.may_reach
+
+
 def test_a_page_that_left_although_it_was_overtaken_reached_its_person() -> None:
     late = page("ana", state="overtaken", outcome=Reason.LEFT_BEFORE, finished_at=NOW)
     line = reader().now_line(incident(step=1, next_at=NOW + MINUTE), [late])
@@ -191,3 +211,38 @@ def test_the_night_is_the_persons_own() -> None:
 def test_every_reason_has_a_because() -> None:
     assert all(because(reason) == EXPLAINED[reason] for reason in Reason)
     assert because("something_newer") == "something newer"
+
+
+TURNS = Step(("person:ana", "person:ben"), one=True, round_of="shop/1")
+
+
+def test_of_several_who_take_turns_one_is_paged_and_named_as_next():
+    turns = Turns({"shop/1": ("ben", "ana")}, frozenset({"ana", "ben"}))
+    told = reader(turns=turns)
+    one = incident(steps=(TURNS,), next_at=NOW + 5 * MINUTE)
+    assert told.fate(one).before == "One of Ana and Ben (Ben next) is paged"
+    assert told.now_line(one, [page("mei")]).before == "Mei was paged by email; one of Ana and Ben (Ben next) is paged"
+    team = Step(("team:shop",), one=True)
+    assert told.step(team) == "one of shop (Ana and Ben; Ana next)"
+    assert told.step(Step(("person:ana",), one=True)) == "Ana"
+    assert told.step(Step(("person:ana", "person:ben"))) == "Ana and Ben"
+
+
+def test_whoever_cannot_be_reached_is_not_next():
+    turns = Turns({"shop/1": ("ben", "ana")}, frozenset({"ana"}))
+    assert reader(turns=turns).step(TURNS) == "one of Ana and Ben (Ana next)"
+
+
+def test_whoever_was_not_paged_because_of_anothers_turn_is_told_so():
+    one = incident(steps=(TURNS, Step(("person:mei",))), step=1, next_at=NOW + 5 * MINUTE)
+    told = dict(_whys(reader(), one, [page("ben")]))
+    assert told["You were not paged"] == "step 1 pages one of several, and it was Ben's turn"
+    assert "Mei has not been paged yet" in told
+
+
+def test_who_could_not_be_reached_until_it_was_over_is_not_said_to_have_been_held_back() -> None:
+    tried = page("ana", state="overtaken", outcome=Reason.OVERTAKEN, attempts=2, error="the connection was refused")
+    over = incident(state="resolved", resolved_by="code", resolved_at=NOW)
+    assert _whys(reader(), over, [tried])[0] == ("You could not be reached by email", "the connection was refused")
+    spared = page("ana", state="overtaken", outcome=Reason.OVERTAKEN)
+    assert _whys(reader(), over, [spared])[0][0] == "You have not been paged: the page was held back"

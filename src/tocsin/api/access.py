@@ -71,10 +71,12 @@ async def revoke_key(faces: Faces, who: Who, number: Number, idempotency_key: Id
 
 
 @get("/me", tags=["access"])
-async def me(who: Who) -> m.Me:
+async def me(faces: Faces, who: Who) -> m.Me:
     """Say who you are here."""
     assert who.user is not None
-    return m.Me(user=who.user.name, role=who.user.role, person=who.user.person, actor=who.actor)
+    plan = await faces.plan()
+    zone = plan.zone_of(who.user.person) if plan is not None else "UTC"
+    return m.Me(user=who.user.name, role=who.user.role, person=who.user.person, actor=who.actor, timezone=zone)
 
 
 @get("/users", tags=["access"])

@@ -123,6 +123,7 @@ async def who_answers_for_service(
         raise invalid("tier", f"the plan has {f'the tiers {known}' if known else 'no customer tiers'}, and not {tier}")
     calendars = {one.name: one for one in await faces.read(faces.reads.calendars)} if plan.calendars else {}
     covers = await faces.covers(instant)
+    turns = await faces.turns(covers)
     return m.Listed(
         [
             m.PublishedReached(
@@ -133,9 +134,11 @@ async def who_answers_for_service(
                 tiers=way.tiers,
                 when=step.when,
                 passed=step.passed,
+                one_of=step.one_of,
+                next=step.one_of and step.turn == one.person.key,
             )
             for way in alike(plan, name, instant, calendars, severity or "", tier or "")
-            for step in whom(plan, way, instant, covers)
+            for step in whom(plan, way, instant, covers, turns)
             for one in step.reached
         ],
         None,

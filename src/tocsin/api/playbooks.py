@@ -30,6 +30,8 @@ async def list_playbooks(faces: Faces, service: Text = None) -> list[m.Published
     """List playbooks, once for each service they answer for, in the order in which they are tried."""
     plan, standings = await faces.plan(), await faces.read(faces.reads.standings)
     found = in_service(plan, standings, service or "")
+    if not found:
+        await _known(faces, None, service, None)
     return [m.playbook_out(one.manifest, one.service, one.standing, one.rung) for one in found]
 
 
@@ -116,7 +118,7 @@ async def list_runs(
 
 
 async def _known(faces: Faces, playbook: str | None, service: str | None, incident: int | None) -> None:
-    """Raise the problem that says so when no runs are found because nothing has that name or number."""
+    """Raise the problem that says so when nothing is found because nothing has that name or number."""
     plan = await faces.plan()
     if playbook and (plan is None or playbook not in plan.playbooks):
         raise not_found(f"playbook {playbook!r}")

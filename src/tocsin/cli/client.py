@@ -18,6 +18,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from tocsin import __version__
 from tocsin.cli.failure import Failure, NotFound, Refused, Unauthorised, Unreachable
 from tocsin.cli.server import Place
+from tocsin.cli.text import read_in
 from tocsin.kernel.instant import Instant, from_datetime, parse_rfc3339
 
 CONNECT_SECONDS = 5.0
@@ -48,6 +49,7 @@ class Api:
         self._come_back: float | None = None
 
     def __enter__(self) -> Api:
+        read_in(self.zone)
         return self
 
     def __exit__(
@@ -125,6 +127,13 @@ class Api:
                 raise
             told = {**error.told, "field": (options or {})[field]}
             raise type(error)(sentence(told), told) from None
+
+    def zone(self) -> str:
+        """The zone in which whoever asks is told times; "" when the server does not say."""
+        try:
+            return str(self.get("/me").get("timezone", ""))
+        except Failure:
+            return ""
 
     def time(self) -> Instant:
         """What time the server has it, to reckon from: this machine's clock may be wrong."""
@@ -258,7 +267,7 @@ class Api:
         problem = answer if isinstance(answer, dict) else None
         said = sentence(problem) if problem else ""
         if status == 401:
-            where = f"the one in {self.place.folder}" if self.place.folder else "TOCSIN_TOKEN"
+            where = "TOCSIN_TOKEN" if self.place.own else f"the one in {self.place.folder}"
             return Unauthorised(
                 f"{self.place.url} does not accept the token ({where}): it is wrong, expired or revoked."
             )

@@ -20,6 +20,7 @@ WEIGHTS = {"act": "rest", "ask": "held", "nothing": "ring"}
 
 
 @click.command()
+@click.argument("place", metavar="[FOLDER]", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--plan", "folder", envvar="TOCSIN_PLAN", type=click.Path(path_type=Path), metavar="DIR", show_envvar=True,
     help=f"The plan's folder.  [default: ./{DEFAULT_DATA}/plan]",
@@ -36,12 +37,19 @@ WEIGHTS = {"act": "rest", "ask": "held", "nothing": "ring"}
 @server_when("live")
 @show.json_option
 def coverage(
-    api: Api | None, folder: Path | None, fail_under: float | None, counting: str | None, live: bool, as_json: bool
+    api: Api | None,
+    place: Path | None,
+    folder: Path | None,
+    fail_under: float | None,
+    counting: str | None,
+    live: bool,
+    as_json: bool,
 ) -> int:
     """Say which alerts are answered by code.
 
     For each service and alert rule the plan names: act, ask, suggest, observe, checklist or nothing, as the plan
-    starts each playbook. A rule of a probe or heartbeat is answered only by what will find its target.
+    starts each playbook. A rule of a probe or heartbeat is answered only by what will find its target. FOLDER is the
+    plan's, as with --plan.
 
     \b
     Examples:
@@ -65,7 +73,7 @@ def coverage(
             Covered(one["service"], one["rule"], one["now"], one["playbook"], why=one["why"]) for one in told
         ]
     else:
-        plan, _ = good_plan(folder or default_folder())
+        plan, _ = good_plan(place or folder or default_folder())
         rows = plan.covered()
         counted = counted or (plan.coverage.counting if plan.coverage is not None else COUNTING)
         told = [

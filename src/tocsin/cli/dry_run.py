@@ -25,6 +25,8 @@ def say(report: Report) -> None:
         case Began(verb="fix"):
             short = ".".join(report.function.rsplit(".", 2)[-2:])
             show.line(f"fix     {short}({report.shown})", "held")
+            if report.says:
+                show.line(f"        {report.says}", "held")
             show.line("        this is what it would do; nothing was changed", "held")
         case Began(verb="ask"):
             show.line(f"ask     {report.function} ({', '.join(report.choices)})", "held")
@@ -42,16 +44,17 @@ def result(told: list[Report], status: int, output: str, as_json: bool) -> int:
     """Print what it came to, and say the exit code."""
     import msgspec
 
-    from tocsin.playbooks.run import Began, GaveUp, Returned, Unmatched
+    from tocsin.playbooks.run import Began, GaveUp, Looking, Returned, Unmatched
 
     last = told[-1] if told else None
     good = isinstance(last, Began | Returned | Unmatched) or (isinstance(last, GaveUp) and last.kind == "handed_over")
     if as_json:
         would = last.function + f"({last.shown})" if isinstance(last, Began) and last.verb == "fix" else None
-        steps = [msgspec.to_builtins(one) for one in told]
+        steps = [msgspec.to_builtins(one) for one in told if one is last or not isinstance(one, Looking)]
         show.print_json({"ok": good, "would": would, "steps": steps, "output": output})
     elif not good and not isinstance(last, GaveUp):
-        show.line(f"Its process ended with {status}.", "ring")
+        at = f" in {last.function.rpartition('.')[2]}({last.shown})" if isinstance(last, Looking) else ""
+        show.line(f"Its process ended with {status}{at}.", "ring")
     if output and not as_json:
         show.line("It printed:", "mute")
         click.echo(show.plain(output, lines=True).rstrip("\n"))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from tocsin.cli import show
 from tocsin.cli.client import Api
+from tocsin.cli.paged import became
 from tocsin.cli.place import server_options
 from tocsin.cli.text import clock, stamp
 from tocsin.cli.words import number
@@ -56,7 +59,7 @@ def ledger(api: Api, incident: int, as_csv: bool, as_json: bool) -> None:
                 stamp(show.moment(row["intended_at"])),
                 str(row["person"]),
                 f"{row['channel']} {row['method']}".rstrip(),
-                show.state(f"{row['state']}{', perhaps twice' if row['possible_duplicate'] else ''}"),
+                show.state(became(_as_page(row))),
                 clock(answered) if (answered := show.moment(row["answered_by_person_at"] or None)) else "",
                 str(row["because"]),
                 str(row["followed"]),
@@ -66,3 +69,15 @@ def ledger(api: Api, incident: int, as_csv: bool, as_json: bool) -> None:
     )
     if not rows:
         click.echo("Nobody has been paged.", err=True)
+
+
+def _as_page(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of the export by the names that pages have elsewhere. There an absent time is none, here it is empty."""
+    return {
+        **row,
+        "finished_at": row["answered_by_channel_at"] or None,
+        "answered_at": row["answered_by_person_at"] or None,
+        "next_at": row.get("next_at") or None,
+        "held": row["not_before"],
+        "unsure": row["possible_duplicate"],
+    }

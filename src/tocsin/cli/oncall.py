@@ -16,7 +16,14 @@ from tocsin.cli.oncall_service import service
 from tocsin.cli.place import server_options, server_or_plan_options
 from tocsin.cli.text import rough, stamp
 from tocsin.cli.words import time
-from tocsin.kernel.instant import Instant, format_rfc3339
+from tocsin.kernel.instant import DAY, Duration, Instant, format_rfc3339
+
+AHEAD: Duration = 12 * 7 * DAY
+"""So far ahead shifts are listed where nobody says up to when."""
+_from = click.option("--from", "start", type=time, metavar="TIME", help="From when.  [default: now]")
+_to = click.option(
+    "--to", "end", type=time, metavar="TIME", help="Up to when; two years later at most.  [default: 12 weeks later]"
+)
 
 
 @click.group()
@@ -116,19 +123,21 @@ def list_schedules(api: Api, at: Instant | None, as_json: bool) -> None:
 
 @oncall.command()
 @click.argument("name", metavar="PERSON")
-@click.option("--from", "start", type=time, metavar="TIME", required=True, help="From when.")
-@click.option("--to", "end", type=time, metavar="TIME", required=True, help="Up to when; two years later at most.")
+@_from
+@_to
 @server_options
 @show.json_option
-def person(api: Api, name: str, start: Instant, end: Instant, as_json: bool) -> None:
+def person(api: Api, name: str, start: Instant | None, end: Instant | None, as_json: bool) -> None:
     """List a person's shifts, of every schedule.
+
+    Those of the next twelve weeks, or over a time.
 
     \b
     Examples:
+      tocsin oncall person ana
       tocsin oncall person ana --from 2026-12-01 --to 2027-01-01
     """
-    if start >= end:
-        raise click.UsageError("--to must be later than --from.")
+    start, end = _range(start, end, api)
     query = {"from": format_rfc3339(start), "to": format_rfc3339(end)}
     found = api.get(f"/oncall/people/{segment(name)}/shifts", query)["items"]
     warn_of_calendars(api)
@@ -149,12 +158,14 @@ def person(api: Api, name: str, start: Instant, end: Instant, as_json: bool) -> 
 
 @oncall.command()
 @click.argument("schedule", metavar="SCHEDULE")
-@click.option("--from", "start", type=time, metavar="TIME", required=True, help="From when.")
-@click.option("--to", "end", type=time, metavar="TIME", required=True, help="Up to when; two years later at most.")
+@_from
+@_to
 @server_or_plan_options
 @show.json_option
-def shifts(api: Api | None, plan: Path | None, schedule: str, start: Instant, end: Instant, as_json: bool) -> None:
-    """List who is on call over a time.
+def shifts(
+    api: Api | None, plan: Path | None, schedule: str, start: Instant | None, end: Instant | None, as_json: bool
+) -> None:
+    """List who is on call in the next twelve weeks, or over a time.
 
     Shifts are cut where the time asked about begins and ends. Where a clock is set back over a handoff, two people are
     on call. With --plan the answer comes from the plan's files alone: overrides, and what calendars say, are not known
@@ -162,11 +173,11 @@ def shifts(api: Api | None, plan: Path | None, schedule: str, start: Instant, en
 
     \b
     Examples:
+      tocsin oncall shifts shop-primary
       tocsin oncall shifts shop-primary --from 2026-12-01T00:00Z --to 2027-01-01T00:00Z
       tocsin oncall shifts shop-primary --from 2026-12-01 --to 2026-12-08 --plan deploy/tocsin --json
     """
-    if start >= end:
-        raise click.UsageError("--to must be later than --from.")
+    start, end = _range(start, end, api)
     if api is not None:
         query = {"from": format_rfc3339(start), "to": format_rfc3339(end)}
         found: list[dict[str, Any]] = api.get(f"/oncall/schedules/{segment(schedule)}/shifts", query)["items"]
@@ -211,6 +222,16 @@ def feed(api: Api, schedule: str, person: str, as_json: bool) -> None:
         return
     show.line(str(made["url"]))
     click.echo(f"This is shown only now. `tocsin user revoke {made['id']}` makes it useless.", err=True)
+
+
+def _range(start: Instant | None, end: Instant | None, api: Api | None) -> tuple[Instant, Instant]:
+    """What to list: from now, by the server's time where one is asked, and for twelve weeks, unless said otherwise."""
+    if start is None:
+        start = files.now() if api is None else api.time()
+    end = start + AHEAD if end is None else end
+    if start >= end:
+        raise click.UsageError("--to must be later than --from.")
+    return start, end
 
 
 def _until(until: Instant, now: Instant | None) -> str:

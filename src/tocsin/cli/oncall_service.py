@@ -30,7 +30,8 @@ def service(api: Api, name: str, at: Instant | None, severity: str | None, tier:
     """Say whom each step of a service's escalations would reach.
 
     Where severities, or customers' tiers, are paged differently, each way is shown, those alike together. A step that
-    asks for what does not hold then, such as hours that are shut, is passed over, and says so.
+    asks for what does not hold then, such as hours that are shut, is passed over, and says so. Of a step that pages one
+    of several each is shown, and whose turn it is.
 
     \b
     Examples:
@@ -62,9 +63,9 @@ def _print(rows: list[dict[str, Any]]) -> None:
         (*columns, *([show.Column("For", wide=True)] if asks else [])),
         [
             (
-                str(one["step"]),
+                f"{one['step']}, one of" if one["one_of"] else str(one["step"]),
                 show.Cell(str(one["person"]), "mute") if one["passed"] else str(one["person"]),
-                str(one["by"]) or "named in the plan",
+                f"{one['by'] or 'named in the plan'}{', whose turn it is' if one['next'] else ''}",
                 *([f"{one['when']}{': passed over' if one['passed'] else ''}"] if asks else []),
             )
             for one in rows

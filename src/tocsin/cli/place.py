@@ -128,6 +128,9 @@ def _with_place(asking: Callable[..., Any], command: F) -> F:
 def find(url: str | None, data: Path | None) -> Place:
     """Choose the server: an option counts before the environment, then an address before a folder.
 
+    A token in TOCSIN_TOKEN is who the caller is, at this machine's server as elsewhere: only ``--data`` on the command
+    line asks for the folder's own, and then it is said that the other is not used.
+
     Raises click.UsageError, Unreachable and Unauthorised, each with what to do about it.
     """
     context = click.get_current_context()
@@ -138,20 +141,29 @@ def find(url: str | None, data: Path | None) -> Place:
         raise click.UsageError("Give --url or --data, not both: each of them names one server.")
     if url and not given["data"]:
         return _by_address(url)
-    return _by_folder(data or Path(DEFAULT_DATA))
+    token = _own_token()
+    if token and given["data"]:
+        click.echo("Note: --data asks with the token in that folder; the one in TOCSIN_TOKEN is not used.", err=True)
+    return _by_folder(data or Path(DEFAULT_DATA), "" if given["data"] else token)
+
+
+def _own_token() -> str:
+    """The token in the environment, "" when there is none. Raises Unauthorised for what cannot be one."""
+    token = os.environ.get("TOCSIN_TOKEN", "").strip()
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise Unauthorised("TOCSIN_TOKEN does not hold a token: it has characters no token has.")
+    return token
 
 
 def _by_address(url: str) -> Place:
     read_address(url)
-    token = os.environ.get("TOCSIN_TOKEN", "").strip()
+    token = _own_token()
     if not token:
         raise Unauthorised(
             f"No token for {url}: put one into the environment variable TOCSIN_TOKEN. "
             "Make one on the server's machine with `tocsin user token NAME`."
         )
-    if not token.isascii() or not token.isprintable() or " " in token:
-        raise Unauthorised("TOCSIN_TOKEN does not hold a token: it has characters no token has.")
-    return Place(url.rstrip("/"), token)
+    return Place(url.rstrip("/"), token, own=True)
 
 
 def read_address(url: str) -> None:
@@ -169,7 +181,7 @@ def read_address(url: str) -> None:
         raise click.UsageError(f"{url!r} is not the address of a server: leave out what follows '?' or '#'.")
 
 
-def _by_folder(folder: Path) -> Place:
+def _by_folder(folder: Path, own: str) -> Place:
     try:
         if not folder.is_dir():
             raise Unreachable(
@@ -177,9 +189,9 @@ def _by_folder(folder: Path) -> Place:
                 "Start a server with `tocsin up`, or say where it is: --data DIR, or --url URL."
             )
         url = _address(folder)
-        token = _token(folder)
+        token = own or _token(folder)
         certificate = folder / CERTIFICATE
-        return Place(url, token, folder, certificate if certificate.is_file() else None)
+        return Place(url, token, folder, certificate if certificate.is_file() else None, bool(own))
     except PermissionError as error:
         owner = _owner(folder)
         raise Unauthorised(

@@ -12,6 +12,7 @@ from tocsin.cli import show
 from tocsin.cli.client import Api
 from tocsin.cli.failure import OK, REFUSED, Refused
 from tocsin.cli.place import DEFAULT_DATA, server_options
+from tocsin.cli.plan_folder import plan_too
 from tocsin.cli.plan_preview import preview
 from tocsin.cli.text import count
 
@@ -37,6 +38,7 @@ plan.add_command(preview)
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
 @click.option("--strict", is_flag=True, help="Let warnings count as errors.")
 @show.json_option
+@plan_too
 def check(folder: Path | None, strict: bool, as_json: bool) -> int:
     """Check a plan's files, without a server.
 
@@ -54,7 +56,7 @@ def check(folder: Path | None, strict: bool, as_json: bool) -> int:
     from tocsin.plan.reading import read_plan
     from tocsin.playbooks.manifest import MADE
     from tocsin.runtime.clock import SystemClock
-    from tocsin.wiring import plan_files, unconfinable
+    from tocsin.wiring import plan_files, unconfinable, without_clients
 
     place = folder or default_folder()
     try:
@@ -63,7 +65,8 @@ def check(folder: Path | None, strict: bool, as_json: bool) -> int:
         raise Refused(_sentence(str(error))) from None
     reading = read_plan(files, SystemClock().now())
     unconfined = unconfinable(reading.plan, files) if reading.plan is not None else []
-    findings = (*reading.findings, *_uncovered(reading.plan), *unconfined)
+    clientless = without_clients(reading.plan) if reading.plan is not None else []
+    findings = (*reading.findings, *_uncovered(reading.plan), *unconfined, *clientless)
     written = len(files) - len(MADE & files.keys())  # what its playbooks declare is no file of theirs
     grave = ("error", "warning") if strict else ("error",)
     worst = [finding for finding in findings if finding.level in grave]

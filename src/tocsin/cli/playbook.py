@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from tocsin.cli.dry_run import result, say
 from tocsin.cli.failure import OK, REFUSED, NotFound, Refused
 from tocsin.cli.place import DEFAULT_DATA, data_option, server_options
 from tocsin.cli.plan import default_folder
+from tocsin.cli.plan_folder import plan_too
 from tocsin.cli.playbook_guards import guards
 from tocsin.cli.playbook_library import library
 from tocsin.cli.run_resuming import RESUMING
@@ -119,6 +121,7 @@ def schema() -> None:
 @playbook.command()
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
 @show.json_option
+@plan_too
 def lint(folder: Path | None, as_json: bool) -> int:
     """Say what is wrong with a plan's playbooks.
 
@@ -168,40 +171,50 @@ def _read(place: Path) -> tuple[Reading, set[str]]:
     from tocsin.plan.folder import PlanFolderError
     from tocsin.plan.reading import read_plan
     from tocsin.playbooks.manifest import read_manifests
-    from tocsin.wiring import plan_files
+    from tocsin.wiring import plan_files, without_clients
 
     try:
         files = plan_files(place)
     except PlanFolderError as error:
         raise Refused(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
-    return read_plan(files), {fault.file for fault in read_manifests(files).faults}
+    reading = read_plan(files)
+    here = tuple(without_clients(reading.plan)) if reading.plan is not None else ()
+    return reading._replace(findings=(*reading.findings, *here)), {fault.file for fault in read_manifests(files).faults}
 
 
 @playbook.command(context_settings={"ignore_unknown_options": True})
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.option("--plan", type=click.Path(path_type=Path), metavar="DIR", help="The same as FOLDER.")
 @show.json_option
-def test(folder: Path | None, arguments: tuple[str, ...], as_json: bool) -> int:
+def test(folder: Path | None, arguments: tuple[str, ...], plan: Path | None, as_json: bool) -> int:
     """Run the tests of a plan's playbooks.
 
-    With pytest: playbooks/test_*.py, with the fixture `scene`. Needs pytest beside Tocsin. ARGUMENTS are pytest's own.
-    Exit code 0 when all pass.
+    With pytest: playbooks/test_*.py, with the fixture `scene`. Needs pytest beside Tocsin (pipx inject tocsin pytest).
+    ARGUMENTS are pytest's own. Exit code 0 when all pass.
 
     \b
     Examples:
       tocsin playbook test
       tocsin playbook test deploy/tocsin -k memory
+      tocsin playbook test -k memory
     """
-    place = folder or default_folder()
+    if folder is not None and (plan is not None or str(folder).startswith("-")):
+        folder, arguments = None, (str(folder), *arguments)  # the first of pytest's own
+    place = folder or plan or default_folder()
     if not (place / "playbooks").is_dir():
         raise Refused(f"There is no folder {place / 'playbooks'}.")
+    if find_spec("pytest") is None:
+        how = "pip install pytest in the environment of Tocsin, or pipx inject tocsin pytest"
+        raise Refused(f"The tests run with pytest, and it is not beside Tocsin: {how}.")
     command = [sys.executable, "-m", "pytest", "-q", "--import-mode=importlib", "-p", "no:cacheprovider"]
     done = subprocess.run(
         [*command, *arguments, str(place / "playbooks")], capture_output=as_json, text=True, check=False
     )
     if as_json:
         lines = [line for line in done.stdout.splitlines() if line.strip()]
-        show.print_json({"ok": done.returncode == 0, "summary": lines[-1] if lines else "", "output": done.stdout})
+        told = {"summary": lines[-1] if lines else "", "output": done.stdout + done.stderr}
+        show.print_json({"ok": done.returncode == 0, **told})
     return OK if done.returncode == 0 else REFUSED
 
 

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import sys
+from collections.abc import Collection
 from importlib import import_module
 
 import click
@@ -72,10 +73,16 @@ class Root(click.Group):
         if args and args[0] not in COMMANDS and args[0] not in HIDDEN and not args[0].startswith("-"):
             from difflib import get_close_matches
 
-            near = get_close_matches(args[0], COMMANDS, n=1)
+            near = [f"{name} {args[0]}" for name in COMMANDS if args[0] in self._below(name)][:1]
+            near = near or get_close_matches(args[0], COMMANDS, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise click.UsageError(f"There is no command {args[0]!r}.{hint}", ctx)
         return super().resolve_command(ctx, args)
+
+    def _below(self, name: str) -> Collection[str]:
+        """The commands of a group, none of a command."""
+        command = self.get_command(click.Context(self), name)
+        return command.commands if isinstance(command, click.Group) else ()
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands by what one wants to do, from the table alone."""
@@ -103,7 +110,7 @@ def tocsin() -> None:
       tocsin why 17                 why incident 17 paged somebody, or did not
 
     Commands talk to the server on this machine (its data folder is ./tocsin-data, or --data, or TOCSIN_DATA),
-    or to another one: --url or TOCSIN_URL, with a token in TOCSIN_TOKEN.
+    or to another one: --url or TOCSIN_URL. A token in TOCSIN_TOKEN says who you are, here as there.
     """
 
 

@@ -47,6 +47,8 @@ def print_run(one: dict[str, Any], as_json: bool) -> None:
     if one["approval"] is not None:
         asked = one["approval"]
         show.line(f"Asks: {asked['question']} ({' or '.join(asked['choices'])}; without an answer {asked['default']})")
+        if asked["does"]:
+            show.line(f"    in code: {asked['fix']}{'; to undo it: ' + asked['undo'] if asked['undo'] else ''}")
         show.line(f"    tocsin playbook answer {one['number']} {asked['choices'][0]} --step {asked['step']}", "mute")
 
 
@@ -54,4 +56,5 @@ def _steps(one: dict[str, Any]) -> Iterable[str]:
     for step in one.get("steps", ()):
         short = ".".join(str(step["function"]).rsplit(".", 2)[-2:])
         came_to = step["said"] or step["error"] or step["state"]
-        yield f"{step['ordinal']:3}. {step['verb']} {short}({step['arguments']}): {came_to}"
+        did = f"{step['verb']} {short}({step['arguments']})" if step["verb"] != "when" else "asked its own rule"
+        yield f"{step['ordinal']:3}. {did}: {came_to}"

@@ -10,10 +10,12 @@ class Place(NamedTuple):
     """A server: its base URL without a slash at the end, the bearer token, and the folder it was found by, if any.
 
     ``certificate``: the very certificate the server shows, when it is on this machine: its public name need not
-    match the loopback address it is reached by.
+    match the loopback address it is reached by. ``own``: the token is the caller's, from the environment, whatever
+    folder the server was found by.
     """
 
     url: str
     token: str
     folder: Path | None = None
     certificate: Path | None = None
+    own: bool = False

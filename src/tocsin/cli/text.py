@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
+from collections.abc import Callable
+from datetime import datetime, tzinfo
+from typing import ClassVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tocsin.access.actors import called
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, to_datetime
@@ -86,24 +91,47 @@ def ago(moment: Instant | None, now: Instant | None) -> str:
     return f"{rough(now - moment)} ago" if now - moment >= 2 * SECOND else "just now"
 
 
+class _Reading:
+    """In which zone whoever reads is told times. ``asked`` says it, and is asked once, when the first time is told."""
+
+    asked: ClassVar[Callable[[], str]] = staticmethod(lambda: "")
+    zone: ClassVar[tzinfo | None] = None
+
+
+def read_in(zone: Callable[[], str]) -> None:
+    """Tell times in the zone of this name from now on; in this machine's where it is "" or none that is known here."""
+    _Reading.asked, _Reading.zone = staticmethod(zone), None
+
+
+def _local(moment: Instant) -> datetime:
+    """By the reader's zone. ``TZ`` is a choice for this terminal, and counts before it."""
+    asked, _Reading.asked = _Reading.asked, staticmethod(lambda: "")
+    if not os.environ.get("TZ") and (name := asked()):
+        try:
+            _Reading.zone = ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            _Reading.zone = None
+    return to_datetime(moment).astimezone(_Reading.zone)
+
+
 def stamp(moment: Instant | None) -> str:
-    """Date and time with seconds on this machine's clock: ``2026-11-22 03:24:05 CET``."""
-    return "" if moment is None else f"{to_datetime(moment).astimezone():%Y-%m-%d %H:%M:%S %Z}"
+    """Date and time with seconds in the reader's zone: ``2026-11-22 03:24:05 CET``."""
+    return "" if moment is None else f"{_local(moment):%Y-%m-%d %H:%M:%S %Z}"
 
 
 def clock(moment: Instant) -> str:
-    """Time of day with seconds on this machine's clock."""
-    return f"{to_datetime(moment).astimezone():%H:%M:%S}"
+    """Time of day with seconds in the reader's zone."""
+    return f"{_local(moment):%H:%M:%S}"
 
 
 def day(moment: Instant) -> str:
-    """The date on this machine's clock, as a heading: ``Sun 22 Nov 2026``."""
-    return f"{to_datetime(moment).astimezone():%a %d %b %Y}"
+    """The date in the reader's zone, as a heading: ``Sun 22 Nov 2026``."""
+    return f"{_local(moment):%a %d %b %Y}"
 
 
 def zone(moment: Instant) -> str:
-    """The name of this machine's time zone then: ``CET``."""
-    return f"{to_datetime(moment).astimezone():%Z}"
+    """The name of the reader's time zone then: ``CET``."""
+    return f"{_local(moment):%Z}"
 
 
 def count(number: int, one: str, many: str = "") -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -27,8 +28,9 @@ from tocsin.demo.faults import CHAPTERS, FOLDER_LIMIT, THE_END, Act, Chapter, ti
 from tocsin.demo.inbox import Inbox
 from tocsin.demo.mail import Catcher, Letter
 from tocsin.demo.ports import PORT, Ports
-from tocsin.demo.story import Line, Story, now
+from tocsin.demo.story import Line, Story, in_order, now
 from tocsin.kernel.instant import SECOND, format_duration
+from tocsin.runtime.clock import SystemClock
 
 FAST = 2.0
 """How many times faster ``--fast`` is. Probes and waits of the plan are shortened alike."""
@@ -40,6 +42,8 @@ _STARTED_AGAIN_AFTER = 30.0
 _SUPERVISED = {"payments": 1.0}
 """Roles that are started again at once when they end, as systemd would, and after how many seconds."""
 _LOOK = 0.4
+_HELD = 1.2
+"""So many seconds later a line is told: by then all that came before it is known."""
 """Seconds between two looks at what the server says."""
 
 _UP = "tocsin"
@@ -82,7 +86,7 @@ def run(
     try:
         chosen = Ports.pick(port, inbox_port, mail_port)
     except ports.Busy as busy:
-        out.write(f"{busy}\n")
+        out.write(f"{_as_asked(str(busy))}\n")
         return 1
     folder = Path(tempfile.mkdtemp(prefix="tocsin-demo-"))
     children = Children(folder)
@@ -99,6 +103,12 @@ def run(
         chosen.let_go()
         if not until_done:
             say("Ended. Nothing is left behind." if data is None else f"Ended. Tocsin's data is in {data}.")
+
+
+def _as_asked(text: str) -> str:
+    """Options as whoever called the demo can give them: ``make demo`` takes none itself."""
+    by_make = os.environ.get("TOCSIN_DEMO_BY") == "make"
+    return re.sub(r"--[a-z-]*port \d+", r"""make demo DEMO_ARGS='\g<0>'""", text) if by_make else text
 
 
 def by_hand(key: Mapping[str, str], state: str) -> str:
@@ -129,8 +139,8 @@ class Demo:
         self._catcher = Catcher(self._letter)
         self._inbox = Inbox(self._catcher, self._url)
         self._api: Api | None = None
-        self._letters: list[Line] = []
-        """Mails that arrived since the last look."""
+        self._lines: list[Line] = []
+        """What happened and is told a moment later, in its order: some of it is read from the server only then."""
         self._ping = ""
         self._carts: carts.CartStore | None = None
         self._chapters: tuple[Chapter, ...] = CHAPTERS
@@ -148,10 +158,12 @@ class Demo:
         try:
             await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
+                self._told()
                 self._say("")
                 return 1 if until_done else 0
             return work.result()
         except Trouble as trouble:
+            self._told()
             self._say(f"\n{trouble}")
             return 1
         finally:
@@ -182,7 +194,7 @@ class Demo:
         self._say(f"  Inbox     {self._inbox_url}")
         self._say(f"  The plan  {plan}\n")
         await self._until_green()
-        self._tell("demo", "The shop is open and everything is green. The first fault comes in a few seconds.", "good")
+        self._tell("The shop is open and everything is green. The first fault comes in a few seconds.", "good")
         missing = await self._faults(patient=until_done)
         if until_done:
             return self._verdict(missing)
@@ -327,29 +339,36 @@ class Demo:
 
     # --- the story
 
-    def _tell(self, voice: Any, text: str, tone: Any = "plain") -> None:
-        self._say(Line(now(), voice, text, tone).shown(self._colours))
+    def _tell(self, text: str, tone: Any = "plain") -> None:
+        """The demo itself speaks, after all that has happened."""
+        self._told()
+        self._say(Line(now(), "demo", text, tone).shown(self._colours))
+
+    def _happened(self, text: str, tone: Any) -> None:
+        self._lines.append(Line(now(), "shop", text, tone))
 
     def _letter(self, letter: Letter) -> None:
-        self._letters.append(self._story.letter(letter))
+        self._lines.append(self._story.letter(letter))
+
+    def _told(self, until: float = float("inf")) -> None:
+        """Tell what happened until then."""
+        told, self._lines = in_order(self._lines, until)
+        for line in told:
+            self._say(line.shown(self._colours))
 
     async def _look(self) -> None:
         """Read what is new on the server and tell it. If it does not answer for a moment, it is asked again later."""
         if self._api is None:
             return
-        lines: list[Line] = []
-        # Taken before the look: what a mail is about has happened by then, and is told first.
-        letters, self._letters = self._letters, []
         try:
             incidents = await asyncio.to_thread(self._api.get, "/incidents", {"limit": 50})
             items = {int(one["number"]): one for one in incidents["items"]}
             for number in self._story.changed(items.values()):
                 timeline = await asyncio.to_thread(self._timeline, number)
-                lines += self._story.incident(items[number], timeline)
+                self._lines += self._story.incident(items[number], timeline)
         except Failure:
             self._still_up()
-        for line in sorted(lines + letters, key=lambda line: line.at):
-            self._say(line.shown(self._colours))
+        self._told(SystemClock().now() / SECOND - _HELD)
 
     def _timeline(self, number: int) -> list[dict[str, Any]]:
         assert self._api is not None
@@ -366,7 +385,7 @@ class Demo:
         if act.deed == "kill":
             self._down[act.role] = float("inf")
         tone = "bad" if any(act is chapter.breaks for chapter in self._chapters) else "good"
-        self._tell("shop", act.says.format(pid=pid), tone)
+        self._happened(act.says.format(pid=pid), tone)
 
     async def _faults(self, patient: bool) -> list[str]:
         """Go through the timetable. Returns what should have happened and has not.
@@ -386,8 +405,9 @@ class Demo:
             if act is chapter.breaks:
                 missing += self._story.missing()
                 self._story.begin(chapter)
+                self._told()
                 self._say("")
-                self._tell("demo", chapter.title, "head")
+                self._tell(chapter.title, "head")
             self._do(act)
         await self._watch(began + THE_END / self._pace)
         await self._settled(self._story.open)
@@ -416,19 +436,20 @@ class Demo:
                 after = _SUPERVISED.get(role, _STARTED_AGAIN_AFTER)
                 self._down[role] = time.monotonic() + after
                 if role in _SUPERVISED:
-                    self._tell("shop", f"{role} ended; its supervisor starts it again in {after:g} s", "held")
+                    self._happened(f"{role} ended; its supervisor starts it again in {after:g} s", "held")
                 else:
                     again = f"it is started again in {after:g} s"
-                    self._tell("shop", f"{role} ended, and not by the timetable; {again}", "bad")
+                    self._happened(f"{role} ended, and not by the timetable; {again}", "bad")
             elif time.monotonic() >= self._down[role]:
-                self._tell("shop", f"{role} is started again: process {self._start(role)}", "good")
+                self._happened(f"{role} is started again: process {self._start(role)}", "good")
 
     def _verdict(self, missing: list[str]) -> int:
+        self._told()
         self._say("")
         for each in missing:
-            self._tell("demo", f"Missing. {each}", "bad")
+            self._tell(f"Missing. {each}", "bad")
         if not missing:
-            self._tell("demo", self._all_well(), "good")
+            self._tell(self._all_well(), "good")
         return 1 if missing else 0
 
     def _all_well(self) -> str:
@@ -441,10 +462,11 @@ class Demo:
         """Say what can be tried, and keep telling."""
         key = await self._key("events", "checkout")
         pid = self._children.pid
+        self._told()
         self._say("")
         still = self._story.open()
         green = "Everything is green again." if not still else f"{len(still)} incidents are still open."
-        self._tell("demo", f"{green} Now it is your turn, in another terminal:", "head")
+        self._tell(f"{green} Now it is your turn, in another terminal:", "head")
         for what, how in (
             ("hang payments", f"kill -STOP {pid('payments')}"),
             ("fill the log", f"kill -USR1 {pid('checkout')}"),

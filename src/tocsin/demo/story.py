@@ -15,7 +15,9 @@ from typing import Any, Literal
 from tocsin.cli.text import clean
 from tocsin.demo.faults import Chapter
 from tocsin.demo.mail import Letter
-from tocsin.kernel.reason import Reason
+from tocsin.kernel.instant import SECOND, to_datetime
+from tocsin.kernel.reason import SAYS_WHY, Reason
+from tocsin.runtime.clock import SystemClock
 
 Voice = Literal["demo", "shop", "tocsin", "inbox"]
 Tone = Literal["plain", "head", "bad", "held", "good"]
@@ -59,6 +61,8 @@ class Line:
     text: str
     tone: Tone = "plain"
     because: str = ""
+    exact: float = field(default_factory=lambda: SystemClock().now() / SECOND, compare=False)
+    """Its moment, to tell lines in the order in which things happened."""
 
     def shown(self, colours: bool) -> str:
         """The line for a terminal. Nothing in it can steer the terminal but our own colours."""
@@ -76,12 +80,18 @@ def now() -> str:
     return time.strftime("%H:%M:%S")
 
 
-def clock(moment: str) -> str:
-    """HH:MM:SS on this machine of a time as the API writes it; now when it is not one."""
+def read_moment(moment: str) -> datetime:
+    """A time as the API writes it, on this machine; now when it is not one."""
     try:
-        return f"{datetime.fromisoformat(moment).astimezone():%H:%M:%S}"
+        return datetime.fromisoformat(moment).astimezone()
     except ValueError:
-        return now()
+        return to_datetime(SystemClock().now()).astimezone()
+
+
+def in_order(lines: Iterable[Line], until: float = float("inf")) -> tuple[list[Line], list[Line]]:
+    """Lines up to a moment as they are told, and those that wait for what may have happened before them."""
+    ordered = sorted(lines, key=lambda line: line.exact)
+    return [line for line in ordered if line.exact <= until], [line for line in ordered if line.exact > until]
 
 
 @dataclass
@@ -94,6 +104,8 @@ class Story:
     _seen: dict[int, str] = field(default_factory=dict)
     _service: dict[int, str] = field(default_factory=dict)
     _state: dict[int, str] = field(default_factory=dict)
+    _answered: set[int] = field(default_factory=set)
+    """Incidents on which a playbook works: what it does is on their timelines and changes nothing else of them."""
     _chapter: Chapter | None = None
     _opened: set[str] = field(default_factory=set)
     _mailed: set[tuple[str, str]] = field(default_factory=set)
@@ -102,7 +114,11 @@ class Story:
 
     def changed(self, incidents: Iterable[Mapping[str, Any]]) -> list[int]:
         """The numbers of the incidents in a list from the API of which something new can be read, oldest first."""
-        return sorted(one["number"] for one in incidents if self._seen.get(one["number"]) != one["updated_at"])
+        return sorted(
+            one["number"]
+            for one in incidents
+            if self._seen.get(one["number"]) != one["updated_at"] or one["number"] in self._answered
+        )
 
     def incident(self, one: Mapping[str, Any], timeline: Sequence[Mapping[str, Any]]) -> list[Line]:
         """Take one incident as the API tells it, with its whole timeline, oldest first; say what is new about it."""
@@ -114,6 +130,13 @@ class Story:
         if one["state"] != "resolved" or any(entry["reason"] in (Reason.OPENED, Reason.REOPENED) for entry in fresh):
             self._opened.add(one["service"])
         self._coded.update((one["service"], entry["reason"]) for entry in fresh)
+        for entry in fresh:
+            if entry["reason"] == Reason.PLAYBOOK_RUNS:
+                self._answered.add(number)
+            elif entry["reason"] in (Reason.PLAYBOOK_VERIFIED, Reason.HANDED_OVER):
+                self._answered.discard(number)
+        if one["state"] == "resolved":
+            self._answered.discard(number)
         return [line for entry in fresh if (line := _line(one, entry))]
 
     def letter(self, letter: Letter) -> Line:
@@ -183,6 +206,6 @@ def _line(one: Mapping[str, Any], entry: Mapping[str, Any]) -> Line | None:
     if actor.startswith(("person:", "user:", "token:", "page:")):
         text += f", by {actor.partition(':')[2]}"
     # Why it was opened is its title: what the probe found, or what the monitor sent.
-    # What a playbook found or did says itself why it is told.
-    because = "" if entry["reason"] in (Reason.OPENED, Reason.PLAYBOOK_STEP) else str(entry["because"])
-    return Line(clock(entry["at"]), "tocsin", text, tone, because)
+    because = "" if entry["reason"] in (Reason.OPENED, *SAYS_WHY) else str(entry["because"])
+    at = read_moment(entry["at"])
+    return Line(f"{at:%H:%M:%S}", "tocsin", text, tone, because, at.timestamp())

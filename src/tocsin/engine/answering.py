@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tocsin.engine import about, comparing, evidence, guarding, holding, suspecting, telling_targets
-from tocsin.engine.standings import incident_of, short, standing_of
+from tocsin.engine.standings import incident_of, short, standing_of, under_way
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.engine.wanted import key_of
 from tocsin.incidents.incident import Incident, Work
@@ -140,7 +140,8 @@ def begin(turn: Turn, run: Run, incident: Incident | None) -> None:
         what = f"{run.playbook} runs{where}; a person is called in {left} if it has not fixed it"
     else:
         what = f"{run.playbook} runs{where}; nobody waits for it"
-    turn.enter(incident.number, what, Reason.PLAYBOOK_RUNS, run.by, run=str(run.number))
+    reason = Reason.PLAYBOOK_RUNS if run.holding else Reason.PLAYBOOK_BESIDE
+    turn.enter(incident.number, what, reason, run.by, run=str(run.number))
     if run.rung in ("ask", "act") and not run.holding and incident.lifted is None:
         _limit(turn, incident)
     holding.arm(turn, incident)
@@ -315,7 +316,8 @@ def late(turn: Turn, run: Run) -> None:
         end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
     else:
         run.broke = True
-        hand_over(turn, run, f"it did not end within {say_duration(run.patience)}")
+        why = f"it did not end within {say_duration(run.patience)}{under_way(turn, run)}"
+        hand_over(turn, run, why)
 
 
 def stop(turn: Turn, run: Run, why: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tocsin.access.actors import called
+from tocsin.alerts.alert import Alert
 from tocsin.engine import answering, commands, ending, hearing, standings
 from tocsin.engine.commands import Result
 from tocsin.engine.turn import Turn
@@ -14,11 +15,12 @@ from tocsin.playbooks.manifest import Manifest
 from tocsin.playbooks.run import Approval, Began, Run
 
 YES, NO = "yes", "no"
+ASKS = "asks:"
 
 
 def permission(turn: Turn, run: Run, began: Began, would: str, manifest: Manifest) -> Result:
     """Ask whether a run may do a fix, and have its process wait for the answer."""
-    question = f"May it do {would}?"
+    question = f"May it {began.says}?" if began.says else f"May it do {would}?"
     wait(
         turn,
         run,
@@ -31,6 +33,8 @@ def permission(turn: Turn, run: Run, began: Began, would: str, manifest: Manifes
             role=manifest.trust.approve,
             fix=would,
             digest=began.identity,
+            does=began.says or began.about,
+            undo=began.undo,
         ),
     )
     return Result(ok=True, reason="wait")
@@ -62,7 +66,13 @@ def wait(turn: Turn, run: Run, approval: Approval) -> None:
 
 
 def _asking(run: Run) -> str:
-    return f"asks:{run.number}"
+    return f"{ASKS}{run.number}"
+
+
+def asked_by(alert: Alert) -> int:
+    """The run that asks by an alert of Tocsin's own; 0 when none does."""
+    number = alert.key.removeprefix(ASKS)
+    return int(number) if alert.source == ending.OWN and number != alert.key and number.isdecimal() else 0
 
 
 def heard(turn: Turn, run: Run, reason: Reason) -> None:

@@ -1,4 +1,6 @@
-"""Whom a step calls that is due now, whether that waits, and whether it reached anybody. Nothing is changed here."""
+"""Whom a step calls that is due now, whether that waits, and whether it reached anybody. Nothing is changed here but
+whose turn it is.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,12 @@ from tocsin.engine.covering import open_now, opens_at
 from tocsin.engine.turn import Turn
 from tocsin.escalation.decide import Call, escalate
 from tocsin.escalation.policy import Step, nobody_behind
+from tocsin.escalation.turns import chosen, next_in_turn, round_of
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
 from tocsin.pages.contacts import CONSOLE
-from tocsin.pages.ledger import Page
+from tocsin.pages.ledger import CALL_AGAIN, CALLS, MOST_CALLS, RINGS, Page
 from tocsin.plan.model import Reached
 
 OF_A_STEP = frozenset(
@@ -50,7 +53,7 @@ def meant(turn: Turn, incident: Incident, step: Step) -> bool:
 
 
 def whom(turn: Turn, incident: Incident, call: Call) -> tuple[Reached, ...]:
-    """Whom a step pages: everybody behind its targets, or one of them, each in turn from incident to incident.
+    """Whom a step pages: everybody behind its targets, or one of them, each in turn whenever it pages.
 
     Of several the one is somebody who can be reached.
     """
@@ -59,7 +62,17 @@ def whom(turn: Turn, incident: Incident, call: Call) -> tuple[Reached, ...]:
     if step is None or not step.one or not found:
         return found
     found = tuple(one for one in found if methods.has_any(turn, one.person.key)) or found
-    return (found[(incident.number - 1 + incident.round + incident.laps) % len(found)],)
+    key = next_in_turn([one.person.key for one in found], turn.state.counters.rounds.get(round_of(step), ()))
+    return tuple(one for one in found if one.person.key == key)
+
+
+def takes_turn(turn: Turn, incident: Incident, call: Call, reached: Sequence[Reached]) -> None:
+    """A step that pages one of several pages these: whoever is next the next time is somebody else."""
+    step = incident.steps[call.at_step] if call.at_step < len(incident.steps) else None
+    if step is not None and step.one:
+        key, rounds = round_of(step), turn.state.counters.rounds
+        for one in reached:
+            rounds[key] = chosen(rounds.get(key, ()), one.person.key)
 
 
 def unmet(turn: Turn, incident: Incident, step: Step) -> str:
@@ -85,6 +98,37 @@ def reaches_nobody(incident: Incident, step: int) -> str:
     """Says of a step why it is passed over."""
     why = nobody_behind(incident.steps[step].targets)
     return f"Step {step + 1} reaches nobody{f': {why}' if why else ''}"
+
+
+def line_taken(turn: Turn, row: Page) -> Instant | None:
+    """Until when a call waits at first because its number is being called; None when it can be made.
+
+    What ends sooner, or has no outcome by then, is seen then.
+    """
+    if row.channel not in CALLS:
+        return None
+    until = turn.state.calls.taken_until(row)
+    return min(until, turn.now + RINGS) if until is not None and until > turn.now else None
+
+
+def may_call_again(turn: Turn, incident: Incident, row: Page) -> bool:
+    """Whether a number that nobody answered is called once more: its step still waits, and it was not tried too often.
+
+    Each try names the one before it.
+    """
+    if row.kind != "page" or incident.state != "triggered" or incident.paused or row.person in incident.answers:
+        return False
+    if incident.next_at is None or incident.next_at - turn.now <= CALL_AGAIN:
+        return False
+    theirs = ledger.rows(turn, incident.number)
+    if any(one.id > row.id and one.step != row.step and one.reason in OF_A_STEP for one in theirs):
+        return False
+    if any(one.id > row.id and one.contact == row.contact and one.state == "intended" for one in theirs):
+        return False  # the step was repeated meanwhile
+    tries, before = 1, turn.state.pages.get(row.instead_of)
+    while before is not None and before.contact == row.contact:
+        tries, before = tries + 1, turn.state.pages.get(before.instead_of)
+    return tries < MOST_CALLS
 
 
 def _reachable(turn: Turn, incident: Incident, targets: tuple[str, ...]) -> bool:
@@ -137,5 +181,5 @@ def reached_nobody(turn: Turn, incident: Incident, row: Page) -> bool:
     rounds = [one.intended_at for one in of_step if not one.instead_of and one.id <= row.id]
     began = max(rounds, default=row.intended_at)
     asked = [one for one in of_step if one.person not in incident.answers]
-    reaching = [one for one in asked if one.may_reach and (one.intended_at >= began or one.waiting)]
+    reaching = [one for one in asked if (one.may_reach or one.rang) and (one.intended_at >= began or one.waiting)]
     return not reaching or (all(one.channel == CONSOLE for one in reaching) and not _on_trial(turn))

@@ -6,7 +6,7 @@ from tocsin.engine import ledger, methods, paging
 from tocsin.engine.inputs import Delivered, Receipted
 from tocsin.engine.turn import Turn
 from tocsin.kernel.reason import Reason
-from tocsin.pages.ledger import Page, receive, retry_after
+from tocsin.pages.ledger import CALLS, MISSED, Page, receive, retry_after
 
 REFUSALS = frozenset({"client", "gone", "refused_address"})
 """Codes of a failure that is the address's: others are Tocsin's own or the channel's, and say nothing of a person."""
@@ -23,15 +23,24 @@ def delivered(turn: Turn, outcome: Delivered) -> None:
         _refused(turn, page, outcome)
     elif outcome.state == "sent":
         _works(turn, page)
+    contact = turn.state.contacts.get(page.contact) if page.kind == "page" and outcome.state != "sent" else None
+    stayed = contact is not None and methods.stayed(turn, contact, page.handed_at)
     for row in rows:
         _delivered(turn, row, outcome)
+    if page.channel in CALLS and outcome.state != "sent":
+        paging.line_free(turn, page.address, busy=False)
+    if stayed and contact is not None:
+        paging.make_way(turn, contact)
 
 
 def _delivered(turn: Turn, row: Page, outcome: Delivered) -> None:
     if outcome.state == "unneeded":
-        if row.state == "intended" and row.kind == "update":
+        if row.state != "intended":
+            row.over_at = row.over_at or turn.now  # it was answered before its channel came to it
+            turn.save_page(row)
+        elif row.kind == "update":
             ledger.finish(turn, row, "overtaken", Reason.OVERTAKEN)
-        elif row.state == "intended":  # the acknowledgement it saw was never committed
+        else:  # the acknowledgement it saw was never committed
             row.handed_at, row.next_at, row.outcome = None, turn.now + retry_after(1), Reason.RETRYING
             turn.save_page(row)
         return
@@ -65,16 +74,35 @@ def _delivered(turn: Turn, row: Page, outcome: Delivered) -> None:
 def reached(turn: Turn, told: Receipted) -> None:
     """Take a provider's word on how far a message got. One that fails after all is treated like one never taken."""
     page = turn.state.pages.get(told.page)
-    for row in ledger.together(turn, page) if page is not None else ():
-        if not receive(row, told.receipt, turn.now):
-            continue
-        if told.receipt == "failed":
+    if page is None:
+        return
+    missed = MISSED.get(told.receipt)
+    news = [row for row in ledger.together(turn, page) if receive(row, told.receipt, turn.now)]
+    for row in news:
+        if missed is not None:
+            row.over_at = turn.now
+            _missed(turn, row, missed, told.error)
+        elif told.receipt == "failed":
             row.error = told.error
             ledger.finish(turn, row, "failed", Reason.FAILED)
             paging.next_method(turn, row)
         else:
             turn.save_page(row)
             turn.count("page_receipts", told.receipt)
+    for row in news if missed is not None else ():
+        if row.rang:
+            paging.call_again(turn, row)
+    if news and page.channel in CALLS and told.receipt not in ("delivered", "seen"):
+        paging.line_free(turn, page.address, busy=told.receipt == "busy")
+
+
+def _missed(turn: Turn, row: Page, missed: Reason, error: str) -> None:
+    """Nobody took a call. Of one that was not needed any more by then nothing follows."""
+    row.error = error
+    if row.state == "overtaken":
+        turn.save_page(row)
+    else:
+        ledger.finish(turn, row, "failed", missed)
 
 
 def _refused(turn: Turn, row: Page, outcome: Delivered) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from msgspec.structs import replace
-
 from tocsin.alerts.heartbeats import Heartbeat, next_due
 from tocsin.engine import (
     answering,
     asking,
     contacting,
     covering,
+    deafness,
     deciding,
     delivering,
     ending,
@@ -48,9 +47,9 @@ from tocsin.engine.inputs import (
 )
 from tocsin.engine.state import AFTER_DEAFNESS, MOST_DEAF, Changes, Kept, Loaded, State
 from tocsin.engine.turn import Turn
-from tocsin.intake.event import Burst
+from tocsin.escalation.turns import still_there
 from tocsin.intake.request import WIDEST, Heard, Source
-from tocsin.kernel.instant import MINUTE, Duration, Instant
+from tocsin.kernel.instant import MINUTE, Instant
 from tocsin.kernel.reason import Reason
 from tocsin.plan.model import Plan
 
@@ -70,15 +69,6 @@ class EngineFault(Exception):
     def __init__(self, kind: str, id: str, error: str) -> None:
         super().__init__(f"{kind} {id}: {error}")
         self.kind, self.id, self.error = kind, id, error
-
-
-def _later(heard: Heard, late: Duration) -> Heard:
-    """The same, with ends as far ahead of now as their sender set them ahead of the request."""
-    if isinstance(heard.events, Burst):
-        return replace(heard, events=heard.events.later(late))
-    return replace(
-        heard, events=tuple(e if e.ends_at is None else replace(e, ends_at=e.ends_at + late) for e in heard.events)
-    )
 
 
 class Applied(NamedTuple):
@@ -195,9 +185,10 @@ class Engine:
             return
         if heard is None or heard.repeated:
             heard = self.decode(received)  # what was a repetition when it was read need not be one any more
-        late = turn.now - received.at
-        if late > LATE:
-            heard = _later(heard, late)
+        late = max(0, turn.now - received.at)
+        turn.waited = received.waited > 0
+        if turn.waited or late > LATE:
+            heard = deafness.later(heard, late, endings=not turn.waited)
         if heard.park:
             parking.park(turn, key, received.service, received.request, heard.fault)
         hearing.hear(turn, key, received.service, received.request.source, heard)
@@ -263,6 +254,7 @@ class Engine:
         begins = change.paging and not self.state.counters.paging
         first = not self.state.counters.plan
         self.state.counters.plan, self.state.counters.paging = change.version, change.paging
+        self.state.counters.rounds = still_there(self.state.counters.rounds, plan.escalations, plan.people)
         self.changes.in_force[turn.now] = change.version
         specs = {(s.service, s.name): s for s in plan.heartbeats}
         for place in [p for p in self.state.heartbeats if p not in specs]:

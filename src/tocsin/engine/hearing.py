@@ -11,7 +11,7 @@ from tocsin.access.credentials import Key
 from tocsin.alerts.alert import Alert, keyed
 from tocsin.alerts.merge import Span, merge
 from tocsin.catalog.services import INBOX
-from tocsin.engine import placing, settling
+from tocsin.engine import deafness, placing, settling
 from tocsin.engine.beating import beat_by, heartbeat_of, name_of, take_beat
 from tocsin.engine.ending import OWN, resolve
 from tocsin.engine.placing import MOST_LINES, has_room, quiet_of, take_in
@@ -222,6 +222,7 @@ def refresh(turn: Turn, alert: Alert, at: Instant) -> None:
             return
         turn.save_alert(alert)
         _revive(turn, alert)
+    deafness.waits(turn, alert)
     alert.last_seen = max(alert.last_seen, at)
     alert.count += 1
     alert.stale = False
@@ -307,6 +308,7 @@ def _again(turn: Turn, alert: Alert, event: Event) -> None:
     told = labels, event.annotations_json, event.own_title, event.link
     news = told != (alert.labels_json, alert.annotations_json, alert.own_title, alert.link)
     turn.count("events", Reason.CHANGED if news else Reason.HEARD_AGAIN)
+    deafness.waits(turn, alert)
     span = merge(_span(alert), _span(event), now)
     # An end said again as it was, or kept against a nearer one, is a time of its own:
     # it does not move with repetitions.

@@ -28,6 +28,9 @@ class Received(Struct, frozen=True, tag="request", gc=False):
     request: Request
     aside: str = ""
     """Why it is set aside unread, when judging it has failed before."""
+    waited: Duration = 0
+    """So long after ``at`` it was read, for it lay in a socket while Tocsin was stopped: how far ahead it sets an end
+    counts from when it is judged. 0: it was read as it came."""
 
 
 class Seen(Struct, frozen=True, tag="seen"):

@@ -70,6 +70,17 @@ def leaves(turn: Turn, contact: Contact, severity: str) -> None:
     turn.save_contact(contact)
 
 
+def stayed(turn: Turn, contact: Contact, at: Instant | None) -> bool:
+    """What was to leave by a method then did not: nothing has to wait for it. Whether it counted so far."""
+    if at not in contact.paged:
+        return False
+    kept = left(contact)
+    del kept[contact.paged.index(at)]
+    contact.paged, contact.graded = [one.at for one in kept], [one.severity for one in kept]
+    turn.save_contact(contact)
+    return True
+
+
 def drop(turn: Turn, contact: Contact) -> None:
     """A method goes, and the rules that name it forget it."""
     contact.removed = True

@@ -14,7 +14,7 @@ from tocsin.incidents.routes import SEVERITIES
 from tocsin.kernel.instant import Instant, say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.pages.contacts import Contact
-from tocsin.pages.ledger import APART, ASKING, FOLLOWED, GIVE_UP_AFTER, Page, PageKind
+from tocsin.pages.ledger import APART, ASKING, CALL_AGAIN, FOLLOWED, GIVE_UP_AFTER, Page, PageKind
 from tocsin.pages.rules import Planned, bundled_until
 from tocsin.plan.model import Reached
 
@@ -46,6 +46,7 @@ def escalate_now(turn: Turn, incident: Incident) -> bool:
     turn.enter(incident.number, what, reason, step=str(call.at_step + 1))
     incident.step, incident.round, incident.laps = call.step, call.round, call.lap
     incident.next_at, incident.waits = call.next_at, None
+    calling.takes_turn(turn, incident, call, reached)
     given = incident.steps[call.at_step].given if call.reason is Reason.REASSIGNED else ""
     for person in people:
         page(turn, incident, person, call.reason, call.at_step, because=given)
@@ -267,6 +268,23 @@ def graver(turn: Turn, incident: Incident) -> None:
             due(turn, row)
 
 
+def make_way(turn: Turn, contact: Contact) -> None:
+    """What was to leave by a method did not: pages that wait for it to go with others leave now, as one message.
+
+    If none can leave by it at all, each is followed at once by the person's next method, or by the next step.
+    """
+    gathering = [turn.state.pages[id] for id in sorted(turn.state.gathering.get(contact.id, ()))]
+    waits = [row for row in gathering if row.waiting and _quiet(turn, row) is None]
+    if all(_bundled(turn, row, contact) is not None for row in waits):
+        return
+    for row in waits:
+        row.held = row.not_before = None
+    fit = [row for row in waits if _fit(turn, row)]
+    if fit:
+        methods.leaves(turn, contact, min(_severity(turn, row) for row in fit))
+        _hand(turn, fit)
+
+
 # -- leaving -----------------------------------------------------------------------------------------------------------
 
 
@@ -274,14 +292,18 @@ def due(turn: Turn, row: Page) -> None:
     """A page's time has come: hand it to its channel.
 
     Unless it was tried for so long that it counts as failed, its method went meanwhile, it is of low urgency and the
-    person's quiet hours have begun, or so many as grave have just left by the same method that it waits to go with
-    others.
+    person's quiet hours have begun, its number is being called already, or so many as grave have just left by the same
+    method that it waits to go with others.
     """
     if not _fit(turn, row):
         return
     quiet = _quiet(turn, row)
     if quiet is not None:
         _hold(turn, row, Reason.QUIET_HOURS, quiet)
+        return
+    taken = calling.line_taken(turn, row)
+    if taken is not None:
+        _hold(turn, row, Reason.ON_THE_PHONE, taken)
         return
     together = [row]
     contact = turn.state.contacts.get(row.contact)
@@ -416,18 +438,15 @@ def next_method(turn: Turn, row: Page) -> None:
             following.instead_of = row.id
     if person is not None and following is not None:
         if incident is not None:
-            turn.enter(
-                incident.number,
-                f"{row.channel} did not reach {person.name}; trying the next method",
-                Reason.FAILED if row.state == "failed" else Reason.RETRYING,
-                page=str(row.id),
-            )
+            why = Reason.RETRYING if row.state != "failed" else row.outcome if row.rang else Reason.FAILED
+            what = f"{row.channel} did not reach {person.name}; trying the next method"
+            turn.enter(incident.number, what, why or Reason.FAILED, page=str(row.id))
         following.next_at = turn.now
         due(turn, following)
         return
     if incident is None or incident.next_at is None:
         return
-    if row.reason not in calling.OF_A_STEP or row.step >= len(incident.steps):
+    if row.reason not in calling.OF_A_STEP or row.step >= len(incident.steps) or row.rang:
         return
     if calling.reached_nobody(turn, incident, row):
         what = f"{_named(incident, row.step)} reached nobody"
@@ -438,3 +457,34 @@ def next_method(turn: Turn, row: Page) -> None:
             _stand_in(turn, incident, row.step)
 
 
+def call_again(turn: Turn, row: Page) -> None:
+    """A call rang and nobody took it: the number works, so it is called again while its step waits for an answer, and
+    the person's next method is used at once.
+
+    No step is passed over for it.
+    """
+    incident = turn.state.incidents.get(row.incident)
+    name = turn.plan.names.get(row.person, row.person)
+    contact = turn.state.contacts.get(row.contact)
+    if incident is not None and contact is not None and calling.may_call_again(turn, incident, row):
+        about = About(row.incident, row.title, row.reason, row.step, because=row.because)
+        planned, at = Planned(contact, contact.channel, contact.address, 0), turn.now + CALL_AGAIN
+        again = row_of(turn, row.person, planned, about, at, Reason.CALLED_AGAIN)
+        again.instead_of = row.id
+        how = "'s telephone was busy" if row.outcome is Reason.LINE_BUSY else " did not pick up the telephone"
+        what = f"{name}{how}, and is called again in {say_duration(CALL_AGAIN)}"
+        turn.enter(incident.number, what, row.outcome or Reason.NO_ANSWER, page=str(row.id))
+    next_method(turn, row)
+
+
+def line_free(turn: Turn, number: str, busy: bool) -> None:
+    """A call to a number is over, or never was: what waited for it is called now, together where it is one person's.
+
+    ``busy``: somebody else is on the line; what waits does so as long as the next try.
+    """
+    for row in turn.state.calls.waiting(number):
+        if busy:
+            _hold(turn, row, Reason.ON_THE_PHONE, turn.now + CALL_AGAIN)
+        elif row.on_hold:  # it may have gone with one before it
+            row.next_at = turn.now
+            due(turn, row)

@@ -37,6 +37,7 @@ def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration) 
     """Decide who takes a firing alert: a heartbeat, a silence, an incident that has room, or a new one."""
     state, now = turn.state, turn.now
     before = state.members.get(alert.incident)
+    still = before is not None and alert.id in before.firing
     if before is not None:
         before.firing.discard(alert.id)
         before.silenced.discard(alert.id)
@@ -58,6 +59,8 @@ def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration) 
         alert.reason = Reason.OPENED
     else:
         alert.reason = Reason.SILENCED if alert.silences else Reason.JOINED
+        if incident.snoozed_until is not None and not still:
+            _end_snooze(turn, alert, incident)
         _join(turn, alert, incident)
     alert.incident = incident.number
     members = turn.members(incident)
@@ -66,6 +69,14 @@ def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration) 
         members.silenced.add(alert.id)
     state.wanted.changed(alert)
     turn.touch(incident.number)
+
+
+def _end_snooze(turn: Turn, alert: Alert, incident: Incident) -> None:
+    """Resolved while alerts fired: those are left alone for a while, and nothing else is. One that was never among
+    them, or any of them once all had ended, is trouble that nobody has seen.
+    """
+    if alert.incident != incident.number or not turn.members(incident).firing:
+        incident.snoozed_until = None
 
 
 def has_room(incident: Incident, now: Instant) -> bool:

@@ -10,10 +10,9 @@ from tocsin.engine import (
     answering,
     asking,
     commands,
-    ending,
     evidence,
+    failing,
     guarding,
-    hearing,
     holding,
     standings,
     telling_targets,
@@ -37,6 +36,7 @@ from tocsin.playbooks.run import (
     Began,
     Finished,
     GaveUp,
+    Looking,
     Printed,
     Returned,
     Run,
@@ -65,10 +65,12 @@ def reported(turn: Turn, told: Reported) -> Result:
         return Result(ok=True)
     if run.state != "running" or run.attempt != told.attempt:
         return STOP
-    if run.first_step_at is None:
+    if run.first_step_at is None and isinstance(told.report, Began | Looking | Finished):
         run.first_step_at = turn.now
         turn.save_run(run)
     match told.report:
+        case Looking() as looking:
+            _looks(turn, run, looking)
         case Began() as began:
             return _begins(turn, run, began)
         case Finished() as finished:
@@ -104,7 +106,7 @@ def _begins(turn: Turn, run: Run, began: Began) -> Result:
         if no is not None:
             return no
     step = _step(turn, run, began)
-    if known is not None and known.state == "begun":
+    if known is not None and known.state == "begun" and known.verb != "look":
         step.began_at = known.began_at  # time a verification has goes on through an interruption
         step.attempt = known.attempt  # and of a fix it is not known whether the first one did it
     turn.save_step(step)
@@ -116,6 +118,20 @@ def _begins(turn: Turn, run: Run, began: Began) -> Result:
         _line(turn, run, began.ordinal, f"Fixing: {standings.short(began.function)}({began.shown})")
     left = max(0, step.began_at + began.within - turn.now) if began.within else 0
     return Result(ok=True, reason="go", id=str(left))
+
+
+def _looks(turn: Turn, run: Run, looking: Looking) -> None:
+    """It is in a look that lasts: where it is stands there while it does, and when it is late."""
+    known = turn.state.steps.get(run.number, {}).get(looking.ordinal)
+    if looking.ordinal > MOST_STEPS or (known is not None and not _left_in_look(known)):
+        return
+    step = _step(turn, run, Began(looking.ordinal, "look", looking.function, looking.digest, looking.shown))
+    step.began_at = max(run.started_at, turn.now - looking.since)
+    turn.save_step(step)
+
+
+def _left_in_look(step: Step) -> bool:
+    return (step.verb, step.state) == ("look", "begun")
 
 
 def _undo(turn: Turn, run: Run) -> None:
@@ -230,6 +246,8 @@ def _finished(turn: Turn, run: Run, ended: Finished) -> None:
     step = steps.get(ended.ordinal)
     held = sum(len(one.result.encode()) for one in steps.values() if one is not step)
     too_much = held + len(ended.result.encode()) > MOST_RESULTS
+    if step is not None and _left_in_look(step) and (step.attempt, step.digest) != (run.attempt, ended.digest):
+        step = None  # an earlier process was in a look there
     if step is None:
         began = Began(ended.ordinal, ended.verb, ended.function, ended.digest, ended.shown)
         step = _step(turn, run, began)
@@ -286,6 +304,8 @@ def _line(turn: Turn, run: Run, ordinal: int, what: str) -> None:
 
 def _returned(turn: Turn, run: Run) -> None:
     incident = standings.incident_of(turn, run)
+    if run.verified_at is not None and not run.unproven:
+        failing.made_good(turn, run)
     if run.unproven:
         _fails(turn, run, "it changed something, and nothing verified it")
     elif run.verified_at is not None and run.fixes and incident is not None and about.still_fires(turn, incident, run):
@@ -338,7 +358,7 @@ def _fails(turn: Turn, run: Run, why: str) -> None:
     if run.stopping:
         answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
         return
-    _hands_over(turn, run, why, Reason.HANDED_OVER)
+    _hands_over(turn, run, why + standings.under_way(turn, run), Reason.HANDED_OVER)
 
 
 def _hands_over(turn: Turn, run: Run, why: str, reason: Reason) -> None:
@@ -348,26 +368,7 @@ def _hands_over(turn: Turn, run: Run, why: str, reason: Reason) -> None:
     unheard = run.unasked and reason is not Reason.GUARD_PERSON  # whoever works there is awake, and knows more
     if (unheard or run.fixes) and (incident is None or not incident.open):
         # No open incident hears of it, and nobody looks at it, or something may be worse than it was.
-        _told(turn, run, why)
-
-
-def _told(turn: Turn, run: Run, why: str) -> None:
-    """An incident of its own says what became of a run."""
-    hearing.own_event(
-        turn,
-        run.service,
-        f"playbook:{run.number}",
-        f"{run.playbook} could not finish: {why}"[:300],
-        "error",
-        {"playbook": run.playbook},
-        annotations={"findings": "\n".join(run.findings)[:2000]},
-        name="PlaybookFailed",
-    )
-    alert = ending.own_alert(turn, turn.plan.service(run.service).key, f"playbook:{run.number}")
-    incident = turn.state.incidents.get(alert.incident) if alert is not None else None
-    if incident is not None:
-        answering.call_first(turn, run, incident)
-        turn.save_incident(incident)
+        failing.tell(turn, run, why)
 
 
 def ring(turn: Turn, run: Run) -> None:
@@ -394,7 +395,7 @@ def _late_answer(turn: Turn, run: Run) -> None:
         why = f"nobody answered in time: {approval.question}"
         answering.end(turn, run, "cancelled", Reason.APPROVAL_LATE, why)
         if run.unasked:
-            _told(turn, run, why)  # an alert that says what is so, in place of a question that takes no answer any more
+            failing.tell(turn, run, why)  # it says what is so, in place of a question that takes no answer any more
         return
     asking.go_on(turn, run, approval.default, "nobody in time", Reason.APPROVAL_LATE)
 

@@ -257,7 +257,7 @@ def resolve(turn: Turn, incident: Incident, actor: str, reason: Reason, snooze: 
 def reopen(turn: Turn, incident: Incident, reason: Reason, actor: str = SYSTEM) -> None:
     """Resolved, and here again: the same incident, paged from the first step, with the steps the plan has now."""
     if incident.snoozed_until is not None and turn.now < incident.snoozed_until:
-        turn.enter(incident.number, "Another alert while snoozed", Reason.SNOOZED, actor)
+        turn.enter(incident.number, "Fires again while snoozed", Reason.SNOOZED, actor)
         return
     incident.reopened += 1
     incident.resolved_at = incident.keep_until = incident.snoozed_until = None

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from tocsin.engine.commands import Result, refuse
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
+from tocsin.kernel.instant import SECOND, say_duration
 from tocsin.playbooks.manifest import Manifest
 from tocsin.playbooks.run import Run
 from tocsin.playbooks.trust import START, Standing
+
+AT: Final = {"look": "in its look", "fix": "in its fix", "verify": "verifying"}
 
 
 def standing_of(turn: Turn, manifest: Manifest, service: str) -> Standing:
@@ -44,6 +49,16 @@ def known(turn: Turn, number: int) -> Run | Result:
     if 0 < number <= turn.state.counters.run:
         return refuse("conflict", f"Run {number} is over and closed")
     return refuse("not_found", f"There is no run {number}")
+
+
+def under_way(turn: Turn, run: Run) -> str:
+    """In which step its process is, as the end of a sentence; "" between two."""
+    steps = turn.state.steps.get(run.number, {}).values()
+    at = next((one for one in steps if one.state == "begun" and one.attempt == run.attempt and one.verb in AT), None)
+    if at is None:
+        return ""
+    lasted = say_duration(max(SECOND, (turn.now - at.began_at) // SECOND * SECOND))
+    return f": it was {AT[at.verb]} {short(at.function)}({at.shown}) for {lasted}"
 
 
 def short(function: str) -> str:

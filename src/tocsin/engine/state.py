@@ -27,6 +27,7 @@ from tocsin.kernel.instant import DAY, MINUTE, Instant
 from tocsin.oncall.duty import Duty
 from tocsin.oncall.imported import Imported
 from tocsin.oncall.override import Cover, Override, covers_by_schedule
+from tocsin.pages.calls import Calls
 from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import Page
 from tocsin.pages.loops import Loop
@@ -71,6 +72,8 @@ class Counters(Struct):
     """The last times in which nothing could be heard, oldest first: expiry counts them in when it comes up."""
     loops: dict[str, Loop] = {}
     """Synthetic pages, by channel."""
+    rounds: dict[str, tuple[str, ...]] = {}
+    """Whom the steps that page one of several chose, as ``escalation.turns`` has it."""
 
 
 class Members(Struct):
@@ -227,6 +230,7 @@ class State:
         self.duties: dict[str, Duty] = {}
         self.gathering: dict[int, set[int]] = {}
         """Pages that wait to go out together, by contact method."""
+        self.calls = Calls()
         self.runs: dict[int, Run] = {}
         """Those that live, and those that ended lately: guards count them. None that was not let begin."""
         self.remembered = Remembered()
@@ -469,7 +473,9 @@ class State:
         if not self._groups[group]:
             del self._groups[group]
         for id in self.pages_of.pop(incident.number, ()):
-            self.pages.pop(id, None)
+            page = self.pages.pop(id, None)
+            if page is not None:
+                self.calls.forget(page)
 
     def add_page(self, page: Page) -> None:
         """Keep a page in memory: while it is intended, or while its incident is."""
@@ -478,8 +484,16 @@ class State:
         self.timers.set("page", page.id, page.next_at if page.state == "intended" else None)
         self.gather(page)
 
+    def forget_page(self, id: int) -> Page:
+        """Let a page go that belongs to no incident."""
+        page = self.pages.pop(id)
+        del self.pages_of[page.incident][id]
+        self.calls.forget(page)
+        return page
+
     def gather(self, page: Page) -> None:
-        """Keep note of whether a page waits to go out together with others."""
+        """Keep note of whether a page waits to go out together with others, and of whether it takes a telephone."""
+        self.calls.note(page)
         if page.gathers:
             self.gathering.setdefault(page.contact, set()).add(page.id)
         elif page.contact in self.gathering:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tocsin.alerts.alert import Alert
 from tocsin.engine import (
     answering,
+    deafness,
     ending,
     handing,
     hearing,
@@ -18,11 +18,12 @@ from tocsin.engine import (
     settling,
     starting,
 )
-from tocsin.engine.state import AFTER_DEAFNESS, RESULTS_KEPT, State, alert_due
+from tocsin.engine.state import RESULTS_KEPT, State, alert_due
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
-from tocsin.kernel.instant import MINUTE, Duration, Instant, format_rfc3339, to_datetime
+from tocsin.kernel.instant import MINUTE, Instant, to_datetime
 from tocsin.kernel.reason import Reason
+from tocsin.oncall.zone import said
 from tocsin.pages.ledger import DRILL_WORKS, Page
 from tocsin.silences.silence import Silence, matching
 
@@ -69,7 +70,7 @@ def _alert(turn: Turn, id: int) -> None:
         turn.state.forget_alert(alert)
         turn.save_alert(alert)
     elif alert.ends_at is not None:
-        moved = _deafness(turn, alert)
+        moved = deafness.survived(turn, alert)
         if moved:
             alert.ends_at += moved
             turn.save_alert(alert)
@@ -80,17 +81,6 @@ def _alert(turn: Turn, id: int) -> None:
         turn.save_alert(alert)
         if alert.incident in turn.state.incidents:
             turn.enter(alert.incident, f"Nothing new for a day: {alert.title}", Reason.STALE, alert=str(alert.id))
-
-
-def _deafness(turn: Turn, alert: Alert) -> Duration:
-    """How much longer an alert lives because nothing could be heard since it was last heard of. Counted once."""
-    moved = 0
-    for start, end in turn.state.counters.deaf:
-        if end > max(alert.last_seen, alert.deaf_until):
-            moved += end - max(start, alert.last_seen, alert.deaf_until)
-            moved += AFTER_DEAFNESS if alert.deaf_until <= start else 0
-            alert.deaf_until = end
-    return moved
 
 
 def _incident(turn: Turn, incident: Incident) -> None:
@@ -133,7 +123,7 @@ def _silence(turn: Turn, silence: Silence) -> None:
     silence.begun = silence.begun or silence.starts_at <= now
     if not silence.reminded and silence.remind_at() <= now:
         silence.reminded = True
-        tell_author(turn, silence, Reason.SILENCE_ENDS_SOON, f"ends at {format_rfc3339(silence.ends_at)}")
+        tell_author(turn, silence, Reason.SILENCE_ENDS_SOON)
     turn.changes.silences[silence.id] = silence
     rejudge(turn)
     turn.state.timers.set("silence", silence.id, silence.due())
@@ -150,14 +140,18 @@ def close(turn: Turn, silence: Silence) -> None:
     tell_author(turn, silence, Reason.SILENCE_ENDED, f"has ended{f'; {kept}' if quiet else ''}")
 
 
-def tell_author(turn: Turn, silence: Silence, reason: Reason, what: str) -> None:
-    """Tell a silence's author what becomes of it, when the plan knows them by name or address; else the last resort."""
+def tell_author(turn: Turn, silence: Silence, reason: Reason, what: str = "") -> None:
+    """Tell a silence's author what becomes of it, when the plan knows them by name or address; else the last resort.
+
+    ``what``: "" says when it ends, by the clock of whoever reads it.
+    """
     author = silence.author.strip().lower()
     known = turn.plan.known_as.get(author, ())
     whose = "Your silence" if known else f"The silence of {silence.author.strip()[:100] or 'nobody'}"
     matchers = " ".join(str(m) for m in silence.matchers)
     for person in known or turn.plan.people_of(turn.plan.last_resort, turn.now, turn.state.covers):
-        paging.notice(turn, person, reason, f"{whose} {what}: {matchers}", silence=silence.id)
+        becomes = what or f"ends {said(silence.ends_at, person.timezone)} ({person.timezone})"
+        paging.notice(turn, person, reason, f"{whose} {becomes}: {matchers}", silence=silence.id)
     turn.count("silences", reason)
 
 
@@ -211,8 +205,7 @@ def tidy(turn: Turn) -> None:
         del state.results[oldest.key]
         turn.changes.dropped_results[oldest.key] = None
     for id in [id for id, page in state.pages_of.get(0, {}).items() if _told(turn, page)]:
-        del state.pages_of[0][id]
-        turn.changes.pages[id] = state.pages.pop(id)
+        turn.changes.pages[id] = state.forget_page(id)
 
 
 def _told(turn: Turn, page: Page) -> bool:

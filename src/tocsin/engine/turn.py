@@ -22,7 +22,7 @@ SYSTEM = "code"
 class Turn:
     """Hands a judge everything it may look at, and keeps note of what it changes."""
 
-    __slots__ = ("_behind", "_behind_of", "changes", "now", "plan", "seq", "sources", "state", "touched")
+    __slots__ = ("_behind", "_behind_of", "changes", "now", "plan", "seq", "sources", "state", "touched", "waited")
 
     def __init__(
         self, state: State, plan: Plan, sources: Mapping[str, Source], changes: Changes, seq: int, now: Instant
@@ -35,6 +35,8 @@ class Turn:
         self.now = now
         self.touched: dict[int, None] = {}
         """Incidents to settle before the turn ends, in the order they were touched."""
+        self.waited = False
+        """Whether what is heard lay in a socket while nothing could be heard."""
         self._behind: dict[tuple[str, ...], tuple[Reached, ...]] = {}
         self._behind_of: tuple[Plan, Covers] = plan, state.covers
 

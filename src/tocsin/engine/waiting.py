@@ -73,7 +73,6 @@ def _alike(incident: Incident) -> Hashable:
     return (
         (incident.service, incident.severity, incident.customer_tier, incident.urgency, incident.steps),
         (incident.step, incident.round, incident.laps, tuple(incident.answers)),
-        incident.number if any(step.one for step in incident.steps) else 0,
         tuple(incident.labels.get(label, "") for label in asked),
     )
 

@@ -46,7 +46,7 @@ class Step(Struct, frozen=True):
     ``repeat`` is how many times the step is paged in all (1 or more), ``wait`` apart. ``one``: of the people behind the
     targets only one is paged, each in turn. ``when``: else it is passed over. ``answers``: so many people have to
     acknowledge; the highest of an incident's steps counts. ``given``: who put it in by hand and why, as a clause; ""
-    for one of the plan.
+    for one of the plan. ``round_of``: where people take turns, the escalation and the step's number there.
     """
 
     targets: tuple[str, ...]
@@ -56,6 +56,7 @@ class Step(Struct, frozen=True):
     when: When = When()
     answers: int = 1
     given: str = ""
+    round_of: str = ""
 
 
 def nobody_behind(targets: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
+import msgspec
 from msgspec import Struct
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -25,6 +26,7 @@ from tocsin.oncall.imported import Imported
 from tocsin.oncall.override import covers_by_schedule
 from tocsin.oncall.schedule import LONGEST_TURN
 from tocsin.plan.model import Covers, Plan
+from tocsin.plan.turns import NOBODY, Turns
 from tocsin.runtime.line import Weighing
 from tocsin.store.reads import Reads
 
@@ -53,6 +55,12 @@ class FaceSettings(Struct, frozen=True, kw_only=True):
     waiting: int = 128
     version: str = ""
     push_key: str = ""
+
+
+class _Told(Struct):
+    """What the faces read of the engine's counters."""
+
+    rounds: dict[str, tuple[str, ...]] = {}
 
 
 class Faces:
@@ -159,6 +167,17 @@ class Faces:
     async def plan(self) -> Plan | None:
         """The plan in force, read once per version; None before the first."""
         return await self.read(self._current_plan)
+
+    async def turns(self, covers: Covers) -> Turns:
+        """Whose turn is next at steps that page one of several; of who is on call where they name schedules, now."""
+        plan = await self.plan()
+        if plan is None or not plan.takes_turns:
+            return NOBODY
+        people = {one.key for step in plan.takes_turns for one in plan.people_of(step.targets, self.now(), covers)}
+        known = await self.read(self.reads.contacts_of, sorted(people))
+        able = frozenset(one.person for one in known if one.trusted and one.channel in plan.reaches)
+        told = await self.read(self.reads.meta, "counters")
+        return Turns(msgspec.json.decode(told, type=_Told).rounds if told else {}, able)
 
     async def covers(self, since: Instant | None = None, schedule: str = "", plan: Plan | None = None) -> Covers:
         """The overrides that count from an instant on (without it: now), by schedule of a plan (without it: in force).

@@ -46,7 +46,8 @@ def in_words(message: str, annotation: Any = None, path: Sequence[str] = ()) -> 
     told = " or ".join(_KINDS.get(kind, kind) for kind in kinds.split(" | "))
     if sign:
         much = f"{_BOUNDS[sign]} {bound}"
-        return f"must be {much}" if not length else f"must have {much} {'items' if kinds == 'array' else 'characters'}"
+        things = ("item" if kinds == "array" else "character") + ("" if bound == "1" else "s")
+        return f"must be {much}" if not length else f"must have {much} {things}"
     return f"must be {told}" + (f", not {_KINDS.get(got, got)}" if got else "")
 
 

@@ -16,7 +16,8 @@ MOST_ROWS = 20_000
 
 def ledger(reads: Reads, incident: int) -> list[LedgerRow] | None:
     """Every page of an incident, the oldest first; None when there is no such incident."""
-    if reads.incident(incident) is None:
+    about = reads.incident(incident)
+    if about is None:
         return None
     pages: list[Page] = []
     cursor: str | None = None
@@ -28,7 +29,8 @@ def ledger(reads: Reads, incident: int) -> list[LedgerRow] | None:
             break
     pages.reverse()
     people = dict.fromkeys(page.person for page in pages)
-    return exported(pages, {one.id: one.label for person in people for one in reads.contacts(person)})
+    labels = {one.id: one.label for person in people for one in reads.contacts(person)}
+    return exported(pages, labels, over=not about.open)
 
 
 def loops(reads: Reads) -> list[Loop]:

@@ -289,7 +289,8 @@ def _escalating(incident: Incident, pages: list[Page], paging: bool) -> Sentence
         text, reason = f"{_upper(step)} is paged next unless somebody answers", Reason.WAITING_FOR_ANSWER
     else:
         text, reason = f"{_upper(step)} is paged next", Reason.STEP_DUE
-    return Sentence(at=at, text=text, reason=reason, until=incident.next_at)
+    # That paging is off ends by no time.
+    return Sentence(at=at, text=text, reason=reason, until=incident.next_at if paging else None)
 
 
 def _alert_standing(

@@ -225,6 +225,9 @@ def _of_person(steps: StepsThen, covers: Covers, person: str, pages: list[Page],
     meant = steps.meaning(steps.then, covers, person)
     if meant is None:
         return steps.not_meant(covers, person)
+    if (taken := steps.turn_taken(meant)) is not None:
+        text = f"Step {meant} pages one of several, and it was the turn of another: {_lower(taken.what)}"
+        return Sentence(at=taken.at, text=text, reason=Reason.OTHERS_TURN)
     text = f"Step {meant} means them, and it had not come to that"
     return Sentence(at=at, text=text, reason=Reason.NOT_YET)
 

@@ -64,6 +64,7 @@ class StepsThen:
     def __init__(self, plans: Plans, incident: Incident, entries: list[Entry], at: Instant) -> None:
         self._plans, self._incident, self._at = plans, incident, at
         self._applied = [one for one in entries if one.reason is Reason.PLAN_APPLIED]
+        self._paged = [one for one in entries if one.reason in (Reason.STEP_DUE, Reason.STEP_REPEATED)]
 
     @cached_property
     def then(self) -> tuple[Step, ...]:
@@ -87,6 +88,13 @@ class StepsThen:
             if f"person:{person}" in step.targets or any(one.key == person for one in people):
                 return number
         return None
+
+    def turn_taken(self, number: int) -> Entry | None:
+        """When a step that pages one of several paged last, and with it whom; None when it did not, or pages all."""
+        if not self.then[number - 1].one:
+            return None
+        step = str(number)
+        return next((one for one in self._paged if one.at <= self._at and one.detail.get("step") == step), None)
 
     def not_meant(self, covers: Covers, person: str) -> Sentence:
         """Why none of the steps it had then means a person: also because of a plan, if that is so."""

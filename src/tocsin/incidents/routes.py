@@ -45,6 +45,8 @@ UNKNOWN_SEVERITY = "sev2"
 
 
 MOST_REMEMBERED = 20_000
+OF_RUNS = frozenset({"PlaybookFailed", "PlaybookAsks"})
+"""Tocsin's own alerts about runs of playbooks: one playbook, and one target, has nothing to do with another."""
 _BY_LABELS = "\0labels"
 """Stands for the whole label set: alerts that nothing else groups share an incident only with themselves."""
 
@@ -153,6 +155,8 @@ class Router:
         route = self.match(labels, only)
         name = labels.get("alertname", "")
         default = f"alertname={name}" if name else f"key={source_key}" if source_key else _BY_LABELS
+        if name in OF_RUNS and source_key:
+            default += f",{source_key.partition('#')[0]}"
         word = severity.lower()
         if route is None:
             reason = Reason.NO_ROUTE if key_service == INBOX else Reason.KEY_SERVICE

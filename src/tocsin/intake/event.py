@@ -108,9 +108,10 @@ class Burst(Struct, frozen=True, gc=False):
             strict=True,
         )
 
-    def later(self, late: Duration) -> Burst:
-        """The same read so much later: what fired then still does."""
-        return replace(self, read_at=self.read_at + late, ends_at=[one + late for one in self.ends_at])
+    def later(self, late: Duration, *, endings: bool = True) -> Burst:
+        """The same read so much later: what fired then still does. ``endings``: what had ended did so later, too."""
+        ends_at = [one + late if endings or one > self.read_at else one for one in self.ends_at]
+        return replace(self, read_at=self.read_at + late, ends_at=ends_at)
 
 
 class Change(Struct, frozen=True, kw_only=True):

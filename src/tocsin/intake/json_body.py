@@ -18,6 +18,8 @@ _ESCAPES = re.compile(
 )
 _LONE = 6  # bytes in one \uXXXX; a whole pair has twelve, any other escape two
 
+_GZIP = b"\x1f\x8b"
+
 
 class NotJson(ValueError):
     """The bytes are not one JSON value; the message says what is wrong."""
@@ -39,6 +41,8 @@ def read_json(body: bytes) -> object:
 
     A number that no machine number holds (1e400) is kept as its text.
     """
+    if body.startswith(_GZIP):
+        raise NotJson("it is compressed (gzip), and bodies are taken as they are")
     try:
         return msgspec.json.decode(body)
     except RecursionError:

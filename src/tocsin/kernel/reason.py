@@ -58,6 +58,7 @@ class Reason(StrEnum):
 
     # playbooks
     PLAYBOOK_RUNS = "playbook_runs"
+    PLAYBOOK_BESIDE = "playbook_beside"
     PLAYBOOK_VERIFIED = "playbook_verified"
     PLAYBOOK_STEP = "playbook_step"
     PLAYBOOK_ENDED = "playbook_ended"
@@ -116,6 +117,10 @@ class Reason(StrEnum):
     NEXT_METHOD = "next_method"
     QUIET_HOURS = "quiet_hours"
     BUNDLED = "bundled"
+    ON_THE_PHONE = "on_the_phone"
+    LINE_BUSY = "line_busy"
+    NO_ANSWER = "no_answer"
+    CALLED_AGAIN = "called_again"
     STANDS_IN = "stands_in"
     CONTACT_CODE = "contact_code"
     CONTACT_TEST = "contact_test"
@@ -126,6 +131,7 @@ class Reason(StrEnum):
     DRILL = "drill"
     NOT_MEANT = "not_meant"
     NOT_YET = "not_yet"
+    OTHERS_TURN = "others_turn"
     PLAN_NOT_KNOWN = "plan_not_known"
     SYNTHETIC = "synthetic"
     CAME_BACK = "came_back"
@@ -194,6 +200,7 @@ EXPLAINED: dict[Reason, str] = {
     Reason.PLAN_CHANGED: "the plan changed, so what still fires is judged again",
     Reason.DEAF: "Tocsin could not hear for a while, so absence proves nothing yet",
     Reason.PLAYBOOK_RUNS: "a playbook works on it, and pages wait until it is late, fails or is done",
+    Reason.PLAYBOOK_BESIDE: "a playbook runs beside what people do: no page waits for it",
     Reason.PLAYBOOK_VERIFIED: "a playbook fixed it and saw that it holds; its alerts get time to end",
     Reason.PLAYBOOK_STEP: "a playbook told what it found or did",
     Reason.PLAYBOOK_ENDED: "a playbook came to its end",
@@ -250,6 +257,10 @@ EXPLAINED: dict[Reason, str] = {
     Reason.NEXT_METHOD: "the person has time to answer by the method before it",
     Reason.QUIET_HOURS: "it is of low urgency and waits for the person's morning",
     Reason.BUNDLED: "many pages left to the same person just before, so it goes out together with others",
+    Reason.ON_THE_PHONE: "Tocsin is calling the same number already, and says it in the next call",
+    Reason.LINE_BUSY: "the telephone was busy",
+    Reason.NO_ANSWER: "the telephone rang and nobody picked it up",
+    Reason.CALLED_AGAIN: "the call before it did not get through, so the number is called again",
     Reason.STANDS_IN: "a step of the escalation reached nobody, so the team's lead and the last resort are paged",
     Reason.CONTACT_CODE: "a code was asked for, to prove that this contact method is yours",
     Reason.CONTACT_TEST: "a test of this contact method was asked for",
@@ -260,6 +271,7 @@ EXPLAINED: dict[Reason, str] = {
     Reason.NOT_MEANT: "neither by name nor by who is on call does the escalation lead to them",
     Reason.NOT_YET: "somebody before them answered, or had time to, or paging was paused or over",
     Reason.PLAN_NOT_KNOWN: "the plan that was in force then is not known any more, and no other says who was meant",
+    Reason.OTHERS_TURN: "the step pages one of several, and it was the turn of another",
     Reason.SYNTHETIC: "the plan has Tocsin page itself, to see whether the channel works",
     Reason.CAME_BACK: "the synthetic page came back",
     Reason.NOT_BACK: "the synthetic page did not come back in time",
@@ -281,3 +293,6 @@ EXPLAINED: dict[Reason, str] = {
     Reason.CALENDAR_AWAY: "a calendar from elsewhere cannot be read; its last copy counts",
     Reason.SCHEDULE_FINDINGS: "something is wrong with who is on call in the days ahead",
 }
+
+SAYS_WHY = frozenset({Reason.PLAYBOOK_RUNS, Reason.PLAYBOOK_STEP, Reason.PLAYBOOK_VERIFIED})
+"""Reasons of lines that say themselves why they are told: their sentence adds nothing."""

@@ -82,7 +82,7 @@ def level(dial: Dial) -> Level:
     return Level(_read(where), where.least, where.usual, where.most, where.step)
 
 
-@fix(idempotent=True)
+@fix(idempotent=True, says="turn {dial} from {was} to {to}", undo="turn it back to {was}")
 def turn(dial: Dial, to: int, was: int) -> str:
     """Set it. ``was``: where it stood when that was decided; when it stands elsewhere by now, somebody else turns it.
 

@@ -142,7 +142,7 @@ class Deleted(Struct, frozen=True):
         )
 
 
-@fix(idempotent=True)
+@fix(idempotent=True, says="delete {files} files below {place}", undo="it cannot be: what is deleted is gone")
 def delete(place: Folder, files: tuple[File, ...]) -> Deleted:
     """Delete these files, each only if the plan lets it go and it is still the very file of the preview, unchanged.
 
@@ -158,7 +158,11 @@ def was_rotated(place: Folder, file: File) -> bool:
     return now is None or now.inode != file.inode or now.size < file.size
 
 
-@fix(probe=was_rotated)
+@fix(
+    probe=was_rotated,
+    says="rotate {file} of {place} with the plan's command",
+    undo="the rotated file stays beside it, as the command leaves it",
+)
 def rotate(place: Folder, file: File, *, within: Span = "2m") -> str:
     """Run the plan's ``rotate`` (such as ``logrotate -f …``) for a file that grows, unless it was rotated by now.
 

@@ -75,7 +75,7 @@ def load(server: Server) -> Load:
     return _load(server.where)
 
 
-@fix(idempotent=True)
+@fix(idempotent=True, says="send no new requests to {server}", undo="send requests to it again: haproxy.put_back")
 def drain(server: Server, *, least_others: int = 1) -> str:
     """Send no new requests to it; those under way go on, and health checks too.
 
@@ -94,7 +94,7 @@ def drain(server: Server, *, least_others: int = 1) -> str:
     return f"it gets no new requests; {now.sessions} were under way"
 
 
-@fix(idempotent=True)
+@fix(idempotent=True, says="send requests to {server} again", undo="drain it again: haproxy.drain")
 def put_back(server: Server) -> str:
     """Send requests to it again, as far as its health checks let. Raises Trouble for one that somebody has in
     maintenance: no step puts it there, so none takes it out.
@@ -106,7 +106,11 @@ def put_back(server: Server) -> str:
     return "it gets requests again"
 
 
-@fix(idempotent=True)
+@fix(
+    idempotent=True,
+    says="let {server} work on {sessions} requests at once",
+    undo="set it back to what is usual: haproxy.limit",
+)
 def limit(server: Server, sessions: int) -> str:
     """Let it work on so many requests at once; others wait in HAProxy's queue, and are refused (503) after ``timeout
     queue``: so what it does answer is answered in time. Back to ``usual`` is the way back.

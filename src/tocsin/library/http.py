@@ -110,7 +110,7 @@ def is_well(instance: Instance, *, least_well: int = 1, within: Span = "2s") -> 
     return bool(health.function(instance, within=within).well)
 
 
-@fix(probe=is_well)
+@fix(probe=is_well, says="restart {instance} with the plan's command", undo="it cannot be: what it was at is lost")
 def restart(instance: Instance, *, least_well: int = 1, within: Span = "2s") -> str:
     """Restart it with the plan's command, unless it is well by now, and while others are.
 
@@ -200,7 +200,11 @@ def serves_another(instance: Instance, served: str) -> bool:
     return _mark(_served(instance.where.at, 5.0)) != served
 
 
-@fix(probe=serves_another)
+@fix(
+    probe=serves_another,
+    says="have {instance} serve a newer certificate",
+    undo="put the former certificate back and reload",
+)
 def renew_certificate(instance: Instance, served: str) -> str:
     """Have it serve a newer certificate: run the plan's ``renew`` unless its file has one that ends later, then
     ``reload``.

@@ -106,7 +106,11 @@ def answering(server: Process, *, within: Span = "1s") -> Answer:
     return msgspec.convert(found, Answer)
 
 
-@fix(idempotent=True)
+@fix(
+    idempotent=True,
+    says="end process {pid} of {server}, by force when it has not ended after {grace}",
+    undo="it cannot be: what it was at is lost. Its supervisor starts another",
+)
 def stop(server: Process, pid: int, started: int, *, grace: Span = "10s") -> str:
     """End exactly the process that was looked at: SIGTERM, and SIGKILL when it is not gone after ``grace``.
 
@@ -126,7 +130,11 @@ def was_replaced(server: Process, pid: int, started: int) -> bool:
     return now["pid"] != 0 and (now["pid"], now["started"]) != (pid, started)
 
 
-@fix(probe=was_replaced)
+@fix(
+    probe=was_replaced,
+    says="restart {server}, process {pid} now, with the plan's command",
+    undo="it cannot be: what it was at is lost",
+)
 def restart(server: Process, pid: int, started: int) -> str:
     """Run the plan's ``restart with`` (such as ``systemctl restart payments``), unless another process runs already.
 

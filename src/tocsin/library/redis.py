@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from tocsin.kernel.instant import SECOND, parse_duration
-from tocsin.playbooks.language import Span, Target, fix, look
+from tocsin.playbooks.language import Span, Target, Uninstalled, fix, look
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -41,7 +41,7 @@ class Server(Target, frozen=True):
     kind: ClassVar[str] = "redis"
 
 
-class Missing(Exception):
+class Missing(Uninstalled):
     """The client's package is not installed."""
 
 
@@ -193,7 +193,11 @@ def _that_fit(names: list[str]) -> tuple[str, ...]:
     return tuple(name for name, end in zip(names, ends, strict=True) if end <= MOST_NAMES)
 
 
-@fix(idempotent=True)
+@fix(
+    idempotent=True,
+    says="let {keys} keys of {server} end within {spread}, those still not read for {older_than}",
+    undo="it cannot be once they have ended. Until then: PERSIST",
+)
 def expire(server: Server, keys: tuple[str, ...], *, older_than: Span, spread: Span = "60s") -> int:
     """Give keys an end, spread evenly over a while, so that no server frees everything at one moment.
 
@@ -281,7 +285,11 @@ def _idle_of(client: Redis, there: Iterable[Mapping[str, str]], idle_for: str) -
     ]  # fmt: skip
 
 
-@fix(idempotent=True)
+@fix(
+    idempotent=True,
+    says="close {ids} connections to {server} that are idle for {idle_for}",
+    undo="it need not be: a client that needs one opens another",
+)
 def drop_clients(server: Server, ids: tuple[int, ...], *, idle_for: Span) -> int:
     """Close these connections; a client that needs one opens another. Returns how many were closed.
 
@@ -332,7 +340,11 @@ def answering(server: Server) -> Answering:
     return Answering(True, False, (time.monotonic() - began) * 1000)
 
 
-@fix(idempotent=True)
+@fix(
+    idempotent=True,
+    says="end the script that runs on {server}, if it has written nothing",
+    undo="it need not be: the script may be run again",
+)
 def kill_script(server: Server) -> str:
     """End the script that runs. One that has written already cannot be ended so: that raises, and a person decides."""
     from redis.exceptions import ResponseError
@@ -401,13 +413,13 @@ def persistence(server: Server) -> Persistence:
     )
 
 
-@fix(idempotent=True)
+@fix(idempotent=True, says="have {server} begin a snapshot", undo="it need not be: it changes no data")
 def save(server: Server) -> str:
     """Begin a snapshot, beside whatever the server does. Verify with ``persistence`` that it was written."""
     return _in_background(server, lambda client: client.bgsave(schedule=False))
 
 
-@fix(idempotent=True)
+@fix(idempotent=True, says="have {server} begin to write its log anew", undo="it need not be: it changes no data")
 def rewrite(server: Server) -> str:
     """Begin to write the log (AOF) anew, as short as it can be. Verify with ``persistence`` that it was written."""
     return _in_background(server, lambda client: client.bgrewriteaof())

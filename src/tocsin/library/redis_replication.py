@@ -202,7 +202,11 @@ DECIDED = 5.0
 """So soon that is done: what is told to the replica then is answered (``redis.WITHIN``) before the fence ends."""
 
 
-@fix(idempotent=True)
+@fix(
+    idempotent=True,
+    says="have {replica} follow {primary} again, if that loses nothing",
+    undo="have it follow none: REPLICAOF NO ONE",
+)
 def follow(replica: Server, primary: Server, *, at: str = "") -> str:
     """Have a replica follow its primary again, if that loses nothing. Raises Unsafe if it would.
 
@@ -230,7 +234,11 @@ def follow(replica: Server, primary: Server, *, at: str = "") -> str:
     return f"it follows {place} again; {why}"
 
 
-@fix(idempotent=True)
+@fix(
+    idempotent=True,
+    says="close the link of {replica} to its primary, which opens another",
+    undo="it need not be: it goes on where it was",
+)
 def reconnect(replica: Server) -> int:
     """Close a replica's link to its primary; it opens another at once, and goes on where it was. Returns how many."""
     with connected(replica) as client:

@@ -76,7 +76,10 @@ def rows(
     return Rows(columns, tuple(read), more)
 
 
-@fix
+@fix(
+    says="run a statement on {server} that changes {most} rows at most",
+    undo="by another statement: it is written to the database",
+)
 def change(
     server: Server,
     statement: str,
@@ -97,7 +100,11 @@ def change(
     return _changed(server, statement, values, most, uncounted, within)
 
 
-@fix(idempotent=True)
+@fix(
+    idempotent=True,
+    says="run a statement on {server} that changes {most} rows at most",
+    undo="by another statement: it is written to the database",
+)
 def repeatable(
     server: Server,
     statement: str,

@@ -19,7 +19,7 @@ from msgspec import Struct
 from tocsin.kernel.addresses import refusal
 from tocsin.kernel.instant import SECOND, parse_duration
 from tocsin.library.described import Trouble, described
-from tocsin.playbooks.language import Span, Target, fix, look
+from tocsin.playbooks.language import Span, Target, Uninstalled, fix, look
 
 if TYPE_CHECKING:
     from asyncssh import SSHClientConnection
@@ -37,6 +37,10 @@ class Machine(Target, frozen=True):
     """One machine."""
 
     kind: ClassVar[str] = "ssh"
+
+
+class Missing(Trouble, Uninstalled):
+    """The client's package is not installed."""
 
 
 class Reach(Struct, frozen=True):
@@ -81,7 +85,7 @@ def run(machine: Machine, argv: tuple[str, ...], *, within: Span = "30s") -> Sai
     return carry_out(where, where.secrets["key"], argv, within)
 
 
-@fix
+@fix(says="run this on {machine}: {argv:words}", undo="as the command itself can be undone")
 def change(machine: Machine, argv: tuple[str, ...], *, within: Span = "60s") -> Said:
     """Run a command as the user that fixes. Raises Trouble when it ends with anything but 0.
 
@@ -90,7 +94,7 @@ def change(machine: Machine, argv: tuple[str, ...], *, within: Span = "60s") -> 
     return _changed(machine, argv, within)
 
 
-@fix(idempotent=True)
+@fix(idempotent=True, says="run this on {machine}: {argv:words}", undo="as the command itself can be undone")
 def ensure(machine: Machine, argv: tuple[str, ...], *, within: Span = "60s") -> Said:
     """As ``change``, for a command that may be run twice, such as ``systemctl start web``."""
     return _changed(machine, argv, within)
@@ -109,14 +113,14 @@ def carry_out(
 ) -> Said:
     """Run a command on a machine. ``feed``: what it reads on its standard input; ``keep``: bytes of its outputs.
 
-    Raises Trouble, see ``run``.
+    Raises Trouble, see ``run``; Missing without the extra.
     """
     if not argv:
         raise Trouble("there is no command to run")
     try:
         import asyncssh  # noqa: F401  # looked for here, so that what to install is said once
     except ImportError:
-        raise Trouble("the client for SSH is not there: pip install 'tocsin[ssh]'") from None
+        raise Missing("the client for SSH is not there: pip install 'tocsin[ssh]'") from None
     return asyncio.run(_carry_out(where, key, argv, within, feed, keep))
 
 

@@ -82,7 +82,7 @@ def was_replaced(program: Program, pid: int, *, grace: Span = "30s") -> bool:
     return now.pid not in (0, pid) and now.running
 
 
-@fix(probe=was_replaced)
+@fix(probe=was_replaced, says="have supervisor restart {program}", undo="it cannot be: what it was at is lost")
 def restart(program: Program, pid: int, *, grace: Span = "30s") -> str:
     """Have supervisor stop it, as its ``stopsignal`` and ``stopwaitsecs`` say, and start it again.
 

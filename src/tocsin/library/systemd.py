@@ -108,7 +108,7 @@ def was_restarted(unit: Unit, invocation: str, *, within: Span = "2m") -> bool:
     return _anew(now, invocation) and _anew(_come_up(unit.where, now, within), invocation)
 
 
-@fix(probe=was_restarted)
+@fix(probe=was_restarted, says="have systemd restart {unit}", undo="it cannot be: what it was at is lost")
 def restart(unit: Unit, invocation: str, *, within: Span = "2m") -> str:
     """Have systemd stop it, as its unit says (``TimeoutStopSec``, then SIGKILL), and start it again.
 

@@ -146,7 +146,22 @@ def _checked_url(text: str) -> str:
         raise BadAddress("a URL with a user name or a password in it is not kept")
     if _never_sent_to(parts.hostname or ""):
         raise BadAddress("to a link-local, metadata, multicast or reserved address nothing is ever sent")
+    if _this_machine(parts.hostname or ""):
+        raise BadAddress("that is the machine Tocsin runs on: only the plan sends pages there, as a person's `webhook`")
     return text
+
+
+def _this_machine(host: str) -> bool:
+    """Whether a host is written as Tocsin's own machine. What else listens there expects its administrator alone."""
+    name = host.rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    carried = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (carried or address).is_loopback
 
 
 def _never_sent_to(host: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -37,6 +38,7 @@ class LedgerRow(Struct, frozen=True, kw_only=True):
     intended_at: str
     not_before: str
     attempted_at: str
+    next_at: str
     attempts: int
     answered_by_channel_at: str
     delivered_at: str
@@ -54,18 +56,37 @@ class LedgerRow(Struct, frozen=True, kw_only=True):
 COLUMNS = LedgerRow.__struct_fields__
 
 
-def exported(pages: Sequence[Page], labels: Mapping[int, str]) -> list[LedgerRow]:
-    """All pages of an incident as rows, the oldest first as they come. ``labels``: what contact methods are called."""
-    stood_in = {page.instead_of: page for page in pages if page.instead_of}
+def exported(pages: Sequence[Page], labels: Mapping[int, str], *, over: bool) -> list[LedgerRow]:
+    """All pages of an incident as rows, the oldest first as they come. ``labels``: what contact methods are called.
+
+    ``over``: no page can follow the last any more.
+    """
+    then = followed(pages)
+    return [_row(page, labels, _followed(page, then[page.id].instead, then[page.id].next, over=over)) for page in pages]
+
+
+class Followed(NamedTuple):
+    """What came of a page: which was ``instead`` of it, or else which was the incident's ``next``, whatever for."""
+
+    instead: Page | None
+    next: Page | None
+
+
+def followed(pages: Sequence[Page]) -> dict[int, Followed]:
+    """What came of each page of an incident, the oldest first as they come."""
+    stood_in: dict[int, Page] = {}
+    for page in pages:
+        if page.instead_of:
+            stood_in[page.instead_of] = page
     following: Page | None = None
-    rows = []
+    found: dict[int, Followed] = {}
     for page in reversed(pages):
-        rows.append(_row(page, labels, stood_in.get(page.id), following))
+        found[page.id] = Followed(stood_in.get(page.id), following)
         following = page if page.kind == "page" else following
-    return rows[::-1]
+    return found
 
 
-def _row(page: Page, labels: Mapping[int, str], instead: Page | None, following: Page | None) -> LedgerRow:
+def _row(page: Page, labels: Mapping[int, str], followed: str) -> LedgerRow:
     return LedgerRow(
         page=page.id,
         incident=page.incident,
@@ -80,6 +101,7 @@ def _row(page: Page, labels: Mapping[int, str], instead: Page | None, following:
         intended_at=format_rfc3339(page.intended_at),
         not_before=_moment(page.not_before),
         attempted_at=_moment(page.handed_at),
+        next_at=_moment(page.next_at if page.state == "intended" and page.handed_at is None else None),
         attempts=page.attempts,
         answered_by_channel_at=_moment(page.finished_at),
         delivered_at=_moment(page.delivered_at),
@@ -91,7 +113,7 @@ def _row(page: Page, labels: Mapping[int, str], instead: Page | None, following:
         provider_id=page.provider_id,
         error=page.error,
         possible_duplicate=page.unsure,
-        followed=_followed(page, instead, following),
+        followed=followed,
     )
 
 
@@ -99,7 +121,7 @@ def _moment(at: Instant | None) -> str:
     return "" if at is None else format_rfc3339(at)
 
 
-def _followed(page: Page, instead: Page | None, following: Page | None) -> str:
+def _followed(page: Page, instead: Page | None, following: Page | None, *, over: bool) -> str:
     """What came of a page: its answer, what took its place, else which page was the incident's next, whatever for."""
     if page.answered_at is not None:
         return f"{page.person} answered by it"
@@ -110,7 +132,7 @@ def _followed(page: Page, instead: Page | None, following: Page | None) -> str:
     if page.kind != "page":
         return ""
     if following is None:
-        return "no further page"
+        return "no further page" if over else ""
     why = EXPLAINED[following.reason]
     return f"the next page was {following.id}, to {following.person} by {following.channel}: {why}"
 

@@ -7,24 +7,40 @@ from typing import Literal
 
 from msgspec import Struct
 
-from tocsin.kernel.instant import HOUR, SECOND, Duration, Instant
+from tocsin.kernel.instant import HOUR, MINUTE, SECOND, Duration, Instant
 from tocsin.kernel.reason import EXPLAINED, Reason
 
 PageState = Literal["intended", "sent", "failed", "overtaken"]
 PageKind = Literal["page", "notice", "copy", "help", "drill", "update", "synthetic"]
-Receipt = Literal["delivered", "seen", "failed"]
+Receipt = Literal["delivered", "seen", "failed", "busy", "no_answer", "over"]
+"""What a provider says of a page later. Of a call: picked up is delivered, and ``over`` that it has ended."""
 
 FOLLOWED = frozenset({"matrix", "pagerduty", "push", "slack", "telegram"})
 """Channels that are told when somebody has an incident they paged for, or when it is over."""
 
 APART = frozenset({"pagerduty"})
 """Channels that keep an incident for each of ours: there pages are never bundled."""
+CALLS = frozenset({"call"})
+"""Channels that ring: one call at a time to a number, and one that nobody takes is made again."""
 ASKING = frozenset({"page", "help", "drill"})
 """Kinds that want an answer."""
+GATHERING = frozenset({Reason.BUNDLED, Reason.ON_THE_PHONE, Reason.CALLED_AGAIN})
+"""What pages wait for together, to go out as one message."""
+MISSED: dict[Receipt, Reason] = {"busy": Reason.LINE_BUSY, "no_answer": Reason.NO_ANSWER}
+"""What a provider says of a call that nobody took, and what that is in the ledger."""
+RANG = frozenset(MISSED.values())
 
 RETRY_FIRST: Duration = 5 * SECOND
 RETRY_LONGEST: Duration = 300 * SECOND
 GIVE_UP_AFTER: Duration = HOUR
+RINGS: Duration = 45 * SECOND
+"""So long a call that was made rings at most, and some seconds to be put through."""
+TALKS: Duration = 2 * MINUTE
+"""So long a call lasts at most that was picked up: what there is to say, twice, and time to answer."""
+CALL_AGAIN: Duration = MINUTE
+"""So long after a call that did not get through the number is called again,"""
+MOST_CALLS = 3
+"""and so often in all, unless the step is repeated."""
 DRILL_WORKS: Duration = HOUR
 """So long a page of a drill can be answered."""
 
@@ -42,6 +58,7 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     ``handed_at``: when it was last handed to its channel, None while it waits for a retry.
     ``unsure``: Tocsin stopped between intent and outcome, so the person may have it already.
     ``delivered_at`` and ``seen_at``: when the provider said that it reached the person's device, and that it was seen.
+    ``over_at``: when the provider said that the call is over.
     ``answered_at``: when it was used to acknowledge, by its link or in its channel.
     ``instead_of``: the page that did not get through, and for which this one was written down.
     ``overtaken_by``: the newer page to the same place that took its place, 0 when there is none.
@@ -74,6 +91,7 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     unsure: bool = False
     delivered_at: Instant | None = None
     seen_at: Instant | None = None
+    over_at: Instant | None = None
     answered_at: Instant | None = None
     silence: str = ""
     instead_of: int = 0
@@ -135,15 +153,38 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     @property
     def gathers(self) -> bool:
         """Whether it waits to go out together with others."""
-        return self.state == "intended" and self.handed_at is None and self.held is Reason.BUNDLED
+        return self.kind == "page" and self.state == "intended" and self.handed_at is None and self.held in GATHERING
+
+    @property
+    def rang(self) -> bool:
+        """Whether it was a call that nobody took: the number works, and nothing was said."""
+        return self.state == "failed" and self.outcome in RANG
+
+    @property
+    def on_hold(self) -> bool:
+        """Whether it waits for another call to the same number to be over."""
+        return self.state == "intended" and self.handed_at is None and self.held is Reason.ON_THE_PHONE
+
+    @property
+    def rings_until(self) -> Instant | None:
+        """Until when its number is taken by it at the latest; None when it is no call, not on its way, or over."""
+        if self.channel not in CALLS or self.handed_at is None or self.over_at is not None or self.state == "failed":
+            return None
+        if self.delivered_at is not None:
+            return self.delivered_at + TALKS
+        if self.state == "intended":
+            return self.next_at  # its channel comes to it, and says what came of it
+        return (self.left_at or self.handed_at) + RINGS
 
 
 def tells(page: Page, receipt: Receipt) -> bool:
     """Whether a provider's word on how far a page got says anything new.
 
     It only moves forward: sent, delivered, seen, answered. A page that reached the person does not fail any more, and
-    one that failed stays so.
+    one that failed stays so. That a call is over is news, whatever came of it.
     """
+    if receipt == "over":
+        return page.over_at is None and page.state != "failed"
     if page.state == "failed" or page.answered_at is not None:
         return False
     return page.seen_at is None if receipt == "seen" else page.delivered_at is None
@@ -153,8 +194,10 @@ def receive(page: Page, receipt: Receipt, now: Instant) -> bool:
     """Note how far a page got; whether that is anything new. What was seen was delivered as well."""
     if not tells(page, receipt):
         return False
-    if receipt != "failed":
+    if receipt in ("delivered", "seen", "over"):
         page.delivered_at = page.delivered_at or now
+    if receipt == "over":
+        page.over_at = now
     if receipt == "seen":
         page.seen_at = now
     return True
@@ -172,5 +215,5 @@ def unreached_since(pages: Iterable[Page]) -> Instant | None:
     """
     wanted = [page for page in pages if page.kind == "page"]
     left = max((page.finished_at or page.intended_at for page in wanted if page.left), default=None)
-    lost = [page for page in wanted if page.refused or page.state == "failed" or page.overtaken_by]
+    lost = [page for page in wanted if page.refused or (page.state == "failed" and not page.rang) or page.overtaken_by]
     return min((page.intended_at for page in lost if left is None or page.intended_at > left), default=None)

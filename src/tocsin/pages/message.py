@@ -19,7 +19,8 @@ class Message(Struct, frozen=True, kw_only=True):
     ``idempotency_key`` is the same whenever the same page is tried again. ``acknowledge_url`` is "" for notices and
     copies. ``kind`` is that of the page; of an update, somebody has it (``state`` acknowledged, by ``who``) or it is
     over, and ``replaces`` is the provider's id of the page it is about, "" when that is not known.
-    ``incidents``: how many it is about; of several ``lines`` name each and ``alerts`` counts all of theirs.
+    ``incidents``: how many it is about; of several ``lines`` name each, ``alerts`` and ``firing`` count all of theirs.
+    ``alerts`` are all that there ever were, ``firing`` those that fire now; ``since`` is when it began or was reopened.
     ``signing``: what a webhook that the person added themself is signed with; "" for one that the plan declares.
     """
 
@@ -38,6 +39,7 @@ class Message(Struct, frozen=True, kw_only=True):
     now: Instant
     state: str
     alerts: int
+    firing: int
     because: str
     next_step: str
     """What happens if nobody answers, as a sentence, or ""."""

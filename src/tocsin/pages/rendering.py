@@ -169,9 +169,9 @@ def clock(message: Message) -> str:
 
 
 def more(message: Message) -> str:
-    """How many alerts are not named in ``lines``."""
+    """How many alerts that fire are not named in ``lines``."""
     several = message.incidents > 1
-    rest = (message.incidents if several else message.alerts) - len(message.lines[:_LINES])
+    rest = (message.incidents if several else message.firing) - len(message.lines[:_LINES])
     what = "incident" if several else "alert"
     return f"and {rest} more {what}{'' if rest == 1 else 's'}" if message.lines and rest > 0 else ""
 

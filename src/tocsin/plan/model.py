@@ -33,6 +33,14 @@ Covers = Mapping[str, tuple[Cover, ...]]
 """Overrides that may count, by schedule."""
 
 
+class PagedNext(NamedTuple):
+    """Whom a step pages that is due: these people, or one of them, and those who stand in ``beside`` them."""
+
+    step: Step
+    people: tuple[Person, ...]
+    beside: tuple[Person, ...]
+
+
 class Reached(NamedTuple):
     """Somebody behind a target. ``by``: the schedule and layer that has them on call; "" when they are named."""
 
@@ -241,15 +249,17 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
 
     def paged_next(
         self, service: str, steps: tuple[Step, ...], step: int, at: Instant, covers: Covers
-    ) -> tuple[Person, ...]:
+    ) -> PagedNext:
         """Who is paged when a step is due at an instant, the last resort after the last one.
 
         Behind one that reaches nobody it is whoever the first after it reaches, and those who stand in.
         """
         reaching = (place for place in range(step, len(steps)) if self.people_of(steps[place].targets, at, covers))
         place = next(reaching, len(steps))
-        targets = steps[place].targets if place < len(steps) else self.last_resort
-        return self.people_of((*targets, *(self.stand_ins(service) if place > step else ())), at, covers)
+        due = steps[place] if place < len(steps) else Step(self.last_resort)
+        people = self.people_of(due.targets, at, covers)
+        beside = self.people_of(self.stand_ins(service), at, covers) if place > step else ()
+        return PagedNext(due, people, tuple(one for one in beside if due.one or one not in people))
 
     def reached_by(self, targets: tuple[str, ...], at: Instant, covers: Covers) -> tuple[Reached, ...]:
         """The people behind targets such as ``person:ana``, ``team:shop`` and ``schedule:shop-primary`` at an instant.
@@ -282,6 +292,11 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
             for shift in roster.who(at, self.covers_for(key, covers))
         ]
 
+    @cached_property
+    def takes_turns(self) -> tuple[Step, ...]:
+        """The steps of its escalations that page one of several."""
+        return tuple(step for one in self.escalations.values() for step in one.steps if step.one)
+
     def asks(self, service: str, schedule: str) -> bool:
         """Whether a service pages by a schedule, be it for one severity or one customer tier alone."""
         asked = self.service(service)
@@ -289,6 +304,12 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         names |= {self.playbooks[one].hand_over_to for one in self.answers.get(service, ()) if one in self.playbooks}
         steps = (step for name in names if name in self.escalations for step in self.escalations[name].steps)
         return any(target.split(":")[:2] == ["schedule", schedule] for step in steps for target in step.targets)
+
+    def zone_of(self, person: str) -> str:
+        """The zone a person reads times in: their own, else the plan's, else UTC; also for nobody, who is ""."""
+        own = self.people[person].timezone if person in self.people else "UTC"
+        # UTC is also what the plan says of a person it knows no zone of.
+        return own if own != "UTC" else self.timezone
 
     def covers_for(self, schedule: str, covers: Covers) -> tuple[Cover, ...]:
         """The overrides of a schedule whose person is in the plan: who has left takes nobody's place."""

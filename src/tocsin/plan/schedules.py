@@ -137,6 +137,7 @@ class Schedules:
         """Look ahead: turns without a beginning, layers nobody sees, gaps, and people who would be called twice."""
         self._warn_of_starts()
         self._warn_of_turns()
+        self._warn_of_idle_keys()
         rosters = {key: Roster(one) for key, one in schedules.items()}
         for key, roster in rosters.items():
             at = self._names.places[key]
@@ -177,6 +178,22 @@ class Schedules:
                         if turns and all(one.value in turn for turn in turns):
                             message = f"{one.value} shadows only themselves: every turn of the layer is theirs"
                             self._findings.warning(layer.at, message, "name somebody else under `shadow`")
+
+    def _warn_of_idle_keys(self) -> None:
+        """Keys about taking turns, where nobody takes turns."""
+        for plan in self._files:
+            for _, schedule in plan.schedules or ():
+                for layer in (schedule.layers or ()) if schedule else ():
+                    idle = [key for key in ("every", "handoff", "starts") if key in layer.places]
+                    if len(layer.rotate or ()) != 1 or not idle:
+                        continue
+                    who = " and ".join(dict.fromkeys(one.value for one in (layer.rotate or ())[0]))
+                    keys = " and ".join(f"`{key}`" for key in idle)
+                    message = (
+                        f"every turn of the layer is that of {who}, so {keys} change{'s' * (len(idle) == 1)} nothing"
+                    )
+                    hint = "leave it out, or name who takes turns with them"
+                    self._findings.warning(layer.where(idle[0]), message, hint)
 
     def _warn_of_hidden(self, schedule: Schedule, at: Position) -> None:
         for place, layer in enumerate(schedule.layers[1:], 1):

@@ -374,8 +374,9 @@ class _Assembly:
                             step.page_one_of is not None,
                             read_condition(step.when, self._hour_names, self._tier_names),
                             step.until_acknowledged_by or 1,
+                            round_of=f"{key}/{number}" if step.page_one_of is not None else "",
                         )
-                        for step in steps or ()
+                        for number, step in enumerate(steps or (), 1)
                     )
                     found[key] = Escalation(key, tuple(read))
         return found

@@ -40,6 +40,8 @@ def read_triggers(
             continue
         named = one.playbook
         manifest = playbooks.get(named.value)
+        if manifest is None and named.value in uses:
+            continue  # that it cannot be read, or is not there, is said already where the service names it
         if named.value not in uses or manifest is None:
             hint = findings.nearest(named.value, uses) or f"name it with {service}: playbooks: [{named.value}]"
             findings.error(named.at, f"{service} does not use a playbook {shown(named.value)}", hint)

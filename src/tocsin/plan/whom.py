@@ -13,19 +13,23 @@ from tocsin.kernel.instant import Instant
 from tocsin.oncall.hours import is_open
 from tocsin.oncall.imported import Imported, shut_by
 from tocsin.plan.model import Covers, Plan, Reached
+from tocsin.plan.turns import NOBODY, Turns
 
 LAST_RESORT = "last resort"
 
 
 class StepWhom(NamedTuple):
     """Whom one step would page. ``number`` counts from 1. ``passed``: what it asks for does not hold then, so it is
-    passed over; labels, which only an incident has, are not asked.
+    passed over; labels, which only an incident has, are not asked. ``one_of``: it pages one of these, and whoever has
+    the ``turn`` if it did so now.
     """
 
     number: int
     when: str
     passed: bool
     reached: tuple[Reached, ...]
+    one_of: bool = False
+    turn: str = ""
 
 
 class Alike(NamedTuple):
@@ -83,15 +87,16 @@ def _tiers(plan: Plan, service: str) -> tuple[str, ...]:
     return plan.customer_tiers if plan.service(service).customer_tier else (*plan.customer_tiers, "")
 
 
-def whom(plan: Plan, one: Alike, at: Instant, covers: Covers) -> list[StepWhom]:
+def whom(plan: Plan, one: Alike, at: Instant, covers: Covers, turns: Turns = NOBODY) -> list[StepWhom]:
     """Whom each step of a way would page at an instant; steps that reach nobody are left out.
 
     The last resort, when none of them pages anybody: whoever is asked has an answer.
     """
-    found = [
-        StepWhom(number, step.when.said, passed, plan.reached_by(step.targets, at, covers))
-        for number, (step, passed) in enumerate(zip(one.steps, one.passed, strict=True), 1)
-    ]
+    found = []
+    for number, (step, passed) in enumerate(zip(one.steps, one.passed, strict=True), 1):
+        reached = plan.reached_by(step.targets, at, covers)
+        turn = turns.next(step, (each.person for each in reached))
+        found.append(StepWhom(number, step.when.said, passed, reached, step.one and len(reached) > 1, turn))
     if not any(each.reached and not each.passed for each in found):
         last = tuple(
             each._replace(by=f"{LAST_RESORT}{', ' if each.by else ''}{each.by}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -133,11 +134,19 @@ def _held_up(rule: Rule, by: Manifest, targets: Targets) -> str:
     """Why a playbook that names a rule will not run for it; "" when it will, as far as that can be known."""
     if by.severities and rule.severity and rule.severity not in by.severities:
         return f"{by.name} answers {', '.join(by.severities)} alone, and this is {rule.severity}"
+    if lacking := [one.name for one in by.params if not (one.target or one.default)]:
+        return f"{by.name} needs its parameter {' and '.join(lacking)}, which no alert says"
     if rule.labels is not None:
         bound = bind(by, rule.service, targets, rule.labels)
         return f"{by.name}: {bound.why}" if isinstance(bound, Unbound) else ""
-    missing = next((one.kind for one in by.targets if not targets.group(rule.service, one.kind)), "")
-    return f"{by.name}: {rule.service} has no {missing} target at all" if missing else ""
+    for kind, wanted in Counter(one.kind for one in by.targets).items():
+        there = [one.name for one in targets.of(rule.service).values() if one.kind == kind]
+        if not there:
+            return f"{by.name}: {rule.service} has no {kind} target at all"
+        if len(there) < wanted:
+            only = " and ".join(there)
+            return f"{by.name} works on {wanted} {kind} targets at once, and {rule.service} has {only} alone"
+    return ""
 
 
 def share(found: Sequence[Covered], counting: Sequence[str]) -> Share:

@@ -21,7 +21,8 @@ class Series(Struct, frozen=True, omit_defaults=True):
     """What one probe measured, the oldest first. ``probe``: ``service/name``; ``what``: such as ``memory used``.
 
     ``unit``: ``%``, ``s`` or ``bytes``. ``limit``: beyond which it fails, None without one. A look that measured
-    nothing, because nothing answered, has no point; ``silent``: so it was with the last.
+    nothing, because nothing answered, has no point; ``silent``: so it was with the last. ``gaps``: from the first of
+    such looks in a row to the next point, or to the last of them when there is none yet. No line goes on over one.
     """
 
     probe: str
@@ -30,12 +31,24 @@ class Series(Struct, frozen=True, omit_defaults=True):
     limit: float | None = None
     silent: bool = False
     points: tuple[tuple[Instant, float], ...] = ()
+    gaps: tuple[tuple[Instant, Instant], ...] = ()
+
+    @property
+    def within(self) -> list[tuple[Instant, Instant]]:
+        """The gaps between its points."""
+        if not self.points:
+            return []
+        first, last = self.points[0][0], self.points[-1][0]
+        return [(began, ended) for began, ended in self.gaps if first < began and ended <= last]
 
 
 def kept(found: Iterable[Series], first: str = "") -> tuple[Series, ...]:
     """What is kept with a run: few series, that of the probe ``first`` in front, each with few points."""
     worth = sorted((one for one in found if one.points), key=lambda one: one.probe != first)
-    return tuple(msgspec.structs.replace(one, points=thinned(one.points)) for one in worth[:MOST_SERIES])
+    return tuple(
+        msgspec.structs.replace(one, points=thinned(one.points), gaps=one.gaps[-MOST_POINTS:])
+        for one in worth[:MOST_SERIES]
+    )
 
 
 def thinned(points: Sequence[tuple[Instant, float]], most: int = MOST_POINTS) -> tuple[tuple[Instant, float], ...]:
@@ -53,9 +66,10 @@ def together(rows: Iterable[Step]) -> tuple[Series, ...]:
     found: dict[str, Series] = {}
     for row in sorted(rows, key=lambda one: one.ordinal):
         for one in msgspec.json.decode(row.result, type=tuple[Series, ...]):
-            had = dict(found[one.probe].points) if one.probe in found else {}
-            points = tuple(sorted((had | dict(one.points)).items()))
-            found[one.probe] = msgspec.structs.replace(one, points=points)
+            had = found.get(one.probe, one)
+            points = tuple(sorted((dict(had.points) | dict(one.points)).items()))
+            gaps = tuple(sorted((dict(had.gaps) | dict(one.gaps)).items()))
+            found[one.probe] = msgspec.structs.replace(one, points=points, gaps=gaps)
     return tuple(found.values())
 
 
@@ -69,14 +83,16 @@ def _went(series: Series) -> str:
         return ""
     (began, first), (ended, last) = series.points[0], series.points[-1]
     was, now, over = value(first, series.unit), value(last, series.unit), say_duration(ended - began)
-    limit = f", the limit is {value(series.limit, series.unit)}" if series.limit is not None else ""
+    unheard = sum(until - since for since, until in series.within)
+    rest = f", no answer for {say_duration(max(unheard, SECOND))} meanwhile" if unheard else ""
+    rest += f", the limit is {value(series.limit, series.unit)}" if series.limit is not None else ""
     if ended - began < SECOND:
-        return f"{series.what} {now}{limit}"
+        return f"{series.what} {now}{rest}"
     if was == now:
         low, top = (value(edge(one for _, one in series.points), series.unit) for edge in (min, max))
         between = f", between {low} and {top} meanwhile" if low != top else ""
-        return f"{series.what} {now}, as {over} before{between}{limit}"
-    return f"{series.what} {was} → {now} in {over}{limit}"
+        return f"{series.what} {now}, as {over} before{between}{rest}"
+    return f"{series.what} {was} → {now} in {over}{rest}"
 
 
 def value(number: float, unit: str) -> str:

@@ -266,7 +266,7 @@ def _breaking(at: Situation, guard: Breaker) -> Measure:
         until = failed[-1] + guard.within
         return Measure(f"open: {why}", Blocked(Reason.GUARD_BREAKER, why), 0, guard.failures, until, "closed")
     if len(at.returned) >= guard.returns:
-        why = f"this same trouble was answered {len(at.returned)} times within {within} and came back"
+        why = f"this same trouble came back {len(at.returned)} times within {within}, whatever was done about it"
         until = at.returned[guard.returns - 1] + guard.within
         return Measure(f"open: {why}", Blocked(Reason.GUARD_BREAKER, why), 0, guard.returns, until, "closed")
     until = failed[-1] + guard.within if failed else None

@@ -15,6 +15,7 @@ from typing import Annotated, Any, ClassVar, Final, Generic, Literal, NoReturn, 
 from msgspec import Struct
 
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Duration, parse_duration, say_duration
+from tocsin.playbooks import saying
 from tocsin.playbooks.confinement import Confine, trouble
 from tocsin.playbooks.manifest import AtMost, Blast, Breaker, Cooldown, Frozen, Guard, Over, Rung, Trust, Unless
 from tocsin.playbooks.run import REMEMBERED
@@ -55,11 +56,22 @@ class Look(Generic[P, T]):
 class Fix(Generic[P, T]):
     """Changes a system. Made with ``@fix``; used with ``run.fix`` alone."""
 
-    def __init__(self, function: Callable[P, T], idempotent: bool, probe: Look[P, bool] | None) -> None:
+    def __init__(
+        self,
+        function: Callable[P, T],
+        idempotent: bool,
+        probe: Look[P, bool] | None,
+        says: str = "",
+        undo: str = "",
+    ) -> None:
         self.function = function
         self.name = _named(function)
         self.idempotent = idempotent
         self.probe = probe
+        self.says, self.undo = says, undo
+        for what, text in (("says", says), ("undo", undo)):
+            if why := saying.unknown(text, function):
+                raise Misused(f"@fix({what}={text!r}): {why}")
         self.__doc__ = function.__doc__
 
     def __call__(self, *args: object, **kwargs: object) -> NoReturn:
@@ -75,20 +87,30 @@ def look(function: Callable[P, T]) -> Look[P, T]:
 @overload
 def fix(function: Callable[P, T]) -> Fix[P, T]: ...
 @overload
-def fix(*, idempotent: bool) -> Callable[[Callable[P, T]], Fix[P, T]]: ...
+def fix(*, idempotent: bool = False, says: str = "", undo: str = "") -> Callable[[Callable[P, T]], Fix[P, T]]: ...
 @overload
-def fix(*, probe: Look[P, bool], idempotent: bool = False) -> Callable[[Callable[P, T]], Fix[P, T]]: ...
 def fix(
-    function: Callable[P, T] | None = None, *, idempotent: bool = False, probe: Look[P, bool] | None = None
+    *, probe: Look[P, bool], idempotent: bool = False, says: str = "", undo: str = ""
+) -> Callable[[Callable[P, T]], Fix[P, T]]: ...
+def fix(
+    function: Callable[P, T] | None = None,
+    *,
+    idempotent: bool = False,
+    probe: Look[P, bool] | None = None,
+    says: str = "",
+    undo: str = "",
 ) -> Fix[P, T] | Callable[[Callable[P, T]], Fix[P, T]]:
     """Declare a function that changes something.
 
     ``idempotent``: doing it twice is as good as once. ``probe``: a look with the same arguments that says whether it
     was done. With neither, a run that was interrupted in the middle of it is handed over to a person.
+
+    ``says``: what it does, for whoever is asked whether it may: ``"end process {pid} of {server}"``, with its
+    parameters in braces; after "May it" and before a question mark. ``undo``: how it is undone, or that it cannot be.
     """
     if function is not None:
         return Fix(function, idempotent, probe)
-    return lambda one: Fix(one, idempotent, probe)
+    return lambda one: Fix(one, idempotent, probe, says, undo)
 
 
 def _named(function: Callable[..., object]) -> str:
@@ -255,6 +277,10 @@ def _what(thing: object) -> str:
 
 class Failed(Exception):
     """A step failed; the message is what it raised."""
+
+
+class Uninstalled(Exception):
+    """A look or fix needs what is not on this machine; the message says what to install. No playbook is at fault."""
 
 
 # -- declaring a playbook ----------------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ class Approval(Struct):
     """What a run waits to be told. ``default``: what counts when nobody answers until ``due``.
 
     ``step``: its ordinal; ``fix``: the fix it is about, "" for a question of the playbook's own; ``digest``: which fix
-    it is, with its arguments.
+    it is, with its arguments. ``does``, ``undo``: what that does, and how it is undone, as the fix itself says it.
     """
 
     step: int
@@ -51,6 +51,8 @@ class Approval(Struct):
     by: str = ""
     at: Instant | None = None
     digest: str = ""
+    does: str = ""
+    undo: str = ""
 
 
 class Step(Struct, kw_only=True):
@@ -262,7 +264,11 @@ def _says(found: str, sentence: str) -> bool:
 
 
 class Began(Struct, frozen=True, tag="began"):
-    """It wants to begin with a step that has to be written down first: a fix, a verification or a question."""
+    """It wants to begin with a step that has to be written down first: a fix, a verification or a question.
+
+    ``says``, ``undo``: what a fix does with these arguments and how it is undone, in its own words; ``about``: what its
+    function says of itself.
+    """
 
     ordinal: int
     verb: Verb
@@ -275,11 +281,27 @@ class Began(Struct, frozen=True, tag="began"):
     choices: tuple[str, ...] = ()
     default: str = ""
     role: str = ""
+    says: str = ""
+    undo: str = ""
+    about: str = ""
 
     @property
     def identity(self) -> str:
         """What is to be done, and with which arguments: what a person allows."""
         return f"{self.function} {self.digest}"
+
+
+class Looking(Struct, frozen=True, tag="looking"):
+    """It is in a look now, which nobody has to allow. ``since``: for how long, when it is told.
+
+    Its process says so before each look; it is written down only of one that lasts, or that the process ended in.
+    """
+
+    ordinal: int
+    function: str
+    digest: str
+    shown: str = ""
+    since: Duration = 0
 
 
 class Finished(Struct, frozen=True, tag="finished"):
@@ -336,4 +358,4 @@ class Printed(Struct, frozen=True, tag="printed"):
     text: str
 
 
-Report = Began | Finished | Returned | Unmatched | GaveUp | Sampled | Printed
+Report = Began | Looking | Finished | Returned | Unmatched | GaveUp | Sampled | Printed

@@ -8,14 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
+from inspect import signature
 from typing import Any, NoReturn, Protocol, get_type_hints
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from tocsin.kernel.instant import SECOND, Duration, format_duration
+from tocsin.playbooks import saying
 from tocsin.playbooks.cel import RuleError, rule
-from tocsin.playbooks.language import About, Declared, Failed, Fix, Look, Misused, Must, Run, Target, Vault, vault
+from tocsin.playbooks.language import (
+    About,
+    Declared,
+    Failed,
+    Fix,
+    Look,
+    Misused,
+    Must,
+    Run,
+    Target,
+    Uninstalled,
+    Vault,
+    vault,
+)
 from tocsin.playbooks.run import (
     MOST_RESULT,
     MOST_RESULTS,
@@ -25,6 +40,7 @@ from tocsin.playbooks.run import (
     Began,
     Finished,
     GaveUp,
+    Looking,
     Report,
     Returned,
     Step,
@@ -33,7 +49,9 @@ from tocsin.playbooks.run import (
 )
 
 SHOWN = 300
+SHOWN_ANSWER = 120
 NOTHING = "null"
+FLAGS = {"true": True, "false": False}
 
 
 class Start(Struct, frozen=True):
@@ -92,6 +110,10 @@ class Wire(Protocol):
         """Report something that nobody has to allow."""
         ...
 
+    def looks(self, looking: Looking) -> None:
+        """Say that a look begins, for when it does not end."""
+        ...
+
     def clock(self) -> float:
         """Seconds, from any moment on, never backwards."""
         ...
@@ -108,8 +130,8 @@ class Ended(BaseException):
 class Session:
     """The hands of one run.
 
-    ``urls``: the reading credentials. ``redact`` takes secrets out of a text. ``instead``: what is called in the place
-    of looks and fixes of that name, in a test.
+    ``urls``: the reading credentials. ``redact`` takes secrets out of a text. ``instead``: what is called for a look or
+    a fix, in a test; it may raise ``Ended``.
     """
 
     def __init__(
@@ -118,11 +140,11 @@ class Session:
         recorded: Sequence[Step],
         urls: Mapping[str, str],
         redact: Callable[[str], str],
-        instead: Mapping[str, Callable[..., Any]] | None = None,
+        instead: Callable[[Look[..., Any] | Fix[..., Any]], Callable[..., Any]] = lambda what: what.function,
         doubt: Sequence[str] = (),
         since: int = 0,
     ) -> None:
-        self._instead = instead or {}
+        self._call = instead
         self._doubt, self._since = list(doubt), since
         self._wire = wire
         self._recorded = {step.ordinal: step for step in recorded}
@@ -140,6 +162,7 @@ class Session:
         known = place.known
         if known is not None and known.state != "begun":
             return self._again(known, what.function)
+        self._wire.looks(Looking(place.ordinal, place.function, place.digest, place.shown))
         return self._do(place, what, args, kwargs, self._reading)
 
     def fix(self, what: Fix[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -155,7 +178,7 @@ class Session:
             if self._with(self._reading, lambda: probe(*args, **kwargs)):
                 self._end(place, True, NOTHING, "it was done already, says its probe")
                 return None
-        reply = self._begin(place, what.idempotent, what.probe is not None)
+        reply = self._begin(self._wants(place, what, args, kwargs))
         return self._do(place, what, args, kwargs, Vault(reply.urls))
 
     def verify(self, what: Look[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], must: Must) -> Any:
@@ -164,7 +187,7 @@ class Session:
         known = place.known
         if known is not None and known.state != "begun":
             return self._again(known, what.function)
-        reply = self._begin(place, within=must.within)
+        reply = self._begin(place.began(within=must.within))
         held, value, why, samples = self._watch(self._call(what), args, kwargs, must, reply.left / SECOND)
         raw = self._json(value)
         said = self._said(value) if value is not None else "nothing could be seen"
@@ -172,7 +195,7 @@ class Session:
             self._end(place, False, raw, said, why, samples)
             self._give_up("unverified", f"{_short(what.name)}: {why}; last seen: {said}")
         self._end(place, True, raw, said, samples=samples)
-        return self._decoded(raw, what.function)
+        return self._decoded(raw, what.function, what.name)
 
     def ask(self, question: str, choices: tuple[str, ...], within: Duration, default: str, role: str) -> str:
         """See ``Run.ask``."""
@@ -180,7 +203,7 @@ class Session:
         if place.known is not None and place.known.state == "done":
             return msgspec.json.decode(place.known.result, type=str)
         began = Began(place.ordinal, "ask", place.function, place.digest, within=within)
-        reply = self._wire.begin(msgspec.structs.replace(began, choices=choices, default=default, role=role))
+        reply = self._wire.begin(structs.replace(began, choices=choices, default=default, role=role))
         if isinstance(reply, Answered):
             return reply.answer
         raise self._closed()
@@ -219,6 +242,8 @@ class Session:
         text = self._json([list(args), dict(sorted(kwargs.items()))], f"the arguments of {function}")
         digest = blake2b(text.encode(), digest_size=16).hexdigest()
         known = self._recorded.get(self._ordinal)
+        if known is not None and (known.verb, known.state) == ("look", "begun"):
+            known = None  # it was interrupted in it, and nothing came of it: it may look at something else now
         if known is not None and (known.verb, known.function, known.digest) != (verb, function, digest):
             was = f"{known.verb} {_short(known.function)}"
             now = f"{verb} {_short(function)}"
@@ -235,9 +260,16 @@ class Session:
         self._doubt.remove(name)
         return True
 
-    def _begin(self, place: _Place, idempotent: bool = False, probe: bool = False, within: Duration = 0) -> Go:
-        place_of = (place.ordinal, place.verb, place.function, place.digest, place.shown)
-        reply = self._wire.begin(Began(*place_of, idempotent, probe, within=within))
+    def _wants(self, place: _Place, what: Fix[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Began:
+        says, undo = (
+            self.redacted(saying.said(text, what.function, args, kwargs))[:SHOWN] for text in (what.says, what.undo)
+        )
+        about = self.redacted(saying.first_line(what.function))[:SHOWN]
+        began = place.began(what.idempotent, what.probe is not None)
+        return structs.replace(began, says=says, undo=undo, about=about)
+
+    def _begin(self, began: Began) -> Go:
+        reply = self._wire.begin(began)
         if isinstance(reply, Go):
             return reply
         raise self._closed()
@@ -249,16 +281,18 @@ class Session:
         call = self._call(what)
         try:
             value = self._with(held, lambda: call(*args, **kwargs))
+        except Uninstalled as error:
+            why = self.redacted(str(error))[:MOST_SAID]
+            if place.verb != "fix":  # one that was let begin was not begun
+                self._end(place, False, NOTHING, "", why)
+            self._give_up("withheld", f"{_short(place.function)} cannot be done on this machine: {why}")
         except Exception as error:  # noqa: BLE001  # whatever a step raises is what came of it
             why = self.redacted(f"{type(error).__name__}: {error}")[:MOST_SAID]
             self._end(place, False, NOTHING, "", why)
             raise Failed(f"{_short(place.function)} failed: {why}") from None
         raw = self._json(value, f"what {place.function} answered")
         self._end(place, True, raw, self._said(value))
-        return self._decoded(raw, what.function)
-
-    def _call(self, what: Look[..., Any] | Fix[..., Any]) -> Callable[..., Any]:
-        return self._instead.get(what.name, what.function)
+        return self._decoded(raw, what.function, place.function)
 
     def _watch(
         self, call: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], must: Must, left: float
@@ -311,10 +345,19 @@ class Session:
             self._give_up("unverified", f"{_short(known.function)}: {known.error}")
         if known.state == "failed":
             raise Failed(f"{_short(known.function)} failed: {known.error}")
-        return self._decoded(known.result, call)
+        return self._decoded(known.result, call, known.function)
 
-    def _decoded(self, raw: str, call: Callable[..., Any]) -> Any:
-        return msgspec.json.decode(raw, type=get_type_hints(call).get("return", Any))
+    def _decoded(self, raw: str, call: Callable[..., Any], name: str) -> Any:
+        """An answer as the function says it is. Raises Misused when it is something else."""
+        wanted = get_type_hints(call).get("return", Any)
+        if wanted in (int, float) and raw in FLAGS:
+            return FLAGS[raw]  # as Python has it, a flag is a number
+        try:
+            return msgspec.json.decode(raw, type=wanted)
+        except msgspec.ValidationError as error:
+            said = raw if len(raw) <= SHOWN_ANSWER else f"{raw[:SHOWN_ANSWER]}…"
+            kind = getattr(wanted, "__name__", str(wanted))
+            raise Misused(f"{_short(name)} answered {said}, and says it answers {kind}: {error}") from None
 
     def _json(self, value: Any, what: str = "the value") -> str:
         try:
@@ -348,11 +391,19 @@ class _Place(Struct, frozen=True):
     shown: str
     known: Step | None
 
+    def began(self, idempotent: bool = False, probe: bool = False, within: Duration = 0) -> Began:
+        """What is asked before it begins."""
+        return Began(
+            self.ordinal, self.verb, self.function, self.digest, self.shown, idempotent, probe, within=within
+        )
+
 
 def carry_out(session: Session, found: Declared, start: Start) -> Report | None:
     """Run a playbook to its end. Returns what is left to report; None when all is told already."""
     try:
         given = _arguments(found, start)
+        if lacking := _lacking(found, given):
+            return GaveUp("withheld", f"it was not begun: nothing says its parameter {' or '.join(lacking)}")
         meant = _predicate(found)
         if meant is not None and not session.when(lambda: meant(start.about)):
             return Unmatched()
@@ -379,6 +430,12 @@ def _arguments(found: Declared, start: Start) -> dict[str, Any]:
     hints = get_type_hints(found.body)
     given: dict[str, Any] = {name: hints[name](name=target) for name, target in start.targets.items()}
     return given | {name: msgspec.json.decode(raw, type=hints[name]) for name, raw in start.args.items()}
+
+
+def _lacking(found: Declared, given: Mapping[str, Any]) -> list[str]:
+    """What a body must be given beside its run, and is not."""
+    takes = list(signature(found.body).parameters.values())[1:]
+    return [one.name for one in takes if one.default is one.empty and one.name not in given]
 
 
 def _line_of(error: BaseException) -> str:

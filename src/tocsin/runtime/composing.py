@@ -20,7 +20,9 @@ from tocsin.pages.links import make_token
 from tocsin.pages.loops import WORDS, mark
 from tocsin.pages.message import Message
 from tocsin.pages.rendering import began
-from tocsin.plan.model import Plan
+from tocsin.pages.rules import Reach, quiet_until, reaches
+from tocsin.plan.model import PagedNext, Plan
+from tocsin.plan.turns import Turns
 
 MOST_LINES = 10
 UNANSWERED = frozenset({"notice", "copy", "update", "synthetic"})
@@ -118,10 +120,11 @@ def _message(
         title=incident.title if incident else page.title,
         service=incident.service if incident else "",
         severity=incident.severity if incident else "",
-        since=incident.opened_at if incident else page.intended_at,
+        since=_since(state, incident) if incident else page.intended_at,
         now=now,
         state=incident.state if incident else "",
         alerts=incident.alerts if incident else 0,
+        firing=_firing(state, incident) if incident else 0,
         because=page.why,
         next_step=_next_step(state, plan, incident, page, zone) if incident else "",
         tried=incident.tried if incident else (),
@@ -174,17 +177,18 @@ def _bundle(state: State, message: Message, wanted: list[Page], base: str) -> Me
         title=f"{len(incidents)} incidents, the gravest: {gravest.title}",
         service="",
         severity=gravest.severity,
-        since=min(one.opened_at for one in incidents),
+        since=min(_since(state, one) for one in incidents),
         alerts=sum(one.alerts for one in incidents),
+        firing=sum(_firing(state, one) for one in incidents),
         because=EXPLAINED[Reason.BUNDLED],
-        lines=tuple(_line(one, message) for one in incidents[:MOST_LINES]),
+        lines=tuple(_line(state, one, message) for one in incidents[:MOST_LINES]),
         possible_duplicate=any(page.unsure for page in wanted),
     )
 
 
-def _line(incident: Incident, message: Message) -> str:
+def _line(state: State, incident: Incident, message: Message) -> str:
     """One of several: how grave, which, what, since when."""
-    since = began(incident.opened_at, message.now, message.timezone)
+    since = began(_since(state, incident), message.now, message.timezone)
     return f"{incident.severity.upper()} #{incident.number} {incident.service}: {incident.title}, since {since}"
 
 
@@ -203,10 +207,44 @@ def _next_step(state: State, plan: Plan, incident: Incident, page: Page, zone: s
     next_at, step = incident.next_at, incident.step  # read once: the writer's thread may change them
     if next_at is None or page.kind == "help":
         return ""
-    at = to_datetime(next_at).astimezone(ZoneInfo(zone))  # a clock time: the message may be read much later
-    people = plan.paged_next(incident.service, incident.steps, step, next_at, state.covers)
-    names = ", ".join(person.name for person in people) or "The last resort"
-    return f"{names} {'are' if len(people) > 1 else 'is'} paged at {at:%H:%M:%S} if nobody answers"
+    due = plan.paged_next(incident.service, incident.steps, step, next_at, state.covers)
+    names, several, then = _paged_next(state, plan, incident, due, next_at)
+    at = to_datetime(then).astimezone(ZoneInfo(zone))  # a clock time: the message may be read much later
+    return f"{names} {'are' if several else 'is'} paged at {at:%H:%M:%S} if nobody answers"
+
+
+def _paged_next(state: State, plan: Plan, incident: Incident, due: PagedNext, at: Instant) -> tuple[str, bool, Instant]:
+    """The names of those whom the next step pages, whether they are several, and when that is.
+
+    Of low urgency whoever sleeps then is paged in their morning, and is not named beside those who are awake.
+    """
+    able = frozenset(one.key for one in due.people if reaches(state.contacts_by(one.key), plan.reaches))
+    turn = Turns(state.counters.rounds, able).next(due.step, due.people)
+    asleep: dict[str, Instant] = {}
+    for one in due.people if incident.urgency == "low" else ():
+        reach = state.reaches.get(one.key) or Reach(person=one.key)
+        if (morning := quiet_until(reach, one.timezone, at)) is not None:
+            asleep[one.key] = morning
+    beside = [one.name for one in due.beside]
+    if turn and len(due.people) > 1:
+        names = f"One of {', '.join(one.name for one in due.people)} ({plan.names[turn]} next)"
+        return ", ".join([names, *beside]), bool(beside), asleep.get(turn, at)
+    first = min(asleep.values()) if asleep and len(asleep) == len(due.people) else None
+    paged = [one.name for one in due.people if (asleep.get(one.key) == first if first else one.key not in asleep)]
+    named = [*paged, *beside]
+    return ", ".join(named) or "The last resort", len(named) > 1, first or at
+
+
+def _firing(state: State, incident: Incident) -> int:
+    members = state.members.get(incident.number)
+    return len(members.firing) if members is not None else 0
+
+
+def _since(state: State, incident: Incident) -> Instant:
+    """Since when it goes on: of one that was reopened, since what fires now was first heard of."""
+    members = state.members.get(incident.number)
+    oldest = state.alerts.get(min(members.firing)) if incident.reopened and members and members.firing else None
+    return max(incident.opened_at, oldest.first_seen) if oldest is not None else incident.opened_at
 
 
 def _lines(state: State, incident: Incident) -> tuple[str, ...]:

@@ -171,6 +171,7 @@ class Core:
     def answer(self, front: Front) -> None:
         """Open the doors: answer what comes by them from now on."""
         self._front = front
+        front.listener.heeds = lambda: self.writer.time.pulse.stopped() is not None
         front.turn_to(self)
         self.ready = True
         self._begin(self._meet_faces(front.faces))

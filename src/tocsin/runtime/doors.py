@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from tocsin.intake.entrance import InBody
 from tocsin.intake.entrances import door, ways_in
 from tocsin.intake.request import Heard, Limits, Reply, Request, Source
 from tocsin.kernel.buckets import Bucket
-from tocsin.kernel.instant import Instant
+from tocsin.kernel.instant import SECOND, Duration, Instant
 from tocsin.kernel.reason import Reason
 from tocsin.runtime.clock import Clock
 from tocsin.runtime.jobs import Job
@@ -27,6 +28,8 @@ log = structlog.get_logger("tocsin.intake")
 
 KEPT_HEADERS = (b"content-type", b"user-agent", b"ce-id", b"ce-type", b"ce-source")
 MOST_REMEMBERED = 10_000
+MOMENT = SECOND
+"""What lay in a socket no longer than this did not wait."""
 
 
 def refusal(sources: Mapping[str, Source], path: str, status: int, message: str) -> Reply | None:
@@ -162,7 +165,21 @@ class Doors:
         request = Request(
             source=source.name, method=head.method, path=path, query=head.query, body=exchange.body, headers=headers
         )
-        self.offer(request, source, key.id, key.service, now, exchange.answer, limits)
+        waited = self._waited(exchange)
+        self.offer(request, source, key.id, key.service, now, exchange.answer, limits, waited)
+
+    def _waited(self, exchange: Exchange) -> Duration:
+        """How long a request lay in its socket because Tocsin was stopped.
+
+        As of when it came it is understood: an end that has passed since says that its monitor was not heard, not that
+        the alert is over. Where the machine cannot tell, it may have come as early as the stop began.
+        """
+        stopped = self._writer.time.pulse.stopped()
+        if stopped is None:
+            return 0
+        came = exchange.came
+        lain = stopped if came is None else min(time.monotonic_ns() // 1_000 - came, stopped)
+        return lain if lain > MOMENT else 0
 
     def offer(
         self,
@@ -173,6 +190,7 @@ class Doors:
         now: Instant,
         answer: Callable[[Reply], None],
         limits: Limits | None = None,
+        waited: Duration = 0,
     ) -> None:
         """Read a request within a key's limits (None: the source's), keep it, and answer after the commit.
 
@@ -189,7 +207,8 @@ class Doors:
             else:
                 answer(job.reply)
 
-        job = Job(Received(key, service, now, request), done, size=len(request.body) + 500)
+        received = Received(key, service, now - waited, request, waited=waited)
+        job = Job(received, done, size=len(request.body) + 500)
         if self._writer.busy:
             job.read = lambda: self._read(
                 job, source, limits, lambda heard: self._loop.call_soon_threadsafe(self._said, answer, heard)
@@ -210,7 +229,8 @@ class Doors:
             job.input = structs.replace(received, aside=repr(error)[:500])
             return True
         job.reply = heard.reply
-        if heard.events or heard.beats or heard.changes or heard.park or self._is_news(heard.repeated):
+        told = heard.events or heard.beats or heard.changes or heard.park
+        if told or received.waited or self._is_news(heard.repeated):
             return True
         if heard.repeated:
             # The writer's time goes on when the clock was set back, and expiry is by that.

@@ -49,5 +49,5 @@ class EngineTime:
         if gap > JUMPED:
             return [Deaf(min([start, *(latest - one.start for one in stopped)]), latest)]
         for one in stopped:
-            log.warning("was_stopped", seconds=(one.end - one.start) // SECOND)
+            log.warning("was_stopped", seconds=(one.start - one.end) // SECOND)
         return [Deaf(latest - one.start, latest - one.end, one.continued) for one in stopped]

@@ -9,7 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import resource
+import socket
 import ssl
+import sys
+import time
 from collections import deque
 from collections.abc import Callable
 from http import HTTPStatus
@@ -20,6 +23,7 @@ import structlog
 
 from tocsin.access.limits import MOST_BODY
 from tocsin.intake.request import Reply
+from tocsin.kernel.instant import MILLISECOND, Duration
 from tocsin.runtime.heads import Head, Heads, named, rememberable
 
 MOST_HEAD = 32 * 1024
@@ -35,18 +39,25 @@ SWEEP = 1.0
 log = structlog.get_logger("tocsin.listener")
 
 _STATUS = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
+_LAST_DATA: int | None = getattr(socket, "TCP_INFO", None) if sys.platform == "linux" else None
+"""Where the kernel says, 52 bytes on, how many milliseconds ago data came last (``tcpi_last_data_recv``).
+
+That goes on while this process is stopped, and nothing else tells what came then from what comes now.
+"""
 _CLOSE = b"connection: close\r\n"
 
 
 class Exchange:
     """One request being answered. ``answer`` may be called once, from the event loop."""
 
-    __slots__ = ("_connection", "body", "head", "when_gone")
+    __slots__ = ("_connection", "body", "came", "head", "when_gone")
 
     def __init__(self, connection: Connection, head: Head, body: bytes) -> None:
         self._connection = connection
         self.head = head
         self.body = body
+        self.came = connection.came
+        """When its beginning reached this machine, by the monotonic clock; None when nobody asked or can tell."""
         self.when_gone: Callable[[], None] | None = None
         """Called when the other end hangs up before the answer is complete."""
 
@@ -145,6 +156,7 @@ class Connection(asyncio.BufferedProtocol):
         self._current: Exchange | None = None
         self._resumed: asyncio.Event | None = None
         self.closed = False
+        self.came: Duration | None = None
         self.secure = False
         self.peer = ""
         self.deadline = 0.0
@@ -179,6 +191,17 @@ class Connection(asyncio.BufferedProtocol):
             self._resumed.set()
             self._resumed = None
 
+    def _came(self) -> Duration | None:
+        """When the data came that is read next; None when the kernel does not say."""
+        if _LAST_DATA is None or self._transport is None:
+            return None
+        try:
+            found = self._transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, _LAST_DATA, 56)
+        except (OSError, AttributeError):  # gone, or no TCP
+            return None
+        ago = int.from_bytes(found[52:56], sys.byteorder) * MILLISECOND
+        return time.monotonic_ns() // 1_000 - ago if len(found) >= 56 else None
+
     async def drained(self) -> None:
         """Wait while the other end reads slowly. Raises TimeoutError when it reads nothing for a long time."""
         if self._resumed is not None:
@@ -187,6 +210,11 @@ class Connection(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where bytes may be put: one buffer for all connections, for it is read before anything else is received."""
+        if self._between:
+            self.came = None
+        if self.came is None and self.listener.heeds():
+            # Before it is read: that makes room for what its sender still holds, which comes at once.
+            self.came = self._came()
         return self.listener.received
 
     def buffer_updated(self, nbytes: int) -> None:
@@ -442,6 +470,8 @@ class Listener:
         self.time = 0.0
         self.closing = False
         self.heads = Heads()
+        self.heeds: Callable[[], bool] = lambda: False
+        """Whether it matters since when what is read now lies in its socket."""
         self.buffer = bytearray(RECEIVED_AT_ONCE)
         self.received = memoryview(self.buffer)
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]

@@ -43,6 +43,18 @@ class _Watch:
         self.slow = False
         self.last: Checked | None = None
         self.measured: deque[tuple[Instant, Measured]] = deque(maxlen=REMEMBERED)
+        self.gaps: deque[tuple[Instant, Instant]] = deque(maxlen=REMEMBERED)  # see evidence.Series
+
+    def took(self, checked: Checked, now: Instant) -> None:
+        """A look is over. What it measured is remembered, or that it measured nothing."""
+        silent = self.last is not None and self.last.measured is None and bool(self.gaps)
+        if silent:
+            self.gaps[-1] = (self.gaps[-1][0], now)
+        elif checked.measured is None:
+            self.gaps.append((now, now))
+        if checked.measured is not None:
+            self.measured.append((now, checked.measured))
+        self.last = checked
 
 
 class Prober:
@@ -85,7 +97,8 @@ class Prober:
                 newest = watch.measured[-1][1]
                 points = tuple((at, one.value) for at, one in watch.measured)
                 silent = watch.last is not None and watch.last.measured is None
-                found.append(Series(key, newest.what, newest.unit, newest.limit, silent, points))
+                gaps = tuple(gap for gap in watch.gaps if gap[1] > points[0][0])
+                found.append(Series(key, newest.what, newest.unit, newest.limit, silent, points, gaps))
         return tuple(found)
 
     async def run(self) -> None:
@@ -158,9 +171,7 @@ class Prober:
 
     async def _judge(self, watch: _Watch, checked: Checked) -> None:
         now, spec = self._now(), watch.spec
-        watch.last = checked
-        if checked.measured is not None:
-            watch.measured.append((now, checked.measured))
+        watch.took(checked, now)
         if checked.ok:
             watch.failures, watch.since = 0, None
         else:

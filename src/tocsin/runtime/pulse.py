@@ -18,6 +18,9 @@ EVERY = 1.0
 STOPPED = 5 * SECOND
 """Without a beat for longer than this, nothing could be heard: what comes within it waits in the sockets, unharmed."""
 
+HEED = 30 * SECOND
+"""So long after a stop what is read may have come in it."""
+
 
 class Silence(NamedTuple):
     """No beat came from so long ago to so long ago. ``continued``: it goes on from the one told before."""
@@ -37,10 +40,15 @@ class Pulse:
         """The latest beat, or up to when its absence was told; None before the first."""
         self._told: Duration | None = None
         self._missed: list[tuple[Duration, Duration, bool]] = []
+        # The rest is the loop's own, without a lock.
+        self._beat: Duration | None = None
+        self._stopped_at: Duration = 0
+        self._heeded_until: Duration = -1
 
     def beat(self) -> None:
         """The loop goes on."""
         now = self._clock.awake()
+        self._goes_on(now)
         with self._lock:
             self._miss(now)
             self._last = now
@@ -56,6 +64,26 @@ class Pulse:
             self._miss(now)
             missed, self._missed = self._missed, []
         return [Silence(now - start, now - end, continued) for start, end, continued in missed]
+
+    def stopped(self) -> Duration | None:
+        """How long ago the stop began in which what the loop reads now may have come; None when there was none lately.
+
+        Of two in a row the first: what waited through both may not be read yet.
+        """
+        beat = self._beat
+        if beat is None:
+            return None
+        now = self._clock.awake()
+        if now - beat > STOPPED:  # what waited is read before the loop's timers ring
+            self._goes_on(now)
+        return now - self._stopped_at if now <= self._heeded_until else None
+
+    def _goes_on(self, now: Duration) -> None:
+        last, self._beat = self._beat, now
+        if last is not None and now - last > STOPPED:
+            if last > self._heeded_until:
+                self._stopped_at = last
+            self._heeded_until = now + HEED
 
     def _miss(self, now: Duration) -> None:
         last = self._last

@@ -23,7 +23,7 @@ from tocsin.playbooks import evidence
 from tocsin.playbooks.confinement import Confine, Unconfined
 from tocsin.playbooks.language import About
 from tocsin.playbooks.manifest import confinement_of
-from tocsin.playbooks.run import Began, GaveUp, Printed, Report, Returned, Run, Sampled, Unmatched
+from tocsin.playbooks.run import Began, GaveUp, Looking, Printed, Report, Returned, Run, Sampled, Unmatched
 from tocsin.playbooks.session import Answered, Go, Reply, Start, Stop, Wait
 from tocsin.playbooks.targets import credential
 from tocsin.runtime.begun import ended
@@ -35,6 +35,8 @@ AT_ONCE = 64
 """So many processes of runs at once; others wait their turn."""
 PRINTED = 4_000
 FENCE_EVERY = 0.25
+WRITTEN_AFTER = 1.0
+"""A look that lasts for so many seconds is written down before it ends: should it not, people know where it hung."""
 LONGEST_AFTER = 2 * MINUTE
 """So long after a run's end at most it is seen once more what probes measure."""
 CUT = "this node lost the database for so long that another one may take over, and two must not do the same"
@@ -101,6 +103,8 @@ class Runs:
         """Of those under way, the ones that are to end: one may have no process yet that could be ended."""
         self._cut: set[tuple[int, int]] = set()
         """Of those, the ones that another node may go on with."""
+        self._looking: dict[tuple[int, int], tuple[Looking, float, asyncio.TimerHandle]] = {}
+        """The look that each is in, since when, and what writes it down; none when that is done."""
         self._closing = False
 
     @property
@@ -127,9 +131,28 @@ class Runs:
             self._runner.kill(run, attempt)
 
     def _gone(self, place: tuple[int, int]) -> None:
+        self._looks_no_more(place)
         self._under_way.pop(place, None)
         self._halted.discard(place)
         self._cut.discard(place)
+
+    def _looks(self, place: tuple[int, int], looking: Looking) -> None:
+        self._looks_no_more(place)
+        timer = asyncio.get_running_loop().call_later(WRITTEN_AFTER, self._looks_on, place)
+        self._looking[place] = (looking, time.monotonic(), timer)
+
+    def _looks_no_more(self, place: tuple[int, int]) -> Looking | None:
+        """It is in no look any more. Answers the one it was in, when that is not written down."""
+        looking, began, timer = self._looking.pop(place, (None, 0.0, None))
+        if looking is None or timer is None:
+            return None
+        timer.cancel()
+        return msgspec.structs.replace(looking, since=int((time.monotonic() - began) * SECOND))
+
+    def _looks_on(self, place: tuple[int, int]) -> None:
+        looking = self._looks_no_more(place)
+        if looking is not None:
+            self._submit(Job(Reported(*place, looking)))
 
     def _measure(self, run: Run, *, before: bool) -> tuple[evidence.Series, ...]:
         """Have what probes measured until now kept with a run."""
@@ -214,6 +237,9 @@ class Runs:
         if output:
             text = self._runner.clean(output, urls)[:PRINTED]
             await self._tell(run, attempt, Printed(text))
+        looking = self._looks_no_more((run.number, attempt))
+        if looking is not None:
+            await self._tell(run, attempt, looking)
         # Nothing comes of this when it said how it ended, or waits for a person.
         cut = (run.number, attempt) in self._cut
         await self._tell(run, attempt, GaveUp("cut", CUT) if cut else GaveUp("lost", _said(status, flooded)))
@@ -250,6 +276,10 @@ class Runs:
                 return
             if report is None:
                 return
+            if isinstance(report, Looking):
+                self._looks((run.number, attempt), report)
+                continue
+            self._looks_no_more((run.number, attempt))
             if isinstance(report, Unmatched) and report.error:
                 log.warning("rule_error", run=run.number, playbook=run.playbook, why=report.error)
             job = await self._tell(run, attempt, report)

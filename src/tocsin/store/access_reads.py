@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 from sqlalchemy import and_, select
 
 from tocsin.access.credentials import Key, Token, User
-from tocsin.pages.contacts import Contact
+from tocsin.pages.contacts import MOST_CONTACTS, Contact
 from tocsin.pages.rules import Reach
 from tocsin.store import tables
 from tocsin.store.reading import LIMIT, MOST, Reading, Slice, capped, place_of
@@ -75,6 +77,14 @@ class AccessReads(Reading):
         table = tables.contacts
         asked = select(table.c.body).where(*self._here(table), table.c.person == person, table.c.live.is_(True))
         return self._all(asked.order_by(table.c.id).limit(MOST), _contact.decode)
+
+    def contacts_of(self, people: Sequence[str]) -> list[Contact]:
+        """The contact methods of these people, of up to ``MOST`` of them."""
+        table = tables.contacts
+        asked = select(table.c.body).where(
+            *self._here(table), table.c.person.in_(people[:MOST]), table.c.live.is_(True)
+        )
+        return self._all(asked.order_by(table.c.id).limit(MOST * MOST_CONTACTS), _contact.decode)
 
     def contact(self, number: int) -> Contact | None:
         """One contact method; None when it was removed."""

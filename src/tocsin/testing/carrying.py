@@ -8,8 +8,8 @@ from typing import Any
 from tocsin.engine.commands import Result
 from tocsin.engine.inputs import Reported
 from tocsin.kernel.instant import SECOND, Instant
-from tocsin.playbooks.language import About, Declared
-from tocsin.playbooks.run import Began, GaveUp, Report, Run, Step
+from tocsin.playbooks.language import About, Declared, Fix, Look
+from tocsin.playbooks.run import Began, GaveUp, Looking, Report, Run, Step
 from tocsin.playbooks.session import Answered, Ended, Go, Reply, Session, Start, Stop, Wait, carry_out
 
 
@@ -17,12 +17,16 @@ class Killed(BaseException):
     """Tocsin and the run's process end here, as by ``kill -9``."""
 
 
+class Unfaked(BaseException):
+    """A look or fix has no fake. No ``except`` of a playbook, and no outcome a test may be glad of, hides it."""
+
+
 class Carrier:
     """Carries out one run after the other.
 
     ``apply`` has the engine judge a report; ``rest`` lets virtual time pass until an instant; ``instead``: fakes by the
-    name of the look or fix. ``kill_at``: at which point of the journal to be killed, counted from 1 over all runs;
-    each report has one before it is written down and one after.
+    name of the look or fix; ``fakes_alone``: what has none is not called. ``kill_at``: at which point of the journal to
+    be killed, counted from 1 over all runs; each report has one before it is written down and one after.
     """
 
     def __init__(
@@ -31,17 +35,19 @@ class Carrier:
         now: Callable[[], Instant],
         rest: Callable[[Instant], None],
         instead: dict[str, Callable[..., Any]],
+        fakes_alone: bool = False,
     ) -> None:
+        self._fakes_alone = fakes_alone
         self.apply, self.now, self.rest, self.instead = apply, now, rest, instead
         self.kill_at = 0
         self.points = 0
         self.halted: set[tuple[int, int]] = set()
 
     def carry(self, found: Declared, run: Run, attempt: int, steps: Sequence[Step], about: About) -> None:
-        """Carry a run's attempt out to where it ends. Raises Killed."""
+        """Carry a run's attempt out to where it ends. Raises Killed, and Unfaked."""
         wire = _Wire(self, run.number, attempt, tuple(run.targets.values()))
         reading = dict.fromkeys(run.targets.values(), "fake:reading")
-        session = Session(wire, steps, reading, str, self.instead, doubt=run.wary, since=run.from_step)
+        session = Session(wire, steps, reading, str, self._called, doubt=run.wary, since=run.from_step)
         start = Start(run.playbook, about, run.targets, run.args, {}, tuple(steps))
         left = carry_out(session, found, start)
         if left is not None:
@@ -50,6 +56,12 @@ class Carrier:
             except Ended:
                 return
         self.apply(Reported(run.number, attempt, GaveUp("lost", "its process ended before it was done")))
+
+    def _called(self, what: Look[..., Any] | Fix[..., Any]) -> Callable[..., Any]:
+        found = self.instead.get(what.name)
+        if found is None and self._fakes_alone:
+            raise Unfaked(what.name)
+        return found or what.function
 
     def point(self) -> None:
         """One more point at which it may be killed."""
@@ -75,6 +87,9 @@ class _Wire:
 
     def tell(self, report: Report) -> None:
         self._apply(report)
+
+    def looks(self, looking: Looking) -> None:
+        """A look takes no virtual time."""
 
     def clock(self) -> float:
         return self._carrier.now() / SECOND

@@ -13,11 +13,13 @@ from typing import Any
 
 import msgspec
 
+from tocsin.catalog.services import INBOX
 from tocsin.engine.commands import AnswerRun, AnyCommand, CancelRun, Result, SetTrust, StartRun
 from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import AnyInput, Deaf, Decided, Delivered, PlanChange, Received, Tick
 from tocsin.engine.state import Changes, Counters, Loaded
 from tocsin.incidents.incident import Entry, Incident
+from tocsin.incidents.routes import DEFAULT_SEVERITY, UNKNOWN_SEVERITY
 from tocsin.intake.request import Request
 from tocsin.kernel.instant import SECOND, Instant, parse_duration, parse_rfc3339
 from tocsin.plan import read_plan
@@ -25,11 +27,21 @@ from tocsin.plan.model import Plan
 from tocsin.playbooks import language
 from tocsin.playbooks.language import About, Fix, Look
 from tocsin.playbooks.run import Run, Step
-from tocsin.testing.carrying import Carrier, Killed
+from tocsin.playbooks.targets import Unbound, bind
+from tocsin.testing.carrying import Carrier, Killed, Unfaked
 from tocsin.wiring import import_playbooks, plan_files, sources
 
 STARTS = "2026-11-23T03:24:00Z"
 ROWS = ("alerts", "incidents", "pages", "contacts", "overrides", "runs", "steps", "standings", "silences")
+
+
+class NotFaked(LookupError):
+    """A playbook came to a look or a fix that the test has no fake of: nothing was called."""
+
+    def __init__(self, name: str) -> None:
+        said = ".".join(name.rsplit(".", 2)[-2:])
+        how = f"scene.fake({said}, …), or scene.real({said}) to have it called for real"
+        super().__init__(f"{said} is not faked, and nothing was called: {how}")
 
 
 class Scene:
@@ -52,7 +64,7 @@ class Scene:
         self._started = self.now
         self._bodies = {one.name: one for one in language.declared}
         self._fakes: dict[str, Callable[..., Any]] = {}
-        self._carrier = Carrier(self._apply, lambda: self.now, self._pass, self._fakes)
+        self._carrier = Carrier(self._apply, lambda: self.now, self._pass, self._fakes, fakes_alone=True)
         self._begun: deque[tuple[Run, int]] = deque()
         self._rows: dict[str, dict[Any, tuple[type, bytes]]] = {name: {} for name in ROWS}
         self._deep = self._seq = 0
@@ -77,6 +89,11 @@ class Scene:
             return answer(*args, **kwargs) if callable(answer) else answer
 
         self._fakes[name] = called
+
+    def real(self, *what: Look[..., Any] | Fix[..., Any]) -> None:
+        """Have looks and fixes called for real, as they are written. No credential is there for them to use."""
+        for one in what:
+            self._fakes[one.name] = one.function
 
     def replays(self, record: str | Path) -> None:
         """Have looks and fixes answer what they answered in a run that was written down; each, in the end, its last.
@@ -125,12 +142,16 @@ class Scene:
         self._pass(until)
         return self
 
-    def fires(self, alertname: str, *, severity: str = "critical", service: str = "inbox", **labels: str) -> Scene:
-        """An alert fires."""
+    def fires(self, alertname: str, *, severity: str = "critical", service: str = "", **labels: str) -> Scene:
+        """An alert fires.
+
+        It comes with a key of ``service``; without one, as the plan's routes take it, and where none does, with a key
+        of the one service that has a playbook for it.
+        """
         return self._event("firing", alertname, severity, service, labels)
 
-    def resolves(self, alertname: str, *, severity: str = "critical", service: str = "inbox", **labels: str) -> Scene:
-        """It ends."""
+    def resolves(self, alertname: str, *, severity: str = "critical", service: str = "", **labels: str) -> Scene:
+        """It ends. ``service`` as with ``fires``."""
         return self._event("resolved", alertname, severity, service, labels)
 
     def answers(self, answer: str, run: int = 0) -> Result:
@@ -198,7 +219,11 @@ class Scene:
             return f": no service uses {' or '.join(unused)}; name it with one in the plan: playbooks: [{unused[0]}]"
         if not self._rows["incidents"]:
             return ": no alert has fired"
-        return f": no playbook of the service {self.incident.service} answers {self.incident.title!r}"
+        none = f": no playbook of the service {self.incident.service} answers {self.incident.title!r}"
+        able = sorted({service for service, _ in self._answering({"severity": "critical", **self.incident.labels})})
+        if able and self.incident.service == INBOX:
+            return f"{none}, which no route takes; say which is meant: service={' or '.join(map(repr, able))}"
+        return f"{none}; one of {' and '.join(able)} does" if able else none
 
     def _row(self, table: str, key: Any) -> Any:
         kind, raw = self._rows[table][key]
@@ -206,9 +231,32 @@ class Scene:
 
     def _event(self, state: str, name: str, severity: str, service: str, labels: dict[str, str]) -> Scene:
         labels = {"alertname": name, "severity": severity, **labels}
+        service = service or self._service_of(labels)
         body = msgspec.json.encode({"events": [{"title": f"{name} fires", "state": state, "labels": labels}]})
         self._apply(Received(0, service, self.now, Request(source="events", method="POST", path="/", body=body)))
         return self
+
+    def _service_of(self, labels: dict[str, str]) -> str:
+        """The service whose key an alert without one comes with."""
+        if self.plan.router.match(labels) is not None:
+            return INBOX
+        able = self._answering(labels)
+        about = [
+            one
+            for one, name in able
+            if not isinstance(bind(self.plan.playbooks[name], one, self.plan.bindings, labels), Unbound)
+        ]
+        for found in ({one for one, _ in able}, set(about)):
+            if len(found) == 1:
+                return found.pop()
+        return INBOX
+
+    def _answering(self, labels: dict[str, str]) -> list[tuple[str, str]]:
+        """The services that have a playbook for an alert, each with its name."""
+        grave = DEFAULT_SEVERITY.get(labels["severity"].lower(), UNKNOWN_SEVERITY)
+        known = self.plan.playbooks
+        using = ((service, name) for service, names in self.plan.answers.items() for name in names if name in known)
+        return [(service, name) for service, name in using if known[name].matches(labels, grave)]
 
     def _ask(self, command: AnyCommand) -> Result:
         result = self._apply(Decided(command))
@@ -260,6 +308,8 @@ class Scene:
                 self._carrier.carry(self._bodies[run.playbook], run, attempt, steps, about)
             except Killed:
                 killed = True
+            except Unfaked as missing:
+                raise NotFaked(str(missing)) from None
             finally:
                 self._deep -= 1
             if killed:

@@ -18,6 +18,8 @@ from tocsin.web.words import Reader, listed, spelled
 WEEKS = 4
 AHEAD: Duration = WEEKS * 7 * DAY
 OWN_AHEAD: Duration = 12 * 7 * DAY
+SHORT: Duration = 5 * HOUR
+"""Turns shorter than this have no room for a name in a line for a week."""
 FARTHEST = 364
 """So many days ahead a calendar may begin."""
 MOST_NEXT: Duration = 366 * DAY
@@ -33,9 +35,14 @@ class Board(NamedTuple):
     until: Instant | None
     then: tuple[Shift, ...]
     then_at: Instant | None
+    steady: bool
+    """Whether it is the same people as far as is looked ahead, and after."""
     gaps: tuple[Span, ...]
     unreached: list[str]
     yours: bool
+    """Whether the reader is on call by it now."""
+    takes_part: bool
+    """Whether the reader ever is, by the plan."""
 
 
 class Stint(NamedTuple):
@@ -92,8 +99,18 @@ class Week(NamedTuple):
     now: float | None
 
 
+class Hours(NamedTuple):
+    """A day of a calendar whose turns are short: a line from midnight to midnight, as wide as a week is else."""
+
+    name: str
+    today: bool
+    lines: int
+    bars: list[Bar]
+    now: float | None
+
+
 class Turn(NamedTuple):
-    """One line of the list of who is on call, in order; ``person`` "" is a gap."""
+    """One line of the list of who is on call, in order; ``person`` "" is a gap. ``layer``: "" for the only one."""
 
     start: Instant
     end: Instant
@@ -102,9 +119,7 @@ class Turn(NamedTuple):
     you: bool
 
 
-def board(
-    plan: Plan, key: str, covers: tuple[Cover, ...], reader: Reader, reached: Callable[[str], bool]
-) -> Board:
+def board(plan: Plan, key: str, covers: tuple[Cover, ...], reader: Reader, reached: Callable[[str], bool]) -> Board:
     """A schedule as its card shows it. ``reached``: whether a person can be paged by more than the console."""
     roster = plan.rosters[key]
     now = reader.now
@@ -123,10 +138,19 @@ def board(
         until=until,
         then=then,
         then_at=then_at,
+        steady=until is not None
+        and until >= now + AHEAD
+        and {shift.person for shift in shifts} == {shift.person for shift in then},
         gaps=roster.gaps(now, now + AHEAD, covers),
         unreached=[reader.name(shift.person) for shift in shifts if not reached(shift.person)],
         yours=any(shift.person == reader.person for shift in shifts),
+        takes_part=reader.person in roster.schedule.people(),
     )
+
+
+def own_first(boards: Sequence[Board]) -> list[Board]:
+    """Those by which the reader is on call, then those they take turns in; among equals as the plan has them."""
+    return sorted(boards, key=lambda one: (not one.yours, not one.takes_part))
 
 
 def headline(boards: Sequence[Board], reader: Reader) -> str:
@@ -235,14 +259,19 @@ def weeks(
 
 def _edges(monday: date, reader: Reader) -> list[Instant]:
     """The midnights of a week in the reader's zone, the last one included."""
-    dates = (monday + timedelta(days=n) for n in range(8))
-    return [from_datetime(datetime(day.year, day.month, day.day, tzinfo=reader.zone)) for day in dates]
+    return [_at(monday + timedelta(days=n), 0, reader) for n in range(8)]
+
+
+def _at(day: date, hour: int, reader: Reader) -> Instant:
+    return from_datetime(datetime(day.year, day.month, day.day, hour, tzinfo=reader.zone))
 
 
 def _place(edges: Sequence[Instant], at: Instant) -> float:
-    """Where an instant is in a week, in percent: every day is as wide as the others."""
-    day = next((n for n in range(7) if at < edges[n + 1]), 6)
-    return min(100.0, max(0.0, (day + (at - edges[day]) / max(1, edges[day + 1] - edges[day])) / 7 * 100))
+    """Where an instant is between the first edge and the last, in percent: what lies between two is equally wide."""
+    parts = len(edges) - 1
+    part = next((n for n in range(parts) if at < edges[n + 1]), parts - 1)
+    within = (at - edges[part]) / max(1, edges[part + 1] - edges[part])
+    return min(100.0, max(0.0, (part + within) / parts * 100))
 
 
 def marks(spans: Sequence[Span], monday: date, reader: Reader) -> list[tuple[float, float]]:
@@ -253,10 +282,11 @@ def marks(spans: Sequence[Span], monday: date, reader: Reader) -> list[tuple[flo
     return [(round(low, 3), round(max(high - low, 0.4), 3)) for low, high in places]
 
 
-def _week(monday: date, roster: Roster, covers: tuple[Cover, ...], reader: Reader, order: dict[str, int]) -> Week:
-    dates = [monday + timedelta(days=n) for n in range(8)]
-    edges = _edges(monday, reader)
-    start, end = edges[0], edges[7]
+def _bars(
+    edges: Sequence[Instant], roster: Roster, covers: tuple[Cover, ...], reader: Reader, order: dict[str, int]
+) -> tuple[list[Bar], int]:
+    """The stints and gaps between the first edge and the last as bars, and how many lines they take."""
+    start, end = edges[0], edges[-1]
     place = partial(_place, edges)
     bars: list[Bar] = []
     free: list[Instant] = []
@@ -276,6 +306,13 @@ def _week(monday: date, roster: Roster, covers: tuple[Cover, ...], reader: Reade
         name = "You" if you else reader.name(one.person)
         how = {"override": " by an override", "calendar": " by a calendar"}.get(one.by, "")
         add(one.start, one.end, *((kind, name, how) if one.person else ("gap", "Nobody", "")))
+    return bars, max(1, len(free))
+
+
+def _week(monday: date, roster: Roster, covers: tuple[Cover, ...], reader: Reader, order: dict[str, int]) -> Week:
+    dates = [monday + timedelta(days=n) for n in range(8)]
+    edges = _edges(monday, reader)
+    bars, lines = _bars(edges, roster, covers, reader, order)
     last = dates[6]
     today = to_datetime(reader.now).astimezone(reader.zone).date()
     first = f"{monday.day}" + ("" if monday.month == last.month else f" {MONTHS[monday.month - 1]}")
@@ -286,10 +323,35 @@ def _week(monday: date, roster: Roster, covers: tuple[Cover, ...], reader: Reade
         days=[
             (DAYS[n], day.day, day == today, round((edges[n + 1] - edges[n]) / HOUR)) for n, day in enumerate(dates[:7])
         ],
-        lines=max(1, len(free)),
+        lines=lines,
         bars=bars,
-        now=round(place(reader.now), 3) if start <= reader.now < end else None,
+        now=_now(edges, reader),
     )
+
+
+def _now(edges: Sequence[Instant], reader: Reader) -> float | None:
+    return round(_place(edges, reader.now), 3) if edges[0] <= reader.now < edges[-1] else None
+
+
+def hour_by_hour(
+    roster: Roster, covers: tuple[Cover, ...], reader: Reader, monday: date, order: Sequence[Turn]
+) -> list[Hours]:
+    """The days of four weeks from a Monday on, where most are of turns too short to be read in a line for a week; else
+    none. ``order``: the turns of these weeks. Days that are over are left out.
+    """
+    if sum(1 for one in order if one.person and one.end - one.start < SHORT) <= WEEKS * 7:
+        return []
+    today = to_datetime(reader.now).astimezone(reader.zone).date()
+    places = {person: place for place, person in enumerate(roster.schedule.people())}
+    found = []
+    for day in (monday + timedelta(days=n) for n in range(WEEKS * 7)):
+        if day < today:
+            continue
+        edges = [*(_at(day, hour, reader) for hour in (0, 6, 12, 18)), _at(day + timedelta(days=1), 0, reader)]
+        bars, lines = _bars(edges, roster, covers, reader, places)
+        name = f"{DAYS[day.weekday()]} {day.day} {MONTHS[day.month - 1]}"
+        found.append(Hours(name, day == today, lines, bars, _now(edges, reader)))
+    return found
 
 
 def turns(
@@ -297,8 +359,15 @@ def turns(
 ) -> list[Turn]:
     """Who is on call from an instant on, in order, gaps among them."""
     end = start + length
+    one_layer = len(roster.schedule.layers) == 1 and not roster.schedule.rotas  # its name says nothing then
     found = [
-        Turn(one.start, one.end, one.person, one.by or listed(one.layers), one.person == reader.person)
+        Turn(
+            one.start,
+            one.end,
+            one.person,
+            one.by or ("" if one_layer else listed(one.layers)),
+            one.person == reader.person,
+        )
         for one in stints(roster, start, end, covers)
     ]
     found += [Turn(low, high, "", "", False) for low, high in roster.gaps(start, end, covers)]
@@ -310,10 +379,17 @@ def own_turns(plan: Plan, person: str, covers: Covers, reader: Reader) -> list[t
     found = [
         (key, one)
         for key, roster in plan.rosters.items()
-        for one in turns(roster, plan.covers_for(key, covers), reader, reader.now, OWN_AHEAD)
+        if _concerns(roster, person, laid := plan.covers_for(key, covers))
+        for one in turns(roster, laid, reader, reader.now, OWN_AHEAD)
         if one.person == person
     ]
     return sorted(found, key=lambda one: (one[1].start, one[0]))
+
+
+def _concerns(roster: Roster, person: str, covers: tuple[Cover, ...]) -> bool:
+    """Whether a person can be on call by it at all. Who a calendar names is known only where it is read."""
+    schedule = roster.schedule
+    return bool(schedule.rotas) or person in schedule.people() or any(one.person == person for one in covers)
 
 
 def clock_changes(shown: Sequence[Week], reader: Reader) -> list[str]:

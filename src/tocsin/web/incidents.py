@@ -222,7 +222,7 @@ def _paged_first(seen: View, most: int = 6) -> tuple[list[tuple[str, list[str]]]
     first: dict[str, list[str]] = {}
     for name in names:
         if plan.steps(name):
-            first.setdefault(seen.reader.targets(plan.steps(name)[0].targets), []).append(name)
+            first.setdefault(seen.reader.step(plan.steps(name)[0]), []).append(name)
     return list(first.items())[:most], max(0, len(first) - most)
 
 

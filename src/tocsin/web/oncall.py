@@ -39,8 +39,10 @@ from tocsin.web.boards import (
     clock_changes,
     doubles,
     headline,
+    hour_by_hour,
     monday_of,
     overlapping,
+    own_first,
     own_turns,
     starts_of,
     turns,
@@ -79,17 +81,18 @@ async def _page(seen: View, feed_url: str = "") -> Response[bytes]:
 
     def look() -> dict[str, Any]:
         assert plan is not None
-        boards = [board(plan, key, plan.covers_for(key, reader.covers), reader, reached) for key in rosters]
+        boards = own_first([board(plan, key, plan.covers_for(key, reader.covers), reader, reached) for key in rosters])
         chosen = _chosen(asked.get("schedule", ""), boards)
         covers = plan.covers_for(chosen, reader.covers)
         monday = monday_of(asked.get("from", ""), reader)
         shown = weeks(rosters[chosen], covers, reader, monday)
         order = turns(rosters[chosen], covers, reader, starts_of(monday, reader))
-        whose = asked.get("person", "") if asked.get("person", "") in plan.people else ""
+        whose = next((one for one in (asked.get("person", ""), reader.person) if one in plan.people), "")
         return {
             "boards": boards,
             "chosen": chosen,
             "weeks": shown,
+            "hours": hour_by_hour(rosters[chosen], covers, reader, monday, order),
             "turns": order[:MOST_LISTED],
             "more": max(0, len(order) - MOST_LISTED),
             "changes": clock_changes(shown, reader),
@@ -137,10 +140,8 @@ def _lost(plan: Plan, seen: View) -> list[str]:
 
 
 def _chosen(asked: str, boards: Sequence[Board]) -> str:
-    """The schedule whose calendar is shown: the one asked for, else the reader's own, else the first."""
-    if any(one.key == asked for one in boards):
-        return asked
-    return next((one.key for one in boards if one.yours), boards[0].key)
+    """The schedule whose calendar is shown: the one asked for, else the first, which is the reader's own if any is."""
+    return asked if any(one.key == asked for one in boards) else boards[0].key
 
 
 def _may_answer(one: Override, plan: Plan | None, person: str) -> bool:
@@ -237,9 +238,7 @@ def _becomes(seen: View, command: AddOverride | AskSwap | AskCover) -> Becomes |
     return Becomes(drawn(covers), drawn((*covers, *one.covers())), None if one.last < end else end)
 
 
-def _form(
-    seen: View, typed: dict[str, str], faults: dict[str, str], becomes: Becomes | None = None
-) -> Response[bytes]:
+def _form(seen: View, typed: dict[str, str], faults: dict[str, str], becomes: Becomes | None = None) -> Response[bytes]:
     plan, reader = seen.plan, seen.reader
     schedules = list(plan.schedules) if plan is not None else []
     if plan is None or not schedules:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from litestar import Request, Response, get, post
 from litestar.response import Redirect
 
+from tocsin.alerts.alert import Alert
+from tocsin.engine.asking import asked_by
 from tocsin.engine.commands import (
     AnswerRun,
     AnyCommand,
@@ -35,6 +38,10 @@ from tocsin.web.view import View, fields, leads_to, once, view, with_query
 from tocsin.web.words import count
 
 RUNS_SHOWN = 20
+LATEST = 10
+"""So many runs the page of playbooks has below its cards; older ones are a page further."""
+FEW = 3
+"""Up to so many cards are unfolded: more are a list to find one in, on a phone above all."""
 LIVE = ("running", "asking", "watching")
 TRUSTED: dict[Rung, str] = {"observe": "Observes", "suggest": "Suggests", "ask": "Asks first", "act": "Acts alone"}
 CAME_TO = {
@@ -94,10 +101,16 @@ class Card(NamedTuple):
     """Parameters that have no default: it is run from the command line, where they can be given."""
 
 
-async def runs_of(seen: View, incident: int) -> list[RunView]:
-    """The runs of an incident, the newest first, with their steps."""
-    found = await seen.faces.read(seen.faces.reads.runs, incident=incident, limit=RUNS_SHOWN)
-    return [await _seen(seen, one) for one in found.items]
+async def runs_of(seen: View, incident: int, alerts: Sequence[Alert] = ()) -> list[RunView]:
+    """The runs of an incident, the newest first, with their steps. ``alerts``: its own; a run that no incident began
+    is behind the one that says that it asks.
+    """
+    found = (await seen.faces.read(seen.faces.reads.runs, incident=incident, limit=RUNS_SHOWN)).items
+    asking = [number for one in alerts if one.firing and (number := asked_by(one))]
+    if asking:
+        theirs = await seen.faces.read(seen.faces.reads.runs_by_number, asking[:RUNS_SHOWN])
+        found = [*(one for one in theirs.values() if one.state == "asking"), *found]
+    return [await _seen(seen, one) for one in found]
 
 
 async def _seen(seen: View, run: Run) -> RunView:
@@ -133,7 +146,7 @@ async def _playbooks(seen: View, code: int = 200, faults: dict[str, str] | None 
     faces, asked = seen.faces, seen.request.query_params
     standings = await faces.read(faces.reads.standings)
     cards = [_card(one, seen.plan) for one in in_service(seen.plan, standings)]
-    runs = await faces.read(faces.reads.runs, after=asked.get("after") or None, limit=RUNS_SHOWN)
+    runs = await faces.read(faces.reads.runs, after=asked.get("after") or None, limit=LATEST)
     acting = sum(card.of.rung == "act" for card in cards)
     asking = (await faces.read(faces.reads.runs, states=("asking",), limit=RUNS_SHOWN)).items
     if asking:
@@ -148,6 +161,7 @@ async def _playbooks(seen: View, code: int = 200, faults: dict[str, str] | None 
         code=code,
         headline=headline,
         cards=cards,
+        few=FEW,
         trusted=TRUSTED,
         rungs=RUNGS,
         asking=asking,

@@ -15,10 +15,11 @@ from tocsin.faces.problem import Problem
 from tocsin.faces.who import Who
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, Duration, from_datetime, to_datetime
-from tocsin.kernel.reason import EXPLAINED
+from tocsin.kernel.reason import EXPLAINED, SAYS_WHY, Reason
 from tocsin.pages.ledger import Page
 from tocsin.web.by_target import places
 from tocsin.web.checklists import checklists_of
+from tocsin.web.ledger import lines
 from tocsin.web.playbooks import GUARDS, TRUSTED, RunView, runs_of, startable
 from tocsin.web.view import View, view, with_query
 from tocsin.web.words import Reader, because, count
@@ -28,6 +29,8 @@ CHANGES_SHOWN = 10
 ENTRIES_SHOWN = 100
 SNOOZES: tuple[tuple[str, Duration], ...] = (("15 min", 15 * MINUTE), ("1 h", HOUR), ("4 h", 4 * HOUR), ("1 d", DAY))
 PUT_OFF: tuple[tuple[str, Duration], ...] = (("for 30 min", 30 * MINUTE), ("for 1 h", HOUR), ("for 4 h", 4 * HOUR))
+TURNS = frozenset({Reason.STEP_DUE, Reason.STEP_REPEATED})
+"""Why a page is of somebody whose turn it was, and not beside them."""
 MORNING = 8
 """At this hour of the reader's morning what was put off until then begins again."""
 
@@ -69,7 +72,7 @@ async def room(
     )
     ordered = sorted(alerts.items, key=lambda one: (not one.firing, one.severity, -one.id))
     firing = sum(one.firing for one in ordered)
-    runs, playbooks = await runs_of(seen, number), await startable(seen, incident)
+    runs, playbooks = await runs_of(seen, number, alerts.items), await startable(seen, incident)
     idle = all(one.run.state in ("watching", "ended") for one in runs)
     return seen.draw(
         "incident.html",
@@ -88,6 +91,7 @@ async def room(
         more_changes=changes.next is not None,
         suspect=_suspected(seen, incident, changes.items),
         pages=pages.items,
+        ledger=lines(reader, pages.items),
         people_paged=len({page.person for page in pages.items if page.left}),
         pages_left=sum(page.left for page in pages.items),
         steps=_steps(reader, incident, pages.items),
@@ -104,6 +108,7 @@ async def room(
         guards=GUARDS,
         faults=faults or {},
         typed=typed,
+        says_why=SAYS_WHY,
     )
 
 
@@ -125,7 +130,8 @@ def _suspected(seen: View, incident: Incident, changes: list[HeardChange]) -> in
 def _steps(reader: Reader, incident: Incident, pages: list[Page]) -> list[StepView]:
     made = []
     for index, step in enumerate(incident.steps):
-        last = next((page for page in pages if page.kind == "page" and page.step == index), None)
+        theirs = [page for page in pages if page.kind == "page" and page.step == index]
+        last = next((page for page in theirs if page.may_reach), theirs[0] if theirs else None)
         state = "later"
         if (
             incident.state == "triggered"
@@ -137,13 +143,19 @@ def _steps(reader: Reader, incident: Incident, pages: list[Page]) -> list[StepVi
         elif last is not None:
             state = "done"
         only = f", only for {step.when.said}" if step.when.said else ""
-        made.append(StepView(index + 1, reader.targets(step.targets) + only, step.wait, step.repeat, state, last))
+        made.append(StepView(index + 1, reader.step(step) + only, step.wait, step.repeat, state, last))
     if reader.plan is not None and incident.open:
         last = next((page for page in pages if page.kind == "page" and page.step >= len(incident.steps)), None)
         upcoming = incident.state == "triggered" and incident.paused is None and incident.step >= len(incident.steps)
         state = "next" if upcoming else "done" if last else "later"
         made.append(StepView(0, reader.targets(reader.plan.last_resort), 30 * MINUTE, 1, state, last))
     return made
+
+
+def _turn_taken(incident: Incident, step: int, pages: list[Page]) -> Page | None:
+    """The last page of a step that pages one of several; None when it has not, or pages all."""
+    of_step = (page for page in pages if page.kind == "page" and page.step == step and page.reason in TURNS)
+    return next(of_step, None) if incident.steps[step].one else None
 
 
 def _whys(reader: Reader, incident: Incident, pages: list[Page]) -> list[tuple[str, str]]:
@@ -181,13 +193,20 @@ def _whys(reader: Reader, incident: Incident, pages: list[Page]) -> list[tuple[s
             if newest.refused:
                 how = "could not be reached yet"
             at = newest.left_at or (newest.next_at if newest.planned else None) or newest.intended_at
-            said.append((f"{name} {how} at {reader.clock(at)}{times}", because(newest.reason)))
+            lost = newest.error.rstrip(".") if newest.state == "failed" or newest.refused else ""
+            said.append((f"{name} {how} at {reader.clock(at)}{times}", lost or because(newest.reason)))
+        elif tried := next((page for page in mine if page.error), None):
+            said.append((f"{name} could not be reached by {tried.channel}", tried.error))
         elif mine:
             said.append(
                 (f"{name} {has} not been paged: the page was held back", because(mine[0].outcome or mine[0].reason))
             )
         elif key not in in_steps:
             said.append((f"{name} {was} not paged", f"no step for {incident.service} names {'you' if you else name}"))
+        elif (taken := _turn_taken(incident, in_steps[key], pages)) is not None:
+            whose = "your" if taken.person == reader.person else f"{reader.name(taken.person)}'s"
+            turn = f"step {in_steps[key] + 1} pages one of several, and it was {whose} turn"
+            said.append((f"{name} {was} not paged", turn))
         elif incident.state == "acknowledged":
             by = reader.who(incident.acknowledged_by)
             earlier = f"{'you' if by.you else by.name} acknowledged before step {in_steps[key] + 1} was due"

@@ -103,9 +103,9 @@ def in_words(seen: View, steps: tuple[Step, ...]) -> str:
     parts = []
     waited = 0
     for index, step in enumerate(steps):
-        names = seen.reader.targets(step.targets) or "nobody"
+        names = seen.reader.step(step) or "nobody"
         if index == 0:
-            verb = "are" if seen.reader.plural(step.targets) and not names.startswith("everyone") else "is"
+            verb = "are" if seen.reader.plural(step) else "is"
             parts.append(f"{names[:1].upper() + names[1:]} {verb} paged first")
         else:
             parts.append(f"after {span(waited)} {names}")

@@ -20,6 +20,7 @@ from tocsin.faces.sessions import derived_secret, fresh_secret
 from tocsin.faces.who import Who
 from tocsin.kernel.instant import Instant
 from tocsin.plan.model import Covers, Plan
+from tocsin.plan.turns import NOBODY, Turns
 from tocsin.runtime.line import Status
 from tocsin.web import words
 from tocsin.web.files import address
@@ -131,14 +132,7 @@ def zone_named(name: str) -> ZoneInfo | None:
 
 def zone_of(plan: Plan | None, person: str) -> ZoneInfo:
     """The zone a person reads times in: their own, else the plan's, else UTC."""
-    names = []
-    if plan is not None:
-        if person in plan.people:
-            names.append(plan.people[person].timezone)
-        names.append(plan.timezone)
-    # UTC is also what the plan says of a person it knows no zone of.
-    chosen = next((name for name in names if name != "UTC"), "UTC")
-    return zone_named(chosen) or ZoneInfo("UTC")
+    return (zone_named(plan.zone_of(person)) if plan is not None else None) or ZoneInfo("UTC")
 
 
 def environment() -> Environment:
@@ -184,6 +178,7 @@ class View:
         status: Status | None,
         covers: Covers | None = None,
         delivered: bool = False,
+        turns: Turns = NOBODY,
     ) -> None:
         self.request = request
         self.faces = faces
@@ -203,6 +198,7 @@ class View:
             user=who.user.name if who.user else "",
             absolute=self.chosen.absolute,
             covers=covers,
+            turns=turns,
             paging=self.paging,
         )
 
@@ -249,7 +245,7 @@ async def view(request: AnyRequest, faces: Faces, who: Who) -> View:
     if status is not None and status.real_channel_proven_at is None:
         sent = await faces.read(faces.reads.pages, state="sent", limit=20)
         delivered = any(page.channel != "console" and page.kind != "synthetic" for page in sent.items)
-    return View(request, faces, who, plan, status, covers, delivered)
+    return View(request, faces, who, plan, status, covers, delivered, await faces.turns(covers))
 
 
 async def status_of(faces: Faces) -> Status | None:

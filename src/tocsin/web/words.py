@@ -12,14 +12,16 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tocsin.access.actors import called, person_of
-from tocsin.escalation.policy import nobody_behind
+from tocsin.escalation.policy import Step, nobody_behind
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, format_rfc3339, to_datetime
 from tocsin.kernel.reason import EXPLAINED, Reason
-from tocsin.pages.ledger import Page, unreached_since
+from tocsin.pages.ledger import Page
 from tocsin.plan.model import Covers, Plan
+from tocsin.plan.turns import NOBODY, Turns
 from tocsin.playbooks.run import Run
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -46,6 +48,8 @@ HELD = {
     Reason.NEXT_METHOD: ", if nobody answers",
     Reason.QUIET_HOURS: ", in their morning",
     Reason.BUNDLED: ", with others",
+    Reason.ON_THE_PHONE: ", when the call before it is over",
+    Reason.CALLED_AGAIN: ", once more",
 }
 """What a page waits for, after the time it waits until."""
 TOGETHER: Duration = 30 * SECOND
@@ -130,6 +134,7 @@ class Reader:
         user: str = "",
         absolute: bool = False,
         covers: Covers | None = None,
+        turns: Turns = NOBODY,
         paging: bool = True,
     ) -> None:
         self.now = now
@@ -139,6 +144,7 @@ class Reader:
         self.user = user
         self.absolute = absolute
         self.covers: Covers = covers or {}
+        self.turns = turns
         self.paging = paging
 
     # --- times
@@ -247,12 +253,23 @@ class Reader:
             kind, _, name = target.partition(":")
             if kind == "team" and self.plan is not None and name in self.plan.teams:
                 members = listed([self.name(member) for member in self.plan.teams[name].members])
-                parts.append(f"everyone in {name} ({members})" if members else f"team {name}")
+                team = f"the team {name}" if name == "everyone" else name
+                parts.append(f"everyone in {team} ({members})" if members else f"team {name}")
             elif kind == "schedule":
                 parts.append(self._on_call(target, name))
             else:
                 parts.append(self.name(name))
         return listed(parts)
+
+    def step(self, step: Step) -> str:
+        """Whom a step pages: ``Ana and Ben``; ``one of Ana and Ben (Ben next)`` where they take turns."""
+        names = self.targets(step.targets)
+        people = self.plan.people_of(step.targets, self.now, self.covers) if self.plan is not None and step.one else ()
+        if len(people) < 2:
+            return names
+        turn = self.turns.next(step, people)
+        names, turn = f"one of {names.replace('everyone in ', '')}", f"{self.name(turn)} next" if turn else ""
+        return f"{names[:-1]}; {turn})" if turn and names.endswith(")") else f"{names} ({turn})" if turn else names
 
     def _on_call(self, target: str, name: str) -> str:
         """``whoever is on call by shop-primary (Ana now)``: who is paged is known when the step is due."""
@@ -261,18 +278,20 @@ class Reader:
         now = listed([self.name(person.key) for person in people]) or "nobody"
         return f"whoever is {offset or 'on call'} {'on' if offset else 'by'} {key} ({now} now)"
 
-    def plural(self, targets: Iterable[str]) -> bool:
-        """Whether a step's targets are more than one person."""
-        named = tuple(targets)
-        return len(named) > 1 or any(target.startswith("team:") for target in named)
+    def plural(self, step: Step) -> bool:
+        """Whether a step pages more than one person, so that its names take ``are``."""
+        several = len(step.targets) > 1 or any(target.startswith("team:") for target in step.targets)
+        return several and not step.one and not self.targets(step.targets).startswith("everyone")
 
-    def _instead(self, incident: Incident, targets: tuple[str, ...]) -> tuple[str, list[str]] | None:
+    def _instead(self, incident: Incident, targets: tuple[str, ...]) -> tuple[str, str, bool] | None:
         """That nobody is behind these targets now, and who is paged in their place; None when somebody is."""
         why = nobody_behind(targets)
         if self.plan is None or not why or self.plan.people_of(targets, self.now, self.covers):
             return None
-        people = self.plan.paged_next(incident.service, incident.steps, incident.step, self.now, self.covers)
-        return why, [self.name(one.key) for one in people]
+        found = self.plan.paged_next(incident.service, incident.steps, incident.step, self.now, self.covers)
+        due = replace(found.step, targets=tuple(f"person:{one.key}" for one in found.people))
+        names = listed(list(filter(None, [self.step(due), *(self.name(one.key) for one in found.beside)])))
+        return why, names, self.plural(due) or (bool(found.beside) and bool(found.people)) or len(found.beside) > 1
 
     # --- what is going on
 
@@ -282,11 +301,11 @@ class Reader:
             return ""
         return f"{spelled(len(incident.answers))} of {incident.needed} who are asked for. The others are still paged."
 
-    def next_step(self, incident: Incident) -> tuple[str, ...]:
-        """The targets paged next, the last resort after the last step."""
+    def next_step(self, incident: Incident) -> Step:
+        """The step paged next, the last resort after the last one."""
         if incident.step < len(incident.steps):
-            return incident.steps[incident.step].targets
-        return self.plan.last_resort if self.plan is not None else ()
+            return incident.steps[incident.step]
+        return Step(self.plan.last_resort if self.plan is not None else ())
 
     def fate(self, incident: Incident) -> Line:
         """What happens if nobody does anything. Its ``who`` is nobody in particular."""
@@ -314,12 +333,12 @@ class Reader:
             return Line(none, f"Nobody is paged: {why}.")
         if incident.next_at is None:
             return Line(none, "Nobody is left to page.")
-        targets = self.next_step(incident)
-        name = self.targets(targets) or "the last resort"
-        several = self.plural(targets) and not name.startswith("everyone")
-        if (instead := self._instead(incident, targets)) is not None:
-            why, people = instead
-            name, several = f"{why} now, so {listed(people) or 'the last resort'}", len(people) > 1
+        step = self.next_step(incident)
+        name = self.step(step) or "the last resort"
+        several = self.plural(step)
+        if (instead := self._instead(incident, step.targets)) is not None:
+            why, people, several = instead
+            name = f"{why} now, so {people or 'the last resort'}"
         verb = "are" if several else "is"
         again = " again" if incident.round > 0 or (incident.laps > 0 and incident.step == 0) else ""
         if incident.next_at <= self.now:
@@ -339,20 +358,38 @@ class Reader:
             return None
         newest = real[0]
         last = [page for page in real if newest.intended_at - page.intended_at <= TOGETHER and page.step == newest.step]
-        people = list(dict.fromkeys(page.person for page in reversed(last)))
-        names = listed([self.name(person) for person in people])
-        one = Who(
-            "person", names, initials(self.full_name(newest.person)), newest.person == self.person and len(people) == 1
-        )
-        how = listed(list(dict.fromkeys(BY.get(page.channel, f"by {page.channel}") for page in last)))
-        if all(page.state == "failed" for page in last):
-            return one, f"{names} could not be reached {how}"
-        if unreached_since(pages) is not None and not any(page.may_reach for page in last):
-            return one, f"{names} could not be reached yet {how}, which is tried again"
+        lost: list[Page] = []
+        reached: list[Page] = []
+        for person in dict.fromkeys(page.person for page in reversed(last)):
+            theirs = [page for page in last if page.person == person]
+            through = [page for page in theirs if page.may_reach]
+            reached += through
+            lost += [] if through else theirs
+        both = [self._of(reached, "paged"), self._of(lost, "lost")] if reached and lost else []
+        told = reached or lost
+        names, people = self._people(told)
+        face = newest.person if newest.person in people else people[-1]
+        one = Who("person", names, initials(self.full_name(face)), people == [self.person])
+        return one, "; ".join(both) or self._of(told, "paged" if reached else "lost")
+
+    def _people(self, pages: Sequence[Page]) -> tuple[str, list[str]]:
+        """Whom pages are to, by name and by key."""
+        people = list(dict.fromkeys(page.person for page in pages))
+        return listed([self.name(person) for person in people]), people
+
+    def _of(self, pages: Sequence[Page], what: str) -> str:
+        """Who was paged by these and how; or that they could not be."""
+        names, people = self._people(pages)
+        how = listed(list(dict.fromkeys(BY.get(page.channel, f"by {page.channel}") for page in pages)))
+        if all(page.rang for page in pages):
+            return f"{names} did not pick up the telephone"
+        if what == "lost":
+            again = any(page.refused for page in pages)
+            return f"{names} could not be reached {'yet ' if again else ''}{how}{', which is tried again' * again}"
         be = "were" if len(people) > 1 else "was"
-        if all(page.state == "intended" for page in last):
+        if all(page.state == "intended" for page in pages):
             be = "are being" if len(people) > 1 else "is being"
-        return one, f"{names} {be} paged {how}"
+        return f"{names} {be} paged {how}"
 
     def now_line(self, incident: Incident, pages: Sequence[Page], run: Run | None = None) -> Line:
         """What is happening this second, in one line; of one that is over how it ended, by its last run if code did."""
@@ -376,8 +413,7 @@ class Reader:
         if last is None or incident.clear_at is not None or incident.paused is not None:
             who = last[0] if last is not None else Who("none", "")
             return Line(who, fate.before, fate.due, fate.after)
-        targets = self.next_step(incident)
-        if fate.due is not None and self.targets(targets) == last[0].name:
+        if fate.due is not None and self.step(self.next_step(incident)) == last[0].name:
             # The same one again: named once.
             again = fate.before.removeprefix(_upper(last[0].name)).strip()
             return Line(last[0], f"{last[1]} and {again}", fate.due, fate.after)

@@ -15,12 +15,15 @@ from tocsin.faces.who import Who
 from tocsin.kernel.instant import MINUTE, SECOND, Duration
 from tocsin.pages.contacts import CONSOLE, DEVICE, LONGEST_LABEL, OWN, Contact, directness, readable, webhook_secret
 from tocsin.pages.rules import Planned, Reach, Way, clock_text, parse_clock, ways
+from tocsin.web.ledger import lines
 from tocsin.web.view import View, fields, leads_to, once, view, with_query
 from tocsin.web.words import BY, listed, span
 
 AFTER: tuple[Duration, ...] = tuple(MINUTE * minutes for minutes in (0, 1, 2, 3, 4, 5, 10, 15, 30, 60))
 WITHIN: tuple[Duration, ...] = (10 * SECOND, 30 * SECOND, MINUTE, 2 * MINUTE, 5 * MINUTE)
 PAGES_SHOWN = 8
+PAGES_AROUND = 100
+"""So many of the latest pages of an incident are looked at for what followed one."""
 CHANNEL_NAMES = {
     "sms": "Text message",
     "call": "Phone call",
@@ -87,6 +90,8 @@ async def _you(seen: View, asked: str, shown: Shown, *, code: int = 200) -> Resp
     contacts = await faces.read(faces.reads.contacts, person)
     reach = await faces.read(faces.reads.reach, person)
     pages = (await faces.read(faces.reads.pages, person=person, limit=PAGES_SHOWN)).items
+    incidents = sorted({page.incident for page in pages if page.incident})
+    of_them = await faces.read(faces.reads.latest_pages, incidents, each=PAGES_AROUND) if incidents else {}
     ready = plan.reaches if plan is not None else frozenset[str]()
     mine = person == (who.user.person if who.user else "")
     high, low = (ways(person, contacts, reach, urgency, ready) for urgency in ("high", "low"))
@@ -110,7 +115,7 @@ async def _you(seen: View, asked: str, shown: Shown, *, code: int = 200) -> Resp
         withins=WITHIN,
         reach=reach,
         clock=clock_text,
-        pages=pages,
+        ledger=lines(seen.reader, pages, [one for theirs in of_them.values() for one in theirs]),
         shown=shown,
         faults=shown.faults,
         typed=shown.typed,

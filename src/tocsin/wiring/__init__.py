@@ -8,6 +8,7 @@ from tocsin.wiring.plans import missing_secrets as missing_secrets
 from tocsin.wiring.plans import named_secrets as named_secrets
 from tocsin.wiring.plans import plan_files as plan_files
 from tocsin.wiring.plans import unconfinable as unconfinable
+from tocsin.wiring.plans import without_clients as without_clients
 from tocsin.wiring.playbooks import dry_run as dry_run
 from tocsin.wiring.playbooks import import_playbooks as import_playbooks
 from tocsin.wiring.playbooks import importing_from as importing_from

@@ -15,7 +15,7 @@ import sqlite3
 import ssl
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import structlog
 
@@ -88,6 +88,8 @@ async def _core(settings: Settings, starter: bool) -> int:
         await pool.close()
         return DO_NOT_RESTART if read.plan is None else 0
     core = Core(_parts(settings, store, clock, outside, begin, pool), read)
+    # A core that is started again wrote none.
+    starter = starter and not core.writer.engine.state.counters.plan
 
     def end() -> None:
         stop.set()
@@ -105,6 +107,8 @@ async def _core(settings: Settings, starter: bool) -> int:
     gc.collect()
     gc.freeze()
     await _greet(settings, core, read.plan, clock, starter)
+    if not starter:  # of the plan that Tocsin has just written itself the pages say it
+        _tell_findings(read.findings, None)
     loop.add_signal_handler(signal.SIGHUP, lambda: begin(core.reload("signal:SIGHUP")))
     if reloads.is_set():
         begin(core.reload("signal:SIGHUP"))
@@ -132,18 +136,24 @@ async def _plan_to_begin_with(settings: Settings, store: Store, outside: Outboun
     """
     found = await asyncio.to_thread(plan_reader(settings, within=SECRETS_WITHIN, confining=False))
     read = _usable(settings, found, outside, _signing_key(store))
-    for finding in read.findings:
-        (log.warning if read.ok else log.error)("plan_finding", finding=finding)
+    _tell_findings(read.findings, log.warning if read.ok else log.error)
     if read.plan is None or not read.ok:
         read = await asyncio.to_thread(last_good, settings, store, read.findings, SECRETS_WITHIN)
-        for finding in read.findings:
-            log.warning("plan_finding", finding=finding)
+        _tell_findings(read.findings, log.warning)
     if read.plan is None:
         log.critical(
             "plan_refused",
             why=f"the plan in {settings.plan_folder} has errors and none was in force before; nothing was started",
         )
     return read
+
+
+def _tell_findings(findings: Iterable[str], say: Callable[..., object] | None) -> None:
+    """Say what is to be known about the plan, each on a line. ``say`` None: only notices, of which nobody is warned."""
+    for finding in findings:
+        notice = ": notice: " in finding.partition("\n")[0]
+        if notice == (say is None):
+            (say or log.info)("plan_finding", finding=finding.replace("\n    ", ". "))
 
 
 async def _greet(settings: Settings, core: Core, plan: Plan, clock: Clock, starter: bool) -> None:

@@ -34,8 +34,11 @@ def up(settings: Settings) -> int:
         return 1
     try:
         lock = hold_folder(settings.data)
-    except (FolderInUse, OSError) as error:
+    except FolderInUse as error:
         tell(str(error))
+        return 1
+    except OSError as error:
+        tell(f"the data folder {settings.data} cannot be used: {error.strerror}. Name another with --data")
         return 1
     with lock:
         busy = _busy(settings) or _nowhere(settings)

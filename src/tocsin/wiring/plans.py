@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tocsin.runtime.parts import PlanRead
     from tocsin.store.writer import Store
 
+CLIENTS = {"redis": ("redis", "Redis"), "postgres": ("psycopg", "PostgreSQL"), "ssh": ("asyncssh", "SSH")}
+"""The package that a kind of target is reached with, and what it is for. The extra is called as the kind."""
 STAYS = "until then the key in use stays in use"
 
 
@@ -125,6 +127,30 @@ def missing_clients(plan: Plan) -> list[str]:
         found.append(f"warning: the client for SSH is not there: pip install 'tocsin[ssh]'{hand_over}")
     if certificates and find_spec("cryptography") is None:
         found.append(f"warning: certificates cannot be read here: pip install 'tocsin[http]'{hand_over}")
+    return found
+
+
+def without_clients(plan: Plan) -> list[Finding]:
+    """Playbooks that a service uses and whose targets' client is not on this machine; another one may have it."""
+    from importlib.util import find_spec
+
+    from tocsin.plan.findings import Finding
+    from tocsin.playbooks.targets import said
+
+    found = []
+    for name, one in plan.playbooks.items():
+        kinds = {param.kind for param in one.targets}
+        using = {service for service, names in plan.answers.items() if name in names}
+        works_on = [it for it in plan.targets if it.kind in kinds and it.service in using]
+        needed = {it.kind for it in works_on}
+        if any("on" in said(way) for it in works_on for way in (it.reading, it.fixing)):
+            needed.add("ssh")  # by which the machine it is on is reached
+        for kind in sorted(needed & CLIENTS.keys()):
+            package, client = CLIENTS[kind]
+            if find_spec(package) is None:
+                what = f"{name} needs the client for {client}, which is not on this machine: it would hand over at once"
+                hint = f"where Tocsin runs: pip install 'tocsin[{kind}]'"
+                found.append(Finding("notice", one.file, one.line, 1, what, hint))
     return found
 
 

@@ -94,12 +94,13 @@ class NewLink(Struct, frozen=True, kw_only=True):
 
 
 class Me(Struct, frozen=True, kw_only=True):
-    """Who you are here. ``actor`` is how timelines name you."""
+    """Who you are here. ``actor`` is how timelines name you, ``timezone`` the zone in which you are told times."""
 
     user: str
     role: Role
     person: str
     actor: str
+    timezone: str
 
 
 class LimitsIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -54,6 +54,7 @@ class PublishedReached(Struct, frozen=True, kw_only=True):
 
     ``severities`` and ``tiers``: of which incidents, empty for whichever; ``""`` among the tiers: customers of none.
     ``when``: what the step asks for, "" for nothing; ``passed``: that does not hold then, so it is passed over.
+    ``one_of``: the step pages one of the people listed for it, each in turn; ``next``: the one whose turn it is now.
     """
 
     step: int
@@ -63,6 +64,8 @@ class PublishedReached(Struct, frozen=True, kw_only=True):
     tiers: tuple[str, ...]
     when: str
     passed: bool
+    one_of: bool
+    next: bool
 
 
 class PublishedCalendar(Struct, frozen=True, kw_only=True):

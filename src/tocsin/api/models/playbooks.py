@@ -73,7 +73,7 @@ class PublishedAnswer(Struct, frozen=True, kw_only=True):
 
 class PublishedApproval(Struct, frozen=True, kw_only=True):
     """What a run waits to be told. ``default`` counts when nobody has answered by ``due``. ``step`` goes into the
-    answer.
+    answer. ``fix``: the call that is asked about; ``does`` and ``undo``: what it does and how it is undone, in words.
     """
 
     step: int
@@ -83,6 +83,8 @@ class PublishedApproval(Struct, frozen=True, kw_only=True):
     due: Moment
     role: str
     fix: str
+    does: str
+    undo: str
 
 
 class PublishedRun(Struct, frozen=True, kw_only=True):
@@ -295,6 +297,8 @@ def _fields(run: Run) -> dict[str, object]:
             due=format_rfc3339(approval.due),
             role=approval.role,
             fix=approval.fix,
+            does=approval.does,
+            undo=approval.undo,
         ),
         "approved_by": run.approved_by,
         "continues": run.continues,

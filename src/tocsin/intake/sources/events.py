@@ -46,7 +46,7 @@ from tocsin.intake.event import Event, EventState
 from tocsin.intake.json_body import NotJson, read_json
 from tocsin.intake.request import Heard, Known, Limits, Reply, Request, Source
 from tocsin.kernel.identity import identity, texts_json
-from tocsin.kernel.instant import Instant, parse_rfc3339
+from tocsin.kernel.instant import DAY, Instant, parse_rfc3339
 
 VERSION = 1
 PATH = "/api/events"
@@ -164,6 +164,8 @@ def _event(one: object, place: str, number: int, body: bytes, now: Instant, wron
         wrong.add(place + "ends_at", "is before starts_at")
     elif ends_at is not None and ends_at <= now and state != "resolved":
         wrong.add(place + "ends_at", "has passed; an event that is over has the state resolved")
+    if starts_at is not None and starts_at > now + DAY:
+        wrong.add(place + "starts_at", "lies more than a day ahead")
     # An empty label is an absent one, everywhere in Tocsin.
     labels = {name: value for name, value in labels.items() if value}
     if not key and not labels and state != "firing":

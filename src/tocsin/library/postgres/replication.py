@@ -128,7 +128,11 @@ def replication(server: Server) -> Replication:
     return Replication(True, int(behind), late, bool(paused), bool(receiving), standbys, slots)
 
 
-@fix(idempotent=True)
+@fix(
+    idempotent=True,
+    says="have {server} go on replaying what its primary wrote",
+    undo="pause it again: pg_wal_replay_pause()",
+)
 def resume_replay(server: Server) -> str:
     """Have a standby replay again that somebody had paused. Raises Trouble for a server that is no standby."""
     with connected(server) as there:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, LiteralString, TypeVar
 
-from tocsin.playbooks.language import Target
+from tocsin.playbooks.language import Target, Uninstalled
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -41,7 +41,7 @@ class Server(Target, frozen=True):
     kind: ClassVar[str] = "postgres"
 
 
-class Missing(Exception):
+class Missing(Uninstalled):
     """The client's package is not installed."""
 
 

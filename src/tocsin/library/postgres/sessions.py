@@ -202,7 +202,11 @@ class Ended(Struct, frozen=True):
         return f"{self.ended:,} closed, {self.left:,} left alone"
 
 
-@fix(idempotent=True)
+@fix(
+    idempotent=True,
+    says="close {sessions} sessions of {server} that are idle for {idle_for}",
+    undo="it need not be: a client that needs one opens another",
+)
 def close_idle(server: Server, sessions: tuple[Session, ...], *, idle_for: Span) -> Ended:
     """Close these sessions; a pool that needs one opens another.
 
@@ -296,7 +300,11 @@ def blocked_by(waits: dict[int, list[int]]) -> dict[int, int]:
     return counted
 
 
-@fix(idempotent=True)
+@fix(
+    idempotent=True,
+    says="end a session of {server} whose transaction is idle for {idle_for}",
+    undo="it cannot be: its transaction is rolled back",
+)
 def end_transaction(server: Server, session: Session, *, idle_for: Span) -> str:
     """End a session that is idle in a transaction, and so roll it back.
 
@@ -332,7 +340,11 @@ def running(server: Server, *, longer_than: Span = "5m", application: str = "") 
     return Sessions(len(found), tuple(found[:MOST_SESSIONS]))
 
 
-@fix(idempotent=True)
+@fix(
+    idempotent=True,
+    says="cancel the statement that a session of {server} runs",
+    undo="it cannot be: the statement is rolled back",
+)
 def cancel(server: Server, session: Session) -> str:
     """Cancel the statement that a session runs; the session itself goes on. Only while it is that very statement."""
     with connected(server) as there:
@@ -354,7 +366,11 @@ def stopped(server: Server, session: Session, *, within: Span = "5s") -> bool:
     return True
 
 
-@fix(idempotent=True)
+@fix(
+    idempotent=True,
+    says="end a session of {server}, with what it is at",
+    undo="it cannot be: its transaction is rolled back",
+)
 def terminate(server: Server, session: Session) -> str:
     """End a session that runs a statement, where cancelling it did not help. Only while it is that very statement."""
     with connected(server, within=10) as there:

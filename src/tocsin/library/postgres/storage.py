@@ -136,7 +136,7 @@ def sizes(server: Server, *, over: Span = "1s", most: int = 10) -> Sizes:
     return Sizes(databases, tuple(largest), tuple(growing), temporary[0] if temporary else 0)
 
 
-@fix(idempotent=True)
+@fix(idempotent=True, says="have {server} write a checkpoint", undo="it need not be: it changes no data")
 def checkpoint(server: Server, *, within: Span = "5m") -> str:
     """Write everything out now, and let go of log that nothing holds. Returns how much log that removed.
 

@@ -162,7 +162,7 @@ class Frozen(Struct, frozen=True):
         return f"{self.done:,} tables frozen, {self.left:,} left{f': {self.why}' if self.why else ''}"
 
 
-@fix(idempotent=True)
+@fix(idempotent=True, says="vacuum {tables} tables of {server}, with FREEZE", undo="it need not be: it changes no data")
 def freeze(server: Server, tables: tuple[Table, ...], *, within: Span = "2m") -> Frozen:
     """Vacuum and freeze tables one after the other, the oldest first, until the time is up.
 

@@ -40,10 +40,11 @@ _RECEIPTS: dict[str, Receipt] = {
     "delivered": "delivered",
     "read": "seen",
     "undelivered": "failed",
-    "completed": "delivered",
+    "in-progress": "delivered",
+    "completed": "over",
     "failed": "failed",
-    "busy": "failed",
-    "no-answer": "failed",
+    "busy": "busy",
+    "no-answer": "no_answer",
     "canceled": "failed",
 }
 
@@ -81,27 +82,29 @@ class Twilio:
             "From": self._from,
             "StatusCallback": f"{self._public_url}/callbacks/{self.name}/status/{message.page}",
         }
+        told: list[tuple[str, str]] = []
         if self.name == "sms":
             fields["Body"] = short(message)
         else:
             answer = f"{self._public_url}/callbacks/call/answer/{message.page}"
             fields |= {"Twiml": spoken(message, answer), "Timeout": str(RINGS)}
+            told = [("StatusCallbackEvent", event) for event in ("answered", "completed")]
         account = quote(self._account)
         basic = base64.b64encode(f"{self._account}:{token}".encode()).decode()
         answered = await self._outside.request(
             "POST",
             f"{self._server}/2010-04-01/Accounts/{account}/{'Messages' if self.name == 'sms' else 'Calls'}.json",
             headers={"authorization": f"Basic {basic}", "content-type": "application/x-www-form-urlencoded"},
-            content=urlencode(fields).encode(),
+            content=urlencode([*fields.items(), *told]).encode(),
             within=DEADLINE,
             limit=_READ,
         )
         why = failed(answered, message.now, "Twilio")
-        told = getattr(answered, "body", b"")
+        said = getattr(answered, "body", b"")
         if why is not None:
-            return msgspec.structs.replace(why, error=f"{why.error}{_said(told)}")
+            return msgspec.structs.replace(why, error=f"{why.error}{_said(said)}")
         try:
-            return Sent(msgspec.json.decode(told, type=_Made).sid)
+            return Sent(msgspec.json.decode(said, type=_Made).sid)
         except msgspec.MsgspecError:
             return Sent()
 
@@ -133,7 +136,8 @@ class Twilio:
                 return Heard()
             code = rendering.plain(fields.get("ErrorCode", ""), 20)
             status = rendering.plain(fields.get("MessageStatus") or fields.get("CallStatus", ""), 20)
-            error = f"Twilio says {status}{f' (error {code})' if code else ''}" if receipt == "failed" else ""
+            went = receipt in ("delivered", "seen", "over")
+            error = "" if went else f"Twilio says {status}{f' (error {code})' if code else ''}"
             return Heard(got=Got(page=page, receipt=receipt, error=error))
         if what == "answer" and self.name == "call" and page:
             if fields.get("Digits") != KEY:

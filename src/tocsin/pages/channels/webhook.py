@@ -12,7 +12,8 @@ The body is JSON; times are RFC 3339 in UTC, texts are as the monitors sent them
        "page": 34,                               number of the page in the ledger
        "person": {"key": "ana", "name": "Ana", "timezone": "Europe/Madrid"},
        "incident": {"number": 12, "title": "Checkout answers 503", "service": "checkout", "severity": "sev1",
-                    "state": "triggered", "since": "2026-10-20T01:18:00.000Z", "alerts": 3, "url": "https://…"},
+                    "state": "triggered", "since": "2026-10-20T01:18:00.000Z", "alerts": 3,
+                    "firing": 2, "url": "https://…"},  alerts: all there were; firing: those that fire now
        "incidents": 1,                           more when several pages to one person went out together
        "because": "this step of the escalation was due",
        "next_step": "Ben is paged in 5 min if nobody answers",
@@ -138,6 +139,7 @@ def payload(message: Message) -> bytes:
                 "state": message.state,
                 "since": _time(message.since),
                 "alerts": message.alerts,
+                "firing": message.firing,
                 "url": message.url,
             },
             "incidents": message.incidents,

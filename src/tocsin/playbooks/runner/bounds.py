@@ -43,6 +43,17 @@ def adopt() -> None:
         ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
 
 
+def has_children() -> bool:
+    """Whether a process that this one started, or that came to it (``adopt``), is still its child. Takes none away."""
+    if not hasattr(os, "waitid"):  # macOS: a plan is written there, and kept in force on Linux
+        return False
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
 def end_strays(known: set[int]) -> None:
     """End all children of this process but these, and what comes to it by that."""
     place = Path(f"/proc/self/task/{os.getpid()}/children")

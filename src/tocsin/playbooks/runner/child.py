@@ -19,7 +19,7 @@ from msgspec import structs
 
 from tocsin.kernel.instant import SECOND
 from tocsin.playbooks import language
-from tocsin.playbooks.run import Began, GaveUp, Report
+from tocsin.playbooks.run import Began, GaveUp, Looking, Report
 from tocsin.playbooks.runner.bounds import bound, limit
 from tocsin.playbooks.runner.frames import encode, frame, read_reply, read_start, receive
 from tocsin.playbooks.runner.importing import why_absent
@@ -102,9 +102,13 @@ class PipeWire:
     def tell(self, report: Report) -> None:
         """Report something."""
         try:
-            self._control.sendall(frame(encode(report)))
+            self._control.sendall(frame(encode(report)), socket.MSG_NOSIGNAL)  # an end of its own, with all it started
         except OSError:
             _end_all()
+
+    def looks(self, looking: Looking) -> None:
+        """Say where it is."""
+        self.tell(looking)
 
     def clock(self) -> float:
         """Seconds."""

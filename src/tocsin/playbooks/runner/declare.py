@@ -24,25 +24,30 @@ import msgspec
 from msgspec import structs
 
 from tocsin.incidents.routes import SEVERITIES
-from tocsin.kernel.matcher import Matcher, MatcherError, parse_matcher
+from tocsin.kernel.matcher import Matcher, MatcherError, all_match, parse_matcher
 from tocsin.playbooks import language
 from tocsin.playbooks.cel import EXTRA, rule
 from tocsin.playbooks.composed import Composed
 from tocsin.playbooks.confinement import MOST_CONFINEMENTS
 from tocsin.playbooks.language import Declared, Fix, Look, Misused, Run, Target
 from tocsin.playbooks.manifest import MOST_PLAYBOOKS, Fault, Frozen, Manifest, Manifests, Param, encode_manifests
-from tocsin.playbooks.runner.bounds import adopt, bound, end_strays
+from tocsin.playbooks.runner.bounds import adopt, bound, end_strays, has_children
 from tocsin.playbooks.runner.building import build, composed_of, said
-from tocsin.playbooks.runner.calls import run_of
+from tocsin.playbooks.runner.calls import Unsound, run_of
 from tocsin.playbooks.runner.fitting import Unfit, Unfits
+from tocsin.playbooks.runner.inner import Body
 from tocsin.playbooks.runner.modules import make_importable, module_names
 from tocsin.playbooks.runner.reach import Code
 from tocsin.playbooks.runner.sound import unsaid, unsound
-from tocsin.playbooks.runner.ways import hands_on
+from tocsin.playbooks.runner.ways import reached
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
 _UNEXPECTED = re.compile(r"(\w+)\(\) got an unexpected keyword argument '(\w+)'")
 NEXT = "next: what you would have them do first, half asleep"
+UNANSWERED = "answers=['alertname=\"…\"'] says which alerts; without it a person or a trigger begins it"
+IN_A_STEP = "begin it in a step, and end it there"
+ANY = ("a", "Z", "0", "qx7-Zr", "Worker 3 is lost, since 04:12")
+"""Words of all kinds: what takes each of these as an alert's name takes every alert."""
 PLAIN: dict[Any, str] = {str: "text", int: "number", float: "number", bool: "flag"}
 
 
@@ -86,7 +91,11 @@ def _read(folder: Path, file: str, name: str, playbooks: list[Manifest], faults:
         faults.append(_raised(file, folder / file, error))
         return
     if threading.active_count() > threads:
-        faults.append(Fault(file, 1, "importing this playbook starts a thread", "begin it in a step, and end it there"))
+        faults.append(Fault(file, 1, "importing this playbook starts a thread", IN_A_STEP))
+    if has_children():
+        # It would live beside Tocsin for as long as the plan is in force, and again after each start.
+        faults.append(Fault(file, 1, "importing this playbook leaves a process running", IN_A_STEP))
+        end_strays(set())  # so that the next file answers for itself
     tree = ast.parse((folder / file).read_bytes())
     for declared in language.declared[before:]:
         if declared.body.__module__ != name:
@@ -96,6 +105,8 @@ def _read(folder: Path, file: str, name: str, playbooks: list[Manifest], faults:
             made = _manifest(file, line, declared, tree)
             code = _code(tree, declared.body.__name__)
             found = [*unsound(code, sys.modules[name], declared.hand_over_after), *unsaid(code)]
+            if declared.when is not None and not declared.answers and not declared.schedule:
+                found.append(Unsound(line, f"{declared.name} has `when`, and no alert begins it", UNANSWERED, True))
         except (Wrong, MatcherError) as error:
             faults.append(Fault(file, getattr(error, "line", 0) or line, str(error), getattr(error, "hint", "")))
             continue
@@ -144,7 +155,7 @@ def _compose(composed: Composed, code: Code, playbooks: list[Manifest], faults: 
             about=composed.about,
             meaning=code.meaning([_defined(one) for one in used], also=said(composed)),
             answers=composed.answers,
-            params=tuple(_params(declared)),
+            params=tuple(_params(declared, bool(composed.answers))),
             fixes=any(one.does == "fix" for one in composed.steps),
             **_common(declared),
         )
@@ -208,8 +219,9 @@ def _manifest(file: str, line: int, declared: Declared, tree: ast.Module) -> Man
     if not NAME.fullmatch(declared.name):
         raise Wrong(f"{declared.name!r} is no name for a playbook", "letters, digits, '.', '_' and '-'")
     code = _code(tree, body.__name__)
-    fixes = _calls(code, "fix")
-    if fixes and not _calls(code, "verify") and not hands_on(code):
+    does = reached(Body(code, run_of(code), sys.modules[body.__module__]))
+    fixes = "fix" in does.verbs
+    if fixes and "verify" not in does.verbs and not does.unknown:
         raise Wrong(
             f"{declared.name} fixes and verifies nothing", "say with run.verify what must hold after the fix, and when"
         )
@@ -226,7 +238,7 @@ def _manifest(file: str, line: int, declared: Declared, tree: ast.Module) -> Man
         about=_about(body, tree),
         meaning="",  # when all modules are known
         answers=tuple(_matchers(declared.name, group) for group in declared.answers),
-        params=tuple(_params(declared)),
+        params=tuple(_params(declared, bool(declared.answers))),
         fixes=fixes,
         **_common(declared),
     )
@@ -310,6 +322,10 @@ def _refuse_everything(name: str, groups: tuple[tuple[Matcher, ...], ...]) -> No
         if all(one.matches({}) for one in group):
             hint = 'name at least one label that must be there: alertname="…"'
             raise Wrong(f"{name} answers everything", hint, "answers")
+        # These are as good as always there. Labels that are not leave something out.
+        if all(all_match(group, {"alertname": word, "service": word, "severity": word}) for word in ANY):
+            what = f"{name} answers everything: every alert meets {' '.join(map(str, group))}"
+            raise Wrong(what, 'say which it is for: alertname="…"', "answers")
 
 
 def _about(body: Any, tree: ast.Module) -> str:
@@ -335,7 +351,8 @@ def _check_schedule(declared: Declared | Composed) -> None:
             raise Wrong(message, "five fields, such as 0 4 * * *", "schedule") from None
 
 
-def _params(declared: Declared) -> Iterator[Param]:
+def _params(declared: Declared, answers: bool) -> Iterator[Param]:
+    """``answers``: it is run for alerts, which say no parameter."""
     names = list(inspect.signature(declared.body).parameters.values())
     hints: Mapping[str, Any] = get_type_hints(declared.body)
     if not names or hints.get(names[0].name) is not Run:
@@ -352,8 +369,13 @@ def _params(declared: Declared) -> Iterator[Param]:
                 f"the parameter {one.name} of {declared.name} has no type Tocsin can give",
                 "a target such as redis.Server, or str, int, float or bool",
             )
-    if declared.schedule and any(one.default is one.empty and hints.get(one.name) in PLAIN for one in names[1:]):
+    lacking = [one.name for one in names[1:] if one.default is one.empty and hints.get(one.name) in PLAIN]
+    if declared.schedule and lacking:
         raise Wrong(f"{declared.name} runs by a schedule, which gives no parameters", "give each a default", "schedule")
+    if answers and lacking:
+        hint = "give it a default; or leave `answers` out, and have people or a trigger say it"
+        what = f"{declared.name} answers alerts, and none of them says its parameter {' or '.join(lacking)}"
+        raise Wrong(what, hint, "answers")
 
 
 # -- the code itself ---------------------------------------------------------------------------------------------------
@@ -364,13 +386,6 @@ def _code(tree: ast.Module, name: str) -> ast.FunctionDef:
         if isinstance(node, ast.FunctionDef) and node.name == name:
             return node
     raise Wrong(f"{name} is not at the top of its module", "write it as a plain function, def, of the module")
-
-
-def _calls(code: ast.FunctionDef, verb: str) -> bool:
-    """Whether a verb of the run is called somewhere in a playbook's body."""
-    run = run_of(code)
-    used = (node for node in ast.walk(code) if isinstance(node, ast.Attribute) and node.attr == verb)
-    return any(isinstance(node.value, ast.Name) and node.value.id == run for node in used)
 
 
 if __name__ == "__main__":

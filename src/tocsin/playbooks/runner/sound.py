@@ -33,7 +33,7 @@ def unsound(code: ast.FunctionDef, module: ModuleType, patience: Duration) -> li
     """Everything that is wrong with a playbook's body, or may be, by line. ``patience``: its ``hand_over_after``."""
     run = run_of(code)
     reader = _Reader(code, module, run, patience)
-    return sorted({*reader.verbs(), *reader.answers(), *unverified(code)})
+    return sorted({*reader.verbs(), *reader.answers(), *unverified(code, module)})
 
 
 def unsaid(code: ast.FunctionDef) -> list[Unsound]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
+from types import ModuleType
 from typing import NamedTuple
 
 from tocsin.playbooks.runner.calls import Unsound, named, run_of, verb_of
+from tocsin.playbooks.runner.inner import Body
 
 Ways = frozenset[int]
 """How a playbook may come to a place: with the fix of a line done and nothing verified since; 0: with nothing open."""
@@ -21,10 +23,12 @@ POSSIBLE = "it may end after this fix with nothing verified"
 _Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda
 
 
-def unverified(code: ast.FunctionDef) -> Iterator[Unsound]:
-    """Fixes after which the playbook ends, or may end, without a verification."""
-    run = run_of(code)
-    walk = _Walk(run, _handed_on(code, run))
+def unverified(code: ast.FunctionDef, module: ModuleType | None = None) -> Iterator[Unsound]:
+    """Fixes after which the playbook ends, or may end, without a verification.
+
+    ``module``: where its names are looked up. A fix in a function that has the run is told of where that is called.
+    """
+    walk = _Walk(Body(code, run_of(code), module))
     out = walk.through(code.body, NONE_OPEN)
     for line in sorted((out.on | out.over) - NONE_OPEN):
         if walk.followed(line):
@@ -34,11 +38,28 @@ def unverified(code: ast.FunctionDef) -> Iterator[Unsound]:
             yield Unsound(line, CERTAIN, "say with run.verify what must hold after it, on every way to the end")
 
 
-def hands_on(code: ast.FunctionDef) -> bool:
-    """Whether the body gives its run to something else, which may do with it whatever a body does."""
-    run = run_of(code)
-    handed = _handed_on(code, run)
-    return bool(handed) or any(_unknown(call, run, handed) for call in _calls(code.body))
+class Reached(NamedTuple):
+    """What a body does with its run, itself or by functions it gives it to: the verbs; ``unknown``: it may do more."""
+
+    verbs: frozenset[str]
+    unknown: bool
+
+
+def reached(body: Body) -> Reached:
+    """What a body may do with its run, on whatever way. What functions within it say is counted as said by it."""
+    uses = _Uses(body)
+    said = (node for node in ast.walk(body.code) if isinstance(node, ast.Attribute))
+    verbs = {one.attr for one in said if named(one.value, body.run)}
+    unknown = bool(uses.names)
+    for call in _calls(body.code.body):
+        inner = uses.inner(call)
+        if inner is not None:
+            more = reached(inner)
+            verbs |= more.verbs
+            unknown = unknown or more.unknown
+        else:
+            unknown = unknown or uses.unknown(call)
+    return Reached(frozenset(verbs), unknown)
 
 
 class _Out(NamedTuple):
@@ -51,12 +72,16 @@ class _Out(NamedTuple):
 
 
 class _Walk:
-    """One walk over all ways. It notes which fixes a verification was seen to follow."""
+    """One walk over all ways. It notes which fixes a verification was seen to follow.
 
-    def __init__(self, run: str, handed: frozenset[str]) -> None:
-        self._run, self._handed = run, handed
-        self._verified: set[int] = set()
-        self._next: dict[int, set[int]] = {}
+    ``at``: the line of the playbook from which it came into a function, which is that of all that is done there; 0 in
+    the playbook itself. ``outer``: the walk it is a part of.
+    """
+
+    def __init__(self, body: Body, at: int = 0, outer: _Walk | None = None) -> None:
+        self._run, self._uses, self._at = body.run, _Uses(body), at
+        self._verified: set[int] = outer._verified if outer else set()
+        self._next: dict[int, set[int]] = outer._next if outer else {}
         """The fixes that were seen to follow a fix, with nothing verified between: what follows them follows it."""
 
     def followed(self, line: int) -> bool:
@@ -132,7 +157,7 @@ class _Walk:
         for item in one.items:
             ways = self._evaluated(item.context_expr, ways)
         out = self.through(one.body, ways)
-        if not any(_unknown(call, self._run, self._handed) for call in _calls([one])):
+        if not any(self._uses.unknown(call) for call in _calls([one])):
             return out
         # What was given the run may use it at the end of the block, also after what follows it in there.
         self._note(frozenset().union(*out))
@@ -151,12 +176,19 @@ class _Walk:
 
     def _any_of(self, body: list[ast.stmt]) -> Ways:
         """The fixes in a block of which one may just have been done when something in it raises."""
-        return frozenset(call.lineno for call in _calls(body) if verb_of(call, self._run) == "fix")
+        return frozenset(self._line(call) for call in _calls(body) if self._fixes(call))
+
+    def _fixes(self, call: ast.Call) -> bool:
+        inner = self._uses.inner(call)
+        return verb_of(call, self._run) == "fix" or (inner is not None and "fix" in reached(inner).verbs)
+
+    def _line(self, call: ast.Call) -> int:
+        return self._at or call.lineno
 
     def _evaluated(self, node: ast.AST, ways: Ways) -> Ways:
         """What the calls in an expression make of the ways to it, in the order they are written; () when none goes on.
 
-        What the run is given to may verify, or fix: that is not known here.
+        What the run is given to may verify, or fix: that is not known where it cannot be followed.
         """
         for call in sorted(_calls([node]), key=lambda one: (one.end_lineno or 0, one.end_col_offset or 0)):
             verb = verb_of(call, self._run)
@@ -164,9 +196,14 @@ class _Walk:
                 return frozenset()
             if verb == "fix":
                 for line in ways - NONE_OPEN:
-                    self._next.setdefault(line, set()).add(call.lineno)
-                ways = frozenset({call.lineno})
-            elif verb == "verify" or _unknown(call, self._run, self._handed):
+                    self._next.setdefault(line, set()).add(self._line(call))
+                ways = frozenset({self._line(call)})
+            elif (inner := self._uses.inner(call)) is not None:
+                out = _Walk(inner, self._line(call), self).through(inner.code.body, ways)
+                ways = out.on | out.over
+                if not ways:
+                    return ways
+            elif verb == "verify" or self._uses.unknown(call):
                 self._note(ways)
                 ways = NONE_OPEN
         return ways
@@ -199,63 +236,79 @@ def _calls(nodes: Sequence[ast.AST]) -> Iterator[ast.Call]:
         left += ast.iter_child_nodes(one)
 
 
-def _handed_on(code: ast.FunctionDef, run: str) -> frozenset[str]:
-    """The names in a body that stand for something that may use its run: functions in it, and what is made of them."""
-    found: frozenset[str] = frozenset()
-    while (more := found | set(_holding(code, run, found))) != found:
-        found = more
-    return found
+class _Uses:
+    """What in a body may use its run, and which functions are known that are given it."""
 
+    def __init__(self, body: Body) -> None:
+        self._body, self._run = body, body.run
+        self._inner: dict[int, Body | None] = {}
+        self.names = frozenset[str]()
+        """Those that stand for something that may use the run: functions in the body, and what is made of them."""
+        while (more := self.names | set(self._holding())) != self.names:
+            self.names = more
 
-def _holding(code: ast.FunctionDef, run: str, known: frozenset[str]) -> Iterator[str]:
-    for node in ast.walk(code):
-        match node:
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                if node is not code and _mentions(node, run, known):
-                    yield name
-            case ast.Assign(value=value) | ast.AnnAssign(value=value) | ast.NamedExpr(value=value):
-                if value is not None and _may_use(value, run, known):
-                    places = node.targets if isinstance(node, ast.Assign) else [node.target]
-                    yield from _bound_in(places)
-            case (
-                ast.For(iter=value, target=target)
-                | ast.AsyncFor(iter=value, target=target)
-                | ast.comprehension(iter=value, target=target)
-            ):
-                if _may_use(value, run, known):
-                    yield from _bound_in([target])
-            case ast.withitem(context_expr=value, optional_vars=ast.expr() as target):
-                if _may_use(value, run, known):
-                    yield from _bound_in([target])
+    def inner(self, call: ast.Call) -> Body | None:
+        """The function that a call gives the run to, and whose code is known; None for any other call."""
+        if id(call) not in self._inner:
+            self._inner[id(call)] = self._followed(call)
+        others = (one for one in (*call.args, *(one.value for one in call.keywords)) if not named(one, self._run))
+        return None if any(map(self.may_use, others)) else self._inner[id(call)]
+
+    def _followed(self, call: ast.Call) -> Body | None:
+        inner = self._body.given_to(call)
+        if inner is None:
+            return None
+        given_back = (one.value for one in ast.walk(inner.code) if isinstance(one, ast.Return) and one.value)
+        return None if any(map(_Uses(inner).may_use, given_back)) else inner
+
+    def _holding(self) -> Iterator[str]:
+        code = self._body.code
+        for node in ast.walk(code):
+            match node:
+                case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                    if node is not code and self._mentions(node):
+                        yield name
+                case ast.Assign(value=value) | ast.AnnAssign(value=value) | ast.NamedExpr(value=value):
+                    if value is not None and self.may_use(value):
+                        places = node.targets if isinstance(node, ast.Assign) else [node.target]
+                        yield from _bound_in(places)
+                case (
+                    ast.For(iter=value, target=target)
+                    | ast.AsyncFor(iter=value, target=target)
+                    | ast.comprehension(iter=value, target=target)
+                ):
+                    if self.may_use(value):
+                        yield from _bound_in([target])
+                case ast.withitem(context_expr=value, optional_vars=ast.expr() as target):
+                    if self.may_use(value):
+                        yield from _bound_in([target])
+
+    def unknown(self, call: ast.Call) -> bool:
+        """Whether what is called may use the run in a way that is not known. Its verbs are, and functions with code."""
+        if verb_of(call, self._run) or self.inner(call) is not None:
+            return False
+        parts = (call.func, *call.args, *(one.value for one in call.keywords))
+        return any(self.may_use(one) for one in parts)
+
+    def may_use(self, value: ast.AST) -> bool:
+        """Whether what an expression comes to may use the run. What a verb answers, or the run is about, does not."""
+        match value:
+            case ast.Name(id=name):
+                return name == self._run or name in self.names
+            case ast.Lambda():
+                return self._mentions(value)
+            case ast.Attribute(value=of, attr="about") if named(of, self._run):
+                return False
+            case ast.Call():
+                return self.unknown(value)
+            case _:
+                return any(self.may_use(one) for one in ast.iter_child_nodes(value))
+
+    def _mentions(self, node: ast.AST) -> bool:
+        names = {self._run, *self.names}
+        return any(isinstance(one, ast.Name) and one.id in names for one in ast.walk(node))
 
 
 def _bound_in(places: Sequence[ast.expr]) -> Iterator[str]:
     for place in places:
         yield from (one.id for one in ast.walk(place) if isinstance(one, ast.Name))
-
-
-def _unknown(call: ast.Call, run: str, known: frozenset[str]) -> bool:
-    """Whether what is called may use the run. The verbs of the run itself are known."""
-    if verb_of(call, run):
-        return False
-    parts = (call.func, *call.args, *(one.value for one in call.keywords))
-    return any(_may_use(one, run, known) for one in parts)
-
-
-def _may_use(value: ast.AST, run: str, known: frozenset[str]) -> bool:
-    """Whether what an expression comes to may use the run. What a verb answers, or the run is about, does not."""
-    match value:
-        case ast.Name(id=name):
-            return name == run or name in known
-        case ast.Lambda():
-            return _mentions(value, run, known)
-        case ast.Attribute(value=of, attr="about") if named(of, run):
-            return False
-        case ast.Call():
-            return _unknown(value, run, known)
-        case _:
-            return any(_may_use(one, run, known) for one in ast.iter_child_nodes(value))
-
-
-def _mentions(node: ast.AST, run: str, known: frozenset[str]) -> bool:
-    return any(isinstance(one, ast.Name) and (one.id == run or one.id in known) for one in ast.walk(node))

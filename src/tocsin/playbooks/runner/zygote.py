@@ -207,6 +207,7 @@ def main(folder: Path, descriptor: int, parent: int) -> None:
     if parent and os.getppid() != parent:
         return
     failed = import_code(folder)
+    end_strays(set())  # what importing left running would stay for as long as the plan is in force
     warm()
     gc.collect()
     gc.freeze()

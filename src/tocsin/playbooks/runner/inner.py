@@ -1,0 +1,110 @@
+"""Functions of the plan's own files that a playbook gives its run to: their code is there, and is followed as well.
+
+What is no plain function that is found by its name is not followed, and may do whatever a body does: a method, a
+function within another one, a generator, one with a decorator, one that takes its run in some other way than as it is.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any, NamedTuple
+
+from tocsin.playbooks.runner.calls import named
+from tocsin.playbooks.runner.modules import PACKAGE
+
+DEEPEST = 4
+"""So many functions deep a run is followed."""
+
+
+class Body(NamedTuple):
+    """What has a run: a playbook's own body, or a function's that is given one.
+
+    ``run``: what it calls its run; ``within``: the functions through which the run came here.
+    """
+
+    code: ast.FunctionDef
+    run: str
+    module: ModuleType | None = None
+    within: tuple[str, ...] = ()
+
+    def given_to(self, call: ast.Call) -> Body | None:
+        """The function that a call gives the run to, as it is and once; None when that cannot be followed."""
+        places: list[int | str] = [at for at, one in enumerate(call.args) if named(one, self.run)]
+        places += [str(one.arg) for one in call.keywords if one.arg and named(one.value, self.run)]
+        if len(places) != 1 or any(isinstance(one, ast.Starred) for one in call.args):
+            return None
+        function = self._value(call.func)
+        if not isinstance(function, FunctionType) or function.__module__.partition(".")[0] != PACKAGE:
+            return None
+        name = f"{function.__module__}.{function.__name__}"
+        code = _plain(function.__module__, function.__name__)
+        if code is None or name in self.within or len(self.within) >= DEEPEST:
+            return None
+        (place,) = places
+        takes = [one.arg for one in (*code.args.posonlyargs, *code.args.args)]
+        if isinstance(place, int):
+            run = takes[place] if place < len(takes) else ""
+        else:
+            run = place if place in takes or place in [one.arg for one in code.args.kwonlyargs] else ""
+        if not run or run in _stored(code):
+            return None
+        return Body(code, run, sys.modules[function.__module__], (*self.within, name))
+
+    def _value(self, node: ast.expr) -> Any:
+        """What a name, or a name in a module, leads to; None when that is known only while the code runs."""
+        if isinstance(node, ast.Name):
+            known = self.module is not None and node.id not in _stored(self.code) | _takes(self.code)
+            return vars(self.module).get(node.id) if known else None
+        if isinstance(node, ast.Attribute):
+            of = self._value(node.value)
+            return getattr(of, node.attr, None) if isinstance(of, ModuleType) else None
+        return None
+
+
+@cache
+def _plain(module: str, name: str) -> ast.FunctionDef | None:
+    """The code of a plain function at the top of a module, that stands there once."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    if not file:
+        return None
+    tree = ast.parse(Path(file).read_bytes())
+    found = [one for one in tree.body if name in _names(one)]
+    if len(found) != 1 or not isinstance(found[0], ast.FunctionDef) or found[0].decorator_list:
+        return None
+    yields = any(isinstance(one, ast.Yield | ast.YieldFrom) for one in ast.walk(found[0]))
+    return None if yields else found[0]
+
+
+def _names(statement: ast.stmt) -> Iterator[str]:
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield statement.name
+        return
+    for one in ast.walk(statement):
+        if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store):
+            yield one.id
+        elif isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield one.name
+
+
+def _takes(code: ast.FunctionDef) -> frozenset[str]:
+    """What it is given, in whatever way."""
+    return frozenset(one.arg for one in ast.walk(code.args) if isinstance(one, ast.arg))
+
+
+@cache
+def _stored(code: ast.FunctionDef) -> frozenset[str]:
+    """The names a body gives another meaning."""
+    found = set[str]()
+    for one in ast.walk(code):
+        if isinstance(one, ast.Name) and not isinstance(one.ctx, ast.Load):
+            found.add(one.id)
+        elif isinstance(one, ast.alias):
+            found.add((one.asname or one.name).partition(".")[0])
+        elif isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and one is not code:
+            found.add(one.name)
+    return frozenset(found)
