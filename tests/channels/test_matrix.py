@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from typing import Any
 
 import pytest
 
@@ -11,8 +13,12 @@ from tests.support.catcher import Catcher, Reply
 from tests.support.ports import free_port
 from tests.support.synapse import MatrixPerson, Synapse
 from tocsin.kernel.instant import SECOND
+from tocsin.pages.answers import Answer, Got, Listening, Taken
 from tocsin.pages.channels import CHANNELS
+from tocsin.pages.channels.consent import meant
+from tocsin.pages.channels.matrix import WHICH, Unclear, heard
 from tocsin.pages.channels.setup import Setup
+from tocsin.pages.ledger import Page
 from tocsin.pages.message import Channel, Failed, Sent
 from tocsin.runtime.outbound import Outbound
 
@@ -133,3 +139,89 @@ async def test_a_token_that_cannot_be_had_is_said(catcher: Catcher) -> None:
     assert (answer.code, answer.permanent) == ("auth", True)
     assert "secret:elsewhere" in answer.error
     assert not catcher.requests
+
+
+# -- what people answer ------------------------------------------------------------------------------------------------
+
+
+def sent(number: int, at: int, incident: int = 0) -> Page:
+    """A page that left at a second, of an incident of its own unless told."""
+    return Page(
+        id=number, incident=incident or number, person="ana", channel="matrix", address="@ana:m.example",
+        reason="step_due", intended_at=0, next_at=None, handed_at=at * SECOND, state="sent",  # type: ignore[arg-type]
+        provider_id=f"!room/$page{number}",
+    )  # fmt: skip
+
+
+def spoke(at: int, text: str = "ack", about: str = "", age: int = 1_000) -> dict[str, Any]:
+    """What `/sync` says when Ana spoke at a second."""
+    relation = {"m.relates_to": {"m.in_reply_to": {"event_id": about}}} if about else {}
+    event = {
+        "type": "m.room.message", "sender": "@ana:m.example", "event_id": "$said", "origin_server_ts": at * 1_000,
+        "content": {"body": text, **relation}, "unsigned": {"age": age},
+    }  # fmt: skip
+    return {"next_batch": "s2", "rooms": {"join": {"!room": {"timeline": {"events": [event]}}}}}
+
+
+def understood(new: dict[str, Any], *pages: Page) -> list[Answer | Got | Unclear]:
+    """What it says of these pages."""
+    return list(heard(new, "@tocsin:m.example", lambda of: [p for p in pages if p.provider_id.startswith(of)]))
+
+
+@pytest.mark.parametrize(
+    ("pages", "written", "expected"),
+    [
+        ([sent(1, 1000), sent(2, 1200)], 1010, [1]),  # the second left after it, and was seen by nobody
+        ([sent(1, 1000), sent(2, 1200)], 1210, [2]),
+        ([sent(1, 1000), sent(2, 1045)], 1010, [1, 2]),  # the clocks may differ by so much
+        ([sent(1, 1000, 7), sent(2, 1045, 7)], 1010, [1]),  # whichever it is, it is one incident
+        ([sent(1, 1045)], 1010, [1]),
+        ([sent(1, 1100)], 1010, []),
+        ([], 1010, []),
+    ],
+)
+def test_which_pages_words_without_a_reply_may_mean(pages: list[Page], written: int, expected: list[int]) -> None:
+    assert [one.id for one in meant(pages, written * SECOND)] == expected
+
+
+def test_a_bare_ack_takes_no_page_that_left_after_it() -> None:
+    one, two, near = sent(1, 1000), sent(2, 1200), sent(3, 1045)
+    (told,) = understood(spoke(1010), one, two)
+    assert isinstance(told, Answer) and told.page == 1
+    (told,) = understood(spoke(1010, about="$page2"), one, two)
+    assert isinstance(told, Answer) and told.page == 2, "a reply names its page"
+    assert understood(spoke(1010), one, near) == [Unclear("!room/$said")]
+    assert understood(spoke(1010, age=3_600_000), one, near) == [], "heard again by a start, an hour later"
+
+
+async def test_what_cannot_be_taken_now_is_asked_for_again_and_its_writer_told_once(
+    catcher: Catcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tocsin.pages.channels.matrix._AGAIN", 0.01)
+    pages, taken, tries = [sent(1, 1000), sent(3, 1045)], list[Answer | Got](), 3
+
+    async def take(told: Answer | Got) -> Taken:
+        taken.append(told)
+        return Taken(False, "Nothing was changed.", again=True) if len(taken) <= tries else Taken(True, "It is yours.")
+
+    def reply(what: Any) -> Reply:
+        return Reply(200, json.dumps(what))
+
+    first, second = spoke(1010, about="$page1"), spoke(1010)
+    refused = Reply(403, json.dumps({"errcode": "M_FORBIDDEN"}))
+    catcher.replies.extend([
+        reply({"user_id": "@tocsin:m.example"}), reply({"next_batch": "s1"}),
+        reply(first), refused, reply(first), reply(first), reply(first),
+        reply({**second, "next_batch": "s3"}), reply({"event_id": "$which"}),
+    ])  # fmt: skip
+    catcher.default = reply({"next_batch": "s4"})
+    channel = matrix(catcher.url)
+    assert isinstance(channel, Listening)
+    task = asyncio.create_task(channel.listen(take, lambda of: [p for p in pages if p.provider_id.startswith(of)]))
+    asked = await asyncio.to_thread(catcher.wait_for, 10)
+    task.cancel()
+    since = [one.query["since"][0] for one in asked if "/sync" in one.path and "since" in one.query]
+    assert since[:6] == ["s1", "s1", "s1", "s1", "s2", "s3"]
+    assert len(taken) == 4
+    told = [one.json()["body"] for one in asked if "/send/" in one.path]
+    assert told == ["Nothing was changed.", WHICH], "that it could not be said makes it deaf to nobody"

@@ -232,10 +232,9 @@ class Desk:
         self.taken.append(told)
         return self.said
 
-    def find(self, provider_id: str) -> Page | None:
-        found = [p for p in self.pages if p.provider_id == provider_id or (
+    def find(self, provider_id: str) -> list[Page]:
+        return [p for p in self.pages if p.provider_id == provider_id or (
             provider_id.endswith("/") and p.provider_id.startswith(provider_id))]  # fmt: skip
-        return max(found, key=lambda one: one.id, default=None)
 
 
 def sent(number: int, provider_id: str, **other: Any) -> Page:
@@ -308,15 +307,92 @@ async def test_a_reply_that_says_ack_answers_its_page_and_a_bare_one_the_newest(
     assert {one["text"] for one in told} == {"You have incident #1."}
 
 
+async def test_a_bare_ack_is_for_no_page_that_came_after_it_however_late_it_is_read(bot_api: TelegramServer) -> None:
+    """Read after the second page left, it must not take an incident that nobody has seen."""
+    first = await telegram(bot_api.url).send(page(address=str(ANA)))
+    bare = bot_api.writes(ANA, "ack")
+    second = await telegram(bot_api.url).send(page(address=str(ANA), page=35))
+    desk = Desk(sent(34, first.provider_id), sent(35, second.provider_id))
+    await listened(bot_api, desk, lambda: len(bot_api.asked("sendMessage")) == 3)
+    assert desk.taken == [Answer(page=34, by=str(ANA), mark=f"said/{ANA}/{bare}")]
+
+
+async def test_what_cannot_be_taken_now_is_not_confirmed_and_holds_up_no_other(
+    bot_api: TelegramServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tocsin.pages.channels.telegram._AGAIN", 0.05)
+    first = await telegram(bot_api.url).send(page(address=str(ANA)))
+    message = int(first.provider_id.partition("/")[2])
+    desk = Desk(sent(34, first.provider_id))
+    desk.said = Taken(False, "Nothing was changed.", again=True)
+    press = bot_api.presses(ANA, message)
+    bot_api.starts(BEN)
+    await listened(bot_api, desk, lambda: len(desk.taken) >= 3)
+    said = bot_api.writes(ANA, "ack")
+    tries = len(desk.taken)
+    await listened(bot_api, desk, lambda: len(desk.taken) >= tries + 4)
+    assert {one.mark for one in desk.taken} == {f"press/{press}", f"said/{ANA}/{said}"}, "what is behind it is heard"
+    assert [one["text"] for one in bot_api.asked("answerCallbackQuery")] == ["Nothing was changed."] * 2, "once a start"
+    desk.said, tries = Taken(True, "You have incident #1."), len(desk.taken)
+    await listened(bot_api, desk, lambda: len(desk.taken) >= tries + 2)
+    tries = len(desk.taken)
+    await listened(bot_api, desk, lambda: True)
+    assert len(desk.taken) == tries, "then it is confirmed"
+
+
+async def test_as_many_as_telegram_tells_at_once_do_not_wait_behind_one(
+    catcher: Catcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tocsin.pages.channels.telegram._AGAIN", 0.01)
+    presses = [
+        {"update_id": n, "callback_query": {"id": str(n), "from": {"id": ANA}, "data": "ack:34"}} for n in range(1, 101)
+    ]
+    told = [Reply(200, json.dumps({"ok": True, "result": one})) for one in (True, presses[:1], presses)]
+    yes = Reply(200, '{"ok": true, "result": true}')
+    catcher.replies.extend([*told[:2], yes, told[2], *[yes] * 99])
+    catcher.default = Reply(200, '{"ok": true, "result": []}')
+    desk = Desk()
+    desk.said = Taken(False, "Nothing was changed.", again=True)
+    task = asyncio.create_task(telegram(catcher.url).listen(desk.take, desk.find))
+    asked = await asyncio.to_thread(catcher.wait_for, 104)
+    task.cancel()
+    polls = [one.json().get("offset") for one in asked if one.path.endswith("/getUpdates")]
+    assert polls[:3] == [None, 1, 101]
+
+
+async def test_words_for_strangers_leave_pages_their_rate(bot_api: TelegramServer) -> None:
+    """A batch follows a batch at once, so it is time that counts; and nothing is said while pages leave or wait."""
+    channel = telegram("https://api.example", **{"webhook secret": "secret:hook"})
+
+    def spoken() -> int:
+        chat = {"id": 9, "type": "private"}
+        started = {"message_id": 1, "date": 1, "chat": chat, "from": {"id": 9}, "text": "/start"}
+        heard = [channel.hear(called({"update_id": n, "message": started})) for n in range(200)]
+        assert {one.reply.status for one in heard} == {200}, "posted again it would come on top"
+        return sum(bool(one.reply.body) for one in heard)
+
+    assert spoken() == 10
+    by_asking = telegram(bot_api.url)
+    assert by_asking._may_speak()
+    leaving = asyncio.create_task(by_asking.send(page(address=str(ANA))))
+    await asyncio.sleep(0)
+    assert not by_asking._may_speak(), "a page is on its way"
+    await leaving
+    assert by_asking._may_speak()
+    bot_api.refuse("sendMessage", Refusal(429, "Too Many Requests: retry after 7", 7))
+    await by_asking.send(page(address=str(ANA)))
+    assert not by_asking._may_speak(), "Telegram asked to wait"
+
+
 async def test_what_is_no_answer_is_said_to_be_none_or_left_alone(bot_api: TelegramServer) -> None:
     first = await telegram(bot_api.url).send(page(address=str(ANA)))
     about = int(first.provider_id.partition("/")[2])
-    now = sent(34, first.provider_id, handed_at=2_000_000_000 * SECOND)  # left after the message was written
-    desk, before = Desk(now), len(bot_api.asked("sendMessage"))
+    later = sent(34, f"{ANA}/{10**6}")
+    desk, before = Desk(later), len(bot_api.asked("sendMessage"))
     bot_api.knows(-100_500, BEN)
     bot_api.writes(BEN, "ack", chat=-100_500, kind="supergroup")
     bot_api.writes(BEN, "what is this bot")
-    bot_api.writes(ANA, "ack", ago=3_600)
+    bot_api.writes(ANA, "ack")
     await listened(bot_api, desk, lambda: len(bot_api.asked("sendMessage")) > before)
     assert bot_api.asked("sendMessage")[-1]["text"] == "There is no page here to acknowledge."
     assert {one["chat_id"] for one in bot_api.asked("sendMessage")} == {ANA}, "nobody else was spoken to"
@@ -422,6 +498,18 @@ async def test_what_did_not_come_with_the_secret_changes_nothing() -> None:
     welcomed = channel.hear(called({"update_id": 2, "message": started}))
     assert isinstance(welcomed, Heard)
     assert json.loads(welcomed.reply.body)["chat_id"] == 9
+
+
+async def test_what_a_webhook_cannot_take_now_is_refused_and_said_once(bot_api: TelegramServer) -> None:
+    channel = telegram(bot_api.url, **{"webhook secret": "secret:hook"})
+    first = await telegram(bot_api.url).send(page(address=str(ANA)))
+    press = bot_api.presses(ANA, int(first.provider_id.partition("/")[2]))
+    answer = Answer(page=34, by=str(ANA), mark=f"press/{press}")
+    not_now = Taken(False, "Nothing was changed.", again=True)
+    assert [(await channel.thank(answer, not_now)).status for _ in range(3)] == [503] * 3
+    assert [one["text"] for one in bot_api.asked("answerCallbackQuery")] == ["Nothing was changed."]
+    thanked = await channel.thank(answer, Taken(True, "You have incident #1."))
+    assert (thanked.status, json.loads(thanked.body)["text"]) == (200, "You have incident #1.")
 
 
 async def test_a_webhook_secret_that_can_be_guessed_is_not_used() -> None:

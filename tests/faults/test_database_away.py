@@ -13,10 +13,14 @@ import pytest
 
 from tests.faults.counting import SECRET, a_plan_for, bundle_briefly, check_pages, everything, missing, settled
 from tests.faults.load import PLAN_ROUTES, Load
+from tests.journeys.calling import says
+from tests.journeys.telling import becomes, incident
+from tests.journeys.test_telegram import ANA, Story
 from tests.support.catcher import Catcher
 from tests.support.mail import MailServer
 from tests.support.postgres import Postgres, running_postgres
 from tests.support.server import TocsinServer
+from tests.support.telegram import running_telegram
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.faults
@@ -168,3 +172,25 @@ def test_an_end_while_the_database_is_away_is_an_end(
     pages = catcher.wait_for(2, within=20)
     assert {page.json()["data"]["page"] for page in pages} == {2}, "the same page, by the same number"
     assert len({page.headers["webhook-id"] for page in pages}) <= 2
+
+
+def test_what_telegram_told_while_the_database_was_away_outlives_a_kill(
+    tocsin_server: Callable[..., TocsinServer], postgres_alone: Postgres
+) -> None:
+    """In force at once, and confirmed to nobody before it is written down: so it is told again."""
+    with running_telegram() as telegram:
+        story = Story(telegram, tocsin_server, database=postgres_alone.new_database())
+        story.links()
+        says(story.server)
+        message = story.paged()
+        eventually(lambda: incident(story.server, 1)["pages"][0]["state"] == "sent", what="it to be written down")
+        with killed(postgres_alone):
+            telegram.presses(ANA, message)
+            (told,) = telegram.wait_for("answerCallbackQuery", within=40)
+            assert "not written down yet" in told["text"] and told["show_alert"]
+            polls = telegram.polls
+            eventually(lambda: telegram.polls > polls + 1, what="it to be asked for again")
+            assert len(telegram.asked("answerCallbackQuery")) == 1, "she was told once"
+            story.server.kill9()
+        story.server.start()
+        assert becomes(story.server, 1, "acknowledged")["acknowledged_by"] == "person:ana"

@@ -140,8 +140,47 @@ async def test_a_channels_own_fault_is_a_refusal_and_the_door_stays_open(door: D
 
 
 async def test_more_calls_than_a_channel_may_get_are_told_to_come_back(door: Door) -> None:
+    door.box.says = Heard(answer=ANA)
     replies = [(await door.call()).status for _ in range(LIMITS.burst + 1)]
     assert replies == [200] * LIMITS.burst + [429]
+
+
+async def test_what_is_no_answer_uses_up_nothing_that_answers_need(door: Door) -> None:
+    """Anybody can post to the door, and anybody can write to a bot."""
+    for says, status in ((Reply(401), 429), (ZeroDivisionError(), 429), (Heard(), 200)):
+        door.box.says = says
+        replies = [(await door.call()).status for _ in range(LIMITS.burst + 1)]
+        assert replies[-1] == status
+    for says in (Heard(got=Got(page=1, receipt="delivered")), Heard(answer=ANA)):
+        door.box.says = says
+        assert (await door.call()).status == 200
+
+
+async def test_what_could_not_be_taken_or_is_in_memory_alone_is_to_be_told_again(door: Door) -> None:
+    """A provider that hears it was taken never tells it again; what is told again is judged once."""
+    results = [Result(ok=False, code=code, message=code) for code in ("unavailable", "unavailable", "unwritten")]
+    asked: list[str] = []
+
+    async def submit(command: Acknowledge | AnswerDrill, key: str) -> Result:
+        asked.append(key)
+        result = await door.submit(command, key)
+        return results.pop(0) if results else result
+
+    away = True
+    answers = Answers(
+        lambda: door.world.engine.state, submit, door.apply, door.clock, "https://tocsin.example", lambda: away
+    )
+    number = int(door.world.asked(StartDrill(actor="person:ana", person="ana")).id)
+    drill = Answer(page=number, by="ana@shop.example", mark="m3")
+    refused = replace(drill, by="ben@shop.example")
+    assert not (await answers.take("email", refused)).again, "for good"
+    said = [await answers.take("email", drill) for _ in range(6)]
+    assert [(one.ok, one.again) for one in said] == [(False, True)] * 6
+    assert [one.said for one in said] == ["unavailable."] * 2 + ["unwritten."] * 4
+    assert len(asked) == 3, "each would be one more thing in memory"
+    away = False
+    assert await answers.take("email", drill) == Taken(True, "That is how to answer.")
+    assert len(set(asked)) == 1
 
 
 async def test_an_answer_is_the_same_command_as_the_mails_button(door: Door) -> None:
@@ -209,8 +248,8 @@ async def test_a_page_is_found_by_its_whole_id_or_by_where_it_was_said(door: Doo
     pages[2] = replace(pages[1], id=2, provider_id="5/123")
     pages[3] = replace(pages[1], id=3, provider_id="55/1")
     await asyncio.sleep(0)
-    found = {said: getattr(door.box.find(said), "id", None) for said in ("5/12", "5/123", "5/1", "5/", "55/", "5")}
-    assert found == {"5/12": 1, "5/123": 2, "5/1": None, "5/": 2, "55/": 3, "5": None}
+    found = {said: [one.id for one in door.box.find(said)] for said in ("5/12", "5/123", "5/1", "5/", "55/", "5")}
+    assert found == {"5/12": [1], "5/123": [2], "5/1": [], "5/": [1, 2], "55/": [3], "5": []}
 
 
 async def test_a_provider_that_cannot_be_listened_to_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from tocsin.engine.inputs import Deaf, Decided, PlanChange, Received
 from tocsin.engine.state import Changes, State
 from tocsin.intake.request import Heard, Reply, Request
 from tocsin.intake.sources import SOURCES
+from tocsin.kernel.buckets import Bucket
 from tocsin.kernel.instant import HOUR, MINUTE, SECOND, Duration, Instant, format_rfc3339
 from tocsin.pages.message import Channel, Failed, Sent
 from tocsin.plan import read_plan
@@ -29,7 +30,6 @@ from tocsin.plan.model import Plan
 from tocsin.playbooks.evidence import Series
 from tocsin.runtime import declaring
 from tocsin.runtime.ballast import Ballast
-from tocsin.runtime.buckets import Bucket
 from tocsin.runtime.clock import SystemClock
 from tocsin.runtime.core import Core
 from tocsin.runtime.listener import Exchange

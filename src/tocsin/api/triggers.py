@@ -16,8 +16,8 @@ from tocsin.engine.commands import ASKED, PullTrigger
 from tocsin.faces.faces import Faces
 from tocsin.faces.problem import Problem, invalid
 from tocsin.intake.request import Limits
+from tocsin.kernel.buckets import Bucket
 from tocsin.playbooks.triggers import SOURCE
-from tocsin.runtime.buckets import Bucket
 
 MOST_BODY = 64 * 1024
 PACE = Limits(rate=1.0, burst=20, body=MOST_BODY)

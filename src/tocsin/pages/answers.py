@@ -5,7 +5,7 @@ A channel's provider is believed as far as the channel could verify it. Whether 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
@@ -61,12 +61,14 @@ class Heard(Struct, frozen=True, kw_only=True):
 class Taken(Struct, frozen=True):
     """What came of an answer. ``said`` is a sentence for the person; ``ok``: it is theirs.
 
-    ``stranger``: whoever answered was not the one who was paged.
+    ``stranger``: whoever answered was not the one who was paged. ``again``: it was not taken now, or is in memory
+    alone; the provider is to tell it again, and nothing that confirms it may be said to it.
     """
 
     ok: bool
     said: str
     stranger: bool = False
+    again: bool = False
 
 
 class DeafError(Exception):
@@ -74,6 +76,10 @@ class DeafError(Exception):
 
 
 Take = Callable[[Answer | Got], Awaitable[Taken]]
+Find = Callable[[str], Sequence[Page]]
+"""The pages of a provider's id, or of those that begin so where a slash ends it, oldest first, while their incidents
+live.
+"""
 
 
 @runtime_checkable
@@ -93,12 +99,8 @@ class Called(Protocol):
 class Listening(Protocol):
     """A channel that asks its provider by itself what people answered."""
 
-    async def listen(self, take: Take, find: Callable[[str], Page | None]) -> None:
-        """Listen until cancelled. Raises DeafError.
-
-        ``find`` gives the newest page of a provider's id, or of those that begin so where a slash ends it, while its
-        incident lives.
-        """
+    async def listen(self, take: Take, find: Find) -> None:
+        """Listen until cancelled. Raises DeafError. What was not taken now is asked for again."""
         ...
 
 

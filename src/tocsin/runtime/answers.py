@@ -18,12 +18,12 @@ from tocsin.engine.commands import Acknowledge, AnswerDrill, Result
 from tocsin.engine.inputs import Receipted
 from tocsin.engine.state import State
 from tocsin.intake.request import Limits, Reply
+from tocsin.kernel.buckets import Bucket
 from tocsin.kernel.identity import identity
 from tocsin.kernel.instant import SECOND
 from tocsin.pages.answers import Answer, Call, Called, DeafError, Got, Heard, Listening, Taken, refusal
 from tocsin.pages.ledger import ASKING, Page, tells
 from tocsin.pages.message import Channel
-from tocsin.runtime.buckets import Bucket
 from tocsin.runtime.clock import Clock
 from tocsin.runtime.jobs import Job
 from tocsin.runtime.listener import Exchange
@@ -32,7 +32,9 @@ log = structlog.get_logger("tocsin.answers")
 
 PATH = "/callbacks/"
 LIMITS = Limits(rate=50.0, burst=200, body=64 * 1024)
-"""What all of a channel's calls together may be."""
+"""What a channel's calls may be: those that answer, those that say how far a page got, and those its provider did not
+send, each kind together. Nobody else can use up what answers need.
+"""
 MOST_AT_ONCE = 64
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 """Seconds before a provider that could not be listened to is asked again."""
@@ -48,13 +50,17 @@ class Answers:
         apply: Callable[[Job], Awaitable[Job]],
         clock: Clock,
         public_url: str,
+        away: Callable[[], bool] = lambda: False,
     ) -> None:
+        """``away``: whether nothing can be written down now."""
         self._state, self._submit, self._apply = state, submit, apply
-        self._clock, self._public_url = clock, public_url
+        self._clock, self._public_url, self._away = clock, public_url, away
         self._channels: dict[str, Channel] = {}
         self._buckets: dict[str, Bucket] = {}
         self._listening: dict[str, asyncio.Task[None]] = {}
         self._calls: set[asyncio.Task[None]] = set()
+        self._unwritten: dict[str, str] = {}
+        """What was said to answers that are in memory alone: told again meanwhile, they are not judged again."""
 
     def replace(self, channels: Mapping[str, Channel]) -> None:
         """Hear these channels from now on."""
@@ -78,14 +84,14 @@ class Answers:
         async def take(told: Answer | Got) -> Taken:
             return await self.take(name, told)
 
-        def find(provider_id: str) -> Page | None:
+        def find(provider_id: str) -> list[Page]:
             pages = list(self._state().pages.values())
             ours = (p for p in pages if p.channel == name and p.kind in ASKING)
             if provider_id.endswith("/"):
                 known = [page for page in ours if page.provider_id.startswith(provider_id)]
             else:
                 known = [page for page in ours if page.provider_id == provider_id]
-            return max(known, key=lambda page: page.id, default=None)
+            return sorted(known, key=lambda page: page.id)
 
         wait = FIRST_WAIT
         while True:
@@ -111,8 +117,6 @@ class Answers:
             exchange.answer(_text(405, "Only POST is taken here.", ("allow", "POST")))
         elif len(exchange.body) > LIMITS.body:
             exchange.answer(_text(413, f"The body has more than {LIMITS.body} bytes."))
-        elif not self._may(name) or len(self._calls) >= MOST_AT_ONCE:
-            exchange.answer(_text(429, "Too many calls; try again.", ("retry-after", "1")))
         else:
             call = Call(
                 url=self._public_url + exchange.target.decode("latin-1"),
@@ -121,27 +125,42 @@ class Answers:
                 body=exchange.body,
                 now=self._clock.now(),
             )
-            task = asyncio.create_task(self._called(name, channel, call, exchange))
-            self._calls.add(task)
-            task.add_done_callback(self._calls.discard)
+            self._hear(name, channel, call, exchange)
         return True
 
-    def _may(self, name: str) -> bool:
-        now = self._clock.now()
-        bucket = self._buckets.get(name)
-        if bucket is None:
-            bucket = self._buckets[name] = Bucket(LIMITS, now)
-        return bucket.take(LIMITS, now)
-
-    async def _called(self, name: str, channel: Called, call: Call, exchange: Exchange) -> None:
+    def _hear(self, name: str, channel: Called, call: Call, exchange: Exchange) -> None:
+        """Who calls is known before they are counted: what anybody can send holds up no answer."""
         try:
             heard = channel.hear(call)
-            if isinstance(heard, Reply):
+        except Exception:  # the edge: what a channel cannot read is refused like anything else
+            if self._may(name, "refused", exchange):
+                log.exception("call_fault", channel=name)
+                exchange.answer(_text(400, "This could not be read."))
+            return
+        if isinstance(heard, Reply):
+            if self._may(name, "refused", exchange):
                 log.warning("call_refused", channel=name, status=heard.status, client=exchange.peer)
                 exchange.answer(heard)
-            else:
-                exchange.answer(await self._reply(name, channel, heard))
-        except Exception:  # the edge: what a channel cannot read is refused like anything else
+        elif heard.answer is None and heard.got is None:
+            exchange.answer(heard.reply)  # the provider's, and nothing to do: to be told of it again would cost more
+        elif self._may(name, "answers" if heard.answer is not None else "receipts", exchange):
+            task = asyncio.create_task(self._called(name, channel, heard, exchange))
+            self._calls.add(task)
+            task.add_done_callback(self._calls.discard)
+
+    def _may(self, name: str, kind: str, exchange: Exchange) -> bool:
+        """Whether one more call of a kind may be; if not, it was told to come again."""
+        now, full = self._clock.now(), kind != "refused" and len(self._calls) >= MOST_AT_ONCE
+        bucket = self._buckets.setdefault(f"{name} {kind}", Bucket(LIMITS, now))
+        if not full and bucket.take(LIMITS, now):
+            return True
+        exchange.answer(_text(429, "Too many calls; try again.", ("retry-after", "1")))
+        return False
+
+    async def _called(self, name: str, channel: Called, heard: Heard, exchange: Exchange) -> None:
+        try:
+            exchange.answer(await self._reply(name, channel, heard))
+        except Exception:  # the edge: a channel's own fault is a refusal, and its provider tells it again
             log.exception("call_fault", channel=name)
             exchange.answer(_text(400, "This could not be read."))
 
@@ -168,16 +187,23 @@ class Answers:
         actor, number = f"person:{page.person}", page.incident
         held = self._state().incidents.get(number)
         helps = page.kind == "help" and held is not None and held.state == "acknowledged"
+        key = f"{name}:{identity(told.mark).hex()}"
+        if not self._away():
+            self._unwritten.clear()
+        elif key in self._unwritten:
+            return Taken(False, self._unwritten[key], again=True)
         if page.kind == "drill" or helps or not self._theirs(page.person, number):
             command = (
                 AnswerDrill(actor=actor, page=page.id)
                 if page.kind == "drill"
                 else Acknowledge(actor=actor, incident=number, page=page.id)
             )
-            result = await self._submit(command, f"{name}:{identity(told.mark).hex()}")
+            result = await self._submit(command, key)
             if not result.ok:
                 log.warning("answer_refused", channel=name, page=page.id, why=result.message)
-                return Taken(False, f"{result.message}.")
+                if result.code == "unwritten":
+                    self._unwritten[key] = f"{result.message}."
+                return Taken(False, f"{result.message}.", again=result.code in ("unavailable", "unwritten"))
             if page.kind == "drill" or helps:
                 log.info("answer_taken", channel=name, page=page.id, incident=number)
                 return Taken(True, f"You come to help with incident #{number}." if helps else "That is how to answer.")

@@ -92,7 +92,12 @@ class Core:
             shut=lambda: self.runs.call_people() if self.runs is not None else None,
         )
         self.answers = Answers(
-            lambda: self.writer.engine.state, self.submit, self._apply, parts.clock, parts.public_url
+            lambda: self.writer.engine.state,
+            self.submit,
+            self._apply,
+            parts.clock,
+            parts.public_url,
+            lambda: self.writer.away,
         )
         self._files: dict[str, Mapping[str, bytes]] = {self._plan.version: plan.files}
         """The files of the plan in force, and of those that runs were begun with."""

@@ -16,9 +16,9 @@ from tocsin.engine.inputs import Received
 from tocsin.intake.entrance import InBody
 from tocsin.intake.entrances import door, ways_in
 from tocsin.intake.request import Heard, Limits, Reply, Request, Source
+from tocsin.kernel.buckets import Bucket
 from tocsin.kernel.instant import SECOND, Duration, Instant
 from tocsin.kernel.reason import Reason
-from tocsin.runtime.buckets import Bucket
 from tocsin.runtime.clock import Clock
 from tocsin.runtime.jobs import Job
 from tocsin.runtime.listener import Exchange

@@ -12,11 +12,11 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from tocsin.kernel.buckets import Bucket
 from tocsin.kernel.instant import SECOND, Duration, Instant, say_duration
 from tocsin.pages.ledger import Page
 from tocsin.pages.message import Failed, Sent
 from tocsin.pages.pace import Pace
-from tocsin.runtime.buckets import Bucket
 
 AT_ONCE = 64
 """Pages under way at once to a channel's only provider, and"""

@@ -14,9 +14,9 @@ import structlog
 from tocsin.engine.inputs import Receipted
 from tocsin.engine.state import State
 from tocsin.intake.request import Limits, Reply
+from tocsin.kernel.buckets import Bucket
 from tocsin.pages.ledger import tells
 from tocsin.pages.loops import marks
-from tocsin.runtime.buckets import Bucket
 from tocsin.runtime.clock import Clock
 from tocsin.runtime.jobs import Job
 from tocsin.runtime.listener import Exchange

@@ -12,19 +12,21 @@ id is ``room/event``.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Iterator, Sequence
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 import msgspec
 
-from tocsin.kernel.instant import MILLISECOND
+from tocsin.kernel.instant import MILLISECOND, MINUTE
 from tocsin.kernel.outside import Answer as Answered
 from tocsin.pages import rendering
-from tocsin.pages.answers import ANSWERABLE, Answer, DeafError, Got, Take
-from tocsin.pages.channels.consent import says_yes
+from tocsin.pages.answers import ANSWERABLE, Answer, DeafError, Find, Got, Take
+from tocsin.pages.channels.consent import meant, says_yes
 from tocsin.pages.channels.replies import failed
 from tocsin.pages.channels.setup import DEADLINE, Setup, no_secret
 from tocsin.pages.ledger import Page
@@ -35,6 +37,12 @@ HOW = "React with 👍 or reply “ack” to acknowledge."
 _API = "/_matrix/client/v3"
 _READ = 4 * 1024 * 1024
 _POLL = 30_000
+_AGAIN = 2.0
+"""Seconds until what was not taken now is asked for again."""
+_ASKED_BACK = 10 * MINUTE
+"""So long somebody is asked which page they mean. When Tocsin starts it hears the words of a day."""
+_MOST_PUT_OFF = 1_000
+WHICH = "Which one? React to the page with 👍, or reply to it."
 _FILTER = {
     "presence": {"types": []},
     "account_data": {"types": []},
@@ -65,6 +73,8 @@ class Matrix:
         self._server, self._token = said["server"].rstrip("/"), said["token"]
         self._me = ""
         self._rooms: dict[str, asyncio.Lock] = {}
+        self._told: set[tuple[str, str]] = set()
+        """What was said of answers that are asked for again: each once."""
 
     async def send(self, message: Message) -> Sent | Failed:
         """Say it in the direct room, or edit what was said there."""
@@ -92,27 +102,47 @@ class Matrix:
     async def close(self) -> None:
         """Nothing is kept open."""
 
-    async def listen(self, take: Take, find: Callable[[str], Page | None]) -> None:
+    async def listen(self, take: Take, find: Find) -> None:
         """Ask the server again and again what is new."""
         asked = {"filter": msgspec.json.encode(_FILTER).decode(), "timeout": "0", "set_presence": "offline"}
         try:
             me = await self._whoami()
             while True:
                 new = await self._ask("GET", f"/sync?{urlencode(asked)}", within=_POLL / 1000 + 10)
-                for told in heard(new, me, find):
-                    taken = await take(told)
-                    if isinstance(told, Answer) and taken.said and not taken.ok:
-                        await self._tell(told, taken.said, find)
-                asked |= {"since": str(new.get("next_batch", "")), "timeout": str(_POLL)}
+                if await self._take_all(heard(new, me, find), take):
+                    asked |= {"since": str(new.get("next_batch", "")), "timeout": str(_POLL)}
+                else:
+                    await asyncio.sleep(_AGAIN)  # and ask from the same place
         except _Refused as refused:
             status = getattr(refused.answer, "status", "nothing")
             raise DeafError(f"the Matrix server answers {status}") from None
 
-    async def _tell(self, told: Answer, text: str, find: Callable[[str], Page | None]) -> None:
-        """Say in the room why an answer does not count."""
-        room = told.mark.partition("/")[0]
+    async def _take_all(self, new: Iterator[Answer | Got | Unclear], take: Take) -> bool:
+        """Take what was said. False when some of it could not be taken now, which its people are told once."""
+        all_taken = True
+        for told in new:
+            if isinstance(told, Unclear):
+                await self._tell(told.mark, WHICH)
+                continue
+            taken = await take(told)
+            all_taken = all_taken and not taken.again
+            if isinstance(told, Answer) and taken.said and not taken.ok:
+                await self._tell(told.mark, taken.said)
+        if all_taken:
+            self._told.clear()
+        return all_taken
+
+    async def _tell(self, mark: str, text: str) -> None:
+        """Say in the room why an answer does not count. That this is refused leaves nobody unheard."""
+        if (mark, text) in self._told:
+            return
+        if len(self._told) >= _MOST_PUT_OFF:
+            self._told.clear()
+        self._told.add((mark, text))
+        name = quote(f"{mark}-{zlib.crc32(text.encode()):x}", safe="")
         content = {"msgtype": "m.notice", "body": text}
-        await self._ask("PUT", f"/rooms/{quote(room)}/send/m.room.message/{quote(told.mark, safe='')}", content)
+        with contextlib.suppress(_Refused):
+            await self._ask("PUT", f"/rooms/{quote(mark.partition('/')[0])}/send/m.room.message/{name}", content)
 
     async def _whoami(self) -> str:
         if not self._me:
@@ -173,6 +203,12 @@ class Matrix:
 _GONE: dict[int, dict[str, Any]] = {403: {}, 404: {}}
 
 
+class Unclear(NamedTuple):
+    """Words that may mean several pages. ``mark`` is ``room/event``."""
+
+    mark: str
+
+
 class _Refused(Exception):
     """The server's answer when it is not what was asked for; None: there is no token to ask with."""
 
@@ -201,7 +237,7 @@ def edited(message: Message, event: str) -> dict[str, Any]:
     }
 
 
-def heard(new: dict[str, Any], me: str, find: Callable[[str], Page | None]) -> Iterator[Answer | Got]:
+def heard(new: dict[str, Any], me: str, find: Find) -> Iterator[Answer | Got | Unclear]:
     """What a ``/sync`` says about pages: answers, and that one was read."""
     rooms = _dict(_dict(new.get("rooms")).get("join"))
     for room, what in rooms.items():
@@ -212,7 +248,7 @@ def heard(new: dict[str, Any], me: str, find: Callable[[str], Page | None]) -> I
                 yield answer
         for event in _events(what, "ephemeral"):
             for id, receipts in _dict(event.get("content")).items():
-                page = find(f"{room}/{id}")
+                page = _last(find(f"{room}/{id}"))
                 if page is not None and page.address in _dict(_dict(receipts).get("m.read")):
                     yield Got(page=page.id, receipt="seen")
 
@@ -225,7 +261,7 @@ def _own(event: dict[str, Any], me: str) -> Iterator[Got]:
         yield Got(page=int(found[1]), receipt="delivered")
 
 
-def _answer(room: str, event: dict[str, Any], me: str, find: Callable[[str], Page | None]) -> Answer | None:
+def _answer(room: str, event: dict[str, Any], me: str, find: Find) -> Answer | Unclear | None:
     sender, content, age = event.get("sender"), _dict(event.get("content")), _dict(event.get("unsigned")).get("age")
     if sender == me or (isinstance(age, int) and age * MILLISECOND > ANSWERABLE):
         return None
@@ -238,8 +274,17 @@ def _answer(room: str, event: dict[str, Any], me: str, find: Callable[[str], Pag
         about, word = _dict(relation.get("m.in_reply_to")).get("event_id", ""), text
     if not isinstance(word, str) or not says_yes(word):
         return None
-    page = find(f"{room}/{about}")
-    return Answer(page=page.id, by=str(sender), mark=f"{room}/{event.get('event_id')}") if page else None
+    mark, pages, at = f"{room}/{event.get('event_id')}", find(f"{room}/{about}"), event.get("origin_server_ts")
+    if not about and isinstance(at, int):
+        pages = meant(pages, at * MILLISECOND)
+        if len(pages) > 1:
+            return Unclear(mark) if not isinstance(age, int) or age * MILLISECOND < _ASKED_BACK else None
+    page = _last(pages)
+    return Answer(page=page.id, by=str(sender), mark=mark) if page else None
+
+
+def _last(pages: Sequence[Page]) -> Page | None:
+    return pages[-1] if pages else None
 
 
 def _events(room: Any, part: str) -> list[dict[str, Any]]:

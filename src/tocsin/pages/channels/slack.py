@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -23,10 +23,9 @@ from tocsin.kernel.instant import MINUTE, SECOND, Instant
 from tocsin.kernel.outside import Answer as Answered
 from tocsin.kernel.outside import Unanswered
 from tocsin.pages import rendering
-from tocsin.pages.answers import Answer, Call, DeafError, Got, Heard, Take, Taken
+from tocsin.pages.answers import Answer, Call, DeafError, Find, Got, Heard, Take, Taken
 from tocsin.pages.channels.replies import failed
 from tocsin.pages.channels.setup import DEADLINE, Setup, no_secret
-from tocsin.pages.ledger import Page
 from tocsin.pages.message import Failed, Message, Sent
 
 SERVER = "https://slack.com"
@@ -116,11 +115,14 @@ class Slack:
         return Got(page=page, receipt="delivered") if page else None
 
     async def thank(self, answer: Answer, taken: Taken) -> Reply:
-        """Nothing when it counts: the message itself will say so. Else why not, to that person alone."""
+        """Nothing when it counts: the message itself will say so. Else why not, to that person alone.
+
+        Slack tells no press again; a 503 has it show at the button that the press did not get through.
+        """
         if not taken.ok and taken.said:
             place = answer.mark.partition("/")[0]
             await self._ask("chat.postEphemeral", {"channel": place, "user": answer.by, "text": taken.said}, 0)
-        return Reply(200)
+        return Reply(503 if taken.again else 200)
 
     async def _ask(self, method: str, content: dict[str, Any], now: Instant) -> Sent | Failed:
         try:
@@ -151,7 +153,7 @@ class SlackBySocket(Slack):
         """Nothing comes by HTTP: nobody could have signed it."""
         return Reply(404)
 
-    async def listen(self, take: Take, find: Callable[[str], Page | None]) -> None:
+    async def listen(self, take: Take, find: Find) -> None:
         """Keep a connection to Slack and hear what is pressed."""
         try:
             import aiohttp

@@ -15,22 +15,24 @@ from __future__ import annotations
 import asyncio
 import hmac
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
 from tocsin.intake.request import Reply
-from tocsin.kernel.instant import MINUTE, SECOND, Instant
+from tocsin.kernel.buckets import Bucket
+from tocsin.kernel.instant import SECOND, Instant
 from tocsin.kernel.outside import Answer as Answered
 from tocsin.kernel.outside import Unanswered
 from tocsin.pages import rendering
-from tocsin.pages.answers import Answer, Call, DeafError, Heard, Take, Taken
+from tocsin.pages.answers import Answer, Call, DeafError, Find, Heard, Take, Taken
 from tocsin.pages.channels.consent import says_yes
 from tocsin.pages.channels.replies import failed, host, retry_after
 from tocsin.pages.channels.setup import DEADLINE, Setup, no_secret
 from tocsin.pages.ledger import Page
 from tocsin.pages.message import Failed, Message, Sent
+from tocsin.pages.pace import Pace
 
 SERVER = "https://api.telegram.org"
 HOW = "Press Acknowledge, or reply “ack”."
@@ -46,16 +48,20 @@ _PAUSE = 1.0
 """Seconds between two questions to a server that does not wait."""
 _LONGEST_REST = 60.0
 """Seconds it is not asked at most when it asked for that: somebody may be answering a page."""
-_AT_ONCE = 50
+_AGAIN = 2.0
+"""Seconds until what was not taken now is asked for again."""
+_AT_ONCE = 100
+"""The most that Telegram tells at once, and so many wait at most for what is before them to be taken."""
 _READ = 4 * 1024 * 1024
 _WITHIN = 3.0
 """Seconds a person may have to be told what came of their answer: what others say waits meanwhile."""
-_MOST_WORDS = 10
-"""So many of those that are no answers are spoken to at once: anybody can write to a bot."""
+_WORDS = Pace(rate=1.0, burst=10)
+"""So often those are spoken to that did not answer a page. Anybody can write to a bot, which may say about 30 things a
+second to all together, and pages need those.
+"""
+_MOST_PUT_OFF = 1_000
 _LOOKED_AFTER = 60.0
 """Seconds between two looks at whether Telegram reaches the webhook."""
-_CLOCKS: int = MINUTE
-"""What Telegram's clock and this machine's may differ by."""
 _THE_ADDRESS = re.compile(r"chat not found|user not found|peer_id_invalid")
 _STRANGER = re.compile(r"chat not found|can't initiate conversation")
 _NOT_THERE = re.compile(r"message to edit not found|message can't be edited|message_id_invalid")
@@ -80,9 +86,19 @@ class Telegram:
         self._outside, self._secret, self._public_url = setup.outside, setup.secret, setup.public_url
         self._token = said["token"]
         self._server = said.get("server", SERVER).rstrip("/")
+        self._words, self._leaving, self._rests_until = Bucket(_WORDS, 0), 0, 0.0
+        self._put_off: set[str] = set()
+        """Marks of answers that could not be taken when they came, whose people know it."""
 
     async def send(self, message: Message) -> Sent | Failed:
         """Say it, or change what was said; what was deleted meanwhile is said anew, without a sound."""
+        self._leaving += 1
+        try:
+            return await self._send(message)
+        finally:
+            self._leaving -= 1
+
+    async def _send(self, message: Message) -> Sent | Failed:
         chat, _, earlier = message.replaces.partition("/")
         if message.kind == "update":
             if not earlier:
@@ -115,6 +131,24 @@ class Telegram:
     async def close(self) -> None:
         """Nothing is kept open."""
 
+    def _may_speak(self) -> bool:
+        """Whether there is room for words that nobody needs: not while a page leaves, or Telegram asked to wait."""
+        now = asyncio.get_running_loop().time()
+        free = not self._leaving and now >= self._rests_until
+        return free and self._words.take(_WORDS, int(now * SECOND))
+
+    def _thanks(self, answer: Answer, taken: Taken) -> dict[str, Any] | None:
+        """What to say of an answer. That it cannot be taken now is said once, however often it is told."""
+        if taken.again:
+            if answer.mark in self._put_off:
+                return None
+            if len(self._put_off) >= _MOST_PUT_OFF:
+                self._put_off.clear()
+            self._put_off.add(answer.mark)
+        else:
+            self._put_off.discard(answer.mark)
+        return thanks(answer, taken)
+
     async def _ask(
         self, method: str, content: Mapping[str, Any], now: Instant, within: float = DEADLINE
     ) -> msgspec.Raw | Failed:
@@ -136,6 +170,9 @@ class Telegram:
         )
         told = outcome(answer, now)
         if isinstance(told, Failed):
+            if told.code == "rate_limit":
+                rests = asyncio.get_running_loop().time() + (told.retry_after or SECOND) / SECOND
+                self._rests_until = max(self._rests_until, rests)
             return msgspec.structs.replace(told, error=told.error.replace(token, "…"))
         return told
 
@@ -143,10 +180,15 @@ class Telegram:
 class TelegramByAsking(Telegram):
     """The same, which asks Telegram again and again what is new: nothing has to reach Tocsin from outside."""
 
-    async def listen(self, take: Take, find: Callable[[str], Page | None]) -> None:
-        """Ask, and take what is new before it is confirmed: what Tocsin did not take is told again."""
+    async def listen(self, take: Take, find: Find) -> None:
+        """Ask, and take what is new before it is confirmed: what Tocsin did not take is told again.
+
+        While one of them cannot be taken, those after it are heard all the same, once each. When as many as Telegram
+        tells at once wait behind it, they are let go: who answers a page now must be heard.
+        """
         _must(await self._ask("deleteWebhook", {}, 0))
         clock, after = asyncio.get_running_loop().time, 0
+        done: set[int] = set()
         while True:
             asked = {"timeout": _POLL, "limit": _AT_ONCE, "allowed_updates": _KINDS}
             began = clock()
@@ -154,18 +196,25 @@ class TelegramByAsking(Telegram):
             if isinstance(told, Failed) and told.retry_after:
                 await asyncio.sleep(min(told.retry_after / SECOND, _LONGEST_REST))
             updates = _read(_must(told), list[_Update])
-            await self._hear(updates, take, find)
+            waiting = await self._hear([one for one in updates if one.update_id not in done], take, find)
+            if waiting and len(updates) < _AT_ONCE:
+                after, done = min(waiting), {one.update_id for one in updates} - waiting
+                await asyncio.sleep(_AGAIN)
+                continue
             # After a week without news their numbers may begin anew, below the last one.
-            after = max((update.update_id + 1 for update in updates), default=0)
+            after, done = max((update.update_id + 1 for update in updates), default=0), set()
             if not updates and clock() - began < _PAUSE:
                 await asyncio.sleep(_PAUSE)
 
-    async def _hear(self, updates: Iterable[_Update], take: Take, find: Callable[[str], Page | None]) -> None:
-        found = [one for update in updates if (one := heard(update, find)) is not None]
-        answers = [(one, await take(one)) for one in found if isinstance(one, Answer)]
-        words = [one for one in found if isinstance(one, Words)][:_MOST_WORDS]
-        calls = [call for call in (*(thanks(*one) for one in answers), *(one.call for one in words)) if call]
+    async def _hear(self, updates: Iterable[_Update], take: Take, find: Find) -> set[int]:
+        """Take answers, say what there is to say; the numbers of those that could not be taken now."""
+        found = [(update.update_id, one) for update in updates if (one := heard(update, find)) is not None]
+        answers = [(number, one, await take(one)) for number, one in found if isinstance(one, Answer)]
+        said = [self._thanks(one, taken) for _, one, taken in answers]
+        said += [one.call for _, one in found if isinstance(one, Words) and self._may_speak()]
+        calls = [call for call in said if call]
         await asyncio.gather(*(self._ask(call["method"], _rest(call), 0, within=_WITHIN) for call in calls))
+        return {number for number, _, taken in answers if taken.again}
 
 
 class TelegramByWebhook(Telegram):
@@ -174,9 +223,9 @@ class TelegramByWebhook(Telegram):
     def __init__(self, setup: Setup, said: Mapping[str, str]) -> None:
         super().__init__(setup, said)
         self._webhook_secret = said["webhook secret"]
-        self._find: Callable[[str], Page | None] = lambda provider_id: None
+        self._find: Find = lambda provider_id: ()
 
-    async def listen(self, take: Take, find: Callable[[str], Page | None]) -> None:
+    async def listen(self, take: Take, find: Find) -> None:
         """Tell Telegram where to post, and see to it that it can."""
         self._find = find
         try:
@@ -212,11 +261,16 @@ class TelegramByWebhook(Telegram):
             return Reply(400)
         if isinstance(told, Answer):
             return Heard(answer=told)
-        return Heard(reply=_replied(told.call if told else None))
+        return Heard(reply=_replied(told.call if told and self._may_speak() else None))
 
     async def thank(self, answer: Answer, taken: Taken) -> Reply:
-        """Tell whoever answered, in the answer to Telegram's own post."""
-        return _replied(thanks(answer, taken))
+        """Tell whoever answered, in the answer to Telegram's own post; what is refused there is posted again."""
+        call = self._thanks(answer, taken)
+        if not taken.again:
+            return _replied(call)
+        if call:
+            await self._ask(call["method"], _rest(call), 0, within=_WITHIN)
+        return Reply(503)
 
 
 class Words(NamedTuple):
@@ -307,7 +361,7 @@ def outcome(answer: Answered | Unanswered, now: Instant) -> msgspec.Raw | Failed
     return Failed("server", said, permanent=True)
 
 
-def heard(update: _Update, find: Callable[[str], Page | None]) -> Answer | Words | None:
+def heard(update: _Update, find: Find) -> Answer | Words | None:
     """What is new, as far as it says something: an answer, or what to say to who said anything else."""
     try:
         if update.callback_query:
@@ -325,21 +379,32 @@ def _pressed(press: _Press) -> Answer | None:
     return Answer(page=int(found[1]) if found else 0, by=str(press.sender.id), mark=f"press/{press.id}")
 
 
-def _said(message: _Message, find: Callable[[str], Page | None]) -> Answer | Words | None:
+def _said(message: _Message, find: Find) -> Answer | Words | None:
     chat, text = message.chat, message.text.strip()
     if chat.type != "private" or chat.id != message.sender.id:
         return None
     if text.split(maxsplit=1)[:1] == ["/start"]:
         return Words(_tell(chat.id, _welcome(chat.id)))
-    about = message.reply_to_message.message_id if message.reply_to_message else ""
-    page = find(f"{chat.id}/{about}")
-    if page is None or (page.handed_at or 0) > message.date * SECOND + _CLOCKS:
+    if message.reply_to_message:
+        pages = find(f"{chat.id}/{message.reply_to_message.message_id}")
+    else:
+        pages = [page for page in find(f"{chat.id}/") if _number(page) < message.message_id]
+    page = pages[-1] if pages else None
+    if page is None:
         return Words(_tell(chat.id, "There is no page here to acknowledge.")) if says_yes(text) else None
     if not says_yes(text) and page.answered_at is not None:
         return None
     if not says_yes(text):
         return Words(_tell(chat.id, f"That is no answer to a page. {HOW}"))
     return Answer(page=page.id, by=str(chat.id), mark=f"said/{chat.id}/{message.message_id}")
+
+
+def _number(page: Page) -> int:
+    """The number of a page's message. A bot's private chats count all that is said in them together, whoever says it:
+    a higher one came later, whatever the clocks say, and was not there to be meant.
+    """
+    number = page.provider_id.rpartition("/")[2]
+    return int(number) if number.isascii() and number.isdigit() else 0
 
 
 def _welcome(chat: int) -> str:

@@ -155,6 +155,10 @@ class Twilio:
         """Say it in the same call, or in a message back."""
         if taken.stranger and self.name == "sms":
             return _twiml("")  # a text message costs money, and anybody can send one
+        if taken.again and self.name == "call":
+            # Twilio tells nothing again, but whoever pressed is still there to be asked.
+            address = f"{self._public_url}/callbacks/call/answer/{answer.page}"
+            return _twiml(_gather(address, f"{taken.said} Press {KEY} to try again."))
         verb = "Say" if self.name == "call" else "Message"
         return _twiml(f"<{verb}>{escape(taken.said or 'This was answered before.')}</{verb}>")
 
