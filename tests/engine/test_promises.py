@@ -9,7 +9,7 @@ import msgspec
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.engine.world import PLAN, START, World, dump
+from tests.engine.world import PLAN, START, World, dump, plan_of
 from tocsin.engine.commands import (
     AddContact,
     AddResponders,
@@ -20,7 +20,7 @@ from tocsin.engine.commands import (
     StartDrill,
 )
 from tocsin.engine.inputs import Deaf, Received, Seen
-from tocsin.engine.state import State
+from tocsin.engine.state import Changes, State
 from tocsin.intake.request import Request
 from tocsin.kernel.instant import SECOND, Instant, format_rfc3339, parse_duration
 from tocsin.pages.ledger import Page
@@ -226,3 +226,20 @@ def test_whoever_waits_long_enough_is_paged_while_anything_fires(moves):
         i.number for i in world.engine.state.incidents.values() if i.open and world.engine.state.members[i.number].loud
     }
     assert open_incidents <= set(world.reached[before:])
+
+
+def test_since_when_a_plan_is_in_force_is_written_once_and_not_at_each_start():
+    written: list[str] = []
+
+    class Kept(World):
+        def _keep(self, changes: Changes) -> None:
+            written.extend(changes.in_force.values())
+            super()._keep(changes)
+
+    world = Kept()
+    written.clear()
+    first = world.engine.plan.version
+    for plan in (PLAN, PLAN + b"\n# another\n", PLAN + b"\n# another\n", PLAN):
+        world.put_in_force(plan)
+        world.restarted()
+    assert written == [plan_of(PLAN + b"\n# another\n").version, first]

@@ -26,7 +26,8 @@ from tocsin.engine.engine import Engine
 from tocsin.engine.holding import FOR_CODE, longest
 from tocsin.engine.inputs import AnyInput, Deaf
 from tocsin.engine.state import Changes
-from tocsin.engine.wanted import chain_of
+from tocsin.engine.wanted import chain_of, key_of
+from tocsin.incidents.incident import Incident
 from tocsin.intake.request import Heard
 from tocsin.intake.sources import SOURCES
 from tocsin.kernel.instant import SECOND, Instant
@@ -122,6 +123,11 @@ class Playground(World):
         self.begun: deque[tuple[Row, int]] = deque()
         self.written: dict[int, Row] = {}
         """Every run there ever was, as it was last written down."""
+        self.allowed: set[int] = set()
+        """The runs of which a person answered a question."""
+        self._openings: dict[int, tuple[int, int, Instant]] = {}
+        """Of each incident how often it was reopened, the last page there was before that, and when that was."""
+        self._last_page = 0
         self.deep = 0
         self.carrier = Carrier(self.apply, lambda: self.now, self.passing, self.fakes())
         super().__init__(self.text.encode(), **more)
@@ -180,6 +186,11 @@ class Playground(World):
         self.written |= {number: msgspec.structs.replace(run) for number, run in changes.runs.items()}
         self.carrier.halted.update(changes.halt)
         self.begun.extend((run, run.attempt) for run in changes.begin.values())
+        for run in changes.runs.values():
+            if run.outcome == "verified" and run.ended_at == self.now and run.watch_until and not run.by_hand:
+                state = self.engine.state
+                firing = state.members[run.incident].firing if run.incident in state.members else ()
+                assert not any(state.alerts[id].labels == run.labels for id in firing), "its alert fires"
         super()._take(changes)
 
     def check(self) -> None:
@@ -193,6 +204,7 @@ class Playground(World):
             incident: {run.number for run in living if run.incident == incident}
             for incident in {run.incident for run in living if run.incident}
         }
+        self._note_openings()
         self._check_holds(living)
         taken = [run for run in state.runs.values() if run.taken_until is not None]
         assert state.claimed == {
@@ -217,6 +229,9 @@ class Playground(World):
         """Pages wait for code only while code is at it, or for alerts to end, and never for longer than is written."""
         state, plan = self.engine.state, self.engine.plan
         for incident in state.incidents.values():
+            for work in incident.works.values() if incident.open else ():
+                ended = state.runs[work.run].ended_at if work.run in state.runs else None
+                assert ended is None or ended >= self._openings[incident.number][2], f"of another time: {work}"
             runs = [run for run in living if run.incident == incident.number and run.state != "asking"]
             waits = incident.open and incident.hold_until is not None and incident.hold_until > self.now
             if waits:
@@ -226,6 +241,11 @@ class Playground(World):
                                        for run in holders) >= incident.hold_until, incident  # fmt: skip
                 if not any(run.by_hand for run in holders):
                     assert incident.lifted is None
+                    self._check_answered(incident, living)
+                if incident.state == "triggered" and self._was_paged(incident):
+                    known = [run for run in holders if run.by_hand or run.number in self.allowed]
+                    assert known == holders, "people were paged before"
+                if not any(run.by_hand for run in holders):
                     most = longest(plan, incident.service)
                     assert incident.held + incident.hold_until - incident.held_since <= most, incident
             else:
@@ -242,6 +262,33 @@ class Playground(World):
                     chain = chain_of(plan, incident.service, state.alerts[id].labels, incident.severity)
                     fresh.setdefault(chain, set()).add(id)
                 assert {chain: ids & firing for chain, ids in kept.items() if ids & firing} == fresh
+
+    def _check_answered(self, incident: Incident, living: list[Row]) -> None:
+        """While pages wait for code it is at each alert that is heard, or its turn is yet to come."""
+        if incident.state != "triggered":
+            return  # nobody waits for a page
+        state, plan = self.engine.state, self.engine.plan
+        live = {key_of(run.playbook, run.targets.values()) for run in living if run.incident == incident.number}
+        heard = state.members[incident.number].heard
+        for id in heard if len(heard) <= 40 else ():
+            chain = chain_of(plan, incident.service, state.alerts[id].labels, incident.severity)
+            works = [incident.works.get(wish.key) for wish in chain]
+            meant = zip(chain, works, strict=True)
+            turn = next((wish.key for wish, work in meant if not (work and work.passes_on)), "")
+            assert turn and (turn in live or turn not in incident.works), f"code is not at {state.alerts[id].title}"
+
+    def _was_paged(self, incident: Incident) -> bool:
+        """Whether a step of its escalation has paged anybody since it was opened or reopened."""
+        first = self._openings[incident.number][1]
+        rows = self.engine.state.pages_of.get(incident.number, {})
+        return any(id > first and row.kind == "page" and row.went for id, row in rows.items())
+
+    def _note_openings(self) -> None:
+        state = self.engine.state
+        for number, incident in state.incidents.items():
+            if self._openings.get(number, (-1,))[0] != incident.reopened:
+                self._openings[number] = (incident.reopened, self._last_page, self.now)
+        self._last_page = max((self._last_page, *state.pages))
 
     def _carry(self, run: Row, attempt: int) -> None:
         state = self.engine.state
@@ -283,6 +330,7 @@ class Playground(World):
         found = self.engine.state.runs.get(run)
         asked = found.approval if found is not None else None
         step = step if step is not None else asked.step if asked else 0
+        self.allowed.add(run)
         return self.asked(AnswerRun(actor="person:ana", run=run, step=step, answer=answer, role=role))  # type: ignore[arg-type]
 
     def stops(self, run: int) -> Result:

@@ -63,6 +63,8 @@ def test_one_that_did_harm_after_its_incident_was_over_is_gone_on_with_from_the_
     world.fires("Full", instance="cart-1", service="inbox")
     assert (world.incident(1).state, world.run(1).incident) == ("resolved", 2)
     assert any("goes on from there" in one.what for one in world.timeline if one.incident == 1)
+    world.comes_back()
+    assert world.incident(2).works == {}, "a start takes it for nothing that was done about the new one"
     world.after_drain = 10
     assert world.resumes(1, step=2).ok
 

@@ -8,15 +8,18 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.engine.world import dump
 from tests.playbooks.playground import SERVICE, Playground, Pump, Run, drain, kick, level
 from tocsin.engine.commands import StartRun
 from tocsin.engine.engine import Engine
+from tocsin.engine.inputs import Quarantine
 from tocsin.engine.wanted import chain_of
 from tocsin.intake.event import Event
 from tocsin.intake.sources import SOURCES
 from tocsin.kernel.instant import MINUTE, SECOND
+from tocsin.kernel.matcher import parse_matcher
 from tocsin.playbooks.language import at_most, blast_radius, breaker, cooldown, playbook, trust
 from tocsin.playbooks.manifest import Guard
 
@@ -51,6 +54,7 @@ class Fleet(Playground):
     def __init__(self, *playbooks: Callable[..., None], plan: str = FLEET, **more: Any) -> None:
         super().__init__(*playbooks, plan=plan, **more)
         self.full |= dict.fromkeys(HOSTS, 97)
+        self.replanned = 0
 
     def at(self, offset: str) -> Fleet:
         super().at(offset)
@@ -317,15 +321,263 @@ def test_two_playbooks_for_different_alerts_each_have_their_turn():
     assert world.incident(1).state == "resolved" and world.pages == []
 
 
-def test_an_alert_that_no_playbook_answers_is_waited_for_with_the_last_of_the_others():
-    """It may be a consequence: it has until the last quiet wait is over, and no longer."""
+def test_an_alert_that_no_playbook_answers_calls_a_person_at_once_and_code_works_beside():
+    """It may be a consequence of the others, and nobody knows: nothing that code does delays its page."""
     world = Fleet(fleet)
     world.full_on("a", "b")
-    world.fires("Slow", instance="x")
+    assert world.incident(1).paused == "playbook_verified"
+    world.at("10s").fires("Slow", instance="x")
+    assert world.pages == [("10s", "ana", 1)] and world.incident(1).lifted == "unanswered"
+    assert "No playbook answers Slow fires: its pages wait for code no longer" in [one.what for one in world.timeline]
+    world.full_on("c")
+    assert world.order == "abc"
     world.at("1m").ends_on("a", "b")
-    assert world.outcomes == ["verified", "watching"] and world.incident(1).paused == "playbook_verified"
+    assert world.outcomes == ["verified", "verified", "watching"]
+    world.at("6m")
+    assert world.pages == [("10s", "ana", 1), ("310s", "ben", 1)]
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_what_comes_together_with_an_alert_that_no_playbook_answers_does_not_hold_its_page():
+    world = Fleet(fleet)
+    world.hears(
+        *(
+            Event(labels={"alertname": name, "severity": "critical", "instance": "a"}, starts_at=world.now,
+                  severity="critical", own_title=name)
+            for name in ("Full", "Weird")
+        )
+    )  # fmt: skip
+    assert world.pages == [("0s", "ana", 1)] and world.order == "a" and not world.run(1).holding
+
+
+def test_an_alert_that_comes_while_a_run_works_does_not_wait_for_its_end():
+    @playbook(name="slow", answers=['alertname="Full"'], trust=trust(start="act"))
+    def slow(run: Run, pump: Pump) -> None:
+        world.meanwhile(
+            lambda: world.passing(world.now + 30 * SECOND),
+            lambda: world.fires("Weird", instance="x"),
+            lambda: world.passing(world.now + 30 * SECOND),
+        )
+        run.fix(drain, pump)
+        run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+
+    world = Fleet(slow)
+    world.full_on("a")
+    assert world.pages == [("30s", "ana", 1)] and world.run(1).state == "watching"
+
+
+def test_code_that_joins_stops_no_escalation_that_is_on():
+    """Ana was paged about what no playbook answers: what code does about others keeps nobody from the next."""
+    world = Fleet(fleet)
+    world.fires("Weird", instance="x", severity="critical")
+    assert world.pages == [("0s", "ana", 1)]
+    world.at("4m").full_on("a", severity="warning")
+    assert world.order == "a" and world.run(1).state == "watching" and not world.run(1).holding
+    world.at("6m").ends_on("a", severity="warning")
+    assert world.pages == [("0s", "ana", 1), ("300s", "ben", 1)]
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_after_people_were_called_code_has_nothing_wait_also_when_what_they_were_called_for_has_ended():
+    world = Fleet(fleet)
+    world.fires("Weird", instance="x")
+    world.full_on("a")
+    world.resolves("Weird", instance="x")
+    world.full_on("b")
+    world.at("6m")
+    assert world.order == "ab" and world.pages == [("0s", "ana", 1), ("300s", "ben", 1)]
+
+
+def test_an_acknowledgement_that_runs_out_is_not_followed_by_waiting_for_code():
+    world = Fleet(fleet)
+    world.fires("Weird", instance="x")
+    world.acknowledges(1, hold="10m")
+    world.at("5m").full_on("a")
+    world.resolves("Weird", instance="x")
+    world.at("11m")
+    assert world.pages == [("0s", "ana", 1), ("600s", "ana", 1)] and world.order == "a"
+
+
+def test_a_plan_that_gains_a_playbook_stops_no_escalation():
+    world = Fleet(fleet)
+    world.put_in_force(world.text.replace("playbooks: [fleet]", "playbooks: []").encode())
+    world.full_on("a")
+    world.at("4m").put_in_force(world.text.encode())
+    world.full_on("b")
+    assert world.order == "ab"
+    world.at("6m")
+    assert world.pages == [("0s", "ana", 1), ("300s", "ben", 1)]
+
+
+def test_a_question_nobody_answered_in_time_lets_code_go_on_and_nobody_waits_for_it():
+    @playbook(name="asks", answers=['alertname="Full"'], trust=trust(start="act"))
+    def asks(run: Run, pump: Pump) -> None:
+        run.ask("Drain it?", choices=("yes", "no"), default="yes", within="2m")
+        run.fix(drain, pump)
+        run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+
+    world = Fleet(asks)
+    world.full_on("a")
+    world.at("6m")
+    assert world.done == ["drain"] and world.pages == [("0s", "ana", 1), ("300s", "ben", 1)]
+
+    world = Fleet(asks)
+    world.full_on("a")
+    world.at("1m").says(1, "yes")
+    world.at("6m")
+    assert world.done == ["drain"] and world.pages == [("0s", "ana", 1)], "somebody knows of it"
+
+
+def test_opened_again_by_another_alert_each_target_may_be_tried_once_more():
+    """What code did the last time is not remembered for what it did now."""
+    world = Fleet(fleet)
+    world.full_on("a")
+    world.at("1m").ends_on("a")
+    assert world.incident(1).state == "resolved"
+    world.full["a"] = 97
+    world.at("5m").fires("Weird", instance="x")
+    world.at("5m30s").full_on("a")
+    assert world.order == "aa" and world.run(2).state == "watching"
+    assert list(world.incident(1).works) == ["fleet a"] and world.incident(1).works["fleet a"].run == 2
+    assert not any("fires again" in one for one in world.incident(1).tried)
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_what_was_handed_over_the_last_time_is_not_told_again():
+    world = Fleet(fleet)
+    world.full["b"] = 20
+    world.full_on("b")
+    world.at("2m").ends_on("b")
+    world.at("5m").fires("Weird", instance="x")
+    world.fires("Weird", instance="y")
+    assert world.incident(1).works == {} and world.incident(1).told_by == 0
+    world.full["b"] = 97
+    world.full_on("b")
+    assert world.order == "bb" and world.run(2).state == "watching"
+
+
+def test_a_plan_that_shortens_what_pages_wait_for_code_counts_at_once():
+    world = Fleet(fleet)
+    world.full_on("a")
+    world.put_in_force(world.text.replace("    playbooks: [", "    wait for code: 1m\n    playbooks: [").encode())
+    world.at("2m")
+    assert world.pages == [("60s", "ana", 1)] and world.incident(1).lifted == "code_limit"
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_a_plan_without_the_playbook_or_the_target_ends_the_wait_at_once_and_proves_nothing():
+    for less in (
+        ("playbooks: [fleet]", "playbooks: []"),
+        (next(line for line in MORE.splitlines(keepends=True) if line.startswith("      a:")), ""),
+    ):
+        world = Fleet(fleet)
+        world.full_on("a")
+        world.at("1m").put_in_force(world.text.replace(*less).encode())
+        assert world.pages == [("60s", "ana", 1)]
+        world.at("2m").full_on("b")
+        assert world.run(1).outcome == "overtaken" and "The alerts ended" not in world.run(1).findings
+        assert world.engine.state.standings["cart", "fleet"].held == 0
+        assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_a_fix_is_not_proven_by_a_plan_that_asks_others_about_its_alert():
+    """Its alert fires still, whomever the plan would ask about it now."""
+    world = Fleet(fleet, other)
+    world.full_on("b", name="Stuck")
+    world.full_on("a")
+    world.manifests = [
+        replace(one, answers=((parse_matcher('alertname="Fuller"'),),)) if one.name == "fleet" else one
+        for one in world.manifests
+    ]
+    world.put_in_force((world.text + "\n").encode())
+    world.at("1m").fires("Stuck", instance="c", severity="critical")
+    assert world.run(2).state == "watching" and world.pages == [("0s", "ana", 1)]
+
+
+def test_a_run_by_hand_that_is_not_meant_has_code_begin_nothing():
+    """Nor is it forgotten what code could not do."""
+    gone = [False]
+
+    @playbook(name="first", answers=['alertname="Full"'], when=lambda about: not gone[0], trust=trust(start="act"))
+    def first(run: Run, pump: Pump) -> None:
+        run.hand_over("I cannot")
+
+    @playbook(name="kicker", answers=['alertname="Full"'], trust=trust(start="act"))
+    def kicker(run: Run, pump: Pump) -> None:
+        run.fix(kick, pump)
+        run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+
+    world = Fleet(first, kicker)
+    world.full_on("a")
+    gone[0] = True
+    world.at("2m")
+    assert world.asked(StartRun(actor="person:ana", playbook="first", incident=1)).ok
+    assert world.outcomes == ["handed_over", "not_needed"] and world.done == []
+    assert world.incident(1).works["first a"].run == 1 and world.incident(1).told_by == 1
+
+
+def test_what_a_person_stops_is_stopped_also_after_a_person_was_called():
+    world = Fleet(fleet, rung="ask")
+    world.full["a"] = 20
+    world.full_together("a", "b", "c")
+    assert world.outcomes == ["handed_over", "asking"] and world.incident(1).lifted == "handed_over"
+    world.stops(2)
+    assert world.order == "ab" and world.incident(1).lifted == "run_cancelled"
+
+
+def test_what_a_first_failure_took_from_its_guards_is_one_failure():
+    @playbook(name="bad", answers=['alertname="Full"'], trust=trust(start="act"))
+    def bad(run: Run, pump: Pump) -> None:
+        run.fix(drain, pump)
+        raise ValueError("x")
+
+    world = Fleet(bad)
+    world.full_on("a")
+    said = " ".join(one.now for one in world.run(1).took)
+    assert "1 of 3 failures in a row" in said and "came back 1" not in said
+
+
+def test_an_incident_set_aside_waits_for_no_code():
+    world = Fleet(fleet)
+    world.full_on("a")
+    world.apply(Quarantine("incident", "1", "a fault"))
+    assert world.incident(1).held_since is None
+
+
+def as_an_older_version_wrote_it(world: Fleet) -> None:
+    """Its rows have none of what newer ones keep, and it is started again."""
+    incident = world.incident(1)
+    incident.works, incident.held, incident.held_since, incident.called = {}, 0, None, False
+    world.engine.changes.incidents[1] = incident
+    for run in world.engine.state.runs.values():
+        run.holding, run.opening = False, 0
+        world.engine.changes.runs[run.number] = run
+    world.check = lambda: None  # type: ignore[method-assign]
+    world._take(world.engine.take())
+    world.comes_back()
+    del world.check
+    world.check()
+
+
+def test_after_an_upgrade_pages_wait_on_for_what_code_does():
+    world = Fleet(fleet)
+    world.full_on("a")
+    as_an_older_version_wrote_it(world)
+    assert world.run(1).holding and list(world.incident(1).works) == ["fleet a"]
+    world.at("1m").full_on("b")
+    world.at("2m").ends_on("b")
+    assert world.order == "ab" and world.pages == []
     world.at("10m")
-    assert world.pages == [("600s", "ana", 1)] and world.outcomes == ["verified", "handed_over"]
+    assert world.pages == [("600s", "ana", 1)]
+
+
+def test_after_an_upgrade_whoever_was_paged_before_is_followed_by_the_next():
+    world = Fleet(fleet)
+    world.fires("Weird", instance="x")
+    as_an_older_version_wrote_it(world)
+    world.at("4m").full_on("a")
+    world.at("6m")
+    assert world.pages == [("0s", "ana", 1), ("300s", "ben", 1)] and world.incident(1).called
 
 
 def test_whoever_stops_a_run_wants_no_other_to_begin():
@@ -422,6 +674,9 @@ STEPS = st.one_of(
     st.tuples(st.just("fires"), st.sets(st.sampled_from(["a", "b", "c", "d", "nobody"]), min_size=1, max_size=4)),
     st.tuples(st.just("fires"), st.sets(st.sampled_from(["a", "b", "c", "d"]), min_size=1, max_size=4)),
     st.tuples(st.just("ends"), st.sets(st.sampled_from(["a", "b", "c", "d", "nobody"]), min_size=1, max_size=4)),
+    st.tuples(st.just("weird"), st.sampled_from(["x", "y"])),
+    st.tuples(st.just("calm"), st.sampled_from(["x", "y"])),
+    st.tuples(st.just("plan"), st.sampled_from(["as it was", "a minute", "no other", "no a"])),
     st.tuples(st.just("stuck"), st.sampled_from(["a", "b"])),
     st.tuples(st.just("unstuck"), st.sampled_from(["a", "b"])),
     st.tuples(st.just("passes"), st.sampled_from([1, 40, 120, 400, 700, 2_000])),
@@ -443,6 +698,21 @@ def happens(world: Fleet, step: tuple[object, ...]) -> None:
             world.full_together(*sorted(hosts))
         case ("ends", set() as hosts):
             world.ends_on(*sorted(hosts))
+        case ("weird", str(host)):
+            world.fires("Weird", instance=host)
+        case ("calm", str(host)):
+            world.resolves("Weird", instance=host)
+        case ("plan", str(which)):
+            text = world.text
+            match which:
+                case "a minute":
+                    text = text.replace("    playbooks: [", "    wait for code: 1m\n    playbooks: [")
+                case "no other":
+                    text = text.replace(", other]", "]")
+                case "no a":
+                    text = text.replace(next(line for line in MORE.splitlines(True) if line.startswith("      a:")), "")
+            world.put_in_force(text.encode())
+            world.replanned = world.now
         case ("stuck", str(host)):
             world.full_on(host, name="Stuck", severity="warning")
         case ("unstuck", str(host)):
@@ -471,6 +741,8 @@ def every_target_is_answered_or_named(world: Fleet) -> None:
     for incident in state.incidents.values():
         if incident.state != "triggered" or incident.lifted == "run_cancelled":
             continue
+        if incident.updated_at <= world.replanned:
+            continue  # what a plan asks for that is new has its turn when the incident is looked at next
         live = [state.runs[one] for one in state.at_work.get(incident.number, ())]
         for id in state.members[incident.number].heard:
             chain = chain_of(plan, "cart", state.alerts[id].labels, incident.severity)

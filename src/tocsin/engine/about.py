@@ -9,6 +9,7 @@ from tocsin.engine import holding
 from tocsin.engine.turn import Turn
 from tocsin.engine.wanted import Chain, key_of
 from tocsin.incidents.incident import Incident
+from tocsin.kernel.identity import label_text
 from tocsin.playbooks.run import Run
 
 
@@ -49,12 +50,22 @@ def still_fires(turn: Turn, incident: Incident, run: Run, found: Fires | None = 
     found = found or fires(turn, incident)
     if key_of(run.playbook, run.targets.values()) in found.keys:
         return True
+    if not run.by_hand and _began_for(turn, firing, run):
+        return True
     if run.by_hand and not found.locks.isdisjoint(run.holds):
         return True
     return found.others and not any(one is not run for one in holding.at_work(turn, incident))
 
 
+def _began_for(turn: Turn, firing: Set[int], run: Run) -> bool:
+    """Whether the alert it began for still fires, though today it is asked of others, or of nobody."""
+    alerts = turn.state.alerts
+    text = label_text(run.labels)
+    return any(bytes(alerts[id].labels_json) == text for id in firing)
+
+
 def for_all(turn: Turn, incident: Incident, run: Run) -> bool:
     """Whether a run that a person began is there for all of an incident's alerts: for none is about its targets."""
-    mine = set(run.holds)
-    return not any(mine.intersection(wish.holds) for chain in chains(turn, incident) for wish in chain)
+    mine, firing = set(run.holds), turn.members(incident).firing
+    there = (chain for chain, ids in chains(turn, incident).items() if not ids.isdisjoint(firing))
+    return not any(mine.intersection(wish.holds) for chain in there for wish in chain)

@@ -142,7 +142,7 @@ def begin(turn: Turn, run: Run, incident: Incident | None) -> None:
         what = f"{run.playbook} runs{where}; nobody waits for it"
     reason = Reason.PLAYBOOK_RUNS if run.holding else Reason.PLAYBOOK_BESIDE
     turn.enter(incident.number, what, reason, run.by, run=str(run.number))
-    if run.rung in ("ask", "act") and not run.holding and incident.lifted is None:
+    if run.rung in ("ask", "act") and not run.holding and incident.lifted is None and not incident.called:
         _limit(turn, incident)
     holding.arm(turn, incident)
 
@@ -153,6 +153,9 @@ def record(turn: Turn, incident: Incident, run: Run, outcome: str = "") -> None:
     known = incident.works.get(key := key_of(run.playbook, names))
     if known is not None and known.run > run.number:
         return  # another one went on there
+    before = _before(turn, incident, run)
+    if before is not None:
+        run = before
     if run.live:
         incident.run = run.number
     work = Work(run.playbook, names, run.number, outcome or run.outcome, run.why[:200])
@@ -161,6 +164,17 @@ def record(turn: Turn, incident: Incident, run: Run, outcome: str = "") -> None:
         telling_targets.tell(turn, incident)
     turn.save_incident(incident)
     turn.touch(incident.number)
+
+
+def _before(turn: Turn, incident: Incident, run: Run) -> Run | None:
+    """What code came to there in this opening, when a run that a person began found that it was not needed."""
+    if run.outcome != "not_needed" or not run.by_hand:
+        return None
+    opening = (incident.number, incident.reopened)
+    for one in turn.state.remembered.answers_to(run.service, run.playbook, incident.group):
+        if (one.incident, one.opening, one.by_hand, one.targets) == (*opening, False, run.targets):
+            return one
+    return None
 
 
 # -- a run ends --------------------------------------------------------------------------------------------------------
@@ -254,7 +268,8 @@ def opened_again(turn: Turn, incident: Incident) -> None:
     """An incident is open again: code may try each target once more, but where a run is at it still."""
     live = {run.number for run in holding.at_work(turn, incident)}
     incident.works = {key: work for key, work in incident.works.items() if work.run in live}
-    incident.lifted, incident.held, incident.held_since = None, 0, None
+    incident.run = max(live, default=0)
+    incident.lifted, incident.called, incident.held, incident.held_since = None, False, 0, None
 
 
 def incident_over(turn: Turn, incident: Incident) -> None:
@@ -282,6 +297,23 @@ def held(turn: Turn, run: Run) -> None:
     """It was verified, and its alerts have ended."""
     run.find("The alerts ended")
     end(turn, run, "verified", Reason.PLAYBOOK_ENDED, "fixed and verified, and the alerts ended")
+
+
+def plan_changed(turn: Turn) -> None:
+    """Another plan: what is waited for is judged by it at once. A fix of which it would not be heard whether it lasts,
+    because the plan has its target or its playbook no more, is evidence of nothing.
+    """
+    for number in sorted(turn.state.at_work):
+        incident = turn.state.incidents.get(number)
+        if incident is None or not incident.open:
+            continue
+        for run in holding.at_work(turn, incident):
+            gone = guarding.gone(turn, run) if run.state == "watching" else ""
+            if gone:
+                why = f"it was fixed and verified, but {gone}: whether it lasts is not known"
+                end(turn, run, "overtaken", Reason.PLAN_CHANGED, why)
+        if incident.hold_until is not None and incident.hold_until > turn.now:
+            release(turn, incident)
 
 
 def hold_over(turn: Turn, incident: Incident) -> None:

@@ -131,5 +131,6 @@ def go_on(turn: Turn, run: Run, said: str, actor: str, reason: Reason) -> None:
         what = f"{who} answered {run.playbook}: {said}"
         turn.enter(incident.number, what, reason, actor, run=str(run.number))
         if incident.state == "triggered" and run.rung in ("ask", "act"):
-            run.holding = run.by_hand or incident.lifted is None
+            knows = reason is Reason.APPROVAL_GIVEN or not incident.called  # nobody waits for what nobody answered
+            run.holding = run.by_hand or (incident.lifted is None and knows)
         answering.release(turn, incident)

@@ -28,8 +28,6 @@ def holds(turn: Turn, incident: Incident) -> bool:
     if not incident.considered:
         incident.considered = True
         checking.offer(turn, incident)
-    elif incident.run and not incident.works:
-        _remember(turn, incident)
     if turn.plan.answers.get(incident.service) or incident.works:
         _go_on(turn, incident)
     return incident.hold_until is not None and incident.hold_until > turn.now
@@ -74,22 +72,15 @@ def _turn_of(incident: Incident, chain: Chain) -> Wish | None:
 
 
 def _go_on(turn: Turn, incident: Incident) -> None:
-    """Begin what is next; when a target is left that code cannot help, have pages wait no longer."""
-    if incident.lifted is Reason.RUN_CANCELLED or holding.busy(turn, incident):
+    """Begin what is next; when an alert is left that code cannot help, have pages wait no longer."""
+    if incident.lifted is Reason.RUN_CANCELLED:
         return
-    _begin_next(turn, incident)
-    if incident.lifted is None and not holding.busy(turn, incident):
+    if holding.busy(turn, incident) is not None or not _begin_next(turn, incident):
         _leave(turn, incident)
 
 
-def _remember(turn: Turn, incident: Incident) -> None:
-    """An incident that an older version began with does not know yet what its runs worked on."""
-    for run in turn.state.runs.values():
-        if run.incident == incident.number:
-            answering.record(turn, incident, run)
-
-
-def _begin_next(turn: Turn, incident: Incident) -> None:
+def _begin_next(turn: Turn, incident: Incident) -> bool:
+    """Whether a run began."""
     waiting: list[tuple[tuple[str, int, int, int], Chain, Alert]] = []
     for chain, ids in about.chains(turn, incident).items():
         wish = _turn_of(incident, chain)
@@ -99,9 +90,8 @@ def _begin_next(turn: Turn, incident: Incident) -> None:
         if heard:
             alert = turn.state.alerts[_first(turn, heard)]
             waiting.append((_rank(alert, wish), chain, alert))
-    for _, chain, alert in sorted(waiting, key=lambda one: one[0]):
-        if _answer(turn, incident, chain, alert.labels):
-            return
+    by_rank = sorted(waiting, key=lambda one: one[0])
+    return any(_answer(turn, incident, chain, alert.labels) for _, chain, alert in by_rank)
 
 
 def _answer(turn: Turn, incident: Incident, chain: Chain, labels: Mapping[str, str]) -> bool:
@@ -134,6 +124,7 @@ def _try(turn: Turn, incident: Incident, wish: Wish, labels: Mapping[str, str]) 
         answering.refuse(turn, run, no)
         _not_run(turn, incident, wish, no, run)
         return False
+    _leave(turn, incident)  # one before it may be left: pages do not wait for this one then
     answering.begin(turn, run, incident)
     return True
 
@@ -160,24 +151,47 @@ def _stand_by(turn: Turn, incident: Incident, chain: Chain, begun: Wish) -> None
 
 
 def _leave(turn: Turn, incident: Incident) -> None:
-    """Pages wait no longer when an alert fires that code is done with, or that is one too many."""
-    if not incident.works:
+    """Pages wait no longer when an alert fires that nothing answers, code is done with, or that is one too many."""
+    if incident.lifted is None:
+        _leave_unanswered(turn, incident)
+    if incident.lifted is not None or not incident.works:
         return
     live = {key_of(one.playbook, one.targets.values()) for one in holding.at_work(turn, incident)}
-    for chain, ids in sorted(about.chains(turn, incident).items()):  # in an order that a restart does not change
-        wish = _turn_of(incident, chain)
-        if not chain or (wish is not None and wish.key in live):
-            continue
-        work = incident.works.get(wish.key) if wish is not None else None
-        if wish is not None and work is None and len(incident.works) < MOST_WORKS:
-            continue  # its turn is yet to come
-        if next(_heard(turn, incident, ids), None) is None:
-            continue
-        reason, why = _left(incident, wish, work)
-        answering.note(incident, *([why] if why else []))
-        holding.lift(turn, incident, reason, why)
-        telling_targets.tell(turn, incident)
+    there = about.chains(turn, incident).items()
+    left = [chain for chain, ids in there if _is_left(turn, incident, chain, ids, live)]
+    if not left:
         return
+    wish = _turn_of(incident, min(left))  # one that a restart does not change
+    reason, why = _left(incident, wish, incident.works.get(wish.key) if wish is not None else None)
+    answering.note(incident, *([why] if why else []))
+    holding.lift(turn, incident, reason, why)
+    telling_targets.tell(turn, incident)
+
+
+def _is_left(turn: Turn, incident: Incident, chain: Chain, ids: Set[int], live: Set[str]) -> bool:
+    """Whether code is done with alerts that are heard: nothing is at it, and nobody's turn is yet to come."""
+    wish = _turn_of(incident, chain)
+    if not chain or (wish is not None and wish.key in live):
+        return False
+    if wish is not None and wish.key not in incident.works and len(incident.works) < MOST_WORKS:
+        return False
+    return next(_heard(turn, incident, ids), None) is not None
+
+
+def _leave_unanswered(turn: Turn, incident: Incident) -> None:
+    """An alert that no playbook answers may be a consequence of the others, and nobody knows: its page waits for none.
+
+    But for what a person began: they know of it.
+    """
+    there = about.chains(turn, incident)
+    first = min(_heard(turn, incident, there.get((), frozenset())), default=None)
+    if first is None or (len(there) == 1 and not incident.works):
+        return
+    if incident.called and not any(run.holding and not run.by_hand for run in holding.at_work(turn, incident)):
+        return
+    title = turn.state.alerts[first].title
+    said = f"No playbook answers {title}: its pages wait for code no longer"
+    holding.lift(turn, incident, Reason.UNANSWERED, said)
 
 
 def _left(incident: Incident, wish: Wish | None, work: Work | None) -> tuple[Reason, str]:

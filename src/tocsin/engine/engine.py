@@ -19,6 +19,7 @@ from tocsin.engine import (
     hearing,
     ledger,
     looping,
+    older,
     overriding,
     paging,
     parking,
@@ -141,6 +142,7 @@ class Engine:
                     self._settle(turn)
                     return Applied(result)
                 case Unsure():
+                    older.complete(turn)
                     paging.unsure(turn, input.pages)
                     running.again(turn, input.runs)
                 case PlanChange():
@@ -255,7 +257,9 @@ class Engine:
         first = not self.state.counters.plan
         self.state.counters.plan, self.state.counters.paging = change.version, change.paging
         self.state.counters.rounds = still_there(self.state.counters.rounds, plan.escalations, plan.people)
-        self.changes.in_force[turn.now] = change.version
+        if change.version != self.state.counters.since_written:  # each start puts the same one in force again
+            self.state.counters.since_written = change.version
+            self.changes.in_force[turn.now] = change.version
         specs = {(s.service, s.name): s for s in plan.heartbeats}
         for place in [p for p in self.state.heartbeats if p not in specs]:
             del self.state.heartbeats[place]
@@ -282,6 +286,7 @@ class Engine:
         covering.renew(self.state, plan)
         handing.arrange(turn, first=first)
         waiting.plan_changed(turn)
+        answering.plan_changed(turn)
         self._end_the_unwatched(turn)
         if begins:
             for incident in list(self.state.incidents.values()):
@@ -328,7 +333,7 @@ class Engine:
             incident = self.state.incidents.get(int(faulty.id))
             if incident is not None:
                 incident.next_at = incident.resume_at = incident.acknowledged_until = incident.clear_at = None
-                incident.snoozed_until = incident.keep_until = incident.hold_until = None
+                incident.snoozed_until = incident.keep_until = incident.hold_until = incident.held_since = None
                 incident.answers, incident.waits = {}, None
                 incident.reason = Reason.QUARANTINED
                 turn.enter(incident.number, "Set aside after a fault of Tocsin's own", Reason.QUARANTINED)

@@ -75,10 +75,22 @@ def unfit(turn: Turn, run: Run) -> Blocked | None:
     there = turn.plan.bindings.of(run.service)
     for name in run.targets.values():
         if name not in there:
-            return Blocked(Reason.NO_TARGET, f"the plan has no target {name} any more")
+            return Blocked(Reason.NO_TARGET, _no_target(name))
         if not there[name].fixing:
             return Blocked(Reason.NO_TARGET, f"the plan gives nothing to fix {name} with: add `fix with` to it")
     return None
+
+
+def gone(turn: Turn, run: Run) -> str:
+    """What the plan has no more of what a run is about, in words; "" while it has it all."""
+    if run.playbook not in turn.plan.answers.get(run.service, ()):
+        return f"{run.service} uses {run.playbook} no more"
+    there = turn.plan.bindings.of(run.service)
+    return next((_no_target(name) for name in run.targets.values() if name not in there), "")
+
+
+def _no_target(name: str) -> str:
+    return f"the plan has no target {name} any more"
 
 
 def broken(turn: Turn, manifest: Manifest, run: Run) -> set[str]:
@@ -244,6 +256,8 @@ def _returned(runs: Remembered, run: Run, since: Instant) -> list[Instant]:
     now, mine, found, others = (run.incident, run.opening), set(run.holds), [], set()
     for one in takewhile(lambda one: one.started_at > since, answers):
         if one.outcome != "verified" and (one.by != SYSTEM or one.outcome in HOLDS_NOTHING):
+            continue
+        if one.number == run.number:
             continue
         place = (one.incident, one.opening)
         if (place == now and not mine.isdisjoint(one.holds)) or (place != now and place not in others):

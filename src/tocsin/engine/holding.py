@@ -41,7 +41,7 @@ def ends(plan: Plan, incident: Incident, now: Instant) -> Instant:
 
 def may_hold(turn: Turn, incident: Incident) -> bool:
     """Whether pages may wait for a run that code begins now."""
-    return incident.lifted is None and ends(turn.plan, incident, turn.now) > turn.now
+    return incident.lifted is None and not incident.called and ends(turn.plan, incident, turn.now) > turn.now
 
 
 def at_work(turn: Turn, incident: Incident) -> list[Run]:
@@ -102,6 +102,15 @@ def lift(turn: Turn, incident: Incident, reason: Reason, why: str = "") -> None:
         incident.step = incident.round = 0
         incident.resume_at = turn.now
     arm(turn, incident)
+
+
+def people_called(turn: Turn, incident: Incident) -> None:
+    """People are paged, or somebody has it: from now on pages wait only for what a person begins or allows."""
+    incident.called = True
+    for run in at_work(turn, incident):
+        if run.holding and not run.by_hand:
+            run.holding = False
+            turn.save_run(run)
 
 
 def limit_said(turn: Turn, incident: Incident) -> str:

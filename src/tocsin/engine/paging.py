@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tocsin.catalog.people import Person
-from tocsin.engine import calling, ledger, methods
+from tocsin.engine import calling, holding, ledger, methods
 from tocsin.engine.intending import About, about_incident, coming, row_of, wanted, when
 from tocsin.engine.turn import Turn
 from tocsin.escalation.decide import AFTER_THE_LAST, Call
@@ -46,6 +46,8 @@ def escalate_now(turn: Turn, incident: Incident) -> bool:
     turn.enter(incident.number, what, reason, step=str(call.at_step + 1))
     incident.step, incident.round, incident.laps = call.step, call.round, call.lap
     incident.next_at, incident.waits = call.next_at, None
+    if turn.state.counters.paging:
+        holding.people_called(turn, incident)
     calling.takes_turn(turn, incident, call, reached)
     given = incident.steps[call.at_step].given if call.reason is Reason.REASSIGNED else ""
     for person in people:

@@ -345,8 +345,8 @@ def _unmatched(turn: Turn, run: Run, error: str) -> None:
         answering.end(turn, run, "not_needed", Reason.RULE_ERROR, why)
     else:
         answering.end(turn, run, "not_needed", Reason.PLAYBOOK_ENDED, "it says itself that it is not meant for this")
-    if incident is not None and incident.open:
-        answering.record(turn, incident, run, "unmatched")
+    if incident is not None and incident.open and not run.by_hand:
+        answering.record(turn, incident, run, "unmatched")  # whoever had it run is there, and knows
 
 
 def _ends_here(turn: Turn, run: Run, why: str) -> Result:
@@ -444,7 +444,7 @@ def stop_for(turn: Turn, run: Run, why: str) -> None:
     """End a run because a person wants it to: at once when it waits, else before it begins with anything more."""
     asking.heard(turn, run, Reason.RUN_CANCELLED)
     incident = standings.incident_of(turn, run)
-    if incident is not None and incident.open and incident.lifted is None:
+    if incident is not None and incident.open:
         incident.lifted = Reason.RUN_CANCELLED  # and code begins nothing more there by itself
         turn.save_incident(incident)
     if run.state != "running":

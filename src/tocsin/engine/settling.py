@@ -211,6 +211,7 @@ def acknowledge(
     incident.first_acknowledged_at = incident.first_acknowledged_at or turn.now
     incident.acknowledged_until, incident.answers = turn.now + hold, {}
     incident.next_at = incident.resume_at = incident.waits = None
+    incident.called = True
     what = "Put off" if reason is Reason.PUT_OFF else "Acknowledged"
     turn.enter(incident.number, f"{what} for {say_duration(hold)}{because}", reason, actor)
     paging.withdraw(turn, incident)

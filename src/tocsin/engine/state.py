@@ -67,6 +67,8 @@ class Counters(Struct):
     now: Instant = 0
     paging: bool = True
     plan: str = ""
+    since_written: str = ""
+    """The plan of which was written down last since when it is in force."""
     proven_at: Instant | None = None
     deaf: list[tuple[Instant, Instant]] = []
     """The last times in which nothing could be heard, oldest first: expiry counts them in when it comes up."""

@@ -22,7 +22,7 @@ _SAID = {
     "observed": "only observed",
     "suggested": "a fix is suggested",
     "cancelled": "stopped",
-    "overtaken": "over before it was done",
+    "overtaken": "over before its end",
     "done": "done",
 }
 
@@ -53,7 +53,7 @@ def _came_to(turn: Turn, work: Work) -> str:
     run = turn.state.runs.get(work.run)
     state = run.state if run is not None and run.state in ("watching", "asking") and not work.outcome else work.outcome
     said = f"{_SAID[state]} ({work.playbook}"
-    if work.outcome in ("blocked", "handed_over", "cancelled") and work.why:
+    if work.outcome in ("blocked", "handed_over", "cancelled", "overtaken") and work.why:
         return f"{said}: {work.why.removeprefix('handed over: ')[:120]})"
     return f"{said})"
 

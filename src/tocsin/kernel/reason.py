@@ -68,6 +68,8 @@ class Reason(StrEnum):
     CODE_LIMIT = "code_limit"
     FIXED_AND_BACK = "fixed_and_back"
     LEFT_UNFIXED = "left_unfixed"
+    UNANSWERED = "unanswered"
+    PEOPLE_CALLED = "people_called"
     APPROVAL_ASKED = "approval_asked"
     APPROVAL_GIVEN = "approval_given"
     APPROVAL_LATE = "approval_late"
@@ -209,6 +211,8 @@ EXPLAINED: dict[Reason, str] = {
     Reason.CODE_LIMIT: "pages have waited for code as long as they may in all, over all targets together",
     Reason.FIXED_AND_BACK: "an alert fires again about what code had fixed, and code tries each target once",
     Reason.LEFT_UNFIXED: "code is done with a target, or may not begin there, and an alert about it still fires",
+    Reason.UNANSWERED: "an alert fires that no playbook answers, so its page waits for nothing that code does",
+    Reason.PEOPLE_CALLED: "people were called before code began, and whoever is next is called whatever it does",
     Reason.HANDED_OVER: "code could not finish the job, so a person is called with what it found",
     Reason.APPROVAL_ASKED: "a playbook asks before it changes something",
     Reason.APPROVAL_GIVEN: "a person answered a playbook",

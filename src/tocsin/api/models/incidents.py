@@ -225,7 +225,7 @@ def _incident(one: Incident, base: str, paging: bool) -> dict[str, Any]:
             PublishedWork(each.playbook, list(each.targets), each.run, each.outcome, each.why)
             for each in one.works.values()
         ],
-        "code_lifted": word(one.lifted),
+        "code_lifted": word(one.lifted or (Reason.PEOPLE_CALLED if one.called and one.works else None)),
     }
 
 
