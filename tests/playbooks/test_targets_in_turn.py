@@ -560,9 +560,11 @@ def as_an_older_version_wrote_it(world: Fleet) -> None:
 
 
 def test_after_an_upgrade_pages_wait_on_for_what_code_does():
+    """The plan is put in force before anything else, as each start does."""
     world = Fleet(fleet)
     world.full_on("a")
     as_an_older_version_wrote_it(world)
+    assert world.pages == [] and world.incident(1).paused == "playbook_verified"
     assert world.run(1).holding and list(world.incident(1).works) == ["fleet a"]
     world.at("1m").full_on("b")
     world.at("2m").ends_on("b")
