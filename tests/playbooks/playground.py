@@ -235,8 +235,8 @@ class Playground(World):
             for work in incident.works.values() if incident.open else ():
                 ended = state.runs[work.run].ended_at if work.run in state.runs else None
                 of_now = ended is None or ended >= self._openings[incident.number][2]
-                kept = key_of(work.playbook, work.targets) in incident.put_off
-                assert of_now or kept, f"of another time: {work}"
+                put_off = key_of(work.playbook, work.targets) in incident.put_off
+                assert of_now or put_off, f"of another time: {work}"
             runs = [run for run in living if run.incident == incident.number and run.state != "asking"]
             waits = incident.open and incident.hold_until is not None and incident.hold_until > self.now
             if waits:
