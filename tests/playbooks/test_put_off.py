@@ -182,4 +182,26 @@ def test_what_joins_while_a_person_has_a_run_at_something_else_is_paged_at_once(
     assert world.pages == [("0s", "ana", 1)] and world.incident(1).lifted
     assert world.runs_by_hand("long", incident=1, targets={"pump": "a"}, role="admin").ok
     assert paged == [1, 2] and world.pages[1] == ("120s", "ana", 1)
+    (why,) = [one.reason for one in world.timeline if "came after long was begun" in one.what]
+    assert why == ("unanswered" if newcomer == "Weird" else "left_unfixed")
+    alike(world)
+
+
+def test_who_is_given_an_incident_is_followed_by_the_next_though_a_run_that_a_person_began_verifies():
+    @playbook(name="long", answers=['alertname="Full"'], trust=trust(start="ask"))
+    def long(run: Run, pump: Pump) -> None:
+        if world.engine.state.counters.run == 1:
+            run.hand_over("it only watched", next="look at it")
+        world.meanwhile(lambda: world.at("1m"))
+        world.meanwhile(lambda: world.asked(Reassign(actor="person:ana", incident=1, person="ben")))
+        run.fix(drain, pump)
+        run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+
+    world = Fleet(long, rung="observe")
+    world.full_on("a")
+    world.trusts("long", "ask")
+    assert world.runs_by_hand("long", incident=1, targets={"pump": "a"}, role="admin").ok
+    assert world.run(world.engine.state.counters.run).state == "watching"
+    world.at("7m")
+    assert [page for page in world.pages if page[0] != "0s"][:2] == [("60s", "ben", 1), ("360s", "ben", 1)]
     alike(world)

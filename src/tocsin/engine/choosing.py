@@ -214,7 +214,7 @@ def _leave_newcomers(turn: Turn, incident: Incident) -> None:
     for run in runs:
         began, key, alerts = run.started_at, key_of(run.playbook, run.targets.values()), turn.state.alerts
         strange = (
-            id
+            (id, Reason.LEFT_UNFIXED if chain else Reason.UNANSWERED)
             for chain, ids in about.chains(turn, incident).items()
             if not any(wish.key == key or not set(wish.holds).isdisjoint(run.holds) for wish in chain)
             for id in _heard(turn, incident, ids)
@@ -222,9 +222,10 @@ def _leave_newcomers(turn: Turn, incident: Incident) -> None:
         )
         first = min(strange, default=None)
         if first is not None:
-            title = alerts[first].title
+            title = alerts[first[0]].title
             said = f"{title} came after {run.playbook} was begun, which is not about it: its pages wait no longer"
-            holding.lift(turn, incident, Reason.UNANSWERED, said)
+            run.let_go = True
+            holding.lift(turn, incident, first[1], said)
             return
 
 

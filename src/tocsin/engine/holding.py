@@ -117,9 +117,8 @@ def given(turn: Turn, incident: Incident) -> None:
     """Somebody gives it to another person, who is paged at once: whatever a run was begun by, nobody waits for it."""
     people_called(turn, incident)
     for run in at_work(turn, incident):
-        if run.holding:
-            run.holding = False
-            turn.save_run(run)
+        run.holding, run.let_go = False, True
+        turn.save_run(run)
     arm(turn, incident)
 
 
