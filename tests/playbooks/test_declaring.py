@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -325,6 +327,27 @@ begun.wait()
         ("playbooks/p0.py", "importing this playbook leaves a process running"),
         ("playbooks/p2.py", "importing it raises ZeroDivisionError: division by zero"),
     ]
+
+
+def test_what_any_thread_started_is_ended_but_for_what_is_known():
+    code = """
+import subprocess, threading
+from tocsin.playbooks.runner.bounds import children, end_strays, lasting
+begun = threading.Event()
+def start():
+    subprocess.Popen(["sleep", "60"])
+    begun.set()
+    threading.Event().wait()
+threading.Thread(target=start, daemon=True).start()
+begun.wait()
+known = subprocess.Popen(["sleep", "60"])
+assert len(lasting({known.pid}, 0.0)) == 1 and len(children()) == 2
+end_strays({known.pid})
+assert children() == {known.pid} and known.poll() is None
+end_strays(set())
+assert children() == set()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
 
 
 def answering(answers: bytes) -> Manifests:
