@@ -10,6 +10,7 @@ from tests.playbooks.test_targets_in_turn import Fleet, fleet
 from tocsin.engine.commands import Reassign, Snooze
 from tocsin.kernel.instant import MINUTE
 from tocsin.playbooks.language import playbook, trust
+from tocsin.web.by_target import places
 
 
 @playbook(name="kicks", answers=['alertname="Full"'], trust=trust(start="act"))
@@ -68,7 +69,8 @@ def test_code_begins_nothing_on_what_had_no_turn_yet_when_it_was_put_off():
     world.at("4m").full_on("c")
     assert world.order == "ab" and world.run(2).state == "asking"
     assert world.says(2, "no").ok and world.order == "ab"
-    assert "it was put off when the incident was resolved" in world.incident(1).works["fleet c"].why
+    assert world.incident(1).works["fleet c"].outcome == "put_off"
+    assert "c: not begun (fleet: it was put off when the incident was resolved)" in world.by_target
     alike(world)
 
 
@@ -205,3 +207,13 @@ def test_who_is_given_an_incident_is_followed_by_the_next_though_a_run_that_a_pe
     world.at("7m")
     assert [page for page in world.pages if page[0] != "0s"][:2] == [("60s", "ben", 1), ("360s", "ben", 1)]
     alike(world)
+
+
+def test_the_room_of_an_incident_says_what_was_put_off():
+    world = Fleet(fleet, rung="ask")
+    world.full_on("a", "c")
+    world.at("1m").resolves_by_hand(1)
+    world.at("3m").full_on("b")
+    found = {one.name: one for one in places(world.incident(1), world.engine.plan, (), ())}
+    assert (found["c"].badge[2], found["c"].why) == ("Put off", "it was put off when the incident was resolved")
+    assert found["a"].badge[2] == "Not needed any more"

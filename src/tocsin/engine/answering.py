@@ -22,7 +22,7 @@ from tocsin.playbooks.manifest import RUNGS, Manifest, Rung
 from tocsin.playbooks.run import WATCH, Approval, Outcome, Run
 
 MOST_TRIED = 12
-PUT_OFF = "it was put off when the incident was resolved, and waits for a person"
+PUT_OFF = "it was put off when the incident was resolved"
 MOST_STEPS = 200
 """So many steps an incident's escalation has, with all that were put before it."""
 
@@ -277,7 +277,7 @@ def opened_again(turn: Turn, incident: Incident, *, early: bool) -> None:
     for key in incident.put_off if early else ():
         playbook, _, names = key.partition(" ")
         targets = tuple(names.split(",")) if names else ()
-        works.setdefault(key, Work(playbook, targets, outcome="overtaken", why=PUT_OFF))
+        works.setdefault(key, Work(playbook, targets, outcome="put_off", why=PUT_OFF))
     incident.works, incident.put_off = works, incident.put_off if early else ()
     incident.run = max(live, default=0)
     stopped = early and incident.lifted is Reason.RUN_CANCELLED

@@ -27,7 +27,8 @@ class Work(Struct, frozen=True, omit_defaults=True):
 
     ``targets``: their names; () for the service as a whole. ``run``: its number, 0 when none was written down.
     ``outcome``: "" while it lives, else what the run came to; ``blocked`` when none was let begin, ``unmatched`` when
-    the playbook itself said that it is not meant. ``why``: a sentence.
+    the playbook itself said that it is not meant, ``put_off`` when somebody had put its alerts off. ``why``: a
+    sentence.
     """
 
     playbook: str
