@@ -121,7 +121,8 @@ def test_a_round_of_the_same_people_is_even():
 
 def test_a_turn_that_reaches_nobody_is_followed_by_the_next_step_though_the_one_before_has_a_method_to_come():
     """Ben's mail is to leave after two minutes; Zoe's turn, after one, is hers alone."""
-    world = World(PLAN.replace(b"{page one of: [ben, zoe], wait: 5m},", b"{page one of: [ben, zoe], wait: 1m, repeat: 2},"))
+    step = b"{page one of: [ben, zoe], wait: 5m},"
+    world = World(PLAN.replace(step, step.replace(b"5m", b"1m, repeat: 2")))
     world.has("ben", "https://push.example/ben")
     world.answers = lambda page: "failed client" if page.person == "zoe" else "sent"
     world.fires("Down", service="support").at("1m")
