@@ -63,7 +63,7 @@ def test_what_comes_back_graver_to_a_snoozed_incident_counts_when_the_snooze_end
     world = World(PLAN).fires("Down", service="two", severity="warning", instance="a", key="a")
     world.fires("Down", service="two", severity="warning", instance="b", key="b")
     assert world.resolves_by_hand(1, snooze="30m").ok
-    world.at("1m").resolves("Down", key="b").fires("Down", service="two", instance="b", key="b")
+    world.at("1m").resolves("Down", service="two", key="b").fires("Down", service="two", instance="b", key="b")
     assert (paged(world), world.incident(1).severity) == ([("0s", "kei")], "sev3")
     world.at("30m")
     assert (paged(world)[1:], world.incident(1).severity) == ([("1800s", "ana"), ("1800s", "ben")], "sev1")

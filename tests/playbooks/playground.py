@@ -24,7 +24,7 @@ from tocsin.engine.commands import (
 from tocsin.engine.concerned import concerns
 from tocsin.engine.engine import Engine
 from tocsin.engine.holding import FOR_CODE, longest
-from tocsin.engine.inputs import AnyInput, Deaf
+from tocsin.engine.inputs import AnyInput, Deaf, PlanChange
 from tocsin.engine.state import Changes
 from tocsin.engine.wanted import chain_of, key_of
 from tocsin.incidents.incident import Incident
@@ -127,6 +127,8 @@ class Playground(World):
         """The runs of which a person answered a question."""
         self._openings: dict[int, tuple[int, int, Instant]] = {}
         """Of each incident how often it was reopened, the last page there was before that, and when that was."""
+        self._put_off_at: dict[int, tuple[tuple[str, ...], int]] = {}
+        """Of each incident what somebody put off, and the last run there was then."""
         self._last_page = 0
         self.deep = 0
         self.carrier = Carrier(self.apply, lambda: self.now, self.passing, self.fakes())
@@ -205,6 +207,7 @@ class Playground(World):
             for incident in {run.incident for run in living if run.incident}
         }
         self._note_openings()
+        self._check_put_off(living)
         self._check_holds(living)
         taken = [run for run in state.runs.values() if run.taken_until is not None]
         assert state.claimed == {
@@ -231,7 +234,9 @@ class Playground(World):
         for incident in state.incidents.values():
             for work in incident.works.values() if incident.open else ():
                 ended = state.runs[work.run].ended_at if work.run in state.runs else None
-                assert ended is None or ended >= self._openings[incident.number][2], f"of another time: {work}"
+                of_now = ended is None or ended >= self._openings[incident.number][2]
+                put_off = key_of(work.playbook, work.targets) in incident.put_off
+                assert of_now or put_off, f"of another time: {work}"
             runs = [run for run in living if run.incident == incident.number and run.state != "asking"]
             waits = incident.open and incident.hold_until is not None and incident.hold_until > self.now
             if waits:
@@ -262,6 +267,21 @@ class Playground(World):
                     chain = chain_of(plan, incident.service, state.alerts[id].labels, incident.severity)
                     fresh.setdefault(chain, set()).add(id)
                 assert {chain: ids & firing for chain, ids in kept.items() if ids & firing} == fresh
+
+    def _check_put_off(self, living: list[Row]) -> None:
+        """Code begins nothing by itself where somebody put it off, while others have the incident open or not."""
+        for incident in self.engine.state.incidents.values():
+            since = self._put_off_at.get(incident.number)
+            if not incident.put_off:
+                self._put_off_at.pop(incident.number, None)
+                continue
+            if since is None or since[0] != incident.put_off:
+                self._put_off_at[incident.number] = (incident.put_off, max((0, *self.written)))
+                continue
+            new = [run for run in living if run.incident == incident.number and run.number > since[1]]
+            for run in new:
+                key = key_of(run.playbook, run.targets.values())
+                assert run.by_hand or key not in incident.put_off, f"{key} was put off"
 
     def _check_answered(self, incident: Incident, living: list[Row]) -> None:
         """While pages wait for code it is at each alert that is heard, or its turn is yet to come."""
@@ -312,8 +332,11 @@ class Playground(World):
         deep, self.deep = self.deep, 1
         self.engine = Engine(self.loaded(), self.engine.plan, SOURCES)
         self.now += after
+        unsure = self.engine.under_way()
         self.apply(Deaf(last, self.now))
-        self.apply(self.engine.under_way())
+        plan = self.engine.plan
+        self.apply(PlanChange(plan.version, self.engine.state.counters.paging), plan=plan)  # as each start does
+        self.apply(unsure)
         self.deep = deep
         while self.begun and not self.deep:
             self._carry(*self.begun.popleft())

@@ -69,6 +69,27 @@ def test_one_that_did_harm_after_its_incident_was_over_is_gone_on_with_from_the_
     assert world.resumes(1, step=2).ok
 
 
+def test_one_that_fails_once_more_when_its_incident_was_resolved_is_told_of_there_and_nowhere_else():
+    resolved: list[bool] = []
+
+    @playbook(name="vain", trust=trust(start="act"))
+    def vain(run: Run, pump: Pump) -> None:
+        run.fix(kick, pump)
+        if world.engine.state.incidents:
+            world.deep, deep = 1, world.deep
+            resolved.append(world.resolves_by_hand(1).ok)
+            world.deep = deep
+        run.verify(level, pump, until=lambda now: now.full < 50, within="10s")
+
+    world = Playground(vain)
+    world.after_drain = 99
+    assert world.runs_by_hand("vain", targets={"pump": "main"}, role="admin").ok
+    assert world.run(1).incident == 1 and world.resumes(1, step=1, word="again").ok
+    assert resolved == [True] and world.run(2).outcome == "handed_over"
+    assert world.incident(1).open and world.run(2).incident == 1
+    assert not any("goes on from there" in one.what for one in world.timeline)
+
+
 def test_two_questions_that_no_incident_asks_are_two_pages():
     world = Playground(empty_it, rung="ask", plan=BOTH)
     world.full["spare"] = 97

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from tests.engine.world import dump
 from tests.playbooks.playground import SERVICE, Playground, Pump, Run, drain, kick, level
-from tocsin.engine.commands import StartRun
+from tocsin.engine.commands import Reassign, StartRun
 from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import Quarantine
 from tocsin.engine.wanted import chain_of
@@ -560,9 +560,11 @@ def as_an_older_version_wrote_it(world: Fleet) -> None:
 
 
 def test_after_an_upgrade_pages_wait_on_for_what_code_does():
+    """The plan is put in force before anything else, as each start does."""
     world = Fleet(fleet)
     world.full_on("a")
     as_an_older_version_wrote_it(world)
+    assert world.pages == [] and world.incident(1).paused == "playbook_verified"
     assert world.run(1).holding and list(world.incident(1).works) == ["fleet a"]
     world.at("1m").full_on("b")
     world.at("2m").ends_on("b")
@@ -686,6 +688,10 @@ STEPS = st.one_of(
     st.tuples(st.just("acknowledges")),
     st.tuples(st.just("stops")),
     st.tuples(st.just("restarts")),
+    st.tuples(st.just("resolves"), st.sampled_from(["", "5m"])),
+    st.tuples(st.just("gives")),
+    st.tuples(st.just("takes over")),
+    st.tuples(st.just("begins"), st.sampled_from(HOSTS)),
 )
 
 
@@ -729,6 +735,15 @@ def happens(world: Fleet, step: tuple[object, ...]) -> None:
             world.acknowledges(max(state.incidents, default=1))
         case ("stops",):
             world.stops(run)
+        case ("resolves", str(snooze)):
+            world.resolves_by_hand(max(state.incidents, default=1), snooze=snooze)
+        case ("gives",):
+            world.asked(Reassign(actor="person:ana", incident=max(state.incidents, default=1), person="ben"))
+        case ("takes over",):
+            world.takes_over(run)
+        case ("begins", str(host)):
+            incident = max(state.incidents, default=0)
+            world.runs_by_hand("fleet", incident=incident, targets={"pump": host}, role="admin")
         case ("restarts",):
             world.comes_back()
 

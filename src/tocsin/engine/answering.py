@@ -22,6 +22,7 @@ from tocsin.playbooks.manifest import RUNGS, Manifest, Rung
 from tocsin.playbooks.run import WATCH, Approval, Outcome, Run
 
 MOST_TRIED = 12
+PUT_OFF = "it was put off when the incident was resolved"
 MOST_STEPS = 200
 """So many steps an incident's escalation has, with all that were put before it."""
 
@@ -264,22 +265,46 @@ def call_first(turn: Turn, run: Run, incident: Incident) -> None:
         incident.resume_at = turn.now
 
 
-def opened_again(turn: Turn, incident: Incident) -> None:
-    """An incident is open again: code may try each target once more, but where a run is at it still."""
+def opened_again(turn: Turn, incident: Incident, *, early: bool) -> None:
+    """An incident is open again: code may try each target once more, but where a run is at it still.
+
+    ``early``: by an alert that is not among those that were put off, while these fire. Code leaves them as they are:
+    what it did there, that somebody stopped it or works there by hand, holds on, and it begins nothing there.
+    """
     live = {run.number for run in holding.at_work(turn, incident)}
-    incident.works = {key: work for key, work in incident.works.items() if work.run in live}
+    kept = set(incident.put_off) if early else set()
+    works = {key: work for key, work in incident.works.items() if work.run in live or key in kept}
+    for key in incident.put_off if early else ():
+        playbook, _, names = key.partition(" ")
+        targets = tuple(names.split(",")) if names else ()
+        works.setdefault(key, Work(playbook, targets, outcome="put_off", why=PUT_OFF))
+    incident.works, incident.put_off = works, incident.put_off if early else ()
     incident.run = max(live, default=0)
-    incident.lifted, incident.called, incident.held, incident.held_since = None, False, 0, None
+    stopped = early and incident.lifted is Reason.RUN_CANCELLED
+    incident.lifted = Reason.RUN_CANCELLED if stopped else None
+    incident.called, incident.held, incident.held_since = False, 0, None
+    if not early:
+        given_back(turn, incident)
 
 
-def incident_over(turn: Turn, incident: Incident) -> None:
-    """An incident is resolved: runs that wait or watch end; one that changed something goes on to verify it."""
-    incident.hold_until = incident.held_since = None
+def given_back(turn: Turn, incident: Incident) -> None:
+    """Whoever worked by hand on what an incident is about is done."""
     for number in sorted(set().union(*turn.state.claimed.values())):
         taken = turn.state.runs[number]
         if taken.incident == incident.number:
-            taken.taken_until = None  # whoever worked on it by hand is done
+            taken.taken_until = None
             turn.save_run(taken)
+
+
+def incident_over(turn: Turn, incident: Incident, put_off: tuple[str, ...] = ()) -> None:
+    """An incident is resolved: runs that wait or watch end; one that changed something goes on to verify it.
+
+    ``put_off``: as the incident keeps it, when its alerts are.
+    """
+    incident.hold_until = incident.held_since = None
+    incident.put_off = put_off
+    if incident.snoozed_until is None:
+        given_back(turn, incident)
     for number in sorted({incident.run, *(work.run for work in incident.works.values())}):
         done = turn.state.runs.get(number)
         if done is not None and not done.live:

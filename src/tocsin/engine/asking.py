@@ -132,5 +132,5 @@ def go_on(turn: Turn, run: Run, said: str, actor: str, reason: Reason) -> None:
         turn.enter(incident.number, what, reason, actor, run=str(run.number))
         if incident.state == "triggered" and run.rung in ("ask", "act"):
             knows = reason is Reason.APPROVAL_GIVEN or not incident.called  # nobody waits for what nobody answered
-            run.holding = run.by_hand or (incident.lifted is None and knows)
+            run.holding = not run.let_go and (run.by_hand or (incident.lifted is None and knows))
         answering.release(turn, incident)

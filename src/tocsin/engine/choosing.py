@@ -28,6 +28,7 @@ def holds(turn: Turn, incident: Incident) -> bool:
     if not incident.considered:
         incident.considered = True
         checking.offer(turn, incident)
+    _leave_newcomers(turn, incident)
     if turn.plan.answers.get(incident.service) or incident.works:
         _go_on(turn, incident)
     return incident.hold_until is not None and incident.hold_until > turn.now
@@ -45,6 +46,17 @@ def answered_labels(turn: Turn, incident: Incident, manifest: Manifest) -> Mappi
     those = [chain for chain in there if any(wish.playbook == manifest.name for wish in chain)]
     heard = [one for chain in those for one in _heard(turn, incident, there[chain])]
     return turn.state.alerts[_first(turn, heard)].labels if heard else None
+
+
+def put_off(turn: Turn, incident: Incident) -> tuple[str, ...]:
+    """What somebody puts off who resolves an incident while alerts fire: all that is done about these, or would be."""
+    if not turn.plan.answers.get(incident.service):
+        return ()
+    firing = turn.members(incident).firing
+    there = [chain for chain, ids in about.chains(turn, incident).items() if not ids.isdisjoint(firing)]
+    done = {wish.key for chain in there for wish in chain if wish.key in incident.works}
+    turns = (_turn_of(incident, chain) for chain in there)
+    return tuple(sorted(done | {wish.key for wish in turns if wish is not None and not wish.why}))
 
 
 def _heard(turn: Turn, incident: Incident, ids: Set[int]) -> Iterator[int]:
@@ -192,6 +204,29 @@ def _leave_unanswered(turn: Turn, incident: Incident) -> None:
     title = turn.state.alerts[first].title
     said = f"No playbook answers {title}: its pages wait for code no longer"
     holding.lift(turn, incident, Reason.UNANSWERED, said)
+
+
+def _leave_newcomers(turn: Turn, incident: Incident) -> None:
+    """What a person began holds the pages of what they knew of: none of an alert that came after, and is not what
+    their run is about, whatever its pages waited for before.
+    """
+    runs = [run for run in holding.at_work(turn, incident) if run.holding and run.by_hand]
+    for run in runs:
+        began, key, alerts = run.started_at, key_of(run.playbook, run.targets.values()), turn.state.alerts
+        strange = (
+            (id, Reason.LEFT_UNFIXED if chain else Reason.UNANSWERED)
+            for chain, ids in about.chains(turn, incident).items()
+            if not any(wish.key == key or not set(wish.holds).isdisjoint(run.holds) for wish in chain)
+            for id in _heard(turn, incident, ids)
+            if alerts[id].first_seen > began
+        )
+        first = min(strange, default=None)
+        if first is not None:
+            title = alerts[first[0]].title
+            said = f"{title} came after {run.playbook} was begun, which is not about it: its pages wait no longer"
+            run.let_go = True
+            holding.lift(turn, incident, first[1], said)
+            return
 
 
 def _left(incident: Incident, wish: Wish | None, work: Work | None) -> tuple[Reason, str]:

@@ -253,6 +253,7 @@ class Engine:
         assert plan is not None, "a plan change comes with its plan"
         before = {(s.service, s.name): s for s in self.plan.heartbeats}
         self.plan = turn.plan = plan
+        older.complete(turn)  # a start puts a plan in force first, and that asks what pages wait for
         begins = change.paging and not self.state.counters.paging
         first = not self.state.counters.plan
         self.state.counters.plan, self.state.counters.paging = change.version, change.paging

@@ -30,7 +30,7 @@ def tell(turn: Turn, run: Run, why: str) -> None:
     incident = turn.state.incidents.get(alert.incident) if alert is not None else None
     if incident is None:
         return
-    if run.incident:
+    if run.incident not in (0, incident.number):
         where = f"Run {run.number} of {run.playbook} is told of by incident #{incident.number}, and goes on from there"
         turn.enter(run.incident, where, Reason.HANDED_OVER, run=str(run.number))
     run.incident = incident.number

@@ -12,6 +12,7 @@ from itertools import takewhile
 from tocsin.access.actors import called, same
 from tocsin.engine.standings import incident_of
 from tocsin.engine.turn import SYSTEM, Turn
+from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import DAY, Instant
 from tocsin.kernel.matcher import implied
 from tocsin.kernel.reason import Reason
@@ -220,8 +221,13 @@ def _claims(turn: Turn, lock: str) -> Iterator[Run]:
         if by is None or by.taken_until is None or by.taken_until <= turn.now:
             continue
         incident = incident_of(turn, by)
-        if not by.incident or (incident is not None and incident.open):
+        if not by.incident or (incident is not None and (incident.open or _put_off(turn, incident))):
             yield by
+
+
+def _put_off(turn: Turn, incident: Incident) -> bool:
+    """Whether it was resolved by hand and its alerts fire: whoever works there by hand may do so still."""
+    return incident.snoozed_until is not None and bool(turn.members(incident).firing)
 
 
 def claim(turn: Turn, run: Run) -> Run | None:

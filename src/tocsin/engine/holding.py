@@ -113,6 +113,15 @@ def people_called(turn: Turn, incident: Incident) -> None:
             turn.save_run(run)
 
 
+def given(turn: Turn, incident: Incident) -> None:
+    """Somebody gives it to another person, who is paged at once: whatever a run was begun by, nobody waits for it."""
+    people_called(turn, incident)
+    for run in at_work(turn, incident):
+        run.holding, run.let_go = False, True
+        turn.save_run(run)
+    arm(turn, incident)
+
+
 def limit_said(turn: Turn, incident: Incident) -> str:
     """That pages have waited for code as long as they may, as a sentence."""
     most = say_duration(longest(turn.plan, incident.service))

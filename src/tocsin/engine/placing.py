@@ -64,9 +64,10 @@ def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration, 
         alert.reason = Reason.OPENED
     else:
         alert.reason = Reason.SILENCED if alert.silences else Reason.JOINED
+        early = snoozed and not covered and bool(turn.members(incident).firing)
         if snoozed and not covered:
             _end_snooze(incident)
-        _join(turn, alert, incident)
+        _join(turn, alert, incident, early=early)
     alert.incident = incident.number
     members = turn.members(incident)
     members.firing.add(alert.id)
@@ -142,14 +143,14 @@ def _told(alert: Alert) -> str:
     return f"{alert.title}: {detail}" if detail else alert.title
 
 
-def _join(turn: Turn, alert: Alert, incident: Incident) -> None:
+def _join(turn: Turn, alert: Alert, incident: Incident, *, early: bool) -> None:
     incident.alerts += 1
     incident.last_joined = turn.now
     incident.quiet = max(incident.quiet, quiet_of(turn, alert.source))
     if not incident.open:
         incident.title, incident.urgency = alert.title, urgency(turn, alert)
         incident.customer_tier = tier_of(turn, alert)
-        settling.reopen(turn, incident, Reason.REOPENED, f"source:{alert.source}")
+        settling.reopen(turn, incident, Reason.REOPENED, f"source:{alert.source}", early=early)
     elif incident.alerts <= MOST_LINES:
         turn.enter(
             incident.number, f"Joined: {_told(alert)}", alert.reason, f"source:{alert.source}", alert=str(alert.id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tocsin.access.actors import called
 from tocsin.engine import commands as c
-from tocsin.engine import paging, rising, settling
+from tocsin.engine import holding, paging, rising, settling
 from tocsin.engine.answering import MOST_STEPS
 from tocsin.engine.commands import refuse
 from tocsin.engine.turn import Turn
@@ -33,6 +33,7 @@ def reassign(turn: Turn, incident: Incident, command: c.Reassign) -> c.Result:
     given = f"{called(command.actor, turn.plan.names)} gave it to {person.name}{_because(command.note)}"
     incident.steps = (*incident.steps[:step], Step((f"person:{person.key}",), given=given), *incident.steps[step:])
     turn.enter(incident.number, f"Given to {person.name}{_because(command.note)}", Reason.REASSIGNED, command.actor)
+    holding.given(turn, incident)
     _page_from(turn, incident, step)
     incident.reason = Reason.REASSIGNED
     return c.Result(ok=True, reason=Reason.REASSIGNED, id=str(incident.number))

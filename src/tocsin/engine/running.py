@@ -327,7 +327,8 @@ def _watch(turn: Turn, run: Run, incident: Incident) -> None:
     """Verified: its alerts get time to end, and pages wait for that."""
     run.state, run.watch_until = "watching", turn.now + WATCH
     turn.save_run(run)
-    run.holding = run.holding or (run.by_hand and run.rung in ("ask", "act"))  # also while somebody has it
+    known = run.by_hand and not run.let_go
+    run.holding = run.holding or (known and run.rung in ("ask", "act"))  # also while somebody has it
     what = f"{run.playbook} fixed it and saw that it holds; its alerts get {say_duration(WATCH)} to end"
     turn.enter(incident.number, what, Reason.PLAYBOOK_VERIFIED, run=str(run.number))
     telling_targets.tell(turn, incident)

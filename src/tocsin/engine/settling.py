@@ -211,7 +211,8 @@ def acknowledge(
     incident.first_acknowledged_at = incident.first_acknowledged_at or turn.now
     incident.acknowledged_until, incident.answers = turn.now + hold, {}
     incident.next_at = incident.resume_at = incident.waits = None
-    incident.called = True
+    holding.people_called(turn, incident)
+    holding.arm(turn, incident)
     what = "Put off" if reason is Reason.PUT_OFF else "Acknowledged"
     turn.enter(incident.number, f"{what} for {say_duration(hold)}{because}", reason, actor)
     paging.withdraw(turn, incident)
@@ -240,7 +241,7 @@ def resolve(turn: Turn, incident: Incident, actor: str, reason: Reason, snooze: 
     incident.paused = incident.paused_until = incident.waits = None
     incident.snoozed_until = turn.now + snooze if snooze is not None else None
     incident.keep_until = turn.now + max(service.reopen_within, snooze or 0)
-    answering.incident_over(turn, incident)
+    answering.incident_over(turn, incident, choosing.put_off(turn, incident) if snooze is not None else ())
     paging.withdraw(turn, incident, kinds=("page", "help"))
     paging.tell(turn, incident)
     if snooze is not None:
@@ -255,8 +256,11 @@ def resolve(turn: Turn, incident: Incident, actor: str, reason: Reason, snooze: 
     turn.save_incident(incident)
 
 
-def reopen(turn: Turn, incident: Incident, reason: Reason, actor: str = SYSTEM) -> None:
-    """Resolved, and here again: the same incident, paged from the first step, with the steps the plan has now."""
+def reopen(turn: Turn, incident: Incident, reason: Reason, actor: str = SYSTEM, *, early: bool = False) -> None:
+    """Resolved, and here again: the same incident, paged from the first step, with the steps the plan has now.
+
+    ``early``: while the alerts that somebody put off fire, by another.
+    """
     if incident.snoozed_until is not None and turn.now < incident.snoozed_until:
         turn.enter(incident.number, "Fires again while snoozed", Reason.SNOOZED, actor)
         return
@@ -264,7 +268,7 @@ def reopen(turn: Turn, incident: Incident, reason: Reason, actor: str = SYSTEM) 
     incident.resolved_at = incident.keep_until = incident.snoozed_until = None
     incident.resolved_by = ""
     incident.considered, incident.tried = False, ()
-    answering.opened_again(turn, incident)
+    answering.opened_again(turn, incident, early=early)
     incident.checklists, incident.ticks = (), {}  # done the last time is not done; the timeline has who did it
     incident.steps = turn.plan.steps(incident.service, incident.severity, incident.customer_tier)
     incident.plan = turn.plan.version

@@ -97,6 +97,7 @@ def _incident(turn: Turn, incident: Incident) -> None:
             for id in turn.members(incident).heard:  # what joined meanwhile has not counted yet
                 rising.weigh(turn, turn.state.alerts[id], incident)
         else:
+            answering.given_back(turn, incident)
             turn.save_incident(incident)
     elif incident.keep_until is not None and incident.keep_until <= now and ledger.awaited(turn, incident):
         incident.keep_until = now + MINUTE  # somebody still has to be told that it is over

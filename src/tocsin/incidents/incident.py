@@ -27,7 +27,8 @@ class Work(Struct, frozen=True, omit_defaults=True):
 
     ``targets``: their names; () for the service as a whole. ``run``: its number, 0 when none was written down.
     ``outcome``: "" while it lives, else what the run came to; ``blocked`` when none was let begin, ``unmatched`` when
-    the playbook itself said that it is not meant. ``why``: a sentence.
+    the playbook itself said that it is not meant, ``put_off`` when somebody had put its alerts off. ``why``: a
+    sentence.
     """
 
     playbook: str
@@ -63,6 +64,8 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     ``run``, its last run. ``checklists``: those that are for it; ``ticks``: of each, the steps people did, by id.
     ``works``: what code did since it was opened or reopened, by playbook and target. ``lifted``: why its pages wait
     for code no longer; ``held``: how long they have waited, before ``held_since``, when they began to wait now.
+    ``put_off``: by playbook and target, what somebody put off who resolved it while alerts fired; code begins nothing
+    there if another alert opens it again.
     ``called``: people were paged, or somebody had it, since then: what code begins by itself has no page wait any more.
     ``tried``: what code found and did, a sentence each, for whoever is paged.
     """
@@ -111,6 +114,7 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     run: int = 0
     works: dict[str, Work] = {}
     lifted: Reason | None = None
+    put_off: tuple[str, ...] = ()
     called: bool = False
     held: Duration = 0
     held_since: Instant | None = None

@@ -98,9 +98,10 @@ class Run(Struct, kw_only=True):
     as ``Began.identity`` has them; ``again``: a person said that this run is to do them
     again; ``carried``: how many of ``fixes`` earlier runs did; ``helped``: a person did part of it, so that it says
     little about the playbook; ``stood``: what the playbook was trusted with when this one began to go on, else "".
-    ``holding``: pages may wait for it. ``whole``: it is there for all of its incident's alerts, not for those about its
-    targets; ``quiet_at``: these have ended, and it is verified then if they stay quiet. ``opening``: how often its
-    incident had been reopened when it began.
+    ``holding``: pages may wait for it; ``let_go``: never any more, whoever began it.
+    ``whole``: it is there for all of its incident's alerts, not for those about its targets;
+    ``quiet_at``: these have ended, and it is verified then if they stay quiet. ``opening``: how often its incident had
+    been reopened when it began.
     ``taken_by`` works on its targets by hand, until ``taken_until`` or the end of the incident.
 
     ``would``: the fix before which one that only watches ended, as a person reads it; ``would_do``: its function.
@@ -143,6 +144,7 @@ class Run(Struct, kw_only=True):
     stop_by: Instant | None = None
     watch_until: Instant | None = None
     holding: bool = False
+    let_go: bool = False
     whole: bool = False
     quiet_at: Instant | None = None
     opening: int = 0

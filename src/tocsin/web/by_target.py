@@ -12,7 +12,8 @@ from tocsin.plan.model import Plan
 from tocsin.playbooks.run import Run
 from tocsin.web.playbooks import CAME_TO, RunView
 
-UNMATCHED = ("mute", "slash", "Not meant for it")
+OF_WORKS = {"unmatched": ("mute", "slash", "Not meant for it"), "put_off": ("mute", "slash", "Put off")}
+"""What code came to on a target that no run comes to."""
 YET = ("mute", "clock", "Not begun yet")
 NOT_YET_SHOWN = 20
 
@@ -41,8 +42,8 @@ def places(incident: Incident, plan: Plan | None, alerts: Iterable[Alert], runs:
 def _place(work: Work, runs: Mapping[int, Run]) -> Place:
     run = runs.get(work.run)
     state = work.outcome or (run.state if run is not None and run.live else "watching")  # what works is the newest
-    badge = UNMATCHED if state == "unmatched" else CAME_TO[state]
-    said = work.outcome in ("blocked", "handed_over", "cancelled")
+    badge = OF_WORKS.get(state) or CAME_TO[state]
+    said = work.outcome in ("blocked", "handed_over", "cancelled", "put_off")
     why = work.why.removeprefix("handed over: ") if said else ""
     note = "" if work.outcome or run is None or run.state != "watching" else "its alerts have yet to end"
     return Place(" and ".join(work.targets), work.playbook, work.run, badge, why, note)
