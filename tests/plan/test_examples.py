@@ -147,6 +147,7 @@ def test_every_key_of_the_language_arrives():
         Step(
             ("schedule:shop-primary:previous", "team:night", "person:ana"),
             one=True,
+            round_of="rota/2",
             when=When(("sev1", "sev2"), "office", True, (Matcher("region", "=", "eu"),), ("gold", "silver")),
             answers=2,
         ),
