@@ -61,7 +61,7 @@ def write(disk: Disk) -> None:
         opened.write("written\\n")
 
 
-@playbook(name="once", answers=['alertname=~".+"'], trust=trust(start="act"), confine=CONFINED)
+@playbook(name="once", answers=['alertname=~"writ.+"'], trust=trust(start="act"), confine=CONFINED)
 def once(run: Run, disk: Disk) -> None:
     run.look(lines, disk)
     run.fix(write, disk)

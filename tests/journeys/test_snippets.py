@@ -185,7 +185,7 @@ def test_the_page_for_heartbeats(tocsin_server: Callable[..., TocsinServer], tmp
     assert incidents(server) == []
     reader.shell(snippets.take("sh", "$?"))
     found = opened(server)
-    assert found["title"] == "nightly of orders-batch reported a failure with exit code 1"
+    assert found["title"] == "Yesterday's orders are not booked"
     assert incident(server, found["number"])["service"] == "orders-batch"
     assert snippets.left == []
 

@@ -394,6 +394,21 @@ def test_a_time_that_is_none_is_refused_before_anything_is_changed(was: str, now
     assert [one.line for one in raised.value.faults] == [line]
 
 
+def test_answering_nearly_everything_is_warned_of_where_it_stands() -> None:
+    named = """'alertname="RedisMemoryHigh"'"""
+    wide = GOOD.replace(named, """'alertname=~".+"', 'severity!="info"'""")
+    every = GOOD.replace(named, """'alertname=~".+"'""").replace("free-memory", "all")
+    files = {FILE: wide.encode(), "playbooks/all.yaml": every.encode()}
+    found = read_manifests(with_manifest(with_composed(files)))
+    assert [(one.file, one.message, one.warns) for one in found.faults] == [
+        ("playbooks/all.yaml", 'all answers everything: every alert meets alertname=~".+"', False),
+        (FILE, 'free-memory answers nearly everything that is not left out by severity!="info"', True),
+        (FILE, "`hand over` suggests nothing to do next", True),
+    ]
+    assert {wide.splitlines()[one.line - 1].partition(":")[0] for one in found.faults[:2]} == {"answers"}
+    assert [one.name for one in found.playbooks] == ["free-memory"]
+
+
 def test_a_fix_without_a_verification_after_it_and_a_match_of_everything_are_refused() -> None:
     unverified = GOOD[: GOOD.index("  - verify")]
     early = "  - {verify: redis.memory, on: server, until: {used: {over: 0}}, within: 1m}\n  - tell:"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -294,22 +296,103 @@ def test_a_process_that_importing_waits_for_is_nobodys_matter():
     assert found.faults == () and len(found.playbooks) == 1
 
 
+ENDED = [
+    b"import os\nHOST = os.popen('echo here').read()\n",
+    b"import subprocess\nHOST = subprocess.Popen(['echo', 'here'], stdout=subprocess.PIPE).stdout.read()\n",
+    b"import multiprocessing\nLOCK = multiprocessing.get_context('spawn').Lock()\n",  # ends with it
+]
+
+
+def test_a_process_that_is_over_and_not_waited_for_is_nobodys_matter_either():
+    names = [b"one", b"two", b"three"]
+    found = declared(*(GOOD.replace(b"good", name) + code for name, code in zip(names, ENDED, strict=True)))
+    assert found.faults == () and len(found.playbooks) == 3
+
+
+def test_only_the_file_that_starts_a_process_is_blamed_for_it_also_when_a_thread_or_a_broken_one_does():
+    by_a_thread = b"""
+import subprocess, threading
+begun = threading.Event()
+def start():
+    subprocess.Popen(["sleep", "60"])
+    begun.set()
+    threading.Event().wait()
+threading.Thread(target=start, daemon=True).start()
+begun.wait()
+"""
+    broken = b"import subprocess\nsubprocess.Popen(['sleep', '60'])\n1 / 0\n"
+    faults = declared(by_a_thread, GOOD, broken, GOOD.replace(b"good", b"fair")).faults
+    assert [(one.file, one.message) for one in faults] == [
+        ("playbooks/p0.py", "importing this playbook starts a thread"),
+        ("playbooks/p0.py", "importing this playbook leaves a process running"),
+        ("playbooks/p2.py", "importing it raises ZeroDivisionError: division by zero"),
+    ]
+
+
+def test_what_any_thread_started_is_ended_but_for_what_is_known():
+    code = """
+import subprocess, threading
+from tocsin.playbooks.runner.bounds import children, end_strays, lasting
+begun = threading.Event()
+def start():
+    subprocess.Popen(["sleep", "60"])
+    begun.set()
+    threading.Event().wait()
+threading.Thread(target=start, daemon=True).start()
+begun.wait()
+known = subprocess.Popen(["sleep", "60"])
+assert len(lasting({known.pid}, 0.0)) == 1 and len(children()) == 2
+end_strays({known.pid})
+assert children() == {known.pid} and known.poll() is None
+end_strays(set())
+assert children() == set()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+
+
+def answering(answers: bytes) -> Manifests:
+    return declared(GOOD.replace(b"""answers=['alertname="Full"']""", b"answers=" + answers))
+
+
 @pytest.mark.parametrize(
     "answers",
     [
         b"""['alertname=~".+"']""",
+        b"""[['alertname="Full"'], ['alertname=~"^(?:.+)$"', 'alertname=~"(?s).*"']]""",
         b"""['service=~".*"', 'alertname!="nope"']""",
-        b"""['severity=~"(?s).+"', 'alertname!~"nope.*"']""",
     ],
 )
 def test_a_pattern_that_every_alert_meets_is_as_good_as_none(answers: bytes):
-    (fault,) = declared(GOOD.replace(b"""['alertname="Full"']""", answers)).faults
-    assert "good answers everything" in fault.message and fault.hint
+    (fault,) = answering(answers).faults
+    assert "good answers everything" in fault.message and fault.hint and not fault.warns
+
+
+NEARLY = [
+    (b"""['alertname=~".+"', 'severity!="info"']""", 'severity!="info"'),
+    (b"""['severity=~"(?s).+"', 'alertname!~"nope.*"']""", 'alertname!~"nope.*"'),
+    (b"""['alertname=~".+"'], severity=('sev1', 'sev2')""", "severity"),
+    (b"""['alertname=~".+"'], when=lambda about: about.service == 'cart'""", "when"),
+    (b"""['alertname=~".+"'], where="service == 'cart'\"""", "where"),
+    (b"""['service=~".+"']""", ""),  # whatever sends none
+    (b"""['alertname=~"[^|]+"']""", ""),  # most have no such character
+]
+
+
+def test_a_pattern_that_nearly_every_alert_meets_is_warned_of_and_the_playbook_is_there() -> None:
+    codes = []
+    for at, (answers, _) in enumerate(NEARLY):
+        code = GOOD.replace(b"""answers=['alertname="Full"']""", b"answers=" + answers)
+        codes.append(code.replace(b'name="good"', b'name="n%d"' % at))
+    found = declared(*codes)
+    assert [one.name for one in found.playbooks] == [f"n{at}" for at in range(len(NEARLY))]
+    for at, (warned, (_, beside)) in enumerate(zip(found.faults, NEARLY, strict=True)):
+        assert warned.warns and (warned.file, warned.line) == (f"playbooks/p{at}.py", 15) and warned.hint
+        assert warned.message.startswith(f"n{at} answers nearly everything") and warned.message.endswith(beside)
 
 
 @pytest.mark.parametrize("answers", [b"""['alertname=~"[a-z].*"']""", b"""['alertname=~".+"', 'queue=~".+"']"""])
 def test_a_pattern_that_leaves_something_out_is_good(answers: bytes):
-    assert declared(GOOD.replace(b"""['alertname="Full"']""", answers)).faults == ()
+    assert answering(answers).faults == ()
 
 
 def test_when_without_answers_is_warned_of_unless_time_begins_it():
@@ -384,6 +467,49 @@ def test_a_function_that_is_given_the_run_is_followed_in_whatever_file_it_lies()
         assert [line for line, _ in sorted(told[name])] == [line for line, _ in sorted(faults)], name
         assert all(what in said for (_, what), (_, said) in zip(sorted(faults), sorted(told[name]), strict=True)), name
     assert found.playbooks and all(one.fixes for one in found.playbooks)
+
+
+CHECKED = b"""
+import functools
+
+def checked(does):
+    @functools.wraps(does)
+    def both(run, box):
+        does(run, box)
+        run.verify(see, box, until=lambda now: now == 1, within="1m")
+    return both
+
+def _mend(run, box):
+    run.fix(change, box)
+
+mend = checked(_mend)
+"""
+
+
+def test_what_is_wrapped_is_not_taken_for_what_is_in_it() -> None:
+    at, both = GOOD.index(b"@playbook"), FIX + VERIFIES
+    helper = GOOD[:at] + CHECKED + GOOD[at:].replace(both, b"    mend(run, box)\n")
+    itself = GOOD[:at] + CHECKED + GOOD[at:].replace(b"\ndef good", b"\n@checked\ndef good")
+    itself = itself.replace(both, FIX).replace(b"good", b"fair").replace(b", most: int = 5", b"")
+    found = declared(helper, itself)
+    assert [one for one in found.faults if not one.warns] == []
+    assert [one.name for one in found.playbooks] == ["good", "fair"]
+
+
+def test_many_functions_that_are_given_the_run_are_read_in_no_time() -> None:
+    """Twelve calls in each, four deep: 20,000 ways down."""
+    code, called = GOOD[: GOOD.index(b"@playbook")], [b"check"]
+    code += b"def check(run, box):\n" + FIX + VERIFIES
+    for level in (b"c", b"b", b"a"):
+        calls = b"".join(b"        %s(run, box)\n" % name for name in called) * (12 // len(called))
+        called = [level + name for name in (b"1", b"2", b"3")]
+        for name in called:
+            code += b"def %s(run, box):\n    try:\n%s    except ValueError:\n        pass\n" % (name, calls)
+    calls = b"".join(b"    %s(run, box)\n" % name for name in called) * 4
+    found = declared(code + GOOD[GOOD.index(b"@playbook") :].replace(FIX + VERIFIES, calls))
+    assert found.playbooks and found.playbooks[0].fixes
+    # What is verified may raise before it is, and they go on after that.
+    assert {(one.warns, one.message) for one in found.faults} == {(True, MAY + " with nothing verified")}
 
 
 def test_what_no_alert_says_no_playbook_that_answers_one_needs() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
+import select
 import signal
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -43,23 +45,52 @@ def adopt() -> None:
         ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
 
 
-def has_children() -> bool:
-    """Whether a process that this one started, or that came to it (``adopt``), is still its child. Takes none away."""
-    if not hasattr(os, "waitid"):  # macOS: a plan is written there, and kept in force on Linux
-        return False
+def children() -> set[int]:
+    """The processes that this one started, in whatever thread, or that came to it (``adopt``); ended ones that nobody
+    has waited for are among them. None where the system does not say, as on macOS: a plan is written there, and kept in
+    force on Linux.
+    """
+    found = set[int]()
+    for place in Path("/proc/self/task").glob("*/children"):
+        with suppress(OSError):  # a thread that ends meanwhile leaves its own to another one
+            found.update(map(int, place.read_text().split()))
+    return found
+
+
+def lasting(known: set[int], patience: float) -> set[int]:
+    """Children but these that still run after so many seconds. Waits for what is ending, and takes no process away:
+    whoever started one may ask yet how it ended. Python's own helper that ends with its process does not count.
+    """
+    until = time.monotonic() + patience
+    found, seen = set[int](), set(known)
+    while new := children() - seen:  # what ends leaves its own to this one
+        seen |= new
+        found |= {pid for pid in new if not _ends(pid, until) and not _is_tracker(pid)}
+    return found
+
+
+def _ends(pid: int, until: float) -> bool:
     try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return True
+        descriptor = os.pidfd_open(pid)
+    except OSError:
+        return True
+    try:
+        return bool(select.select([descriptor], [], [], max(0.0, until - time.monotonic()))[0])
+    finally:
+        os.close(descriptor)
+
+
+def _is_tracker(pid: int) -> bool:
+    """Whether it is what ``multiprocessing`` starts at the first lock or shared memory, and again when it is gone."""
+    with suppress(OSError):
+        return b"multiprocessing.resource_tracker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
 
 
 def end_strays(known: set[int]) -> None:
     """End all children of this process but these, and what comes to it by that."""
-    place = Path(f"/proc/self/task/{os.getpid()}/children")
-    for _ in range(20 if place.exists() else 0):
-        text = place.read_text()
-        strays = [pid for pid in map(int, text.split()) if pid not in known]
+    for _ in range(20):
+        strays = children() - known
         if not strays:
             return
         for pid in strays:

@@ -24,30 +24,31 @@ import msgspec
 from msgspec import structs
 
 from tocsin.incidents.routes import SEVERITIES
-from tocsin.kernel.matcher import Matcher, MatcherError, all_match, parse_matcher
+from tocsin.kernel.matcher import Matcher, MatcherError, parse_matcher
 from tocsin.playbooks import language
 from tocsin.playbooks.cel import EXTRA, rule
 from tocsin.playbooks.composed import Composed
 from tocsin.playbooks.confinement import MOST_CONFINEMENTS
 from tocsin.playbooks.language import Declared, Fix, Look, Misused, Run, Target
 from tocsin.playbooks.manifest import MOST_PLAYBOOKS, Fault, Frozen, Manifest, Manifests, Param, encode_manifests
-from tocsin.playbooks.runner.bounds import adopt, bound, end_strays, has_children
+from tocsin.playbooks.runner.bounds import adopt, bound, children, end_strays, lasting
 from tocsin.playbooks.runner.building import build, composed_of, said
 from tocsin.playbooks.runner.calls import Unsound, run_of
 from tocsin.playbooks.runner.fitting import Unfit, Unfits
-from tocsin.playbooks.runner.inner import Body
+from tocsin.playbooks.runner.inner import Body, is_said_by
 from tocsin.playbooks.runner.modules import make_importable, module_names
 from tocsin.playbooks.runner.reach import Code
 from tocsin.playbooks.runner.sound import unsaid, unsound
 from tocsin.playbooks.runner.ways import reached
+from tocsin.playbooks.runner.width import wide
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
 _UNEXPECTED = re.compile(r"(\w+)\(\) got an unexpected keyword argument '(\w+)'")
 NEXT = "next: what you would have them do first, half asleep"
 UNANSWERED = "answers=['alertname=\"…\"'] says which alerts; without it a person or a trigger begins it"
 IN_A_STEP = "begin it in a step, and end it there"
-ANY = ("a", "Z", "0", "qx7-Zr", "Worker 3 is lost, since 04:12")
-"""Words of all kinds: what takes each of these as an alert's name takes every alert."""
+ENDING = 0.3
+"""So many seconds a process has to end that importing is done with: its output is read before it is gone."""
 PLAIN: dict[Any, str] = {str: "text", int: "number", float: "number", bool: "flag"}
 
 
@@ -84,7 +85,7 @@ def main(folder: Path, descriptor: int) -> None:
 
 
 def _read(folder: Path, file: str, name: str, playbooks: list[Manifest], faults: list[Fault]) -> None:
-    before, threads = len(language.declared), threading.active_count()
+    before, threads, had = len(language.declared), threading.active_count(), children()
     try:
         importlib.import_module(name)
     except BaseException as error:  # noqa: BLE001  # the code of others: whatever it raises is what is to be told
@@ -92,7 +93,7 @@ def _read(folder: Path, file: str, name: str, playbooks: list[Manifest], faults:
         return
     if threading.active_count() > threads:
         faults.append(Fault(file, 1, "importing this playbook starts a thread", IN_A_STEP))
-    if has_children():
+    if lasting(had, ENDING):
         # It would live beside Tocsin for as long as the plan is in force, and again after each start.
         faults.append(Fault(file, 1, "importing this playbook leaves a process running", IN_A_STEP))
         end_strays(set())  # so that the next file answers for itself
@@ -104,7 +105,9 @@ def _read(folder: Path, file: str, name: str, playbooks: list[Manifest], faults:
         try:
             made = _manifest(file, line, declared, tree)
             code = _code(tree, declared.body.__name__)
-            found = [*unsound(code, sys.modules[name], declared.hand_over_after), *unsaid(code)]
+            wrapped = not is_said_by(declared.body, code)
+            found = [*unsound(code, sys.modules[name], declared.hand_over_after, wrapped), *unsaid(code)]
+            found += (Unsound(line, *one, True) for one in _check_answers(declared, made.answers))
             if declared.when is not None and not declared.answers and not declared.schedule:
                 found.append(Unsound(line, f"{declared.name} has `when`, and no alert begins it", UNANSWERED, True))
         except (Wrong, MatcherError) as error:
@@ -140,11 +143,15 @@ def _keep(made: Manifest, playbooks: list[Manifest], faults: list[Fault]) -> Non
 def _compose(composed: Composed, code: Code, playbooks: list[Manifest], faults: list[Fault]) -> None:
     """Read one playbook in YAML: what it says, fitted to the functions it names."""
     wrong: list[Wrong | Unfit] = []
-    for check in (_check_answers, _check_common):
-        try:
-            check(composed)
-        except Wrong as error:
-            wrong.append(error)
+    warned: list[tuple[str, str]] = []
+    try:
+        warned += _check_answers(composed, composed.answers)
+    except Wrong as error:
+        wrong.append(error)
+    try:
+        _check_common(composed)
+    except Wrong as error:
+        wrong.append(error)
     try:
         declared, used = build(composed)
         made = Manifest(
@@ -173,6 +180,7 @@ def _compose(composed: Composed, code: Code, playbooks: list[Manifest], faults: 
     if not wrong:
         _keep(made, playbooks, faults)
         silent = (one.line for one in composed.steps if one.does == "hand over" and not one.next)
+        faults += [Fault(composed.file, composed.at("answers"), *one, True) for one in warned]
         faults += [Fault(composed.file, line, "`hand over` suggests nothing to do next", NEXT, True) for line in silent]
 
 
@@ -221,7 +229,8 @@ def _manifest(file: str, line: int, declared: Declared, tree: ast.Module) -> Man
     code = _code(tree, body.__name__)
     does = reached(Body(code, run_of(code), sys.modules[body.__module__]))
     fixes = "fix" in does.verbs
-    if fixes and "verify" not in does.verbs and not does.unknown:
+    known = not does.unknown and is_said_by(body, code)
+    if fixes and "verify" not in does.verbs and known:
         raise Wrong(
             f"{declared.name} fixes and verifies nothing", "say with run.verify what must hold after the fix, and when"
         )
@@ -237,7 +246,7 @@ def _manifest(file: str, line: int, declared: Declared, tree: ast.Module) -> Man
         function=f"{body.__module__}:{body.__name__}",
         about=_about(body, tree),
         meaning="",  # when all modules are known
-        answers=tuple(_matchers(declared.name, group) for group in declared.answers),
+        answers=tuple(tuple(map(parse_matcher, group)) for group in declared.answers),
         params=tuple(_params(declared, bool(declared.answers))),
         fixes=fixes,
         **_common(declared),
@@ -278,8 +287,14 @@ def _literal(node: ast.expr | None, otherwise: Any) -> Any:
         return None
 
 
-def _check_answers(composed: Composed) -> None:
-    _refuse_everything(composed.name, composed.answers)
+def _check_answers(of: Declared | Composed, groups: tuple[tuple[Matcher, ...], ...]) -> list[tuple[str, str]]:
+    """What it is warned of: answering nearly everything, each with what to write instead. Raises where it is all."""
+    when = isinstance(of, Declared) and of.when is not None
+    narrowed = [name for name, is_so in (("severity", of.severities), ("when", when), ("where", of.where)) if is_so]
+    found = wide(groups, narrowed)
+    if found is not None and found.certain:
+        raise Wrong(f"{of.name} {found.message}", found.hint, "answers")
+    return [] if found is None else [(f"{of.name} {found.message}", found.hint)]
 
 
 def _check_common(said: Declared | Composed) -> None:
@@ -309,23 +324,6 @@ def _check_rule(declared: Declared | Composed) -> None:
     except Misused as error:
         hint = "" if str(error) == EXTRA else "it may use service, severity, title, incident and labels"
         raise Wrong(f"{declared.name}: {error}", hint, "where") from None
-
-
-def _matchers(name: str, group: tuple[str, ...]) -> tuple[Matcher, ...]:
-    found = tuple(map(parse_matcher, group))
-    _refuse_everything(name, (found,))
-    return found
-
-
-def _refuse_everything(name: str, groups: tuple[tuple[Matcher, ...], ...]) -> None:
-    for group in groups:
-        if all(one.matches({}) for one in group):
-            hint = 'name at least one label that must be there: alertname="…"'
-            raise Wrong(f"{name} answers everything", hint, "answers")
-        # These are as good as always there. Labels that are not leave something out.
-        if all(all_match(group, {"alertname": word, "service": word, "severity": word}) for word in ANY):
-            what = f"{name} answers everything: every alert meets {' '.join(map(str, group))}"
-            raise Wrong(what, 'say which it is for: alertname="…"', "answers")
 
 
 def _about(body: Any, tree: ast.Module) -> str:

@@ -1,7 +1,8 @@
 """Functions of the plan's own files that a playbook gives its run to: their code is there, and is followed as well.
 
 What is no plain function that is found by its name is not followed, and may do whatever a body does: a method, a
-function within another one, a generator, one with a decorator, one that takes its run in some other way than as it is.
+function within another one, a generator, one with a decorator or wrapped in another one, one that takes its run in some
+other way than as it is.
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ DEEPEST = 4
 class Body(NamedTuple):
     """What has a run: a playbook's own body, or a function's that is given one.
 
-    ``run``: what it calls its run; ``within``: the functions through which the run came here.
+    ``run``: what it calls its run; ``deep``: through how many functions the run came here. Which ones makes no
+    difference, so that nothing is found out again on each way to one; what calls itself is followed to the deepest.
     """
 
     code: ast.FunctionDef
     run: str
     module: ModuleType | None = None
-    within: tuple[str, ...] = ()
+    deep: int = 0
 
     def given_to(self, call: ast.Call) -> Body | None:
         """The function that a call gives the run to, as it is and once; None when that cannot be followed."""
@@ -41,9 +43,8 @@ class Body(NamedTuple):
         function = self._value(call.func)
         if not isinstance(function, FunctionType) or function.__module__.partition(".")[0] != PACKAGE:
             return None
-        name = f"{function.__module__}.{function.__name__}"
         code = _plain(function.__module__, function.__name__)
-        if code is None or name in self.within or len(self.within) >= DEEPEST:
+        if code is None or self.deep >= DEEPEST or not is_said_by(function, code):
             return None
         (place,) = places
         takes = [one.arg for one in (*code.args.posonlyargs, *code.args.args)]
@@ -53,7 +54,7 @@ class Body(NamedTuple):
             run = place if place in takes or place in [one.arg for one in code.args.kwonlyargs] else ""
         if not run or run in _stored(code):
             return None
-        return Body(code, run, sys.modules[function.__module__], (*self.within, name))
+        return Body(code, run, sys.modules[function.__module__], self.deep + 1)
 
     def _value(self, node: ast.expr) -> Any:
         """What a name, or a name in a module, leads to; None when that is known only while the code runs."""
@@ -64,6 +65,18 @@ class Body(NamedTuple):
             of = self._value(node.value)
             return getattr(of, node.attr, None) if isinstance(of, ModuleType) else None
         return None
+
+
+def is_said_by(function: Any, code: ast.FunctionDef) -> bool:
+    """Whether a function is what stands in its module under its name, and not what a decorator made of that: such a one
+    has its name and module all the same (``functools.wraps``), and does what it likes before and after.
+    """
+    made = getattr(function, "__code__", None)
+    if made is None or hasattr(function, "__wrapped__"):
+        return False
+    file = getattr(sys.modules.get(function.__module__), "__file__", None)
+    first = min([code.lineno, *(one.lineno for one in code.decorator_list)])
+    return bool(made.co_filename == file and made.co_firstlineno == first)
 
 
 @cache

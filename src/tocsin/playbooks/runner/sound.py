@@ -29,11 +29,13 @@ MUST = ("until", "within", "every", "harm")
 SUGGEST = "next='…': what you would have them do first, half asleep"
 
 
-def unsound(code: ast.FunctionDef, module: ModuleType, patience: Duration) -> list[Unsound]:
-    """Everything that is wrong with a playbook's body, or may be, by line. ``patience``: its ``hand_over_after``."""
+def unsound(code: ast.FunctionDef, module: ModuleType, patience: Duration, wrapped: bool = False) -> list[Unsound]:
+    """Everything that is wrong with a playbook's body, or may be, by line. ``patience``: its ``hand_over_after``;
+    ``wrapped``: a decorator put something around it.
+    """
     run = run_of(code)
     reader = _Reader(code, module, run, patience)
-    return sorted({*reader.verbs(), *reader.answers(), *unverified(code, module)})
+    return sorted({*reader.verbs(), *reader.answers(), *unverified(code, module, wrapped)})
 
 
 def unsaid(code: ast.FunctionDef) -> list[Unsound]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
+from functools import cache
 from types import ModuleType
 from typing import NamedTuple
 
@@ -23,15 +24,16 @@ POSSIBLE = "it may end after this fix with nothing verified"
 _Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda
 
 
-def unverified(code: ast.FunctionDef, module: ModuleType | None = None) -> Iterator[Unsound]:
+def unverified(code: ast.FunctionDef, module: ModuleType | None = None, wrapped: bool = False) -> Iterator[Unsound]:
     """Fixes after which the playbook ends, or may end, without a verification.
 
     ``module``: where its names are looked up. A fix in a function that has the run is told of where that is called.
+    ``wrapped``: what a decorator put around it may verify as well.
     """
     walk = _Walk(Body(code, run_of(code), module))
     out = walk.through(code.body, NONE_OPEN)
     for line in sorted((out.on | out.over) - NONE_OPEN):
-        if walk.followed(line):
+        if wrapped or walk.followed(line):
             hint = "say with run.verify what must hold after it, on every way; on one without, a person is called"
             yield Unsound(line, POSSIBLE, hint, warns=True)
         else:
@@ -45,9 +47,10 @@ class Reached(NamedTuple):
     unknown: bool
 
 
+@cache
 def reached(body: Body) -> Reached:
     """What a body may do with its run, on whatever way. What functions within it say is counted as said by it."""
-    uses = _Uses(body)
+    uses = _uses(body)
     said = (node for node in ast.walk(body.code) if isinstance(node, ast.Attribute))
     verbs = {one.attr for one in said if named(one.value, body.run)}
     unknown = bool(uses.names)
@@ -79,10 +82,12 @@ class _Walk:
     """
 
     def __init__(self, body: Body, at: int = 0, outer: _Walk | None = None) -> None:
-        self._run, self._uses, self._at = body.run, _Uses(body), at
+        self._run, self._uses, self._at = body.run, _uses(body), at
         self._verified: set[int] = outer._verified if outer else set()
         self._next: dict[int, set[int]] = outer._next if outer else {}
         """The fixes that were seen to follow a fix, with nothing verified between: what follows them follows it."""
+        self._known: dict[tuple[Body, int, Ways], Ways] = outer._known if outer else {}
+        """Where functions led that were walked before, in the same line and on the same ways."""
 
     def followed(self, line: int) -> bool:
         """Whether some way leads from a fix to a verification."""
@@ -199,14 +204,21 @@ class _Walk:
                     self._next.setdefault(line, set()).add(self._line(call))
                 ways = frozenset({self._line(call)})
             elif (inner := self._uses.inner(call)) is not None:
-                out = _Walk(inner, self._line(call), self).through(inner.code.body, ways)
-                ways = out.on | out.over
+                ways = self._within(inner, self._line(call), ways)
                 if not ways:
                     return ways
             elif verb == "verify" or self._uses.unknown(call):
                 self._note(ways)
                 ways = NONE_OPEN
         return ways
+
+    def _within(self, inner: Body, line: int, ways: Ways) -> Ways:
+        """Where a function leads that is given the run; () when it never comes back."""
+        key = (inner, line, ways)
+        if key not in self._known:
+            out = _Walk(inner, line, self).through(inner.code.body, ways)
+            self._known[key] = out.on | out.over
+        return self._known[key]
 
     def _note(self, ways: Ways) -> None:
         self._verified |= ways - NONE_OPEN
@@ -259,7 +271,7 @@ class _Uses:
         if inner is None:
             return None
         given_back = (one.value for one in ast.walk(inner.code) if isinstance(one, ast.Return) and one.value)
-        return None if any(map(_Uses(inner).may_use, given_back)) else inner
+        return None if any(map(_uses(inner).may_use, given_back)) else inner
 
     def _holding(self) -> Iterator[str]:
         code = self._body.code
@@ -307,6 +319,11 @@ class _Uses:
     def _mentions(self, node: ast.AST) -> bool:
         names = {self._run, *self.names}
         return any(isinstance(one, ast.Name) and one.id in names for one in ast.walk(node))
+
+
+@cache
+def _uses(body: Body) -> _Uses:
+    return _Uses(body)
 
 
 def _bound_in(places: Sequence[ast.expr]) -> Iterator[str]:
