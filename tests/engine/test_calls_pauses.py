@@ -6,6 +6,7 @@ import pytest
 
 from tests.engine.test_calls import LIA, MAIL, PLAN, ZOE, alone, calls, mails_lia, says, ways, world
 from tests.engine.world import World
+from tocsin.engine.commands import RemoveContact
 from tocsin.engine.inputs import Delivered, Receipted
 from tocsin.kernel.instant import SECOND
 from tocsin.pages.ledger import Page
@@ -222,3 +223,12 @@ def test_of_what_waits_for_one_number_the_gravest_is_called_first():
     assert calls(world) == [("0s", "lia"), ("30s", "zoe")]
     world.at("12m")
     assert calls(world)[2:] == [("75s", "lia")]
+
+
+def test_what_waits_for_a_telephone_that_is_removed_goes_another_way_at_once(world: World):
+    mails_lia(world)
+    world.fires("Down", service="checkout").at("20m5s").fires("Slow", service="search")
+    number = world.rows(1)[0].contact
+    assert world.asked(RemoveContact(actor="person:lia", contact=number)).ok
+    assert ways(world) == [("1200s", LIA), ("1205s", MAIL)]
+    alone(world)
