@@ -214,7 +214,7 @@ def _hand_over(turn: Turn, row: Page) -> None:
 def _count(turn: Turn, row: Page) -> None:
     """A page counts for its incident once it is to leave."""
     incident = turn.state.incidents.get(row.incident)
-    if incident is not None and row.kind not in ("copy", "update") and row.waiting:
+    if incident is not None and row.kind not in ("copy", "update") and row.waiting and not row.tried_at:
         incident.pages += 1
         turn.save_incident(incident)
 
@@ -422,7 +422,12 @@ def unsure(turn: Turn, pages: Sequence[int] | None = None) -> None:
             messages.setdefault((row.bundle, 0 if row.bundle else row.id), []).append(row)
     for rows in messages.values():
         fit = [row for row in rows if _fit(turn, row)]
-        if fit:
+        taken = calling.line_taken(turn, fit[0]) if fit else None
+        if taken is not None:
+            for row in fit:
+                row.handed_at = None
+                hold(turn, row, Reason.ON_THE_PHONE, taken)
+        elif fit:
             _hand(turn, fit)
 
 
