@@ -163,13 +163,17 @@ def on_call(layers: tuple[Turns, ...], covers: list[Cover], at: int) -> set[str]
 
 
 def next_in_line(layers: tuple[Turns, ...], covers: list[Cover], at: int) -> set[str]:
-    """Who has the turn after the one that is on, without those who are on call themselves."""
+    """Who has the first turn after those that are on that is not only of people who are on call themselves."""
     now = turns(layers, at)
     if not now:
         return set()
     layer = layers[now[0].layer]
     busy = {one.person for one in now} | on_call(layers, covers, at)
-    return set(layer.people[(now[0].turn + 1) % len(layer.people)]) - busy
+    latest = max(one.turn for one in now)
+    for later in range(latest + 1, latest + len(layer.people)):
+        if free := set(layer.people[later % len(layer.people)]) - busy:
+            return free
+    return set()
 
 
 def morning(zone: str, at: int) -> int | None:

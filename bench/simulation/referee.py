@@ -20,6 +20,8 @@ APART = 2 * MINUTE
 AFTER_THE_LAST = 30 * MINUTE
 AFTER_DEAFNESS = 5 * MINUTE
 REMINDED = 15 * MINUTE
+REMEMBERED = 15 * MINUTE
+"""An alert that ended and fires again within less is the one it was."""
 UNMET = -1
 """The number of an incident that was opened and has not been heard of yet."""
 STEPS = frozenset({"step_due", "step_repeated", "escalation_exhausted", "last_resort"})
@@ -53,6 +55,10 @@ class Case:
     number: int = 0
     state: str = "none"
     alarms: dict[str, Alarm] = field(default_factory=dict)
+    put_off: set[str] = field(default_factory=set)
+    """The alerts a snooze is of: those that fired when a person resolved it, until all of them have ended."""
+    ended: dict[str, int] = field(default_factory=dict)
+    """When alerts of the incident ended last."""
     steps: tuple[Step, ...] = ()
     step: int = 0
     round: int = 0
@@ -146,7 +152,8 @@ class Referee:
     def resolves(self, service: str, name: str, instance: str, now: int) -> None:
         """The monitor says that it ended."""
         case = self.cases.get((service, name))
-        if case is not None and case.alarms.pop(instance, None) is not None:
+        if case is not None and instance in case.alarms:
+            self._ends(case, instance, now)
             self._judge_again(case, now)
             self._watch(case)
 
@@ -161,7 +168,10 @@ class Referee:
     def resolved_by_hand(self, number: int, snooze: int, now: int) -> None:
         """It is over, says a person; while alerts fire that is a snooze."""
         case = self.by_number[number]
+        put_off = {one.instance for one in case.at_home}
+        put_off |= {instance for instance, at in case.ended.items() if at == now}  # at the very instant: it fired then
         self._over(case, now, snooze if case.at_home else None)
+        case.put_off = put_off if case.snoozed_until is not None else set()
         self._watch(case)
 
     def silenced(self, id: str, name: str, instance: str, until: int, now: int) -> None:
@@ -309,11 +319,18 @@ class Referee:
             if case.at_home:
                 self._trigger(case, now, anew=True)
         elif kind == "alert" and alarm is not None:
-            del case.alarms[instance]
+            self._ends(case, instance, now)
         elif kind == "silence" and alarm is not None:
             alarm.silences = {id: until for id, until in alarm.silences.items() if until > now}
-            if not alarm.silences and not (alarm.home and case.open):
+            if not alarm.silences and not alarm.home:
                 self._place(case, alarm, now)
+
+    def _ends(self, case: Case, instance: str, now: int) -> None:
+        """An alert ended. With the last of those that were put off nothing is put off any more."""
+        if case.alarms.pop(instance).home:
+            case.ended[instance] = now
+            if not case.at_home:
+                case.put_off = set()
 
     def _expires(self, alarm: Alarm) -> int:
         """When an alert ends that nobody repeats: what could not be heard counts, and five minutes more."""
@@ -329,6 +346,9 @@ class Referee:
         if case.state == "resolved" and case.keep_until is not None and now > case.keep_until:
             self.by_number.pop(case.number, None)
             case.state, case.number = "none", 0
+        if case.snoozed_until is not None and self._is_put_off(case, alarm, now):
+            alarm.home = True
+            return
         if alarm.silences and not case.open:
             return
         alarm.home = True
@@ -336,8 +356,12 @@ class Referee:
             self.numbers += 1
             case.number = UNMET
             self._trigger(case, now, anew=True)
-        elif case.state == "resolved" and case.snoozed_until is None:
+        elif case.state == "resolved":
             self._trigger(case, now, anew=True)
+
+    def _is_put_off(self, case: Case, alarm: Alarm, now: int) -> bool:
+        """Whether an alert that fires again is part of what a person put off, who resolved its incident."""
+        return alarm.instance in case.put_off and now - case.ended[alarm.instance] < REMEMBERED
 
     def _judge_again(self, case: Case, now: int) -> None:
         """Alerts of a case changed: it is over, it pauses, or it goes on."""
@@ -363,6 +387,7 @@ class Referee:
         case.step = case.round = 0
         case.due, case.resume, case.paused, case.waits = now, None, False, False
         case.held_until = case.snoozed_until = None
+        case.put_off = set()
         case.quieted = now
         self._judge_again(case, now)
 

@@ -433,7 +433,8 @@ class Run:
             own = self.lands[self.edition].services[case.service].hold * SECOND
             self.referee.acknowledged(number, hold if hold is not None else own, self.now)
             self._touch(case.service, case.name)
-        if self.random.random() < 0.2:
+        several = len(self.referee.by_number[page.incident].at_home) > 1  # rare, and of these a snooze has most to say
+        if self.random.random() < (0.7 if several else 0.2):
             self._at(self.now + self.random.randrange(1, 30) * MINUTE, lambda: self._close(page.incident))
 
     def _is_open(self, number: int) -> bool:
@@ -448,8 +449,22 @@ class Run:
             raise Foul(f"at {self.now}: resolving #{number} answered {result}, open is {wanted}")
         if result.ok:
             case = self.referee.by_number[number]
+            firing = [alarm.instance for alarm in case.at_home]
             self.referee.resolved_by_hand(number, snooze, self.now)
             self._touch(case.service, case.name)
+            if firing and self.random.random() < 0.5:
+                self._stir(case, firing, snooze)
+
+    def _stir(self, case: Case, firing: list[str], snooze: int) -> None:
+        """While it is snoozed another machine has the same trouble, or one of those that had it has it again."""
+        where, at = (case.service, case.name), self.now + self.random.randrange(snooze)
+        if self.random.random() < (0.2 if len(firing) > 1 else 0.6):
+            self._at(at, lambda: self._fire(*where, "other", case.severity, 2))
+            return
+        instance = self.random.choice(firing)
+        self._at(at, lambda: self._heal(*where, instance, case.severity))
+        back = at + self.random.randrange(1, 16) * MINUTE
+        self._at(back, lambda: self._fire(*where, instance, case.severity, 2))
 
     def _override(self) -> None:
         random = self.random

@@ -117,3 +117,15 @@ def test_a_round_of_the_same_people_is_even():
         lately = chosen(lately, turns[-1])
     assert turns == list("abcabcabc")
     assert all(first != second for first, second in pairwise(turns))
+
+
+def test_a_turn_that_reaches_nobody_is_followed_by_the_next_step_though_the_one_before_has_a_method_to_come():
+    """Ben's mail is to leave after two minutes; Zoe's turn, after one, is hers alone."""
+    step = b"{page one of: [ben, zoe], wait: 5m},"
+    world = World(PLAN.replace(step, step.replace(b"5m", b"1m, repeat: 2")))
+    world.has("ben", "https://push.example/ben")
+    world.answers = lambda page: "failed client" if page.person == "zoe" else "sent"
+    world.fires("Down", service="support").at("1m")
+    told = [(at, person) for at, person, _, kind in world.left if kind == "page"]
+    assert told[:2] == [("0s", "ben"), ("60s", "zoe")]
+    assert ("60s", "ben") in told[2:], "the second step's turn begins with Ben"

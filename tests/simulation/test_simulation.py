@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from bench.simulation.referee import Foul
 from bench.simulation.run import Size, simulate
-from tocsin.engine import calling, engine, methods, paging, settling, ticking
+from tocsin.engine import calling, deafness, engine, methods, paging, placing, settling, ticking
 from tocsin.engine.state import State
 from tocsin.escalation.decide import Call, escalate
 from tocsin.incidents.incident import Incident
@@ -76,7 +76,9 @@ FAULTS: dict[str, tuple[object, str, Any]] = {
     ),
     "a turn that is not remembered": (calling, "takes_turn", lambda *a: None),
     "a channel's refusal that nobody acts on": (paging, "next_method", lambda turn, row: None),
-    "deaf time that counts as silence of the monitors": (ticking, "_deafness", lambda turn, alert: 0),
+    "deaf time that counts as silence of the monitors": (deafness, "survived", lambda turn, alert: 0),
+    "a snooze that holds for all that joins": (placing, "_end_snooze", lambda incident: None),
+    "a snooze that ends with any alert that fires again": (placing, "put_off", lambda turn, alert: 0),
     "a step that asks for graver incidents and is paged all the same": (
         calling, "unmet", lambda turn, incident, step: ""
     ),

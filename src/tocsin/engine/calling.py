@@ -209,5 +209,8 @@ def reached_nobody(turn: Turn, incident: Incident, row: Page) -> bool:
     rounds = [one.intended_at for one in of_step if not one.instead_of and one.id <= row.id]
     began = max(rounds, default=row.intended_at)
     asked = [one for one in of_step if one.person not in incident.answers]
-    reaching = [one for one in asked if (one.may_reach or one.rang) and (one.intended_at >= began or one.waiting)]
+    # What still waits of a round before is this round's as well: of everybody, or of the one whose turn it is.
+    turns = row.step < len(incident.steps) and incident.steps[row.step].one
+    rest = {one.id for one in asked if one.waiting and not (turns and one.person != row.person)}
+    reaching = [one for one in asked if (one.may_reach or one.rang) and (one.intended_at >= began or one.id in rest)]
     return not reaching or (all(one.channel == CONSOLE for one in reaching) and not _on_trial(turn))

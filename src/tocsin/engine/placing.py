@@ -26,15 +26,18 @@ def loud(turn: Turn, alert: Alert) -> None:
         place(turn, alert)
 
 
-def place(turn: Turn, alert: Alert) -> None:
-    """Decide once more who takes a firing alert that is in no open incident."""
+def place(turn: Turn, alert: Alert, put_off: int = 0) -> None:
+    """Decide once more who takes a firing alert that is in no open incident. ``put_off``: as for ``take_in``."""
     labels = alert.labels
     where = turn.plan.router.route(alert.origin, alert.key, labels, labels.get("severity", ""))
-    take_in(turn, alert, labels, where.window)
+    take_in(turn, alert, labels, where.window, put_off)
 
 
-def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration) -> None:
-    """Decide who takes a firing alert: a heartbeat, a silence, an incident that has room, or a new one."""
+def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration, put_off: int = 0) -> None:
+    """Decide who takes a firing alert: a heartbeat, a silence, an incident that has room, or a new one.
+
+    ``put_off``: the number of the snoozed incident whose snooze is also of this alert, which had ended; 0 of none.
+    """
     state, now = turn.state, turn.now
     before = state.members.get(alert.incident)
     still = before is not None and alert.id in before.firing
@@ -50,7 +53,9 @@ def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration) 
     incident = state.newest_of(alert.service, alert.group)
     if incident is not None and not (has_room(incident, now) if incident.open else settling.reopens(incident, now)):
         incident = None
-    if alert.silences and (incident is None or not incident.open):
+    snoozed = incident is not None and incident.snoozed_until is not None
+    covered = snoozed and incident is not None and (still or put_off == incident.number)
+    if alert.silences and (incident is None or not incident.open) and not covered:
         alert.reason, alert.incident = Reason.SILENCED, 0
         turn.count("alerts", Reason.SILENCED)
         return
@@ -59,8 +64,8 @@ def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration) 
         alert.reason = Reason.OPENED
     else:
         alert.reason = Reason.SILENCED if alert.silences else Reason.JOINED
-        if incident.snoozed_until is not None and not still:
-            _end_snooze(turn, alert, incident)
+        if snoozed and not covered:
+            _end_snooze(incident)
         _join(turn, alert, incident)
     alert.incident = incident.number
     members = turn.members(incident)
@@ -71,12 +76,23 @@ def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration) 
     turn.touch(incident.number)
 
 
-def _end_snooze(turn: Turn, alert: Alert, incident: Incident) -> None:
-    """Resolved while alerts fired: those are left alone for a while, and nothing else is. One that was never among
-    them, or any of them once all had ended, is trouble that nobody has seen.
+def put_off(turn: Turn, alert: Alert) -> int:
+    """Which incident's snooze is of an alert that had ended as well, should it fire again; 0 when none is.
+
+    It fired when the incident was resolved, and others that were put off with it fire on.
     """
-    if alert.incident != incident.number or not turn.members(incident).firing:
-        incident.snoozed_until = None
+    incident = turn.state.incidents.get(alert.incident)
+    if incident is None or incident.snoozed_until is None or incident.resolved_at is None:
+        return 0
+    fired_then = alert.resolved_at is not None and alert.resolved_at >= incident.resolved_at
+    return incident.number if fired_then and turn.members(incident).firing else 0
+
+
+def _end_snooze(incident: Incident) -> None:
+    """Resolved while alerts fired: those are left alone for a while, and nothing else is. One that did not fire then,
+    or any of them once all had ended, is trouble that nobody has seen.
+    """
+    incident.snoozed_until = None
 
 
 def has_room(incident: Incident, now: Instant) -> bool:
