@@ -10,7 +10,7 @@ from tocsin.engine.state import State
 from tocsin.kernel.instant import MINUTE, SECOND
 from tocsin.pages.ledger import Page, Receipt
 
-LIA, ZOE = "+34600000001", "+34600000002"
+LIA, ZOE, MAIL = "+34600000001", "+34600000002", "lia@shop.example"
 PLAN = b"""
 tocsin: 1
 people: {lia: {name: Lia}, zoe: {name: Zoe}}
@@ -40,6 +40,17 @@ def world() -> World:
 def calls(world: World) -> list[tuple[str, str]]:
     """Whom Tocsin called for incidents, and how many seconds after the first."""
     return [(f"{float(at[:-1]) - 600:g}s", person) for at, person, _, kind in world.left if kind == "page"]
+
+
+def ways(world: World) -> list[tuple[str, str]]:
+    """By which addresses Tocsin paged for incidents, and when."""
+    return [(at, address) for at, _, address, kind in world.left if kind == "page"]
+
+
+def mails_lia(world: World) -> None:
+    """Lia gets mail, too; twenty minutes after the start nobody is called."""
+    world.has("lia", MAIL, channel="email")
+    world.at("20m").left.clear()
 
 
 def says(world: World, receipt: Receipt, row: Page) -> None:
@@ -120,22 +131,20 @@ def test_who_does_not_pick_up_is_called_again_within_the_step_and_nobody_else_is
 
 
 def test_the_persons_next_method_is_used_at_once(world: World):
-    world.has("lia", "lia@shop.example", channel="email")
-    world.left.clear()
-    world.fires("Down", service="checkout").at("10m40s")
+    mails_lia(world)
+    world.fires("Down", service="checkout").at("20m40s")
     says(world, "no_answer", world.rows(1)[0])
-    assert [(at, address) for at, _, address, _ in world.left][-1] == ("640s", "lia@shop.example")
-    world.at("11m40s")
-    assert [(at, address) for at, _, address, _ in world.left][-1] == ("700s", LIA)
+    assert ways(world) == [("1200s", LIA), ("1240s", MAIL)]
+    world.at("21m40s")
+    assert ways(world)[-1] == ("1300s", LIA)
 
 
 def test_what_fails_beside_a_telephone_that_rings_passes_no_step_over(world: World):
-    world.has("lia", "lia@shop.example", channel="email")
+    mails_lia(world)
     world.answers = lambda page: "failed client" if page.channel == "email" else "sent"
-    world.left.clear()
-    world.fires("Down", service="checkout").at("10m40s")
+    world.fires("Down", service="checkout").at("20m40s")
     says(world, "no_answer", world.rows(1)[0])
-    world.at("15m")
+    world.at("25m")
     assert {row.person for row in world.rows(1)} == {"lia"}
     assert "nobody_reachable" not in world.told(1)
 

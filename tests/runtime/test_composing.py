@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests.engine.test_calls import LIA
+from tests.engine.test_calls import PLAN as CALLED
 from tests.engine.test_reach import storm
 from tests.engine.world import KEY, PLAN, World
 from tocsin.engine.commands import Acknowledge, AddContact, AddResponders, CreateKey, SendCode, StartDrill
@@ -54,6 +56,17 @@ def test_several_incidents_are_one_message_with_a_count_and_one_link() -> None:
     assert rendering.subject(message) == "[SEV1] 3 incidents, the gravest: D fires"
     assert "and 1 more" not in rendering.text(message)
     assert "Incident #" not in rendering.text(message) + rendering.html(message)
+
+
+def test_calls_that_waited_for_one_telephone_say_so_and_nothing_of_many_pages() -> None:
+    world = World(CALLED)
+    world.has("lia", LIA, channel="call")
+    world.at("10m").fires("Down", service="checkout").fires("Slow", service="search").fires("Full", service="orders")
+    world.answers = lambda page: "never"
+    world.at("11m")
+    message = wanted(world, world.rows(2)[0])
+    assert message.incidents == 2
+    assert message.because == "they came while this number could not be reached, so one call tells of them all"
 
 
 def test_the_gravest_of_several_comes_first_and_is_what_the_message_is_about() -> None:

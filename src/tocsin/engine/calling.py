@@ -14,6 +14,7 @@ from tocsin.escalation.decide import Call, escalate
 from tocsin.escalation.policy import Step, nobody_behind
 from tocsin.escalation.turns import chosen, next_in_turn, round_of
 from tocsin.incidents.incident import Incident
+from tocsin.incidents.routes import SEVERITIES
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
 from tocsin.pages.contacts import CONSOLE
@@ -111,11 +112,41 @@ def line_taken(turn: Turn, row: Page) -> Instant | None:
     return min(until, turn.now + RINGS) if until is not None and until > turn.now else None
 
 
-def may_call_again(turn: Turn, incident: Incident, row: Page) -> bool:
-    """Whether a number that nobody answered is called once more: its step still waits, and it was not tried too often.
+def severity(turn: Turn, row: Page) -> str:
+    """How grave the incident of a page is."""
+    incident = turn.state.incidents.get(row.incident)
+    return incident.severity if incident is not None else SEVERITIES[-1]
 
-    Each try names the one before it.
-    """
+
+def rank(turn: Turn, row: Page) -> tuple[bool, str]:
+    """By this calls to one number go: pages before what nobody has to answer, the gravest first."""
+    return row.kind not in ("page", "help"), severity(turn, row)
+
+
+def waiting(turn: Turn, number: str) -> list[Page]:
+    """What waits for a number, the gravest first."""
+    return sorted(turn.state.calls.waiting(number), key=lambda one: rank(turn, one))
+
+
+def goes_before(turn: Turn, row: Page) -> Page | None:
+    """The gravest page that waits for the same free line as another, whose turn is first; None when there is none."""
+    if line_taken(turn, row) is not None:
+        return None
+    there = turn.state.calls.waiting(row.address)
+    ready = [one for one in there if one.next_at is not None and one.next_at <= turn.now]
+    first = min(ready, key=lambda one: rank(turn, one), default=row)
+    return first if rank(turn, first) < rank(turn, row) else None
+
+
+def paged_by(turn: Turn, row: Page) -> bool:
+    """Whether a page is what takes the line of another: that telephone rings for something, as far as is known."""
+    others = turn.state.calls.ringing.get(row.address, {}).values()
+    taking = [one for one in others if one is not row and (one.rings_until or 0) > turn.now]
+    return any(one.kind == "page" and one.handed_at is not None for one in taking)
+
+
+def may_call_again(turn: Turn, incident: Incident, row: Page) -> bool:
+    """Whether a number that nobody answered is called once more: its step waits, and it was not tried too often."""
     if row.kind != "page" or incident.state != "triggered" or incident.paused or row.person in incident.answers:
         return False
     if incident.next_at is None or incident.next_at - turn.now <= CALL_AGAIN:
@@ -125,10 +156,7 @@ def may_call_again(turn: Turn, incident: Incident, row: Page) -> bool:
         return False
     if any(one.id > row.id and one.contact == row.contact and one.state == "intended" for one in theirs):
         return False  # the step was repeated meanwhile
-    tries, before = 1, turn.state.pages.get(row.instead_of)
-    while before is not None and before.contact == row.contact:
-        tries, before = tries + 1, turn.state.pages.get(before.instead_of)
-    return tries < MOST_CALLS
+    return sum(one.rang and one.contact == row.contact for one in ledger.of_round(turn, row)) < MOST_CALLS
 
 
 def _reachable(turn: Turn, incident: Incident, targets: tuple[str, ...]) -> bool:

@@ -200,7 +200,12 @@ def remove(turn: Turn, command: c.RemoveContact) -> c.Result:
         return contact
     if contact.declared:
         return refuse("conflict", "The plan declares this contact method: remove it there")
+    waits = sorted(turn.state.gathering.get(contact.id, ()))
     methods.drop(turn, contact)
+    for row in [turn.state.pages[id] for id in waits]:
+        if row.gathers:  # it need not wait any more: the person's next method is used
+            row.next_at = turn.now
+            paging.due(turn, row)
     if contact.trusted:
         _tell_owner(turn, contact, "A contact method of yours was removed")
     return c.Result(ok=True, id=str(contact.id))

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from tocsin.engine import ledger, methods, paging
+from tocsin.engine import ledger, methods, paging, ringing
 from tocsin.engine.inputs import Delivered, Receipted
 from tocsin.engine.turn import Turn
+from tocsin.kernel.instant import Duration
 from tocsin.kernel.reason import Reason
-from tocsin.pages.ledger import CALLS, MISSED, Page, receive, retry_after
+from tocsin.pages.ledger import CALLS, GATHERING, MISSED, RINGS, Page, Receipt, receive, retry_after
 
 REFUSALS = frozenset({"client", "gone", "refused_address"})
 """Codes of a failure that is the address's: others are Tocsin's own or the channel's, and say nothing of a person."""
+
+LOST = "deadline"
+"""The code of an answer that did not come in time: what was asked may have been done."""
+ENDS: frozenset[Receipt] = frozenset({"failed", "busy", "no_answer", "over"})
+"""By these a call is over."""
 
 
 def delivered(turn: Turn, outcome: Delivered) -> None:
@@ -28,7 +34,7 @@ def delivered(turn: Turn, outcome: Delivered) -> None:
     for row in rows:
         _delivered(turn, row, outcome)
     if page.channel in CALLS and outcome.state != "sent":
-        paging.line_free(turn, page.address, busy=False)
+        ringing.line_free(turn, page.address)
     if stayed and contact is not None:
         paging.make_way(turn, contact)
 
@@ -41,14 +47,15 @@ def _delivered(turn: Turn, row: Page, outcome: Delivered) -> None:
         elif row.kind == "update":
             ledger.finish(turn, row, "overtaken", Reason.OVERTAKEN)
         else:  # the acknowledgement it saw was never committed
-            row.handed_at, row.next_at, row.outcome = None, turn.now + retry_after(1), Reason.RETRYING
-            turn.save_page(row)
+            _again(turn, row, retry_after(1))
         return
     row.attempts += 1
     row.error = outcome.error
     row.provider_id = outcome.provider_id or row.provider_id
     if row.state != "intended":
         row.finished_at = turn.now  # it was on its way when the acknowledgement came
+        if row.channel in CALLS and outcome.state != "sent" and outcome.code != LOST:
+            row.over_at = row.over_at or turn.now
         if row.state == "overtaken" and outcome.state == "sent":
             row.outcome = Reason.LEFT_BEFORE
             turn.count("page_outcomes", Reason.LEFT_BEFORE)
@@ -56,13 +63,15 @@ def _delivered(turn: Turn, row: Page, outcome: Delivered) -> None:
         return
     if outcome.state == "sent":
         ledger.finish(turn, row, "sent", Reason.POSSIBLE_DUPLICATE if outcome.duplicate else Reason.SENT)
+    elif outcome.state == "retry" and row.delivered_at is not None:
+        ledger.finish(turn, row, "sent", Reason.SENT)  # its channel did not hear so, its provider says so
     elif outcome.state == "retry" and (newer := ledger.newer(turn, row)):
         row.overtaken_by = newer.id
         ledger.finish(turn, row, "overtaken", Reason.REPLACED)
     elif outcome.state == "retry":
-        row.outcome, row.handed_at = Reason.RETRYING, None
-        row.next_at = turn.now + max(outcome.retry_after or 0, retry_after(row.attempts))
-        turn.save_page(row)
+        row.lost_at = turn.now if outcome.code == LOST and row.channel in CALLS else None
+        pause = max(outcome.retry_after or 0, retry_after(row.attempts))
+        _again(turn, row, pause if row.lost_at is None else max(pause, RINGS))
         turn.count("page_outcomes", Reason.RETRYING)
         if row.attempts == 1:
             paging.next_method(turn, row)  # a channel that fails may stay down: use the person's next one meanwhile
@@ -71,11 +80,22 @@ def _delivered(turn: Turn, row: Page, outcome: Delivered) -> None:
         paging.next_method(turn, row)
 
 
+def _again(turn: Turn, row: Page, pause: Duration) -> None:
+    """It is tried again after a pause. What it waited for before it was tried is over: only the pause holds it now."""
+    row.outcome, row.handed_at, row.next_at = Reason.RETRYING, None, turn.now + pause
+    if row.held in GATHERING:
+        row.held = row.not_before = None
+    turn.save_page(row)
+
+
 def reached(turn: Turn, told: Receipted) -> None:
     """Take a provider's word on how far a message got. One that fails after all is treated like one never taken."""
     page = turn.state.pages.get(told.page)
     if page is None:
         return
+    if page.channel in CALLS and told.receipt in ENDS and "" != told.provider_id != page.provider_id != "":
+        turn.count("page_receipts", Reason.OVERTAKEN)
+        return  # it is of the call before: the one that is under way goes on
     missed = MISSED.get(told.receipt)
     news = [row for row in ledger.together(turn, page) if receive(row, told.receipt, turn.now)]
     for row in news:
@@ -87,13 +107,16 @@ def reached(turn: Turn, told: Receipted) -> None:
             ledger.finish(turn, row, "failed", Reason.FAILED)
             paging.next_method(turn, row)
         else:
-            turn.save_page(row)
             turn.count("page_receipts", told.receipt)
+            if row.told:
+                ledger.finish(turn, row, "sent", Reason.SENT)  # it needs no other try
+            else:
+                turn.save_page(row)
     for row in news if missed is not None else ():
         if row.rang:
-            paging.call_again(turn, row)
+            ringing.call_again(turn, row)
     if news and page.channel in CALLS and told.receipt not in ("delivered", "seen"):
-        paging.line_free(turn, page.address, busy=told.receipt == "busy")
+        ringing.line_free(turn, page.address, news if told.receipt == "busy" else ())
 
 
 def _missed(turn: Turn, row: Page, missed: Reason, error: str) -> None:

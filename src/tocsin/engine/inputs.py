@@ -71,11 +71,15 @@ class Delivered(Struct, frozen=True, tag="outcome"):
 
 
 class Receipted(Struct, frozen=True, tag="receipt"):
-    """A channel's provider told how far a page got. ``error``: why it failed after it had been taken."""
+    """A channel's provider told how far a page got. ``error``: why it failed after it had been taken.
+
+    ``provider_id``: what the provider calls the message, or the call, that it speaks of; "" when it does not say.
+    """
 
     page: int
     receipt: Receipt
     error: str = ""
+    provider_id: str = ""
 
 
 class Reported(Struct, frozen=True, tag="playbook"):

@@ -46,6 +46,14 @@ def alike(turn: Turn, row: Page) -> list[Page]:
     return [one for one in pages if (one.kind, one.person, one.channel, one.address) == place]
 
 
+def of_round(turn: Turn, row: Page) -> list[Page]:
+    """A person's pages about the same, of the same kind, since their step was paged that one of them belongs to."""
+    theirs = [one for one in rows(turn, row.incident) if one.person == row.person and one.kind == row.kind]
+    begun = [one.intended_at for one in theirs if one.step == row.step and not one.instead_of and one.id <= row.id]
+    began = max(begun, default=row.intended_at)
+    return [one for one in theirs if one.intended_at >= began]
+
+
 def newer(turn: Turn, row: Page) -> Page | None:
     """A newer page about the same to the same place that has left, or is tried."""
     others = (one for one in alike(turn, row) if one.id > row.id)

@@ -10,11 +10,10 @@ from tocsin.engine.intending import About, about_incident, coming, row_of, wante
 from tocsin.engine.turn import Turn
 from tocsin.escalation.decide import AFTER_THE_LAST, Call
 from tocsin.incidents.incident import Incident
-from tocsin.incidents.routes import SEVERITIES
 from tocsin.kernel.instant import Instant, say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.pages.contacts import Contact
-from tocsin.pages.ledger import APART, ASKING, CALL_AGAIN, FOLLOWED, GIVE_UP_AFTER, Page, PageKind
+from tocsin.pages.ledger import APART, ASKING, FOLLOWED, GIVE_UP_AFTER, Page, PageKind
 from tocsin.pages.rules import Planned, bundled_until
 from tocsin.plan.model import Reached
 
@@ -215,7 +214,7 @@ def _hand_over(turn: Turn, row: Page) -> None:
 def _count(turn: Turn, row: Page) -> None:
     """A page counts for its incident once it is to leave."""
     incident = turn.state.incidents.get(row.incident)
-    if incident is not None and row.kind not in ("copy", "update") and row.waiting:
+    if incident is not None and row.kind not in ("copy", "update") and row.waiting and not row.tried_at:
         incident.pages += 1
         turn.save_incident(incident)
 
@@ -264,7 +263,7 @@ def graver(turn: Turn, incident: Incident) -> None:
     """It became graver: its pages that wait to go with others leave now, unless as many so grave have just left."""
     for row in ledger.rows(turn, incident.number):
         contact = turn.state.contacts.get(row.contact)
-        if row.gathers and contact is not None and _bundled(turn, row, contact) is None:
+        if row.gathers and row.held is not Reason.CALLED_AGAIN and contact and _bundled(turn, row, contact) is None:
             row.held = row.not_before = None
             row.next_at = turn.now
             due(turn, row)
@@ -276,14 +275,18 @@ def make_way(turn: Turn, contact: Contact) -> None:
     If none can leave by it at all, each is followed at once by the person's next method, or by the next step.
     """
     gathering = [turn.state.pages[id] for id in sorted(turn.state.gathering.get(contact.id, ()))]
-    waits = [row for row in gathering if row.waiting and _quiet(turn, row) is None]
+    waits = [row for row in gathering if row.held is Reason.BUNDLED and row.waiting and _quiet(turn, row) is None]
     if all(_bundled(turn, row, contact) is not None for row in waits):
         return
     for row in waits:
         row.held = row.not_before = None
     fit = [row for row in waits if _fit(turn, row)]
-    if fit:
-        methods.leaves(turn, contact, min(_severity(turn, row) for row in fit))
+    taken = calling.line_taken(turn, fit[0]) if fit else None
+    if taken is not None:
+        for row in fit:
+            hold(turn, row, Reason.ON_THE_PHONE, taken)
+    elif fit:
+        methods.leaves(turn, contact, min(calling.severity(turn, row) for row in fit))
         _hand(turn, fit)
 
 
@@ -301,39 +304,51 @@ def due(turn: Turn, row: Page) -> None:
         return
     quiet = _quiet(turn, row)
     if quiet is not None:
-        _hold(turn, row, Reason.QUIET_HOURS, quiet)
+        hold(turn, row, Reason.QUIET_HOURS, quiet)
         return
+    while row.on_hold and (graver := calling.goes_before(turn, row)):
+        due(turn, graver)
+        if row.state != "intended" or row.handed_at is not None:
+            return  # it went with what was graver
     taken = calling.line_taken(turn, row)
     if taken is not None:
-        _hold(turn, row, Reason.ON_THE_PHONE, taken)
+        _wait_for_line(turn, row, taken)
         return
     together = [row]
     contact = turn.state.contacts.get(row.contact)
     if row.kind == "page" and contact is not None and row.handed_at is None and row.channel not in APART:
         if row.gathers:
-            together = [turn.state.pages[id] for id in sorted(turn.state.gathering[contact.id])]
+            gathering = [turn.state.pages[id] for id in sorted(turn.state.gathering[contact.id])]
+            together = [one for one in gathering if one.address == row.address]
+        elif row.attempts and row.bundle:  # what went as one message is tried again as one
+            those = ledger.together(turn, turn.state.pages.get(row.bundle, row))
+            together = [one for one in those if one.refused and one.handed_at is None] or [row]
         elif not row.attempts:
             until = _bundled(turn, row, contact)
             if until is not None:
-                _hold(turn, row, Reason.BUNDLED, until)
+                hold(turn, row, Reason.BUNDLED, until)
                 return
-        methods.leaves(turn, contact, min(_severity(turn, one) for one in together))
+        methods.leaves(turn, contact, min(calling.severity(turn, one) for one in together))
     _hand(turn, together)
-
-
-def _severity(turn: Turn, row: Page) -> str:
-    incident = turn.state.incidents.get(row.incident)
-    return incident.severity if incident is not None else SEVERITIES[-1]
 
 
 def _bundled(turn: Turn, row: Page, contact: Contact) -> Instant | None:
     """Until when a page waits to go with others, because so many as grave have just left by its method."""
     reach = methods.reach_of(turn, row.person)
     left = methods.left(contact)
-    return bundled_until(left, _severity(turn, row), reach.bundle_after, reach.bundle_within, turn.now)
+    return bundled_until(left, calling.severity(turn, row), reach.bundle_after, reach.bundle_within, turn.now)
 
 
-def _hold(turn: Turn, row: Page, reason: Reason, until: Instant) -> None:
+def _wait_for_line(turn: Turn, row: Page, until: Instant) -> None:
+    """Its number is being called. If that is small talk, or not known to ring, a page does not wait for it alone."""
+    first = row.kind == "page" and not row.attempts and row.held is not Reason.ON_THE_PHONE
+    hold(turn, row, Reason.ON_THE_PHONE, until)
+    if first and not calling.paged_by(turn, row):
+        next_method(turn, row)
+
+
+def hold(turn: Turn, row: Page, reason: Reason, until: Instant) -> None:
+    """A page is not to leave before an instant."""
     row.held, row.not_before, row.next_at = reason, until, until
     turn.save_page(row)
     turn.count("pages", reason)
@@ -350,7 +365,7 @@ def _quiet(turn: Turn, row: Page) -> Instant | None:
 def _fit(turn: Turn, row: Page) -> bool:
     """Whether a page can still be sent by its method; if not, it has failed and the next method is used."""
     contact = turn.state.contacts.get(row.contact)
-    if turn.now - (row.not_before or row.intended_at) > GIVE_UP_AFTER:
+    if turn.now - (row.tried_at or row.not_before or row.intended_at) > GIVE_UP_AFTER:
         outcome = Reason.FAILED
     elif row.kind == "update":
         return True  # it goes where its page went, whatever became of the method since
@@ -376,7 +391,8 @@ def _hand(turn: Turn, rows: list[Page]) -> None:
         _count(turn, row)
         row.bundle = first.id if several else 0
         row.bundled = tuple(one.id for one in rows) if several and row is first else ()
-        row.handed_at = turn.now
+        row.handed_at, row.lost_at = turn.now, None
+        row.tried_at = row.tried_at or turn.now
         row.next_at = turn.now + GIVE_UP_AFTER  # its outcome comes sooner; if not, that is a fault to be seen
         turn.save_page(row)
     turn.changes.deliver[first.id] = first
@@ -399,11 +415,19 @@ def unsure(turn: Turn, pages: Sequence[int] | None = None) -> None:
     for id in sorted(turn.state.pages if pages is None else pages):
         row = turn.state.pages.get(id)
         if row is not None and row.state == "intended" and row.handed_at is not None:
+            if row.delivered_at is not None:
+                ledger.finish(turn, row, "sent", Reason.SENT)
+                continue
             row.unsure = True
             messages.setdefault((row.bundle, 0 if row.bundle else row.id), []).append(row)
     for rows in messages.values():
         fit = [row for row in rows if _fit(turn, row)]
-        if fit:
+        taken = calling.line_taken(turn, fit[0]) if fit else None
+        if taken is not None:
+            for row in fit:
+                row.handed_at = None
+                hold(turn, row, Reason.ON_THE_PHONE, taken)
+        elif fit:
             _hand(turn, fit)
 
 
@@ -423,11 +447,7 @@ def next_method(turn: Turn, row: Page) -> None:
         return
     if row.kind == "page" and incident is not None and row.person in incident.answers:
         return
-    theirs = [
-        one
-        for one in ledger.rows(turn, row.incident)
-        if one.person == row.person and one.kind == row.kind and one.intended_at >= row.intended_at
-    ]
+    theirs = ledger.of_round(turn, row)
     person = turn.plan.people.get(row.person)
     following = min((one for one in theirs if one.waiting and not one.gathers), key=when, default=None)
     if person is not None and following is None:
@@ -442,11 +462,13 @@ def next_method(turn: Turn, row: Page) -> None:
         if incident is not None:
             why = Reason.RETRYING if row.state != "failed" else row.outcome if row.rang else Reason.FAILED
             what = f"{row.channel} did not reach {person.name}; trying the next method"
+            if row.on_hold:
+                why, what = row.held, f"{person.name}'s telephone is taken; trying the next method"
             turn.enter(incident.number, what, why or Reason.FAILED, page=str(row.id))
         following.next_at = turn.now
         due(turn, following)
         return
-    if incident is None or incident.next_at is None:
+    if incident is None or incident.next_at is None or row.waiting:
         return
     if row.reason not in calling.OF_A_STEP or row.step >= len(incident.steps) or row.rang:
         return
@@ -457,36 +479,3 @@ def next_method(turn: Turn, row: Page) -> None:
         # A channel that is down may come back: then the next step is enough meanwhile.
         if escalate_now(turn, incident) and row.state == "failed":
             _stand_in(turn, incident, row.step)
-
-
-def call_again(turn: Turn, row: Page) -> None:
-    """A call rang and nobody took it: the number works, so it is called again while its step waits for an answer, and
-    the person's next method is used at once.
-
-    No step is passed over for it.
-    """
-    incident = turn.state.incidents.get(row.incident)
-    name = turn.plan.names.get(row.person, row.person)
-    contact = turn.state.contacts.get(row.contact)
-    if incident is not None and contact is not None and calling.may_call_again(turn, incident, row):
-        about = About(row.incident, row.title, row.reason, row.step, because=row.because)
-        planned, at = Planned(contact, contact.channel, contact.address, 0), turn.now + CALL_AGAIN
-        again = row_of(turn, row.person, planned, about, at, Reason.CALLED_AGAIN)
-        again.instead_of = row.id
-        how = "'s telephone was busy" if row.outcome is Reason.LINE_BUSY else " did not pick up the telephone"
-        what = f"{name}{how}, and is called again in {say_duration(CALL_AGAIN)}"
-        turn.enter(incident.number, what, row.outcome or Reason.NO_ANSWER, page=str(row.id))
-    next_method(turn, row)
-
-
-def line_free(turn: Turn, number: str, busy: bool) -> None:
-    """A call to a number is over, or never was: what waited for it is called now, together where it is one person's.
-
-    ``busy``: somebody else is on the line; what waits does so as long as the next try.
-    """
-    for row in turn.state.calls.waiting(number):
-        if busy:
-            _hold(turn, row, Reason.ON_THE_PHONE, turn.now + CALL_AGAIN)
-        elif row.on_hold:  # it may have gone with one before it
-            row.next_at = turn.now
-            due(turn, row)

@@ -213,4 +213,5 @@ def _told(turn: Turn, page: Page) -> bool:
     over = page.kind != "drill" or turn.now - page.intended_at > DRILL_WORKS
     if page.kind == "synthetic":
         over = not looping.keeps(turn, page)
-    return page.state != "intended" and over
+    rings = page.rings_until is not None and page.rings_until > turn.now  # it takes a line that others wait for
+    return page.state != "intended" and over and not rings

@@ -43,11 +43,12 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 class Got(Struct, frozen=True, kw_only=True):
-    """How far a page got. ``error``: why it failed."""
+    """How far a page got. ``error``: why it failed. ``provider_id``: what the provider calls the message or call."""
 
     page: int
     receipt: Receipt
     error: str = ""
+    provider_id: str = ""
 
 
 class Heard(Struct, frozen=True, kw_only=True):

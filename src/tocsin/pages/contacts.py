@@ -11,7 +11,7 @@ import ipaddress
 import re
 from hashlib import sha256
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
 
@@ -151,17 +151,38 @@ def _checked_url(text: str) -> str:
     return text
 
 
+_LOOPBACKS = frozenset({"localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"})
+_PART = re.compile(r"0x[0-9a-f]{1,8}|0[0-7]{0,11}|[1-9][0-9]{0,9}")
+
+
 def _this_machine(host: str) -> bool:
     """Whether a host is written as Tocsin's own machine. What else listens there expects its administrator alone."""
-    name = host.rstrip(".").lower()
-    if name == "localhost" or name.endswith(".localhost"):
+    name = unquote(host).rstrip(".").lower()
+    if name in _LOOPBACKS or name.endswith(".localhost"):
         return True
     try:
         address = ipaddress.ip_address(name)
     except ValueError:
-        return False
-    carried = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (carried or address).is_loopback
+        return (short := _short_ipv4(name)) is not None and short.is_loopback
+    if isinstance(address, ipaddress.IPv6Address) and not address.is_loopback:
+        carried = address.ipv4_mapped or (ipaddress.IPv4Address(int(address)) if int(address) >> 32 == 0 else None)
+        return carried is not None and carried.is_loopback
+    return address.is_loopback
+
+
+def _short_ipv4(name: str) -> ipaddress.IPv4Address | None:
+    """What resolvers take for an IPv4 address though it is not written as one: ``127.1``, ``0x7f.1``, ``2130706433``.
+
+    The last part fills what the others leave; None when it is none.
+    """
+    parts = name.split(".")
+    if len(parts) > 4 or not all(_PART.fullmatch(part) for part in parts):
+        return None
+    numbers = [int(part, 16 if part.startswith("0x") else 8 if part.startswith("0") else 10) for part in parts]
+    *first, last = numbers
+    if any(number > 255 for number in first) or last >= 256 ** (4 - len(first)):
+        return None
+    return ipaddress.IPv4Address(sum(number << (24 - 8 * at) for at, number in enumerate(first)) + last)
 
 
 def _never_sent_to(host: str) -> bool:

@@ -55,7 +55,9 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     ``next_at`` is when it is (re)tried while intended; ``attempts`` counts answers of the channel that were heard.
     ``held`` names why it was not to leave when it was written down, ``not_before`` when that ends.
     ``bundle`` is the page it goes, or went, out with in one message; that one's ``bundled`` names them all.
-    ``handed_at``: when it was last handed to its channel, None while it waits for a retry.
+    ``handed_at``: when it was last handed to its channel, None while it waits for a retry. ``tried_at``: when it first
+    was.
+    ``lost_at``: when its channel gave up waiting to hear whether it took it; a call may ring since, all the same.
     ``unsure``: Tocsin stopped between intent and outcome, so the person may have it already.
     ``delivered_at`` and ``seen_at``: when the provider said that it reached the person's device, and that it was seen.
     ``over_at``: when the provider said that the call is over.
@@ -84,6 +86,8 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     intended_at: Instant
     next_at: Instant | None
     handed_at: Instant | None = None
+    tried_at: Instant | None = None
+    lost_at: Instant | None = None
     attempts: int = 0
     finished_at: Instant | None = None
     provider_id: str = ""
@@ -131,6 +135,11 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     about: int = 0
 
     @property
+    def told(self) -> bool:
+        """Whether it reached a device though its channel, which tries it again, never said that it took it."""
+        return self.state == "intended" and self.handed_at is None and self.delivered_at is not None
+
+    @property
     def waiting(self) -> bool:
         """Whether it was never handed to its channel and may still be."""
         return self.state == "intended" and self.handed_at is None and not self.attempts
@@ -168,10 +177,12 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     @property
     def rings_until(self) -> Instant | None:
         """Until when its number is taken by it at the latest; None when it is no call, not on its way, or over."""
-        if self.channel not in CALLS or self.handed_at is None or self.over_at is not None or self.state == "failed":
+        if self.channel not in CALLS or self.over_at is not None or self.state == "failed":
             return None
         if self.delivered_at is not None:
             return self.delivered_at + TALKS
+        if self.handed_at is None:
+            return self.lost_at + RINGS if self.lost_at is not None else None
         if self.state == "intended":
             return self.next_at  # its channel comes to it, and says what came of it
         return (self.left_at or self.handed_at) + RINGS

@@ -178,7 +178,7 @@ class Answers:
         if isinstance(told, Got):
             if page is None or page.channel != name or not tells(page, told.receipt):
                 return Taken(False, "")  # told again, however often, it is not worth a row of the journal
-            await self._apply(Job(Receipted(page.id, told.receipt, told.error[:500])))
+            await self._apply(Job(Receipted(page.id, told.receipt, told.error[:500], told.provider_id[:200])))
             return Taken(True, "")
         why = refusal(page, name, told, self._clock.now())
         if page is None or why:

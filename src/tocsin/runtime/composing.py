@@ -15,7 +15,7 @@ from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import Instant, say_duration, to_datetime
 from tocsin.kernel.reason import EXPLAINED, Reason
 from tocsin.pages.contacts import CODE_WORKS, code_of, webhook_secret
-from tocsin.pages.ledger import Page
+from tocsin.pages.ledger import CALLS, Page
 from tocsin.pages.links import make_token
 from tocsin.pages.loops import WORDS, mark
 from tocsin.pages.message import Message
@@ -180,10 +180,17 @@ def _bundle(state: State, message: Message, wanted: list[Page], base: str) -> Me
         since=min(_since(state, one) for one in incidents),
         alerts=sum(one.alerts for one in incidents),
         firing=sum(_firing(state, one) for one in incidents),
-        because=EXPLAINED[Reason.BUNDLED],
+        because=_why_one(wanted),
         lines=tuple(_line(state, one, message) for one in incidents[:MOST_LINES]),
         possible_duplicate=any(page.unsure for page in wanted),
     )
+
+
+def _why_one(pages: list[Page]) -> str:
+    """Why pages go out as one message, as a clause after "because"."""
+    if pages[0].channel in CALLS and all(page.held is not Reason.BUNDLED for page in pages):
+        return "they came while this number could not be reached, so one call tells of them all"
+    return EXPLAINED[Reason.BUNDLED]
 
 
 def _line(state: State, incident: Incident, message: Message) -> str:

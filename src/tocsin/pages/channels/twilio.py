@@ -138,7 +138,8 @@ class Twilio:
             status = rendering.plain(fields.get("MessageStatus") or fields.get("CallStatus", ""), 20)
             went = receipt in ("delivered", "seen", "over")
             error = "" if went else f"Twilio says {status}{f' (error {code})' if code else ''}"
-            return Heard(got=Got(page=page, receipt=receipt, error=error))
+            sid = fields.get("MessageSid") or fields.get("CallSid", "")
+            return Heard(got=Got(page=page, receipt=receipt, error=error, provider_id=rendering.plain(sid, 64)))
         if what == "answer" and self.name == "call" and page:
             if fields.get("Digits") != KEY:
                 return Heard(reply=_twiml(_gather(call.url, f"Press {KEY} to acknowledge.")))
