@@ -269,11 +269,11 @@ async def test_a_server_that_is_written_wrong_is_refused_for_good(server: str) -
 
 async def test_a_slow_message_delays_no_other(mail_server: MailServer) -> None:
     async with speaking(b"220 hello\r\n", then="hang") as slow:
-        stuck = [asyncio.create_task(email_channel(slow, deadline=3).send(page())) for _ in range(20)]
+        stuck = [asyncio.create_task(email_channel(slow, deadline=20).send(page())) for _ in range(20)]
         await asyncio.sleep(0)
         started = time.monotonic()
         assert isinstance(await email_channel(of(mail_server)).send(page()), Sent)
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 10
         assert not any(task.done() for task in stuck)
         for task in stuck:
             task.cancel()
