@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 
 from tocsin.playbooks.runner.calls import named
 from tocsin.playbooks.runner.modules import PACKAGE
+from tocsin.playbooks.runner.reach import bound_by
 
 DEEPEST = 4
 """So many functions deep a run is followed."""
@@ -86,22 +86,11 @@ def _plain(module: str, name: str) -> ast.FunctionDef | None:
     if not file:
         return None
     tree = ast.parse(Path(file).read_bytes())
-    found = [one for one in tree.body if name in _names(one)]
+    found = [one for one in tree.body if name in bound_by(one)]
     if len(found) != 1 or not isinstance(found[0], ast.FunctionDef) or found[0].decorator_list:
         return None
     yields = any(isinstance(one, ast.Yield | ast.YieldFrom) for one in ast.walk(found[0]))
     return None if yields else found[0]
-
-
-def _names(statement: ast.stmt) -> Iterator[str]:
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        yield statement.name
-        return
-    for one in ast.walk(statement):
-        if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store):
-            yield one.id
-        elif isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield one.name
 
 
 def _takes(code: ast.FunctionDef) -> frozenset[str]:

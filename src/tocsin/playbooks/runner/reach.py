@@ -170,7 +170,7 @@ def _read(tree: ast.Module, name: str, package: bool) -> _Module:
             imported |= _imports(statement, inside)
             starred += _stars(statement, inside)
             continue
-        bound = set(_bound(statement))
+        bound = set(bound_by(statement))
         for one in bound:
             named.setdefault(one, []).append(statement)
         if not bound or _does_something(statement):
@@ -178,7 +178,7 @@ def _read(tree: ast.Module, name: str, package: bool) -> _Module:
     return _Module(named, imported, starred, [one for one in loose if not _is_text(one)], inside)
 
 
-def _bound(statement: ast.stmt) -> Iterator[str]:
+def bound_by(statement: ast.stmt) -> Iterator[str]:
     """The names a statement of a module gives a meaning."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         yield statement.name
