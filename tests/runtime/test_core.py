@@ -18,6 +18,7 @@ from tests.engine.world import PLAN, START, plan_of
 from tests.runtime.stage import HandClock, UncertainStore, events, open_store
 from tests.runtime.test_delivery import Hand
 from tocsin.engine.commands import Acknowledge, CreateKey, DeclareKeys
+from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import Deaf, Decided, PlanChange, Received
 from tocsin.engine.state import Changes, State
 from tocsin.intake.request import Heard, Reply, Request
@@ -32,6 +33,7 @@ from tocsin.runtime import declaring
 from tocsin.runtime.ballast import Ballast
 from tocsin.runtime.clock import SystemClock
 from tocsin.runtime.core import Core
+from tocsin.runtime.jobs import Committed
 from tocsin.runtime.listener import Exchange
 from tocsin.runtime.parts import Parts, PlanRead
 from tocsin.runtime.pulse import Pulse
@@ -415,6 +417,26 @@ async def test_an_acknowledgement_counts_while_nothing_can_be_written_and_the_an
         "person:ana"
     ]
     assert not night.state.keys
+
+
+async def test_nobody_hears_that_nothing_can_be_written_before_it_is_known_everywhere(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else whoever hears it and asks for the next thing in the same moment is answered as if all were well."""
+    committed, away = night.core.writer._committed, []
+
+    def seen(told: Committed, engine: Engine) -> None:
+        if not told.kept:
+            away.append(night.core.writer.away)
+        committed(told, engine)
+
+    monkeypatch.setattr(night.core.writer, "_committed", seen)
+    await night.fires("Down")
+    night.store.full = True
+    result = await night.core.submit(Acknowledge(incident=1, actor="person:ana"))
+    assert result.code == "unwritten"
+    assert away
+    assert all(away)
 
 
 async def test_a_request_its_source_cannot_read_for_a_fault_of_its_own_is_kept_and_answered(

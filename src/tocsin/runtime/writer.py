@@ -341,9 +341,9 @@ class Writer:
             job.heard = None  # it is read again if it must be
             if isinstance(job.input, Received) and not _own(job.input):
                 job.failed = NOTHING_TAKEN
-        if told or wanted.deliver or not away.told:
+        first, away.told = not away.told, True  # before whoever waits is answered, and goes on as things are
+        if told or wanted.deliver or first:
             self._committed(Committed(told, wanted, kept=False), self.engine)
-        away.told = True
 
     def _own_requests(self) -> list[Job]:
         """The requests of Tocsin's own probes, which are judged in memory like timers. The others are refused."""
