@@ -20,6 +20,7 @@ SAID = {
     "matrix": {"server": "https://matrix.example", "token": "secret:m"},
     "slack": {"token": "secret:s", "signing secret": "secret:k"},
     "telegram": {"token": "secret:b"},
+    "ntfy": {},
     "twilio": {"account": "AC1", "token": "secret:t", "from": "+34911000000"},
 }
 

@@ -36,7 +36,7 @@ DEVICE = "push"
 DIRECT = ("push", "sms", "voice", "call", "telegram", "signal", "whatsapp", "ntfy", "slack", "teams", "matrix")
 """The most direct ways first. What is not named comes after these; e-mail, which wakes nobody, is the last."""
 PHONES = frozenset({"sms", "voice", "call", "whatsapp", "signal"})
-THEIRS = PHONES | {DEVICE, "telegram"}
+THEIRS = PHONES | {DEVICE, "telegram", "ntfy"}
 """The channels of which the plan names nobody's address: people add and prove their own."""
 OWN = frozenset({*DIRECT, "email", "webhook"})
 """The channels people can add methods for. Others have addresses that only the plan may say, such as references to a
@@ -47,6 +47,7 @@ _PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
 _MATRIX = re.compile(r"@[^\s:@]{1,200}:[A-Za-z0-9.\-\[\]:]{1,255}")
 _SLACK = re.compile(r"[UW][A-Z0-9]{6,20}")
 _TELEGRAM = re.compile(r"[1-9][0-9]{2,15}")
+_NTFY = re.compile(r"[-_A-Za-z0-9]{1,64}")
 _PHONE_FILL = re.compile(r"[\s().\-/\u2010-\u2015]")
 
 
@@ -128,6 +129,8 @@ def checked_address(channel: str, address: str) -> str:
     if channel == "telegram" and not _TELEGRAM.fullmatch(text):
         # A group's is negative: its button could be pressed, and its pages answered, by anybody in it.
         raise BadAddress("write the number that Tocsin's bot answers when you send it /start, such as 123456789")
+    if channel == "ntfy" and not _NTFY.fullmatch(text):
+        raise BadAddress("write the topic you subscribed to, without its server: letters, digits, - and _, at most 64")
     if text.lower().startswith("secret:"):
         raise BadAddress("a reference to a secret belongs in the plan")
     return text

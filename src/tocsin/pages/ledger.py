@@ -15,7 +15,7 @@ PageKind = Literal["page", "notice", "copy", "help", "drill", "update", "synthet
 Receipt = Literal["delivered", "seen", "failed", "busy", "no_answer", "over"]
 """What a provider says of a page later. Of a call: picked up is delivered, and ``over`` that it has ended."""
 
-FOLLOWED = frozenset({"matrix", "pagerduty", "push", "slack", "telegram"})
+FOLLOWED = frozenset({"matrix", "ntfy", "pagerduty", "push", "slack", "telegram"})
 """Channels that are told when somebody has an incident they paged for, or when it is over."""
 
 APART = frozenset({"pagerduty"})

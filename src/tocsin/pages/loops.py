@@ -18,9 +18,9 @@ from msgspec import Struct
 
 from tocsin.kernel.instant import Duration, Instant
 
-CHANNELS = ("webhook", "email", "matrix", "slack", "sms", "call", "pagerduty", "apprise")
+CHANNELS = ("webhook", "email", "matrix", "slack", "ntfy", "sms", "call", "pagerduty", "apprise")
 """The channels whose messages can come back by themselves, or whose provider says that they arrived."""
-WORDS = frozenset({"apprise", "slack"})
+WORDS = frozenset({"apprise", "ntfy", "slack"})
 """Channels that hand on words alone: the mark is one of the lines."""
 FIRST = "tocsin-loop-"
 MOST_MARKS = 20

@@ -25,6 +25,9 @@ from tocsin.plan.words import (
 )
 
 
+_OWN = ("localhost", "127.0.0.1", "::1")
+
+
 class Paced(Record):
     """How fast a channel's provider is sent to."""
 
@@ -81,6 +84,17 @@ class Telegram(Paced):
     server = Field(URL, "Where its Bot API is. Default: https://api.telegram.org.")
 
 
+class Ntfy(Paced):
+    """The ntfy server pages leave by. People add their own topics in Tocsin's settings."""
+
+    what = "an ntfy server"
+    together = {"user": "password", "password": "user", "burst": "rate"}
+    server = Field(URL, "Where it is. Default: https://ntfy.sh.")
+    token = Field(SECRET, "An access token that may write to people's topics (tk_…): secret:NAME.")
+    user = Field(TEXT, "Instead: who signs in.")
+    password = Field(SECRET, "With what: secret:NAME.")
+
+
 class Twilio(Paced):
     """The Twilio account that sends text messages and calls."""
 
@@ -117,6 +131,7 @@ class Channels(Record):
     push = Field(RecordOf(Push), "Pages as notifications of the web app, on devices people add themselves.")
     slack = Field(RecordOf(Slack), "Pages as direct messages in Slack, with a button that acknowledges.")
     telegram = Field(RecordOf(Telegram), "Pages as messages of a Telegram bot, with a button that acknowledges.")
+    ntfy = Field(RecordOf(Ntfy), "Pages as notifications of the ntfy app, with a button that acknowledges.")
     twilio = Field(RecordOf(Twilio), "Text messages and calls by Twilio, acknowledged by a reply or a key.")
     pagerduty = Field(RecordOf(PagerDuty), "Incidents handed to PagerDuty, which follows them until they are over.")
     matrix = Field(RecordOf(Matrix), "Pages as direct messages on Matrix; acknowledged by a reaction or a reply.")
@@ -147,6 +162,7 @@ class Messages(Record):
     matrix = Field(RecordOf(OwnWords), "Messages on Matrix.")
     slack = Field(RecordOf(OwnWords), "Messages in Slack.")
     telegram = Field(RecordOf(OwnWords), "Messages on Telegram.")
+    ntfy = Field(RecordOf(OwnWords), "Notifications of ntfy's app: their title and their text.")
     push = Field(RecordOf(OwnWords), "Notifications: their title and their text.")
     apprise = Field(RecordOf(OwnWords), "What Apprise hands on.")
     sms = Field(RecordOf(OwnText), "Text messages, at most 320 characters of it.")
@@ -172,7 +188,7 @@ def warn_of_mail(said: Mail | None, findings: Findings) -> None:
     server = (said.server or "") if said is not None and said.password else ""
     if said is None or not server.startswith("smtp:"):
         return
-    if urlsplit(server).hostname not in ("localhost", "127.0.0.1", "::1"):
+    if urlsplit(server).hostname not in _OWN:
         hint = "write smtp+starttls:// or smtps://"
         findings.warning(said.where("server"), "the mail password travels unencrypted with smtp://", hint)
 
@@ -187,7 +203,19 @@ def read_channels(said: Channels | None, findings: Findings) -> dict[str, dict[s
         if isinstance(one, Slack) and not {"signing secret", "app token"} & one.places.keys():
             message = "nobody could answer in Slack: neither a signing secret nor an app token is named"
             findings.error(one.at, message, "add signing secret: secret:NAME, or app token: secret:NAME")
+        if isinstance(one, Ntfy):
+            _look_at_ntfy(one, findings)
     return found
+
+
+def _look_at_ntfy(said: Ntfy, findings: Findings) -> None:
+    """Say when nobody could know who signs in, and when whoever carries what proves it can read it."""
+    if said.token and said.user:
+        findings.error(said.where("token"), "ntfy is told who signs in by a token or by a user, not both", "leave one out")
+    parts = urlsplit(said.server or "")
+    if parts.scheme == "http" and parts.hostname not in _OWN and (said.token or said.password):
+        what = "token" if said.token else "password"
+        findings.warning(said.where("server"), f"ntfy's {what} travels unencrypted with http://", "write https://")
 
 
 def read_paces(mail: Mail | None, channels: Channels | None) -> dict[str, Pace]:

@@ -66,6 +66,7 @@ NEEDS = {
     "matrix": "matrix",
     "slack": "slack",
     "telegram": "telegram",
+    "ntfy": "ntfy",
     "sms": "twilio",
     "call": "twilio",
 }

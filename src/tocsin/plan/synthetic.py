@@ -14,6 +14,7 @@ from tocsin.plan.words import (
     LOOP_EVERY,
     LOOP_WITHIN,
     MATRIX_USER,
+    NTFY_TOPIC,
     REFERENCE,
     SECRET,
     SLACK_CHANNEL,
@@ -33,6 +34,7 @@ class SyntheticPage(Record):
     email = Field(EMAIL, "A mailbox whose mail server posts what comes in to Tocsin's /loopback.")
     matrix = Field(MATRIX_USER, "A Matrix user of yours who is nobody; Tocsin hears the message in the room itself.")
     slack = Field(SLACK_CHANNEL, "A channel of yours that nobody reads; Slack tells the app what is said in it.")
+    ntfy = Field(NTFY_TOPIC, "A topic that nobody subscribes to; Tocsin asks the server for it itself.")
     sms = Field(TWILIO_SENDER, "A number of yours that nobody reads; Twilio tells that the text message arrived.")
     call = Field(TWILIO_SENDER, "A number of yours that picks up by itself; Twilio tells that it did.")
     pagerduty = Field(SECRET, "The key of a service there made for it, by reference; its webhook posts to /loopback.")

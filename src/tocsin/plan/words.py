@@ -292,6 +292,13 @@ SLACK_CHANNEL: Final = Word(
     write="write the ID that Slack shows at the end of the channel's details, such as C012ABCDEF",
     also=_STRING,
 )
+NTFY_TOPIC: Final = Word(
+    "a topic of ntfy's",
+    _text,
+    pattern=r"[-_A-Za-z0-9]{1,64}",
+    write="write the topic without its server: letters, digits, - and _, at most 64",
+    also=_STRING,
+)
 TWILIO_ACCOUNT: Final = Word(
     "a Twilio account's SID", _text, pattern=r"AC[0-9A-Za-z]{1,64}", write="it begins with AC", also=_STRING
 )

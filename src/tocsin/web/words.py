@@ -39,6 +39,7 @@ BY = {
     "pagerduty": "by PagerDuty",
     "slack": "on Slack",
     "telegram": "on Telegram",
+    "ntfy": "by ntfy",
     "sms": "by text message",
     "call": "by telephone",
     "apprise": "by Apprise",

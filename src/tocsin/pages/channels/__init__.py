@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tocsin.pages.channels import apprise, console, email, matrix, pagerduty, push, slack, telegram, twilio, webhook
+from tocsin.pages.channels import apprise, console, email, matrix, ntfy, pagerduty, push, slack, telegram, twilio, webhook
 from tocsin.pages.channels.setup import Setup
 from tocsin.pages.message import Channel
 
@@ -18,6 +18,7 @@ CHANNELS: dict[str, Callable[[Setup], Channel | None]] = {
     "push": push.channel,
     "slack": slack.channel,
     "telegram": telegram.channel,
+    "ntfy": ntfy.channel,
     "sms": twilio.sms,
     "call": twilio.call,
     "apprise": apprise.channel,
