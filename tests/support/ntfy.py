@@ -55,7 +55,7 @@ class Refusal(NamedTuple):
 class RefusedError(Exception):
     """A request that ntfy refuses."""
 
-    def __init__(self, code: int, error: str, headers: Mapping[str, str] = {}) -> None:  # noqa: B006  # never changed
+    def __init__(self, code: int, error: str, headers: Mapping[str, str] = {}) -> None:
         super().__init__(error)
         self.told = Refusal(code, error, headers)
 
@@ -175,7 +175,8 @@ class NtfyServer:
     def _allowed(self, request: web.Request, topic: str) -> None:
         if topic in _DISALLOWED:
             raise RefusedError(40010, "invalid request: topic name is not allowed")
-        if (self.token or self.user) and not request.headers.get("authorization") or topic in self._forbidden:
+        stranger = (self.token or self.user) and not request.headers.get("authorization")
+        if stranger or topic in self._forbidden:
             raise RefusedError(40301, "forbidden")
 
     async def _publish_json(self, request: web.Request) -> web.Response:
@@ -234,7 +235,7 @@ class NtfyServer:
             message["sequence_id"] = said["sequence_id"]
         if said.get("actions"):
             message["actions"] = [_action(one) for one in said["actions"]]
-            if len(message["actions"]) > 3:
+            if len(said["actions"]) > 3:
                 raise RefusedError(40018, "invalid request: actions invalid; only 3 actions allowed")
         return message
 
@@ -263,7 +264,8 @@ class NtfyServer:
             if poll:
                 return answer
             async with self._news:
-                await self._news.wait_for(lambda: len(self.messages) > told)
+                if len(self.messages) == told:
+                    await self._news.wait()
 
 
 def _line(message: dict[str, Any]) -> bytes:
@@ -367,7 +369,7 @@ class Phone:
             newest = self.drawer()[-1:] or [{}]
             for name, value in what.items():
                 found = newest[0].get(name)
-                assert value in found if isinstance(value, str) else found == value, newest
+                assert value in str(found) if isinstance(value, str) else found == value, newest
             return newest[0] or None
 
         return eventually(looked, within=within, what=f"{what} on the telephone") or {}

@@ -24,7 +24,6 @@ from tocsin.plan.words import (
     URL,
 )
 
-
 _OWN = ("localhost", "127.0.0.1", "::1")
 
 
@@ -211,7 +210,8 @@ def read_channels(said: Channels | None, findings: Findings) -> dict[str, dict[s
 def _look_at_ntfy(said: Ntfy, findings: Findings) -> None:
     """Say when nobody could know who signs in, and when whoever carries what proves it can read it."""
     if said.token and said.user:
-        findings.error(said.where("token"), "ntfy is told who signs in by a token or by a user, not both", "leave one out")
+        message = "ntfy is told who signs in by a token or by a user, not both"
+        findings.error(said.where("token"), message, "leave one out")
     parts = urlsplit(said.server or "")
     if parts.scheme == "http" and parts.hostname not in _OWN and (said.token or said.password):
         what = "token" if said.token else "password"

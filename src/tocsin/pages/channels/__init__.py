@@ -7,7 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tocsin.pages.channels import apprise, console, email, matrix, ntfy, pagerduty, push, slack, telegram, twilio, webhook
+from tocsin.pages.channels import (
+    apprise,
+    console,
+    email,
+    matrix,
+    ntfy,
+    pagerduty,
+    push,
+    slack,
+    telegram,
+    twilio,
+    webhook,
+)
 from tocsin.pages.channels.setup import Setup
 from tocsin.pages.message import Channel
 
