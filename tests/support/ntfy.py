@@ -184,7 +184,7 @@ class NtfyServer:
         if len(raw) >= 2 * MESSAGE_LIMIT:
             raise RefusedError(41303, "JSON body too large")
         try:
-            said = json.loads(raw)
+            said = json.loads(raw, object_hook=_without_nulls)
             assert isinstance(said, dict)
         except (ValueError, AssertionError):
             raise RefusedError(40024, "invalid request: request body must be valid JSON") from None
@@ -284,6 +284,11 @@ def _since(text: str) -> float | None:
     if found is None:
         raise RefusedError(40008, "invalid since parameter")
     return int(time.time()) - int(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+def _without_nulls(said: dict[str, Any]) -> dict[str, Any]:
+    """As ntfy reads it: what is null was not said."""
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _faults(said: dict[str, Any], known: Mapping[str, type], where: str = "") -> Iterator[str]:
