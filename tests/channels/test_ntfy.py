@@ -152,7 +152,10 @@ async def test_an_update_takes_the_pages_place_without_its_button(server: NtfySe
     channel = ntfy(server.url, token="secret:ntfy")
     first = await channel.send(to_ana())
     assert isinstance(first, Sent)
-    update = to_ana(kind="update", state="acknowledged", who="Ana", replaces=first.provider_id, acknowledge_url="")
+    update = to_ana(
+        kind="update", state="acknowledged", who="Ana", replaces=first.provider_id, acknowledge_url="",
+        page=36, idempotency_key="page-36",
+    )  # fmt: skip
     for _ in range(2):  # one that is said again, after a crash, changes nothing
         assert isinstance(await channel.send(update), Sent)
         (shown,) = await asyncio.to_thread(phone.drawer)
@@ -163,6 +166,17 @@ async def test_an_update_takes_the_pages_place_without_its_button(server: NtfySe
     assert isinstance(other, Sent)
     assert len(await asyncio.to_thread(phone.drawer)) == 2, "another page rings for itself"
     assert await channel.send(to_ana(kind="update", replaces="")) == Sent()
+
+
+async def test_several_incidents_are_one_notification_and_one_press(server: NtfyServer, phone: Phone) -> None:
+    lines = ("SEV1 #12 checkout: 503, since 03:18", "SEV2 #13 search: slow, since 03:20")
+    several = to_ana(incidents=2, title="2 incidents, the gravest: 503", service="", lines=lines)
+    await ntfy(server.url, token="secret:ntfy").send(several)
+    (got,) = await asyncio.to_thread(phone.drawer)
+    assert got["title"] == "[SEV1] 2 incidents, the gravest: 503"
+    assert all(line in got["message"] for line in lines)
+    assert got["tags"] == ["rotating_light", "sev1"]
+    assert got["actions"][0]["body"].startswith(f"{TOPIC}.34."), "the row that was handed over stands for all"
 
 
 async def test_before_ntfy_knew_sequences_an_update_stands_beside_the_page() -> None:

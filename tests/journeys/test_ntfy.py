@@ -61,6 +61,10 @@ def test_a_topic_is_linked_paged_acknowledged_by_one_press_and_its_notification_
     story: Story,
 ) -> None:
     story.links()
+    story.server.run("contact", "drill", "--person", "ana")
+    drill = story.phone.shows(title="[drill]", priority=5)
+    assert story.phone.press(drill) == 200
+    assert story.phone.pressed[-1] == (200, "That is how to answer.\n")
     says(story.server)
     page = story.paged()
     assert "Checkout <b>answers</b> 503 & hangs" in page["title"]
@@ -83,7 +87,7 @@ def test_a_topic_is_linked_paged_acknowledged_by_one_press_and_its_notification_
     says(story.server, state="resolved")
     becomes(story.server, 1, "resolved", within=20)
     story.phone.shows(title="[Resolved]")
-    assert len(story.phone.drawer()) == 2, "the code's, and the incident's"
+    assert len(story.phone.drawer()) == 2, "the code's, and the incident's: the drill's was cleared by its press"
     assert story.phone.press(page) == 409
     for secret in (TOKEN, TOPIC, page["actions"][0]["body"].rpartition(".")[2]):
         assert secret not in story.server.output()
