@@ -18,12 +18,13 @@ from tests.support.waiting import eventually
 from tocsin.kernel.instant import HOUR, SECOND
 from tocsin.pages import rendering
 from tocsin.pages.answers import Answer, Call, DeafError, Got, Heard, Taken
-from tocsin.pages.channels import CHANNELS
-from tocsin.pages.channels.ntfy import HOW, Ntfy
+from tocsin.pages.channels.ntfy_server import HOW, Ntfy
 from tocsin.pages.channels.setup import Setup
-from tocsin.pages.contacts import BadAddress, checked_address
+from tocsin.pages.contacts import checked_address
 from tocsin.pages.loops import mark, marks
 from tocsin.pages.message import Failed, Message, Sent
+from tocsin.pages.profile import BadAddress
+from tocsin.pages.profiles import profile
 from tocsin.pages.templates import Words
 from tocsin.runtime.outbound import Outbound
 
@@ -34,7 +35,7 @@ LINK = "https://tocsin.example/page/abc123"
 
 def ntfy(server: str, key: bytes = KEY, base: str = "https://t.example", **said: str) -> Ntfy:
     """The channel as the wiring makes it."""
-    made = CHANNELS["ntfy"](
+    made = profile("ntfy").make(
         Setup(
             Outbound(),
             {"secret:ntfy": TOKEN, "secret:word": "pass: wörd"}.__getitem__,
@@ -66,7 +67,7 @@ def phone(server: NtfyServer) -> Phone:
 
 
 def test_a_plan_without_it_has_no_such_channel() -> None:
-    assert CHANNELS["ntfy"](Setup(Outbound(), dict[str, str]().__getitem__)) is None
+    assert profile("ntfy").make(Setup(Outbound(), dict[str, str]().__getitem__)) is None
 
 
 async def test_a_page_comes_to_the_telephone_with_a_button_as_a_client_would_make_it(
@@ -265,7 +266,7 @@ async def test_what_another_answer_means(
     catcher: Catcher, reply: Reply, code: str, permanent: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """None of it is the topic's fault, and none of it names the token."""
-    monkeypatch.setattr("tocsin.pages.channels.ntfy.DEADLINE", 0.5)
+    monkeypatch.setattr("tocsin.pages.channels.ntfy_server.DEADLINE", 0.5)
     catcher.default = reply
     answer = await ntfy(catcher.url, token="secret:ntfy").send(to_ana())
     assert isinstance(answer, Failed)
@@ -280,7 +281,7 @@ async def test_what_another_answer_means(
 async def test_a_token_that_cannot_be_had_or_be_one_is_said(catcher: Catcher) -> None:
     for secrets, said in (({}, "secret:n cannot be read"), ({"secret:n": "tk_a\nb"}, "secret:n holds no access token")):
         told = {"ntfy": {"server": catcher.url, "token": "secret:n"}}
-        made = CHANNELS["ntfy"](Setup(Outbound(), dict(secrets).__getitem__, channels=told))
+        made = profile("ntfy").make(Setup(Outbound(), dict(secrets).__getitem__, channels=told))
         assert made is not None
         answer = await made.send(to_ana())
         assert isinstance(answer, Failed)
@@ -395,8 +396,8 @@ def synthetic(number: int) -> Message:
 async def test_a_synthetic_page_is_back_when_the_server_hands_it_out(
     server: NtfyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tocsin.pages.channels.ntfy._FIRST_PAUSE", 0.01)
-    monkeypatch.setattr("tocsin.pages.channels.ntfy._AT_START", 0.0)
+    monkeypatch.setattr("tocsin.pages.channels.ntfy_server._FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("tocsin.pages.channels.ntfy_server._AT_START", 0.0)
     channel, desk = ntfy(server.url, token="secret:ntfy"), Desk()
     task = asyncio.create_task(channel.listen(desk.take, lambda provider_id: ()))
     await asyncio.sleep(0)
@@ -415,6 +416,23 @@ async def test_a_synthetic_page_is_back_when_the_server_hands_it_out(
     task.cancel()
 
 
+async def test_the_next_one_is_looked_for_at_once_while_the_last_is_not_back(
+    server: NtfyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tocsin.pages.channels.ntfy_server._FIRST_PAUSE", 60.0)
+    monkeypatch.setattr("tocsin.pages.channels.ntfy_server._LONGEST_PAUSE", 60.0)
+    channel, desk = ntfy(server.url, token="secret:ntfy"), Desk()
+    server.forgets.add(LOOP)
+    task = asyncio.create_task(channel.listen(desk.take, lambda provider_id: ()))
+    await channel.send(synthetic(7))
+    await asyncio.to_thread(eventually, lambda: server.polls >= 1)
+    server.forgets.clear()
+    await channel.send(synthetic(8))
+    await asyncio.to_thread(eventually, lambda: desk.got)
+    assert desk.got == [Got(page=8, receipt="delivered")]
+    task.cancel()
+
+
 async def test_one_that_left_before_a_restart_is_found(server: NtfyServer) -> None:
     await ntfy(server.url, token="secret:ntfy").send(synthetic(7))
     desk = Desk()
@@ -425,8 +443,8 @@ async def test_one_that_left_before_a_restart_is_found(server: NtfyServer) -> No
 async def test_one_that_the_server_lost_does_not_come_back(
     server: NtfyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tocsin.pages.channels.ntfy._FIRST_PAUSE", 0.01)
-    monkeypatch.setattr("tocsin.pages.channels.ntfy._LONGEST_PAUSE", 0.02)
+    monkeypatch.setattr("tocsin.pages.channels.ntfy_server._FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("tocsin.pages.channels.ntfy_server._LONGEST_PAUSE", 0.02)
     server.forgets.add(LOOP)
     channel, desk = ntfy(server.url, token="secret:ntfy"), Desk()
     await channel.send(synthetic(7))
@@ -441,7 +459,7 @@ async def test_a_topic_of_synthetic_pages_that_may_not_be_read_is_told_of(server
 
 
 async def test_without_a_synthetic_page_nothing_is_asked(server: NtfyServer) -> None:
-    made = CHANNELS["ntfy"](Setup(Outbound(), str, channels={"ntfy": {"server": server.url}}))
+    made = profile("ntfy").make(Setup(Outbound(), str, channels={"ntfy": {"server": server.url}}))
     assert isinstance(made, Ntfy)
     task = asyncio.create_task(made.listen(Desk().take, lambda provider_id: ()))
     await asyncio.sleep(0.05)

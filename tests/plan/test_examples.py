@@ -344,7 +344,7 @@ def test_every_key_of_the_language_arrives():
         ("apprise", "secret:loop", "inbox"),
     }
     assert plan.messages["email"] == Words("$severity $title", "$title\n$alerts")
-    assert list(plan.messages) == ["email", "matrix", "slack", "telegram", "ntfy", "push", "apprise", "sms", "call"]
+    assert list(plan.messages) == ["email", "matrix", "slack", "telegram", "ntfy", "push", "sms", "call", "apprise"]
     assert {(one.every, one.within) for one in plan.loops} == {(6 * HOUR, 3 * MINUTE)}
     assert plan.findings_at == 8 * 60 + 30
     assert plan.hours == {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.plan.written import HEAD, good, read, warned, wrong
+from tocsin.notation.findings import MAX_FINDINGS, Finding
 from tocsin.plan import read_plan
-from tocsin.plan.findings import MAX_FINDINGS, Finding
 
 SERVICE = "services:\n  a:\n    "
 PROBE = SERVICE + "probes:\n      - "

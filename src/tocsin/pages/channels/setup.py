@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from tocsin.catalog.people import Person
 from tocsin.kernel.outside import Outside, Unanswered
 from tocsin.kernel.secret import SecretAway
 from tocsin.pages.message import Failed
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
 
 DEADLINE = 14.0
 """Seconds an attempt may take: below the 15 that callers count on."""
