@@ -27,6 +27,7 @@ from tocsin.engine import (
     running,
     settling,
     starting,
+    telling,
     ticking,
     waiting,
 )
@@ -54,7 +55,7 @@ from tocsin.kernel.instant import MINUTE, Instant
 from tocsin.kernel.reason import Reason
 from tocsin.plan.model import Plan
 
-VERSION = "4"
+VERSION = "5"
 """Changes when the same journal would be judged differently. Rows of the journal say by which one each was judged."""
 
 
@@ -152,8 +153,10 @@ class Engine:
                 case Deaf():
                     self._deaf(turn, input)
                 case CalendarRead():
+                    idle = telling.idle(turn)
                     covering.read(turn, input)
                     handing.calendar_read(turn, input.name)
+                    telling.of_idle(turn, idle, f"the calendar {input.name} says so")
                     if not input.error:
                         waiting.judge_again(turn)
                 case Quarantine():
@@ -252,6 +255,7 @@ class Engine:
         """Judge by another plan from now on. Says which playbooks are trusted less for it."""
         assert plan is not None, "a plan change comes with its plan"
         before = {(s.service, s.name): s for s in self.plan.heartbeats}
+        idle = telling.idle(turn)
         self.plan = turn.plan = plan
         older.complete(turn)  # a start puts a plan in force first, and that asks what pages wait for
         begins = change.paging and not self.state.counters.paging
@@ -286,6 +290,7 @@ class Engine:
         covering.forget(turn)
         covering.renew(self.state, plan)
         handing.arrange(turn, first=first)
+        telling.of_idle(turn, idle, handing.NEW_PLAN)
         waiting.plan_changed(turn)
         answering.plan_changed(turn)
         self._end_the_unwatched(turn)

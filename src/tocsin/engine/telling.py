@@ -6,13 +6,13 @@ it begins. Whoever does something by hand is not told of it; but whoever comes o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Literal
 
 from tocsin.access import actors
 from tocsin.access.actors import person_of
 from tocsin.catalog.people import Person
-from tocsin.engine import handing, ledger, methods
+from tocsin.engine import covering, handing, ledger, methods
 from tocsin.engine.turn import Turn
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
@@ -49,11 +49,10 @@ def _asking(turn: Turn, override: Override, what: str, person: Person) -> str:
 
 
 def asked(turn: Turn, override: Override) -> list[str]:
-    """Who is asked by a cover request: everybody on the schedule but whose place it is."""
-    roster = turn.plan.rosters.get(override.schedule)
-    if override.kind != "cover" or roster is None:
+    """Who is asked by a cover request: whoever can take the place."""
+    if override.kind != "cover":
         return []
-    return [one for one in roster.schedule.people() if one != override.instead_of]
+    return list(turn.plan.takers(override.schedule, override.instead_of, turn.state.covers, turn.now))
 
 
 def wanted(turn: Turn, override: Override) -> str:
@@ -139,6 +138,31 @@ def change(
         _notice(turn, person, reason, f"{title}{_because(override)}", begins, work)
         told.add(person.key)
     return told
+
+
+def idle(turn: Turn) -> dict[int, str]:
+    """The agreed overrides that take nobody's place now, and a sentence on each.
+
+    Without those of which that is not known, since a calendar is yet to be read.
+    """
+    state = turn.state
+    found = covering.idle(turn.plan, state.overrides, state.covers, turn.now)
+    agreed = ((one, sentence) for one, sentence in found if one.agreed_at is not None)
+    return {one.id: sentence for one, sentence in agreed if not handing.awaits(turn, one.schedule)}
+
+
+def of_idle(turn: Turn, before: Container[int], why: str) -> None:
+    """A plan or a calendar is new: whoever agreed to something that takes nobody's place from now on is told so.
+
+    It asks nothing of them, so it waits for their morning. ``before``: what took nobody's place already.
+    """
+    for id, sentence in idle(turn).items():
+        one = turn.state.overrides[id]
+        people = (one.person, one.instead_of) if one.back else (one.person,)
+        for name in people if id not in before else ():
+            if name in turn.plan.people:
+                lines = [f"Because {why}"]
+                handing.tell(turn, turn.plan.people[name], Reason.ON_CALL_CHANGED, sentence, lines, urgency="low")
 
 
 def _welcome(

@@ -23,8 +23,8 @@ class Cover(NamedTuple):
     ``instead_of``: only where that person would be; "" in place of everybody, also where nobody would be.
     ``id`` is the override's number; of two, the higher one counts. ``why`` says what people are told about it.
     ``layer``: it lies over the layers before that one alone, and under the others; None over all of them. With nobody
-    as ``person`` that layer does not apply then. With nobody and without a layer it takes nobody's place: it says that
-    ``instead_of`` is away.
+    as ``person`` that layer does not apply then, of which ``instead_of`` has the turn where that is why. With nobody
+    and without a layer it takes nobody's place: it says that ``instead_of`` is away.
     """
 
     id: int
@@ -34,6 +34,11 @@ class Cover(NamedTuple):
     instead_of: str = ""
     why: str = ""
     layer: int | None = None
+
+    @property
+    def for_absence(self) -> bool:
+        """Whether it is there because a calendar says that somebody is away."""
+        return self.id < 0 and self.instead_of != ""
 
     @property
     def away(self) -> str:
