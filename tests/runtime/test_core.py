@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from itertools import pairwise
@@ -25,6 +26,7 @@ from tocsin.intake.request import Heard, Reply, Request
 from tocsin.intake.sources import SOURCES
 from tocsin.kernel.buckets import Bucket
 from tocsin.kernel.instant import HOUR, MINUTE, SECOND, Duration, Instant, format_rfc3339
+from tocsin.pages.answers import Answer
 from tocsin.pages.message import Channel, Failed, Sent
 from tocsin.plan import read_plan
 from tocsin.plan.model import Plan
@@ -38,6 +40,7 @@ from tocsin.runtime.listener import Exchange
 from tocsin.runtime.parts import Parts, PlanRead
 from tocsin.runtime.pulse import Pulse
 from tocsin.store.rows import Journaled
+from tocsin.store.writer import LeaseLost
 
 
 class NoProber:
@@ -682,8 +685,6 @@ async def test_an_overload_that_comes_and_goes_is_one_time_of_deafness(night: Ni
 
 async def test_the_self_audit_does_not_touch_the_timers(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
     """They belong to the writer's thread; two threads in one heap lose timers."""
-    import threading
-
     from tocsin.engine.timers import Timers
 
     asked: set[str] = set()
@@ -723,6 +724,44 @@ async def test_a_writer_that_ends_ends_the_core_at_once(night: Night) -> None:
         with pytest.raises(sqlite3.DatabaseError):
             await asyncio.wait_for(night.core.run(), 2)
         night.core.writer.stop()
+    await night.start()
+
+
+async def test_a_writer_that_ends_while_somebody_answers_ends_the_core_and_sends_nothing_more(night: Night) -> None:
+    """They are told that it did not count; what waits in the lanes is another node's by now."""
+    await night.fires("Down")
+    await until(lambda: any(page.state == "sent" for page in night.state.pages.values()))
+    (page,) = night.state.pages.values()
+    night.mail.answer = lambda message: pytest.fail("it was another node's to send")
+    night.mail.free.clear()
+    await night.fires("Second")
+    await until(lambda: night.core.delivery.under_way)
+    began, go_on = threading.Event(), threading.Event()
+
+    def loses(journal: Sequence[Journaled], changes: Changes, state: State) -> None:
+        began.set()
+        go_on.wait(8)
+        raise LeaseLost("another node writes now")
+
+    night.core.writer._store.commit = loses  # type: ignore[method-assign]
+    firing = asyncio.create_task(night.fires("Third"))
+    await until(began.is_set)
+    taking = asyncio.create_task(night.core.answers.take("email", Answer(page=page.id, by=page.address, mark="mark")))
+    stuck = asyncio.create_task(asyncio.Event().wait())  # a channel that never comes to the end of its thanks
+    night.core.answers._calls.add(stuck)  # type: ignore[arg-type]
+    await until(lambda: night.core.writer.waiting)
+    with capture_logs():
+        go_on.set()
+        with pytest.raises(LeaseLost):
+            await asyncio.wait_for(night.core.run(), 7)
+    taken = await asyncio.wait_for(taking, 2)
+    assert (taken.ok, taken.again) == (False, True)
+    assert await asyncio.wait_for(firing, 2) == 503
+    assert stuck.cancelled()
+    assert night.mail.closed
+    night.mail.answer = lambda message: Sent()
+    night.mail.free.set()
+    night.store.close()
     await night.start()
 
 
