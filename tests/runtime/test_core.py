@@ -658,6 +658,48 @@ async def test_a_small_disk_on_which_no_ballast_fits_opens_intake_again(
     assert await night.fires("Heard") == 202
 
 
+async def test_a_hiccup_shuts_intake_no_longer_than_it_lasts_however_little_room_there_is(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ballast is let go only where it helps: on a full disk."""
+    monkeypatch.setattr("tocsin.runtime.ballast.ENOUGH", 1 << 60)
+    night.store.no_room = lambda error: False  # type: ignore[method-assign]  # the disk is not what fails
+    night.store.full = True
+    assert await night.fires("Lost") == 503
+    await until(lambda: night.core.doors.full)
+    assert (night.data / "ballast").exists()
+    night.store.full = False
+    await until(lambda: not night.core.doors.full)
+    assert await night.fires("Heard") == 202
+
+
+async def test_while_intake_is_shut_nobody_outside_is_told_that_all_is_well(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when commits succeed again and only the room is missing; and that is what is said."""
+    monkeypatch.setattr("tocsin.runtime.ballast.ENOUGH", 1 << 60)
+    sounds: list[int] = []
+    night.core.upkeep._sound = lambda: sounds.append(night.core.doors.full)
+    await until(lambda: sounds)
+    night.store.full = True
+    assert await night.fires("Lost") == 503
+    await until(lambda: night.core.doors.full and not (night.data / "ballast").exists())
+    night.store.full = False
+    await until(lambda: night.core.writer.failures == 0)
+    audited = night.core.upkeep.audit
+    await until(lambda: night.core.upkeep.audit is not audited)
+    await until(lambda: night.core.upkeep.audit is not audited and not night.core.upkeep.audit.faults)
+    (fault,) = night.core.upkeep.faults
+    assert "have to be free on the data folder" in fault
+    audited = night.core.upkeep.audit
+    await until(lambda: night.core.upkeep.audit is not audited)
+    assert True not in sounds
+    monkeypatch.setattr("tocsin.runtime.ballast.ENOUGH", 1 << 20)
+    count = len(sounds)
+    await until(lambda: len(sounds) > count)
+    assert not night.core.doors.full
+
+
 async def test_an_overload_that_comes_and_goes_is_one_time_of_deafness(night: Night) -> None:
     """However often it is refused within a minute."""
     real = night.core.writer.overloaded

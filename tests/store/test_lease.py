@@ -147,7 +147,7 @@ def test_a_holder_that_renews_keeps_its_lease(node: Callable[..., PostgresStore]
 async def test_a_node_that_reads_its_plan_keeps_its_lease(
     node: Callable[..., PostgresStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its writer is not there yet to renew it. Whoever stands by looks for longer than the lease lasts, and waits on."""
+    """Its writer is not there yet to renew it. Whoever stands by looks for longer than it lasts, and waits on."""
     monkeypatch.setattr("tocsin.wiring.core.HOLD_EVERY", 0.2)
     first, stop, looked = node("first", 2 * SECOND), threading.Event(), threading.Semaphore(0)
     await asyncio.to_thread(first.wait_for_lease)

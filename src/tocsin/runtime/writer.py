@@ -92,6 +92,8 @@ class Writer:
         self.commits = 0
         self.failures = 0
         """How often in a row the database refused; a small write that it takes sets this back."""
+        self.no_room = False
+        """Whether it did because the disk is full."""
         self._dropped = 0
         self._away: Away | None = None
         self._unwritten: list[tuple[Journaled, Job]] = []
@@ -317,6 +319,7 @@ class Writer:
         except Exception as error:  # noqa: BLE001  # whatever the driver raises: nothing was written, or nobody knows
             if self.failures & (self.failures - 1) == 0:  # the first, and then more and more seldom
                 log.error("commit_failed", error=repr(error), inputs=len(self._unwritten))
+            self.no_room = self.no_room or self._store.no_room(error)
             if self._store.takes_nothing(error) or self._dropped >= MOST_DROPPED:
                 self._wait_for_better_times()
             else:
@@ -327,6 +330,7 @@ class Writer:
             self._away = None
         self.commits += 1
         self.failures = self._dropped = 0
+        self.no_room = False
         self._in_force = self.engine.plan
         self._unwritten = []
         self._alive_at = now
