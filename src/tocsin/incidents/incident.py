@@ -43,6 +43,11 @@ class Work(Struct, frozen=True, omit_defaults=True):
         return self.outcome in ("blocked", "unmatched")
 
 
+def since(opened_at: Instant, reopened: int, oldest: Instant | None) -> Instant:
+    """Since when an incident goes on: of one that was reopened, since what fires now was first heard."""
+    return max(opened_at, oldest) if reopened and oldest is not None else opened_at
+
+
 class Incident(Struct, kw_only=True, omit_defaults=True):
     """One incident, ``number`` short and counting up.
 
@@ -129,6 +134,10 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     def open(self) -> bool:
         """Whether it is not resolved."""
         return self.state != "resolved"
+
+    def since(self, oldest: Instant | None) -> Instant:
+        """Since when it goes on. ``oldest``: when what fires now was first heard, None when nothing fires."""
+        return since(self.opened_at, self.reopened, oldest)
 
     @property
     def told_by(self) -> int:
