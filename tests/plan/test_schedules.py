@@ -297,8 +297,10 @@ def test_turns_that_count_before_their_start_are_looked_at_from_now():
 def test_who_is_on_call_and_all_that_another_step_pages_is_warned_of():
     one = TWO.replace("{page: [second, ana]}", "{page: %s}") % ("ben", "ana")
     assert warned(one) == [
-        "ana is on call by first, first from Mon 16 Nov 2026 09:00 to Mon 23 Nov 2026 09:00, and is all that another "
-        "step of e pages: it would page them twice and nobody else"
+        (
+            "ana is on call by first, first from Mon 16 Nov 2026 09:00 to Mon 23 Nov 2026 09:00, and is all that "
+            "another step of e pages: it would page them twice and nobody else"
+        )
     ]
     assert warned(TWO.replace("{page: [second, ana]}", "{page: [ana, ben]}") % "ben") == []
     before = TWO.replace("[{page: first}, {page: [second, ana]}]", "[{page: ben}, {page: first}, {page: ben}]") % "ben"
