@@ -89,6 +89,12 @@ class StepsThen:
                 return number
         return None
 
+    def at_last(self, covers: Covers, person: str) -> bool:
+        """Whether somebody is the last resort, by the plan that was in force then."""
+        plan = self._plans.then
+        found = plan.people_of(plan.last_resort, self._at, covers) if plan is not None else ()
+        return any(one.key == person for one in found)
+
     def turn_taken(self, number: int) -> Entry | None:
         """When a step that pages one of several paged last, and with it whom; None when it did not, or pages all."""
         if not self.then[number - 1].one:

@@ -136,7 +136,8 @@ def named_by(words: Words, waiting: Sequence[Page], now: Instant) -> Page | str:
     """The page that words without a number are an answer to, or what to say to whoever wrote them.
 
     ``waiting``: the pages that left for their address and wait for an answer, oldest first, of one message the one
-    whose number stands in it. Nothing tells when words were written: what left within the last minute may not have been read.
+    whose number stands in it. Nothing tells when words were written: what left within the last minute may not have been
+    read.
     """
     found = meant(waiting, now - CLOCKS) if words.yes else ()
     if len(found) == 1:
