@@ -19,6 +19,7 @@ from tocsin.engine import (
     hearing,
     ledger,
     looping,
+    methods,
     older,
     overriding,
     paging,
@@ -54,7 +55,7 @@ from tocsin.kernel.instant import MINUTE, Instant
 from tocsin.kernel.reason import Reason
 from tocsin.plan.model import Plan
 
-VERSION = "4"
+VERSION = "5"
 """Changes when the same journal would be judged differently. Rows of the journal say by which one each was judged."""
 
 
@@ -281,6 +282,7 @@ class Engine:
                 placing.place(turn, alert)
                 turn.save_alert(alert)
         contacting.declare(turn)
+        methods.set_up_anew(turn)
         fell = starting.plan_changed(turn)
         looping.declare(turn)
         covering.forget(turn)
