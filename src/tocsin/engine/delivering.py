@@ -16,7 +16,7 @@ or the provider's, and say nothing of a person.
 """
 
 LOST = "deadline"
-"""The code of an answer that did not come in time: what was asked may have been done."""
+"""The code of an answer that did not come in time: what was asked may have been done; what was not has another code."""
 ENDS: frozenset[Receipt] = frozenset({"failed", "busy", "no_answer", "over"})
 """By these a call is over."""
 
