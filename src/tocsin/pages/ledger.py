@@ -24,6 +24,8 @@ CALLS = frozenset({"call"})
 """Channels that ring: one call at a time to a number, and one that nobody takes is made again."""
 ASKING = frozenset({"page", "help", "drill"})
 """Kinds that want an answer."""
+PAUSED = frozenset({"page", "copy"})
+"""Kinds that do not leave while their incident is paused, or somebody has it."""
 GATHERING = frozenset({Reason.BUNDLED, Reason.ON_THE_PHONE, Reason.CALLED_AGAIN})
 """What pages wait for together, to go out as one message."""
 MISSED: dict[Receipt, Reason] = {"busy": Reason.LINE_BUSY, "no_answer": Reason.NO_ANSWER}
@@ -132,6 +134,7 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     def may_reach(self) -> bool:
         """Whether it left, or is on its first way out: one that was refused has reached nobody yet."""
         return self.left or (self.state == "intended" and not self.attempts)
+
     about: int = 0
 
     @property
