@@ -17,9 +17,9 @@ from tests.support.certificates import make_certificate
 from tests.support.mail import MailServer
 from tests.support.ports import free_port
 from tocsin.pages import rendering
-from tocsin.pages.channels import CHANNELS
 from tocsin.pages.channels.setup import Setup
 from tocsin.pages.message import Channel, Failed, Message, Sent
+from tocsin.pages.profiles import profiles
 from tocsin.plan import read_plan
 from tocsin.runtime.outbound import Outbound
 
@@ -28,7 +28,7 @@ PASSWORD = "only-apprise-sees-this"
 
 def apprise(url: str) -> Channel:
     """The channel as the wiring makes it, with Ana's secret."""
-    made = CHANNELS["apprise"](Setup(Outbound(), {"secret:ana": url}.__getitem__))
+    made = profiles()["apprise"].make(Setup(Outbound(), {"secret:ana": url}.__getitem__))
     assert made is not None
     return made
 

@@ -12,15 +12,15 @@ import threading
 import pytest
 
 from tests.channels.words import page
-from tocsin.pages.channels import CHANNELS
-from tocsin.pages.channels import console as module
+from tocsin.pages.channels import terminal as module
 from tocsin.pages.channels.setup import Setup
 from tocsin.pages.message import Channel, Failed, Sent
+from tocsin.pages.profiles import profiles
 from tocsin.runtime.outbound import Outbound
 
 
 def console(terminal: io.TextIOBase) -> Channel:
-    made = CHANNELS["console"](Setup(Outbound(), lambda reference: "", terminal=terminal))  # type: ignore[arg-type]  # every text stream has what TextIO asks
+    made = profiles()["console"].make(Setup(Outbound(), lambda reference: "", terminal=terminal))  # type: ignore[arg-type]  # every text stream has what TextIO asks
     assert made is not None
     return made
 

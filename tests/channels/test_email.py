@@ -19,10 +19,10 @@ from tests.support.certificates import Certificate
 from tests.support.mail import MailServer
 from tests.support.ports import free_port
 from tocsin.kernel.secret import SecretAway
-from tocsin.pages.channels import CHANNELS
-from tocsin.pages.channels.email import Email
 from tocsin.pages.channels.setup import Setup
+from tocsin.pages.channels.smtp import Email
 from tocsin.pages.message import Failed, Sent
+from tocsin.pages.profiles import profiles
 from tocsin.plan.model import Mail
 from tocsin.runtime.outbound import Outbound
 
@@ -45,7 +45,7 @@ def of(server: MailServer) -> str:
 
 
 async def test_a_page_arrives_as_text_and_html_with_one_link(mail_server: MailServer) -> None:
-    channel = CHANNELS["email"](
+    channel = profiles()["email"].make(
         Setup(Outbound(), SECRETS.__getitem__, Mail(of(mail_server), "Tocsin <tocsin@shop.example>"))
     )
     assert channel is not None
@@ -97,7 +97,7 @@ async def test_a_notice_asks_for_no_answer_and_is_not_urgent(mail_server: MailSe
 
 
 async def test_without_a_mail_server_in_the_plan_there_is_no_email_channel() -> None:
-    assert CHANNELS["email"](Setup(Outbound(), SECRETS.__getitem__)) is None
+    assert profiles()["email"].make(Setup(Outbound(), SECRETS.__getitem__)) is None
 
 
 async def test_an_international_domain_is_written_in_ascii(mail_server: MailServer) -> None:

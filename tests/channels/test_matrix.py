@@ -14,19 +14,19 @@ from tests.support.ports import free_port
 from tests.support.synapse import MatrixPerson, Synapse
 from tocsin.kernel.instant import SECOND
 from tocsin.pages.answers import Answer, Got, Listening, Taken
-from tocsin.pages.channels import CHANNELS
 from tocsin.pages.channels.consent import meant
-from tocsin.pages.channels.matrix import WHICH, Unclear, heard
+from tocsin.pages.channels.matrix_client import WHICH, Unclear, heard
 from tocsin.pages.channels.setup import Setup
 from tocsin.pages.ledger import Page
 from tocsin.pages.message import Channel, Failed, Sent
+from tocsin.pages.profiles import profiles
 from tocsin.runtime.outbound import Outbound
 
 
 def matrix(server: str, token: str = "a token") -> Channel:
     """The channel as the wiring makes it."""
     said = {"matrix": {"server": server, "token": "secret:matrix"}}
-    made = CHANNELS["matrix"](Setup(Outbound(), {"secret:matrix": token}.__getitem__, channels=said))
+    made = profiles()["matrix"].make(Setup(Outbound(), {"secret:matrix": token}.__getitem__, channels=said))
     assert made is not None
     return made
 
@@ -37,7 +37,7 @@ async def two(synapse: Synapse, *names: str) -> list[MatrixPerson]:
 
 
 def test_a_plan_without_it_has_no_such_channel() -> None:
-    assert CHANNELS["matrix"](Setup(Outbound(), dict[str, str]().__getitem__)) is None
+    assert profiles()["matrix"].make(Setup(Outbound(), dict[str, str]().__getitem__)) is None
 
 
 async def test_a_person_keeps_one_room_and_a_page_told_twice_is_there_once(synapse: Synapse) -> None:
@@ -117,7 +117,7 @@ async def test_what_an_answer_means(catcher: Catcher, reply: Reply, code: str, p
 
 
 async def test_a_server_that_never_answers_is_given_up(catcher: Catcher, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tocsin.pages.channels.matrix.DEADLINE", 0.2)
+    monkeypatch.setattr("tocsin.pages.channels.matrix_client.DEADLINE", 0.2)
     catcher.default = Reply(delay=30)
     answer = await matrix(catcher.url).send(page(address="@ana:matrix.example"))
     assert isinstance(answer, Failed)
@@ -132,7 +132,7 @@ async def test_a_server_that_is_not_there_may_come_back() -> None:
 
 async def test_a_token_that_cannot_be_had_is_said(catcher: Catcher) -> None:
     said = {"matrix": {"server": catcher.url, "token": "secret:elsewhere"}}
-    channel = CHANNELS["matrix"](Setup(Outbound(), dict[str, str]().__getitem__, channels=said))
+    channel = profiles()["matrix"].make(Setup(Outbound(), dict[str, str]().__getitem__, channels=said))
     assert channel is not None
     answer = await channel.send(page(address="@ana:matrix.example"))
     assert isinstance(answer, Failed)
@@ -197,7 +197,7 @@ def test_a_bare_ack_takes_no_page_that_left_after_it() -> None:
 async def test_what_cannot_be_taken_now_is_asked_for_again_and_its_writer_told_once(
     catcher: Catcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tocsin.pages.channels.matrix._AGAIN", 0.01)
+    monkeypatch.setattr("tocsin.pages.channels.matrix_client._AGAIN", 0.01)
     pages, taken, tries = [sent(1, 1000), sent(3, 1045)], list[Answer | Got](), 3
 
     async def take(told: Answer | Got) -> Taken:

@@ -8,9 +8,9 @@ from tests.channels.words import page
 from tests.support.catcher import Catcher, Reply
 from tests.support.ports import free_port
 from tocsin.kernel.instant import SECOND
-from tocsin.pages.channels import CHANNELS
 from tocsin.pages.channels.setup import Setup
 from tocsin.pages.message import Channel, Failed, Sent
+from tocsin.pages.profiles import profiles
 from tocsin.runtime.outbound import Outbound
 
 KEY = "R0000000000000000000000000000000"
@@ -19,7 +19,7 @@ KEY = "R0000000000000000000000000000000"
 def pagerduty(server: str, **secrets: str) -> Channel:
     """The channel as the wiring makes it."""
     known = {"secret:old": KEY} | secrets
-    made = CHANNELS["pagerduty"](
+    made = profiles()["pagerduty"].make(
         Setup(Outbound(), known.__getitem__, channels={"pagerduty": {"server": server}}, mark="m1")
     )
     assert made is not None

@@ -19,10 +19,10 @@ from tests.support.device import Device, padded, unpadded
 from tocsin.intake.request import Reply as Answer
 from tocsin.kernel.instant import SECOND
 from tocsin.pages.answers import Call, Got, Heard
-from tocsin.pages.channels import CHANNELS
-from tocsin.pages.channels.push import Push, encrypted, public_key
+from tocsin.pages.channels.push import WebPush, encrypted, public_key
 from tocsin.pages.channels.setup import Setup
 from tocsin.pages.message import Failed, Sent
+from tocsin.pages.profiles import profiles
 from tocsin.pages.subscription import Subscription, read_subscription
 from tocsin.runtime.outbound import Outbound
 
@@ -34,11 +34,11 @@ def derive(purpose: str) -> bytes:
 
 
 @pytest.fixture
-def push(certificate: Certificate) -> Push:
+def push(certificate: Certificate) -> WebPush:
     """The channel, trusting the test's authority."""
     outside = Outbound(tls=ssl.create_default_context(cafile=certificate.authority))
-    made = CHANNELS["push"](Setup(outside, dict[str, str]().__getitem__, public_url=BASE, derive=derive))
-    assert isinstance(made, Push)
+    made = profiles()["push"].make(Setup(outside, dict[str, str]().__getitem__, public_url=BASE, derive=derive))
+    assert isinstance(made, WebPush)
     return made
 
 
@@ -46,7 +46,7 @@ Told = Callable[..., Any]
 
 
 @pytest.fixture
-def told(push: Push, tls_catcher: Catcher) -> Told:
+def told(push: WebPush, tls_catcher: Catcher) -> Told:
     """Send a page to a new device; gives what it could read, the request and the answer."""
 
     async def send(reply: Reply | None = None, **what: Any) -> tuple[dict[str, Any], Any, Sent | Failed]:
@@ -144,7 +144,7 @@ async def test_one_that_never_answers_is_given_up(told: Told, monkeypatch: pytes
     assert (answer.code, answer.permanent) == ("deadline", False)
 
 
-def test_a_device_says_that_a_page_arrived_by_a_token_only_it_was_told(push: Push) -> None:
+def test_a_device_says_that_a_page_arrived_by_a_token_only_it_was_told(push: WebPush) -> None:
     from tocsin.pages.channels.push import said
     from tocsin.pages.links import make_token
 
@@ -192,7 +192,7 @@ def test_a_subscription_is_kept_as_it_was_said() -> None:
     assert kept.endpoint == GOOD["endpoint"]
 
 
-async def test_a_key_that_is_no_point_is_refused_for_good(push: Push) -> None:
+async def test_a_key_that_is_no_point_is_refused_for_good(push: WebPush) -> None:
     keys = {"p256dh": unpadded(b"\4" + bytes(64)), "auth": unpadded(bytes(16))}
     address = read_subscription(json.dumps({"endpoint": "https://push.example/d", "keys": keys})).written()
     answer = await push.send(page(address=address))

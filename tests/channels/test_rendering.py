@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.channels.words import page
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, parse_rfc3339
 from tocsin.pages import rendering
-from tocsin.pages.channels import console, email, webhook
+from tocsin.pages.channels import smtp, terminal, webhook
 from tocsin.pages.message import Message
 
 NIGHT = {"now": parse_rfc3339("2026-10-20T01:24:02Z"), "since": parse_rfc3339("2026-10-20T01:18:00Z")}
@@ -119,7 +119,7 @@ class Reader(HTMLParser):
 @given(messages)
 @settings(max_examples=300)
 def test_no_text_breaks_a_mail_adds_a_header_or_leaves_its_own_place(message: Message) -> None:
-    mail = email.written(message, "Tocsin <tocsin@shop.example>")
+    mail = smtp.written(message, "Tocsin <tocsin@shop.example>")
     raw = mail.as_bytes()
     head = raw.partition(b"\r\n\r\n")[0]
     names = [line.partition(b":")[0].decode() for line in head.split(b"\r\n") if not line.startswith((b" ", b"\t"))]
@@ -150,7 +150,7 @@ def test_text_subject_console_and_payload_take_any_text(message: Message) -> Non
     assert subject.isprintable() or not any(character in subject for character in "\r\n\x1b\x00")
     assert not any(ord(character) < 32 and character != "\n" for character in text)
     (subject + text).encode()
-    assert "\x1b" not in console.page(message, coloured=False)
+    assert "\x1b" not in terminal.page(message, coloured=False)
     told = json.loads(webhook.payload(message))
     assert told["data"]["incident"]["number"] == message.incident
     headers = webhook.signed(rendering.stable_key(message), message.now, b"{}", b"key")

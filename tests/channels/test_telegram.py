@@ -21,12 +21,13 @@ from tests.support.waiting import eventually
 from tocsin.kernel.instant import SECOND
 from tocsin.pages import rendering
 from tocsin.pages.answers import Answer, Call, DeafError, Got, Heard, Listening, Taken
-from tocsin.pages.channels import CHANNELS
 from tocsin.pages.channels.setup import Setup
-from tocsin.pages.channels.telegram import HOW, LONGEST, TelegramByAsking, TelegramByWebhook
-from tocsin.pages.contacts import BadAddress, checked_address
+from tocsin.pages.channels.telegram_bot import HOW, LONGEST, TelegramByAsking, TelegramByWebhook
+from tocsin.pages.contacts import checked_address
 from tocsin.pages.ledger import Page
 from tocsin.pages.message import Failed, Sent
+from tocsin.pages.profile import BadAddress
+from tocsin.pages.profiles import profiles
 from tocsin.pages.templates import Words
 from tocsin.runtime.outbound import Outbound
 
@@ -38,7 +39,7 @@ def telegram(server: str, token: str = TOKEN, **more: str) -> Any:
     """The channel as the wiring makes it."""
     said = {"telegram": {"server": server, "token": "secret:bot", **more}}
     secrets = {**SECRETS, "secret:bot": token}
-    made = CHANNELS["telegram"](Setup(Outbound(), secrets.__getitem__, channels=said, public_url="https://t.example"))
+    made = profiles()["telegram"].make(Setup(Outbound(), secrets.__getitem__, channels=said, public_url="https://t.example"))
     assert made is not None
     return made
 
@@ -52,7 +53,7 @@ def bot_api() -> Iterator[TelegramServer]:
 
 
 def test_a_plan_without_it_has_no_such_channel() -> None:
-    assert CHANNELS["telegram"](Setup(Outbound(), dict[str, str]().__getitem__)) is None
+    assert profiles()["telegram"].make(Setup(Outbound(), dict[str, str]().__getitem__)) is None
 
 
 async def test_a_page_has_a_button_and_is_asked_for_as_aiograms_client_asks(bot_api: TelegramServer) -> None:
@@ -173,7 +174,7 @@ async def test_what_another_answer_means(catcher: Catcher, reply: Reply, code: s
 
 
 async def test_a_server_that_never_answers_is_given_up(catcher: Catcher, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tocsin.pages.channels.telegram.DEADLINE", 0.2)
+    monkeypatch.setattr("tocsin.pages.channels.telegram_bot.DEADLINE", 0.2)
     monkeypatch.setattr(TelegramByAsking._ask, "__defaults__", (0.2,))
     catcher.default = Reply(delay=30)
     answer = await telegram(catcher.url).send(page(address=str(ANA)))
@@ -198,7 +199,7 @@ async def test_the_token_stands_in_no_error(bot_api: TelegramServer, catcher: Ca
 
 async def test_a_token_that_cannot_be_had_is_said(catcher: Catcher) -> None:
     said = {"telegram": {"server": catcher.url, "token": "secret:elsewhere"}}
-    channel = CHANNELS["telegram"](Setup(Outbound(), dict[str, str]().__getitem__, channels=said))
+    channel = profiles()["telegram"].make(Setup(Outbound(), dict[str, str]().__getitem__, channels=said))
     assert channel is not None
     answer = await channel.send(page(address=str(ANA)))
     assert isinstance(answer, Failed)
@@ -320,7 +321,7 @@ async def test_a_bare_ack_is_for_no_page_that_came_after_it_however_late_it_is_r
 async def test_what_cannot_be_taken_now_is_not_confirmed_and_holds_up_no_other(
     bot_api: TelegramServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tocsin.pages.channels.telegram._AGAIN", 0.05)
+    monkeypatch.setattr("tocsin.pages.channels.telegram_bot._AGAIN", 0.05)
     first = await telegram(bot_api.url).send(page(address=str(ANA)))
     message = int(first.provider_id.partition("/")[2])
     desk = Desk(sent(34, first.provider_id))
@@ -343,7 +344,7 @@ async def test_what_cannot_be_taken_now_is_not_confirmed_and_holds_up_no_other(
 async def test_as_many_as_telegram_tells_at_once_do_not_wait_behind_one(
     catcher: Catcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tocsin.pages.channels.telegram._AGAIN", 0.01)
+    monkeypatch.setattr("tocsin.pages.channels.telegram_bot._AGAIN", 0.01)
     presses = [
         {"update_id": n, "callback_query": {"id": str(n), "from": {"id": ANA}, "data": "ack:34"}} for n in range(1, 101)
     ]
@@ -422,7 +423,7 @@ async def test_who_says_start_is_told_the_number_and_a_flood_of_them_delays_no_a
 async def test_a_server_that_does_not_wait_is_not_asked_without_end(
     catcher: Catcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tocsin.pages.channels.telegram._PAUSE", 0.2)
+    monkeypatch.setattr("tocsin.pages.channels.telegram_bot._PAUSE", 0.2)
     catcher.default = Reply(200, '{"ok": true, "result": []}')
     task = asyncio.create_task(telegram(catcher.url).listen(Desk().take, Desk().find))
     asked = await asyncio.to_thread(catcher.wait_for, 4)
@@ -515,7 +516,7 @@ async def test_what_a_webhook_cannot_take_now_is_refused_and_said_once(bot_api: 
 async def test_a_webhook_secret_that_can_be_guessed_is_not_used() -> None:
     said = {"telegram": {"token": "secret:bot", "webhook secret": "secret:hook"}}
     for weak in ("", "short", "with spaces in it, which is no good"):
-        channel = CHANNELS["telegram"](Setup(Outbound(), {"secret:hook": weak}.__getitem__, channels=said))
+        channel = profiles()["telegram"].make(Setup(Outbound(), {"secret:hook": weak}.__getitem__, channels=said))
         assert isinstance(channel, TelegramByWebhook)
         with pytest.raises(DeafError, match="secret:hook has to have"):
             await asyncio.wait_for(channel.listen(Desk().take, Desk().find), 10)

@@ -6,8 +6,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 from tocsin.pages.answers import Answer, Taken
-from tocsin.pages.channels import CHANNELS
 from tocsin.pages.channels.setup import Setup
+from tocsin.pages.profiles import profiles
 from tocsin.runtime.outbound import Outbound
 
 SAID = {"twilio": {"account": "AC0", "token": "secret:twilio", "from": "+34910000000"}}
@@ -18,7 +18,7 @@ async def test_who_is_on_the_line_may_try_again_and_a_message_says_why() -> None
     not_now = Taken(False, "Nothing was changed.", again=True)
     answer = Answer(page=34, by="+34600000000", mark="CA1")
     setup = Setup(Outbound(), {"secret:twilio": "x"}.__getitem__, channels=SAID, public_url="https://t.example")
-    made: dict[str, Any] = {name: CHANNELS[name](setup) for name in ("call", "sms")}
+    made: dict[str, Any] = {name: profiles()[name].make(setup) for name in ("call", "sms")}
     call, sms = made["call"], made["sms"]
     gather = ElementTree.fromstring((await call.thank(answer, not_now)).body).find("Gather")
     assert gather is not None

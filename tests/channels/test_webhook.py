@@ -21,12 +21,12 @@ from tests.support.certificates import Certificate, make_certificate
 from tests.support.ports import free_port
 from tocsin.catalog.people import Person, Webhook
 from tocsin.kernel.instant import HOUR, SECOND
-from tocsin.pages.channels import CHANNELS
 from tocsin.pages.channels.replies import retry_after
 from tocsin.pages.channels.setup import Setup
 from tocsin.pages.channels.webhook import signing_key
 from tocsin.pages.contacts import webhook_secret
 from tocsin.pages.message import Channel, Failed, Message, Sent
+from tocsin.pages.profiles import profiles
 from tocsin.runtime.outbound import Outbound
 
 SECRET = "whsec_" + base64.b64encode(b"twenty-four bytes of key").decode()
@@ -35,7 +35,7 @@ SECRETS = {"secret:hook": SECRET, "secret:bad": "whsec_?!", "secret:empty": "whs
 
 def webhook(url: str, *, outside: Outbound | None = None, secret: str = "secret:hook") -> Channel:
     people = {"ana": Person(key="ana", name="Ana", webhook=Webhook(url, secret))}
-    made = CHANNELS["webhook"](Setup(outside or Outbound(), SECRETS.__getitem__, people=people))
+    made = profiles()["webhook"].make(Setup(outside or Outbound(), SECRETS.__getitem__, people=people))
     assert made is not None
     return made
 
@@ -68,7 +68,7 @@ async def test_a_page_is_posted_and_the_official_package_verifies_it(catcher: Ca
 
 async def test_a_webhook_a_person_added_is_signed_with_its_own_secret(catcher: Catcher) -> None:
     """The plan knows nothing of it: the secret comes with the message."""
-    channel = CHANNELS["webhook"](Setup(Outbound(), SECRETS.__getitem__))
+    channel = profiles()["webhook"].make(Setup(Outbound(), SECRETS.__getitem__))
     assert channel is not None
     own = webhook_secret(b"a signing key of thirty-two bytes", 7)
     assert await channel.send(page(address=f"{catcher.url}/own", signing=own, incidents=3)) == Sent()

@@ -13,9 +13,9 @@ from click.testing import CliRunner
 
 from tocsin.cli.playbook import playbook
 from tocsin.cli.playbook_template import COMPOSED
+from tocsin.notation.findings import Findings
 from tocsin.plan.checklists import read_checklists
 from tocsin.plan.composing import with_composed
-from tocsin.plan.findings import Findings
 from tocsin.plan.starter import starter_plan
 from tocsin.playbooks.manifest import read_manifests
 from tocsin.playbooks.runner.reading import with_manifest

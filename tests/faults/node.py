@@ -13,7 +13,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import tocsin.pages.channels
+import tocsin.pages.channels.matrix_client
+import tocsin.pages.channels.slack_app
+import tocsin.pages.channels.smtp
+import tocsin.pages.channels.telegram_bot
+import tocsin.pages.channels.terminal
+import tocsin.pages.channels.twilio
 import tocsin.runtime.core
 import tocsin.runtime.first_run
 import tocsin.runtime.outbound

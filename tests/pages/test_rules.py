@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from tocsin.incidents.routes import SEVERITIES
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, from_datetime, to_datetime
 from tocsin.pages.contacts import (
-    BadAddress,
     Contact,
     ContactState,
     checked_address,
@@ -22,6 +21,7 @@ from tocsin.pages.contacts import (
     masked,
     webhook_secret,
 )
+from tocsin.pages.profile import BadAddress
 from tocsin.pages.rules import Left, Reach, Way, bundled_until, fault, quiet_until, remembered, ways
 
 ZONES = (
@@ -177,10 +177,11 @@ def test_rules_that_cannot_be_are_named_by_their_field(reach, field):
     ("channel", "written", "kept"),
     [
         ("sms", "+34 600-000 000", "+34600000000"),
-        ("voice", " +1 (555) 010.0199 ", "+15550100199"),
+        ("call", " +1 (555) 010.0199 ", "+15550100199"),
         ("email", "Ana.B@SHOP.Example", "Ana.B@shop.example"),
         ("webhook", "https://push.example/a?b=c", "https://push.example/a?b=c"),
         ("telegram", " 12345 ", "12345"),
+        ("ntfy", " ana-x7Qp2_ ", "ana-x7Qp2_"),
         ("matrix", "@ana:matrix.shop.example", "@ana:matrix.shop.example"),
         ("slack", "U024BE7LH", "U024BE7LH"),
     ],

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from tests.channels.words import page
 from tocsin.pages import rendering
-from tocsin.pages.channels.email import written
-from tocsin.pages.channels.matrix import HOW
-from tocsin.pages.channels.matrix import said as on_matrix
+from tocsin.pages.channels.matrix_client import HOW
+from tocsin.pages.channels.matrix_client import said as on_matrix
 from tocsin.pages.channels.push import said as pushed
-from tocsin.pages.channels.slack import said as on_slack
+from tocsin.pages.channels.slack_app import said as on_slack
+from tocsin.pages.channels.smtp import written
 from tocsin.pages.channels.twilio import short, spoken
 from tocsin.pages.templates import LONGEST_FILLED, PLACEHOLDERS, Words, fault, fill
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from tocsin.plan import documents, read_plan
+from tocsin.notation import documents
+from tocsin.plan import read_plan
 
 MANY = 1_000_000
 

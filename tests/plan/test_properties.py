@@ -11,8 +11,8 @@ from jsonschema import Draft202012Validator
 
 from tests.plan.test_schema import Editor, Texts, as_json
 from tests.plan.written import example
+from tocsin.notation.decoder import Record
 from tocsin.plan import Reading, json_schema, read_plan
-from tocsin.plan.decoder import Record
 
 BREAKS = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 EVERYTHING = example("everything.yaml").decode()

@@ -12,10 +12,10 @@ from jsonschema import Draft202012Validator
 
 from tests.plan.test_findings import HERE, MISTAKES
 from tests.plan.written import HEAD, example
+from tocsin.notation.decoder import Record
+from tocsin.notation.findings import Findings
 from tocsin.plan import json_schema, read_plan, starter_plan
 from tocsin.plan.composing import compose
-from tocsin.plan.decoder import Record
-from tocsin.plan.findings import Findings
 from tocsin.plan.playbook_file import json_schema as json_schema_of_playbooks
 from tocsin.plan.schema import PlanFile
 

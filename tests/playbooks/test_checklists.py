@@ -6,9 +6,9 @@ import pytest
 
 from tests.engine.world import World, dump
 from tocsin.engine import commands as c
+from tocsin.notation.findings import Findings
 from tocsin.plan import read_plan
 from tocsin.plan.checklists import read_checklists
-from tocsin.plan.findings import Findings
 from tocsin.plan.model import Plan
 from tocsin.playbooks.checklist import shown
 

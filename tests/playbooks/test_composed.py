@@ -10,10 +10,10 @@ import jsonschema
 import pytest
 
 from tocsin.library import postgres, redis, sql
+from tocsin.notation.documents import read_document
+from tocsin.notation.findings import Findings
 from tocsin.plan import read_plan
 from tocsin.plan.composing import compose, with_composed
-from tocsin.plan.documents import read_document
-from tocsin.plan.findings import Findings
 from tocsin.plan.playbook_file import Plain, json_schema
 from tocsin.playbooks.composed import Composed
 from tocsin.playbooks.language import About, Misused, Run

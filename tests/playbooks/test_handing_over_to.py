@@ -7,9 +7,9 @@ import pytest
 from tests.playbooks.playground import SERVICE, Playground, Pump, Run, drain, kick, level
 from tests.playbooks.test_stories import FULL, fires
 from tocsin.kernel.instant import MINUTE
+from tocsin.notation.findings import Findings
 from tocsin.plan import read_plan
 from tocsin.plan.composing import compose
-from tocsin.plan.findings import Findings
 from tocsin.playbooks.language import Misused, playbook, trust
 from tocsin.playbooks.manifest import MANIFEST, Manifests, Trust, encode_manifests
 

@@ -24,10 +24,10 @@ from tests.support.ports import free_port
 from tests.support.processes import Process
 from tests.support.waiting import eventually
 from tocsin.intake.checked import Checked, as_event
+from tocsin.intake.looking import probed
 from tocsin.intake.probes import KINDS, probe, probes
 from tocsin.intake.specs import ProbeSpec
 from tocsin.kernel.instant import MILLISECOND, SECOND, Instant
-from tocsin.plan.probes import PROBES
 from tocsin.runtime.outbound import Outbound
 
 
@@ -412,7 +412,8 @@ def test_a_failure_and_its_end_share_key_and_labels() -> None:
 
 
 def test_the_plan_knows_every_probe_of_the_register_and_no_other() -> None:
-    assert set(probes(str)) == set(KINDS) == set(PROBES)
+    assert set(probes(str)) == set(KINDS) == set(probed())
+    assert all(kind in said.fields and said.fields[kind].required for kind, said in probed().items())
 
 
 @pytest.mark.parametrize("kind", KINDS)

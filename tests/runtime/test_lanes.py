@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from tests.runtime.test_delivery import a_page
 from tocsin.kernel.instant import HOUR, MINUTE, SECOND
-from tocsin.pages.channels.pagerduty import PagerDuty
-from tocsin.pages.channels.push import Push
-from tocsin.pages.channels.webhook import Webhook
+from tocsin.pages.channels.pagerduty import PagerDutyEvents
+from tocsin.pages.channels.push import WebPush
+from tocsin.pages.channels.webhook import SignedPosts
 from tocsin.pages.ledger import Page
 from tocsin.pages.message import Failed, Sent
 from tocsin.pages.pace import Pace
@@ -353,8 +353,8 @@ def test_what_counts_as_one_place() -> None:
     """Hosts of webhooks and push services, PagerDuty's integrations; an address that is none is nobody's."""
     key = "B" + "A" * 86
     device = f'{{"endpoint": "https://push.example/x", "p256dh": "{key}", "auth": "{"A" * 22}"}}'
-    assert Webhook.place(None, "https://u:p@Hooks.Shop.example:8443/a?b") == "hooks.shop.example:8443"  # type: ignore[arg-type]
-    assert Webhook.place(None, "https://[oops/") == ""  # type: ignore[arg-type]
-    assert Push.place(None, device) == "push.example"  # type: ignore[arg-type]
-    assert Push.place(None, "nonsense") == ""  # type: ignore[arg-type]
-    assert PagerDuty.place(None, "secret:pd") == "secret:pd"  # type: ignore[arg-type]
+    assert SignedPosts.place(None, "https://u:p@Hooks.Shop.example:8443/a?b") == "hooks.shop.example:8443"  # type: ignore[arg-type]
+    assert SignedPosts.place(None, "https://[oops/") == ""  # type: ignore[arg-type]
+    assert WebPush.place(None, device) == "push.example"  # type: ignore[arg-type]
+    assert WebPush.place(None, "nonsense") == ""  # type: ignore[arg-type]
+    assert PagerDutyEvents.place(None, "secret:pd") == "secret:pd"  # type: ignore[arg-type]

@@ -32,9 +32,10 @@ from tocsin.kernel.matcher import Matcher
 from tocsin.kernel.reason import Reason
 from tocsin.oncall.imported import Imported
 from tocsin.oncall.override import Override
-from tocsin.pages.contacts import BadAddress, Contact, checked_address
+from tocsin.pages.contacts import Contact, checked_address
 from tocsin.pages.ledger import Page
 from tocsin.pages.loops import Loop
+from tocsin.pages.profile import BadAddress
 from tocsin.pages.rules import Reach, Way
 from tocsin.pages.rules import fault as rules_fault
 from tocsin.plan import plan_version, read_plan

@@ -28,6 +28,12 @@ def test_the_page_says_in_one_sentence_how_a_page_comes(ana: Browserless) -> Non
     assert "it is gone for good" in ana.page
 
 
+def test_what_may_be_written_as_an_address_is_what_the_channels_that_are_set_up_take(ana: Browserless) -> None:
+    ana.get("/you")
+    hint = ana.page.partition('id="address-hint">')[2].partition("<")[0]
+    assert hint.startswith("A URL with https or an e-mail address. A code is sent there;")
+
+
 def test_a_method_is_added_proven_by_its_code_and_used(site: Site, ana: Browserless) -> None:
     ana.get("/you")
     answer = ana.send("/you/contacts", channel="email", address="ana@home.example", label="Home")

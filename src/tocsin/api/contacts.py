@@ -12,6 +12,7 @@ from tocsin.faces.contacting import add, contact_of, person_of, send_code, verif
 from tocsin.faces.faces import Faces
 from tocsin.faces.who import Who
 from tocsin.pages.contacts import Contact, webhook_secret
+from tocsin.pages.profiles import signs_own
 
 
 @get("/contacts", tags=["contacts"])
@@ -37,7 +38,7 @@ async def add_contact(
         label=data.label,
     )
     contact = await add(faces, who, command, idempotency_key or "")
-    secret = webhook_secret(faces.signing_key, contact.id) if contact.channel == "webhook" else None
+    secret = webhook_secret(faces.signing_key, contact.id) if signs_own(contact.channel) else None
     return m.new_contact_out(contact, secret)
 
 

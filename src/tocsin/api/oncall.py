@@ -18,11 +18,11 @@ from tocsin.faces.problem import Problem, invalid
 from tocsin.faces.sessions import derived_secret, fresh_secret
 from tocsin.faces.who import Who
 from tocsin.kernel.instant import Instant, format_rfc3339
+from tocsin.notation.findings import nearest
 from tocsin.oncall.asking import clipped, fault_of, fault_of_range, layer_of, why
 from tocsin.oncall.imported import Imported
 from tocsin.oncall.override import Cover
 from tocsin.oncall.roster import Roster
-from tocsin.plan.findings import nearest
 from tocsin.plan.model import Covers, Plan
 from tocsin.plan.whom import alike, whom
 from tocsin.store.reads import LIMIT

@@ -15,7 +15,6 @@ from tocsin.cli.failure import OK, REFUSED, NotFound, Refused
 from tocsin.cli.place import DEFAULT_DATA, data_option, server_options
 from tocsin.cli.plan import default_folder
 from tocsin.cli.text import ago, count
-from tocsin.pages.contacts import THEIRS
 
 if TYPE_CHECKING:
     from tocsin.catalog.people import Person
@@ -52,22 +51,20 @@ def list_channels(folder: Path | None, as_json: bool) -> None:
       tocsin channel list
       tocsin channel list --plan deploy/tocsin --json | jq '.[] | select(.ready)'
     """
-    from tocsin.pages.ledger import FOLLOWED
-    from tocsin.plan.model import NEEDS, OPEN
+    from tocsin.pages.profiles import profile, profiles
 
     plan = _plan(folder)
     rows = []
-    for name in sorted({*NEEDS, *OPEN, "console"}):
-        ready = name in plan.reaches or name == "console"
+    for name, one in sorted(profiles().items()):
+        ready = name in plan.reaches or not one.real
         people = [p.key for p in plan.people.values() if ready and name in dict(p.declared())]
-        rows.append({"channel": name, "ready": ready, "people": people, "follows": name in FOLLOWED})
+        rows.append({"channel": name, "ready": ready, "people": people, "follows": one.follows})
     if as_json:
         show.print_json(rows)
         return
     for row in rows:
         listed = ", ".join(map(str, row["people"])) if isinstance(row["people"], list) else ""
-        need = NEEDS.get(str(row["channel"]), "")
-        lacks = f"not set up: add {'mail' if need == 'mail' else f'channels: {{{need}: …}}'} to the plan"
+        lacks = f"not set up: add {_lacking(profile(str(row['channel'])).needs)} to the plan"
         show.line(f"{row['channel']:<10} {listed or ('nobody' if row['ready'] else lacks)}")
 
 
@@ -162,6 +159,7 @@ def test(
     import msgspec
 
     from tocsin.pages.message import Failed, Sent
+    from tocsin.pages.profiles import theirs
     from tocsin.pages.sample import trial
     from tocsin.runtime.clock import SystemClock
     from tocsin.wiring import named_secrets, send_once
@@ -171,7 +169,7 @@ def test(
     if person not in plan.people:
         raise NotFound(f"The plan has no person {person!r}.")
     who, address = _whom(plan, name, person)
-    if not address or name in THEIRS:
+    if not address or name in theirs():
         own = "what people add themselves is tried by `tocsin contact test`"
         raise Refused(f"The plan does not say how to reach {person} by {name}; {own}.")
     answer = asyncio.run(send_once(settings, plan, name, trial(who, address, SystemClock().now(), settings.base_url)))
@@ -217,18 +215,25 @@ def _settings(folder: Path | None, data: Path | None, public_url: str = "") -> S
 
 def _whom(plan: Plan, name: str, person: str | None) -> tuple[Person, str]:
     """The person, and their address by this channel, "" when the plan names none."""
+    from tocsin.pages.profiles import profiles
+
     if person is not None and person not in plan.people:
         raise NotFound(f"The plan has no person {person!r}.")
     people = [plan.people[person]] if person else list(plan.people.values())
     reached = [(one, dict(one.declared()).get(name, "")) for one in people]
     who, address = next(((one, at) for one, at in reached if at), reached[0])
-    return who, address or (who.key if name in ("console", *THEIRS) else "")  # these have none in the plan
+    nowhere = name in profiles() and profiles()[name].address is None
+    return who, address or (who.key if nowhere else "")  # these have no address in a plan
 
 
 def _unknown(name: str) -> str:
-    from tocsin.plan.model import NEEDS, OPEN
+    from tocsin.pages.profiles import profile, profiles
 
-    need = NEEDS.get(name)
-    if need is not None:
-        return f"The plan does not set {name} up: add {'mail' if need == 'mail' else f'channels: {{{need}: …}}'} to it."
-    return f"There is no channel {name!r}; there are {', '.join(sorted({*NEEDS, *OPEN, 'console'}))}."
+    if need := profile(name).needs:
+        return f"The plan does not set {name} up: add {_lacking(need)} to it."
+    return f"There is no channel {name!r}; there are {', '.join(sorted(profiles()))}."
+
+
+def _lacking(need: str) -> str:
+    """What a plan lacks, as it is written there."""
+    return "mail" if need == "mail" else f"channels: {{{need}: …}}"

@@ -23,7 +23,7 @@ def now() -> Instant:
 
 def roster(plan: Path | None, name: str) -> Roster:
     """A schedule of a plan's files. Says on stderr what the files cannot know."""
-    from tocsin.plan.findings import nearest
+    from tocsin.notation.findings import nearest
     from tocsin.plan.folder import PlanFolderError
     from tocsin.plan.reading import read_plan, read_schedules
     from tocsin.wiring import plan_files

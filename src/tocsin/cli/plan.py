@@ -17,7 +17,7 @@ from tocsin.cli.plan_preview import preview
 from tocsin.cli.text import count
 
 if TYPE_CHECKING:
-    from tocsin.plan.findings import Finding
+    from tocsin.notation.findings import Finding
     from tocsin.plan.model import Plan
 
 LEVEL_WEIGHTS = {"error": "ring", "warning": "held", "notice": "mute"}
@@ -102,7 +102,7 @@ def check(folder: Path | None, strict: bool, as_json: bool) -> int:
 
 def _uncovered(plan: Plan | None) -> tuple[Finding, ...]:
     """That less is answered by code than the plan asks for. It keeps a plan out of a repository, not out of force."""
-    from tocsin.plan.findings import Finding
+    from tocsin.notation.findings import Finding
     from tocsin.playbooks.coverage import share, short_of
 
     wanted = plan.coverage if plan is not None else None

@@ -17,8 +17,8 @@ from tocsin.incidents.incident import Incident
 from tocsin.incidents.routes import SEVERITIES
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
-from tocsin.pages.contacts import CONSOLE
-from tocsin.pages.ledger import CALL_AGAIN, CALLS, MOST_CALLS, RINGS, Page
+from tocsin.pages.ledger import CALL_AGAIN, MOST_CALLS, RINGS, Page
+from tocsin.pages.profiles import CONSOLE, profile
 from tocsin.plan.model import Reached
 
 OF_A_STEP = frozenset(
@@ -106,7 +106,7 @@ def line_taken(turn: Turn, row: Page) -> Instant | None:
 
     What ends sooner, or has no outcome by then, is seen then.
     """
-    if row.channel not in CALLS:
+    if not profile(row.channel).rings:
         return None
     until = turn.state.calls.taken_until(row)
     return min(until, turn.now + RINGS) if until is not None and until > turn.now else None

@@ -22,16 +22,15 @@ from tocsin.pages.contacts import (
     CODE_WORKS,
     CODES_PER_HOUR,
     CODES_PER_PERSON,
-    DEVICE,
     LONGEST_LABEL,
     MOST_CONTACTS,
-    OWN,
-    BadAddress,
     Contact,
     checked_address,
     masked,
 )
 from tocsin.pages.ledger import DRILL_WORKS, Page
+from tocsin.pages.profile import BadAddress
+from tocsin.pages.profiles import DEVICE, owned
 from tocsin.pages.rules import fault
 from tocsin.pages.subscription import read_subscription
 
@@ -64,8 +63,8 @@ def add(turn: Turn, command: c.AddContact) -> c.Result:
     """A new method, unverified; a device is verified by its subscription, and one that is known gets its new keys."""
     if command.person not in turn.plan.people:
         return refuse("invalid", f"The plan has no person {command.person!r}", "person")
-    if command.channel not in turn.plan.reaches & OWN:
-        there = ", ".join(sorted(turn.plan.reaches & OWN))
+    if command.channel not in turn.plan.reaches & owned():
+        there = ", ".join(sorted(turn.plan.reaches & owned()))
         return refuse("invalid", f"The plan sets up no channel {command.channel!r}; there are {there}", "channel")
     try:
         address = checked_address(command.channel, command.address)

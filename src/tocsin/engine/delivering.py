@@ -7,7 +7,8 @@ from tocsin.engine.inputs import Delivered, Receipted
 from tocsin.engine.turn import Turn
 from tocsin.kernel.instant import Duration
 from tocsin.kernel.reason import Reason
-from tocsin.pages.ledger import CALLS, GATHERING, MISSED, PAUSED, RINGS, Page, Receipt, receive, retry_after
+from tocsin.pages.ledger import GATHERING, MISSED, PAUSED, RINGS, Page, Receipt, receive, retry_after
+from tocsin.pages.profiles import DEVICE, profile
 
 REFUSALS = frozenset({"client", "gone", "refused_address"})
 """Codes of a failure that is the address's: others are Tocsin's own or the channel's, and say nothing of a person."""
@@ -33,7 +34,7 @@ def delivered(turn: Turn, outcome: Delivered) -> None:
     stayed = contact is not None and methods.stayed(turn, contact, page.handed_at)
     for row in rows:
         _delivered(turn, row, outcome)
-    if page.channel in CALLS and outcome.state != "sent":
+    if profile(page.channel).rings and outcome.state != "sent":
         ringing.line_free(turn, page.address)
     if stayed and contact is not None:
         paging.make_way(turn, contact)
@@ -44,9 +45,9 @@ def _delivered(turn: Turn, row: Page, outcome: Delivered) -> None:
         if row.state != "intended":
             row.over_at = row.over_at or turn.now  # it was answered before its channel came to it
             turn.save_page(row)
-        elif (pause := paging.paused(turn, row)) is not None:
+        elif (why := paging.paused(turn, row)) is not None:
             row.handed_at = None
-            paging.hold(turn, row, *pause)
+            paging.hold(turn, row, *why)
         elif row.kind in PAUSED:  # the acknowledgement it saw was never committed, or the pause is over
             _again(turn, row, retry_after(1))
         else:
@@ -57,7 +58,7 @@ def _delivered(turn: Turn, row: Page, outcome: Delivered) -> None:
     row.provider_id = outcome.provider_id or row.provider_id
     if row.state != "intended":
         row.finished_at = turn.now  # it was on its way when the acknowledgement came
-        if row.channel in CALLS and outcome.state != "sent" and outcome.code != LOST:
+        if profile(row.channel).rings and outcome.state != "sent" and outcome.code != LOST:
             row.over_at = row.over_at or turn.now
         if row.state == "overtaken" and outcome.state == "sent":
             row.outcome = Reason.LEFT_BEFORE
@@ -72,7 +73,7 @@ def _delivered(turn: Turn, row: Page, outcome: Delivered) -> None:
         row.overtaken_by = newer.id
         ledger.finish(turn, row, "overtaken", Reason.REPLACED)
     elif outcome.state == "retry":
-        row.lost_at = turn.now if outcome.code == LOST and row.channel in CALLS else None
+        row.lost_at = turn.now if outcome.code == LOST and profile(row.channel).rings else None
         pause = max(outcome.retry_after or 0, retry_after(row.attempts))
         _again(turn, row, pause if row.lost_at is None else max(pause, RINGS))
         turn.count("page_outcomes", Reason.RETRYING)
@@ -96,7 +97,7 @@ def reached(turn: Turn, told: Receipted) -> None:
     page = turn.state.pages.get(told.page)
     if page is None:
         return
-    if page.channel in CALLS and told.receipt in ENDS and "" != told.provider_id != page.provider_id != "":
+    if profile(page.channel).rings and told.receipt in ENDS and "" != told.provider_id != page.provider_id != "":
         turn.count("page_receipts", Reason.OVERTAKEN)
         return  # it is of the call before: the one that is under way goes on
     missed = MISSED.get(told.receipt)
@@ -118,7 +119,7 @@ def reached(turn: Turn, told: Receipted) -> None:
     for row in news if missed is not None else ():
         if row.rang:
             ringing.call_again(turn, row)
-    if news and page.channel in CALLS and told.receipt not in ("delivered", "seen"):
+    if news and profile(page.channel).rings and told.receipt not in ("delivered", "seen"):
         ringing.line_free(turn, page.address, news if told.receipt == "busy" else ())
 
 
@@ -142,7 +143,7 @@ def _refused(turn: Turn, row: Page, outcome: Delivered) -> None:
         contact.state = "failing"
     turn.save_contact(contact)
     turn.count("contacts", Reason.CONTACT_FAILING)
-    if outcome.code == "gone" and contact.channel == "push":
+    if outcome.code == "gone" and contact.channel == DEVICE:
         methods.drop(turn, contact)  # a browser that subscribes again has another address
     person = turn.plan.people.get(contact.person)
     if known or person is None or not contact.trusted:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.reason import Reason
-from tocsin.pages.contacts import CONSOLE
 from tocsin.pages.ledger import Page, PageState
+from tocsin.pages.profiles import CONSOLE
 
 
 def rows(turn: Turn, incident: int) -> list[Page]:

@@ -13,7 +13,8 @@ from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import SECOND, Instant, say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.pages.contacts import Contact
-from tocsin.pages.ledger import APART, ASKING, FOLLOWED, GIVE_UP_AFTER, PAUSED, Page, PageKind
+from tocsin.pages.ledger import ASKING, GIVE_UP_AFTER, PAUSED, Page, PageKind
+from tocsin.pages.profiles import profile
 from tocsin.pages.rules import Planned, bundled_until
 from tocsin.plan.model import Reached
 
@@ -244,7 +245,7 @@ def tell(turn: Turn, incident: Incident) -> None:
         if row.kind == "update":
             if row.state == "intended" and row.handed_at is None:
                 ledger.finish(turn, row, "overtaken", Reason.OVERTAKEN)  # this one says more
-        elif row.kind not in ASKING or row.channel not in FOLLOWED or row.bundle:
+        elif row.kind not in ASKING or not profile(row.channel).follows or row.bundle:
             continue
         elif row.went:
             last[row.person, row.channel, row.address] = row
@@ -326,7 +327,7 @@ def due(turn: Turn, row: Page) -> None:
         return
     together = [row]
     contact = turn.state.contacts.get(row.contact)
-    if row.kind == "page" and contact is not None and row.handed_at is None and row.channel not in APART:
+    if row.kind == "page" and contact is not None and row.handed_at is None and not profile(row.channel).apart:
         if row.gathers:
             gathering = [turn.state.pages[id] for id in sorted(turn.state.gathering[contact.id])]
             together = [one for one in gathering if one.address == row.address and paused(turn, one) is None]

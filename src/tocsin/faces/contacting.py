@@ -12,7 +12,8 @@ from tocsin.engine.commands import AddContact, SendCode, VerifyContact
 from tocsin.faces.faces import Faces
 from tocsin.faces.problem import Problem, invalid, not_found
 from tocsin.faces.who import Who
-from tocsin.pages.contacts import DEVICE, Contact, code_hash, code_of
+from tocsin.pages.contacts import Contact, code_hash, code_of
+from tocsin.pages.profiles import DEVICE, signs_own
 
 SEED_BYTES = 32
 
@@ -42,7 +43,7 @@ async def add(faces: Faces, who: Who, command: AddContact, idempotency_key: str 
 
     When too many were sent already it is there without: one can be asked for.
     """
-    if command.channel == "webhook" and not who.may("responder"):
+    if signs_own(command.channel) and not who.may("responder"):
         # Tocsin stands inside the network: where it connects to is not for everybody who may look to say.
         raise Problem(403, "forbidden", "adding a webhook needs the role responder")
     number = int((await faces.submit(command, idempotency_key)).id)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tocsin.kernel.instant import Instant
-from tocsin.pages.ledger import CALLS, Page
+from tocsin.pages.ledger import Page
+from tocsin.pages.profiles import profile
 
 
 class Calls:
@@ -20,7 +21,7 @@ class Calls:
 
     def note(self, page: Page) -> None:
         """A page was written down or changed."""
-        if page.channel not in CALLS:
+        if not profile(page.channel).rings:
             return
         rings = page.rings_until is not None and page.bundle in (0, page.id)
         if rings and page.handed_at is not None:

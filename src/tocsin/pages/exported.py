@@ -94,7 +94,7 @@ def _row(page: Page, labels: Mapping[int, str], followed: str) -> LedgerRow:
         person=page.person,
         channel=page.channel,
         method=labels.get(page.contact, ""),
-        address=page.address if page.channel == "console" else masked(page.channel, page.address),
+        address=masked(page.channel, page.address),
         why=str(page.reason),
         because=page.why,
         step=page.numbered,

@@ -9,19 +9,13 @@ from msgspec import Struct
 
 from tocsin.kernel.instant import HOUR, MINUTE, SECOND, Duration, Instant
 from tocsin.kernel.reason import EXPLAINED, Reason
+from tocsin.pages.profiles import profile
 
 PageState = Literal["intended", "sent", "failed", "overtaken"]
 PageKind = Literal["page", "notice", "copy", "help", "drill", "update", "synthetic"]
 Receipt = Literal["delivered", "seen", "failed", "busy", "no_answer", "over"]
 """What a provider says of a page later. Of a call: picked up is delivered, and ``over`` that it has ended."""
 
-FOLLOWED = frozenset({"matrix", "pagerduty", "push", "slack", "telegram"})
-"""Channels that are told when somebody has an incident they paged for, or when it is over."""
-
-APART = frozenset({"pagerduty"})
-"""Channels that keep an incident for each of ours: there pages are never bundled."""
-CALLS = frozenset({"call"})
-"""Channels that ring: one call at a time to a number, and one that nobody takes is made again."""
 ASKING = frozenset({"page", "help", "drill"})
 """Kinds that want an answer."""
 PAUSED = frozenset({"page", "copy"})
@@ -134,7 +128,6 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     def may_reach(self) -> bool:
         """Whether it left, or is on its first way out: one that was refused has reached nobody yet."""
         return self.left or (self.state == "intended" and not self.attempts)
-
     about: int = 0
 
     @property
@@ -180,7 +173,7 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     @property
     def rings_until(self) -> Instant | None:
         """Until when its number is taken by it at the latest; None when it is no call, not on its way, or over."""
-        if self.channel not in CALLS or self.over_at is not None or self.state == "failed":
+        if not profile(self.channel).rings or self.over_at is not None or self.state == "failed":
             return None
         if self.delivered_at is not None:
             return self.delivered_at + TALKS

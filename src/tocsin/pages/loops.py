@@ -1,4 +1,4 @@
-"""Synthetic pages: Tocsin pages itself through a channel, and the page must come back. What is known of each channel.
+"""Synthetic pages: Tocsin pages itself through a channel, and the page must come back.
 
 A page that comes back is recognised by its mark, which travels as the message's idempotency key: a mail carries it in
 its Message-ID, a webhook in ``webhook-id``, Matrix in the transaction id, PagerDuty in the ``dedup_key``. Slack, and
@@ -18,10 +18,6 @@ from msgspec import Struct
 
 from tocsin.kernel.instant import Duration, Instant
 
-CHANNELS = ("webhook", "email", "matrix", "slack", "sms", "call", "pagerduty", "apprise")
-"""The channels whose messages can come back by themselves, or whose provider says that they arrived."""
-WORDS = frozenset({"apprise", "slack"})
-"""Channels that hand on words alone: the mark is one of the lines."""
 FIRST = "tocsin-loop-"
 MOST_MARKS = 20
 """So many marks of one message are looked at."""

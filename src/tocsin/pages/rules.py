@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from tocsin.kernel.instant import HOUR, MINUTE, SECOND, Duration, Instant, from_datetime, to_datetime
 from tocsin.oncall.zone import zone as zone_of
-from tocsin.pages.contacts import CONSOLE, Contact, directness
+from tocsin.pages.contacts import Contact, directness
+from tocsin.pages.profiles import CONSOLE
 
 APART: Duration = 2 * MINUTE
 """Without rules of their own a person has this long to answer before the next method is used."""

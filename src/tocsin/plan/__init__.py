@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from tocsin.plan.findings import Finding as Finding
+from tocsin.notation.findings import Finding as Finding
 from tocsin.plan.reading import Reading as Reading
 from tocsin.plan.reading import plan_version as plan_version
 from tocsin.plan.reading import read_plan as read_plan

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from tocsin.catalog.services import Service
+from tocsin.notation.findings import Findings, shown
+from tocsin.notation.positions import Placed, Position
 from tocsin.plan import schema as written
-from tocsin.plan.findings import Findings, shown
 from tocsin.plan.model import Plan
 from tocsin.plan.names import Names
-from tocsin.plan.positions import Placed, Position
 from tocsin.plan.reach import Reached
 from tocsin.playbooks.checklist import Checklist
 from tocsin.playbooks.manifest import Manifest, Unless

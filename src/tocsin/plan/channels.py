@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 from urllib.parse import urlsplit
 
+from tocsin.notation.decoder import Field, Record, RecordOf
+from tocsin.notation.findings import Findings
+from tocsin.notation.words import EMAIL, SECRET, TEXT
 from tocsin.pages.pace import Pace
+from tocsin.pages.profile import Paced
+from tocsin.pages.profiles import profiles
 from tocsin.pages.templates import Words
 from tocsin.plan import model
-from tocsin.plan.decoder import Field, Record, RecordOf
-from tocsin.plan.findings import Findings
-from tocsin.plan.words import (
-    BURST,
-    EMAIL,
-    LINE_TEMPLATE,
-    PACE,
-    SECRET,
-    SMTP,
-    TEXT,
-    TEXT_TEMPLATE,
-    TWILIO_ACCOUNT,
-    TWILIO_SENDER,
-    URL,
-)
-
-
-class Paced(Record):
-    """How fast a channel's provider is sent to."""
-
-    what = "a channel's pace"
-    together = {"burst": "rate"}
-    rate = Field(PACE, "Messages it is sent at most, such as 1/s or 30/m; first pages go before others. Default: any.")
-    burst = Field(BURST, "How many of them may go at once. Default: one second of the rate.")
+from tocsin.plan.words import LINE_TEMPLATE, SMTP, TEXT_TEMPLATE
 
 
 class Mail(Paced):
@@ -45,83 +28,17 @@ class Mail(Paced):
     password = Field(SECRET, "With what: secret:NAME.")
 
 
-class Matrix(Paced):
-    """The Matrix server pages leave through, and the user that sends them."""
-
-    what = "a Matrix server"
-    server = Field(URL, "The homeserver's address, such as https://matrix.shop.example.", required=True)
-    token = Field(SECRET, "The access token of the user that sends: secret:NAME.", required=True)
+SET_UPS: Final = {one.set_up.key: one.set_up for one in profiles().values() if one.set_up is not None}
+"""What is set up once for everybody, as channels say; several may share it."""
 
 
-class PagerDuty(Paced):
-    """Where PagerDuty's events go."""
-
-    what = "PagerDuty's address"
-    server = Field(URL, "Default: https://events.pagerduty.com; in Europe https://events.eu.pagerduty.com.")
-
-
-class Slack(Paced):
-    """The Slack app pages leave through."""
-
-    what = "a Slack app"
-    token = Field(SECRET, "Its bot token (xoxb-…), by reference: secret:NAME.", required=True)
-    signing_secret = Field(SECRET, "What Slack signs button presses with, which it posts here: secret:NAME.")
-    app_token = Field(SECRET, "Instead: its app-level token (xapp-…). Presses come by a connection to Slack then.")
-    server = Field(URL, "Where its Web API is. Default: https://slack.com.")
-
-
-class Telegram(Paced):
-    """The Telegram bot pages leave by. People add their own chats with it in Tocsin's settings."""
-
-    what = "a Telegram bot"
-    token = Field(SECRET, "Its token from @BotFather, by reference: secret:NAME.", required=True)
-    webhook_secret = Field(
-        SECRET, "Has Telegram post answers here, with this secret, instead of being asked for them: secret:NAME."
-    )
-    server = Field(URL, "Where its Bot API is. Default: https://api.telegram.org.")
-
-
-class Twilio(Paced):
-    """The Twilio account that sends text messages and calls."""
-
-    what = "a Twilio account"
-    account = Field(TWILIO_ACCOUNT, "Its Account SID (AC…).", required=True)
-    token = Field(SECRET, "Its auth token: secret:NAME. What Twilio tells is signed with it.", required=True)
-    sender = Field(TWILIO_SENDER, "The number messages and calls come from.", required=True, key="from")
-    server = Field(URL, "Default: https://api.twilio.com.")
-
-
-class Push(Paced):
-    """Web push. People add their own devices in Tocsin's settings."""
-
-    what = "web push"
-    contact = Field(EMAIL, "Whom a push service may write to when something is wrong. Default: Tocsin's own address.")
-
-
-class Webhooks(Paced):
-    """Webhooks, which people name themselves: each host is sent at most so many."""
-
-    what = "the pace of webhooks"
-
-
-class ThroughApprise(Paced):
-    """Apprise, whose URLs people name by secrets: each is sent at most so many."""
-
-    what = "the pace of Apprise"
-
-
-class Channels(Record):
+class Channels(
+    Record,
+    more={key: Field(RecordOf(one.record), one.about) for key, one in SET_UPS.items() if one.record is not None},
+):
     """The ways to reach people that have to be set up once for everybody."""
 
     what = "the channels"
-    push = Field(RecordOf(Push), "Pages as notifications of the web app, on devices people add themselves.")
-    slack = Field(RecordOf(Slack), "Pages as direct messages in Slack, with a button that acknowledges.")
-    telegram = Field(RecordOf(Telegram), "Pages as messages of a Telegram bot, with a button that acknowledges.")
-    twilio = Field(RecordOf(Twilio), "Text messages and calls by Twilio, acknowledged by a reply or a key.")
-    pagerduty = Field(RecordOf(PagerDuty), "Incidents handed to PagerDuty, which follows them until they are over.")
-    matrix = Field(RecordOf(Matrix), "Pages as direct messages on Matrix; acknowledged by a reaction or a reply.")
-    webhook = Field(RecordOf(Webhooks), "How fast webhooks are posted to; they need nothing else here.")
-    apprise = Field(RecordOf(ThroughApprise), "How fast Apprise is handed pages; it needs nothing else here.")
 
 
 class OwnText(Record):
@@ -139,18 +56,17 @@ class OwnWords(Record):
     text = Field(TEXT_TEMPLATE, "What follows it. How to answer, and that it may be a repetition, is always added.")
 
 
-class Messages(Record):
+class Messages(
+    Record,
+    more={
+        name: Field(RecordOf(OwnText if one.wording.style == "short" else OwnWords), one.wording.about)
+        for name, one in profiles().items()
+        if one.wording is not None
+    },
+):
     """The team's own words for pages. What is left out is said in Tocsin's words."""
 
     what = "the messages"
-    email = Field(RecordOf(OwnWords), "Mails.")
-    matrix = Field(RecordOf(OwnWords), "Messages on Matrix.")
-    slack = Field(RecordOf(OwnWords), "Messages in Slack.")
-    telegram = Field(RecordOf(OwnWords), "Messages on Telegram.")
-    push = Field(RecordOf(OwnWords), "Notifications: their title and their text.")
-    apprise = Field(RecordOf(OwnWords), "What Apprise hands on.")
-    sms = Field(RecordOf(OwnText), "Text messages, at most 320 characters of it.")
-    call = Field(RecordOf(OwnText), "What a call says before it asks for a key.")
 
 
 def read_messages(said: Messages | None) -> dict[str, Words]:
@@ -182,11 +98,9 @@ def read_channels(said: Channels | None, findings: Findings) -> dict[str, dict[s
     found: dict[str, dict[str, str]] = {}
     for name in said.fields if said else ():
         one = said.values.get(name) if said else None
-        if isinstance(one, Record):
+        if isinstance(one, Paced):
             found[name] = {key: str(value) for key, value in one.values.items() if key not in Paced.fields}
-        if isinstance(one, Slack) and not {"signing secret", "app token"} & one.places.keys():
-            message = "nobody could answer in Slack: neither a signing secret nor an app token is named"
-            findings.error(one.at, message, "add signing secret: secret:NAME, or app token: secret:NAME")
+            one.check(findings)
     return found
 
 
@@ -197,5 +111,5 @@ def read_paces(mail: Mail | None, channels: Channels | None) -> dict[str, Pace]:
     for name, one in said.items():
         if isinstance(one, Paced) and one.rate is not None:
             pace = Pace(one.rate, one.burst or max(1, math.floor(one.rate)))
-            found |= dict.fromkeys([way for way, need in model.NEEDS.items() if need == name] or [name], pace)
+            found |= {way: pace for way, its in profiles().items() if its.set_up is not None and its.set_up.key == name}
     return found

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Final
 
-from tocsin.plan.decoder import Field, ListOf, Record, RecordOf
-from tocsin.plan.documents import read_document
-from tocsin.plan.findings import Findings, shown
+from tocsin.notation.decoder import Field, ListOf, Record, RecordOf
+from tocsin.notation.documents import read_document
+from tocsin.notation.findings import Findings, shown
+from tocsin.notation.positions import Position
+from tocsin.notation.words import NAME_PATTERN
 from tocsin.plan.playbook_file import Groups
-from tocsin.plan.positions import Position
-from tocsin.plan.words import LEVEL, NAME_PATTERN
+from tocsin.plan.words import LEVEL
 from tocsin.playbooks.checklist import MOST_ITEMS, Checklist, Item
 from tocsin.playbooks.manifest import FOLDER
 

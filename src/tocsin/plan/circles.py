@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from tocsin.catalog.services import Service
-from tocsin.plan.findings import Findings
-from tocsin.plan.positions import Position
+from tocsin.notation.findings import Findings
+from tocsin.notation.positions import Position
 
 _SHOWN: Final = 8
 

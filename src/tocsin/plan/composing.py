@@ -8,8 +8,9 @@ from typing import Any, cast
 from msgspec import UNSET
 
 from tocsin.kernel.instant import DAY, MINUTE, SECOND, format_duration
-from tocsin.plan.documents import read_document
-from tocsin.plan.findings import Findings
+from tocsin.notation.documents import read_document
+from tocsin.notation.findings import Findings
+from tocsin.notation.positions import Placed
 from tocsin.plan.playbook_file import (
     FILE,
     STEPS,
@@ -29,7 +30,6 @@ from tocsin.plan.playbook_file import (
     UnlessGuard,
     VerifyStep,
 )
-from tocsin.plan.positions import Placed
 from tocsin.playbooks import language
 from tocsin.playbooks.composed import (
     Composed,

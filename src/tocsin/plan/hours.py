@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from tocsin.escalation.policy import When
+from tocsin.notation.findings import Findings, shown
+from tocsin.notation.positions import Placed
 from tocsin.oncall.hours import Hours
 from tocsin.oncall.schedule import Window, joined
 from tocsin.oncall.zone import WEEK_OF
 from tocsin.plan import schema as written
-from tocsin.plan.findings import Findings, shown
 from tocsin.plan.names import Names
-from tocsin.plan.positions import Placed
 
 
 def read_hours(

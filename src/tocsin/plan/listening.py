@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from tocsin.access.limits import KeyLimits
 from tocsin.intake.specs import HeartbeatSpec, KeySpec
 from tocsin.kernel.instant import MINUTE, format_duration
+from tocsin.notation.findings import Findings, shown
+from tocsin.notation.positions import Placed
 from tocsin.plan import schema as written
-from tocsin.plan.findings import Findings, shown
-from tocsin.plan.positions import Placed
 from tocsin.plan.severities import Severities
 from tocsin.playbooks.triggers import SOURCE as TRIGGER
 

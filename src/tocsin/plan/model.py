@@ -22,6 +22,7 @@ from tocsin.oncall.roster import Roster, away
 from tocsin.oncall.schedule import Schedule
 from tocsin.pages.loops import LoopSpec
 from tocsin.pages.pace import Pace
+from tocsin.pages.profiles import profiles
 from tocsin.pages.templates import Words
 from tocsin.playbooks.checklist import Checklist
 from tocsin.playbooks.coverage import Covered, Rule, Rungs, Wanted, covered
@@ -59,19 +60,6 @@ class Mail(Struct, frozen=True):
     sender: str
     user: str = ""
     password: str = ""
-
-
-NEEDS = {
-    "email": "mail",
-    "matrix": "matrix",
-    "slack": "slack",
-    "telegram": "telegram",
-    "sms": "twilio",
-    "call": "twilio",
-}
-"""What a plan must set up before a channel reaches anybody."""
-OPEN = frozenset({"webhook", "pagerduty", "apprise", "push"})
-"""Channels that need nothing set up: what they need stands with the person."""
 
 
 class Plan(Struct, frozen=True, kw_only=True, dict=True):
@@ -164,7 +152,8 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     def reaches(self) -> frozenset[str]:
         """The channels that are set up, by which people can have contact methods."""
         there = {*self.channels, *(("mail",) if self.mail else ())}
-        return OPEN | {way for way, need in NEEDS.items() if need in there}
+        ways = (one for one in profiles().values() if one.real)
+        return frozenset(one.name for one in ways if not one.needs or one.needs in there)
 
     def service(self, key: str) -> Service:
         """The service of that name, or the inbox when the plan no longer has it."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tocsin.plan.findings import Findings, shown
-from tocsin.plan.positions import Placed, Position
+from tocsin.notation.findings import Findings, shown
+from tocsin.notation.positions import Placed, Position
 
 
 class Names:

@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND
 from tocsin.kernel.matcher import Matcher
-from tocsin.plan.decoder import (
+from tocsin.notation.decoder import (
     At,
     Choice,
     Either,
@@ -26,10 +26,11 @@ from tocsin.plan.decoder import (
     Variants,
     Word,
 )
-from tocsin.plan.documents import Entries, Items, Node, Scalar, Unreadable
-from tocsin.plan.findings import Findings, shown
-from tocsin.plan.positions import Placed
-from tocsin.plan.words import CRON, LEVEL, MATCHER, NAME, PATH, SWITCH, TEXT, ZONE, duration, whole
+from tocsin.notation.documents import Entries, Items, Node, Scalar, Unreadable
+from tocsin.notation.findings import Findings, shown
+from tocsin.notation.positions import Placed
+from tocsin.notation.words import NAME, PATH, SWITCH, TEXT, duration, whole
+from tocsin.plan.words import CRON, LEVEL, MATCHER, ZONE
 from tocsin.playbooks import language
 from tocsin.playbooks.composed import (
     REF,

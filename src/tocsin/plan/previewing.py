@@ -11,12 +11,12 @@ from typing import Final, Literal, NamedTuple
 from msgspec import Struct
 
 from tocsin.kernel.instant import DAY, Duration, Instant
+from tocsin.notation.findings import Finding
 from tocsin.oncall.changed import Change, Held, changes, together
 from tocsin.oncall.coverage import YEAR, effort
 from tocsin.oncall.moved import held
 from tocsin.oncall.override import Cover
 from tocsin.oncall.roster import Roster, Span
-from tocsin.plan.findings import Finding
 from tocsin.plan.model import Covers, Plan
 from tocsin.plan.reading import plan_version, read_plan, read_schedules
 

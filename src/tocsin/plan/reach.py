@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tocsin.plan.decoder import Choice, Field, ListOf, Record, Unfit, Word
-from tocsin.plan.findings import Findings
-from tocsin.plan.words import NAME, PATH, REFERENCE, SWITCH, TEXT, URL, whole
+from tocsin.notation.decoder import Choice, Field, ListOf, Record, Unfit, Word
+from tocsin.notation.findings import Findings
+from tocsin.notation.words import NAME, PATH, SWITCH, TEXT, URL, whole
+from tocsin.plan.words import REFERENCE
 from tocsin.playbooks.targets import here
 
 _STRING = {"type": "string"}

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from tocsin.catalog.people import Team
 from tocsin.escalation.policy import Escalation, Step
+from tocsin.notation.findings import Findings
 from tocsin.oncall.schedule import Schedule
 from tocsin.plan import schema as written
-from tocsin.plan.findings import Findings
 
 
 def warn_of_answers(

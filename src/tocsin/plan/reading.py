@@ -7,13 +7,13 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from tocsin.kernel.instant import Instant
+from tocsin.notation.decoder import RecordOf
+from tocsin.notation.documents import Entries, read_document
+from tocsin.notation.findings import Finding, Findings
+from tocsin.notation.positions import Position
 from tocsin.plan.checklists import read_checklists
 from tocsin.plan.composing import compose
-from tocsin.plan.decoder import RecordOf
-from tocsin.plan.documents import Entries, read_document
-from tocsin.plan.findings import Finding, Findings
 from tocsin.plan.model import Plan
-from tocsin.plan.positions import Position
 from tocsin.plan.schema import LANGUAGE, PlanFile
 from tocsin.plan.sections import Source, assemble
 from tocsin.playbooks.manifest import FOLDER, MADE, read_manifests

@@ -6,11 +6,11 @@ import re
 from datetime import date
 from typing import Final, NamedTuple
 
+from tocsin.notation.decoder import At, Unfit, Word
+from tocsin.notation.findings import shown
+from tocsin.notation.words import NAME_PATTERN
 from tocsin.oncall.schedule import Length, Window
 from tocsin.oncall.zone import DAY_OF, DAYS, HOUR_OF, WEEK_OF
-from tocsin.plan.decoder import At, Unfit, Word
-from tocsin.plan.findings import shown
-from tocsin.plan.words import NAME_PATTERN
 
 _UNITS: Final = {"h": HOUR_OF, "d": DAY_OF, "w": WEEK_OF, "hour": HOUR_OF, "day": DAY_OF, "week": WEEK_OF}
 _STRING: Final = {"type": "string"}

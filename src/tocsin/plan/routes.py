@@ -8,10 +8,10 @@ from typing import Final
 from tocsin.catalog.services import INBOX
 from tocsin.incidents.routes import Route
 from tocsin.kernel.matcher import Matcher
+from tocsin.notation.findings import Findings
+from tocsin.notation.positions import Position
 from tocsin.plan import schema as written
-from tocsin.plan.findings import Findings
 from tocsin.plan.names import Names
-from tocsin.plan.positions import Position
 from tocsin.plan.severities import urgencies
 
 _PAIRS: Final = 200_000

@@ -10,6 +10,8 @@ from typing import Final
 from tocsin.catalog.people import Team
 from tocsin.escalation.policy import Escalation
 from tocsin.kernel.instant import say_duration
+from tocsin.notation.findings import Findings, shown
+from tocsin.notation.positions import Position
 from tocsin.oncall import coverage
 from tocsin.oncall.hours import Hours
 from tocsin.oncall.roster import Roster
@@ -17,10 +19,8 @@ from tocsin.oncall.schedule import Layer, Length, Schedule, joined
 from tocsin.oncall.zone import DAY_OF, MONDAY, WEEK_OF, Wall, said, wall_of
 from tocsin.oncall.zone import zone as zone_of
 from tocsin.plan import schema as written
-from tocsin.plan.findings import Findings, shown
 from tocsin.plan.hours import ALWAYS, layer_hours
 from tocsin.plan.names import Names
-from tocsin.plan.positions import Position
 from tocsin.plan.rotas import Handoff, Start
 
 NO_START: Final = Start(date(2000, 1, 3), "")

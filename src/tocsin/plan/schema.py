@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from tocsin.intake.looking import probed
+from tocsin.notation.decoder import At, Choice, Either, Field, ListOf, NamesOf, Record, RecordOf, Variants
+from tocsin.notation.words import BURST, NAME, PATH, PERIOD, SECRET, SEVERITY, SWITCH, TEXT, TITLE, URL, whole
+from tocsin.pages.profiles import profiles, theirs
 from tocsin.plan import reach
 from tocsin.plan.channels import Channels, Mail, Messages
-from tocsin.plan.decoder import At, Choice, Either, Field, ListOf, NamesOf, Record, RecordOf, Variants
-from tocsin.plan.probes import LATER, PROBES
+from tocsin.plan.probes import LATER
 from tocsin.plan.rotas import CLOCK, DAY, HANDOFF, HOURS, HOURS_NAME, LENGTH, START, WINDOWS
 from tocsin.plan.severities import UrgencyOf
 from tocsin.plan.synthetic import SyntheticPage
@@ -15,40 +18,26 @@ from tocsin.plan.triggers import Triggered
 from tocsin.plan.words import (
     ALERTS,
     BODY,
-    BURST,
     CODE,
     CRON,
-    EMAIL,
     FEED,
     GRACE,
     HOLD,
     LABEL,
     LEVEL,
     MATCHER,
-    MATRIX_USER,
     MONTH,
-    NAME,
-    PATH,
-    PERIOD,
     RATE,
     REFERENCE,
-    SECRET,
-    SEVERITY,
     SEVERITY_WORD,
     SHARE,
-    SLACK_USER,
     SOURCE,
-    SWITCH,
     TARGET,
-    TEXT,
     TIER,
-    TITLE,
     URGENCY,
-    URL,
     VERSION,
     WAIT,
     ZONE,
-    whole,
 )
 from tocsin.playbooks.coverage import ANSWERS
 
@@ -60,36 +49,24 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-class Webhook(Record):
-    """Where pages are posted, signed as Standard Webhooks."""
-
-    what = "a webhook"
-    instead = "write webhook: {url: https://…, secret: secret:NAME}"
-    url = Field(URL, "Where pages are posted.", required=True)
-    secret = Field(SECRET, "What they are signed with: secret:NAME.", required=True)
+_ADDRESSES: Final = {name: one.address for name, one in profiles().items() if one.address is not None}
 
 
-class Person(Record):
+class Person(Record, more={name: Field(one.shape, one.about) for name, one in _ADDRESSES.items()}):
     """Someone who can be paged."""
 
     what = "a person"
     later = frozenset({"chat"})
     elsewhere = dict.fromkeys(
-        ("phone", "sms", "call", "telegram", "ntfy", "push", "contacts"),
+        ("phone", "ntfy", "contacts", *sorted(theirs())),
         "a person's own contact methods are added and proven by them: the page You, or tocsin contact add",
     )
     name = Field(TEXT, "What people call them. Default: the name the plan uses.")
-    email = Field(EMAIL, "Where mail pages go; needs `mail`.")
     timezone = Field(ZONE, "Where they live. Default: the file's time zone.")
-    webhook = Field(RecordOf(Webhook), "Where pages are posted.")
     holidays = Field(
         ListOf(REFERENCE, "calendars", at_least=1, at_most=20, single=True),
         "Calendars that say when they are away. Their turns go to the next in line then.",
     )
-    slack = Field(SLACK_USER, "Their member ID, for direct messages; needs `channels: {slack: …}`.")
-    apprise = Field(SECRET, "An Apprise URL, by reference: secret:NAME. Reaches what Apprise reaches.")
-    pagerduty = Field(SECRET, "A PagerDuty service's integration key (Events API v2), by reference: secret:NAME.")
-    matrix = Field(MATRIX_USER, "Their Matrix user, who is paged in a direct room; needs `channels: {matrix: …}`.")
 
 
 class Calendar(Record):
@@ -242,7 +219,7 @@ class Service(Record):
         "Default: high.",
     )
     probes = Field(
-        ListOf(Variants("a probe", PROBES, LATER), "probes", at_most=1_000), "What Tocsin looks at by itself."
+        ListOf(Variants("a probe", probed(), LATER), "probes", at_most=1_000), "What Tocsin looks at by itself."
     )
     heartbeats = Field(NamesOf(NAME, RecordOf(Heartbeat), "heartbeats"), "Signs of life that must keep coming.")
     keys = Field(NamesOf(NAME, RecordOf(Key), "keys"), "Keys that monitors send this service's alerts with.")

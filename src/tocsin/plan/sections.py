@@ -11,8 +11,12 @@ from tocsin.escalation.policy import Escalation, Step
 from tocsin.incidents.routes import SEVERITIES, Route
 from tocsin.intake.specs import HeartbeatSpec, KeySpec, ProbeSpec
 from tocsin.kernel.instant import HOUR, MINUTE
+from tocsin.notation.decoder import Record
+from tocsin.notation.findings import Findings, shown
+from tocsin.notation.positions import Placed, Position
 from tocsin.pages.loops import LoopSpec
 from tocsin.pages.pace import Pace
+from tocsin.pages.profiles import profiles
 from tocsin.pages.templates import Words
 from tocsin.plan import schema as written
 from tocsin.plan.answering import Answering
@@ -20,12 +24,10 @@ from tocsin.plan.calendars import read_calendars
 from tocsin.plan.channels import Channels, read_channels, read_mail, read_messages, read_paces, warn_of_mail
 from tocsin.plan.channels import Mail as WrittenMail
 from tocsin.plan.circles import refuse_circles
-from tocsin.plan.findings import Findings, shown
 from tocsin.plan.hours import read_condition, read_hours
 from tocsin.plan.listening import read_heartbeats, read_keys, warn_of_heartbeats
-from tocsin.plan.model import NEEDS, OPEN, Mail, Plan
+from tocsin.plan.model import Mail, Plan
 from tocsin.plan.names import Names
-from tocsin.plan.positions import Placed, Position
 from tocsin.plan.probes import read_probes
 from tocsin.plan.reaching import warn_of_answers
 from tocsin.plan.routes import read_routes, warn_of_routes
@@ -39,7 +41,7 @@ from tocsin.playbooks.manifest import Manifest
 from tocsin.playbooks.targets import Target
 from tocsin.playbooks.triggers import Trigger
 
-_WAYS: Final = tuple(way for way in written.Person.fields if way in NEEDS or way in OPEN)
+_WAYS: Final = tuple(name for name, one in profiles().items() if one.address is not None)
 """The keys of a person that are contact methods."""
 _TIERS: Final = "say which there are, the highest first: customer tiers: [gold, silver]"
 
@@ -246,12 +248,12 @@ class _Assembly:
             for (key, _), person in plan.people or ():
                 if person is None or key in found:
                     continue
-                hook = person.webhook
+                hook = person.values.get("webhook")
                 found[key] = Person(
                     key=key,
                     name=person.name or key,
-                    email=person.email or "",
-                    webhook=Webhook(hook.url or "", hook.secret or "") if hook else None,
+                    email=str(person.values.get("email") or ""),
+                    webhook=_webhook(hook) if isinstance(hook, Record) else None,
                     timezone=person.timezone or self._zone_of(plan),
                     reach=_reach(person),
                     holidays=tuple(self._calendar_names.known(one) for one in person.holidays or ()),
@@ -428,7 +430,7 @@ class _Assembly:
                 if person is None:
                     continue
                 for way in _WAYS:
-                    need = NEEDS.get(way, "")
+                    need = profiles()[way].needs
                     written_here = channels is not None and need in channels.places
                     if way in person.places and need not in ("", "mail") and not written_here:
                         message = f"{shown(key)} is to be paged by {way}, and the plan does not set that up"
@@ -491,12 +493,16 @@ def _wanted(said: written.PlanFile | None) -> Wanted | None:
     return Wanted(one.at_least, one.counting or COUNTING, *one.at)
 
 
+def _webhook(said: Record) -> Webhook:
+    return Webhook(str(said.values.get("url") or ""), str(said.values.get("secret") or ""))
+
+
 def _reach(person: written.Person) -> tuple[tuple[str, str], ...]:
     """Channel and address of each way to reach a person, in the order written; () when that says nothing more."""
     found = []
     for key in person.places:
         value = person.values.get(key)
-        address = value.url if isinstance(value, written.Webhook) else value
+        address = value.values.get("url") if isinstance(value, Record) else value
         if key in _WAYS and isinstance(address, str):
             found.append((key, address))
     return () if [key for key, _ in found] in ([], ["email"], ["webhook"], ["email", "webhook"]) else tuple(found)

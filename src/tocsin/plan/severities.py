@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from tocsin.catalog.services import Urgency
 from tocsin.incidents.routes import DEFAULT_SEVERITY, SEVERITIES
-from tocsin.plan.decoder import Field, Record
-from tocsin.plan.findings import Findings, shown
-from tocsin.plan.positions import Placed
+from tocsin.notation.decoder import Field, Record
+from tocsin.notation.findings import Findings, shown
+from tocsin.notation.positions import Placed
 from tocsin.plan.words import URGENCY
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tocsin.plan.decoder import At, Field, ListOf, NamesOf, Record
-from tocsin.plan.findings import Findings, shown
-from tocsin.plan.words import NAME, REFERENCE, SECRET
+from tocsin.notation.decoder import At, Field, ListOf, NamesOf, Record
+from tocsin.notation.findings import Findings, shown
+from tocsin.notation.words import NAME, SECRET
+from tocsin.plan.words import REFERENCE
 from tocsin.playbooks.manifest import Manifest
 from tocsin.playbooks.targets import Target
 from tocsin.playbooks.triggers import Trigger

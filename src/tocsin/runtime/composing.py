@@ -15,10 +15,11 @@ from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import Instant, say_duration, to_datetime
 from tocsin.kernel.reason import EXPLAINED, Reason
 from tocsin.pages.contacts import CODE_WORKS, code_of, webhook_secret
-from tocsin.pages.ledger import CALLS, PAUSED, Page
+from tocsin.pages.ledger import PAUSED, Page
 from tocsin.pages.links import make_token
-from tocsin.pages.loops import WORDS, mark
+from tocsin.pages.loops import mark
 from tocsin.pages.message import Message
+from tocsin.pages.profiles import profile, signs_own
 from tocsin.pages.rendering import began
 from tocsin.pages.rules import Reach, quiet_until, reaches
 from tocsin.plan.model import PagedNext, Plan
@@ -50,7 +51,8 @@ def compose(state: State, plan: Plan, page: Page, now: Instant, base: str, key: 
     message = replace(message, page=page.id, idempotency_key=f"tocsin-page-{page.id}-{page.intended_at}")
     if first.kind == "synthetic":
         known = mark(key, page.id)
-        lines = (known,) if page.channel in WORDS else ()
+        loopback = profile(page.channel).loopback
+        lines = (known,) if loopback is not None and loopback.in_words else ()
         return replace(message, kind="notice", idempotency_key=known, person_name="Tocsin", url=base, lines=lines)
     if len(wanted) > 1:
         return _bundle(state, message, wanted, base)
@@ -117,7 +119,7 @@ def _message(
     about = state.pages.get(page.about) if page.kind == "update" else None
     zone = person.timezone if person else plan.timezone
     run = state.runs.get(incident.told_by) if incident else None
-    own = page.channel == "webhook" and (page.kind == "synthetic" or (contact is not None and not contact.declared))
+    own = signs_own(page.channel) and (page.kind == "synthetic" or (contact is not None and not contact.declared))
     return Message(
         page=page.id,
         idempotency_key="",
@@ -198,7 +200,7 @@ def _bundle(state: State, message: Message, wanted: list[Page], base: str) -> Me
 
 def _why_one(pages: list[Page]) -> str:
     """Why pages go out as one message, as a clause after "because"."""
-    if pages[0].channel in CALLS and all(page.held is not Reason.BUNDLED for page in pages):
+    if profile(pages[0].channel).rings and all(page.held is not Reason.BUNDLED for page in pages):
         return "they came while this number could not be reached, so one call tells of them all"
     return EXPLAINED[Reason.BUNDLED]
 

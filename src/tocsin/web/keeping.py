@@ -16,9 +16,10 @@ from tocsin.faces.problem import Problem
 from tocsin.faces.proof import loops
 from tocsin.faces.who import Who
 from tocsin.kernel.instant import DAY, Instant
+from tocsin.notation.findings import Finding
 from tocsin.pages import rendering
+from tocsin.pages.profiles import profile
 from tocsin.pages.sample import sample
-from tocsin.plan.findings import Finding
 from tocsin.plan.model import Plan
 from tocsin.plan.reading import read_plan
 from tocsin.playbooks.manifest import MADE
@@ -202,10 +203,12 @@ def _messages(plan: Plan, now: Instant, base: str) -> list[tuple[str, str, str]]
     shown = []
     for name, words in plan.messages.items():
         page = sample("page", next(iter(plan.people.values())), "", now, base, words)
-        if name in ("sms", "call"):
+        wording = profile(name).wording
+        if wording is not None and wording.style == "short":
             shown.append((name, "", rendering.own(page)))
         else:
-            text = rendering.text(page) if name in ("email", "apprise") else rendering.chat(page).partition("\n")[2]
+            full = wording is not None and wording.style == "full"
+            text = rendering.text(page) if full else rendering.chat(page).partition("\n")[2]
             shown.append((name, rendering.subject(page), text))
     return shown
 

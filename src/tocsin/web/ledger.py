@@ -8,7 +8,8 @@ from typing import NamedTuple
 from tocsin.kernel.reason import EXPLAINED, Reason
 from tocsin.pages.exported import Followed, followed
 from tocsin.pages.ledger import Page
-from tocsin.web.words import BY, Reader, span
+from tocsin.pages.profiles import profile
+from tocsin.web.words import Reader, span
 
 
 class LedgerLine(NamedTuple):
@@ -58,7 +59,7 @@ def _then(reader: Reader, page: Page, found: Followed) -> str:
 def _told(reader: Reader, page: Page) -> str:
     """``Ben was paged by email at 03:18``, as far as it came."""
     you = page.person == reader.person
-    who, how = ("you" if you else reader.name(page.person)), BY.get(page.channel, f"by {page.channel}")
+    who, how = ("you" if you else reader.name(page.person)), profile(page.channel).by
     was, is_ = ("were", "are") if you else ("was", "is")
     if page.left:
         return f"{who} {was} paged {how} at {reader.clock(page.left_at or page.intended_at)}"

@@ -20,10 +20,11 @@ from tocsin.kernel.instant import Instant, to_datetime
 from tocsin.kernel.reason import Reason
 from tocsin.pages.ledger import DRILL_WORKS, Page
 from tocsin.pages.links import read_token, still_works
+from tocsin.pages.profiles import profile
 from tocsin.store.reads import Reads
 from tocsin.web.door import bare
 from tocsin.web.view import AnyRequest, preferences, zone_of
-from tocsin.web.words import BY, Reader, because, count, night
+from tocsin.web.words import Reader, because, count, night
 
 HEADERS = {"cache-control": "no-store", "referrer-policy": "no-referrer", "x-robots-tag": "noindex, nofollow"}
 LINES = 5
@@ -199,7 +200,7 @@ async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "
         helping=page.kind == "help" and incident.state == "acknowledged",
         coming=page.answered_at,
         why=_why(page, incident),
-        how=BY.get(page.channel, f"by {page.channel}"),
+        how=profile(page.channel).by,
         token=token,
         fault=fault,
         now=now,
@@ -239,7 +240,7 @@ def _draw_drill(
         reader=reader,
         page=page,
         clock=f"{to_datetime(reader.now).astimezone(reader.zone):%H:%M}",
-        how=BY.get(page.channel, f"by {page.channel}"),
+        how=profile(page.channel).by,
         token=token,
         fault=fault,
     )

@@ -19,6 +19,7 @@ from tocsin.faces.faces import Faces
 from tocsin.faces.sessions import derived_secret, fresh_secret
 from tocsin.faces.who import Who
 from tocsin.kernel.instant import Instant
+from tocsin.pages.profiles import CONSOLE, profile
 from tocsin.plan.model import Covers, Plan
 from tocsin.plan.turns import NOBODY, Turns
 from tocsin.runtime.line import Status
@@ -158,7 +159,7 @@ def environment() -> Environment:
         quoted=lambda text: quote(text, safe=""),
         states=words.STATES,
         severity_words=words.SEVERITY_WORDS,
-        by=words.BY,
+        profile=profile,
         held_words=words.HELD,
     )
     return made
@@ -245,7 +246,7 @@ async def view(request: AnyRequest, faces: Faces, who: Who) -> View:
     delivered = False
     if status is not None and status.real_channel_proven_at is None:
         sent = await faces.read(faces.reads.pages, state="sent", limit=20)
-        delivered = any(page.channel != "console" and page.kind != "synthetic" for page in sent.items)
+        delivered = any(page.channel != CONSOLE and page.kind != "synthetic" for page in sent.items)
     return View(request, faces, who, plan, status, covers, delivered, await faces.turns(covers))
 
 

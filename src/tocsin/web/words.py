@@ -20,6 +20,7 @@ from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, format_rfc3339, to_datetime
 from tocsin.kernel.reason import EXPLAINED, Reason
 from tocsin.pages.ledger import Page
+from tocsin.pages.profiles import profile
 from tocsin.plan.model import Covers, Plan
 from tocsin.plan.turns import NOBODY, Turns
 from tocsin.playbooks.run import Run
@@ -31,19 +32,6 @@ STATES = {
     "resolved": ("rest", "ok", "Resolved"),
 }
 SEVERITY_WORDS = {"sev1": "critical", "sev2": "major", "sev3": "minor", "sev4": "low"}
-BY = {
-    "email": "by email",
-    "webhook": "by webhook",
-    "console": "on the console",
-    "matrix": "on Matrix",
-    "pagerduty": "by PagerDuty",
-    "slack": "on Slack",
-    "telegram": "on Telegram",
-    "sms": "by text message",
-    "call": "by telephone",
-    "apprise": "by Apprise",
-    "push": "by push",
-}
 HELD = {
     Reason.NEXT_METHOD: ", if nobody answers",
     Reason.QUIET_HOURS: ", in their morning",
@@ -385,7 +373,7 @@ class Reader:
     def _of(self, pages: Sequence[Page], what: str) -> str:
         """Who was paged by these and how; or that they could not be."""
         names, people = self._people(pages)
-        how = listed(list(dict.fromkeys(BY.get(page.channel, f"by {page.channel}") for page in pages)))
+        how = listed(list(dict.fromkeys(profile(page.channel).by for page in pages)))
         if all(page.rang for page in pages):
             return f"{names} did not pick up the telephone"
         if what == "lost":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Any, NamedTuple
 
 from litestar import Request, Response, get, post
@@ -13,23 +14,18 @@ from tocsin.faces.faces import Faces
 from tocsin.faces.problem import Problem
 from tocsin.faces.who import Who
 from tocsin.kernel.instant import MINUTE, SECOND, Duration
-from tocsin.pages.contacts import CONSOLE, DEVICE, LONGEST_LABEL, OWN, Contact, directness, readable, webhook_secret
+from tocsin.pages.contacts import LONGEST_LABEL, Contact, directness, readable, webhook_secret
+from tocsin.pages.profiles import CONSOLE, DEVICE, owned, profile, signs_own
 from tocsin.pages.rules import Planned, Reach, Way, clock_text, parse_clock, ways
 from tocsin.web.ledger import lines
 from tocsin.web.view import View, fields, leads_to, once, view, with_query
-from tocsin.web.words import BY, listed, span
+from tocsin.web.words import listed, span
 
 AFTER: tuple[Duration, ...] = tuple(MINUTE * minutes for minutes in (0, 1, 2, 3, 4, 5, 10, 15, 30, 60))
 WITHIN: tuple[Duration, ...] = (10 * SECOND, 30 * SECOND, MINUTE, 2 * MINUTE, 5 * MINUTE)
 PAGES_SHOWN = 8
 PAGES_AROUND = 100
 """So many of the latest pages of an incident are looked at for what followed one."""
-CHANNEL_NAMES = {
-    "sms": "Text message",
-    "call": "Phone call",
-    "push": "Device",
-    "pagerduty": "PagerDuty",
-}
 BROWSERS = {
     "Edg": "Edge",
     "OPR": "Opera",
@@ -104,7 +100,8 @@ async def _you(seen: View, asked: str, shown: Shown, *, code: int = 200) -> Resp
         contacts=contacts,
         named=named,
         ready=ready,
-        channels=[(name, channel_name(name)) for name in sorted(ready & OWN - {DEVICE})],
+        channels=[(name, channel_name(name)) for name in sorted(ready & owned() - {DEVICE})],
+        asked=_asked(ready),
         readable=readable,
         push_key=faces.settings.push_key,
         headline=_headline(seen, person, mine, high),
@@ -124,9 +121,15 @@ async def _you(seen: View, asked: str, shown: Shown, *, code: int = 200) -> Resp
     )
 
 
+def _asked(ready: Set[str]) -> list[str]:
+    """What may be written as an address, the most direct first, each once."""
+    ways = sorted((profile(name) for name in ready & owned()), key=lambda one: one.directness)
+    return list(dict.fromkeys(one.own.asks for one in ways if one.own is not None and one.own.asks))
+
+
 def channel_name(channel: str) -> str:
     """A channel as the page names it."""
-    return CHANNEL_NAMES.get(channel, channel.capitalize())
+    return profile(channel).called
 
 
 def named(contact: Contact) -> str:
@@ -145,7 +148,7 @@ def _headline(seen: View, person: str, mine: bool, planned: list[Planned]) -> st
 def _by(one: Planned) -> str:
     """``by email``, with what the person calls it when they call it something."""
     label = f" ({one.contact.label})" if one.contact is not None and one.contact.label else ""
-    return BY.get(one.channel, f"by {one.channel}") + label
+    return profile(one.channel).by + label
 
 
 def _under(low: list[Planned], reach: Reach) -> str:
@@ -190,7 +193,7 @@ async def add_method(request: Request[Any, Any, Any], faces: Faces, who: Who) ->
         contact = await add(faces, who, command, once(form))
     except Problem as problem:
         return await _refused(seen, person, problem, "address", form)
-    if contact.channel == "webhook":
+    if signs_own(contact.channel):
         return await _you(seen, person, Shown({}, {}, webhook_secret(faces.signing_key, contact.id)))
     return _back(who, person, "code" if contact.code_until is not None else "added")
 

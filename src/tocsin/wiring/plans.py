@@ -12,7 +12,7 @@ from tocsin.settings import Settings
 if TYPE_CHECKING:
     from tocsin.engine.commands import DeclareKeys
     from tocsin.intake.specs import KeySpec
-    from tocsin.plan.findings import Finding
+    from tocsin.notation.findings import Finding
     from tocsin.plan.model import Plan
     from tocsin.runtime.parts import PlanRead
     from tocsin.store.writer import Store
@@ -114,13 +114,12 @@ def missing_clients(plan: Plan) -> list[str]:
     """Packages that probes and playbooks need and that this machine does not have, as warnings."""
     from importlib.util import find_spec
 
-    from tocsin.intake.probes import postgres, redis
+    from tocsin.intake import probes
     from tocsin.playbooks.targets import said
 
     hand_over = "; until then playbooks that need it hand over"
     wanted = {one.kind for one in plan.probes} | {one.kind for one in plan.targets}
-    kinds = (("redis", redis), ("postgres", postgres))
-    missing = [one.MISSING for kind, one in kinds if kind in wanted and not one.installed()]
+    missing = [why for kind in probes.KINDS if kind in wanted and (why := probes.missing(kind))]
     found = [f"warning: {one}; until then probes of it fire and playbooks hand over" for one in missing]
     certificates = any(one.kind == "http" and said(one.reading).get("certificate") for one in plan.targets)
     if "ssh" in wanted and find_spec("asyncssh") is None:
@@ -134,7 +133,7 @@ def without_clients(plan: Plan) -> list[Finding]:
     """Playbooks that a service uses and whose targets' client is not on this machine; another one may have it."""
     from importlib.util import find_spec
 
-    from tocsin.plan.findings import Finding
+    from tocsin.notation.findings import Finding
     from tocsin.playbooks.targets import said
 
     found = []
@@ -211,7 +210,7 @@ def unconfinable(plan: Plan, files: Mapping[str, bytes], settings: Settings | No
 
     ``files``: the plan's. ``settings``: whose folders are kept from them, where that is known.
     """
-    from tocsin.plan.findings import Finding
+    from tocsin.notation.findings import Finding
     from tocsin.playbooks.runner.confining import troubles
     from tocsin.playbooks.runner.importing import Imported, why_absent
 

@@ -40,9 +40,9 @@ def sources() -> Mapping[str, Source]:
 
 def channels(settings: Settings, plan: Plan, outside: Outbound, signing_key: bytes) -> Mapping[str, Channel]:
     """The channels a plan sets up."""
-    from tocsin.pages.channels import CHANNELS
     from tocsin.pages.channels.setup import Setup
     from tocsin.pages.loops import marks
+    from tocsin.pages.profiles import profiles
 
     setup = Setup(
         outside=outside,
@@ -52,10 +52,11 @@ def channels(settings: Settings, plan: Plan, outside: Outbound, signing_key: byt
         mark=derived(signing_key, "installation").hex()[:16],
         derive=lambda purpose: derived(signing_key, purpose),
         looped=lambda text: marks(signing_key, text),
+        loops={one.channel: one.address for one in plan.loops},
         public_url=settings.base_url,
         people=plan.people,
     )
-    made = ((name, make(setup)) for name, make in CHANNELS.items())
+    made = ((name, one.make(setup)) for name, one in profiles().items())
     return {name: channel for name, channel in made if channel is not None}
 
 

@@ -274,7 +274,7 @@ def page_out(one: Page) -> PublishedPage:
         incident=one.incident or None,
         person=one.person,
         channel=one.channel,
-        address=one.address if one.channel == "console" else masked(one.channel, one.address),
+        address=masked(one.channel, one.address),
         kind=one.kind,
         title=one.title,
         reason=str(one.reason),

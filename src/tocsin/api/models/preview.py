@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from tocsin.access.limits import MOST_BODY
 from tocsin.api.models.values import Moment, Span
 from tocsin.kernel.instant import format_duration, format_rfc3339
-from tocsin.plan.findings import Finding
+from tocsin.notation.findings import Finding
 from tocsin.plan.previewing import Preview
 from tocsin.plan.reading import MAX_FILES
 from tocsin.playbooks.manifest import MADE

@@ -14,10 +14,14 @@ from math import ceil
 from pathlib import Path
 
 from tocsin.intake.checked import Checked, Measured
+from tocsin.intake.probed import PERCENT, Looks, Probed, said
 from tocsin.intake.probes.amounts import size_of
 from tocsin.intake.specs import ProbeSpec
 from tocsin.kernel.instant import SECOND, Instant
 from tocsin.kernel.outside import Outside
+from tocsin.notation.decoder import Field
+from tocsin.notation.findings import Findings
+from tocsin.notation.words import PATH, SIZE
 
 _MOST_ENTRIES = 100_000
 
@@ -108,3 +112,24 @@ def _held(path: str) -> tuple[int, int]:
                 else:
                     held += found.st_size
     return held, entries
+
+
+class DiskProbe(Probed):
+    """Looks how full the file system of a path is."""
+
+    what = "a disk probe"
+    exclusive = (("used", "free", "contents"),)
+    disk = Field(PATH, "An absolute path on the disk to watch.", required=True)
+    used = Field(PERCENT, "Used this much or more is a failure. Default: 90%.")
+    free = Field(SIZE, "Less free than this is a failure, such as 2GB.")
+    contents = Field(SIZE, "The folder holding more than this is a failure, such as 500MB.")
+
+    def looks_at(self, findings: Findings) -> Looks:
+        """A path, and one of ``used_percent`` such as ``90`` or ``97.5``; ``free_bytes``; ``folder_bytes``, the most
+        its contents may take.
+        """
+        limits = said(free_bytes=self.free) or said(folder_bytes=self.contents)
+        return self.disk or "", limits or {"used_percent": self.used or "90"}
+
+
+PROBE = DiskProbe

@@ -8,12 +8,17 @@ must still be valid). Redirects are an answer like any other and are not followe
 from __future__ import annotations
 
 from time import perf_counter
+from typing import Final
 
 from tocsin.intake.checked import Checked, Measured, without_credentials
+from tocsin.intake.probed import Looks, Probed, said, url_named
 from tocsin.intake.specs import ProbeSpec
-from tocsin.kernel.instant import DAY, SECOND, Instant, to_datetime
-from tocsin.kernel.matcher import compiled
+from tocsin.kernel.instant import DAY, MILLISECOND, MINUTE, SECOND, Duration, Instant, format_duration, to_datetime
+from tocsin.kernel.matcher import MatcherError, compiled
 from tocsin.kernel.outside import Answer, Outside, Unanswered
+from tocsin.notation.decoder import Field, Unfit, Word
+from tocsin.notation.findings import Findings, shown
+from tocsin.notation.words import URL, duration, whole
 
 _READ = 1_000_000
 
@@ -89,3 +94,67 @@ def _seconds(span: float) -> str:
 
 def _short(text: str) -> str:
     return text if len(text) <= 120 else f"{text[:119]}…"
+
+
+_STATUS_RULE: Final = "write codes from 100 to 599, such as 200-399 or 200,204"
+
+
+def _regex(text: str) -> str:
+    try:
+        compiled(text)
+    except MatcherError as error:
+        raise Unfit(str(error), "single quotes leave backslashes alone") from None
+    return text
+
+
+def _status(text: str) -> str:
+    spans = text.replace(" ", "").split(",")
+    for span in spans:
+        low, _, high = span.partition("-")
+        if not 100 <= int(low) <= int(high or low) <= 599:
+            raise Unfit(f"{shown(span)} is not a range of HTTP status codes", _STATUS_RULE)
+    return ",".join(spans)
+
+
+REGEX: Final = Word("a regular expression", _regex)
+STATUS: Final = Word(
+    "a range of HTTP status codes",
+    _status,
+    pattern=r"[0-9]{3}(-[0-9]{3})?( *, *[0-9]{3}(-[0-9]{3})?){0,19}",
+    write=_STATUS_RULE,
+    also={"type": ["string", "integer"]},
+)
+LATENCY: Final = duration(MILLISECOND, 5 * MINUTE)
+
+
+class HttpProbe(Probed):
+    """Asks a URL and judges the answer."""
+
+    what = "an http probe"
+    http = Field(URL, "The URL to ask for.", required=True)
+    status = Field(STATUS, "Status codes that are well. Default: 200-399.")
+    body = Field(REGEX, "A regular expression (RE2) that the body must contain.")
+    latency = Field(LATENCY, "An answer that takes longer is a failure.")
+    certificate_days = Field(whole("a number of days", 1, 3650), "How many days its certificate must be good for.")
+
+    def looks_at(self, findings: Findings) -> Looks:
+        """A URL, and what of the answer is judged: ``status`` such as ``200-399`` or ``200,204``; ``body``, an RE2
+        pattern to be found; ``latency`` in microseconds; ``certificate_days``, whole days that must be left.
+        """
+        url, days = self.http or "", self.certificate_days
+        if days is not None and url and not url.lower().startswith("https:"):
+            findings.error(self.where("certificate days"), "only https:// has a certificate")
+        return url, said(status=self.status, body=self.body, latency=self.latency, certificate_days=days)
+
+    def named(self, kind: str, target: str) -> str:
+        """The URL without its query, which may hold a token."""
+        return url_named(kind, target)
+
+    def check(self, timeout: Duration, findings: Findings) -> None:
+        """An answer that is too late has failed before it is judged."""
+        if (self.latency or 0) > timeout:
+            message = f"an answer later than {format_duration(timeout)} has failed already"
+            findings.error(self.where("latency"), message, "latency is never longer than timeout")
+
+
+PROBE = HttpProbe

@@ -9,9 +9,13 @@ from __future__ import annotations
 from time import perf_counter
 
 from tocsin.intake.checked import Checked, without_credentials
+from tocsin.intake.probed import Looks, Probed, url_named
 from tocsin.intake.specs import ProbeSpec
 from tocsin.kernel.instant import SECOND, Instant
 from tocsin.kernel.outside import Outside, Unanswered
+from tocsin.notation.decoder import Field
+from tocsin.notation.findings import Findings
+from tocsin.notation.words import URL
 
 _READ = 16_384
 _SHOWN = 300
@@ -35,3 +39,21 @@ async def check(spec: ProbeSpec, now: Instant, outside: Outside) -> Checked:
     if answer.status == 503 and lines:
         return Checked(False, f"{named} is not well: {'; '.join(lines)}"[:_SHOWN], facts)
     return Checked(False, f"{named} is not what answers there: {answer.status} for /readyz", facts)
+
+
+class PeerProbe(Probed):
+    """Asks another Tocsin whether it is well."""
+
+    what = "a peer probe"
+    peer = Field(URL, "The other Tocsin's address; its /readyz is asked.", required=True)
+
+    def looks_at(self, findings: Findings) -> Looks:
+        """A URL."""
+        return self.peer or "", {}
+
+    def named(self, kind: str, target: str) -> str:
+        """The URL without its query, which may hold a token."""
+        return url_named(kind, target)
+
+
+PROBE = PeerProbe

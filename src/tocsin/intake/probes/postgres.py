@@ -7,8 +7,6 @@ user needs ``pg_monitor``, or it sees its own sessions only; then the probe says
 from __future__ import annotations
 
 import os
-import socket
-import threading
 from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -18,11 +16,15 @@ from typing import TYPE_CHECKING, Any, LiteralString
 from msgspec import Struct, structs
 
 from tocsin.intake.checked import Checked, Measured, Probe
+from tocsin.intake.probed import PERCENT, Looks, Probed, said
 from tocsin.intake.probes.amounts import size_of
 from tocsin.intake.probes.client import Client, asked
 from tocsin.intake.specs import ProbeSpec
-from tocsin.kernel.instant import Instant
+from tocsin.kernel.instant import SECOND, Instant
 from tocsin.kernel.outside import Outside
+from tocsin.notation.decoder import Field
+from tocsin.notation.findings import Findings
+from tocsin.notation.words import PERIOD, SECRET, SIZE, whole
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -215,6 +217,9 @@ def _replicated(connection: Connection[Any]) -> _Replicated:
 @contextmanager
 def _let_go(line: int, seconds: float) -> Iterator[None]:
     """Cut a line that is still in use after so long: the server's own timeout needs a server that lives."""
+    import socket
+    import threading
+
     with socket.socket(fileno=os.dup(line)) as handle:
 
         def cut() -> None:
@@ -228,3 +233,37 @@ def _let_go(line: int, seconds: float) -> Iterator[None]:
             yield
         finally:
             timer.cancel()
+
+
+class PostgresProbe(Probed):
+    """Asks a PostgreSQL server for its connections, transactions and locks, its standbys and its log."""
+
+    what = "a postgres probe"
+    postgres = Field(SECRET, "The address it is read by, as secret:NAME.", required=True)
+    connections = Field(PERCENT, "This much or more of its connections is a failure. Default: 90%, if nothing is said.")
+    wraparound = Field(PERCENT, "This much or more of its transaction ids is. Default: 50%, if nothing is said.")
+    oldest_transaction = Field(PERIOD, "A transaction that has been open for so long is a failure.")
+    blocked = Field(whole("a number of sessions", 1, 10_000), "So many sessions that wait for a lock are a failure.")
+    behind = Field(SIZE, "A standby that has more to replay than this is one, or hears nothing of its primary.")
+    late = Field(PERIOD, "A standby that replays what is older than this is one, or hears nothing of its primary.")
+    log = Field(SIZE, "More write-ahead log on its disk than this is a failure, such as 20GB.")
+
+    def looks_at(self, findings: Findings) -> Looks:
+        """A reference, and what is said to be judged, or what every server must not run out of:
+        ``connections_percent``, ``wraparound_percent`` such as ``90``; ``oldest_seconds`` of a transaction; ``blocked``
+        sessions; ``behind_bytes`` and ``late_seconds`` of a standby; ``log_bytes``.
+        """
+        oldest, late = self.oldest_transaction, self.late
+        limits = said(
+            connections_percent=self.connections,
+            wraparound_percent=self.wraparound,
+            oldest_seconds=None if oldest is None else f"{oldest / SECOND:g}",
+            blocked=self.blocked,
+            behind_bytes=self.behind,
+            late_seconds=None if late is None else f"{late / SECOND:g}",
+            log_bytes=self.log,
+        )
+        return self.postgres or "", limits or {"connections_percent": "90", "wraparound_percent": "50"}
+
+
+PROBE = PostgresProbe

@@ -11,12 +11,17 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from tocsin.intake.checked import Checked, Measured
+from tocsin.intake.probed import Looks, Probed, said
 from tocsin.intake.probes.amounts import size_of
 from tocsin.intake.specs import ProbeSpec
 from tocsin.kernel.instant import SECOND, Instant
 from tocsin.kernel.outside import Outside
+from tocsin.notation.decoder import Either, Field, Record, RecordOf, Word
+from tocsin.notation.findings import Findings
+from tocsin.notation.words import PATH, SIZE
 
 _PROC = Path("/proc")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -151,3 +156,31 @@ def _started_as(pid: int) -> str:
     except OSError:
         return ""
     return first.rpartition(b"/")[2].decode("utf-8", "replace")
+
+
+PROCESS: Final = Word("a process' name", str, pattern=r"[^\x00-\x1f]{1,200}")
+
+
+class Pidfile(Record):
+    """A file that holds the number of a process."""
+
+    what = "a mapping with the key pidfile"
+    pidfile = Field(PATH, "Its absolute path.", required=True)
+
+
+class ProcessProbe(Probed):
+    """Looks whether a process runs on this machine, and how much memory it holds."""
+
+    what = "a process probe"
+    process = Field(Either(PROCESS, RecordOf(Pidfile)), "The process' name, or {pidfile: /run/it.pid}.", required=True)
+    memory = Field(SIZE, "Holding more memory than this is a failure, such as 2GB; of several, any of them.")
+
+    def looks_at(self, findings: Findings) -> Looks:
+        """A name or a pidfile, as ``by`` says; ``memory_bytes``, the most it may hold."""
+        process = self.process
+        if isinstance(process, Pidfile):
+            return process.pidfile or "", said(by="pidfile", memory_bytes=self.memory)
+        return process or "", said(by="name", memory_bytes=self.memory)
+
+
+PROBE = ProcessProbe

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Final
 
 from tocsin.intake.checked import Checked, Measured, Probe
+from tocsin.intake.probed import PERCENT, Looks, Probed, said
 from tocsin.intake.probes.client import Client, asked
 from tocsin.intake.specs import ProbeSpec
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.outside import Outside
+from tocsin.notation.decoder import Field, Word
+from tocsin.notation.findings import Findings
+from tocsin.notation.words import HOST, SECRET, STRING, SWITCH, read_host_port
 
 MISSING = "the client for Redis is not there: pip install 'tocsin[redis]'"
 _REDIS = Client("Redis", MISSING)
@@ -143,3 +147,43 @@ def _info(url: str, within: float) -> dict[str, Any]:
         return dict(found)
     finally:
         client.close()
+
+
+def _followed(text: str) -> str:
+    return text if text == "any" else read_host_port(text)
+
+
+FOLLOWED: Final = Word(
+    "a primary",
+    _followed,
+    pattern=f"any|{HOST}:[0-9]{{1,5}}",
+    write="write host:port as the replica itself says it, such as cart-1:6379, or any",
+    also=STRING,
+)
+
+
+class RedisProbe(Probed):
+    """Asks a Redis or Valkey server for its memory, its clients, what it saves and whom it follows."""
+
+    what = "a redis probe"
+    redis = Field(SECRET, "The address it is read by, as secret:NAME.", required=True)
+    memory = Field(PERCENT, "This much or more of its memory's limit is a failure. Default: 90%, if nothing is said.")
+    clients = Field(PERCENT, "This much or more of its maxclients is. Default: 90%, if nothing is said.")
+    persistence = Field(SWITCH, "on: a snapshot or log that was not written is. Default: on, if nothing is said.")
+    follows = Field(FOLLOWED, "It is a replica; following nobody, another than this host:port, or in vain is.")
+
+    def looks_at(self, findings: Findings) -> Looks:
+        """A reference, and what is said to be judged, or what keeps every server from taking writes:
+        ``memory_percent``, ``clients_percent`` such as ``90``; ``persistence``, ``on``; ``follows``, ``any`` or the
+        primary's ``host:port``.
+        """
+        limits = said(
+            memory_percent=self.memory,
+            clients_percent=self.clients,
+            persistence=self.persistence,
+            follows=self.follows,
+        )
+        return self.redis or "", limits or {"memory_percent": "90", "clients_percent": "90", "persistence": "on"}
+
+
+PROBE = RedisProbe

@@ -5,9 +5,13 @@ from __future__ import annotations
 from time import perf_counter
 
 from tocsin.intake.checked import Checked, Measured
+from tocsin.intake.probed import Looks, Probed
 from tocsin.intake.specs import ProbeSpec
 from tocsin.kernel.instant import SECOND, Instant
 from tocsin.kernel.outside import Outside, Unanswered
+from tocsin.notation.decoder import Field
+from tocsin.notation.findings import Findings
+from tocsin.notation.words import HOST_PORT
 
 
 async def check(spec: ProbeSpec, now: Instant, outside: Outside) -> Checked:
@@ -27,3 +31,17 @@ async def check(spec: ProbeSpec, now: Instant, outside: Outside) -> Checked:
         return Checked(False, f"{spec.target} did not accept a connection: {line.error}", facts)
     line.close()
     return Checked(True, f"{spec.target} accepts connections", facts, Measured("connected after", round(took, 4), "s"))
+
+
+class TcpProbe(Probed):
+    """Opens a connection and closes it again."""
+
+    what = "a tcp probe"
+    tcp = Field(HOST_PORT, "The host:port to connect to.", required=True)
+
+    def looks_at(self, findings: Findings) -> Looks:
+        """``host:port``, and nothing else."""
+        return self.tcp or "", {}
+
+
+PROBE = TcpProbe

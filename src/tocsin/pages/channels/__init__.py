@@ -1,26 +1,35 @@
 """Channels: one file reaches people in one way. What to send, to whom and when is decided elsewhere.
 
-To add one: a file with a factory ``(Setup) -> Channel | None`` and a line here. None: the plan does not set it up.
+To add one: a file with a ``PROFILE`` (``pages/profile.py``), and its name here. The file is read wherever a plan is, so
+what takes its time to be imported (a client, asyncio) is imported where it is used, or in a file beside it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
-from tocsin.pages.channels import apprise, console, email, matrix, pagerduty, push, slack, telegram, twilio, webhook
-from tocsin.pages.channels.setup import Setup
-from tocsin.pages.message import Channel
+if TYPE_CHECKING:
+    from tocsin.pages.profile import Profile
 
-CHANNELS: dict[str, Callable[[Setup], Channel | None]] = {
-    "email": email.channel,
-    "webhook": webhook.channel,
-    "matrix": matrix.channel,
-    "push": push.channel,
-    "slack": slack.channel,
-    "telegram": telegram.channel,
-    "sms": twilio.sms,
-    "call": twilio.call,
-    "apprise": apprise.channel,
-    "pagerduty": pagerduty.channel,
-    "console": console.channel,
-}
+NAMES: Final = (
+    "webhook",
+    "email",
+    "matrix",
+    "slack",
+    "telegram",
+    "ntfy",
+    "push",
+    "sms",
+    "call",
+    "pagerduty",
+    "apprise",
+    "console",
+)
+"""Each line is the name of a channel and of its file here."""
+
+
+def read(name: str) -> Profile:
+    """What a channel's file says of it."""
+    found: Profile = import_module(f"{__name__}.{name}").PROFILE
+    return found

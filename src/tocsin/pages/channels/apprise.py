@@ -7,21 +7,18 @@ this machine decides where they go. It says only whether it worked, so a failure
 
 from __future__ import annotations
 
+from tocsin.notation.words import SECRET
 from tocsin.pages import rendering
 from tocsin.pages.channels.setup import DEADLINE, Setup, no_secret
 from tocsin.pages.message import Failed, Message, Sent
+from tocsin.pages.profile import Address, Loopback, Paced, Profile, SetUp, Wording
 
 LONGEST = 3_900
 """Bytes of a page in full: ntfy makes a file of what has more than 4,096, or refuses it."""
 
 
-def channel(setup: Setup) -> Apprise:
-    """One for all URLs of the plan."""
-    return Apprise(setup)
-
-
 class Apprise:
-    """Hands pages to the library, each on a thread of its own: it blocks."""
+    """Hands pages to the library, for all URLs of the plan, each on a thread of its own: it blocks."""
 
     name = "apprise"
     idempotent = False
@@ -78,3 +75,26 @@ def _notify(url: str, message: Message) -> Sent | Failed:
         interpret_escapes=False,
     )
     return Sent() if done else Failed("server", f"Apprise could not hand it to what {message.address} names")
+
+
+class ThroughApprise(Paced):
+    """Apprise, whose URLs people name by secrets: each is sent at most so many."""
+
+    what = "the pace of Apprise"
+
+
+PROFILE = Profile(
+    name="apprise",
+    called="Apprise",
+    by="by Apprise",
+    make=Apprise,
+    set_up=SetUp(
+        "apprise", ThroughApprise, "How fast Apprise is handed pages; it needs nothing else here.", needed=False
+    ),
+    address=Address(SECRET, "An Apprise URL, by reference: secret:NAME. Reaches what Apprise reaches."),
+    wording=Wording("What Apprise hands on.", "full"),
+    loopback=Loopback(
+        SECRET, "An Apprise URL, by reference, of what posts to Tocsin's /loopback: json://…, secret:NAME.",
+        in_words=True,
+    ),
+)

@@ -12,11 +12,14 @@ from __future__ import annotations
 import msgspec
 
 from tocsin.kernel.instant import Instant, format_rfc3339
+from tocsin.notation.decoder import Field
+from tocsin.notation.words import SECRET, URL
 from tocsin.pages import rendering
 from tocsin.pages.channels.replies import failed
 from tocsin.pages.channels.setup import DEADLINE, Setup, no_secret
 from tocsin.pages.loops import FIRST
 from tocsin.pages.message import Failed, Message, Sent
+from tocsin.pages.profile import Address, Loopback, Paced, Profile, SetUp
 
 SERVER = "https://events.pagerduty.com"
 _ACTIONS = {"acknowledged": "acknowledge", "resolved": "resolve"}
@@ -25,13 +28,8 @@ _READ = 65_536
 _SUMMARY = 1_024
 
 
-def channel(setup: Setup) -> PagerDuty:
-    """One for all keys of the plan."""
-    return PagerDuty(setup)
-
-
-class PagerDuty:
-    """Posts events. PagerDuty drops a repetition by its ``dedup_key``."""
+class PagerDutyEvents:
+    """Posts events, by all keys of the plan. PagerDuty drops a repetition by its ``dedup_key``."""
 
     name = "pagerduty"
     idempotent = True
@@ -132,3 +130,27 @@ def written(message: Message, mark: str) -> tuple[str, dict[str, object]]:
             "custom_details": details,
         },
     }
+
+
+class PagerDuty(Paced):
+    """Where PagerDuty's events go."""
+
+    what = "PagerDuty's address"
+    server = Field(URL, "Default: https://events.pagerduty.com; in Europe https://events.eu.pagerduty.com.")
+
+
+PROFILE = Profile(
+    name="pagerduty",
+    called="PagerDuty",
+    by="by PagerDuty",
+    make=PagerDutyEvents,
+    set_up=SetUp(
+        "pagerduty", PagerDuty, "Incidents handed to PagerDuty, which follows them until they are over.", needed=False
+    ),
+    address=Address(SECRET, "A PagerDuty service's integration key (Events API v2), by reference: secret:NAME."),
+    loopback=Loopback(
+        SECRET, "The key of a service there made for it, by reference; its webhook posts to /loopback."
+    ),
+    follows=True,
+    apart=True,
+)

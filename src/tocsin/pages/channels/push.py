@@ -20,12 +20,15 @@ import msgspec
 from tocsin.intake.request import Reply
 from tocsin.kernel.instant import HOUR, SECOND, Instant
 from tocsin.kernel.outside import Answer as Answered
+from tocsin.notation.decoder import Field
+from tocsin.notation.words import EMAIL
 from tocsin.pages import rendering
 from tocsin.pages.answers import Answer, Call, Got, Heard, Taken
 from tocsin.pages.channels.replies import failed, host
 from tocsin.pages.channels.setup import DEADLINE, Setup
 from tocsin.pages.links import make_token, read_token
 from tocsin.pages.message import Failed, Message, Sent
+from tocsin.pages.profile import BadAddress, Own, Paced, Profile, SetUp, Wording
 from tocsin.pages.subscription import Subscription, read_subscription
 
 PURPOSE = "web push"
@@ -40,13 +43,11 @@ _READ = 16_384
 _MISSING = Failed("no_channel", "web push is not installed here: pip install 'tocsin[push]'", permanent=True)
 
 
-def channel(setup: Setup) -> Push:
-    """One for all devices."""
-    return Push(setup)
+class WebPush:
+    """Posts to push services, for all devices.
 
-
-class Push:
-    """Posts to push services. A notification takes the place of an earlier one of its incident, so none is twice."""
+    A notification takes the place of an earlier one of its incident, so none is twice.
+    """
 
     name = "push"
     idempotent = True
@@ -209,3 +210,39 @@ def _expand(key: bytes, info: bytes, length: int) -> bytes:
 
 def _base64(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def checked(text: str) -> str:
+    """A subscription as it is kept. Raises BadAddress."""
+    try:
+        return read_subscription(text).written()
+    except ValueError as error:
+        raise BadAddress(str(error)) from None
+
+
+def readable(address: str) -> str:
+    """A device's address is a secret between its browser and this server: its push service only."""
+    return f"a device, by {urlsplit(read_subscription(address).endpoint).hostname}"
+
+
+class Push(Paced):
+    """Web push. People add their own devices in Tocsin's settings."""
+
+    what = "web push"
+    contact = Field(EMAIL, "Whom a push service may write to when something is wrong. Default: Tocsin's own address.")
+
+
+PROFILE = Profile(
+    name="push",
+    called="Device",
+    by="by push",
+    make=WebPush,
+    set_up=SetUp(
+        "push", Push, "Pages as notifications of the web app, on devices people add themselves.", needed=False
+    ),
+    own=Own(checked, shown=readable),
+    masked=lambda address: "a device",
+    directness=10,
+    wording=Wording("Notifications: their title and their text.", "chat"),
+    follows=True,
+)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC
-from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from tocsin.kernel.instant import HOUR, SECOND, Duration, Instant, from_datetime
@@ -50,6 +49,8 @@ def retry_after(text: str, now: Instant) -> Duration | None:
     if text.isascii() and text.isdigit():
         return min(int(text[:9]) * SECOND, _LONGEST_WAIT)
     try:
+        from email.utils import parsedate_to_datetime  # brings sockets along, and is hardly ever wanted
+
         moment = parsedate_to_datetime(text)
         wait = from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now
     except (ValueError, OverflowError, IndexError):

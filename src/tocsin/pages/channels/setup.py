@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from tocsin.catalog.people import Person
 from tocsin.kernel.outside import Outside, Unanswered
 from tocsin.kernel.secret import SecretAway
 from tocsin.pages.message import Failed
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
 
 DEADLINE = 14.0
 """Seconds an attempt may take: below the 15 that callers count on."""
@@ -59,6 +61,7 @@ class Setup:
     ``channels``: what the plan says of each channel, by its name there. ``mark`` tells this installation from others.
     ``derive`` gives 32 secret bytes of this installation for a purpose, always the same.
     ``looped`` finds the synthetic pages of this installation whose marks stand in a text.
+    ``loops``: where the plan has synthetic pages go, by channel.
     ``public_url``: where providers call it back, without a slash at its end.
     ``terminal``: where the console channel prints, None for standard output.
     """
@@ -68,6 +71,7 @@ class Setup:
     mail: MailServer | None = None
     channels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     mark: str = ""
+    loops: Mapping[str, str] = field(default_factory=dict)
     public_url: str = ""
     derive: Callable[[str], bytes] = _no_key
     looped: Callable[[bytes], Iterable[int]] = lambda text: ()

@@ -35,25 +35,26 @@ import base64
 import binascii
 import hashlib
 import hmac
+import ipaddress
+import re
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
 from tocsin.kernel.instant import SECOND, Instant, format_rfc3339
+from tocsin.notation.decoder import Field, Record, RecordOf
+from tocsin.notation.words import SECRET, URL
 from tocsin.pages.channels.replies import failed, host
 from tocsin.pages.channels.setup import DEADLINE, Setup, no_secret
 from tocsin.pages.message import Failed, Message, Sent
+from tocsin.pages.profile import Address, BadAddress, Loopback, Own, Paced, Profile, SetUp
 from tocsin.pages.rendering import stable_key
 
 _READ = 65_536
 
 
-def channel(setup: Setup) -> Webhook:
-    """One for all people of the plan."""
-    return Webhook(setup)
-
-
-class Webhook:
-    """Posts pages. The receiver drops a repetition by its ``webhook-id``."""
+class SignedPosts:
+    """Posts pages, for all people of the plan. The receiver drops a repetition by its ``webhook-id``."""
 
     name = "webhook"
     idempotent = True
@@ -173,3 +174,103 @@ def _time(instant: Instant) -> str | None:
         return format_rfc3339(instant)
     except OverflowError:  # a time no calendar has
         return None
+
+
+def checked(text: str) -> str:
+    """A URL of somebody's own, as it is kept. Raises BadAddress."""
+    try:
+        parts = urlsplit(text)
+        usable = bool(parts.hostname) and (parts.port is None or 0 < parts.port < 65536)
+    except ValueError:
+        usable = False
+        parts = urlsplit("")
+    if not usable or parts.scheme.lower() != "https" or re.search(r"[\s<>\"'\\^`{|}]", text):
+        raise BadAddress("write the URL in full, beginning with https://")
+    if parts.username is not None or parts.password is not None:
+        raise BadAddress("a URL with a user name or a password in it is not kept")
+    if _never_sent_to(parts.hostname or ""):
+        raise BadAddress("to a link-local, metadata, multicast or reserved address nothing is ever sent")
+    if _this_machine(parts.hostname or ""):
+        raise BadAddress("that is the machine Tocsin runs on: only the plan sends pages there, as a person's `webhook`")
+    return text
+
+
+_LOOPBACKS = frozenset({"localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"})
+_PART = re.compile(r"0x[0-9a-f]{1,8}|0[0-7]{0,11}|[1-9][0-9]{0,9}")
+
+
+def _this_machine(host: str) -> bool:
+    """Whether a host is written as Tocsin's own machine. What else listens there expects its administrator alone."""
+    name = unquote(host).rstrip(".").lower()
+    if name in _LOOPBACKS or name.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return (short := _short_ipv4(name)) is not None and short.is_loopback
+    if isinstance(address, ipaddress.IPv6Address) and not address.is_loopback:
+        carried = address.ipv4_mapped or (ipaddress.IPv4Address(int(address)) if int(address) >> 32 == 0 else None)
+        return carried is not None and carried.is_loopback
+    return address.is_loopback
+
+
+def _short_ipv4(name: str) -> ipaddress.IPv4Address | None:
+    """What resolvers take for an IPv4 address though it is not written as one: ``127.1``, ``0x7f.1``, ``2130706433``.
+
+    The last part fills what the others leave; None when it is none.
+    """
+    parts = name.split(".")
+    if len(parts) > 4 or not all(_PART.fullmatch(part) for part in parts):
+        return None
+    numbers = [int(part, 16 if part.startswith("0x") else 8 if part.startswith("0") else 10) for part in parts]
+    *first, last = numbers
+    if any(number > 255 for number in first) or last >= 256 ** (4 - len(first)):
+        return None
+    return ipaddress.IPv4Address(sum(number << (24 - 8 * at) for at, number in enumerate(first)) + last)
+
+
+def _never_sent_to(host: str) -> bool:
+    """Whether a host is written as an address that is surely refused. The guard of connections has the last word."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    reserved = address.version == 4 and address.is_reserved
+    return address.is_link_local or address.is_multicast or address.is_unspecified or reserved
+
+
+def masked(address: str) -> str:
+    """Scheme and host."""
+    parts = urlsplit(address)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}/…" if host else "…"
+
+
+class Webhook(Record):
+    """Where pages are posted, signed as Standard Webhooks."""
+
+    what = "a webhook"
+    instead = "write webhook: {url: https://…, secret: secret:NAME}"
+    url = Field(URL, "Where pages are posted.", required=True)
+    secret = Field(SECRET, "What they are signed with: secret:NAME.", required=True)
+
+
+class Webhooks(Paced):
+    """Webhooks, which people name themselves: each host is sent at most so many."""
+
+    what = "the pace of webhooks"
+
+
+PROFILE = Profile(
+    name="webhook",
+    called="Webhook",
+    by="by webhook",
+    make=SignedPosts,
+    set_up=SetUp("webhook", Webhooks, "How fast webhooks are posted to; they need nothing else here.", needed=False),
+    address=Address(RecordOf(Webhook), "Where pages are posted."),
+    own=Own(checked, asks="a URL with https", signed=True),
+    masked=masked,
+    loopback=Loopback(
+        URL, "Where one is posted: Tocsin's own /loopback, the long way round as people's pages go."
+    ),
+)

@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from tocsin.kernel.instant import Instant
-from tocsin.plan.positions import Position
+from tocsin.notation.positions import Position
 
 Level = Literal["error", "warning", "notice"]
 

@@ -12,8 +12,8 @@ from typing import Final
 
 import yaml
 
-from tocsin.plan.findings import Findings, shown
-from tocsin.plan.positions import Position
+from tocsin.notation.findings import Findings, shown
+from tocsin.notation.positions import Position
 
 MAX_DEPTH: Final = 24
 MAX_NODES: Final = 100_000

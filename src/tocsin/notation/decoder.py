@@ -19,9 +19,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Generic, TypeVar, cast, overload
 
-from tocsin.plan.documents import Entries, Items, Node, Scalar, Unreadable
-from tocsin.plan.findings import Findings, nearest, shown
-from tocsin.plan.positions import Placed, Position
+from tocsin.notation.documents import Entries, Items, Node, Scalar, Unreadable
+from tocsin.notation.findings import Findings, nearest, shown
+from tocsin.notation.positions import Placed, Position
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -280,8 +280,9 @@ class Record:
 
     __slots__ = ("at", "places", "values")
 
-    def __init_subclass__(cls) -> None:
-        own = {found.key: found for found in vars(cls).values() if isinstance(found, Field)}
+    def __init_subclass__(cls, more: Mapping[str, Field[Any]] | None = None) -> None:
+        """``more``: keys that are declared elsewhere, such as in the files of channels; read in ``values``."""
+        own = {found.key: found for found in vars(cls).values() if isinstance(found, Field)} | dict(more or {})
         cls.fields = own | {key: found for key, found in cls.fields.items() if key not in own}
 
     def __init__(self, at: Position, values: dict[str, object], places: dict[str, Position]) -> None:
