@@ -37,6 +37,7 @@ import hashlib
 import hmac
 import ipaddress
 import re
+import unicodedata
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -44,7 +45,7 @@ import msgspec
 from tocsin.kernel.instant import SECOND, Instant, format_rfc3339
 from tocsin.notation.decoder import Field, Record, RecordOf
 from tocsin.notation.words import SECRET, URL
-from tocsin.pages.channels.replies import failed, host
+from tocsin.pages.channels.replies import failed, host, of_its_url
 from tocsin.pages.channels.setup import DEADLINE, Setup, no_secret
 from tocsin.pages.message import Failed, Message, Sent
 from tocsin.pages.profile import Address, BadAddress, Loopback, Own, Paced, Profile, SetUp
@@ -77,7 +78,7 @@ class SignedPosts:
             within=DEADLINE,
             limit=_READ,
         )
-        return failed(answer, message.now, "the webhook") or Sent()
+        return of_its_url(failed(answer, message.now, "the webhook")) or Sent()
 
     def preview(self, message: Message) -> str:
         """The body that is posted."""
@@ -188,9 +189,10 @@ def checked(text: str) -> str:
         raise BadAddress("write the URL in full, beginning with https://")
     if parts.username is not None or parts.password is not None:
         raise BadAddress("a URL with a user name or a password in it is not kept")
-    if _never_sent_to(parts.hostname or ""):
+    name = _as_asked(parts.hostname or "")
+    if _never_sent_to(name):
         raise BadAddress("to a link-local, metadata, multicast or reserved address nothing is ever sent")
-    if _this_machine(parts.hostname or ""):
+    if _this_machine(name):
         raise BadAddress("that is the machine Tocsin runs on: only the plan sends pages there, as a person's `webhook`")
     return text
 
@@ -199,9 +201,15 @@ _LOOPBACKS = frozenset({"localhost", "localhost.localdomain", "ip6-localhost", "
 _PART = re.compile(r"0x[0-9a-f]{1,8}|0[0-7]{0,11}|[1-9][0-9]{0,9}")
 
 
+def _as_asked(host: str) -> str:
+    """A host as it is asked for: full stops of other scripts separate, wide letters and digits are the plain ones."""
+    plain = unicodedata.normalize("NFKC", unquote(host)).replace("\u3002", ".")
+    return "".join(letter for letter in plain if unicodedata.category(letter) != "Cf")
+
+
 def _this_machine(host: str) -> bool:
     """Whether a host is written as Tocsin's own machine. What else listens there expects its administrator alone."""
-    name = unquote(host).rstrip(".").lower()
+    name = host.rstrip(".").lower()
     if name in _LOOPBACKS or name.endswith(".localhost"):
         return True
     try:
