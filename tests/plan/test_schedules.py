@@ -291,7 +291,7 @@ def test_turns_that_count_before_their_start_are_looked_at_from_now():
     later = f"{ROTA}{{rotate: ana, only: work, starts: 2027-03-01}}\n{hours}"
     assert "the first is from Fri 25 Dec 2026 00:00 to Sat 26 Dec 2026 00:00" in "".join(warned(later, now))
     (found,) = warned(TWO.replace("starts: 2026-11-16", "starts: 2027-03-01") % "ana", now)
-    assert found.startswith("ana is on call by first and second at once, first from Mon 30 Nov 2026 09:00")
+    assert found.startswith("ana is on call by first and second at once, first from Thu 26 Nov 2026 05:00 to")
 
 
 def test_who_is_on_call_and_all_that_another_step_pages_is_warned_of():

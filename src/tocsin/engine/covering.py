@@ -146,6 +146,12 @@ def opens_at(turn: Turn, name: str) -> Instant | None:
     return at if at is not None and at > turn.now else None
 
 
+def is_news(turn: Turn, told: CalendarRead) -> bool:
+    """Whether a calendar says something else than when it was read before."""
+    known = turn.state.calendars.get(told.name)
+    return not told.error and (known is None or known.read_at is None or known.busy != told.busy)
+
+
 def read(turn: Turn, told: CalendarRead) -> None:
     """A calendar was read, or could not be: the last good copy counts on."""
     if told.name not in turn.plan.calendars:

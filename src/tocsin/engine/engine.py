@@ -154,10 +154,11 @@ class Engine:
                 case Deaf():
                     self._deaf(turn, input)
                 case CalendarRead():
-                    idle = telling.idle(turn)
+                    idle = telling.idle(turn) if covering.is_news(turn, input) else None
                     covering.read(turn, input)
                     handing.calendar_read(turn, input.name)
-                    telling.of_idle(turn, idle, f"the calendar {input.name} says so")
+                    if idle is not None:
+                        telling.of_idle(turn, idle, f"the calendar {input.name} says so")
                     if not input.error:
                         waiting.judge_again(turn)
                 case Quarantine():

@@ -223,9 +223,6 @@ def _of_person(steps: StepsThen, covers: Covers, person: str, pages: list[Page],
         text = f"They were not paged yet: a page by {later.channel} followed"
         return Sentence(at=later.intended_at, text=text, reason=later.reason)
     meant = steps.meaning(steps.then, covers, person)
-    if meant is None and steps.at_last(covers, person):
-        text = "None of its steps means them, but they are the last resort, and it had not come to that"
-        return Sentence(at=at, text=text, reason=Reason.NOT_YET)
     if meant is None:
         return steps.not_meant(covers, person)
     if (taken := steps.turn_taken(meant)) is not None:

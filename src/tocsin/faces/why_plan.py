@@ -89,7 +89,7 @@ class StepsThen:
                 return number
         return None
 
-    def at_last(self, covers: Covers, person: str) -> bool:
+    def _at_last(self, covers: Covers, person: str) -> bool:
         """Whether somebody is the last resort, by the plan that was in force then."""
         plan = self._plans.then
         found = plan.people_of(plan.last_resort, self._at, covers) if plan is not None else ()
@@ -118,6 +118,9 @@ class StepsThen:
             text += f"; {_named(later)} was applied later, and its step {step} does"
         elif later is None and (step := self._in_force(covers, person)):
             text += f": it keeps those of the plan {self._incident.plan[:8]}. Step {step} of the plan now in force does"
+        elif later is None and self._at_last(covers, person):
+            text = "None of its steps means them, but they are the last resort, and it had not come to that"
+            return Sentence(at=self._at, text=text, reason=Reason.NOT_YET)
         return Sentence(at=self._at, text=text, reason=Reason.NOT_MEANT)
 
     def _in_force(self, covers: Covers, person: str) -> int | None:
