@@ -7,6 +7,7 @@ without a page.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from tocsin.engine import about, comparing, evidence, guarding, holding, suspecting, telling_targets
 from tocsin.engine.standings import incident_of, short, standing_of, under_way
@@ -23,6 +24,8 @@ from tocsin.playbooks.run import WATCH, Approval, Outcome, Run
 
 MOST_TRIED = 12
 PUT_OFF = "it was put off when the incident was resolved"
+PEOPLE_THERE: Final = frozenset({Reason.GUARD_PERSON, Reason.GUARD_SILENCE})
+"""What a run is handed over for because people are at it: nobody is put before them."""
 MOST_STEPS = 200
 """So many steps an incident's escalation has, with all that were put before it."""
 
@@ -236,7 +239,8 @@ def hand_over(turn: Turn, run: Run, why: str, reason: Reason = Reason.HANDED_OVE
         conclusion, *rest = found(run, f"{run.playbook} could not finish{where}: {why}")
         note(incident, conclusion, *(["It changed nothing"] if not run.fixes else []), *rest)
         holding.lift(turn, incident, reason)
-        call_first(turn, run, incident)
+        if reason not in PEOPLE_THERE:
+            call_first(turn, run, incident)
     run.find(why)
     end(turn, run, "handed_over", reason, f"handed over: {why}")
 
@@ -257,7 +261,7 @@ def call_first(turn: Turn, run: Run, incident: Incident) -> None:
         return  # given away, again and again: those who are to be paged have heard of it
     incident.steps = (*steps, *incident.steps)
     incident.step = incident.round = 0
-    incident.answers, incident.waits = {}, None
+    incident.waits = None  # who has answered already has it still, and counts: decision 89
     turn.enter(incident.number, f"Handed over to the escalation {to}", Reason.HANDED_OVER, run=str(run.number))
     if incident.paused is None:
         incident.next_at = turn.now

@@ -192,6 +192,7 @@ def _may_not_fix(turn: Turn, run: Run, began: Began) -> Result | None:
         return STOP
     no = (
         guarding.claimed(turn, run)
+        or guarding.silenced(turn, run)
         or (None if run.by_hand or run.approved_by else guarding.person_at(turn, run))
         or guarding.guarded_now(turn, run, manifest)
         or _in_doubt(run, began)
@@ -366,7 +367,7 @@ def _hands_over(turn: Turn, run: Run, why: str, reason: Reason) -> None:
     """Call a person: by the run's incident, or, when it has none that is open and must be heard, by one of its own."""
     incident = standings.incident_of(turn, run)
     answering.hand_over(turn, run, why, reason)
-    unheard = run.unasked and reason is not Reason.GUARD_PERSON  # whoever works there is awake, and knows more
+    unheard = run.unasked and reason not in answering.PEOPLE_THERE  # whoever works there is awake, and knows more
     if (unheard or run.fixes) and (incident is None or not incident.open):
         # No open incident hears of it, and nobody looks at it, or something may be worse than it was.
         failing.tell(turn, run, why)
