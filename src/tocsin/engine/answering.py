@@ -7,6 +7,7 @@ without a page.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Final
 
 from tocsin.engine import about, comparing, evidence, guarding, holding, suspecting, telling_targets
@@ -23,6 +24,7 @@ from tocsin.playbooks.manifest import RUNGS, Manifest, Rung
 from tocsin.playbooks.run import WATCH, Approval, Outcome, Run
 
 MOST_TRIED = 12
+CHANGED_NOTHING = "It changed nothing"
 PUT_OFF = "it was put off when the incident was resolved"
 PEOPLE_THERE: Final = frozenset({Reason.GUARD_PERSON, Reason.GUARD_SILENCE})
 """What a run is handed over for because people are at it: nobody is put before them."""
@@ -237,12 +239,28 @@ def hand_over(turn: Turn, run: Run, why: str, reason: Reason = Reason.HANDED_OVE
     if incident is not None:
         where = f" on {' and '.join(run.targets.values())}" if len(incident.works) > 1 and run.targets else ""
         conclusion, *rest = found(run, f"{run.playbook} could not finish{where}: {why}")
-        note(incident, conclusion, *(["It changed nothing"] if not run.fixes else []), *rest)
+        note(incident, conclusion, *changed_nothing(turn, run, incident), *rest)
         holding.lift(turn, incident, reason)
         if reason not in PEOPLE_THERE:
             call_first(turn, run, incident)
     run.find(why)
     end(turn, run, "handed_over", reason, f"handed over: {why}")
+
+
+def changed_nothing(turn: Turn, run: Run, incident: Incident) -> tuple[str, ...]:
+    """That code changed nothing since an incident was opened, as long as that is so of all its runs."""
+    works = (turn.state.runs.get(work.run) for work in incident.works.values())
+    opening = (incident.number, incident.reopened)
+    others = (one for lock in run.holds for one in islice(turn.state.remembered.on(lock), MOST_STEPS))
+    before = (one for one in others if (one.incident, one.opening) == opening)
+    return () if any(one is not None and one.fixes for one in (run, *works, *before)) else (CHANGED_NOTHING,)
+
+
+def changes(turn: Turn, incident: Incident) -> None:
+    """Code changes something: what was said of an earlier run is not so any more."""
+    if CHANGED_NOTHING in incident.tried:
+        incident.tried = tuple(one for one in incident.tried if one != CHANGED_NOTHING)
+        turn.save_incident(incident)
 
 
 def call_first(turn: Turn, run: Run, incident: Incident) -> None:
@@ -376,9 +394,22 @@ def late(turn: Turn, run: Run) -> None:
     elif run.stopping:
         end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
     else:
-        run.broke = True
-        why = f"it did not end within {say_duration(run.patience)}{under_way(turn, run)}"
-        hand_over(turn, run, why)
+        hand_over(turn, run, overdue(turn, run) + under_way(turn, run))
+
+
+def overdue(turn: Turn, run: Run) -> str:
+    """Why a run has not ended in its time. It counts against its playbook unless its process never came to a step,
+    which may have waited for others, or Tocsin itself was down meanwhile.
+    """
+    began = run.deadline - run.patience
+    within = say_duration(run.patience)
+    if any(end > began and start < run.deadline for start, end in turn.state.counters.deaf):
+        run.cut = True
+        return f"it did not end within {within}, and Tocsin was stopped or starved in that time"
+    if run.spoke != run.attempt:
+        return f"it came to no step within {within}: other runs may have kept it waiting"
+    run.broke = True
+    return f"it did not end within {within}"
 
 
 def stop(turn: Turn, run: Run, why: str) -> None:

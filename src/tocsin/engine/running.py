@@ -47,7 +47,7 @@ from tocsin.playbooks.run import (
 
 MOST_LINES = 60
 """So many steps of a run each get a line on the incident's timeline."""
-MOST_ATTEMPTS = 5
+MOST_INTERRUPTED = 5
 STOP = Result(ok=False, code="stop", message="this run is over")
 
 
@@ -65,8 +65,9 @@ def reported(turn: Turn, told: Reported) -> Result:
         return Result(ok=True)
     if run.state != "running" or run.attempt != told.attempt:
         return STOP
-    if run.first_step_at is None and isinstance(told.report, Began | Looking | Finished):
-        run.first_step_at = turn.now
+    if run.spoke != run.attempt and isinstance(told.report, Began | Looking | Finished):
+        run.spoke = run.attempt
+        run.first_step_at = run.first_step_at or turn.now
         turn.save_run(run)
     match told.report:
         case Looking() as looking:
@@ -115,6 +116,9 @@ def _begins(turn: Turn, run: Run, began: Began) -> Result:
         run.unproven = True
         run.verified_at = None
         turn.save_run(run)
+        incident = standings.incident_of(turn, run)
+        if incident is not None:
+            answering.changes(turn, incident)
         _line(turn, run, began.ordinal, f"Fixing: {standings.short(began.function)}({began.shown})")
     left = max(0, step.began_at + began.within - turn.now) if began.within else 0
     return Result(ok=True, reason="go", id=str(left))
@@ -385,8 +389,7 @@ def ring(turn: Turn, run: Run) -> None:
     elif run.stopping:
         answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
     else:
-        run.broke = True
-        _fails(turn, run, f"it did not end within {say_duration(run.patience)}")
+        _fails(turn, run, answering.overdue(turn, run))
 
 
 def _late_answer(turn: Turn, run: Run) -> None:
@@ -416,13 +419,14 @@ def again(turn: Turn, runs: Sequence[int] | None = None) -> None:
             if step.verb == "fix" and step.state == "begun" and not (step.idempotent or step.probe)
         ]
         run.attempt += 1
+        run.interrupted += 1
         if run.stopping:
             answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
         elif doubt:
             what = f"{standings.short(doubt[0].function)}({doubt[0].shown})"
             _fails(turn, run, f"Tocsin stopped while {what} was under way, and doing it twice may do harm")
-        elif run.attempt > MOST_ATTEMPTS:
-            _fails(turn, run, f"it was interrupted {MOST_ATTEMPTS} times")
+        elif run.interrupted >= MOST_INTERRUPTED:
+            _fails(turn, run, f"it was interrupted {MOST_INTERRUPTED} times")
         else:
             turn.save_run(run)
             turn.changes.begin[run.number] = run
