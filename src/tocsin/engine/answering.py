@@ -334,6 +334,9 @@ def incident_over(turn: Turn, incident: Incident, put_off: tuple[str, ...] = ())
     for run in holding.at_work(turn, incident):
         if run.state == "watching" and not about.still_fires(turn, incident, run):
             held(turn, run)
+        elif run.state == "asking" and run.unproven and run.approval is not None:
+            run.approval.due = turn.now  # somebody has to hear of it: that is told when its time is over
+            turn.save_run(run)
         elif run.state in ("watching", "asking"):
             end(turn, run, "overtaken", Reason.PLAYBOOK_ENDED, "the incident is over")
         elif not run.fixes:
