@@ -1,4 +1,4 @@
-"""A run that would ask, or asks, when its incident is over: what it changed and nothing verified is heard of at once."""
+"""A run that would ask, or asks, when its incident is over: what it changed and nothing verified is heard of."""
 
 from __future__ import annotations
 

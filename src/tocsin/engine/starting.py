@@ -75,7 +75,7 @@ def _answered_labels(turn: Turn, incident: Incident | None, manifest: Manifest) 
 def wrong_args(manifest: Manifest, args: Mapping[str, str]) -> str:
     """What is wrong with parameters; "" when nothing is."""
     kinds = {one.name: one for one in manifest.params if not one.target}
-    types: dict[str, type] = {"text": str, "number": float, "flag": bool}
+    types: dict[str, type] = {"text": str, "number": float, "whole number": int, "flag": bool}
     for name, raw in args.items():
         if name not in kinds:
             return f"The playbook {manifest.name} has no parameter {name}"

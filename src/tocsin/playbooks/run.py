@@ -80,6 +80,11 @@ class Step(Struct, kw_only=True):
     samples: int = 0
 
 
+def place_of(service: str, playbook: str) -> str:
+    """What a run without targets holds."""
+    return f"{service}//{playbook}"
+
+
 class Run(Struct, kw_only=True):
     """One run.
 
@@ -201,7 +206,7 @@ class Run(Struct, kw_only=True):
     @property
     def holds(self) -> tuple[str, ...]:
         """Its locks; without targets it holds its playbook's place at its service, so that there is one run of it."""
-        return self.locks or (f"{self.service}//{self.playbook}",)
+        return self.locks or (place_of(self.service, self.playbook),)
 
     @property
     def failed(self) -> bool:
