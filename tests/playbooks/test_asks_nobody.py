@@ -37,7 +37,8 @@ def test_one_that_comes_to_its_next_fix_when_the_incident_is_over_asks_nobody() 
     for verified in (False, True):
         world = Playground(two_fixes, rung="ask")
         world.fires("Full", instance="cart-1")
-        assert world.at("1m").says(1, "yes").ok
+        world.at("1m")
+        assert world.says(1, "yes").ok
         if verified:
             assert world.run(1).outcome == "overtaken" and not world.engine.state.locked
             continue

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from tests.engine.world import dump
 from tests.playbooks.playground import Playground, Pump, Run, drain, kick, level
 from tests.playbooks.test_targets_in_turn import FLEET, Fleet, fleet
-from tocsin.kernel.instant import MINUTE
+from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND
 from tocsin.playbooks.language import playbook, trust
 from tocsin.testing.carrying import Killed
 
@@ -100,3 +101,64 @@ def test_it_changed_nothing_is_said_only_while_no_code_changed_anything_there() 
     assert world.runs_by_hand("only-full", incident=1, targets={"pump": "main"}, role="admin").ok
     assert world.run(3).outcome == "handed_over" and not world.run(3).fixes
     assert "It changed nothing" not in world.incident(1).tried, "kicks did"
+
+
+def test_alerts_of_what_was_fixed_have_longer_to_end_when_nothing_could_be_heard() -> None:
+    world = Fleet(fleet)
+    world.full_on("a")
+    assert world.run(1).state == "watching"
+    world.at("10s").comes_back(after=11 * MINUTE)
+    world.ring(world.now + 10 * SECOND)
+    assert world.run(1).state == "watching" and world.pages == []
+    world.ends_on("a")
+    world.ring(world.now + 5 * MINUTE)
+    assert (world.run(1).outcome, world.incident(1).state, world.pages) == ("verified", "resolved", [])
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_pages_wait_for_that_no_longer_than_they_may_in_all() -> None:
+    for down, page in ((11, "1260s"), (45, "2710s")):
+        world = Fleet(fleet)
+        stood = world.rung("fleet")
+        world.full_on("a")
+        world.at("10s").comes_back(after=down * MINUTE)
+        world.ring(world.now)
+        world.at("22m" if down == 11 else "46m")
+        assert world.pages == [(page, "ana", 1)]
+        if down == 45:
+            assert world.run(1).state == "watching" and world.rung("fleet") == stood, "it is not its fault"
+
+
+def test_a_schedule_that_was_due_during_a_restart_is_begun_late_and_once() -> None:
+    @playbook(name="half-past", schedule="30 3 * * *")
+    def half_past(run: Run) -> None:
+        run.tell("ran")
+
+    for down, outcomes in ((60 * SECOND, ["done"]), (3 * DAY, ["blocked"])):
+        world = Playground(half_past)
+        due = world.engine.state.standings["cart", "half-past"].next_at
+        assert due is not None
+        world.ring(due - 10 * SECOND)
+        world.now = due - 10 * SECOND
+        world.comes_back(after=down)
+        world.ring(world.now)
+        assert world.outcomes == outcomes
+        if down > HOUR:
+            assert world.written[1].why == "it was due 2 d 23 h ago, when Tocsin was down"
+        following = world.engine.state.standings["cart", "half-past"].next_at
+        assert following is not None and world.now < following <= world.now + DAY
+        assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_a_schedule_that_is_another_one_counts_from_now() -> None:
+    @playbook(name="moves", schedule="30 3 * * *")
+    def moves(run: Run) -> None:
+        run.tell("ran")
+
+    world = Playground(moves)
+    world.manifests = [msgspec.structs.replace(one, schedule="0 5 * * *") for one in world.manifests]
+    world.put_in_force(world.text.encode() + b"# changed")
+    world.at("1h")
+    assert world.outcomes == []
+    world.at("2h")
+    assert world.outcomes == ["done"]

@@ -12,10 +12,11 @@ from typing import Final
 
 from tocsin.engine import about, comparing, evidence, guarding, holding, suspecting, telling_targets
 from tocsin.engine.standings import incident_of, short, standing_of, under_way
+from tocsin.engine.state import AFTER_DEAFNESS
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.engine.wanted import key_of
 from tocsin.incidents.incident import Incident, Work
-from tocsin.kernel.instant import say_duration
+from tocsin.kernel.instant import Duration, say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks import trust
 from tocsin.playbooks.guards import took
@@ -363,6 +364,21 @@ def plan_changed(turn: Turn) -> None:
                 why = f"it was fixed and verified, but {gone}: whether it lasts is not known"
                 end(turn, run, "overtaken", Reason.PLAN_CHANGED, why)
         if incident.hold_until is not None and incident.hold_until > turn.now:
+            release(turn, incident)
+
+
+def deafened(turn: Turn, length: Duration) -> None:
+    """Until now nothing could be heard: alerts of what was fixed have so much longer to end, and monitors their time to
+    speak again. Pages wait for that no longer than they may in all.
+    """
+    for number in sorted(turn.state.at_work):
+        incident = turn.state.incidents.get(number)
+        watching = [] if incident is None else [r for r in holding.at_work(turn, incident) if r.state == "watching"]
+        for run in watching:
+            run.watch_until = max((run.watch_until or 0) + length, turn.now + AFTER_DEAFNESS)
+            run.quiet_at = run.quiet_at + length if run.quiet_at is not None else None
+            turn.save_run(run)
+        if watching and incident is not None and incident.open:
             release(turn, incident)
 
 
