@@ -473,8 +473,8 @@ def findings(turn: Turn) -> Iterator[tuple[str, str]]:
             if found is not None:
                 zone = plan.schedules[key].timezone
                 when = f"{said(found.start, zone)} to {said(found.end, zone)} {zone}"
-                both = f"is on call by {key} and all that another step of {escalation.key} pages"
-                yield key, f"{_names(plan, [name])} {both}, first from {when}"
+                twice = f"is on call by {key} and all that another step of {escalation.key} pages"
+                yield key, f"{_names(plan, [name])} {twice}, first from {when}"
 
 
 def _responsible(turn: Turn, key: str) -> tuple[str, ...]:
