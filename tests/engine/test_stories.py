@@ -7,13 +7,14 @@ import pytest
 
 from tests.engine.world import PLAN, World, dump
 from tocsin.access.limits import KeyLimits
-from tocsin.engine.commands import ASKED, Acknowledge, CreateKey, DeclareKeys, LimitKey, SetSilence
+from tocsin.engine.commands import ASKED, Acknowledge, CreateKey, DeclareKeys, LimitKey, SetSilence, SetUser
 from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import Delivered, Received
 from tocsin.intake.request import Request
 from tocsin.intake.sources import SOURCES
 from tocsin.kernel.instant import SECOND, parse_duration
 from tocsin.kernel.matcher import parse_matcher
+from tocsin.silences.silence import Silence
 
 
 def test_nobody_answers_so_each_step_is_paged_and_then_the_last_resort_and_all_again():
@@ -665,3 +666,48 @@ def test_a_page_alone_says_what_is_acknowledged_and_by_whom():
     assert world.engine.state.incidents[1].acknowledged_by == "person:ana"
     assert world.asked(Acknowledge(page=999)).code == "not_found"
     assert world.asked(Acknowledge()).code == "not_found"
+
+
+def test_where_nobody_is_paged_any_more_nothing_leaves_that_was_written_down_before():
+    """A backup is looked at, or paging is switched off in the middle: whoever was being paged hears nothing more."""
+    world = World()
+    world.has("ana", "https://hook.example")
+    world.answers = lambda page: "never"
+    world.fires("Down", job="checkout").at("1m")
+    waits = [row for row in world.rows(1) if row.state == "intended"]
+    assert [row.waiting for row in waits] == [False, True], "one on its way, one that is to follow"
+    world.left.clear()
+    world.restarted(plan=PLAN, paging=False).at("20m")
+    assert world.left == []
+    assert {row.outcome for row in world.rows(1)} == {"paging_off"}
+    world.apply(Delivered(waits[0].id, "failed", "client", "550"))
+    assert world.left == []
+    world.restarted(plan=PLAN, paging=True)
+    assert [(person, kind) for _, person, _, kind in world.left] == [("ana", "page")], "begun again"
+
+
+def test_a_silence_is_asked_only_of_what_it_covers_or_did(monkeypatch):
+    """Its reminder changes nothing; its end is judged by what it kept quiet."""
+    asked = []
+    was = Silence.covers
+    monkeypatch.setattr(Silence, "covers", lambda self, *alert: asked.append(self.id) or was(self, *alert))
+    world = World()
+    for name in "ABCDE":
+        world.fires(name, job="checkout")
+    one = world.silences('alertname="A"', for_="2h").id
+    two = world.silences('alertname="B"', for_="4h").id
+    asked.clear()
+    world.at("110m")
+    assert asked == [], "it was reminded of, and nothing was judged"
+    assert [page.reason for page in world.told_pages if page.kind == "notice"] == ["silence_ends_soon"]
+    world.at("121m")
+    assert asked.count(two) == 1, "asked only of what the other kept quiet"
+    assert (one, world.engine.state.alerts[1].silences) == (one, ())
+
+
+def test_the_first_user_who_is_refused_is_nowhere():
+    world = World()
+    result = world.asked(SetUser(actor="cli", name="root", role="admin", disabled=True))
+    assert (result.ok, result.message) == (False, "root is the last admin")
+    assert world.engine.state.users == {}
+    assert world.engine.state.counters.user == 0
