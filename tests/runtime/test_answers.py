@@ -156,6 +156,28 @@ async def test_what_is_no_answer_uses_up_nothing_that_answers_need(door: Door) -
         assert (await door.call()).status == 200
 
 
+async def test_receipts_that_wait_for_a_slow_commit_keep_no_answer_out(door: Door) -> None:
+    """However many: Twilio repeats neither a pressed key nor an SMS."""
+    slow = asyncio.Event()
+
+    async def stalls(job: Job) -> Job:
+        await slow.wait()
+        return job
+
+    door.answers._apply = stalls
+    page = min(door.world.engine.state.pages.values(), key=lambda page: page.id)
+    exchanges = [Exchange() for _ in range(module.MOST_AT_ONCE + 1)]
+    door.box.says = Heard(got=Got(page=page.id, receipt="delivered"))
+    for one in exchanges:
+        door.answers.handle(one)  # type: ignore[arg-type]  # all the door asks of an exchange
+    assert [one.reply.status for one in exchanges if one.reply is not None] == [429], "they are bounded, too"
+    door.box.says = Heard(answer=Answer(page=page.id, by=page.address, mark="press"))
+    assert (await door.call()).status == 200
+    assert door.world.engine.state.incidents[1].state == "acknowledged"
+    slow.set()
+    await door.answers.close()
+
+
 async def test_what_could_not_be_taken_or_is_in_memory_alone_is_to_be_told_again(door: Door) -> None:
     """A provider that hears it was taken never tells it again; what is told again is judged once."""
     results = [Result(ok=False, code=code, message=code) for code in ("unavailable", "unavailable", "unwritten")]

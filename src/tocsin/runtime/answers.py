@@ -9,6 +9,7 @@ name for them, across restarts.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
@@ -39,6 +40,7 @@ LIMITS = Limits(rate=50.0, burst=200, body=64 * 1024)
 send, each kind together. Nobody else can use up what answers need.
 """
 MOST_AT_ONCE = 64
+"""So many of a channel's calls of one kind may wait for their commit."""
 MOST_NAMED = 4
 """So many incidents are named to whoever answered for several: it may be read out to them."""
 LONGEST_END = 3.0
@@ -66,6 +68,8 @@ class Answers:
         self._buckets: dict[str, Bucket] = {}
         self._listening: dict[str, asyncio.Task[None]] = {}
         self._calls: set[asyncio.Task[None]] = set()
+        self._under_way: Counter[str] = Counter()
+        """How many of them there are of a channel and kind: receipts that wait keep no answer out."""
         self._unwritten: dict[str, str] = {}
         """What was said to answers that are in memory alone: told again meanwhile, they are not judged again."""
 
@@ -151,14 +155,20 @@ class Answers:
                 exchange.answer(heard)
         elif heard.answer is None and heard.got is None:
             exchange.answer(heard.reply)  # the provider's, and nothing to do: to be told of it again would cost more
-        elif self._may(name, "answers" if heard.answer is not None else "receipts", exchange):
+        elif self._may(name, _kind(heard), exchange):
+            kind = f"{name} {_kind(heard)}"
+            self._under_way[kind] += 1
             task = asyncio.create_task(self._called(name, channel, heard, exchange))
             self._calls.add(task)
-            task.add_done_callback(self._calls.discard)
+            task.add_done_callback(lambda task: self._over(task, kind))
+
+    def _over(self, task: asyncio.Task[None], kind: str) -> None:
+        self._calls.discard(task)
+        self._under_way[kind] -= 1
 
     def _may(self, name: str, kind: str, exchange: Exchange) -> bool:
         """Whether one more call of a kind may be; if not, it was told to come again."""
-        now, full = self._clock.now(), kind != "refused" and len(self._calls) >= MOST_AT_ONCE
+        now, full = self._clock.now(), self._under_way[f"{name} {kind}"] >= MOST_AT_ONCE
         bucket = self._buckets.setdefault(f"{name} {kind}", Bucket(LIMITS, now))
         if not full and bucket.take(LIMITS, now):
             return True
@@ -245,6 +255,10 @@ class Answers:
 
 def _has(person: str, incident: Incident) -> bool:
     return incident.state == "acknowledged" and person_of(incident.acknowledged_by) == person
+
+
+def _kind(heard: Heard) -> str:
+    return "answers" if heard.answer is not None else "receipts"
 
 
 def _text(status: int, text: str, *headers: tuple[str, str]) -> Reply:
