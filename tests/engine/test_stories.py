@@ -5,14 +5,15 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from tests.engine.world import PLAN, World, dump
+from tests.engine.world import PLAN, START, World, dump
 from tocsin.access.limits import KeyLimits
 from tocsin.engine.commands import ASKED, Acknowledge, CreateKey, DeclareKeys, LimitKey, SetSilence, SetUser
 from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import Delivered, Received
+from tocsin.engine.state import State
 from tocsin.intake.request import Request
 from tocsin.intake.sources import SOURCES
-from tocsin.kernel.instant import SECOND, parse_duration
+from tocsin.kernel.instant import MINUTE, parse_duration
 from tocsin.kernel.matcher import parse_matcher
 from tocsin.silences.silence import Silence
 
@@ -186,18 +187,47 @@ def test_one_loud_alert_among_silenced_ones_is_paged():
 
 
 def test_the_author_of_a_silence_is_told_before_and_at_its_end():
-    world = World()
+    world = World().at("6h")
     world.silences('alertname="Down"', for_="2h")
-    world.at("2h")
-    assert world.pages == [("6300s", "ana", 0), ("7200s", "ana", 0)]
+    world.at("9h")
+    assert world.pages == [("27960s", "ana", 0), ("28860s", "ana", 0)]
 
 
 @pytest.mark.parametrize(("lasts", "told"), [("1h", "45m"), ("30m", "1350s"), ("4m", "3m")])
 def test_of_a_short_silence_the_author_is_told_when_three_quarters_of_it_have_passed(lasts, told):
     world = World()
     world.silences('alertname="Down"', for_=lasts)
-    world.at(lasts)
-    assert [one[0] for one in world.pages] == [f"{parse_duration(at) // SECOND}s" for at in (told, lasts)]
+    world.fires("Down", job="checkout").at(lasts)
+    (soon,) = [page for page in world.engine.state.pages.values() if page.reason == "silence_ends_soon"] or [
+        page for page in world.told_pages if page.reason == "silence_ends_soon"
+    ]
+    assert soon.intended_at == START + parse_duration(told)
+    assert soon.tried_at is not None, "before it ends"
+    assert soon.tried_at - soon.intended_at <= MINUTE
+
+
+def test_silences_that_end_at_night_wake_nobody_where_nothing_fires_and_are_one_message_in_the_morning():
+    world = World()
+    for n in range(20):
+        world.silences(f'alertname="A{n}"', for_="30m")
+        world.at(f"{n}s")
+    world.at("4h")
+    assert world.pages == []
+    world.at("8h")
+    (told,) = world.told_pages
+    assert (told.reason, told.title, len(told.lines)) == ("silence_ended", "20 silences have ended, 10 of them", 10)
+    assert world.left[0][0] == "18000s", "08:00"
+    assert dump(world.replayed().state) == dump(world.engine.state) == dump(State(world.loaded()))
+
+
+def test_silences_under_which_something_fires_are_told_of_at_once_together():
+    world = World().fires("A", job="checkout")
+    for n, name in enumerate("ABC"):
+        world.at(f"{n}s").silences(f'alertname=~"A|{name}"', for_="2h")
+    world.at("110m")
+    (told,) = world.told_pages[1:]
+    assert (told.reason, told.title, len(told.lines)) == ("silence_ends_soon", "3 silences end soon", 3)
+    assert world.left[-1][0] == "6360s", "a minute after the first"
 
 
 @pytest.mark.parametrize(
@@ -209,7 +239,7 @@ def test_whoever_is_told_of_a_silence_of_another_is_told_whose_it_was(author, pe
     world.asked(
         SetSilence(actor="token:1", author=author, matchers=matchers, comment="x", starts_at=world.now, ends_at=ends)
     )
-    world.at("2h")
+    world.at("2h1m")
     soon = [page.title for page in world.told_pages if page.reason == "silence_ends_soon"]
     assert soon == [f'{whose} ends Mon 23 Nov 2026 05:00 (UTC): alertname="Down"']
     titles = {page.person: page.title for page in world.told_pages if page.reason == "silence_ended"}
@@ -225,7 +255,7 @@ def test_an_author_is_known_by_name_or_address_in_any_letters_else_the_last_reso
         matchers=matchers, author=author, comment="known", starts_at=world.now, ends_at=ends, actor="user:boss"
     )
     assert world.asked(asked).ok
-    world.at("2h")
+    world.at("8h")
     assert {person for _, person, _ in world.pages} == told
 
 
@@ -690,7 +720,12 @@ def test_a_silence_is_asked_only_of_what_it_covers_or_did(monkeypatch):
     """Its reminder changes nothing; its end is judged by what it kept quiet."""
     asked = []
     was = Silence.covers
-    monkeypatch.setattr(Silence, "covers", lambda self, *alert: asked.append(self.id) or was(self, *alert))
+
+    def covers(self, labels, origin):
+        asked.append(self.id)
+        return was(self, labels, origin)
+
+    monkeypatch.setattr(Silence, "covers", covers)
     world = World()
     for name in "ABCDE":
         world.fires(name, job="checkout")

@@ -189,18 +189,20 @@ def notice(
     contact: Contact | None = None,
     urgency: str = "high",
     lines: tuple[str, ...] = (),
+    together: Instant | None = None,
 ) -> Page:
     """Tell a person something that nobody has to answer, by their first method unless told by which.
 
-    One of low urgency goes by their rules for that, and waits for their morning.
+    One of low urgency goes by their rules for that, and waits for their morning. ``together``: until then it waits for
+    others like it.
     """
     planned = methods.planned(turn, person.key, urgency)[0]
     if contact is not None:
         planned = Planned(contact, contact.channel, contact.address, 0)
     quiet = methods.morning(turn, person) if urgency == "low" else None
     about = About(0, title, reason, kind="notice", urgency=urgency)
-    held = Reason.QUIET_HOURS if quiet is not None else None
-    row = row_of(turn, person.key, planned, about, quiet or turn.now, held, silence=silence)
+    held = Reason.QUIET_HOURS if quiet is not None else Reason.TOLD_TOGETHER if together is not None else None
+    row = row_of(turn, person.key, planned, about, quiet or together or turn.now, held, silence=silence)
     row.lines = lines
     _hand_over(turn, row)
     return row

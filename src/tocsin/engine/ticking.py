@@ -13,6 +13,7 @@ from tocsin.engine import (
     overriding,
     paging,
     placing,
+    reminding,
     rising,
     running,
     settling,
@@ -23,7 +24,6 @@ from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import Instant, to_datetime
 from tocsin.kernel.reason import Reason
-from tocsin.oncall.zone import said
 from tocsin.pages.ledger import DRILL_WORKS, Page
 from tocsin.silences.silence import Silence, matching
 
@@ -125,7 +125,7 @@ def _silence(turn: Turn, silence: Silence) -> None:
     silence.begun = silence.begun or begins
     if not silence.reminded and silence.remind_at() <= now:
         silence.reminded = True
-        tell_author(turn, silence, Reason.SILENCE_ENDS_SOON)
+        reminding.ends_soon(turn, silence)
     turn.changes.silences[silence.id] = silence
     if begins:
         rejudge(turn, silence)
@@ -139,23 +139,7 @@ def close(turn: Turn, silence: Silence) -> None:
     turn.changes.silences[silence.id] = silence
     quiet = sum(silence.id in alert.silences for alert in turn.state.alerts.values())
     rejudge(turn, silence)
-    kept = f"{quiet:,} alerts it kept quiet still fire" if quiet != 1 else "1 alert it kept quiet still fires"
-    tell_author(turn, silence, Reason.SILENCE_ENDED, f"has ended{f'; {kept}' if quiet else ''}")
-
-
-def tell_author(turn: Turn, silence: Silence, reason: Reason, what: str = "") -> None:
-    """Tell a silence's author what becomes of it, when the plan knows them by name or address; else the last resort.
-
-    ``what``: "" says when it ends, by the clock of whoever reads it.
-    """
-    author = silence.author.strip().lower()
-    known = turn.plan.known_as.get(author, ())
-    whose = "Your silence" if known else f"The silence of {silence.author.strip()[:100] or 'nobody'}"
-    matchers = " ".join(str(m) for m in silence.matchers)
-    for person in known or turn.plan.people_of(turn.plan.last_resort, turn.now, turn.state.covers):
-        becomes = what or f"ends {said(silence.ends_at, person.timezone)} ({person.timezone})"
-        paging.notice(turn, person, reason, f"{whose} {becomes}: {matchers}", silence=silence.id)
-    turn.count("silences", reason)
+    reminding.ended(turn, silence, quiet)
 
 
 def rejudge(turn: Turn, *changed: Silence) -> None:
