@@ -10,11 +10,13 @@ from tocsin.kernel.reason import Reason
 from tocsin.pages.ledger import GATHERING, MISSED, RINGS, Page, Receipt, receive, retry_after
 from tocsin.pages.profiles import DEVICE, profile
 
-REFUSALS = frozenset({"client", "gone", "refused_address"})
-"""Codes of a failure that is the address's: others are Tocsin's own or the channel's, and say nothing of a person."""
+REFUSALS = frozenset({"address", "gone"})
+"""Codes of a failure that is the address's, which only its channel can know: all others are Tocsin's own, the account's
+or the provider's, and say nothing of a person.
+"""
 
 LOST = "deadline"
-"""The code of an answer that did not come in time: what was asked may have been done."""
+"""The code of an answer that did not come in time: what was asked may have been done; what was not has another code."""
 ENDS: frozenset[Receipt] = frozenset({"failed", "busy", "no_answer", "over"})
 """By these a call is over."""
 
@@ -136,9 +138,7 @@ def _refused(turn: Turn, row: Page, outcome: Delivered) -> None:
     if contact is None or contact.address != row.address or outcome.code not in REFUSALS:
         return
     known = contact.state == "failing"
-    contact.failed_at, contact.failure = turn.now, outcome.error[:500]
-    if contact.trusted:
-        contact.state = "failing"
+    contact.fails(turn.now, outcome.error[:500], turn.plan.set_up_as(contact.channel))
     turn.save_contact(contact)
     turn.count("contacts", Reason.CONTACT_FAILING)
     if outcome.code == "gone" and contact.channel == DEVICE:
@@ -159,6 +159,6 @@ def _works(turn: Turn, row: Page) -> None:
     """A message went through: a method that was marked as failing works again."""
     contact = turn.state.contacts.get(row.contact)
     if contact is not None and contact.state == "failing" and contact.address == row.address:
-        contact.state, contact.failure, contact.failed_at = "verified", "", None
+        contact.works()
         turn.save_contact(contact)
         turn.count("contacts", Reason.CONTACT_WORKS)
