@@ -59,8 +59,9 @@ VERSION = "5"
 """Changes when the same journal would be judged differently. Rows of the journal say by which one each was judged."""
 
 
-NOTICE = 50
-"""A notice of schedules takes as long as so many other things that are due: few are told in one commit."""
+SLOW = {"notice": 50, "silence": 50}
+"""A notice of schedules, and a silence, takes as long as so many other things that are due: few are done in one commit.
+"""
 LATE = MINUTE
 """A request that was received longer ago than this by its own clock came while the clock was set back."""
 
@@ -235,7 +236,7 @@ class Engine:
                 ticking.watch_again(turn, int(id))
             else:
                 self._ring(turn, tick, kind, id)
-                rung += NOTICE if kind == "notice" else 1
+                rung += SLOW.get(kind, 1)
             if rung >= tick.limit:
                 break
         ticking.tidy(turn)
@@ -258,6 +259,8 @@ class Engine:
         begins = change.paging and not self.state.counters.paging
         first = not self.state.counters.plan
         self.state.counters.plan, self.state.counters.paging = change.version, change.paging
+        if not change.paging:
+            paging.stop(turn)
         self.state.counters.rounds = still_there(self.state.counters.rounds, plan.escalations, plan.people)
         if change.version != self.state.counters.since_written:  # each start puts the same one in force again
             self.state.counters.since_written = change.version
@@ -366,7 +369,7 @@ class Engine:
             silence = self.state.silences.pop(id)
             silence.closed = True
             self.changes.silences[id] = silence
-            ticking.rejudge(turn)  # what it kept quiet is quiet no longer
+            ticking.rejudge(turn, silence)  # what it kept quiet is quiet no longer
         elif kind == "run" and int(id) in self.state.runs:
             asking.heard(turn, self.state.runs[int(id)], Reason.QUARANTINED)
             answering.hand_over(turn, self.state.runs[int(id)], "judging it failed", Reason.QUARANTINED)
