@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from tests.engine.world import World
+from tests.engine.test_conditions import TIERED, paged
+from tests.engine.world import PLAN, World, dump
 from tocsin.engine.inputs import Seen
+from tocsin.engine.state import State
 from tocsin.runtime.seen import bitmap
 
 
@@ -52,3 +54,35 @@ def test_a_repetition_that_comes_when_all_that_was_put_off_has_ended_opens_it_ag
     world.apply(Seen(alert, ((world.now, bitmap(alert, {alert})),)))
     assert world.engine.state.alerts[alert].firing
     assert world.pages[1:] == [("180s", "ana", 1)]
+
+
+LOW = PLAN.replace(b"checkout: {escalation: shop,", b"checkout: {urgency: {sev3: low}, escalation: shop,")
+
+
+def alike(world: World) -> None:
+    """Replay, and a start from the rows, come to what there is."""
+    assert dump(world.replayed().state) == dump(world.engine.state)
+    assert dump(State(world.loaded())) == dump(world.engine.state)
+
+
+def test_a_newcomer_of_low_urgency_wakes_nobody_and_has_nothing_grave_wait_for_the_morning():
+    """What was put off counts again when its snooze ends: as grave, as urgent and of as high a customer as it is."""
+    world = World(LOW).fires("Down", job="checkout", instance="a").at("1m")
+    world.resolves_by_hand(1, "1h")
+    world.at("10m").fires("Down", job="checkout", instance="b", severity="warning").at("60m")
+    assert (world.pages, world.incident(1).waits) == ([("0s", "ana", 1)], "quiet_hours")
+    world.restarted().at("61m")
+    assert (world.pages[1:], world.incident(1).urgency) == ([("3660s", "ana", 1)], "high")
+    alike(world)
+
+
+def test_a_newcomer_ends_no_snooze_of_a_higher_customer():
+    world = World(TIERED).fires("Down", service="two", plan="gold", instance="a").at("1m")
+    world.resolves_by_hand(1, "30m")
+    world.at("2m").fires("Down", service="two", plan="silver", instance="b")
+    assert (paged(world)[1:], world.incident(1).customer_tier) == ([("120s", "kei")], "silver")
+    world.at("30m")
+    assert world.incident(1).customer_tier == "silver"
+    world.at("31m")
+    assert (paged(world)[-1], world.incident(1).customer_tier) == (("1860s", "ben"), "gold")
+    alike(world)

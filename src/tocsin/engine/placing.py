@@ -53,7 +53,7 @@ def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration, 
     incident = state.newest_of(alert.service, alert.group)
     if incident is not None and not (has_room(incident, now) if incident.open else settling.reopens(incident, now)):
         incident = None
-    snoozed = incident is not None and incident.snoozed_until is not None
+    snoozed = incident is not None and not incident.open and incident.snoozed_until is not None
     covered = snoozed and incident is not None and (still or put_off == incident.number)
     if alert.silences and (incident is None or not incident.open) and not covered:
         alert.reason, alert.incident = Reason.SILENCED, 0
@@ -64,10 +64,7 @@ def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration, 
         alert.reason = Reason.OPENED
     else:
         alert.reason = Reason.SILENCED if alert.silences else Reason.JOINED
-        early = snoozed and not covered and bool(turn.members(incident).firing)
-        if snoozed and not covered:
-            _end_snooze(incident)
-        _join(turn, alert, incident, early=early)
+        _join(turn, alert, incident, covered=covered, early=snoozed and bool(turn.members(incident).firing))
     alert.incident = incident.number
     members = turn.members(incident)
     members.firing.add(alert.id)
@@ -87,13 +84,6 @@ def put_off(turn: Turn, alert: Alert) -> int:
         return 0
     fired_then = alert.resolved_at is not None and alert.resolved_at >= incident.resolved_at
     return incident.number if fired_then and turn.members(incident).firing else 0
-
-
-def _end_snooze(incident: Incident) -> None:
-    """Resolved while alerts fired: those are left alone for a while, and nothing else is. One that did not fire then,
-    or any of them once all had ended, is trouble that nobody has seen.
-    """
-    incident.snoozed_until = None
 
 
 def has_room(incident: Incident, now: Instant) -> bool:
@@ -143,11 +133,14 @@ def _told(alert: Alert) -> str:
     return f"{alert.title}: {detail}" if detail else alert.title
 
 
-def _join(turn: Turn, alert: Alert, incident: Incident, *, early: bool) -> None:
+def _join(turn: Turn, alert: Alert, incident: Incident, *, covered: bool, early: bool) -> None:
+    """``covered``: its snooze is of the alert. Else that opens it again, ``early`` while others of the snooze fire."""
     incident.alerts += 1
     incident.last_joined = turn.now
     incident.quiet = max(incident.quiet, quiet_of(turn, alert.source))
-    if not incident.open:
+    if covered:
+        turn.enter(incident.number, "Fires again while snoozed", Reason.SNOOZED, f"source:{alert.source}")
+    elif not incident.open:
         incident.title, incident.urgency = alert.title, urgency(turn, alert)
         incident.customer_tier = tier_of(turn, alert)
         settling.reopen(turn, incident, Reason.REOPENED, f"source:{alert.source}", early=early)

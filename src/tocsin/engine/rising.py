@@ -10,6 +10,15 @@ from tocsin.incidents.incident import Incident
 from tocsin.kernel.reason import Reason
 
 
+def weigh_all(turn: Turn, incident: Incident) -> None:
+    """Paging begins once more, or what was put off is put off no longer: all that is heard counts, as the plan has it
+    now. While some of it is still put off nothing does, but what came after.
+    """
+    if incident.snoozed_until is None:
+        for id in turn.members(incident).heard:
+            weigh(turn, turn.state.alerts[id], incident)
+
+
 def weigh(turn: Turn, alert: Alert, incident: Incident | None = None) -> None:
     """An open incident is as grave, as urgent and of as high a customer as one of its alerts has been.
 

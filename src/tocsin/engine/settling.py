@@ -259,13 +259,12 @@ def resolve(turn: Turn, incident: Incident, actor: str, reason: Reason, snooze: 
 def reopen(turn: Turn, incident: Incident, reason: Reason, actor: str = SYSTEM, *, early: bool = False) -> None:
     """Resolved, and here again: the same incident, paged from the first step, with the steps the plan has now.
 
-    ``early``: while the alerts that somebody put off fire, by another.
+    ``early``: while the alerts that somebody put off fire, by another. These count only when the snooze ends.
     """
-    if incident.snoozed_until is not None and turn.now < incident.snoozed_until:
-        turn.enter(incident.number, "Fires again while snoozed", Reason.SNOOZED, actor)
-        return
     incident.reopened += 1
-    incident.resolved_at = incident.keep_until = incident.snoozed_until = None
+    incident.resolved_at = incident.keep_until = None
+    if not early:
+        incident.snoozed_until = None
     incident.resolved_by = ""
     incident.considered, incident.tried = False, ()
     answering.opened_again(turn, incident, early=early)

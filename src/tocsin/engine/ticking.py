@@ -93,9 +93,10 @@ def _incident(turn: Turn, incident: Incident) -> None:
     elif incident.snoozed_until is not None and incident.snoozed_until <= now:
         incident.snoozed_until = None
         if turn.members(incident).firing:
-            settling.reopen(turn, incident, Reason.SNOOZE_ENDED)
-            for id in turn.members(incident).heard:  # what joined meanwhile has not counted yet
-                rising.weigh(turn, turn.state.alerts[id], incident)
+            if not incident.open:  # else another alert opened it before
+                settling.reopen(turn, incident, Reason.SNOOZE_ENDED)
+            rising.weigh_all(turn, incident)
+            turn.save_incident(incident)
         else:
             answering.given_back(turn, incident)
             turn.save_incident(incident)

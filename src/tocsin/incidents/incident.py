@@ -56,7 +56,8 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     ``acknowledged_until``: when an acknowledgement stops holding. ``clear_at``: when it resolves
     if its alerts stay quiet.
     ``quiet``: how long its alerts must stay quiet before it resolves, as the slowest of their sources asks.
-    ``snoozed_until``: resolved by hand while alerts fired; judged again then.
+    ``snoozed_until``: resolved by hand while alerts fired; these are judged again then, also when another has opened
+    it meanwhile.
     ``keep_until``: until when trouble reopens it. ``note``: the last one somebody wrote, shortened.
     ``answers``: persons who acknowledged where that takes several, and until when that holds: they are not paged
     meanwhile. Empty unless it is triggered.
