@@ -5,6 +5,7 @@ from __future__ import annotations
 from tocsin.engine import (
     admitting,
     asking,
+    beating,
     checking,
     comparing,
     contacting,
@@ -254,7 +255,7 @@ def _resolve(turn: Turn, command: c.Resolve) -> c.Result:
     members = turn.members(incident)
     for id in sorted(members.firing):
         alert = turn.state.alerts[id]
-        if alert.source == ending.OWN:
+        if alert.source == ending.OWN and not beating.is_missing(turn, alert):
             ending.resolve(turn, alert, Reason.BY_HAND)
     if members.firing:
         snooze = command.snooze if command.snooze is not None else settling.DEFAULT_SNOOZE

@@ -9,6 +9,7 @@ from tocsin.alerts.heartbeats import Heartbeat, next_due
 from tocsin.engine import (
     answering,
     asking,
+    beating,
     contacting,
     covering,
     deafness,
@@ -289,6 +290,10 @@ class Engine:
         waiting.plan_changed(turn)
         answering.plan_changed(turn)
         self._end_the_unwatched(turn)
+        for place, spec in specs.items():
+            alert = ending.own_alert(turn, spec.service, beating.name_of(spec))
+            if self.state.heartbeats[place].state == "late" and (alert is None or not alert.firing):
+                ticking.missing(turn, spec, self.state.heartbeats[place])  # an older version let a person end it
         if begins:
             for incident in list(self.state.incidents.values()):
                 if incident.state == "triggered":
@@ -301,7 +306,7 @@ class Engine:
         watched |= {(ending.OWN, f"heartbeat:{s.service}/{s.name}") for s in turn.plan.heartbeats}
         for alert in list(self.state.alerts.values()):
             ours = alert.source == "probe" or (
-                alert.source == ending.OWN and alert.labels["alertname"] == "HeartbeatMissing"
+                alert.source == ending.OWN and alert.labels["alertname"] == beating.MISSING
             )
             if alert.firing and ours and (alert.source, alert.key) not in watched:
                 ending.resolve(turn, alert, Reason.PLAN_CHANGED)

@@ -12,7 +12,7 @@ from tocsin.alerts.alert import Alert, keyed
 from tocsin.alerts.merge import Span, merge
 from tocsin.catalog.services import INBOX
 from tocsin.engine import deafness, placing, settling
-from tocsin.engine.beating import beat_by, heartbeat_of, name_of, take_beat
+from tocsin.engine.beating import MISSING, beat_by, heartbeat_of, name_of, take_beat
 from tocsin.engine.ending import OWN, resolve
 from tocsin.engine.placing import MOST_LINES, has_room, quiet_of, take_in
 from tocsin.engine.records import HeardChange
@@ -394,7 +394,7 @@ def heartbeat_event(turn: Turn, spec: HeartbeatSpec, found: str, body: str = "")
         spec.severity,
         {"heartbeat": spec.name},
         annotations={**said, "body": body} if body else said,
-        name="HeartbeatMissing",
+        name=MISSING,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tocsin.alerts.heartbeats import Heartbeat
 from tocsin.engine import (
     answering,
     deafness,
@@ -21,6 +22,7 @@ from tocsin.engine import (
 from tocsin.engine.state import RESULTS_KEPT, State, alert_due
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
+from tocsin.intake.specs import HeartbeatSpec
 from tocsin.kernel.instant import MINUTE, Instant, to_datetime
 from tocsin.kernel.reason import Reason
 from tocsin.oncall.zone import said
@@ -192,9 +194,14 @@ def _heartbeat(turn: Turn, id: str) -> None:
         return
     heart.state = "late"
     turn.count("heartbeats", Reason.HEARTBEAT_LATE)
+    missing(turn, spec, heart)
+
+
+def missing(turn: Turn, spec: HeartbeatSpec, heart: Heartbeat) -> None:
+    """Raise the alert of a heartbeat that is late."""
     # A clock time: the title is read for as long as the incident is open.
     last = f"last heard {to_datetime(heart.last):%Y-%m-%d %H:%M:%S} UTC" if heart.last else "never heard"
-    hearing.heartbeat_event(turn, spec, f"{name} of {service} gives no sign of life ({last})", heart.body)
+    hearing.heartbeat_event(turn, spec, f"{spec.name} of {spec.service} gives no sign of life ({last})", heart.body)
 
 
 def tidy(turn: Turn) -> None:
