@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.engine.test_conditions import TIERED, paged
 from tests.engine.world import PLAN, World, dump
+from tocsin.engine.commands import Acknowledge, Snooze
 from tocsin.engine.inputs import Seen
 from tocsin.engine.state import State
+from tocsin.kernel.instant import HOUR
 from tocsin.runtime.seen import bitmap
 
 
@@ -86,3 +90,64 @@ def test_a_newcomer_ends_no_snooze_of_a_higher_customer():
     world.at("31m")
     assert (paged(world)[-1], world.incident(1).customer_tier) == (("1860s", "ben"), "gold")
     alike(world)
+
+
+def test_what_was_put_off_for_days_pages_when_it_becomes_grave():
+    world = World(LOW).at("6h").fires("Disk", job="checkout", instance="a", severity="warning").at("6h1m")
+    assert world.asked(Snooze(actor="person:ana", incident=1, until=world.now + 72 * HOUR)).ok
+    world.at("7h").fires("Disk", job="checkout", instance="b", severity="warning")
+    assert world.incident(1).state == "acknowledged", "more of the same is what was put off"
+    before = len(world.pages)
+    world.at("20h").fires("Disk", job="checkout", instance="c")
+    assert world.pages[before:] == [("72000s", "ana", 1)]
+    assert "It was put off for less: paging begins again" in [entry.what for entry in world.timeline]
+    alike(world)
+
+
+def test_whoever_has_what_becomes_grave_is_told_and_has_it_no_longer_than_if_they_took_it_now():
+    world = World(LOW).at("6h").fires("Disk", job="checkout", instance="a", severity="warning").at("6h1m")
+    world.acknowledges(1, "24h")
+    world.at("6h5m").fires("Disk", job="checkout", instance="b").at("7h4m")
+    assert [page for page in world.pages if page[0] == "21900s"] == [("21900s", "ana", 0)]
+    assert world.told_pages[-1].title == "Incident #1, which you have, is SEV1, was SEV3, of high urgency: Disk fires"
+    world.at("7h5m")
+    assert world.pages[-1] == ("25500s", "ana", 1)
+    alike(world)
+
+
+def test_who_cannot_be_told_has_nothing_that_becomes_grave():
+    world = World(PLAN).fires("Disk", job="checkout", instance="a", severity="warning").at("1m")
+    assert world.asked(Acknowledge(incident=1, actor="user:ops")).ok
+    world.at("2m").fires("Disk", job="checkout", instance="b")
+    assert world.pages[1:] == [("120s", "ana", 1)]
+    alike(world)
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_snooze_is_over_for_what_becomes_graver_than_all_that_was_put_off(ended):
+    """Said of the alert that fires, or of one that ended and fires again while another of the snooze fires on."""
+    world = World()
+    for key in ("a", "b"):
+        world.fires("Disk", service="checkout", key=key, severity="warning", instance=key)
+    world.at("1m").resolves_by_hand(1, "24h")
+    if ended:
+        world.at("2m").resolves("Disk", service="checkout", key="a", severity="warning", instance="a")
+    world.at("3m").fires("Disk", service="checkout", key="a", severity="warning", instance="a")
+    assert world.incident(1).state == "resolved"
+    if ended:
+        world.at("4m").resolves("Disk", service="checkout", key="a", severity="warning", instance="a")
+    key = "a" if ended else "b"
+    world.at("10m").fires("Disk", service="checkout", key=key, instance=key)
+    assert (world.pages[1:], world.incident(1).state) == ([("600s", "ana", 1)], "triggered")
+    alike(world)
+
+
+def test_what_was_put_off_with_a_newcomer_of_low_urgency_was_known_to_be_urgent():
+    """It may blink without a page for it."""
+    world = World(LOW).fires("Down", job="checkout", instance="a").at("1m")
+    world.resolves_by_hand(1, "10h")
+    world.at("2m").fires("Down", job="checkout", instance="b", severity="warning").at("3m")
+    assert world.incident(1).urgency == "low"
+    world.resolves_by_hand(1, "10h")
+    world.at("4m").resolves("Down", job="checkout", instance="a").fires("Down", job="checkout", instance="a").at("9h")
+    assert (len(world.pages), world.incident(1).state) == (1, "resolved")

@@ -15,6 +15,7 @@ from tocsin.engine import (
     paging,
     responding,
     resuming,
+    rising,
     running,
     settling,
     silencing,
@@ -259,6 +260,7 @@ def _resolve(turn: Turn, command: c.Resolve) -> c.Result:
             ending.resolve(turn, alert, Reason.BY_HAND)
     if members.firing:
         snooze = command.snooze if command.snooze is not None else settling.DEFAULT_SNOOZE
+        rising.put_off(turn, incident)
         settling.resolve(turn, incident, command.actor, Reason.BY_HAND, snooze)
         return c.Result(ok=True, reason=Reason.SNOOZED, id=str(incident.number))
     settling.resolve(turn, incident, command.actor, Reason.BY_HAND)

@@ -6,7 +6,7 @@ from tocsin.alerts.alert import Alert
 from tocsin.engine import settling
 from tocsin.engine.beating import heartbeat_of, take_beat
 from tocsin.engine.ending import OWN
-from tocsin.engine.rising import tier_of, urgency, weigh
+from tocsin.engine.rising import reopen, rises, tier_of, urgency, weigh
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import Duration, Instant
@@ -55,6 +55,8 @@ def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration, 
         incident = None
     snoozed = incident is not None and not incident.open and incident.snoozed_until is not None
     covered = snoozed and incident is not None and (still or put_off == incident.number)
+    if covered and incident is not None and not still and not alert.silences and rises(turn, alert, incident):
+        covered = False  # it was not that grave when it was put off
     if alert.silences and (incident is None or not incident.open) and not covered:
         alert.reason, alert.incident = Reason.SILENCED, 0
         turn.count("alerts", Reason.SILENCED)
@@ -141,9 +143,7 @@ def _join(turn: Turn, alert: Alert, incident: Incident, *, covered: bool, early:
     if covered:
         turn.enter(incident.number, "Fires again while snoozed", Reason.SNOOZED, f"source:{alert.source}")
     elif not incident.open:
-        incident.title, incident.urgency = alert.title, urgency(turn, alert)
-        incident.customer_tier = tier_of(turn, alert)
-        settling.reopen(turn, incident, Reason.REOPENED, f"source:{alert.source}", early=early)
+        reopen(turn, alert, incident, early=early)
     elif incident.alerts <= MOST_LINES:
         turn.enter(
             incident.number, f"Joined: {_told(alert)}", alert.reason, f"source:{alert.source}", alert=str(alert.id)

@@ -7,7 +7,7 @@ before the turn is over, whether somebody must be paged now, and if not, why not
 from __future__ import annotations
 
 from tocsin.access.actors import called, person_of
-from tocsin.engine import answering, calling, choosing, holding, paging
+from tocsin.engine import answering, calling, choosing, holding, methods, paging
 from tocsin.engine.state import Members
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.incidents.incident import Incident
@@ -169,6 +169,29 @@ def follow_rise(turn: Turn, incident: Incident, severity: str, tier: str) -> Non
     if incident.state == "triggered":
         paging.withdraw(turn, incident)
     _page_from(turn, incident, 0, what)
+
+
+def risen(turn: Turn, incident: Incident, what: str) -> None:
+    """It is more than it was when somebody took it or put it off. ``what``: how much more.
+
+    Nobody put that off. Whoever has it is told, and has it for no longer than if they had taken it now; where they
+    cannot be told it is as if nobody did.
+    """
+    if incident.state != "acknowledged":
+        return
+    who = turn.plan.people.get(person_of(incident.acknowledged_by))
+    if incident.reason is Reason.PUT_OFF or who is None or not methods.has_any(turn, who.key):
+        off = incident.reason is Reason.PUT_OFF
+        said = "It was put off for less" if off else "Whoever has it cannot be told"
+        turn.enter(incident.number, f"{said}: paging begins again", Reason.CHANGED)
+        _retrigger(turn, incident, Reason.CHANGED)
+    else:
+        turn.enter(incident.number, f"Telling {who.name}, who has it", Reason.CHANGED)
+        paging.notice(turn, who, Reason.CHANGED, f"Incident #{incident.number}, which you have, is {what}: {incident.title}")
+        holds = turn.now + turn.plan.service(incident.service).acknowledge_for
+        incident.acknowledged_until = min(incident.acknowledged_until or holds, holds)
+    turn.touch(incident.number)
+    turn.save_incident(incident)
 
 
 def _page_what_is_meant(turn: Turn, incident: Incident, severity: str, tier: str) -> None:
