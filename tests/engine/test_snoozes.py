@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from tests.engine.test_conditions import TIERED, paged
-from tests.engine.world import PLAN, World, dump
+from tests.engine.world import PLAN, START, World, dump
 from tocsin.engine.commands import Acknowledge, Snooze
-from tocsin.engine.inputs import Seen
+from tocsin.engine.inputs import Received, Seen
 from tocsin.engine.state import State
-from tocsin.kernel.instant import HOUR
+from tocsin.intake.request import Request
+from tocsin.kernel.instant import HOUR, format_rfc3339, parse_duration
 from tocsin.runtime.seen import bitmap
 
 
@@ -151,3 +153,27 @@ def test_what_was_put_off_with_a_newcomer_of_low_urgency_was_known_to_be_urgent(
     world.resolves_by_hand(1, "10h")
     world.at("4m").resolves("Down", job="checkout", instance="a").fires("Down", job="checkout", instance="a").at("9h")
     assert (len(world.pages), world.incident(1).state) == (1, "resolved")
+
+
+def told(world: World, ends: str, instance: str = "a", job: str = "checkout", **more: str) -> World:
+    """As Prometheus says that an alert fires until then, which may be now: one replica, while another says it fires."""
+    labels = {"alertname": "Down", "severity": "critical", "job": job, "instance": instance, **more}
+    until = format_rfc3339(START + parse_duration(ends))
+    body = msgspec.json.encode([{"labels": labels, "annotations": {}, "endsAt": until}])
+    headers = {"content-type": "application/json"}
+    request = Request(source="alertmanager", method="POST", path="/api/v2/alerts", headers=headers, body=body)
+    world.apply(Received(0, "inbox", world.now, request))
+    return world
+
+
+def test_what_was_put_off_may_be_quiet_for_less_than_a_minute_though_nothing_else_fires():
+    """As an open incident's may: of two replicas of Prometheus one may say that it is over while the other fires."""
+    world = told(World(), "170m").at("1m")
+    world.resolves_by_hand(1, "2h")
+    told(told(world.at("10m"), "10m").at("602s"), "170m").at("100m")
+    assert world.pages == [("0s", "ana", 1)] and world.incident(1).state == "resolved"
+    told(world, "100m").at("101m")
+    assert world.timeline[-1].what == "All that was put off has ended" and world.incident(1).snoozed_until is None
+    told(world.at("102m"), "170m")
+    assert world.pages[1:] == [("6120s", "ana", 1)], "mended, and back"
+    alike(world)

@@ -66,7 +66,7 @@ def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration, 
         alert.reason = Reason.OPENED
     else:
         alert.reason = Reason.SILENCED if alert.silences else Reason.JOINED
-        _join(turn, alert, incident, covered=covered, early=snoozed and bool(turn.members(incident).firing))
+        _join(turn, alert, incident, covered=covered, early=snoozed)
     alert.incident = incident.number
     members = turn.members(incident)
     members.firing.add(alert.id)
@@ -79,13 +79,13 @@ def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration, 
 def put_off(turn: Turn, alert: Alert) -> int:
     """Which incident's snooze is of an alert that had ended as well, should it fire again; 0 when none is.
 
-    It fired when the incident was resolved, and others that were put off with it fire on.
+    It fired when the incident was resolved, and what was put off with it, or itself, has not been quiet for long.
     """
     incident = turn.state.incidents.get(alert.incident)
     if incident is None or incident.snoozed_until is None or incident.resolved_at is None:
         return 0
     fired_then = alert.resolved_at is not None and alert.resolved_at >= incident.resolved_at
-    return incident.number if fired_then and turn.members(incident).firing else 0
+    return incident.number if fired_then else 0
 
 
 def has_room(incident: Incident, now: Instant) -> bool:

@@ -27,6 +27,7 @@ def reopens(incident: Incident, now: Instant) -> bool:
 def settle(turn: Turn, incident: Incident) -> None:
     """Bring an incident in line with its alerts: clearing, kept quiet, or paging."""
     if not incident.open:
+        _settle_snooze(turn, incident)
         turn.save_incident(incident)
         return
     choosing.tend(turn, incident)
@@ -114,6 +115,26 @@ def _clear(turn: Turn, incident: Incident) -> None:
             f"Every alert has ended; resolved in {say_duration(quiet)} if they stay quiet",
             Reason.CLEARING,
         )
+    turn.save_incident(incident)
+
+
+def _settle_snooze(turn: Turn, incident: Incident) -> None:
+    """What was put off is over when all of it has ended, and stayed quiet for as long as its sources ask."""
+    if incident.snoozed_until is None:
+        return
+    if turn.members(incident).firing:
+        incident.clear_at = None
+    elif incident.quiet == 0:
+        snooze_over(turn, incident)
+    else:
+        incident.clear_at = incident.clear_at or turn.now + incident.quiet
+
+
+def snooze_over(turn: Turn, incident: Incident) -> None:
+    """Nothing is put off any more: what fires from now on is trouble that nobody has seen."""
+    incident.snoozed_until = incident.clear_at = None
+    turn.enter(incident.number, "All that was put off has ended", Reason.ALL_CLEAR)
+    answering.given_back(turn, incident)
     turn.save_incident(incident)
 
 

@@ -91,16 +91,18 @@ def _incident(turn: Turn, incident: Incident) -> None:
         incident.acknowledged_until = None
         settling.unacknowledge(turn, incident)
     elif incident.clear_at is not None and incident.clear_at <= now:
-        settling.resolve(turn, incident, "code", Reason.ALL_CLEAR)
+        if incident.open:
+            settling.resolve(turn, incident, "code", Reason.ALL_CLEAR)
+        else:
+            settling.snooze_over(turn, incident)
     elif incident.snoozed_until is not None and incident.snoozed_until <= now:
         incident.snoozed_until = None
-        if turn.members(incident).firing:
+        if not incident.open and not turn.members(incident).firing:
+            settling.snooze_over(turn, incident)
+        else:
             if not incident.open:  # else another alert opened it before
                 settling.reopen(turn, incident, Reason.SNOOZE_ENDED)
             rising.weigh_all(turn, incident)
-            turn.save_incident(incident)
-        else:
-            answering.given_back(turn, incident)
             turn.save_incident(incident)
     elif incident.keep_until is not None and incident.keep_until <= now and ledger.awaited(turn, incident):
         incident.keep_until = now + MINUTE  # somebody still has to be told that it is over
