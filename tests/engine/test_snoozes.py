@@ -177,3 +177,34 @@ def test_what_was_put_off_may_be_quiet_for_less_than_a_minute_though_nothing_els
     told(world.at("102m"), "170m")
     assert world.pages[1:] == [("6120s", "ana", 1)], "mended, and back"
     alike(world)
+
+
+def test_what_fires_again_is_where_it_was_also_after_its_window():
+    """A window is for newcomers: one that blinks is no incident more, and takes none with it."""
+    where = {"job": "search", "region": "eu"}
+    world = told(World(), "170m", **where).at("1m")
+    world.acknowledges(1, "2h")
+    for minute in (10, 20):
+        told(told(world.at(f"{minute}m"), f"{minute}m", **where).at(f"{minute * 60 + 2}s"), "170m", **where)
+    assert (world.pages, list(world.engine.state.incidents)) == ([("0s", "ana", 1)], [1])
+    told(world.at("21m"), "170m", instance="b", **where)
+    assert world.pages[1:] == [("1260s", "ana", 2)]
+    alike(world)
+
+
+def test_what_was_put_off_stays_so_while_a_newer_incident_of_its_group_is_open():
+    world = World()
+    for instance in "12":
+        world.fires("A", job="search", region="eu", instance=instance)
+    world.at("10m").fires("A", job="search", region="eu", instance="3")
+    world.acknowledges(2, "3h")
+    world.resolves_by_hand(1, "2h")
+    world.silences('instance="2"', for_="12m")
+    before = len(world.pages)
+    world.at("20m").resolves("A", job="search", region="eu", instance="1").at("1205s")
+    world.fires("A", job="search", region="eu", instance="1").at("25m")
+    assert [page for page in world.pages[before:] if page[2]] == []
+    assert {one.incident for one in world.engine.state.alerts.values() if one.firing} == {1, 2}
+    world.at("130m")
+    assert [page for page in world.pages[before:] if page[2]][0] == ("7800s", "ana", 1)
+    alike(world)

@@ -26,17 +26,17 @@ def loud(turn: Turn, alert: Alert) -> None:
         place(turn, alert)
 
 
-def place(turn: Turn, alert: Alert, put_off: int = 0) -> None:
-    """Decide once more who takes a firing alert that is in no open incident. ``put_off``: as for ``take_in``."""
+def place(turn: Turn, alert: Alert, home: int = 0) -> None:
+    """Decide once more who takes a firing alert that is in no open incident. ``home``: as for ``take_in``."""
     labels = alert.labels
     where = turn.plan.router.route(alert.origin, alert.key, labels, labels.get("severity", ""))
-    take_in(turn, alert, labels, where.window, put_off)
+    take_in(turn, alert, labels, where.window, home)
 
 
-def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration, put_off: int = 0) -> None:
+def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration, home: int = 0) -> None:
     """Decide who takes a firing alert: a heartbeat, a silence, an incident that has room, or a new one.
 
-    ``put_off``: the number of the snoozed incident whose snooze is also of this alert, which had ended; 0 of none.
+    ``home``: the number of the incident that it goes back to, for it had ended (``home_of``); 0 of none.
     """
     state, now = turn.state, turn.now
     before = state.members.get(alert.incident)
@@ -50,11 +50,9 @@ def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration, 
         take_beat(turn, spec, "ok", now)
         return
     alert.silences = matching(state.silences.values(), labels, alert.origin, now) if state.silences else ()
-    incident = state.newest_of(alert.service, alert.group)
-    if incident is not None and not (has_room(incident, now) if incident.open else settling.reopens(incident, now)):
-        incident = None
+    incident, returns = _whose(turn, alert, alert.incident if still else home)
     snoozed = incident is not None and not incident.open and incident.snoozed_until is not None
-    covered = snoozed and incident is not None and (still or put_off == incident.number)
+    covered = snoozed and returns
     if covered and incident is not None and not still and not alert.silences and rises(turn, alert, incident):
         covered = False  # it was not that grave when it was put off
     if alert.silences and (incident is None or not incident.open) and not covered:
@@ -76,12 +74,27 @@ def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration, 
     turn.touch(incident.number)
 
 
-def put_off(turn: Turn, alert: Alert) -> int:
-    """Which incident's snooze is of an alert that had ended as well, should it fire again; 0 when none is.
+def _whose(turn: Turn, alert: Alert, home: int) -> tuple[Incident | None, bool]:
+    """Which incident takes an alert, None of those there are, and whether it returns to that one."""
+    state, now = turn.state, turn.now
+    mine = state.incidents.get(home)
+    if mine is not None and (mine.service, mine.group) == (alert.service, alert.group):
+        return mine, True
+    incident = state.newest_of(alert.service, alert.group)
+    if incident is not None and (has_room(incident, now) if incident.open else settling.reopens(incident, now)):
+        return incident, False
+    return None, False
 
-    It fired when the incident was resolved, and what was put off with it, or itself, has not been quiet for long.
+
+def home_of(turn: Turn, alert: Alert) -> int:
+    """Which incident an alert that had ended goes back to, should it fire again; 0 when it goes wherever any would.
+
+    The one it was in, while that is open, whatever room it has for newcomers; or while a snooze is of the alert: it
+    fired when the incident was resolved, and what was put off with it, or itself, has not been quiet for long.
     """
     incident = turn.state.incidents.get(alert.incident)
+    if incident is not None and incident.open:
+        return incident.number
     if incident is None or incident.snoozed_until is None or incident.resolved_at is None:
         return 0
     fired_then = alert.resolved_at is not None and alert.resolved_at >= incident.resolved_at
@@ -138,7 +151,8 @@ def _told(alert: Alert) -> str:
 def _join(turn: Turn, alert: Alert, incident: Incident, *, covered: bool, early: bool) -> None:
     """``covered``: its snooze is of the alert. Else that opens it again, ``early`` while others of the snooze fire."""
     incident.alerts += 1
-    incident.last_joined = turn.now
+    if has_room(incident, turn.now) or not incident.open:  # what returns after its window takes no others with it
+        incident.last_joined = turn.now
     incident.quiet = max(incident.quiet, quiet_of(turn, alert.source))
     if covered:
         turn.enter(incident.number, "Fires again while snoozed", Reason.SNOOZED, f"source:{alert.source}")
