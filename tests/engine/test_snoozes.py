@@ -7,7 +7,7 @@ import pytest
 
 from tests.engine.test_conditions import TIERED, paged
 from tests.engine.world import PLAN, START, World, dump
-from tocsin.engine.commands import Acknowledge, Snooze
+from tocsin.engine.commands import Acknowledge, Reassign, Snooze
 from tocsin.engine.inputs import Received, Seen
 from tocsin.engine.state import State
 from tocsin.intake.request import Request
@@ -206,5 +206,40 @@ def test_what_was_put_off_stays_so_while_a_newer_incident_of_its_group_is_open()
     assert [page for page in world.pages[before:] if page[2]] == []
     assert {one.incident for one in world.engine.state.alerts.values() if one.firing} == {1, 2}
     world.at("130m")
-    assert [page for page in world.pages[before:] if page[2]][0] == ("7800s", "ana", 1)
+    assert next(page for page in world.pages[before:] if page[2]) == ("7800s", "ana", 1)
     alike(world)
+
+
+@pytest.mark.parametrize("put_off", [False, True])
+def test_nothing_is_over_because_nobody_could_be_heard(put_off):
+    """One replica says that it is over, an upgrade of two minutes follows, and the other fires all the time."""
+    world = told(World(), "170m").at("1m")
+    if put_off:
+        world.resolves_by_hand(1, "2h")
+    else:
+        world.acknowledges(1, "2h")
+    told(world.at("10m"), "10m").at("610s").restarted("2m")
+    alike(world)
+    told(world.at("15m"), "170m").at("100m")
+    assert world.pages == [("0s", "ana", 1)]
+    assert world.incident(1).state == ("resolved" if put_off else "acknowledged")
+    told(world, "100m").at("6060s")
+    assert (world.incident(1).open, world.incident(1).snoozed_until) == (False, None)
+    alike(world)
+
+
+def test_what_another_plan_makes_urgent_waits_for_no_morning_when_it_is_put_off_no_longer():
+    """Also where somebody had it and gave it away."""
+    for how in ("acknowledged", "put off", "given"):
+        world = World(LOW.replace(b"sev3: low", b"sev1: low")).at("6h").fires("Down", job="checkout")
+        world.acknowledges(1, "14h") if how != "put off" else world.asked(
+            Snooze(actor="person:ana", incident=1, until=world.now + 14 * HOUR)
+        )
+        world.at("1170m").put_in_force(LOW)
+        before = len(world.pages)
+        if how == "given":
+            assert world.asked(Reassign(actor="person:ana", incident=1, person="ben")).ok
+            assert world.pages[before:] == [("70200s", "ben", 1)]
+        world.at("20h")
+        assert how == "given" or world.pages[before:] == [("72000s", "ana", 1)]
+        assert world.incident(1).urgency == "high"

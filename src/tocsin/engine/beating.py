@@ -11,7 +11,6 @@ from tocsin.kernel.instant import Instant
 from tocsin.kernel.matcher import all_match
 from tocsin.kernel.reason import Reason
 
-
 MISSING = "HeartbeatMissing"
 """The name of the alert of a heartbeat that is late or failed."""
 

@@ -25,6 +25,7 @@ from tocsin.engine import (
     paging,
     parking,
     placing,
+    rising,
     running,
     settling,
     starting,
@@ -291,13 +292,14 @@ class Engine:
         answering.plan_changed(turn)
         self._end_the_unwatched(turn)
         for place, spec in specs.items():
-            alert = ending.own_alert(turn, spec.service, beating.name_of(spec))
-            if self.state.heartbeats[place].state == "late" and (alert is None or not alert.firing):
+            told = ending.own_alert(turn, spec.service, beating.name_of(spec))
+            if self.state.heartbeats[place].state == "late" and (told is None or not told.firing):
                 ticking.missing(turn, spec, self.state.heartbeats[place])  # an older version let a person end it
         if begins:
             for incident in list(self.state.incidents.values()):
                 if incident.state == "triggered":
                     settling.begin_again(turn, incident, Reason.PAGING_ON)
+                    rising.weigh_all(turn, incident)
         return fell
 
     def _end_the_unwatched(self, turn: Turn) -> None:
@@ -314,8 +316,8 @@ class Engine:
     def _deaf(self, turn: Turn, deaf: Deaf) -> None:
         """Absence in a time when nothing could be heard proves nothing: what concludes from it is moved.
 
-        Heartbeats are few and moved here. Alerts may be fifty thousand, most of them heard of again before they would
-        expire: each counts the time in when its end comes up.
+        Heartbeats, and incidents and runs whose alerts have just ended, are few and moved here. Alerts may be fifty
+        thousand, most of them heard of again before they would expire: each counts the time in when its end comes up.
         """
         gaps = self.state.counters.deaf
         length = max(0, deaf.end - deaf.start)
@@ -330,6 +332,16 @@ class Engine:
             if heart.due is not None and heart.state != "late":
                 heart.due += moved
                 self.changes.heartbeats[place] = heart
+        for incident in self.state.incidents.values():
+            if incident.clear_at is not None:
+                incident.clear_at += moved
+                if incident.paused is Reason.CLEARING:
+                    incident.paused_until = incident.clear_at
+                turn.save_incident(incident)
+        for run in self.state.runs.values():
+            if run.live and run.quiet_at is not None:
+                run.quiet_at += moved
+                turn.save_run(run)
         looping.deafened(turn, moved)
         turn.count("decisions", Reason.DEAF)
 

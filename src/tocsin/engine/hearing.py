@@ -343,7 +343,7 @@ def _again(turn: Turn, alert: Alert, event: Event) -> None:
 
 
 def _fire_again(turn: Turn, alert: Alert, key_id: int, event: Event) -> None:
-    """It had ended, and fires: as a new one, so that history stays. Its incident, and a snooze of it, are what they were."""
+    """It had ended, and fires: as a new one, so that history stays. Its incident or snooze has it again."""
     home = placing.home_of(turn, alert)
     turn.state.forget_alert(alert)
     turn.changes.alerts[alert.id] = alert

@@ -51,7 +51,7 @@ def rises(turn: Turn, alert: Alert, incident: Incident) -> bool:
 
 
 def reopen(turn: Turn, alert: Alert, incident: Incident, *, early: bool) -> None:
-    """An alert opens a resolved incident again, which is about that one now. ``early``: as ``settling.reopen`` has it."""
+    """An alert opens a resolved incident again, which is about that one now. ``early``: as for ``settling.reopen``."""
     incident.title, incident.urgency = alert.title, urgency(turn, alert)
     incident.customer_tier = tier_of(turn, alert)
     settling.reopen(turn, incident, Reason.REOPENED, f"source:{alert.source}", early=early)
@@ -114,6 +114,13 @@ def _more_urgent(turn: Turn, alert: Alert, incident: Incident) -> None:
     if incident.urgency == "high" or urgency(turn, alert) == "low":
         return
     make_urgent(turn, incident, Reason.CHANGED, f"source:{alert.source}", alert=str(alert.id))
+
+
+def follow_plan(turn: Turn, incident: Incident) -> None:
+    """The plan may have made alerts that are heard urgent since it began."""
+    heard = (turn.state.alerts[id] for id in turn.members(incident).heard)
+    if incident.urgency == "low" and any(urgency(turn, alert) == "high" for alert in heard):
+        make_urgent(turn, incident, Reason.PLAN_CHANGED)
 
 
 def make_urgent(turn: Turn, incident: Incident, reason: Reason, actor: str = SYSTEM, **detail: str) -> None:

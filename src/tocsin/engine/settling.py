@@ -208,7 +208,8 @@ def risen(turn: Turn, incident: Incident, what: str) -> None:
         _retrigger(turn, incident, Reason.CHANGED)
     else:
         turn.enter(incident.number, f"Telling {who.name}, who has it", Reason.CHANGED)
-        paging.notice(turn, who, Reason.CHANGED, f"Incident #{incident.number}, which you have, is {what}: {incident.title}")
+        title = f"Incident #{incident.number}, which you have, is {what}: {incident.title}"
+        paging.notice(turn, who, Reason.CHANGED, title)
         holds = turn.now + turn.plan.service(incident.service).acknowledge_for
         incident.acknowledged_until = min(incident.acknowledged_until or holds, holds)
     turn.touch(incident.number)

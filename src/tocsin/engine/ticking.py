@@ -90,6 +90,7 @@ def _incident(turn: Turn, incident: Incident) -> None:
     if incident.acknowledged_until is not None and incident.acknowledged_until <= now:
         incident.acknowledged_until = None
         settling.unacknowledge(turn, incident)
+        rising.weigh_all(turn, incident)
     elif incident.clear_at is not None and incident.clear_at <= now:
         if incident.open:
             settling.resolve(turn, incident, "code", Reason.ALL_CLEAR)

@@ -61,9 +61,7 @@ def plan_changed(turn: Turn) -> None:
     for incident in _waiting(turn):
         if incident.plan == turn.plan.version:
             continue  # Tocsin starts again, and its urgency is what this plan says
-        loud = (turn.state.alerts[id] for id in turn.members(incident).heard)
-        if any(rising.urgency(turn, alert) == "high" for alert in loud):
-            rising.make_urgent(turn, incident, Reason.PLAN_CHANGED)
+        rising.follow_plan(turn, incident)
     judge_again(turn)
 
 
