@@ -21,6 +21,7 @@ SAID = {
     "matrix": {"server": "https://matrix.example", "token": "secret:m"},
     "slack": {"token": "secret:s", "signing secret": "secret:k"},
     "telegram": {"token": "secret:b"},
+    "ntfy": {},
     "twilio": {"account": "AC1", "token": "secret:t", "from": "+34911000000"},
 }
 HEAVY = ("aiosmtplib", "apprise", "asyncio", "cryptography", "email.utils", "httpx2", "socket", "ssl", "websockets")
@@ -44,7 +45,7 @@ def test_what_a_plan_may_say_of_channels_is_what_they_say_of_themselves() -> Non
 
 def test_people_may_add_what_holds_no_secret_and_reach_them() -> None:
     assert owned() == set(NAMES) - {CONSOLE, "pagerduty", "apprise"}
-    assert theirs() == {DEVICE, "sms", "call", "telegram"}
+    assert theirs() == {DEVICE, "sms", "call", "telegram", "ntfy"}
     assert set(NAMES) - theirs() - {CONSOLE} == {name for name in NAMES if profile(name).address}
     assert theirs() <= set(schema.Person.elsewhere), "whoever writes them in a plan is told where they belong"
 

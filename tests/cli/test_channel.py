@@ -30,9 +30,12 @@ channels:
   matrix: {{server: "https://matrix.shop.example", token: secret:matrix}}
   slack: {{token: secret:slack, signing secret: secret:signing}}
   telegram: {{token: secret:bot}}
+  ntfy: {{}}
   twilio: {{account: AC1, token: secret:twilio, from: "+34911000000"}}
 """
-EVERY = ["apprise", "call", "console", "email", "matrix", "pagerduty", "push", "slack", "sms", "telegram", "webhook"]
+EVERY = [
+    "apprise", "call", "console", "email", "matrix", "ntfy", "pagerduty", "push", "slack", "sms", "telegram", "webhook",
+]  # fmt: skip
 
 
 @pytest.fixture

@@ -181,6 +181,7 @@ def test_rules_that_cannot_be_are_named_by_their_field(reach, field):
         ("email", "Ana.B@SHOP.Example", "Ana.B@shop.example"),
         ("webhook", "https://push.example/a?b=c", "https://push.example/a?b=c"),
         ("telegram", " 12345 ", "12345"),
+        ("ntfy", " ana-x7Qp2_ ", "ana-x7Qp2_"),
         ("matrix", "@ana:matrix.shop.example", "@ana:matrix.shop.example"),
         ("slack", "U024BE7LH", "U024BE7LH"),
     ],

@@ -308,6 +308,7 @@ def test_every_key_of_the_language_arrives():
     assert plan.mail == Mail("smtp+starttls://mail.shop.example:587", "tocsin@shop.example", "tocsin", "secret:smtp")
     assert plan.channels == {
         "matrix": {"server": "https://matrix.shop.example", "token": "secret:matrix"},
+        "ntfy": {"server": "https://ntfy.example", "token": "secret:ntfy"},
         "pagerduty": {"server": "https://events.eu.pagerduty.com"},
         "push": {"contact": "ops@shop.example"},
         "slack": {
@@ -324,10 +325,10 @@ def test_every_key_of_the_language_arrives():
         "webhook": {},
     }
     assert plan.paces == {
-        "email": Pace(0.5, 1), "telegram": Pace(30.0, 30), "sms": Pace(1.0, 3), "call": Pace(1.0, 3),
-        "webhook": Pace(5.0, 5),
+        "email": Pace(0.5, 1), "telegram": Pace(30.0, 30), "ntfy": Pace(0.2, 50), "sms": Pace(1.0, 3),
+        "call": Pace(1.0, 3), "webhook": Pace(5.0, 5),
     }  # fmt: skip
-    ready = {"email", "webhook", "matrix", "pagerduty", "apprise", "slack", "telegram", "sms", "call", "push"}
+    ready = {"email", "webhook", "matrix", "pagerduty", "apprise", "slack", "telegram", "ntfy", "sms", "call", "push"}
     assert plan.reaches == ready
     assert plan.last_resort == ("team:shop", "person:7")
     assert plan.outside_heartbeat == "https://hc.example/ping/1"
@@ -338,11 +339,12 @@ def test_every_key_of_the_language_arrives():
         ("sms", "+34600000001", "inbox"),
         ("call", "+34600000002", "inbox"),
         ("slack", "C012ABCDEF", "inbox"),
+        ("ntfy", "tocsin-loop", "inbox"),
         ("pagerduty", "secret:loop_pager", "inbox"),
         ("apprise", "secret:loop", "inbox"),
     }
     assert plan.messages["email"] == Words("$severity $title", "$title\n$alerts")
-    assert list(plan.messages) == ["email", "matrix", "slack", "telegram", "push", "sms", "call", "apprise"]
+    assert list(plan.messages) == ["email", "matrix", "slack", "telegram", "ntfy", "push", "sms", "call", "apprise"]
     assert {(one.every, one.within) for one in plan.loops} == {(6 * HOUR, 3 * MINUTE)}
     assert plan.findings_at == 8 * 60 + 30
     assert plan.hours == {

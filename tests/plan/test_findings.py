@@ -677,6 +677,27 @@ def test_a_mail_password_in_the_clear_is_warned_of():
     assert warned(f"mail: {{server: smtps://mail.example, {rest}") == []
 
 
+def test_what_proves_who_one_is_to_ntfy_is_one_thing_and_not_sent_in_the_clear():
+    """By a token or by a name; and the mistakes the other channels refuse."""
+    server = "server: 'http://ntfy.example'"
+    assert warned(f"channels: {{ntfy: {{{server}, token: secret:n}}}}") == [
+        "ntfy's token travels unencrypted with http://"
+    ]
+    assert warned(f"channels: {{ntfy: {{{server}, user: a, password: secret:n}}}}") == [
+        "ntfy's password travels unencrypted with http://"
+    ]
+    assert warned("channels: {ntfy: {server: 'http://127.0.0.1:2586', token: secret:n}}") == []
+    assert warned(f"channels: {{ntfy: {{{server}}}}}") == []
+    (found,) = wrong("channels: {ntfy: {token: secret:n, user: a, password: secret:n}}")
+    assert found.message == "ntfy is told who signs in by a token or by a user, not both"
+    (found,) = wrong("channels: {ntfy: {token: tk_abc}}")
+    assert "tk_abc" not in f"{found.message} {found.hint}"
+    (found,) = wrong("channels: {ntfy: {user: a}}")
+    assert "password" in f"{found.message} {found.hint}"
+    (found,) = read(tocsin="tocsin: 1\npeople: {ana: {ntfy: ana-topic}}\n").findings
+    assert "are added and proven by them" in found.hint
+
+
 SERVICES = "services: {a: {escalation: e}, b: {escalation: e}}\nescalations: {e: [{page: ana}]}\n"
 
 
@@ -802,6 +823,7 @@ def test_a_template_that_would_not_say_what_was_meant_is_refused(said, found):
         ("{email: loop@b.example}", "a synthetic page is to leave by email, and the plan does not set that up"),
         ("{matrix: '@loop:b.example'}", "a synthetic page is to leave by matrix, and the plan does not set that up"),
         ("{slack: C012ABCDEF}", "a synthetic page is to leave by slack, and the plan does not set that up"),
+        ("{ntfy: tocsin-loop}", "a synthetic page is to leave by ntfy, and the plan does not set that up"),
         ("{webhook: 'https://t/loopback', service: nowhere}", "unknown service 'nowhere'"),
     ],
 )  # fmt: skip

@@ -56,7 +56,7 @@ class SetUp(Struct, frozen=True):
 
 
 class Address(Struct, frozen=True):
-    """What a plan says of a person, under the channel's name: a word, or a record whose ``url`` is the address."""
+    """What a plan says of a person, under the channel's name: a word. (The webhook's is a record with a ``url``.)"""
 
     shape: Shape[Any]
     about: str

@@ -24,6 +24,7 @@ from tocsin.kernel.instant import SECOND
 from tocsin.pages.answers import Answer, Call, Called, DeafError, Got, Heard, Listening, Taken, refusal
 from tocsin.pages.ledger import ASKING, Page, tells
 from tocsin.pages.message import Channel
+from tocsin.runtime.begun import ended
 from tocsin.runtime.clock import Clock
 from tocsin.runtime.jobs import Job
 from tocsin.runtime.listener import Exchange
@@ -36,6 +37,8 @@ LIMITS = Limits(rate=50.0, burst=200, body=64 * 1024)
 send, each kind together. Nobody else can use up what answers need.
 """
 MOST_AT_ONCE = 64
+LONGEST_END = 3.0
+"""Seconds that calls under way have to come to their end when everything ends: what a channel thanks with may hang."""
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 """Seconds before a provider that could not be listened to is asked again."""
 
@@ -75,10 +78,11 @@ class Answers:
                 self._listening[name] = asyncio.create_task(self._listen(name, channel))
 
     async def close(self) -> None:
-        """Hear nothing any more; what was taken is finished."""
-        for task in self._listening.values():
-            task.cancel()
-        await asyncio.gather(*self._listening.values(), *self._calls, return_exceptions=True)
+        """Hear nothing any more; what was taken is finished, when that takes no longer than it may."""
+        await ended(self._listening.values())
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=LONGEST_END)
+        await ended(self._calls)
 
     async def _listen(self, name: str, channel: Listening) -> None:
         async def take(told: Answer | Got) -> Taken:

@@ -190,14 +190,17 @@ class Core:
         """Until stopped. Raises what ended the writer, if it failed."""
         await self._stopped.wait()
         self.ready = False
-        await self._begin.end()
         sound = self.fault is None  # without its writer nothing can be finished: be started again at once
+        if not sound:  # what waits in the lanes may be acknowledged by now, or another node's to send
+            await self.delivery.close()
+        await self._begin.end()
         if self._front is not None:
             await self._front.close(5.0 if sound else 0.0)
         if self.runs is not None:
             await self.runs.close()
         await self.answers.close()
-        await self.delivery.close(2.0 if sound else 0.0)
+        if sound:
+            await self.delivery.close(2.0)
         if self._front is not None:
             await self._front.line.close()
         if self.fault is None:

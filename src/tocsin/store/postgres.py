@@ -224,6 +224,10 @@ class PostgresStore:
         away = psycopg.OperationalError | psycopg.InterfaceError | psycopg.errors.ReadOnlySqlTransaction
         return isinstance(error, away)
 
+    def no_room(self, error: Exception) -> bool:
+        """Never: its disk is the server's."""
+        return False
+
     def resume(self) -> Counters:
         """After a failure: the counters as the tables have them, on a connection made anew when it was lost.
 

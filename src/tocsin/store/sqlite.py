@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ FILE = "tocsin.db"
 PAGES_BEFORE_CHECKPOINT = 1_000
 PAGES_WRITER_CHECKPOINTS = 5_000
 ROWS_IN_ONE_STEP = (64, 8, 1)
+LEAST_ROOM = 16 * 1024 * 1024
 JOURNAL_KEPT = 30 * DAY
 JOURNAL_BYTES = 5 * 1024**3
 NETWORK_FILE_SYSTEMS = {
@@ -88,6 +90,10 @@ class SqliteStore:
         return isinstance(error, sqlite3.DatabaseError) and not isinstance(
             error, sqlite3.IntegrityError | sqlite3.DataError | sqlite3.ProgrammingError | sqlite3.NotSupportedError
         )
+
+    def no_room(self, error: Exception) -> bool:
+        """Whether it says so, or fails where there is next to none: not every file system says why."""
+        return "full" in str(error) or shutil.disk_usage(self._path.parent).free < LEAST_ROOM
 
     def resume(self) -> Counters:
         """After a failure: the counters as the tables have them."""

@@ -60,6 +60,10 @@ class Store(Protocol):
         """Whether a failure means that the database is away or has no room; else it is the rows' own fault."""
         ...
 
+    def no_room(self, error: Exception) -> bool:
+        """Whether a failure means that the disk of the data folder has no room for the database."""
+        ...
+
     def resume(self) -> Counters:
         """After a failure: the counters as the tables have them, which may hold what seemed to have failed.
 

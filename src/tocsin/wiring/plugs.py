@@ -52,6 +52,7 @@ def channels(settings: Settings, plan: Plan, outside: Outbound, signing_key: byt
         mark=derived(signing_key, "installation").hex()[:16],
         derive=lambda purpose: derived(signing_key, purpose),
         looped=lambda text: marks(signing_key, text),
+        loops={one.channel: one.address for one in plan.loops},
         public_url=settings.base_url,
         people=plan.people,
     )

@@ -18,6 +18,7 @@ NAMES: Final = (
     "matrix",
     "slack",
     "telegram",
+    "ntfy",
     "push",
     "sms",
     "call",

@@ -61,6 +61,7 @@ class Setup:
     ``channels``: what the plan says of each channel, by its name there. ``mark`` tells this installation from others.
     ``derive`` gives 32 secret bytes of this installation for a purpose, always the same.
     ``looped`` finds the synthetic pages of this installation whose marks stand in a text.
+    ``loops``: where the plan has synthetic pages go, by channel.
     ``public_url``: where providers call it back, without a slash at its end.
     ``terminal``: where the console channel prints, None for standard output.
     """
@@ -70,6 +71,7 @@ class Setup:
     mail: MailServer | None = None
     channels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     mark: str = ""
+    loops: Mapping[str, str] = field(default_factory=dict)
     public_url: str = ""
     derive: Callable[[str], bytes] = _no_key
     looped: Callable[[bytes], Iterable[int]] = lambda text: ()
