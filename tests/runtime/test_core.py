@@ -321,6 +321,34 @@ async def test_a_plan_whose_channels_or_keys_cannot_be_had_changes_nothing(night
     assert night.state.pages[2].person == "ben"
 
 
+async def test_a_page_in_the_commit_of_a_plans_change_leaves_by_the_new_plans_channel(night: Night) -> None:
+    """The old one may not know its address any more, and would refuse it for good."""
+    old, new = night.mail, Hand()
+    night.channels = lambda plan: {"email": new, "console": new}
+    began, go_on = threading.Event(), threading.Event()
+    real = night.core.writer._store.commit
+
+    def slow(journal: Sequence[Journaled], changes: Changes, state: State) -> None:
+        began.set()
+        go_on.wait(8)
+        real(journal, changes, state)
+
+    night.core.writer._store.commit = slow  # type: ignore[method-assign]
+    quiet = asyncio.create_task(night.hears("Quiet", "info"))
+    await until(began.is_set)
+    night.plan = BEN
+    reloading = asyncio.create_task(night.core.reload("user:ana"))
+    await until(lambda: night.core.writer.waiting)
+    firing = asyncio.create_task(night.fires("Down"))
+    await until(lambda: night.core.writer.waiting == 2)
+    go_on.set()
+    assert (await reloading).changed
+    await asyncio.gather(quiet, firing)
+    await until(lambda: [page.state for page in night.state.pages.values()] == ["sent", "sent"])
+    assert (old.sent, new.sent, old.closed) == ([1], [2], True), "the first was of the old plan"
+    night.core.writer._store.commit = real  # type: ignore[method-assign]
+
+
 async def test_a_plan_the_database_does_not_take_is_in_force_and_said_to_be_unwritten(night: Night) -> None:
     """Its channels are used; and while nothing can be written no further plan comes into force."""
     other = Hand()

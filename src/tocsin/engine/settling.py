@@ -307,7 +307,7 @@ def reopen(turn: Turn, incident: Incident, reason: Reason, actor: str = SYSTEM, 
     ``early``: while the alerts that somebody put off fire, by another. These count only when the snooze ends.
     """
     incident.reopened += 1
-    incident.resolved_at = incident.keep_until = None
+    incident.resolved_at = incident.keep_until = incident.lingers_until = None
     if not early:
         incident.snoozed_until = None
     incident.resolved_by = ""
