@@ -243,3 +243,13 @@ def test_what_another_plan_makes_urgent_waits_for_no_morning_when_it_is_put_off_
         world.at("20h")
         assert how == "given" or world.pages[before:] == [("72000s", "ana", 1)]
         assert world.incident(1).urgency == "high"
+
+
+def test_one_that_blinks_while_the_others_are_silenced_pages_nobody_anew():
+    world = told(told(World(), "170m"), "170m", instance="b").at("1m")
+    world.silences('instance="b"', for_="2h")
+    told(told(world.at("2m"), "2m").at("122s"), "170m").at("4m")
+    assert [page for page in world.pages if page[2]] == [("0s", "ana", 1)]
+    told(world, "170m", instance="c").at("5m")
+    assert [page for page in world.pages if page[2]][1:] == [("300s", "ben", 1)]
+    alike(world)

@@ -64,6 +64,8 @@ def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration, 
         alert.reason = Reason.OPENED
     else:
         alert.reason = Reason.SILENCED if alert.silences else Reason.JOINED
+        if incident.paused is Reason.SILENCED and not alert.silences and not returns:
+            settling.begin_anew(turn, incident)  # whoever was paged for one that returns is paged on
         _join(turn, alert, incident, covered=covered, early=snoozed)
     alert.incident = incident.number
     members = turn.members(incident)
