@@ -345,6 +345,8 @@ class Engine:
                 run.quiet_at += moved
                 turn.save_run(run)
         looping.deafened(turn, moved)
+        older.complete(turn)  # a start says first that nothing could be heard, and that asks what pages wait for
+        answering.deafened(turn, length)
         turn.count("decisions", Reason.DEAF)
 
     def _quarantine(self, turn: Turn, faulty: Quarantine) -> None:
