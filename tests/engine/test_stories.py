@@ -483,6 +483,21 @@ def test_a_watchdog_alert_is_a_heartbeat_and_its_silence_pages():
     assert world.pages == [("540s", "ana", 1)]
 
 
+def test_a_heartbeat_that_stays_away_is_paged_for_again_though_a_person_resolved_it():
+    """Like any alert that fires on; a sign of life ends it. One that an older version let go is raised at the start."""
+    world = World().fires("Watchdog", expires="4m").at("9m")
+    assert world.resolves_by_hand(1).reason == "snoozed"
+    world.at("69m")
+    assert world.pages == [("360s", "ana", 1), ("4140s", "ana", 1)]
+    world.resolves_by_hand(1, "24h")
+    world.at("70m").fires("Watchdog", expires="4m").at("72m")
+    assert not any(one.firing for one in world.engine.state.alerts.values() if one.source == "tocsin")
+    heart = msgspec.structs.replace(world.engine.state.heartbeats["orders", "nightly"], state="late", last=START)
+    world.tables["heartbeats"]["orders", "nightly"] = (type(heart), msgspec.json.encode(heart))
+    world.restarted(plan=PLAN)
+    assert world.pages[2:] == [("4322s", "ana", 1)] and "nightly" in world.incident(1).title
+
+
 def test_paging_off_writes_down_whom_it_would_have_paged():
     world = World(paging=False).fires("Down", job="checkout").at("6m")
     assert world.pages == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tocsin.alerts.heartbeats import Heartbeat
 from tocsin.engine import (
     answering,
     deafness,
@@ -22,6 +23,7 @@ from tocsin.engine import (
 from tocsin.engine.state import RESULTS_KEPT, State, alert_due
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
+from tocsin.intake.specs import HeartbeatSpec
 from tocsin.kernel.instant import Instant, to_datetime
 from tocsin.kernel.reason import Reason
 from tocsin.pages.ledger import DRILL_WORKS, Page
@@ -88,16 +90,20 @@ def _incident(turn: Turn, incident: Incident) -> None:
     if incident.acknowledged_until is not None and incident.acknowledged_until <= now:
         incident.acknowledged_until = None
         settling.unacknowledge(turn, incident)
+        rising.weigh_all(turn, incident)
     elif incident.clear_at is not None and incident.clear_at <= now:
-        settling.resolve(turn, incident, "code", Reason.ALL_CLEAR)
+        if incident.open:
+            settling.resolve(turn, incident, "code", Reason.ALL_CLEAR)
+        else:
+            settling.snooze_over(turn, incident)
     elif incident.snoozed_until is not None and incident.snoozed_until <= now:
         incident.snoozed_until = None
-        if turn.members(incident).firing:
-            settling.reopen(turn, incident, Reason.SNOOZE_ENDED)
-            for id in turn.members(incident).heard:  # what joined meanwhile has not counted yet
-                rising.weigh(turn, turn.state.alerts[id], incident)
+        if not incident.open and not turn.members(incident).firing:
+            settling.snooze_over(turn, incident)
         else:
-            answering.given_back(turn, incident)
+            if not incident.open:  # else another alert opened it before
+                settling.reopen(turn, incident, Reason.SNOOZE_ENDED)
+            rising.weigh_all(turn, incident)
             turn.save_incident(incident)
     elif incident.keep_until is not None and (incident.lingers_until or incident.keep_until) <= now:
         incident.lingers_until = ledger.lingers_until(turn, incident)
@@ -179,9 +185,14 @@ def _heartbeat(turn: Turn, id: str) -> None:
         return
     heart.state = "late"
     turn.count("heartbeats", Reason.HEARTBEAT_LATE)
+    missing(turn, spec, heart)
+
+
+def missing(turn: Turn, spec: HeartbeatSpec, heart: Heartbeat) -> None:
+    """Raise the alert of a heartbeat that is late."""
     # A clock time: the title is read for as long as the incident is open.
     last = f"last heard {to_datetime(heart.last):%Y-%m-%d %H:%M:%S} UTC" if heart.last else "never heard"
-    hearing.heartbeat_event(turn, spec, f"{name} of {service} gives no sign of life ({last})", heart.body)
+    hearing.heartbeat_event(turn, spec, f"{spec.name} of {spec.service} gives no sign of life ({last})", heart.body)
 
 
 def tidy(turn: Turn) -> None:
