@@ -8,7 +8,7 @@ import pytest
 from tests.engine.world import PLAN, World, dump
 from tocsin.access.credentials import secret_hash
 from tocsin.access.limits import KeyLimits
-from tocsin.engine.commands import ASKED, Acknowledge, CreateKey, DeclareKeys, LimitKey, SetSilence
+from tocsin.engine.commands import ASKED, Acknowledge, CreateKey, DeclareKeys, ExpireSilence, LimitKey, SetSilence
 from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import Delivered, Received
 from tocsin.intake.request import Request
@@ -198,6 +198,17 @@ def test_of_a_short_silence_the_author_is_told_when_three_quarters_of_it_have_pa
     world.silences('alertname="Down"', for_=lasts)
     world.at(lasts)
     assert [one[0] for one in world.pages] == [f"{parse_duration(at) // SECOND}s" for at in (told, lasts)]
+
+
+def test_the_author_of_a_silence_hears_that_somebody_else_has_ended_it():
+    world = World().fires("Down")
+    first, second = (world.silences(one, for_="2h") for one in ('alertname="Down"', 'alertname="Other"'))
+    world.expires(second.id)
+    assert not [page for page in world.told_pages if page.reason == "silence_ended"], "who ends their own knows"
+    world.asked(ExpireSilence(id=first.id, actor="person:ben"))
+    (told,) = [page for page in world.told_pages if page.reason == "silence_ended"]
+    assert told.person == "ana"
+    assert told.title.startswith("Your silence was ended by Ben; 1 alert it kept quiet still fires")
 
 
 @pytest.mark.parametrize(

@@ -82,9 +82,11 @@ def expire(turn: Turn, command: c.ExpireSilence) -> c.Result:
     silence = turn.state.silences.get(command.id)
     if silence is None or (command.origin and silence.origin != command.origin):
         return refuse("not_found", f"There is no silence {command.id} in force")
+    quiet = ticking.kept_quiet(turn, silence)
     _end(turn, silence)
     ticking.rejudge(turn)
-    turn.count("silences", Reason.SILENCE_ENDED)
+    if not ticking.tell_of_early_end(turn, silence, command.actor, quiet):
+        turn.count("silences", Reason.SILENCE_ENDED)
     return c.Result(ok=True, reason=Reason.SILENCE_ENDED, id=silence.id)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tocsin.access.actors import called
 from tocsin.engine import (
     answering,
     deafness,
@@ -21,7 +22,7 @@ from tocsin.engine import (
 from tocsin.engine.state import RESULTS_KEPT, State, alert_due
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
-from tocsin.kernel.instant import Instant, to_datetime
+from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
 from tocsin.oncall.zone import said
 from tocsin.pages.ledger import DRILL_WORKS, Page
@@ -135,10 +136,26 @@ def close(turn: Turn, silence: Silence) -> None:
     silence.closed = True
     del turn.state.silences[silence.id]
     turn.changes.silences[silence.id] = silence
-    quiet = sum(silence.id in alert.silences for alert in turn.state.alerts.values())
+    kept = kept_quiet(turn, silence)
     rejudge(turn)
-    kept = f"{quiet:,} alerts it kept quiet still fire" if quiet != 1 else "1 alert it kept quiet still fires"
-    tell_author(turn, silence, Reason.SILENCE_ENDED, f"has ended{f'; {kept}' if quiet else ''}")
+    tell_author(turn, silence, Reason.SILENCE_ENDED, f"has ended{kept}")
+
+
+def kept_quiet(turn: Turn, silence: Silence) -> str:
+    """What a silence kept quiet until now, as the rest of a sentence about its end; "" for nothing."""
+    quiet = sum(silence.id in alert.silences for alert in turn.state.alerts.values())
+    if not quiet:
+        return ""
+    return f"; {quiet:,} alerts it kept quiet still fire" if quiet != 1 else "; 1 alert it kept quiet still fires"
+
+
+def tell_of_early_end(turn: Turn, silence: Silence, actor: str, kept: str) -> bool:
+    """Tell a silence's author that another has ended it; whoever ended their own knows. Whether they were told."""
+    known = turn.plan.known_as.get(silence.author.strip().lower(), ())
+    if not known or actor in {f"person:{person.key}" for person in known}:
+        return False
+    tell_author(turn, silence, Reason.SILENCE_ENDED, f"was ended by {called(actor, turn.plan.names)}{kept}")
+    return True
 
 
 def tell_author(turn: Turn, silence: Silence, reason: Reason, what: str = "") -> None:
@@ -192,7 +209,8 @@ def _heartbeat(turn: Turn, id: str) -> None:
     heart.state = "late"
     turn.count("heartbeats", Reason.HEARTBEAT_LATE)
     # A clock time: the title is read for as long as the incident is open.
-    last = f"last heard {to_datetime(heart.last):%Y-%m-%d %H:%M:%S} UTC" if heart.last else "never heard"
+    zone = turn.plan.timezone  # one title for everybody: by the team's clock
+    last = f"last heard {said(heart.last, zone)} {zone}" if heart.last else "never heard"
     hearing.heartbeat_event(turn, spec, f"{name} of {service} gives no sign of life ({last})", heart.body)
 
 
