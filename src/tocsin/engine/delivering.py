@@ -7,7 +7,7 @@ from tocsin.engine.inputs import Delivered, Receipted
 from tocsin.engine.turn import Turn
 from tocsin.kernel.instant import Duration
 from tocsin.kernel.reason import Reason
-from tocsin.pages.ledger import GATHERING, MISSED, RINGS, Page, Receipt, receive, retry_after
+from tocsin.pages.ledger import GATHERING, MISSED, PAUSED, RINGS, Page, Receipt, receive, retry_after
 from tocsin.pages.profiles import DEVICE, profile
 
 REFUSALS = frozenset({"address", "gone"})
@@ -47,10 +47,13 @@ def _delivered(turn: Turn, row: Page, outcome: Delivered) -> None:
         if row.state != "intended":
             row.over_at = row.over_at or turn.now  # it was answered before its channel came to it
             turn.save_page(row)
-        elif row.kind == "update":
-            ledger.finish(turn, row, "overtaken", Reason.OVERTAKEN)
-        else:  # the acknowledgement it saw was never committed
+        elif (why := paging.paused(turn, row)) is not None:
+            row.handed_at = None
+            paging.hold(turn, row, *why)
+        elif row.kind in PAUSED:  # the acknowledgement it saw was never committed, or the pause is over
             _again(turn, row, retry_after(1))
+        else:
+            ledger.finish(turn, row, "overtaken", Reason.OVERTAKEN)
         return
     row.attempts += 1
     row.error = outcome.error
