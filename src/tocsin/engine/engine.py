@@ -54,7 +54,7 @@ from tocsin.kernel.instant import MINUTE, Instant
 from tocsin.kernel.reason import Reason
 from tocsin.plan.model import Plan
 
-VERSION = "4"
+VERSION = "5"
 """Changes when the same journal would be judged differently. Rows of the journal say by which one each was judged."""
 
 

@@ -28,6 +28,8 @@ from tocsin.web.words import Reader, because, count, night
 
 HEADERS = {"cache-control": "no-store", "referrer-policy": "no-referrer", "x-robots-tag": "noindex, nofollow"}
 LINES = 5
+TRIED = 6
+"""So many sentences of what code tried: the weightiest come first, and a thumb has to reach the button."""
 MOST_BUNDLED = 50
 
 
@@ -173,6 +175,7 @@ async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "
         return _draw_drill(request, reader, page, token, fault, code)
     others = await faces.read(_others, faces.reads, page)
     firing = await faces.read(faces.reads.alerts, incident=incident.number, state="firing", limit=LINES + 1)
+    run = await faces.read(faces.reads.run, incident.told_by) if incident.told_by else None
     chosen = preferences(request).theme
     return bare(
         request,
@@ -200,6 +203,8 @@ async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "
         helping=page.kind == "help" and incident.state == "acknowledged",
         coming=page.answered_at,
         why=_why(page, incident),
+        tried_shown=TRIED,
+        advice=run.advice if run is not None else "",
         how=profile(page.channel).by,
         token=token,
         fault=fault,
@@ -227,9 +232,7 @@ def _why(page: Page, incident: Incident) -> str:
     return reason[:1].upper() + reason[1:]
 
 
-def _draw_drill(
-    request: AnyRequest, reader: Reader, page: Page, token: str, fault: str, code: int
-) -> Response[bytes]:
+def _draw_drill(request: AnyRequest, reader: Reader, page: Page, token: str, fault: str, code: int) -> Response[bytes]:
     chosen = preferences(request).theme
     return bare(
         request,
