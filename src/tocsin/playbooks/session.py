@@ -305,9 +305,9 @@ class Session:
                 seen = self._with(self._reading, lambda: call(*args, **kwargs))
                 if seen is not None:
                     value, samples = seen, samples + 1
-                    if must.harm is not None and must.harm(seen):
+                    if must.harm is not None and _yes("harm", must.harm(seen)):
                         return False, value, "it shows harm", samples
-                    if must.until(seen):
+                    if _yes("until", must.until(seen)):
                         return True, value, "", samples
             except Exception as error:  # noqa: BLE001  # no answer is no evidence; the next look may have one
                 trouble = self.redacted(f"{type(error).__name__}: {error}")[:MOST_SAID]
@@ -447,6 +447,17 @@ def _line_of(error: BaseException) -> str:
             found = f" ({file.rpartition('/')[2]}:{trace.tb_lineno})"
         trace = trace.tb_next
     return found
+
+
+def _yes(rule: str, answer: object) -> bool:
+    """Whether a rule answered yes. What is empty is no; anything else but a plain yes is no evidence of either, as of
+    ``(False, "why")``, or of a method that nobody called. Raises TypeError then.
+    """
+    if isinstance(answer, bool):
+        return answer
+    if type(answer).__name__ in ("bool", "bool_") or not answer:  # numpy has its own
+        return bool(answer)
+    raise TypeError(f"{rule} answered {answer!r:.100}, which is neither yes nor no")
 
 
 def _plain(value: Any) -> Any:
