@@ -143,17 +143,6 @@ def test_what_is_sound_is_let_pass(body: str) -> None:
         (f"run.fix(drain, pump, older_then='1d')\n{VERIFY}", "drain takes no older_then (did you mean older_than?)"),
         ("run.verify(level, pump, within='2m')", "run.verify needs until"),
         ("run.verify(level, pump, until=lambda now: True, within='2m')", "until is True whatever is seen"),
-        ("run.verify(level, pump, until=lambda now: (now.half, 'half full'), within='2m')", "until answers (now.half, 'half full'), which is neither yes nor no"),
-        ("run.verify(level, pump, until=lambda now: now.drained, within='2m')", "until answers now.drained, which is a function nobody called: now.drained()"),
-        ("run.verify(level, pump, until=lambda now: now, within='2m')", "until answers all that is seen, which is neither yes nor no"),
-        ("run.verify(level, pump, until=level, within='2m')", "level itself, which is neither yes nor no"),
-        ("run.verify(level, pump, until=None, within='2m')", "until is None, which is no function"),
-        ("run.verify(level, pump, until='now.full < 5', within='2m')", "which is no function"),
-        ("run.verify(level, pump, until=OLD, within='2m')", "until is OLD, which is no function"),
-        ("run.verify(level, pump, until=lambda now, then: now.half, within='2m')", "until is given one thing, what is seen, and takes something else"),
-        ("run.verify(level, pump, until=lambda: True, within='2m')", "until is given one thing"),
-        ("run.verify(level, pump, until=helper, within='2m')", "until is given one thing"),
-        ("run.verify(level, pump, until=lambda now: now.half, within='2m', harm=lambda now: (now.full > 90, 'worse'))", "harm answers (now.full > 90, 'worse')"),
         ("run.verify(level, pump, until=lambda now: now.ful, within='2m')", "Level has no ful (did you mean full?)"),
         ("run.verify(level, pump, until=lambda n: n.full, within='2 m')", "within: '2 m' is not a duration"),
         ("run.verify(level, pump, until=lambda n: n.full, within='0s')", "within is more than nothing"),
@@ -166,6 +155,27 @@ def test_what_is_sound_is_let_pass(body: str) -> None:
 )  # fmt: skip
 def test_what_would_fail_at_night_is_said_before(body: str, said: str) -> None:
     told = faults(body)
+    assert len(told) == 1 and said in told[0], told
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ("lambda now: (now.half, 'half full')", "until answers (now.half, 'half full'), which is neither yes nor no"),
+        ("lambda now: now.drained", "until answers now.drained, which is a function nobody called: now.drained()"),
+        ("lambda now: now", "until answers all that is seen, which is neither yes nor no"),
+        ("level", "level itself, which is neither yes nor no"),
+        ("None", "until is None, which is no function"),
+        ("'now.full < 5'", "which is no function"),
+        ("OLD", "until is OLD, which is no function"),
+        ("lambda now, then: now.half", "until is given one thing, what is seen, and takes something else"),
+        ("lambda: True", "until is given one thing"),
+        ("helper", "until is given one thing"),
+        ("lambda now: now.half, harm=lambda now: (now.full > 90, 'worse')", "harm answers (now.full > 90, 'worse')"),
+    ],
+)
+def test_rules_that_answer_neither_yes_nor_no_are_none(rules: str, said: str) -> None:
+    told = faults(f"run.verify(level, pump, within='2m', until={rules})")
     assert len(told) == 1 and said in told[0], told
 
 

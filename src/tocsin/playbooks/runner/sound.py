@@ -136,7 +136,7 @@ class _Reader:
                 yield from self._lasts(text, name)
 
     def _no_rule(self, call: ast.Call, name: str, rule: ast.expr) -> str:
-        """Why ``until`` or ``harm`` cannot say yes or no of the one thing that is seen; "" when nothing speaks for it."""
+        """Why ``until`` or ``harm`` cannot say yes or no of the one thing that is seen; "" where it may."""
         if isinstance(rule, ast.Lambda):
             return _no_answer(rule, self._answer(call))
         if isinstance(rule, ast.Constant) and rule.value is None and name == "harm":
