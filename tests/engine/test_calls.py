@@ -195,3 +195,15 @@ def test_pages_of_another_persons_number_are_not_held(world: World):
     world.put_in_force(plan)
     world.fires("Down", service="checkout")
     assert calls(world) == [("0s", "lia"), ("0s", "zoe")]
+
+
+def test_a_number_that_rings_is_not_called_again_though_what_it_rings_for_is_over_and_done(world: World):
+    world.put_in_force(PLAN.replace(b"checkout: {", b"checkout: {reopen within: 0s, "))
+    world.fires("Down", service="checkout").at("10m10s").resolves("Down", service="checkout").at("10m12s")
+    world.fires("Slow", service="search")
+    assert calls(world) == [("0s", "lia")], "it rings"
+    says(world, "over", world.rows(1)[0])
+    assert calls(world) == [("0s", "lia"), ("12s", "lia")]
+    alone(world)
+    world.at("12m")
+    assert 1 not in world.engine.state.incidents

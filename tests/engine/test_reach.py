@@ -390,6 +390,25 @@ def test_one_answer_to_a_bundle_answers_all_of_it():
     assert [world.incident(number).state for number in range(1, 7)] == ["triggered"] * 3 + ["acknowledged"] * 3
 
 
+def test_what_comes_of_a_message_is_heard_though_its_first_incident_is_long_over():
+    world = World(PLAN.replace(b"reopen within: 30m", b"reopen within: 0s"))
+    world.answers = lambda page: "never" if page.bundled else "sent"
+    storm(world, *"ABCDEF").at("31s").resolves("D", job="checkout").at("10m")
+    first = world.told_pages[3]
+    assert (first.incident, first.bundled) == (4, (4, 5, 6))
+    world.answers = lambda page: "sent"
+    world.apply(Delivered(first.id, "failed", "auth", "no"))
+    assert [(row.state, row.outcome) for n in (5, 6) for row in world.rows(n)[:1]] == [("failed", "failed")] * 2
+    again = world.now
+    assert [world.incident(n).state for n in (5, 6)] == ["triggered"] * 2
+    world.fires("D", job="checkout")
+    assert world.incident(7).opened_at == again, "kept for its page, it is not reopened"
+    for n, name in ((5, "E"), (6, "F")):
+        assert 4 in world.engine.state.incidents, n
+        world.resolves(name, job="checkout").at(f"{20 + 20 * n}m")
+    assert 4 not in world.engine.state.incidents
+
+
 def test_a_retry_is_never_delayed_for_a_bundle():
     world = World()
     tries = iter(["retry"])

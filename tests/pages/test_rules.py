@@ -237,6 +237,7 @@ def test_others_see_too_little_of_an_address_to_use_it():
 
 LOOPBACKS = ["127.0.0.1", "localhost", "LOCALHOST.", "a.localhost", "[::1]", "[::ffff:127.8.0.1]"]
 AS_RESOLVERS_READ = ["127.1", "2130706433", "0x7f.1", "0177.0.0.1", "LOCALHOST%2e", "[::127.0.0.1]", "ip6-localhost"]
+WITH_OTHER_SCRIPTS = ["127\u30020\u30020\u30021", "localhost\uff61", "\uff4cocalhost", "127%E3%80%820.0.1"]
 
 
 @pytest.mark.parametrize("host", ["10.1", "shop.example", "0x0a.0.0.1", "127.example", "128.1", "[2001:db8::7f00:1]"])
@@ -244,7 +245,7 @@ def test_a_webhook_to_another_machine_is_taken_however_it_is_written(host: str) 
     assert checked_address("webhook", f"https://{host}:8443/x") == f"https://{host}:8443/x"
 
 
-@pytest.mark.parametrize("host", LOOPBACKS + AS_RESOLVERS_READ)
+@pytest.mark.parametrize("host", LOOPBACKS + AS_RESOLVERS_READ + WITH_OTHER_SCRIPTS)
 def test_a_webhook_to_tocsins_own_machine_is_not_a_persons_to_add(host: str) -> None:
     with pytest.raises(BadAddress, match="the machine Tocsin runs on"):
         checked_address("webhook", f"https://{host}:8443/x")

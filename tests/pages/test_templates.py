@@ -13,6 +13,7 @@ from tocsin.pages.channels.push import said as pushed
 from tocsin.pages.channels.slack_app import said as on_slack
 from tocsin.pages.channels.smtp import written
 from tocsin.pages.channels.twilio import short, spoken
+from tocsin.pages.rendering import plain
 from tocsin.pages.templates import LONGEST_FILLED, PLACEHOLDERS, Words, fault, fill
 
 OWN = Words("$severity $service: $title", "$title\n$since\nTried: $tried\nRunbook: https://runbooks.example/$service\n$next")
@@ -71,3 +72,8 @@ def test_anything_may_stand_in_a_template_and_in_what_fills_it(text: str, title:
 
 def test_many_long_placeholders_are_cut() -> None:
     assert len(fill("$title" * 300, {"title": "x" * 300})) == LONGEST_FILLED
+
+
+def test_a_line_holds_nothing_that_xml_cannot() -> None:
+    """Else a call would say that there was an application error."""
+    assert plain("Down\ufffe in\uffff \x00here") == "Down in here"

@@ -85,6 +85,10 @@ class UncertainStore:
         """As the real one."""
         return self.real.takes_nothing(error)
 
+    def no_room(self, error: Exception) -> bool:
+        """As the real one."""
+        return self.real.no_room(error)
+
     def resume(self) -> Counters:
         """As the real one."""
         return self.real.resume()

@@ -156,6 +156,28 @@ async def test_what_is_no_answer_uses_up_nothing_that_answers_need(door: Door) -
         assert (await door.call()).status == 200
 
 
+async def test_receipts_that_wait_for_a_slow_commit_keep_no_answer_out(door: Door) -> None:
+    """However many: Twilio repeats neither a pressed key nor an SMS."""
+    slow = asyncio.Event()
+
+    async def stalls(job: Job) -> Job:
+        await slow.wait()
+        return job
+
+    door.answers._apply = stalls
+    page = min(door.world.engine.state.pages.values(), key=lambda page: page.id)
+    exchanges = [Exchange() for _ in range(module.MOST_AT_ONCE + 1)]
+    door.box.says = Heard(got=Got(page=page.id, receipt="delivered"))
+    for one in exchanges:
+        door.answers.handle(one)  # type: ignore[arg-type]  # all the door asks of an exchange
+    assert [one.reply.status for one in exchanges if one.reply is not None] == [429], "they are bounded, too"
+    door.box.says = Heard(answer=Answer(page=page.id, by=page.address, mark="press"))
+    assert (await door.call()).status == 200
+    assert door.world.engine.state.incidents[1].state == "acknowledged"
+    slow.set()
+    await door.answers.close()
+
+
 async def test_what_could_not_be_taken_or_is_in_memory_alone_is_to_be_told_again(door: Door) -> None:
     """A provider that hears it was taken never tells it again; what is told again is judged once."""
     results = [Result(ok=False, code=code, message=code) for code in ("unavailable", "unavailable", "unwritten")]
@@ -209,6 +231,45 @@ async def test_one_of_several_answers_is_noted_and_not_told_as_having_it() -> No
     door.box.says = Heard(answer=ANA)
     assert (await door.call()).body == b"", "a replay does not answer for her again"
     await door.answers.close()
+
+
+STORM = Answer(page=4, by="ana@shop.example", mark="m4")
+
+
+@pytest.mark.parametrize("first", ["waits", "is over", "is forgotten", "is hers", "is another's"])
+async def test_an_answer_to_a_message_about_several_is_for_all_that_wait_whatever_became_of_the_first(
+    door: Door, first: str
+) -> None:
+    """The channel names one page of them: the first. It stands for the message, not for its own incident alone."""
+    world = door.world
+    if first == "is forgotten":
+        world.put_in_force(PLAN.replace(b"reopen within: 30m", b"reopen within: 0s"))
+    for name in ("Slow", "Full", "Late", "Hot", "Lost"):
+        world.fires(name, job="checkout")
+    world.at("31s")
+    assert world.engine.state.pages[4].bundled == (4, 5, 6)
+    if first in ("is over", "is forgotten"):
+        world.resolves("Late", job="checkout").at("2m")
+    elif first != "waits":
+        world.asked(Acknowledge(actor="person:ana" if first == "is hers" else "person:ben", incident=4))
+    door.box.says = Heard(answer=STORM)
+    hers = b"s #4, #5 and #6." if first in ("waits", "is hers") else b"s #5 and #6."
+    assert (await door.call()).body == b"You have incident" + hers
+    assert [world.incident(number).acknowledged_by for number in (5, 6)] == ["person:ana"] * 2
+    assert [world.engine.state.pages[id].answered_at for id in (4, 5, 6)] == [
+        world.now, world.now, world.now
+    ]  # fmt: skip
+    if first == "is another's":
+        assert world.incident(4).acknowledged_by == "person:ben", "it was not asked for"
+    assert (await door.call()).body == b"You have incident" + hers, "told twice, it is still so"
+
+
+async def test_an_answer_to_a_message_of_which_all_is_over_says_so(door: Door) -> None:
+    for name in ("Slow", "Full", "Late", "Hot"):
+        door.world.fires(name, job="checkout")
+    door.world.at("31s").resolves("Late", job="checkout").resolves("Hot", job="checkout")
+    door.box.says = Heard(answer=STORM)
+    assert (await door.call()).body == b"Incident #4 is resolved already."
 
 
 async def test_who_is_asked_for_help_answers_in_the_channel_and_takes_nothing_over(door: Door) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from itertools import pairwise
@@ -25,6 +26,7 @@ from tocsin.intake.request import Heard, Reply, Request
 from tocsin.intake.sources import SOURCES
 from tocsin.kernel.buckets import Bucket
 from tocsin.kernel.instant import HOUR, MINUTE, SECOND, Duration, Instant, format_rfc3339
+from tocsin.pages.answers import Answer
 from tocsin.pages.message import Channel, Failed, Sent
 from tocsin.plan import read_plan
 from tocsin.plan.model import Plan
@@ -38,6 +40,7 @@ from tocsin.runtime.listener import Exchange
 from tocsin.runtime.parts import Parts, PlanRead
 from tocsin.runtime.pulse import Pulse
 from tocsin.store.rows import Journaled
+from tocsin.store.writer import LeaseLost
 
 
 class NoProber:
@@ -316,6 +319,34 @@ async def test_a_plan_whose_channels_or_keys_cannot_be_had_changes_nothing(night
     await night.fires("Other")
     await until(lambda: len(night.mail.sent) == 2)
     assert night.state.pages[2].person == "ben"
+
+
+async def test_a_page_in_the_commit_of_a_plans_change_leaves_by_the_new_plans_channel(night: Night) -> None:
+    """The old one may not know its address any more, and would refuse it for good."""
+    old, new = night.mail, Hand()
+    night.channels = lambda plan: {"email": new, "console": new}
+    began, go_on = threading.Event(), threading.Event()
+    real = night.core.writer._store.commit
+
+    def slow(journal: Sequence[Journaled], changes: Changes, state: State) -> None:
+        began.set()
+        go_on.wait(8)
+        real(journal, changes, state)
+
+    night.core.writer._store.commit = slow  # type: ignore[method-assign]
+    quiet = asyncio.create_task(night.hears("Quiet", "info"))
+    await until(began.is_set)
+    night.plan = BEN
+    reloading = asyncio.create_task(night.core.reload("user:ana"))
+    await until(lambda: night.core.writer.waiting)
+    firing = asyncio.create_task(night.fires("Down"))
+    await until(lambda: night.core.writer.waiting == 2)
+    go_on.set()
+    assert (await reloading).changed
+    await asyncio.gather(quiet, firing)
+    await until(lambda: [page.state for page in night.state.pages.values()] == ["sent", "sent"])
+    assert (old.sent, new.sent, old.closed) == ([1], [2], True), "the first was of the old plan"
+    night.core.writer._store.commit = real  # type: ignore[method-assign]
 
 
 async def test_a_plan_the_database_does_not_take_is_in_force_and_said_to_be_unwritten(night: Night) -> None:
@@ -655,6 +686,48 @@ async def test_a_small_disk_on_which_no_ballast_fits_opens_intake_again(
     assert await night.fires("Heard") == 202
 
 
+async def test_a_hiccup_shuts_intake_no_longer_than_it_lasts_however_little_room_there_is(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ballast is let go only where it helps: on a full disk."""
+    monkeypatch.setattr("tocsin.runtime.ballast.ENOUGH", 1 << 60)
+    night.store.no_room = lambda error: False  # type: ignore[method-assign]  # the disk is not what fails
+    night.store.full = True
+    assert await night.fires("Lost") == 503
+    await until(lambda: night.core.doors.full)
+    assert (night.data / "ballast").exists()
+    night.store.full = False
+    await until(lambda: not night.core.doors.full)
+    assert await night.fires("Heard") == 202
+
+
+async def test_while_intake_is_shut_nobody_outside_is_told_that_all_is_well(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when commits succeed again and only the room is missing; and that is what is said."""
+    monkeypatch.setattr("tocsin.runtime.ballast.ENOUGH", 1 << 60)
+    sounds: list[int] = []
+    night.core.upkeep._sound = lambda: sounds.append(night.core.doors.full)
+    await until(lambda: sounds)
+    night.store.full = True
+    assert await night.fires("Lost") == 503
+    await until(lambda: night.core.doors.full and not (night.data / "ballast").exists())
+    night.store.full = False
+    await until(lambda: night.core.writer.failures == 0)
+    audited = night.core.upkeep.audit
+    await until(lambda: night.core.upkeep.audit is not audited)
+    await until(lambda: night.core.upkeep.audit is not audited and not night.core.upkeep.audit.faults)
+    (fault,) = night.core.upkeep.faults
+    assert "have to be free on the data folder" in fault
+    audited = night.core.upkeep.audit
+    await until(lambda: night.core.upkeep.audit is not audited)
+    assert True not in sounds
+    monkeypatch.setattr("tocsin.runtime.ballast.ENOUGH", 1 << 20)
+    count = len(sounds)
+    await until(lambda: len(sounds) > count)
+    assert not night.core.doors.full
+
+
 async def test_an_overload_that_comes_and_goes_is_one_time_of_deafness(night: Night) -> None:
     """However often it is refused within a minute."""
     real = night.core.writer.overloaded
@@ -682,8 +755,6 @@ async def test_an_overload_that_comes_and_goes_is_one_time_of_deafness(night: Ni
 
 async def test_the_self_audit_does_not_touch_the_timers(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
     """They belong to the writer's thread; two threads in one heap lose timers."""
-    import threading
-
     from tocsin.engine.timers import Timers
 
     asked: set[str] = set()
@@ -723,6 +794,44 @@ async def test_a_writer_that_ends_ends_the_core_at_once(night: Night) -> None:
         with pytest.raises(sqlite3.DatabaseError):
             await asyncio.wait_for(night.core.run(), 2)
         night.core.writer.stop()
+    await night.start()
+
+
+async def test_a_writer_that_ends_while_somebody_answers_ends_the_core_and_sends_nothing_more(night: Night) -> None:
+    """They are told that it did not count; what waits in the lanes is another node's by now."""
+    await night.fires("Down")
+    await until(lambda: any(page.state == "sent" for page in night.state.pages.values()))
+    (page,) = night.state.pages.values()
+    night.mail.answer = lambda message: pytest.fail("it was another node's to send")
+    night.mail.free.clear()
+    await night.fires("Second")
+    await until(lambda: night.core.delivery.under_way)
+    began, go_on = threading.Event(), threading.Event()
+
+    def loses(journal: Sequence[Journaled], changes: Changes, state: State) -> None:
+        began.set()
+        go_on.wait(8)
+        raise LeaseLost("another node writes now")
+
+    night.core.writer._store.commit = loses  # type: ignore[method-assign]
+    firing = asyncio.create_task(night.fires("Third"))
+    await until(began.is_set)
+    taking = asyncio.create_task(night.core.answers.take("email", Answer(page=page.id, by=page.address, mark="mark")))
+    stuck = asyncio.create_task(asyncio.Event().wait())  # a channel that never comes to the end of its thanks
+    night.core.answers._calls.add(stuck)  # type: ignore[arg-type]
+    await until(lambda: night.core.writer.waiting)
+    with capture_logs():
+        go_on.set()
+        with pytest.raises(LeaseLost):
+            await asyncio.wait_for(night.core.run(), 7)
+    taken = await asyncio.wait_for(taking, 2)
+    assert (taken.ok, taken.again) == (False, True)
+    assert await asyncio.wait_for(firing, 2) == 503
+    assert stuck.cancelled()
+    assert night.mail.closed
+    night.mail.answer = lambda message: Sent()
+    night.mail.free.set()
+    night.store.close()
     await night.start()
 
 

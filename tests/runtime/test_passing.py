@@ -293,6 +293,7 @@ async def test_a_kept_connection_that_was_closed_meanwhile_costs_nobody_an_answe
 async def test_no_more_are_under_way_than_may_be(street: Street, monkeypatch: pytest.MonkeyPatch) -> None:
     """The others hear so at once."""
     monkeypatch.setattr("tocsin.runtime.passing.MOST_AT_ONCE", 2)
+    monkeypatch.setattr("tocsin.runtime.passing.KEPT", 0)
     free = asyncio.Event()
 
     async def serve(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -305,3 +306,34 @@ async def test_no_more_are_under_way_than_may_be(street: Street, monkeypatch: py
     assert (await street.ask(CLOSE)).startswith(b"HTTP/1.1 503 ")
     free.set()
     assert all(answer.endswith(b"hi") for answer in await asyncio.gather(*first))
+
+
+async def test_however_many_look_on_somebody_can_acknowledge(street: Street, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streams count for nothing; what hangs while it is read leaves places for the button and the page with it."""
+    monkeypatch.setattr("tocsin.runtime.passing.MOST_AT_ONCE", 4)
+    monkeypatch.setattr("tocsin.runtime.passing.KEPT", 2)
+    free, streams = asyncio.Event(), [await street.connect() for _ in range(6)]
+
+    async def serve(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if b" /live " in head:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n\r\n: here\n\n")
+            await writer.drain()
+        if b" /p/" not in head:
+            await free.wait()
+        await hello(head, reader, writer)
+
+    street.faces.serve = serve
+    for reader, writer in streams:
+        writer.write(b"GET /live HTTP/1.1\r\nhost: x\r\n\r\n")
+        await asyncio.wait_for(reader.readuntil(b": here"), 5)
+    export = b"GET /export HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    hanging = [asyncio.create_task(street.ask(export)) for _ in range(2)]
+    await until(lambda: len(street.faces.requests) == 8)
+    assert (await street.ask(export)).startswith(b"HTTP/1.1 503 ")
+    for method in (b"GET", b"POST"):
+        asked = method + b" /p/token HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+        assert (await street.ask(asked)).startswith(b"HTTP/1.1 200 ")
+    free.set()
+    await asyncio.gather(*hanging)
+    for _, writer in streams:
+        writer.close()

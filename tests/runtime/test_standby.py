@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -11,8 +11,11 @@ import pytest
 from tests.engine.world import PLAN
 from tests.runtime.test_answers import Exchange
 from tocsin.intake.sources import SOURCES
+from tocsin.runtime.parts import PlanRead
 from tocsin.runtime.standby import Standby
 from tocsin.settings import Settings
+from tocsin.store.writer import Stopped
+from tocsin.wiring import core as wiring
 from tocsin.wiring.core import warm_up
 
 
@@ -47,3 +50,26 @@ async def test_a_standby_readies_the_plans_playbooks_until_it_takes_over(takes_o
     settings = Settings(data=tmp_path, environ={})
     await warm_up(settings, Pool(), opening)  # type: ignore[arg-type]  # all it asks of a pool
     assert readied == ([] if takes_over else [{"tocsin.yaml"}])
+
+
+async def test_a_node_reads_its_plan_before_it_asks_whether_it_may_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While its playbooks are imported another one, which has read its plan, can page people."""
+    did: list[str] = []
+
+    def reader(*_: object, **__: object) -> Callable[[], PlanRead]:
+        def read() -> PlanRead:
+            did.append("read")
+            return PlanRead(None, {}, (), ok=False)
+
+        return read
+
+    def lease(*_: object) -> None:
+        did.append("asked")
+        raise Stopped
+
+    monkeypatch.setattr(wiring, "plan_reader", reader)
+    monkeypatch.setattr(wiring, "open_writer", lease)
+    assert await wiring.core(Settings(data=tmp_path, environ={}), starter=False) == 0
+    assert did == ["read", "asked"]

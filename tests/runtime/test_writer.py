@@ -19,6 +19,7 @@ from tests.runtime.test_running import MANIFESTS, TEXT
 from tests.support.waiting import eventually
 from tocsin.engine import covering, deciding, delivering, hearing, paging, ticking
 from tocsin.engine.commands import Acknowledge, AddNote
+from tocsin.engine.engine import EngineFault
 from tocsin.engine.inputs import (
     CalendarRead,
     Deaf,
@@ -46,6 +47,7 @@ from tocsin.runtime.pulse import Pulse
 from tocsin.runtime.questions import Questions
 from tocsin.runtime.weighing import ENDED, weighed
 from tocsin.runtime.writer import MOST_WAITING_BYTES, Writer
+from tocsin.store.writer import LeaseLost
 
 
 @pytest.fixture
@@ -336,6 +338,39 @@ def test_an_end_while_the_database_is_away_says_what_is_lost(stage: Stage, monke
     (lost,) = [line for line in logs if line["event"] == "never_written"]
     assert lost["input"]["command"]["text"] == "lost"
     stage.store.failing = 0
+
+
+@pytest.mark.parametrize("fails", ["commit", "load"])
+def test_everybody_who_waits_for_a_writer_that_ends_is_told_so(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    """What is being judged, what waits behind it, and what comes later; each once."""
+
+    def taken_over(*_: Any) -> Any:
+        stage.asks(note("behind"))
+        raise LeaseLost("another node writes now")
+
+    monkeypatch.setattr(stage.store, fails, taken_over)
+    if fails == "load":  # memory is read anew after a fault of our own
+        monkeypatch.setattr(stage.writer.engine, "apply", refuses)
+    ended: list[BaseException] = []
+    stage.answers.clear()
+    stage.writer._fatal = ended.append
+    stage.asks(note("first"))
+    stage.hears("Down")
+    with capture_logs():
+        stage.writer._run()
+    assert [type(error) for error in ended] == [LeaseLost]
+    assert len(stage.answers) == 3
+    stage.asks(note("later"))
+    stage.hears("Later")
+    assert len(stage.answers) == 5 == len(set(stage.answers))
+    assert all("another node has taken over" in job.failed for job in stage.answers)
+    assert stage.writer.waiting == 0
+
+
+def refuses(*_: Any) -> Any:
+    raise EngineFault("command", "1", "a fault of our own")
 
 
 def test_a_clock_set_back_does_not_hold_time_up(stage: Stage) -> None:

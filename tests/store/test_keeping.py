@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+import threading
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -64,6 +66,53 @@ def test_a_journal_that_is_too_large_is_thinned_to_its_size_and_not_to_nothing(
     assert left == list(range(left[0], left[-1] + 1))
     assert 100 <= len(left) < 1_000
     places.clear()
+
+
+def test_a_journal_is_kept_beside_much_else_and_then_there_is_rest(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not thinned, such as incidents and pages, takes nothing from the journal's share."""
+    for module in (sqlite, postgres):
+        monkeypatch.setattr(module, "JOURNAL_BYTES", 1024 * 1024)
+    place = places.new()
+    store, life = place.open(), lived([(9, 0, 0, 0, 0)])
+    commit(store, life.engine, life.rows)
+    store.set_meta("much else", bytes(2 * 1024 * 1024))
+    now = START + HOUR
+    for _ in range(5):
+        store.housekeep(now)
+    assert len(place.tables()["journal"]) > 0
+    assert store._thinned == now  # type: ignore[attr-defined]  # either store's
+    places.clear()
+
+
+def test_a_checkpoint_that_fails_is_not_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk has room again later."""
+    asked: list[str] = []
+    again = threading.Event()
+
+    class Full:
+        def execute(self, sql: str) -> Full:
+            if "wal_checkpoint" in sql:
+                asked.append(sql)
+                if len(asked) == 1:
+                    raise sqlite3.OperationalError("database or disk is full")
+                again.set()
+            return self
+
+        def fetchall(self) -> list[tuple[int, ...]]:
+            return []
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr(sqlite3, "connect", lambda *_, **__: Full())
+    one = sqlite.Checkpointer(tmp_path / "tocsin.db")
+    one.wake()
+    eventually(lambda: asked)
+    one.wake()
+    assert again.wait(5)
+    one.close()
 
 
 def test_the_size_of_a_journal_is_told_though_many_requests_lie_in_a_row(postgres_url: str) -> None:

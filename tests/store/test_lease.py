@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,10 +19,12 @@ from tests.support.waiting import eventually
 from tocsin.engine.engine import Engine
 from tocsin.intake.sources import SOURCES
 from tocsin.kernel.instant import MILLISECOND, SECOND, Duration
+from tocsin.runtime.clock import SystemClock
 from tocsin.store import lease
 from tocsin.store.opening import SchemaError, migrate, needs_migration
 from tocsin.store.postgres import PostgresStore
 from tocsin.store.writer import LeaseLost, Stopped
+from tocsin.wiring.core import holding
 
 SHORT: Duration = 300 * MILLISECOND
 LONG: Duration = 3600 * SECOND
@@ -139,6 +142,35 @@ def test_a_holder_that_renews_keeps_its_lease(node: Callable[..., PostgresStore]
     assert thread.is_alive()
     stop.set()
     thread.join(5)
+
+
+async def test_a_node_that_reads_its_plan_keeps_its_lease(
+    node: Callable[..., PostgresStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its writer is not there yet to renew it. Whoever stands by looks for longer than it lasts, and waits on."""
+    monkeypatch.setattr("tocsin.wiring.core.HOLD_EVERY", 0.2)
+    first, stop, looked = node("first", 2 * SECOND), threading.Event(), threading.Semaphore(0)
+    await asyncio.to_thread(first.wait_for_lease)
+    second = node("second", 2 * SECOND, stop)
+    waiting = threading.Thread(target=_stands_by, args=(second, looked), daemon=True)
+
+    def reads() -> str:
+        waiting.start()
+        for _ in range(8):
+            assert looked.acquire(timeout=20)
+        return "the plan"
+
+    with capture_logs():
+        assert await holding(first, SystemClock(), asyncio.to_thread(reads)) == "the plan"
+        first.load()
+        stop.set()
+        waiting.join(20)
+    assert second._token == 0
+
+
+def _stands_by(store: PostgresStore, looked: threading.Semaphore) -> None:
+    with suppress(Stopped):
+        store.wait_for_lease(lambda why: looked.release())
 
 
 def test_a_holder_in_the_midst_of_a_commit_keeps_its_lease_however_long_the_disk_takes(

@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 from tests.web.night import NOW, SIGNING_KEY
 from tests.web.serving import Site
 from tests.web.test_playbooks import keep
+from tocsin.alerts.alert import Alert
 from tocsin.engine import commands as c
 from tocsin.engine.commands import Result
 from tocsin.kernel.instant import DAY, HOUR, MINUTE
@@ -183,6 +184,45 @@ def test_it_says_what_code_tried_and_what_it_suggests(site: Site, http: httpx2.C
     assert "and 5 more" in page and page.index("FINDING-ONE") < page.index("DO THIS") < page.index(">Acknowledge<")
     site.night.put(structs.replace(one, state="resolved", resolved_at=NOW, resolved_by="code"))
     assert "FINDING-ONE" not in http.get(PATH).text
+
+
+def test_of_a_storm_it_shows_the_gravest_and_says_how_many_one_press_answers(site: Site, http: httpx2.Client) -> None:
+    """However many there are: what is listed first came last. What somebody answered already is not counted."""
+    one = site.night.incident(1042)
+    mine = next(row for row in site.night.bodies(tables.pages, Page) if row.id == 17)
+    ids = tuple(range(3001, 3601))
+    rows = [structs.replace(mine, id=id, incident=id, bundle=3001) for id in ids]
+    rows[0].bundled = ids
+    storm = [structs.replace(one, number=id, title=f"Small {id}", severity="sev4") for id in ids]
+    storm[599].severity, storm[599].title = "sev1", "Grave"
+    storm[598].severity, storm[598].title = "sev1", "Half answered"
+    storm[598].steps = tuple(structs.replace(step, answers=3) for step in one.steps)
+    storm[598].answers = {"ana": NOW + HOUR}
+    storm[597].state, storm[597].resolved_at, storm[597].resolved_by = "resolved", NOW, "code"
+    site.night.put(*storm, *rows)
+    path = "/p/" + make_token(SIGNING_KEY, 3001)
+    page = http.get(path).text
+    assert "<h1>600\u00a0incidents, the gravest: Grave</h1>" in page
+    assert page.index("SEV1") < page.index("<h1>")
+    assert len(re.findall(r"<li><span class=\"sev ", page)) == 8
+    assert "and 592 more" in page
+    assert "Acknowledge all 598" in page
+    http.post(path)
+    assert site.core.asked == [c.Acknowledge(actor="person:ana", incident=3600, page=3600)]
+
+
+def test_it_says_how_many_fire_and_since_when_they_do(site: Site, http: httpx2.Client) -> None:
+    """What the message said: what has ended counts no more, and the time before it was reopened neither."""
+    one = site.night.incident(1042)
+    fired = [alert for alert in site.night.bodies(tables.alerts, Alert) if alert.incident == 1042 and alert.firing]
+    one.reopened, one.opened_at, one.alerts = 1, NOW - DAY, 300
+    for alert in fired:
+        alert.first_seen = site.clock() - 5 * MINUTE
+    more = [structs.replace(fired[0], id=9000 + n, key=f"k{n}", own_title=f"Pod {n}") for n in range(7)]
+    site.night.put(one, *fired, *more)
+    page = http.get(PATH).text
+    assert f"for 5\u00a0min now. {len(fired) + 7} of 300\u00a0alerts fire." in page
+    assert f"and {len(fired) + 2} more" in page
 
 
 @pytest.mark.usefixtures("unreadable")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tocsin.access.actors import person_of
 from tocsin.engine import (
     admitting,
     asking,
@@ -207,17 +208,18 @@ def _acknowledge(turn: Turn, command: c.Acknowledge) -> c.Result:
         return refuse("invalid", "An acknowledgement holds from one minute to seven days", "hold")
     if command.page and (page is None or page.incident != incident.number):
         return refuse("not_found", f"There is no page {command.page} of incident #{incident.number}")
-    if not incident.open:
+    actor = command.actor or (f"person:{page.person}" if page is not None else "")
+    asked = [incident] if page is None else _answered_by(turn, incident, page, actor)
+    if not any(one.open for one in asked):
         return refuse("conflict", f"Incident #{incident.number} is resolved already")
     if page is not None:
         ledger.answered(turn, page)
-    actor = command.actor or (f"person:{page.person}" if page is not None else "")
     if page is not None and page.kind == "help" and incident.state == "acknowledged":
         return _comes_to_help(turn, incident, page, actor)
-    together = _together(turn, page) if page is not None else []
-    reason, *_ = [settling.answer(turn, one, actor, command.hold) for one in (incident, *together)]
-    said = incident.noted if reason is Reason.ANSWERED else ""
-    return c.Result(ok=True, reason=reason, id=str(incident.number), message=said)
+    first, *_ = asked
+    reason, *_ = [settling.answer(turn, one, actor, command.hold) for one in asked]
+    said = first.noted if reason is Reason.ANSWERED else ""
+    return c.Result(ok=True, reason=reason, id=str(first.number), message=said)
 
 
 def _comes_to_help(turn: Turn, incident: Incident, page: Page, actor: str) -> c.Result:
@@ -229,18 +231,17 @@ def _comes_to_help(turn: Turn, incident: Incident, page: Page, actor: str) -> c.
     return c.Result(ok=True, reason=Reason.ANSWERED, id=str(incident.number), message=said)
 
 
-def _together(turn: Turn, page: Page) -> list[Incident]:
-    """The other incidents that came in the same message as a page and wait for an answer: one answer is for all."""
-    first = turn.state.pages.get(page.bundle)
-    rows = [turn.state.pages[id] for id in first.bundled if id in turn.state.pages] if first else []
-    found: list[Incident] = []
-    for row in rows:
-        incident = turn.state.incidents.get(row.incident)
-        if row is page or incident is None or incident.state != "triggered":
-            continue
-        ledger.answered(turn, row)
-        found.append(incident)
-    return found
+def _answered_by(turn: Turn, incident: Incident, page: Page, actor: str) -> list[Incident]:
+    """Which incidents an answer to a page of one is for: one answer is for all that came in the same message and wait
+    for this person, the gravest first. When none does it is for its own; if that is over, for the gravest that is not.
+    """
+    rows = {row.incident: row for row in ledger.told_with(turn.state, page)}
+    found = [one for number in rows if (one := turn.state.incidents.get(number)) is not None and one.open]
+    found.sort(key=lambda one: (one.severity, one.number))
+    waits = [one for one in found if one.state == "triggered" and person_of(actor) not in one.answers]
+    for one in waits:
+        ledger.answered(turn, rows[one.number])
+    return waits or ([incident] if incident.open else found[:1]) or [incident]
 
 
 def _resolve(turn: Turn, command: c.Resolve) -> c.Result:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from tocsin.engine.state import State
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
+from tocsin.kernel.instant import MINUTE, Duration, Instant
 from tocsin.kernel.reason import Reason
 from tocsin.pages.ledger import Page, PageState
 from tocsin.pages.profiles import CONSOLE
+
+BUNDLE_LOOKED_AT: Duration = 15 * MINUTE
+"""So often it is looked whether what came in one message with pages of an incident that is over is over as well."""
 
 
 def rows(turn: Turn, incident: int) -> list[Page]:
@@ -25,9 +30,22 @@ def finish(turn: Turn, row: Page, state: PageState, outcome: Reason) -> None:
     turn.count("page_outcomes", outcome)
 
 
-def awaited(turn: Turn, incident: Incident) -> bool:
-    """Whether some page of an incident has not come to its end."""
-    return any(row.state == "intended" for row in rows(turn, incident.number))
+def lingers_until(turn: Turn, incident: Incident) -> Instant | None:
+    """Until when at least an incident that is over is kept for its pages; None when nothing needs them any more.
+
+    Somebody still has to be told that it is over, a call of its rings, or the message that one of its pages stands for
+    told of others that are open: what comes of it, and who answers it, is heard by that page.
+    """
+    theirs = rows(turn, incident.number)
+    if any(row.state == "intended" for row in theirs):
+        return turn.now + MINUTE
+    rings = max((row.rings_until or 0 for row in theirs), default=0)
+    if rings > turn.now:
+        return rings
+    incidents = turn.state.incidents
+    others = (one for row in theirs for one in together(turn, row) if one is not row)
+    still_open = (one.incident in incidents and incidents[one.incident].open for one in others)
+    return turn.now + BUNDLE_LOOKED_AT if any(still_open) else None
 
 
 def answered(turn: Turn, row: Page) -> None:
@@ -63,3 +81,10 @@ def newer(turn: Turn, row: Page) -> Page | None:
 def together(turn: Turn, page: Page) -> list[Page]:
     """Every page that went in the message of this one."""
     return [turn.state.pages[id] for id in page.bundled if id in turn.state.pages] or [page]
+
+
+def told_with(state: State, page: Page) -> list[Page]:
+    """Every page in memory of the message that this one went in, whichever of them stands for it; itself at least."""
+    first = state.pages.get(page.bundle, page)
+    rows = [state.pages[id] for id in first.bundled if id in state.pages]
+    return rows if any(row.id == page.id for row in rows) else [page]

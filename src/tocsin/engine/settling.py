@@ -265,7 +265,7 @@ def reopen(turn: Turn, incident: Incident, reason: Reason, actor: str = SYSTEM, 
         turn.enter(incident.number, "Fires again while snoozed", Reason.SNOOZED, actor)
         return
     incident.reopened += 1
-    incident.resolved_at = incident.keep_until = incident.snoozed_until = None
+    incident.resolved_at = incident.keep_until = incident.lingers_until = incident.snoozed_until = None
     incident.resolved_by = ""
     incident.considered, incident.tried = False, ()
     answering.opened_again(turn, incident, early=early)

@@ -21,7 +21,7 @@ from tocsin.engine import (
 from tocsin.engine.state import RESULTS_KEPT, State, alert_due
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
-from tocsin.kernel.instant import MINUTE, Instant, to_datetime
+from tocsin.kernel.instant import Instant, to_datetime
 from tocsin.kernel.reason import Reason
 from tocsin.oncall.zone import said
 from tocsin.pages.ledger import DRILL_WORKS, Page
@@ -99,14 +99,14 @@ def _incident(turn: Turn, incident: Incident) -> None:
         else:
             answering.given_back(turn, incident)
             turn.save_incident(incident)
-    elif incident.keep_until is not None and incident.keep_until <= now and ledger.awaited(turn, incident):
-        incident.keep_until = now + MINUTE  # somebody still has to be told that it is over
+    elif incident.keep_until is not None and (incident.lingers_until or incident.keep_until) <= now:
+        incident.lingers_until = ledger.lingers_until(turn, incident)
+        if incident.lingers_until is None:
+            turn.changes.incidents[incident.number] = incident
+            turn.changes.pages |= turn.state.pages_of.get(incident.number, {})
+            turn.state.forget_incident(incident)
+            return
         turn.save_incident(incident)
-    elif incident.keep_until is not None and incident.keep_until <= now:
-        turn.changes.incidents[incident.number] = incident
-        turn.changes.pages |= turn.state.pages_of.get(incident.number, {})
-        turn.state.forget_incident(incident)
-        return
     elif incident.hold_until is not None and incident.hold_until <= now:
         answering.hold_over(turn, incident)
     elif any(until <= now for until in incident.answers.values()):

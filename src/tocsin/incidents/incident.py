@@ -43,6 +43,11 @@ class Work(Struct, frozen=True, omit_defaults=True):
         return self.outcome in ("blocked", "unmatched")
 
 
+def since(opened_at: Instant, reopened: int, oldest: Instant | None) -> Instant:
+    """Since when an incident goes on: of one that was reopened, since what fires now was first heard."""
+    return max(opened_at, oldest) if reopened and oldest is not None else opened_at
+
+
 class Incident(Struct, kw_only=True, omit_defaults=True):
     """One incident, ``number`` short and counting up.
 
@@ -57,7 +62,8 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     if its alerts stay quiet.
     ``quiet``: how long its alerts must stay quiet before it resolves, as the slowest of their sources asks.
     ``snoozed_until``: resolved by hand while alerts fired; judged again then.
-    ``keep_until``: until when trouble reopens it. ``note``: the last one somebody wrote, shortened.
+    ``keep_until``: until when trouble reopens it. ``lingers_until``: nothing reopens it any more, and it is kept for
+    its pages; looked at again then. ``note``: the last one somebody wrote, shortened.
     ``answers``: persons who acknowledged where that takes several, and until when that holds: they are not paged
     meanwhile. Empty unless it is triggered.
     ``considered``: it was looked whether a playbook answers it. ``hold_until``: until when at the latest pages wait for
@@ -105,6 +111,7 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     resolved_at: Instant | None = None
     snoozed_until: Instant | None = None
     keep_until: Instant | None = None
+    lingers_until: Instant | None = None
     reopened: int = 0
     labels: dict[str, str] = {}
     note: str = ""
@@ -128,6 +135,10 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
         """Whether it is not resolved."""
         return self.state != "resolved"
 
+    def since(self, oldest: Instant | None) -> Instant:
+        """Since when it goes on. ``oldest``: when what fires now was first heard, None when nothing fires."""
+        return since(self.opened_at, self.reopened, oldest)
+
     @property
     def told_by(self) -> int:
         """The run whose advice whoever is paged reads: the last that was handed over, else the last."""
@@ -150,7 +161,8 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
         """The next instant at which something about it happens by itself, or None when nothing is pending."""
         due = self.next_at
         for moment in (
-            self.acknowledged_until, self.clear_at, self.snoozed_until, self.keep_until, self.hold_until,
+            self.acknowledged_until, self.clear_at, self.snoozed_until, self.lingers_until or self.keep_until,
+            self.hold_until,
         ):  # fmt: skip
             if moment is not None and (due is None or moment < due):
                 due = moment

@@ -23,7 +23,7 @@ _EARLIEST, _LATEST = 0, 8_000 * 365 * DAY  # what every zone can show
 _BREAKS = re.compile(r"\s+")
 # What moves a cursor or ends a line, and what turns the direction of what follows or takes no room at all.
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_UNSEEN = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
+_UNSEEN = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff]")
 _HALVES = re.compile("[\ud800-\udfff]")
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,100}")
 ONLY_READ = frozenset({"notice", "copy"})

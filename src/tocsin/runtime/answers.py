@@ -9,14 +9,17 @@ name for them, across restarts.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
 
 from tocsin.access.actors import person_of
 from tocsin.engine.commands import Acknowledge, AnswerDrill, Result
 from tocsin.engine.inputs import Receipted
+from tocsin.engine.ledger import told_with
 from tocsin.engine.state import State
+from tocsin.incidents.incident import Incident
 from tocsin.intake.request import Limits, Reply
 from tocsin.kernel.buckets import Bucket
 from tocsin.kernel.identity import identity
@@ -24,6 +27,7 @@ from tocsin.kernel.instant import SECOND
 from tocsin.pages.answers import Answer, Call, Called, DeafError, Got, Heard, Listening, Taken, refusal
 from tocsin.pages.ledger import ASKING, Page, tells
 from tocsin.pages.message import Channel
+from tocsin.runtime.begun import ended
 from tocsin.runtime.clock import Clock
 from tocsin.runtime.jobs import Job
 from tocsin.runtime.listener import Exchange
@@ -36,6 +40,11 @@ LIMITS = Limits(rate=50.0, burst=200, body=64 * 1024)
 send, each kind together. Nobody else can use up what answers need.
 """
 MOST_AT_ONCE = 64
+"""So many of a channel's calls of one kind may wait for their commit."""
+MOST_NAMED = 4
+"""So many incidents are named to whoever answered for several: it may be read out to them."""
+LONGEST_END = 3.0
+"""Seconds that calls under way have to come to their end when everything ends: what a channel thanks with may hang."""
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 """Seconds before a provider that could not be listened to is asked again."""
 
@@ -59,6 +68,8 @@ class Answers:
         self._buckets: dict[str, Bucket] = {}
         self._listening: dict[str, asyncio.Task[None]] = {}
         self._calls: set[asyncio.Task[None]] = set()
+        self._under_way: Counter[str] = Counter()
+        """How many of them there are of a channel and kind: receipts that wait keep no answer out."""
         self._unwritten: dict[str, str] = {}
         """What was said to answers that are in memory alone: told again meanwhile, they are not judged again."""
 
@@ -75,10 +86,11 @@ class Answers:
                 self._listening[name] = asyncio.create_task(self._listen(name, channel))
 
     async def close(self) -> None:
-        """Hear nothing any more; what was taken is finished."""
-        for task in self._listening.values():
-            task.cancel()
-        await asyncio.gather(*self._listening.values(), *self._calls, return_exceptions=True)
+        """Hear nothing any more; what was taken is finished, when that takes no longer than it may."""
+        await ended(self._listening.values())
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=LONGEST_END)
+        await ended(self._calls)
 
     async def _listen(self, name: str, channel: Listening) -> None:
         async def take(told: Answer | Got) -> Taken:
@@ -143,14 +155,20 @@ class Answers:
                 exchange.answer(heard)
         elif heard.answer is None and heard.got is None:
             exchange.answer(heard.reply)  # the provider's, and nothing to do: to be told of it again would cost more
-        elif self._may(name, "answers" if heard.answer is not None else "receipts", exchange):
+        elif self._may(name, _kind(heard), exchange):
+            kind = f"{name} {_kind(heard)}"
+            self._under_way[kind] += 1
             task = asyncio.create_task(self._called(name, channel, heard, exchange))
             self._calls.add(task)
-            task.add_done_callback(self._calls.discard)
+            task.add_done_callback(lambda task: self._over(task, kind))
+
+    def _over(self, task: asyncio.Task[None], kind: str) -> None:
+        self._calls.discard(task)
+        self._under_way[kind] -= 1
 
     def _may(self, name: str, kind: str, exchange: Exchange) -> bool:
         """Whether one more call of a kind may be; if not, it was told to come again."""
-        now, full = self._clock.now(), kind != "refused" and len(self._calls) >= MOST_AT_ONCE
+        now, full = self._clock.now(), self._under_way[f"{name} {kind}"] >= MOST_AT_ONCE
         bucket = self._buckets.setdefault(f"{name} {kind}", Bucket(LIMITS, now))
         if not full and bucket.take(LIMITS, now):
             return True
@@ -185,14 +203,15 @@ class Answers:
             log.warning("answer_refused", channel=name, page=told.page, why=why)
             return Taken(False, why, stranger=page is None or page.address != told.by)
         actor, number = f"person:{page.person}", page.incident
-        held = self._state().incidents.get(number)
+        state = self._state()
+        held, told_of = state.incidents.get(number), told_with(state, page)
         helps = page.kind == "help" and held is not None and held.state == "acknowledged"
         key = f"{name}:{identity(told.mark).hex()}"
         if not self._away():
             self._unwritten.clear()
         elif key in self._unwritten:
             return Taken(False, self._unwritten[key], again=True)
-        if page.kind == "drill" or helps or not self._theirs(page.person, number):
+        if page.kind == "drill" or helps or self._asks(page.person, told_of):
             command = (
                 AnswerDrill(actor=actor, page=page.id)
                 if page.kind == "drill"
@@ -207,20 +226,39 @@ class Answers:
             if page.kind == "drill" or helps:
                 log.info("answer_taken", channel=name, page=page.id, incident=number)
                 return Taken(True, f"You come to help with incident #{number}." if helps else "That is how to answer.")
-            if not self._theirs(page.person, number):
+            if not self._theirs(page.person, told_of):
                 log.warning("answer_refused", channel=name, page=page.id, why="it was told before")
                 return Taken(False, "")  # a replay: nobody is there to read why
         log.info("answer_taken", channel=name, page=page.id, incident=number)
-        return Taken(True, f"{self._theirs(page.person, number)}.")
+        return Taken(True, f"{self._theirs(page.person, told_of)}.")
 
-    def _theirs(self, person: str, number: int) -> str:
-        """Says to a person that they have an incident, or have it with others; "" when they do not."""
-        incident = self._state().incidents.get(number)
-        if incident is None:
-            return ""
-        if incident.state == "acknowledged" and person_of(incident.acknowledged_by) == person:
-            return f"You have incident #{number}"
-        return incident.noted if person in incident.answers else ""
+    def _asks(self, person: str, pages: Sequence[Page]) -> bool:
+        """Whether of what came in one message something is not theirs yet that an answer can make so."""
+        known = self._state().incidents
+        waits = (one for page in pages if (one := known.get(page.incident)) is not None and one.state == "triggered")
+        return any(person not in one.answers for one in waits) or not self._theirs(person, pages)
+
+    def _theirs(self, person: str, pages: Sequence[Page]) -> str:
+        """Says to a person which incidents of one message they have, or have with others; "" when they have none."""
+        known = self._state().incidents
+        told_of = [one for number in sorted({page.incident for page in pages}) if (one := known.get(number))]
+        have = [f"#{one.number}" for one in told_of if _has(person, one)]
+        said = [one.noted for one in told_of if person in one.answers]
+        if len(have) > MOST_NAMED:
+            said.insert(0, f"You have {len(have):,} incidents")
+        elif have:
+            several = f"s {', '.join(have[:-1])} and {have[-1]}" if len(have) > 1 else f" {have[0]}"
+            said.insert(0, f"You have incident{several}")
+        more = len(said) - MOST_NAMED
+        return ". ".join([*said[:MOST_NAMED], f"And so for {more:,} more"] if more > 0 else said)
+
+
+def _has(person: str, incident: Incident) -> bool:
+    return incident.state == "acknowledged" and person_of(incident.acknowledged_by) == person
+
+
+def _kind(heard: Heard) -> str:
+    return "answers" if heard.answer is not None else "receipts"
 
 
 def _text(status: int, text: str, *headers: tuple[str, str]) -> Reply:

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 SIZE = 32 * 1024 * 1024
-ENOUGH = 4 * SIZE
+ENOUGH = 2 * SIZE
 """This much must be free before intake is opened again and the ballast taken back."""
 
 
@@ -31,6 +31,12 @@ class Ballast:
             self.release()
             return False
         return True
+
+    @property
+    def wants(self) -> str:
+        """What it needs to be taken, and what there is."""
+        free = shutil.disk_usage(self._path.parent).free
+        return f"{ENOUGH >> 20} MB have to be free on the data folder's disk, {free >> 20} MB are"
 
     def release(self) -> bool:
         """Let the room go; says whether there was any."""

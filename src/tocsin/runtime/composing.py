@@ -250,10 +250,9 @@ def _firing(state: State, incident: Incident) -> int:
 
 
 def _since(state: State, incident: Incident) -> Instant:
-    """Since when it goes on: of one that was reopened, since what fires now was first heard of."""
     members = state.members.get(incident.number)
     oldest = state.alerts.get(min(members.firing)) if incident.reopened and members and members.firing else None
-    return max(incident.opened_at, oldest.first_seen) if oldest is not None else incident.opened_at
+    return incident.since(oldest.first_seen if oldest is not None else None)
 
 
 def _lines(state: State, incident: Incident) -> tuple[str, ...]:

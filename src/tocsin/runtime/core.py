@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import structlog
@@ -20,7 +20,7 @@ from tocsin.kernel.instant import Duration
 from tocsin.oncall.imported import Imported
 from tocsin.pages.ledger import Page
 from tocsin.pages.loops import Loop
-from tocsin.pages.message import Message
+from tocsin.pages.message import Channel, Message
 from tocsin.plan.model import Plan
 from tocsin.runtime import points
 from tocsin.runtime.answers import Answers
@@ -190,14 +190,17 @@ class Core:
         """Until stopped. Raises what ended the writer, if it failed."""
         await self._stopped.wait()
         self.ready = False
-        await self._begin.end()
         sound = self.fault is None  # without its writer nothing can be finished: be started again at once
+        if not sound:  # what waits in the lanes may be acknowledged by now, or another node's to send
+            await self.delivery.close()
+        await self._begin.end()
         if self._front is not None:
             await self._front.close(5.0 if sound else 0.0)
         if self.runs is not None:
             await self.runs.close()
         await self.answers.close()
-        await self.delivery.close(2.0 if sound else 0.0)
+        if sound:
+            await self.delivery.close(2.0)
         if self._front is not None:
             await self._front.line.close()
         if self.fault is None:
@@ -368,13 +371,22 @@ class Core:
         self._files[plan.version] = files
         # A page of the new plan finds its channel, and one under way still finds that of the old.
         await self.delivery.replace({**channels, **before})
-        changed = await self._apply(Job(PlanChange(plan.version, self._parts.paging), plan=plan, files=files))
+        gone: list[Channel] = []
+
+        def turns(change: Job) -> None:
+            """Before the pages of this very commit leave: they are by the new plan, and so are their channels."""
+            if not change.failed:
+                self._plan = plan
+                gone.extend(self.delivery.use(channels, plan.paces))
+                self.answers.replace(channels)
+
+        change = Job(PlanChange(plan.version, self._parts.paging), plan=plan, files=files)
+        changed = await self._apply(change, turns)
         if changed.failed:
             await self.delivery.replace(before)
             raise ValueError(f"the plan could not be put in force: {changed.failed}")
-        self._plan = plan
-        await self.delivery.replace(channels, plan.paces)
-        self.answers.replace(channels)
+        for channel in gone:
+            await channel.close()
         self._prepare(files)
         declared = await self._apply(Job(Decided(keys)))
         if declared.failed:
@@ -414,10 +426,13 @@ class Core:
         names = tuple(f"{name} of {service} ({source})" for source, service, name in kept)
         return await self._own.tell_inbox(KEYS_KEY, title, "KeysNotToBeHad", "keys", names)
 
-    async def _apply(self, job: Job) -> Job:
+    async def _apply(self, job: Job, then: Callable[[Job], None] | None = None) -> Job:
+        """Have an input judged; answers after the commit. ``then`` is called at once, before anybody goes on."""
         answered: asyncio.Future[Job] = self._loop.create_future()
 
         def done(job: Job) -> None:
+            if then is not None:
+                then(job)
             if not answered.done():
                 answered.set_result(job)
 

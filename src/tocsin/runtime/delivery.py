@@ -68,9 +68,15 @@ class Delivery:
         return any(lane.waits for lane in self._lanes.values())
 
     async def replace(self, channels: Mapping[str, Channel], paces: Mapping[str, Pace] | None = None) -> None:
-        """Use these channels from now on. What is being sent ends with the channel it began with.
+        """Use these channels from now on, and close those that are not used any more: see ``use``."""
+        for channel in self.use(channels, paces):
+            await channel.close()
 
-        ``paces``: how many pages a second each takes; None: as before.
+    def use(self, channels: Mapping[str, Channel], paces: Mapping[str, Pace] | None = None) -> list[Channel]:
+        """Use these channels from now on; answers those that are not used any more, to be closed.
+
+        What is being sent ends with the channel it began with. ``paces``: how many pages a second each takes; None: as
+        before.
         """
         gone = [self._channels[name] for name in self._channels if self._channels[name] is not channels.get(name)]
         self._channels = dict(channels)
@@ -80,8 +86,7 @@ class Delivery:
         for name, lane in self._lanes.items() if paces is not None else ():
             lane.pace = (paces or {}).get(name)
             self._pump(name)
-        for channel in gone:
-            await channel.close()
+        return gone
 
     def hand(self, page: Page) -> None:
         """Queue a page: the gravest first; notices, copies, drills and updates last."""

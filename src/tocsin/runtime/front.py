@@ -50,6 +50,11 @@ class Front:
         self._passer = Passer(str(faces))
         self._open = False
 
+    @property
+    def opened(self) -> bool:
+        """Whether it listens, or did."""
+        return self._open
+
     async def open(self, host: str, port: int, tls: ssl.SSLContext | None, line: Path) -> None:
         """Begin to listen, unless it does already. Raises OSError when the address is taken."""
         if self._open:

@@ -15,6 +15,9 @@ from tocsin.runtime.listener import Exchange
 
 MOST_IDLE = 32
 MOST_AT_ONCE = 256
+"""Requests under way. Streams of changes, which last for as long as somebody looks, are the faces' to bound."""
+KEPT = 64
+"""So many of them are for what people do, such as to acknowledge, and for the page behind a page's link."""
 DROPPED = {
     b"connection",
     b"keep-alive",
@@ -37,9 +40,15 @@ class _Answer:
 
     def __init__(self) -> None:
         self.begun = False
+        self.stream = False
         self.complete = False
         self.keep_alive = False
         self.parser = httptools.HttpResponseParser(self)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One line of the head."""
+        if name.lower() == b"content-type" and value.lower().startswith(b"text/event-stream"):
+            self.stream = True
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
@@ -58,17 +67,21 @@ class Passer:
         self._path = path
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._under_way: set[asyncio.Task[None]] = set()
+        """Those that are no streams."""
 
     def handle(self, exchange: Exchange) -> None:
         """Pass one request on."""
-        if len(self._tasks) >= MOST_AT_ONCE:
+        reads = exchange.method in ("GET", "HEAD") and not exchange.path.startswith("/p/")
+        if len(self._under_way) >= (MOST_AT_ONCE - KEPT if reads else MOST_AT_ONCE):
             exchange.answer(
                 Reply(503, b"Too many requests for pages are under way.\n", "text/plain", (("retry-after", "2"),))
             )
             return
         task = asyncio.create_task(self._pass(exchange))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        for held in (self._tasks, self._under_way):
+            held.add(task)
+            task.add_done_callback(held.discard)
 
     async def close(self) -> None:
         """Give up what is under way."""
@@ -124,6 +137,8 @@ class Passer:
                 return
             answer.parser.feed_data(data)
             answer.begun = True
+            if answer.stream and (task := asyncio.current_task()) is not None:
+                self._under_way.discard(task)
             exchange.pass_on(data)
             await exchange.drained()
             if exchange.gone:

@@ -28,7 +28,7 @@ LOOK_AGAIN = 0.5
 
 
 class Upkeep:
-    """One per core. ``sound`` is called whenever the audit passes, ``shut`` again and again while intake is closed."""
+    """One per core. ``sound`` is called whenever all is well, ``shut`` again and again while intake is closed."""
 
     def __init__(
         self,
@@ -53,28 +53,42 @@ class Upkeep:
         self._closed = asyncio.Event()
         """Set while intake is closed."""
         self._held = False
+        """The ballast was let go, and is to be taken again."""
         self._deaf_until: Instant = 0
 
     @property
     def faults(self) -> tuple[str, ...]:
         """What is wrong as far as it has looked; () when nothing is."""
-        if self._doors.full:
-            return ("intake is closed: the database takes nothing; paging goes on in memory", *self.audit.faults)
-        return self.audit.faults
+        if not self._doors.full:
+            return self.audit.faults
+        if self._writer.failures or not self._held:
+            why = "the database takes nothing; paging goes on in memory"
+        else:
+            why = f"the disk was full; {self.ballast.wants} before it is opened again"
+        return (f"intake is closed: {why}", *self.audit.faults)
 
     def close_intake(self) -> None:
-        """Take nothing more, for nothing can be written down; there is room then for what pages people."""
+        """Take nothing more, for nothing can be written down."""
         if self._doors.full:
             return
         self._doors.full = True
         self._doors.refusing_since = self._doors.refusing_since or self._clock.now()
-        self._held = self.ballast.release()
         self._closed.set()
-        log.error("intake_closed", why="the database takes nothing; the ballast was let go")
+        log.error("intake_closed", why="the database takes nothing")
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """On a full disk let the ballast go, so that what pages people can be written down. What else keeps the
+        database from taking anything is over when it takes something: room has no part in it.
+        """
+        if self._doors.full and self._writer.no_room and not self._held:
+            self._held = self.ballast.release()
+            log.error("ballast_let_go", why="the disk is full", there_was_one=self._held)
 
     def _open_intake(self) -> None:
-        if self._doors.full and self._writer.failures == 0 and (self.ballast.take() or not self._held):
-            self._doors.full = False
+        self._make_room()
+        if self._doors.full and self._writer.failures == 0 and (not self._held or self.ballast.take()):
+            self._doors.full = self._held = False
             self._closed.clear()
             log.warning("intake_open")
 
@@ -115,7 +129,7 @@ class Upkeep:
             if self.audit.faults:
                 log.error("audit_failed", faults=list(self.audit.faults))
             self._open_intake()
-            if not self.audit.faults:
+            if not self.faults:
                 self._sound()
             if self._doors.full:
                 self._shut()

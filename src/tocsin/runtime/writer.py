@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 import msgspec
 import structlog
@@ -91,11 +92,17 @@ class Writer:
         self.commits = 0
         self.failures = 0
         """How often in a row the database refused; a small write that it takes sets this back."""
+        self.no_room = False
+        """Whether it did because the disk is full."""
         self._dropped = 0
         self._away: Away | None = None
         self._unwritten: list[tuple[Journaled, Job]] = []
         """What was judged and is in no table yet, in order."""
         self._untold: list[Job] = []
+        self._in_hand: set[Job] = set()
+        """What was taken from those that wait, and is not judged yet."""
+        self._ended = ""
+        """Why nothing is judged any more."""
         self._thread = threading.Thread(target=self._run, name="tocsin-writer", daemon=True)
 
     def start(self) -> None:
@@ -110,18 +117,23 @@ class Writer:
         self._store.close()
 
     def urgent(self, job: Job) -> None:
-        """Hand in a command, an outcome or another input that goes before intake."""
+        """Hand in a command, an outcome or another input that goes before intake. It is answered, whatever happens."""
         job.since = self._clock.now()
         self._urgent.append(job)
-        if not self._awake:
-            self._event.set()
+        self._heed()
 
     def intake(self, job: Job, now: Instant) -> None:
         """Hand in a request."""
         job.since = now
         self._bytes_in += job.size
         self._intake.append(job)
-        if not self._awake:
+        self._heed()
+
+    def _heed(self) -> None:
+        """Something was handed in: it is not slept over, and not left where nobody takes it any more."""
+        if self._ended:  # it may have ended just before this came
+            self._let_go()
+        elif not self._awake:
             self._event.set()
 
     def overloaded(self, now: Instant) -> bool:
@@ -184,9 +196,10 @@ class Writer:
                 self._turn()
         except BaseException as error:  # noqa: BLE001  # the edge of the thread: the core ends with it
             log.critical("writer_stopped", error=repr(error))
-            self._give_up("another node has taken over" if isinstance(error, LeaseLost) else f"it failed: {error}")
+            self._end("another node has taken over" if isinstance(error, LeaseLost) else f"it failed: {error}")
             self._fatal(error)
         finally:
+            self._end("Tocsin ends")
             self._questions.end()
 
     def _busy(self) -> bool:
@@ -216,8 +229,8 @@ class Writer:
         batch = [Job(deaf) for deaf in self.time.unheard()]
         batch += [Job(fault) for fault in self._faults]
         self._faults = []
-        while self._urgent:
-            batch.append(self._urgent.popleft())  # before the clock: one of them may say that nothing could be heard
+        while self._urgent:  # before the clock: one of them may say that nothing could be heard
+            batch.append(self._taken(self._urgent))
         late = [job for job in batch if self._too_late(job)]
         if late:
             self._refuse(late, "it waited for too long")
@@ -233,6 +246,13 @@ class Writer:
             batch += self._own_requests()
         self._apply(batch, now)
 
+    def _taken(self, waiting: deque[Job]) -> Job:
+        """The first of those that wait. Until it is told it stays in hand, whatever goes wrong with it or others."""
+        self._in_hand.add(waiting[0])
+        job = waiting.popleft()
+        self._bytes_out += job.size
+        return job
+
     def _apply(self, batch: list[Job], now: Instant) -> None:
         engine = self.engine
         journal: list[Journaled] = []
@@ -245,14 +265,14 @@ class Writer:
                 job = batch[taken]
                 taken += 1
             elif self._intake and self._away is None and self._clock.awake() - began < LOWER_LANE_BUDGET:
-                job = self._intake.popleft()
-                self._bytes_out += job.size
+                job = self._taken(self._intake)
             else:
                 break
             # Once only, and then let go: it names its job, and such a circle would hold all that was sent until the
             # collector comes by, which is after thousands of requests.
             read, job.read = job.read, None
             if read is not None and not read():
+                self._in_hand.discard(job)
                 continue
             self._seq += 1
             try:
@@ -276,6 +296,7 @@ class Writer:
         """Have what was judged written down. What cannot be written stays judged, and waits."""
         self._unwritten += zip(journal, jobs, strict=True)
         self._untold += jobs
+        self._in_hand.difference_update(jobs)
         if self._away is None or self._clock.awake() >= self._away.try_at:
             self._write(now)
         if self._away is not None and self._away.over(self._clock.awake()):
@@ -298,6 +319,7 @@ class Writer:
         except Exception as error:  # noqa: BLE001  # whatever the driver raises: nothing was written, or nobody knows
             if self.failures & (self.failures - 1) == 0:  # the first, and then more and more seldom
                 log.error("commit_failed", error=repr(error), inputs=len(self._unwritten))
+            self.no_room = self.no_room or self._store.no_room(error)
             if self._store.takes_nothing(error) or self._dropped >= MOST_DROPPED:
                 self._wait_for_better_times()
             else:
@@ -308,6 +330,7 @@ class Writer:
             self._away = None
         self.commits += 1
         self.failures = self._dropped = 0
+        self.no_room = False
         self._in_force = self.engine.plan
         self._unwritten = []
         self._alive_at = now
@@ -350,8 +373,7 @@ class Writer:
         own: list[Job] = []
         others: list[Job] = []
         for _ in range(len(self._intake)):
-            job = self._intake.popleft()
-            self._bytes_out += job.size
+            job = self._taken(self._intake)
             (own if isinstance(job.input, Received) and _own(job.input) else others).append(job)
         self._refuse(others, NOTHING_TAKEN, kept=False)
         return own
@@ -400,18 +422,35 @@ class Writer:
         # Refused before the reload, which waits for as long as a database is away.
         requests = [job for job in untold if isinstance(job.input, Received)]
         self._refuse(requests, f"the database did not take it: {why}", kept=False)
+        self._urgent.extendleft(reversed(again))  # before what comes meanwhile
         self._reload()
-        self._urgent.extendleft(reversed(again))  # before what came meanwhile
 
     def _give_up(self, why: str) -> None:
         """What is in memory alone is lost with it: say so of everything that no sender would say again."""
-        for row, _ in self._unwritten:
+        unwritten, self._unwritten = self._unwritten, []
+        for row, _ in unwritten:
             if isinstance(row.input, Delivered) or (
                 isinstance(row.input, Decided) and isinstance(row.input.command, ANSWERS)
             ):
                 log.error("never_written", at=row.at, input=msgspec.to_builtins(row.input, str_keys=True), why=why)
-        self._refuse(self._untold, why)
-        self._untold = []
+        untold, self._untold = self._untold, []
+        self._refuse(untold, why)
+
+    def _end(self, why: str) -> None:
+        """Nothing is judged from now on: everybody who waits is told so, and whoever comes later."""
+        if not self._ended:
+            self._give_up(why)
+            self._ended = f"nothing is judged here any more: {why}"
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Each is refused once, be it by the thread that ended or by whoever found that it had."""
+        left, self._in_hand = list(self._in_hand), set()
+        for waiting in (self._urgent, self._intake):
+            with suppress(IndexError):
+                while True:
+                    left.append(waiting.popleft())
+        self._refuse(left, self._ended)
 
     def _last_chance(self) -> None:
         """Asked to end while the database is away: try for a moment, then say what is lost."""
@@ -429,6 +468,7 @@ class Writer:
     def _refuse(self, jobs: list[Job], why: str, kept: bool = True) -> None:
         for job in jobs:
             job.failed = why
+        self._in_hand.difference_update(jobs)
         if jobs:
             self._committed(Committed(jobs, Changes(), kept), self.engine)
 
@@ -488,6 +528,7 @@ class Writer:
             case _:
                 self._faults.append(Quarantine(fault.kind, fault.id, why))
                 self._refuse([job], f"judging it failed: {fault.error}")
+        self._in_hand.discard(job)
         return False
 
     def _flush_seen(self) -> None:

@@ -52,18 +52,7 @@ _CONNECT: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-_NOT_PARKED = "seq NOT IN (SELECT id FROM parked WHERE NOT discarded)"
-# Estimated from its ends, by what a place takes there: a table that was deleted from does not say how much of it is in
-# use, and places are given in one row without gaps, many of them to a row.
-_END = (
-    "SELECT min(seq) AS first, max(seq) AS last, sum(size + 80) AS size, max(seq) - min(seq) + 1 AS places"
-    " FROM (SELECT seq, pg_column_size(body) AS size FROM journal {which} LIMIT 200) AS rows"
-)
-_JOURNAL_SIZE = (
-    "SELECT coalesce((max(last) - min(first) + 1) * sum(size) / sum(places), 0)::bigint FROM ("
-    f" ({_END.format(which=f'WHERE {_NOT_PARKED} ORDER BY seq')})"
-    f" UNION ALL ({_END.format(which='ORDER BY seq DESC')})) AS ends"
-)
+_JOURNAL_SIZE = writer.journal_size("pg_column_size(body)")
 
 Command = tuple[str, Sequence[Any]]
 
@@ -223,6 +212,10 @@ class PostgresStore:
         """Whether a failure means that the server is away or has no room; else it is the rows' own fault."""
         away = psycopg.OperationalError | psycopg.InterfaceError | psycopg.errors.ReadOnlySqlTransaction
         return isinstance(error, away)
+
+    def no_room(self, error: Exception) -> bool:
+        """Never: its disk is the server's."""
+        return False
 
     def resume(self) -> Counters:
         """After a failure: the counters as the tables have them, on a connection made anew when it was lost.
@@ -410,7 +403,7 @@ class PostgresStore:
         """Forget what is older than the journal is kept, in small slices; then once an hour."""
         size = self._select(_JOURNAL_SIZE)[0][0]
         until = now - JOURNAL_KEPT if size < JOURNAL_BYTES else now
-        old = f"SELECT seq FROM journal WHERE at < %s AND {_NOT_PARKED} ORDER BY seq LIMIT 500"
+        old = f"SELECT seq FROM journal WHERE at < %s AND {writer.NOT_PARKED} ORDER BY seq LIMIT 500"
         found = [row[0] for row in self._select(old, (until,))]
         if found:
             self._write([("DELETE FROM journal WHERE seq = ANY(%s::bigint[])", (found,))])
@@ -420,7 +413,7 @@ class PostgresStore:
         if replaced or aged.statements:
             self._write([(statement, ()) for statement in (*replaced, *aged.statements)])
         self._tidied, self._aged = tidied or 0, aged.then
-        if len(found) < 500 and size < JOURNAL_BYTES and tidied is None and not aged.more:
+        if len(found) < 500 and tidied is None and not aged.more:
             self._thinned = now
 
     def _version_row(self) -> int:

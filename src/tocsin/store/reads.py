@@ -23,7 +23,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from tocsin.alerts.alert import Alert
 from tocsin.alerts.heartbeats import Heartbeat
 from tocsin.engine.records import HeardChange, Parked
-from tocsin.incidents.incident import Entry, Incident
+from tocsin.incidents.incident import Entry, Incident, since
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.matcher import Matcher, all_match
 from tocsin.oncall.imported import Imported
@@ -35,7 +35,7 @@ from tocsin.playbooks.trust import Standing
 from tocsin.silences.silence import Silence
 from tocsin.store import tables
 from tocsin.store.access_reads import AccessReads
-from tocsin.store.alert_reads import Wanted
+from tocsin.store.alert_reads import Firing, Wanted
 from tocsin.store.reading import LIMIT as LIMIT
 from tocsin.store.reading import MOST as MOST
 from tocsin.store.reading import SCAN, capped, place_of
@@ -46,6 +46,8 @@ from tocsin.store.rows import IN_FORCE, storable, unpack_files
 
 OPEN_STATES = ("triggered", "acknowledged")
 TROUBLES = 5_000
+TOLD_AT_ONCE = 500
+"""So many rows are asked for by their ids in one question."""
 
 
 class OpenCount(Struct, frozen=True):
@@ -66,6 +68,23 @@ class Trouble(Struct, frozen=True):
     severity: str
     count: int
     last: Instant
+
+
+class Brief(Struct, frozen=True):
+    """An incident as far as a line of a list needs it."""
+
+    number: int
+    title: str
+    service: str
+    severity: str
+    opened_at: Instant
+    state: str = "triggered"
+    answers: dict[str, Instant] = {}
+    reopened: int = 0
+
+    def since(self, oldest: Instant | None) -> Instant:
+        """Since when it goes on; see ``Incident.since``."""
+        return since(self.opened_at, self.reopened, oldest)
 
 
 class StoredEntry(Struct, frozen=True):
@@ -190,6 +209,11 @@ class Reads(AccessReads):
         with self._snapshot() as connection:
             found = Wanted(self._workspace).chunk(connection, number + 1, 1)
         return found[0][1] if found and found[0][0] == number else None
+
+    def firing(self, incident: int) -> Firing:
+        """How many alerts of an incident fire, and since when the first of them does."""
+        with self._snapshot() as connection:
+            return Wanted(self._workspace, "firing", incident=incident).tally(connection)
 
     def firing_alerts(self, origin: str, most: int = SCAN) -> Iterator[list[Alert]]:
         """Firing alerts that came with keys of a service, in chunks, each read in a short snapshot of its own."""
@@ -440,6 +464,20 @@ class Reads(AccessReads):
                 found.setdefault(number, []).append(_page.decode(body))
         return found
 
+    def told_with(self, page: Page) -> dict[int, Brief]:
+        """What the message told of that a page went in, by the row of the ledger that each was told by."""
+        first = page if page.id == page.bundle else self.page(page.bundle)
+        ids = first.bundled if first is not None else ()
+        rows, over = tables.pages, tables.incidents
+        asked = select(rows.c.id, over.c.body).join(over, over.c.number == rows.c.incident)
+        asked = asked.where(*self._here(rows), *self._here(over))
+        with self._snapshot() as connection:
+            return {
+                id: _brief.decode(body)
+                for at in range(0, len(ids), TOLD_AT_ONCE)
+                for id, body in connection.execute(asked.where(rows.c.id.in_(ids[at : at + TOLD_AT_ONCE])))
+            }
+
     def page(self, number: int) -> Page | None:
         """One row of the ledger."""
         return self._one(tables.pages, tables.pages.c.id == number, _page.decode)
@@ -461,6 +499,7 @@ def _mentions(incident: Incident, words: list[str]) -> bool:
 
 
 _incident = msgspec.json.Decoder(Incident)
+_brief = msgspec.json.Decoder(Brief)
 _entry = msgspec.json.Decoder(Entry)
 _silence = msgspec.json.Decoder(Silence)
 _imported = msgspec.json.Decoder(Imported)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,8 +23,10 @@ FILE = "tocsin.db"
 PAGES_BEFORE_CHECKPOINT = 1_000
 PAGES_WRITER_CHECKPOINTS = 5_000
 ROWS_IN_ONE_STEP = (64, 8, 1)
+LEAST_ROOM = 16 * 1024 * 1024
 JOURNAL_KEPT = 30 * DAY
 JOURNAL_BYTES = 5 * 1024**3
+_JOURNAL_SIZE = writer.journal_size("length(body)")
 NETWORK_FILE_SYSTEMS = {
     "nfs",
     "nfs4",
@@ -89,6 +92,10 @@ class SqliteStore:
             error, sqlite3.IntegrityError | sqlite3.DataError | sqlite3.ProgrammingError | sqlite3.NotSupportedError
         )
 
+    def no_room(self, error: Exception) -> bool:
+        """Whether it says so, or fails where there is next to none: not every file system says why."""
+        return "full" in str(error) or shutil.disk_usage(self._path.parent).free < LEAST_ROOM
+
     def resume(self) -> Counters:
         """After a failure: the counters as the tables have them."""
         return writer.counters(self._db.execute)
@@ -136,7 +143,9 @@ class SqliteStore:
             self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
         )
         size = (pages - free) * each  # what is in use: the file itself shrinks later than what is in it
-        until = now - JOURNAL_KEPT if size < JOURNAL_BYTES else now
+        # Steps are no more than all of it; the journal is measured by itself, for much of the rest stays for good.
+        journal = self._db.execute(_JOURNAL_SIZE).fetchone()[0]
+        until = now - JOURNAL_KEPT if journal < JOURNAL_BYTES else now
         deleted = self._db.execute(
             "DELETE FROM journal WHERE seq IN (SELECT seq FROM journal WHERE at < ?"
             " AND seq NOT IN (SELECT id FROM parked WHERE NOT discarded) ORDER BY seq LIMIT 500)",
@@ -149,7 +158,7 @@ class SqliteStore:
                 db.execute(statement)
         self._tidied, self._aged = tidied or 0, aged.then
         self._db.execute("PRAGMA incremental_vacuum(200)").fetchall()
-        if deleted < 500 and size < JOURNAL_BYTES and tidied is None and not aged.more:
+        if deleted < 500 and tidied is None and not aged.more:
             self._thinned = now
 
     @contextmanager
@@ -247,7 +256,8 @@ class Checkpointer:
             if self._closing:
                 db.close()
                 return
-            db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            with suppress(sqlite3.Error):  # a full disk has room again later: what is in the log then is written back
+                db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
 def hold_folder(data: Path) -> Any:

@@ -29,6 +29,24 @@ from tocsin.store.rows import Journaled, read_journal_row, unpack
 
 T = TypeVar("T")
 
+NOT_PARKED = "seq NOT IN (SELECT id FROM parked WHERE NOT discarded)"
+# By what a place takes at either end: a table that was deleted from does not say how much of it is in use, and places
+# are given in one row without gaps, many of them to a row.
+_END = (
+    "SELECT min(seq) AS first, max(seq) AS last, sum(size + 80) AS size, max(seq) - min(seq) + 1 AS places"
+    " FROM (SELECT seq, {size} AS size FROM journal {which} LIMIT 200) AS rows"
+)
+
+
+def journal_size(size: str) -> str:
+    """What asks for the bytes of the journal, estimated from its ends; ``size``: what a body takes, in SQL."""
+    first = _END.format(size=size, which=f"WHERE {NOT_PARKED} ORDER BY seq")
+    last = _END.format(size=size, which="ORDER BY seq DESC")
+    return (
+        "SELECT CAST(coalesce((max(last) - min(first) + 1) * sum(size) / sum(places), 0) AS bigint)"
+        f" FROM ({first} UNION ALL {last}) AS ends"
+    )
+
 UNENDED = " AND state <> 'ended'"
 TIDIED = 40
 """So many blocks of alerts are looked at in one slice of the work between commits."""
@@ -58,6 +76,10 @@ class Store(Protocol):
 
     def takes_nothing(self, error: Exception) -> bool:
         """Whether a failure means that the database is away or has no room; else it is the rows' own fault."""
+        ...
+
+    def no_room(self, error: Exception) -> bool:
+        """Whether a failure means that the disk of the data folder has no room for the database."""
         ...
 
     def resume(self) -> Counters:

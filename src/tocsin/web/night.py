@@ -5,7 +5,8 @@ The address is signed and is all the permission there is, so looking changes not
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from litestar import Request, Response, get, post
 from litestar.response import Redirect
@@ -21,7 +22,7 @@ from tocsin.kernel.reason import Reason
 from tocsin.pages.ledger import DRILL_WORKS, Page
 from tocsin.pages.links import read_token, still_works
 from tocsin.pages.profiles import profile
-from tocsin.store.reads import Reads
+from tocsin.store.reads import Brief, Reads
 from tocsin.web.door import bare
 from tocsin.web.view import AnyRequest, preferences, zone_of
 from tocsin.web.words import Reader, because, count, night
@@ -30,7 +31,8 @@ HEADERS = {"cache-control": "no-store", "referrer-policy": "no-referrer", "x-rob
 LINES = 5
 TRIED = 6
 """So many sentences of what code tried: the weightiest come first, and a thumb has to reach the button."""
-MOST_BUNDLED = 50
+SHOWN = 8
+"""So many of what came in one message are listed; all of it is counted, and answered."""
 
 
 @get("/p/{token:str}", needs="anyone")
@@ -56,9 +58,9 @@ async def acknowledge_page(request: Request[Any, Any, Any], faces: Faces, token:
         if problem.code != "unavailable" or number is None:
             raise
         return await _acknowledge_unseen(request, faces, token, number)
-    if found is None or not _works(*found, faces.now()):
+    if found is None or not _works(found.page, found.incident, faces.now()):
         return await _draw(request, faces, token)
-    page, incident = found
+    page, incident, _ = found
     command = _answer(page, incident)
     if command is not None:
         try:
@@ -129,53 +131,66 @@ def _works(page: Page, incident: Incident | None, now: Instant) -> bool:
     return still_works(incident.resolved_at, now)
 
 
-def _find(reads: Reads, number: int | None) -> tuple[Page, Incident | None] | None:
-    """A page that can be answered, and what it is about: nothing, when it is a drill's.
+class Found(NamedTuple):
+    """A page that can be answered, and what it is about: nothing, when it is a drill's. ``others``: what else came in
+    the same message, in the order in which it needs this person.
+    """
+
+    page: Page
+    incident: Incident | None
+    others: tuple[Brief, ...] = ()
+
+
+def _find(reads: Reads, number: int | None) -> Found | None:
+    """A page that can be answered.
 
     Of several that came in one message it is the one that most needs somebody; an answer to it answers all of them.
     """
     page = reads.page(number) if number is not None else None
-    incident = reads.incident(page.incident) if page is not None and page.incident else None
-    if page is None or page.kind == "notice" or (incident is None and page.kind != "drill"):
+    if page is None or page.kind == "notice":
         return None
-    if page.bundle and (together := _together(reads, page)):
-        return together[0]
-    return page, incident
+    together = reads.told_with(page) if page.bundle else {}
+    person = page.person
+    rows = sorted(together, key=lambda row: _needs(together[row], person))
+    found = (reads.page(rows[0]) if rows else None) or page
+    incident = reads.incident(found.incident) if found.incident else None
+    if incident is None and found.kind != "drill":
+        return None
+    return Found(found, incident, tuple(one for one in map(together.get, rows[1:]) if one is not None))
 
 
-def _together(reads: Reads, page: Page) -> list[tuple[Page, Incident]]:
-    """All that came in the same message: first what nobody has, then what somebody has, of each the gravest first."""
-    first = reads.page(page.bundle)
-    rows = [reads.page(id) for id in (first.bundled[:MOST_BUNDLED] if first is not None else ())]
-    found = [(row, reads.incident(row.incident)) for row in rows if row is not None]
-    known = [(row, incident) for row, incident in found if incident is not None]
+def _waits(one: Incident | Brief, person: str) -> bool:
+    """Whether it is paged to a person on, who can answer it."""
+    return one.state == "triggered" and person not in one.answers
+
+
+def _needs(one: Incident | Brief, person: str) -> tuple[int, str, int]:
+    """First what nobody has, then what somebody has, of each the gravest first."""
     states = ("triggered", "acknowledged", "resolved")
-    return sorted(known, key=lambda one: (states.index(one[1].state), one[1].severity, one[1].number))
-
-
-def _others(reads: Reads, page: Page) -> list[Incident]:
-    """The other incidents that came in the same message."""
-    together = _together(reads, page) if page.bundle else []
-    return [incident for _, incident in together if incident.number != page.incident]
+    return 0 if _waits(one, person) else 1 + states.index(one.state), one.severity, one.number
 
 
 async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "", code: int = 200) -> Response[bytes]:
     now = faces.now()
     found = await faces.read(_find, faces.reads, read_token(faces.signing_key, token))
     plan = await faces.plan()
-    if found is None or not _works(*found, now):
+    if found is None or not _works(found.page, found.incident, now):
         # A forged link and a missing page look alike.
         return bare(
             request, "stale.html", code=410 if found is not None else 404, headers=HEADERS, known=found is not None
         )
-    page, incident = found
+    page, incident, others = found
     zone = zone_of(plan, page.person)
     reader = Reader(now, zone, plan, person=page.person, paging=faces.settings.paging)
     if incident is None:
         return _draw_drill(request, reader, page, token, fault, code)
-    others = await faces.read(_others, faces.reads, page)
-    firing = await faces.read(faces.reads.alerts, incident=incident.number, state="firing", limit=LINES + 1)
     run = await faces.read(faces.reads.run, incident.told_by) if incident.told_by else None
+    everything: tuple[Incident | Brief, ...] = (incident, *others)
+    shown = everything[:SHOWN]
+    fires = {one.number: await faces.read(faces.reads.firing, one.number) for one in shown if one.reopened}
+    fires[incident.number] = await faces.read(faces.reads.firing, incident.number)
+    count_firing = fires[incident.number].alerts
+    firing = await faces.read(faces.reads.alerts, incident=incident.number, state="firing", limit=LINES)
     chosen = preferences(request).theme
     return bare(
         request,
@@ -195,11 +210,15 @@ async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "
         clock=f"{to_datetime(now).astimezone(zone):%H:%M}",
         firing=[
             alert.title or alert.labels.get("alertname", "Untitled")
-            for alert in firing.items[:LINES]
+            for alert in firing.items
             if alert.title != incident.title or incident.alerts > 1
         ],
-        more=incident.alerts - LINES if len(firing.items) > LINES else 0,
+        firing_count=count_firing,
+        more=max(0, count_firing - LINES),
         others=others,
+        shown=shown,
+        since={one.number: one.since(fires[one.number].since if one.number in fires else None) for one in shown},
+        waiting=sum(_waits(one, page.person) for one in everything),
         helping=page.kind == "help" and incident.state == "acknowledged",
         coming=page.answered_at,
         why=_why(page, incident),
@@ -212,7 +231,7 @@ async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "
     )
 
 
-def _headline(incident: Incident, others: list[Incident]) -> str:
+def _headline(incident: Incident, others: Sequence[Brief]) -> str:
     """What it is; of several how many, and the one that most needs somebody, as the message said it."""
     title = incident.title or "Untitled"
     if not others:

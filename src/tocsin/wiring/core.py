@@ -15,7 +15,8 @@ import sqlite3
 import ssl
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
 
 import structlog
 
@@ -35,15 +36,19 @@ from tocsin.runtime.supervisor import DO_NOT_RESTART
 from tocsin.settings import Settings
 from tocsin.store.opening import damage, open_writer, url_for
 from tocsin.store.writer import LeaseLost, Stopped, Store
-from tocsin.wiring.plans import declared_keys, last_good, plan_reader
+from tocsin.wiring.plans import declared_keys, files_in_force, last_good, plan_reader
 from tocsin.wiring.plugs import channels, probes, sources
 
 SECRETS_WITHIN = 3.0
 """Seconds a start waits for the secrets command; what it says later counts when it is said."""
+HOLD_EVERY = 1.0
+"""Seconds after which the right to write is renewed while the writer that does so is not there yet."""
 SOON = 0.3
 """Seconds after which a node that may not write yet answers as a standby."""
 
 log = structlog.get_logger("tocsin")
+
+T = TypeVar("T")
 
 
 async def core(settings: Settings, starter: bool) -> int:
@@ -54,6 +59,9 @@ async def core(settings: Settings, starter: bool) -> int:
     """
     try:
         return await _core(settings, starter)
+    except LeaseLost as error:
+        log.warning("stands_by", why=str(error))
+        return 0
     except sqlite3.Error as error:
         said = damage(url_for(settings.data, settings.database), error)
         if not said:
@@ -72,6 +80,9 @@ async def _core(settings: Settings, starter: bool) -> int:
     reloads = asyncio.Event()
     loop.add_signal_handler(signal.SIGHUP, reloads.set)
     _when_told_to_end(stop.set)
+    reading = plan_reader(settings, within=SECRETS_WITHIN, confining=False)
+    # Before this node asks whether it may write: meanwhile one that has read its plan can page people.
+    found = await asyncio.to_thread(reading)
     try:
         store, front = await _until_this_node_writes(settings, clock, stop, pool, begin)
     except Stopped:
@@ -80,7 +91,9 @@ async def _core(settings: Settings, starter: bool) -> int:
     except (OSError, ValueError) as error:
         log.critical("nothing_started", why=str(error))
         return DO_NOT_RESTART
-    read = await _plan_to_begin_with(settings, store, outside)
+    if front.opened:  # it stood by, and the plan may be another by now
+        found = await holding(store, clock, asyncio.to_thread(reading))
+    read = await _plan_to_begin_with(settings, store, clock, outside, found)
     if read.plan is None or stop.is_set():
         await front.close()
         await front.line.close()
@@ -115,8 +128,6 @@ async def _core(settings: Settings, starter: bool) -> int:
     log.info("ready", address=settings.base_url, paging=settings.paging, plan=read.plan.version[:12])
     try:
         await core.run()
-    except LeaseLost as error:
-        log.warning("stands_by", why=str(error))
     except sqlite3.Error as error:  # started again at once; when the file itself is damaged, that start says so
         log.critical("database_failed", error=repr(error))
         return 1
@@ -129,16 +140,33 @@ def _when_told_to_end(end: Callable[[], None]) -> None:
         asyncio.get_running_loop().add_signal_handler(number, end)
 
 
-async def _plan_to_begin_with(settings: Settings, store: Store, outside: Outbound) -> PlanRead:
-    """The plan in its folder, else the last good one; without either its plan is None, and why has been said.
+async def holding(store: Store, clock: Clock, work: Awaitable[T]) -> T:
+    """Something that takes its time and does not use the store, while this node stays the one that writes.
 
-    Whoever keeps the secrets has a moment only: this node may write already, and nobody is paged meanwhile.
+    Raises LeaseLost when another one is. A database that is away meanwhile is for the writer to wait for.
     """
-    found = await asyncio.to_thread(plan_reader(settings, within=SECRETS_WITHIN, confining=False))
+    doing = asyncio.ensure_future(work)
+    while not (await asyncio.wait((doing,), timeout=HOLD_EVERY))[0]:
+        try:
+            await asyncio.to_thread(store.housekeep, clock.now())
+        except Exception as error:
+            if not store.takes_nothing(error):
+                raise
+    return await doing
+
+
+async def _plan_to_begin_with(
+    settings: Settings, store: Store, clock: Clock, outside: Outbound, found: PlanRead
+) -> PlanRead:
+    """The plan as it was ``found`` in its folder, else the last good one; without either its plan is None, and why has
+    been said. Whoever keeps the secrets has a moment only: nobody is paged meanwhile.
+    """
     read = _usable(settings, found, outside, _signing_key(store))
     _tell_findings(read.findings, log.warning if read.ok else log.error)
     if read.plan is None or not read.ok:
-        read = await asyncio.to_thread(last_good, settings, store, read.findings, SECRETS_WITHIN)
+        kept = await asyncio.to_thread(files_in_force, store)
+        working = asyncio.to_thread(last_good, settings, kept, read.findings, SECRETS_WITHIN)
+        read = await holding(store, clock, working)
         _tell_findings(read.findings, log.warning)
     if read.plan is None:
         log.critical(

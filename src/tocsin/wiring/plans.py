@@ -59,14 +59,20 @@ def plan_files(folder: Path) -> dict[str, bytes]:
     return with_manifest(with_composed(load_folder(folder)))
 
 
-def last_good(settings: Settings, store: Store, refused: tuple[str, ...], within: float = LONGEST) -> PlanRead:
-    """The plan that was in force last, as the database keeps it, in the stead of one that is ``refused``. Keys of it
-    that cannot be had now stay as they are. ``within``: as for ``plan_reader``; what was asked just now is not again.
+def files_in_force(store: Store) -> Mapping[str, bytes] | None:
+    """The files of the plan that was in force last, as the database keeps them; None when it has none."""
+    return store.plan_files((store.meta("plan") or b"").decode())
+
+
+def last_good(
+    settings: Settings, files: Mapping[str, bytes] | None, refused: tuple[str, ...], within: float = LONGEST
+) -> PlanRead:
+    """The plan that was in force last, of these files, in the stead of one that is ``refused``. Keys of it that cannot
+    be had now stay as they are. ``within``: as for ``plan_reader``; what was asked just now is not again.
     """
     from tocsin.plan import read_plan
     from tocsin.runtime.parts import PlanRead
 
-    files = store.plan_files((store.meta("plan") or b"").decode())
     plan = read_plan(files).plan if files is not None else None
     if files is None or plan is None:
         return PlanRead(None, {}, refused, ok=False)

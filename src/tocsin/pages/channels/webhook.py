@@ -37,6 +37,7 @@ import hashlib
 import hmac
 import ipaddress
 import re
+import unicodedata
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -188,9 +189,10 @@ def checked(text: str) -> str:
         raise BadAddress("write the URL in full, beginning with https://")
     if parts.username is not None or parts.password is not None:
         raise BadAddress("a URL with a user name or a password in it is not kept")
-    if _never_sent_to(parts.hostname or ""):
+    name = _as_asked(parts.hostname or "")
+    if _never_sent_to(name):
         raise BadAddress("to a link-local, metadata, multicast or reserved address nothing is ever sent")
-    if _this_machine(parts.hostname or ""):
+    if _this_machine(name):
         raise BadAddress("that is the machine Tocsin runs on: only the plan sends pages there, as a person's `webhook`")
     return text
 
@@ -199,9 +201,15 @@ _LOOPBACKS = frozenset({"localhost", "localhost.localdomain", "ip6-localhost", "
 _PART = re.compile(r"0x[0-9a-f]{1,8}|0[0-7]{0,11}|[1-9][0-9]{0,9}")
 
 
+def _as_asked(host: str) -> str:
+    """A host as it is asked for: full stops of other scripts separate, wide letters and digits are the plain ones."""
+    plain = unicodedata.normalize("NFKC", unquote(host)).replace("\u3002", ".")
+    return "".join(letter for letter in plain if unicodedata.category(letter) != "Cf")
+
+
 def _this_machine(host: str) -> bool:
     """Whether a host is written as Tocsin's own machine. What else listens there expects its administrator alone."""
-    name = unquote(host).rstrip(".").lower()
+    name = host.rstrip(".").lower()
     if name in _LOOPBACKS or name.endswith(".localhost"):
         return True
     try:
