@@ -10,7 +10,6 @@ from tests.playbooks.test_declaring import GOOD, declared
 from tocsin.kernel.matcher import parse_matcher
 from tocsin.plan import read_plan
 from tocsin.playbooks.language import (
-    Frozen,
     Misused,
     at_most,
     blast_radius,
@@ -23,7 +22,7 @@ from tocsin.playbooks.language import (
     trust,
     unless,
 )
-from tocsin.playbooks.manifest import Fault, Manifests
+from tocsin.playbooks.manifest import Fault, Frozen, Manifests
 from tocsin.playbooks.runner.width import wide
 
 ANSWERS = b"answers=['alertname=\"Full\"']"

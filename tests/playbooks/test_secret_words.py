@@ -29,7 +29,7 @@ def words(run: Run, pump: Pump) -> None:
     assert found == ANSWER, "as they are"
     run.tell(f"found {list(found)}")
     assert run.ask("May cart:0 go?", ("cart", "no"), default="no") == "cart"
-    run.fix(drain, *found["cart:0"])  # type: ignore[call-arg, arg-type]
+    run.fix(drain, *found["cart:0"])
     seen = run.verify(keys, pump, until=lambda now: "cart:0" in now, within="1s")
     run.hand_over("of cart:0", seen["n"], next="look at cart:0")
 
@@ -57,7 +57,11 @@ def carried(recorded: tuple[Step, ...] = ()) -> tuple[list[Any], list[Any], Any]
     wire, given = Wire(), []
 
     def instead(what: Any) -> Any:
-        return what.function if what is keys else lambda *args: given.append(args) or 1234
+        def change(*args: Any) -> int:
+            given.append(args)
+            return 1234
+
+        return what.function if what is keys else change
 
     session = Session(wire, recorded, {"main": URL}, lambda text: redacted(text, SECRETS), instead)
     found = next(one for one in language.declared if one.name == "words")

@@ -373,7 +373,7 @@ def playbook(
             Declared(
                 body=body,
                 name=name or body.__name__.replace("_", "-"),
-                answers=groups,  # type: ignore[arg-type]  # a text among lists is found when the matchers are read
+                answers=groups,
                 severities=severities,
                 when=when,
                 where=where,
@@ -454,7 +454,7 @@ def blast_radius(most: int = 0, *, percent: int = 0) -> Blast:
 
 def freeze(hours: str, *, timezone: str = "UTC") -> Frozen:
     """Nothing is changed in these hours of the week: ``freeze("Fri 16:00-Mon 08:00", timezone="Europe/Madrid")``."""
-    found = _HOURS.fullmatch(hours.strip()) if isinstance(hours, str) else None
+    found = _HOURS.fullmatch(str(hours).strip())
     if found is None or not {found[1].lower(), found[4].lower()} <= set(_DAYS):
         raise Misused(f"{hours!r} are no hours of the week: write Fri 16:00-Mon 08:00")
     minutes = [

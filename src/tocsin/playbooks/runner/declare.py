@@ -371,7 +371,7 @@ def _params(declared: Declared, answers: bool) -> Iterator[Param]:
     for one in names[1:]:
         kind = hints.get(one.name)
         if one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD, one.POSITIONAL_ONLY):
-            stars = {one.VAR_POSITIONAL: "*", one.VAR_KEYWORD: "**"}.get(one.kind, "")
+            stars = "*" * ((one.kind is one.VAR_POSITIONAL) + 2 * (one.kind is one.VAR_KEYWORD))
             what = f"the parameter {stars}{one.name} of {declared.name} cannot be given by its name"
             raise Wrong(what, f"write each by itself: {one.name}: …")
         if kind in PLAIN and one.default is not one.empty and not _of_kind(one.default, kind):
