@@ -75,6 +75,8 @@ class Case:
     """When a step of it was due last."""
     quieted: int = -1
     """When what had not left yet was withdrawn last."""
+    kept: list[tuple[int, str, str]] = field(default_factory=list)
+    """What was owed while it was paused, and is owed again when it goes on: since when, to whom, by which way."""
 
     @property
     def at_home(self) -> list[Alarm]:
@@ -139,7 +141,8 @@ class Referee:
         case = self.cases.setdefault((service, name), Case(service, name, severity))
         alarm = case.alarms.get(instance)
         if alarm is not None:
-            alarm.heard, alarm.ends = now, ends
+            # Told again while it fires: the later of both ends holds, and none at all is the latest.
+            alarm.heard, alarm.ends = now, None if None in (alarm.ends, ends) else max(alarm.ends or 0, ends or 0)
         else:
             case.alarms[instance] = alarm = Alarm(instance, now, ends)
             for id, which, until in self.silences.get(name, ()):
@@ -358,6 +361,8 @@ class Referee:
             self._trigger(case, now, anew=True)
         elif case.state == "resolved":
             self._trigger(case, now, anew=True)
+        elif case.state == "triggered" and case.paused and not alarm.silences and case.ended.get(alarm.instance) != now:
+            self._trigger(case, now, anew=True)  # nobody was ever paged for what the silence does not cover
 
     def _is_put_off(self, case: Case, alarm: Alarm, now: int) -> bool:
         """Whether an alert that fires again is part of what a person put off, who resolved its incident."""
@@ -371,12 +376,21 @@ class Referee:
             self._over(case, now, None)
         elif not case.loud:
             if not case.paused:
-                case.paused, case.resume, case.due, case.quieted = True, case.due, None, now
+                case.paused, case.resume, case.due = True, case.due, None
         elif case.paused:
             case.paused = False
             if case.state == "triggered":
-                case.due = max(case.resume if case.resume is not None else now, now)
+                self._goes_on(case, now)
             case.resume = None
+
+    def _goes_on(self, case: Case, now: int) -> None:
+        """It is paused no more: what had not left by then leaves now. Whoever's shift ended meanwhile is not paged, but
+        whoever is meant by their step now.
+        """
+        case.due = max(case.resume if case.resume is not None else now, now)
+        for begun, person, way in case.kept:
+            heappush(self._owed, (now + BUNDLED_WITHIN, begun, case.number, person, way))
+        case.kept.clear()
 
     def _trigger(self, case: Case, now: int, anew: bool = False) -> None:
         """Page from the first step; ``anew``: by the steps the plan has now."""
@@ -389,6 +403,7 @@ class Referee:
         case.held_until = case.snoozed_until = None
         case.put_off = set()
         case.quieted = now
+        case.kept.clear()
         self._judge_again(case, now)
 
     def _over(self, case: Case, now: int, snooze: int | None) -> None:
@@ -516,13 +531,16 @@ class Referee:
         while self._owed and self._owed[0][0] <= now:
             until, begun, number, person, way = heappop(self._owed)
             case = self.by_number.get(number)
+            if case is not None and case.state == "triggered" and case.paused and begun > case.quieted:
+                case.kept.append((begun, person, way))
+                continue
             if case is None or not case.wanted:
-                continue  # answered, paused or over: nobody needs it any more
+                continue  # answered or over: nobody needs it any more
             if self.gaps and self.gaps[-1][0] <= until < self.gaps[-1][1]:
                 heappush(self._owed, (self.gaps[-1][1] + BUNDLED_WITHIN, begun, number, person, way))
             elif (self._sent.get((number, person, way), 0) if way else self._sent_at(number, person)) < begun:
                 if begun <= case.quieted <= now:
-                    continue  # it was paused or paged anew meanwhile, and what had not left was withdrawn
+                    continue  # it was answered, over or paged anew meanwhile, and what had not left was withdrawn
                 raise self._foul(f"no message left to {person} ({way or 'any way'}) in time", case, now)
 
     def _sent_at(self, number: int, person: str) -> int:

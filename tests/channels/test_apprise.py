@@ -80,7 +80,7 @@ async def test_one_that_never_answers_is_given_up(catcher: Catcher, monkeypatch:
 async def test_a_url_that_means_nothing_is_refused_for_good_and_not_repeated() -> None:
     answer = await apprise(f"nonsense://ana:{PASSWORD}@nowhere").send(to_ana())
     assert isinstance(answer, Failed)
-    assert (answer.code, answer.permanent) == ("client", True)
+    assert (answer.code, answer.permanent) == ("address", True)
     assert PASSWORD not in answer.error
 
 

@@ -94,7 +94,7 @@ async def test_a_token_that_is_not_known_is_refused_for_good(synapse: Synapse) -
 async def test_somebody_who_is_not_there_is_refused_for_good(synapse: Synapse) -> None:
     bot = await asyncio.to_thread(synapse.person, "bot-nobody")
     answer = await matrix(synapse.url, bot.token).send(page(address="@nobody:matrix.example"))
-    assert answer == Failed("client", "the Matrix server answered 404", permanent=True)
+    assert answer == Failed("address", "the Matrix server answered 404", permanent=True)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +105,7 @@ async def test_somebody_who_is_not_there_is_refused_for_good(synapse: Synapse) -
         (Reply(200, "no JSON"), "server", False),
         (Reply(200, "[]"), "server", False),
         (Reply(403), "auth", True),
+        (Reply(404), "client", True),
         (Reply(reset=True), "unreachable", False),
     ],
 )

@@ -53,6 +53,7 @@ async def test_what_is_no_page_is_a_change_and_wakes_nobody(catcher: Catcher, ki
     ("reply", "code", "permanent"),
     [
         (Reply(400, '{"status":"invalid event"}'), "client", True),
+        (Reply(400, '{"status":"invalid event","errors":["Invalid routing key"]}'), "address", True),
         (Reply(429, headers={"Retry-After": "3"}), "rate_limit", False),
         (Reply(500), "server", False),
         (Reply(reset=True), "unreachable", False),

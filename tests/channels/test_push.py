@@ -197,4 +197,4 @@ async def test_a_key_that_is_no_point_is_refused_for_good(push: WebPush) -> None
     address = read_subscription(json.dumps({"endpoint": "https://push.example/d", "keys": keys})).written()
     answer = await push.send(page(address=address))
     assert isinstance(answer, Failed)
-    assert (answer.code, answer.permanent) == ("client", True)
+    assert (answer.code, answer.permanent) == ("address", True)

@@ -120,12 +120,12 @@ async def test_what_is_too_long_keeps_its_link(bot_api: TelegramServer) -> None:
 
 async def test_whose_chat_it_is_not_is_the_addresss_own_fault(bot_api: TelegramServer) -> None:
     stranger = await telegram(bot_api.url).send(page(address="5551"))
-    assert stranger.permanent and stranger.code == "client"
+    assert stranger.permanent and stranger.code == "address"
     assert "send /start to the bot first" in stranger.error
     bot_api.knows(5552)
     bot_api.blocks(5552)
     blocked = await telegram(bot_api.url).send(page(address="5552"))
-    assert (blocked.code, blocked.permanent) == ("client", True)
+    assert (blocked.code, blocked.permanent) == ("address", True)
     assert "bot was blocked by the user" in blocked.error
 
 
@@ -136,8 +136,8 @@ async def test_whose_chat_it_is_not_is_the_addresss_own_fault(bot_api: TelegramS
         (Refusal(429, "Too Many Requests: retry after 99999", 99_999), "rate_limit", False, 3_600 * SECOND),
         (Refusal(500, "Internal Server Error"), "server", False, None),
         (Refusal(400, "Bad Request: can't parse entities"), "server", True, None),
-        (Refusal(400, "Bad Request: chat not found"), "client", True, None),
-        (Refusal(403, "Forbidden: user is deactivated"), "client", True, None),
+        (Refusal(400, "Bad Request: chat not found"), "address", True, None),
+        (Refusal(403, "Forbidden: user is deactivated"), "address", True, None),
         (Refusal(404, "Not Found"), "auth", True, None),
     ],
 )

@@ -104,17 +104,17 @@ async def test_any_2xx_means_taken(catcher: Catcher, status: int) -> None:
 @pytest.mark.parametrize(
     ("status", "code", "permanent"),
     [
-        (301, "client", True),
-        (302, "client", True),
-        (304, "client", True),
-        (307, "client", True),
-        (400, "client", True),
+        (301, "address", True),
+        (302, "address", True),
+        (304, "address", True),
+        (307, "address", True),
+        (400, "address", True),
         (401, "auth", True),
         (403, "auth", True),
-        (404, "client", True),
+        (404, "address", True),
         (408, "server", False),
-        (410, "client", True),
-        (422, "client", True),
+        (410, "address", True),
+        (422, "address", True),
         (425, "server", False),
         (429, "rate_limit", False),
         (500, "server", False),
@@ -196,7 +196,7 @@ async def test_a_wrong_certificate_is_refused_for_good_and_a_right_one_taken(
 async def test_a_metadata_address_is_never_posted_to() -> None:
     answer = await post("http://169.254.169.254/hook")
     assert isinstance(answer, Failed)
-    assert (answer.code, answer.permanent) == ("refused_address", True)
+    assert (answer.code, answer.permanent) == ("address", True)
 
 
 @pytest.mark.parametrize("secret", ["secret:bad", "secret:empty", "secret:none"])

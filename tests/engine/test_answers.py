@@ -129,7 +129,7 @@ def test_a_page_that_failed_after_it_was_acknowledged_is_not_followed_up() -> No
     world.answers = lambda page: "never"
     world.fires("Down", job="checkout")
     world.acknowledges(1)
-    world.apply(Delivered(1, "failed", "client", "client: no such user"))
+    world.apply(Delivered(1, "failed", "address", "address: no such user"))
     world.at("1m").resolves("Down", job="checkout").at("4m")
     assert sent(world)[2:] == [("ana", "email", "notice")], "that her method fails"
 

@@ -141,7 +141,7 @@ def test_the_persons_next_method_is_used_at_once(world: World):
 
 def test_what_fails_beside_a_telephone_that_rings_passes_no_step_over(world: World):
     mails_lia(world)
-    world.answers = lambda page: "failed client" if page.channel == "email" else "sent"
+    world.answers = lambda page: "failed address" if page.channel == "email" else "sent"
     world.fires("Down", service="checkout").at("20m40s")
     says(world, "no_answer", world.rows(1)[0])
     world.at("25m")

@@ -23,7 +23,7 @@ STEPS = st.lists(
     min_size=5,
     max_size=30,
 )
-OUTCOMES = ["sent"] * 3 + ["retry server", "retry rate_limit", "retry deadline", "failed auth", "failed client"]
+OUTCOMES = ["sent"] * 3 + ["retry server", "retry rate_limit", "retry deadline", "failed auth", "failed address"]
 RECEIPTS = ["delivered", "over", "busy", "no_answer", "busy", "no_answer", "failed"]
 
 

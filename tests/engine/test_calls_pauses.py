@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from tests.engine.test_calls import LIA, MAIL, PLAN, ZOE, alone, calls, mails_lia, says, ways, world
 from tests.engine.world import World
@@ -10,6 +11,9 @@ from tocsin.engine.commands import RemoveContact
 from tocsin.engine.inputs import Delivered, Receipted
 from tocsin.kernel.instant import SECOND
 from tocsin.pages.ledger import Page
+from tocsin.pages.message import Failed
+from tocsin.pages.pace import Pace
+from tocsin.runtime.lanes import Lane
 
 __all__ = ["world"]
 
@@ -168,6 +172,23 @@ def test_a_call_whose_answer_was_lost_may_ring_and_nothing_calls_into_it():
     assert to_lia(world) == ["600s"]
     world.at("10m55s")
     assert to_lia(world) == ["600s", "655s"]
+    alone(world)
+
+
+def test_a_call_that_was_never_asked_for_is_not_taken_for_one_that_may_ring():
+    """It waited behind another that nobody answered, and was given back."""
+    world = quiet_world()
+    world.fires("Down", service="checkout")
+    row, lane = world.rows(1)[0], Lane(pace=Pace(0.01, 1))
+    for page in (replace(row, id=99, person="zoe", address=ZOE), row):
+        lane.add(page, "sev1", 0)
+    turn = lane.next(0)
+    assert turn is not None and turn.page.id == 99
+    ((given_back, why),) = lane.ended(turn, Failed("deadline", "no answer"), 14 * SECOND)
+    world.at("10m14s").apply(Delivered(given_back.id, "retry", why.code, why.error))
+    assert row.rings_until is None
+    world.at("10m19s")
+    assert to_lia(world) == ["600s", "619s"]
     alone(world)
 
 

@@ -211,7 +211,7 @@ def test_a_step_whose_others_are_refused_has_reached_nobody_though_somebody_answ
     world.fires("Down", service="three").at("1m")
     has_it(world, "ana")
     world.left.clear()
-    world.at("2m").apply(Delivered(world.rows(1, "ben")[0].id, "failed", "client", "550 no such mailbox"))
+    world.at("2m").apply(Delivered(world.rows(1, "ben")[0].id, "failed", "address", "550 no such mailbox"))
     assert ("120s", "kei") in paged(world)
 
 

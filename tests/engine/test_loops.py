@@ -101,7 +101,7 @@ def test_it_is_over_when_one_comes_back_be_it_late():
 
 def test_a_channel_that_refuses_it_for_good_is_not_waited_for():
     world = World(LOOPED.replace(b"every: 1h", b"every: 10m"))
-    world.answers = lambda page: "failed client" if page.channel == "webhook" and page.kind == "synthetic" else "sent"
+    world.answers = lambda page: "failed address" if page.channel == "webhook" and page.kind == "synthetic" else "sent"
     world.at("10m")
     assert world.incident(1).title.startswith("The synthetic page by webhook could not be sent: 550")
     assert world.clock == "600s"

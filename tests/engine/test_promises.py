@@ -48,7 +48,7 @@ MOVES = st.one_of(
         st.sampled_from(["0s", "5m"]),
     ),
     st.tuples(st.just("expire"), st.integers(0, 3)),
-    st.tuples(st.just("answers"), st.sampled_from(["sent", "retry", "failed", "failed client", "never"])),
+    st.tuples(st.just("answers"), st.sampled_from(["sent", "retry", "failed", "failed address", "never"])),
     st.tuples(st.just("restart"), SPANS),
     st.tuples(st.just("deaf"), SPANS),
     st.tuples(st.just("plan"), st.integers(0, 3)),

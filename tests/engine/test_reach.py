@@ -78,7 +78,7 @@ def test_a_repeated_step_does_not_push_back_what_the_round_before_had_planned():
 
 def test_a_method_that_is_refused_is_marked_and_the_next_one_is_used_at_once_and_its_owner_told():
     world = World()
-    world.answers = lambda page: "failed client" if page.address == PUSH and page.kind == "page" else "sent"
+    world.answers = lambda page: "failed address" if page.address == PUSH and page.kind == "page" else "sent"
     (push, _) = world.has("ana", PUSH, SMS)
     world.left.clear()
     world.fires("Down", job="checkout")
@@ -94,7 +94,7 @@ def test_a_method_that_is_refused_is_marked_and_the_next_one_is_used_at_once_and
 
 def test_a_failing_method_is_left_alone_while_there_is_another_and_used_when_there_is_none():
     world = World()
-    world.answers = lambda page: "failed client" if page.kind == "page" and page.person == "ana" else "sent"
+    world.answers = lambda page: "failed address" if page.kind == "page" and page.person == "ana" else "sent"
     world.fires("Down", job="checkout")
     assert next(c for c in world.engine.state.contacts_by("ana")).state == "failing"
     world.answers = lambda page: "sent"
@@ -493,7 +493,7 @@ def test_what_fails_for_good_long_after_its_step_brings_nothing_forward():
     world.fires("Four", job="checkout")
     assert world.incident(4).next_at == START + 30 * MINUTE
     world.at("4m")
-    world.answers = lambda page: "failed client" if page.person == "ana" and page.incident == 4 else "sent"
+    world.answers = lambda page: "failed address" if page.person == "ana" and page.incident == 4 else "sent"
     world.at("29m59s")
     assert world.incident(4).next_at == START + 30 * MINUTE
     assert [row.state for row in world.rows(4, "ana")] == ["failed"]

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from tests.engine.world import PLAN, World, dump
+from tocsin.access.credentials import secret_hash
 from tocsin.access.limits import KeyLimits
 from tocsin.engine.commands import ASKED, Acknowledge, CreateKey, DeclareKeys, LimitKey, SetSilence
 from tocsin.engine.engine import Engine
@@ -639,6 +640,22 @@ def test_limits_of_a_key_are_kept_refused_out_of_bounds_and_the_plan_s_are_its_o
     assert world.engine.state.keys[key + 1].limits == KeyLimits()
     assert dump(world.replayed().state) == dump(world.engine.state)
     assert dump(Engine(world.loaded(), world.engine.plan, SOURCES).state) == dump(world.engine.state)
+
+
+def test_a_heartbeat_that_is_renamed_in_the_plan_is_heard_and_missed_by_its_new_name():
+    """Its secret is the same, so what sends it need not be told."""
+    world, hash = World(), secret_hash("x" * 32)
+    world.asked(DeclareKeys(keys=((hash, "xxxx", "heartbeat", "orders", "nightly"),)))
+    world.put_in_force(PLAN.replace(b"nightly: {every", b"backup: {every"))
+    world.asked(DeclareKeys(keys=((hash, "xxxx", "heartbeat", "orders", "backup"),)))
+    key = world.engine.state.keys_by_hash[hash]
+    world.apply(Received(key.id, "orders", world.now, Request(source="heartbeat", method="GET", path="/")))
+    assert not world.engine.state.alerts, "the plan has it"
+    world.at("3h")
+    assert [alert.own_title for alert in world.engine.state.alerts.values() if alert.firing]
+    world.asked(DeclareKeys(keys=((hash, "xxxx", "events", "orders", "backup"),)))
+    assert (key.source, key.heartbeat) == ("events", "")
+    assert dump(world.replayed().state) == dump(world.engine.state)
 
 
 def test_a_declared_key_whose_secret_is_not_to_be_had_stays_in_use():

@@ -124,7 +124,7 @@ def test_a_turn_that_reaches_nobody_is_followed_by_the_next_step_though_the_one_
     step = b"{page one of: [ben, zoe], wait: 5m},"
     world = World(PLAN.replace(step, step.replace(b"5m", b"1m, repeat: 2")))
     world.has("ben", "https://push.example/ben")
-    world.answers = lambda page: "failed client" if page.person == "zoe" else "sent"
+    world.answers = lambda page: "failed address" if page.person == "zoe" else "sent"
     world.fires("Down", service="support").at("1m")
     told = [(at, person) for at, person, _, kind in world.left if kind == "page"]
     assert told[:2] == [("0s", "ben"), ("60s", "zoe")]

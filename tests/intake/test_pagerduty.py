@@ -230,3 +230,23 @@ def test_a_redacted_request_reads_the_same() -> None:
     assert event.key == "k" and KEY not in str(event)
     escaped = b'{"routing_key":"\\u0052%s","event_action":"resolve","dedup_key":"k"}' % KEY[1:].encode()
     assert send(redacted(escaped)).events[0].state == "resolved"
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        b'"x":[' + b"{}," * 160_000 + b"{}]",
+        b'"x":"' + b"\\ud800" * 80_000 + b'"',
+        b'"x":[' + b"1e999," * 80_000 + b"1]",
+        b'"x":"' + b"\xff" * 480_000 + b'"',
+    ],
+    ids=["objects", "halves of pairs", "numbers", "bytes"],
+)
+def test_of_what_anybody_may_send_nothing_is_made_to_find_its_key(
+    inside: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is looked for on the event loop, before anybody is known."""
+    monkeypatch.setattr(pagerduty, "read_json", lambda body: pytest.fail("a stranger's body was read whole"))
+    assert routing_key(b'{"routing_key":5,' + inside + b"}") is None
+    assert routing_key(b'{"routing_key":"%s",' % KEY.encode() + inside + b"}") == KEY
+    assert routing_key(b'{"routing_key":[' + inside[5:-1] + b"]}") is None

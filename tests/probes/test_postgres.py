@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import psycopg
 import pytest
+from msgspec import structs
 
 from tests.support.postgres import running_postgres
 from tests.support.shop_database import SETTINGS, Shop, running_shop
@@ -19,6 +22,37 @@ from tocsin.intake.probes import postgres, probes
 from tocsin.intake.specs import ProbeSpec
 from tocsin.kernel.instant import SECOND
 from tocsin.runtime.outbound import Outbound
+
+
+async def test_a_look_that_others_share_asks_for_all_that_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that begin while the first is under way: what it did not ask for must not pass for well."""
+    asked: list[frozenset[str]] = []
+
+    def ask(address: str, within: float, what: frozenset[str]) -> Any:
+        asked.append(frozenset(what))
+        threading.Event().wait(0.05)
+        seen = postgres._Seen(used=5, limit=100, oldest=0.0, blocked=0, age=1_000, sees_all=True)
+        if what & {"behind_bytes", "late_seconds"}:
+            seen = structs.replace(seen, replicated=postgres._Replicated(True, 9e9, 999.0, 1))
+        return structs.replace(seen, log=10**12) if "log_bytes" in what else seen
+
+    monkeypatch.setattr(postgres, "_ask", ask)
+    check, outside = probes(lambda reference: "postgresql://u:p@h/d")["postgres"], Outbound()
+
+    def looks(timeout: float = 2, **options: str) -> Any:
+        spec = ProbeSpec(
+            service="shop", name="pg", kind="postgres", target="secret:shop", timeout=int(timeout * SECOND),
+            options=options,
+        )  # fmt: skip
+        return check(spec, 0, outside)
+
+    used, blocked, late, log = await asyncio.gather(
+        looks(connections_percent="90"), looks(blocked="3"), looks(late_seconds="30"), looks(log_bytes="1000")
+    )
+    assert used.ok and blocked.ok and not late.ok and not log.ok
+    assert len(asked) == 3, "the two that ask the same share a look"
+    hasty, patient = await asyncio.gather(looks(timeout=0.01, blocked="3"), looks(blocked="3"))
+    assert not hasty.ok and patient.ok, "who waits longer is not answered by who gave up"
 
 
 async def test_it_says_what_runs_out_and_who_waits() -> None:
@@ -164,7 +198,7 @@ def test_a_server_that_is_silent_is_let_go_of_so_that_the_next_look_asks_anew() 
 
     def look() -> None:
         try:
-            postgres._ask(f"postgresql://u:p@127.0.0.1:{port}/d?sslmode=disable&gssencmode=disable", 0.2)
+            postgres._ask(f"postgresql://u:p@127.0.0.1:{port}/d?sslmode=disable&gssencmode=disable", 0.2, frozenset())
         except psycopg.OperationalError as error:
             raised.append(error)
 

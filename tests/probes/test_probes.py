@@ -247,6 +247,14 @@ async def test_a_process_is_found_by_name_and_a_stopped_one_hangs(
     assert (await look(outbound, one)).summary == "The process tocsin-test-a runs, 2 times"
 
 
+async def test_a_look_that_others_share_is_judged_by_each_for_itself(outbound: Outbound) -> None:
+    name = Path("/proc/self/comm").read_text().strip()
+    plain, sober = spec("process", name, by="name"), spec("process", name, by="name", memory_bytes="1")
+    here, held = await asyncio.gather(look(outbound, plain), look(outbound, sober))
+    assert here.ok and "memory" not in here.facts
+    assert not held.ok and "is the most" in held.summary
+
+
 async def test_a_process_that_leaks_holds_more_than_it_may(outbound: Outbound, tmp_path: Path) -> None:
     grows = (
         "import sys; held = []; print(flush=True)\n"

@@ -522,6 +522,7 @@ async def test_what_a_door_refuses_is_answered_once(night: Night) -> None:
     cases = [
         (b"GET", b"/v2/enqueue", b"", 405),
         (b"POST", b"/v2/enqueue", b"{}", 400),
+        (b"POST", b"/v2/enqueue", b'{"x": "%s"}' % (b"x" * 20_000), 400),
         (b"POST", b"/v2/enqueue", big, 413),
         (b"POST", b"/v2/enqueue", b'{"routing_key": "unknown", "event_action": "trigger"}', 400),
         (b"GET", b"/api/events", b"", 405),

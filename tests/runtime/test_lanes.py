@@ -74,7 +74,7 @@ def test_what_waits_behind_pages_that_nobody_answered_goes_back_at_once() -> Non
     under_way = leaving(lane, 0)
     back = lane.ended(under_way[0], NOBODY, 14 * SECOND)
     assert len(back) == 70 - SHARE
-    assert {(why.code, why.permanent) for _, why in back} == {("deadline", False)}
+    assert {(why.code, why.permanent) for _, why in back} == {("untried", False)}
     assert back[0][1].error.startswith("dead: not tried")
     for turn in under_way[1:]:
         assert lane.ended(turn, NOBODY, 14 * SECOND) == []

@@ -97,13 +97,17 @@ def declare_keys(turn: Turn, command: c.DeclareKeys) -> c.Result:
             turn.changes.keys[key.id] = key
     for hash, (hint, source, service, name) in wanted.items():
         known = turn.state.keys_by_hash.get(hash)
+        heartbeat = name if source == "heartbeat" else ""  # a declared key of a heartbeat is called as that is
         if known is None:
-            heartbeat = name if source == "heartbeat" else ""
             new = c.CreateKey(hash=hash, hint=hint, source=source, service=service, name=name, heartbeat=heartbeat)
             known = _add_key(turn, new, declared=True)
-        elif known.revoked_at is not None or (known.source, known.service) != (source, service):
+        elif (
+            known.revoked_at is not None
+            or (known.source, known.service) != (source, service)
+            or (known.declared and known.heartbeat != heartbeat)
+        ):
             known.revoked_at, known.declared = None, True
-            known.source, known.service, known.name = source, service, name
+            known.source, known.service, known.name, known.heartbeat = source, service, name, heartbeat
             turn.changes.keys[known.id] = known
         limits = command.limits.get(hash, KeyLimits())
         if known.declared and known.limits != limits:

@@ -147,9 +147,10 @@ def paged_by(turn: Turn, row: Page) -> bool:
 
 def may_call_again(turn: Turn, incident: Incident, row: Page) -> bool:
     """Whether a number that nobody answered is called once more: its step waits, and it was not tried too often."""
-    if row.kind != "page" or incident.state != "triggered" or incident.paused or row.person in incident.answers:
+    if row.kind != "page" or incident.state != "triggered" or row.person in incident.answers:
         return False
-    if incident.next_at is None or incident.next_at - turn.now <= CALL_AGAIN:
+    next_at = incident.resume_at if incident.paused is not None else incident.next_at
+    if next_at is None or next_at - turn.now <= CALL_AGAIN:
         return False
     theirs = ledger.rows(turn, incident.number)
     if any(one.id > row.id and one.step != row.step and one.reason in OF_A_STEP for one in theirs):

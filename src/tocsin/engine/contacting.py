@@ -47,7 +47,7 @@ def declare(turn: Turn) -> None:
             if address is None:
                 methods.drop(turn, contact)
             elif address != contact.address:
-                contact.address, contact.failure, contact.failed_at = address, "", None
+                contact.address = address
                 _verified(turn, contact)
         for channel, address in wanted.items():
             own = next((one for one in theirs if (one.channel, one.address) == (channel, address)), None)
@@ -127,8 +127,8 @@ def _new(turn: Turn, person: str, channel: str, address: str, label: str = "", a
 
 
 def _verified(turn: Turn, contact: Contact) -> None:
-    contact.state, contact.verified_at = "verified", turn.now
-    contact.failure, contact.failed_at = "", None
+    contact.verified_at = turn.now
+    contact.works()
     contact.forget_code()
     turn.save_contact(contact)
 
@@ -187,7 +187,7 @@ def mark(turn: Turn, command: c.MarkContact) -> c.Result:
     if contact.state != "verified":
         return refuse("conflict", f"This contact method is {contact.state} already")
     why = " ".join(command.why.split())[:200]
-    contact.state, contact.failed_at, contact.failure = "failing", turn.now, why or "its owner says so"
+    contact.fails(turn.now, why or "its owner says so")
     turn.save_contact(contact)
     return c.Result(ok=True, id=str(contact.id))
 

@@ -7,14 +7,16 @@ from tocsin.engine.inputs import Delivered, Receipted
 from tocsin.engine.turn import Turn
 from tocsin.kernel.instant import Duration
 from tocsin.kernel.reason import Reason
-from tocsin.pages.ledger import GATHERING, MISSED, RINGS, Page, Receipt, receive, retry_after
+from tocsin.pages.ledger import GATHERING, MISSED, PAUSED, RINGS, Page, Receipt, receive, retry_after
 from tocsin.pages.profiles import DEVICE, profile
 
-REFUSALS = frozenset({"client", "gone", "refused_address"})
-"""Codes of a failure that is the address's: others are Tocsin's own or the channel's, and say nothing of a person."""
+REFUSALS = frozenset({"address", "gone"})
+"""Codes of a failure that is the address's, which only its channel can know: all others are Tocsin's own, the account's
+or the provider's, and say nothing of a person.
+"""
 
 LOST = "deadline"
-"""The code of an answer that did not come in time: what was asked may have been done."""
+"""The code of an answer that did not come in time: what was asked may have been done; what was not has another code."""
 ENDS: frozenset[Receipt] = frozenset({"failed", "busy", "no_answer", "over"})
 """By these a call is over."""
 
@@ -45,10 +47,13 @@ def _delivered(turn: Turn, row: Page, outcome: Delivered) -> None:
         if row.state != "intended":
             row.over_at = row.over_at or turn.now  # it was answered before its channel came to it
             turn.save_page(row)
-        elif row.kind == "update":
-            ledger.finish(turn, row, "overtaken", Reason.OVERTAKEN)
-        else:  # the acknowledgement it saw was never committed
+        elif (why := paging.paused(turn, row)) is not None:
+            row.handed_at = None
+            paging.hold(turn, row, *why)
+        elif row.kind in PAUSED:  # the acknowledgement it saw was never committed, or the pause is over
             _again(turn, row, retry_after(1))
+        else:
+            ledger.finish(turn, row, "overtaken", Reason.OVERTAKEN)
         return
     row.attempts += 1
     row.error = outcome.error
@@ -135,9 +140,7 @@ def _refused(turn: Turn, row: Page, outcome: Delivered) -> None:
     if contact is None or contact.address != row.address or outcome.code not in REFUSALS:
         return
     known = contact.state == "failing"
-    contact.failed_at, contact.failure = turn.now, outcome.error[:500]
-    if contact.trusted:
-        contact.state = "failing"
+    contact.fails(turn.now, outcome.error[:500], turn.plan.set_up_as(contact.channel))
     turn.save_contact(contact)
     turn.count("contacts", Reason.CONTACT_FAILING)
     if outcome.code == "gone" and contact.channel == DEVICE:
@@ -158,6 +161,6 @@ def _works(turn: Turn, row: Page) -> None:
     """A message went through: a method that was marked as failing works again."""
     contact = turn.state.contacts.get(row.contact)
     if contact is not None and contact.state == "failing" and contact.address == row.address:
-        contact.state, contact.failure, contact.failed_at = "verified", "", None
+        contact.works()
         turn.save_contact(contact)
         turn.count("contacts", Reason.CONTACT_WORKS)

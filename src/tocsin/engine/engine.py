@@ -19,6 +19,7 @@ from tocsin.engine import (
     hearing,
     ledger,
     looping,
+    methods,
     older,
     overriding,
     paging,
@@ -281,6 +282,7 @@ class Engine:
                 placing.place(turn, alert)
                 turn.save_alert(alert)
         contacting.declare(turn)
+        methods.set_up_anew(turn)
         fell = starting.plan_changed(turn)
         looping.declare(turn)
         covering.forget(turn)

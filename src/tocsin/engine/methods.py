@@ -81,6 +81,14 @@ def stayed(turn: Turn, contact: Contact, at: Instant | None) -> bool:
     return True
 
 
+def set_up_anew(turn: Turn) -> None:
+    """Another plan: a channel that is set up otherwise may take what it refused before, and is asked once more."""
+    for contact in turn.state.contacts.values():
+        if contact.state == "failing" and contact.refused_under not in ("", turn.plan.set_up_as(contact.channel)):
+            contact.works()
+            turn.save_contact(contact)
+
+
 def drop(turn: Turn, contact: Contact) -> None:
     """A method goes, and the rules that name it forget it."""
     contact.removed = True

@@ -6,9 +6,13 @@ from tocsin.engine import answering, holding
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
 
+_REFUSED = ("client: ", "refused_address: ")
+"""How the failures began for which an older version marked a method, whosever fault they were."""
+
 
 def complete(turn: Turn) -> None:
-    """Incidents that an older version began with say what their runs work on, and whether people were called.
+    """Incidents that an older version began with say what their runs work on, and whether people were called. Contact
+    methods it took out of use for what may have been its account's fault are tried once more.
 
     Of what this version wrote nothing is changed.
     """
@@ -20,6 +24,10 @@ def complete(turn: Turn) -> None:
         if turn.state.counters.paging and (incident.step or incident.round or incident.laps) and not incident.called:
             incident.called = True
             turn.save_incident(incident)
+    for contact in turn.state.contacts.values():
+        if contact.state == "failing" and contact.failure.startswith(_REFUSED):
+            contact.works()
+            turn.save_contact(contact)
 
 
 def _works(turn: Turn, incident: Incident) -> None:

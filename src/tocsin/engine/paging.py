@@ -10,10 +10,10 @@ from tocsin.engine.intending import About, about_incident, coming, row_of, wante
 from tocsin.engine.turn import Turn
 from tocsin.escalation.decide import AFTER_THE_LAST, Call
 from tocsin.incidents.incident import Incident
-from tocsin.kernel.instant import Instant, say_duration
+from tocsin.kernel.instant import SECOND, Instant, say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.pages.contacts import Contact
-from tocsin.pages.ledger import ASKING, GIVE_UP_AFTER, Page, PageKind
+from tocsin.pages.ledger import ASKING, GIVE_UP_AFTER, PAUSED, Page, PageKind
 from tocsin.pages.profiles import profile
 from tocsin.pages.rules import Planned, bundled_until
 from tocsin.plan.model import Reached
@@ -198,6 +198,8 @@ def notice(
     return row
 
 
+PAUSES = holding.FOR_CODE | {Reason.SILENCED, Reason.CLEARING}
+"""What an incident's pages may wait for while it is open and nobody has it."""
 ASKED_FOR = frozenset(
     {Reason.CONTACT_CODE, Reason.CONTACT_TEST, Reason.CONTACT_CHANGED, Reason.DRILL, Reason.SYNTHETIC}
 )
@@ -223,7 +225,10 @@ def _count(turn: Turn, row: Page) -> None:
 def withdraw(
     turn: Turn, incident: Incident, *, person: str = "", kinds: tuple[PageKind, ...] = ("page", "copy")
 ) -> None:
-    """Nobody needs to be paged any more (or that person does not): what has not left is overtaken."""
+    """Nobody needs to be paged any more (or that person does not): what has not left is overtaken.
+
+    Where paging only rests for a while, nothing is withdrawn: see ``paused``.
+    """
     for row in ledger.rows(turn, incident.number):
         if row.state == "intended" and row.kind in kinds and person in ("", row.person):
             ledger.finish(turn, row, "overtaken", Reason.OVERTAKEN)
@@ -276,7 +281,8 @@ def make_way(turn: Turn, contact: Contact) -> None:
     If none can leave by it at all, each is followed at once by the person's next method, or by the next step.
     """
     gathering = [turn.state.pages[id] for id in sorted(turn.state.gathering.get(contact.id, ()))]
-    waits = [row for row in gathering if row.held is Reason.BUNDLED and row.waiting and _quiet(turn, row) is None]
+    ready = [row for row in gathering if row.held is Reason.BUNDLED and row.waiting and paused(turn, row) is None]
+    waits = [row for row in ready if _quiet(turn, row) is None]
     if all(_bundled(turn, row, contact) is not None for row in waits):
         return
     for row in waits:
@@ -297,11 +303,15 @@ def make_way(turn: Turn, contact: Contact) -> None:
 def due(turn: Turn, row: Page) -> None:
     """A page's time has come: hand it to its channel.
 
-    Unless it was tried for so long that it counts as failed, its method went meanwhile, it is of low urgency and the
-    person's quiet hours have begun, its number is being called already, or so many as grave have just left by the same
-    method that it waits to go with others.
+    Unless it was tried for so long that it counts as failed, its method went meanwhile, its incident is paused, it is
+    of low urgency and the person's quiet hours have begun, its number is being called already, or so many as grave have
+    just left by the same method that it waits to go with others.
     """
     if not _fit(turn, row):
+        return
+    pause = paused(turn, row)
+    if pause is not None:
+        hold(turn, row, *pause)
         return
     quiet = _quiet(turn, row)
     if quiet is not None:
@@ -320,10 +330,11 @@ def due(turn: Turn, row: Page) -> None:
     if row.kind == "page" and contact is not None and row.handed_at is None and not profile(row.channel).apart:
         if row.gathers:
             gathering = [turn.state.pages[id] for id in sorted(turn.state.gathering[contact.id])]
-            together = [one for one in gathering if one.address == row.address]
+            together = [one for one in gathering if one.address == row.address and paused(turn, one) is None]
         elif row.attempts and row.bundle:  # what went as one message is tried again as one
             those = ledger.together(turn, turn.state.pages.get(row.bundle, row))
-            together = [one for one in those if one.refused and one.handed_at is None] or [row]
+            again = [one for one in those if one.refused and one.handed_at is None]
+            together = [one for one in again if paused(turn, one) is None] or [row]
         elif not row.attempts:
             until = _bundled(turn, row, contact)
             if until is not None:
@@ -331,6 +342,62 @@ def due(turn: Turn, row: Page) -> None:
                 return
         methods.leaves(turn, contact, min(calling.severity(turn, one) for one in together))
     _hand(turn, together)
+
+
+def paused(turn: Turn, row: Page) -> tuple[Reason, Instant] | None:
+    """Why a page does not leave now though its time may have come, and until when: its incident is quiet for a while.
+
+    Nothing of it is dropped for that: it leaves when paging goes on.
+    """
+    incident = turn.state.incidents.get(row.incident)
+    if row.kind not in PAUSED or incident is None or incident.state != "triggered" or incident.paused is None:
+        return None
+    return incident.paused, max(incident.paused_until or turn.now, turn.now + SECOND)
+
+
+def rest(turn: Turn, incident: Incident) -> None:
+    """An incident was paused just now: what no channel was given yet of what was handed over waits, too."""
+    fresh = [turn.changes.deliver.get(row.bundle or row.id) for row in ledger.rows(turn, incident.number)]
+    for id, first in {page.id: page for page in fresh if page is not None}.items():
+        rows = [row for row in ledger.together(turn, first) if row.state == "intended" and row.handed_at is not None]
+        paused_ones = [row for row in rows if paused(turn, row) is not None]
+        if not paused_ones:
+            continue
+        del turn.changes.deliver[id]
+        for row in rows:
+            row.handed_at, row.bundle, row.bundled = None, 0, ()
+        for row in paused_ones:
+            due(turn, row)
+        others = [row for row in rows if row not in paused_ones]
+        if others:
+            _hand(turn, others)
+
+
+def go_on(turn: Turn, incident: Incident) -> None:
+    """An incident is paused no more: what waited for that leaves."""
+    for row in _kept(turn, incident):
+        row.held, row.not_before, row.next_at = None, turn.now, turn.now
+        due(turn, row)
+
+
+def _kept(turn: Turn, incident: Incident) -> list[Page]:
+    """The pages that waited because their incident was paused."""
+    rows = ledger.rows(turn, incident.number)
+    return [row for row in rows if row.state == "intended" and row.handed_at is None and row.held in PAUSES]
+
+
+def off_duty(turn: Turn, incident: Incident) -> int | None:
+    """The first step whose page waited in a pause that outlasted a shift: its person is not meant any more, and the
+    page is withdrawn. None when all that waits is still right.
+    """
+    steps = []
+    for row in _kept(turn, incident):
+        if row.reason in calling.OF_A_STEP and row.step < len(incident.steps):
+            behind = turn.behind(incident.steps[row.step].targets)
+            if all(one.person.key != row.person for one in behind):
+                ledger.finish(turn, row, "overtaken", Reason.OVERTAKEN)
+                steps.append(row.step)
+    return min(steps, default=None)
 
 
 def _bundled(turn: Turn, row: Page, contact: Contact) -> Instant | None:
@@ -366,7 +433,7 @@ def _quiet(turn: Turn, row: Page) -> Instant | None:
 def _fit(turn: Turn, row: Page) -> bool:
     """Whether a page can still be sent by its method; if not, it has failed and the next method is used."""
     contact = turn.state.contacts.get(row.contact)
-    if turn.now - (row.tried_at or row.not_before or row.intended_at) > GIVE_UP_AFTER:
+    if turn.now - max(row.tried_at or row.intended_at, row.not_before or 0) > GIVE_UP_AFTER:
         outcome = Reason.FAILED
     elif row.kind == "update":
         return True  # it goes where its page went, whatever became of the method since
@@ -424,6 +491,11 @@ def unsure(turn: Turn, pages: Sequence[int] | None = None) -> None:
     for rows in messages.values():
         fit = [row for row in rows if _fit(turn, row)]
         taken = calling.line_taken(turn, fit[0]) if fit else None
+        for row in fit:
+            if (pause := paused(turn, row)) is not None:
+                row.handed_at = None
+                hold(turn, row, *pause)
+        fit = [row for row in fit if row.handed_at is not None]
         if taken is not None:
             for row in fit:
                 row.handed_at = None
@@ -444,7 +516,7 @@ def next_method(turn: Turn, row: Page) -> None:
     incident = turn.state.incidents.get(row.incident)
     if row.kind in ("notice", "copy", "update", "synthetic") or (row.incident and incident is None):
         return
-    if row.kind == "page" and (incident is None or incident.state != "triggered" or incident.paused is not None):
+    if row.kind == "page" and (incident is None or incident.state != "triggered"):
         return
     if row.kind == "page" and incident is not None and row.person in incident.answers:
         return
@@ -469,7 +541,7 @@ def next_method(turn: Turn, row: Page) -> None:
         following.next_at = turn.now
         due(turn, following)
         return
-    if incident is None or incident.next_at is None or row.waiting:
+    if incident is None or (incident.next_at is None and incident.resume_at is None) or row.waiting:
         return
     if row.reason not in calling.OF_A_STEP or row.step >= len(incident.steps) or row.rang:
         return
@@ -477,6 +549,9 @@ def next_method(turn: Turn, row: Page) -> None:
         what = f"{_named(incident, row.step)} reached nobody"
         turn.enter(incident.number, what, Reason.NOBODY_REACHABLE, page=str(row.id))
         incident.step, incident.round = (row.step + 1, 0)
+        if incident.paused is not None:
+            incident.resume_at = turn.now
+            turn.save_incident(incident)
         # A channel that is down may come back: then the next step is enough meanwhile.
-        if escalate_now(turn, incident) and row.state == "failed":
+        if (incident.paused is not None or escalate_now(turn, incident)) and row.state == "failed":
             _stand_in(turn, incident, row.step)

@@ -67,6 +67,8 @@ def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration, 
         early = snoozed and not covered and bool(turn.members(incident).firing)
         if snoozed and not covered:
             _end_snooze(incident)
+        if incident.paused is Reason.SILENCED and not alert.silences and not _blinked(alert, incident, now):
+            settling.begin_anew(turn, incident)
         _join(turn, alert, incident, early=early)
     alert.incident = incident.number
     members = turn.members(incident)
@@ -87,6 +89,12 @@ def put_off(turn: Turn, alert: Alert) -> int:
         return 0
     fired_then = alert.resolved_at is not None and alert.resolved_at >= incident.resolved_at
     return incident.number if fired_then and turn.members(incident).firing else 0
+
+
+def _blinked(alert: Alert, incident: Incident, now: Instant) -> bool:
+    """Whether an alert was in an incident until a moment ago: whoever is paged for it is paged on."""
+    ended = alert.resolved_at if alert.incident == incident.number else None
+    return ended is not None and now - ended <= incident.quiet
 
 
 def _end_snooze(incident: Incident) -> None:

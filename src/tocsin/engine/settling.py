@@ -56,15 +56,19 @@ def quiet_until(turn: Turn, members: Members) -> Instant:
 
 
 def pause(turn: Turn, incident: Incident, reason: Reason, until: Instant) -> None:
-    """Stop paging for a named reason, until a written time. Where the escalation stood is kept."""
+    """Stop paging for a named reason, until a written time. Where the escalation stood is kept, and what has not left
+    waits: an alert that ends and returns within seconds must not cost anybody their page.
+    """
     if incident.next_at is not None:
         incident.resume_at, incident.next_at = incident.next_at, None
-    if incident.paused is not reason:
+    fresh = incident.paused is not reason
+    if fresh:
         turn.count("decisions", reason)
         if reason not in SAID_ELSEWHERE:
             turn.enter(incident.number, _why_paused(turn, incident), reason)
-        paging.withdraw(turn, incident)
     incident.paused, incident.paused_until = reason, until
+    if fresh:
+        paging.rest(turn, incident)
 
 
 def _why_paused(turn: Turn, incident: Incident) -> str:
@@ -78,6 +82,7 @@ def _why_paused(turn: Turn, incident: Incident) -> str:
 
 def resume(turn: Turn, incident: Incident) -> None:
     """Go on paging where it stood, at once when that time has passed."""
+    was_paused = incident.paused is not None
     if incident.paused is not None:
         if incident.paused not in SAID_ELSEWHERE:
             turn.enter(
@@ -86,11 +91,25 @@ def resume(turn: Turn, incident: Incident) -> None:
                 Reason.SILENCE_ENDED if incident.paused is Reason.SILENCED else Reason.FIRING_AGAIN,
             )
         incident.paused = incident.paused_until = None
+    if was_paused and (step := paging.off_duty(turn, incident)) is not None:
+        incident.step, incident.round, incident.next_at = step, 0, turn.now
     if incident.next_at is None:
         incident.next_at = max(incident.resume_at or turn.now, turn.now)
     incident.resume_at = None
     if incident.next_at <= turn.now and not paging.escalate_now(turn, incident):
         _nobody_left(turn, incident)
+    elif was_paused:
+        paging.go_on(turn, incident)
+
+
+def begin_anew(turn: Turn, incident: Incident) -> None:
+    """It is quiet by a silence, and an alert came that nobody was ever paged for: that is paged like the first of an
+    incident, from the first step and by the plan of now.
+    """
+    paging.withdraw(turn, incident)
+    incident.steps = turn.plan.steps(incident.service, incident.severity, incident.customer_tier)
+    incident.plan, incident.laps = turn.plan.version, 0
+    _page_from(turn, incident, 0, "An alert that the silence does not cover: paging begins anew")
 
 
 def _nobody_left(turn: Turn, incident: Incident) -> None:
@@ -242,7 +261,7 @@ def resolve(turn: Turn, incident: Incident, actor: str, reason: Reason, snooze: 
     incident.snoozed_until = turn.now + snooze if snooze is not None else None
     incident.keep_until = turn.now + max(service.reopen_within, snooze or 0)
     answering.incident_over(turn, incident, choosing.put_off(turn, incident) if snooze is not None else ())
-    paging.withdraw(turn, incident, kinds=("page", "help"))
+    paging.withdraw(turn, incident, kinds=("page", "copy", "help"))
     paging.tell(turn, incident)
     if snooze is not None:
         turn.enter(

@@ -7,7 +7,10 @@ from typing import Literal, NamedTuple
 
 
 class InBody(NamedTuple):
-    """A key that lies in the body: how to find it, and the body without it, which is what is kept."""
+    """A key that lies in the body: how to find it, and the body without it, which is what is kept.
+
+    ``find`` is given whatever anybody sends, on the event loop: it makes nothing of it. ``hide`` is for known keys.
+    """
 
     find: Callable[[bytes], str | None]
     hide: Callable[[bytes], bytes]

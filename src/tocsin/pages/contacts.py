@@ -35,7 +35,8 @@ class Contact(Struct, kw_only=True, omit_defaults=True):
     ``state``: unverified until its code came back; failing when its channel refused the address for good, as
     ``failure`` says. ``seed`` and ``code_hash`` belong to the last code, which works until ``code_until`` and for
     ``tries`` below CODE_TRIES. ``asked``: when codes and tests were sent, within the last hour. ``paged``: when pages
-    left by it lately, oldest first, and ``graded`` how grave each was.
+    left by it lately, oldest first, and ``graded`` how grave each was. ``refused_under``: how its channel was set up
+    when that refused the address, as ``Plan.set_up_as`` says; "" when its owner says that it fails.
     """
 
     id: int
@@ -50,6 +51,7 @@ class Contact(Struct, kw_only=True, omit_defaults=True):
     verified_at: Instant | None = None
     failed_at: Instant | None = None
     failure: str = ""
+    refused_under: str = ""
     seed: bytes = b""
     code_hash: bytes = b""
     code_until: Instant | None = None
@@ -64,6 +66,15 @@ class Contact(Struct, kw_only=True, omit_defaults=True):
         """Whether pages may go there: it was proven once, even if it fails at the moment."""
         return self.verified_at is not None
 
+    def fails(self, now: Instant, why: str, under: str = "") -> None:
+        """It does not work, and is left alone while there is another. What was never proven stays so."""
+        self.failed_at, self.failure, self.refused_under = now, why, under
+        if self.trusted:
+            self.state = "failing"
+
+    def works(self) -> None:
+        """It is used like any other again."""
+        self.state, self.failure, self.failed_at, self.refused_under = "verified", "", None, ""
 
     def forget_code(self) -> None:
         """The last code works no more."""

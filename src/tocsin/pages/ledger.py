@@ -18,6 +18,8 @@ Receipt = Literal["delivered", "seen", "failed", "busy", "no_answer", "over"]
 
 ASKING = frozenset({"page", "help", "drill"})
 """Kinds that want an answer."""
+PAUSED = frozenset({"page", "copy"})
+"""Kinds that do not leave while their incident is paused, or somebody has it."""
 GATHERING = frozenset({Reason.BUNDLED, Reason.ON_THE_PHONE, Reason.CALLED_AGAIN})
 """What pages wait for together, to go out as one message."""
 MISSED: dict[Receipt, Reason] = {"busy": Reason.LINE_BUSY, "no_answer": Reason.NO_ANSWER}

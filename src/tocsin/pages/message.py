@@ -79,8 +79,9 @@ class Failed(Struct, frozen=True):
     """The channel did not take it. ``permanent``: trying again cannot help. ``retry_after``: the provider's own wish.
 
     ``code`` is one of auth, rate_limit, client, server, deadline, unreachable, tls, refused_address, no_channel, and
-    gone: what the address named is no more. A permanent client, refused_address or gone is the address's own fault, and
-    its contact method is marked as failing; a device that is gone is removed.
+    untried for what waited behind others until it was given back: those say nothing of the person. Only a channel that
+    knows that its provider speaks of the person's own address says address, or gone where what that named is no more: a
+    contact method that is refused so for good is marked as failing, and a device that is gone is removed.
     """
 
     code: str

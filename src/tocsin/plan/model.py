@@ -14,6 +14,7 @@ from tocsin.escalation.policy import Escalation, Step
 from tocsin.incidents.routes import Route, Router
 from tocsin.intake.checked import alert_key, labels_of
 from tocsin.intake.specs import CalendarSpec, HeartbeatSpec, KeySpec, ProbeSpec
+from tocsin.kernel.identity import identity
 from tocsin.kernel.instant import Instant
 from tocsin.oncall.asking import layer_of
 from tocsin.oncall.hours import Hours
@@ -22,7 +23,7 @@ from tocsin.oncall.roster import Roster, away
 from tocsin.oncall.schedule import Schedule
 from tocsin.pages.loops import LoopSpec
 from tocsin.pages.pace import Pace
-from tocsin.pages.profiles import profiles
+from tocsin.pages.profiles import profile, profiles
 from tocsin.pages.templates import Words
 from tocsin.playbooks.checklist import Checklist
 from tocsin.playbooks.coverage import Covered, Rule, Rungs, Wanted, covered
@@ -154,6 +155,12 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         there = {*self.channels, *(("mail",) if self.mail else ())}
         ways = (one for one in profiles().values() if one.real)
         return frozenset(one.name for one in ways if not one.needs or one.needs in there)
+
+    def set_up_as(self, channel: str) -> str:
+        """How a channel is set up, told from every other way: what it refused may be taken when this changes."""
+        key = set_up.key if (set_up := profile(channel).set_up) is not None else ""
+        said = self.mail if key == "mail" else sorted(self.channels.get(key, {}).items())
+        return identity(key, repr(said)).hex()
 
     def service(self, key: str) -> Service:
         """The service of that name, or the inbox when the plan no longer has it."""

@@ -10,12 +10,12 @@ from msgspec.structs import replace
 from tocsin.access.actors import called
 from tocsin.catalog.people import Person
 from tocsin.engine import suspecting
-from tocsin.engine.state import State
+from tocsin.engine.state import Members, State
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import Instant, say_duration, to_datetime
 from tocsin.kernel.reason import EXPLAINED, Reason
 from tocsin.pages.contacts import CODE_WORKS, code_of, webhook_secret
-from tocsin.pages.ledger import Page
+from tocsin.pages.ledger import PAUSED, Page
 from tocsin.pages.links import make_token
 from tocsin.pages.loops import mark
 from tocsin.pages.message import Message
@@ -38,9 +38,10 @@ def compose(state: State, plan: Plan, page: Page, now: Instant, base: str, key: 
     The state may be newer than the page: it is read again from the tables after a failed commit. ``key``, the signing
     key, makes links, codes and the signatures of people's own webhooks: none of them is kept anywhere.
     """
-    wanted = [row for row in _together(state, page) if _wanted(state, row)]
-    if not wanted:
+    rows = _together(state, page)
+    if not any(_wanted(state, row) for row in rows):
         return None
+    wanted = [row for row in rows if _wanted(state, row) or _paused(state, row)]
     linked = wanted[0]
     wanted.sort(key=lambda row: _gravity(state, row))
     first = wanted[0]
@@ -93,11 +94,20 @@ def _wanted(state: State, page: Page) -> bool:
     if page.state != "intended":
         return False
     incident = state.incidents.get(page.incident)
-    if page.kind in ("page", "copy"):
+    if page.kind in PAUSED:
         return incident is not None and incident.state == "triggered" and incident.paused is None
     if page.kind == "update":
         return page.about in state.pages and incident is not None and incident.state != "triggered"
     return page.kind != "help" or (incident is not None and incident.open)
+
+
+def _paused(state: State, page: Page) -> bool:
+    """Whether a page is not needed this moment, and will be if its incident does not end meanwhile.
+
+    A message that goes for others tells of it as well: what went in one message has one outcome.
+    """
+    incident = state.incidents.get(page.incident)
+    return page.state == "intended" and page.kind == "page" and incident is not None and incident.state == "triggered"
 
 
 def _message(
@@ -246,7 +256,12 @@ def _paged_next(state: State, plan: Plan, incident: Incident, due: PagedNext, at
 
 def _firing(state: State, incident: Incident) -> int:
     members = state.members.get(incident.number)
-    return len(members.firing) if members is not None else 0
+    return len(_heard(members)) if members is not None else 0
+
+
+def _heard(members: Members) -> list[int]:
+    """Those of an incident's alerts that a page is about: what a silence covers is not, unless it covers them all."""
+    return members.heard or sorted(members.firing)
 
 
 def _since(state: State, incident: Incident) -> Instant:
@@ -259,7 +274,7 @@ def _lines(state: State, incident: Incident) -> tuple[str, ...]:
     members = state.members.get(incident.number)
     if members is None:
         return ()
-    ids = sorted(members.firing)[:MOST_LINES]
+    ids = _heard(members)[:MOST_LINES]
     firing = (alert for alert in map(state.alerts.get, ids) if alert is not None)
     # What is the headline already makes room for what was found.
     return tuple((alert.title == incident.title and alert.detail) or alert.title for alert in firing)

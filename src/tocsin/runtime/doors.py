@@ -31,6 +31,11 @@ MOST_REMEMBERED = 10_000
 MOMENT = SECOND
 """What lay in a socket no longer than this did not wait."""
 
+STRANGERS = Limits(rate=20.0, burst=100)
+"""How many whose key lies in the body and cannot be found there are told in detail what is wrong, and"""
+SPELT_OUT = 16 * 1024
+"""how long that body is. It is read on the event loop, and anybody can send it."""
+
 
 def refusal(sources: Mapping[str, Source], path: str, status: int, message: str) -> Reply | None:
     """What is refused before it is a request, in the shape of the API it was for; None when that is no monitor's.
@@ -70,6 +75,7 @@ class Doors:
         self._by_text: dict[str, tuple[Key, Source, Limits]] = {}
         self._era = object()
         self._buckets: dict[int, Bucket] = {}
+        self._strangers = Bucket(STRANGERS, clock.now())
         self.requests = 0
         self.refused = 0
         self.full = False
@@ -117,29 +123,36 @@ class Doors:
             self._refuse(exchange, source, 413, f"the body has more than {longest} bytes")
             return
         key = in_body.find(exchange.body)
-        if key is None:
-            self.requests += 1
-            self.refused += 1
-            request = Request(source=name, method=exchange.method, path=path, body=exchange.body[: source.limits.body])
-            exchange.answer(source.decode(request, self._clock.now(), source.limits, {}).reply)
+        if key is not None:
+            self._take(exchange, name, key, path, in_body)
             return
-        exchange.body = in_body.hide(exchange.body)
-        self._take(exchange, name, key, path)
+        self.requests += 1
+        now = self._clock.now()
+        if len(exchange.body) > SPELT_OUT or not self._strangers.take(STRANGERS, now):
+            self._refuse(exchange, source, 400, "no key that is known was found in what was sent")
+            return
+        self.refused += 1
+        request = Request(source=name, method=exchange.method, path=path, body=exchange.body)
+        exchange.answer(source.decode(request, now, source.limits, {}).reply)
 
-    def _take(self, exchange: Exchange, source_name: str, text: str, path: str) -> None:
+    def _take(
+        self, exchange: Exchange, source_name: str, text: str, path: str, in_body: InBody | None = None
+    ) -> None:
         now = self._clock.now()
         self.requests += 1
         known = self._by_text.get(text) or self._look_up(text, source_name)
         if known is None or known[0].revoked_at is not None or known[0].source != source_name:
-            status = 400 if self._in_body(source_name) else 403 if text else 401
+            status = 400 if in_body is not None else 403 if text else 401
             why = f"this key is not known for {source_name}, or was revoked" if text else "no key was sent"
             self._refuse(exchange, self._sources[source_name], status, why)
             return
         key, source, limits = known
         headers = {name.decode(): value.decode("latin-1") for name, value in exchange.headers if name in KEPT_HEADERS}
         way = Way(self._era, key, source, limits, path, headers)
-        if not self._in_body(source_name):  # or its head opens nothing
+        if in_body is None:
             exchange.remember(way)
+        else:  # a head without the key opens nothing
+            exchange.body = in_body.hide(exchange.body)
         self._let_in(exchange, way, now)
 
     def _let_in(self, exchange: Exchange, way: Way, now: Instant) -> None:

@@ -199,7 +199,8 @@ class Lane:
         silent = isinstance(answer, Failed) and answer.code == "deadline"
         if silent and place.answered_at < turn.began:
             place.answers = False
-            why = Failed("deadline", _at(turn.place, "not tried: nobody answered there in time, nor since"))
+            # Not a deadline of theirs: a call that had one may be ringing, and these were never asked for.
+            why = Failed("untried", _at(turn.place, "not tried: nobody answered there in time, nor since"))
             return [(page, why) for page in self._emptied(place, lambda page: True)]
         if not silent:
             place.answers, place.answered_at = True, now

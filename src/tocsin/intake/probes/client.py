@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import NamedTuple, TypeVar
 
 from tocsin.intake.checked import Checked
@@ -29,17 +29,20 @@ async def asked(
     spec: ProbeSpec,
     outside: Outside,
     address: Callable[[], str],
-    ask: Callable[[str, float], T],
+    ask: Callable[[str, float, Set[str]], T],
     refused: Callable[[Exception], str] = lambda error: f"did not answer: {type(error).__name__}",
+    what: Set[str] = frozenset(),
 ) -> T | Checked:
-    """What ``ask`` answers, given the address and the seconds it may take; else the failed look that says why not.
+    """What ``ask`` answers, given the address, the seconds it may take and ``what`` is asked for; else the failed look
+    that says why not. It is given nothing more of the probe: others that ask the same meanwhile share its answer.
 
     ``address`` raises LookupError where there is none. ``refused`` words what the client's library raises.
     """
     name, within = client.named(spec), spec.timeout / SECOND
     try:
         where = address()
-        return await outside.aside(f"{spec.kind} {spec.target}", lambda: ask(where, within), within=within)
+        same = f"{spec.kind} {spec.target} {within:g} {' '.join(sorted(what))}".rstrip()
+        return await outside.aside(same, lambda: ask(where, within, what), within=within)
     except LookupError as error:
         return Checked(False, f"{name} cannot be asked: {error.args[0]}")
     except ImportError:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager, suppress
-from functools import partial
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, LiteralString
+from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 from msgspec import Struct, structs
 
@@ -59,6 +58,9 @@ select false, coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)), 0
   from pg_stat_replication where application_name <> 'pg_basebackup'
 """
 
+_MORE: Final = frozenset({"behind_bytes", "late_seconds", "log_bytes"})
+"""What is only asked for where a probe judges it."""
+
 
 class _Replicated(Struct, frozen=True):
     """How far a standby is ``behind`` (bytes) and ``late`` (seconds): this one, or of a primary's the last of them.
@@ -105,8 +107,7 @@ def checker(secret: Callable[[str], str]) -> Probe:
                 raise LookupError(f"{spec.target} is no address: postgresql://user:password@host:5432/database")
             return found
 
-        judged = frozenset(spec.options)
-        seen = await asked(_POSTGRES, spec, outside, address, partial(_ask, judged=judged), _refused)
+        seen = await asked(_POSTGRES, spec, outside, address, _ask, _refused, _MORE & spec.options.keys())
         return seen if isinstance(seen, Checked) else _judged(spec, seen)
 
     return check
@@ -182,7 +183,7 @@ def _lags(seen: _Replicated, behind: float | None, late: float | None) -> Iterat
         yield f"{whose} {seen.late:.0f} s behind, {late:g} s is too long"
 
 
-def _ask(address: str, within: float, judged: Set[str] = frozenset()) -> _Seen:
+def _ask(address: str, within: float, judged: Set[str]) -> _Seen:
     import psycopg
 
     with psycopg.connect(

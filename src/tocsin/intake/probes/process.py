@@ -9,7 +9,6 @@ nothing, which is what "hung" looks like from outside, so one stopped among many
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -36,12 +35,14 @@ async def check(spec: ProbeSpec, now: Instant, outside: Outside) -> Checked:
     look = _by_pidfile if by == "pidfile" else _by_name
     most = int(spec.options.get("memory_bytes", "0"))
 
-    def looked() -> Checked:
+    def looked() -> tuple[Checked, tuple[int, int]]:
+        """Nothing in it is this probe's own: others that look for the same process meanwhile share it."""
         found, pids = look(target)
-        return _held(found, target if by == "name" else "", pids, most) if found.ok and most else found
+        return found, max(((_memory(one), one) for one in pids), default=(0, 0))
 
     try:
-        return await outside.aside(f"process:{by}:{target}", looked, within=timeout)
+        found, held = await outside.aside(f"process:{by}:{target}", looked, within=timeout)
+        return _held(found, target if by == "name" else "", *held, most) if found.ok and most else found
     except TimeoutError:
         return Checked(False, f"Looking for the process {target} did not end within {timeout:g} s")
     except (OSError, ValueError) as error:
@@ -49,9 +50,8 @@ async def check(spec: ProbeSpec, now: Instant, outside: Outside) -> Checked:
         return Checked(False, f"The process {target} cannot be looked for: {reason}")
 
 
-def _held(found: Checked, name: str, pids: Sequence[int], most: int) -> Checked:
+def _held(found: Checked, name: str, held: int, pid: int, most: int) -> Checked:
     """What was found, judged by the memory of the one that holds most."""
-    held, pid = max(((_memory(one), one) for one in pids), default=(0, 0))
     measured = Measured("memory held", held, "bytes", most)
     facts = {**found.facts, "memory": f"{size_of(held)} in pid {pid}"}
     who = f"The process {name or found.facts['name']} (pid {pid})"

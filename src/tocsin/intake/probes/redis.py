@@ -6,7 +6,7 @@ user needs ``INFO`` and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from importlib.util import find_spec
 from typing import Any, Final
 
@@ -138,7 +138,7 @@ def _unfollowed(info: Mapping[str, Any], wanted: str) -> Iterator[str]:
         yield f"follows {follows}, which has said nothing for {info['master_last_io_seconds_ago']} s"
 
 
-def _info(url: str, within: float) -> dict[str, Any]:
+def _info(url: str, within: float, what: Set[str]) -> dict[str, Any]:
     import redis
 
     client = redis.Redis.from_url(url, socket_timeout=within, socket_connect_timeout=within)

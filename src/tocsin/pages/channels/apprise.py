@@ -65,7 +65,7 @@ def _notify(url: str, message: Message) -> Sent | Failed:
 
     hand = apprise.Apprise()
     if not hand.add(url):
-        return Failed("client", f"{message.address} is no URL that Apprise knows", permanent=True)
+        return Failed("address", f"{message.address} is no URL that Apprise knows", permanent=True)
     kind = apprise.NotifyType.FAILURE if message.asks else apprise.NotifyType.INFO
     done = hand.notify(
         title=rendering.subject(message),

@@ -87,6 +87,8 @@ class Matrix:
             return Failed("deadline", f"the Matrix server did not finish within {DEADLINE:g} s")
         except _Refused as refused:
             why = failed(refused.answer, message.now, "the Matrix server") if refused.answer else None
+            if why is not None and isinstance(refused, _Nobody):
+                return msgspec.structs.replace(why, code="address")
             return why or no_secret(self._token, refused.__cause__)
         return Sent(f"{room}/{answer.get('event_id', '')}")
 
@@ -155,7 +157,13 @@ class Matrix:
             there = await self._ask("GET", f"/rooms/{quote(room)}/state/m.room.member/{quote(person)}", or_else=_GONE)
             if there.get("membership") in ("join", "invite"):
                 return room
-        await self._ask("GET", f"/profile/{quote(person)}")  # a server invites people who do not exist, and says yes
+        # A server invites people who do not exist, and says yes.
+        try:
+            await self._ask("GET", f"/profile/{quote(person)}")
+        except _Refused as refused:
+            if _knows_nobody(refused.answer):
+                raise _Nobody(refused.answer) from None
+            raise
         made = await self._ask(
             "POST", "/createRoom", {"preset": "trusted_private_chat", "is_direct": True, "invite": [person]}
         )
@@ -210,6 +218,17 @@ class _Refused(Exception):
     def __init__(self, answer: Any) -> None:
         super().__init__("refused")
         self.answer = answer
+
+
+class _Nobody(_Refused):
+    """The server knows nobody by a person's address."""
+
+
+def _knows_nobody(answer: Any) -> bool:
+    """Whether a homeserver says so. A 404 without its words is any web server's, and one unrecognized of an old API."""
+    if not isinstance(answer, Answered) or answer.status != 404:
+        return False
+    return b'"errcode"' in answer.body and b"M_UNRECOGNIZED" not in answer.body
 
 
 def said(message: Message) -> dict[str, Any]:

@@ -206,7 +206,7 @@ def outcome(answer: Answered | Unanswered | Failed, now: Instant) -> str | Faile
         what = "does not know the token or the password" if answer.status == 401 else "lets it not use this topic"
         return Failed("auth", f"ntfy {what}: {said}", permanent=True)
     if told.code in _BAD_TOPICS:
-        return Failed("client", said, permanent=True)
+        return Failed("address", said, permanent=True)
     return Failed("server", said if told.code else f"{said}: is `server` right?", permanent=bool(told.code))
 
 

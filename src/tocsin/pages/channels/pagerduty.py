@@ -9,9 +9,12 @@ it, triggered and resolved at once, whose ``dedup_key`` comes back by PagerDuty'
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from tocsin.kernel.instant import Instant, format_rfc3339
+from tocsin.kernel.outside import Answer as Answered
 from tocsin.notation.decoder import Field
 from tocsin.notation.words import SECRET, URL
 from tocsin.pages import rendering
@@ -26,6 +29,8 @@ _ACTIONS = {"acknowledged": "acknowledge", "resolved": "resolve"}
 _SEVERITIES = {"SEV1": "critical", "SEV2": "error", "SEV3": "warning", "SEV4": "info"}
 _READ = 65_536
 _SUMMARY = 1_024
+_ITS_KEY = re.compile(rb"(?i)routing[ _]key")
+"""What PagerDuty says no to the key with, which is the person's address; anything else is about the event."""
 
 
 class PagerDutyEvents:
@@ -63,7 +68,10 @@ class PagerDutyEvents:
             within=within,
             limit=_READ,
         )
-        return failed(answer, now, "PagerDuty") or Sent(str(event.get("dedup_key", "")))
+        why = failed(answer, now, "PagerDuty")
+        if why is not None and isinstance(answer, Answered) and answer.status == 400 and _ITS_KEY.search(answer.body):
+            return msgspec.structs.replace(why, code="address", error=f"{why.error}: it does not know this key")
+        return why or Sent(str(event.get("dedup_key", "")))
 
     def preview(self, message: Message) -> str:
         """The event, without its key."""

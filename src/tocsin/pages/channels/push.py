@@ -24,7 +24,7 @@ from tocsin.notation.decoder import Field
 from tocsin.notation.words import EMAIL
 from tocsin.pages import rendering
 from tocsin.pages.answers import Answer, Call, Got, Heard, Taken
-from tocsin.pages.channels.replies import failed, host
+from tocsin.pages.channels.replies import failed, host, of_its_url
 from tocsin.pages.channels.setup import DEADLINE, Setup
 from tocsin.pages.links import make_token, read_token
 from tocsin.pages.message import Failed, Message, Sent
@@ -66,14 +66,14 @@ class WebPush:
         try:
             to = read_subscription(message.address)
         except ValueError as error:
-            return Failed("client", str(error), permanent=True)
+            return Failed("address", str(error), permanent=True)
         try:
             body = encrypted(said(message, self._base, make_token(self._arrived, message.page)), to)
             token = vapid(self._key, to.endpoint, self._subject, message.now)
         except ImportError:
             return _MISSING
         except ValueError:
-            return Failed("client", "the device's key is no point of P-256", permanent=True)
+            return Failed("address", "the device's key is no point of P-256", permanent=True)
         answer = await self._outside.request(
             "POST",
             to.endpoint,
@@ -92,6 +92,8 @@ class WebPush:
         if isinstance(answer, Answered) and answer.status in (404, 410):
             return Failed("gone", f"the push service answered {answer.status}: the device is gone", permanent=True)
         why = failed(answer, message.now, "the push service")
+        if not isinstance(answer, Answered):
+            why = of_its_url(why)  # the endpoint is the device's; what a service answers may be about what we sent
         return why or Sent(getattr(answer, "headers", {}).get("location", ""))
 
     def preview(self, message: Message) -> str:

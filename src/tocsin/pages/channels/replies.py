@@ -5,15 +5,21 @@ from __future__ import annotations
 from datetime import UTC
 from urllib.parse import urlsplit
 
+from msgspec import structs
+
 from tocsin.kernel.instant import HOUR, SECOND, Duration, Instant, from_datetime
 from tocsin.kernel.outside import Answer, Unanswered
 from tocsin.pages.message import Failed
 
 _LONGEST_WAIT = HOUR
+_THE_URLS = frozenset({"client", "refused_address"})
 
 
 def failed(answer: Answer | Unanswered, now: Instant, who: str) -> Failed | None:
-    """What stands in the way, or None: it was taken. ``who`` begins the sentence, such as "the webhook"."""
+    """What stands in the way, or None: it was taken. ``who`` begins the sentence, such as "the webhook".
+
+    Nothing of it is the person's fault: who knows that the answer speaks of their address says so.
+    """
     if isinstance(answer, Unanswered):
         # A certificate, a refused address or an impossible URL stay as they are; the rest may pass.
         certain = answer.code in ("refused_address", "client") or answer.error.startswith("its certificate")
@@ -33,6 +39,11 @@ def failed(answer: Answer | Unanswered, now: Instant, who: str) -> Failed | None
     if 300 <= status < 400:
         return Failed("client", f"{said}: redirects are not followed, use the final URL", permanent=True)
     return Failed("client" if status >= 400 else "server", said, permanent=status >= 400)
+
+
+def of_its_url(why: Failed | None) -> Failed | None:
+    """The same, where the URL that was asked is the person's own address: what is refused for good, is so for that."""
+    return structs.replace(why, code="address") if why and why.permanent and why.code in _THE_URLS else why
 
 
 def host(url: str) -> str:

@@ -44,6 +44,10 @@ _AUTH = frozenset(
         "no_permission",
     }
 )
+_THE_ADDRESS = frozenset(
+    {"channel_not_found", "user_not_found", "users_not_found", "user_disabled", "is_archived", "cannot_dm_bot"}
+)
+"""Words for a member or a channel that is none, or is no more. All others speak of the app or the message."""
 _PASSES = frozenset(
     {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
 )
@@ -259,7 +263,8 @@ def outcome(answer: Answered | Unanswered, now: Instant) -> Sent | Failed:
     word = rendering.plain(told.error, 60) or "no reason"
     if word in _PASSES:
         return Failed("rate_limit" if "rate" in word else "server", f"Slack refused it for now: {word}")
-    return Failed("auth" if word in _AUTH else "client", f"Slack refused it: {word}", permanent=True)
+    code = "auth" if word in _AUTH else "address" if word in _THE_ADDRESS else "client"
+    return Failed(code, f"Slack refused it: {word}", permanent=True)
 
 
 def signed(secret: str, headers: Mapping[str, str], body: bytes, now: Instant) -> bool:

@@ -29,6 +29,9 @@ _PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 _PART = r"[^\s@<>\"(),:;\[\\\]\x00-\x1f\x7f-\x9f\ud800-\udfff]"
 _ADDRESS = re.compile(f"{_PART}{{1,64}}@{_PART}{{1,253}}")
 
+_OF_US = re.compile(r"(?i)relay|denied|block|polic|spam|sender|authenti|permi|allowed|your|reputation|\bIP\b")
+"""What servers without enhanced codes say of whoever sends."""
+
 
 class Email:
     """Sends through the plan's mail server."""
@@ -42,6 +45,10 @@ class Email:
 
     async def send(self, message: Message) -> Sent | Failed:
         """Hand it to the mail server once."""
+        try:
+            mailbox(message.address)
+        except ValueError as error:
+            return Failed("address", str(error), permanent=True)
         try:
             scheme, host, port = server(self._mail.server)
             mail = written(message, self._mail.sender)
@@ -169,6 +176,7 @@ def written(message: Message, sender: str) -> EmailMessage:
 
 def failure(error: Exception, host: str) -> Failed:
     """What an error of the mail server means: 4xx passes, 5xx stays, and a certificate that is wrong stays wrong."""
+    recipient = isinstance(error, aiosmtplib.SMTPRecipientsRefused) and bool(error.recipients)
     if isinstance(error, aiosmtplib.SMTPRecipientsRefused) and error.recipients:
         error = error.recipients[0]
     if isinstance(error, aiosmtplib.SMTPResponseException):
@@ -178,7 +186,8 @@ def failure(error: Exception, host: str) -> Failed:
         if isinstance(error, aiosmtplib.SMTPAuthenticationError) or error.code in (530, 534, 535, 538):
             return Failed("auth", text, permanent=error.code >= 500)
         if error.code >= 500:
-            return Failed("client", text, permanent=True)
+            whose = "address" if recipient and _of_the_mailbox(error.code, said) else "client"
+            return Failed(whose, text, permanent=True)
         # 4.7.x is the enhanced code for policy: greylisting and "too many" in most servers' words.
         limited = "4.7." in said or re.search(r"(?i)too many|\brate\b|throttl", said)
         return Failed("rate_limit" if limited else "server", text)
@@ -197,6 +206,18 @@ def failure(error: Exception, host: str) -> Failed:
     if isinstance(error, aiosmtplib.SMTPServerDisconnected | OSError):
         return Failed("unreachable", f"the connection to the mail server {host} broke off: {error}")
     return Failed("client", f"the mail could not be sent: {error}", permanent=True)
+
+
+def _of_the_mailbox(code: int, said: str) -> bool:
+    """Whether a server that refuses a recipient speaks of their mailbox, not of who sends or what may be relayed.
+
+    By the enhanced code where there is one (RFC 3463: 1 is the address, but for 7 and 8, the sender's; 2 the mailbox),
+    else by what is usual.
+    """
+    enhanced = re.match(r"5\.(\d{1,3})\.(\d{1,3})\b", said)
+    if enhanced:
+        return enhanced[1] == "2" or (enhanced[1] == "1" and enhanced[2] not in ("7", "8"))
+    return code in (550, 551, 553) and not _OF_US.search(said)
 
 
 def _word(text: str) -> str:

@@ -357,7 +357,7 @@ def outcome(answer: Answered | Unanswered, now: Instant) -> msgspec.Raw | Failed
     said = f"Telegram refused it: {word}"
     if code == 403 or _THE_ADDRESS.search(word.lower()):
         start = "; send /start to the bot first" if _STRANGER.search(word.lower()) else ""
-        return Failed("client", f"{said}{start}", permanent=True)
+        return Failed("address", f"{said}{start}", permanent=True)
     return Failed("server", said, permanent=True)
 
 

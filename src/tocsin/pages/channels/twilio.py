@@ -33,6 +33,10 @@ KEY = "1"
 RINGS = 40
 """Seconds a telephone rings before it counts as not answered."""
 _READ = 65_536
+_THE_NUMBER = frozenset({21211, 21214, 21217, 21265, 21610, 21614, 21635})
+"""Twilio's codes for a number that is none, cannot be called or texted, or said STOP. All others speak of the account,
+of its own number or of what was asked.
+"""
 _CODE = re.compile(r"\b\d{6}\b")
 """Is read out digit by digit."""
 _REPLY = re.compile(r"(?i)\s*(?:ack(?:nowledge)?\s*)?#?(\d{1,18})\s*[.!]?\s*")
@@ -82,27 +86,29 @@ class Twilio:
             "From": self._from,
             "StatusCallback": f"{self._public_url}/callbacks/{self.name}/status/{message.page}",
         }
-        told: list[tuple[str, str]] = []
+        events: list[tuple[str, str]] = []
         if self.name == "sms":
             fields["Body"] = short(message)
         else:
             answer = f"{self._public_url}/callbacks/call/answer/{message.page}"
             fields |= {"Twiml": spoken(message, answer), "Timeout": str(RINGS)}
-            told = [("StatusCallbackEvent", event) for event in ("answered", "completed")]
+            events = [("StatusCallbackEvent", event) for event in ("answered", "completed")]
         account = quote(self._account)
         basic = base64.b64encode(f"{self._account}:{token}".encode()).decode()
         answered = await self._outside.request(
             "POST",
             f"{self._server}/2010-04-01/Accounts/{account}/{'Messages' if self.name == 'sms' else 'Calls'}.json",
             headers={"authorization": f"Basic {basic}", "content-type": "application/x-www-form-urlencoded"},
-            content=urlencode([*fields.items(), *told]).encode(),
+            content=urlencode([*fields.items(), *events]).encode(),
             within=DEADLINE,
             limit=_READ,
         )
         why = failed(answered, message.now, "Twilio")
         said = getattr(answered, "body", b"")
         if why is not None:
-            return msgspec.structs.replace(why, error=f"{why.error}{_said(said)}")
+            told = _error(said)
+            code = "address" if why.permanent and told.code in _THE_NUMBER else why.code
+            return msgspec.structs.replace(why, code=code, error=f"{why.error}{_said(told)}")
         try:
             return Sent(msgspec.json.decode(said, type=_Made).sid)
         except msgspec.MsgspecError:
@@ -173,12 +179,15 @@ class _Error(msgspec.Struct):
     message: str = ""
 
 
-def _said(body: bytes) -> str:
-    """Twilio's own words for an error, which may repeat the number but no secret."""
+def _error(body: bytes) -> _Error:
     try:
-        told = msgspec.json.decode(body, type=_Error)
+        return msgspec.json.decode(body, type=_Error)
     except msgspec.MsgspecError:
-        return ""
+        return _Error()
+
+
+def _said(told: _Error) -> str:
+    """Twilio's own words for an error, which may repeat the number but no secret."""
     return f": {rendering.plain(told.message, 200)} ({told.code})" if told.message else ""
 
 

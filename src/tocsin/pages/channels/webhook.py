@@ -45,7 +45,7 @@ import msgspec
 from tocsin.kernel.instant import SECOND, Instant, format_rfc3339
 from tocsin.notation.decoder import Field, Record, RecordOf
 from tocsin.notation.words import SECRET, URL
-from tocsin.pages.channels.replies import failed, host
+from tocsin.pages.channels.replies import failed, host, of_its_url
 from tocsin.pages.channels.setup import DEADLINE, Setup, no_secret
 from tocsin.pages.message import Failed, Message, Sent
 from tocsin.pages.profile import Address, BadAddress, Loopback, Own, Paced, Profile, SetUp
@@ -78,7 +78,7 @@ class SignedPosts:
             within=DEADLINE,
             limit=_READ,
         )
-        return failed(answer, message.now, "the webhook") or Sent()
+        return of_its_url(failed(answer, message.now, "the webhook")) or Sent()
 
     def preview(self, message: Message) -> str:
         """The body that is posted."""

@@ -1,0 +1,147 @@
+"""Paging that rests for a moment, by a blink or a silence: what has not left waits, and nobody's page is lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.engine.test_reach import PUSH
+from tests.engine.test_stories import _received
+from tests.engine.world import PLAN, START, World
+from tocsin.engine.inputs import Delivered
+from tocsin.kernel.instant import SECOND, format_rfc3339
+from tocsin.kernel.reason import Reason
+
+SLOW = PLAN.replace(b"wait: 5m", b"wait: 15m")
+
+
+def says(world: World, name: str = "Down", *, ends: int = 3000) -> None:
+    """Prometheus says of an alert when it ends, in seconds of the story."""
+    labels = f'"alertname": "{name}", "job": "checkout", "severity": "critical"'
+    at = format_rfc3339(START + ends * SECOND)
+    world.apply(_received(world, f'[{{"labels": {{{labels}}}, "annotations": {{}}, "endsAt": "{at}"}}]'.encode()))
+
+
+def blinks(world: World, at: int, name: str = "Down") -> None:
+    """An alert ends, and fires again two seconds later, within its source's minute of quiet."""
+    world.at(f"{at}s")
+    says(world, name, ends=at)
+    world.at(f"{at + 2}s")
+    says(world, name)
+
+
+def left(world: World) -> list[tuple[str, str, str]]:
+    """Pages that left: when, to whom, where."""
+    return [(at, person, address) for at, person, address, kind in world.left if kind == "page"]
+
+
+def test_the_second_method_is_used_though_the_alert_blinked_meanwhile():
+    world = World()
+    world.has("ana", PUSH)
+    world.left.clear()
+    says(world)
+    blinks(world, 60)
+    world.at("4m")
+    assert left(world) == [("0s", "ana", "https://push.example/ana"), ("120s", "ana", "ana@shop.example")]
+
+
+def test_it_is_used_as_soon_as_a_silence_ends_that_began_before_it_was_due():
+    world = World(SLOW)
+    world.has("ana", PUSH)
+    world.left.clear()
+    world.fires("Down", job="checkout").at("1m").silences('job="checkout"', for_="3m")
+    world.at("14m")
+    assert left(world) == [("0s", "ana", "https://push.example/ana"), ("240s", "ana", "ana@shop.example")]
+    (held,) = [row for row in world.rows(1) if row.address == "ana@shop.example"]
+    assert held.state == "sent"
+
+
+def test_while_it_is_silenced_nothing_leaves_and_the_ledger_says_why():
+    world = World(SLOW)
+    world.has("ana", PUSH)
+    world.left.clear()
+    world.fires("Down", job="checkout").at("1m").silences('job="checkout"', for_="3m")
+    world.at("3m")
+    (held,) = [row for row in world.rows(1) if row.address == "ana@shop.example"]
+    assert (held.state, held.held, held.not_before) == ("intended", Reason.SILENCED, START + 240 * SECOND)
+
+
+def test_a_first_page_that_waits_to_go_with_others_goes():
+    world = World(SLOW)
+    for name in "ABC":
+        says(world, name)
+    world.at("1s")
+    says(world, "D")
+    blinks(world, 10, "D")
+    world.at("1m")
+    assert [page for page in world.pages if page[2] == 4] == [("30s", "ana", 4)]
+
+
+def test_a_page_on_its_way_that_is_refused_for_good_is_followed_by_the_next_step():
+    world = World(SLOW)
+    world.answers = lambda page: "never" if page.person == "ana" else "sent"
+    says(world)
+    blinks(world, 2)
+    world.at("10s").apply(Delivered(1, "failed", "client", "550"))
+    assert [(at, person) for at, person, _ in world.pages if person != "ana"] == [("10s", "ben"), ("10s", "kei")]
+
+
+def test_one_that_is_refused_while_it_rests_is_followed_when_paging_goes_on():
+    world = World(SLOW)
+    world.answers = lambda page: "never" if page.person == "ana" else "sent"
+    says(world)
+    world.at("2s")
+    says(world, ends=2)
+    world.at("10s").apply(Delivered(1, "failed", "client", "550"))
+    assert [person for _, person, _ in world.pages if person != "ana"] == []
+    world.at("20s")
+    says(world)
+    assert [(at, person) for at, person, _ in world.pages if person != "ana"] == [("20s", "ben"), ("20s", "kei")]
+
+
+def test_what_its_channel_did_not_send_because_it_rested_goes_when_it_goes_on():
+    world = World(SLOW)
+    world.answers = lambda page: "never"
+    says(world)
+    world.at("2s")
+    says(world, ends=2)
+    world.apply(Delivered(1, "unneeded"))
+    world.answers = lambda page: "sent"
+    world.at("20s")
+    says(world)
+    assert [(at, person) for at, person, _ in world.pages] == [("0s", "ana"), ("20s", "ana")]
+
+
+def test_one_that_ends_for_good_pages_nobody_more():
+    world = World()
+    world.has("ana", PUSH)
+    world.left.clear()
+    says(world)
+    world.at("1m")
+    says(world, ends=60)
+    world.at("10m")
+    assert left(world) == [("0s", "ana", "https://push.example/ana")]
+    assert {row.state for row in world.rows(1) if row.kind == "page"} == {"sent", "overtaken"}
+
+
+@pytest.mark.parametrize("silenced_at", ["1m", "6m", "16m"])
+def test_a_fresh_alert_in_a_silenced_incident_is_paged_like_the_first_of_one(silenced_at: str):
+    """From the first step, not from where the escalation of what is silenced stood."""
+    world = World()
+    world.fires("Down", job="checkout", instance="a").at(silenced_at).silences('instance="a"', for_="48h")
+    world.at("10h").pages.clear()
+    world.fires("Down", job="checkout", instance="b").at("605m")
+    assert [(at, person) for at, person, _ in world.pages] == [("36000s", "ana"), ("36300s", "ben")]
+
+
+def test_a_shift_that_ended_during_a_silence_is_not_paged_but_whoever_has_it_now():
+    duty = b"""schedules:
+  duty:
+    handoff notice: off
+    layers: [{rotate: [ana, ben], every: week, handoff: Tue 09:00, starts: 2026-11-17 with ana}]
+"""
+    world = World(PLAN.replace(b"page: ana, wait: 5m", b"page: duty, wait: 15m") + duty)
+    world.has("ana", PUSH)
+    world.left.clear()
+    world.fires("Down", job="checkout").at("1m").silences('job="checkout"', for_="40h")
+    world.at("40h10m")
+    assert [person for _, person, _ in left(world)] == ["ana", "ben"]
