@@ -283,3 +283,20 @@ def test_the_code_that_goes_over_the_line_needs_no_new_python_and_nothing_of_our
     tree = ast.parse(inspect.getsource(below), feature_version=(3, 7))
     names = [one.module for one in ast.walk(tree) if isinstance(one, ast.ImportFrom)]
     assert not [name for name in names if name is None or name.startswith("tocsin")]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "meant", "not_meant"),
+    [
+        ("*.log.*", ["x.log.1", "old/deep/x.log.1"], ["x.log"]),
+        ("old/*", ["old/x"], ["old/keep/x", "old/keep/deep/x", "older/x", "old", "a/old/x"]),
+        ("old/*.log.*", ["old/x.log.1"], ["old/keep/x.log.1", "x.log.1"]),
+        ("old/**", ["old/x", "old/keep/deep/x"], ["old", "older/x"]),
+        ("**/x", ["x", "old/x", "old/keep/deep/x"], ["old/y", "old/x/y"]),
+        ("old/**/x.?", ["old/x.1", "old/keep/deep/x.1"], ["old/x.10", "x.1"]),
+        ("old/[ab]*/**/*", ["old/a/x", "old/b1/y/z"], ["old/c/x", "old/a"]),
+        ("/".join(["**"] * 40) + "/y", ["y", "a/y"], ["/".join(["a"] * 60)]),
+    ],
+)
+def test_a_pattern_with_a_slash_is_of_each_part_of_a_path(pattern: str, meant: list[str], not_meant: list[str]) -> None:
+    assert [one for one in (*meant, *not_meant) if below._like(one, pattern)] == meant

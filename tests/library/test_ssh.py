@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,6 +68,22 @@ def test_a_wrong_key_an_unreadable_one_and_a_port_where_nothing_is_say_so(sshd: 
         step(held(sshd, port=1), ssh.run, IT, ("true",))
     with pytest.raises(Trouble, match="metadata"):
         step(held(sshd, host="169.254.169.254"), ssh.run, IT, ("true",))
+
+
+def test_a_host_of_several_addresses_is_reached_by_the_one_where_somebody_answers(
+    sshd: Sshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deaf = socket.socket()  # takes connections, and says nothing: nobody accepts them
+    deaf.bind(("127.0.0.2", sshd.port))
+    deaf.listen(1)
+    monkeypatch.setattr(ssh, "CONNECTED_WITHIN", 2.0)
+    with deaf:
+        for first in ("127.0.0.2", "127.0.0.3"):  # the other refuses them
+            found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, sshd.port)) for one in (first, "127.0.0.1")]
+            monkeypatch.setattr(socket, "getaddrinfo", lambda *args, found=found, **more: found)
+            assert step(held(sshd, host="web.example"), ssh.run, IT, ("true",)).code == 0, first
+            with pytest.raises(Trouble, match="host key that is not in the plan"):
+                step(held(sshd, host="web.example", host_keys=[sshd.other_host_key]), ssh.run, IT, ("true",))
 
 
 def test_a_command_that_hangs_is_given_up_in_time(sshd: Sshd, tmp_path: Path) -> None:

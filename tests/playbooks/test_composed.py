@@ -282,7 +282,7 @@ def test_its_manifest_is_read_with_the_plan(plan: Path) -> None:
         found = reading.plan.playbooks["free-memory"]
         assert (found.file, found.line, found.fixes) == (FILE, 1 + text.count("# here"), True)
         assert [(one.name, one.kind, one.default) for one in found.params] == [
-            ("server", "redis", ""), ("sample", "number", "500"),
+            ("server", "redis", ""), ("sample", "whole number", "500"),
         ]  # fmt: skip
         return found.meaning
 

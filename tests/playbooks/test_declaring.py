@@ -66,7 +66,7 @@ def test_everything_a_playbook_declares_comes_back_as_data():
     assert (found.name, found.about, found.file, found.line) == ("good", "Makes it well.", "playbooks/p0.py", 15)
     assert [(one.name, one.kind, one.target, one.default) for one in found.params] == [
         ("box", "box", True, ""),
-        ("most", "number", False, "5"),
+        ("most", "whole number", False, "5"),
     ]
     assert found.fixes and found.trust.start == "ask" and found.matches({"alertname": "Full"}, "sev1")
 
@@ -400,6 +400,24 @@ def test_when_without_answers_is_warned_of_unless_time_begins_it():
     (fault,) = declared(alone).faults
     assert fault.warns and "no alert begins it" in fault.message
     assert declared(alone.replace(b"when=", b'schedule="0 4 * * *", when=')).faults == ()
+
+
+def test_guards_of_targets_are_warned_of_where_there_are_none() -> None:
+    body = b"(run: Run) -> None:\n    pass\n"
+    code = b"""
+from tocsin import Run, at_most, blast_radius, playbook
+
+
+@playbook(answers=['alertname="Full"'], guards=[at_most(1, per="6h", over="target"), blast_radius(1)])
+def good""" + body
+    found = declared(code)
+    assert [one.name for one in found.playbooks] == ["good"] and all(one.warns for one in found.faults)
+    assert [one.message.partition(", and ")[2] for one in found.faults] == [
+        "blast_radius counts targets",
+        'over="target" counts by target',
+    ]
+    by_number = code.replace(b"1, per=\"6h\", over=\"target\"", b"1, per=\"6h\"").replace(b", blast_radius(1)", b"")
+    assert declared(by_number).faults == ()
 
 
 def test_a_fix_whose_verification_only_the_run_can_tell_is_warned_of_and_the_playbook_is_there() -> None:

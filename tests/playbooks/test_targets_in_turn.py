@@ -569,8 +569,8 @@ def test_after_an_upgrade_pages_wait_on_for_what_code_does():
     world.at("1m").full_on("b")
     world.at("2m").ends_on("b")
     assert world.order == "ab" and world.pages == []
-    world.at("10m")
-    assert world.pages == [("600s", "ana", 1)]
+    world.at("11m")
+    assert world.pages == [("602s", "ana", 1)], "two seconds of them nobody heard anything"
 
 
 def test_after_an_upgrade_whoever_was_paged_before_is_followed_by_the_next():

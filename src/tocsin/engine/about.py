@@ -50,18 +50,28 @@ def still_fires(turn: Turn, incident: Incident, run: Run, found: Fires | None = 
     found = found or fires(turn, incident)
     if key_of(run.playbook, run.targets.values()) in found.keys:
         return True
-    if not run.by_hand and _began_for(turn, firing, run):
+    if not run.by_hand and _same_labels(turn, firing, run):
         return True
     if run.by_hand and not found.locks.isdisjoint(run.holds):
         return True
     return found.others and not any(one is not run for one in holding.at_work(turn, incident))
 
 
-def _began_for(turn: Turn, firing: Set[int], run: Run) -> bool:
-    """Whether the alert it began for still fires, though today it is asked of others, or of nobody."""
+def began_for(turn: Turn, incident: Incident, run: Run) -> set[int]:
+    """The firing alerts that a run of code is there to end: what its playbook answers with its targets, and the one it
+    began for.
+    """
+    firing, key = turn.members(incident).firing, key_of(run.playbook, run.targets.values())
+    there = chains(turn, incident).items()
+    meant = {id for chain, ids in there if any(wish.key == key for wish in chain) for id in ids}
+    return (meant & firing) | _same_labels(turn, firing, run)
+
+
+def _same_labels(turn: Turn, firing: Set[int], run: Run) -> set[int]:
+    """The alert it began for, if it still fires, though today it is asked of others, or of nobody."""
     alerts = turn.state.alerts
     text = label_text(run.labels)
-    return any(bytes(alerts[id].labels_json) == text for id in firing)
+    return {id for id in firing if bytes(alerts[id].labels_json) == text}
 
 
 def for_all(turn: Turn, incident: Incident, run: Run) -> bool:

@@ -7,13 +7,16 @@ without a page.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
+from typing import Final
 
 from tocsin.engine import about, comparing, evidence, guarding, holding, suspecting, telling_targets
 from tocsin.engine.standings import incident_of, short, standing_of, under_way
+from tocsin.engine.state import AFTER_DEAFNESS
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.engine.wanted import key_of
 from tocsin.incidents.incident import Incident, Work
-from tocsin.kernel.instant import say_duration
+from tocsin.kernel.instant import Duration, say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks import trust
 from tocsin.playbooks.guards import took
@@ -22,7 +25,10 @@ from tocsin.playbooks.manifest import RUNGS, Manifest, Rung
 from tocsin.playbooks.run import MOST_SAID, WATCH, Approval, Outcome, Run
 
 MOST_TRIED = 12
+CHANGED_NOTHING = "It changed nothing"
 PUT_OFF = "it was put off when the incident was resolved"
+PEOPLE_THERE: Final = frozenset({Reason.GUARD_PERSON, Reason.GUARD_SILENCE})
+"""What a run is handed over for because people are at it: nobody is put before them."""
 MOST_STEPS = 200
 """So many steps an incident's escalation has, with all that were put before it."""
 
@@ -245,11 +251,28 @@ def hand_over(turn: Turn, run: Run, why: str, reason: Reason = Reason.HANDED_OVE
     if incident is not None:
         where = f" on {' and '.join(run.targets.values())}" if len(incident.works) > 1 and run.targets else ""
         conclusion, *rest = found(run, f"{run.playbook} could not finish{where}: {why}", *doubted)
-        note(incident, conclusion, *(["It changed nothing"] if not run.fixes else []), *rest)
+        note(incident, conclusion, *changed_nothing(turn, run, incident), *rest)
         holding.lift(turn, incident, reason)
-        call_first(turn, run, incident)
+        if reason not in PEOPLE_THERE:
+            call_first(turn, run, incident)
     run.find(why)
     end(turn, run, "handed_over", reason, f"handed over: {why}")
+
+
+def changed_nothing(turn: Turn, run: Run, incident: Incident) -> tuple[str, ...]:
+    """That code changed nothing since an incident was opened, as long as that is so of all its runs."""
+    works = (turn.state.runs.get(work.run) for work in incident.works.values())
+    opening = (incident.number, incident.reopened)
+    others = (one for lock in run.holds for one in islice(turn.state.remembered.on(lock), MOST_STEPS))
+    before = (one for one in others if (one.incident, one.opening) == opening)
+    return () if any(one is not None and one.fixes for one in (run, *works, *before)) else (CHANGED_NOTHING,)
+
+
+def changes(turn: Turn, incident: Incident) -> None:
+    """Code changes something: what was said of an earlier run is not so any more."""
+    if CHANGED_NOTHING in incident.tried:
+        incident.tried = tuple(one for one in incident.tried if one != CHANGED_NOTHING)
+        turn.save_incident(incident)
 
 
 def call_first(turn: Turn, run: Run, incident: Incident) -> None:
@@ -268,7 +291,7 @@ def call_first(turn: Turn, run: Run, incident: Incident) -> None:
         return  # given away, again and again: those who are to be paged have heard of it
     incident.steps = (*steps, *incident.steps)
     incident.step = incident.round = 0
-    incident.answers, incident.waits = {}, None
+    incident.waits = None  # who has answered already has it still, and counts: decision 89
     turn.enter(incident.number, f"Handed over to the escalation {to}", Reason.HANDED_OVER, run=str(run.number))
     if incident.paused is None:
         incident.next_at = turn.now
@@ -323,6 +346,9 @@ def incident_over(turn: Turn, incident: Incident, put_off: tuple[str, ...] = ())
     for run in holding.at_work(turn, incident):
         if run.state == "watching" and not about.still_fires(turn, incident, run):
             held(turn, run)
+        elif run.state == "asking" and run.unproven and run.approval is not None:
+            run.approval.due = turn.now  # somebody has to hear of it: that is told when its time is over
+            turn.save_run(run)
         elif run.state in ("watching", "asking"):
             end(turn, run, "overtaken", Reason.PLAYBOOK_ENDED, "the incident is over")
         elif not run.fixes:
@@ -349,6 +375,21 @@ def plan_changed(turn: Turn) -> None:
                 why = f"it was fixed and verified, but {gone}: whether it lasts is not known"
                 end(turn, run, "overtaken", Reason.PLAN_CHANGED, why)
         if incident.hold_until is not None and incident.hold_until > turn.now:
+            release(turn, incident)
+
+
+def deafened(turn: Turn, length: Duration) -> None:
+    """Until now nothing could be heard: alerts of what was fixed have so much longer to end, and monitors their time to
+    speak again. Pages wait for that no longer than they may in all.
+    """
+    for number in sorted(turn.state.at_work):
+        incident = turn.state.incidents.get(number)
+        watching = [] if incident is None else [r for r in holding.at_work(turn, incident) if r.state == "watching"]
+        for run in watching:
+            run.watch_until = max((run.watch_until or 0) + length, turn.now + AFTER_DEAFNESS)
+            run.quiet_at = run.quiet_at + length if run.quiet_at is not None else None
+            turn.save_run(run)
+        if watching and incident is not None and incident.open:
             release(turn, incident)
 
 
@@ -383,9 +424,22 @@ def late(turn: Turn, run: Run) -> None:
     elif run.stopping:
         end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
     else:
-        run.broke = True
-        why = f"it did not end within {say_duration(run.patience)}{under_way(turn, run)}"
-        hand_over(turn, run, why)
+        hand_over(turn, run, overdue(turn, run) + under_way(turn, run))
+
+
+def overdue(turn: Turn, run: Run) -> str:
+    """Why a run has not ended in its time. It counts against its playbook unless its process never came to a step,
+    which may have waited for others, or Tocsin itself was down meanwhile.
+    """
+    began = run.deadline - run.patience
+    within = say_duration(run.patience)
+    if any(end > began and start < run.deadline for start, end in turn.state.counters.deaf):
+        run.cut = True
+        return f"it did not end within {within}, and Tocsin was stopped or starved in that time"
+    if run.spoke != run.attempt:
+        return f"it came to no step within {within}: other runs may have kept it waiting"
+    run.broke = True
+    return f"it did not end within {within}"
 
 
 def stop(turn: Turn, run: Run, why: str) -> None:

@@ -328,6 +328,8 @@ class Engine:
                 heart.due += moved
                 self.changes.heartbeats[place] = heart
         looping.deafened(turn, moved)
+        older.complete(turn)  # a start says first that nothing could be heard, and that asks what pages wait for
+        answering.deafened(turn, length)
         turn.count("decisions", Reason.DEAF)
 
     def _quarantine(self, turn: Turn, faulty: Quarantine) -> None:

@@ -37,7 +37,7 @@ def tell(turn: Turn, run: Run, why: str) -> None:
     turn.save_run(run)
     incident.run = run.number
     conclusion, *rest = answering.found(run, f"{run.playbook} could not finish: {why}")
-    answering.note(incident, conclusion, *(["It changed nothing"] if not run.fixes else []), *rest)
+    answering.note(incident, conclusion, *answering.changed_nothing(turn, run, incident), *rest)
     answering.call_first(turn, run, incident)
     turn.save_incident(incident)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Set
 from itertools import takewhile
 
 from tocsin.access.actors import called, same
+from tocsin.engine import about
 from tocsin.engine.standings import incident_of
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.incidents.incident import Incident
@@ -21,6 +22,7 @@ from tocsin.playbooks.left import Blocked
 from tocsin.playbooks.manifest import Breaker, Manifest, Unless
 from tocsin.playbooks.remembered import Remembered
 from tocsin.playbooks.run import Outcome, Run
+from tocsin.silences.silence import Silence
 
 HOLDS_NOTHING: frozenset[Outcome] = frozenset({"", "blocked", "observed", "suggested"})
 """Of runs that live, and of those for which pages did not wait."""
@@ -38,7 +40,7 @@ def guarded(turn: Turn, manifest: Manifest, run: Run, hoping: Set[str] = frozens
     taken = claimed(turn, run) if run.rung in ("ask", "act") else None  # who changes nothing may watch
     if taken is not None:
         return taken
-    return blocked(situation(turn, manifest, run, hoping=hoping))
+    return blocked(situation(turn, manifest, run, hoping=hoping)) or silenced(turn, run)
 
 
 def situation(
@@ -119,7 +121,7 @@ def unwell(turn: Turn, run: Run, hoping: Set[str] = frozenset()) -> Unwell:
         for lock in locks - state.concerned.ill(run.service, bindings, state.alerts, state.counters.alert):
             if next(_claims(turn, lock), None) is not None:
                 found = "somebody works on it"
-            elif _silenced(turn, lock):
+            elif _silence_on(turn, lock) is not None:
                 found = "a silence covers it"
             elif _another_run(turn, run, lock):
                 found = "an open incident is about it"
@@ -133,16 +135,20 @@ def unwell(turn: Turn, run: Run, hoping: Set[str] = frozenset()) -> Unwell:
     return why
 
 
-def _silenced(turn: Turn, lock: str) -> bool:
-    """Whether a silence in force keeps every alert quiet that is about a target: somebody has it apart."""
+def _silence_on(turn: Turn, lock: str) -> Silence | None:
+    """A silence in force that keeps every alert quiet that is about a target: somebody has it apart."""
     target = turn.plan.bindings.held_by(lock)
     if target is None or not target.match:
-        return False
-    return any(
-        one.state(turn.now) == "active"
-        and (not one.origin or one.origin == target.service)
-        and implied(one.matchers, target.match)
-        for one in turn.state.silences.values()
+        return None
+    return next(
+        (
+            one
+            for one in turn.state.silences.values()
+            if one.state(turn.now) == "active"
+            and (not one.origin or one.origin == target.service)
+            and implied(one.matchers, target.match)
+        ),
+        None,
     )
 
 
@@ -182,14 +188,33 @@ def person_at(turn: Turn, run: Run) -> Blocked | None:
     state, bindings = turn.state, turn.plan.bindings
     asked = (run.service, bindings, state.alerts, state.counters.alert)
     on = (state.concerned.alerts(lock, *asked) for lock in run.locks)
-    about = {state.alerts[id].incident for ids in on for id in ids}
+    others = {state.alerts[id].incident for ids in on for id in ids}
     for number in sorted(turn.state.answered):
         incident = turn.state.incidents[number]
-        if number == run.incident or number in about or _worked_on(turn, number, run):
+        if number == run.incident or number in others or _worked_on(turn, number, run):
             first = next(iter(incident.answers), "")
             who = incident.acknowledged_by or (first if ":" in first else f"person:{first}")
             which = "the incident" if number == run.incident else f"incident #{number}"
             return Blocked(Reason.GUARD_PERSON, f"{called(who, turn.plan.names)} has {which}")
+    return None
+
+
+def silenced(turn: Turn, run: Run) -> Blocked | None:
+    """Whether somebody keeps quiet what a run would change, or all that it is there to end: they are at it, and know
+    more. Who changes nothing may watch, and a person who begins or allows it knows what they do.
+    """
+    if not turn.state.silences or run.rung not in ("ask", "act") or run.by_hand or run.approved_by:
+        return None
+    for name in run.targets.values():
+        silence = _silence_on(turn, f"{run.service}/{name}")
+        if silence is not None:
+            return Blocked(Reason.GUARD_SILENCE, f"a silence of {silence.author} covers {name}")
+    incident = incident_of(turn, run)
+    if incident is None:
+        return None
+    mine, quiet = about.began_for(turn, incident, run), turn.members(incident).silenced
+    if mine and mine <= quiet:
+        return Blocked(Reason.GUARD_SILENCE, "somebody has silenced all alerts that it is for")
     return None
 
 

@@ -47,7 +47,8 @@ from tocsin.playbooks.run import (
 
 MOST_LINES = 60
 """So many steps of a run each get a line on the incident's timeline."""
-MOST_ATTEMPTS = 5
+MOST_INTERRUPTED = 5
+UNPROVEN = "it changed something, and nothing verified it"
 STOP = Result(ok=False, code="stop", message="this run is over")
 
 
@@ -65,8 +66,9 @@ def reported(turn: Turn, told: Reported) -> Result:
         return Result(ok=True)
     if run.state != "running" or run.attempt != told.attempt:
         return STOP
-    if run.first_step_at is None and isinstance(told.report, Began | Looking | Finished):
-        run.first_step_at = turn.now
+    if run.spoke != run.attempt and isinstance(told.report, Began | Looking | Finished):
+        run.spoke = run.attempt
+        run.first_step_at = run.first_step_at or turn.now
         turn.save_run(run)
     match told.report:
         case Looking() as looking:
@@ -115,6 +117,9 @@ def _begins(turn: Turn, run: Run, began: Began) -> Result:
         run.unproven = True
         run.verified_at = None
         turn.save_run(run)
+        incident = standings.incident_of(turn, run)
+        if incident is not None:
+            answering.changes(turn, incident)
         _line(turn, run, began.ordinal, f"Fixing: {standings.short(began.function)}({began.shown})")
     left = max(0, step.began_at + began.within - turn.now) if began.within else 0
     return Result(ok=True, reason="go", id=str(left))
@@ -186,12 +191,13 @@ def _may_not_fix(turn: Turn, run: Run, began: Began) -> Result | None:
         if run.fixes:
             return _blocked(turn, run, would, Blocked(Reason.TRUST_FELL, f"it is trusted to {run.rung} now"))
         return _would(turn, run, began, would, incident)
-    over = run.incident and (incident is None or not incident.open)
-    if over and (run.continues or not run.by_hand) and not run.changed:
+    over = _over(turn, run)
+    if over and not run.changed:
         answering.end(turn, run, "overtaken", Reason.PLAYBOOK_ENDED, f"the incident is over; {would} was not needed")
         return STOP
     no = (
         guarding.claimed(turn, run)
+        or guarding.silenced(turn, run)
         or (None if run.by_hand or run.approved_by else guarding.person_at(turn, run))
         or guarding.guarded_now(turn, run, manifest)
         or _in_doubt(run, began)
@@ -199,8 +205,27 @@ def _may_not_fix(turn: Turn, run: Run, began: Began) -> Result | None:
     if no is not None:
         return _blocked(turn, run, would, no)
     if run.rung == "ask" and not run.allowed(began):
+        if over:
+            return _asks_nobody(turn, run, f"May it do {would}?")
         return asking.permission(turn, run, began, would, manifest)
     return None
+
+
+def _over(turn: Turn, run: Run) -> bool:
+    """Whether what a run is for is over, so that no page would carry what it asks. Whoever began one looks at it."""
+    incident = standings.incident_of(turn, run)
+    for_it = bool(run.incident) and (bool(run.continues) or not run.by_hand)
+    return for_it and (incident is None or not incident.open)
+
+
+def _asks_nobody(turn: Turn, run: Run, question: str) -> Result:
+    """It would ask, and nobody would hear it: what it changed and did not verify is told of at once."""
+    if run.unproven:
+        _hands_over(turn, run, f"{UNPROVEN}, and the incident is over: nobody hears its question: {question}")
+    else:
+        why = f"the incident is over; nobody need answer: {question}"
+        answering.end(turn, run, "overtaken", Reason.PLAYBOOK_ENDED, why)
+    return STOP
 
 
 def _in_doubt(run: Run, began: Began) -> Blocked | None:
@@ -234,6 +259,8 @@ def _asks(turn: Turn, run: Run, began: Began) -> Result:
     if run.stopping:
         answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
         return STOP
+    if _over(turn, run):
+        return _asks_nobody(turn, run, began.function)
     turn.save_step(_step(turn, run, began))
     role = began.role or "responder"
     due = turn.now + began.within
@@ -299,7 +326,7 @@ def _returned(turn: Turn, run: Run) -> None:
     if run.verified_at is not None and not run.unproven:
         failing.made_good(turn, run)
     if run.unproven:
-        _fails(turn, run, "it changed something, and nothing verified it")
+        _fails(turn, run, UNPROVEN)
     elif run.verified_at is not None and run.fixes and incident is not None and about.still_fires(turn, incident, run):
         if incident.open:
             _watch(turn, run, incident)
@@ -354,11 +381,11 @@ def _fails(turn: Turn, run: Run, why: str) -> None:
     _hands_over(turn, run, why + standings.under_way(turn, run), Reason.HANDED_OVER)
 
 
-def _hands_over(turn: Turn, run: Run, why: str, reason: Reason) -> None:
+def _hands_over(turn: Turn, run: Run, why: str, reason: Reason = Reason.HANDED_OVER) -> None:
     """Call a person: by the run's incident, or, when it has none that is open and must be heard, by one of its own."""
     incident = standings.incident_of(turn, run)
     answering.hand_over(turn, run, why, reason)
-    unheard = run.unasked and reason is not Reason.GUARD_PERSON  # whoever works there is awake, and knows more
+    unheard = run.unasked and reason not in answering.PEOPLE_THERE  # whoever works there is awake, and knows more
     if (unheard or run.fixes) and (incident is None or not incident.open):
         # No open incident hears of it, and nobody looks at it, or something may be worse than it was.
         failing.tell(turn, run, why)
@@ -376,14 +403,17 @@ def ring(turn: Turn, run: Run) -> None:
     elif run.stopping:
         answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
     else:
-        run.broke = True
-        _fails(turn, run, f"it did not end within {say_duration(run.patience)}")
+        _fails(turn, run, answering.overdue(turn, run))
 
 
 def _late_answer(turn: Turn, run: Run) -> None:
     approval = run.approval
     assert approval is not None
     asking.heard(turn, run, Reason.APPROVAL_LATE)
+    incident = standings.incident_of(turn, run)
+    if run.unproven and run.incident and (incident is None or not incident.open):
+        _asks_nobody(turn, run, approval.question)
+        return
     if approval.fix and approval.default == asking.NO:
         why = f"nobody answered in time: {approval.question}"
         answering.end(turn, run, "cancelled", Reason.APPROVAL_LATE, why)
@@ -407,13 +437,14 @@ def again(turn: Turn, runs: Sequence[int] | None = None) -> None:
             if step.verb == "fix" and step.state == "begun" and not (step.idempotent or step.probe)
         ]
         run.attempt += 1
+        run.interrupted += 1
         if run.stopping:
             answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
         elif doubt:
             what = f"{standings.short(doubt[0].function)}({doubt[0].shown})"
             _fails(turn, run, f"Tocsin stopped while {what} was under way, and doing it twice may do harm")
-        elif run.attempt > MOST_ATTEMPTS:
-            _fails(turn, run, f"it was interrupted {MOST_ATTEMPTS} times")
+        elif run.interrupted >= MOST_INTERRUPTED:
+            _fails(turn, run, f"it was interrupted {MOST_INTERRUPTED} times")
         else:
             turn.save_run(run)
             turn.changes.begin[run.number] = run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -15,12 +16,16 @@ from tocsin.engine import about, answering, choosing, commands, guarding, holdin
 from tocsin.engine.commands import Result
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
-from tocsin.kernel.instant import Instant, from_datetime, to_datetime
+from tocsin.kernel.instant import HOUR, Duration, Instant, from_datetime, say_duration, to_datetime
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks import trust
 from tocsin.playbooks.left import Blocked
 from tocsin.playbooks.manifest import RUNGS, Manifest
 from tocsin.playbooks.targets import Unbound, bind
+from tocsin.playbooks.trust import Standing
+
+LATEST: Final[Duration] = HOUR
+"""So long after it was due a schedule's run is begun still."""
 
 
 def start(turn: Turn, command: commands.StartRun) -> Result:
@@ -75,7 +80,7 @@ def _answered_labels(turn: Turn, incident: Incident | None, manifest: Manifest) 
 def wrong_args(manifest: Manifest, args: Mapping[str, str]) -> str:
     """What is wrong with parameters; "" when nothing is."""
     kinds = {one.name: one for one in manifest.params if not one.target}
-    types: dict[str, type] = {"text": str, "number": float, "flag": bool}
+    types: dict[str, type] = {"text": str, "number": float, "whole number": int, "flag": bool}
     for name, raw in args.items():
         if name not in kinds:
             return f"The playbook {manifest.name} has no parameter {name}"
@@ -114,8 +119,8 @@ def set_trust(turn: Turn, command: commands.SetTrust) -> Result:
 
 
 def plan_changed(turn: Turn) -> list[str]:
-    """A playbook whose code means something else, or that the plan starts lower, is trusted less; schedules count from
-    now. Says which fell, and how to put them back as far as their ceiling lets them.
+    """A playbook whose code means something else, or that the plan starts lower, is trusted less; schedules
+    that are new count from now. Says which fell, and how to put them back as far as their ceiling lets them.
     """
     fell = []
     for service, names in turn.plan.answers.items():
@@ -133,13 +138,22 @@ def plan_changed(turn: Turn) -> list[str]:
                 if back != standing.rung:
                     said += f". To put it back: tocsin playbook trust {name} {back} --service {service} --why …"
                 fell.append(said)
-            standing.next_at = _next(manifest, turn.now) if manifest.schedule else None
+            _schedule(turn, manifest, standing)
             turn.save_standing(standing)
     for (service, name), standing in turn.state.standings.items():
         if standing.next_at is not None and name not in turn.plan.answers.get(service, ()):
-            standing.next_at = None
+            standing.next_at, standing.schedule = None, ""
             turn.save_standing(standing)
     return fell
+
+
+def _schedule(turn: Turn, manifest: Manifest, standing: Standing) -> None:
+    """A schedule that is as it was keeps its time, also one that passed while Tocsin was down."""
+    said = f"{manifest.schedule} {manifest.timezone}" if manifest.schedule else ""
+    if said and said == standing.schedule and standing.next_at is not None:
+        return
+    standing.schedule = said
+    standing.next_at = _next(manifest, turn.now) if said else None
 
 
 def _next(manifest: Manifest, after: Instant) -> Instant:
@@ -148,11 +162,15 @@ def _next(manifest: Manifest, after: Instant) -> Instant:
 
 
 def scheduled(turn: Turn, id: str) -> None:
-    """A playbook's schedule says that it is time: once for each target of its kind."""
+    """A playbook's schedule says that it is time: once for each target of its kind. What was due while Tocsin was down
+    is begun once, late; when that is long ago it is written down that it was not begun.
+    """
     service, _, name = id.partition("/")
     standing = turn.state.standings[service, name]
     manifest = turn.plan.playbooks.get(name)
-    standing.next_at = None
+    due, standing.next_at = standing.next_at, None
+    late = turn.now - due if due is not None else 0
+    missed = Blocked(Reason.SCHEDULE_MISSED, f"it was due {say_duration(late)} ago, when Tocsin was down")
     if manifest is not None and manifest.schedule:
         standing.next_at = _next(manifest, turn.now)
         for wanted in _each_target(turn, manifest, service):
@@ -162,7 +180,7 @@ def scheduled(turn: Turn, id: str) -> None:
                 answering.refuse(turn, run, Blocked(Reason.NO_TARGET, bound.why))
                 continue
             run = answering.make(turn, manifest, service, bound, by="schedule")
-            no = guarding.guarded(turn, manifest, run)
+            no = missed if late > LATEST else guarding.guarded(turn, manifest, run)
             if no is not None:
                 answering.refuse(turn, run, no)
             else:

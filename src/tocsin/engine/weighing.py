@@ -130,13 +130,15 @@ def _lock(turn: Turn, run: Run) -> Left:
 
 def _person(turn: Turn, run: Run) -> Left:
     """Who works there by hand. Somebody who has an incident about it keeps a run from its fixes, and not from looking:
-    it is asked of a fix, and so it is here.
+    it is asked of a fix, and so it is here. So does a silence that covers it.
     """
     by = guarding.claim(turn, run)
     if by is not None:
         no = guarding.claimed(turn, run)
         return shown("person", Measure(no.why if no else "", no, until=by.taken_until, then="given back at the latest"))
-    no = None if run.by_hand or run.approved_by else guarding.person_at(turn, run)
+    no = guarding.silenced(turn, run)
+    if no is None and not (run.by_hand or run.approved_by):
+        no = guarding.person_at(turn, run)
     return shown("person", Measure(no.why if no else "nobody works there by hand", no))
 
 

@@ -90,6 +90,8 @@ class Reason(StrEnum):
     GUARD_BREAKER = "guard_breaker"
     GUARD_UNLESS = "guard_unless"
     GUARD_PERSON = "guard_person"
+    GUARD_SILENCE = "guard_silence"
+    SCHEDULE_MISSED = "schedule_missed"
     RULE_ERROR = "rule_error"
     CHECKLIST_FITS = "checklist_fits"
     TICKED = "ticked"
@@ -234,6 +236,8 @@ EXPLAINED: dict[Reason, str] = {
     Reason.GUARD_BREAKER: "the playbook failed, or the same trouble came back, too often",
     Reason.GUARD_UNLESS: "another service has an incident, and the playbook does not run meanwhile",
     Reason.GUARD_PERSON: "a person has the incident, and code changes nothing beside them",
+    Reason.GUARD_SILENCE: "a silence covers what the playbook would change, so somebody is at it",
+    Reason.SCHEDULE_MISSED: "the playbook's schedule was due when Tocsin was down, too long ago to begin it now",
     Reason.RULE_ERROR: "the playbook's rule came to no answer, and what cannot be judged does not match",
     Reason.CHECKLIST_FITS: "a checklist of its service is for alerts like these",
     Reason.TICKED: "a person ticked this step of a checklist",

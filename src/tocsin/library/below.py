@@ -189,8 +189,33 @@ def _may_go(patterns: list[str], name: str) -> bool:
 
 
 def _like(name: str, pattern: str) -> bool:
-    """A pattern with a slash is of the whole path below the folder, one without of the file's own name."""
-    return fnmatchcase(name if "/" in pattern else name.rpartition("/")[2], pattern)
+    """A pattern without a slash is of the file's own name. One with a slash is of the whole path below the folder, each
+    part of one part as in a shell, ``**`` of any number of folders: ``old/*`` lets nothing go that lies deeper.
+    """
+    if "/" not in pattern:
+        return fnmatchcase(name.rpartition("/")[2], pattern)
+    return _path_like(name.split("/"), pattern.split("/"))
+
+
+def _path_like(names: list[str], patterns: list[str]) -> bool:
+    """The places in the pattern that the names so far may have come to; each name moves them on."""
+    at = _past({0}, patterns)
+    for each in names:
+        here = [one for one in at if _part_like(each, patterns, one)]
+        at = _past({one + 1 for one in here} | {one for one in here if patterns[one] == "**"}, patterns)
+    return len(patterns) in at
+
+
+def _part_like(name: str, patterns: list[str], at: int) -> bool:
+    return at < len(patterns) and (patterns[at] == "**" or fnmatchcase(name, patterns[at]))
+
+
+def _past(at: set[int], patterns: list[str]) -> set[int]:
+    """With those behind each ``**``, which may stand for no folder at all, but at the end for one name at least."""
+    for place, pattern in enumerate(patterns[:-1]):
+        if place in at and pattern == "**":
+            at.add(place + 1)
+    return at
 
 
 def _open_files(device: int) -> tuple[set[int], bool]:

@@ -164,8 +164,8 @@ async def _connected(where: Reach, key: str) -> SSHClientConnection:
     }  # fmt: skip
     try:
         async with asyncio.timeout(CONNECTED_WITHIN):
-            address = await asyncio.to_thread(_address, where.host, where.port)
-            return await asyncssh.connect(address, where.port, **options)
+            addresses = await asyncio.to_thread(_addresses, where.host, where.port)
+            return await _first_of(addresses, where.port, options)
     except TimeoutError:
         raise Trouble(f"{where.host} does not answer within {CONNECTED_WITHIN:g} s") from None
     except asyncssh.HostKeyNotVerifiable:
@@ -176,13 +176,31 @@ async def _connected(where: Reach, key: str) -> SSHClientConnection:
         raise Trouble(f"{where.host} cannot be reached: {error}") from None
 
 
-def _address(host: str, port: int) -> str:
-    """The address of a host, looked at once: what is connected to is what was looked at."""
+async def _first_of(addresses: list[str], port: int, options: dict[str, Any]) -> SSHClientConnection:
+    """The first address where somebody answers; each has its share of the time that is left. One who answers and shows
+    another key, or lets nobody in, is not passed over for the next.
+    """
+    import asyncssh
+
+    until = time.monotonic() + CONNECTED_WITHIN
+    for left, address in zip(range(len(addresses), 1, -1), addresses, strict=False):
+        try:
+            async with asyncio.timeout((until - time.monotonic()) / left):
+                return await asyncssh.connect(address, port, **options)
+        except (asyncssh.HostKeyNotVerifiable, asyncssh.PermissionDenied):
+            raise
+        except (OSError, asyncssh.Error):
+            continue
+    return await asyncssh.connect(addresses[-1], port, **options)
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    """The addresses of a host, looked at once: what is connected to is what was looked at."""
     found = [str(one[4][0]) for one in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     refused = [why for one in found if (why := refusal(one))]
     if len(refused) == len(found):
         raise OSError(refused[0] if refused else f"{host} has no address")
-    return next(one for one in found if not refusal(one))
+    return [one for one in dict.fromkeys(found) if not refusal(one)]
 
 
 async def _read(stream: Any, keep: int) -> tuple[str, bool]:

@@ -16,7 +16,7 @@ from tocsin.kernel.reason import Reason
 from tocsin.playbooks.left import Blocked, Guarding, Left
 from tocsin.playbooks.manifest import AtMost, Blast, Breaker, Cooldown, Frozen, Guard, Manifest, Unless
 from tocsin.playbooks.remembered import Remembered
-from tocsin.playbooks.run import Run
+from tocsin.playbooks.run import Run, place_of
 from tocsin.playbooks.targets import Targets
 
 BREAKER: Final = Breaker(failures=3, returns=3, within=DAY)
@@ -142,10 +142,12 @@ def locked(by: Run, run: Run) -> Blocked:
 
 
 def _rate(at: Situation, guard: AtMost) -> Measure:
-    since, asked = at.now - guard.per, (guard.over, at.service, at.manifest.name, at.locks)
+    name = at.manifest.name
+    since, asked = at.now - guard.per, (guard.over, at.service, name, at.locks or (place_of(at.service, name),))
     number = at.runs.counted(*asked, since)
     room = max(0, guard.times - number)
-    said, within = RATED[guard.over], say_duration(guard.per)
+    said = RATED[guard.over] if at.locks or guard.over != "target" else "runs for this service"
+    within = say_duration(guard.per)
     no = None
     if number - at.lives >= guard.times:
         no = Blocked(Reason.GUARD_AT_MOST, f"at most {guard.times} {said} in {within}, and it had them")

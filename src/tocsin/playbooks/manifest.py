@@ -92,7 +92,8 @@ class Trust(Struct, frozen=True):
 
 
 class Param(Struct, frozen=True):
-    """One parameter of a playbook: ``kind`` is a target's type such as ``redis``, or text, number or flag.
+    """One parameter of a playbook: ``kind`` is a target's type such as ``redis``, or text, number,
+    whole number or flag.
 
     ``default``: JSON, "" when it has to be given.
     """

@@ -62,32 +62,32 @@ class Remembered:
         """How many runs of a playbook began after an instant, for all services."""
         return self._since(("playbook", playbook), at)
 
-    def own_on_since(self, service: str, playbook: str, locks: tuple[str, ...], at: Instant) -> int:
-        """How many runs of a playbook on any of these targets began after an instant."""
-        places = [("on", service, playbook, lock) for lock in locks]
+    def own_on_since(self, service: str, playbook: str, holds: tuple[str, ...], at: Instant) -> int:
+        """How many runs of a playbook on any of these targets, or of one without targets, began after an instant."""
+        places = [("on", service, playbook, lock) for lock in holds]
         if len(places) == 1:
             return self._since(places[0], at)
         return len({number for place in places for began, number in self._spent.get(place, ()) if began > at})
 
-    def counted(self, over: Over, service: str, playbook: str, locks: tuple[str, ...], at: Instant) -> int:
+    def counted(self, over: Over, service: str, playbook: str, holds: tuple[str, ...], at: Instant) -> int:
         """How many runs a rate counts that began after an instant."""
         match over:
             case "fleet":
                 return self.since(at)
             case "target":
-                return self.own_on_since(service, playbook, locks, at)
+                return self.own_on_since(service, playbook, holds, at)
             case "playbook":
                 return self.of_playbook_since(playbook, at)
 
     def nth_counted(
-        self, over: Over, service: str, playbook: str, locks: tuple[str, ...], at: Instant, nth: int
+        self, over: Over, service: str, playbook: str, holds: tuple[str, ...], at: Instant, nth: int
     ) -> Instant:
         """When the ``nth`` of those runs began, the oldest being the 0th. Raises IndexError when there is none."""
         places: list[_Place] = [()]
         if over == "playbook":
             places = [("playbook", playbook)]
         elif over == "target":
-            places = [("on", service, playbook, lock) for lock in locks]
+            places = [("on", service, playbook, lock) for lock in holds]
         each = [self._spent.get(place, []) for place in places]
         if len(each) == 1:
             return each[0][self._begin(each[0], at) + nth][0]
@@ -151,6 +151,7 @@ def _places(run: Run) -> Iterator[_Place]:
     yield ("own", run.service, run.playbook)
     if run.trouble:
         yield ("trouble", run.service, run.playbook, run.trouble)
-    for lock in dict.fromkeys(run.locks):
+    for lock in dict.fromkeys(run.holds):
         yield ("on", run.service, run.playbook, lock)
+    for lock in dict.fromkeys(run.locks):
         yield ("lock", lock)

@@ -95,14 +95,21 @@ class Step(Struct, kw_only=True):
         return f"{kind}: {name}: {self.said if self.state == 'done' else self.error}"
 
 
+def place_of(service: str, playbook: str) -> str:
+    """What a run without targets holds."""
+    return f"{service}//{playbook}"
+
+
 class Run(Struct, kw_only=True):
     """One run.
 
     ``targets``: parameter to target's name; ``args``: the other parameters, as JSON. ``rung``: what it may do: as it
     was when it started, or less when trust fell meanwhile. ``attempt`` counts processes: what an earlier one says
-    counts no more. ``deadline``: when it is handed over if it has not ended. ``unproven``: something was changed, and
+    counts no more. ``spoke``: the last of these that came to a step; ``interrupted``: how often Tocsin stopped in the
+    midst of it. ``deadline``: when it is handed over if it has not ended. ``unproven``: something was changed, and
     no verification held since. ``broke``: it raised, was late, or its process was lost. ``cut``: Tocsin itself ended it
-    in the midst of it. ``asked``: questions that were answered, by step. ``approved_by``: who allowed a fix last.
+    in the midst of it, or was down while its time passed.
+    ``asked``: questions that were answered, by step. ``approved_by``: who allowed a fix last.
     ``approved``: which fixes were allowed, by step; ``approved_all``: who began it by hand allowed them all.
     ``trouble``: the incident's group. ``readings``: what probes measured around it, in words. ``advice``: what is
     suggested to whoever it was handed over to; ``suspected``: the change out there that was the last before the
@@ -145,6 +152,8 @@ class Run(Struct, kw_only=True):
     patience: Duration = 5 * MINUTE
     trouble: str = ""
     attempt: int = 1
+    spoke: int = 0
+    interrupted: int = 0
     first_step_at: Instant | None = None
     fixes: int = 0
     unproven: bool = False
@@ -214,7 +223,7 @@ class Run(Struct, kw_only=True):
     @property
     def holds(self) -> tuple[str, ...]:
         """Its locks; without targets it holds its playbook's place at its service, so that there is one run of it."""
-        return self.locks or (f"{self.service}//{self.playbook}",)
+        return self.locks or (place_of(self.service, self.playbook),)
 
     @property
     def failed(self) -> bool:

@@ -420,7 +420,10 @@ class _Place(Struct, frozen=True):
 def carry_out(session: Session, found: Declared, start: Start) -> Report | None:
     """Run a playbook to its end. Returns what is left to report; None when all is told already."""
     try:
-        given = _arguments(found, start)
+        try:
+            given = _arguments(found, start)
+        except msgspec.MsgspecError as error:
+            return GaveUp("withheld", session.redacted(f"it was not begun: a parameter is none: {error}")[:MOST_SAID])
         if lacking := _lacking(found, given):
             return GaveUp("withheld", f"it was not begun: nothing says its parameter {' or '.join(lacking)}")
         meant = _predicate(found)

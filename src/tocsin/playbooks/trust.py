@@ -22,8 +22,8 @@ class Standing(Struct, kw_only=True):
 
     ``held``: runs whose verification held. ``approved``: of those that people let go on. ``agreed`` and ``differed``:
     of runs that only watched, those that would have done what a person did, and those that would not. ``because``: why
-    it stands on its rung. ``next_at``: when its schedule starts it next. ``rule_error``: why its rule came to no answer
-    the last time it was asked; "" when it did.
+    it stands on its rung. ``next_at``: when its ``schedule``, as the plan had it then, starts it next.
+    ``rule_error``: why its rule came to no answer the last time it was asked; "" when it did.
     """
 
     service: str
@@ -36,6 +36,7 @@ class Standing(Struct, kw_only=True):
     approved: int = 0
     because: str = ""
     next_at: Instant | None = None
+    schedule: str = ""
     agreed: int = 0
     differed: int = 0
     rule_error: str = ""

@@ -66,11 +66,9 @@ class Runner(Protocol):
 
 
 class NoProcess(Exception):
-    """A run cannot be begun; the message says why."""
-
-
-class NoWay(NoProcess):
-    """There is nothing to reach a run's target with, or to confine it by. It is no failure of the playbook."""
+    """A run cannot be begun, or there is nothing to reach its target with; the message says why. It is no failure of
+    the playbook.
+    """
 
 
 class Runs:
@@ -226,8 +224,7 @@ class Runs:
                     process.close()
                 status, output, flooded = await process.ended()
         except NoProcess as error:
-            kind = "withheld" if isinstance(error, NoWay) else "lost"
-            await self._tell(run, attempt, GaveUp(kind, str(error)))
+            await self._tell(run, attempt, GaveUp("withheld", str(error)))
             return
         except Exception as error:  # the edge of a run: whatever went wrong, a person is called
             log.exception("run_fault", run=run.number, playbook=run.playbook)
@@ -253,7 +250,7 @@ class Runs:
             confine = await asyncio.to_thread(confinement_of, files, run.playbook)
             process = await self._runner.begin(files, run.number, attempt, 2 * run.patience, confine)
         except Unconfined as error:
-            raise NoWay(f"it was not begun: {error}") from None
+            raise NoProcess(f"it was not begun: {error}") from None
         except Exception as error:  # noqa: BLE001  # whatever keeps a process from beginning, it did not
             raise NoProcess(f"its process could not be begun: {error}") from None
         state = self._state()
@@ -325,11 +322,11 @@ class Runs:
         for name in run.targets.values():
             target = there.get(name)
             if target is None:
-                raise NoWay(f"the plan has no target {name} of {run.service} any more")
+                raise NoProcess(f"the plan has no target {name} of {run.service} any more")
             try:
                 found[name] = credential(target.fixing if fixing else target.reading, self._secret)
             except LookupError as error:
-                raise NoWay(str(error.args[0])) from None
+                raise NoProcess(str(error.args[0])) from None
         return found
 
 

@@ -30,7 +30,17 @@ from tocsin.playbooks.cel import EXTRA, rule
 from tocsin.playbooks.composed import Composed
 from tocsin.playbooks.confinement import MOST_CONFINEMENTS
 from tocsin.playbooks.language import Declared, Fix, Look, Misused, Run, Target
-from tocsin.playbooks.manifest import MOST_PLAYBOOKS, Fault, Frozen, Manifest, Manifests, Param, encode_manifests
+from tocsin.playbooks.manifest import (
+    MOST_PLAYBOOKS,
+    AtMost,
+    Blast,
+    Fault,
+    Frozen,
+    Manifest,
+    Manifests,
+    Param,
+    encode_manifests,
+)
 from tocsin.playbooks.runner.bounds import adopt, bound, children, end_strays, lasting
 from tocsin.playbooks.runner.building import build, composed_of, said
 from tocsin.playbooks.runner.calls import Unsound, run_of
@@ -50,7 +60,7 @@ UNANSWERED = "answers=['alertname=\"…\"'] says which alerts; without it a pers
 IN_A_STEP = "begin it in a step, and end it there"
 ENDING = 0.3
 """So many seconds a process has to end that importing is done with: its output is read before it is gone."""
-PLAIN: dict[Any, str] = {str: "text", int: "number", float: "number", bool: "flag"}
+PLAIN: dict[Any, str] = {str: "text", int: "whole number", float: "number", bool: "flag"}
 
 
 class Wrong(Exception):
@@ -109,6 +119,7 @@ def _read(folder: Path, file: str, name: str, playbooks: list[Manifest], faults:
             wrapped = not is_said_by(declared.body, code)
             found = [*unsound(code, sys.modules[name], declared.hand_over_after, wrapped), *unsaid(code)]
             found += (Unsound(line, *one, True) for one in _check_answers(declared, made.answers))
+            found += (Unsound(line, *one, True) for one in _without_target(made))
             if declared.when is not None and not declared.answers and not declared.schedule:
                 found.append(Unsound(line, f"{declared.name} has `when`, and no alert begins it", UNANSWERED, True))
         except (Wrong, MatcherError) as error:
@@ -188,6 +199,7 @@ def _compose(composed: Composed, code: Code, playbooks: list[Manifest], faults: 
         _keep(made, playbooks, faults)
         silent = (one.line for one in composed.steps if one.does == "hand over" and not one.next)
         faults += [Fault(composed.file, composed.at("answers"), *one, True) for one in warned]
+        faults += [Fault(composed.file, composed.at("guards"), *one, True) for one in _without_target(made)]
         faults += [Fault(composed.file, line, "`hand over` suggests nothing to do next", NEXT, True) for line in silent]
 
 
@@ -306,6 +318,18 @@ def _check_answers(of: Declared | Composed, groups: tuple[tuple[Matcher, ...], .
     if found is not None and found.certain:
         raise Wrong(f"{of.name} {found.message}", found.hint, "answers")
     return [] if found is None else [(f"{of.name} {found.message}", found.hint)]
+
+
+def _without_target(made: Manifest) -> list[tuple[str, str]]:
+    """Guards that say nothing of a playbook without targets, each with what it comes to."""
+    if made.targets:
+        return []
+    found = []
+    if any(isinstance(one, Blast) for one in made.guards):
+        found.append(("blast_radius counts targets", "it refuses nothing here: leave it out, or work on a target"))
+    if any(isinstance(one, AtMost) and one.over == "target" for one in made.guards):
+        found.append(('over="target" counts by target', "here it counts the runs for a service: leave `over` out"))
+    return [(f"{made.name} works on no target, and {what}", hint) for what, hint in found]
 
 
 def _check_common(said: Declared | Composed) -> None:

@@ -1,22 +1,24 @@
 """The meaning of a playbook: a digest of the code it can reach in its file and in the plan's other files.
 
 Names are followed from its function through the modules of the plan. What cannot be followed counts as a whole:
-statements that run when a module is imported, decorators nobody here knows, a module that is handed about as a value,
-and all modules where code looks names up while it runs. Layout, comments, docstrings and what says how far a playbook
-is trusted do not count.
+statements that run when a module is imported, and those of others that change something in it (``touching``),
+decorators nobody here knows, a module that is handed about as a value, and all modules where code looks names up while
+it runs. Layout, comments, docstrings and what says how far a playbook is trusted do not count.
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
 from tocsin.playbooks.runner.modules import PACKAGE, module_names
+from tocsin.playbooks.runner.touching import Importing, changed_by
 
-RULE = "3:"
+RULE = "4:"
 """In front of each digest: by which rule it was made. One made by another rule says nothing of whether code changed."""
 KNOWN_DECORATORS = frozenset({"playbook", "look", "fix", "dataclass", "property", "cache", "lru_cache"})
 """Of these it is known that they do nothing with a function elsewhere."""
@@ -28,6 +30,10 @@ BY_NAME = frozenset({"getattr", "globals", "locals", "vars", "eval", "exec", "im
 
 Place = tuple[str, str]
 """A module and a name in it; "" is what runs when the module is imported."""
+
+
+OF = "of "
+"""Before a module's name: the statements of another one that change something in it. No name has a space."""
 
 
 class _Module(NamedTuple):
@@ -51,6 +57,8 @@ class Code:
             except (SyntaxError, ValueError):
                 continue  # a fault says so, and the plan is refused
             self._modules[name] = _read(tree, name, file.endswith("__init__.py"))
+        each = {name: _importing(one) for name, one in self._modules.items()}
+        self._changed = changed_by(each)
 
     def meaning(self, starts: Iterable[Place], also: str = "") -> str:
         """A digest of all that these names reach, and of a text."""
@@ -75,7 +83,10 @@ class Code:
             return [], []
         if not name:
             parents = [(PACKAGE, ""), *((module[:at], "") for at, sign in enumerate(module) if sign == ".")]
-            return there.loose, [one for one in parents if one != place]
+            changed = [(other, f"{OF}{module}") for other in self._changed.get(module, ())]
+            return there.loose, [*changed, *(one for one in parents if one != place)]
+        if name.startswith(OF):
+            return self._changed[name.removeprefix(OF)][module], []
         more = [(module, "")]
         if name in there.imported:
             more += self._through(place, there.imported[name])
@@ -176,6 +187,10 @@ def _read(tree: ast.Module, name: str, package: bool) -> _Module:
         if not bound or _does_something(statement):
             loose.append(statement)
     return _Module(named, imported, starred, [one for one in loose if not _is_text(one)], inside)
+
+
+def _importing(of: _Module) -> Importing:
+    return Importing(of.named, of.imported, of.starred, of.loose, partial(_imports, module=of.inside))
 
 
 def bound_by(statement: ast.stmt) -> Iterator[str]:
