@@ -232,9 +232,11 @@ class Session:
             return bool(msgspec.json.decode(place.known.result))
         try:
             meant = bool(holds())
-        except RuleError as error:
-            self._end(place, False, NOTHING, "", self.redacted(str(error))[:MOST_SAID])
-            raise
+        except Exception as error:  # noqa: BLE001  # whatever a rule raises, it came to no answer, which is no match
+            plain = isinstance(error, RuleError)
+            why = str(error) if plain else f"{type(error).__name__}: {error}{_line_of(error)}"
+            self._end(place, False, NOTHING, "", self.redacted(why)[:MOST_SAID])
+            raise RuleError(why) from None
         self._end(place, True, "true" if meant else "false", "it is meant for this" if meant else "not meant")
         return meant
 
