@@ -14,7 +14,7 @@ from tests.engine.world import dump
 from tests.playbooks.playground import SERVICE, Playground, Pump, Run, drain, kick, level
 from tocsin.engine.commands import Reassign, StartRun
 from tocsin.engine.engine import Engine
-from tocsin.engine.inputs import Quarantine
+from tocsin.engine.inputs import Deaf, Quarantine
 from tocsin.engine.wanted import chain_of
 from tocsin.intake.event import Event
 from tocsin.intake.sources import SOURCES
@@ -222,7 +222,10 @@ def test_one_of_two_replicas_that_says_resolved_for_a_moment_is_no_alert_that_ca
     world.at("90s").full_on("a")
     assert world.run(1).state == "watching" and world.run(1).quiet_at is None and world.pages == []
     world.at("3m").ends_on("a")
+    world.apply(Deaf(world.now, world.now))
     world.at("4m")
+    assert world.run(1).state == "watching", "nobody could be heard: it has five minutes more"
+    world.at("9m")
     assert world.run(1).outcome == "verified" and world.run(2).state == "watching" and world.pages == []
 
 

@@ -130,9 +130,7 @@ def set_user(turn: Turn, command: c.SetUser) -> c.Result:
     if user is None:
         if command.role is None:
             return refuse("not_found", f"There is no user {name!r}")
-        state.counters.user += 1
-        user = User(id=state.counters.user, name=name, role=command.role, created_at=turn.now)
-        state.users[user.id] = state.users_by_name[name] = user
+        user = User(id=state.counters.user + 1, name=name, role=command.role, created_at=turn.now)
     last_admin = (
         user.role == "admin"
         and user.disabled_at is None
@@ -140,6 +138,9 @@ def set_user(turn: Turn, command: c.SetUser) -> c.Result:
     )
     if last_admin and (command.disabled or (command.role is not None and command.role != "admin")):
         return refuse("conflict", f"{name} is the last admin", "role")
+    if user.id not in state.users:  # nothing refuses any more
+        state.counters.user = user.id
+        state.users[user.id] = state.users_by_name[name] = user
     if command.role is not None:
         user.role = command.role
     if command.person is not None:

@@ -36,6 +36,7 @@ HELD = {
     Reason.NEXT_METHOD: ", if nobody answers",
     Reason.QUIET_HOURS: ", in their morning",
     Reason.BUNDLED: ", with others",
+    Reason.TOLD_TOGETHER: ", with others like it",
     Reason.ON_THE_PHONE: ", when the call before it is over",
     Reason.CALLED_AGAIN: ", once more",
 }
