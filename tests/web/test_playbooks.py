@@ -78,9 +78,7 @@ def test_what_a_run_found_and_asks_is_in_the_room_and_yes_is_one_button(
     assert site.core.asked[-1] == c.CancelRun(actor="person:ana", run=7)
 
 
-def test_a_run_that_no_incident_began_is_in_the_room_of_its_question(
-    site: Site, ana: Browserless, asking: Run
-) -> None:
+def test_a_run_that_no_incident_began_is_in_the_room_of_its_question(site: Site, ana: Browserless, asking: Run) -> None:
     with site.night.engine.begin() as connection:
         body = ENCODE(msgspec.structs.replace(asking, incident=0))
         connection.execute(update(tables.runs).values(incident=0, body=body))
@@ -208,20 +206,23 @@ def test_what_was_handed_over_is_drawn_with_what_to_do_next_and_the_suspected_ch
         outcome="handed_over", why="handed over: no key is <safe> to expire", started_at=NOW - 2 * MINUTE,
         deadline=NOW, ended_at=NOW - MINUTE, advice="find out who <fills> it",
         suspected="checkout: 2026.10.19-3, 16 min before it began", readings=(said(series),),
+        findings=("said in a step", "app-1 <holds> 57", "no key is <safe> to expire"),
     )  # fmt: skip
     row = Step(
         run=8, ordinal=BEFORE, verb="look", function="probes", digest="", state="done", began_at=NOW,
         ended_at=NOW, result=ENCODE([series]).decode(),
     )  # fmt: skip
-    keep(site, run, row)
+    told = msgspec.structs.replace(row, ordinal=1, verb="tell", result="null", said="said in a step")
+    keep(site, run, row, told)
     for page in ("/incidents/1042", "/runs/8"):
         ana.get(page)
         assert "no key is &lt;safe&gt; to expire. It changed nothing." in ana.page
+        assert "<dt>Found</dt><dd>app-1 &lt;holds&gt; 57</dd></dl>" in ana.page, "what it handed over with, once"
         assert "Suggested next" in ana.page and "find out who &lt;fills&gt; it" in ana.page
         assert "Suspected change" in ana.page and "2026.10.19-3, 16 min before it began" in ana.page
         words = "Memory &lt;used&gt; 30\u00a0% → 93\u00a0% in 9\u00a0min, the limit is 90\u00a0%; code began at"
         assert f'role="img" aria-label="{words}' in ana.page, "a reader that sees no picture hears it"
-        assert ana.page.count('<path class="line"') == 1 and "<td class=\"num\">93 %</td>" in ana.page
+        assert ana.page.count('<path class="line"') == 1 and '<td class="num">93 %</td>' in ana.page
         assert "Looked: <code>probes" not in ana.page, "it is no step of the playbook's"
 
 
