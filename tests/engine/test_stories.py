@@ -8,7 +8,16 @@ import pytest
 from tests.engine.world import PLAN, START, World, dump
 from tocsin.access.credentials import secret_hash
 from tocsin.access.limits import KeyLimits
-from tocsin.engine.commands import ASKED, Acknowledge, CreateKey, DeclareKeys, LimitKey, SetSilence, SetUser
+from tocsin.engine.commands import (
+    ASKED,
+    Acknowledge,
+    CreateKey,
+    DeclareKeys,
+    ExpireSilence,
+    LimitKey,
+    SetSilence,
+    SetUser,
+)
 from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import Delivered, Received
 from tocsin.engine.state import State
@@ -229,6 +238,19 @@ def test_silences_under_which_something_fires_are_told_of_at_once_together():
     (told,) = world.told_pages[1:]
     assert (told.reason, told.title, len(told.lines)) == ("silence_ends_soon", "3 silences end soon", 3)
     assert world.left[-1][0] == "6360s", "a minute after the first"
+
+
+def test_the_author_of_a_silence_hears_that_somebody_else_has_ended_it():
+    world = World().fires("Down")
+    first, second = (world.silences(one, for_="2h") for one in ('alertname="Down"', 'alertname="Other"'))
+    world.expires(second.id)
+    every = world.engine.state.pages.values()
+    assert not [page for page in every if page.reason == "silence_ended"], "who ends their own knows"
+    world.asked(ExpireSilence(id=first.id, actor="person:ben"))
+    world.at("2m")
+    (told,) = [page for page in world.told_pages if page.reason == "silence_ended"]
+    assert told.person == "ana"
+    assert told.title.startswith("Your silence was ended by Ben; 1 alert it kept quiet still fires")
 
 
 @pytest.mark.parametrize(
