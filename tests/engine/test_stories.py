@@ -726,6 +726,20 @@ def test_a_heartbeat_that_is_renamed_in_the_plan_is_heard_and_missed_by_its_new_
     assert dump(world.replayed().state) == dump(world.engine.state)
 
 
+def test_a_key_that_is_renamed_while_its_secret_is_not_to_be_had_stays_in_use():
+    """It is known by its reference; when the secret is there it has its new name."""
+    world, hash, am = World(), b"o" * 32, "secret:am_key"
+    world.asked(DeclareKeys(keys=((hash, "oooo", "events", "inbox", "am"),), secrets={hash: am}))
+    key = world.engine.state.keys_by_hash[hash]
+    world.asked(DeclareKeys(keys=(), kept=(("events", "inbox", "prometheus"),), away=(am,)))
+    assert (key.name, key.revoked_at) == ("am", None)
+    world.asked(DeclareKeys(keys=((hash, "oooo", "events", "inbox", "prometheus"),), secrets={hash: am}))
+    assert (key.name, key.revoked_at) == ("prometheus", None)
+    assert dump(world.replayed().state) == dump(world.engine.state)
+    world.asked(DeclareKeys(keys=(), kept=(("events", "inbox", "other"),), away=("secret:other",)))
+    assert key.revoked_at is not None
+
+
 def test_a_declared_key_whose_secret_is_not_to_be_had_stays_in_use():
     """One that the plan names no more does not, whatever else cannot be had."""
     world = World()
