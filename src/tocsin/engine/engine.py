@@ -157,11 +157,11 @@ class Engine:
                 case Deaf():
                     self._deaf(turn, input)
                 case CalendarRead():
-                    idle = telling.idle(turn) if covering.is_news(turn, input) else None
+                    news = covering.is_news(turn, input)
                     covering.read(turn, input)
                     handing.calendar_read(turn, input.name)
-                    if idle is not None:
-                        telling.of_idle(turn, idle, f"the calendar {input.name} says so")
+                    if news:
+                        telling.of_idle(turn, f"the calendar {input.name} says so")
                     if not input.error:
                         waiting.judge_again(turn)
                 case Quarantine():
@@ -260,7 +260,6 @@ class Engine:
         """Judge by another plan from now on. Says which playbooks are trusted less for it."""
         assert plan is not None, "a plan change comes with its plan"
         before = {(s.service, s.name): s for s in self.plan.heartbeats}
-        idle = telling.idle(turn)
         self.plan = turn.plan = plan
         older.complete(turn)  # a start puts a plan in force first, and that asks what pages wait for
         begins = change.paging and not self.state.counters.paging
@@ -298,7 +297,7 @@ class Engine:
         covering.forget(turn)
         covering.renew(self.state, plan)
         handing.arrange(turn, first=first)
-        telling.of_idle(turn, idle, handing.NEW_PLAN)
+        telling.of_idle(turn, handing.NEW_PLAN)
         waiting.plan_changed(turn)
         answering.plan_changed(turn)
         self._end_the_unwatched(turn)

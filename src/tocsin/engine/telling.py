@@ -6,7 +6,7 @@ it begins. Whoever does something by hand is not told of it; but whoever comes o
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from tocsin.access import actors
@@ -140,29 +140,25 @@ def change(
     return told
 
 
-def idle(turn: Turn) -> dict[int, str]:
-    """The agreed overrides that take nobody's place now, and a sentence on each.
+def of_idle(turn: Turn, why: str) -> None:
+    """A plan or a calendar is new: whoever agreed to what takes nobody's place is told so, once while that is so.
 
-    Without those of which that is not known, since a calendar is yet to be read.
+    It asks nothing of them, so it waits for their morning. What is not known yet, since a calendar is yet to be read,
+    is told when it is.
     """
-    state = turn.state
-    found = covering.idle(turn.plan, state.overrides, state.covers, turn.now)
-    agreed = ((one, sentence) for one, sentence in found if one.agreed_at is not None)
-    return {one.id: sentence for one, sentence in agreed if not handing.awaits(turn, one.schedule)}
-
-
-def of_idle(turn: Turn, before: Container[int], why: str) -> None:
-    """A plan or a calendar is new: whoever agreed to something that takes nobody's place from now on is told so.
-
-    It asks nothing of them, so it waits for their morning. ``before``: what took nobody's place already.
-    """
-    for id, sentence in idle(turn).items():
-        one = turn.state.overrides[id]
+    plan, state = turn.plan, turn.state
+    found = {one.id: sentence for one, sentence in covering.idle(plan, state.overrides, state.covers, turn.now)}
+    for one in list(state.overrides.values()):
+        sentence = found.get(one.id, "")
+        if one.agreed_at is None or one.told_idle == bool(sentence) or handing.awaits(turn, one.schedule):
+            continue
+        one.told_idle = bool(sentence)
+        turn.changes.overrides[one.id] = one
         people = (one.person, one.instead_of) if one.back else (one.person,)
-        for name in people if id not in before else ():
-            if name in turn.plan.people:
+        for name in people if sentence else ():
+            if name in plan.people:
                 lines = [f"Because {why}"]
-                handing.tell(turn, turn.plan.people[name], Reason.ON_CALL_CHANGED, sentence, lines, urgency="low")
+                handing.tell(turn, plan.people[name], Reason.ON_CALL_CHANGED, sentence, lines, urgency="low")
 
 
 def _welcome(

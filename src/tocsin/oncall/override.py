@@ -56,7 +56,8 @@ class Override(Struct, kw_only=True, omit_defaults=True):
 
     ``person``: who is on call instead; of a cover request nobody has taken yet "". ``instead_of``: whose place it is;
     "" everybody's, also where nobody is on call. ``back``: the time of a swap in which it is the other way round.
-    ``judged_at``: when it was looked last what it means for those who wait.
+    ``judged_at``: when it was looked last what it means for those who wait. ``told_idle``: whoever agreed was told that
+    it takes nobody's place.
     ``asked_by`` and ``answered_by`` are actors such as ``person:ana``.
     """
 
@@ -76,6 +77,7 @@ class Override(Struct, kw_only=True, omit_defaults=True):
     cancelled_at: Instant | None = None
     answered_by: str = ""
     judged_at: Instant = 0
+    told_idle: bool = False
 
     @property
     def first(self) -> Instant:
