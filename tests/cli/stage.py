@@ -216,7 +216,7 @@ def incident(number: int = 17, **changes: Any) -> dict[str, Any]:
         acknowledged_by="", acknowledged_at=None, acknowledged_until=None, first_acknowledged_at=None, resolved_by="",
         resolved_at=None, snoozed_until=None, clear_at=None, reopened=0, paused=None, paused_until=None,
         next_page_at="2026-11-22T03:34:32.000Z", urgency="high", waits=None, responders=[], plan="a1b2c3",
-        code=[], code_lifted=None,
+        code=[], code_lifted=None, tried=[],
     )  # fmt: skip
     return {**msgspec.to_builtins(base), **changes}
 

@@ -143,6 +143,17 @@ def test_a_shadow_gets_a_copy():
     assert said(world) == ["Paging Ana (watched, layer 1), with a copy to Zoe; next in 30 min if nobody answers"]
 
 
+def test_of_low_urgency_a_shadows_copy_waits_for_their_morning_and_leaves_at_once_when_it_becomes_urgent():
+    low = PLAN.replace(b"shadowed: {escalation: shadowed}", b"shadowed: {escalation: shadowed, urgency: {sev3: low}}")
+    world = World(low.replace(b"zoe: {name: Zoe", b"zoe: {name: Zoe, timezone: America/New_York"))
+    world.at("6h").fires("Slow", job="shadowed", severity="warning").at("6h40m")
+    assert {person for _, person, incident in world.pages if incident} == {"ben"}, "09:00 for Ben, 04:00 for Zoe"
+    assert [(row.kind, row.held) for row in world.rows(1, "zoe")] == [("copy", "quiet_hours")]
+    world.fires("Slow", job="shadowed", severity="critical", host="b")
+    assert [row.kind for row in world.rows(1, "zoe")] == ["copy", "copy"], "and is a copy still"
+    assert ("24000s", "zoe", 1) in world.pages
+
+
 def test_a_shadow_is_never_the_only_one_reached():
     """Ana's page fails, Zoe's copy arrives: the step reached nobody, and the next one follows at once."""
     world = World(PLAN)

@@ -158,3 +158,12 @@ def test_nothing_is_done_to_what_is_resolved():
         ApplyPlan(incident=1),
     ):
         assert world.asked(command).code == "conflict"
+
+
+def test_whoever_is_asked_for_help_by_name_is_paged_at_once_however_little_urgent_it_is():
+    """As while somebody has it. What was said, and done, is one."""
+    world = World(PLAN.replace(b"checkout: {", b"checkout: {urgency: {sev1: low}, "))
+    world.fires("Down", job="checkout")
+    assert world.pages == [], "three in the morning"
+    world.asked(AddResponders(actor="person:ana", incident=1, targets=("person:ben",)))
+    assert world.pages == [("0s", "ben", 1)]

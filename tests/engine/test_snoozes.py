@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from tests.engine.world import World
-from tocsin.engine.inputs import Seen
+import msgspec
+import pytest
+
+from tests.engine.test_conditions import TIERED, paged
+from tests.engine.world import PLAN, START, World, dump
+from tocsin.engine.commands import Acknowledge, Reassign, Snooze
+from tocsin.engine.inputs import Received, Seen
+from tocsin.engine.state import State
+from tocsin.intake.request import Request
+from tocsin.kernel.instant import HOUR, format_rfc3339, parse_duration
 from tocsin.runtime.seen import bitmap
 
 
@@ -52,3 +60,196 @@ def test_a_repetition_that_comes_when_all_that_was_put_off_has_ended_opens_it_ag
     world.apply(Seen(alert, ((world.now, bitmap(alert, {alert})),)))
     assert world.engine.state.alerts[alert].firing
     assert world.pages[1:] == [("180s", "ana", 1)]
+
+
+LOW = PLAN.replace(b"checkout: {escalation: shop,", b"checkout: {urgency: {sev3: low}, escalation: shop,")
+
+
+def alike(world: World) -> None:
+    """Replay, and a start from the rows, come to what there is."""
+    assert dump(world.replayed().state) == dump(world.engine.state)
+    assert dump(State(world.loaded())) == dump(world.engine.state)
+
+
+def test_a_newcomer_of_low_urgency_wakes_nobody_and_has_nothing_grave_wait_for_the_morning():
+    """What was put off counts again when its snooze ends: as grave, as urgent and of as high a customer as it is."""
+    world = World(LOW).fires("Down", job="checkout", instance="a").at("1m")
+    world.resolves_by_hand(1, "1h")
+    world.at("10m").fires("Down", job="checkout", instance="b", severity="warning").at("60m")
+    assert (world.pages, world.incident(1).waits) == ([("0s", "ana", 1)], "quiet_hours")
+    world.restarted().at("61m")
+    assert (world.pages[1:], world.incident(1).urgency) == ([("3660s", "ana", 1)], "high")
+    alike(world)
+
+
+def test_a_newcomer_ends_no_snooze_of_a_higher_customer():
+    world = World(TIERED).fires("Down", service="two", plan="gold", instance="a").at("1m")
+    world.resolves_by_hand(1, "30m")
+    world.at("2m").fires("Down", service="two", plan="silver", instance="b")
+    assert (paged(world)[1:], world.incident(1).customer_tier) == ([("120s", "kei")], "silver")
+    world.at("30m")
+    assert world.incident(1).customer_tier == "silver"
+    world.at("31m")
+    assert (paged(world)[-1], world.incident(1).customer_tier) == (("1860s", "ben"), "gold")
+    alike(world)
+
+
+def test_what_was_put_off_for_days_pages_when_it_becomes_grave():
+    world = World(LOW).at("6h").fires("Disk", job="checkout", instance="a", severity="warning").at("6h1m")
+    assert world.asked(Snooze(actor="person:ana", incident=1, until=world.now + 72 * HOUR)).ok
+    world.at("7h").fires("Disk", job="checkout", instance="b", severity="warning")
+    assert world.incident(1).state == "acknowledged", "more of the same is what was put off"
+    before = len(world.pages)
+    world.at("20h").fires("Disk", job="checkout", instance="c")
+    assert world.pages[before:] == [("72000s", "ana", 1)]
+    assert "It was put off for less: paging begins again" in [entry.what for entry in world.timeline]
+    alike(world)
+
+
+def test_whoever_has_what_becomes_grave_is_told_and_has_it_no_longer_than_if_they_took_it_now():
+    world = World(LOW).at("6h").fires("Disk", job="checkout", instance="a", severity="warning").at("6h1m")
+    world.acknowledges(1, "24h")
+    world.at("6h5m").fires("Disk", job="checkout", instance="b").at("7h4m")
+    assert [page for page in world.pages if page[0] == "21900s"] == [("21900s", "ana", 0)]
+    assert world.told_pages[-1].title == "Incident #1, which you have, is SEV1, was SEV3, of high urgency: Disk fires"
+    world.at("7h5m")
+    assert world.pages[-1] == ("25500s", "ana", 1)
+    alike(world)
+
+
+def test_who_cannot_be_told_has_nothing_that_becomes_grave():
+    world = World(PLAN).fires("Disk", job="checkout", instance="a", severity="warning").at("1m")
+    assert world.asked(Acknowledge(incident=1, actor="user:ops")).ok
+    world.at("2m").fires("Disk", job="checkout", instance="b")
+    assert world.pages[1:] == [("120s", "ana", 1)]
+    alike(world)
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_snooze_is_over_for_what_becomes_graver_than_all_that_was_put_off(ended):
+    """Said of the alert that fires, or of one that ended and fires again while another of the snooze fires on."""
+    world = World()
+    for key in ("a", "b"):
+        world.fires("Disk", service="checkout", key=key, severity="warning", instance=key)
+    world.at("1m").resolves_by_hand(1, "24h")
+    if ended:
+        world.at("2m").resolves("Disk", service="checkout", key="a", severity="warning", instance="a")
+    world.at("3m").fires("Disk", service="checkout", key="a", severity="warning", instance="a")
+    assert world.incident(1).state == "resolved"
+    if ended:
+        world.at("4m").resolves("Disk", service="checkout", key="a", severity="warning", instance="a")
+    key = "a" if ended else "b"
+    world.at("10m").fires("Disk", service="checkout", key=key, instance=key)
+    assert (world.pages[1:], world.incident(1).state) == ([("600s", "ana", 1)], "triggered")
+    alike(world)
+
+
+def test_what_was_put_off_with_a_newcomer_of_low_urgency_was_known_to_be_urgent():
+    """It may blink without a page for it."""
+    world = World(LOW).fires("Down", job="checkout", instance="a").at("1m")
+    world.resolves_by_hand(1, "10h")
+    world.at("2m").fires("Down", job="checkout", instance="b", severity="warning").at("3m")
+    assert world.incident(1).urgency == "low"
+    world.resolves_by_hand(1, "10h")
+    world.at("4m").resolves("Down", job="checkout", instance="a").fires("Down", job="checkout", instance="a").at("9h")
+    assert (len(world.pages), world.incident(1).state) == (1, "resolved")
+
+
+def told(world: World, ends: str, instance: str = "a", job: str = "checkout", **more: str) -> World:
+    """As Prometheus says that an alert fires until then, which may be now: one replica, while another says it fires."""
+    labels = {"alertname": "Down", "severity": "critical", "job": job, "instance": instance, **more}
+    until = format_rfc3339(START + parse_duration(ends))
+    body = msgspec.json.encode([{"labels": labels, "annotations": {}, "endsAt": until}])
+    headers = {"content-type": "application/json"}
+    request = Request(source="alertmanager", method="POST", path="/api/v2/alerts", headers=headers, body=body)
+    world.apply(Received(0, "inbox", world.now, request))
+    return world
+
+
+def test_what_was_put_off_may_be_quiet_for_less_than_a_minute_though_nothing_else_fires():
+    """As an open incident's may: of two replicas of Prometheus one may say that it is over while the other fires."""
+    world = told(World(), "170m").at("1m")
+    world.resolves_by_hand(1, "2h")
+    told(told(world.at("10m"), "10m").at("602s"), "170m").at("100m")
+    assert world.pages == [("0s", "ana", 1)] and world.incident(1).state == "resolved"
+    told(world, "100m").at("101m")
+    assert world.timeline[-1].what == "All that was put off has ended" and world.incident(1).snoozed_until is None
+    told(world.at("102m"), "170m")
+    assert world.pages[1:] == [("6120s", "ana", 1)], "mended, and back"
+    alike(world)
+
+
+def test_what_fires_again_is_where_it_was_also_after_its_window():
+    """A window is for newcomers: one that blinks is no incident more, and takes none with it."""
+    where = {"job": "search", "region": "eu"}
+    world = told(World(), "170m", **where).at("1m")
+    world.acknowledges(1, "2h")
+    for minute in (10, 20):
+        told(told(world.at(f"{minute}m"), f"{minute}m", **where).at(f"{minute * 60 + 2}s"), "170m", **where)
+    assert (world.pages, list(world.engine.state.incidents)) == ([("0s", "ana", 1)], [1])
+    told(world.at("21m"), "170m", instance="b", **where)
+    assert world.pages[1:] == [("1260s", "ana", 2)]
+    alike(world)
+
+
+def test_what_was_put_off_stays_so_while_a_newer_incident_of_its_group_is_open():
+    world = World()
+    for instance in "12":
+        world.fires("A", job="search", region="eu", instance=instance)
+    world.at("10m").fires("A", job="search", region="eu", instance="3")
+    world.acknowledges(2, "3h")
+    world.resolves_by_hand(1, "2h")
+    world.silences('instance="2"', for_="12m")
+    before = len(world.pages)
+    world.at("20m").resolves("A", job="search", region="eu", instance="1").at("1205s")
+    world.fires("A", job="search", region="eu", instance="1").at("25m")
+    assert [page for page in world.pages[before:] if page[2]] == []
+    assert {one.incident for one in world.engine.state.alerts.values() if one.firing} == {1, 2}
+    world.at("130m")
+    assert next(page for page in world.pages[before:] if page[2]) == ("7800s", "ana", 1)
+    alike(world)
+
+
+@pytest.mark.parametrize("put_off", [False, True])
+def test_nothing_is_over_because_nobody_could_be_heard(put_off):
+    """One replica says that it is over, an upgrade of two minutes follows, and the other fires all the time."""
+    world = told(World(), "170m").at("1m")
+    if put_off:
+        world.resolves_by_hand(1, "2h")
+    else:
+        world.acknowledges(1, "2h")
+    told(world.at("10m"), "10m").at("610s").restarted("2m")
+    alike(world)
+    told(world.at("15m"), "170m").at("100m")
+    assert world.pages == [("0s", "ana", 1)]
+    assert world.incident(1).state == ("resolved" if put_off else "acknowledged")
+    told(world, "100m").at("6060s")
+    assert (world.incident(1).open, world.incident(1).snoozed_until) == (False, None)
+    alike(world)
+
+
+def test_what_another_plan_makes_urgent_waits_for_no_morning_when_it_is_put_off_no_longer():
+    """Also where somebody had it and gave it away."""
+    for how in ("acknowledged", "put off", "given"):
+        world = World(LOW.replace(b"sev3: low", b"sev1: low")).at("6h").fires("Down", job="checkout")
+        world.acknowledges(1, "14h") if how != "put off" else world.asked(
+            Snooze(actor="person:ana", incident=1, until=world.now + 14 * HOUR)
+        )
+        world.at("1170m").put_in_force(LOW)
+        before = len(world.pages)
+        if how == "given":
+            assert world.asked(Reassign(actor="person:ana", incident=1, person="ben")).ok
+            assert world.pages[before:] == [("70200s", "ben", 1)]
+        world.at("20h")
+        assert how == "given" or world.pages[before:] == [("72000s", "ana", 1)]
+        assert world.incident(1).urgency == "high"
+
+
+def test_one_that_blinks_while_the_others_are_silenced_pages_nobody_anew():
+    world = told(told(World(), "170m"), "170m", instance="b").at("1m")
+    world.silences('instance="b"', for_="2h")
+    told(told(world.at("2m"), "2m").at("122s"), "170m").at("4m")
+    assert [page for page in world.pages if page[2]] == [("0s", "ana", 1)]
+    told(world, "170m", instance="c").at("5m")
+    assert [page for page in world.pages if page[2]][1:] == [("300s", "ben", 1)]
+    alike(world)

@@ -5,16 +5,27 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from tests.engine.world import PLAN, World, dump
+from tests.engine.world import PLAN, START, World, dump
 from tocsin.access.credentials import secret_hash
 from tocsin.access.limits import KeyLimits
-from tocsin.engine.commands import ASKED, Acknowledge, CreateKey, DeclareKeys, LimitKey, SetSilence
+from tocsin.engine.commands import (
+    ASKED,
+    Acknowledge,
+    CreateKey,
+    DeclareKeys,
+    ExpireSilence,
+    LimitKey,
+    SetSilence,
+    SetUser,
+)
 from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import Delivered, Received
+from tocsin.engine.state import State
 from tocsin.intake.request import Request
 from tocsin.intake.sources import SOURCES
-from tocsin.kernel.instant import SECOND, parse_duration
+from tocsin.kernel.instant import MINUTE, parse_duration
 from tocsin.kernel.matcher import parse_matcher
+from tocsin.silences.silence import Silence
 
 
 def test_nobody_answers_so_each_step_is_paged_and_then_the_last_resort_and_all_again():
@@ -186,18 +197,60 @@ def test_one_loud_alert_among_silenced_ones_is_paged():
 
 
 def test_the_author_of_a_silence_is_told_before_and_at_its_end():
-    world = World()
+    world = World().at("6h")
     world.silences('alertname="Down"', for_="2h")
-    world.at("2h")
-    assert world.pages == [("6300s", "ana", 0), ("7200s", "ana", 0)]
+    world.at("9h")
+    assert world.pages == [("27960s", "ana", 0), ("28860s", "ana", 0)]
 
 
 @pytest.mark.parametrize(("lasts", "told"), [("1h", "45m"), ("30m", "1350s"), ("4m", "3m")])
 def test_of_a_short_silence_the_author_is_told_when_three_quarters_of_it_have_passed(lasts, told):
     world = World()
     world.silences('alertname="Down"', for_=lasts)
-    world.at(lasts)
-    assert [one[0] for one in world.pages] == [f"{parse_duration(at) // SECOND}s" for at in (told, lasts)]
+    world.fires("Down", job="checkout").at(lasts)
+    (soon,) = [page for page in world.engine.state.pages.values() if page.reason == "silence_ends_soon"] or [
+        page for page in world.told_pages if page.reason == "silence_ends_soon"
+    ]
+    assert soon.intended_at == START + parse_duration(told)
+    assert soon.tried_at is not None, "before it ends"
+    assert soon.tried_at - soon.intended_at <= MINUTE
+
+
+def test_silences_that_end_at_night_wake_nobody_where_nothing_fires_and_are_one_message_in_the_morning():
+    world = World()
+    for n in range(20):
+        world.silences(f'alertname="A{n}"', for_="30m")
+        world.at(f"{n}s")
+    world.at("4h")
+    assert world.pages == []
+    world.at("8h")
+    (told,) = world.told_pages
+    assert (told.reason, told.title, len(told.lines)) == ("silence_ended", "20 silences have ended, 10 of them", 10)
+    assert world.left[0][0] == "18000s", "08:00"
+    assert dump(world.replayed().state) == dump(world.engine.state) == dump(State(world.loaded()))
+
+
+def test_silences_under_which_something_fires_are_told_of_at_once_together():
+    world = World().fires("A", job="checkout")
+    for n, name in enumerate("ABC"):
+        world.at(f"{n}s").silences(f'alertname=~"A|{name}"', for_="2h")
+    world.at("110m")
+    (told,) = world.told_pages[1:]
+    assert (told.reason, told.title, len(told.lines)) == ("silence_ends_soon", "3 silences end soon", 3)
+    assert world.left[-1][0] == "6360s", "a minute after the first"
+
+
+def test_the_author_of_a_silence_hears_that_somebody_else_has_ended_it():
+    world = World().fires("Down")
+    first, second = (world.silences(one, for_="2h") for one in ('alertname="Down"', 'alertname="Other"'))
+    world.expires(second.id)
+    every = world.engine.state.pages.values()
+    assert not [page for page in every if page.reason == "silence_ended"], "who ends their own knows"
+    world.asked(ExpireSilence(id=first.id, actor="person:ben"))
+    world.at("2m")
+    (told,) = [page for page in world.told_pages if page.reason == "silence_ended"]
+    assert told.person == "ana"
+    assert told.title.startswith("Your silence was ended by Ben; 1 alert it kept quiet still fires")
 
 
 @pytest.mark.parametrize(
@@ -209,7 +262,7 @@ def test_whoever_is_told_of_a_silence_of_another_is_told_whose_it_was(author, pe
     world.asked(
         SetSilence(actor="token:1", author=author, matchers=matchers, comment="x", starts_at=world.now, ends_at=ends)
     )
-    world.at("2h")
+    world.at("2h1m")
     soon = [page.title for page in world.told_pages if page.reason == "silence_ends_soon"]
     assert soon == [f'{whose} ends Mon 23 Nov 2026 05:00 (UTC): alertname="Down"']
     titles = {page.person: page.title for page in world.told_pages if page.reason == "silence_ended"}
@@ -225,7 +278,7 @@ def test_an_author_is_known_by_name_or_address_in_any_letters_else_the_last_reso
         matchers=matchers, author=author, comment="known", starts_at=world.now, ends_at=ends, actor="user:boss"
     )
     assert world.asked(asked).ok
-    world.at("2h")
+    world.at("8h")
     assert {person for _, person, _ in world.pages} == told
 
 
@@ -452,6 +505,21 @@ def test_a_watchdog_alert_is_a_heartbeat_and_its_silence_pages():
     assert world.pages == [("540s", "ana", 1)]
 
 
+def test_a_heartbeat_that_stays_away_is_paged_for_again_though_a_person_resolved_it():
+    """Like any alert that fires on; a sign of life ends it. One that an older version let go is raised at the start."""
+    world = World().fires("Watchdog", expires="4m").at("9m")
+    assert world.resolves_by_hand(1).reason == "snoozed"
+    world.at("69m")
+    assert world.pages == [("360s", "ana", 1), ("4140s", "ana", 1)]
+    world.resolves_by_hand(1, "24h")
+    world.at("70m").fires("Watchdog", expires="4m").at("72m")
+    assert not any(one.firing for one in world.engine.state.alerts.values() if one.source == "tocsin")
+    heart = msgspec.structs.replace(world.engine.state.heartbeats["orders", "nightly"], state="late", last=START)
+    world.tables["heartbeats"]["orders", "nightly"] = (type(heart), msgspec.json.encode(heart))
+    world.restarted(plan=PLAN)
+    assert world.pages[2:] == [("4322s", "ana", 1)] and "nightly" in world.incident(1).title
+
+
 def test_paging_off_writes_down_whom_it_would_have_paged():
     world = World(paging=False).fires("Down", job="checkout").at("6m")
     assert world.pages == []
@@ -658,6 +726,20 @@ def test_a_heartbeat_that_is_renamed_in_the_plan_is_heard_and_missed_by_its_new_
     assert dump(world.replayed().state) == dump(world.engine.state)
 
 
+def test_a_key_that_is_renamed_while_its_secret_is_not_to_be_had_stays_in_use():
+    """It is known by its reference; when the secret is there it has its new name."""
+    world, hash, am = World(), b"o" * 32, "secret:am_key"
+    world.asked(DeclareKeys(keys=((hash, "oooo", "events", "inbox", "am"),), secrets={hash: am}))
+    key = world.engine.state.keys_by_hash[hash]
+    world.asked(DeclareKeys(keys=(), kept=(("events", "inbox", "prometheus"),), away=(am,)))
+    assert (key.name, key.revoked_at) == ("am", None)
+    world.asked(DeclareKeys(keys=((hash, "oooo", "events", "inbox", "prometheus"),), secrets={hash: am}))
+    assert (key.name, key.revoked_at) == ("prometheus", None)
+    assert dump(world.replayed().state) == dump(world.engine.state)
+    world.asked(DeclareKeys(keys=(), kept=(("events", "inbox", "other"),), away=("secret:other",)))
+    assert key.revoked_at is not None
+
+
 def test_a_declared_key_whose_secret_is_not_to_be_had_stays_in_use():
     """One that the plan names no more does not, whatever else cannot be had."""
     world = World()
@@ -682,3 +764,53 @@ def test_a_page_alone_says_what_is_acknowledged_and_by_whom():
     assert world.engine.state.incidents[1].acknowledged_by == "person:ana"
     assert world.asked(Acknowledge(page=999)).code == "not_found"
     assert world.asked(Acknowledge()).code == "not_found"
+
+
+def test_where_nobody_is_paged_any_more_nothing_leaves_that_was_written_down_before():
+    """A backup is looked at, or paging is switched off in the middle: whoever was being paged hears nothing more."""
+    world = World()
+    world.has("ana", "https://hook.example")
+    world.answers = lambda page: "never"
+    world.fires("Down", job="checkout").at("1m")
+    waits = [row for row in world.rows(1) if row.state == "intended"]
+    assert [row.waiting for row in waits] == [False, True], "one on its way, one that is to follow"
+    world.left.clear()
+    world.restarted(plan=PLAN, paging=False).at("20m")
+    assert world.left == []
+    assert {row.outcome for row in world.rows(1)} == {"paging_off"}
+    world.apply(Delivered(waits[0].id, "failed", "client", "550"))
+    assert world.left == []
+    world.restarted(plan=PLAN, paging=True)
+    assert [(person, kind) for _, person, _, kind in world.left] == [("ana", "page")], "begun again"
+
+
+def test_a_silence_is_asked_only_of_what_it_covers_or_did(monkeypatch):
+    """Its reminder changes nothing; its end is judged by what it kept quiet."""
+    asked = []
+    was = Silence.covers
+
+    def covers(self, labels, origin):
+        asked.append(self.id)
+        return was(self, labels, origin)
+
+    monkeypatch.setattr(Silence, "covers", covers)
+    world = World()
+    for name in "ABCDE":
+        world.fires(name, job="checkout")
+    one = world.silences('alertname="A"', for_="2h").id
+    two = world.silences('alertname="B"', for_="4h").id
+    asked.clear()
+    world.at("110m")
+    assert asked == [], "it was reminded of, and nothing was judged"
+    assert [page.reason for page in world.told_pages if page.kind == "notice"] == ["silence_ends_soon"]
+    world.at("121m")
+    assert asked.count(two) == 1, "asked only of what the other kept quiet"
+    assert (one, world.engine.state.alerts[1].silences) == (one, ())
+
+
+def test_the_first_user_who_is_refused_is_nowhere():
+    world = World()
+    result = world.asked(SetUser(actor="cli", name="root", role="admin", disabled=True))
+    assert (result.ok, result.message) == (False, "root is the last admin")
+    assert world.engine.state.users == {}
+    assert world.engine.state.counters.user == 0

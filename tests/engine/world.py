@@ -350,7 +350,8 @@ class World:
             incident = state.incidents.get(row.incident)
             if row.kind == "page":
                 assert incident is not None and incident.state == "triggered" and incident.paused is None, incident
-                if incident.urgency == "low" and not row.unsure and row.person in plan.people:
+                waits = incident.urgency == "low" and row.reason != "asked_for_help" and not row.unsure
+                if waits and row.person in plan.people:
                     reach = state.reaches.get(row.person) or Reach(person=row.person)
                     assert quiet_until(reach, plan.people[row.person].timezone, self.now) is None, "it is their night"
             if row.kind != "notice" and row.contact and not row.unsure:

@@ -317,7 +317,8 @@ class Playground(World):
     def _carry(self, run: Row, attempt: int) -> None:
         state = self.engine.state
         incident = state.incidents.get(run.incident)
-        about = About(run.service, run.incident, incident.title if incident else "", "", run.labels)
+        title, severity = (incident.title, incident.severity) if incident else ("", "")
+        about = About(run.service, run.incident, title, severity, run.labels)
         recorded = state.steps.get(run.number, {})
         steps = [recorded[n] for n in sorted(recorded)]
         self.deep += 1

@@ -27,6 +27,7 @@ class Level(Struct, frozen=True):
     @property
     def half(self) -> bool:
         return self.full > 50
+    def drained(self, by: int = 1) -> bool: ...
 
 @look
 def level(pump: Pump, *, deep: bool = False) -> Level: ...
@@ -154,6 +155,27 @@ def test_what_is_sound_is_let_pass(body: str) -> None:
 )  # fmt: skip
 def test_what_would_fail_at_night_is_said_before(body: str, said: str) -> None:
     told = faults(body)
+    assert len(told) == 1 and said in told[0], told
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ("lambda now: (now.half, 'half full')", "until answers (now.half, 'half full'), which is neither yes nor no"),
+        ("lambda now: now.drained", "until answers now.drained, which is a function nobody called: now.drained()"),
+        ("lambda now: now", "until answers all that is seen, which is neither yes nor no"),
+        ("level", "level itself, which is neither yes nor no"),
+        ("None", "until is None, which is no function"),
+        ("'now.full < 5'", "which is no function"),
+        ("OLD", "until is OLD, which is no function"),
+        ("lambda now, then: now.half", "until is given one thing, what is seen, and takes something else"),
+        ("lambda: True", "until is given one thing"),
+        ("helper", "until is given one thing"),
+        ("lambda now: now.half, harm=lambda now: (now.full > 90, 'worse')", "harm answers (now.full > 90, 'worse')"),
+    ],
+)
+def test_rules_that_answer_neither_yes_nor_no_are_none(rules: str, said: str) -> None:
+    told = faults(f"run.verify(level, pump, within='2m', until={rules})")
     assert len(told) == 1 and said in told[0], told
 
 

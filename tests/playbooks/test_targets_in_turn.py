@@ -14,7 +14,7 @@ from tests.engine.world import dump
 from tests.playbooks.playground import SERVICE, Playground, Pump, Run, drain, kick, level
 from tocsin.engine.commands import Reassign, StartRun
 from tocsin.engine.engine import Engine
-from tocsin.engine.inputs import Quarantine
+from tocsin.engine.inputs import Deaf, Quarantine
 from tocsin.engine.wanted import chain_of
 from tocsin.intake.event import Event
 from tocsin.intake.sources import SOURCES
@@ -222,7 +222,10 @@ def test_one_of_two_replicas_that_says_resolved_for_a_moment_is_no_alert_that_ca
     world.at("90s").full_on("a")
     assert world.run(1).state == "watching" and world.run(1).quiet_at is None and world.pages == []
     world.at("3m").ends_on("a")
+    world.apply(Deaf(world.now, world.now))
     world.at("4m")
+    assert world.run(1).state == "watching", "nobody could be heard: it has five minutes more"
+    world.at("9m")
     assert world.run(1).outcome == "verified" and world.run(2).state == "watching" and world.pages == []
 
 
@@ -514,6 +517,31 @@ def test_a_run_by_hand_that_is_not_meant_has_code_begin_nothing():
     assert world.asked(StartRun(actor="person:ana", playbook="first", incident=1)).ok
     assert world.outcomes == ["handed_over", "not_needed"] and world.done == []
     assert world.incident(1).works["first a"].run == 1 and world.incident(1).told_by == 1
+
+
+def test_whoever_has_code_try_says_on_which_of_several_targets() -> None:
+    """And it works there, for the alert that is about it; never on one they did not mean."""
+    world = Fleet(fleet)
+    world.full["a"] = 20
+    world.full_on("a", "b")
+    world.at("1m").ends_on("b")
+    world.at("2m").full_on("b")
+    refused = world.runs_by_hand("fleet", incident=1)
+    assert (refused.ok, refused.code, refused.field) == (False, "invalid", "targets")
+    assert "Alerts fire about several targets (a, b): say on which fleet is to run" in refused.message
+    assert world.runs_by_hand("fleet", incident=1, targets={"pump": "b"}).ok
+    run = list(world.written.values())[-1]
+    assert run.targets == {"pump": "b"} and run.labels["instance"] == "b"
+
+
+def test_whoever_has_code_try_need_not_say_where_there_is_one_target() -> None:
+    """Alerts that have ended, or that a silence covers, are not meant."""
+    world = Fleet(fleet)
+    world.full |= {"a": 20, "b": 20}
+    world.full_on("a", "b")
+    world.at("1m").ends_on("a")
+    assert world.runs_by_hand("fleet", incident=1).ok
+    assert list(world.written.values())[-1].targets == {"pump": "b"}
 
 
 def test_what_a_person_stops_is_stopped_also_after_a_person_was_called():

@@ -13,8 +13,11 @@ from tests.runtime.stage import HandClock
 from tocsin.engine.commands import Acknowledge, AddResponders, AnswerDrill, Result, StartDrill
 from tocsin.engine.inputs import Decided, Receipted
 from tocsin.intake.request import Reply
+from tocsin.kernel.reason import Reason
 from tocsin.pages.answers import Answer, Call, DeafError, Got, Heard, Taken
+from tocsin.pages.ledger import Page
 from tocsin.pages.message import Message, Sent
+from tocsin.pages.said import Said
 from tocsin.runtime import answers as module
 from tocsin.runtime.answers import LIMITS, Answers
 from tocsin.runtime.jobs import Job
@@ -304,13 +307,29 @@ async def test_a_receipt_told_again_is_no_row_of_the_journal(door: Door) -> None
 
 async def test_a_page_is_found_by_its_whole_id_or_by_where_it_was_said(door: Door) -> None:
     """Telegram's numbers are such that one's may begin another's."""
-    pages = door.world.engine.state.pages
-    pages[1].provider_id = "5/12"
-    pages[2] = replace(pages[1], id=2, provider_id="5/123")
-    pages[3] = replace(pages[1], id=3, provider_id="55/1")
+    state = door.world.engine.state
+    first = state.pages[1]
+    first.provider_id = "5/12"
+    for page in (first, replace(first, id=2, provider_id="5/123"), replace(first, id=3, provider_id="55/1")):
+        state.add_page(page)
     await asyncio.sleep(0)
+    state.pages = None  # type: ignore[assignment]  # however many there are, anybody may write to a bot: none is looked at
     found = {said: [one.id for one in door.box.find(said)] for said in ("5/12", "5/123", "5/1", "5/", "55/", "5")}
     assert found == {"5/12": [1], "5/123": [2], "5/1": [], "5/": [1, 2], "55/": [3], "5": []}
+
+
+def test_where_a_page_was_said_is_forgotten_with_it_and_follows_it_to_another_room() -> None:
+    page = Page(
+        id=1, incident=1, person="ana", channel="matrix", address="@ana:x", reason=Reason.STEP_DUE, intended_at=0,
+        next_at=None, provider_id="!old:x/$1",
+    )  # fmt: skip
+    said = Said()
+    said.note(page)
+    page.provider_id = "!new:x/$2"
+    said.note(page)
+    assert (said.at("matrix", "!old:x/"), said.at("matrix", "!new:x/"), said.at("slack", "!new:x/")) == ([], [page], [])
+    said.forget(page)
+    assert not said._pages and not said._place_of
 
 
 async def test_a_provider_that_cannot_be_listened_to_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from tocsin.access.limits import MOST_BODY
 from tocsin.intake.request import Reply
-from tocsin.runtime import heads
+from tocsin.runtime import heads, held
 from tocsin.runtime import listener as module
 from tocsin.runtime.listener import MOST_HEAD, Connection, Exchange, Listener
 
@@ -595,3 +595,80 @@ def test_the_parser_says_where_an_upgrade_begins() -> None:
     with pytest.raises(httptools.HttpParserUpgrade) as caught:
         httptools.HttpRequestParser(object()).feed_data(asks + b"rest")
     assert caught.value.args[0] == len(asks)
+
+
+# --- Much at once ----------------------------------------------------------------------------------------------------
+
+
+def together(count: int, monkeypatch: pytest.MonkeyPatch, most: int) -> list[Talk]:
+    """Connections to one listener that may hold only so much."""
+    monkeypatch.setattr(held, "MOST", most)
+    talks = [Talk() for _ in range(count)]
+    for talk in talks:
+        talk.connection.listener.remove(talk.connection)
+        talk.connection.listener = talk.listener = talks[0].listener
+        talk.listener.add(talk.connection)
+    return talks
+
+
+def head_of(size: int) -> bytes:
+    return b"POST /am/no-such-key/api/v2/alerts HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % size
+
+
+def test_bodies_that_come_at_once_have_a_bound_and_the_longest_held_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has to know a key for it."""
+    slow, next_one, last = together(3, monkeypatch, 1_000_000)
+    slow.say(head_of(900_000), b"x" * 400_000)
+    next_one.say(head_of(900_000), b"x" * 500_000)
+    assert not slow.wire.sent and not next_one.wire.sent
+    last.say(head_of(900_000), b"x" * 800_000)
+    assert [status for status, _ in slow.answers()] == [503]
+    assert [status for status, _ in next_one.answers()] == [503]
+    assert slow.listener.held.total < 1_000_000 and not slow.connection._body
+    slow.receive(b"x" * 400_000)
+    assert len(slow.answers()) == 1, "it is not read any more"
+    last.say(b"x" * 100_000)
+    assert [status for status, _ in last.answers()] == [200]
+    assert slow.listener.held.total == 0 and not slow.listener.held._sizes
+
+
+def test_small_requests_are_let_be_however_much_others_send(monkeypatch: pytest.MonkeyPatch) -> None:
+    small, large, other = together(3, monkeypatch, 300_000)
+    small.say(head_of(10_000), b"x" * 5_000)
+    large.say(head_of(900_000), b"x" * 250_000)
+    other.say(head_of(900_000), b"x" * 250_000)
+    assert [status for status, _ in large.answers()] == [503]
+    small.say(b"x" * 5_000)
+    assert [status for status, _ in small.answers()] == [200]
+
+
+def test_what_waits_behind_an_answer_counts_and_is_let_go_when_it_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[Exchange] = []
+    monkeypatch.setattr(held, "MOST", 1_000_000)
+    talk = Talk(taken.append)
+    whole = head_of(300_000) + b"x" * 300_000
+    talk.say(whole, whole, whole)
+    assert talk.listener.held.total == 600_000
+    for number in range(3):
+        taken[number].answer(Reply(200))
+    assert talk.listener.held.total == 0 and [status for status, _ in talk.answers()] == [200] * 3
+    taken.clear()
+    talk.say(*[whole] * 5)
+    assert talk.listener.held.total == 0, "it was given up"
+    taken[0].answer(Reply(200))
+    assert [status for status, _ in talk.answers()] == [200] * 4 + [503]
+
+
+def test_a_body_is_not_kept_after_its_request_was_answered() -> None:
+    talk = Talk()
+    talk.say(head_of(300_000) + b"x" * 300_000)
+    talk.taken.clear()
+    assert not talk.connection._body
+
+
+def test_whoever_hangs_up_holds_nothing() -> None:
+    talk = Talk()
+    talk.say(head_of(900_000), b"x" * 400_000)
+    assert talk.listener.held.total
+    talk.connection.connection_lost(None)
+    assert talk.listener.held.total == 0

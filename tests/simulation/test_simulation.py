@@ -77,8 +77,10 @@ FAULTS: dict[str, tuple[object, str, Any]] = {
     "a turn that is not remembered": (calling, "takes_turn", lambda *a: None),
     "a channel's refusal that nobody acts on": (paging, "next_method", lambda turn, row: None),
     "deaf time that counts as silence of the monitors": (deafness, "survived", lambda turn, alert: 0),
-    "a snooze that holds for all that joins": (placing, "_end_snooze", lambda incident: None),
-    "a snooze that ends with any alert that fires again": (placing, "put_off", lambda turn, alert: 0),
+    "a snooze that holds for all that joins": (
+        placing, "_whose", lambda turn, alert, home, whose=placing._whose: (whose(turn, alert, home)[0], True)
+    ),
+    "a snooze that ends with any alert that fires again": (placing, "home_of", lambda turn, alert: 0),
     "a step that asks for graver incidents and is paged all the same": (
         calling, "unmet", lambda turn, incident, step: ""
     ),

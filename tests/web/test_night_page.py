@@ -11,12 +11,14 @@ from sqlalchemy.exc import OperationalError
 
 from tests.web.night import NOW, SIGNING_KEY
 from tests.web.serving import Site
+from tests.web.test_playbooks import keep
 from tocsin.alerts.alert import Alert
 from tocsin.engine import commands as c
 from tocsin.engine.commands import Result
 from tocsin.kernel.instant import DAY, HOUR, MINUTE
 from tocsin.pages.ledger import Page
 from tocsin.pages.links import make_token
+from tocsin.playbooks.run import Run
 from tocsin.store import tables
 from tocsin.store.reads import Reads
 
@@ -166,6 +168,22 @@ def test_a_link_of_several_is_headed_by_the_gravest_and_every_line_says_how_grav
     page = http.get(PATH).text
     assert "the gravest nobody has: Reports are late</h1>" in page, "what is over does not hide what is not"
     assert "SEV2" in page[: page.index("<h1>")]
+
+
+def test_it_says_what_code_tried_and_what_it_suggests(site: Site, http: httpx2.Client) -> None:
+    """Half asleep, on a telephone: that code was there, what it did, and that something is in doubt."""
+    one = site.night.incident(1042)
+    one.tried = ("free-memory could not finish: <b>the reason</b>", "free-memory: FINDING-ONE", *map(str, range(9)))
+    one.run = 76
+    site.night.put(one)
+    keep(
+        site, Run(number=76, playbook="p", service="checkout", plan="v", started_at=NOW, deadline=NOW, advice="DO THIS")
+    )
+    page = http.get(PATH).text
+    assert "FINDING-ONE" in page and "&lt;b&gt;the reason&lt;/b&gt;" in page and "<b>the reason" not in page
+    assert "and 5 more" in page and page.index("FINDING-ONE") < page.index("DO THIS") < page.index(">Acknowledge<")
+    site.night.put(structs.replace(one, state="resolved", resolved_at=NOW, resolved_by="code"))
+    assert "FINDING-ONE" not in http.get(PATH).text
 
 
 def test_of_a_storm_it_shows_the_gravest_and_says_how_many_one_press_answers(site: Site, http: httpx2.Client) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 import pytest
 from sqlalchemy import insert, update
@@ -14,6 +16,7 @@ from tocsin.engine.weighing import Guards, Weighed
 from tocsin.faces.faces import Faces
 from tocsin.incidents.incident import Work
 from tocsin.kernel.instant import MINUTE, SECOND
+from tocsin.kernel.matcher import parse_matcher
 from tocsin.kernel.reason import Reason
 from tocsin.pages.ledger import Page
 from tocsin.plan.model import Plan
@@ -75,9 +78,7 @@ def test_what_a_run_found_and_asks_is_in_the_room_and_yes_is_one_button(
     assert site.core.asked[-1] == c.CancelRun(actor="person:ana", run=7)
 
 
-def test_a_run_that_no_incident_began_is_in_the_room_of_its_question(
-    site: Site, ana: Browserless, asking: Run
-) -> None:
+def test_a_run_that_no_incident_began_is_in_the_room_of_its_question(site: Site, ana: Browserless, asking: Run) -> None:
     with site.night.engine.begin() as connection:
         body = ENCODE(msgspec.structs.replace(asking, incident=0))
         connection.execute(update(tables.runs).values(incident=0, body=body))
@@ -205,20 +206,23 @@ def test_what_was_handed_over_is_drawn_with_what_to_do_next_and_the_suspected_ch
         outcome="handed_over", why="handed over: no key is <safe> to expire", started_at=NOW - 2 * MINUTE,
         deadline=NOW, ended_at=NOW - MINUTE, advice="find out who <fills> it",
         suspected="checkout: 2026.10.19-3, 16 min before it began", readings=(said(series),),
+        findings=("said in a step", "app-1 <holds> 57", "no key is <safe> to expire"),
     )  # fmt: skip
     row = Step(
         run=8, ordinal=BEFORE, verb="look", function="probes", digest="", state="done", began_at=NOW,
         ended_at=NOW, result=ENCODE([series]).decode(),
     )  # fmt: skip
-    keep(site, run, row)
+    told = msgspec.structs.replace(row, ordinal=1, verb="tell", result="null", said="said in a step")
+    keep(site, run, row, told)
     for page in ("/incidents/1042", "/runs/8"):
         ana.get(page)
         assert "no key is &lt;safe&gt; to expire. It changed nothing." in ana.page
+        assert "<dt>Found</dt><dd>app-1 &lt;holds&gt; 57</dd></dl>" in ana.page, "what it handed over with, once"
         assert "Suggested next" in ana.page and "find out who &lt;fills&gt; it" in ana.page
         assert "Suspected change" in ana.page and "2026.10.19-3, 16 min before it began" in ana.page
         words = "Memory &lt;used&gt; 30\u00a0% → 93\u00a0% in 9\u00a0min, the limit is 90\u00a0%; code began at"
         assert f'role="img" aria-label="{words}' in ana.page, "a reader that sees no picture hears it"
-        assert ana.page.count('<path class="line"') == 1 and "<td class=\"num\">93 %</td>" in ana.page
+        assert ana.page.count('<path class="line"') == 1 and '<td class="num">93 %</td>' in ana.page
         assert "Looked: <code>probes" not in ana.page, "it is no step of the playbook's"
 
 
@@ -247,6 +251,48 @@ def listed(monkeypatch: pytest.MonkeyPatch) -> None:
         return plan
 
     monkeypatch.setattr(Faces, "plan", in_force)
+
+
+def test_in_a_room_with_alerts_about_several_targets_a_person_says_on_which_code_tries(
+    site: Site, ana: Browserless, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First those code is not done with; and what is sent is what was read."""
+    param = Param("server", "redis", target=True)
+    free = Manifest(
+        name="free-memory", file="f.py", line=1, function="f:f", about="", meaning="m", params=(param,),
+        answers=((parse_matcher("alertname=RedisFull"),),),
+    )  # fmt: skip
+    targets = tuple(
+        Target(service="checkout", name=one, kind="redis", reading="s:r", match=(parse_matcher(f"instance={one}"),))
+        for one in ("cart", "main", "spare")
+    )
+    answers = {"checkout": ("free-memory",)}
+    plan = msgspec.structs.replace(the_plan(), playbooks={"free-memory": free}, answers=answers, targets=targets)
+
+    async def in_force(faces: Faces) -> Plan:
+        return plan
+
+    monkeypatch.setattr(Faces, "plan", in_force)
+    site.night.put(
+        *(
+            alert(number, "Full", "checkout", 1042, labels={"alertname": "RedisFull", "instance": name})
+            for number, name in ((50, "cart"), (51, "main"))
+        )
+    )
+    incident = site.night.incident(1042)
+    incident.works = {"free-memory cart": Work("free-memory", ("cart",), 0, "handed_over", "")}
+    site.night.put(incident)
+    ana.get("/incidents/1042")
+    options = re.findall(r'<option value="([^"]+)">(free-memory[^<]*)</option>', ana.page)
+    assert [said for _, said in options] == ["free-memory on main", "free-memory on cart, again"]
+    ana.send("/incidents/1042/run", playbook=options[1][0].replace("&amp;", "&"))
+    assert site.core.asked[-1] == c.StartRun(
+        actor="person:ana", playbook="free-memory", incident=1042, targets={"server": "cart"}, role="admin"
+    )
+    ana.send("/incidents/1042/run", playbook="free-memory")
+    assert site.core.asked[-1] == c.StartRun(
+        actor="person:ana", playbook="free-memory", incident=1042, role="admin"
+    )
 
 
 def test_a_playbook_is_run_without_an_incident_and_a_refusal_is_said(

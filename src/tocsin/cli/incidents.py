@@ -112,8 +112,8 @@ def _row(one: dict[str, Any], now: Instant | None) -> show.Row:
 def show_incident(api: Api, incident: int, as_json: bool) -> None:
     """Show an incident and everything about it.
 
-    How it stands, its firing alerts, the pages sent for it, what was changed on its service and what it needs,
-    and its timeline with the reason of every step.
+    How it stands, its firing alerts, what code tried and found, the pages sent for it, what was changed on its service
+    and what it needs, and its timeline with the reason of every step.
 
     \b
     Examples:
@@ -168,6 +168,10 @@ def _sheet(one: dict[str, Any], now: Instant | None) -> None:
     if len(one["code"]) > 1:
         show.heading("Code, by target")
         show.print_table(CODE_COLUMNS, [_work(each) for each in one["code"]])
+    if one["tried"]:
+        show.heading("What code tried and found")
+        for said in one["tried"]:
+            show.line(f"  {said}")
     if one["pages"]:
         show.heading(count(sum(page["kind"] == "page" for page in one["pages"]), "page"))
         show.print_table(PAGE_COLUMNS, [page_row(page) for page in one["pages"]])

@@ -28,6 +28,8 @@ from tocsin.cli.text import ago, count
 from tocsin.cli.words import label
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tocsin.plan.model import Plan
     from tocsin.plan.reading import Reading
     from tocsin.playbooks.manifest import Manifest
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 TRUST_WEIGHTS = {"act": "rest", "ask": "held", "suggest": "mute", "observe": "mute"}
 WAIT = 0.2
+SEVERITIES = ("sev1", "sev2", "sev3", "sev4")
+KINDS: dict[str, tuple[type, ...]] = {"text": (str,), "whole number": (int,), "number": (int, float), "flag": (bool,)}
 _plan_option = click.option(
     "--plan", "folder", envvar="TOCSIN_PLAN", type=click.Path(path_type=Path), metavar="DIR", show_envvar=True,
     help=f"The plan's folder.  [default: ./{DEFAULT_DATA}/plan]",
@@ -224,6 +228,9 @@ def test(folder: Path | None, arguments: tuple[str, ...], plan: Path | None, as_
 @click.option("--service", metavar="NAME", help="For which service.  [default: the one that uses it]")
 @click.option("--target", "targets", type=label, multiple=True, metavar="PARAMETER=TARGET", help="May be repeated.")
 @click.option("--label", "labels", type=label, multiple=True, metavar="NAME=VALUE", help="A label of the alert.")
+@click.option("--severity", type=click.Choice(SEVERITIES), help="The incident's, where the playbook asks.")
+@click.option("--title", metavar="TEXT", default="", help="The incident's, likewise.")
+@click.option("--arg", "args", type=label, multiple=True, metavar="NAME=VALUE", help="Another parameter.")
 @_plan_option
 @data_option
 @show.json_option
@@ -232,6 +239,9 @@ def dry_run(
     service: str | None,
     targets: tuple[tuple[str, str], ...],
     labels: tuple[tuple[str, str], ...],
+    severity: str | None,
+    title: str,
+    args: tuple[tuple[str, str], ...],
     folder: Path | None,
     data: Path | None,
     as_json: bool,
@@ -264,6 +274,7 @@ def dry_run(
     bound = bind(manifest, of, plan.bindings, dict(labels) if labels else None, dict(targets))
     if isinstance(bound, Unbound):
         raise Refused(f"No target fits: {bound.why} (--target PARAMETER=TARGET).")
+    given = _defaults(manifest) | _given(manifest, args)
     told: list[Report] = []
 
     def tell(report: Report) -> None:
@@ -274,7 +285,9 @@ def dry_run(
     command = os.environ.get("TOCSIN_SECRETS_COMMAND", "")
     settings = Settings(data=data or Path(DEFAULT_DATA), plan=place, secrets_command=command)
     try:
-        status, output = carry_out(settings, files, plan, manifest, of, bound, _defaults(manifest), dict(labels), tell)
+        status, output = carry_out(
+            settings, files, plan, manifest, of, bound, given, dict(labels), tell, title, severity or ""
+        )
     except (LookupError, OSError) as error:
         raise Refused(f"{error.args[0]}.") from None
     return result(told, status, output, as_json)
@@ -294,6 +307,22 @@ def good_plan(place: Path) -> tuple[Plan, dict[str, bytes]]:
     if plan is None:
         raise Refused(f"The plan in {place} has errors; `tocsin plan check {place}` lists them.")
     return plan, files
+
+
+def _given(manifest: Manifest, args: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """The parameters as JSON, each as the playbook says it is. Raises Refused."""
+    import msgspec
+
+    kinds = {one.name: one.kind for one in manifest.params if not one.target}
+    found: dict[str, str] = {}
+    for name, value in args:
+        if name not in kinds:
+            raise Refused(f"{manifest.name} takes no {name}: it takes {', '.join(kinds) or 'no parameter'}.")
+        plain = value if kinds[name] == "text" else _plain(value)
+        if type(plain) not in KINDS[kinds[name]]:
+            raise Refused(f"The parameter {name} is a {kinds[name]}, not {value}.")
+        found[name] = msgspec.json.encode(plain).decode()
+    return found
 
 
 def _defaults(manifest: Manifest) -> dict[str, str]:

@@ -34,6 +34,8 @@ def print_run(one: dict[str, Any], as_json: bool) -> None:
         show.line(f"Measured: {said}")
     for step in _steps(one):
         show.line(step)
+    for said in one.get("found", ()):
+        show.line(f"Found: {said}")
     if one["resumed"]:
         show.line(f"It goes on as run {one['resumed']}")
     if one["taken_by"]:

@@ -89,7 +89,7 @@ def declare_keys(turn: Turn, command: c.DeclareKeys) -> c.Result:
     """The keys a plan declares are those in use of the declared ones from now on."""
     wanted = {hash: (hint, source, service, name) for hash, hint, source, service, name in command.keys}
     for key in turn.state.keys.values():
-        if (key.source, key.service, key.name) in command.kept:
+        if (key.source, key.service, key.name) in command.kept or (key.secret and key.secret in command.away):
             continue
         told = (key.hint, key.source, key.service, key.name)
         if key.declared and key.revoked_at is None and wanted.get(key.hash) != told:
@@ -109,9 +109,9 @@ def declare_keys(turn: Turn, command: c.DeclareKeys) -> c.Result:
             known.revoked_at, known.declared = None, True
             known.source, known.service, known.name, known.heartbeat = source, service, name, heartbeat
             turn.changes.keys[known.id] = known
-        limits = command.limits.get(hash, KeyLimits())
-        if known.declared and known.limits != limits:
-            known.limits = limits
+        limits, secret = command.limits.get(hash, KeyLimits()), command.secrets.get(hash, "")
+        if known.declared and (known.limits, known.secret) != (limits, secret):
+            known.limits, known.secret = limits, secret
             turn.changes.keys[known.id] = known
     return c.Result(ok=True)
 
@@ -130,9 +130,7 @@ def set_user(turn: Turn, command: c.SetUser) -> c.Result:
     if user is None:
         if command.role is None:
             return refuse("not_found", f"There is no user {name!r}")
-        state.counters.user += 1
-        user = User(id=state.counters.user, name=name, role=command.role, created_at=turn.now)
-        state.users[user.id] = state.users_by_name[name] = user
+        user = User(id=state.counters.user + 1, name=name, role=command.role, created_at=turn.now)
     last_admin = (
         user.role == "admin"
         and user.disabled_at is None
@@ -140,6 +138,9 @@ def set_user(turn: Turn, command: c.SetUser) -> c.Result:
     )
     if last_admin and (command.disabled or (command.role is not None and command.role != "admin")):
         return refuse("conflict", f"{name} is the last admin", "role")
+    if user.id not in state.users:  # nothing refuses any more
+        state.counters.user = user.id
+        state.users[user.id] = state.users_by_name[name] = user
     if command.role is not None:
         user.role = command.role
     if command.person is not None:

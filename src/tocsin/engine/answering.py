@@ -22,7 +22,7 @@ from tocsin.playbooks import trust
 from tocsin.playbooks.guards import took
 from tocsin.playbooks.left import Blocked
 from tocsin.playbooks.manifest import RUNGS, Manifest, Rung
-from tocsin.playbooks.run import WATCH, Approval, Outcome, Run
+from tocsin.playbooks.run import MOST_SAID, WATCH, Approval, Outcome, Run
 
 MOST_TRIED = 12
 CHANGED_NOTHING = "It changed nothing"
@@ -41,9 +41,20 @@ def note(incident: Incident, *sentences: str) -> None:
     incident.tried = (*sentences, *kept)[:MOST_TRIED]
 
 
-def found(run: Run, conclusion: str) -> tuple[str, ...]:
-    """What a run came to, and what it found on the way, a sentence each."""
-    return (conclusion, *(f"{run.playbook}: {one}" for one in run.findings[1 - MOST_TRIED :]))
+def found(run: Run, conclusion: str, *first: str) -> tuple[str, ...]:
+    """What a run came to, and what it found on the way, a sentence each; of too many the newest, ``first`` first."""
+    first = first[: MOST_TRIED // 2]
+    rest = [one for one in run.findings if one not in first][2 + len(first) - MOST_TRIED :]
+    return (conclusion, *(f"{run.playbook}: {one}" for one in (*first, *rest)))
+
+
+def doubt(turn: Turn, run: Run) -> list[str]:
+    """Of which fixes nobody knows whether they were done, as its run ends now, a sentence each: it keeps them."""
+    begun = [one for one in turn.state.steps.get(run.number, {}).values() if (one.verb, one.state) == ("fix", "begun")]
+    said = [f"It is not known whether {short(one.function)}({one.shown}) was done: it had begun" for one in begun]
+    for sentence in said:
+        run.find(sentence)
+    return [one[:MOST_SAID] for one in said]
 
 
 def asked(run: Run, approval: Approval) -> str:
@@ -97,7 +108,6 @@ def make(
         deadline=turn.now + manifest.hand_over_after,
         patience=manifest.hand_over_after,
     )
-
 
 
 def rung(turn: Turn, manifest: Manifest, service: str) -> Rung:
@@ -187,7 +197,6 @@ def _before(turn: Turn, incident: Incident, run: Run) -> Run | None:
 # -- a run ends --------------------------------------------------------------------------------------------------------
 
 
-
 def end(turn: Turn, run: Run, outcome: Outcome, reason: Reason, why: str) -> None:
     """A run comes to its end: its process too, its incident's pages wait no longer, and it counts as evidence."""
     if run.state == "running":
@@ -195,6 +204,11 @@ def end(turn: Turn, run: Run, outcome: Outcome, reason: Reason, why: str) -> Non
     turn.changes.begin.pop(run.number, None)
     run.state, run.outcome, run.why, run.ended_at = "ended", outcome, why, turn.now
     settle_question(turn, run)
+    if outcome != "handed_over" and (doubted := doubt(turn, run)):
+        run.advice = evidence.advice(turn, run)
+        if (told := incident_of(turn, run)) is not None:
+            note(told, *found(run, f"{run.playbook}: {why}", *doubted))
+            turn.save_incident(told)
     run.stop_by = None
     if outcome == "verified":
         comparing.done_by_hand(turn, run)
@@ -228,10 +242,7 @@ def release(turn: Turn, incident: Incident) -> None:
 
 def hand_over(turn: Turn, run: Run, why: str, reason: Reason = Reason.HANDED_OVER) -> None:
     """Call a person at once, with everything that was found."""
-    begun = [one for one in turn.state.steps.get(run.number, {}).values() if one.state == "begun"]
-    for step in begun:
-        if step.verb == "fix":
-            run.find(f"It is not known whether {short(step.function)}({step.shown}) was done: it had begun")
+    doubted = doubt(turn, run)
     incident = incident_of(turn, run)
     run.advice = evidence.advice(turn, run)
     at = suspecting.began(incident) if incident is not None else run.started_at
@@ -239,7 +250,7 @@ def hand_over(turn: Turn, run: Run, why: str, reason: Reason = Reason.HANDED_OVE
     run.suspected = suspecting.said(change, at) if change is not None else ""
     if incident is not None:
         where = f" on {' and '.join(run.targets.values())}" if len(incident.works) > 1 and run.targets else ""
-        conclusion, *rest = found(run, f"{run.playbook} could not finish{where}: {why}")
+        conclusion, *rest = found(run, f"{run.playbook} could not finish{where}: {why}", *doubted)
         note(incident, conclusion, *changed_nothing(turn, run, incident), *rest)
         holding.lift(turn, incident, reason)
         if reason not in PEOPLE_THERE:

@@ -11,6 +11,9 @@ from tocsin.kernel.instant import Instant
 from tocsin.kernel.matcher import all_match
 from tocsin.kernel.reason import Reason
 
+MISSING = "HeartbeatMissing"
+"""The name of the alert of a heartbeat that is late or failed."""
+
 
 def heartbeat_of(turn: Turn, labels: dict[str, str]) -> HeartbeatSpec | None:
     """The heartbeat that an alert with these labels is a sign of life of, when it is one."""
@@ -27,6 +30,14 @@ def beat_by(turn: Turn, alert: Alert, at: Instant) -> None:
 def name_of(spec: HeartbeatSpec) -> str:
     """What the alert of a heartbeat is known by."""
     return f"heartbeat:{spec.service}/{spec.name}"
+
+
+def is_missing(turn: Turn, alert: Alert) -> bool:
+    """Whether an alert of Tocsin's own is of a heartbeat that is late: only a sign of life ends that."""
+    if alert.labels.get("alertname") != MISSING:
+        return False
+    heart = turn.state.heartbeats.get((alert.origin, alert.labels["heartbeat"]))
+    return heart is not None and heart.state == "late"
 
 
 def take_beat(

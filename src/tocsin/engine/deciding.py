@@ -6,6 +6,7 @@ from tocsin.access.actors import person_of
 from tocsin.engine import (
     admitting,
     asking,
+    beating,
     checking,
     comparing,
     contacting,
@@ -15,6 +16,7 @@ from tocsin.engine import (
     paging,
     responding,
     resuming,
+    rising,
     running,
     settling,
     silencing,
@@ -255,10 +257,11 @@ def _resolve(turn: Turn, command: c.Resolve) -> c.Result:
     members = turn.members(incident)
     for id in sorted(members.firing):
         alert = turn.state.alerts[id]
-        if alert.source == ending.OWN:
+        if alert.source == ending.OWN and not beating.is_missing(turn, alert):
             ending.resolve(turn, alert, Reason.BY_HAND)
     if members.firing:
         snooze = command.snooze if command.snooze is not None else settling.DEFAULT_SNOOZE
+        rising.put_off(turn, incident)
         settling.resolve(turn, incident, command.actor, Reason.BY_HAND, snooze)
         return c.Result(ok=True, reason=Reason.SNOOZED, id=str(incident.number))
     settling.resolve(turn, incident, command.actor, Reason.BY_HAND)

@@ -65,6 +65,7 @@ def _delivered(turn: Turn, row: Page, outcome: Delivered) -> None:
         if row.state == "overtaken" and outcome.state == "sent":
             row.outcome = Reason.LEFT_BEFORE
             turn.count("page_outcomes", Reason.LEFT_BEFORE)
+            paging.left_after_all(turn, row)
         turn.save_page(row)
         return
     if outcome.state == "sent":

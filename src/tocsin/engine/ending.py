@@ -8,7 +8,9 @@ from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
 
 OWN = "tocsin"
-"""The source of alerts that Tocsin raises about itself. They end when a person resolves their incident."""
+"""The source of alerts that Tocsin raises about itself. They end when a person resolves their incident, but for that of
+a heartbeat that is late.
+"""
 
 
 def own_alert(turn: Turn, service: str, key: str) -> Alert | None:

@@ -9,6 +9,7 @@ from tocsin.alerts.heartbeats import Heartbeat, next_due
 from tocsin.engine import (
     answering,
     asking,
+    beating,
     contacting,
     covering,
     deafness,
@@ -25,6 +26,7 @@ from tocsin.engine import (
     paging,
     parking,
     placing,
+    rising,
     running,
     settling,
     starting,
@@ -59,8 +61,9 @@ VERSION = "5"
 """Changes when the same journal would be judged differently. Rows of the journal say by which one each was judged."""
 
 
-NOTICE = 50
-"""A notice of schedules takes as long as so many other things that are due: few are told in one commit."""
+SLOW = {"notice": 50, "silence": 50}
+"""A notice of schedules, and a silence, takes as long as so many other things that are due: few are done in one commit.
+"""
 LATE = MINUTE
 """A request that was received longer ago than this by its own clock came while the clock was set back."""
 
@@ -235,7 +238,7 @@ class Engine:
                 ticking.watch_again(turn, int(id))
             else:
                 self._ring(turn, tick, kind, id)
-                rung += NOTICE if kind == "notice" else 1
+                rung += SLOW.get(kind, 1)
             if rung >= tick.limit:
                 break
         ticking.tidy(turn)
@@ -258,6 +261,8 @@ class Engine:
         begins = change.paging and not self.state.counters.paging
         first = not self.state.counters.plan
         self.state.counters.plan, self.state.counters.paging = change.version, change.paging
+        if not change.paging:
+            paging.stop(turn)
         self.state.counters.rounds = still_there(self.state.counters.rounds, plan.escalations, plan.people)
         if change.version != self.state.counters.since_written:  # each start puts the same one in force again
             self.state.counters.since_written = change.version
@@ -291,10 +296,15 @@ class Engine:
         waiting.plan_changed(turn)
         answering.plan_changed(turn)
         self._end_the_unwatched(turn)
+        for place, spec in specs.items():
+            told = ending.own_alert(turn, spec.service, beating.name_of(spec))
+            if self.state.heartbeats[place].state == "late" and (told is None or not told.firing):
+                ticking.missing(turn, spec, self.state.heartbeats[place])  # an older version let a person end it
         if begins:
             for incident in list(self.state.incidents.values()):
                 if incident.state == "triggered":
                     settling.begin_again(turn, incident, Reason.PAGING_ON)
+                    rising.weigh_all(turn, incident)
         return fell
 
     def _end_the_unwatched(self, turn: Turn) -> None:
@@ -303,7 +313,7 @@ class Engine:
         watched |= {(ending.OWN, f"heartbeat:{s.service}/{s.name}") for s in turn.plan.heartbeats}
         for alert in list(self.state.alerts.values()):
             ours = alert.source == "probe" or (
-                alert.source == ending.OWN and alert.labels["alertname"] == "HeartbeatMissing"
+                alert.source == ending.OWN and alert.labels["alertname"] == beating.MISSING
             )
             if alert.firing and ours and (alert.source, alert.key) not in watched:
                 ending.resolve(turn, alert, Reason.PLAN_CHANGED)
@@ -311,8 +321,8 @@ class Engine:
     def _deaf(self, turn: Turn, deaf: Deaf) -> None:
         """Absence in a time when nothing could be heard proves nothing: what concludes from it is moved.
 
-        Heartbeats are few and moved here. Alerts may be fifty thousand, most of them heard of again before they would
-        expire: each counts the time in when its end comes up.
+        Heartbeats, and incidents and runs whose alerts have just ended, are few and moved here. Alerts may be fifty
+        thousand, most of them heard of again before they would expire: each counts the time in when its end comes up.
         """
         gaps = self.state.counters.deaf
         length = max(0, deaf.end - deaf.start)
@@ -327,6 +337,16 @@ class Engine:
             if heart.due is not None and heart.state != "late":
                 heart.due += moved
                 self.changes.heartbeats[place] = heart
+        for incident in self.state.incidents.values():
+            if incident.clear_at is not None:
+                incident.clear_at += moved
+                if incident.paused is Reason.CLEARING:
+                    incident.paused_until = incident.clear_at
+                turn.save_incident(incident)
+        for run in self.state.runs.values():
+            if run.live and run.quiet_at is not None:
+                run.quiet_at += moved
+                turn.save_run(run)
         looping.deafened(turn, moved)
         older.complete(turn)  # a start says first that nothing could be heard, and that asks what pages wait for
         answering.deafened(turn, length)
@@ -366,7 +386,7 @@ class Engine:
             silence = self.state.silences.pop(id)
             silence.closed = True
             self.changes.silences[id] = silence
-            ticking.rejudge(turn)  # what it kept quiet is quiet no longer
+            ticking.rejudge(turn, silence)  # what it kept quiet is quiet no longer
         elif kind == "run" and int(id) in self.state.runs:
             asking.heard(turn, self.state.runs[int(id)], Reason.QUARANTINED)
             answering.hand_over(turn, self.state.runs[int(id)], "judging it failed", Reason.QUARANTINED)

@@ -42,7 +42,7 @@ def arrange(turn: Turn, *, first: bool = False) -> None:
     wanted = {handoff_of(key): key for key in plan.schedules}
     if plan.findings_at is not None and plan.schedules:
         wanted[FINDINGS] = ""
-    gone = [duties[name] for name in duties if name not in wanted]
+    gone = [duties[name] for name in sorted(duties) if name not in wanted]  # as a restart would, too
     for name in [one.name for one in gone]:
         del duties[name]
         turn.changes.duties.pop(name, None)

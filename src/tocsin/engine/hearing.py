@@ -12,7 +12,7 @@ from tocsin.alerts.alert import Alert, keyed
 from tocsin.alerts.merge import Span, merge
 from tocsin.catalog.services import INBOX
 from tocsin.engine import deafness, placing, settling
-from tocsin.engine.beating import beat_by, heartbeat_of, name_of, take_beat
+from tocsin.engine.beating import MISSING, beat_by, heartbeat_of, name_of, take_beat
 from tocsin.engine.ending import OWN, resolve
 from tocsin.engine.placing import MOST_LINES, has_room, quiet_of, take_in
 from tocsin.engine.records import HeardChange
@@ -248,7 +248,7 @@ def _first(
     place: bytes,
     event: Event,
     starts_at: Instant | None = None,
-    put_off: int = 0,
+    home: int = 0,
 ) -> None:
     state = turn.state
     if state.active_by_key.get(key_id, 0) >= MOST_ACTIVE and source != OWN:
@@ -263,7 +263,7 @@ def _first(
     turn.changes.new_alerts[alert.id] = alert
     state.add_alert(alert, place)
     turn.count("events", Reason.FIRST_SEEN)
-    take_in(turn, alert, event.labels, routed.window, put_off)
+    take_in(turn, alert, event.labels, routed.window, home)
 
 
 def _alert(
@@ -343,23 +343,23 @@ def _again(turn: Turn, alert: Alert, event: Event) -> None:
 
 
 def _fire_again(turn: Turn, alert: Alert, key_id: int, event: Event) -> None:
-    """It had ended, and fires: as a new one, so that history stays. A snooze that was of it still is."""
-    put_off = placing.put_off(turn, alert)
+    """It had ended, and fires: as a new one, so that history stays. Its incident or snooze has it again."""
+    home = placing.home_of(turn, alert)
     turn.state.forget_alert(alert)
     turn.changes.alerts[alert.id] = alert
     span = merge(_span(alert), _span(event), turn.now)
-    _first(turn, alert.source, alert.origin, key_id, alert.place, event, span.starts_at, put_off)
+    _first(turn, alert.source, alert.origin, key_id, alert.place, event, span.starts_at, home)
 
 
 def _revive(turn: Turn, alert: Alert) -> None:
     """A repetition came after its end, with nothing new in it: it fires again as it was."""
-    put_off = placing.put_off(turn, alert)
+    home = placing.home_of(turn, alert)
     alert.state, alert.reason = "firing", Reason.FIRING_AGAIN
     alert.resolved_at, alert.incident = None, 0  # until it has a place it is in none
     if alert.ttl is not None:
         alert.ends_at = turn.now + alert.ttl
     turn.state.add_alert(alert, alert.place)
-    placing.place(turn, alert, put_off)
+    placing.place(turn, alert, home)
 
 
 def _acknowledged(turn: Turn, alert: Alert, source: str) -> None:
@@ -394,7 +394,7 @@ def heartbeat_event(turn: Turn, spec: HeartbeatSpec, found: str, body: str = "")
         spec.severity,
         {"heartbeat": spec.name},
         annotations={**said, "body": body} if body else said,
-        name="HeartbeatMissing",
+        name=MISSING,
     )
 
 

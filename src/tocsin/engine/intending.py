@@ -13,6 +13,9 @@ from tocsin.kernel.reason import Reason
 from tocsin.pages.ledger import Page, PageKind
 from tocsin.pages.rules import Planned, avoiding
 
+BY_NAME = frozenset({Reason.ASKED_FOR_HELP})
+"""What somebody asks of people by name, and now, waits for no morning, however little urgent the incident is."""
+
 
 class About(NamedTuple):
     """What rows of the ledger are written for: an incident, or nothing. ``about``: the page an update follows."""
@@ -29,7 +32,7 @@ class About(NamedTuple):
 
 def about_incident(incident: Incident, reason: Reason, step: int, kind: PageKind = "page", because: str = "") -> About:
     """What a page about an incident is written down for."""
-    urgency = incident.urgency if kind == "page" else "high"
+    urgency = incident.urgency if kind == "page" and reason not in BY_NAME else "high"
     return About(incident.number, incident.title, reason, step, kind, urgency, because=because)
 
 

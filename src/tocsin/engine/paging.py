@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tocsin.catalog.people import Person
 from tocsin.engine import calling, holding, ledger, methods
-from tocsin.engine.intending import About, about_incident, coming, row_of, wanted, when
+from tocsin.engine.intending import BY_NAME, About, about_incident, coming, row_of, wanted, when
 from tocsin.engine.turn import Turn
 from tocsin.escalation.decide import AFTER_THE_LAST, Call
 from tocsin.incidents.incident import Incident
@@ -53,7 +53,7 @@ def escalate_now(turn: Turn, incident: Incident) -> bool:
     for person in people:
         page(turn, incident, person, call.reason, call.at_step, because=given)
     for shadow in shadows:
-        _copy(turn, incident, shadow, call)
+        _copy(turn, incident, shadow, call.reason, call.at_step)
     if call.skipped:
         _stand_in(turn, incident, call.at_step)
     turn.save_incident(incident)
@@ -85,10 +85,18 @@ def _said(
     return reason, f"{'; '.join(said)}; next in {length} if nobody answers"
 
 
-def _copy(turn: Turn, incident: Incident, person: Person, call: Call) -> None:
-    """A shadow's copy of what a step pages. Nobody has to answer it, and it counts as nobody reached."""
-    about = About(incident.number, incident.title, call.reason, call.at_step, "copy")
-    _hand_over(turn, row_of(turn, person.key, methods.planned(turn, person.key)[0], about, turn.now))
+def _copy(turn: Turn, incident: Incident, person: Person, reason: Reason, step: int) -> None:
+    """A shadow's copy of what a step pages. Nobody has to answer it, and it counts as nobody reached. Of low urgency it
+    goes by the shadow's own rules for that, and waits for their morning.
+    """
+    theirs = (row for row in ledger.rows(turn, incident.number) if row.kind == "copy" and row.person == person.key)
+    if any(row.planned for row in theirs):
+        return  # one waits already, and will say what is so then
+    quiet = methods.morning(turn, person) if incident.urgency == "low" else None
+    planned = methods.planned(turn, person.key, incident.urgency)[0]
+    about = About(incident.number, incident.title, reason, step, "copy", incident.urgency)
+    held = Reason.QUIET_HOURS if quiet is not None else None
+    _hand_over(turn, row_of(turn, person.key, planned, about, quiet or turn.now, held))
 
 
 def _still_waits(turn: Turn, incident: Incident, person: Person, call: Call) -> Page | None:
@@ -181,18 +189,20 @@ def notice(
     contact: Contact | None = None,
     urgency: str = "high",
     lines: tuple[str, ...] = (),
+    together: Instant | None = None,
 ) -> Page:
     """Tell a person something that nobody has to answer, by their first method unless told by which.
 
-    One of low urgency goes by their rules for that, and waits for their morning.
+    One of low urgency goes by their rules for that, and waits for their morning. ``together``: until then it waits for
+    others like it.
     """
     planned = methods.planned(turn, person.key, urgency)[0]
     if contact is not None:
         planned = Planned(contact, contact.channel, contact.address, 0)
     quiet = methods.morning(turn, person) if urgency == "low" else None
     about = About(0, title, reason, kind="notice", urgency=urgency)
-    held = Reason.QUIET_HOURS if quiet is not None else None
-    row = row_of(turn, person.key, planned, about, quiet or turn.now, held, silence=silence)
+    held = Reason.QUIET_HOURS if quiet is not None else Reason.TOLD_TOGETHER if together is not None else None
+    row = row_of(turn, person.key, planned, about, quiet or together or turn.now, held, silence=silence)
     row.lines = lines
     _hand_over(turn, row)
     return row
@@ -206,11 +216,24 @@ ASKED_FOR = frozenset(
 """Messages about a person's own methods, and those for no person: they go out even where nobody is paged."""
 
 
+def stop(turn: Turn) -> None:
+    """Nobody is paged from now on: what has not left never does, and what may have left is not sent again."""
+    for row in list(turn.state.pages.values()):
+        if row.state == "intended" and row.reason not in ASKED_FOR:
+            ledger.finish(turn, row, "overtaken", Reason.PAGING_OFF)
+
+
+def _off(turn: Turn, row: Page) -> bool:
+    """Whether nobody is paged by this page because nobody is paged at all: then that is its end."""
+    if turn.state.counters.paging or row.reason in ASKED_FOR:
+        return False
+    _count(turn, row)
+    ledger.finish(turn, row, "overtaken", Reason.PAGING_OFF)
+    return True
+
+
 def _hand_over(turn: Turn, row: Page) -> None:
-    if not turn.state.counters.paging and row.reason not in ASKED_FOR:
-        _count(turn, row)
-        ledger.finish(turn, row, "overtaken", Reason.PAGING_OFF)
-    elif row.next_at is not None and row.next_at <= turn.now and row.handed_at is None:
+    if not _off(turn, row) and row.next_at is not None and row.next_at <= turn.now and row.handed_at is None:
         due(turn, row)
 
 
@@ -245,23 +268,38 @@ def tell(turn: Turn, incident: Incident) -> None:
         if row.kind == "update":
             if row.state == "intended" and row.handed_at is None:
                 ledger.finish(turn, row, "overtaken", Reason.OVERTAKEN)  # this one says more
-        elif row.kind not in ASKING or not profile(row.channel).follows or row.bundle:
-            continue
-        elif row.went:
+        elif row.left and _followed(row):
             last[row.person, row.channel, row.address] = row
     for page in last.values():
-        planned = Planned(turn.state.contacts.get(page.contact), page.channel, page.address, 0)
-        about = About(incident.number, incident.title, incident.reason, kind="update", about=page.id)
-        _hand_over(turn, row_of(turn, page.person, planned, about, turn.now))
+        _follow(turn, incident, page)
+
+
+def left_after_all(turn: Turn, row: Page) -> None:
+    """It was on its way when its incident was answered, or over, and left: that is said where it went."""
+    incident = turn.state.incidents.get(row.incident)
+    if incident is not None and incident.state != "triggered" and _followed(row):
+        _follow(turn, incident, row)
+
+
+def _followed(row: Page) -> bool:
+    return row.kind in ASKING and profile(row.channel).follows and not row.bundle
+
+
+def _follow(turn: Turn, incident: Incident, page: Page) -> None:
+    planned = Planned(turn.state.contacts.get(page.contact), page.channel, page.address, 0)
+    about = About(incident.number, incident.title, incident.reason, kind="update", about=page.id)
+    _hand_over(turn, row_of(turn, page.person, planned, about, turn.now))
 
 
 def hurry(turn: Turn, incident: Incident) -> None:
     """Whoever's pages wait for their morning is paged now, as their rules for high urgency say."""
     rows = [row for row in ledger.rows(turn, incident.number) if row.state == "intended" and row.handed_at is None]
-    asleep = {row.person: row for row in rows if row.held is Reason.QUIET_HOURS}
-    for key, row in asleep.items():
-        withdraw(turn, incident, person=key)
-        if key in turn.plan.people:
+    asleep = {(row.person, row.kind): row for row in rows if row.held is Reason.QUIET_HOURS}
+    for (key, kind), row in asleep.items():
+        withdraw(turn, incident, person=key, kinds=(kind,))
+        if key in turn.plan.people and kind == "copy":
+            _copy(turn, incident, turn.plan.people[key], row.reason, row.step)
+        elif key in turn.plan.people:
             page(turn, incident, turn.plan.people[key], row.reason, row.step)
 
 
@@ -425,13 +463,15 @@ def hold(turn: Turn, row: Page, reason: Reason, until: Instant) -> None:
 def _quiet(turn: Turn, row: Page) -> Instant | None:
     """Until when a page of low urgency waits, though it was begun by day; None when it does not."""
     incident, person = turn.state.incidents.get(row.incident), turn.plan.people.get(row.person)
-    if row.kind != "page" or incident is None or person is None or incident.urgency != "low":
+    if row.kind != "page" or row.reason in BY_NAME or incident is None or person is None or incident.urgency != "low":
         return None
     return methods.morning(turn, person) if row.handed_at is None else None
 
 
 def _fit(turn: Turn, row: Page) -> bool:
     """Whether a page can still be sent by its method; if not, it has failed and the next method is used."""
+    if _off(turn, row):
+        return False
     contact = turn.state.contacts.get(row.contact)
     if turn.now - max(row.tried_at or row.intended_at, row.not_before or 0) > GIVE_UP_AFTER:
         outcome = Reason.FAILED

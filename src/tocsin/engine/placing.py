@@ -6,7 +6,7 @@ from tocsin.alerts.alert import Alert
 from tocsin.engine import settling
 from tocsin.engine.beating import heartbeat_of, take_beat
 from tocsin.engine.ending import OWN
-from tocsin.engine.rising import tier_of, urgency, weigh
+from tocsin.engine.rising import reopen, rises, tier_of, urgency, weigh
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import Duration, Instant
@@ -26,17 +26,17 @@ def loud(turn: Turn, alert: Alert) -> None:
         place(turn, alert)
 
 
-def place(turn: Turn, alert: Alert, put_off: int = 0) -> None:
-    """Decide once more who takes a firing alert that is in no open incident. ``put_off``: as for ``take_in``."""
+def place(turn: Turn, alert: Alert, home: int = 0) -> None:
+    """Decide once more who takes a firing alert that is in no open incident. ``home``: as for ``take_in``."""
     labels = alert.labels
     where = turn.plan.router.route(alert.origin, alert.key, labels, labels.get("severity", ""))
-    take_in(turn, alert, labels, where.window, put_off)
+    take_in(turn, alert, labels, where.window, home)
 
 
-def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration, put_off: int = 0) -> None:
+def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration, home: int = 0) -> None:
     """Decide who takes a firing alert: a heartbeat, a silence, an incident that has room, or a new one.
 
-    ``put_off``: the number of the snoozed incident whose snooze is also of this alert, which had ended; 0 of none.
+    ``home``: the number of the incident that it goes back to, for it had ended (``home_of``); 0 of none.
     """
     state, now = turn.state, turn.now
     before = state.members.get(alert.incident)
@@ -50,11 +50,11 @@ def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration, 
         take_beat(turn, spec, "ok", now)
         return
     alert.silences = matching(state.silences.values(), labels, alert.origin, now) if state.silences else ()
-    incident = state.newest_of(alert.service, alert.group)
-    if incident is not None and not (has_room(incident, now) if incident.open else settling.reopens(incident, now)):
-        incident = None
-    snoozed = incident is not None and incident.snoozed_until is not None
-    covered = snoozed and incident is not None and (still or put_off == incident.number)
+    incident, returns = _whose(turn, alert, alert.incident if still else home)
+    snoozed = incident is not None and not incident.open and incident.snoozed_until is not None
+    covered = snoozed and returns
+    if covered and incident is not None and not still and not alert.silences and rises(turn, alert, incident):
+        covered = False  # it was not that grave when it was put off
     if alert.silences and (incident is None or not incident.open) and not covered:
         alert.reason, alert.incident = Reason.SILENCED, 0
         turn.count("alerts", Reason.SILENCED)
@@ -64,12 +64,9 @@ def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration, 
         alert.reason = Reason.OPENED
     else:
         alert.reason = Reason.SILENCED if alert.silences else Reason.JOINED
-        early = snoozed and not covered and bool(turn.members(incident).firing)
-        if snoozed and not covered:
-            _end_snooze(incident)
-        if incident.paused is Reason.SILENCED and not alert.silences and not _blinked(alert, incident, now):
-            settling.begin_anew(turn, incident)
-        _join(turn, alert, incident, early=early)
+        if incident.paused is Reason.SILENCED and not alert.silences and not returns:
+            settling.begin_anew(turn, incident)  # whoever was paged for one that returns is paged on
+        _join(turn, alert, incident, covered=covered, early=snoozed)
     alert.incident = incident.number
     members = turn.members(incident)
     members.firing.add(alert.id)
@@ -79,29 +76,31 @@ def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration, 
     turn.touch(incident.number)
 
 
-def put_off(turn: Turn, alert: Alert) -> int:
-    """Which incident's snooze is of an alert that had ended as well, should it fire again; 0 when none is.
+def _whose(turn: Turn, alert: Alert, home: int) -> tuple[Incident | None, bool]:
+    """Which incident takes an alert, None of those there are, and whether it returns to that one."""
+    state, now = turn.state, turn.now
+    mine = state.incidents.get(home)
+    if mine is not None and (mine.service, mine.group) == (alert.service, alert.group):
+        return mine, True
+    incident = state.newest_of(alert.service, alert.group)
+    if incident is not None and (has_room(incident, now) if incident.open else settling.reopens(incident, now)):
+        return incident, False
+    return None, False
 
-    It fired when the incident was resolved, and others that were put off with it fire on.
+
+def home_of(turn: Turn, alert: Alert) -> int:
+    """Which incident an alert that had ended goes back to, should it fire again; 0 when it goes wherever any would.
+
+    The one it was in, while that is open, whatever room it has for newcomers; or while a snooze is of the alert: it
+    fired when the incident was resolved, and what was put off with it, or itself, has not been quiet for long.
     """
     incident = turn.state.incidents.get(alert.incident)
+    if incident is not None and incident.open:
+        return incident.number
     if incident is None or incident.snoozed_until is None or incident.resolved_at is None:
         return 0
     fired_then = alert.resolved_at is not None and alert.resolved_at >= incident.resolved_at
-    return incident.number if fired_then and turn.members(incident).firing else 0
-
-
-def _blinked(alert: Alert, incident: Incident, now: Instant) -> bool:
-    """Whether an alert was in an incident until a moment ago: whoever is paged for it is paged on."""
-    ended = alert.resolved_at if alert.incident == incident.number else None
-    return ended is not None and now - ended <= incident.quiet
-
-
-def _end_snooze(incident: Incident) -> None:
-    """Resolved while alerts fired: those are left alone for a while, and nothing else is. One that did not fire then,
-    or any of them once all had ended, is trouble that nobody has seen.
-    """
-    incident.snoozed_until = None
+    return incident.number if fired_then else 0
 
 
 def has_room(incident: Incident, now: Instant) -> bool:
@@ -151,14 +150,16 @@ def _told(alert: Alert) -> str:
     return f"{alert.title}: {detail}" if detail else alert.title
 
 
-def _join(turn: Turn, alert: Alert, incident: Incident, *, early: bool) -> None:
+def _join(turn: Turn, alert: Alert, incident: Incident, *, covered: bool, early: bool) -> None:
+    """``covered``: its snooze is of the alert. Else that opens it again, ``early`` while others of the snooze fire."""
     incident.alerts += 1
-    incident.last_joined = turn.now
+    if has_room(incident, turn.now) or not incident.open:  # what returns after its window takes no others with it
+        incident.last_joined = turn.now
     incident.quiet = max(incident.quiet, quiet_of(turn, alert.source))
-    if not incident.open:
-        incident.title, incident.urgency = alert.title, urgency(turn, alert)
-        incident.customer_tier = tier_of(turn, alert)
-        settling.reopen(turn, incident, Reason.REOPENED, f"source:{alert.source}", early=early)
+    if covered:
+        turn.enter(incident.number, "Fires again while snoozed", Reason.SNOOZED, f"source:{alert.source}")
+    elif not incident.open:
+        reopen(turn, alert, incident, early=early)
     elif incident.alerts <= MOST_LINES:
         turn.enter(
             incident.number, f"Joined: {_told(alert)}", alert.reason, f"source:{alert.source}", alert=str(alert.id)

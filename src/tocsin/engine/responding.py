@@ -34,6 +34,7 @@ def reassign(turn: Turn, incident: Incident, command: c.Reassign) -> c.Result:
     incident.steps = (*incident.steps[:step], Step((f"person:{person.key}",), given=given), *incident.steps[step:])
     turn.enter(incident.number, f"Given to {person.name}{_because(command.note)}", Reason.REASSIGNED, command.actor)
     holding.given(turn, incident)
+    rising.follow_plan(turn, incident)
     _page_from(turn, incident, step)
     incident.reason = Reason.REASSIGNED
     return c.Result(ok=True, reason=Reason.REASSIGNED, id=str(incident.number))

@@ -10,17 +10,61 @@ from tocsin.incidents.incident import Incident
 from tocsin.kernel.reason import Reason
 
 
+def weigh_all(turn: Turn, incident: Incident) -> None:
+    """Paging begins once more, or what was put off is put off no longer: all that is heard counts, as the plan has it
+    now. While some of it is still put off nothing does, but what came after.
+    """
+    if incident.snoozed_until is None:
+        for id in turn.members(incident).heard:
+            weigh(turn, turn.state.alerts[id], incident)
+
+
 def weigh(turn: Turn, alert: Alert, incident: Incident | None = None) -> None:
-    """An open incident is as grave, as urgent and of as high a customer as one of its alerts has been.
+    """An open incident is as grave, as urgent and of as high a customer as one of its alerts has been. Whoever put it
+    off did so for what it was: what is more opens it again, or pages anew.
 
     One that is silenced does not count until its silence ends, or somebody would be paged within it.
     """
     incident = incident or turn.state.incidents.get(alert.incident)
-    if incident is None or not incident.open or alert.silences:
+    if incident is None or alert.silences:
         return
+    if not incident.open and incident.snoozed_until is not None and rises(turn, alert, incident):
+        reopen(turn, alert, incident, early=True)
+    if not incident.open:
+        return
+    severity, tier, urgent = before = incident.severity, incident.customer_tier, incident.urgency
     _graver(turn, alert, incident)
     _higher(turn, alert, incident)
     _more_urgent(turn, alert, incident)
+    if (incident.severity, incident.customer_tier, incident.urgency) != before:
+        said = [f"{incident.severity.upper()}, was {severity.upper()}"] if incident.severity != severity else []
+        said += [f"of {incident.customer_tier} customers"] if incident.customer_tier != tier else []
+        said += [f"of {incident.urgency} urgency"] if incident.urgency != urgent else []
+        settling.risen(turn, incident, ", ".join(said))
+
+
+def rises(turn: Turn, alert: Alert, incident: Incident) -> bool:
+    """Whether an alert is graver, more urgent or of a higher customer than its incident has been."""
+    if alert.severity < incident.severity or above(turn, incident, tier_of(turn, alert)):
+        return True
+    return incident.urgency == "low" and urgency(turn, alert) == "high"
+
+
+def reopen(turn: Turn, alert: Alert, incident: Incident, *, early: bool) -> None:
+    """An alert opens a resolved incident again, which is about that one now. ``early``: as for ``settling.reopen``."""
+    incident.title, incident.urgency = alert.title, urgency(turn, alert)
+    incident.customer_tier = tier_of(turn, alert)
+    settling.reopen(turn, incident, Reason.REOPENED, f"source:{alert.source}", early=early)
+
+
+def put_off(turn: Turn, incident: Incident) -> None:
+    """A person puts off all that fires, and knows what it is: none of that rises above it."""
+    for alert in (turn.state.alerts[id] for id in turn.members(incident).heard):
+        incident.severity = min(incident.severity, alert.severity)
+        if above(turn, incident, tier := tier_of(turn, alert)):
+            incident.customer_tier = tier
+        if incident.urgency == "low":
+            incident.urgency = urgency(turn, alert)
 
 
 def _graver(turn: Turn, alert: Alert, incident: Incident) -> None:
@@ -70,6 +114,13 @@ def _more_urgent(turn: Turn, alert: Alert, incident: Incident) -> None:
     if incident.urgency == "high" or urgency(turn, alert) == "low":
         return
     make_urgent(turn, incident, Reason.CHANGED, f"source:{alert.source}", alert=str(alert.id))
+
+
+def follow_plan(turn: Turn, incident: Incident) -> None:
+    """The plan may have made alerts that are heard urgent since it began."""
+    heard = (turn.state.alerts[id] for id in turn.members(incident).heard)
+    if incident.urgency == "low" and any(urgency(turn, alert) == "high" for alert in heard):
+        make_urgent(turn, incident, Reason.PLAN_CHANGED)
 
 
 def make_urgent(turn: Turn, incident: Incident, reason: Reason, actor: str = SYSTEM, **detail: str) -> None:

@@ -287,19 +287,11 @@ def _finished(turn: Turn, run: Run, ended: Finished) -> None:
     step.result = "null" if too_much else ended.result
     step.said, step.error, step.samples = ended.said, ended.error, ended.samples
     turn.save_step(step)
-    name = standings.short(ended.function)
-    what = ended.said if ended.ok else ended.error
-    if ended.verb == "tell":
-        run.find(ended.said)
-        _line(turn, run, ended.ordinal, ended.said)
-    elif ended.verb == "when":
+    if ended.verb == "when":
         _judged(turn, run, ended.error)
     else:
-        kind = {"look": "Looked", "fix": "Fixed", "verify": "Verified"}.get(ended.verb, ended.verb)
-        if not ended.ok:
-            kind = {"verify": "Not verified"}.get(ended.verb, f"Failed to {ended.verb}")
-        run.find(f"{kind}: {name}: {what}")
-        _line(turn, run, ended.ordinal, f"{kind}: {name}: {what}")
+        run.find(step.sentence)
+        _line(turn, run, ended.ordinal, step.sentence)
     if ended.verb == "verify" and ended.ok:
         run.unproven, run.verified_at = False, turn.now
     turn.save_run(run)

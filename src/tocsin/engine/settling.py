@@ -7,7 +7,7 @@ before the turn is over, whether somebody must be paged now, and if not, why not
 from __future__ import annotations
 
 from tocsin.access.actors import called, person_of
-from tocsin.engine import answering, calling, choosing, holding, paging
+from tocsin.engine import answering, calling, choosing, holding, methods, paging
 from tocsin.engine.state import Members
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.incidents.incident import Incident
@@ -27,6 +27,7 @@ def reopens(incident: Incident, now: Instant) -> bool:
 def settle(turn: Turn, incident: Incident) -> None:
     """Bring an incident in line with its alerts: clearing, kept quiet, or paging."""
     if not incident.open:
+        _settle_snooze(turn, incident)
         turn.save_incident(incident)
         return
     choosing.tend(turn, incident)
@@ -136,6 +137,26 @@ def _clear(turn: Turn, incident: Incident) -> None:
     turn.save_incident(incident)
 
 
+def _settle_snooze(turn: Turn, incident: Incident) -> None:
+    """What was put off is over when all of it has ended, and stayed quiet for as long as its sources ask."""
+    if incident.snoozed_until is None:
+        return
+    if turn.members(incident).firing:
+        incident.clear_at = None
+    elif incident.quiet == 0:
+        snooze_over(turn, incident)
+    else:
+        incident.clear_at = incident.clear_at or turn.now + incident.quiet
+
+
+def snooze_over(turn: Turn, incident: Incident) -> None:
+    """Nothing is put off any more: what fires from now on is trouble that nobody has seen."""
+    incident.snoozed_until = incident.clear_at = None
+    turn.enter(incident.number, "All that was put off has ended", Reason.ALL_CLEAR)
+    answering.given_back(turn, incident)
+    turn.save_incident(incident)
+
+
 def answer(turn: Turn, incident: Incident, actor: str, hold: Duration | None) -> Reason:
     """Somebody answers. Where a step asks for several people, paging goes on for the others until enough have; who has
     answered is not paged again while that holds. When nobody is left who could, it is acknowledged all the same.
@@ -188,6 +209,30 @@ def follow_rise(turn: Turn, incident: Incident, severity: str, tier: str) -> Non
     if incident.state == "triggered":
         paging.withdraw(turn, incident)
     _page_from(turn, incident, 0, what)
+
+
+def risen(turn: Turn, incident: Incident, what: str) -> None:
+    """It is more than it was when somebody took it or put it off. ``what``: how much more.
+
+    Nobody put that off. Whoever has it is told, and has it for no longer than if they had taken it now; where they
+    cannot be told it is as if nobody did.
+    """
+    if incident.state != "acknowledged":
+        return
+    who = turn.plan.people.get(person_of(incident.acknowledged_by))
+    if incident.reason is Reason.PUT_OFF or who is None or not methods.has_any(turn, who.key):
+        off = incident.reason is Reason.PUT_OFF
+        said = "It was put off for less" if off else "Whoever has it cannot be told"
+        turn.enter(incident.number, f"{said}: paging begins again", Reason.CHANGED)
+        _retrigger(turn, incident, Reason.CHANGED)
+    else:
+        turn.enter(incident.number, f"Telling {who.name}, who has it", Reason.CHANGED)
+        title = f"Incident #{incident.number}, which you have, is {what}: {incident.title}"
+        paging.notice(turn, who, Reason.CHANGED, title)
+        holds = turn.now + turn.plan.service(incident.service).acknowledge_for
+        incident.acknowledged_until = min(incident.acknowledged_until or holds, holds)
+    turn.touch(incident.number)
+    turn.save_incident(incident)
 
 
 def _page_what_is_meant(turn: Turn, incident: Incident, severity: str, tier: str) -> None:
@@ -278,13 +323,12 @@ def resolve(turn: Turn, incident: Incident, actor: str, reason: Reason, snooze: 
 def reopen(turn: Turn, incident: Incident, reason: Reason, actor: str = SYSTEM, *, early: bool = False) -> None:
     """Resolved, and here again: the same incident, paged from the first step, with the steps the plan has now.
 
-    ``early``: while the alerts that somebody put off fire, by another.
+    ``early``: while the alerts that somebody put off fire, by another. These count only when the snooze ends.
     """
-    if incident.snoozed_until is not None and turn.now < incident.snoozed_until:
-        turn.enter(incident.number, "Fires again while snoozed", Reason.SNOOZED, actor)
-        return
     incident.reopened += 1
-    incident.resolved_at = incident.keep_until = incident.lingers_until = incident.snoozed_until = None
+    incident.resolved_at = incident.keep_until = incident.lingers_until = None
+    if not early:
+        incident.snoozed_until = None
     incident.resolved_by = ""
     incident.considered, incident.tried = False, ()
     answering.opened_again(turn, incident, early=early)

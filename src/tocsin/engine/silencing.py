@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from tocsin.engine import commands as c
-from tocsin.engine import ticking
+from tocsin.engine import reminding, ticking
 from tocsin.engine.commands import refuse
 from tocsin.engine.turn import Turn
 from tocsin.kernel.identity import identity, uuid_text
@@ -57,15 +57,15 @@ def set_silence(turn: Turn, command: c.SetSilence) -> c.Result:
         origin=command.origin,
     )
     state.silences[silence.id] = silence
-    return _silence_changed(turn, silence, Reason.SILENCE_CREATED)
+    return _silence_changed(turn, silence, Reason.SILENCE_CREATED, *([old] if old is not None else ()))
 
 
-def _silence_changed(turn: Turn, silence: Silence, reason: Reason) -> c.Result:
+def _silence_changed(turn: Turn, silence: Silence, reason: Reason, *replaced: Silence) -> c.Result:
     turn.changes.silences[silence.id] = silence
     silence.begun = silence.state(turn.now) == "active"
     turn.state.timers.set("silence", silence.id, silence.due())
     turn.count("silences", reason)
-    ticking.rejudge(turn, silence.id)
+    ticking.rejudge(turn, silence, *replaced)
     return c.Result(ok=True, reason=reason, id=silence.id)
 
 
@@ -82,9 +82,10 @@ def expire(turn: Turn, command: c.ExpireSilence) -> c.Result:
     silence = turn.state.silences.get(command.id)
     if silence is None or (command.origin and silence.origin != command.origin):
         return refuse("not_found", f"There is no silence {command.id} in force")
+    quiet = reminding.kept_quiet(turn, silence)
     _end(turn, silence)
-    ticking.rejudge(turn)
-    turn.count("silences", Reason.SILENCE_ENDED)
+    ticking.rejudge(turn, silence)
+    reminding.ended_early(turn, silence, command.actor, quiet)
     return c.Result(ok=True, reason=Reason.SILENCE_ENDED, id=silence.id)
 
 

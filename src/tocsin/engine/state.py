@@ -32,6 +32,7 @@ from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import Page
 from tocsin.pages.loops import Loop
 from tocsin.pages.rules import Reach
+from tocsin.pages.said import Said
 from tocsin.playbooks.remembered import Remembered
 from tocsin.playbooks.run import Run, Step
 from tocsin.playbooks.trust import Standing
@@ -233,6 +234,7 @@ class State:
         self.gathering: dict[int, set[int]] = {}
         """Pages that wait to go out together, by contact method."""
         self.calls = Calls()
+        self.said = Said()
         self.runs: dict[int, Run] = {}
         """Those that live, and those that ended lately: guards count them. None that was not let begin."""
         self.remembered = Remembered()
@@ -478,6 +480,7 @@ class State:
             page = self.pages.pop(id, None)
             if page is not None:
                 self.calls.forget(page)
+                self.said.forget(page)
 
     def add_page(self, page: Page) -> None:
         """Keep a page in memory: while it is intended, or while its incident is."""
@@ -491,11 +494,13 @@ class State:
         page = self.pages.pop(id)
         del self.pages_of[page.incident][id]
         self.calls.forget(page)
+        self.said.forget(page)
         return page
 
     def gather(self, page: Page) -> None:
-        """Keep note of whether a page waits to go out together with others, and of whether it takes a telephone."""
+        """Keep note of whether a page waits for others to go with, takes a telephone, and of where it was said."""
         self.calls.note(page)
+        self.said.note(page)
         if page.gathers:
             self.gathering.setdefault(page.contact, set()).add(page.id)
         elif page.contact in self.gathering:

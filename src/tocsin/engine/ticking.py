@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tocsin.alerts.heartbeats import Heartbeat
 from tocsin.engine import (
     answering,
     deafness,
@@ -13,6 +14,7 @@ from tocsin.engine import (
     overriding,
     paging,
     placing,
+    reminding,
     rising,
     running,
     settling,
@@ -21,7 +23,8 @@ from tocsin.engine import (
 from tocsin.engine.state import RESULTS_KEPT, State, alert_due
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
-from tocsin.kernel.instant import Instant, to_datetime
+from tocsin.intake.specs import HeartbeatSpec
+from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
 from tocsin.oncall.zone import said
 from tocsin.pages.ledger import DRILL_WORKS, Page
@@ -88,16 +91,20 @@ def _incident(turn: Turn, incident: Incident) -> None:
     if incident.acknowledged_until is not None and incident.acknowledged_until <= now:
         incident.acknowledged_until = None
         settling.unacknowledge(turn, incident)
+        rising.weigh_all(turn, incident)
     elif incident.clear_at is not None and incident.clear_at <= now:
-        settling.resolve(turn, incident, "code", Reason.ALL_CLEAR)
+        if incident.open:
+            settling.resolve(turn, incident, "code", Reason.ALL_CLEAR)
+        else:
+            settling.snooze_over(turn, incident)
     elif incident.snoozed_until is not None and incident.snoozed_until <= now:
         incident.snoozed_until = None
-        if turn.members(incident).firing:
-            settling.reopen(turn, incident, Reason.SNOOZE_ENDED)
-            for id in turn.members(incident).heard:  # what joined meanwhile has not counted yet
-                rising.weigh(turn, turn.state.alerts[id], incident)
+        if not incident.open and not turn.members(incident).firing:
+            settling.snooze_over(turn, incident)
         else:
-            answering.given_back(turn, incident)
+            if not incident.open:  # else another alert opened it before
+                settling.reopen(turn, incident, Reason.SNOOZE_ENDED)
+            rising.weigh_all(turn, incident)
             turn.save_incident(incident)
     elif incident.keep_until is not None and (incident.lingers_until or incident.keep_until) <= now:
         incident.lingers_until = ledger.lingers_until(turn, incident)
@@ -121,12 +128,14 @@ def _silence(turn: Turn, silence: Silence) -> None:
     if silence.ends_at <= now:
         close(turn, silence)
         return
-    silence.begun = silence.begun or silence.starts_at <= now
+    begins = not silence.begun and silence.starts_at <= now
+    silence.begun = silence.begun or begins
     if not silence.reminded and silence.remind_at() <= now:
         silence.reminded = True
-        tell_author(turn, silence, Reason.SILENCE_ENDS_SOON)
+        reminding.ends_soon(turn, silence)
     turn.changes.silences[silence.id] = silence
-    rejudge(turn)
+    if begins:
+        rejudge(turn, silence)
     turn.state.timers.set("silence", silence.id, silence.due())
 
 
@@ -135,41 +144,27 @@ def close(turn: Turn, silence: Silence) -> None:
     silence.closed = True
     del turn.state.silences[silence.id]
     turn.changes.silences[silence.id] = silence
-    quiet = sum(silence.id in alert.silences for alert in turn.state.alerts.values())
-    rejudge(turn)
-    kept = f"{quiet:,} alerts it kept quiet still fire" if quiet != 1 else "1 alert it kept quiet still fires"
-    tell_author(turn, silence, Reason.SILENCE_ENDED, f"has ended{f'; {kept}' if quiet else ''}")
+    quiet = reminding.kept_quiet(turn, silence)
+    rejudge(turn, silence)
+    reminding.ended(turn, silence, quiet)
 
 
-def tell_author(turn: Turn, silence: Silence, reason: Reason, what: str = "") -> None:
-    """Tell a silence's author what becomes of it, when the plan knows them by name or address; else the last resort.
-
-    ``what``: "" says when it ends, by the clock of whoever reads it.
-    """
-    author = silence.author.strip().lower()
-    known = turn.plan.known_as.get(author, ())
-    whose = "Your silence" if known else f"The silence of {silence.author.strip()[:100] or 'nobody'}"
-    matchers = " ".join(str(m) for m in silence.matchers)
-    for person in known or turn.plan.people_of(turn.plan.last_resort, turn.now, turn.state.covers):
-        becomes = what or f"ends {said(silence.ends_at, person.timezone)} ({person.timezone})"
-        paging.notice(turn, person, reason, f"{whose} {becomes}: {matchers}", silence=silence.id)
-    turn.count("silences", reason)
-
-
-def rejudge(turn: Turn, changed: str = "") -> None:
-    """Silences changed: find what they cover now, place what nothing keeps quiet any more, settle what it touches.
-
-    ``changed``: a silence whose end may have moved, so that incidents it pauses say the new one.
+def rejudge(turn: Turn, *changed: Silence) -> None:
+    """Silences changed, began or are over: find what they cover now, place what nothing keeps quiet any more, settle
+    what they touch. Only what they cover, or did, is judged: there may be fifty thousand alerts, and many silences.
     """
     state, now = turn.state, turn.now
     active = [s for s in state.silences.values() if s.state(now) == "active"]
+    ids = {one.id for one in changed}
     for alert in list(state.alerts.values()):
         if not alert.firing or alert.reason is Reason.COUNTS_AS_HEARTBEAT:
             continue
+        if ids.isdisjoint(alert.silences) and not any(one.covers(alert.labels, alert.origin) for one in changed):
+            continue
         covered = matching(active, alert.labels, alert.origin, now) if active else ()
         if covered == alert.silences:
-            if changed in covered and alert.incident in state.members:
-                turn.touch(alert.incident)
+            if not ids.isdisjoint(covered) and alert.incident in state.members:
+                turn.touch(alert.incident)  # its end may have moved
             continue
         alert.silences = covered
         turn.save_alert(alert)
@@ -191,9 +186,15 @@ def _heartbeat(turn: Turn, id: str) -> None:
         return
     heart.state = "late"
     turn.count("heartbeats", Reason.HEARTBEAT_LATE)
+    missing(turn, spec, heart)
+
+
+def missing(turn: Turn, spec: HeartbeatSpec, heart: Heartbeat) -> None:
+    """Raise the alert of a heartbeat that is late."""
     # A clock time: the title is read for as long as the incident is open.
-    last = f"last heard {to_datetime(heart.last):%Y-%m-%d %H:%M:%S} UTC" if heart.last else "never heard"
-    hearing.heartbeat_event(turn, spec, f"{name} of {service} gives no sign of life ({last})", heart.body)
+    zone = turn.plan.timezone  # one title for everybody: by the team's clock
+    last = f"last heard {said(heart.last, zone)} {zone}" if heart.last else "never heard"
+    hearing.heartbeat_event(turn, spec, f"{spec.name} of {spec.service} gives no sign of life ({last})", heart.body)
 
 
 def tidy(turn: Turn) -> None:

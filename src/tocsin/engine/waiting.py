@@ -57,13 +57,14 @@ def _move(turn: Turn, pages: list[Page], was: Instant, begins: Instant) -> None:
 
 
 def plan_changed(turn: Turn) -> None:
-    """Another plan: beside other hours it may have made alerts urgent."""
-    for incident in _waiting(turn):
-        if incident.plan == turn.plan.version:
-            continue  # Tocsin starts again, and its urgency is what this plan says
-        loud = (turn.state.alerts[id] for id in turn.members(incident).heard)
-        if any(rising.urgency(turn, alert) == "high" for alert in loud):
-            rising.make_urgent(turn, incident, Reason.PLAN_CHANGED)
+    """Another plan: beside other hours it may have made alerts urgent, also those that wait for a night only later.
+
+    What somebody has, or put off, is asked when that ends.
+    """
+    low = [one for one in turn.state.incidents.values() if one.state == "triggered" and one.urgency == "low"]
+    for incident in low:
+        if incident.plan != turn.plan.version:  # else Tocsin starts again, and its urgency is what this plan says
+            rising.follow_plan(turn, incident)
     judge_again(turn)
 
 

@@ -59,9 +59,10 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     ``responders``: persons somebody added by hand.
     ``paused`` names why nothing is paged now although it is open, ``paused_until`` when that ends.
     ``acknowledged_until``: when an acknowledgement stops holding. ``clear_at``: when it resolves
-    if its alerts stay quiet.
+    if its alerts stay quiet; resolved while some fired, when nothing is put off any more.
     ``quiet``: how long its alerts must stay quiet before it resolves, as the slowest of their sources asks.
-    ``snoozed_until``: resolved by hand while alerts fired; judged again then.
+    ``snoozed_until``: resolved by hand while alerts fired; these are judged again then, also when another has opened
+    it meanwhile.
     ``keep_until``: until when trouble reopens it. ``lingers_until``: nothing reopens it any more, and it is kept for
     its pages; looked at again then. ``note``: the last one somebody wrote, shortened.
     ``answers``: persons who acknowledged where that takes several, and until when that holds: they are not paged

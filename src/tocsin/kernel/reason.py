@@ -121,6 +121,7 @@ class Reason(StrEnum):
     NEXT_METHOD = "next_method"
     QUIET_HOURS = "quiet_hours"
     BUNDLED = "bundled"
+    TOLD_TOGETHER = "told_together"
     ON_THE_PHONE = "on_the_phone"
     LINE_BUSY = "line_busy"
     NO_ANSWER = "no_answer"
@@ -264,6 +265,7 @@ EXPLAINED: dict[Reason, str] = {
     Reason.ANSWERED: "the person answered",
     Reason.NEXT_METHOD: "the person has time to answer by the method before it",
     Reason.QUIET_HOURS: "it is of low urgency and waits for the person's morning",
+    Reason.TOLD_TOGETHER: "others like it may come just then, and are told in the same message",
     Reason.BUNDLED: "many pages left to the same person just before, so it goes out together with others",
     Reason.ON_THE_PHONE: "Tocsin is calling the same number already, and says it in the next call",
     Reason.LINE_BUSY: "the telephone was busy",

@@ -78,6 +78,7 @@ def _answering(asked: dict[str, Any]) -> dict[str, Any]:
 
 def _health(address: str, seconds: float, within: str) -> str:
     """Why an address does not say that all is well; "" when it does. Redirects and proxies are not followed."""
+    import http.client
     import urllib.error
     import urllib.request
 
@@ -96,6 +97,8 @@ def _health(address: str, seconds: float, within: str) -> str:
         inner = getattr(error, "reason", error)
         timed_out = isinstance(inner, (TimeoutError, OSError)) and "timed out" in str(inner)
         return late if timed_out else str(inner)[:MOST_SAID] or late
+    except (http.client.HTTPException, ValueError) as error:
+        return f"it answered no HTTP: {str(error).strip()[:MOST_SAID] or type(error).__name__}"
     return ""
 
 

@@ -60,7 +60,8 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     ``answered_at``: when it was used to acknowledge, by its link or in its channel.
     ``instead_of``: the page that did not get through, and for which this one was written down.
     ``overtaken_by``: the newer page to the same place that took its place, 0 when there is none.
-    ``lines``: what a notice says beside its title. ``because``: who asked for it and in which words, if a person did.
+    ``lines``: what a notice says beside its title; ``gathered``: how many such it tells, 0 of one.
+    ``because``: who asked for it and in which words, if a person did.
     """
 
     id: int
@@ -97,6 +98,7 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     instead_of: int = 0
     overtaken_by: int = 0
     lines: tuple[str, ...] = ()
+    gathered: int = 0
     because: str = ""
 
     @property

@@ -63,6 +63,8 @@ def _nearest_zone(text: str) -> str:
 def _cron(text: str) -> str:
     # CronSim asserts what a caller may not write, and needs a moment to count from: any will do.
     try:
+        if len(text.split()) != 5:
+            raise ValueError("it has not five fields")
         next(CronSim(text, datetime(2026, 1, 1, tzinfo=UTC)))
     except StopIteration:
         raise Unfit(f"the cron line {shown(text)} names a time that never comes") from None

@@ -7,6 +7,7 @@ Tocsin when it runs.
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
@@ -17,7 +18,7 @@ from msgspec import Struct
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Duration, parse_duration, say_duration
 from tocsin.playbooks import saying
 from tocsin.playbooks.confinement import Confine, trouble
-from tocsin.playbooks.manifest import AtMost, Blast, Breaker, Cooldown, Frozen, Guard, Over, Rung, Trust, Unless
+from tocsin.playbooks.manifest import RUNGS, AtMost, Blast, Breaker, Cooldown, Frozen, Guard, Over, Rung, Trust, Unless
 from tocsin.playbooks.run import REMEMBERED
 
 P = ParamSpec("P")
@@ -30,7 +31,9 @@ WAITS: Final = (MINUTE, DAY)
 """So long a playbook may wait for leave to do a fix, at the least and at the most."""
 _LIBRARY: Final = "tocsin.library."
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_HOURS: Final = re.compile(r"(\w{3})\w* (\d\d):(\d\d) ?- ?(\w{3})\w* (\d\d):(\d\d)")
+WEEK: Final = 7 * 24 * 60
+_CLOCK: Final = r"(\w{3})\w* ([01]\d|2[0-3]|24(?=:00)):([0-5]\d)"
+_HOURS: Final = re.compile(f"{_CLOCK} ?- ?{_CLOCK}")
 
 
 class Misused(TypeError):
@@ -113,7 +116,17 @@ def fix(
     return lambda one: Fix(one, idempotent, probe, says, undo)
 
 
+def _at_once(function: Callable[..., object]) -> None:
+    """Raises Misused for a function of which nothing runs when it is called."""
+    name = getattr(function, "__name__", "it")
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise Misused(f"{name} is written with async def, and nothing would run of it: write a plain def")
+    if inspect.isgeneratorfunction(function):
+        raise Misused(f"{name} has a yield, so that nothing of it runs when it is called: write it without")
+
+
 def _named(function: Callable[..., object]) -> str:
+    _at_once(function)
     if "<lambda>" in function.__qualname__ or "<locals>" in function.__qualname__:
         raise Misused(f"{function.__qualname__} cannot be found by name in another process: put it at a module's top")
     module = function.__module__
@@ -238,7 +251,7 @@ class Run:
         """
         if not isinstance(what, Look):
             raise Misused(f"run.verify takes what is declared with @look, not {_what(what)}")
-        must = Must(until, parse_duration(within), parse_duration(every), harm)
+        must = Must(until, _time("run.verify(within=…)", within), _time("run.verify(every=…)", every), harm)
         seen: T = self._hands.verify(what, args, kwargs, must)
         return seen
 
@@ -256,7 +269,7 @@ class Run:
             raise Misused("run.ask needs two different choices or more, and a default that is one of them")
         if role not in ("responder", "admin"):
             raise Misused(f"nobody has the role {role!r}: ask a responder or an admin")
-        return self._hands.ask(question, choices, parse_duration(within), default, role)
+        return self._hands.ask(question, choices, _time("run.ask(within=…)", within), default, role)
 
     def tell(self, text: str) -> None:
         """Write something on the incident's timeline."""
@@ -332,27 +345,39 @@ def playbook(
     ``schedule``: a cron line by which it runs without an incident. ``confine``: its runs have no more of the machine
     than that. Raises ``Misused`` for what cannot be meant.
     """
-    patience = parse_duration(hand_over_after)
+    patience = _time("hand_over_after", hand_over_after)
     if not PATIENCE[0] <= patience <= PATIENCE[1]:
         raise Misused(f"hand_over_after={hand_over_after!r}: a person is called after 10s to 1h")
-    groups = (tuple(answers),) if answers and isinstance(answers[0], str) else tuple(map(tuple, answers))
-    for one in guards:
+    texts = (("name", name), ("where", where), ("hand_over_to", hand_over_to), ("schedule", schedule),
+             ("timezone", timezone))  # fmt: skip
+    for option, text in texts:
+        if not isinstance(text, str):
+            raise Misused(f"{option}={text!r} is no text")
+    said = _several("answers", answers)
+    groups = (said,) if said and isinstance(said[0], str) else tuple(_several("answers", one) for one in said)
+    severities, watched = _several("severity", severity), _several("guards", guards)
+    for one in watched:
         if not isinstance(one, Guard):
             raise Misused(f"{one!r} is no guard: write at_most, cooldown, blast_radius, freeze, breaker or unless")
-
+    if trust is not None and not isinstance(trust, Trust):
+        raise Misused(f"trust={trust!r} is no trust: write trust=trust(start={trust if trust in RUNGS else 'ask'!r})")
     if confine is not None and not isinstance(confine, Confine):
         raise Misused(f"{confine!r} is no confinement: write confine=confine(write=['/var/log/shop'])")
+    if when is not None and not _takes_one(when):
+        how = "write when=lambda about: about.severity == 'sev1'"
+        raise Misused(f"when={when!r:.80} is no function of one thing: {how}")
 
     def declare(body: Body) -> Body:
+        _at_once(body)
         declared.append(
             Declared(
                 body=body,
                 name=name or body.__name__.replace("_", "-"),
-                answers=groups,  # type: ignore[arg-type]  # a text among lists is found when the matchers are read
-                severities=tuple(severity),
+                answers=groups,
+                severities=severities,
                 when=when,
                 where=where,
-                guards=tuple(guards),
+                guards=watched,
                 trust=trust or Trust(),
                 hand_over_after=patience,
                 hand_over_to=hand_over_to,
@@ -366,9 +391,40 @@ def playbook(
     return declare
 
 
+def _several(option: str, given: Any) -> tuple[Any, ...]:
+    """What may be several: one alone stands for itself, as ``severity="sev1"`` does."""
+    if isinstance(given, str | Guard):
+        return (given,)
+    if isinstance(given, Mapping) or not hasattr(given, "__iter__"):
+        raise Misused(f"{option}={given!r:.80} is no list: write {option}=[…]")
+    return tuple(given)
+
+
+def _time(option: str, text: object) -> Duration:
+    if not isinstance(text, str):
+        raise Misused(f"{option} is a time such as '30s' or '5m', in quotes, not {text!r:.80}")
+    return parse_duration(text)
+
+
+def _whole(option: str, number: object) -> None:
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise Misused(f"{option} is a whole number, not {number!r:.80}")
+
+
+def _takes_one(function: object) -> bool:
+    """Whether it can be called with one thing; so it seems where nobody can say."""
+    try:
+        inspect.signature(function).bind(None)  # type: ignore[arg-type]  # what is none raises
+    except TypeError:
+        return False
+    except ValueError:
+        return callable(function)
+    return True
+
+
 def _span(text: str, guard: str) -> Duration:
     """A time that a guard looks back on: runs are remembered for no longer."""
-    span = parse_duration(text)
+    span = _time(guard, text)
     if not 0 < span <= REMEMBERED:
         raise Misused(f"{guard} takes more than 0s and at most {say_duration(REMEMBERED)}, not {text}")
     return span
@@ -376,6 +432,7 @@ def _span(text: str, guard: str) -> Duration:
 
 def at_most(times: int, *, per: str, over: Over = "playbook") -> AtMost:
     """So many runs in so long; ``over`` the playbook, one target, or the whole fleet."""
+    _whole("at_most(…)", times)
     if times < 1 or over not in ("playbook", "target", "fleet"):
         raise Misused("at_most(3, per='6h', over='playbook'): one or more, over playbook, target or fleet")
     return AtMost(times, _span(per, "at_most(per=…)"), over)
@@ -388,6 +445,8 @@ def cooldown(lasts: str) -> Cooldown:
 
 def blast_radius(most: int = 0, *, percent: int = 0) -> Blast:
     """At most so many targets of a service are changed at once, and only while another one is well."""
+    _whole("blast_radius(…)", most)
+    _whole("blast_radius(percent=…)", percent)
     if (most < 1) == (percent < 1) or percent > 100:
         raise Misused("blast_radius takes a number of targets, or percent= from 1 to 100")
     return Blast(most, percent)
@@ -395,17 +454,19 @@ def blast_radius(most: int = 0, *, percent: int = 0) -> Blast:
 
 def freeze(hours: str, *, timezone: str = "UTC") -> Frozen:
     """Nothing is changed in these hours of the week: ``freeze("Fri 16:00-Mon 08:00", timezone="Europe/Madrid")``."""
-    found = _HOURS.fullmatch(hours.strip())
+    found = _HOURS.fullmatch(str(hours).strip())
     if found is None or not {found[1].lower(), found[4].lower()} <= set(_DAYS):
         raise Misused(f"{hours!r} are no hours of the week: write Fri 16:00-Mon 08:00")
     minutes = [
-        _DAYS.index(found[at].lower()) * 1440 + int(found[at + 1]) * 60 + int(found[at + 2]) for at in (1, 4)
+        (_DAYS.index(found[at].lower()) * 1440 + int(found[at + 1]) * 60 + int(found[at + 2])) % WEEK for at in (1, 4)
     ]
     return Frozen(minutes[0], minutes[1], timezone, hours.strip())
 
 
 def breaker(*, failures: int = 3, returns: int = 3, within: str = "24h") -> Breaker:
     """Stop after so many failures in a row, or when the same trouble came back so often, and wake a person."""
+    _whole("breaker(failures=…)", failures)
+    _whole("breaker(returns=…)", returns)
     if failures < 1 or returns < 1:
         raise Misused("breaker counts from 1")
     return Breaker(failures, returns, _span(within, "breaker(within=…)"))
@@ -413,6 +474,8 @@ def breaker(*, failures: int = 3, returns: int = 3, within: str = "24h") -> Brea
 
 def unless(service: str) -> Unless:
     """Not while this service has an open incident."""
+    if not isinstance(service, str):
+        raise Misused(f"unless takes the name of a service, not {service!r:.80}")
     return Unless(service)
 
 
@@ -433,7 +496,7 @@ def trust(
         raise Misused("trust(start, ceiling): observe, suggest, ask or act, and start is never above ceiling")
     if approve not in ("responder", "admin"):
         raise Misused(f"nobody has the role {approve!r}: approve='responder' or 'admin'")
-    waits = parse_duration(within)
+    waits = _time("trust(within=…)", within)
     if not WAITS[0] <= waits <= WAITS[1]:
         raise Misused(f"trust(within={within!r}): leave is waited for 1m to 1d")
     if default not in ("yes", "no"):

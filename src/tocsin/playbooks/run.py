@@ -29,6 +29,8 @@ MOST_RESULTS = 4 * 1024 * 1024
 TOO_MUCH = f"what its steps answered has more than {MOST_RESULTS:,} bytes together"
 MOST_SAID = 500
 MOST_FINDINGS = 30
+FIRST_FINDINGS = 10
+"""So many of a run's first sentences are kept, when there are too many: of the others the newest."""
 REMEMBERED: Duration = 7 * 24 * 60 * MINUTE
 """So long runs that ended are kept in mind, for guards that count."""
 
@@ -79,6 +81,19 @@ class Step(Struct, kw_only=True):
     error: str = ""
     samples: int = 0
 
+    @property
+    def sentence(self) -> str:
+        """What came of it, as its run keeps it among its findings; "" until it ended, and of a question."""
+        if self.state not in ("done", "failed") or self.verb in ("when", "ask"):
+            return ""
+        if self.verb == "tell":
+            return self.said
+        kind = {"look": "Looked", "fix": "Fixed", "verify": "Verified"}[self.verb]
+        if self.state == "failed":
+            kind = "Not verified" if self.verb == "verify" else f"Failed to {self.verb}"
+        name = ".".join(self.function.rsplit(".", 2)[-2:])
+        return f"{kind}: {name}: {self.said if self.state == 'done' else self.error}"
+
 
 def place_of(service: str, playbook: str) -> str:
     """What a run without targets holds."""
@@ -115,6 +130,7 @@ class Run(Struct, kw_only=True):
     ``agreement``: whether that is what a person did, once somebody said so or did it; ``agreed_how``: a sentence;
     ``agreed_run``: the run it was compared with by itself, 0 when a person said so.
     ``took``: what it took from its guards, as they were when it was over; () when it changed nothing and did not fail.
+    ``left_out``: how many of its findings were too many, behind the first FIRST_FINDINGS.
     """
 
     number: int
@@ -159,6 +175,7 @@ class Run(Struct, kw_only=True):
     opening: int = 0
     ended_at: Instant | None = None
     findings: tuple[str, ...] = ()
+    left_out: int = 0
     output: str = ""
     continues: int = 0
     from_step: int = 0
@@ -251,9 +268,31 @@ class Run(Struct, kw_only=True):
         self.verified_at = None if self.unproven or last is None else last.ended_at
 
     def find(self, sentence: str) -> None:
-        """Keep a sentence for whoever takes over."""
-        if sentence and len(self.findings) < MOST_FINDINGS:
-            self.findings = (*self.findings, sentence[:MOST_SAID])
+        """Keep a sentence for whoever takes over. The newest are worth most, and of equal ones only the newest is kept:
+        what there is no room for goes from the midst.
+        """
+        if not sentence:
+            return
+        said = sentence[:MOST_SAID]
+        found = (*(one for one in self.findings if one != said), said)
+        if len(found) > MOST_FINDINGS:
+            found = (*found[:FIRST_FINDINGS], *found[FIRST_FINDINGS + 1 :])
+            self.left_out += 1
+        self.findings = found
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """All it found as a person reads it, with a word where something was left out."""
+        if not self.left_out:
+            return self.findings
+        gap = f"… {self.left_out:,} more left out here …"
+        return (*self.findings[:FIRST_FINDINGS], gap, *self.findings[FIRST_FINDINGS:])
+
+    def beside(self, steps: Iterable[Step]) -> tuple[str, ...]:
+        """What it found that neither the lines of its steps say nor what it came to."""
+        said = {one.sentence[:MOST_SAID] for one in steps} | {f"It would have done {self.would}"[:MOST_SAID]}
+        why = self.why.lower()
+        return tuple(one for one in self.told if one not in said and one.lower() not in why)
 
     def dwell_on(self, sentence: str) -> None:
         """Keep what a playbook hands over with. What a step found already is not said twice: it comes last, as that."""

@@ -52,6 +52,8 @@ SHOWN = 300
 SHOWN_ANSWER = 120
 NOTHING = "null"
 FLAGS = {"true": True, "false": False}
+HIDDEN = "•••"
+"""Stands where a secret was."""
 
 
 class Start(Struct, frozen=True):
@@ -160,8 +162,8 @@ class Session:
         """See ``Run.look``."""
         place = self._next("look", what.name, args, kwargs)
         known = place.known
-        if known is not None and known.state != "begun":
-            return self._again(known, what.function)
+        if known is not None and known.state != "begun" and HIDDEN not in known.result:
+            return self._again(known, what.function)  # else what it answered is not all there: it is looked at again
         self._wire.looks(Looking(place.ordinal, place.function, place.digest, place.shown))
         return self._do(place, what, args, kwargs, self._reading)
 
@@ -192,20 +194,25 @@ class Session:
         raw = self._json(value)
         said = self._said(value) if value is not None else "nothing could be seen"
         if not held:
-            self._end(place, False, raw, said, why, samples)
+            self._end(place, False, self._kept(raw), said, why, samples)
             self._give_up("unverified", f"{_short(what.name)}: {why}; last seen: {said}")
-        self._end(place, True, raw, said, samples=samples)
+        self._end(place, True, self._kept(raw), said, samples=samples)
         return self._decoded(raw, what.function, what.name)
 
     def ask(self, question: str, choices: tuple[str, ...], within: Duration, default: str, role: str) -> str:
         """See ``Run.ask``."""
-        place = self._next("ask", question[:SHOWN], choices, {})
+        place = self._next("ask", self.redacted(question)[:SHOWN], choices, {})
+        meant = {self.redacted(one): one for one in choices}
+        if len(meant) < len(choices):
+            raise Misused("the choices of run.ask cannot be told apart without the secrets in them")
         if place.known is not None and place.known.state == "done":
-            return msgspec.json.decode(place.known.result, type=str)
+            answer = msgspec.json.decode(place.known.result, type=str)
+            return meant.get(answer, answer)
         began = Began(place.ordinal, "ask", place.function, place.digest, within=within)
-        reply = self._wire.begin(structs.replace(began, choices=choices, default=default, role=role))
+        asked = structs.replace(began, choices=tuple(meant), default=self.redacted(default), role=role)
+        reply = self._wire.begin(asked)
         if isinstance(reply, Answered):
-            return reply.answer
+            return meant.get(reply.answer, reply.answer)
         raise self._closed()
 
     def tell(self, text: str) -> None:
@@ -225,9 +232,11 @@ class Session:
             return bool(msgspec.json.decode(place.known.result))
         try:
             meant = bool(holds())
-        except RuleError as error:
-            self._end(place, False, NOTHING, "", self.redacted(str(error))[:MOST_SAID])
-            raise
+        except Exception as error:  # noqa: BLE001  # whatever a rule raises, it came to no answer, which is no match
+            plain = isinstance(error, RuleError)
+            why = str(error) if plain else f"{type(error).__name__}: {error}{_line_of(error)}"
+            self._end(place, False, NOTHING, "", self.redacted(why)[:MOST_SAID])
+            raise RuleError(why) from None
         self._end(place, True, "true" if meant else "false", "it is meant for this" if meant else "not meant")
         return meant
 
@@ -239,7 +248,7 @@ class Session:
         self._ordinal += 1
         if self._ordinal > MOST_STEPS:
             self._give_up("raised", f"it has more than {MOST_STEPS} steps")
-        text = self._json([list(args), dict(sorted(kwargs.items()))], f"the arguments of {function}")
+        text = self.redacted(self._json([list(args), dict(sorted(kwargs.items()))], f"the arguments of {function}"))
         digest = blake2b(text.encode(), digest_size=16).hexdigest()
         known = self._recorded.get(self._ordinal)
         if known is not None and (known.verb, known.state) == ("look", "begun"):
@@ -291,7 +300,7 @@ class Session:
             self._end(place, False, NOTHING, "", why)
             raise Failed(f"{_short(place.function)} failed: {why}") from None
         raw = self._json(value, f"what {place.function} answered")
-        self._end(place, True, raw, self._said(value))
+        self._end(place, True, self._kept(raw), self._said(value))
         return self._decoded(raw, what.function, place.function)
 
     def _watch(
@@ -305,9 +314,9 @@ class Session:
                 seen = self._with(self._reading, lambda: call(*args, **kwargs))
                 if seen is not None:
                     value, samples = seen, samples + 1
-                    if must.harm is not None and must.harm(seen):
+                    if must.harm is not None and _yes("harm", must.harm(seen)):
                         return False, value, "it shows harm", samples
-                    if must.until(seen):
+                    if _yes("until", must.until(seen)):
                         return True, value, "", samples
             except Exception as error:  # noqa: BLE001  # no answer is no evidence; the next look may have one
                 trouble = self.redacted(f"{type(error).__name__}: {error}")[:MOST_SAID]
@@ -345,6 +354,9 @@ class Session:
             self._give_up("unverified", f"{_short(known.function)}: {known.error}")
         if known.state == "failed":
             raise Failed(f"{_short(known.function)} failed: {known.error}")
+        if HIDDEN in known.result:
+            what = f"what {_short(known.function)} answered had a secret in it, which is not written down"
+            self._give_up("cut", f"{what}: it cannot go on from there")
         return self._decoded(known.result, call, known.function)
 
     def _decoded(self, raw: str, call: Callable[..., Any], name: str) -> Any:
@@ -369,7 +381,16 @@ class Session:
             raise Misused(f"{what} cannot be written down: {error}") from None
         if len(text) > MOST_RESULT:
             raise Misused(f"{what} has {len(text):,} bytes, at most {MOST_RESULT:,} are written down")
-        return self.redacted(text.decode())
+        return text.decode()
+
+    def _kept(self, raw: str) -> str:
+        """An answer as it is written down, without secrets. The playbook goes on with the answer itself: a password may
+        be a word that stands in its data.
+        """
+        if self.redacted(raw) == raw:
+            return raw
+        kept = msgspec.json.encode(_without(msgspec.json.decode(raw), self.redacted), order="deterministic").decode()
+        return kept if self.redacted(kept) == kept else msgspec.json.encode(HIDDEN).decode()
 
     def _said(self, value: object) -> str:
         return self.redacted(str(value) if value is not None else "done")[:MOST_SAID]
@@ -452,10 +473,35 @@ def _line_of(error: BaseException) -> str:
     return found
 
 
+def _yes(rule: str, answer: object) -> bool:
+    """Whether a rule answered yes. What is empty is no; anything else but a plain yes is no evidence of either, as of
+    ``(False, "why")``, or of a method that nobody called. Raises TypeError then.
+    """
+    if isinstance(answer, bool):
+        return answer
+    if type(answer).__name__ in ("bool", "bool_") or not answer:  # numpy has its own
+        return bool(answer)
+    raise TypeError(f"{rule} answered {answer!r:.100}, which is neither yes nor no")
+
+
 def _plain(value: Any) -> Any:
     if callable(value):
         raise TypeError(f"{getattr(value, '__name__', value)!r} is a function, and functions do not cross processes")
     raise TypeError(f"{type(value).__name__} is no plain value")
+
+
+def _without(value: Any, redacted: Callable[[str], str]) -> Any:
+    """What was read from JSON, without secrets; still JSON, also where a number or a name is one."""
+    match value:
+        case str():
+            return redacted(value)
+        case list():
+            return [_without(one, redacted) for one in value]
+        case dict():
+            return {redacted(key): _without(one, redacted) for key, one in value.items()}
+        case bool() | None:
+            return value
+    return value if redacted(str(value)) == str(value) else HIDDEN
 
 
 def _shown(value: object) -> str:

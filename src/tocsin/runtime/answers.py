@@ -97,13 +97,7 @@ class Answers:
             return await self.take(name, told)
 
         def find(provider_id: str) -> list[Page]:
-            pages = list(self._state().pages.values())
-            ours = (p for p in pages if p.channel == name and p.kind in ASKING)
-            if provider_id.endswith("/"):
-                known = [page for page in ours if page.provider_id.startswith(provider_id)]
-            else:
-                known = [page for page in ours if page.provider_id == provider_id]
-            return sorted(known, key=lambda page: page.id)
+            return [page for page in self._state().said.at(name, provider_id) if page.kind in ASKING]
 
         wait = FIRST_WAIT
         while True:

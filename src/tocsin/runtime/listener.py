@@ -25,6 +25,7 @@ from tocsin.access.limits import MOST_BODY
 from tocsin.intake.request import Reply
 from tocsin.kernel.instant import MILLISECOND, Duration
 from tocsin.runtime.heads import Head, Heads, named, rememberable
+from tocsin.runtime.held import Held
 
 MOST_HEAD = 32 * 1024
 MOST_CONNECTIONS = 8_192
@@ -45,6 +46,11 @@ _LAST_DATA: int | None = getattr(socket, "TCP_INFO", None) if sys.platform == "l
 That goes on while this process is stopped, and nothing else tells what came then from what comes now.
 """
 _CLOSE = b"connection: close\r\n"
+_WHY = {
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: f"the body has more than {MOST_BODY} bytes",
+    HTTPStatus.SERVICE_UNAVAILABLE: "too much is being sent at once; send it again",
+}
+"""Refusals by which the target is known."""
 
 
 class Exchange:
@@ -153,6 +159,8 @@ class Connection(asyncio.BufferedProtocol):
         self._owed = 0
         self._owing: Head | None = None
         self._waiting: deque[Exchange] = deque()
+        self._lying = 0
+        """Bytes of the bodies that wait."""
         self._current: Exchange | None = None
         self._resumed: asyncio.Event | None = None
         self.closed = False
@@ -225,11 +233,26 @@ class Connection(asyncio.BufferedProtocol):
             head = listener.heads.get(name)
             if head is not None:
                 self._take(Exchange(self, head, bytes(listener.received[end:nbytes])))
+                if self._waiting:
+                    self._hold()
                 return
             self._name, self._rest = name, nbytes - end
         data = listener.received[:nbytes]
         while data and self._refused is None and not self.closed:
             data = self._owed_body(data) if self._owed else self._fed_to_parser(data)
+        self._hold()
+
+    def _hold(self) -> None:
+        """Say how much there is of requests that have not begun."""
+        if self._refused is None and not self.closed:
+            under_way = 0 if self._between else self._head_size + self._body_size
+            self.listener.held.hold(self, under_way + self._lying)
+
+    def give_up(self) -> None:
+        """As ``Holder.give_up``."""
+        self._waiting.clear()
+        self._lying = 0
+        self._bad(HTTPStatus.SERVICE_UNAVAILABLE)
 
     def _fed_to_parser(self, data: memoryview) -> memoryview:
         """Have the parser read; what it left, which is nothing except after a request to upgrade."""
@@ -328,6 +351,7 @@ class Connection(asyncio.BufferedProtocol):
     def _whole(self, head: Head) -> None:
         self._between = True
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        self._body = []  # or it would be kept until the next one begins
         self._take(Exchange(self, head, body))
 
     def _take(self, exchange: Exchange) -> None:
@@ -336,6 +360,7 @@ class Connection(asyncio.BufferedProtocol):
             self._begin(exchange)
         else:
             self._waiting.append(exchange)
+            self._lying += len(exchange.body)
             if len(self._waiting) > MOST_PIPELINED and self._transport is not None:
                 self._transport.pause_reading()
 
@@ -392,21 +417,26 @@ class Connection(asyncio.BufferedProtocol):
 
     def _next(self) -> None:
         """Begin with those that wait, until one is not answered at once."""
-        self._beginning = True
+        self._beginning, lay = True, self._lying
         while self._waiting and self._current is None and not self.closed:
             if len(self._waiting) == MOST_PIPELINED and self._transport is not None:
                 self._transport.resume_reading()
-            self._begin(self._waiting.popleft())
+            exchange = self._waiting.popleft()
+            self._lying -= len(exchange.body)
+            self._begin(exchange)
         self._beginning = False
         if self._current is None and not self._waiting and self._transport is not None and not self.closed:
             if self._refused is not None:
                 self._bad(self._refused)
             elif self.listener.closing:
                 self._transport.close()
+        if self._lying != lay:
+            self._hold()
 
     def _close(self) -> None:
         """Hang up once everything was sent, and in any case before long."""
         self._waiting.clear()
+        self._lying = 0
         if self._transport is not None and not self.closed:
             self.deadline = self.listener.time + SLOW_REQUEST
             self._transport.close()
@@ -414,11 +444,13 @@ class Connection(asyncio.BufferedProtocol):
     def _bad(self, status: HTTPStatus) -> None:
         """What came is no request this listener takes: say so and hang up, after what came before it is answered."""
         self._refused = status  # from now on nothing more is read
+        self._body = []
+        self.listener.held.hold(self, self._lying)
         if self._current is None and not self._waiting:
             reply = None
-            if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:  # the one refusal by which the target is known
+            if status in _WHY:
                 path = self._url.partition(b"?")[0].decode("latin-1")
-                reply = self.listener.refusal(path, status, f"the body has more than {MOST_BODY} bytes")
+                reply = self.listener.refusal(path, status, _WHY[status])
             reply = reply or Reply(status, status.phrase.encode(), "text/plain")
             self.write(
                 _STATUS[status]
@@ -478,6 +510,7 @@ class Listener:
         # Some files are kept for the database, the faces and above all for pages.
         self.most = MOST_CONNECTIONS if files < 0 else max(16, min(MOST_CONNECTIONS, files - KEPT_FILES))
         self._connections: set[Connection] = set()
+        self.held = Held()
         self._server: asyncio.Server | None = None
         self._sweeping: asyncio.Task[None] | None = None
 
@@ -519,6 +552,7 @@ class Listener:
     def remove(self, connection: Connection) -> None:
         """A connection is gone."""
         self._connections.discard(connection)
+        self.held.hold(connection, 0)
 
     @property
     def connections(self) -> int:

@@ -25,6 +25,9 @@ log = structlog.get_logger("tocsin.loopback")
 
 PATH = "/loopback"
 LIMITS = Limits(rate=20.0, burst=100, body=1024 * 1024)
+"""How many that hold no mark are looked through and told so; of others not more than the beginning is looked at, of"""
+SMALL = 64 * 1024
+"""bytes."""
 
 
 class Loopback:
@@ -42,15 +45,20 @@ class Loopback:
             exchange.answer(_text(405, "Only POST is taken here.", ("allow", "POST")))
         elif len(exchange.body) > LIMITS.body:
             exchange.answer(_text(413, f"The body has more than {LIMITS.body} bytes."))
-        elif not self._bucket.take(LIMITS, self._clock.now()):
-            exchange.answer(_text(429, "Too many; try again.", ("retry-after", "1")))
         else:
             self._hear(exchange)
         return True
 
     def _hear(self, exchange: Exchange) -> None:
         text = b"\n".join([*(value for _, value in exchange.headers), exchange.body])
-        found = list(dict.fromkeys(marks(self._key, text)))
+        free = self._bucket.take(LIMITS, self._clock.now())
+        found = list(dict.fromkeys(marks(self._key, text if free else text[:SMALL])))
+        if not found and not free:
+            exchange.answer(_text(429, "Too many; try again.", ("retry-after", "1")))
+            return
+        if found and free:
+            # What anybody can send must not keep a page that comes back from being heard: only that is counted.
+            self._bucket.give_back(LIMITS)
         if not found:
             log.warning("loopback_refused", client=exchange.peer)
             exchange.answer(_text(404, "This holds no mark of a synthetic page of this installation."))

@@ -142,13 +142,15 @@ class Scene:
         self._pass(until)
         return self
 
-    def fires(self, alertname: str, *, severity: str = "critical", service: str = "", **labels: str) -> Scene:
-        """An alert fires.
+    def fires(
+        self, alertname: str, *, severity: str = "critical", service: str = "", title: str = "", **labels: str
+    ) -> Scene:
+        """An alert fires. ``title``: what it says of itself; without one that it fires.
 
         It comes with a key of ``service``; without one, as the plan's routes take it, and where none does, with a key
         of the one service that has a playbook for it.
         """
-        return self._event("firing", alertname, severity, service, labels)
+        return self._event("firing", alertname, severity, service, labels, title)
 
     def resolves(self, alertname: str, *, severity: str = "critical", service: str = "", **labels: str) -> Scene:
         """It ends. ``service`` as with ``fires``."""
@@ -229,10 +231,12 @@ class Scene:
         kind, raw = self._rows[table][key]
         return msgspec.json.decode(raw, type=kind)
 
-    def _event(self, state: str, name: str, severity: str, service: str, labels: dict[str, str]) -> Scene:
+    def _event(
+        self, state: str, name: str, severity: str, service: str, labels: dict[str, str], title: str = ""
+    ) -> Scene:
         labels = {"alertname": name, "severity": severity, **labels}
         service = service or self._service_of(labels)
-        body = msgspec.json.encode({"events": [{"title": f"{name} fires", "state": state, "labels": labels}]})
+        body = msgspec.json.encode({"events": [{"title": title or f"{name} fires", "state": state, "labels": labels}]})
         self._apply(Received(0, service, self.now, Request(source="events", method="POST", path="/", body=body)))
         return self
 
@@ -299,7 +303,8 @@ class Scene:
         while self._begun and not self._deep:
             run, attempt = self._begun.popleft()
             incident = self._engine.state.incidents.get(run.incident)
-            about = About(run.service, run.incident, incident.title if incident else "", "", run.labels)
+            title, severity = (incident.title, incident.severity) if incident else ("", "")
+            about = About(run.service, run.incident, title, severity, run.labels)
             recorded = self._engine.state.steps.get(run.number, {})
             steps: list[Step] = [recorded[ordinal] for ordinal in sorted(recorded)]
             self._deep += 1

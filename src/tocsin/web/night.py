@@ -29,6 +29,8 @@ from tocsin.web.words import Reader, because, count, night
 
 HEADERS = {"cache-control": "no-store", "referrer-policy": "no-referrer", "x-robots-tag": "noindex, nofollow"}
 LINES = 5
+TRIED = 6
+"""So many sentences of what code tried: the weightiest come first, and a thumb has to reach the button."""
 SHOWN = 8
 """So many of what came in one message are listed; all of it is counted, and answered."""
 
@@ -182,6 +184,7 @@ async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "
     reader = Reader(now, zone, plan, person=page.person, paging=faces.settings.paging)
     if incident is None:
         return _draw_drill(request, reader, page, token, fault, code)
+    run = await faces.read(faces.reads.run, incident.told_by) if incident.told_by else None
     everything: tuple[Incident | Brief, ...] = (incident, *others)
     shown = everything[:SHOWN]
     fires = {one.number: await faces.read(faces.reads.firing, one.number) for one in shown if one.reopened}
@@ -219,6 +222,8 @@ async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "
         helping=page.kind == "help" and incident.state == "acknowledged",
         coming=page.answered_at,
         why=_why(page, incident),
+        tried_shown=TRIED,
+        advice=run.advice if run is not None else "",
         how=profile(page.channel).by,
         token=token,
         fault=fault,
@@ -246,9 +251,7 @@ def _why(page: Page, incident: Incident) -> str:
     return reason[:1].upper() + reason[1:]
 
 
-def _draw_drill(
-    request: AnyRequest, reader: Reader, page: Page, token: str, fault: str, code: int
-) -> Response[bytes]:
+def _draw_drill(request: AnyRequest, reader: Reader, page: Page, token: str, fault: str, code: int) -> Response[bytes]:
     chosen = preferences(request).theme
     return bare(
         request,

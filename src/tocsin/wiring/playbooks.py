@@ -29,6 +29,8 @@ def dry_run(
     args: Mapping[str, str],
     labels: Mapping[str, str],
     told: Callable[[Report], None],
+    title: str = "",
+    severity: str = "",
 ) -> tuple[int, str]:
     """Diagnose for real with one of the plan's playbooks, apart from any server; nothing is changed.
 
@@ -45,7 +47,7 @@ def dry_run(
     there = {one.name: one for one in plan.targets if one.service == service}
     settings.ask_for(text for name in targets.values() for text in secrets_of(there[name].reading))
     urls = {name: credential(there[name].reading, settings.secret) for name in targets.values()}
-    about = About(service=service, labels=dict(labels))
+    about = About(service=service, title=title, severity=severity, labels=dict(labels))
     start = Start(manifest.name, about, dict(targets), dict(args), urls)
     try:
         return asyncio.run(dry_run(files, start, manifest.hand_over_after, told, settings.own_folders))

@@ -42,7 +42,7 @@ class PublishedIncident(Struct, frozen=True, kw_only=True):
     ``customer_tier``: the highest of the customers it is about; "" when nothing says it.
     ``waits`` names why the next page is later than its step. ``responders`` were added by hand. ``plan``: the version
     whose steps it follows. ``code``: what playbooks did, by target; ``code_lifted`` names why its pages wait for them
-    no longer, null while they may.
+    no longer, null while they may. ``tried``: what code tried and found, as a page that leaves now says it.
     With paging off that is ``paging_off``, and ``next_page_at`` is null: nothing follows by itself.
     """
 
@@ -79,6 +79,7 @@ class PublishedIncident(Struct, frozen=True, kw_only=True):
     plan: str
     code: list[PublishedWork]
     code_lifted: str | None
+    tried: list[str]
 
 
 class PublishedEntry(Struct, frozen=True, kw_only=True):
@@ -226,6 +227,7 @@ def _incident(one: Incident, base: str, paging: bool) -> dict[str, Any]:
             for each in one.works.values()
         ],
         "code_lifted": word(one.lifted or (Reason.PEOPLE_CALLED if one.called and one.works else None)),
+        "tried": list(one.tried),
     }
 
 

@@ -88,7 +88,8 @@ class PublishedApproval(Struct, frozen=True, kw_only=True):
 
 
 class PublishedRun(Struct, frozen=True, kw_only=True):
-    """A run. ``outcome`` is "" while it lives; ``findings`` are what whoever takes over has to know.
+    """A run. ``outcome`` is "" while it lives; ``findings`` are what whoever takes over has to know, of very
+    many the first ten and the newest.
 
     ``continues``: the run it goes on with at ``from_step``, or repeats when that is 0, ``because`` a person said so;
     ``resumed``: the run that goes on with this one. ``taken_by`` works on its targets by hand until ``taken_until``, or
@@ -152,6 +153,7 @@ class RunSheet(PublishedRun, frozen=True, kw_only=True):
     """A run with its steps and what its process printed."""
 
     steps: list[PublishedStep]
+    found: list[str]
     output: str
 
 
@@ -257,8 +259,6 @@ def playbook_out(manifest: Manifest, service: str, standing: Standing | None, ru
     )
 
 
-
-
 def run_out(run: Run) -> PublishedRun:
     """A run."""
     return PublishedRun(**_fields(run))  # type: ignore[arg-type]  # the fields are its own, name by name
@@ -266,7 +266,8 @@ def run_out(run: Run) -> PublishedRun:
 
 def run_sheet_out(run: Run, steps: Sequence[Step]) -> RunSheet:
     """A run with its steps."""
-    return RunSheet(**_fields(run), steps=[_step_out(one) for one in steps], output=run.output)  # type: ignore[arg-type]  # as above
+    more = {"steps": [_step_out(one) for one in steps], "found": list(run.beside(steps)), "output": run.output}
+    return RunSheet(**_fields(run), **more)  # type: ignore[arg-type]  # the fields are its own, name by name
 
 
 def _fields(run: Run) -> dict[str, object]:
@@ -310,7 +311,7 @@ def _fields(run: Run) -> dict[str, object]:
         "would": run.would,
         "agreement": run.agreement,
         "agreed_how": run.agreed_how,
-        "findings": list(run.findings),
+        "findings": list(run.told),
         "advice": run.advice,
         "suspected": run.suspected,
         "measured": list(run.readings),

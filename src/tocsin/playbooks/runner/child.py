@@ -23,7 +23,7 @@ from tocsin.playbooks.run import Began, GaveUp, Looking, Report
 from tocsin.playbooks.runner.bounds import bound, limit
 from tocsin.playbooks.runner.frames import encode, frame, read_reply, read_start, receive
 from tocsin.playbooks.runner.importing import why_absent
-from tocsin.playbooks.session import Go, Reply, Session, Start, carry_out
+from tocsin.playbooks.session import HIDDEN, Go, Reply, Session, Start, carry_out
 from tocsin.playbooks.targets import secrets_in
 
 PDEATHSIG = 1
@@ -172,7 +172,7 @@ def redacted(text: str, secrets: list[str]) -> str:
     """A text with every secret in it replaced."""
     for one in secrets:
         if one in text:
-            text = text.replace(one, "•••")
+            text = text.replace(one, HIDDEN)
     return text
 
 

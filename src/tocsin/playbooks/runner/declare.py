@@ -50,11 +50,12 @@ from tocsin.playbooks.runner.modules import make_importable, module_names
 from tocsin.playbooks.runner.reach import Code
 from tocsin.playbooks.runner.sound import unsaid, unsound
 from tocsin.playbooks.runner.ways import reached
-from tocsin.playbooks.runner.width import wide
+from tocsin.playbooks.runner.width import impossible, wide
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
 _UNEXPECTED = re.compile(r"(\w+)\(\) got an unexpected keyword argument '(\w+)'")
 NEXT = "next: what you would have them do first, half asleep"
+EITHER = "all of one list must hold; for either of them, a list for each: [['alertname=\"A\"'], ['alertname=\"B\"']]"
 UNANSWERED = "answers=['alertname=\"…\"'] says which alerts; without it a person or a trigger begins it"
 IN_A_STEP = "begin it in a step, and end it there"
 ENDING = 0.3
@@ -148,6 +149,12 @@ def _keep(made: Manifest, playbooks: list[Manifest], faults: list[Fault]) -> Non
         what = f"the plan's playbooks are confined in more than {MOST_CONFINEMENTS} ways"
         faults.append(Fault(made.file, made.line, what, "a process waits for each: let some share what they may write"))
     else:
+        try:
+            msgspec.json.decode(encode_manifests(Manifests((made,))), type=Manifests)
+        except msgspec.MsgspecError as error:
+            # It would take all other findings with it where all are read together.
+            faults.append(Fault(made.file, made.line, f"what {made.name} declares cannot be read: {error}"[:500]))
+            return
         playbooks.append(made)
 
 
@@ -226,6 +233,8 @@ def _raised(file: str, path: Path, error: BaseException) -> Fault:
     hint = ""
     if isinstance(error, ModuleNotFoundError):
         hint = "install it beside Tocsin, or import it inside the step that needs it"
+    if isinstance(error, TypeError) and "playbook() takes 0 positional arguments" in what:
+        hint = "write @playbook() with its parentheses, and what it is told by name: @playbook(answers=[…])"
     if isinstance(error, TypeError) and (found := _UNEXPECTED.search(what)):
         declares = getattr(language, found[1], None)
         takes = list(inspect.signature(declares).parameters) if callable(declares) else []
@@ -303,6 +312,8 @@ def _check_answers(of: Declared | Composed, groups: tuple[tuple[Matcher, ...], .
     """What it is warned of: answering nearly everything, each with what to write instead. Raises where it is all."""
     when = isinstance(of, Declared) and of.when is not None
     narrowed = [name for name, is_so in (("severity", of.severities), ("when", when), ("where", of.where)) if is_so]
+    if never := impossible(groups):
+        raise Wrong(f"{of.name} {never}", EITHER, "answers")
     found = wide(groups, narrowed)
     if found is not None and found.certain:
         raise Wrong(f"{of.name} {found.message}", found.hint, "answers")
@@ -367,6 +378,8 @@ def _check_schedule(declared: Declared | Composed) -> None:
             raise Wrong(f"unknown time zone {zone!r}", hint, "timezone") from None
     if declared.schedule:
         try:
+            if len(declared.schedule.split()) != 5:
+                raise ValueError("it has not five fields")
             next(CronSim(declared.schedule, datetime(2026, 1, 1, tzinfo=UTC)))
         except (CronSimError, StopIteration, ValueError, AssertionError) as error:
             message = f"{declared.schedule!r} is not a cron line: {error}"
@@ -381,6 +394,13 @@ def _params(declared: Declared, answers: bool) -> Iterator[Param]:
         raise Wrong(f"{declared.name} takes a run first", f"def {declared.body.__name__}(run: Run, …)")
     for one in names[1:]:
         kind = hints.get(one.name)
+        if one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD, one.POSITIONAL_ONLY):
+            stars = "*" * ((one.kind is one.VAR_POSITIONAL) + 2 * (one.kind is one.VAR_KEYWORD))
+            what = f"the parameter {stars}{one.name} of {declared.name} cannot be given by its name"
+            raise Wrong(what, f"write each by itself: {one.name}: …")
+        if kind in PLAIN and one.default is not one.empty and not _of_kind(one.default, kind):
+            what = f"the default of {one.name} is {one.default!r:.80}, which is no {PLAIN[kind]}"
+            raise Wrong(what, "a default is what the parameter says it is")
         if isinstance(kind, type) and issubclass(kind, Target):
             yield Param(one.name, kind.kind, target=True)
         elif kind in PLAIN:
@@ -400,13 +420,21 @@ def _params(declared: Declared, answers: bool) -> Iterator[Param]:
         raise Wrong(what, hint, "answers")
 
 
+def _of_kind(value: object, kind: Any) -> bool:
+    """As Python has it, a whole number is a number, and a flag is neither."""
+    return type(value) is kind or (kind is float and type(value) is int)
+
+
 # -- the code itself ---------------------------------------------------------------------------------------------------
 
 
 def _code(tree: ast.Module, name: str) -> ast.FunctionDef:
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name == name:
-            return node
+    found = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name]
+    if len(found) > 1:
+        lines = " and ".join(str(node.lineno) for node in found)
+        raise Wrong(f"{name} is written more than once in this file, on lines {lines}", "give each a name of its own")
+    if found:
+        return found[0]
     raise Wrong(f"{name} is not at the top of its module", "write it as a plain function, def, of the module")
 
 

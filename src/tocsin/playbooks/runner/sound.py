@@ -24,6 +24,13 @@ VERBS = tuple(name for name in vars(Run) if not name.startswith("_"))
 STEPS = ("look", "fix", "verify")
 MUST = ("until", "within", "every", "harm")
 """What a verification is told, beside what its look is."""
+NO_FUNCTION = (
+    ast.Constant, ast.JoinedStr, ast.Tuple, ast.List, ast.Dict, ast.Set, ast.ListComp, ast.SetComp, ast.DictComp,
+    ast.GeneratorExp, ast.Compare, ast.BinOp, ast.UnaryOp,
+)  # fmt: skip
+FULL = (ast.JoinedStr, ast.Lambda, ast.GeneratorExp)
+"""What is never empty, and no yes."""
+GIVEN = "is given one thing, what is seen, and takes something else"
 
 
 SUGGEST = "next='…': what you would have them do first, half asleep"
@@ -120,13 +127,36 @@ class _Reader:
                 yield Unsound(call.lineno, f"run.verify needs {name}", "what must be true, and within what time")
         for name in ("until", "harm"):
             rule = told.get(name)
-            if isinstance(rule, ast.Lambda) and isinstance(rule.body, ast.Constant) and rule.body.value is not None:
+            if rule is not None and (wrong := self._no_rule(call, name, rule)):
                 hint = "say what must be seen" if name == "until" else "leave it out, or say what would show harm"
-                yield Unsound(rule.lineno, f"run.verify: {name} is {rule.body.value!r} whatever is seen", hint)
+                yield Unsound(rule.lineno, f"run.verify: {name} {wrong}", f"{hint}: {name}=lambda now: …")
         for name in ("within", "every"):
             text = told.get(name)
             if isinstance(text, ast.Constant):
                 yield from self._lasts(text, name)
+
+    def _no_rule(self, call: ast.Call, name: str, rule: ast.expr) -> str:
+        """Why ``until`` or ``harm`` cannot say yes or no of the one thing that is seen; "" where it may."""
+        if isinstance(rule, ast.Lambda):
+            return _no_answer(rule, self._answer(call))
+        if isinstance(rule, ast.Constant) and rule.value is None and name == "harm":
+            return ""
+        if isinstance(rule, NO_FUNCTION):
+            return f"is {ast.unparse(rule):.60}, which is no function"
+        found = self._value(rule)
+        if isinstance(found, _Missing):
+            return f"cannot be asked: {found.message}"
+        if isinstance(found, Look | Fix):
+            return f"is {found.name} itself, which is neither yes nor no"
+        if found is not None and not callable(found):
+            return f"is {ast.unparse(rule):.60}, which is no function"
+        try:
+            inspect.signature(found).bind(None)
+        except TypeError:
+            return "" if found is None else GIVEN
+        except ValueError:
+            return ""
+        return ""
 
     def _lasts(self, text: ast.Constant, name: str) -> Iterator[Unsound]:
         try:
@@ -199,6 +229,27 @@ def _takes(what: Look[..., Any] | Fix[..., Any]) -> Mapping[str, Any]:
         return takes(what.function)
     except Exception:  # noqa: BLE001  # a type that is not there when code runs says nothing here
         return {}
+
+
+def _no_answer(rule: ast.Lambda, kind: Any) -> str:
+    """Why a lambda over what is seen, of a type, says neither yes nor no, or always the same."""
+    takes, body = rule.args, rule.body
+    least = len(takes.posonlyargs) + len(takes.args) - len(takes.defaults)
+    if least > 1 or not (takes.posonlyargs or takes.args or takes.vararg) or None in takes.kw_defaults:
+        return GIVEN
+    if isinstance(body, ast.Constant):
+        return f"is {body.value!r} whatever is seen" if body.value is not None else ""
+    filled = isinstance(body, ast.Tuple | ast.List | ast.Set) and bool(body.elts)
+    if filled or isinstance(body, FULL) or (isinstance(body, ast.Dict) and body.keys):
+        return f"answers {ast.unparse(body):.60}, which is neither yes nor no"
+    seen = (takes.posonlyargs + takes.args)[0].arg if takes.posonlyargs or takes.args else ""
+    if isinstance(kind, type) and kind is not bool and named(body, seen):
+        return "answers all that is seen, which is neither yes nor no"
+    if isinstance(body, ast.Attribute) and named(body.value, seen):
+        part = inspect.getattr_static(kind, body.attr, None) if isinstance(kind, type) else None
+        if inspect.isroutine(part) or isinstance(part, staticmethod | classmethod):
+            return f"answers {seen}.{body.attr}, which is a function nobody called: {seen}.{body.attr}()"
+    return ""
 
 
 class _Missing(NamedTuple):

@@ -50,8 +50,21 @@ def wide(groups: Sequence[tuple[Matcher, ...]], narrowed: Sequence[str] = ()) ->
     return found
 
 
+def impossible(groups: Sequence[tuple[Matcher, ...]]) -> str:
+    """Why no alert meets one of these groups, as what follows the playbook's name; "" where one may meet each."""
+    for group in groups:
+        said = [one for one in group if one.operator == "="]
+        for one in said:
+            beside = (each for each in group if each.label == one.label)
+            if (other := next((each for each in beside if not each.matches({one.label: one.value})), None)) is not None:
+                return f"answers no alert: none meets {one} and {other}"
+    return ""
+
+
 def _is_met(one: Matcher) -> bool:
     """Whether no alert can fail to meet it. Every one has a name; it may lack all other labels."""
+    if (one.label, one.operator, one.value) == ("alertname", "!=", ""):
+        return True
     if one.operator != "=~":
         return False
     return one.matches({}) or (one.label == "alertname" and bool(ANY_WORD.fullmatch(one.value)))

@@ -1,0 +1,86 @@
+"""What a silence's author is told: that it ends soon, and that it has ended. Many at once are one message."""
+
+from __future__ import annotations
+
+from tocsin.access.actors import called
+from tocsin.catalog.people import Person
+from tocsin.engine import methods, paging
+from tocsin.engine.turn import Turn
+from tocsin.kernel.instant import MINUTE, Instant
+from tocsin.kernel.reason import Reason
+from tocsin.oncall.zone import said
+from tocsin.pages.ledger import Page
+from tocsin.silences.silence import Silence
+
+MOST_LINES = 10
+ENDS = {Reason.SILENCE_ENDS_SOON: "end soon", Reason.SILENCE_ENDED: "have ended"}
+
+
+def ends_soon(turn: Turn, silence: Silence) -> None:
+    """A silence ends soon. It wakes nobody unless something fires under it; who sleeps until it has ended is told then.
+
+    It waits a little for others that end just then, as a script's do.
+    """
+    fires = any(silence.id in alert.silences for alert in turn.state.alerts.values() if alert.firing)
+    until = turn.now + min(MINUTE, (silence.ends_at - turn.now) // 4)
+    for person, whose in _author(turn, silence):
+        if fires or (methods.morning(turn, person) or turn.now) < silence.ends_at:
+            becomes = f"ends {said(silence.ends_at, person.timezone)} ({person.timezone})"
+            _tell(turn, person, silence, Reason.SILENCE_ENDS_SOON, f"{whose} {becomes}", until, urgent=fires)
+    turn.count("silences", Reason.SILENCE_ENDS_SOON)
+
+
+def kept_quiet(turn: Turn, silence: Silence) -> int:
+    """How many alerts a silence keeps quiet."""
+    return sum(silence.id in alert.silences for alert in turn.state.alerts.values())
+
+
+def ended_early(turn: Turn, silence: Silence, actor: str, quiet: int) -> None:
+    """Somebody has ended a silence before its time: its author is told, unless it was them. ``quiet``: as there."""
+    known = turn.plan.known_as.get(silence.author.strip().lower(), ())
+    if known and actor not in {f"person:{person.key}" for person in known}:
+        ended(turn, silence, quiet, f"was ended by {called(actor, turn.plan.names)}")
+    else:
+        turn.count("silences", Reason.SILENCE_ENDED)
+
+
+def ended(turn: Turn, silence: Silence, quiet: int, how: str = "has ended") -> None:
+    """A silence has ended. ``quiet``: how many alerts still fire that it kept quiet."""
+    kept = f"{quiet:,} alerts it kept quiet still fire" if quiet != 1 else "1 alert it kept quiet still fires"
+    what = f"{how}{f'; {kept}' if quiet else ''}"
+    for person, whose in _author(turn, silence):
+        urgent = quiet > 0
+        _tell(turn, person, silence, Reason.SILENCE_ENDED, f"{whose} {what}", turn.now + MINUTE, urgent=urgent)
+    turn.count("silences", Reason.SILENCE_ENDED)
+
+
+def _author(turn: Turn, silence: Silence) -> list[tuple[Person, str]]:
+    """Who is told, and whose silence it is to them: its author where the plan knows them by name or address, else the
+    last resort.
+    """
+    known = turn.plan.known_as.get(silence.author.strip().lower(), ())
+    whose = "Your silence" if known else f"The silence of {silence.author.strip()[:100] or 'nobody'}"
+    people = known or turn.plan.people_of(turn.plan.last_resort, turn.now, turn.state.covers)
+    return [(person, whose) for person in people]
+
+
+def _tell(
+    turn: Turn, person: Person, silence: Silence, reason: Reason, becomes: str, until: Instant, *, urgent: bool
+) -> None:
+    title = f"{becomes}: {' '.join(str(m) for m in silence.matchers)}"
+    row = next((one for one in turn.state.pages_of.get(0, {}).values() if _takes(one, person, reason, urgent)), None)
+    if row is None:
+        urgency = "high" if urgent else "low"
+        paging.notice(turn, person, reason, title, silence=silence.id, urgency=urgency, together=until)
+        return
+    row.lines = (*(row.lines or (row.title,)), title)[:MOST_LINES]
+    row.gathered = max(row.gathered, 1) + 1
+    more = f", {MOST_LINES} of them" if row.gathered > MOST_LINES else ""
+    row.title = f"{row.gathered:,} silences {ENDS[reason]}{more}"
+    turn.save_page(row)
+
+
+def _takes(row: Page, person: Person, reason: Reason, urgent: bool) -> bool:
+    """Whether a message that waits can say so as well: what is urgent does not wait for somebody's morning."""
+    alike = row.silence and row.person == person.key and row.reason is reason and row.planned
+    return bool(alike) and not (urgent and row.held is Reason.QUIET_HOURS)
