@@ -115,9 +115,7 @@ def broken(turn: Turn, manifest: Manifest, run: Run) -> set[str]:
 # -- whether a target is well ------------------------------------------------------------------------------------------
 
 
-def unwell(
-    turn: Turn, service: str, number: int = 0, incident: int = 0, hoping: Set[str] = frozenset()
-) -> Unwell:
+def unwell(turn: Turn, service: str, number: int = 0, incident: int = 0, hoping: Set[str] = frozenset()) -> Unwell:
     """What says of targets of a service why none of them is well, to a run of this number for this incident (0: to one
     that has none). It is for this instant: what was looked for once is not looked for again.
 

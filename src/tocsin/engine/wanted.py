@@ -90,7 +90,13 @@ class Wanted:
         return self._kept(plan, incident, firing, every, newest).by_chain
 
     def wanting(
-        self, keys: Iterable[str], plan: Plan, incident: Incident, firing: Set[int], every: Mapping[int, Alert], newest: int
+        self,
+        keys: Iterable[str],
+        plan: Plan,
+        incident: Incident,
+        firing: Set[int],
+        every: Mapping[int, Alert],
+        newest: int,
     ) -> Mapping[Chain, Set[int]]:
         """Those of ``chains`` that have a wish with one of these keys, without looking at the others."""
         kept = self._kept(plan, incident, firing, every, newest)
