@@ -276,7 +276,7 @@ class Run:
         self.referee.answered(page, answer)
         if answer != "sent":
             self.told.refused += 1
-        code = "client" if answer == "failed" else ""
+        code = "address" if answer == "failed" else ""
         self._apply(Delivered(page.id, STATES[answer], code, "550 no such mailbox" if code else ""))
 
     def _steady(self, page: Page) -> bool:

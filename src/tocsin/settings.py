@@ -77,6 +77,11 @@ class Settings:
         return f"{'https' if self.tls_cert else 'http'}://{host}:{self.port}"
 
     @property
+    def address_is_guessed(self) -> bool:
+        """Whether that address names this machine because nothing better was said: others may reach it by another."""
+        return not self.public_url and self.host in EVERYWHERE
+
+    @property
     def local_url(self) -> str:
         """The address this machine itself reaches it by, whatever people elsewhere use."""
         host = EVERYWHERE.get(self.host, self.host)

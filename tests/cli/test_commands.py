@@ -435,6 +435,7 @@ def test_users_are_disabled_and_let_in_again(stage: Stage) -> None:
     [
         ({}, 0, "runs and hears"),
         ({"paging": False}, 0, "Paging is off"),
+        ({"console_only": True}, 0, "Only the console is paged: nobody of the plan"),
         ({"real_channel_proven_at": None}, 0, "No page by email or webhook has been acknowledged yet"),
         ({"ready": False}, 3, "is not ready"),
         ({"audit": ["incident #3 has no next timer"]}, 3, "incident #3 has no next timer"),

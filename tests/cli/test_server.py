@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -50,11 +51,14 @@ def test_a_mistyped_plan_folder_starts_nothing(tocsin_server: Start, tmp_path: P
 
 
 def test_the_banner_says_where_a_starter_plan_was_written_and_who_signs_in(tocsin_server: Start) -> None:
-    """And only the first time."""
-    server = tocsin_server()
+    """And only the first time. An empty folder is as none; and where links lead is said, if it is a guess."""
+    server = tocsin_server(arguments=["--host", "0.0.0.0"], start=False)
+    (server.data / "plan").mkdir(parents=True)
+    server.start()
     first = eventually(lambda: server.output() if "sign-in/link" in server.output() else "")
     assert f"A starter plan was written to {server.data / 'plan'}" in first
     assert "You are then admin, and act as admin of the plan." in first
+    assert f"Links and pages say http://{socket.gethostname()}:{server.port}." in first and "--public-url" in first
     assert "plan_finding" not in first, "what Tocsin wrote itself a moment ago needs no warning"
     core = find_process(server, "core")
     core.kill()

@@ -18,7 +18,7 @@ def test_code_fixes_three_faults_hands_one_over_and_all_are_resolved(demo):
     eventually(lambda: not running.process.running, within=180, what="the end of the story")
     story = running.process.output()
     assert running.process.popen.returncode == 0, story
-    assert "All 5 faults were resolved: 3 by code before anybody was paged, 2 by people." in story
+    assert "All 5 faults were resolved: 3 by code before anybody was paged, 2 after people were paged." in story
 
     # In this order: what was broken, what was noticed and why, whom it paged, the mail, the next person, the end. What
     # code fixed may be over before the run says that it verified it, so its end is looked for by itself.

@@ -8,7 +8,16 @@ import pytest
 from tests.engine.world import PLAN, START, World, dump
 from tocsin.access.credentials import secret_hash
 from tocsin.access.limits import KeyLimits
-from tocsin.engine.commands import ASKED, Acknowledge, CreateKey, DeclareKeys, LimitKey, SetSilence, SetUser
+from tocsin.engine.commands import (
+    ASKED,
+    Acknowledge,
+    CreateKey,
+    DeclareKeys,
+    ExpireSilence,
+    LimitKey,
+    SetSilence,
+    SetUser,
+)
 from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import Delivered, Received
 from tocsin.engine.state import State
@@ -229,6 +238,19 @@ def test_silences_under_which_something_fires_are_told_of_at_once_together():
     (told,) = world.told_pages[1:]
     assert (told.reason, told.title, len(told.lines)) == ("silence_ends_soon", "3 silences end soon", 3)
     assert world.left[-1][0] == "6360s", "a minute after the first"
+
+
+def test_the_author_of_a_silence_hears_that_somebody_else_has_ended_it():
+    world = World().fires("Down")
+    first, second = (world.silences(one, for_="2h") for one in ('alertname="Down"', 'alertname="Other"'))
+    world.expires(second.id)
+    every = world.engine.state.pages.values()
+    assert not [page for page in every if page.reason == "silence_ended"], "who ends their own knows"
+    world.asked(ExpireSilence(id=first.id, actor="person:ben"))
+    world.at("2m")
+    (told,) = [page for page in world.told_pages if page.reason == "silence_ended"]
+    assert told.person == "ana"
+    assert told.title.startswith("Your silence was ended by Ben; 1 alert it kept quiet still fires")
 
 
 @pytest.mark.parametrize(
@@ -702,6 +724,20 @@ def test_a_heartbeat_that_is_renamed_in_the_plan_is_heard_and_missed_by_its_new_
     world.asked(DeclareKeys(keys=((hash, "xxxx", "events", "orders", "backup"),)))
     assert (key.source, key.heartbeat) == ("events", "")
     assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_a_key_that_is_renamed_while_its_secret_is_not_to_be_had_stays_in_use():
+    """It is known by its reference; when the secret is there it has its new name."""
+    world, hash, am = World(), b"o" * 32, "secret:am_key"
+    world.asked(DeclareKeys(keys=((hash, "oooo", "events", "inbox", "am"),), secrets={hash: am}))
+    key = world.engine.state.keys_by_hash[hash]
+    world.asked(DeclareKeys(keys=(), kept=(("events", "inbox", "prometheus"),), away=(am,)))
+    assert (key.name, key.revoked_at) == ("am", None)
+    world.asked(DeclareKeys(keys=((hash, "oooo", "events", "inbox", "prometheus"),), secrets={hash: am}))
+    assert (key.name, key.revoked_at) == ("prometheus", None)
+    assert dump(world.replayed().state) == dump(world.engine.state)
+    world.asked(DeclareKeys(keys=(), kept=(("events", "inbox", "other"),), away=("secret:other",)))
+    assert key.revoked_at is not None
 
 
 def test_a_declared_key_whose_secret_is_not_to_be_had_stays_in_use():

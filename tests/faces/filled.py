@@ -32,7 +32,7 @@ from tocsin.oncall.zone import DAY_OF, WEEK_OF, wall_of
 from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import Page
 from tocsin.plan.model import Plan
-from tocsin.runtime.line import Changed, HeardReply, Known, Reloaded, Status, Weighing
+from tocsin.runtime.line import Changed, Firing, HeardReply, Known, Reloaded, Status, Weighing
 from tocsin.silences.silence import Silence
 from tocsin.store import tables
 from tocsin.store.reads import Reads, open_engine
@@ -337,6 +337,10 @@ class FakeCore(CoreClient):
         self._here()
         self.weighed.append((service, playbook, target, run))
         return self.weighing
+
+    async def firing(self, incident: int = 0) -> Firing:
+        self._here()
+        return Firing()
 
     async def reload(self, actor: str, only: str = "") -> Reloaded:
         self._here()

@@ -13,7 +13,7 @@ from tests.support.postgres import Postgres
 from tocsin.kernel.instant import HOUR
 from tocsin.kernel.matcher import parse_matcher
 from tocsin.store import reading, tables
-from tocsin.store.reads import CursorError, Reads, open_engine
+from tocsin.store.reads import OPEN_STATES, CursorError, Reads, open_engine
 
 MANY = 50_000
 
@@ -40,6 +40,8 @@ def test_first_pages_are_read_in_order_from_an_index(crowd: str) -> None:
         "ORDER BY id DESC LIMIT 51",
         "incidents": "SELECT number FROM incidents WHERE workspace = 1 AND state = 'triggered' "
         "ORDER BY number DESC LIMIT 51",
+        "incidents_state_severity": "SELECT number FROM incidents WHERE workspace = 1 AND state = 'triggered' "
+        "AND severity = 'sev1' ORDER BY number DESC LIMIT 51",
     }
     with engine.begin() as connection:
         for table, sql in plans.items():
@@ -62,6 +64,36 @@ def test_following_the_cursor_meets_everything_once(crowd: str) -> None:
             break
     assert len(found) == len(set(found)) == MANY // 40
     assert found == sorted(found, reverse=True)
+
+
+def test_what_is_open_is_read_by_who_must_act_whatever_came_after(tmp_path: Path) -> None:
+    """In one state after the other, the gravest first, and every page begins where the one before ended."""
+    filler = Filler(sqlite_url(tmp_path))
+    for state, severity, many in (
+        ("triggered", "sev1", 1), ("acknowledged", "sev1", 2), ("triggered", "sev3", 4), ("resolved", "sev1", 3),
+        ("triggered", "sev2", 2), ("acknowledged", "sev4", 1),
+    ):  # fmt: skip
+        for _ in range(many):
+            filler.incident(state=state, severity=severity, title="Backup failed" if severity == "sev3" else "Down")
+    reads = Reads(open_engine(filler.database))
+    for limit in (1, 2, 3, 4, 5, 6, 10):  # some end where one severity does
+        found: list[int] = []
+        cursor: str | None = None
+        while True:
+            page = reads.gravest(states=OPEN_STATES, after=cursor, limit=limit)
+            assert len(page.items) <= limit
+            found += [one.number for one in page.items]
+            cursor = page.next
+            if cursor is None:
+                break
+            assert len(page.items) == limit
+        assert found == [1, 12, 11, 7, 6, 5, 4, 3, 2, 13]
+    assert [one.number for one in reads.gravest(states=OPEN_STATES, words="backup").items] == [7, 6, 5, 4]
+    assert [one.number for one in reads.gravest(states=OPEN_STATES, severity="sev1").items] == [1, 3, 2]
+    assert reads.open_by_severity()["triggered", "sev2"] == 2 and sum(reads.open_by_severity().values()) == 10
+    for cursor in ("x", "3", "-1", "8-1", "99-1", "1-x", "²-1"):
+        with pytest.raises(CursorError):
+            reads.gravest(states=OPEN_STATES, after=cursor)
 
 
 def test_a_search_that_finds_nothing_stops_and_says_where(crowd: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,6 +151,8 @@ def test_postgresql_reads_the_same(postgres: Postgres, tmp_path: Path) -> None:
     for ask in (
         lambda reads: reads.incidents(states=("triggered", "acknowledged"), limit=1),
         lambda reads: reads.incidents(words="redis"),
+        lambda reads: reads.gravest(states=("acknowledged", "triggered"), limit=2),
+        lambda reads: reads.open_by_severity(),
         lambda reads: reads.timeline(1),
         lambda reads: reads.timeline(1, newest_first=True, limit=1),
         lambda reads: reads.alerts(state="firing", service="checkout"),

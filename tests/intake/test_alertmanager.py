@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -211,6 +212,11 @@ def test_a_body_that_cannot_be_read_is_refused_whole_names_the_place_and_is_park
     heard = post(body)
     assert heard.reply.status == 400 and heard.events == () and heard.park and heard.fault
     assert answer(heard)["message"].startswith('parsing alerts body from "" failed, because ' + place)
+
+
+def test_a_compressed_body_is_said_to_be_compressed() -> None:
+    heard = post(gzip.compress(b"[]"))
+    assert heard.reply.status == 400 and "it is compressed (gzip)" in answer(heard)["message"]
 
 
 def test_nothing_to_say_is_fine() -> None:

@@ -55,6 +55,9 @@ def test_the_address_a_sender_is_given_leads_to_its_own_door_with_its_key(kind: 
         ("GET", "/v2/enqueue", "pagerduty"), ("POST", "/v2/change/enqueue", "pagerduty"), ("POST", "/v2/x", None),
         ("POST", "/api/events", "events"), ("GET", "/api/events/k", "events"), ("POST", "/api/eventsk", None),
         ("POST", "/api/v1/incidents", None), ("GET", "/", None),
+        ("PUT", "/am/k/api/v2/alerts", "alertmanager"), ("POST", "/am/k/api/v2/alerts/", "alertmanager"),
+        ("GET", "/am/k/api/v2/alerts/", None), ("PUT", "/am/k/api/v2/silences", None),
+        ("POST", "/v2/enqueue/", "pagerduty"),
     ],
 )  # fmt: skip
 def test_what_is_a_door_and_what_the_faces_answer(method: str, path: str, kind: str | None) -> None:
@@ -63,6 +66,8 @@ def test_what_is_a_door_and_what_the_faces_answer(method: str, path: str, kind: 
 
 def test_keys_are_read_from_the_path() -> None:
     assert entrances()["alertmanager"].read("/am/k/api/v2/alerts") == ("k", "/api/v2/alerts")
+    assert entrances()["alertmanager"].read("/am/k/api/v2/alerts/") == ("k", "/api/v2/alerts"), "as there"
+    assert entrances()["pagerduty"].read("/v2/enqueue/") == ("", "/v2/enqueue")
     assert entrances()["heartbeat"].read("/ping/k") == ("k", "/")
     assert entrances()["events"].read("/api/events/k") == ("k", "/api/events")
     assert entrances()["events"].read("/api/events") == ("", "/api/events")

@@ -373,6 +373,11 @@ MISTAKES = {
         "'a' is not a matcher",
         "",
     ),
+    "a matcher with two signs": (
+        ROUTE + "{match: [§job==x], service: inbox}",
+        'has a second "=": quote a value that begins with one',
+        "",
+    ),
     "a matcher's pattern": (
         ROUTE + "{match: [§'a=~\"[\"'], service: inbox}",
         "is not a regular expression RE2 accepts",

@@ -80,7 +80,8 @@ BEYOND_SHAPES = re.compile(
     r"|^unknown (severity|unit)"
     r"|already a key|out of bounds|waits|turn|no month|there is no day|is a person as well|last resort"
     r"|has failed already|only https|no valid port|is not a share of a disk|bad (hour|day)|not a range of HTTP"
-    r"|^the key|RE2|said twice|is not a matcher|YAML|plan language|one document|^a key is a text|^this is not a URL"
+    r"|^the key|RE2|said twice|is not a matcher|has a second"
+    r"|YAML|plan language|one document|^a key is a text|^this is not a URL"
 )
 """What a schema cannot know: names, circles, meanings, and how a file is written."""
 

@@ -519,6 +519,31 @@ def test_a_run_by_hand_that_is_not_meant_has_code_begin_nothing():
     assert world.incident(1).works["first a"].run == 1 and world.incident(1).told_by == 1
 
 
+def test_whoever_has_code_try_says_on_which_of_several_targets() -> None:
+    """And it works there, for the alert that is about it; never on one they did not mean."""
+    world = Fleet(fleet)
+    world.full["a"] = 20
+    world.full_on("a", "b")
+    world.at("1m").ends_on("b")
+    world.at("2m").full_on("b")
+    refused = world.runs_by_hand("fleet", incident=1)
+    assert (refused.ok, refused.code, refused.field) == (False, "invalid", "targets")
+    assert "Alerts fire about several targets (a, b): say on which fleet is to run" in refused.message
+    assert world.runs_by_hand("fleet", incident=1, targets={"pump": "b"}).ok
+    run = list(world.written.values())[-1]
+    assert run.targets == {"pump": "b"} and run.labels["instance"] == "b"
+
+
+def test_whoever_has_code_try_need_not_say_where_there_is_one_target() -> None:
+    """Alerts that have ended, or that a silence covers, are not meant."""
+    world = Fleet(fleet)
+    world.full |= {"a": 20, "b": 20}
+    world.full_on("a", "b")
+    world.at("1m").ends_on("a")
+    assert world.runs_by_hand("fleet", incident=1).ok
+    assert list(world.written.values())[-1].targets == {"pump": "b"}
+
+
 def test_what_a_person_stops_is_stopped_also_after_a_person_was_called():
     world = Fleet(fleet, rung="ask")
     world.full["a"] = 20

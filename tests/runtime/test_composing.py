@@ -215,7 +215,7 @@ def test_what_a_heartbeats_absence_means_comes_first_and_below_it_what_is_missin
     world.at("16m")
     message = wanted(world, next(iter(world.engine.state.pages.values())))
     assert message.title == "Orders are not booked"
-    assert message.lines == ("nightly of orders gives no sign of life (last heard 2026-11-23 03:00:00 UTC)",)
+    assert message.lines == ("nightly of orders gives no sign of life (last heard Mon 23 Nov 2026 03:00 UTC)",)
     assert world.timeline[0].what == f"Opened for orders: {message.title}: {message.lines[0]}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 import threading
 import time
@@ -18,7 +19,7 @@ from structlog.testing import capture_logs
 from tests.engine.world import PLAN, START, plan_of
 from tests.runtime.stage import HandClock, UncertainStore, events, open_store
 from tests.runtime.test_delivery import Hand
-from tocsin.engine.commands import Acknowledge, CreateKey, DeclareKeys
+from tocsin.engine.commands import Acknowledge, CreateKey, DeclareKeys, SetSilence
 from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import Deaf, Decided, PlanChange, Received
 from tocsin.engine.state import Changes, State
@@ -26,6 +27,7 @@ from tocsin.intake.request import Heard, Reply, Request
 from tocsin.intake.sources import SOURCES
 from tocsin.kernel.buckets import Bucket
 from tocsin.kernel.instant import HOUR, MINUTE, SECOND, Duration, Instant, format_rfc3339
+from tocsin.kernel.matcher import parse_matcher
 from tocsin.pages.answers import Answer
 from tocsin.pages.message import Channel, Failed, Sent
 from tocsin.plan import read_plan
@@ -319,6 +321,31 @@ async def test_a_plan_whose_channels_or_keys_cannot_be_had_changes_nothing(night
     await night.fires("Other")
     await until(lambda: len(night.mail.sent) == 2)
     assert night.state.pages[2].person == "ben"
+
+
+async def test_it_says_that_the_console_alone_is_paged_once_nobody_has_anything_better(night: Night) -> None:
+    assert not night.core.status().console_only
+    night.plan = re.sub(rb", email: \w+@shop\.example", b"", PLAN)
+    assert (await night.core.reload("user:ana")).changed
+    assert night.core.status().console_only
+    night.plan = PLAN
+    await night.core.reload("user:ana")
+    assert not night.core.status().console_only
+
+
+async def test_it_counts_what_fires_and_what_each_silence_keeps_quiet(night: Night) -> None:
+    await night.fires("Down")
+    await night.fires("Other")
+    assert night.core.firing(0).count == 2
+    assert night.core.firing(1).count + night.core.firing(2).count == 2
+    assert night.core.firing(99).count == 0
+    ends = night.core._parts.clock.now() + HOUR
+    matchers = (parse_matcher("alertname=Other"),)
+    made = SetSilence(actor="user:ana", matchers=matchers, author="ana", comment="x", starts_at=0, ends_at=ends)
+    name = (await night.core.submit(made)).id
+    await until(lambda: night.core.firing(0).quiet == {name: 1})
+    incident = next(alert.incident for alert in night.state.alerts.values() if alert.silences)
+    assert night.core.firing(incident).quiet == {name: 1} and night.core.firing(99).quiet == {}
 
 
 async def test_a_page_in_the_commit_of_a_plans_change_leaves_by_the_new_plans_channel(night: Night) -> None:

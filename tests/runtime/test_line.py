@@ -15,7 +15,7 @@ from tocsin.engine.commands import AddNote, AnyCommand, Result
 from tocsin.faces.core import DECIDED_WITHIN, CoreClient, CoreGone
 from tocsin.kernel.instant import SECOND
 from tocsin.runtime import line_server as module
-from tocsin.runtime.line import Changed, HeardReply, Known, Reloaded, Status, Weighing
+from tocsin.runtime.line import Changed, Firing, HeardReply, Known, Reloaded, Status, Weighing
 from tocsin.runtime.line_server import LineServer
 
 
@@ -57,6 +57,10 @@ class Core:
         """Measure."""
         return Weighing(why=f"{service}/{playbook}/{target}/{run}")
 
+    def firing(self, incident: int) -> Firing:
+        """Count."""
+        return Firing(incident, {"s": 2})
+
     def known(self, token: bytes, user: int) -> Known:
         """Remember."""
         return Known(None, User(id=user, name=token.decode(), role="viewer", created_at=0))
@@ -96,6 +100,7 @@ async def test_every_question_has_its_own_answer(line: Line) -> None:
     assert (await line.client.status()).alerts_live == 3
     measured = await line.client.guards("shop", "free", "main", run=7)
     assert measured.why == "shop/free/main/7"
+    assert await line.client.firing(7) == Firing(7, {"s": 2})
     remembered = await line.client.known(token=b"t", user=4)
     assert remembered.user is not None
     assert (remembered.token, remembered.user.id, remembered.user.name) == (None, 4, "t")

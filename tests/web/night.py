@@ -9,6 +9,7 @@ import asyncio
 import itertools
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ from tocsin.pages.rules import Reach, Way
 from tocsin.pages.rules import fault as rules_fault
 from tocsin.plan import plan_version, read_plan
 from tocsin.plan.model import Plan
-from tocsin.runtime.line import Changed, HeardReply, Reloaded, Status, Weighing
+from tocsin.runtime.line import Changed, Firing, HeardReply, Reloaded, Status, Weighing
 from tocsin.silences.silence import Silence
 from tocsin.store import tables
 from tocsin.store.rows import pack_files
@@ -785,6 +786,7 @@ class FakeCore:
         self.audit: tuple[str, ...] = ()
         self.plan_refused: tuple[str, ...] = ()
         self.proven: int | None = NOW - DAY
+        self.console_only = False
         self.paging = True
         self.weighing: Weighing | None = None
         """What every question about guards is answered with, instead of being measured."""
@@ -800,6 +802,12 @@ class FakeCore:
     async def guards(self, service: str, playbook: str, target: str = "", run: int = 0) -> Weighing:
         self._alive()
         return self.weighing or Weighing(why="nothing is measured here")
+
+    async def firing(self, incident: int = 0) -> Firing:
+        self._alive()
+        alive = [one for one in self.night.bodies(tables.alerts, Alert) if one.firing]
+        asked = [one for one in alive if incident in (0, one.incident)]
+        return Firing(len(asked), dict(Counter(name for one in asked for name in one.silences)))
 
     async def status(self) -> Status:
         self._alive()
@@ -823,6 +831,7 @@ class FakeCore:
             waiting=0,
             audit=self.audit,
             plan_refused=self.plan_refused,
+            console_only=self.console_only,
             audit_at=NOW - 4 * SECOND,
             requests=self.requests,
             refused=self.refused,

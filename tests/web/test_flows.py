@@ -8,7 +8,7 @@ from msgspec import structs
 
 from tests.support.waiting import eventually
 from tests.web.conftest import Browserless
-from tests.web.night import HOSTILE, NOW
+from tests.web.night import HOSTILE, NOW, alert
 from tests.web.serving import Site
 from tocsin.access.limits import KeyLimits
 from tocsin.alerts.alert import Alert
@@ -17,6 +17,9 @@ from tocsin.engine.records import HeardChange
 from tocsin.kernel.identity import texts_json
 from tocsin.kernel.instant import DAY, HOUR, MINUTE
 from tocsin.kernel.matcher import Matcher
+from tocsin.kernel.reason import Reason
+from tocsin.silences.silence import Silence
+from tocsin.store import tables
 
 
 def test_the_list_says_in_one_sentence_what_needs_a_person(ana: Browserless) -> None:
@@ -28,6 +31,21 @@ def test_the_list_says_in_one_sentence_what_needs_a_person(ana: Browserless) -> 
         ana.page,
         re.DOTALL,
     )
+
+
+def test_a_grave_incident_stands_before_any_number_of_newer_lesser_ones(site: Site, ana: Browserless) -> None:
+    """Also on the list of what is triggered; and the page says how many of each there are."""
+    for number in range(2000, 2060):
+        site.night.put(structs.replace(site.night.incident(1044), number=number, severity="sev4"))
+    for path in ("/", "/?state=triggered"):
+        rows = re.findall(r'<article class="row" id="i(\d+)"', ana.get(path).text)
+        assert rows[:2] == ["1042", "1044"] and rows[2] == "2059"
+        assert "62 incidents need a person." in ana.page or "of 62" in ana.page
+        assert "Triggered are 1 SEV1, 1 SEV2, 1 SEV3 and 60 SEV4; the gravest stand first." in ana.page
+        more = re.search(r'<a href="([^"]+)" rel="next">More</a>', ana.page)
+        assert more is not None
+        assert "Back to the gravest" in ana.get(more[1].replace("&amp;", "&")).text
+        assert not set(rows) & set(re.findall(r'<article class="row" id="i(\d+)"', ana.page)) - {"1040", "1038"}
 
 
 def test_filters_live_in_the_address(ana: Browserless) -> None:
@@ -79,6 +97,33 @@ def test_resolving_while_alerts_fire_takes_a_snooze_of_one_hour_unless_chosen(si
     assert site.core.asked[-1] == c.Resolve(actor="person:ana", incident=1044, snooze=HOUR)
 
 
+def test_that_it_is_looked_at_again_is_said_once_and_when(ana: Browserless) -> None:
+    ana.get("/incidents/1038")
+    assert len(re.findall("[Ll]ooked at again", ana.page)) == 1
+
+
+def test_the_room_counts_what_fires_and_shows_it_first_whatever_has_ended_since(site: Site, ana: Browserless) -> None:
+    over = {"state": "resolved", "reason": Reason.SOURCE_RESOLVED, "ends_at": NOW}
+    site.night.put(*(alert(number, f"Host {number}", "search", 1044) for number in range(1000, 1049)))
+    site.night.put(*(alert(number, f"Host {number}", "search", 1044, **over) for number in range(1049, 1600)))
+    incident = site.night.incident(1044)
+    incident.alerts = 601
+    site.night.put(incident)
+    ana.get("/incidents/1044")
+    assert "601\u00a0alerts, 50 firing." in ana.page and "50 firing of 601" in ana.page
+    assert 'data-firing="1"' in ana.page
+    shown = re.findall(r'<a class="t" href="/alerts/(\d+)">', ana.page)
+    assert shown == [str(number) for number in range(1048, 1028, -1)]
+    ana.get("/incidents/1044?alerts=all")
+    found = re.findall(r'<a class="t" href="/alerts/(\d+)">', ana.page)
+    assert len(found) == 500 and found[:20] == shown and found[49] == "5"
+    more = re.search(r'<a href="([^"]+)" rel="next">More alerts</a>', ana.page)
+    assert more is not None
+    found += re.findall(r'<a class="t" href="/alerts/(\d+)">', ana.get(more[1].replace("&amp;", "&")).text)
+    assert len(found) == len(set(found)) == 601 and "More alerts" not in ana.page
+    assert ana.get("/incidents/1044?alerts=all&from=nonsense").status_code == 400
+
+
 def test_a_note_goes_on_the_timeline(site: Site, ana: Browserless) -> None:
     ana.get("/incidents/1042")
     ana.send("/incidents/1042/note", text="  Rolled the deploy back.  ")
@@ -109,9 +154,9 @@ def test_the_room_answers_why_somebody_was_paged_or_was_not(ana: Browserless) ->
 
 def test_a_silence_says_how_many_firing_alerts_it_keeps_quiet_before_it_is_made(site: Site, ana: Browserless) -> None:
     ana.get('/silences/new?matchers=job%3D"checkout"')
-    assert "3\u00a0firing alerts are kept quiet by this." in ana.page
+    assert "3\u00a0firing alerts would be kept quiet by this." in ana.page
     answer = ana.send("/silences", matchers='job="search"', comment="", length=str(HOUR), do="preview")
-    assert "1\u00a0firing alert is kept quiet by this." in answer.text
+    assert "1\u00a0firing alert would be kept quiet by this." in answer.text
     assert site.core.asked == []
     answer = ana.send(
         "/silences", matchers='job="search"\nregion!~"eu-.*"', comment="Index rebuild", length=str(HOUR), do="save"
@@ -122,6 +167,26 @@ def test_a_silence_says_how_many_firing_alerts_it_keeps_quiet_before_it_is_made(
     assert (made.author, made.comment) == ("Ana Ribeiro", "Index rebuild")
     assert HOUR - MINUTE < made.ends_at - NOW < HOUR + MINUTE
     assert "The silence is in force as written below." in answer.text
+
+
+def test_a_silence_is_said_to_keep_quiet_what_it_does_and_nothing_else(site: Site, ana: Browserless) -> None:
+    """Not what came with keys of another service; and the list counts beyond the newest."""
+    one = next(it for it in site.night.bodies(tables.silences, Silence) if it.comment.startswith("Refund"))
+    ana.get(f"/silences/{one.id}")
+    assert "2\u00a0firing alerts are kept quiet by this." in ana.page
+    ana.send(f"/silences/{one.id}", matchers='job="search"', comment="x", length=str(HOUR), do="preview")
+    assert "1\u00a0firing alert would be kept quiet by this." in ana.page
+    one.origin = "payments"
+    site.night.put(one)
+    assert "kept quiet by this" not in ana.get(f"/silences/{one.id}").text
+    assert "Nothing that fires now matches." in ana.page and "It is about what came with keys of payments" in ana.page
+    to_come = next(it for it in site.night.bodies(tables.silences, Silence) if it.comment.startswith("Region"))
+    to_come.matchers = (Matcher("job", "=", "search"),)
+    site.night.put(to_come)
+    assert "1\u00a0firing alert would be kept quiet by this." in ana.get(f"/silences/{to_come.id}").text
+    site.night.put(*(alert(number, "Newer", "search", 1044) for number in range(100, 700)))
+    ana.get("/silences")
+    assert re.findall(r'data-l="Quiet now"><span class="num">([^<]+)<', ana.page) == ["not yet", "2\u00a0alerts"]
 
 
 def test_a_silence_that_cannot_be_is_given_back_with_every_fault(site: Site, ana: Browserless) -> None:
@@ -153,6 +218,26 @@ def test_a_silence_is_changed_and_ended(site: Site, ana: Browserless) -> None:
     assert changed.ends_at == NOW + (5 * 60 + 28) * MINUTE + 52_000_000, "09:00 on the wall in Stockholm"
     ana.send(f"/silences/{one}/expire")
     assert site.core.asked[-1] == c.ExpireSilence(actor="person:ana", id=one)
+
+
+def test_an_alert_is_found_by_words_of_its_title_and_its_labels(site: Site, ana: Browserless) -> None:
+    site.night.put(alert(50, "Backup of ledger failed", "payments", 1041, labels={}, annotations_json=texts_json({})))
+    for words in ("ledger failed", "BACKUP of", "backup"):
+        rows = re.findall(r'<tr role="row" id="a(\d+)"', ana.get(f"/alerts?match={words}").text)
+        assert rows == ["50"], words
+    assert re.findall(r'<tr role="row" id="a(\d+)"', ana.get("/alerts?match=cart-redis-1 memory").text) == ["2"]
+    assert re.findall(r'<tr role="row" id="a(\d+)"', ana.get('/alerts?match=region="eu-north-1"').text) == ["2"]
+
+
+def test_an_alert_that_no_silence_can_mean_offers_to_put_its_incident_off(site: Site, ana: Browserless) -> None:
+    bare = alert(50, "Backup of ledger failed", "payments", 1041, labels={"severity": "error"})
+    site.night.put(bare)
+    ana.get("/alerts/50")
+    assert ">Silence it</a>" not in ana.page and "no silence can mean it alone" in ana.page
+    link = re.search(r'<a class="btn" href="([^"]+)">Put it off</a>', ana.page)
+    assert link is not None
+    assert '<details id="moves" class="when-open" open>' in ana.get(link[1]).text
+    assert ">Silence it</a>" in ana.get("/alerts/7").text and "no silence can mean" not in ana.page
 
 
 def test_a_key_is_shown_once_with_lines_to_paste(site: Site, ana: Browserless) -> None:
@@ -375,6 +460,13 @@ def test_the_only_console_note_goes_when_a_real_channel_is_proven(site: Site, an
         # Mail has left already, so that only its arrival is not proven.
         assert "No page has been acknowledged yet." in ana.get(path).text
         assert "Only the console is paged." not in ana.page
+    # Somebody was reached once, and nobody could be today.
+    site.core.proven, site.core.console_only = NOW - DAY, True
+    for path in ("/", "/incidents/1042", "/alerts", "/settings"):
+        assert (
+            "<b>Only the console is paged.</b> Nobody of the plan has another way to be reached" in ana.get(path).text
+        )
+    assert "And a page reaches a person. All is set up." not in ana.get("/welcome").text
     site.core.paging = False
     assert "<b>Paging is off.</b>" in ana.get("/").text
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 import pytest
 from sqlalchemy import insert, update
@@ -14,6 +16,7 @@ from tocsin.engine.weighing import Guards, Weighed
 from tocsin.faces.faces import Faces
 from tocsin.incidents.incident import Work
 from tocsin.kernel.instant import MINUTE, SECOND
+from tocsin.kernel.matcher import parse_matcher
 from tocsin.kernel.reason import Reason
 from tocsin.pages.ledger import Page
 from tocsin.plan.model import Plan
@@ -248,6 +251,48 @@ def listed(monkeypatch: pytest.MonkeyPatch) -> None:
         return plan
 
     monkeypatch.setattr(Faces, "plan", in_force)
+
+
+def test_in_a_room_with_alerts_about_several_targets_a_person_says_on_which_code_tries(
+    site: Site, ana: Browserless, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First those code is not done with; and what is sent is what was read."""
+    param = Param("server", "redis", target=True)
+    free = Manifest(
+        name="free-memory", file="f.py", line=1, function="f:f", about="", meaning="m", params=(param,),
+        answers=((parse_matcher("alertname=RedisFull"),),),
+    )  # fmt: skip
+    targets = tuple(
+        Target(service="checkout", name=one, kind="redis", reading="s:r", match=(parse_matcher(f"instance={one}"),))
+        for one in ("cart", "main", "spare")
+    )
+    answers = {"checkout": ("free-memory",)}
+    plan = msgspec.structs.replace(the_plan(), playbooks={"free-memory": free}, answers=answers, targets=targets)
+
+    async def in_force(faces: Faces) -> Plan:
+        return plan
+
+    monkeypatch.setattr(Faces, "plan", in_force)
+    site.night.put(
+        *(
+            alert(number, "Full", "checkout", 1042, labels={"alertname": "RedisFull", "instance": name})
+            for number, name in ((50, "cart"), (51, "main"))
+        )
+    )
+    incident = site.night.incident(1042)
+    incident.works = {"free-memory cart": Work("free-memory", ("cart",), 0, "handed_over", "")}
+    site.night.put(incident)
+    ana.get("/incidents/1042")
+    options = re.findall(r'<option value="([^"]+)">(free-memory[^<]*)</option>', ana.page)
+    assert [said for _, said in options] == ["free-memory on main", "free-memory on cart, again"]
+    ana.send("/incidents/1042/run", playbook=options[1][0].replace("&amp;", "&"))
+    assert site.core.asked[-1] == c.StartRun(
+        actor="person:ana", playbook="free-memory", incident=1042, targets={"server": "cart"}, role="admin"
+    )
+    ana.send("/incidents/1042/run", playbook="free-memory")
+    assert site.core.asked[-1] == c.StartRun(
+        actor="person:ana", playbook="free-memory", incident=1042, role="admin"
+    )
 
 
 def test_a_playbook_is_run_without_an_incident_and_a_refusal_is_said(

@@ -22,7 +22,8 @@ def secret_hash(secret: str) -> bytes:
 class Key(Struct, kw_only=True):
     """What a monitor authenticates with: one source, one service. ``hint`` is its last four characters.
 
-    ``heartbeat`` names the plan's heartbeat a heartbeat key belongs to. ``declared``: the plan defines it by reference.
+    ``heartbeat`` names the plan's heartbeat a heartbeat key belongs to. ``declared``: the plan defines it, by the
+    reference ``secret``.
     """
 
     id: int
@@ -33,6 +34,7 @@ class Key(Struct, kw_only=True):
     name: str
     heartbeat: str = ""
     declared: bool = False
+    secret: str = ""
     created_at: Instant
     created_by: str = ""
     revoked_at: Instant | None = None

@@ -91,6 +91,11 @@ class Alert(Struct, gc=False, omit_defaults=True):
         return keyed(self.key) if self.key else bytes(self.labels_json)
 
     @property
+    def since(self) -> Instant:
+        """When it began as people are told: no sender's beginning in the future counts before it was heard."""
+        return min(self.starts_at, self.first_seen)
+
+    @property
     def firing(self) -> bool:
         """Whether it fires."""
         return self.state == "firing"

@@ -75,6 +75,12 @@ COLUMNS = (
 )
 
 
+def _since(one: dict[str, Any]) -> Instant | None:
+    """When it began: a beginning that its sender set in the future counts as when it was heard."""
+    began, heard = show.moment(one["starts_at"]), show.moment(one.get("first_seen"))
+    return began if began is None or heard is None else min(began, heard)
+
+
 def row(one: dict[str, Any], now: Instant | None) -> show.Row:
     """An alert as a row under COLUMNS."""
     word = str(one["state"])
@@ -84,7 +90,7 @@ def row(one: dict[str, Any], now: Instant | None) -> show.Row:
         state,
         f"#{one['incident']}" if one.get("incident") else "",
         str(one["service"]),
-        ago(show.moment(one["starts_at"]), now),
+        ago(_since(one), now),
         str(one["title"]),
         show.labels(one.get("labels") or {}),
     )

@@ -40,6 +40,8 @@ def status(api: Api, as_json: bool) -> int:
         line(f"Tocsin at {api.place.url} runs and hears.", "rest")
     if not found.get("paging", True):
         line("Paging is off: nobody is paged.", "held")
+    elif found.get("console_only"):
+        line("Only the console is paged: nobody of the plan has another way to be reached that counts now.", "held")
     elif moment(found.get("real_channel_proven_at")) is None:
         line("No page by email or webhook has been acknowledged yet, so it is not known that anybody is woken.", "held")
     refused = found.get("plan_refused") or []

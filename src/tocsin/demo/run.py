@@ -455,7 +455,7 @@ class Demo:
     def _all_well(self) -> str:
         by_code = sum(chapter.fixed_by_code for chapter in self._chapters)
         rest = len(self._chapters) - by_code
-        how = f"{by_code} by code before anybody was paged, {rest} by people"
+        how = f"{by_code} by code before anybody was paged, {rest} after people were paged"
         return f"All {len(self._chapters)} faults were resolved: {how}."
 
     async def _your_turn(self) -> None:

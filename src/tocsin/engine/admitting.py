@@ -89,7 +89,7 @@ def declare_keys(turn: Turn, command: c.DeclareKeys) -> c.Result:
     """The keys a plan declares are those in use of the declared ones from now on."""
     wanted = {hash: (hint, source, service, name) for hash, hint, source, service, name in command.keys}
     for key in turn.state.keys.values():
-        if (key.source, key.service, key.name) in command.kept:
+        if (key.source, key.service, key.name) in command.kept or (key.secret and key.secret in command.away):
             continue
         told = (key.hint, key.source, key.service, key.name)
         if key.declared and key.revoked_at is None and wanted.get(key.hash) != told:
@@ -109,9 +109,9 @@ def declare_keys(turn: Turn, command: c.DeclareKeys) -> c.Result:
             known.revoked_at, known.declared = None, True
             known.source, known.service, known.name, known.heartbeat = source, service, name, heartbeat
             turn.changes.keys[known.id] = known
-        limits = command.limits.get(hash, KeyLimits())
-        if known.declared and known.limits != limits:
-            known.limits = limits
+        limits, secret = command.limits.get(hash, KeyLimits()), command.secrets.get(hash, "")
+        if known.declared and (known.limits, known.secret) != (limits, secret):
+            known.limits, known.secret = limits, secret
             turn.changes.keys[known.id] = known
     return c.Result(ok=True)
 

@@ -18,7 +18,9 @@ from tocsin.kernel.reason import Reason
 from tocsin.playbooks.left import Blocked
 from tocsin.playbooks.manifest import Manifest
 from tocsin.playbooks.run import Run
+from tocsin.playbooks.targets import Unbound
 
+MOST_NAMED = 5
 MOST_WORKS = 100
 """On so many targets code begins, or is refused, before an incident is a person's: it is no known problem any more."""
 
@@ -40,12 +42,29 @@ def why_held(turn: Turn, incident: Incident) -> Reason:
     return Reason.PLAYBOOK_RUNS if works else Reason.PLAYBOOK_VERIFIED
 
 
-def answered_labels(turn: Turn, incident: Incident, manifest: Manifest) -> Mapping[str, str] | None:
-    """The labels of the alert of an incident that a playbook would answer first."""
-    there = about.chains(turn, incident)
-    those = [chain for chain in there if any(wish.playbook == manifest.name for wish in chain)]
-    heard = [one for chain in those for one in _heard(turn, incident, there[chain])]
-    return turn.state.alerts[_first(turn, heard)].labels if heard else None
+def meant(
+    turn: Turn, incident: Incident, manifest: Manifest, named: Mapping[str, str]
+) -> Mapping[str, str] | Unbound | None:
+    """The labels of the alert of an incident that a person means who has a playbook run: of the gravest that is about
+    the targets they ``named``; else about those code is not done with. None when it answers none, Unbound when that
+    leaves several targets.
+    """
+    found: dict[Wish, list[int]] = {}
+    for chain, ids in about.chains(turn, incident).items():
+        for wish in chain:
+            if wish.playbook == manifest.name and (heard := list(_heard(turn, incident, ids))):
+                found.setdefault(wish, []).extend(heard)
+    exact = {wish: ids for wish, ids in found.items() if named.items() <= dict(wish.targets).items()}
+    bound = {wish: ids for wish, ids in exact.items() if not wish.why} or exact or found
+    left = {wish: ids for wish, ids in bound.items() if wish.key not in incident.works} or bound
+    places = sorted({" and ".join(wish.names) for wish in left})
+    if len(places) > 1 and not named:
+        some = ", ".join(places[:MOST_NAMED]) + (
+            f" and {len(places) - MOST_NAMED} more" if len(places) > MOST_NAMED else ""
+        )
+        return Unbound(f"Alerts fire about several targets ({some}): say on which {manifest.name} is to run")
+    alerts = [id for ids in left.values() for id in ids]
+    return turn.state.alerts[_first(turn, alerts)].labels if alerts else None
 
 
 def put_off(turn: Turn, incident: Incident) -> tuple[str, ...]:

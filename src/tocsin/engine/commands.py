@@ -130,12 +130,15 @@ class DeclareKeys(Command, frozen=True, kw_only=True, tag="declare_keys"):
     """The keys the plan declares, in full: those missing are made, those not named any more are revoked.
 
     Each is ``(hash, hint, source, service, name)``. ``limits`` are by hash, for those that set any. ``kept`` are those
-    whose secret is not to be had now, each ``(source, service, name)``: the one in use stays as it is.
+    whose secret is not to be had now, each ``(source, service, name)``: the one in use stays as it is. ``secrets`` are
+    the references by hash, and ``away`` those that are not to be had: by these a key is known that was renamed.
     """
 
     keys: tuple[tuple[bytes, str, str, str, str], ...]
     limits: dict[bytes, KeyLimits] = {}
     kept: tuple[tuple[str, str, str], ...] = ()
+    secrets: dict[bytes, str] = {}
+    away: tuple[str, ...] = ()
 
 
 class DiscardParked(Command, frozen=True, kw_only=True, tag="discard_parked"):

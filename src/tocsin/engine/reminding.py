@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tocsin.access.actors import called
 from tocsin.catalog.people import Person
 from tocsin.engine import methods, paging
 from tocsin.engine.turn import Turn
@@ -29,10 +30,24 @@ def ends_soon(turn: Turn, silence: Silence) -> None:
     turn.count("silences", Reason.SILENCE_ENDS_SOON)
 
 
-def ended(turn: Turn, silence: Silence, quiet: int) -> None:
+def kept_quiet(turn: Turn, silence: Silence) -> int:
+    """How many alerts a silence keeps quiet."""
+    return sum(silence.id in alert.silences for alert in turn.state.alerts.values())
+
+
+def ended_early(turn: Turn, silence: Silence, actor: str, quiet: int) -> None:
+    """Somebody has ended a silence before its time: its author is told, unless it was them. ``quiet``: as there."""
+    known = turn.plan.known_as.get(silence.author.strip().lower(), ())
+    if known and actor not in {f"person:{person.key}" for person in known}:
+        ended(turn, silence, quiet, f"was ended by {called(actor, turn.plan.names)}")
+    else:
+        turn.count("silences", Reason.SILENCE_ENDED)
+
+
+def ended(turn: Turn, silence: Silence, quiet: int, how: str = "has ended") -> None:
     """A silence has ended. ``quiet``: how many alerts still fire that it kept quiet."""
     kept = f"{quiet:,} alerts it kept quiet still fire" if quiet != 1 else "1 alert it kept quiet still fires"
-    what = f"has ended{f'; {kept}' if quiet else ''}"
+    what = f"{how}{f'; {kept}' if quiet else ''}"
     for person, whose in _author(turn, silence):
         urgent = quiet > 0
         _tell(turn, person, silence, Reason.SILENCE_ENDED, f"{whose} {what}", turn.now + MINUTE, urgent=urgent)

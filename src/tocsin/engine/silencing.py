@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from tocsin.engine import commands as c
-from tocsin.engine import ticking
+from tocsin.engine import reminding, ticking
 from tocsin.engine.commands import refuse
 from tocsin.engine.turn import Turn
 from tocsin.kernel.identity import identity, uuid_text
@@ -82,9 +82,10 @@ def expire(turn: Turn, command: c.ExpireSilence) -> c.Result:
     silence = turn.state.silences.get(command.id)
     if silence is None or (command.origin and silence.origin != command.origin):
         return refuse("not_found", f"There is no silence {command.id} in force")
+    quiet = reminding.kept_quiet(turn, silence)
     _end(turn, silence)
     ticking.rejudge(turn, silence)
-    turn.count("silences", Reason.SILENCE_ENDED)
+    reminding.ended_early(turn, silence, command.actor, quiet)
     return c.Result(ok=True, reason=Reason.SILENCE_ENDED, id=silence.id)
 
 

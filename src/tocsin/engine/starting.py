@@ -48,7 +48,9 @@ def start(turn: Turn, command: commands.StartRun) -> Result:
     at_it = holding.busy(turn, incident) if incident is not None else None
     if at_it is not None:
         return commands.refuse("conflict", f"Run {at_it.number} of {at_it.playbook} works on it: stop that first")
-    labels = _answered_labels(turn, incident, manifest)
+    labels = _labels_meant(turn, incident, manifest, command.targets)
+    if isinstance(labels, Unbound):
+        return commands.refuse("invalid", labels.why, "targets")
     bound = bind(manifest, service, turn.plan.bindings, labels, command.targets)
     if isinstance(bound, Unbound):
         return commands.refuse("invalid", f"No target fits: {bound.why}", "targets")
@@ -71,10 +73,12 @@ def start(turn: Turn, command: commands.StartRun) -> Result:
     return Result(ok=True, reason=Reason.PLAYBOOK_RUNS, id=str(run.number))
 
 
-def _answered_labels(turn: Turn, incident: Incident | None, manifest: Manifest) -> Mapping[str, str] | None:
+def _labels_meant(
+    turn: Turn, incident: Incident | None, manifest: Manifest, named: Mapping[str, str]
+) -> Mapping[str, str] | Unbound | None:
     if incident is None:
         return None
-    return choosing.answered_labels(turn, incident, manifest) or incident.labels
+    return choosing.meant(turn, incident, manifest, named) or incident.labels
 
 
 def wrong_args(manifest: Manifest, args: Mapping[str, str]) -> str:

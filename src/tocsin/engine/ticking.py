@@ -24,8 +24,9 @@ from tocsin.engine.state import RESULTS_KEPT, State, alert_due
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
 from tocsin.intake.specs import HeartbeatSpec
-from tocsin.kernel.instant import Instant, to_datetime
+from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
+from tocsin.oncall.zone import said
 from tocsin.pages.ledger import DRILL_WORKS, Page
 from tocsin.silences.silence import Silence, matching
 
@@ -143,7 +144,7 @@ def close(turn: Turn, silence: Silence) -> None:
     silence.closed = True
     del turn.state.silences[silence.id]
     turn.changes.silences[silence.id] = silence
-    quiet = sum(silence.id in alert.silences for alert in turn.state.alerts.values())
+    quiet = reminding.kept_quiet(turn, silence)
     rejudge(turn, silence)
     reminding.ended(turn, silence, quiet)
 
@@ -191,7 +192,8 @@ def _heartbeat(turn: Turn, id: str) -> None:
 def missing(turn: Turn, spec: HeartbeatSpec, heart: Heartbeat) -> None:
     """Raise the alert of a heartbeat that is late."""
     # A clock time: the title is read for as long as the incident is open.
-    last = f"last heard {to_datetime(heart.last):%Y-%m-%d %H:%M:%S} UTC" if heart.last else "never heard"
+    zone = turn.plan.timezone  # one title for everybody: by the team's clock
+    last = f"last heard {said(heart.last, zone)} {zone}" if heart.last else "never heard"
     hearing.heartbeat_event(turn, spec, f"{spec.name} of {spec.service} gives no sign of life ({last})", heart.body)
 
 

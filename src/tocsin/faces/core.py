@@ -19,6 +19,7 @@ from tocsin.runtime.line import (
     MAX_FRAME,
     AnyAsk,
     AskEvents,
+    AskFiring,
     AskGuards,
     AskKnown,
     AskReload,
@@ -26,6 +27,7 @@ from tocsin.runtime.line import (
     AskSubmit,
     AskWatch,
     Changed,
+    Firing,
     HeardReply,
     Known,
     Reloaded,
@@ -101,6 +103,13 @@ class CoreClient:
     async def guards(self, service: str, playbook: str, target: str = "", run: int = 0) -> Weighing:
         """What is left of a playbook's guards now, or of a run's that lives. Raises CoreGone."""
         return await self._ask(AskGuards(self._number(), service, playbook, target, run), Weighing)
+
+    async def firing(self, incident: int = 0) -> Firing:
+        """How many alerts fire, of an incident or (0) of all, and how many each silence keeps quiet.
+
+        Raises CoreGone.
+        """
+        return await self._ask(AskFiring(self._number(), incident), Firing)
 
     async def changes(self) -> AsyncIterator[Changed]:
         """What changes from now on, on a connection of its own.

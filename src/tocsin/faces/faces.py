@@ -28,7 +28,7 @@ from tocsin.oncall.override import covers_by_schedule
 from tocsin.oncall.schedule import LONGEST_TURN
 from tocsin.plan.model import Covers, Plan
 from tocsin.plan.turns import NOBODY, Turns
-from tocsin.runtime.line import Weighing
+from tocsin.runtime.line import Firing, Weighing
 from tocsin.store.reads import Reads
 
 P = ParamSpec("P")
@@ -165,6 +165,16 @@ class Faces:
                 return await self.core.guards(service, playbook, target, run)
         except (CoreGone, TimeoutError):
             return Weighing(why="Tocsin's core does not answer at the moment")
+
+    async def firing(self, incident: int = 0) -> Firing | None:
+        """How many alerts fire, of an incident or (0) of all, and how many each silence keeps quiet, as the engine has
+        it. None when nobody can say.
+        """
+        try:
+            async with asyncio.timeout(WEIGHED_WITHIN):
+                return await self.core.firing(incident)
+        except (CoreGone, TimeoutError):
+            return None
 
     async def plan(self) -> Plan | None:
         """The plan in force, read once per version; None before the first."""

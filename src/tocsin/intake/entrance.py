@@ -47,9 +47,10 @@ class Entrance(NamedTuple):
             if not self.below(path):
                 return None
             key, _, rest = path[len(self.prefix) + 1 :].partition("/")
-            return (key, "/" + rest) if not self.paths or "/" + rest in self.paths else None
-        if path in self.paths:
-            return "", path
+            plain = _plain("/" + rest)
+            return (key, plain) if plain in self.paths else (key, "/" + rest) if not self.paths else None
+        if _plain(path) in self.paths:
+            return "", _plain(path)
         if self.key == "header" and self.below(path):
             return path[len(self.prefix) + 1 :], self.prefix
         return None
@@ -61,3 +62,8 @@ class Entrance(NamedTuple):
     def url(self, base: str, key: str) -> str:
         """Where senders with a key post to. ``base`` has no slash at its end."""
         return base + self.prefix + ("" if isinstance(self.key, InBody) else f"/{key}")
+
+
+def _plain(path: str) -> str:
+    """A path without the slash some senders put at its end."""
+    return path.rstrip("/") if len(path) > 1 else path

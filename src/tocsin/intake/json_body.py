@@ -36,13 +36,18 @@ def mended(body: bytes) -> bytes:
     return _ESCAPES.sub(lambda found: rb"\ufffd" if len(found[0]) == _LONE else found[0], body)
 
 
+def refuse_compressed(body: bytes) -> None:
+    """Raises NotJson for a compressed body, which no look at its bytes as JSON would explain."""
+    if body.startswith(_GZIP):
+        raise NotJson("it is compressed (gzip), and bodies are taken as they are")
+
+
 def read_json(body: bytes) -> object:
     """The one JSON value in a body, as Python's own types. Raises NotJson.
 
     A number that no machine number holds (1e400) is kept as its text.
     """
-    if body.startswith(_GZIP):
-        raise NotJson("it is compressed (gzip), and bodies are taken as they are")
+    refuse_compressed(body)
     try:
         return msgspec.json.decode(body)
     except RecursionError:

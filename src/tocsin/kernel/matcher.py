@@ -83,6 +83,9 @@ def parse_matcher(text: str) -> Matcher:
     if found is None:
         raise MatcherError(f'{text!r} is not a matcher: write label="value", with =, !=, =~ or !~')
     label, operator, value = found.groups()
+    if value.startswith("=") and operator in ("=", "!="):
+        # Alertmanager refuses it as well. Taken as it stands it would meet nothing, and nobody would hear of it.
+        raise MatcherError(f'{text!r} has a second "=": quote a value that begins with one, {label}{operator}"{value}"')
     return matcher(_unquoted(label), operator, _unquoted(value))  # type: ignore[arg-type]  # the pattern allows the four operators only
 
 

@@ -21,6 +21,7 @@ from tocsin.oncall.imported import Imported
 from tocsin.pages.ledger import Page
 from tocsin.pages.loops import Loop
 from tocsin.pages.message import Channel, Message
+from tocsin.pages.rules import reaches
 from tocsin.plan.model import Plan
 from tocsin.runtime import points
 from tocsin.runtime.answers import Answers
@@ -31,7 +32,7 @@ from tocsin.runtime.delivery import Delivery
 from tocsin.runtime.doors import Doors
 from tocsin.runtime.front import Front
 from tocsin.runtime.jobs import Committed, Job
-from tocsin.runtime.line import Changed, HeardReply, Known, Reloaded, Status, Weighing
+from tocsin.runtime.line import Changed, Firing, HeardReply, Known, Reloaded, Status, Weighing
 from tocsin.runtime.listener import Exchange
 from tocsin.runtime.loopback import Loopback
 from tocsin.runtime.metrics import Metrics
@@ -40,6 +41,7 @@ from tocsin.runtime.parts import Parts, PlanRead
 from tocsin.runtime.points import Point
 from tocsin.runtime.probing import Prober
 from tocsin.runtime.running import Runs
+from tocsin.runtime.tally import firing
 from tocsin.runtime.upkeep import Upkeep
 from tocsin.runtime.weighing import weighed
 from tocsin.runtime.writer import NOTHING_TAKEN, Writer
@@ -316,6 +318,7 @@ class Core:
             public_url=self._parts.public_url,
             mail_ready=self._plan.mail is not None,
             plan_refused=self._plan_refused[:MOST_FINDINGS],
+            console_only=not any(reaches(state.contacts_by(key), self._plan.reaches) for key in self._plan.people),
         )
 
     def known(self, token: bytes, user: int) -> Known:
@@ -327,6 +330,10 @@ class Core:
     async def guards(self, service: str, playbook: str, target: str, run: int) -> Weighing:
         """What is left of a playbook's guards now, or of a run's that lives."""
         return await weighed(self.writer, service, playbook, target, run)
+
+    def firing(self, incident: int) -> Firing:
+        """How many alerts fire, of an incident or (0) of all, and how many of them each silence keeps quiet."""
+        return firing(self.writer.engine.state, incident)
 
     def counts(self) -> dict[tuple[str, str], int]:
         """Decisions by kind and reason since the start."""

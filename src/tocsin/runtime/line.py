@@ -73,11 +73,17 @@ class AskGuards(Ask, frozen=True, tag="guards"):
     run: int = 0
 
 
+class AskFiring(Ask, frozen=True, tag="firing"):
+    """How many alerts fire, of an incident or (0) of all: see Firing."""
+
+    incident: int = 0
+
+
 class AskWatch(Ask, frozen=True, tag="watch"):
     """From now on tell this connection what changed: see Changed."""
 
 
-AnyAsk = AskSubmit | AskEvents | AskReload | AskStatus | AskKnown | AskGuards | AskWatch
+AnyAsk = AskSubmit | AskEvents | AskReload | AskStatus | AskKnown | AskGuards | AskFiring | AskWatch
 
 
 class Changed(Struct, frozen=True):
@@ -109,6 +115,7 @@ class Status(Struct, frozen=True):
     """How the core is. ``audit``: the faults the self-audit found last, () when it passed.
 
     ``plan_refused``: what is wrong with the plan on disk, when an earlier one is in force.
+    ``console_only``: nobody of the plan has a way to be paged that counts now but the console.
     """
 
     ready: bool
@@ -127,6 +134,7 @@ class Status(Struct, frozen=True):
     public_url: str = ""
     mail_ready: bool = False
     plan_refused: tuple[str, ...] = ()
+    console_only: bool = False
 
 
 class HeardReply(Struct, frozen=True):
@@ -150,6 +158,20 @@ class Weighing(Struct, frozen=True):
 
     guards: Guards | None = None
     why: str = ""
+
+
+class Firing(Struct, frozen=True):
+    """The answer to AskFiring: how many alerts fire, and how many of them each silence keeps quiet, by its id."""
+
+    count: int = 0
+    quiet: dict[str, int] = {}
+
+
+class AnswerFiring(Struct, frozen=True, tag="firing"):
+    """Carries a Firing."""
+
+    n: int
+    body: Firing
 
 
 class AnswerWeighing(Struct, frozen=True, tag="weighing"):
@@ -201,7 +223,16 @@ class AnswerChanged(Struct, frozen=True, tag="changed"):
     body: Changed
 
 
-AnyAnswer = AnswerResult | AnswerHeard | AnswerReloaded | AnswerStatus | AnswerKnown | AnswerWeighing | AnswerChanged
+AnyAnswer = (
+    AnswerResult
+    | AnswerHeard
+    | AnswerReloaded
+    | AnswerStatus
+    | AnswerKnown
+    | AnswerWeighing
+    | AnswerFiring
+    | AnswerChanged
+)
 
 
 encode = msgspec.msgpack.Encoder().encode

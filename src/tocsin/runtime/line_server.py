@@ -16,6 +16,7 @@ from tocsin.kernel.instant import Duration
 from tocsin.runtime.begun import ended
 from tocsin.runtime.line import (
     AnswerChanged,
+    AnswerFiring,
     AnswerHeard,
     AnswerKnown,
     AnswerReloaded,
@@ -25,6 +26,7 @@ from tocsin.runtime.line import (
     AnyAnswer,
     AnyAsk,
     AskEvents,
+    AskFiring,
     AskGuards,
     AskKnown,
     AskReload,
@@ -32,6 +34,7 @@ from tocsin.runtime.line import (
     AskSubmit,
     AskWatch,
     Changed,
+    Firing,
     HeardReply,
     Known,
     Reloaded,
@@ -58,6 +61,7 @@ class Answering(Protocol):
     def status(self) -> Status: ...
     def known(self, token: bytes, user: int) -> Known: ...
     async def guards(self, service: str, playbook: str, target: str, run: int) -> Weighing: ...
+    def firing(self, incident: int) -> Firing: ...
 
 
 class LineServer:
@@ -139,6 +143,8 @@ class LineServer:
                 case AskGuards():
                     found = await self.answering.guards(ask.service, ask.playbook, ask.target, ask.run)
                     answer = AnswerWeighing(ask.n, found)
+                case AskFiring():
+                    answer = AnswerFiring(ask.n, self.answering.firing(ask.incident))
                 case AskWatch():
                     return
         except Exception:  # the line's edge: whoever asked is told by the time that ran out

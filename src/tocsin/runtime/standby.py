@@ -13,7 +13,7 @@ from tocsin.oncall.imported import Imported
 from tocsin.pages.loops import Loop
 from tocsin.runtime.answers import PATH as CALLBACKS
 from tocsin.runtime.doors import refusal
-from tocsin.runtime.line import HeardReply, Known, Reloaded, Status, Weighing
+from tocsin.runtime.line import Firing, HeardReply, Known, Reloaded, Status, Weighing
 from tocsin.runtime.listener import Exchange
 from tocsin.runtime.loopback import PATH as LOOPBACK
 from tocsin.runtime.metrics import Metrics
@@ -129,6 +129,10 @@ class Standby:
     async def guards(self, service: str, playbook: str, target: str, run: int) -> Weighing:
         """Nothing is measured here."""
         return Weighing(why=self.why)
+
+    def firing(self, incident: int) -> Firing:
+        """Nothing is counted here."""
+        return Firing()
 
     def known(self, token: bytes, user: int) -> Known:
         """Nobody is remembered here."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -170,6 +170,17 @@ def place_of(cursor: str | None) -> int | None:
     if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 18:
         raise CursorError(f"{cursor!r} is not a cursor: use the `next` of the page before")
     return int(cursor)
+
+
+def mentioning(words: str) -> Callable[[str, Mapping[str, str]], bool] | None:
+    """Whether all of these words occur in a text or in labels; None where there are no words."""
+    wanted = [word.casefold() for word in words.split()]
+
+    def mentions(text: str, labels: Mapping[str, str]) -> bool:
+        told = " ".join((text, *(f"{name}={value}" for name, value in labels.items()))).casefold()
+        return all(word in told for word in wanted)
+
+    return mentions if wanted else None
 
 
 def capped(limit: int) -> int:

@@ -16,14 +16,13 @@ from sqlalchemy import (
     func,
     literal_column,
     select,
-    union_all,
 )
 from sqlalchemy.sql.elements import ColumnElement
 
 from tocsin.alerts.alert import Alert
 from tocsin.alerts.heartbeats import Heartbeat
 from tocsin.engine.records import HeardChange, Parked
-from tocsin.incidents.incident import Entry, Incident, since
+from tocsin.incidents.incident import Entry, since
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.matcher import Matcher, all_match
 from tocsin.oncall.imported import Imported
@@ -34,17 +33,17 @@ from tocsin.playbooks.run import Run, Step
 from tocsin.playbooks.trust import Standing
 from tocsin.silences.silence import Silence
 from tocsin.store import tables
-from tocsin.store.access_reads import AccessReads
 from tocsin.store.alert_reads import Firing, Wanted
+from tocsin.store.incident_reads import OPEN_STATES as OPEN_STATES
+from tocsin.store.incident_reads import IncidentReads, read_incident
 from tocsin.store.reading import LIMIT as LIMIT
 from tocsin.store.reading import MOST as MOST
-from tocsin.store.reading import SCAN, capped, place_of
+from tocsin.store.reading import SCAN, capped, mentioning, place_of
 from tocsin.store.reading import CursorError as CursorError
 from tocsin.store.reading import Slice as Slice
 from tocsin.store.reading import open_engine as open_engine
 from tocsin.store.rows import IN_FORCE, storable, unpack_files
 
-OPEN_STATES = ("triggered", "acknowledged")
 TROUBLES = 5_000
 TOLD_AT_ONCE = 500
 """So many rows are asked for by their ids in one question."""
@@ -94,53 +93,10 @@ class StoredEntry(Struct, frozen=True):
     entry: Entry
 
 
-class Reads(AccessReads):
+class Reads(IncidentReads):
     """Reads of one workspace. Methods block: call them from a thread. Safe to share between threads."""
 
     # --- incidents
-
-    def incidents(
-        self,
-        *,
-        states: Sequence[str] = (),
-        service: str = "",
-        severity: str = "",
-        words: str = "",
-        after: str | None = None,
-        limit: int = LIMIT,
-    ) -> Slice[Incident]:
-        """Newest first. ``states`` () is all; ``words`` must all occur in the number, title, service or labels."""
-        last = place_of(after)
-        limit = capped(limit)
-        wanted = [word.casefold() for word in words.split()]
-        table = tables.incidents
-
-        def chunk(connection: Connection, before: int | None, count: int) -> list[tuple[int, bytes]]:
-            # One ordered scan for each state, each ended by its own limit: an `IN` would sort or search everything.
-            scans = []
-            for state in dict.fromkeys(states) if states else (None,):
-                one = select(table.c.number, table.c.body).where(*self._here(table))
-                if state is not None:
-                    one = one.where(table.c.state == state)
-                if service:
-                    one = one.where(table.c.service == service)
-                if severity:
-                    one = one.where(table.c.severity == severity)
-                if before is not None:
-                    one = one.where(table.c.number < before)
-                scans.append(one.order_by(table.c.number.desc()).limit(count))
-            if len(scans) == 1:
-                return [(row[0], row[1]) for row in connection.execute(scans[0])]
-            both = union_all(*(select(scan.subquery()) for scan in scans)).subquery()
-            found = connection.execute(select(both).order_by(both.c.number.desc()).limit(count))
-            return [(row[0], row[1]) for row in found]
-
-        keep = (lambda one: _mentions(one, wanted)) if wanted else None
-        return self._page(chunk, _incident.decode, last, limit, keep)
-
-    def incident(self, number: int) -> Incident | None:
-        """One incident."""
-        return self._one(tables.incidents, tables.incidents.c.number == number, _incident.decode)
 
     def troubles(self, since: Instant) -> list[Trouble]:
         """What opened incidents since an instant, by service, name of the alert, and probe or heartbeat; of the newest
@@ -152,7 +108,7 @@ class Reads(AccessReads):
         last = func.coalesce(older.order_by(table.c.number.desc()).limit(1).scalar_subquery(), 0)
         asked = select(table.c.body).where(*self._here(table), table.c.number > last)
         found: dict[tuple[str, ...], Trouble] = {}
-        for one in self._all(asked.order_by(table.c.number.desc()).limit(TROUBLES), _incident.decode):
+        for one in self._all(asked.order_by(table.c.number.desc()).limit(TROUBLES), read_incident):
             place = one.service, *(one.labels.get(name, "") for name in ("alertname", "probe", "heartbeat"))
             newest = found.get(place)
             found[place] = (
@@ -191,17 +147,23 @@ class Reads(AccessReads):
         incident: int | None = None,
         matchers: tuple[Matcher, ...] = (),
         origin: str = "",
+        words: str = "",
         after: str | None = None,
         limit: int = LIMIT,
     ) -> Slice[Alert]:
-        """Newest first. ``origin`` is the service of the key they came with."""
+        """Newest first. ``origin`` is the service of the key they came with; ``words`` must all occur in the title or
+        the labels.
+        """
         bound = Wanted(self._workspace, state, service, incident)
+        mentions = mentioning(words)
 
         def keep(alert: Alert) -> bool:
-            return (not origin or alert.origin == origin) and all_match(matchers, alert.labels)
+            if origin and alert.origin != origin:
+                return False
+            return all_match(matchers, alert.labels) and (mentions is None or mentions(alert.title, alert.labels))
 
         return self._page(
-            bound.chunk, _itself, place_of(after), capped(limit), keep if origin or matchers else None
+            bound.chunk, _itself, place_of(after), capped(limit), keep if origin or matchers or mentions else None
         )
 
     def alert(self, number: int) -> Alert | None:
@@ -491,14 +453,6 @@ def _named(playbook: str, service: str) -> list[tuple[Column[str], str]]:
     return [(tables.runs.c.playbook, playbook), (tables.runs.c.service, service)]
 
 
-def _mentions(incident: Incident, words: list[str]) -> bool:
-    told = " ".join(
-        (f"#{incident.number}", incident.title, incident.service, *(f"{n}={v}" for n, v in incident.labels.items()))
-    ).casefold()
-    return all(word in told for word in words)
-
-
-_incident = msgspec.json.Decoder(Incident)
 _brief = msgspec.json.Decoder(Brief)
 _entry = msgspec.json.Decoder(Entry)
 _silence = msgspec.json.Decoder(Silence)

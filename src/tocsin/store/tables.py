@@ -98,6 +98,13 @@ incidents = Table(
     Column("body", LargeBinary, nullable=False),
 )
 Index("ix_incidents_state_number", incidents.c.state, incidents.c.number)
+Index(
+    "ix_incidents_state_severity_number",
+    incidents.c.workspace,  # so that counting needs the index alone
+    incidents.c.state,
+    incidents.c.severity,
+    incidents.c.number,
+)
 Index("ix_incidents_service_number", incidents.c.service, incidents.c.number)
 Index("ix_incidents_live_number", incidents.c.number, sqlite_where=text("live"), postgresql_where=text("live"))
 

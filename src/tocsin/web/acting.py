@@ -25,6 +25,7 @@ from tocsin.faces.problem import Problem
 from tocsin.faces.who import Who
 from tocsin.kernel.instant import HOUR
 from tocsin.kernel.reason import Reason
+from tocsin.web.by_target import tried
 from tocsin.web.checklists import place_of
 from tocsin.web.room import SNOOZES, refused_here, room
 from tocsin.web.view import fields, leads_to, once, view
@@ -117,9 +118,7 @@ async def ask_for_help(
 ) -> Response[bytes] | Redirect:
     """Ask a person or a team for help."""
     form = await fields(request)
-    command = AddResponders(
-        actor=who.actor, incident=number, targets=(form.get("target", ""),), note=_note_of(form)
-    )
+    command = AddResponders(actor=who.actor, incident=number, targets=(form.get("target", ""),), note=_note_of(form))
     return await _move(request, faces, who, number, command, "help", "asked")
 
 
@@ -164,8 +163,8 @@ async def _tick(
 @post("/incidents/{number:int}/run", needs="responder", status_code=303)
 async def run_for(request: Request[Any, Any, Any], faces: Faces, who: Who, number: int) -> Response[bytes] | Redirect:
     """Have a playbook run for an incident."""
-    named = (await fields(request)).get("playbook", "")
-    command = StartRun(actor=who.actor, playbook=named, incident=number, role=who.role or "viewer")
+    named, targets = tried((await fields(request)).get("playbook", ""))
+    command = StartRun(actor=who.actor, playbook=named, incident=number, targets=targets, role=who.role or "viewer")
     try:
         await faces.submit(command)
     except Problem as problem:

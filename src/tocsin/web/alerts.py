@@ -10,7 +10,7 @@ from tocsin.alerts.alert import Alert
 from tocsin.faces.faces import Faces
 from tocsin.faces.who import Who
 from tocsin.incidents.incident import Incident
-from tocsin.kernel.matcher import Matcher, MatcherError, matcher, parse_matcher
+from tocsin.kernel.matcher import Matcher, MatcherError, parse_matcher
 from tocsin.kernel.reason import EXPLAINED, Reason
 from tocsin.silences.silence import Silence
 from tocsin.store.reads import Reads
@@ -32,16 +32,18 @@ class Row(NamedTuple):
 
 @get("/alerts")
 async def alerts_page(request: Request[Any, Any, Any], faces: Faces, who: Who) -> Response[bytes]:
-    """Alerts, newest first, by what the address chooses. ``match`` holds matchers or words of an alert's name."""
+    """Alerts, newest first, by what the address chooses. ``match`` holds matchers, or words of titles and labels."""
     asked = request.query_params
     state = asked.get("state", "firing")
     state = state if state in STATES else "firing"
     service, text = asked.get("service", ""), asked.get("match", "").strip()[:1000]
     faults: dict[str, str] = {}
+    matchers: tuple[Matcher, ...] = ()
+    words = text if not any(sign in text for sign in "=!") else ""
     try:
-        matchers = read_filter(text)
+        matchers = () if words else tuple(parse_matcher(part) for part in split_matchers(text))
     except MatcherError as error:
-        matchers, faults = (), {"match": str(error)}
+        faults = {"match": str(error)}
     seen = await view(request, faces, who)
     after = asked.get("after") or None
     found = await faces.read(
@@ -49,6 +51,7 @@ async def alerts_page(request: Request[Any, Any, Any], faces: Faces, who: Who) -
         state="" if state == "all" else state,
         service=service,
         matchers=matchers,
+        words=words,
         after=after,
         limit=SHOWN,
     )
@@ -88,15 +91,6 @@ def _headline(state: str, firing: int, more: bool, filtered: bool, quiet: int) -
     )
 
 
-def read_filter(text: str) -> tuple[Matcher, ...]:
-    """Matchers such as ``job="checkout"``, with commas between; plain words are looked for in the alert's name."""
-    if not text:
-        return ()
-    if not any(sign in text for sign in "=!"):
-        return (matcher("alertname", "=~", "(?i).*" + ".*".join(_literal(word) for word in text.split()) + ".*"),)
-    return tuple(parse_matcher(part) for part in split_matchers(text))
-
-
 def split_matchers(text: str) -> list[str]:
     """Texts of matchers, parted by commas or lines outside quotes; braces around all of them are allowed."""
     text = text.strip()
@@ -113,10 +107,6 @@ def split_matchers(text: str) -> list[str]:
         escaped = sign == "\\" and not escaped
         part += sign
     return [found for found in (one.strip() for one in [*parts, part]) if found]
-
-
-def _literal(word: str) -> str:
-    return "".join(sign if sign.isalnum() else f"\\x{{{ord(sign):x}}}" for sign in word)
 
 
 def _incidents_of(reads: Reads, alerts: list[Alert]) -> dict[int, Incident]:
@@ -141,7 +131,8 @@ async def alert_page(request: Request[Any, Any, Any], faces: Faces, who: Who, nu
         silences=silences,
         why=_quiet_reason(seen.reader, alert, incident),
         routed=because(alert.routed),
-        silence_link=with_query("/silences/new", matchers=kept),
+        silence_link=with_query("/silences/new", matchers=kept) if kept else "",
+        put_off_link=f"/incidents/{incident.number}?moves=open#moves" if incident is not None and incident.open else "",
     )
 
 

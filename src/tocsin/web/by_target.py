@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
+from urllib.parse import parse_qsl, urlencode
 
 from tocsin.alerts.alert import Alert
 from tocsin.engine.wanted import chain_of
 from tocsin.incidents.incident import Incident, Work
 from tocsin.plan.model import Plan
+from tocsin.playbooks.manifest import Manifest
 from tocsin.playbooks.run import Run
 from tocsin.web.playbooks import CAME_TO, RunView
 
@@ -28,6 +30,50 @@ class Place(NamedTuple):
     why: str
     note: str = ""
     """What is to be known beside the badge."""
+
+
+class Try(NamedTuple):
+    """Something a person may have code try: what the form sends, and what it says."""
+
+    value: str
+    said: str
+
+
+def tries(incident: Incident, plan: Plan | None, alerts: Iterable[Alert], playbooks: Iterable[Manifest]) -> list[Try]:
+    """The playbooks a person may have run: each for every target that alerts fire about, where these are several; first
+    those code is not done with.
+    """
+    if plan is None:
+        return []
+    wishes = dict.fromkeys(
+        wish
+        for alert in alerts
+        if alert.firing and not alert.silences
+        for wish in chain_of(plan, incident.service, alert.labels, incident.severity)
+        if not wish.why
+    )
+    found: list[Try] = []
+    for manifest in playbooks:
+        those = {wish.targets: wish for wish in wishes if wish.playbook == manifest.name}
+        if len(those) < 2:
+            found.append(Try(manifest.name, manifest.name))
+            continue
+        some = sorted(those.values(), key=lambda wish: (wish.key in incident.works, wish.names))[:NOT_YET_SHOWN]
+        for wish in some:
+            value = urlencode({"playbook": manifest.name, **{f"on-{name}": target for name, target in wish.targets}})
+            again = ", again" if wish.key in incident.works else ""
+            found.append(Try(value, f"{manifest.name} on {' and '.join(wish.names)}{again}"))
+    return found
+
+
+def tried(value: str) -> tuple[str, dict[str, str]]:
+    """The playbook and the targets that a ``Try`` names."""
+    if "=" not in value:
+        return value, {}
+    named = dict(parse_qsl(value, max_num_fields=20))
+    return named.get("playbook", ""), {
+        name.removeprefix("on-"): target for name, target in named.items() if name.startswith("on-")
+    }
 
 
 def places(incident: Incident, plan: Plan | None, alerts: Iterable[Alert], runs: Iterable[RunView]) -> list[Place]:

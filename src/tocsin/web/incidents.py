@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from litestar import Request, Response, get
@@ -28,6 +29,8 @@ STATES = {
     "resolved": ("resolved",),
     "all": (),
 }
+BY_GRAVITY = ("", *OPEN_STATES)
+"""Lists that begin with what most needs somebody; the others begin with the newest."""
 QUIET = frozenset({Reason.SILENCED, Reason.CLEARING, Reason.PLAYBOOK_RUNS, Reason.PLAYBOOK_VERIFIED})
 """Why nobody is paged although an incident is triggered."""
 
@@ -63,10 +66,14 @@ class Listing(NamedTuple):
     pages: dict[int, list[Page]]
     runs: dict[int, Run]
     """The last of those that are over, by number."""
-    triggered: int
-    acknowledged: int
+    open: dict[tuple[str, str], int]
+    """How many are open, by state and severity."""
     silences: int
     parked: int
+
+    def count(self, state: str) -> int:
+        """How many are in a state."""
+        return sum(many for (one, _), many in self.open.items() if one == state)
 
 
 @get(["/", "/incidents"])
@@ -84,22 +91,23 @@ async def incidents_page(request: Request[Any, Any, Any], faces: Faces, who: Who
     found = await faces.read(_listing, faces.reads, chosen, asked.get("after") or None, seen.now)
     reader = seen.reader
     shown = found.incidents
-    groups = _groups(reader, found)
     filtered = any(chosen[1:])
     # Counted over everything open; with a filter, over what it leaves.
-    needed = found.triggered if not filtered else sum(one.state == "triggered" for one in shown)
-    held = found.acknowledged if not filtered else sum(one.state == "acknowledged" for one in shown)
+    needed = found.count("triggered") if not filtered else sum(one.state == "triggered" for one in shown)
+    held = found.count("acknowledged") if not filtered else sum(one.state == "acknowledged" for one in shown)
     quiet = sum(_kept_quiet(one) for one in shown)
     first, more = _paged_first(seen)
+    counted = chosen.state in BY_GRAVITY and not filtered and not quiet
+    groups = _groups(reader, found, {"need": needed, "held": held} if counted else {})
     return seen.draw(
         "incidents.html",
         headline=_headline(reader, chosen, needed - quiet, held, quiet),
         under=_under(reader, found, chosen),
         needed=max(0, needed - quiet),
         tabs=[
-            ("", "Open", found.triggered + found.acknowledged),
-            ("triggered", "Triggered", found.triggered),
-            ("acknowledged", "Acknowledged", found.acknowledged),
+            ("", "Open", sum(found.open.values())),
+            ("triggered", "Triggered", found.count("triggered")),
+            ("acknowledged", "Acknowledged", found.count("acknowledged")),
             ("resolved", "Resolved", None),
             ("all", "All", None),
         ],
@@ -110,6 +118,7 @@ async def incidents_page(request: Request[Any, Any, Any], faces: Faces, who: Who
         groups=groups,
         nothing=_nothing(chosen, filtered),
         fresh=not filtered and not chosen.state and not found.lately,
+        by_gravity=chosen.state in BY_GRAVITY,
         older=with_query("/", **chosen._asdict(), after=found.next) if found.next else "",
         newer=chosen.link() if asked.get("after") else "",
         first=first,
@@ -120,7 +129,8 @@ async def incidents_page(request: Request[Any, Any, Any], faces: Faces, who: Who
 
 
 def _listing(reads: Reads, chosen: Chosen, after: str | None, now: int) -> Listing:
-    sliced = reads.incidents(
+    # What is open: a grave incident that waits for somebody stands before any number of newer lesser ones.
+    sliced = (reads.gravest if chosen.state in BY_GRAVITY else reads.incidents)(
         states=STATES[chosen.state],
         service=chosen.service,
         severity=chosen.severity,
@@ -138,7 +148,6 @@ def _listing(reads: Reads, chosen: Chosen, after: str | None, now: int) -> Listi
             limit=RESOLVED_SHOWN,
         )
         lately = [one for one in recent.items if (one.resolved_at or 0) > now - RESOLVED_LATELY]
-    counts = reads.open_counts()
     shown = [*sliced.items, *lately]
     paged = [one.number for one in shown if one.state != "acknowledged" and one.pages]
     pages = reads.latest_pages(paged, each=10) if paged else {}
@@ -150,8 +159,7 @@ def _listing(reads: Reads, chosen: Chosen, after: str | None, now: int) -> Listi
         lately,
         pages,
         runs,
-        sum(one.triggered for one in counts),
-        sum(one.acknowledged for one in counts),
+        reads.open_by_severity(),
         sum(one.state(now) == "active" for one in reads.silences(now, limit=500).items),
         len(reads.parked(limit=100).items),
     )
@@ -161,7 +169,9 @@ def _kept_quiet(incident: Incident) -> bool:
     return incident.state == "triggered" and incident.paused in QUIET
 
 
-def _groups(reader: Reader, found: Listing) -> list[Group]:
+def _groups(reader: Reader, found: Listing, totals: Mapping[str, int]) -> list[Group]:
+    """``totals``: how many there are of a group on all pages, where that is known."""
+
     def rows(those: list[Incident]) -> list[tuple[Incident, Line]]:
         return [(one, reader.now_line(one, found.pages.get(one.number, ()), found.runs.get(one.run))) for one in those]
 
@@ -175,7 +185,11 @@ def _groups(reader: Reader, found: Listing) -> list[Group]:
         ("lately", "Resolved lately", " in the last 24 h", found.lately),
     ):
         if those:
-            many = f"{len(those)}{'+' if found.next and key != 'lately' else ''}"
+            many = f"{len(those):,}"
+            if totals.get(key, 0) > len(those):
+                many += f" of {totals[key]:,}"
+            elif found.next and key not in totals and key != "lately":
+                many += "+"
             made.append(Group(key, name, many + note, rows(those)))
     return made
 
@@ -191,6 +205,10 @@ def _under(reader: Reader, found: Listing, chosen: Chosen) -> str:
     mine = [one for one in found.incidents if one.state == "acknowledged" and reader.is_you(one.acknowledged_by)]
     if mine:
         said.append(f"You have {listed([f'#{one.number}' for one in mine[:5]])}.")
+    if found.next and chosen.state in BY_GRAVITY and not any(chosen[1:]) and found.count("triggered") > 1:
+        waiting = sorted((severity, many) for (state, severity), many in found.open.items() if state == "triggered")
+        many_of = listed([f"{many:,} {severity.upper()}" for severity, many in waiting])
+        said.append(f"Triggered are {many_of}; the gravest stand first.")
     only = [
         part for part in (chosen.service, chosen.severity.upper(), f"“{chosen.text}”" if chosen.text else "") if part
     ]

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from litestar import Request, Response, get
 
+from tocsin.alerts.alert import Alert
 from tocsin.engine import suspecting
 from tocsin.engine.records import HeardChange
 from tocsin.faces.around import around
@@ -17,7 +18,8 @@ from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, Duration, from_datetime, to_datetime
 from tocsin.kernel.reason import EXPLAINED, SAYS_WHY, Reason
 from tocsin.pages.ledger import Page
-from tocsin.web.by_target import places
+from tocsin.store.reads import CursorError, Reads, Slice
+from tocsin.web.by_target import places, tries
 from tocsin.web.checklists import checklists_of
 from tocsin.web.ledger import lines
 from tocsin.web.playbooks import GUARDS, TRUSTED, RunView, runs_of, startable
@@ -25,6 +27,7 @@ from tocsin.web.view import View, view, with_query
 from tocsin.web.words import Reader, because, count
 
 ALERTS_SHOWN = 20
+ALERTS_READ, ALERTS_A_PAGE = 200, 500
 CHANGES_SHOWN = 10
 ENTRIES_SHOWN = 100
 SNOOZES: tuple[tuple[str, Duration], ...] = (("15 min", 15 * MINUTE), ("1 h", HOUR), ("4 h", 4 * HOUR), ("1 d", DAY))
@@ -62,7 +65,14 @@ async def room(
     incident = await faces.found(f"incident {number}", faces.reads.incident, number)
     asked = seen.request.query_params
     everything = asked.get("alerts") == "all"
-    alerts = await faces.read(faces.reads.alerts, incident=number, limit=500 if everything else 200)
+    alerts = await faces.read(
+        firing_first,
+        faces.reads,
+        number,
+        after=asked.get("from") or None if everything else None,
+        limit=ALERTS_A_PAGE if everything else ALERTS_READ,
+    )
+    counted = await faces.firing(number)
     entries = await faces.read(
         faces.reads.timeline, number, newest_first=True, after=asked.get("after") or None, limit=ENTRIES_SHOWN
     )
@@ -71,7 +81,8 @@ async def room(
         faces.reads.changes, **around(incident, seen.plan)._asdict(), limit=500 if everything else CHANGES_SHOWN
     )
     ordered = sorted(alerts.items, key=lambda one: (not one.firing, one.severity, -one.id))
-    firing = sum(one.firing for one in ordered)
+    # The core has it at hand; the database is asked when it is away, and looks at each.
+    firing = counted.count if counted is not None else (await faces.read(faces.reads.firing, number)).alerts
     runs, playbooks = await runs_of(seen, number, alerts.items), await startable(seen, incident)
     idle = all(one.run.state in ("watching", "ended") for one in runs)
     return seen.draw(
@@ -79,11 +90,14 @@ async def room(
         code=code,
         incident=incident,
         fate=reader.fate(incident),
-        ended=None if incident.open else reader.now_line(incident, pages.items, runs[0].run if runs else None),
+        ended=None if incident.open else reader.ended(incident, pages.items, runs[0].run if runs else None)[1],
         alerts=ordered if everything else ordered[:ALERTS_SHOWN],
         more_alerts=0 if everything else max(0, incident.alerts - ALERTS_SHOWN),
         firing=firing,
-        firing_more=alerts.next is not None,
+        alerts_on=with_query(f"/incidents/{number}", alerts="all", **{"from": alerts.next})
+        if everything and alerts.next
+        else "",
+        alerts_from_the_top=f"/incidents/{number}?alerts=all" if everything and asked.get("from") else "",
         entries=[(stored, reader.who(stored.entry.actor)) for stored in entries.items],
         older=with_query(f"/incidents/{number}", after=entries.next) if entries.next else "",
         newer=f"/incidents/{number}" if asked.get("after") else "",
@@ -99,10 +113,11 @@ async def room(
         snoozes=SNOOZES,
         hour=HOUR,
         moves=_moves(seen, incident),
+        moves_open=asked.get("moves") == "open",
         runs=runs,
         places=places(incident, seen.plan, alerts.items, runs),
         after=_after(incident, runs),
-        playbooks=playbooks if idle else [],
+        tries=tries(incident, seen.plan, alerts.items, [one.manifest for one in playbooks]) if idle else [],
         checklists=checklists_of(seen, incident, {one.manifest.name for one in playbooks if idle}),
         trusted=TRUSTED,
         guards=GUARDS,
@@ -110,6 +125,24 @@ async def room(
         typed=typed,
         says_why=SAYS_WHY,
     )
+
+
+def firing_first(reads: Reads, number: int, *, after: str | None = None, limit: int) -> Slice[Alert]:
+    """The alerts of an incident: those that fire, then those that have ended, of each the newest first."""
+    state, dash, place = (after or "firing-").partition("-")
+    if state not in ("firing", "resolved") or not dash:
+        raise CursorError(f"{after!r} is not a cursor: use the `next` of the page before")
+    found: list[Alert] = []
+    if state == "firing":
+        part = reads.alerts(incident=number, state="firing", after=place or None, limit=limit)
+        if part.next is not None:
+            return Slice(part.items, f"firing-{part.next}")
+        found, place = part.items, ""
+    room = limit - len(found)
+    rest = reads.alerts(incident=number, state="resolved", after=place or None, limit=max(room, 1))
+    if not room:
+        return Slice(found, "resolved-" if rest.items else None)
+    return Slice([*found, *rest.items], f"resolved-{rest.next}" if rest.next is not None else None)
 
 
 def _after(incident: Incident, runs: list[RunView]) -> RunView | None:

@@ -35,7 +35,7 @@ UNTIL = "until"
 
 
 class Hits(NamedTuple):
-    """The firing alerts a form's matchers would keep quiet."""
+    """The firing alerts a form's matchers meet."""
 
     number: int
     more: bool
@@ -59,9 +59,7 @@ async def silences_page(request: Request[Any, Any, Any], faces: Faces, who: Who)
     seen = await view(request, faces, who)
     found = await faces.read(faces.reads.silences, seen.now, which=which, after=asked.get("after") or None, limit=SHOWN)
     active = sum(one.state(seen.now) == "active" for one in found.items)
-    quiet = (
-        await faces.read(_quiet_by, faces, [one.id for one in found.items]) if which == "live" and found.items else {}
-    )
+    firing = await faces.firing() if active else None
     if which == "expired":
         headline = "Silences that are over."
     elif active:
@@ -71,7 +69,7 @@ async def silences_page(request: Request[Any, Any, Any], faces: Faces, who: Who)
     return seen.draw(
         "silences.html",
         silences=found.items,
-        quiet=quiet,
+        quiet=firing.quiet if firing is not None else None,
         which=which,
         headline=headline,
         older=with_query("/silences", which=which, after=found.next) if found.next else "",
@@ -79,18 +77,9 @@ async def silences_page(request: Request[Any, Any, Any], faces: Faces, who: Who)
     )
 
 
-def _quiet_by(faces: Faces, ids: list[str]) -> dict[str, int]:
-    """How many firing alerts each silence keeps quiet, among the 500 newest."""
-    found = dict.fromkeys(ids, 0)
-    for alert in faces.reads.alerts(state="firing", limit=500).items:
-        for name in alert.silences:
-            if name in found:
-                found[name] += 1
-    return found
-
-
-def _hits(faces: Faces, matchers: tuple[Matcher, ...]) -> Hits:
-    found = faces.reads.alerts(state="firing", matchers=matchers, limit=500)
+def _hits(faces: Faces, matchers: tuple[Matcher, ...], origin: str) -> Hits:
+    """``origin``: the service whose keys they must have come with; "" for any."""
+    found = faces.reads.alerts(state="firing", matchers=matchers, origin=origin, limit=500)
     return Hits(len(found.items), found.next is not None, found.items[:HIT_SHOWN])
 
 
@@ -120,14 +109,16 @@ async def silence_page(request: Request[Any, Any, Any], faces: Faces, who: Who, 
 async def _form(
     seen: View, silence: Silence | None, typed: Typed, faults: dict[str, str], *, preview: bool = False, code: int = 200
 ) -> Response[bytes]:
-    hits = None
+    hits, kept = None, False
+    origin = silence.origin if silence is not None else ""
     if preview and "matchers" not in faults:
         try:
             matchers = read_matchers(typed.matchers)
         except MatcherError as error:
             faults = {**faults, "matchers": str(error)}
         else:
-            hits = await seen.faces.read(_hits, seen.faces, matchers) if matchers else None
+            hits = await seen.faces.read(_hits, seen.faces, matchers, origin) if matchers else None
+            kept = silence is not None and silence.state(seen.now) == "active" and matchers == silence.matchers
     return seen.draw(
         "silence.html",
         code=code,
@@ -135,6 +126,7 @@ async def _form(
         typed=typed,
         faults=faults,
         hits=hits,
+        kept=kept,
         lengths=LENGTHS,
         until=UNTIL,
         over=silence is not None and silence.state(seen.now) == "expired",

@@ -211,8 +211,11 @@ class View:
 
     @property
     def only_console(self) -> bool:
-        """Whether no real channel has delivered an answered page yet. False while the core does not say."""
-        return self.status is not None and self.status.ready and self.status.real_channel_proven_at is None
+        """Whether no real channel has delivered an answered page yet, or nobody has one now. False while the core does
+        not say.
+        """
+        one = self.status
+        return one is not None and one.ready and (one.real_channel_proven_at is None or one.console_only)
 
     def draw(
         self, template: str, *, code: int = 200, headers: Mapping[str, str] | None = None, theme: str = "", **what: Any

@@ -206,7 +206,8 @@ class Reader:
     def due(self, at: Instant) -> Markup:
         """``at 03:48:10``, which a script turns into ``in 2 min 10 s`` and counts down."""
         near = self.near(at)
-        text = f"at {self.clock(at)}" if near else f"on {self.minute(at)}"
+        on = "at" if self.day(at) == self.day(self.now) else "on"
+        text = f"at {self.clock(at)}" if near else f"{on} {self.minute(at)}"
         return Markup('<span class="left">{}</span>').format(self.time(at, text, "due" if near else ""))
 
     # --- people
@@ -399,7 +400,7 @@ class Reader:
                 fate.after,
             )
         if not incident.open:
-            by, said = self._ended(incident, pages, run)
+            by, said = self.ended(incident, pages, run)
             if incident.snoozed_until is not None:
                 return Line(by, f"{said} {fate.before}", fate.due, fate.after)
             return Line(by, said)
@@ -413,7 +414,7 @@ class Reader:
             return Line(last[0], f"{last[1]} and {again}", fate.due, fate.after)
         return Line(last[0], f"{last[1]}; {_lower(fate.before, self)}", fate.due, fate.after)
 
-    def _ended(self, incident: Incident, pages: Sequence[Page], run: Run | None) -> tuple[Who, str]:
+    def ended(self, incident: Incident, pages: Sequence[Page], run: Run | None) -> tuple[Who, str]:
         """Who ended an incident, how, and who was paged for it."""
         by = self.who(incident.resolved_by or "code")
         if by.kind != "code":

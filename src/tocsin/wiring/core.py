@@ -161,13 +161,13 @@ async def _plan_to_begin_with(
     """The plan as it was ``found`` in its folder, else the last good one; without either its plan is None, and why has
     been said. Whoever keeps the secrets has a moment only: nobody is paged meanwhile.
     """
-    read = _usable(settings, found, outside, _signing_key(store))
-    _tell_findings(read.findings, log.warning if read.ok else log.error)
+    read = told = _usable(settings, found, outside, _signing_key(store))
+    _tell_findings(told.findings, log.warning if told.ok else log.error)
     if read.plan is None or not read.ok:
         kept = await asyncio.to_thread(files_in_force, store)
         working = asyncio.to_thread(last_good, settings, kept, read.findings, SECRETS_WITHIN)
         read = await holding(store, clock, working)
-        _tell_findings(read.findings, log.warning)
+        _tell_findings((one for one in read.findings if one not in told.findings), log.warning)
     if read.plan is None:
         log.critical(
             "plan_refused",
@@ -190,6 +190,11 @@ async def _greet(settings: Settings, core: Core, plan: Plan, clock: Clock, start
     lines = await first_run(core, plan, settings.data, settings.base_url, clock.now(), link_wanted=link_wanted)
     if starter:
         lines.insert(1, f"A starter plan was written to {settings.plan_folder}: an inbox, and you as its one person")
+    if settings.address_is_guessed:
+        lines.append(
+            f"Links and pages say {settings.base_url}. If people reach Tocsin by another address, as they do in a "
+            "container or behind a proxy, give it as --public-url (TOCSIN_PUBLIC_URL)"
+        )
     leave_address(settings.data, settings.local_url, settings.tls_cert)
     print("\n".join(lines), flush=True)
 

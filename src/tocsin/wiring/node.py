@@ -6,6 +6,7 @@ import contextlib
 import errno
 import gc
 import resource
+import shutil
 import socket
 import sqlite3
 from collections.abc import Callable, Coroutine
@@ -49,8 +50,14 @@ def up(settings: Settings) -> int:
         try:
             if starter:
                 _write_starter_plan(settings.plan_folder)
-            if needs_migration(url) and not create(url) and run_once(lambda: migrated(url, tell)):
-                return 1
+            if needs_migration(url):
+                created = create(url)
+                if not created and run_once(lambda: migrated(url, tell)):
+                    return 1
+                # An empty folder is a beginning where nothing was in force before; else the last good plan stays.
+                if created and not starter and settings.plan_is_usual and not any(settings.plan_folder.iterdir()):
+                    starter = True
+                    _write_starter_plan(settings.plan_folder)
         except (SchemaError, OSError) as error:
             tell(str(error))
             return 1
@@ -127,12 +134,16 @@ def migrated(url: str, tell: Callable[[str], None]) -> int:
 
 
 def _write_starter_plan(folder: Path) -> None:
-    """Give a newcomer a plan to begin with."""
+    """Give a newcomer a plan to begin with: whole, or not at all. The folder is missing or empty."""
     from tocsin.plan import starter_plan
 
-    folder.mkdir(parents=True)
+    folder = folder.resolve()
+    unfinished = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
     for name, content in starter_plan().items():
-        (folder / name).write_bytes(content)
+        (unfinished / name).write_bytes(content)
+    unfinished.rename(folder)
 
 
 def _nowhere(settings: Settings) -> str:

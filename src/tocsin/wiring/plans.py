@@ -182,17 +182,21 @@ def declared_keys(settings: Settings, plan: Plan) -> DeclareKeys:
     from tocsin.access.limits import KeyLimits
     from tocsin.engine.commands import DeclareKeys
 
-    keys, limits, kept = [], {}, []
+    keys, limits, kept, secrets, away = [], {}, [], {}, []
     for spec in plan.keys:
         try:
             text = _key_text(settings, spec)
         except (LookupError, ValueError):
             kept.append((spec.source, spec.service, spec.name))
+            away.append(spec.secret)
             continue
         keys.append((secret_hash(text), text[-4:], spec.source, spec.service, spec.name))
+        secrets[secret_hash(text)] = spec.secret
         if spec.limits != KeyLimits():
             limits[secret_hash(text)] = spec.limits
-    return DeclareKeys(actor="plan", keys=tuple(keys), limits=limits, kept=tuple(kept))
+    return DeclareKeys(
+        actor="plan", keys=tuple(keys), limits=limits, kept=tuple(kept), secrets=secrets, away=tuple(away)
+    )
 
 
 def _key_text(settings: Settings, spec: KeySpec) -> str:

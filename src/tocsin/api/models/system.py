@@ -105,6 +105,7 @@ class PublishedStatus(Struct, frozen=True, kw_only=True):
 
     ``real_channel_proven_at``: when a page on a real channel was first delivered and acknowledged; null: never yet.
     ``plan_refused``: what is wrong with the plan on disk, when an earlier one is in force.
+    ``console_only``: nobody of the plan has a way to be paged that counts now but the console.
     """
 
     version: str
@@ -124,6 +125,7 @@ class PublishedStatus(Struct, frozen=True, kw_only=True):
     public_url: str
     mail_ready: bool
     plan_refused: list[str] = []
+    console_only: bool = False
 
 
 def parked_fields(one: Parked) -> dict[str, Any]:
@@ -192,4 +194,5 @@ def status_out(one: Status, version: str, public_url: str) -> PublishedStatus:
         public_url=one.public_url or public_url,
         mail_ready=one.mail_ready,
         plan_refused=list(one.plan_refused),
+        console_only=one.console_only,
     )

@@ -53,7 +53,7 @@ from tocsin.intake.bounds import (
 from tocsin.intake.entrance import Entrance
 from tocsin.intake.event import Burst, Event
 from tocsin.intake.go_texts import ZERO, instant
-from tocsin.intake.json_body import mended, plain
+from tocsin.intake.json_body import NotJson, mended, plain, refuse_compressed
 from tocsin.intake.posted import (
     ABSENT,
     BACKSLASH,
@@ -331,6 +331,10 @@ def _read(body: bytes) -> list[Posted]:
     if body.strip() == b"null":
         return []
     try:
+        refuse_compressed(body)
+    except NotJson as error:
+        raise unreadable(str(error)) from None
+    try:
         return _batch.decode(mended(body))
     except RecursionError:
         raise unreadable("it is nested too deeply") from None
@@ -354,7 +358,7 @@ ENTRANCE = Entrance(
     prefix="/am",
     key="path",
     paths=(PATH,),
-    methods=("POST",),
+    methods=("POST", "PUT", "PATCH", "DELETE"),
     snippet=_snippet,
 )
 SOURCE = Source(

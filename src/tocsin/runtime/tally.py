@@ -1,0 +1,30 @@
+"""How many alerts fire, counted in the engine's memory."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from tocsin.alerts.alert import Alert
+from tocsin.engine.state import State
+from tocsin.runtime.line import Firing
+
+
+def firing(state: State, incident: int) -> Firing:
+    """How many alerts fire, of an incident or (0) of all, and how many of them each silence keeps quiet.
+
+    From any thread: what may change meanwhile is copied in one step. Of 50,000 alerts it takes a few milliseconds, and
+    of an incident as long as its silenced ones are many.
+    """
+    if not incident:
+        alive = [alert for alert in list(state.alerts.values()) if alert.state == "firing"]
+        return Firing(len(alive), _quiet(alert for alert in alive if alert.silences))
+    members = state.members.get(incident)
+    if members is None:
+        return Firing()
+    silenced = (state.alerts.get(id) for id in list(members.silenced))
+    return Firing(len(members.firing), _quiet(alert for alert in silenced if alert is not None))
+
+
+def _quiet(alerts: Iterable[Alert]) -> dict[str, int]:
+    return dict(Counter(name for alert in alerts for name in alert.silences))

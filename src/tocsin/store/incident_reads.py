@@ -1,0 +1,126 @@
+"""What is read of incidents: newest first, or by who must act."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+from sqlalchemy import Connection, Select, func, select, union_all
+
+from tocsin.incidents.incident import Incident
+from tocsin.incidents.routes import SEVERITIES
+from tocsin.store import tables
+from tocsin.store.access_reads import AccessReads
+from tocsin.store.reading import LIMIT, CursorError, Slice, capped, mentioning, place_of
+
+OPEN_STATES = ("triggered", "acknowledged")
+
+
+class IncidentReads(AccessReads):
+    """Incidents; a part of ``Reads``."""
+
+    def incidents(
+        self,
+        *,
+        states: Sequence[str] = (),
+        service: str = "",
+        severity: str = "",
+        words: str = "",
+        after: str | None = None,
+        limit: int = LIMIT,
+    ) -> Slice[Incident]:
+        """Newest first. ``states`` () is all; ``words`` must all occur in the number, title, service or labels."""
+
+        def chunk(connection: Connection, before: int | None, count: int) -> list[tuple[int, bytes]]:
+            # One ordered scan for each state, each ended by its own limit: an `IN` would sort or search everything.
+            each = dict.fromkeys(states) if states else ("",)
+            scans = [self._scan(state, service, severity, before).limit(count) for state in each]
+            if len(scans) == 1:
+                return [(row[0], row[1]) for row in connection.execute(scans[0])]
+            both = union_all(*(select(scan.subquery()) for scan in scans)).subquery()
+            found = connection.execute(select(both).order_by(both.c.number.desc()).limit(count))
+            return [(row[0], row[1]) for row in found]
+
+        return self._page(chunk, read_incident, place_of(after), capped(limit), _mentioning(words))
+
+    def gravest(
+        self,
+        *,
+        states: Sequence[str],
+        service: str = "",
+        severity: str = "",
+        words: str = "",
+        after: str | None = None,
+        limit: int = LIMIT,
+    ) -> Slice[Incident]:
+        """Those in one state after those in another, as ``states`` has them; of each the gravest first, then the
+        newest.
+
+        Each state and severity is an ordered scan of its own: one grave incident is found at once behind any number of
+        lesser ones. Filters as in ``incidents``; the cursors are not.
+        """
+        lanes = [(state, one) for state in states for one in SEVERITIES if severity in ("", one)]
+        begin, before = _lane_of(after, len(lanes))
+        limit = capped(limit)
+        keep = _mentioning(words)
+        found: list[Incident] = []
+        for place, (state, one) in enumerate(lanes[begin:], begin):
+            room = limit - len(found)
+            part = self._page(self._lane(state, service, one), read_incident, before, max(room, 1), keep)
+            if not room and (part.items or part.next):
+                return Slice(found, f"{place}-")
+            found += part.items[:room]
+            if part.next is not None:
+                return Slice(found, f"{place}-{part.next}")
+            before = None
+        return Slice(found, None)
+
+    def open_by_severity(self) -> dict[tuple[str, str], int]:
+        """How many incidents are open, by state and severity."""
+        table = tables.incidents
+        asked = select(table.c.state, table.c.severity, func.count()).where(*self._here(table))
+        asked = asked.where(table.c.state.in_(OPEN_STATES)).group_by(table.c.state, table.c.severity)
+        with self._snapshot() as connection:
+            return {(state, severity): count for state, severity, count in connection.execute(asked)}
+
+    def incident(self, number: int) -> Incident | None:
+        """One incident."""
+        return self._one(tables.incidents, tables.incidents.c.number == number, read_incident)
+
+    def _lane(
+        self, state: str, service: str, severity: str
+    ) -> Callable[[Connection, int | None, int], list[tuple[int, bytes]]]:
+        def chunk(connection: Connection, before: int | None, count: int) -> list[tuple[int, bytes]]:
+            rows = connection.execute(self._scan(state, service, severity, before).limit(count))
+            return [(row[0], row[1]) for row in rows]
+
+        return chunk
+
+    def _scan(self, state: str, service: str, severity: str, before: int | None) -> Select[int, bytes]:
+        """Numbers and bodies, the highest number first; "" stands for all."""
+        table = tables.incidents
+        asked = select(table.c.number, table.c.body).where(*self._here(table))
+        for column, wanted in ((table.c.state, state), (table.c.service, service), (table.c.severity, severity)):
+            if wanted:
+                asked = asked.where(column == wanted)
+        if before is not None:
+            asked = asked.where(table.c.number < before)
+        return asked.order_by(table.c.number.desc())
+
+
+def _lane_of(cursor: str | None, lanes: int) -> tuple[int, int | None]:
+    """Which lane a page begins in, and below which number there: "2-1041", or "2-" for a lane from its beginning."""
+    if cursor is None:
+        return 0, None
+    place, dash, number = cursor.partition("-")
+    if not dash or not place.isascii() or not place.isdigit() or len(place) > 2 or int(place) >= lanes:
+        raise CursorError(f"{cursor!r} is not a cursor: use the `next` of the page before")
+    return int(place), place_of(number or None)
+
+
+def _mentioning(words: str) -> Callable[[Incident], bool] | None:
+    mentions = mentioning(words)
+    return mentions and (lambda one: mentions(f"#{one.number} {one.title} {one.service}", one.labels))
+
+
+read_incident = msgspec.json.Decoder(Incident).decode
