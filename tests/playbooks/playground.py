@@ -267,6 +267,10 @@ class Playground(World):
                     chain = chain_of(plan, incident.service, state.alerts[id].labels, incident.severity)
                     fresh.setdefault(chain, set()).add(id)
                 assert {chain: ids & firing for chain, ids in kept.items() if ids & firing} == fresh
+                asked = plan, incident, firing, state.alerts, state.counters.alert
+                for key in {wish.key for chain in kept for wish in chain}:
+                    those = {chain: ids for chain, ids in kept.items() if any(wish.key == key for wish in chain)}
+                    assert state.wanted.wanting([key], *asked) == those, key
 
     def _check_put_off(self, living: list[Row]) -> None:
         """Code begins nothing by itself where somebody put it off, while others have the incident open or not."""

@@ -16,7 +16,7 @@ from tocsin.plan import read_plan
 from tocsin.plan.composing import compose, with_composed
 from tocsin.plan.playbook_file import Plain, json_schema
 from tocsin.playbooks.composed import Composed
-from tocsin.playbooks.language import About, Misused, Run
+from tocsin.playbooks.language import About, Misused, Run, look
 from tocsin.playbooks.manifest import MANIFEST, Manifests, read_manifests
 from tocsin.playbooks.runner.building import build, said
 from tocsin.playbooks.runner.fitting import Unfits
@@ -237,6 +237,42 @@ def test_what_is_no_number_is_more_than_none() -> None:
     done = does(COUNTED % ("over", 3, "over", 3), a=sql.Rows(("it",), (("idle",),)))
     assert "stuck.value is 'idle', which does not compare with 3.0" in done[1]
     assert does(COUNTED % ("over", 3, "over", 3), a=sql.Rows(("it",), (("4.5",),)))[1:] == ["fix a", "verified"]
+
+
+@look
+def depth(server: postgres.Server) -> int:
+    raise AssertionError("the test has its own")
+
+
+@pytest.mark.parametrize("path", ["it", "deep"])
+@pytest.mark.parametrize(("answer", "done"), [(0, ["look a", "fix a", "verified"]), (7, ["look a", "not verified"])])
+def test_a_plain_answer_is_compared_itself(path: str, answer: int, done: list[str]) -> None:
+    steps = f"""\
+  - {{look: {__name__}.depth, on: a}}
+  - {{fix: postgres.checkpoint, on: a, if: {{it: {{is: 0}}}}}}
+  - {{verify: {__name__}.depth, on: a, until: {{{path}: {{is: 0}}}}, within: 10s, as: deep}}
+"""
+    assert does(steps, a=answer) == done
+
+
+def test_an_answer_without_fields_says_what_to_write_and_what_was_known_before_is_still_no_evidence() -> None:
+    look = f"{__name__}.depth"
+    head = "playbook: x\nworks on: {a: postgres}\nsteps:\n"
+    for until, hint in (("{depth: {is: 0}}", "it: {is: …}"), ("{before: {is: 0}}", "before was known before")):
+        steps = f"  - {{look: {look}, on: a, as: before}}\n  - {{verify: {look}, on: a, until: {until}, within: 9s}}\n"
+        (found,), _ = composed(head + steps)
+        with pytest.raises(Unfits) as raised:
+            build(found)
+        assert hint in raised.value.faults[0].hint
+
+
+def test_a_verification_that_an_if_may_leave_out_is_warned_of(plan: Path) -> None:
+    verify = "  - verify: redis.memory\n"
+    skipped = GOOD.replace(verify, verify + "    if: {alert.severity: {is: sev1}}\n")
+    assert skipped != GOOD
+    (warned,) = [one for one in declared(skipped).faults if "may leave out" in one.message]
+    assert warned.warns and "verify" in skipped.splitlines()[warned.line - 1]
+    assert not [one for one in declared(GOOD).faults if "may leave out" in one.message]
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,27 @@ def test_a_when_that_raises_is_no_match_and_the_next_playbook_has_its_turn() -> 
     assert "KeyError" in world.engine.state.standings["cart", "first"].rule_error and world.rung("first") == "act"
 
 
+@playbook(name="leaves", answers=FULL, trust=trust(start="act"))
+def leaves(run: Run, pump: Pump) -> None:
+    raise SystemExit(3)
+
+
+@playbook(name="object", answers=FULL, trust=trust(start="act"))
+def answers_no_data(run: Run, pump: Pump) -> None:
+    run.look(level, pump)
+
+
+def test_one_that_leaves_python_says_so_and_one_that_answered_is_in_its_step_no_more() -> None:
+    world = Playground(leaves)
+    world.fires("Full", instance="cart-1")
+    assert "it ended its process by SystemExit: 3 (test_rules_that_raise.py" in world.run(1).why
+    world = Playground(answers_no_data)
+    world.carrier.instead[level.name] = lambda pump: object()
+    world.fires("Full", instance="cart-1")
+    assert world.steps(1) == ["look level failed"]
+    assert "what tests.playbooks.playground.level answered cannot be written down" in world.run(1).why
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "playbooks").mkdir()

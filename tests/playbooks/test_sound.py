@@ -179,5 +179,23 @@ def test_rules_that_answer_neither_yes_nor_no_are_none(rules: str, said: str) ->
     assert len(told) == 1 and said in told[0], told
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("run.ask('x?', within='soon')", "run.ask: within: 'soon' is not a duration"),
+        ("run.ask('x?', within=5)", "run.ask: within: '' is not a duration"),
+        ("run.ask('x?', choices='yesno')", "run.ask: choices is a text, 'yesno'"),
+        ("run.ask()", "run.ask: missing a required argument: 'question'"),
+        ("run.tell()", "run.tell: missing a required argument: 'text' (it takes text)"),
+        ("run.hand_over()", "run.hand_over: missing a required argument: 'why'"),
+        ("run.hand_over('why', nxt='x')", "run.hand_over: got an unexpected keyword argument 'nxt'"),
+    ],
+)
+def test_what_a_person_cannot_be_told_or_asked_is_said_before(body: str, said: str) -> None:
+    told = faults(body)
+    assert len(told) == 1 and said in told[0], told
+    assert faults(f"run.ask('x?', ('a', 'b'), within='5m', default='a')\nrun.tell(keys)\n{VERIFY}") == []
+
+
 def test_everything_is_said_at_once() -> None:
     assert len(faults("run.fixx(drain, pump)\nrun.fix(drain, pump, older_then='1d')\nrun.look(nothing, pump)")) == 4

@@ -41,6 +41,7 @@ from tocsin.pages.ledger import Page
 from tocsin.plan import read_plan
 from tocsin.playbooks.manifest import MANIFEST, encode_manifests
 from tocsin.playbooks.run import GaveUp
+from tocsin.runtime import weighing
 from tocsin.runtime.jobs import Job
 from tocsin.runtime.line import Weighing
 from tocsin.runtime.pulse import Pulse
@@ -780,6 +781,26 @@ def test_everything_handed_in_from_elsewhere_is_answered_and_the_end_waits_for_i
     assert kinds.count("Received") == 300
     assert kinds[-1] == "Seen"
     again.close()
+
+
+async def test_what_nobody_waits_for_any_more_is_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.runtime.stage import HandClock, open_store
+
+    looked: list[str] = []
+    monkeypatch.setattr(weighing, "weigh", lambda *asked: looked.append(asked[3]))
+    writer = Writer(open_store(tmp_path), plan_of(PLAN), SOURCES, HandClock(), lambda *_: None, lambda error: None)
+    gone = asyncio.ensure_future(weighed(writer, "gone", "none", "", 0))
+    await asyncio.sleep(0)
+    gone.cancel()
+    with monkeypatch.context() as hurry:
+        hurry.setattr(weighing, "WITHIN", 0.01)
+        assert (await weighed(writer, "late", "none", "", 0)).why == weighing.LATE
+    monkeypatch.setattr(weighing, "WITHIN", 10)
+    last = asyncio.ensure_future(weighed(writer, "waits", "none", "", 0))
+    await asyncio.sleep(0)
+    writer.start()
+    assert await last == Weighing() and looked == ["waits"]
+    writer.stop()
 
 
 async def test_whoever_asks_a_writer_that_has_ended_is_answered(tmp_path: Path) -> None:

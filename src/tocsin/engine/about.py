@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from typing import NamedTuple
 
 from tocsin.engine import holding
@@ -18,6 +18,13 @@ def chains(turn: Turn, incident: Incident) -> Mapping[Chain, Set[int]]:
     state = turn.state
     firing = turn.members(incident).firing
     return state.wanted.chains(turn.plan, incident, firing, state.alerts, state.counters.alert)
+
+
+def wanting(turn: Turn, incident: Incident, keys: Iterable[str]) -> Mapping[Chain, Set[int]]:
+    """Those of an incident's firing alerts that are answered by what has one of these keys: in a storm few of all."""
+    state = turn.state
+    firing = turn.members(incident).firing
+    return state.wanted.wanting(keys, turn.plan, incident, firing, state.alerts, state.counters.alert)
 
 
 class Fires(NamedTuple):

@@ -112,6 +112,8 @@ def _go_on(turn: Turn, incident: Incident) -> None:
 
 def _begin_next(turn: Turn, incident: Incident) -> bool:
     """Whether a run began."""
+    if len(incident.works) >= MOST_WORKS:
+        return False  # asked at every alert of a storm
     waiting: list[tuple[tuple[str, int, int, int], Chain, Alert]] = []
     for chain, ids in about.chains(turn, incident).items():
         wish = _turn_of(incident, chain)
@@ -188,8 +190,11 @@ def _leave(turn: Turn, incident: Incident) -> None:
     if incident.lifted is not None or not incident.works:
         return
     live = {key_of(one.playbook, one.targets.values()) for one in holding.at_work(turn, incident)}
-    there = about.chains(turn, incident).items()
-    left = [chain for chain, ids in there if _is_left(turn, incident, chain, ids, live)]
+    if len(incident.works) < MOST_WORKS:  # what code has not been asked about has its turn yet to come
+        there = about.wanting(turn, incident, incident.works)
+    else:
+        there = about.chains(turn, incident)
+    left = [chain for chain, ids in there.items() if _is_left(turn, incident, chain, ids, live)]
     if not left:
         return
     wish = _turn_of(incident, min(left))  # one that a restart does not change
@@ -215,10 +220,12 @@ def _leave_unanswered(turn: Turn, incident: Incident) -> None:
     But for what a person began: they know of it.
     """
     there = about.chains(turn, incident)
-    first = min(_heard(turn, incident, there.get((), frozenset())), default=None)
-    if first is None or (len(there) == 1 and not incident.works):
+    if () not in there or (len(there) == 1 and not incident.works):
         return
     if incident.called and not any(run.holding and not run.by_hand for run in holding.at_work(turn, incident)):
+        return
+    first = min(_heard(turn, incident, there[()]), default=None)  # all of a storm: asked last
+    if first is None:
         return
     title = turn.state.alerts[first].title
     said = f"No playbook answers {title}: its pages wait for code no longer"

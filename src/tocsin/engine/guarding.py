@@ -6,7 +6,8 @@ changed since, of each of its fixes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
+from functools import cache
 from itertools import takewhile
 
 from tocsin.access.actors import called, same
@@ -15,7 +16,7 @@ from tocsin.engine.standings import incident_of
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import DAY, Instant
-from tocsin.kernel.matcher import implied
+from tocsin.kernel.matcher import Matcher, implied
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks.guards import Situation, Unwell, blocked, blocked_now, locked
 from tocsin.playbooks.left import Blocked
@@ -44,9 +45,18 @@ def guarded(turn: Turn, manifest: Manifest, run: Run, hoping: Set[str] = frozens
 
 
 def situation(
-    turn: Turn, manifest: Manifest, run: Run, *, thorough: bool = False, hoping: Set[str] = frozenset()
+    turn: Turn,
+    manifest: Manifest,
+    run: Run,
+    *,
+    thorough: bool = False,
+    hoping: Set[str] = frozenset(),
+    health: Unwell | None = None,
 ) -> Situation:
-    """What the guards of a run look at now, whether it would begin, lives, or is over. ``thorough``: for people."""
+    """What the guards of a run look at now, whether it would begin, lives, or is over. ``thorough``: for people.
+
+    ``health``: what ``unwell`` gave for this instant already, to such a run.
+    """
     state = turn.state
     own = next((one for one in manifest.guards if isinstance(one, Breaker)), None)
     since = turn.now - (own.within if own else DAY)
@@ -60,7 +70,7 @@ def situation(
         targets=turn.plan.bindings,
         busy=state.changing if not hoping else state.changing.keys() - hoping,
         broken=broken(turn, manifest, run),
-        unwell=unwell(turn, run, hoping),
+        unwell=health or unwell(turn, run.service, run.number, run.incident, hoping),
         now=turn.now,
         continues=run.continues if run.from_step else 0,
         lives=run.live and run.number in state.runs,
@@ -105,45 +115,63 @@ def broken(turn: Turn, manifest: Manifest, run: Run) -> set[str]:
 # -- whether a target is well ------------------------------------------------------------------------------------------
 
 
-def unwell(turn: Turn, run: Run, hoping: Set[str] = frozenset()) -> Unwell:
-    """What says of targets of a run's service why none of them is well.
+def unwell(turn: Turn, service: str, number: int = 0, incident: int = 0, hoping: Set[str] = frozenset()) -> Unwell:
+    """What says of targets of a service why none of them is well, to a run of this number for this incident (0: to one
+    that has none). It is for this instant: what was looked for once is not looked for again.
 
     Nothing is looked for until it is asked. What alerts say is known beforehand, for in a storm it is what most are
     told: of the others each is asked for itself, until one is well.
     """
+    state, bindings = turn.state, turn.plan.bindings
+    quiet = cache(lambda: _quiet(turn))
+    named = cache(lambda: _named(turn, service))
+
+    @cache
+    def of(lock: str) -> str:
+        if next(_claims(turn, lock), None) is not None:
+            return "somebody works on it"
+        target = bindings.held_by(lock)
+        said = (*target.match, None) if target is not None else ()
+        if _silence_on(turn, lock, (one for what in said for one in quiet().get(what, ()))) is not None:
+            return "a silence covers it"
+        if _another_run(turn, number, incident, lock) or lock in named():
+            return "an open incident is about it"
+        return ""
 
     def why(locks: Set[str]) -> str:
         if not hoping.isdisjoint(locks):
             return ""
-        state, bindings = turn.state, turn.plan.bindings
         found = "an alert about it fires"
-        named: set[str] | None = None
-        for lock in locks - state.concerned.ill(run.service, bindings, state.alerts, state.counters.alert):
-            if next(_claims(turn, lock), None) is not None:
-                found = "somebody works on it"
-            elif _silence_on(turn, lock) is not None:
-                found = "a silence covers it"
-            elif _another_run(turn, run, lock):
-                found = "an open incident is about it"
-            else:
-                named = _named(turn, run) if named is None else named
-                if lock not in named:
-                    return ""
-                found = "an open incident is about it"
+        for lock in locks - state.concerned.ill(service, bindings, state.alerts, state.counters.alert):
+            found = of(lock)
+            if not found:
+                return ""
         return found
 
     return why
 
 
-def _silence_on(turn: Turn, lock: str) -> Silence | None:
-    """A silence in force that keeps every alert quiet that is about a target: somebody has it apart."""
+def _quiet(turn: Turn) -> Mapping[Matcher | None, list[Silence]]:
+    """The silences in force by what a target's own matchers have to say for one to cover it; None: by nothing."""
+    found: dict[Matcher | None, list[Silence]] = {}
+    for one in turn.state.silences.values():
+        if one.state(turn.now) == "active":
+            equal = next((what for what in one.matchers if what.operator == "=" and what.value), None)
+            found.setdefault(equal, []).append(one)
+    return found
+
+
+def _silence_on(turn: Turn, lock: str, among: Iterable[Silence] | None = None) -> Silence | None:
+    """A silence in force that keeps every alert quiet that is about a target: somebody has it apart. ``among``: where
+    it is known that it can only be one of these.
+    """
     target = turn.plan.bindings.held_by(lock)
     if target is None or not target.match:
         return None
     return next(
         (
             one
-            for one in turn.state.silences.values()
+            for one in (turn.state.silences.values() if among is None else among)
             if one.state(turn.now) == "active"
             and (not one.origin or one.origin == target.service)
             and implied(one.matchers, target.match)
@@ -152,29 +180,29 @@ def _silence_on(turn: Turn, lock: str) -> Silence | None:
     )
 
 
-def _another_run(turn: Turn, run: Run, lock: str) -> bool:
+def _another_run(turn: Turn, number: int, for_: int, lock: str) -> bool:
     """Whether an open incident's last run on a target was another one than this. One that was verified for the incident
     that this one is for, and whose alerts have ended, says that it is well.
     """
     incidents = turn.state.incidents
     for one in turn.state.remembered.on(lock):
         incident = incidents.get(one.incident)
-        if incident is None or not incident.open or one.number == run.number:
+        if incident is None or not incident.open or one.number == number:
             continue
-        if one.outcome == "verified" and one.incident == run.incident:
+        if one.outcome == "verified" and one.incident == for_:
             return False
         if incident.run == one.number or any(work.run == one.number for work in incident.works.values()):
             return True
     return False
 
 
-def _named(turn: Turn, run: Run) -> set[str]:
+def _named(turn: Turn, service: str) -> set[str]:
     """The locks of what open incidents of which no alert fires are about by their own labels."""
     found: set[str] = set()
-    for number in turn.state.open_of.get(run.service, ()):
+    for number in turn.state.open_of.get(service, ()):
         incident = turn.state.incidents[number]
         if not turn.members(incident).firing:
-            found.update(one.lock for one in turn.plan.bindings.about(run.service, incident.labels) if one.match)
+            found.update(one.lock for one in turn.plan.bindings.about(service, incident.labels) if one.match)
     return found
 
 

@@ -87,13 +87,31 @@ class Wanted:
 
         ``every``: all alerts that are known. ``newest``: the last id that was given.
         """
+        return self._kept(plan, incident, firing, every, newest).by_chain
+
+    def wanting(
+        self,
+        keys: Iterable[str],
+        plan: Plan,
+        incident: Incident,
+        firing: Set[int],
+        every: Mapping[int, Alert],
+        newest: int,
+    ) -> Mapping[Chain, Set[int]]:
+        """Those of ``chains`` that have a wish with one of these keys, without looking at the others."""
+        kept = self._kept(plan, incident, firing, every, newest)
+        return {chain: kept.by_chain[chain] for key in keys for chain in kept.by_key.get(key, ())}
+
+    def _kept(
+        self, plan: Plan, incident: Incident, firing: Set[int], every: Mapping[int, Alert], newest: int
+    ) -> _Alerts:
         if plan is not self._plan:
             self._plan, self._of = plan, {}
         kept = self._of.get(incident.number)
         if kept is None or kept.severity != incident.severity:
             kept = self._of[incident.number] = _Alerts(incident.severity)
         kept.follow(plan, incident.service, firing, every, newest)
-        return kept.by_chain
+        return kept
 
     @property
     def incidents(self) -> Set[int]:
@@ -105,6 +123,7 @@ class _Alerts:
     def __init__(self, severity: str) -> None:
         self.severity = severity
         self.by_chain: dict[Chain, set[int]] = {}
+        self.by_key: dict[str, set[Chain]] = {}
         self.changed: set[int] = set()
         self._chain: dict[int, Chain] = {}
         self._up_to = 0
@@ -115,7 +134,7 @@ class _Alerts:
             return
         ids: Iterable[int]
         if len(self.changed) + newest - self._up_to > len(firing):
-            self.by_chain, self._chain = {}, {}
+            self.by_chain, self.by_key, self._chain = {}, {}, {}
             ids = sorted(firing)
         else:
             ids = (*sorted(self.changed), *range(self._up_to + 1, newest + 1))
@@ -130,6 +149,19 @@ class _Alerts:
             self.by_chain[before].discard(id)
             if not self.by_chain[before]:
                 del self.by_chain[before]
+                self._of_keys(before, discard=True)
         if chain is not None:
             self._chain[id] = chain
-            self.by_chain.setdefault(chain, set()).add(id)
+            if chain not in self.by_chain:
+                self.by_chain[chain] = set()
+                self._of_keys(chain)
+            self.by_chain[chain].add(id)
+
+    def _of_keys(self, chain: Chain, *, discard: bool = False) -> None:
+        for key in {wish.key for wish in chain}:
+            if not discard:
+                self.by_key.setdefault(key, set()).add(chain)
+                continue
+            self.by_key[key].discard(chain)
+            if not self.by_key[key]:
+                del self.by_key[key]

@@ -16,7 +16,7 @@ from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.kernel.instant import Instant
 from tocsin.plan.model import Plan
 from tocsin.playbooks import guards, trust
-from tocsin.playbooks.guards import Measure, shown
+from tocsin.playbooks.guards import Measure, Unwell, shown
 from tocsin.playbooks.left import Left
 from tocsin.playbooks.manifest import Manifest
 from tocsin.playbooks.run import Run
@@ -58,7 +58,8 @@ def weigh(state: State, plan: Plan, now: Instant, service: str, playbook: str, t
         return None
     turn = Turn(state, plan, {}, Changes(), state.counters.applied, now)
     wanted = list(islice(_wanted(turn, manifest, service, target), MOST_SHOWN + 1))
-    each = tuple(_of(turn, manifest, service, one) for one in wanted[:MOST_SHOWN])
+    health = guarding.unwell(turn, service)  # the same for all of them, and looked for once
+    each = tuple(_of(turn, manifest, service, one, health) for one in wanted[:MOST_SHOWN])
     return _answer(turn, manifest, service, each, _rest(turn, manifest, service) if len(wanted) > len(each) else 0)
 
 
@@ -99,7 +100,7 @@ def _rest(turn: Turn, manifest: Manifest, service: str) -> int:
     return len(turn.plan.bindings.group(service, manifest.targets[0].kind)) - MOST_SHOWN
 
 
-def _of(turn: Turn, manifest: Manifest, service: str, wanted: Mapping[str, str]) -> Weighed:
+def _of(turn: Turn, manifest: Manifest, service: str, wanted: Mapping[str, str], health: Unwell) -> Weighed:
     bound = bind(manifest, service, turn.plan.bindings, None, wanted)
     if isinstance(bound, Unbound):
         return Weighed(targets=dict(wanted), left=(Left(kind="target", now=bound.why, no=bound.why),), no=bound.why)
@@ -107,11 +108,11 @@ def _of(turn: Turn, manifest: Manifest, service: str, wanted: Mapping[str, str])
         number=0, playbook=manifest.name, service=service, plan=turn.plan.version, meaning=manifest.meaning,
         targets=bound, by=SYSTEM, started_at=turn.now, deadline=turn.now + manifest.hand_over_after,
     )  # fmt: skip
-    return _weighed(turn, manifest, run)
+    return _weighed(turn, manifest, run, health)
 
 
-def _weighed(turn: Turn, manifest: Manifest, run: Run) -> Weighed:
-    at = guarding.situation(turn, manifest, run, thorough=True)
+def _weighed(turn: Turn, manifest: Manifest, run: Run, health: Unwell | None = None) -> Weighed:
+    at = guarding.situation(turn, manifest, run, thorough=True, health=health)
     left = (_lock(turn, run), _person(turn, run), *guards.left(at), *_targets(turn, manifest, run))
     return Weighed(targets=run.targets, left=left, no=next((one.no for one in left if one.no), ""))
 

@@ -22,6 +22,8 @@ ORDERED: frozenset[Op] = frozenset({"over", "under", "at least", "at most"})
 Does = Literal["look", "fix", "verify", "ask", "tell", "hand over"]
 ALERT = "alert"
 """What conditions call the incident a run is about: ``alert.severity``, ``alert.labels.instance``."""
+IT = "it"
+"""What conditions call all of what was looked at last, or of what a verification sees: a plain answer has no fields."""
 COUNT = "count"
 """What conditions call how many things there are in a list or text: ``idle.expirable.count``."""
 REF = "from"
@@ -169,7 +171,7 @@ def value_at(path: str, known: Mapping[str, Any], last: Any = None) -> Any:
     Raises Missing when there is no such thing now: the step was left out (LEFT_OUT), or answered nothing.
     """
     first, _, rest = path.partition(".")
-    found, parts = (known[first], rest) if first in known else (last, path)
+    found, parts = (known[first], rest) if first in known else (last, rest if first == IT else path)
     if found is LEFT_OUT:
         raise Missing(f"there is no {path}: the step it is of was left out")
     for part in parts.split(".") if parts else ():

@@ -299,7 +299,11 @@ class Session:
             why = self.redacted(f"{type(error).__name__}: {error}")[:MOST_SAID]
             self._end(place, False, NOTHING, "", why)
             raise Failed(f"{_short(place.function)} failed: {why}") from None
-        raw = self._json(value, f"what {place.function} answered")
+        try:
+            raw = self._json(value, f"what {place.function} answered")
+        except Misused as error:
+            self._end(place, False, NOTHING, "", self.redacted(str(error))[:MOST_SAID])  # it is not in it any more
+            raise
         self._end(place, True, self._kept(raw), self._said(value))
         return self._decoded(raw, what.function, place.function)
 
@@ -438,6 +442,9 @@ def carry_out(session: Session, found: Declared, start: Start) -> Report | None:
         return Unmatched(session.redacted(str(error))[:MOST_SAID])
     except Failed as error:
         return GaveUp("raised", str(error)[:MOST_SAID])
+    except SystemExit as error:
+        why = f"it ended its process by SystemExit: {error}{_line_of(error)}"
+        return GaveUp("raised", session.redacted(why)[:MOST_SAID])
     except Exception as error:  # noqa: BLE001  # the edge of the playbook: whatever it raised, a person is called
         text = f"{type(error).__name__}: {error}{_line_of(error)}"
         return GaveUp("raised", session.redacted(text)[:MOST_SAID])

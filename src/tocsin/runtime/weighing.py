@@ -12,6 +12,9 @@ from tocsin.runtime.line import Weighing
 from tocsin.runtime.writer import Writer
 
 ENDED = "Tocsin's core is ending"
+LATE = "Tocsin's core is busy at the moment"
+WITHIN = 1.0
+"""Seconds after which nobody waits for the answer any more: then it is not looked for either."""
 
 
 async def weighed(writer: Writer, service: str, playbook: str, target: str, run: int) -> Weighing:
@@ -34,6 +37,8 @@ async def weighed(writer: Writer, service: str, playbook: str, target: str, run:
             loop.call_soon_threadsafe(settle, found, error)
 
     def look(engine: Engine, now: Instant) -> None:
+        if answer.done():
+            return  # whoever asked has gone: others wait for this thread
         found: Guards | None = None
         fault: Exception | None = None
         try:
@@ -44,4 +49,8 @@ async def weighed(writer: Writer, service: str, playbook: str, target: str, run:
         told(Weighing(found), fault)
 
     writer.ask(look, lambda: told(Weighing(why=ENDED)))
-    return await answer
+    try:
+        async with asyncio.timeout(WITHIN):
+            return await answer
+    except TimeoutError:
+        return Weighing(why=LATE)

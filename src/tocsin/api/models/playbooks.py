@@ -165,7 +165,7 @@ class StartRunIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     playbook: Name
     service: Annotated[str, Meta(max_length=200)] = ""
-    incident: Annotated[int, Meta(ge=0)] = 0
+    incident: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
     targets: dict[str, str] = {}
     args: dict[str, str | int | float | bool] = {}
 

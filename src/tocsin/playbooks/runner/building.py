@@ -21,6 +21,7 @@ from tocsin.playbooks import language
 from tocsin.playbooks.composed import (
     ALERT,
     COUNT,
+    IT,
     LEFT_OUT,
     ORDERED,
     Argument,
@@ -55,6 +56,7 @@ from tocsin.playbooks.runner.fitting import (
     typed,
 )
 
+PLAIN = "such an answer is compared itself: it: {is: …}"
 UNTRUSTED = {"start": "ask", "ceiling": "act", "approve": "responder"}
 """Stands for whatever trust a text declares, for ever: a field more in it is no other meaning."""
 TYPES: dict[str, type] = {"text": str, "number": float, "whole number": int, "flag": bool}
@@ -171,10 +173,14 @@ class _Builder:
         given = tuple(self._given(step, what) if what is not None else self._named(step))
         answers = get_type_hints(what.function).get("return", Any) if what is not None else Any
         if step.does == "verify":
+            before = self._known
+            own = {step.name: answers} if step.name and step.name not in before else {}  # its own name is what it sees
+            self._known = {**before, **own}
             conditions["until"] = self._condition(step.until, "until", answers)
             with self._noting():
-                self._sees(step)
+                self._sees(step, before)
             conditions["harm"] = self._condition(step.harm, "harm", answers)
+            self._known = before
         if step.does == "look":
             self._last = answers
         if step.name:
@@ -182,10 +188,10 @@ class _Builder:
         signature = inspect.signature(what.function) if what is not None else inspect.Signature()
         return _Doing(step, what, given, signature, conditions)
 
-    def _sees(self, step: ComposedStep) -> None:
+    def _sees(self, step: ComposedStep, known: Mapping[str, Any]) -> None:
         """Refuse an ``until`` that can hold whatever is seen: nothing would be verified."""
         for tests in step.until:
-            if all(test.path.partition(".")[0] in self._known for test in tests):
+            if all(test.path.partition(".")[0] in known for test in tests):
                 first = tests[0].path.partition(".")[0]
                 hint = f"compare a field of what {step.what} answers; {first} was known before, and changes no more"
                 raise Unfit(tests[0].line, f"until: {tests[0].path} is nothing that {step.what} sees", hint)
@@ -346,7 +352,7 @@ class _Builder:
         if first in self._known:
             found, parts = self._known[first], rest
         elif last is not None:
-            found, parts = last, path
+            found, parts = last, rest if first == IT else path
         else:
             names = [one for one in self._known if one != ALERT]
             close = get_close_matches(first, names, 1)
@@ -370,7 +376,7 @@ class _Builder:
             return hints[part]
         known = list(hints)
         close = get_close_matches(part, known, 1)
-        hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(known[:20])}" if known else ""
+        hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(known[:20])}" if known else PLAIN
         raise Unfit(line, f"{path}: {say(plain)} has no {part}", hint)
 
 
@@ -417,10 +423,10 @@ def _do(run: Run, one: _Doing, known: dict[str, Any], last: Any) -> Any:
             answer = run.verify(
                 one.what,
                 *args,
-                until=lambda seen: holds(one.typed["until"], known, seen),
+                until=lambda seen: holds(one.typed["until"], {**known, **_own(step, seen)}, seen),
                 within=format_duration(step.within),
                 every=format_duration(step.every),
-                harm=(lambda seen: holds(harm, known, seen)) if harm else None,
+                harm=(lambda seen: holds(harm, {**known, **_own(step, seen)}, seen)) if harm else None,
                 **kwargs,
             )
         case "ask":
@@ -435,6 +441,10 @@ def _do(run: Run, one: _Doing, known: dict[str, Any], last: Any) -> Any:
     if step.name:
         known[step.name] = answer
     return last
+
+
+def _own(step: ComposedStep, seen: Any) -> dict[str, Any]:
+    return {step.name: seen} if step.name else {}
 
 
 def _said(text: str, known: Mapping[str, Any]) -> str:

@@ -27,7 +27,7 @@ from tocsin.incidents.routes import SEVERITIES
 from tocsin.kernel.matcher import Matcher, MatcherError, parse_matcher
 from tocsin.playbooks import language
 from tocsin.playbooks.cel import EXTRA, rule
-from tocsin.playbooks.composed import Composed
+from tocsin.playbooks.composed import Composed, ComposedStep
 from tocsin.playbooks.confinement import MOST_CONFINEMENTS
 from tocsin.playbooks.language import Declared, Fix, Look, Misused, Run, Target
 from tocsin.playbooks.manifest import (
@@ -200,7 +200,21 @@ def _compose(composed: Composed, code: Code, playbooks: list[Manifest], faults: 
         silent = (one.line for one in composed.steps if one.does == "hand over" and not one.next)
         faults += [Fault(composed.file, composed.at("answers"), *one, True) for one in warned]
         faults += [Fault(composed.file, composed.at("guards"), *one, True) for one in _without_target(made)]
+        if (skipped := _may_be_left_out(composed)) is not None:
+            what = "`if` may leave out this `verify`, and then nothing verifies the fix before it"
+            faults.append(Fault(composed.file, skipped.line, what, "leave `if` out of it", True))
         faults += [Fault(composed.file, line, "`hand over` suggests nothing to do next", NEXT, True) for line in silent]
+
+
+def _may_be_left_out(composed: Composed) -> ComposedStep | None:
+    """The verification after the last fix, when it is asked for less often than that fix is done."""
+    fixes = [place for place, one in enumerate(composed.steps) if one.does == "fix"]
+    after = [one for one in composed.steps[fixes[-1] + 1 :] if one.does == "verify"] if fixes else []
+    asked, *when = [
+        [[(test.path, test.comparisons) for test in tests] for tests in one.when]
+        for one in (composed.steps[fixes[-1]] if fixes else composed.steps[0], *after)
+    ]
+    return after[-1] if after and all(one and one != asked for one in when) else None
 
 
 def _place(one: Manifest) -> tuple[str, str]:

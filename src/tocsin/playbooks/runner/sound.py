@@ -22,6 +22,7 @@ from tocsin.playbooks.runner.ways import unverified
 
 VERBS = tuple(name for name in vars(Run) if not name.startswith("_"))
 STEPS = ("look", "fix", "verify")
+SAID = ("ask", "tell", "hand_over")
 MUST = ("until", "within", "every", "harm")
 """What a verification is told, beside what its look is."""
 NO_FUNCTION = (
@@ -70,6 +71,27 @@ class _Reader:
                 yield Unsound(node.lineno, f"a run has no {node.attr}", _near(node.attr, VERBS, "it has"))
             if isinstance(node, ast.Call) and (verb := verb_of(node, self._run)) in STEPS:
                 yield from self._step(node, verb)
+            elif isinstance(node, ast.Call) and verb in SAID:
+                yield from self._says(node, verb)
+
+    def _says(self, call: ast.Call, verb: str) -> Iterator[Unsound]:
+        """Whether what a person is told or asked can be."""
+        if any(isinstance(one, ast.Starred) for one in call.args) or any(one.arg is None for one in call.keywords):
+            return
+        signature = inspect.signature(getattr(Run, verb))
+        try:
+            signature.bind(None, *call.args, **{str(one.arg): one.value for one in call.keywords})
+        except TypeError as error:
+            yield Unsound(call.lineno, f"run.{verb}: {error}", f"it takes {', '.join(list(signature.parameters)[1:])}")
+        told = {one.arg: one.value for one in call.keywords}
+        choices = call.args[1] if verb == "ask" and len(call.args) > 1 else told.get("choices")
+        if isinstance(choices, ast.Constant) and isinstance(choices.value, str):
+            yield Unsound(call.lineno, f"run.ask: choices is a text, {choices.value!r}", "choices=('yes', 'no')")
+        if isinstance(within := told.get("within"), ast.Constant):
+            try:
+                parse_duration(within.value if isinstance(within.value, str) else "")
+            except ValueError as error:
+                yield Unsound(within.lineno, f"run.ask: within: {error}")
 
     def _step(self, call: ast.Call, verb: str) -> Iterator[Unsound]:
         if not call.args or isinstance(call.args[0], ast.Starred):
