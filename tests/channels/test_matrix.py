@@ -13,8 +13,7 @@ from tests.support.catcher import Catcher, Reply
 from tests.support.ports import free_port
 from tests.support.synapse import MatrixPerson, Synapse
 from tocsin.kernel.instant import SECOND
-from tocsin.pages.answers import Answer, Got, Listening, Taken
-from tocsin.pages.channels.consent import meant
+from tocsin.pages.answers import Answer, Got, Listening, Taken, meant
 from tocsin.pages.channels.matrix_client import WHICH, Unclear, heard
 from tocsin.pages.channels.setup import Setup
 from tocsin.pages.ledger import Page

@@ -263,6 +263,9 @@ def test_who_is_on_call_for_schedules_people_and_services(tocsin_server: Start) 
     assert "2026-11-24 18:00:00 JST" in run(*asked, TZ="", **as_kei).out, "a reader is told times in their own zone"
     assert "2026-11-24 10:00:00 CET" in run(*asked, TZ="Europe/Madrid", **as_kei).out, "TZ is a choice"
     assert run(*asked, "--json", TZ="", **as_kei).json[0]["until"] == "2026-11-24T09:00:00.000Z"
+    for typed, zone in (("12:00", ""), ("04:00", "Europe/Madrid"), ("03:00", "UTC")):
+        written = ["oncall", "who", "shop-primary", "--at", f"2026-11-24T{typed}", "--json"]
+        assert run(*written, TZ=zone, **as_kei).json[0]["until"] == "2026-11-24T09:00:00.000Z", "read as it is told"
     assert server.json("oncall", "person", "kei"), "in the next twelve weeks"
     listed = server.json("oncall", "list", *at)
     assert [(one["name"], [who["person"] for who in one["on_call"]]) for one in listed] == [

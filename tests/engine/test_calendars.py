@@ -7,11 +7,12 @@ from time import process_time
 from tests.engine.test_handing import notices
 from tests.engine.world import START, World, dump
 from tocsin.engine import covering
-from tocsin.engine.commands import AddOverride
+from tocsin.engine.commands import AddOverride, AnswerOverride, AskCover, Result
 from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import CalendarRead
 from tocsin.intake.sources import SOURCES
 from tocsin.kernel.instant import DAY, HOUR
+from tocsin.kernel.reason import Reason
 from tocsin.oncall.asking import why
 from tocsin.oncall.imported import AHEAD, BEHIND, Busy
 from tocsin.oncall.zone import zone
@@ -327,3 +328,102 @@ def test_a_handoff_moves_when_a_calendar_closes_a_layer():
     world.apply(CalendarRead("rota", ()))
     world.apply(CalendarRead("days-off", (Busy(START + 5 * HOUR, START + 8 * HOUR, False, "all hands"),)))
     assert world.engine.state.duties["handoff between"].at == START + 8 * HOUR
+
+
+AGREED = PLAN.replace(b"{rotate: [ana, ben, kei], every: day", b"{rotate: [ana, ben, kei], every: week")
+
+
+def agreed(world: World) -> tuple[int, int]:
+    """Zoe agreed to have Ana's turn, from tomorrow for ten hours."""
+    world.apply(CalendarRead("days-off", ()))
+    world.apply(CalendarRead("rota", ()))
+    span = START + DAY, START + DAY + 10 * HOUR
+    whose = AddOverride(
+        actor="person:ben", schedule="layers", person="zoe", starts_at=span[0], ends_at=span[1], instead_of="ana"
+    )
+    assert world.asked(whose).ok
+    return span
+
+
+def idle(world: World) -> list[str]:
+    """What is said of overrides that take nobody's place."""
+    plan, state = world.engine.plan, world.engine.state
+    return [sentence for _, sentence in covering.idle(plan, state.overrides, state.covers, world.now)]
+
+
+def test_a_cover_that_was_agreed_counts_though_the_calendar_says_the_same():
+    world = World(AGREED)
+    span = agreed(world)
+    world.apply(CalendarRead("days-off", (Busy(*span, False, "trip"),)))
+    world.at("25h").fires("Down", service="two")
+    assert world.pages[-1][1] == "zoe"
+    assert idle(world) == []
+    world.at("35h")
+    assert on_call(world, "layers") == ["ana"]
+    away = AddOverride(
+        actor="person:ana", schedule="layers", person="kei", starts_at=world.now + DAY, ends_at=world.now + DAY + HOUR,
+        instead_of="ana",
+    )  # fmt: skip
+    world.apply(CalendarRead("days-off", (Busy(away.starts_at, away.ends_at, False, "trip"),)))
+    assert world.asked(away).ok, "whose turn it is may give it away while somebody stands in"
+    world.at("59h1m")
+    assert on_call(world, "layers") == ["kei"]
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_who_agreed_is_told_when_a_new_plan_or_calendar_leaves_them_nobodys_place():
+    world = World(AGREED)
+    agreed(world)
+    world.put_in_force(AGREED.replace(b"starts: 2026-11-23 with ana", b"starts: 2026-11-23 with ben"))
+    sentence = (
+        "Override 1 on layers takes nobody's place: ana is not on call by layers from Tue 24 Nov 2026 03:00 to "
+        "Tue 24 Nov 2026 13:00 UTC"
+    )
+    said = lambda: [one for one in world.engine.state.pages_of[0].values() if one.title == sentence]  # noqa: E731
+    assert [(one.person, one.lines) for one in said()] == [("zoe", ("Because the plan is another",))]
+    assert idle(world) == [sentence]
+    world.put_in_force(AGREED.replace(b"starts: 2026-11-23 with ana", b"starts: 2026-11-23 with kei"))
+    assert len(said()) == 1, "it is told once"
+
+
+COVERED = PLAN.replace(b"schedules:\n", b"schedules:\n  bare: {calendar: rota, handoff notice: off}\n").replace(
+    b"one: {escalation: imported}", b"one: {escalation: imported}\n  three: {escalation: bare, team: shop}"
+).replace(b"escalations:\n", b"escalations:\n  bare: [{page: bare, wait: 2h}]\n")  # fmt: skip
+
+
+def cover(world: World, person: str, schedule: str = "bare") -> Result:
+    """Somebody asks for cover for the first of the rota's shifts."""
+    return world.asked(
+        AskCover(
+            actor=f"person:{person}", schedule=schedule, person=person, starts_at=START + HOUR, ends_at=START + 5 * HOUR
+        )
+    )
+
+
+def asked_of(world: World) -> set[str]:
+    return {row.person for row in world.engine.state.pages_of.get(0, {}).values() if row.reason is Reason.COVER_ASKED}
+
+
+def test_a_cover_request_asks_whom_the_schedules_calendar_names():
+    world = World(COVERED)
+    past = Busy(START - 5 * HOUR, START - HOUR, False, "Zoe")
+    world.apply(CalendarRead("rota", (past, ROTA[0], Busy(START + 9 * HOUR, START + 10 * HOUR, False, "Kei"))))
+    done = cover(world, "ana")
+    assert (done.ok, asked_of(world)) == (True, {"kei"})
+    take = AnswerOverride(actor="person:zoe", id=int(done.id), person="zoe", yes=True)
+    assert world.asked(take).message == "Only people on bare can take its shifts"
+    assert world.asked(AnswerOverride(actor="person:kei", id=int(done.id), person="kei", yes=True)).ok
+    world.at("2h")
+    assert on_call(world, "bare") == ["kei"]
+
+
+def test_a_cover_request_asks_the_team_where_nobody_else_is_on_the_schedule_and_is_refused_where_nobody_is():
+    world = World(COVERED)
+    world.apply(CalendarRead("rota", ROTA[:1]))
+    assert (cover(world, "ana").ok, asked_of(world)) == (True, {"ben"})
+    world = World(COVERED.replace(b"members: [ana, ben]", b"members: [ana]"))
+    world.apply(CalendarRead("rota", ROTA[:1]))
+    done = cover(world, "ana")
+    assert (done.ok, done.field, asked_of(world)) == (False, "schedule", set())
+    assert done.message == "Nobody else is on bare, nor in a team that is paged by it: nobody could take it"
+    assert not world.engine.state.overrides

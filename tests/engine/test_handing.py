@@ -179,7 +179,8 @@ def test_entries_of_a_calendar_that_overlap_are_in_the_daily_word():
     world.at("6h")
     (word,) = [page for page in notices(world) if page.reason == "schedule_findings"]
     when = "from Tue 24 Nov 2026 08:00 UTC, for 1 h, as entries of its calendar overlap"
-    assert word.lines == (f"Ana and Kei are on call by primary at once {when}",)
+    both = "Kei is on call by primary and all that another step of shop pages, first from Tue 24 Nov 2026 08:00"
+    assert word.lines == (f"Ana and Kei are on call by primary at once {when}", f"{both} to Tue 24 Nov 2026 12:00 UTC")
 
 
 def test_a_notice_waits_for_the_persons_morning():

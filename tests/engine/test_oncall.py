@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.engine.world import World
+from tests.engine.world import World, dump
+from tocsin.engine.commands import AddOverride
+from tocsin.kernel.instant import HOUR
 from tocsin.runtime.composing import compose
 
 # The world begins on Monday 2026-11-23 at 03:00 UTC.
@@ -202,3 +204,35 @@ def test_the_journal_again_pages_the_same_people():
         id: page.person for id, page in world.engine.state.pages.items()
     }
     assert world.restarted().engine.state.pages.keys() == replayed.state.pages.keys()
+
+
+HANDED_OVER = PLAN.replace(
+    b"  offset:\n    - {page: ana, wait: 5m}\n    - {page: next on lone, wait: 5m}\n",
+    b"  offset:\n    - {page: watched, wait: 5m}\n    - {page: next on watched, wait: 5m}\n",
+).replace(b"checkout: {escalation: shop}", b"checkout: {escalation: offset}")
+
+
+def test_a_handoff_between_two_steps_passes_nobody_over_and_pages_nobody_twice():
+    """Two minutes before Ben has the turn Ana is paged; the next after hers is Ben's, who is on call by then."""
+    world = World(HANDED_OVER)
+    answers, world.answers = world.answers, lambda page: "never"
+    world.at("58m").fires("Down", job="checkout")
+    (first,) = (row for row in world.rows(1) if row.kind == "page")
+    message = compose(world.engine.state, world.engine.plan, first, world.now, "https://t.example", b"k")
+    assert message is not None
+    assert message.next_step == "Ben is paged at 04:03:00 if nobody answers"
+    world.answers = answers
+    world.at("1h20m")
+    assert [(when, who) for when, who, _ in world.pages if who != "zoe"] == [
+        ("3480s", "ana"), ("3780s", "ben"), ("4080s", "kei")
+    ]  # fmt: skip
+
+
+def test_who_comes_on_call_between_two_steps_other_than_by_turns_is_paged_beside_the_next():
+    world = World(HANDED_OVER)
+    world.fires("Down", job="checkout").at("2m")
+    world.asked(AddOverride(actor="x", schedule="watched", person="zoe", starts_at=world.now, ends_at=world.now + HOUR))
+    world.at("5m")
+    assert [(when, who) for when, who, _ in world.pages if when == "300s"] == [("300s", "ben"), ("300s", "zoe")]
+    assert "Paging Ben (next on watched, layer 1), Zoe (watched, override 1)" in said(world)[-1]
+    assert dump(world.replayed().state) == dump(world.engine.state)

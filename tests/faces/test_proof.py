@@ -103,6 +103,15 @@ def test_who_comes_later_or_not_at_all_is_told_why_not(
     assert kei.incidents[0].person.reason is Reason.NOT_MEANT
 
 
+def test_the_last_resort_is_told_that_it_had_not_come_to_that(
+    filler: Filler, asked: Callable[..., PersonExplanation]
+) -> None:
+    filler.incident(steps=STEPS[1:])
+    person = asked("ana").incidents[0].person
+    said = "None of its steps means them, but they are the last resort, and it had not come to that"
+    assert (person.text, person.reason) == (said, Reason.NOT_YET)
+
+
 def test_that_the_person_answered_is_told_before_that_they_were_paged(
     filler: Filler, asked: Callable[..., PersonExplanation]
 ) -> None:
@@ -200,7 +209,8 @@ def test_who_was_on_call_is_told_by_the_plan_that_was_in_force_then(filler: Fill
     assert told("ana", 0) == (["shop"], False, "", "not_yet")
     assert told("ben", 7 * HOUR + MINUTE) == (["shop"], True, "", "not_yet")
     assert told("ana", 7 * HOUR - MINUTE) == (["shop"], False, "", "not_yet"), "the same as now, in between"
-    assert told("ana", 6 * HOUR - MINUTE) == ([], True, "", "not_meant")
+    assert told("ana", 6 * HOUR - MINUTE) == ([], True, "", "not_yet"), "as the last resort"
+    assert told("kei", 6 * HOUR - MINUTE) == ([], True, "", "not_meant")
     gone = "the plan that was in force then, cccccccc, is not kept any more"
     assert told("ana", 5 * HOUR - MINUTE) == ([], False, gone, "plan_not_known")
     before = "which plan was in force then was not written down"

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from tests.oncall.rotas import rota, utc
 from tocsin.kernel.instant import DAY, HOUR
 from tocsin.oncall.coverage import absent
-from tocsin.oncall.imported import Busy, Colleague, Names, away_covers
+from tocsin.oncall.imported import Busy, Colleague, Names
 from tocsin.oncall.roster import Roster, merged
+from tocsin.oncall.standing_in import away_covers
 
 PEOPLE = [
     Colleague("ana", "Ana Ruiz", "ana@shop.example"),
@@ -35,6 +36,12 @@ PEOPLE = [
         ("team lunch", (), ""),
         ("", (), ""),
         ("mail am@shop.example", (), "ana-m"),
+        ("Ana Ruiz (for Benita)", (), ""),
+        ("Ana covers Benita", (), ""),
+        ("Ben & Benita", (), ""),
+        ("kei for Benita", (), "benita"),
+        ("Ana Ruiz, and ana again", (), "ana"),
+        ("Ana Ruiz / ana-m", (), ""),
     ],
 )
 def test_an_entry_is_about_whom_it_invites_or_names_for_certain(text, emails, who):

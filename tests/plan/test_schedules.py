@@ -285,6 +285,28 @@ services: {a: {escalation: e}}
     assert "the first is from Fri 25 Dec 2026 00:00 to Sat 26 Dec 2026 00:00" in "".join(warned(closed, now))
 
 
+def test_turns_that_count_before_their_start_are_looked_at_from_now():
+    now = parse_rfc3339("2026-11-26T05:00:00Z")
+    hours = "hours: {work: {open: Mon-Sun, closed: [2026-12-25]}}"
+    later = f"{ROTA}{{rotate: ana, only: work, starts: 2027-03-01}}\n{hours}"
+    assert "the first is from Fri 25 Dec 2026 00:00 to Sat 26 Dec 2026 00:00" in "".join(warned(later, now))
+    (found,) = warned(TWO.replace("starts: 2026-11-16", "starts: 2027-03-01") % "ana", now)
+    assert found.startswith("ana is on call by first and second at once, first from Thu 26 Nov 2026 05:00 to")
+
+
+def test_who_is_on_call_and_all_that_another_step_pages_is_warned_of():
+    one = TWO.replace("{page: [second, ana]}", "{page: %s}") % ("ben", "ana")
+    assert warned(one) == [
+        (
+            "ana is on call by first, first from Mon 16 Nov 2026 09:00 to Mon 23 Nov 2026 09:00, and is all that "
+            "another step of e pages: it would page them twice and nobody else"
+        )
+    ]
+    assert warned(TWO.replace("{page: [second, ana]}", "{page: [ana, ben]}") % "ben") == []
+    before = TWO.replace("[{page: first}, {page: [second, ana]}]", "[{page: ben}, {page: first}, {page: ben}]") % "ben"
+    assert [line.partition(",")[0] for line in warned(before)] == ["ben is on call by first"]
+
+
 def test_next_on_a_layer_of_one_is_warned_of():
     rota = (
         ROTA + "{rotate: ana}\nescalations: {e: [{page: shop}, {page: next on shop}]}\nservices: {a: {escalation: e}}"

@@ -14,7 +14,7 @@ from tocsin.engine.commands import Acknowledge, AddResponders, AnswerDrill, Resu
 from tocsin.engine.inputs import Decided, Receipted
 from tocsin.intake.request import Reply
 from tocsin.kernel.reason import Reason
-from tocsin.pages.answers import Answer, Call, DeafError, Got, Heard, Taken
+from tocsin.pages.answers import Answer, Call, DeafError, Got, Heard, Taken, Words
 from tocsin.pages.ledger import Page
 from tocsin.pages.message import Message, Sent
 from tocsin.pages.said import Said
@@ -55,7 +55,7 @@ class Mailbox:
 
     async def thank(self, answer: Answer, taken: Taken) -> Reply:
         """What came of it."""
-        return Reply(200, taken.said.encode())
+        return Reply(200, b"" if taken.stranger else taken.said.encode())
 
     async def listen(self, take: Any, find: Any) -> None:
         """Until told to end."""
@@ -342,3 +342,34 @@ async def test_a_provider_that_cannot_be_listened_to_is_asked_again(monkeypatch:
             while one.box.listened < 3:
                 await asyncio.sleep(0.001)
         await one.answers.close()
+
+
+def says(door: Door, yes: bool, by: str = "ana@shop.example", mark: str = "w1") -> None:
+    door.box.says = Heard(words=Words(by=by, mark=mark, yes=yes))
+
+
+async def test_a_yes_without_a_number_is_for_the_page_that_waits_where_that_is_clear(door: Door) -> None:
+    world = door.world
+    says(door, yes=True, by="eve@else.example")
+    assert (await door.call()).body == b"", "a stranger is told nothing"
+    world.at("30s").fires("Slow", job="search")
+    door.clock.now = lambda: world.now  # type: ignore[method-assign]  # as the world goes
+    pages = [one.id for one in world.engine.state.pages.values() if one.address == "ana@shop.example"]
+    says(door, yes=True)
+    assert (await door.call()).body == f"Reply {pages[0]} or {pages[1]} to acknowledge.".encode()
+    assert (await door.call()).body, "whoever says yes believes that they have it"
+    world.at("2m")
+    assert (await door.call()).body == b"You have incident #2."
+    assert [world.incident(number).state for number in (1, 2)] == ["triggered", "acknowledged"]
+    says(door, yes=True, mark="w2")
+    assert (await door.call()).body == b"You have incident #1."
+    says(door, yes=True, mark="w3")
+    assert (await door.call()).body == b"", "nothing waits for an answer"
+
+
+async def test_who_says_something_else_is_told_once_how_to_answer(door: Door) -> None:
+    (page,) = (one.id for one in door.world.engine.state.pages.values() if one.address == "ana@shop.example")
+    says(door, yes=False)
+    assert (await door.call()).body == f"Reply {page} to acknowledge.".encode()
+    assert (await door.call()).body == b""
+    assert door.world.incident(1).state == "triggered"

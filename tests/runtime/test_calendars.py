@@ -59,6 +59,30 @@ def test_a_whole_day_is_a_day_of_whoever_it_is_for():
     assert days.span("Asia/Tokyo") == (at("2026-10-23 15:00"), at("2026-10-25 15:00"))
 
 
+def test_who_has_declined_is_not_invited():
+    event = "DTSTART:20261021T080000Z\nDTEND:20261021T090000Z\nSUMMARY:On call"
+    people = "ATTENDEE;PARTSTAT=DECLINED:mailto:ana@shop.example\nATTENDEE;PARTSTAT=ACCEPTED:mailto:ben@shop.example"
+    assert [one.emails for one in entries(ics(f"{event}\n{people}"), NOW).busy] == [("ben@shop.example",)]
+    alone = "ATTENDEE;PARTSTAT=declined:mailto:ana@shop.example"
+    assert [one.emails for one in entries(ics(f"{event}\n{alone}"), NOW).busy] == [()]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        "DTSTART:20261022T090000Z\nDTEND:20261021T090000Z",
+        "DTSTART;TZID=Europe/Madrid:20261022T110000\nDTEND:20261022T085959Z",
+        "DTSTART;VALUE=DATE:20261022\nDTEND;VALUE=DATE:20261021",
+        "DTSTART:20261022T090000\nDTEND:20261022T080000",
+        "DTSTART:20261022T090000Z\nDURATION:-PT1H",
+    ],
+)
+def test_what_ends_before_it_begins_is_left_out_and_told(times):
+    good = "DTSTART:20261023T080000Z\nDTEND:20261023T090000Z\nSUMMARY:Ben"
+    found = entries(ics(f"{times}\nSUMMARY:Ana", good), NOW)
+    assert ([one.text for one in found.busy], found.unread) == (["Ben"], 1)
+
+
 def test_a_moved_and_a_cancelled_occurrence_are_as_their_calendar_says():
     found = entries(
         ics(

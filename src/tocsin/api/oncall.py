@@ -167,8 +167,8 @@ async def list_overrides(
     """List overrides, swaps and cover requests, the newest first. ``live``: in force, to come or asked for."""
     now = faces.now()
     found = await faces.read(faces.reads.overrides, live=in_state == "live", after=cursor, limit=limit)
-    plan = await faces.plan()
-    return m.listed(found, lambda one: m.override_out(one, now, plan))
+    plan, covers = await faces.plan(), await faces.covers(now)
+    return await faces.read(m.listed, found, lambda one: m.override_out(one, now, plan, covers))
 
 
 @get("/oncall/overrides/{number:int}", tags=["on call"])
@@ -344,7 +344,8 @@ def _shifts_of(plan: Plan, person: str, low: Instant, high: Instant, covers: Cov
 
 async def _override(faces: Faces, number: int) -> m.PublishedOverride:
     found = await faces.found(f"override {number}", faces.reads.override, number)
-    return m.override_out(found, faces.now(), await faces.plan())
+    now = faces.now()
+    return m.override_out(found, now, await faces.plan(), await faces.covers(now, found.schedule))
 
 
 HANDLERS: list[ControllerRouterHandler] = [

@@ -15,6 +15,7 @@ import click
 
 from tocsin.cli.failure import Unauthorised, Unreachable
 from tocsin.cli.server import Place
+from tocsin.cli.words import meant
 
 DEFAULT_DATA = "tocsin-data"
 TOKEN = "token"  # noqa: S105  # a file's name
@@ -43,7 +44,7 @@ def server_options(command: F) -> F:
         from tocsin.cli.client import Api
 
         with Api(find(url, data)) as api:
-            return command(*args, api=api, **kwargs)
+            return command(*args, api=api, **meant(kwargs))
 
     return _with_place(with_api, command)
 
@@ -56,9 +57,9 @@ def server_when(flag: str) -> Callable[[F], F]:
             from tocsin.cli.client import Api
 
             if not kwargs[flag]:
-                return command(*args, api=None, **kwargs)
+                return command(*args, api=None, **meant(kwargs))
             with Api(find(url, data)) as api:
-                return command(*args, api=api, **kwargs)
+                return command(*args, api=api, **meant(kwargs))
 
         return _with_place(with_one, command)
 
@@ -74,10 +75,10 @@ def server_unless(option: str) -> Callable[[F], F]:
 
             if kwargs[option] is None:
                 with Api(find(url, data)) as api:
-                    return command(*args, api=api, **kwargs)
+                    return command(*args, api=api, **meant(kwargs))
             if _named_a_server():
                 raise click.UsageError(f"Give --{option}, or a server by --url or --data: it is one of them.")
-            return command(*args, api=None, **kwargs)
+            return command(*args, api=None, **meant(kwargs))
 
         return _with_place(with_one, command)
 
@@ -97,10 +98,10 @@ def server_or_plan_options(command: F) -> F:
 
         if plan is None:
             with Api(find(url, data)) as api:
-                return command(*args, api=api, plan=None, **kwargs)
+                return command(*args, api=api, plan=None, **meant(kwargs))
         if _named_a_server():
             raise click.UsageError("Give --plan, or a server by --url or --data: the answer comes from one of them.")
-        return command(*args, api=None, plan=plan, **kwargs)
+        return command(*args, api=None, plan=plan, **meant(kwargs))
 
     offline = click.option(
         "--plan",

@@ -11,7 +11,7 @@ from typing import ClassVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tocsin.access.actors import called
-from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, to_datetime
+from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, from_datetime, to_datetime
 
 # C0 and C1 controls, DEL, and what reorders or hides text: bidirectional controls, zero-width characters, line and
 # paragraph separators, tags, lone surrogates. Any of them could make a terminal show something that is not there.
@@ -103,15 +103,35 @@ def read_in(zone: Callable[[], str]) -> None:
     _Reading.asked, _Reading.zone = staticmethod(zone), None
 
 
+def written(said: datetime, ends: bool) -> Instant:
+    """The instant that somebody means by a time without a zone, by the clock that they are told times by.
+
+    Of a time that the clock shows twice it is the first, or the last for what ``ends``; of one that it skips the moment
+    at which it is set forward. Raises OverflowError and ValueError beyond the calendar.
+    """
+    zone = _zone()
+    both = (said.replace(fold=fold) for fold in (0, 1))
+    first, last = (from_datetime(one.replace(tzinfo=zone) if zone else one.astimezone()) for one in both)
+    if first > last:
+        from tocsin.oncall.zone import set_forward
+
+        return set_forward(last, first, _local)
+    return last if ends else first
+
+
 def _local(moment: Instant) -> datetime:
-    """By the reader's zone. ``TZ`` is a choice for this terminal, and counts before it."""
+    return to_datetime(moment).astimezone(_zone())
+
+
+def _zone() -> tzinfo | None:
+    """The reader's zone, None for this machine's. ``TZ`` is a choice for this terminal, and counts before it."""
     asked, _Reading.asked = _Reading.asked, staticmethod(lambda: "")
     if not os.environ.get("TZ") and (name := asked()):
         try:
             _Reading.zone = ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError, OSError):
             _Reading.zone = None
-    return to_datetime(moment).astimezone(_Reading.zone)
+    return _Reading.zone
 
 
 def stamp(moment: Instant | None) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any, NamedTuple
 
 import click
 
+from tocsin.cli.text import written
 from tocsin.kernel.instant import Duration, Instant, from_datetime, parse_duration
 
 
@@ -20,21 +23,37 @@ def duration(text: str) -> Duration:
     return found
 
 
-def time(text: str) -> Instant:
-    """A point in time: ``2026-11-22T18:00:00Z``; without a zone it is this machine's."""
+class Written(NamedTuple):
+    """A time without a zone. It is an instant once it is known by which clock the answer will be told: ``meant``."""
+
+    said: datetime
+    ends: bool
+
+
+def time(text: str) -> Instant | Written:
+    """A point in time: ``2026-11-22T18:00:00Z``; without a zone it is by the clock that times are told by."""
+    return _time(text, ends=False)
+
+
+def until(text: str) -> Instant | Written:
+    """A point in time at which something ends: where the clock shows it twice, the second one."""
+    return _time(text, ends=True)
+
+
+def _time(text: str, *, ends: bool) -> Instant | Written:
     try:
-        # A time without a zone is meant as the clock on this machine's wall shows it.
-        return from_datetime(datetime.fromisoformat(text).astimezone())
+        said = datetime.fromisoformat(text)
+        at = from_datetime(said.astimezone())
     except (ValueError, OverflowError):
         raise click.BadParameter(
             f"{text!r} is not a time: write it as 2026-11-22T18:00, or as 2026-11-22T18:00Z in UTC."
         ) from None
+    return Written(said, ends) if said.tzinfo is None else at
 
 
-def until(text: str) -> Instant:
-    """A point in time at which something ends: where this machine's clock shows it twice, the second one."""
-    at = time(text)
-    return max(at, from_datetime(datetime.fromisoformat(text).replace(fold=1).astimezone()))
+def meant(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments with instants for times that were written without a zone: whoever answers says by which clock."""
+    return {name: written(*one) if isinstance(one, Written) else one for name, one in arguments.items()}
 
 
 def percent(text: str) -> float:

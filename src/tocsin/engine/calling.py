@@ -4,7 +4,7 @@ whose turn it is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from tocsin.catalog.people import Person
 from tocsin.engine import ledger, methods
@@ -58,7 +58,7 @@ def whom(turn: Turn, incident: Incident, call: Call) -> tuple[Reached, ...]:
 
     Of several the one is somebody who can be reached.
     """
-    found = tuple(one for one in turn.behind(call.targets) if one.person.key not in incident.answers)
+    found = tuple(one for one in behind(turn, incident, call.targets) if one.person.key not in incident.answers)
     step = incident.steps[call.at_step] if call.at_step < len(incident.steps) else None
     if step is None or not step.one or not found:
         return found
@@ -91,8 +91,31 @@ def nobody_left(turn: Turn, incident: Incident) -> bool:
 
 def all_answered(turn: Turn, incident: Incident, targets: tuple[str, ...]) -> bool:
     """Whether there are people behind these targets, and each has answered."""
-    people = turn.behind(targets) if incident.answers else ()
+    people = behind(turn, incident, targets) if incident.answers else ()
     return bool(people) and all(one.person.key in incident.answers for one in people)
+
+
+def behind(turn: Turn, incident: Incident, targets: tuple[str, ...]) -> tuple[Reached, ...]:
+    """Who is behind targets now, when they are paged for an incident."""
+    if not any(target.startswith("schedule:") and target.count(":") > 1 for target in targets):
+        return turn.behind(targets)
+    since = paged_since(incident, ledger.rows(turn, incident.number), incident.step)
+    return turn.plan.reached_by(targets, turn.now, turn.state.covers, since) if since else turn.behind(targets)
+
+
+def paged_since(incident: Incident, rows: Iterable[Page], step: int) -> dict[str, Instant]:
+    """When the steps before one last paged schedules, by those: who has the next turn counts from who had it then.
+
+    ``rows``: the incident's pages.
+    """
+    found: dict[str, Instant] = {}
+    for row in rows:
+        if row.kind == "page" and row.reason in OF_A_STEP and row.step < min(step, len(incident.steps)):
+            for target in incident.steps[row.step].targets:
+                kind, _, key = target.partition(":")
+                if kind == "schedule" and ":" not in key:
+                    found[key] = max(found.get(key, 0), row.intended_at)
+    return found
 
 
 def reaches_nobody(incident: Incident, step: int) -> str:
@@ -164,7 +187,7 @@ def _reachable(turn: Turn, incident: Incident, targets: tuple[str, ...]) -> bool
     """Whether a step reaches somebody who has not answered. The console counts only where nobody has anything better:
     in a trial.
     """
-    people = [one.person for one in turn.behind(targets) if one.person.key not in incident.answers]
+    people = [one.person for one in behind(turn, incident, targets) if one.person.key not in incident.answers]
     if any(methods.has_any(turn, person.key) for person in people):
         return True
     return bool(people) and _on_trial(turn)

@@ -10,10 +10,12 @@ from tocsin.engine.turn import Turn
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
 from tocsin.oncall.hours import is_open, opens
-from tocsin.oncall.imported import Colleague, Imported, Names, away_covers, rota_covers, shut_by, shut_covers, unnamed
+from tocsin.oncall.imported import Colleague, Imported, Names, rota_covers, shut_by, shut_covers, unnamed
+from tocsin.oncall.moved import held
 from tocsin.oncall.override import Cover, Override, covers_by_schedule
-from tocsin.oncall.roster import merged
+from tocsin.oncall.roster import Span, merged
 from tocsin.oncall.schedule import Schedule
+from tocsin.oncall.standing_in import away_covers
 from tocsin.oncall.zone import said
 from tocsin.plan.model import Covers, Plan
 
@@ -22,24 +24,41 @@ def standing(plan: Plan, calendars: Mapping[str, Imported]) -> dict[str, tuple[C
     """What calendars do to schedules, by schedule. The same for the same plan and calendars, whatever the time."""
     if not any(one.busy for one in calendars.values()):
         return {}
-    names = names_of(plan)
+    found = _said(plan, calendars)
     away = _away(plan, calendars)
+    beside: dict[str, dict[str, None]] = {}  # schedules that are paged before or after a schedule
+    for one in plan.escalations.values() if away else ():
+        for first, second in one.successive():
+            beside.setdefault(first, {})[second] = beside.setdefault(second, {})[first] = None
+    for key, roster in plan.rosters.items():
+        spans = merged(sorted(span for one in roster.schedule.people() for span in away.get(one, ())))
+        if not spans:
+            continue
+        others: dict[str, list[Span]] = {}
+        for other in beside.get(key, ()):
+            on = held(plan.rosters[other], found.get(other, ()), spans) if other in plan.rosters else {}
+            for person, its in on.items():
+                others[person] = merged(sorted([*others.get(person, ()), *its]))
+        covers = found.get(key, ())
+        made = away_covers(roster, away, spans[0][0], spans[-1][1], covers, others)
+        found[key] = (*covers, *made)
+    return found
+
+
+def _said(plan: Plan, calendars: Mapping[str, Imported]) -> dict[str, tuple[Cover, ...]]:
+    """What calendars say of schedules, by schedule, except who is away."""
+    names = names_of(plan)
     rotas: dict[tuple[str, str, int, int | None], list[Cover]] = {}  # many schedules may lie under one calendar
     found: dict[str, tuple[Cover, ...]] = {}
-    for key, roster in plan.rosters.items():
-        schedule = roster.schedule
-        covers = shut = list(_shut_layers(schedule, calendars))
+    for key, schedule in plan.schedules.items():
+        covers = list(_shut_layers(schedule, calendars))
         for place, (layer, name) in enumerate(schedule.rotas):
             if name not in calendars:
                 continue
             asked = name, schedule.timezone, place, layer
             if asked not in rotas:
                 rotas[asked] = list(rota_covers(calendars[name], names, *asked[1:]))
-            covers = [*covers, *rotas[asked]]
-        spans = [span for one in schedule.people() for span in away.get(one, ())]
-        if spans:
-            low, high = min(low for low, _ in spans), max(high for _, high in spans)
-            covers = [*covers, *away_covers(roster, away, low, high, shut)]
+            covers += rotas[asked]
         if covers:
             found[key] = tuple(covers)
     return found
@@ -102,13 +121,16 @@ def findings(plan: Plan, calendars: Mapping[str, Imported], now: Instant) -> Ite
                 yield key, f"The calendar {name} cannot be read {since} ({calendar.error}); {kept}"
 
 
-def idle(plan: Plan, overrides: Mapping[int, Override], now: Instant) -> Iterator[tuple[str, str]]:
-    """Overrides, swaps and cover requests that take nobody's place by this plan: the schedule, and a sentence."""
+def idle(plan: Plan, overrides: Mapping[int, Override], covers: Covers, now: Instant) -> Iterator[tuple[Override, str]]:
+    """Overrides, swaps and cover requests that take nobody's place by this plan, and a sentence on each.
+
+    ``covers``: what calendars and overrides do to schedules.
+    """
     for id, one in sorted(overrides.items()):
-        why = one.idle(plan.rosters, plan.people) if one.state(now) in ("asked", "agreed") else ""
+        why = plan.why_idle(one, covers, now) if one.state(now) in ("asked", "agreed") else ""
         if why:
             noun = {"override": "Override", "swap": "Swap", "cover": "Cover request"}[one.kind]
-            yield one.schedule, f"{noun} {id} on {one.schedule} takes nobody's place: {why}"
+            yield one, f"{noun} {id} on {one.schedule} takes nobody's place: {why}"
 
 
 def open_now(turn: Turn, name: str) -> bool | None:
@@ -122,6 +144,12 @@ def opens_at(turn: Turn, name: str) -> Instant | None:
     hours = turn.plan.hours.get(name)
     at = opens(hours, turn.now, shut_by(hours, turn.state.calendars)) if hours is not None else None
     return at if at is not None and at > turn.now else None
+
+
+def is_news(turn: Turn, told: CalendarRead) -> bool:
+    """Whether a calendar says something else than when it was read before."""
+    known = turn.state.calendars.get(told.name)
+    return not told.error and (known is None or known.read_at is None or known.busy != told.busy)
 
 
 def read(turn: Turn, told: CalendarRead) -> None:

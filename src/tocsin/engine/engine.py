@@ -30,6 +30,7 @@ from tocsin.engine import (
     running,
     settling,
     starting,
+    telling,
     ticking,
     waiting,
 )
@@ -156,8 +157,11 @@ class Engine:
                 case Deaf():
                     self._deaf(turn, input)
                 case CalendarRead():
+                    news = covering.is_news(turn, input)
                     covering.read(turn, input)
                     handing.calendar_read(turn, input.name)
+                    if news:
+                        telling.of_idle(turn, f"the calendar {input.name} says so")
                     if not input.error:
                         waiting.judge_again(turn)
                 case Quarantine():
@@ -293,6 +297,7 @@ class Engine:
         covering.forget(turn)
         covering.renew(self.state, plan)
         handing.arrange(turn, first=first)
+        telling.of_idle(turn, handing.NEW_PLAN)
         waiting.plan_changed(turn)
         answering.plan_changed(turn)
         self._end_the_unwatched(turn)

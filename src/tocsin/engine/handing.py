@@ -105,7 +105,7 @@ def ring(turn: Turn, duty: Duty) -> None:
     """
     if duty.name == FINDINGS:
         _tell_findings(turn)
-    elif _awaits(turn, duty.schedule):
+    elif awaits(turn, duty.schedule):
         return
     else:
         _look(turn, duty, "the plan or a calendar is another")
@@ -134,7 +134,7 @@ def _calendars(turn: Turn, key: str) -> set[str]:
     return {*schedule.calendars, *(name for names in theirs for name in names)}
 
 
-def _awaits(turn: Turn, key: str) -> bool:
+def awaits(turn: Turn, key: str) -> bool:
     """Whether a calendar of a schedule is yet to be read: until it is, or fails, who is on call is not known."""
     if key not in turn.plan.schedules:
         return False
@@ -174,14 +174,14 @@ def _anew(turn: Turn, duty: Duty, why: str, *, new: bool = False) -> None:
     While a calendar is yet to be read, who was on call stays remembered: what the layers say without it is nobody's
     turn, and would call people for the second until it is. ``new``: the schedule is.
     """
-    if duty.on is not None and not _awaits(turn, duty.schedule):
+    if duty.on is not None and not awaits(turn, duty.schedule):
         _look(turn, duty, why, new=new)
     _wait_or_keep(turn, duty)
 
 
 def _wait_or_keep(turn: Turn, duty: Duty) -> None:
     """Reckon a duty anew; what it remembers stays while a calendar is yet to be read."""
-    if duty.on is not None and _awaits(turn, duty.schedule):
+    if duty.on is not None and awaits(turn, duty.schedule):
         at = min((one for one in (duty.at, _next(turn, duty)) if one is not None), default=None)
         known = duty.ahead is not None or duty.at is None
         ahead = stretches(duty.remembered(at, at + REMEMBERED)) if at is not None and known else None
@@ -209,7 +209,7 @@ def _end(turn: Turn, ended: Sequence[Duty], new: Set[str]) -> None:
 
     ``new``: those the plan did not have before. They may be the same by other names.
     """
-    if not ended or any(_awaits(turn, key) for key in new):
+    if not ended or any(awaits(turn, key) for key in new):
         return  # who is on call is not known yet
     on = {person for key in turn.plan.schedules for person in _on(turn, key) or ()}
     for duty in ended:
@@ -290,7 +290,7 @@ def _has(turn: Turn, name: str, spans: Sequence[Span]) -> bool:
     others = [
         one.schedule
         for one in turn.state.duties.values()
-        if one.schedule in plan.rosters and not one.quiet and not _awaits(turn, one.schedule)
+        if one.schedule in plan.rosters and not one.quiet and not awaits(turn, one.schedule)
     ]
     for low, end in spans:
         high = min(end, read)
@@ -456,7 +456,8 @@ def findings(turn: Turn) -> Iterator[tuple[str, str]]:
             if name in plan.people and not methods.able(turn, name):
                 yield key, f"{plan.people[name].name} is on call by {key} and can be reached by nothing but the console"
     yield from covering.findings(plan, turn.state.calendars, turn.now)
-    yield from covering.idle(plan, turn.state.overrides, turn.now)
+    for override, sentence in covering.idle(plan, turn.state.overrides, turn.state.covers, turn.now):
+        yield override.schedule, sentence
     for escalation in plan.escalations.values():
         for first_key, second_key in escalation.successive():
             if not {first_key, second_key} <= shifts.keys():
@@ -467,6 +468,13 @@ def findings(turn: Turn) -> Iterator[tuple[str, str]]:
                 when = f"{said(found.start, zone)} to {said(found.end, zone)} {zone}"
                 who = _names(plan, [found.person])
                 yield second_key, f"{who} is on call by {first_key} and {second_key} at once, first from {when}"
+        for key, name in escalation.named_beside():
+            found = coverage.whom_named(shifts.get(key, ()), name, start)
+            if found is not None:
+                zone = plan.schedules[key].timezone
+                when = f"{said(found.start, zone)} to {said(found.end, zone)} {zone}"
+                twice = f"is on call by {key} and all that another step of {escalation.key} pages"
+                yield key, f"{_names(plan, [name])} {twice}, first from {when}"
 
 
 def _responsible(turn: Turn, key: str) -> tuple[str, ...]:

@@ -87,6 +87,9 @@ def ask_cover(turn: Turn, command: c.AskCover) -> c.Result:
     covers = turn.plan.covers_for(command.schedule, turn.state.covers)
     if not command.person and not any(roster.gaps(*piece, covers) for piece in pieces(starts, command.ends_at)):
         return _refuse("invalid", "Somebody is on call all that time: say whose place is to be taken", "person")
+    if not turn.plan.takers(command.schedule, command.person, turn.state.covers, turn.now):
+        why = f"Nobody else is on {command.schedule}, nor in a team that is paged by it: nobody could take it"
+        return _refuse("conflict", why, "schedule")
     made = _make(turn, "cover", command, "", command.person, starts, command.ends_at)
     done = _keep(turn, made, Reason.COVER_ASKED)
     telling.wish(turn, made, Reason.COVER_ASKED, telling.asked(turn, made), telling.wanted(turn, made), command.actor)
@@ -111,10 +114,9 @@ def answer(turn: Turn, command: c.AnswerOverride) -> c.Result:
     if found.kind == "cover":
         if not command.yes:
             return _refuse("invalid", "A cover request is taken or left alone", "yes")
-        roster = turn.plan.rosters.get(found.schedule)
         if command.person == found.instead_of:
             return _refuse("conflict", "It is your own place that is to be taken")
-        if roster is None or command.person not in roster.schedule.people():
+        if command.person not in turn.plan.takers(found.schedule, found.instead_of, turn.state.covers, turn.now):
             return _refuse("forbidden", f"Only people on {found.schedule} can take its shifts")
         found.person = command.person
     found.answered_by = command.actor
@@ -188,11 +190,18 @@ def _refused(
 
 
 def _has(turn: Turn, schedule: str, person: str, start: Instant, end: Instant) -> bool:
-    """Whether somebody is on call at some time of a range, as things stand."""
+    """Whether somebody is on call at some time of a range, as things stand, or would be were they not away.
+
+    Whose turn it is while somebody stands in for them may give it to another all the same.
+    """
     roster: Roster = turn.plan.rosters[schedule]
     covers = turn.plan.covers_for(schedule, turn.state.covers)
+    turns = tuple(one for one in covers if not one.for_absence)
     return any(
-        shift.person == person for low, high in pieces(start, end) for shift in roster.shifts(low, high, covers)
+        shift.person == person
+        for laid in dict.fromkeys((covers, turns))
+        for low, high in pieces(start, end)
+        for shift in roster.shifts(low, high, laid)
     )
 
 

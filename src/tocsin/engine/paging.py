@@ -41,7 +41,8 @@ def escalate_now(turn: Turn, incident: Incident) -> bool:
         turn.enter(incident.number, what, Reason.STEP_NOT_MEANT)
     for step in call.skipped:
         turn.enter(incident.number, calling.reaches_nobody(incident, step), Reason.NOBODY_REACHABLE)
-    shadows = turn.plan.shadows_of(call.targets, turn.now, turn.state.covers, turn.behind(call.targets))
+    there = calling.behind(turn, incident, call.targets)
+    shadows = turn.plan.shadows_of(call.targets, turn.now, turn.state.covers, there)
     reason, what = _said(turn, incident, call, reached, shadows)
     turn.enter(incident.number, what, reason, step=str(call.at_step + 1))
     incident.step, incident.round, incident.laps = call.step, call.round, call.lap

@@ -11,7 +11,7 @@ from tocsin.engine import answering, calling, choosing, holding, methods, paging
 from tocsin.engine.state import Members
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.incidents.incident import Incident
-from tocsin.kernel.instant import HOUR, Duration, Instant, say_duration
+from tocsin.kernel.instant import HOUR, SECOND, Duration, Instant, say_duration
 from tocsin.kernel.reason import Reason
 
 DEFAULT_SNOOZE: Duration = HOUR
@@ -278,7 +278,8 @@ def acknowledge(
     holding.people_called(turn, incident)
     holding.arm(turn, incident)
     what = "Put off" if reason is Reason.PUT_OFF else "Acknowledged"
-    turn.enter(incident.number, f"{what} for {say_duration(hold)}{because}", reason, actor)
+    length = say_duration(-(-hold // SECOND) * SECOND)  # a request for six days is a moment old when it is decided
+    turn.enter(incident.number, f"{what} for {length}{because}", reason, actor)
     paging.withdraw(turn, incident)
     paging.tell(turn, incident)
     turn.save_incident(incident)

@@ -12,7 +12,7 @@ from typing import Literal
 from tocsin.access import actors
 from tocsin.access.actors import person_of
 from tocsin.catalog.people import Person
-from tocsin.engine import handing, ledger, methods
+from tocsin.engine import covering, handing, ledger, methods
 from tocsin.engine.turn import Turn
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
@@ -49,11 +49,10 @@ def _asking(turn: Turn, override: Override, what: str, person: Person) -> str:
 
 
 def asked(turn: Turn, override: Override) -> list[str]:
-    """Who is asked by a cover request: everybody on the schedule but whose place it is."""
-    roster = turn.plan.rosters.get(override.schedule)
-    if override.kind != "cover" or roster is None:
+    """Who is asked by a cover request: whoever can take the place."""
+    if override.kind != "cover":
         return []
-    return [one for one in roster.schedule.people() if one != override.instead_of]
+    return list(turn.plan.takers(override.schedule, override.instead_of, turn.state.covers, turn.now))
 
 
 def wanted(turn: Turn, override: Override) -> str:
@@ -139,6 +138,27 @@ def change(
         _notice(turn, person, reason, f"{title}{_because(override)}", begins, work)
         told.add(person.key)
     return told
+
+
+def of_idle(turn: Turn, why: str) -> None:
+    """A plan or a calendar is new: whoever agreed to what takes nobody's place is told so, once while that is so.
+
+    It asks nothing of them, so it waits for their morning. What is not known yet, since a calendar is yet to be read,
+    is told when it is.
+    """
+    plan, state = turn.plan, turn.state
+    found = {one.id: sentence for one, sentence in covering.idle(plan, state.overrides, state.covers, turn.now)}
+    for one in list(state.overrides.values()):
+        sentence = found.get(one.id, "")
+        if one.agreed_at is None or one.told_idle == bool(sentence) or handing.awaits(turn, one.schedule):
+            continue
+        one.told_idle = bool(sentence)
+        turn.changes.overrides[one.id] = one
+        people = (one.person, one.instead_of) if one.back else (one.person,)
+        for name in people if sentence else ():
+            if name in plan.people:
+                lines = [f"Because {why}"]
+                handing.tell(turn, plan.people[name], Reason.ON_CALL_CHANGED, sentence, lines, urgency="low")
 
 
 def _welcome(

@@ -92,3 +92,18 @@ class Escalation(Struct, frozen=True):
             if first != second and ":" not in first + second
         ]
         return list(dict.fromkeys(found))
+
+    def named_beside(self) -> list[tuple[str, str]]:
+        """Schedules, and people who are all that another step pages: while they are on call it pages nobody else.
+
+        Without steps for some incidents alone, which are there to page somebody once more.
+        """
+        found = [
+            (target[9:], step.targets[0][7:])
+            for step in self.steps
+            if len(step.targets) == 1 and step.targets[0].startswith("person:") and step.when == When()
+            for other in self.steps
+            for target in other.targets
+            if target.startswith("schedule:") and ":" not in target[9:]
+        ]
+        return list(dict.fromkeys(found))

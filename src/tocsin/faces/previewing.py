@@ -119,7 +119,7 @@ def _compared(faces: Faces, files: Files) -> Seen:
         before=before,
         after=after,
         unreached=tuple(_unreached(faces, found, after.plan)),
-        idle=tuple(_idle(before.plan, after.plan, overrides, now)),
+        idle=tuple(_idle(before, after, overrides, now)),
         unread=tuple(_unread(faces, before.plan, after.plan)),
     )
 
@@ -144,11 +144,12 @@ def _unreached(faces: Faces, found: Preview, plan: Plan | None) -> list[str]:
     ]
 
 
-def _idle(before: Plan | None, after: Plan | None, overrides: Mapping[int, Override], now: Instant) -> list[str]:
-    if after is None:
-        return []
-    known = {sentence for _, sentence in idle(before, overrides, now)} if before is not None else set()
-    return [sentence for _, sentence in idle(after, overrides, now) if sentence not in known]
+def _idle(before: Side, after: Side, overrides: Mapping[int, Override], now: Instant) -> list[str]:
+    known, found = (
+        [sentence for _, sentence in idle(one.plan, overrides, one.covers, now)] if one.plan is not None else []
+        for one in (before, after)
+    )
+    return [sentence for sentence in found if sentence not in known]
 
 
 def _unread(faces: Faces, before: Plan | None, after: Plan | None) -> list[str]:

@@ -89,6 +89,12 @@ class StepsThen:
                 return number
         return None
 
+    def _at_last(self, covers: Covers, person: str) -> bool:
+        """Whether somebody is the last resort, by the plan that was in force then."""
+        plan = self._plans.then
+        found = plan.people_of(plan.last_resort, self._at, covers) if plan is not None else ()
+        return any(one.key == person for one in found)
+
     def turn_taken(self, number: int) -> Entry | None:
         """When a step that pages one of several paged last, and with it whom; None when it did not, or pages all."""
         if not self.then[number - 1].one:
@@ -112,6 +118,9 @@ class StepsThen:
             text += f"; {_named(later)} was applied later, and its step {step} does"
         elif later is None and (step := self._in_force(covers, person)):
             text += f": it keeps those of the plan {self._incident.plan[:8]}. Step {step} of the plan now in force does"
+        elif later is None and self._at_last(covers, person):
+            text = "None of its steps means them, but they are the last resort, and it had not come to that"
+            return Sentence(at=self._at, text=text, reason=Reason.NOT_YET)
         return Sentence(at=self._at, text=text, reason=Reason.NOT_MEANT)
 
     def _in_force(self, covers: Covers, person: str) -> int | None:

@@ -44,7 +44,7 @@ class Finding(Struct, frozen=True):
 class Findings:
     """Collects findings while a plan is read.
 
-    ``now``: from when on those that look ahead do; what begins later is looked at from its begin.
+    ``now``: from when on those that look ahead do; 0 where that is not known: from where things begin.
     """
 
     def __init__(self, now: Instant = 0) -> None:

@@ -47,19 +47,22 @@ class Overlap(NamedTuple):
 
 
 def begins(roster: Roster, now: Instant) -> Instant:
-    """From when on findings look ahead: now, or when the last of a schedule's layers begins to count."""
+    """From when on findings look ahead: now. Turns count before the start of their layer as well, and page.
+
+    Where nobody says what time it is (0), from when the last of a schedule's layers begins to count.
+    """
     starts = (zone(layer.timezone).edges(layer.begins)[0] for layer in roster.schedule.layers)
-    return max(now, *starts, 0)
+    return now or max(*starts, 0, 0)
 
 
 def gaps_ahead(roster: Roster, now: Instant) -> tuple[Span, ...]:
-    """When nobody is on call in 52 weeks from now or from the schedule's begin, overrides aside."""
+    """When nobody is on call in 52 weeks from now, overrides aside."""
     start = begins(roster, now)
     return roster.left_out(start, start + YEAR)
 
 
 def overlaps_ahead(roster: Roster, now: Instant) -> tuple[Overlap, ...]:
-    """When people of two turns are on call in 52 weeks from now or from the schedule's begin, overrides aside.
+    """When people of two turns are on call in 52 weeks from now, overrides aside.
 
     Turns of a few hours are left out: whatever their hours are, one of them ends while clocks are set back.
     """
@@ -125,6 +128,18 @@ def twice(first: Roster, second: Roster, now: Instant) -> Twice | None:
     start = max(begins(first, now), begins(second, now))
     end = start + YEAR
     return at_once(first.shifts(start, end), second.shifts(start, end), start)
+
+
+def named_too(roster: Roster, person: str, now: Instant) -> Twice | None:
+    """The first time in 52 weeks that somebody is on call by a schedule, whom another step names; overrides aside."""
+    start = begins(roster, now)
+    return whom_named(roster.shifts(start, start + YEAR), person, start)
+
+
+def whom_named(shifts: Sequence[Shift], person: str, start: Instant) -> Twice | None:
+    """The first time from an instant on that somebody has one of some shifts, which are in order of their begin."""
+    own = next((one for one in shifts if one.person == person and one.end > start), None)
+    return Twice(person, max(own.start, start), own.end) if own is not None else None
 
 
 def at_once(ours: Sequence[Shift], theirs: Sequence[Shift], start: Instant) -> Twice | None:

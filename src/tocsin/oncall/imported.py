@@ -1,23 +1,21 @@
 """Calendars from elsewhere: a rota that is kept in another program, and when people are away.
 
 What was read of one is kept as its last good copy, and counts while its source is away. It comes down to covers: an
-imported rota lies over a schedule's layers, people who are away give their turns to the next in line who is not, and
-over both lie the overrides people make.
+imported rota lies over a schedule's layers, people who are away give their turns to somebody who is not
+(``standing_in``), and over both lie the overrides people make.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from msgspec import Struct
 
 from tocsin.kernel.instant import DAY, Duration, Instant
 from tocsin.oncall.hours import Hours
-from tocsin.oncall.override import Cover, absence
-from tocsin.oncall.roster import Roster, Shift, Span, parts_in
+from tocsin.oncall.override import Cover
 from tocsin.oncall.zone import DAY_OF, zone
 
 BEHIND: Final[Duration] = 40 * DAY
@@ -25,14 +23,10 @@ AHEAD: Final[Duration] = 200 * DAY
 """How far around the time of reading a calendar's entries are kept."""
 STALE_AFTER: Final[Duration] = DAY
 """A source that has been away for longer is something to be told of."""
-_AWAY: Final = -1_000_000
+AWAY: Final = -1_000_000
 ROTA: Final = -2_000_000
 SHUT: Final = -3_000_000
 """Numbers of covers that stand for entries, below those of overrides: of two covers the higher number counts."""
-Away = Mapping[str, list[Span]]
-"""When people are away, in order and without overlaps."""
-StandIn = tuple[str, Instant, Instant]
-"""Somebody, from when and to when."""
 _WORD: Final = re.compile(r"\w+")
 
 
@@ -131,7 +125,8 @@ class Names:
 
     def of(self, busy: Busy) -> str:
         """Whom an entry is about: by the mail address of somebody it invites, else by what its text calls them: their
-        whole name or address, the plan's name for them, their first name. "" when that is not certain.
+        whole name or address, the plan's name for them, their first name. "" when that is not certain, as where the
+        text calls one person by their whole name and another by their first.
         """
         asked = busy.text, busy.emails
         if asked not in self._known:
@@ -146,12 +141,16 @@ class Names:
         exact = self._exact.get(text, set()) if text else set()
         if exact:
             return next(iter(exact)) if len(exact) == 1 else ""
-        words = set(re.findall(r"\w[\w.\-]*", text))
-        said = (
-            {key for word in {"", *_WORD.findall(text)} for name, key in self._whole.get(word, ()) if _says(text, name)}
-            or self._keys & words
-            or {key for word in words for key in self._first.get(word, ())}
-        )
+        whole = {one for word in {"", *_WORD.findall(text)} for one in self._whole.get(word, ())}
+        said: set[str] = set()
+        rest = text
+        for length in sorted({len(name) for name, _ in whole}, reverse=True):  # of Ana Ruiz, Ana is not said beside her
+            these = [one for one in whole if len(one[0]) == length and _says(rest, one[0])]
+            said |= {key for _, key in these}
+            for name, _ in these:
+                rest = rest.replace(name, " , ")
+        for word in re.findall(r"\w[\w.\-]*", rest):
+            said |= {word} if word in self._keys else set(self._first.get(word, ()))
         return said.pop() if len(said) == 1 else ""
 
 
@@ -184,59 +183,6 @@ def shut_covers(layer: int, spans: Iterable[tuple[Instant, Instant]]) -> Iterato
     """A layer does not apply while calendars say that its hours are closed: what is below it counts then."""
     for start, end in spans:
         yield Cover(SHUT - layer, "", start, end, "", "", layer)
-
-
-def away_covers(
-    roster: Roster,
-    away: Away,
-    start: Instant,
-    end: Instant,
-    shut: Sequence[Cover] = (),
-) -> Iterator[Cover]:
-    """Who takes the turns of people who are away: the next in the same layer who is not, for as long as it lasts; and
-    when people are away, so that nobody asks them as the next.
-
-    ``away``: when each is, in order and without overlaps; ``shut``: when layers do not apply.
-
-    Where everybody is away the turn stays whose it is: somebody who may answer is better than nobody.
-    """
-    ours = [one for one in roster.schedule.people() if one in away]
-    if not ours:
-        return
-    for person in ours:
-        yield from (absence(_AWAY, person, *span) for span in parts_in(away[person], start, end))
-    number = _AWAY
-    for shift in roster.shifts(start, end, shut):
-        for low, high in parts_in(away.get(shift.person, []), shift.start, shift.end):
-            for other, since, until in _stand_ins(roster, shift, away, low, high):
-                number += 1
-                yield Cover(number, other, since, until, shift.person, f"{shift.person} is away")
-
-
-def _stand_ins(roster: Roster, shift: Shift, away: Away, low: Instant, high: Instant) -> list[StandIn]:
-    """Who takes a part of a shift: one who is there for all of it, else for each piece of it one who is there then."""
-    whole = _next_there(roster, shift, away, low, high)
-    if whole:
-        return [(whole, low, high)]
-    colleagues = {one for turn in roster.schedule.layers[shift.layer].turns for one in turn}
-    edges = {edge for one in colleagues for span in parts_in(away.get(one, []), low, high) for edge in span}
-    found: list[StandIn] = []
-    for start, end in pairwise(sorted({low, *edges, high})):
-        other = _next_there(roster, shift, away, start, end)
-        if found and other and found[-1][0] == other and found[-1][2] == start:
-            found[-1] = other, found[-1][1], end
-        elif other:
-            found.append((other, start, end))
-    return found
-
-
-def _next_there(roster: Roster, shift: Shift, away: Away, low: Instant, high: Instant) -> str:
-    layer = roster.schedule.layers[shift.layer]
-    for step in range(1, len(layer.turns)):
-        for one in layer.people(shift.turn + step):
-            if one != shift.person and not parts_in(away.get(one, []), low, high):
-                return one
-    return ""
 
 
 def unnamed(calendar: Imported, names: Names, timezone: str, now: Instant) -> list[Busy]:

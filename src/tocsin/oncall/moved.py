@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tocsin.kernel.instant import DAY, Duration, Instant
-from tocsin.oncall.override import Cover
+from tocsin.oncall.override import Cover, Override
 from tocsin.oncall.roster import Roster, Span, merged, without
 
 PIECE: Duration = 28 * DAY
@@ -30,10 +30,31 @@ def held(roster: Roster, covers: Sequence[Cover], ranges: Iterable[Span]) -> dic
     found: dict[str, list[Span]] = {}
     for low, high in (piece for start, end in ranges for piece in pieces(start, end)):
         # Cut to the piece: a roster draws up all that a cover of a year lies over, to tell whole shifts.
-        near = [_cut(one, low, high) for one in covers if one.start < high and low < one.end]
+        near = [_cut(one, low, high) for one in covers if _meets(one, low, high)]
         for one in roster.shifts(low, high, near):
             found.setdefault(one.person, []).append((max(one.start, low), min(one.end, high)))
     return {person: merged(sorted(spans)) for person, spans in found.items()}
+
+
+def in_vain(roster: Roster, override: Override, covers: Sequence[Cover], now: Instant) -> list[Cover]:
+    """What of an agreed override takes nobody's place in times to come: whose it was is not on call then.
+
+    What lies over it makes no difference: whoever did that knew of it.
+    """
+    under = [one for one in covers if one.id <= override.id]
+    found = []
+    for cover in override.covers():
+        low = max(cover.start, now)
+        if low >= cover.end or not cover.instead_of:
+            continue
+        shifts = (
+            shift
+            for start, end in pieces(low, cover.end)
+            for shift in roster.shifts(start, end, [_cut(one, start, end) for one in under if _meets(one, start, end)])
+        )
+        if all(shift.override != cover.id for shift in shifts):
+            found.append(cover._replace(start=low))
+    return found
 
 
 def differ(was: Mapping[str, list[Span]], now: Mapping[str, list[Span]]) -> dict[str, Moved]:
@@ -56,6 +77,10 @@ def laid(was: Mapping[str, list[Span]], moves: Mapping[str, Moved], within: Span
         has = merged(sorted([*was.get(person, ()), *(one for one in gained if one[0] < one[1])]))
         found[person] = [part for span in has for part in without(span, list(move.lost))]
     return found
+
+
+def _meets(cover: Cover, low: Instant, high: Instant) -> bool:
+    return cover.start < high and low < cover.end
 
 
 def _cut(cover: Cover, low: Instant, high: Instant) -> Cover:

@@ -23,8 +23,8 @@ class Cover(NamedTuple):
     ``instead_of``: only where that person would be; "" in place of everybody, also where nobody would be.
     ``id`` is the override's number; of two, the higher one counts. ``why`` says what people are told about it.
     ``layer``: it lies over the layers before that one alone, and under the others; None over all of them. With nobody
-    as ``person`` that layer does not apply then. With nobody and without a layer it takes nobody's place: it says that
-    ``instead_of`` is away.
+    as ``person`` that layer does not apply then, of which ``instead_of`` has the turn where that is why. With nobody
+    and without a layer it takes nobody's place: it says that ``instead_of`` is away.
     """
 
     id: int
@@ -34,6 +34,11 @@ class Cover(NamedTuple):
     instead_of: str = ""
     why: str = ""
     layer: int | None = None
+
+    @property
+    def for_absence(self) -> bool:
+        """Whether it is there because a calendar says that somebody is away."""
+        return self.id < 0 and self.instead_of != ""
 
     @property
     def away(self) -> str:
@@ -51,7 +56,8 @@ class Override(Struct, kw_only=True, omit_defaults=True):
 
     ``person``: who is on call instead; of a cover request nobody has taken yet "". ``instead_of``: whose place it is;
     "" everybody's, also where nobody is on call. ``back``: the time of a swap in which it is the other way round.
-    ``judged_at``: when it was looked last what it means for those who wait.
+    ``judged_at``: when it was looked last what it means for those who wait. ``told_idle``: whoever agreed was told that
+    it takes nobody's place.
     ``asked_by`` and ``answered_by`` are actors such as ``person:ana``.
     """
 
@@ -71,6 +77,7 @@ class Override(Struct, kw_only=True, omit_defaults=True):
     cancelled_at: Instant | None = None
     answered_by: str = ""
     judged_at: Instant = 0
+    told_idle: bool = False
 
     @property
     def first(self) -> Instant:

@@ -28,7 +28,8 @@ class Shift(NamedTuple):
     """One person on call from ``start`` up to ``end``.
 
     ``layer`` counts from 0 in the schedule, and ``turn`` in the layer; ``override`` is the number of the override that
-    made it, else 0, and negative where a calendar from elsewhere did.
+    made it, else 0, and negative where a calendar from elsewhere did. ``turn_of``: whose turn it is, where somebody
+    stands in who is not away; "" elsewhere.
     """
 
     person: str
@@ -37,6 +38,7 @@ class Shift(NamedTuple):
     layer: int
     turn: int
     override: int = 0
+    turn_of: str = ""
 
     @property
     def by(self) -> str:
@@ -145,7 +147,7 @@ class Roster:
         above: list[int] = []
         for place in range(len(self.schedule.layers) - 1, -1, -1):
             layer = self.schedule.layers[place]
-            own = _own_shifts(layer, place, start, end, shut.get(place, ()))
+            own = own_shifts(layer, place, start, end, shut.get(place, ()))
             if above and own:
                 low, high = min(shift.start for shift in own), max(shift.end for shift in own)
                 hidden = merged(
@@ -189,12 +191,24 @@ def covered(shifts: list[Shift], covers: Sequence[Cover]) -> list[Shift]:
 
 
 def _shut(covers: Sequence[Cover]) -> dict[int, list[Span]]:
-    """When layers do not apply, by layer."""
-    found: dict[int, list[Span]] = {}
+    """When layers do not apply, by layer.
+
+    One whose people are away applies all the same while an override gives the turn to somebody who is there.
+    """
+    closing = [one for one in covers if not one.person and one.layer is not None]
+    if not closing:
+        return {}
+    given: dict[str, list[Span]] = {}
     for one in covers:
-        if not one.person and one.layer is not None:
-            found.setdefault(one.layer, []).append((one.start, one.end))
-    return found
+        if one.id > 0 and one.instead_of:
+            given.setdefault(one.instead_of, []).append((one.start, one.end))
+    given = {person: merged(sorted(spans)) for person, spans in given.items()}
+    found: dict[int, tuple[list[Span], list[Span]]] = {}
+    for one in closing:
+        shut, taken = found.setdefault(one.layer or 0, ([], []))
+        shut.append((one.start, one.end))
+        taken += parts_in(given.get(one.instead_of, []), one.start, one.end)
+    return {layer: less(shut, taken) for layer, (shut, taken) in found.items()}
 
 
 def _under(shifts: list[Shift], layer: list[Cover]) -> list[Shift]:
@@ -218,8 +232,13 @@ def _under(shifts: list[Shift], layer: list[Cover]) -> list[Shift]:
 
 
 def _given(shift: Shift, cover: Cover) -> Iterator[Shift]:
-    """A shift, without the part of it that a cover gives to somebody else; and that part."""
-    if shift.end <= cover.start or cover.end <= shift.start or shift.person != cover.instead_of:
+    """A shift, without the part of it that a cover gives to somebody else; and that part.
+
+    It gives what somebody has on call, and what was their turn before somebody stood in for them because they are
+    away: what was agreed for a turn counts, whether or not the calendar of whose turn it is says the same.
+    """
+    whose = cover.instead_of
+    if shift.end <= cover.start or cover.end <= shift.start or whose not in (shift.person, shift.turn_of):
         yield shift
         return
     start, end = max(shift.start, cover.start), min(shift.end, cover.end)
@@ -227,14 +246,17 @@ def _given(shift: Shift, cover: Cover) -> Iterator[Shift]:
         yield shift._replace(end=start)
     if end < shift.end:
         yield shift._replace(start=end)
-    yield Shift(cover.person, start, end, shift.layer, shift.turn, cover.id)
+    turn_of = shift.turn_of if whose == shift.person else ""
+    if cover.id < 0:
+        turn_of = shift.turn_of or shift.person
+    yield Shift(cover.person, start, end, shift.layer, shift.turn, cover.id, turn_of)
 
 
 def _part(shift: Shift, start: Instant, end: Instant) -> Shift:
     """A shift, or what is left of it. Many are whole, and making one anew is what drawing up a calendar costs."""
     if start == shift.start and end == shift.end:
         return shift
-    return Shift(shift.person, start, end, shift.layer, shift.turn, shift.override)
+    return Shift(shift.person, start, end, shift.layer, shift.turn, shift.override, shift.turn_of)
 
 
 def _number(cover: Cover) -> int:
@@ -256,7 +278,7 @@ def _each_once(shifts: list[Shift]) -> tuple[Shift, ...]:
     return tuple(found.values())
 
 
-def _own_shifts(layer: Layer, place: int, start: Instant, end: Instant, shut: Sequence[Span] = ()) -> list[Shift]:
+def own_shifts(layer: Layer, place: int, start: Instant, end: Instant, shut: Sequence[Span] = ()) -> list[Shift]:
     """The shifts of one layer that have a part in a range, as if it were alone."""
     found: list[Shift] = []
     turns = _turns(layer, start, end)
@@ -338,6 +360,12 @@ def without(span: Span, hidden: list[Span]) -> list[Span]:
     if start < end:
         found.append((start, end))
     return found
+
+
+def less(spans: Iterable[Span], hidden: Iterable[Span]) -> list[Span]:
+    """Ranges without the parts of others, both in any order."""
+    gone = merged(sorted(hidden))
+    return [part for span in merged(sorted(spans)) for part in without(span, gone)]
 
 
 def merged(spans: Iterable[Span]) -> list[Span]:

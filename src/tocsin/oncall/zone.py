@@ -6,6 +6,7 @@ the bundled ``tzdata`` package, never from the machine, so that a plan means the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from functools import cache
 from importlib.resources import files
@@ -98,20 +99,21 @@ class Zone:
         last = wall * MINUTE - late // timedelta(microseconds=1)
         if first < last:
             return first, last
-        forward = self._set_forward(last, first)
+        forward = set_forward(last, first, self.local)
         return forward, forward
 
-    def _set_forward(self, before: Instant, after: Instant) -> Instant:
-        """The second between two instants at which the clock was set forward."""
-        low, high = before // SECOND, after // SECOND
-        offset = self.local(low * SECOND).utcoffset()
-        while high - low > 1:
-            middle = (low + high) // 2
-            if self.local(middle * SECOND).utcoffset() == offset:
-                low = middle
-            else:
-                high = middle
-        return high * SECOND
+
+def set_forward(before: Instant, after: Instant, local: Callable[[Instant], datetime]) -> Instant:
+    """The second between two instants at which a clock was set forward. ``local``: what it shows."""
+    low, high = before // SECOND, after // SECOND
+    offset = local(low * SECOND).utcoffset()
+    while high - low > 1:
+        middle = (low + high) // 2
+        if local(middle * SECOND).utcoffset() == offset:
+            low = middle
+        else:
+            high = middle
+    return high * SECOND
 
 
 @cache

@@ -11,11 +11,15 @@ from typing import Protocol, runtime_checkable
 from msgspec import Struct
 
 from tocsin.intake.request import Reply
-from tocsin.kernel.instant import DAY, Duration, Instant
+from tocsin.kernel.instant import DAY, MINUTE, Duration, Instant
 from tocsin.pages.ledger import ASKING, DRILL_WORKS, Page, Receipt
 
 ANSWERABLE: Duration = DAY
 """So long a page can be answered in its channel; that it was is remembered at least as long, so a replay is known."""
+
+CLOCKS: Duration = MINUTE
+"""What a chat server's clock and this machine's may differ by."""
+MOST_NUMBERS = 4
 
 
 class Call(Struct, frozen=True, kw_only=True):
@@ -42,6 +46,14 @@ class Answer(Struct, frozen=True, kw_only=True):
     mark: str
 
 
+class Words(Struct, frozen=True, kw_only=True):
+    """Somebody wrote what names no page. ``yes``: all they say is that they have it. Else as for an answer."""
+
+    by: str
+    mark: str
+    yes: bool
+
+
 class Got(Struct, frozen=True, kw_only=True):
     """How far a page got. ``error``: why it failed. ``provider_id``: what the provider calls the message or call."""
 
@@ -52,9 +64,10 @@ class Got(Struct, frozen=True, kw_only=True):
 
 
 class Heard(Struct, frozen=True, kw_only=True):
-    """What a channel understood and could verify. ``reply`` is given when there is no ``answer``."""
+    """What a channel understood and could verify. ``reply`` is given when there is no ``answer`` and no ``words``."""
 
     answer: Answer | None = None
+    words: Words | None = None
     got: Got | None = None
     reply: Reply = Reply(200)
 
@@ -103,6 +116,37 @@ class Listening(Protocol):
     async def listen(self, take: Take, find: Find) -> None:
         """Listen until cancelled. Raises DeafError. What was not taken now is asked for again."""
         ...
+
+
+def meant(pages: Sequence[Page], written: Instant) -> Sequence[Page]:
+    """The pages that words without a reply may mean, of those of their chat, oldest first: one where it is clear.
+
+    It is the newest that left before they were ``written``: they are often read late, and a page that left meanwhile
+    was seen by nobody. One that left within the clocks' difference after them may have been; with others it is unclear,
+    unless all are of one incident.
+    """
+    there = [page for page in pages if (page.handed_at or 0) <= written + CLOCKS]
+    before = [page for page in there if (page.handed_at or 0) <= written]
+    near = [page for page in there if page not in before]
+    maybe = [*before[-1:], *near]
+    return maybe[:1] if len({page.incident for page in maybe}) == 1 else maybe
+
+
+def named_by(words: Words, waiting: Sequence[Page], now: Instant) -> Page | str:
+    """The page that words without a number are an answer to, or what to say to whoever wrote them.
+
+    ``waiting``: the pages that left for their address and wait for an answer, oldest first, of one message the one
+    whose number stands in it. Nothing tells when words were written: what left within the last minute may not have been
+    read.
+    """
+    found = meant(waiting, now - CLOCKS) if words.yes else ()
+    if len(found) == 1:
+        return found[0]
+    numbers = [str(page.id) for page in found or waiting][-MOST_NUMBERS:]
+    if not numbers:
+        return ""
+    either = f"{', '.join(numbers[:-1])} or {numbers[-1]}" if len(numbers) > 1 else numbers[0]
+    return f"Reply {either} to acknowledge."
 
 
 def refusal(page: Page | None, channel: str, answer: Answer, now: Instant) -> str:

@@ -18,9 +18,11 @@ from tocsin.kernel.identity import identity
 from tocsin.kernel.instant import Instant
 from tocsin.oncall.asking import layer_of
 from tocsin.oncall.hours import Hours
-from tocsin.oncall.override import Cover
+from tocsin.oncall.moved import in_vain
+from tocsin.oncall.override import Cover, Override
 from tocsin.oncall.roster import Roster, away
 from tocsin.oncall.schedule import Schedule
+from tocsin.oncall.zone import said
 from tocsin.pages.loops import LoopSpec
 from tocsin.pages.pace import Pace
 from tocsin.pages.profiles import profile, profiles
@@ -33,6 +35,9 @@ from tocsin.playbooks.triggers import Trigger
 
 Covers = Mapping[str, tuple[Cover, ...]]
 """Overrides that may count, by schedule."""
+Paged = Mapping[str, Instant]
+"""When schedules were paged last."""
+_NOT_PAGED: Paged = {}
 
 
 class PagedNext(NamedTuple):
@@ -234,9 +239,11 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         found = self.escalations.get(name)
         return found.steps if found else (Step(self.last_resort),)
 
-    def people_of(self, targets: tuple[str, ...], at: Instant, covers: Covers) -> tuple[Person, ...]:
+    def people_of(
+        self, targets: tuple[str, ...], at: Instant, covers: Covers, since: Paged = _NOT_PAGED
+    ) -> tuple[Person, ...]:
         """The people behind targets at an instant, each once, in order."""
-        return tuple(one.person for one in self.reached_by(targets, at, covers))
+        return tuple(one.person for one in self.reached_by(targets, at, covers, since))
 
     def stand_ins(self, service: str) -> tuple[str, ...]:
         """The targets that are paged beside the next step when one of a service's reaches nobody."""
@@ -244,33 +251,36 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         return (*((f"person:{team.lead}",) if team and team.lead else ()), *self.last_resort)
 
     def paged_next(
-        self, service: str, steps: tuple[Step, ...], step: int, at: Instant, covers: Covers
+        self, service: str, steps: tuple[Step, ...], step: int, at: Instant, covers: Covers, since: Paged = _NOT_PAGED
     ) -> PagedNext:
         """Who is paged when a step is due at an instant, the last resort after the last one.
 
         Behind one that reaches nobody it is whoever the first after it reaches, and those who stand in.
         """
-        reaching = (place for place in range(step, len(steps)) if self.people_of(steps[place].targets, at, covers))
-        place = next(reaching, len(steps))
+        places = range(step, len(steps))
+        place = next((one for one in places if self.people_of(steps[one].targets, at, covers, since)), len(steps))
         due = steps[place] if place < len(steps) else Step(self.last_resort)
-        people = self.people_of(due.targets, at, covers)
+        people = self.people_of(due.targets, at, covers, since)
         beside = self.people_of(self.stand_ins(service), at, covers) if place > step else ()
         return PagedNext(due, people, tuple(one for one in beside if due.one or one not in people))
 
-    def reached_by(self, targets: tuple[str, ...], at: Instant, covers: Covers) -> tuple[Reached, ...]:
+    def reached_by(
+        self, targets: tuple[str, ...], at: Instant, covers: Covers, since: Paged = _NOT_PAGED
+    ) -> tuple[Reached, ...]:
         """The people behind targets such as ``person:ana``, ``team:shop`` and ``schedule:shop-primary`` at an instant.
 
         Each once, in order, with the schedule and layer that has them on call. ``covers``: the overrides in force, by
-        schedule. Unknown names are left out.
+        schedule. Unknown names are left out. ``since``: when schedules were paged before in the same pass, if they
+        were: ``next on`` one counts from whoever had it then, and pages whoever has come on call since as well.
         """
         found: dict[str, Reached] = {}
         for target in targets:
-            for name, by in self._names_of(target, at, covers):
+            for name, by in self._names_of(target, at, covers, since):
                 if name in self.people:
                     found.setdefault(name, Reached(self.people[name], by))
         return tuple(found.values())
 
-    def _names_of(self, target: str, at: Instant, covers: Covers) -> list[tuple[str, str]]:
+    def _names_of(self, target: str, at: Instant, covers: Covers, since: Paged) -> list[tuple[str, str]]:
         kind, _, name = target.partition(":")
         if kind == "person":
             return [(name, "")]
@@ -280,20 +290,23 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         roster = self.rosters.get(key)
         if roster is None:
             return []
-        if offset:
-            known = self.covers_for(key, covers)
-            shifts, gone = roster.beside(at, 1 if offset == "next" else -1, known), away(at, known)
-            return [
+        known = self.covers_for(key, covers)
+        on_call = [(shift.person, f"{key}, {layer_of(roster.schedule, shift)}") for shift in roster.who(at, known)]
+        if not offset:
+            return on_call
+        then = since.get(key, at)
+        shifts, gone = roster.beside(then, 1 if offset == "next" else -1, known), away(at, known)
+        paged = {shift.person for shift in roster.who(then, known)}
+        return [
+            *(
                 (
                     shift.person,
                     f"{offset} on {key}, {layer_of(roster.schedule, shift)}"
                     + (", away like all the others" if shift.person in gone else ""),
                 )
                 for shift in shifts
-            ]
-        return [
-            (shift.person, f"{key}, {layer_of(roster.schedule, shift)}")
-            for shift in roster.who(at, self.covers_for(key, covers))
+            ),
+            *(one for one in on_call if one[0] not in paged),
         ]
 
     @cached_property
@@ -318,6 +331,33 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     def covers_for(self, schedule: str, covers: Covers) -> tuple[Cover, ...]:
         """The overrides of a schedule whose person is in the plan: who has left takes nobody's place."""
         return tuple(one for one in covers.get(schedule, ()) if not one.person or one.person in self.people)
+
+    def on_schedule(self, schedule: str, covers: Covers, now: Instant) -> tuple[str, ...]:
+        """Everybody who has turns on a schedule: in its layers, or by what calendars from elsewhere say from now on."""
+        layers = self.schedules[schedule].people() if schedule in self.schedules else ()
+        entries = (one for one in self.covers_for(schedule, covers) if one.id < 0 and one.person and not one.instead_of)
+        named = (one.person for one in entries if one.end > now)
+        return tuple(name for name in dict.fromkeys((*layers, *named)) if name in self.people)
+
+    def takers(self, schedule: str, instead_of: str, covers: Covers, now: Instant) -> tuple[str, ...]:
+        """Who can take somebody's place: the others on the schedule, else the teams whose services page by it."""
+        others = [one for one in self.on_schedule(schedule, covers, now) if one != instead_of]
+        if not others and schedule in self.schedules:
+            teams = dict.fromkeys(one.team for one in self.services.values() if self.asks(one.key, schedule))
+            members = dict.fromkeys(one for team in teams if team in self.teams for one in self.teams[team].members)
+            others = [one for one in members if one != instead_of]
+        return tuple(others)
+
+    def why_idle(self, override: Override, covers: Covers, now: Instant) -> str:
+        """Why an override takes nobody's place, though it may be agreed; "" when it does. ``covers``: as above."""
+        why = override.idle(self.rosters, self.people)
+        if why or override.state(now) != "agreed":
+            return why
+        key, zone = override.schedule, self.schedules[override.schedule].timezone
+        return "; ".join(
+            f"{one.instead_of} is not on call by {key} from {said(one.start, zone)} to {said(one.end, zone)} {zone}"
+            for one in in_vain(self.rosters[key], override, self.covers_for(key, covers), now)
+        )
 
     def shadows_of(
         self, targets: tuple[str, ...], at: Instant, covers: Covers, reached: tuple[Reached, ...]

@@ -146,6 +146,7 @@ class Schedules:
             self._warn_of_overlaps(roster, at)
         self._warn_of_offsets(escalations, rosters)
         self._warn_of_twice(escalations, rosters)
+        self._warn_of_named(escalations, rosters)
 
     def _may_look(self, *rosters: Roster) -> bool:
         self._looked += sum(map(coverage.effort, rosters))
@@ -249,6 +250,25 @@ class Schedules:
                             message = f"{layer.name} has one turn, so there is no {offset} on {key} while it applies"
                             hint = f"{escalation.key} goes on to the next step then"
                             self._findings.warning(self._names.places[key], message, hint)
+
+    def _warn_of_named(self, escalations: dict[str, Escalation], rosters: dict[str, Roster]) -> None:
+        told: set[tuple[str, str]] = set()
+        for escalation in escalations.values():
+            for key, person in escalation.named_beside():
+                roster = rosters.get(key)
+                if (key, person) in told or roster is None or person not in roster.schedule.people():
+                    continue
+                told.add((key, person))
+                found = coverage.named_too(roster, person, self._findings.now) if self._may_look(roster) else None
+                if found is not None:
+                    zone = roster.schedule.timezone
+                    message = (
+                        f"{person} is on call by {key}, first from {said(found.start, zone)} to "
+                        f"{said(found.end, zone)}, and is all that another step of {escalation.key} pages: it would "
+                        "page them twice and nobody else"
+                    )
+                    hint = "let that step page somebody else as well, or `next on` the schedule"
+                    self._findings.warning(self._names.places[key], message, hint)
 
     def _warn_of_twice(self, escalations: dict[str, Escalation], rosters: dict[str, Roster]) -> None:
         told: set[tuple[str, str]] = set()

@@ -24,7 +24,7 @@ from tocsin.intake.request import Limits, Reply
 from tocsin.kernel.buckets import Bucket
 from tocsin.kernel.identity import identity
 from tocsin.kernel.instant import SECOND
-from tocsin.pages.answers import Answer, Call, Called, DeafError, Got, Heard, Listening, Taken, refusal
+from tocsin.pages.answers import Answer, Call, Called, DeafError, Got, Heard, Listening, Taken, Words, named_by, refusal
 from tocsin.pages.ledger import ASKING, Page, tells
 from tocsin.pages.message import Channel
 from tocsin.runtime.begun import ended
@@ -70,6 +70,8 @@ class Answers:
         self._calls: set[asyncio.Task[None]] = set()
         self._under_way: Counter[str] = Counter()
         """How many of them there are of a channel and kind: receipts that wait keep no answer out."""
+        self._told_how: set[int] = set()
+        """Pages whose people were told how to answer, since they wrote something else."""
         self._unwritten: dict[str, str] = {}
         """What was said to answers that are in memory alone: told again meanwhile, they are not judged again."""
 
@@ -147,7 +149,7 @@ class Answers:
             if self._may(name, "refused", exchange):
                 log.warning("call_refused", channel=name, status=heard.status, client=exchange.peer)
                 exchange.answer(heard)
-        elif heard.answer is None and heard.got is None:
+        elif heard.answer is None and heard.got is None and heard.words is None:
             exchange.answer(heard.reply)  # the provider's, and nothing to do: to be told of it again would cost more
         elif self._may(name, _kind(heard), exchange):
             kind = f"{name} {_kind(heard)}"
@@ -179,9 +181,43 @@ class Answers:
     async def _reply(self, name: str, channel: Called, heard: Heard) -> Reply:
         if heard.got is not None:
             await self.take(name, heard.got)
+        if heard.words is not None:
+            return await self._understood(name, channel, heard.words)
         if heard.answer is None:
             return heard.reply
         return await channel.thank(heard.answer, await self.take(name, heard.answer))
+
+    async def _understood(self, name: str, channel: Called, words: Words) -> Reply:
+        """What somebody wrote without a number: an answer where it is clear to what, else they are told how.
+
+        Who says something else than yes is told so once for each page: it costs money.
+        """
+        now = self._clock.now()
+        waiting = self._waiting(name, words.by)
+        found = named_by(words, waiting, now)
+        if isinstance(found, Page):
+            answer = Answer(page=found.id, by=words.by, mark=words.mark)
+            return await channel.thank(answer, await self.take(name, answer))
+        told = {page.id for page in waiting} - self._told_how
+        self._told_how = (self._told_how & self._state().pages.keys()) | told
+        nothing = not found or not (told or words.yes)  # who says yes believes that they have it
+        taken = Taken(False, "" if nothing else found, stranger=nothing)
+        return await channel.thank(Answer(page=0, by=words.by, mark=words.mark), taken)
+
+    def _waiting(self, name: str, address: str) -> list[Page]:
+        """The pages that left for an address and wait for an answer, the oldest first; of one message the first."""
+        state, now = self._state(), self._clock.now()
+        found: dict[int, Page] = {}
+        for page in sorted(state.pages.values(), key=lambda one: (one.handed_at or 0, one.id)):
+            if page.handed_at is None or refusal(page, name, Answer(page=page.id, by=address, mark=""), now):
+                continue
+            incident = state.incidents.get(page.incident)
+            open_ = incident is not None and incident.open and page.person not in incident.answers
+            waits = open_ and (page.kind == "help" or (incident is not None and incident.state == "triggered"))
+            if page.answered_at is None and (waits or page.kind == "drill"):
+                head = state.pages.get(page.bundle, page)
+                found.setdefault(head.id, head)
+        return list(found.values())
 
     async def take(self, name: str, told: Answer | Got) -> Taken:
         """Have what a channel verified decided; answers after the commit."""
@@ -252,7 +288,7 @@ def _has(person: str, incident: Incident) -> bool:
 
 
 def _kind(heard: Heard) -> str:
-    return "answers" if heard.answer is not None else "receipts"
+    return "answers" if heard.answer is not None else "words" if heard.words is not None else "receipts"
 
 
 def _text(status: int, text: str, *headers: tuple[str, str]) -> Reply:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from tocsin.access.actors import called
 from tocsin.catalog.people import Person
 from tocsin.engine import suspecting
+from tocsin.engine.calling import paged_since
 from tocsin.engine.state import Members, State
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import Instant, say_duration, to_datetime
@@ -226,7 +227,8 @@ def _next_step(state: State, plan: Plan, incident: Incident, page: Page, zone: s
     next_at, step = incident.next_at, incident.step  # read once: the writer's thread may change them
     if next_at is None or page.kind == "help":
         return ""
-    due = plan.paged_next(incident.service, incident.steps, step, next_at, state.covers)
+    since = paged_since(incident, list(state.pages_of.get(incident.number, {}).values()), step)
+    due = plan.paged_next(incident.service, incident.steps, step, next_at, state.covers, since)
     names, several, then = _paged_next(state, plan, incident, due, next_at)
     at = to_datetime(then).astimezone(ZoneInfo(zone))  # a clock time: the message may be read much later
     return f"{names} {'are' if several else 'is'} paged at {at:%H:%M:%S} if nobody answers"

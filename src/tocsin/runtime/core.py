@@ -270,7 +270,8 @@ class Core:
             log.info("plan_in_force", actor=actor, version=read.plan.version, changed=changed)
             findings = (*read.findings, *fell) if written else (*read.findings, *fell, UNWRITTEN)
             findings += tuple(await self._calendars.faults(CALENDARS_WITHIN))
-            overrides = idle(read.plan, self.writer.engine.state.overrides, self._parts.clock.now())
+            state = self.writer.engine.state
+            overrides = idle(read.plan, state.overrides, state.covers, self._parts.clock.now())
             findings += tuple(f"warning: {sentence}" for _, sentence in overrides)
             return Reloaded(True, changed, read.plan.version, findings)
 

@@ -97,6 +97,8 @@ def _bounded(event: Any, now: Instant) -> int:
     broken = [name for name, _ in event.errors if name in DATES]
     if broken:
         raise ValueError(f"an event's {broken[0]} makes no sense")
+    if _backwards(event):
+        raise ValueError("an event ends before it begins")
     event.subcomponents = []
     for name in [name for name in event if name not in KEPT]:
         del event[name]
@@ -114,6 +116,16 @@ def _bounded(event: Any, now: Instant) -> int:
     if kept:
         event["RRULE"] = kept if len(kept) > 1 else kept[0]
     return sum(steps)
+
+
+def _backwards(event: Any) -> bool:
+    """Whether an event's end is before its begin, which libraries take the other way round."""
+    if "DTEND" not in event:
+        return "DURATION" in event and bool(event["DURATION"].dt < timedelta())
+    ends = [event["DTSTART"].dt, event["DTEND"].dt]
+    if all(isinstance(one, datetime) and one.tzinfo is not None for one in ends):
+        return bool(ends[1] < ends[0])
+    return _naive(ends[1]) < _naive(ends[0])
 
 
 def _cut(event: Any, now: Instant) -> None:
@@ -223,6 +235,8 @@ def _entry(event: Any) -> Iterator[Busy]:
 def _emails(event: Any) -> Iterator[str]:
     people = event.get("ATTENDEE", [])
     for one in people if isinstance(people, list) else [people]:
+        if str(getattr(one, "params", {}).get("PARTSTAT", "")).upper() == "DECLINED":
+            continue  # who has said no is not who comes
         address = str(one).strip().lower()
         if address.startswith("mailto:"):
             yield address.removeprefix("mailto:")

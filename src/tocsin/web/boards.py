@@ -8,7 +8,7 @@ from functools import partial
 from typing import NamedTuple
 
 from tocsin.kernel.instant import DAY, HOUR, Duration, Instant, from_datetime, to_datetime
-from tocsin.oncall.coverage import absent, at_once, overlaps
+from tocsin.oncall.coverage import absent, at_once, overlaps, whom_named
 from tocsin.oncall.override import Cover
 from tocsin.oncall.roster import Roster, Shift, Span
 from tocsin.oncall.zone import DAYS, MONTHS
@@ -194,6 +194,18 @@ def doubles(plan: Plan, covers: Covers, reader: Reader) -> list[str]:
                 when = f"from {reader.minute(found.start)} to {reader.minute(found.end)}"
                 both = f"{who} on call for {pair[0]} and {pair[1]} at once {when}"
                 told[pair] = f"{both}: {escalation.key} would page {whom} twice."
+        for key, person in escalation.named_beside():
+            if (key, person) in told or key not in plan.rosters:
+                continue
+            if key not in shifts:
+                shifts[key] = plan.rosters[key].shifts(start, end, plan.covers_for(key, covers))
+            found = whom_named(shifts[key], person, start)
+            if found is not None:
+                you = person == reader.person
+                who, whom = ("You are", "you") if you else (f"{reader.name(person)} is", "them")
+                when = f"from {reader.minute(found.start)} to {reader.minute(found.end)}"
+                all_of = f"{who} on call for {key} {when}, and all that another step of {escalation.key} pages"
+                told[key, person] = f"{all_of}: it would page {whom} twice."
     return list(told.values())
 
 

@@ -115,21 +115,26 @@ async def _page(seen: View, feed_url: str = "") -> Response[bytes]:
     found = await seen.faces.read(seen.faces.reads.overrides, limit=200)
     overrides = [one for one in found.items if one.state(seen.now) in ("asked", "agreed")]
     feeds = await _feeds(seen)
+    idle = await seen.faces.read(_idle, plan, overrides, reader) if plan is not None else {}
     return seen.draw(
         "oncall.html",
         folder=await previewing.look(seen.faces) if seen.who.may("responder") else Look(),
         headline=headline(looked["boards"], reader),
         asked=[one for one in overrides if one.agreed_at is None],
         agreed=[one for one in overrides if one.agreed_at is not None],
-        may_answer=lambda one: _may_answer(one, plan, reader.person),
+        may_answer=lambda one: _may_answer(one, plan, reader),
         said_of=lambda one: said_of(one, reader),
-        idle_of=lambda one: one.idle(plan.rosters, plan.people) if plan is not None else "",
+        idle_of=lambda one: idle.get(one.id, ""),
         feeds=feeds,
         feed_url=feed_url,
         stamp=lambda at: f"{to_datetime(at).astimezone(reader.zone):%Y-%m-%dT%H:%M}",
         asking=with_query,
         **looked,
     )
+
+
+def _idle(plan: Plan, overrides: Sequence[Override], reader: Reader) -> dict[int, str]:
+    return {one.id: plan.why_idle(one, reader.covers, reader.now) for one in overrides}
 
 
 def _lost(plan: Plan, seen: View) -> list[str]:
@@ -145,13 +150,13 @@ def _chosen(asked: str, boards: Sequence[Board]) -> str:
     return asked if any(one.key == asked for one in boards) else boards[0].key
 
 
-def _may_answer(one: Override, plan: Plan | None, person: str) -> bool:
+def _may_answer(one: Override, plan: Plan | None, reader: Reader) -> bool:
+    person = reader.person
     if one.agreed_at is not None or not person or plan is None:
         return False
     if one.kind == "swap":
         return person == one.person
-    roster = plan.rosters.get(one.schedule)
-    return roster is not None and person != one.instead_of and person in roster.schedule.people()
+    return person in plan.takers(one.schedule, one.instead_of, reader.covers, reader.now)
 
 
 def said_of(one: Override, reader: Reader) -> str:
@@ -247,7 +252,7 @@ def _form(seen: View, typed: dict[str, str], faults: dict[str, str], becomes: Be
     kind = typed.get("kind", "") if typed.get("kind", "") in KINDS else "override"
     schedule = typed.get("schedule", "") if typed.get("schedule", "") in schedules else schedules[0]
     roster = plan.rosters[schedule]
-    on_it = roster.schedule.people()
+    on_it = plan.on_schedule(schedule, reader.covers, seen.now)
     offers: list[Offer] = []
     if kind == "swap":
         covers = plan.covers_for(schedule, reader.covers)

@@ -10,7 +10,7 @@ from tocsin.api.models.values import Moment, Name, Span, moment
 from tocsin.kernel.instant import Instant, format_rfc3339
 from tocsin.oncall.imported import Imported
 from tocsin.oncall.override import Override
-from tocsin.plan.model import Plan
+from tocsin.plan.model import Covers, Plan
 
 
 class PublishedOnCall(Struct, frozen=True, kw_only=True):
@@ -179,8 +179,8 @@ def calendar_out(one: Imported) -> PublishedCalendar:
     )
 
 
-def override_out(one: Override, now: Instant, plan: Plan | None) -> PublishedOverride:
-    """An override, a swap or a cover request as it is published, under the plan in force."""
+def override_out(one: Override, now: Instant, plan: Plan | None, covers: Covers) -> PublishedOverride:
+    """An override, a swap or a cover request as it is published, under the plan in force and with all that counts."""
     live = one.state(now) in ("asked", "agreed")
     return PublishedOverride(
         id=one.id,
@@ -194,7 +194,7 @@ def override_out(one: Override, now: Instant, plan: Plan | None) -> PublishedOve
         back_ends_at=moment(one.back[1] if one.back else None),
         reason=one.reason,
         state=one.state(now),
-        idle=one.idle(plan.rosters, plan.people) if plan is not None and live else "",
+        idle=plan.why_idle(one, covers, now) if plan is not None and live else "",
         asked_by=one.asked_by,
         asked_at=format_rfc3339(one.asked_at),
         answered_by=one.answered_by,

@@ -25,8 +25,8 @@ import msgspec
 from tocsin.kernel.instant import MILLISECOND, MINUTE
 from tocsin.kernel.outside import Answer as Answered
 from tocsin.pages import rendering
-from tocsin.pages.answers import ANSWERABLE, Answer, DeafError, Find, Got, Take
-from tocsin.pages.channels.consent import meant, says_yes
+from tocsin.pages.answers import ANSWERABLE, Answer, DeafError, Find, Got, Take, meant
+from tocsin.pages.channels.consent import says_yes
 from tocsin.pages.channels.replies import failed
 from tocsin.pages.channels.setup import DEADLINE, Setup, no_secret
 from tocsin.pages.ledger import Page

@@ -21,7 +21,8 @@ import msgspec
 
 from tocsin.intake.request import Reply
 from tocsin.pages import rendering
-from tocsin.pages.answers import Answer, Call, Got, Heard, Taken
+from tocsin.pages.answers import Answer, Call, Got, Heard, Taken, Words
+from tocsin.pages.channels.consent import agrees
 from tocsin.pages.channels.replies import failed
 from tocsin.pages.channels.setup import DEADLINE, Setup, no_secret
 from tocsin.pages.ledger import Receipt
@@ -39,7 +40,8 @@ of its own number or of what was asked.
 """
 _CODE = re.compile(r"\b\d{6}\b")
 """Is read out digit by digit."""
-_REPLY = re.compile(r"(?i)\s*(?:ack(?:nowledge)?\s*)?#?(\d{1,18})\s*[.!]?\s*")
+_REPLY = re.compile(r"(?i)\s*(?:ack(?:nowledge)?\s*)?#?(\d{1,18})(?:[\s,:.!]+(.*?))?\s*", re.DOTALL)
+"""A number, and words after it."""
 _RECEIPTS: dict[str, Receipt] = {
     "delivered": "delivered",
     "read": "seen",
@@ -151,11 +153,11 @@ class Twilio:
                 return Heard(reply=_twiml(_gather(call.url, f"Press {KEY} to acknowledge.")))
             return Heard(answer=Answer(page=page, by=fields.get("To", ""), mark=fields.get("CallSid", "")))
         if what == "answer" and self.name == "sms":
-            found = _REPLY.fullmatch(fields.get("Body", ""))
-            if found is None:
-                return Heard(reply=_twiml(""))
-            mark = fields.get("MessageSid", "")
-            return Heard(answer=Answer(page=int(found[1]), by=fields.get("From", ""), mark=mark))
+            said, by, mark = (fields.get(name, "") for name in ("Body", "From", "MessageSid"))
+            found = _REPLY.fullmatch(said)
+            if found is None or (found[2] and not agrees(found[2])):
+                return Heard(words=Words(by=by, mark=mark, yes=agrees(said)))
+            return Heard(answer=Answer(page=int(found[1]), by=by, mark=mark))
         return Reply(404)
 
     async def thank(self, answer: Answer, taken: Taken) -> Reply:
