@@ -40,6 +40,7 @@ from tocsin.oncall.zone import DAY_OF, wall_of
 from tocsin.pages.calls import Calls
 from tocsin.pages.contacts import code_hash, code_of
 from tocsin.pages.rules import Reach, Way
+from tocsin.pages.said import Said
 from tocsin.plan.model import Mail, Plan
 from tocsin.playbooks.remembered import Remembered
 from tocsin.store.rows import Journaled
@@ -428,7 +429,7 @@ def _plain(value: object) -> Any:
     if isinstance(value, dict):
         kept = {repr(key): _plain(one) for key, one in value.items()}
         return {key: kept[key] for key in sorted(kept) if kept[key]}
-    if isinstance(value, Remembered | Calls):
+    if isinstance(value, Remembered | Calls | Said):
         return _plain(vars(value))
     if isinstance(value, Members):
         return [sorted(value.firing), sorted(value.silenced)] if value.firing or value.silenced else None
