@@ -40,6 +40,7 @@ from tocsin.intake.request import Heard, Request
 from tocsin.intake.sources import SOURCES
 from tocsin.kernel.instant import SECOND, Instant, parse_duration, parse_rfc3339
 from tocsin.kernel.matcher import parse_matcher
+from tocsin.kernel.reason import Reason
 from tocsin.pages.contacts import code_hash, code_of
 from tocsin.pages.ledger import Page
 from tocsin.pages.rules import Reach, quiet_until
@@ -145,6 +146,9 @@ class World:
         self._keep(changes)
         for page in list(changes.deliver.values()):
             if page.state != "intended":
+                continue
+            if self.rests_since(page, changes):
+                self.apply(Delivered(page.id, "unneeded"))
                 continue
             self.must_be_wanted(page)
             self.pages.append((self.clock, page.person, page.incident))
@@ -339,6 +343,14 @@ class World:
     def told(self, incident: int) -> list[str]:
         """The reasons on an incident's timeline, in order."""
         return [str(entry.reason) for entry in self.timeline if entry.incident == incident]
+
+    def rests_since(self, page: Page, changes: Changes) -> bool:
+        """Whether all that a message is about was paused after it was handed over: then its channel sends nothing."""
+        state = self.engine.state
+        paused = {entry.incident for _, entry in changes.entries if entry.reason in (Reason.SILENCED, Reason.CLEARING)}
+        rows = [state.pages[id] for id in page.bundled] or [page]
+        open_ones = (state.incidents.get(row.incident) for row in rows if row.state == "intended")
+        return all(one is not None and one.paused is not None and one.number in paused for one in open_ones)
 
     def must_be_wanted(self, page: Page) -> None:
         """No page leaves while an acknowledgement holds; of a bundle every incident still needs somebody.

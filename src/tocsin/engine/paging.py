@@ -394,24 +394,6 @@ def paused(turn: Turn, row: Page) -> tuple[Reason, Instant] | None:
     return incident.paused, max(incident.paused_until or turn.now, turn.now + SECOND)
 
 
-def rest(turn: Turn, incident: Incident) -> None:
-    """An incident was paused just now: what no channel was given yet of what was handed over waits, too."""
-    fresh = [turn.changes.deliver.get(row.bundle or row.id) for row in ledger.rows(turn, incident.number)]
-    for id, first in {page.id: page for page in fresh if page is not None}.items():
-        rows = [row for row in ledger.together(turn, first) if row.state == "intended" and row.handed_at is not None]
-        paused_ones = [row for row in rows if paused(turn, row) is not None]
-        if not paused_ones:
-            continue
-        del turn.changes.deliver[id]
-        for row in rows:
-            row.handed_at, row.bundle, row.bundled = None, 0, ()
-        for row in paused_ones:
-            due(turn, row)
-        others = [row for row in rows if row not in paused_ones]
-        if others:
-            _hand(turn, others)
-
-
 def go_on(turn: Turn, incident: Incident) -> None:
     """An incident is paused no more: what waited for that leaves."""
     for row in _kept(turn, incident):

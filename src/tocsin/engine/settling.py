@@ -62,14 +62,11 @@ def pause(turn: Turn, incident: Incident, reason: Reason, until: Instant) -> Non
     """
     if incident.next_at is not None:
         incident.resume_at, incident.next_at = incident.next_at, None
-    fresh = incident.paused is not reason
-    if fresh:
+    if incident.paused is not reason:
         turn.count("decisions", reason)
         if reason not in SAID_ELSEWHERE:
             turn.enter(incident.number, _why_paused(turn, incident), reason)
     incident.paused, incident.paused_until = reason, until
-    if fresh:
-        paging.rest(turn, incident)
 
 
 def _why_paused(turn: Turn, incident: Incident) -> str:
