@@ -36,9 +36,12 @@ def kept_quiet(turn: Turn, silence: Silence) -> int:
 
 
 def ended_early(turn: Turn, silence: Silence, actor: str, quiet: int) -> None:
-    """Somebody has ended a silence before its time: its author is told, unless it was them. ``quiet``: as there."""
+    """Somebody has ended a silence before its time: its author is told, unless it was them. ``quiet``: as there.
+
+    By a key nobody knows who it was, and who uses one is mostly the author: amtool at the other end of it.
+    """
     known = turn.plan.known_as.get(silence.author.strip().lower(), ())
-    if known and actor not in {f"person:{person.key}" for person in known}:
+    if known and not actor.startswith("key:") and actor not in {f"person:{person.key}" for person in known}:
         ended(turn, silence, quiet, f"was ended by {called(actor, turn.plan.names)}")
     else:
         turn.count("silences", Reason.SILENCE_ENDED)
