@@ -75,6 +75,8 @@ class Case:
     """When a step of it was due last."""
     quieted: int = -1
     """When what had not left yet was withdrawn last."""
+    asked: dict[int, int] = field(default_factory=dict)
+    """When each step of its incident last wrote pages down."""
     kept: list[tuple[int, str, str]] = field(default_factory=list)
     """What was owed while it was paused, and is owed again when it goes on: since when, to whom, by which way."""
 
@@ -358,6 +360,7 @@ class Referee:
         if case.state == "none":
             self.numbers += 1
             case.number = UNMET
+            case.asked.clear()
             self._trigger(case, now, anew=True)
         elif case.state == "resolved":
             self._trigger(case, now, anew=True)
@@ -428,8 +431,10 @@ class Referee:
 
     # -- escalating ----------------------------------------------------------------------------------------------------
 
-    def people(self, step: Step, now: int) -> set[str]:
-        """Everybody behind a step's targets."""
+    def people(self, case: Case, step: Step, first: int, now: int) -> set[str]:
+        """Everybody behind a step's targets. The next in line counts from whom steps before the ``first`` that is due
+        paged of that rota, and whoever has come on call since is paged beside them.
+        """
         found: set[str] = set()
         for target in step.targets:
             kind, _, name = target.partition(" ")
@@ -438,7 +443,14 @@ class Referee:
             elif kind == "team":
                 found |= set(self.land.teams[name])
             elif kind == "next":
-                found |= next_in_line(self.land.rotas[name], self.covers.get(name, []), now)
+                rota, covers = self.land.rotas[name], self.covers.get(name, [])
+                before = [
+                    at
+                    for place, at in case.asked.items()
+                    if place < min(first, len(case.steps)) and f"schedule {name}" in case.steps[place].targets
+                ]
+                then = max(before, default=now)
+                found |= next_in_line(rota, covers, then) | (on_call(rota, covers, now) - on_call(rota, covers, then))
             else:
                 found |= on_call(self.land.rotas[name], self.covers.get(name, []), now)
         return found
@@ -455,7 +467,7 @@ class Referee:
             if not last and step.grave and case.severity != "critical":
                 case.step, case.round = case.step + 1, 0
                 continue
-            people = self.people(step, now)
+            people = self.people(case, step, before[0], now)
             able = {one for one in people if self.land.people[one].ways}
             if not able and not last:
                 skipped = True
@@ -589,6 +601,8 @@ class Referee:
             if row.kind != "page":
                 continue
             reason = str(row.reason)
+            if reason in STEPS:
+                case.asked[row.step] = row.intended_at
             if row.instead_of and self._sent_at(case.number, row.person):
                 continue  # the next method of a page that was right when it was written, and failed for good just now
             if reason in STEPS and case.judged != now:

@@ -414,7 +414,7 @@ def off_duty(turn: Turn, incident: Incident) -> int | None:
     steps = []
     for row in _kept(turn, incident):
         if row.reason in calling.OF_A_STEP and row.step < len(incident.steps):
-            behind = turn.behind(incident.steps[row.step].targets)
+            behind = calling.behind(turn, incident, incident.steps[row.step].targets)
             if all(one.person.key != row.person for one in behind):
                 ledger.finish(turn, row, "overtaken", Reason.OVERTAKEN)
                 steps.append(row.step)
