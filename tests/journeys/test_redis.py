@@ -73,11 +73,11 @@ class Night(NamedTuple):
 
         def ended() -> dict[str, Any]:
             newest = self.tocsin.call("GET", "/api/v1/incidents?state=all&limit=1")[1]["items"]
-            if not newest or newest[0]["title"] != f"{name} {instance}":
-                return {}
+            assert newest and newest[0]["title"] == f"{name} {instance}", newest
             found = self.tocsin.call("GET", f"/api/v1/runs?incident={newest[0]['number']}")[1]["items"]
             done = found and {found[0]["state"], found[0]["outcome"]} & {"watching", "handed_over"}
-            return dict(found[0]) if done else {}
+            assert done, found
+            return dict(found[0])
 
         run = eventually(ended, what=f"a run about {instance}", within=60)
         took = time.monotonic() - began
