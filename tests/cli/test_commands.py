@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 from typing import Any
 
@@ -493,7 +494,13 @@ def test_an_interrupted_command_says_so(stage: Stage) -> None:
 
     stage.answers["GET /alerts"] = answer
     env = inherited_environment(TOCSIN_URL=stage.url, TOCSIN_TOKEN=TOKEN)
-    process.append(subprocess.Popen([str(tocsin_command()), "alerts"], env=env, stderr=subprocess.PIPE, text=True))
+
+    def hears() -> None:
+        """Where the tests run behind a shell's ``&`` interrupts are ignored, and that is inherited."""
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    command = [str(tocsin_command()), "alerts"]
+    process.append(subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True, preexec_fn=hears))
     _, err = process[0].communicate(timeout=30)
     assert (process[0].returncode, err.strip()) == (130, "Interrupted.")
 
