@@ -118,6 +118,24 @@ def paged_since(incident: Incident, rows: Iterable[Page], step: int) -> dict[str
     return found
 
 
+def outlasted(turn: Turn, incident: Incident) -> bool:
+    """Whether a pause outlasted where the escalation stood: the time of the step that was paged last is over, or that
+    step means somebody by now who was not paged. Not what is to be paged first in any case, or was given to somebody.
+    """
+    begun = incident.step or incident.round or incident.laps
+    to_come = incident.steps[incident.step] if incident.step < len(incident.steps) else None
+    if not begun or (to_come is not None and to_come.given and not incident.round):
+        return False
+    if incident.resume_at is None or incident.resume_at <= turn.now:
+        return True
+    under_way = incident.step if incident.round else (incident.step or len(incident.steps) + 1) - 1
+    step = incident.steps[under_way] if under_way < len(incident.steps) else None
+    means = behind(turn, incident, step.targets if step is not None else turn.plan.last_resort)
+    paged = {row.person for row in ledger.rows(turn, incident.number) if row.kind == "page"} | set(incident.answers)
+    known = [one.person.key in paged for one in means]
+    return bool(known) and not (any(known) if step is not None and step.one else all(known))
+
+
 def reaches_nobody(incident: Incident, step: int) -> str:
     """Says of a step why it is passed over."""
     why = nobody_behind(incident.steps[step].targets)

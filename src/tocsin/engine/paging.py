@@ -421,6 +421,13 @@ def off_duty(turn: Turn, incident: Incident) -> int | None:
     return min(steps, default=None)
 
 
+def call_off(turn: Turn, incident: Incident) -> None:
+    """Everybody is asked anew: what has not left of before is overtaken, but what somebody asked for by name."""
+    for row in ledger.rows(turn, incident.number):
+        if row.state == "intended" and row.kind in PAUSED and row.reason not in BY_NAME:
+            ledger.finish(turn, row, "overtaken", Reason.OVERTAKEN)
+
+
 def _bundled(turn: Turn, row: Page, contact: Contact) -> Instant | None:
     """Until when a page waits to go with others, because so many as grave have just left by its method."""
     reach = methods.reach_of(turn, row.person)

@@ -66,6 +66,7 @@ def pause(turn: Turn, incident: Incident, reason: Reason, until: Instant) -> Non
         turn.count("decisions", reason)
         if reason not in SAID_ELSEWHERE:
             turn.enter(incident.number, _why_paused(turn, incident), reason)
+        _silence_over(turn, incident)  # what pauses it now is something else
     incident.paused, incident.paused_until = reason, until
 
 
@@ -80,31 +81,41 @@ def _why_paused(turn: Turn, incident: Incident) -> str:
 
 def resume(turn: Turn, incident: Incident) -> None:
     """Go on paging where it stood, at once when that time has passed."""
-    was_paused = incident.paused is not None
-    if incident.paused is not None:
-        if incident.paused not in SAID_ELSEWHERE:
-            turn.enter(
-                incident.number,
-                "Paging goes on",
-                Reason.SILENCE_ENDED if incident.paused is Reason.SILENCED else Reason.FIRING_AGAIN,
-            )
+    was = incident.paused
+    if was is not None:
+        anew = _silence_over(turn, incident)
         incident.paused = incident.paused_until = None
-    if was_paused and (step := paging.off_duty(turn, incident)) is not None:
-        incident.step, incident.round, incident.next_at = step, 0, turn.now
+        if was not in SAID_ELSEWHERE:
+            why = Reason.SILENCE_ENDED if was is Reason.SILENCED else Reason.FIRING_AGAIN
+            turn.enter(incident.number, f"Paging goes on{', from the first step' if anew else ''}", why)
+        if (step := paging.off_duty(turn, incident)) is not None:
+            incident.step, incident.round, incident.next_at = step, 0, turn.now
     if incident.next_at is None:
         incident.next_at = max(incident.resume_at or turn.now, turn.now)
     incident.resume_at = None
     if incident.next_at <= turn.now and not paging.escalate_now(turn, incident):
         _nobody_left(turn, incident)
-    elif was_paused:
+    elif was is not None:
         paging.go_on(turn, incident)
+
+
+def _silence_over(turn: Turn, incident: Incident) -> bool:
+    """A silence pauses it no more. One that outlasted where the escalation stood has it begin from the first step, as
+    when an acknowledgement runs out: nobody was expected to answer meanwhile, and another may be on call by now.
+    """
+    if incident.paused is not Reason.SILENCED or not calling.outlasted(turn, incident):
+        return False
+    paging.call_off(turn, incident)
+    incident.step = incident.round = incident.laps = 0
+    incident.resume_at, incident.waits = turn.now, None
+    return True
 
 
 def begin_anew(turn: Turn, incident: Incident) -> None:
     """It is quiet by a silence, and an alert came that nobody was ever paged for: that is paged like the first of an
     incident, from the first step and by the plan of now.
     """
-    paging.withdraw(turn, incident)
+    paging.call_off(turn, incident)
     incident.steps = turn.plan.steps(incident.service, incident.severity, incident.customer_tier)
     incident.plan, incident.laps = turn.plan.version, 0
     _page_from(turn, incident, 0, "An alert that the silence does not cover: paging begins anew")
