@@ -1,4 +1,4 @@
-"""A page follows its contact method: what has not arrived when the method leads elsewhere goes there, and nobody else is
+"""A page follows its contact method: what has not arrived when that leads elsewhere goes there, and nobody else is
 woken for it.
 """
 

@@ -71,8 +71,8 @@ class WebPush:
             to = read_subscription(message.address)
         except ValueError as error:
             return Failed("address", str(error), permanent=True)
-        if why := _refusal(to, self._beside):  # it was added before that was looked at, or the plan allowed it then
-            return Failed("address", why, permanent=True)
+        if refused := _refusal(to, self._beside):  # it was added before that was looked at, or the plan allowed it then
+            return Failed("address", refused, permanent=True)
         try:
             body = encrypted(said(message, self._base, make_token(self._arrived, message.page)), to)
             token = vapid(self._key, to.endpoint, self._subject, message.now)
