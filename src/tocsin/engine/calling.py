@@ -235,6 +235,14 @@ def _morning(turn: Turn, incident: Incident, people: Sequence[Person]) -> Instan
     return min(waits) if len(waits) == len(ends) else None
 
 
+def of_a_step(turn: Turn, row: Page) -> Page | None:
+    """The page of a step that a page is, or whose place it took at the same address; None for any other."""
+    if row.reason in OF_A_STEP:
+        return row
+    theirs = ledger.alike(turn, row)
+    return next((one for one in theirs if one.overtaken_by == row.id and one.reason in OF_A_STEP), None)
+
+
 def reached_nobody(turn: Turn, incident: Incident, row: Page) -> bool:
     """Whether the step a page belongs to is the last one paged, and every page of it was refused at least once, but
     those of people who have answered: others are asked for beside them.
@@ -254,5 +262,6 @@ def reached_nobody(turn: Turn, incident: Incident, row: Page) -> bool:
     # What still waits of a round before is this round's as well: of everybody, or of the one whose turn it is.
     turns = row.step < len(incident.steps) and incident.steps[row.step].one
     rest = {one.id for one in asked if one.waiting and not (turns and one.person != row.person)}
+    rest |= {one.id for one in asked if (one.left_at or 0) >= began and not (turns and one.person != row.person)}
     reaching = [one for one in asked if (one.may_reach or one.rang) and (one.intended_at >= began or one.id in rest)]
     return not reaching or (all(one.channel == CONSOLE for one in reaching) and not _on_trial(turn))

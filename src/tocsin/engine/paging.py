@@ -174,6 +174,10 @@ def _write(turn: Turn, person: Person, about: About) -> list[Page]:
             ledger.finish(turn, known, "overtaken", Reason.OVERTAKEN)
         held = None if at <= turn.now else Reason.NEXT_METHOD if planned.after else Reason.QUIET_HOURS
         written.append(row_of(turn, person.key, planned, about, at, held))
+    for one in coming(turn, person.key, about).values() if about.reason in calling.OF_A_STEP else ():
+        if one.step != about.step and one.reason in calling.OF_A_STEP:  # the step leans on it: its refusal is the step's
+            one.step = about.step
+            turn.save_page(one)
     for one in written:
         if one.state == "intended":  # what was refused at once may have brought the next one forward, or ended them all
             _hand_over(turn, one)
@@ -573,15 +577,16 @@ def next_method(turn: Turn, row: Page) -> None:
         return
     if incident is None or (incident.next_at is None and incident.resume_at is None) or row.waiting:
         return
-    if row.reason not in calling.OF_A_STEP or row.step >= len(incident.steps) or row.rang:
+    asked = calling.of_a_step(turn, row)
+    if asked is None or asked.step >= len(incident.steps) or row.rang:
         return
-    if calling.reached_nobody(turn, incident, row):
-        what = f"{_named(incident, row.step)} reached nobody"
+    if calling.reached_nobody(turn, incident, asked):
+        what = f"{_named(incident, asked.step)} reached nobody"
         turn.enter(incident.number, what, Reason.NOBODY_REACHABLE, page=str(row.id))
-        incident.step, incident.round = (row.step + 1, 0)
+        incident.step, incident.round = (asked.step + 1, 0)
         if incident.paused is not None:
             incident.resume_at = turn.now
             turn.save_incident(incident)
         # A channel that is down may come back: then the next step is enough meanwhile.
         if (incident.paused is not None or escalate_now(turn, incident)) and row.state == "failed":
-            _stand_in(turn, incident, row.step)
+            _stand_in(turn, incident, asked.step)
