@@ -136,9 +136,12 @@ def outlasted(turn: Turn, incident: Incident) -> bool:
     return bool(known) and not (any(known) if step is not None and step.one else all(known))
 
 
-def reaches_nobody(incident: Incident, step: int) -> str:
-    """Says of a step why it is passed over."""
-    why = nobody_behind(incident.steps[step].targets)
+def reaches_nobody(turn: Turn, incident: Incident, step: int) -> str:
+    """Says of a step why it is passed over: nobody is on call, or those who are can be reached by nothing."""
+    targets = incident.steps[step].targets
+    there = [one.person for one in behind(turn, incident, targets)]
+    mute = [one.name for one in there if one.key not in incident.answers]
+    why = f"{' and '.join(mute)} can be reached by nothing" if mute else "" if there else nobody_behind(targets)
     return f"Step {step + 1} reaches nobody{f': {why}' if why else ''}"
 
 

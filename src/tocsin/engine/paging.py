@@ -40,7 +40,7 @@ def escalate_now(turn: Turn, incident: Incident) -> bool:
         what = f"Step {step + 1} is passed over: {calling.unmet(turn, incident, incident.steps[step])}"
         turn.enter(incident.number, what, Reason.STEP_NOT_MEANT)
     for step in call.skipped:
-        turn.enter(incident.number, calling.reaches_nobody(incident, step), Reason.NOBODY_REACHABLE)
+        turn.enter(incident.number, calling.reaches_nobody(turn, incident, step), Reason.NOBODY_REACHABLE)
     there = calling.behind(turn, incident, call.targets)
     shadows = turn.plan.shadows_of(call.targets, turn.now, turn.state.covers, there)
     reason, what = _said(turn, incident, call, reached, shadows)
