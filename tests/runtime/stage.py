@@ -13,7 +13,7 @@ from tests.engine.world import PLAN, START, dump, plan_of
 from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import AnyInput, PlanChange, Received
 from tocsin.engine.state import Changes, Counters, Loaded, State
-from tocsin.intake.request import Reply, Request
+from tocsin.intake.request import Request
 from tocsin.intake.sources import SOURCES
 from tocsin.kernel.instant import SECOND, Duration, Instant, format_rfc3339
 from tocsin.pages.ledger import Page
@@ -247,12 +247,3 @@ def events(now: Instant, names: Iterable[str], labels: Mapping[str, str] | None 
             ]
         }
     )
-
-
-def accepted(job: Job) -> bool:
-    """Whether a job was answered with yes."""
-    return not job.failed
-
-
-def no_reply(reply: Reply) -> None:
-    """For those who do not wait."""
