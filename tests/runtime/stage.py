@@ -181,7 +181,7 @@ class Stage:
             if self.writer._away is not None:
                 self.clock.passes(SECOND)
             due = self.writer.engine.next_due()
-            waits = self.writer._urgent or self.writer._intake or self.writer._faults or self.writer._away
+            waits = self.writer._waiting or self.writer._unjudged or self.writer._away
             if not waits and (due is None or due > self.writer._now()):
                 return number
             self.turn()
@@ -189,7 +189,7 @@ class Stage:
 
     def waits(self) -> list[Any]:
         """What waits."""
-        return [job.input for job in (*self.writer._urgent, *self.writer._intake)]
+        return [job.input for job in (*self.writer._waiting.urgent, *self.writer._waiting.intake)]
 
     @property
     def state(self) -> State:
