@@ -13,7 +13,7 @@ from tocsin.notation.decoder import Choice, Field, ListOf, Record, Unfit, Word
 from tocsin.notation.findings import Findings
 from tocsin.notation.words import NAME, PATH, SWITCH, TEXT, URL, whole
 from tocsin.plan.words import REFERENCE
-from tocsin.playbooks.targets import here
+from tocsin.playbooks.targets import here, said
 
 _STRING = {"type": "string"}
 
@@ -138,6 +138,28 @@ class Dial(Record):
     most = Field(AMOUNT, "Never above.", required=True)
     usual = Field(AMOUNT, "Where it stands when all is well: the way back.", required=True)
     step = Field(AMOUNT, "By how much at once, at the most. Default: 1.")
+
+
+_WHERE: Mapping[str, tuple[str, ...]] = {
+    "process": ("pidfile",), "folder": ("folder",), "ssh": ("host", "port"), "http": ("at",),
+    "haproxy": ("socket", "server"), "supervisor": ("at", "program"), "systemd": ("unit", "manager"),
+    "dial": ("url", "read"),
+}  # fmt: skip
+"""By kind, what of a description says which system it is; the rest says what may be done there, and how."""
+
+
+def system_of(kind: str, reading: str) -> str:
+    """Which system the plan means that describes one so: the same for whoever may do what there, by whatever user.
+
+    "" where nothing but a secret leads to it.
+    """
+    of_it = said(reading)
+    if not of_it:
+        return ""
+    keys = _WHERE.get(kind, tuple(key for key in of_it if key not in ("secrets", "on")))
+    machine = of_it.get("on")
+    on = {"on": {"host": machine["host"], "port": machine["port"]}} if machine else {}
+    return here({key: of_it.get(key) for key in keys} | on)
 
 
 class Reached:

@@ -91,7 +91,7 @@ class Process:
         await self._send(encode(reply))
 
     async def ended(self) -> tuple[int | None, str, bool]:
-        """Wait for its end: status, what it printed, and whether it was ended for printing. A status below 0 is a signal;
+        """Wait for its end: status, what it printed, and whether it was ended for printing. A status below 0: a signal;
         None: what it was forked from ended, and took it along.
         """
         gone = await self._gone
