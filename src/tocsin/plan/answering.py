@@ -10,7 +10,7 @@ from tocsin.notation.positions import Placed, Position
 from tocsin.plan import schema as written
 from tocsin.plan.model import Plan
 from tocsin.plan.names import Names
-from tocsin.plan.reach import Reached, system_of
+from tocsin.plan.reach import Reached, said_of, system_of
 from tocsin.playbooks.checklist import Checklist
 from tocsin.playbooks.manifest import Manifest, Unless
 from tocsin.playbooks.targets import Target
@@ -154,9 +154,11 @@ def _at(one: Manifest | Checklist) -> Position:
 
 def _target(service: str, name: str, said: written.Target, reached: Reached) -> Target:
     kind, reading, fixing = reached.reference(name, said) or _plainly(said, reached)
+    match = said.match or ()
+    says, may = said_of(kind, reading, fixing, match)
     return Target(
-        service=service, name=name, kind=kind, reading=reading, fixing=fixing, match=said.match or (),
-        system=system_of(kind, reading),
+        service=service, name=name, kind=kind, reading=reading, fixing=fixing, match=match,
+        system=system_of(kind, reading), says=says, may=may,
     )  # fmt: skip
 
 

@@ -6,8 +6,11 @@ may be run, between which bounds. A target's ``look with`` and ``fix with`` name
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from typing import Any
+
+import msgspec
 
 from tocsin.notation.decoder import Choice, Field, ListOf, Record, Unfit, Word
 from tocsin.notation.findings import Findings
@@ -160,6 +163,37 @@ def system_of(kind: str, reading: str) -> str:
     machine = of_it.get("on")
     on = {"on": {"host": machine["host"], "port": machine["port"]}} if machine else {}
     return here({key: of_it.get(key) for key in keys} | on)
+
+
+_MAY: Mapping[str, tuple[str, ...]] = {
+    "process": ("restart",), "folder": ("delete", "rotate"), "ssh": ("user",),
+    "http": ("restart", "renew", "reload", "certificate"), "haproxy": ("drain", "least", "usual"),
+    "dial": ("set", "least", "usual", "most", "step"),
+}  # fmt: skip
+"""By kind, what of a description says what may be done there."""
+
+
+def said_of(kind: str, reading: str, fixing: str, match: Iterable[object]) -> tuple[str, str]:
+    """Digests of all that a plan says of a target, and of what may be done there. No secret is in them.
+
+    Which instances are its fellows is theirs to say.
+    """
+    whole = [_own(one) for one in (reading, fixing)]
+    may = {key: said(fixing).get(key) for key in _MAY.get(kind, ())} | {"fixes": bool(fixing)}
+    return _digest([kind, *whole, sorted(map(str, match))]), _digest([kind, may])
+
+
+def _own(reference: str) -> object:
+    of_it = said(reference)
+    if not of_it:
+        return reference
+    of_it.pop("fellows", None)
+    of_it["secrets"] = {key: one for key, one in of_it.get("secrets", {}).items() if not key.startswith("at ")}
+    return of_it
+
+
+def _digest(what: object) -> str:
+    return sha256(msgspec.json.encode(what, order="deterministic")).hexdigest()[:12]
 
 
 class Reached:

@@ -22,7 +22,8 @@ class Target(Struct, frozen=True, kw_only=True):
 
     ``match``: the alerts that are about it; () when every alert of the service may be. ``fixing`` "" when nothing may
     be changed on it. ``system``: what the plan says of where it is, which is the same for each service that has it;
-    "" where all that is said is what it is read with.
+    "" where all that is said is what it is read with. ``says``: a digest of all that the plan says of it; ``may``: of
+    what may be done there alone, which is the same for others of which as much is said.
     """
 
     service: str
@@ -32,6 +33,8 @@ class Target(Struct, frozen=True, kw_only=True):
     fixing: str = ""
     match: tuple[Matcher, ...] = ()
     system: str = ""
+    says: str = ""
+    may: str = ""
 
     @property
     def lock(self) -> str:
