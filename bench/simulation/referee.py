@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from bench.simulation.clocks import SECOND, Cover, morning, next_in_line, on_call
 from bench.simulation.landscape import URGENT, Landscape, Step
@@ -77,8 +77,14 @@ class Case:
     """When what had not left yet was withdrawn last."""
     asked: dict[int, int] = field(default_factory=dict)
     """When each step of its incident last wrote pages down."""
-    kept: list[tuple[int, str, str]] = field(default_factory=list)
-    """What was owed while it was paused, and is owed again when it goes on: since when, to whom, by which way."""
+    asked_whom: dict[int, set[str]] = field(default_factory=dict)
+    """Whom each step of its incident paged."""
+    kept: list[tuple[int, str, str, int]] = field(default_factory=list)
+    """What was owed while it was paused, and is owed again when it goes on: since when, to whom, by which way, step."""
+    went_on: int = -1
+    """When it was paused no more last."""
+    relieved: set[int] = field(default_factory=set)
+    """The steps whose message had not left by then to somebody whom they do not mean any more."""
 
     @property
     def at_home(self) -> list[Alarm]:
@@ -116,8 +122,10 @@ class Referee:
         self._agenda: list[tuple[int, tuple[str, str]]] = []
         self._turns: list[int] = []
         """When overrides begin and end."""
-        self._owed: list[tuple[int, int, int, str, str]] = []
-        """Until when, and since when, a message for an incident has to have left to a person, by a way ("" any)."""
+        self._owed: list[tuple[int, int, int, str, str, int]] = []
+        """Until when, and since when, a message for an incident has to have left to a person, by a way ("" any), for a
+        step.
+        """
         self._sent: dict[tuple[int, str, str], int] = {}
         self._paged: dict[tuple[str, str], list[int]] = {}
         self._silenced_at: dict[str, int] = {}
@@ -275,6 +283,8 @@ class Referee:
         touched = list(self._rung.values())
         self._rung.clear()
         for case in touched:
+            if case.wanted and case.went_on == now:
+                self._begins_again(case, now)
             if case.wanted and case.due is not None and case.due <= now:
                 self._escalates(case, now)
                 self._watch(case)
@@ -361,6 +371,7 @@ class Referee:
             self.numbers += 1
             case.number = UNMET
             case.asked.clear()
+            case.asked_whom.clear()
             self._trigger(case, now, anew=True)
         elif case.state == "resolved":
             self._trigger(case, now, anew=True)
@@ -391,9 +402,29 @@ class Referee:
         whoever is meant by their step now.
         """
         case.due = max(case.resume if case.resume is not None else now, now)
-        for begun, person, way in case.kept:
-            heappush(self._owed, (now + BUNDLED_WITHIN, begun, case.number, person, way))
+        case.went_on = now
+        case.relieved.clear()
+        self._rung[case.service, case.name] = case
+        for begun, person, way, step in case.kept:
+            if person in self.people(case, case.steps[step], case.step, now):
+                heappush(self._owed, (now + BUNDLED_WITHIN, begun, case.number, person, way, step))
+            else:
+                case.relieved.add(step)
         case.kept.clear()
+
+    def _begins_again(self, case: Case, now: int) -> None:
+        """It was paused for longer than somebody's shift. A step whose message to them had not left pages whoever has
+        the shift now, and the escalation goes on from there. When a message was to leave is known to half a minute, and
+        of those that failed not at all: there it is enough that the step paged somebody who is not meant any more.
+        """
+        again = {row.step for row in self._rows.get(case.number, ()) if str(row.reason) in STEPS and not row.instead_of}
+        for step in sorted(step for step in case.asked_whom if step < len(case.steps)):
+            off = case.asked_whom[step] - self.people(case, case.steps[step], case.step, now)
+            if off and (step in case.relieved or (step in again and step != case.step)):
+                case.step, case.round, case.due = step, 0, now
+                self._owed = [one for one in self._owed if not (one[2] == case.number and one[3] in off)]
+                heapify(self._owed)
+                return
 
     def _trigger(self, case: Case, now: int, anew: bool = False) -> None:
         """Page from the first step; ``anew``: by the steps the plan has now."""
@@ -535,21 +566,21 @@ class Referee:
         who = self.land.people[person]
         lately = [at for at in self._paged.get((person, who.ways[0]), ()) if now - at < BUNDLED_WITHIN]
         slack = BUNDLED_WITHIN if not who.flaky and len(lately) >= 3 else 0
-        heappush(self._owed, (now + slack, now, case.number, person, ""))
+        heappush(self._owed, (now + slack, now, case.number, person, "", case.step))
         if not who.flaky and len(who.ways) > 1:
-            heappush(self._owed, (now + APART + BUNDLED_WITHIN, now, case.number, person, who.ways[1]))
+            heappush(self._owed, (now + APART + BUNDLED_WITHIN, now, case.number, person, who.ways[1], case.step))
 
     def _collect(self, now: int) -> None:
         while self._owed and self._owed[0][0] <= now:
-            until, begun, number, person, way = heappop(self._owed)
+            until, begun, number, person, way, step = heappop(self._owed)
             case = self.by_number.get(number)
             if case is not None and case.state == "triggered" and case.paused and begun > case.quieted:
-                case.kept.append((begun, person, way))
+                case.kept.append((begun, person, way, step))
                 continue
             if case is None or not case.wanted:
                 continue  # answered or over: nobody needs it any more
             if self.gaps and self.gaps[-1][0] <= until < self.gaps[-1][1]:
-                heappush(self._owed, (self.gaps[-1][1] + BUNDLED_WITHIN, begun, number, person, way))
+                heappush(self._owed, (self.gaps[-1][1] + BUNDLED_WITHIN, begun, number, person, way, step))
             elif (self._sent.get((number, person, way), 0) if way else self._sent_at(number, person)) < begun:
                 if begun <= case.quieted <= now:
                     continue  # it was answered, over or paged anew meanwhile, and what had not left was withdrawn
@@ -603,6 +634,7 @@ class Referee:
             reason = str(row.reason)
             if reason in STEPS:
                 case.asked[row.step] = row.intended_at
+                case.asked_whom.setdefault(row.step, set()).add(row.person)
             if row.instead_of and self._sent_at(case.number, row.person):
                 continue  # the next method of a page that was right when it was written, and failed for good just now
             if reason in STEPS and case.judged != now:

@@ -60,7 +60,7 @@ def _watchers(turn: Turn, run: Run) -> list[Run]:
     found: dict[int, Run] = {}
     for name in turn.plan.answers.get(run.service, ()):
         for lock in run.locks:
-            for one in islice(turn.state.remembered.own_on(run.service, name, lock), LOOKED_AT):
+            for one in islice(turn.state.remembered.own_on(name, lock), LOOKED_AT):
                 if one.would and not one.agreement and one.incident == run.incident:
                     found[one.number] = one
     return list(found.values())

@@ -17,7 +17,7 @@ from tocsin.kernel.instant import DAY, Duration, Instant
 from tocsin.kernel.reason import Reason
 from tocsin.oncall import coverage
 from tocsin.oncall.duty import FINDINGS, REMEMBERED, Duty, Stretch, handoff_of, next_clock, next_handoff, stretches
-from tocsin.oncall.moved import Moved, differ, held, laid
+from tocsin.oncall.moved import Moved, differ, held_by, laid
 from tocsin.oncall.override import Cover
 from tocsin.oncall.roster import Roster, Shift, Span, merged
 from tocsin.oncall.zone import said
@@ -136,7 +136,7 @@ def _calendars(turn: Turn, key: str) -> set[str]:
 
 def awaits(turn: Turn, key: str) -> bool:
     """Whether a calendar of a schedule is yet to be read: until it is, or fails, who is on call is not known."""
-    if key not in turn.plan.schedules:
+    if key not in turn.plan.schedules or not turn.plan.calendars:
         return False
     known = turn.state.calendars
     asked = (known.get(name) for name in _calendars(turn, key) if name in turn.plan.calendars)
@@ -162,7 +162,7 @@ def _save(
 
 
 def _held(turn: Turn, key: str, low: Instant, high: Instant) -> dict[str, list[Span]]:
-    return held(turn.plan.rosters[key], turn.plan.covers_for(key, turn.state.covers), [(low, high)])
+    return held_by(turn.plan.rosters[key], turn.plan.covers_for(key, turn.state.covers), low, high)
 
 
 # -- a plan or a calendar is new ---------------------------------------------------------------------------------------

@@ -242,7 +242,7 @@ EXPLAINED: dict[Reason, str] = {
     Reason.TICKED: "a person ticked this step of a checklist",
     Reason.UNTICKED: "a person took back that this step of a checklist was done",
     Reason.TRUST_CLIMBED: "the playbook's runs held often enough",
-    Reason.TRUST_FELL: "a run of the playbook failed, or its code was changed",
+    Reason.TRUST_FELL: "a run of the playbook failed, or its code or what it may do was changed",
     Reason.TRUST_SET: "a person said what the playbook is trusted with",
     Reason.STEP_DUE: "this step of the escalation was due",
     Reason.STEP_NOT_MEANT: "this step is for other incidents or other hours, so the next one follows at once",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Final
 
 from msgspec import Struct
@@ -16,10 +15,8 @@ from tocsin.oncall.zone import DAY_OF, zone
 FINDINGS: Final = "findings"
 """The name of the daily word on what is wrong; a handoff has its schedule's, behind a mark."""
 _HANDOFF: Final = "handoff "
-_LOOKED_AHEAD: Final = (8 * DAY, 32 * DAY, 400 * DAY)
-"""How far ahead a handoff is looked for: nearly always it is in the first."""
-
-
+_LOOKED_AHEAD: Final = 400 * DAY
+"""How far ahead a handoff is looked for."""
 REMEMBERED: Final = DAY
 """How far from the next handoff on it is remembered who comes."""
 
@@ -74,17 +71,13 @@ def handoff_of(schedule: str) -> str:
     return f"{_HANDOFF}{schedule}"
 
 
-def next_handoff(roster: Roster, covers: Sequence[Cover], after: Instant) -> Instant | None:
+def next_handoff(roster: Roster, covers: tuple[Cover, ...], after: Instant) -> Instant | None:
     """When somebody else is on call next, after an instant; None when nobody comes and nobody goes for a year."""
-    seen = after
-    for ahead in _LOOKED_AHEAD:
-        shifts = roster.shifts(seen - DAY, after + ahead, covers)
-        moments = sorted({edge for one in shifts for edge in (one.start, one.end) if seen - DAY < edge < after + ahead})
-        for low, high in pairwise([seen, *(edge for edge in moments if edge > seen)]):
-            before, now = ({one.person for one in shifts if one.start <= at < one.end} for at in (low, high))
-            if before != now:
-                return high
-        seen = max([after, *moments])
+    had = {shift.person for shift in roster.who(after, covers)}
+    for (low, high), shifts in roster.drawn(after, after + _LOOKED_AHEAD, covers):
+        for at in sorted({edge for one in shifts for edge in (one.start, one.end) if low <= edge < high}):
+            if at > after and {one.person for one in shifts if one.start <= at < one.end} != had:
+                return at
     return None
 
 

@@ -36,6 +36,16 @@ def held(roster: Roster, covers: Sequence[Cover], ranges: Iterable[Span]) -> dic
     return {person: merged(sorted(spans)) for person, spans in found.items()}
 
 
+def held_by(roster: Roster, covers: tuple[Cover, ...], start: Instant, end: Instant) -> dict[str, list[Span]]:
+    """As ``held``, of one range, by what a roster has drawn up already."""
+    found: dict[str, list[Span]] = {}
+    for (low, high), shifts in roster.drawn(start, end, covers):
+        for one in shifts:
+            if one.start < high and low < one.end:
+                found.setdefault(one.person, []).append((max(one.start, low), min(one.end, high)))
+    return {person: merged(sorted(spans)) for person, spans in found.items()}
+
+
 def in_vain(roster: Roster, override: Override, covers: Sequence[Cover], now: Instant) -> list[Cover]:
     """What of an agreed override takes nobody's place in times to come: whose it was is not on call then.
 

@@ -60,6 +60,23 @@ class Roster:
 
     def who(self, at: Instant, covers: tuple[Cover, ...] = ()) -> tuple[Shift, ...]:
         """Who is on call at an instant, each person once; () for nobody."""
+        return _each_once([shift for shift in self._drawn(at, covers) if shift.start <= at < shift.end])
+
+    def drawn(
+        self, start: Instant, end: Instant, covers: tuple[Cover, ...] = ()
+    ) -> Iterator[tuple[Span, tuple[Shift, ...]]]:
+        """A range in the pieces that are drawn up at once, each with every shift that has a part in it, in order.
+
+        For what is asked again and again: other than by ``shifts`` a piece is drawn up once.
+        """
+        at = start
+        while at < end:
+            over = min((at // self._stretch + 1) * self._stretch, end)
+            yield (at, over), self._drawn(at, covers)
+            at = over
+
+    def _drawn(self, at: Instant, covers: tuple[Cover, ...]) -> tuple[Shift, ...]:
+        """The shifts of the stretch of time that an instant lies in."""
         place = at // self._stretch, covers
         shifts = self._known.get(place)
         if shifts is None:
@@ -67,7 +84,7 @@ class Roster:
                 self._known.clear()
             start = place[0] * self._stretch
             shifts = self._known[place] = self.shifts(start, start + self._stretch, covers)
-        return _each_once([shift for shift in shifts if shift.start <= at < shift.end])
+        return shifts
 
     def until(self, shift: Shift, covers: tuple[Cover, ...] = ()) -> Instant | None:
         """Until when whoever has a shift stays on call without a break, by shifts that follow it too; None: a year on.
