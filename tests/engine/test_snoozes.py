@@ -110,7 +110,7 @@ def test_whoever_has_what_becomes_grave_is_told_and_has_it_no_longer_than_if_the
     world = World(LOW).at("6h").fires("Disk", job="checkout", instance="a", severity="warning").at("6h1m")
     world.acknowledges(1, "24h")
     world.at("6h5m").fires("Disk", job="checkout", instance="b").at("7h4m")
-    assert [page for page in world.pages if page[0] == "21900s"] == [("21900s", "ana", 0)]
+    assert [page for page in world.pages if page[0] == "21900s"] == [("21900s", "ana", 1)]
     assert world.told_pages[-1].title == "Incident #1, which you have, is SEV1, was SEV3, of high urgency: Disk fires"
     world.at("7h5m")
     assert world.pages[-1] == ("25500s", "ana", 1)

@@ -7,7 +7,7 @@ before the turn is over, whether somebody must be paged now, and if not, why not
 from __future__ import annotations
 
 from tocsin.access.actors import called, person_of
-from tocsin.engine import answering, calling, choosing, holding, methods, paging
+from tocsin.engine import anew, answering, calling, choosing, holding, methods, paging
 from tocsin.engine.state import Members
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.incidents.incident import Incident
@@ -223,7 +223,7 @@ def risen(turn: Turn, incident: Incident, what: str) -> None:
     """It is more than it was when somebody took it or put it off. ``what``: how much more.
 
     Nobody put that off. Whoever has it is told, and has it for no longer than if they had taken it now; where they
-    cannot be told it is as if nobody did.
+    cannot be told, or none of their methods takes the word (``paging.next_method``), it is as if nobody did.
     """
     if incident.state != "acknowledged":
         return
@@ -231,14 +231,14 @@ def risen(turn: Turn, incident: Incident, what: str) -> None:
     if incident.reason is Reason.PUT_OFF or who is None or not methods.has_any(turn, who.key):
         off = incident.reason is Reason.PUT_OFF
         said = "It was put off for less" if off else "Whoever has it cannot be told"
-        turn.enter(incident.number, f"{said}: paging begins again", Reason.CHANGED)
-        _retrigger(turn, incident, Reason.CHANGED)
+        anew.untold(turn, incident, said)
     else:
         turn.enter(incident.number, f"Telling {who.name}, who has it", Reason.CHANGED)
         title = f"Incident #{incident.number}, which you have, is {what}: {incident.title}"
-        paging.notice(turn, who, Reason.CHANGED, title)
         holds = turn.now + turn.plan.service(incident.service).acknowledge_for
         incident.acknowledged_until = min(incident.acknowledged_until or holds, holds)
+        paging.withdraw(turn, incident, kinds=("notice",))  # this one says more
+        paging.notice(turn, who, Reason.CHANGED, title, incident=incident.number)
     turn.touch(incident.number)
     turn.save_incident(incident)
 
@@ -300,9 +300,7 @@ def unacknowledge(turn: Turn, incident: Incident) -> None:
         f"Still open, so paging begins again (was acknowledged by {called(incident.acknowledged_by, turn.plan.names)})",
         Reason.ACKNOWLEDGEMENT_ENDED,
     )
-    _retrigger(turn, incident, Reason.ACKNOWLEDGEMENT_ENDED)
-    turn.touch(incident.number)
-    turn.save_incident(incident)
+    anew.begin(turn, incident, Reason.ACKNOWLEDGEMENT_ENDED)
 
 
 def resolve(turn: Turn, incident: Incident, actor: str, reason: Reason, snooze: Duration | None = None) -> None:
@@ -315,7 +313,7 @@ def resolve(turn: Turn, incident: Incident, actor: str, reason: Reason, snooze: 
     incident.snoozed_until = turn.now + snooze if snooze is not None else None
     incident.keep_until = turn.now + max(service.reopen_within, snooze or 0)
     answering.incident_over(turn, incident, choosing.put_off(turn, incident) if snooze is not None else ())
-    paging.withdraw(turn, incident, kinds=("page", "copy", "help"))
+    paging.withdraw(turn, incident, kinds=("page", "copy", "help", "notice"))
     paging.tell(turn, incident)
     if snooze is not None:
         turn.enter(
@@ -345,24 +343,10 @@ def reopen(turn: Turn, incident: Incident, reason: Reason, actor: str = SYSTEM, 
     incident.steps = turn.plan.steps(incident.service, incident.severity, incident.customer_tier)
     incident.plan = turn.plan.version
     turn.enter(incident.number, "Reopened", reason, actor)
-    _retrigger(turn, incident, reason)
-    turn.touch(incident.number)
-    turn.save_incident(incident)
+    anew.begin(turn, incident, reason)
 
 
 def begin_again(turn: Turn, incident: Incident, reason: Reason) -> None:
     """Page from the first step, now."""
     turn.enter(incident.number, "Paging begins", reason)
-    _retrigger(turn, incident, reason)
-    turn.touch(incident.number)
-    turn.save_incident(incident)
-
-
-def _retrigger(turn: Turn, incident: Incident, reason: Reason) -> None:
-    incident.state, incident.reason = "triggered", reason
-    incident.acknowledged_by, incident.answers = "", {}
-    incident.acknowledged_at = incident.acknowledged_until = None
-    incident.step = incident.round = incident.laps = 0
-    incident.next_at = turn.now
-    incident.resume_at = incident.clear_at = incident.waits = None
-    incident.paused = incident.paused_until = None
+    anew.begin(turn, incident, reason)
