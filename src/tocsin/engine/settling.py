@@ -6,11 +6,13 @@ before the turn is over, whether somebody must be paged now, and if not, why not
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from tocsin.access.actors import called, person_of
 from tocsin.engine import anew, answering, calling, choosing, holding, methods, paging
 from tocsin.engine.state import Members
 from tocsin.engine.turn import SYSTEM, Turn
-from tocsin.incidents.incident import Incident
+from tocsin.incidents.incident import Incident, Snoozed
 from tocsin.kernel.instant import HOUR, SECOND, Duration, Instant, say_duration
 from tocsin.kernel.reason import Reason
 
@@ -26,8 +28,8 @@ def reopens(incident: Incident, now: Instant) -> bool:
 
 def settle(turn: Turn, incident: Incident) -> None:
     """Bring an incident in line with its alerts: clearing, kept quiet, or paging."""
+    _settle_snooze(turn, incident)
     if not incident.open:
-        _settle_snooze(turn, incident)
         turn.save_incident(incident)
         return
     choosing.tend(turn, incident)
@@ -146,22 +148,25 @@ def _clear(turn: Turn, incident: Incident) -> None:
 
 
 def _settle_snooze(turn: Turn, incident: Incident) -> None:
-    """What was put off is over when all of it has ended, and stayed quiet for as long as its sources ask."""
-    if incident.snoozed_until is None:
+    """What was put off is over when all of it has ended, and stayed quiet for as long as its sources ask: also when
+    another alert has opened the incident meanwhile.
+    """
+    if incident.snoozed is None:
         return
-    if turn.members(incident).firing:
-        incident.clear_at = None
+    if incident.snoozed.among(turn.members(incident).firing):
+        incident.snoozed = replace(incident.snoozed, over_at=None)
     elif incident.quiet == 0:
         snooze_over(turn, incident)
-    else:
-        incident.clear_at = incident.clear_at or turn.now + incident.quiet
+    elif incident.snoozed.over_at is None:
+        incident.snoozed = replace(incident.snoozed, over_at=turn.now + incident.quiet)
 
 
 def snooze_over(turn: Turn, incident: Incident) -> None:
     """Nothing is put off any more: what fires from now on is trouble that nobody has seen."""
-    incident.snoozed_until = incident.clear_at = None
+    incident.snoozed_until = incident.snoozed = None
     turn.enter(incident.number, "All that was put off has ended", Reason.ALL_CLEAR)
-    answering.given_back(turn, incident)
+    if not incident.open:
+        answering.given_back(turn, incident)
     turn.save_incident(incident)
 
 
@@ -310,7 +315,10 @@ def resolve(turn: Turn, incident: Incident, actor: str, reason: Reason, snooze: 
     incident.resolved_by, incident.resolved_at = actor, turn.now
     incident.next_at = incident.resume_at = incident.acknowledged_until = incident.clear_at = None
     incident.paused = incident.paused_until = incident.waits = None
-    incident.snoozed_until = turn.now + snooze if snooze is not None else None
+    incident.snoozed_until = incident.snoozed = None
+    if snooze is not None:
+        incident.snoozed_until = turn.now + snooze
+        incident.snoozed = put_off(turn, incident)
     incident.keep_until = turn.now + max(service.reopen_within, snooze or 0)
     answering.incident_over(turn, incident, choosing.put_off(turn, incident) if snooze is not None else ())
     paging.withdraw(turn, incident, kinds=("page", "copy", "help", "notice"))
@@ -327,6 +335,12 @@ def resolve(turn: Turn, incident: Incident, actor: str, reason: Reason, snooze: 
     turn.save_incident(incident)
 
 
+def put_off(turn: Turn, incident: Incident) -> Snoozed:
+    """All that fires, silenced or not, and what it is at most."""
+    firing = tuple(sorted(turn.members(incident).firing))
+    return Snoozed(firing, incident.severity, incident.urgency, incident.customer_tier)
+
+
 def reopen(turn: Turn, incident: Incident, reason: Reason, actor: str = SYSTEM, *, early: bool = False) -> None:
     """Resolved, and here again: the same incident, paged from the first step, with the steps the plan has now.
 
@@ -335,7 +349,7 @@ def reopen(turn: Turn, incident: Incident, reason: Reason, actor: str = SYSTEM, 
     incident.reopened += 1
     incident.resolved_at = incident.keep_until = incident.lingers_until = None
     if not early:
-        incident.snoozed_until = None
+        incident.snoozed_until = incident.snoozed = None
     incident.resolved_by = ""
     incident.considered, incident.tried = False, ()
     answering.opened_again(turn, incident, early=early)
