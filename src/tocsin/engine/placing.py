@@ -77,8 +77,8 @@ def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration, 
         alert.reason = Reason.OPENED
     else:
         alert.reason = Reason.SILENCED if alert.silences else Reason.JOINED
-        if incident.paused is Reason.SILENCED and not alert.silences and not returns:
-            settling.begin_anew(turn, incident)  # whoever was paged for one that returns is paged on
+        if _breaks(incident, alert) and not returns:  # whoever was paged for one that returns is paged on
+            settling.begin_anew(turn, incident)
         _join(turn, alert, incident, covered=covered, early=snoozed)
     alert.incident = incident.number
     members = turn.members(incident)
@@ -87,6 +87,11 @@ def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration, 
         members.silenced.add(alert.id)
     state.wanted.changed(alert)
     turn.touch(incident.number)
+
+
+def _breaks(incident: Incident, alert: Alert) -> bool:
+    """Whether an alert is heard whose incident a silence keeps quiet while nobody has it."""
+    return incident.state == "triggered" and incident.paused is Reason.SILENCED and not alert.silences
 
 
 def _whose(turn: Turn, alert: Alert, home: int) -> tuple[Incident | None, bool]:

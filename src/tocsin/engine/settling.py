@@ -115,12 +115,29 @@ def _silence_over(turn: Turn, incident: Incident) -> bool:
 
 def begin_anew(turn: Turn, incident: Incident) -> None:
     """It is quiet by a silence, and an alert came that nobody was ever paged for: that is paged like the first of an
-    incident, from the first step and by the plan of now.
+    incident. It is quiet no more, so that a second one changes nothing.
     """
     paging.call_off(turn, incident)
-    incident.steps = turn.plan.steps(incident.service, incident.severity, incident.customer_tier)
-    incident.plan, incident.laps = turn.plan.version, 0
-    _page_from(turn, incident, 0, "An alert that the silence does not cover: paging begins anew")
+    incident.paused = incident.paused_until = None
+    paging.go_on(turn, incident)
+    incident.laps = 0
+    first = _by_the_plan_of_now(turn, incident)
+    _page_from(turn, incident, first, "An alert that the silence does not cover: paging begins anew")
+
+
+def _by_the_plan_of_now(turn: Turn, incident: Incident) -> int:
+    """Have the steps be those the plan has now, with those that somebody, or code, put in. Which of them is first: whom
+    it was given to last, else the first of all.
+    """
+    steps, plan = incident.steps, turn.plan.steps(incident.service, incident.severity, incident.customer_tier)
+    given = [place for place, step in enumerate(steps) if step.given]
+    last = max((place for place in given if place <= incident.step), default=given[0] if given else None)
+    incident.plan = turn.plan.version
+    if tuple(step for step in steps if not step.put_in) == plan:
+        return last or 0
+    to = (steps[last],) if last is not None else ()
+    incident.steps = (*to, *(step for step in steps if step.handed), *plan)
+    return 0
 
 
 def _nobody_left(turn: Turn, incident: Incident) -> None:
