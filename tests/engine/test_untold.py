@@ -1,4 +1,4 @@
-"""Whoever has an incident that becomes more than it was hears of it by some method of theirs, or it is as if nobody had it."""
+"""Whoever has an incident that becomes more than it was hears of it by some method, or it is as if nobody had it."""
 
 from __future__ import annotations
 

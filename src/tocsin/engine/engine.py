@@ -371,7 +371,8 @@ class Engine:
             incident = self.state.incidents.get(int(faulty.id))
             if incident is not None:
                 incident.next_at = incident.resume_at = incident.acknowledged_until = incident.clear_at = None
-                incident.snoozed_until = incident.snoozed = incident.keep_until = incident.hold_until = incident.held_since = None
+                incident.snoozed_until = incident.snoozed = incident.keep_until = None
+                incident.hold_until = incident.held_since = None
                 incident.answers, incident.waits, incident.lingers_until = {}, None, None
                 incident.reason = Reason.QUARANTINED
                 turn.enter(incident.number, "Set aside after a fault of Tocsin's own", Reason.QUARANTINED)

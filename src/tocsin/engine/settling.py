@@ -363,7 +363,7 @@ def reopen(turn: Turn, incident: Incident, reason: Reason, actor: str = SYSTEM, 
 
     ``early``: while the alerts that somebody put off fire, by another. These count only when the snooze ends.
     """
-    incident.reopened += 1
+    incident.reopened, incident.reopened_at = incident.reopened + 1, turn.now
     incident.resolved_at = incident.keep_until = incident.lingers_until = None
     if not early:
         incident.snoozed_until = incident.snoozed = None

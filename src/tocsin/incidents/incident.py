@@ -84,6 +84,11 @@ def since(opened_at: Instant, reopened: int, oldest: Instant | None) -> Instant:
     return max(opened_at, oldest) if reopened and oldest is not None else opened_at
 
 
+def began_after(reopened_at: Instant | None, page_at: Instant) -> bool:
+    """See ``Incident.began_after``."""
+    return reopened_at is not None and page_at < reopened_at
+
+
 class Incident(Struct, kw_only=True, omit_defaults=True):
     """One incident, ``number`` short and counting up.
 
@@ -99,6 +104,7 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     ``quiet``: how long its alerts must stay quiet before it resolves, as the slowest of their sources asks.
     ``snoozed_until``: resolved by hand while alerts fired, which are ``snoozed``; these are judged again then, also
     when another has opened it meanwhile.
+    ``reopened_at``: when that was last; what a page of before says is not what is so now.
     ``keep_until``: until when trouble reopens it. ``lingers_until``: nothing reopens it any more, and it is kept for
     its pages; looked at again then. ``note``: the last one somebody wrote, shortened.
     ``answers``: persons who acknowledged where that takes several, and until when that holds: they are not paged
@@ -151,6 +157,7 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     keep_until: Instant | None = None
     lingers_until: Instant | None = None
     reopened: int = 0
+    reopened_at: Instant | None = None
     labels: dict[str, str] = {}
     note: str = ""
     answers: dict[str, Instant] = {}
@@ -176,6 +183,10 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     def since(self, oldest: Instant | None) -> Instant:
         """Since when it goes on. ``oldest``: when what fires now was first heard, None when nothing fires."""
         return since(self.opened_at, self.reopened, oldest)
+
+    def began_after(self, page_at: Instant) -> bool:
+        """Whether it was opened again since a page that was written down at an instant, which is not of this trouble."""
+        return began_after(self.reopened_at, page_at)
 
     @property
     def told_by(self) -> int:
