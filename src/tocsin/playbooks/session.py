@@ -7,6 +7,7 @@ in a test, the engine itself in virtual time.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from inspect import signature
 from typing import Any, NoReturn, Protocol, get_type_hints
@@ -318,8 +319,9 @@ class Session:
                 seen = self._with(self._reading, lambda: call(*args, **kwargs))
                 if seen is not None:
                     value, samples = seen, samples + 1
-                    if must.harm is not None and _yes("harm", must.harm(seen)):
-                        return False, value, "it shows harm", samples
+                    shown = _harm(must.harm(seen)) if must.harm is not None else ""
+                    if shown:
+                        return False, value, self.redacted(shown)[:MOST_SAID], samples
                     if _yes("until", must.until(seen)):
                         return True, value, "", samples
             except Exception as error:  # noqa: BLE001  # no answer is no evidence; the next look may have one
@@ -486,9 +488,20 @@ def _yes(rule: str, answer: object) -> bool:
     """
     if isinstance(answer, bool):
         return answer
-    if type(answer).__name__ in ("bool", "bool_") or not answer:  # numpy has its own
-        return bool(answer)
+    with suppress(ValueError):  # an array of several is not even that
+        if type(answer).__name__ in ("bool", "bool_") or not answer:  # numpy has its own
+            return bool(answer)
     raise TypeError(f"{rule} answered {answer!r:.100}, which is neither yes nor no")
+
+
+def _harm(answer: object) -> str:
+    """Why what ``harm`` answered ends a verification; "" for a plain no. What is neither yes nor no may well have been
+    meant as yes (a text that says what is worse, a count of errors): nothing is verified over it.
+    """
+    try:
+        return "it shows harm" if _yes("harm", answer) else ""
+    except TypeError as error:
+        return str(error)
 
 
 def _plain(value: Any) -> Any:
