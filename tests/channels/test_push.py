@@ -34,10 +34,17 @@ def derive(purpose: str) -> bytes:
 
 
 @pytest.fixture
-def push(certificate: Certificate) -> WebPush:
-    """The channel, trusting the test's authority."""
+def push(certificate: Certificate, tls_catcher: Catcher) -> WebPush:
+    """The channel, trusting the test's authority; the plan allows the push service that the test is."""
     outside = Outbound(tls=ssl.create_default_context(cafile=certificate.authority))
-    made = profiles()["push"].make(Setup(outside, dict[str, str]().__getitem__, public_url=BASE, derive=derive))
+    setup = Setup(
+        outside,
+        dict[str, str]().__getitem__,
+        channels={"push": {"service": tls_catcher.url}},
+        public_url=BASE,
+        derive=derive,
+    )
+    made = profiles()["push"].make(setup)
     assert isinstance(made, WebPush)
     return made
 
@@ -198,3 +205,15 @@ async def test_a_key_that_is_no_point_is_refused_for_good(push: WebPush) -> None
     answer = await push.send(page(address=address))
     assert isinstance(answer, Failed)
     assert (answer.code, answer.permanent) == ("address", True)
+
+
+async def test_nothing_is_posted_to_a_service_on_this_machine_that_the_plan_does_not_allow(
+    push: WebPush, tls_catcher: Catcher
+) -> None:
+    """Another port there is somebody else's; nor is it when the device was added before that was looked at."""
+    other = Device().said("https://127.0.0.1:1/device/1")
+    answer = await push.send(page(address=read_subscription(json.dumps(other)).written()))
+    assert isinstance(answer, Failed)
+    assert (answer.code, answer.permanent) == ("address", True)
+    assert "is on the machine Tocsin runs on" in answer.error
+    assert tls_catcher.requests == []

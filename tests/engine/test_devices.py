@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.engine.world import World, dump
+from tests.engine.world import PLAN, World, dump
 from tests.support.device import Device
 from tocsin.engine.commands import AddContact, RemoveContact, Result, SetUser
 from tocsin.engine.inputs import Delivered
@@ -115,3 +115,20 @@ def test_devices_survive_a_restart(world: World) -> None:
     add(world)
     before = dump(world.engine.state)["contacts"]
     assert dump(world.restarted().engine.state)["contacts"] == before
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:9443", "localhost", "127.1", "[::1]", "169.254.169.254", "a.localhost"])
+def test_a_device_whose_push_service_is_on_tocsins_own_machine_is_refused(world: World, host: str) -> None:
+    said = json.dumps(Device().said(f"https://{host}/device/1"))
+    refused = add(world, text=said)
+    assert (refused.ok, refused.code, refused.field) == (False, "invalid", "address")
+    assert "machine Tocsin runs on" in refused.message or "nothing is ever sent" in refused.message
+    assert devices(world) == []
+
+
+def test_the_plan_can_allow_one_push_service_there(world: World) -> None:
+    allowed = b"channels: {push: {service: 'https://127.0.0.1:9443'}}\n"
+    world.put_in_force(PLAN + allowed)
+    assert not add(world, text=json.dumps(Device().said("https://127.0.0.1:9444/device/1"))).ok
+    assert not add(world, text=json.dumps(Device().said("https://127.0.0.1:94430/device/1"))).ok
+    assert add(world, text=json.dumps(Device().said("https://127.0.0.1:9443/device/1"))).ok

@@ -19,11 +19,11 @@ from tocsin.engine.commands import (
     SetUser,
 )
 from tocsin.engine.engine import Engine
-from tocsin.engine.inputs import Delivered, Received
+from tocsin.engine.inputs import Deaf, Delivered, Received
 from tocsin.engine.state import State
 from tocsin.intake.request import Request
 from tocsin.intake.sources import SOURCES
-from tocsin.kernel.instant import MINUTE, parse_duration
+from tocsin.kernel.instant import MINUTE, SECOND, parse_duration
 from tocsin.kernel.matcher import parse_matcher
 from tocsin.silences.silence import Silence
 
@@ -640,6 +640,16 @@ def test_a_restart_does_not_make_a_heartbeat_late():
     world.put_in_force(PLAN)
     world.at("36m")
     assert world.pages == []
+
+
+def test_a_machine_that_stands_still_again_and_again_finds_a_heartbeat_late_all_the_same():
+    """What could not be heard counts, and the five minutes to speak again once until there is a sign of life."""
+    world = World()
+    key = world.asked(CreateKey(hash=b"h", hint="h", source="heartbeat", service="orders", heartbeat="nightly"))
+    world.apply(_ping(world, int(key.id), ""))
+    for minute in range(1, 60):
+        world.at(f"{minute}m").apply(Deaf(world.now - 6 * SECOND, world.now))
+    assert world.pages[0] == (f"{(15 + 5) * 60 + 22 * 6}s", "ana", 1)
 
 
 def test_paging_switched_on_pages_the_first_person_at_once():

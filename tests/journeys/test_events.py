@@ -67,6 +67,12 @@ def test_a_batch_is_taken_whole_or_not_at_all(server: TocsinServer) -> None:
     (made,) = [one for one in answer["keys"] if one]  # type: ignore[attr-defined]  # a JSON answer
     assert post(key, {"title": "nameless", "key": made, "state": "resolved"})[0] == 202
     assert len(server.json("alerts")) == 3
+    # And by its key, which is all it has, one is silenced.
+    assert post(key, {"title": "Backup failed", "key": "backup/db1"})[0] == 202
+    server.run("silence", "add", 'key="backup/db1"', "service=db", "--for", "1h", "--comment", "moving it")
+    (alert,) = server.json("alerts", "--match", "key=backup/db1")
+    assert (alert["labels"], len(alert["silences"])) == ({}, 1)
+    assert server.json("alerts", "--match", "key=backup/db2") == []
 
 
 def test_what_is_no_event_is_refused_as_a_problem_that_names_the_field(server: TocsinServer) -> None:

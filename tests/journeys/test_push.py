@@ -132,7 +132,7 @@ def story(
     """On both stores."""
     database = None if request.param == "sqlite" else request.getfixturevalue("postgres_url")
     server = tocsin_server(
-        plan=a_plan(services={"checkout": {}}),
+        plan=a_plan(services={"checkout": {}}, channels={"push": {"service": tls_catcher.url}}),
         environment={"SSL_CERT_FILE": str(certificate.authority)},
         database=database,
     )

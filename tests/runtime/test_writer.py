@@ -46,8 +46,9 @@ from tocsin.runtime.jobs import Job
 from tocsin.runtime.line import Weighing
 from tocsin.runtime.pulse import Pulse
 from tocsin.runtime.questions import Questions
+from tocsin.runtime.waiting import MOST_WAITING_BYTES
 from tocsin.runtime.weighing import ENDED, weighed
-from tocsin.runtime.writer import MOST_WAITING_BYTES, Writer
+from tocsin.runtime.writer import Writer
 from tocsin.store.writer import LeaseLost
 
 
@@ -680,7 +681,28 @@ def test_what_is_read_soon_after_a_stop_may_have_come_in_it(stage: Stage) -> Non
         pulse.beat()
     assert pulse.stopped() is not None
     clock.passes(SECOND)
+    pulse.beat()
     assert pulse.stopped() is None
+
+
+def test_a_process_that_is_stopped_again_and_again_reads_nothing_as_of_long_ago(stage: Stage) -> None:
+    """Between the stops it went on: what waited through the first of a hundred is read by now."""
+    clock, pulse = stage.clock, stage.writer.time.pulse
+    pulse.beat()
+    longest = 0
+    for _ in range(100):
+        clock.passes(20 * SECOND)
+        pulse.beat()
+        longest = max(longest, pulse.stopped() or 0)
+        for _ in range(10):
+            clock.passes(SECOND)
+            pulse.beat()
+    assert 3 * 20 * SECOND <= longest <= 4 * 30 * SECOND
+    for _ in range(100):  # a loop that is starved at each of its rounds
+        clock.passes(6 * SECOND)
+        pulse.beat()
+        longest = max(longest, pulse.stopped() or 0)
+    assert longest <= 31 * 6 * SECOND + 4 * 30 * SECOND
 
 
 def test_a_process_that_was_held_up_for_a_moment_was_not_deaf(stage: Stage) -> None:

@@ -229,6 +229,17 @@ def test_an_alert_is_found_by_words_of_its_title_and_its_labels(site: Site, ana:
     assert re.findall(r'<tr role="row" id="a(\d+)"', ana.get('/alerts?match=region="eu-north-1"').text) == ["2"]
 
 
+def test_an_alert_without_labels_is_silenced_by_its_key(site: Site, ana: Browserless) -> None:
+    bare = alert(51, "Backup of ledger failed", "payments", 1041, labels={}, key="backup/ledger", source="events")
+    site.night.put(bare)
+    ana.get("/alerts/51")
+    link = re.search(r'<a class="btn" href="([^"]+)">Silence it</a>', ana.page)
+    assert link is not None
+    assert 'key=&#34;backup/ledger&#34;\nservice=&#34;payments&#34;' in ana.get(link[1].replace("&amp;", "&")).text
+    assert "Backup of ledger failed" in ana.page, "what it would keep quiet"
+    assert re.findall(r'<tr role="row" id="a(\d+)"', ana.get('/alerts?match=key="backup/ledger"').text) == ["51"]
+
+
 def test_an_alert_that_no_silence_can_mean_offers_to_put_its_incident_off(site: Site, ana: Browserless) -> None:
     bare = alert(50, "Backup of ledger failed", "payments", 1041, labels={"severity": "error"})
     site.night.put(bare)

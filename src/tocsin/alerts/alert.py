@@ -70,6 +70,21 @@ class Alert(Struct, gc=False, omit_defaults=True):
         return read_texts(self.labels_json)
 
     @property
+    def matched(self) -> dict[str, str]:
+        """The labels that matchers of silences and filters are held against, ``named``."""
+        return self.named(self.labels)
+
+    def named(self, labels: dict[str, str]) -> dict[str, str]:
+        """Its labels, and where its source names it by a key, ``key``, ``source`` and ``service`` unless it has such.
+
+        Nothing else would tell an alert without labels from others. One that its labels name has them alone, as
+        Alertmanager would.
+        """
+        if not self.key:
+            return labels
+        return {"key": self.key, "source": self.source, "service": self.service, **labels}
+
+    @property
     def annotations(self) -> dict[str, str]:
         """Its annotations, read anew each time."""
         return read_texts(self.annotations_json)

@@ -29,6 +29,11 @@ class Heartbeat(Struct, kw_only=True):
     took: Duration | None = None
     """How long the last run took, from its start to its end, when it told both."""
 
+    @property
+    def heard_at(self) -> Instant:
+        """When it gave a sign of any kind last; 0 when it never did."""
+        return max(self.last or 0, self.started or 0)
+
 
 def next_due(spec: HeartbeatSpec, after: Instant) -> Instant:
     """When the sign of life that follows ``after`` is late: the period or the next cron time, and the grace.

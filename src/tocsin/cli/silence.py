@@ -47,7 +47,7 @@ def add(
     """Silence alerts that meet every matcher.
 
     A matcher is label=value, label!=value, label=~pattern or label!~pattern, as Alertmanager writes them; a lone word
-    is an alert's name. Quote what the shell would change.
+    is an alert's name. Quote what the shell would change. What its sender names by a key has it as the label key.
 
     \b
     Examples:

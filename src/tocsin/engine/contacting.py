@@ -67,7 +67,7 @@ def add(turn: Turn, command: c.AddContact) -> c.Result:
         there = ", ".join(sorted(turn.plan.reaches & owned()))
         return refuse("invalid", f"The plan sets up no channel {command.channel!r}; there are {there}", "channel")
     try:
-        address = checked_address(command.channel, command.address)
+        address = checked_address(command.channel, command.address, turn.plan.channels.get(command.channel))
     except BadAddress as error:
         return refuse("invalid", f"{str(error)[:1].upper()}{str(error)[1:]}", "address")
     label = " ".join(command.label.split())

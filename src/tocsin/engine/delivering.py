@@ -82,6 +82,9 @@ def _delivered(turn: Turn, row: Page, outcome: Delivered) -> None:
         turn.count("page_outcomes", Reason.RETRYING)
         if row.attempts == 1:
             paging.next_method(turn, row)  # a channel that fails may stay down: use the person's next one meanwhile
+    elif methods.moved(turn, row):  # it was on its way to an address that its method has left
+        _again(turn, row, 0)
+        turn.count("page_outcomes", Reason.RETRYING)
     else:
         ledger.finish(turn, row, "failed", Reason.FAILED)
         paging.next_method(turn, row)

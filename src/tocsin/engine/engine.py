@@ -58,7 +58,7 @@ from tocsin.kernel.instant import MINUTE, Instant
 from tocsin.kernel.reason import Reason
 from tocsin.plan.model import Plan
 
-VERSION = "5"
+VERSION = "6"
 """Changes when the same journal would be judged differently. Rows of the journal say by which one each was judged."""
 
 
@@ -331,6 +331,7 @@ class Engine:
         """
         gaps = self.state.counters.deaf
         length = max(0, deaf.end - deaf.start)
+        before = gaps[-1][1] if gaps else 0
         if deaf.continued and gaps:
             gaps[-1] = (gaps[-1][0], max(gaps[-1][1], deaf.end))
             moved = length
@@ -340,7 +341,9 @@ class Engine:
             moved = length + AFTER_DEAFNESS
         for place, heart in self.state.heartbeats.items():
             if heart.due is not None and heart.state != "late":
-                heart.due += moved
+                # Its five minutes it has once until it is heard of: a machine that stands still again and again would
+                # never find it late.
+                heart.due += moved if heart.heard_at >= before else length
                 self.changes.heartbeats[place] = heart
         for incident in self.state.incidents.values():
             if incident.clear_at is not None:
@@ -352,7 +355,7 @@ class Engine:
             if run.live and run.quiet_at is not None:
                 run.quiet_at += moved
                 turn.save_run(run)
-        looping.deafened(turn, moved)
+        looping.deafened(turn, lambda since: moved if since >= before else length)
         older.complete(turn)  # a start says first that nothing could be heard, and that asks what pages wait for
         answering.deafened(turn, length)
         turn.count("decisions", Reason.DEAF)

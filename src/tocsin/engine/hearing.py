@@ -329,7 +329,7 @@ def _again(turn: Turn, alert: Alert, event: Event) -> None:
     other, silenced = alert.labels_json != labels, bool(alert.silences)
     if other:
         alert.labels_json = labels
-        alert.silences = matching(turn.state.silences.values(), event.labels, alert.origin, now)
+        alert.silences = matching(turn.state.silences.values(), alert.named(event.labels), alert.origin, now)
         members = turn.state.members.get(alert.incident)
         if members is not None:
             (members.silenced.add if alert.silences else members.silenced.discard)(alert.id)

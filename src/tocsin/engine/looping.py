@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tocsin.engine import ending, hearing, ledger, paging
 from tocsin.engine.inputs import Delivered, Receipted
 from tocsin.engine.turn import Turn
@@ -87,11 +89,13 @@ def delivered(turn: Turn, outcome: Delivered) -> None:
     _missing(turn, loop, spec, f"could not be sent: {page.error}")
 
 
-def deafened(turn: Turn, moved: Duration) -> None:
-    """For a while nothing could be heard: what is awaited has longer, and its absence proves nothing."""
+def deafened(turn: Turn, moved: Callable[[Instant], Duration]) -> None:
+    """For a while nothing could be heard: what is awaited has longer, and its absence proves nothing. ``moved``: how
+    much longer, by since when it is awaited.
+    """
     for loop in turn.state.counters.loops.values():
         if loop.due_at is not None:
-            loop.due_at, loop.deaf = loop.due_at + moved, True
+            loop.due_at, loop.deaf = loop.due_at + moved(loop.sent_at or 0), True
 
 
 def set_aside(turn: Turn, channel: str) -> None:

@@ -7,6 +7,7 @@ from tocsin.engine.turn import Turn
 from tocsin.incidents.routes import SEVERITIES
 from tocsin.kernel.instant import HOUR, Duration, Instant
 from tocsin.pages.contacts import Contact
+from tocsin.pages.ledger import Page
 from tocsin.pages.rules import Left, Planned, Reach, quiet_until, reaches, remembered, usable, ways
 
 SOON: Duration = HOUR
@@ -79,6 +80,24 @@ def stayed(turn: Turn, contact: Contact, at: Instant | None) -> bool:
     contact.paged, contact.graded = [one.at for one in kept], [one.severity for one in kept]
     turn.save_contact(contact)
     return True
+
+
+def moved(turn: Turn, row: Page) -> bool:
+    """Whether a page's method leads elsewhere by now than where the page was to go: a plan that names another address,
+    a browser that subscribed anew.
+    """
+    contact = turn.state.contacts.get(row.contact)
+    return contact is not None and contact.state == "verified" and contact.address != row.address
+
+
+def follows(turn: Turn, row: Page) -> bool:
+    """Have a page go where its method leads now; False when it leads nowhere any more."""
+    contact = turn.state.contacts.get(row.contact)
+    if contact is not None and moved(turn, row):
+        turn.state.calls.forget(row)  # it waits, or rings, for another number from now on
+        row.address = contact.address
+        turn.save_page(row)
+    return contact is not None and contact.address == row.address
 
 
 def set_up_anew(turn: Turn) -> None:

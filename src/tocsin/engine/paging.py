@@ -369,7 +369,7 @@ def due(turn: Turn, row: Page) -> None:
     if row.kind == "page" and contact is not None and row.handed_at is None and not profile(row.channel).apart:
         if row.gathers:
             gathering = [turn.state.pages[id] for id in sorted(turn.state.gathering[contact.id])]
-            together = [one for one in gathering if one.address == row.address and paused(turn, one) is None]
+            together = [one for one in gathering if methods.follows(turn, one) and paused(turn, one) is None]
         elif row.attempts and row.bundle:  # what went as one message is tried again as one
             those = ledger.together(turn, turn.state.pages.get(row.bundle, row))
             again = [one for one in those if one.refused and one.handed_at is None]
@@ -460,7 +460,7 @@ def _fit(turn: Turn, row: Page) -> bool:
         outcome = Reason.FAILED
     elif row.kind == "update":
         return True  # it goes where its page went, whatever became of the method since
-    elif row.contact and (contact is None or contact.address != row.address):
+    elif row.contact and not methods.follows(turn, row):
         outcome, row.error = Reason.CONTACT_REMOVED, "the contact method was removed or changed"
     elif row.kind != "notice" and contact is not None and row.waiting and not methods.serves(turn, contact, row.person):
         outcome, row.error = Reason.CONTACT_FAILING, contact.failure

@@ -49,7 +49,9 @@ def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration, 
         alert.reason, alert.incident = Reason.COUNTS_AS_HEARTBEAT, 0
         take_beat(turn, spec, "ok", now)
         return
-    alert.silences = matching(state.silences.values(), labels, alert.origin, now) if state.silences else ()
+    alert.silences = (
+        matching(state.silences.values(), alert.named(labels), alert.origin, now) if state.silences else ()
+    )
     incident, returns = _whose(turn, alert, alert.incident if still else home)
     snoozed = incident is not None and not incident.open and incident.snoozed_until is not None
     covered = snoozed and returns

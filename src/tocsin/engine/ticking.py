@@ -159,9 +159,9 @@ def rejudge(turn: Turn, *changed: Silence) -> None:
     for alert in list(state.alerts.values()):
         if not alert.firing or alert.reason is Reason.COUNTS_AS_HEARTBEAT:
             continue
-        if ids.isdisjoint(alert.silences) and not any(one.covers(alert.labels, alert.origin) for one in changed):
+        if ids.isdisjoint(alert.silences) and not any(one.covers(alert.matched, alert.origin) for one in changed):
             continue
-        covered = matching(active, alert.labels, alert.origin, now) if active else ()
+        covered = matching(active, alert.matched, alert.origin, now) if active else ()
         if covered == alert.silences:
             if not ids.isdisjoint(covered) and alert.incident in state.members:
                 turn.touch(alert.incident)  # its end may have moved

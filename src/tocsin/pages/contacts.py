@@ -7,6 +7,7 @@ in the journal and the tables, is the seed and a keyed hash. Whoever sends the c
 from __future__ import annotations
 
 import hmac
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Literal
 
@@ -82,12 +83,13 @@ class Contact(Struct, kw_only=True, omit_defaults=True):
         self.code_until, self.tries = None, 0
 
 
-def checked_address(channel: str, address: str) -> str:
-    """The address as it is kept. Raises BadAddress."""
+def checked_address(channel: str, address: str, set_up: Mapping[str, str] | None = None) -> str:
+    """The address as it is kept. Raises BadAddress. ``set_up``: what the plan says of the channel."""
     text, own = address.strip(), profile(channel).own
     if not text or len(text) > 2_000 or not text.isprintable():
         raise BadAddress("an address has 1 to 2,000 printable characters")
-    kept = own.check(text) if own is not None else text
+    beside = [(set_up or {}).get(own.allowed, "")] if own is not None and own.allowed else []
+    kept = own.check(text, *beside) if own is not None else text
     if own is None or kept.lower().startswith("secret:"):
         raise BadAddress("a reference to a secret belongs in the plan")
     return kept

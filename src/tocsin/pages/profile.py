@@ -77,13 +77,15 @@ class Own(Struct, frozen=True):
 
     ``check``: the address as it is kept, from one without blanks around it, of 1 to 2,000 printable characters; raises
     BadAddress. ``asks`` says to whoever adds one what to write. ``shown``: an address as its owner is shown it.
+    ``allowed``: the key of what a plan allows beside, which ``check`` is given then as its second argument.
     ``signed``: what goes there is signed with a secret that is shown once; Tocsin connects to wherever people say, so
     it takes a responder to add one.
     """
 
-    check: Callable[[str], str]
+    check: Callable[..., str]
     asks: str = ""
     shown: Callable[[str], str] = _same
+    allowed: str = ""
     signed: bool = False
 
 

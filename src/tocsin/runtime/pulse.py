@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from typing import NamedTuple
 
 from tocsin.kernel.instant import SECOND, Duration
@@ -18,8 +19,9 @@ EVERY = 1.0
 STOPPED = 5 * SECOND
 """Without a beat for longer than this, nothing could be heard: what comes within it waits in the sockets, unharmed."""
 
-HEED = 30 * SECOND
-"""So long after a stop what is read may have come in it."""
+HEED = 30
+"""So many beats after a stop, half a minute of going on, what is read may have come in it. Counted in beats and not in
+time: a loop that is stopped again and again gets on with what waits each time it goes on, and only then."""
 
 
 class Silence(NamedTuple):
@@ -42,8 +44,9 @@ class Pulse:
         self._missed: list[tuple[Duration, Duration, bool]] = []
         # The rest is the loop's own, without a lock.
         self._beat: Duration | None = None
-        self._stopped_at: Duration = 0
-        self._heeded_until: Duration = -1
+        self._beats = 0
+        self._stops: deque[tuple[Duration, int]] = deque()
+        """When each stop began that is still heeded, and at which beat it was over: at most one for each beat."""
 
     def beat(self) -> None:
         """The loop goes on."""
@@ -68,7 +71,7 @@ class Pulse:
     def stopped(self) -> Duration | None:
         """How long ago the stop began in which what the loop reads now may have come; None when there was none lately.
 
-        Of two in a row the first: what waited through both may not be read yet.
+        Of several in a row the first that is heeded still: what waited through all of them may not be read yet.
         """
         beat = self._beat
         if beat is None:
@@ -76,14 +79,15 @@ class Pulse:
         now = self._clock.awake()
         if now - beat > STOPPED:  # what waited is read before the loop's timers ring
             self._goes_on(now)
-        return now - self._stopped_at if now <= self._heeded_until else None
+        return now - self._stops[0][0] if self._stops else None
 
     def _goes_on(self, now: Duration) -> None:
         last, self._beat = self._beat, now
+        self._beats += 1
+        while self._stops and self._beats - self._stops[0][1] > HEED:
+            self._stops.popleft()
         if last is not None and now - last > STOPPED:
-            if last > self._heeded_until:
-                self._stopped_at = last
-            self._heeded_until = now + HEED
+            self._stops.append((last, self._beats))
 
     def _miss(self, now: Duration) -> None:
         last = self._last

@@ -160,7 +160,7 @@ class Reads(IncidentReads):
         def keep(alert: Alert) -> bool:
             if origin and alert.origin != origin:
                 return False
-            return all_match(matchers, alert.labels) and (mentions is None or mentions(alert.title, alert.labels))
+            return all_match(matchers, alert.matched) and (mentions is None or mentions(alert.title, alert.labels))
 
         return self._page(
             bound.chunk, _itself, place_of(after), capped(limit), keep if origin or matchers or mentions else None

@@ -121,9 +121,7 @@ async def alert_page(request: Request[Any, Any, Any], faces: Faces, who: Who, nu
     alert = await faces.found(f"alert {number}", faces.reads.alert, number)
     incident = await faces.read(faces.reads.incident, alert.incident) if alert.incident else None
     silences = await faces.read(_silences_of, faces.reads, alert)
-    kept = "\n".join(
-        str(Matcher(name, "=", alert.labels[name])) for name in sorted(alert.labels) if name not in UNUSED_FOR_SILENCE
-    )
+    kept = "\n".join(str(Matcher(name, "=", value)) for name, value in _telling(alert).items())
     return seen.draw(
         "alert.html",
         alert=alert,
@@ -134,6 +132,12 @@ async def alert_page(request: Request[Any, Any, Any], faces: Faces, who: Who, nu
         silence_link=with_query("/silences/new", matchers=kept) if kept else "",
         put_off_link=f"/incidents/{incident.number}?moves=open#moves" if incident is not None and incident.open else "",
     )
+
+
+def _telling(alert: Alert) -> dict[str, str]:
+    """What tells an alert from others: its labels, but for those that say nothing of it, else its source's key."""
+    labels = {name: alert.labels[name] for name in sorted(alert.labels) if name not in UNUSED_FOR_SILENCE}
+    return labels or ({name: alert.matched[name] for name in ("key", "service")} if alert.key else {})
 
 
 def _silences_of(reads: Reads, alert: Alert) -> list[Silence]:

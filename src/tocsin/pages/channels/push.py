@@ -21,8 +21,8 @@ from tocsin.intake.request import Reply
 from tocsin.kernel.instant import HOUR, SECOND, Instant
 from tocsin.kernel.outside import Answer as Answered
 from tocsin.notation.decoder import Field
-from tocsin.notation.words import EMAIL
-from tocsin.pages import rendering
+from tocsin.notation.words import EMAIL, URL
+from tocsin.pages import elsewhere, rendering
 from tocsin.pages.answers import Answer, Call, Got, Heard, Taken
 from tocsin.pages.channels.replies import failed, host, of_its_url
 from tocsin.pages.channels.setup import DEADLINE, Setup
@@ -40,6 +40,9 @@ _MOST = 3_000
 _WAITS = HOUR
 """So long a push service keeps a page for a device that is off."""
 _READ = 16_384
+OWN_SERVICE = "service"
+"""Under this key a plan allows a push service on Tocsin's own machine."""
+HERE = "that push service is on the machine Tocsin runs on: the plan has to allow it, as `service` of `channels: push`"
 _MISSING = Failed("no_channel", "web push is not installed here: pip install 'tocsin[push]'", permanent=True)
 
 
@@ -56,7 +59,8 @@ class WebPush:
     def __init__(self, setup: Setup) -> None:
         self._outside, self._base = setup.outside, setup.public_url
         self._key, self._arrived = setup.derive(PURPOSE), setup.derive("push arrived")
-        contact = setup.channels.get("push", {}).get("contact", "")
+        ours = setup.channels.get("push", {})
+        contact, self._beside = ours.get("contact", ""), ours.get(OWN_SERVICE, "")
         # RFC 8292 wants an address that somebody answers at; what is tried out on one machine has none.
         own = self._base if self._base.startswith("https:") else "mailto:tocsin@localhost"
         self._subject = f"mailto:{contact}" if contact else own
@@ -67,6 +71,8 @@ class WebPush:
             to = read_subscription(message.address)
         except ValueError as error:
             return Failed("address", str(error), permanent=True)
+        if refused := _refusal(to, self._beside):  # it was added before that was looked at, or the plan allowed it then
+            return Failed("address", refused, permanent=True)
         try:
             body = encrypted(said(message, self._base, make_token(self._arrived, message.page)), to)
             token = vapid(self._key, to.endpoint, self._subject, message.now)
@@ -214,12 +220,21 @@ def _base64(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def checked(text: str) -> str:
+def checked(text: str, beside: str = "") -> str:
     """A subscription as it is kept. Raises BadAddress."""
     try:
-        return read_subscription(text).written()
+        kept = read_subscription(text)
     except ValueError as error:
         raise BadAddress(str(error)) from None
+    if why := _refusal(kept, beside):
+        raise BadAddress(why)
+    return kept.written()
+
+
+def _refusal(to: Subscription, beside: str) -> str:
+    """Why nothing is sent to a device's push service, or "": whoever has a browser says where that is."""
+    why = elsewhere.refusal(to.endpoint, beside)
+    return HERE if why == elsewhere.HERE else why
 
 
 def readable(address: str) -> str:
@@ -232,6 +247,7 @@ class Push(Paced):
 
     what = "web push"
     contact = Field(EMAIL, "Whom a push service may write to when something is wrong. Default: Tocsin's own address.")
+    service = Field(URL, "A push service of your own on Tocsin's own machine; no device leads to another one there.")
 
 
 PROFILE = Profile(
@@ -242,7 +258,7 @@ PROFILE = Profile(
     set_up=SetUp(
         "push", Push, "Pages as notifications of the web app, on devices people add themselves.", needed=False
     ),
-    own=Own(checked, shown=readable),
+    own=Own(checked, shown=readable, allowed=OWN_SERVICE),
     masked=lambda address: "a device",
     directness=10,
     wording=Wording("Notifications: their title and their text.", "chat"),

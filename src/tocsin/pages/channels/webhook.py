@@ -35,16 +35,15 @@ import base64
 import binascii
 import hashlib
 import hmac
-import ipaddress
 import re
-import unicodedata
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
 from tocsin.kernel.instant import SECOND, Instant, format_rfc3339
 from tocsin.notation.decoder import Field, Record, RecordOf
 from tocsin.notation.words import SECRET, URL
+from tocsin.pages import elsewhere
 from tocsin.pages.channels.replies import failed, host, of_its_url
 from tocsin.pages.channels.setup import DEADLINE, Setup, no_secret
 from tocsin.pages.message import Failed, Message, Sent
@@ -189,62 +188,9 @@ def checked(text: str) -> str:
         raise BadAddress("write the URL in full, beginning with https://")
     if parts.username is not None or parts.password is not None:
         raise BadAddress("a URL with a user name or a password in it is not kept")
-    name = _as_asked(parts.hostname or "")
-    if _never_sent_to(name):
-        raise BadAddress("to a link-local, metadata, multicast or reserved address nothing is ever sent")
-    if _this_machine(name):
-        raise BadAddress("that is the machine Tocsin runs on: only the plan sends pages there, as a person's `webhook`")
+    if why := elsewhere.refusal(text):
+        raise BadAddress(why)
     return text
-
-
-_LOOPBACKS = frozenset({"localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"})
-_PART = re.compile(r"0x[0-9a-f]{1,8}|0[0-7]{0,11}|[1-9][0-9]{0,9}")
-
-
-def _as_asked(host: str) -> str:
-    """A host as it is asked for: full stops of other scripts separate, wide letters and digits are the plain ones."""
-    plain = unicodedata.normalize("NFKC", unquote(host)).replace("\u3002", ".")
-    return "".join(letter for letter in plain if unicodedata.category(letter) != "Cf")
-
-
-def _this_machine(host: str) -> bool:
-    """Whether a host is written as Tocsin's own machine. What else listens there expects its administrator alone."""
-    name = host.rstrip(".").lower()
-    if name in _LOOPBACKS or name.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(name)
-    except ValueError:
-        return (short := _short_ipv4(name)) is not None and short.is_loopback
-    if isinstance(address, ipaddress.IPv6Address) and not address.is_loopback:
-        carried = address.ipv4_mapped or (ipaddress.IPv4Address(int(address)) if int(address) >> 32 == 0 else None)
-        return carried is not None and carried.is_loopback
-    return address.is_loopback
-
-
-def _short_ipv4(name: str) -> ipaddress.IPv4Address | None:
-    """What resolvers take for an IPv4 address though it is not written as one: ``127.1``, ``0x7f.1``, ``2130706433``.
-
-    The last part fills what the others leave; None when it is none.
-    """
-    parts = name.split(".")
-    if len(parts) > 4 or not all(_PART.fullmatch(part) for part in parts):
-        return None
-    numbers = [int(part, 16 if part.startswith("0x") else 8 if part.startswith("0") else 10) for part in parts]
-    *first, last = numbers
-    if any(number > 255 for number in first) or last >= 256 ** (4 - len(first)):
-        return None
-    return ipaddress.IPv4Address(sum(number << (24 - 8 * at) for at, number in enumerate(first)) + last)
-
-
-def _never_sent_to(host: str) -> bool:
-    """Whether a host is written as an address that is surely refused. The guard of connections has the last word."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    reserved = address.version == 4 and address.is_reserved
-    return address.is_link_local or address.is_multicast or address.is_unspecified or reserved
 
 
 def masked(address: str) -> str:
