@@ -313,6 +313,11 @@ def opened_again(turn: Turn, incident: Incident, *, early: bool) -> None:
     stopped = early and incident.lifted is Reason.RUN_CANCELLED
     incident.lifted = Reason.RUN_CANCELLED if stopped else None
     incident.called, incident.held, incident.held_since = False, 0, None
+    for run in holding.at_work(turn, incident):
+        if run.state == "asking" and run.approval is not None:
+            run.unheard_at = None
+            turn.save_run(run)
+            note(incident, *found(run, asked(run, run.approval)))
     if not early:
         given_back(turn, incident)
 
@@ -342,13 +347,22 @@ def incident_over(turn: Turn, incident: Incident, put_off: tuple[str, ...] = ())
     for run in holding.at_work(turn, incident):
         if run.state == "watching" and not about.still_fires(turn, incident, run):
             held(turn, run)
-        elif run.state == "asking" and run.unproven and run.approval is not None:
-            run.approval.due = turn.now  # somebody has to hear of it: that is told when its time is over
-            turn.save_run(run)
+        elif run.state == "asking" and run.unproven:
+            if over(turn, run):
+                # An alert that is gone may be back in a moment, and the question with it. A person means it.
+                run.unheard_at = turn.now + (WATCH if incident.resolved_by == SYSTEM else 0)
+                turn.save_run(run)
         elif run.state in ("watching", "asking"):
             end(turn, run, "overtaken", Reason.PLAYBOOK_ENDED, "the incident is over")
         elif not run.fixes:
             stop(turn, run, "the incident is over")
+
+
+def over(turn: Turn, run: Run) -> bool:
+    """Whether what a run is for is over, so that no page would carry what it asks. Whoever began one looks at it."""
+    incident = incident_of(turn, run)
+    for_it = bool(run.incident) and (bool(run.continues) or not run.by_hand)
+    return for_it and (incident is None or not incident.open)
 
 
 def held(turn: Turn, run: Run) -> None:
