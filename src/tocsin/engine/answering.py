@@ -388,18 +388,27 @@ def plan_changed(turn: Turn) -> None:
             release(turn, incident)
 
 
-def deafened(turn: Turn, length: Duration) -> None:
-    """Until now nothing could be heard: alerts of what was fixed have so much longer to end, and monitors their time to
-    speak again. Pages wait for that no longer than they may in all.
+def deafened(turn: Turn, length: Duration, moved: Duration) -> None:
+    """Until now nothing could be heard, and nobody could answer: alerts of what was fixed have so much longer to end,
+    people to say yes or no, and monitors their time to speak again. Pages wait for that no longer than they may in all.
+
+    ``length``: how long that was; ``moved``: with monitors' time.
     """
+    for run in turn.state.runs.values():
+        if run.state == "watching":
+            run.watch_until = max((run.watch_until or 0) + length, turn.now + AFTER_DEAFNESS)
+            run.quiet_at = run.quiet_at + moved if run.quiet_at is not None else None
+        elif run.state == "asking" and run.approval is not None:
+            run.approval.due += length
+            run.unheard_at = run.unheard_at + length if run.unheard_at is not None else None
+        else:
+            continue
+        turn.save_run(run)
     for number in sorted(turn.state.at_work):
         incident = turn.state.incidents.get(number)
-        watching = [] if incident is None else [r for r in holding.at_work(turn, incident) if r.state == "watching"]
-        for run in watching:
-            run.watch_until = max((run.watch_until or 0) + length, turn.now + AFTER_DEAFNESS)
-            run.quiet_at = run.quiet_at + length if run.quiet_at is not None else None
-            turn.save_run(run)
-        if watching and incident is not None and incident.open:
+        if incident is None or not incident.open:
+            continue
+        if any(run.state == "watching" for run in holding.at_work(turn, incident)):
             release(turn, incident)
 
 
