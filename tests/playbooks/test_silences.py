@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.engine.world import dump
-from tests.playbooks.playground import SERVICE, Playground, Pump, Run, drain, level
+from tests.playbooks.playground import SERVICE, Playground, Pump, Run, drain, kick, level
 from tests.playbooks.test_triggers import PLAN, empty_it, pulls
 from tocsin.engine import weighing
 from tocsin.engine.commands import SetSilence
@@ -49,6 +49,54 @@ def test_what_is_silenced_while_a_run_looks_is_left_alone() -> None:
         world = Playground(looks_long)
         world.fires("Full", instance="cart-1")
         assert world.done == ["drain"], harmless
+
+
+def test_who_silences_one_target_wakes_nobody_about_the_others_that_code_is_mending() -> None:
+    @playbook(name="looks-long", answers=FULL, trust=trust(start="act"))
+    def looks_long(run: Run, pump: Pump) -> None:
+        run.look(level, pump)
+        if pump.name == "main":
+            world.fires("Full", instance="cart-2")
+            world.silences('instance="cart-1"', for_="2h")
+            world.passing(world.now + 30 * SECOND)
+        run.fix(drain, pump)
+        run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+
+    world = Playground(looks_long)
+    world.full["spare"] = 97
+    world.fires("Full", instance="cart-1")
+    world.at("5m")
+    assert [run.outcome or run.state for run in world.written.values()] == ["handed_over", "watching"]
+    assert world.done == ["drain"] and world.pages == [], "code is at what is heard"
+    world.at("6m").resolves("Full", instance="cart-2")
+    world.at("1h59m")
+    assert world.run(2).outcome == "verified" and _paged(world) == []
+    world.at("2h1m")
+    assert _paged(world) == ["ana"], "cart-1 fires still, and code is done with it"
+    assert any("a silence of Ana covers main" in one for one in world.incident(1).tried)
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+@pytest.mark.parametrize("how", ["silences", "acknowledges"])
+def test_who_steps_in_between_two_fixes_costs_the_playbook_nothing(how: str) -> None:
+    @playbook(name="two-fixes", answers=FULL, trust=trust(start="act"))
+    def two_fixes(run: Run, pump: Pump) -> None:
+        run.fix(drain, pump)
+        if how == "silences":
+            world.silences('instance="cart-1"', for_="2h")
+        else:
+            world.acknowledges(1)
+        world.passing(world.now + 30 * SECOND)
+        run.fix(kick, pump)
+        run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+
+    world = Playground(two_fixes)
+    world.fires("Full", instance="cart-1")
+    world.at("5m")
+    run = world.run(1)
+    assert (run.outcome, run.changed, world.done) == ("handed_over", True, ["drain"])
+    assert not run.failed and world.rung("two-fixes") == "act"
+    assert [one.now for one in run.took if one.kind == "breaker"] == ["counts as no failure"]
 
 
 @playbook(name="nightly-drain", schedule="5 3 * * *", trust=trust(start="act"))

@@ -28,7 +28,7 @@ MOST_TRIED = 12
 CHANGED_NOTHING = "It changed nothing"
 PUT_OFF = "it was put off when the incident was resolved"
 PEOPLE_THERE: Final = frozenset({Reason.GUARD_PERSON, Reason.GUARD_SILENCE})
-"""What a run is handed over for because people are at it: nobody is put before them."""
+"""What a run is handed over for because people are at it: nobody is put before them, and it is no failure."""
 MOST_STEPS = 200
 """So many steps an incident's escalation has, with all that were put before it."""
 
@@ -248,9 +248,11 @@ def hand_over(turn: Turn, run: Run, why: str, reason: Reason = Reason.HANDED_OVE
         where = f" on {' and '.join(run.targets.values())}" if len(incident.works) > 1 and run.targets else ""
         conclusion, *rest = found(run, f"{run.playbook} could not finish{where}: {why}", *doubted)
         note(incident, conclusion, *changed_nothing(turn, run, incident), *rest)
-        holding.lift(turn, incident, reason)
+        if reason is not Reason.GUARD_SILENCE:  # else what is heard is still code's; the rest has its turn when it is
+            holding.lift(turn, incident, reason)
         if reason not in PEOPLE_THERE:
             call_first(turn, run, incident)
+    run.cut = run.cut or reason in PEOPLE_THERE
     run.find(why)
     end(turn, run, "handed_over", reason, f"handed over: {why}")
 

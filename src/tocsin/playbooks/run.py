@@ -108,8 +108,8 @@ class Run(Struct, kw_only=True):
     counts no more. ``spoke``: the last of these that came to a step; ``interrupted``: how often Tocsin stopped in the
     midst of it. ``deadline``: when it is handed over if it has not ended. ``unproven``: something was changed, and
     no verification held since. ``broke``: it raised, was late, or its process was lost. ``cut``: what kept it from
-    its end was no doing of its playbook: Tocsin itself, that was down or ended it in the midst of it, or that what it
-    was for was over.
+    its end was no doing of its playbook: Tocsin itself, that was down or ended it in the midst of it, people who are
+    at it, or that what it was for was over.
     ``asked``: questions that were answered, by step. ``approved_by``: who allowed a fix last. ``unheard_at``: what it
     is for is over while it asks: then it is told of, unless that has come back.
     ``approved``: which fixes were allowed, by step; ``approved_all``: who began it by hand allowed them all.
