@@ -10,11 +10,12 @@ from msgspec import structs
 from tests.engine.world import dump
 from tests.playbooks.playground import Playground, Pump, Run, drain
 from tocsin.playbooks import language
+from tocsin.playbooks.carrying import carry_out
 from tocsin.playbooks.language import About, fix, look, playbook, trust
 from tocsin.playbooks.manifest import Rung
 from tocsin.playbooks.run import Began, Finished, GaveUp, Step
 from tocsin.playbooks.runner.child import redacted, secret_parts
-from tocsin.playbooks.session import Answered, Go, Reply, Session, Start, carry_out
+from tocsin.playbooks.session import Answered, Go, Reply, Session, Start
 from tocsin.testing.carrying import Killed
 
 URL = "redis://app:cart@host/1234"
