@@ -449,8 +449,8 @@ def late(turn: Turn, run: Run) -> None:
 
 
 def overdue(turn: Turn, run: Run) -> str:
-    """Why a run has not ended in its time. It counts against its playbook unless its process never came to a step,
-    which may have waited for others, or Tocsin itself was down meanwhile.
+    """Why a run has not ended in its time. It counts against its playbook unless its process was never heard of, which
+    may have waited for others, or Tocsin itself was down meanwhile.
     """
     began = run.deadline - run.patience
     within = say_duration(run.patience)
@@ -458,9 +458,9 @@ def overdue(turn: Turn, run: Run) -> str:
         run.cut = True
         return f"it did not end within {within}, and Tocsin was stopped or starved in that time"
     if run.spoke != run.attempt:
-        return f"it came to no step within {within}: other runs may have kept it waiting"
+        return f"its process had not begun within {within}: other runs may have kept it waiting"
     run.broke = True
-    return f"it did not end within {within}"
+    return f"it did not end within {within}{'' if run.first_step_at is not None else ': it came to no step'}"
 
 
 def stop(turn: Turn, run: Run, why: str) -> None:
