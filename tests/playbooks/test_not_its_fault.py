@@ -181,6 +181,33 @@ def test_it_changed_nothing_is_said_only_while_no_code_changed_anything_there() 
     assert "It changed nothing" not in world.incident(1).tried, "kicks did"
 
 
+def test_nor_when_what_changed_something_has_no_target_or_is_another_playbook() -> None:
+    @playbook(name="no-target", answers=FULL, trust=trust(start="act"))
+    def no_target(run: Run) -> None:
+        began.append(run)
+        if len(began) > 1:
+            run.hand_over("nothing to do")
+        run.fix(kick, Pump(name="main"))
+
+    @playbook(name="other", trust=trust(start="act"))
+    def other(run: Run) -> None:
+        run.hand_over("nothing to do here either")
+
+    began: list[Run] = []
+    world = Playground(no_target, other)
+    world.fires("Full", instance="cart-1")
+    world.at("1m")
+    assert world.run(1).unproven
+    for name in ("no-target", "other"):
+        assert world.runs_by_hand(name, incident=1, role="admin").ok
+        assert world.incident(1).tried[0].startswith(f"{name} could not finish")
+        assert "It changed nothing" not in world.incident(1).tried
+    world.resolves("Full", instance="cart-1")
+    world.at("2m").fires("Full", instance="cart-1")
+    assert world.run(4).outcome == "handed_over" and "It changed nothing" in world.incident(1).tried, "since it is back"
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
 def test_alerts_of_what_was_fixed_have_longer_to_end_when_nothing_could_be_heard() -> None:
     world = Fleet(fleet)
     world.full_on("a")
@@ -247,6 +274,26 @@ def test_pages_wait_for_that_no_longer_than_they_may_in_all() -> None:
         assert world.pages == [(page, "ana", 1)]
         if down == 45:
             assert world.run(1).state == "watching" and world.rung("fleet") == stood, "it is not its fault"
+
+
+def test_one_that_was_due_during_an_upgrade_is_begun_late_too() -> None:
+    @playbook(name="half-past", schedule="30 3 * * *")
+    def half_past(run: Run) -> None:
+        run.tell("ran")
+
+    world = Playground(half_past)
+    due = world.engine.state.standings["cart", "half-past"].next_at
+    assert due is not None
+    world.ring(due - 10 * SECOND)
+    world.now = due - 10 * SECOND
+    rows = world.tables["standings"]
+    for key, (kind, row) in rows.items():  # as the version before wrote it
+        rows[key] = (kind, msgspec.json.encode({k: v for k, v in msgspec.json.decode(row).items() if k != "schedule"}))
+    world.comes_back(after=60 * SECOND)
+    world.ring(world.now)
+    assert world.outcomes == ["done"]
+    standing = world.engine.state.standings["cart", "half-past"]
+    assert (standing.next_at, standing.schedule) == (due + DAY, "30 3 * * * UTC")
 
 
 def test_a_schedule_that_was_due_during_a_restart_is_begun_late_and_once() -> None:

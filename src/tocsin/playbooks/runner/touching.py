@@ -13,8 +13,11 @@ from typing import NamedTuple
 
 NAMED = (ast.Name, ast.Attribute)
 ONLY_READ = frozenset(
-    ["abs", "all", "any", "bool", "dict", "float", "frozenset", "int", "isinstance", "len", "list", "max", "min", "range", "repr", "round", "set", "sorted", "str", "sum", "tuple"]
-)
+    (
+        "abs", "all", "any", "bool", "dict", "float", "frozenset", "int", "isinstance", "len", "list", "max",
+        "min", "range", "repr", "round", "set", "sorted", "str", "sum", "tuple",
+    )
+)  # fmt: skip
 """Python's own functions that do nothing to what they are given."""
 
 
