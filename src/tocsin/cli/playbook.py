@@ -20,6 +20,7 @@ from tocsin.cli.failure import OK, REFUSED, NotFound, Refused
 from tocsin.cli.place import DEFAULT_DATA, data_option, server_options
 from tocsin.cli.plan import default_folder
 from tocsin.cli.plan_folder import plan_too
+from tocsin.cli.playbook_args import typed
 from tocsin.cli.playbook_guards import guards
 from tocsin.cli.playbook_library import library
 from tocsin.cli.run_resuming import RESUMING
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 TRUST_WEIGHTS = {"act": "rest", "ask": "held", "suggest": "mute", "observe": "mute"}
 WAIT = 0.2
 SEVERITIES = ("sev1", "sev2", "sev3", "sev4")
-KINDS: dict[str, tuple[type, ...]] = {"text": (str,), "whole number": (int,), "number": (int, float), "flag": (bool,)}
 _plan_option = click.option(
     "--plan", "folder", envvar="TOCSIN_PLAN", type=click.Path(path_type=Path), metavar="DIR", show_envvar=True,
     help=f"The plan's folder.  [default: ./{DEFAULT_DATA}/plan]",
@@ -314,15 +314,7 @@ def _given(manifest: Manifest, args: Sequence[tuple[str, str]]) -> dict[str, str
     import msgspec
 
     kinds = {one.name: one.kind for one in manifest.params if not one.target}
-    found: dict[str, str] = {}
-    for name, value in args:
-        if name not in kinds:
-            raise Refused(f"{manifest.name} takes no {name}: it takes {', '.join(kinds) or 'no parameter'}.")
-        plain = value if kinds[name] == "text" else _plain(value)
-        if type(plain) not in KINDS[kinds[name]]:
-            raise Refused(f"The parameter {name} is a {kinds[name]}, not {value}.")
-        found[name] = msgspec.json.encode(plain).decode()
-    return found
+    return {name: msgspec.json.encode(one).decode() for name, one in typed(manifest.name, kinds, args).items()}
 
 
 def _defaults(manifest: Manifest) -> dict[str, str]:
@@ -420,7 +412,10 @@ def run(
     if not service and not incident:
         raise click.UsageError("Say what it is for: --service NAME or --incident NUMBER.")
     body: dict[str, Any] = {"playbook": name, "service": service, "incident": incident, "targets": dict(targets)}
-    body["args"] = {key: _plain(value) for key, value in args}
+    if args:
+        there = next((one for one in api.get("/playbooks") if one["name"] == name), None)
+        kinds = {one["name"]: one["kind"] for one in there["params"]} if there is not None else {}
+        body["args"] = typed(name, kinds, args) if there is not None else dict(args)  # the server says that it is none
     options = {"service": "--service", "incident": "--incident", "targets": "--target", "args": "--arg"}
     one = api.write("POST", "/runs", body, options)
     number = int(one["number"])
@@ -432,15 +427,6 @@ def run(
     sheet = api.get(f"/runs/{number}")
     print_run(sheet, as_json)
     return OK if not wait or sheet["outcome"] in ("verified", "done") or sheet["state"] == "watching" else REFUSED
-
-
-def _plain(text: str) -> str | float | bool:
-    if text in ("true", "false"):
-        return text == "true"
-    try:
-        return float(text) if "." in text else int(text)
-    except ValueError:
-        return text
 
 
 @playbook.command()
