@@ -22,9 +22,7 @@ MOST_RESULT = 20_000
 
 
 class PublishedParam(Struct, frozen=True, kw_only=True):
-    """What a playbook can be given: ``kind`` is text, number, whole number or flag. ``default``: JSON; "" when it has to
-    be given.
-    """
+    """What a playbook can be given: ``kind`` is text, number, whole number or flag. ``default``: JSON; "" for none."""
 
     name: str
     kind: str
