@@ -159,7 +159,7 @@ def test_a_parameter_is_what_the_playbook_says_it_is_and_a_text_whatever_it_look
         assert gives(f"who={text}")[0] == {"who": text}
     assert gives("most=3", "share=1.5", "all=true")[0] == {"most": 3, "share": 1.5, "all": True}
     assert gives("share=2", "all=false", "most=-4")[0] == {"share": 2, "all": False, "most": -4}
-    for wrong, kind in (("most=3.5", "whole number"), ("most=x", "whole"), ("share=nan", "number"), ("all=yes", "flag")):
+    for wrong, kind in (("most=3.5", "whole number"), ("most=x", "whole"), ("share=nan", "number"), ("all=y", "flag")):
         sent, said = gives(wrong)
         assert sent is None and f"is a {kind}" in said, said
     assert "clean takes no whom: it takes who, most, share, all." in gives("whom=x")[1]
