@@ -180,6 +180,8 @@ def test_what_is_taken_over_is_shown_and_given_back(site: Site, ana: Browserless
         ana.get("/runs/7")
         assert ("in place of what was compared by itself" in ana.page) is asks
     assert ana.send("/runs/7/compare").status_code == 400 and len(site.core.asked) == 2
+    assert ana.send("/runs/7/compare", same="undo").status_code == 200
+    assert site.core.asked.pop() == c.CompareRun(actor="person:ana", run=7, same=None)
     for path in ("resume", "take-over", "give-back", "compare"):
         assert ana.http.post(f"/runs/7/{path}", data={"why": "x"}).status_code == 403, "without the form's token"
 

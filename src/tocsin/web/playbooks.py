@@ -83,7 +83,9 @@ class RunView(NamedTuple):
     taken: bool
     """Whether somebody works on its targets by hand."""
     unsaid: bool
-    """Whether whoever looks can say if what it would have done is what was done."""
+    """Whether whoever looks is asked if what it would have done is what was done."""
+    said: bool
+    """Whether somebody said so, and whoever looks can say otherwise."""
     before: Weighing | None
     """What is left of its guards while it asks."""
 
@@ -125,6 +127,7 @@ async def _seen(seen: View, run: Run) -> RunView:
         resumable=responds and run.outcome in RESUMABLE and not run.resumed,
         taken=run.taken_until is not None and run.taken_until > seen.reader.now,
         unsaid=responds and bool(run.would) and (not run.agreement or run.agreed_run > 0),
+        said=responds and bool(run.agreement) and not run.agreed_run,
         before=await seen.faces.guards(run.service, run.playbook, run=run.number) if run.state == "asking" else None,
     )  # fmt: skip
 
@@ -304,11 +307,13 @@ async def give_back(request: Request[Any, Any, Any], faces: Faces, who: Who, num
 async def compare(request: Request[Any, Any, Any], faces: Faces, who: Who, number: int) -> Response[bytes] | Redirect:
     """Say whether what a run would have done is what was done."""
     form = await fields(request)
-    if form.get("same") not in ("yes", "no"):
+    words = {"yes": True, "no": False, "undo": None}
+    if form.get("same") not in words:
         return await _run_page(await view(request, faces, who), number, 400, "Say whether that was done: yes or no")
     did = " ".join(form.get("did", "").split())
-    command = CompareRun(actor=who.actor, run=number, same=form["same"] == "yes", did=did)
-    return await _tell(request, faces, who, number, command, "compared")
+    same = words[form["same"]]
+    command = CompareRun(actor=who.actor, run=number, same=same, did=did)
+    return await _tell(request, faces, who, number, command, "compared" if same is not None else "unsaid")
 
 
 async def _refused(

@@ -214,9 +214,11 @@ class TakeOverRunIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class CompareRunIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Whether what the run would have done is what was done. ``did``: what was, in your words."""
+    """Whether what the run would have done is what was done; null takes back what was said. ``did``: what was, in your
+    words.
+    """
 
-    same: bool
+    same: bool | None
     did: Annotated[str, Meta(max_length=300)] = ""
 
 
