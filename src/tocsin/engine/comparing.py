@@ -117,11 +117,7 @@ def _judged(turn: Turn, run: Run, agreement: Agreement, actor: str, how: str, by
     if manifest is None or standing is None:
         return
     was = standing.rung
-    moved = trust.compared(manifest, standing, run, turn.now)
-    turn.save_standing(standing)
-    if moved is not None and incident is not None:
-        what = f"{run.playbook} is now trusted to {standing.rung}, was {was}: {standing.because}"
-        turn.enter(incident.number, what, moved, run=str(run.number))
+    standings.taken(turn, run, standing, was, trust.compared(manifest, standing, run, turn.now))
 
 
 def ask(turn: Turn, incident: Incident, run: Run) -> None:

@@ -17,7 +17,6 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     ALREADY_RESOLVED = "already_resolved"
     UNKNOWN_KEY = "unknown_dedup_key"
-    OLDER_THAN_KNOWN = "older_than_known"
     KEY_FLOODED = "key_flooded"
     COUNTS_AS_HEARTBEAT = "counts_as_heartbeat"
     HEARTBEAT_LATE = "heartbeat_late"
@@ -172,7 +171,6 @@ EXPLAINED: dict[Reason, str] = {
     Reason.EXPIRED: "the monitor stopped repeating it, and its end time passed",
     Reason.ALREADY_RESOLVED: "it was already over",
     Reason.UNKNOWN_KEY: "nothing is open under this deduplication key",
-    Reason.OLDER_THAN_KNOWN: "a newer word on it had already come",
     Reason.KEY_FLOODED: "this key has more active alerts than it may; the rest are counted in one",
     Reason.COUNTS_AS_HEARTBEAT: "the plan reads this alert as a heartbeat: it must keep firing",
     Reason.HEARTBEAT_LATE: "no sign of life came within its period and grace",
