@@ -64,13 +64,7 @@ def _take_back(turn: Turn, run: Run) -> None:
         return
     standing = standings.standing_of(turn, manifest, run.service)
     was = standing.rung
-    moved = trust.taken_back(standing, run, turn.now)
-    turn.save_standing(standing)
-    if moved is not None:
-        turn.count("trust", moved)
-        if standings.incident_of(turn, run) is not None:
-            what = f"{run.playbook} is now trusted to {standing.rung}, was {was}: {standing.because}"
-            turn.enter(run.incident, what, moved, run=str(run.number))
+    standings.taken(turn, run, standing, was, trust.taken_back(standing, run, turn.now))
 
 
 def done_by_hand(turn: Turn, run: Run) -> None:
