@@ -22,6 +22,7 @@ from tocsin.kernel.instant import MINUTE, SECOND, Instant, format_duration, form
 
 STATES = ("open", "triggered", "acknowledged", "resolved", "all")
 SEVERITIES = ("sev1", "sev2", "sev3", "sev4")
+ORDERS = ("gravest", "newest")
 
 
 class Incidents(click.Group):
@@ -57,13 +58,28 @@ for _command in (ledger, checklist, tick, untick):
 )
 @click.option("--service", metavar="NAME", help="Only of this service.")
 @click.option("--severity", type=click.Choice(SEVERITIES), help="Only of this severity; sev1 is the gravest.")
+@click.option(
+    "--order",
+    type=click.Choice(ORDERS),
+    help="Of what is open, what nobody has and is gravest first, or the newest.  "
+    "[default: gravest; with --json, and for what is over, newest]",
+)
 @show.limit_option
 @server_options
 @show.json_option
 def list_incidents(
-    api: Api, state: str, service: str | None, severity: str | None, limit: int | None, as_json: bool
+    api: Api,
+    state: str,
+    service: str | None,
+    severity: str | None,
+    order: str | None,
+    limit: int | None,
+    as_json: bool,
 ) -> None:
-    """List incidents, the newest first.
+    """List incidents.
+
+    What is open is listed as on the first page of the web: what nobody has before what somebody has, and of that the
+    gravest first. Everything else, and JSON, begins with the newest.
 
     \b
     Examples:
@@ -71,7 +87,8 @@ def list_incidents(
       tocsin incidents list --state all --service checkout
       tocsin incidents list --severity sev1 --json | jq '.[].number'
     """
-    query = {"state": state, "severity": severity}
+    ordered = order or ("newest" if as_json or state in ("resolved", "all") else "gravest")
+    query = {"state": state, "severity": severity, "order": ordered if ordered != "newest" else None}
     show.print_list(
         api.every_of(service, "/incidents", query, show.asked(limit, as_json)),
         (
