@@ -109,7 +109,7 @@ def list_incidents(
 
 
 def _row(one: dict[str, Any], now: Instant | None) -> show.Row:
-    opened, ended = show.instant(one["opened_at"]), show.moment(one["resolved_at"])
+    opened, ended = show.instant(one.get("reopened_at") or one["opened_at"]), show.moment(one["resolved_at"])
     until = ended if ended is not None else now
     return (
         str(one["number"]),
@@ -161,6 +161,13 @@ def whole(api: Api, incident: int) -> dict[str, Any]:
     return found
 
 
+def _reopened(one: dict[str, Any], now: Instant | None) -> str:
+    if not one["reopened"]:
+        return ""
+    last = one.get("reopened_at")
+    return count(int(one["reopened"]), "time") + (f", last {_when(last, now)}" if last else "")
+
+
 def _sheet(one: dict[str, Any], now: Instant | None) -> None:
     show.line(f"#{one['number']} {one['title']}", "head")
     show.line(standing(one, now), show.STATE_WEIGHTS.get(str(one["state"]), ""))
@@ -172,7 +179,7 @@ def _sheet(one: dict[str, Any], now: Instant | None) -> None:
             ("urgency", "low" if one["urgency"] == "low" else ""),
             ("asked for help", ", ".join(one["responders"])),
             ("opened", _when(one["opened_at"], now)),
-            ("reopened", count(int(one["reopened"]), "time") if one["reopened"] else ""),
+            ("reopened", _reopened(one, now)),
             ("labels", show.labels(one["labels"])),
             ("page", str(one["url"])),
         ]
