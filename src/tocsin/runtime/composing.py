@@ -174,6 +174,8 @@ def _url(base: str, page: Page) -> str:
         return f"{base}/incidents/{page.incident}"
     if page.silence:
         return f"{base}/silences"
+    if page.reason is Reason.HEARTBEAT_UNHEARD:
+        return f"{base}/services"
     return f"{base}/you" if page.reason in ABOUT_ONESELF else f"{base}/oncall"
 
 
