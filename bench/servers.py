@@ -133,10 +133,7 @@ class Tocsin:
 
     def decisions(self) -> dict[str, float]:
         """Every figure of /metrics, labels and all."""
-        with urllib.request.urlopen(f"{self.url}/metrics", timeout=30) as answer:
-            lines = answer.read().decode().splitlines()
-        pairs = (line.rsplit(" ", 1) for line in lines if line and not line.startswith("#"))
-        return {name: float(value) for name, value in pairs}
+        return figures(self.url)
 
     def close(self) -> None:
         """End it and remove its data."""
@@ -145,6 +142,14 @@ class Tocsin:
         if self._postgres is not None and self._database is not None:
             self._postgres.drop_database(self._database)
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def figures(url: str) -> dict[str, float]:
+    """What a server's /metrics says, by names with their labels."""
+    with urllib.request.urlopen(f"{url}/metrics", timeout=30) as answer:
+        lines = answer.read().decode().splitlines()
+    pairs = (line.rsplit(" ", 1) for line in lines if line and not line.startswith("#"))
+    return {name: float(value) for name, value in pairs}
 
 
 class Alertmanager:
@@ -184,10 +189,7 @@ class Alertmanager:
 
     def decisions(self) -> dict[str, float]:
         """Every figure of /metrics."""
-        with urllib.request.urlopen(f"{self.url}/metrics", timeout=30) as answer:
-            lines = answer.read().decode().splitlines()
-        pairs = (line.rsplit(" ", 1) for line in lines if line and not line.startswith("#"))
-        return {name: float(value) for name, value in pairs}
+        return figures(self.url)
 
     def close(self) -> None:
         """End it and remove its data."""

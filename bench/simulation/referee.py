@@ -371,7 +371,6 @@ class Referee:
             self.numbers += 1
             case.number = UNMET
             case.asked.clear()
-            case.asked_whom.clear()
             self._trigger(case, now, anew=True)
         elif case.state == "resolved":
             self._trigger(case, now, anew=True)
@@ -420,7 +419,8 @@ class Referee:
         again = {row.step for row in self._rows.get(case.number, ()) if str(row.reason) in STEPS and not row.instead_of}
         for step in sorted(step for step in case.asked_whom if step < len(case.steps)):
             off = case.asked_whom[step] - self.people(case, case.steps[step], case.step, now)
-            if off and (step in case.relieved or (step in again and step != case.step)):
+            due = case.due is not None and case.due <= now and case.step <= step
+            if off and (step in case.relieved or (step in again and not due)):
                 case.step, case.round, case.due = step, 0, now
                 self._owed = [one for one in self._owed if not (one[2] == case.number and one[3] in off)]
                 heapify(self._owed)
@@ -438,6 +438,7 @@ class Referee:
         case.put_off = set()
         case.quieted = now
         case.kept.clear()
+        case.asked_whom.clear()
         self._judge_again(case, now)
 
     def _over(self, case: Case, now: int, snooze: int | None) -> None:

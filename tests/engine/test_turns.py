@@ -43,10 +43,6 @@ def paged(world: World, *services: str) -> list[str]:
     return found
 
 
-def a_world(plan: bytes = PLAN) -> World:
-    return World(plan.replace(b"{escalation: shop}", b"{escalation: shop}").replace(b"  till:", b"  till:"))
-
-
 def test_turns_go_round_though_another_service_has_every_second_incident():
     world = World(PLAN)
     assert paged(world, "support", "shop", "support", "shop", "support", "shop", "support", "shop") == [

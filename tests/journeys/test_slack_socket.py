@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,41 +12,24 @@ from aiohttp import WSMsgType, web
 
 from tests.journeys.calling import a_plan_for, says
 from tests.journeys.telling import becomes, incident
-from tests.support.ports import free_port
 from tests.support.server import TocsinServer
+from tests.support.standing_in import StandIn
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.journey
 
 
-class Workspace:
+class Workspace(StandIn):
     """Slack's side: its Web API and the socket it hands out. `posted` is what was asked of the API, `acked` envelopes
     that the client took.
     """
 
     def __init__(self) -> None:
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        super().__init__([web.post("/api/{method}", self._api), web.get("/link", self._link)])
         self.posted: list[tuple[str, dict[str, Any]]] = []
         self.acked: list[str] = []
         self.tokens: list[str] = []
         self._sockets: list[web.WebSocketResponse] = []
-        self._loop = asyncio.new_event_loop()
-        self._up = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-        assert self._up.wait(10)
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        app = web.Application()
-        app.add_routes([web.post("/api/{method}", self._api), web.get("/link", self._link)])
-        runner = web.AppRunner(app, shutdown_timeout=1)
-        self._loop.run_until_complete(runner.setup())
-        self._loop.run_until_complete(web.TCPSite(runner, "127.0.0.1", self.port).start())
-        self._up.set()
-        self._loop.run_forever()
-        self._loop.run_until_complete(runner.cleanup())
 
     async def _api(self, request: web.Request) -> web.Response:
         method = request.match_info["method"]
@@ -91,17 +73,11 @@ class Workspace:
         """Slack ends a connection now and then."""
         asyncio.run_coroutine_threadsafe(self._sockets[-1].close(), self._loop).result(5)
 
-    def close(self) -> None:
-        """End it."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-
 
 @pytest.fixture
 def workspace() -> Iterator[Workspace]:
-    running = Workspace()
-    yield running
-    running.close()
+    with Workspace() as running:
+        yield running
 
 
 def test_presses_come_by_tocsins_own_connection_and_after_a_new_one_too(

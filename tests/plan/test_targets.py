@@ -202,3 +202,53 @@ def test_what_cannot_be_reached_so_is_refused_with_the_reason(text: str, why: st
     reading = read(tocsin=PLAN % text)
     assert reading.plan is None
     assert why in "\n".join(map(str, reading.findings)).replace("`", "'").replace('"', "'")
+
+
+# -- which system a target is ------------------------------------------------------------------------------------------
+
+TWO = """
+tocsin: 1
+people: {ana: {}}
+services:
+  shop:
+    targets:
+      it: %s
+      host: {ssh: {host: web-1, user: watcher, host key: KEY}, look with: secret:l, fix with: secret:f}
+  bank:
+    targets:
+      that: %s
+      there: {ssh: {host: web-1, user: other, host key: KEY}, look with: secret:m, fix with: secret:f}
+      away: {ssh: {host: web-2, user: other, host key: KEY}, look with: secret:m, fix with: secret:f}
+""".replace("KEY", KEY)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "one"),
+    [
+        ("{redis: secret:a, fix with: secret:b}", "{redis: secret:a}", True),
+        ("{redis: secret:a, fix with: secret:b}", "{redis: secret:c, fix with: secret:b}", False),
+        ("{kind: box, look with: secret:a}", "{kind: crate, look with: secret:a}", False),
+        ("{folder: /srv/a, delete: ['*.old']}", "{folder: /srv/a, delete: ['*.log'], rotate: [x]}", True),
+        ("{folder: /srv/a}", "{folder: /srv/b}", False),
+        ("{folder: /srv/a}", "{folder: /srv/a, on: there}", False),
+        ("{folder: /srv/a, on: host}", "{folder: /srv/a, on: there}", True),
+        ("{folder: /srv/a, on: host}", "{folder: /srv/a, on: away}", False),
+        ("{process: /run/a.pid, command: a}", "{process: /run/a.pid, command: aa, restart with: supervisor}", True),
+        ("{http: {at: 'http://a/'}}", "{http: {at: 'http://a/', restart: [r]}, look with: secret:x}", True),
+        ("{haproxy: {socket: /run/h, server: w/a}}", "{haproxy: {socket: /run/h, server: w/a, drain: on}}", True),
+        ("{haproxy: {socket: /run/h, server: w/a}}", "{haproxy: {socket: /run/h, server: w/b}}", False),
+        ("{supervisor: {at: /run/s, program: w}}", "{supervisor: {at: /run/s, program: w, restart: on}}", True),
+        ("{systemd: {unit: w.service}}", "{systemd: {unit: w.service, restart: on}}", True),
+        ("{systemd: {unit: w.service}}", "{systemd: {unit: w.service, on: there}}", False),
+        (
+            "{dial: {read: [a], set: [b, '{value}'], least: 1, usual: 2, most: 3}}",
+            "{dial: {read: [a], set: [c, '{value}'], least: 0, usual: 2, most: 9}}",
+            True,
+        ),
+    ],
+)
+def test_a_system_is_one_for_all_services_that_say_where_it_is_alike(ours: str, theirs: str, one: bool):
+    plan = read(tocsin=TWO % (ours, theirs)).plan
+    assert plan is not None
+    assert ("bank/that" in plan.bindings.alike(["shop/it"])) is one
+    assert plan.bindings.alike(["shop/host"]) == ("shop/host", "bank/there"), "whoever looks there"

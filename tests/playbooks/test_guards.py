@@ -93,7 +93,7 @@ def test_the_lock_that_is_named_is_always_the_same() -> None:
         Run(number=n, playbook="p", service="s", plan="", started_at=0, deadline=0, targets={a: a for a in order})
         for n, order in ((1, names), (2, names[::-1]))
     )
-    assert locked(by, run).why == "run 1 of p works on s/t0"
+    assert locked(by, run, Targets(())).why == "run 1 of p works on s/t0"
 
 
 def test_guards_are_said_in_words() -> None:

@@ -41,6 +41,21 @@ def test_a_run_that_is_late_because_tocsin_was_down_costs_no_trust(monkeypatch: 
     assert not world.run(1).failed and world.rung("fleet") == stood and world.pages
 
 
+def test_a_change_in_the_midst_of_which_tocsin_was_stopped_costs_no_trust() -> None:
+    @playbook(name="kicks-once", answers=FULL, trust=trust(start="act"))
+    def kicks_once(run: Run, pump: Pump) -> None:
+        run.fix(kick, pump)
+        run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+
+    world = Playground(kicks_once)
+    world.carrier.kill_at = 2
+    world.fires("Full", instance="cart-1")
+    world.at("1m")
+    assert "Tocsin stopped while" in world.run(1).why and world.pages, "nobody knows whether it was done"
+    assert not world.run(1).failed and world.rung("kicks-once") == "act"
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
 def test_one_that_hangs_in_a_step_counts_still() -> None:
     @playbook(name="hangs", answers=FULL, trust=trust(start="act"))
     def hangs(run: Run, pump: Pump) -> None:

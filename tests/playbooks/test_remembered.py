@@ -46,16 +46,16 @@ def test_each_index_says_what_looking_at_all_would(moves: list[tuple[str, int, i
         assert kept.of_playbook_since("p0", at) == sum(r.started_at > at for r in spent if r.playbook == "p0")
         for locks in (("s/t0",), ("s/t0", "s/t1"), ()):
             own = [run for run in spent if run.playbook == "p0" and set(run.locks) & set(locks)]
-            assert kept.own_on_since("s", "p0", locks, at) == sum(run.started_at > at for run in own)
+            assert kept.own_on_since("p0", locks, at) == sum(run.started_at > at for run in own)
     for name in ("p0", "p1", "p2"):
         own = [run for run in newest if run.playbook == name]
         ended = sorted((run for run in own if run.ended_at is not None), key=lambda r: (r.ended_at, r.number))[::-1]
         assert list(kept.ended("s", name)) == ended
         assert list(kept.changed("s", name)) == [run for run in ended if run.changed]
         for place in ("t0", "t1", "t2"):
-            assert list(kept.own_on("s", name, f"s/{place}")) == [r for r in own if r.targets["a"] == place]
+            assert list(kept.own_on(name, f"s/{place}")) == [r for r in own if r.targets["a"] == place]
             changed = [run for run in ended if run.changed and run.targets["a"] == place]
-            assert list(kept.changed_on("s", name, f"s/{place}")) == changed
+            assert list(kept.changed_on(name, f"s/{place}")) == changed
             assert list(kept.answers_to("s", name, f"g{place[1]}")) == [r for r in own if r.trouble == f"g{place[1]}"]
     for run in list(runs.values()):
         if run.live:

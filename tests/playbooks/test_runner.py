@@ -69,6 +69,26 @@ def dies(box: Box) -> int:
     os._exit(3)
 
 @look
+def kills(box: Box, whom: str) -> int:
+    inner = os.getppid()
+    outer = int(Path(f"/proc/{inner}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(inner, 0)  # whether it is there may be asked
+    match whom:
+        case "inner":
+            os.kill(inner, 9)
+        case "outer":
+            os.kill(outer, 15)
+        case "group":
+            os.killpg(os.getpgid(inner), 9)
+        case "negative":
+            os.kill(-os.getpgid(inner), 9)
+        case "all":
+            os.kill(-1, 9)
+    own = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    os.killpg(own.pid, 9)
+    return own.wait()
+
+@look
 def sees(box: Box) -> int:
     return 7
 
@@ -119,6 +139,8 @@ def one(name, function, *more):
 for name, function in (("environment", environment), ("floods", floods), ("never", never), ("large", large),
                        ("dies", dies)):
     one(name, function)
+for whom in ("inner", "outer", "group", "negative", "all", "own"):
+    one(f"kills-{whom}", kills, whom)
 one("forks", forks, os.environ.get("HOME", "/tmp") + "/stray")
 '''
 
@@ -137,7 +159,7 @@ class Told:
     def __init__(self) -> None:
         self.reports: list[Report] = []
         self.looks: list[Looking] = []
-        self.status = 0
+        self.status: int | None = 0
         self.output = ""
         self.flooded = False
 
@@ -274,10 +296,30 @@ async def test_it_is_ended_when_told_when_its_line_ends_and_with_its_zygote(pool
     orphan = await begun(pool, "never", 3)
     (zygote,) = pool._zygotes.values()
     zygote.process.kill()
-    assert (await asyncio.wait_for(orphan.ended(), 10))[0] == -signal.SIGKILL
+    assert (await asyncio.wait_for(orphan.ended(), 10))[0] is None, "nobody knows how it would have ended"
     orphan.close()
     await asyncio.to_thread(eventually, lambda: end_marked(pool._mark) == 0, what="no process to be left")
     assert (await carried(pool, "dies")).status == 3, "and another zygote is there for the next"
+
+
+async def test_what_a_run_runs_in_is_not_its_to_end_and_nobody_beside_it_is_harmed(pool: Pool) -> None:
+    beside = await begun(pool, "never", 99)
+    (zygote,) = pool._zygotes.values()
+    for number, whom in enumerate(("inner", "outer", "group", "negative", "all"), 1):
+        process = await begun(pool, f"kills-{whom}", number)
+        report = await came_to(process)
+        assert isinstance(report, Finished) and not report.ok, whom
+        assert report.error.startswith("PermissionError: "), "the failure is its own"
+        assert report.error.endswith("is not signalled from here: this run itself runs in it")
+        process.close()
+    process = await begun(pool, "kills-own", 50)
+    report = await came_to(process)
+    assert isinstance(report, Finished) and report.result == str(-signal.SIGKILL), "what it started is its own to end"
+    process.close()
+    assert zygote.alive and (99, 1) in zygote.gone
+    pool.kill(99, 1)
+    assert (await asyncio.wait_for(beside.ended(), 10))[0] == -signal.SIGKILL
+    beside.close()
 
 
 async def test_code_is_bounded_while_it_is_imported_and_a_run_may_still_compute(pool: Pool) -> None:

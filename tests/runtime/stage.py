@@ -13,7 +13,7 @@ from tests.engine.world import PLAN, START, dump, plan_of
 from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import AnyInput, PlanChange, Received
 from tocsin.engine.state import Changes, Counters, Loaded, State
-from tocsin.intake.request import Reply, Request
+from tocsin.intake.request import Request
 from tocsin.intake.sources import SOURCES
 from tocsin.kernel.instant import SECOND, Duration, Instant, format_rfc3339
 from tocsin.pages.ledger import Page
@@ -181,7 +181,7 @@ class Stage:
             if self.writer._away is not None:
                 self.clock.passes(SECOND)
             due = self.writer.engine.next_due()
-            waits = self.writer._urgent or self.writer._intake or self.writer._faults or self.writer._away
+            waits = self.writer._waiting or self.writer._unjudged or self.writer._away
             if not waits and (due is None or due > self.writer._now()):
                 return number
             self.turn()
@@ -189,7 +189,7 @@ class Stage:
 
     def waits(self) -> list[Any]:
         """What waits."""
-        return [job.input for job in (*self.writer._urgent, *self.writer._intake)]
+        return [job.input for job in (*self.writer._waiting.urgent, *self.writer._waiting.intake)]
 
     @property
     def state(self) -> State:
@@ -247,12 +247,3 @@ def events(now: Instant, names: Iterable[str], labels: Mapping[str, str] | None 
             ]
         }
     )
-
-
-def accepted(job: Job) -> bool:
-    """Whether a job was answered with yes."""
-    return not job.failed
-
-
-def no_reply(reply: Reply) -> None:
-    """For those who do not wait."""

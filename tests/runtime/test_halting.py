@@ -64,7 +64,7 @@ class Silent(Scripted):
             await self.over.wait()
         return await super().report()
 
-    async def ended(self) -> tuple[int, str, bool]:
+    async def ended(self) -> tuple[int | None, str, bool]:
         await self.over.wait()
         return -9, "", False
 

@@ -52,7 +52,7 @@ SPEC = ProbeSpec(service="checkout", name="tcp db", kind="tcp", target="db:1")
 class Scripted:
     """A process that says what it was given, and keeps what it is answered."""
 
-    def __init__(self, says: list[Report], status: int = 0) -> None:
+    def __init__(self, says: list[Report], status: int | None = 0) -> None:
         self.says, self.status = list(says), status
         self.told: Start | None = None
         self.replies: list[Reply] = []
@@ -67,7 +67,7 @@ class Scripted:
     async def reply(self, reply: Reply) -> None:
         self.replies.append(reply)
 
-    async def ended(self) -> tuple[int, str, bool]:
+    async def ended(self) -> tuple[int | None, str, bool]:
         return self.status, "it printed text:rw", False
 
     def close(self) -> None:
@@ -81,6 +81,7 @@ class Hands:
         self.says: list[Report] = []
         self.begun: list[Scripted] = []
         self.killed: list[tuple[int, int]] = []
+        self.status: int | None = 0
 
     async def prepare(self, files: Mapping[str, bytes]) -> None:
         pass
@@ -88,7 +89,7 @@ class Hands:
     async def begin(
         self, files: Mapping[str, bytes], run: int, attempt: int, cpu: Duration, confine: Confine | None
     ) -> Scripted:
-        self.begun.append(Scripted(self.says))
+        self.begun.append(Scripted(self.says, self.status))
         return self.begun[-1]
 
     def kill(self, run: int, attempt: int) -> None:
@@ -204,6 +205,19 @@ async def test_a_process_that_ends_without_a_word_calls_a_person_with_what_was_f
     await until(lambda: night.paged)
     assert night.tried[0] == "drain could not finish: its process ended with code 0 before it was done"
     assert "drain: Looked: a.see: 97 % full" in night.tried
+
+
+async def test_when_what_runs_are_forked_from_ends_people_are_called_and_no_playbook_has_failed(night: Coded) -> None:
+    night.hands.says = [Finished(1, "look", "a.see", "x", True, said="97 % full"), Began(2, "fix", "a.drain", "y")]
+    night.hands.status = None
+    await fires(night)
+    await until(lambda: night.paged)
+    run = night.state.runs[1]
+    assert run.changed and run.outcome == "handed_over" and not run.failed
+    assert "what runs are forked from was ended" in night.tried[0]
+    assert any("It is not known whether a.drain() was done" in one for one in night.tried)
+    standing = night.state.standings["checkout", "drain"]
+    assert (standing.rung, standing.failed) == ("act", 0)
 
 
 async def test_while_nothing_can_be_written_no_run_begins_and_no_page_waits_for_one(night: Coded) -> None:

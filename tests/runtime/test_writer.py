@@ -46,8 +46,9 @@ from tocsin.runtime.jobs import Job
 from tocsin.runtime.line import Weighing
 from tocsin.runtime.pulse import Pulse
 from tocsin.runtime.questions import Questions
+from tocsin.runtime.waiting import MOST_WAITING_BYTES
 from tocsin.runtime.weighing import ENDED, weighed
-from tocsin.runtime.writer import MOST_WAITING_BYTES, Writer
+from tocsin.runtime.writer import Writer
 from tocsin.store.writer import LeaseLost
 
 

@@ -7,13 +7,11 @@ unmodified client (python-ntfy), keeps what the app would show, and presses butt
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import http.client
 import json
 import re
 import secrets
-import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -24,7 +22,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from python_ntfy import NtfyClient
 
-from tests.support.ports import free_port
+from tests.support.standing_in import StandIn
 from tests.support.waiting import eventually
 
 MESSAGE_LIMIT = 4_096
@@ -60,7 +58,7 @@ class RefusedError(Exception):
         self.told = Refusal(code, error, headers)
 
 
-class NtfyServer:
+class NtfyServer(StandIn):
     """A running one. `wrong` is what it was published and nobody documents; `refusals` is answered by the next
     publications instead. `token` or `user` and `password`, where given, are asked for; then a topic can be kept from
     them with `forbids`. `knows_sequences`: from version 2.16 on.
@@ -69,15 +67,13 @@ class NtfyServer:
     def __init__(
         self, *, token: str = "", user: str = "", password: str = "", knows_sequences: bool = True
     ) -> None:
+        super().__init__([web.route("*", "/{path:.*}", self._api)], longest=64 * 1024)
         self.token, self.user, self.password = token, user, password
         self.knows_sequences = knows_sequences
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
         self.published: list[dict[str, Any]] = []
         """What came as JSON and was taken, as it came."""
         self.messages: list[dict[str, Any]] = []
         """What is handed out, the oldest first."""
-        self.wrong: list[str] = []
         self.polls = 0
         self.refused_at = 0.0
         self.took_at: list[float] = []
@@ -85,11 +81,6 @@ class NtfyServer:
         self.forgets: set[str] = set()
         """Topics of which nothing is kept."""
         self._forbidden: set[str] = set()
-        self._loop = asyncio.new_event_loop()
-        self._up = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-        assert self._up.wait(10)
 
     def forbids(self, topic: str) -> None:
         """Whoever signs in may not use it."""
@@ -111,26 +102,7 @@ class NtfyServer:
             what=f"{count} messages to {topic} ({self.wrong})",
         ) or []
 
-    def close(self) -> None:
-        """End it."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        assert not self.wrong, self.wrong
-
     # -- ntfy's API ----------------------------------------------------------------------------------------------------
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        app = web.Application(client_max_size=64 * 1024)
-        app.add_routes([web.route("*", "/{path:.*}", self._api)])
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        self._loop.run_until_complete(runner.setup())
-        self._loop.run_until_complete(web.TCPSite(runner, "127.0.0.1", self.port).start())
-        self._up.set()
-        self._loop.run_forever()
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
-        self._loop.run_until_complete(runner.cleanup())
 
     async def _api(self, request: web.Request) -> web.Response:
         try:
@@ -323,11 +295,8 @@ def _action(said: dict[str, Any]) -> dict[str, Any]:
 @contextmanager
 def running_ntfy(**how: Any) -> Iterator[NtfyServer]:
     """One for as long as the block lasts."""
-    server = NtfyServer(**how)
-    try:
+    with NtfyServer(**how) as server:
         yield server
-    finally:
-        server.close()
 
 
 class Phone:

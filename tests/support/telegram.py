@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from aiogram import types
 from aiohttp import ClientSession, web
 from pydantic import BaseModel, ValidationError
 
-from tests.support.ports import free_port
+from tests.support.standing_in import StandIn
 from tests.support.waiting import eventually
 
 TOKEN = "123456789:AAFakeFakeFakeFakeFakeFakeFakeFake_x"
@@ -53,17 +52,15 @@ class RefusedError(Exception):
         self.told = Refusal(status, description, retry_after)
 
 
-class TelegramServer:
+class TelegramServer(StandIn):
     """A running one: `calls` are what was taken, `wrong` what aiogram's models do not know, `refusals` what is answered
     by a method's next calls instead. `waits`: how long it lets `getUpdates` wait at most, in seconds.
     """
 
     def __init__(self, token: str = TOKEN, waits: float = 1.0) -> None:
+        super().__init__([web.route("*", "/bot{token}/{method}", self._api)])
         self.token, self.waits = token, waits
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
         self.calls: list[Asked] = []
-        self.wrong: list[str] = []
         self.polls = 0
         self.refused_at = 0.0
         self.refusals: dict[str, deque[Refusal]] = {}
@@ -79,13 +76,8 @@ class TelegramServer:
         self._kinds: list[str] = []
         self._numbers = iter(range(1000, 1_000_000))
         self._bot = types.User(id=int(token.partition(":")[0]), is_bot=True, first_name="Tocsin", username="tocsin_bot")
-        self._loop = asyncio.new_event_loop()
         self._news = asyncio.Event()
         self._polling: asyncio.Event | None = None
-        self._up = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-        assert self._up.wait(10)
 
     # -- people --------------------------------------------------------------------------------------------------------
 
@@ -152,26 +144,7 @@ class TelegramServer:
         """Answer a method's next calls so."""
         self.refusals.setdefault(method, deque()).extend(refusals)
 
-    def close(self) -> None:
-        """End it."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        assert not self.wrong, self.wrong
-
     # -- the Bot API ---------------------------------------------------------------------------------------------------
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        app = web.Application()
-        app.add_routes([web.route("*", "/bot{token}/{method}", self._api)])
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        self._loop.run_until_complete(runner.setup())
-        self._loop.run_until_complete(web.TCPSite(runner, "127.0.0.1", self.port).start())
-        self._up.set()
-        self._loop.run_forever()
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
-        self._loop.run_until_complete(runner.cleanup())
 
     async def _api(self, request: web.Request) -> web.Response:
         body = await _body(request)
@@ -373,10 +346,7 @@ def _snake(name: str) -> str:
 @contextmanager
 def running_telegram(**how: Any) -> Iterator[TelegramServer]:
     """One for as long as the block lasts."""
-    server = TelegramServer(**how)
-    try:
+    with TelegramServer(**how) as server:
         yield server
-    finally:
-        server.close()
 
 

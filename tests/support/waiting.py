@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -31,20 +30,3 @@ def eventually(condition: Callable[[], T], *, within: float = 10.0, what: str = 
         if time.monotonic() >= deadline:
             raise AssertionError(f"waited {within:g} s for {what or condition!r}; last answer: {last!r}")
         time.sleep(_EVERY)
-
-
-async def eventually_async(condition: Callable[[], Awaitable[T]], *, within: float = 10.0, what: str = "") -> T:
-    """`eventually` for a coroutine function, without blocking the event loop."""
-    deadline = time.monotonic() + within
-    while True:
-        last: object
-        try:
-            answer = await condition()
-            if answer:
-                return answer
-            last = answer
-        except (AssertionError, OSError) as error:
-            last = error
-        if time.monotonic() >= deadline:
-            raise AssertionError(f"waited {within:g} s for {what or condition!r}; last answer: {last!r}")
-        await asyncio.sleep(_EVERY)

@@ -59,7 +59,7 @@ def coverage(
       tocsin coverage --plan deploy/tocsin --json | jq -e 'all(.answer != "nothing")'
     """
     from tocsin.cli.plan import default_folder
-    from tocsin.cli.playbook import good_plan
+    from tocsin.cli.playbook_files import good_plan
     from tocsin.playbooks.coverage import ANSWERS, COUNTING, Covered, Wanted, share, short_of
 
     counted = tuple(counting.replace(" ", "").split(",")) if counting else ()

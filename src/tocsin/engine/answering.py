@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Final
 
 from tocsin.engine import about, comparing, evidence, guarding, holding, suspecting, telling_targets
-from tocsin.engine.standings import incident_of, short, standing_of, under_way
+from tocsin.engine.standings import incident_of, short, standing_of, taken, under_way
 from tocsin.engine.state import AFTER_DEAFNESS
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.engine.wanted import key_of
@@ -226,11 +226,7 @@ def end(turn: Turn, run: Run, outcome: Outcome, reason: Reason, why: str) -> Non
     run.took = took(guarding.situation(turn, manifest, run), run)
     standing = standing_of(turn, manifest, run.service)
     was = standing.rung
-    moved = trust.ended(manifest, standing, run, turn.now)
-    turn.save_standing(standing)
-    if moved is not None and incident is not None:
-        what = f"{run.playbook} is now trusted to {standing.rung}, was {was}: {standing.because}"
-        turn.enter(incident.number, what, moved, run=str(run.number))
+    taken(turn, run, standing, was, trust.ended(manifest, standing, run, turn.now))
 
 
 def release(turn: Turn, incident: Incident) -> None:

@@ -60,7 +60,7 @@ def _watchers(turn: Turn, run: Run) -> list[Run]:
     found: dict[int, Run] = {}
     for name in turn.plan.answers.get(run.service, ()):
         for lock in run.locks:
-            for one in islice(turn.state.remembered.own_on(run.service, name, lock), LOOKED_AT):
+            for one in islice(turn.state.remembered.own_on(name, lock), LOOKED_AT):
                 if one.would and not one.agreement and one.incident == run.incident:
                     found[one.number] = one
     return list(found.values())
@@ -84,11 +84,7 @@ def _judged(turn: Turn, run: Run, agreement: Agreement, actor: str, how: str, by
     if manifest is None or standing is None:
         return
     was = standing.rung
-    moved = trust.compared(manifest, standing, run, turn.now)
-    turn.save_standing(standing)
-    if moved is not None and incident is not None:
-        what = f"{run.playbook} is now trusted to {standing.rung}, was {was}: {standing.because}"
-        turn.enter(incident.number, what, moved, run=str(run.number))
+    standings.taken(turn, run, standing, was, trust.compared(manifest, standing, run, turn.now))
 
 
 def ask(turn: Turn, incident: Incident, run: Run) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Set
 from functools import cache
-from itertools import takewhile
+from itertools import chain, takewhile
 
 from tocsin.access.actors import called, same
 from tocsin.engine import about
@@ -21,8 +21,9 @@ from tocsin.kernel.reason import Reason
 from tocsin.playbooks.guards import Situation, Unwell, blocked, blocked_now, locked
 from tocsin.playbooks.left import Blocked
 from tocsin.playbooks.manifest import Breaker, Manifest, Unless
-from tocsin.playbooks.remembered import Remembered
+from tocsin.playbooks.remembered import newest_begun
 from tocsin.playbooks.run import Outcome, Run
+from tocsin.playbooks.targets import Target
 from tocsin.silences.silence import Silence
 
 HOLDS_NOTHING: frozenset[Outcome] = frozenset({"", "blocked", "observed", "suggested"})
@@ -34,14 +35,21 @@ def guarded(turn: Turn, manifest: Manifest, run: Run, hoping: Set[str] = frozens
 
     ``hoping``: locks that are asked about as if nobody held them, and their targets were well.
     """
-    state = turn.state
-    holder = next((state.locked[lock] for lock in run.holds if lock in state.locked and lock not in hoping), None)
-    if holder is not None:
-        return locked(state.runs[holder], run)
+    hoping = frozenset(turn.plan.bindings.alike(hoping))
+    by = holder(turn, run, hoping)
+    if by is not None:
+        return locked(by, run, turn.plan.bindings)
     taken = claimed(turn, run) if run.rung in ("ask", "act") else None  # who changes nothing may watch
     if taken is not None:
         return taken
     return blocked(situation(turn, manifest, run, hoping=hoping)) or silenced(turn, run)
+
+
+def holder(turn: Turn, run: Run, hoping: Set[str] = frozenset()) -> Run | None:
+    """The run that holds what this one would, or does: by whatever name, also for another service."""
+    locked = turn.state.locked
+    locks = turn.plan.bindings.alike(run.holds)
+    return next((turn.state.runs[locked[one]] for one in locks if one in locked and one not in hoping), None)
 
 
 def situation(
@@ -60,15 +68,16 @@ def situation(
     state = turn.state
     own = next((one for one in manifest.guards if isinstance(one, Breaker)), None)
     since = turn.now - (own.within if own else DAY)
+    busy = state.changing if not hoping else state.changing.keys() - hoping
     return Situation(
         manifest=manifest,
         service=run.service,
         locks=run.locks,
         incident=run.incident,
-        returned=_returned(state.remembered, run, since),
+        returned=_returned(turn, run, since),
         runs=state.remembered,
         targets=turn.plan.bindings,
-        busy=state.changing if not hoping else state.changing.keys() - hoping,
+        busy=frozenset(turn.plan.bindings.alike(busy)) if turn.plan.bindings.shared else busy,
         broken=broken(turn, manifest, run),
         unwell=health or unwell(turn, run.service, run.number, run.incident, hoping),
         now=turn.now,
@@ -115,6 +124,9 @@ def broken(turn: Turn, manifest: Manifest, run: Run) -> set[str]:
 # -- whether a target is well ------------------------------------------------------------------------------------------
 
 
+ALERT = "an alert about it fires"
+
+
 def unwell(turn: Turn, service: str, number: int = 0, incident: int = 0, hoping: Set[str] = frozenset()) -> Unwell:
     """What says of targets of a service why none of them is well, to a run of this number for this incident (0: to one
     that has none). It is for this instant: what was looked for once is not looked for again.
@@ -124,25 +136,31 @@ def unwell(turn: Turn, service: str, number: int = 0, incident: int = 0, hoping:
     """
     state, bindings = turn.state, turn.plan.bindings
     quiet = cache(lambda: _quiet(turn))
-    named = cache(lambda: _named(turn, service))
+    named = cache(lambda service: _named(turn, service))
+
+    def ill(service: str) -> Set[str]:
+        return state.concerned.ill(service, bindings, state.alerts, state.counters.alert)
 
     @cache
     def of(lock: str) -> str:
         if next(_claims(turn, lock), None) is not None:
             return "somebody works on it"
-        target = bindings.held_by(lock)
-        said = (*target.match, None) if target is not None else ()
-        if _silence_on(turn, lock, (one for what in said for one in quiet().get(what, ()))) is not None:
-            return "a silence covers it"
-        if _another_run(turn, number, incident, lock) or lock in named():
+        alike = [one for one in map(bindings.held_by, bindings.alike([lock])) if one is not None]
+        if any(one.lock in ill(one.service) for one in alike):
+            return ALERT
+        for one in alike:
+            said = (*one.match, None)
+            if _silence_on(turn, one.lock, (each for what in said for each in quiet().get(what, ()))) is not None:
+                return "a silence covers it"
+        if _another_run(turn, number, incident, lock) or any(one.lock in named(one.service) for one in alike):
             return "an open incident is about it"
         return ""
 
     def why(locks: Set[str]) -> str:
         if not hoping.isdisjoint(locks):
             return ""
-        found = "an alert about it fires"
-        for lock in locks - state.concerned.ill(service, bindings, state.alerts, state.counters.alert):
+        found = ALERT
+        for lock in locks - ill(service):
             found = of(lock)
             if not found:
                 return ""
@@ -185,7 +203,7 @@ def _another_run(turn: Turn, number: int, for_: int, lock: str) -> bool:
     that this one is for, and whose alerts have ended, says that it is well.
     """
     incidents = turn.state.incidents
-    for one in turn.state.remembered.on(lock):
+    for one in newest_begun(map(turn.state.remembered.on, turn.plan.bindings.alike([lock]))):
         incident = incidents.get(one.incident)
         if incident is None or not incident.open or one.number == number:
             continue
@@ -214,17 +232,26 @@ def person_at(turn: Turn, run: Run) -> Blocked | None:
     if not turn.state.answered:
         return None
     state, bindings = turn.state, turn.plan.bindings
-    asked = (run.service, bindings, state.alerts, state.counters.alert)
-    on = (state.concerned.alerts(lock, *asked) for lock in run.locks)
+    locks = bindings.alike(run.locks)
+    meant = [one for one in map(bindings.held_by, locks) if one is not None and _tells(one, run)]
+    asked = (bindings, state.alerts, state.counters.alert)
+    on = (state.concerned.alerts(one.lock, one.service, *asked) for one in meant)
     others = {state.alerts[id].incident for ids in on for id in ids}
     for number in sorted(turn.state.answered):
         incident = turn.state.incidents[number]
-        if number == run.incident or number in others or _worked_on(turn, number, run):
+        if number == run.incident or number in others or _worked_on(turn, number, run, frozenset(locks)):
             first = next(iter(incident.answers), "")
             who = incident.acknowledged_by or (first if ":" in first else f"person:{first}")
             which = "the incident" if number == run.incident else f"incident #{number}"
             return Blocked(Reason.GUARD_PERSON, f"{called(who, turn.plan.names)} has {which}")
     return None
+
+
+def _tells(target: Target, run: Run) -> bool:
+    """Whether what is about a target is about what a run would change. Of another service's target with no matchers any
+    alert of that service may be, and none says so.
+    """
+    return target.service == run.service or bool(target.match)
 
 
 def silenced(turn: Turn, run: Run) -> Blocked | None:
@@ -234,7 +261,8 @@ def silenced(turn: Turn, run: Run) -> Blocked | None:
     if not turn.state.silences or run.rung not in ("ask", "act") or run.by_hand or run.approved_by:
         return None
     for name in run.targets.values():
-        silence = _silence_on(turn, f"{run.service}/{name}")
+        alike = turn.plan.bindings.alike([f"{run.service}/{name}"])
+        silence = next((one for lock in alike if (one := _silence_on(turn, lock)) is not None), None)
         if silence is not None:
             return Blocked(Reason.GUARD_SILENCE, f"a silence of {silence.author} covers {name}")
     incident = incident_of(turn, run)
@@ -246,20 +274,21 @@ def silenced(turn: Turn, run: Run) -> Blocked | None:
     return None
 
 
-def _worked_on(turn: Turn, number: int, run: Run) -> bool:
+def _worked_on(turn: Turn, number: int, run: Run, locks: Set[str]) -> bool:
     """Whether an incident is about what a run would change by its last run, by what code did not end well there or,
-    when no alert of it fires, by itself.
+    when no alert of it fires, by itself. ``locks``: of all that is the same system as the run's targets.
     """
     incident = turn.state.incidents[number]
     last = turn.state.runs.get(incident.run)
-    if last is not None and set(last.locks) & set(run.locks):
+    if last is not None and not locks.isdisjoint(last.locks):
         return True
     left = (name for work in incident.works.values() if work.outcome != "verified" for name in work.targets)
-    if any(f"{incident.service}/{name}" in run.locks for name in left):
+    if any(f"{incident.service}/{name}" in locks for name in left):
         return True
-    if incident.service != run.service or turn.members(incident).firing:
+    if turn.members(incident).firing or not any(one.startswith(f"{incident.service}/") for one in locks):
         return False
-    return any(one.lock in run.locks for one in turn.plan.bindings.about(run.service, incident.labels))
+    there = turn.plan.bindings.about(incident.service, incident.labels)
+    return any(one.lock in locks and _tells(one, run) for one in there)
 
 
 def claims_on(turn: Turn, run: Run) -> Iterator[Run]:
@@ -269,7 +298,8 @@ def claims_on(turn: Turn, run: Run) -> Iterator[Run]:
 
 
 def _claims(turn: Turn, lock: str) -> Iterator[Run]:
-    for number in sorted(turn.state.claimed.get(lock, ()), reverse=True):
+    each = (turn.state.claimed.get(one, ()) for one in turn.plan.bindings.alike([lock]))
+    for number in sorted(set(chain.from_iterable(each)), reverse=True):
         by = turn.state.runs.get(number)
         if by is None or by.taken_until is None or by.taken_until <= turn.now:
             continue
@@ -304,14 +334,14 @@ def claimed(turn: Turn, run: Run) -> Blocked | None:
 # -- whether trouble comes back ----------------------------------------------------------------------------------------
 
 
-def _returned(runs: Remembered, run: Run, since: Instant) -> list[Instant]:
+def _returned(turn: Turn, run: Run, since: Instant) -> list[Instant]:
     """When the same trouble was answered by the same playbook, and is here again; the newest first. Answers that one
     incident had on several targets, from when it was opened to when it was resolved, are one.
 
     Whatever became of those answers: trouble that ends before each of them could, and comes back, would be held back
     for ever and never heard of. Answers that hold no page do not count.
     """
-    answers = runs.answers_to(run.service, run.playbook, run.trouble)
+    answers = newest_begun(_answers(turn, run))
     now, mine, found, others = (run.incident, run.opening), set(run.holds), [], set()
     for one in takewhile(lambda one: one.started_at > since, answers):
         if one.outcome != "verified" and (one.by != SYSTEM or one.outcome in HOLDS_NOTHING):
@@ -323,3 +353,15 @@ def _returned(runs: Remembered, run: Run, since: Instant) -> list[Instant]:
             found.append(one.started_at)
         others.add(place)
     return found
+
+
+def _answers(turn: Turn, run: Run) -> Iterator[Iterable[Run]]:
+    """The runs of a run's playbook for the same trouble, by service: of other services those on the same systems."""
+    runs, bindings = turn.state.remembered, turn.plan.bindings
+    yield runs.answers_to(run.service, run.playbook, run.trouble)
+    alike = frozenset(bindings.alike(run.locks))
+    others = dict.fromkeys(one.service for one in map(bindings.held_by, sorted(alike)) if one is not None)
+    for service in others:
+        if service != run.service:
+            answers = runs.answers_to(service, run.playbook, run.trouble)
+            yield (one for one in answers if not alike.isdisjoint(one.locks))

@@ -442,6 +442,7 @@ def again(turn: Turn, runs: Sequence[int] | None = None) -> None:
             answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
         elif doubt:
             what = f"{standings.short(doubt[0].function)}({doubt[0].shown})"
+            run.cut = True
             _fails(turn, run, f"Tocsin stopped while {what} was under way, and doing it twice may do harm")
         elif run.interrupted >= MOST_INTERRUPTED:
             _fails(turn, run, f"it was interrupted {MOST_INTERRUPTED} times")

@@ -8,7 +8,8 @@ from tocsin.engine.commands import Result, refuse
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import SECOND, say_duration
-from tocsin.playbooks.manifest import Manifest
+from tocsin.kernel.reason import Reason
+from tocsin.playbooks.manifest import Manifest, Rung
 from tocsin.playbooks.run import Run
 from tocsin.playbooks.trust import START, Standing
 
@@ -34,6 +35,17 @@ def looked_up(turn: Turn, manifest: Manifest, service: str) -> Standing:
         since=turn.now,
         because=START,
     )
+
+
+def taken(turn: Turn, run: Run, standing: Standing, was: Rung, moved: Reason | None) -> None:
+    """Keep what a run did to how its playbook stands. A rung that ``moved`` from what it ``was`` is told on the
+    timeline of the incident the run answers.
+    """
+    turn.save_standing(standing)
+    incident = incident_of(turn, run)
+    if moved is not None and incident is not None:
+        what = f"{run.playbook} is now trusted to {standing.rung}, was {was}: {standing.because}"
+        turn.enter(incident.number, what, moved, run=str(run.number))
 
 
 def incident_of(turn: Turn, run: Run) -> Incident | None:

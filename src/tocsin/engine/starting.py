@@ -123,7 +123,7 @@ def set_trust(turn: Turn, command: commands.SetTrust) -> Result:
 
 
 def plan_changed(turn: Turn) -> list[str]:
-    """A playbook whose code means something else, or that the plan starts lower, is trusted less; schedules
+    """A playbook whose code or targets mean something else, or that the plan starts lower, is trusted less; schedules
     that are new count from now. Says which fell, and how to put them back as far as their ceiling lets them.
     """
     fell = []
@@ -134,7 +134,9 @@ def plan_changed(turn: Turn) -> list[str]:
                 continue
             standing = standings.standing_of(turn, manifest, service)
             was = standing.rung
-            why = trust.edited(manifest, standing, turn.now)
+            kinds = {param.kind for param in manifest.targets}
+            there = [one for one in turn.plan.bindings.of(service).values() if one.kind in kinds]
+            why = trust.edited(manifest, standing, there, turn.now)
             if why:
                 turn.count("trust", Reason.TRUST_FELL)
                 said = f"{name} of {service} is trusted to {standing.rung} now, not to {was}: {why}"

@@ -118,15 +118,14 @@ def _weighed(turn: Turn, manifest: Manifest, run: Run, health: Unwell | None = N
 
 
 def _lock(turn: Turn, run: Run) -> Left:
-    state = turn.state
-    holder = next((state.locked[lock] for lock in run.holds if lock in state.locked), None)
-    if holder is None:
+    by = guarding.holder(turn, run)
+    if by is None:
         return Left(kind="lock", now="nobody holds it")
-    if holder == run.number:
+    if by.number == run.number:
         return Left(kind="lock", now="this run holds it")
-    by = state.runs[holder]
     doing = {"running": "runs", "asking": "asks", "watching": "watches its fix"}.get(by.state, by.state)
-    return shown("lock", Measure(f"held by run {by.number} of {by.playbook}, which {doing}", guards.locked(by, run)))
+    no = guards.locked(by, run, turn.plan.bindings)
+    return shown("lock", Measure(f"held by run {by.number} of {by.playbook}, which {doing}", no))
 
 
 def _person(turn: Turn, run: Run) -> Left:

@@ -17,7 +17,6 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     ALREADY_RESOLVED = "already_resolved"
     UNKNOWN_KEY = "unknown_dedup_key"
-    OLDER_THAN_KNOWN = "older_than_known"
     KEY_FLOODED = "key_flooded"
     COUNTS_AS_HEARTBEAT = "counts_as_heartbeat"
     HEARTBEAT_LATE = "heartbeat_late"
@@ -173,7 +172,6 @@ EXPLAINED: dict[Reason, str] = {
     Reason.EXPIRED: "the monitor stopped repeating it, and its end time passed",
     Reason.ALREADY_RESOLVED: "it was already over",
     Reason.UNKNOWN_KEY: "nothing is open under this deduplication key",
-    Reason.OLDER_THAN_KNOWN: "a newer word on it had already come",
     Reason.KEY_FLOODED: "this key has more active alerts than it may; the rest are counted in one",
     Reason.COUNTS_AS_HEARTBEAT: "the plan reads this alert as a heartbeat: it must keep firing",
     Reason.HEARTBEAT_LATE: "no sign of life came within its period and grace",
@@ -245,7 +243,7 @@ EXPLAINED: dict[Reason, str] = {
     Reason.TICKED: "a person ticked this step of a checklist",
     Reason.UNTICKED: "a person took back that this step of a checklist was done",
     Reason.TRUST_CLIMBED: "the playbook's runs held often enough",
-    Reason.TRUST_FELL: "a run of the playbook failed, or its code was changed",
+    Reason.TRUST_FELL: "a run of the playbook failed, or its code or what it may do was changed",
     Reason.TRUST_SET: "a person said what the playbook is trusted with",
     Reason.STEP_DUE: "this step of the escalation was due",
     Reason.STEP_NOT_MEANT: "this step is for other incidents or other hours, so the next one follows at once",

@@ -10,7 +10,7 @@ from tocsin.notation.positions import Placed, Position
 from tocsin.plan import schema as written
 from tocsin.plan.model import Plan
 from tocsin.plan.names import Names
-from tocsin.plan.reach import Reached
+from tocsin.plan.reach import Reached, said_of, system_of
 from tocsin.playbooks.checklist import Checklist
 from tocsin.playbooks.manifest import Manifest, Unless
 from tocsin.playbooks.targets import Target
@@ -153,10 +153,17 @@ def _at(one: Manifest | Checklist) -> Position:
 
 
 def _target(service: str, name: str, said: written.Target, reached: Reached) -> Target:
-    there_is = reached.reference(name, said)
-    if there_is is not None:
-        kind, reading, fixing = there_is
-        return Target(service=service, name=name, kind=kind, reading=reading, fixing=fixing, match=said.match or ())
+    kind, reading, fixing = reached.reference(name, said) or _plainly(said, reached)
+    match = said.match or ()
+    says, may = said_of(kind, reading, fixing, match)
+    return Target(
+        service=service, name=name, kind=kind, reading=reading, fixing=fixing, match=match,
+        system=system_of(kind, reading), says=says, may=may,
+    )  # fmt: skip
+
+
+def _plainly(said: written.Target, reached: Reached) -> tuple[str, str, str]:
+    """Kind, looking and fixing reference of a target whose address is a secret, or that lies in files."""
     kind, reading, fixing = said.kind or "", said.look_with or "", said.fix_with or ""
     if said.redis:
         kind, reading = "redis", said.redis
@@ -173,4 +180,4 @@ def _target(service: str, name: str, said: written.Target, reached: Reached) -> 
         kind, reading = "folder", reached.there(seen, said.on, fixing=False)
         more = {"rotate": said.rotate} if said.rotate else {}
         fixing = reached.there(seen | more, said.on, fixing=True) if patterns or said.rotate else ""
-    return Target(service=service, name=name, kind=kind, reading=reading, fixing=fixing, match=said.match or ())
+    return kind, reading, fixing

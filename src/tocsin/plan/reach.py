@@ -6,14 +6,17 @@ may be run, between which bounds. A target's ``look with`` and ``fix with`` name
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from typing import Any
+
+import msgspec
 
 from tocsin.notation.decoder import Choice, Field, ListOf, Record, Unfit, Word
 from tocsin.notation.findings import Findings
 from tocsin.notation.words import NAME, PATH, SWITCH, TEXT, URL, whole
 from tocsin.plan.words import REFERENCE
-from tocsin.playbooks.targets import here
+from tocsin.playbooks.targets import here, said
 
 _STRING = {"type": "string"}
 
@@ -138,6 +141,59 @@ class Dial(Record):
     most = Field(AMOUNT, "Never above.", required=True)
     usual = Field(AMOUNT, "Where it stands when all is well: the way back.", required=True)
     step = Field(AMOUNT, "By how much at once, at the most. Default: 1.")
+
+
+_WHERE: Mapping[str, tuple[str, ...]] = {
+    "process": ("pidfile",), "folder": ("folder",), "ssh": ("host", "port"), "http": ("at",),
+    "haproxy": ("socket", "server"), "supervisor": ("at", "program"), "systemd": ("unit", "manager"),
+    "dial": ("url", "read"),
+}  # fmt: skip
+"""By kind, what of a description says which system it is; the rest says what may be done there, and how."""
+
+
+def system_of(kind: str, reading: str) -> str:
+    """Which system the plan means that describes one so: the same for whoever may do what there, by whatever user.
+
+    "" where nothing but a secret leads to it.
+    """
+    of_it = said(reading)
+    if not of_it:
+        return ""
+    keys = _WHERE.get(kind, tuple(key for key in of_it if key not in ("secrets", "on")))
+    machine = of_it.get("on")
+    on = {"on": {"host": machine["host"], "port": machine["port"]}} if machine else {}
+    return here({key: of_it.get(key) for key in keys} | on)
+
+
+_MAY: Mapping[str, tuple[str, ...]] = {
+    "process": ("restart",), "folder": ("delete", "rotate"), "ssh": ("user",),
+    "http": ("restart", "renew", "reload", "certificate"), "haproxy": ("drain", "least", "usual"),
+    "dial": ("set", "least", "usual", "most", "step"),
+}  # fmt: skip
+"""By kind, what of a description says what may be done there."""
+
+
+def said_of(kind: str, reading: str, fixing: str, match: Iterable[object]) -> tuple[str, str]:
+    """Digests of all that a plan says of a target, and of what may be done there. No secret is in them.
+
+    Which instances are its fellows is theirs to say.
+    """
+    whole = [_own(one) for one in (reading, fixing)]
+    may = {key: said(fixing).get(key) for key in _MAY.get(kind, ())} | {"fixes": bool(fixing)}
+    return _digest([kind, *whole, sorted(map(str, match))]), _digest([kind, may])
+
+
+def _own(reference: str) -> object:
+    of_it = said(reference)
+    if not of_it:
+        return reference
+    of_it.pop("fellows", None)
+    of_it["secrets"] = {key: one for key, one in of_it.get("secrets", {}).items() if not key.startswith("at ")}
+    return of_it
+
+
+def _digest(what: object) -> str:
+    return sha256(msgspec.json.encode(what, order="deterministic")).hexdigest()[:12]
 
 
 class Reached:

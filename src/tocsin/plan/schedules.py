@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Final
 
-from tocsin.catalog.people import Team
 from tocsin.escalation.policy import Escalation
 from tocsin.kernel.instant import say_duration
 from tocsin.notation.findings import Findings, shown
@@ -133,7 +132,7 @@ class Schedules:
 
     # what will probably surprise
 
-    def warn(self, schedules: dict[str, Schedule], escalations: dict[str, Escalation], teams: dict[str, Team]) -> None:
+    def warn(self, schedules: dict[str, Schedule], escalations: dict[str, Escalation]) -> None:
         """Look ahead: turns without a beginning, layers nobody sees, gaps, and people who would be called twice."""
         self._warn_of_starts()
         self._warn_of_turns()

@@ -129,7 +129,7 @@ class _Assembly:
         self._warn_of_people(plan)
         warn_of_mail(self._mail(), self._findings)
         warn_of_routes(placed_routes, self._findings)
-        self._schedules.warn(plan.schedules, plan.escalations, plan.teams)
+        self._schedules.warn(plan.schedules, plan.escalations)
         warn_of_answers(self._files, plan.escalations, plan.teams, plan.schedules, self._findings)
         return plan
 

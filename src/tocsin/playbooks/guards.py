@@ -15,7 +15,7 @@ from tocsin.kernel.instant import DAY, MINUTE, Instant, from_datetime, say_durat
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks.left import Blocked, Guarding, Left
 from tocsin.playbooks.manifest import AtMost, Blast, Breaker, Cooldown, Frozen, Guard, Manifest, Unless
-from tocsin.playbooks.remembered import Remembered
+from tocsin.playbooks.remembered import Remembered, newest_ended
 from tocsin.playbooks.run import Run, place_of
 from tocsin.playbooks.targets import Targets
 
@@ -133,17 +133,20 @@ def measure(at: Situation, guard: Guard) -> Measure:
             return Measure(f"{guard.service} has no incident")
 
 
-def locked(by: Run, run: Run) -> Blocked:
+def locked(by: Run, run: Run, targets: Targets) -> Blocked:
     """Another run holds what this one would."""
-    both = set(by.locks) & set(run.locks)
-    if both:
-        return Blocked(Reason.GUARD_LOCK, f"run {by.number} of {by.playbook} works on {min(both)}")
+    for own in sorted(run.locks):
+        both = set(by.locks).intersection(targets.alike([own]))
+        if both:
+            also = "" if own in both else f", which is {own} too"
+            return Blocked(Reason.GUARD_LOCK, f"run {by.number} of {by.playbook} works on {min(both)}{also}")
     return Blocked(Reason.GUARD_LOCK, f"run {by.number} of it is under way")
 
 
 def _rate(at: Situation, guard: AtMost) -> Measure:
     name = at.manifest.name
-    since, asked = at.now - guard.per, (guard.over, at.service, name, at.locks or (place_of(at.service, name),))
+    since = at.now - guard.per
+    asked = (guard.over, name, at.targets.alike(at.locks) or (place_of(at.service, name),))
     number = at.runs.counted(*asked, since)
     room = max(0, guard.times - number)
     said = RATED[guard.over] if at.locks or guard.over != "target" else "runs for this service"
@@ -160,7 +163,8 @@ def _rate(at: Situation, guard: AtMost) -> Measure:
 
 def _cooling(at: Situation, guard: Cooldown) -> Measure:
     name = at.manifest.name
-    each = [at.runs.changed_on(at.service, name, lock) for lock in at.locks] or [at.runs.changed(at.service, name)]
+    on = at.targets.alike(at.locks)
+    each = [at.runs.changed_on(name, lock) for lock in on] or [at.runs.changed(at.service, name)]
     lasts = (next((run.ended_at for run in newest if run.number != at.continues), None) for newest in each)
     last = max((one for one in lasts if one is not None), default=None)
     if last is None or at.now - last >= guard.lasts:
@@ -280,7 +284,9 @@ def _breaking(at: Situation, guard: Breaker) -> Measure:
 def _failures(at: Situation, guard: Breaker, since: Instant) -> list[Instant]:
     """When the runs ended that failed last, one after the other, newest first; no more than open the breaker."""
     failed: list[Instant] = []
-    for run in at.runs.ended(at.service, at.manifest.name):
+    name, elsewhere = at.manifest.name, set(at.targets.alike(at.locks)).difference(at.locks)
+    each = (at.runs.ended(at.service, name), *(at.runs.ended_on(name, lock) for lock in sorted(elsewhere)))
+    for run in newest_ended(each):
         if run.continues and not run.failed and run.outcome in ("handed_over", "cancelled"):
             continue  # it went on with one that is counted itself, and changed nothing
         if not run.failed or (run.ended_at or 0) <= since or len(failed) >= guard.failures:

@@ -7,7 +7,9 @@ each run look at all others.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from heapq import merge
+from itertools import groupby
 
 from tocsin.kernel.instant import Instant
 from tocsin.playbooks.manifest import Over
@@ -62,40 +64,38 @@ class Remembered:
         """How many runs of a playbook began after an instant, for all services."""
         return self._since(("playbook", playbook), at)
 
-    def own_on_since(self, service: str, playbook: str, holds: tuple[str, ...], at: Instant) -> int:
+    def own_on_since(self, playbook: str, holds: tuple[str, ...], at: Instant) -> int:
         """How many runs of a playbook on any of these targets, or of one without targets, began after an instant."""
-        places = [("on", service, playbook, lock) for lock in holds]
+        places = [("on", playbook, lock) for lock in holds]
         if len(places) == 1:
             return self._since(places[0], at)
         return len({number for place in places for began, number in self._spent.get(place, ()) if began > at})
 
-    def counted(self, over: Over, service: str, playbook: str, holds: tuple[str, ...], at: Instant) -> int:
+    def counted(self, over: Over, playbook: str, holds: tuple[str, ...], at: Instant) -> int:
         """How many runs a rate counts that began after an instant."""
         match over:
             case "fleet":
                 return self.since(at)
             case "target":
-                return self.own_on_since(service, playbook, holds, at)
+                return self.own_on_since(playbook, holds, at)
             case "playbook":
                 return self.of_playbook_since(playbook, at)
 
-    def nth_counted(
-        self, over: Over, service: str, playbook: str, holds: tuple[str, ...], at: Instant, nth: int
-    ) -> Instant:
+    def nth_counted(self, over: Over, playbook: str, holds: tuple[str, ...], at: Instant, nth: int) -> Instant:
         """When the ``nth`` of those runs began, the oldest being the 0th. Raises IndexError when there is none."""
         places: list[_Place] = [()]
         if over == "playbook":
             places = [("playbook", playbook)]
         elif over == "target":
-            places = [("on", service, playbook, lock) for lock in holds]
+            places = [("on", playbook, lock) for lock in holds]
         each = [self._spent.get(place, []) for place in places]
         if len(each) == 1:
             return each[0][self._begin(each[0], at) + nth][0]
         return sorted({mark for marks in each for mark in marks[self._begin(marks, at) :]})[nth][0]
 
-    def own_on(self, service: str, playbook: str, lock: str) -> Iterator[Run]:
+    def own_on(self, playbook: str, lock: str) -> Iterator[Run]:
         """A playbook's runs on one target, the one that began last first."""
-        return self._last(self._began, ("on", service, playbook, lock))
+        return self._last(self._began, ("on", playbook, lock))
 
     def on(self, lock: str) -> Iterator[Run]:
         """All runs on one target, the one that began last first."""
@@ -113,9 +113,13 @@ class Remembered:
         """Of those that are over, the runs that changed something, the one that ended last first."""
         return self._last(self._changed, ("own", service, playbook))
 
-    def changed_on(self, service: str, playbook: str, lock: str) -> Iterator[Run]:
+    def changed_on(self, playbook: str, lock: str) -> Iterator[Run]:
         """Of those, the ones on one target."""
-        return self._last(self._changed, ("on", service, playbook, lock))
+        return self._last(self._changed, ("on", playbook, lock))
+
+    def ended_on(self, playbook: str, lock: str) -> Iterator[Run]:
+        """A playbook's runs on one target that are over, the one that ended last first."""
+        return self._last(self._ended, ("on", playbook, lock))
 
     def _since(self, place: _Place, at: Instant) -> int:
         began = self._spent.get(place, [])
@@ -128,6 +132,20 @@ class Remembered:
 
     def _last(self, marks: dict[_Place, _Marks], place: _Place) -> Iterator[Run]:
         return (self._runs[number] for _, number in reversed(marks.get(place, ())))
+
+
+def newest_ended(each: Iterable[Iterable[Run]]) -> Iterator[Run]:
+    """Runs that are over, from several rows in each of which the one that ended last is first: so all together."""
+    return _once(merge(*each, key=lambda run: (-(run.ended_at or 0), -run.number)))
+
+
+def newest_begun(each: Iterable[Iterable[Run]]) -> Iterator[Run]:
+    """Likewise by when they began."""
+    return _once(merge(*each, key=lambda run: (-run.started_at, -run.number)))
+
+
+def _once(runs: Iterable[Run]) -> Iterator[Run]:
+    return (next(same) for _, same in groupby(runs, key=lambda run: run.number))
 
 
 def _mark(marks: _Marks, mark: tuple[Instant, int]) -> None:
@@ -152,6 +170,6 @@ def _places(run: Run) -> Iterator[_Place]:
     if run.trouble:
         yield ("trouble", run.service, run.playbook, run.trouble)
     for lock in dict.fromkeys(run.holds):
-        yield ("on", run.service, run.playbook, lock)
+        yield ("on", run.playbook, lock)  # a lock has its service's name
     for lock in dict.fromkeys(run.locks):
         yield ("lock", lock)

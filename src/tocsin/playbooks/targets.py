@@ -1,8 +1,12 @@
-"""Targets: the systems of a service that a playbook may be bound to. A target's name, with its service, is its lock."""
+"""Targets: the systems of a service that a playbook may be bound to.
+
+A target's name, with its service, is its lock; those that other services give the same system are its lock too.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -17,7 +21,9 @@ class Target(Struct, frozen=True, kw_only=True):
     the plan itself says of a system, as ``here`` makes it: no secret is in it, only the names of secrets may be.
 
     ``match``: the alerts that are about it; () when every alert of the service may be. ``fixing`` "" when nothing may
-    be changed on it.
+    be changed on it. ``system``: what the plan says of where it is, which is the same for each service that has it;
+    "" where all that is said is what it is read with. ``says``: a digest of all that the plan says of it; ``may``: of
+    what may be done there alone, which is the same for others of which as much is said.
     """
 
     service: str
@@ -26,6 +32,9 @@ class Target(Struct, frozen=True, kw_only=True):
     reading: str
     fixing: str = ""
     match: tuple[Matcher, ...] = ()
+    system: str = ""
+    says: str = ""
+    may: str = ""
 
     @property
     def lock(self) -> str:
@@ -93,6 +102,8 @@ class Targets:
         self._saying: dict[tuple[str, str, str], list[Target]] = {}
         self._others: dict[str, list[Target]] = {}
         self._read_by: dict[tuple[str, str], list[Target]] = {}
+        targets = tuple(targets)
+        self._alike = dict(_alike(targets))
         for one in targets:
             self._of.setdefault(one.service, {})[one.name] = one
             self._groups.setdefault((one.service, one.kind), set()).add(one.lock)
@@ -113,6 +124,17 @@ class Targets:
         """The target that has a lock."""
         return self._held_by.get(lock)
 
+    @property
+    def shared(self) -> bool:
+        """Whether any system is a target of several services."""
+        return bool(self._alike)
+
+    def alike(self, locks: Iterable[str]) -> tuple[str, ...]:
+        """These locks, and those of the same systems in other services."""
+        if not self._alike:
+            return tuple(locks)
+        return tuple(dict.fromkeys(chain.from_iterable(self._alike.get(one, (one,)) for one in locks)))
+
     def group(self, service: str, kind: str) -> Set[str]:
         """The locks of a service's targets of one kind."""
         return self._groups.get((service, kind), frozenset())
@@ -130,6 +152,25 @@ class Targets:
         kinds = {one.kind for one in meant}
         meant += [one for one in probed if one.kind not in kinds]
         return sorted(meant, key=lambda one: self._places[one.lock])
+
+
+def _alike(targets: Iterable[Target]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The locks of systems that several services have: each with its own first, and those of other services.
+
+    Where all that is said of a system is what it is read with, one service may tell several apart by name alone, as an
+    account for many: by name they are told apart everywhere then.
+    """
+    of: dict[tuple[str, str], list[Target]] = {}
+    for one in targets:
+        of.setdefault((one.kind, one.system or one.reading), []).append(one)
+    for those in of.values():
+        services = {one.service for one in those}
+        by_name = len(services) < len(those) and not those[0].system
+        for one in those if len(services) > 1 else ():
+            others = (it for it in those if it.service != one.service and (it.name == one.name or not by_name))
+            locks = (one.lock, *(it.lock for it in others))
+            if len(locks) > 1:
+                yield one.lock, locks
 
 
 class Unbound(Struct, frozen=True):

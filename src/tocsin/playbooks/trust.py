@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from math import sqrt
 from typing import Final, Literal
 
@@ -11,6 +12,7 @@ from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks.manifest import RUNGS, Manifest, Rung
 from tocsin.playbooks.run import Run
+from tocsin.playbooks.targets import Target
 
 CLIMB: Final = 0.8
 """How often at the least it must be right, by the lower bound of Wilson's interval (95 %), to go one rung up."""
@@ -23,7 +25,8 @@ class Standing(Struct, kw_only=True):
     ``held``: runs whose verification held. ``approved``: of those that people let go on. ``agreed`` and ``differed``:
     of runs that only watched, those that would have done what a person did, and those that would not. ``because``: why
     it stands on its rung. ``next_at``: when its ``schedule``, as the plan had it then, starts it next.
-    ``rule_error``: why its rule came to no answer the last time it was asked; "" when it did.
+    ``rule_error``: why its rule came to no answer the last time it was asked; "" when it did. ``targets``: what the
+    plan says of each of its targets, see ``said_of``; None as long as an older version's row has nothing of it.
     """
 
     service: str
@@ -40,6 +43,7 @@ class Standing(Struct, kw_only=True):
     agreed: int = 0
     differed: int = 0
     rule_error: str = ""
+    targets: dict[str, str] | None = None
 
     @property
     def tried(self) -> bool:
@@ -185,24 +189,58 @@ def _anew(standing: Standing) -> None:
     standing.held = standing.failed = standing.approved = standing.agreed = standing.differed = 0
 
 
+MOST_TARGETS: Final = 200
+"""Of so many targets it is kept what is said of each; of more only what may be done there."""
+_RULE: Final = "1"
+"""How digests of targets are made. Those of another rule cannot be compared."""
+
+
+def said_of(targets: Iterable[Target]) -> dict[str, str]:
+    """What a plan says of targets: by name a digest of all of it and one of what may be done there."""
+    said = {one.name: f"{one.says} {one.may}" for one in targets}
+    if len(said) > MOST_TARGETS:
+        said = {f"* {two.partition(' ')[2]}": two for two in sorted(f"* {one.may}" for one in targets)}
+    return {"": _RULE} | said
+
+
+def retargeted(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """Why what a playbook was trusted to do is not what it may do now, though its code is the same: a target says
+    something else, or a new one lets it do what none did. "" when that is not so: another one like those there are.
+    """
+    if before.get("") != now.get(""):
+        return ""
+    known = {said.partition(" ")[2] for said in before.values()}
+    changed = sorted(name for name, said in now.items() if name in before and before[name] != said)
+    new = sorted(name for name, said in now.items() if name not in before and said.partition(" ")[2] not in known)
+    named = " and ".join((changed or new)[:3])
+    if changed:
+        return f"the plan says something else of its {'targets' if len(changed) > 1 else 'target'} {named}"
+    where = "others" if named.startswith("*") else named
+    return f"the plan lets it do at {where} what it could do nowhere" if new else ""
+
+
 START = "where the plan starts it"
 EDITED = "its code was changed"
 LOWERED = "the plan starts it lower"
 
 
-def edited(manifest: Manifest, standing: Standing, now: Instant) -> str:
-    """Its code may mean something else now, or the plan start it elsewhere. Says why it fell, "" when it did not.
+def edited(manifest: Manifest, standing: Standing, targets: Iterable[Target], now: Instant) -> str:
+    """Its code may mean something else now, or its targets, or the plan start it elsewhere. Says why it fell, "" when
+    it did not. ``targets``: those of its service that it may be bound to.
 
-    Changed code costs a rung. A digest that another version of Tocsin made by another rule cannot be compared, and
-    lowers nothing. Nor does one that is still being written lose anything: what no run and no person has said a word
-    about stays where the plan starts it, wherever that is now. What stands there still falls with it when the plan
-    starts it lower, whatever its runs have said: whoever writes that is less sure of it than they were.
+    Changed code costs a rung, and so do changed targets. A digest that another version of Tocsin made by another rule
+    cannot be compared, and lowers nothing. Nor does one that is still being written lose anything: what no run and no
+    person has said a word about stays where the plan starts it, wherever that is now. What stands there still falls
+    with it when the plan starts it lower, whatever its runs have said: whoever writes that is less sure than they were.
     """
     changed = manifest.meaning != standing.meaning
     alike = manifest.meaning.rpartition(":")[0] == standing.meaning.rpartition(":")[0]
     if changed:
         standing.rule_error = ""
         standing.meaning = manifest.meaning
+    said = said_of(targets)
+    why = EDITED if changed and alike else retargeted(standing.targets or {}, said)
+    standing.targets = said
     if standing.because == START:
         by = RUNGS.index(manifest.trust.start) - RUNGS.index(standing.rung)
         if by < 0 or (by > 0 and not standing.tried):
@@ -210,10 +248,10 @@ def edited(manifest: Manifest, standing: Standing, now: Instant) -> str:
             return LOWERED if by < 0 else ""
         if not standing.tried:
             return ""
-    if not changed or not alike:
+    if not why:
         return ""
     if standing.rung == "observe":
         _anew(standing)
         return ""
-    move(standing, RUNGS[RUNGS.index(standing.rung) - 1], EDITED, now)
-    return EDITED
+    move(standing, RUNGS[RUNGS.index(standing.rung) - 1], why[:200], now)
+    return why

@@ -56,7 +56,7 @@ def compose(state: State, plan: Plan, page: Page, now: Instant, base: str, key: 
         lines = (known,) if loopback is not None and loopback.in_words else ()
         return replace(message, kind="notice", idempotency_key=known, person_name="Tocsin", url=base, lines=lines)
     if len(wanted) > 1:
-        return _bundle(state, message, wanted, base)
+        return _bundle(state, message, wanted)
     if first.reason is Reason.CONTACT_CODE:
         return _code(state, message, first, key)
     return message
@@ -179,7 +179,7 @@ def _url(base: str, page: Page) -> str:
     return f"{base}/you" if page.reason in ABOUT_ONESELF else f"{base}/oncall"
 
 
-def _bundle(state: State, message: Message, wanted: list[Page], base: str) -> Message:
+def _bundle(state: State, message: Message, wanted: list[Page]) -> Message:
     """One message for several incidents, the gravest first. Its link answers all of them."""
     incidents = [state.incidents[page.incident] for page in wanted]
     gravest = incidents[0]

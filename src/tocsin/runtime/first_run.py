@@ -43,7 +43,7 @@ async def first_run(core: Core, plan: Plan, data: Path, base: str, now: Instant,
             CreateToken(actor=ACTOR, hash=hashed, kind="link", user=name, name="printed at start", expires_at=ends)
         )
         lines += ["", "Sign in once with this link (it works for an hour):", f"  {base}/sign-in/link/{link}"]
-        lines += _as_whom(state, plan, name)
+        lines += _as_whom(state, name)
     if not state.keys:
         key = random_key()
         hashed = secret_hash(key)
@@ -88,7 +88,7 @@ async def _admin(core: Core, state: State, plan: Plan) -> str:
     return result.id
 
 
-def _as_whom(state: State, plan: Plan, name: str) -> list[str]:
+def _as_whom(state: State, name: str) -> list[str]:
     """In whose name the link lets somebody act."""
     user = state.users_by_name[name]
     if user.person:

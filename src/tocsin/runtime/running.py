@@ -40,6 +40,7 @@ WRITTEN_AFTER = 1.0
 LONGEST_AFTER = 2 * MINUTE
 """So long after a run's end at most it is seen once more what probes measure."""
 CUT = "this node lost the database for so long that another one may take over, and two must not do the same"
+ORPHANED = "what runs are forked from was ended, as when the machine has no memory left, and its process with it"
 UNWRITTEN = "nothing could be written down, so nothing more was begun"
 
 
@@ -49,7 +50,7 @@ class Process(Protocol):
     async def start(self, start: Start) -> None: ...
     async def report(self) -> Report | None: ...
     async def reply(self, reply: Reply) -> None: ...
-    async def ended(self) -> tuple[int, str, bool]: ...
+    async def ended(self) -> tuple[int | None, str, bool]: ...
     def close(self) -> None: ...
 
 
@@ -238,8 +239,13 @@ class Runs:
         if looking is not None:
             await self._tell(run, attempt, looking)
         # Nothing comes of this when it said how it ended, or waits for a person.
-        cut = (run.number, attempt) in self._cut
-        await self._tell(run, attempt, GaveUp("cut", CUT) if cut else GaveUp("lost", _said(status, flooded)))
+        if (run.number, attempt) in self._cut:
+            came_to = GaveUp("cut", CUT)
+        elif status is None:
+            came_to = GaveUp("cut", ORPHANED)
+        else:
+            came_to = GaveUp("lost", _said(status, flooded))
+        await self._tell(run, attempt, came_to)
         log.info("run_process_ended", run=run.number, playbook=run.playbook, status=status)
 
     async def _begun(self, run: Run, attempt: int, urls: dict[str, str]) -> Process:

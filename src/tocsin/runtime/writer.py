@@ -9,17 +9,14 @@ refuses for what they are cost the engine its memory: it is dropped and read aga
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 
 import msgspec
 import structlog
-from msgspec import structs
 
 from tocsin.engine.commands import ANSWERS
 from tocsin.engine.engine import Engine, EngineFault
-from tocsin.engine.inputs import Decided, Delivered, PlanChange, Quarantine, Received, Tick
+from tocsin.engine.inputs import Decided, Delivered, Quarantine, Received, Tick
 from tocsin.engine.state import Changes
 from tocsin.intake.request import Source
 from tocsin.kernel.instant import MILLISECOND, MINUTE, SECOND, Instant
@@ -32,6 +29,8 @@ from tocsin.runtime.jobs import Committed, Job
 from tocsin.runtime.points import Point
 from tocsin.runtime.questions import Look, Questions
 from tocsin.runtime.seen import SeenBuffer
+from tocsin.runtime.unjudged import Unjudged
+from tocsin.runtime.waiting import Waiting
 from tocsin.store.rows import Journaled
 from tocsin.store.writer import LeaseLost, Store
 
@@ -46,11 +45,6 @@ MOST_DROPPED = 3
 LAST_CHANCE = 3.0
 """How many seconds an orderly end waits for a database that is away."""
 NOTHING_TAKEN = "the database takes nothing at the moment"
-MOST_WAITING_BYTES = 16 * 1024 * 1024
-LONGEST_WAIT = 2 * SECOND
-MOST_SKIPPED = 100
-LAST_WORD = "fault"
-"""The kind of a quarantine that only tells: what it names is no timer of the engine."""
 
 
 class Writer:
@@ -73,8 +67,7 @@ class Writer:
         self.engine = Engine(store.load(), plan, sources)
         self.seen = SeenBuffer()
         self._seq = self.engine.state.counters.applied
-        self._urgent: deque[Job] = deque()
-        self._intake: deque[Job] = deque()
+        self._waiting = Waiting()
         self._questions = Questions()
         self._awake = True
         self._event = threading.Event()
@@ -84,9 +77,7 @@ class Writer:
         self._alive_at = self._clock.now()
         self.time = EngineTime(clock, self.engine.state.counters.now)
         self._in_force = plan
-        self._faults: list[Quarantine] = []
-        self._skip: tuple[tuple[str, str], ...] = ()
-        self._bytes_in = self._bytes_out = 0  # each written by one thread only
+        self._unjudged = Unjudged()
         self.due: Instant | None = self.engine.next_due()
         """What is due next. Others look here, for the engine's own timers belong to the writer's thread."""
         self.commits = 0
@@ -99,8 +90,6 @@ class Writer:
         self._unwritten: list[tuple[Journaled, Job]] = []
         """What was judged and is in no table yet, in order."""
         self._untold: list[Job] = []
-        self._in_hand: set[Job] = set()
-        """What was taken from those that wait, and is not judged yet."""
         self._ended = ""
         """Why nothing is judged any more."""
         self._thread = threading.Thread(target=self._run, name="tocsin-writer", daemon=True)
@@ -119,31 +108,25 @@ class Writer:
     def urgent(self, job: Job) -> None:
         """Hand in a command, an outcome or another input that goes before intake. It is answered, whatever happens."""
         job.since = self._clock.now()
-        self._urgent.append(job)
+        self._waiting.urgent.append(job)
         self._heed()
 
     def intake(self, job: Job, now: Instant) -> None:
         """Hand in a request."""
         job.since = now
-        self._bytes_in += job.size
-        self._intake.append(job)
+        self._waiting.request(job)
         self._heed()
 
     def _heed(self) -> None:
         """Something was handed in: it is not slept over, and not left where nobody takes it any more."""
         if self._ended:  # it may have ended just before this came
-            self._let_go()
+            self._refuse(self._waiting.take_all(), self._ended)
         elif not self._awake:
             self._event.set()
 
     def overloaded(self, now: Instant) -> bool:
         """Whether more waits than may: requests are refused until it is less."""
-        if self.waiting_bytes > MOST_WAITING_BYTES:
-            return True
-        try:
-            return now - self._intake[0].since > LONGEST_WAIT
-        except IndexError:
-            return False
+        return self._waiting.too_much(now)
 
     def ask(self, question: Look, ended: Callable[[], None]) -> None:
         """Have something looked up in memory between two turns: see ``Questions.put``."""
@@ -154,12 +137,12 @@ class Writer:
     @property
     def busy(self) -> bool:
         """Whether a request that comes now has to wait for others."""
-        return self._awake and bool(self._intake)
+        return self._awake and bool(self._waiting.intake)
 
     @property
     def waiting_bytes(self) -> int:
         """How much the requests that wait hold."""
-        return self._bytes_in - self._bytes_out
+        return self._waiting.bytes
 
     @property
     def away(self) -> bool:
@@ -175,12 +158,12 @@ class Writer:
     @property
     def unjudged(self) -> tuple[tuple[str, str], ...]:
         """``(kind, id)`` of timers that cannot be judged and could not be set aside either."""
-        return self._skip
+        return self._unjudged.skip
 
     @property
     def waiting(self) -> int:
         """How many inputs wait."""
-        return len(self._urgent) + len(self._intake)
+        return len(self._waiting)
 
     # -- the thread ----------------------------------------------------------------------------------------------------
 
@@ -204,7 +187,8 @@ class Writer:
 
     def _busy(self) -> bool:
         """Whether something waits that can be judged. Requests of monitors cannot while nothing can be written."""
-        return bool(self._urgent or self._questions or (self._intake and self._away is None))
+        waiting = self._waiting
+        return bool(waiting.urgent or self._questions or (waiting.intake and self._away is None))
 
     def _rest(self) -> None:
         """Sleep until something comes or is due. What was handed in meanwhile is never slept over."""
@@ -227,10 +211,10 @@ class Writer:
         now = self._now()
         self._questions.answer(self.engine, now)
         batch = [Job(deaf) for deaf in self.time.unheard()]
-        batch += [Job(fault) for fault in self._faults]
-        self._faults = []
-        while self._urgent:  # before the clock: one of them may say that nothing could be heard
-            batch.append(self._taken(self._urgent))
+        batch += map(Job, self._unjudged.take())
+        urgent = self._waiting.urgent
+        while urgent:  # before the clock: one of them may say that nothing could be heard
+            batch.append(self._waiting.take(urgent))
         late = [job for job in batch if self._too_late(job)]
         if late:
             self._refuse(late, "it waited for too long")
@@ -241,20 +225,13 @@ class Writer:
             self._seen_at = now
             batch += map(Job, self.seen.take())
         if rings:
-            batch.append(Job(Tick(skip=self._skip)))
+            batch.append(Job(Tick(skip=self._unjudged.skip)))
         if self._away is not None and self._away.told:
             batch += self._own_requests()
         self._apply(batch, now)
 
-    def _taken(self, waiting: deque[Job]) -> Job:
-        """The first of those that wait. Until it is told it stays in hand, whatever goes wrong with it or others."""
-        self._in_hand.add(waiting[0])
-        job = waiting.popleft()
-        self._bytes_out += job.size
-        return job
-
     def _apply(self, batch: list[Job], now: Instant) -> None:
-        engine = self.engine
+        engine, waiting, intake = self.engine, self._waiting, self._waiting.intake
         journal: list[Journaled] = []
         began = self._clock.awake()
         fault: tuple[Job, EngineFault] | None = None
@@ -264,15 +241,15 @@ class Writer:
             if taken < len(batch):
                 job = batch[taken]
                 taken += 1
-            elif self._intake and self._away is None and self._clock.awake() - began < LOWER_LANE_BUDGET:
-                job = self._taken(self._intake)
+            elif intake and self._away is None and self._clock.awake() - began < LOWER_LANE_BUDGET:
+                job = waiting.take(intake)
             else:
                 break
             # Once only, and then let go: it names its job, and such a circle would hold all that was sent until the
             # collector comes by, which is after thousands of requests.
             read, job.read = job.read, None
             if read is not None and not read():
-                self._in_hand.discard(job)
+                waiting.done((job,))
                 continue
             self._seq += 1
             try:
@@ -296,7 +273,7 @@ class Writer:
         """Have what was judged written down. What cannot be written stays judged, and waits."""
         self._unwritten += zip(journal, jobs, strict=True)
         self._untold += jobs
-        self._in_hand.difference_update(jobs)
+        self._waiting.done(jobs)
         if self._away is None or self._clock.awake() >= self._away.try_at:
             self._write(now)
         if self._away is not None and self._away.over(self._clock.awake()):
@@ -372,8 +349,8 @@ class Writer:
         """The requests of Tocsin's own probes, which are judged in memory like timers. The others are refused."""
         own: list[Job] = []
         others: list[Job] = []
-        for _ in range(len(self._intake)):
-            job = self._taken(self._intake)
+        for _ in range(len(self._waiting.intake)):
+            job = self._waiting.take(self._waiting.intake)
             (own if isinstance(job.input, Received) and _own(job.input) else others).append(job)
         self._refuse(others, NOTHING_TAKEN, kept=False)
         return own
@@ -422,7 +399,7 @@ class Writer:
         # Refused before the reload, which waits for as long as a database is away.
         requests = [job for job in untold if isinstance(job.input, Received)]
         self._refuse(requests, f"the database did not take it: {why}", kept=False)
-        self._urgent.extendleft(reversed(again))  # before what comes meanwhile
+        self._waiting.urgent.extendleft(reversed(again))  # before what comes meanwhile
         self._reload()
 
     def _give_up(self, why: str) -> None:
@@ -441,16 +418,7 @@ class Writer:
         if not self._ended:
             self._give_up(why)
             self._ended = f"nothing is judged here any more: {why}"
-            self._let_go()
-
-    def _let_go(self) -> None:
-        """Each is refused once, be it by the thread that ended or by whoever found that it had."""
-        left, self._in_hand = list(self._in_hand), set()
-        for waiting in (self._urgent, self._intake):
-            with suppress(IndexError):
-                while True:
-                    left.append(waiting.popleft())
-        self._refuse(left, self._ended)
+            self._refuse(self._waiting.take_all(), self._ended)
 
     def _last_chance(self) -> None:
         """Asked to end while the database is away: try for a moment, then say what is lost."""
@@ -468,7 +436,7 @@ class Writer:
     def _refuse(self, jobs: list[Job], why: str, kept: bool = True) -> None:
         for job in jobs:
             job.failed = why
-        self._in_hand.difference_update(jobs)
+        self._waiting.done(jobs)
         if jobs:
             self._committed(Committed(jobs, Changes(), kept), self.engine)
 
@@ -490,7 +458,7 @@ class Writer:
             now = self._now()
             self._seq += 1
             if isinstance(job.input, Tick):
-                job.input = Tick(job.input.limit, self._skip)
+                job.input = Tick(job.input.limit, self._unjudged.skip)
             try:
                 job.result = self.engine.apply(self._seq, job.input, now, job.heard, job.plan).result
             except EngineFault as fault:
@@ -503,32 +471,12 @@ class Writer:
             return
 
     def _put_aside(self, job: Job, fault: EngineFault) -> bool:
-        """Turn what could not be judged into something that can, or leave it; says whether to apply it again.
-
-        A request is kept unread. A timer, an outcome or another input of our own is left: whoever waits for it is told,
-        and it becomes a quarantine in the next turn, which pages the last resort. When not even that can be judged,
-        the timer is passed over, so that it holds up no other.
-        """
-        log.error("judging_failed", kind=fault.kind, id=fault.id, error=fault.error)
-        why = fault.error[:500]
-        match job.input:
-            case Received(aside=""):
-                job.input = structs.replace(job.input, aside=why)
-                job.heard = None
-                return True
-            case Received() | Decided() | PlanChange():
-                self._refuse([job], f"judging it failed: {fault.error}")
-            case Quarantine() as one:
-                if one.kind != LAST_WORD and (one.kind, one.id) not in self._skip:
-                    self._skip = (*self._skip, (one.kind, one.id))[-MOST_SKIPPED:]
-                    self._faults.append(Quarantine(LAST_WORD, f"{one.kind} {one.id}", one.error))
-            case Delivered():
-                self._faults.append(Quarantine("page", str(job.input.page), why))
-                self._refuse([job], f"judging it failed: {fault.error}")
-            case _:
-                self._faults.append(Quarantine(fault.kind, fault.id, why))
-                self._refuse([job], f"judging it failed: {fault.error}")
-        self._in_hand.discard(job)
+        """Whether to apply it again, as something that can be judged. If not, whoever waits for it is told."""
+        if self._unjudged.put(job, fault):
+            return True
+        if not isinstance(job.input, Quarantine):
+            self._refuse([job], f"judging it failed: {fault.error}")
+        self._waiting.done((job,))
         return False
 
     def _flush_seen(self) -> None:

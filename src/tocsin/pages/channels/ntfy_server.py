@@ -29,7 +29,7 @@ from tocsin.kernel.outside import Answer as Answered
 from tocsin.kernel.outside import Unanswered
 from tocsin.pages import rendering
 from tocsin.pages.answers import Answer, Call, DeafError, Find, Got, Heard, Take, Taken
-from tocsin.pages.channels.replies import failed
+from tocsin.pages.channels.replies import replied
 from tocsin.pages.channels.setup import DEADLINE, Setup, no_secret
 from tocsin.pages.links import make_token, read_token
 from tocsin.pages.loops import FIRST
@@ -183,12 +183,10 @@ def outcome(answer: Answered | Unanswered | Failed, now: Instant) -> str | Faile
 
     Only a topic that can be none is the address's own fault. That ntfy lets nobody write to one is its configuration's.
     """
-    if isinstance(answer, Failed):
-        return answer
-    why = failed(answer, now, "ntfy")
-    if isinstance(answer, Unanswered) or (why is not None and 300 <= answer.status < 400):
-        why = why or Failed("server", "ntfy did not answer")
-        return msgspec.structs.replace(why, code="server") if why.code in ("client", "refused_address") else why
+    found = answer if isinstance(answer, Failed) else replied(answer, now, "ntfy")
+    if isinstance(found, Failed):
+        return found
+    answer, why = found
     try:
         told = msgspec.json.decode(answer.body, type=_Told)
     except msgspec.MsgspecError:

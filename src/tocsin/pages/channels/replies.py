@@ -41,6 +41,18 @@ def failed(answer: Answer | Unanswered, now: Instant, who: str) -> Failed | None
     return Failed("client" if status >= 400 else "server", said, permanent=status >= 400)
 
 
+def replied(answer: Answer | Unanswered, now: Instant, who: str) -> tuple[Answer, Failed | None] | Failed:
+    """What a server says that the plan names, to be read with what ``failed`` makes of it; else why nothing can be.
+
+    That no answer comes from there, or that it leads elsewhere, is its setting's fault: the address is in the plan.
+    """
+    why = failed(answer, now, who)
+    if why is not None and (isinstance(answer, Unanswered) or 300 <= answer.status < 400):
+        return structs.replace(why, code="server") if why.code in _THE_URLS else why
+    assert isinstance(answer, Answer), "who did not answer has failed"
+    return answer, why
+
+
 def of_its_url(why: Failed | None) -> Failed | None:
     """The same, where the URL that was asked is the person's own address: what is refused for good, is so for that."""
     return structs.replace(why, code="address") if why and why.permanent and why.code in _THE_URLS else why

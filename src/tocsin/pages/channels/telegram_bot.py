@@ -28,7 +28,7 @@ from tocsin.kernel.outside import Unanswered
 from tocsin.pages import rendering
 from tocsin.pages.answers import Answer, Call, DeafError, Find, Heard, Take, Taken
 from tocsin.pages.channels.consent import says_yes
-from tocsin.pages.channels.replies import failed, host, retry_after
+from tocsin.pages.channels.replies import host, replied, retry_after
 from tocsin.pages.channels.setup import DEADLINE, Setup, no_secret
 from tocsin.pages.ledger import Page
 from tocsin.pages.message import Failed, Message, Sent
@@ -334,10 +334,10 @@ def outcome(answer: Answered | Unanswered, now: Instant) -> msgspec.Raw | Failed
 
     Only what Telegram says of a chat is that chat's own fault; a request it does not like is not its person's.
     """
-    why = failed(answer, now, "Telegram")
-    if isinstance(answer, Unanswered) or (why is not None and 300 <= answer.status < 400):
-        why = why or Failed("server", "Telegram did not answer")
-        return msgspec.structs.replace(why, code="server") if why.code in ("client", "refused_address") else why
+    found = replied(answer, now, "Telegram")
+    if isinstance(found, Failed):
+        return found
+    answer, why = found
     try:
         told = msgspec.json.decode(answer.body, type=_Told)
     except msgspec.MsgspecError:

@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -57,7 +56,11 @@ class Process:
     """One run's process, as the core sees it."""
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gone: asyncio.Future[Gone], confined: str
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        gone: asyncio.Future[Gone | None],
+        confined: str,
     ) -> None:
         self._confined = confined
         self._reader = reader
@@ -87,10 +90,12 @@ class Process:
         """Answer it. It may be gone."""
         await self._send(encode(reply))
 
-    async def ended(self) -> tuple[int, str, bool]:
-        """Wait for its end: status (negative: a signal), what it printed, and whether it was ended for printing."""
+    async def ended(self) -> tuple[int | None, str, bool]:
+        """Wait for its end: status, what it printed, and whether it was ended for printing. A status below 0: a signal;
+        None: what it was forked from ended, and took it along.
+        """
         gone = await self._gone
-        return gone.status, gone.output, gone.flooded
+        return (gone.status, gone.output, gone.flooded) if gone is not None else (None, "", False)
 
     def close(self) -> None:
         """Hang up: a process that still lives ends by that."""
@@ -123,7 +128,7 @@ class _Zygote:
         self.line = line
         self.folder = folder
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.gone: dict[tuple[int, int], asyncio.Future[Gone]] = {}
+        self.gone: dict[tuple[int, int], asyncio.Future[Gone | None]] = {}
 
     def hear(self) -> None:
         """Take what it says, until it says nothing more."""
@@ -158,9 +163,9 @@ class _Zygote:
         if not self.ready.done():
             self.ready.set_exception(Unstartable("the process that imports the plan's playbooks ended"))
             self.ready.exception()
-        for (run, attempt), waiting in self.gone.items():
+        for waiting in self.gone.values():
             if not waiting.done():
-                waiting.set_result(Gone(run, attempt, -signal.SIGKILL, ""))
+                waiting.set_result(None)
         self.gone.clear()
 
     @property
@@ -228,12 +233,12 @@ class Pool:
 
     async def _forked(
         self, files: Mapping[str, bytes], order: Fork, line: socket.socket, confine: Confine | None
-    ) -> asyncio.Future[Gone]:
+    ) -> asyncio.Future[Gone | None]:
         """Have a zygote fork; by another one when the first has died and nobody has noticed yet."""
         why = ""
         for _ in range(5):
             zygote = await self._zygote(code_of(files), confine)
-            gone: asyncio.Future[Gone] = asyncio.get_running_loop().create_future()
+            gone: asyncio.Future[Gone | None] = asyncio.get_running_loop().create_future()
             zygote.gone[order.run, order.attempt] = gone
             try:
                 send_with(zygote.line, encode(order), line.fileno())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -41,7 +42,7 @@ async def dry_run(
                 told(GaveUp("killed", f"it did not end within {say_duration(patience)}{_where(last)}"))
             status, output, _ = await process.ended()
             process.close()
-            return status, pool.clean(output, start.urls)
+            return -signal.SIGKILL if status is None else status, pool.clean(output, start.urls)
         finally:
             await pool.close()
 
