@@ -353,13 +353,9 @@ class Engine:
                 if incident.paused is Reason.CLEARING:
                     incident.paused_until = incident.clear_at
                 turn.save_incident(incident)
-        for run in self.state.runs.values():
-            if run.live and run.quiet_at is not None:
-                run.quiet_at += moved
-                turn.save_run(run)
         looping.deafened(turn, lambda since: moved if since >= before else length)
         older.complete(turn)  # a start says first that nothing could be heard, and that asks what pages wait for
-        answering.deafened(turn, length)
+        answering.deafened(turn, length, moved)
         turn.count("decisions", Reason.DEAF)
 
     def _quarantine(self, turn: Turn, faulty: Quarantine) -> None:
