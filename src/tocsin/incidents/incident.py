@@ -60,7 +60,7 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     it meanwhile.
     ``keep_until``: until when trouble reopens it. ``lingers_until``: nothing reopens it any more, and it is kept for
     its pages; looked at again then. ``note``: the last one somebody wrote, shortened.
-    ``reopened_at``: when it was reopened last, and ``began_at``: when what fired then was first heard; None before that.
+    ``reopened_at``: when it was reopened last, ``began_at``: when what fired then was first heard; None before.
     ``answers``: persons who acknowledged where that takes several, and until when that holds: they are not paged
     meanwhile. Empty unless it is triggered.
     ``considered``: it was looked whether a playbook answers it. ``hold_until``: until when at the latest pages wait for

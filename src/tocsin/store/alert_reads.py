@@ -10,7 +10,6 @@ import msgspec
 from sqlalchemy import Connection, and_, func, literal_column, select
 
 from tocsin.alerts.alert import Alert
-from tocsin.kernel.instant import Instant
 from tocsin.store import alert_rows, tables
 from tocsin.store.rows import unpack
 

@@ -124,10 +124,9 @@ def decode(request: Request, now: Instant, limits: Limits, known: Mapping[bytes,
 
 def refuse(status: int, message: str, retry_after: int | None = None) -> Reply:
     """A refusal as problem+json."""
-    headers = (("Retry-After", str(retry_after)),) if retry_after is not None else ()
     if status == HTTPStatus.UNAUTHORIZED:
-        headers += (("WWW-Authenticate", 'Bearer realm="tocsin"'),)
-    return _problem(status, message, headers)
+        return _problem(status, message, (("WWW-Authenticate", 'Bearer realm="tocsin"'),))
+    return _problem(status, message, (("Retry-After", str(retry_after)),) if retry_after is not None else ())
 
 
 def _event(one: object, place: str, number: int, body: bytes, now: Instant, wrong: _Wrong) -> Event | None:
