@@ -32,6 +32,7 @@ from tocsin.engine import (
     starting,
     telling,
     ticking,
+    unheard,
     waiting,
 )
 from tocsin.engine.commands import ASKED, PullTrigger, Result, refuse
@@ -283,6 +284,7 @@ class Engine:
                 self.changes.dropped_heartbeats.discard(place)
             elif before.get(place) != spec and heart.last is not None and heart.state in ("up", "started"):
                 heart.due = max(next_due(spec, heart.last), turn.now)
+            unheard.declared(turn, spec, heart, anew=before.get(place) not in (None, spec))
             self.state.timers.set("heartbeat", f"{spec.service}/{spec.name}", heart.due)
             self.changes.heartbeats[place] = heart
         for alert in list(self.state.alerts.values()):
