@@ -34,6 +34,7 @@ from tocsin.engine import (
     starting,
     telling,
     ticking,
+    unheard,
     waiting,
 )
 from tocsin.engine.commands import ASKED, PullTrigger, Result, refuse
@@ -285,6 +286,7 @@ class Engine:
                 self.changes.dropped_heartbeats.discard(place)
             elif before.get(place) != spec and heart.last is not None and heart.state in ("up", "started"):
                 heart.due = max(next_due(spec, heart.last), turn.now)
+            unheard.declared(turn, spec, heart, anew=before.get(place) not in (None, spec))
             self.state.timers.set("heartbeat", f"{spec.service}/{spec.name}", heart.due)
             self.changes.heartbeats[place] = heart
         for alert in list(self.state.alerts.values()):
@@ -356,13 +358,9 @@ class Engine:
             if incident.snoozed is not None and incident.snoozed.over_at is not None:
                 incident.snoozed = replace(incident.snoozed, over_at=incident.snoozed.over_at + moved)
                 turn.save_incident(incident)
-        for run in self.state.runs.values():
-            if run.live and run.quiet_at is not None:
-                run.quiet_at += moved
-                turn.save_run(run)
         looping.deafened(turn, lambda since: moved if since >= before else length)
         older.complete(turn)  # a start says first that nothing could be heard, and that asks what pages wait for
-        answering.deafened(turn, length)
+        answering.deafened(turn, length, moved)
         turn.count("decisions", Reason.DEAF)
 
     def _quarantine(self, turn: Turn, faulty: Quarantine) -> None:

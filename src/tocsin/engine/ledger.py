@@ -94,4 +94,4 @@ def still_tells(state: State, page: Page) -> list[Page]:
     """Of ``told_with`` what is of the trouble that its incident has now, and not of what was over before."""
     incidents = state.incidents
     rows = ((row, incidents.get(row.incident)) for row in told_with(state, page))
-    return [row for row, one in rows if one is None or not one.began_after(row.intended_at)]
+    return [row for row, one in rows if one is None or not one.opened_after(row.intended_at)]

@@ -79,13 +79,8 @@ class Snoozed(Struct, frozen=True, omit_defaults=True):
         return replace(self, alerts=tuple(one for one in self.alerts if one != alert))
 
 
-def since(opened_at: Instant, reopened: int, oldest: Instant | None) -> Instant:
-    """Since when an incident goes on: of one that was reopened, since what fires now was first heard."""
-    return max(opened_at, oldest) if reopened and oldest is not None else opened_at
-
-
-def began_after(reopened_at: Instant | None, page_at: Instant) -> bool:
-    """See ``Incident.began_after``."""
+def opened_after(reopened_at: Instant | None, page_at: Instant) -> bool:
+    """See ``Incident.opened_after``."""
     return reopened_at is not None and page_at < reopened_at
 
 
@@ -104,9 +99,9 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     ``quiet``: how long its alerts must stay quiet before it resolves, as the slowest of their sources asks.
     ``snoozed_until``: resolved by hand while alerts fired, which are ``snoozed``; these are judged again then, also
     when another has opened it meanwhile.
-    ``reopened_at``: when that was last; what a page of before says is not what is so now.
     ``keep_until``: until when trouble reopens it. ``lingers_until``: nothing reopens it any more, and it is kept for
     its pages; looked at again then. ``note``: the last one somebody wrote, shortened.
+    ``reopened_at``: when it was reopened last, ``began_at``: when what fired then was first heard; None before.
     ``answers``: persons who acknowledged where that takes several, and until when that holds: they are not paged
     meanwhile. Empty unless it is triggered.
     ``considered``: it was looked whether a playbook answers it. ``hold_until``: until when at the latest pages wait for
@@ -116,7 +111,8 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     ``put_off``: by playbook and target, what somebody put off who resolved it while alerts fired; code begins nothing
     there if another alert opens it again.
     ``called``: people were paged, or somebody had it, since then: what code begins by itself has no page wait any more.
-    ``tried``: what code found and did, a sentence each, for whoever is paged.
+    ``tried``: what code found and did, a sentence each, for whoever is paged. ``changed``: it has changed something
+    since then.
     """
 
     number: int
@@ -158,6 +154,7 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     lingers_until: Instant | None = None
     reopened: int = 0
     reopened_at: Instant | None = None
+    began_at: Instant | None = None
     labels: dict[str, str] = {}
     note: str = ""
     answers: dict[str, Instant] = {}
@@ -171,6 +168,7 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     held: Duration = 0
     held_since: Instant | None = None
     tried: tuple[str, ...] = ()
+    changed: bool = False
     customer_tier: str = ""
     checklists: tuple[str, ...] = ()
     ticks: dict[str, dict[str, Tick]] = {}
@@ -180,13 +178,19 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
         """Whether it is not resolved."""
         return self.state != "resolved"
 
-    def since(self, oldest: Instant | None) -> Instant:
-        """Since when it goes on. ``oldest``: when what fires now was first heard, None when nothing fires."""
-        return since(self.opened_at, self.reopened, oldest)
+    @property
+    def since(self) -> Instant:
+        """Since when it goes on, or did until it was resolved; the time it was resolved in between is none of that."""
+        return self.began_at or self.opened_at
 
-    def began_after(self, page_at: Instant) -> bool:
-        """Whether it was opened again since a page that was written down at an instant, which is not of this trouble."""
-        return began_after(self.reopened_at, page_at)
+    @property
+    def open_since(self) -> Instant:
+        """When it was opened, or reopened last."""
+        return self.reopened_at or self.opened_at
+
+    def opened_after(self, page_at: Instant) -> bool:
+        """Whether it was opened again since a page was written down, which is not of this trouble then."""
+        return opened_after(self.reopened_at, page_at)
 
     @property
     def told_by(self) -> int:

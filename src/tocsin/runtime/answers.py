@@ -213,7 +213,7 @@ class Answers:
                 continue
             incident = state.incidents.get(page.incident)
             open_ = incident is not None and incident.open and page.person not in incident.answers
-            open_ = open_ and incident is not None and not incident.began_after(page.intended_at)
+            open_ = open_ and incident is not None and not incident.opened_after(page.intended_at)
             waits = open_ and (page.kind == "help" or (incident is not None and incident.state == "triggered"))
             if page.answered_at is None and (waits or page.kind == "drill"):
                 head = state.pages.get(page.bundle, page)
