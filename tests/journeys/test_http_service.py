@@ -434,9 +434,9 @@ def test_a_trigger_refuses_what_it_may_not_do_and_says_why(server: TocsinServer)
     apm, one = "TOCSIN_SECRET_APM", {"labels": {"probe": "two"}}
     before = newest(server, "shed")["number"]
     assert post(server, "/api/v1/triggers", "", one)[0] == 401
-    assert post(server, "/api/v1/triggers", "apm-of-somebody-else-0123", one)[0] == 403
-    assert post(server, "/api/v1/triggers", SECRETS["TOCSIN_SECRET_MONITOR"], one)[0] == 403, "a monitor's key"
-    assert post(server, "/api/events", SECRETS[apm], {"title": "x"})[0] == 403, "and a trigger's is no monitor's"
+    assert post(server, "/api/v1/triggers", "apm-of-somebody-else-0123", one)[0] == 401
+    assert post(server, "/api/v1/triggers", SECRETS["TOCSIN_SECRET_MONITOR"], one)[0] == 401, "a monitor's key"
+    assert post(server, "/api/events", SECRETS[apm], {"title": "x"})[0] == 401, "and a trigger's is no monitor's"
     for body, code, why in (
         (one | {"args": {"slot": "x"}}, 400, "may not set slot"),
         ({"labels": {"probe": "none"}}, 400, "No target fits"),
