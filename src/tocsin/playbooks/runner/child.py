@@ -80,7 +80,9 @@ def _carry_out(
         return GaveUp("withheld" if start.confined else "raised", f"it was not begun: {redact(why_absent(failed))}")
     if found is None:
         return GaveUp("withheld", f"it was not begun: the plan's code as it was laid out has no {start.playbook}")
-    session = Session(wire, start.recorded, start.urls, redact, doubt=start.doubt, since=start.since)
+    session = Session(
+        wire, start.recorded, start.urls, redact, doubt=start.doubt, since=start.since, approved=start.approved
+    )
     return carry_out(session, found, start)
 
 
