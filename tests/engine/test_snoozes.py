@@ -344,3 +344,22 @@ def test_when_all_that_was_put_off_has_ended_the_snooze_is_over_though_a_newcome
     assert (world.incident(1).snoozed, world.incident(1).state) == (None, "acknowledged")
     assert "All that was put off has ended" in [entry.what for entry in world.timeline]
     alike(world)
+
+
+@pytest.mark.parametrize("fires", [False, True])
+def test_what_an_older_version_put_off_is_put_off_for_as_long_as_some_of_it_fires(fires):
+    """It kept until when alone, and did not see that all of it had ended."""
+    world = World().fires("Down", job="checkout", instance="a").fires("Down", job="checkout", instance="b").at("1m")
+    world.resolves_by_hand(1, "8h")
+    world.at("2m").resolves("Down", job="checkout", instance="a")
+    until = world.incident(1).snoozed_until
+    if not fires:
+        world.resolves("Down", job="checkout", instance="b")
+    kind, raw = world.tables["incidents"][1]
+    row = msgspec.json.decode(raw) | {"snoozed_until": until}
+    row.pop("snoozed", None)
+    world.tables["incidents"][1] = kind, msgspec.json.encode(row)
+    world.restarted()
+    assert (world.incident(1).snoozed is not None, world.incident(1).snoozed_until is not None) == (fires, fires)
+    world.at("10m").fires("Down", job="checkout", instance="b")
+    assert world.pages[1:] == ([] if fires else [("600s", "ana", 1)])
