@@ -175,7 +175,8 @@ def _write(turn: Turn, person: Person, about: About) -> list[Page]:
         held = None if at <= turn.now else Reason.NEXT_METHOD if planned.after else Reason.QUIET_HOURS
         written.append(row_of(turn, person.key, planned, about, at, held))
     for one in coming(turn, person.key, about).values() if about.reason in calling.OF_A_STEP else ():
-        if one.step != about.step and one.reason in calling.OF_A_STEP:  # the step leans on it: its refusal is the step's
+        if one.step != about.step and one.reason in calling.OF_A_STEP:
+            # The step leans on it: its refusal is that step's.
             one.step = about.step
             turn.save_page(one)
     for one in written:
