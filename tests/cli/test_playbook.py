@@ -77,7 +77,7 @@ def test_the_plans_folder_is_said_as_a_folder_or_with_plan(folder: Path) -> None
     for command in (("playbook", "lint"), ("plan", "check"), ("coverage",)):
         for how in ((str(folder),), ("--plan", str(folder))):
             done = run(*command, *how)
-            assert "No such option" not in done.err and "not a folder" not in done.err, done.err
+            assert "No such option" not in done.err and "no plan folder" not in done.err, done.err
             assert run(*command, *how).code == run(*command, str(folder)).code
     twice = run("playbook", "lint", str(folder), "--plan", "elsewhere")
     assert twice.code == 2 and "Say the plan's folder once" in twice.err

@@ -8,10 +8,11 @@ import msgspec
 
 from tests.playbooks.playground import Pump, Run, drain
 from tocsin.playbooks import language
+from tocsin.playbooks.carrying import carry_out
 from tocsin.playbooks.language import About, look, playbook
 from tocsin.playbooks.run import Began, Finished, GaveUp, Returned, Step
 from tocsin.playbooks.runner.child import redacted, secret_parts
-from tocsin.playbooks.session import Answered, Go, Reply, Session, Start, carry_out
+from tocsin.playbooks.session import Answered, Go, Reply, Session, Start
 
 URL = "redis://app:cart@host/1234"
 SECRETS = sorted(secret_parts([URL, "redis://app:1234@host/0"]), key=len, reverse=True)

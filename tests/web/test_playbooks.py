@@ -229,7 +229,7 @@ def test_what_was_handed_over_is_drawn_with_what_to_do_next_and_the_suspected_ch
 def test_coverage_says_what_is_answered_and_what_has_come_and_is_not(site: Site, ana: Browserless) -> None:
     ana.get("/coverage")
     assert "a person with nothing prepared." in ana.page
-    assert "<code>heartbeat=" in ana.page or "nightly-export" in ana.page, "what the plan knows of"
+    assert "heartbeat=&#34;nightly-export&#34;</code>" in ana.page, "what the plan knows of"
     assert "Nothing" in ana.page and "Checklist" in ana.page
     assert "the last " in ana.page, "and what has come in 90 days, with how often"
 

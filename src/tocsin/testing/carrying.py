@@ -8,9 +8,10 @@ from typing import Any
 from tocsin.engine.commands import Result
 from tocsin.engine.inputs import Reported
 from tocsin.kernel.instant import SECOND, Instant
+from tocsin.playbooks.carrying import carry_out
 from tocsin.playbooks.language import About, Declared, Fix, Look
 from tocsin.playbooks.run import Began, GaveUp, Looking, Report, Run, Step
-from tocsin.playbooks.session import Answered, Ended, Go, Reply, Session, Start, Stop, Wait, carry_out
+from tocsin.playbooks.session import Answered, Ended, Go, Reply, Session, Start, Stop, Wait
 
 
 class Killed(BaseException):

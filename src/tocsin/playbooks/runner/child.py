@@ -19,12 +19,13 @@ from msgspec import structs
 
 from tocsin.kernel.instant import SECOND
 from tocsin.playbooks import language
+from tocsin.playbooks.carrying import carry_out
 from tocsin.playbooks.run import Began, GaveUp, Looking, Report
 from tocsin.playbooks.runner.bounds import bound, limit
 from tocsin.playbooks.runner.frames import encode, frame, read_reply, read_start, receive
 from tocsin.playbooks.runner.importing import why_absent
 from tocsin.playbooks.runner.sparing import spare_ancestors
-from tocsin.playbooks.session import HIDDEN, Go, Reply, Session, Start, carry_out
+from tocsin.playbooks.session import HIDDEN, Go, Reply, Session, Start
 from tocsin.playbooks.targets import secrets_in
 
 PDEATHSIG = 1
