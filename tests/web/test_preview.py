@@ -60,7 +60,8 @@ def test_a_plan_that_waits_is_said_on_the_page_and_drawn(
 
 def test_turns_of_hours_are_drawn_day_by_day(site: Site, ana: Browserless, folder: dict[str, bytes]) -> None:
     """In a line for a week a turn of two hours is a stripe without a name."""
-    hourly = TEXT.replace("rotate: [ana, ben], every: week", "rotate: [ana, mei, ben], every: 2h")
+    weekly = "rotate: [ana, ben], every: week, handoff: Mon 09:00"
+    hourly = TEXT.replace(weekly, "rotate: [ana, mei, ben], every: 2h, handoff: 09:00")
     ana.get("/oncall/preview?file=tocsin.yaml")
     for text, parts in ((hourly, 4), (CHANGED, 7)):
         ana.send("/oncall/preview", name="tocsin.yaml", text=text)
