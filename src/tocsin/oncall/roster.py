@@ -53,7 +53,7 @@ class Roster:
         self.schedule = schedule
         for layer in schedule.layers:
             zone(layer.timezone)  # read now, not when somebody has to be paged
-        short = any(0 < layer.length.minutes < DAY_OF for layer in schedule.layers)
+        short = any(0 < layer.length.minutes < DAY_OF // 4 for layer in schedule.layers)
         self._stretch = DAY if short else 7 * DAY
         """So much is drawn up at once: not many shifts, and not the same one every day."""
         self._drawing = Drawing()

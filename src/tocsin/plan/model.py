@@ -342,6 +342,15 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         return known[1]
 
     @cached_property
+    def paged_beside(self) -> dict[str, dict[str, None]]:
+        """By schedule, those that an escalation pages before or after it."""
+        found: dict[str, dict[str, None]] = {}
+        for one in self.escalations.values():
+            for first, second in one.successive():
+                found.setdefault(first, {})[second] = found.setdefault(second, {})[first] = None
+        return found
+
+    @cached_property
     def _covers_of(self) -> dict[str, tuple[tuple[Cover, ...], tuple[Cover, ...]]]:
         """By schedule: the covers that were asked about last, and those of them that count."""
         return {}
