@@ -7,7 +7,6 @@ without a page.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import islice
 from typing import Final
 
 from tocsin.engine import about, comparing, evidence, guarding, holding, suspecting, telling_targets
@@ -28,7 +27,7 @@ MOST_TRIED = 12
 CHANGED_NOTHING = "It changed nothing"
 PUT_OFF = "it was put off when the incident was resolved"
 PEOPLE_THERE: Final = frozenset({Reason.GUARD_PERSON, Reason.GUARD_SILENCE})
-"""What a run is handed over for because people are at it: nobody is put before them."""
+"""What a run is handed over for because people are at it: nobody is put before them, and it is no failure."""
 MOST_STEPS = 200
 """So many steps an incident's escalation has, with all that were put before it."""
 
@@ -248,9 +247,11 @@ def hand_over(turn: Turn, run: Run, why: str, reason: Reason = Reason.HANDED_OVE
         where = f" on {' and '.join(run.targets.values())}" if len(incident.works) > 1 and run.targets else ""
         conclusion, *rest = found(run, f"{run.playbook} could not finish{where}: {why}", *doubted)
         note(incident, conclusion, *changed_nothing(turn, run, incident), *rest)
-        holding.lift(turn, incident, reason)
+        if reason is not Reason.GUARD_SILENCE:  # else what is heard is still code's; the rest has its turn when it is
+            holding.lift(turn, incident, reason)
         if reason not in PEOPLE_THERE:
             call_first(turn, run, incident)
+    run.cut = run.cut or reason in PEOPLE_THERE
     run.find(why)
     end(turn, run, "handed_over", reason, f"handed over: {why}")
 
@@ -258,15 +259,14 @@ def hand_over(turn: Turn, run: Run, why: str, reason: Reason = Reason.HANDED_OVE
 def changed_nothing(turn: Turn, run: Run, incident: Incident) -> tuple[str, ...]:
     """That code changed nothing since an incident was opened, as long as that is so of all its runs."""
     works = (turn.state.runs.get(work.run) for work in incident.works.values())
-    opening = (incident.number, incident.reopened)
-    others = (one for lock in run.holds for one in islice(turn.state.remembered.on(lock), MOST_STEPS))
-    before = (one for one in others if (one.incident, one.opening) == opening)
-    return () if any(one is not None and one.fixes for one in (run, *works, *before)) else (CHANGED_NOTHING,)
+    fixed = incident.changed or any(one is not None and one.fixes for one in (run, *works))
+    return () if fixed else (CHANGED_NOTHING,)
 
 
 def changes(turn: Turn, incident: Incident) -> None:
-    """Code changes something: what was said of an earlier run is not so any more."""
-    if CHANGED_NOTHING in incident.tried:
+    """Code changes something: what was said of an earlier run is not so any more, and will not be of a later one."""
+    if not incident.changed or CHANGED_NOTHING in incident.tried:
+        incident.changed = True
         incident.tried = tuple(one for one in incident.tried if one != CHANGED_NOTHING)
         turn.save_incident(incident)
 
@@ -313,6 +313,12 @@ def opened_again(turn: Turn, incident: Incident, *, early: bool) -> None:
     stopped = early and incident.lifted is Reason.RUN_CANCELLED
     incident.lifted = Reason.RUN_CANCELLED if stopped else None
     incident.called, incident.held, incident.held_since = False, 0, None
+    incident.changed = incident.changed and early
+    for run in holding.at_work(turn, incident):
+        if run.state == "asking" and run.approval is not None:
+            run.unheard_at = None
+            turn.save_run(run)
+            note(incident, *found(run, asked(run, run.approval)))
     if not early:
         given_back(turn, incident)
 
@@ -342,13 +348,22 @@ def incident_over(turn: Turn, incident: Incident, put_off: tuple[str, ...] = ())
     for run in holding.at_work(turn, incident):
         if run.state == "watching" and not about.still_fires(turn, incident, run):
             held(turn, run)
-        elif run.state == "asking" and run.unproven and run.approval is not None:
-            run.approval.due = turn.now  # somebody has to hear of it: that is told when its time is over
-            turn.save_run(run)
+        elif run.state == "asking" and run.unproven:
+            if over(turn, run):
+                # An alert that is gone may be back in a moment, and the question with it. A person means it.
+                run.unheard_at = turn.now + (WATCH if incident.resolved_by == SYSTEM else 0)
+                turn.save_run(run)
         elif run.state in ("watching", "asking"):
             end(turn, run, "overtaken", Reason.PLAYBOOK_ENDED, "the incident is over")
         elif not run.fixes:
             stop(turn, run, "the incident is over")
+
+
+def over(turn: Turn, run: Run) -> bool:
+    """Whether what a run is for is over, so that no page would carry what it asks. Whoever began one looks at it."""
+    incident = incident_of(turn, run)
+    for_it = bool(run.incident) and (bool(run.continues) or not run.by_hand)
+    return for_it and (incident is None or not incident.open)
 
 
 def held(turn: Turn, run: Run) -> None:
@@ -374,18 +389,27 @@ def plan_changed(turn: Turn) -> None:
             release(turn, incident)
 
 
-def deafened(turn: Turn, length: Duration) -> None:
-    """Until now nothing could be heard: alerts of what was fixed have so much longer to end, and monitors their time to
-    speak again. Pages wait for that no longer than they may in all.
+def deafened(turn: Turn, length: Duration, moved: Duration) -> None:
+    """Until now nothing could be heard, and nobody could answer: alerts of what was fixed have so much longer to end,
+    people to say yes or no, and monitors their time to speak again. Pages wait for that no longer than they may in all.
+
+    ``length``: how long that was; ``moved``: with monitors' time.
     """
+    for run in turn.state.runs.values():
+        if run.state == "watching":
+            run.watch_until = max((run.watch_until or 0) + length, turn.now + AFTER_DEAFNESS)
+            run.quiet_at = run.quiet_at + moved if run.quiet_at is not None else None
+        elif run.state == "asking" and run.approval is not None:
+            run.approval.due += length
+            run.unheard_at = run.unheard_at + length if run.unheard_at is not None else None
+        else:
+            continue
+        turn.save_run(run)
     for number in sorted(turn.state.at_work):
         incident = turn.state.incidents.get(number)
-        watching = [] if incident is None else [r for r in holding.at_work(turn, incident) if r.state == "watching"]
-        for run in watching:
-            run.watch_until = max((run.watch_until or 0) + length, turn.now + AFTER_DEAFNESS)
-            run.quiet_at = run.quiet_at + length if run.quiet_at is not None else None
-            turn.save_run(run)
-        if watching and incident is not None and incident.open:
+        if incident is None or not incident.open:
+            continue
+        if any(run.state == "watching" for run in holding.at_work(turn, incident)):
             release(turn, incident)
 
 
@@ -424,8 +448,8 @@ def late(turn: Turn, run: Run) -> None:
 
 
 def overdue(turn: Turn, run: Run) -> str:
-    """Why a run has not ended in its time. It counts against its playbook unless its process never came to a step,
-    which may have waited for others, or Tocsin itself was down meanwhile.
+    """Why a run has not ended in its time. It counts against its playbook unless its process was never heard of, which
+    may have waited for others, or Tocsin itself was down meanwhile.
     """
     began = run.deadline - run.patience
     within = say_duration(run.patience)
@@ -433,9 +457,9 @@ def overdue(turn: Turn, run: Run) -> str:
         run.cut = True
         return f"it did not end within {within}, and Tocsin was stopped or starved in that time"
     if run.spoke != run.attempt:
-        return f"it came to no step within {within}: other runs may have kept it waiting"
+        return f"its process had not begun within {within}: other runs may have kept it waiting"
     run.broke = True
-    return f"it did not end within {within}"
+    return f"it did not end within {within}{'' if run.first_step_at is not None else ': it came to no step'}"
 
 
 def stop(turn: Turn, run: Run, why: str) -> None:

@@ -81,7 +81,7 @@ async def room(
     )
     ordered = sorted(alerts.items, key=lambda one: (not one.firing, one.severity, -one.id))
     # The core has it at hand; the database is asked when it is away, and looks at each.
-    firing = counted.count if counted is not None else (await faces.read(faces.reads.firing, number)).alerts
+    firing = counted.count if counted is not None else await faces.read(faces.reads.firing, number)
     runs, playbooks = await runs_of(seen, number, alerts.items), await startable(seen, incident)
     idle = all(one.run.state in ("watching", "ended") for one in runs)
     return seen.draw(

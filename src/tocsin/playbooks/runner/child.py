@@ -62,6 +62,7 @@ def run(control: socket.socket, failed: dict[str, str]) -> NoReturn:
     secrets.learn(start.urls)
     wire.learn = secrets.learn
     wire.watch()
+    wire.looks(Looking(0, "", ""))
     left = _carry_out(wire, start, secrets.redact, failed)
     if isinstance(left, GaveUp) and start.confined:
         left = structs.replace(left, next=left.next or CONFINED.format(start.confined))
@@ -80,7 +81,9 @@ def _carry_out(
         return GaveUp("withheld" if start.confined else "raised", f"it was not begun: {redact(why_absent(failed))}")
     if found is None:
         return GaveUp("withheld", f"it was not begun: the plan's code as it was laid out has no {start.playbook}")
-    session = Session(wire, start.recorded, start.urls, redact, doubt=start.doubt, since=start.since)
+    session = Session(
+        wire, start.recorded, start.urls, redact, doubt=start.doubt, since=start.since, approved=start.approved
+    )
     return carry_out(session, found, start)
 
 
