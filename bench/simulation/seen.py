@@ -59,7 +59,8 @@ class Seen:
                 found |= next_in_line(rota, covers, then) | (on_call(rota, covers, now) - on_call(rota, covers, then))
             else:
                 rota = self.rota(name)
-                self.absent += any(one.start <= now < one.end for one in (*rota.away, *rota.entries))
+                away = any(one.start <= now < one.end for one in rota.away)
+                self.absent += away or any(one.start <= now < one.end for one in rota.entries)
                 found |= on_call(rota, self.covers.get(name, []), now)
         return found
 

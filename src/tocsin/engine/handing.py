@@ -226,8 +226,8 @@ def _look(turn: Turn, duty: Duty, why: str, *, new: bool = False) -> None:
     ``new``: the schedule is. Whoever others have for all that time is told of it by their rules for low urgency.
     """
     key, now = duty.schedule, turn.now
-    names = _on(turn, key)
-    if names is None or duty.quiet:
+    names = _on(turn, key) if not duty.quiet else None
+    if names is None:
         return
     until = duty.known_until(now)
     due = duty.at is not None and duty.at <= now
