@@ -9,6 +9,7 @@ from tests.engine.test_stories import _received
 from tests.engine.world import PLAN, START, World, dump
 from tocsin.engine.commands import AddResponders, Reassign
 from tocsin.engine.inputs import Delivered
+from tocsin.intake.event import Event
 from tocsin.kernel.instant import SECOND, format_rfc3339
 from tocsin.kernel.reason import Reason
 
@@ -213,3 +214,62 @@ def test_whoever_it_was_given_to_while_it_was_silenced_is_paged_first(silenced: 
     world.asked(Reassign(actor="person:ana", incident=1, person="kei"))
     world.at("67m")
     assert [person for _, person, number in world.pages if number][2] == "kei"
+
+
+OTHER = PLAN.replace(b"page: ben, wait: 10m, repeat: 2", b"page: ben, wait: 20m")
+
+
+@pytest.mark.parametrize("plan", [PLAN, OTHER])
+@pytest.mark.parametrize("when", ["before", "within", "paged"])
+def test_a_fresh_alert_in_a_silenced_incident_pages_whom_it_was_given_to(when: str, plan: bytes):
+    """Ana is on holiday from now on, she said; before the silence, within it, or before a silence of before ended."""
+    world = World().fires("Down", job="checkout", instance="a").at("1m")
+    if when != "within":
+        world.asked(Reassign(actor="person:ana", incident=1, person="kei"))
+    if when == "paged":
+        world.at("7m")
+    world.silences('instance="a"', for_="1h")
+    if when == "within":
+        world.asked(Reassign(actor="person:ana", incident=1, person="kei"))
+    if plan is OTHER:
+        world.put_in_force(plan)
+    world.at("10m").pages.clear()
+    world.fires("Down", job="checkout", instance="z").at("17m")
+    after = "ana" if plan is OTHER else "ben"
+    assert [(at, person) for at, person, _ in world.pages] == [("600s", "kei"), ("900s", after)]
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_many_fresh_alerts_of_one_request_begin_anew_once_and_none_where_somebody_has_it():
+    anew = "An alert that the silence does not cover: paging begins anew"
+    for held in (False, True):
+        world = World().fires("Down", job="checkout", instance="a").at("1m")
+        if held:
+            world.acknowledges(1, "4h")
+        world.silences('instance="a"', for_="1h")
+        world.at("2m").hears(
+            *(
+                Event(
+                    key="",
+                    labels={"alertname": "Down", "severity": "critical", "job": "checkout", "instance": f"n{number}"},
+                    own_title="Down fires",
+                    severity="critical",
+                    starts_at=world.now,
+                    ends_at=None,
+                )
+                for number in range(60)
+            )
+        )
+        assert [entry.what for entry in world.timeline].count(anew) == (0 if held else 1)
+        assert [page for page in world.pages if page[0] == "120s"] == ([] if held else [("120s", "ana", 1)])
+
+
+def test_what_was_asked_for_by_name_leaves_with_a_fresh_alert():
+    world = World(SLOW)
+    world.has("kei", PUSH)
+    world.left.clear()
+    world.fires("Down", job="checkout", instance="a").at("1m")
+    world.asked(AddResponders(actor="person:ana", incident=1, targets=("person:kei",)))
+    world.silences('instance="a"', for_="1h")
+    world.at("10m").fires("Down", job="checkout", instance="b")
+    assert left(world)[-2:] == [("600s", "kei", "kei@shop.example"), ("600s", "ana", "ana@shop.example")]

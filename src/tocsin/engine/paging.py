@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tocsin.catalog.people import Person
-from tocsin.engine import calling, holding, ledger, methods
+from tocsin.engine import anew, calling, holding, ledger, methods
 from tocsin.engine.intending import BY_NAME, About, about_incident, coming, row_of, wanted, when
 from tocsin.engine.turn import Turn
 from tocsin.escalation.decide import AFTER_THE_LAST, Call
@@ -196,17 +196,18 @@ def notice(
     urgency: str = "high",
     lines: tuple[str, ...] = (),
     together: Instant | None = None,
+    incident: int = 0,
 ) -> Page:
     """Tell a person something that nobody has to answer, by their first method unless told by which.
 
     One of low urgency goes by their rules for that, and waits for their morning. ``together``: until then it waits for
-    others like it.
+    others like it. ``incident``: whoever has that must hear this; what one method does not take goes by their next.
     """
     planned = methods.planned(turn, person.key, urgency)[0]
     if contact is not None:
         planned = Planned(contact, contact.channel, contact.address, 0)
     quiet = methods.morning(turn, person) if urgency == "low" else None
-    about = About(0, title, reason, kind="notice", urgency=urgency)
+    about = About(incident, title, reason, kind="notice", urgency=urgency)
     held = Reason.QUIET_HOURS if quiet is not None else Reason.TOLD_TOGETHER if together is not None else None
     row = row_of(turn, person.key, planned, about, quiet or together or turn.now, held, silence=silence)
     row.lines = lines
@@ -246,13 +247,13 @@ def _hand_over(turn: Turn, row: Page) -> None:
 def _count(turn: Turn, row: Page) -> None:
     """A page counts for its incident once it is to leave."""
     incident = turn.state.incidents.get(row.incident)
-    if incident is not None and row.kind not in ("copy", "update") and row.waiting and not row.tried_at:
+    if incident is not None and row.kind not in ("copy", "update", "notice") and row.waiting and not row.tried_at:
         incident.pages += 1
         turn.save_incident(incident)
 
 
 def withdraw(
-    turn: Turn, incident: Incident, *, person: str = "", kinds: tuple[PageKind, ...] = ("page", "copy")
+    turn: Turn, incident: Incident, *, person: str = "", kinds: tuple[PageKind, ...] = ("page", "copy", "notice")
 ) -> None:
     """Nobody needs to be paged any more (or that person does not): what has not left is overtaken.
 
@@ -549,7 +550,9 @@ def _named(incident: Incident, step: int) -> str:
 def next_method(turn: Turn, row: Page) -> None:
     """A page did not get through: use the person's next method, else, when the step reached nobody, go on at once."""
     incident = turn.state.incidents.get(row.incident)
-    if row.kind in ("notice", "copy", "update", "synthetic") or (row.incident and incident is None):
+    if row.kind in ("copy", "update", "synthetic") or (incident is None and (row.incident or row.kind == "notice")):
+        return
+    if row.kind == "notice" and incident is not None and incident.state != "acknowledged":
         return
     if row.kind == "page" and (incident is None or incident.state != "triggered"):
         return
@@ -575,6 +578,9 @@ def next_method(turn: Turn, row: Page) -> None:
             turn.enter(incident.number, what, why or Reason.FAILED, page=str(row.id))
         following.next_at = turn.now
         due(turn, following)
+        return
+    if row.kind == "notice" and incident is not None and not any(one.may_reach for one in theirs):
+        anew.untold(turn, incident, "Whoever has it could not be told")
         return
     if incident is None or (incident.next_at is None and incident.resume_at is None) or row.waiting:
         return
