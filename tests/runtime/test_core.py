@@ -337,7 +337,7 @@ async def test_it_counts_what_fires_and_what_each_silence_keeps_quiet(night: Nig
     await night.fires("Down")
     await night.fires("Other")
     assert night.core.firing(0).count == 2
-    assert night.core.firing(1).count + night.core.firing(2).count == 2
+    assert {night.core.firing(number).count for number in (1, 2)} in ({1}, {0, 2})
     assert night.core.firing(99).count == 0
     ends = night.core._parts.clock.now() + HOUR
     matchers = (parse_matcher("alertname=Other"),)
